@@ -1,4 +1,4 @@
-"""Accounts that were set up by hand from the guide, or left by a stack, and taken into a stack as they are.
+"""Accounts that were created manually from the guide, or left by a stack, and taken into a stack as they are.
 
 Touches clinics of its own: one adopted and repaired, taken away and lost; one whose adoption goes wrong in every way
 before it goes well with nothing repaired; and one on ECS.
@@ -321,7 +321,7 @@ def test_a_key_that_is_going_to_be_deleted_is_refused_with_what_saves_it(hidden:
 
 def test_a_data_key_that_vercel_hides_has_to_be_given(hidden: Clinic):
     (problem,) = refused(hidden, *BY_HAND, expect=2)
-    assert "ENCRYPTED_PHI_KEY is there, and its value is not told" in problem["what"]
+    assert "ENCRYPTED_PHI_KEY is there, and its value is not available" in problem["what"]
     assert f"export {GIVEN}=" in next_step(problem)
 
 

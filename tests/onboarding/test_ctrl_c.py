@@ -19,7 +19,7 @@ from tests.onboarding.clinic import ESCROW, Clinic, Ended, running_clinic, until
 from tests.onboarding.patience import ended, shows
 from tests.terminal.person import CTRL_C, ENTER, SPACE, WIZARD, Person, asked
 
-LAST_PAGE = "Carry out this plan?"
+LAST_PAGE = "Apply this plan?"
 THE_PUSH = "vercel:POST"
 GRACE_SECONDS = 10.0
 DATA_KEY = "kms:GenerateDataKeyWithoutPlaintext"

@@ -20,7 +20,7 @@ from tests.onboarding.patience import ended, shows
 from tests.onboarding.shipped_schemas import next_step
 from tests.terminal.person import ENTER, WIZARD, Person
 
-LAST_PAGE = "Carry out this plan?"
+LAST_PAGE = "Apply this plan?"
 STAGING = ("--account", "caller", "--ecs-cluster", "eonpro", "--ecs-service", "eonpro-staging")
 """What a second environment on ECS does not take over from the first."""
 
@@ -131,7 +131,7 @@ def test_exactly_the_planned_resources_are_made(built: Built):
 def test_a_plan_that_was_carried_out_is_refused_the_second_time_with_each_reason(built: Built):
     told = refused(built.planned)
     assert "the stack was changed since" in told
-    assert f"the data key in the store is {built.told['dataKey']['fingerprint']}, and was none" in told
+    assert f"the stored data key is {built.told['dataKey']['fingerprint']}, and was none" in told
     assert "phi-key: Pulumi would now leave it as it is, and the plan was to create" in told
     assert "setting" not in told
 

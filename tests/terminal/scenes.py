@@ -67,7 +67,7 @@ def asks(key: str) -> str:
     return by_key[key].prompt[:40]
 
 
-CARRY_OUT = ("Carry out this plan?", "» Carry it out")
+CARRY_OUT = ("Apply this plan?", "» Apply")
 WHICH = ("Which answer?", "» target")
 """What only a menu that waits shows: its pointer. What was answered stays on the screen without it."""
 TO_VERCEL = {"VERCEL_TOKEN": TOKEN}
@@ -212,9 +212,9 @@ SCENES: Mapping[str, Scene] = {
         world=with_problems,
         arguments=("--target", "ecs", "--ecs-cluster", "", "--multi-region", "no", "--account", "999988887777"),
         moves=(
-            at("What now?", "» Change an answer", page="problems", whole="Checks", keys=DOWN),
-            at("What now?", "» Look again", keys=ENTER),
-            at("What now?", "» Change an answer", keys=LEAVE),
+            at("What now?", "» Edit an answer", page="problems", whole="Checks", keys=DOWN),
+            at("What now?", "» Check again", keys=ENTER),
+            at("What now?", "» Edit an answer", keys=LEAVE),
         ),
         code=8,
         last="problems-left",

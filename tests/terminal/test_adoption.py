@@ -35,12 +35,12 @@ def test_a_person_sees_what_differs_at_80_columns_and_chooses_what_is_repaired(c
     person.type(SPACE)
     person.see("» ○ key")
     person.type(ENTER)
-    person.see("Carry out this plan?", "» ")
+    person.see("Apply this plan?", "» ")
     assert "left as found   key\n" in person.transcript
     assert "keep the data key sha256:" in person.words and "that the application uses today" in person.words
     assert "to import" in person.words and "to replace" not in person.words
     person.type(DOWN + DOWN)
-    person.see("» Leave")
+    person.see("» Cancel")
     person.type(ENTER)
     assert person.leave() == 8
     assert {**clinic.inventory(), "stacks": []} == before

@@ -45,7 +45,7 @@ def up_to_multi_region(person: Person) -> None:
 
 def changing(person: Person, key: str) -> None:
     """From the last page to the question of one answer."""
-    person.see("Carry out this plan?", "» Carry it out")
+    person.see("Apply this plan?", "» Apply")
     person.type(DOWN + ENTER)
     person.see("Which answer?", "» ")
     person.type(key)
@@ -86,7 +86,7 @@ def test_an_administrator_may_be_typed_and_one_that_does_not_exist_is_asked_for_
     person.type(ENTER)
     person.see_at_cursor("Another administrator's ARN")
     person.type(ROLE + ENTER)
-    person.see("Carry out this plan?", "» Carry it out")
+    person.see("Apply this plan?", "» Apply")
     (row,) = re.findall(r"(?m)^administrators  .*\n.*$", person.transcript.rpartition("Review")[2])
     assert row.split() == "administrators role platform-admin, user clinic-admin asked (you)".split()
     left(person)
@@ -97,7 +97,7 @@ def test_a_linked_folder_answers_for_its_team_and_its_project(untouched: Clinic,
     person = sit(untouched, "--stack", "linked", folder=tmp_path, PYTHONPATH=str(untouched.folder))
     person.answer("Where does the application run?", "» ● Vercel")
     person.answer("Create a multi-Region key?")
-    person.see("Carry out this plan?", "» Carry it out")
+    person.see("Apply this plan?", "» Apply")
     assert "✓ Vercel project eonpro/eonpro" in person.transcript
     assert ".vercel/project.json" in person.transcript
     assert len(asked(person.transcript, 80)) == 3 and person.keystrokes == 2
@@ -116,7 +116,7 @@ def test_a_linked_folder_without_a_token_asks_for_the_token_alone(untouched: Cli
     person.see("✗ ", "next:")
     person.see_at_cursor("A Vercel token with access to the project")
     person.type(untouched.environment["VERCEL_TOKEN"] + ENTER)
-    person.see("Carry out this plan?", "» Carry it out")
+    person.see("Apply this plan?", "» Apply")
     assert "✓ Vercel project eonpro/eonpro" in person.transcript
     left(person)
     assert untouched.environment["VERCEL_TOKEN"].encode() not in person.received
@@ -128,7 +128,7 @@ def test_what_is_wrong_is_told_on_a_clean_screen_before_anything_is_made(untouch
     answers += " --multi-region no --vercel-access oidc"
     wrong = "--account 999999999999 --vercel-team eonpro --vercel-project another"
     person = sit(untouched, *answers.split(), *wrong.split())
-    person.see("Nothing was created or changed. What now?", "» Change an answer", "Look again", "Leave")
+    person.see("Nothing was created or changed. What now?", "» Edit an answer", "Check again", "Cancel")
     shown = person.transcript
     assert "999999999999" in shown and "another" in shown, "both faults are told in one run"
     assert shown.count("next: ") >= 2
@@ -166,7 +166,7 @@ def test_a_dumb_terminal_is_asked_in_plain_lines(untouched: Clinic, sit: Sit) ->
     person.see("1. Vercel - a project's variables", "Where does the application run? (numbers")
     person.type("1" + ENTER)
     person.answer("Create a multi-Region key? (this cannot be changed later) (y/n", "[n]")
-    person.see("1. Carry it out", "Carry out this plan? (number", "[1]")
+    person.see("1. Apply", "Apply this plan? (number", "[1]")
     person.type("2" + ENTER)
     person.see("Which answer? (number")
     left(person)

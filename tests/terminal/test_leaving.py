@@ -11,7 +11,7 @@ from tests.onboarding.clinic import Clinic
 from tests.terminal.conftest import Sit
 from tests.terminal.person import CTRL_C, DOWN, ENTER, SPACE, Person, asked
 
-LAST_PAGE = ("Carry out this plan?", "» Carry it out")
+LAST_PAGE = ("Apply this plan?", "» Apply")
 
 
 def up_to_the_last_page(person: Person) -> None:

@@ -16,7 +16,7 @@ from tests.terminal.screens import expect, told_of_changes
 
 MOST_QUESTIONS, MOST_KEYSTROKES = 5, 12
 RESOURCE = re.compile(r"    \+ create |  (\{green\})?\+(\{/\})? \w+ \S+ created ")
-LAST_PAGE = ("Carry out this plan?", "» Carry it out")
+LAST_PAGE = ("Apply this plan?", "» Apply")
 
 
 def opened(clinic: Clinic, wrapped: str) -> int:

@@ -86,7 +86,7 @@ def onboard(person: Person) -> None:
     person.see("» ● Vercel")
     person.type(ENTER)
     person.answer("Create a multi-Region key?")
-    person.answer("Carry out this plan?", "» Carry it out")
+    person.answer("Apply this plan?", "» Apply")
 
 
 def drawing(screen: pyte.Screen) -> str:

@@ -1,4 +1,4 @@
-"""What is there under the stack's names, set up manually or left by a stack, with all that is needed to import it.
+"""What is there under the stack's names, created manually or left by a stack, with all that is needed to import it.
 
 Asks KMS, IAM, CloudTrail and S3, side by side; changes nothing.
 """

@@ -70,7 +70,7 @@ class Permissions:
         elif tried is kms.DryRun.FORBIDDEN:
             denied, unknown = denied | {MAKE_DATA_KEY}, unknown - {MAKE_DATA_KEY}
         elif tried is kms.DryRun.REFUSED and MAKE_DATA_KEY not in denied:
-            # The policy of a key that was set up manually says so; the set-up puts another on it.
+            # The policy of a key that was created manually says so; the set-up puts another on it.
             unknown = unknown | {MAKE_DATA_KEY}
             why = [*why, f"the policy of the key behind {settings.names.alias} refuses it as it is today"]
         return PermissionsFact(denied=tuple(sorted(denied)), unknown=tuple(sorted(unknown)), why_unknown="; ".join(why))

@@ -1,6 +1,6 @@
-"""From the first question to a plan that was agreed to: check, plan, last page, and the changes made on the way.
+"""From the first question to a confirmed plan: check, plan, last page, and the answers edited on the way.
 
-Pure: runs over the edges' Protocols. Nothing in the account is changed before the plan is agreed to.
+Pure: runs over the edges' Protocols. Nothing in the account is changed before the plan is confirmed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wizard.core.models.progress import Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import Engine, UserInterface
 from wizard.setup import plan, steps
-from wizard.setup.importing.discovery import Adoption
+from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.steps import Clients, PreparedRun, Request
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmedPlan:
-    """A run that was checked and planned, and the word of whoever is responsible."""
+    """A run that was checked and planned, and whose plan was confirmed."""
 
     ready: PreparedRun
     planned: plan.Plan
@@ -34,29 +34,29 @@ class ConfirmedPlan:
 
 
 class Decision(StrEnum):
-    """What a person says to a plan, or to problems that keep it from being drawn."""
+    """What a person decides about a plan, or about problems that prevent one."""
 
-    CARRY_OUT = "carry out"
-    CHANGE = "change"
-    AGAIN = "again"
-    LEAVE = "leave"
+    APPLY = "apply"
+    EDIT = "edit"
+    CHECK_AGAIN = "check again"
+    CANCEL = "cancel"
 
 
-_CARRY_OUT = Choice(value=Decision.CARRY_OUT, title="Carry it out")
-_AGAIN = Choice(value=Decision.AGAIN, title="Look again")
-_CHANGE = Choice(value=Decision.CHANGE, title="Change an answer")
-_LEAVE = Choice(value=Decision.LEAVE, title="Leave")
+_APPLY = Choice(value=Decision.APPLY, title="Apply")
+_CHECK_AGAIN = Choice(value=Decision.CHECK_AGAIN, title="Check again")
+_EDIT = Choice(value=Decision.EDIT, title="Edit an answer")
+_CANCEL = Choice(value=Decision.CANCEL, title="Cancel")
 
 
 @contextmanager
 def confirmed(request: Request, clients: Clients, *, confirmed: bool = True) -> Iterator[ConfirmedPlan]:
-    """A plan that was agreed to, while this run alone holds the stack. Without `confirmed` nobody is asked for a word.
+    """A confirmed plan, while this run has the stack's lock. Without `confirmed` nobody is asked.
 
-    Raises PreflightFailed, Cancelled, PlanMoved where a saved plan no longer fits, ResourceError if an adoption loses.
+    Raises PreflightFailed, Cancelled, StalePlan where a saved plan no longer fits, ResourceError if an import would delete or replace something.
     """
     interviewer = steps.interviewer(request, clients)
     interview = interviewer.run()
-    wish: Adoption | None = None
+    wish: ImportRequest | None = None
     while True:
         engine, placed = steps.place(request, clients, interview)
         with engine.alone(request.stack), _discarding(engine, request.stack):
@@ -64,19 +64,19 @@ def confirmed(request: Request, clients: Clients, *, confirmed: bool = True) -> 
                 ready, wish = steps.check(request, clients, interview, engine, placed, wish)
                 _refuse_other_settings(request, ready)
                 planned = steps.draw_plan(request, clients, ready)
-                decision = _decide(request, clients.ui, ready, planned) if confirmed else Decision.CARRY_OUT
+                decision = _decide(request, clients.ui, ready, planned) if confirmed else Decision.APPLY
             except PreflightFailed as failed:
                 if not clients.ui.interactive or not confirmed:
                     raise
-                decision = _mend(request, clients.ui, failed)
-                if decision is Decision.LEAVE:
-                    # They have been told already; told again, they would look like others.
+                decision = _what_now(request, clients.ui, failed)
+                if decision is Decision.CANCEL:
+                    # They were printed already; printed again, they would look like other problems.
                     again = wizard("setup", "--stack", request.stack)
                     raise Cancelled("nothing was created or changed: the problems are left", again) from failed
-            if decision is Decision.CARRY_OUT:
+            if decision is Decision.APPLY:
                 yield ConfirmedPlan(ready=ready, planned=planned, engine=engine)
                 return
-        if decision is Decision.CHANGE:
+        if decision is Decision.EDIT:
             interview = interviewer.change()
 
 
@@ -89,68 +89,68 @@ def _discarding(engine: Engine, stack: str) -> Iterator[None]:
         engine.discard(stack)
 
 
-def _mend(request: Request, ui: UserInterface, failed: PreflightFailed) -> Decision:
-    """What a person does about problems: they may be mended in another window, or by another answer."""
+def _what_now(request: Request, ui: UserInterface, failed: PreflightFailed) -> Decision:
+    """What a person does about problems: they may be fixed in another window, or with another answer."""
     ui.problems(failed.problems)
     question = Question(
         key="problems",
         kind=InputType.SELECT,
         prompt="Nothing was created or changed. What now?",
         why="",
-        choices=(_CHANGE, _AGAIN, _LEAVE),
-        default=Decision.CHANGE,
-        explanation="Mend what is listed, in another window, and look again; or change the answer that it is about.",
+        choices=(_EDIT, _CHECK_AGAIN, _CANCEL),
+        default=Decision.EDIT,
+        explanation="Fix what is listed in another window and check again; or edit the answer that it is about.",
     )
     return Decision(ui.ask(question))
 
 
 def _decide(request: Request, ui: UserInterface, ready: PreparedRun, planned: plan.Plan) -> Decision:
-    """The word of whoever is responsible, as strong as the plan needs it."""
+    """The decision of the person, with the stack's name typed where the plan cannot be undone."""
     for step in planned.losses:
         ui.line(f"{step.name} would be {plan.word(step).removesuffix('e')}ed", mark=Mark.WARN)
     again = wizard("setup", "--stack", request.stack)
-    if planned.losses and (request.adopt or planned.takes_in):
+    if planned.losses and (request.adopt or planned.has_imports):
         raise ResourceError(
-            "nothing was changed: what was set up by hand would be replaced, not taken in",
-            "leave the part as it was found (--repair without it), or mend by hand what is named above",
+            "nothing was changed: what was created manually would be replaced, not imported",
+            "leave the part as it is (--repair without it), or fix manually what is named above",
         )
     if request.plan is not None and (moved := _moved(request.plan, planned, ready)):
         raise _no_longer_fits(request, moved)
     forever = plan.irreversible(planned)
-    for told in forever:
-        ui.line(told, mark=Mark.WARN)
+    for text in forever:
+        ui.line(text, mark=Mark.WARN)
     if not (request.yes or request.plan is not None):
         if not ui.interactive:
-            raise Cancelled("nothing was changed: nobody is there to confirm the plan", f"{again} --yes")
+            raise Cancelled("nothing was changed: no terminal to confirm the plan", f"{again} --yes")
         decision = _asked(ui, planned)
-        if decision is Decision.LEAVE:
+        if decision is Decision.CANCEL:
             raise Cancelled("nothing was changed", again)
-        if decision is Decision.CHANGE:
+        if decision is Decision.EDIT:
             return decision
     if forever and not typed(request, ui):
         raise Cancelled(
             "nothing was changed: what cannot be undone has to be confirmed by the stack's name",
             f"{again} --confirm {request.stack}",
         )
-    return Decision.CARRY_OUT
+    return Decision.APPLY
 
 
 def _asked(ui: UserInterface, planned: plan.Plan) -> Decision:
     question = Question(
         key="decision",
         kind=InputType.SELECT,
-        prompt="Carry out this plan?",
+        prompt="Apply this plan?",
         why="Nothing has been changed so far.",
-        choices=(_CARRY_OUT, _CHANGE, _LEAVE),
-        default=Decision.LEAVE if planned.losses else Decision.CARRY_OUT,
-        explanation="Exactly this plan is carried out: an update that would do anything else is refused.\n\n"
-        "Any answer can still be changed; then everything is checked and planned anew.",
+        choices=(_APPLY, _EDIT, _CANCEL),
+        default=Decision.CANCEL if planned.losses else Decision.APPLY,
+        explanation="Exactly this plan is applied: an update that would do anything else is refused.\n\n"
+        "Any answer can still be edited; then everything is checked and planned again.",
     )
     return Decision(ui.ask(question))
 
 
 def typed(request: Request, ui: UserInterface, *, why: str = "This cannot be undone by anybody.") -> bool:
-    """Whether the stack's name was typed, on the command line or now: the word for what cannot be undone."""
+    """Whether the stack's name was typed, on the command line or now: what cannot be undone needs it."""
     if request.confirmed is not None or not ui.interactive:
         return request.confirmed == request.stack
     question = Question(
@@ -181,5 +181,5 @@ def _refuse_other_settings(request: Request, ready: PreparedRun) -> None:
 def _no_longer_fits(request: Request, moved: Sequence[str]) -> StalePlan:
     return StalePlan(
         "nothing was changed: the saved plan no longer fits\n" + "\n".join(f"  {each}" for each in moved),
-        f"python -m wizard preview --stack {request.stack} --save-plan FILE   # and look at it again",
+        f"python -m wizard preview --stack {request.stack} --save-plan FILE   # and read it again",
     )

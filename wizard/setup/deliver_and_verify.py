@@ -54,9 +54,9 @@ def deliver_and_verify(clients: Clients, ready: PreparedRun, outputs: Outputs) -
     ui, settings = clients.ui, ready.settings
     ui.section("Data key")
     ui.working("reading the stored data key")
-    if ready.findings.adopted_data_key is not None:
-        _prove_beforehand(clients, ready, outputs, ready.findings.adopted_data_key)
-    kept = storage.ensure_data_key(ready.aws, settings, outputs, adopted=ready.findings.adopted_data_key)
+    if ready.findings.imported_data_key is not None:
+        _prove_beforehand(clients, ready, outputs, ready.findings.imported_data_key)
+    kept = storage.ensure_data_key(ready.aws, settings, outputs, adopted=ready.findings.imported_data_key)
     show_stored_data_key(ui, kept, outputs)
     context = context_of(ready, outputs)
     delivered = delivery.deliver(context, kept.wrapped, on_delivered=lambda result: tell_delivered(ui, result))

@@ -59,7 +59,7 @@ class Plan:
     stored_data_key: StoredDataKey | None
     targets: tuple[Target, ...]
     """Where this run delivers to; the settings may hold more, set up earlier."""
-    adopted_data_key: WrappedDataKey | None = None
+    imported_data_key: WrappedDataKey | None = None
     """The data key that is in use already, and goes into the store instead of a new one."""
     engine: str = ""
     """The version of Pulumi that worked it out."""
@@ -79,8 +79,8 @@ class Plan:
         )
 
     @property
-    def takes_in(self) -> bool:
-        """Whether something that was set up manually is imported."""
+    def has_imports(self) -> bool:
+        """Whether something that was created manually is imported."""
         return any(step.op.startswith("import") for step in self.steps)
 
     @property
@@ -118,8 +118,8 @@ def lines(plan: Plan) -> tuple[str, ...]:
     text.append(f"  {_counts(plan)}")
     text += ["", "Outside Pulumi, so that no later update can touch it:"]
     store = "Secrets Manager" if settings.secret_store is SecretStore.SECRETS_MANAGER else "Parameter Store"
-    if plan.stored_data_key is None and plan.adopted_data_key is not None:
-        text.append(f"  = keep the data key {plan.adopted_data_key.fingerprint} that the application uses today")
+    if plan.stored_data_key is None and plan.imported_data_key is not None:
+        text.append(f"  = keep the data key {plan.imported_data_key.fingerprint} that the application uses today")
         text.append(f"  + copy it to {store}, written once: {settings.names.stored_data_key}")
     elif plan.stored_data_key is None:
         text.append(
@@ -133,7 +133,7 @@ def lines(plan: Plan) -> tuple[str, ...]:
         if plan.stored_data_key.store is not settings.secret_store:
             text.append(f"  + copy it to {store}, written once; the other one stays")
     for region in settings.replica_regions:
-        text.append(f"  + the same wrapped data key beside the replica in {region}")
+        text.append(f"  + the same wrapped data key with the replica in {region}")
     variables = ", ".join(APPLICATION_VARIABLES)
     for destination, targets in groupby(deploy_targets(plan.targets), lambda target: target.destination(settings)):
         members = tuple(targets)

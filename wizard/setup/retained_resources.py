@@ -1,4 +1,4 @@
-"""What stays when a stack is taken away, and why; and how each of it could be ended, when no record needs it any more.
+"""What is retained when a stack is removed, and why; and how to delete each part when no record needs it any more.
 
 Pure.
 """
@@ -10,13 +10,13 @@ from wizard.data_key.storage import region_of
 
 
 def orphaned_creations(settings: Settings, outputs: Outputs) -> tuple[tuple[str, str], ...]:
-    """(what stays, why), the key first."""
+    """(what is retained, why), the key first."""
     store = "secret" if settings.secret_store is SecretStore.SECRETS_MANAGER else "parameter"
     records = "every record encrypted under the data key is lost with it"
     found = [
         (f"the key {outputs.key_arn}", records),
         *((f"the replica {arn}", records) for arn in outputs.replica_key_arns),
-        (f"its alias {outputs.alias_name}", "it keeps the key from being taken for nobody's"),
+        (f"its alias {outputs.alias_name}", "it shows that the key is in use"),
         (
             f"the {store} {settings.names.stored_data_key}",
             "the wrapped data key: no stack ever made it, and none can remove it",
@@ -24,14 +24,14 @@ def orphaned_creations(settings: Settings, outputs: Outputs) -> tuple[tuple[str,
         (f"every {store} under {settings.names.parameter_prefix}/data-keys", "its other versions, where there are any"),
     ]
     found += [
-        (f"the {store} {settings.names.stored_data_key} in {region_of(arn)}", "the same, beside the replica")
+        (f"the {store} {settings.names.stored_data_key} in {region_of(arn)}", "the same, with the replica")
         for arn in outputs.replica_key_arns
     ]
     if settings.makes_vercel_provider:
         found.append(("the OIDC provider of the Vercel team", "other roles of the account may trust it by now"))
     if settings.existing_trail_arn is None:
         found += [
-            (f"the trail {outputs.trail_arn}", "it records who ends what"),
+            (f"the trail {outputs.trail_arn}", "it records who removes what"),
             (
                 f"the bucket {outputs.trail_bucket}",
                 f"the audit log, to be kept for {settings.trail_retention_days} days",

@@ -70,7 +70,7 @@ def document(planned: Plan, state: StackState, *, at: datetime, version: str) ->
         "settings": planned.settings.to_config(),
         "steps": [_told(step) for step in _changing(planned.steps)],
         "dataKey": planned.stored_data_key.wrapped.fingerprint if planned.stored_data_key else None,
-        "adopts": planned.adopted_data_key.fingerprint if planned.adopted_data_key else None,
+        "adopts": planned.imported_data_key.fingerprint if planned.imported_data_key else None,
         "state": state.digest,
     }
     # Twice through JSON: what is hashed is what a reader has.
@@ -128,7 +128,7 @@ def moved(saved: SavedPlan, planned: Plan, state: StackState, *, version: str | 
     ]
     told += settings_moved(saved, planned.settings)
     if saved.state != state.digest:
-        told.append("the stack was changed since: another update was carried out, or its state was edited")
+        told.append("the stack was changed since: another update was applied, or its state was edited")
     told += _data_key(saved, planned)
     told += _steps(saved.steps, _changing(planned.steps))
     return tuple(told)
@@ -149,10 +149,10 @@ def _settings(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 def _data_key(saved: SavedPlan, planned: Plan) -> list[str]:
     now = planned.stored_data_key.wrapped.fingerprint if planned.stored_data_key else None
-    adopts = planned.adopted_data_key.fingerprint if planned.adopted_data_key else None
+    adopts = planned.imported_data_key.fingerprint if planned.imported_data_key else None
     told = []
     if saved.data_key != now:
-        told.append(f"the data key in the store is {now or 'none'}, and was {saved.data_key or 'none'}")
+        told.append(f"the stored data key is {now or 'none'}, and was {saved.data_key or 'none'}")
     if saved.adopts != adopts:
         told.append(f"the data key to be imported is {adopts or 'none'}, and was {saved.adopts or 'none'}")
     return told

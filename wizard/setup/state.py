@@ -84,7 +84,7 @@ def _made(
     if state.make_passphrase:
         environment[PASSPHRASE_FILE] = path = places.make_passphrase(stack)
         ui.line(f"the stack's passphrase is in {path}: keep a copy where you keep secrets", mark=Mark.WARN)
-        ui.line("the plain pulumi is told so:", mark=Mark.INFO)
+        ui.line("to use the Pulumi CLI directly:", mark=Mark.INFO)
         ui.verbatim(f"export {PASSPHRASE_FILE}={path}")
     backend = interview.answers.get("backend")
     chosen = backend is not None and backend.source is Source.ASKED

@@ -30,7 +30,7 @@ from wizard.inputs.interview import Interview, Interviewer
 from wizard.inputs.saved_progress import Drafts
 from wizard.setup import plan, summary
 from wizard.setup.importing import offer
-from wizard.setup.importing.discovery import Adoption
+from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.preflight import checks
 from wizard.setup.state import StateLocation, StatePlaces, settle
 
@@ -94,7 +94,7 @@ class Request:
     confirmed: str | None = None
     """The stack's name, given on the command line to confirm what cannot be undone."""
     adopt: bool = False
-    """What was set up by hand is to be taken into the stack."""
+    """What was created manually is to be taken into the stack."""
     plan: SavedPlan | None = None
     """The plan that was saved, and is now to be carried out: it, and nothing else."""
     asked: tuple[str, ...] = ()
@@ -161,8 +161,8 @@ def check(
     interview: Interview,
     engine: Engine,
     placed: StateLocation,
-    wish: Adoption | None = None,
-) -> tuple[PreparedRun, Adoption | None]:
+    wish: ImportRequest | None = None,
+) -> tuple[PreparedRun, ImportRequest | None]:
     """Everything that can be known to be wrong, in one pass. Raises PreflightFailed with all of it.
 
     `wish` is the adoption that was agreed to when this run checked before; what is agreed to now is returned.
@@ -173,7 +173,7 @@ def check(
     token = values.get("vercel_token")
     vercel = clients.vercel(token) if token else None
 
-    def look(adoption: Adoption | None) -> checks.Findings:
+    def look(adoption: ImportRequest | None) -> checks.Findings:
         return checks.check(
             stack=request.stack,
             values=values,
@@ -254,7 +254,7 @@ def draw_plan(request: Request, clients: Clients, ready: PreparedRun) -> plan.Pl
         steps=steps,
         stored_data_key=ready.findings.stored_data_key,
         targets=ready.targets,
-        adopted_data_key=ready.findings.adopted_data_key,
+        imported_data_key=ready.findings.imported_data_key,
         engine=ready.findings.engine_version,
         assumptions=account.result().applied(Assumptions()),
     )

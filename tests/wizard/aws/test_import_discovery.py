@@ -1,4 +1,4 @@
-"""What was set up by hand is found with everything that an import needs, whatever of it is there."""
+"""What was created manually is found with everything that an import needs, whatever of it is there."""
 
 from __future__ import annotations
 

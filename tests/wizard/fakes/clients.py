@@ -1014,7 +1014,7 @@ def built(aws: FakeCloud, wanted: Settings, seed: str = "one", **changes: Any) -
 
 
 def by_hand(aws: FakeCloud, **changes: Any) -> DiscoveredSetup:
-    """An account that somebody set up by hand under production's names, with rotation off; the cloud holds it."""
+    """An account that somebody created manually under production's names, with rotation off; the cloud holds it."""
     key = key_fact(rotation_enabled=False, rotation_period_days=None)
     aws.keys[KEY] = key
     aws.aliases["alias/eonpro-phi-key"] = KEY

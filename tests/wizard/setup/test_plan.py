@@ -97,7 +97,7 @@ def plan(
         steps=steps,
         stored_data_key=stored_data_key,
         targets=targets,
-        adopted_data_key=adopted,
+        imported_data_key=adopted,
     )
 
 
@@ -240,8 +240,8 @@ def test_taking_something_in_is_no_loss_unless_it_replaces(op, loss) -> None:
 
 
 def test_a_plan_knows_whether_it_takes_something_in() -> None:
-    assert PLANS["plan-adopted"].takes_in
-    assert not PLANS["plan-replacement"].takes_in
+    assert PLANS["plan-adopted"].has_imports
+    assert not PLANS["plan-replacement"].has_imports
 
 
 def test_the_first_run_is_the_one_that_makes_or_takes_in_the_phi_key_and_not_the_logs() -> None:

@@ -49,7 +49,7 @@ from wizard.core.models.delivery import (
 from wizard.inputs.answers import Answer, Source
 from wizard.inputs.registry import by_key
 from wizard.setup.checklist import ChecklistEntry, ItemState
-from wizard.setup.importing.discovery import Adoption
+from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.report import Report, document, next_steps, repeat_command, what_exists
 from wizard.setup.steps import Request
 from wizard.setup.workflow import show_report
@@ -306,7 +306,7 @@ def test_the_command_holds_no_secret() -> None:
         CREDENTIALS,
         AccessKey(id="AKIAMADENUMBER000001", secret=SECRET_OF_ACCESS_KEY),
         USER.access_key,
-        Adoption(data_key=wrapped().value),
+        ImportRequest(data_key=wrapped().value),
         AppVariables(region="us-east-1", key_arn=KEY, wrapped=wrapped()),
         Answer(value=TOKEN, source=Source.ENVIRONMENT, where="VERCEL_TOKEN", secret=True),
         Request(

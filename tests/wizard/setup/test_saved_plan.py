@@ -69,7 +69,7 @@ def test_a_plan_says_whose_account_what_is_changed_and_what_it_stands_on() -> No
 
 
 def test_no_wrapped_key_and_no_token_is_in_it() -> None:
-    text = json.dumps(content(replace(PLAN, stored_data_key=None, adopted_data_key=wrapped("two"))))
+    text = json.dumps(content(replace(PLAN, stored_data_key=None, imported_data_key=wrapped("two"))))
     assert wrapped("two").fingerprint in text
     assert wrapped("two").value not in text
     assert TOKEN not in text
@@ -99,9 +99,9 @@ def test_which_half_of_a_replacement_was_told_last_is_no_difference() -> None:
         (replace(PLAN, targets=(Target.ECS,)), "the delivery is ecs, and was vercel"),
         (replace(PLAN, settings=settings(rotation_period_days=180)), "the setting rotationPeriodDays is 180"),
         (replace(PLAN, settings=settings(multi_region=True)), "the setting multiRegion"),
-        (replace(PLAN, stored_data_key=None), "the data key in the store is none, and was sha256:"),
-        (replace(PLAN, stored_data_key=replace(KEPT, wrapped=wrapped("two"))), "the data key in the store is sha256:"),
-        (replace(PLAN, adopted_data_key=wrapped("two")), "the data key to be imported is sha256:"),
+        (replace(PLAN, stored_data_key=None), "the stored data key is none, and was sha256:"),
+        (replace(PLAN, stored_data_key=replace(KEPT, wrapped=wrapped("two"))), "the stored data key is sha256:"),
+        (replace(PLAN, imported_data_key=wrapped("two")), "the data key to be imported is sha256:"),
         (replace(PLAN, steps=()), "phi-key: Pulumi would now leave it as it is, and the plan was to update"),
         (
             replace(PLAN, steps=(step("replace", changed=("rotationPeriodInDays",)),)),

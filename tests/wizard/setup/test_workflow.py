@@ -203,7 +203,7 @@ def test_the_engine_works_with_the_credentials_that_were_identified(world) -> No
 
 def test_credentials_are_renewed_when_the_last_page_has_stood_open(world) -> None:
     world.ui.interactive = True
-    world.ui.answers = {"decision": ["carry out"]}
+    world.ui.answers = {"decision": ["apply"]}
     asked = world.ui.ask
 
     def much_later(question: Question, **drawn: Any) -> Any:
@@ -258,7 +258,7 @@ def test_yes_on_the_command_line_is_the_confirmation(world) -> None:
 
 def test_without_yes_a_person_is_asked_after_the_plan_and_before_the_update(world) -> None:
     world.ui.interactive = True
-    world.ui.answers = {"decision": ["carry out"]}
+    world.ui.answers = {"decision": ["apply"]}
     world.setup(yes=False)
     (confirm,) = [place for place, call in enumerate(world.log) if call == "talk.ask decision"]
     assert world.log.index("engine.preview") < confirm < world.log.index("engine.up")
@@ -266,7 +266,7 @@ def test_without_yes_a_person_is_asked_after_the_plan_and_before_the_update(worl
 
 def test_a_no_writes_nothing(world) -> None:
     world.ui.interactive = True
-    world.ui.answers = {"decision": ["leave"]}
+    world.ui.answers = {"decision": ["cancel"]}
     with pytest.raises(Cancelled) as refused:
         world.setup(yes=False)
     assert (refused.value.exit_code, world.written) == (8, set())
@@ -275,7 +275,7 @@ def test_a_no_writes_nothing(world) -> None:
 def test_an_answer_changed_on_the_last_page_is_checked_and_planned_anew(world) -> None:
     world.ui.interactive = True
     world.ui.answers = {
-        "decision": ["change", "carry out"],
+        "decision": ["edit", "apply"],
         "change": ["rotation_period_days"],
         "rotation_period_days": ["180"],
     }
@@ -295,7 +295,7 @@ def test_problems_can_be_mended_beside_and_looked_at_again(world) -> None:
         return asked(question, **drawn)
 
     world.ui.ask = mend
-    world.ui.answers = {"problems": ["again"]}
+    world.ui.answers = {"problems": ["check again"]}
     assert world.setup(yes=True).failed == ()
 
 
@@ -304,7 +304,7 @@ def test_a_problem_can_be_mended_by_another_answer(world) -> None:
     world.given["vercel_project"] = "intranet"
     world.vercel.projects = (world.vercel.project,)
     world.ui.answers = {
-        "problems": ["change"],
+        "problems": ["edit"],
         "change": ["vercel_project"],
         "vercel_project": ["acme/portal"],
     }
@@ -314,7 +314,7 @@ def test_a_problem_can_be_mended_by_another_answer(world) -> None:
 def test_problems_that_are_left_end_the_run_and_change_nothing(world) -> None:
     world.ui.interactive = True
     world.aws.existing = Existing(bucket="foreign")
-    world.ui.answers = {"problems": ["leave"]}
+    world.ui.answers = {"problems": ["cancel"]}
     with pytest.raises(Cancelled) as refused:
         world.setup(yes=True)
     assert (refused.value.exit_code, world.written) == (8, set())
@@ -391,10 +391,10 @@ def test_a_loss_is_told_and_turns_the_default_to_no(world) -> None:
     world.stand()
     world.ui.interactive = True
     world.engine.steps = (step("delete-replaced", "aws:s3/bucket:Bucket", "audit-trail-bucket"),)
-    world.ui.answers = {"decision": ["leave"]}
+    world.ui.answers = {"decision": ["cancel"]}
     with pytest.raises(Cancelled):
         world.setup(yes=False)
-    assert [question.default for question in world.ui.asked] == ["leave"]
+    assert [question.default for question in world.ui.asked] == ["cancel"]
     assert "audit-trail-bucket would be replaced" in world.ui.said
 
 
@@ -538,7 +538,7 @@ def locking(world: World) -> World:
 
 def test_a_compliance_lock_takes_the_stacks_name_typed(locking) -> None:
     locking.ui.interactive = True
-    locking.ui.answers = {"decision": ["carry out"], "confirmation": ["production"]}
+    locking.ui.answers = {"decision": ["apply"], "confirmation": ["production"]}
     locking.setup(yes=False, **FOREVER)
     (asked,) = [place for place, call in enumerate(locking.log) if call == "talk.ask confirmation"]
     assert locking.log.index("engine.preview") < asked < locking.log.index("engine.up")
@@ -548,7 +548,7 @@ def test_a_compliance_lock_takes_the_stacks_name_typed(locking) -> None:
 @pytest.mark.parametrize("typed", ["yes", "Production", "", "production "])
 def test_anything_else_than_the_name_changes_nothing(locking, typed) -> None:
     locking.ui.interactive = True
-    locking.ui.answers = {"decision": ["carry out"], "confirmation": [typed]}
+    locking.ui.answers = {"decision": ["apply"], "confirmation": [typed]}
     with pytest.raises(Cancelled) as refused:
         locking.setup(yes=False, **FOREVER)
     assert (refused.value.exit_code, locking.written) == (8, set())
@@ -575,7 +575,7 @@ def test_the_name_on_the_command_line_confirms_it_beforehand(locking) -> None:
 
 
 def test_the_name_does_not_confirm_the_rest_of_the_plan(locking) -> None:
-    with pytest.raises(Cancelled, match="nobody is there to confirm the plan"):
+    with pytest.raises(Cancelled, match="no terminal to confirm the plan"):
         locking.setup(yes=False, confirmed="production", **FOREVER)
     assert locking.written == set()
 
@@ -597,7 +597,7 @@ def test_a_plan_that_is_not_confirmed_is_in_no_settings(world, refusal) -> None:
     assert (world.engine.written, world.engine.prepared, world.written) == (None, None, set())
 
 
-# --- an account that was set up by hand
+# --- an account that was created manually
 
 TAKEN_IN = (step("import"), step("update", changed=("enableKeyRotation",)))
 
@@ -668,7 +668,7 @@ def test_a_person_who_chooses_nothing_to_repair_has_all_left_as_found(hand) -> N
 def test_a_person_who_does_not_want_it_is_told_what_is_in_the_way(hand) -> None:
     hand.ui.interactive = True
     hand.ui.confirms = [False]
-    hand.ui.answers = {"problems": ["leave"]}
+    hand.ui.answers = {"problems": ["cancel"]}
     with pytest.raises(Cancelled):
         hand.setup()
     assert "alias/eonpro-phi-key already points to" in " ".join(hand.ui.said)
@@ -698,7 +698,7 @@ def test_an_adoption_that_would_lose_something_is_refused_whoever_wants_it(hand,
     hand.engine.steps = (*TAKEN_IN, step(op, "aws:s3/bucket:Bucket", "audit-trail-bucket"))
     hand.ui.interactive = interactive
     hand.ui.answers = {"repair": [("key",)]}
-    with pytest.raises(ResourceError, match="would be replaced, not taken in"):
+    with pytest.raises(ResourceError, match="would be replaced, not imported"):
         hand.setup(adopt=not interactive, repair=None if interactive else ("all",))
     assert hand.written == set()
 

@@ -6,7 +6,7 @@ Touches what the steps touch: the KMS key, the stored data key and its versions,
 from __future__ import annotations
 
 from wizard.commands.rotate import AdoptOptions, RestoreOptions, RotateOptions, data_key, key, reencrypt, result
-from wizard.commands.rotate import adopt as adopting
+from wizard.commands.rotate import adopt as is_importing
 from wizard.commands.rotate import restore as restoring
 from wizard.commands.rotate.result import RotateResult, show_next
 from wizard.core.errors import UsageError
@@ -59,7 +59,7 @@ def adopt(options: AdoptOptions, request: Request, clients: Clients) -> Result:
         raise UsageError(
             "adopt takes a key that was used before: --encryption-key", wizard("adopt", "--encryption-key")
         )
-    return _ended(clients, adopting.adopt(request, clients, redeploy=options.redeploy))
+    return _ended(clients, is_importing.adopt(request, clients, redeploy=options.redeploy))
 
 
 def _ended(clients: Clients, done: RotateResult) -> Result:

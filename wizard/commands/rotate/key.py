@@ -121,7 +121,7 @@ def _update(request: Request, clients: Clients, data_keys: DataKeyStore, setting
                 "nothing was changed: the stack would delete or replace something else with this update",
                 wizard("preview", "--stack", data_keys.stack, advice="look at that first"),
             )
-        _confirm(request, clients, "Carry out this plan?", again)
+        _confirm(request, clients, "Apply this plan?", again)
         engine.write_settings(request.stack)
     finally:
         engine.discard(request.stack)

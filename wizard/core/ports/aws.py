@@ -169,7 +169,7 @@ class ImportDiscovery(Protocol):
     """What the stack can import (`wizard/aws/import_discovery.py`)."""
 
     def discover_setup(self, settings: Settings) -> DiscoveredSetup:
-        """What was set up manually under the stack's names, with all that is needed to compare and import it."""
+        """What was created manually under the stack's names, with all that is needed to compare and import it."""
         ...
 
 

@@ -169,7 +169,7 @@ class VercelClient(Protocol):
         ...
 
     def find_data_key(self, project: VercelProject) -> FoundDataKey:
-        """What production has under the three names, for the import of what was set up manually. Reads only."""
+        """What production has under the three names, for the import of what was created manually. Reads only."""
         ...
 
     def name_data_key(self, project: VercelProject, wrapped: WrappedDataKey) -> None:

@@ -1,4 +1,4 @@
-"""The data key of an account that was set up manually: which one the application has, and whether the stack can hold it.
+"""The data key of an account that was created manually: which one the application has, and whether the stack can hold it.
 
 Pure: facts in, a problem or the wrapped key out.
 """
@@ -22,7 +22,7 @@ GIVEN_VARIABLE = "EONPRO_ENCRYPTED_PHI_KEY"
 NONE_YET = "none"
 """Given instead of a data key, it says that the application never had one under this key."""
 
-_BESIDE = "set up another environment beside it: --environment NAME --stack NAME"
+_BESIDE = "set up another environment: --environment NAME --stack NAME"
 
 
 def data_key_obstacle(
@@ -75,7 +75,7 @@ def data_key_obstacle(
         )
     if held is None:
         return Problem(
-            what=f"{DATA_KEY_VARIABLE} is there, and its value is not told",
+            what=f"{DATA_KEY_VARIABLE} is there, and its value is not available",
             why="the stack keeps a copy of the wrapped data key, and must not make another one: it could not open "
             "the records",
             next=f"export {GIVEN_VARIABLE}=…   # as the key's generation printed it, or from your backup",
@@ -92,7 +92,7 @@ def in_use(vercel: FoundDataKey | None, discovered: DiscoveredSetup) -> FoundDat
 
 
 def untold(discovered: DiscoveredSetup) -> Problem:
-    """A key that was set up manually, and no word of the data key under it: another one is never made in silence."""
+    """A key that was created manually, and no word of the data key under it: another one is never made in silence."""
     key = discovered.key
     assert key is not None, "its caller looked"
     return Problem(
@@ -104,7 +104,7 @@ def untold(discovered: DiscoveredSetup) -> Problem:
     )
 
 
-def adopted_data_key(found: FoundDataKey | None, given: WrappedDataKey | None) -> WrappedDataKey | None:
+def imported_data_key(found: FoundDataKey | None, given: WrappedDataKey | None) -> WrappedDataKey | None:
     """The data key to store; None where there is none, and where `data_key_obstacle` tells why it cannot be known."""
     held = found.wrapped if found is not None else None
     return None if held is not None and given not in (None, held) else held or given
@@ -125,7 +125,7 @@ def _other_than_escrowed(
         return Problem(
             what=f"{stored_data_key.parameter} holds a data key wrapped by {stored_data_key.key_arn}, and the alias points to "
             f"{discovered.key.arn}",
-            why="the key that is adopted could not open it",
+            why="the imported key could not open it",
             next=f"point the alias to the key in use: aws kms update-alias --alias-name {_alias(discovered)} "
             f"--target-key-id {stored_data_key.key_arn}   or {_BESIDE}",
         )
@@ -197,5 +197,5 @@ def prove_beforehand(
         return Beforehand(proved=True, words=f"{wrapped.fingerprint} is opened by the key, as {principal}")
     return Beforehand(
         proved=False,
-        words=f"{wrapped.fingerprint} is stored unproved: the application's credentials cannot be had from here",
+        words=f"{wrapped.fingerprint} is stored without a proof: the application's credentials are not available here",
     )

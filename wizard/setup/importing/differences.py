@@ -1,4 +1,4 @@
-"""How an account that was set up by hand is not as the stack would have it, part by part, in words.
+"""How an account that was created manually is not as the stack would have it, part by part, in words.
 
 Pure: facts and settings in, differences out.
 """
@@ -181,7 +181,7 @@ def _role(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
         return
     for beside in discovered.role_policies:
         # Never taken away: the application may need it for what is not PHI.
-        yield ("role, policy beside the stack's", short(beside), "none; a repair leaves it, look at it")
+        yield ("role, other policies", short(beside), "none; a repair leaves it, look at it")
     boundary = discovered.role_boundary
     if boundary != settings.permissions_boundary_arn:
         wanted = settings.permissions_boundary_arn

@@ -1,4 +1,4 @@
-"""What was set up by hand, looked at with the wish to take it into the stack, or without.
+"""What was created manually, looked at with the wish to take it into the stack, or without.
 
 Pure: asks the edges through their Protocols, reads only.
 """
@@ -14,16 +14,16 @@ from wizard.core.models.account import Difference, DiscoveredSetup, FoundDataKey
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.inputs.registry import by_key
-from wizard.setup.importing import importing as adopting
-from wizard.setup.importing.data_key import NONE_YET, adopted_data_key, data_key_obstacle, in_use, untold
+from wizard.setup.importing import importing as is_importing
+from wizard.setup.importing.data_key import NONE_YET, data_key_obstacle, imported_data_key, in_use, untold
 from wizard.setup.importing.differences import differences_of
 from wizard.setup.importing.obstacles import at_odds, obstacles
 from wizard.setup.preflight.result import attempt, problem
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adoption:
-    """The wish to take into the stack what was set up by hand."""
+class ImportRequest:
+    """The wish to take into the stack what was created manually."""
 
     repaired: tuple[ImportGroup, ...] = ()
     """The parts that may be changed to what the stack would make; the others stay as they are found."""
@@ -35,7 +35,7 @@ class Adoption:
 
 @dataclass(frozen=True, kw_only=True)
 class ByHand:
-    """What was set up by hand, and what of it is in the way of an adoption."""
+    """What was created manually, and what of it is in the way of an adoption."""
 
     found: DiscoveredSetup = DiscoveredSetup()
     differences: tuple[Difference, ...] = ()
@@ -52,12 +52,16 @@ def look(
     vercel: VercelClient | None,
     project: VercelProject | None,
     stored_data_key: StoredDataKey | None,
-    adoption: Adoption | None,
+    adoption: ImportRequest | None,
 ) -> ByHand:
     """What could be adopted. Without the wish to, it is only looked at, and what is wrong with it is not told yet."""
     found, error = attempt(aws.import_discovery.discover_setup, settings)
     if error is not None or found is None or not found.things:
-        told = (problem(error, "what was set up by hand has to be known to be adopted"),) if error and adoption else ()
+        told = (
+            (problem(error, "what was created manually has to be known before an import"),)
+            if error and adoption
+            else ()
+        )
         # What was to be adopted is gone, all of it: it is made.
         gone = adoption is not None and error is None and not state.has_key
         nothing = settings.model_copy(update={"adopted": (), "kept_as_found": ()})
@@ -77,25 +81,25 @@ def look(
     used = in_use(data_key, found)
     obstacle = data_key_obstacle(used, found, stored_data_key, given=given)
     problems += [obstacle] if obstacle else []
-    wrapped = adopted_data_key(used, given)
+    wrapped = imported_data_key(used, given)
     nobody_tells = not (obstacle or fault or wrapped or stored_data_key or adoption.data_key == NONE_YET)
     by_hand = found.key is not None and (found.key.arn not in state.owned or is_adopted(found.key, settings))
     if nobody_tells and by_hand:
         problems.append(untold(found))
-    shared = set(adopting.kept_unless_agreed(found, settings)) - set(adoption.named)
+    shared = set(is_importing.kept_unless_agreed(found, settings)) - set(adoption.named)
     kept = tuple(part for part in ImportGroup if part not in adoption.repaired or part in shared)
     problems += at_odds(found, settings, kept)
     return ByHand(
         found=found,
         differences=differences,
         problems=tuple(problems),
-        settings=None if problems else adopting.settings_with(settings, found, kept),
+        settings=None if problems else is_importing.settings_with(settings, found, kept),
         data_key=data_key,
         wrapped=wrapped,
     )
 
 
-def _given_data_key(adoption: Adoption) -> tuple[WrappedDataKey | None, Problem | None]:
+def _given_data_key(adoption: ImportRequest) -> tuple[WrappedDataKey | None, Problem | None]:
     if adoption.data_key is None or adoption.data_key == NONE_YET:
         return None, None
     try:

@@ -1,4 +1,4 @@
-"""An account that was set up by hand, on its way into a stack: the settings that adopt it, and all that is told of it.
+"""An account that was created manually, on its way into a stack: the settings that adopt it, and all that is told of it.
 
 Pure: facts and settings in, settings out.
 """

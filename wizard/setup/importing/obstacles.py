@@ -13,7 +13,7 @@ from wizard.core.models.account import DiscoveredSetup, KeyFact
 from wizard.core.models.delivery import StackState
 from wizard.setup.importing.trail import bucket_of
 
-_BESIDE = "set up another environment beside it: --environment NAME --stack NAME"
+_BESIDE = "set up another environment: --environment NAME --stack NAME"
 
 
 def obstacles(discovered: DiscoveredSetup, settings: Settings, state: StackState) -> tuple[Problem, ...]:
@@ -133,7 +133,7 @@ def _wrong_state(key: KeyFact, named: str, about: str, settings: Settings) -> It
     if key.state in ("PendingDeletion", "PendingReplicaDeletion"):
         yield Problem(
             what=f"{named} is going to be deleted ({key.state})",
-            why="with it all is lost that was ever encrypted under its data keys; nothing can be adopted of it",
+            why="with it all is lost that was ever encrypted under its data keys; nothing of it can be imported",
             next=f"save it: aws kms cancel-key-deletion {about} && {enable}",
         )
     elif key.state == "Disabled":
@@ -176,7 +176,7 @@ def _policy(arn: str, settings: Settings) -> Iterator[Problem]:
     if "/" in arn.partition(":policy/")[2]:
         yield Problem(
             what=f"the policy {arn} has a path",
-            why=f"a path never changes, and a second policy {settings.names.app_policy} cannot be beside it",
+            why=f"a path never changes, and a second policy {settings.names.app_policy} cannot exist with it",
             next=f"who uses it: aws iam list-entities-for-policy --policy-arn {arn}   "
             f"then detach and delete it (aws iam delete-policy --policy-arn {arn}), or {_BESIDE}",
         )
@@ -196,7 +196,7 @@ def _trail(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Problem]
     elif home != settings.region:
         yield Problem(
             what=f"the trail {trail.arn} has its home in {home}, and this stack is in {settings.region}",
-            why="a trail is changed in its home Region only, and its name is taken in all others",
+            why="a trail is changed in its home Region only, and its name is used in all others",
             next=as_it_is,
         )
     elif bucket_of(discovered) is None:

@@ -16,23 +16,23 @@ from wizard.core.ports.run import UserInterface
 from wizard.inputs.registry import by_key
 from wizard.setup.importing import importing
 from wizard.setup.importing.data_key import NONE_YET
-from wizard.setup.importing.discovery import Adoption
+from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.preflight.checks import Findings
 
 
-def wish(values: Mapping[str, Any]) -> Adoption:
+def wish(values: Mapping[str, Any]) -> ImportRequest:
     """What the answers say about an adoption that was asked for."""
     chosen = values.get("repair") or ()
-    return Adoption(
+    return ImportRequest(
         repaired=tuple(part for part in ImportGroup if "all" in chosen or part in chosen),
         named=tuple(part for part in ImportGroup if part in chosen),
         data_key=values.get("encrypted_phi_key"),
     )
 
 
-def offer(ui: UserInterface, values: Mapping[str, Any], findings: Findings) -> Adoption | None:
-    """What was set up by hand, shown to a person, who may have it taken in, and says what of it may be changed."""
-    ui.section("Set up by hand", "found under the names that the stack would take; nothing was touched")
+def offer(ui: UserInterface, values: Mapping[str, Any], findings: Findings) -> ImportRequest | None:
+    """What was created manually, shown to a person, who may have it taken in, and says what of it may be changed."""
+    ui.section("Created manually", "found under the names that the stack would take; nothing was touched")
     for thing in findings.discovered.things:
         ui.line(f"{thing.thing}: {thing.arn}", mark=Mark.INFO)
     if findings.differences:

@@ -1,4 +1,4 @@
-"""How a trail that was set up by hand, and its bucket, are not as the stack would have them; and who else is in it.
+"""How a trail that was created manually, and its bucket, are not as the stack would have them; and who else is in it.
 
 Pure: facts and settings in, words out.
 """
@@ -98,7 +98,7 @@ def _bucket_policy(discovered: DiscoveredSetup, settings: Settings, bucket: str)
         yield ("bucket policy, TLS below 1.2", "not denied", "denied")
     extra = {right for right in have - rights(wanted) if right.effect == "Deny"}
     if extra:
-        yield ("bucket policy, denials", f"{len(extra)} of somebody's own", "none beside those of TLS")
+        yield ("bucket policy, denials", f"{len(extra)} of somebody's own", "none except those of TLS")
 
 
 def sharers(discovered: DiscoveredSetup, settings: Settings) -> tuple[str, ...]:

@@ -39,10 +39,10 @@ _NAMED = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Rights(CheckResult):
-    """What is told of the caller's rights."""
+    """The result for the caller's permissions."""
 
     denied: tuple[str, ...] = ()
-    """The actions that are known to be refused."""
+    """The actions that are known to be denied."""
 
 
 def rights(settings: Settings, aws: AwsClient, stack: str) -> Rights:
@@ -119,7 +119,7 @@ class Account:
     notes: tuple[str, ...] = ()
     """What is right to know before a plan, and no reason to stop."""
     stored_data_key: StoredDataKey | None = None
-    escrow_known: bool = False
+    stored_data_key_known: bool = False
     """Whether the escrow could be looked for; then None means that there is none."""
 
 
@@ -156,7 +156,7 @@ def look(
         region_job = pool.submit(_region, values, aws)
         principals_job = pool.submit(principals, settings, identity, aws)
         existing_job = pool.submit(attempt, aws.existing_resources.find_existing, settings)
-        escrow_job = pool.submit(attempt, find_stored_data_key, aws, settings)
+        stored_data_key_job = pool.submit(attempt, find_stored_data_key, aws, settings)
         lockout_job = pool.submit(lockout, settings, identity, aws)
         trail_job = pool.submit(trail, settings, aws)
         clock_job = pool.submit(clock, aws)
@@ -174,7 +174,7 @@ def look(
             notes=found_clock.notes,
         )
     existing, unread = existing_job.result()
-    stored_data_key, closed = escrow_job.result()
+    stored_data_key, closed = stored_data_key_job.result()
     return Account(
         problems=(
             *found_clock.problems,
@@ -191,7 +191,7 @@ def look(
         notes=(*found_clock.notes, *_notes(settings, saved), *found_trail.notes),
         existing=existing,
         stored_data_key=stored_data_key,
-        escrow_known=closed is None,
+        stored_data_key_known=closed is None,
     )
 
 
@@ -217,7 +217,7 @@ def _notes(settings: Settings, saved: Settings | None) -> tuple[str, ...]:
     if saved is not None and saved.makes_user and not settings.makes_user:
         told.append(
             f"the user {settings.names.app_user} and its access keys end with this update: what runs on Vercel now is "
-            "refused until it is deployed anew with Vercel's own token; then take the key's two variables away: "
+            "refused until it is redeployed with Vercel's own token; then remove the key's two variables: "
             "vercel env rm AWS_ACCESS_KEY_ID production && vercel env rm AWS_SECRET_ACCESS_KEY production"
         )
     if settings.makes_user:

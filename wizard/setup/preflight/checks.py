@@ -20,7 +20,7 @@ from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
 from wizard.data_key import guard
 from wizard.setup.importing import data_key, discovery
-from wizard.setup.importing import importing as adopting
+from wizard.setup.importing import importing as is_importing
 from wizard.setup.preflight import account, services
 from wizard.setup.preflight.data_key import (
     conflict_on_vercel,
@@ -54,17 +54,17 @@ class Findings:
     orphaned_creations: Mapping[str, str] = field(default_factory=dict)
     """What a crashed run made without its state learning of it: URN → id, for `Engine.recover`."""
     discovered: DiscoveredSetup = DiscoveredSetup()
-    """What was set up by hand under the stack's names; looked for only where something stands in the way."""
+    """What was created manually under the stack's names; looked for only where something stands in the way."""
     differences: tuple[Difference, ...] = ()
     data_key: FoundDataKey | None = None
-    """What Vercel has from a set-up by hand."""
-    adopted_data_key: WrappedDataKey | None = None
+    """What Vercel has from a manual setup."""
+    imported_data_key: WrappedDataKey | None = None
     """The data key that goes into the escrow, instead of a new one."""
 
     @property
     def left_unless_agreed(self) -> tuple[ImportGroup, ...]:
         """The parts that others use too."""
-        return adopting.kept_unless_agreed(self.discovered, self.settings) if self.settings else ()
+        return is_importing.kept_unless_agreed(self.discovered, self.settings) if self.settings else ()
 
     @property
     def data_key_hidden(self) -> bool:
@@ -87,7 +87,7 @@ def check(
     aws: AwsClient | None,
     vercel: VercelClient | None,
     engine: Engine,
-    adoption: discovery.Adoption | None = None,
+    adoption: discovery.ImportRequest | None = None,
     unplaced: tuple[Problem, ...] = (),
 ) -> Findings:
     """One pass over account, Vercel and engine, side by side. An `identity` that is an error is one problem of all.
@@ -137,14 +137,14 @@ def check(
             problems += moved(settings, saved, stack, state)
             stays = (settings.region, settings.environment) == (saved.region, saved.environment)
         # What is to be adopted is judged by all that is known of it, or not at all.
-        judged = stays and (adoption is None or (found.existing is not None and found.escrow_known))
+        judged = stays and (adoption is None or (found.existing is not None and found.stored_data_key_known))
         if found.existing is not None and judged and pulumi.state is None:
-            problems += surely_taken(settings, found.existing, adopting=adoption is not None)
+            problems += surely_taken(settings, found.existing, is_importing=adoption is not None)
         elif found.existing is not None and judged:
             names = _names(settings, found.existing, state, aws, vercel, site.project, found.stored_data_key, adoption)
             problems += names.problems
             settings = names.settings or settings
-        if found.escrow_known and judged and not (adoption and names.hand.problems):
+        if found.stored_data_key_known and judged and not (adoption and names.hand.problems):
             problems += _data_key(
                 settings, found.stored_data_key, saved, values, pulumi.state, names.hand, aws, vercel, site
             )
@@ -166,7 +166,7 @@ def check(
         discovered=names.hand.found,
         differences=names.hand.differences,
         data_key=names.hand.data_key,
-        adopted_data_key=names.hand.wrapped if found.stored_data_key is None else None,
+        imported_data_key=names.hand.wrapped if found.stored_data_key is None else None,
     )
 
 
@@ -188,7 +188,7 @@ def _names(
     vercel: VercelClient | None,
     project: VercelProject | None,
     stored_data_key: StoredDataKey | None,
-    adoption: discovery.Adoption | None,
+    adoption: discovery.ImportRequest | None,
 ) -> _Names:
     left, unread = orphaned_creations(settings, existing, state, aws)
     in_the_way = taken(settings, existing, state, left)
@@ -212,12 +212,12 @@ def _names(
 
 def _begun(
     saved: Settings, values: Mapping[str, Any], stored_data_key: StoredDataKey | None, state: StackState
-) -> discovery.Adoption | None:
+) -> discovery.ImportRequest | None:
     """An adoption that was begun, or whose stack was taken away, goes on: what is there now has to be looked for, and
     the data key in use has yet to get into the escrow."""
     if not saved.adopted or (stored_data_key is not None and state.has_key):
         return None
-    return discovery.Adoption(
+    return discovery.ImportRequest(
         repaired=tuple(part for part in ImportGroup if part not in saved.kept_as_found),
         data_key=values.get("encrypted_phi_key"),
     )

@@ -61,12 +61,16 @@ def taken(
     ]
 
 
-def surely_taken(settings: Settings, existing: Existing, *, adopting: bool) -> list[Problem]:
+def surely_taken(settings: Settings, existing: Existing, *, is_importing: bool) -> list[Problem]:
     """Of the names that are taken, those that are not this stack's whatever its state would say, were it known."""
     problems = []
     target = existing.alias_target
     # The stack's own key has its tags, unless it was taken in or is going to be.
-    if target is not None and not (adopting or settings.adopted) and not settings.tags.items() <= target.tags.items():
+    if (
+        target is not None
+        and not (is_importing or settings.adopted)
+        and not settings.tags.items() <= target.tags.items()
+    ):
         problems.append(_alias(target, settings))
     foreign = [(bucket, owner) for bucket, owner in _buckets(settings, existing) if owner == "foreign"]
     return problems + [_bucket(bucket, owner, settings) for bucket, owner in foreign]

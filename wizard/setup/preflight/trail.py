@@ -60,7 +60,7 @@ def trail(settings: Settings, aws: AwsClient) -> CheckResult:
         Problem(
             what=f"the trail {arn} does not record the use of the key: {gap.text}",
             why="without it nobody could say who used the key, and when",
-            next=f"have its owner mend it, or have one made beside it: --trail {CREATE}",
+            next=f"have its owner fix it, or create another one: --trail {CREATE}",
         )
         for gap in lacking
         if gap.fatal

@@ -1,4 +1,4 @@
-"""An account that was set up by hand: what stands against its adoption, what differs, what the settings take in."""
+"""An account that was created manually: what stands against its adoption, what differs, what the settings take in."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from wizard.core.models.delivery import (
     StoredDataKey,
 )
 from wizard.setup.importing import data_key, differences, importing
-from wizard.setup.importing.data_key import adopted_data_key, data_key_obstacle, in_use, untold
+from wizard.setup.importing.data_key import data_key_obstacle, imported_data_key, in_use, untold
 from wizard.setup.importing.differences import differences_of
 from wizard.setup.importing.obstacles import at_odds, obstacles
 from wizard.setup.importing.policies import same
@@ -690,7 +690,7 @@ def stored_data_key(**changes: Any) -> StoredDataKey:
 @pytest.mark.parametrize("key_arn", [KEY, KEY_ID, ALIAS, f"arn:aws:kms:us-east-1:{ACCOUNT}:{ALIAS}", f"{KEY}\n", None])
 def test_a_data_key_of_the_adopted_key_is_taken_whatever_way_the_key_is_named(key_arn) -> None:
     assert data_key_obstacle(on_vercel(key_arn=key_arn), GUIDE, None) is None
-    assert adopted_data_key(on_vercel(key_arn=key_arn), None) == ONE
+    assert imported_data_key(on_vercel(key_arn=key_arn), None) == ONE
 
 
 @pytest.mark.parametrize(
@@ -700,7 +700,7 @@ def test_a_data_key_of_the_adopted_key_is_taken_whatever_way_the_key_is_named(ke
 def test_a_given_data_key_stands_in_where_vercel_tells_none(found, given, taken) -> None:
     if found is not None:
         assert data_key_obstacle(found, GUIDE, None, given=given) is None
-    assert adopted_data_key(found, given) == taken
+    assert imported_data_key(found, given) == taken
 
 
 @pytest.mark.parametrize(
@@ -708,7 +708,7 @@ def test_a_given_data_key_stands_in_where_vercel_tells_none(found, given, taken)
     [
         (on_vercel(key_arn=OTHER_KEY), GUIDE, None, None, f"names {OTHER_KEY}", "aws kms update-alias"),
         (on_vercel(key_arn=f"x{KEY}"), GUIDE, None, None, "names x", "aws kms update-alias"),
-        (HIDDEN, GUIDE, None, None, "its value is not told", "export EONPRO_ENCRYPTED_PHI_KEY="),
+        (HIDDEN, GUIDE, None, None, "its value is not available", "export EONPRO_ENCRYPTED_PHI_KEY="),
         (
             replace(HIDDEN, claimed=ONE.fingerprint),
             GUIDE,
@@ -754,7 +754,7 @@ def test_a_data_key_that_is_escrowed_already_needs_nobodys_word(found, key_arn) 
 
 
 def test_of_two_data_keys_neither_is_taken() -> None:
-    assert adopted_data_key(on_vercel(), TWO) is None
+    assert imported_data_key(on_vercel(), TWO) is None
 
 
 def test_what_vercel_has_goes_before_what_parameter_store_has() -> None:
@@ -818,7 +818,7 @@ def test_a_data_key_that_the_application_cannot_open_is_refused() -> None:
 
 def test_where_nobody_can_be_the_application_it_is_said() -> None:
     told = beforehand(Application(credentials=False))
-    assert not told.proved and "unproved" in told.words
+    assert not told.proved and "without a proof" in told.words
 
 
 # --- what no import could carry over, told together
@@ -871,7 +871,7 @@ def test_the_logs_under_the_stacks_own_key_are_no_difference() -> None:
 
 def test_what_else_the_role_may_do_is_told_and_no_repair_promises_to_end_it() -> None:
     wide = replace(GUIDE, role_policies=("arn:aws:iam::aws:policy/AdministratorAccess", "inline Backup"))
-    told = [each for each in differences_of(wide, VERCEL) if each.what == "role, policy beside the stack's"]
+    told = [each for each in differences_of(wide, VERCEL) if each.what == "role, other policies"]
     assert [each.found for each in told] == ["policy/AdministratorAccess", "inline Backup"]
     assert all("a repair leaves it" in each.wanted for each in told)
 

@@ -14,9 +14,9 @@ from tests.wizard.setup.test_workflow import World as Journey
 from wizard.core.errors import DataKeyConflict
 from wizard.core.models.account import DiscoveredSetup, Existing
 from wizard.core.models.delivery import StackState, StoredDataKey
-from wizard.setup.importing.discovery import Adoption
+from wizard.setup.importing.discovery import ImportRequest
 
-ALL = Adoption(repaired=tuple(ImportGroup))
+ALL = ImportRequest(repaired=tuple(ImportGroup))
 ONE = wrapped("by hand")
 
 
@@ -76,7 +76,7 @@ def test_a_key_whose_data_key_nobody_tells_gets_no_second_one_on_vercel_either(h
     (problem,) = hand.check(adoption=ALL).problems
     assert "nothing tells which data key" in problem.what and "EONPRO_ENCRYPTED_PHI_KEY=none" in problem.next
     agreed = hand.check(adoption=replace(ALL, data_key="none"))
-    assert (agreed.problems, agreed.adopted_data_key) == ((), None)
+    assert (agreed.problems, agreed.imported_data_key) == ((), None)
 
 
 # --- the escrow waits for the proof

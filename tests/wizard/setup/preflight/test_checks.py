@@ -50,7 +50,7 @@ from wizard.core.models.account import DiscoveredResource, Existing
 from wizard.core.models.delivery import Simulation, StackState, StoredDataKey, VercelProject
 from wizard.core.models.discovery import QuotaFact
 from wizard.core.models.rotation import VersionOrigin
-from wizard.setup.importing.discovery import Adoption
+from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.preflight import checks
 
 WRITES = ("write_escrow", "make_data_key", "deliver", "deliver_parameters", "prepare", "recover", "up")
@@ -70,7 +70,7 @@ class World:
         *,
         saved=None,
         identity: Any = IDENTITY,
-        adoption: Adoption | None = None,
+        adoption: ImportRequest | None = None,
         unplaced: tuple[Problem, ...] = (),
         **changes: Any,
     ) -> checks.Findings:
@@ -672,9 +672,9 @@ def test_the_accounts_notes_come_after_them(world) -> None:
     assert (first, second.startswith("nobody gets the alerts")) == (*world.aws.disagreements, True)
 
 
-# --- an account that was set up by hand
+# --- an account that was created manually
 
-ALL = Adoption(repaired=tuple(ImportGroup), data_key=None)
+ALL = ImportRequest(repaired=tuple(ImportGroup), data_key=None)
 
 
 @pytest.fixture
@@ -707,11 +707,11 @@ def test_an_adoption_takes_everything_in_by_its_id_and_the_data_key_that_is_in_u
     assert findings.settings is not None
     assert set(findings.settings.adopted) == set(hand.aws.discovered.adopted)
     assert findings.settings.kept_as_found == ()
-    assert findings.adopted_data_key == wrapped("by hand")
+    assert findings.imported_data_key == wrapped("by hand")
 
 
 def test_what_may_not_be_repaired_is_left_as_found(hand) -> None:
-    findings = hand.check(adoption=Adoption(repaired=(ImportGroup.KEY,)))
+    findings = hand.check(adoption=ImportRequest(repaired=(ImportGroup.KEY,)))
     assert findings.settings is not None
     assert set(findings.settings.kept_as_found) == set(ImportGroup) - {ImportGroup.KEY}
 
@@ -739,7 +739,7 @@ def test_the_escrow_of_the_key_that_is_adopted_is_no_orphan(hand) -> None:
     hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
     findings = hand.check(adoption=ALL)
     assert findings.problems == ()
-    assert (findings.stored_data_key is not None, findings.adopted_data_key) == (True, None)
+    assert (findings.stored_data_key is not None, findings.imported_data_key) == (True, None)
 
 
 def test_the_escrow_of_another_key_stays_an_orphan(hand) -> None:
@@ -753,7 +753,7 @@ def test_a_data_key_that_vercel_hides_has_to_be_given(hand) -> None:
     assert findings.data_key_hidden
     assert any("export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next for problem in findings.problems)
     given = hand.check(adoption=replace(ALL, data_key=wrapped("by hand").value))
-    assert (given.problems, given.adopted_data_key) == ((), wrapped("by hand"))
+    assert (given.problems, given.imported_data_key) == ((), wrapped("by hand"))
 
 
 def test_a_data_key_that_is_given_and_is_not_vercels_is_refused(hand) -> None:
@@ -778,12 +778,12 @@ def test_where_nobody_tells_the_data_key_none_is_made_for_a_key_that_is_adopted(
     assert problem.what == f"nothing tells which data key the application has under the key {KEY}"
     assert "export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next
     given = hand.check(adoption=replace(ALL, data_key=wrapped("by hand").value), target=("ecs",))
-    assert (given.problems, given.adopted_data_key) == ((), wrapped("by hand"))
+    assert (given.problems, given.imported_data_key) == ((), wrapped("by hand"))
 
 
 def test_a_person_may_say_that_there_never_was_a_data_key(hand) -> None:
     findings = hand.check(adoption=replace(ALL, data_key="none"), target=("ecs",))
-    assert (findings.problems, findings.adopted_data_key) == ((), None)
+    assert (findings.problems, findings.imported_data_key) == ((), None)
 
 
 # --- an adoption that was begun
@@ -791,7 +791,7 @@ def test_a_person_may_say_that_there_never_was_a_data_key(hand) -> None:
 
 def begun(hand: World) -> Any:
     """An adoption whose update went through, and that ended before the data key was in the escrow."""
-    wanted = hand.check(adoption=Adoption(repaired=(ImportGroup.KEY,))).settings
+    wanted = hand.check(adoption=ImportRequest(repaired=(ImportGroup.KEY,))).settings
     assert wanted is not None
     hand.engine.stack_state = StackState(
         exists=True,
@@ -806,7 +806,7 @@ def test_an_adoption_that_was_begun_goes_on_and_no_other_data_key_is_made(hand) 
     wanted = begun(hand)
     findings = hand.check(saved=wanted, trail_bucket=BUCKET)
     assert findings.problems == ()
-    assert findings.adopted_data_key == wrapped("by hand")
+    assert findings.imported_data_key == wrapped("by hand")
     assert findings.settings == wanted
 
 
@@ -825,7 +825,7 @@ def test_a_hidden_data_key_has_to_be_given_again_for_it(hand) -> None:
     problems = hand.check(saved=wanted, trail_bucket=BUCKET).problems
     assert any("export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next for problem in problems)
     given = hand.check(saved=wanted, trail_bucket=BUCKET, encrypted_phi_key=wrapped("by hand").value)
-    assert given.adopted_data_key == wrapped("by hand")
+    assert given.imported_data_key == wrapped("by hand")
 
 
 def test_once_the_data_key_is_safe_an_adopted_stack_is_one_like_any_other(hand) -> None:
@@ -833,14 +833,14 @@ def test_once_the_data_key_is_safe_an_adopted_stack_is_one_like_any_other(hand) 
     hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
     hand.log.clear()
     findings = hand.check(saved=wanted, trail_bucket=BUCKET)
-    assert (findings.problems, findings.settings, findings.adopted_data_key) == ((), wanted, None)
+    assert (findings.problems, findings.settings, findings.imported_data_key) == ((), wanted, None)
     assert "cloud.find_hand_made" not in hand.log
 
 
 def test_a_part_that_was_left_as_found_can_be_repaired_later(hand) -> None:
     wanted = begun(hand)
     hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
-    findings = hand.check(saved=wanted, adoption=Adoption(repaired=(ImportGroup.TRAIL,)))
+    findings = hand.check(saved=wanted, adoption=ImportRequest(repaired=(ImportGroup.TRAIL,)))
     assert findings.settings is not None
     assert ImportGroup.TRAIL in wanted.kept_as_found and ImportGroup.TRAIL not in findings.settings.kept_as_found
 
