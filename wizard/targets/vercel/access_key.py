@@ -169,9 +169,7 @@ def retire_old(
     if not force and (why := use_of(old, current, now)):
         raise ResourceError(
             f"the access key {old.id} may still be in use: {why}",
-            Command(
-                f"vercel redeploy, and an hour later: {RETIRE}", advice=f"or at once, whatever has it: {RETIRE} --yes"
-            ),
+            Command(RETIRE, advice=f"an hour after vercel redeploy; or at once, whatever has the key: {RETIRE} --yes"),
         )
     aws.iam.retire_access_key(user, old.id)
     tell(f"the access key {old.id} is switched off; if the application misses it: {switch(user, old.id, 'Active')}")

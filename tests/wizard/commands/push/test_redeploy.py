@@ -42,7 +42,7 @@ def test_old_values_are_told_even_where_nothing_was_written_and_unattended_nothi
     )
     assert "hosting.redeploy" not in world.log
     assert (states(document), stale(document), world.code) == (["skipped"], [("vercel", True)], 0)
-    assert "python -m wizard push --redeploy" in world.ui.said
+    assert "python -m wizard push --redeploy --stack production" in world.ui.said
 
 
 def test_yes_is_no_word_for_a_redeploy(world) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, Unreachable
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, VercelProject
+from wizard.core.next_command import Command
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.targets.vercel import access_key
 from wizard.targets.vercel.access_key import Ensured, Retirement, Rotated
@@ -470,7 +471,8 @@ def test_an_old_key_that_may_be_in_use_is_left_unless_forced(
     world = rotated(old_used=old_used, new_used=new_used)
     with pytest.raises(ResourceError, match=why) as caught:
         world.retire()
-    assert f"{access_key.RETIRE} --yes" in caught.value.hint
+    hint = caught.value.hint
+    assert isinstance(hint, Command) and hint == access_key.RETIRE and f"{access_key.RETIRE} --yes" in hint.advice
     assert world.keys.calls == []
     assert world.retire(force=True).done is Retirement.SWITCHED_OFF
     assert world.keys.calls == ["retire AKIAOLD"]
