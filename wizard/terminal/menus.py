@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TextIO
 
 import questionary
-from prompt_toolkit.filters import Condition
+from prompt_toolkit.filters import Always, Condition
 from prompt_toolkit.key_binding import KeyBindings, KeyBindingsBase, KeyPressEvent, merge_key_bindings
 from prompt_toolkit.layout import Dimension, Window
 from prompt_toolkit.output import create_output
@@ -184,6 +184,9 @@ class QuestionaryPrompts:
     def _run_list(self, question: questionary.Question, request: PromptRequest) -> Any:
         control, window = _control(question)
         window.height = Dimension(max=_ROWS)
+        for part in question.application.layout.find_all_windows():
+            # Otherwise the filter and a refusal are at the bottom of the terminal, far below the list.
+            part.dont_extend_height = Always()
         control.search_filter = request.state.filter
         values = [choice.value for choice in control.filtered_choices]
         if request.state.pointed in values:
