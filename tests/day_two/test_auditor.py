@@ -16,7 +16,7 @@ from tests.day_two import in_this_process
 from tests.onboarding.clinic import Clinic, Ended
 from tools.documents.permissions.auditor import AUDITOR, COMMANDS, deployed
 from tools.documents.permissions.operator import leaves, saved_settings
-from wizard.commands.policy.auditor import WHERE_IT_IS_SPOILT, policies_of, refreshed
+from wizard.commands.policy.command import WHERE_IT_IS_SPOILT, auditor_policies, refreshed
 from wizard.core.required_permissions.resources import Setup
 
 Policies = Mapping[str, Mapping[str, Any]]
@@ -148,7 +148,7 @@ def test_the_auditor_has_no_right_on_the_key(read: Read) -> None:
 
 
 def test_what_is_printed_is_the_policy_of_the_stacks_settings(read: Read) -> None:
-    wanted = policies_of(setup_of(read.clinic))
+    wanted = auditor_policies(setup_of(read.clinic))
     assert list(read.policies.values()) == list(wanted.values())
 
 

@@ -19,8 +19,8 @@ from tests.onboarding.clinic import Clinic, Running, until
 from wizard.aws import Aws, connect
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.deployment import RedeployState
-from wizard.targets.ecs.permissions import redeploy_policy
 from wizard.targets.ecs.redeploy import redeploy as redeploy_service
+from wizard.targets.ecs.redeploy import redeploy_policy
 from wizard.targets.port import TargetContext
 
 ROLE = "arn:aws:iam::123456789012:role/"

@@ -11,7 +11,7 @@ import pytest
 
 from tests.onboarding.clinic import Clinic
 from wizard.core.errors import StalePlan
-from wizard.core.models.progress import Progress
+from wizard.core.models.stack import Progress
 from wizard.pulumi_engine.engine import PulumiEngine
 
 STACK = "production"

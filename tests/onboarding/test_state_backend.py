@@ -17,7 +17,7 @@ from tests.onboarding.clinic import ACCOUNT, Clinic, running_clinic
 from tests.wizard.fakes.clients import EXPORTING, OUTPUTS, settings
 from wizard import aws
 from wizard.core.errors import SetupError, StalePlan, UsageError
-from wizard.core.models.progress import Progress
+from wizard.core.models.stack import Progress
 from wizard.core.state_backend import KEY_ALIAS, StateBackend, bucket_name, resolve
 from wizard.pulumi_engine import backend
 from wizard.pulumi_engine.backend import StatePlaces

@@ -29,7 +29,7 @@ from wizard.core.errors import ResourceError, SetupError, SignInNeeded
 from wizard.core.models.account import Identity, RegionFact
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.discovery import ProfileFact, ProfileKind
-from wizard.core.models.progress import OnProgress, Progress, StepState
+from wizard.core.models.stack import OnProgress, Progress, StepState
 from wizard.pulumi_engine import config
 
 

@@ -14,7 +14,7 @@ from wizard.aws import iam
 from wizard.aws.auth.session import Session
 from wizard.aws.data_keys.stored import store_of
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
-from wizard.core.models.diagnostics import FormerText, ProviderFact, Ruling, StatementEvaluation
+from wizard.core.models.access import FormerText, ProviderFact, Ruling, StatementEvaluation
 
 _ABSENT = ("NoSuchEntity", "NoSuchEntityException")
 

@@ -22,8 +22,7 @@ from wizard.aws.existing_resources import ExistingResources
 from wizard.aws.import_discovery import ImportDiscovery
 from wizard.aws.key_rotation import AwsKeyRotation
 from wizard.aws.kms import KmsKeys
-from wizard.aws.permissions import Permissions
-from wizard.aws.quotas import ServiceQuotas
+from wizard.aws.permissions import Permissions, ServiceQuotas
 from wizard.aws.s3 import S3BackupStorage, StateStorage
 from wizard.aws.usage_metrics import CloudWatchUsage
 from wizard.core.models.account import Identity, RegionFact

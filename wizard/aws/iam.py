@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from wizard.aws.auth.clock import skew_of
 from wizard.aws.auth.credentials import FALLBACK_REGION
 from wizard.aws.auth.errors import code_of
+from wizard.aws.auth.http import skew_of
 from wizard.aws.auth.session import Session
 from wizard.core import retry
 from wizard.core.errors import (

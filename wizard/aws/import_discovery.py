@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.settings import ResourceKind, Settings
-from wizard.aws import cloudtrail, iam, kms, retained_resources
+from wizard.aws import cloudtrail, existing_resources, iam, kms
 from wizard.aws.auth.session import Session
-from wizard.aws.data_keys.parameter_store import ParameterStore
+from wizard.aws.data_keys.stores import ParameterStore
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import DiscoveredResource, DiscoveredSetup, FoundDataKey
@@ -53,7 +53,7 @@ class ImportDiscovery:
             lambda: _tolerant(lambda: _logs_key(self._session, settings)),
             *(
                 lambda look=look: _tolerant(lambda: _Look(things=look()))
-                for look in retained_resources.looks(self._session, settings)
+                for look in existing_resources.looks(self._session, settings)
             ),
         )
         facts: dict[str, Any] = {}
@@ -112,8 +112,8 @@ def _data_key(session: Session, key_arn: str, alias: str) -> FoundDataKey | None
 
 
 def _logs_key(session: Session, settings: Settings) -> _Look:
-    key = retained_resources.logs_key(session, settings)
-    return _Look(things=retained_resources.of_the_logs_key(key, settings), facts={"logs_key": key})
+    key = existing_resources.logs_key(session, settings)
+    return _Look(things=existing_resources.of_the_logs_key(key, settings), facts={"logs_key": key})
 
 
 # --- the application ----------------------------------------------------------------------------------------------
@@ -239,7 +239,7 @@ def _bucket(session: Session, settings: Settings, bucket: str) -> _Look:
     policy, retention, settled = session.together(
         lambda: ask("GetBucketPolicy", "NoSuchBucketPolicy"),
         lambda: cloudtrail.CloudTrail(session).bucket_retention(bucket),
-        lambda: retained_resources.settings_of_bucket(session, bucket, account, ResourceKind.BUCKET),
+        lambda: existing_resources.settings_of_bucket(session, bucket, account, ResourceKind.BUCKET),
     )
     things = [ResourceKind.BUCKET, *([ResourceKind.BUCKET_POLICY] if policy else []), *settled]
     return _Look(

@@ -17,7 +17,7 @@ from wizard.aws.auth.session import Session
 from wizard.aws.iam import identify
 from wizard.core import retry
 from wizard.core.errors import ResourceError, SetupError, UsageError
-from wizard.core.models.backup import BucketLock, StoredObject
+from wizard.core.models.rotation import BucketLock, StoredObject
 from wizard.core.next_command import Command
 from wizard.core.retry import Reason
 

@@ -19,12 +19,10 @@ from wizard.core.errors import SetupError, UsageError
 from wizard.core.models.delivery import StackState
 from wizard.core.models.discovery import BackendFact
 from wizard.core.models.inputs import InputType, Question
-from wizard.core.next_command import wizard
+from wizard.core.next_command import RunOptions, wizard
 from wizard.core.retry import Clock
-from wizard.core.run_options import RunOptions
 from wizard.core.state_backend import in_words
-from wizard.data_key.verification import ChildDecryptVerifier
-from wizard.data_key.wrapping import ChildWrapper
+from wizard.data_key.verification import ChildDecryptVerifier, ChildWrapper
 from wizard.inputs import vercel_cli
 from wizard.inputs.answers import Answer
 from wizard.inputs.application_folder import ApplicationFolder

@@ -52,7 +52,7 @@ class Command:
     help: str
     """One line."""
     options: Any
-    """Its options class (wizard/core/run_options.py says what it has)."""
+    """Its options class (wizard/core/next_command.py says what it has)."""
     shared: tuple[Shared, ...] = (STACK, ACCOUNT)
     reads: str = ""
     locks: bool = False

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 from wizard import PROJECT_FOLDER
 from wizard.cli import request
 from wizard.cli.parser import CommandLine
-from wizard.core.next_command import PROGRAM
-from wizard.core.run_options import Offline, Result, RunOptions
+from wizard.core.next_command import PROGRAM, Offline, Result, RunOptions
 
 if TYPE_CHECKING:
     from wizard.cli.run_log import Log
@@ -69,7 +68,7 @@ def run(line: CommandLine, terminal: Terminal, log: Log | None = None) -> Result
 
 def _offline(options: RunOptions) -> Offline:
     from wizard.pulumi_engine import config
-    from wizard.terminal.stream import print_text
+    from wizard.terminal.text import print_text
 
     return Offline(
         run=options,

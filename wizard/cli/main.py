@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 from wizard.cli import parser, request
 from wizard.cli.parser import INTERRUPTED
 from wizard.core.errors import Cancelled, PreflightFailed, SetupError, UsageError
-from wizard.core.next_command import Run
-from wizard.core.run_options import Result, RunOptions
+from wizard.core.next_command import Result, Run, RunOptions
 
 if TYPE_CHECKING:
     from wizard.cli.parser import CommandLine
@@ -47,8 +46,8 @@ def main(argv: list[str] | None = None) -> int:
     options = line.run
     try:
         from wizard.cli import dispatch
-        from wizard.terminal.stream import ignore_broken_pipe
         from wizard.terminal.terminal import Terminal
+        from wizard.terminal.text import ignore_broken_pipe
 
         asks = not (options.non_interactive or options.json) and _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
         out = sys.stderr if options.json else sys.stdout

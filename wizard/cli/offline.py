@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from wizard.core import json_documents
 from wizard.core.errors import SetupError
-from wizard.core.next_command import shell
-from wizard.core.run_options import Offline, Result
+from wizard.core.next_command import Offline, Result, shell
 
 SHELLS = ("bash", "zsh", "fish")
 """The shells whose completion can be turned on."""

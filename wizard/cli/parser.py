@@ -16,8 +16,7 @@ from typing import Any, NoReturn
 from wizard import version
 from wizard.cli.commands import COMMANDS, TABLE, Command, Shared
 from wizard.core.errors import UsageError
-from wizard.core.next_command import DEFAULT_COMMAND, PROGRAM, wizard
-from wizard.core.run_options import RunOptions
+from wizard.core.next_command import DEFAULT_COMMAND, PROGRAM, RunOptions, wizard
 from wizard.inputs.registry import INPUTS, add_flags
 
 INTERRUPTED = 130

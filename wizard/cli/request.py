@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 from wizard import PROJECT_FOLDER
 from wizard.cli import first_prompt, parser
 from wizard.core.errors import UsageError
-from wizard.core.next_command import Run, wizard
-from wizard.core.run_options import RunOptions
+from wizard.core.next_command import Run, RunOptions, wizard
 from wizard.inputs import answers, application_folder, saved_progress
 from wizard.inputs.answers_file import read_answers
 from wizard.inputs.registry import by_key

@@ -10,11 +10,11 @@ from typing import Any
 
 from wizard.core.errors import PermissionDenied, SetupError, Unsupported
 from wizard.core.models.account import Identity, Principal, TrailFact
+from wizard.core.models.audit import gaps
 from wizard.core.models.delivery import Linked, VercelProject
 from wizard.core.models.discovery import ProfileFact, ProfileKind
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType, Question
 from wizard.core.ports.run import AwsClient, VercelClient
-from wizard.core.trail_requirements import gaps
 from wizard.inputs.answers import Answer, Source
 
 RECOMMENDED = {"app_principal": CREATE, "vercel_access": "oidc", "ecs_execution_role": CREATE}

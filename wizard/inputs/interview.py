@@ -13,7 +13,7 @@ from wizard.core.errors import CredentialsError, PermissionDenied, SetupError, S
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked, VercelProject
 from wizard.core.models.inputs import CALLER, Back, Choice, Input, InputType, Question
-from wizard.core.models.progress import Mark
+from wizard.core.models.stack import Mark
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.inputs import choices as options
 from wizard.inputs.answers import Answer, Source, missing, missing_error

@@ -48,7 +48,7 @@ class CliLogin:
         return RENEW if self.renewable else SIGN_IN
 
 
-def detect(folder: Path) -> Linked | None:
+def detect_link(folder: Path) -> Linked | None:
     """The link of a folder: `.vercel/project.json`, or a `.vercel/repo.json` with one project; else None."""
     link = read_link(folder)
     return None if link is None else linked(link)
@@ -65,7 +65,7 @@ def linked_by_environment(environment: Mapping[str, str] | None = None) -> Linke
     The CLI takes both or none (https://vercel.com/docs/cli/deploying-from-cli#relevant-environment-variables).
     """
     told = os.environ if environment is None else environment
-    project, owner = _text(told.get("VERCEL_PROJECT_ID")), _text(told.get("VERCEL_ORG_ID"))
+    project, owner = _field_text(told.get("VERCEL_PROJECT_ID")), _field_text(told.get("VERCEL_ORG_ID"))
     if project is None or owner is None:
         return None
     return Linked(project_id=project, team_id=owner if owner.startswith("team_") else None)
@@ -96,8 +96,8 @@ def cli_login(environment: Mapping[str, str] | None = None) -> CliLogin | None:
 
 def _login(folder: Path, environment: Mapping[str, str]) -> CliLogin | None:
     login, settings = _object(folder / "auth.json"), _object(folder / "config.json") or {}
-    team = _text(settings.get("currentTeam"))
-    token, renewal = (_text((login or {}).get(name)) for name in ("token", "refreshToken"))
+    team = _field_text(settings.get("currentTeam"))
+    token, renewal = (_field_text((login or {}).get(name)) for name in ("token", "refreshToken"))
     if token is None and renewal is None:
         if not folder.is_dir():
             return None
@@ -149,5 +149,5 @@ def _object(file: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _text(value: object) -> str | None:
+def _field_text(value: object) -> str | None:
     return value.strip() or None if isinstance(value, str) else None

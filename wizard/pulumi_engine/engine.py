@@ -19,16 +19,14 @@ from components.settings import PROJECT, ContractError, Outputs, Settings
 from wizard.core import retry
 from wizard.core.errors import CorruptStateFile, ResourceError, StackBusy, StackNotFound
 from wizard.core.models.delivery import StackState
-from wizard.core.models.progress import OnProgress, Step
-from wizard.core.models.stack import Drift
+from wizard.core.models.stack import Drift, OnProgress, Step
 from wizard.core.next_command import Command
 from wizard.core.retry import Clock, Reason
 from wizard.pulumi_engine import backend, config, passphrase, workspace
 from wizard.pulumi_engine import plan as engine_plan
-from wizard.pulumi_engine.errors import interrupted
-from wizard.pulumi_engine.events import Comparison, Watch
+from wizard.pulumi_engine.events import Comparison, Watch, interrupted
+from wizard.pulumi_engine.plan import stack_state, with_imports
 from wizard.pulumi_engine.process import EngineProcess
-from wizard.pulumi_engine.state import stack_state, with_imports
 from wizard.pulumi_engine.workspace import EngineWorkspace, ReadOnlyStack, last_part
 
 T = TypeVar("T")

@@ -22,12 +22,11 @@ from pulumi.automation.errors import InvalidVersionError
 
 from wizard.core import retry
 from wizard.core.errors import CorruptStateFile, SetupError, StackBusy, StackNotFound
-from wizard.core.models.progress import OnProgress
+from wizard.core.models.stack import OnProgress
 from wizard.core.next_command import shell, wizard
 from wizard.core.retry import SCHEDULES, Clock, Reason
 from wizard.pulumi_engine import backend as engine_backend
-from wizard.pulumi_engine.errors import cli_error, run_error
-from wizard.pulumi_engine.events import Watch
+from wizard.pulumi_engine.events import Watch, cli_error, run_error
 from wizard.pulumi_engine.process import EngineProcess
 
 

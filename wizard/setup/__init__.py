@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wizard.core.errors import UsageError
-from wizard.core.next_command import wizard
-from wizard.core.run_options import Result
+from wizard.core.next_command import Result, wizard
 
 if TYPE_CHECKING:
     from wizard.setup.steps import Clients, Request

@@ -16,11 +16,11 @@ from components.policies.evaluation import AccountIam, GrantFact, KeyPolicyDecis
 from components.policies.requirements import BY_ID, Topic
 from components.settings import Outputs, Settings
 from wizard.core.errors import SetupError
-from wizard.core.key_access import administrators_of, documents_of
+from wizard.core.models.access import administrators_of, documents_of
 from wizard.core.models.account import KeyFact, Retention, TrailFact
+from wizard.core.models.audit import OF_THE_BUCKET, OF_THE_TRAIL, gaps
 from wizard.core.models.delivery import StoredDataKey, Verification, VerificationState
 from wizard.core.ports.run import AwsClient
-from wizard.core.trail_requirements import OF_THE_BUCKET, OF_THE_TRAIL, gaps
 
 T = TypeVar("T")
 

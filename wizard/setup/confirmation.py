@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from wizard.core.errors import Cancelled, PreflightFailed, ResourceError, StalePlan
 from wizard.core.models.inputs import Choice, InputType, Question
-from wizard.core.models.progress import Mark
+from wizard.core.models.stack import Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import Engine, UserInterface
 from wizard.setup import plan, steps

@@ -16,9 +16,10 @@ from wizard.core.models.delivery import (
     StoredDataKey,
     Verification,
 )
-from wizard.core.models.progress import Mark
+from wizard.core.models.stack import Mark
 from wizard.core.ports.run import UserInterface
-from wizard.data_key import delivery, storage
+from wizard.data_key import delivery
+from wizard.data_key import delivery as storage
 from wizard.setup import report
 from wizard.setup.importing.data_key import prove_beforehand
 from wizard.setup.steps import Clients, PreparedRun

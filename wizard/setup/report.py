@@ -17,9 +17,9 @@ from wizard.core.models.delivery import (
     Verification,
     VerificationState,
 )
-from wizard.core.models.progress import Mark, Step
+from wizard.core.models.stack import Mark, Step
 from wizard.core.next_command import wizard
-from wizard.data_key.storage import region_of
+from wizard.data_key.delivery import region_of
 from wizard.setup.checklist import ChecklistEntry, ItemState
 from wizard.targets.port import NextStep, deploy_targets
 from wizard.targets.vercel.access_key import Ensured

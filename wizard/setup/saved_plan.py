@@ -15,7 +15,7 @@ from typing import Any
 from components.settings import Settings
 from wizard.core.errors import UsageError
 from wizard.core.models.delivery import StackState
-from wizard.core.models.progress import Step
+from wizard.core.models.stack import Step
 from wizard.setup.plan import QUIET, Plan, word
 
 KIND = "eonpro-kms plan"

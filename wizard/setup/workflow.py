@@ -1,22 +1,69 @@
-"""What each command does with the steps: set up, preview, the access key, the end.
+"""What is retained when a stack is removed, and why; and how to delete each part when no record needs it any more.
 
-Pure: runs the steps over the edges' Protocols.
+Pure.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from components.settings import Outputs, SecretStore, Settings
 from wizard.core.cost.drivers import options
 from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.delivery import VercelProject
-from wizard.core.models.progress import Mark
+from wizard.core.models.stack import Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface, VercelClient
-from wizard.setup import checklist, confirmation, deliver_and_verify, plan, report, retained_resources, steps
+from wizard.data_key.delivery import region_of
+from wizard.setup import checklist, confirmation, deliver_and_verify, plan, report, steps
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_target
 from wizard.targets.vercel import access_key
+
+
+def orphaned_creations(settings: Settings, outputs: Outputs) -> tuple[tuple[str, str], ...]:
+    """(what is retained, why), the key first."""
+    store = "secret" if settings.secret_store is SecretStore.SECRETS_MANAGER else "parameter"
+    records = "every record encrypted under the data key is lost with it"
+    found = [
+        (f"the key {outputs.key_arn}", records),
+        *((f"the replica {arn}", records) for arn in outputs.replica_key_arns),
+        (f"its alias {outputs.alias_name}", "it shows that the key is in use"),
+        (
+            f"the {store} {settings.names.stored_data_key}",
+            "the wrapped data key: no stack ever made it, and none can remove it",
+        ),
+        (f"every {store} under {settings.names.parameter_prefix}/data-keys", "its other versions, where there are any"),
+    ]
+    found += [
+        (f"the {store} {settings.names.stored_data_key} in {region_of(arn)}", "the same, with the replica")
+        for arn in outputs.replica_key_arns
+    ]
+    if settings.makes_vercel_provider:
+        found.append(("the OIDC provider of the Vercel team", "other roles of the account may trust it by now"))
+    if settings.existing_trail_arn is None:
+        found += [
+            (f"the trail {outputs.trail_arn}", "it records who removes what"),
+            (
+                f"the bucket {outputs.trail_bucket}",
+                f"the audit log, to be kept for {settings.trail_retention_days} days",
+            ),
+        ]
+        if settings.trail_key:
+            found.append((f"the key of {settings.names.trail_key_alias}", "without it the audit log cannot be read"))
+        if settings.access_logging:
+            found.append((f"the bucket {settings.names.access_log_bucket}", "the log of who read the audit log"))
+    return tuple(found)
+
+
+def ending(settings: Settings, outputs: Outputs) -> str:
+    """The commands that end the key, for the day when no record needs it any more."""
+    return (
+        "# the key policy denies deletion to everybody: name somebody first\n"
+        "pulumi config set --path 'eonpro-kms:deletionAdministrators[0]' ARN && pulumi up\n"
+        f"aws kms schedule-key-deletion --region {settings.region} \\\n"
+        f"  --key-id {outputs.key_id} --pending-window-in-days 30"
+    )
 
 
 def setup(request: Request, clients: Clients) -> report.Report:
@@ -105,7 +152,7 @@ def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
     """Take the stack away. What records depend on leaves the stack and stays in the account: (what, why)."""
     ready, outputs = steps.find_deployed(request, clients)
     ui, settings = clients.ui, ready.settings
-    left = retained_resources.orphaned_creations(settings, outputs)
+    left = orphaned_creations(settings, outputs)
     ui.section("What stays", "it leaves the stack, and no stack can take it away any more")
     for what, why in left:
         ui.line(what, mark=Mark.INFO)
@@ -122,7 +169,7 @@ def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
         ui.working("Pulumi takes the stack away")
         ready.engine.destroy(request.stack, lambda progress: ui.progress(progress, 0.0))
     ui.section("To end the rest")
-    ui.verbatim(retained_resources.ending(settings, outputs))
+    ui.verbatim(ending(settings, outputs))
     return left
 
 

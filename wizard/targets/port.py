@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from components.settings import Outputs, Settings, Target
     from wizard.core.data_key import WrappedDataKey
     from wizard.core.errors import DataKeyConflict, SetupError
-    from wizard.core.models.delivery import AppVariables, Delivered, VercelProject
+    from wizard.core.models.delivery import AppVariables, Delivered, Scope, VercelProject
     from wizard.core.models.deployment import Instances, Redeployed
     from wizard.core.models.inputs import Input
-    from wizard.core.models.vercel_environment import Scope
     from wizard.core.ports.run import AwsClient, VercelClient
     from wizard.targets.vercel.access_key import Ensured
 

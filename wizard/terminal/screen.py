@@ -12,11 +12,10 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from wizard.core.errors import Problem, SetupError
-from wizard.core.models.progress import Mark, Progress, StepState
+from wizard.core.models.stack import Mark, Progress, StepState
 from wizard.core.next_command import Command, Run
 from wizard.terminal.status_line import Clock, Status, Timer, every
-from wizard.terminal.stream import capabilities_of
-from wizard.terminal.text import Piece, cells, divided, folded, longest_part, longest_word, painted
+from wizard.terminal.text import Piece, capabilities_of, cells, divided, folded, longest_part, longest_word, painted
 
 _STYLES = {Mark.OK: "green", Mark.WARN: "yellow", Mark.FAIL: "bold red", Mark.INFO: "dim", Mark.RUN: "cyan"}
 _SIGNS = {Mark.OK: "✓", Mark.WARN: "!", Mark.FAIL: "✗", Mark.INFO: "·", Mark.RUN: "…"}

@@ -10,8 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import TextIO
 
-from wizard.terminal.stream import TerminalCapabilities
-from wizard.terminal.text import cells, shortened
+from wizard.terminal.text import TerminalCapabilities, cells, shortened
 
 Clock = Callable[[], float]
 """Seconds since any fixed moment."""

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, TextIO, TypeVar
 
 from wizard.core.models.inputs import Back, Choice, InputType, Question
-from wizard.core.models.progress import Mark
+from wizard.core.models.stack import Mark
 from wizard.core.next_command import Run
 from wizard.terminal.prompts import LONG_LIST, WHY, HelpOrBack, PlainPrompts, PromptRequest, Prompts, PromptState
 from wizard.terminal.screen import Screen

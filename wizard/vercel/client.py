@@ -14,11 +14,18 @@ from typing import Any
 
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import SetupError
+from wizard.core.models.access import VariableEntry
 from wizard.core.models.account import FoundDataKey
-from wizard.core.models.delivery import AccessKey, AppVariables, Delivered, VercelProject, VercelVariable
+from wizard.core.models.delivery import (
+    PRODUCTION,
+    AccessKey,
+    AppVariables,
+    Delivered,
+    Scope,
+    VercelProject,
+    VercelVariable,
+)
 from wizard.core.models.deployment import Deployment, Redeployed
-from wizard.core.models.diagnostics import VariableEntry
-from wizard.core.models.vercel_environment import PRODUCTION, Scope
 from wizard.core.retry import Deadline
 from wizard.vercel.access_key import deliver as deliver_access_key
 from wizard.vercel.access_key import delivered_id
@@ -26,8 +33,7 @@ from wizard.vercel.conflicts import find_data_key, name_data_key, overlaps, rena
 from wizard.vercel.delivery import deliver, missing, refusal
 from wizard.vercel.deployments import Deployments, last_change
 from wizard.vercel.http import Api, Endpoint
-from wizard.vercel.parsing import owner, read_names, read_project, text
-from wizard.vercel.projects import list_projects, out_of_reach
+from wizard.vercel.projects import list_projects, out_of_reach, owner, read_names, read_project, text
 from wizard.vercel.variables import Variables, list_entries
 
 BASE_URL = "https://api.vercel.com"

@@ -12,7 +12,7 @@ from components.settings import DATA_KEY_VARIABLE
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, UsageError
 from wizard.core.models.account import FoundDataKey
-from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.core.models.delivery import PRODUCTION, Scope
 from wizard.core.next_command import Command, wizard
 from wizard.vercel.variable_state import (
     ID_VARIABLE,

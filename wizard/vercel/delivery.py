@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from components.settings import DATA_KEY_VARIABLE
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, Unreachable, UsageError
-from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState
-from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.core.models.delivery import PRODUCTION, AppVariables, Delivered, DeliveryState, Scope
 from wizard.vercel.conflicts import inherited_data_key
 from wizard.vercel.variable_state import (
     MARK,

@@ -17,7 +17,7 @@ from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
 from wizard.core.retry import Deadline, Reason
 from wizard.vercel.conflicts import ACCESS_KEY, NAMES
 from wizard.vercel.http import Api, Endpoint, Response
-from wizard.vercel.parsing import read_entries, text
+from wizard.vercel.projects import read_entries, text
 from wizard.vercel.variable_state import ListedVariable, in_production
 
 ENDED_BADLY = frozenset({"ERROR", "CANCELED", "BLOCKED", "DELETED"})

@@ -13,9 +13,8 @@ from datetime import UTC, datetime
 
 from components.settings import DATA_KEY_VARIABLE
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey, damage, is_remnant
-from wizard.core.models.delivery import AppVariables, VercelVariable
-from wizard.core.models.vercel_environment import PRODUCTION as IN_PRODUCTION
-from wizard.core.models.vercel_environment import Scope, places
+from wizard.core.models.delivery import PRODUCTION as IN_PRODUCTION
+from wizard.core.models.delivery import AppVariables, Scope, VercelVariable, places
 
 PRODUCTION_TARGET = IN_PRODUCTION.environment
 MARK = "eonpro-kms:"

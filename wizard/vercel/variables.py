@@ -12,13 +12,12 @@ from typing import Any
 from components.settings import DATA_KEY_VARIABLE
 from wizard.core.data_key import FINGERPRINT
 from wizard.core.errors import PermissionDenied, SetupError, Unreachable
-from wizard.core.models.delivery import VercelProject, VercelVariable
-from wizard.core.models.diagnostics import VariableEntry
-from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.core.models.access import VariableEntry
+from wizard.core.models.delivery import PRODUCTION, Scope, VercelProject, VercelVariable
 from wizard.core.next_command import Command
 from wizard.core.retry import Deadline, Reason
 from wizard.vercel.http import Api, Endpoint, Response
-from wizard.vercel.parsing import (
+from wizard.vercel.projects import (
     Unreadable,
     next_page,
     read_created,

@@ -15,7 +15,7 @@ from components.policies.requirements import (
     texts,
 )
 from guardrails.rules import RULES
-from wizard.core.trail_requirements import OF_THE_BUCKET, OF_THE_TRAIL
+from wizard.core.models.audit import OF_THE_BUCKET, OF_THE_TRAIL
 
 
 def test_no_two_requirements_share_an_id_a_text_or_a_check_of_prowler() -> None:

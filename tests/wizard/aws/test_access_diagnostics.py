@@ -8,7 +8,7 @@ import pytest
 
 from components.settings import SecretStore
 from wizard.core.errors import PermissionDenied
-from wizard.core.models.diagnostics import Ruling, StatementEvaluation
+from wizard.core.models.access import Ruling, StatementEvaluation
 
 ACCOUNT = "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"

@@ -43,8 +43,7 @@ from wizard.core.models.delivery import (
     Verification,
     VerificationState,
 )
-from wizard.data_key.delivery import deliver, prove, variables_of
-from wizard.data_key.storage import ensure_data_key
+from wizard.data_key.delivery import deliver, ensure_data_key, prove, variables_of
 from wizard.targets.port import TargetContext
 
 BOTH = settings(deploy_targets=("vercel", "ecs"))

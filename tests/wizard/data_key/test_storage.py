@@ -24,7 +24,7 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.delivery import StoredDataKey
-from wizard.data_key.storage import ensure_data_key, find_stored_data_key, region_of
+from wizard.data_key.delivery import ensure_data_key, find_stored_data_key, region_of
 
 PARAMETERS, SECRETS = SecretStore.PARAMETER_STORE, SecretStore.SECRETS_MANAGER
 

@@ -21,7 +21,7 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
-from wizard.data_key.wrapping import ChildWrapper
+from wizard.data_key.verification import ChildWrapper
 
 TELL = """
 import json, os, sys

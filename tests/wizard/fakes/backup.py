@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from wizard.core.errors import ResourceError
-from wizard.core.models.backup import BucketLock, StoredObject
+from wizard.core.models.rotation import BucketLock, StoredObject
 
 VAULT_BUCKET = "clinic-backups"
 

@@ -32,6 +32,7 @@ from wizard.core.errors import (
     ResourceError,
     SetupError,
 )
+from wizard.core.models.access import VariableEntry
 from wizard.core.models.account import (
     DiscoveredResource,
     DiscoveredSetup,
@@ -46,6 +47,7 @@ from wizard.core.models.account import (
 )
 from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCall, KeyCalls, RuleFact
 from wizard.core.models.delivery import (
+    PRODUCTION,
     AccessKey,
     AccessKeyFact,
     AppCredentials,
@@ -54,6 +56,7 @@ from wizard.core.models.delivery import (
     CredentialsSearch,
     Delivered,
     DeliveryState,
+    Scope,
     Simulation,
     StackState,
     StoredDataKey,
@@ -61,12 +64,9 @@ from wizard.core.models.delivery import (
     VercelVariable,
 )
 from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
-from wizard.core.models.diagnostics import VariableEntry
 from wizard.core.models.discovery import PermissionsFact, ProfileFact, ProfileKind, QuotaFact
 from wizard.core.models.inputs import Back, Question
-from wizard.core.models.progress import Mark, OnProgress, Progress, Step, StepState
-from wizard.core.models.stack import Drift
-from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.core.models.stack import Drift, Mark, OnProgress, Progress, Step, StepState
 from wizard.inputs.saved_progress import Draft
 
 ACCOUNT = "111122223333"

@@ -13,7 +13,7 @@ from components import policies
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.policies.stack import application_trust_of
 from components.settings import SecretStore, Settings, Target
-from wizard.core.models.diagnostics import FormerText, ProviderFact, Ruling, StatementEvaluation
+from wizard.core.models.access import FormerText, ProviderFact, Ruling, StatementEvaluation
 
 if TYPE_CHECKING:
     from tests.wizard.fakes.clients import FakeCloud

@@ -14,7 +14,7 @@ from wizard.inputs.vercel_cli import (
     CliLogin,
     cli_login,
     cli_token,
-    detect,
+    detect_link,
     linked_by_environment,
     login_source,
 )
@@ -28,35 +28,35 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_linked_folder_tells_project_and_team(folder: Path) -> None:
     (folder / ".vercel/project.json").write_text('{"projectId": "prj_1", "orgId": "team_1", "projectName": "eonpro"}')
-    assert detect(folder) == Linked(project_id="prj_1", team_id="team_1", project_name="eonpro")
+    assert detect_link(folder) == Linked(project_id="prj_1", team_id="team_1", project_name="eonpro")
 
 
 def test_a_persons_own_account_is_no_team(folder: Path) -> None:
     (folder / ".vercel/project.json").write_text('{"projectId": "prj_1", "orgId": "u5eR"}')
-    assert detect(folder) == Linked(project_id="prj_1", team_id=None)
+    assert detect_link(folder) == Linked(project_id="prj_1", team_id=None)
 
 
 def test_a_linked_repository_with_one_project_is_that_project(folder: Path) -> None:
     repository = {"orgId": "team_1", "projects": [{"id": "prj_1", "name": "eonpro", "directory": "."}]}
     (folder / ".vercel/repo.json").write_text(json.dumps(repository))
-    assert detect(folder) == Linked(project_id="prj_1", team_id="team_1", project_name="eonpro")
+    assert detect_link(folder) == Linked(project_id="prj_1", team_id="team_1", project_name="eonpro")
 
 
 def test_a_linked_repository_with_several_projects_decides_nothing(folder: Path) -> None:
     repository = {"orgId": "team_1", "projects": [{"id": "prj_1"}, {"id": "prj_2"}]}
     (folder / ".vercel/repo.json").write_text(json.dumps(repository))
-    assert detect(folder) is None
+    assert detect_link(folder) is None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"projectId": 1}', '{"orgId": "team_1"}', "\0"])
 def test_a_link_that_says_nothing_is_none(folder: Path, content: str) -> None:
     (folder / ".vercel/project.json").write_text(content)
-    assert detect(folder) is None
+    assert detect_link(folder) is None
 
 
 def test_a_folder_without_a_link_is_none(tmp_path: Path) -> None:
-    assert detect(tmp_path) is None
-    assert detect(tmp_path / "missing") is None
+    assert detect_link(tmp_path) is None
+    assert detect_link(tmp_path / "missing") is None
 
 
 def login(data: Path, content: Any) -> None:
@@ -87,7 +87,7 @@ def test_no_login_is_none(tmp_path: Path) -> None:
 def test_of_several_linked_projects_the_one_at_the_folder_itself_is_it(folder: Path) -> None:
     projects = [{"id": "prj_1", "directory": "apps/web"}, {"id": "prj_2", "directory": ".", "orgId": "team_2"}]
     (folder / ".vercel/repo.json").write_text(json.dumps({"projects": projects}))
-    assert detect(folder) == Linked(project_id="prj_2", team_id="team_2")
+    assert detect_link(folder) == Linked(project_id="prj_2", team_id="team_2")
 
 
 def test_the_environment_names_a_project_with_both_variables_or_not_at_all() -> None:

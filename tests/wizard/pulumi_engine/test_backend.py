@@ -20,7 +20,7 @@ from wizard.core.errors import (
 from wizard.core.models.discovery import BackendFact, BackendKind
 from wizard.pulumi_engine import backend
 from wizard.pulumi_engine.backend import StatePlaces
-from wizard.pulumi_engine.errors import cli_error
+from wizard.pulumi_engine.events import cli_error
 
 CLOUD = "https://api.pulumi.com"
 

@@ -26,12 +26,12 @@ from sandbox.pulumi_plugins.install import install
 from tests.sandbox.pulumi_plugins.engine_project import engine_binary
 from tests.wizard.fakes.clients import ADMIN, EXPORTING, KEY_ID, OUTPUTS, SECOND, settings
 from wizard.core.errors import Cancelled, ResourceError, SetupError, StackBusy, UsageError
-from wizard.core.models.progress import Progress, StepState
+from wizard.core.models.stack import Progress, StepState
 from wizard.pulumi_engine import backend as engine_backend
 from wizard.pulumi_engine import workspace
 from wizard.pulumi_engine.engine import PulumiEngine
 from wizard.pulumi_engine.events import Watch
-from wizard.pulumi_engine.state import digest, pending_step, pending_steps, with_imports
+from wizard.pulumi_engine.plan import digest, pending_step, pending_steps, with_imports
 
 STACK = "production"
 GOOD = EXPORTING

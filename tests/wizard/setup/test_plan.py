@@ -29,10 +29,10 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.delivery import StoredDataKey
-from wizard.core.models.progress import Step
+from wizard.core.models.stack import Step
 from wizard.inputs.answers import Answer, Source
 from wizard.setup.plan import Plan, irreversible, lines, word
-from wizard.setup.summary import rows as review
+from wizard.setup.plan import rows as review
 
 GOLDEN = Path(__file__).parent / "golden"
 

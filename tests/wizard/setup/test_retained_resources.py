@@ -18,8 +18,8 @@ from tests.wizard.fakes.clients import (
     multi_region,
     settings,
 )
-from wizard.data_key.storage import region_of
-from wizard.setup.retained_resources import ending, orphaned_creations
+from wizard.data_key.delivery import region_of
+from wizard.setup.workflow import ending, orphaned_creations
 
 
 def whats(**changes: Any) -> list[str]:

@@ -14,7 +14,7 @@ from components.settings import Target
 from tests.wizard.fakes.clients import ESCROW, IDENTITY, KEY, OTHER_ACCOUNT, TOKEN, settings, step, wrapped
 from wizard.core.errors import UsageError
 from wizard.core.models.delivery import StackState, StoredDataKey
-from wizard.core.models.progress import Step
+from wizard.core.models.stack import Step
 from wizard.setup.plan import Plan
 from wizard.setup.saved_plan import SavedPlan, document, moved, read
 

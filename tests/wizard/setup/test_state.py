@@ -13,14 +13,14 @@ from wizard.core.models.discovery import BackendFact
 from wizard.core.state_backend import KEY_ALIAS, Circumstances
 from wizard.inputs.answers import Answer, Source
 from wizard.inputs.interview import Interview
-from wizard.setup.state import StateLocation, settle
+from wizard.setup.steps import StateLocation, settle
 
 FOUND = BackendFact(url="s3://clinic-state", source="the login of the Pulumi CLI")
 BUCKET = f"eonpro-pulumi-state-{ACCOUNT}-us-east-1"
 
 
 class FakePlaces:
-    """A machine in memory. Implements `wizard.setup.state.StatePlaces`."""
+    """A machine in memory. Implements `wizard.setup.steps.StatePlaces`."""
 
     def __init__(self) -> None:
         self.found = Circumstances(account="", region="", detected=FOUND, given="PULUMI_CONFIG_PASSPHRASE_FILE")

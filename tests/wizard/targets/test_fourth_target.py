@@ -19,7 +19,7 @@ from tests.wizard.setup.test_workflow import World
 from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
 from wizard.core.models.stack import HealthStatus
-from wizard.setup import report, summary
+from wizard.setup import plan, report
 from wizard.targets.port import DeployTarget, NextStep, TargetContext, TargetDescription, registry
 
 NAME = "nomad"
@@ -122,9 +122,7 @@ def test_the_settings_and_the_summary_name_it(nomad: Nomad) -> None:
     wanted = settings(deploy_targets=(NAME,))
     assert wanted.deploy_targets == (Target(NAME),)
     world, _ = set_up(nomad)
-    assert ("Nomad", "the job portal", "") in summary.rows(
-        wanted, world.aws.identity, "production", wanted.deploy_targets
-    )
+    assert ("Nomad", "the job portal", "") in plan.rows(wanted, world.aws.identity, "production", wanted.deploy_targets)
 
 
 def test_push_delivers_and_redeploys(nomad: Nomad) -> None:

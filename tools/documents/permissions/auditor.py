@@ -29,7 +29,7 @@ from tools.documents.permissions.operator import (
     told,
     write,
 )
-from wizard.commands.policy.auditor import things_read
+from wizard.commands.policy.command import things_read
 from wizard.core.required_permissions.resources import FEATURES, Setup
 
 AUDITOR = f"arn:aws:iam::{ACCOUNT}:user/auditor"
@@ -97,7 +97,7 @@ def main() -> int:
         measured = list(pool.map(lambda name: measure(name, Path(folder) / name), SCENARIOS))
     strange = [f"{one.name}: {what}" for one in measured for what in one.unknown]
     if strange:
-        print("\n".join(["these belong to no thing of wizard/commands/policy/auditor.py:", *strange]), file=sys.stderr)
+        print("\n".join(["these belong to no thing of wizard/commands/policy/command.py:", *strange]), file=sys.stderr)
         return 1
     write(auditor=explained(map(_widened, measured), known=things_read))
     return 0

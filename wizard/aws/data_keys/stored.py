@@ -9,9 +9,7 @@ from collections.abc import Mapping
 
 from components.settings import DATA_KEY_VARIABLE, SecretStore
 from wizard.aws.auth.session import Session
-from wizard.aws.data_keys.parameter_store import ParameterStore
-from wizard.aws.data_keys.secrets_manager import SecretsManager
-from wizard.aws.data_keys.store import (
+from wizard.aws.data_keys.stores import (
     DESCRIPTION,
     FINGERPRINT_TAG,
     KEY_ARN_TAG,
@@ -22,6 +20,8 @@ from wizard.aws.data_keys.store import (
     READ_BACK_SECONDS,
     SECURE,
     Held,
+    ParameterStore,
+    SecretsManager,
     Store,
 )
 from wizard.core import retry

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from wizard.aws.data_keys.store import (
+from wizard.aws.data_keys.stored import store_data_key
+from wizard.aws.data_keys.stores import (
     DESCRIPTION,
     FINGERPRINT_TAG,
     KEY_ARN_TAG,
@@ -23,7 +24,6 @@ from wizard.aws.data_keys.store import (
     Held,
     Store,
 )
-from wizard.aws.data_keys.stored import store_data_key
 from wizard.core import retry
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict

@@ -17,12 +17,12 @@ from wizard.commands.deployed_stack import DeployedStack
 from wizard.core import json_documents
 from wizard.core.errors import DataKeyConflict, ResourceError, UsageError
 from wizard.core.models.delivery import StoredDataKey
-from wizard.core.models.progress import Mark
 from wizard.core.models.rotation import DataKeyVersion
+from wizard.core.models.stack import Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, UserInterface
-from wizard.data_key import storage
-from wizard.data_key.storage import region_of
+from wizard.data_key import delivery
+from wizard.data_key.delivery import region_of
 from wizard.setup.steps import Clients, Request
 
 
@@ -55,7 +55,7 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
 
 def _backup(request: Request, clients: Clients, found: DeployedStack) -> Backup:
     settings, aws = found.settings, found.aws
-    stored = storage.find_stored_data_key(aws, settings)
+    stored = delivery.find_stored_data_key(aws, settings)
     if stored is None:
         raise DataKeyConflict(
             f"there is no {settings.names.stored_data_key} to back up",

@@ -18,8 +18,7 @@ from components.settings import SecretStore
 from wizard.commands.backup.document import FORMAT, VERSION, Backup, digest, document, is_same, text_of
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import ResourceError, SetupError, UsageError
-from wizard.core.models.backup import BucketLock, StoredObject
-from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
+from wizard.core.models.rotation import BucketLock, DataKeyVersion, StoredObject, VersionOrigin
 from wizard.core.next_command import Command
 from wizard.core.ports.aws import BackupStorage
 

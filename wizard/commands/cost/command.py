@@ -1,27 +1,202 @@
-"""`cost`: a month's cost of the stack, and with --used also the cost by what was really used.
+"""The cost for a person, a row for each driver; and the same as a document.
 
-Reads and changes nothing. Without settings of a deployed stack it asks nobody and needs no account.
+Pure: renders what it is given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from components.settings import ContractError, Settings
 from wizard.commands import deployed_stack
-from wizard.commands.cost import CostOptions, output
+from wizard.commands.cost import CostOptions
 from wizard.commands.deployed_stack import DeployedStack
 from wizard.commands.report import ReportOptions
+from wizard.core import json_documents
 from wizard.core.cost.account import AccountFacts, CostByUse, cost_by_use, not_asked, read_account
-from wizard.core.cost.drivers import Assumptions, estimate, growth
+from wizard.core.cost.drivers import TABLE, Assumptions, CostItem, Estimate, Point, estimate, growth
 from wizard.core.errors import MissingAnswers, SetupError, StackNotFound, UsageError
 from wizard.core.models.inputs import CREATE
+from wizard.core.models.stack import Mark
 from wizard.core.next_command import wizard
+from wizard.core.ports.run import UserInterface
 from wizard.inputs import answers
+from wizard.inputs.answers import camel
 from wizard.inputs.registry import INPUTS
 from wizard.setup.steps import Clients, Request
+
+FACT_NAMES = {
+    "rotations": "how often the key has rotated",
+    "trail_key_rotations": "how often the key of the audit logs has rotated",
+    "other_trails": "how many other trails there are",
+}
+
+
+def show(
+    ui: UserInterface, bill: Estimate, growth: tuple[Point, ...], account: AccountFacts, by_use: CostByUse | None
+) -> None:
+    """All of it."""
+    ui.section("Cost", "US dollars a month, by the prices of us-east-1")
+    headings = ("driver", "quantity", "price", "estimate", *(("by use",) if by_use else ()))
+    rows = [_row(item, by_use) for item in bill.items]
+    if by_use is not None:
+        planned = {item.driver for item in bill.items}
+        rows += [
+            (item.name, quantity_text(item), item.price.text, "", f"${item.monthly:.2f}")
+            for item in by_use.estimate.items
+            if item.driver not in planned
+        ]
+        rows += [(TABLE[driver].name, "", "", "", "unknown") for driver in by_use.unknown if driver not in planned]
+    total = (f"${bill.monthly:.2f}", *((f"${by_use.estimate.monthly:.2f}",) if by_use else ()))
+    ui.table([*rows, ("total", "", "", *total)], headings=headings)
+    ui.line(f"value of the free units: ${bill.free_value:.2f}", mark=Mark.INFO)
+    steps = ", then ".join(f"${point.monthly:.2f}" for point in growth)
+    ui.line(f"before, after one and after two rotations of every key: {steps}", mark=Mark.INFO)
+    ui.line(f"assumed: {', '.join(assumptions_text(bill.assumptions))}", mark=Mark.INFO)
+    for name, why in account.unknown.items():
+        ui.line(f"not known: {FACT_NAMES[name]}: {why}", mark=Mark.WARN)
+    if by_use is not None:
+        _show_usage(ui, by_use)
+
+
+def _row(item: CostItem, by_use: CostByUse | None) -> tuple[str, ...]:
+    row = (item.name, quantity_text(item), item.price.text, f"${item.monthly:.2f}")
+    if by_use is None:
+        return row
+    monthly = by_use.of(item.driver)
+    return (*row, "unknown" if monthly is None else f"${monthly:.2f}")
+
+
+def _show_usage(ui: UserInterface, by_use: CostByUse) -> None:
+    usage, account = by_use.usage, by_use.account
+    ui.section("Usage", f"{usage.since:%Y-%m-%d %H:%M} to {usage.until:%Y-%m-%d %H:%M} UTC")
+    ui.table(
+        [
+            ("calls on the key", _count(usage.key_requests, at_least=usage.is_key_requests_cut_off), "CloudTrail"),
+            ("KMS requests in the Region", _count(usage.kms_requests), "CloudWatch, AWS/Usage"),
+            ("bytes of audit logs", _count(usage.trail_bytes), "CloudWatch, AWS/S3"),
+            ("other trails", _count(account.other_trails), "CloudTrail"),
+            ("rotations of the key", _count(account.rotations), "KMS"),
+            ("rotations of the logs' key", _count(account.trail_key_rotations), "KMS"),
+        ],
+        headings=("what", "count", "source"),
+    )
+    for note in by_use.notes:
+        ui.line(note, mark=Mark.INFO)
+    for what, why in reasons(by_use):
+        ui.line(f"{what}: not known: {why}", mark=Mark.WARN)
+
+
+def reasons(by_use: CostByUse) -> Iterator[tuple[str, str]]:
+    """What is not known of the cost by use, and why."""
+    yield from ((TABLE[driver].name, why) for driver, why in by_use.unknown.items())
+    if "kms_requests" in by_use.usage.unknown:
+        yield "KMS requests in the Region", by_use.usage.unknown["kms_requests"]
+
+
+def _count(number: int | None, *, at_least: bool = False) -> str:
+    return "unknown" if number is None else f"{'at least ' if at_least else ''}{number:,}"
+
+
+def assumptions_text(assumptions: Assumptions) -> Iterator[str]:
+    """The assumptions that a reader may want to change."""
+    yield (
+        f"{assumptions.application_requests:,.0f} KMS requests of the application"
+        if assumptions.requests is not None
+        else f"{assumptions.instances} instances that ask KMS every {assumptions.cache_minutes:g} minutes"
+    )
+    yield f"{assumptions.events:,} management events a month"
+    yield f"log files of {assumptions.active_regions} Region{'s' if assumptions.active_regions != 1 else ''}"
+    yield f"{assumptions.months} months of logs"
+
+
+def quantity_text(item: CostItem) -> str:
+    """`26,280 requests`."""
+    few = item.quantity.quantize(Decimal("0.001")).normalize()
+    number = f"{few:f}" if item.quantity < 100 else f"{round(item.quantity):,}"
+    return f"{number} {item.price.unit}{'' if number == '1' or item.price.unit == 'GB' else 's'}"
+
+
+# --- the document ------------------------------------------------------------------------------------------------
+
+
+def document(
+    stack: str,
+    bill: Estimate,
+    growth: tuple[Point, ...],
+    account: AccountFacts,
+    by_use: CostByUse | None,
+    *,
+    region: str,
+) -> json_documents.Document:
+    """Of a cost. Dollars are rounded to a hundredth of a cent."""
+    return {
+        **json_documents.head("cost"),
+        "stack": stack,
+        "region": region,
+        "currency": "USD",
+        "estimate": _bill(bill),
+        "growth": [{"rotations": int(point.value), "monthly": _dollars(point.monthly)} for point in growth],
+        "unknown": [{"what": FACT_NAMES[name], "why": why} for name, why in account.unknown.items()],
+        "used": None if by_use is None else _used(by_use),
+    }
+
+
+def _bill(bill: Estimate) -> dict[str, Any]:
+    return {
+        "monthly": _dollars(bill.monthly),
+        "free": _dollars(bill.free_value),
+        "assumptions": {camel(name): value for name, value in vars(bill.assumptions).items()}
+        | {"applicationRequests": _dollars(bill.assumptions.application_requests)},
+        "drivers": [_driver(item) for item in bill.items],
+    }
+
+
+def _driver(item: CostItem) -> dict[str, Any]:
+    price = item.price
+    return {
+        "driver": item.driver,
+        "name": item.name,
+        "quantity": float(round(item.quantity, 6)),
+        "unit": price.unit,
+        "price": {
+            "dollars": float(price.dollars),
+            "per": price.per,
+            "free": price.free,
+            "note": price.note or None,
+            "page": price.page,
+        },
+        "monthly": _dollars(item.monthly),
+        "free": _dollars(item.free_value),
+    }
+
+
+def _used(by_use: CostByUse) -> dict[str, Any]:
+    usage, account = by_use.usage, by_use.account
+    return {
+        **_bill(by_use.estimate),
+        "since": usage.since.isoformat(timespec="seconds"),
+        "until": usage.until.isoformat(timespec="seconds"),
+        "counts": {
+            "keyRequests": usage.key_requests,
+            "keyRequestsCutOff": usage.is_key_requests_cut_off,
+            "kmsRequests": usage.kms_requests,
+            "trailBytes": usage.trail_bytes,
+            "otherTrails": account.other_trails,
+            "rotations": account.rotations,
+            "trailKeyRotations": account.trail_key_rotations,
+        },
+        "notes": list(by_use.notes),
+        "unknown": [{"what": what, "why": why} for what, why in reasons(by_use)],
+    }
+
+
+def _dollars(amount: Decimal) -> float:
+    return float(round(amount, 4))
+
 
 DEFAULT_DAYS = 90
 """How far back CloudTrail's event history goes."""
@@ -45,8 +220,8 @@ def run(options: CostOptions, request: Request, clients: Clients) -> tuple[int, 
         settings, account = settings_of(request), _account(request, clients)
     assumed = account.applied(assumptions)
     bill, steps = estimate(settings, assumed), growth(settings, assumed)
-    output.show(clients.ui, bill, steps, account, by_use)
-    return 0, output.document(request.stack, bill, steps, account, by_use, region=settings.region)
+    show(clients.ui, bill, steps, account, by_use)
+    return 0, document(request.stack, bill, steps, account, by_use, region=settings.region)
 
 
 def assumptions_of(options: CostOptions | ReportOptions) -> Assumptions:

@@ -15,10 +15,10 @@ from wizard.commands.push.deliver import targets_of
 from wizard.core import json_documents
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.delivery import Delivered, DeliveryState, StoredDataKey, Verification, VerificationState
-from wizard.core.models.progress import Mark
+from wizard.core.models.stack import Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface
-from wizard.data_key.storage import find_stored_data_key
+from wizard.data_key.delivery import find_stored_data_key
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import TargetContext, deploy_target

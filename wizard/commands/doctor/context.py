@@ -5,7 +5,9 @@ Pure: reads through the ports.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import TypeVar, cast
 
@@ -15,14 +17,14 @@ from components.settings import Outputs, Settings
 from wizard.commands.deployed_stack import DeployedStack, attempted
 from wizard.commands.push.redeploy import running
 from wizard.core.errors import SetupError, Unsupported
+from wizard.core.models.access import StatementEvaluation, VariableEntry
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.deployment import Instances
-from wizard.core.models.diagnostics import StatementEvaluation, VariableEntry
 from wizard.core.next_command import Command
 from wizard.core.ports.aws import AccessDiagnostics
 from wizard.core.ports.run import AwsClient
-from wizard.data_key.storage import find_stored_data_key, region_of
+from wizard.data_key.delivery import find_stored_data_key, region_of
 from wizard.setup.steps import Clients
 
 T = TypeVar("T")
@@ -171,3 +173,55 @@ class CheckContext:
         """What runs at each target, and whether it holds old values."""
         instances = self.once("instances", lambda: running(self.deployed.context()))
         return () if isinstance(instances, SetupError) else instances
+
+
+NAMED_AT_MOST = 12
+"""Resources that a command names one by one; more are the whole stack."""
+
+
+def aws(context: CheckContext, *words: object, region: str | None = None) -> str:
+    """`aws WORDS` in the stack's own Region or another; a word that is no text becomes JSON."""
+    place = ["--region", region or context.settings.region]
+    return _typed("aws", *words, *place, *(["--profile", _profile(context)] if _profile(context) else []))
+
+
+def wizard(context: CheckContext, command: str, *words: str) -> str:
+    """`python -m wizard COMMAND`, for this stack."""
+    profile = ["--profile", _profile(context)] if _profile(context) else []
+    return _typed("python", "-m", "wizard", *command.split(), "--stack", context.stack, *words, *profile)
+
+
+def push(context: CheckContext, *words: str) -> str:
+    """The stored data keyed data key with its two companions, again, and what runs started anew, where something does."""
+    return wizard(context, "push", *words, "--yes", redeploy_flag(context))
+
+
+def redeploy_flag(context: CheckContext) -> str:
+    """`--redeploy` where instances are known to run: they read variables at their start; else `--no-redeploy`."""
+    return "--redeploy" if any(each.deployment is not None for each in context.instances) else "--no-redeploy"
+
+
+def pulumi_up(context: CheckContext, *endings: str) -> str:
+    """`pulumi up --refresh` of the resources whose URN has one of these endings.
+
+    The whole stack, where none has, or more than NAMED_AT_MOST.
+    """
+    state = context.state
+    resources = state.resources if isinstance(state, StackState) else ()
+    return pulumi_up_urns(context, [each.urn for each in resources if endings and each.urn.endswith(endings)])
+
+
+def pulumi_up_urns(context: CheckContext, urns: Sequence[str]) -> str:
+    """`pulumi up --refresh` of these resources; of the whole stack, where these are none or more than NAMED_AT_MOST."""
+    targets = urns if len(urns) <= NAMED_AT_MOST else ()
+    words = ["pulumi", "up", "--refresh", "--yes", "--skip-preview", "--stack", context.stack]
+    typed = _typed(*words, *(word for urn in targets for word in ("--target", urn)))
+    return f"AWS_PROFILE={shlex.quote(_profile(context))} {typed}" if _profile(context) else typed
+
+
+def _profile(context: CheckContext) -> str:
+    return context.aws.profile or ""
+
+
+def _typed(*words: object) -> str:
+    return shlex.join(word if isinstance(word, str) else json.dumps(word) for word in words)

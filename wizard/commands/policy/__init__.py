@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from wizard.core.run_options import Offline, Result
+from wizard.core.next_command import Offline, Result
 
 ACTIONS = ("operator", "auditor", "delivery", "ci")
 

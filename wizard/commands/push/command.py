@@ -12,9 +12,9 @@ from typing import Any
 from components.settings import DATA_KEY_VARIABLE
 from wizard.commands import deployed_stack
 from wizard.commands.push import PushOptions, deliver, redeploy
-from wizard.commands.push.document import document
+from wizard.commands.push.deliver import document
 from wizard.core.errors import Cancelled, UsageError
-from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.core.models.delivery import PRODUCTION, Scope
 from wizard.core.next_command import wizard
 from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request

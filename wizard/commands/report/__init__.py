@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wizard.core.run_options import Result
+from wizard.core.next_command import Result
 
 if TYPE_CHECKING:
     from wizard.setup.steps import Clients, Request

@@ -18,8 +18,8 @@ from wizard.commands.deployed_stack import DeployedStack, attempted
 from wizard.commands.doctor import checks as doctor_checks
 from wizard.commands.doctor.checks.stack import COMPARISON
 from wizard.commands.doctor.diagnosis import Diagnosis, NotChecked, diagnose
-from wizard.commands.report.architecture import architecture
 from wizard.commands.report.cost import cost
+from wizard.commands.report.drawing import architecture_facts
 from wizard.commands.report.facts import (
     AccessFacts,
     ChecklistItem,
@@ -43,7 +43,7 @@ from wizard.core.models.audit import Usage
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations
 from wizard.core.next_command import wizard
-from wizard.data_key.storage import find_stored_data_key, region_of
+from wizard.data_key.delivery import find_stored_data_key, region_of
 from wizard.setup import checklist
 from wizard.setup.checklist import ChecklistEntry, ItemState, Readings
 from wizard.setup.steps import Clients
@@ -90,7 +90,7 @@ def gather(
         created_at=read.at,
         created_by=stack.identity.arn,
         checklist=tuple(_checklist(read, access, settings, outputs, stack.stack)),
-        architecture=architecture(
+        architecture=architecture_facts(
             settings, outputs, keys=read.keys, stored_data_key=read.stored_data_key, trail=read.readings.trail
         ),
         access=access,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from components.settings import Settings
-from wizard.commands.cost.output import reasons
+from wizard.commands.cost.command import reasons
 from wizard.commands.report.facts import Assumption, CostFacts, CountedUse, Driver, Point, WhatIf
 from wizard.core.cost.account import FACTS, AccountFacts, CostByUse
 from wizard.core.cost.drivers import Assumptions, CostItem, creates_trail, estimate, what_if

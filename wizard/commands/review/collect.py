@@ -18,7 +18,6 @@ from components.settings import Outputs, Settings
 from wizard.commands.review.baseline import Expectation, expectation_of
 from wizard.commands.review.rights import Rights, merge, rights_on
 from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unreachable, Unsupported
-from wizard.core.key_access import documents_of
 from wizard.core.models.access import (
     AccessReview,
     History,
@@ -27,6 +26,7 @@ from wizard.core.models.access import (
     PrincipalAccess,
     ReplicaUse,
     Unread,
+    documents_of,
 )
 from wizard.core.models.account import KeyFact
 from wizard.core.ports.run import AwsClient

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wizard.commands.rotate.data_key import put_in_place
-from wizard.commands.rotate.data_key_versions import (
+from wizard.commands.rotate.reencrypt import temporary_grant
+from wizard.commands.rotate.result import Action, RotateResult, show_versions
+from wizard.commands.rotate.versions import (
     DataKeyStore,
     keep_everywhere,
     keep_stored_keys,
@@ -16,12 +18,10 @@ from wizard.commands.rotate.data_key_versions import (
     refuse_other_store,
     take,
 )
-from wizard.commands.rotate.result import Action, RotateResult, show_versions
-from wizard.commands.rotate.temporary_grant import temporary_grant
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Cancelled, PermissionDenied
-from wizard.core.models.progress import Mark
 from wizard.core.models.rotation import VersionOrigin
+from wizard.core.models.stack import Mark
 from wizard.core.next_command import Command, wizard
 from wizard.data_key import guard
 from wizard.setup import confirmation

@@ -10,8 +10,7 @@ from wizard.commands.rotate import adopt as is_importing
 from wizard.commands.rotate import restore as restoring
 from wizard.commands.rotate.result import RotateResult, show_next
 from wizard.core.errors import UsageError
-from wizard.core.next_command import wizard
-from wizard.core.run_options import Result
+from wizard.core.next_command import Result, wizard
 from wizard.setup.steps import Clients, Request
 
 

@@ -8,8 +8,15 @@ from __future__ import annotations
 from components.settings import DATA_KEY_VARIABLE, SecretStore
 from wizard.commands.deployed_stack import attempted
 from wizard.commands.push.redeploy import offer, running
-from wizard.commands.rotate import deliver
-from wizard.commands.rotate.data_key_versions import (
+from wizard.commands.rotate import replace_version
+from wizard.commands.rotate.replace_version import (
+    look,
+    make_current,
+    prove_opening,
+    settled,
+)
+from wizard.commands.rotate.result import Action, RotateResult, show_versions, warn_of_altered
+from wizard.commands.rotate.versions import (
     DataKeyStore,
     keep_everywhere,
     keep_stored_keys,
@@ -19,17 +26,10 @@ from wizard.commands.rotate.data_key_versions import (
     take,
     version_of,
 )
-from wizard.commands.rotate.replace_version import (
-    look,
-    make_current,
-    prove_opening,
-    settled,
-)
-from wizard.commands.rotate.result import Action, RotateResult, show_versions, warn_of_altered
 from wizard.core.errors import Cancelled, SetupError
 from wizard.core.models.delivery import VercelProject
-from wizard.core.models.progress import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
+from wizard.core.models.stack import Mark
 from wizard.core.next_command import Command, wizard
 from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
@@ -158,8 +158,8 @@ def put_in_place(
     ui = clients.ui
     refuse_another_key(data_keys, version)
     versions = data_keys.versions()
-    kept = deliver.replaceable((*versions, version))
-    to = deliver.deliverable(data_keys, version, kept)
+    kept = replace_version.replaceable((*versions, version))
+    to = replace_version.deliverable(data_keys, version, kept)
     ui.section("Data keys")
     show_versions(ui, versions, data_keys.outputs.key_arns)
     warn_of_altered(ui, data_keys.own.key_rotation.altered(data_keys.settings))
@@ -180,7 +180,7 @@ def put_in_place(
         )
     else:
         ui.line(f"{version.fingerprint} is the stored data key", mark=Mark.OK)
-    handed = deliver.deliver_to_targets(clients, data_keys, to, version.wrapped, kept)
+    handed = replace_version.deliver_to_targets(clients, data_keys, to, version.wrapped, kept)
     redeploys = offer(to, clients, redeploy=redeploy, running=running(to))
     return RotateResult(
         action=action,

@@ -7,10 +7,10 @@ the key opens as before.
 from __future__ import annotations
 
 from components.settings import ContractError, Settings
-from wizard.commands.rotate.data_key_versions import DataKeyStore, take
 from wizard.commands.rotate.result import Action, RotateResult, cost_of_another, show_rotations
+from wizard.commands.rotate.versions import DataKeyStore, take
 from wizard.core.errors import Cancelled, ResourceError, UsageError
-from wizard.core.models.progress import Mark, Progress, Step
+from wizard.core.models.stack import Mark, Progress, Step
 from wizard.core.next_command import Command, wizard
 from wizard.setup import plan
 from wizard.setup.steps import Clients, Request

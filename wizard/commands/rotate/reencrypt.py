@@ -1,14 +1,17 @@
-"""`rotate --reencrypt KEY`: the same data key, wrapped by another KMS key, or again by the same; the old wrapping is kept.
+"""Leave for a use of the key that nobody has: how to give it for one command, and how to take it away again.
 
-Pure: acts through the edges' Protocols. KMS re-encrypts inside itself; no plaintext comes out, and no record changes.
+Pure: words for an operator; grants nothing.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from wizard.commands.rotate.data_key import put_in_place
-from wizard.commands.rotate.data_key_versions import (
+from wizard.commands.rotate.result import Action, RotateResult, show_versions
+from wizard.commands.rotate.versions import (
     DataKeyStore,
     RegionStore,
     keep_everywhere,
@@ -16,16 +19,44 @@ from wizard.commands.rotate.data_key_versions import (
     stored,
     take,
 )
-from wizard.commands.rotate.result import Action, RotateResult, show_versions
-from wizard.commands.rotate.temporary_grant import temporary_grant
 from wizard.core.errors import Cancelled, PermissionDenied, ResourceError, UsageError
-from wizard.core.models.account import KeyFact
-from wizard.core.models.progress import Mark
+from wizard.core.models.account import Identity, KeyFact
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
+from wizard.core.models.stack import Mark
 from wizard.core.next_command import Command
-from wizard.data_key import storage
+from wizard.data_key import delivery
 from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
+
+
+def temporary_grant(data_keys: DataKeyStore, statements: Sequence[Mapping[str, str]], *, name: str) -> str:
+    """What gives the caller these rights, by IAM where the key's policy lets IAM speak, and what ends them."""
+    settings, stack = data_keys.settings, data_keys.stack
+    if settings.strict_key_policy:
+        principal = {"AWS": data_keys.found.identity.principal_arn}
+        added = [{**each, "Principal": principal, "Resource": "*"} for each in statements]
+        return (
+            "the key's policy leaves nothing to IAM here (strict): an administrator adds to it, by aws kms "
+            f"put-key-policy, {json.dumps(added)}; run the same command again; pulumi up --stack {stack} takes it away"
+        )
+    first = ""
+    if settings.exclusive_use:
+        first = (
+            "the key's policy denies its use to all but the application: first pulumi config set --stack "
+            f"{stack} eonpro-kms:exclusiveUse false && pulumi up --stack {stack} (and back afterwards), then "
+        )
+    kind, principal_name = _principal(data_keys.found.identity)
+    document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    return (
+        f"{first}aws iam put-{kind}-policy --{kind}-name {principal_name} --policy-name {name} --policy-document "
+        f"'{document}'   # run the same command again, then: aws iam delete-{kind}-policy --{kind}-name "
+        f"{principal_name} --policy-name {name}"
+    )
+
+
+def _principal(identity: Identity) -> tuple[str, str]:
+    kind = "user" if ":user/" in identity.principal_arn else "role"
+    return kind, identity.principal_arn.rpartition("/")[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +182,7 @@ def _kept(
 
 def _destination(data_keys: DataKeyStore, key: str) -> Destination:
     """The key that is meant, fit to wrap a data key. Raises UsageError or ResourceError, which say what is not."""
-    region = storage.region_of(key) if key.startswith("arn:") and key.count(":") >= 5 else data_keys.settings.region
+    region = delivery.region_of(key) if key.startswith("arn:") and key.count(":") >= 5 else data_keys.settings.region
     aws = data_keys.found.aws
     fact = (aws if region == data_keys.settings.region else aws.with_region(region)).kms.describe_key(key)
     if fact is None:
@@ -162,7 +193,7 @@ def _destination(data_keys: DataKeyStore, key: str) -> Destination:
     _refuse_unfit(fact)
     if region == data_keys.settings.region:
         return Destination(arn=fact.arn)
-    if fact.replica_of is None or storage.region_of(fact.replica_of) != data_keys.settings.region:
+    if fact.replica_of is None or delivery.region_of(fact.replica_of) != data_keys.settings.region:
         raise UsageError(
             f"{fact.arn} is in {region}, and ReEncrypt works inside one Region ({data_keys.settings.region}): only a "
             "replica of a multi-Region key of this Region can open there what is wrapped here",

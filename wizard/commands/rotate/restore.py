@@ -10,17 +10,17 @@ from dataclasses import replace
 from wizard.commands.backup import destination
 from wizard.commands.backup import document as backup
 from wizard.commands.rotate.data_key import put_in_place
-from wizard.commands.rotate.data_key_versions import (
+from wizard.commands.rotate.result import Action, RotateResult, show_versions, warn_of_altered
+from wizard.commands.rotate.versions import (
     DataKeyStore,
     keep_everywhere,
     refuse_other_store,
     take,
     version_of,
 )
-from wizard.commands.rotate.result import Action, RotateResult, show_versions, warn_of_altered
 from wizard.core.errors import UsageError
-from wizard.core.models.progress import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
+from wizard.core.models.stack import Mark
 from wizard.setup.steps import Clients, Request
 
 

@@ -11,15 +11,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from wizard.commands.push.document import redeploy
-from wizard.commands.rotate.deliver import RotationDelivery
-from wizard.commands.rotate.replace_version import Opened
+from wizard.commands.push.deliver import redeploy
+from wizard.commands.rotate.replace_version import Opened, RotationDelivery
 from wizard.core import json_documents, next_command
 from wizard.core.errors import UsageError
 from wizard.core.models.delivery import Delivered, Verification, VerificationState
 from wizard.core.models.deployment import Redeployed, RedeployState
-from wizard.core.models.progress import Mark
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, VersionOrigin
+from wizard.core.models.stack import Mark
 from wizard.core.ports.run import UserInterface
 
 

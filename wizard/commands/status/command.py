@@ -18,13 +18,11 @@ from wizard.core import json_documents
 from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.account import Identity, KeyFact
 from wizard.core.models.delivery import AppVariables, StoredDataKey
-from wizard.core.models.progress import Mark
-from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus, StatusCheck
-from wizard.core.next_command import wizard
+from wizard.core.models.stack import HealthStatus, ListedStack, Mark, StackStatus, StatusCheck
+from wizard.core.next_command import Result, wizard
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
-from wizard.core.run_options import Result
 from wizard.core.state_backend import S3, url_of
-from wizard.data_key.storage import find_stored_data_key
+from wizard.data_key.delivery import find_stored_data_key
 from wizard.inputs.registry import by_key
 from wizard.setup.steps import Clients, ListStacks, Request
 from wizard.targets.port import TargetContext, deploy_target

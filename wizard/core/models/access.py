@@ -5,10 +5,17 @@ Pure. They contain no text for people. What could not be read is `unknown`, neve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
+from components.policies.evaluation import AccountIam, Document, GrantFact, KeyAccessDocuments
 from components.policies.evaluation.account import GrantFact, KeyPermission
+from components.policies.evaluation.administrators import DecryptingAdministrators, decrypting_administrators
+from components.policies.evaluation.key_access import key_context
+from components.settings import Settings
+from wizard.core.errors import SetupError
+from wizard.core.models.account import KeyFact
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,3 +168,88 @@ class SignOff:
     """`sha256:` and 64 hex of the review's canonical JSON."""
     file: str
     """Its file."""
+
+
+class Ruling(StrEnum):
+    """What IAM's simulator decides (EvalDecision)."""
+
+    ALLOWED = "allowed"
+    IMPLICIT_DENY = "implicitDeny"
+    EXPLICIT_DENY = "explicitDeny"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatementEvaluation:
+    """The decision of IAM's simulator on one action of one principal; the key policy is not considered."""
+
+    action: str
+    ruling: Ruling
+    by_boundary: bool | None = None
+    """Whether the permissions boundary allows it; None: there is no boundary."""
+    by_organization: bool | None = None
+    """Whether the organization's service control policies allow it; None: no organization, or unknown."""
+    depends_on: tuple[str, ...] = ()
+    """Condition keys without a value: with one, the decision might be different."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderFact:
+    """An IAM OIDC provider (GetOpenIDConnectProvider)."""
+
+    arn: str
+    audiences: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariableEntry:
+    """One of the application's variables: on Vercel, or in a store of the account."""
+
+    name: str
+    place: str
+    """As text: `Vercel project eonpro/eonpro (id …)`, `Parameter Store /eonpro/production/AWS_REGION`."""
+    in_production: bool = True
+    elsewhere: tuple[str, ...] = ()
+    """The other environments that read it too."""
+    type: str = ""
+    """Vercel's type: `sensitive`, `encrypted`; empty for a parameter."""
+    claimed: str | None = None
+    """The data key's fingerprint in its comment or tag."""
+    value: str | None = field(default=None, repr=False)
+    """None where it cannot be read; empty where it is empty."""
+    id: str = ""
+    """Vercel's, of the entry."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormerText:
+    """The value of one version of a parameter or secret."""
+
+    version: str
+    """A parameter's number, a secret's id."""
+    text: str = field(repr=False)
+
+
+def documents_of(
+    arn: str,
+    *,
+    policy: Document | SetupError | None,
+    grants: tuple[GrantFact, ...] | SetupError | None,
+    iam: AccountIam | SetupError | None,
+    key: KeyFact | SetupError | None,
+) -> KeyAccessDocuments:
+    """Everything that was read about the access to the key of this ARN."""
+    return KeyAccessDocuments(
+        arn=arn,
+        account=arn.split(":")[4],
+        policy=None if isinstance(policy, SetupError) else policy,
+        grants=None if isinstance(grants, SetupError) else grants,
+        iam=None if isinstance(iam, SetupError) else iam,
+        context=key_context(arn, tags=key.tags if isinstance(key, KeyFact) else None),
+    )
+
+
+def administrators_of(documents: KeyAccessDocuments, settings: Settings) -> DecryptingAdministrators:
+    """Which of the settings' key administrators can decrypt."""
+    return decrypting_administrators(
+        documents, administrators=settings.administrators, patterns=settings.administrator_patterns
+    )

@@ -114,3 +114,28 @@ class StoredKey:
     def agrees(self) -> bool:
         """Whether the value is the wrapped key that the tags speak of."""
         return self.wrapped is not None and self.told == self.wrapped.fingerprint
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucketLock:
+    """The Object Lock of a bucket that has it."""
+
+    region: str
+    """The bucket's."""
+    mode: str | None = None
+    """GOVERNANCE or COMPLIANCE, for every new object; None where nothing is locked by default."""
+    days: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredObject:
+    """One version of an object, as it was read back."""
+
+    body: bytes = field(repr=False)
+    version: str | None = None
+    encryption: str | None = None
+    """`AES256` or `aws:kms`, as the answer says."""
+    lock_mode: str | None = None
+    """None where it is not locked, or the caller may not know."""
+    locked_until: datetime | None = None
+    """UTC."""

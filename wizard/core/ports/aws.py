@@ -12,7 +12,15 @@ from typing import Any, Protocol
 from components.policies.evaluation.account import AccountIam, GrantFact, IamPrincipal
 from components.settings import SecretStore, Settings
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse
+from wizard.core.models.access import (
+    AccessKeyAge,
+    FormerText,
+    History,
+    KeyEvents,
+    KeyUse,
+    ProviderFact,
+    StatementEvaluation,
+)
 from wizard.core.models.account import (
     DiscoveredSetup,
     Existing,
@@ -22,7 +30,6 @@ from wizard.core.models.account import (
     TrailFact,
 )
 from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCalls, Usage
-from wizard.core.models.backup import BucketLock, StoredObject
 from wizard.core.models.delivery import (
     AccessKey,
     AccessKeyFact,
@@ -33,9 +40,8 @@ from wizard.core.models.delivery import (
     StoredDataKey,
 )
 from wizard.core.models.deployment import Rollout, Service, TaskDefinition
-from wizard.core.models.diagnostics import FormerText, ProviderFact, StatementEvaluation
 from wizard.core.models.discovery import PermissionsFact, QuotaFact
-from wizard.core.models.rotation import DataKeyVersion, KeyRotations, StoredKey, VersionOrigin
+from wizard.core.models.rotation import BucketLock, DataKeyVersion, KeyRotations, StoredKey, StoredObject, VersionOrigin
 
 
 class KmsKeys(Protocol):
@@ -174,7 +180,7 @@ class ImportDiscovery(Protocol):
 
 
 class ServiceQuotas(Protocol):
-    """The account's limits (`wizard/aws/quotas.py`)."""
+    """The account's limits (`wizard/aws/permissions.py`)."""
 
     def check_quotas(self, settings: Settings) -> tuple[QuotaFact, ...]:
         """The account's limits that the set-up takes a share of; those that cannot be asked for are left out."""
@@ -256,7 +262,7 @@ class KeyRotation(Protocol):
 
 
 class Wrapper(Protocol):
-    """The child that reads an ENCRYPTION_KEY and has KMS wrap it (`wizard/data_key/wrapping.py`): it alone sees the key."""
+    """The child that reads an ENCRYPTION_KEY and has KMS wrap it (`wizard/data_key/verification.py`): it alone sees the key."""
 
     def wrap(self, environment: Mapping[str, str], *, key_arn: str, prompt: bool) -> WrappedDataKey:
         """The wrapped key; with `prompt` the child asks at the terminal, masked, else it reads standard input.

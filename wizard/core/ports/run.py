@@ -19,22 +19,23 @@ from wizard.core.models.account import (
     RegionFact,
 )
 from wizard.core.models.delivery import (
+    PRODUCTION,
     AccessKey,
     AppCredentials,
     AppVariables,
     ChildResult,
     Delivered,
+    Scope,
     StackState,
     VercelProject,
     VercelVariable,
 )
 from wizard.core.models.deployment import Deployment, Redeployed
 from wizard.core.models.discovery import ProfileFact
-from wizard.core.models.progress import Mark, OnProgress, Progress, Step
-from wizard.core.models.vercel_environment import PRODUCTION, Scope
+from wizard.core.models.stack import Mark, OnProgress, Progress, Step
 
 if TYPE_CHECKING:
-    from wizard.core.models.diagnostics import VariableEntry
+    from wizard.core.models.access import VariableEntry
     from wizard.core.models.inputs import Question
     from wizard.core.models.stack import Drift
     from wizard.core.ports.aws import (

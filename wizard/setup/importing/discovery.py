@@ -18,7 +18,7 @@ from wizard.setup.importing import importing as is_importing
 from wizard.setup.importing.data_key import NONE_YET, data_key_obstacle, imported_data_key, in_use, untold
 from wizard.setup.importing.differences import differences_of
 from wizard.setup.importing.obstacles import at_odds, obstacles
-from wizard.setup.preflight.result import attempt, problem
+from wizard.setup.preflight.services import attempt, problem
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ _PART_OF = {
 }
 
 
-def parts(discovered: DiscoveredSetup) -> tuple[ImportGroup, ...]:
+def import_groups(discovered: DiscoveredSetup) -> tuple[ImportGroup, ...]:
     """The parts of which something is there, in the order of their table."""
     there = {_PART_OF[found.thing] for found in discovered.things if found.thing in _PART_OF}
     return tuple(part for part in ImportGroup if part in there)
@@ -41,7 +41,7 @@ def settings_with(settings: Settings, discovered: DiscoveredSetup, kept: Sequenc
 
     `obstacles` and `at_odds` must have found none. Raises ContractError for ids that no settings can hold.
     """
-    left = tuple(part for part in parts(discovered) if part in kept)
+    left = tuple(part for part in import_groups(discovered) if part in kept)
     adopted = tuple(f"{found.thing}={found.id}" for found in discovered.things if _taken_in(found, left))
     update: dict[str, object] = {"adopted": adopted, "kept_as_found": left}
     if bucket := bucket_of(discovered):

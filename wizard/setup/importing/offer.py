@@ -11,7 +11,7 @@ from typing import Any
 
 from components.settings import ImportGroup
 from wizard.core.models.inputs import Choice
-from wizard.core.models.progress import Mark
+from wizard.core.models.stack import Mark
 from wizard.core.ports.run import UserInterface
 from wizard.inputs.registry import by_key
 from wizard.setup.importing import importing
@@ -41,7 +41,7 @@ def offer(ui: UserInterface, values: Mapping[str, Any], findings: Findings) -> I
     if not ui.confirm("Take it into the stack?", default=True, why=why):
         return None
     answers = dict(values)
-    parts = importing.parts(findings.discovered)
+    parts = importing.import_groups(findings.discovered)
     if parts and not answers.get("repair"):
         shared = findings.left_unless_agreed
         choices = [

@@ -29,8 +29,7 @@ from wizard.setup.preflight.data_key import (
     orphaned_stored_data_key,
 )
 from wizard.setup.preflight.resource_conflicts import surely_taken, taken, with_existing_provider
-from wizard.setup.preflight.result import deduplicate, drop_covered
-from wizard.setup.preflight.services import moved, orphaned_creations
+from wizard.setup.preflight.services import deduplicate, drop_covered, moved, orphaned_creations
 from wizard.targets.port import deploy_targets
 
 

@@ -15,7 +15,7 @@ from wizard.core.models.account import DiscoveredSetup
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.next_command import shell
 from wizard.core.ports.run import AwsClient, VercelClient
-from wizard.setup.preflight.result import attempt, problem
+from wizard.setup.preflight.services import attempt, problem
 
 
 def orphaned_stored_data_key(

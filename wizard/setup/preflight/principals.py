@@ -17,7 +17,7 @@ from wizard.core.models.account import Identity, Principal
 from wizard.core.ports.run import AwsClient
 from wizard.inputs.answers import sso_pattern
 from wizard.inputs.registry import by_key
-from wizard.setup.preflight.result import attempt, problem
+from wizard.setup.preflight.services import attempt, problem
 
 ROLES = {
     "deletion_administrators": "deletion administrator",

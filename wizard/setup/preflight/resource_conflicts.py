@@ -11,7 +11,7 @@ from components.settings import ImportGroup, Settings
 from wizard.core.errors import Problem
 from wizard.core.models.account import Existing, KeyFact
 from wizard.core.models.delivery import StackState
-from wizard.core.models.progress import Step
+from wizard.core.models.stack import Step
 from wizard.core.ports.run import AwsClient
 
 _ANOTHER = "or take it into this stack as it is: --adopt   or another environment: --environment NAME --stack NAME"

@@ -1,24 +1,70 @@
-"""What Pulumi and Vercel say before anything is created: the engine, the state's backend, the stack, the project.
+"""One look-up of the pass before anything is created: its answer or its error, and what is told of it.
 
-Pure: asks the edges through their Protocols, reads only.
+Pure: touches nothing but the call that it is given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from components.settings import DATA_KEY_VARIABLE, Settings
-from wizard.core.errors import CredentialsError, PermissionDenied, Problem, Unsupported, UsageError
+from wizard.core.errors import CredentialsError, PermissionDenied, Problem, SetupError, Unsupported, UsageError
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState, VercelProject
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
-from wizard.data_key.storage import region_of
+from wizard.data_key.delivery import region_of
 from wizard.inputs.registry import by_key
 from wizard.setup.preflight.resource_conflicts import crashed
-from wizard.setup.preflight.result import attempt, problem
+
+T = TypeVar("T")
+
+_ACTION = re.compile(r"\b[a-z0-9-]+:[A-Z]\w+")
+_WHILE = re.compile(rf" \({_ACTION.pattern}\)$")
+"""The look-up during which an endpoint did not answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckResult:
+    """What a part of the pass has to say."""
+
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def attempt(call: Callable[..., T], *args: Any) -> tuple[T | None, SetupError | None]:
+    """The call's answer or its error; only errors of the tree, a bug still crashes."""
+    try:
+        return call(*args), None
+    except SetupError as error:
+        return None, error
+
+
+def problem(error: SetupError, why: str) -> Problem:
+    """An error as a problem among others."""
+    return Problem(what=error.message, why=why, next=error.hint, exit_code=error.exit_code)
+
+
+def deduplicate(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Each problem once, though several look-ups met it; so an endpoint that does not answer is told once."""
+    kept: dict[str, Problem] = {}
+    for each in problems:
+        kept.setdefault(_WHILE.sub("", each.what), each)
+    return tuple(kept.values())
+
+
+def drop_covered(problems: Iterable[Problem], denied: Iterable[str]) -> list[Problem]:
+    """Those that are more than the refusal of an action that is among `denied`, which are told together."""
+    known = set(denied)
+
+    def refused(each: Problem) -> set[str]:
+        return set(_ACTION.findall(each.what)) if each.exit_code == CredentialsError.exit_code else set()
+
+    return [each for each in problems if not refused(each) or not refused(each) <= known]
+
 
 LISTED_FIRST = "what the project already has must be known before anything is pushed"
 """Why variables that cannot be listed stop a set-up."""

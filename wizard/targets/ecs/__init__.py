@@ -121,7 +121,7 @@ class Ecs(StoreTarget):
 
     def redeploy_statements(self, settings: Settings) -> list[dict[str, Any]]:
         """Those of the service; none where the stack names no cluster."""
-        from wizard.targets.ecs.permissions import redeploy_statements
+        from wizard.targets.ecs.redeploy import redeploy_statements
 
         if not settings.ecs_cluster:
             return []

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from components.settings import Outputs, Settings
     from wizard.core.data_key import WrappedDataKey
     from wizard.core.errors import DataKeyConflict, SetupError
-    from wizard.core.models.delivery import AppVariables, Delivered, VercelProject
+    from wizard.core.models.delivery import AppVariables, Delivered, Scope, VercelProject
     from wizard.core.models.deployment import Instances, Redeployed
-    from wizard.core.models.vercel_environment import Scope
     from wizard.core.ports.run import VercelClient
     from wizard.targets.vercel.access_key import Ensured
 
@@ -295,7 +294,7 @@ def project_of(context: TargetContext) -> tuple[VercelClient, VercelProject]:
 
 
 def _production() -> tuple[Scope, ...]:
-    from wizard.core.models.vercel_environment import PRODUCTION
+    from wizard.core.models.delivery import PRODUCTION
 
     return (PRODUCTION,)
 

@@ -31,7 +31,7 @@ from wizard.commands.backup.command import keep_in_region
 from wizard.commands.backup.destination import BackupCopy, DestinationKind, State, parse
 from wizard.commands.backup.document import text_of
 from wizard.core.errors import DataKeyConflict, ResourceError, UsageError
-from wizard.core.models.backup import BucketLock
+from wizard.core.models.rotation import BucketLock
 
 S3 = f"s3://{VAULT_BUCKET}/backup.json"
 

@@ -16,8 +16,8 @@ from tests.wizard.commands.policy.test_operator import (
     granted,
     listed,
 )
-from wizard.commands.policy import auditor
-from wizard.commands.policy.auditor import things_read
+from wizard.commands.policy import command
+from wizard.commands.policy.command import things_read
 from wizard.commands.policy.operator import LONGEST_POLICY, characters, for_values
 from wizard.core.required_permissions.resources import FEATURES
 from wizard.core.required_permissions.table import load
@@ -28,7 +28,7 @@ READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup")
 def asked(**changes: Any) -> dict[str, Any]:
     """The auditor's policy for the given answers, with changes."""
     values = {key: value for key, value in {**GIVEN, **changes}.items() if value is not None}
-    return for_values(values, {}, written=auditor.policies_of)
+    return for_values(values, {}, written=command.auditor_policies)
 
 
 SETUPS: dict[str, dict[str, Any]] = {
@@ -115,7 +115,7 @@ def _things(**changes: Any) -> set[str]:
 
     def written(setup):
         found.update(things_read(setup))
-        return auditor.policies_of(setup)
+        return command.auditor_policies(setup)
 
     for_values({**GIVEN, **changes}, {}, written=written)
     return found

@@ -7,15 +7,15 @@ import json
 import pytest
 
 import wizard.cli.main as bell
-from wizard.commands.policy import ci
-from wizard.commands.policy.ci import APPLY_ROLE, READ_ROLE
+from wizard.commands.policy import command
+from wizard.commands.policy.command import APPLY_ROLE, READ_ROLE
 from wizard.core.errors import MissingAnswers, UsageError
 
 ACCOUNT = "111122223333"
 
 
 def subjects(role: str) -> list[str]:
-    (statement,) = ci.for_repository("clinic/eonpro", account_id=ACCOUNT)[role]["Statement"]
+    (statement,) = command.for_repository("clinic/eonpro", account_id=ACCOUNT)[role]["Statement"]
     told = statement["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
     return [told] if isinstance(told, str) else told
 
@@ -27,10 +27,10 @@ def test_only_an_environment_that_somebody_approves_may_change_anything() -> Non
 
 def test_what_it_needs_and_nobody_told_is_named() -> None:
     with pytest.raises(MissingAnswers) as missing:
-        ci.for_repository(None, account_id=None)
+        command.for_repository(None, account_id=None)
     assert missing.value.missing == ("repository", "account")
     with pytest.raises(MissingAnswers) as missing:
-        ci.for_repository("clinic/eonpro", account_id="")
+        command.for_repository("clinic/eonpro", account_id="")
     assert missing.value.missing == ("account",)
 
 
@@ -40,7 +40,7 @@ def test_what_it_needs_and_nobody_told_is_named() -> None:
 )
 def test_what_is_no_repository_is_refused(wrong: str) -> None:
     with pytest.raises(UsageError, match="no repository"):
-        ci.for_repository(wrong, account_id=ACCOUNT)
+        command.for_repository(wrong, account_id=ACCOUNT)
 
 
 def test_the_documents_go_to_standard_output_alone_and_what_to_do_with_them_does_not(
@@ -49,7 +49,7 @@ def test_the_documents_go_to_standard_output_alone_and_what_to_do_with_them_does
     monkeypatch.delenv("EONPRO_ACCOUNT", raising=False)
     assert bell.main(["policy", "ci", "--repository", "clinic/eonpro", "--account", ACCOUNT]) == 0
     said = capsys.readouterr()
-    assert json.loads(said.out) == ci.for_repository("clinic/eonpro", account_id=ACCOUNT)
+    assert json.loads(said.out) == command.for_repository("clinic/eonpro", account_id=ACCOUNT)
     assert "create-open-id-connect-provider" in said.err and READ_ROLE in said.err
 
 

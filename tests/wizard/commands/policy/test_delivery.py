@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.wizard.commands.policy.test_operator import ACCOUNT, GIVEN, granted
-from wizard.commands.policy.delivery import policies_of
+from wizard.commands.policy.command import delivery_policies
 from wizard.commands.policy.operator import for_values
 
 PARAMETER = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/"
@@ -16,7 +16,7 @@ PARAMETER = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/"
 def asked(**changes: Any) -> set[tuple[str, str]]:
     """Every action with its resources, for the given answers."""
     values = {key: value for key, value in {**GIVEN, **changes}.items() if value is not None}
-    return granted(for_values(values, {}, written=policies_of))
+    return granted(for_values(values, {}, written=delivery_policies))
 
 
 SETUPS: dict[str, dict[str, Any]] = {

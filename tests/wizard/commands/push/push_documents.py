@@ -9,11 +9,9 @@ from typing import Any
 from components.settings import Target
 from tests.wizard.fakes.clients import ESCROW, KEY, wrapped
 from tests.wizard.setup.test_report import delivered, proof
-from wizard.commands.push.deliver import Pushed
-from wizard.commands.push.document import document
-from wizard.core.models.delivery import StoredDataKey, VerificationState
+from wizard.commands.push.deliver import Pushed, document
+from wizard.core.models.delivery import PRODUCTION, Scope, StoredDataKey, VerificationState
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
-from wizard.core.models.vercel_environment import PRODUCTION, Scope
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RUNS = Deployment(target="vercel", id="dpl_1", name="portal-1.vercel.app", made=AT, state="READY")

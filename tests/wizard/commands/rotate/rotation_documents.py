@@ -8,8 +8,7 @@ from typing import Any
 from tests.wizard.commands.push.push_documents import redeployed
 from tests.wizard.fakes.clients import KEY, OTHER_KEY, wrapped
 from tests.wizard.setup.test_report import delivered, proof
-from wizard.commands.rotate.deliver import RotationDelivery
-from wizard.commands.rotate.replace_version import Opened, ProofMethod
+from wizard.commands.rotate.replace_version import Opened, ProofMethod, RotationDelivery
 from wizard.commands.rotate.result import Action, RotateResult, document, listing
 from wizard.core.models.delivery import VerificationState
 from wizard.core.models.deployment import RedeployState

@@ -644,7 +644,7 @@ def test_a_bucket_that_is_kept_keeps_its_settings_outside_the_stack() -> None:
     ],
 )
 def test_the_parts_are_those_of_what_is_there(things, parts) -> None:
-    assert importing.parts(DiscoveredSetup(things=things)) == parts
+    assert importing.import_groups(DiscoveredSetup(things=things)) == parts
 
 
 def _as_the_engine_gives_it(wanted: Settings) -> dict[str, str | None]:
@@ -884,7 +884,7 @@ def test_what_a_stack_left_beside_the_guides_things_is_taken_in_with_them() -> N
     )
     found = replace(GUIDE, things=(*THINGS, *left))
     assert {"logs-key=1", "access-log-bucket=reads"} <= set(importing.settings_with(VERCEL, found, ()).adopted)
-    assert importing.parts(DiscoveredSetup(things=left)) == ()
+    assert importing.import_groups(DiscoveredSetup(things=left)) == ()
     # The bucket that is kept as found has no log of its reads, and so no bucket for it.
     kept = importing.settings_with(VERCEL, found, (ImportGroup.BUCKET,)).adopted
     assert "logs-key=1" in kept and not [each for each in kept if each.startswith("access-log-")]

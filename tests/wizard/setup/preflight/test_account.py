@@ -27,7 +27,7 @@ from wizard.core.models.delivery import Simulation
 from wizard.inputs.answers import sso_pattern
 from wizard.setup.preflight.account import Account, Rights, look
 from wizard.setup.preflight.principals import future_key_policy
-from wizard.setup.preflight.result import CheckResult
+from wizard.setup.preflight.services import CheckResult
 
 VALUES: dict[str, Any] = {
     "account": "caller",

@@ -40,7 +40,7 @@ from wizard.core.errors import (
 )
 from wizard.core.models.deployment import Redeployed, RedeployState, Rollout, RolloutState, Service
 from wizard.targets.ecs import redeploy, service
-from wizard.targets.ecs.permissions import redeploy_policy
+from wizard.targets.ecs.redeploy import redeploy_policy
 from wizard.targets.ecs.service import is_stale
 from wizard.targets.port import TargetContext
 

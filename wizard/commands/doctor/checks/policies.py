@@ -15,14 +15,14 @@ from components.policies.evaluation.account import IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
 from components.policies.stack import application_trust_of, key_policy_of
 from components.settings import ImportGroup, ResourceKind, SecretStore
-from wizard.commands.doctor import fixes
+from wizard.commands.doctor import context as fixes
 from wizard.commands.doctor.checks.principal import KEY, REFUSED, RESTART, ROLE
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
 from wizard.core.errors import SetupError
-from wizard.core.key_access import administrators_of, documents_of
+from wizard.core.models.access import administrators_of, documents_of
 from wizard.core.models.account import Difference, DiscoveredResource, DiscoveredSetup, KeyFact
-from wizard.data_key.storage import region_of
+from wizard.data_key.delivery import region_of
 from wizard.setup.importing.differences import differences_of
 from wizard.setup.importing.policies import rights
 

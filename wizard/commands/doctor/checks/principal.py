@@ -14,12 +14,12 @@ from components.policies.evaluation import KeyPolicyDecision, decide_by_key_poli
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
 from components.settings import ImportGroup
-from wizard.commands.doctor import fixes
+from wizard.commands.doctor import context as fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
 from wizard.core.errors import SetupError
+from wizard.core.models.access import Ruling, StatementEvaluation
 from wizard.core.models.delivery import VercelProject
-from wizard.core.models.diagnostics import Ruling, StatementEvaluation
 
 ROLE = "aws:iam/role:Role::app-principal"
 USER = "aws:iam/user:User::app-principal"

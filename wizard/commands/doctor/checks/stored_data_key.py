@@ -9,15 +9,15 @@ from collections.abc import Iterator
 
 from components.settings import SecretStore
 from wizard.commands.backup.document import file_name_of
-from wizard.commands.doctor import fixes
+from wizard.commands.doctor import context as fixes
 from wizard.commands.doctor.checks.principal import RESTART
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError
+from wizard.core.models.access import FormerText
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import AppVariables, ChildResult, StoredDataKey
-from wizard.core.models.diagnostics import FormerText
 from wizard.targets.port import DeployTarget, deploy_targets
 
 _LOST = "without it nothing delivers the data key again, and a new one would open no record"

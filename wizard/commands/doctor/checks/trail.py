@@ -13,13 +13,13 @@ from components.policies import secure_transport_statements
 from components.policies.requirements import BY_ID
 from components.policies.stack import trail_arn_of
 from components.settings import ImportGroup, ObjectLock, Settings
-from wizard.commands.doctor import fixes
+from wizard.commands.doctor import context as fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact, Retention, TrailFact
+from wizard.core.models.audit import Gap, bucket_gaps, trail_gaps, trail_unread
 from wizard.core.models.delivery import StackState
-from wizard.core.trail_requirements import Gap, bucket_gaps, trail_gaps, trail_unread
 
 TRAIL = "aws:cloudtrail/trail:Trail::audit-trail"
 BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy::audit-trail"

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from components.settings import DATA_KEY_VARIABLE, SecretStore
-from wizard.commands.doctor import fixes
+from wizard.commands.doctor import context as fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, next_step
 from wizard.core.data_key import Damage, WrappedDataKey, damage, is_remnant
 from wizard.core.errors import CredentialsError, MissingAnswers, SetupError
+from wizard.core.models.access import VariableEntry
 from wizard.core.models.delivery import StoredDataKey
-from wizard.core.models.diagnostics import VariableEntry
-from wizard.data_key.storage import region_of
+from wizard.data_key.delivery import region_of
 from wizard.targets.port import deploy_targets
 
 THEN = "redeploy: a variable takes effect at the next start, and a failed load of the key is cached"

@@ -13,8 +13,8 @@ from tests.wizard.commands.doctor.account import APP, KEY, DoctorFixture, wrappe
 from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_KEY, key_fact, settings
 from wizard.commands.doctor.checks import principal
 from wizard.core.errors import PermissionDenied, Unreachable
+from wizard.core.models.access import Ruling, VariableEntry
 from wizard.core.models.delivery import AccessKey, ChildResult, StoredDataKey
-from wizard.core.models.diagnostics import Ruling, VariableEntry
 
 DENIED = PermissionDenied("you may not", "have it allowed")
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme"

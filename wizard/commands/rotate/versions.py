@@ -19,7 +19,7 @@ from wizard.core.errors import DataKeyConflict, ResourceError, StackNotFound, Us
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
 from wizard.core.next_command import wizard
 from wizard.core.ports.aws import KeyRotation
-from wizard.data_key import guard, storage
+from wizard.data_key import delivery, guard
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_targets
 
@@ -81,7 +81,7 @@ def data_key_store_of(found: DeployedStack) -> DataKeyStore:
     region_stores = tuple(
         RegionStore(region=region, key_arn=arn, key_rotation=found.aws.with_region(region).key_rotation)
         for arn in outputs.key_arns
-        for region in (storage.region_of(arn),)
+        for region in (delivery.region_of(arn),)
     )
     return DataKeyStore(found=found, outputs=outputs, region_stores=region_stores)
 
