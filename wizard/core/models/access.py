@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from components.policies.evaluation import AccountIam, Document, GrantFact, KeyAccessDocuments
+from components.policies.evaluation import AccountIam, Document, KeyAccessDocuments
 from components.policies.evaluation.account import GrantFact, KeyPermission
 from components.policies.evaluation.administrators import DecryptingAdministrators, decrypting_administrators
 from components.policies.evaluation.key_access import key_context
