@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.onboarding.clinic import Clinic
+from tests.onboarding.conftest import clinic as clinic
 
 
 @pytest.fixture(scope="session")
