@@ -25,7 +25,7 @@ def engine(onboarded: Clinic, monkeypatch: pytest.MonkeyPatch) -> PulumiEngine:
         onboarded.folder,
         environment=onboarded.environment,
         policy_pack=onboarded.folder / "guardrails",
-        tell=lambda line: None,
+        on_message=lambda line: None,
     )
 
 

@@ -59,7 +59,7 @@ class Place:
     def engine(self, state: StateBackend, **more: str) -> PulumiEngine:
         environment = {**self.environ, **state.environment, **more}
         return PulumiEngine(
-            self.folder, environment=environment, tell=lambda line: None, secrets_provider=state.secrets_provider
+            self.folder, environment=environment, on_message=lambda line: None, secrets_provider=state.secrets_provider
         )
 
 
@@ -139,7 +139,7 @@ def test_a_key_that_is_not_there_makes_no_stack(place) -> None:
     engine = PulumiEngine(
         place.folder,
         environment={**place.environ, **state.environment},
-        tell=lambda line: None,
+        on_message=lambda line: None,
         secrets_provider=f"awskms://alias/nobody-made-this-one?region={REGION}",
     )
     with pytest.raises(SetupError, match="the stack's secrets provider does not answer"):

@@ -770,18 +770,18 @@ def test_files_that_can_be_read_are_whole_and_no_others(tmp_path) -> None:
     folder = tmp_path / ".pulumi" / "stacks" / "eonpro-kms"
     folder.mkdir(parents=True)
     backend = f"file://{tmp_path}"
-    assert not engine_backend.is_whole(backend, tmp_path, STACK), "nothing is there"
+    assert not engine_backend.is_readable(backend, tmp_path, STACK), "nothing is there"
     for file in (folder / f"{STACK}.json", folder / f"{STACK}.json.attrs"):
         file.write_text('{"a": 1}')
-    assert engine_backend.is_whole(backend, tmp_path, STACK)
+    assert engine_backend.is_readable(backend, tmp_path, STACK)
     for torn in ("", '{"a"'):
         (folder / f"{STACK}.json").write_text(torn)
-        assert not engine_backend.is_whole(backend, tmp_path, STACK)
-    assert not engine_backend.is_whole("s3://clinic", tmp_path, STACK)
+        assert not engine_backend.is_readable(backend, tmp_path, STACK)
+    assert not engine_backend.is_readable("s3://clinic", tmp_path, STACK)
 
 
 def test_nothing_is_mended_in_a_backend_that_is_elsewhere(tmp_path) -> None:
-    assert engine_backend.mend("s3://state-of-the-clinic", tmp_path, STACK) is False
+    assert engine_backend.remove_corrupt_sidecars("s3://state-of-the-clinic", tmp_path, STACK) is False
 
 
 def test_the_torn_sidecar_of_a_lock_does_not_keep_a_run_from_waiting_for_it(place, monkeypatch) -> None:
