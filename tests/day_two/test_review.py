@@ -246,4 +246,4 @@ def test_a_sign_off_without_the_stacks_name_reads_and_keeps_nothing(on_vercel: C
 def test_a_person_reads_it_in_eighty_columns(on_vercel: Clinic) -> None:
     ended = on_vercel.wizard("review", "--out", "read-by-a-person", expect=1, env={"COLUMNS": "80"})
     assert max(map(len, ended.out.splitlines())) <= 80
-    assert "role/eonpro-app-role" in ended.told and "the settings do not name it" in ended.told
+    assert "role/eonpro-app-role" in ended.told and "not named in the settings" in ended.told

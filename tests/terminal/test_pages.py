@@ -15,7 +15,7 @@ from tests.terminal.screens import STORED, expect, looks, marked, steady, told_o
 from tests.wizard.fakes.clients import TOKEN
 
 SIZES = ((80, 24), (120, 40))
-UNBROKEN = re.compile(r" *next: |    \S")
+UNBROKEN = re.compile(r" *next: | {4,}\S")
 """What is to be copied is never wrapped: a command that was is another one."""
 PLAIN = {"bold"}
 """The looks that are no colour, and that somebody who wants none still gets."""

@@ -117,7 +117,7 @@ class World:
     def pulumi(self, *_: Any, **__: Any) -> StageEngine:
         return self.engine
 
-    def child_prover(self, *_: Any) -> FakeProver:
+    def child_prover(self, *_: Any, **__: Any) -> FakeProver:
         return self.prover
 
 

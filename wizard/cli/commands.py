@@ -154,7 +154,7 @@ TABLE: tuple[Command, ...] = (
         help="what it costs: by the settings, or by what was used",
         options=CostOptions,
         shared=(STACK, ACCOUNT, INPUTS),
-        reads="the stack's settings; with --used AWS",
+        reads="AWS, the stack's settings",
     ),
     Command(
         name="rotate",

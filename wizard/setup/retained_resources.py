@@ -1,4 +1,4 @@
-"""What stays when a stack is taken away, and why; and how each of it could be ended, when no record needs it any more.
+"""What is retained when a stack is removed, and why; and how to delete each part when no record needs it any more.
 
 Pure.
 """
@@ -10,7 +10,7 @@ from wizard.data_key.storage import region_of
 
 
 def orphaned_creations(settings: Settings, outputs: Outputs) -> tuple[tuple[str, str], ...]:
-    """(what stays, why), the key first."""
+    """(what is retained, why), the key first."""
     store = "secret" if settings.secret_store is SecretStore.SECRETS_MANAGER else "parameter"
     records = "every record encrypted under the data key is lost with it"
     found = [

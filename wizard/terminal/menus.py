@@ -43,6 +43,7 @@ STYLE = questionary.Style.from_dict(
         "answer": "noinherit ansicyan",
         "pointer": "bold",
         "highlighted": "bold",
+        "selected": "noreverse",
         "disabled": "italic",
         "search_success": "noinherit",
         "search_none": "noinherit ansired",

@@ -19,6 +19,7 @@ import wizard.cli.main as bell
 import wizard.cli.request
 from tests.wizard.fakes.clients import IDENTITY, TOKEN, settings, step, wrapped
 from tests.wizard.setup.test_report import proof, report
+from tools.documents import commands as commands_page
 from wizard.cli.commands import COMMANDS
 from wizard.cli.parser import EXIT_CODES
 from wizard.commands.doctor import command as doctor
@@ -468,6 +469,11 @@ def test_the_help_of_the_inputs_names_every_input(capsys) -> None:
     assert bell.main(["help", "inputs"]) == 0
     told = capsys.readouterr().out
     assert [each.flag for each in INPUTS if each.flag not in told] == []
+
+
+def test_the_architecture_page_has_the_table_of_commands() -> None:
+    text = commands_page.PAGE.read_text(encoding="utf-8")
+    assert text == commands_page.page(text), "run: .venv/bin/python -m tools.documents.commands"
 
 
 def test_the_version_is_the_projects(capsys) -> None:

@@ -136,7 +136,9 @@ def import_(world: World) -> str | None:
         document = world.run("adopt", "--encryption-key")
     except SetupError as error:
         return error.hint
-    return None if world.key_rotation.version(world.settings, document["fingerprint"]).current else document["next"][0]  # type: ignore[union-attr]
+    version = world.key_rotation.version(world.settings, document["fingerprint"])
+    assert version is not None
+    return None if version.current else str(document["next"][0]["command"])
 
 
 @pytest.mark.parametrize("ask", [setup, push, rotate, import_])

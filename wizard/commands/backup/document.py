@@ -147,9 +147,9 @@ def to_restore(backup: Backup) -> tuple[str, ...]:
     return (
         f"The data key in here is wrapped: only the KMS key {backup.key_arn}{replicas} opens it. "
         "If that key is deleted, nobody can ever open it, whatever copies there are.",
-        f"With eonpro-kms: python -m wizard restore --stack {backup.stack} --from-backup PLACE, with PLACE this "
+        f"With eonpro-kms: `python -m wizard restore --stack {backup.stack} --from-backup PLACE`, with PLACE this "
         "document's file or s3://bucket/key. It puts wrappedKey back into its store, and to the application.",
-        f"If Pulumi's state is lost too: python -m wizard setup --stack {backup.stack} --adopt, with wrappedKey in "
+        f"If Pulumi's state is lost too: `python -m wizard setup --stack {backup.stack} --adopt`, with wrappedKey in "
         "EONPRO_ENCRYPTED_PHI_KEY, takes in again what is left in the account, and this data key with it.",
         f"By hand: the application needs ENCRYPTED_PHI_KEY = wrappedKey, AWS_KMS_KEY_ID = keyArn and AWS_REGION = "
         f"{backup.region}, all three together, and leave to call kms:Decrypt with the key.",

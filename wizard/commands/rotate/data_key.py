@@ -78,12 +78,16 @@ def next_steps(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> tup
     former = data_keys.own.key_rotation.version(data_keys.settings, old)
     assert former is not None
     return (
-        f"export AWS_REGION={data_keys.own.region} AWS_KMS_KEY_ID={data_keys.own.key_arn} "
-        f"{DATA_KEY_VARIABLE}={_fetched(data_keys, former)} NEW_{DATA_KEY_VARIABLE}={_fetched(data_keys, new)}"
-        f"   # the wrapped {old} and {new.fingerprint}; they open only with the key",
-        "python -m phi reencrypt --dsn postgresql://HOST/DATABASE --table TABLE --columns COLUMN,COLUMN "
-        "--key-column id --dry-run   # with the application's AWS credentials, for every table that holds records; "
-        "then without --dry-run",
+        Command(
+            f"export AWS_REGION={data_keys.own.region} AWS_KMS_KEY_ID={data_keys.own.key_arn} "
+            f"{DATA_KEY_VARIABLE}={_fetched(data_keys, former)} NEW_{DATA_KEY_VARIABLE}={_fetched(data_keys, new)}",
+            advice=f"the wrapped {old} and {new.fingerprint}; they open only with the key",
+        ),
+        Command(
+            "python -m phi reencrypt --dsn postgresql://HOST/DATABASE --table TABLE --columns COLUMN,COLUMN "
+            "--key-column id --dry-run",
+            advice="with the application's AWS credentials, for every table that holds records; then without --dry-run",
+        ),
         wizard(
             "rotate",
             "--promote",

@@ -196,7 +196,7 @@ def warn_of_altered(ui: UserInterface, names: Sequence[str]) -> None:
 def show_next(ui: UserInterface, steps: Sequence[str]) -> None:
     """What is left to do, in order."""
     if steps:
-        ui.section("What is left to do")
+        ui.section("Next steps")
     for number, each in enumerate(steps, 1):
         if isinstance(each, next_command.Command):
             ui.line(f"{number}. {each.advice}:" if each.advice else f"{number}.")

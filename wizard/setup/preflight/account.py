@@ -39,10 +39,10 @@ _NAMED = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Rights(CheckResult):
-    """What is told of the caller's rights."""
+    """The result for the caller's permissions."""
 
     denied: tuple[str, ...] = ()
-    """The actions that are known to be refused."""
+    """The actions that are known to be denied."""
 
 
 def rights(settings: Settings, aws: AwsClient, stack: str) -> Rights:

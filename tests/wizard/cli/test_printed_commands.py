@@ -1,0 +1,93 @@
+"""No command that the program prints drops the stack, the start, the target or the confirmation of the run.
+
+Reads the source tree for the commands that messages name, and completes each as the terminal and `--json` do.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from wizard.cli.commands import COMMANDS
+from wizard.cli.parser import flags_of
+from wizard.cli.request import run_of
+from wizard.core import json_documents
+from wizard.core.errors import SetupError
+from wizard.core.next_command import DEFAULT_COMMAND, PROGRAM, wizard
+from wizard.terminal.screen import Screen
+
+ROOT = Path(__file__).resolve().parents[3]
+GIVEN = ("--stack", "staging", "--from", "production", "--target", "ecs", "--yes")
+KEPT = ("--stack", "--from", "--target", "--yes")
+CODE = (ROOT / "wizard" / "core" / "next_command.py", ROOT / "wizard" / "cli" / "parser.py")
+VALUE = "X"
+
+
+def texts() -> Iterator[str]:
+    """Every text of the product that names a wizard command, with X in the place of each value; no docstring."""
+    for file in sorted((ROOT / "wizard").rglob("*.py")):
+        if file in CODE:
+            continue
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "wizard":
+                yield wizard(*(str(word.value) if isinstance(word, ast.Constant) else VALUE for word in node.args))
+            elif id(node) not in docstrings and (text := _text(node)) is not None and PROGRAM in text:
+                yield text
+
+
+def _text(node: ast.AST) -> str | None:
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else None
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else VALUE for part in node.values)
+    return None
+
+
+ALL = sorted(set(texts()))
+
+
+def commands_in(text: str) -> list[list[str]]:
+    """The words of each wizard command in a text, without the program."""
+    return [shlex.split(found)[3:] for found in re.findall(rf"{PROGRAM}[^`|#\n)]*", text)]
+
+
+@pytest.mark.parametrize("text", ALL)
+def test_a_command_in_a_message_keeps_the_flags_of_the_run(text: str) -> None:
+    run = run_of(GIVEN)
+    completed = run.complete(text).replace(run.python, "python")
+    for words in commands_in(completed):
+        name = words[0] if words and not words[0].startswith("-") else DEFAULT_COMMAND
+        if name not in COMMANDS or {"--help", "--all"} & set(words):
+            continue
+        # A saved plan holds its own settings.
+        taken = flags_of(name) - ({"--from", "--target"} if "--plan" in words else set())
+        assert [flag for flag in KEPT if flag in taken and flag not in words] == [], completed
+
+
+@pytest.mark.parametrize("text", ALL)
+def test_a_message_names_commands_that_there_are(text: str) -> None:
+    for words in commands_in(text):
+        assert not words or words[0].startswith(("-", VALUE)) or words[0].rstrip(",;.)") in (*COMMANDS, "COMMAND")
+
+
+def test_terminal_and_json_complete_every_command_that_they_print() -> None:
+    run, out = run_of(GIVEN), io.StringIO()
+    error = SetupError("see `python -m wizard doctor`", wizard("push", advice="or `python -m wizard restore`"))
+    screen = Screen(out=out, width=200, run=run)
+    screen.error(error)
+    screen.section("Delivery", "if it stops: `python -m wizard push`")
+    screen.table([("next", "python -m wizard status")])
+    screen.verbatim(wizard("verify"))
+    document = run.complete_all(json_documents.failure(error, command="setup"))
+    printed = [line for line in out.getvalue().splitlines() if "-m wizard" in line]
+    assert len(printed) == 6 and all("--stack staging" in line and "--target ecs" in line for line in printed)
+    assert "--stack staging" in document["message"]
+    assert all("--stack staging" in text for text in document["next"].values())
