@@ -244,9 +244,9 @@ def test_a_verification_that_fails_is_exit_1(folder, monkeypatch, capsys, state,
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(HealthStatus.GOOD, 0), (HealthStatus.UNKNOWN, 0), (HealthStatus.WRONG, 1)]
+    ("health", "code"), [(HealthStatus.GOOD, 0), (HealthStatus.UNKNOWN, 0), (HealthStatus.WRONG, 1)]
 )
-def test_a_stack_that_is_known_to_be_wrong_is_exit_1(folder, monkeypatch, capsys, standing, code) -> None:
+def test_a_stack_that_is_known_to_be_wrong_is_exit_1(folder, monkeypatch, capsys, health, code) -> None:
     (folder / "Pulumi.production.yaml").write_text(json.dumps({"config": settings().to_config()}))
     (folder / "Pulumi.broken.yaml").write_text("config:\n  eonpro-kms:accountId: '12'\n")
     (folder / "Pulumi.others.yaml").write_text("config:\n  aws:region: us-east-1\n")
@@ -254,7 +254,7 @@ def test_a_stack_that_is_known_to_be_wrong_is_exit_1(folder, monkeypatch, capsys
 
     def read(clients: Any, found: Any, **more: Any) -> Any:
         asked.append((dict(found), more))
-        return (StackStatus(stack="production", status=standing),)
+        return (StackStatus(stack="production", status=health),)
 
     monkeypatch.setattr(status, "read", read)
     assert bell.main(["status", "--all", "--stack", "broken", "--json"]) == code
