@@ -12,6 +12,7 @@ from guardrails.rules import RULES, STACK_RULES, Resource
 from guardrails.rules import resource_types as types
 from tests.components.configurations import ACCOUNT
 from tests.components.conftest import Recording
+from tests.components.conftest import run_program as run_program
 
 EKS = {"deployTargets": ["eks"], "eksCluster": "eonpro"}
 SSO = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_Admin_*"
