@@ -114,7 +114,7 @@ def test_a_pull_request_is_told_what_it_would_change_and_what_that_costs(runner:
     assert runner.job(RECIPES["preview"], "preview") == 0
 
     assert "~ 1 to update" in runner.summary and "rotationPeriodInDays" in runner.summary
-    assert "together" in runner.summary
+    assert "total" in runner.summary
     assert runner.clinic.changes() == {}
 
 

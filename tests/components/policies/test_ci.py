@@ -63,5 +63,5 @@ def test_nobody_else_may(claims: dict[str, str]) -> None:
     ],
 )
 def test_what_names_no_certain_workflow_is_refused(repository: str, subjects: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError, match="no certain workflows"):
+    with pytest.raises(ValueError, match="must name exact workflows"):
         ci.github_trust_policy(oidc_provider_arn=PROVIDER, repository=repository, subjects=subjects)
