@@ -151,10 +151,10 @@ def adopted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adopted]:
         before, variables = clinic.inventory(), clinic.deployed()
         key = key_id(clinic)
         record = as_application(clinic, "print(cipher.encrypt(sys.argv[1]), end='')", PHI)
-        # Interrupted right after the plan: what was learnt is in the stack's settings, and nothing else is anywhere.
-        preview = clinic.wizard("preview", "--adopt", "--stack", "production", "--non-interactive", *BY_HAND)
+        # A preview leaves nothing: no settings, no stack.
+        preview = clinic.wizard("preview", "--adopt", "--stack", "production", "--non-interactive", "--json", *BY_HAND)
         inventory = clinic.inventory()
-        planned = operations(clinic)
+        planned = Counter(change["op"] for change in preview.document["changes"])
         clinic.forget_calls()
         adopt(clinic, *BY_HAND)
         changed = clinic.changes()

@@ -183,7 +183,7 @@ def test_the_wizard_refuses_credentials_of_another_account_than_the_stacks(onboa
 def test_the_guardrails_pass_what_was_built_and_refuse_what_would_undo_it(onboarded: Clinic):
     onboarded.pulumi("preview", "--stack", "production", "--policy-pack", "guardrails", "--expect-no-changes")
     folder = onboarded.another_folder("careless")
-    contract = folder / "components" / "contract.py"
+    contract = folder / "components" / "settings" / "settings.py"
     text = contract.read_text()
     assert "DELETION_WINDOW_DAYS = 30" in text
     contract.write_text(text.replace("DELETION_WINDOW_DAYS = 30", "DELETION_WINDOW_DAYS = 7"))
