@@ -123,9 +123,9 @@ def test_each_option_that_was_not_taken_is_told_with_its_price_and_its_flag(on_e
     assert on_ecs.changes() == {}
     options = told.partition("Options")[2]
     for price, flag in (
-        ("$1 a month each", "--replica-regions"),
-        ("$0.40 a month each", "--secret-store secrets-manager"),
+        ("$1.00 per key", "--replica-regions"),
+        ("$0.40 per secret", "--secret-store secrets-manager"),
         ("$0.50 per GB", "--cloudwatch-logs"),
-        ("nothing more", "--trail ARN"),
+        ("nothing", "--trail ARN"),
     ):
         assert price in options and flag in options, (price, options)
