@@ -150,7 +150,7 @@ def test_a_run_left_on_the_last_page_is_gone_on_with_there_and_asks_nothing_else
     left.see(*CARRY_OUT)
     left.type(CTRL_C)
     assert left.leave() == 130
-    assert json.loads((tmp_path / ".wizard" / "production.json").read_text())["stage"] == "answering"
+    assert json.loads((tmp_path / ".wizard" / "production.json").read_text())["stage"] == "reviewed"
 
     person = watch("many-questions", folder=tmp_path)
     person.see(*CARRY_OUT)

@@ -54,7 +54,7 @@ def begin(
     stacks whose settings a new stack can start from.
     """
     opening = EarlyAnswers()
-    if draft is not None and draft.stage == saved_progress.PLANNED:
+    if draft is not None and draft.stage in (saved_progress.REVIEWED, saved_progress.PLANNED):
         # What could be saved is saved: there is nothing to offer but the rest.
         opening = EarlyAnswers(draft=draft.answers)
     elif (

@@ -21,6 +21,8 @@ from wizard.inputs.registry import by_key
 
 ANSWERING = "answering"
 """The questions were being answered."""
+REVIEWED = "reviewed"
+"""Everything is answered, and the plan is shown; it is not confirmed."""
 PLANNED = "planned"
 """The plan had been drawn: what can be saved is in the stack's configuration."""
 

@@ -319,6 +319,12 @@ def draw_plan(request: Request, clients: Clients, ready: PreparedRun) -> plan.Pl
     ui.section("Plan")
     ui.working("Pulumi works out what an update would do")
     engine.prepare(request.stack, ready.settings)
+    if clients.drafts is not None and ui.interactive:
+        # Whoever leaves now is asked nothing again but the confirmation.
+        answered = saved_progress.progress_from_answers(
+            ready.answers, stage=saved_progress.REVIEWED, at=clients.now(), asked=()
+        )
+        clients.drafts.save(request.stack, answered)
     if ready.findings.state.pending:
         engine.recover(request.stack, ready.findings.orphaned_creations)
     with ThreadPoolExecutor(max_workers=1) as pool:
