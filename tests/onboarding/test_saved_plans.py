@@ -163,9 +163,8 @@ def test_settings_that_change_while_somebody_looks_at_the_plan_are_not_carried_o
     clinic.forget_calls()
     undecided.type(ENTER)
     assert ended(undecided) == 1
-    assert "stopped before a change that the plan did not show" in undecided.words
-    assert "phi-key would differ from the plan (rotationPeriodInDays)" in undecided.words
-    assert clinic.changes() == {}
+    assert "Pulumi.production.yaml was changed while the plan was shown" in undecided.words
+    assert clinic.changes() == {} and '"200"' in settings.read_text()
 
 
 @pytest.mark.thorough

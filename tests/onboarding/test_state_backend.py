@@ -110,7 +110,9 @@ def test_a_passphrase_made_once_opens_the_stack_again_and_no_other_does(place) -
     first = place.state(key_found=False)
     assert first.make_passphrase
     file = StatePlaces(place.folder, place.environ).make_passphrase(STACK)
-    place.engine(first, **{FILE_VARIABLE: file}).prepare(STACK, settings())
+    engine = place.engine(first, **{FILE_VARIABLE: file})
+    engine.prepare(STACK, settings())
+    engine.write_settings(STACK)
     again = place.state(key_found=False, interactive=False)
     assert again.environment[FILE_VARIABLE] == file
     assert (again.problems, again.secrets_provider) == ((), None)

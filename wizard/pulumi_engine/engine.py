@@ -17,7 +17,7 @@ from pulumi.automation import Deployment, EngineEvent
 
 from components.settings import PROJECT, ContractError, Outputs, Settings
 from wizard.core import retry
-from wizard.core.errors import CorruptStateFile, ResourceError, StackBusy, StackNotFound
+from wizard.core.errors import CorruptStateFile, ResourceError, StackBusy, StackNotFound, StalePlan
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import Drift, OnProgress, Step
 from wizard.core.next_command import Command
@@ -58,6 +58,8 @@ class PulumiEngine:
         self._clock = Clock(sleep=sleep)
         self._plan = engine_plan.StoredPlan()
         self._settings = config.PreparedSettings()
+        self._before: bytes | None = None
+        """The settings file as it was when the copy was prepared."""
         self._created = False
         """Whether the stack was created for a plan that is not confirmed yet."""
 
@@ -157,6 +159,7 @@ class PulumiEngine:
 
         def configure(watch: Watch) -> None:
             file, copy = self._project.settings_file(stack), self._settings.file(stack)
+            self._before = file.read_bytes() if file.exists() else None
             if not file.exists() and stack not in self._project.missing:
                 # A run that ended before its confirmation left an empty stack. Its secrets provider was lost with its
                 # settings, and it has no secrets: the stack is created again.
@@ -185,7 +188,13 @@ class PulumiEngine:
     def write_settings(self, stack: str) -> None:
         """Replace the stack's settings file by the prepared copy, if there is one."""
         if (content := self._settings.take(stack)) is not None:
-            config.write(self._project.settings_file(stack), content)
+            file = self._project.settings_file(stack)
+            if (file.read_bytes() if file.exists() else None) != self._before:
+                raise StalePlan(
+                    f"stopped before anything was changed: {file.name} was changed while the plan was shown",
+                    "run the same command again",
+                )
+            config.write(file, content)
             self._created = False
 
     def discard(self, stack: str) -> None:
