@@ -118,7 +118,7 @@ def test_a_replica_is_not_dropped(in_two_regions: Variant) -> None:
 
 def test_a_key_of_several_regions_does_not_become_one_of_a_single_region(in_two_regions: Variant) -> None:
     told = refused(in_two_regions.clinic, "multi-region", "--multi-region", "no")
-    assert "needs multiRegion, which is decided when the key is created" in told and "--multi-region" in told
+    assert "needs multiRegion, which cannot be changed after the key is created" in told and "--multi-region" in told
 
 
 @pytest.mark.thorough
