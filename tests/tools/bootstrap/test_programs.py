@@ -135,6 +135,6 @@ def test_a_run_without_a_program_passes_and_names_what_it_left_out(tmp_path: Pat
     )
     assert done.returncode == 0, done.stdout
     assert "Left out, because a program is missing" in done.stdout
-    assert f"zsh: 1 test\n    {COMPLETION}: test_a_script_is_good_shell\n" in done.stdout
+    assert f"zsh: 1 test\n    {COMPLETION}: test_a_registration_is_good_shell\n" in done.stdout
     assert "To run them too: sudo apt-get install zsh fish" in done.stdout
     assert "1 passed" in done.stdout
