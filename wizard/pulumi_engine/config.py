@@ -86,7 +86,7 @@ class PreparedSettings:
         """The path of the stack's copy, whether or not it exists."""
         if self._folder is None:
             self._folder = TemporaryDirectory(prefix="eonpro-kms-")
-        return Path(self._folder.name) / f"Pulumi.{stack.rsplit('/', 1)[-1]}.yaml"
+        return Path(self._folder.name) / file_name(stack)
 
     def existing(self, stack: str) -> str | None:
         """The path of the stack's copy; None without one."""
