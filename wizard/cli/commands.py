@@ -1,7 +1,7 @@
 """The table of commands: name, group, help, where its options are, which shared options it takes, what it touches.
 
-Pure. Parser, dispatch, help, completion and the table in docs/ARCHITECTURE.md are made from it. The packages of the
-commands that it loads hold no more than the options; what runs is loaded when it runs.
+Pure. Parser, dispatch, help, completion and the table in docs/ARCHITECTURE.md are made from it. It loads no command:
+the package of a command is loaded when its options are asked for, and what runs when it runs.
 """
 
 from __future__ import annotations
@@ -9,20 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib import import_module
 from types import MappingProxyType
 from typing import Any
-
-from wizard.cli.offline import CompletionOptions, HelpOptions, SchemaOptions
-from wizard.commands.backup import BackupOptions
-from wizard.commands.cost import CostOptions
-from wizard.commands.doctor import DoctorOptions, VerifyOptions
-from wizard.commands.policy import PolicyOptions
-from wizard.commands.push import PushOptions
-from wizard.commands.report import ReportOptions
-from wizard.commands.review import ReviewOptions
-from wizard.commands.rotate import AdoptOptions, RestoreOptions, RotateOptions
-from wizard.commands.status import StatusOptions
-from wizard.setup import AccessKeyOptions, DestroyOptions, PreviewOptions, SetupOptions
 
 
 class Shared(StrEnum):
@@ -51,8 +40,8 @@ class Command:
     group: str
     help: str
     """One line."""
-    options: Any
-    """Its options class (wizard/core/next_command.py says what it has)."""
+    options_class: str
+    """Where its options are, as `module:Class`; loaded when the command is parsed, for `--help` needs none of them."""
     shared: tuple[Shared, ...] = (STACK, ACCOUNT)
     reads: str = ""
     locks: bool = False
@@ -62,6 +51,12 @@ class Command:
     """Whether it asks no service; then it also writes no log."""
     tolerates_settings: bool = False
     """Whether it runs although the stack's settings file cannot be used."""
+
+    @property
+    def options(self) -> Any:
+        """The class of its options: `add_arguments`, and `run` or `run_offline`."""
+        module, _, name = self.options_class.partition(":")
+        return getattr(import_module(module), name)
 
 
 SET_UP = "set up"
@@ -75,7 +70,7 @@ TABLE: tuple[Command, ...] = (
         name="setup",
         group=SET_UP,
         help="set up or update everything, then verify it (the default)",
-        options=SetupOptions,
+        options_class="wizard.setup:SetupOptions",
         shared=(STACK, ACCOUNT, INPUTS, START, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings, saved answers",
         locks=True,
@@ -85,7 +80,7 @@ TABLE: tuple[Command, ...] = (
         name="preview",
         group=SET_UP,
         help="show what setup would do",
-        options=PreviewOptions,
+        options_class="wizard.setup:PreviewOptions",
         shared=(STACK, ACCOUNT, INPUTS, START, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings, saved answers",
         writes="the plan's file, with --save-plan",
@@ -94,7 +89,7 @@ TABLE: tuple[Command, ...] = (
         name="destroy",
         group=SET_UP,
         help="remove the stack; the key, the data key and the audit trail stay",
-        options=DestroyOptions,
+        options_class="wizard.setup:DestroyOptions",
         shared=(STACK, ACCOUNT, INPUTS, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings",
         locks=True,
@@ -104,7 +99,7 @@ TABLE: tuple[Command, ...] = (
         name="push",
         group=DELIVER,
         help="deliver the stored data key again, and offer the redeploy",
-        options=PushOptions,
+        options_class="wizard.commands.push:PushOptions",
         shared=(STACK, ACCOUNT, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings",
         writes="the variables at each target; the stored data key, where there is none; what runs, with --redeploy",
@@ -113,14 +108,14 @@ TABLE: tuple[Command, ...] = (
         name="verify",
         group=DELIVER,
         help="verify again that the application can decrypt the data key",
-        options=VerifyOptions,
+        options_class="wizard.commands.doctor:VerifyOptions",
         reads="AWS, Vercel, Pulumi state, the stack's settings",
     ),
     Command(
         name="status",
         group=INSPECT,
         help="the state of the stack in one screen; --all: every stack",
-        options=StatusOptions,
+        options_class="wizard.commands.status:StatusOptions",
         reads="AWS, Vercel, the state's backend, every stack's settings",
         tolerates_settings=True,
     ),
@@ -128,14 +123,14 @@ TABLE: tuple[Command, ...] = (
         name="doctor",
         group=INSPECT,
         help="what is wrong, and the command that fixes it",
-        options=DoctorOptions,
+        options_class="wizard.commands.doctor:DoctorOptions",
         reads="AWS, Vercel, Pulumi state, the stack's settings",
     ),
     Command(
         name="review",
         group=INSPECT,
         help="who can use or administer the key, and what changed",
-        options=ReviewOptions,
+        options_class="wizard.commands.review:ReviewOptions",
         shared=(STACK, ACCOUNT, CONFIRM),
         reads="AWS, Pulumi state, the stack's settings, earlier reviews",
         writes="files in reviews/",
@@ -144,7 +139,7 @@ TABLE: tuple[Command, ...] = (
         name="report",
         group=INSPECT,
         help="the compliance report, as a page, as text and as data",
-        options=ReportOptions,
+        options_class="wizard.commands.report:ReportOptions",
         reads="AWS, Vercel, Pulumi state, the stack's settings, reviews",
         writes="files in reports/",
     ),
@@ -152,7 +147,7 @@ TABLE: tuple[Command, ...] = (
         name="cost",
         group=INSPECT,
         help="what it costs: by the settings, or by what was used",
-        options=CostOptions,
+        options_class="wizard.commands.cost:CostOptions",
         shared=(STACK, ACCOUNT, INPUTS),
         reads="AWS, the stack's settings",
     ),
@@ -160,7 +155,7 @@ TABLE: tuple[Command, ...] = (
         name="rotate",
         group=CHANGE,
         help="new key material, schedule, KMS key or data key",
-        options=RotateOptions,
+        options_class="wizard.commands.rotate:RotateOptions",
         shared=(STACK, ACCOUNT, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings",
         locks=True,
@@ -170,7 +165,7 @@ TABLE: tuple[Command, ...] = (
         name="restore",
         group=CHANGE,
         help="put an earlier data key, or a backup, back in its place",
-        options=RestoreOptions,
+        options_class="wizard.commands.rotate:RestoreOptions",
         shared=(STACK, ACCOUNT, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings, a backup",
         locks=True,
@@ -180,7 +175,7 @@ TABLE: tuple[Command, ...] = (
         name="adopt",
         group=CHANGE,
         help="wrap the ENCRYPTION_KEY that the application used until now",
-        options=AdoptOptions,
+        options_class="wizard.commands.rotate:AdoptOptions",
         shared=(STACK, ACCOUNT, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings, standard input",
         locks=True,
@@ -190,7 +185,7 @@ TABLE: tuple[Command, ...] = (
         name="backup",
         group=CHANGE,
         help="copy the wrapped data key to a file, to S3 or to another Region",
-        options=BackupOptions,
+        options_class="wizard.commands.backup:BackupOptions",
         shared=(STACK, ACCOUNT, YES, CONFIRM),
         reads="AWS, the stack's settings",
         writes="a file, an S3 object, or a parameter in another Region",
@@ -199,7 +194,7 @@ TABLE: tuple[Command, ...] = (
         name="access-key",
         group=CHANGE,
         help="rotate or retire the application's access key on Vercel",
-        options=AccessKeyOptions,
+        options_class="wizard.setup:AccessKeyOptions",
         shared=(STACK, ACCOUNT, INPUTS, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings",
         writes="the access keys of the IAM user, two variables on Vercel",
@@ -208,7 +203,7 @@ TABLE: tuple[Command, ...] = (
         name="policy",
         group=HELP,
         help="print the least IAM policy for operator, auditor, delivery or CI",
-        options=PolicyOptions,
+        options_class="wizard.commands.policy:PolicyOptions",
         shared=(STACK, ACCOUNT, INPUTS),
         reads="the stack's settings, the answers file",
         is_offline=True,
@@ -217,7 +212,7 @@ TABLE: tuple[Command, ...] = (
         name="schema",
         group=HELP,
         help="print the JSON Schema of what --json prints, or of an answers file",
-        options=SchemaOptions,
+        options_class="wizard.cli.offline:SchemaOptions",
         shared=(),
         reads="schemas/",
         is_offline=True,
@@ -226,7 +221,7 @@ TABLE: tuple[Command, ...] = (
         name="completion",
         group=HELP,
         help="print the line that turns on completion in bash, zsh or fish",
-        options=CompletionOptions,
+        options_class="wizard.cli.offline:CompletionOptions",
         shared=(),
         is_offline=True,
     ),
@@ -234,7 +229,7 @@ TABLE: tuple[Command, ...] = (
         name="help",
         group=HELP,
         help="help COMMAND, or help inputs: what each of the inputs takes",
-        options=HelpOptions,
+        options_class="wizard.cli.offline:HelpOptions",
         shared=(),
         is_offline=True,
     ),

@@ -230,7 +230,7 @@ def given_flags(argv: Sequence[str]) -> dict[str, tuple[str, ...]]:
     for word in words:
         flag, equals, _ = word.partition("=")
         takes_value = flag in actions and actions[flag].nargs != 0 and not equals
-        typed = (word, *(value for value in (next(words, None),) if value)) if takes_value else (word,)
+        typed = (word, *(value for value in (next(words, None),) if value is not None)) if takes_value else (word,)
         if flag in actions and flag.startswith("--") and flag not in _NOT_KEPT:
             flags[flag] = (*flags.get(flag, ()), *typed)
     own = {option for action in _own_actions(COMMANDS[name]) for option in action.option_strings}

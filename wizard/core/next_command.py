@@ -102,6 +102,8 @@ class Run:
             return found[0]
         command = words[0] if words and not words[0].startswith("-") else DEFAULT_COMMAND
         present = {word.partition("=")[0] for word in words}
+        if "--help" in present:
+            return found[0]
         takes = self.takes(command)
         missing = [
             typed
@@ -113,11 +115,10 @@ class Run:
 
 
 _REPLACED_BY: Mapping[str, tuple[str, ...]] = {
-    "--stack": ("--all", "--help"),
-    "--yes": ("--help",),
-    "--target": ("--help", "--plan"),
-    "--from": ("--help", "--plan"),
-    "--answers": ("--help", "--plan"),
+    "--stack": ("--all",),
+    "--target": ("--plan",),
+    "--from": ("--plan",),
+    "--answers": ("--plan",),
 }
 """Flags beside which another has no meaning: a saved plan holds its own settings, `--all` is every stack."""
 
