@@ -64,7 +64,7 @@ class AwsKeyRotation:
         """
         for operation in ("ListServiceQuotas", "ListAWSDefaultServiceQuotas"):
             # A limit that cannot be read is unknown, and reported so.
-            quotas = or_none(
+            quotas: list[Any] | None = or_none(
                 partial(list, self.session.pages("service-quotas", operation, "Quotas", ServiceCode="kms"))
             )
             for quota in quotas or ():
