@@ -11,6 +11,7 @@ from typing import Any
 
 from components.policies.evaluation.conditions import conditions_hold
 from components.policies.evaluation.principals import account_of
+from components.policies.stack import APPLICATION_POLICIES
 
 from .policy_documents import Statement, check_statements
 from .resource_types import (
@@ -45,9 +46,9 @@ IMPORTED_ACTIONS = frozenset({"kms:encrypt", "kms:generatedatakeywithoutplaintex
 Neither decrypts anything, and this stack cannot add permissions to that policy."""
 
 _NAMES = ("eonpro-app-role", "eonpro-app-user")
-_POLICY_NAME = "EONPROKMSAccess"
+_POLICY_NAME = APPLICATION_POLICIES[0]
 _KEY_ARN = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
-_POLICY_ARN = re.compile(rf"arn:[a-z-]+:iam::\d{{12}}:policy/(.*/)?{_POLICY_NAME}[^/]*")
+_POLICY_ARN = re.compile(rf"arn:[a-z-]+:iam::\d{{12}}:policy/(.*/)?({'|'.join(APPLICATION_POLICIES)})[^/]*")
 
 
 def application_permissions(resource: Resource) -> Iterator[str]:
@@ -129,7 +130,7 @@ def _attached_to(attachment: Resource) -> list[str]:
 
 def _attached_policy(policy_arn: Any) -> Iterator[str]:
     if policy_arn is not None and not _POLICY_ARN.fullmatch(str(policy_arn)):
-        yield f"The policy {policy_arn} is attached to the application: attach {_POLICY_NAME} and no other policy."
+        yield f"The policy {policy_arn} is attached to the application: attach {' or '.join(APPLICATION_POLICIES)} and no other policy."
 
 
 def _group_membership(membership: Resource) -> Iterator[str]:
