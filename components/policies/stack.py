@@ -5,14 +5,17 @@ Pure: touches nothing but its arguments. The program and the preflight both use 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from components import policies
 from components.settings import EksIdentity, ResourceKind, Settings, Target
 
-APPLICATION_POLICIES = ("EONPROKMSAccess",)
-"""Names of the managed policies that the application's principals may have; each may end with the environment."""
+APPLICATION_POLICIES: Mapping[str, str] = {"EONPROKMSAccess": "eonpro:kms:AppAccess"}
+"""The managed policies of the application's principals by name, each with the type of the component that attaches it.
+
+A name may end with the environment.
+"""
 
 
 def key_policy_of(settings: Settings, app_principal_arns: Sequence[str] | None = None) -> policies.Policy:
