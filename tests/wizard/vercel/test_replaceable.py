@@ -43,7 +43,7 @@ def test_an_escrowed_version_is_no_conflict(vercel: Place) -> None:
     edge, project = vercel.edge(), vercel.project()
     assert edge.conflict(project, OURS, replaceable=ESCROWED) is None
     assert edge.conflict(project, OURS, region="us-east-1", key_arn=ARN, replaceable=ESCROWED) is None
-    assert "was not put there" in (edge.conflict(project, None, replaceable=ESCROWED) or "")
+    assert "was not set" in (edge.conflict(project, None, replaceable=ESCROWED) or "")
 
 
 def test_without_a_word_an_escrowed_version_is_as_foreign_as_any(vercel: Place) -> None:
