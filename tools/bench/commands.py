@@ -29,7 +29,7 @@ from wizard.inputs.registry import by_key
 BARE = "import questionary; questionary.select('Where?', choices=['a', 'b']).unsafe_ask()"
 BARE_PROMPT = "Where?"
 FIRST_PROMPT = by_key["target"].prompt
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def seconds_to_show(text: str, command: Sequence[str], folder: Path, env: Mappin
 
 
 def _received(screen: int, shown: bytes) -> bytes:
-    if select.select([screen], [], [], PATIENCE_SECONDS)[0]:
+    if select.select([screen], [], [], TIMEOUT_SECONDS)[0]:
         try:
             return os.read(screen, 65536)
         except OSError:

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from tests.onboarding.clinic import running_clinic
-from tests.terminal.person import ENTER, SPACE, WIZARD, Person, at_home
+from tests.onboarding.deployment import running_deployment
+from tests.terminal.person import ENTER, SPACE, WIZARD, Person, with_own_home
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs"
 COLUMNS = 100
@@ -62,9 +62,11 @@ SVG = """\
 def main(arguments: list[str] | None = None) -> int:
     """Record one onboarding to Vercel; the exit code."""
     argparse.ArgumentParser(prog="python -m tools.documents.recording", description=__doc__).parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="eonpro-recording-") as name, running_clinic(Path(name)) as clinic:
-        at_home(clinic)
-        person = Person(WIZARD, folder=clinic.folder, environment=clinic.environment, columns=COLUMNS, rows=ROWS)
+    with tempfile.TemporaryDirectory(prefix="eonpro-recording-") as name, running_deployment(Path(name)) as deployment:
+        with_own_home(deployment)
+        person = Person(
+            WIZARD, folder=deployment.folder, environment=deployment.environment, columns=COLUMNS, rows=ROWS
+        )
         try:
             onboard(person)
             code = person.leave()

@@ -16,9 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from components.settings import Target
-from tests.day_two.patient import deployed_anew
+from tests.day_two.doctor_fixture import redeployed
 from tests.day_two.the_service import service_of
-from tests.onboarding.clinic import ACCOUNT, Clinic, onboarding, running_clinic
+from tests.onboarding.deployment import ACCOUNT, Deployment, onboarding, running_deployment
 from tools.documents.permissions.operator import (
     SCENARIOS,
     Measured,
@@ -46,9 +46,9 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
-def an_auditor(clinic: Clinic, document: object = EVERYTHING, name: str = "auditor") -> dict[str, str | None]:
+def an_auditor(deployment: Deployment, document: object = EVERYTHING, name: str = "auditor") -> dict[str, str | None]:
     """A user who has one policy and nothing else; the environment of their commands."""
-    iam = clinic.client("iam")
+    iam = deployment.client("iam")
     iam.create_user(UserName=name)
     iam.put_user_policy(UserName=name, PolicyName="auditor", PolicyDocument=json.dumps(document))
     made = iam.create_access_key(UserName=name)["AccessKey"]
@@ -58,19 +58,19 @@ def an_auditor(clinic: Clinic, document: object = EVERYTHING, name: str = "audit
 def measure(name: str, folder: Path) -> Measured:
     """Set one scenario up, read it with every command, and tell what that needed."""
     scenario = SCENARIOS[name]
-    with running_clinic(folder) as clinic:
-        prepare(clinic, scenario)
+    with running_deployment(folder) as deployment:
+        prepare(deployment, scenario)
         arguments = (*onboarding(scenario.example), *scenario.options)
-        clinic.wizard(*arguments, *(("--adopt",) if scenario.imports else ()))
+        deployment.wizard(*arguments, *(("--adopt",) if scenario.imports else ()))
         if scenario.later:
-            clinic.wizard(*onboarding(scenario.later), *scenario.options)
-        setup = Setup(settings=saved_settings(clinic), operator=AUDITOR, imports=scenario.imports)
-        with deployed(clinic, setup):
-            env = an_auditor(clinic)
+            deployment.wizard(*onboarding(scenario.later), *scenario.options)
+        setup = Setup(settings=saved_settings(deployment), operator=AUDITOR, imports=scenario.imports)
+        with deployed(deployment, setup):
+            env = an_auditor(deployment)
             for command, more in COMMANDS.items():
                 # Some end with exit code 1: what they found is not what is measured.
-                clinic.wizard(command, "--stack", "production", "--non-interactive", *more, env=env, expect=None)
-        found = told(name, setup, leaves(clinic), known=things_read(setup))
+                deployment.wizard(command, "--stack", "production", "--non-interactive", *more, env=env, expect=None)
+        found = told(name, setup, leaves(deployment), known=things_read(setup))
         return replace(found, needed=frozenset((_whose(thing, action), action) for thing, action in found.needed))
 
 
@@ -80,14 +80,14 @@ def _whose(thing: str, action: str) -> str:
 
 
 @contextmanager
-def deployed(clinic: Clinic, setup: Setup) -> Iterator[None]:
+def deployed(deployment: Deployment, setup: Setup) -> Iterator[None]:
     """The application runs with the variables, so that the doctor finds nothing wrong and looks at everything."""
     with ExitStack() as stack:
         if Target.ECS in setup.settings.deploy_targets and setup.settings.ecs_service:
-            stack.enter_context(service_of(clinic))
-            clinic.wizard("push", "--stack", "production", "--non-interactive", "--yes", "--redeploy")
+            stack.enter_context(service_of(deployment))
+            deployment.wizard("push", "--stack", "production", "--non-interactive", "--yes", "--redeploy")
         if Target.VERCEL in setup.settings.deploy_targets:
-            deployed_anew(clinic)
+            redeployed(deployment)
         yield
 
 

@@ -22,7 +22,7 @@ import yaml
 from components.policies import execution_trust_policy
 from components.settings import PROJECT as NAMESPACE
 from components.settings import Settings
-from tests.onboarding.clinic import CALLER, Clinic, onboarding, running_clinic
+from tests.onboarding.deployment import CALLER, Deployment, onboarding, running_deployment
 from wizard.core.required_permissions.resources import FEATURES, Setup, resources_of
 from wizard.core.required_permissions.table import OPTIONAL, TABLE
 
@@ -93,46 +93,48 @@ class Measured:
 
 def measure(name: str, scenario: Scenario, folder: Path) -> Measured:
     """Run one scenario and tell what was needed."""
-    with running_clinic(folder) as clinic:
-        prepare(clinic, scenario)
-        run(clinic, scenario)
-        setup = Setup(settings=saved_settings(clinic), operator=CALLER, imports=scenario.imports)
-        return told(name, setup, leaves(clinic))
+    with running_deployment(folder) as deployment:
+        prepare(deployment, scenario)
+        run(deployment, scenario)
+        setup = Setup(settings=saved_settings(deployment), operator=CALLER, imports=scenario.imports)
+        return told(name, setup, leaves(deployment))
 
 
-def prepare(clinic: Clinic, scenario: Scenario) -> None:
+def prepare(deployment: Deployment, scenario: Scenario) -> None:
     """What is there before the operator comes."""
     for role in scenario.roles:
-        clinic.client("iam").create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(execution_trust_policy()))
+        deployment.client("iam").create_role(
+            RoleName=role, AssumeRolePolicyDocument=json.dumps(execution_trust_policy())
+        )
     if scenario.before:
-        said = clinic.run(["bash", f"examples/manual-setup/{scenario.before}"]).out
+        said = deployment.run(["bash", f"examples/manual-setup/{scenario.before}"]).out
         if scenario.before == "trail.sh":
-            with (clinic.folder / "examples" / f"{scenario.example}.yaml").open("a") as answers:
+            with (deployment.folder / "examples" / f"{scenario.example}.yaml").open("a") as answers:
                 answers.write(said)
-    _ask(clinic, "DELETE", "permissions")
+    _ask(deployment, "DELETE", "permissions")
 
 
-def run(clinic: Clinic, scenario: Scenario, env: Mapping[str, str] | None = None) -> None:
+def run(deployment: Deployment, scenario: Scenario, env: Mapping[str, str] | None = None) -> None:
     """The operator's work: the first run, what follows, and a change."""
     arguments = (*onboarding(scenario.example), *scenario.options)
     first = (*arguments, *(("--adopt",) if scenario.imports else ()))
-    clinic.wizard(*first, env=env)
+    deployment.wizard(*first, env=env)
     for command in (*AFTERWARDS, *scenario.then):
-        clinic.wizard(*command, *arguments, env=env)
-    clinic.wizard("verify", "--stack", "production", "--non-interactive", env=env)
-    clinic.wizard("preview", *arguments, "--rotation-period-days", "180", env=env)
-    clinic.wizard(*arguments, "--rotation-period-days", "180", env=env)
+        deployment.wizard(*command, *arguments, env=env)
+    deployment.wizard("verify", "--stack", "production", "--non-interactive", env=env)
+    deployment.wizard("preview", *arguments, "--rotation-period-days", "180", env=env)
+    deployment.wizard(*arguments, "--rotation-period-days", "180", env=env)
     if scenario.later:
         later = (*onboarding(scenario.later), *scenario.options, "--rotation-period-days", "180")
-        clinic.wizard("preview", *later, env=env)
-        clinic.wizard(*later, env=env)
+        deployment.wizard("preview", *later, env=env)
+        deployment.wizard(*later, env=env)
         for command in scenario.at_last:
-            clinic.wizard(*command, *later, env=env)
+            deployment.wizard(*command, *later, env=env)
 
 
-def saved_settings(clinic: Clinic) -> Settings:
+def saved_settings(deployment: Deployment) -> Settings:
     """The settings of the stack `production`."""
-    config = yaml.safe_load((clinic.folder / "Pulumi.production.yaml").read_text())["config"]
+    config = yaml.safe_load((deployment.folder / "Pulumi.production.yaml").read_text())["config"]
     texts = {
         key: value if isinstance(value, str) else json.dumps(value)
         for key, value in config.items()
@@ -141,9 +143,9 @@ def saved_settings(clinic: Clinic) -> Settings:
     return Settings.from_config(texts)
 
 
-def leaves(clinic: Clinic) -> list[dict[str, str]]:
+def leaves(deployment: Deployment) -> list[dict[str, str]]:
     """What each principal was allowed, and by what, as the sandbox remembers it."""
-    found: list[dict[str, str]] = _ask(clinic, "GET", "permissions")["permissions"]
+    found: list[dict[str, str]] = _ask(deployment, "GET", "permissions")["permissions"]
     return found
 
 
@@ -240,8 +242,8 @@ def write(**parts: Iterable[tuple[str, str, tuple[str, ...]]]) -> None:
     TABLE.write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
 
 
-def _ask(clinic: Clinic, method: str, path: str) -> dict[str, Any]:
-    address = f"{clinic.environment['AWS_ENDPOINT_URL']}/_sandbox/{path}"
+def _ask(deployment: Deployment, method: str, path: str) -> dict[str, Any]:
+    address = f"{deployment.environment['AWS_ENDPOINT_URL']}/_sandbox/{path}"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(urllib.request.Request(address, method=method), timeout=20) as answer:
         found: dict[str, Any] = json.loads(answer.read())
