@@ -111,7 +111,7 @@ def test_the_printed_policy_is_the_policy_of_the_settings_that_came_of_it(one: O
 
 
 def test_the_committed_table_is_what_a_set_up_needs_today(one: Operated) -> None:
-    measured = operator_permissions.told(one.example, one.setup, one.leaves)
+    measured = operator_permissions.needed_permissions(one.example, one.setup, one.leaves)
     assert measured.unknown == ()
     parts = [load(part) for part in ("provider reads", "unmeasured")]
     read = {(name, action) for part in parts for name, actions in part.items() for action in actions}

@@ -1,6 +1,6 @@
-"""The tables of what the application may do, and of the reading of its variables.
+"""The tables of the application's permissions, and of the permissions to read its variables.
 
-Pure: touches nothing but its arguments.
+Pure.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ SECRETS = tuple(
 STORED_KEY = PARAMETERS[2]
 SECRET = f"{SECRETS[2]}-AbCdEf"
 APPLICATION_SID = "UseThePhiKey"
-
 
 IDENTITY = Table(
     title="EONPROKMSAccess, the application's own policy",
@@ -168,11 +167,4 @@ START = Table(
     ),
 )
 
-TABLES = (
-    IDENTITY,
-    IDENTITY_REPLICAS,
-    PARAMETERS_TABLE,
-    PARAMETERS_EKS,
-    SECRETS_TABLE,
-    START,
-)
+TABLES = (IDENTITY, IDENTITY_REPLICAS, PARAMETERS_TABLE, PARAMETERS_EKS, SECRETS_TABLE, START)
