@@ -1,6 +1,6 @@
 """AWS's protocols: the call in a request, and responses and errors in the form of each protocol.
 
-It may touch only the request that it is given.
+Touches only the request that is passed to it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One team: its projects, their variables, and conflicts between variables.
 
-It may touch memory only; every method takes the team's lock.
+Touches memory only; every method takes the team's lock.
 """
 
 from __future__ import annotations
@@ -210,8 +210,8 @@ class Team:
             return existing
 
     def _check_conflict(self, project_id: str, created: Variable) -> None:
-        for other in self._variables[project_id]:
-            if other.id != created.id and created.overlaps(other):
+        for variable in self._variables[project_id]:
+            if variable.id != created.id and created.overlaps(variable):
                 # Vercel's message names the branch even when there is none (vercel/vercel#16588).
                 branch = created.git_branch or "undefined"
                 raise ApiError(
@@ -221,7 +221,7 @@ class Team:
                     f" for the target {','.join(created.targets)} on branch {branch}",
                     key=created.key,
                     envVarKey=created.key,
-                    envVarId=other.id,
+                    envVarId=variable.id,
                     target=list(created.targets),
                     gitBranch=created.git_branch,
                     project=project_id,

@@ -1,6 +1,6 @@
 """The data sources that programs here call.
 
-It may touch the endpoint of the region that it is given, reading only.
+Touches the endpoint of the Region that is passed to it, reading only.
 """
 
 from __future__ import annotations

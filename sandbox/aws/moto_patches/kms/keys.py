@@ -1,6 +1,6 @@
 """Patches of KMS keys: their names, who may use them, what their state allows, and replicas.
 
-It may read moto's keys in this process.
+Reads moto's keys in this process.
 """
 
 from __future__ import annotations
@@ -83,14 +83,14 @@ def keys_of_call(call: Call) -> tuple[tuple[str, Key], ...]:
     operation = call.operation
     source = backend(call).keys.get(key_id_of(str(call.parameters.get("CiphertextBlob", ""))))
     if operation == "ReEncrypt":
-        found = [("ReEncryptFrom", source), ("ReEncryptTo", named_key(call, "DestinationKeyId"))]
+        used = [("ReEncryptFrom", source), ("ReEncryptTo", named_key(call, "DestinationKeyId"))]
     elif operation in ("CreateAlias", "UpdateAlias"):
-        found = [(operation, named_key(call, "TargetKeyId"))]
+        used = [(operation, named_key(call, "TargetKeyId"))]
     elif operation == "Decrypt":
-        found = [(operation, named_key(call) or source)]
+        used = [(operation, named_key(call) or source)]
     else:
-        found = [(operation, named_key(call))]
-    return tuple((f"kms:{action}", key) for action, key in found if key is not None)
+        used = [(operation, named_key(call))]
+    return tuple((f"kms:{action}", key) for action, key in used if key is not None)
 
 
 def refuse_arn_of_other_region(call: Call, caller: Principal | None) -> None:
