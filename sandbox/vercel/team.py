@@ -96,8 +96,8 @@ class Team:
     def share(self, variable: Variable, projects: tuple[str, ...]) -> SharedVariable:
         """Create a variable of the team, linked to projects by their ids. Raises ApiError 400 for a conflict."""
         with self._lock:
-            for other in self._shared:
-                if variable.overlaps(other.variable):
+            for shared in self._shared:
+                if variable.overlaps(shared.variable):
                     message = f"A variable with the name `{variable.key}` already exists for the target."
                     raise ApiError(400, "ENV_CONFLICT", message, key=variable.key, envVarKey=variable.key)
             created = SharedVariable(variable=variable, projects=tuple(self.project_id(item) for item in projects))
