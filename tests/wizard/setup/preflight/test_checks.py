@@ -571,7 +571,7 @@ def test_a_first_run_that_ended_before_the_escrow_is_no_loss(world) -> None:
 def test_without_an_escrow_a_run_that_does_not_look_at_vercel_makes_no_second_key(world) -> None:
     world.built_without_an_escrow()
     (problem,) = world.check(saved=settings(), target=("ecs",)).problems
-    assert "does not look at Vercel" in problem.what
+    assert "does not read Vercel" in problem.what
     assert "--target ecs,vercel" in problem.next
 
 
