@@ -115,7 +115,7 @@ def build_clients(
         sign_in=lambda profile: sign_in(profile, os.environ),
         drafts=drafts,
         state=places,
-        is_state_placed=backend is not None or options.command not in ("setup", "preview"),
+        has_state_location=backend is not None or options.command not in ("setup", "preview"),
         saved_settings=lambda: _saved_settings(project),
         list_stacks=lambda environment: list_stacks(project, environment),
         save_plan=_plan_keeper(options.save_plan, terminal) if options.save_plan else None,

@@ -145,7 +145,7 @@ class Clients:
     """Signs a profile in to IAM Identity Center, before the person."""
     drafts: Drafts | None = None
     state: StatePlaces | None = None
-    is_state_placed: bool = True
+    has_state_location: bool = True
     """Whether something says where Pulumi keeps the state; if not, a person is asked."""
     save_plan: Callable[[plan.Plan, StackState], None] | None = None
     """Keeps a plan for a later run."""
@@ -213,10 +213,10 @@ def interviewer(request: Request, clients: Clients) -> Interviewer:
         vercel=clients.vercel,
         linked=clients.linked,
         sign_in=clients.sign_in,
-        found=clients.found,
-        is_state_placed=clients.is_state_placed,
+        detected=clients.found,
+        has_state_location=clients.has_state_location,
         asked=request.asked,
-        keep=keep,
+        save_progress=keep,
     )
 
 

@@ -201,7 +201,7 @@ def look(
     settings, faults = None, ""
     try:
         kept = tuple(saved.deploy_targets) if saved else ()
-        settings = to_settings(values, identity=identity, kept_targets=kept)
+        settings = to_settings(values, identity=identity, retained_targets=kept)
     except ContractError as error:
         problems += [_bad_value(field, fault) for field, fault in error.faults]
         faults = str(error)
