@@ -111,7 +111,7 @@ def build_clients(
         wrapper=ChildWrapper(project),
         linked=vercel_cli.linked_by_environment()
         or (vercel_cli.linked(application.linked) if application.linked else None),
-        found=tuple(_found(application, folder, resolved, backend)),
+        detected=tuple(_found(application, folder, resolved, backend)),
         sign_in=lambda profile: sign_in(profile, os.environ),
         drafts=drafts,
         state=places,
