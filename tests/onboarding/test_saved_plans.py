@@ -1,6 +1,6 @@
-"""Saved plans: applied when nothing changed, refused with each reason when something did.
+"""Plans that are kept: carried out when nothing moved, refused with each reason when something did; and nothing beside.
 
-Touches a deployment of its own, in which a plan is saved and applied, then a second environment made like the first.
+Touches a deployment of its own, in which a plan is saved and carried out, then a second environment made like the first.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def test_a_plan_that_was_edited_is_not_read(planned: Planned, tmp_path: Path):
     edited.write_text(planned.plan.read_text().replace('"us-east-1"', '"eu-west-1"'))
     planned.deployment.forget_calls()
     completed = planned.deployment.wizard("--plan", str(edited), "--json", expect=2)
-    assert "not as it was saved" in completed.document["message"]
+    assert "was changed after it was saved" in completed.document["message"]
     assert planned.deployment.calls() == {}
 
 
@@ -139,7 +139,7 @@ def test_a_plan_that_was_carried_out_is_refused_the_second_time_with_each_reason
     refusal = refused(built.planned)
     assert "the stack was changed since" in refusal
     assert f"the stored data key is {built.document['dataKey']['fingerprint']}, and was none" in refusal
-    assert "phi-key: Pulumi would now leave it as it is, and the plan was to create" in refusal
+    assert "phi-key: Pulumi would now leave it unchanged, and the plan was to create" in refusal
     assert "setting" not in refusal
 
 

@@ -115,7 +115,7 @@ def refused(deployment: Deployment, example: str, *arguments: str) -> str:
 
 def test_a_replica_is_not_dropped(in_two_regions: Variant) -> None:
     refusal = refused(in_two_regions.deployment, "multi-region", "--replica-regions", THIRD)
-    assert f"the replica in {SECOND} would be dropped" in refusal and f"--replica-regions {THIRD},{SECOND}" in refusal
+    assert f"the replica in {SECOND} would be removed" in refusal and f"--replica-regions {THIRD},{SECOND}" in refusal
 
 
 def test_a_key_of_several_regions_does_not_become_one_of_a_single_region(in_two_regions: Variant) -> None:

@@ -122,7 +122,7 @@ def test_a_stored_data_key_that_is_not_there_after_it_was_written_is_an_error(aw
         def store_data_key(self, name, wrapped, **others):
             return True
 
-    with pytest.raises(ResourceError, match="was written and is not there"):
+    with pytest.raises(ResourceError, match="was written, but does not exist"):
         ensure_data_key(Forgetful(keys=aws.keys), settings(), OUTPUTS)
 
 

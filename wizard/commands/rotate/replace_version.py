@@ -66,7 +66,7 @@ def deliver_to_targets(
     delivered = delivery.deliver(
         context,
         wrapped,
-        on_delivered=lambda result: deliver_and_verify.tell_delivered(ui, result),
+        on_delivered=lambda result: deliver_and_verify.show_delivered(ui, result),
         replaceable=kept,
     )
     proofs = deliver_and_verify.prove(clients, context, delivered, wrapped)

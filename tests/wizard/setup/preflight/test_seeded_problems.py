@@ -128,7 +128,7 @@ def another_account(world: Seeded) -> None:
     world.identity = replace(IDENTITY, account_id="444455556666")
 
 
-@fault("Region af-south-1 is off", uses="account", breaks="region names stored_key")
+@fault("Region af-south-1 is not enabled", uses="account", breaks="region names stored_key")
 def region_off(world: Seeded) -> None:
     world.values["region"] = "af-south-1"
 
@@ -226,7 +226,7 @@ def trail_stopped(world: Seeded) -> None:
 # --- the data key
 
 
-@fault("ssm:GetParameter", uses="account region", breaks="stored_key")
+@fault("ssm:GetParameter", uses="account region", breaks="stored data key")
 def stored_key_denied(world: Seeded) -> None:
     world.aws.failures["read_stored_data_key"] = PermissionDenied(
         "the caller may not do ssm:GetParameter",
