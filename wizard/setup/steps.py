@@ -382,5 +382,5 @@ def find_deployed(request: Request, clients: Clients) -> tuple[PreparedRun, Outp
     ready, _ = check(request, clients, interview, engine, placed)
     outputs = ready.findings.state.outputs
     if outputs is None:
-        raise StackNotFound(f"the stack {request.stack} is not built yet", wizard("setup", "--stack", request.stack))
+        raise StackNotFound(f"the stack {request.stack} is not deployed yet", wizard("setup", "--stack", request.stack))
     return ready, outputs

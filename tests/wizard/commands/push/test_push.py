@@ -176,10 +176,10 @@ def test_where_two_scopes_are_named_and_one_is_refused_neither_is_written(world:
 
 def test_a_stack_that_is_not_built_and_one_that_is_not_here(world: PushWorld) -> None:
     world.engine.stack_state = replace(world.engine.stack_state, outputs=None)
-    with pytest.raises(StackNotFound, match="not built yet"):
+    with pytest.raises(StackNotFound, match="not deployed yet"):
         world.push()
     world.saved = None
-    with pytest.raises(StackNotFound, match="are not here"):
+    with pytest.raises(StackNotFound, match="does not exist"):
         world.push()
     assert world.wrote == set()
 
