@@ -24,7 +24,7 @@ from wizard.setup import report
 from wizard.setup.importing.data_key import prove_beforehand
 from wizard.setup.steps import Clients, PreparedRun
 from wizard.targets.port import TargetContext, deploy_target
-from wizard.targets.vercel.access_key import Ensured
+from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 
 def context_of(ready: PreparedRun, outputs: Outputs) -> TargetContext:
@@ -47,7 +47,7 @@ class DeliveryResult:
     stored_data_key: StoredDataKey
     delivered: tuple[Delivered, ...]
     proofs: tuple[Verification, ...]
-    access_key: Ensured | None = None
+    access_key: DeliveredAccessKey | None = None
 
 
 def deliver_and_verify(clients: Clients, ready: PreparedRun, outputs: Outputs) -> DeliveryResult:
@@ -102,7 +102,7 @@ def _prove_beforehand(clients: Clients, ready: PreparedRun, outputs: Outputs, wr
         ready.vercel.name_data_key(ready.findings.project, wrapped)
 
 
-def ensure_credentials(clients: Clients, context: TargetContext) -> Ensured | None:
+def ensure_credentials(clients: Clients, context: TargetContext) -> DeliveredAccessKey | None:
     """The application's access key, made and delivered where a target needs one and has none."""
     ui = clients.ui
     if context.settings.makes_user:
@@ -110,8 +110,8 @@ def ensure_credentials(clients: Clients, context: TargetContext) -> Ensured | No
     for target in map(deploy_target, context.targets):
         ensured = target.ensure_credentials(
             context,
-            tell=lambda line: ui.line(line, mark=Mark.OK),
-            warn=lambda line: ui.line(line, mark=Mark.WARN),
+            on_message=lambda line: ui.line(line, mark=Mark.OK),
+            on_warning=lambda line: ui.line(line, mark=Mark.WARN),
         )
         if ensured is not None:
             return ensured

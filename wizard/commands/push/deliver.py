@@ -23,7 +23,7 @@ from wizard.data_key import delivery as storage
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import TargetContext, deploy_target, deploy_targets
-from wizard.targets.vercel.access_key import Ensured
+from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 _FAILED = (RedeployState.FAILED, RedeployState.ROLLED_BACK)
 
@@ -236,7 +236,7 @@ def _kept_versions(context: TargetContext) -> frozenset[str]:
         return frozenset()
 
 
-def _access_key(clients: Clients, context: TargetContext) -> Ensured | None:
+def _access_key(clients: Clients, context: TargetContext) -> DeliveredAccessKey | None:
     try:
         return deliver_and_verify.ensure_credentials(clients, context)
     except PermissionDenied as error:

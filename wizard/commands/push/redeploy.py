@@ -118,7 +118,7 @@ def _redeploy(context: TargetContext, instances: Instances, clients: Clients, pa
     target = deploy_target(instances.target)
     clients.ui.working(f"redeploying {target.runtime}")
     try:
-        return target.redeploy(context, instances, tell=tell, now=clients.now, pause=pause)
+        return target.redeploy(context, instances, on_message=tell, now=clients.now, pause=pause)
     except SetupError as error:
         why = f"{error.message} ({error.hint})" if error.hint else error.message
         return Redeployed(
