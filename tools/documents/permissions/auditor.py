@@ -29,7 +29,7 @@ from tools.documents.permissions.operator import (
     told,
     write,
 )
-from wizard.commands.policy.command import things_read
+from wizard.commands.policy.command import resources_read
 from wizard.core.required_permissions.resources import FEATURES, Setup
 
 AUDITOR = f"arn:aws:iam::{ACCOUNT}:user/auditor"
@@ -70,7 +70,7 @@ def measure(name: str, folder: Path) -> Measured:
             for command, more in COMMANDS.items():
                 # Some end with exit code 1: what they found is not what is measured.
                 clinic.wizard(command, "--stack", "production", "--non-interactive", *more, env=env, expect=None)
-        found = told(name, setup, leaves(clinic), known=things_read(setup))
+        found = told(name, setup, leaves(clinic), known=resources_read(setup))
         return replace(found, needed=frozenset((_whose(thing, action), action) for thing, action in found.needed))
 
 
@@ -99,7 +99,7 @@ def main() -> int:
     if strange:
         print("\n".join(["these belong to no thing of wizard/commands/policy/command.py:", *strange]), file=sys.stderr)
         return 1
-    write(auditor=explained(map(_widened, measured), known=things_read))
+    write(auditor=explained(map(_widened, measured), known=resources_read))
     return 0
 
 
