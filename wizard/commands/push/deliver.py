@@ -47,14 +47,14 @@ def document(
         "scope": _scope(scopes) if has_environments else None,
         "renamed": pushed.renamed,
         "delivered": [_delivered(entry) for entry in pushed.delivered],
-        "proofs": [_proof(entry) for entry in pushed.proofs],
+        "proofs": [proof_fields(entry) for entry in pushed.proofs],
         "warnings": list(pushed.warnings),
-        "redeploys": [redeploy(entry) for entry in redeploys],
+        "redeploys": [redeploy_fields(entry) for entry in redeploys],
         "staleInstances": [_instances(entry) for entry in stale],
     }
 
 
-def redeploy(done: Redeployed) -> dict[str, Any]:
+def redeploy_fields(done: Redeployed) -> dict[str, Any]:
     """The JSON fields of a redeploy."""
     return {
         "target": str(done.target),
@@ -82,7 +82,8 @@ def _delivered(result: Delivered) -> dict[str, Any]:
     }
 
 
-def _proof(proof: Verification) -> dict[str, Any]:
+def proof_fields(proof: Verification) -> dict[str, Any]:
+    """The JSON fields of a verification."""
     return {
         "target": proof.target,
         "state": str(proof.state),
