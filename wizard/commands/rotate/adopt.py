@@ -35,7 +35,7 @@ def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> Rotat
     ui, command = clients.ui, f"adopt --encryption-key --stack {data_keys.stack}"
     stored_key = data_keys.stored_key()
     # After an interrupted run of this command there may be a version, but no record uses it yet.
-    decision = None if stored_key.taken else may_create(data_keys, importing=True)
+    decision = None if stored_key.exists else may_create(data_keys, importing=True)
     if decision is not None and decision.verdict is guard.Verdict.UNKNOWN:
         decision.require()
     first, versions = decision is not None and decision.is_allowed, data_keys.versions()

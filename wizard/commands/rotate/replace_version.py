@@ -174,7 +174,7 @@ def make_current(
     for region_store in (*data_keys.region_stores[1:], data_keys.own):
         if not _is_current(former[region_store.region], version, region_store.key_arn):
             region_store.key_rotation.replace_current(
-                data_keys.settings, kept, key_arn=region_store.key_arn, seen=former[region_store.region]
+                data_keys.settings, kept, key_arn=region_store.key_arn, expected=former[region_store.region]
             )
     current = data_keys.own.key_rotation.version(data_keys.settings, version.fingerprint)
     if current is None or not current.current:

@@ -99,7 +99,7 @@ def _put_back(
     stored_key = data_keys.stored_key()
     replaced = (
         f"{stored_key.parameter} is empty now"
-        if not stored_key.taken
+        if not stored_key.exists
         else f"{stored_key.parameter} has a value that is not a data key; the store's history keeps it"
         if stored_key.wrapped is None
         else f"{stored_key.wrapped.fingerprint} is replaced; undo: restore --version {stored_key.wrapped.fingerprint}"

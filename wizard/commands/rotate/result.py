@@ -59,8 +59,9 @@ class RotateResult:
     @property
     def ok(self) -> bool:
         """Whether no verification and no redeploy failed."""
-        states = [entry.state for entry in (*(self.delivery.proofs if self.delivery else ()), *self.redeploys)]
-        return not {VerificationState.FAILED, RedeployState.FAILED, RedeployState.ROLLED_BACK}.intersection(states)
+        failed = {RedeployState.FAILED, RedeployState.ROLLED_BACK}.intersection(entry.state for entry in self.redeploys)
+        proofs = self.delivery.proofs if self.delivery else ()
+        return not failed and all(proof.state is not VerificationState.FAILED for proof in proofs)
 
 
 def document(result: RotateResult) -> json_documents.Document:
