@@ -94,7 +94,9 @@ def for_values(
         source="not asked",
     )
     try:
-        settings = answers.to_settings(answered, identity=identity, kept_targets=saved.deploy_targets if saved else ())
+        settings = answers.to_settings(
+            answered, identity=identity, retained_targets=saved.deploy_targets if saved else ()
+        )
     except ContractError as error:
         raise answers.refused(error) from error
     setup = Setup(settings=settings, operator=operator, imports=adopt or bool(saved and saved.adopted))

@@ -36,7 +36,7 @@ def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> Rotat
     stored_key = data_keys.stored_key()
     # After an interrupted run of this command there may be a version, but no record uses it yet.
     decision = None if stored_key.exists else may_create(data_keys, importing=True)
-    if decision is not None and decision.verdict is guard.Verdict.UNKNOWN:
+    if decision is not None and decision.state is guard.DecisionState.UNKNOWN:
         decision.require()
     first, versions = decision is not None and decision.is_allowed, data_keys.versions()
     ui.section("The former key")

@@ -70,7 +70,7 @@ def deliver_to_targets(
     delivered = delivery.deliver(
         context,
         wrapped,
-        on_delivered=lambda result: deliver_and_verify.tell_delivered(ui, result),
+        on_delivered=lambda result: deliver_and_verify.show_delivered(ui, result),
         replaceable=replaceable,
     )
     proofs = deliver_and_verify.prove(clients, context, delivered, wrapped)
