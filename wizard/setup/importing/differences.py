@@ -126,8 +126,11 @@ def _denials(found: Mapping[str, Any], wanted: Mapping[str, Any], settings: Sett
     if any(right.action == "kms:ScheduleKeyDeletion" for right in missing):
         named = ", ".join(short(arn) for arn in settings.deletion_administrators)
         yield ("key policy, deletion", _who_deletes(found, settings), f"{named or 'nobody'} may schedule it")
-    if any(right.action == "kms:Decrypt" for right in missing):
+    if any(right.action == "kms:Decrypt" and right.principal == "*" for right in missing):
         yield ("key policy, use", "open to whom IAM or the policy allows it", "denied to all but the application")
+    for principal in sorted({right.principal for right in missing} - {"*"}):
+        denied = {(right.action, _condition_words(right)) for right in missing if right.principal == principal}
+        yield (f"key policy, {_who(principal, settings)}", "not denied", f"denied {_actions(denied)}")
     if extra:
         whom = ", ".join(sorted({_who(right.principal, settings) for right in extra}))
         yield (f"key policy, {whom}", f"denied {_actions({(right.action, '') for right in extra})}", "no such denial")
