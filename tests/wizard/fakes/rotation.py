@@ -113,11 +113,13 @@ class FakeKeyRing:
         self._call("stored_key")
         return self._stored_key(settings)
 
-    def replace_current(self, settings: Settings, version: DataKeyVersion, *, key_arn: str, seen: StoredKey) -> None:
+    def replace_current(
+        self, settings: Settings, version: DataKeyVersion, *, key_arn: str, expected: StoredKey
+    ) -> None:
         self._call("replace_current", version.fingerprint)
         assert version.fingerprint in self.entries, "what becomes current has to be kept"
         there = self._stored_key(settings)
-        if (there.value, there.version) != (seen.value, seen.version):
+        if (there.value, there.version) != (expected.value, expected.version):
             raise DataKeyConflict("somebody else changed it meanwhile", "look again")
         if there.wrapped is not None:
             old = self.entries[there.wrapped.fingerprint]
@@ -127,14 +129,14 @@ class FakeKeyRing:
         stored_data_key = StoredDataKey(
             parameter=there.parameter, wrapped=version.wrapped, key_arn=key_arn, version=number, store=store
         )
-        self._escrows(settings)[there.parameter] = stored_data_key
+        self._stored_keys(settings)[there.parameter] = stored_data_key
 
-    def _escrows(self, settings: Settings) -> dict[str, StoredDataKey]:
+    def _stored_keys(self, settings: Settings) -> dict[str, StoredDataKey]:
         secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
-        return self.aws.secrets if secrets else self.aws.escrows
+        return self.aws.secrets if secrets else self.aws.stored_keys
 
     def _stored_key(self, settings: Settings) -> StoredKey:
-        found = self._escrows(settings).get(settings.names.stored_data_key)
+        found = self._stored_keys(settings).get(settings.names.stored_data_key)
         if found is None:
             return StoredKey(parameter=settings.names.stored_data_key, version=0)
         return StoredKey(
@@ -143,7 +145,7 @@ class FakeKeyRing:
             value=found.wrapped.value,
             wrapped=found.wrapped,
             key_arn=found.key_arn,
-            told=found.wrapped.fingerprint,
+            tagged=found.wrapped.fingerprint,
         )
 
     @staticmethod

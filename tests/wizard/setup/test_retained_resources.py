@@ -8,29 +8,29 @@ import pytest
 
 from tests.wizard.fakes.clients import (
     BUCKET,
-    ESCROW,
     KEY,
     KEY_ID,
     MULTI_OUTPUTS,
     OUTPUTS,
     REPLICA,
+    STORED_KEY,
     TRAIL,
     multi_region,
     settings,
 )
 from wizard.data_key.delivery import region_of
-from wizard.setup.workflow import ending, orphaned_creations
+from wizard.setup.workflow import ending, retained_resources
 
 
 def whats(**changes: Any) -> list[str]:
-    return [what for what, _ in orphaned_creations(settings(**changes), OUTPUTS)]
+    return [what for what, _ in retained_resources(settings(**changes), OUTPUTS)]
 
 
 def test_the_key_its_alias_the_data_key_and_the_whole_audit_trail_stay() -> None:
     assert whats() == [
         f"the key {KEY}",
         "its alias alias/eonpro-phi-key",
-        f"the parameter {ESCROW}",
+        f"the parameter {STORED_KEY}",
         "every parameter under /eonpro/production/data-keys",
         "the OIDC provider of the Vercel team",
         f"the trail {TRAIL}",
@@ -41,7 +41,7 @@ def test_the_key_its_alias_the_data_key_and_the_whole_audit_trail_stay() -> None
 
 
 def test_each_thing_that_stays_says_why() -> None:
-    assert all(why and why != what for what, why in orphaned_creations(multi_region(), MULTI_OUTPUTS))
+    assert all(why and why != what for what, why in retained_resources(multi_region(), MULTI_OUTPUTS))
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,14 @@ def test_what_the_stack_never_had_is_not_told(changes: dict[str, Any], absent: s
 
 
 def test_a_replica_stays_like_the_key() -> None:
-    told = dict(orphaned_creations(multi_region(), MULTI_OUTPUTS))
+    told = dict(retained_resources(multi_region(), MULTI_OUTPUTS))
     assert told[f"the replica {REPLICA}"] == told[f"the key {MULTI_OUTPUTS.key_arn}"]
 
 
-def test_the_escrow_beside_a_replica_stays_too() -> None:
-    assert f"the parameter {ESCROW} in {region_of(REPLICA)}" in dict(orphaned_creations(multi_region(), MULTI_OUTPUTS))
+def test_the_stored_data_key_beside_a_replica_stays_too() -> None:
+    assert f"the parameter {STORED_KEY} in {region_of(REPLICA)}" in dict(
+        retained_resources(multi_region(), MULTI_OUTPUTS)
+    )
 
 
 def test_a_provider_that_was_there_before_is_not_told() -> None:
@@ -73,7 +75,7 @@ def test_a_provider_that_was_there_before_is_not_told() -> None:
 
 
 def test_a_secret_is_called_a_secret() -> None:
-    assert f"the secret {ESCROW}" in whats(secret_store="secrets-manager")
+    assert f"the secret {STORED_KEY}" in whats(secret_store="secrets-manager")
 
 
 def test_the_end_of_the_key_takes_a_name_in_its_policy_first() -> None:

@@ -14,7 +14,6 @@ from tests.wizard.fakes.clients import (
     ACCOUNT,
     APP,
     BUCKET,
-    ESCROW,
     IDENTITY,
     KEY,
     KEY_ID,
@@ -23,6 +22,7 @@ from tests.wizard.fakes.clients import (
     OUTPUTS,
     REPLICA_REGION,
     SECOND,
+    STORED_KEY,
     TRAIL,
     FakeCloud,
     FakeEngine,
@@ -53,7 +53,7 @@ from wizard.core.models.rotation import VersionOrigin
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.preflight import checks
 
-WRITES = ("write_escrow", "make_data_key", "deliver", "deliver_parameters", "prepare", "recover", "up")
+WRITES = ("write_stored_data_key", "make_data_key", "deliver", "deliver_parameters", "prepare", "recover", "up")
 
 
 class World:
@@ -71,7 +71,7 @@ class World:
         saved=None,
         identity: Any = IDENTITY,
         adoption: ImportRequest | None = None,
-        unplaced: tuple[Problem, ...] = (),
+        location_problems: tuple[Problem, ...] = (),
         **changes: Any,
     ) -> checks.Findings:
         return checks.check(
@@ -83,18 +83,20 @@ class World:
             vercel=self.vercel,
             engine=self.engine,
             adoption=adoption,
-            unplaced=unplaced,
+            location_problems=location_problems,
         )
 
     def whats(self, **changes: Any) -> list[str]:
         return [problem.what for problem in self.check(**changes).problems]
 
     def stored_data_key(self, key_arn: str | None) -> None:
-        self.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=key_arn, version=1)
+        self.aws.stored_keys[STORED_KEY] = StoredDataKey(
+            parameter=STORED_KEY, wrapped=wrapped(), key_arn=key_arn, version=1
+        )
 
-    def built_without_an_escrow(self) -> None:
+    def built_without_a_stored_key(self) -> None:
         self.engine.stack_state = built(self.aws, settings())
-        del self.aws.escrows[ESCROW]
+        del self.aws.stored_keys[STORED_KEY]
 
 
 @pytest.fixture
@@ -127,23 +129,23 @@ def test_everything_that_is_wrong_is_found_in_one_pass(world) -> None:
     world.vercel.token = "wrong"
     world.stored_data_key(OTHER_KEY)
     assert world.whats(administrators=("caller", ABSENT), region="af-south-1") == [
-        "the Region af-south-1 is off in this account",
+        "the Region af-south-1 is not enabled in this account",
         f"the administrator {ABSENT} does not exist",
         "there is no `pulumi` program on the PATH",
         "Vercel refuses the token",
     ]
 
 
-def test_names_escrow_and_vercel_are_found_in_the_same_pass(world) -> None:
+def test_names_stored_data_key_and_vercel_are_found_in_the_same_pass(world) -> None:
     world.aws.existing = Existing(alias_target=key_fact(OTHER_KEY), bucket="foreign")
     world.stored_data_key(OTHER_KEY)
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
     whats = world.whats()
     assert len(whats) == 4
-    assert [part for part in ("alias/eonpro-phi-key", "bucket", ESCROW, "portal") if part in " ".join(whats)] == [
+    assert [part for part in ("alias/eonpro-phi-key", "bucket", STORED_KEY, "portal") if part in " ".join(whats)] == [
         "alias/eonpro-phi-key",
         "bucket",
-        ESCROW,
+        STORED_KEY,
         "portal",
     ]
 
@@ -185,7 +187,7 @@ def test_a_backend_that_cannot_be_read_is_a_problem(world) -> None:
 
 def test_a_problem_that_two_checks_find_is_told_once(world) -> None:
     error = Unreachable("no answer from the endpoint", "curl it")
-    world.aws.failures = {"find_existing": error, "read_escrow": error}
+    world.aws.failures = {"find_existing": error, "read_stored_data_key": error}
     assert world.whats() == ["no answer from the endpoint"]
 
 
@@ -214,7 +216,7 @@ def test_a_wrong_passphrase_does_not_hide_what_is_taken(world) -> None:
 def test_a_state_whose_place_is_not_known_is_a_problem_among_the_others_and_not_asked_for(world) -> None:
     world.vercel.token = "wrong"
     nowhere = Problem(what="Pulumi has no place for its state", why="it keeps it there", next="--backend local")
-    assert world.whats(unplaced=(nowhere,)) == [nowhere.what, "Vercel refuses the token"]
+    assert world.whats(location_problems=(nowhere,)) == [nowhere.what, "Vercel refuses the token"]
     assert [call for call in world.log if call.startswith("engine.")] == ["engine.check"]
 
 
@@ -252,8 +254,10 @@ def test_names_that_cannot_be_read_do_not_hide_a_foreign_data_key(world) -> None
     assert len(world.whats()) == 2
 
 
-def test_an_escrow_that_cannot_be_read_does_not_make_every_data_key_foreign(world) -> None:
-    world.aws.failures["read_escrow"] = PermissionDenied("the caller may not do ssm:GetParameter", "ask for it")
+def test_a_stored_data_key_that_cannot_be_read_does_not_make_every_data_key_foreign(world) -> None:
+    world.aws.failures["read_stored_data_key"] = PermissionDenied(
+        "the caller may not do ssm:GetParameter", "ask for it"
+    )
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
     assert world.whats() == ["the caller may not do ssm:GetParameter"]
 
@@ -261,9 +265,9 @@ def test_an_escrow_that_cannot_be_read_does_not_make_every_data_key_foreign(worl
 def test_a_stack_that_would_move_is_not_also_told_that_its_data_key_is_foreign(world) -> None:
     world.engine.stack_state = built(world.aws, settings())
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
-    del world.aws.escrows[ESCROW]  # As another Region has none.
+    del world.aws.stored_keys[STORED_KEY]  # As another Region has none.
     (what,) = world.whats(saved=settings(), region="eu-central-1")
-    assert "built in the region us-east-1" in what
+    assert "deployed in the region us-east-1" in what
 
 
 def test_an_endpoint_that_does_not_answer_is_told_once_whatever_it_was_asked(world) -> None:
@@ -397,9 +401,7 @@ def test_what_is_known_of_limits_is_in_the_same_pass(world) -> None:
     world.aws.unknown_rights = ("kms:CreateKey",)
     world.aws.quotas = (QuotaFact(what="roles", used=1000, limit=1000, needed=1, next="aws iam list-roles"),)
     findings = world.check(alerts=False)
-    assert [problem.what for problem in findings.problems] == [
-        "roles: 1000 of 1000 are there, and 1 more would be made"
-    ]
+    assert [problem.what for problem in findings.problems] == ["roles: 1000 of 1000 exist, and 1 more would be created"]
     assert ["45 seconds" in findings.notes[0], "kms:CreateKey" in findings.notes[1]] == [True, True]
 
 
@@ -420,13 +422,13 @@ def test_rights_to_make_a_key_do_not_count_once_it_exists(world) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"region": "eu-central-1"}, "built in the region us-east-1, not eu-central-1"),
-        ({"environment": "staging"}, "built in the environment production, not staging"),
+        ({"region": "eu-central-1"}, "deployed in the region us-east-1, not eu-central-1"),
+        ({"environment": "staging"}, "deployed in the environment production, not staging"),
     ],
 )
 def test_a_built_stack_cannot_move(world, changes, said) -> None:
     world.engine.stack_state = built(world.aws, settings())
-    problems = [p for p in world.check(saved=settings(), **changes).problems if "is built in" in p.what]
+    problems = [p for p in world.check(saved=settings(), **changes).problems if "is deployed in" in p.what]
     assert [said in p.what for p in problems] == [True]
     assert problems[0].exit_code == 2
 
@@ -434,7 +436,7 @@ def test_a_built_stack_cannot_move(world, changes, said) -> None:
 def test_both_moves_are_told_at_once(world) -> None:
     world.engine.stack_state = built(world.aws, settings())
     whats = world.whats(saved=settings(), region="eu-central-1", environment="staging")
-    assert len([what for what in whats if "is built in" in what]) == 2
+    assert len([what for what in whats if "is deployed in" in what]) == 2
 
 
 def test_a_stack_that_has_no_key_yet_may_still_move(world) -> None:
@@ -445,27 +447,27 @@ def test_a_key_of_one_region_never_becomes_a_multi_region_key(world) -> None:
     world.engine.stack_state = built(world.aws, settings())
     (problem,) = world.check(saved=settings(), multi_region=True).problems
     assert problem.what == "the stack production has a key of one Region, and that cannot be changed"
-    assert (problem.next.startswith("leave it: --multi-region no"), problem.exit_code) == (True, 2)
+    assert (problem.next.startswith("keep it: --multi-region no"), problem.exit_code) == (True, 2)
 
 
 def test_a_multi_region_key_never_becomes_a_key_of_one_region(world) -> None:
     saved = multi_region(replica_regions=())
     world.engine.stack_state = built(world.aws, saved)
     (problem,) = world.check(saved=saved, multi_region=False).problems
-    assert problem.next.startswith("leave it: --multi-region yes")
+    assert problem.next.startswith("keep it: --multi-region yes")
 
 
 def test_a_replica_that_stands_is_never_dropped(world) -> None:
     world.engine.stack_state = built(world.aws, multi_region())
     (problem,) = world.check(saved=multi_region(), multi_region=True).problems
-    assert problem.what == f"the replica in {REPLICA_REGION} would be dropped"
-    assert (problem.next, problem.exit_code) == (f"leave it: --replica-regions {REPLICA_REGION}", 2)
+    assert problem.what == f"the replica in {REPLICA_REGION} would be removed"
+    assert (problem.next, problem.exit_code) == (f"keep it: --replica-regions {REPLICA_REGION}", 2)
 
 
 def test_one_replica_is_not_dropped_for_another(world) -> None:
     world.engine.stack_state = built(world.aws, multi_region())
     (problem,) = world.check(saved=multi_region(), multi_region=True, replica_regions=("eu-west-1",)).problems
-    assert problem.next == f"leave it: --replica-regions {REPLICA_REGION},eu-west-1"
+    assert problem.next == f"keep it: --replica-regions {REPLICA_REGION},eu-west-1"
 
 
 def test_a_replica_that_was_planned_and_never_confirmed_may_be_left_out(world) -> None:
@@ -498,7 +500,7 @@ def test_a_data_key_in_the_other_store_is_the_stacks(world, was, is_) -> None:
 
 
 def test_an_orphan_in_the_other_store_is_an_orphan(world) -> None:
-    world.aws.secrets[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=OTHER_KEY, version=1)
+    world.aws.secrets[STORED_KEY] = StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=OTHER_KEY, version=1)
     assert "already holds a data key" in world.whats()[0]
 
 
@@ -514,17 +516,17 @@ def test_a_store_that_was_in_use_and_is_closed_now_is_not_taken_for_empty(world)
 def test_a_loss_in_the_store_that_was_in_use_before_is_a_loss(world) -> None:
     saved = settings(deploy_targets=("ecs",))
     world.engine.stack_state = built(world.aws, saved)
-    del world.aws.escrows[ESCROW]
+    del world.aws.stored_keys[STORED_KEY]
     world.aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
     (what,) = world.whats(saved=saved, target=("ecs",), secret_store="secrets-manager")
-    assert f"{ESCROW} is gone" in what
+    assert f"{STORED_KEY} is missing" in what
 
 
 def test_a_data_key_without_a_stack_is_an_orphan_and_left_alone(world) -> None:
     world.stored_data_key(OTHER_KEY)
     (problem,) = world.check().problems
-    assert f"{ESCROW} already holds a data key ({wrapped().fingerprint}), wrapped by {OTHER_KEY}" in problem.what
-    assert "it was not touched" in problem.why
+    assert f"{STORED_KEY} already holds a data key ({wrapped().fingerprint}), wrapped by {OTHER_KEY}" in problem.what
+    assert "it was not changed" in problem.why
 
 
 def test_a_data_key_that_names_no_key_is_an_orphan_too(world) -> None:
@@ -555,28 +557,28 @@ def test_a_half_built_stack_does_not_make_a_strangers_data_key_its_own(world) ->
     assert OTHER_KEY in world.whats(saved=settings())[0]
 
 
-def test_an_escrow_that_is_gone_from_beside_its_variable_is_a_loss_and_no_new_key_is_made(world) -> None:
-    world.built_without_an_escrow()
+def test_a_stored_data_key_that_is_gone_from_beside_its_variable_is_a_loss_and_no_new_key_is_made(world) -> None:
+    world.built_without_a_stored_key()
     world.aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
     (problem,) = world.check(saved=settings()).problems
-    assert f"{ESCROW} is gone" in problem.what
+    assert f"{STORED_KEY} is missing" in problem.what
     assert "python -m wizard restore" in problem.next
 
 
-def test_a_first_run_that_ended_before_the_escrow_is_no_loss(world) -> None:
-    world.built_without_an_escrow()
+def test_a_first_run_that_ended_before_the_stored_data_key_is_no_loss(world) -> None:
+    world.built_without_a_stored_key()
     assert world.whats(saved=settings()) == []
 
 
-def test_without_an_escrow_a_run_that_does_not_look_at_vercel_makes_no_second_key(world) -> None:
-    world.built_without_an_escrow()
+def test_without_a_stored_data_key_a_run_that_does_not_look_at_vercel_makes_no_second_key(world) -> None:
+    world.built_without_a_stored_key()
     (problem,) = world.check(saved=settings(), target=("ecs",)).problems
-    assert "does not look at Vercel" in problem.what
+    assert "does not read Vercel" in problem.what
     assert "--target ecs,vercel" in problem.next
 
 
-def test_an_escrow_that_cannot_be_looked_for_is_not_taken_for_lost(world) -> None:
-    world.built_without_an_escrow()
+def test_a_stored_data_key_that_cannot_be_looked_for_is_not_taken_for_lost(world) -> None:
+    world.built_without_a_stored_key()
     world.aws.failures = {"variable_exists": PermissionDenied("you may not do ssm:GetParameters", "ask")}
     assert world.whats(saved=settings()) == ["you may not do ssm:GetParameters"]
 
@@ -595,11 +597,11 @@ def test_an_earlier_version_at_vercel_is_no_foreign_one_and_the_push_is_named(wo
     world.aws.key_rotation.keep(settings(), earlier, key_arn=KEY, origin=VersionOrigin.FIRST, at=at)
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = earlier.value
     (problem,) = world.check(saved=settings()).problems
-    assert "an earlier version of the data key" in problem.why
+    assert "an earlier version of the stored data key" in problem.why
     assert problem.next == "python -m wizard push"
 
 
-def test_the_escrowed_data_key_at_vercel_is_no_conflict(world) -> None:
+def test_the_stored_data_key_at_vercel_is_no_conflict(world) -> None:
     world.engine.stack_state = built(world.aws, settings())
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
     assert world.whats(saved=settings()) == []
@@ -735,15 +737,19 @@ def test_what_was_set_up_by_hand_and_cannot_be_read_stops_an_adoption_only(hand)
     assert "iam:GetPolicyVersion is denied" not in hand.whats()
 
 
-def test_the_escrow_of_the_key_that_is_adopted_is_no_orphan(hand) -> None:
-    hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
+def test_the_stored_data_key_of_the_key_that_is_adopted_is_no_orphan(hand) -> None:
+    hand.aws.stored_keys[STORED_KEY] = StoredDataKey(
+        parameter=STORED_KEY, wrapped=wrapped("by hand"), key_arn=KEY, version=1
+    )
     findings = hand.check(adoption=ALL)
     assert findings.problems == ()
     assert (findings.stored_data_key is not None, findings.imported_data_key) == (True, None)
 
 
-def test_the_escrow_of_another_key_stays_an_orphan(hand) -> None:
-    hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=OTHER_KEY, version=1)
+def test_the_stored_data_key_of_another_key_stays_an_orphan(hand) -> None:
+    hand.aws.stored_keys[STORED_KEY] = StoredDataKey(
+        parameter=STORED_KEY, wrapped=wrapped("by hand"), key_arn=OTHER_KEY, version=1
+    )
     assert any(OTHER_KEY in what for what in hand.whats(adoption=ALL))
 
 
@@ -764,7 +770,7 @@ def test_a_data_key_that_is_given_and_is_not_vercels_is_refused(hand) -> None:
 def test_a_data_key_that_was_cut_is_refused_without_being_shown(hand) -> None:
     cut = wrapped("by hand").value[:40]
     whats = hand.whats(adoption=replace(ALL, data_key=cut))
-    assert any("EONPRO_ENCRYPTED_PHI_KEY holds is no wrapped data key" in what for what in whats)
+    assert any("EONPRO_ENCRYPTED_PHI_KEY is not a wrapped data key" in what for what in whats)
     assert cut not in " ".join(whats)
 
 
@@ -775,7 +781,7 @@ def test_a_project_that_cannot_be_asked_for_its_data_key_stops_an_adoption(hand)
 
 def test_where_nobody_tells_the_data_key_none_is_made_for_a_key_that_is_adopted(hand) -> None:
     problem = hand.check(adoption=ALL, target=("ecs",)).problems[-1]
-    assert problem.what == f"nothing tells which data key the application has under the key {KEY}"
+    assert problem.what == f"it is not known which data key the application has under the key {KEY}"
     assert "export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next
     given = hand.check(adoption=replace(ALL, data_key=wrapped("by hand").value), target=("ecs",))
     assert (given.problems, given.imported_data_key) == ((), wrapped("by hand"))
@@ -790,7 +796,7 @@ def test_a_person_may_say_that_there_never_was_a_data_key(hand) -> None:
 
 
 def begun(hand: World) -> Any:
-    """An adoption whose update went through, and that ended before the data key was in the escrow."""
+    """An adoption whose update went through, and that ended before the data key was in the stored data key."""
     wanted = hand.check(adoption=ImportRequest(repaired=(ImportGroup.KEY,))).settings
     assert wanted is not None
     hand.engine.stack_state = StackState(
@@ -830,7 +836,9 @@ def test_a_hidden_data_key_has_to_be_given_again_for_it(hand) -> None:
 
 def test_once_the_data_key_is_safe_an_adopted_stack_is_one_like_any_other(hand) -> None:
     wanted = begun(hand)
-    hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
+    hand.aws.stored_keys[STORED_KEY] = StoredDataKey(
+        parameter=STORED_KEY, wrapped=wrapped("by hand"), key_arn=KEY, version=1
+    )
     hand.log.clear()
     findings = hand.check(saved=wanted, trail_bucket=BUCKET)
     assert (findings.problems, findings.settings, findings.imported_data_key) == ((), wanted, None)
@@ -839,7 +847,9 @@ def test_once_the_data_key_is_safe_an_adopted_stack_is_one_like_any_other(hand) 
 
 def test_a_part_that_was_left_as_found_can_be_repaired_later(hand) -> None:
     wanted = begun(hand)
-    hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
+    hand.aws.stored_keys[STORED_KEY] = StoredDataKey(
+        parameter=STORED_KEY, wrapped=wrapped("by hand"), key_arn=KEY, version=1
+    )
     findings = hand.check(saved=wanted, adoption=ImportRequest(repaired=(ImportGroup.TRAIL,)))
     assert findings.settings is not None
     assert ImportGroup.TRAIL in wanted.kept_as_found and ImportGroup.TRAIL not in findings.settings.kept_as_found
