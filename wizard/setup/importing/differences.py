@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from components import policies
-from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
-from components.policies.stack import application_trust_of, key_policy_of
+from components.policies.evaluation import KeyPolicyDecision
+from components.policies.stack import application_trust_of, decide_by_key_policy_of, key_policy_of
 from components.settings import ImportGroup, ResourceKind, Settings
 from wizard.core.models.account import Difference, DiscoveredSetup, KeyFact
 from wizard.setup.importing.policies import Right, condition_of, principals, rights, same, short, statements
@@ -82,7 +82,7 @@ def _key_policy(actual: Mapping[str, Any], settings: Settings) -> Iterator[Diffe
 
 def _delegates(document: Mapping[str, Any], settings: Settings) -> bool:
     root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
-    return decide_by_key_policy(document, root, "kms:PutKeyPolicy") is KeyPolicyDecision.NAMED
+    return decide_by_key_policy_of(settings, document, root, "kms:PutKeyPolicy") is KeyPolicyDecision.NAMED
 
 
 def _delegation(actual: Mapping[str, Any], desired: Mapping[str, Any], settings: Settings) -> Iterator[DifferenceRow]:
@@ -145,12 +145,12 @@ def _who_deletes(actual: Mapping[str, Any], settings: Settings) -> str:
     able = [
         arn
         for arn in settings.administrators
-        if decide_by_key_policy(actual, arn, "kms:ScheduleKeyDeletion") is KeyPolicyDecision.NAMED
+        if decide_by_key_policy_of(settings, actual, arn, "kms:ScheduleKeyDeletion") is KeyPolicyDecision.NAMED
     ]
     if able:
         return "administrators may schedule it"
     root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
-    through = decide_by_key_policy(actual, root, "kms:ScheduleKeyDeletion") is KeyPolicyDecision.NAMED
+    through = decide_by_key_policy_of(settings, actual, root, "kms:ScheduleKeyDeletion") is KeyPolicyDecision.NAMED
     return "whoever IAM allows may schedule it" if through else "not denied"
 
 
