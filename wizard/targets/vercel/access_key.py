@@ -33,7 +33,7 @@ class Ensured:
     """The access key that the application has on Vercel."""
 
     key_id: str
-    made_now: bool
+    is_new: bool
     age_days: int
     key: AccessKey | None = field(default=None, repr=False)
     """Only when it was made now: nobody gets a secret twice."""
@@ -108,7 +108,7 @@ def ensure(
             return kept
         raise overtaken
     _tell_others(left, key.id, tell)
-    return Ensured(key_id=key.id, made_now=True, age_days=0, key=key)
+    return Ensured(key_id=key.id, is_new=True, age_days=0, key=key)
 
 
 def rotate(aws: AwsClient, vercel: VercelClient, project: VercelProject, user: str, tell: Tell) -> Rotated:
@@ -254,7 +254,7 @@ def _discard(aws: AwsClient, user: str, key: AccessKey, tell: Tell) -> None:
 def _kept(keys: Iterable[AccessKeyFact], named: str | None, now: datetime) -> Ensured | None:
     for key in keys:
         if key.id == named and key.active:
-            return Ensured(key_id=key.id, made_now=False, age_days=max(0, (now - key.made).days))
+            return Ensured(key_id=key.id, is_new=False, age_days=max(0, (now - key.made).days))
     return None
 
 
