@@ -18,7 +18,6 @@ from tests.wizard.fakes.clients import (
     ACCOUNT,
     APP,
     CREDENTIALS,
-    ESCROW,
     IDENTITY,
     KEY,
     KEY_ID,
@@ -27,6 +26,7 @@ from tests.wizard.fakes.clients import (
     REPLICA,
     REPLICA_REGION,
     SECRET_OF_ACCESS_KEY,
+    STORED_KEY,
     TOKEN,
     USER_OUTPUTS,
     FakeTalk,
@@ -80,7 +80,7 @@ def report(*targets: str, **changes: Any) -> Report:
         "settings": settings(),
         "identity": IDENTITY,
         "outputs": OUTPUTS,
-        "stored_data_key": StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1, is_new=True),
+        "stored_data_key": StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=KEY, version=1, is_new=True),
         "changed": (step(),),
         "delivered": tuple(delivered(target) for target in targets),
         "proofs": tuple(proof(target) for target in targets),
@@ -98,7 +98,7 @@ ECS = report(
     "ecs",
     settings=settings(deploy_targets=("ecs", "vercel"), ecs_cluster="clinic", ecs_service="web"),
     outputs=replace(OUTPUTS, task_secrets=(("AWS_KMS_KEY_ID", SECRETS[0]), ("AWS_REGION", SECRETS[1]))),
-    stored_data_key=StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1),
+    stored_data_key=StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=KEY, version=1),
 )
 USER = report(
     "vercel",
@@ -116,7 +116,12 @@ EKS = report(
     settings=settings(deploy_targets=("eks",), eks_cluster="clinic", secret_store="secrets-manager"),
     outputs=replace(OUTPUTS, secrets_role_arn=f"arn:aws:iam::{ACCOUNT}:role/eonpro-secrets-role"),
     stored_data_key=StoredDataKey(
-        parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1, is_new=True, store=SecretStore.SECRETS_MANAGER
+        parameter=STORED_KEY,
+        wrapped=wrapped(),
+        key_arn=KEY,
+        version=1,
+        is_new=True,
+        store=SecretStore.SECRETS_MANAGER,
     ),
 )
 REPLICATED = report(
@@ -132,7 +137,7 @@ ADOPTED = report(
     "vercel",
     settings=settings(adopted=(f"key={KEY_ID}",), kept_as_found=("bucket",)),
     changed=(step("import"), step("update", changed=("enableKeyRotation",))),
-    stored_data_key=StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1),
+    stored_data_key=StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=KEY, version=1),
 )
 REPORTS = {
     "report-vercel": report("vercel"),

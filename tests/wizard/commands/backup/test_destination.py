@@ -15,12 +15,12 @@ from components.settings import SecretStore
 from tests.wizard.commands.backup.test_document import AT, OLD, backup
 from tests.wizard.fakes.backup import VAULT_BUCKET, FakeVault
 from tests.wizard.fakes.clients import (
-    ESCROW,
     KEY,
     MULTI_KEY,
     OTHER_KEY,
     REPLICA,
     REPLICA_REGION,
+    STORED_KEY,
     FakeCloud,
     multi_region,
     settings,
@@ -169,19 +169,19 @@ def test_an_object_that_is_not_there_is_told() -> None:
 MULTI = replace(backup(), versions=(replace(backup().current, key_arn=MULTI_KEY),))
 
 
-def test_where_a_replica_is_the_copy_is_the_escrow_there_and_opens_with_the_replica() -> None:
+def test_where_a_replica_is_the_copy_is_the_stored_data_key_there_and_opens_with_the_replica() -> None:
     aws = FakeCloud()
     told = keep_in_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
-    there = aws.with_region(REPLICA_REGION).escrows[ESCROW]
+    there = aws.with_region(REPLICA_REGION).stored_keys[STORED_KEY]
     assert (there.wrapped, there.key_arn) == (wrapped(), REPLICA)
-    assert (told.place, told.opens_with, told.region) == (ESCROW, REPLICA, REPLICA_REGION)
+    assert (told.place, told.opens_with, told.region) == (STORED_KEY, REPLICA, REPLICA_REGION)
 
 
 def test_without_a_replica_the_copy_has_a_name_that_no_task_reads_and_opens_with_the_first_key() -> None:
     aws = FakeCloud()
     told = keep_in_region("eu-west-1", backup(), aws, settings(), replica_arns=())
-    there = aws.with_region("eu-west-1").escrows
-    assert list(there) == [told.place] != [ESCROW]
+    there = aws.with_region("eu-west-1").stored_keys
+    assert list(there) == [told.place] != [STORED_KEY]
     assert there[told.place].key_arn == KEY == told.opens_with
 
 
@@ -195,14 +195,14 @@ def test_a_copy_that_is_there_is_left_and_another_data_key_is_refused() -> None:
     keep_in_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
     again = keep_in_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
     assert again.state is State.THERE
-    there = aws.with_region(REPLICA_REGION).escrows
-    there[ESCROW] = replace(there[ESCROW], wrapped=wrapped("another"), key_arn=OTHER_KEY)
+    there = aws.with_region(REPLICA_REGION).stored_keys
+    there[STORED_KEY] = replace(there[STORED_KEY], wrapped=wrapped("another"), key_arn=OTHER_KEY)
     with pytest.raises(DataKeyConflict, match="nothing was"):
         keep_in_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
-    assert there[ESCROW].wrapped == wrapped("another")
+    assert there[STORED_KEY].wrapped == wrapped("another")
 
 
-def test_the_escrows_own_region_is_no_other() -> None:
+def test_the_stored_data_keys_own_region_is_no_other() -> None:
     with pytest.raises(UsageError, match="already"):
         keep_in_region("us-east-1", backup(), FakeCloud(), settings(), replica_arns=())
 

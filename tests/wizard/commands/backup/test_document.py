@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from components.settings import SecretStore
-from tests.wizard.fakes.clients import ACCOUNT, ESCROW, KEY, OTHER_ACCOUNT, OTHER_KEY, settings, wrapped
+from tests.wizard.fakes.clients import ACCOUNT, KEY, OTHER_ACCOUNT, OTHER_KEY, STORED_KEY, settings, wrapped
 from wizard.commands.backup.destination import parse
 from wizard.commands.backup.document import (
     Backup,
@@ -36,7 +36,7 @@ def version(wrapped_: WrappedDataKey, **changes: Any) -> DataKeyVersion:
         DataKeyVersion(
             wrapped=wrapped_,
             key_arn=KEY,
-            parameter=ESCROW,
+            parameter=STORED_KEY,
             origin=VersionOrigin.FIRST,
             kept_at=None,
             same_as=wrapped_.fingerprint,
@@ -100,7 +100,7 @@ def test_it_says_in_words_what_is_needed_to_restore_it() -> None:
     assert wrapped().value not in words
 
 
-def test_the_key_that_the_escrow_does_not_name_is_the_stacks() -> None:
+def test_the_key_that_the_stored_data_key_does_not_name_is_the_stacks() -> None:
     untagged = version(wrapped(), current=True, key_arn=None)
     older = version(blob(3), key_arn=None)
     made = backup_of(

@@ -85,7 +85,7 @@ def test_keys_are_read_by_the_stacks_tags():
     }
 
 
-def test_the_former_values_of_an_escrow_that_was_written_over_can_be_looked_for():
+def test_the_former_values_of_a_stored_data_key_that_was_written_over_can_be_looked_for():
     resources = {resource for action, resource in granted(asked()) if action == "ssm:GetParameterHistory"}
     assert resources == {resource for action, resource in granted(asked()) if action == "ssm:GetParameters"} != set()
 

@@ -124,15 +124,15 @@ def test_a_person_who_types_something_else_changes_nothing(world: World) -> None
 
 
 def test_without_a_data_key_there_is_none_to_rotate(world: World) -> None:
-    world.lose_escrow()
+    world.delete_stored_key()
     world.vercel.variables.clear()
     with pytest.raises(StackNotFound) as refused:
         world.run("rotate", "--data-key")
     assert refused.value.hint.startswith("python -m wizard push")
 
 
-def test_an_escrow_that_is_gone_is_restored_not_rotated(world: World, new: str) -> None:
-    world.lose_escrow()
+def test_a_stored_data_key_that_is_gone_is_restored_not_rotated(world: World, new: str) -> None:
+    world.delete_stored_key()
     with pytest.raises(DataKeyConflict, match="is missing, and versions of it exist") as refused:
         world.run("rotate", "--data-key")
     assert "restore" in refused.value.hint
@@ -176,7 +176,7 @@ def test_the_old_one_stays(world: World, new: str) -> None:
     assert (old["current"], old["wasCurrent"], old["kept"]) == (False, True, True)
 
 
-def test_it_is_opened_before_the_escrow_is_touched(world: World, new: str) -> None:
+def test_it_is_opened_before_the_stored_data_key_is_touched(world: World, new: str) -> None:
     world.run("rotate", "--promote", new)
     assert world.log.index("prover.prove") < world.log.index(f"keyring.replace_current {new}")
 
@@ -280,13 +280,13 @@ def test_a_delivery_that_fails_is_finished_by_the_same_command(world: World, new
     assert not any("replace_current" in call for call in world.log)
 
 
-def test_an_escrow_that_changed_while_it_was_being_confirmed_is_left_alone(world: World, new: str) -> None:
+def test_a_stored_data_key_that_changed_while_it_was_being_confirmed_is_left_alone(world: World, new: str) -> None:
     world.ui.interactive = True
     name = world.settings.names.stored_data_key
 
     def meanwhile(question: object, *, on_first_render: object = None) -> str:
-        stored_data_key = world.aws.escrows[name]
-        world.aws.escrows[name] = type(stored_data_key)(**{**stored_data_key.__dict__, "version": 7})
+        stored_data_key = world.aws.stored_keys[name]
+        world.aws.stored_keys[name] = type(stored_data_key)(**{**stored_data_key.__dict__, "version": 7})
         return "production"
 
     world.ui.ask = meanwhile  # type: ignore[method-assign]
@@ -306,8 +306,8 @@ def test_replicas_come_first_and_the_stacks_own_region_last() -> None:
     new = str(world.run("rotate", "--data-key")["fingerprint"])
     world.run("rotate", "--promote", new)
     there = world.aws.with_region(REPLICA_REGION)
-    assert there.escrows[world.settings.names.stored_data_key].wrapped == world.current
-    assert there.escrows[world.settings.names.stored_data_key].key_arn == REPLICA
+    assert there.stored_keys[world.settings.names.stored_data_key].wrapped == world.current
+    assert there.stored_keys[world.settings.names.stored_data_key].key_arn == REPLICA
     assert world.current.fingerprint == new
 
 

@@ -521,7 +521,7 @@ def test_a_deployment_that_a_killed_run_began_is_waited_for_and_not_begun_again(
     assert redeployed.before is not None and redeployed.before.id == "ecs-svc/web-0"
 
 
-def test_a_deployment_that_fails_already_is_begun_again_for_its_cause_may_be_mended(world: World) -> None:
+def test_a_deployment_that_fails_already_is_begun_again_for_its_cause_may_be_fixed(world: World) -> None:
     there = world.ecs_services.have(READY)
     failed = replace(there.rollouts[0], id="ecs-svc/bad", state=RolloutState.IN_PROGRESS, made=BEGAN, failed=3)
     world.ecs_services.there["web"] = replace(there, rollouts=(failed, *there.rollouts))

@@ -385,7 +385,7 @@ def test_a_rotation_whose_push_fails_leaves_the_first_key_in_its_place(world: Wo
     assert world.delivered_and_alive()
 
 
-def test_a_rotation_that_went_half_is_mended_by_the_same_command(world: World) -> None:
+def test_a_rotation_that_went_half_is_fixed_by_the_same_command(world: World) -> None:
     first = world.ensure().key_id
     world.vercel.fault, world.vercel.fault_after = ResourceError("not whole", "again"), 1
     with pytest.raises(ResourceError):
