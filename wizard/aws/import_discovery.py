@@ -16,7 +16,7 @@ from wizard.aws.auth.session import Session
 from wizard.aws.data_keys.stores import ParameterStore
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
-from wizard.core.models.account import DiscoveredResource, DiscoveredSetup, DiscoveredDataKey
+from wizard.core.models.account import DiscoveredDataKey, DiscoveredResource, DiscoveredSetup
 from wizard.core.next_command import Command
 
 GUIDE_DATA_KEY = "/eonpro/ENCRYPTED_PHI_KEY"

@@ -35,10 +35,10 @@ from wizard.core.errors import (
 )
 from wizard.core.models.access import VariableEntry
 from wizard.core.models.account import (
+    DiscoveredDataKey,
     DiscoveredResource,
     DiscoveredSetup,
     Existing,
-    DiscoveredDataKey,
     Identity,
     KeyFact,
     Principal,

@@ -53,7 +53,7 @@ from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.report import Report, document, next_steps, repeat_command, what_exists
 from wizard.setup.steps import Request
 from wizard.setup.workflow import show_report
-from wizard.targets.vercel.access_key import Ensured
+from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 GOLDEN = Path(__file__).parent / "golden"
 SECRETS = tuple(f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/{name}" for name in ("A", "B"))
@@ -104,7 +104,7 @@ USER = report(
     "vercel",
     settings=settings(vercel_access="user"),
     outputs=USER_OUTPUTS,
-    access_key=Ensured(
+    access_key=DeliveredAccessKey(
         key_id="AKIAMADENUMBER000001",
         is_new=True,
         age_days=0,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from components.settings import DATA_KEY_VARIABLE, Outputs, ResourceKind, Settings, Target
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, Problem
-from wizard.core.models.account import DiscoveredSetup, DiscoveredDataKey
+from wizard.core.models.account import DiscoveredDataKey, DiscoveredSetup
 from wizard.core.models.delivery import AppVariables, StoredDataKey
 from wizard.core.next_command import Command
 from wizard.core.ports.run import AwsClient, DecryptVerifier

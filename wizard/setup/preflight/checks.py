@@ -14,7 +14,7 @@ from typing import Any
 from components.settings import ImportGroup, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Problem, SetupError
-from wizard.core.models.account import Difference, DiscoveredSetup, Existing, DiscoveredDataKey, Identity
+from wizard.core.models.account import Difference, DiscoveredDataKey, DiscoveredSetup, Existing, Identity
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
 from wizard.data_key import guard

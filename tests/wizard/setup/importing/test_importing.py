@@ -36,9 +36,9 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict
 from wizard.core.models.account import (
     Difference,
+    DiscoveredDataKey,
     DiscoveredResource,
     DiscoveredSetup,
-    DiscoveredDataKey,
     Retention,
 )
 from wizard.core.models.delivery import (
