@@ -16,7 +16,7 @@ from tests.day_two import in_this_process
 from tests.onboarding.deployment import CompletedCommand, Deployment
 from tools.documents.permissions.auditor import AUDITOR, COMMANDS, deployed
 from tools.documents.permissions.operator import leaves, saved_settings
-from wizard.commands.policy.command import WHERE_IT_IS_SPOILT, auditor_policies, refreshed
+from wizard.commands.policy.command import REPAIR_READS, auditor_policies, refresh_reads
 from wizard.core.required_permissions.resources import Setup
 
 Policies = Mapping[str, Mapping[str, Any]]
@@ -160,8 +160,8 @@ def test_every_action_of_it_was_needed(read: Read) -> None:
         for statement in document["Statement"]
         for action in (statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]])
     }
-    by_the_real_provider = {action for _, action in refreshed()}
-    where_it_is_spoilt = {action for _, action in WHERE_IT_IS_SPOILT}
+    by_the_real_provider = {action for _, action in refresh_reads()}
+    where_it_is_spoilt = {action for _, action in REPAIR_READS}
     assert granted - used <= by_the_real_provider | where_it_is_spoilt, "python -m tools.documents.permissions.auditor"
 
 

@@ -167,7 +167,7 @@ def test_these_rights_are_enough_and_without_passing_the_roles_it_is_refused_wit
             outputs=Outputs.read(outputs),
         )
         return redeploy_service(
-            aws.ecs_services, context, tell=lambda line: None, now=lambda: datetime.now(UTC), pause=lambda _: None
+            aws.ecs_services, context, on_message=lambda line: None, now=lambda: datetime.now(UTC), pause=lambda _: None
         ).state
 
     with pytest.raises(PermissionDenied, match="iam:PassRole") as refused:

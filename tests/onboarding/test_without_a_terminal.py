@@ -179,4 +179,6 @@ def test_the_commands_for_a_stack_that_is_built_say_so_where_it_is_not(bare: Dep
     for command in ("push", "verify"):
         # What stands is known by its settings, which belong with the code.
         document = bare.wizard(command, *answers, expect=6).document
-        assert "Pulumi.production.yaml, are not here" in document["message"] and "status --all" in next_step(document)
+        assert "Pulumi.production.yaml, the settings file of" in document["message"] and "status --all" in next_step(
+            document
+        )

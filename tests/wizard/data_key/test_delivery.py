@@ -320,7 +320,7 @@ def test_parameters_that_differ_have_failed_whatever_the_key_could_do(aws) -> No
     ecs, vercel = proofs(aws, "ecs", "vercel", of=older)
     assert aws.stored_keys[STORED_KEY] == there
     assert (ecs.state, vercel.state) == (VerificationState.FAILED, VerificationState.PROVED)
-    assert "is not what was delivered" in ecs.detail
+    assert "are not those that were delivered" in ecs.detail
 
 
 def test_each_target_is_proved_by_its_own_way_to_the_credentials(aws) -> None:

@@ -53,7 +53,7 @@ from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.report import Report, document, next_steps, repeat_command, what_exists
 from wizard.setup.steps import Request
 from wizard.setup.workflow import show_report
-from wizard.targets.vercel.access_key import Ensured
+from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 GOLDEN = Path(__file__).parent / "golden"
 SECRETS = tuple(f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/{name}" for name in ("A", "B"))
@@ -80,9 +80,7 @@ def report(*targets: str, **changes: Any) -> Report:
         "settings": settings(),
         "identity": IDENTITY,
         "outputs": OUTPUTS,
-        "stored_data_key": StoredDataKey(
-            parameter=STORED_KEY, wrapped=wrapped(), key_arn=KEY, version=1, made_now=True
-        ),
+        "stored_data_key": StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=KEY, version=1, is_new=True),
         "changed": (step(),),
         "delivered": tuple(delivered(target) for target in targets),
         "proofs": tuple(proof(target) for target in targets),
@@ -106,9 +104,9 @@ USER = report(
     "vercel",
     settings=settings(vercel_access="user"),
     outputs=USER_OUTPUTS,
-    access_key=Ensured(
+    access_key=DeliveredAccessKey(
         key_id="AKIAMADENUMBER000001",
-        made_now=True,
+        is_new=True,
         age_days=0,
         key=AccessKey(id="AKIAMADENUMBER000001", secret=SECRET_OF_ACCESS_KEY),
     ),
@@ -122,7 +120,7 @@ EKS = report(
         wrapped=wrapped(),
         key_arn=KEY,
         version=1,
-        made_now=True,
+        is_new=True,
         store=SecretStore.SECRETS_MANAGER,
     ),
 )

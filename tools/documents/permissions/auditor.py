@@ -29,7 +29,7 @@ from tools.documents.permissions.operator import (
     saved_settings,
     write,
 )
-from wizard.commands.policy.command import things_read
+from wizard.commands.policy.command import resources_read
 from wizard.core.required_permissions.resources import FEATURES, Setup
 
 AUDITOR = f"arn:aws:iam::{ACCOUNT}:user/auditor"
@@ -70,7 +70,7 @@ def measure(name: str, folder: Path) -> Measured:
             for command, more in COMMANDS.items():
                 # Some end with exit code 1: their findings are not measured.
                 deployment.wizard(command, "--stack", "production", "--non-interactive", *more, env=env, expect=None)
-        measured = needed_permissions(name, setup, leaves(deployment), known=things_read(setup))
+        measured = needed_permissions(name, setup, leaves(deployment), known=resources_read(setup))
         return replace(measured, needed=frozenset((_whose(thing, action), action) for thing, action in measured.needed))
 
 
@@ -100,7 +100,7 @@ def main() -> int:
         heading = "these permissions belong to no resource of wizard/commands/policy/command.py:"
         print("\n".join([heading, *unknown]), file=sys.stderr)
         return 1
-    write(auditor=explain(map(_widened, measured), known=things_read))
+    write(auditor=explain(map(_widened, measured), known=resources_read))
     return 0
 
 

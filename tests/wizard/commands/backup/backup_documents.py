@@ -14,7 +14,7 @@ FILE = BackupCopy(place="/safe/backup.json", kind=DestinationKind.FILE, state=St
 OBJECT = BackupCopy(
     place="s3://clinic-backups/backup.json",
     kind=DestinationKind.OBJECT,
-    state=State.THERE,
+    state=State.EXISTING,
     region="eu-west-1",
     opens_with=KEY,
     encryption="aws:kms",

@@ -62,7 +62,7 @@ class World:
 
 
 def test_a_backup_needs_a_place() -> None:
-    with pytest.raises(UsageError, match="needs a place") as refused:
+    with pytest.raises(UsageError, match="needs a destination") as refused:
         World().run()
     assert "--to eonpro-production.backup.json" in refused.value.hint
 
@@ -70,7 +70,7 @@ def test_a_backup_needs_a_place() -> None:
 def test_it_holds_what_is_stored_and_says_when_it_was_read(tmp_path: Path) -> None:
     world, file = World(), tmp_path / "b.json"
     told = world.run(to=str(file))
-    found = command.read(str(file), world.aws)
+    found = destination.read(str(file), world.aws.backup_storage)
     assert (found.wrapped, found.key_arn, found.made_at) == (wrapped(), KEY, NOW.replace(microsecond=0))
     assert (told["fingerprint"], told["versions"], told["madeAt"]) == (
         wrapped().fingerprint,
@@ -86,7 +86,7 @@ def test_every_kept_version_is_in_it() -> None:
     for seed, key in (("older", KEY), ("oldest", OTHER_KEY)):
         ring.keep(world.settings, wrapped(seed), key_arn=key, origin=VersionOrigin.MADE, at=NOW)
     world.run(to=S3)
-    found = command.read(S3, world.aws)
+    found = destination.read(S3, world.aws.backup_storage)
     assert {(each.fingerprint, each.key_arn, each.current) for each in found.versions} == {
         (wrapped("older").fingerprint, KEY, False),
         (wrapped("oldest").fingerprint, OTHER_KEY, False),

@@ -16,7 +16,7 @@ PARAMETER = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/"
 def asked(**changes: Any) -> set[tuple[str, str]]:
     """Every action with its resources, for the given answers."""
     values = {key: value for key, value in {**GIVEN, **changes}.items() if value is not None}
-    return granted(for_values(values, {}, written=delivery_policies))
+    return granted(for_values(values, {}, build=delivery_policies))
 
 
 SETUPS: dict[str, dict[str, Any]] = {

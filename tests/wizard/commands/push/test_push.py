@@ -183,7 +183,7 @@ def test_a_stack_that_is_not_built_and_one_that_is_not_here(world: PushWorld) ->
     with pytest.raises(StackNotFound, match="not deployed yet"):
         world.push()
     world.saved = None
-    with pytest.raises(StackNotFound, match="are not here"):
+    with pytest.raises(StackNotFound, match="does not exist"):
         world.push()
     assert world.wrote == set()
 
@@ -246,7 +246,7 @@ def test_productions_data_key_elsewhere_is_warned_of(world: PushWorld) -> None:
     document = world.push(to="preview")
     first, second = document["warnings"]
     assert "preview now has production's data key" in first and "--from production" in first
-    assert "trusts production's deployments only" in second
+    assert "trusts only production's deployments" in second
     assert first in world.warned and second in world.warned
     assert world.push()["warnings"] == []
 
@@ -276,7 +276,7 @@ def test_another_data_key_is_renamed_after_the_stacks_name_was_typed_and_only_th
 def test_it_is_renamed_only_where_the_stack_has_a_data_key_to_put_in_its_place(world: PushWorld) -> None:
     world.aws.stored_keys.clear()
     world.vercel.variables.clear()
-    with pytest.raises(UsageError, match="was not changed"):
+    with pytest.raises(UsageError, match="was not renamed"):
         world.push(rename_existing="v1", confirmed="production")
     assert world.wrote == set()
 

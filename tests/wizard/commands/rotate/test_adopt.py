@@ -121,7 +121,7 @@ def test_a_denial_names_the_right_and_how_to_give_and_take_it(world: World) -> N
 
 def test_one_that_the_application_cannot_open_does_not_become_current(empty: World) -> None:
     empty.prover.verdict = ChildResult(proved=False, principal="", fingerprint="", cause="AccessDenied", message="no")
-    with pytest.raises(Exception, match="the application cannot open"):
+    with pytest.raises(Exception, match="the application cannot decrypt"):
         empty.run("adopt", "--encryption-key")
     assert empty.settings.names.stored_data_key not in empty.aws.stored_keys
 

@@ -74,7 +74,7 @@ def test_an_entry_that_somebody_replaced_is_told_and_keeps_nobody_from_the_other
     world.key_rotation.altered_entries = ("/eonpro/production/data-keys/0123456789abcdef",)
     world.ended("restore", confirm=None)
     world.run("restore", "--version", OLD)
-    told = [line for line in world.ui.said if "0123456789abcdef no longer holds" in line]
+    told = [line for line in world.ui.said if "0123456789abcdef does not hold" in line]
     assert len(told) == 2
     assert world.current == wrapped()
 
@@ -169,7 +169,7 @@ def test_a_backup_that_nothing_can_prove_is_refused(world: World, backup: Path) 
 
 def test_a_backup_under_another_key_is_refused(world: World, tmp_path: Path) -> None:
     file = backup_of(world, tmp_path, key_arn=OTHER_KEY)
-    with pytest.raises(UsageError, match=r"a data key that .* wraps"):
+    with pytest.raises(UsageError, match=r"has a data key of .*, but the stack's key is"):
         world.run("restore", "--from-backup", str(file))
     assert world.changes() == []
 

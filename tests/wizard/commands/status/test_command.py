@@ -304,7 +304,7 @@ def test_without_credentials_the_backend_is_asked_all_the_same(world: World) -> 
 
 
 def test_a_stack_that_nobody_knows_is_not_found(world: World) -> None:
-    with pytest.raises(StackNotFound, match="there is no stack stagign"):
+    with pytest.raises(StackNotFound, match="the stack stagign does not exist"):
         world.read("stagign")
 
 
@@ -400,10 +400,10 @@ def test_the_screen_of_several_stacks_tells_each_ones_standing(world: World) -> 
         "✗ production  111122223333  us-east-1  ecs,vercel  2026-11-24  31",
         f"    {wrapped().fingerprint}  ✓ key trail ecs  ✗ rotation  ? vercel",
         "· staging     111122223333  us-east-1  vercel      never       0",
-        "    not built yet",
+        "    not deployed yet",
         "details:",
         "    python -m wizard status --stack NAME",
-        "to build staging:",
+        "to deploy staging:",
         "    python -m wizard setup --stack staging",
     ]
 
