@@ -286,7 +286,7 @@ class PulumiEngine:
         process = self._project.process
         with process.defer_interrupts(
             lambda: self._on_message(
-                "Ctrl-C: the engine finishes the current operation and saves its state; please wait"
+                "Ctrl-C: Pulumi finishes the current operation and saves its state; please wait"
             )
         ):
             deadline = retry.new_deadline(workspace.LOCK_SECONDS, clock=self._clock)
