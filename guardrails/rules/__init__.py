@@ -5,7 +5,7 @@ Touches nothing: one module for each subject, all rules together here.
 
 from __future__ import annotations
 
-from . import application, buckets, keys, principals, protection, required_resources, trail
+from . import application, buckets, keys, listed, principals, protection, required_resources, trail
 from .rule import Resource as Resource
 from .rule import Rule as Rule
 from .rule import StackRule as StackRule
@@ -15,6 +15,7 @@ RULES = (
     *protection.RULES,
     *principals.RULES,
     *application.RULES,
+    *listed.RULES,
     *buckets.RULES,
     *trail.RULES,
 )
