@@ -22,7 +22,7 @@ key_arns = [key.key_arn, *key.replica_arns]
 access = AppAccess("app-access", AppAccessArgs(settings=settings, key_arns=key_arns, principal=principal))
 trail = AuditTrail("audit-trail", AuditTrailArgs(settings=settings))
 alerts = Alerts("alerts", AlertsArgs(settings=settings, key_arns=key_arns, trail=trail)) if settings.alerts else None
-delivery = Delivery("delivery", DeliveryArgs(settings=settings))
+delivery = Delivery("delivery", DeliveryArgs(settings=settings, principal=principal))
 
 outputs: dict[str, object] = {
     "keyArn": key.key_arn,

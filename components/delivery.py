@@ -14,7 +14,8 @@ import pulumi_aws as aws
 
 from components import policies
 from components.configuration import import_options
-from components.policies.stack import secrets_trust_of
+from components.policies.stack import NewRole, readers_of
+from components.principal import AppPrincipal
 from components.settings import APPLICATION_VARIABLES, ResourceKind, SecretStore, Settings, Target
 
 
@@ -23,10 +24,12 @@ class DeliveryArgs:
     """The arguments of Delivery."""
 
     settings: Settings
+    principal: AppPrincipal
+    """Reads the variables where a deploy target has no other reader."""
 
 
 class Delivery(pulumi.ComponentResource):
-    """For ECS and EKS, the roles that may read the variables; for Vercel, with its own API, nothing."""
+    """The roles that may read the variables, for each deploy target that does not keep them itself."""
 
     parameter_prefix: str
     task_secrets: list[dict[str, str]]
@@ -40,17 +43,21 @@ class Delivery(pulumi.ComponentResource):
         super().__init__("eonpro:kms:Delivery", name, {}, opts)
         settings = args.settings
         self.parameter_prefix = settings.names.parameter_prefix
-        self.task_secrets = []
+        self.task_secrets = _task_secrets(settings) if Target.ECS in settings.deploy_targets else []
         self.execution_role, self.secrets_role_arn = None, None
         readers: list[tuple[str, pulumi.Input[str]]] = []
-        if Target.ECS in settings.deploy_targets:
-            self.task_secrets = _task_secrets(settings)
-            self.execution_role = self._execution_role(name, settings)
-            readers.append(("", self.execution_role))
-        if Target.EKS in settings.deploy_targets:
-            role = self._secrets_role(name, settings)
-            self.secrets_role_arn = role.arn
-            readers.append(("-eks", role.name))
+        for reader in readers_of(settings):
+            role = reader.role
+            if role is None:
+                readers += [(reader.attachment, each) for each in args.principal.roles]
+                continue
+            made = self._role(name, role, settings) if isinstance(role, NewRole) else None
+            role_name: pulumi.Output[str] = made.name if made else pulumi.Output.from_input(str(role))
+            readers.append((reader.attachment, role_name))
+            if reader.target is Target.ECS:
+                self.execution_role = role_name
+            elif made is not None and reader.target is Target.EKS:
+                self.secrets_role_arn = made.arn
         if readers:
             self._grant_reading(name, readers, settings)
         self.register_outputs(
@@ -62,42 +69,22 @@ class Delivery(pulumi.ComponentResource):
             }
         )
 
-    def _execution_role(self, name: str, settings: Settings) -> pulumi.Output[str]:
-        if settings.ecs_execution_role_arn is not None:
-            return pulumi.Output.from_input(settings.ecs_execution_role_arn.rpartition("/")[2])
-        role = aws.iam.Role(
-            f"{name}-execution",
-            name=settings.names.execution_role,
-            description="Starts the tasks of the EONPRO application",
-            assume_role_policy=json.dumps(policies.execution_trust_policy()),
+    def _role(self, name: str, role: NewRole, settings: Settings) -> aws.iam.Role:
+        logical_name = f"{name}-{role.logical_name}"
+        child = pulumi.ResourceOptions(parent=self)
+        made = aws.iam.Role(
+            logical_name,
+            name=role.name,
+            description=role.description,
+            assume_role_policy=json.dumps(role.trust),
             permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,
-            opts=pulumi.ResourceOptions.merge(
-                pulumi.ResourceOptions(parent=self), import_options(settings, ResourceKind.EXECUTION_ROLE)
-            ),
+            opts=pulumi.ResourceOptions.merge(child, import_options(settings, role.kind)),
         )
-        aws.iam.RolePolicy(
-            f"{name}-execution",
-            name="StartTasks",
-            role=role.name,
-            policy=json.dumps(policies.task_start_policy(account_id=settings.account_id, partition=settings.partition)),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        role_name: pulumi.Output[str] = role.name
-        return role_name
-
-    def _secrets_role(self, name: str, settings: Settings) -> aws.iam.Role:
-        return aws.iam.Role(
-            f"{name}-secrets",
-            name=settings.names.secrets_role,
-            description="Reads the variables of the EONPRO application for its pods",
-            assume_role_policy=json.dumps(secrets_trust_of(settings)),
-            permissions_boundary=settings.permissions_boundary_arn,
-            tags=settings.tags,
-            opts=pulumi.ResourceOptions.merge(
-                pulumi.ResourceOptions(parent=self), import_options(settings, ResourceKind.SECRETS_ROLE)
-            ),
-        )
+        if role.inline_policy is not None:
+            inline_name, document = role.inline_policy
+            aws.iam.RolePolicy(logical_name, name=inline_name, role=made.name, policy=json.dumps(document), opts=child)
+        return made
 
     def _grant_reading(self, name: str, readers: list[tuple[str, pulumi.Input[str]]], settings: Settings) -> None:
         child = pulumi.ResourceOptions(parent=self)
@@ -107,7 +94,9 @@ class Delivery(pulumi.ComponentResource):
         document = (
             policies.secret_policy(secret_arns=arns)
             if secrets
-            else policies.parameter_policy(parameter_arns=arns, one_by_one=Target.EKS in settings.deploy_targets)
+            else policies.parameter_policy(
+                parameter_arns=arns, one_by_one=any(reader.one_by_one for reader in readers_of(settings))
+            )
         )
         policy = aws.iam.Policy(
             logical,

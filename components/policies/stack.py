@@ -5,10 +5,17 @@ Pure: touches nothing but its arguments. The program and the preflight both use 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from components import policies
-from components.settings import EksIdentity, Settings, Target
+from components.settings import EksIdentity, ResourceKind, Settings, Target
+
+APPLICATION_POLICIES: Mapping[str, str] = {"EONPROKMSAccess": "eonpro:kms:AppAccess"}
+"""The managed policies of the application's principals by name, each with the type of the component that attaches it.
+
+A name may end with the environment.
+"""
 
 
 def key_policy_of(settings: Settings, app_principal_arns: Sequence[str] | None = None) -> policies.Policy:
@@ -77,3 +84,57 @@ def eks_trust_of(settings: Settings, *, namespace: str, service_account: str) ->
         service_account=service_account,
         partition=settings.partition,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewRole:
+    """A role of the stack that reads the variables for a platform."""
+
+    name: str
+    logical_name: str
+    """Its end, after that of the component."""
+    description: str
+    trust: policies.Policy
+    kind: ResourceKind
+    inline_policy: tuple[str, policies.Policy] | None = None
+    """Name and document of what else the role may do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """Who reads the variables from the stack's store for a deploy target."""
+
+    target: Target
+    role: NewRole | str | None = None
+    """The role of the stack, or the name of an existing one; None: the application's own principal."""
+    attachment: str = ""
+    """The end of the attachment's logical name."""
+    one_by_one: bool = False
+    """Whether it reads each parameter in a request of its own."""
+
+
+def readers_of(settings: Settings) -> tuple[Reader, ...]:
+    """The readers of the settings' deploy targets; Vercel keeps the variables itself."""
+    readers = []
+    if Target.ECS in settings.deploy_targets:
+        existing = settings.ecs_execution_role_arn
+        start = policies.task_start_policy(account_id=settings.account_id, partition=settings.partition)
+        made = NewRole(
+            name=settings.names.execution_role,
+            logical_name="execution",
+            description="Starts the tasks of the EONPRO application",
+            trust=policies.execution_trust_policy(),
+            kind=ResourceKind.EXECUTION_ROLE,
+            inline_policy=("StartTasks", start),
+        )
+        readers.append(Reader(target=Target.ECS, role=existing.rpartition("/")[2] if existing else made))
+    if Target.EKS in settings.deploy_targets:
+        made = NewRole(
+            name=settings.names.secrets_role,
+            logical_name="secrets",
+            description="Reads the variables of the EONPRO application for its pods",
+            trust=secrets_trust_of(settings),
+            kind=ResourceKind.SECRETS_ROLE,
+        )
+        readers.append(Reader(target=Target.EKS, role=made, attachment="-eks", one_by_one=True))
+    return tuple(readers)

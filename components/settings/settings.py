@@ -75,60 +75,92 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
     account_id: AccountId
+    """The AWS account, 12 digits; set aws:allowedAccountIds to it too, so that no other account is changed."""
     region: Region
+    """The AWS Region of the key."""
     environment: Environment = "production"
+    """The environment; except for production it is appended to every name, so that one account can have several."""
 
     # The key.
     administrators: tuple[AdministratorArn, ...] = ()
+    """ARNs of the IAM users and roles that administer the key; the key policy does not let them use or delete it."""
     administrator_patterns: tuple[RolePattern, ...] = ()
-    """Patterns of role ARNs, for IAM Identity Center, whose role names have random endings."""
+    """Patterns of role ARNs that administer the key too, for the roles of IAM Identity Center, whose names have random
+    endings."""
     deletion_administrators: tuple[PrincipalArn, ...] = ()
-    """Who may schedule the key's deletion; empty: nobody."""
+    """ARNs of those who may schedule the key's deletion; empty means nobody, until the key's policy is changed."""
     strict_key_policy: bool = False
-    """No delegation to IAM: only principals in the key policy have rights on the key."""
+    """Whether IAM policies have no effect on the key, only its own policy; needs two administrators."""
     exclusive_use: bool = False
-    """Everybody except the application is denied the use of the key, whatever IAM allows."""
+    """Whether everybody except the application is denied the use of the key, whatever IAM allows."""
     rotation_period_days: int = Field(default=365, ge=ROTATION_DAYS.start, lt=ROTATION_DAYS.stop)
+    """Days between two rotations of the key by KMS, 90 to 2560."""
     multi_region: bool = False
-    """Whether the key can be replicated; it cannot be changed after the key is created."""
+    """Whether the key can be replicated to other Regions; it cannot be changed after the key is created."""
     replica_regions: tuple[Region, ...] = ()
+    """Regions with a replica of the key, and of the wrapped data key."""
 
     # The application.
     deploy_targets: tuple[Target, ...] = Field(min_length=1)
+    """Where the application runs, one place or several."""
     app_principal_arn: ApplicationArn | None = None
+    """ARN of an existing IAM role or user the application runs as; empty creates the role eonpro-app-role."""
     permissions_boundary_arn: PolicyArn | None = None
+    """ARN of the managed policy that is the permissions boundary of the roles and the user of this stack."""
     secret_store: SecretStore = SecretStore.PARAMETER_STORE
+    """Where the wrapped data key is stored, and where a platform in AWS reads the variables."""
     vercel_team: VercelSlug | None = None
+    """Slug of the Vercel team."""
     vercel_project: VercelSlug | None = None
+    """Name of the Vercel project."""
     vercel_access: VercelAccess = VercelAccess.OIDC
+    """How the application on Vercel gets AWS credentials: oidc (its role, by Vercel's token) or user (an IAM user with
+    an access key)."""
     vercel_oidc_provider_arn: OidcProviderArn | None = None
+    """ARN of the account's IAM OIDC provider for the Vercel team, if there is one; empty creates it."""
     ecs_cluster: EcsName | None = None
+    """Name of the ECS cluster the application runs in."""
     ecs_service: EcsName | None = None
+    """Name of the ECS service the application runs as."""
     ecs_execution_role_arn: RoleArn | None = None
+    """ARN of the tasks' execution role; empty creates the role eonpro-execution-role."""
     eks_cluster: EksCluster | None = None
+    """Name of the EKS cluster the application runs in."""
     eks_identity: EksIdentity = EksIdentity.POD_IDENTITY
+    """How a pod gets AWS credentials: pod-identity, or irsa."""
     eks_oidc_provider_arn: ClusterProviderArn | None = None
+    """ARN of the IAM OIDC provider of the EKS cluster, for irsa."""
     eks_namespace: KubernetesName = "eonpro"
+    """Kubernetes namespace of the application."""
     eks_service_account: KubernetesName = "eonpro"
+    """Kubernetes service account of the application."""
 
     # The audit trail.
     existing_trail_arn: TrailArn | None = None
+    """ARN of a CloudTrail trail that already records management events; empty creates eonpro-audit-trail."""
     trail_bucket: BucketName | None = None
+    """Name of the bucket for the trail's logs, or of the existing trail's; empty derives one from account and
+    Region."""
     trail_retention_days: int = Field(default=DEFAULT_RETENTION_DAYS, ge=SHORTEST_RETENTION_DAYS, le=36500)
+    """Days of retention of the trail's logs, at least 2192 (six years)."""
     trail_key: bool = True
     """Whether the logs are encrypted under a separate KMS key."""
     trail_lock: ObjectLock = ObjectLock.GOVERNANCE
+    """S3 Object Lock of the logs: none, governance, or compliance (which nobody can undo)."""
     trail_archive_days: int = Field(default=365, ge=0, le=36500)
-    """Days after which the logs move to cheaper storage; 0: never."""
+    """Days after which the logs move to cheaper storage, at least 90; 0 for never."""
     access_logging: bool = True
-    """Whether S3 logs access to the trail's bucket, in a separate bucket."""
+    """Whether S3 logs the requests to the trail's bucket, in a separate bucket."""
     cloudwatch_logs: bool = False
+    """Whether the trail's events go to CloudWatch Logs too, for a year."""
     alerts: bool = True
+    """Whether changes of the key and the trail, and bursts of denied use, are published to the topic eonpro-alerts."""
     alert_emails: tuple[Email, ...] = ()
+    """E-mail addresses that get the alerts; each has to confirm the message from AWS."""
 
     # What existed before the stack and was imported.
     adopted: tuple[Adopted, ...] = ()
-    """Resources that the stack imports instead of creating them: `kind=id`."""
+    """Existing resources that the stack imports instead of creating them, as kind=id."""
     kept_as_found: tuple[ImportGroup, ...] = ()
     """Imported groups of resources that no update changes."""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from components.policies.evaluation.conditions import conditions_hold
 from components.policies.evaluation.principals import account_of
+from components.policies.stack import APPLICATION_POLICIES
 
 from .policy_documents import Statement, check_statements
 from .resource_types import (
@@ -45,9 +46,9 @@ IMPORTED_ACTIONS = frozenset({"kms:encrypt", "kms:generatedatakeywithoutplaintex
 Neither decrypts anything, and this stack cannot add permissions to that policy."""
 
 _NAMES = ("eonpro-app-role", "eonpro-app-user")
-_POLICY_NAME = "EONPROKMSAccess"
+_POLICY_NAME = next(iter(APPLICATION_POLICIES))
 _KEY_ARN = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
-_POLICY_ARN = re.compile(rf"arn:[a-z-]+:iam::\d{{12}}:policy/(.*/)?{_POLICY_NAME}[^/]*")
+_POLICY_ARN = re.compile(rf"arn:[a-z-]+:iam::\d{{12}}:policy/(.*/)?({'|'.join(APPLICATION_POLICIES)})[^/]*")
 
 
 def application_permissions(resource: Resource) -> Iterator[str]:
@@ -129,7 +130,7 @@ def _attached_to(attachment: Resource) -> list[str]:
 
 def _attached_policy(policy_arn: Any) -> Iterator[str]:
     if policy_arn is not None and not _POLICY_ARN.fullmatch(str(policy_arn)):
-        yield f"The policy {policy_arn} is attached to the application: attach {_POLICY_NAME} and no other policy."
+        yield f"The policy {policy_arn} is attached to the application: attach {' or '.join(APPLICATION_POLICIES)} and no other policy."
 
 
 def _group_membership(membership: Resource) -> Iterator[str]:
@@ -205,7 +206,8 @@ def application_single_policy(resources: Sequence[Resource]) -> Iterator[tuple[s
     attachments = [resource for resource in resources if resource.type in attachment_types]
     inline_policies = [resource for resource in resources if resource.type in (ROLE_POLICY, USER_POLICY)]
     principals = {name for each in attachments if each.is_within(APP_ACCESS) for name in _attached_to(each)}
-    for policy in (*attachments, *inline_policies):
+    others = [each for each in attachments if not any(map(each.is_within, APPLICATION_POLICIES.values()))]
+    for policy in (*others, *inline_policies):
         if not policy.is_within(APP_ACCESS) and (shared := sorted(principals.intersection(_attached_to(policy)))):
             yield policy.urn, f"The application ({shared[0]}) has another policy than {_POLICY_NAME}: remove it."
 

@@ -321,7 +321,7 @@ def test_a_key_that_is_going_to_be_deleted_is_refused_with_what_saves_it(hidden:
 
 def test_a_data_key_that_vercel_hides_has_to_be_given(hidden: Clinic):
     (problem,) = refused(hidden, *BY_HAND, expect=2)
-    assert "ENCRYPTED_PHI_KEY is there, and its value is not available" in problem["what"]
+    assert "ENCRYPTED_PHI_KEY exists on Vercel, but its value is not available" in problem["what"]
     assert f"export {GIVEN}=" in next_step(problem)
 
 
@@ -445,7 +445,7 @@ def test_on_ecs_the_data_key_is_found_beside_its_key_or_asked_for(clinic: Clinic
     # Whose data key it is nobody knows without the key's name beside it; and no second one is made.
     ssm.delete_parameter(Name="/eonpro/AWS_KMS_KEY_ID")
     (problem,) = refused(clinic, "--answers", "examples/ecs.yaml", expect=2)
-    assert "nothing tells which data key the application has" in problem["what"]
+    assert "it is not known which data key the application has" in problem["what"]
     assert f"export {GIVEN}=" in next_step(problem) and f"{GIVEN}=none" in next_step(problem)
     ssm.put_parameter(Name="/eonpro/AWS_KMS_KEY_ID", Value=by_hand["/eonpro/AWS_KMS_KEY_ID"], Type="String")
 

@@ -91,7 +91,7 @@ def test_an_escrow_that_is_lost_is_told_and_no_second_data_key_is_made(on_ecs: C
     ssm.delete_parameter(Name=ESCROW)
     on_ecs.forget_calls()
     ended = on_ecs.set_up("ecs", expect=1)
-    assert f"{ESCROW} is gone" in ended.out + ended.err
+    assert f"{ESCROW} is missing" in ended.out + ended.err
     assert "put the wrapped key back from your backup" in ended.out + ended.err
     assert on_ecs.changes() == {}
     ssm.put_parameter(Name=ESCROW, Type="SecureString", Value=kept)

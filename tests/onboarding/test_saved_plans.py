@@ -105,7 +105,7 @@ def test_a_plan_that_was_edited_is_not_read(planned: Planned, tmp_path: Path):
     edited.write_text(planned.plan.read_text().replace('"us-east-1"', '"eu-west-1"'))
     planned.clinic.forget_calls()
     told = planned.clinic.wizard("--plan", str(edited), "--json", expect=2)
-    assert "not as it was saved" in told.document["message"]
+    assert "was changed after it was saved" in told.document["message"]
     assert planned.clinic.calls() == {}
 
 
@@ -132,7 +132,7 @@ def test_a_plan_that_was_carried_out_is_refused_the_second_time_with_each_reason
     told = refused(built.planned)
     assert "the stack was changed since" in told
     assert f"the stored data key is {built.told['dataKey']['fingerprint']}, and was none" in told
-    assert "phi-key: Pulumi would now leave it as it is, and the plan was to create" in told
+    assert "phi-key: Pulumi would now leave it unchanged, and the plan was to create" in told
     assert "setting" not in told
 
 

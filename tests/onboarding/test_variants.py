@@ -232,7 +232,7 @@ def test_by_vercels_own_token_later_the_user_ends_with_its_access_keys(as_user: 
     ended = clinic.set_up("vercel-user", "--vercel-access", "oidc", "--json")
     document = ended.document
     # What runs now signs with the key that ends: that is said before, with what to do about it.
-    assert f"the user {USER} and its access keys end with this update" in ended.told
+    assert f"this update deletes the user {USER} and its access keys" in ended.told
     assert "vercel env rm AWS_SECRET_ACCESS_KEY production" in ended.told
     assert {(each["op"], each["type"]) for each in document["changes"] if each["op"] == "delete"} == {
         ("delete", "aws:iam/user:User"),

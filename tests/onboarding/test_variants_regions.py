@@ -113,7 +113,7 @@ def refused(clinic: Clinic, example: str, *arguments: str) -> str:
 
 def test_a_replica_is_not_dropped(in_two_regions: Variant) -> None:
     told = refused(in_two_regions.clinic, "multi-region", "--replica-regions", THIRD)
-    assert f"the replica in {SECOND} would be dropped" in told and f"--replica-regions {THIRD},{SECOND}" in told
+    assert f"the replica in {SECOND} would be removed" in told and f"--replica-regions {THIRD},{SECOND}" in told
 
 
 def test_a_key_of_several_regions_does_not_become_one_of_a_single_region(in_two_regions: Variant) -> None:

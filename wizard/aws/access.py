@@ -1,4 +1,4 @@
-"""Who can use a key and who used it: grants, the whole of IAM, last use, the event history.
+"""Who can use a key and who used it: grants, all policies of IAM, last use, the event history.
 
 Reads KMS, IAM and CloudTrail; changes nothing.
 """
@@ -8,21 +8,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
 from components.policies.evaluation.account import AccountIam, GrantFact, IamPolicy, IamPrincipal
 from wizard.aws import iam
-from wizard.aws.auth.session import Session
-from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
+from wizard.aws.auth.session import Session, utc
 from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse
 
 MAX_PAGES = 60
 """Pages of the event history that are read for one key, 50 events each."""
 
 PACE_SECONDS = 0.5
-"""Between pages: CloudTrail answers two look-ups a second in each Region of an account
+"""Pause between pages: CloudTrail allows two LookupEvents calls a second in each Region of an account
 (https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html)."""
 
 USES = frozenset(
@@ -51,7 +50,7 @@ _REFUSED = ("AccessDenied", "AccessDeniedException")
 
 
 class AwsAccessReader:
-    """A `wizard.core.ports.aws.AccessReader`, which says what is raised."""
+    """A `wizard.core.ports.aws.AccessReader`; the port lists the errors."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -81,16 +80,14 @@ class AwsAccessReader:
         # A policy that is only used as a boundary may be missing in IAM's list of policies.
         missing = sorted(arn for arn in attached if managed.get(arn) is None)
         managed |= dict(
-            zip(missing, self._session.together(*(lambda arn=arn: self._document(arn) for arn in missing)), strict=True)
+            zip(
+                missing,
+                self._session.together(*(lambda arn=arn: iam.document_or_none(self._session, arn) for arn in missing)),
+                strict=True,
+            )
         )
         principals = [_principal(details, groups, managed) for details in (*users, *roles)]
         return AccountIam(principals=tuple(sorted(principals, key=lambda principal: principal.arn)))
-
-    def _document(self, policy_arn: str) -> Mapping[str, Any] | None:
-        try:
-            return iam.Iam(self._session).policy_document(policy_arn)
-        except (PermissionDenied, ResourceError, Unsupported):
-            return None
 
     def access_keys(self, user: str, *, now: datetime) -> tuple[AccessKeyAge, ...]:
         """The user's access keys with their age, the oldest first."""
@@ -104,13 +101,13 @@ class AwsAccessReader:
         answer = self._session.call("kms", "GetKeyLastUsage", KeyId=key_arn)
         used = answer.get("KeyLastUsage") or {}
         return KeyUse(
-            at=_utc(used.get("Timestamp")),
+            at=utc(used.get("Timestamp")),
             operation=used.get("Operation"),
-            tracked_since=_utc(answer.get("TrackingStartDate")),
+            tracked_since=utc(answer.get("TrackingStartDate")),
         )
 
     def events(self, key_arn: str, *, since: datetime) -> tuple[History, tuple[KeyEvents, ...]]:
-        """The calls on the key, by principal, the newest first; at most MAX_PAGES are read.
+        """The calls on the key, by principal; of the newest MAX_PAGES pages.
 
         https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
         """
@@ -118,13 +115,13 @@ class AwsAccessReader:
         read, oldest, has_more = 0, since, False
         for page, has_more in self._history(key_arn, since):  # noqa: B007
             for event in page:
-                read, oldest = read + 1, _utc(event["EventTime"]) or oldest
+                read, oldest = read + 1, utc(event["EventTime"]) or oldest
                 _count(by_principal, event)
         history = History(since=oldest if has_more else since, events=read, is_cut_off=has_more)
         return history, tuple(by_principal[name] for name in sorted(by_principal))
 
     def _history(self, key_arn: str, since: datetime) -> Iterator[tuple[list[Mapping[str, Any]], bool]]:
-        """The pages, each with whether there is another one."""
+        """The pages, each with whether another one follows."""
         client = self._session.client("cloudtrail")
         by_key = {"AttributeKey": "ResourceName", "AttributeValue": key_arn}
         query: dict[str, Any] = {"LookupAttributes": [by_key], "StartTime": since, "MaxResults": 50}
@@ -154,7 +151,7 @@ def _grant(grant: Mapping[str, Any], key_arn: str) -> GrantFact:
         id=str(grant["GrantId"]),
         grantee=str(grant.get("GranteePrincipal") or grant.get("GranteeServicePrincipal") or "unknown"),
         operations=tuple(sorted(grant.get("Operations") or ())),
-        made=_utc(grant.get("CreationDate")),
+        made=utc(grant.get("CreationDate")),
         retiring=grant.get("RetiringPrincipal") or grant.get("RetiringServicePrincipal") or None,
         name=str(grant.get("Name") or ""),
         key_arn=key_arn,
@@ -171,13 +168,13 @@ def _principal(
     managed: Mapping[str, Mapping[str, Any] | None],
 ) -> IamPrincipal:
     holders = [details, *(groups[name] for name in details.get("GroupList") or () if name in groups)]
-    lost = [name for name in details.get("GroupList") or () if name not in groups]
+    unlisted = [name for name in details.get("GroupList") or () if name not in groups]
     boundary = _boundary_arn(details)
     return IamPrincipal(
         arn=str(details["Arn"]),
         policies=(
             *(policy for holder in holders for policy in _policies(holder, managed)),
-            *(IamPolicy(name=f"policies of the group {name}", document=None) for name in lost),
+            *(IamPolicy(name=f"policies of the group {name}", document=None) for name in unlisted),
         ),
         boundary=IamPolicy(name=boundary, document=managed.get(boundary)) if boundary else None,
         trust=_parsed(details["AssumeRolePolicyDocument"]) if "AssumeRolePolicyDocument" in details else None,
@@ -224,7 +221,7 @@ def _count(by_principal: dict[str, KeyEvents], event: Mapping[str, Any]) -> None
         record = {}
     name = principal_of(record.get("userIdentity") or {})
     before = by_principal.get(name, KeyEvents(principal=name))
-    at = _utc(event.get("EventTime"))
+    at = utc(event.get("EventTime"))
     if record.get("errorCode") in _REFUSED:
         by_principal[name] = replace(before, refused=before.refused + 1)
     elif not record.get("errorCode") and event.get("EventName") in USES:
@@ -234,7 +231,7 @@ def _count(by_principal: dict[str, KeyEvents], event: Mapping[str, Any]) -> None
 
 
 def principal_of(identity: Mapping[str, Any]) -> str:
-    """The principal of an event: of a session its role, with the path from its issuer; else a user, account or service.
+    """The principal of an event: for a session its role, with the issuer's path; else a user, an account or a service.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
     """
@@ -246,9 +243,3 @@ def principal_of(identity: Mapping[str, Any]) -> str:
     if arn:
         return arn
     return str(identity.get("invokedBy") or identity.get("accountId") or identity.get("principalId") or "unknown")
-
-
-def _utc(moment: Any) -> datetime | None:
-    if not isinstance(moment, datetime):
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

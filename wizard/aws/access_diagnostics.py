@@ -13,14 +13,14 @@ from components.settings import SecretStore
 from wizard.aws import iam
 from wizard.aws.auth.session import Session
 from wizard.aws.data_keys.stored import store_of
-from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
+from wizard.core.errors import PermissionDenied
 from wizard.core.models.access import FormerText, ProviderFact, Ruling, StatementEvaluation
 
 _ABSENT = ("NoSuchEntity", "NoSuchEntityException")
 
 
 class AwsAccessDiagnostics:
-    """A `wizard.core.ports.aws.AccessDiagnostics`, which says what is raised."""
+    """A `wizard.core.ports.aws.AccessDiagnostics`; the port lists the errors."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -41,24 +41,24 @@ class AwsAccessDiagnostics:
         return IamPrincipal(
             arn=str(details["Arn"]),
             policies=tuple(policy for of_holder in policies for policy in of_holder),
-            boundary=IamPolicy(name=str(boundary), document=self._document(str(boundary))) if boundary else None,
+            boundary=self._managed(str(boundary)) if boundary else None,
             trust=_read(details.get("AssumeRolePolicyDocument")),
         )
 
     def _policies(self, kind: str, name: str) -> tuple[IamPolicy, ...]:
-        of = {f"{kind}Name": name}
+        holder = {f"{kind}Name": name}
         attached, inline = self._session.together(
-            lambda: list(self._session.pages("iam", f"ListAttached{kind}Policies", "AttachedPolicies", **of)),
-            lambda: list(self._session.pages("iam", f"List{kind}Policies", "PolicyNames", **of)),
+            lambda: list(self._session.pages("iam", f"ListAttached{kind}Policies", "AttachedPolicies", **holder)),
+            lambda: list(self._session.pages("iam", f"List{kind}Policies", "PolicyNames", **holder)),
         )
         policies: tuple[IamPolicy, ...] = self._session.together(
-            *(
-                lambda arn=str(policy["PolicyArn"]): IamPolicy(name=arn, document=self._document(arn))
-                for policy in attached
-            ),
-            *(lambda own=str(policy): self._inline(kind, name, own) for policy in inline),
+            *(lambda arn=str(policy["PolicyArn"]): self._managed(arn) for policy in attached),
+            *(lambda policy=str(policy): self._inline(kind, name, policy) for policy in inline),
         )
         return policies
+
+    def _managed(self, arn: str) -> IamPolicy:
+        return IamPolicy(name=arn, document=iam.document_or_none(self._session, arn))
 
     def _inline(self, kind: str, name: str, policy: str) -> IamPolicy:
         holder = f"{kind.lower()}/{name}"
@@ -68,14 +68,8 @@ class AwsAccessDiagnostics:
             return IamPolicy(name=f"{policy} of {holder}", document=None)
         return IamPolicy(name=f"{policy} of {holder}", document=_read(answer["PolicyDocument"]))
 
-    def _document(self, policy_arn: str) -> Mapping[str, Any] | None:
-        try:
-            return iam.Iam(self._session).policy_document(policy_arn)
-        except (PermissionDenied, ResourceError, Unsupported):
-            return None
-
     def provider(self, arn: str) -> ProviderFact | None:
-        """One OIDC provider."""
+        """One OIDC provider; None where there is none."""
         answer = self._session.find("iam", "GetOpenIDConnectProvider", absent=_ABSENT, OpenIDConnectProviderArn=arn)
         if answer is None:
             return None
@@ -101,8 +95,10 @@ class AwsAccessDiagnostics:
         if self._session.find("iam", "GetPolicy", absent=_ABSENT, PolicyArn=policy_arn) is None:
             return None
         listed = list(self._session.pages("iam", "ListPolicyVersions", "Versions", PolicyArn=policy_arn))
-        listed.sort(key=lambda item: (not item["IsDefaultVersion"], -int(str(item["VersionId"]).removeprefix("v"))))
-        names = [str(item["VersionId"]) for item in listed]
+        listed.sort(
+            key=lambda version: (not version["IsDefaultVersion"], -int(str(version["VersionId"]).removeprefix("v")))
+        )
+        names = [str(version["VersionId"]) for version in listed]
         documents = self._session.together(*(lambda name=name: self._version(policy_arn, name) for name in names))
         return {name: document for name, document in zip(names, documents, strict=True) if document is not None}
 
@@ -113,8 +109,8 @@ class AwsAccessDiagnostics:
     # --- the stores
 
     def read_values(self, names: Sequence[str], store: SecretStore) -> Mapping[str, str]:
-        """The text under each of those names that are there."""
-        return {name: found.value for name, found in store_of(self._session, store).read(names).items()}
+        """The value of each name that exists in the store."""
+        return {name: stored.value for name, stored in store_of(self._session, store).read(names).items()}
 
     def history(self, name: str, store: SecretStore) -> tuple[FormerText, ...]:
         """Every stored version: a parameter's last hundred; a secret's current and previous one.

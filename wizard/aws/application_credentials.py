@@ -1,4 +1,4 @@
-"""Credentials of the application's principal, for the proof that it can open its data key.
+"""Credentials of the application's principal, for the verification that it can decrypt its data key.
 
 Reads the EONPRO_APP_… variables, the files they name and the container endpoint they name; calls STS.
 """
@@ -24,7 +24,7 @@ from wizard.core.models.delivery import AppCredentials, CredentialsSearch
 
 SESSION_NAME = "eonpro-proof"
 SESSION_SECONDS = 900
-"""The shortest that STS gives."""
+"""The shortest session that STS allows."""
 
 CONTAINER_HOSTS = ("169.254.170.2",)
 """The address of ECS's credentials endpoint (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html)."""
@@ -33,11 +33,11 @@ CONTAINER_TIMEOUT = 3
 LARGEST_DOCUMENT = 65536
 
 
-class _NotHad(Exception):
-    """One way did not lead to credentials; the message says why and holds no secret."""
+class _Unavailable(Exception):
+    """One source gave no credentials; the message says why and holds no secret."""
 
 
-_Way = tuple[str, Callable[[Session, Principal], Credentials | None]]
+_Source = tuple[str, Callable[[Session, Principal], Credentials | None]]
 
 
 class ApplicationCredentials:
@@ -47,37 +47,37 @@ class ApplicationCredentials:
         self._session = session
 
     def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
-        """Credentials of that very principal: configured ones, then its platform's, then by sts:AssumeRole."""
-        deployed: tuple[_Way, _Way] = (
+        """Credentials of exactly this principal: configured ones, then the platform's, then those of sts:AssumeRole."""
+        deployed: tuple[_Source, _Source] = (
             ("a web identity token (sts:AssumeRoleWithWebIdentity)", _from_web_identity),
             ("the container's credentials endpoint", _from_container),
         )
-        ways: tuple[_Way, ...] = (
+        sources: tuple[_Source, ...] = (
             ("the access key in EONPRO_APP_ACCESS_KEY_ID", _from_environment),
             ("the profile in EONPRO_APP_PROFILE", _from_profile),
-            # Either opens the key; the platform's own way proves more.
+            # Either can decrypt the data key; the source that the platform itself uses proves more.
             *(reversed(deployed) if container_first else deployed),
             ("sts:AssumeRole", _from_assume_role),
         )
         tried = []
-        for how, way in ways:
+        for how, source in sources:
             try:
-                keys = way(self._session, Principal(arn=principal_arn))
+                keys = source(self._session, Principal(arn=principal_arn))
                 if keys is None:
                     continue
                 _check_owner(self._session, keys, principal_arn)
-            except _NotHad as error:
+            except _Unavailable as error:
                 tried.append(f"{how}: {error}")
             except SetupError as error:
                 tried.append(f"{how}: {error.message}")
             else:
-                found = AppCredentials(
+                credentials = AppCredentials(
                     how=how,
                     access_key_id=keys.access_key,
                     secret_access_key=keys.secret_key,
                     session_token=keys.token,
                 )
-                return CredentialsSearch(found=found, tried=(*tried, f"{how}: used"))
+                return CredentialsSearch(found=credentials, tried=(*tried, f"{how}: used"))
         return CredentialsSearch(found=None, tried=tuple(tried))
 
 
@@ -90,12 +90,12 @@ def _from_profile(session: Session, principal: Principal) -> Credentials | None:
     if not profile:
         return None
     try:
-        credentials = session.other(profile).get_credentials()
+        credentials = session.for_profile(profile).get_credentials()
         frozen = credentials.get_frozen_credentials() if credentials else None
     except BOTOCORE_ERRORS as error:
-        raise _NotHad(f"{profile} gave no credentials ({type(error).__name__})") from error
+        raise _Unavailable(f"{profile} gave no credentials ({type(error).__name__})") from error
     if frozen is None:
-        raise _NotHad(f"{profile} has no credentials")
+        raise _Unavailable(f"{profile} has no credentials")
     return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
 
@@ -106,7 +106,7 @@ def _from_web_identity(session: Session, principal: Principal) -> Credentials | 
     try:
         token = Path(file).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise _NotHad(f"the file {file} cannot be read ({type(error).__name__})") from error
+        raise _Unavailable(f"the file {file} cannot be read ({type(error).__name__})") from error
     client = session.make_client("sts", unsigned=True)
     with session.translating("sts", "AssumeRoleWithWebIdentity"):
         answer = client.assume_role_with_web_identity(
@@ -128,7 +128,7 @@ def _from_container(session: Session, principal: Principal) -> Credentials | Non
             str(document["AccessKeyId"]), str(document["SecretAccessKey"]), document.get("Token") or None
         )
     except KeyError as error:
-        raise _NotHad(f"its answer lacks {error}") from None
+        raise _Unavailable(f"its answer has no {error}") from None
 
 
 def _from_assume_role(session: Session, principal: Principal) -> Credentials | None:
@@ -151,19 +151,19 @@ def _from_sts(answer: Any) -> Credentials:
 
 
 def _check_owner(session: Session, keys: Credentials, principal_arn: str) -> None:
-    """STS says whose they are; a proof with anybody else's would prove nothing."""
+    """Refuse keys of another principal: a verification with them would prove nothing."""
     client = session.make_client("sts", keys=keys)
     try:
         with session.translating("sts", "GetCallerIdentity"):
             arn = str(client.get_caller_identity()["Arn"])
     except SetupError as error:
-        raise _NotHad(f"STS did not say whose they are ({type(error).__name__})") from error
+        raise _Unavailable(f"STS did not say whose they are ({type(error).__name__})") from error
     if _owner(arn) != _owner(principal_arn):
-        raise _NotHad(f"they belong to {arn}, not to {principal_arn}")
+        raise _Unavailable(f"they belong to {arn}, not to {principal_arn}")
 
 
 def _owner(arn: str) -> tuple[str, str, str]:
-    # A role's name is unique in its account whatever its path, and the path is lost in an assumed role's ARN.
+    # A role's name is unique in its account, and the ARN of an assumed role has no path.
     _, partition, service, _, account, rest = arn.split(":", 5)
     kind, _, name = rest.partition("/")
     if kind == "assumed-role":
@@ -177,21 +177,21 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def _fetch(url: str) -> dict[str, Any]:
-    """The JSON object at a URL of this machine or of ECS's agent. Credentials are taken from nowhere else."""
+    """The JSON object at a URL of this machine or of the ECS agent. No other host is asked for credentials."""
     parts = urlsplit(url)
     if (
         parts.scheme != "http"
         or not (is_loopback(url) or parts.hostname in CONTAINER_HOSTS)
         or parts.username is not None
     ):
-        raise _NotHad("refused: EONPRO_APP_CONTAINER_CREDENTIALS_URI must be http, on loopback or 169.254.170.2")
+        raise _Unavailable("refused: EONPRO_APP_CONTAINER_CREDENTIALS_URI must be http, on loopback or 169.254.170.2")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
     try:
         with opener.open(url, timeout=CONTAINER_TIMEOUT) as response:
             document = json.loads(response.read(LARGEST_DOCUMENT))
     except (OSError, ValueError) as error:
         reason = f"HTTP {error.code}" if isinstance(error, urllib.error.HTTPError) else type(error).__name__
-        raise _NotHad(f"it gave no credentials ({reason})") from error
+        raise _Unavailable(f"it gave no credentials ({reason})") from error
     if not isinstance(document, dict):
-        raise _NotHad("its answer is no JSON object")
+        raise _Unavailable("its answer is not a JSON object")
     return document

@@ -1,4 +1,4 @@
-"""What doctor reads of the audit: event selectors, alerts, the documents of the bucket, the use of the key.
+"""What doctor reads about the audit: event selectors, alerts, the bucket's policy and lifecycle, calls on the key.
 
 Asks CloudTrail, EventBridge, SNS and S3; changes nothing.
 """
@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from components.settings import Settings
+from wizard.aws.access import principal_of
 from wizard.aws.application_credentials import SESSION_NAME
 from wizard.aws.auth.session import Session
 from wizard.aws.iam import identify
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCall, KeyCalls, RuleFact
 
-MOST_EVENTS = 500
+MAX_EVENTS = 500
 """Events that are read: LookupEvents returns 50 a call, with a quota of two calls a second.
 
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html
@@ -37,7 +38,7 @@ class AwsAuditReader:
         return identify(self._session).account_id
 
     def selectors(self, arn: str) -> Mapping[str, Any]:
-        """The trail's event selectors, from CloudTrail."""
+        """The trail's event selectors."""
         home = self._session.with_region(arn.split(":")[3])
         selectors: Mapping[str, Any] = home.call("cloudtrail", "GetEventSelectors", TrailName=arn)
         return selectors
@@ -55,7 +56,7 @@ class AwsAuditReader:
         )
 
     def alerts(self, settings: Settings) -> AlertsFact:
-        """The topic of the alerts and their rules."""
+        """The alerts' topic and rules."""
         names = settings.names
         arn = f"arn:{settings.partition}:sns:{settings.region}:{settings.account_id}:{names.alert_topic}"
         topic, *rules = self._session.together(
@@ -80,8 +81,8 @@ class AwsAuditReader:
         return RuleFact(name=name, state=str(rule["State"]), targets=len(targets.get("Targets") or ()))
 
     def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
-        """The Decrypt calls on the key since then, without those of a verification."""
-        # By the operation: a refused call names its key only in the error, and has no resource to look up.
+        """The Decrypt calls on the key since then, without those of this product's verifications."""
+        # Looked up by operation: a denied call names its key only in the error, and has no resource to look up.
         home = self._session.with_region(key_arn.split(":")[3])
         decrypt = {"AttributeKey": "EventName", "AttributeValue": "Decrypt"}
         calls: list[KeyCall] = []
@@ -89,7 +90,7 @@ class AwsAuditReader:
         for number, event in enumerate(
             home.pages("cloudtrail", "LookupEvents", "Events", LookupAttributes=[decrypt], StartTime=since)
         ):
-            if number >= MOST_EVENTS:
+            if number >= MAX_EVENTS:
                 complete = False
                 break
             record = json.loads(event["CloudTrailEvent"])
@@ -115,17 +116,9 @@ def _is_verification(record: Mapping[str, Any]) -> bool:
 
 
 def _call(record: Mapping[str, Any]) -> KeyCall:
-    identity = record.get("userIdentity") or {}
-    issuer = (identity.get("sessionContext") or {}).get("sessionIssuer") or {}
     return KeyCall(
         at=datetime.strptime(str(record["eventTime"]), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
         operation=str(record["eventName"]),
-        principal=str(issuer.get("arn") or _of_session(str(identity.get("arn") or ""))),
+        principal=principal_of(record.get("userIdentity") or {}),
         error=str(record["errorCode"]) if record.get("errorCode") else None,
     )
-
-
-def _of_session(arn: str) -> str:
-    """The role of a session's ARN, without its path; any other ARN unchanged."""
-    head, slash, rest = arn.partition(":assumed-role/")
-    return f"{head.replace(':sts:', ':iam:')}:role/{rest.split('/')[0]}" if slash else arn

@@ -1,6 +1,6 @@
-"""`Aws`: the session's facts, and one attribute for each service, as `wizard.core.ports.aws.AwsClient` names them.
+"""`Aws`: the session's facts, and one attribute for each service, as `wizard.core.ports.run.AwsClient` names them.
 
-Calls nothing by itself but STS and Account Management, for who the caller is and which Regions there are.
+Calls STS, IAM, Account Management and EC2 itself, for the caller and the Regions; the attributes call the rest.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from wizard.core.retry import SYSTEM_CLOCK, Clock
 
 
 class Aws:
-    """AWS with one set of credentials in one Region: a `wizard.core.ports.run.AwsClient`, which says what is raised."""
+    """AWS with one set of credentials in one Region: a `wizard.core.ports.run.AwsClient`; the port lists the errors."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -69,7 +69,7 @@ class Aws:
 
     @property
     def region_source(self) -> str | None:
-        """What named the Region; None when nothing did and `us-east-1` stands in until one is chosen."""
+        """What named the Region; None when nothing did and `us-east-1` is used until one is chosen."""
         return self._session.resolved.region_source
 
     @property
@@ -94,7 +94,7 @@ class Aws:
     def environment(self) -> dict[str, str]:
         """What a child process needs in its environment to be the same caller; it holds secrets.
 
-        For a role, a sign-in or a credential process these are the session's keys: the child neither asks nor signs in.
+        For a role, a sign-in or a credential process these are the session's keys: the child does not sign in again.
         """
         return self._session.environment()
 
@@ -111,7 +111,7 @@ class Aws:
         return iam.list_regions(self._session)
 
     def clock_skew(self) -> float | None:
-        """Seconds that this machine's clock is ahead of AWS's, as it was told who the caller is; None before that."""
+        """Seconds that this machine's clock is ahead of AWS's, measured by `identify`; None before that."""
         return self._session.skew
 
 
@@ -125,11 +125,11 @@ def connect(
 ) -> Aws:
     """AWS with credentials and Region resolved once; calls nothing yet.
 
-    `ask_code` gets the serial number of an MFA device and returns the code that it shows. It is asked before the first
-    call of a profile that takes one, once; where there is none such a profile is refused, unless the AWS CLI has a
-    session of it.
+    `ask_code` gets the serial number of an MFA device and returns the code that it shows. It is called once, before the
+    first call with a profile that needs a code. Without it such a profile is refused, unless the AWS CLI has cached a
+    session for it.
 
     Raises CredentialsError for a profile that does not exist or files that cannot be read.
     """
-    given = os.environ if environ is None else environ
-    return Aws(Session.open(profile=profile, region=region, environ=given, ask_code=ask_code, clock=clock))
+    environ = os.environ if environ is None else environ
+    return Aws(Session.open(profile=profile, region=region, environ=environ, ask_code=ask_code, clock=clock))

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from wizard.aws.auth.session import Session
+from wizard.aws.auth.session import Session, or_none
 from wizard.aws.iam import identify
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import Retention, TrailFact
@@ -32,7 +32,7 @@ class CloudTrail:
     def find_trail(self, arn: str) -> TrailFact | None:
         """The trail with this ARN, asked in its home Region; None when it does not exist.
 
-        The one reading of a stack's trail: the checklist, `status`, `doctor` and `report` ask here.
+        The checklist, `status`, `doctor` and `report` all read a stack's trail here.
         """
         home = self._session.with_region(arn.split(":")[3])
         trails = home.call("cloudtrail", "DescribeTrails", trailNameList=[arn], includeShadowTrails=True)
@@ -41,9 +41,8 @@ class CloudTrail:
     def bucket_retention(self, bucket: str) -> Retention | None:
         """How long the account's bucket retains its objects and how it is protected; None when there is no such bucket.
 
-        What makes the trail is asked in earnest; what an auditor wants beside that is None where it is denied.
+        Raises PermissionDenied for what the trail depends on; what only an auditor needs is None where it is denied.
         """
-
         owner = identify(self._session).account_id
 
         def ask(operation: str, *absent: str) -> Any:
@@ -52,23 +51,17 @@ class CloudTrail:
         if ask("HeadBucket", *_NO_BUCKET) is None:
             return None
 
-        def ask_gently(operation: str, *absent: str) -> Any:
-            try:
-                return ask(operation, *absent) or {}
-            except (PermissionDenied, Unsupported, ResourceError):
-                return None
-
-        lifecycle, versioning, block, encryption, locked, admitted, logged = self._session.together(
+        lifecycle, versioning, block, encryption, object_lock, policy, logging = self._session.together(
             lambda: ask("GetBucketLifecycleConfiguration", "NoSuchLifecycleConfiguration"),
             lambda: ask("GetBucketVersioning"),
             lambda: ask("GetPublicAccessBlock", "NoSuchPublicAccessBlockConfiguration"),
             lambda: ask("GetBucketEncryption", "ServerSideEncryptionConfigurationNotFoundError"),
-            lambda: ask_gently("GetObjectLockConfiguration", "ObjectLockConfigurationNotFoundError"),
-            lambda: ask_gently("GetBucketPolicy", "NoSuchBucketPolicy"),
-            lambda: ask_gently("GetBucketLogging"),
+            lambda: or_none(lambda: ask("GetObjectLockConfiguration", "ObjectLockConfigurationNotFoundError") or {}),
+            lambda: or_none(lambda: ask("GetBucketPolicy", "NoSuchBucketPolicy") or {}),
+            lambda: or_none(lambda: ask("GetBucketLogging") or {}),
         )
         blocked = (block or {}).get("PublicAccessBlockConfiguration", {})
-        lock, lock_days = _default_lock((locked or {}).get("ObjectLockConfiguration", {}))
+        lock, lock_days = _default_lock((object_lock or {}).get("ObjectLockConfiguration", {}))
         return Retention(
             expires_after_days=_first_expiry((lifecycle or {}).get("Rules", ())),
             versioned=versioning.get("Status") == "Enabled",
@@ -76,14 +69,14 @@ class CloudTrail:
             encrypted=bool((encryption or {}).get("ServerSideEncryptionConfiguration", {}).get("Rules")),
             lock=lock,
             lock_days=lock_days,
-            lock_known=locked is not None,
-            tls_only=None if admitted is None else denies_plain_http(admitted.get("Policy"), bucket),
-            access_logged=None if logged is None else bool(logged.get("LoggingEnabled")),
+            lock_known=object_lock is not None,
+            tls_only=None if policy is None else denies_plain_http(policy.get("Policy"), bucket),
+            access_logged=None if logging is None else bool(logging.get("LoggingEnabled")),
         )
 
 
 def find_trail(session: Session, name: str) -> TrailFact | None:
-    """The trail of that name whose home is this Region."""
+    """The trail of that name whose home Region is this one."""
     trails = session.call("cloudtrail", "DescribeTrails", trailNameList=[name], includeShadowTrails=False)
     # Some emulators answer with every trail.
     return next((fact_of(session, trail) for trail in trails["trailList"] if trail["Name"] == name), None)
@@ -93,9 +86,10 @@ def fact_of(session: Session, trail: Mapping[str, Any]) -> TrailFact:
     """A trail from DescribeTrails, with its status and its event selectors."""
     # Only the management account may read the status and the selectors of an organization's trail.
     status, selectors = session.together(
-        lambda: _call_or_none(session, "GetTrailStatus", Name=trail["TrailARN"]),
-        lambda: _call_or_none(session, "GetEventSelectors", TrailName=trail["TrailARN"]),
+        lambda: or_none(lambda: session.call("cloudtrail", "GetTrailStatus", Name=trail["TrailARN"])),
+        lambda: or_none(lambda: session.call("cloudtrail", "GetEventSelectors", TrailName=trail["TrailARN"])),
     )
+    error = (status or {}).get("LatestDeliveryError") or (status or {}).get("LatestDigestDeliveryError")
     return TrailFact(
         arn=str(trail["TrailARN"]),
         name=str(trail["Name"]),
@@ -108,30 +102,18 @@ def fact_of(session: Session, trail: Mapping[str, Any]) -> TrailFact:
         kms_events=None if selectors is None else records_kms(selectors),
         key_arn=str(trail["KmsKeyId"]) if trail.get("KmsKeyId") else None,
         prefix=str(trail.get("S3KeyPrefix") or ""),
-        delivery_error=_delivery_error(status or {}),
+        delivery_error=str(error) if error else None,
     )
 
 
-def _delivery_error(status: Mapping[str, Any]) -> str | None:
-    error = status.get("LatestDeliveryError") or status.get("LatestDigestDeliveryError")
-    return str(error) if error else None
-
-
-def _call_or_none(session: Session, operation: str, **parameters: Any) -> Any | None:
-    try:
-        return session.call("cloudtrail", operation, **parameters)
-    except (PermissionDenied, Unsupported, ResourceError):
-        return None
-
-
 def bucket_owner(session: Session, bucket: str, account_id: str) -> str | None:
-    """`ours`, `foreign` (of another account), or None for a free name: bucket names are global."""
+    """`ours`, `foreign` (of another account), or None where no bucket has the name: bucket names are global."""
     try:
         bucket_exists = session.find(
             "s3", "HeadBucket", absent=_NO_BUCKET, Bucket=bucket, ExpectedBucketOwner=account_id
         )
     except PermissionDenied:
-        # A bucket of another account and one of ours without access get the same answer; the account's list decides.
+        # A bucket of another account and one of ours without access get the same answer, so the account's list decides.
         return "ours" if bucket in _own_buckets(session) else "foreign"
     except ResourceError as error:
         # 301: the bucket is in another Region, and the endpoint did not say which.
@@ -158,7 +140,7 @@ _PUBLIC_ACCESS_SETTINGS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPo
 
 
 def _first_expiry(rules: Any) -> int | None:
-    # The earliest of all, because the logs may be under the prefix of any rule. A date expires everything older.
+    # The shortest of all, because the logs may be under the prefix of any rule. A date expires everything older.
     days = []
     for rule in rules:
         expiration = rule.get("Expiration") or {}

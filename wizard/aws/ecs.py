@@ -1,7 +1,7 @@
-"""ECS: services with their rollouts, task definitions, and when the values were written that tasks read.
+"""ECS: services with their rollouts, task definitions, and when the values that tasks read were last written.
 
-Registers task definitions and updates services; makes, scales and deletes none. Reads Parameter Store and Secrets
-Manager for the time of a value, never for the value.
+Registers task definitions and updates services; never creates, scales or deletes one. Asks Parameter Store and Secrets
+Manager when a value was written, never for the value.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.deployment import Rollout, RolloutState, Service, TaskDefinition
 from wizard.core.next_command import Command
 
-AT_ONCE = 10
+SERVICES_PER_CALL = 10
 """Services that DescribeServices returns in one call."""
-_REASONS = 5
+_MAX_REASONS = 5
 _STATES = frozenset(RolloutState)
 
 
@@ -34,9 +34,17 @@ class Ecs:
         try:
             arns = list(self.session.pages("ecs", "ListServices", "serviceArns", cluster=cluster))
         except ResourceError as error:
-            raise self._without(cluster, error) from error
-        return tuple(found for start in range(0, len(arns), AT_ONCE)
-                     for found in self._described(cluster, arns[start : start + AT_ONCE]))  # fmt: skip
+            if "ClusterNotFoundException" not in error.message:
+                raise
+            raise ResourceError(
+                f"there is no ECS cluster {cluster} in {self.session.region}",
+                Command(
+                    f"aws ecs list-clusters --region {self.session.region}",
+                    advice="then: pulumi config set eonpro-kms:ecsCluster NAME",
+                ),
+            ) from error
+        pages = (arns[start : start + SERVICES_PER_CALL] for start in range(0, len(arns), SERVICES_PER_CALL))
+        return tuple(service for page in pages for service in self._described(cluster, page))
 
     def service(self, cluster: str, name: str) -> Service | None:
         """An active service; None when the cluster has none of that name, or there is no such cluster."""
@@ -46,21 +54,10 @@ class Ecs:
         answer = self.session.find(
             "ecs", "DescribeServices", absent=("ClusterNotFoundException",), cluster=cluster, services=list(names)
         )
-        for found in (answer or {}).get("services", ()):
-            # A deleted one is listed for a while.
-            if found.get("status") == "ACTIVE":
-                yield _service(found)
-
-    def _without(self, cluster: str, error: ResourceError) -> ResourceError:
-        if "ClusterNotFoundException" not in error.message:
-            return error
-        return ResourceError(
-            f"there is no ECS cluster {cluster} in {self.session.region}",
-            Command(
-                f"aws ecs list-clusters --region {self.session.region}",
-                advice="then: pulumi config set eonpro-kms:ecsCluster NAME",
-            ),
-        )
+        for service in (answer or {}).get("services", ()):
+            # ECS lists a deleted service for a while.
+            if service.get("status") == "ACTIVE":
+                yield _service(service)
 
     def task_definition(self, name: str) -> TaskDefinition | None:
         """A revision by its ARN, or the newest active one of a family, with its tags."""
@@ -74,18 +71,20 @@ class Ecs:
         return self._definition(self.session.call("ecs", "RegisterTaskDefinition", **body))
 
     def _definition(self, answer: Mapping[str, Any]) -> TaskDefinition:
-        found = answer["taskDefinition"]
-        # AWS's own description says what can be registered: the rest is what AWS adds when it describes a revision.
+        definition = answer["taskDefinition"]
+        # botocore's model lists the fields that can be registered; AWS adds the others when it describes a revision.
         model = self.session.client("ecs").meta.service_model.operation_model("RegisterTaskDefinition")
-        body = {name: found[name] for name in model.input_shape.members if found.get(name) not in (None, [], "")}
+        body = {
+            name: definition[name] for name in model.input_shape.members if definition.get(name) not in (None, [], "")
+        }
         if answer.get("tags"):
             body["tags"] = answer["tags"]
         return TaskDefinition(
-            arn=str(found["taskDefinitionArn"]), active=found.get("status", "ACTIVE") == "ACTIVE", body=body
+            arn=str(definition["taskDefinitionArn"]), active=definition.get("status", "ACTIVE") == "ACTIVE", body=body
         )
 
     def update(self, service: Service, task_definition: str, *, force: bool) -> Rollout:
-        """UpdateService with the revision and nothing else; the deployment that is then its newest."""
+        """UpdateService with the revision and nothing else; returns the deployment that is newest afterwards."""
         answer = self.session.call(
             "ecs",
             "UpdateService",
@@ -97,37 +96,37 @@ class Ecs:
         newest = _service(answer["service"]).newest
         if newest is None:
             raise ResourceError(
-                f"ECS began no deployment of {service.cluster}/{service.name}",
+                f"ECS started no deployment of {service.cluster}/{service.name}",
                 Command(f"aws ecs describe-services --cluster {service.cluster} --services {service.name}"),
             )
         return newest
 
     def stopped(self, service: Service, rollout: Rollout) -> tuple[str, ...]:
-        """Why the deployment's tasks stopped, each reason once; empty where the caller may not see it."""
+        """Why the deployment's tasks stopped, each reason once; empty where the caller is not allowed to see it."""
         try:
             listed = self.session.call(
                 "ecs", "ListTasks", cluster=service.cluster, serviceName=service.name, desiredStatus="STOPPED"
             )["taskArns"]
             if not listed:
                 return ()
-            found = self.session.call("ecs", "DescribeTasks", cluster=service.cluster, tasks=listed[:100])["tasks"]
+            tasks = self.session.call("ecs", "DescribeTasks", cluster=service.cluster, tasks=listed[:100])["tasks"]
         except (PermissionDenied, Unsupported):
             return ()
-        told = [_why(task) for task in found if task.get("startedBy") == rollout.id]
-        return tuple(dict.fromkeys(filter(None, told)))[:_REASONS]
+        reasons = [_why(task) for task in tasks if task.get("startedBy") == rollout.id]
+        return tuple(dict.fromkeys(filter(None, reasons)))[:_MAX_REASONS]
 
     def changed_at(self, names: Sequence[str], *, store: SecretStore = SecretStore.PARAMETER_STORE) -> datetime | None:
-        """When the value of any of them was written last."""
+        """When any of these values was last written; None where there is none."""
         if store is SecretStore.SECRETS_MANAGER:
-            found = self.session.together(*(lambda name=name: self._secret_written(name) for name in names))
+            moments = self.session.together(*(lambda name=name: self._secret_written(name) for name in names))
         else:
-            # Without decryption: the time is returned all the same.
+            # Without decryption: the time is returned anyway.
             answer = self.session.call("ssm", "GetParameters", Names=list(names), WithDecryption=False)
-            found = tuple(each["LastModifiedDate"] for each in answer["Parameters"])
-        return max((moment.astimezone(UTC) for moment in found if moment is not None), default=None)
+            moments = tuple(parameter["LastModifiedDate"] for parameter in answer["Parameters"])
+        return max((moment.astimezone(UTC) for moment in moments if moment is not None), default=None)
 
     def _secret_written(self, name: str) -> datetime | None:
-        # Its LastChangedDate moves with a tag too; that of the current version does not.
+        # The secret's LastChangedDate also changes with a tag; the current version's CreatedDate does not.
         answer = self.session.find(
             "secretsmanager", "ListSecretVersionIds", absent=("ResourceNotFoundException",), SecretId=name
         )
@@ -138,43 +137,43 @@ class Ecs:
         return None
 
 
-def _service(found: Mapping[str, Any]) -> Service:
-    breaker = (found.get("deploymentConfiguration") or {}).get("deploymentCircuitBreaker") or {}
-    # The newest is called PRIMARY; the order of the others is by their beginning.
-    rollouts = sorted(found.get("deployments") or (), key=lambda one: one["createdAt"], reverse=True)
-    rollouts.sort(key=lambda one: one.get("status") != "PRIMARY")
+def _service(service: Mapping[str, Any]) -> Service:
+    breaker = (service.get("deploymentConfiguration") or {}).get("deploymentCircuitBreaker") or {}
+    # ECS calls the newest one PRIMARY; the others are sorted by their creation.
+    rollouts = sorted(service.get("deployments") or (), key=lambda rollout: rollout["createdAt"], reverse=True)
+    rollouts.sort(key=lambda rollout: rollout.get("status") != "PRIMARY")
     return Service(
-        cluster=str(found["clusterArn"]).rpartition("/")[2],
-        name=str(found["serviceName"]),
-        task_definition=str(found.get("taskDefinition") or ""),
-        rollouts=tuple(_rollout(one) for one in rollouts),
-        controller=str((found.get("deploymentController") or {}).get("type") or "ECS"),
+        cluster=str(service["clusterArn"]).rpartition("/")[2],
+        name=str(service["serviceName"]),
+        task_definition=str(service.get("taskDefinition") or ""),
+        rollouts=tuple(_rollout(rollout) for rollout in rollouts),
+        controller=str((service.get("deploymentController") or {}).get("type") or "ECS"),
         breaks=bool(breaker.get("enable")),
         rolls_back=bool(breaker.get("enable") and breaker.get("rollback")),
-        grace_seconds=int(found.get("healthCheckGracePeriodSeconds") or 0),
-        events=tuple(str(event["message"]) for event in found.get("events") or ()),
+        grace_seconds=int(service.get("healthCheckGracePeriodSeconds") or 0),
+        events=tuple(str(event["message"]) for event in service.get("events") or ()),
     )
 
 
-def _rollout(found: Mapping[str, Any]) -> Rollout:
-    state = str(found.get("rolloutState") or "")
+def _rollout(deployment: Mapping[str, Any]) -> Rollout:
+    state = str(deployment.get("rolloutState") or "")
     return Rollout(
-        id=str(found["id"]),
-        task_definition=str(found.get("taskDefinition") or ""),
+        id=str(deployment["id"]),
+        task_definition=str(deployment.get("taskDefinition") or ""),
         state=RolloutState(state) if state in _STATES else RolloutState.UNTOLD,
-        reason=str(found.get("rolloutStateReason") or ""),
-        made=found["createdAt"].astimezone(UTC),
-        desired=int(found.get("desiredCount") or 0),
-        running=int(found.get("runningCount") or 0),
-        failed=int(found.get("failedTasks") or 0),
+        reason=str(deployment.get("rolloutStateReason") or ""),
+        made=deployment["createdAt"].astimezone(UTC),
+        desired=int(deployment.get("desiredCount") or 0),
+        running=int(deployment.get("runningCount") or 0),
+        failed=int(deployment.get("failedTasks") or 0),
     )
 
 
 def _why(task: Mapping[str, Any]) -> str:
     reason = str(task.get("stoppedReason") or "")
     ended = [
-        f"the container {one['name']} exited with {one['exitCode']}"
-        for one in task.get("containers") or ()
-        if one.get("exitCode")
+        f"the container {container['name']} exited with {container['exitCode']}"
+        for container in task.get("containers") or ()
+        if container.get("exitCode")
     ]
     return ": ".join(filter(None, (reason, ", ".join(ended))))

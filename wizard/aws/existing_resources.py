@@ -1,6 +1,6 @@
-"""What the account already has under the names that the stack would take.
+"""What the account already has under the stack's names, and which of that carries the stack's tags.
 
-Asks KMS, IAM, CloudTrail, S3, CloudWatch Logs and SNS, all at once; changes nothing.
+Asks KMS, IAM, CloudTrail, S3, CloudWatch Logs and SNS, in parallel; changes nothing.
 """
 
 from __future__ import annotations
@@ -18,81 +18,81 @@ _NO_ENTITY = ("NoSuchEntity",)
 
 
 class ExistingResources:
-    """What has the stack's names: a `wizard.core.ports.aws.ExistingResources`."""
+    """Resources that have the stack's names: a `wizard.core.ports.aws.ExistingResources`."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def find_existing(self, settings: Settings) -> Existing:
-        """One look-up for each name that these settings would take; none for what they bring along.
+        """One look-up for each name that the stack would use; none for resources that the settings name themselves.
 
-        What the endpoint cannot tell counts as free. Raises PermissionDenied naming every look-up denied.
+        A name counts as free where the endpoint lacks the operation. Raises PermissionDenied for all denied look-ups.
         """
-        looks = {
-            **_application_looks(self._session, settings),
-            **_store_looks(self._session, settings),
-            **_trail_looks(self._session, settings),
+        lookups = {
+            **_application_lookups(self._session, settings),
+            **_store_lookups(self._session, settings),
+            **_trail_lookups(self._session, settings),
         }
-        answers = self._session.together(*(lambda look=look: _outcome(look) for look in looks.values()))
+        answers = self._session.together(*(lambda lookup=lookup: _answer(lookup) for lookup in lookups.values()))
         _raise_failures(tuple(answer for answer in answers if isinstance(answer, SetupError)))
-        return Existing(**dict(zip(looks, answers, strict=True)))
+        return Existing(**dict(zip(lookups, answers, strict=True)))
 
 
-_Looks = dict[str, Callable[[], Any]]
+_Lookups = dict[str, Callable[[], Any]]
 
 
-def _application_looks(session: Session, settings: Settings) -> _Looks:
+def _application_lookups(session: Session, settings: Settings) -> _Lookups:
     names = settings.names
-    looks: _Looks = {
+    lookups: _Lookups = {
         "alias_target": lambda: kms.KmsKeys(session).alias_target(names.alias),
         "app_policy_arn": lambda: _policy_arn(session, settings, names.app_policy),
     }
     if settings.makes_role:
-        looks["role_arn"] = lambda: _role_arn(session, names.app_role)
+        lookups["role_arn"] = lambda: _role_arn(session, names.app_role)
     if settings.makes_user:
-        looks["app_user_arn"] = lambda: _user_arn(session, names.app_user)
+        lookups["app_user_arn"] = lambda: _user_arn(session, names.app_user)
     elif settings.trusts_vercel:
-        looks["oidc_provider_arn"] = lambda: _oidc_provider_arn(session, f"oidc.vercel.com/{settings.vercel_team}")
-    return looks
+        lookups["oidc_provider_arn"] = lambda: _oidc_provider_arn(session, f"oidc.vercel.com/{settings.vercel_team}")
+    return lookups
 
 
-def _store_looks(session: Session, settings: Settings) -> _Looks:
+def _store_lookups(session: Session, settings: Settings) -> _Lookups:
     names = settings.names
-    looks: _Looks = {}
+    lookups: _Lookups = {}
     if settings.makes_execution_role:
-        looks["execution_role_arn"] = lambda: _role_arn(session, names.execution_role)
+        lookups["execution_role_arn"] = lambda: _role_arn(session, names.execution_role)
     if settings.makes_secrets_role:
-        looks["secrets_role_arn"] = lambda: _role_arn(session, names.secrets_role)
+        lookups["secrets_role_arn"] = lambda: _role_arn(session, names.secrets_role)
     if settings.uses_store:
         if settings.secret_store is SecretStore.SECRETS_MANAGER:
-            looks["secret_policy_arn"] = lambda: _policy_arn(session, settings, names.secret_policy)
+            lookups["secret_policy_arn"] = lambda: _policy_arn(session, settings, names.secret_policy)
         else:
-            looks["parameter_policy_arn"] = lambda: _policy_arn(session, settings, names.parameter_policy)
-    return looks
+            lookups["parameter_policy_arn"] = lambda: _policy_arn(session, settings, names.parameter_policy)
+    return lookups
 
 
-def _trail_looks(session: Session, settings: Settings) -> _Looks:
+def _trail_lookups(session: Session, settings: Settings) -> _Lookups:
     names, account = settings.names, settings.account_id
-    looks: _Looks = {}
+    lookups: _Lookups = {}
     if settings.alerts:
-        looks["alert_topic_arn"] = lambda: _topic_arn(session, settings, names.alert_topic)
+        lookups["alert_topic_arn"] = lambda: _topic_arn(session, settings, names.alert_topic)
     if settings.existing_trail_arn is not None:
-        return looks
-    looks["trail"] = lambda: cloudtrail.find_trail(session, names.trail)
-    looks["bucket"] = lambda: cloudtrail.bucket_owner(session, names.trail_bucket, account)
+        return lookups
+    lookups["trail"] = lambda: cloudtrail.find_trail(session, names.trail)
+    lookups["bucket"] = lambda: cloudtrail.bucket_owner(session, names.trail_bucket, account)
     if settings.trail_key:
-        looks["trail_key"] = lambda: kms.KmsKeys(session).alias_target(names.trail_key_alias)
+        lookups["trail_key"] = lambda: kms.KmsKeys(session).alias_target(names.trail_key_alias)
     if settings.access_logging:
-        looks["access_log_bucket"] = lambda: cloudtrail.bucket_owner(session, names.access_log_bucket, account)
+        lookups["access_log_bucket"] = lambda: cloudtrail.bucket_owner(session, names.access_log_bucket, account)
     if settings.cloudwatch_logs:
-        looks["log_group_arn"] = lambda: _log_group_arn(session, names.log_group)
-        looks["log_role_arn"] = lambda: _role_arn(session, names.log_role)
-    return looks
+        lookups["log_group_arn"] = lambda: _log_group_arn(session, names.log_group)
+        lookups["log_role_arn"] = lambda: _role_arn(session, names.log_role)
+    return lookups
 
 
-def _outcome(look: Callable[[], Any]) -> Any:
+def _answer(lookup: Callable[[], Any]) -> Any:
     try:
-        return look()
+        return lookup()
     except Unsupported:
         return None
     except SetupError as error:
@@ -100,31 +100,31 @@ def _outcome(look: Callable[[], Any]) -> Any:
 
 
 def _raise_failures(failures: tuple[SetupError, ...]) -> None:
-    graver = [failure for failure in failures if not isinstance(failure, PermissionDenied)]
-    if graver:
-        raise graver[0]
+    others = [failure for failure in failures if not isinstance(failure, PermissionDenied)]
+    if others:
+        raise others[0]
     if len(failures) > 1:
-        told = "; ".join(failure.message for failure in failures)
         raise PermissionDenied(
-            told, "have these allowed for the caller, or use a profile that may: AWS_PROFILE=…"
+            "; ".join(failure.message for failure in failures),
+            "allow these for the caller, or use a profile that is allowed: AWS_PROFILE=…",
         ) from failures[0]
     if failures:
         raise failures[0]
 
 
 def _role_arn(session: Session, name: str) -> str | None:
-    found = session.find("iam", "GetRole", absent=_NO_ENTITY, RoleName=name)
-    return str(found["Role"]["Arn"]) if found else None
+    answer = session.find("iam", "GetRole", absent=_NO_ENTITY, RoleName=name)
+    return str(answer["Role"]["Arn"]) if answer else None
 
 
 def _user_arn(session: Session, name: str) -> str | None:
-    found = session.find("iam", "GetUser", absent=_NO_ENTITY, UserName=name)
-    return str(found["User"]["Arn"]) if found else None
+    answer = session.find("iam", "GetUser", absent=_NO_ENTITY, UserName=name)
+    return str(answer["User"]["Arn"]) if answer else None
 
 
 def _log_group_arn(session: Session, name: str) -> str | None:
     groups = session.pages("logs", "DescribeLogGroups", "logGroups", logGroupNamePrefix=name)
-    # Asked by a prefix. The older of the two ARNs ends in `:*`, its streams.
+    # The look-up is by prefix. The older of a group's two ARN forms ends in `:*`.
     return next((str(group["arn"]).removesuffix(":*") for group in groups if group["logGroupName"] == name), None)
 
 
@@ -147,32 +147,32 @@ def _oidc_provider_arn(session: Session, issuer: str) -> str | None:
 
 
 PURPOSE = {"Purpose": "AuditLogs"}
-"""The tag that tells the logs' key from the PHI key."""
+"""The tag that distinguishes the logs' key from the PHI key."""
 
 BUCKET_SETTINGS = (
-    # Every bucket has these two, set or not: without versioning it is told as none.
+    # GetBucketVersioning answers for every bucket, so versioning always counts as set.
     ("versioning", "GetBucketVersioning", "NoSuchBucket"),
     ("encryption", "GetBucketEncryption", "ServerSideEncryptionConfigurationNotFoundError"),
     ("public-access", "GetPublicAccessBlock", "NoSuchPublicAccessBlockConfiguration"),
     ("ownership", "GetBucketOwnershipControls", "OwnershipControlsNotFoundError"),
     ("lifecycle", "GetBucketLifecycleConfiguration", "NoSuchLifecycleConfiguration"),
 )
-"""Settings of a bucket that are resources of their own: the end of the thing's name, how each is read, and the code for
-a bucket without it."""
+"""Settings of a bucket that Pulumi has as separate resources: the end of the ResourceKind, the operation that reads the
+setting, and the error code of a bucket without it."""
 
 
-Look = Callable[[], tuple[DiscoveredResource, ...]]
+Lookup = Callable[[], tuple[DiscoveredResource, ...]]
 
 
 def logs_key(session: Session, settings: Settings) -> KeyFact | None:
-    """The key that the alias of the logs' key points to, whoever made it."""
+    """The key that the alias of the logs' key points to, whoever created it."""
     if not settings.trail_key or settings.existing_trail_arn is not None:
         return None
     return kms.KmsKeys(session).alias_target(settings.names.trail_key_alias)
 
 
-def of_the_logs_key(key: KeyFact | None, settings: Settings) -> tuple[DiscoveredResource, ...]:
-    """The key and its alias, where the key's tags say that they are the stack's."""
+def logs_key_resources(key: KeyFact | None, settings: Settings) -> tuple[DiscoveredResource, ...]:
+    """The key and its alias; none unless the key has the stack's tags."""
     if key is None or not {**settings.tags, **PURPOSE}.items() <= key.tags.items():
         return ()
     alias = settings.names.trail_key_alias
@@ -182,33 +182,33 @@ def of_the_logs_key(key: KeyFact | None, settings: Settings) -> tuple[Discovered
     )
 
 
-def looks(session: Session, settings: Settings) -> tuple[Look, ...]:
-    """Every look-up that these settings need, each to be made beside the others."""
+def tagged_lookups(session: Session, settings: Settings) -> tuple[Lookup, ...]:
+    """The look-ups of resources with the stack's tags; `import_discovery` looks up key, role, policy and trail."""
     names = settings.names
     makes_trail = settings.existing_trail_arn is None
-    found: list[Look] = []
+    lookups: list[Lookup] = []
     if makes_trail and settings.access_logging:
-        found.append(lambda: _access_log_bucket(session, settings))
+        lookups.append(lambda: _access_log_bucket(session, settings))
     if makes_trail and settings.cloudwatch_logs:
-        found.append(lambda: _log_group(session, settings))
-        found.append(lambda: _role(session, settings, ResourceKind.LOG_ROLE, names.log_role))
+        lookups.append(lambda: _log_group(session, settings))
+        lookups.append(lambda: _principal(session, settings, ResourceKind.LOG_ROLE, names.log_role))
     if settings.alerts:
-        found.append(lambda: _topic(session, settings))
+        lookups.append(lambda: _topic(session, settings))
     if settings.makes_user:
-        found.append(lambda: _user(session, settings))
+        lookups.append(lambda: _principal(session, settings, ResourceKind.APPLICATION_USER, names.app_user))
     if settings.makes_execution_role:
-        found.append(lambda: _role(session, settings, ResourceKind.EXECUTION_ROLE, names.execution_role))
+        lookups.append(lambda: _principal(session, settings, ResourceKind.EXECUTION_ROLE, names.execution_role))
     if settings.makes_secrets_role:
-        found.append(lambda: _role(session, settings, ResourceKind.SECRETS_ROLE, names.secrets_role))
+        lookups.append(lambda: _principal(session, settings, ResourceKind.SECRETS_ROLE, names.secrets_role))
     if settings.uses_store:
         in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
         name = names.secret_policy if in_secrets else names.parameter_policy
-        found.append(lambda: _policy(session, settings, name))
-    return tuple(found)
+        lookups.append(lambda: _policy(session, settings, name))
+    return tuple(lookups)
 
 
-def settings_of_bucket(session: Session, bucket: str, account_id: str, thing: ResourceKind) -> tuple[ResourceKind, ...]:
-    """Which of the bucket's settings are there, its policy apart, as the things that the engine would import."""
+def bucket_settings(session: Session, bucket: str, account_id: str, kind: ResourceKind) -> tuple[ResourceKind, ...]:
+    """The bucket's settings that are set, without its policy, as the resources that the engine would import."""
 
     def is_set(operation: str, absent: str) -> bool:
         try:
@@ -223,8 +223,11 @@ def settings_of_bucket(session: Session, bucket: str, account_id: str, thing: Re
             for _, operation, absent in BUCKET_SETTINGS
         )
     )
-    there = zip(BUCKET_SETTINGS, answers, strict=True)
-    return tuple(ResourceKind(f"{thing}-{setting}") for (setting, _, _), is_there in there if is_there)
+    return tuple(
+        ResourceKind(f"{kind}-{setting}")
+        for (setting, _, _), exists in zip(BUCKET_SETTINGS, answers, strict=True)
+        if exists
+    )
 
 
 def _ours(tags: Mapping[str, str], settings: Settings) -> bool:
@@ -244,26 +247,18 @@ def _access_log_bucket(session: Session, settings: Settings) -> tuple[Discovered
         return ()
     own = [ResourceKind.ACCESS_LOG_BUCKET]
     own += [ResourceKind.ACCESS_LOG_BUCKET_POLICY] if ask("GetBucketPolicy", "NoSuchBucketPolicy") else []
-    own += settings_of_bucket(session, bucket, account, ResourceKind.ACCESS_LOG_BUCKET)
-    return tuple(DiscoveredResource(thing=thing, id=bucket, arn=bucket) for thing in own)
+    own += bucket_settings(session, bucket, account, ResourceKind.ACCESS_LOG_BUCKET)
+    return tuple(DiscoveredResource(thing=kind, id=bucket, arn=bucket) for kind in own)
 
 
-def _role(session: Session, settings: Settings, thing: ResourceKind, name: str) -> tuple[DiscoveredResource, ...]:
-    answer = session.find("iam", "GetRole", absent=_NO_ENTITY, RoleName=name)
-    role = (answer or {}).get("Role", {})
-    # A path never changes, and the stack's roles have none.
-    if not role or role.get("Path") != "/" or not _ours(tags_of(role.get("Tags", ())), settings):
+def _principal(session: Session, settings: Settings, kind: ResourceKind, name: str) -> tuple[DiscoveredResource, ...]:
+    iam_type = "User" if kind is ResourceKind.APPLICATION_USER else "Role"
+    answer = session.find("iam", f"Get{iam_type}", absent=_NO_ENTITY, **{f"{iam_type}Name": name})
+    principal = (answer or {}).get(iam_type, {})
+    # A path never changes, and the stack's roles and users have none.
+    if not principal or principal.get("Path") != "/" or not _ours(tags_of(principal.get("Tags", ())), settings):
         return ()
-    return (DiscoveredResource(thing=thing, id=name, arn=str(role["Arn"])),)
-
-
-def _user(session: Session, settings: Settings) -> tuple[DiscoveredResource, ...]:
-    name = settings.names.app_user
-    answer = session.find("iam", "GetUser", absent=_NO_ENTITY, UserName=name)
-    user = (answer or {}).get("User", {})
-    if not user or user.get("Path") != "/" or not _ours(tags_of(user.get("Tags", ())), settings):
-        return ()
-    return (DiscoveredResource(thing=ResourceKind.APPLICATION_USER, id=name, arn=str(user["Arn"])),)
+    return (DiscoveredResource(thing=kind, id=name, arn=str(principal["Arn"])),)
 
 
 def _policy(session: Session, settings: Settings, name: str) -> tuple[DiscoveredResource, ...]:

@@ -1,18 +1,19 @@
-"""Who the caller is, which Regions the account has, and whom it could name as administrators.
+"""The caller, the account's Regions, its users and roles, the application user's access keys, and managed policies.
 
-Asks STS, IAM, Account Management and EC2; changes nothing.
+Asks STS, IAM, Account Management and EC2; creates, switches off and deletes access keys, and changes nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from wizard.aws.auth.credentials import FALLBACK_REGION
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.http import skew_of
-from wizard.aws.auth.session import Session
+from wizard.aws.auth.session import Session, or_none, utc
 from wizard.core import retry
 from wizard.core.errors import (
     CredentialsError,
@@ -33,36 +34,35 @@ T = TypeVar("T")
 SERVICE_LINKED = "/aws-service-role/"
 """Path of the roles that only an AWS service can assume."""
 
-_NOT_TO_BE_HAD = (PermissionDenied, Unsupported, ResourceError)
-
 
 def identify(session: Session) -> Identity:
     """The caller, as STS answers; asked once for every Region. Raises CredentialsError, Unreachable."""
-    found: Identity = session.once("identity", lambda: _wherever_it_is_known(session, _identify))
-    return found
+    identity: Identity = session.once("identity", lambda: _in_known_region(session, _identify))
+    return identity
 
 
 def _identify(session: Session) -> Identity:
-    # Alone and first: an endpoint that is silent is found out by this one call, which is not patient.
+    # Alone and first: this call has the shortest time-out, so an endpoint that does not answer is noticed soon.
     answer = session.call("sts", "GetCallerIdentity")
-    session.heard(skew_of(answer))
+    session.record_skew(skew_of(answer))
     account, arn = str(answer["Account"]), str(answer["Arn"])
-    alias, (principal_arn, guess) = session.together(
-        lambda: _account_alias(session), lambda: _principal_arn(session, arn)
+    aliases, (principal_arn, guess) = session.together(
+        lambda: or_none(lambda: session.call("iam", "ListAccountAliases")), lambda: _principal_arn(session, arn)
     )
     source = f"{session.source}; {guess}" if guess else session.source
+    alias = next(iter((aliases or {}).get("AccountAliases", ())), None)
     return Identity(account_id=account, arn=arn, principal_arn=principal_arn, account_alias=alias, source=source)
 
 
-def _wherever_it_is_known(session: Session, ask: Callable[[Session], T]) -> T:
-    """The answer of the session's Region, else of the one that is never off: in a Region that is off an account's
-    credentials are not known (https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html)."""
+def _in_known_region(session: Session, ask: Callable[[Session], T]) -> T:
+    """The answer of the session's Region, else of the fallback Region: a Region that is switched off does not know the
+    account's credentials (https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html)."""
     try:
         return ask(session)
     except (CredentialsError, Unreachable) as error:
-        # An endpoint that is named and silent is so for every Region; AWS has none for a Region that it has not.
-        silent = isinstance(error, Unreachable) and session.endpoint("sts") is not None
-        if silent or session.region == FALLBACK_REGION:
+        # An endpoint from the environment is the same for every Region. AWS has no endpoint for an unknown Region.
+        same_endpoint = isinstance(error, Unreachable) and session.endpoint("sts") is not None
+        if same_endpoint or session.region == FALLBACK_REGION:
             raise
         try:
             return ask(session.with_region(FALLBACK_REGION))
@@ -70,28 +70,21 @@ def _wherever_it_is_known(session: Session, ask: Callable[[Session], T]) -> T:
             raise error from error.__cause__
 
 
-def _account_alias(session: Session) -> str | None:
-    try:
-        return next(iter(session.call("iam", "ListAccountAliases")["AccountAliases"]), None)
-    except _NOT_TO_BE_HAD:
-        return None
-
-
 def _principal_arn(session: Session, arn: str) -> tuple[str, str]:
-    """The principal's own ARN, and in words what of it is not IAM's answer; nothing where all is."""
+    """The principal's own ARN, and in words which part of it is assumed; empty where IAM confirmed it all."""
     _, partition, service, _, account, rest = arn.split(":", 5)
     kind, _, name = rest.partition("/")
     iam = f"arn:{partition}:iam::{account}:"
     if kind == "assumed-role":
         role = name.rsplit("/", 1)[0]
-        # The session's ARN has lost the role's path, which a key policy needs.
-        if found := _role_arn(session, role):
-            return found, ""
+        # The session's ARN lacks the role's path, which a key policy needs.
+        if role_arn := _role_arn(session, role):
+            return role_arn, ""
         path, guess = _path_without_iam(session, role)
         return f"{iam}role{path}{role}", guess
     if kind == "federated-user":
         raise CredentialsError(
-            f"{arn} is a federation session, no IAM user or role: the key policy cannot name it",
+            f"{arn} is a federation session, not an IAM user or role: a key policy cannot name it",
             "use the credentials of an IAM user or role: AWS_PROFILE=…",
         )
     # Some emulators say `sts` where STS says `iam`.
@@ -101,36 +94,29 @@ def _principal_arn(session: Session, arn: str) -> tuple[str, str]:
 _SSO_ROLE = "AWSReservedSSO_"
 _SSO_PATH = "/aws-reserved/sso.amazonaws.com/"
 _SSO_HOME = "us-east-1"
-"""The one Region that is no part of the path of Identity Center's roles."""
+"""The one Region that is not in the path of Identity Center's roles."""
 
 
 def _path_without_iam(session: Session, role: str) -> tuple[str, str]:
     if not role.startswith(_SSO_ROLE):
-        return "/", "the role's path is not known (iam:GetRole), / is supposed"
+        return "/", "the role's path is unknown (iam:GetRole), / is assumed"
     region = session.sso_region()
     if region is None:
-        return _SSO_PATH, f"the role's path is not known (iam:GetRole), {_SSO_HOME}'s is supposed"
+        return _SSO_PATH, f"the role's path is unknown (iam:GetRole), {_SSO_HOME}'s is assumed"
     path = _SSO_PATH if region == _SSO_HOME else f"{_SSO_PATH}{region}/"
-    return path, f"the role's path is not known (iam:GetRole), that of the profile's sso_region {region} is supposed"
+    return path, f"the role's path is unknown (iam:GetRole), that of the profile's sso_region {region} is assumed"
 
 
 def _role_arn(session: Session, name: str) -> str | None:
-    try:
-        found = session.find("iam", "GetRole", absent=("NoSuchEntity",), RoleName=name)
-    except _NOT_TO_BE_HAD:
-        return None
-    return str(found["Role"]["Arn"]) if found else None
+    answer = or_none(lambda: session.find("iam", "GetRole", absent=("NoSuchEntity",), RoleName=name))
+    return str(answer["Role"]["Arn"]) if answer else None
 
 
 def list_regions(session: Session) -> tuple[RegionFact, ...]:
-    """The Regions of the partition, by name, with those the account has switched off."""
+    """The Regions of the partition, by name, including those that the account has switched off."""
     for ask in (_account_regions, _ec2_regions):
-        try:
-            found = _wherever_it_is_known(session, ask)
-        except _NOT_TO_BE_HAD:
-            continue
-        if found:
-            return found
+        if regions := or_none(partial(_in_known_region, session, ask)):
+            return regions
     return tuple(RegionFact(name=name, enabled=True) for name in sorted(session.service_regions("kms")))
 
 
@@ -170,32 +156,32 @@ class Iam:
         return tuple(Principal(arn=arn) for arn in (*sorted(users), *sorted(roles)))
 
     def find_principal(self, arn: str) -> Principal | None:
-        """The user or role of that very ARN, path included; None when there is none.
+        """The user or role with exactly this ARN, path included; None when there is none.
 
-        The caller is taken at STS's word, the account's root at its own.
+        The caller and the account's root are not looked up: STS has confirmed them.
         """
-        wanted = Principal(arn=arn)
+        principal = Principal(arn=arn)
         if arn == identify(self._session).principal_arn:
-            return wanted
+            return principal
         if arn.split(":")[4] != identify(self._session).account_id:
             return None
-        if wanted.kind == "root":
-            return wanted
+        if principal.kind == "root":
+            return principal
         operation, parameter, key = {
             "user": ("GetUser", "UserName", "User"),
             "role": ("GetRole", "RoleName", "Role"),
-        }[wanted.kind]
-        found = self._session.find(
-            "iam", operation, absent=("NoSuchEntity", "ValidationError"), **{parameter: wanted.name}
+        }[principal.kind]
+        answer = self._session.find(
+            "iam", operation, absent=("NoSuchEntity", "ValidationError"), **{parameter: principal.name}
         )
-        return wanted if found and found[key]["Arn"] == arn else None
+        return principal if answer and answer[key]["Arn"] == arn else None
 
     def list_access_keys(self, user: str) -> tuple[AccessKeyFact, ...]:
         """The user's access keys, the oldest first; none where there is no such user.
 
-        When a key was last used is None where the caller may not know.
+        When a key was last used is None where the caller is not allowed to know.
         """
-        # IAM gives a user two at the most, which is one page.
+        # IAM allows a user two keys, which is one page.
         answer = self._session.find("iam", "ListAccessKeys", absent=_ABSENT, UserName=user) or {}
         keys = answer.get("AccessKeyMetadata", ())
         used = self._session.together(
@@ -205,7 +191,7 @@ class Iam:
             AccessKeyFact(
                 id=str(key["AccessKeyId"]),
                 active=key["Status"] == "Active",
-                made=_utc(key["CreateDate"]),
+                made=key["CreateDate"].astimezone(UTC),
                 last_used=last,
             )
             for key, last in zip(keys, used, strict=True)
@@ -213,9 +199,9 @@ class Iam:
         return tuple(sorted(facts, key=lambda fact: (fact.made, fact.id)))
 
     def make_access_key(self, user: str) -> AccessKey:
-        """A new access key, active. Waits a few seconds for a user made a moment ago.
+        """A new, active access key. Waits a few seconds for a user that was created a moment ago.
 
-        Raises ResourceError when the user has two already, which is all that IAM gives
+        Raises ResourceError when the user already has two, which is IAM's limit
         (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html).
         """
 
@@ -223,8 +209,8 @@ class Iam:
             return Reason.CONSISTENCY if code_of(error.__cause__) in _ABSENT else None
 
         def create() -> AccessKey:
-            made = self._session.call("iam", "CreateAccessKey", UserName=user)["AccessKey"]
-            return AccessKey(id=str(made["AccessKeyId"]), secret=str(made["SecretAccessKey"]))
+            key = self._session.call("iam", "CreateAccessKey", UserName=user)["AccessKey"]
+            return AccessKey(id=str(key["AccessKeyId"]), secret=str(key["SecretAccessKey"]))
 
         try:
             return retry.call(create, clock=self._session.clock, seconds=_NEW_USER_SECONDS, reason=reason)
@@ -232,8 +218,8 @@ class Iam:
             if code_of(error.__cause__) not in _FULL:
                 raise
             raise ResourceError(
-                f"the user {user} has two access keys already, and IAM gives no third",
-                f"aws iam list-access-keys --user-name {user}   # then switch off and delete the one nobody uses: "
+                f"the user {user} already has two access keys, which is IAM's limit",
+                f"aws iam list-access-keys --user-name {user}   # then switch off and delete the key that nobody uses: "
                 f"aws iam delete-access-key --user-name {user} --access-key-id …",
             ) from error.__cause__
 
@@ -242,20 +228,20 @@ class Iam:
         self._session.call("iam", "UpdateAccessKey", UserName=user, AccessKeyId=key_id, Status="Inactive")
 
     def delete_access_key(self, user: str, key_id: str) -> None:
-        """Delete a key that is switched off; one that is gone already is no error.
+        """Delete a key that is switched off; a key that no longer exists is no error.
 
-        Raises UsageError, before anything is deleted, for a key that is active: whoever uses it shows when it is switched
-        off, which can be undone, and a deletion cannot.
+        Raises UsageError, before anything is deleted, for an active key. Switching it off first shows who still uses
+        it, and can be undone; a deletion cannot.
         """
-        found = next((key for key in self.list_access_keys(user) if key.id == key_id), None)
-        if found is None:
+        existing = next((key for key in self.list_access_keys(user) if key.id == key_id), None)
+        if existing is None:
             return
-        if found.active:
+        if existing.active:
             raise UsageError(
                 f"the access key {key_id} of the user {user} is active; it was not deleted",
                 Command(
                     f"aws iam update-access-key --user-name {user} --access-key-id {key_id} --status Inactive",
-                    advice="and see that nothing fails without it",
+                    advice="and check that nothing fails without it",
                 ),
             )
         self._session.find("iam", "DeleteAccessKey", absent=_ABSENT, UserName=user, AccessKeyId=key_id)
@@ -267,15 +253,20 @@ class Iam:
         document = answer["PolicyVersion"]["Document"]
         if not isinstance(document, dict):
             raise ResourceError(
-                f"the policy {policy_arn} is no JSON object",
+                f"the policy {policy_arn} is not a JSON object",
                 Command(f"aws iam get-policy-version --policy-arn {policy_arn} --version-id {version}"),
             )
         return document
 
 
+def document_or_none(session: Session, policy_arn: str) -> Mapping[str, object] | None:
+    """The default version of a managed policy; None where it cannot be read."""
+    return or_none(lambda: Iam(session).policy_document(policy_arn))
+
+
 _ABSENT = ("NoSuchEntity", "NoSuchEntityException")
 _NEW_USER_SECONDS = 10.0
-"""In which a user that was just made becomes known everywhere."""
+"""How long a user that was just created may be unknown."""
 _FULL = ("LimitExceeded", "LimitExceededException")
 
 
@@ -284,9 +275,4 @@ def _last_used(session: Session, key_id: str) -> datetime | None:
         answer = session.find("iam", "GetAccessKeyLastUsed", absent=_ABSENT, AccessKeyId=key_id) or {}
     except (PermissionDenied, Unsupported):
         return None
-    last = answer.get("AccessKeyLastUsed", {}).get("LastUsedDate")
-    return _utc(last) if isinstance(last, datetime) else None
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return utc(answer.get("AccessKeyLastUsed", {}).get("LastUsedDate"))

@@ -1,6 +1,6 @@
-"""What is there under the stack's names, created manually or left by a stack, with all that is needed to import it.
+"""What exists under the stack's names, created manually or left by a stack, with all that an import needs.
 
-Asks KMS, IAM, CloudTrail and S3, side by side; changes nothing.
+Asks KMS, IAM, CloudTrail, S3 and Parameter Store, in parallel; changes nothing.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from wizard.core.next_command import Command
 
 GUIDE_DATA_KEY = "/eonpro/ENCRYPTED_PHI_KEY"
 GUIDE_KEY = "/eonpro/AWS_KMS_KEY_ID"
-"""Where `examples/manual-setup/guide.sh` puts the variables for ECS; the guide leaves the place open."""
+"""Where `examples/manual-setup/guide.sh` puts the variables for ECS; the guide itself names no place."""
 
 _NO_ENTITY = ("NoSuchEntity",)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Look:
-    """What one look-up found: things to import, and fields of HandMade."""
+class _Answer:
+    """The answer of one look-up: resources to import, and fields of DiscoveredSetup."""
 
-    things: tuple[DiscoveredResource, ...] = ()
+    resources: tuple[DiscoveredResource, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-_NOTHING = _Look()
+_NOTHING = _Answer()
 
 
 class ImportDiscovery:
@@ -44,28 +44,28 @@ class ImportDiscovery:
         self._session = session
 
     def discover_setup(self, settings: Settings) -> DiscoveredSetup:
-        """Everything that can be imported; what the settings bring along themselves is not looked up."""
-        found = self._session.together(
+        """Everything that can be imported; resources that the settings name themselves are not looked up."""
+        answers = self._session.together(
             lambda: _tolerant(lambda: _key(self._session, settings)),
             lambda: _tolerant(lambda: _role(self._session, settings)),
             lambda: _tolerant(lambda: _policy(self._session, settings)),
             lambda: _tolerant(lambda: _trail(self._session, settings)),
             lambda: _tolerant(lambda: _logs_key(self._session, settings)),
             *(
-                lambda look=look: _tolerant(lambda: _Look(things=look()))
-                for look in existing_resources.looks(self._session, settings)
+                lambda lookup=lookup: _tolerant(lambda: _Answer(resources=lookup()))
+                for lookup in existing_resources.tagged_lookups(self._session, settings)
             ),
         )
         facts: dict[str, Any] = {}
-        for look in found:
-            facts.update(look.facts)
-        return DiscoveredSetup(things=tuple(thing for look in found for thing in look.things), **facts)
+        for answer in answers:
+            facts.update(answer.facts)
+        return DiscoveredSetup(things=tuple(entry for answer in answers for entry in answer.resources), **facts)
 
 
-def _tolerant(look: Callable[[], _Look]) -> _Look:
-    # An endpoint without the service has nothing of it.
+def _tolerant(lookup: Callable[[], _Answer]) -> _Answer:
+    # An endpoint without the service has none of its resources.
     try:
-        return look()
+        return lookup()
     except Unsupported:
         return _NOTHING
 
@@ -73,7 +73,7 @@ def _tolerant(look: Callable[[], _Look]) -> _Look:
 # --- the key ------------------------------------------------------------------------------------------------------
 
 
-def _key(session: Session, settings: Settings) -> _Look:
+def _key(session: Session, settings: Settings) -> _Answer:
     alias = settings.names.alias
     key = kms.KmsKeys(session).alias_target(alias)
     if key is None:
@@ -82,8 +82,8 @@ def _key(session: Session, settings: Settings) -> _Look:
         lambda: kms.KmsKeys(session).key_policy(key.arn),
         lambda: _data_key(session, key.arn, alias),
     )
-    return _Look(
-        things=(
+    return _Answer(
+        resources=(
             DiscoveredResource(thing=ResourceKind.KEY, id=key.arn.rpartition("/")[2], arn=key.arn),
             DiscoveredResource(thing=ResourceKind.ALIAS, id=alias, arn=alias),
         ),
@@ -92,34 +92,39 @@ def _key(session: Session, settings: Settings) -> _Look:
 
 
 def _data_key(session: Session, key_arn: str, alias: str) -> FoundDataKey | None:
-    """What Parameter Store has under the names of the guide's script for ECS, if that is of this key.
+    """The data key that the guide's script for ECS stored, if it belongs to this key.
 
-    The names carry no environment: without the key beside it nobody knows whose data key it is.
+    The script's names carry no environment, so a data key counts only together with the name of its KMS key.
     """
     try:
-        found = ParameterStore(session).read([GUIDE_DATA_KEY, GUIDE_KEY])
+        parameters = ParameterStore(session).read([GUIDE_DATA_KEY, GUIDE_KEY])
     except (PermissionDenied, Unsupported):
         return None
-    told = found[GUIDE_KEY].value.strip() if GUIDE_KEY in found else ""
-    where = key_arn.partition(":key/")[0]
-    if GUIDE_DATA_KEY not in found or told not in (key_arn, key_arn.rpartition("/")[2], alias, f"{where}:{alias}"):
+    named_key = parameters[GUIDE_KEY].value.strip() if GUIDE_KEY in parameters else ""
+    prefix = key_arn.partition(":key/")[0]
+    if GUIDE_DATA_KEY not in parameters or named_key not in (
+        key_arn,
+        key_arn.rpartition("/")[2],
+        alias,
+        f"{prefix}:{alias}",
+    ):
         return None
     try:
-        wrapped = WrappedDataKey(value=found[GUIDE_DATA_KEY].value)
+        wrapped = WrappedDataKey(value=parameters[GUIDE_DATA_KEY].value)
     except MalformedDataKey:
         wrapped = None
-    return FoundDataKey(wrapped=wrapped, there=True, key_arn=told)
+    return FoundDataKey(wrapped=wrapped, there=True, key_arn=named_key)
 
 
-def _logs_key(session: Session, settings: Settings) -> _Look:
+def _logs_key(session: Session, settings: Settings) -> _Answer:
     key = existing_resources.logs_key(session, settings)
-    return _Look(things=existing_resources.of_the_logs_key(key, settings), facts={"logs_key": key})
+    return _Answer(resources=existing_resources.logs_key_resources(key, settings), facts={"logs_key": key})
 
 
 # --- the application ----------------------------------------------------------------------------------------------
 
 
-def _role(session: Session, settings: Settings) -> _Look:
+def _role(session: Session, settings: Settings) -> _Answer:
     if not settings.makes_role:
         return _NOTHING
     answer = session.find("iam", "GetRole", absent=_NO_ENTITY, RoleName=settings.names.app_role)
@@ -127,8 +132,8 @@ def _role(session: Session, settings: Settings) -> _Look:
         return _NOTHING
     role = answer["Role"]
     others = _other_policies(session, settings, str(role["RoleName"]))
-    return _Look(
-        things=(
+    return _Answer(
+        resources=(
             DiscoveredResource(thing=ResourceKind.APPLICATION_ROLE, id=str(role["RoleName"]), arn=str(role["Arn"])),
         ),
         facts={
@@ -147,24 +152,24 @@ def _other_policies(session: Session, settings: Settings, role: str) -> tuple[st
     )
     own = settings.names.app_policy
     return (
-        *(str(each["PolicyArn"]) for each in attached if each["PolicyName"] != own),
+        *(str(policy["PolicyArn"]) for policy in attached if policy["PolicyName"] != own),
         *(f"inline {name}" for name in inline),
     )
 
 
-def _policy(session: Session, settings: Settings) -> _Look:
-    # A name is unique in its account whatever its path, and GetPolicy wants the ARN, path included.
+def _policy(session: Session, settings: Settings) -> _Answer:
+    # A name is unique in its account, but GetPolicy needs the ARN, path included.
     policies = session.pages("iam", "ListPolicies", "Policies", Scope="Local")
-    found = next((each for each in policies if each["PolicyName"] == settings.names.app_policy), None)
-    if found is None:
+    policy = next((policy for policy in policies if policy["PolicyName"] == settings.names.app_policy), None)
+    if policy is None:
         return _NOTHING
-    arn = str(found["Arn"])
+    arn = str(policy["Arn"])
     document, attachment = session.together(
         lambda: iam.Iam(session).policy_document(arn),
         lambda: _attachment(session, settings, arn),
     )
-    return _Look(
-        things=(DiscoveredResource(thing=ResourceKind.APPLICATION_POLICY, id=arn, arn=arn), *attachment),
+    return _Answer(
+        resources=(DiscoveredResource(thing=ResourceKind.APPLICATION_POLICY, id=arn, arn=arn), *attachment),
         facts={"policy_arn": arn, "policy": document},
     )
 
@@ -174,22 +179,22 @@ def _attachment(session: Session, settings: Settings, policy_arn: str) -> tuple[
     if principal is None and not settings.makes_role:
         return ()
     name = principal.rpartition("/")[2] if principal else settings.names.app_role
-    operation, of = ("ListAttachedRolePolicies", "RoleName")
+    operation, parameter = ("ListAttachedRolePolicies", "RoleName")
     if principal and ":user/" in principal:
-        operation, of = ("ListAttachedUserPolicies", "UserName")
-    if not _is_attached(session, operation, {of: name}, policy_arn):
+        operation, parameter = ("ListAttachedUserPolicies", "UserName")
+    if not _is_attached(session, operation, {parameter: name}, policy_arn):
         return ()
     id_ = f"{name}/{policy_arn}"
     return (DiscoveredResource(thing=ResourceKind.POLICY_ATTACHMENT, id=id_, arn=id_),)
 
 
-def _is_attached(session: Session, operation: str, of: Mapping[str, str], policy_arn: str) -> bool:
+def _is_attached(session: Session, operation: str, holder: Mapping[str, str], policy_arn: str) -> bool:
     marker: dict[str, str] = {}
     while True:
-        answer = session.find("iam", operation, absent=_NO_ENTITY, **of, **marker)
+        answer = session.find("iam", operation, absent=_NO_ENTITY, **holder, **marker)
         if answer is None:
             return False
-        if any(each["PolicyArn"] == policy_arn for each in answer["AttachedPolicies"]):
+        if any(policy["PolicyArn"] == policy_arn for policy in answer["AttachedPolicies"]):
             return True
         if not answer.get("IsTruncated"):
             return False
@@ -199,25 +204,25 @@ def _is_attached(session: Session, operation: str, of: Mapping[str, str], policy
 # --- the trail and its bucket -------------------------------------------------------------------------------------
 
 
-def _trail(session: Session, settings: Settings) -> _Look:
+def _trail(session: Session, settings: Settings) -> _Answer:
     if settings.existing_trail_arn is not None:
         return _NOTHING
     names = settings.names
-    # A trail of every Region has its name everywhere, wherever its home is.
-    found = cloudtrail.find_trail(session, names.trail) or next(
-        (each for each in cloudtrail.CloudTrail(session).list_trails() if each.name == names.trail), None
+    # A trail of all Regions has its name in every Region, whichever its home is.
+    trail = cloudtrail.find_trail(session, names.trail) or next(
+        (trail for trail in cloudtrail.CloudTrail(session).list_trails() if trail.name == names.trail), None
     )
-    if found is None:
+    if trail is None:
         return _NOTHING
-    # Its name may be any: the trail tells it.
-    bucket = _bucket(session, settings, found.bucket)
-    return _Look(
-        things=(DiscoveredResource(thing=ResourceKind.TRAIL, id=found.arn, arn=found.arn), *bucket.things),
-        facts={"trail": found, **bucket.facts},
+    # The bucket may have any name: the trail names it.
+    bucket = _bucket(session, settings, trail.bucket)
+    return _Answer(
+        resources=(DiscoveredResource(thing=ResourceKind.TRAIL, id=trail.arn, arn=trail.arn), *bucket.resources),
+        facts={"trail": trail, **bucket.facts},
     )
 
 
-def _bucket(session: Session, settings: Settings, bucket: str) -> _Look:
+def _bucket(session: Session, settings: Settings, bucket: str) -> _Answer:
     account = settings.account_id
     if not bucket or cloudtrail.bucket_owner(session, bucket, account) != "ours":
         return _NOTHING
@@ -231,25 +236,25 @@ def _bucket(session: Session, settings: Settings, bucket: str) -> _Look:
     location = ask("GetBucketLocation") or {}
     home = _region_of(location.get("LocationConstraint"))
     if location and home != session.region:
-        # What it is like only its own Region tells.
-        return _Look(
-            things=(DiscoveredResource(thing=ResourceKind.BUCKET, id=bucket, arn=bucket),),
+        # Only its own Region describes the rest of it.
+        return _Answer(
+            resources=(DiscoveredResource(thing=ResourceKind.BUCKET, id=bucket, arn=bucket),),
             facts={"bucket_region": home},
         )
-    policy, retention, settled = session.together(
+    policy, retention, bucket_settings = session.together(
         lambda: ask("GetBucketPolicy", "NoSuchBucketPolicy"),
         lambda: cloudtrail.CloudTrail(session).bucket_retention(bucket),
-        lambda: existing_resources.settings_of_bucket(session, bucket, account, ResourceKind.BUCKET),
+        lambda: existing_resources.bucket_settings(session, bucket, account, ResourceKind.BUCKET),
     )
-    things = [ResourceKind.BUCKET, *([ResourceKind.BUCKET_POLICY] if policy else []), *settled]
-    return _Look(
-        things=tuple(DiscoveredResource(thing=thing, id=bucket, arn=bucket) for thing in things),
+    kinds = [ResourceKind.BUCKET, *([ResourceKind.BUCKET_POLICY] if policy else []), *bucket_settings]
+    return _Answer(
+        resources=tuple(DiscoveredResource(thing=kind, id=bucket, arn=bucket) for kind in kinds),
         facts={"retention": retention, "bucket_policy": _document(bucket, policy)},
     )
 
 
 def _region_of(constraint: str | None) -> str:
-    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html: the oldest names are still told.
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html: the oldest names are still in use.
     return {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(constraint, constraint or "us-east-1")
 
 
@@ -259,6 +264,6 @@ def _document(bucket: str, answer: Mapping[str, Any] | None) -> Mapping[str, Any
     document = json.loads(answer["Policy"])
     if not isinstance(document, dict):
         raise ResourceError(
-            f"the policy of {bucket} is no JSON object", Command(f"aws s3api get-bucket-policy --bucket {bucket}")
+            f"the policy of {bucket} is not a JSON object", Command(f"aws s3api get-bucket-policy --bucket {bucket}")
         )
     return document

@@ -1,22 +1,22 @@
-"""The KMS keys with their rotations, and the versions of the data key: a `wizard.core.ports.aws.KeyRotation`.
+"""The rotations of KMS keys, re-encryption, and the data key's versions: a `wizard.core.ports.aws.KeyRotation`.
 
 Calls KMS, Service Quotas and the data key's store. Never an action of KMS that returns plaintext, nor a DryRun of one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from components.settings import Settings
 from wizard.aws.auth.errors import code_of
-from wizard.aws.auth.session import Session
+from wizard.aws.auth.session import Session, or_none, utc
 from wizard.aws.data_keys.stored import store_of
 from wizard.aws.data_keys.versions import DataKeyVersions
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, Unsupported
+from wizard.core.errors import DataKeyConflict, ResourceError
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation, StoredKey, VersionOrigin
 from wizard.core.next_command import Command, wizard
 
@@ -25,15 +25,15 @@ _NOT_ITS_OWN = ("IncorrectKeyException", "InvalidCiphertextException", "InvalidK
 
 @dataclass(frozen=True)
 class AwsKeyRotation:
-    """The keys and the kept versions of the session's Region."""
+    """The KMS keys and the data key's versions in the session's Region."""
 
     session: Session
 
-    # --- the key -----------------------------------------------------------------------------------------------
+    # --- the KMS key -------------------------------------------------------------------------------------------
 
     def rotations(self, key_arn: str) -> KeyRotations:
-        """The rotations of a key; a limit that nobody tells is None. Raises PermissionDenied where KMS does."""
-        status, made, limit = self.session.together(
+        """The rotations of a key; `on_demand_limit` is None where Service Quotas does not say it."""
+        status, rotations, limit = self.session.together(
             lambda: self.session.call("kms", "GetKeyRotationStatus", KeyId=key_arn),
             lambda: list(self.session.pages("kms", "ListKeyRotations", "Rotations", KeyId=key_arn)),
             self._on_demand_limit,
@@ -42,64 +42,60 @@ class AwsKeyRotation:
         return KeyRotations(
             enabled=bool(status["KeyRotationEnabled"]),
             period_days=int(period) if period is not None else None,
-            next_at=_utc(status.get("NextRotationDate")),
+            next_at=utc(status.get("NextRotationDate")),
             rotations=tuple(
                 sorted(
                     (
-                        Rotation(at=at, on_demand=each.get("RotationType") == "ON_DEMAND")
-                        for each in made
-                        if (at := _utc(each.get("RotationDate"))) is not None
+                        Rotation(at=at, on_demand=rotation.get("RotationType") == "ON_DEMAND")
+                        for rotation in rotations
+                        if (at := utc(rotation.get("RotationDate"))) is not None
                     ),
-                    key=lambda each: each.at,
+                    key=lambda rotation: rotation.at,
                 )
             ),
             on_demand_limit=limit,
-            on_demand_started=_utc(status.get("OnDemandRotationStartDate")),
+            on_demand_started=utc(status.get("OnDemandRotationStartDate")),
         )
 
     def _on_demand_limit(self) -> int | None:
-        """What Service Quotas says a key may have; the limit has changed over time, so that nothing here knows it.
+        """The limit of Service Quotas, which has changed over time and is therefore not written down here.
 
         https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html#on-demand-rotation-resource-quota
         """
         for operation in ("ListServiceQuotas", "ListAWSDefaultServiceQuotas"):
-            for quota in self._kms_quotas(operation):
+            # A limit that cannot be read is unknown, and reported so.
+            quotas: list[Any] | None = or_none(
+                partial(list, self.session.pages("service-quotas", operation, "Quotas", ServiceCode="kms"))
+            )
+            for quota in quotas or ():
                 name = str(quota.get("QuotaName", "")).lower()
                 if "on-demand" in name and "rotation" in name:
                     return int(quota["Value"])
         return None
 
-    def _kms_quotas(self, operation: str) -> list[Mapping[str, Any]]:
-        try:
-            return list(self.session.pages("service-quotas", operation, "Quotas", ServiceCode="kms"))
-        except (PermissionDenied, Unsupported, ResourceError):
-            # A limit that nobody tells is unknown, and said to be.
-            return []
-
     def rotate_on_demand(self, key_arn: str) -> None:
-        """RotateKeyOnDemand. Raises ResourceError, with what KMS said, when none is left or one is under way."""
+        """RotateKeyOnDemand. Raises ResourceError when no rotation is left or one is in progress."""
         try:
             self.session.call("kms", "RotateKeyOnDemand", KeyId=key_arn)
         except ResourceError as error:
-            cause: Any = error.__cause__
-            code = code_of(cause) if cause is not None else ""
+            code = _code_of(error)
             if code == "LimitExceededException":
                 raise ResourceError(
-                    f"{key_arn} has had all the rotations on demand that KMS allows a key; nothing was changed",
-                    "automatic rotation goes on: python -m wizard rotate --schedule DAYS",
+                    f"{key_arn} has used all its on-demand rotations; nothing was changed",
+                    "automatic rotation continues: python -m wizard rotate --schedule DAYS",
                 ) from error
             if code == "ConflictException":
                 raise ResourceError(
-                    f"a rotation of {key_arn} is under way already; nothing was changed",
+                    f"a rotation of {key_arn} is already in progress; nothing was changed",
                     Command(
                         f"aws kms get-key-rotation-status --key-id {key_arn}",
-                        advice="OnDemandRotationStartDate goes with it",
+                        advice="OnDemandRotationStartDate disappears when it has ended",
                     ),
                 ) from error
             raise
 
     def reencrypt(self, wrapped: WrappedDataKey, *, source: str, destination: str) -> WrappedDataKey:
-        """ReEncrypt: KMS opens it with one key and wraps it with another, and the plaintext stays in KMS.
+        """ReEncrypt: KMS decrypts it with one key and encrypts it with another; the plaintext stays in KMS.
 
         https://docs.aws.amazon.com/kms/latest/APIReference/API_ReEncrypt.html
         """
@@ -112,29 +108,29 @@ class AwsKeyRotation:
                 DestinationKeyId=destination,
             )
         except ResourceError as error:
-            cause: Any = error.__cause__
-            if cause is not None and code_of(cause) in _NOT_ITS_OWN:
+            code = _code_of(error)
+            if code in _NOT_ITS_OWN:
                 raise DataKeyConflict(
-                    f"the key {source} does not open the data key {wrapped.fingerprint} ({code_of(cause)}); "
+                    f"the key {source} does not decrypt the data key {wrapped.fingerprint} ({code}); "
                     "nothing was changed",
                     wizard("restore", advice="lists the kept versions, each with the key that wraps it"),
                 ) from error
             raise
         return WrappedDataKey.from_blob(answer["CiphertextBlob"])
 
-    # --- the kept versions --------------------------------------------------------------------------------------------
+    # --- the data key's versions -------------------------------------------------------------------------------
 
     def versions(self, settings: Settings) -> tuple[DataKeyVersion, ...]:
-        """Every version that is kept, the oldest first, and the stored one where it has no entry yet."""
-        return self._ledger(settings).versions()
+        """Every version, the oldest first, and the stored data key where it has no entry yet."""
+        return self._data_key_versions(settings).versions()
 
     def altered(self, settings: Settings) -> tuple[str, ...]:
         """The names of entries whose value somebody replaced."""
-        return self._ledger(settings).altered()
+        return self._data_key_versions(settings).altered()
 
     def version(self, settings: Settings, fingerprint: str) -> DataKeyVersion | None:
-        """The kept version of that fingerprint; None for none."""
-        return self._ledger(settings).version(fingerprint)
+        """The version with that fingerprint; None where there is none."""
+        return self._data_key_versions(settings).version(fingerprint)
 
     def keep(
         self,
@@ -146,26 +142,30 @@ class AwsKeyRotation:
         at: datetime,
         same_as: str | None = None,
     ) -> DataKeyVersion:
-        """An entry for a version, create-only, read back; one that is there is left alone."""
-        return self._ledger(settings).keep(wrapped, key_arn=key_arn, origin=origin, at=at, same_as=same_as)
+        """Create an entry for a version and read it back; an existing entry is left unchanged."""
+        return self._data_key_versions(settings).keep(wrapped, key_arn=key_arn, origin=origin, at=at, same_as=same_as)
 
     def stored_key(self, settings: Settings) -> StoredKey:
-        """What is stored now, whatever that is."""
-        return self._ledger(settings).stored_key()
+        """The stored value as it is now, well formed or not."""
+        return self._data_key_versions(settings).stored_key()
 
-    def replace_current(self, settings: Settings, version: DataKeyVersion, *, key_arn: str, seen: StoredKey) -> None:
-        """The kept version into the store, in place of what was read there."""
-        self._ledger(settings).replace_current(version, key_arn=key_arn, seen=seen, at=datetime.now(UTC))
+    def replace_current(
+        self, settings: Settings, version: DataKeyVersion, *, key_arn: str, expected: StoredKey
+    ) -> None:
+        """Write the version into the store, in place of `seen`, which was read there."""
+        self._data_key_versions(settings).replace_current(
+            version, key_arn=key_arn, expected=expected, at=datetime.now(UTC)
+        )
 
-    def _ledger(self, settings: Settings) -> DataKeyVersions:
-        names, tags = settings.names, settings.tags
+    def _data_key_versions(self, settings: Settings) -> DataKeyVersions:
         return DataKeyVersions(
             store=store_of(self.session, settings.secret_store),
-            prefix=names.parameter_prefix,
-            stored_data_key=names.stored_data_key,
-            tags=tags,
+            prefix=settings.names.parameter_prefix,
+            stored_data_key=settings.names.stored_data_key,
+            tags=settings.tags,
         )
 
 
-def _utc(at: object) -> datetime | None:
-    return at.astimezone(UTC) if isinstance(at, datetime) else None
+def _code_of(error: ResourceError) -> str:
+    cause: Any = error.__cause__
+    return code_of(cause) if cause is not None else ""

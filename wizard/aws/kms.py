@@ -1,7 +1,7 @@
-"""The KMS key and the wrapped data key: look-ups, and the one call that makes a data key.
+"""The KMS key: look-ups, and the one call that creates a wrapped data key.
 
-Calls KMS. Never Decrypt, GenerateDataKey or any other action that returns plaintext, and no DryRun of them
-either: an endpoint that passes over DryRun would return it.
+Calls KMS. Never Decrypt, GenerateDataKey or any other action that returns plaintext, and no DryRun of them either: an
+endpoint that ignores DryRun would return the plaintext.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from wizard.aws.auth.errors import code_of
-from wizard.aws.auth.session import Session, tags_of
+from wizard.aws.auth.session import Session, or_none, tags_of
 from wizard.core import retry
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unsupported
@@ -22,10 +22,10 @@ from wizard.core.next_command import Command
 from wizard.core.retry import Reason
 
 _SECONDS = 10.0
-"""In which a key that was just made becomes usable."""
+"""How long a key that was just created may not be usable yet."""
 
-_YOUNG = 60
-"""Seconds after its creation in which a denial may come of a key policy that is not yet everywhere."""
+_NEW_KEY_SECONDS = 60
+"""After its creation, in which a denial may come from a key policy that is not in force everywhere yet."""
 
 _ABSENT = ("NotFoundException",)
 _NOT_YET = ("NotFoundException", "KMSInvalidStateException", "DependencyTimeoutException")
@@ -39,33 +39,33 @@ class KmsKeys:
 
     def describe_key(self, key: str) -> KeyFact | None:
         """A key by id, ARN or alias; None when there is none."""
-        found = self._session.find("kms", "DescribeKey", absent=_ABSENT, KeyId=key)
-        return _fact(self._session, found["KeyMetadata"]) if found else None
+        answer = self._session.find("kms", "DescribeKey", absent=_ABSENT, KeyId=key)
+        return _fact(self._session, answer["KeyMetadata"]) if answer else None
 
     def key_policy(self, key_arn: str) -> Mapping[str, object]:
         """The key's policy document."""
         document = json.loads(self._session.call("kms", "GetKeyPolicy", KeyId=key_arn, PolicyName="default")["Policy"])
         if not isinstance(document, dict):
             raise ResourceError(
-                f"the policy of {key_arn} is no JSON object", Command(f"aws kms get-key-policy --key-id {key_arn}")
+                f"the policy of {key_arn} is not a JSON object", Command(f"aws kms get-key-policy --key-id {key_arn}")
             )
         return document
 
     def find_keys(self, tags: Mapping[str, str]) -> tuple[KeyFact, ...]:
-        """The Region's customer managed keys with all these tags, by ARN; keys that tell none are left out."""
+        """The Region's customer managed keys with all these tags, by ARN; without keys whose tags cannot be read."""
 
-        def look(key: str) -> KeyFact | None:
-            carried = _tags(self._session, key)
-            if carried is None or not tags.items() <= carried.items():
+        def matching(key: str) -> KeyFact | None:
+            key_tags = _tags(self._session, key)
+            if key_tags is None or not tags.items() <= key_tags.items():
                 return None
-            found = self._session.find("kms", "DescribeKey", absent=_ABSENT, KeyId=key)
-            if found is None or found["KeyMetadata"].get("KeyManager") == "AWS":
+            answer = self._session.find("kms", "DescribeKey", absent=_ABSENT, KeyId=key)
+            if answer is None or answer["KeyMetadata"].get("KeyManager") == "AWS":
                 return None
-            return _fact(self._session, found["KeyMetadata"], carried)
+            return _fact(self._session, answer["KeyMetadata"], key_tags)
 
         keys = [str(entry["KeyArn"]) for entry in self._session.pages("kms", "ListKeys", "Keys")]
-        found = self._session.together(*(lambda key=key: look(key) for key in keys))
-        return tuple(sorted((fact for fact in found if fact is not None), key=lambda fact: fact.arn))
+        facts = self._session.together(*(lambda key=key: matching(key) for key in keys))
+        return tuple(sorted((fact for fact in facts if fact is not None), key=lambda fact: fact.arn))
 
     def alias_target(self, alias: str) -> KeyFact | None:
         """The key that an alias points to; None when the Region has no such alias."""
@@ -77,12 +77,12 @@ class KmsKeys:
     def make_data_key(self, key_arn: str) -> WrappedDataKey:
         """GenerateDataKeyWithoutPlaintext, AES_256, no encryption context: the application decrypts without one.
 
-        Waits a few seconds for a key made a moment ago, which may not be visible everywhere, nor its policy in force.
+        Waits a few seconds for a new key: it may not be visible everywhere yet, nor its policy be in force.
         """
 
         def reason(error: SetupError) -> Reason | None:
             if isinstance(error, PermissionDenied):
-                return Reason.PROPAGATION if _made_a_moment_ago(self._session, key_arn) else None
+                return Reason.PROPAGATION if _is_new(self._session, key_arn) else None
             cause = error.__cause__
             not_yet = code_of(cause) in _NOT_YET and "pending" not in str(cause).lower()
             return Reason.CONSISTENCY if isinstance(error, ResourceError) and not_yet else None
@@ -120,46 +120,38 @@ def _primary(metadata: Mapping[str, Any]) -> str | None:
 
 
 def _tolerated(session: Session, operation: str, key: str) -> Mapping[str, Any] | None:
-    # Another key's policy may deny it, an asymmetric key has no rotation, a dying key has neither.
-    try:
-        found: Mapping[str, Any] | None = session.find("kms", operation, absent=_ABSENT, KeyId=key)
-    except (PermissionDenied, Unsupported, ResourceError):
-        return None
-    return found
+    # The policy of another key may deny it, and an asymmetric key has no rotation.
+    return or_none(lambda: session.find("kms", operation, absent=_ABSENT, KeyId=key))
 
 
 def _tags(session: Session, key: str) -> dict[str, str] | None:
-    try:
-        return tags_of(
-            list(session.pages("kms", "ListResourceTags", "Tags", KeyId=key)), key="TagKey", value="TagValue"
-        )
-    except (PermissionDenied, Unsupported, ResourceError):
-        return None
+    pairs = or_none(lambda: list(session.pages("kms", "ListResourceTags", "Tags", KeyId=key)))
+    return None if pairs is None else tags_of(pairs, key="TagKey", value="TagValue")
 
 
 class DryRun(StrEnum):
-    """What KMS says to a call that it is asked only to weigh."""
+    """What KMS answers to a call with DryRun, which it only evaluates."""
 
     ALLOWED = "allowed"
     REFUSED = "refused"
-    """By the policies as they are; another policy of the key may allow it."""
+    """By the present policies; another key policy may allow it."""
     FORBIDDEN = "forbidden"
-    """By a policy that stands above the key's: a denial, the organization's, a boundary."""
+    """By a policy that overrides the key policy: an explicit denial, the organization's policy, a boundary."""
     UNASKED = "unasked"
-    """There is no such key, none that can be used, or no such call."""
+    """There is no such key, it cannot be used, or the endpoint lacks the call."""
 
 
 _ABOVE_THE_KEY = ("service control policy", "permissions boundary", "explicit deny in an identity-based policy")
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"""
 
 
-def weigh_data_key(session: Session, key: str) -> DryRun:
-    """Whether KMS would make the caller a data key under a key or alias; nothing is made.
+def simulate_make_data_key(session: Session, key: str) -> DryRun:
+    """Whether the caller is allowed to create a data key under a key or alias; none is created.
 
     https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html
     """
     try:
-        # An endpoint that passes over DryRun answers with a wrapped key, and that is let go.
+        # An endpoint that ignores DryRun answers with a wrapped key, which is discarded.
         session.call("kms", "GenerateDataKeyWithoutPlaintext", KeyId=key, KeySpec="AES_256", DryRun=True)
     except PermissionDenied as error:
         above = any(words in error.message for words in _ABOVE_THE_KEY)
@@ -171,11 +163,8 @@ def weigh_data_key(session: Session, key: str) -> DryRun:
     return DryRun.ALLOWED
 
 
-def _made_a_moment_ago(session: Session, key: str) -> bool:
-    try:
-        found = session.find("kms", "DescribeKey", absent=_ABSENT, KeyId=key)
-    except (PermissionDenied, Unsupported, ResourceError):
-        return False
-    made = (found or {}).get("KeyMetadata", {}).get("CreationDate")
-    # A clock that is behind makes the key one of the future; AWS takes no requests of one far behind.
-    return isinstance(made, datetime) and (datetime.now(UTC) - made).total_seconds() < _YOUNG
+def _is_new(session: Session, key: str) -> bool:
+    answer = _tolerated(session, "DescribeKey", key) or {}
+    created = answer.get("KeyMetadata", {}).get("CreationDate")
+    # A clock that is behind puts the creation into the future; AWS refuses requests when it is far behind.
+    return isinstance(created, datetime) and (datetime.now(UTC) - created).total_seconds() < _NEW_KEY_SECONDS

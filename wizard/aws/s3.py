@@ -1,6 +1,6 @@
-"""A bucket for Pulumi's state: private, with every version kept, encrypted, and reached over TLS only.
+"""Buckets: one for Pulumi's state (private, versioned, encrypted, TLS only), and objects in one for backups.
 
-Asks and changes S3, this one bucket. What an owner set up further than that is left as it is.
+Reads and writes S3. Of the state bucket only the settings above are changed; backups are only created.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from wizard.core.retry import Reason
 TAGS: Mapping[str, str] = {"Application": "EONPRO", "Purpose": "Pulumi state"}
 
 _SECONDS = 20.0
-"""In which a bucket that was just made, or just deleted, becomes known everywhere."""
+"""How long a bucket that was just created or deleted may not be known everywhere."""
 
 _NOT_YET = ("NoSuchBucket", "404", "OperationAborted")
 _FOREIGN = ("BucketAlreadyExists",)
 _OURS = ("BucketAlreadyOwnedByYou",)
-_SHUT = {
+_ALL_BLOCKED = {
     "BlockPublicAcls": True,
     "IgnorePublicAcls": True,
     "BlockPublicPolicy": True,
     "RestrictPublicBuckets": True,
 }
 _FIRST_REGION = "us-east-1"
-"""The one Region that is no LocationConstraint. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
+"""The one Region that is not a LocationConstraint. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
 
 
 class StateStorage:
@@ -46,22 +46,30 @@ class StateStorage:
         self._session = session
 
     def make_state_bucket(self, bucket: str) -> bool:
-        """The bucket, made in the session's Region or brought up to what it has to be. False when it was there already.
+        """Create the bucket in the session's Region, or correct the settings of an existing one. False when it existed.
 
-        Raises SetupError for a name that another account has, UsageError for one that is no bucket's.
+        Raises SetupError for a name that another account has, UsageError for an invalid name.
         """
-        owner = cloudtrail.bucket_owner(self._session, bucket, identify(self._session).account_id)
+        account_id = identify(self._session).account_id
+        owner = cloudtrail.bucket_owner(self._session, bucket, account_id)
         if owner == "foreign":
-            raise _taken(bucket, identify(self._session).account_id)
-        made = owner is None and _create(self._session, bucket, identify(self._session).account_id)
-        asked = {"Bucket": bucket, "ExpectedBucketOwner": identify(self._session).account_id}
-        for mend in (_shut, _own, _version, _encrypt, _refuse_plain_http, _tag):
-            _when_consistent(self._session, lambda mend=mend: mend(self._session, asked))  # type: ignore[misc]
-        return made
+            raise _belongs_to_another(bucket, account_id)
+        created = owner is None and _create(self._session, bucket, account_id)
+        target = {"Bucket": bucket, "ExpectedBucketOwner": account_id}
+        for ensure in (
+            _block_public_access,
+            _enforce_ownership,
+            _enable_versioning,
+            _encrypt,
+            _refuse_plain_http,
+            _tag,
+        ):
+            _when_consistent(self._session, lambda ensure=ensure: ensure(self._session, target))  # type: ignore[misc]
+        return created
 
 
 def _create(session: Session, bucket: str, account_id: str) -> bool:
-    where = {} if session.region == _FIRST_REGION else {"LocationConstraint": session.region}
+    location = {} if session.region == _FIRST_REGION else {"LocationConstraint": session.region}
     try:
         _when_consistent(
             session,
@@ -70,29 +78,29 @@ def _create(session: Session, bucket: str, account_id: str) -> bool:
                 "CreateBucket",
                 Bucket=bucket,
                 ObjectOwnership="BucketOwnerEnforced",
-                **({"CreateBucketConfiguration": where} if where else {}),
+                **({"CreateBucketConfiguration": location} if location else {}),
             ),
         )
     except ResourceError as error:
         code = code_of(error.__cause__)
         if code in _FOREIGN:
-            raise _taken(bucket, account_id) from error
+            raise _belongs_to_another(bucket, account_id) from error
         if code == "InvalidBucketName":
             raise UsageError(
                 f"{bucket!r} cannot be a bucket's name",
                 "3 to 63 lower-case letters, digits and hyphens, such as " + _proposed(account_id),
             ) from error
         if code in _OURS:
-            # Another run was quicker.
+            # Another run has just created it.
             return False
         raise
     return True
 
 
-def _taken(bucket: str, account_id: str) -> SetupError:
+def _belongs_to_another(bucket: str, account_id: str) -> SetupError:
     return SetupError(
-        f"the bucket {bucket} belongs to another account, and bucket names are worldwide",
-        f"name another, such as {_proposed(account_id)}",
+        f"the bucket {bucket} belongs to another account; bucket names are global",
+        f"choose another name, such as {_proposed(account_id)}",
     )
 
 
@@ -107,51 +115,51 @@ def _when_consistent(session: Session, action: Callable[[], Any]) -> Any:
     return retry.call(action, clock=session.clock, seconds=_SECONDS, reason=reason)
 
 
-# --- each of what it has to be: looked at, and only then changed ---------------------------------------------------
+# --- the settings of the state bucket: read first, changed only where they differ ---------------------------------
 
-Asked = Mapping[str, str]
-"""The bucket, and the account that has to own it: parameters of every call."""
-
-
-def _found(session: Session, operation: str, asked: Asked, *absent: str) -> Mapping[str, Any]:
-    return session.find("s3", operation, absent=absent, **asked) or {}
+Target = Mapping[str, str]
+"""The bucket, and the account that must own it: parameters of every call."""
 
 
-def _shut(session: Session, asked: Asked) -> None:
-    found = _found(session, "GetPublicAccessBlock", asked, "NoSuchPublicAccessBlockConfiguration")
-    if found.get("PublicAccessBlockConfiguration") != _SHUT:
-        session.call("s3", "PutPublicAccessBlock", PublicAccessBlockConfiguration=_SHUT, **asked)
+def _setting(session: Session, operation: str, target: Target, *absent: str) -> Mapping[str, Any]:
+    return session.find("s3", operation, absent=absent, **target) or {}
 
 
-def _own(session: Session, asked: Asked) -> None:
+def _block_public_access(session: Session, target: Target) -> None:
+    current = _setting(session, "GetPublicAccessBlock", target, "NoSuchPublicAccessBlockConfiguration")
+    if current.get("PublicAccessBlockConfiguration") != _ALL_BLOCKED:
+        session.call("s3", "PutPublicAccessBlock", PublicAccessBlockConfiguration=_ALL_BLOCKED, **target)
+
+
+def _enforce_ownership(session: Session, target: Target) -> None:
     rules = [{"ObjectOwnership": "BucketOwnerEnforced"}]
-    found = _found(session, "GetBucketOwnershipControls", asked, "OwnershipControlsNotFoundError")
-    if found.get("OwnershipControls", {}).get("Rules") != rules:
-        session.call("s3", "PutBucketOwnershipControls", OwnershipControls={"Rules": rules}, **asked)
+    current = _setting(session, "GetBucketOwnershipControls", target, "OwnershipControlsNotFoundError")
+    if current.get("OwnershipControls", {}).get("Rules") != rules:
+        session.call("s3", "PutBucketOwnershipControls", OwnershipControls={"Rules": rules}, **target)
 
 
-def _version(session: Session, asked: Asked) -> None:
-    if _found(session, "GetBucketVersioning", asked).get("Status") != "Enabled":
-        session.call("s3", "PutBucketVersioning", VersioningConfiguration={"Status": "Enabled"}, **asked)
+def _enable_versioning(session: Session, target: Target) -> None:
+    if _setting(session, "GetBucketVersioning", target).get("Status") != "Enabled":
+        session.call("s3", "PutBucketVersioning", VersioningConfiguration={"Status": "Enabled"}, **target)
 
 
-def _encrypt(session: Session, asked: Asked) -> None:
-    # A bucket that is encrypted under a key of its owner's stays so.
-    found = _found(session, "GetBucketEncryption", asked, "ServerSideEncryptionConfigurationNotFoundError")
-    if not found.get("ServerSideEncryptionConfiguration", {}).get("Rules"):
+def _encrypt(session: Session, target: Target) -> None:
+    # A bucket that its owner encrypts with another key stays so.
+    current = _setting(session, "GetBucketEncryption", target, "ServerSideEncryptionConfigurationNotFoundError")
+    if not current.get("ServerSideEncryptionConfiguration", {}).get("Rules"):
         rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
-        session.call("s3", "PutBucketEncryption", ServerSideEncryptionConfiguration={"Rules": [rule]}, **asked)
+        session.call("s3", "PutBucketEncryption", ServerSideEncryptionConfiguration={"Rules": [rule]}, **target)
 
 
-def _refuse_plain_http(session: Session, asked: Asked) -> None:
-    policy = _found(session, "GetBucketPolicy", asked, "NoSuchBucketPolicy").get("Policy")
-    if cloudtrail.denies_plain_http(policy, asked["Bucket"]):
+def _refuse_plain_http(session: Session, target: Target) -> None:
+    policy = _setting(session, "GetBucketPolicy", target, "NoSuchBucketPolicy").get("Policy")
+    if cloudtrail.denies_plain_http(policy, target["Bucket"]):
         return
     document = json.loads(policy) if policy else {"Version": "2012-10-17", "Statement": []}
-    there = document["Statement"]
-    statements = there if isinstance(there, list) else [there]
-    document["Statement"] = [*statements, _tls_only(session, asked["Bucket"])]
-    session.call("s3", "PutBucketPolicy", Policy=json.dumps(document), **asked)
+    existing = document["Statement"]
+    statements = existing if isinstance(existing, list) else [existing]
+    document["Statement"] = [*statements, _tls_only(session, target["Bucket"])]
+    session.call("s3", "PutBucketPolicy", Policy=json.dumps(document), **target)
 
 
 def _tls_only(session: Session, bucket: str) -> dict[str, Any]:
@@ -166,19 +174,19 @@ def _tls_only(session: Session, bucket: str) -> dict[str, Any]:
     }
 
 
-def _tag(session: Session, asked: Asked) -> None:
-    found = _found(session, "GetBucketTagging", asked, "NoSuchTagSet").get("TagSet", ())
-    tags = {str(tag["Key"]): str(tag["Value"]) for tag in found}
+def _tag(session: Session, target: Target) -> None:
+    tag_set = _setting(session, "GetBucketTagging", target, "NoSuchTagSet").get("TagSet", ())
+    tags = {str(tag["Key"]): str(tag["Value"]) for tag in tag_set}
     if not TAGS.keys() <= tags.keys():
-        wanted = [{"Key": key, "Value": value} for key, value in {**TAGS, **tags}.items()]
-        session.call("s3", "PutBucketTagging", Tagging={"TagSet": wanted}, **asked)
+        merged = [{"Key": key, "Value": value} for key, value in {**TAGS, **tags}.items()]
+        session.call("s3", "PutBucketTagging", Tagging={"TagSet": merged}, **target)
 
 
 _NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
 _NO_OBJECT = ("404", "NoSuchKey", "NotFound")
 _NO_LOCK = ("ObjectLockConfigurationNotFoundError", "NoSuchObjectLockConfiguration")
-_TAKEN = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
-"""Of a write that may only create: there is one, or another such write is under way.
+_EXISTS = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
+"""Codes of a conditional write: the object exists, or another such write is in progress.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"""
 
 
@@ -202,53 +210,54 @@ class S3BackupStorage:
             raise ResourceError(
                 f"the account {self.account_id} has no bucket {bucket}",
                 Command(
-                    f"aws s3api create-bucket --bucket {bucket} --region {region}{where} --object-lock-enabled-for-bucket"
+                    f"aws s3api create-bucket --bucket {bucket} --region {region}{where}"
+                    " --object-lock-enabled-for-bucket"
                 ),
             )
-        answer = home.find("s3", "GetObjectLockConfiguration", absent=_NO_LOCK, **self._of(bucket))
-        found = (answer or {}).get("ObjectLockConfiguration", {})
-        if found.get("ObjectLockEnabled") != "Enabled":
+        answer = home.find("s3", "GetObjectLockConfiguration", absent=_NO_LOCK, **self._target(bucket))
+        configuration = (answer or {}).get("ObjectLockConfiguration", {})
+        if configuration.get("ObjectLockEnabled") != "Enabled":
             return None
-        kept = found.get("Rule", {}).get("DefaultRetention", {})
-        days = int(kept.get("Days") or 365 * kept.get("Years", 0))
-        # A bucket may have Object Lock and lock nothing by default.
-        if not days or not kept.get("Mode"):
+        retention = configuration.get("Rule", {}).get("DefaultRetention", {})
+        days = int(retention.get("Days") or 365 * retention.get("Years", 0))
+        # A bucket may have Object Lock without a default retention.
+        if not days or not retention.get("Mode"):
             return BucketLock(region=home.region)
-        return BucketLock(region=home.region, mode=str(kept["Mode"]), days=days)
+        return BucketLock(region=home.region, mode=str(retention["Mode"]), days=days)
 
     def create(self, bucket: str, key: str, body: bytes, *, until: datetime | None) -> bool:
-        """PutObject that overwrites nothing, with a checksum. False where there is an object of that name.
+        """PutObject that overwrites nothing, with a checksum. False where an object of that name exists.
 
-        It is encrypted as the bucket says; every bucket says something.
+        The bucket's default encryption applies; every bucket has one.
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-encryption-faq.html
         """
         lock = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": until} if until else {}
-        answer = self._at(bucket).find(
+        answer = (self._home(bucket) or self.session).find(
             "s3",
             "PutObject",
-            absent=_TAKEN,
+            absent=_EXISTS,
             Key=key,
             Body=body,
             ContentType="application/json",
             IfNoneMatch="*",
             ChecksumAlgorithm="SHA256",
-            **self._of(bucket),
+            **self._target(bucket),
             **lock,
         )
         return answer is not None
 
     def read(self, bucket: str, key: str) -> StoredObject | None:
-        """The object's newest version, its checksum verified; None for no object, or no bucket of the account's."""
+        """The object's newest version, its checksum verified; None where the account has no such object or bucket."""
         home = self._home(bucket)
         if home is None:
             return None
-        asked = {**self._of(bucket), "Key": key}
-        answer = home.find("s3", "GetObject", absent=_NO_OBJECT, ChecksumMode="ENABLED", **asked)
+        target = {**self._target(bucket), "Key": key}
+        answer = home.find("s3", "GetObject", absent=_NO_OBJECT, ChecksumMode="ENABLED", **target)
         if answer is None:
             return None
         with home.translating("s3", "GetObject"):
             body = answer["Body"].read()
-        # Told to whoever may call s3:GetObjectRetention, else left out.
+        # S3 returns it only to callers that are allowed s3:GetObjectRetention.
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         until = answer.get("ObjectLockRetainUntilDate")
         return StoredObject(
@@ -259,17 +268,14 @@ class S3BackupStorage:
             locked_until=until.astimezone(UTC) if isinstance(until, datetime) else None,
         )
 
-    def _of(self, bucket: str) -> dict[str, str]:
-        # A stranger's bucket of that name, made in place of one that was deleted, gets nothing.
+    def _target(self, bucket: str) -> dict[str, str]:
+        # Nothing is sent to a bucket of that name that another account created after ours was deleted.
         return {"Bucket": bucket, "ExpectedBucketOwner": self.account_id}
 
     def _home(self, bucket: str) -> Session | None:
-        """The session in the bucket's own Region; None for no bucket of the account's."""
-        answer = self.session.find("s3", "HeadBucket", absent=_NO_BUCKET, **self._of(bucket))
+        """The session in the bucket's Region; None where the account has no such bucket."""
+        answer = self.session.find("s3", "HeadBucket", absent=_NO_BUCKET, **self._target(bucket))
         if answer is None:
             return None
         region = answer.get("BucketRegion")
         return self.session.with_region(str(region)) if region and region != self.session.region else self.session
-
-    def _at(self, bucket: str) -> Session:
-        return self._home(bucket) or self.session

@@ -1,6 +1,6 @@
 """Usage: KMS requests, calls on the key and the size of the logs, as AWS counts them.
 
-Asks CloudWatch and CloudTrail; changes nothing. GetMetricData and LookupEvents are bounded, and say when they are.
+Asks CloudWatch, CloudTrail and KMS; changes nothing. The event history is read up to a limit, which the result says.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from wizard.aws.auth.session import Session
+from wizard.aws.access import MAX_PAGES, PACE_SECONDS
+from wizard.aws.auth.session import Session, utc
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.audit import Usage
 
@@ -26,17 +27,10 @@ QUOTA_PREFIX = "CryptographicOperations"
 """Prefix of a resource that counts all calls of a quota together (CryptographicOperationsSymmetric).
 https://aws.amazon.com/blogs/security/manage-your-aws-kms-api-request-rates-using-service-quotas-and-amazon-cloudwatch/"""
 
-PAGES = 60
-"""Of the event history, 50 events each: it takes two calls a second.
-https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html"""
-
-_BETWEEN_PAGES = 0.5
-"""Seconds, so that the account's quota is not used up."""
-
 HISTORY_DAYS = 90
 """How far back the event history goes."""
 
-METRICS_AT_ONCE = 100
+METRICS_PER_CALL = 100
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 _SHORT = timedelta(days=7)
@@ -47,7 +41,7 @@ class CloudWatchUsage:
     """The counts of the session's Region: a `wizard.core.ports.aws.UsageMetrics`."""
 
     session: Session
-    pages: int = PAGES
+    pages: int = MAX_PAGES
 
     def read(self, *, key_arn: str, bucket: str, since: datetime, until: datetime) -> Usage:
         """The counts from `since` to `until`; None with the reason for what could not be read."""
@@ -81,10 +75,8 @@ class CloudWatchUsage:
         )
 
     def _created(self, key_arn: str) -> datetime | None:
-        """When the key was created: before, the stack used nothing."""
-        metadata = self.session.call("kms", "DescribeKey", KeyId=key_arn)["KeyMetadata"]
-        created = metadata.get("CreationDate")
-        return created.astimezone(UTC) if isinstance(created, datetime) else None
+        """When the key was created; before that the stack had no usage."""
+        return utc(self.session.call("kms", "DescribeKey", KeyId=key_arn)["KeyMetadata"].get("CreationDate"))
 
     def _kms_requests(self, since: datetime, until: datetime) -> int:
         """The sum of AWS/Usage CallCount, over all of KMS's operations.
@@ -96,13 +88,13 @@ class CloudWatchUsage:
             "cloudwatch", "ListMetrics", "Metrics", Namespace="AWS/Usage", MetricName="CallCount", Dimensions=dimensions
         )
         metrics = _without_duplicates(tuple(listed))
-        # Whole days are enough for a long window, and are fewer values to fetch.
+        # Whole days are enough for a long window, and need fewer values.
         period = _HOUR if until - since < _SHORT else _DAY
         sums = self._values(metrics, "Sum", since, until, period=period)
         return round(sum(value for values in sums for value in values))
 
     def _key_requests(self, key_arn: str, since: datetime, until: datetime) -> tuple[int, datetime | None]:
-        """How many calls used the key; and, where the history was cut off, since when all were counted."""
+        """The number of calls that used the key and, where the history was cut off, since when they are complete."""
         parameters: dict[str, Any] = {
             "LookupAttributes": [{"AttributeKey": "ResourceName", "AttributeValue": key_arn}],
             "StartTime": max(since, until - timedelta(days=HISTORY_DAYS)),
@@ -111,7 +103,7 @@ class CloudWatchUsage:
         calls, oldest = 0, until
         for page in range(self.pages):
             if page:
-                self.session.clock.sleep(_BETWEEN_PAGES)
+                self.session.clock.sleep(PACE_SECONDS)
             answer = self.session.call("cloudtrail", "LookupEvents", **parameters)
             for event in answer.get("Events", ()):
                 calls += event.get("EventName") in CRYPTOGRAPHIC
@@ -149,10 +141,10 @@ class CloudWatchUsage:
         *,
         period: timedelta,
     ) -> Iterator[Sequence[float]]:
-        """The values of each metric, the oldest first. Whole periods: CloudWatch rounds a start down."""
+        """The values of each metric, the oldest first, over whole periods: CloudWatch rounds a start down."""
         start, end = _round_down(since, period), _round_down(until, period) + period
-        for first in range(0, len(metrics), METRICS_AT_ONCE):
-            batch = metrics[first : first + METRICS_AT_ONCE]
+        for first in range(0, len(metrics), METRICS_PER_CALL):
+            batch = metrics[first : first + METRICS_PER_CALL]
             queries = [
                 {
                     "Id": f"m{number}",

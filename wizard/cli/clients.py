@@ -111,11 +111,11 @@ def build_clients(
         wrapper=ChildWrapper(project),
         linked=vercel_cli.linked_by_environment()
         or (vercel_cli.linked(application.linked) if application.linked else None),
-        found=tuple(_found(application, folder, resolved, backend)),
+        detected=tuple(_found(application, folder, resolved, backend)),
         sign_in=lambda profile: sign_in(profile, os.environ),
         drafts=drafts,
         state=places,
-        is_state_placed=backend is not None or options.command not in ("setup", "preview"),
+        has_state_location=backend is not None or options.command not in ("setup", "preview"),
         saved_settings=lambda: _saved_settings(project),
         list_stacks=lambda environment: list_stacks(project, environment),
         save_plan=_plan_keeper(options.save_plan, terminal) if options.save_plan else None,

@@ -6,7 +6,7 @@ the package of a command is loaded when its options are asked for, and what runs
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
@@ -40,8 +40,8 @@ class Command:
     group: str
     help: str
     """One line."""
-    options_class: str
-    """Where its options are, as `module:Class`; loaded when the command is parsed, for `--help` needs none of them."""
+    load_options: Callable[[], Any]
+    """Imports the class of its options when the command is parsed; `--help` needs none of them."""
     shared: tuple[Shared, ...] = (STACK, ACCOUNT)
     reads: str = ""
     locks: bool = False
@@ -55,8 +55,7 @@ class Command:
     @property
     def options(self) -> Any:
         """The class of its options: `add_arguments`, and `run` or `run_offline`."""
-        module, _, name = self.options_class.partition(":")
-        return getattr(import_module(module), name)
+        return self.load_options()
 
 
 SET_UP = "set up"
@@ -70,7 +69,7 @@ TABLE: tuple[Command, ...] = (
         name="setup",
         group=SET_UP,
         help="set up or update everything, then verify it (the default)",
-        options_class="wizard.setup:SetupOptions",
+        load_options=lambda: import_module("wizard.setup").SetupOptions,
         shared=(STACK, ACCOUNT, INPUTS, START, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings, saved answers",
         locks=True,
@@ -80,7 +79,7 @@ TABLE: tuple[Command, ...] = (
         name="preview",
         group=SET_UP,
         help="show what setup would do",
-        options_class="wizard.setup:PreviewOptions",
+        load_options=lambda: import_module("wizard.setup").PreviewOptions,
         shared=(STACK, ACCOUNT, INPUTS, START, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings, saved answers",
         writes="the plan's file, with --save-plan",
@@ -89,7 +88,7 @@ TABLE: tuple[Command, ...] = (
         name="destroy",
         group=SET_UP,
         help="remove the stack; the key, the data key and the audit trail stay",
-        options_class="wizard.setup:DestroyOptions",
+        load_options=lambda: import_module("wizard.setup").DestroyOptions,
         shared=(STACK, ACCOUNT, INPUTS, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings",
         locks=True,
@@ -99,7 +98,7 @@ TABLE: tuple[Command, ...] = (
         name="push",
         group=DELIVER,
         help="deliver the stored data key again, and offer the redeploy",
-        options_class="wizard.commands.push:PushOptions",
+        load_options=lambda: import_module("wizard.commands.push").PushOptions,
         shared=(STACK, ACCOUNT, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings",
         writes="the variables at each target; the stored data key, where there is none; what runs, with --redeploy",
@@ -108,14 +107,14 @@ TABLE: tuple[Command, ...] = (
         name="verify",
         group=DELIVER,
         help="verify again that the application can decrypt the data key",
-        options_class="wizard.commands.doctor:VerifyOptions",
+        load_options=lambda: import_module("wizard.commands.doctor").VerifyOptions,
         reads="AWS, Vercel, Pulumi state, the stack's settings",
     ),
     Command(
         name="status",
         group=INSPECT,
         help="the state of the stack in one screen; --all: every stack",
-        options_class="wizard.commands.status:StatusOptions",
+        load_options=lambda: import_module("wizard.commands.status").StatusOptions,
         reads="AWS, Vercel, the state's backend, every stack's settings",
         tolerates_settings=True,
     ),
@@ -123,14 +122,14 @@ TABLE: tuple[Command, ...] = (
         name="doctor",
         group=INSPECT,
         help="what is wrong, and the command that fixes it",
-        options_class="wizard.commands.doctor:DoctorOptions",
+        load_options=lambda: import_module("wizard.commands.doctor").DoctorOptions,
         reads="AWS, Vercel, Pulumi state, the stack's settings",
     ),
     Command(
         name="review",
         group=INSPECT,
         help="who can use or administer the key, and what changed",
-        options_class="wizard.commands.review:ReviewOptions",
+        load_options=lambda: import_module("wizard.commands.review").ReviewOptions,
         shared=(STACK, ACCOUNT, CONFIRM),
         reads="AWS, Pulumi state, the stack's settings, earlier reviews",
         writes="files in reviews/",
@@ -139,7 +138,7 @@ TABLE: tuple[Command, ...] = (
         name="report",
         group=INSPECT,
         help="the compliance report, as a page, as text and as data",
-        options_class="wizard.commands.report:ReportOptions",
+        load_options=lambda: import_module("wizard.commands.report").ReportOptions,
         reads="AWS, Vercel, Pulumi state, the stack's settings, reviews",
         writes="files in reports/",
     ),
@@ -147,7 +146,7 @@ TABLE: tuple[Command, ...] = (
         name="cost",
         group=INSPECT,
         help="what it costs: by the settings, or by what was used",
-        options_class="wizard.commands.cost:CostOptions",
+        load_options=lambda: import_module("wizard.commands.cost").CostOptions,
         shared=(STACK, ACCOUNT, INPUTS),
         reads="AWS, the stack's settings",
     ),
@@ -155,7 +154,7 @@ TABLE: tuple[Command, ...] = (
         name="rotate",
         group=CHANGE,
         help="new key material, schedule, KMS key or data key",
-        options_class="wizard.commands.rotate:RotateOptions",
+        load_options=lambda: import_module("wizard.commands.rotate").RotateOptions,
         shared=(STACK, ACCOUNT, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings",
         locks=True,
@@ -165,7 +164,7 @@ TABLE: tuple[Command, ...] = (
         name="restore",
         group=CHANGE,
         help="put an earlier data key, or a backup, back in its place",
-        options_class="wizard.commands.rotate:RestoreOptions",
+        load_options=lambda: import_module("wizard.commands.rotate").RestoreOptions,
         shared=(STACK, ACCOUNT, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings, a backup",
         locks=True,
@@ -175,7 +174,7 @@ TABLE: tuple[Command, ...] = (
         name="adopt",
         group=CHANGE,
         help="wrap the ENCRYPTION_KEY that the application used until now",
-        options_class="wizard.commands.rotate:AdoptOptions",
+        load_options=lambda: import_module("wizard.commands.rotate").AdoptOptions,
         shared=(STACK, ACCOUNT, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings, standard input",
         locks=True,
@@ -185,7 +184,7 @@ TABLE: tuple[Command, ...] = (
         name="backup",
         group=CHANGE,
         help="copy the wrapped data key to a file, to S3 or to another Region",
-        options_class="wizard.commands.backup:BackupOptions",
+        load_options=lambda: import_module("wizard.commands.backup").BackupOptions,
         shared=(STACK, ACCOUNT, YES, CONFIRM),
         reads="AWS, the stack's settings",
         writes="a file, an S3 object, or a parameter in another Region",
@@ -194,7 +193,7 @@ TABLE: tuple[Command, ...] = (
         name="access-key",
         group=CHANGE,
         help="rotate or retire the application's access key on Vercel",
-        options_class="wizard.setup:AccessKeyOptions",
+        load_options=lambda: import_module("wizard.setup").AccessKeyOptions,
         shared=(STACK, ACCOUNT, INPUTS, YES, CONFIRM),
         reads="AWS, Vercel, Pulumi state, the stack's settings",
         writes="the access keys of the IAM user, two variables on Vercel",
@@ -203,7 +202,7 @@ TABLE: tuple[Command, ...] = (
         name="policy",
         group=HELP,
         help="print the least IAM policy for operator, auditor, delivery or CI",
-        options_class="wizard.commands.policy:PolicyOptions",
+        load_options=lambda: import_module("wizard.commands.policy").PolicyOptions,
         shared=(STACK, ACCOUNT, INPUTS),
         reads="the stack's settings, the answers file",
         is_offline=True,
@@ -212,7 +211,7 @@ TABLE: tuple[Command, ...] = (
         name="schema",
         group=HELP,
         help="print the JSON Schema of what --json prints, or of an answers file",
-        options_class="wizard.cli.offline:SchemaOptions",
+        load_options=lambda: import_module("wizard.cli.offline").SchemaOptions,
         shared=(),
         reads="schemas/",
         is_offline=True,
@@ -221,7 +220,7 @@ TABLE: tuple[Command, ...] = (
         name="completion",
         group=HELP,
         help="print the line that turns on completion in bash, zsh or fish",
-        options_class="wizard.cli.offline:CompletionOptions",
+        load_options=lambda: import_module("wizard.cli.offline").CompletionOptions,
         shared=(),
         is_offline=True,
     ),
@@ -229,7 +228,7 @@ TABLE: tuple[Command, ...] = (
         name="help",
         group=HELP,
         help="help COMMAND, or help inputs: what each of the inputs takes",
-        options_class="wizard.cli.offline:HelpOptions",
+        load_options=lambda: import_module("wizard.cli.offline").HelpOptions,
         shared=(),
         is_offline=True,
     ),

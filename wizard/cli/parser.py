@@ -17,7 +17,7 @@ from wizard import version
 from wizard.cli.commands import COMMANDS, TABLE, Command, Shared
 from wizard.core.errors import UsageError
 from wizard.core.next_command import DEFAULT_COMMAND, PROGRAM, RunOptions, wizard
-from wizard.inputs.registry import INPUTS, add_flags
+from wizard.inputs.registry import INPUTS, TARGET, add_flags
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C at a prompt: 128 + SIGINT, as shells have it."""
@@ -41,7 +41,7 @@ ACCOUNT_INPUTS = ("target", "profile", "region", "vercel_token", "backend", "sec
 """The inputs that a command for a deployed stack takes: the others are in the stack's settings."""
 
 _SHORT = {
-    "target": "where the application runs: vercel, ecs, eks",
+    "target": f"where the application runs: {', '.join(choice.value for choice in TARGET.choices)}",
     "profile": "the AWS profile",
     "vercel_token": "a file that holds the Vercel token",
     "backend": "where Pulumi keeps the state",

@@ -117,7 +117,7 @@ def outputs_of(found: DeployedStack) -> Outputs:
     if isinstance(found.state, SetupError):
         raise found.state
     if found.state.outputs is None:
-        raise StackNotFound(f"the stack {found.stack} is not built yet", wizard("setup", "--stack", found.stack))
+        raise StackNotFound(f"the stack {found.stack} is not deployed yet", wizard("setup", "--stack", found.stack))
     return found.state.outputs
 
 

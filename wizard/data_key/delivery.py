@@ -1,6 +1,6 @@
-"""The stored (wrapped) data key: found, written once, and copied to every other Region and store that needs it.
+"""The wrapped data key: stored once, copied to every Region and store, delivered to the targets and verified there.
 
-Pure: acts through the cloud's Protocol. The laws of the data key are kept here, whatever the edge would allow.
+Reads and writes AWS and the targets through their ports.
 """
 
 from __future__ import annotations
@@ -32,14 +32,17 @@ from wizard.core.retry import SCHEDULES, Reason
 from wizard.data_key import guard
 from wizard.targets.port import DeployTarget, TargetContext, deploy_target
 
+NEW_KEY_SECONDS = 40.0
+"""How long a new access key takes to be known everywhere; longer than a role."""
+
 
 def find_stored_data_key(aws: AwsClient, settings: Settings) -> StoredDataKey | None:
     """The stored data key: in the store of the settings, or still in the other one, where an earlier run put it."""
-    for store in (settings.secret_store, *(other for other in SecretStore if other is not settings.secret_store)):
+    for store in sorted(SecretStore, key=lambda store: store is not settings.secret_store):
         try:
             stored_data_key = aws.stored_data_keys.read_stored_data_key(settings.names.stored_data_key, store=store)
         except (PermissionDenied, Unsupported):
-            # The store that is not used may be closed to the caller; the one that is used may not.
+            # The caller needs access only to the store of the settings.
             if store is settings.secret_store:
                 raise
             continue
@@ -51,9 +54,9 @@ def find_stored_data_key(aws: AwsClient, settings: Settings) -> StoredDataKey | 
 def ensure_data_key(
     aws: AwsClient, settings: Settings, outputs: Outputs, *, adopted: WrappedDataKey | None = None
 ) -> StoredDataKey:
-    """The stored data key: the one that is there, the `adopted` one, or a new one. Two runs at once end with one.
+    """The stored data key: the existing one, the `adopted` one, or a new one. Two runs at once end with one.
 
-    A data key in the other store is copied, never made again; every replica's Region gets a copy too.
+    A data key in the other store is copied, and no new one is made. The Region of every replica gets a copy too.
     Raises DataKeyConflict when a stored data key is wrapped by another KMS key, or is another data key.
     """
     name, store = settings.names.stored_data_key, settings.secret_store
@@ -63,21 +66,22 @@ def ensure_data_key(
         if elsewhere is not None:
             _refuse_another(elsewhere, outputs)
         else:
-            # Minutes have passed since the preflight asked.
+            # Minutes have passed since the preflight.
             guard.may_create(aws, settings, outputs=outputs).require()
         wrapped = elsewhere.wrapped if elsewhere else adopted or aws.kms.make_data_key(outputs.key_arn)
-        stored_data_key = _keep(aws, settings, wrapped, outputs.key_arn, is_new=elsewhere is None and adopted is None)
+        stored_data_key = _store(aws, settings, wrapped, outputs.key_arn, is_new=elsewhere is None and adopted is None)
     _refuse_another(stored_data_key, outputs)
     for arn in outputs.replica_key_arns:
         region = region_of(arn)
         regional = aws.with_region(region)
-        copy = regional.stored_data_keys.read_stored_data_key(name, store=store) or _keep(
+        copy = regional.stored_data_keys.read_stored_data_key(name, store=store) or _store(
             regional, settings, stored_data_key.wrapped, arn, is_new=False
         )
         if copy.wrapped != stored_data_key.wrapped:
             raise DataKeyConflict(
-                f"{name} in {region} holds {copy.wrapped.fingerprint}, not the data key {stored_data_key.wrapped.fingerprint}",
-                "nothing was overwritten; find out which of the two the application's records are under",
+                f"{name} in {region} holds {copy.wrapped.fingerprint}, "
+                f"not the data key {stored_data_key.wrapped.fingerprint}",
+                "nothing was overwritten; find out which of the two encrypts the application's records",
             )
     return stored_data_key
 
@@ -87,26 +91,26 @@ def _refuse_another(stored_data_key: StoredDataKey, outputs: Outputs) -> None:
         raise DataKeyConflict(
             f"the data key in {stored_data_key.parameter} is wrapped by {stored_data_key.key_arn}, "
             f"not by the stack's key {outputs.key_arn}",
-            "nothing was overwritten or delivered; use the stack that made it: --stack NAME",
+            "nothing was overwritten or delivered; use the stack that created it: --stack NAME",
         )
 
 
-def _keep(aws: AwsClient, settings: Settings, wrapped: WrappedDataKey, key_arn: str, *, is_new: bool) -> StoredDataKey:
-    """Write the stored data key, create-only, and read it back: whoever wrote first, what it holds is the data key."""
+def _store(aws: AwsClient, settings: Settings, wrapped: WrappedDataKey, key_arn: str, *, is_new: bool) -> StoredDataKey:
+    """Write the stored data key, create-only, and read it back: the value of the first writer is the data key."""
     name, store = settings.names.stored_data_key, settings.secret_store
     written = aws.stored_data_keys.store_data_key(name, wrapped, key_arn=key_arn, tags=settings.tags, store=store)
     stored_data_key = aws.stored_data_keys.read_stored_data_key(name, store=store)
-    look = (
+    history = (
         f"aws ssm get-parameter-history --name {name}"
         if store is SecretStore.PARAMETER_STORE
         else f"aws secretsmanager list-secret-version-ids --secret-id {name}"
     )
     if stored_data_key is None:
-        raise ResourceError(f"{name} was written and is not there", look)
+        raise ResourceError(f"{name} was written, but does not exist", history)
     if (written or not is_new) and stored_data_key.wrapped.fingerprint != wrapped.fingerprint:
         raise DataKeyConflict(
             f"{name} holds {stored_data_key.wrapped.fingerprint}, not {wrapped.fingerprint}, just written to it",
-            f"nothing was delivered; find out who writes it: {look}",
+            f"nothing was delivered; find out who writes it: {history}",
         )
     return replace(stored_data_key, made_now=written and is_new)
 
@@ -134,8 +138,8 @@ def deliver(
 ) -> tuple[Delivered, ...]:
     """The three variables, together, to every target of this run, in every Region; each checked after writing.
 
-    `replaceable` are the fingerprints of stored versions: of data keys that may be replaced at a target. `scopes` are
-    the environments of a target that has any.
+    `replaceable`: the fingerprints of stored versions, which may be replaced at a target. `scopes`: the environments,
+    for a target that has any.
     """
     done: list[Delivered] = []
     variables = variables_of(context, wrapped)
@@ -159,23 +163,23 @@ def prove(
     prover: DecryptVerifier,
     access_key: AccessKey | None = None,
 ) -> tuple[Verification, ...]:
-    """One verification for each delivery: as the application, or else by what its policies say.
+    """One verification for each delivery: as the application, or else by its policies.
 
-    `access_key` is one that was made in this run for the application.
+    `access_key`: the application's, created in this run.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     outputs, variables = context.require_outputs(), variables_of(context, wrapped)
     proofs = []
     for delivery in delivered:
         target, region = deploy_target(delivery.target), delivery.region or context.settings.region
-        batch, principal = variables[region], outputs.principal_of(delivery.target)
-        own = access_key if principal == outputs.app_user_arn else None
-        gap = target.missing(context, {region: batch})
-        # What the target gives to the application is what counts, whatever the stored data key is.
+        app_variables, principal = variables[region], outputs.principal_of(delivery.target)
+        created = access_key if principal == outputs.app_user_arn else None
+        gap = target.missing(context, {region: app_variables})
+        # What the target gives to the application decides, whatever the stored data key is.
         state, detail = (
             (VerificationState.FAILED, gap)
             if gap
-            else _judge(context.aws.with_region(region), prover, principal, batch, target, _credentials(own))
+            else _verify(context.aws.with_region(region), prover, principal, app_variables, target, created)
         )
         if len(variables) > 1:
             detail = f"in {region}: {detail}"
@@ -183,72 +187,63 @@ def prove(
     return tuple(proofs)
 
 
-def _credentials(key: AccessKey | None) -> AppCredentials | None:
-    if key is None:
-        return None
-    return AppCredentials(
-        how=f"its access key {key.id}, made just now", access_key_id=key.id, secret_access_key=key.secret
-    )
-
-
-def _judge(
+def _verify(
     aws: AwsClient,
     prover: DecryptVerifier,
     principal: str,
-    batch: AppVariables,
+    app_variables: AppVariables,
     target: DeployTarget,
-    given: AppCredentials | None,
+    created: AccessKey | None,
 ) -> tuple[VerificationState, str]:
-    search = (
-        CredentialsSearch(found=given)
-        if given
-        else aws.application_credentials.app_credentials(principal, container_first=target.container_credentials_first)
-    )
+    if created:
+        how = f"its access key {created.id}, created just now"
+        search = CredentialsSearch(
+            found=AppCredentials(how=how, access_key_id=created.id, secret_access_key=created.secret)
+        )
+    else:
+        search = aws.application_credentials.app_credentials(
+            principal, container_first=target.container_credentials_first
+        )
     credentials = search.found
     if credentials is not None:
-        # An access key made a moment ago takes longer to be known everywhere than a role.
-        seconds = NEW_KEY_SECONDS if given else SCHEDULES[Reason.PROPAGATION].seconds
-        verdict = prover.prove(credentials, batch, retry_seconds=seconds)
-        if not verdict.proved:
-            return VerificationState.FAILED, f"as {verdict.principal or principal}: {verdict.cause}: {verdict.message}"
-        if verdict.fingerprint != batch.wrapped.fingerprint:
+        seconds = NEW_KEY_SECONDS if created else SCHEDULES[Reason.PROPAGATION].seconds
+        result = prover.prove(credentials, app_variables, retry_seconds=seconds)
+        if not result.proved:
+            return VerificationState.FAILED, f"as {result.principal or principal}: {result.cause}: {result.message}"
+        if result.fingerprint != app_variables.wrapped.fingerprint:
             return (
                 VerificationState.FAILED,
-                f"the application opened {verdict.fingerprint}, not {batch.wrapped.fingerprint}",
+                f"the application opened {result.fingerprint}, not {app_variables.wrapped.fingerprint}",
             )
         return (
             VerificationState.PROVED,
-            f"as {verdict.principal}, by {credentials.how}: 32 bytes unwrapped under the key, "
+            f"as {result.principal}, by {credentials.how}: 32 bytes unwrapped under the key, "
             "one record encrypted and decrypted",
         )
-    return _simulated(aws, principal, batch.key_arn, search.tried)
-
-
-NEW_KEY_SECONDS = 40.0
-"""In which an access key that was just made becomes known everywhere."""
+    return _simulated(aws, principal, app_variables.key_arn, search.tried)
 
 
 def _simulated(aws: AwsClient, principal: str, key_arn: str, tried: tuple[str, ...]) -> tuple[VerificationState, str]:
-    """What the policies say, when nobody here can be the application: only its platform can take its role."""
-    apart = "the application's credentials cannot be had from here, so this was not run as the application"
+    """What the policies say, where the application's credentials are not available: only its platform has its role."""
+    reason = "the application's credentials are not available here, so this was not run as the application"
     if tried:
-        apart += f" (tried: {'; '.join(tried)})"
+        reason += f" (tried: {'; '.join(tried)})"
     try:
         policy = aws.kms.key_policy(key_arn)
         simulation = aws.permissions.simulate(principal, policies.APPLICATION_ACTIONS, key_arn)
     except Unsupported as error:
-        return VerificationState.UNPROVEN, f"{apart}; nor could its policies be evaluated ({error.message})"
+        return VerificationState.UNPROVEN, f"{reason}; nor could its policies be evaluated ({error.message})"
     except SetupError as error:
-        return VerificationState.UNPROVEN, f"{apart}; nor could its policies be read ({error.message})"
-    by_key = decide_by_key_policy(policy, principal, "kms:Decrypt")
-    if simulation.allowed is False or by_key in (KeyPolicyDecision.NONE, KeyPolicyDecision.DENIED):
+        return VerificationState.UNPROVEN, f"{reason}; nor could its policies be read ({error.message})"
+    key_decision = decide_by_key_policy(policy, principal, "kms:Decrypt")
+    if simulation.allowed is False or key_decision in (KeyPolicyDecision.NONE, KeyPolicyDecision.DENIED):
         return (
             VerificationState.FAILED,
-            f"{apart}; its policies refuse it: key policy {by_key}, IAM {simulation.detail}",
+            f"{reason}; its policies refuse it: key policy {key_decision}, IAM {simulation.detail}",
         )
     if simulation.allowed is None:
         return (
             VerificationState.UNPROVEN,
-            f"{apart}; the key policy allows it ({by_key}), IAM's simulator could not be asked ({simulation.detail})",
+            f"{reason}; the key policy allows it ({key_decision}), IAM was not simulated ({simulation.detail})",
         )
-    return VerificationState.SIMULATED, f"{apart}; IAM's policy simulator and the key policy ({by_key}) allow it"
+    return VerificationState.SIMULATED, f"{reason}; IAM's policy simulator and the key policy ({key_decision}) allow it"

@@ -1,7 +1,7 @@
-"""May a new data key be made, and may a version take the place of the stored one: the one place that answers.
+"""Whether a new data key may be made, and whether a version may replace the stored one.
 
-Pure: asks the edges through their Protocols, reads only. Every command that makes or replaces a data key asks here:
-setup, push, rotate, restore, import. An answer that cannot be known counts as no.
+Reads AWS and the targets through their ports. Every command that makes or replaces a data key asks here: setup, push,
+rotate, restore, import. An unknown answer counts as no.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient
 
 
-class Verdict(StrEnum):
+class DecisionState(StrEnum):
     """The three answers."""
 
     YES = "yes"
@@ -32,36 +32,36 @@ class Verdict(StrEnum):
 class Decision:
     """An answer, with the reason and the next step where it is not yes."""
 
-    verdict: Verdict
+    state: DecisionState
     what: str = ""
     why: str = ""
     next: str = ""
     """A `wizard.core.next_command.Command`, or prose."""
     error: SetupError | None = None
-    """What kept the answer from being known."""
+    """Why the answer is unknown."""
 
     @property
     def is_allowed(self) -> bool:
         """Whether the answer is yes."""
-        return self.verdict is Verdict.YES
+        return self.state is DecisionState.YES
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """The answer as a problem of the preflight; none for yes."""
+        """The answer as problems of the preflight; none for yes."""
         if self.is_allowed:
             return ()
         code = self.error.exit_code if self.error else DataKeyConflict.exit_code
         return (Problem(what=self.what, why=self.why, next=self.next, exit_code=code),)
 
     def require(self) -> None:
-        """Raise DataKeyConflict unless the answer is yes; PermissionDenied where the caller may not read enough."""
+        """Raise DataKeyConflict unless the answer is yes; PermissionDenied where the caller cannot read enough."""
         if self.is_allowed:
             return
-        kind = PermissionDenied if isinstance(self.error, CredentialsError) else DataKeyConflict
-        raise kind(f"{self.what}; no other data key was made", self.next) from self.error
+        error_class = PermissionDenied if isinstance(self.error, CredentialsError) else DataKeyConflict
+        raise error_class(f"{self.what}; no other data key was made", self.next) from self.error
 
 
-ALLOWED = Decision(verdict=Verdict.YES)
+ALLOWED = Decision(state=DecisionState.YES)
 
 
 def may_create(
@@ -72,74 +72,73 @@ def may_create(
     outputs: Outputs | None = None,
     importing: bool = False,
 ) -> Decision:
-    """May a data key be made where none is stored? By what AWS knows: stored key, versions, variables, all Regions.
+    """Whether a data key may be made where none is stored, by what AWS has: stored key, versions, variables.
 
-    `saved` are the settings of the last run, whose store and Regions are read too. `importing`: versions that an
+    `saved`: the settings of the last run, whose store and Regions are read too. `importing`: versions that an
     interrupted import left, and that were never current, do not count.
     Ask `may_create_for` as well where the stack delivers to Vercel.
     """
-    name, beside = settings.names.stored_data_key, f"{settings.names.parameter_prefix}/AWS_KMS_KEY_ID"
+    name, key_variable = settings.names.stored_data_key, f"{settings.names.parameter_prefix}/AWS_KMS_KEY_ID"
     used = {settings.secret_store, saved.secret_store} if saved else {settings.secret_store}
     try:
         for regional, store in product(_regions(aws, settings, saved, outputs), SecretStore):
             has_variable, stored = False, None
             versions: tuple[DataKeyVersion, ...] = ()
             try:
-                has_variable = regional.stored_data_keys.variable_exists(beside, store=store)
+                has_variable = regional.stored_data_keys.variable_exists(key_variable, store=store)
                 stored = regional.stored_data_keys.read_stored_data_key(name, store=store)
                 versions = regional.key_rotation.versions(settings.model_copy(update={"secret_store": store}))
             except SetupError as error:
-                # The store that this stack never used may be closed to whoever uses the other one; and a variable is
-                # proof enough for whoever may not list the versions.
+                # The caller needs no access to a store that this stack never used. A variable is proof enough where
+                # the versions cannot be listed.
                 is_closed = isinstance(error, PermissionDenied | Unsupported) and store not in used
                 if not is_closed and not has_variable:
                     raise
             if stored is not None:
                 return _stored(stored, regional.region)
-            if counted := [each for each in versions if not (importing and _is_leftover(each))]:
-                return _kept(name, len(counted))
+            if counted := [version for version in versions if not (importing and _is_leftover(version))]:
+                return _has_versions(name, len(counted))
             if has_variable:
-                return _lost(name, beside)
+                return _lost(name, key_variable)
     except SetupError as error:
-        return _unknown(error, f"whether {name} was ever there has to be known before another is made")
+        return _unknown(error, f"it must be known whether {name} ever existed before another data key is made")
     return ALLOWED
 
 
 def may_create_for(
     target: str, conflict: Callable[[], DataKeyConflict | None] | None, settings: Settings, *, is_deployed: bool
 ) -> Decision:
-    """May a data key be made where none is stored? By what a target has that keeps the variables itself.
+    """Whether a data key may be made where none is stored, by what a target has that holds the variables itself.
 
-    `conflict` asks the target why a delivery would be refused; None where this run does not reach the target.
+    `conflict` reads from the target why a delivery would be refused; None where this run does not reach the target.
     `is_deployed`: whether the stack has its KMS key.
     """
     name = settings.names.stored_data_key
     if conflict is None:
         return Decision(
-            verdict=Verdict.UNKNOWN,
-            what=f"{name} does not exist, and this run does not look at {target}, where the stack delivered",
+            state=DecisionState.UNKNOWN,
+            what=f"{name} does not exist, and this run does not read {target}, where the stack delivered",
             why=f"{target} may hold the only copy of the data key; another one could not open its records",
             next=wizard("setup", "--target", ",".join(settings.deploy_targets)),
         )
     try:
-        found = conflict()
+        refusal = conflict()
     except SetupError as error:
         return _unknown(error, "what the target already has must be known before anything is delivered")
-    if found is None:
+    if refusal is None:
         return ALLOWED
     if not is_deployed:
-        why = "the delivery would be refused, after everything else was made"
-        return Decision(verdict=Verdict.NO, what=found.message, why=why, next=found.hint)
+        why = "the delivery would be refused, after everything else was created"
+        return Decision(state=DecisionState.NO, what=refusal.message, why=why, next=refusal.hint)
     return Decision(
-        verdict=Verdict.NO,
-        what=f"{name} does not exist; {found.message}",
+        state=DecisionState.NO,
+        what=f"{name} does not exist; {refusal.message}",
         why="a new data key could not open the records under that one",
         next=wizard(
             "restore",
             "--from-backup",
             "PLACE",
-            advice="puts the wrapped key back from your backup; where nothing was set up by this stack yet: "
-            "setup --adopt",
+            advice="restores the wrapped key from your backup; if this stack has set up nothing yet: setup --adopt",
         ),
     )
 
@@ -147,33 +146,33 @@ def may_create_for(
 def may_replace(
     aws: AwsClient, settings: Settings, outputs: Outputs, version: DataKeyVersion | None = None
 ) -> Decision:
-    """May a version take the place of what is stored? Not from the other store, not under another KMS key.
+    """Whether a version may replace the stored one: not from the other store, not under another KMS key.
 
-    `version` is None for the question before one is chosen. That both versions are kept before anything is replaced,
-    and that the stored key is as it was when it was confirmed, `KeyRotation.replace_current` sees to.
+    `version` is None before one is chosen. `KeyRotation.replace_current` keeps both versions before it replaces
+    anything, and checks that the stored key has not changed since it was confirmed.
     """
     store = settings.secret_store
-    for other in SecretStore:
-        if other is store:
+    for other_store in SecretStore:
+        if other_store is store:
             continue
         try:
             stored = aws.stored_data_keys.read_stored_data_key(settings.names.stored_data_key, store=store)
-            elsewhere = None if stored else _read_closed(aws, settings, other)
+            elsewhere = None if stored else _read_if_allowed(aws, settings, other_store)
         except DataKeyConflict:
-            # What is in the place of the data key is none: that is what a restore replaces.
+            # The parameter does not hold a data key: a restore replaces it.
             continue
         if elsewhere is not None:
             return Decision(
-                verdict=Verdict.NO,
-                what=f"the data key is still in the {other}, and the settings say {store}",
-                why="it has to be copied first",
+                state=DecisionState.NO,
+                what=f"the data key is still in the {other_store}, and the settings say {store}",
+                why="it must be copied first",
                 next=wizard("push", advice="copies it first"),
             )
     if version is not None and version.key_arn not in (None, *outputs.key_arns):
         return Decision(
-            verdict=Verdict.NO,
+            state=DecisionState.NO,
             what=f"{version.fingerprint} is wrapped by {version.key_arn}, not by the stack's key {outputs.key_arn}, "
-            "whose ARN is what the application gets",
+            "whose ARN the application gets",
             why="the application could not open it",
             next=wizard(
                 "rotate",
@@ -198,7 +197,7 @@ def _regions(
     return tuple(aws if region == aws.region else aws.with_region(region) for region in dict.fromkeys(names))
 
 
-def _read_closed(aws: AwsClient, settings: Settings, store: SecretStore) -> StoredDataKey | None:
+def _read_if_allowed(aws: AwsClient, settings: Settings, store: SecretStore) -> StoredDataKey | None:
     try:
         return aws.stored_data_keys.read_stored_data_key(settings.names.stored_data_key, store=store)
     except (PermissionDenied, Unsupported):
@@ -211,36 +210,35 @@ def _is_leftover(version: DataKeyVersion) -> bool:
 
 def _stored(stored: StoredDataKey, region: str) -> Decision:
     return Decision(
-        verdict=Verdict.NO,
+        state=DecisionState.NO,
         what=f"{stored.parameter} in {region} holds {stored.wrapped.fingerprint}",
         why="a new data key could not open the records under that one",
-        next=wizard("restore", advice="lists the versions that are kept in the stack's own Region"),
+        next=wizard("restore", advice="lists the versions in the stack's own Region"),
     )
 
 
-def _kept(name: str, count: int) -> Decision:
+def _has_versions(name: str, count: int) -> Decision:
     return Decision(
-        verdict=Verdict.NO,
-        what=f"{name} is gone, and versions of it are kept ({count})",
+        state=DecisionState.NO,
+        what=f"{name} is missing, and versions of it exist ({count})",
         why="a new data key could not open the records under them",
-        next=wizard("restore", advice="lists them; the one that was current goes back"),
+        next=wizard("restore", advice="lists them; restore the one that was current"),
     )
 
 
-def _lost(name: str, beside: str) -> Decision:
+def _lost(name: str, key_variable: str) -> Decision:
     return Decision(
-        verdict=Verdict.NO,
-        what=f"{name} is gone, and {beside}, which is written after it, exists",
+        state=DecisionState.NO,
+        what=f"{name} is missing, and {key_variable}, which is written after it, exists",
         why="a new data key could not open the records under the lost one",
         next=wizard(
             "restore",
             "--from-backup",
             "PLACE",
-            advice="put the wrapped key back from your backup; without --from-backup it lists the versions that are "
-            "kept in the account",
+            advice="restores the key from your backup; without --from-backup it lists the versions in the account",
         ),
     )
 
 
 def _unknown(error: SetupError, why: str) -> Decision:
-    return Decision(verdict=Verdict.UNKNOWN, what=error.message, why=why, next=error.hint, error=error)
+    return Decision(state=DecisionState.UNKNOWN, what=error.message, why=why, next=error.hint, error=error)

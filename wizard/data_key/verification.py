@@ -1,7 +1,7 @@
-"""The edge to the child that wraps a former ENCRYPTION_KEY: runs `python -m phi wrap` as the operator.
+"""The child processes of `phi`: `wrap` wraps a former ENCRYPTION_KEY, `prove` decrypts as the application.
 
-Touches one child process, which inherits this one's standard input or asks at the terminal itself: the key goes from
-there to KMS and never comes into this process, nor onto a command line.
+Starts one child at a time. `wrap` runs with the operator's credentials and reads the key from standard input or the
+terminal: the key never enters this process or a command line. `prove` gets the application's credentials by a pipe.
 """
 
 from __future__ import annotations
@@ -29,58 +29,11 @@ from wizard.core.next_command import Command, wizard
 from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
 
 WRAP_TIMEOUT_SECONDS = 60
-"""Without a person at the terminal, who may take longer to find the key."""
+"""Where the key is piped in; a person at the terminal has no limit."""
 
 PIPED = 'printf %s "$ENCRYPTION_KEY" | python -m wizard adopt --encryption-key --confirm STACK'
 _NOT_PASSED = ("ENCRYPTION_KEY", "ENCRYPTED_PHI_KEY", "VERCEL_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_ACCESS_TOKEN")
-"""What of the operator's environment is none of the child's business."""
-
-
-class ChildWrapper:
-    """Implements `wizard.core.ports.aws.Wrapper`."""
-
-    def __init__(self, folder: Path, *, environ: Mapping[str, str] = os.environ) -> None:
-        self._folder = folder
-        self._environ = environ
-
-    def wrap(self, environment: Mapping[str, str], *, key_arn: str, prompt: bool) -> WrappedDataKey:
-        """What KMS made of the key that the child read. The child's answer holds nothing secret."""
-        region = key_arn.split(":")[3]
-        given = {name: value for name, value in self._environ.items() if name not in _NOT_PASSED}
-        # Of two sources the one that this run was told of counts, not the one that happens to be set.
-        given = {name: value for name, value in given.items() if name not in _CREDENTIALS} | dict(environment)
-        given |= {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "AWS_KMS_KEY_ID": key_arn}
-        try:
-            done = subprocess.run(
-                [sys.executable, "-m", "phi", "wrap", *(["--prompt"] if prompt else [])],
-                cwd=self._folder,
-                env=given,
-                capture_output=True,
-                text=True,
-                timeout=None if prompt else WRAP_TIMEOUT_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ResourceError(
-                f"the key was not wrapped within {WRAP_TIMEOUT_SECONDS} s; nothing was changed", f"pipe it in: {PIPED}"
-            ) from error
-        told = _told(done.stdout)
-        if told is None:
-            raise SetupError(
-                f"the child that wraps the key ended without an answer (exit {done.returncode}); nothing was changed",
-                "run the same command again; with --debug it says more",
-            )
-        if told.get("wrapped"):
-            try:
-                return WrappedDataKey(value=str(told["wrapped"]))
-            except MalformedDataKey as error:
-                raise ResourceError(
-                    f"what KMS answered is no wrapped data key ({error}); nothing was changed",
-                    "look at what AWS_ENDPOINT_URL names",
-                ) from error
-        raise _failure(str(told.get("cause") or ""), str(told.get("message") or ""), key_arn)
-
-
+"""Secrets of the operator's environment that the child does not get."""
 _CREDENTIALS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -89,40 +42,6 @@ _CREDENTIALS = (
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
 )
-
-
-def _told(printed: str) -> dict[str, Any] | None:
-    try:
-        told = json.loads(printed)
-    except json.JSONDecodeError:
-        return None
-    return told if isinstance(told, dict) else None
-
-
-def _failure(cause: str, message: str, key_arn: str) -> SetupError:
-    # The child's words are fixed ones: they say what is wrong with a key and never what it is.
-    match cause:
-        case "InvalidEncryptionKey":
-            return UsageError(f"what was given is no ENCRYPTION_KEY: {message} Nothing was changed", PIPED)
-        case "AccessDenied":
-            return PermissionDenied(
-                f"the caller may not do kms:Encrypt under {key_arn}; nothing was changed",
-                "the key policy gives kms:Encrypt to nobody: have it allowed to you by IAM for this one command",
-            )
-        case "BadCredentials":
-            return CredentialsError(
-                f"AWS does not take the credentials ({message})", Command("aws sts get-caller-identity")
-            )
-        case "Unreachable" | "Throttled":
-            return Unreachable(f"KMS did not answer ({message}); nothing was changed", "run the same command again")
-        case "NotFound" | "Disabled":
-            return ResourceError(
-                f"the key {key_arn} cannot be used: {message} Nothing was changed",
-                Command(f"aws kms describe-key --key-id {key_arn}"),
-            )
-        case _:
-            return ResourceError(f"KMS did not wrap the key ({cause}: {message}); nothing was changed", "see the cause")
-
 
 PASSED_ON = (
     "PATH",
@@ -140,13 +59,81 @@ PASSED_ON = (
     "https_proxy",
     "no_proxy",
 )
-"""What the child inherits. Everything else of the operator's environment stays here: above all, the credentials."""
+"""What the verifying child inherits: above all, not the operator's credentials."""
 
 TIMEOUT_SECONDS = 60
 RETRY_SECONDS = retry.SCHEDULES[Reason.PROPAGATION].seconds
 SETTLING = ("AccessDenied", "NotFound", "BadCredentials")
-"""Causes that a role, key or access key made seconds ago can show until IAM, eventually consistent, has spread it
+"""Causes that a new role, key or access key can show until it has propagated in IAM
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html)."""
+
+
+class ChildWrapper:
+    """Implements `wizard.core.ports.aws.Wrapper`."""
+
+    def __init__(self, folder: Path, *, environ: Mapping[str, str] = os.environ) -> None:
+        self._folder = folder
+        self._environ = environ
+
+    def wrap(self, environment: Mapping[str, str], *, key_arn: str, prompt: bool) -> WrappedDataKey:
+        """The wrapped form of the key that the child read. The child's answer holds nothing secret."""
+        region = key_arn.split(":")[3]
+        # The credentials of this run count, not those that happen to be set.
+        removed = (*_NOT_PASSED, *_CREDENTIALS)
+        child_environ = {name: value for name, value in self._environ.items() if name not in removed}
+        child_environ |= {**environment, "AWS_REGION": region, "AWS_DEFAULT_REGION": region, "AWS_KMS_KEY_ID": key_arn}
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "phi", "wrap", *(["--prompt"] if prompt else [])],
+                cwd=self._folder,
+                env=child_environ,
+                capture_output=True,
+                text=True,
+                timeout=None if prompt else WRAP_TIMEOUT_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ResourceError(
+                f"the key was not wrapped within {WRAP_TIMEOUT_SECONDS} s; nothing was changed", f"pipe it in: {PIPED}"
+            ) from error
+        answer = _json_object(done.stdout)
+        if answer is None:
+            raise SetupError(
+                f"the child that wraps the key ended without an answer (exit {done.returncode}); nothing was changed",
+                "run the same command again, with --debug for the details",
+            )
+        if answer.get("wrapped"):
+            try:
+                return WrappedDataKey(value=str(answer["wrapped"]))
+            except MalformedDataKey as error:
+                raise ResourceError(
+                    f"the answer of KMS is not a wrapped data key ({error}); nothing was changed",
+                    "check the endpoint in AWS_ENDPOINT_URL",
+                ) from error
+        raise _failure(str(answer.get("cause") or ""), str(answer.get("message") or ""), key_arn)
+
+
+def _failure(cause: str, message: str, key_arn: str) -> SetupError:
+    # The child's messages are fixed texts, which never hold the key.
+    match cause:
+        case "InvalidEncryptionKey":
+            return UsageError(f"the input is not an ENCRYPTION_KEY: {message} Nothing was changed", PIPED)
+        case "AccessDenied":
+            return PermissionDenied(
+                f"the caller is not allowed kms:Encrypt on {key_arn}; nothing was changed",
+                "the key policy allows kms:Encrypt to nobody: allow it to the caller in IAM, for this one command",
+            )
+        case "BadCredentials":
+            return CredentialsError(f"AWS refused the credentials ({message})", Command("aws sts get-caller-identity"))
+        case "Unreachable" | "Throttled":
+            return Unreachable(f"KMS did not answer ({message}); nothing was changed", "run the same command again")
+        case "NotFound" | "Disabled":
+            return ResourceError(
+                f"the key {key_arn} cannot be used: {message} Nothing was changed",
+                Command(f"aws kms describe-key --key-id {key_arn}"),
+            )
+        case _:
+            return ResourceError(f"KMS did not wrap the key ({cause}: {message}); nothing was changed", "see the cause")
 
 
 class ChildDecryptVerifier:
@@ -167,17 +154,17 @@ class ChildDecryptVerifier:
     def prove(
         self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = RETRY_SECONDS
     ) -> ChildResult:
-        """Unwrap the delivered key and carry one made-up record there and back, as the application."""
+        """Unwrap the delivered key, and encrypt and decrypt one invented record, as the application."""
         result = None
         for _ in retry.attempts(Reason.PROPAGATION, clock=self._clock, seconds=retry_seconds):
             result = self._once(credentials, batch)
             if result.proved or result.cause not in SETTLING:
                 break
-        assert result is not None, "there is one try at least"
+        assert result is not None, "at least one attempt"
         return result
 
     def warm_up(self) -> None:
-        """Start the child ahead of its turn. It holds nothing yet, and ends with this process if it is never asked."""
+        """Start the child before it is needed. It holds nothing yet, and ends with this process."""
         if self._child is None:
             self._child = self._start()
 
@@ -190,14 +177,16 @@ class ChildDecryptVerifier:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # A Ctrl-C is this process's to handle.
+            # Ctrl-C goes to this process only.
             process_group=0,
         )
 
     def _once(self, credentials: AppCredentials, batch: AppVariables) -> ChildResult:
         child, self._child = self._child or self._start(), None
         try:
-            printed, complaint = child.communicate(json.dumps(_given(credentials, batch)), timeout=TIMEOUT_SECONDS)
+            stdout, stderr = child.communicate(
+                json.dumps(_app_environment(credentials, batch)), timeout=TIMEOUT_SECONDS
+            )
         except subprocess.TimeoutExpired:
             child.kill()
             child.communicate()
@@ -209,23 +198,22 @@ class ChildDecryptVerifier:
                 message=f"no answer in {TIMEOUT_SECONDS} s",
             )
         except KeyboardInterrupt:
-            # It holds credentials: it does not outlive who asked.
+            # It holds credentials: it must not outlive this process.
             child.kill()
             child.wait()
             raise
-        told = _verdict(printed)
-        if told is None:
+        answer = _json_object(stdout)
+        if answer is None:
             raise SetupError(
-                f"the proof ended without a verdict (exit {child.returncode}): {complaint.strip()[-500:]}",
+                f"the verification ended without a result (exit {child.returncode}): {stderr.strip()[-500:]}",
                 wizard("verify"),
             )
         return ChildResult(
-            # Nothing but a plain yes is one.
-            proved=told.get("proved") is True,
-            principal=str(told.get("principal") or ""),
-            fingerprint=str(told.get("fingerprint") or ""),
-            cause=str(told.get("cause") or ""),
-            message=str(told.get("message") or ""),
+            proved=answer.get("proved") is True,
+            principal=str(answer.get("principal") or ""),
+            fingerprint=str(answer.get("fingerprint") or ""),
+            cause=str(answer.get("cause") or ""),
+            message=str(answer.get("message") or ""),
         )
 
     def _environment(self) -> dict[str, str]:
@@ -234,21 +222,21 @@ class ChildDecryptVerifier:
         return {**environment, "AWS_EC2_METADATA_DISABLED": "true"}
 
 
-def _given(credentials: AppCredentials, batch: AppVariables) -> dict[str, str]:
-    """What the application would find in its environment. It goes through a pipe, where nobody else can look."""
-    given = {
+def _app_environment(credentials: AppCredentials, batch: AppVariables) -> dict[str, str]:
+    """What the application has in its environment. Sent through a pipe, which other processes cannot read."""
+    environment = {
         **dict(batch.values),
         "AWS_ACCESS_KEY_ID": credentials.access_key_id,
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
     }
     if credentials.session_token:
-        given["AWS_SESSION_TOKEN"] = credentials.session_token
-    return given
+        environment["AWS_SESSION_TOKEN"] = credentials.session_token
+    return environment
 
 
-def _verdict(printed: str) -> dict[str, Any] | None:
+def _json_object(text: str) -> dict[str, Any] | None:
     try:
-        told = json.loads(printed)
+        document = json.loads(text)
     except json.JSONDecodeError:
         return None
-    return told if isinstance(told, dict) else None
+    return document if isinstance(document, dict) else None

@@ -1,1 +1,1 @@
-"""What the wizard has to know: the table of inputs, the ranking of their sources, the interview."""
+"""The inputs: their table, the ranking of sources, detection, saved progress, the interview."""

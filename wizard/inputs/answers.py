@@ -1,6 +1,6 @@
-"""Answers: taken at every door, ranked by where they come from, made into `Settings` and read back from them.
+"""Answers: ranked by their source, turned into `Settings` and read back from them.
 
-Pure: the environment and the answers file's text are handed in. Faults are told all at once, by door.
+Pure: the environment and the answers file's content are parameters. All faults are reported at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Source(StrEnum):
-    """Where an answer comes from, the strongest first."""
+    """Where an answer comes from, the highest rank first."""
 
     FLAG = "flag"
     ENVIRONMENT = "environment"
@@ -38,12 +38,12 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Answer:
-    """A value with its source. None is the answer `none`, which an optional input takes."""
+    """A value with its source. None is the answer `none` to an optional input."""
 
     value: Any
     source: Source
     where: str
-    """The door: `--region`, `EONPRO_REGION`, a file's name, `sts`."""
+    """The exact source: `--region`, `EONPRO_REGION`, a file's name, `sts`."""
     secret: bool = False
 
     def __repr__(self) -> str:
@@ -52,7 +52,7 @@ class Answer:
 
 
 _FIELD = re.compile(r"\b[a-z]+(?:[A-Z][a-z]+)+\b")
-"""A field's name, as a fault between two of them has it."""
+"""The name of a field in a message about two fields."""
 
 _WORDS = {"administrators": CALLER, "app_principal": CREATE, "trail": CREATE}
 _EXAMPLES = {
@@ -62,9 +62,6 @@ _EXAMPLES = {
     "target": "vercel",
     **_WORDS,
 }
-
-
-# --- ranking -----------------------------------------------------------------------------------------------
 
 
 def resolve(
@@ -83,11 +80,10 @@ def resolve(
 ) -> dict[str, Answer]:
     """For each input the answer of the highest rank. An empty variable is unset.
 
-    `draft` holds the answers of a run that was left half-way, `copied` those of another stack, of which the ones that
-    each stack needs for itself are passed over. `read_secret` reads the file that a secret's flag or file key names;
-    without it no such file is read.
-    A saved answer is passed over when the one it follows has changed: another trail has another bucket.
-    Raises UsageError with every value that cannot be used, each with its door.
+    `draft`: the answers of an interrupted run. `copied`: those of another stack, without the inputs that differ in
+    every stack. `read_secret` reads the file that a secret's flag or file key names; None: no such file is read.
+    A saved answer is ignored when the answer it follows has changed: another trail has another bucket.
+    Raises UsageError with every value that cannot be used, each with its source.
     """
     answers: dict[str, Answer] = {}
     faults = []
@@ -96,38 +92,38 @@ def resolve(
         (Source.SAVED, saved_name, saved),
         (Source.COPIED, copied_name, {key: value for key, value in copied.items() if not by_key[key].own}),
     )
-    for each in INPUTS:
-        given = _given(each, flags, environ, file, file_name)
-        if given is None and not each.secret:
-            given = next(
+    for entry in INPUTS:
+        candidate = _from_this_run(entry, flags, environ, file, file_name)
+        if candidate is None and not entry.secret:
+            candidate = next(
                 (
-                    (values[each.key], source, where)
+                    (values[entry.key], source, where)
                     for source, where, values in earlier
-                    if each.key in values and not _is_stale(each, answers, values)
+                    if entry.key in values and not _is_stale(entry, answers, values)
                 ),
                 None,
             )
-        if given is None and each.key in detected:
-            answers[each.key] = replace(detected[each.key], secret=each.secret)
+        if candidate is None and entry.key in detected:
+            answers[entry.key] = replace(detected[entry.key], secret=entry.secret)
             continue
-        if given is None:
-            if each.default is not None:
-                answers[each.key] = Answer(value=each.default, source=Source.DEFAULT, where="default")
+        if candidate is None:
+            if entry.default is not None:
+                answers[entry.key] = Answer(value=entry.default, source=Source.DEFAULT, where="default")
             continue
-        raw, source, where = given
+        raw, source, where = candidate
         try:
-            if each.secret and source in (Source.FLAG, Source.FILE):
+            if entry.secret and source in (Source.FLAG, Source.FILE):
                 if read_secret is None:
                     continue  # The command needs no secret.
                 raw = _secret_in(str(raw), read_secret)
-            # A deployed stack may have what new settings refuse: `setup` refuses it later, and `status` shows it.
-            value = each.parse(raw, deployed=source is Source.SAVED)
-            answers[each.key] = Answer(value=value, source=source, where=where, secret=each.secret)
+            # A deployed stack may have values that new settings refuse: `setup` refuses them later.
+            value = entry.parse(raw, deployed=source is Source.SAVED)
+            answers[entry.key] = Answer(value=value, source=source, where=where, secret=entry.secret)
         except ValueError as error:
             if source is Source.DRAFT:
-                continue  # A help, never a hindrance: it is asked again.
-            door = f"{each.file_key} in {where}" if source not in (Source.FLAG, Source.ENVIRONMENT) else where
-            faults.append(f"{door}: {error}")
+                continue  # It is asked again.
+            place = f"{entry.file_key} in {where}" if source not in (Source.FLAG, Source.ENVIRONMENT) else where
+            faults.append(f"{place}: {error}")
     if faults:
         count = "1 answer cannot be used" if len(faults) == 1 else f"{len(faults)} answers cannot be used"
         raise UsageError(
@@ -137,15 +133,15 @@ def resolve(
     return answers
 
 
-def _given(
-    each: Input, flags: Mapping[str, Any], environ: Mapping[str, str], file: Mapping[str, Any], file_name: str
+def _from_this_run(
+    entry: Input, flags: Mapping[str, Any], environ: Mapping[str, str], file: Mapping[str, Any], file_name: str
 ) -> tuple[Any, Source, str] | None:
-    if flags.get(each.file_key) is not None:
-        return (flags[each.file_key], Source.FLAG, each.flag)
-    if environ.get(each.variable):
-        return (environ[each.variable], Source.ENVIRONMENT, each.variable)
-    if file.get(each.file_key) is not None:
-        return (file[each.file_key], Source.FILE, file_name)
+    if flags.get(entry.file_key) is not None:
+        return (flags[entry.file_key], Source.FLAG, entry.flag)
+    if environ.get(entry.variable):
+        return (environ[entry.variable], Source.ENVIRONMENT, entry.variable)
+    if file.get(entry.file_key) is not None:
+        return (file[entry.file_key], Source.FILE, file_name)
     return None
 
 
@@ -153,77 +149,74 @@ def _secret_in(path: str, read_secret: Callable[[str], str]) -> str:
     if not path.strip():
         raise ValueError("names no file")
     try:
-        # An editor ends a file with a line's end.
+        # Editors end a file with a newline.
         return read_secret(path).strip()
     except UnicodeDecodeError:
-        # Without its cause, which holds what stands in the file.
-        raise ValueError(f"the file {path} holds no text") from None
+        # Without its cause, which holds the content of the file.
+        raise ValueError(f"the file {path} is not a text file") from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "its name cannot be one"
+        reason = error.strerror if isinstance(error, OSError) else "the name is not valid"
         raise ValueError(f"the file {path!r} cannot be read: {reason}") from None
 
 
-def _is_stale(each: Input, answers: Mapping[str, Answer], earlier: Mapping[str, Any]) -> bool:
-    if each.follows is None or each.follows not in answers:
+def _is_stale(entry: Input, answers: Mapping[str, Answer], earlier: Mapping[str, Any]) -> bool:
+    if entry.follows is None or entry.follows not in answers:
         return False
-    return bool(answers[each.follows].value != earlier.get(each.follows))
-
-
-# --- settings ----------------------------------------------------------------------------------------------
+    return bool(answers[entry.follows].value != earlier.get(entry.follows))
 
 
 def from_settings(settings: Settings) -> dict[str, Any]:
-    """The saved answers: values by the key of their input; what is not set has none.
+    """The saved answers: values by the key of their input.
 
-    None is an answer too, where nothing was wanted: a question that was answered is not put again.
+    None is the answer `none`: the question is not asked again.
     """
     values: dict[str, Any] = {}
-    for each in INPUTS:
-        answered = each.asked and each.optional and each.needed(values)
-        if each.field is None or (each.asked and each.optional and not answered):
+    for entry in INPUTS:
+        answered = entry.asked and entry.optional and entry.needed(values)
+        if entry.field is None or (entry.asked and entry.optional and not answered):
             continue
-        value = getattr(settings, each.field)
-        if each.many:
+        value = getattr(settings, entry.field)
+        if entry.many:
             value = tuple(str(member) for member in value)
-        elif value is None and CREATE in each.words and not each.optional:
+        elif value is None and CREATE in entry.words and not entry.optional:
             value = CREATE
         if value not in (None, ()):
-            values[each.key] = value
+            values[entry.key] = value
         elif answered:
-            values[each.key] = None
+            values[entry.key] = None
     return values
 
 
-def to_settings(values: Mapping[str, Any], *, identity: Identity, kept_targets: tuple[str, ...] = ()) -> Settings:
-    """Settings from values; `caller` is whom `identity` names, `kept_targets` stay beside the target.
+def to_settings(values: Mapping[str, Any], *, identity: Identity, retained_targets: tuple[str, ...] = ()) -> Settings:
+    """Settings from values; `caller` means `identity`, `retained_targets` are added to the target.
 
     Raises ContractError with every fault.
     """
     from components.settings import Settings
 
     fields: dict[str, Any] = {}
-    for each in INPUTS:
-        value = values.get(each.key)
-        if each.field is None or value is None or value == CREATE and CREATE in each.words:
+    for entry in INPUTS:
+        value = values.get(entry.key)
+        if entry.field is None or value is None or value == CREATE and CREATE in entry.words:
             continue
-        if each.key == "account":
+        if entry.key == "account":
             value = identity.account_id if value == CALLER else value
-        elif each.key in ("administrators", "deletion_administrators"):
+        elif entry.key in ("administrators", "deletion_administrators"):
             value = tuple(identity.principal_arn if member == CALLER else member for member in value)
-        elif each.key == "target":
-            value = (*value, *kept_targets)
-        fields[each.field] = value
+        elif entry.key == "target":
+            value = (*value, *retained_targets)
+        fields[entry.field] = value
     if not fields.get("strict_key_policy"):
         fields.update(_with_patterns(fields))
-    if kept_targets:
-        fields.setdefault("deploy_targets", kept_targets)
+    if retained_targets:
+        fields.setdefault("deploy_targets", retained_targets)
     return Settings.read(fields)
 
 
 def _with_patterns(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Administrators that are roles of IAM Identity Center, by pattern: such a role's ARN ends when it is made anew.
+    """Administrators that are roles of IAM Identity Center, by pattern: such a role gets a new ARN when created again.
 
-    Not under a strict key policy, which only a name of its own opens.
+    Not under a strict key policy, which requires ARNs.
     """
     named = tuple(fields.get("administrators") or ())
     patterns = {arn: pattern for arn in named if (pattern := sso_pattern(arn))}
@@ -236,13 +229,14 @@ def _with_patterns(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refused(error: ContractError) -> UsageError:
-    """The contract's refusal in the words of the inputs, each fault with the flag that mends it."""
-    clients = {camel(each.field): each for each in INPUTS if each.field}
+    """The faults of the settings as a UsageError, each with the flag that fixes it."""
+    inputs = {camel(entry.field): entry for entry in INPUTS if entry.field}
     faults = []
     for field, fault in error.faults:
-        each = clients.get(field)
-        named = _FIELD.sub(lambda name: clients[name[0]].flag if name[0] in clients else name[0], fault)
-        faults.append(f"{each.flag}: {fault}" if each else named)
+        if field in inputs:
+            faults.append(f"{inputs[field].flag}: {fault}")
+        else:
+            faults.append(_FIELD.sub(lambda name: inputs[name[0]].flag if name[0] in inputs else name[0], fault))
     return UsageError(
         listed("these answers do not fit together", faults),
         "fix these answers, then run the same command again",
@@ -255,34 +249,31 @@ def camel(field: str) -> str:
     return first + "".join(part.capitalize() for part in rest)
 
 
-# --- what is missing ---------------------------------------------------------------------------------------
-
-
 def missing(values: Mapping[str, Any]) -> tuple[Input, ...]:
-    """Every needed input without a value; what hangs on the target is not listed while that is missing."""
+    """Every needed input without a value; inputs of a target only once the target is known."""
     return tuple(
-        each
-        for each in INPUTS
-        if not each.optional and each.default is None and not values.get(each.key) and each.needed(values)
+        entry
+        for entry in INPUTS
+        if not entry.optional and entry.default is None and not values.get(entry.key) and entry.needed(values)
     )
 
 
 def missing_error(inputs: Sequence[Input]) -> MissingAnswers:
-    """The error that names all missing answers at once, each with its doors, and the command to type."""
+    """The error that names all missing answers, each with its sources, and the command to type."""
     count = "1 answer is missing" if len(inputs) == 1 else f"{len(inputs)} answers are missing"
-    lines = [f"{each.key}: {', or '.join(each.sources)}" for each in inputs]
-    flags = [f"{each.flag} {'FILE' if each.secret else _EXAMPLES.get(each.key, each.metavar)}" for each in inputs]
+    lines = [f"{entry.key}: {', or '.join(entry.sources)}" for entry in inputs]
+    flags = [f"{entry.flag} {'FILE' if entry.secret else _EXAMPLES.get(entry.key, entry.metavar)}" for entry in inputs]
     return MissingAnswers(
         listed(f"{count}, and the run is not interactive", lines)
         + "\nComplete answers files to start from: examples/vercel.yaml, examples/ecs.yaml",
         " ".join(["python -m wizard", *flags]),
-        tuple(each.key for each in inputs),
+        tuple(entry.key for entry in inputs),
     )
 
 
 _SSO_ROLE = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>[0-9]{12}):role/"
-    # The Region of Identity Center is part of the path, but for us-east-1; a caller who may not ask for it has no path.
+    # The path has the Region of Identity Center, except us-east-1. The caller's ARN has no path if it cannot be read.
     r"(?:aws-reserved/sso\.amazonaws\.com/(?:[a-z0-9-]+/)?)?"
     r"AWSReservedSSO_(?P<permission_set>[\w+=,.@-]{1,32})_[0-9a-f]{16}",
     re.ASCII,
@@ -290,10 +281,10 @@ _SSO_ROLE = re.compile(
 
 
 def sso_pattern(principal_arn: str) -> str | None:
-    """The pattern of all roles that IAM Identity Center makes for the principal's permission set in this account.
+    """The pattern of all roles that IAM Identity Center creates for the principal's permission set in this account.
 
-    None for a principal that is no such role. No role of that path can be made by anybody else; the sixteen characters
-    at its end are counted, for `_*` would fit a permission set whose name goes on.
+    None for any other principal. Only Identity Center can create roles of that path. The pattern counts the sixteen
+    characters at the end, because `_*` would also match a permission set with a longer name.
     https://docs.aws.amazon.com/singlesignon/latest/userguide/referencingpermissionsets.html
     """
     role = _SSO_ROLE.fullmatch(principal_arn)

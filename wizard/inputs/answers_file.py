@@ -1,6 +1,6 @@
-"""The answers file: YAML or JSON, read as it is spelled, with all that is wrong with it told at once.
+"""The answers file: YAML or JSON, with all values as text and all faults reported at once.
 
-Pure: the text is handed in. No error holds a value of the file: it may be a secret, put there by mistake.
+Reads the one file that it is given. No error holds a value of the file, which may be a secret put there by mistake.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Entry(NamedTuple):
 _WRONG = object()
 
 _LONGEST = 600
-"""Characters of a fault."""
+"""Characters of a fault; a longer one is shortened."""
 
 
 def read_answers(path: Path | None) -> dict[str, Any]:
@@ -42,18 +42,18 @@ def read_answers(path: Path | None) -> dict[str, Any]:
 
 
 def read_file(text: str, name: str) -> dict[str, Any]:
-    """The answers in a YAML or JSON file, as text or lists of text; what is null is left out.
+    """The answers in a YAML or JSON file, as text or lists of text, without null values.
 
-    Raises UsageError with every unknown key, secret, twin and wrong type. It never holds a value.
+    Raises UsageError with every unknown key, secret, duplicate and wrong type. It never holds a value.
     """
     entries = _read_json(text, name) if _is_json(text, name) else _read_yaml(text, name)
     answers: dict[str, Any] = {}
-    seen: set[str] = set()
+    keys: set[str] = set()
     faults = []
     for entry in entries:
         place = f"line {entry.line}: " if entry.line else ""
-        fault = f"`{entry.key}` occurs twice" if entry.key in seen else _entry_fault(entry)
-        seen.add(entry.key)
+        fault = f"`{entry.key}` occurs twice" if entry.key in keys else _entry_fault(entry)
+        keys.add(entry.key)
         if fault:
             faults.append(place + fault)
         elif entry.value is not None:
@@ -66,7 +66,7 @@ def read_file(text: str, name: str) -> dict[str, Any]:
     return answers
 
 
-_BY_FILE_KEY = {each.file_key: each for each in INPUTS}
+_BY_FILE_KEY = {entry.file_key: entry for entry in INPUTS}
 
 
 def _entry_fault(entry: _Entry) -> str | None:
@@ -102,7 +102,7 @@ def _is_json(text: str, name: str) -> bool:
 
 def _read_json(text: str, name: str) -> list[_Entry]:
     try:
-        # Numbers stay as they are spelled; pairs stay apart, so that twins are seen.
+        # Numbers stay text; pairs, not a dict, so that duplicate keys are found.
         pairs = json.loads(
             text, parse_int=str, parse_float=str, object_pairs_hook=lambda pairs: tuple(map(tuple, pairs))
         )
@@ -128,7 +128,7 @@ def _read_yaml(text: str, name: str) -> list[_Entry]:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
-        # Neither the error's excerpt nor its cause is passed on: the line may hold a secret.
+        # Without the error's excerpt and cause: the line may hold a secret.
         mark = getattr(error, "problem_mark", None)
         where = (
             f"line {mark.line + 1}, column {mark.column + 1}"
@@ -142,7 +142,7 @@ def _read_yaml(text: str, name: str) -> list[_Entry]:
         raise _no_mapping(name)
 
     def scalar(node: Any) -> Any:
-        # The text as it is spelled: read by YAML's rules, the account 012345670123 would be an octal number.
+        # The original text: in YAML the account 012345670123 is an octal number.
         if not isinstance(node, yaml.ScalarNode) or not node.tag.startswith("tag:yaml.org,2002:"):
             return _WRONG
         return None if node.tag == "tag:yaml.org,2002:null" else str(node.value)
@@ -162,10 +162,7 @@ def _no_mapping(name: str) -> UsageError:
 
 
 def listed(heading: str, lines: Sequence[str]) -> str:
-    """A heading and its lines, as one message."""
-    return "\n".join([f"{heading}:", *(f"  {_shortened(line)}" for line in lines)])
-
-
-def _shortened(line: str) -> str:
-    # A file that was pasted by mistake is no help as its own fault.
-    return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} … {line[-_LONGEST // 2 :]}"
+    """A heading and its lines, as one message; a very long line is shortened."""
+    half = _LONGEST // 2
+    shortened = (line if len(line) <= _LONGEST else f"{line[:half]} … {line[-half:]}" for line in lines)
+    return "\n".join([f"{heading}:", *(f"  {line}" for line in shortened)])

@@ -1,7 +1,6 @@
-"""What a folder says of the application in it: its framework, its link to a Vercel project, where it is deployed to.
+"""What a folder shows of its application: the framework, the linked Vercel project, the deploy targets.
 
-Reads a few files of that one folder by name; writes nothing, asks no network, and is loaded before the first prompt,
-so that it imports nothing heavy.
+Reads a few files of that folder by name. Loaded before the first prompt: imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 LARGEST = 256 * 1024
-"""Octets. A larger file is none of those that are looked for."""
+"""Bytes. A larger file is ignored."""
 MOST_MANIFESTS = 20
 
 VERCEL, ECS, EKS = "vercel", "ecs", "eks"
@@ -32,22 +31,22 @@ class FolderLink:
     project_name: str | None = None
     """Only newer versions of the CLI write it."""
     source: str = ".vercel/project.json"
-    """The file that says so, from the folder."""
+    """The file that holds the link, relative to the folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApplicationFolder:
-    """What is found in the folder. Nothing of it is certain: it is there to be offered, with its source."""
+    """What was detected in the folder: suggestions, each with its source."""
 
     framework: str | None = None
-    """`Next.js 15.1`; None where none is known. The version is what the folder asks for, not what is installed."""
+    """`Next.js 15.1`; None for unknown. The version is the required one, not the installed one."""
     linked: FolderLink | None = None
     targets: tuple[tuple[str, str], ...] = ()
     """(target, what suggests it) of each suggestion, the strongest first: (`vercel`, `.vercel/project.json`)."""
 
     @property
     def target(self) -> str | None:
-        """The one target that is suggested; None for none, and where the folder speaks for several."""
+        """The only suggested target; None for none or several."""
         suggested = {target for target, _ in self.targets}
         return suggested.pop() if len(suggested) == 1 else None
 
@@ -65,9 +64,9 @@ _NODE = (
     ("hono", "Hono"),
     ("express", "Express"),
 )
-"""What is built upon another stands before it: NestJS brings Express along."""
+"""A framework comes before the one it is built on: NestJS depends on Express."""
 _PYTHON = {"django": "Django", "fastapi": "FastAPI", "flask": "Flask"}
-# Not compiled on import: most folders need none of them, and compiling takes longer than all the rest.
+# Not compiled on import: that takes long, and most folders need none of them.
 _REQUIREMENT = (
     r"""(?im)(?:^|["'])[ \t]*(django|fastapi|flask)(?![\w.-])(?:\[[^\]\n]*\])?[ \t="'{a-z~^><!]*(\d+(?:\.\d+)?)?"""
 )
@@ -77,7 +76,7 @@ _TASK_DEFINITIONS = ("taskdef.json", "task-definition.json", ".aws/task-definiti
 
 
 def detect(folder: Path) -> ApplicationFolder:
-    """What the folder says. A folder that is missing or unreadable says nothing; this never raises for one."""
+    """What the folder shows; nothing for a missing or unreadable folder."""
     files = _Files(folder)
     linked = _link(files)
     return ApplicationFolder(framework=_framework(files), linked=linked, targets=tuple(_targets(files, linked)))
@@ -86,17 +85,17 @@ def detect(folder: Path) -> ApplicationFolder:
 def read_link(folder: Path) -> FolderLink | None:
     """The link of a folder: `.vercel/project.json`, or the one project of `.vercel/repo.json`; else None.
 
-    Of several projects in a linked repository it is the one at the folder itself, where there is exactly one.
+    Of several projects in a linked repository: the one whose directory is the folder itself.
     """
     return _link(_Files(folder))
 
 
 class _Files:
-    """A folder, listed once: nearly all that is looked for is in none, and one listing tells that at once."""
+    """A folder, listed once, because most of the files do not exist in most folders."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = os.fspath(folder)
-        self._there = frozenset(self.names())
+        self._names = frozenset(self.names())
 
     def names(self, below: str = "") -> tuple[str, ...]:
         """The names in the folder, or in one below it; none where it cannot be read."""
@@ -106,7 +105,7 @@ class _Files:
             return ()
 
     def has(self, name: str) -> bool:
-        """Whether there is a file of that name, which may be one below a folder: `helm/Chart.yaml`."""
+        """Whether the file exists; its name may contain a folder: `helm/Chart.yaml`."""
         return self._size(name) is not None
 
     def content(self, name: str) -> str:
@@ -129,14 +128,14 @@ class _Files:
         return content if isinstance(content, dict) else None
 
     def _size(self, name: str) -> int | None:
-        if name.partition("/")[0] not in self._there:
+        if name.partition("/")[0] not in self._names:
             return None
         try:
-            found = os.stat(os.path.join(self._folder, name))
+            status = os.stat(os.path.join(self._folder, name))
         except (OSError, ValueError):
             return None
-        # A named pipe would hold up the first prompt for ever.
-        return found.st_size if stat.S_ISREG(found.st_mode) else None
+        # Reading a named pipe would block the first prompt forever.
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _link(files: _Files) -> FolderLink | None:
@@ -144,9 +143,9 @@ def _link(files: _Files) -> FolderLink | None:
     if linked is None:
         repository, source = files.object(".vercel/repo.json") or {}, ".vercel/repo.json"
         listed = repository.get("projects")
-        projects = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+        projects = [project for project in listed if isinstance(project, dict)] if isinstance(listed, list) else []
         if len(projects) != 1:
-            projects = [each for each in projects if each.get("directory") == "."]
+            projects = [project for project in projects if project.get("directory") == "."]
         if len(projects) != 1:
             return None
         linked = {
@@ -164,20 +163,20 @@ def _link(files: _Files) -> FolderLink | None:
 
 def _framework(files: _Files) -> str | None:
     package = files.object("package.json") or {}
-    wanted: dict[str, object] = {}
+    dependencies: dict[str, object] = {}
     for group in ("devDependencies", "dependencies"):
         listed = package.get(group)
-        wanted.update(listed if isinstance(listed, dict) else {})
+        dependencies.update(listed if isinstance(listed, dict) else {})
     for name, framework in _NODE:
-        if name in wanted:
-            version = re.match(_VERSION, str(wanted[name]))
+        if name in dependencies:
+            version = re.match(_VERSION, str(dependencies[name]))
             return f"{framework} {version[1]}" if version else framework
     for file in ("pyproject.toml", "requirements.txt"):
         content = files.content(file)
-        # The tests of this project use frameworks; it is no application.
+        # This project itself is not an application, though its tests use frameworks.
         if 'name = "eonpro-kms"' in content:
             return None
-        # The pattern takes longer than all the rest, and most files name none of them.
+        # The pattern is slow, and most files name none of them.
         named = any(name in content.lower() for name in _PYTHON)
         if named and (required := re.search(_REQUIREMENT, content)):
             name = _PYTHON[required[1].lower()]
@@ -193,8 +192,8 @@ def _targets(files: _Files, linked: FolderLink | None) -> Iterator[tuple[str, st
             yield VERCEL, name
     for name in _TASK_DEFINITIONS:
         if "containerDefinitions" in files.content(name):
-            beside = " beside a Dockerfile" if files.has("Dockerfile") else ""
-            yield ECS, f"{name}{beside}"
+            dockerfile = " and a Dockerfile" if files.has("Dockerfile") else ""
+            yield ECS, f"{name}{dockerfile}"
     for name in ("ecs-params.yml", "ecs-params.yaml"):
         if files.has(name):
             yield ECS, name

@@ -1,6 +1,6 @@
-"""What the set-up may ask about the audit trail and the alerts, in the order it is asked.
+"""The inputs about the audit trail and the alerts, in the order of their questions.
 
-Pure. Loads no library.
+Pure. Imports no library.
 """
 
 from __future__ import annotations

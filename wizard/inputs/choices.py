@@ -1,6 +1,6 @@
-"""What is known of an answer before it is asked for: detected values, recommended ones, and the choices of a question.
+"""What is known before a question: detected values, recommended values, and the choices.
 
-Pure: reads the edges through their Protocols. What cannot be listed is no error: the value can be typed.
+Reads AWS and Vercel through their ports. A list that cannot be read is no error: the value can be typed.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.inputs.answers import Answer, Source
 
 RECOMMENDED = {"app_principal": CREATE, "vercel_access": "oidc", "ecs_execution_role": CREATE}
-"""What is taken unless somebody wishes otherwise: shown on the last page, and changed from there."""
+"""Used without a question; shown on the summary, where they can be changed."""
 
 
 def detected(value: Any, where: str) -> Answer:
-    """An answer that was detected, with what says so."""
+    """An answer that was detected, with its source."""
     return Answer(value=value, source=Source.DETECTED, where=where)
 
 
 def of_account(aws: AwsClient, identity: Identity) -> dict[str, Answer]:
-    """What the credentials say: the account, the Region in use, the caller as administrator."""
+    """From the credentials: the account, the Region in use, the caller as administrator."""
     answers = {
         "account": detected(identity.account_id, identity.source),
         "administrators": detected((identity.principal_arn,), "you"),
@@ -38,14 +38,14 @@ def of_account(aws: AwsClient, identity: Identity) -> dict[str, Answer]:
 
 
 def of_trails(trails: tuple[TrailFact, ...]) -> dict[str, Answer]:
-    """A trail is made where there is none to choose: every further copy of an account's events is billed."""
+    """A new trail, where the account has none to choose: AWS bills every further copy of an account's events."""
     if any(trail.multi_region for trail in trails):
         return {}
     return {"trail": detected(CREATE, "no other trail")}
 
 
 def recommended(answers: Mapping[str, Answer]) -> dict[str, Answer]:
-    """The recommended answers, where there is none."""
+    """The recommended answers of the inputs without an answer."""
     return {
         key: Answer(value=value, source=Source.DEFAULT, where="recommended")
         for key, value in RECOMMENDED.items()
@@ -54,7 +54,7 @@ def recommended(answers: Mapping[str, Answer]) -> dict[str, Answer]:
 
 
 def linked_project(vercel: VercelClient | None, linked: Linked | None) -> VercelProject | None:
-    """The project that the folder is linked to, by its names; None without a link, a token, or an answer."""
+    """The project that the folder is linked to; None without a link or a token, and where Vercel does not answer."""
     if vercel is None or linked is None or linked.team_id is None:
         return None
     try:
@@ -64,7 +64,7 @@ def linked_project(vercel: VercelClient | None, linked: Linked | None) -> Vercel
 
 
 def list_projects(vercel: VercelClient | None) -> tuple[VercelProject, ...]:
-    """The projects of teams that the token reaches: a trust between AWS and Vercel names the team."""
+    """The projects of teams that the token can access: a trust between AWS and Vercel names the team."""
     if vercel is None:
         return ()
     try:
@@ -79,12 +79,11 @@ def of_project(project: VercelProject, where: str) -> dict[str, Answer]:
 
 
 def listed(call: Any) -> tuple[Any, ...]:
-    """What can be offered; nothing where the caller may not list it, for then it can still be typed."""
+    """The list that the call returns; empty where the caller is not allowed to list it."""
     try:
-        result: tuple[Any, ...] = call()
+        return tuple(call())
     except (PermissionDenied, Unsupported):
         return ()
-    return result
 
 
 Offer = tuple[tuple[Choice, ...], str | tuple[str, ...] | None]
@@ -94,7 +93,7 @@ ANOTHER_PROJECT = "another"
 
 
 def choices_for(key: str, aws: AwsClient, values: Mapping[str, Any]) -> Offer:
-    """The choices and the default of the question of that key; none where nothing is known."""
+    """The choices and the default of the question of that key; empty where nothing is known."""
     if key == "region":
         return _regions(aws), aws.region if aws.region_source else None
     if key == "trail":
@@ -102,27 +101,27 @@ def choices_for(key: str, aws: AwsClient, values: Mapping[str, Any]) -> Offer:
     if key in ("app_principal", "ecs_execution_role"):
         return (), CREATE
     if key == "replica_regions":
-        own = values.get("region")
-        return tuple(choice for choice in _regions(aws) if choice.value != own and not choice.disabled), None
+        key_region = values.get("region")
+        return tuple(choice for choice in _regions(aws) if choice.value != key_region and not choice.disabled), None
     if key == "vercel_access":
         return (), "oidc"
     return (), None
 
 
 def profiles(aws: AwsClient) -> tuple[Choice, ...]:
-    """The profiles of the AWS configuration, each with how it comes by its credentials."""
-    return tuple(Choice(value=profile.name, title=profile.name, note=_comes_by(profile)) for profile in aws.profiles())
+    """The profiles of the AWS configuration, each with the kind of its credentials."""
+    return tuple(Choice(value=profile.name, title=profile.name, note=_kind(profile)) for profile in aws.profiles())
 
 
-def _comes_by(profile: ProfileFact) -> str:
-    told: str = profile.kind
+def _kind(profile: ProfileFact) -> str:
+    kind: str = profile.kind
     if profile.kind is ProfileKind.ROLE and profile.role_arn:
-        told = f"role {Principal(arn=profile.role_arn).name}"
-    return f"{told}, with a code" if profile.mfa_serial else told
+        kind = f"role {Principal(arn=profile.role_arn).name}"
+    return f"{kind}, with a code" if profile.mfa_serial else kind
 
 
 def principals(aws: AwsClient, caller: str) -> tuple[Choice, ...]:
-    """Who could administer the key: the caller first, and ticked."""
+    """Who could administer the key: the caller first, and selected."""
     return (
         Choice(value=caller, title=_title(caller), note="you", checked=True),
         *(
@@ -134,33 +133,33 @@ def principals(aws: AwsClient, caller: str) -> tuple[Choice, ...]:
 
 
 def projects(known: Sequence[VercelProject]) -> dict[str, Any]:
-    """The choices of a question for team and project at once, and how what is chosen is read."""
+    """The fields of one question for team and project."""
     choices = [
-        Choice(value=f"{one.team_slug}/{one.name}", title=f"{one.team_slug}/{one.name}", note=one.framework or "")
-        for one in known
+        Choice(value=(name := f"{project.team_slug}/{project.name}"), title=name, note=project.framework or "")
+        for project in known
     ]
     choices.append(Choice(value=ANOTHER_PROJECT, title="Another (type its names)"))
     return {"choices": tuple(choices), "parse": str, "check": lambda _: None, "free_text": False}
 
 
 def which_to_change(inputs: Sequence[Input], answers: Mapping[str, Answer]) -> Question:
-    """The question which answer to change, each with its value and where that comes from."""
-    width = max(len(each.key) for each in inputs)
+    """The question which answer to change, each with its value."""
+    width = max(len(entry.key) for entry in inputs)
     return Question(
         key="change",
         kind=InputType.SEARCH,
         prompt="Which answer?",
         why="After a change everything is checked and planned again; nothing has been created or changed yet.",
         choices=tuple(
-            Choice(value=each.key, title=f"{each.key.replace('_', ' '):<{width}}  {told(answers.get(each.key))}")
-            for each in inputs
+            Choice(value=entry.key, title=f"{entry.key.replace('_', ' '):<{width}}  {text(answers.get(entry.key))}")
+            for entry in inputs
         ),
         explanation="Each of them can also be given as a flag: python -m wizard --help lists all.",
     )
 
 
-def told(answer: Answer | None) -> str:
-    """An answer in words; never a secret."""
+def text(answer: Answer | None) -> str:
+    """An answer as text; never a secret."""
     if answer is None or answer.value in (None, ()):
         return "none"
     if answer.secret:
@@ -171,14 +170,14 @@ def told(answer: Answer | None) -> str:
 
 
 def source(answer: Answer | None) -> str:
-    """Where an answer comes from, in words."""
+    """Where an answer comes from, as text."""
     if answer is None:
         return ""
     return "asked" if answer.source is Source.ASKED else answer.where
 
 
 def may_exist(aws: AwsClient, arn: str) -> bool:
-    """False only for a principal that IAM says is not there; the pass before the plan tells what could not be asked."""
+    """False only where IAM says that the principal does not exist; the preflight reports what could not be read."""
     try:
         return aws.iam.find_principal(arn) is not None
     except (PermissionDenied, Unsupported):
@@ -186,7 +185,7 @@ def may_exist(aws: AwsClient, arn: str) -> bool:
 
 
 def _regions(aws: AwsClient) -> tuple[Choice, ...]:
-    # Those that can be chosen first: half of the list may be off.
+    # Enabled Regions first: half of the list may be disabled.
     return tuple(
         Choice(value=fact.name, title=fact.name, disabled=None if fact.enabled else "off in this account")
         for fact in sorted(listed(aws.list_regions), key=lambda fact: not fact.enabled)
@@ -195,14 +194,14 @@ def _regions(aws: AwsClient) -> tuple[Choice, ...]:
 
 def _trails(aws: AwsClient) -> tuple[Choice, ...]:
     return tuple(
-        Choice(value=trail.arn, title=f"Use {trail.name}", note=_lacks(trail) or f"writes to {trail.bucket}")
+        Choice(
+            value=trail.arn,
+            title=f"Use {trail.name}",
+            note="; ".join(gap.text for gap in gaps(trail, None)) or f"writes to {trail.bucket}",
+        )
         for trail in listed(aws.cloudtrail.list_trails)
         if trail.multi_region
     )
-
-
-def _lacks(trail: TrailFact) -> str:
-    return "; ".join(gap.text for gap in gaps(trail, None))
 
 
 def _title(arn: str) -> str:

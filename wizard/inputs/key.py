@@ -1,6 +1,6 @@
-"""What the set-up may ask about the account and the key, in the order it is asked.
+"""The inputs about the account and the key, in the order of their questions.
 
-Pure. Loads no library.
+Pure. Imports no library.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ TARGET = Input(
     many=True,
     choices=tuple(Choice(value=target.name, title=target.title, note=target.note) for target in all_targets()),
 )
-"""The first question: it needs nothing from the account, so that it can be put while the rest is loaded."""
+"""The first question: it needs nothing from the account, and is asked while the other modules load."""
 
 APPLICATION_INPUTS: tuple[Input, ...] = (
     Input(
@@ -84,7 +84,7 @@ APPLICATION_INPUTS: tuple[Input, ...] = (
         asked=False,
         default="parameter-store",
     ),
-    *(each for target in all_targets() for each in target.inputs),
+    *(entry for target in all_targets() for entry in target.inputs),
 )
 
 STATE_INPUTS: tuple[Input, ...] = (
@@ -138,26 +138,26 @@ STATE_INPUTS: tuple[Input, ...] = (
 
 INPUTS: tuple[Input, ...] = (TARGET, *KEY_INPUTS, *APPLICATION_INPUTS, *TRAIL_INPUTS, *STATE_INPUTS)
 
-by_key: Mapping[str, Input] = MappingProxyType({each.key: each for each in INPUTS})
+by_key: Mapping[str, Input] = MappingProxyType({entry.key: entry for entry in INPUTS})
 """Every input by its key."""
 
 
 def add_flags(
     parser: argparse._ActionsContainer, *, keys: Collection[str] | None = None, helps: Mapping[str, str] | None = None
 ) -> None:
-    """Add a flag for every input: None where it is not given, a list for many values. A secret's flag names a file.
+    """Add a flag for every input: None as default, a list for many values. A secret's flag names a file.
 
-    `keys` are the inputs to add, None for all. `helps` are the inputs that the help lists, each with its text; None
-    for all, with all that is known of each.
+    `keys`: the inputs to add, None for all. `helps`: the help texts by key, the other inputs hidden; None for all
+    inputs with their own texts.
     """
     from argparse import SUPPRESS
 
-    for each in INPUTS:
-        if keys is not None and each.key not in keys:
+    for entry in INPUTS:
+        if keys is not None and entry.key not in keys:
             continue
-        text = f"{'file that holds the ' if each.secret else ''}{each.help} [{each.variable}]".replace("%", "%%")
+        text = f"{'file that holds the ' if entry.secret else ''}{entry.help} [{entry.variable}]".replace("%", "%%")
         if helps is not None:
-            text = helps.get(each.key, SUPPRESS)
-        action = "append" if each.many else "store"
-        metavar = "FILE" if each.secret else each.metavar
-        parser.add_argument(each.flag, dest=each.file_key, metavar=metavar, default=None, action=action, help=text)
+            text = helps.get(entry.key, SUPPRESS)
+        action = "append" if entry.many else "store"
+        metavar = "FILE" if entry.secret else entry.metavar
+        parser.add_argument(entry.flag, dest=entry.file_key, metavar=metavar, default=None, action=action, help=text)

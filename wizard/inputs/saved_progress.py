@@ -1,6 +1,6 @@
-"""A run's answers while it is under way, so that the next one can go on where it was left.
+"""The answers of an unfinished run, so that the next run can continue it.
 
-Pure: text in, text out. Holds no secret; `wizard/inputs/saved_progress.py` keeps it.
+Reads and writes `.wizard/STACK.json` in the project's folder. Never holds a secret.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from wizard.inputs.registry import by_key
 ANSWERING = "answering"
 """The questions were being answered."""
 REVIEWED = "reviewed"
-"""Everything is answered, and the plan is shown; it is not confirmed."""
+"""Everything is answered, and the plan is shown, but not confirmed."""
 PLANNED = "planned"
-"""The plan had been drawn: what can be saved is in the stack's configuration."""
+"""The plan was made: the settings are in the stack's configuration."""
 
-_KEPT = (Source.FLAG, Source.ENVIRONMENT, Source.FILE, Source.DRAFT, Source.COPIED, Source.ASKED)
-"""An answer that was detected is detected anew, a saved one is saved."""
+_SAVED_SOURCES = (Source.FLAG, Source.ENVIRONMENT, Source.FILE, Source.DRAFT, Source.COPIED, Source.ASKED)
+"""Detected and default answers are found again by the next run; saved ones are saved already."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """What a run had been told when it ended."""
+    """The answers of a run when it ended."""
 
     stage: str
     at: datetime
-    """When it was last told something; UTC."""
+    """The time of the last answer; UTC."""
     answers: Mapping[str, Any] = field(default_factory=dict)
     """Values by the key of their input; None is the answer `none`."""
     asked: tuple[str, ...] = ()
@@ -44,10 +44,10 @@ class Draft:
 
 
 class Drafts(Protocol):
-    """Where drafts are kept (`wizard/inputs/saved_progress.py`)."""
+    """The port for drafts."""
 
     def load(self, stack: str) -> Draft | None:
-        """The stack's draft; None where there is none that can be read."""
+        """The stack's draft; None where none can be read."""
         ...
 
     def save(self, stack: str, draft: Draft) -> None: ...
@@ -55,14 +55,14 @@ class Drafts(Protocol):
 
 
 def progress_from_answers(answers: Mapping[str, Answer], *, stage: str, at: datetime, asked: tuple[str, ...]) -> Draft:
-    """The draft of what was answered so far. Once the plan is drawn, only what the configuration does not hold."""
+    """The draft of the answers so far; from the plan on, only what the stack's configuration does not hold."""
     return Draft(
         stage=stage,
         at=at,
         answers={
             key: answer.value
             for key, answer in answers.items()
-            if answer.source in _KEPT
+            if answer.source in _SAVED_SOURCES
             and not by_key[key].secret
             and not (stage == PLANNED and by_key[key].field is not None)
         },
@@ -78,14 +78,14 @@ def text(draft: Draft) -> str:
 
 
 def read(content: str) -> Draft | None:
-    """The draft in a text; None for what is none, whatever is wrong with it. A draft is a help, never a hindrance."""
+    """The draft in a text; None for anything else, since a bad draft must not stop a run."""
     try:
         document = json.loads(content)
         return Draft(
             stage=str(document["stage"]),
             at=datetime.fromisoformat(document["at"]),
             asked=tuple(key for key in document["asked"] if key in by_key),
-            # What each value is worth shows where answers of all doors are read.
+            # The values are checked with all other answers.
             answers={
                 key: tuple(value) if isinstance(value, list) else value
                 for key, value in document["answers"].items()
@@ -97,25 +97,25 @@ def read(content: str) -> Draft | None:
 
 
 class DraftFiles:
-    """The drafts of one project. Implements `wizard.inputs.saved_progress.Drafts`."""
+    """The drafts of one project, as files. Implements `Drafts`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / ".wizard"
 
     def load(self, stack: str) -> Draft | None:
-        """The stack's draft; None where there is none that can be read."""
+        """The stack's draft; None where none can be read."""
         try:
             return read(self._file(stack).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError):
             return None
 
     def save(self, stack: str, draft: Draft) -> None:
-        """Replace the stack's draft: it is there whole, as it was or as it is now, whenever the machine stops."""
+        """Replace the stack's draft atomically."""
         with contextlib.suppress(OSError):
             self._folder.mkdir(mode=0o700, exist_ok=True)
             descriptor, name = tempfile.mkstemp(dir=self._folder, prefix=".draft-")
             try:
-                # `mkstemp` makes it readable by its owner alone (0600).
+                # `mkstemp` creates it with mode 0600.
                 with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
                     stream.write(text(draft))
                 os.replace(name, self._file(stack))
@@ -123,7 +123,7 @@ class DraftFiles:
                 os.unlink(name)
 
     def remove(self, stack: str) -> None:
-        """Forget the stack's draft."""
+        """Delete the stack's draft."""
         with contextlib.suppress(OSError):
             self._file(stack).unlink()
 

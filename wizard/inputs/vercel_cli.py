@@ -1,6 +1,6 @@
-"""What the Vercel CLI left on this machine: a folder's link to a project, and a login.
+"""What the Vercel CLI stores on this machine: a folder's link to a project, and a login.
 
-Reads `.vercel/` of a folder and the CLI's own data folder; writes nothing and asks no network.
+Reads `.vercel/` of a folder, the CLI's data folder, and the environment.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from wizard.inputs.application_folder import FolderLink, read_link
 
 SIGN_IN = "vercel login"
 RENEW = "vercel whoami"
-"""Any command of the CLI renews a login that has expired, where it still may; this one does nothing else."""
+"""Any command of the CLI renews an expired login; this one does nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CliLogin:
-    """The login of the Vercel CLI on this machine, as far as it can be read."""
+    """The login of the Vercel CLI on this machine."""
 
     source: str
-    """Where it was found, in words: `the login of the Vercel CLI`."""
+    """For a person: `the login of the Vercel CLI`."""
     token: str | None = field(default=None, repr=False)
-    """None where there is none that can be used."""
+    """None where none can be used."""
     expired: bool = False
     renewable: bool = False
-    """Whether the CLI can renew an expired login without anybody signing in."""
+    """Whether the CLI can renew an expired login without a new sign-in."""
     in_keyring: bool = False
-    """Whether the CLI keeps the token in the system's keyring, where only the CLI reads it."""
+    """Whether the token is in the system's keyring, which only the CLI reads."""
     team: str | None = None
-    """The team that the CLI works for (`vercel switch`): a `team_…` id or a slug."""
+    """The current team of the CLI (`vercel switch`): a `team_…` id or a slug."""
 
     @property
     def way_out(self) -> str | None:
-        """The command that makes the login usable, or what to do instead; None where it is usable."""
+        """The command that gives a usable token; None where the login is usable."""
         if self.token is not None:
             return None
         if self.in_keyring:
@@ -55,17 +55,17 @@ def detect_link(folder: Path) -> Linked | None:
 
 
 def linked(link: FolderLink) -> Linked:
-    """The same link as the fact that the steps know."""
+    """The link as a model of the core."""
     return Linked(project_id=link.project_id, team_id=link.team_id, project_name=link.project_name)
 
 
 def linked_by_environment(environment: Mapping[str, str] | None = None) -> Linked | None:
-    """The project that VERCEL_PROJECT_ID and VERCEL_ORG_ID name, which the CLI heeds before a folder's link.
+    """The project in VERCEL_PROJECT_ID and VERCEL_ORG_ID, which the CLI uses instead of a folder's link.
 
-    The CLI takes both or none (https://vercel.com/docs/cli/deploying-from-cli#relevant-environment-variables).
+    The CLI needs both (https://vercel.com/docs/cli/deploying-from-cli#relevant-environment-variables).
     """
-    told = os.environ if environment is None else environment
-    project, owner = _field_text(told.get("VERCEL_PROJECT_ID")), _field_text(told.get("VERCEL_ORG_ID"))
+    environ = os.environ if environment is None else environment
+    project, owner = _field_text(environ.get("VERCEL_PROJECT_ID")), _field_text(environ.get("VERCEL_ORG_ID"))
     if project is None or owner is None:
         return None
     return Linked(project_id=project, team_id=owner if owner.startswith("team_") else None)
@@ -78,18 +78,18 @@ def cli_token(environment: Mapping[str, str] | None = None) -> str | None:
 
 
 def login_source(environment: Mapping[str, str] | None = None) -> str | None:
-    """Where `cli_token` was found, in words; None when there is none that can be used."""
+    """The source of `cli_token`, for a person; None when no login can be used."""
     login = cli_login(environment)
     return None if login is None or login.token is None else login.source
 
 
 def cli_login(environment: Mapping[str, str] | None = None) -> CliLogin | None:
-    """The CLI's login: the first that can be used, else the first that there is; None for none.
+    """The CLI's login: the first that can be used, else the first; None for none.
 
     The CLI's folders and files: https://github.com/vercel/vercel/tree/main/packages/cli-config
     """
-    told = os.environ if environment is None else environment
-    logins = [login for folder in _folders(told) if (login := _login(folder, told)) is not None]
+    environ = os.environ if environment is None else environment
+    logins = [login for folder in _folders(environ) if (login := _login(folder, environ)) is not None]
     usable = [login for login in logins if login.token is not None]
     return next(iter((*usable, *logins)), None)
 
@@ -119,15 +119,16 @@ def _login(folder: Path, environment: Mapping[str, str]) -> CliLogin | None:
 
 
 def _folders(environment: Mapping[str, str]) -> tuple[Path, ...]:
-    """The CLI's data folders, and those that it still reads from before it was called so."""
+    """The CLI's data folders, then those of its former name `now`, which it still reads."""
     data = _data_folders(environment)
-    return (*(each / "com.vercel.cli" for each in data), _home(environment) / ".now", *(each / "now" for each in data))
+    current, former = ([folder / name for folder in data] for name in ("com.vercel.cli", "now"))
+    return (*current, _home(environment) / ".now", *former)
 
 
 def _data_folders(environment: Mapping[str, str]) -> tuple[Path, ...]:
     folders = []
-    if told := environment.get("XDG_DATA_HOME"):
-        folders.append(Path(told))
+    if data_home := environment.get("XDG_DATA_HOME"):
+        folders.append(Path(data_home))
     home = _home(environment)
     if sys.platform == "darwin":
         folders.append(home / "Library" / "Application Support")

@@ -1,4 +1,4 @@
-"""The first run: preflight, plan, confirmation, update, evidence, report; and the end of a stack.
+"""The first run: preflight, plan, confirmation, update, evidence, report; and the removal of a stack.
 
 Touches nothing; `workflow` is loaded when a command runs.
 """

@@ -1,6 +1,6 @@
-"""The eight items of the compliance checklist, each with its state and the evidence for it, read from the account.
+"""The eight items of the compliance checklist, each with its state and its evidence.
 
-Pure: reads the cloud through its Protocol. What could not be read is `unknown`, never `done`.
+Reads the account through the AWS port. An item that could not be read is `unknown`, never `done`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ItemState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ChecklistEntry:
-    """One item of the checklist, with its state and the evidence for it."""
+    """One item of the checklist."""
 
     topic: Topic
     state: ItemState
@@ -52,7 +52,7 @@ class ChecklistEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Readings:
-    """What the items are evaluated by; an error where it could not be read."""
+    """The facts that the items are evaluated from; an error where one could not be read."""
 
     key: KeyFact | SetupError | None
     """Under the alias."""
@@ -62,7 +62,7 @@ class Readings:
     retention: Retention | SetupError | None
     grants: tuple[GrantFact, ...] | SetupError | None
     iam: AccountIam | SetupError | None
-    """Both only decide which administrators can decrypt."""
+    """Grants and IAM only decide which administrators can decrypt."""
 
 
 def read(
@@ -80,7 +80,7 @@ def read(
 
 
 def read_account(aws: AwsClient, outputs: Outputs) -> Readings:
-    """Everything that the items need of the account, read at the same time."""
+    """The facts of the account, read in parallel."""
     with ThreadPoolExecutor(max_workers=7) as pool:
         key = pool.submit(_read, aws.kms.describe_key, outputs.alias_name)
         key_policy = pool.submit(_read, aws.kms.key_policy, outputs.key_arn)
@@ -108,7 +108,7 @@ def evaluate(
     stored_data_key: StoredDataKey | SetupError | None,
     proofs: tuple[Verification, ...],
 ) -> tuple[ChecklistEntry, ...]:
-    """All eight, by what was read."""
+    """All eight, from the facts."""
     return (
         _of(readings.key, Topic.KEY, lambda fact: _alias(fact, outputs)),
         _of(
@@ -225,7 +225,7 @@ def _allowing(policy: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _principals(statement: Mapping[str, Any]) -> tuple[str, ...]:
-    """Everybody who is named, services and federations too; NotPrincipal names everybody."""
+    """Every named principal, services and federations too; NotPrincipal names everybody."""
     if "NotPrincipal" in statement:
         return ("everybody except a few (NotPrincipal)",)
     principal = statement.get("Principal")
@@ -297,8 +297,8 @@ def _data_key(stored_data_key: StoredDataKey | SetupError | None) -> ChecklistEn
     return ChecklistEntry(
         topic=topic,
         state=ItemState.DONE,
-        evidence=f"{stored_data_key.wrapped.fingerprint}, {origin}, in {stored_data_key.parameter} version {stored_data_key.version}; "
-        "its plaintext was never read",
+        evidence=f"{stored_data_key.wrapped.fingerprint}, {origin}, in {stored_data_key.parameter} "
+        f"version {stored_data_key.version}; its plaintext was never read",
     )
 
 

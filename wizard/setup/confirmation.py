@@ -1,6 +1,6 @@
-"""From the first question to a confirmed plan: check, plan, last page, and the answers edited on the way.
+"""From the first question to a confirmed plan: checks, plan, decision, and edited answers.
 
-Pure: runs over the edges' Protocols. Nothing in the account is changed before the plan is confirmed.
+Acts through the ports. Changes nothing in the account before the plan is confirmed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from wizard.core.errors import Cancelled, PreflightFailed, ResourceError, StalePlan
 from wizard.core.models.inputs import Choice, InputType, Question
@@ -20,13 +19,10 @@ from wizard.setup import plan, steps
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.steps import Clients, PreparedRun, Request
 
-if TYPE_CHECKING:
-    from wizard.setup.saved_plan import SavedPlan
-
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmedPlan:
-    """A run that was checked and planned, and whose plan was confirmed."""
+    """A run whose plan is confirmed."""
 
     ready: PreparedRun
     planned: plan.Plan
@@ -34,7 +30,7 @@ class ConfirmedPlan:
 
 
 class Decision(StrEnum):
-    """What a person decides about a plan, or about problems that prevent one."""
+    """The decision about a plan, or about problems that prevent one."""
 
     APPLY = "apply"
     EDIT = "edit"
@@ -50,29 +46,30 @@ _CANCEL = Choice(value=Decision.CANCEL, title="Cancel")
 
 @contextmanager
 def confirmed(request: Request, clients: Clients, *, confirmed: bool = True) -> Iterator[ConfirmedPlan]:
-    """A confirmed plan, while this run has the stack's lock. Without `confirmed` nobody is asked.
+    """A confirmed plan, while this run holds the stack's lock. Without `confirmed` nobody is asked.
 
-    Raises PreflightFailed, Cancelled, StalePlan where a saved plan no longer fits, ResourceError if an import would delete or replace something.
+    Raises PreflightFailed, Cancelled, StalePlan if a saved plan no longer fits, ResourceError if an import would delete
+    or replace something.
     """
     interviewer = steps.interviewer(request, clients)
     interview = interviewer.run()
-    wish: ImportRequest | None = None
+    import_request: ImportRequest | None = None
     while True:
-        engine, placed = steps.place(request, clients, interview)
+        engine, state_location = steps.open_engine(request, clients, interview)
         with engine.alone(request.stack), _discarding(engine, request.stack):
             try:
-                ready, wish = steps.check(request, clients, interview, engine, placed, wish)
+                ready, import_request = steps.check(request, clients, interview, engine, state_location, import_request)
                 _refuse_other_settings(request, ready)
-                planned = steps.draw_plan(request, clients, ready)
+                planned = steps.make_plan(request, clients, ready)
                 decision = _decide(request, clients.ui, ready, planned) if confirmed else Decision.APPLY
             except PreflightFailed as failed:
                 if not clients.ui.interactive or not confirmed:
                     raise
-                decision = _what_now(request, clients.ui, failed)
+                decision = _ask_about_problems(request, clients.ui, failed)
                 if decision is Decision.CANCEL:
-                    # They were printed already; printed again, they would look like other problems.
+                    # The problems were printed already.
                     again = wizard("setup", "--stack", request.stack)
-                    raise Cancelled("nothing was created or changed: the problems are left", again) from failed
+                    raise Cancelled("nothing was created or changed: the problems are not fixed", again) from failed
             if decision is Decision.APPLY:
                 yield ConfirmedPlan(ready=ready, planned=planned, engine=engine)
                 return
@@ -82,15 +79,15 @@ def confirmed(request: Request, clients: Clients, *, confirmed: bool = True) -> 
 
 @contextmanager
 def _discarding(engine: Engine, stack: str) -> Iterator[None]:
-    """Whatever ends a plan that was not confirmed leaves the stack's settings as they were."""
+    """Discard the prepared settings of a plan that was not confirmed."""
     try:
         yield
     finally:
         engine.discard(stack)
 
 
-def _what_now(request: Request, ui: UserInterface, failed: PreflightFailed) -> Decision:
-    """What a person does about problems: they may be fixed in another window, or with another answer."""
+def _ask_about_problems(request: Request, ui: UserInterface, failed: PreflightFailed) -> Decision:
+    """The decision about problems: they are fixed in another window, or with another answer."""
     ui.problems(failed.problems)
     question = Question(
         key="problems",
@@ -99,43 +96,46 @@ def _what_now(request: Request, ui: UserInterface, failed: PreflightFailed) -> D
         why="",
         choices=(_EDIT, _CHECK_AGAIN, _CANCEL),
         default=Decision.EDIT,
-        explanation="Fix what is listed in another window and check again; or edit the answer that it is about.",
+        explanation="Fix the problems in another window and check again; or edit the answer that causes them.",
     )
     return Decision(ui.ask(question))
 
 
 def _decide(request: Request, ui: UserInterface, ready: PreparedRun, planned: plan.Plan) -> Decision:
-    """The decision of the person, with the stack's name typed where the plan cannot be undone."""
+    """The decision about the plan; the stack's name must be typed if the plan cannot be undone."""
     for step in planned.losses:
         ui.line(f"{step.name} would be {plan.word(step).removesuffix('e')}ed", mark=Mark.WARN)
     again = wizard("setup", "--stack", request.stack)
     if planned.losses and (request.adopt or planned.has_imports):
         raise ResourceError(
-            "nothing was changed: what was created manually would be replaced, not imported",
-            "leave the part as it is (--repair without it), or fix manually what is named above",
+            "nothing was changed: resources created manually would be replaced, not imported",
+            "exclude the part from --repair, or fix the resources above manually",
         )
-    if request.plan is not None and (moved := _moved(request.plan, planned, ready)):
-        raise _no_longer_fits(request, moved)
-    forever = plan.irreversible(planned)
-    for text in forever:
+    if request.plan is not None:
+        from wizard.setup import saved_plan
+
+        if changes := saved_plan.changes(request.plan, planned, ready.findings.state, version=planned.engine):
+            raise _stale_plan(request, changes)
+    irreversible = plan.irreversible(planned)
+    for text in irreversible:
         ui.line(text, mark=Mark.WARN)
     if not (request.yes or request.plan is not None):
         if not ui.interactive:
             raise Cancelled("nothing was changed: no terminal to confirm the plan", f"{again} --yes")
-        decision = _asked(ui, planned)
+        decision = _ask_about_plan(ui, planned)
         if decision is Decision.CANCEL:
             raise Cancelled("nothing was changed", again)
         if decision is Decision.EDIT:
             return decision
-    if forever and not typed(request, ui):
+    if irreversible and not typed(request, ui):
         raise Cancelled(
-            "nothing was changed: what cannot be undone has to be confirmed by the stack's name",
+            "nothing was changed: type the stack's name to confirm what cannot be undone",
             f"{again} --confirm {request.stack}",
         )
     return Decision.APPLY
 
 
-def _asked(ui: UserInterface, planned: plan.Plan) -> Decision:
+def _ask_about_plan(ui: UserInterface, planned: plan.Plan) -> Decision:
     question = Question(
         key="decision",
         kind=InputType.SELECT,
@@ -144,13 +144,13 @@ def _asked(ui: UserInterface, planned: plan.Plan) -> Decision:
         choices=(_APPLY, _EDIT, _CANCEL),
         default=Decision.CANCEL if planned.losses else Decision.APPLY,
         explanation="Exactly this plan is applied: an update that would do anything else is refused.\n\n"
-        "Any answer can still be edited; then everything is checked and planned again.",
+        "You can still edit any answer; then everything is checked and planned again.",
     )
     return Decision(ui.ask(question))
 
 
 def typed(request: Request, ui: UserInterface, *, why: str = "This cannot be undone by anybody.") -> bool:
-    """Whether the stack's name was typed, on the command line or now: what cannot be undone needs it."""
+    """Whether the stack's name was typed, on the command line or now."""
     if request.confirmed is not None or not ui.interactive:
         return request.confirmed == request.stack
     question = Question(
@@ -162,24 +162,18 @@ def typed(request: Request, ui: UserInterface, *, why: str = "This cannot be und
     return bool(ui.ask(question) == request.stack)
 
 
-def _moved(saved: SavedPlan, planned: plan.Plan, ready: PreparedRun) -> tuple[str, ...]:
-    from wizard.setup import saved_plan
-
-    return saved_plan.moved(saved, planned, ready.findings.state, version=planned.engine)
-
-
 def _refuse_other_settings(request: Request, ready: PreparedRun) -> None:
-    """A saved plan with other settings is refused before they are written where the next run would take them from."""
+    """Refuse a saved plan with other settings before they are prepared."""
     if request.plan is None:
         return
     from wizard.setup import saved_plan
 
-    if moved := saved_plan.settings_moved(request.plan, ready.settings):
-        raise _no_longer_fits(request, moved)
+    if changes := saved_plan.settings_changes(request.plan, ready.settings):
+        raise _stale_plan(request, changes)
 
 
-def _no_longer_fits(request: Request, moved: Sequence[str]) -> StalePlan:
+def _stale_plan(request: Request, changes: Sequence[str]) -> StalePlan:
     return StalePlan(
-        "nothing was changed: the saved plan no longer fits\n" + "\n".join(f"  {each}" for each in moved),
+        "nothing was changed: the saved plan no longer fits\n" + "\n".join(f"  {change}" for change in changes),
         f"python -m wizard preview --stack {request.stack} --save-plan FILE   # and read it again",
     )

@@ -1,6 +1,6 @@
-"""The last steps of a run: the data key to its store and to every target, and the proof that it opens there.
+"""The last steps of a run: store the data key, deliver it to every target, verify that the application can decrypt.
 
-Pure: runs over the edges' Protocols. The data key is made wrapped, and stored before anything is told of it.
+Writes AWS and the targets through their ports. The data key is stored before it is delivered.
 """
 
 from __future__ import annotations
@@ -19,16 +19,15 @@ from wizard.core.models.delivery import (
 from wizard.core.models.stack import Mark
 from wizard.core.ports.run import UserInterface
 from wizard.data_key import delivery
-from wizard.data_key import delivery as storage
 from wizard.setup import report
-from wizard.setup.importing.data_key import prove_beforehand
+from wizard.setup.importing.data_key import verify_before_storing
 from wizard.setup.steps import Clients, PreparedRun
 from wizard.targets.port import TargetContext, deploy_target
 from wizard.targets.vercel.access_key import Ensured
 
 
 def context_of(ready: PreparedRun, outputs: Outputs) -> TargetContext:
-    """The targets of a run whose every precondition holds."""
+    """The context of a prepared run for its targets."""
     return TargetContext(
         stack=ready.stack,
         settings=ready.settings,
@@ -42,7 +41,7 @@ def context_of(ready: PreparedRun, outputs: Outputs) -> TargetContext:
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryResult:
-    """The data key where it belongs: stored, delivered, proved."""
+    """The stored data key, its deliveries and their verifications."""
 
     stored_data_key: StoredDataKey
     delivered: tuple[Delivered, ...]
@@ -51,44 +50,44 @@ class DeliveryResult:
 
 
 def deliver_and_verify(clients: Clients, ready: PreparedRun, outputs: Outputs) -> DeliveryResult:
-    """The data key to its store and to every target, and the proof of it."""
+    """Store the data key, deliver it to every target, and verify each delivery."""
     ui, settings = clients.ui, ready.settings
     ui.section("Data key")
     ui.working("reading the stored data key")
     if ready.findings.imported_data_key is not None:
-        _prove_beforehand(clients, ready, outputs, ready.findings.imported_data_key)
-    kept = storage.ensure_data_key(ready.aws, settings, outputs, adopted=ready.findings.imported_data_key)
-    show_stored_data_key(ui, kept, outputs)
+        _verify_imported_data_key(clients, ready, outputs, ready.findings.imported_data_key)
+    stored = delivery.ensure_data_key(ready.aws, settings, outputs, adopted=ready.findings.imported_data_key)
+    show_stored_data_key(ui, stored, outputs)
     context = context_of(ready, outputs)
-    delivered = delivery.deliver(context, kept.wrapped, on_delivered=lambda result: tell_delivered(ui, result))
+    delivered = delivery.deliver(context, stored.wrapped, on_delivered=lambda result: show_delivered(ui, result))
     key = ensure_credentials(clients, context)
-    proofs = prove(clients, context, delivered, kept.wrapped, access_key=key.key if key else None)
-    return DeliveryResult(stored_data_key=kept, delivered=delivered, proofs=proofs, access_key=key)
+    proofs = prove(clients, context, delivered, stored.wrapped, access_key=key.key if key else None)
+    return DeliveryResult(stored_data_key=stored, delivered=delivered, proofs=proofs, access_key=key)
 
 
-def show_stored_data_key(ui: UserInterface, kept: StoredDataKey, outputs: Outputs) -> None:
-    """Where the data key is kept, in words."""
-    word = "made, wrapped by the key; kept" if kept.made_now else "exists and is kept as it is,"
-    ui.line(f"{kept.wrapped.fingerprint} {word} in {kept.parameter}", mark=Mark.OK)
+def show_stored_data_key(ui: UserInterface, stored: StoredDataKey, outputs: Outputs) -> None:
+    """Print where the data key is stored."""
+    word = "made, wrapped by the key; kept" if stored.made_now else "exists and is not changed,"
+    ui.line(f"{stored.wrapped.fingerprint} {word} in {stored.parameter}", mark=Mark.OK)
     for arn in outputs.replica_key_arns:
-        ui.line(f"and in {storage.region_of(arn)}, beside the replica", mark=Mark.OK)
+        ui.line(f"and in {delivery.region_of(arn)}, with the replica", mark=Mark.OK)
 
 
-def tell_delivered(ui: UserInterface, result: Delivered) -> None:
-    """One delivery, in words."""
-    did = "written" if result.state is DeliveryState.WRITTEN else "there already"
-    ui.line(f"{result.place}: {did}; checked by {result.checked_by}", mark=Mark.OK)
+def show_delivered(ui: UserInterface, result: Delivered) -> None:
+    """Print one delivery."""
+    state = "written" if result.state is DeliveryState.WRITTEN else "there already"
+    ui.line(f"{result.place}: {state}; checked by {result.checked_by}", mark=Mark.OK)
     if result.plain:
         ui.line(
-            f"the wrapped data key there is a parameter of type {result.plain}, not SecureString: whoever may read "
-            "parameters reads it without KMS. AWS changes no parameter's type; its value is as good as ever",
+            f"the wrapped data key there is a parameter of type {result.plain}, not SecureString: whoever can read "
+            "parameters reads it without KMS. AWS cannot change the type; the value is still valid",
             mark=Mark.WARN,
         )
 
 
-def _prove_beforehand(clients: Clients, ready: PreparedRun, outputs: Outputs, wrapped: WrappedDataKey) -> None:
-    """That the key opens the data key in use, before it is stored, which happens once."""
-    told = prove_beforehand(
+def _verify_imported_data_key(clients: Clients, ready: PreparedRun, outputs: Outputs, wrapped: WrappedDataKey) -> None:
+    """Verify that the key opens the imported data key, before it is stored for good."""
+    verification = verify_before_storing(
         aws=ready.aws,
         prover=clients.prover,
         settings=ready.settings,
@@ -96,14 +95,14 @@ def _prove_beforehand(clients: Clients, ready: PreparedRun, outputs: Outputs, wr
         targets=ready.targets,
         wrapped=wrapped,
     )
-    clients.ui.line(told.words, mark=Mark.OK if told.proved else Mark.WARN)
+    clients.ui.line(verification.message, mark=Mark.OK if verification.proved else Mark.WARN)
     if ready.findings.data_key_hidden and ready.vercel is not None and ready.findings.project is not None:
-        # Before it is stored: whichever of the two a crash leaves out, the next run asks for the same data key.
+        # Before it is stored: after a crash between the two, the next run asks for the same data key.
         ready.vercel.name_data_key(ready.findings.project, wrapped)
 
 
 def ensure_credentials(clients: Clients, context: TargetContext) -> Ensured | None:
-    """The application's access key, made and delivered where a target needs one and has none."""
+    """The application's access key; created and delivered if a target needs one and has none."""
     ui = clients.ui
     if context.settings.makes_user:
         ui.working(f"reading the access keys of {context.settings.names.app_user}")
@@ -129,7 +128,7 @@ def prove(
 ) -> tuple[Verification, ...]:
     """Whether the application can decrypt what was delivered.
 
-    With `check_again` a target that keeps the variables itself is read again; a delivery of this run has just done so.
+    `check_again`: read the variables of the targets again, which a delivery of this run has just done.
     """
     clients.ui.section("Proof")
     clients.ui.working("becoming the application, and opening the key")

@@ -1,6 +1,6 @@
-"""The joint plan: what the engine would do, and what the wizard does beside it, in one text.
+"""The plan and the summary: what Pulumi and the wizard will do, and the answers behind it, as text.
 
-Pure. The words are pinned by golden files.
+Pure.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ SIGNS = {
     "retain": "=",
     "same": " ",
 }
-"""What a step of the engine does, as a sign and a word: never as a colour alone."""
+"""The sign of each operation, so that colour is never the only sign."""
 
 WORDS = {"create-replacement": "replace", "delete-replaced": "replace", "import-replacement": "replace"}
-"""Halves of a replacement, by the word for the whole. The engine tells the halves too, and which comes last varies."""
+"""The steps of a replacement, which the engine reports in varying order, by the word for all of it."""
 
 QUIET = ("same", "read", "refresh")
 
@@ -47,12 +47,12 @@ PARTS = {
     "eonpro:kms:Alerts": "The alerts",
     "eonpro:kms:Delivery": "The delivery",
 }
-"""What each component is for, in the order in which a reader wants them."""
+"""The heading of each component, in the order of the plan."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Everything a run is going to do."""
+    """Everything that a run will do."""
 
     stack: str
     settings: Settings
@@ -60,13 +60,13 @@ class Plan:
     steps: tuple[Step, ...]
     stored_data_key: StoredDataKey | None
     targets: tuple[Target, ...]
-    """Where this run delivers to; the settings may hold more, set up earlier."""
+    """The targets of this run; the settings may hold more from earlier runs."""
     imported_data_key: WrappedDataKey | None = None
-    """The data key that is in use already, and goes into the store instead of a new one."""
+    """The application's existing data key, which is stored instead of a new one."""
     engine: str = ""
-    """The version of Pulumi that worked it out."""
+    """The version of Pulumi that made it."""
     assumptions: Assumptions = Assumptions()
-    """What the cost is estimated with."""
+    """The assumptions of the cost estimate."""
 
     @property
     def changes(self) -> tuple[Step, ...]:
@@ -75,7 +75,7 @@ class Plan:
 
     @property
     def first(self) -> bool:
-        """Whether the key is still to be made or imported."""
+        """Whether this run creates or imports the key."""
         return any(
             step.urn.endswith("aws:kms/key:Key::phi-key") and step.op in ("create", "import") for step in self.steps
         )
@@ -88,26 +88,23 @@ class Plan:
     @property
     def losses(self) -> tuple[Step, ...]:
         """The steps that delete or replace something."""
-        lost = ("delete", "replace", "retain")
-        return tuple(step for step in self.changes if any(op in step.op for op in lost))
+        operations = ("delete", "replace", "retain")
+        return tuple(step for step in self.changes if any(op in step.op for op in operations))
 
 
 def irreversible(plan: Plan) -> tuple[str, ...]:
-    """What the plan does that nobody can undo, in words; what an earlier run did is not told again.
-
-    Judged by the engine's steps: the saved settings hold the wish before anybody has confirmed it.
-    """
-    told = []
-    if plan.settings.trail_lock is ObjectLock.COMPLIANCE and any(_LOCK in step.type for step in plan.changes):
-        told.append(
-            f"Object Lock in compliance mode: for {plan.settings.trail_retention_days} days nobody, the account's root "
-            "and AWS included, can delete the logs, shorten their time, or end what they cost"
-        )
-    return tuple(told)
+    """What this plan does that nobody can undo, as text."""
+    # By the steps, not the settings: an earlier run may have done it already.
+    if plan.settings.trail_lock is not ObjectLock.COMPLIANCE or not any(_LOCK in step.type for step in plan.changes):
+        return ()
+    return (
+        f"Object Lock in compliance mode: for {plan.settings.trail_retention_days} days nobody, the account's root "
+        "and AWS included, can delete the logs, shorten their retention, or end the cost",
+    )
 
 
 def lines(plan: Plan) -> tuple[str, ...]:
-    """The plan as text, one line each, in the order in which it is carried out."""
+    """The plan as lines of text, in the order of the run."""
     settings = plan.settings
     text = [f"In the account {settings.account_id}, {settings.region}, by Pulumi (stack {plan.stack}):"]
     width = max((len(_type(step)) for step in plan.changes), default=0)
@@ -130,7 +127,8 @@ def lines(plan: Plan) -> tuple[str, ...]:
         text.append(f"  + keep it in {store}, written once: {settings.names.stored_data_key}")
     else:
         text.append(
-            f"  = keep the data key {plan.stored_data_key.wrapped.fingerprint} that is in {plan.stored_data_key.parameter}"
+            f"  = keep the data key {plan.stored_data_key.wrapped.fingerprint} "
+            f"that is in {plan.stored_data_key.parameter}"
         )
         if plan.stored_data_key.store is not settings.secret_store:
             text.append(f"  + copy it to {store}, written once; the other one stays")
@@ -154,9 +152,9 @@ def lines(plan: Plan) -> tuple[str, ...]:
 
 
 def duration(plan: Plan) -> str:
-    """How long an account takes for it, roughly: what is read and proved, and what is made.
+    """The estimated duration of the run, in whole minutes.
 
-    A replica is the slowest: KMS copies the key's material. In whole minutes, never less than one.
+    A replica is the slowest: KMS copies the key's material.
     """
     seconds = 30 + 2 * len(plan.changes) + (60 * len(plan.settings.replica_regions) if plan.first else 0)
     minutes = -(-seconds // 60)
@@ -164,22 +162,22 @@ def duration(plan: Plan) -> str:
 
 
 def _by_part(steps: Iterable[Step]) -> list[tuple[str, list[Step]]]:
-    """The steps under what they are for: the engine's own order mixes them, for it works on all parts at once."""
-    found: dict[str, list[Step]] = {part: [] for part in PARTS.values()}
+    """The steps by component; the engine's order mixes them."""
+    by_part: dict[str, list[Step]] = {part: [] for part in PARTS.values()}
     for step in steps:
         # A URN names the types of a resource's parents: urn:pulumi:<stack>::<project>::<parent>$<type>::<name>.
         parent = step.urn.rsplit("::", 2)[-2].partition("$")[0]
-        found.setdefault(PARTS.get(parent, "Beside these"), []).append(step)
-    return [(part, members) for part, members in found.items() if members]
+        by_part.setdefault(PARTS.get(parent, "Other resources"), []).append(step)
+    return [(part, members) for part, members in by_part.items() if members]
 
 
 def _counts(plan: Plan) -> str:
     counts = Counter(word(step) for step in plan.changes)
     same = sum(1 for step in plan.steps if step.op == "same" and step.type.startswith("aws:"))
-    told = [f"{number} to {op}" for op, number in sorted(counts.items())]
+    texts = [f"{number} to {op}" for op, number in sorted(counts.items())]
     if same:
-        told.append(f"{same} unchanged")
-    return ", ".join(told) or "nothing to do"
+        texts.append(f"{same} unchanged")
+    return ", ".join(texts) or "nothing to do"
 
 
 def _type(step: Step) -> str:
@@ -187,7 +185,7 @@ def _type(step: Step) -> str:
 
 
 def word(step: Step) -> str:
-    """The engine's word for a step, one for all parts of a replacement."""
+    """The word for a step; one word for all steps of a replacement."""
     return WORDS.get(step.op, step.op)
 
 
@@ -214,7 +212,7 @@ def rows(
     targets: Iterable[Target],
     answers: Mapping[str, Answer] | None = None,
 ) -> tuple[Row, ...]:
-    """The answers, for the page before the confirmation. Without `answers` no source is told."""
+    """The rows of the summary. Without `answers` the sources are empty."""
     known = answers or {}
     return tuple(
         (what, value, choices.source(known.get(key)) if key else "")
@@ -235,12 +233,12 @@ def _rows(
 
 def _account(settings: Settings, identity: Identity, stack: str) -> list[tuple[str, str, str | None]]:
     alias = f" ({identity.account_alias})" if identity.account_alias else ""
-    beside = "" if stack == settings.environment else f" (stack {stack})"
+    stack_note = "" if stack == settings.environment else f" (stack {stack})"
     return [
         ("account", f"{settings.account_id}{alias}", "account"),
         ("you", f"{identity.arn}, by {identity.source}", None),
         ("region", settings.region, "region"),
-        ("environment", settings.environment + beside, "environment"),
+        ("environment", settings.environment + stack_note, "environment"),
     ]
 
 
@@ -252,56 +250,56 @@ def _key(settings: Settings, identity: Identity) -> list[tuple[str, str, str | N
     policy = ["no delegation to IAM"] if settings.strict_key_policy else []
     policy += ["used by the application only"] if settings.exclusive_use else []
     key = f"{settings.names.alias}, rotated every {settings.rotation_period_days} days"
-    found: list[tuple[str, str, str | None]] = [("key", key, "rotation_period_days")]
+    table: list[tuple[str, str, str | None]] = [("key", key, "rotation_period_days")]
     if settings.multi_region:
-        found.append(("replicas", ", ".join(settings.replica_regions) or "none yet", "replica_regions"))
+        table.append(("replicas", ", ".join(settings.replica_regions) or "none yet", "replica_regions"))
     else:
-        found.append(("multi-Region", "no (decided when the key is made)", "multi_region"))
-    found.append(("administrators", ", ".join(administrators), "administrators"))
+        table.append(("multi-Region", "no (decided when the key is made)", "multi_region"))
+    table.append(("administrators", ", ".join(administrators), "administrators"))
     if policy:
-        found.append(("key policy", ", ".join(policy), "strict_key_policy"))
+        table.append(("key policy", ", ".join(policy), "strict_key_policy"))
     deleters = ", ".join(_short(arn, identity) for arn in settings.deletion_administrators)
-    return [*found, ("may delete it", deleters or "nobody", "deletion_administrators")]
+    return [*table, ("can delete it", deleters or "nobody", "deletion_administrators")]
 
 
 def _application(settings: Settings, asked: tuple[Target, ...]) -> list[tuple[str, str, str | None]]:
     names = settings.names
-    made = [f"role {names.app_role}"] if settings.makes_role else []
-    made += [f"user {names.app_user}"] if settings.makes_user else []
-    app = settings.app_principal_arn or f"{' and '.join(made)}, made here"
-    found: list[tuple[str, str, str | None]] = [("application", app, "app_principal")]
+    new = [f"role {names.app_role}"] if settings.makes_role else []
+    new += [f"user {names.app_user}"] if settings.makes_user else []
+    app = settings.app_principal_arn or f"{' and '.join(new)}, made here"
+    table: list[tuple[str, str, str | None]] = [("application", app, "app_principal")]
     if settings.secret_store is SecretStore.SECRETS_MANAGER:
-        found.append(("escrow", f"Secrets Manager {names.stored_data_key}", "secret_store"))
+        table.append(("data key", f"Secrets Manager {names.stored_data_key}", "secret_store"))
     for target in deploy_targets(settings.deploy_targets):
         label, where, key = target.summary(settings)
-        found.append((label, where + ("" if target.name in asked else " (set up earlier; kept as it is)"), key))
+        table.append((label, where + ("" if target.name in asked else " (set up earlier; kept as it is)"), key))
     if settings.kept_as_found:
-        found.append(("left as found", ", ".join(settings.kept_as_found), "repair"))
-    return found
+        table.append(("left as found", ", ".join(settings.kept_as_found), "repair"))
+    return table
 
 
 def _trail(settings: Settings) -> list[tuple[str, str, str | None]]:
     names = settings.names
-    found: list[tuple[str, str, str | None]] = []
+    table: list[tuple[str, str, str | None]] = []
     if settings.existing_trail_arn:
-        found.append(("audit trail", f"{settings.existing_trail_arn}, as it is", "trail"))
+        table.append(("audit trail", f"{settings.existing_trail_arn}, as it is", "trail"))
     else:
-        # A bucket that is left as it was found keeps its own retention, and has none of the guards.
-        as_found = ImportGroup.BUCKET in settings.kept_as_found
-        kept = "" if as_found else f", kept {settings.trail_retention_days} days"
-        guards = ["encrypted under a key of its own"] if settings.trail_key else []
-        guards += [f"locked ({settings.trail_lock})"] if settings.trail_lock is not ObjectLock.NONE else []
-        guards += ["reads logged"] if settings.access_logging else []
-        guards += ["in CloudWatch Logs too"] if settings.cloudwatch_logs else []
-        found += [
-            ("audit trail", f"{names.trail}{kept}", "trail"),
+        # An imported bucket that is not repaired keeps its own retention and protection.
+        is_unchanged = ImportGroup.BUCKET in settings.kept_as_found
+        retention = "" if is_unchanged else f", kept {settings.trail_retention_days} days"
+        protection = ["encrypted under a key of its own"] if settings.trail_key else []
+        protection += [f"locked ({settings.trail_lock})"] if settings.trail_lock is not ObjectLock.NONE else []
+        protection += ["reads logged"] if settings.access_logging else []
+        protection += ["in CloudWatch Logs too"] if settings.cloudwatch_logs else []
+        table += [
+            ("audit trail", f"{names.trail}{retention}", "trail"),
             ("its bucket", names.trail_bucket, "trail_bucket"),
-            ("its logs", "as found" if as_found else ", ".join(guards) or "plain", "trail_lock"),
+            ("its logs", "as found" if is_unchanged else ", ".join(protection) or "plain", "trail_lock"),
         ]
     if settings.alerts:
-        told = ", ".join(settings.alert_emails) or f"topic {names.alert_topic}, nobody subscribed"
-        found.append(("alerts", told, "alert_emails"))
-    return found
+        receivers = ", ".join(settings.alert_emails) or f"topic {names.alert_topic}, nobody subscribed"
+        table.append(("alerts", receivers, "alert_emails"))
+    return table
 
 
 def _short(arn: str, identity: Identity) -> str:

@@ -1,6 +1,6 @@
 """The report of a run: what exists, the checklist, the next steps, and the non-interactive command.
 
-Pure. One set of facts in two forms: lines for a terminal, a document for `--json`. No secret is among the facts.
+Pure. Holds no secret.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from wizard.core import json_documents
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import (
     Delivered,
-    DeliveryState,
     StoredDataKey,
     Verification,
     VerificationState,
@@ -53,7 +52,7 @@ class Report:
     checklist: tuple[ChecklistEntry, ...]
     seconds: float
     profile: str | None = None
-    """The AWS profile that was named for the run."""
+    """The AWS profile of the run, if one was named."""
     access_key: Ensured | None = None
     """The access key of the application on Vercel, where it is an IAM user."""
 
@@ -64,7 +63,7 @@ class Report:
 
 
 def what_exists(report: Report) -> tuple[tuple[str, ...], ...]:
-    """(what, its names in the account, each short enough for its own line)."""
+    """(what, its names in the account, one for each line)."""
     outputs = report.outputs
     origin = "generated now" if report.stored_data_key.made_now else "unchanged"
     return (
@@ -73,7 +72,7 @@ def what_exists(report: Report) -> tuple[tuple[str, ...], ...]:
         ("application and its policy", *outputs.app_principal_arns, outputs.app_policy_arn),
         ("audit trail and its bucket", outputs.trail_arn, f"s3://{outputs.trail_bucket}"),
         (f"data key, {origin}", report.stored_data_key.parameter, report.stored_data_key.wrapped.fingerprint),
-        *(("delivered", f"{d.place}: {_state(d)}") for d in report.delivered),
+        *(("delivered", f"{delivery.place}: {delivery.state}") for delivery in report.delivered),
     )
 
 
@@ -81,18 +80,18 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
     """What a person has to do next, in order."""
     settings, outputs, key = report.settings, report.outputs, report.access_key
     names = [delivery.target for delivery in report.delivered]
-    todo: list[NextStep] = []
+    steps: list[NextStep] = []
     for target in deploy_targets(names):
-        todo += target.next_steps(settings, outputs, report.stack)
+        steps += target.next_steps(settings, outputs, report.stack)
     if key is not None:
-        todo.append(
+        steps.append(
             NextStep(
                 what=f"Rotate the access key {key.key_id} ({key.age_days} days old) every 90 days. "
                 "With Vercel's OIDC token no access key is needed (--vercel-access oidc).",
                 verbatim=wizard("access-key", "rotate", "--stack", report.stack),
             )
         )
-    todo += [
+    steps += [
         NextStep(
             what="Save one record in the application. If it failed to load the key before, restart it: "
             "it does not try again."
@@ -103,15 +102,11 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
         ),
         NextStep(what="Review every three months who can use and who can administer the key."),
     ]
-    return tuple(todo)
-
-
-def _task_secrets(outputs: Outputs) -> list[dict[str, str]]:
-    return [{"name": name, "valueFrom": source} for name, source in outputs.task_secrets]
+    return tuple(steps)
 
 
 def repeat_command(report: Report) -> str:
-    """The command that does this run again without a question."""
+    """The command that repeats this run without questions."""
     targets = ",".join(dict.fromkeys(delivery.target for delivery in report.delivered))
     profile = ("--profile", report.profile) if report.profile else ()
     return wizard("--stack", report.stack, *profile, "--target", targets, "--yes", "--non-interactive")
@@ -120,6 +115,7 @@ def repeat_command(report: Report) -> str:
 def document(report: Report) -> json_documents.Document:
     """The JSON document of a completed set-up; `ok` is whether no verification failed."""
     outputs, key = report.outputs, report.access_key
+    task_secrets = [{"name": name, "valueFrom": source} for name, source in outputs.task_secrets]
     return {
         **json_documents.head("setup", ok=not report.failed),
         "stack": report.stack,
@@ -136,7 +132,7 @@ def document(report: Report) -> json_documents.Document:
             "trailArn": outputs.trail_arn,
             "trailBucket": outputs.trail_bucket,
             "parameterPrefix": outputs.parameter_prefix,
-            **({"taskSecrets": _task_secrets(outputs)} if outputs.task_secrets else {}),
+            **({"taskSecrets": task_secrets} if task_secrets else {}),
             **({"appUserArn": outputs.app_user_arn} if outputs.app_user_arn else {}),
             **({"secretsRoleArn": outputs.secrets_role_arn} if outputs.secrets_role_arn else {}),
             **({"replicaKeyArns": list(outputs.replica_key_arns)} if outputs.replica_key_arns else {}),
@@ -152,13 +148,13 @@ def document(report: Report) -> json_documents.Document:
         "changes": [{"op": step.op, "type": step.type, "name": step.name} for step in report.changed],
         "delivered": [
             {
-                "target": d.target,
-                "place": d.place,
-                "state": d.state,
-                "fingerprint": d.fingerprint,
-                "checkedBy": d.checked_by,
+                "target": delivery.target,
+                "place": delivery.place,
+                "state": delivery.state,
+                "fingerprint": delivery.fingerprint,
+                "checkedBy": delivery.checked_by,
             }
-            for d in report.delivered
+            for delivery in report.delivered
         ],
         "proofs": [
             {"target": p.target, "state": p.state, "principal": p.principal, "detail": p.detail, "at": p.at}
@@ -170,7 +166,3 @@ def document(report: Report) -> json_documents.Document:
         "seconds": round(report.seconds, 1),
         "repeat": repeat_command(report),
     }
-
-
-def _state(delivery: Delivered) -> str:
-    return "written" if delivery.state is DeliveryState.WRITTEN else "unchanged"

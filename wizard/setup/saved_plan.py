@@ -1,6 +1,6 @@
-"""A plan kept in a file, to be carried out later, perhaps by somebody else: what it says, and whether it still fits.
+"""A plan saved in a file, to be applied later: its JSON form, and whether it still fits.
 
-Pure. JSON without a secret in it; who keeps it, and who looks at the world again, is the caller's business.
+Pure. The caller reads and writes the file. The plan holds no secret.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from wizard.setup.plan import QUIET, Plan, word
 
 KIND = "eonpro-kms plan"
 VERSION = 1
-"""Of the document; one of another version is not read."""
+"""Of the document; other versions are refused."""
 
 _KEYS = frozenset(
     "kind version engine at stack account region targets settings steps dataKey adopts state sha256".split()
@@ -35,7 +35,7 @@ class SavedPlan:
     """Of the file."""
     at: datetime
     engine: str
-    """The version of Pulumi that worked it out."""
+    """The version of Pulumi that made it."""
     stack: str
     account: str
     region: str
@@ -44,19 +44,19 @@ class SavedPlan:
     settings: Mapping[str, Any]
     """The stack's configuration, by full key."""
     steps: tuple[Step, ...]
-    """What Pulumi would change; what stays as it is, is not among it."""
+    """Pulumi's steps that change something."""
     data_key: str | None
-    """The fingerprint of the stored data key; None where there was none, and one was to be made."""
+    """The fingerprint of the stored data key; None where one was to be made."""
     adopts: str | None
-    """The fingerprint of the data key in use that was to be imported."""
+    """The fingerprint of the data key to be imported."""
     state: str
     """The digest of the stack's state."""
 
 
 def document(planned: Plan, state: StackState, *, at: datetime, version: str) -> dict[str, Any]:
-    """The plan as JSON. `at` in UTC; `version` is the engine's. `sha256` is over all the rest.
+    """The plan as JSON. `at` in UTC; `version` is the engine's. `sha256` is over all other fields.
 
-    It guards against a slip, not against a forger: what is carried out is worked out again and has to be equal.
+    The checksum detects accidents, not forgery: a new plan is made before the update, and must be equal.
     """
     content: dict[str, Any] = {
         "kind": KIND,
@@ -68,55 +68,59 @@ def document(planned: Plan, state: StackState, *, at: datetime, version: str) ->
         "region": planned.settings.region,
         "targets": sorted(planned.targets),
         "settings": planned.settings.to_config(),
-        "steps": [_told(step) for step in _changing(planned.steps)],
+        "steps": [_step_document(step) for step in _changing(planned.steps)],
         "dataKey": planned.stored_data_key.wrapped.fingerprint if planned.stored_data_key else None,
         "adopts": planned.imported_data_key.fingerprint if planned.imported_data_key else None,
         "state": state.digest,
     }
-    # Twice through JSON: what is hashed is what a reader has.
+    # Through JSON, so that the checksum is over what a reader has.
     content = json.loads(json.dumps(content))
     return {**content, "sha256": _checksum(content)}
 
 
 def read(text: str, name: str) -> SavedPlan:
-    """The plan that a file holds. Raises UsageError for what is no plan, was changed, or is of another version."""
+    """The plan in a file. Raises UsageError if it is not a plan, was changed, or has another version."""
     again = "save one: python -m wizard preview --save-plan FILE"
     try:
-        found = json.loads(text)
+        plan_document = json.loads(text)
     except ValueError:
-        raise UsageError(f"{name} is no saved plan: it is not JSON", again) from None
-    if not isinstance(found, dict) or found.get("kind") != KIND:
-        raise UsageError(f"{name} is no saved plan", again)
-    if found.get("version") != VERSION:
-        raise UsageError(f"{name} was saved by another version of the wizard (plan {found.get('version')!r})", again)
-    content = {key: value for key, value in found.items() if key != "sha256"}
-    if found.keys() != _KEYS or found["sha256"] != _checksum(content):
-        raise UsageError(f"{name} is not as it was saved: its checksum does not fit", again)
+        raise UsageError(f"{name} is not a saved plan: it is not JSON", again) from None
+    if not isinstance(plan_document, dict) or plan_document.get("kind") != KIND:
+        raise UsageError(f"{name} is not a saved plan", again)
+    if plan_document.get("version") != VERSION:
+        raise UsageError(
+            f"{name} was saved by another version of the wizard (plan {plan_document.get('version')!r})", again
+        )
+    content = {key: value for key, value in plan_document.items() if key != "sha256"}
+    if plan_document.keys() != _KEYS or plan_document["sha256"] != _checksum(content):
+        raise UsageError(f"{name} was changed after it was saved: its checksum does not match", again)
     try:
         return SavedPlan(
             name=name,
-            at=datetime.fromisoformat(found["at"]),
-            engine=found["engine"],
-            stack=found["stack"],
-            account=found["account"],
-            region=found["region"],
-            targets=tuple(found["targets"]),
-            settings=dict(found["settings"]),
-            steps=tuple(Step(**{**step, "changed": tuple(step["changed"])}) for step in found["steps"]),
-            data_key=found["dataKey"],
-            adopts=found["adopts"],
-            state=found["state"],
+            at=datetime.fromisoformat(plan_document["at"]),
+            engine=plan_document["engine"],
+            stack=plan_document["stack"],
+            account=plan_document["account"],
+            region=plan_document["region"],
+            targets=tuple(plan_document["targets"]),
+            settings=dict(plan_document["settings"]),
+            steps=tuple(Step(**{**step, "changed": tuple(step["changed"])}) for step in plan_document["steps"]),
+            data_key=plan_document["dataKey"],
+            adopts=plan_document["adopts"],
+            state=plan_document["state"],
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{name} is no saved plan: its checksum fits, and its content does not", again) from error
+        raise UsageError(
+            f"{name} is not a saved plan: its checksum matches, but its content is not valid", again
+        ) from error
 
 
-def moved(saved: SavedPlan, planned: Plan, state: StackState, *, version: str | None = None) -> tuple[str, ...]:
-    """Each way in which the world is not the saved plan's any more, in words; empty where it still fits.
+def changes(saved: SavedPlan, planned: Plan, state: StackState, *, version: str | None = None) -> tuple[str, ...]:
+    """What has changed since the plan was saved, as text; empty if it still fits.
 
-    `version` is that of the engine now, None where it does not matter. How old the plan is does not matter either.
+    `version` is that of the engine now; None: not compared. The age of the plan is not compared.
     """
-    told = [
+    texts = [
         f"{what} is {now}, and was {was}"
         for what, was, now in (
             ("the stack", saved.stack, planned.stack),
@@ -126,68 +130,65 @@ def moved(saved: SavedPlan, planned: Plan, state: StackState, *, version: str | 
         )
         if was != now
     ]
-    told += settings_moved(saved, planned.settings)
+    texts += settings_changes(saved, planned.settings)
     if saved.state != state.digest:
-        told.append("the stack was changed since: another update was applied, or its state was edited")
-    told += _data_key(saved, planned)
-    told += _steps(saved.steps, _changing(planned.steps))
-    return tuple(told)
+        texts.append("the stack was changed since: another update was applied, or its state was edited")
+    texts += _data_key(saved, planned)
+    texts += _steps(saved.steps, _changing(planned.steps))
+    return tuple(texts)
 
 
-def settings_moved(saved: SavedPlan, settings: Settings) -> tuple[str, ...]:
-    """Each setting that is not the saved plan's, in words."""
-    return tuple(_settings(saved.settings, json.loads(json.dumps(settings.to_config()))))
-
-
-def _settings(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    return [
+def settings_changes(saved: SavedPlan, settings: Settings) -> tuple[str, ...]:
+    """Each setting that differs from the saved plan, as text."""
+    was, now = saved.settings, json.loads(json.dumps(settings.to_config()))
+    return tuple(
         f"the setting {key.rpartition(':')[2]} is {_value(now.get(key))}, and was {_value(was.get(key))}"
         for key in sorted({*was, *now})
         if was.get(key) != now.get(key)
-    ]
+    )
 
 
 def _data_key(saved: SavedPlan, planned: Plan) -> list[str]:
     now = planned.stored_data_key.wrapped.fingerprint if planned.stored_data_key else None
     adopts = planned.imported_data_key.fingerprint if planned.imported_data_key else None
-    told = []
+    texts = []
     if saved.data_key != now:
-        told.append(f"the stored data key is {now or 'none'}, and was {saved.data_key or 'none'}")
+        texts.append(f"the stored data key is {now or 'none'}, and was {saved.data_key or 'none'}")
     if saved.adopts != adopts:
-        told.append(f"the data key to be imported is {adopts or 'none'}, and was {saved.adopts or 'none'}")
-    return told
+        texts.append(f"the data key to be imported is {adopts or 'none'}, and was {saved.adopts or 'none'}")
+    return texts
 
 
 def _steps(was: Iterable[Step], now: Iterable[Step]) -> list[str]:
     before, after = _by_resource(was), _by_resource(now)
-    told = []
+    texts = []
     for resource in sorted({*before, *after}):
         old, new = before.get(resource, ()), after.get(resource, ())
         if old != new:
             name = resource.rsplit("::", 1)[-1]
-            told.append(f"{name}: Pulumi would now {_in_words(new)}, and the plan was to {_in_words(old)}")
-    return told
+            texts.append(f"{name}: Pulumi would now {_in_words(new)}, and the plan was to {_in_words(old)}")
+    return texts
 
 
 def _by_resource(steps: Iterable[Step]) -> dict[str, tuple[Step, ...]]:
-    # By resource: the engine works on many at once, and their order varies.
-    found: dict[str, tuple[Step, ...]] = {}
+    # By resource, because the order of the engine's steps varies.
+    by_resource: dict[str, tuple[Step, ...]] = {}
     for step in steps:
-        found[step.urn] = (*found.get(step.urn, ()), step)
-    return found
+        by_resource[step.urn] = (*by_resource.get(step.urn, ()), step)
+    return by_resource
 
 
 def _in_words(steps: tuple[Step, ...]) -> str:
-    told = [word(step) + (f" ({', '.join(step.changed)})" if step.changed else "") for step in steps]
-    return " and ".join(told) or "leave it as it is"
+    words = [word(step) + (f" ({', '.join(step.changed)})" if step.changed else "") for step in steps]
+    return " and ".join(words) or "leave it unchanged"
 
 
 def _changing(steps: Iterable[Step]) -> tuple[Step, ...]:
-    # The halves of a replacement are told in any order: the word is for the whole.
+    # The steps of a replacement come in any order: one word for all of them.
     return tuple(replace(step, op=word(step), physical_name="") for step in steps if step.op not in QUIET)
 
 
-def _told(step: Step) -> dict[str, Any]:
+def _step_document(step: Step) -> dict[str, Any]:
     return {
         "op": step.op,
         "type": step.type,

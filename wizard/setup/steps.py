@@ -1,6 +1,6 @@
-"""The step that settles where Pulumi keeps the state, before Pulumi is asked anything.
+"""The steps of a run up to the update: interview, state location, checks, plan, update.
 
-Pure: runs over the edges' Protocols. A bucket, or a file with a passphrase, is made here and nowhere else, on request.
+Acts through the ports. Creates, on request, the bucket of the state or a passphrase file; `update` changes the account.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from wizard.inputs.answers import Answer, Source
 from wizard.inputs.interview import Interview, Interviewer
 from wizard.inputs.saved_progress import Drafts
 from wizard.setup import plan
-from wizard.setup import plan as summary
 from wizard.setup.importing import offer
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.preflight import checks
@@ -41,10 +40,10 @@ PASSPHRASE_FILE = "PULUMI_CONFIG_PASSPHRASE_FILE"
 
 
 class StatePlaces(Protocol):
-    """What this machine knows of states and passphrases (`wizard/pulumi_engine/backend.py`)."""
+    """The port to states and passphrases of this machine (`wizard/pulumi_engine/backend.py`)."""
 
     def circumstances(self, stack: str, *, account: str, region: str, interactive: bool) -> Circumstances:
-        """What was found, but for the key, which only the account knows of."""
+        """The circumstances on this machine, without the key in the account."""
         ...
 
     def make_passphrase(self, stack: str) -> str:
@@ -54,53 +53,55 @@ class StatePlaces(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class StateLocation:
-    """Where the state goes, as the engine has to be told."""
+    """Where the state is stored, for the engine."""
 
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets_provider: str | None = None
     log_in_to: str | None = None
-    """The backend that a person chose: logged in to, so that the plain `pulumi` finds it later."""
+    """The backend that a person chose; logged in to, for the Pulumi CLI."""
     problems: tuple[Problem, ...] = ()
 
 
 def settle(stack: str, interview: Interview, ui: UserInterface, places: StatePlaces | None) -> StateLocation:
-    """The backend and what opens the stack; makes what was asked for. A fault is a problem among the others."""
+    """The state's location, created if requested. An error becomes a problem for the checks."""
     aws, identity = interview.aws, interview.identity
     if places is None or aws is None or not isinstance(identity, Identity):
-        return StateLocation()  # Whose account it is comes first, and is told by the pass for problems.
+        return StateLocation()  # The checks report the missing identity.
     try:
-        found = places.circumstances(stack, account=identity.account_id, region=aws.region, interactive=ui.interactive)
-        if found.provider is None and not interview.values.get("secrets_provider"):
-            found = _with_key(found, aws)
-        state = resolve(interview.values, found)
+        circumstances = places.circumstances(
+            stack, account=identity.account_id, region=aws.region, interactive=ui.interactive
+        )
+        if circumstances.provider is None and not interview.values.get("secrets_provider"):
+            circumstances = _with_key(circumstances, aws)
+        state = resolve(interview.values, circumstances)
         if state.problems:
             return StateLocation(problems=state.problems)
-        return _made(stack, state, interview, ui, places, aws)
+        return _create(stack, state, interview, ui, places, aws)
     except SetupError as error:
-        why = "Pulumi cannot be asked without the place of its state"
+        why = "Pulumi cannot run without the location of its state"
         return StateLocation(
             problems=(Problem(what=error.message, why=why, next=error.hint, exit_code=error.exit_code),)
         )
 
 
-def _with_key(found: Circumstances, aws: AwsClient) -> Circumstances:
+def _with_key(circumstances: Circumstances, aws: AwsClient) -> Circumstances:
     try:
-        return replace(found, key_found=aws.kms.describe_key(KEY_ALIAS) is not None)
+        return replace(circumstances, key_found=aws.kms.describe_key(KEY_ALIAS) is not None)
     except SetupError:
-        return found  # A convenience: what may not be looked at is not used.
+        return circumstances  # Optional: a key that cannot be read is not used.
 
 
-def _made(
+def _create(
     stack: str, state: StateBackend, interview: Interview, ui: UserInterface, places: StatePlaces, aws: AwsClient
 ) -> StateLocation:
     environment = dict(state.environment)
-    # Where it is was told among what was found, unless it was chosen just now.
+    # The first sentence was printed with the detected values, unless the backend was chosen now.
     for sentence in state.sentences if interview.values.get("backend") else state.sentences[1:]:
         ui.line(sentence, mark=Mark.INFO)
     if state.make_bucket:
-        ui.working("making the bucket for the state")
-        made = "made" if aws.state_storage.make_state_bucket(state.make_bucket) else "there already"
-        ui.line(f"{state.make_bucket}: {made}; private, versioned, encrypted", mark=Mark.OK)
+        ui.working("creating the bucket for the state")
+        result = "created" if aws.state_storage.make_state_bucket(state.make_bucket) else "there already"
+        ui.line(f"{state.make_bucket}: {result}; private, versioned, encrypted", mark=Mark.OK)
     if state.make_passphrase:
         environment[PASSPHRASE_FILE] = path = places.make_passphrase(stack)
         ui.line(f"the stack's passphrase is in {path}: keep a copy where you keep secrets", mark=Mark.WARN)
@@ -116,39 +117,39 @@ def _made(
 
 
 ListStacks = Callable[[Mapping[str, str]], tuple[ListedStack, ...]]
-"""The environment of the credentials to the backend's stacks. Raises SetupError."""
+"""From the environment of the credentials to the backend's stacks. Raises SetupError."""
 
 
 class EngineFactory(Protocol):
-    """The environment of the credentials to an Engine that uses exactly these."""
+    """From the environment of the credentials to an Engine that uses exactly these."""
 
     def __call__(self, environment: Mapping[str, str], *, secrets_provider: str | None = None) -> Engine: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clients:
-    """The edges of a run."""
+    """The clients of a run."""
 
     ui: UserInterface
     connect: Callable[[str | None, str | None], AwsClient]
-    """Profile and Region to a Cloud."""
+    """From profile and Region to the AWS client."""
     vercel: Callable[[str], VercelClient]
-    """A token to a Hosting."""
+    """From a token to the Vercel client."""
     engine: EngineFactory
     prover: DecryptVerifier
     wrapper: Wrapper | None = None
-    """Wraps an ENCRYPTION_KEY that nobody else sees."""
+    """Wraps a former ENCRYPTION_KEY."""
     linked: Linked | None = None
-    found: tuple[str, ...] = ()
-    """What was found beside the account, in words: the application, the login to Vercel, the state's backend."""
+    detected: tuple[str, ...] = ()
+    """Lines to show with the account: the application, the login to Vercel, the state's backend."""
     sign_in: Callable[[str], None] | None = None
-    """Signs a profile in to IAM Identity Center, before the person."""
+    """Signs a profile in to IAM Identity Center, interactively."""
     drafts: Drafts | None = None
     state: StatePlaces | None = None
-    is_state_placed: bool = True
-    """Whether something says where Pulumi keeps the state; if not, a person is asked."""
+    has_state_location: bool = True
+    """Whether it is known where Pulumi stores the state; if not, a person is asked."""
     save_plan: Callable[[plan.Plan, StackState], None] | None = None
-    """Keeps a plan for a later run."""
+    """Saves a plan for a later run."""
     saved_settings: Callable[[], Mapping[str, Settings | SetupError]] = dict
     """The settings of every stack in the project's folder, or why they cannot be used."""
     list_stacks: ListStacks = lambda environment: ()
@@ -159,28 +160,27 @@ class Clients:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a run was asked to do."""
+    """The options and answers of a run."""
 
     stack: str
     answers: Mapping[str, Answer] = field(repr=False)
     saved: Settings | None = None
-    """The stack's settings as its configuration file has them. Its targets stay targets: a run adds to them, and taking
-    one away is not the set-up's business."""
+    """The stack's settings in its configuration file. A run adds targets to them, and removes none."""
     yes: bool = False
     """The confirmation was given on the command line."""
     confirmed: str | None = None
     """The stack's name, given on the command line to confirm what cannot be undone."""
     adopt: bool = False
-    """What was created manually is to be taken into the stack."""
+    """Import resources that were created manually."""
     plan: SavedPlan | None = None
-    """The plan that was saved, and is now to be carried out: it, and nothing else."""
+    """The saved plan to apply."""
     asked: tuple[str, ...] = ()
-    """The questions that have been put already."""
+    """The questions that are answered already."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedRun:
-    """A run whose every precondition holds."""
+    """A run that passed all checks."""
 
     stack: str
     settings: Settings
@@ -191,14 +191,14 @@ class PreparedRun:
     findings: checks.Findings
     targets: tuple[Target, ...]
     profile: str | None
-    """The profile that was named for this run; None where the environment says whose credentials are used."""
+    """The AWS profile of this run; None where the credentials come from the environment."""
     answers: Mapping[str, Answer] = field(default_factory=dict, repr=False)
 
 
 def interviewer(request: Request, clients: Clients) -> Interviewer:
-    """The interview of this run; after each answer its draft is kept."""
+    """The interview of this run; it saves a draft after each answer."""
 
-    def keep(answers: Mapping[str, Answer], asked: tuple[str, ...]) -> None:
+    def save_progress(answers: Mapping[str, Answer], asked: tuple[str, ...]) -> None:
         if clients.drafts is not None:
             draft = saved_progress.progress_from_answers(
                 answers, stage=saved_progress.ANSWERING, at=clients.now(), asked=asked
@@ -213,23 +213,23 @@ def interviewer(request: Request, clients: Clients) -> Interviewer:
         vercel=clients.vercel,
         linked=clients.linked,
         sign_in=clients.sign_in,
-        found=clients.found,
-        is_state_placed=clients.is_state_placed,
+        detected=clients.detected,
+        has_state_location=clients.has_state_location,
         asked=request.asked,
-        keep=keep,
+        save_progress=save_progress,
     )
 
 
-def place(request: Request, clients: Clients, interview: Interview) -> tuple[Engine, StateLocation]:
-    """The engine, with the credentials that were identified, told where the state is."""
-    placed = settle(request.stack, interview, clients.ui, clients.state)
+def open_engine(request: Request, clients: Clients, interview: Interview) -> tuple[Engine, StateLocation]:
+    """The engine, with the identified credentials and the location of the state."""
+    location = settle(request.stack, interview, clients.ui, clients.state)
     environment = dict(interview.aws.environment()) if interview.aws else {}
-    engine = clients.engine({**environment, **placed.environment}, secrets_provider=placed.secrets_provider)
-    if placed.log_in_to:
+    engine = clients.engine({**environment, **location.environment}, secrets_provider=location.secrets_provider)
+    if location.log_in_to:
         clients.ui.working("logging in to the state's backend")
-        engine.login(placed.log_in_to)
-        clients.ui.line(f"logged in to {in_words(placed.log_in_to)}; the plain pulumi finds it there", mark=Mark.OK)
-    return engine, placed
+        engine.login(location.log_in_to)
+        clients.ui.line(f"logged in to {in_words(location.log_in_to)}; the plain pulumi finds it there", mark=Mark.OK)
+    return engine, location
 
 
 def check(
@@ -237,12 +237,12 @@ def check(
     clients: Clients,
     interview: Interview,
     engine: Engine,
-    placed: StateLocation,
-    wish: ImportRequest | None = None,
+    state_location: StateLocation,
+    import_request: ImportRequest | None = None,
 ) -> tuple[PreparedRun, ImportRequest | None]:
-    """Everything that can be known to be wrong, in one pass. Raises PreflightFailed with all of it.
+    """Run all checks. Raises PreflightFailed with all problems.
 
-    `wish` is the adoption that was agreed to when this run checked before; what is agreed to now is returned.
+    `import_request`: what a person agreed to import in an earlier check of this run; returned as agreed now.
     """
     values, ui = interview.values, clients.ui
     ui.section("Checks", "before anything is created")
@@ -250,7 +250,7 @@ def check(
     token = values.get("vercel_token")
     vercel = clients.vercel(token) if token else None
 
-    def look(adoption: ImportRequest | None) -> checks.Findings:
+    def run_checks(adoption: ImportRequest | None) -> checks.Findings:
         return checks.check(
             stack=request.stack,
             values=values,
@@ -260,17 +260,17 @@ def check(
             vercel=vercel,
             engine=engine,
             adoption=adoption,
-            unplaced=placed.problems,
+            location_problems=state_location.problems,
         )
 
-    begun = request.saved is not None and bool(request.saved.adopted) and bool(values.get("repair"))
-    told = offer.wish(values) if request.adopt or begun else None
-    findings = look(wish or told)
-    # An interrupted adoption goes on by itself, unless the data key in use has to be told again.
-    goes_on = findings.settings is not None and findings.settings.adopted and not findings.data_key_untold
-    if findings.discovered.things and not (request.adopt or wish or goes_on) and ui.interactive:
-        wish = offer.offer(ui, values, findings)
-        findings = look(wish) if wish else findings
+    has_started = request.saved is not None and bool(request.saved.adopted) and bool(values.get("repair"))
+    requested = offer.import_request(values) if request.adopt or has_started else None
+    findings = run_checks(import_request or requested)
+    # An interrupted import resumes by itself, unless the data key must be entered again.
+    is_resuming = findings.settings is not None and findings.settings.adopted and not findings.is_data_key_unknown
+    if findings.discovered.things and not (request.adopt or import_request or is_resuming) and ui.interactive:
+        import_request = offer.offer(ui, values, findings)
+        findings = run_checks(import_request) if import_request else findings
     for note in findings.notes:
         ui.line(note, mark=Mark.WARN if note in findings.warnings else Mark.INFO)
     if findings.problems:
@@ -278,22 +278,22 @@ def check(
     assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.aws is not None
     identity = interview.identity
     if not ui.interactive:
-        # A person has just been shown it, before the first question.
+        # The interview has shown it to a person.
         ui.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
     ui.line(
         f"account {identity.account_id}, {findings.settings.region}, Pulumi {findings.engine_version}",
         mark=Mark.OK,
     )
     if findings.backend:
-        held = "with the key in it" if findings.state.has_key else "nothing built yet"
-        ui.line(f"state in {findings.backend}: stack {request.stack}, {held}", mark=Mark.OK)
+        content = "with the key in it" if findings.state.has_key else "nothing built yet"
+        ui.line(f"state in {findings.backend}: stack {request.stack}, {content}", mark=Mark.OK)
     if findings.project:
         ui.line(f"Vercel project {findings.settings.vercel_team}/{findings.project.name}", mark=Mark.OK)
     if findings.stored_data_key:
         ui.line(f"ENCRYPTED_PHI_KEY exists ({findings.stored_data_key.wrapped.fingerprint}) and is kept", mark=Mark.OK)
     if findings.state.pending:
         ui.line(
-            f"an earlier run was interrupted; {len(findings.state.pending)} operation(s) are taken up again",
+            f"an earlier run was interrupted; {len(findings.state.pending)} operation(s) are resumed",
             mark=Mark.WARN,
         )
     ready = PreparedRun(
@@ -308,23 +308,23 @@ def check(
         profile=values.get("profile"),
         answers=interview.answers,
     )
-    return ready, wish
+    return ready, import_request
 
 
-def draw_plan(request: Request, clients: Clients, ready: PreparedRun) -> plan.Plan:
-    """The engine's preview and what is done beside it, shown as one plan. Nothing in the account is changed."""
+def make_plan(request: Request, clients: Clients, ready: PreparedRun) -> plan.Plan:
+    """Make the plan of the engine's preview and the wizard's own steps, and show it. Changes nothing in the account."""
     ui, engine = clients.ui, ready.engine
     ui.section("Review")
-    ui.table(summary.rows(ready.settings, ready.identity, request.stack, ready.targets, ready.answers))
+    ui.table(plan.rows(ready.settings, ready.identity, request.stack, ready.targets, ready.answers))
     ui.section("Plan")
     ui.working("Pulumi works out what an update would do")
     engine.prepare(request.stack, ready.settings)
     if clients.drafts is not None and ui.interactive:
-        # Whoever leaves now is asked nothing again but the confirmation.
-        answered = saved_progress.progress_from_answers(
+        # After a cancellation the next run asks only for the confirmation.
+        draft = saved_progress.progress_from_answers(
             ready.answers, stage=saved_progress.REVIEWED, at=clients.now(), asked=()
         )
-        clients.drafts.save(request.stack, answered)
+        clients.drafts.save(request.stack, draft)
     if ready.findings.state.pending:
         engine.recover(request.stack, ready.findings.orphaned_creations)
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -347,40 +347,40 @@ def draw_plan(request: Request, clients: Clients, ready: PreparedRun) -> plan.Pl
 
 
 def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan.Plan) -> Outputs:
-    """The resources, as the plan says. The stack's settings are written first: the plan is confirmed."""
+    """Apply the confirmed plan; writes the stack's settings first."""
     ready.engine.write_settings(request.stack)
     if clients.drafts is not None:
-        # From here on the stack's configuration holds the answers; a draft of them would overrule what changes there.
-        left = saved_progress.progress_from_answers(
+        # The stack's configuration holds the answers now; in the draft they would override later changes of it.
+        draft = saved_progress.progress_from_answers(
             ready.answers, stage=saved_progress.PLANNED, at=clients.now(), asked=()
         )
-        clients.drafts.save(request.stack, left)
+        clients.drafts.save(request.stack, draft)
     outputs = ready.findings.state.outputs
     if not planned.changes and outputs is not None:
-        clients.ui.line("the resources are as they should be", mark=Mark.OK)
+        clients.ui.line("no resource has to be changed", mark=Mark.OK)
         return outputs
     clients.ui.section("Resources", "Ctrl-C ends this safely")
     clients.ui.working("Pulumi starts")
     clock = clients.clock
-    begun: dict[str, float] = {}
+    start_times: dict[str, float] = {}
 
-    def live(progress: Progress) -> None:
-        started = begun.setdefault(progress.step.urn, clock())
+    def show_progress(progress: Progress) -> None:
+        started = start_times.setdefault(progress.step.urn, clock())
         if progress.step.op not in plan.QUIET:
             clients.ui.progress(progress, clock() - started)
 
     clients.prover.warm_up()
-    # The last page may have stood open for longer than a session lasts.
+    # The session may have expired while the plan waited for its confirmation.
     ready.engine.renew(ready.aws.environment())
-    return ready.engine.up(request.stack, live)
+    return ready.engine.up(request.stack, show_progress)
 
 
 def find_deployed(request: Request, clients: Clients) -> tuple[PreparedRun, Outputs]:
-    """A stack that is built, for the commands that build nothing."""
+    """A deployed stack, for the commands that deploy nothing."""
     interview = interviewer(request, clients).run()
-    engine, placed = place(request, clients, interview)
-    ready, _ = check(request, clients, interview, engine, placed)
+    engine, state_location = open_engine(request, clients, interview)
+    ready, _ = check(request, clients, interview, engine, state_location)
     outputs = ready.findings.state.outputs
     if outputs is None:
-        raise StackNotFound(f"the stack {request.stack} is not built yet", wizard("setup", "--stack", request.stack))
+        raise StackNotFound(f"the stack {request.stack} is not deployed yet", wizard("setup", "--stack", request.stack))
     return ready, outputs

@@ -1,6 +1,6 @@
-"""What is retained when a stack is removed, and why; and how to delete each part when no record needs it any more.
+"""The commands of the first run and of the removal: setup, preview, access-key, destroy.
 
-Pure.
+Changes AWS, Vercel and the stack through their ports, each only after the confirmation.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from wizard.targets.port import deploy_target
 from wizard.targets.vercel import access_key
 
 
-def orphaned_creations(settings: Settings, outputs: Outputs) -> tuple[tuple[str, str], ...]:
+def retained_resources(settings: Settings, outputs: Outputs) -> tuple[tuple[str, str], ...]:
     """(what is retained, why), the key first."""
     store = "secret" if settings.secret_store is SecretStore.SECRETS_MANAGER else "parameter"
     records = "every record encrypted under the data key is lost with it"
-    found = [
+    retained = [
         (f"the key {outputs.key_arn}", records),
         *((f"the replica {arn}", records) for arn in outputs.replica_key_arns),
         (f"its alias {outputs.alias_name}", "it shows that the key is in use"),
         (
             f"the {store} {settings.names.stored_data_key}",
-            "the wrapped data key: no stack ever made it, and none can remove it",
+            "the wrapped data key: no stack created it, and no stack can remove it",
         ),
-        (f"every {store} under {settings.names.parameter_prefix}/data-keys", "its other versions, where there are any"),
+        (f"every {store} under {settings.names.parameter_prefix}/data-keys", "its other versions, if any"),
     ]
-    found += [
+    retained += [
         (f"the {store} {settings.names.stored_data_key} in {region_of(arn)}", "the same, with the replica")
         for arn in outputs.replica_key_arns
     ]
     if settings.makes_vercel_provider:
-        found.append(("the OIDC provider of the Vercel team", "other roles of the account may trust it by now"))
+        retained.append(("the OIDC provider of the Vercel team", "other roles of the account may trust it"))
     if settings.existing_trail_arn is None:
-        found += [
+        retained += [
             (f"the trail {outputs.trail_arn}", "it records who removes what"),
             (
                 f"the bucket {outputs.trail_bucket}",
@@ -50,16 +50,16 @@ def orphaned_creations(settings: Settings, outputs: Outputs) -> tuple[tuple[str,
             ),
         ]
         if settings.trail_key:
-            found.append((f"the key of {settings.names.trail_key_alias}", "without it the audit log cannot be read"))
+            retained.append((f"the key of {settings.names.trail_key_alias}", "without it the audit log cannot be read"))
         if settings.access_logging:
-            found.append((f"the bucket {settings.names.access_log_bucket}", "the log of who read the audit log"))
-    return tuple(found)
+            retained.append((f"the bucket {settings.names.access_log_bucket}", "the log of who read the audit log"))
+    return tuple(retained)
 
 
 def ending(settings: Settings, outputs: Outputs) -> str:
-    """The commands that end the key, for the day when no record needs it any more."""
+    """The commands that delete the key, for when no record needs it any more."""
     return (
-        "# the key policy denies deletion to everybody: name somebody first\n"
+        "# the key policy denies deletion to everybody: name an administrator for it first\n"
         "pulumi config set --path 'eonpro-kms:deletionAdministrators[0]' ARN && pulumi up\n"
         f"aws kms schedule-key-deletion --region {settings.region} \\\n"
         f"  --key-id {outputs.key_id} --pending-window-in-days 30"
@@ -67,12 +67,12 @@ def ending(settings: Settings, outputs: Outputs) -> str:
 
 
 def setup(request: Request, clients: Clients) -> report.Report:
-    """The whole onboarding, or a run over what is there already: it converges, and does nothing twice."""
+    """The whole set-up; on a deployed stack only the changes."""
     started = clients.clock()
-    with confirmation.confirmed(request, clients) as agreed:
-        ready, planned = agreed.ready, agreed.planned
+    with confirmation.confirmed(request, clients) as confirmed_plan:
+        ready, planned = confirmed_plan.ready, confirmed_plan.planned
         outputs = steps.update(request, clients, ready, planned)
-    handed = deliver_and_verify.deliver_and_verify(clients, ready, outputs)
+    delivery = deliver_and_verify.deliver_and_verify(clients, ready, outputs)
     ui = clients.ui
     ui.section("Evidence", "the compliance checklist, read from the account just now")
     ui.working("reading the account")
@@ -80,19 +80,19 @@ def setup(request: Request, clients: Clients) -> report.Report:
         aws=ready.aws,
         settings=ready.settings,
         outputs=outputs,
-        stored_data_key=handed.stored_data_key,
-        proofs=handed.proofs,
+        stored_data_key=delivery.stored_data_key,
+        proofs=delivery.proofs,
     )
     done = report.Report(
         stack=request.stack,
         settings=ready.settings,
         identity=ready.identity,
         outputs=outputs,
-        stored_data_key=handed.stored_data_key,
+        stored_data_key=delivery.stored_data_key,
         changed=planned.changes,
-        delivered=handed.delivered,
-        proofs=handed.proofs,
-        access_key=handed.access_key,
+        delivered=delivery.delivered,
+        proofs=delivery.proofs,
+        access_key=delivery.access_key,
         checklist=items,
         seconds=clients.clock() - started,
         profile=ready.profile,
@@ -104,11 +104,11 @@ def setup(request: Request, clients: Clients) -> report.Report:
 
 
 def preview(request: Request, clients: Clients) -> plan.Plan:
-    """Everything up to the plan; nothing is made but the stack's empty state and its configuration."""
-    with confirmation.confirmed(request, clients, confirmed=False) as agreed:
-        planned = agreed.planned
+    """Everything up to the plan; only the stack's empty state is created."""
+    with confirmation.confirmed(request, clients, confirmed=False) as prepared:
+        planned = prepared.planned
         if clients.save_plan is not None:
-            clients.save_plan(planned, agreed.ready.findings.state)
+            clients.save_plan(planned, prepared.ready.findings.state)
     clients.ui.section("Options", "not selected, with their cost")
     rows = [(option.name, option.price, option.flag) for option in options(planned.settings) if not option.selected]
     clients.ui.table(rows, headings=("option", "price", "flag"))
@@ -116,23 +116,22 @@ def preview(request: Request, clients: Clients) -> plan.Plan:
 
 
 def rotate_access_key(request: Request, clients: Clients) -> dict[str, str | None]:
-    """A second access key of the application on Vercel, pushed; the old one works on until it is retired."""
+    """Create and deliver a second access key for the application on Vercel; the old one works until it is retired."""
     ready, project, vercel = _with_access_key(request, clients)
     user = ready.settings.names.app_user
-    done = access_key.rotate(ready.aws, vercel, project, user, _teller(clients, request))
+    done = access_key.rotate(ready.aws, vercel, project, user, _printer(clients, request))
     return {"id": done.key_id, "old": done.old_id}
 
 
 def retire_access_key(request: Request, clients: Clients) -> dict[str, str | None]:
-    """The access key that Vercel no longer has is switched off; at a second time, deleted."""
+    """Deactivate the access key that Vercel no longer has; delete it if it is inactive already."""
     ready, project, vercel = _with_access_key(request, clients)
     user, now = ready.settings.names.app_user, datetime.now(UTC)
-
-    done = access_key.retire_old(ready.aws, vercel, project, user, now, _teller(clients, request), force=request.yes)
+    done = access_key.retire_old(ready.aws, vercel, project, user, now, _printer(clients, request), force=request.yes)
     return {"id": done.key_id, "done": done.done}
 
 
-def _teller(clients: Clients, request: Request) -> access_key.Tell:
+def _printer(clients: Clients, request: Request) -> access_key.Tell:
     return lambda line: clients.ui.line(access_key.of_stack(line, request.stack), mark=Mark.OK)
 
 
@@ -149,28 +148,28 @@ def _with_access_key(request: Request, clients: Clients) -> tuple[steps.Prepared
 
 
 def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
-    """Take the stack away. What records depend on leaves the stack and stays in the account: (what, why)."""
+    """Remove the stack. What the records depend on is retained in the account: (what, why)."""
     ready, outputs = steps.find_deployed(request, clients)
     ui, settings = clients.ui, ready.settings
-    left = orphaned_creations(settings, outputs)
-    ui.section("What stays", "it leaves the stack, and no stack can take it away any more")
-    for what, why in left:
+    retained = retained_resources(settings, outputs)
+    ui.section("Retained", "it leaves the stack, and no stack can remove it")
+    for what, why in retained:
         ui.line(what, mark=Mark.INFO)
         ui.line(f"  {why}")
-    ui.section("What goes")
+    ui.section("To be deleted")
     ui.line("the application's access to the key, its roles and policies, and the alerts", mark=Mark.WARN)
-    ui.line("records cannot be read or written any more until it is set up again", mark=Mark.WARN)
+    ui.line("the application cannot read or write records until it is set up again", mark=Mark.WARN)
     if not confirmation.typed(request, ui):
         raise Cancelled(
-            "nothing was changed: the end of a stack has to be confirmed by its name",
+            "nothing was changed: type the stack's name to confirm its removal",
             wizard("destroy", "--stack", request.stack, "--confirm", request.stack),
         )
     with ready.engine.alone(request.stack):
-        ui.working("Pulumi takes the stack away")
+        ui.working("Pulumi removes the stack")
         ready.engine.destroy(request.stack, lambda progress: ui.progress(progress, 0.0))
-    ui.section("To end the rest")
+    ui.section("Delete the retained resources")
     ui.verbatim(ending(settings, outputs))
-    return left
+    return retained
 
 
 def show_report(ui: UserInterface, done: report.Report) -> None:
@@ -183,11 +182,11 @@ def show_report(ui: UserInterface, done: report.Report) -> None:
         ui.line(what)
         for name in names:
             ui.line(f"  {name}")
-    ui.section("What is left to do")
-    for number, todo in enumerate(report.next_steps(done), 1):
-        ui.line(f"{number}. {todo.what}")
-        if todo.verbatim:
-            ui.verbatim(todo.verbatim)
+    ui.section("Next steps")
+    for number, step in enumerate(report.next_steps(done), 1):
+        ui.line(f"{number}. {step.what}")
+        if step.verbatim:
+            ui.verbatim(step.verbatim)
     notes = {deploy_target(delivered.target).repeat_note for delivered in done.delivered}
-    ui.section("Again, without questions", ", ".join(filter(None, sorted(notes))))
+    ui.section("Non-interactive command", ", ".join(filter(None, sorted(notes))))
     ui.verbatim(report.repeat_command(done))

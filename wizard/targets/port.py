@@ -52,7 +52,7 @@ class TargetContext:
         from wizard.core.errors import StackNotFound
 
         if self.outputs is None:
-            raise StackNotFound(f"the stack {self.stack} is not built yet", wizard("setup", "--stack", self.stack))
+            raise StackNotFound(f"the stack {self.stack} is not deployed yet", wizard("setup", "--stack", self.stack))
         return self.outputs
 
 

@@ -14,6 +14,7 @@ from wizard.aws import Aws
 from wizard.aws.ecs import Ecs
 from wizard.core.errors import PermissionDenied, ResourceError
 from wizard.core.models.deployment import RolloutState, Service
+from wizard.core.next_command import document
 from wizard.core.ports.aws import EcsServices
 
 ROLE = "arn:aws:iam::123456789012:role/"
@@ -158,7 +159,7 @@ def test_all_services_of_a_cluster_are_read_ten_at_a_time(ecs_services: EcsServi
 def test_a_cluster_that_is_not_there_is_told_with_what_to_set(ecs_services: EcsServices) -> None:
     with pytest.raises(ResourceError, match="there is no ECS cluster clinic in us-east-1") as refused:
         ecs_services.services("clinic")
-    assert "pulumi config set eonpro-kms:ecsCluster" in refused.value.hint
+    assert "pulumi config set eonpro-kms:ecsCluster" in document(refused.value.hint)["advice"]
 
 
 # A task definition
@@ -309,5 +310,5 @@ def test_an_update_without_a_deployment_is_a_failure(script: Script, theirs: Ecs
     script.answer("UpdateService", {"service": {**told()["services"][0], "deployments": []}})
     service = Service(cluster="clinic", name="web", task_definition=f"{REVISION}1", rollouts=())
 
-    with pytest.raises(ResourceError, match="began no deployment"):
+    with pytest.raises(ResourceError, match="started no deployment"):
         theirs.update(service, f"{REVISION}2", force=True)

@@ -99,7 +99,7 @@ def test_the_secret_of_an_access_key_is_in_no_repr(aws, user):
 def test_a_third_access_key_is_refused_with_the_way_out(script, patient):
     aws, waited = patient
     script.refuse("CreateAccessKey", "LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: 2", status=409)
-    with pytest.raises(ResourceError, match="two access keys already") as refusal:
+    with pytest.raises(ResourceError, match="already has two access keys") as refusal:
         aws.iam.make_access_key(USER)
     assert f"aws iam list-access-keys --user-name {USER}" in refusal.value.hint
     assert f"aws iam delete-access-key --user-name {USER}" in refusal.value.hint

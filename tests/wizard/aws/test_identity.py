@@ -63,7 +63,7 @@ def test_a_role_that_may_not_read_itself_is_still_known_by_name(script, scripted
     script.refuse("ListAccountAliases", "AccessDenied", status=403)
     identity = scripted.identify()
     assert (identity.principal_arn, identity.account_alias) == (f"arn:aws:iam::{ACCOUNT}:role/deployer", None)
-    assert "/ is supposed" in identity.source
+    assert "/ is assumed" in identity.source
 
 
 @pytest.mark.parametrize("region", ["", "eu-west-1/"], ids=["us-east-1", "elsewhere"])
@@ -112,14 +112,14 @@ def test_without_iam_the_path_is_supposed_from_the_profile_and_that_is_said(scri
     identity = without_get_role(script, tmp_path, config.format(region=region))
     assert identity.principal_arn == f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/{path}{SSO_NAME}"
     assert identity.source.startswith("the profile clinic; ")
-    assert "iam:GetRole" in identity.source and f"sso_region {region} is supposed" in identity.source
+    assert "iam:GetRole" in identity.source and f"sso_region {region} is assumed" in identity.source
 
 
 @pytest.mark.parametrize(("config", "keys"), [("[profile clinic]\n", False), (SSO.format(region="eu-west-1"), True)])
 def test_without_iam_and_without_a_sign_in_the_path_is_a_guess_and_that_is_said(script, tmp_path, config, keys):
     identity = without_get_role(script, tmp_path, config, keys)
     assert identity.principal_arn == f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/{SSO_NAME}"
-    assert "us-east-1's is supposed" in identity.source
+    assert "us-east-1's is assumed" in identity.source
 
 
 def test_the_accounts_root_is_root(script, scripted):

@@ -17,7 +17,7 @@ from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import DiscoveredSetup
 from wizard.core.models.delivery import StackState
 from wizard.setup.importing.differences import differences_of
-from wizard.setup.importing.obstacles import at_odds, obstacles
+from wizard.setup.importing.obstacles import obstacles, repair_conflicts
 from wizard.setup.importing.trail import bucket_of, sharers
 
 ACCOUNT = "123456789012"
@@ -212,7 +212,7 @@ def test_a_trails_bucket_that_is_gone_is_not_found_and_stands_against_it(by_hand
     found = aws.import_discovery.discover_setup(settings)
     assert set(ids(found)) == {ResourceKind.TRAIL}
     (problem,) = obstacles(found, settings, NOTHING)
-    assert f"the bucket {BUCKET}, which is not in this account, or is gone" in problem.what
+    assert f"the bucket {BUCKET}, which is not in this account, or does not exist" in problem.what
 
 
 # --- what the settings bring along
@@ -263,7 +263,7 @@ def test_a_multi_region_key_is_told_to_settings_of_one_region(by_hand, aws, sett
 def test_a_key_of_other_material_stands_against_it(by_hand, aws, settings, kind):
     by_hand.key(Origin=kind)
     problems = obstacles(aws.import_discovery.discover_setup(settings), settings, NOTHING)
-    assert any(f"material that KMS did not make ({kind})" in each.what for each in problems)
+    assert any(f"key material from outside KMS ({kind})" in each.what for each in problems)
 
 
 def test_a_policy_under_another_path_is_found_and_stands_against_it(by_hand, aws, settings):
@@ -288,9 +288,9 @@ def test_a_permissions_boundary_is_never_taken_away_in_passing(by_hand, aws, set
     )
     by_hand.role(PermissionsBoundary=boundary)
     found = aws.import_discovery.discover_setup(settings)
-    (problem,) = at_odds(found, settings, ())
+    (problem,) = repair_conflicts(found, settings, ())
     assert problem.next.startswith(f"keep it: --permissions-boundary {boundary}")
-    assert at_odds(found, settings_of(permissions_boundary_arn=boundary), ()) == ()
+    assert repair_conflicts(found, settings_of(permissions_boundary_arn=boundary), ()) == ()
 
 
 def test_a_bucket_that_another_trail_writes_to_is_told_with_the_trail(by_hand, aws, settings):

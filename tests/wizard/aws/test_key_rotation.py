@@ -75,7 +75,7 @@ def test_rotations_that_may_not_be_listed_are_no_rotations_of_nought(scripted, t
 
 @pytest.mark.parametrize(
     ("code", "word"),
-    [("LimitExceededException", "all the rotations on demand"), ("ConflictException", "under way already")],
+    [("LimitExceededException", "all its on-demand rotations"), ("ConflictException", "already in progress")],
 )
 def test_a_rotation_that_kms_refuses_is_told_in_words(scripted, script, code, word):
     script.refuse("RotateKeyOnDemand", code)
@@ -93,7 +93,7 @@ def test_a_reencryption_names_both_keys_and_no_context(scripted, script):
 @pytest.mark.parametrize("code", ("IncorrectKeyException", "InvalidCiphertextException"))
 def test_a_data_key_that_the_source_does_not_open_is_a_conflict(scripted, script, code):
     script.refuse("ReEncrypt", code)
-    with pytest.raises(DataKeyConflict, match=f"does not open the data key {ONE.fingerprint}"):
+    with pytest.raises(DataKeyConflict, match=f"does not decrypt the data key {ONE.fingerprint}"):
         scripted.key_rotation.reencrypt(ONE, source=KEY, destination=OTHER_KEY)
 
 

@@ -311,7 +311,7 @@ def test_what_the_keys_policy_of_today_refuses_is_open_since_the_set_up_puts_ano
     found = asked("AccessDeniedException", caller=caller, simulated=simulated)
     assert MAKE not in found.denied
     assert found.unknown == (MAKE,)
-    assert found.why_unknown == "the policy of the key behind alias/eonpro-phi-key refuses it as it is today"
+    assert found.why_unknown == "the present policy of the key alias/eonpro-phi-key does not allow it"
 
 
 def test_what_neither_kms_nor_the_simulator_allows_is_denied(asked):

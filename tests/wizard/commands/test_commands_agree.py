@@ -77,7 +77,7 @@ def _planned(world: World) -> str:
         targets=(Target.VERCEL,),
         profile=None,
     )
-    steps.draw_plan(Request(stack="production", answers={}), clients, prepared)
+    steps.make_plan(Request(stack="production", answers={}), clients, prepared)
     (line,) = (line for line in ui.said if line.startswith("What it costs: "))
     return line.split()[3]
 

@@ -417,7 +417,7 @@ def test_an_access_key_made_now_is_what_the_user_is_proved_with(aws) -> None:
     prover = FakeProver(aws=aws)
     proof = proof_of_the_user(aws, MADE, prover)
     assert (proof.state, proof.principal) == (VerificationState.PROVED, APP_USER)
-    assert f"by its access key {MADE.id}, made just now" in proof.detail
+    assert f"by its access key {MADE.id}, created just now" in proof.detail
     (given,) = prover.given
     assert (given.access_key_id, given.secret_access_key, given.session_token) == (MADE.id, MADE.secret, None)
     assert MADE.secret not in repr(proof)

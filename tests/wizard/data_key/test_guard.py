@@ -16,7 +16,7 @@ from wizard.core.errors import PermissionDenied, SetupError, StackNotFound, Unre
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
 from wizard.data_key import guard
-from wizard.data_key.guard import Verdict
+from wizard.data_key.guard import DecisionState
 from wizard.inputs.answers import Answer, Source, from_settings
 from wizard.setup.preflight import checks
 from wizard.setup.steps import Request
@@ -64,15 +64,15 @@ def versions_denied(world: World) -> None:
     world.key_rotation.failures["versions"] = PermissionDenied("you may not do ssm:GetParametersByPath", "ask for it")
 
 
-HISTORIES: dict[Callable[[World], None], Verdict] = {
-    never: Verdict.YES,
-    versions_kept: Verdict.NO,
-    variable_left: Verdict.NO,
-    variable_left_in_the_other_store: Verdict.NO,
-    target_has_a_kept_version: Verdict.NO,
-    target_has_one_that_nobody_kept: Verdict.NO,
-    versions_not_listed: Verdict.UNKNOWN,
-    versions_denied: Verdict.UNKNOWN,
+HISTORIES: dict[Callable[[World], None], DecisionState] = {
+    never: DecisionState.YES,
+    versions_kept: DecisionState.NO,
+    variable_left: DecisionState.NO,
+    variable_left_in_the_other_store: DecisionState.NO,
+    target_has_a_kept_version: DecisionState.NO,
+    target_has_one_that_nobody_kept: DecisionState.NO,
+    versions_not_listed: DecisionState.UNKNOWN,
+    versions_denied: DecisionState.UNKNOWN,
 }
 
 
@@ -142,21 +142,21 @@ def import_(world: World) -> str | None:
 
 
 @pytest.mark.parametrize("ask", [setup, push, rotate, import_])
-@pytest.mark.parametrize(("history", "verdict"), HISTORIES.items(), ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(("history", "state"), HISTORIES.items(), ids=lambda value: getattr(value, "__name__", ""))
 def test_every_command_gives_the_same_answer_for_the_same_account(
-    history: Callable[[World], None], verdict: Verdict, ask: Callable[[World], str | None]
+    history: Callable[[World], None], state: DecisionState, ask: Callable[[World], str | None]
 ) -> None:
     world = world_after(history)
 
     next_step = ask(world)
 
-    if verdict is Verdict.YES:
+    if state is DecisionState.YES:
         assert next_step is None
         return
     assert next_step is not None
     assert "cloud.make_data_key" not in {call.split()[0] for call in world.log}
     assert world.settings.names.stored_data_key not in world.aws.escrows
-    if verdict is Verdict.NO:
+    if state is DecisionState.NO:
         assert next_step.startswith("python -m wizard restore"), ask.__name__
 
 
@@ -170,8 +170,8 @@ def test_the_answer_comes_with_the_reason_and_the_command() -> None:
 
     decision = guard.may_create(world.aws, world.settings)
 
-    assert decision.verdict is Verdict.NO
-    assert decision.what == "/eonpro/production/ENCRYPTED_PHI_KEY is gone, and versions of it are kept (2)"
+    assert decision.state is DecisionState.NO
+    assert decision.what == "/eonpro/production/ENCRYPTED_PHI_KEY is missing, and versions of it exist (2)"
     assert decision.next == "python -m wizard restore"
 
 
@@ -197,7 +197,7 @@ def test_the_store_of_the_last_run_may_not_be_closed() -> None:
     world.aws.closed = (SecretStore.SECRETS_MANAGER,)
     saved = settings(secret_store="secrets-manager")
 
-    assert guard.may_create(world.aws, world.settings, saved=saved).verdict is Verdict.UNKNOWN
+    assert guard.may_create(world.aws, world.settings, saved=saved).state is DecisionState.UNKNOWN
 
 
 def test_a_copy_in_a_replicas_region_rules_out_another_one() -> None:
@@ -209,7 +209,7 @@ def test_a_copy_in_a_replicas_region_rules_out_another_one() -> None:
 
     decision = guard.may_create(world.aws, world.settings)
 
-    assert decision.verdict is Verdict.NO and REPLICA_REGION in decision.what
+    assert decision.state is DecisionState.NO and REPLICA_REGION in decision.what
 
 
 def test_what_an_interrupted_import_left_does_not_stop_that_import() -> None:
@@ -228,7 +228,7 @@ def test_a_version_under_another_kms_key_may_not_replace_the_stored_one() -> Non
 
     decision = guard.may_replace(world.aws, world.settings, world.outputs, version)
 
-    assert decision.verdict is Verdict.NO and "--reencrypt" in decision.next
+    assert decision.state is DecisionState.NO and "--reencrypt" in decision.next
 
 
 def test_nothing_is_replaced_while_the_data_key_is_in_the_other_store() -> None:
@@ -240,7 +240,7 @@ def test_nothing_is_replaced_while_the_data_key_is_in_the_other_store() -> None:
 
     decision = guard.may_replace(world.aws, world.settings, world.outputs)
 
-    assert decision.verdict is Verdict.NO and decision.next == "python -m wizard push"
+    assert decision.state is DecisionState.NO and decision.next == "python -m wizard push"
 
 
 def test_restore_refuses_two_sources_at_once() -> None:

@@ -120,7 +120,7 @@ def test_an_escrow_that_is_not_there_after_it_was_written_is_an_error(aws) -> No
         def store_data_key(self, name, wrapped, **others):
             return True
 
-    with pytest.raises(ResourceError, match="was written and is not there"):
+    with pytest.raises(ResourceError, match="was written, but does not exist"):
         ensure_data_key(Forgetful(keys=aws.keys), settings(), OUTPUTS)
 
 

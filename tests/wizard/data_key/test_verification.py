@@ -184,11 +184,11 @@ def test_a_verdict_with_nothing_in_it_is_a_no(child) -> None:
 
 
 @pytest.mark.parametrize("printed", ["", "not json", "[]", "null", "3", '"proved"', '{"proved": true} and more'])
-def test_garbage_is_no_verdict(child, printed) -> None:
+def test_garbage_is_not_a_result(child, printed) -> None:
     child.says(f"import sys\nprint({printed!r})\nprint('No module named cryptography', file=sys.stderr)\nsys.exit(7)")
     with pytest.raises(SetupError) as refused:
         child.prove()
-    assert "without a verdict (exit 7): No module named cryptography" in refused.value.message
+    assert "without a result (exit 7): No module named cryptography" in refused.value.message
     assert refused.value.hint == "python -m wizard verify"
 
 

@@ -140,5 +140,5 @@ def test_a_child_that_ends_without_an_answer_is_told(child: Child, printed: str)
 
 def test_what_is_no_wrapped_key_is_not_taken_for_one(child: Child) -> None:
     child.prints({"wrapped": "QUFB"})
-    with pytest.raises(ResourceError, match="no wrapped data key"):
+    with pytest.raises(ResourceError, match="not a wrapped data key"):
         child.wrap()

@@ -113,11 +113,13 @@ class FakeKeyRing:
         self._call("stored_key")
         return self._stored_key(settings)
 
-    def replace_current(self, settings: Settings, version: DataKeyVersion, *, key_arn: str, seen: StoredKey) -> None:
+    def replace_current(
+        self, settings: Settings, version: DataKeyVersion, *, key_arn: str, expected: StoredKey
+    ) -> None:
         self._call("replace_current", version.fingerprint)
         assert version.fingerprint in self.entries, "what becomes current has to be kept"
         there = self._stored_key(settings)
-        if (there.value, there.version) != (seen.value, seen.version):
+        if (there.value, there.version) != (expected.value, expected.version):
             raise DataKeyConflict("somebody else changed it meanwhile", "look again")
         if there.wrapped is not None:
             old = self.entries[there.wrapped.fingerprint]
@@ -143,7 +145,7 @@ class FakeKeyRing:
             value=found.wrapped.value,
             wrapped=found.wrapped,
             key_arn=found.key_arn,
-            told=found.wrapped.fingerprint,
+            tagged=found.wrapped.fingerprint,
         )
 
     @staticmethod

@@ -490,7 +490,7 @@ def test_the_word_caller_becomes_who_the_credentials_belong_to(good_values, iden
 
 
 def test_a_target_that_is_served_already_is_kept(good_values, identity: Identity) -> None:
-    settings = to_settings(good_values | {"target": ("ecs",)}, identity=identity, kept_targets=("vercel",))
+    settings = to_settings(good_values | {"target": ("ecs",)}, identity=identity, retained_targets=("vercel",))
     assert settings.deploy_targets == ("ecs", "vercel")
 
 

@@ -85,7 +85,7 @@ def test_python_frameworks_are_told_too(tmp_path: Path, file: str, content: str,
         ({"taskdef.json": TASK}, (("ecs", "taskdef.json"),)),
         (
             {"task-definition.json": TASK, "Dockerfile": "FROM node"},
-            (("ecs", "task-definition.json beside a Dockerfile"),),
+            (("ecs", "task-definition.json and a Dockerfile"),),
         ),
         ({".aws/task-definition.json": TASK}, (("ecs", ".aws/task-definition.json"),)),
         ({"taskdef.json": "{}"}, ()),

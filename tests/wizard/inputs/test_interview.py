@@ -94,8 +94,8 @@ class Room:
             vercel=self.host,
             linked=linked,
             sign_in=self.sign_in,
-            found=self.found,
-            keep=lambda _, asked: self.kept.append(asked),
+            detected=self.found,
+            save_progress=lambda _, asked: self.kept.append(asked),
         )
         return self.interviewer.run()
 

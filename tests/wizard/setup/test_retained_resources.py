@@ -19,11 +19,11 @@ from tests.wizard.fakes.clients import (
     settings,
 )
 from wizard.data_key.delivery import region_of
-from wizard.setup.workflow import ending, orphaned_creations
+from wizard.setup.workflow import ending, retained_resources
 
 
 def whats(**changes: Any) -> list[str]:
-    return [what for what, _ in orphaned_creations(settings(**changes), OUTPUTS)]
+    return [what for what, _ in retained_resources(settings(**changes), OUTPUTS)]
 
 
 def test_the_key_its_alias_the_data_key_and_the_whole_audit_trail_stay() -> None:
@@ -41,7 +41,7 @@ def test_the_key_its_alias_the_data_key_and_the_whole_audit_trail_stay() -> None
 
 
 def test_each_thing_that_stays_says_why() -> None:
-    assert all(why and why != what for what, why in orphaned_creations(multi_region(), MULTI_OUTPUTS))
+    assert all(why and why != what for what, why in retained_resources(multi_region(), MULTI_OUTPUTS))
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_what_the_stack_never_had_is_not_told(changes: dict[str, Any], absent: s
 
 
 def test_a_replica_stays_like_the_key() -> None:
-    told = dict(orphaned_creations(multi_region(), MULTI_OUTPUTS))
+    told = dict(retained_resources(multi_region(), MULTI_OUTPUTS))
     assert told[f"the replica {REPLICA}"] == told[f"the key {MULTI_OUTPUTS.key_arn}"]
 
 
 def test_the_escrow_beside_a_replica_stays_too() -> None:
-    assert f"the parameter {ESCROW} in {region_of(REPLICA)}" in dict(orphaned_creations(multi_region(), MULTI_OUTPUTS))
+    assert f"the parameter {ESCROW} in {region_of(REPLICA)}" in dict(retained_resources(multi_region(), MULTI_OUTPUTS))
 
 
 def test_a_provider_that_was_there_before_is_not_told() -> None:

@@ -16,7 +16,7 @@ from wizard.core.errors import UsageError
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.stack import Step
 from wizard.setup.plan import Plan
-from wizard.setup.saved_plan import SavedPlan, document, moved, read
+from wizard.setup.saved_plan import SavedPlan, changes, document, read
 
 AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 ENGINE = "3.259.0"
@@ -42,7 +42,7 @@ def saved(planned: Plan = PLAN) -> SavedPlan:
 
 
 def differences(planned: Plan = PLAN, state: StackState = STATE, version: str = ENGINE) -> tuple[str, ...]:
-    return moved(saved(), planned, state, version=version)
+    return changes(saved(), planned, state, version=version)
 
 
 def sealed(document: dict[str, Any]) -> str:
@@ -83,12 +83,12 @@ def test_a_plan_that_was_read_still_fits_a_world_that_did_not_move() -> None:
 def test_the_order_in_which_the_engine_tells_its_steps_is_no_difference() -> None:
     alias = step("create", "aws:kms/alias:Alias", "phi-key-alias")
     there, back = replace(PLAN, steps=(ROTATED, alias)), replace(PLAN, steps=(alias, ROTATED))
-    assert moved(saved(there), back, STATE, version=ENGINE) == ()
+    assert changes(saved(there), back, STATE, version=ENGINE) == ()
 
 
 def test_which_half_of_a_replacement_was_told_last_is_no_difference() -> None:
     old, new = (replace(PLAN, steps=(step(op),)) for op in ("delete-replaced", "create-replacement"))
-    assert moved(saved(old), new, STATE, version=ENGINE) == ()
+    assert changes(saved(old), new, STATE, version=ENGINE) == ()
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_which_half_of_a_replacement_was_told_last_is_no_difference() -> None:
         (replace(PLAN, stored_data_key=None), "the stored data key is none, and was sha256:"),
         (replace(PLAN, stored_data_key=replace(KEPT, wrapped=wrapped("two"))), "the stored data key is sha256:"),
         (replace(PLAN, imported_data_key=wrapped("two")), "the data key to be imported is sha256:"),
-        (replace(PLAN, steps=()), "phi-key: Pulumi would now leave it as it is, and the plan was to update"),
+        (replace(PLAN, steps=()), "phi-key: Pulumi would now leave it unchanged, and the plan was to update"),
         (
             replace(PLAN, steps=(step("replace", changed=("rotationPeriodInDays",)),)),
             "phi-key: Pulumi would now replace (rotationPeriodInDays), and the plan was to update",
@@ -110,7 +110,7 @@ def test_which_half_of_a_replacement_was_told_last_is_no_difference() -> None:
         (replace(PLAN, steps=(step("update", changed=("policy",)),)), "phi-key: Pulumi would now update (policy)"),
         (
             replace(PLAN, steps=(ROTATED, step("delete", "aws:kms/alias:Alias", "phi-key-alias"))),
-            "phi-key-alias: Pulumi would now delete, and the plan was to leave it as it is",
+            "phi-key-alias: Pulumi would now delete, and the plan was to leave it unchanged",
         ),
     ],
 )
@@ -138,18 +138,21 @@ def test_all_differences_are_told_at_once() -> None:
     [
         ("", "it is not JSON"),
         ("a plan", "it is not JSON"),
-        ("[]", "is no saved plan"),
-        ('{"resourcePlans": {}}', "is no saved plan"),
+        ("[]", "is not a saved plan"),
+        ('{"resourcePlans": {}}', "is not a saved plan"),
         (json.dumps(content(version=2)), "another version"),
         (json.dumps(content(version=None)), "another version"),
-        (json.dumps(content(account=OTHER_ACCOUNT)), "is not as it was saved"),
-        (json.dumps(content(steps=[])), "is not as it was saved"),
-        (json.dumps(content(more=True)), "is not as it was saved"),
-        (json.dumps({key: value for key, value in content().items() if key != "sha256"}), "is not as it was saved"),
-        (sealed({key: value for key, value in content().items() if key != "state"}), "is not as it was saved"),
-        (sealed(content(at="yesterday")), "its content does not"),
-        (sealed(content(steps=[{"op": "create"}])), "its content does not"),
-        (sealed(content(settings=None)), "its content does not"),
+        (json.dumps(content(account=OTHER_ACCOUNT)), "was changed after it was saved"),
+        (json.dumps(content(steps=[])), "was changed after it was saved"),
+        (json.dumps(content(more=True)), "was changed after it was saved"),
+        (
+            json.dumps({key: value for key, value in content().items() if key != "sha256"}),
+            "was changed after it was saved",
+        ),
+        (sealed({key: value for key, value in content().items() if key != "state"}), "was changed after it was saved"),
+        (sealed(content(at="yesterday")), "its content is not valid"),
+        (sealed(content(steps=[{"op": "create"}])), "its content is not valid"),
+        (sealed(content(settings=None)), "its content is not valid"),
     ],
 )
 def test_what_is_no_plan_is_refused_by_its_name_and_tells_how_one_is_saved(text: str, said: str) -> None:
@@ -163,8 +166,8 @@ def test_what_is_no_plan_is_refused_by_its_name_and_tells_how_one_is_saved(text:
 def test_a_forged_plan_gains_nothing() -> None:
     """Its checksum fits; what is carried out is worked out anew, and differs."""
     forged = read(sealed(content(steps=[])), "plan.json")
-    (told,) = moved(forged, PLAN, STATE, version=ENGINE)
-    assert "the plan was to leave it as it is" in told
+    (told,) = changes(forged, PLAN, STATE, version=ENGINE)
+    assert "the plan was to leave it unchanged" in told
 
 
 def test_a_plan_keeps_what_is_taken_in_and_what_it_becomes_as_two_steps() -> None:

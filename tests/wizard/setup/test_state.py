@@ -66,7 +66,7 @@ def test_the_bucket_that_was_asked_for_is_made_and_told(room) -> None:
     placed = room.settle(backend="s3")
     assert placed.environment["PULUMI_BACKEND_URL"] == f"s3://{BUCKET}?region=us-east-1"
     assert room.aws.state_buckets == [BUCKET]
-    assert f"{BUCKET}: made; private, versioned, encrypted" in room.ui.said
+    assert f"{BUCKET}: created; private, versioned, encrypted" in room.ui.said
 
 
 def test_a_bucket_that_is_there_is_not_said_to_be_made(room) -> None:

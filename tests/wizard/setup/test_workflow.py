@@ -497,7 +497,7 @@ def test_a_proof_that_fails_is_a_report_that_failed(world) -> None:
 def test_the_report_is_shown_and_timed(world) -> None:
     done = world.setup()
     assert done.seconds > 0
-    assert "Again, without questions" in world.ui.said
+    assert "Non-interactive command" in world.ui.said
     assert len(done.checklist) == 8
 
 
@@ -807,7 +807,7 @@ def test_a_replica_gets_the_data_key_and_each_region_its_proof(world) -> None:
     )
     assert [each.region for each in done.delivered] == ["us-east-1", REPLICA_REGION]
     assert [each.state for each in done.proofs] == [VerificationState.PROVED] * 2
-    assert f"and in {REPLICA_REGION}, beside the replica" in world.ui.said
+    assert f"and in {REPLICA_REGION}, with the replica" in world.ui.said
     assert world.aws.with_region(REPLICA_REGION).escrows[ESCROW].wrapped == done.stored_data_key.wrapped
 
 
@@ -829,7 +829,7 @@ def test_a_stack_that_moves_to_secrets_manager_keeps_its_data_key(world) -> None
     assert "cloud.make_data_key" not in world.calls
 
 
-# --- the end of a stack
+# --- removing a stack
 
 
 def test_a_stack_ends_by_its_name_and_says_what_stays_and_why(world) -> None:
@@ -849,13 +849,13 @@ def test_a_stack_ends_by_its_name_and_says_what_stays_and_why(world) -> None:
     assert world.aws.escrows[ESCROW].wrapped == wrapped()
 
 
-def test_what_stays_is_told_before_the_name_is_asked_for(world) -> None:
+def test_what_is_retained_is_shown_before_the_name_is_asked_for(world) -> None:
     world.stand()
     world.ui.interactive = True
     world.ui.answers = {"confirmation": ["no"]}
     with pytest.raises(Cancelled) as refused:
         workflow.destroy(world.request(yes=False), world.clients)
-    assert world.log.index("talk.section What stays") < world.log.index("talk.ask confirmation")
+    assert world.log.index("talk.section Retained") < world.log.index("talk.ask confirmation")
     assert (refused.value.exit_code, world.written) == (8, set())
     assert refused.value.hint == "python -m wizard destroy --stack production --confirm production"
 

@@ -1,6 +1,6 @@
-"""Which credentials, which Region and which endpoint: decided once, with where each came from.
+"""Which credentials and which Region are used: decided once, with the source of each.
 
-Reads the given environment and the AWS configuration files it names; calls no service.
+Reads the environment that it gets and the AWS configuration files it names; calls no service.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError
 
 from wizard.aws.auth.errors import ErrorSource, translate
-from wizard.aws.auth.http import PatientSession, watch
+from wizard.aws.auth.http import BoundedSession, watch
 from wizard.aws.auth.profiles import SignIn, profile_fact, profile_facts, sign_in_of
 from wizard.core.errors import CredentialsError
 from wizard.core.models.discovery import ProfileFact, ProfileKind
 from wizard.core.next_command import Command
 
 FALLBACK_REGION = "us-east-1"
-"""Where the account is asked who it is while nothing names a Region."""
+"""The Region that is asked for the caller's identity while no Region is named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,30 +28,30 @@ class Resolved:
 
     region: str
     region_source: str | None
-    """None: nothing names a Region, `FALLBACK_REGION` stands in until one is chosen."""
+    """None: nothing names a Region, `FALLBACK_REGION` is used until one is chosen."""
     profile: str | None
     keys: Credentials | None = field(repr=False)
-    """The environment's own credentials, when they are the ones to use."""
+    """The environment's credentials, when they are the ones to use."""
     incomplete: str | None
     """The variable that the environment's credentials lack."""
     disagreements: tuple[str, ...]
     source: ProfileFact | None = None
     """The profile whose credentials are used; None for those of the environment."""
     sign_in: SignIn | None = None
-    """What a person does first, for the credentials of that profile."""
+    """The sign-in that a person does first, where that profile needs one."""
 
     @property
-    def handed_out(self) -> bool:
-        """Whether a child process gets the session's keys: by the profile alone it would ask or sign in again."""
-        return self.source is not None and self.source.kind in _OF_A_SESSION
+    def passes_keys(self) -> bool:
+        """Whether a child process gets the session's keys: with the profile alone it would have to sign in again."""
+        return self.source is not None and self.source.kind in _TEMPORARY
 
 
-_OF_A_SESSION = (ProfileKind.ROLE, ProfileKind.SIGN_IN, ProfileKind.PROCESS)
+_TEMPORARY = (ProfileKind.ROLE, ProfileKind.SIGN_IN, ProfileKind.PROCESS)
 
 
-def botocore_session(profile: str | None, environ: Mapping[str, str]) -> PatientSession:
-    """A botocore session whose profile and files are named here, not by the process's environment."""
-    session = PatientSession(environ=environ, session_vars={"profile": (None, None, None, None)}, profile=profile)
+def botocore_session(profile: str | None, environ: Mapping[str, str]) -> BoundedSession:
+    """A botocore session whose profile and files come from the arguments, not from the process's environment."""
+    session = BoundedSession(environ=environ, session_vars={"profile": (None, None, None, None)}, profile=profile)
     for variable, name in (
         ("config_file", "AWS_CONFIG_FILE"),
         ("credentials_file", "AWS_SHARED_CREDENTIALS_FILE"),
@@ -71,7 +71,7 @@ def profiles(environ: Mapping[str, str]) -> tuple[ProfileFact, ...]:
 
 
 def environment_credentials(environ: Mapping[str, str], prefix: str = "AWS_") -> tuple[Credentials | None, str | None]:
-    """The access key of the environment, or else the one variable that is missing of it."""
+    """The access key in the environment, or else the name of the variable that is missing."""
     identifier, secret = environ.get(f"{prefix}ACCESS_KEY_ID"), environ.get(f"{prefix}SECRET_ACCESS_KEY")
     if identifier and secret:
         return Credentials(identifier, secret, environ.get(f"{prefix}SESSION_TOKEN") or None, method="env"), None
@@ -81,13 +81,13 @@ def environment_credentials(environ: Mapping[str, str], prefix: str = "AWS_") ->
 
 
 def resolve(*, profile: str | None, region: str | None, environ: Mapping[str, str]) -> Resolved:
-    """Decide, by the order that AWS's newer SDKs keep.
+    """Decide, in the order of AWS's newer SDKs.
 
     Profile: argument > the environment's keys > AWS_PROFILE > AWS_DEFAULT_PROFILE > `default`.
     Region: argument > AWS_REGION > AWS_DEFAULT_REGION > the profile's.
     botocore alone would read only AWS_DEFAULT_REGION, and AWS_DEFAULT_PROFILE before AWS_PROFILE.
 
-    Raises CredentialsError when a profile is named that is in no file.
+    Raises CredentialsError for a profile that is in no file.
     """
     keys, incomplete = environment_credentials(environ)
     named = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or None
@@ -111,49 +111,54 @@ def resolve(*, profile: str | None, region: str | None, environ: Mapping[str, st
         (environ.get("AWS_DEFAULT_REGION"), "AWS_DEFAULT_REGION"),
         (of_profile, f"the profile {chosen or named or 'default'}"),
     )
-    found, source = next(((value, name) for value, name in candidates if value), (FALLBACK_REGION, None))
-    contradictions = [*_of_regions(region, environ, chosen or named or "default", of_profile)]
+    chosen_region, source = next(((value, name) for value, name in candidates if value), (FALLBACK_REGION, None))
+    contradictions = [*_region_conflicts(region, environ, chosen or named or "default", of_profile)]
     return Resolved(
-        region=str(found),
+        region=str(chosen_region),
         region_source=source,
         profile=chosen,
         keys=keys if by_environment else None,
         incomplete=incomplete if by_environment else None,
-        disagreements=(*contradictions, *_of_credentials(profile, by_environment, environ)),
+        disagreements=(*contradictions, *_credential_conflicts(profile, by_environment, environ)),
         source=None if by_environment else profile_fact(config, chosen or "default"),
         sign_in=None if by_environment else sign_in_of(config, chosen or "default"),
     )
 
 
-def _of_regions(
+def _region_conflicts(
     region: str | None, environ: Mapping[str, str], profile: str, of_profile: str | None
 ) -> tuple[str, ...]:
     first, second = environ.get("AWS_REGION"), environ.get("AWS_DEFAULT_REGION")
     used = first or second
     if region is not None or not used:
         return ()
-    found = []
+    conflicts = []
     if first and second and first != second:
-        found.append(f"AWS_REGION says {first}, AWS_DEFAULT_REGION says {second}: {first} is used")
+        conflicts.append(f"AWS_REGION says {first}, AWS_DEFAULT_REGION says {second}: {first} is used")
     if of_profile and of_profile != used:
         name = "AWS_REGION" if first else "AWS_DEFAULT_REGION"
-        found.append(f"{name} says {used}, the profile {profile} says {of_profile}: {used} is used")
-    return tuple(found)
+        conflicts.append(f"{name} says {used}, the profile {profile} says {of_profile}: {used} is used")
+    return tuple(conflicts)
 
 
-def _of_credentials(profile: str | None, by_environment: bool, environ: Mapping[str, str]) -> tuple[str, ...]:
-    found = []
-    mine, other = environ.get("AWS_PROFILE"), environ.get("AWS_DEFAULT_PROFILE")
+def _credential_conflicts(profile: str | None, by_environment: bool, environ: Mapping[str, str]) -> tuple[str, ...]:
+    conflicts = []
+    profile_name, default_profile = environ.get("AWS_PROFILE"), environ.get("AWS_DEFAULT_PROFILE")
     has_keys = bool(environ.get("AWS_ACCESS_KEY_ID") or environ.get("AWS_SECRET_ACCESS_KEY"))
-    if by_environment and (mine or other):
-        found.append(
-            f"AWS_ACCESS_KEY_ID is set and so is the profile {mine or other}: the environment's credentials are used"
+    if by_environment and (profile_name or default_profile):
+        conflicts.append(
+            f"AWS_ACCESS_KEY_ID is set and so is the profile {profile_name or default_profile}: "
+            "the environment's credentials are used"
         )
     elif profile is not None and has_keys:
-        found.append(f"the profile {profile} was asked for and AWS_ACCESS_KEY_ID is set: the profile {profile} is used")
-    elif profile is None and mine and other and mine != other:
-        found.append(f"AWS_PROFILE says {mine}, AWS_DEFAULT_PROFILE says {other}: {mine} is used")
-    return tuple(found)
+        conflicts.append(
+            f"the profile {profile} was asked for and AWS_ACCESS_KEY_ID is set: the profile {profile} is used"
+        )
+    elif profile is None and profile_name and default_profile and profile_name != default_profile:
+        conflicts.append(
+            f"AWS_PROFILE says {profile_name}, AWS_DEFAULT_PROFILE says {default_profile}: {profile_name} is used"
+        )
+    return tuple(conflicts)
 
 
 _FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
@@ -163,8 +168,8 @@ _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 def child_environment(resolved: Resolved, environ: Mapping[str, str], keys: Credentials | None) -> dict[str, str]:
     """What a child process needs in its environment to use the same credentials, Region and endpoints.
 
-    `keys` are those of the session, where it has any of its own: the environment's, an assumed role's, a sign-in's.
-    An empty value takes back what the parent has there: AWS's SDKs take empty for absent.
+    `keys` are the session's own, if it has any: the environment's, an assumed role's, a sign-in's.
+    An empty value hides the parent's: AWS's SDKs treat empty as absent.
     """
     passed = {
         name: value
@@ -175,7 +180,7 @@ def child_environment(resolved: Resolved, environ: Mapping[str, str], keys: Cred
     if keys:
         passed |= dict(zip(_KEYS, (keys.access_key, keys.secret_key, keys.token or ""), strict=True))
     if resolved.profile:
-        # Beside keys, which go before it, so that the child stumbles over no profile that the parent names.
+        # Also with keys, which take precedence, so that the child does not use a profile that the parent names.
         passed |= {"AWS_PROFILE": resolved.profile, "AWS_DEFAULT_PROFILE": resolved.profile}
         passed |= {} if keys else dict.fromkeys(_KEYS, "")
     return passed

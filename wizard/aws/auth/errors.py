@@ -1,7 +1,7 @@
-"""botocore's exceptions, translated into the error tree: what happened, and the next command to type.
+"""botocore's exceptions, translated into `wizard.core.errors`: what happened, and the next command to type.
 
-Pure but for botocore's exception classes. What a service says is repeated, but never of a credentials
-failure: the message of SignatureDoesNotMatch quotes the signed request, session token included.
+Reads the clock. A service's message is repeated, except for a credentials failure: the message of SignatureDoesNotMatch
+quotes the signed request, session token included.
 """
 
 from __future__ import annotations
@@ -76,20 +76,20 @@ THROTTLED = frozenset(
 
 
 BOTOCORE_ERRORS = (boto.BotoCoreError, boto.ClientError, ResponseParserError)
-"""Everything that botocore raises of its own; they have no common base."""
+"""The exceptions of botocore, which have no common base class."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorSource:
-    """What the words of an error need to know of the session: no credentials in it."""
+    """What an error message needs to know about the session; holds no credentials."""
 
     region: str
     profile: str | None = None
     source: str = "the default chain"
     endpoint: str | None = None
-    """The endpoint that AWS_ENDPOINT_URL or its like names; None for AWS itself."""
+    """The endpoint that AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_<SERVICE> names; None for AWS itself."""
     sign_in: SignIn | None = None
-    """What the credentials hang on, where a person has to sign in."""
+    """The sign-in behind the credentials, where a person has to sign in."""
 
 
 def code_of(error: boto.ClientError) -> str:
@@ -99,31 +99,31 @@ def code_of(error: boto.ClientError) -> str:
 
 
 def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupError:
-    """The error of our tree for one of botocore's. `action` in IAM's spelling, `kms:CreateKey`."""
+    """The error of `wizard.core.errors` for one of botocore's. `action` in IAM's spelling, `kms:CreateKey`."""
     if isinstance(error, boto.ClientError):
-        # Any call may be the one before which a role is assumed.
-        action = _TO_HAVE_CREDENTIALS.get(str(error.operation_name), action)
-        return _answered(error, action, origin)
+        # botocore may assume a role before any call.
+        action = _CREDENTIAL_ACTIONS.get(str(error.operation_name), action)
+        return _from_response(error, action, origin)
     if isinstance(error, (boto.HTTPClientError, boto.ConnectionError)):
         return _unreachable(error, action, origin)
     if isinstance(error, (boto.SSOError, boto.TokenRetrievalError, boto.LoginError)):
-        return _signed_out(error, origin)
+        return _sign_in_needed(error, origin)
     if isinstance(error, boto.MissingDependencyException):
-        # `aws login` keeps a key pair, for which botocore wants another library.
+        # The sign-in of `aws login` uses a key pair, for which botocore needs another library.
         return CredentialsError(
-            f"the credentials from {origin.source} can only be had through the AWS CLI",
+            f"the credentials from {origin.source} can only be loaded by the AWS CLI",
             f'eval "$(aws configure export-credentials{_by_profile(origin)} --format env)"',
         )
     if isinstance(error, boto.RefreshWithMFAUnsupportedError):
         return CredentialsError(
-            f"the session from {origin.source} has ended, and a new one takes another code of the MFA device",
+            f"the session from {origin.source} has ended; a new session needs another code of the MFA device",
             "run the same command again",
         )
     if isinstance(error, boto.PartialCredentialsError):
         missing = error.kwargs.get("cred_var", "a part")
         return CredentialsError(
             f"the credentials from {origin.source} are incomplete: {missing} is missing",
-            "give both the access key id and its secret, or name another profile with AWS_PROFILE",
+            "set both the access key id and its secret, or choose another profile with AWS_PROFILE",
         )
     if isinstance(error, boto.ProfileNotFound):
         return CredentialsError(
@@ -141,32 +141,32 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
     ):
         return CredentialsError(
             f"the AWS configuration cannot be used: {error}",
-            "mend ~/.aws/config and ~/.aws/credentials, then: aws configure list",
+            "fix ~/.aws/config and ~/.aws/credentials, then: aws configure list",
         )
     if isinstance(
         error,
         (boto.CredentialRetrievalError, boto.MetadataRetrievalError),
     ):
-        # The message may quote what a credential_process wrote; only its kind is told.
+        # The message may quote what a credential_process wrote; only its type is reported.
         return CredentialsError(
-            f"credentials could not be had from {origin.source} ({type(error).__name__})",
+            f"credentials could not be loaded from {origin.source} ({type(error).__name__})",
             _try_profile(origin),
         )
     if isinstance(error, (boto.InvalidRegionError, boto.NoRegionError)):
         return UsageError(f"{origin.region!r} is not an AWS Region", "set AWS_REGION to a Region such as us-east-1")
     if isinstance(error, (ResponseParserError, boto.UnknownServiceError)):
-        return Unsupported(f"{action}: {_place(origin)} did not answer as AWS does", _other_endpoint(origin))
-    return ResourceError(f"{action} failed: {error}", "see the message; nothing else was changed by this call")
+        return Unsupported(f"{action}: {_endpoint_name(origin)} did not answer as AWS does", _other_endpoint(origin))
+    return ResourceError(f"{action} failed: {error}", "read the message; this call changed nothing else")
 
 
-_TO_HAVE_CREDENTIALS = {
+_CREDENTIAL_ACTIONS = {
     "AssumeRole": "sts:AssumeRole",
     "AssumeRoleWithWebIdentity": "sts:AssumeRoleWithWebIdentity",
     "GetRoleCredentials": "sso:GetRoleCredentials",
 }
 
 
-def _answered(error: boto.ClientError, action: str, origin: ErrorSource) -> SetupError:
+def _from_response(error: boto.ClientError, action: str, origin: ErrorSource) -> SetupError:
     code = code_of(error)
     text = str(error.response.get("Error", {}).get("Message") or "").strip()
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
@@ -193,13 +193,13 @@ def _answered(error: boto.ClientError, action: str, origin: ErrorSource) -> Setu
         )
     if code in DENIED and action == "sts:AssumeRole" and "MultiFactorAuthentication failed" in text:
         return CredentialsError(
-            f"AWS did not take the code of the MFA device (the credentials from {origin.source})",
-            "run the same command again, with the device's next code: AWS takes each one once",
+            f"AWS did not accept the code of the MFA device (the credentials from {origin.source})",
+            "run the same command again, with the device's next code: AWS accepts each code only once",
         )
     if code in DENIED or status == 403 and code in ("", "Unknown"):
         return _denied(text, action, origin)
     if code in UNKNOWN_OPERATION or status == 501 or status == 500 and _says_not_implemented(text):
-        return Unsupported(f"{_place(origin)} has no {action}", _other_endpoint(origin))
+        return Unsupported(f"{_endpoint_name(origin)} has no {action}", _other_endpoint(origin))
     if code in THROTTLED:
         return Throttled(
             f"AWS limits the rate of {action} ({code}: {text})",
@@ -207,49 +207,47 @@ def _answered(error: boto.ClientError, action: str, origin: ErrorSource) -> Setu
         )
     if status is not None and status >= 500:
         return Throttled(
-            f"{action} failed inside {_place(origin)} ({code}: {text})",
+            f"{action} failed inside {_endpoint_name(origin)} ({code}: {text})",
             "wait a minute, then run the same command again",
         )
-    return ResourceError(f"{action} failed ({code}: {text})", "see the message; nothing else was changed by this call")
+    return ResourceError(f"{action} failed ({code}: {text})", "read the message; this call changed nothing else")
 
 
 def _denied(text: str, action: str, origin: ErrorSource) -> PermissionDenied:
-    hint = f"have {action} allowed for the caller ({origin.source}), or use a profile that may: AWS_PROFILE=…"
+    hint = f"allow {action} for the caller ({origin.source}), or use a profile that is allowed: AWS_PROFILE=…"
     if "service control policy" in text:
         hint = f"the organization's service control policy forbids {action}; ask its administrators"
     elif "permissions boundary" in text:
         hint = f"the caller's permissions boundary does not allow {action}; ask who set it"
-    return PermissionDenied(f"the caller may not do {action}" + (f": {text}" if text else ""), hint)
+    return PermissionDenied(f"the caller is not allowed {action}" + (f": {text}" if text else ""), hint)
 
 
 def _unreachable(error: Exception, action: str, origin: ErrorSource) -> Unreachable:
     if isinstance(error, boto.ProxyConnectionError):
         return Unreachable(
-            f"the proxy on the way to {_place(origin)} does not answer ({action})",
+            f"the proxy on the way to {_endpoint_name(origin)} does not answer ({action})",
             "check HTTPS_PROXY and NO_PROXY",
         )
     if isinstance(error, boto.SSLError):
         return Unreachable(
-            f"no trusted TLS connection to {_place(origin)} ({action})",
+            f"no trusted TLS connection to {_endpoint_name(origin)} ({action})",
             "check AWS_CA_BUNDLE and the proxy's certificate",
         )
     url = str(getattr(error, "kwargs", {}).get("endpoint_url") or "")
     host = urlsplit(url).netloc if url else ""
     where = f"AWS_ENDPOINT_URL={origin.endpoint}" if origin.endpoint else (host or f"AWS in {origin.region}")
     hint = (
-        "start what serves it, or unset AWS_ENDPOINT_URL to use AWS itself"
+        "start the server of that endpoint, or unset AWS_ENDPOINT_URL to use AWS itself"
         if origin.endpoint
         else "check the network and the Region's name"
     )
     return Unreachable(f"{where} does not answer ({action})", hint)
 
 
-def _signed_out(error: Exception, origin: ErrorSource) -> SignInNeeded:
+def _sign_in_needed(error: Exception, origin: ErrorSource) -> SignInNeeded:
     command = "login" if isinstance(error, boto.LoginError) else "sso login"
     needed = origin.sign_in or SignIn(profile=origin.profile or "default", command=command)
-    return SignInNeeded(
-        f"the sign-in behind {origin.source} has expired or was never made", needed.line, needed.profile
-    )
+    return SignInNeeded(f"there is no sign-in for {origin.source}, or it has expired", needed.line, needed.profile)
 
 
 def _by_profile(origin: ErrorSource) -> str:
@@ -260,18 +258,18 @@ def _try_profile(origin: ErrorSource) -> str:
     if origin.sign_in:
         return f"{origin.sign_in.line}   # then run the same command again"
     if origin.profile:
-        return f"aws sso login --profile {origin.profile}   # or renew that profile's credentials your own way"
+        return f"aws sso login --profile {origin.profile}   # or renew that profile's credentials in another way"
     return "get new credentials (aws sso login --profile …), then run the same command again"
 
 
 def _says_not_implemented(text: str) -> bool:
     return any(
-        words in text.lower()
-        for words in ("not implemented", "not yet implemented", "not been implemented", "not supported")
+        phrase in text.lower()
+        for phrase in ("not implemented", "not yet implemented", "not been implemented", "not supported")
     )
 
 
-def _place(origin: ErrorSource) -> str:
+def _endpoint_name(origin: ErrorSource) -> str:
     return origin.endpoint or f"AWS in {origin.region}"
 
 

@@ -1,6 +1,6 @@
-"""This machine's clock against AWS's, by the `Date` of an answer: AWS takes no request that is signed at another time.
+"""botocore's clients with short time-outs, their endpoints and a call log; this machine's clock against AWS's.
 
-Reads the clock; touches nothing.
+Reads the clock; opens no connection itself; logs no secret.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from wizard.core.errors import CredentialsError, UsageError
 from wizard.core.next_command import Command
 
 TOLERATED = 5 * 60
-"""Seconds by which a clock may be off; S3 bears 15 minutes.
+"""Seconds by which a clock may be off; S3 accepts 15 minutes.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html
 """
 
 
 def skew_of(response: Mapping[str, Any]) -> float | None:
-    """Seconds that this machine's clock is ahead of AWS's, by the `Date` of an answer that has just come."""
-    told = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    """Seconds that this machine's clock is ahead of AWS's, by the `Date` of an answer that has just arrived."""
+    date = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
     try:
-        theirs = parsedate_to_datetime(str(told))
+        theirs = parsedate_to_datetime(str(date))
     except ValueError:
         return None
     return (datetime.now(UTC) - theirs).total_seconds() if theirs.tzinfo else None
 
 
 def wrong_clock(response: Mapping[str, Any]) -> CredentialsError | None:
-    """What a refusal comes of, where this machine's clock is off by more than AWS bears; None where it is not."""
+    """The error for a refusal that a wrong clock caused; None where the clock is right."""
     skew = skew_of(response)
     if skew is None or abs(skew) <= TOLERATED:
         return None
@@ -49,7 +49,7 @@ def wrong_clock(response: Mapping[str, Any]) -> CredentialsError | None:
     theirs = datetime.fromtimestamp(ours.timestamp() - skew, UTC)
     return CredentialsError(
         f"this machine's clock is wrong: it says {ours:%Y-%m-%d %H:%M:%S} UTC, AWS says {theirs:%Y-%m-%d %H:%M:%S} UTC,"
-        " and AWS takes no request that is off by more than 5 minutes",
+        " and AWS refuses a request that is off by more than 5 minutes",
         Command("timedatectl set-ntp true", advice="then run the same command again"),
     )
 
@@ -61,7 +61,7 @@ ATTEMPTS = 3
 
 FIRST_READ_TIMEOUT = 4
 FIRST_ATTEMPTS = 2
-"""For STS, which is asked first: an endpoint that never answers is found within ten seconds."""
+"""For STS, which is asked first: an endpoint that never answers is noticed within ten seconds."""
 
 
 def endpoint_of(service: str, environ: Mapping[str, str]) -> str | None:
@@ -72,10 +72,10 @@ def endpoint_of(service: str, environ: Mapping[str, str]) -> str | None:
     return environ.get(variable) or environ.get("AWS_ENDPOINT_URL") or None
 
 
-class PatientSession(Botocore):  # type: ignore[misc]
-    """botocore's session, whose own clients, made to assume a role or to sign in, wait no longer than ours do.
+class BoundedSession(Botocore):  # type: ignore[misc]
+    """botocore's session, whose own clients (to assume a role, to sign in) have the same time-outs as ours.
 
-    They go to the endpoints of the environment that is given here, not of the process's.
+    They use the endpoints of `environ`, not those of the process's environment.
     """
 
     def __init__(self, *, environ: Mapping[str, str], **parameters: Any) -> None:
@@ -83,17 +83,17 @@ class PatientSession(Botocore):  # type: ignore[misc]
         self._environ = environ
 
     def create_client(self, service_name: str, *arguments: Any, **parameters: Any) -> Any:
-        """A client whose waiting is bounded, whatever else its config says."""
+        """A client with short time-outs, whatever else its config says."""
         endpoint = parameters.get("endpoint_url") or endpoint_of(service_name, self._environ)
-        config = Config(**_waiting(service_name, endpoint))
-        if given := parameters.get("config"):
-            config = config.merge(given)
+        config = Config(**_timeouts(service_name, endpoint))
+        if override := parameters.get("config"):
+            config = config.merge(override)
         return super().create_client(
             service_name, *arguments, **{**parameters, "config": config, "endpoint_url": endpoint}
         )
 
 
-def _waiting(service: str, endpoint: str | None) -> dict[str, Any]:
+def _timeouts(service: str, endpoint: str | None) -> dict[str, Any]:
     first = service == "sts"
     options: dict[str, Any] = {
         "connect_timeout": CONNECT_TIMEOUT,
@@ -114,20 +114,20 @@ def make_client(
     keys: Credentials | None = None,
     unsigned: bool = False,
 ) -> Any:
-    """A client with bounded waiting. Raises UsageError for an endpoint that is no URL."""
+    """A client with short time-outs. Raises UsageError for an endpoint that is not a URL."""
     options: dict[str, Any] = {}
     if unsigned:
         options["signature_version"] = UNSIGNED
     if endpoint:
-        # A bucket's name is no part of a host name that an emulator or a private endpoint has.
+        # An emulator or a private endpoint has no host name for each bucket.
         options["s3"] = {"addressing_style": "path"}
-    given: dict[str, str | None] = {}
+    credentials: dict[str, str | None] = {}
     if keys is not None:
-        given = {"aws_access_key_id": keys.access_key, "aws_secret_access_key": keys.secret_key}
-        given["aws_session_token"] = keys.token
+        credentials = {"aws_access_key_id": keys.access_key, "aws_secret_access_key": keys.secret_key}
+        credentials["aws_session_token"] = keys.token
     config = Config(**options)
     try:
-        return botocore.create_client(service, region_name=region, endpoint_url=endpoint, config=config, **given)
+        return botocore.create_client(service, region_name=region, endpoint_url=endpoint, config=config, **credentials)
     except BotoCoreError:
         raise
     except ValueError as error:
@@ -157,7 +157,7 @@ _SHORTEST_VALUE = 64
 
 
 def watch(session: Botocore) -> None:
-    """Have the session's calls logged from now on, those for its own credentials too."""
+    """Log the session's calls from now on, including those for its own credentials."""
     session.register("before-call", _begin)
     session.register("after-call", _end)
     session.register("after-call-error", _fail)
@@ -198,7 +198,7 @@ def _where(context: Mapping[str, Any]) -> str:
 
 
 def _secrets(value: Any) -> Iterator[tuple[str, str | bytes]]:
-    """What the answer holds that may never be written, wherever it stands in it."""
+    """The secrets of an answer, at any depth: they must never be logged."""
     if isinstance(value, Mapping):
         for name, member in value.items():
             word = str(name).lower()

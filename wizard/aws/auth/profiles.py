@@ -1,6 +1,6 @@
-"""The profiles of the AWS configuration files: how each comes by its credentials, and which of them is signed in to.
+"""The profiles of the AWS configuration files: how each gets its credentials, and which sign-in it needs.
 
-Pure: botocore's reading of the files in, facts out.
+Pure: takes the files as botocore parsed them.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 from wizard.core.models.discovery import ProfileFact, ProfileKind
 
 Config = Mapping[str, Any]
-"""What botocore makes of both files (`Session.full_config`); those of ~/.aws/credentials win."""
+"""Both files as botocore parses them (`Session.full_config`); ~/.aws/credentials takes precedence."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignIn:
-    """A sign-in that a person makes with the AWS CLI, and that a profile's credentials hang on."""
+    """A sign-in with the AWS CLI that a profile's credentials depend on."""
 
     profile: str
     command: str
@@ -35,10 +35,10 @@ def profile_facts(config: Config) -> tuple[ProfileFact, ...]:
 
 
 def profile_fact(config: Config, name: str) -> ProfileFact:
-    """The profile of that name; one without credentials for a name that no file has."""
+    """The profile of that name; one without credentials where no file has it."""
     profile = _profile(config, name)
     kind = _kind(profile)
-    serials = (each.get("mfa_serial") for each in _chain(config, name) if _kind(each) is ProfileKind.ROLE)
+    serials = (source.get("mfa_serial") for source in _chain(config, name) if _kind(source) is ProfileKind.ROLE)
     return ProfileFact(
         name=name,
         kind=kind,
@@ -57,22 +57,21 @@ def sign_in_of(config: Config, name: str) -> SignIn | None:
 
 
 def sso_region_of(config: Config, name: str) -> str | None:
-    """The Region of the IAM Identity Center that a profile speaks of."""
+    """The Region of the IAM Identity Center that a profile names."""
     profile = _profile(config, name)
     session = config.get("sso_sessions", {}).get(profile.get("sso_session"), {})
     return session.get("sso_region") or profile.get("sso_region") or None
 
 
 def _profile(config: Config, name: str) -> Mapping[str, Any]:
-    found = config["profiles"].get(name, {})
-    return {**found, "name": name}
+    return {**config["profiles"].get(name, {}), "name": name}
 
 
 def _chain(config: Config, name: str) -> Iterator[Mapping[str, Any]]:
-    """The profile, and those it takes its credentials from, until one repeats itself."""
-    seen: set[str] = set()
-    while name and name not in seen:
-        seen.add(name)
+    """The profile and its source profiles, until one repeats."""
+    visited: set[str] = set()
+    while name and name not in visited:
+        visited.add(name)
         profile = _profile(config, name)
         yield profile
         name = str(profile.get("source_profile") or "") if _kind(profile) is ProfileKind.ROLE else ""
@@ -83,7 +82,7 @@ def _by_sso(profile: Mapping[str, Any]) -> bool:
 
 
 def _kind(profile: Mapping[str, Any]) -> ProfileKind:
-    # In the order in which botocore takes them (`botocore.credentials.create_credential_resolver`).
+    # In botocore's order (`botocore.credentials.create_credential_resolver`).
     if "role_arn" in profile:
         return ProfileKind.WEB_IDENTITY if "web_identity_token_file" in profile else ProfileKind.ROLE
     if _by_sso(profile):

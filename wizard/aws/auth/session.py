@@ -1,6 +1,6 @@
-"""The one door to AWS: clients made once, every call translated, credentials and Region as resolved.
+"""The session through which every call to AWS goes: credentials and Region as resolved, clients, translated errors.
 
-Calls AWS (or what AWS_ENDPOINT_URL names) through botocore; starts threads for look-ups that go together.
+Calls AWS (or what AWS_ENDPOINT_URL names) through botocore; starts threads for look-ups that run in parallel.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore import xform_name
 from botocore.credentials import Credentials, RefreshableCredentials
@@ -30,12 +31,14 @@ from wizard.aws.auth.errors import BOTOCORE_ERRORS, ErrorSource, code_of, transl
 from wizard.aws.auth.http import endpoint_of, make_client
 from wizard.aws.auth.profiles import sso_region_of
 from wizard.aws.auth.sign_in import MARGIN, AskCode, Chain
-from wizard.core.errors import CredentialsError, SetupError
+from wizard.core.errors import CredentialsError, PermissionDenied, ResourceError, SetupError, Unsupported
 from wizard.core.models.discovery import ProfileFact
 from wizard.core.retry import SYSTEM_CLOCK, Clock
 
-AT_ONCE = 8
-"""Look-ups that run side by side; botocore keeps ten connections for each client."""
+T = TypeVar("T")
+
+MAX_PARALLEL = 8
+"""Look-ups that run in parallel; botocore keeps ten connections for each client."""
 
 _METHODS = {
     "shared-credentials-file": "the profile {profile}",
@@ -53,12 +56,12 @@ class Session:
     resolved: Resolved
     environ: Mapping[str, str] = field(repr=False)
     clock: Clock = field(default=SYSTEM_CLOCK, repr=False)
-    """For `wizard.core.retry`, and for the pace that some services ask for."""
+    """For `wizard.core.retry`, and for the pauses that the quotas of some services need."""
     _botocore: Botocore = field(repr=False)
     _chain: Chain | None = field(default=None, repr=False)
     """None where the credentials are the environment's."""
-    _kept: dict[str, Any] = field(default_factory=dict, repr=False)
-    """What is found out once for every Region: `settled`, whether credentials were had, or the error; `skew`."""
+    _cache: dict[str, Any] = field(default_factory=dict, repr=False)
+    """What is asked once for all Regions: `loaded`, True once the credentials were loaded or else the error; `skew`."""
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
@@ -79,7 +82,7 @@ class Session:
         if keys is not None:
             botocore.set_credentials(keys.access_key, keys.secret_key, keys.token)
             return cls(resolved=resolved, environ=dict(environ), clock=clock, _botocore=botocore)
-        chain = _hung_in(botocore, resolved.profile, resolved.region, environ, ask_code)
+        chain = _chain_in(botocore, resolved.profile, resolved.region, environ, ask_code)
         return cls(resolved=resolved, environ=dict(environ), clock=clock, _botocore=botocore, _chain=chain)
 
     @property
@@ -114,65 +117,65 @@ class Session:
     def environment(self) -> dict[str, str]:
         """What a child process needs in its environment to use these credentials in this Region.
 
-        A role's or a sign-in's keys are handed out as they are, good for 15 minutes at least where they can be renewed.
+        The keys of a role or a sign-in are passed on, valid for at least 15 minutes where they can be renewed.
         """
-        keys = self._frozen() if self.resolved.handed_out else self.resolved.keys
+        keys = self._frozen() if self.resolved.passes_keys else self.resolved.keys
         return child_environment(self.resolved, self.environ, keys)
 
     def _frozen(self) -> Credentials:
-        self._settle()
+        self._load_credentials()
         with self._lock, self.translating("sts", "AssumeRole"):
-            found = self._botocore.get_credentials()
-            # Renews by itself what ends within the margin, but never what takes a code.
-            frozen = found.get_frozen_credentials()
-            if self._takes_a_code and _ends_soon(self._kept.get("renewed", found)):
-                self._kept["renewed"] = renewed = self._chain.load_credentials()  # type: ignore[union-attr]
+            credentials = self._botocore.get_credentials()
+            # botocore renews credentials that end within the margin, except those that need an MFA code.
+            frozen = credentials.get_frozen_credentials()
+            if self._can_ask_for_code and _ends_soon(self._cache.get("renewed", credentials)):
+                self._cache["renewed"] = renewed = self._chain.load_credentials()  # type: ignore[union-attr]
                 frozen = renewed.get_frozen_credentials()
-                # Clients in use keep the old keys, which are good for a while; new ones are made with these.
+                # Clients in use keep the old keys, which are still valid for a while; new clients get these.
                 self._botocore.set_credentials(frozen.access_key, frozen.secret_key, frozen.token)
                 self._clients.clear()
             return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
     @property
-    def _takes_a_code(self) -> bool:
-        """Whether the credentials can be renewed by asking somebody."""
+    def _can_ask_for_code(self) -> bool:
+        """Whether the credentials can be renewed by asking a person for an MFA code."""
         source = self.resolved.source
         return bool(source and source.mfa_serial and self._chain and self._chain.can_ask)
 
-    def _settle(self) -> None:
-        """Have the credentials, once, by whoever comes first: a code is asked by one thread, and once.
+    def _load_credentials(self) -> None:
+        """Load the credentials once, in the first thread that needs them, so that an MFA code is asked for only once.
 
-        What failed is not tried again: another session is opened for that.
+        A failure is raised again and not retried: that takes a new session.
         """
-        if self._kept.get("settled") is True:
+        if self._cache.get("loaded") is True:
             return
         with self._lock:
-            if isinstance(failure := self._kept.get("settled"), SetupError):
+            if isinstance(failure := self._cache.get("loaded"), SetupError):
                 raise failure
             try:
                 with self.translating("sts", "AssumeRole"):
-                    found = self._botocore.get_credentials()
-                    if found is not None:
-                        found.get_frozen_credentials()
+                    credentials = self._botocore.get_credentials()
+                    if credentials is not None:
+                        credentials.get_frozen_credentials()
             except CredentialsError as error:
-                self._kept["settled"] = error
+                self._cache["loaded"] = error
                 raise
-            self._kept["settled"] = True
+            self._cache["loaded"] = True
 
     def once(self, name: str, find: Callable[[], Any]) -> Any:
-        """What is found once for every Region; an error is raised, and not kept."""
-        if name not in self._kept:
-            self._kept[name] = find()
-        return self._kept[name]
+        """The value of `find()`, called once for all Regions; an error is raised, and not cached."""
+        if name not in self._cache:
+            self._cache[name] = find()
+        return self._cache[name]
 
-    def heard(self, skew: float | None) -> None:
-        """Keep by how many seconds this machine's clock is ahead of AWS's."""
-        self._kept["skew"] = skew
+    def record_skew(self, skew: float | None) -> None:
+        """Remember by how many seconds this machine's clock is ahead of AWS's."""
+        self._cache["skew"] = skew
 
     @property
     def skew(self) -> float | None:
-        """The seconds that were heard of; None before AWS answered."""
-        return self._kept.get("skew")
+        """The recorded seconds; None before AWS answered."""
+        return self._cache.get("skew")
 
     def profiles(self) -> tuple[ProfileFact, ...]:
         """The profiles of the AWS configuration files."""
@@ -214,24 +217,24 @@ class Session:
                 raise
 
     def pages(self, service: str, operation: str, key: str, /, **parameters: Any) -> Iterator[Any]:
-        """The members under `key` of all pages."""
+        """The entries under `key` on all pages."""
         client = self.client(service)
         with self.translating(service, operation):
             for page in client.get_paginator(xform_name(operation)).paginate(**parameters):
                 yield from page.get(key) or ()
 
     def together(self, *calls: Callable[[], Any]) -> tuple[Any, ...]:
-        """The results of all, run side by side; when all have ended, the first failure is raised."""
+        """The results of all calls, run in parallel; when all have ended, the first failure is raised."""
         if not calls:
             return ()
-        with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(calls)), thread_name_prefix="aws") as pool:
+        with ThreadPoolExecutor(max_workers=min(MAX_PARALLEL, len(calls)), thread_name_prefix="aws") as pool:
             futures = [pool.submit(call) for call in calls]
         return tuple(future.result() for future in futures)
 
     def client(self, service: str) -> Any:
-        """The service's client, made at its first use: that costs 20 to 60 ms."""
+        """The service's client, created at its first use: that costs 20 to 60 ms."""
         if not self.resolved.incomplete:
-            self._settle()
+            self._load_credentials()
         with self._lock:
             key = (service, self.region)
             if key not in self._clients:
@@ -245,8 +248,8 @@ class Session:
             return self._clients[key]
 
     def make_client(self, service: str, *, keys: Credentials | None = None, unsigned: bool = False) -> Any:
-        """A client of its own; for other credentials than the session's, or for none."""
-        # botocore's session may not make two clients at once.
+        """A separate client, for other credentials than the session's or for none."""
+        # botocore's session is not thread-safe.
         with self._lock, self.translating(service, "*"):
             return make_client(
                 service,
@@ -259,14 +262,14 @@ class Session:
 
     @contextmanager
     def translating(self, service: str, operation: str) -> Iterator[None]:
-        """Every exception of botocore inside leaves as one of `wizard.core.errors`, from its cause."""
+        """Raises every botocore exception of the block as one of `wizard.core.errors`, from its cause."""
         try:
             yield
         except BOTOCORE_ERRORS as error:
             raise self.translation(error, service, operation) from error
 
     def translation(self, error: Exception, service: str, operation: str) -> SetupError:
-        """The error of our tree for one of botocore's."""
+        """The error of `wizard.core.errors` for one of botocore's."""
         origin = ErrorSource(
             region=self.region,
             profile=self.resolved.profile,
@@ -276,18 +279,18 @@ class Session:
         )
         return translate(error, action=f"{service}:{operation}", origin=origin)
 
-    def other(self, profile: str) -> Botocore:
-        """A botocore session of another profile, with the same files; nobody is asked for its code."""
+    def for_profile(self, profile: str) -> Botocore:
+        """A botocore session of another profile, from the same files; nobody is asked for an MFA code."""
         session = botocore_session(profile, self.environ)
-        _hung_in(session, profile, self.region, self.environ, None)
+        _chain_in(session, profile, self.region, self.environ, None)
         return session
 
     def environment_keys(self, prefix: str) -> Credentials | None:
-        """The access key that the environment holds under another prefix than AWS's own."""
+        """The access key in the environment variables with this prefix; None where there is none."""
         return environment_credentials(self.environ, prefix)[0]
 
 
-def _hung_in(
+def _chain_in(
     botocore: Botocore, profile: str | None, region: str, environ: Mapping[str, str], ask_code: AskCode | None
 ) -> Chain:
     chain = Chain(botocore, profile=profile, region=region, environ=environ, ask_code=ask_code)
@@ -302,3 +305,18 @@ def _ends_soon(credentials: Any) -> bool:
 def tags_of(pairs: Sequence[Mapping[str, str]], *, key: str = "Key", value: str = "Value") -> dict[str, str]:
     """Tags as a mapping, from any service's list of pairs."""
     return {pair[key]: pair.get(value, "") for pair in pairs}
+
+
+def or_none(call: Callable[[], T]) -> T | None:
+    """The call's result; None where AWS denies it, answers with an error or does not have the operation."""
+    try:
+        return call()
+    except (PermissionDenied, ResourceError, Unsupported):
+        return None
+
+
+def utc(moment: object) -> datetime | None:
+    """The moment in UTC; None for anything but a datetime."""
+    if not isinstance(moment, datetime):
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,7 +1,7 @@
-"""Where a profile's credentials come from: botocore's chain, with a person to ask and the AWS CLI's own memory.
+"""A profile's credentials: botocore's chain with a prompt for MFA codes and the AWS CLI's caches, and `aws … login`.
 
-Reads the AWS configuration files and the sign-ins of the AWS CLI, keeps assumed roles in ~/.aws/cli/cache as the AWS
-CLI does, and calls STS and IAM Identity Center through botocore.
+Reads the AWS configuration files and the AWS CLI's sign-ins, writes assumed roles to ~/.aws/cli/cache as the AWS CLI
+does, calls STS and IAM Identity Center through botocore, and runs the AWS CLI.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ AskCode = Callable[[str], str]
 """Asks a person for the code that the MFA device of that serial number shows."""
 
 MARGIN = 15 * 60
-"""Seconds that handed-out credentials should last at least: as long as a whole update may take."""
+"""Seconds that credentials passed to a child process must still last: as long as a whole update may take."""
 
 _DIGITS = 6
 """https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html: TokenCode."""
 
 
 class Chain:
-    """What botocore asks for credentials, instead of its own chain, whose order this keeps."""
+    """The credential chain that botocore uses instead of its own, in the same order."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Chain:
 
     @property
     def can_ask(self) -> bool:
-        """Whether there is somebody to ask for a code."""
+        """Whether a person can be asked for an MFA code."""
         return self._ask_code is not None
 
     def load_credentials(self) -> Any:
@@ -72,12 +72,12 @@ class Chain:
         except BotoCoreError:
             raise
         except (OSError, ValueError) as error:
-            # A credential process that is not there, or that answers with anything but its JSON.
+            # A credential process that does not exist, or does not answer with its JSON.
             raise CredentialRetrievalError(provider="credential_process", error_msg=type(error).__name__) from error
 
     def _resolver(self) -> CredentialResolver:
         name = self._profile or "default"
-        home = home_of(self._environ)
+        home = Path(self._environ.get("HOME") or Path.home())
         cache = RoleCache(str(home / ".aws" / "cli" / "cache"))
         builder = ProfileProviderBuilder(
             self._botocore,
@@ -96,7 +96,7 @@ class Chain:
             credential_sourcer=CanonicalNameCredentialSourcer(sources),
             profile_provider_builder=builder,
         )
-        # The process's own keys are no part of what was resolved.
+        # The keys of the environment were not chosen.
         resolver.remove("env")
         sso = next(provider for provider in builder.providers(profile_name=name) if provider.METHOD == "sso")
         for ours in (assume_role, sso):
@@ -108,75 +108,70 @@ class Chain:
         return create_nested_client(self._botocore, service, **{"region_name": self._region, **parameters})
 
     def _prompt(self, text: str) -> str:
-        """What botocore calls with `Enter MFA code for <serial>: `; without this it would read the terminal itself."""
+        """botocore calls this with `Enter MFA code for <serial>: `; its own prompt would read the terminal."""
         serial = text.removeprefix("Enter MFA code for ").removesuffix(": ")
         if self._ask_code is None:
             profile = f" --profile {self._profile}" if self._profile else ""
             raise CredentialsError(
-                f"the profile {self._profile or 'default'} takes a code of the MFA device {serial},"
-                " and there is nobody to ask",
-                f"in a terminal: aws sts get-caller-identity{profile}   # its session serves here, too, for an hour",
+                f"the profile {self._profile or 'default'} needs a code of the MFA device {serial},"
+                " and nobody can be asked for it here",
+                f"in a terminal: aws sts get-caller-identity{profile}   # its session is valid here, too, for an hour",
             )
         code = self._ask_code(serial).strip()
         if len(code) != _DIGITS or not code.isdecimal():
             raise CredentialsError(
-                f"what was given is no code of an MFA device: it has {_DIGITS} digits",
-                f"run the same command again, and give what {serial} shows",
+                f"that is not a code of an MFA device: a code has {_DIGITS} digits",
+                f"run the same command again, and type the code that {serial} shows",
             )
         return code
 
 
 class RoleCache(JSONFileCache):  # type: ignore[misc]
-    """The AWS CLI's folder of assumed roles, in private files. What cannot be read there is taken for absent.
+    """The AWS CLI's folder of assumed roles, in private files. A file that cannot be read counts as absent.
 
     https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-role.html#cli-configure-role-cache
     """
 
     def __contains__(self, key: str) -> bool:
         try:
-            found = self[key]["Credentials"]
-            ends = datetime.fromisoformat(found["Expiration"].replace("UTC", "+00:00"))
+            credentials = self[key]["Credentials"]
+            ends = datetime.fromisoformat(credentials["Expiration"].replace("UTC", "+00:00"))
         except (KeyError, TypeError, ValueError, AttributeError):
             return False
         return ends.tzinfo is not None and all(
-            found.get(part) for part in ("AccessKeyId", "SecretAccessKey", "SessionToken")
+            credentials.get(part) for part in ("AccessKeyId", "SecretAccessKey", "SessionToken")
         )
 
     def __setitem__(self, key: str, value: Any) -> None:
-        # Without it the next run asks again; this one goes on.
+        # Without the file only the next run has to ask again.
         with suppress(OSError):
             super().__setitem__(key, value)
 
 
-def home_of(environ: Mapping[str, str]) -> Path:
-    """The person's home directory, where the AWS CLI has what it remembers."""
-    return Path(environ.get("HOME") or Path.home())
-
-
 def _token(value: Any) -> str:
-    def in_utc(one: Any) -> str:
-        return one.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(one, datetime) else str(one)
+    def to_text(value: Any) -> str:
+        return value.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, datetime) else str(value)
 
-    return json.dumps(value, default=in_utc)
+    return json.dumps(value, default=to_text)
 
 
 _INSTALL = "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
 _OLD = "aws-cli/1."
-"""Version 1 of the AWS CLI signs nobody in; a project's own environment may have it before the other on PATH."""
+"""Version 1 of the AWS CLI cannot sign in; a Python environment may have it first on PATH."""
 
 _VERSION_TIMEOUT = 20
 
 
 def sign_in(profile: str, environ: Mapping[str, str]) -> None:
-    """Run the sign-in of the profile in the foreground, and wait for it. A session opened afterwards finds its token.
+    """Run the profile's sign-in in the foreground and wait for it. A session opened afterwards uses its token.
 
-    Raises SetupError when there is no AWS CLI that can, or when it fails; Ctrl-C is KeyboardInterrupt.
+    Raises SetupError when no AWS CLI can sign in, or when it fails; Ctrl-C is KeyboardInterrupt.
     """
     needed = _sign_in_of(profile, environ)
     program = _program(environ)
     if program is None:
         raise SetupError(
-            f"there is no AWS CLI, version 2, on PATH to sign in with ({needed.line})",
+            f"version 2 of the AWS CLI is not on PATH; it is needed to sign in ({needed.line})",
             f"install it ({_INSTALL}), or sign in elsewhere and export the keys",
         )
     try:
@@ -187,17 +182,17 @@ def sign_in(profile: str, environ: Mapping[str, str]) -> None:
         raise SetupError(f"{program} could not be started ({type(error).__name__})", needed.line) from error
     if done.returncode != 0:
         raise SetupError(
-            f"the sign-in was not made: `{needed.line}` ended with {done.returncode}",
-            f"{needed.line}   # see what it says, then run the same command again",
+            f"the sign-in failed: `{needed.line}` ended with {done.returncode}",
+            f"{needed.line}   # read its message, then run the same command again",
         )
 
 
 def _sign_in_of(profile: str, environ: Mapping[str, str]) -> SignIn:
     try:
-        found = sign_in_of(botocore_session(None, environ).full_config, profile)
+        configured = sign_in_of(botocore_session(None, environ).full_config, profile)
     except BotoCoreError as error:
         raise translate(error, action="profile", origin=ErrorSource(region=FALLBACK_REGION, profile=profile)) from error
-    return found or SignIn(profile=profile, command="sso login")
+    return configured or SignIn(profile=profile, command="sso login")
 
 
 def _program(environ: Mapping[str, str]) -> str | None:
@@ -213,9 +208,9 @@ def _programs(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _is_old(program: str, environ: Mapping[str, str]) -> bool:
-    """Whether it is version 1, or does not say what it is."""
+    """Whether the program is version 1, or does not answer with its version."""
     try:
-        said = subprocess.run(
+        answer = subprocess.run(
             [program, "--version"],
             env=dict(environ),
             stdin=subprocess.DEVNULL,
@@ -226,4 +221,4 @@ def _is_old(program: str, environ: Mapping[str, str]) -> bool:
         )
     except (OSError, subprocess.TimeoutExpired):
         return True
-    return said.returncode != 0 or (said.stdout or said.stderr).startswith(_OLD)
+    return answer.returncode != 0 or (answer.stdout or answer.stderr).startswith(_OLD)

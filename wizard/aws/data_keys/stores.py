@@ -1,11 +1,11 @@
-"""What a store of named values can do, whichever it is, and the tags of the data key in it.
+"""A store of named values: the Protocol, Parameter Store, Secrets Manager, and the tags of the data key in them.
 
-Pure. `parameter_store` and `secrets_manager` implement the Protocol.
+Calls SSM and Secrets Manager.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -23,30 +23,31 @@ KEY_ARN_TAG = "eonpro:key-arn"
 FINGERPRINT_TAG = "eonpro:fingerprint"
 NEXT_KEY_ARN_TAG = "eonpro:next-key-arn"
 NEXT_FINGERPRINT_TAG = "eonpro:next-fingerprint"
-"""What a replacement under way is about to put there (`wizard.aws.data_keys.versions`); until it is over, either value is right."""
-MADE_BY_TAG = "eonpro:made-by"
-MADE_BY = "eonpro-kms wizard"
+"""The value that a replacement in progress is about to write (`wizard.aws.data_keys.versions`). Until it has ended, the
+old and the new value are both right."""
+CREATED_BY_TAG = "eonpro:made-by"
+CREATED_BY = "eonpro-kms wizard"
 SECURE = "SecureString"
-"""The type of a parameter that is encrypted where it is kept."""
+"""The type of a parameter that is stored encrypted."""
 
 DESCRIPTION = (
     "EONPRO PHI data key, wrapped; the tags say by which key. Never delete or overwrite it: PHI is lost with it."
 )
-"""Of a stored data key, whichever version it holds: Secrets Manager keeps it through a change of the value."""
+"""Of the stored data key, whichever version it holds: Secrets Manager keeps it when the value changes."""
 
 READ_BACK_SECONDS = 3.0
-"""In which what was just written is read again: for a moment the old value may be answered."""
+"""How long a value that was just written is read again: the old one may be returned for a moment."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
-    """What a store has under a name."""
+class StoredValue:
+    """The value under a name."""
 
     value: str = field(repr=False)
-    """Empty where it is no text, or where there is a name without a value."""
+    """Empty where it is not text, or where the name exists without a value."""
     version: int = 1
     type: str = ""
-    """The parameter's; a secret has none."""
+    """Of a parameter; a secret has none."""
 
 
 class Store(Protocol):
@@ -62,32 +63,32 @@ class Store(Protocol):
         """For `wizard.core.retry`."""
         ...
 
-    def read(self, names: Sequence[str]) -> Mapping[str, Held]:
-        """The values of those names that are there, decrypted."""
+    def read(self, names: Sequence[str]) -> Mapping[str, StoredValue]:
+        """The values of those names that exist, decrypted."""
         ...
 
     def tags(self, name: str) -> Mapping[str, str]:
-        """Its tags; empty where the caller may not see them."""
+        """Its tags; empty where the caller is not allowed to see them."""
         ...
 
     def create(self, name: str, value: str, *, secret: bool, description: str, tags: Mapping[str, str]) -> bool:
-        """False when the name is taken; what is there is then untouched."""
+        """False when the name exists already; its value is then unchanged."""
         ...
 
-    def overwrite(self, name: str, value: str, there: Held, *, description: str) -> None:
-        """Another value for a name that is taken. Of a stored data key, the one replacement of `versions` alone calls it."""
+    def overwrite(self, name: str, value: str, existing: StoredValue, *, description: str) -> None:
+        """Another value for a name that exists. For the stored data key only `versions` calls it."""
         ...
 
-    def under(self, folder: str) -> Mapping[str, Held]:
-        """All names under a folder, with their values, decrypted."""
+    def under(self, folder: str) -> Mapping[str, StoredValue]:
+        """All names under a folder with their decrypted values."""
         ...
 
     def tag(self, name: str, tags: Mapping[str, str]) -> None:
-        """Tags for a name that is taken, beside those it has; its value is left alone."""
+        """Add tags to a name that exists; its value stays."""
         ...
 
     def untag(self, name: str, keys: Sequence[str]) -> None:
-        """Take tags away; those it does not have are no error."""
+        """Remove tags; a tag that it does not have is no error."""
         ...
 
     def history_command(self, name: str) -> str:
@@ -113,16 +114,13 @@ class ParameterStore:
         """The session's."""
         return self.session.clock
 
-    def read(self, names: Sequence[str]) -> Mapping[str, Held]:
-        """The values of those parameters that are there, decrypted; all in one call."""
+    def read(self, names: Sequence[str]) -> Mapping[str, StoredValue]:
+        """The values of those parameters that exist, decrypted, in one call."""
         answer = self.session.call("ssm", "GetParameters", Names=list(names), WithDecryption=True)
-        return {
-            str(found["Name"]): Held(value=str(found["Value"]), type=str(found["Type"]), version=int(found["Version"]))
-            for found in answer["Parameters"]
-        }
+        return _values(answer["Parameters"])
 
     def tags(self, name: str) -> Mapping[str, str]:
-        """The parameter's tags; empty where the caller may not see them."""
+        """The parameter's tags; empty where the caller is not allowed to see them."""
         try:
             answer = self.session.find(
                 "ssm",
@@ -136,7 +134,7 @@ class ParameterStore:
         return tags_of((answer or {}).get("TagList", ()))
 
     def create(self, name: str, value: str, *, secret: bool, description: str, tags: Mapping[str, str]) -> bool:
-        """PutParameter that overwrites nothing. False when the name is taken."""
+        """PutParameter that overwrites nothing. False when the name exists already."""
         answer = self.session.find(
             "ssm",
             "PutParameter",
@@ -151,33 +149,29 @@ class ParameterStore:
         )
         return answer is not None
 
-    def overwrite(self, name: str, value: str, there: Held, *, description: str) -> None:
-        """Another version of the parameter. An overwrite takes neither another type nor tags."""
+    def overwrite(self, name: str, value: str, existing: StoredValue, *, description: str) -> None:
+        """Another version of the parameter. An overwrite can change neither the type nor the tags."""
         self.session.call(
             "ssm",
             "PutParameter",
             Name=name,
             Value=value,
-            Type=there.type or "String",
+            Type=existing.type or "String",
             Overwrite=True,
             Description=description,
         )
 
-    def under(self, folder: str) -> Mapping[str, Held]:
+    def under(self, folder: str) -> Mapping[str, StoredValue]:
         """All parameters under the path, decrypted, page by page."""
-        found = self.session.pages("ssm", "GetParametersByPath", "Parameters", Path=folder, WithDecryption=True)
-        return {
-            str(each["Name"]): Held(value=str(each["Value"]), type=str(each["Type"]), version=int(each["Version"]))
-            for each in found
-        }
+        return _values(self.session.pages("ssm", "GetParametersByPath", "Parameters", Path=folder, WithDecryption=True))
 
     def tag(self, name: str, tags: Mapping[str, str]) -> None:
-        """AddTagsToResource, which takes the place of a tag of the same key."""
+        """AddTagsToResource, which replaces a tag of the same key."""
         pairs = [{"Key": key, "Value": text} for key, text in tags.items()]
         self.session.call("ssm", "AddTagsToResource", ResourceType="Parameter", ResourceId=name, Tags=pairs)
 
     def untag(self, name: str, keys: Sequence[str]) -> None:
-        """RemoveTagsFromResource; a key that is not there is no error."""
+        """RemoveTagsFromResource; a missing tag is no error."""
         self.session.call(
             "ssm", "RemoveTagsFromResource", ResourceType="Parameter", ResourceId=name, TagKeys=list(keys)
         )
@@ -189,6 +183,15 @@ class ParameterStore:
     def listing_command(self, prefix: str) -> str:
         """What a person types to see the parameters under the prefix."""
         return f"aws ssm get-parameters-by-path --path {prefix}"
+
+
+def _values(parameters: Iterable[Mapping[str, Any]]) -> Mapping[str, StoredValue]:
+    return {
+        str(entry["Name"]): StoredValue(
+            value=str(entry["Value"]), type=str(entry["Type"]), version=int(entry["Version"])
+        )
+        for entry in parameters
+    }
 
 
 _SERVICE = "secretsmanager"
@@ -209,23 +212,23 @@ class SecretsManager:
         """The session's."""
         return self.session.clock
 
-    def read(self, names: Sequence[str]) -> Mapping[str, Held]:
-        """The values of those secrets that are there. Raises ResourceError for one that is scheduled for deletion."""
-        found = self.session.together(*(lambda name=name: self._read(name) for name in names))
-        return {name: held for name, held in zip(names, found, strict=True) if held is not None}
+    def read(self, names: Sequence[str]) -> Mapping[str, StoredValue]:
+        """The values of those secrets that exist. Raises ResourceError for one that is scheduled for deletion."""
+        values = self.session.together(*(lambda name=name: self._read(name) for name in names))
+        return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
-    def _read(self, name: str) -> Held | None:
-        with self._telling_of_deletion(name):
+    def _read(self, name: str) -> StoredValue | None:
+        with self._reporting_deletion(name):
             answer = self.session.find(_SERVICE, "GetSecretValue", absent=_ABSENT, SecretId=name)
         if answer is not None:
-            return Held(value=str(answer.get("SecretString") or ""))
-        # A secret without a current value gets the same answer as none; it takes the name all the same.
+            return StoredValue(value=str(answer.get("SecretString") or ""))
+        # A secret without a current value gets the same answer as a missing one, but its name exists.
         described = self._describe(name)
         if described is None:
             return None
         if described.get("DeletedDate"):
             raise self._scheduled_for_deletion(name)
-        return Held(value="")
+        return StoredValue(value="")
 
     def _describe(self, name: str) -> Any | None:
         try:
@@ -234,22 +237,22 @@ class SecretsManager:
             return None
 
     def tags(self, name: str) -> Mapping[str, str]:
-        """The secret's tags; empty where the caller may not see them."""
+        """The secret's tags; empty where the caller is not allowed to see them."""
         return tags_of((self._describe(name) or {}).get("Tags") or ())
 
     def create(self, name: str, value: str, *, secret: bool, description: str, tags: Mapping[str, str]) -> bool:
-        """CreateSecret, which overwrites nothing. False when the name is taken.
+        """CreateSecret, which overwrites nothing. False when the name exists already.
 
         Raises ResourceError when a secret of that name is scheduled for deletion.
         """
-        with self._telling_of_deletion(name):
+        with self._reporting_deletion(name):
             answer = self.session.find(
                 _SERVICE,
                 "CreateSecret",
                 absent=("ResourceExistsException",),
                 Name=name,
                 SecretString=value,
-                # One for all tries of this call: a try whose answer was lost is not made twice, nor called taken.
+                # The same token for all tries of this call: a repeat after a lost answer creates no second secret.
                 ClientRequestToken=str(uuid4()),
                 Description=description,
                 Tags=[{"Key": key, "Value": text} for key, text in tags.items()],
@@ -258,58 +261,56 @@ class SecretsManager:
         return answer is not None
 
     def _await(self, name: str) -> None:
-        # What was made a moment ago, by us or by who was faster, may not be answered yet.
+        # A secret that was created a moment ago, here or by another run, may not be visible yet.
         for _ in retry.attempts(Reason.CONSISTENCY, clock=self.clock, seconds=READ_BACK_SECONDS):
             if self._read(name) is not None:
                 return
 
-    def overwrite(self, name: str, value: str, there: Held, *, description: str) -> None:
+    def overwrite(self, name: str, value: str, existing: StoredValue, *, description: str) -> None:
         """Another version of the secret; the one before is kept as AWSPREVIOUS. Its description stays.
 
-        A token of its own each time: Secrets Manager passes over a value that comes with a token it has had before.
+        Each call has a new token: Secrets Manager ignores a value whose token it has already had.
         """
-        with self._telling_of_deletion(name):
+        with self._reporting_deletion(name):
             self.session.call(
                 _SERVICE, "PutSecretValue", SecretId=name, SecretString=value, ClientRequestToken=str(uuid4())
             )
 
-    def under(self, folder: str) -> Mapping[str, Held]:
+    def under(self, folder: str) -> Mapping[str, StoredValue]:
         """All secrets whose names begin with the folder's, page by page.
 
-        The list may lag some minutes behind; a secret that is known by its name is rather read by it.
+        The list may be some minutes behind; a secret whose name is known is better read by that name.
         https://docs.aws.amazon.com/secretsmanager/latest/APIReference/API_ListSecrets.html
         """
         filters = [{"Key": "name", "Values": [f"{folder}/"]}]
         listed = self.session.pages(_SERVICE, "ListSecrets", "SecretList", Filters=filters)
-        return self.read([str(each["Name"]) for each in listed if str(each["Name"]).startswith(f"{folder}/")])
+        return self.read([name for entry in listed if (name := str(entry["Name"])).startswith(f"{folder}/")])
 
     def tag(self, name: str, tags: Mapping[str, str]) -> None:
-        """TagResource, which takes the place of a tag of the same key."""
+        """TagResource, which replaces a tag of the same key."""
         pairs = [{"Key": key, "Value": text} for key, text in tags.items()]
         self.session.call(_SERVICE, "TagResource", SecretId=name, Tags=pairs)
 
     def untag(self, name: str, keys: Sequence[str]) -> None:
-        """UntagResource; a key that is not there is no error."""
+        """UntagResource; a missing tag is no error."""
         self.session.call(_SERVICE, "UntagResource", SecretId=name, TagKeys=list(keys))
 
     @contextmanager
-    def _telling_of_deletion(self, name: str) -> Iterator[None]:
+    def _reporting_deletion(self, name: str) -> Iterator[None]:
         try:
             yield
         except ResourceError as error:
             cause: Any = error.__cause__
-            if code_of(cause) == "InvalidRequestException" and self._is_dying(name, str(cause)):
+            # CreateSecret may still refuse the name when DescribeSecret no longer knows the deletion, or is denied.
+            if code_of(cause) == "InvalidRequestException" and (
+                (self._describe(name) or {}).get("DeletedDate") or "delet" in str(cause).lower()
+            ):
                 raise self._scheduled_for_deletion(name) from cause
             raise
 
-    def _is_dying(self, name: str, said: str) -> bool:
-        described = self._describe(name)
-        # CreateSecret may know of it a while after DescribeSecret has forgotten it, or is denied.
-        return bool((described or {}).get("DeletedDate")) or "delet" in said.lower()
-
     def _scheduled_for_deletion(self, name: str) -> ResourceError:
         return ResourceError(
-            f"the secret {name} is scheduled for deletion; nothing was overwritten and no other was made in its place",
+            f"the secret {name} is scheduled for deletion; nothing was overwritten and no other secret was created",
             Command(
                 f"aws secretsmanager restore-secret --secret-id {name} --region {self.session.region}",
                 advice="then run the same command again",

@@ -1,8 +1,7 @@
-"""The kept versions of the wrapped data key, each under its own name next to the stored data key; and the one way to
-replace the stored data key.
+"""The versions of the wrapped data key, each with an entry of its own, and the only replacement of the stored data key.
 
-Touches only the store it is given. A version's entry is only created: never overwritten, never deleted. The history
-that a store keeps by itself is not relied on: Parameter Store forgets after 100 versions, Secrets Manager after two.
+Reads and writes one store. A version's entry is only created, never overwritten or deleted. The store's own history is
+not relied on: Parameter Store keeps 100 versions, Secrets Manager two.
 """
 
 from __future__ import annotations
@@ -13,16 +12,16 @@ from datetime import UTC, datetime
 
 from wizard.aws.data_keys.stored import store_data_key
 from wizard.aws.data_keys.stores import (
+    CREATED_BY,
+    CREATED_BY_TAG,
     DESCRIPTION,
     FINGERPRINT_TAG,
     KEY_ARN_TAG,
-    MADE_BY,
-    MADE_BY_TAG,
     NEXT_FINGERPRINT_TAG,
     NEXT_KEY_ARN_TAG,
     READ_BACK_SECONDS,
-    Held,
     Store,
+    StoredValue,
 )
 from wizard.core import retry
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
@@ -49,7 +48,7 @@ class DataKeyVersions:
 
     @property
     def folder(self) -> str:
-        """What the names of all entries begin with."""
+        """The prefix of all entries' names."""
         return f"{self.prefix}/{FOLDER}"
 
     def name_of(self, fingerprint: str) -> str:
@@ -59,70 +58,77 @@ class DataKeyVersions:
     # --- reading -----------------------------------------------------------------------------------------------
 
     def stored_key(self) -> StoredKey:
-        """What is stored, well formed or not, and what its tags say of it."""
-        found = self.store.read([self.stored_data_key]).get(self.stored_data_key)
-        if found is None:
+        """The stored value, well formed or not, and what its tags say about it."""
+        stored = self.store.read([self.stored_data_key]).get(self.stored_data_key)
+        if stored is None:
             return StoredKey(parameter=self.stored_data_key, version=0)
-        wrapped = _wrapped(found)
+        wrapped = _wrapped(stored)
         tags = self.store.tags(self.stored_data_key)
-        told, key_arn = tags.get(FINGERPRINT_TAG), tags.get(KEY_ARN_TAG)
+        tagged, key_arn = tags.get(FINGERPRINT_TAG), tags.get(KEY_ARN_TAG)
         if wrapped is not None and tags.get(NEXT_FINGERPRINT_TAG) == wrapped.fingerprint:
             key_arn = tags.get(NEXT_KEY_ARN_TAG)
-        elif wrapped is None or told not in (None, wrapped.fingerprint):
+        elif wrapped is None or tagged not in (None, wrapped.fingerprint):
             key_arn = None
         return StoredKey(
             parameter=self.stored_data_key,
-            version=found.version,
-            value=found.value,
+            version=stored.version,
+            value=stored.value,
             wrapped=wrapped,
             key_arn=key_arn,
-            told=told,
+            tagged=tagged,
         )
 
     def versions(self) -> tuple[DataKeyVersion, ...]:
-        """Every entry that holds what its name says, the oldest first, and the stored one where it has none."""
+        """Every entry whose value fits its name, the oldest first, and the stored data key where it has no entry."""
         stored_key = self.stored_key()
-        found = [
+        versions = [
             self._entry(name, wrapped, stored_key)
-            for name, held in self.store.under(self.folder).items()
-            if (wrapped := self._named(name, held)) is not None
+            for name, value in self.store.under(self.folder).items()
+            if (wrapped := self._named(name, value)) is not None
         ]
-        if stored_key.wrapped is not None and all(not each.current for each in found):
-            # A list may lag behind what was just written; an entry is read by its name before it is called missing.
-            found.append(
-                self.version(stored_key.wrapped.fingerprint, stored_key) or _unkept(stored_key, stored_key.wrapped)
+        if stored_key.wrapped is not None and all(not version.current for version in versions):
+            # A list may not show a new entry yet; the entry is read by its name before it counts as missing.
+            versions.append(
+                self.version(stored_key.wrapped.fingerprint, stored_key)
+                or _without_entry(stored_key, stored_key.wrapped)
             )
         return tuple(
             sorted(
-                found, key=lambda each: (each.kept_at is not None, each.kept_at, not each.was_current, each.fingerprint)
+                versions,
+                key=lambda version: (
+                    version.kept_at is not None,
+                    version.kept_at,
+                    not version.was_current,
+                    version.fingerprint,
+                ),
             )
         )
 
     def altered(self) -> tuple[str, ...]:
-        """The names of entries whose value somebody replaced: they no longer hold what their name says."""
-        found = self.store.under(self.folder).items()
-        return tuple(sorted(name for name, held in found if self._named(name, held) is None))
+        """The names of entries whose value somebody replaced: it no longer fits the name."""
+        entries = self.store.under(self.folder).items()
+        return tuple(sorted(name for name, value in entries if self._named(name, value) is None))
 
     def version(self, fingerprint: str, stored_key: StoredKey | None = None) -> DataKeyVersion | None:
-        """The version of that fingerprint; None where neither the kept versions nor the stored data key has it."""
+        """The version with that fingerprint; None where neither an entry nor the stored data key has it."""
         stored_key = self.stored_key() if stored_key is None else stored_key
         name = self.name_of(fingerprint)
-        held = self.store.read([name]).get(name)
-        if held is not None:
-            wrapped = self._named(name, held)
+        entry = self.store.read([name]).get(name)
+        if entry is not None:
+            wrapped = self._named(name, entry)
             if wrapped is None:
                 raise DataKeyConflict(
                     f"the {self.store.noun} {name} does not hold the data key that its name says: somebody replaced "
                     "its value; nothing was overwritten",
-                    f"{self.store.history_command(name)}   # find who wrote it, and put its first version back",
+                    f"{self.store.history_command(name)}   # find out who wrote it, and restore its first version",
                 )
             return self._entry(name, wrapped, stored_key)
         if stored_key.wrapped is not None and stored_key.wrapped.fingerprint == fingerprint:
-            return _unkept(stored_key, stored_key.wrapped)
+            return _without_entry(stored_key, stored_key.wrapped)
         return None
 
-    def _named(self, name: str, held: Held) -> WrappedDataKey | None:
-        wrapped = _wrapped(held)
+    def _named(self, name: str, value: StoredValue) -> WrappedDataKey | None:
+        wrapped = _wrapped(value)
         return wrapped if wrapped is not None and self.name_of(wrapped.fingerprint) == name else None
 
     def _entry(self, name: str, wrapped: WrappedDataKey, stored_key: StoredKey) -> DataKeyVersion:
@@ -139,7 +145,7 @@ class DataKeyVersions:
             was_current=stored_key.wrapped == wrapped or origin == VersionOrigin.FIRST or REPLACED_AT_TAG in tags,
         )
 
-    # --- keeping -----------------------------------------------------------------------------------------------
+    # --- creating an entry -------------------------------------------------------------------------------------
 
     def keep(
         self,
@@ -150,7 +156,7 @@ class DataKeyVersions:
         at: datetime,
         same_as: str | None = None,
     ) -> DataKeyVersion:
-        """An entry for a version, create-only and read back. One that is there, whoever made it, is left as it is."""
+        """Create an entry for a version and read it back. An existing entry is left unchanged, whoever created it."""
         fingerprint = wrapped.fingerprint
         name = self.name_of(fingerprint)
         if name not in self.store.read([name]):
@@ -159,7 +165,7 @@ class DataKeyVersions:
                 ORIGIN_TAG: origin.value,
                 SAME_AS_TAG: same_as or fingerprint,
                 KEPT_AT_TAG: at.isoformat(timespec="seconds"),
-                MADE_BY_TAG: MADE_BY,
+                CREATED_BY_TAG: CREATED_BY,
                 **({KEY_ARN_TAG: key_arn} if key_arn else {}),
             }
             self.store.create(
@@ -170,100 +176,101 @@ class DataKeyVersions:
                 "Never delete or overwrite: PHI may be lost with it.",
                 tags={**self.tags, **own},
             )
-        held = self._read_back(name, wrapped)
-        if held is None:
+        if self._read_back(name, wrapped) is None:
             raise DataKeyConflict(
-                f"the {self.store.noun} {name} does not hold the data key {fingerprint}, which it is the name for; "
+                f"the {self.store.noun} {name} does not hold the data key {fingerprint}, which its name says; "
                 "nothing was overwritten",
                 f"{self.store.history_command(name)}   # find out what wrote it",
             )
         return self._entry(name, wrapped, self.stored_key())
 
-    def _read_back(self, name: str, wrapped: WrappedDataKey) -> Held | None:
+    def _read_back(self, name: str, wrapped: WrappedDataKey) -> StoredValue | None:
         for _ in retry.attempts(Reason.CONSISTENCY, clock=self.store.clock, seconds=READ_BACK_SECONDS):
-            held = self.store.read([name]).get(name)
-            if held is not None and held.value == wrapped.value:
-                return held
+            stored = self.store.read([name]).get(name)
+            if stored is not None and stored.value == wrapped.value:
+                return stored
         return None
 
     # --- the one replacement -----------------------------------------------------------------------------------
 
-    def replace_current(self, version: DataKeyVersion, *, key_arn: str, seen: StoredKey, at: datetime) -> None:
-        """The kept version into the store, in place of what was read there.
+    def replace_current(self, version: DataKeyVersion, *, key_arn: str, expected: StoredKey, at: datetime) -> None:
+        """Write the version into the store, in place of `expected`, which was read there.
 
-        Each step leaves the stored data key readable, and the same call takes a crash up wherever it came: 1. both versions are
-        among the kept versions; 2. the tags name the next one; 3. the value is replaced; 4. the tags name it alone.
-        Parameter Store has no conditional overwrite: what is written between the last look and the write is seen
-        afterwards, by the version's number, and told; it is in the parameter's history, and among the kept versions if it was a
-        version of ours.
+        Each step leaves the stored data key readable, and the same call continues after a crash at any point: 1. both
+        versions have entries; 2. the tags name the next version; 3. the value is replaced; 4. the tags name only it.
+        Parameter Store has no conditional overwrite: a value that somebody else writes between the last read and this
+        write is noticed afterwards by the version number and reported. It is in the parameter's history.
         """
-        self._both_kept(version, seen)
+        self._require_entries(version, expected)
         final = {FINGERPRINT_TAG: version.fingerprint, KEY_ARN_TAG: key_arn}
-        if not seen.taken:
+        if not expected.exists:
             if not store_data_key(self.store, self.stored_data_key, version.wrapped, key_arn=key_arn, tags=self.tags):
-                raise self._moved(seen)
+                raise self._changed_meanwhile(expected)
             self._read_back_or_refuse(version)
             return
-        if seen.value != version.wrapped.value:
-            if seen.wrapped is not None:
-                # Before the value: whoever looks after a crash knows that this one has been in use.
+        if expected.value != version.wrapped.value:
+            if expected.wrapped is not None:
+                # Before the value, so that after a crash this version is known to have been in use.
                 replaced = {REPLACED_AT_TAG: at.isoformat(timespec="seconds")}
-                self.store.tag(self.name_of(seen.wrapped.fingerprint), replaced)
+                self.store.tag(self.name_of(expected.wrapped.fingerprint), replaced)
             self.store.tag(
                 self.stored_data_key,
-                {NEXT_FINGERPRINT_TAG: version.fingerprint, NEXT_KEY_ARN_TAG: key_arn, MADE_BY_TAG: MADE_BY},
+                {NEXT_FINGERPRINT_TAG: version.fingerprint, NEXT_KEY_ARN_TAG: key_arn, CREATED_BY_TAG: CREATED_BY},
             )
-            there = self.store.read([self.stored_data_key]).get(self.stored_data_key)
-            if there is None or (there.value, there.version) != (seen.value, seen.version):
-                raise self._moved(seen)
-            self.store.overwrite(self.stored_data_key, version.wrapped.value, there, description=DESCRIPTION)
+            current = self.store.read([self.stored_data_key]).get(self.stored_data_key)
+            if current is None or (current.value, current.version) != (expected.value, expected.version):
+                raise self._changed_meanwhile(expected)
+            self.store.overwrite(self.stored_data_key, version.wrapped.value, current, description=DESCRIPTION)
             number = self._read_back_or_refuse(version)
-            if number > seen.version + 1:
+            if number > expected.version + 1:
                 raise DataKeyConflict(
-                    f"somebody else wrote to {self.stored_data_key} at the same moment; it holds {version.fingerprint} now",
-                    f"{self.store.history_command(self.stored_data_key)}   # look what it was, then run the same command again",
+                    f"somebody else wrote to {self.stored_data_key} at the same moment; "
+                    f"it holds {version.fingerprint} now",
+                    f"{self.store.history_command(self.stored_data_key)}   "
+                    "# find out what was written, then run the same command again",
                 )
         tags = self.store.tags(self.stored_data_key)
         if any(tags.get(name) != text for name, text in final.items()):
             self.store.tag(self.stored_data_key, final)
-        if NEXT_FINGERPRINT_TAG in tags or NEXT_KEY_ARN_TAG in tags or seen.value != version.wrapped.value:
+        if NEXT_FINGERPRINT_TAG in tags or NEXT_KEY_ARN_TAG in tags or expected.value != version.wrapped.value:
             self.store.untag(self.stored_data_key, (NEXT_FINGERPRINT_TAG, NEXT_KEY_ARN_TAG))
 
-    def _both_kept(self, version: DataKeyVersion, seen: StoredKey) -> None:
-        needed = [version.wrapped, *([seen.wrapped] if seen.wrapped is not None else [])]
-        names = {self.name_of(each.fingerprint): each.value for each in needed}
-        there = self.store.read(list(names))
-        for name, value in names.items():
-            if name not in there or there[name].value != value:
+    def _require_entries(self, version: DataKeyVersion, expected: StoredKey) -> None:
+        needed = [version.wrapped, *([expected.wrapped] if expected.wrapped is not None else [])]
+        values = {self.name_of(wrapped.fingerprint): wrapped.value for wrapped in needed}
+        entries = self.store.read(list(values))
+        for name, value in values.items():
+            if name not in entries or entries[name].value != value:
                 raise DataKeyConflict(
-                    f"{self.stored_data_key} was not touched: {name} does not keep the version that it is the name for",
-                    "run the same command again: it keeps both versions first",
+                    f"{self.stored_data_key} was not changed: {name} does not hold the version that its name says",
+                    "run the same command again: it stores both versions first",
                 )
 
     def _read_back_or_refuse(self, version: DataKeyVersion) -> int:
-        held = self._read_back(self.stored_data_key, version.wrapped)
-        if held is None:
+        stored = self._read_back(self.stored_data_key, version.wrapped)
+        if stored is None:
             raise DataKeyConflict(
-                f"{self.stored_data_key} does not hold {version.fingerprint}, just written to it: somebody else writes to it",
-                f"{self.store.history_command(self.stored_data_key)}   # look who, then run the same command again",
+                f"{self.stored_data_key} does not hold {version.fingerprint}, which was just written: "
+                "somebody else writes to it",
+                f"{self.store.history_command(self.stored_data_key)}   # find out who, then run the same command again",
             )
-        return held.version
+        return stored.version
 
-    def _moved(self, seen: StoredKey) -> DataKeyConflict:
-        was = seen.wrapped.fingerprint if seen.wrapped else "empty" if not seen.taken else "no data key"
+    def _changed_meanwhile(self, expected: StoredKey) -> DataKeyConflict:
+        was = expected.wrapped.fingerprint if expected.wrapped else "no data key" if expected.exists else "empty"
         return DataKeyConflict(
-            f"{self.stored_data_key} is not as it was when this was confirmed ({was}): somebody else changed it meanwhile; "
-            "it was not touched",
-            "run the same command again, and look at what it shows",
+            f"somebody else changed {self.stored_data_key} since this was confirmed (it was {was}); "
+            "it was not overwritten",
+            "run the same command again, and check what it shows",
         )
 
 
-def _unkept(stored_key: StoredKey, wrapped: WrappedDataKey) -> DataKeyVersion:
+def _without_entry(stored_key: StoredKey, wrapped: WrappedDataKey) -> DataKeyVersion:
     return DataKeyVersion(
         wrapped=wrapped,
         key_arn=stored_key.key_arn,
         parameter=stored_key.parameter,
-        origin=VersionOrigin.FIRST if stored_key.told in (None, wrapped.fingerprint) else VersionOrigin.UNKNOWN,
+        origin=VersionOrigin.FIRST if stored_key.tagged in (None, wrapped.fingerprint) else VersionOrigin.UNKNOWN,
         kept_at=None,
         same_as=wrapped.fingerprint,
         current=True,
@@ -272,16 +279,16 @@ def _unkept(stored_key: StoredKey, wrapped: WrappedDataKey) -> DataKeyVersion:
     )
 
 
-def _wrapped(held: Held) -> WrappedDataKey | None:
+def _wrapped(stored: StoredValue) -> WrappedDataKey | None:
     try:
-        return WrappedDataKey(value=held.value)
+        return WrappedDataKey(value=stored.value)
     except MalformedDataKey:
         return None
 
 
 def _time(text: str | None) -> datetime | None:
     try:
-        found = datetime.fromisoformat(text) if text else None
+        moment = datetime.fromisoformat(text) if text else None
     except ValueError:
         return None
-    return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment

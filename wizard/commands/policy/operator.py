@@ -105,7 +105,7 @@ def _setup(
         account_id=given["account"], arn=operator, principal_arn=operator, account_alias=None, source="not asked"
     )
     try:
-        settings = answers.to_settings(given, identity=identity, kept_targets=saved.deploy_targets if saved else ())
+        settings = answers.to_settings(given, identity=identity, retained_targets=saved.deploy_targets if saved else ())
     except ContractError as error:
         raise answers.refused(error) from error
     return Setup(settings=settings, operator=operator, imports=adopt or bool(saved and saved.adopted))

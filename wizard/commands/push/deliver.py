@@ -166,7 +166,7 @@ def push(
     delivered = delivery.deliver(
         context,
         stored.wrapped,
-        on_delivered=lambda result: deliver_and_verify.tell_delivered(ui, result),
+        on_delivered=lambda result: deliver_and_verify.show_delivered(ui, result),
         replaceable=replaceable,
         scopes=scopes,
     )

@@ -35,8 +35,8 @@ def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> Rotat
     ui, command = clients.ui, f"adopt --encryption-key --stack {data_keys.stack}"
     stored_key = data_keys.stored_key()
     # What an interrupted run of this very command left is no data key that anything is under.
-    decision = None if stored_key.taken else may_create(data_keys, importing=True)
-    if decision is not None and decision.verdict is guard.Verdict.UNKNOWN:
+    decision = None if stored_key.exists else may_create(data_keys, importing=True)
+    if decision is not None and decision.state is guard.DecisionState.UNKNOWN:
         decision.require()
     first, versions = decision is not None and decision.is_allowed, data_keys.versions()
     ui.section("The former key")

@@ -66,7 +66,7 @@ def deliver_to_targets(
     delivered = delivery.deliver(
         context,
         wrapped,
-        on_delivered=lambda result: deliver_and_verify.tell_delivered(ui, result),
+        on_delivered=lambda result: deliver_and_verify.show_delivered(ui, result),
         replaceable=kept,
     )
     proofs = deliver_and_verify.prove(clients, context, delivered, wrapped)
@@ -168,7 +168,7 @@ def make_current(
     for region_store in (*data_keys.region_stores[1:], data_keys.own):
         if not _is_settled(seen[region_store.region], version, region_store.key_arn):
             region_store.key_rotation.replace_current(
-                data_keys.settings, kept, key_arn=region_store.key_arn, seen=seen[region_store.region]
+                data_keys.settings, kept, key_arn=region_store.key_arn, expected=seen[region_store.region]
             )
     found = data_keys.own.key_rotation.version(data_keys.settings, version.fingerprint)
     if found is None or not found.current:

@@ -99,7 +99,7 @@ def _put_back(
     stored_key = data_keys.stored_key()
     standing = (
         f"{stored_key.parameter} holds nothing now"
-        if not stored_key.taken
+        if not stored_key.exists
         else f"{stored_key.parameter} holds something that is no data key now; the store's own history keeps it"
         if stored_key.wrapped is None
         else f"{stored_key.wrapped.fingerprint} makes way, and is kept: restore --version {stored_key.wrapped.fingerprint}"

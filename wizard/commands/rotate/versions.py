@@ -95,7 +95,7 @@ def stored(data_keys: DataKeyStore) -> StoredKey:
     refuse_other_store(data_keys)
     stored_key = data_keys.stored_key()
     name = data_keys.settings.names.stored_data_key
-    if not stored_key.taken:
+    if not stored_key.exists:
         may_create(data_keys).require()
         raise StackNotFound(f"{name} holds no data key yet", wizard("push"))
     if stored_key.wrapped is None:

@@ -102,18 +102,18 @@ class StoredKey:
     """None where there is nothing, or nothing that could be a wrapped data key."""
     key_arn: str | None = None
     """The KMS key that wraps it, by the tags that fit its value; None where they do not say."""
-    told: str | None = None
+    tagged: str | None = None
     """The fingerprint that its tags say it has; None where they say none."""
 
     @property
-    def taken(self) -> bool:
+    def exists(self) -> bool:
         """Whether there is a value."""
         return self.version > 0
 
     @property
     def agrees(self) -> bool:
         """Whether the value is the wrapped key that the tags speak of."""
-        return self.wrapped is not None and self.told == self.wrapped.fingerprint
+        return self.wrapped is not None and self.tagged == self.wrapped.fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -253,7 +253,9 @@ class KeyRotation(Protocol):
         """What is stored now, whatever that is."""
         ...
 
-    def replace_current(self, settings: Settings, version: DataKeyVersion, *, key_arn: str, seen: StoredKey) -> None:
+    def replace_current(
+        self, settings: Settings, version: DataKeyVersion, *, key_arn: str, expected: StoredKey
+    ) -> None:
         """The kept version into the store, in place of what was `seen` there; `key_arn` is its key in this Region.
 
         Raises DataKeyConflict, and changes nothing, unless both are kept and the stored data key is as it was seen.

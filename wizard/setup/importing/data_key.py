@@ -1,6 +1,6 @@
-"""The data key of an account that was created manually: which one the application has, and whether the stack can hold it.
+"""The data key of a manual set-up: which one the application uses, and whether the stack can import it.
 
-Pure: facts in, a problem or the wrapped key out.
+`verify_before_storing` decrypts as the application; everything else is pure.
 """
 
 from __future__ import annotations
@@ -16,154 +16,157 @@ from wizard.core.next_command import Command
 from wizard.core.ports.run import AwsClient, DecryptVerifier
 from wizard.targets.port import deploy_target
 
-GIVEN_VARIABLE = "EONPRO_ENCRYPTED_PHI_KEY"
-"""The environment variable that gives the wrapped data key where Vercel keeps it to itself."""
+DATA_KEY_INPUT_VARIABLE = "EONPRO_ENCRYPTED_PHI_KEY"
+"""The environment variable for the wrapped data key, if Vercel does not show it."""
 
 NONE_YET = "none"
-"""Given instead of a data key, it says that the application never had one under this key."""
+"""Entered instead of a data key: the application never had one under this key."""
 
-_BESIDE = "set up another environment: --environment NAME --stack NAME"
+_OTHER_ENVIRONMENT = "set up another environment: --environment NAME --stack NAME"
 
 
 def data_key_obstacle(
-    found: FoundDataKey,
+    data_key: FoundDataKey,
     discovered: DiscoveredSetup,
     stored_data_key: StoredDataKey | None,
     *,
-    given: WrappedDataKey | None = None,
+    entered: WrappedDataKey | None = None,
 ) -> Problem | None:
-    """Why the data key that Vercel has cannot become the stack's; None where it can, or where there is none.
+    """Why the application's data key cannot become the stack's; None where it can, or where there is none.
 
-    `given` is the value that a person typed, or the environment variable EONPRO_ENCRYPTED_PHI_KEY.
+    `entered`: the value that a person typed, or the environment variable EONPRO_ENCRYPTED_PHI_KEY.
     """
-    held = found.wrapped or given
+    application_key = data_key.wrapped or entered
     stored = discovered.data_key.wrapped if discovered.data_key is not None else None
-    if stored is not None and held not in (None, stored):
+    if stored is not None and application_key not in (None, stored):
         return Problem(
-            what=f"the application has the data key {held.fingerprint if held else ''}, and Parameter Store holds "
-            f"{stored.fingerprint} beside the same key",
-            why="records may be encrypted under either, and one of them could not be read any more",
+            what=f"the application has the data key {application_key.fingerprint if application_key else ''}, "
+            f"and Parameter Store holds {stored.fingerprint} with the same key",
+            why="records may be encrypted under either data key, and the stack can hold only one",
             next="find out which of the two opens the records, and remove the other, or "
             "set up another environment for it: --environment NAME --stack NAME",
         )
-    if found.wrapped is not None and given is not None and found.wrapped != given:
+    if data_key.wrapped is not None and entered is not None and data_key.wrapped != entered:
         return Problem(
-            what=f"the data key given ({given.fingerprint}) is not the one on Vercel ({found.wrapped.fingerprint})",
-            why="the records are encrypted under one of them, and nothing tells which",
-            next=Command(f"unset {GIVEN_VARIABLE}", advice="Vercel tells its value, which the application uses now"),
+            what=f"the data key entered ({entered.fingerprint}) is not the one on Vercel "
+            f"({data_key.wrapped.fingerprint})",
+            why="the records are encrypted under one of them, and it is not known which",
+            next=Command(
+                f"unset {DATA_KEY_INPUT_VARIABLE}", advice="Vercel shows its value, which the application uses now"
+            ),
             exit_code=2,
         )
     if stored_data_key is not None:
-        return _other_than_escrowed(held, discovered, stored_data_key)
-    if not found.there and given is None:
+        return _conflict_with_stored(application_key, discovered, stored_data_key)
+    if not data_key.there and entered is None:
         return None
     if discovered.key is None:
-        return _without_key(found)
-    if found.key_arn is not None and not _names(found.key_arn, discovered):
+        return _without_key(data_key)
+    if data_key.key_arn is not None and not _names(data_key.key_arn, discovered):
         return Problem(
-            what=f"AWS_KMS_KEY_ID on Vercel names {found.key_arn}, and the alias points to {discovered.key.arn}",
-            why=f"{DATA_KEY_VARIABLE} there is wrapped by the first, which the second cannot open",
+            what=f"AWS_KMS_KEY_ID on Vercel names {data_key.key_arn}, and the alias points to {discovered.key.arn}",
+            why=f"{DATA_KEY_VARIABLE} on Vercel is wrapped by the first key, and the second cannot decrypt it",
             next=f"point the alias to the key in use: aws kms update-alias --alias-name {_alias(discovered)} "
-            f"--target-key-id {found.key_arn}   or {_BESIDE}",
+            f"--target-key-id {data_key.key_arn}   or {_OTHER_ENVIRONMENT}",
         )
-    if held is not None and found.claimed not in (None, held.fingerprint):
+    if application_key is not None and data_key.claimed not in (None, application_key.fingerprint):
         return Problem(
-            what=f"the data key given ({held.fingerprint}) is not the one on Vercel ({found.claimed}, by its comment)",
-            why="the records are encrypted under one of them, and Vercel does not tell its value",
-            next=f"export {GIVEN_VARIABLE}=…   # the one whose fingerprint is {found.claimed}",
+            what=f"the data key entered ({application_key.fingerprint}) is not the one on Vercel "
+            f"({data_key.claimed}, by its comment)",
+            why="the records are encrypted under one of them, and Vercel does not show its value",
+            next=f"export {DATA_KEY_INPUT_VARIABLE}=…   # the one whose fingerprint is {data_key.claimed}",
             exit_code=2,
         )
-    if held is None:
+    if application_key is None:
         return Problem(
-            what=f"{DATA_KEY_VARIABLE} is there, and its value is not available",
-            why="the stack keeps a copy of the wrapped data key, and must not make another one: it could not open "
-            "the records",
-            next=f"export {GIVEN_VARIABLE}=…   # as the key's generation printed it, or from your backup",
+            what=f"{DATA_KEY_VARIABLE} exists on Vercel, but its value is not available",
+            why="the stack stores a copy of the wrapped data key; another data key could not open the records",
+            next=f"export {DATA_KEY_INPUT_VARIABLE}=…   # as printed when it was generated, or from your backup",
             exit_code=2,
         )
     return None
 
 
 def in_use(vercel: FoundDataKey | None, discovered: DiscoveredSetup) -> FoundDataKey:
-    """What the application has: on Vercel; where it has none there, in Parameter Store beside the key."""
+    """The data key in use: the one on Vercel, otherwise the one in Parameter Store."""
     if vercel is not None and vercel.there:
         return vercel
     return discovered.data_key or FoundDataKey(wrapped=None, there=False, key_arn=vercel.key_arn if vercel else None)
 
 
-def untold(discovered: DiscoveredSetup) -> Problem:
-    """A key that was created manually, and no word of the data key under it: another one is never made in silence."""
+def unknown_data_key(discovered: DiscoveredSetup) -> Problem:
+    """A key was created manually, and its data key is not known: no other one is made without a question."""
     key = discovered.key
-    assert key is not None, "its caller looked"
+    assert key is not None, "the caller checks it"
     return Problem(
-        what=f"nothing tells which data key the application has under the key {key.arn}",
-        why="the stack keeps a copy of the wrapped data key, and another one could not open the records",
-        next=f"copy {DATA_KEY_VARIABLE} from where the application gets it: export {GIVEN_VARIABLE}=…   "
-        f"or, if there never was one: export {GIVEN_VARIABLE}={NONE_YET}",
+        what=f"it is not known which data key the application has under the key {key.arn}",
+        why="the stack stores a copy of the wrapped data key, and another one could not open the records",
+        next=f"copy {DATA_KEY_VARIABLE} from where the application gets it: export {DATA_KEY_INPUT_VARIABLE}=…   "
+        f"or, if there never was one: export {DATA_KEY_INPUT_VARIABLE}={NONE_YET}",
         exit_code=2,
     )
 
 
-def imported_data_key(found: FoundDataKey | None, given: WrappedDataKey | None) -> WrappedDataKey | None:
-    """The data key to store; None where there is none, and where `data_key_obstacle` tells why it cannot be known."""
-    held = found.wrapped if found is not None else None
-    return None if held is not None and given not in (None, held) else held or given
+def imported_data_key(data_key: FoundDataKey | None, entered: WrappedDataKey | None) -> WrappedDataKey | None:
+    """The data key to store; None if there is none, or if `data_key_obstacle` returns a problem."""
+    wrapped = data_key.wrapped if data_key is not None else None
+    return None if wrapped is not None and entered not in (None, wrapped) else wrapped or entered
 
 
-def _other_than_escrowed(
-    held: WrappedDataKey | None, discovered: DiscoveredSetup, stored_data_key: StoredDataKey
+def _conflict_with_stored(
+    application_key: WrappedDataKey | None, discovered: DiscoveredSetup, stored_data_key: StoredDataKey
 ) -> Problem | None:
-    if held is not None and held != stored_data_key.wrapped:
+    if application_key is not None and application_key != stored_data_key.wrapped:
         return Problem(
-            what=f"{stored_data_key.parameter} holds the data key {stored_data_key.wrapped.fingerprint}, and the application has "
-            f"{held.fingerprint}",
-            why="records may be encrypted under either; neither was touched",
+            what=f"{stored_data_key.parameter} holds the data key {stored_data_key.wrapped.fingerprint}, "
+            f"and the application has {application_key.fingerprint}",
+            why="records may be encrypted under either; neither was changed",
             next="find out which one opens the records, and use the stack of that one (--stack NAME), or "
             "another environment: --environment NAME --stack NAME",
         )
     if discovered.key is not None and stored_data_key.key_arn not in (None, discovered.key.arn):
         return Problem(
-            what=f"{stored_data_key.parameter} holds a data key wrapped by {stored_data_key.key_arn}, and the alias points to "
-            f"{discovered.key.arn}",
+            what=f"{stored_data_key.parameter} holds a data key wrapped by {stored_data_key.key_arn}, "
+            f"and the alias points to {discovered.key.arn}",
             why="the imported key could not open it",
             next=f"point the alias to the key in use: aws kms update-alias --alias-name {_alias(discovered)} "
-            f"--target-key-id {stored_data_key.key_arn}   or {_BESIDE}",
+            f"--target-key-id {stored_data_key.key_arn}   or {_OTHER_ENVIRONMENT}",
         )
     return None
 
 
-def _without_key(found: FoundDataKey) -> Problem:
-    key = found.key_arn or "KEY"
+def _without_key(data_key: FoundDataKey) -> Problem:
+    key = data_key.key_arn or "KEY"
     return Problem(
-        what=f"there is an {DATA_KEY_VARIABLE} already, and no alias of this stack's points to the key that wrapped it",
-        why="a key made now could not open it, and the records under it would be lost",
-        next=f"name the key it was made with: aws kms create-alias --alias-name ALIAS --target-key-id {key}   "
-        "and run this again",
+        what=f"an {DATA_KEY_VARIABLE} exists already, and no alias of this stack points to the key that wrapped it",
+        why="a new key could not open it, and the records under it would be lost",
+        next="point an alias to the key that wrapped it: "
+        f"aws kms create-alias --alias-name ALIAS --target-key-id {key}   and run this again",
     )
 
 
 def _names(text: str, discovered: DiscoveredSetup) -> bool:
-    """Whether an AWS_KMS_KEY_ID means the key that was found: its ARN, its id, its alias, the alias's ARN."""
+    """Whether an AWS_KMS_KEY_ID names the discovered key: its ARN, its id, its alias, the alias's ARN."""
     key, alias = discovered.key, _alias(discovered)
-    assert key is not None, "its caller looked"
+    assert key is not None, "the caller checks it"
     where = key.arn.partition(":key/")[0]
     return text.strip() in (key.arn, key.arn.rpartition("/")[2], alias, f"{where}:{alias}")
 
 
 def _alias(discovered: DiscoveredSetup) -> str:
-    return next((found.id for found in discovered.things if found.thing is ResourceKind.ALIAS), "ALIAS")
+    return next((resource.id for resource in discovered.things if resource.thing is ResourceKind.ALIAS), "ALIAS")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beforehand:
-    """What was learnt of a data key before it was stored."""
+class ImportVerification:
+    """The verification of an imported data key before it is stored."""
 
     proved: bool
-    """False where nobody here can be the application; then it is taken as it was found or given."""
-    words: str
+    """False where the application's credentials are not available; the data key is stored all the same."""
+    message: str
 
 
-def prove_beforehand(
+def verify_before_storing(
     *,
     aws: AwsClient,
     prover: DecryptVerifier,
@@ -171,31 +174,32 @@ def prove_beforehand(
     outputs: Outputs,
     targets: tuple[Target, ...],
     wrapped: WrappedDataKey,
-) -> Beforehand:
-    """As the application, open the data key; the first target whose credentials can be had is enough.
+) -> ImportVerification:
+    """Decrypt the data key as the application, at the first target whose credentials are available.
 
-    Raises DataKeyConflict when the application cannot open it, for whatever cause: nothing is written then.
+    Raises DataKeyConflict if the application cannot decrypt it; then nothing is written.
     """
-    batch = AppVariables(region=settings.region, key_arn=outputs.key_arn, wrapped=wrapped)
+    app_variables = AppVariables(region=settings.region, key_arn=outputs.key_arn, wrapped=wrapped)
     for target in map(deploy_target, targets):
         principal = outputs.principal_of(target.name)
-        found = aws.application_credentials.app_credentials(
+        credentials = aws.application_credentials.app_credentials(
             principal, container_first=target.container_credentials_first
         ).found
-        if found is None:
+        if credentials is None:
             continue
-        verdict = prover.prove(found, batch)
-        if not verdict.proved or verdict.fingerprint != wrapped.fingerprint:
-            cause = f"{verdict.cause}: {verdict.message}" if not verdict.proved else f"it opened {verdict.fingerprint}"
+        result = prover.prove(credentials, app_variables)
+        if not result.proved or result.fingerprint != wrapped.fingerprint:
+            cause = f"{result.cause}: {result.message}" if not result.proved else f"it opened {result.fingerprint}"
             raise DataKeyConflict(
                 f"the application cannot open the data key {wrapped.fingerprint} with the key {outputs.key_arn} "
                 f"({cause}); it was not stored, and nothing was delivered",
-                f"if it is another key's: unset {GIVEN_VARIABLE}, or copy ENCRYPTED_PHI_KEY whole from where the "
-                "application gets it; if the application may not use the key: repair its parts (--repair all); then "
-                "run the same command again",
+                f"if it belongs to another key: unset {DATA_KEY_INPUT_VARIABLE}, or copy the whole ENCRYPTED_PHI_KEY "
+                "from where the application gets it; if the application is not allowed to use the key: --repair all; "
+                "then run the same command again",
             )
-        return Beforehand(proved=True, words=f"{wrapped.fingerprint} is opened by the key, as {principal}")
-    return Beforehand(
+        return ImportVerification(proved=True, message=f"{wrapped.fingerprint} is opened by the key, as {principal}")
+    return ImportVerification(
         proved=False,
-        words=f"{wrapped.fingerprint} is stored without a proof: the application's credentials are not available here",
+        message=f"{wrapped.fingerprint} is stored without a verification: the application's credentials are not "
+        "available here",
     )

@@ -1,6 +1,6 @@
-"""How an account that was created manually is not as the stack would have it, part by part, in words.
+"""The differences between a manual set-up and the stack's settings, by part, as text.
 
-Pure: facts and settings in, differences out.
+Pure.
 """
 
 from __future__ import annotations
@@ -14,38 +14,35 @@ from components.policies.stack import application_trust_of, key_policy_of
 from components.settings import ImportGroup, ResourceKind, Settings
 from wizard.core.models.account import Difference, DiscoveredSetup, KeyFact
 from wizard.setup.importing.policies import Right, condition_of, principals, rights, same, short, statements
-from wizard.setup.importing.trail import Told, bucket_differences, trail_differences
+from wizard.setup.importing.trail import DifferenceRow, bucket_differences, trail_differences
 
 KEY_DESCRIPTION = "EONPRO PHI encryption key for HIPAA compliance"
-"""As the guide has it, and the program."""
+"""The description in the guide and in the program."""
 
-_ACTIONS_TOLD = 5
-_GRAVEST = frozenset((*policies.DELETION_ACTIONS, *policies.USE_ACTIONS, "kms:PutKeyPolicy"))
-"""Told first, so that no shortening hides them."""
+_MOST_ACTIONS = 5
+_MOST_DANGEROUS = frozenset((*policies.DELETION_ACTIONS, *policies.USE_ACTIONS, "kms:PutKeyPolicy"))
+"""Listed first, so that shortening never hides them."""
 
 _VERBS = {"Allow": "allows", "Deny": "denies"}
 _SPELLED = {"aws:sourceaccount": "aws:SourceAccount", "aws:sourcearn": "aws:SourceArn"}
 
 
 def differences_of(discovered: DiscoveredSetup, settings: Settings) -> tuple[Difference, ...]:
-    """Every difference, in the order of the parts; none for what is not there, since the stack makes that."""
+    """Every difference, in the order of the parts; none for missing resources, which the stack creates."""
     return tuple(
         Difference(part=part, what=what, found=found, wanted=wanted)
-        for part, told in (
+        for part, differences in (
             (ImportGroup.KEY, _key(discovered, settings)),
             (ImportGroup.APPLICATION_ROLE, _role(discovered, settings)),
             (ImportGroup.APPLICATION_POLICY, _policy(discovered, settings)),
             (ImportGroup.TRAIL, trail_differences(discovered, settings)),
             (ImportGroup.BUCKET, bucket_differences(discovered, settings)),
         )
-        for what, found, wanted in told
+        for what, found, wanted in differences
     )
 
 
-# --- the key ------------------------------------------------------------------------------------------------------
-
-
-def _key(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
+def _key(discovered: DiscoveredSetup, settings: Settings) -> Iterator[DifferenceRow]:
     key = discovered.key
     if key is None:
         return
@@ -60,25 +57,27 @@ def _key(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
     yield from _tags(key, settings)
 
 
-def _tags(key: KeyFact, settings: Settings) -> Iterator[Told]:
-    wanted = settings.tags
-    for name in sorted({*key.tags, *wanted}):
-        # Tags of AWS's own are nobody's to change.
-        if key.tags.get(name) != wanted.get(name) and not name.startswith("aws:"):
-            yield (f"key, tag {name}", key.tags.get(name, "none"), wanted.get(name, "none"))
+def _tags(key: KeyFact, settings: Settings) -> Iterator[DifferenceRow]:
+    desired = settings.tags
+    for name in sorted({*key.tags, *desired}):
+        # Nobody can change the tags of AWS.
+        if key.tags.get(name) != desired.get(name) and not name.startswith("aws:"):
+            yield (f"key, tag {name}", key.tags.get(name, "none"), desired.get(name, "none"))
 
 
-def _key_policy(found: Mapping[str, Any], settings: Settings) -> Iterator[Told]:
-    wanted = key_policy_of(settings)
-    if same(found, wanted):
+def _key_policy(actual: Mapping[str, Any], settings: Settings) -> Iterator[DifferenceRow]:
+    desired = key_policy_of(settings)
+    if same(actual, desired):
         return
-    told = [
-        *_delegation(found, wanted, settings),
-        *_named(found, wanted, settings),
-        *_denials(found, wanted, settings),
+    differences = [
+        *_delegation(actual, desired, settings),
+        *_named(actual, desired, settings),
+        *_denials(actual, desired, settings),
     ]
-    # Whatever the words above do not cover is said all the same: an update would take it away.
-    yield from told or [("key policy", "other words for the same rights, or more conditions", "as the stack writes it")]
+    # A difference that none of these covers is reported too, because an update would remove it.
+    yield from differences or [
+        ("key policy", "other words for the same rights, or more conditions", "as the stack writes it")
+    ]
 
 
 def _delegates(document: Mapping[str, Any], settings: Settings) -> bool:
@@ -86,24 +85,26 @@ def _delegates(document: Mapping[str, Any], settings: Settings) -> bool:
     return decide_by_key_policy(document, root, "kms:PutKeyPolicy") is KeyPolicyDecision.NAMED
 
 
-def _delegation(found: Mapping[str, Any], wanted: Mapping[str, Any], settings: Settings) -> Iterator[Told]:
+def _delegation(actual: Mapping[str, Any], desired: Mapping[str, Any], settings: Settings) -> Iterator[DifferenceRow]:
     words = {True: "IAM policies have effect on the key", False: "no delegation to IAM"}
-    have, shall = _delegates(found, settings), _delegates(wanted, settings)
-    if have != shall:
-        yield ("key policy, IAM", words[have], words[shall])
+    is_delegated, should_be = _delegates(actual, settings), _delegates(desired, settings)
+    if is_delegated != should_be:
+        yield ("key policy, IAM", words[is_delegated], words[should_be])
 
 
-def _named(found: Mapping[str, Any], wanted: Mapping[str, Any], settings: Settings) -> Iterator[Told]:
-    """What each principal may, beside what it shall."""
-    have, shall = _allowed(found), _allowed(wanted)
-    if _delegates(found, settings) != _delegates(wanted, settings):
-        # Told as the delegation that it is; what the account may under a condition is not part of that.
-        for side in (have, shall):
+def _named(actual: Mapping[str, Any], desired: Mapping[str, Any], settings: Settings) -> Iterator[DifferenceRow]:
+    """What each principal is allowed, and what the settings allow it."""
+    actual_rights, desired_rights = _allowed(actual), _allowed(desired)
+    if _delegates(actual, settings) != _delegates(desired, settings):
+        # Reported as the delegation; only rights under a condition are not part of it.
+        for side in (actual_rights, desired_rights):
             side[settings.account_id] = {pair for pair in side.get(settings.account_id, ()) if pair[1]}
     order = [*settings.administrators, *settings.deletion_administrators, *settings.app_principal_arns]
-    for principal in sorted({*have, *shall}, key=lambda each: (order.index(each) if each in order else 99, each)):
+    for principal in sorted(
+        {*actual_rights, *desired_rights}, key=lambda arn: (order.index(arn) if arn in order else 99, arn)
+    ):
         who = _who(principal, settings)
-        has, gets = have.get(principal, set()), shall.get(principal, set())
+        has, gets = actual_rights.get(principal, set()), desired_rights.get(principal, set())
         if has - gets:
             yield (f"key policy, {who}", f"may {_actions(has - gets)}", "may not" if gets else "not named")
         if gets - has:
@@ -111,7 +112,7 @@ def _named(found: Mapping[str, Any], wanted: Mapping[str, Any], settings: Settin
 
 
 def _allowed(document: Mapping[str, Any]) -> dict[str, set[tuple[str, str]]]:
-    """Principal → (action, condition in words) of every Allow that has an effect: on `*`, the key itself."""
+    """Principal → (action, condition as text) of every Allow on `*`, which is the key itself."""
     allowed: dict[str, set[tuple[str, str]]] = {}
     for right in rights(document):
         if right.effect == "Allow" and right.resource == "*":
@@ -119,30 +120,34 @@ def _allowed(document: Mapping[str, Any]) -> dict[str, set[tuple[str, str]]]:
     return allowed
 
 
-def _denials(found: Mapping[str, Any], wanted: Mapping[str, Any], settings: Settings) -> Iterator[Told]:
-    have = {right for right in rights(found) if right.effect == "Deny"}
-    shall = {right for right in rights(wanted) if right.effect == "Deny"}
-    missing, extra = shall - have, have - shall
+def _denials(actual: Mapping[str, Any], desired: Mapping[str, Any], settings: Settings) -> Iterator[DifferenceRow]:
+    actual_rights = {right for right in rights(actual) if right.effect == "Deny"}
+    desired_rights = {right for right in rights(desired) if right.effect == "Deny"}
+    missing, extra = desired_rights - actual_rights, actual_rights - desired_rights
     if any(right.action == "kms:ScheduleKeyDeletion" for right in missing):
         named = ", ".join(short(arn) for arn in settings.deletion_administrators)
-        yield ("key policy, deletion", _who_deletes(found, settings), f"{named or 'nobody'} may schedule it")
+        yield ("key policy, deletion", _who_deletes(actual, settings), f"{named or 'nobody'} may schedule it")
     if any(right.action == "kms:Decrypt" for right in missing):
-        yield ("key policy, use", "open to whom IAM or the policy allows it", "denied to all but the application")
+        yield (
+            "key policy, use",
+            "open to everybody whom IAM or the policy allows",
+            "denied to all but the application",
+        )
     if extra:
-        whom = ", ".join(sorted({_who(right.principal, settings) for right in extra}))
-        yield (f"key policy, {whom}", f"denied {_actions({(right.action, '') for right in extra})}", "no such denial")
+        denied = ", ".join(sorted({_who(right.principal, settings) for right in extra}))
+        yield (f"key policy, {denied}", f"denied {_actions({(right.action, '') for right in extra})}", "no such denial")
 
 
-def _who_deletes(found: Mapping[str, Any], settings: Settings) -> str:
+def _who_deletes(actual: Mapping[str, Any], settings: Settings) -> str:
     able = [
         arn
         for arn in settings.administrators
-        if decide_by_key_policy(found, arn, "kms:ScheduleKeyDeletion") is KeyPolicyDecision.NAMED
+        if decide_by_key_policy(actual, arn, "kms:ScheduleKeyDeletion") is KeyPolicyDecision.NAMED
     ]
     if able:
         return "administrators may schedule it"
     root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
-    through = decide_by_key_policy(found, root, "kms:ScheduleKeyDeletion") is KeyPolicyDecision.NAMED
+    through = decide_by_key_policy(actual, root, "kms:ScheduleKeyDeletion") is KeyPolicyDecision.NAMED
     return "whoever IAM allows may schedule it" if through else "not denied"
 
 
@@ -154,38 +159,35 @@ def _who(principal: str, settings: Settings) -> str:
     kind = "administrator " if principal in settings.administrators else ""
     kind = "application " if principal in settings.app_principal_arns else kind
     if principal.startswith(("AIDA", "AROA")):
-        # KMS shows the unique id once the user or role behind a name is gone.
+        # KMS shows the unique id of a deleted user or role.
         return f"{principal}, which is deleted"
     return kind + short(principal)
 
 
 def _actions(pairs: Iterable[tuple[str, str]]) -> str:
-    ordered = sorted(pairs, key=lambda pair: (pair[0] not in _GRAVEST, pair))
-    told = [
+    ordered = sorted(pairs, key=lambda pair: (pair[0] not in _MOST_DANGEROUS, pair))
+    texts = [
         f"{action.removeprefix('kms:')}{f' ({condition})' if condition else ''}"
-        for action, condition in ordered[:_ACTIONS_TOLD]
+        for action, condition in ordered[:_MOST_ACTIONS]
     ]
-    rest = len(ordered) - len(told)
-    return ", ".join(told) + (f" and {rest} more" if rest else "")
+    rest = len(ordered) - len(texts)
+    return ", ".join(texts) + (f" and {rest} more" if rest else "")
 
 
 def _condition_words(right: Right) -> str:
     return ", ".join(f"if {key} {operator} {' or '.join(values)}" for operator, key, values in right.condition)
 
 
-# --- the application ----------------------------------------------------------------------------------------------
-
-
-def _role(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
+def _role(discovered: DiscoveredSetup, settings: Settings) -> Iterator[DifferenceRow]:
     if discovered.role_trust is None:
         return
-    for beside in discovered.role_policies:
-        # Never taken away: the application may need it for what is not PHI.
-        yield ("role, other policies", short(beside), "none; a repair leaves it, look at it")
+    for policy in discovered.role_policies:
+        # Never removed: the application may need it for other data.
+        yield ("role, other policies", short(policy), "none; a repair leaves it, look at it")
     boundary = discovered.role_boundary
     if boundary != settings.permissions_boundary_arn:
-        wanted = settings.permissions_boundary_arn
-        yield ("role, permissions boundary", short(boundary or "none"), short(wanted or "none"))
+        desired = settings.permissions_boundary_arn
+        yield ("role, permissions boundary", short(boundary or "none"), short(desired or "none"))
     provider = settings.vercel_oidc_provider_arn
     if provider is None and settings.vercel_team:
         provider = policies.vercel_oidc_provider_arn(
@@ -194,21 +196,21 @@ def _role(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
     trust = application_trust_of(settings, vercel_provider_arn=provider)
     if same(discovered.role_trust, trust):
         return
-    told = [*_trust(discovered.role_trust, trust)]
-    yield from told or [("role trust", "other operators, actions or denials", "as the stack writes it")]
+    differences = [*_trust(discovered.role_trust, trust)]
+    yield from differences or [("role trust", "other operators, actions or denials", "as the stack writes it")]
 
 
-def _trust(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[Told]:
-    have, shall = _trusted(found), _trusted(wanted)
-    for principal in sorted({*have, *shall}):
+def _trust(actual: Mapping[str, Any], desired: Mapping[str, Any]) -> Iterator[DifferenceRow]:
+    actual_trust, desired_trust = _trusted(actual), _trusted(desired)
+    for principal in sorted({*actual_trust, *desired_trust}):
         who = _trusted_words(principal)
-        if principal not in shall:
-            yield (f"role trust, {who}", "may take the role", "may not")
-        elif principal not in have:
-            yield (f"role trust, {who}", "may not take the role", "may take it")
+        if principal not in desired_trust:
+            yield (f"role trust, {who}", "may assume the role", "may not")
+        elif principal not in actual_trust:
+            yield (f"role trust, {who}", "may not assume the role", "may assume it")
         else:
-            for conditions in have[principal]:
-                yield from _loose(who, conditions, shall[principal][0])
+            for conditions in actual_trust[principal]:
+                yield from _conditions(who, conditions, desired_trust[principal][0])
 
 
 def _trusted(document: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
@@ -222,12 +224,12 @@ def _trusted(document: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
     return trusted
 
 
-def _loose(who: str, found: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[Told]:
-    for key in sorted({*found, *wanted}):
-        if found.get(key) != wanted.get(key):
-            # The key of a token's claim bears its issuer, which the principal tells already.
+def _conditions(who: str, actual: Mapping[str, str], desired: Mapping[str, str]) -> Iterator[DifferenceRow]:
+    for key in sorted({*actual, *desired}):
+        if actual.get(key) != desired.get(key):
+            # Without the issuer in the key of a token's claim, which the principal names.
             name = _SPELLED.get(key, key) if key.startswith("aws:") else key.rpartition(":")[2]
-            yield (f"role trust, {who}, {name}", found.get(key, "any"), wanted.get(key, "any"))
+            yield (f"role trust, {who}, {name}", actual.get(key, "any"), desired.get(key, "any"))
 
 
 def _trusted_words(principal: str) -> str:
@@ -239,20 +241,19 @@ def _trusted_words(principal: str) -> str:
     return short(name).removeprefix("oidc-provider/")
 
 
-def _policy(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
+def _policy(discovered: DiscoveredSetup, settings: Settings) -> Iterator[DifferenceRow]:
     if discovered.policy_arn is None:
         return
-    if not any(found.thing is ResourceKind.POLICY_ATTACHMENT for found in discovered.things) and (
+    if not any(resource.thing is ResourceKind.POLICY_ATTACHMENT for resource in discovered.things) and (
         settings.app_principal_arn or settings.makes_role
     ):
-        whom = short(settings.app_principal_arns[0])
-        yield ("application policy", f"not attached to {whom}", "attached")
+        yield ("application policy", f"not attached to {short(settings.app_principal_arns[0])}", "attached")
     if discovered.key is None:
-        yield ("application policy, key", "another, or one that is gone", "the key that the stack makes")
+        yield ("application policy, key", "another key, or a deleted one", "the key that the stack creates")
         return
     keys = [_replica(discovered.key.arn, region) for region in settings.regions]
-    have, shall = rights(discovered.policy), rights(policies.application_policy(key_arns=keys))
-    for effect, resource in sorted({(right.effect, right.resource) for right in have | shall}):
+    actual_rights, desired_rights = rights(discovered.policy), rights(policies.application_policy(key_arns=keys))
+    for effect, resource in sorted({(right.effect, right.resource) for right in actual_rights | desired_rights}):
         on = "" if resource == keys[0] else f", {resource}"
         more, less = (
             {
@@ -260,12 +261,12 @@ def _policy(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
                 for right in side
                 if right.effect == effect and right.resource == resource
             }
-            for side in (have - shall, shall - have)
+            for side in (actual_rights - desired_rights, desired_rights - actual_rights)
         )
         if more:
-            yield (f"application policy{on}", f"{_VERBS.get(effect, effect)} {_actions(more)}", "nothing of the kind")
+            yield (f"application policy{on}", f"{_VERBS.get(effect, effect)} {_actions(more)}", "no such statement")
         if less:
-            yield (f"application policy{on}", "nothing of the kind", f"allows {_actions(less)}")
+            yield (f"application policy{on}", "no such statement", f"allows {_actions(less)}")
 
 
 def _replica(key_arn: str, region: str) -> str:

@@ -1,6 +1,6 @@
-"""What stands against taking in what is there: each reason with its way out, all of them told together.
+"""What prevents the import of existing resources, each problem with its next step.
 
-Pure: facts and settings in, problems out.
+Pure.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from wizard.core.models.account import DiscoveredSetup, KeyFact
 from wizard.core.models.delivery import StackState
 from wizard.setup.importing.trail import bucket_of
 
-_BESIDE = "set up another environment: --environment NAME --stack NAME"
+_OTHER_ENVIRONMENT = "set up another environment: --environment NAME --stack NAME"
 
 
 def obstacles(discovered: DiscoveredSetup, settings: Settings, state: StackState) -> tuple[Problem, ...]:
-    """Why what was found cannot be taken in; empty where it can. What is the stack's already is passed over."""
+    """Why the discovered resources cannot be imported; empty if they can. The stack's own resources are skipped."""
     owned = set(state.owned)
     problems: list[Problem] = []
     if discovered.key is not None and discovered.key.arn not in owned:
@@ -35,27 +35,29 @@ def obstacles(discovered: DiscoveredSetup, settings: Settings, state: StackState
     return tuple(problems)
 
 
-def at_odds(discovered: DiscoveredSetup, settings: Settings, kept: Sequence[ImportGroup]) -> tuple[Problem, ...]:
-    """Why these parts cannot be left as they were found while the others are repaired, or be repaired as wanted."""
+def repair_conflicts(
+    discovered: DiscoveredSetup, settings: Settings, unchanged: Sequence[ImportGroup]
+) -> tuple[Problem, ...]:
+    """Why a part cannot be repaired, or cannot stay unchanged while another one is repaired."""
     problems: list[Problem] = []
     boundary = discovered.role_boundary
-    if boundary and boundary != settings.permissions_boundary_arn and ImportGroup.APPLICATION_ROLE not in kept:
+    if boundary and boundary != settings.permissions_boundary_arn and ImportGroup.APPLICATION_ROLE not in unchanged:
         problems.append(
             Problem(
                 what=f"the role {discovered.role_arn} has the permissions boundary {boundary}, "
                 "which the settings do not name",
-                why="a repair of the role would take it away, and with it what bounds the role's rights",
-                next=f"keep it: --permissions-boundary {boundary}   or leave the role as found (--repair without it)",
+                why="a repair of the role would remove the boundary, and so the limit of the role's permissions",
+                next=f"keep it: --permissions-boundary {boundary}   or import the role unchanged (--repair without it)",
                 exit_code=2,
             )
         )
     trail = discovered.trail
-    if trail is not None and trail.prefix and ImportGroup.TRAIL in kept and ImportGroup.BUCKET not in kept:
+    if trail is not None and trail.prefix and ImportGroup.TRAIL in unchanged and ImportGroup.BUCKET not in unchanged:
         problems.append(
             Problem(
                 what=f"the trail {trail.arn} writes its logs under {trail.prefix}/, and the bucket's repair would "
                 "let it write under AWSLogs/ only",
-                why="the trail would be recorded nowhere from then on",
+                why="the trail could no longer write its logs",
                 next="repair both or neither: --repair with trail and bucket, or without both",
                 exit_code=2,
             )
@@ -70,8 +72,8 @@ def _key(key: KeyFact, settings: Settings, state: StackState) -> Iterator[Proble
     if state.has_key:
         yield Problem(
             what=f"{alias} points to the key {key.arn}, and the stack has another key already",
-            why="a stack has one PHI key, and its alias would be taken from the key that bears it now",
-            next=f"whose is it: aws kms describe-key {about}   or use another stack: --stack NAME",
+            why="a stack has one PHI key, and its alias would be moved away from the key that has it now",
+            next=f"find its owner: aws kms describe-key {about}   or use another stack: --stack NAME",
         )
         return
     if key.arn.split(":")[4] != settings.account_id:
@@ -89,28 +91,28 @@ def _key(key: KeyFact, settings: Settings, state: StackState) -> Iterator[Proble
 def _wrong_kind(key: KeyFact, named: str, settings: Settings) -> Iterator[Problem]:
     if key.origin != "AWS_KMS":
         yield Problem(
-            what=f"{named} has material that KMS did not make ({key.origin})",
-            why="KMS never rotates it, and whoever made it can take it away; the stack makes no such key",
-            next=_BESIDE,
+            what=f"{named} has key material from outside KMS ({key.origin})",
+            why="KMS does not rotate it, and its owner can delete it; the stack creates no such key",
+            next=_OTHER_ENVIRONMENT,
         )
     if key.replica_of is not None:
         region = key.replica_of.split(":")[3] if key.replica_of.count(":") > 3 else "REGION"
         yield Problem(
             what=f"{named} is a replica; its primary is {key.replica_of}",
-            why="a stack manages the primary, and makes the replicas itself",
-            next=f"run in the primary's Region: --region {region}   or {_BESIDE}",
+            why="a stack manages the primary, and creates the replicas itself",
+            next=f"run in the primary's Region: --region {region}   or {_OTHER_ENVIRONMENT}",
             exit_code=2,
         )
     if key.spec != "SYMMETRIC_DEFAULT" or key.usage != "ENCRYPT_DECRYPT":
         yield Problem(
             what=f"{named} is of the spec {key.spec} for {key.usage}",
-            why="a data key is wrapped by a symmetric key for ENCRYPT_DECRYPT; what a key is never changes",
+            why="a data key needs a symmetric key for ENCRYPT_DECRYPT, and the spec of a key never changes",
             next=f"point the alias to the right key: aws kms update-alias --alias-name {settings.names.alias} "
-            f"--target-key-id KEY --region {settings.region}   or {_BESIDE}",
+            f"--target-key-id KEY --region {settings.region}   or {_OTHER_ENVIRONMENT}",
         )
     multi_region = key.arn.rpartition("/")[2].startswith("mrk-")
     if multi_region != settings.multi_region:
-        is_, wanted = (
+        actual, desired = (
             ("is a multi-Region key", "one of a single Region")
             if multi_region
             else (
@@ -119,9 +121,9 @@ def _wrong_kind(key: KeyFact, named: str, settings: Settings) -> Iterator[Proble
             )
         )
         yield Problem(
-            what=f"{named} {is_}, and the settings want {wanted}",
-            why="that is decided when a key is made, and never changes",
-            next=f"take it as it is: --multi-region {'yes' if multi_region else 'no'}   or {_BESIDE}",
+            what=f"{named} {actual}, and the settings want {desired}",
+            why="that is decided when a key is created, and never changes",
+            next=f"import it as it is: --multi-region {'yes' if multi_region else 'no'}   or {_OTHER_ENVIRONMENT}",
             exit_code=2,
         )
 
@@ -133,33 +135,33 @@ def _wrong_state(key: KeyFact, named: str, about: str, settings: Settings) -> It
     if key.state in ("PendingDeletion", "PendingReplicaDeletion"):
         yield Problem(
             what=f"{named} is going to be deleted ({key.state})",
-            why="with it all is lost that was ever encrypted under its data keys; nothing of it can be imported",
-            next=f"save it: aws kms cancel-key-deletion {about} && {enable}",
+            why="without it everything encrypted under its data keys is lost; it cannot be imported",
+            next=f"cancel the deletion: aws kms cancel-key-deletion {about} && {enable}",
         )
     elif key.state == "Disabled":
         yield Problem(
             what=f"{named} is disabled",
-            why="somebody may have meant it; a disabled key opens no data key",
-            next=f"if it is to be used: {enable}",
+            why="somebody may have disabled it on purpose; a disabled key decrypts no data key",
+            next=f"if it should be used: {enable}",
         )
     else:
         yield Problem(
             what=f"{named} is not enabled: {key.state}",
-            why="only an enabled key opens a data key",
-            next=f"look at it: aws kms describe-key {about}   or {_BESIDE}",
+            why="only an enabled key decrypts a data key",
+            next=f"inspect it: aws kms describe-key {about}   or {_OTHER_ENVIRONMENT}",
         )
 
 
 def _wrong_owner(key: KeyFact, named: str, about: str, settings: Settings) -> Iterator[Problem]:
-    for tag, wanted in settings.tags.items():
-        told = key.tags.get(tag)
-        # Production or production: a difference to be repaired, but nobody else's key.
-        if told is not None and told.casefold() != wanted.casefold():
+    for tag, desired in settings.tags.items():
+        actual = key.tags.get(tag)
+        # A difference in case only is repaired; it does not show another owner.
+        if actual is not None and actual.casefold() != desired.casefold():
             yield Problem(
-                what=f"{named} is somebody else's by its tags: {tag}={told}, where this stack's is {tag}={wanted}",
+                what=f"{named} has the tag of another owner: {tag}={actual}, and this stack's is {tag}={desired}",
                 why="two environments or applications under one key can read each other's records",
-                next=f"if the tag is wrong: aws kms tag-resource {about} --tags TagKey={tag},TagValue={wanted}"
-                f"   else {_BESIDE}",
+                next=f"if the tag is wrong: aws kms tag-resource {about} --tags TagKey={tag},TagValue={desired}"
+                f"   else {_OTHER_ENVIRONMENT}",
             )
 
 
@@ -167,7 +169,7 @@ def _role(arn: str) -> Iterator[Problem]:
     if "/" in arn.partition(":role/")[2]:
         yield Problem(
             what=f"the role {arn} has a path",
-            why="a path never changes, and the stack's role has none: it would have to be another role",
+            why="a path never changes, and the stack's role has none",
             next=f"use the role as it is: --app-principal {arn}",
         )
 
@@ -176,20 +178,20 @@ def _policy(arn: str, settings: Settings) -> Iterator[Problem]:
     if "/" in arn.partition(":policy/")[2]:
         yield Problem(
             what=f"the policy {arn} has a path",
-            why=f"a path never changes, and a second policy {settings.names.app_policy} cannot exist with it",
+            why=f"a path never changes, and a second policy {settings.names.app_policy} cannot exist",
             next=f"who uses it: aws iam list-entities-for-policy --policy-arn {arn}   "
-            f"then detach and delete it (aws iam delete-policy --policy-arn {arn}), or {_BESIDE}",
+            f"then detach and delete it (aws iam delete-policy --policy-arn {arn}), or {_OTHER_ENVIRONMENT}",
         )
 
 
 def _trail(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Problem]:
     trail = discovered.trail
-    assert trail is not None, "its caller looked"
+    assert trail is not None, "the caller checks it"
     as_it_is = f"use the trail as it is: --trail {trail.arn} --trail-bucket {trail.bucket or 'NAME'}"
     _, _, _, home, owner, _ = trail.arn.split(":", 5)
     if trail.organization or owner != settings.account_id:
         yield Problem(
-            what=f"the trail {trail.arn} is an organization's",
+            what=f"the trail {trail.arn} belongs to an organization",
             why="it is managed for all accounts of the organization, not by one stack",
             next=as_it_is,
         )
@@ -201,8 +203,9 @@ def _trail(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Problem]
         )
     elif bucket_of(discovered) is None:
         yield Problem(
-            what=f"the trail {trail.arn} writes to the bucket {trail.bucket}, which is not in this account, or is gone",
-            why="the stack would guard the records, and cannot guard what is somebody else's",
+            what=f"the trail {trail.arn} writes to the bucket {trail.bucket}, "
+            "which is not in this account, or does not exist",
+            why="the stack protects the logs, and cannot protect the bucket of another account",
             next=f"give it a bucket of this account: aws cloudtrail update-trail --name {trail.arn} "
             f"--s3-bucket-name NAME --region {settings.region}   or {as_it_is}",
         )
@@ -212,11 +215,11 @@ def _logs_key(key: KeyFact, settings: Settings) -> Iterator[Problem]:
     alias = settings.names.trail_key_alias
     if key.state != "Enabled":
         about = f"--key-id {key.arn} --region {settings.region}"
-        save = f"aws kms cancel-key-deletion {about} && " if key.state.startswith("Pending") else ""
+        cancel = f"aws kms cancel-key-deletion {about} && " if key.state.startswith("Pending") else ""
         yield Problem(
             what=f"the key {key.arn} of {alias} is not enabled: {key.state}",
             why="the audit log is encrypted under it: without it the log can be neither read nor written",
-            next=f"if it is to be used: {save}aws kms enable-key {about}",
+            next=f"if it should be used: {cancel}aws kms enable-key {about}",
         )
 
 
@@ -233,7 +236,7 @@ def _bucket(bucket: str, discovered: DiscoveredSetup, settings: Settings) -> Ite
         Settings.read({**settings.model_dump(), "trail_bucket": bucket})
     except ContractError as error:
         yield Problem(
-            what=f"the bucket {bucket} cannot be a stack's: {dict(error.faults).get('trailBucket', error)}",
+            what=f"the bucket {bucket} cannot be imported: {dict(error.faults).get('trailBucket', error)}",
             why="a bucket's name never changes",
             next="let the trail write to another: aws cloudtrail update-trail --s3-bucket-name NAME",
         )

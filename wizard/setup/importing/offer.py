@@ -1,6 +1,6 @@
-"""The adoption as a person is offered it: what is there, how it differs, and what of it may be changed.
+"""The offer to import existing resources: what exists, how it differs, and what to repair.
 
-Pure: speaks through the Protocol of the terminal.
+Asks at the terminal through its port.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.preflight.checks import Findings
 
 
-def wish(values: Mapping[str, Any]) -> ImportRequest:
-    """What the answers say about an adoption that was asked for."""
+def import_request(values: Mapping[str, Any]) -> ImportRequest:
+    """The import request in the answers."""
     chosen = values.get("repair") or ()
     return ImportRequest(
         repaired=tuple(part for part in ImportGroup if "all" in chosen or part in chosen),
@@ -31,10 +31,10 @@ def wish(values: Mapping[str, Any]) -> ImportRequest:
 
 
 def offer(ui: UserInterface, values: Mapping[str, Any], findings: Findings) -> ImportRequest | None:
-    """What was created manually, shown to a person, who may have it taken in, and says what of it may be changed."""
+    """Show what was created manually; the person's import request, None if they decline."""
     ui.section("Created manually", "found under the names that the stack would take; nothing was touched")
-    for thing in findings.discovered.things:
-        ui.line(f"{thing.thing}: {thing.arn}", mark=Mark.INFO)
+    for resource in findings.discovered.things:
+        ui.line(f"{resource.thing}: {resource.arn}", mark=Mark.INFO)
     if findings.differences:
         ui.table(importing.table(findings.differences), headings=importing.HEADINGS)
     why = "Nothing is made twice and nothing is replaced: what is there becomes the stack's."
@@ -43,7 +43,7 @@ def offer(ui: UserInterface, values: Mapping[str, Any], findings: Findings) -> I
     answers = dict(values)
     parts = importing.import_groups(findings.discovered)
     if parts and not answers.get("repair"):
-        shared = findings.left_unless_agreed
+        shared = findings.shared_groups
         choices = [
             Choice(
                 value=part,
@@ -55,10 +55,10 @@ def offer(ui: UserInterface, values: Mapping[str, Any], findings: Findings) -> I
         ]
         agreed = tuple(part for part in parts if part not in shared)
         answers["repair"] = ui.ask(by_key["repair"].question(choices, agreed)) or ("none",)
-    if not answers.get("encrypted_phi_key") and findings.data_key_untold:
+    if not answers.get("encrypted_phi_key") and findings.is_data_key_unknown:
         question = by_key["encrypted_phi_key"].question()
         if not findings.data_key_hidden:
-            word = NONE_YET
-            question = replace(question, why=f"Nothing tells it. Only if there never was one, type {word}: it is made.")
+            why = f"It is not known. Only if there never was one, type {NONE_YET}: a new one is made."
+            question = replace(question, why=why)
         answers["encrypted_phi_key"] = ui.ask(question)
-    return wish(answers)
+    return import_request(answers)

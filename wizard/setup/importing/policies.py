@@ -1,6 +1,6 @@
-"""Policy documents compared by what they mean: order, spelling in one or several statements and Sids do not matter.
+"""Policy documents compared by their meaning: order, number of statements and Sids do not matter.
 
-Pure: touches nothing but its arguments.
+Pure.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ KEY_ACTIONS = tuple(
         }
     )
 )
-"""What can be done with a symmetric key of KMS's own material; a pattern is read as those of them that it covers.
+"""The actions on a symmetric key with key material of KMS; a pattern means those that it matches.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html
 """
@@ -36,41 +36,41 @@ Condition = tuple[tuple[str, str, tuple[str, ...]], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Right:
-    """One thing that one statement allows or denies to one principal on one resource."""
+    """One action that a statement allows or denies to one principal on one resource."""
 
     effect: str
     principal: str
     """An ARN, an account's id, `*`, `Service: …`, `Federated: …`; `not …` for NotPrincipal; empty without any."""
     action: str
-    """As IAM spells it, in small letters where it is no action of a key; `not …` for NotAction."""
+    """In IAM's spelling; in lower case if it is not an action of a key; `not …` for NotAction."""
     resource: str
     condition: Condition = ()
 
 
 def rights(document: Mapping[str, Any] | None) -> frozenset[Right]:
-    """Everything the document says, one by one; patterns of KMS actions are spelled out."""
+    """All rights in the document; patterns of KMS actions are expanded."""
     return frozenset(right for statement in statements(document) for right in _of(statement))
 
 
 def statements(document: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], ...]:
     """The document's statements; none for no document."""
-    return tuple(each for each in listed((document or {}).get("Statement")) if isinstance(each, Mapping))
+    return tuple(statement for statement in listed((document or {}).get("Statement")) if isinstance(statement, Mapping))
 
 
 def listed(value: Any) -> list[Any]:
-    """What a policy has as one value or as a list of them, as a list."""
+    """A single value or a list of a policy, as a list."""
     if value is None:
         return []
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def same(found: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None) -> bool:
-    """Whether two documents give and deny the same."""
-    return rights(found) == rights(wanted)
+def same(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> bool:
+    """Whether two documents allow and deny the same."""
+    return rights(first) == rights(second)
 
 
 def condition_of(statement: Mapping[str, Any]) -> Condition:
-    """A statement's condition in one spelling."""
+    """A statement's condition in its normal form."""
     return tuple(
         sorted(
             (str(operator), str(key).lower(), tuple(sorted(_text(value) for value in listed(values))))
@@ -81,7 +81,7 @@ def condition_of(statement: Mapping[str, Any]) -> Condition:
 
 
 def principals(value: Any) -> tuple[str, ...]:
-    """The principals of a statement: ARNs and `*` as they are, the root as its account, others after their kind."""
+    """The principals of a statement: ARNs and `*` as they are, the root as its account, others as `kind: name`."""
     if value is None:
         return ("",)
     if isinstance(value, str):
@@ -94,23 +94,23 @@ def principals(value: Any) -> tuple[str, ...]:
 
 
 def short(arn: str) -> str:
-    """An ARN without what all of an account's have in common; anything else as it is."""
+    """An ARN without its first five fields; anything else as it is."""
     return arn.split(":", 5)[5] if arn.startswith("arn:") and arn.count(":") >= 5 else arn
 
 
 def _of(statement: Mapping[str, Any]) -> Iterator[Right]:
-    whom = principals(statement.get("Principal"))
+    named = principals(statement.get("Principal"))
     if "NotPrincipal" in statement:
-        whom = ("not " + ", ".join(sorted(principals(statement["NotPrincipal"]))),)
+        named = ("not " + ", ".join(sorted(principals(statement["NotPrincipal"]))),)
     if "NotAction" in statement:
-        actions = ["not " + ", ".join(sorted(str(each).lower() for each in listed(statement["NotAction"])))]
+        actions = ["not " + ", ".join(sorted(str(action).lower() for action in listed(statement["NotAction"])))]
     else:
-        actions = [action for pattern in listed(statement.get("Action")) for action in _spelled(str(pattern))]
-    resources = [str(each) for each in listed(statement.get("Resource"))] or [""]
+        actions = [action for pattern in listed(statement.get("Action")) for action in _expanded(str(pattern))]
+    resources = [str(resource) for resource in listed(statement.get("Resource"))] or [""]
     if "NotResource" in statement:
-        resources = ["not " + ", ".join(sorted(str(each) for each in listed(statement["NotResource"])))]
+        resources = ["not " + ", ".join(sorted(str(resource) for resource in listed(statement["NotResource"])))]
     condition = condition_of(statement)
-    for principal in whom:
+    for principal in named:
         for action in actions:
             for resource in resources:
                 yield Right(
@@ -122,11 +122,10 @@ def _of(statement: Mapping[str, Any]) -> Iterator[Right]:
                 )
 
 
-def _spelled(pattern: str) -> tuple[str, ...]:
-    low = pattern.lower()
-    covered = tuple(action for action in KEY_ACTIONS if fnmatchcase(action.lower(), low))
-    # Of an action that no symmetric key knows nothing is lost in comparison; it stays to be seen.
-    return covered or (low,)
+def _expanded(pattern: str) -> tuple[str, ...]:
+    matched = tuple(action for action in KEY_ACTIONS if fnmatchcase(action.lower(), pattern.lower()))
+    # An action that no symmetric key has stays as it is.
+    return matched or (pattern.lower(),)
 
 
 def _account(name: str) -> str:

@@ -1,6 +1,6 @@
-"""How a trail that was created manually, and its bucket, are not as the stack would have them; and who else is in it.
+"""The differences between an existing trail, its bucket and the stack's settings; and who else uses the bucket.
 
-Pure: facts and settings in, words out.
+Pure.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from components.settings import ObjectLock, ResourceKind, Settings
 from wizard.core.models.account import DiscoveredSetup, Retention
 from wizard.setup.importing.policies import Right, condition_of, listed, principals, rights, short, statements
 
-Told = tuple[str, str, str]
-"""What, found, wanted."""
+DifferenceRow = tuple[str, str, str]
+"""What, the actual value, the desired value."""
 
 _CLOUDTRAIL = "Service: cloudtrail.amazonaws.com"
 
 
-def trail_differences(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
-    """What, found and wanted of the trail itself."""
+def trail_differences(discovered: DiscoveredSetup, settings: Settings) -> Iterator[DifferenceRow]:
+    """The differences of the trail itself."""
     trail = discovered.trail
     if trail is None:
         return
-    own = discovered.logs_key.arn if discovered.logs_key else None
-    for what, wrong, found, wanted in (
+    logs_key = discovered.logs_key.arn if discovered.logs_key else None
+    for what, wrong, actual, desired in (
         ("trail, Regions", not trail.multi_region, "one", "all"),
         ("trail, global services", not trail.global_events, "left out", "recorded"),
         ("trail, validation", not trail.validation, "logs carry no digests", "logs are signed"),
@@ -35,7 +35,7 @@ def trail_differences(discovered: DiscoveredSetup, settings: Settings) -> Iterat
         ("trail, key of the logs", settings.trail_key and trail.key_arn is None, "S3's own", "a key of their own"),
         (
             "trail, key of the logs",
-            settings.trail_key and trail.key_arn not in (None, own),
+            settings.trail_key and trail.key_arn not in (None, logs_key),
             short(trail.key_arn or ""),
             settings.names.trail_key_alias,
         ),
@@ -43,11 +43,11 @@ def trail_differences(discovered: DiscoveredSetup, settings: Settings) -> Iterat
         ("trail, place of the logs", bool(trail.prefix), f"under {trail.prefix}/", "under AWSLogs/"),
     ):
         if wrong:
-            yield (what, found, wanted)
+            yield (what, actual, desired)
 
 
-def bucket_differences(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Told]:
-    """What, found and wanted of the bucket and its settings; first, and in capitals, who would be cut off."""
+def bucket_differences(discovered: DiscoveredSetup, settings: Settings) -> Iterator[DifferenceRow]:
+    """The differences of the bucket and its settings; first, in capitals, who would lose access."""
     bucket = bucket_of(discovered)
     if bucket is None:
         return
@@ -58,13 +58,13 @@ def bucket_differences(discovered: DiscoveredSetup, settings: Settings) -> Itera
         yield from _retention(discovered.retention, settings)
 
 
-def _retention(retention: Retention, settings: Settings) -> Iterator[Told]:
+def _retention(retention: Retention, settings: Settings) -> Iterator[DifferenceRow]:
     days = settings.trail_retention_days
     expires = retention.expires_after_days
     lock = settings.trail_lock
-    wanted_lock = "none" if lock is ObjectLock.NONE else f"{lock.upper()}, {days} days"
-    found_lock = f"{retention.lock}, {retention.lock_days} days" if retention.lock else "none"
-    for what, wrong, found, wanted in (
+    desired_lock = "none" if lock is ObjectLock.NONE else f"{lock.upper()}, {days} days"
+    actual_lock = f"{retention.lock}, {retention.lock_days} days" if retention.lock else "none"
+    for what, wrong, actual, desired in (
         ("bucket, public access", not retention.public_access_blocked, "not blocked", "blocked"),
         ("bucket, versions", not retention.versioned, "not kept", "kept"),
         ("bucket, encryption", not retention.encrypted, "none by default", "by default"),
@@ -74,21 +74,23 @@ def _retention(retention: Retention, settings: Settings) -> Iterator[Told]:
             "never" if expires is None else f"after {expires} days",
             f"after {days} days",
         ),
-        ("bucket, Object Lock", found_lock != wanted_lock, found_lock, wanted_lock),
+        ("bucket, Object Lock", actual_lock != desired_lock, actual_lock, desired_lock),
         ("bucket, access log", settings.access_logging and retention.access_logged is False, "none", "kept"),
     ):
         if wrong:
-            yield (what, found, wanted)
+            yield (what, actual, desired)
 
 
-def _bucket_policy(discovered: DiscoveredSetup, settings: Settings, bucket: str) -> Iterator[Told]:
+def _bucket_policy(discovered: DiscoveredSetup, settings: Settings, bucket: str) -> Iterator[DifferenceRow]:
     arn = _trail_arn(discovered, settings)
-    have = rights(discovered.bucket_policy)
-    allowed = {right for right in have if right.effect == "Allow"}
-    wanted = policies.trail_bucket_policy(
+    actual = rights(discovered.bucket_policy)
+    allowed = {right for right in actual if right.effect == "Allow"}
+    desired = policies.trail_bucket_policy(
         bucket=bucket, account_id=settings.account_id, trail_arn=arn, partition=settings.partition
     )
-    missing = {str(each["Sid"]) for each in statements(wanted) if not rights({"Statement": [each]}) <= have}
+    missing = {
+        str(statement["Sid"]) for statement in statements(desired) if not rights({"Statement": [statement]}) <= actual
+    }
     if missing & {"CloudTrailReadsTheAcl", "CloudTrailWritesTheLogs"}:
         unbound = any(right.principal in (_CLOUDTRAIL, "*") and not _sources(right) for right in allowed)
         yield ("bucket policy, delivery", "open to any trail" if unbound else "not this trail's", "this trail's only")
@@ -96,28 +98,28 @@ def _bucket_policy(discovered: DiscoveredSetup, settings: Settings, bucket: str)
         yield ("bucket policy, plain HTTP", "not denied", "denied")
     if "DenyOldTls" in missing:
         yield ("bucket policy, TLS below 1.2", "not denied", "denied")
-    extra = {right for right in have - rights(wanted) if right.effect == "Deny"}
+    extra = {right for right in actual - rights(desired) if right.effect == "Deny"}
     if extra:
         yield ("bucket policy, denials", f"{len(extra)} of somebody's own", "none except those of TLS")
 
 
 def sharers(discovered: DiscoveredSetup, settings: Settings) -> tuple[str, ...]:
-    """Who else the bucket's policy lets in: other trails by their ARN, other principals. A repair would cut them off.
+    """Who else the bucket's policy allows: other trails, by ARN, and other principals. A repair would remove them.
 
-    CloudTrail without a source is told as a delivery open to any trail; whose else it is cannot be known.
+    CloudTrail without a source is not among them: it is open to any trail, and nobody knows which use it.
     """
     arn = _trail_arn(discovered, settings)
-    found: list[str] = []
+    users: list[str] = []
     for statement in statements(discovered.bucket_policy):
         if statement.get("Effect") != "Allow":
             continue
-        whom = principals(statement.get("Principal"))
+        named = principals(statement.get("Principal"))
         sources = [value for _, key, values in condition_of(statement) for value in values if key == "aws:sourcearn"]
-        if _CLOUDTRAIL in whom:
-            found += [source for source in sources if source != arn]
-            found += [] if sources else _other_accounts(statement, settings)
-        found += [who.partition(": ")[2] or who for who in whom if who != _CLOUDTRAIL]
-    return tuple(dict.fromkeys(found))
+        if _CLOUDTRAIL in named:
+            users += [source for source in sources if source != arn]
+            users += [] if sources else _other_accounts(statement, settings)
+        users += [who.partition(": ")[2] or who for who in named if who != _CLOUDTRAIL]
+    return tuple(dict.fromkeys(users))
 
 
 def _other_accounts(statement: Mapping[str, Any], settings: Settings) -> list[str]:
@@ -145,5 +147,5 @@ def _trail_arn(discovered: DiscoveredSetup, settings: Settings) -> str:
 
 
 def bucket_of(discovered: DiscoveredSetup) -> str | None:
-    """Name of the bucket that can be taken in; None where there is none, or where it is not this account's."""
-    return next((found.id for found in discovered.things if found.thing is ResourceKind.BUCKET), None)
+    """The name of the bucket that can be imported; None if there is none, or if it belongs to another account."""
+    return next((resource.id for resource in discovered.things if resource.thing is ResourceKind.BUCKET), None)

@@ -1,6 +1,6 @@
-"""Everything that can be known to be wrong before anything is created, found in one pass.
+"""All checks before anything is created: account, Pulumi, Vercel, existing resources, data key.
 
-Pure: asks the edges through their Protocols, reads only, and returns facts; whoever calls decides what to do with them.
+Reads through the ports and returns facts; the caller decides.
 """
 
 from __future__ import annotations
@@ -16,54 +16,51 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Problem, SetupError
 from wizard.core.models.account import Difference, DiscoveredSetup, Existing, FoundDataKey, Identity
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
-from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
 from wizard.data_key import guard
-from wizard.setup.importing import data_key, discovery
-from wizard.setup.importing import importing as is_importing
+from wizard.setup.importing import data_key, discovery, importing
 from wizard.setup.preflight import account, services
 from wizard.setup.preflight.data_key import (
     conflict_on_vercel,
     foreign_data_key,
-    kept_versions,
     orphaned_stored_data_key,
 )
-from wizard.setup.preflight.resource_conflicts import surely_taken, taken, with_existing_provider
-from wizard.setup.preflight.services import deduplicate, drop_covered, moved, orphaned_creations
+from wizard.setup.preflight.resource_conflicts import certain_conflicts, resource_conflicts, with_existing_provider
+from wizard.setup.preflight.services import deduplicate, drop_covered, forbidden_changes, orphaned_creations
 from wizard.targets.port import deploy_targets
 
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What the pass found. With problems, the other fields hold whatever could be learnt."""
+    """The result of all checks. With problems, the other fields hold what could be read."""
 
     problems: tuple[Problem, ...]
     notes: tuple[str, ...] = ()
-    """What is right to know before a plan, and no reason to stop; the warnings among them come first."""
+    """Facts to know before the plan, which do not stop the run; the warnings come first."""
     warnings: tuple[str, ...] = ()
-    """Of the notes, those of something that is wrong or dangerous already."""
+    """The notes about something that is wrong or dangerous already."""
     settings: Settings | None = None
     state: StackState = StackState(exists=False, has_key=False)
     backend: str = ""
-    """Where the stack's state is kept, in words; empty where that could not be reached."""
+    """Where the state is stored, for a person; empty if the backend does not answer."""
     existing: Existing = Existing()
     stored_data_key: StoredDataKey | None = None
     project: VercelProject | None = None
     engine_version: str = ""
     orphaned_creations: Mapping[str, str] = field(default_factory=dict)
-    """What a crashed run made without its state learning of it: URN → id, for `Engine.recover`."""
+    """Resources of a crashed run that its state does not have: URN → id, for `Engine.recover`."""
     discovered: DiscoveredSetup = DiscoveredSetup()
-    """What was created manually under the stack's names; looked for only where something stands in the way."""
+    """What was created manually under the stack's names; read only if one of the names is taken."""
     differences: tuple[Difference, ...] = ()
     data_key: FoundDataKey | None = None
-    """What Vercel has from a manual setup."""
+    """The data key on Vercel of a manual set-up."""
     imported_data_key: WrappedDataKey | None = None
-    """The data key that goes into the escrow, instead of a new one."""
+    """The data key to store, instead of a new one."""
 
     @property
-    def left_unless_agreed(self) -> tuple[ImportGroup, ...]:
+    def shared_groups(self) -> tuple[ImportGroup, ...]:
         """The parts that others use too."""
-        return is_importing.kept_unless_agreed(self.discovered, self.settings) if self.settings else ()
+        return importing.shared_groups(self.discovered, self.settings) if self.settings else ()
 
     @property
     def data_key_hidden(self) -> bool:
@@ -71,8 +68,8 @@ class Findings:
         return self.data_key is not None and self.data_key.hidden
 
     @property
-    def data_key_untold(self) -> bool:
-        """Whether a key was found, and nothing tells which data key the application has under it."""
+    def is_data_key_unknown(self) -> bool:
+        """Whether a manually created key exists, and it is not known which data key the application has under it."""
         in_use = data_key.in_use(self.data_key, self.discovered)
         return self.discovered.key is not None and self.stored_data_key is None and in_use.wrapped is None
 
@@ -87,99 +84,103 @@ def check(
     vercel: VercelClient | None,
     engine: Engine,
     adoption: discovery.ImportRequest | None = None,
-    unplaced: tuple[Problem, ...] = (),
+    location_problems: tuple[Problem, ...] = (),
 ) -> Findings:
-    """One pass over account, Vercel and engine, side by side. An `identity` that is an error is one problem of all.
+    """Check account, Vercel and engine, in parallel. An `identity` that is an error is one of the problems.
 
-    `unplaced` is what was found wrong with the place of Pulumi's state before Pulumi could be asked.
-    What could not be asked hides nothing of what could, and nothing is told that only follows from it.
+    `location_problems`: why the location of Pulumi's state is not known; then Pulumi is not asked for it.
+    A failed check hides no other problem, and no problem is reported that only follows from it.
     """
     with ThreadPoolExecutor(max_workers=3) as pool:
-        engine_job = pool.submit(services.pulumi, engine, stack, unplaced)
-        site_job = pool.submit(services.site, values, vercel)
+        engine_job = pool.submit(services.check_pulumi, engine, stack, location_problems)
+        vercel_job = pool.submit(services.check_vercel, values, vercel)
 
         def making() -> bool:
             if saved is None:
                 return True
-            known = engine_job.result().state
-            return known is not None and not known.has_key
+            state = engine_job.result().state
+            return state is not None and not state.has_key
 
         account_job = pool.submit(
-            account.look, stack=stack, values=values, saved=saved, identity=identity, aws=aws, making=making
+            account.inspect, stack=stack, values=values, saved=saved, identity=identity, aws=aws, making=making
         )
-    pulumi, site, found = engine_job.result(), site_job.result(), account_job.result()
+    pulumi, on_vercel, on_aws = engine_job.result(), vercel_job.result(), account_job.result()
     state = pulumi.state or StackState(exists=False, has_key=False)
-    problems, notes = [*found.problems], found.notes
+    problems, notes = [*on_aws.problems], on_aws.notes
     if not state.has_key:
-        problems = [*drop_covered(problems, found.rights.denied), *found.rights.problems, *found.quotas.problems]
-        notes = (*notes, *found.rights.notes, *found.quotas.notes)
-    # Credentials that are wrong are wrong for the state as well.
+        problems = [*drop_covered(problems, on_aws.rights.denied), *on_aws.rights.problems, *on_aws.quotas.problems]
+        notes = (*notes, *on_aws.rights.notes, *on_aws.quotas.notes)
+    # Wrong credentials are wrong for the state, too.
     refused = isinstance(identity, SetupError) and pulumi.by_aws
-    problems += [*(() if refused else pulumi.problems), *site.problems]
-    settings, names = found.settings, _Names()
-    if settings is not None and site.project is not None:
-        # The trust names the slugs; an answer may have been an id.
+    problems += [*(() if refused else pulumi.problems), *on_vercel.problems]
+    settings, conflicts = on_aws.settings, _Conflicts()
+    if settings is not None and on_vercel.project is not None:
+        # The trust policy needs the slugs; the answer may be an id.
         slugs = {
-            "vercel_team": site.project.team_slug or settings.vercel_team,
-            "vercel_project": site.project.name,
+            "vercel_team": on_vercel.project.team_slug or settings.vercel_team,
+            "vercel_project": on_vercel.project.name,
         }
         settings = settings.model_copy(update=slugs)
-    if settings is not None and found.at_home and aws is not None:
+    if settings is not None and on_aws.account_matches and aws is not None:
         if saved is not None:
-            adoption = adoption or _begun(saved, values, found.stored_data_key, state)
-            # No question's answer: what was adopted stays adopted.
-            kept = tuple(part for part in saved.kept_as_found if adoption is None or part not in adoption.repaired)
-            settings = settings.model_copy(update={"adopted": saved.adopted, "kept_as_found": kept})
-        # Under the names of another Region or environment nothing is the stack's, and nothing is going to be.
-        stays = True
+            adoption = adoption or _resumed_import(saved, values, on_aws.stored_data_key, state)
+            # Imported resources stay imported.
+            unchanged = tuple(part for part in saved.kept_as_found if adoption is None or part not in adoption.repaired)
+            settings = settings.model_copy(update={"adopted": saved.adopted, "kept_as_found": unchanged})
+        # The names in another Region or environment are not the stack's.
+        is_same_place = True
         if saved is not None and state.has_key:
-            problems += moved(settings, saved, stack, state)
-            stays = (settings.region, settings.environment) == (saved.region, saved.environment)
-        # What is to be adopted is judged by all that is known of it, or not at all.
-        judged = stays and (adoption is None or (found.existing is not None and found.stored_data_key_known))
-        if found.existing is not None and judged and pulumi.state is None:
-            problems += surely_taken(settings, found.existing, is_importing=adoption is not None)
-        elif found.existing is not None and judged:
-            names = _names(settings, found.existing, state, aws, vercel, site.project, found.stored_data_key, adoption)
-            problems += names.problems
-            settings = names.settings or settings
-        if found.stored_data_key_known and judged and not (adoption and names.hand.problems):
-            problems += _data_key(
-                settings, found.stored_data_key, saved, values, pulumi.state, names.hand, aws, vercel, site
+            problems += forbidden_changes(settings, saved, stack, state)
+            is_same_place = (settings.region, settings.environment) == (saved.region, saved.environment)
+        # An import is checked only with all of its facts.
+        is_checkable = is_same_place and (
+            adoption is None or (on_aws.existing is not None and on_aws.stored_data_key_known)
+        )
+        if on_aws.existing is not None and is_checkable and pulumi.state is None:
+            problems += certain_conflicts(settings, on_aws.existing, is_importing=adoption is not None)
+        elif on_aws.existing is not None and is_checkable:
+            conflicts = _conflicts(
+                settings, on_aws.existing, state, aws, vercel, on_vercel.project, on_aws.stored_data_key, adoption
             )
-        if found.existing is not None:
-            settings = with_existing_provider(settings, found.existing, state, names.orphaned_creations)
-    warnings = (*(aws.disagreements if aws else ()), *site.warnings)
+            problems += conflicts.problems
+            settings = conflicts.settings or settings
+        if on_aws.stored_data_key_known and is_checkable and not (adoption and conflicts.manual.problems):
+            problems += _data_key(
+                settings, on_aws.stored_data_key, saved, values, pulumi.state, conflicts.manual, aws, vercel, on_vercel
+            )
+        if on_aws.existing is not None:
+            settings = with_existing_provider(settings, on_aws.existing, state, conflicts.orphaned_creations)
+    warnings = (*(aws.disagreements if aws else ()), *on_vercel.warnings)
     return Findings(
         problems=deduplicate(problems),
-        notes=(*warnings, *notes, *(note for note in site.notes if note not in site.warnings)),
+        notes=(*warnings, *notes, *(note for note in on_vercel.notes if note not in on_vercel.warnings)),
         warnings=warnings,
         settings=settings,
         state=state,
         backend=pulumi.backend,
-        existing=found.existing or Existing(),
-        stored_data_key=found.stored_data_key,
-        project=site.project,
+        existing=on_aws.existing or Existing(),
+        stored_data_key=on_aws.stored_data_key,
+        project=on_vercel.project,
         engine_version=pulumi.version,
-        orphaned_creations=names.orphaned_creations,
-        discovered=names.hand.found,
-        differences=names.hand.differences,
-        data_key=names.hand.data_key,
-        imported_data_key=names.hand.wrapped if found.stored_data_key is None else None,
+        orphaned_creations=conflicts.orphaned_creations,
+        discovered=conflicts.manual.discovered,
+        differences=conflicts.manual.differences,
+        data_key=conflicts.manual.data_key,
+        imported_data_key=conflicts.manual.wrapped if on_aws.stored_data_key is None else None,
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Names:
-    """What stands under the names that the stack would take."""
+class _Conflicts:
+    """The existing resources under the names that the stack would take."""
 
     problems: tuple[Problem, ...] = ()
     orphaned_creations: Mapping[str, str] = field(default_factory=dict)
-    hand: discovery.ByHand = discovery.ByHand()
+    manual: discovery.ManualSetup = discovery.ManualSetup()
     settings: Settings | None = None
 
 
-def _names(
+def _conflicts(
     settings: Settings,
     existing: Existing,
     state: StackState,
@@ -188,32 +189,32 @@ def _names(
     project: VercelProject | None,
     stored_data_key: StoredDataKey | None,
     adoption: discovery.ImportRequest | None,
-) -> _Names:
-    left, unread = orphaned_creations(settings, existing, state, aws)
-    in_the_way = taken(settings, existing, state, left)
-    hand = discovery.ByHand()
-    if (in_the_way or (adoption and settings.adopted)) and not unread:
-        hand = discovery.look(settings, state, aws, vercel, project, stored_data_key, adoption)
-        if hand.settings and (in_the_way or not state.has_key):
-            settings = hand.settings
-        elif hand.settings:
-            # What was taken in is known by the saved ids; what the stack made beside it has ids of its own.
-            settings = settings.model_copy(update={"kept_as_found": hand.settings.kept_as_found})
-        # Where the adoption has its own reasons against it, it is not also told what it would take in.
-        wished = settings
-        if adoption and hand.problems:
-            wished = settings.model_copy(update={"adopted": hand.found.adopted})
-        in_the_way = taken(wished, existing, state, left) if adoption else in_the_way
-    return _Names(
-        problems=(*unread, *in_the_way, *hand.problems), orphaned_creations=left, hand=hand, settings=settings
+) -> _Conflicts:
+    orphaned, unread = orphaned_creations(settings, existing, state, aws)
+    problems = resource_conflicts(settings, existing, state, orphaned)
+    manual = discovery.ManualSetup()
+    if (problems or (adoption and settings.adopted)) and not unread:
+        manual = discovery.inspect(settings, state, aws, vercel, project, stored_data_key, adoption)
+        if manual.settings and (problems or not state.has_key):
+            settings = manual.settings
+        elif manual.settings:
+            # Imported resources have the saved ids; the stack's other resources have ids of their own.
+            settings = settings.model_copy(update={"kept_as_found": manual.settings.kept_as_found})
+        # With problems of the import, the resources to import are not reported as conflicts, too.
+        importable = settings
+        if adoption and manual.problems:
+            importable = settings.model_copy(update={"adopted": manual.discovered.adopted})
+        problems = resource_conflicts(importable, existing, state, orphaned) if adoption else problems
+    return _Conflicts(
+        problems=(*unread, *problems, *manual.problems), orphaned_creations=orphaned, manual=manual, settings=settings
     )
 
 
-def _begun(
+def _resumed_import(
     saved: Settings, values: Mapping[str, Any], stored_data_key: StoredDataKey | None, state: StackState
 ) -> discovery.ImportRequest | None:
-    """An adoption that was begun, or whose stack was taken away, goes on: what is there now has to be looked for, and
-    the data key in use has yet to get into the escrow."""
+    """The import request of an interrupted import, or of a removed stack: its resources are discovered again, and the
+    data key in use must still be stored."""
     if not saved.adopted or (stored_data_key is not None and state.has_key):
         return None
     return discovery.ImportRequest(
@@ -228,31 +229,29 @@ def _data_key(
     saved: Settings | None,
     values: Mapping[str, Any],
     state: StackState | None,
-    hand: discovery.ByHand,
+    manual: discovery.ManualSetup,
     aws: AwsClient,
     vercel: VercelClient | None,
-    site: services.Site,
+    on_vercel: services.VercelResult,
 ) -> list[Problem]:
-    """A stored data key that is not the stack's or not the application's; without one, whether one may be made."""
-    project = None if site.problems else site.project
+    """Why the stored data key is not the stack's or the application's; without one, why none may be made."""
+    project = None if on_vercel.problems else on_vercel.project
     if stored_data_key is not None:
-        problems = orphaned_stored_data_key(settings, stored_data_key, state, hand.found) if state else []
+        problems = orphaned_stored_data_key(settings, stored_data_key, state, manual.discovered) if state else []
         if project is not None and vercel is not None:
-            push = wizard("push")
-            kept = partial(kept_versions, aws, settings)
-            problems += foreign_data_key(vercel, project, stored_data_key, settings.region, kept=kept, push=push)
+            problems += foreign_data_key(aws, vercel, project, stored_data_key, settings)
         return problems
     decision = guard.may_create(aws, settings, saved=saved) if state else guard.ALLOWED
     is_deployed = state is not None and state.has_key
-    # A data key that Vercel does not tell is the one that was given: what that is worth the proof shows.
-    vouched = hand.wrapped is not None and hand.data_key is not None and hand.data_key.hidden
+    # A data key that Vercel does not show is the entered one, which is verified before it is stored.
+    is_entered = manual.wrapped is not None and manual.data_key is not None and manual.data_key.hidden
     for target in deploy_targets(settings.deploy_targets):
-        if not target.has_own_copy or vouched or not decision.is_allowed:
+        if not target.has_own_copy or is_entered or not decision.is_allowed:
             continue
-        is_reached = target.name in (values.get("target") or ())
-        if is_reached and project is not None and vercel is not None:
-            conflict = partial(conflict_on_vercel, vercel, project, hand.wrapped, settings.region)
+        is_target = target.name in (values.get("target") or ())
+        if is_target and project is not None and vercel is not None:
+            conflict = partial(conflict_on_vercel, vercel, project, manual.wrapped, settings.region)
             decision = guard.may_create_for(target.title, conflict, settings, is_deployed=is_deployed)
-        elif not is_reached and is_deployed and saved is not None and target.name in saved.deploy_targets:
+        elif not is_target and is_deployed and saved is not None and target.name in saved.deploy_targets:
             decision = guard.may_create_for(target.title, None, settings, is_deployed=is_deployed)
     return list(decision.problems)

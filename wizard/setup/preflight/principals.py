@@ -1,6 +1,6 @@
-"""Whether whom the key's policy names is there, and whether it would lock out who makes the key.
+"""The checks of the key policy: its principals exist, and it does not lock out the caller.
 
-Pure: asks the cloud through its Protocol, reads only.
+Reads AWS through its port.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from components import policies
 from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
 from components.policies.stack import key_policy_of
 from components.settings import Settings
@@ -25,50 +24,50 @@ ROLES = {
     "app_principal": "application principal",
     "ecs_execution_role": "execution role",
 }
-"""What a principal would be, by the input that names it; the last word counts."""
+"""The role of a principal, by the input that names it; the last one counts."""
 
 
 def principals(settings: Settings, identity: Identity, aws: AwsClient) -> list[Problem]:
-    """Those that the settings name and that are not there. Whom the credentials belong to is there."""
+    """The principals of the settings that do not exist; the caller itself is not checked."""
     named = {
         "deletion_administrators": settings.deletion_administrators,
         "administrators": settings.administrators,
         "app_principal": (settings.app_principal_arn,),
         "ecs_execution_role": (settings.ecs_execution_role_arn,),
     }
-    wanted = {arn: key for key in ROLES for arn in named[key] if arn}
-    return _absent({arn: key for arn, key in wanted.items() if _other(arn, key, identity)}, aws)
+    inputs = {arn: key for key in ROLES for arn in named[key] if arn}
+    return _missing({arn: key for arn, key in inputs.items() if _needs_check(arn, key, identity)}, aws)
 
 
 def named(values: Mapping[str, Any], faults: str, identity: Identity, aws: AwsClient) -> list[Problem]:
-    """Those that answers name which make no settings, less whom the faults are about."""
-    mine = f":iam::{identity.account_id}:"
-    wanted = {}
+    """The principals of answers that make no valid settings; without those that the faults name."""
+    own_account = f":iam::{identity.account_id}:"
+    inputs = {}
     for key in ROLES:
-        given = values.get(key) or ()
-        for arn in (given,) if isinstance(given, str) else given:
-            if mine in arn and arn not in faults and _other(arn, key, identity):
-                wanted[arn] = key
-    return _absent(wanted, aws)
+        value = values.get(key) or ()
+        for arn in (value,) if isinstance(value, str) else value:
+            if own_account in arn and arn not in faults and _needs_check(arn, key, identity):
+                inputs[arn] = key
+    return _missing(inputs, aws)
 
 
-def _other(arn: str, key: str, identity: Identity) -> bool:
+def _needs_check(arn: str, key: str, identity: Identity) -> bool:
     return arn != identity.principal_arn or key not in ("administrators", "deletion_administrators")
 
 
-def _absent(wanted: Mapping[str, str], aws: AwsClient) -> list[Problem]:
+def _missing(inputs: Mapping[str, str], aws: AwsClient) -> list[Problem]:
     problems = []
-    for arn, key in wanted.items():
+    for arn, key in inputs.items():
         role = ROLES[key]
         principal, error = attempt(aws.iam.find_principal, arn)
         if error is not None:
-            problems.append(problem(error, f"the {role} {arn} could not be looked up"))
+            problems.append(problem(error, f"the {role} {arn} could not be checked"))
         elif principal is None:
             kind = Principal(arn=arn).kind
             problems.append(
                 Problem(
                     what=f"the {role} {arn} does not exist",
-                    why="KMS refuses a key policy that names a principal that is not there"
+                    why="KMS refuses a key policy that names a missing principal"
                     if key != "ecs_execution_role"
                     else "nothing can be attached to it",
                     next=f"aws iam get-{kind} --{kind}-name {Principal(arn=arn).name}   "
@@ -79,22 +78,22 @@ def _absent(wanted: Mapping[str, str], aws: AwsClient) -> list[Problem]:
 
 
 def lockout(settings: Settings, identity: Identity, aws: AwsClient) -> list[Problem]:
-    """Would the key's policy let the caller change the key's policy afterwards? KMS refuses it otherwise, too late.
+    """Whether the key policy allows the caller to change it later; otherwise KMS refuses it, half-way.
 
     https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html#prevent-unmanageable-key
     """
     action = "kms:PutKeyPolicy"
     caller = identity.principal_arn
-    grant = decide_by_key_policy(future_key_policy(settings), caller, action)
+    grant = decide_by_key_policy(key_policy_of(settings), caller, action)
     if grant is KeyPolicyDecision.NAMED or (caller.endswith(":root") and not settings.strict_key_policy):
         return []
     if settings.strict_key_policy:
         return [
             Problem(
-                what=f"the strict key policy would lock {caller} out of the key it makes",
-                why="it has no delegation to IAM, so only who is named in it may ever change it: two at least, you one",
+                what=f"the strict key policy would lock {caller} out of the key it creates",
+                why="it has no delegation to IAM, so only its administrators can change it: at least two, one is you",
                 next=f"add yourself: --administrators {','.join(dict.fromkeys((*settings.administrators, caller)))}"
-                "   or leave the delegation in: --strict-key-policy no",
+                "   or allow the delegation: --strict-key-policy no",
             )
         ]
     named = (*settings.administrators, *settings.administrator_patterns)
@@ -106,26 +105,21 @@ def lockout(settings: Settings, identity: Identity, aws: AwsClient) -> list[Prob
             return []
         detail = simulation.detail if simulation else error.message if error else ""
         if sso_pattern(caller):
-            # A role by pattern is the administrator only where its permission set allows it too.
+            # A role by pattern administers the key only if its permission set allows it, too.
             return [
                 Problem(
-                    what=f"the key policy would lock {caller} out of the key it makes",
-                    why="roles of IAM Identity Center manage the key through IAM, which is not seen to let you "
+                    what=f"the key policy would lock {caller} out of the key it creates",
+                    why="roles of IAM Identity Center manage the key through IAM, which is not known to allow it "
                     f"({detail})",
-                    next=f"have the permission set allow {action} on {key}   "
-                    "or name yourself and another, without IAM: --strict-key-policy yes",
+                    next=f"allow {action} on {key} in the permission set   "
+                    "or name yourself and another administrator, without IAM: --strict-key-policy yes",
                 )
             ]
-        why += f", and IAM is not seen to let you manage it either ({detail})"
+        why += f", and IAM is not known to allow it ({detail})"
     return [
         Problem(
-            what=f"the key policy would lock {caller} out of the key it makes",
+            what=f"the key policy would lock {caller} out of the key it creates",
             why=why,
             next=f"add yourself: --administrators {','.join((*settings.administrators, caller))}",
         )
     ]
-
-
-def future_key_policy(settings: Settings) -> policies.Policy:
-    """The key policy that an update with these settings puts on the key."""
-    return key_policy_of(settings)

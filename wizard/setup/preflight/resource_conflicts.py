@@ -1,6 +1,6 @@
-"""What the account has already under the names the stack would take: somebody else's, or a crashed run's own.
+"""The existing resources under the stack's names: those of others, and those of a crashed run.
 
-Pure: facts in, problems and ids out; asks the cloud only which keys carry the stack's tags.
+Reads keys through the AWS port; everything else is pure.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import Step
 from wizard.core.ports.run import AwsClient
 
-_ANOTHER = "or take it into this stack as it is: --adopt   or another environment: --environment NAME --stack NAME"
+_ALTERNATIVES = "or import it into this stack: --adopt   or use another environment: --environment NAME --stack NAME"
 
 
-def taken(
+def resource_conflicts(
     settings: Settings, existing: Existing, state: StackState, orphaned_creations: Mapping[str, str]
 ) -> list[Problem]:
-    """Names the stack would take that something else has already. Nothing of it is touched."""
+    """A problem for each of the stack's names that another resource has."""
     problems = []
     names = settings.names
     adopted = {entry.partition("=")[2] for entry in settings.adopted}
@@ -44,7 +44,7 @@ def taken(
         ("alert topic", existing.alert_topic_arn),
         ("trail", existing.trail.arn if existing.trail and not settings.existing_trail_arn else None),
     ):
-        # The engine knows a role, a user and a key by its name or id, everything else here by its ARN.
+        # The state has the name or id of a role, a user and a key, and the ARN of all others.
         known = {*orphaned_creations.values(), *adopted}
         by_name = what in ("role", "user", "key") and arn and arn.rsplit("/", 1)[-1] in known
         by_name = by_name or (what == "log group" and names.log_group in known)
@@ -52,7 +52,7 @@ def taken(
             problems.append(
                 Problem(
                     what=f"the {what} {arn} exists already and is not in this stack",
-                    why="the stack would make one of that name; it was not touched",
+                    why="the stack would create one of that name; it was not changed",
                     next=_next(what, arn, settings),
                 )
             )
@@ -61,11 +61,11 @@ def taken(
     ]
 
 
-def surely_taken(settings: Settings, existing: Existing, *, is_importing: bool) -> list[Problem]:
-    """Of the names that are taken, those that are not this stack's whatever its state would say, were it known."""
+def certain_conflicts(settings: Settings, existing: Existing, *, is_importing: bool) -> list[Problem]:
+    """The conflicts that are certain without the stack's state."""
     problems = []
     target = existing.alias_target
-    # The stack's own key has its tags, unless it was taken in or is going to be.
+    # The stack's own key has its tags, unless it is imported.
     if (
         target is not None
         and not (is_importing or settings.adopted)
@@ -82,33 +82,33 @@ def _alias(target: KeyFact, settings: Settings) -> Problem:
     about = ", ".join(filter(None, (target.state, target.description, *tags)))
     return Problem(
         what=f"{alias} already points to the key {target.arn} ({about})",
-        why="that key is not in this stack; it was not touched, and neither was its alias",
-        next=f"whose is it: aws kms describe-key --key-id {alias} --region {settings.region}   {_ANOTHER}",
+        why="that key is not in this stack; key and alias were not changed",
+        next=f"find its owner: aws kms describe-key --key-id {alias} --region {settings.region}   {_ALTERNATIVES}",
     )
 
 
 def _buckets(settings: Settings, existing: Existing) -> list[tuple[str, str]]:
-    """The buckets that the stack would make and that are there: name and whose it is."""
+    """The existing buckets under the stack's names: (name, owner)."""
     if settings.existing_trail_arn:
         return []
     logs_reads = settings.access_logging and ImportGroup.BUCKET not in settings.kept_as_found
-    found = (
+    owners = (
         (settings.names.trail_bucket, existing.bucket),
         (settings.names.access_log_bucket, existing.access_log_bucket if logs_reads else None),
     )
-    return [(bucket, owner) for bucket, owner in found if owner]
+    return [(bucket, owner) for bucket, owner in owners if owner]
 
 
 def _bucket(bucket: str, owner: str, settings: Settings) -> Problem:
-    way_out = "name another: --trail-bucket NAME"
+    next_step = "name another: --trail-bucket NAME"
     if bucket == settings.names.access_log_bucket:
-        taken_in = "" if owner == "foreign" else "take it in, if an earlier stack left it with its tags: --adopt   or "
-        way_out = f"{taken_in}do without: --access-logging no"
+        adopt = "" if owner == "foreign" else "import it, if it has the tags of an earlier stack: --adopt   or "
+        next_step = f"{adopt}do without: --access-logging no"
     return Problem(
         what=f"the bucket {bucket} exists already "
         f"({'another account' if owner == 'foreign' else 'this account, outside this stack'})",
-        why="bucket names are global, and the audit trail needs one of its own",
-        next=way_out,
+        why="bucket names are global, and the audit trail needs its own bucket",
+        next=next_step,
     )
 
 
@@ -116,38 +116,38 @@ def _next(what: str, arn: str, settings: Settings) -> str:
     if what == "key":
         tags = " ".join(f"{name}={value}" for name, value in {**settings.tags, "Purpose": "AuditLogs"}.items())
         return (
-            f"whose is it: aws kms list-resource-tags --key-id {arn} --region {settings.region}   "
-            f"with the tags {tags} an earlier stack made it: --adopt   or do without: --trail-key no"
+            f"find its owner: aws kms list-resource-tags --key-id {arn} --region {settings.region}   "
+            f"if it has the tags {tags}, of an earlier stack: --adopt   or do without: --trail-key no"
         )
     trail = f"   or use that trail: --trail {arn} --trail-bucket NAME" if what == "trail" else ""
-    return f"remove or rename it if nobody needs it, {_ANOTHER}{trail}"
+    return f"remove or rename it if nobody needs it, {_ALTERNATIVES}{trail}"
 
 
 def with_existing_provider(
     settings: Settings, existing: Existing, state: StackState, orphaned_creations: Mapping[str, str]
 ) -> Settings:
-    """An account takes one OIDC provider per URL: one that is there, and not this stack's, is used, not made again."""
+    """The settings with an existing OIDC provider of another stack: an account can have only one for a URL."""
     arn = existing.oidc_provider_arn
     if arn and arn not in (*state.owned, *orphaned_creations.values()) and settings.makes_vercel_provider:
         return settings.model_copy(update={"vercel_oidc_provider_arn": arn})
     return settings
 
 
-def crashed(settings: Settings, existing: Existing, state: StackState, aws: AwsClient) -> dict[str, str]:
-    """URN → id of the creations that a crashed run began, that happened, and that its state does not know by id.
+def crashed_creations(settings: Settings, existing: Existing, state: StackState, aws: AwsClient) -> dict[str, str]:
+    """URN → id of the resources that a crashed run created and that its state does not have.
 
-    Only what has one home by name, and the keys, known by the stack's own tags, are looked for: making any of the rest
-    a second time changes nothing (they are settings of a bucket, attachments, inline policies, rules).
+    Only resources with a unique name, and keys, by the stack's tags. Creating the others again changes nothing:
+    settings of a bucket, attachments, inline policies, rules.
     """
-    found = {}
+    creations = {}
     for step in state.pending:
-        id_ = _made(step, settings, existing, state, aws) if step.op == "creating" else None
+        id_ = _created_id(step, settings, existing, state, aws) if step.op == "creating" else None
         if id_:
-            found[step.urn] = id_
-    return found
+            creations[step.urn] = id_
+    return creations
 
 
-def _made(step: Step, settings: Settings, existing: Existing, state: StackState, aws: AwsClient) -> str | None:
+def _created_id(step: Step, settings: Settings, existing: Existing, state: StackState, aws: AwsClient) -> str | None:
     names, kind, name = settings.names, step.type.rsplit(":", 1)[-1], step.physical_name
     if kind == "Key":
         return _own_key(step, settings, state, aws)
@@ -157,12 +157,12 @@ def _made(step: Step, settings: Settings, existing: Existing, state: StackState,
         region = _region_of(step, settings)
         if region != settings.region:
             return name if aws.with_region(region).kms.describe_key(name) else None
-        there = existing.trail_key if name == names.trail_key_alias else existing.alias_target
-        return name if there else None
+        target = existing.trail_key if name == names.trail_key_alias else existing.alias_target
+        return name if target else None
     if kind in ("Role", "User", "LogGroup"):
         arns = (existing.role_arn, existing.app_user_arn, existing.execution_role_arn, existing.secrets_role_arn)
-        there_by_name = {arn.rsplit("/", 1)[-1] for arn in (*arns, existing.log_role_arn) if arn}
-        return name if name in there_by_name or (kind == "LogGroup" and existing.log_group_arn) else None
+        existing_names = {arn.rsplit("/", 1)[-1] for arn in (*arns, existing.log_role_arn) if arn}
+        return name if name in existing_names or (kind == "LogGroup" and existing.log_group_arn) else None
     if kind == "Policy":
         by_name = {
             names.app_policy: existing.app_policy_arn,
@@ -181,19 +181,19 @@ def _made(step: Step, settings: Settings, existing: Existing, state: StackState,
 
 
 def _own_key(step: Step, settings: Settings, state: StackState, aws: AwsClient) -> str | None:
-    """The id of the key that carries the stack's tags: the PHI key, or the logs' key, which has one tag more."""
+    """The id of the key with the stack's tags: the PHI key, or the key of the logs, which has one more tag."""
     for_logs = step.urn.rsplit("::", 1)[-1] != "phi-key"
     keys = [
         key
         for key in aws.kms.find_keys(settings.tags)
         if key.arn not in state.owned and key.state == "Enabled" and ("Purpose" in key.tags) == for_logs
     ]
-    # Two such keys: which of them is ours cannot be told, so neither is taken.
+    # With two such keys it is not known which is the stack's: none is used.
     return keys[0].arn.rsplit("/", 1)[-1] if len(keys) == 1 else None
 
 
 def _replica(step: Step, settings: Settings, state: StackState, aws: AwsClient) -> str | None:
-    """The id of the replica: its primary's, which the state has, for a replica is made after it."""
+    """The id of the replica: that of its primary, which is in the state already."""
     regional = aws.with_region(_region_of(step, settings))
     ids = {owned.rsplit("/", 1)[-1] for owned in state.owned if "mrk-" in owned}
     return next((id_ for id_ in sorted(ids) if regional.kms.describe_key(id_)), None)

@@ -1,6 +1,6 @@
-"""One look-up of the pass before anything is created: its answer or its error, and what is told of it.
+"""The checks of Pulumi, Vercel and the stack's state, and what all checks share: results, errors as problems.
 
-Pure: touches nothing but the call that it is given.
+Reads Pulumi, Vercel and AWS through their ports.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from wizard.core.models.delivery import StackState, VercelProject
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
 from wizard.data_key.delivery import region_of
 from wizard.inputs.registry import by_key
-from wizard.setup.preflight.resource_conflicts import crashed
+from wizard.setup.preflight.resource_conflicts import crashed_creations
 
 T = TypeVar("T")
 
 _ACTION = re.compile(r"\b[a-z0-9-]+:[A-Z]\w+")
-_WHILE = re.compile(rf" \({_ACTION.pattern}\)$")
-"""The look-up during which an endpoint did not answer."""
+_CALL_SUFFIX = re.compile(rf" \({_ACTION.pattern}\)$")
+"""The call that an endpoint did not answer, at the end of a message."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """What a part of the pass has to say."""
+    """The result of a check."""
 
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 def attempt(call: Callable[..., T], *args: Any) -> tuple[T | None, SetupError | None]:
-    """The call's answer or its error; only errors of the tree, a bug still crashes."""
+    """The call's answer, or its SetupError; other exceptions are raised."""
     try:
         return call(*args), None
     except SetupError as error:
@@ -44,110 +44,110 @@ def attempt(call: Callable[..., T], *args: Any) -> tuple[T | None, SetupError | 
 
 
 def problem(error: SetupError, why: str) -> Problem:
-    """An error as a problem among others."""
+    """An error as a problem."""
     return Problem(what=error.message, why=why, next=error.hint, exit_code=error.exit_code)
 
 
 def deduplicate(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Each problem once, though several look-ups met it; so an endpoint that does not answer is told once."""
-    kept: dict[str, Problem] = {}
-    for each in problems:
-        kept.setdefault(_WHILE.sub("", each.what), each)
-    return tuple(kept.values())
+    """Each problem once; for example, an endpoint that does not answer is reported once."""
+    by_text: dict[str, Problem] = {}
+    for entry in problems:
+        by_text.setdefault(_CALL_SUFFIX.sub("", entry.what), entry)
+    return tuple(by_text.values())
 
 
 def drop_covered(problems: Iterable[Problem], denied: Iterable[str]) -> list[Problem]:
-    """Those that are more than the refusal of an action that is among `denied`, which are told together."""
+    """The problems without refusals of `denied` actions, which are reported together."""
     known = set(denied)
 
-    def refused(each: Problem) -> set[str]:
-        return set(_ACTION.findall(each.what)) if each.exit_code == CredentialsError.exit_code else set()
+    def refused(entry: Problem) -> set[str]:
+        return set(_ACTION.findall(entry.what)) if entry.exit_code == CredentialsError.exit_code else set()
 
-    return [each for each in problems if not refused(each) or not refused(each) <= known]
+    return [entry for entry in problems if not refused(entry) or not refused(entry) <= known]
 
 
 LISTED_FIRST = "what the project already has must be known before anything is pushed"
-"""Why variables that cannot be listed stop a set-up."""
+"""Why the set-up stops if the variables cannot be listed."""
 
 _SECRETS = ("data key", "access key")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pulumi:
-    """What the engine said."""
+class PulumiResult:
+    """The result for Pulumi."""
 
     problems: tuple[Problem, ...] = ()
     version: str = ""
     backend: str = ""
-    """Where the state is, in words; empty where that could not be reached."""
+    """Where the state is stored, for a person; empty if the backend does not answer."""
     state: StackState | None = None
-    """None where it could not be read."""
+    """None if it could not be read."""
     by_aws: bool = False
-    """Whether the problem is that AWS refused the backend its credentials."""
+    """Whether AWS refused the credentials of the backend."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Site:
-    """What the hosting said."""
+class VercelResult:
+    """The result for Vercel."""
 
     problems: tuple[Problem, ...] = ()
     project: VercelProject | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    """Of the notes, those of production's own data key lying open elsewhere."""
+    """The notes about a secret of production that is exposed to another environment."""
 
 
-def pulumi(engine: Engine, stack: str, unplaced: tuple[Problem, ...] = ()) -> Pulumi:
-    """The engine, then its backend and the stack in it side by side: each starts a program or two.
+def check_pulumi(engine: Engine, stack: str, location_problems: tuple[Problem, ...] = ()) -> PulumiResult:
+    """Check the engine, then its backend and the stack, in parallel.
 
-    `unplaced` is why it is not known where the state is; then it is not asked for.
+    `location_problems`: why the location of the state is not known; then the backend is not asked.
     """
     version, error = attempt(engine.check)
     if version is None or error is not None:
-        missing = (problem(error, "the resources are made by Pulumi"),) if error else ()
-        return Pulumi(problems=(*missing, *unplaced))
-    if unplaced:
-        return Pulumi(problems=unplaced, version=version)
+        missing = (problem(error, "Pulumi creates the resources"),) if error else ()
+        return PulumiResult(problems=(*missing, *location_problems))
+    if location_problems:
+        return PulumiResult(problems=location_problems, version=version)
     with ThreadPoolExecutor(max_workers=2) as pool:
         backend_job = pool.submit(attempt, engine.check_backend, stack)
         state_job = pool.submit(attempt, engine.state, stack)
-    backend, unreached = backend_job.result()
-    state, unread = state_job.result()
+    backend, backend_error = backend_job.result()
+    state, state_error = state_job.result()
     problems = []
-    if unreached is not None:
-        problems.append(problem(unreached, "what the set-up makes is kept in the state, which has to be open to it"))
-    # A backend that does not answer does not tell the stack either; a wrong passphrase keeps nobody from reading it.
-    if unread is not None and (unreached is None or isinstance(unreached, UsageError)):
-        problems.append(problem(unread, "what the stack holds already has to be known first"))
-    # A login to Pulumi Cloud that is not taken is an error of credentials too, of others.
-    by_aws = isinstance(unreached, CredentialsError) and (
-        isinstance(unreached, PermissionDenied) or "AWS" in unreached.message
+    if backend_error is not None:
+        problems.append(problem(backend_error, "the set-up needs access to the state, which lists what it creates"))
+    # Without the backend the stack cannot be read either; with a wrong passphrase it can.
+    if state_error is not None and (backend_error is None or isinstance(backend_error, UsageError)):
+        problems.append(problem(state_error, "the resources of the stack must be known first"))
+    # A refused login to Pulumi Cloud is a CredentialsError, too, but not of AWS.
+    by_aws = isinstance(backend_error, CredentialsError) and (
+        isinstance(backend_error, PermissionDenied) or "AWS" in backend_error.message
     )
-    return Pulumi(problems=tuple(problems), version=version, backend=backend or "", state=state, by_aws=by_aws)
+    return PulumiResult(problems=tuple(problems), version=version, backend=backend or "", state=state, by_aws=by_aws)
 
 
-def site(values: Mapping[str, Any], vercel: VercelClient | None) -> Site:
-    """The project, and what its three names are used for outside production."""
+def check_vercel(values: Mapping[str, Any], vercel: VercelClient | None) -> VercelResult:
+    """The project, and the uses of its three variables outside production."""
     team, name = values.get("vercel_team"), values.get("vercel_project")
     if vercel is None or not by_key["vercel_project"].needed(values) or not (team and name):
-        return Site()
+        return VercelResult()
     project, error = attempt(vercel.find_project, team, name)
     if project is None:
         why = f"{DATA_KEY_VARIABLE} could not be delivered to {team}/{name}"
-        return Site(problems=(problem(error, why),) if error else ())
+        return VercelResult(problems=(problem(error, why),) if error else ())
     overlaps, error = attempt(vercel.overlaps, project)
-    untold = error is not None and not isinstance(error, Unsupported)
-    told = tuple(overlaps or ())
-    return Site(
-        problems=(problem(error, LISTED_FIRST),) if error and untold else (),
+    is_problem = error is not None and not isinstance(error, Unsupported)
+    notes = tuple(overlaps or ())
+    return VercelResult(
+        problems=(problem(error, LISTED_FIRST),) if error and is_problem else (),
         project=project,
-        notes=told,
-        warnings=tuple(each for each in told if exposes_production(each)),
+        notes=notes,
+        warnings=tuple(note for note in notes if exposes_production(note)),
     )
 
 
 def exposes_production(overlap: str) -> bool:
-    """Whether others have, or may have, what is production's own, by the words of `overlaps`."""
+    """Whether a note of `overlaps` is about a secret of production."""
     return any(f"production's {secret}" in overlap for secret in _SECRETS)
 
 
@@ -156,16 +156,16 @@ def orphaned_creations(
 ) -> tuple[dict[str, str], list[Problem]]:
     if not state.pending:
         return {}, []
-    found, error = attempt(crashed, settings, existing, state, aws)
+    creations, error = attempt(crashed_creations, settings, existing, state, aws)
     if error is not None:
-        return {}, [problem(error, "what an interrupted run made has to be found before more is made")]
-    return found or {}, []
+        return {}, [problem(error, "the resources of an interrupted run must be known before more are created")]
+    return creations or {}, []
 
 
-def moved(settings: Settings, saved: Settings, stack: str, state: StackState) -> list[Problem]:
-    """A key never leaves its Region, and its names carry the environment: neither can change under a stack.
+def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: StackState) -> list[Problem]:
+    """Changes that a deployed stack does not allow: Region, environment, multi-Region key, a removed replica.
 
-    The replicas are those of the stack's state: the saved settings may hold some that nobody confirmed.
+    The replicas are those of the state: the saved settings may hold some that were never created.
     """
     problems = []
     keys = [region_of(arn) for arn in state.owned if ":kms:" in arn and ":key/mrk-" in arn]
@@ -175,8 +175,8 @@ def moved(settings: Settings, saved: Settings, stack: str, state: StackState) ->
         problems.append(
             Problem(
                 what=f"the stack {stack} has {was}, and that cannot be changed",
-                why="it is decided when a key is created: another one would be made, and could not open the data key",
-                next=f"leave it: --multi-region {'yes' if saved.multi_region else 'no'}   "
+                why="it is decided when a key is created: a new key could not decrypt the data key",
+                next=f"keep it: --multi-region {'yes' if saved.multi_region else 'no'}   "
                 "or set up another stack: --stack NAME",
                 exit_code=2,
             )
@@ -184,22 +184,22 @@ def moved(settings: Settings, saved: Settings, stack: str, state: StackState) ->
     for region in sorted(set(replicas) - set(settings.replica_regions)):
         problems.append(
             Problem(
-                what=f"the replica in {region} would be dropped",
-                why="an application there could not open the data key any more, so the set-up drops none",
-                next=f"leave it: --replica-regions {','.join(sorted({*replicas, *settings.replica_regions}))}",
+                what=f"the replica in {region} would be removed",
+                why="an application there could no longer decrypt the data key, so the set-up removes no replica",
+                next=f"keep it: --replica-regions {','.join(sorted({*replicas, *settings.replica_regions}))}",
                 exit_code=2,
             )
         )
     return problems + [
         Problem(
-            what=f"the stack {stack} is built in the {what} {was}, not {wanted}",
-            why="the key cannot move: another one would be made, and could not open the data key",
-            next=f"leave it: --{what} {was}   or set up another stack: --stack NAME",
+            what=f"the stack {stack} is deployed in the {what} {was}, not {desired}",
+            why="the key cannot move: a new key could not decrypt the data key",
+            next=f"keep it: --{what} {was}   or set up another stack: --stack NAME",
             exit_code=2,
         )
-        for what, was, wanted in (
+        for what, was, desired in (
             ("region", saved.region, settings.region),
             ("environment", saved.environment, settings.environment),
         )
-        if was != wanted
+        if was != desired
     ]

@@ -179,7 +179,7 @@ def test_without_anybody_to_ask_a_profile_with_a_code_is_refused_and_nothing_han
         raise AssertionError("the terminal was read")
 
     monkeypatch.setattr("getpass.getpass", read_the_terminal)
-    with pytest.raises(CredentialsError, match=f"{DEVICE}, and there is nobody to ask") as refusal:
+    with pytest.raises(CredentialsError, match=f"{DEVICE}, and nobody can be asked for it here") as refusal:
         connect(profile="with-mfa", environ=environ).identify()
     assert refusal.value.exit_code == 3
     assert "aws sts get-caller-identity --profile with-mfa" in refusal.value.hint
@@ -244,7 +244,7 @@ def test_a_code_that_is_refused_is_told_and_not_asked_for_again(script, environ,
     )
     aws = connect(profile="with-mfa", environ=environ, ask_code=person)
     for call in (aws.identify, aws.cloudtrail.list_trails, aws.identify):
-        with pytest.raises(CredentialsError, match="did not take the code") as refusal:
+        with pytest.raises(CredentialsError, match="did not accept the code") as refusal:
             call()
         assert "next code" in refusal.value.hint
     assert len(person.asked) == 1
@@ -320,7 +320,7 @@ def test_a_sign_in_that_is_not_there_is_asked_for_by_whatever_comes_first(
     if minutes is not None:
         signed_in(tmp_path, key="work", minutes=minutes)
         signed_in(tmp_path, key="https://old.example", minutes=minutes)
-    with pytest.raises(SignInNeeded, match=f"the sign-in behind the profile {profile}") as refusal:
+    with pytest.raises(SignInNeeded, match=f"there is no sign-in for the profile {profile}") as refusal:
         attrgetter(first)(connect(profile=profile, environ=environ))()
     assert (refusal.value.profile, refusal.value.hint) == (needed, f"aws sso login --profile {needed}")
     assert refusal.value.exit_code == 3
@@ -369,14 +369,14 @@ def test_a_credential_process_runs_once_and_its_keys_go_to_every_child(environ, 
 
 @pytest.mark.parametrize("program", ["print('no JSON: the-secret')", "raise SystemExit('the-secret')", "print('{}')"])
 def test_a_credential_process_that_gives_none_is_told_without_what_it_said(environ, tmp_path, program):
-    with pytest.raises(CredentialsError, match="could not be had from the profile program") as refusal:
+    with pytest.raises(CredentialsError, match="could not be loaded from the profile program") as refusal:
         of_a_process(environ, tmp_path, program).identify()
     assert "the-secret" not in refusal.value.message + refusal.value.hint
 
 
 def test_a_credential_process_that_is_not_there_is_told(environ, tmp_path):
     (tmp_path / "config").write_text("[profile program]\ncredential_process = /nowhere/get-credentials\n")
-    with pytest.raises(CredentialsError, match="could not be had from the profile program"):
+    with pytest.raises(CredentialsError, match="could not be loaded from the profile program"):
         connect(profile="program", environ=environ).identify()
 
 

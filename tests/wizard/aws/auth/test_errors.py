@@ -94,7 +94,7 @@ def test_each_trouble_has_its_class_its_words_and_its_way_out(error, kind, messa
     translated = translate(error, action="kms:CreateKey", origin=AWS)
     assert type(translated) is kind
     assert message in translated.message
-    assert hint in translated.hint
+    assert hint in f"{translated.hint} {getattr(translated.hint, 'advice', '')}"
 
 
 @pytest.mark.parametrize("error", [case[0] for case in CASES if case[1] in (CredentialsError, SignInNeeded)], ids=repr)

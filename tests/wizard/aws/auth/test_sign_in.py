@@ -84,7 +84,7 @@ def test_version_1_which_signs_nobody_in_is_passed_over(environ, tmp_path):
 def test_without_a_cli_that_can_the_way_out_is_told(environ, tmp_path, installed):
     only = tmp_path / "only"
     a_cli(only, version=installed) if installed else only.mkdir()
-    with pytest.raises(SetupError, match="no AWS CLI, version 2, on PATH") as refusal:
+    with pytest.raises(SetupError, match="version 2 of the AWS CLI is not on PATH") as refusal:
         sign_in("clinic", {**environ, "PATH": str(only)})
     assert "getting-started-install" in refusal.value.hint
 

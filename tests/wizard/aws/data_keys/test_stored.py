@@ -248,7 +248,7 @@ def test_a_store_that_forgets_what_was_written_is_found_out(script, scripted, st
     scripted = with_pause(scripted, waited.append)
     for action, answer in HELD.items():
         script.answer(action, answer)
-    with pytest.raises(ResourceError, match="do not read back"):
+    with pytest.raises(ResourceError, match="do not have the values that were just written"):
         scripted.stored_data_keys.deliver_parameters(PREFIX, batch(), tags=TAGS, store=store)
     assert 0 < sum(waited) < 10
 

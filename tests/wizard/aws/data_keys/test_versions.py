@@ -66,7 +66,7 @@ class Place:
         return found
 
     def replace(self, version: DataKeyVersion) -> None:
-        self.ring.replace_current(self.settings, version, key_arn=KEY, seen=self.ring.stored_key(self.settings))
+        self.ring.replace_current(self.settings, version, key_arn=KEY, expected=self.ring.stored_key(self.settings))
 
     def versions(self) -> tuple[DataKeyVersion, ...]:
         found: tuple[DataKeyVersion, ...] = self.ring.versions(self.settings)
@@ -141,7 +141,7 @@ def place(request, aws: Aws, boto, settings_of, power) -> Place:
 
 def test_without_an_escrow_there_is_no_version(place):
     assert place.versions() == ()
-    assert not place.ring.stored_key(place.settings).taken
+    assert not place.ring.stored_key(place.settings).exists
 
 
 def test_the_escrows_own_counts_before_it_has_an_entry(place):
@@ -226,14 +226,14 @@ def test_what_is_not_kept_does_not_become_current(place):
     place.begin()
     place.keep(ONE, VersionOrigin.FIRST)
     unkept = replace(place.keep(TWO), wrapped=THREE)
-    with pytest.raises(DataKeyConflict, match="was not touched"):
+    with pytest.raises(DataKeyConflict, match="was not changed"):
         place.replace(unkept)
     assert place.read().wrapped == ONE
 
 
 def test_what_is_not_kept_is_not_replaced(place):
     place.begin()
-    with pytest.raises(DataKeyConflict, match="was not touched"):
+    with pytest.raises(DataKeyConflict, match="was not changed"):
         place.replace(place.keep(TWO))
     assert place.read().wrapped == ONE
 
@@ -244,8 +244,8 @@ def test_an_escrow_that_changed_since_it_was_confirmed_is_left_alone(place):
     second, third = place.keep(TWO), place.keep(THREE)
     seen = place.ring.stored_key(place.settings)
     place.replace(third)
-    with pytest.raises(DataKeyConflict, match="not as it was when this was confirmed"):
-        place.ring.replace_current(place.settings, second, key_arn=KEY, seen=seen)
+    with pytest.raises(DataKeyConflict, match="since this was confirmed"):
+        place.ring.replace_current(place.settings, second, key_arn=KEY, expected=seen)
     assert place.read().wrapped == THREE
 
 
@@ -259,7 +259,7 @@ def test_something_that_is_no_data_key_makes_way(place):
     place.keep(ONE, VersionOrigin.FIRST)
     place.put_by_hand(place.stored_data_key, "garbage")
     stored_key = place.ring.stored_key(place.settings)
-    assert stored_key.taken
+    assert stored_key.exists
     assert (stored_key.wrapped, stored_key.agrees) == (None, False)
     place.replace(place.ring.version(place.settings, ONE.fingerprint))
     assert (place.read().wrapped, place.read().key_arn) == (ONE, KEY)

@@ -115,7 +115,7 @@ def test_nor_where_the_variable_beside_it_is_there(world: PushWorld) -> None:
     world.aws.escrows.clear()
     world.vercel.variables.clear()
     world.aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
-    with pytest.raises(DataKeyConflict, match="is gone") as refused:
+    with pytest.raises(DataKeyConflict, match="is missing") as refused:
         world.push()
     assert "restore" in refused.value.hint
     assert world.wrote == set()
@@ -157,7 +157,7 @@ def test_an_escrow_that_is_gone_is_not_made_anew_where_versions_are_kept_or_cann
     world.vercel.variables.clear()
     ring = world.aws.key_rotation
     ring.keep(settings(), wrapped("earlier"), key_arn=KEY, origin=VersionOrigin.FIRST, at=AT)
-    with pytest.raises(DataKeyConflict, match="versions of it are kept"):
+    with pytest.raises(DataKeyConflict, match="versions of it exist"):
         world.push()
     ring.entries.clear()
     ring.failures["versions"] = PermissionDenied("ssm:GetParametersByPath is denied", "ask")
@@ -176,7 +176,7 @@ def test_where_two_scopes_are_named_and_one_is_refused_neither_is_written(world:
 
 def test_a_stack_that_is_not_built_and_one_that_is_not_here(world: PushWorld) -> None:
     world.engine.stack_state = replace(world.engine.stack_state, outputs=None)
-    with pytest.raises(StackNotFound, match="not built yet"):
+    with pytest.raises(StackNotFound, match="not deployed yet"):
         world.push()
     world.saved = None
     with pytest.raises(StackNotFound, match="are not here"):

@@ -133,7 +133,7 @@ def test_without_a_data_key_there_is_none_to_rotate(world: World) -> None:
 
 def test_an_escrow_that_is_gone_is_restored_not_rotated(world: World, new: str) -> None:
     world.lose_escrow()
-    with pytest.raises(DataKeyConflict, match="is gone, and versions of it are kept") as refused:
+    with pytest.raises(DataKeyConflict, match="is missing, and versions of it exist") as refused:
         world.run("rotate", "--data-key")
     assert "restore" in refused.value.hint
 

@@ -50,9 +50,9 @@ from wizard.core.models.delivery import (
     StoredDataKey,
 )
 from wizard.setup.importing import data_key, differences, importing
-from wizard.setup.importing.data_key import data_key_obstacle, imported_data_key, in_use, untold
+from wizard.setup.importing.data_key import data_key_obstacle, imported_data_key, in_use, unknown_data_key
 from wizard.setup.importing.differences import differences_of
-from wizard.setup.importing.obstacles import at_odds, obstacles
+from wizard.setup.importing.obstacles import obstacles, repair_conflicts
 from wizard.setup.importing.policies import same
 from wizard.setup.importing.trail import sharers
 from wizard.terminal.screen import Screen
@@ -264,8 +264,8 @@ def test_a_policy_with_a_path_is_refused() -> None:
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"organization": True}, "is an organization's"),
-        ({"arn": TRAIL.replace(ACCOUNT, OTHER_ACCOUNT)}, "is an organization's"),
+        ({"organization": True}, "belongs to an organization"),
+        ({"arn": TRAIL.replace(ACCOUNT, OTHER_ACCOUNT)}, "belongs to an organization"),
         ({"arn": TRAIL.replace("us-east-1", "eu-west-1")}, "has its home in eu-west-1"),
     ],
 )
@@ -279,14 +279,14 @@ def test_a_trail_that_is_managed_elsewhere_can_be_used_as_it_is(changes, what) -
 def test_a_bucket_of_somebody_elses_is_refused() -> None:
     foreign = replace(GUIDE, things=tuple(each for each in THINGS if not each.thing.startswith("bucket")))
     (problem,) = obstacles(foreign, VERCEL, EMPTY)
-    assert f"the bucket {BUCKET}, which is not in this account, or is gone" in problem.what
+    assert f"the bucket {BUCKET}, which is not in this account, or does not exist" in problem.what
     assert "aws cloudtrail update-trail" in problem.next
 
 
 def test_a_bucket_whose_name_no_settings_can_hold_is_refused() -> None:
     old = replace(GUIDE, things=(DiscoveredResource(thing=ResourceKind.BUCKET, id="clinic.logs", arn="clinic.logs"),))
     assert whats(old) == [
-        "the bucket clinic.logs cannot be a stack's: 'clinic.logs' is not an S3 bucket name: "
+        "the bucket clinic.logs cannot be imported: 'clinic.logs' is not an S3 bucket name: "
         "3 to 63 lower-case letters, digits and hyphens"
     ]
 
@@ -450,13 +450,13 @@ SUBJECT = "owner:acme:project:portal:environment:production"
         ),
         (
             document(*GUIDE_TRUST["Statement"], allow(Principal={"AWS": ROOT}, Action="sts:AssumeRole")),
-            (f"role trust, {ACCOUNT}", "may take the role", "may not"),
+            (f"role trust, {ACCOUNT}", "may assume the role", "may not"),
         ),
         (
             document(*GUIDE_TRUST["Statement"], allow(Principal="*", Action="sts:AssumeRole")),
-            ("role trust, everybody", "may take the role", "may not"),
+            ("role trust, everybody", "may assume the role", "may not"),
         ),
-        (document(), ("role trust, oidc.vercel.com/acme", "may not take the role", "may take it")),
+        (document(), ("role trust, oidc.vercel.com/acme", "may not assume the role", "may assume it")),
     ],
 )
 def test_a_trust_that_is_not_the_stacks_is_told(found, difference) -> None:
@@ -483,18 +483,18 @@ def test_a_weaker_operator_is_told_too() -> None:
 @pytest.mark.parametrize(
     ("found", "difference"),
     [
-        (GUIDE_POLICY, ("application policy", "nothing of the kind", "allows DescribeKey")),
+        (GUIDE_POLICY, ("application policy", "no such statement", "allows DescribeKey")),
         (
             document(allow(Action=[*policies.APPLICATION_ACTIONS, "kms:Encrypt"], Resource=KEY)),
-            ("application policy", "allows Encrypt", "nothing of the kind"),
+            ("application policy", "allows Encrypt", "no such statement"),
         ),
         (
             document(*policies.application_statements(key_arns=[KEY]), allow(Action="kms:Decrypt", Resource="*")),
-            ("application policy, *", "allows Decrypt", "nothing of the kind"),
+            ("application policy, *", "allows Decrypt", "no such statement"),
         ),
         (
             document(*policies.application_statements(key_arns=[KEY]), allow(Action="s3:*", Resource="*")),
-            ("application policy, *", "allows s3:*", "nothing of the kind"),
+            ("application policy, *", "allows s3:*", "no such statement"),
         ),
     ],
 )
@@ -600,13 +600,13 @@ def test_whoever_shares_the_bucket_is_told_first_and_loudly(policy, who) -> None
     assert sharers(shared, VERCEL) == who
     first = told(shared, ImportGroup.BUCKET)[0]
     assert first[0] == "bucket, SHARED" and "CUTS THIS OFF" in first[2]
-    assert importing.kept_unless_agreed(shared, VERCEL) == (ImportGroup.BUCKET,)
+    assert importing.shared_groups(shared, VERCEL) == (ImportGroup.BUCKET,)
     assert obstacles(shared, VERCEL, EMPTY) == ()
 
 
 def test_a_bucket_of_this_trail_alone_is_shared_by_nobody() -> None:
     assert sharers(GUIDE, VERCEL) == sharers(AS_WANTED, VERCEL) == ()
-    assert importing.kept_unless_agreed(GUIDE, VERCEL) == ()
+    assert importing.shared_groups(GUIDE, VERCEL) == ()
 
 
 # --- the settings
@@ -699,7 +699,7 @@ def test_a_data_key_of_the_adopted_key_is_taken_whatever_way_the_key_is_named(ke
 )
 def test_a_given_data_key_stands_in_where_vercel_tells_none(found, given, taken) -> None:
     if found is not None:
-        assert data_key_obstacle(found, GUIDE, None, given=given) is None
+        assert data_key_obstacle(found, GUIDE, None, entered=given) is None
     assert imported_data_key(found, given) == taken
 
 
@@ -726,9 +726,9 @@ def test_a_given_data_key_stands_in_where_vercel_tells_none(found, given, taken)
             "--environment NAME",
         ),
         (on_vercel(), GUIDE, None, TWO, "is not the one on Vercel", "unset EONPRO_ENCRYPTED_PHI_KEY"),
-        (on_vercel(), DiscoveredSetup(), None, None, "no alias of this stack's", f"--target-key-id {KEY}"),
-        (HIDDEN, DiscoveredSetup(), None, ONE, "no alias of this stack's", "aws kms create-alias"),
-        (NONE, DiscoveredSetup(), None, ONE, "no alias of this stack's", "aws kms create-alias"),
+        (on_vercel(), DiscoveredSetup(), None, None, "no alias of this stack", f"--target-key-id {KEY}"),
+        (HIDDEN, DiscoveredSetup(), None, ONE, "no alias of this stack", "aws kms create-alias"),
+        (NONE, DiscoveredSetup(), None, ONE, "no alias of this stack", "aws kms create-alias"),
         (on_vercel(), GUIDE, stored_data_key(wrapped=TWO), None, TWO.fingerprint, "--stack NAME"),
         (HIDDEN, GUIDE, stored_data_key(wrapped=TWO), ONE, TWO.fingerprint, "--stack NAME"),
         (
@@ -742,7 +742,7 @@ def test_a_given_data_key_stands_in_where_vercel_tells_none(found, given, taken)
     ],
 )
 def test_a_data_key_that_cannot_become_the_stacks_is_told(found, discovered, held, given, what, next_) -> None:
-    problem = data_key_obstacle(found, discovered, held, given=given)
+    problem = data_key_obstacle(found, discovered, held, entered=given)
     assert problem is not None and what in problem.what and next_ in problem.next and problem.why
     assert ONE.value not in repr(problem) and TWO.value not in repr(problem)
 
@@ -766,7 +766,7 @@ def test_what_vercel_has_goes_before_what_parameter_store_has() -> None:
 
 
 def test_a_key_without_a_known_data_key_asks_for_it_or_for_the_word_that_there_is_none() -> None:
-    problem = untold(GUIDE)
+    problem = unknown_data_key(GUIDE)
     assert KEY in problem.what and problem.exit_code == 2
     assert "export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next and "EONPRO_ENCRYPTED_PHI_KEY=none" in problem.next
 
@@ -796,9 +796,9 @@ class Application:
         return ChildResult(proved=proved, principal=APP, fingerprint=batch.wrapped.fingerprint, cause=cause)
 
 
-def beforehand(application: Application) -> data_key.Beforehand:
+def beforehand(application: Application) -> data_key.ImportVerification:
     both: Any = application
-    return data_key.prove_beforehand(
+    return data_key.verify_before_storing(
         aws=both, prover=both, settings=VERCEL, outputs=outputs_of(VERCEL), targets=(Target.VERCEL,), wrapped=ONE
     )
 
@@ -818,7 +818,7 @@ def test_a_data_key_that_the_application_cannot_open_is_refused() -> None:
 
 def test_where_nobody_can_be_the_application_it_is_said() -> None:
     told = beforehand(Application(credentials=False))
-    assert not told.proved and "without a proof" in told.words
+    assert not told.proved and "without a verification" in told.message
 
 
 # --- what no import could carry over, told together
@@ -827,7 +827,7 @@ def test_where_nobody_can_be_the_application_it_is_said() -> None:
 @pytest.mark.parametrize(
     ("changes", "what", "next_"),
     [
-        ({"key": key_fact(origin="EXTERNAL")}, "material that KMS did not make (EXTERNAL)", "--environment NAME"),
+        ({"key": key_fact(origin="EXTERNAL")}, "key material from outside KMS (EXTERNAL)", "--environment NAME"),
         ({"key": key_fact(replica_of=KEY.replace("us-east-1", "eu-west-1"))}, "is a replica", "--region eu-west-1"),
         ({"bucket_region": "eu-west-1"}, f"the bucket {BUCKET} is in eu-west-1", f"--trail {TRAIL}"),
         ({"logs_key": key_fact(OTHER_KEY, state="Disabled")}, "not enabled: Disabled", "aws kms enable-key"),
@@ -847,17 +847,21 @@ def test_all_of_it_is_told_together() -> None:
 def test_a_boundary_is_taken_away_by_no_repair_and_left_by_a_role_that_is_kept() -> None:
     boundary = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
     bounded = replace(GUIDE, role_boundary=boundary)
-    (problem,) = at_odds(bounded, VERCEL, ())
+    (problem,) = repair_conflicts(bounded, VERCEL, ())
     assert problem.next.startswith(f"keep it: --permissions-boundary {boundary}")
-    assert at_odds(bounded, VERCEL, (ImportGroup.APPLICATION_ROLE,)) == ()
-    assert at_odds(bounded, settings(permissions_boundary_arn=boundary), ()) == ()
+    assert repair_conflicts(bounded, VERCEL, (ImportGroup.APPLICATION_ROLE,)) == ()
+    assert repair_conflicts(bounded, settings(permissions_boundary_arn=boundary), ()) == ()
 
 
 def test_a_trail_with_a_place_of_its_own_is_not_locked_out_of_a_repaired_bucket() -> None:
     placed = replace(GUIDE, trail=trail_fact(prefix="clinic"))
-    (problem,) = at_odds(placed, VERCEL, (ImportGroup.TRAIL,))
+    (problem,) = repair_conflicts(placed, VERCEL, (ImportGroup.TRAIL,))
     assert "under clinic/" in problem.what and "both or neither" in problem.next
-    assert at_odds(placed, VERCEL, ()) == at_odds(placed, VERCEL, (ImportGroup.TRAIL, ImportGroup.BUCKET)) == ()
+    assert (
+        repair_conflicts(placed, VERCEL, ())
+        == repair_conflicts(placed, VERCEL, (ImportGroup.TRAIL, ImportGroup.BUCKET))
+        == ()
+    )
     told = [each for each in differences_of(placed, VERCEL) if each.what == "trail, place of the logs"]
     assert [(each.found, each.wanted) for each in told] == [("under clinic/", "under AWSLogs/")]
 

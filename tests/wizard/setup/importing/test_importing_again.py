@@ -74,7 +74,7 @@ def test_a_strangers_thing_in_the_way_is_told_beside_them(hand: World) -> None:
 def test_a_key_whose_data_key_nobody_tells_gets_no_second_one_on_vercel_either(hand: World) -> None:
     hand.vercel.variables = {}
     (problem,) = hand.check(adoption=ALL).problems
-    assert "nothing tells which data key" in problem.what and "EONPRO_ENCRYPTED_PHI_KEY=none" in problem.next
+    assert "it is not known which data key" in problem.what and "EONPRO_ENCRYPTED_PHI_KEY=none" in problem.next
     agreed = hand.check(adoption=replace(ALL, data_key="none"))
     assert (agreed.problems, agreed.imported_data_key) == ((), None)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from components.policies.stack import key_policy_of
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     ADMIN,
@@ -25,8 +26,7 @@ from wizard.core.errors import CredentialsError, PermissionDenied, SetupError, U
 from wizard.core.models.account import Principal, Retention
 from wizard.core.models.delivery import Simulation
 from wizard.inputs.answers import sso_pattern
-from wizard.setup.preflight.account import Account, Rights, look
-from wizard.setup.preflight.principals import future_key_policy
+from wizard.setup.preflight.account import Account, Rights, inspect
 from wizard.setup.preflight.services import CheckResult
 
 VALUES: dict[str, Any] = {
@@ -68,7 +68,7 @@ def aws() -> FakeCloud:
 
 def seen(aws: FakeCloud, saved=None, identity=IDENTITY, **changes: Any) -> Account:
     values = {**VALUES, **changes}
-    return look(stack="production", values=values, saved=saved, identity=identity, aws=aws)
+    return inspect(stack="production", values=values, saved=saved, identity=identity, aws=aws)
 
 
 def whats(account: Account) -> list[str]:
@@ -89,7 +89,7 @@ def test_looking_only_reads(aws) -> None:
 
 def test_without_an_identity_nothing_is_asked(aws) -> None:
     error = CredentialsError("the token has expired", "aws sso login")
-    account = look(stack="production", values=VALUES, saved=None, identity=error, aws=aws)
+    account = inspect(stack="production", values=VALUES, saved=None, identity=error, aws=aws)
     assert [(p.what, p.next, p.exit_code) for p in account.problems] == [("the token has expired", "aws sso login", 3)]
     assert aws.log == []
 
@@ -128,7 +128,10 @@ def test_settings_that_do_not_fit_are_told_and_the_account_is_left_alone(aws) ->
 
 @pytest.mark.parametrize(
     ("region", "said"),
-    [("af-south-1", "the Region af-south-1 is off in this account"), ("us-east-9", "there is no Region us-east-9")],
+    [
+        ("af-south-1", "the Region af-south-1 is not enabled in this account"),
+        ("us-east-9", "there is no Region us-east-9"),
+    ],
 )
 def test_a_region_that_cannot_be_used_is_found(aws, region, said) -> None:
     assert whats(seen(aws, region=region)) == [said]
@@ -190,7 +193,7 @@ def test_a_caller_that_iam_lets_manage_keys_is_not_locked_out(aws) -> None:
 def test_a_caller_that_iam_is_not_seen_to_let_in_is_locked_out(aws, allowed) -> None:
     aws.simulation = Simulation(allowed=allowed, detail="the simulator could not be asked")
     (problem,) = seen(aws, administrators=(SECOND,)).problems
-    assert problem.what == f"the key policy would lock {ADMIN} out of the key it makes"
+    assert problem.what == f"the key policy would lock {ADMIN} out of the key it creates"
     assert problem.next == f"add yourself: --administrators {SECOND},{ADMIN}"
 
 
@@ -202,7 +205,7 @@ def test_a_simulation_that_fails_is_no_permission(aws) -> None:
 
 def test_the_root_user_of_a_saved_setting_is_refused_as_an_administrator_with_the_flag(aws) -> None:
     root = f"arn:aws:iam::{ACCOUNT}:root"
-    account = look(
+    account = inspect(
         stack="production", values={**VALUES, "administrators": (root,)}, saved=None, identity=IDENTITY, aws=aws
     )
     (problem,) = account.problems
@@ -217,7 +220,7 @@ def test_the_account_s_root_cannot_be_locked_out(aws) -> None:
 
 
 def test_the_policy_that_is_judged_is_the_policy_that_is_made() -> None:
-    policy = future_key_policy(settings(administrators=(ADMIN, SECOND)))
+    policy = key_policy_of(settings(administrators=(ADMIN, SECOND)))
     named = [statement["Principal"]["AWS"] for statement in policy["Statement"]]
     assert APP in str(named) and SECOND in str(named) and ADMIN in str(named)
 
@@ -235,7 +238,7 @@ def test_a_strict_key_policy_without_the_caller_is_a_lockout_whatever_iam_says(a
     aws.principals = (ADMIN, SECOND, THIRD)
     aws.simulation = Simulation(allowed=True, detail="allowed")
     (problem,) = seen(aws, administrators=(SECOND, THIRD), strict_key_policy=True).problems
-    assert problem.what == f"the strict key policy would lock {ADMIN} out of the key it makes"
+    assert problem.what == f"the strict key policy would lock {ADMIN} out of the key it creates"
     assert problem.next.startswith(f"add yourself: --administrators {SECOND},{THIRD},{ADMIN}")
     assert "--strict-key-policy no" in problem.next
     assert not [call for call in aws.log if call.startswith("cloud.simulate")]
@@ -274,8 +277,8 @@ def test_a_caller_from_identity_center_administers_through_iam_and_is_simulated(
 def test_a_caller_from_identity_center_whom_iam_does_not_let_in_is_told_of_the_permission_set(aws, allowed) -> None:
     aws.simulation = Simulation(allowed=allowed, detail="the simulator could not be asked")
     (problem,) = sso_seen(aws).problems
-    assert problem.what == f"the key policy would lock {SSO} out of the key it makes"
-    assert "have the permission set allow kms:PutKeyPolicy" in problem.next
+    assert problem.what == f"the key policy would lock {SSO} out of the key it creates"
+    assert "allow kms:PutKeyPolicy on" in problem.next
     assert "add yourself" not in problem.next, "adding oneself makes the same pattern again"
 
 
@@ -283,7 +286,7 @@ def test_a_re_run_with_patterns_only_needs_no_administrators(aws) -> None:
     values = {key: value for key, value in VALUES.items() if key != "administrators"}
     identity = replace(IDENTITY, principal_arn=SSO)
     given = {**values, "administrator_patterns": (str(sso_pattern(SSO)),)}
-    account = look(stack="production", values=given, saved=None, identity=identity, aws=aws)
+    account = inspect(stack="production", values=given, saved=None, identity=identity, aws=aws)
     assert account.problems == ()
 
 
@@ -295,7 +298,7 @@ def test_a_re_run_with_patterns_only_needs_no_administrators(aws) -> None:
     [
         ({"vercel_access": "user"}, "an access key never expires"),
         ({"alerts": True}, "nobody gets the alerts of eonpro-alerts yet: --alert-emails ADDRESS"),
-        ({"deletion_administrators": (SECOND,)}, f"may schedule the key's deletion: {SECOND}"),
+        ({"deletion_administrators": (SECOND,)}, f"can schedule the key's deletion: {SECOND}"),
     ],
 )
 def test_what_is_right_to_know_is_a_note_and_no_problem(aws, changes, told) -> None:
@@ -381,7 +384,7 @@ def test_what_could_not_be_read_of_an_existing_trail_is_told_and_never_taken_for
     aws.retention = retention
     account = seen(aws, trail=TRAIL, alerts=False)
     assert account.problems == ()
-    assert account.notes == (f"of the trail eonpro-audit-trail could not be read {said}",)
+    assert account.notes == (f"could not be read of the trail eonpro-audit-trail: {said}",)
 
 
 def test_an_existing_trail_that_has_everything_is_used_without_a_word(aws) -> None:
@@ -395,7 +398,7 @@ def test_a_bucket_that_may_not_be_read_is_no_gap(aws) -> None:
     aws.trails = (trail_fact(),)
     aws.failures["bucket_retention"] = PermissionDenied("s3:GetBucketVersioning is denied", "ask for it")
     assert seen(aws, trail=TRAIL, alerts=False).notes == (
-        f"of the trail eonpro-audit-trail could not be read its bucket {BUCKET}",
+        f"could not be read of the trail eonpro-audit-trail: its bucket {BUCKET}",
     )
 
 
@@ -460,7 +463,7 @@ def test_a_region_that_cannot_be_used_hides_what_is_asked_in_it_and_nothing_else
     aws.failures["find_existing"] = Unreachable("no answer from kms.af-south-1", "curl it")
     account = seen(aws, region="af-south-1", administrators=("caller", ABSENT))
     assert whats(account) == [
-        "the Region af-south-1 is off in this account",
+        "the Region af-south-1 is not enabled in this account",
         f"the administrator {ABSENT} does not exist",
     ]
     assert account.existing is None
@@ -480,7 +483,7 @@ def test_one_pass_finds_every_problem(aws) -> None:
         f"the administrator {ABSENT} does not exist",
         f"the application principal arn:aws:iam::{ACCOUNT}:role/absent does not exist",
         "the escrow cannot be read",
-        f"the key policy would lock {ADMIN} out of the key it makes",
+        f"the key policy would lock {ADMIN} out of the key it creates",
         f"there is no trail {TRAIL} that records every Region",
     ]
     assert all(problem.why and problem.next for problem in account.problems)

@@ -10,7 +10,7 @@ from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, OTHER_ACCOUNT, SECOND,
 from tests.wizard.setup.preflight.test_account import VALUES
 from wizard.core.errors import PermissionDenied, Unsupported
 from wizard.core.models.discovery import QuotaFact
-from wizard.setup.preflight.account import Account, clock, look, quotas, rights
+from wizard.setup.preflight.account import Account, clock, inspect, quotas, rights
 
 TRAILS = QuotaFact(
     what="trails in us-east-1", used=5, limit=5, needed=1, next="aws cloudtrail list-trails --region us-east-1"
@@ -23,7 +23,7 @@ def aws() -> FakeCloud:
 
 
 def seen(aws: FakeCloud, identity: Any = IDENTITY, **options: Any) -> Account:
-    return look(stack="production", values=VALUES, saved=None, identity=identity, aws=aws, **options)
+    return inspect(stack="production", values=VALUES, saved=None, identity=identity, aws=aws, **options)
 
 
 # --- rights
@@ -49,7 +49,7 @@ def test_rights_that_nobody_could_be_asked_about_are_a_note_that_names_them(aws)
     told = rights(settings(), aws, "production")
     assert told.problems == ()
     (note,) = told.notes
-    assert "could not be asked (the policy simulator may not be asked)" in note
+    assert "could not be checked (the policy simulator may not be asked)" in note
     assert "needed are: kms:CreateKey, iam:CreateRole; in full: python -m wizard policy operator" in note
 
 
@@ -80,7 +80,7 @@ def test_rights_and_quotas_are_asked_about_only_where_a_key_is_to_be_made(aws) -
 def test_a_quota_that_is_used_up_is_a_problem_with_its_own_way_out(aws) -> None:
     aws.quotas = (TRAILS,)
     (problem,) = quotas(settings(), aws).problems
-    assert problem.what == "trails in us-east-1: 5 of 5 are there, and 1 more would be made"
+    assert problem.what == "trails in us-east-1: 5 of 5 exist, and 1 more would be created"
     assert problem.next == TRAILS.next
 
 
@@ -132,5 +132,5 @@ def test_a_clock_that_is_right_or_not_known_is_not_mentioned(aws, skew) -> None:
 def test_the_wrong_account_does_not_hide_the_clock(aws) -> None:
     aws.skew = 3600.0
     values = {**VALUES, "account": OTHER_ACCOUNT, "administrators": (SECOND.replace(ACCOUNT, OTHER_ACCOUNT),)}
-    account = look(stack="production", values=values, saved=None, identity=IDENTITY, aws=aws)
+    account = inspect(stack="production", values=values, saved=None, identity=IDENTITY, aws=aws)
     assert [ACCOUNT in problem.what or "clock" in problem.what for problem in account.problems] == [True, True]

@@ -71,7 +71,7 @@ class World:
         saved=None,
         identity: Any = IDENTITY,
         adoption: ImportRequest | None = None,
-        unplaced: tuple[Problem, ...] = (),
+        location_problems: tuple[Problem, ...] = (),
         **changes: Any,
     ) -> checks.Findings:
         return checks.check(
@@ -83,7 +83,7 @@ class World:
             vercel=self.vercel,
             engine=self.engine,
             adoption=adoption,
-            unplaced=unplaced,
+            location_problems=location_problems,
         )
 
     def whats(self, **changes: Any) -> list[str]:
@@ -127,7 +127,7 @@ def test_everything_that_is_wrong_is_found_in_one_pass(world) -> None:
     world.vercel.token = "wrong"
     world.stored_data_key(OTHER_KEY)
     assert world.whats(administrators=("caller", ABSENT), region="af-south-1") == [
-        "the Region af-south-1 is off in this account",
+        "the Region af-south-1 is not enabled in this account",
         f"the administrator {ABSENT} does not exist",
         "there is no `pulumi` program on the PATH",
         "Vercel refuses the token",
@@ -214,7 +214,7 @@ def test_a_wrong_passphrase_does_not_hide_what_is_taken(world) -> None:
 def test_a_state_whose_place_is_not_known_is_a_problem_among_the_others_and_not_asked_for(world) -> None:
     world.vercel.token = "wrong"
     nowhere = Problem(what="Pulumi has no place for its state", why="it keeps it there", next="--backend local")
-    assert world.whats(unplaced=(nowhere,)) == [nowhere.what, "Vercel refuses the token"]
+    assert world.whats(location_problems=(nowhere,)) == [nowhere.what, "Vercel refuses the token"]
     assert [call for call in world.log if call.startswith("engine.")] == ["engine.check"]
 
 
@@ -263,7 +263,7 @@ def test_a_stack_that_would_move_is_not_also_told_that_its_data_key_is_foreign(w
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
     del world.aws.escrows[ESCROW]  # As another Region has none.
     (what,) = world.whats(saved=settings(), region="eu-central-1")
-    assert "built in the region us-east-1" in what
+    assert "deployed in the region us-east-1" in what
 
 
 def test_an_endpoint_that_does_not_answer_is_told_once_whatever_it_was_asked(world) -> None:
@@ -397,9 +397,7 @@ def test_what_is_known_of_limits_is_in_the_same_pass(world) -> None:
     world.aws.unknown_rights = ("kms:CreateKey",)
     world.aws.quotas = (QuotaFact(what="roles", used=1000, limit=1000, needed=1, next="aws iam list-roles"),)
     findings = world.check(alerts=False)
-    assert [problem.what for problem in findings.problems] == [
-        "roles: 1000 of 1000 are there, and 1 more would be made"
-    ]
+    assert [problem.what for problem in findings.problems] == ["roles: 1000 of 1000 exist, and 1 more would be created"]
     assert ["45 seconds" in findings.notes[0], "kms:CreateKey" in findings.notes[1]] == [True, True]
 
 
@@ -420,13 +418,13 @@ def test_rights_to_make_a_key_do_not_count_once_it_exists(world) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"region": "eu-central-1"}, "built in the region us-east-1, not eu-central-1"),
-        ({"environment": "staging"}, "built in the environment production, not staging"),
+        ({"region": "eu-central-1"}, "deployed in the region us-east-1, not eu-central-1"),
+        ({"environment": "staging"}, "deployed in the environment production, not staging"),
     ],
 )
 def test_a_built_stack_cannot_move(world, changes, said) -> None:
     world.engine.stack_state = built(world.aws, settings())
-    problems = [p for p in world.check(saved=settings(), **changes).problems if "is built in" in p.what]
+    problems = [p for p in world.check(saved=settings(), **changes).problems if "is deployed in" in p.what]
     assert [said in p.what for p in problems] == [True]
     assert problems[0].exit_code == 2
 
@@ -434,7 +432,7 @@ def test_a_built_stack_cannot_move(world, changes, said) -> None:
 def test_both_moves_are_told_at_once(world) -> None:
     world.engine.stack_state = built(world.aws, settings())
     whats = world.whats(saved=settings(), region="eu-central-1", environment="staging")
-    assert len([what for what in whats if "is built in" in what]) == 2
+    assert len([what for what in whats if "is deployed in" in what]) == 2
 
 
 def test_a_stack_that_has_no_key_yet_may_still_move(world) -> None:
@@ -445,27 +443,27 @@ def test_a_key_of_one_region_never_becomes_a_multi_region_key(world) -> None:
     world.engine.stack_state = built(world.aws, settings())
     (problem,) = world.check(saved=settings(), multi_region=True).problems
     assert problem.what == "the stack production has a key of one Region, and that cannot be changed"
-    assert (problem.next.startswith("leave it: --multi-region no"), problem.exit_code) == (True, 2)
+    assert (problem.next.startswith("keep it: --multi-region no"), problem.exit_code) == (True, 2)
 
 
 def test_a_multi_region_key_never_becomes_a_key_of_one_region(world) -> None:
     saved = multi_region(replica_regions=())
     world.engine.stack_state = built(world.aws, saved)
     (problem,) = world.check(saved=saved, multi_region=False).problems
-    assert problem.next.startswith("leave it: --multi-region yes")
+    assert problem.next.startswith("keep it: --multi-region yes")
 
 
 def test_a_replica_that_stands_is_never_dropped(world) -> None:
     world.engine.stack_state = built(world.aws, multi_region())
     (problem,) = world.check(saved=multi_region(), multi_region=True).problems
-    assert problem.what == f"the replica in {REPLICA_REGION} would be dropped"
-    assert (problem.next, problem.exit_code) == (f"leave it: --replica-regions {REPLICA_REGION}", 2)
+    assert problem.what == f"the replica in {REPLICA_REGION} would be removed"
+    assert (problem.next, problem.exit_code) == (f"keep it: --replica-regions {REPLICA_REGION}", 2)
 
 
 def test_one_replica_is_not_dropped_for_another(world) -> None:
     world.engine.stack_state = built(world.aws, multi_region())
     (problem,) = world.check(saved=multi_region(), multi_region=True, replica_regions=("eu-west-1",)).problems
-    assert problem.next == f"leave it: --replica-regions {REPLICA_REGION},eu-west-1"
+    assert problem.next == f"keep it: --replica-regions {REPLICA_REGION},eu-west-1"
 
 
 def test_a_replica_that_was_planned_and_never_confirmed_may_be_left_out(world) -> None:
@@ -517,14 +515,14 @@ def test_a_loss_in_the_store_that_was_in_use_before_is_a_loss(world) -> None:
     del world.aws.escrows[ESCROW]
     world.aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
     (what,) = world.whats(saved=saved, target=("ecs",), secret_store="secrets-manager")
-    assert f"{ESCROW} is gone" in what
+    assert f"{ESCROW} is missing" in what
 
 
 def test_a_data_key_without_a_stack_is_an_orphan_and_left_alone(world) -> None:
     world.stored_data_key(OTHER_KEY)
     (problem,) = world.check().problems
     assert f"{ESCROW} already holds a data key ({wrapped().fingerprint}), wrapped by {OTHER_KEY}" in problem.what
-    assert "it was not touched" in problem.why
+    assert "it was not changed" in problem.why
 
 
 def test_a_data_key_that_names_no_key_is_an_orphan_too(world) -> None:
@@ -559,7 +557,7 @@ def test_an_escrow_that_is_gone_from_beside_its_variable_is_a_loss_and_no_new_ke
     world.built_without_an_escrow()
     world.aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
     (problem,) = world.check(saved=settings()).problems
-    assert f"{ESCROW} is gone" in problem.what
+    assert f"{ESCROW} is missing" in problem.what
     assert "python -m wizard restore" in problem.next
 
 
@@ -571,7 +569,7 @@ def test_a_first_run_that_ended_before_the_escrow_is_no_loss(world) -> None:
 def test_without_an_escrow_a_run_that_does_not_look_at_vercel_makes_no_second_key(world) -> None:
     world.built_without_an_escrow()
     (problem,) = world.check(saved=settings(), target=("ecs",)).problems
-    assert "does not look at Vercel" in problem.what
+    assert "does not read Vercel" in problem.what
     assert "--target ecs,vercel" in problem.next
 
 
@@ -595,7 +593,7 @@ def test_an_earlier_version_at_vercel_is_no_foreign_one_and_the_push_is_named(wo
     world.aws.key_rotation.keep(settings(), earlier, key_arn=KEY, origin=VersionOrigin.FIRST, at=at)
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = earlier.value
     (problem,) = world.check(saved=settings()).problems
-    assert "an earlier version of the data key" in problem.why
+    assert "an earlier version of the stored data key" in problem.why
     assert problem.next == "python -m wizard push"
 
 
@@ -764,7 +762,7 @@ def test_a_data_key_that_is_given_and_is_not_vercels_is_refused(hand) -> None:
 def test_a_data_key_that_was_cut_is_refused_without_being_shown(hand) -> None:
     cut = wrapped("by hand").value[:40]
     whats = hand.whats(adoption=replace(ALL, data_key=cut))
-    assert any("EONPRO_ENCRYPTED_PHI_KEY holds is no wrapped data key" in what for what in whats)
+    assert any("EONPRO_ENCRYPTED_PHI_KEY is not a wrapped data key" in what for what in whats)
     assert cut not in " ".join(whats)
 
 
@@ -775,7 +773,7 @@ def test_a_project_that_cannot_be_asked_for_its_data_key_stops_an_adoption(hand)
 
 def test_where_nobody_tells_the_data_key_none_is_made_for_a_key_that_is_adopted(hand) -> None:
     problem = hand.check(adoption=ALL, target=("ecs",)).problems[-1]
-    assert problem.what == f"nothing tells which data key the application has under the key {KEY}"
+    assert problem.what == f"it is not known which data key the application has under the key {KEY}"
     assert "export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next
     given = hand.check(adoption=replace(ALL, data_key=wrapped("by hand").value), target=("ecs",))
     assert (given.problems, given.imported_data_key) == ((), wrapped("by hand"))

@@ -30,7 +30,7 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState
-from wizard.setup.preflight.resource_conflicts import crashed, taken, with_existing_provider
+from wizard.setup.preflight.resource_conflicts import crashed_creations, resource_conflicts, with_existing_provider
 
 EMPTY = StackState(exists=False, has_key=False)
 VERCEL = settings()
@@ -48,7 +48,7 @@ PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme"
 
 
 def whats(wanted, existing: Existing, state: StackState = EMPTY, orphaned_creations=()) -> list[str]:
-    return [problem.what for problem in taken(wanted, existing, state, dict(orphaned_creations))]
+    return [problem.what for problem in resource_conflicts(wanted, existing, state, dict(orphaned_creations))]
 
 
 def test_a_free_account_has_no_problem() -> None:
@@ -57,11 +57,11 @@ def test_a_free_account_has_no_problem() -> None:
 
 def test_an_alias_of_another_key_is_told_with_whose_it_is() -> None:
     other = key_fact(OTHER_KEY, description="Billing", tags={"Owner": "finance"})
-    (problem,) = taken(VERCEL, Existing(alias_target=other), EMPTY, {})
+    (problem,) = resource_conflicts(VERCEL, Existing(alias_target=other), EMPTY, {})
     assert problem.what == (
         f"alias/eonpro-phi-key already points to the key {OTHER_KEY} (Enabled, Billing, Owner=finance)"
     )
-    assert "was not touched" in problem.why
+    assert "were not changed" in problem.why
     assert "aws kms describe-key --key-id alias/eonpro-phi-key --region us-east-1" in problem.next
 
 
@@ -77,9 +77,9 @@ def test_an_alias_of_another_key_is_told_with_whose_it_is() -> None:
     ids=lambda value: getattr(value, "rpartition", lambda _: ("", "", ""))("/")[2] or None,
 )
 def test_a_name_that_something_else_has_is_told(existing, named) -> None:
-    (problem,) = taken(ECS, existing, EMPTY, {})
+    (problem,) = resource_conflicts(ECS, existing, EMPTY, {})
     assert f"{named} exists already and is not in this stack" in problem.what
-    assert "it was not touched" in problem.why
+    assert "it was not changed" in problem.why
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_name_of_an_option_that_something_else_has_is_told_and_the_stacks_own_
 
 @pytest.mark.parametrize(("owner", "said"), [("foreign", "another account"), ("ours", "this account, outside")])
 def test_the_bucket_of_the_readers_log_is_told_with_the_way_out(owner, said) -> None:
-    (problem,) = taken(VERCEL, Existing(access_log_bucket=owner), EMPTY, {})
+    (problem,) = resource_conflicts(VERCEL, Existing(access_log_bucket=owner), EMPTY, {})
     assert said in problem.what and READERS in problem.what
     assert problem.next.endswith("do without: --access-logging no")
     # Nobody takes in what is another account's.
@@ -124,7 +124,7 @@ def test_a_bucket_that_is_left_as_found_brings_no_readers_log_and_needs_no_name_
 
 
 def test_a_key_of_the_logs_that_is_there_is_told_with_the_tags_of_an_earlier_stack() -> None:
-    (problem,) = taken(VERCEL, Existing(trail_key=key_fact(OTHER_KEY)), EMPTY, {})
+    (problem,) = resource_conflicts(VERCEL, Existing(trail_key=key_fact(OTHER_KEY)), EMPTY, {})
     assert f"aws kms list-resource-tags --key-id {OTHER_KEY}" in problem.next
     assert "Purpose=AuditLogs" in problem.next and "--adopt" in problem.next and "--trail-key no" in problem.next
 
@@ -138,18 +138,18 @@ def test_what_is_adopted_is_the_stacks() -> None:
 
 
 def test_whoever_made_it_by_hand_is_told_of_the_adoption() -> None:
-    problems = taken(ECS, Existing(alias_target=key_fact(), role_arn=APP), EMPTY, {})
+    problems = resource_conflicts(ECS, Existing(alias_target=key_fact(), role_arn=APP), EMPTY, {})
     assert [("--adopt" in problem.next) for problem in problems] == [True, True]
 
 
 def test_a_trail_that_is_there_may_be_used_instead() -> None:
-    (problem,) = taken(ECS, Existing(trail=trail_fact()), EMPTY, {})
+    (problem,) = resource_conflicts(ECS, Existing(trail=trail_fact()), EMPTY, {})
     assert f"--trail {TRAIL}" in problem.next
 
 
 @pytest.mark.parametrize(("owner", "said"), [("foreign", "another account"), ("ours", "this account, outside")])
 def test_a_bucket_that_is_there_is_told_with_its_owner(owner, said) -> None:
-    (problem,) = taken(ECS, Existing(bucket=owner), EMPTY, {})
+    (problem,) = resource_conflicts(ECS, Existing(bucket=owner), EMPTY, {})
     assert said in problem.what and BUCKET in problem.what
     assert problem.next == "name another: --trail-bucket NAME"
 
@@ -235,7 +235,7 @@ THE_KEY = step("creating", "aws:kms/key:Key", "phi-key")
 
 def found(existing: Existing, *pending, aws: FakeCloud | None = None, wanted=VERCEL, owned=()) -> dict[str, str]:
     state = StackState(exists=True, has_key=False, pending=pending, owned=owned)
-    return crashed(wanted, existing, state, aws or FakeCloud())
+    return crashed_creations(wanted, existing, state, aws or FakeCloud())
 
 
 def cloud_with(*keys) -> FakeCloud:

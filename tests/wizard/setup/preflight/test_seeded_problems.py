@@ -128,7 +128,7 @@ def another_account(world: Seeded) -> None:
     world.identity = replace(IDENTITY, account_id="444455556666")
 
 
-@fault("Region af-south-1 is off", uses="account", breaks="region names escrow")
+@fault("Region af-south-1 is not enabled", uses="account", breaks="region names escrow")
 def region_off(world: Seeded) -> None:
     world.values["region"] = "af-south-1"
 

@@ -171,9 +171,7 @@ def check_application_policy(context: CheckContext) -> Iterator[CheckResult]:
     wider = [
         each
         for each in differences_of(discovered, context.settings)
-        if each.part is ImportGroup.APPLICATION_POLICY
-        and each.wanted == "nothing of the kind"
-        and "allows" in each.found
+        if each.part is ImportGroup.APPLICATION_POLICY and each.wanted == "no such statement" and "allows" in each.found
     ]
     if wider:
         yield Finding(

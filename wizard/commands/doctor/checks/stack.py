@@ -13,7 +13,7 @@ from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChe
 from wizard.core.errors import CredentialsError, SetupError, StackBusy
 from wizard.core.models.account import KeyFact
 from wizard.core.models.stack import Drift, DriftKind
-from wizard.setup.preflight.resource_conflicts import taken, with_existing_provider
+from wizard.setup.preflight.resource_conflicts import resource_conflicts, with_existing_provider
 
 
 def check_stack(context: CheckContext) -> Iterator[CheckResult]:
@@ -113,7 +113,7 @@ def _lost(context: CheckContext) -> Iterator[str]:
     existing = context.once("existing", lambda: context.aws.existing_resources.find_existing(context.settings))
     if isinstance(existing, SetupError) or isinstance(context.state, SetupError):
         return
-    for problem in taken(context.settings, existing, context.state, {}):
+    for problem in resource_conflicts(context.settings, existing, context.state, {}):
         yield problem.what.partition(" exists already")[0].removeprefix("the ")
     # An account takes one provider of a URL: the set-up uses one that is there, and an update alone would fail.
     provider = existing.oidc_provider_arn

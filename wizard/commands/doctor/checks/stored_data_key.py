@@ -100,7 +100,7 @@ def _conflict(context: CheckContext, conflict: DataKeyConflict) -> CheckResult:
         return NotChecked.of(f"the stored data key {name}", conflict)
     former = _former(context)
     if stored.wrapped is None:
-        version = stored.told or next(reversed(former), None)
+        version = stored.tagged or next(reversed(former), None)
         return Finding(
             cause="stored-key-malformed",
             what=f"{name} holds no wrapped data key: somebody wrote something else over it",
@@ -111,15 +111,15 @@ def _conflict(context: CheckContext, conflict: DataKeyConflict) -> CheckResult:
     if tuple(former) == (stored.wrapped.fingerprint,):
         return Finding(
             cause="stored-key-tag-changed",
-            what=f"the tag of {name} says {stored.told}, and it holds {stored.wrapped.fingerprint}, its only value so far",
+            what=f"the tag of {name} says {stored.tagged}, and it holds {stored.wrapped.fingerprint}, its only value so far",
             why="the value was never replaced, so the tag was; every delivery refuses until the two agree",
             command=_tag(context, stored.wrapped),
         )
     return Finding(
         cause="stored-key-replaced",
-        what=f"{name} holds the data key {stored.wrapped.fingerprint}, and its tag says {stored.told}",
+        what=f"{name} holds the data key {stored.wrapped.fingerprint}, and its tag says {stored.tagged}",
         why="somebody wrote another data key over it; what it encrypts the right one does not open",
-        command=(command := _back(context, stored.told, former)),
+        command=(command := _back(context, stored.tagged, former)),
         advice=RESTART if command else _backup_advice(context),
     )
 

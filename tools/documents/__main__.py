@@ -1,0 +1,14 @@
+"""`python -m tools.documents` writes every document that repeats a table of the program.
+
+Touches what its parts say they touch. The measured permissions and the recording are not among them: they take minutes.
+"""
+
+from __future__ import annotations
+
+import runpy
+
+PARTS = ("settings", "inputs", "commands", "authorizations")
+
+if __name__ == "__main__":
+    for part in PARTS:
+        runpy.run_module(f"tools.documents.{part}", run_name="__main__")

@@ -1,0 +1,136 @@
+"""`python -m tools.documents.settings` writes what other files repeat of the settings and of the deploy targets.
+
+Touches the configuration in `Pulumi.yaml`, the settings in `schemas/setup.schema.json`, and the names of the targets in
+every schema. The tests hold these files against `components/settings/` and `wizard/targets/`.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import textwrap
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic.alias_generators import to_camel
+
+from components.settings import LISTS, Settings
+from wizard.targets.port import all_targets
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT_FILE = ROOT / "Pulumi.yaml"
+SCHEMAS = ROOT / "schemas"
+SETUP = SCHEMAS / "setup.schema.json"
+
+
+def descriptions() -> dict[str, str]:
+    """What each field is, by its key in the configuration: its docstring, with the words of a choice.
+
+    Python keeps no docstring of a field, so they are read from the source.
+    """
+    (settings,) = ast.parse(textwrap.dedent(inspect.getsource(Settings))).body
+    body = settings.body if isinstance(settings, ast.ClassDef) else []
+    found = {}
+    for field, text in zip(body, body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            if not (isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)):
+                raise SystemExit(f"components/settings/settings.py: {field.target.id} has no docstring")
+            told = " ".join(str(text.value.value).split()).removesuffix(".")
+            found[to_camel(field.target.id)] = _with_choices(told, field.target.id)
+    return found
+
+
+def _with_choices(told: str, name: str) -> str:
+    words = list(_choices(Settings.model_fields[name].annotation))
+    return told if all(word in told for word in words) else f"{told}: {', '.join(words)}"
+
+
+def _choices(annotation: Any) -> Iterator[str]:
+    for each in (annotation, *get_args(annotation)):
+        if isinstance(each, type) and issubclass(each, StrEnum):
+            yield from each
+
+
+def _type(key: str, default: Any) -> str:
+    if key in LISTS:
+        return "array"
+    if isinstance(default, bool):
+        return "boolean"
+    return "integer" if isinstance(default, int) else "string"
+
+
+def project(text: str) -> str:
+    """`Pulumi.yaml` with the configuration that the settings read, after what else is in it."""
+    configuration = {}
+    told = descriptions()
+    for name, field in Settings.model_fields.items():
+        key = to_camel(name)
+        if key == "region":
+            continue
+        declared: dict[str, Any] = {"type": _type(key, field.default)}
+        if key in LISTS:
+            declared["items"] = {"type": "string"}
+        if not field.is_required():
+            plain = list(field.default) if key in LISTS else "" if field.default is None else field.default
+            declared["default"] = str(plain) if isinstance(plain, StrEnum) else plain
+        configuration[key] = {**declared, "description": told[key]}
+    before, _, _ = text.partition("config:\n")
+    return before + yaml.safe_dump({"config": configuration}, sort_keys=False, width=1000, allow_unicode=True)
+
+
+def setup_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of `setup` with the settings as its document has them: what is not set is left out."""
+    told = descriptions()
+    properties: dict[str, Any] = {}
+    fields = {to_camel(name): field for name, field in Settings.model_fields.items()}
+    for key in ("region", *(key for key in fields if key != "region")):
+        of_list = {"items": {"type": "string"}} if key in LISTS else {}
+        properties[key] = {"type": _type(key, fields[key].default), "description": told[key], **of_list}
+    required = [key for key in properties if fields[key].is_required() or fields[key].default is not None]
+    settings = {**schema["properties"]["settings"], "required": required, "properties": properties}
+    return {**schema, "properties": {**schema["properties"], "settings": settings}}
+
+
+def with_targets(node: Any) -> Any:
+    """A schema whose enumerations of targets are those that there are: all of them, or those that can be redeployed.
+
+    An enumeration of redeployable targets only stays one.
+    """
+    targets = all_targets()
+    names = [target.name for target in targets]
+    redeployable = [target.name for target in targets if target.can_redeploy]
+    if isinstance(node, list):
+        return [with_targets(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    changed = {key: with_targets(value) for key, value in node.items()}
+    words = changed.get("enum")
+    listed = set(words) & set(names) if isinstance(words, list) else set()
+    if isinstance(words, list) and len(listed) > 1:
+        others = [word for word in words if word not in names]
+        changed["enum"] = [*others, *(redeployable if listed <= set(redeployable) else names)]
+    return changed
+
+
+def documents() -> dict[Path, str]:
+    """Every file with its text."""
+    texts = {PROJECT_FILE: project(PROJECT_FILE.read_text(encoding="utf-8"))}
+    for file in sorted(SCHEMAS.glob("*.schema.json")):
+        if file.name == "answers.schema.json":
+            # Written whole by `tools.documents.inputs`.
+            continue
+        schema = with_targets(json.loads(file.read_text(encoding="utf-8")))
+        schema = setup_schema(schema) if file == SETUP else schema
+        texts[file] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    return texts
+
+
+if __name__ == "__main__":
+    for path, text in documents().items():
+        if path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(path)
