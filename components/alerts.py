@@ -19,7 +19,7 @@ from components.policies import event_patterns
 from components.settings import ResourceKind, Settings
 
 BURST = 5
-"""Denied uses of the key within BURST_SECONDS that cause an alert: a single one may be a typing error."""
+"""Denied uses of the key within BURST_SECONDS that cause an alert: a single denial may be a typing error."""
 
 BURST_SECONDS = 300
 
@@ -99,8 +99,8 @@ class Alerts(pulumi.ComponentResource):
         topic = aws.sns.Topic(
             name,
             name=names.alert_topic,
-            # Without a key of the trail's own the topic is not encrypted: neither EventBridge nor CloudWatch may use the
-            # key that AWS manages for SNS, so that no alert would arrive.
+            # Without a key for the trail the topic is not encrypted: neither EventBridge nor CloudWatch can use the key
+            # that AWS manages for SNS, and no alert would arrive.
             # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
             kms_master_key_id=trail.key_arn,
             tags=settings.tags,
@@ -173,9 +173,9 @@ class Alerts(pulumi.ComponentResource):
         )
 
     def _alarm(self, name: str, topic: aws.sns.Topic, opts: pulumi.ResourceOptions) -> None:
-        # The rule has no target, because one denial is no alert. MatchedEvents counts the events that matched a
-        # rule, whereas Invocations counts what was sent to its targets. On the default bus its dimension is the rule's
-        # name alone; and it is not sent when it is zero.
+        # The rule has no target: a single denial causes no alert. MatchedEvents counts the events that matched a rule;
+        # Invocations counts what was sent to its targets. On the default bus the only dimension is the rule's name.
+        # The metric is not sent when it is zero.
         # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
         rule = self._settings.names.denied_use_rule
         aws.cloudwatch.MetricAlarm(

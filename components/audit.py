@@ -63,9 +63,7 @@ class AuditTrail(pulumi.ComponentResource):
             trail = self._trail(name, settings, bucket, buckets.guards(bucket))
             self.trail_arn = trail.arn
             self.bucket_name = bucket.bucket
-        self.register_outputs(
-            {"trailArn": self.trail_arn, "bucketName": self.bucket_name, "keyArn": self.key_arn},
-        )
+        self.register_outputs({"trailArn": self.trail_arn, "bucketName": self.bucket_name, "keyArn": self.key_arn})
 
     def _trail(
         self, name: str, settings: Settings, bucket: aws.s3.Bucket, guards: list[pulumi.Resource]

@@ -27,7 +27,7 @@ class AppPrincipalArgs:
 
 
 class AppPrincipal(pulumi.ComponentResource):
-    """The application's principals: a role and an IAM user of this stack, or the existing one that the settings name."""
+    """The application's principals: a role and an IAM user of this stack, or the existing one in the settings."""
 
     arn: pulumi.Output[str]
     """Of the role; without one, of the user."""

@@ -207,7 +207,7 @@ def _retention(days: int, prefix: str, *, archive_days: int) -> list[_Rule]:
         "noncurrent_version_expiration": {"noncurrent_days": days},
     }
     if 0 < archive_days < days:
-        # Objects under 128 KB stay where they are, which is S3's default: the cheaper storage would bill each as 128 KB.
+        # Objects under 128 KB are not moved, which is S3's default: the cheaper storage would bill each as 128 KB.
         # https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html
         rule["transitions"] = [{"days": archive_days, "storage_class": ARCHIVE_STORAGE}]
         rule["noncurrent_version_transitions"] = [{"noncurrent_days": archive_days, "storage_class": ARCHIVE_STORAGE}]

@@ -19,7 +19,7 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 
-# The engine starts this directory as a program, so that the rules do not find `components` beside it by themselves.
+# The engine starts this directory as a program, so the rules cannot import `components` without this path.
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from rules import RULES, STACK_RULES, Resource, Rule, StackRule  # type: ignore[import-not-found]  # of this directory

@@ -44,10 +44,10 @@ def prove(environment: Mapping[str, str]) -> dict[str, object]:
                 "message": "The decrypted text differs from the encrypted one.",
                 **facts,
             }
-        others = (*keys.current[1:], *chain.from_iterable(keys.reading_keys))
-        for other in others:
-            _require_unwraps(other, credentials)
-        facts |= {"otherKeys": len(others)} if others else {}
+        additional = (*keys.current[1:], *chain.from_iterable(keys.reading_keys))
+        for key in additional:
+            _require_unwraps(key, credentials)
+        facts |= {"otherKeys": len(additional)} if additional else {}
     except PhiError as error:
         cause = error.cause if isinstance(error, UnwrapError) else type(error).__name__
         return {"proved": False, "cause": cause, "message": str(error), **facts}

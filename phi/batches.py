@@ -10,18 +10,7 @@ from typing import Any
 
 from phi.errors import InvalidValues
 
-PHI_FIELDS = (
-    "firstName",
-    "lastName",
-    "email",
-    "phone",
-    "dob",
-    "address1",
-    "address2",
-    "city",
-    "state",
-    "zip",
-)
+PHI_FIELDS = ("firstName", "lastName", "email", "phone", "dob", "address1", "address2", "city", "state", "zip")
 """The patient fields that the application stores encrypted, under the application's own names."""
 
 Column = list[str] | list[str | None] | tuple[str | None, ...]

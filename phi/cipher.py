@@ -76,12 +76,12 @@ class PhiCipher:
         A `lenient` cipher returns a text that does not look like a record unchanged, and counts it: for columns that
         were stored before they were encrypted. Each key is exactly 32 bytes; raises InvalidDataKey otherwise.
         """
-        for each in (key, *reading_keys):
-            if not isinstance(each, bytes) or len(each) != DATA_KEY_BYTES:
+        for data_key in (key, *reading_keys):
+            if not isinstance(data_key, bytes) or len(data_key) != DATA_KEY_BYTES:
                 raise InvalidDataKey
         for name, value in {
             "_aead": AESGCM(key),
-            "_reading": tuple(AESGCM(each).decrypt for each in reading_keys),
+            "_reading": tuple(AESGCM(reading_key).decrypt for reading_key in reading_keys),
             "_usage": usage_of(key),
             "_lenient": lenient,
             "_passed_through": AtomicCounter(),

@@ -1,6 +1,6 @@
 """The sandbox's command line: `python -m sandbox start | stop | status | env | prepare`.
 
-It may print and choose the exit code; the work is done by the modules it calls.
+Prints and returns the exit code; `sandbox.lifecycle` does the work.
 """
 
 from __future__ import annotations

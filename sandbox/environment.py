@@ -1,6 +1,6 @@
 """The environment variables with which a shell, an SDK, the Pulumi CLI and the wizard use the running sandbox.
 
-It may read the environment and the engine's choice in `.cache/`; it changes nothing.
+Reads the environment and the engine's choice in `.cache/`; changes nothing.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ def engine(environment: Mapping[str, str] = os.environ) -> Engine | None:
         return Engine(path=Path(named).absolute(), kind="environment", version="")
     try:
         choice = json.loads((CACHE / "engine" / "choice.json").read_text())
-        values = Path(choice["path"])
-        path = values if values.is_absolute() else PROJECT / values
+        path = PROJECT / choice["path"]
         return Engine(path=path, kind=str(choice.get("kind", "")), version=str(choice.get("version", "")))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None

@@ -1,7 +1,7 @@
 """The sandbox's commands: start, stop, status, env, prepare.
 
-It may touch the sandbox's directory, start and end one server process, and on `stop` remove the
-configuration files of stacks in the sandbox's account.
+Writes the sandbox's directory, starts and ends one server process; `stop` also removes the configuration files of
+stacks in the sandbox's account.
 """
 
 from __future__ import annotations
@@ -116,13 +116,7 @@ def prepare() -> int:
     return 0
 
 
-COMMANDS: dict[str, Callable[[], int]] = {
-    "start": start,
-    "stop": stop,
-    "status": status,
-    "env": env,
-    "prepare": prepare,
-}
+COMMANDS: dict[str, Callable[[], int]] = {command.__name__: command for command in (start, stop, status, env, prepare)}
 
 
 def log(line: str) -> None:
@@ -213,12 +207,12 @@ def remove_stack_configs(paths: SandboxPaths, project: Path) -> tuple[Path, ...]
 
 
 def _install_plugins(paths: SandboxPaths) -> None:
-    """Install the plug-ins where the chosen engine looks for them, unless they are there."""
+    """Install the plug-ins where the chosen engine looks for them, unless they are installed already."""
     chosen = environment.engine()
     if chosen is None:
         raise SandboxError("no Pulumi engine was chosen yet", "make setup")
     if not chosen.path.exists():
-        raise SandboxError(f"the chosen Pulumi engine is gone: {chosen.path}", "make setup")
+        raise SandboxError(f"the chosen Pulumi engine no longer exists: {chosen.path}", "make setup")
     from sandbox.pulumi_plugins.install import InstallError, install
 
     paths.pulumi_home.mkdir(parents=True, exist_ok=True)

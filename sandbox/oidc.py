@@ -1,6 +1,6 @@
 """The OIDC token that Vercel gives a deployment.
 
-It may touch nothing: it creates and reads tokens. The sandbox does not verify their signature (it has no issuer
+Touches nothing: it creates and reads tokens. The sandbox does not verify their signature (it has no issuer
 to get keys from); issuer, audience, subject and expiry are checked as AWS STS does.
 """
 

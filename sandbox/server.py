@@ -1,6 +1,6 @@
 """The sandbox's server process: AWS and Vercel, each on its own loopback port.
 
-It may bind loopback ports and write the state file and the deployment's OIDC token.
+Binds loopback ports; writes the state file and the deployment's OIDC token.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class KeepAliveHandler(MotoRequestHandler):
     disable_nagle_algorithm = True
 
     def run_wsgi(self) -> None:
-        """Answer one request, and read its body to the end: the rest would be taken for the next request."""
+        """Answer one request, and read its body to the end: the rest would be parsed as the next request."""
         self.environ = environ = self.make_environ()
         length = int(self.headers.get("Content-Length") or 0)
         is_chunked = "wsgi.input_terminated" in environ

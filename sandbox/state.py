@@ -1,6 +1,6 @@
 """The files of a sandbox, the state that its server writes, and the server's process.
 
-It may touch files under the sandbox's directory, call the server on loopback, and send signals to its process.
+Reads and writes files under the sandbox's directory, calls the server on loopback, sends signals to its process.
 """
 
 from __future__ import annotations

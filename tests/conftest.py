@@ -1,4 +1,4 @@
-"""Clinics that are set up once, for several folders of tests; and the tests that this machine cannot run.
+"""Deployments that are set up once, for several folders of tests; and the tests that this machine cannot run.
 
 A test that needs a program says so: `@pytest.mark.needs("postgresql")`. Where the program is missing, the test is left
 out of the run; the end of the run names it, and the command that installs the program.
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.onboarding.clinic import Clinic, running_clinic
+from tests.onboarding.deployment import Deployment, running_deployment
 from tools.bootstrap import programs
 
 LEFT_OUT: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()
@@ -18,17 +18,17 @@ LEFT_OUT: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()
 
 
 @pytest.fixture(scope="session")
-def onboarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    """A clinic set up for Vercel, once; a test that changes it puts it back."""
-    with running_clinic(tmp_path_factory.mktemp("onboarded")) as made:
+def onboarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A deployment set up for Vercel, once; a test that changes it puts it back."""
+    with running_deployment(tmp_path_factory.mktemp("onboarded")) as made:
         made.set_up("vercel")
         yield made
 
 
 @pytest.fixture(scope="session")
-def on_ecs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    """A clinic set up for ECS, once; a test that changes it puts it back."""
-    with running_clinic(tmp_path_factory.mktemp("on-ecs")) as made:
+def on_ecs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A deployment set up for ECS, once; a test that changes it puts it back."""
+    with running_deployment(tmp_path_factory.mktemp("on-ecs")) as made:
         made.set_up("ecs")
         yield made
 

@@ -1,6 +1,6 @@
-"""`python -m tools.measure [--before REVISION]`: the size and the shape of the code, and the old words left in it.
+"""`python -m tools.measure [--before REVISION]`: the size and the structure of the code, and the old words in it.
 
-It may read the working tree, a revision through git, and write to standard output. A reader judges; nothing fails.
+Reads the working tree or a revision through git; prints the figures and never fails.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 WORDS = json.loads(Path(__file__).with_name("old_words.json").read_text(encoding="utf-8"))
 PRODUCT = ("__main__.py", "components", "guardrails", "phi", "sandbox", "wizard")
 TOOLS = ("bench", "docs", "setup", "tools")
-"""Where the tools are, and where they were before they had one package."""
+"""Where the tools are, and where they were in earlier revisions."""
 SMALL, LARGE_FOLDER, EXAMPLES = 80, 18, 3
 
 
@@ -53,7 +53,7 @@ class Tree:
 
     @classmethod
     def working(cls) -> Tree:
-        """What git tracks or would track, as it is on disk."""
+        """The files that git tracks or would track, from the disk."""
         listed = _git("ls-files", "--cached", "--others", "--exclude-standard", "-z").decode().split("\0")
         names = [name for name in listed if name and (PROJECT / name).is_file()]
         return cls(names, {name: (PROJECT / name).read_text("utf-8") for name in names if name.endswith(".py")})
@@ -76,7 +76,7 @@ class Tree:
 
     @property
     def product(self) -> dict[str, str]:
-        """All modules but the tests'."""
+        """All modules except the tests."""
         return self.under(*PRODUCT, *TOOLS)
 
     @property
@@ -96,7 +96,7 @@ class Tree:
 
     @cached_property
     def large_folders(self) -> dict[str, int]:
-        """Folder to its number of modules, where they are many."""
+        """Folder to its number of modules, where it has many."""
         sizes = Counter(str(path.parent) for path in map(PurePosixPath, self.product) if path.name != "__init__.py")
         return {folder: size for folder, size in sizes.items() if size > LARGE_FOLDER}
 
@@ -161,7 +161,8 @@ def _imports(name: str, source: str, modules: Mapping[str, str]) -> Iterator[str
             origin = ".".join((*above, *([node.module] if node.module else [])))
             for alias in node.names:
                 imported = f"{origin}.{alias.name}"
-                yield from (one for one in ((imported if imported in modules else origin),) if one in modules)
+                if (module := imported if imported in modules else origin) in modules:
+                    yield module
 
 
 def _identifiers(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -176,10 +177,10 @@ def _identifiers(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def _strings(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    # A string that stands alone documents what is before it.
-    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    # A string that is a statement documents the code before it.
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in alone:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
             yield node.lineno, node.value
 
 
@@ -244,17 +245,26 @@ def _print_words(now: Tree, then: Tree | None, before: str | None) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints the figures; always 0."""
-    parser = argparse.ArgumentParser(prog="python -m tools.measure", description="Measures the code; judges nothing.")
-    parser.add_argument("--before", metavar="REVISION", help="a revision of git whose figures are printed beside")
+    """Print the figures; always returns 0."""
+    parser = argparse.ArgumentParser(prog="python -m tools.measure", description="Prints figures about the code.")
+    parser.add_argument("--before", metavar="REVISION", help="a revision of git to compare with")
     before: str | None = parser.parse_args(arguments).before
     now, then = Tree.working(), Tree.of(before) if before else None
     figures = [_rows(tree) for tree in (then, now) if tree]
     _print_table("Figures", {title: [rows[title] for rows in figures] for title in figures[-1]}, before)
     for title, lines in (
-        ("Prefixes that modules of a folder share", [f"{each}: {', '.join(n)}" for each, n in now.families.items()]),
-        (f"Folders of more than {LARGE_FOLDER} modules", [f"{each}: {n}" for each, n in now.large_folders.items()]),
-        (f"One importer and under {SMALL} lines", [f"{each}: only {n}" for each, n in now.small.items()]),
+        (
+            "Prefixes that modules of a folder share",
+            [f"{prefix}: {', '.join(names)}" for prefix, names in now.families.items()],
+        ),
+        (
+            f"Folders of more than {LARGE_FOLDER} modules",
+            [f"{folder}: {size}" for folder, size in now.large_folders.items()],
+        ),
+        (
+            f"One importer and under {SMALL} lines",
+            [f"{module}: only {importer}" for module, importer in now.small.items()],
+        ),
         ("Entries of the root", [" ".join(sorted(now.root))]),
     ):
         print("\n".join([title, *(f"  {line}" for line in lines or ["none"]), ""]))

@@ -1,6 +1,6 @@
 """Every policy document of the product, as pure functions: who may do what, under which conditions.
 
-Pure: touches nothing but its arguments. Ids go in, a dict that is ready for `json.dumps` comes out. The policies of one
+Pure. Ids go in, a dict that is ready for `json.dumps` comes out. The policies of one
 environment's settings are in `components.policies.stack`, the evaluator in `components.policies.evaluation`.
 """
 
@@ -21,11 +21,7 @@ from components.policies.access import (
     vercel_oidc_provider_arn,
     vercel_trust_statements,
 )
-from components.policies.documents import (
-    Policy,
-    Statement,
-    policy,
-)
+from components.policies.documents import Policy, Statement, policy
 from components.policies.key import (
     ADMINISTRATOR_ACTIONS,
     APPLICATION_ACTIONS,

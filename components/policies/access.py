@@ -1,6 +1,6 @@
 """The policies of the application and of the roles that read its variables: what they may do, who can assume them.
 
-Pure: touches nothing but its arguments. Ids go in, a dict that is ready for `json.dumps` comes out.
+Pure. Ids go in, a dict that is ready for `json.dumps` comes out.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Who can assume the roles of GitHub Actions: workflows of one repository, each for its own purpose.
 
-Pure: touches nothing but its arguments. Ids go in, a dict that is ready for `json.dumps` comes out.
+Pure. Ids go in, a dict that is ready for `json.dumps` comes out.
 """
 
 from __future__ import annotations

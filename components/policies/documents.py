@@ -1,6 +1,6 @@
 """The type of a policy document, and what all of them share.
 
-Pure: touches nothing but its arguments.
+Pure.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def policy(statements: Iterable[Statement]) -> Policy:
 def account_root_statement(*, account_id: str, partition: str = "aws") -> Statement:
     """Delegates to IAM: an IAM policy of this account can allow an action on the key.
 
-    Without it IAM policies have no effect on the key, and nobody can manage the key once its administrators are deleted:
-    the account's root is the only principal that cannot be deleted.
+    Without it, IAM policies have no effect on the key, and nobody can manage the key after its administrators are
+    deleted: the account's root is the only principal that cannot be deleted.
     https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
     """
     return {

@@ -1,6 +1,6 @@
 """The events of the account that cause an alert: EventBridge patterns on CloudTrail's records.
 
-Pure: touches nothing but its arguments. Ids go in, a dict that is ready for `json.dumps` comes out.
+Pure. Ids go in, a dict that is ready for `json.dumps` comes out.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _API_CALL = ["AWS API Call via CloudTrail"]
 def key_changes_pattern(*, key_arns: Sequence[str], aliases: Sequence[str]) -> Pattern:
     """Every call that changes one of these keys or moves one of these aliases, also if it was refused.
 
-    The record has the key's ARN in `resources`, for an alias both ARNs, and in `requestParameters` what the caller typed:
-    an id, an ARN or an alias. Of a call that IAM refused the record may have only the message.
+    The record has the key's ARN in `resources` (both ARNs for an alias), and in `requestParameters` what the caller
+    typed: an id, an ARN or an alias. For a call that IAM refused, the record may have only the message.
     https://docs.aws.amazon.com/kms/latest/developerguide/understanding-kms-entries.html
     """
     return _of_kms({"eventName": list(KEY_CHANGES)}, _names_a_key(key_arns, aliases))

@@ -1,6 +1,6 @@
 """The policy of the PHI key and of its replicas: who administers it, who may delete it, who uses it.
 
-Pure: touches nothing but its arguments. Ids go in, a dict that is ready for `json.dumps` comes out.
+Pure. Ids go in, a dict that is ready for `json.dumps` comes out.
 """
 
 from __future__ import annotations

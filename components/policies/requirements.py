@@ -1,6 +1,6 @@
 """The requirements of the key, the access to it, the audit trail and its bucket: the one list, as data.
 
-Pure. Asked by the preflight notes of the plan, the checklist, `doctor`, the guardrails and the report. The sections are
+Pure. Used by the preflight notes of the plan, the checklist, `doctor`, the guardrails and the report. The sections are
 of 45 CFR Part 164, Subpart C, https://www.ecfr.gov/current/title-45/part-164/subpart-C.
 """
 
@@ -64,7 +64,7 @@ class Requirement:
     reason: str = ""
     """Why it matters."""
     prowler: tuple[str, ...] = ()
-    """Ids of prowler's checks that look at the same (https://hub.prowler.com)."""
+    """Ids of prowler's checks for the same requirement (https://hub.prowler.com)."""
     optional: bool = False
     """Whether it holds only where the settings ask for it."""
 
@@ -274,9 +274,9 @@ def requirements_of(topic: Topic) -> tuple[Requirement, ...]:
 
 def sections_of(topic: Topic) -> tuple[str, ...]:
     """The sections that an item of the checklist serves, each once."""
-    return tuple(dict.fromkeys(section for each in requirements_of(topic) for section in each.sections))
+    return tuple(dict.fromkeys(section for requirement in requirements_of(topic) for section in requirement.sections))
 
 
 def prowler_checks_of(topic: Topic) -> tuple[str, ...]:
-    """The ids of prowler's checks that look at the same as an item of the checklist."""
-    return tuple(check for each in requirements_of(topic) for check in each.prowler)
+    """The ids of prowler's checks for an item of the checklist."""
+    return tuple(check for requirement in requirements_of(topic) for check in requirement.prowler)

@@ -1,6 +1,6 @@
 """The policies of one environment: `Settings` in, policy documents out.
 
-Pure: touches nothing but its arguments. The program and the preflight both use it, so that they evaluate the same.
+Pure. The program and the preflight both use it, so that they evaluate the same.
 """
 
 from __future__ import annotations

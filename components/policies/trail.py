@@ -1,6 +1,6 @@
 """The policies of the audit trail: its buckets, its key, its log group and its alerts.
 
-Pure: touches nothing but its arguments. Ids go in, a dict that is ready for `json.dumps` comes out.
+Pure. Ids go in, a dict that is ready for `json.dumps` comes out.
 """
 
 from __future__ import annotations
@@ -8,11 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from components.policies.documents import Policy, Statement, account_root_statement, policy
-from components.policies.key import (
-    administration_statement,
-    deletion_statements,
-    pattern_administration_statement,
-)
+from components.policies.key import administration_statement, deletion_statements, pattern_administration_statement
 
 
 def trail_arn(*, account_id: str, region: str, name: str, partition: str = "aws") -> str:
@@ -249,8 +245,8 @@ def log_role_policy(*, log_group_arn: str, account_id: str, region: str) -> Poli
 def alert_topic_policy(*, topic_arn: str, account_id: str, source_arns: Sequence[str]) -> Policy:
     """Allows EventBridge and these alarms to publish to the topic; denies plain HTTP.
 
-    EventBridge has no condition, because SNS supports none for it: with one, its messages are lost without an error. The
-    worst that somebody else's rule can do is to publish a message.
+    EventBridge has no condition, because SNS supports none for it: with a condition its messages are lost without an
+    error. The worst that a rule of somebody else can do is to publish a message.
     https://repost.aws/knowledge-center/sns-not-getting-eventbridge-notification
     https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
     """

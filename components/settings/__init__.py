@@ -1,6 +1,6 @@
 """The settings of an environment: `Settings` in, `Outputs` out, with the types of their values and all names.
 
-Pure: touches nothing but its arguments.
+Pure.
 """
 
 from components.settings.names import DATA_KEY_VARIABLE, Names

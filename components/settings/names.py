@@ -1,6 +1,6 @@
 """The names of the resources in the account.
 
-Pure: touches nothing but its arguments.
+Pure.
 """
 
 from __future__ import annotations

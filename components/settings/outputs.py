@@ -1,6 +1,6 @@
 """The stack's outputs, under the names that other programs rely on.
 
-Pure: touches nothing but its arguments.
+Pure.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from components.settings.values import ContractError, Target
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """The stack's outputs, under the names that other programs rely on."""
+    """The values of the stack's outputs."""
 
     key_arn: str
     key_id: str

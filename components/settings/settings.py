@@ -1,6 +1,6 @@
 """The contract between the wizard, the stack's configuration and the Pulumi program: `Settings` in, `Outputs` out.
 
-Pure: touches nothing but its arguments. Every rule about a value is checked here, and all faults are reported together.
+Pure. Every rule about a value is checked here, and all faults are reported together.
 """
 
 from __future__ import annotations
@@ -9,14 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from components.settings.names import DATA_KEY_VARIABLE, Names
@@ -181,12 +174,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
-        faults = [
-            *self._account_faults(),
-            *self._key_faults(),
-            *self._application_faults(),
-            *self._trail_faults(),
-        ]
+        faults = [*self._account_faults(), *self._key_faults(), *self._application_faults(), *self._trail_faults()]
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -300,30 +288,30 @@ class Settings(BaseModel):
 
     @property
     def makes_vercel_provider(self) -> bool:
-        """Whether the IAM OIDC provider of the Vercel team is made."""
+        """Whether the stack creates the IAM OIDC provider of the Vercel team."""
         return self.trusts_vercel and self.vercel_oidc_provider_arn is None
 
     @property
     def uses_store(self) -> bool:
-        """Whether something in AWS reads the variables from the store: at every target but Vercel."""
+        """Whether something in AWS reads the variables from the store: at every target except Vercel."""
         return bool(set(self.deploy_targets) - {Target.VERCEL})
 
     @property
     def execution_role_arn(self) -> str | None:
-        """The role that reads the variables for ECS, existing or made here; None without ECS."""
+        """The role that reads the variables for ECS, existing or created by the stack; None without ECS."""
         if Target.ECS not in self.deploy_targets:
             return None
-        made = f"arn:{self.partition}:iam::{self.account_id}:role/{self.names.execution_role}"
-        return self.ecs_execution_role_arn or made
+        created = f"arn:{self.partition}:iam::{self.account_id}:role/{self.names.execution_role}"
+        return self.ecs_execution_role_arn or created
 
     @property
     def makes_execution_role(self) -> bool:
-        """Whether a task execution role is made for ECS."""
+        """Whether the stack creates a task execution role for ECS."""
         return Target.ECS in self.deploy_targets and self.ecs_execution_role_arn is None
 
     @property
     def makes_secrets_role(self) -> bool:
-        """Whether a role is made for External Secrets, which reads the variables for pods on EKS."""
+        """Whether the stack creates a role for External Secrets, which reads the variables for pods on EKS."""
         return Target.EKS in self.deploy_targets
 
     @property
@@ -392,7 +380,7 @@ class Settings(BaseModel):
         try:
             return cls.read(values, deployed=deployed)
         except ContractError as error:
-            # These say more than that a value has the wrong type or an unknown name.
+            # These messages say more than "wrong type" or "unknown name".
             better = no_lists | dict.fromkeys(REMOVED_KEYS, "no longer exists: no application can use it")
             raise ContractError(
                 tuple((field, better.get(field, fault)) for field, fault in error.faults)

@@ -1,6 +1,6 @@
 """The types of the values in the settings: text with a rule, and a message where a value breaks it.
 
-Pure: touches nothing but its arguments.
+Pure.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def _principal(value: str) -> str:
 
 
 DEPLOYED = "deployed"
-"""Of the context of a validation: the settings are those of a stack that exists, and are only read."""
+"""Key in the context of a validation: the settings belong to a deployed stack, and are only read."""
 
 
 def _administrator(value: str, info: ValidationInfo) -> str:

@@ -1,6 +1,6 @@
 """The guardrails as pure functions: rules for a resource, or for the stack, that `pulumi up` must not violate.
 
-Touches nothing: one module for each subject, all rules together here.
+Pure: one module for each subject; this module lists the rules of all of them.
 """
 
 from __future__ import annotations
@@ -10,13 +10,5 @@ from .rule import Resource as Resource
 from .rule import Rule as Rule
 from .rule import StackRule as StackRule
 
-RULES = (
-    *keys.RULES,
-    *protection.RULES,
-    *principals.RULES,
-    *application.RULES,
-    *listed.RULES,
-    *buckets.RULES,
-    *trail.RULES,
-)
+RULES = tuple(rule for subject in (keys, protection, principals, application, listed, buckets, trail) for rule in subject.RULES)
 STACK_RULES = (*application.STACK_RULES, *required_resources.STACK_RULES)

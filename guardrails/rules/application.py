@@ -1,6 +1,6 @@
 """The guardrails of the application's permissions: it uses its keys, and can do nothing else.
 
-Touches nothing.
+Pure.
 """
 
 from __future__ import annotations
@@ -205,8 +205,8 @@ def application_single_policy(resources: Sequence[Resource]) -> Iterator[tuple[s
     attachment_types = (ROLE_ATTACHMENT, USER_ATTACHMENT, POLICY_ATTACHMENT)
     attachments = [resource for resource in resources if resource.type in attachment_types]
     inline_policies = [resource for resource in resources if resource.type in (ROLE_POLICY, USER_POLICY)]
-    principals = {name for each in attachments if each.is_within(APP_ACCESS) for name in _attached_to(each)}
-    others = [each for each in attachments if not any(map(each.is_within, APPLICATION_POLICIES.values()))]
+    principals = {name for item in attachments if item.is_within(APP_ACCESS) for name in _attached_to(item)}
+    others = [item for item in attachments if not any(map(item.is_within, APPLICATION_POLICIES.values()))]
     for policy in (*others, *inline_policies):
         if not policy.is_within(APP_ACCESS) and (shared := sorted(principals.intersection(_attached_to(policy)))):
             yield policy.urn, f"The application ({shared[0]}) has another policy than {_POLICY_NAME}: remove it."

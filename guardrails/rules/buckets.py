@@ -1,6 +1,6 @@
 """The guardrails of buckets: private, over TLS only, versioned and encrypted.
 
-Touches nothing.
+Pure.
 """
 
 from __future__ import annotations

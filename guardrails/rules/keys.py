@@ -1,6 +1,6 @@
 """The guardrails of KMS keys: rotation, recovery after a deletion, and no lockout.
 
-Touches nothing.
+Pure.
 """
 
 from __future__ import annotations

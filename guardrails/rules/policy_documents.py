@@ -1,6 +1,6 @@
 """Policy documents for the guardrails: JSON text in, statements out.
 
-Touches nothing.
+Pure.
 """
 
 from __future__ import annotations
@@ -81,9 +81,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-_ELEMENTS = frozenset(
-    "Sid Effect Principal NotPrincipal Action NotAction Resource NotResource Condition".split(),
-)
+_ELEMENTS = frozenset("Sid Effect Principal NotPrincipal Action NotAction Resource NotResource Condition".split())
 
 
 def _statement(element: Mapping[str, Any]) -> Statement:

@@ -1,6 +1,6 @@
 """The guardrails of principals: no wildcards, and exact subjects for tokens of an identity provider.
 
-Touches nothing.
+Pure.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The guardrail of deletion protection: keys, aliases, the trail, its buckets and their settings.
 
-Touches nothing.
+Pure.
 """
 
 from __future__ import annotations

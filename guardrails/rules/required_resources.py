@@ -1,6 +1,6 @@
 """The guardrail of required resources: a rule for a resource cannot fail when the resource is removed.
 
-Touches nothing.
+Pure.
 """
 
 from __future__ import annotations
@@ -94,16 +94,16 @@ def _refers_to(resource: Resource, setting: str, bucket: Resource) -> bool:
     return _depends_on(resource, setting, bucket) or _equals(resource, setting, bucket, "bucket")
 
 
-def _depends_on(resource: Resource, setting: str, other: Resource) -> bool:
+def _depends_on(resource: Resource, setting: str, source: Resource) -> bool:
     # The engine knows the dependency during a preview, before the value is known.
-    return other.urn in resource.refers_to.get(setting, ())
+    return source.urn in resource.refers_to.get(setting, ())
 
 
-def _equals(resource: Resource, setting: str, other: Resource, output: str) -> bool:
+def _equals(resource: Resource, setting: str, source: Resource, output: str) -> bool:
     # For a name that is a literal in the program.
     try:
         value = resource.props.get(setting)
-        return value is not None and value == other.props.get(output)
+        return value is not None and value == source.props.get(output)
     except UnknownValueError:
         return False
 

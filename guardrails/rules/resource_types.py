@@ -1,6 +1,6 @@
 """The resource types that the guardrails check, by their type tokens.
 
-Touches nothing.
+Pure.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a guardrail is: a name, a description, and a check that finds violations.
 
-Touches nothing: a resource in, messages out; `__main__.py` makes a policy pack of them.
+Pure: a resource in, messages out. `__main__.py` builds the policy pack from the rules.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The guardrails of the audit trail: it records all events, and its records are retained and locked for six years.
 
-Touches nothing.
+Pure.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _event_selectors(trail: Props) -> Iterator[str]:
     if not selectors:
         return
     yield from check_values(_includes_kms, selectors)
-    management = [each for each in _iterate(selectors) if each.get("includeManagementEvents") in (None, True)]
+    management = [item for item in _iterate(selectors) if item.get("includeManagementEvents") in (None, True)]
     if not management:
         yield "The trail records no management events: set includeManagementEvents to true."
     elif not any(selector.get("readWriteType") in (None, "All") for selector in management):
@@ -97,18 +97,12 @@ def _selects_every_kms_event(selector: Props) -> bool:
 
 def trail_retention(resource: Resource) -> Iterator[str]:
     """No lifecycle rule expires an audit record, or a noncurrent version, before six years."""
-    if resource.type in BUCKETS:
-        yield from check_values(_bucket_rule, resource.props.get("lifecycleRules"))
-    else:
-        yield from check_values(_lifecycle_rule, resource.props.get("rules"))
-
-
-def _bucket_rule(rule: Props) -> Iterator[str]:
-    return iter(()) if rule.get("enabled") is False else _expirations(rule)
-
-
-def _lifecycle_rule(rule: Props) -> Iterator[str]:
-    return iter(()) if rule.get("status") == "Disabled" else _expirations(rule)
+    is_bucket = resource.type in BUCKETS
+    status, disabled = ("enabled", False) if is_bucket else ("status", "Disabled")
+    return check_values(
+        lambda rule: () if rule.get(status) == disabled else _expirations(rule),
+        resource.props.get("lifecycleRules" if is_bucket else "rules"),
+    )
 
 
 def _expirations(rule: Props) -> Iterator[str]:

@@ -107,14 +107,14 @@ def keys_from(environment: Mapping[str, str], *, old: Sequence[str], new: str) -
     for name in (*old, new):
         values = {REGION: environment.get(REGION), KEY_ID: environment.get(KEY_ID), WRAPPED: environment.get(name)}
         try:
-            wrapped[name] = WrappedKey.from_environment({each: text for each, text in values.items() if text})
+            wrapped[name] = WrappedKey.from_environment({variable: text for variable, text in values.items() if text})
         except (MissingVariable, MalformedVariable) as error:
             problems |= dict.fromkeys(str(error).replace(WRAPPED, name).removesuffix(".").split("; "))
     if problems:
         raise UsageError(
             tuple(problems), "`python -m wizard rotate --data-key` prints where the wrapped keys are stored."
         )
-    keys = {name: KmsKeySource(each).data_key() for name, each in wrapped.items()}
+    keys = {name: KmsKeySource(key).data_key() for name, key in wrapped.items()}
     same = [name for name in old if name == new or hmac.compare_digest(keys[name], keys[new])]
     if same:
         raise UsageError([f"{same[0]} and {new} hold the same data key: there is nothing to re-encrypt"])

@@ -127,9 +127,9 @@ def run_worker(config: WorkerConfig, pipe: Connection, others: Sequence[Connecti
     # Ctrl-C reaches every process of a terminal; only the parent reacts to it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    for other in others:
+    for connection in others:
         # With an open copy here, nobody would notice the end of the parent or of another worker.
-        other.close()
+        connection.close()
     database = Database(config.dsn, read_only=not config.write)
 
     def pause(seconds: float) -> None:

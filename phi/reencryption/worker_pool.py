@@ -60,7 +60,7 @@ class WorkerPool:
     def __enter__(self) -> Self:
         # By fork, so that the keys reach the workers through memory only: no pipe, no argument, no file.
         context = multiprocessing.get_context("fork")
-        self._handlers = {each: signal.signal(each, self._on_signal) for each in (signal.SIGINT, signal.SIGTERM)}
+        self._handlers = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         pipes = [context.Pipe() for _ in range(self._count)]
         for ours, theirs in pipes:
             others = [end for pair in pipes for end in pair if end is not theirs]
@@ -82,8 +82,8 @@ class WorkerPool:
                 worker.process.kill()
                 worker.process.join()
             worker.pipe.close()
-        for each, handler in self._handlers.items():
-            signal.signal(each, handler)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
 
     @property
     def pids(self) -> tuple[int, ...]:

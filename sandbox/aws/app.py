@@ -1,6 +1,6 @@
 """The WSGI application of the sandbox's AWS: moto's server with patches, faults and a record of calls.
 
-It may touch moto in this process, and nothing on disk.
+Touches moto in this process; nothing on disk.
 """
 
 from __future__ import annotations
@@ -89,12 +89,8 @@ def _collect(app: Any, environ: dict[str, Any]) -> Response:
 
 def _send(response: Response, start_response: StartResponse) -> Iterable[bytes]:
     reason = HTTPStatus(response.status).phrase
-    headers = [
-        ("Content-Type", response.content_type),
-        ("Content-Length", str(len(response.body))),
-        *response.headers,
-    ]
-    start_response(f"{response.status} {reason}", headers)
+    headers = [("Content-Type", response.content_type), ("Content-Length", str(len(response.body)))]
+    start_response(f"{response.status} {reason}", [*headers, *response.headers])
     return [response.body]
 
 
@@ -110,11 +106,7 @@ _OWN_ACCOUNT_TRUST = json.dumps(
     {
         "Version": "2012-10-17",
         "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
-                "Action": "sts:AssumeRole",
-            }
+            {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
         ],
     }
 )

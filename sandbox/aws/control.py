@@ -1,6 +1,6 @@
 """The sandbox's control API, below `/_sandbox/` on the AWS port.
 
-It may touch the faults, the records of calls and permissions, and moto's ECS and STS in this process.
+Touches the faults, the records of calls and permissions, and moto's ECS and STS in this process.
 """
 
 from __future__ import annotations

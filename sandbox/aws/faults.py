@@ -1,6 +1,6 @@
-"""Fault injection, and the record of calls: what a test asks of the sandbox.
+"""Fault injection and the record of calls, for tests.
 
-It may touch nothing outside this process's memory.
+Touches memory only.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Fault:
     operation: str = ""
     kind: str = "error"
     error: str = "InternalFailure"
-    message: str = "The sandbox was told to fail this call."
+    message: str = "A test ordered the sandbox to fail this call."
     status: int = 400
     seconds: float = 60.0
     times: int = 1

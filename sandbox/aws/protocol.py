@@ -1,6 +1,6 @@
 """AWS's protocols: the call in a request, and responses and errors in the form of each protocol.
 
-It may touch only the request that it is given.
+Touches only the request that is passed to it.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ class AwsError(Exception):
 def read_call(environ: dict[str, Any]) -> Call:
     """Read a request without consuming it; what cannot be determined is empty."""
     authorization = environ.get("HTTP_AUTHORIZATION", "")
-    found = _CREDENTIAL.search(authorization)
-    key, region, service = found.groups() if found else ("", "", "")
+    credential = _CREDENTIAL.search(authorization)
+    key, region, service = credential.groups() if credential else ("", "", "")
     query = {name: values[0] for name, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
-    if not found and (signed := _PRESIGNED.match(query.get("X-Amz-Credential", ""))):
+    if not credential and (signed := _PRESIGNED.match(query.get("X-Amz-Credential", ""))):
         key, region, service = signed.groups()
     token = environ.get("HTTP_X_AMZ_SECURITY_TOKEN", query.get("X-Amz-Security-Token", ""))
     parameters = {} if service.startswith("s3") else _parameters(environ)
@@ -142,10 +142,10 @@ def _parameters(environ: dict[str, Any]) -> dict[str, Any]:
         form = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
         return {name: values[0] for name, values in form.items()}
     try:
-        found = json.loads(body) if body else {}
+        parameters = json.loads(body) if body else {}
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return parameters if isinstance(parameters, dict) else {}
 
 
 def _routed(service: str, environ: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Installs the language host next to an engine, and the AWS provider in its PULUMI_HOME.
 
-It may touch the engine's directory, the home it is given and a cache of its own; never the user's own plug-ins.
+Writes the engine's directory, the PULUMI_HOME that is passed to it and its own cache; never the user's plug-ins.
 """
 
 from __future__ import annotations
@@ -41,35 +41,30 @@ def install(engine: Path, home: Path, python: Path, cache: Path) -> None:
         _write(host, _wrapper("sandbox.pulumi_plugins.language_host", interpreter))
     version = _installed_sdk(interpreter)
     directory = home / "plugins" / f"resource-aws-v{version}"
-    wanted = _wrapper("sandbox.pulumi_plugins.provider.__main__", interpreter)
+    wrapper_text = _wrapper("sandbox.pulumi_plugins.provider.__main__", interpreter)
     installed = directory / _PROVIDER
     incomplete = directory.with_name(f"{directory.name}.partial")
     if installed.exists() and not _is_ours(installed):
         raise InstallError(f"{installed} is not the sandbox's provider: set another PULUMI_HOME for the sandbox")
     if installed.exists() and not incomplete.exists():
-        _write(installed, wanted)
+        _write(installed, wrapper_text)
         return
     cache.mkdir(parents=True, exist_ok=True)
     wrapper = cache / _PROVIDER
-    _write(wrapper, wanted)
+    _write(wrapper, wrapper_text)
     home.mkdir(parents=True, exist_ok=True)
-    environment = {
-        **os.environ,
-        "PULUMI_HOME": str(home),
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "PULUMI_BACKEND_URL": "file://~",
-    }
+    settings = {"PULUMI_HOME": str(home), "PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_BACKEND_URL": "file://~"}
     command = [str(engine), "plugin", "install", "resource", "aws", version, "--reinstall"]
     done = subprocess.run(
         [*command, "--file", str(wrapper)],
-        env=environment,
+        env=os.environ | settings,
         capture_output=True,
         text=True,
         check=False,
         cwd=cache,
     )
     if done.returncode or not installed.exists():
-        raise InstallError(f"the engine did not take the provider {version}: {(done.stderr or done.stdout).strip()}")
+        raise InstallError(f"the engine did not install the provider {version}: {(done.stderr or done.stdout).strip()}")
 
 
 def _wrapper(module: str, python: Path) -> str:
@@ -98,17 +93,17 @@ def _write(path: Path, text: str) -> None:
 
 def _installed_sdk(python: Path) -> str:
     """The version of pulumi_aws that `python` imports; reads it without starting `python` where possible."""
-    for found in python.parent.parent.glob("lib/python3.*/site-packages/pulumi_aws-*.dist-info"):
-        return found.name.removeprefix("pulumi_aws-").removesuffix(".dist-info")
-    asked = subprocess.run(
+    for package in python.parent.parent.glob("lib/python3.*/site-packages/pulumi_aws-*.dist-info"):
+        return package.name.removeprefix("pulumi_aws-").removesuffix(".dist-info")
+    done = subprocess.run(
         [str(python), "-c", "from importlib.metadata import version; print(version('pulumi-aws'))"],
         capture_output=True,
         text=True,
         check=False,
     )
-    if asked.returncode:
-        raise InstallError(f"{python} has no pulumi_aws: {asked.stderr.strip().splitlines()[-1:]}")
-    return asked.stdout.strip()
+    if done.returncode:
+        raise InstallError(f"{python} has no pulumi_aws: {done.stderr.strip().splitlines()[-1:]}")
+    return done.stdout.strip()
 
 
 def main() -> None:
@@ -116,8 +111,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sandbox.pulumi_plugins.install", description=__doc__)
     for name in ("engine", "home", "python", "cache"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    asked = parser.parse_args()
-    install(asked.engine, asked.home, asked.python, asked.cache)
+    options = parser.parse_args()
+    install(options.engine, options.home, options.python, options.cache)
 
 
 if __name__ == "__main__":

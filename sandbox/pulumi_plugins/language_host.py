@@ -1,6 +1,6 @@
-"""`pulumi-language-python`: runs Python programs and policy packs for the engine with this very interpreter.
+"""`pulumi-language-python`: runs Python programs and policy packs for the engine with this interpreter.
 
-It may touch the program's directory (read only), child processes of its own, and the engine that started it.
+Reads the program's directory, starts child processes, and talks to the engine that started it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return language_pb2.LanguageHandshakeResponse()
 
     def GetPluginInfo(self, request: Any, context: Any) -> Any:
-        """This host carries the version of the SDK it runs programs with."""
+        """The version of the SDK that programs run with."""
         return plugin_pb2.PluginInfo(version=installed_version("pulumi"))
 
     def GetRequiredPackages(self, request: Any, context: Any) -> Any:
@@ -66,9 +66,9 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
 
     def GetProgramDependencies(self, request: Any, context: Any) -> Any:
         """Every distribution the interpreter can import, for `pulumi about`."""
-        found = sorted({(entry.name, entry.version) for entry in metadata.distributions()})
+        packages = sorted({(entry.name, entry.version) for entry in metadata.distributions()})
         return language_pb2.GetProgramDependenciesResponse(
-            dependencies=[language_pb2.DependencyInfo(name=name, version=version) for name, version in found]
+            dependencies=[language_pb2.DependencyInfo(name=name, version=version) for name, version in packages]
         )
 
     def About(self, request: Any, context: Any) -> Any:
@@ -144,7 +144,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         )
 
     def end_children(self) -> None:
-        """End what this host started and nothing else."""
+        """End the processes that this host started."""
         with self._lock:
             children = tuple(self._children)
         for child in children:
@@ -191,7 +191,7 @@ def _output_of(child: subprocess.Popen[bytes]) -> Iterator[Any]:
 
 
 def _installed_providers() -> tuple[tuple[str, str, str], ...]:
-    found: dict[str, tuple[str, str, str]] = {}
+    providers: dict[str, tuple[str, str, str]] = {}
     for distribution in metadata.distributions():
         name = (distribution.name or "").lower().replace("-", "_")
         if not name.startswith("pulumi_") or distribution.files is None:
@@ -204,8 +204,8 @@ def _installed_providers() -> tuple[tuple[str, str, str], ...]:
         if plugin.get("resource"):
             package = plugin.get("name") or name.removeprefix("pulumi_")
             version = plugin.get("version") or distribution.version
-            found[package] = (package, f"v{version.removeprefix('v')}", plugin.get("server", ""))
-    return tuple(found[package] for package in sorted(found))
+            providers[package] = (package, f"v{version.removeprefix('v')}", plugin.get("server", ""))
+    return tuple(providers[package] for package in sorted(providers))
 
 
 def main() -> None:

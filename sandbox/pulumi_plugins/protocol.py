@@ -1,6 +1,6 @@
 """The engine's plug-in protocol: its generated messages, loaded quickly, and the loop that serves them.
 
-It may touch the installed pulumi SDK (read only), a loopback port, standard output and signal handlers.
+Touches the installed pulumi SDK (read only), a loopback port, standard output and signal handlers.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def _skip_the_sdk_around_the_messages() -> None:
+def _register_bare_packages() -> None:
     """Register `pulumi.runtime.proto` as bare packages, so that its messages load without the SDK.
 
     Importing `pulumi` costs a third of a second, and a plug-in needs none of it but the generated messages.
     """
     if "pulumi" in sys.modules:
         return
-    found = importlib.util.find_spec("pulumi")
-    if found is None or not found.submodule_search_locations:
+    spec = importlib.util.find_spec("pulumi")
+    if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError("the pulumi SDK is not installed for this interpreter", name="pulumi")
-    directory = Path(next(iter(found.submodule_search_locations)))
+    directory = Path(next(iter(spec.submodule_search_locations)))
     for name in ("pulumi", "pulumi.runtime", "pulumi.runtime.proto"):
         package = types.ModuleType(name)
         package.__path__ = [str(directory.joinpath(*name.split(".")[1:]))]
         sys.modules[name] = package
 
 
-_skip_the_sdk_around_the_messages()
+_register_bare_packages()
 
 import grpc  # noqa: E402
 from pulumi.runtime.proto import (  # noqa: E402

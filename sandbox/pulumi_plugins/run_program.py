@@ -1,6 +1,6 @@
 """The child process that runs a Pulumi program: sets its configuration, runs it, ends with an exit code.
 
-It may touch what the program touches; it is run by path and imports only the program from the project.
+Touches what the program touches; it is run by path and imports only the program from the project.
 """
 
 from __future__ import annotations
@@ -58,36 +58,36 @@ def _run(program: str) -> None:
 
 def main() -> int:
     """Run the program and return 0, 1, or 32 when the message was shown already."""
-    asked = _arguments()
-    program = Path(asked.program)
+    options = _arguments()
+    program = Path(options.program)
     pulumi.runtime.set_all_config(pulumi.runtime.get_config_env(), pulumi.runtime.get_config_secret_keys_env())
     pulumi.runtime.configure(
         pulumi.runtime.Settings(
-            project=asked.project,
-            stack=asked.stack,
-            organization=asked.organization,
-            root_directory=asked.root_directory,
-            monitor=asked.monitor,
-            engine=asked.engine,
-            parallel=asked.parallel,
-            dry_run=asked.dry_run,
+            project=options.project,
+            stack=options.stack,
+            organization=options.organization,
+            root_directory=options.root_directory,
+            monitor=options.monitor,
+            engine=options.engine,
+            parallel=options.parallel,
+            dry_run=options.dry_run,
         )
     )
-    sys.argv = [asked.program, *asked.arguments]
-    if asked.pwd:
-        os.chdir(asked.pwd)
+    sys.argv = [options.program, *options.arguments]
+    if options.pwd:
+        os.chdir(options.pwd)
     if not program.exists() or (program.is_dir() and not (program / "__main__.py").exists()):
         pulumi.log.error(f"unable to find main python program `__main__.py` in `{program}`")
         return SHOWN_ALREADY
 
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    executor = ThreadPoolExecutor(max_workers=max(asked.parallel, 1) * THREADS_PER_OPERATION)
+    executor = ThreadPoolExecutor(max_workers=max(options.parallel, 1) * THREADS_PER_OPERATION)
     loop.set_default_executor(executor)
     # A failed program has futures that were not awaited; asyncio would log each of them.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
-        loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _run(asked.program)))
+        loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _run(options.program)))
         return 0
     except pulumi.RunError as error:
         pulumi.log.error(str(error))

@@ -1,6 +1,6 @@
 """A stand-in for Vercel's REST API.
 
-It may touch this process's memory only.
+Touches this process's memory only.
 """
 
 from sandbox.vercel.app import create_app

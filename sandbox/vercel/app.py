@@ -1,6 +1,6 @@
 """The Flask application that stands in for Vercel's REST API: projects and their environment variables.
 
-It may touch memory only; `create_app` returns an application for others to serve. Shapes and rules are
+Touches memory only; `create_app` returns an application for others to serve. Shapes and rules are
 those of https://vercel.com/docs/rest-api and https://vercel.com/docs/environment-variables.
 """
 

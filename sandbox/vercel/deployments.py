@@ -1,6 +1,6 @@
 """Deployments: created from an earlier one, built step by step with each read, and the one in production.
 
-It may touch memory only. A deployment keeps the variables of the time when it was created. Shapes:
+Touches memory only. A deployment keeps the variables of the time when it was created. Shapes:
 https://vercel.com/docs/rest-api/deployments; rollbacks: https://vercel.com/docs/instant-rollback.
 """
 
@@ -117,8 +117,8 @@ class Deployments:
         )
 
     def _store(self, deployment: Deployment) -> Deployment:
-        other_teams = [entry for entry in self._by_project.get(deployment.project, ()) if entry.id != deployment.id]
-        self._by_project[deployment.project] = (*other_teams, deployment)
+        others = [entry for entry in self._by_project.get(deployment.project, ()) if entry.id != deployment.id]
+        self._by_project[deployment.project] = (*others, deployment)
         return deployment
 
     def _promote(self, id: str, project: str) -> Deployment:
@@ -260,7 +260,7 @@ def production_target(deployment: Deployment) -> dict[str, Any]:
 
 
 def _common(deployment: Deployment) -> dict[str, Any]:
-    body_json: dict[str, Any] = {
+    document: dict[str, Any] = {
         "name": deployment.name,
         "url": deployment.url,
         "projectId": deployment.project,
@@ -274,13 +274,13 @@ def _common(deployment: Deployment) -> dict[str, Any]:
         "inspectorUrl": f"https://vercel.com/sandbox/{deployment.name}/{deployment.id.removeprefix('dpl_')}",
     }
     if deployment.building_at is not None:
-        body_json["buildingAt"] = deployment.building_at
+        document["buildingAt"] = deployment.building_at
     if deployment.ready_at is not None:
-        body_json["ready"] = deployment.ready_at
+        document["ready"] = deployment.ready_at
     if deployment.state == "READY":
         # Whether it ever received production traffic.
-        body_json["readySubstate"] = "PROMOTED" if deployment.aliased else "STAGED"
-    return body_json
+        document["readySubstate"] = "PROMOTED" if deployment.aliased else "STAGED"
+    return document
 
 
 def list_entry(deployment: Deployment) -> dict[str, Any]:
@@ -299,7 +299,7 @@ def list_entry(deployment: Deployment) -> dict[str, Any]:
 
 def to_json(deployment: Deployment, owner: str) -> dict[str, Any]:
     """In the form of a single deployment; `owner` is the team's id."""
-    body_json = {
+    document = {
         **_common(deployment),
         "id": deployment.id,
         "status": deployment.state,
@@ -313,5 +313,5 @@ def to_json(deployment: Deployment, owner: str) -> dict[str, Any]:
         "aliasAssignedAt": deployment.ready_at if deployment.aliased else None,
     }
     if deployment.error:
-        body_json |= {"errorCode": "BUILD_UTILS_SPAWN_1", "errorMessage": deployment.error, "errorStep": "buildStep"}
-    return body_json
+        document |= {"errorCode": "BUILD_UTILS_SPAWN_1", "errorMessage": deployment.error, "errorStep": "buildStep"}
+    return document

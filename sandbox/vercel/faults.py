@@ -1,6 +1,6 @@
 """Fault injection of the Vercel API, and the count of its calls.
 
-It may touch memory, and the socket of a request whose connection is to be dropped.
+Touches memory, and the socket of a request whose connection a fault drops.
 """
 
 from __future__ import annotations
@@ -125,13 +125,13 @@ class FaultInjector:
 
     def take(self, method: str, path: str) -> Fault | None:
         """The fault for a request, which counts as used; one that only delays is over when this returns."""
-        fault = self._take(method, path)
+        fault = self._next_fault(method, path)
         if fault is None or fault.kind is not FaultKind.HOLD:
             return fault
         fault.released.wait(fault.seconds)
         return None
 
-    def _take(self, method: str, path: str) -> Fault | None:
+    def _next_fault(self, method: str, path: str) -> Fault | None:
         with self._lock:
             for fault in self._faults:
                 if fault.method in ("*", method) and fault.path in path:

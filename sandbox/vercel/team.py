@@ -1,6 +1,6 @@
 """One team: its projects, their variables, and conflicts between variables.
 
-It may touch memory only; every method takes the team's lock.
+Touches memory only; every method takes the team's lock.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ class Team:
     def share(self, variable: Variable, projects: tuple[str, ...]) -> SharedVariable:
         """Create a variable of the team, linked to projects by their ids. Raises ApiError 400 for a conflict."""
         with self._lock:
-            for other in self._shared:
-                if variable.overlaps(other.variable):
+            for shared in self._shared:
+                if variable.overlaps(shared.variable):
                     message = f"A variable with the name `{variable.key}` already exists for the target."
                     raise ApiError(400, "ENV_CONFLICT", message, key=variable.key, envVarKey=variable.key)
             created = SharedVariable(variable=variable, projects=tuple(self.project_id(item) for item in projects))
@@ -210,8 +210,8 @@ class Team:
             return existing
 
     def _check_conflict(self, project_id: str, created: Variable) -> None:
-        for other in self._variables[project_id]:
-            if other.id != created.id and created.overlaps(other):
+        for variable in self._variables[project_id]:
+            if variable.id != created.id and created.overlaps(variable):
                 # Vercel's message names the branch even when there is none (vercel/vercel#16588).
                 branch = created.git_branch or "undefined"
                 raise ApiError(
@@ -221,7 +221,7 @@ class Team:
                     f" for the target {','.join(created.targets)} on branch {branch}",
                     key=created.key,
                     envVarKey=created.key,
-                    envVarId=other.id,
+                    envVarId=variable.id,
                     target=list(created.targets),
                     gitBranch=created.git_branch,
                     project=project_id,

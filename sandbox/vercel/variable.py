@@ -1,6 +1,6 @@
 """One environment variable, and the validation of requests that create or change one.
 
-It may touch nothing but the clock and random numbers.
+Reads the clock and random numbers only.
 """
 
 from __future__ import annotations
@@ -87,10 +87,8 @@ class Variable:
 
     def same_environments(self, other: Variable) -> bool:
         """Whether both are for exactly the same environments."""
-        return self.overlaps(other) and {*self.targets, *self.custom_environments} == {
-            *other.targets,
-            *other.custom_environments,
-        }
+        own = {*self.targets, *self.custom_environments}
+        return self.overlaps(other) and own == {*other.targets, *other.custom_environments}
 
     def to_json(self, *, decrypted: bool) -> dict[str, Any]:
         """In the form of the API: without a sensitive value, and with an encrypted one only when `decrypted`."""
@@ -101,7 +99,7 @@ class Variable:
         else:
             # Vercel lists its own ciphertext; any opaque text will do.
             value = base64.b64encode(hashlib.sha512(f"{self.id}{self.value}".encode()).digest()).decode()
-        to_json: dict[str, Any] = {
+        document: dict[str, Any] = {
             "id": self.id,
             "key": self.key,
             "type": self.type,
@@ -117,8 +115,8 @@ class Variable:
             "customEnvironmentIds": list(self.custom_environments),
         }
         if self.git_branch is not None:
-            to_json["gitBranch"] = self.git_branch
-        return to_json
+            document["gitBranch"] = self.git_branch
+        return document
 
 
 USER_ID = stable_id("", "sandbox", 24)
@@ -147,6 +145,7 @@ def check_schema(requested: Any) -> None:
 
 
 def parse_variable(requested: Mapping[str, Any]) -> Variable:
+    """The variable of a request. Raises ApiError 400."""
     check_schema(requested)
     key = requested["key"]
     target = requested.get("target") or []
@@ -159,23 +158,13 @@ def parse_variable(requested: Mapping[str, Any]) -> Variable:
         )
         raise ApiError(400, "BAD_REQUEST", message, envVarKey=key, key=key)
     if key in RESERVED_NAMES or key.startswith("VERCEL_"):
-        raise ApiError(
-            400,
-            "BAD_REQUEST",
-            "The name of your Environment Variable is reserved. Please choose another name.",
-            envVarKey=key,
-            key=key,
-        )
+        message = "The name of your Environment Variable is reserved. Please choose another name."
+        raise ApiError(400, "BAD_REQUEST", message, envVarKey=key, key=key)
     if not set(targets) <= set(TARGETS):
         raise ApiError(400, "bad_request", "Invalid request: `target` should be equal to one of the allowed values.")
     if branch and targets != ("preview",):
-        raise ApiError(
-            400,
-            "BAD_REQUEST",
-            "The `gitBranch` can only be set for the target preview.",
-            envVarKey=key,
-            key=key,
-        )
+        message = "The `gitBranch` can only be set for the target preview."
+        raise ApiError(400, "BAD_REQUEST", message, envVarKey=key, key=key)
     if requested["type"] == "sensitive" and "development" in targets:
         message = "You cannot set a Sensitive Environment Variable's target to development."
         raise ApiError(400, "BAD_REQUEST", message, envVarKey=key, key=key)

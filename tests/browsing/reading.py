@@ -85,10 +85,10 @@ def ways_to_tell(value: Any) -> set[str]:
     if isinstance(value, int | float):
         plain = f"{value:,.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"
         return {plain, f"${value:,.2f}"}
-    told = {clean(str(value)), str(value).capitalize()}
+    forms = {clean(str(value)), str(value).capitalize()}
     try:
         when = datetime.fromisoformat(str(value))
     except ValueError:
-        return told
+        return forms
     day = f"{when.day} {when:%B %Y}"
-    return told | {day, f"{day}, {when:%H:%M} UTC"}
+    return forms | {day, f"{day}, {when:%H:%M} UTC"}

@@ -14,25 +14,27 @@ from unittest.mock import patch
 import wizard.cli.dispatch
 import wizard.cli.main as bell
 import wizard.cli.request  # noqa: F401
-from tests.onboarding.clinic import Clinic, Ended
+from tests.onboarding.deployment import CompletedCommand, Deployment
 from tests.onboarding.shipped_schemas import fits
 
 
-def run(clinic: Clinic, *arguments: str, expect: int | None = 0, env: Mapping[str, str | None] | None = None) -> Ended:
-    """One command of the wizard in the clinic's folder and environment, to its end; `--json` fits its schema.
+def run(
+    deployment: Deployment, *arguments: str, expect: int | None = 0, env: Mapping[str, str | None] | None = None
+) -> CompletedCommand:
+    """One command of the wizard in the deployment's folder and environment, to its end; `--json` fits its schema.
 
     `env` adds variables, None takes one away.
     """
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     here = os.getcwd()
     with (
-        patch.dict(os.environ, clinic.with_changes(env), clear=True),
-        patch("wizard.cli.dispatch.PROJECT_FOLDER", clinic.folder),
-        patch("wizard.cli.request.PROJECT_FOLDER", clinic.folder),
+        patch.dict(os.environ, deployment.with_changes(env), clear=True),
+        patch("wizard.cli.dispatch.PROJECT_FOLDER", deployment.folder),
+        patch("wizard.cli.request.PROJECT_FOLDER", deployment.folder),
         redirect_stdout(out),
         redirect_stderr(err),
     ):
-        os.chdir(clinic.folder)
+        os.chdir(deployment.folder)
         try:
             code = bell.main([*arguments, "--non-interactive"])
         finally:
@@ -41,9 +43,9 @@ def run(clinic: Clinic, *arguments: str, expect: int | None = 0, env: Mapping[st
     for stream in (out, err):
         stream.flush()
         told.append(stream.buffer.getvalue().decode())
-    ended = Ended(code=code, out=told[0], err=told[1])
+    ended = CompletedCommand(code=code, out=told[0], err=told[1])
     assert expect in (None, code), f"{arguments}: {code}\n{ended.out}\n{ended.err}"
     if "--json" in arguments:
         fits(ended.document, code=code)
-    clinic.told += told
+    deployment.printed += told
     return ended

@@ -13,26 +13,26 @@ import pytest
 
 from sandbox.aws.iam.policy import Decision, Request, evaluate
 from tests.day_two import in_this_process
-from tests.onboarding.clinic import Clinic, Ended
+from tests.onboarding.deployment import CompletedCommand, Deployment
 from tools.documents.permissions.auditor import AUDITOR, COMMANDS, deployed
 from tools.documents.permissions.operator import leaves, saved_settings
-from wizard.commands.policy.command import WHERE_IT_IS_SPOILT, auditor_policies, refreshed
+from wizard.commands.policy.command import REPAIR_READS, auditor_policies, refresh_reads
 from wizard.core.required_permissions.resources import Setup
 
 Policies = Mapping[str, Mapping[str, Any]]
 STACK = ("--stack", "production")
 
 
-def printed(clinic: Clinic) -> Policies:
-    """What `policy auditor` prints in the clinic's folder, as policies by name."""
-    document = json.loads(clinic.wizard("policy", "auditor", "--stack", "production").out)
+def printed(deployment: Deployment) -> Policies:
+    """What `policy auditor` prints in the deployment's folder, as policies by name."""
+    document = json.loads(deployment.wizard("policy", "auditor", "--stack", "production").out)
     return {"auditor": document} if "Statement" in document else document
 
 
 @contextmanager
-def an_auditor(clinic: Clinic, policies: Policies) -> Iterator[dict[str, str | None]]:
+def an_auditor(deployment: Deployment, policies: Policies) -> Iterator[dict[str, str | None]]:
     """A user with these managed policies and nothing else; the environment of their commands."""
-    iam = clinic.client("iam")
+    iam = deployment.client("iam")
     name = AUDITOR.rpartition("/")[2]
     iam.create_user(UserName=name)
     arns = [
@@ -72,36 +72,36 @@ def without(policies: Policies, action: str) -> Policies:
 class Read:
     """Everything that reads, once, by an auditor with the printed policy; and what that needed."""
 
-    clinic: Clinic
+    deployment: Deployment
     policies: Policies
-    ended: Mapping[str, Ended]
+    ended: Mapping[str, CompletedCommand]
     changes: Mapping[str, int]
     needed: tuple[Mapping[str, str], ...]
 
 
 @pytest.fixture(scope="module", params=["on_vercel", pytest.param("on_ecs", marks=pytest.mark.thorough)])
 def read(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Read:
-    """Of each clinic, when all is well with it."""
-    clinic: Clinic = request.getfixturevalue(request.param)
+    """Of each deployment, when all is well with it."""
+    deployment: Deployment = request.getfixturevalue(request.param)
     out = tmp_path_factory.mktemp("out")
-    policies = printed(clinic)
-    with deployed(clinic, setup_of(clinic)), an_auditor(clinic, policies) as env:
-        clinic.forget_calls()
-        before = {json.dumps(each, sort_keys=True) for each in leaves(clinic)}
+    policies = printed(deployment)
+    with deployed(deployment, setup_of(deployment)), an_auditor(deployment, policies) as env:
+        deployment.forget_calls()
+        before = {json.dumps(each, sort_keys=True) for each in leaves(deployment)}
         ended = {
             command: in_this_process.run(
-                clinic, command, "--json", *STACK, *_into(out, command, more), env=env, expect=None
+                deployment, command, "--json", *STACK, *_into(out, command, more), env=env, expect=None
             )
             for command, more in COMMANDS.items()
         }
-        changes = clinic.changes()
-        told = [json.dumps(each, sort_keys=True) for each in leaves(clinic)]
-    needed = tuple(json.loads(each) for each in told if each not in before)
-    return Read(clinic=clinic, policies=policies, ended=ended, changes=changes, needed=needed)
+        changes = deployment.changes()
+        leaves_in_json = [json.dumps(each, sort_keys=True) for each in leaves(deployment)]
+    needed = tuple(json.loads(each) for each in leaves_in_json if each not in before)
+    return Read(deployment=deployment, policies=policies, ended=ended, changes=changes, needed=needed)
 
 
-def setup_of(clinic: Clinic) -> Setup:
-    return Setup(settings=saved_settings(clinic), operator=AUDITOR)
+def setup_of(deployment: Deployment) -> Setup:
+    return Setup(settings=saved_settings(deployment), operator=AUDITOR)
 
 
 def _into(folder: Path, command: str, more: tuple[str, ...]) -> tuple[str, ...]:
@@ -124,7 +124,7 @@ def unknowns(document: Mapping[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_with_the_printed_policy_a_command_that_reads_completes(read: Read, command: str) -> None:
-    ended: Ended = read.ended[command]
+    ended: CompletedCommand = read.ended[command]
     # The review finds the platform's administrator, and now the auditor's eyes, and says so; it is not refused.
     assert ended.code == (1 if command == "review" else 0), ended.err
     assert "message" not in ended.document
@@ -148,7 +148,7 @@ def test_the_auditor_has_no_right_on_the_key(read: Read) -> None:
 
 
 def test_what_is_printed_is_the_policy_of_the_stacks_settings(read: Read) -> None:
-    wanted = auditor_policies(setup_of(read.clinic))
+    wanted = auditor_policies(setup_of(read.deployment))
     assert list(read.policies.values()) == list(wanted.values())
 
 
@@ -160,8 +160,8 @@ def test_every_action_of_it_was_needed(read: Read) -> None:
         for statement in document["Statement"]
         for action in (statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]])
     }
-    by_the_real_provider = {action for _, action in refreshed()}
-    where_it_is_spoilt = {action for _, action in WHERE_IT_IS_SPOILT}
+    by_the_real_provider = {action for _, action in refresh_reads()}
+    where_it_is_spoilt = {action for _, action in REPAIR_READS}
     assert granted - used <= by_the_real_provider | where_it_is_spoilt, "python -m tools.documents.permissions.auditor"
 
 
@@ -196,9 +196,9 @@ def test_with_one_action_less_something_is_unknown_and_nothing_falls_over(
     read: Read, action: str, tmp_path: Path
 ) -> None:
     command = LESS[action]
-    with an_auditor(read.clinic, without(read.policies, action)) as env:
+    with an_auditor(read.deployment, without(read.policies, action)) as env:
         more = _into(tmp_path, command, COMMANDS[command])
-        ended = in_this_process.run(read.clinic, command, "--json", *STACK, *more, env=env, expect=None)
+        ended = in_this_process.run(read.deployment, command, "--json", *STACK, *more, env=env, expect=None)
     assert "Traceback" not in ended.err
     assert "message" not in ended.document
     assert unknowns(ended.document) != []

@@ -1,6 +1,6 @@
-"""The recipes for GitHub Actions, run: every `run:` of theirs, as GitHub runs it, in a clinic instead of an account.
+"""The recipes for GitHub Actions: each of their `run:` steps, as GitHub runs it, in a deployment instead of an account.
 
-Touches clinics that are set up once, and a folder with a checkout; what is made faulty is mended again.
+Touches deployments that are set up once, and a folder with a checkout; what is made faulty is fixed again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from components.policies.ci import GITHUB_AUDIENCE, GITHUB_ISSUER
 from tests.linters.recipes import Recipe, recipes
-from tests.onboarding.clinic import ACCOUNT, PROJECT, Clinic
+from tests.onboarding.deployment import ACCOUNT, PROJECT, Deployment
 
 RECIPES = recipes()
 TOOLS = "Set up the tools"
@@ -31,7 +31,7 @@ TOOLS = "Set up the tools"
 class Runner:
     """A machine of GitHub's with a checkout, where the tools are set up and the role is taken."""
 
-    clinic: Clinic
+    deployment: Deployment
     folder: Path
 
     @property
@@ -58,14 +58,14 @@ class Runner:
 
     def _step(self, recipe: Recipe, step: dict[str, Any]) -> int:
         stand_ins = {
-            "${{ vars.PULUMI_BACKEND_URL }}": self.clinic.environment["PULUMI_BACKEND_URL"],
-            "${{ secrets.VERCEL_TOKEN }}": self.clinic.environment["VERCEL_TOKEN"],
+            "${{ vars.PULUMI_BACKEND_URL }}": self.deployment.environment["PULUMI_BACKEND_URL"],
+            "${{ secrets.VERCEL_TOKEN }}": self.deployment.environment["VERCEL_TOKEN"],
         }
-        told = {**recipe.content["env"], **step.get("env", {})}
+        variables = {**recipe.content["env"], **step.get("env", {})}
         unset = dict.fromkeys(("VERCEL_TOKEN", "PULUMI_BACKEND_URL"))
         environment = {
-            **self.clinic.with_changes(unset),
-            **{name: stand_ins.get(value, value) for name, value in told.items()},
+            **self.deployment.with_changes(unset),
+            **{name: stand_ins.get(value, value) for name, value in variables.items()},
             "GITHUB_STEP_SUMMARY": str(self.folder / "summary.md"),
         }
         script = self.folder / "step.sh"
@@ -81,15 +81,15 @@ class Runner:
             timeout=120,
             check=False,
         )
-        self.clinic.told += [done.stdout, done.stderr]
+        self.deployment.printed += [done.stdout, done.stderr]
         return done.returncode
 
 
 @pytest.fixture
-def runner(on_vercel: Clinic, tmp_path: Path) -> Iterator[Runner]:
+def runner(on_vercel: Deployment, tmp_path: Path) -> Iterator[Runner]:
     folder = on_vercel.another_folder(tmp_path.name)
     (folder / ".venv").symlink_to(PROJECT / ".venv")
-    yield Runner(clinic=on_vercel, folder=folder)
+    yield Runner(deployment=on_vercel, folder=folder)
 
 
 def test_the_tools_are_put_on_the_path_where_the_set_up_left_them(tmp_path: Path) -> None:
@@ -108,14 +108,14 @@ def test_the_tools_are_put_on_the_path_where_the_set_up_left_them(tmp_path: Path
 
 
 def test_a_pull_request_is_told_what_it_would_change_and_what_that_costs(runner: Runner) -> None:
-    runner.clinic.forget_calls()
+    runner.deployment.forget_calls()
     runner.rotate_every(180)
 
     assert runner.job(RECIPES["preview"], "preview") == 0
 
     assert "~ 1 to update" in runner.summary and "rotationPeriodInDays" in runner.summary
     assert "total" in runner.summary
-    assert runner.clinic.changes() == {}
+    assert runner.deployment.changes() == {}
 
 
 @pytest.mark.thorough
@@ -132,7 +132,7 @@ def test_a_pull_request_that_breaks_a_guardrail_fails_and_says_which(runner: Run
 
 def test_what_was_merged_is_planned_and_then_exactly_the_plan_is_applied(runner: Runner) -> None:
     runner.rotate_every(200)
-    kms, key = runner.clinic.client("kms"), runner.clinic.outputs()["keyArn"]
+    kms, key = runner.deployment.client("kms"), runner.deployment.outputs()["keyArn"]
     try:
         assert runner.job(RECIPES["apply"], "plan") == 0
         assert kms.get_key_rotation_status(KeyId=key)["RotationPeriodInDays"] == 365
@@ -142,35 +142,35 @@ def test_what_was_merged_is_planned_and_then_exactly_the_plan_is_applied(runner:
         assert kms.get_key_rotation_status(KeyId=key)["RotationPeriodInDays"] == 200
     finally:
         runner.rotate_every(365)
-        runner.clinic.pulumi("up", "--stack", "production", "--yes", "--skip-preview", folder=runner.folder)
+        runner.deployment.pulumi("up", "--stack", "production", "--yes", "--skip-preview", folder=runner.folder)
 
 
 @pytest.mark.thorough
 def test_what_changed_after_the_plan_is_not_applied(runner: Runner) -> None:
     assert runner.job(RECIPES["apply"], "plan") == 0
     runner.rotate_every(100)
-    runner.clinic.forget_calls()
+    runner.deployment.forget_calls()
 
     assert runner.job(RECIPES["apply"], "apply") != 0
 
-    assert not {call for call in runner.clinic.changes() if call.startswith("kms:")}
+    assert not {call for call in runner.deployment.changes() if call.startswith("kms:")}
 
 
 def test_the_night_is_quiet_while_all_is_well(runner: Runner) -> None:
     # What was delivered last runs: the deployment of the set-up is older than its variables.
-    runner.clinic.wizard("push", "--redeploy", "--yes")
-    runner.clinic.forget_calls()
+    runner.deployment.wizard("push", "--redeploy", "--yes")
+    runner.deployment.forget_calls()
 
     assert runner.job(RECIPES["doctor"], "doctor") == 0
 
     document = json.loads((runner.folder / "doctor.json").read_text())
     assert document["command"] == "doctor" and document["ok"] is True
     assert "Doctor" in runner.summary
-    assert runner.clinic.changes() == {}
+    assert runner.deployment.changes() == {}
 
 
 def test_the_night_fails_where_something_is_wrong_and_keeps_what_was_found(runner: Runner) -> None:
-    kms, key = runner.clinic.client("kms"), runner.clinic.outputs()["keyArn"]
+    kms, key = runner.deployment.client("kms"), runner.deployment.outputs()["keyArn"]
     kms.disable_key(KeyId=key)
     try:
         assert runner.job(RECIPES["doctor"], "doctor") == 1
@@ -192,7 +192,7 @@ def test_a_quarter_ends_with_a_review_and_a_report_to_be_signed(runner: Runner) 
     (upload,) = (step["with"] for _, step in RECIPES["review"].steps() if "upload" in step.get("uses", ""))
     assert all((runner.folder / each).exists() for each in upload["path"].split())
     assert {path.suffix for path in (runner.folder / "report").iterdir()} == {".html", ".md", ".json"}
-    assert runner.clinic.environment["VERCEL_TOKEN"] not in runner.summary
+    assert runner.deployment.environment["VERCEL_TOKEN"] not in runner.summary
 
 
 # --- whom the roles trust
@@ -200,14 +200,14 @@ def test_a_quarter_ends_with_a_review_and_a_report_to_be_signed(runner: Runner) 
 
 @dataclass(frozen=True, kw_only=True)
 class Cast:
-    """The two roles in a clinic's account, and GitHub's token for any workflow."""
+    """The two roles in a deployment's account, and GitHub's token for any workflow."""
 
-    clinic: Clinic
+    deployment: Deployment
 
     def take(
         self, role: str, subject: str, *, repository: str = "clinic/eonpro", audience: str = GITHUB_AUDIENCE
     ) -> None:
-        self.clinic.client("sts").assume_role_with_web_identity(
+        self.deployment.client("sts").assume_role_with_web_identity(
             RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{role}",
             RoleSessionName="a-job",
             WebIdentityToken=token(subject=f"repo:{repository}:{subject}", audience=audience),
@@ -228,7 +228,7 @@ def token(*, subject: str, audience: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def cast(on_vercel: Clinic) -> Iterator[Cast]:
+def cast(on_vercel: Deployment) -> Iterator[Cast]:
     """The roles made as `policy ci` says; taken away again."""
     iam = on_vercel.client("iam")
     provider = iam.create_open_id_connect_provider(
@@ -237,7 +237,7 @@ def cast(on_vercel: Clinic) -> Iterator[Cast]:
     trusts = json.loads(on_vercel.wizard("policy", "ci", "--repository", "clinic/eonpro").out)
     for role, trust in trusts.items():
         iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(trust))
-    yield Cast(clinic=on_vercel)
+    yield Cast(deployment=on_vercel)
     for role in trusts:
         iam.delete_role(RoleName=role)
     iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=provider)

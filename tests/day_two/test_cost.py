@@ -1,6 +1,6 @@
 """What it costs: before anything is there, and by what was really used.
 
-Touches the clinic that is set up once, where it makes the application use the key; nothing is changed.
+Touches the deployment that is set up once, where it makes the application use the key; nothing is changed.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from typing import Any
 import pytest
 
 from tests.day_two import in_this_process, the_application
-from tests.onboarding.clinic import Clinic
+from tests.onboarding.deployment import Deployment
 
 DAY = 43_800 / 1440
 """Days of a month: a window that is shorter than a day counts as one."""
 
 
-def used(clinic: Clinic, *arguments: str) -> dict[str, Any]:
+def used(deployment: Deployment, *arguments: str) -> dict[str, Any]:
     """What `cost --used` says of the use."""
-    usage: dict[str, Any] = in_this_process.run(clinic, "cost", "--used", "--json", *arguments).document["used"]
+    usage: dict[str, Any] = in_this_process.run(deployment, "cost", "--used", "--json", *arguments).document["used"]
     return usage
 
 
-def use_the_key(clinic: Clinic, *, decrypts: int, data_keys: int) -> None:
+def use_the_key(deployment: Deployment, *, decrypts: int, data_keys: int) -> None:
     """As the application does."""
-    variables = clinic.deployed()
-    kms = clinic.client("kms", credentials=the_application.credentials(clinic))
+    variables = deployment.deployed()
+    kms = deployment.client("kms", credentials=the_application.credentials(deployment))
     key, blob = variables["AWS_KMS_KEY_ID"], base64.b64decode(variables["ENCRYPTED_PHI_KEY"])
     for _ in range(decrypts):
         kms.decrypt(KeyId=key, CiphertextBlob=blob)
@@ -35,7 +35,7 @@ def use_the_key(clinic: Clinic, *, decrypts: int, data_keys: int) -> None:
         kms.generate_data_key(KeyId=key, KeySpec="AES_256")
 
 
-def test_the_cost_is_told_before_there_is_an_account(on_vercel: Clinic) -> None:
+def test_the_cost_is_told_before_there_is_an_account(on_vercel: Deployment) -> None:
     folder = on_vercel.another_folder("nothing-set-up")
     (folder / "Pulumi.production.yaml").unlink()
     away: dict[str, str | None] = dict.fromkeys(
@@ -58,7 +58,7 @@ def test_the_cost_is_told_before_there_is_an_account(on_vercel: Clinic) -> None:
     assert (requests["quantity"], requests["monthly"]) == (17_520 + 8_760, 0.0188)
 
 
-def test_what_was_used_is_what_was_called(on_vercel: Clinic) -> None:
+def test_what_was_used_is_what_was_called(on_vercel: Deployment) -> None:
     changed = on_vercel.changes()
     before = used(on_vercel)["counts"]
     assert on_vercel.changes() - changed == {}
@@ -82,7 +82,7 @@ def test_what_was_used_is_what_was_called(on_vercel: Clinic) -> None:
 
 
 @pytest.mark.thorough
-def test_what_may_not_be_asked_is_unknown_and_never_nothing(on_vercel: Clinic) -> None:
+def test_what_may_not_be_asked_is_unknown_and_never_nothing(on_vercel: Deployment) -> None:
     for service, operation in (("cloudtrail", "LookupEvents"), ("monitoring", "ListMetrics")):
         on_vercel.fault(service=service, operation=operation, error="AccessDenied", status=403, times=9)
     try:

@@ -10,35 +10,35 @@ from botocore.exceptions import ClientError
 from tests.day_two import in_this_process
 from tests.day_two.test_auditor import an_auditor
 from tests.day_two.the_service import service_of
-from tests.onboarding.clinic import ESCROW, Clinic
+from tests.onboarding.deployment import STORED_KEY, Deployment
 
 PUSH = ("push", "--json", "--stack", "production", "--yes")
 
 
-def policies(clinic: Clinic) -> dict[str, dict[str, object]]:
-    told = in_this_process.run(clinic, "policy", "delivery", "--stack", "production").out
-    return {"delivery": json.loads(told)}
+def policies(deployment: Deployment) -> dict[str, dict[str, object]]:
+    output = in_this_process.run(deployment, "policy", "delivery", "--stack", "production").out
+    return {"delivery": json.loads(output)}
 
 
 @pytest.mark.thorough
-def test_on_ecs_what_is_missing_is_delivered_and_the_service_started_anew(on_ecs: Clinic) -> None:
+def test_on_ecs_what_is_missing_is_delivered_and_the_service_started_anew(on_ecs: Deployment) -> None:
     before = on_ecs.parameters()
     on_ecs.client("ssm").delete_parameter(Name="/eonpro/production/AWS_KMS_KEY_ID")
     with service_of(on_ecs) as service, an_auditor(on_ecs, policies(on_ecs)) as env:
         first = service.look()["taskDefinition"]
-        told = in_this_process.run(on_ecs, *PUSH, "--redeploy", env=env).document
+        document = in_this_process.run(on_ecs, *PUSH, "--redeploy", env=env).document
         assert service.look()["taskDefinition"] != first
         ssm = on_ecs.client(
             "ssm",
             credentials={"AccessKeyId": env["AWS_ACCESS_KEY_ID"], "SecretAccessKey": env["AWS_SECRET_ACCESS_KEY"]},
         )
         with pytest.raises(ClientError, match="AccessDenied"):
-            ssm.put_parameter(Name=ESCROW, Value="another", Overwrite=True)
-    assert told["ok"] is True
+            ssm.put_parameter(Name=STORED_KEY, Value="another", Overwrite=True)
+    assert document["ok"] is True
     assert on_ecs.parameters() == before
 
 
-def test_on_vercel_the_escrow_is_read_and_what_is_there_is_left(on_vercel: Clinic) -> None:
+def test_on_vercel_the_stored_data_key_is_read_and_what_is_there_is_left(on_vercel: Deployment) -> None:
     with an_auditor(on_vercel, policies(on_vercel)) as env:
-        told = in_this_process.run(on_vercel, *PUSH, "--no-redeploy", env=env, expect=None).document
-    assert [each["state"] for each in told["delivered"]] == ["unchanged"]
+        document = in_this_process.run(on_vercel, *PUSH, "--no-redeploy", env=env, expect=None).document
+    assert [each["state"] for each in document["delivered"]] == ["unchanged"]

@@ -1,6 +1,6 @@
-"""What keeps the application from its key: each fault made for real, named first by the doctor, mended by its command.
+"""What keeps the application from its key: each fault made for real, named first by the doctor, fixed by its command.
 
-Touches the clinics that are set up once; every test leaves them as they were, by the very command that it is about.
+Touches the deployments that are set up once; every test leaves them as they were, by the very command that it is about.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.day_two.patient import diagnosis, mended, typed
+from tests.day_two.doctor_fixture import diagnosis, fixed, typed
 from tests.day_two.the_service import service_of
-from tests.onboarding.clinic import ACCOUNT, Clinic
+from tests.onboarding.deployment import ACCOUNT, Deployment
 
 ROLE = "eonpro-app-role"
 POLICY = f"arn:aws:iam::{ACCOUNT}:policy/EONPROKMSAccess"
@@ -27,63 +27,65 @@ def document(*statements: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
-def key_policy(clinic: Clinic) -> dict[str, Any]:
-    [key] = clinic.keys()
-    found: dict[str, Any] = json.loads(clinic.client("kms").get_key_policy(KeyId=key, PolicyName="default")["Policy"])
+def key_policy(deployment: Deployment) -> dict[str, Any]:
+    [key] = deployment.keys()
+    found: dict[str, Any] = json.loads(
+        deployment.client("kms").get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+    )
     return found
 
 
-def put_key_policy(clinic: Clinic, policy: dict[str, Any]) -> None:
-    [key] = clinic.keys()
-    clinic.client("kms").put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(policy))
+def put_key_policy(deployment: Deployment, policy: dict[str, Any]) -> None:
+    [key] = deployment.keys()
+    deployment.client("kms").put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(policy))
 
 
 # --- the application's own policy
 
 
-def test_a_policy_that_was_detached_is_attached_again(on_vercel: Clinic):
+def test_a_policy_that_was_detached_is_attached_again(on_vercel: Deployment):
     on_vercel.client("iam").detach_role_policy(RoleName=ROLE, PolicyArn=POLICY)
-    finding = mended(on_vercel, "policy-detached")
+    finding = fixed(on_vercel, "policy-detached")
     assert finding["command"].startswith(f"aws iam attach-role-policy --role-name {ROLE} --policy-arn {POLICY}")
     # The key's policy names the role, and the doctor does not claim a denial that there is not.
     assert "still lets it in by name" in finding["why"]
 
 
 @pytest.mark.thorough
-def test_a_policy_that_was_deleted_is_made_again(on_vercel: Clinic):
+def test_a_policy_that_was_deleted_is_made_again(on_vercel: Deployment):
     iam = on_vercel.client("iam")
     iam.detach_role_policy(RoleName=ROLE, PolicyArn=POLICY)
     for version in iam.list_policy_versions(PolicyArn=POLICY)["Versions"]:
         if not version["IsDefaultVersion"]:
             iam.delete_policy_version(PolicyArn=POLICY, VersionId=version["VersionId"])
     iam.delete_policy(PolicyArn=POLICY)
-    mended(on_vercel, "policy-missing")
+    fixed(on_vercel, "policy-missing")
 
 
-def test_a_policy_that_was_edited_gets_its_former_version_back(on_vercel: Clinic):
+def test_a_policy_that_was_edited_gets_its_former_version_back(on_vercel: Deployment):
     iam = on_vercel.client("iam")
     iam.create_policy_version(
         PolicyArn=POLICY,
         PolicyDocument=document({"Effect": "Allow", "Action": "kms:DescribeKey", "Resource": "*"}),
         SetAsDefault=True,
     )
-    finding = mended(on_vercel, "policy-edited")
+    finding = fixed(on_vercel, "policy-edited")
     assert "set-default-policy-version" in finding["command"]
 
 
 # --- the key's policy
 
 
-def test_a_key_policy_without_the_application_gets_it_back(on_vercel: Clinic):
+def test_a_key_policy_without_the_application_gets_it_back(on_vercel: Deployment):
     policy = key_policy(on_vercel)
     kept = [each for each in policy["Statement"] if "EONPRO" not in each["Sid"]]
     put_key_policy(on_vercel, {**policy, "Statement": kept})
-    mended(on_vercel, "key-policy-without-application")
+    fixed(on_vercel, "key-policy-without-application")
     assert any("EONPRO" in each["Sid"] for each in key_policy(on_vercel)["Statement"])
 
 
 @pytest.mark.thorough
-def test_a_key_policy_that_denies_the_application_denies_it_no_more(on_vercel: Clinic):
+def test_a_key_policy_that_denies_the_application_denies_it_no_more(on_vercel: Deployment):
     policy = key_policy(on_vercel)
     role = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
     denial = {
@@ -94,38 +96,38 @@ def test_a_key_policy_that_denies_the_application_denies_it_no_more(on_vercel: C
         "Resource": "*",
     }
     put_key_policy(on_vercel, {**policy, "Statement": [*policy["Statement"], denial]})
-    mended(on_vercel, "key-policy-denies")
+    fixed(on_vercel, "key-policy-denies")
 
 
 # --- what limits it
 
 
-def test_a_boundary_that_leaves_the_key_out_is_taken_off(on_vercel: Clinic):
+def test_a_boundary_that_leaves_the_key_out_is_taken_off(on_vercel: Deployment):
     iam = on_vercel.client("iam")
     arn = iam.create_policy(PolicyName="no-keys", PolicyDocument=document(NO_KMS))["Policy"]["Arn"]
     iam.put_role_permissions_boundary(RoleName=ROLE, PermissionsBoundary=arn)
-    finding = mended(on_vercel, "boundary-denies")
+    finding = fixed(on_vercel, "boundary-denies")
     assert arn in finding["what"] and "delete-role-permissions-boundary" in finding["command"]
     iam.delete_policy(PolicyArn=arn)
 
 
-def test_an_inline_policy_that_denies_is_deleted(on_vercel: Clinic):
+def test_an_inline_policy_that_denies_is_deleted(on_vercel: Deployment):
     on_vercel.client("iam").put_role_policy(RoleName=ROLE, PolicyName="freeze", PolicyDocument=document(DENY_KMS))
-    finding = mended(on_vercel, "explicit-deny")
+    finding = fixed(on_vercel, "explicit-deny")
     assert "freeze" in finding["what"] and "delete-role-policy" in finding["command"]
 
 
 @pytest.mark.thorough
-def test_a_managed_policy_that_denies_is_detached(on_vercel: Clinic):
+def test_a_managed_policy_that_denies_is_detached(on_vercel: Deployment):
     iam = on_vercel.client("iam")
     arn = iam.create_policy(PolicyName="quarantine", PolicyDocument=document(DENY_KMS))["Policy"]["Arn"]
     iam.attach_role_policy(RoleName=ROLE, PolicyArn=arn)
-    finding = mended(on_vercel, "explicit-deny")
+    finding = fixed(on_vercel, "explicit-deny")
     assert f"detach-role-policy --role-name {ROLE} --policy-arn {arn}" in finding["command"]
     iam.delete_policy(PolicyArn=arn)
 
 
-def test_a_service_control_policy_is_named_and_it_is_said_who_can_change_it(on_vercel: Clinic):
+def test_a_service_control_policy_is_named_and_it_is_said_who_can_change_it(on_vercel: Deployment):
     url = f"{on_vercel.environment['AWS_ENDPOINT_URL']}/_sandbox/service-control-policies"
 
     def organization(*policies: str) -> None:
@@ -148,43 +150,43 @@ def test_a_service_control_policy_is_named_and_it_is_said_who_can_change_it(on_v
 
 
 @pytest.mark.thorough
-def test_a_role_that_was_deleted_is_made_again(on_vercel: Clinic):
+def test_a_role_that_was_deleted_is_made_again(on_vercel: Deployment):
     iam = on_vercel.client("iam")
     iam.detach_role_policy(RoleName=ROLE, PolicyArn=POLICY)
     iam.delete_role(RoleName=ROLE)
-    mended(on_vercel, "principal-missing")
+    fixed(on_vercel, "principal-missing")
 
 
-def test_a_role_that_no_longer_trusts_vercel_trusts_it_again(on_vercel: Clinic):
+def test_a_role_that_no_longer_trusts_vercel_trusts_it_again(on_vercel: Deployment):
     ec2 = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
     on_vercel.client("iam").update_assume_role_policy(RoleName=ROLE, PolicyDocument=document(ec2))
-    mended(on_vercel, "trust-changed")
+    fixed(on_vercel, "trust-changed")
 
 
 @pytest.mark.thorough
-def test_a_role_that_no_longer_trusts_ecs_trusts_it_again(on_ecs: Clinic):
+def test_a_role_that_no_longer_trusts_ecs_trusts_it_again(on_ecs: Deployment):
     ec2 = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
     on_ecs.client("iam").update_assume_role_policy(RoleName=ROLE, PolicyDocument=document(ec2))
-    mended(on_ecs, "trust-changed")
+    fixed(on_ecs, "trust-changed")
 
 
 @pytest.mark.thorough
-def test_an_oidc_provider_that_was_deleted_is_made_again(on_vercel: Clinic):
+def test_an_oidc_provider_that_was_deleted_is_made_again(on_vercel: Deployment):
     on_vercel.client("iam").delete_open_id_connect_provider(OpenIDConnectProviderArn=PROVIDER)
-    mended(on_vercel, "provider-missing")
+    fixed(on_vercel, "provider-missing")
 
 
-def test_an_oidc_provider_that_lost_the_audience_gets_it_back(on_vercel: Clinic):
+def test_an_oidc_provider_that_lost_the_audience_gets_it_back(on_vercel: Deployment):
     iam = on_vercel.client("iam")
     audience = {"OpenIDConnectProviderArn": PROVIDER, "ClientID": "https://vercel.com/eonpro"}
     iam.add_client_id_to_open_id_connect_provider(**{**audience, "ClientID": "https://vercel.com/other"})
     iam.remove_client_id_from_open_id_connect_provider(**audience)
-    mended(on_vercel, "provider-audience")
+    fixed(on_vercel, "provider-audience")
     iam.remove_client_id_from_open_id_connect_provider(**{**audience, "ClientID": "https://vercel.com/other"})
 
 
 @pytest.mark.thorough
-def test_a_service_that_runs_as_another_role_runs_as_the_application_again(on_ecs: Clinic):
+def test_a_service_that_runs_as_another_role_runs_as_the_application_again(on_ecs: Deployment):
     with service_of(on_ecs) as service:
         typed(on_ecs, "python -m wizard push --redeploy --yes")
         mine = service.revision()
@@ -197,7 +199,7 @@ def test_a_service_that_runs_as_another_role_runs_as_the_application_again(on_ec
         )
         service.look()
         service.look()
-        finding = mended(on_ecs, "wrong-principal")
+        finding = fixed(on_ecs, "wrong-principal")
         assert "role/platform-admin" in finding["what"]
         assert service.revision()["taskRoleArn"] == f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
 
@@ -205,16 +207,16 @@ def test_a_service_that_runs_as_another_role_runs_as_the_application_again(on_ec
 # --- who reads the variables
 
 
-def test_an_execution_role_that_may_not_read_the_parameters_may_again(on_ecs: Clinic):
+def test_an_execution_role_that_may_not_read_the_parameters_may_again(on_ecs: Deployment):
     iam = on_ecs.client("iam")
     policy = f"arn:aws:iam::{ACCOUNT}:policy/EONPROParameterAccess"
     iam.detach_role_policy(RoleName="eonpro-execution-role", PolicyArn=policy)
-    finding = mended(on_ecs, "execution-role-denied")
+    finding = fixed(on_ecs, "execution-role-denied")
     assert "attach-role-policy" in finding["command"]
 
 
 @pytest.mark.thorough
-def test_an_execution_role_that_was_deleted_is_made_again(on_ecs: Clinic):
+def test_an_execution_role_that_was_deleted_is_made_again(on_ecs: Deployment):
     iam = on_ecs.client("iam")
     role = "eonpro-execution-role"
     for each in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
@@ -222,9 +224,9 @@ def test_an_execution_role_that_was_deleted_is_made_again(on_ecs: Clinic):
     for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
         iam.delete_role_policy(RoleName=role, PolicyName=name)
     iam.delete_role(RoleName=role)
-    mended(on_ecs, "execution-role-denied")
+    fixed(on_ecs, "execution-role-denied")
 
 
-def test_all_that_was_mended_is_well(on_vercel: Clinic):
+def test_all_that_was_fixed_is_well(on_vercel: Deployment):
     found = diagnosis(on_vercel, expect=0)
     assert (found["ok"], found["findings"], found["notChecked"]) == (True, [], [])

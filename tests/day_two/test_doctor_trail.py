@@ -1,6 +1,6 @@
-"""What becomes of the audit trail: each fault is made for real, named first by the doctor, and mended by its command.
+"""What becomes of the audit trail: each fault is made for real, named first by the doctor, and fixed by its command.
 
-Touches the clinic that is set up once; every test leaves it as it was, by the very command that it is about.
+Touches the deployment that is set up once; every test leaves it as it was, by the very command that it is about.
 """
 
 from __future__ import annotations
@@ -9,34 +9,34 @@ import json
 
 import pytest
 
-from tests.day_two.patient import diagnosis, mended
-from tests.onboarding.clinic import BUCKET, Clinic
+from tests.day_two.doctor_fixture import diagnosis, fixed
+from tests.onboarding.deployment import BUCKET, Deployment
 
 TRAIL = "eonpro-audit-trail"
 
 
-def test_a_trail_that_was_stopped_logs_again(on_vercel: Clinic):
+def test_a_trail_that_was_stopped_logs_again(on_vercel: Deployment):
     on_vercel.client("cloudtrail").stop_logging(Name=TRAIL)
-    finding = mended(on_vercel, "trail-stopped")
+    finding = fixed(on_vercel, "trail-stopped")
     assert finding["command"].startswith("aws cloudtrail start-logging --name arn:aws:cloudtrail:us-east-1:")
     assert on_vercel.client("cloudtrail").get_trail_status(Name=TRAIL)["IsLogging"] is True
 
 
 @pytest.mark.thorough
-def test_a_trail_that_was_deleted_is_made_again(on_vercel: Clinic):
+def test_a_trail_that_was_deleted_is_made_again(on_vercel: Deployment):
     on_vercel.client("cloudtrail").delete_trail(Name=TRAIL)
-    finding = mended(on_vercel, "trail-missing")
+    finding = fixed(on_vercel, "trail-missing")
     assert "--target" in finding["command"] and "cloudtrail/trail:Trail::audit-trail" in finding["command"]
 
 
-def test_a_trail_that_leaves_kms_out_records_it_again(on_vercel: Clinic):
+def test_a_trail_that_leaves_kms_out_records_it_again(on_vercel: Deployment):
     selector = {"ReadWriteType": "All", "ExcludeManagementEventSources": ["kms.amazonaws.com"]}
     on_vercel.client("cloudtrail").put_event_selectors(TrailName=TRAIL, EventSelectors=[selector])
-    mended(on_vercel, "trail-excludes-kms")
+    fixed(on_vercel, "trail-excludes-kms")
 
 
 @pytest.mark.thorough
-def test_a_trail_whose_advanced_selectors_leave_kms_out_records_it_again(on_vercel: Clinic):
+def test_a_trail_whose_advanced_selectors_leave_kms_out_records_it_again(on_vercel: Deployment):
     fields = [
         {"Field": "eventCategory", "Equals": ["Management"]},
         {"Field": "eventSource", "NotEquals": ["kms.amazonaws.com"]},
@@ -45,99 +45,99 @@ def test_a_trail_whose_advanced_selectors_leave_kms_out_records_it_again(on_verc
     cloudtrail.put_event_selectors(
         TrailName=TRAIL, AdvancedEventSelectors=[{"Name": "no KMS", "FieldSelectors": fields}]
     )
-    mended(on_vercel, "trail-excludes-kms")
+    fixed(on_vercel, "trail-excludes-kms")
 
 
 @pytest.mark.thorough
-def test_a_trail_of_one_region_records_every_region_again(on_vercel: Clinic):
+def test_a_trail_of_one_region_records_every_region_again(on_vercel: Deployment):
     on_vercel.client("cloudtrail").update_trail(Name=TRAIL, IsMultiRegionTrail=False, IncludeGlobalServiceEvents=False)
-    mended(on_vercel, "trail-single-region")
+    fixed(on_vercel, "trail-single-region")
 
 
 @pytest.mark.thorough
-def test_a_trail_whose_files_are_not_validated_signs_them_again(on_vercel: Clinic):
+def test_a_trail_whose_files_are_not_validated_signs_them_again(on_vercel: Deployment):
     on_vercel.client("cloudtrail").update_trail(Name=TRAIL, EnableLogFileValidation=False)
-    mended(on_vercel, "trail-validation-off")
+    fixed(on_vercel, "trail-validation-off")
 
 
 @pytest.mark.thorough
-def test_logs_without_their_key_are_encrypted_under_it_again(on_vercel: Clinic):
+def test_logs_without_their_key_are_encrypted_under_it_again(on_vercel: Deployment):
     on_vercel.client("cloudtrail").update_trail(Name=TRAIL, KmsKeyId="")
-    mended(on_vercel, "trail-encryption-off")
+    fixed(on_vercel, "trail-encryption-off")
 
 
-def test_a_trail_that_may_not_write_to_its_bucket_delivers_again(on_vercel: Clinic):
+def test_a_trail_that_may_not_write_to_its_bucket_delivers_again(on_vercel: Deployment):
     s3 = on_vercel.client("s3")
     policy = json.loads(s3.get_bucket_policy(Bucket=BUCKET)["Policy"])
     kept = [each for each in policy["Statement"] if each["Effect"] == "Deny"]
     s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({**policy, "Statement": kept}))
-    finding = mended(on_vercel, "trail-delivery-failing")
+    finding = fixed(on_vercel, "trail-delivery-failing")
     assert "AccessDenied" in finding["what"]
     assert json.loads(s3.get_bucket_policy(Bucket=BUCKET)["Policy"]) == policy
 
 
 @pytest.mark.thorough
-def test_a_bucket_that_takes_plain_http_refuses_it_again(on_vercel: Clinic):
+def test_a_bucket_that_takes_plain_http_refuses_it_again(on_vercel: Deployment):
     s3 = on_vercel.client("s3")
     policy = json.loads(s3.get_bucket_policy(Bucket=BUCKET)["Policy"])
     kept = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
     s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({**policy, "Statement": kept}))
-    mended(on_vercel, "bucket-tls-policy-missing")
+    fixed(on_vercel, "bucket-tls-policy-missing")
 
 
-def test_a_bucket_that_could_be_opened_to_the_public_is_shut_again(on_vercel: Clinic):
+def test_a_bucket_that_could_be_opened_to_the_public_is_shut_again(on_vercel: Deployment):
     on_vercel.client("s3").delete_public_access_block(Bucket=BUCKET)
-    mended(on_vercel, "bucket-public")
+    fixed(on_vercel, "bucket-public")
 
 
 @pytest.mark.thorough
-def test_a_bucket_that_keeps_no_versions_keeps_them_again(on_vercel: Clinic):
+def test_a_bucket_that_keeps_no_versions_keeps_them_again(on_vercel: Deployment):
     on_vercel.client("s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
-    mended(on_vercel, "bucket-unversioned")
+    fixed(on_vercel, "bucket-unversioned")
 
 
-def test_a_bucket_whose_lock_is_gone_locks_again(on_vercel: Clinic):
+def test_a_bucket_whose_lock_is_gone_locks_again(on_vercel: Deployment):
     s3 = on_vercel.client("s3")
     s3.put_object_lock_configuration(Bucket=BUCKET, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
-    mended(on_vercel, "bucket-lock-missing")
-    told = s3.get_object_lock_configuration(Bucket=BUCKET)["ObjectLockConfiguration"]
-    assert told["Rule"]["DefaultRetention"] == {"Mode": "GOVERNANCE", "Days": 2557}
+    fixed(on_vercel, "bucket-lock-missing")
+    configuration = s3.get_object_lock_configuration(Bucket=BUCKET)["ObjectLockConfiguration"]
+    assert configuration["Rule"]["DefaultRetention"] == {"Mode": "GOVERNANCE", "Days": 2557}
 
 
 @pytest.mark.thorough
-def test_a_bucket_that_locks_for_too_short_locks_long_enough_again(on_vercel: Clinic):
+def test_a_bucket_that_locks_for_too_short_locks_long_enough_again(on_vercel: Deployment):
     rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 30}}
     on_vercel.client("s3").put_object_lock_configuration(
         Bucket=BUCKET, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
     )
-    mended(on_vercel, "bucket-lock-short")
+    fixed(on_vercel, "bucket-lock-short")
 
 
 @pytest.mark.thorough
-def test_logs_that_would_expire_early_are_kept_for_the_whole_retention_again(on_vercel: Clinic):
+def test_logs_that_would_expire_early_are_kept_for_the_whole_retention_again(on_vercel: Deployment):
     s3 = on_vercel.client("s3")
     rules = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
     short = [{**each, "Expiration": {"Days": 400}} if "Expiration" in each else each for each in rules]
     s3.put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": short})
-    finding = mended(on_vercel, "bucket-retention-short")
+    finding = fixed(on_vercel, "bucket-retention-short")
     assert "400 days" in finding["what"]
 
 
 @pytest.mark.thorough
-def test_a_rule_of_the_alerts_that_was_disabled_is_on_again(on_vercel: Clinic):
+def test_a_rule_of_the_alerts_that_was_disabled_is_on_again(on_vercel: Deployment):
     on_vercel.client("events").disable_rule(Name="eonpro-key-changes")
-    mended(on_vercel, "alerts-rule-off")
+    fixed(on_vercel, "alerts-rule-off")
 
 
 @pytest.mark.thorough
-def test_the_topic_of_the_alerts_is_made_again(on_vercel: Clinic):
+def test_the_topic_of_the_alerts_is_made_again(on_vercel: Deployment):
     sns = on_vercel.client("sns")
     [topic] = [each["TopicArn"] for each in sns.list_topics()["Topics"] if each["TopicArn"].endswith("eonpro-alerts")]
     sns.delete_topic(TopicArn=topic)
-    mended(on_vercel, "alerts-topic-missing", "--stack", "production")
+    fixed(on_vercel, "alerts-topic-missing", "--stack", "production")
 
 
-def test_a_trail_that_may_not_be_looked_at_is_never_called_well(on_vercel: Clinic):
+def test_a_trail_that_may_not_be_looked_at_is_never_called_well(on_vercel: Deployment):
     on_vercel.fault(service="cloudtrail", error="AccessDeniedException", times=99)
     try:
         found = diagnosis(on_vercel, "--quick", expect=3)

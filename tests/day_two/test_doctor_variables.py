@@ -1,6 +1,6 @@
-"""What becomes of escrow and variables: each fault made for real, named first by the doctor, mended by its command.
+"""Faults of the stored data key and of the variables: each is made for real, named first by the doctor, fixed by its command.
 
-Touches the clinics that are set up once; every test leaves them as they were, by the very command that it is about.
+Touches the deployments that are set up once; every test leaves them as they were, by the command that it is about.
 """
 
 from __future__ import annotations
@@ -11,47 +11,47 @@ from typing import Any
 
 import pytest
 
-from tests.day_two.patient import diagnosis, mended
-from tests.onboarding.clinic import ESCROW, Clinic
+from tests.day_two.doctor_fixture import diagnosis, fixed
+from tests.onboarding.deployment import STORED_KEY, Deployment
 from wizard.core.data_key import WrappedDataKey
 
 NAME = "ENCRYPTED_PHI_KEY"
 PREFIX = "/eonpro/production"
 
 
-def escrowed(clinic: Clinic) -> str:
-    return clinic.parameters()[ESCROW]
+def stored_key(deployment: Deployment) -> str:
+    return deployment.parameters()[STORED_KEY]
 
 
-def set_by_hand(clinic: Clinic, value: str, **fields: Any) -> None:
+def set_by_hand(deployment: Deployment, value: str, **fields: Any) -> None:
     """The data key, removed and set anew in Vercel's settings, as a person does: not sensitive, without our comment."""
-    clinic.vercel("DELETE", f"/v9/projects/eonpro/env/{clinic.variables()[NAME]['id']}")
+    deployment.vercel("DELETE", f"/v9/projects/eonpro/env/{deployment.variables()[NAME]['id']}")
     wanted = {"key": NAME, "value": value, "type": "encrypted", "target": ["production"], **fields}
-    clinic.vercel("POST", "/v10/projects/eonpro/env", wanted)
+    deployment.vercel("POST", "/v10/projects/eonpro/env", wanted)
 
 
-def is_delivered(clinic: Clinic) -> bool:
-    """Whether production has the escrowed data key again, and nobody can read it."""
-    return clinic.deployed()[NAME] == escrowed(clinic) and clinic.variables()[NAME]["type"] == "sensitive"
+def is_delivered(deployment: Deployment) -> bool:
+    """Whether production has the stored data key again, and nobody can read it."""
+    return deployment.deployed()[NAME] == stored_key(deployment) and deployment.variables()[NAME]["type"] == "sensitive"
 
 
-def taken_aside(clinic: Clinic) -> str | None:
+def taken_aside(deployment: Deployment) -> str | None:
     """The value of what was set aside, which is removed as its owner would; None for nothing."""
-    aside = [(name, each) for name, each in clinic.variables().items() if name.startswith(f"{NAME}_ASIDE_")]
+    aside = [(name, each) for name, each in deployment.variables().items() if name.startswith(f"{NAME}_ASIDE_")]
     if not aside:
         return None
     [(name, variable)] = aside
-    value = clinic.deployed()[name]
-    clinic.vercel("DELETE", f"/v9/projects/eonpro/env/{variable['id']}")
+    value = deployment.deployed()[name]
+    deployment.vercel("DELETE", f"/v9/projects/eonpro/env/{variable['id']}")
     return value
 
 
 # --- on Vercel
 
 
-def test_a_data_key_that_was_removed_is_set_again(on_vercel: Clinic):
+def test_a_data_key_that_was_removed_is_set_again(on_vercel: Deployment):
     on_vercel.vercel("DELETE", f"/v9/projects/eonpro/env/{on_vercel.variables()[NAME]['id']}")
-    finding = mended(on_vercel, "variable-missing")
+    finding = fixed(on_vercel, "variable-missing")
     assert "makes itself a new data key" in finding["why"]
     assert is_delivered(on_vercel)
 
@@ -73,55 +73,55 @@ DAMAGES: dict[str, Callable[[str], str]] = {
         pytest.param("variable-malformed", marks=pytest.mark.thorough),
     ],
 )
-def test_a_data_key_that_was_damaged_is_put_right(on_vercel: Clinic, cause: str):
-    set_by_hand(on_vercel, DAMAGES[cause](escrowed(on_vercel)))
-    mended(on_vercel, cause)
+def test_a_data_key_that_was_damaged_is_put_right(on_vercel: Deployment, cause: str):
+    set_by_hand(on_vercel, DAMAGES[cause](stored_key(on_vercel)))
+    fixed(on_vercel, cause)
     assert is_delivered(on_vercel)
     # What is not known to have been ours is not thrown away.
     assert taken_aside(on_vercel) == (DAMAGES[cause]("") if cause == "variable-malformed" else None)
 
 
 @pytest.mark.thorough
-def test_a_data_key_that_is_set_for_previews_only_is_set_for_production(on_vercel: Clinic):
+def test_a_data_key_that_is_set_for_previews_only_is_set_for_production(on_vercel: Deployment):
     variable = on_vercel.variables()[NAME]
     on_vercel.vercel("PATCH", f"/v9/projects/eonpro/env/{variable['id']}", {"target": ["preview"]})
-    finding = mended(on_vercel, "variable-wrong-environment")
+    finding = fixed(on_vercel, "variable-wrong-environment")
     assert "set for preview" in finding["what"]
-    assert on_vercel.deployed()[NAME] == escrowed(on_vercel)
+    assert on_vercel.deployed()[NAME] == stored_key(on_vercel)
     on_vercel.vercel("DELETE", f"/v9/projects/eonpro/env/{variable['id']}")
 
 
-def test_a_data_key_of_somebody_elses_is_set_aside_and_kept(on_vercel: Clinic):
+def test_a_data_key_of_somebody_elses_is_set_aside_and_kept(on_vercel: Deployment):
     other = base64.b64encode(b"\x07" * 184).decode()
     set_by_hand(on_vercel, other, type="sensitive")
-    mended(on_vercel, "data-key-foreign")
+    fixed(on_vercel, "data-key-foreign")
     assert is_delivered(on_vercel)
     assert taken_aside(on_vercel) == other
 
 
 @pytest.mark.thorough
-def test_a_data_key_that_anybody_may_read_is_made_sensitive(on_vercel: Clinic):
-    set_by_hand(on_vercel, escrowed(on_vercel))
-    mended(on_vercel, "variable-type")
+def test_a_data_key_that_anybody_may_read_is_made_sensitive(on_vercel: Deployment):
+    set_by_hand(on_vercel, stored_key(on_vercel))
+    fixed(on_vercel, "variable-type")
     assert is_delivered(on_vercel)
 
 
 @pytest.mark.thorough
-def test_a_wrong_region_is_put_right(on_vercel: Clinic):
+def test_a_wrong_region_is_put_right(on_vercel: Deployment):
     variable = on_vercel.variables()["AWS_REGION"]
     on_vercel.vercel("PATCH", f"/v9/projects/eonpro/env/{variable['id']}", {"value": "eu-west-1"})
-    mended(on_vercel, "region-wrong")
+    fixed(on_vercel, "region-wrong")
     assert on_vercel.deployed()["AWS_REGION"] == "us-east-1"
 
 
 @pytest.mark.thorough
-def test_a_token_that_vercel_refuses_is_the_first_to_be_told(on_vercel: Clinic):
+def test_a_token_that_vercel_refuses_is_the_first_to_be_told(on_vercel: Deployment):
     found = on_vercel.wizard("doctor", "--json", "--quick", env={"VERCEL_TOKEN": "not-a-token"}, expect=3).document
     assert [each["cause"] for each in found["findings"]] == ["vercel-token-refused"]
     assert found["ok"] is False
 
 
-def test_without_a_token_vercel_is_unknown_and_never_well(on_vercel: Clinic):
+def test_without_a_token_vercel_is_unknown_and_never_well(on_vercel: Deployment):
     found = on_vercel.wizard("doctor", "--json", "--quick", env={"VERCEL_TOKEN": None}, expect=3).document
     assert (found["ok"], found["findings"]) == (False, [])
     assert any("VERCEL_TOKEN" in each["why"] for each in found["notChecked"])
@@ -131,49 +131,49 @@ def test_without_a_token_vercel_is_unknown_and_never_well(on_vercel: Clinic):
 
 
 @pytest.mark.parametrize("name", ["AWS_KMS_KEY_ID", pytest.param("AWS_REGION", marks=pytest.mark.thorough)])
-def test_a_parameter_that_was_deleted_is_there_again(on_ecs: Clinic, name: str):
+def test_a_parameter_that_was_deleted_is_there_again(on_ecs: Deployment, name: str):
     before = on_ecs.parameters()
     on_ecs.client("ssm").delete_parameter(Name=f"{PREFIX}/{name}")
-    mended(on_ecs, "parameter-missing")
+    fixed(on_ecs, "parameter-missing")
     assert on_ecs.parameters() == before
 
 
-def test_an_escrow_that_was_written_over_is_restored(on_ecs: Clinic):
-    before = escrowed(on_ecs)
-    on_ecs.client("ssm").put_parameter(Name=ESCROW, Value="changeme", Overwrite=True)
-    mended(on_ecs, "stored-key-malformed")
-    assert escrowed(on_ecs) == before
+def test_a_stored_data_key_that_was_written_over_is_restored(on_ecs: Deployment):
+    before = stored_key(on_ecs)
+    on_ecs.client("ssm").put_parameter(Name=STORED_KEY, Value="changeme", Overwrite=True)
+    fixed(on_ecs, "stored-key-malformed")
+    assert stored_key(on_ecs) == before
 
 
 @pytest.mark.thorough
-def test_an_escrow_with_another_data_key_is_restored(on_ecs: Clinic):
-    before, [key] = escrowed(on_ecs), on_ecs.keys()
+def test_a_stored_data_key_with_another_data_key_is_restored(on_ecs: Deployment):
+    before, [key] = stored_key(on_ecs), on_ecs.keys()
     other = on_ecs.client("kms").generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")["CiphertextBlob"]
-    on_ecs.client("ssm").put_parameter(Name=ESCROW, Value=base64.b64encode(other).decode(), Overwrite=True)
-    mended(on_ecs, "stored-key-replaced")
-    assert escrowed(on_ecs) == before
+    on_ecs.client("ssm").put_parameter(Name=STORED_KEY, Value=base64.b64encode(other).decode(), Overwrite=True)
+    fixed(on_ecs, "stored-key-replaced")
+    assert stored_key(on_ecs) == before
 
 
 @pytest.mark.thorough
-def test_an_escrow_that_opens_to_16_bytes_makes_way_for_the_one_before(on_ecs: Clinic):
-    before, [key] = escrowed(on_ecs), on_ecs.keys()
+def test_a_stored_data_key_that_opens_to_16_bytes_makes_way_for_the_one_before(on_ecs: Deployment):
+    before, [key] = stored_key(on_ecs), on_ecs.keys()
     short = on_ecs.client("kms").encrypt(KeyId=key, Plaintext=b"x" * 16)["CiphertextBlob"]
     ssm, wrapped = on_ecs.client("ssm"), WrappedDataKey.from_blob(short)
-    ssm.put_parameter(Name=ESCROW, Value=wrapped.value, Overwrite=True)
+    ssm.put_parameter(Name=STORED_KEY, Value=wrapped.value, Overwrite=True)
     tag = {"Key": "eonpro:fingerprint", "Value": wrapped.fingerprint}
-    ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId=ESCROW, Tags=[tag])
-    finding = mended(on_ecs, "data-key-wrong-length")
+    ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId=STORED_KEY, Tags=[tag])
+    finding = fixed(on_ecs, "data-key-wrong-length")
     assert "16 bytes" in finding["why"]
-    assert escrowed(on_ecs) == before
+    assert stored_key(on_ecs) == before
 
 
-def test_a_tag_that_was_changed_speaks_of_the_data_key_again(on_vercel: Clinic):
+def test_a_tag_that_was_changed_speaks_of_the_data_key_again(on_vercel: Deployment):
     tag = {"Key": "eonpro:fingerprint", "Value": "sha256:0123456789abcdef"}
-    on_vercel.client("ssm").add_tags_to_resource(ResourceType="Parameter", ResourceId=ESCROW, Tags=[tag])
-    mended(on_vercel, "stored-key-tag-changed")
+    on_vercel.client("ssm").add_tags_to_resource(ResourceType="Parameter", ResourceId=STORED_KEY, Tags=[tag])
+    fixed(on_vercel, "stored-key-tag-changed")
 
 
 @pytest.mark.thorough
-def test_all_that_was_mended_is_well(on_vercel: Clinic):
+def test_all_that_was_fixed_is_well(on_vercel: Deployment):
     found = diagnosis(on_vercel, expect=0)
     assert (found["ok"], found["findings"], found["notChecked"]) == (True, [], [])

@@ -1,6 +1,6 @@
 """`push --redeploy` on ECS, end to end: a real task definition and service in the sandbox, and what its tasks hold.
 
-Touches the clinic that is set up for ECS once, and puts it back; one of its own for Secrets Manager.
+Touches the deployment that is set up for ECS once, and puts it back; one of its own for Secrets Manager.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 
 from components.settings import Outputs, Settings
 from tests.day_two.the_service import BREAKER, NAME, OnEcs, service_of
-from tests.onboarding.clinic import Clinic, Running, until
+from tests.onboarding.deployment import Deployment, RunningCommand, until
 from wizard.aws import Aws, connect
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.deployment import RedeployState
@@ -29,49 +29,49 @@ PUSH = ("push", "--redeploy", "--non-interactive", "--json")
 
 
 @pytest.fixture
-def service(on_ecs: Clinic) -> Iterator[OnEcs]:
+def service(on_ecs: Deployment) -> Iterator[OnEcs]:
     with service_of(on_ecs) as made:
         yield made
 
 
 def holds_the_key(service: OnEcs) -> bool:
     """Whether every running task has the three variables, as the stack tells them."""
-    clinic = service.clinic
-    values = {name.rpartition("/")[2]: value for name, value in clinic.parameters().items()}
+    deployment = service.deployment
+    values = {name.rpartition("/")[2]: value for name, value in deployment.parameters().items()}
     held = service.held()
     return len(held) == 2 and all(values.items() <= each.items() and values.keys() >= NAMES for each in held)
 
 
 def test_a_revision_with_secrets_and_roles_runs_and_a_second_push_does_nothing(service: OnEcs) -> None:
-    clinic = service.clinic
-    before = clinic.wizard("push", "--non-interactive").told
-    document = clinic.wizard(*PUSH).document
+    deployment = service.deployment
+    before = deployment.wizard("push", "--non-interactive").output
+    document = deployment.wizard(*PUSH).document
     revision = service.revision()
-    clinic.forget_calls()
-    again = clinic.wizard("push", "--non-interactive", "--json").document
+    deployment.forget_calls()
+    again = deployment.wizard("push", "--non-interactive", "--json").document
 
     assert "the service on ECS runs with outdated values" in before and "push --redeploy" in before
     [done] = document["redeploys"]
     assert (done["target"], done["state"], done["after"]["revision"]) == ("ecs", "done", revision["taskDefinitionArn"])
     assert done["before"]["revision"] == service.first and service.revisions() == 2
     [container] = revision["containerDefinitions"]
-    assert container["secrets"] == clinic.outputs()["taskSecrets"]
+    assert container["secrets"] == deployment.outputs()["taskSecrets"]
     assert container["environment"] == [{"name": "NODE_ENV", "value": "production"}]
     assert revision["taskRoleArn"] == f"{ROLE}eonpro-app-role"
     assert revision["executionRoleArn"] == f"{ROLE}eonpro-execution-role"
     assert container["image"] == "clinic/web:7" and revision["tags"] == [{"key": "team", "value": "web"}]
     assert service.look()["healthCheckGracePeriodSeconds"] == 30
     assert holds_the_key(service)
-    assert clinic.changes() == {} and again["redeploys"] == [] and again["staleInstances"] == []
+    assert deployment.changes() == {} and again["redeploys"] == [] and again["staleInstances"] == []
 
 
 def test_a_rollout_that_may_not_read_is_taken_back_and_goes_well_once_it_may(service: OnEcs) -> None:
-    clinic = service.clinic
+    deployment = service.deployment
     service.forbid()
-    document = clinic.wizard(*PUSH, expect=1).document
+    document = deployment.wizard(*PUSH, expect=1).document
     back, held = service.look(), service.held()
     service.allow()
-    healed = clinic.wizard(*PUSH).document
+    healed = deployment.wizard(*PUSH).document
 
     [failed] = document["redeploys"]
     assert document["ok"] is False and failed["state"] == "rolled back"
@@ -85,13 +85,13 @@ def test_a_rollout_that_may_not_read_is_taken_back_and_goes_well_once_it_may(ser
 
 
 def test_a_container_that_dies_is_taken_back_by_the_circuit_breaker_and_told(service: OnEcs) -> None:
-    clinic = service.clinic
+    deployment = service.deployment
     service.ecs.update_service(cluster=NAME, service=NAME, deploymentConfiguration=BREAKER)
     # Two tasks at each of the three tries after which the circuit breaker opens; what it brings back lives.
     service.tasks_end(1, times=6)
-    clinic.forget_calls()
-    document = clinic.wizard(*PUSH, expect=1).document
-    sent = clinic.changes()
+    deployment.forget_calls()
+    document = deployment.wizard(*PUSH, expect=1).document
+    sent = deployment.changes()
 
     [failed] = document["redeploys"]
     assert failed["state"] == "rolled back" and failed["after"]["revision"] == service.first
@@ -104,38 +104,38 @@ def test_a_container_that_dies_is_taken_back_by_the_circuit_breaker_and_told(ser
 
 @pytest.mark.thorough
 def test_a_run_that_is_killed_while_it_waits_is_gone_on_with_by_the_next(service: OnEcs) -> None:
-    clinic = service.clinic
-    clinic.forget_calls()
+    deployment = service.deployment
+    deployment.forget_calls()
     # The look that the redeploy begins with passes; so does that at what runs.
-    clinic.fault(service="ecs", operation="DescribeServices", kind="hang", skip=2, times=5)
-    killed = Running(
+    deployment.fault(service="ecs", operation="DescribeServices", kind="hang", skip=2, times=5)
+    killed = RunningCommand(
         [sys.executable, "-m", "wizard", *PUSH],
-        folder=clinic.folder,
-        environment=clinic.environment,
-        log=clinic.root / "killed.log",
+        folder=deployment.folder,
+        environment=deployment.environment,
+        log=deployment.root / "killed.log",
     )
-    until(lambda: clinic.calls()["ecs:UpdateService"], killed, what="the update of the service")
+    until(lambda: deployment.calls()["ecs:UpdateService"], killed, what="the update of the service")
     killed.kill_tree()
-    clinic.no_more_faults()
-    document = clinic.wizard(*PUSH).document
+    deployment.no_more_faults()
+    document = deployment.wizard(*PUSH).document
 
     assert document["redeploys"][0]["state"] == "done" and holds_the_key(service)
-    assert clinic.changes()["ecs:RegisterTaskDefinition"] == 1 and service.revisions() == 2
+    assert deployment.changes()["ecs:RegisterTaskDefinition"] == 1 and service.revisions() == 2
 
 
 # What it needs leave for
 
 
-def limited(clinic: Clinic, document: dict[str, Any]) -> Aws:
+def limited(deployment: Deployment, document: dict[str, Any]) -> Aws:
     """A user who may do what the document says, and nothing else."""
-    iam, name = clinic.client("iam"), "redeployer"
+    iam, name = deployment.client("iam"), "redeployer"
     if name not in {user["UserName"] for user in iam.list_users()["Users"]}:
         iam.create_user(UserName=name)
     iam.put_user_policy(UserName=name, PolicyName="Redeploy", PolicyDocument=json.dumps(document))
     key = iam.create_access_key(UserName=name)["AccessKey"]
     return connect(
         environ={
-            **clinic.environment,
+            **deployment.environment,
             "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
             "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
         }
@@ -143,8 +143,8 @@ def limited(clinic: Clinic, document: dict[str, Any]) -> Aws:
 
 
 def test_these_rights_are_enough_and_without_passing_the_roles_it_is_refused_with_all_of_them(service: OnEcs) -> None:
-    clinic = service.clinic
-    told = clinic.outputs()
+    deployment = service.deployment
+    outputs = deployment.outputs()
     settings = Settings.read(
         {
             "account_id": "123456789012",
@@ -164,17 +164,17 @@ def test_these_rights_are_enough_and_without_passing_the_roles_it_is_refused_wit
             settings=settings,
             aws=aws,
             targets=settings.deploy_targets,
-            outputs=Outputs.read(told),
+            outputs=Outputs.read(outputs),
         )
         return redeploy_service(
-            aws.ecs_services, context, tell=lambda line: None, now=lambda: datetime.now(UTC), pause=lambda _: None
+            aws.ecs_services, context, on_message=lambda line: None, now=lambda: datetime.now(UTC), pause=lambda _: None
         ).state
 
     with pytest.raises(PermissionDenied, match="iam:PassRole") as refused:
-        redeploy(limited(clinic, without))
+        redeploy(limited(deployment, without))
     assert json.loads(refused.value.hint[refused.value.hint.index("{") :]) == rights
     assert service.look()["taskDefinition"] == service.first
-    assert redeploy(limited(clinic, rights)) is RedeployState.DONE
+    assert redeploy(limited(deployment, rights)) is RedeployState.DONE
     assert holds_the_key(service)
 
 
@@ -182,14 +182,18 @@ def test_these_rights_are_enough_and_without_passing_the_roles_it_is_refused_wit
 
 
 @pytest.mark.thorough
-def test_with_secrets_manager_the_tasks_read_secrets_and_a_rotated_escrow_makes_them_old(clinic: Clinic) -> None:
-    clinic.set_up("ecs-secrets-manager")
-    with service_of(clinic) as service:
-        first = clinic.wizard(*PUSH).document
+def test_with_secrets_manager_the_tasks_read_secrets_and_a_rotated_stored_data_key_makes_them_old(
+    deployment: Deployment,
+) -> None:
+    deployment.set_up("ecs-secrets-manager")
+    with service_of(deployment) as service:
+        first = deployment.wizard(*PUSH).document
         held = service.held()
-        again = clinic.wizard("push", "--non-interactive", "--json").document
-        clinic.client("secretsmanager").put_secret_value(SecretId="/eonpro/production/AWS_REGION", SecretString="old")
-        repaired = clinic.wizard("push", "--non-interactive", "--json").document
+        again = deployment.wizard("push", "--non-interactive", "--json").document
+        deployment.client("secretsmanager").put_secret_value(
+            SecretId="/eonpro/production/AWS_REGION", SecretString="old"
+        )
+        repaired = deployment.wizard("push", "--non-interactive", "--json").document
 
     assert first["redeploys"][0]["state"] == "done"
     assert all(each.keys() >= NAMES and each["AWS_REGION"] == "us-east-1" for each in held)

@@ -1,6 +1,6 @@
 """A rotation of the data key with its records: each next step is typed as the wizard prints it, up to the promotion.
 
-Touches a clinic with a fresh cloud, and a PostgreSQL server of its own.
+Touches a deployment with a fresh cloud, and a PostgreSQL server of its own.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.day_two import the_application
-from tests.onboarding.clinic import PROJECT, Clinic
+from tests.onboarding.deployment import PROJECT, Deployment
 from tests.phi.reencryption.postgres import running
 
 pytestmark = pytest.mark.needs("postgresql")
@@ -17,15 +17,15 @@ TEXTS = ("jane@example.org", "jöhn@example.org", "患者@example.org")
 
 
 @pytest.mark.thorough
-def test_the_next_steps_of_a_new_data_key_are_typed_and_no_record_is_lost(clinic: Clinic) -> None:
-    clinic.set_up("vercel")
-    before = the_application.write(clinic, clinic.deployed(), *TEXTS)
+def test_the_next_steps_of_a_new_data_key_are_typed_and_no_record_is_lost(deployment: Deployment) -> None:
+    deployment.set_up("vercel")
+    before = the_application.write(deployment, deployment.deployed(), *TEXTS)
     with running("fsync=off") as server, server.connect() as patients:
         patients.execute("create table patients (id int primary key, email text)")
         for number, record in enumerate(before, 1):
             patients.execute("insert into patients values (%s, %s)", (number, record))
 
-        made = clinic.wizard("rotate", "--data-key", "--confirm", "production", "--json").document
+        made = deployment.wizard("rotate", "--data-key", "--confirm", "production", "--json").document
         fetching, moving, promoting = (each["command"] for each in made["next"])
         for words, mine in (
             ("postgresql://HOST/DATABASE", f"'{server.dsn()}'"),
@@ -33,7 +33,7 @@ def test_the_next_steps_of_a_new_data_key_are_typed_and_no_record_is_lost(clinic
         ):
             assert words in moving
             moving = moving.replace(words, mine)
-        as_the_application = the_application.credentials(clinic)
+        as_the_application = the_application.credentials(deployment)
         typed = [
             fetching,
             f"export AWS_ACCESS_KEY_ID={as_the_application['AccessKeyId']}",
@@ -42,10 +42,10 @@ def test_the_next_steps_of_a_new_data_key_are_typed_and_no_record_is_lost(clinic
             moving,
             moving.replace("--dry-run", ""),
         ]
-        said = clinic.run(["sh", "-ec", "\n".join(typed)], folder=PROJECT).out
+        said = deployment.run(["sh", "-ec", "\n".join(typed)], folder=PROJECT).out
         assert "email: 0 under the new key, 3 under the old key" in said
         assert "No record of these columns needs the old key." in said
-        clinic.run(["sh", "-ec", promoting + "\n"])
+        deployment.run(["sh", "-ec", promoting + "\n"])
         after = [record for (record,) in patients.execute("select email from patients order by id")]
     assert not set(before) & set(after)
-    assert tuple(the_application.read(clinic, clinic.deployed(), *after)) == TEXTS
+    assert tuple(the_application.read(deployment, deployment.deployed(), *after)) == TEXTS

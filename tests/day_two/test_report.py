@@ -1,6 +1,6 @@
 """The report of a deployed stack, created by the wizard and opened in a real browser.
 
-Pictures go to `.artefacts/report-of-a-clinic/`, or where `EONPRO_ARTEFACTS` says.
+Pictures go to `.artefacts/report-of-a-deployment/`, or where `EONPRO_ARTEFACTS` says.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import pytest
 
 from tests.browsing.browser import Browser, opened_browser
 from tests.browsing.reading import Page, resolved, ways_to_tell
-from tests.day_two.patient import ABOUT_WHAT_RUNS
-from tests.onboarding.clinic import Clinic
+from tests.day_two.doctor_fixture import ABOUT_WHAT_RUNS
+from tests.onboarding.deployment import Deployment
 
 FORMS = ("report.html", "report.json", "report.md")
 
@@ -25,7 +25,7 @@ FORMS = ("report.html", "report.json", "report.md")
 class CreatedReport:
     """A report that the wizard created."""
 
-    clinic: Clinic
+    deployment: Deployment
     folder: Path
     document: dict[str, Any]
     changes: dict[str, int]
@@ -35,12 +35,12 @@ class CreatedReport:
 
 
 @pytest.fixture(scope="module")
-def created(on_vercel: Clinic) -> CreatedReport:
+def created(on_vercel: Deployment) -> CreatedReport:
     on_vercel.forget_calls()
     ended = on_vercel.wizard("report", "--json")
     changes, calls = dict(on_vercel.changes()), set(on_vercel.calls())
     folder = on_vercel.folder / ended.document["files"]["folder"]
-    return CreatedReport(clinic=on_vercel, folder=folder, document=ended.document, changes=changes, calls=calls)
+    return CreatedReport(deployment=on_vercel, folder=folder, document=ended.document, changes=changes, calls=calls)
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +49,12 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield opened
 
 
-def test_the_report_of_a_clinic_that_was_set_up_well_is_read_from_the_account_and_changes_nothing(
+def test_the_report_of_a_deployment_that_was_set_up_well_is_read_from_the_account_and_changes_nothing(
     created: CreatedReport,
 ) -> None:
     states = {item["number"]: item["state"] for item in created.document["checklist"]}
     assert [states[number] for number in range(1, 7)] == ["done"] * 6, created.document["checklist"]
-    # What runs is older than the set-up, or than a fault that another test created and mended; all else is well.
+    # What runs is older than the set-up, or than a fault that another test created and fixed; all else is well.
     assert {each["cause"] for each in created.document["doctor"]["findings"]} <= set(ABOUT_WHAT_RUNS)
     assert created.document["unread"] == []
     assert created.changes == {}
@@ -66,9 +66,9 @@ def test_every_call_that_an_item_says_it_was_read_from_was_made(created: Created
     assert named - created.calls == set()
 
 
-def test_it_draws_the_clinic_as_it_is(created: CreatedReport) -> None:
+def test_it_draws_the_deployment_as_it_is(created: CreatedReport) -> None:
     drawn = created.document["architecture"]
-    outputs = created.clinic.outputs()
+    outputs = created.deployment.outputs()
     assert [key["arn"] for key in drawn["keys"]] == [outputs["keyArn"]]
     assert (drawn["trail"]["arn"], drawn["trail"]["bucket"]) == (outputs["trailArn"], outputs["trailBucket"])
     assert [(each["target"], each["principal"]) for each in drawn["applications"]] == [
@@ -79,8 +79,8 @@ def test_it_draws_the_clinic_as_it_is(created: CreatedReport) -> None:
 
 
 def test_no_form_holds_the_wrapped_key_or_anything_secret(created: CreatedReport) -> None:
-    secrets = [*created.clinic.escrow_versions(), created.clinic.environment["VERCEL_TOKEN"]]
-    secrets.append(created.clinic.environment["AWS_SECRET_ACCESS_KEY"])
+    secrets = [*created.deployment.stored_key_versions(), created.deployment.environment["VERCEL_TOKEN"]]
+    secrets.append(created.deployment.environment["AWS_SECRET_ACCESS_KEY"])
     for form in FORMS:
         text = (created.folder / form).read_text()
         assert [secret for secret in secrets if secret in text] == []
@@ -109,47 +109,47 @@ def test_it_opens_in_a_browser_asks_nobody_anything_and_axe_finds_nothing_wrong(
         browser.open(file, scheme=scheme, width=width)
         assert browser.requests() == [file.as_uri()]
         assert browser.complaints() == []
-        assert browser.picture(f"report-of-a-clinic/{scheme}-{width}").stat().st_size > 10_000
+        assert browser.picture(f"report-of-a-deployment/{scheme}-{width}").stat().st_size > 10_000
         if width > 1000:
             assert browser.faults() == []
-    assert browser.printed("report-of-a-clinic/printed").stat().st_size > 10_000
+    assert browser.printed("report-of-a-deployment/printed").stat().st_size > 10_000
 
 
 @pytest.mark.thorough
 def test_a_signed_review_is_cited_by_the_next_report(created: CreatedReport) -> None:
-    reviews = created.clinic.folder / "reviews"
+    reviews = created.deployment.folder / "reviews"
     before = set(reviews.rglob("*.json"))
-    created.clinic.wizard("review", "--sign", "Ada Byron", "--confirm", "production", expect=None)
-    again = created.clinic.wizard("report", "--json", "--out", "second").document
+    created.deployment.wizard("review", "--sign", "Ada Byron", "--confirm", "production", expect=None)
+    again = created.deployment.wizard("report", "--json", "--out", "second").document
     for file in set(reviews.rglob("*.json")) - before:
         file.unlink()
     reviewed = again["checklist"][7]
     assert reviewed["state"] == "done", reviewed
     assert again["access"]["signOff"]["signer"] == "Ada Byron"
-    assert "Ada Byron" in (created.clinic.folder / "second" / "report.html").read_text()
+    assert "Ada Byron" in (created.deployment.folder / "second" / "report.html").read_text()
 
 
 def test_a_report_is_never_written_over_another(created: CreatedReport) -> None:
     before = {form: (created.folder / form).read_bytes() for form in FORMS}
-    refused = created.clinic.wizard("report", "--out", str(created.folder), expect=2)
-    assert "nothing was overwritten" in refused.told
+    refused = created.deployment.wizard("report", "--out", str(created.folder), expect=2)
+    assert "nothing was overwritten" in refused.output
     assert {form: (created.folder / form).read_bytes() for form in FORMS} == before
 
 
 @pytest.mark.thorough
 def test_what_may_not_be_read_is_unknown_in_the_report(created: CreatedReport) -> None:
-    created.clinic.fault(service="kms", operation="GetKeyPolicy", error="AccessDeniedException", times=50)
+    created.deployment.fault(service="kms", operation="GetKeyPolicy", error="AccessDeniedException", times=50)
     try:
-        document = created.clinic.wizard("report", "--json", "--out", "denied").document
+        document = created.deployment.wizard("report", "--json", "--out", "denied").document
     finally:
-        created.clinic.no_more_faults()
+        created.deployment.no_more_faults()
     assert document["checklist"][1]["state"] == "unknown"
     assert "the key's policy" in [each["what"] for each in document["unread"]]
-    assert "Unknown" in (created.clinic.folder / "denied" / "report.html").read_text()
+    assert "Unknown" in (created.deployment.folder / "denied" / "report.html").read_text()
 
 
 @pytest.mark.thorough
-def test_a_clinic_on_ecs_is_drawn_with_its_service_and_its_store(on_ecs: Clinic) -> None:
+def test_a_deployment_on_ecs_is_drawn_with_its_service_and_its_store(on_ecs: Deployment) -> None:
     document = on_ecs.wizard("report", "--json").document
     drawn = document["architecture"]["applications"]
     assert [(each["target"], each["identity"]) for each in drawn] == [("ecs", "the task role of the service")]

@@ -1,4 +1,4 @@
-"""`review` of a clinic that was set up for real: exactly whom it shows, what is seen when it changes, the sign-off."""
+"""`review` of a deployment that was set up for real: who has access, what changes are shown, the sign-off."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.day_two import in_this_process
-from tests.onboarding.clinic import ACCOUNT, CALLER, Clinic, Ended
+from tests.onboarding.deployment import ACCOUNT, CALLER, CompletedCommand, Deployment
 from tests.onboarding.shipped_schemas import next_step
 
 IAM = f"arn:aws:iam::{ACCOUNT}"
@@ -37,10 +37,10 @@ def trusting(principal: dict[str, str]) -> dict[str, Any]:
     return {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
 
 
-def review(clinic: Clinic, place: Path, *arguments: str, **options: Any) -> Ended:
-    """A review into a folder of its own; the document of `--json` fits its schema, or the clinic says so."""
+def review(deployment: Deployment, place: Path, *arguments: str, **options: Any) -> CompletedCommand:
+    """A review into a folder of its own; the document of `--json` fits its schema, or the deployment says so."""
     options.setdefault("expect", None)
-    return in_this_process.run(clinic, "review", "--json", "--out", str(place), *arguments, **options)
+    return in_this_process.run(deployment, "review", "--json", "--out", str(place), *arguments, **options)
 
 
 def rights(told: dict[str, Any]) -> dict[str, str]:
@@ -61,7 +61,7 @@ AS_SET_UP = {ROOT: "ua-", APP: "u--", CALLER: "ua-", PLATFORM: "ua-"}
 
 
 @pytest.fixture(scope="module")
-def before(on_vercel: Clinic, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def before(on_vercel: Deployment, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """The first review, signed; and the folder that holds it."""
     place = tmp_path_factory.mktemp("reviews")
     on_vercel.forget_calls()
@@ -70,7 +70,7 @@ def before(on_vercel: Clinic, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return place, ended.document
 
 
-def test_a_clinic_as_it_was_set_up_shows_exactly_the_principals_there_are(before: tuple[Path, Any]) -> None:
+def test_a_deployment_as_it_was_set_up_shows_exactly_the_principals_there_are(before: tuple[Path, Any]) -> None:
     _, told = before
     assert rights(told) == AS_SET_UP
     # An administrator of the whole account, whom the stack's settings do not name, and who can use the key through IAM.
@@ -96,10 +96,10 @@ def test_the_review_was_signed_by_name_and_by_whose_credentials(before: tuple[Pa
 
 
 @contextmanager
-def changed_access(clinic: Clinic) -> Iterator[str]:
+def changed_access(deployment: Deployment) -> Iterator[str]:
     """A stranger through IAM, a grant, a partner who may become the application, a user with all of KMS."""
-    iam, kms = clinic.client("iam"), clinic.client("kms")
-    key = clinic.keys()[0]
+    iam, kms = deployment.client("iam"), deployment.client("kms")
+    key = deployment.keys()[0]
     trust = iam.get_role(RoleName="eonpro-app-role")["Role"]["AssumeRolePolicyDocument"]
     iam.create_role(RoleName="stranger", AssumeRolePolicyDocument=document(trusting({"AWS": ROOT})))
     iam.put_role_policy(RoleName="stranger", PolicyName="reads", PolicyDocument=document(allow("kms:Decrypt", key)))
@@ -124,23 +124,23 @@ def changed_access(clinic: Clinic) -> Iterator[str]:
 
 
 def test_every_change_of_access_is_seen_and_named_and_fails_until_it_is_gone(
-    on_vercel: Clinic, before: tuple[Path, Any]
+    on_vercel: Deployment, before: tuple[Path, Any]
 ) -> None:
     place, _ = before
     officer = f"{IAM}:user/security-officer"
     with changed_access(on_vercel) as grant:
         on_vercel.forget_calls()
         ended = review(on_vercel, place, expect=1)
-        told = ended.document
+        document = ended.document
         assert on_vercel.changes() == {}
-    assert rights(told) == {**AS_SET_UP, STRANGER: "u--", OLD: "ua-", PARTNER: "u--", officer: "u--"}
+    assert rights(document) == {**AS_SET_UP, STRANGER: "u--", OLD: "ua-", PARTNER: "u--", officer: "u--"}
     # The platform's administrator was in the review that was signed.
-    assert set(told["notAccepted"]) == {STRANGER, OLD, PARTNER, officer}
-    assert set(told["differences"]["added"]) == {STRANGER, OLD, PARTNER, officer}
-    assert told["differences"]["newGrants"] == [grant]
-    changed = {each["arn"]: each for each in told["differences"]["changed"]}
+    assert set(document["notAccepted"]) == {STRANGER, OLD, PARTNER, officer}
+    assert set(document["differences"]["added"]) == {STRANGER, OLD, PARTNER, officer}
+    assert document["differences"]["newGrants"] == [grant]
+    changed = {each["arn"]: each for each in document["differences"]["changed"]}
     assert changed[APP]["newlyAssumedBy"] == [PARTNER]
-    by_arn = {each["arn"]: each for each in told["review"]["principals"]}
+    by_arn = {each["arn"]: each for each in document["review"]["principals"]}
     assert by_arn[STRANGER]["ways"] == [f"IAM policy reads of {STRANGER} (use)"]
     assert set(by_arn[STRANGER]["assumedBy"]) == {CALLER, f"{PLATFORM}"}
     assert by_arn[PARTNER]["ways"] == [f"assumes {APP} (use)"]
@@ -160,7 +160,7 @@ def is_let_decrypt(kms: Any, key: str) -> bool:
     return code != "AccessDeniedException"
 
 
-def test_what_the_review_says_of_a_user_is_what_kms_does(on_vercel: Clinic, tmp_path: Path) -> None:
+def test_what_the_review_says_of_a_user_is_what_kms_does(on_vercel: Deployment, tmp_path: Path) -> None:
     iam, key = on_vercel.client("iam"), on_vercel.keys()[0]
     statements = {
         "may-decrypt": [allow("kms:Decrypt", key)],
@@ -177,7 +177,7 @@ def test_what_the_review_says_of_a_user_is_what_kms_does(on_vercel: Clinic, tmp_
             credentials = iam.create_access_key(UserName=name)["AccessKey"]
             kms = on_vercel.client("kms", credentials=credentials)
             did[name] = is_let_decrypt(kms, key)
-        told = rights(review(on_vercel, tmp_path).document)
+        permissions = rights(review(on_vercel, tmp_path).document)
     finally:
         for name in statements:
             for each in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]:
@@ -185,13 +185,13 @@ def test_what_the_review_says_of_a_user_is_what_kms_does(on_vercel: Clinic, tmp_
             iam.delete_user_policy(UserName=name, PolicyName="p")
             iam.delete_user(UserName=name)
     assert did == {"may-decrypt": True, "denied": False, "by-alias": False, "all-but": True}
-    assert {name: told.get(f"{IAM}:user/{name}", "---")[0] == "u" for name in statements} == did
+    assert {name: permissions.get(f"{IAM}:user/{name}", "---")[0] == "u" for name in statements} == did
 
 
 @contextmanager
-def a_reader(clinic: Clinic, *statements: dict[str, Any]) -> Iterator[dict[str, str | None]]:
+def a_reader(deployment: Deployment, *statements: dict[str, Any]) -> Iterator[dict[str, str | None]]:
     """The environment of a user who has these statements and nothing else."""
-    iam = clinic.client("iam")
+    iam = deployment.client("iam")
     iam.create_user(UserName="reader")
     iam.put_user_policy(UserName="reader", PolicyName="p", PolicyDocument=document(*statements))
     made = iam.create_access_key(UserName="reader")["AccessKey"]
@@ -204,46 +204,50 @@ def a_reader(clinic: Clinic, *statements: dict[str, Any]) -> Iterator[dict[str, 
 
 
 def test_one_who_may_read_next_to_nothing_is_told_unknown_wherever_it_matters(
-    on_vercel: Clinic, tmp_path: Path
+    on_vercel: Deployment, tmp_path: Path
 ) -> None:
     with a_reader(on_vercel, allow("kms:DescribeKey")) as env:
-        told = review(on_vercel, tmp_path, env=env, expect=1).document
-    found = rights(told)
+        document = review(on_vercel, tmp_path, env=env, expect=1).document
+    found = rights(document)
     assert set(found) == {ROOT, APP, CALLER, f"{IAM}:*"}
     assert set(found.values()) == {"???"}
-    assert (told["review"]["grants"], told["review"]["lastUse"], told["review"]["history"]) == (None, None, None)
-    assert {each["events"] for each in told["review"]["principals"]} == {None}
-    assert len(told["review"]["unread"]) == 6
+    assert (document["review"]["grants"], document["review"]["lastUse"], document["review"]["history"]) == (
+        None,
+        None,
+        None,
+    )
+    assert {each["events"] for each in document["review"]["principals"]} == {None}
+    assert len(document["review"]["unread"]) == 6
 
 
 def test_one_who_may_not_read_iam_knows_whom_the_key_policy_names_and_nothing_of_the_rest(
-    on_vercel: Clinic, tmp_path: Path
+    on_vercel: Deployment, tmp_path: Path
 ) -> None:
     key_reads = ["kms:DescribeKey", "kms:GetKeyPolicy", "kms:ListGrants", "kms:GetKeyLastUsage"]
     with a_reader(on_vercel, allow([*key_reads, "cloudtrail:LookupEvents"])) as env:
-        told = review(on_vercel, tmp_path, env=env, expect=1).document
+        document = review(on_vercel, tmp_path, env=env, expect=1).document
     # Nobody ends the key: its own policy denies it, whatever IAM says.
-    assert rights(told) == {ROOT: "ua-", APP: "u?-", CALLER: "?a-", f"{IAM}:*": "??-"}
+    assert rights(document) == {ROOT: "ua-", APP: "u?-", CALLER: "?a-", f"{IAM}:*": "??-"}
 
 
 @pytest.mark.thorough
-def test_a_review_that_was_tampered_with_is_said_and_not_relied_on(on_vercel: Clinic, tmp_path: Path) -> None:
+def test_a_review_that_was_tampered_with_is_said_and_not_relied_on(on_vercel: Deployment, tmp_path: Path) -> None:
     review(on_vercel, tmp_path, "--sign", "Ada", "--confirm", "production", expect=0)
     [kept] = [file for file in tmp_path.rglob("*.json") if ".signed" not in file.name]
     kept.write_text(kept.read_text().replace("platform-admin", "somebody-else"))
-    told = review(on_vercel, tmp_path, expect=1).document
-    assert told["faults"] == [f"{kept} was changed since it was written: it no longer matches its digest"]
+    document = review(on_vercel, tmp_path, expect=1).document
+    assert document["faults"] == [f"{kept} was changed since it was written: it no longer matches its digest"]
     # What it was signed with is not accepted any more, and nothing is compared with it.
-    assert (told["notAccepted"], told["differences"]) == ([PLATFORM], None)
+    assert (document["notAccepted"], document["differences"]) == ([PLATFORM], None)
 
 
-def test_a_sign_off_without_the_stacks_name_reads_and_keeps_nothing(on_vercel: Clinic, tmp_path: Path) -> None:
+def test_a_sign_off_without_the_stacks_name_reads_and_keeps_nothing(on_vercel: Deployment, tmp_path: Path) -> None:
     ended = review(on_vercel, tmp_path, "--sign", "Ada", expect=8)
     assert "--confirm production" in next_step(ended.document)
     assert list(tmp_path.rglob("*.json")) == []
 
 
-def test_a_person_reads_it_in_eighty_columns(on_vercel: Clinic) -> None:
+def test_a_person_reads_it_in_eighty_columns(on_vercel: Deployment) -> None:
     ended = on_vercel.wizard("review", "--out", "read-by-a-person", expect=1, env={"COLUMNS": "80"})
     assert max(map(len, ended.out.splitlines())) <= 80
-    assert "role/eonpro-app-role" in ended.told and "not named in the settings" in ended.told
+    assert "role/eonpro-app-role" in ended.output and "not named in the settings" in ended.output

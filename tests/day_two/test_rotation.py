@@ -1,6 +1,6 @@
 """Rotations as a person runs them: the wizard, the real engine, both targets, and an application with its records.
 
-Touches a clinic that is set up once for Vercel and ECS; each test takes it as the one before has left it.
+Touches a deployment that is set up once for Vercel and ECS; each test takes it as the one before has left it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,14 @@ import pytest
 
 from phi import PhiCipher
 from tests.day_two import the_application
-from tests.onboarding.clinic import ESCROW, PATIENCE_SECONDS, Clinic, Running, running_clinic, until
+from tests.onboarding.deployment import (
+    STORED_KEY,
+    TIMEOUT_SECONDS,
+    Deployment,
+    RunningCommand,
+    running_deployment,
+    until,
+)
 from tests.onboarding.shipped_schemas import fits, next_step
 
 LEDGER = "/eonpro/production/data-keys/"
@@ -27,36 +34,36 @@ SURE = ("--confirm", "production", "--no-redeploy", "--json")
 
 
 @pytest.fixture(scope="module")
-def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    """A clinic on Vercel and ECS that lives on from test to test."""
-    with running_clinic(tmp_path_factory.mktemp("life")) as made:
+def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A deployment on Vercel and ECS that lives on from test to test."""
+    with running_deployment(tmp_path_factory.mktemp("life")) as made:
         on_ecs = ("--ecs-cluster", "eonpro", "--ecs-service", "eonpro", "--ecs-execution-role", "create")
         made.set_up("vercel", "--target", "vercel,ecs", *on_ecs)
         yield made
 
 
-def ledger(clinic: Clinic) -> dict[str, str]:
+def ledger(deployment: Deployment) -> dict[str, str]:
     """The kept versions by fingerprint, read without the wizard."""
     return {
         f"sha256:{name.removeprefix(LEDGER)}": value
-        for name, value in clinic.parameters().items()
+        for name, value in deployment.parameters().items()
         if name.startswith(LEDGER)
     }
 
 
-def variables(clinic: Clinic, wrapped: str) -> dict[str, str]:
+def variables(deployment: Deployment, wrapped: str) -> dict[str, str]:
     """What the application would get with that version."""
-    return {**clinic.deployed(), "ENCRYPTED_PHI_KEY": wrapped}
+    return {**deployment.deployed(), "ENCRYPTED_PHI_KEY": wrapped}
 
 
-def current(clinic: Clinic) -> str:
-    """The fingerprint of what the escrow holds, by the wizard's own list; the list is no success."""
-    listed = clinic.wizard("restore", "--json", expect=2).document["versions"]
+def current(deployment: Deployment) -> str:
+    """The fingerprint of what the stored data key holds, by the wizard's own list; the list is no success."""
+    listed = deployment.wizard("restore", "--json", expect=2).document["versions"]
     (found,) = (each["fingerprint"] for each in listed if each["current"])
     return str(found)
 
 
-def test_a_rotation_of_the_data_key_and_back_again_loses_no_record(life: Clinic) -> None:
+def test_a_rotation_of_the_data_key_and_back_again_loses_no_record(life: Deployment) -> None:
     (before,) = the_application.write(life, life.deployed(), "before the rotation")
     old_value = life.deployed()["ENCRYPTED_PHI_KEY"]
 
@@ -68,101 +75,101 @@ def test_a_rotation_of_the_data_key_and_back_again_loses_no_record(life: Clinic)
     promoted = life.wizard("rotate", "--promote", new, *SURE).document
     assert [(each["target"], each["state"]) for each in promoted["proofs"]] == [("ecs", "proved"), ("vercel", "proved")]
     new_value = ledger(life)[new]
-    assert life.deployed()["ENCRYPTED_PHI_KEY"] == life.parameters()[ESCROW] == new_value
+    assert life.deployed()["ENCRYPTED_PHI_KEY"] == life.parameters()[STORED_KEY] == new_value
     (after,) = the_application.write(life, life.deployed(), "after the rotation")
     assert the_application.read(life, variables(life, ledger(life)[old]), before) == ["before the rotation"]
 
     life.wizard("restore", "--version", old, *SURE)
-    assert life.deployed()["ENCRYPTED_PHI_KEY"] == life.parameters()[ESCROW] == old_value
+    assert life.deployed()["ENCRYPTED_PHI_KEY"] == life.parameters()[STORED_KEY] == old_value
     assert the_application.read(life, life.deployed(), before) == ["before the rotation"]
     assert the_application.read(life, variables(life, ledger(life)[new]), after) == ["after the rotation"]
-    assert life.escrow_versions() == [old_value, new_value, old_value]
+    assert life.stored_key_versions() == [old_value, new_value, old_value]
     assert set(Counter(written(life)).values()) == {1}
 
 
-def written(clinic: Clinic) -> list[str]:
+def written(deployment: Deployment) -> list[str]:
     """The name of each entry of the ledger, once for every time that it was written."""
-    ssm = clinic.client("ssm")
+    ssm = deployment.client("ssm")
     return [
         version["Name"]
-        for name in clinic.parameters()
+        for name in deployment.parameters()
         if name.startswith(LEDGER)
         for version in ssm.get_parameter_history(Name=name)["Parameters"]
     ]
 
 
-def test_a_former_key_is_adopted_from_a_pipe_and_promoted_and_is_seen_by_nobody(life: Clinic) -> None:
+def test_a_former_key_is_adopted_from_a_pipe_and_promoted_and_is_seen_by_nobody(life: Deployment) -> None:
     former = secrets.token_bytes(32)
     (record,) = (PhiCipher(former).encrypt("before KMS"),)
     assert record is not None
-    told = _piped(life, former.hex(), "adopt", "--encryption-key", "--yes", *SURE)
-    assert told["changed"] and told["fingerprint"] in ledger(life)
+    document = _piped(life, former.hex(), "adopt", "--encryption-key", "--yes", *SURE)
+    assert document["changed"] and document["fingerprint"] in ledger(life)
 
-    life.wizard("rotate", "--promote", told["fingerprint"], *SURE)
+    life.wizard("rotate", "--promote", document["fingerprint"], *SURE)
     assert the_application.read(life, life.deployed(), record) == ["before KMS"]
     logs = "".join(log.read_text() for log in (life.folder / ".wizard" / "logs").glob("*.log"))
-    assert former.hex() not in logs + "".join(life.told)
+    assert former.hex() not in logs + "".join(life.printed)
 
 
-def _piped(clinic: Clinic, given: str, *words: str) -> dict[str, Any]:
+def _piped(deployment: Deployment, given: str, *words: str) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "wizard", *words],
-        cwd=clinic.folder,
-        env=clinic.environment,
+        cwd=deployment.folder,
+        env=deployment.environment,
         input=given,
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    clinic.told += [done.stdout, done.stderr]
+    deployment.printed += [done.stdout, done.stderr]
     found: dict[str, Any] = json.loads(done.stdout)
     fits(found, code=0)
     return found
 
 
-def test_the_keys_material_is_rotated_and_nothing_else(life: Clinic) -> None:
+def test_the_keys_material_is_rotated_and_nothing_else(life: Deployment) -> None:
     life.forget_calls()
-    told = life.wizard("rotate", "--cmk", "--yes", "--json").document
+    document = life.wizard("rotate", "--cmk", "--yes", "--json").document
     assert life.changes() == {"kms:RotateKeyOnDemand": 1}
-    assert told["rotations"]["onDemandLeft"] == told["rotations"]["onDemandLimit"] - 1
+    assert document["rotations"]["onDemandLeft"] == document["rotations"]["onDemandLimit"] - 1
 
 
-def test_a_list_of_what_can_be_restored_changes_nothing(life: Clinic) -> None:
+def test_a_list_of_what_can_be_restored_changes_nothing(life: Deployment) -> None:
     life.forget_calls()
     assert current(life)
     assert life.changes() == Counter()
 
 
 @pytest.mark.thorough
-def test_a_rewrapping_gets_the_data_key_under_the_new_material_and_no_record_changes(life: Clinic) -> None:
+def test_a_rewrapping_gets_the_data_key_under_the_new_material_and_no_record_changes(life: Deployment) -> None:
     (record,) = the_application.write(life, life.deployed(), "stays as it is")
     was = life.deployed()["ENCRYPTED_PHI_KEY"]
-    told = life.wizard("rotate", "--reencrypt", "alias/eonpro-phi-key", *SURE).document
-    assert life.deployed()["ENCRYPTED_PHI_KEY"] == ledger(life)[told["fingerprint"]] != was
+    document = life.wizard("rotate", "--reencrypt", "alias/eonpro-phi-key", *SURE).document
+    assert life.deployed()["ENCRYPTED_PHI_KEY"] == ledger(life)[document["fingerprint"]] != was
     assert was in ledger(life).values()
     assert the_application.read(life, life.deployed(), record) == ["stays as it is"]
 
 
 @pytest.mark.thorough
-def test_a_schedule_is_the_stacks_own_and_the_plain_engine_finds_nothing_to_do(life: Clinic) -> None:
-    told = life.wizard("rotate", "--schedule", "180", "--yes", "--json").document
-    assert told["rotations"]["periodDays"] == 180
+def test_a_schedule_is_the_stacks_own_and_the_plain_engine_finds_nothing_to_do(life: Deployment) -> None:
+    document = life.wizard("rotate", "--schedule", "180", "--yes", "--json").document
+    assert document["rotations"]["periodDays"] == 180
     (key,) = life.keys()
     assert life.client("kms").get_key_rotation_status(KeyId=key)["RotationPeriodInDays"] == 180
     life.pulumi("preview", "--stack", "production", "--expect-no-changes")
 
 
 @pytest.mark.thorough
-def test_a_schedule_that_nobody_confirmed_leaves_the_settings_alone(life: Clinic) -> None:
+def test_a_schedule_that_nobody_confirmed_leaves_the_settings_alone(life: Deployment) -> None:
     settings = (life.folder / "Pulumi.production.yaml").read_text()
     life.wizard("rotate", "--schedule", "730", expect=8)
     assert (life.folder / "Pulumi.production.yaml").read_text() == settings
 
 
 @pytest.mark.thorough
-def test_whoever_may_not_reencrypt_is_told_what_gives_it_and_takes_it_away(life: Clinic) -> None:
+def test_whoever_may_not_reencrypt_is_told_what_gives_it_and_takes_it_away(life: Deployment) -> None:
     user = f"officer-{secrets.token_hex(4)}"
     iam = life.client("iam")
     iam.create_user(UserName=user)
@@ -188,11 +195,11 @@ def test_whoever_may_not_reencrypt_is_told_what_gives_it_and_takes_it_away(life:
 
 
 @pytest.mark.thorough
-def test_a_promotion_that_is_killed_in_the_middle_is_finished_by_the_same_command(life: Clinic) -> None:
+def test_a_promotion_that_is_killed_in_the_middle_is_finished_by_the_same_command(life: Deployment) -> None:
     new = life.wizard("rotate", "--data-key", *SURE[:2], "--json").document["fingerprint"]
-    held = life.parameters()[ESCROW]
+    held = life.parameters()[STORED_KEY]
     life.fault(service="ssm", operation="PutParameter", kind="hang", seconds=30)
-    running = Running(
+    running = RunningCommand(
         [sys.executable, "-m", "wizard", "rotate", "--promote", new, *SURE],
         folder=life.folder,
         environment=life.environment,
@@ -201,21 +208,21 @@ def test_a_promotion_that_is_killed_in_the_middle_is_finished_by_the_same_comman
     until(lambda: "eonpro:next-fingerprint" in _tags(life), running, what="the replacement")
     running.kill_tree()
     life.no_more_faults()
-    assert life.parameters()[ESCROW] in (held, ledger(life)[new])
+    assert life.parameters()[STORED_KEY] in (held, ledger(life)[new])
     life.wizard("push", "--no-redeploy")
 
     life.wizard("rotate", "--promote", new, *SURE)
-    assert life.deployed()["ENCRYPTED_PHI_KEY"] == life.parameters()[ESCROW] == ledger(life)[new]
+    assert life.deployed()["ENCRYPTED_PHI_KEY"] == life.parameters()[STORED_KEY] == ledger(life)[new]
     assert "eonpro:next-fingerprint" not in _tags(life)
 
 
-def _tags(clinic: Clinic) -> dict[str, str]:
-    found = clinic.client("ssm").list_tags_for_resource(ResourceType="Parameter", ResourceId=ESCROW)["TagList"]
+def _tags(deployment: Deployment) -> dict[str, str]:
+    found = deployment.client("ssm").list_tags_for_resource(ResourceType="Parameter", ResourceId=STORED_KEY)["TagList"]
     return {each["Key"]: each["Value"] for each in found}
 
 
 @pytest.mark.thorough
-def test_a_person_types_the_stacks_name_and_the_key_and_sees_only_the_one(life: Clinic) -> None:
+def test_a_person_types_the_stacks_name_and_the_key_and_sees_only_the_one(life: Deployment) -> None:
     former = secrets.token_hex(32)
     child = pexpect.spawn(
         sys.executable,
@@ -223,7 +230,7 @@ def test_a_person_types_the_stacks_name_and_the_key_and_sees_only_the_one(life: 
         cwd=str(life.folder),
         env=life.before_a_person(),
         encoding="utf-8",
-        timeout=PATIENCE_SECONDS,
+        timeout=TIMEOUT_SECONDS,
         dimensions=(40, 120),
     )
     shown: list[str] = []
@@ -240,37 +247,37 @@ def test_a_person_types_the_stacks_name_and_the_key_and_sees_only_the_one(life: 
 
 
 @pytest.mark.thorough
-def test_every_region_gets_the_new_data_key_and_keeps_the_old_one(clinic: Clinic) -> None:
-    clinic.set_up("multi-region")
-    old = clinic.parameters()[ESCROW]
-    new = clinic.wizard("rotate", "--data-key", *SURE[:2], "--json").document["fingerprint"]
-    told = clinic.wizard("rotate", "--promote", new, *SURE).document
-    (replica,) = clinic.outputs()["replicaKeyArns"]
-    there = clinic.client("ssm", region=replica.split(":")[3])
+def test_every_region_gets_the_new_data_key_and_keeps_the_old_one(deployment: Deployment) -> None:
+    deployment.set_up("multi-region")
+    old = deployment.parameters()[STORED_KEY]
+    new = deployment.wizard("rotate", "--data-key", *SURE[:2], "--json").document["fingerprint"]
+    document = deployment.wizard("rotate", "--promote", new, *SURE).document
+    (replica,) = deployment.outputs()["replicaKeyArns"]
+    there = deployment.client("ssm", region=replica.split(":")[3])
     pages = there.get_parameters_by_path(Path="/eonpro", Recursive=True, WithDecryption=True)["Parameters"]
     elsewhere = {each["Name"]: each["Value"] for each in pages}
-    assert elsewhere[ESCROW] == clinic.parameters()[ESCROW] != old
-    assert {old, elsewhere[ESCROW]} == {value for name, value in elsewhere.items() if name.startswith(LEDGER)}
-    assert ledger(clinic) == {
+    assert elsewhere[STORED_KEY] == deployment.parameters()[STORED_KEY] != old
+    assert {old, elsewhere[STORED_KEY]} == {value for name, value in elsewhere.items() if name.startswith(LEDGER)}
+    assert ledger(deployment) == {
         f"sha256:{name.removeprefix(LEDGER)}": value for name, value in elsewhere.items() if name.startswith(LEDGER)
     }
-    assert {each["state"] for each in told["proofs"]} <= {"proved", "simulated"}
-    opened = clinic.client("kms", region=replica.split(":")[3]).decrypt(
-        KeyId=replica, CiphertextBlob=base64.b64decode(elsewhere[ESCROW])
+    assert {each["state"] for each in document["proofs"]} <= {"proved", "simulated"}
+    opened = deployment.client("kms", region=replica.split(":")[3]).decrypt(
+        KeyId=replica, CiphertextBlob=base64.b64decode(elsewhere[STORED_KEY])
     )
     assert len(opened["Plaintext"]) == 32
 
 
 @pytest.mark.thorough
-def test_a_stack_that_never_had_a_data_key_gets_the_former_one_as_its_first(clinic: Clinic) -> None:
-    clinic.set_up("vercel")
-    for name in clinic.parameters():
-        clinic.client("ssm").delete_parameter(Name=name)
-    for variable in clinic.vercel("GET", "/v10/projects/eonpro/env")["envs"]:
-        clinic.vercel("DELETE", f"/v9/projects/eonpro/env/{variable['id']}")
+def test_a_stack_that_never_had_a_data_key_gets_the_former_one_as_its_first(deployment: Deployment) -> None:
+    deployment.set_up("vercel")
+    for name in deployment.parameters():
+        deployment.client("ssm").delete_parameter(Name=name)
+    for variable in deployment.vercel("GET", "/v10/projects/eonpro/env")["envs"]:
+        deployment.vercel("DELETE", f"/v9/projects/eonpro/env/{variable['id']}")
     former = secrets.token_bytes(32)
     record = PhiCipher(former).encrypt("before KMS")
     assert record is not None
-    told = _piped(clinic, former.hex(), "adopt", "--encryption-key", "--yes", *SURE)
-    assert [each["state"] for each in told["proofs"]] == ["proved"]
-    assert the_application.read(clinic, clinic.deployed(), record) == ["before KMS"]
+    document = _piped(deployment, former.hex(), "adopt", "--encryption-key", "--yes", *SURE)
+    assert [each["state"] for each in document["proofs"]] == ["proved"]
+    assert the_application.read(deployment, deployment.deployed(), record) == ["before KMS"]

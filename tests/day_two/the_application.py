@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.onboarding.clinic import ACCOUNT, PROJECT, Clinic
+from tests.onboarding.deployment import ACCOUNT, PROJECT, Deployment
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"
 
@@ -24,34 +24,36 @@ print(json.dumps([getattr(cipher, sys.argv[1])(text) for text in json.load(sys.s
 """
 
 
-def credentials(clinic: Clinic) -> dict[str, Any]:
+def credentials(deployment: Deployment) -> dict[str, Any]:
     """What a deployment on Vercel exchanges its identity token for."""
-    token = Path(clinic.environment["EONPRO_APP_WEB_IDENTITY_TOKEN_FILE"]).read_text().strip()
-    answer = clinic.client("sts").assume_role_with_web_identity(
+    token = Path(deployment.environment["EONPRO_APP_WEB_IDENTITY_TOKEN_FILE"]).read_text().strip()
+    answer = deployment.client("sts").assume_role_with_web_identity(
         RoleArn=ROLE, RoleSessionName="a-deployment", WebIdentityToken=token
     )
     found: dict[str, Any] = answer["Credentials"]
     return found
 
 
-def write(clinic: Clinic, variables: Mapping[str, str], *texts: str) -> list[str]:
+def write(deployment: Deployment, variables: Mapping[str, str], *texts: str) -> list[str]:
     """Records of these texts, as the application with these variables stores them."""
-    return _as_the_application(clinic, variables, "encrypt", texts)
+    return _as_the_application(deployment, variables, "encrypt", texts)
 
 
-def read(clinic: Clinic, variables: Mapping[str, str], *records: str) -> list[str]:
+def read(deployment: Deployment, variables: Mapping[str, str], *records: str) -> list[str]:
     """What the application with these variables reads of its records."""
-    return _as_the_application(clinic, variables, "decrypt", records)
+    return _as_the_application(deployment, variables, "decrypt", records)
 
 
-def _as_the_application(clinic: Clinic, variables: Mapping[str, str], what: str, texts: tuple[str, ...]) -> list[str]:
-    mine = credentials(clinic)
+def _as_the_application(
+    deployment: Deployment, variables: Mapping[str, str], what: str, texts: tuple[str, ...]
+) -> list[str]:
+    mine = credentials(deployment)
     environment = {
-        "AWS_ENDPOINT_URL": clinic.environment["AWS_ENDPOINT_URL"],
+        "AWS_ENDPOINT_URL": deployment.environment["AWS_ENDPOINT_URL"],
         "AWS_ACCESS_KEY_ID": mine["AccessKeyId"],
         "AWS_SECRET_ACCESS_KEY": mine["SecretAccessKey"],
         "AWS_SESSION_TOKEN": mine["SessionToken"],
-        "PATH": clinic.environment["PATH"],
+        "PATH": deployment.environment["PATH"],
         **variables,
     }
     done = subprocess.run(

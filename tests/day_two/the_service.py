@@ -1,6 +1,6 @@
-"""The clinic's application on ECS: a cluster, a task definition and a service as somebody made them, and what runs.
+"""The deployment's application on ECS: a cluster, a task definition and a service as somebody made them, and what runs.
 
-Touches the clinic's cloud, through AWS's own clients and the sandbox's own addresses.
+Touches the deployment's cloud, through AWS's own clients and the sandbox's own addresses.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.onboarding.clinic import Clinic
+from tests.onboarding.deployment import Deployment
 
 NAME = "eonpro"
 """Of the cluster, the service and the family: as examples/ecs.yaml has them."""
@@ -23,7 +23,7 @@ BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
 class OnEcs:
     """A service with two tasks, of a task definition that knows nothing of the key."""
 
-    clinic: Clinic
+    deployment: Deployment
     first: str
     """The ARN of the revision that it began with."""
     ecs: Any = field(repr=False)
@@ -36,8 +36,8 @@ class OnEcs:
     def revision(self) -> dict[str, Any]:
         """The task definition that the service runs."""
         arn = self.look()["taskDefinition"]
-        told = self.ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"])
-        return {**told["taskDefinition"], "tags": told.get("tags", [])}
+        described = self.ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"])
+        return {**described["taskDefinition"], "tags": described.get("tags", [])}
 
     def revisions(self) -> int:
         """How many there are."""
@@ -54,12 +54,12 @@ class OnEcs:
 
     def forbid(self) -> None:
         """ECS may no longer read the variables for the task: somebody took the policy off its role."""
-        iam = self.clinic.client("iam")
+        iam = self.deployment.client("iam")
         iam.detach_role_policy(RoleName="eonpro-execution-role", PolicyArn=self._reading(iam))
 
     def allow(self) -> None:
         """The policy is put back."""
-        iam = self.clinic.client("iam")
+        iam = self.deployment.client("iam")
         iam.attach_role_policy(RoleName="eonpro-execution-role", PolicyArn=self._reading(iam))
 
     def _reading(self, iam: Any) -> str:
@@ -68,7 +68,7 @@ class OnEcs:
         return next(str(one["Arn"]) for one in policies if one["PolicyName"] in names)
 
     def _sandbox(self, method: str, query: str, body: object = None) -> dict[str, Any]:
-        url = f"{self.clinic.environment['AWS_ENDPOINT_URL']}/_sandbox/tasks{query}"
+        url = f"{self.deployment.environment['AWS_ENDPOINT_URL']}/_sandbox/tasks{query}"
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, method=method, data=data)
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
@@ -77,9 +77,9 @@ class OnEcs:
 
 
 @contextmanager
-def service_of(clinic: Clinic) -> Iterator[OnEcs]:
+def service_of(deployment: Deployment) -> Iterator[OnEcs]:
     """The service, steady; taken away again at the end, its task definitions with it."""
-    ecs = clinic.client("ecs")
+    ecs = deployment.client("ecs")
     ecs.create_cluster(clusterName=NAME)
     container = {
         "name": "web",
@@ -94,7 +94,7 @@ def service_of(clinic: Clinic) -> Iterator[OnEcs]:
     ecs.create_service(
         cluster=NAME, serviceName=NAME, taskDefinition=first, desiredCount=2, healthCheckGracePeriodSeconds=30
     )
-    found = OnEcs(clinic=clinic, first=first, ecs=ecs)
+    found = OnEcs(deployment=deployment, first=first, ecs=ecs)
     try:
         found.look()
         found.look()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from components.settings import Settings
-from tests.onboarding.clinic import ACCOUNT, CALLER
+from tests.onboarding.deployment import ACCOUNT, CALLER
 from wizard.core.models.account import Identity
 from wizard.inputs import answers
 from wizard.inputs.answers_file import read_file

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from components.settings import Settings
-from tests.onboarding.clinic import Clinic, running_clinic
+from tests.onboarding.deployment import Deployment, running_deployment
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """How the engine spells a string that a preview cannot know yet."""
@@ -44,22 +44,22 @@ def rendered(settings: Settings, root: Path, *, look_again: bool = False) -> tup
     A first preview does not know the key's ARN, and so none of the policies that name it: the stack is updated once,
     and what the program wanted is read from its state. `look_again` has a preview find nothing to change.
     """
-    with running_clinic(root) as clinic:
-        _configure(clinic, settings)
-        clinic.pulumi("up", "--yes", "--skip-preview", "--stack", STACK)
+    with running_deployment(root) as deployment:
+        _configure(deployment, settings)
+        deployment.pulumi("up", "--yes", "--skip-preview", "--stack", STACK)
         if look_again:
-            clinic.pulumi("preview", "--expect-no-changes", "--stack", STACK)
-        return read_state(clinic.pulumi("stack", "export", "--stack", STACK).document)
+            deployment.pulumi("preview", "--expect-no-changes", "--stack", STACK)
+        return read_state(deployment.pulumi("stack", "export", "--stack", STACK).document)
 
 
-def _configure(clinic: Clinic, settings: Settings) -> None:
+def _configure(deployment: Deployment, settings: Settings) -> None:
     # KMS takes no policy that names a principal which is not there.
     for arn in (*settings.administrators, *settings.deletion_administrators):
         if ":role/" in arn:
-            clinic.client("iam").create_role(RoleName=arn.rpartition("/")[2], AssumeRolePolicyDocument="{}")
+            deployment.client("iam").create_role(RoleName=arn.rpartition("/")[2], AssumeRolePolicyDocument="{}")
     # JSON is YAML, too; the engine adds its salt to the file.
-    (clinic.folder / f"Pulumi.{STACK}.yaml").write_text(json.dumps({"config": settings.to_config()}))
-    clinic.pulumi("stack", "init", STACK)
+    (deployment.folder / f"Pulumi.{STACK}.yaml").write_text(json.dumps({"config": settings.to_config()}))
+    deployment.pulumi("stack", "init", STACK)
 
 
 def read_state(document: Mapping[str, Any]) -> tuple[PlannedResource, ...]:

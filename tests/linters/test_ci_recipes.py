@@ -68,8 +68,8 @@ def test_one_version_of_an_action_is_used_everywhere() -> None:
 @pytest.mark.parametrize("recipe", EACH)
 def test_a_recipe_has_no_right_but_to_read_the_code_and_to_ask_for_its_token(recipe: Recipe) -> None:
     assert recipe.content["permissions"] == {}
-    told = [job["permissions"] for job in recipe.jobs.values()]
-    assert told and all(each == {"contents": "read", "id-token": "write"} for each in told)
+    permissions = [job["permissions"] for job in recipe.jobs.values()]
+    assert permissions and all(each == {"contents": "read", "id-token": "write"} for each in permissions)
 
 
 @pytest.mark.parametrize("recipe", EACH)

@@ -10,7 +10,7 @@ import json
 from components import policies
 from tests.linters.terraform_plan import PolicyDocument
 from tests.linters.terraform_types import Document
-from tests.onboarding.clinic import ACCOUNT
+from tests.onboarding.deployment import ACCOUNT
 
 CONFIGURATION = "unrendered"
 """What stands in a finding for the name of its configuration."""

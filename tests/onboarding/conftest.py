@@ -1,4 +1,4 @@
-"""Clinics for the tests of the whole onboarding: fresh ones, and one where nothing ever gets made."""
+"""Deployments for the tests of the whole onboarding: fresh ones, and one where nothing ever gets made."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.onboarding.clinic import Clinic, running_clinic
+from tests.onboarding.deployment import Deployment, running_deployment
 
 
 @pytest.fixture(autouse=True)
 def started_for_its_exit_code(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """What says how the wizard ends has it started as a person starts it."""
     if request.node.get_closest_marker("exit_code"):
-        monkeypatch.setattr("tests.onboarding.clinic.can_begin_loaded", lambda **_: False)
+        monkeypatch.setattr("tests.onboarding.deployment.can_begin_loaded", lambda **_: False)
 
 
 @pytest.fixture
-def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    """A clinic with a fresh, empty cloud."""
-    with running_clinic(tmp_path_factory.mktemp("clinic")) as made:
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A deployment with a fresh, empty cloud."""
+    with running_deployment(tmp_path_factory.mktemp("deployment")) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    """A clinic where no set-up ever gets to make anything: for what is found beforehand."""
-    with running_clinic(tmp_path_factory.mktemp("bare")) as made:
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A deployment where no set-up ever gets to make anything: for what is found beforehand."""
+    with running_deployment(tmp_path_factory.mktemp("bare")) as made:
         yield made

@@ -33,11 +33,11 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
         *("botocore.endpoint", "botocore.handlers", "botocore.waiter", "urllib3", "pydantic", "yaml"),
         *("rich.console", "rich.table", "rich.live", "rich.markup", "asyncio", "argparse", "ssl", "uuid", "zoneinfo"),
     ),
-    # The server is the project's own, whichever folder a clinic has.
+    # The server is the project's own, whichever folder a deployment has.
     "sandbox.server": ("sandbox.server", "sandbox.vercel"),
     "aws": ("awscli.clidriver", "awscli.handlers"),
 }
-"""What is loaded before a program begins: libraries, and nothing that a clinic has a copy of."""
+"""What is loaded before a program begins: libraries, and nothing that a deployment has a copy of."""
 
 _LONGEST_REQUEST = 1 << 20
 

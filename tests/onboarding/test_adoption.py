@@ -1,7 +1,7 @@
 """Accounts that were created manually from the guide, or left by a stack, and taken into a stack as they are.
 
-Touches clinics of its own: one adopted and repaired, taken away and lost; one whose adoption goes wrong in every way
-before it goes well with nothing repaired; and one on ECS.
+Touches deployments of its own: one adopted and repaired, removed and lost; one whose adoption fails in every way before
+it succeeds with nothing repaired; and one on ECS.
 """
 
 from __future__ import annotations
@@ -17,7 +17,16 @@ from typing import Any
 
 import pytest
 
-from tests.onboarding.clinic import ACCOUNT, ALIAS, ESCROW, Clinic, Ended, Running, running_clinic, until
+from tests.onboarding.deployment import (
+    ACCOUNT,
+    ALIAS,
+    STORED_KEY,
+    CompletedCommand,
+    Deployment,
+    RunningCommand,
+    running_deployment,
+    until,
+)
 from tests.onboarding.shipped_schemas import next_step
 
 pytestmark = pytest.mark.needs("curl")
@@ -36,41 +45,41 @@ LOSSES = {"replace", "create-replacement", "delete-replaced", "import-replacemen
 """The engine's words for what an adoption never does."""
 
 
-def guide(clinic: Clinic, **variables: str) -> None:
-    clinic.run(["bash", "examples/manual-setup/guide.sh"], env={"GUIDE_PAUSE_SECONDS": "0", **variables})
+def guide(deployment: Deployment, **variables: str) -> None:
+    deployment.run(["bash", "examples/manual-setup/guide.sh"], env={"GUIDE_PAUSE_SECONDS": "0", **variables})
 
 
-def adopt(clinic: Clinic, *arguments: str, **options: Any) -> Ended:
-    return clinic.wizard("--adopt", *UNATTENDED, *arguments, **options)
+def adopt(deployment: Deployment, *arguments: str, **options: Any) -> CompletedCommand:
+    return deployment.wizard("--adopt", *UNATTENDED, *arguments, **options)
 
 
-def refused(clinic: Clinic, *arguments: str, given: str | None = None, expect: int = 1) -> list[dict[str, Any]]:
+def refused(deployment: Deployment, *arguments: str, given: str | None = None, expect: int = 1) -> list[dict[str, Any]]:
     """The problems of a run that must change nothing."""
-    before = clinic.inventory()
-    ended = adopt(clinic, "--json", *arguments, env={GIVEN: given}, expect=expect)
-    assert clinic.inventory() == before
+    before = deployment.inventory()
+    ended = adopt(deployment, "--json", *arguments, env={GIVEN: given}, expect=expect)
+    assert deployment.inventory() == before
     problems: list[dict[str, Any]] = ended.document["problems"]
     return problems
 
 
-def unchanged(clinic: Clinic) -> None:
+def unchanged(deployment: Deployment) -> None:
     """The engine finds nothing to change, and the guardrails nothing to refuse."""
-    clinic.pulumi("preview", "--stack", "production", "--expect-no-changes", "--policy-pack", "guardrails")
+    deployment.pulumi("preview", "--stack", "production", "--expect-no-changes", "--policy-pack", "guardrails")
 
 
-def operations(clinic: Clinic) -> Counter[str]:
+def operations(deployment: Deployment) -> Counter[str]:
     """What the engine itself says it would do, by its own words."""
-    steps = clinic.pulumi("preview", "--stack", "production", "--json").document["steps"]
+    steps = deployment.pulumi("preview", "--stack", "production", "--json").document["steps"]
     return Counter(step["op"] for step in steps if not step["urn"].split("::")[2].startswith("pulumi:"))
 
 
-def as_application(clinic: Clinic, program: str, *arguments: str) -> str:
+def as_application(deployment: Deployment, program: str, *arguments: str) -> str:
     """What a program prints that has nothing but the application's variables and the credentials of a deployment."""
-    token = Path(clinic.environment["EONPRO_APP_WEB_IDENTITY_TOKEN_FILE"]).read_text().strip()
-    lent = clinic.client("sts").assume_role_with_web_identity(
+    token = Path(deployment.environment["EONPRO_APP_WEB_IDENTITY_TOKEN_FILE"]).read_text().strip()
+    lent = deployment.client("sts").assume_role_with_web_identity(
         RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{ROLE}", RoleSessionName="deployment", WebIdentityToken=token
     )["Credentials"]
-    given = clinic.deployed() | {
+    given = deployment.deployed() | {
         "AWS_ACCESS_KEY_ID": lent["AccessKeyId"],
         "AWS_SECRET_ACCESS_KEY": lent["SecretAccessKey"],
         "AWS_SESSION_TOKEN": lent["SessionToken"],
@@ -79,25 +88,25 @@ def as_application(clinic: Clinic, program: str, *arguments: str) -> str:
         "import os, sys; from phi import *; "
         "cipher = PhiCipher(KmsKeySource(WrappedKey.from_environment(os.environ)).data_key()); "
     )
-    return clinic.run([sys.executable, "-c", opening + program, *arguments], env=given).out
+    return deployment.run([sys.executable, "-c", opening + program, *arguments], env=given).out
 
 
-def key_id(clinic: Clinic, alias: str = ALIAS) -> str:
-    found: str = clinic.client("kms").describe_key(KeyId=alias)["KeyMetadata"]["KeyId"]
+def key_id(deployment: Deployment, alias: str = ALIAS) -> str:
+    found: str = deployment.client("kms").describe_key(KeyId=alias)["KeyMetadata"]["KeyId"]
     return found
 
 
-def as_it_is(clinic: Clinic) -> dict[str, Any]:
+def as_it_is(deployment: Deployment) -> dict[str, Any]:
     """All that the guide made, as AWS tells it: to be the same, to the octet, when nothing of it was to be changed."""
-    kms, iam, s3, trails = (clinic.client(service) for service in ("kms", "iam", "s3", "cloudtrail"))
-    key, where = key_id(clinic), {"Bucket": BUCKET}
+    kms, iam, s3, trails = (deployment.client(service) for service in ("kms", "iam", "s3", "cloudtrail"))
+    key, where = key_id(deployment), {"Bucket": BUCKET}
 
     def unless_unset(ask: Any) -> Any:
         try:
-            told = ask(**where)
+            answer = ask(**where)
         except s3.exceptions.ClientError as error:
             return error.response["Error"]["Code"]
-        return {name: value for name, value in told.items() if name != "ResponseMetadata"}
+        return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
     version = iam.get_policy(PolicyArn=POLICY)["Policy"]["DefaultVersionId"]
     found = {
@@ -131,37 +140,39 @@ def as_it_is(clinic: Clinic) -> dict[str, Any]:
 class Adopted:
     """An account by the guide, before and after the wizard took it in and repaired it, twice."""
 
-    clinic: Clinic
+    deployment: Deployment
     key: str
     made: Mapping[str, Any]
     variables: Mapping[str, str]
     record: str
-    preview: Ended
+    preview: CompletedCommand
     untouched: bool
     planned: Counter[str]
     changed: Counter[str]
     changed_again: Counter[str]
-    second: Ended
+    second: CompletedCommand
 
 
 @pytest.fixture(scope="module")
 def adopted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adopted]:
-    with running_clinic(tmp_path_factory.mktemp("adopted")) as clinic:
-        guide(clinic)
-        before, variables = clinic.inventory(), clinic.deployed()
-        key = key_id(clinic)
-        record = as_application(clinic, "print(cipher.encrypt(sys.argv[1]), end='')", PHI)
+    with running_deployment(tmp_path_factory.mktemp("adopted")) as deployment:
+        guide(deployment)
+        before, variables = deployment.inventory(), deployment.deployed()
+        key = key_id(deployment)
+        record = as_application(deployment, "print(cipher.encrypt(sys.argv[1]), end='')", PHI)
         # A preview leaves nothing: no settings, no stack.
-        preview = clinic.wizard("preview", "--adopt", "--stack", "production", "--non-interactive", "--json", *BY_HAND)
-        inventory = clinic.inventory()
+        preview = deployment.wizard(
+            "preview", "--adopt", "--stack", "production", "--non-interactive", "--json", *BY_HAND
+        )
+        inventory = deployment.inventory()
         planned = Counter(change["op"] for change in preview.document["changes"])
-        clinic.forget_calls()
-        adopt(clinic, *BY_HAND)
-        changed = clinic.changes()
-        clinic.forget_calls()
-        second = clinic.wizard(*UNATTENDED, "--json", *BY_HAND)
+        deployment.forget_calls()
+        adopt(deployment, *BY_HAND)
+        changed = deployment.changes()
+        deployment.forget_calls()
+        second = deployment.wizard(*UNATTENDED, "--json", *BY_HAND)
         yield Adopted(
-            clinic=clinic,
+            deployment=deployment,
             key=key,
             made=before,
             variables=variables,
@@ -170,14 +181,14 @@ def adopted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adopted]:
             untouched={**inventory, "stacks": []} == {**before, "stacks": []},
             planned=planned,
             changed=changed,
-            changed_again=clinic.changes(),
+            changed_again=deployment.changes(),
             second=second,
         )
 
 
 def test_a_plan_of_an_adoption_touches_nothing(adopted: Adopted):
     assert adopted.untouched
-    assert f"keep the data key {fingerprint(adopted)} that the application uses today" in adopted.preview.told
+    assert f"keep the data key {fingerprint(adopted)} that the application uses today" in adopted.preview.output
 
 
 def fingerprint(adopted: Adopted) -> str:
@@ -199,96 +210,98 @@ def test_no_call_deleted_anything_of_the_account(adopted: Adopted):
 
 
 def test_the_key_its_alias_the_trail_and_the_bucket_are_the_same_objects(adopted: Adopted):
-    clinic, now = adopted.clinic, adopted.clinic.inventory()
-    assert key_id(clinic) == adopted.key == clinic.outputs()["keyId"]
+    deployment, now = adopted.deployment, adopted.deployment.inventory()
+    assert key_id(deployment) == adopted.key == deployment.outputs()["keyId"]
     for kind in ("keys", "roles", "policies", "providers", "trails", "buckets"):
         assert set(adopted.made[kind]) <= set(now[kind]), kind
     assert now["trails"] == adopted.made["trails"]
-    assert clinic.outputs()["trailBucket"] == BUCKET
+    assert deployment.outputs()["trailBucket"] == BUCKET
 
 
-def test_encrypted_phi_key_is_the_same_and_the_escrow_equals_it(adopted: Adopted):
-    clinic = adopted.clinic
-    assert clinic.deployed() == adopted.variables
-    assert clinic.escrow_versions() == [adopted.variables["ENCRYPTED_PHI_KEY"]]
+def test_encrypted_phi_key_is_the_same_and_the_stored_data_key_equals_it(adopted: Adopted):
+    deployment = adopted.deployment
+    assert deployment.deployed() == adopted.variables
+    assert deployment.stored_key_versions() == [adopted.variables["ENCRYPTED_PHI_KEY"]]
 
 
 def test_a_record_written_before_is_readable_after(adopted: Adopted):
-    assert as_application(adopted.clinic, "print(cipher.decrypt(sys.argv[1]), end='')", adopted.record) == PHI
+    assert as_application(adopted.deployment, "print(cipher.decrypt(sys.argv[1]), end='')", adopted.record) == PHI
 
 
 def test_a_second_run_changes_nothing(adopted: Adopted):
     assert adopted.changed_again == Counter()
-    unchanged(adopted.clinic)
+    unchanged(adopted.deployment)
 
 
 @pytest.fixture(scope="module")
-def set_up_again(adopted: Adopted) -> Clinic:
+def set_up_again(adopted: Adopted) -> Deployment:
     """The same account after its stack was taken away, and set up once more."""
-    clinic = adopted.clinic
-    clinic.wizard("destroy", "--stack", "production", "--confirm", "production", "--non-interactive")
-    adopt(clinic, *BY_HAND)
-    return clinic
+    deployment = adopted.deployment
+    deployment.wizard("destroy", "--stack", "production", "--confirm", "production", "--non-interactive")
+    adopt(deployment, *BY_HAND)
+    return deployment
 
 
 @pytest.mark.thorough
-def test_after_a_destroy_the_same_is_taken_in_again(adopted: Adopted, set_up_again: Clinic):
-    clinic = set_up_again
-    assert key_id(clinic) == adopted.key == clinic.outputs()["keyId"]
-    assert clinic.escrow_versions() == [adopted.variables["ENCRYPTED_PHI_KEY"]]
-    assert len(clinic.client("kms").list_keys()["Keys"]) == 2, "the PHI key and the logs' key"
-    assert as_application(clinic, "print(cipher.decrypt(sys.argv[1]), end='')", adopted.record) == PHI
-    unchanged(clinic)
+def test_after_a_destroy_the_same_is_taken_in_again(adopted: Adopted, set_up_again: Deployment):
+    deployment = set_up_again
+    assert key_id(deployment) == adopted.key == deployment.outputs()["keyId"]
+    assert deployment.stored_key_versions() == [adopted.variables["ENCRYPTED_PHI_KEY"]]
+    assert len(deployment.client("kms").list_keys()["Keys"]) == 2, "the PHI key and the logs' key"
+    assert as_application(deployment, "print(cipher.decrypt(sys.argv[1]), end='')", adopted.record) == PHI
+    unchanged(deployment)
 
 
 @pytest.mark.thorough
-def test_what_was_taken_away_is_not_imported_again(set_up_again: Clinic):
+def test_what_was_taken_away_is_not_imported_again(set_up_again: Deployment):
     taken_in = (set_up_again.folder / "Pulumi.production.yaml").read_text()
     assert "- logs-key=" in taken_in and "- access-log-bucket=" in taken_in
     assert "- application-role=" not in taken_in, "it was deleted with the stack, and made anew"
 
 
 @pytest.mark.thorough
-def test_a_stack_whose_state_and_settings_are_lost_is_taken_in_again_as_it_is(adopted: Adopted, set_up_again: Clinic):
-    clinic = set_up_again
-    before, outputs = remembered(clinic), clinic.outputs()
-    backend = Path(clinic.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
+def test_a_stack_whose_state_and_settings_are_lost_is_taken_in_again_as_it_is(
+    adopted: Adopted, set_up_again: Deployment
+):
+    deployment = set_up_again
+    before, outputs = remembered(deployment), deployment.outputs()
+    backend = Path(deployment.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
     for lost in (backend / ".pulumi" / "stacks").rglob("production.json*"):
         lost.unlink()
-    (clinic.folder / "Pulumi.production.yaml").unlink()
-    adopt(clinic, *BY_HAND)
-    assert clinic.outputs() == outputs
-    assert remembered(clinic) == before
-    unchanged(clinic)
+    (deployment.folder / "Pulumi.production.yaml").unlink()
+    adopt(deployment, *BY_HAND)
+    assert deployment.outputs() == outputs
+    assert remembered(deployment) == before
+    unchanged(deployment)
 
 
-def remembered(clinic: Clinic) -> dict[str, Any]:
+def remembered(deployment: Deployment) -> dict[str, Any]:
     """The inventory, the stack's resources in any order."""
-    return {**clinic.inventory(), "stacks": sorted(clinic.stack_resources())}
+    return {**deployment.inventory(), "stacks": sorted(deployment.stack_resources())}
 
 
 # --- refused, interrupted, and left as found ----------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def hidden(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
+def hidden(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """An account by the guide whose variables on Vercel nobody reads back. Its tests follow each other."""
-    with running_clinic(tmp_path_factory.mktemp("hidden")) as clinic:
-        guide(clinic, GUIDE_VERCEL_TYPE="sensitive")
-        yield clinic
+    with running_deployment(tmp_path_factory.mktemp("hidden")) as deployment:
+        guide(deployment, GUIDE_VERCEL_TYPE="sensitive")
+        yield deployment
 
 
-def new_key(clinic: Clinic, **changes: Any) -> str:
-    made: str = clinic.client("kms").create_key(**changes)["KeyMetadata"]["KeyId"]
+def new_key(deployment: Deployment, **changes: Any) -> str:
+    made: str = deployment.client("kms").create_key(**changes)["KeyMetadata"]["KeyId"]
     return made
 
 
-def wrapped_by(clinic: Clinic, key: str) -> str:
-    made = clinic.client("kms").generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")
+def wrapped_by(deployment: Deployment, key: str) -> str:
+    made = deployment.client("kms").generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")
     return base64.b64encode(made["CiphertextBlob"]).decode()
 
 
-def test_an_alias_that_points_to_the_wrong_key_is_refused_with_all_that_is_wrong_with_it(hidden: Clinic):
+def test_an_alias_that_points_to_the_wrong_key_is_refused_with_all_that_is_wrong_with_it(hidden: Deployment):
     kms, own = hidden.client("kms"), key_id(hidden)
     theirs = new_key(
         hidden,
@@ -299,15 +312,15 @@ def test_an_alias_that_points_to_the_wrong_key_is_refused_with_all_that_is_wrong
     kms.disable_key(KeyId=theirs)
     kms.update_alias(AliasName=ALIAS, TargetKeyId=theirs)
     try:
-        told = " ".join(each["what"] for each in refused(hidden, *BY_HAND, given=wrapped_by(hidden, new_key(hidden))))
-        assert "is of the spec RSA_2048 for ENCRYPT_DECRYPT" in told
-        assert "is disabled" in told
-        assert "somebody else's by its tags: Environment=Staging" in told
+        texts = " ".join(each["what"] for each in refused(hidden, *BY_HAND, given=wrapped_by(hidden, new_key(hidden))))
+        assert "is of the spec RSA_2048 for ENCRYPT_DECRYPT" in texts
+        assert "is disabled" in texts
+        assert "somebody else's by its tags: Environment=Staging" in texts
     finally:
         kms.update_alias(AliasName=ALIAS, TargetKeyId=own)
 
 
-def test_a_key_that_is_going_to_be_deleted_is_refused_with_what_saves_it(hidden: Clinic):
+def test_a_key_that_is_going_to_be_deleted_is_refused_with_what_saves_it(hidden: Deployment):
     kms, own = hidden.client("kms"), key_id(hidden)
     kms.schedule_key_deletion(KeyId=own, PendingWindowInDays=30)
     try:
@@ -319,19 +332,19 @@ def test_a_key_that_is_going_to_be_deleted_is_refused_with_what_saves_it(hidden:
         kms.enable_key(KeyId=own)
 
 
-def test_a_data_key_that_vercel_hides_has_to_be_given(hidden: Clinic):
+def test_a_data_key_that_vercel_hides_has_to_be_given(hidden: Deployment):
     (problem,) = refused(hidden, *BY_HAND, expect=2)
     assert "ENCRYPTED_PHI_KEY exists on Vercel, but its value is not available" in problem["what"]
     assert f"export {GIVEN}=" in next_step(problem)
 
 
-def test_what_is_no_wrapped_data_key_is_refused_and_never_shown(hidden: Clinic):
+def test_what_is_no_wrapped_data_key_is_refused_and_never_shown(hidden: Deployment):
     problems = refused(hidden, *BY_HAND, expect=2, given="hunter2")
     assert any(GIVEN in each["what"] for each in problems)
     assert "hunter2" not in json.dumps(problems)
 
 
-def test_a_key_that_vercel_names_and_the_alias_does_not_is_refused(hidden: Clinic):
+def test_a_key_that_vercel_names_and_the_alias_does_not_is_refused(hidden: Deployment):
     listed = hidden.vercel("GET", "/v10/projects/eonpro/env")["envs"]
     (named,) = [each["id"] for each in listed if each["key"] == "AWS_KMS_KEY_ID"]
     hidden.vercel("DELETE", f"/v10/projects/eonpro/env/{named}")
@@ -353,58 +366,58 @@ def test_a_key_that_vercel_names_and_the_alias_does_not_is_refused(hidden: Clini
 class LeftAsFound:
     """The hidden account taken in with nothing repaired: after a run that was killed, and one with a wrong data key."""
 
-    clinic: Clinic
+    deployment: Deployment
     right: str
     before: Mapping[str, Any]
     after: Mapping[str, Any]
-    wrong: Ended
-    escrowed_by_the_wrong: Mapping[str, str]
+    wrong: CompletedCommand
+    stored_by_the_wrong: Mapping[str, str]
     comments_by_the_wrong: set[str]
     report: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def left_as_found(hidden: Clinic) -> LeftAsFound:
+def left_as_found(hidden: Deployment) -> LeftAsFound:
     before = as_it_is(hidden)
     wrong = wrapped_by(hidden, new_key(hidden))
     # A person has it from the key's generation: Vercel tells it to deployments only.
     right = hidden.deployed()["ENCRYPTED_PHI_KEY"]
-    killed = Running(
+    killed = RunningCommand(
         [sys.executable, "-m", "wizard", "--adopt", *UNATTENDED, *AS_FOUND],
         folder=hidden.folder,
         environment={**hidden.environment, GIVEN: wrong},
         log=hidden.root / "killed.log",
     )
-    until(lambda: "Key phi-key imported" in killed.told, killed, what="the import of the key")
+    until(lambda: "Key phi-key imported" in killed.output, killed, what="the import of the key")
     killed.kill_tree()
     # Neither --adopt nor an answers file: what was begun goes on.
     refusal = hidden.wizard(*UNATTENDED, env={GIVEN: wrong}, expect=None)
-    escrowed = hidden.parameters()
+    stored_key = hidden.parameters()
     comments = {each.get("comment") or "" for each in hidden.variables().values()}
     report = hidden.wizard(*UNATTENDED, "--json", env={GIVEN: right}).document
     return LeftAsFound(
-        clinic=hidden,
+        deployment=hidden,
         right=right,
         before=before,
         after=as_it_is(hidden),
         wrong=refusal,
-        escrowed_by_the_wrong=escrowed,
+        stored_by_the_wrong=stored_key,
         comments_by_the_wrong=comments,
         report=report,
     )
 
 
-def test_a_data_key_that_the_key_cannot_open_never_gets_into_the_escrow(left_as_found: LeftAsFound):
+def test_a_data_key_that_the_key_cannot_open_never_gets_into_the_stored_data_key(left_as_found: LeftAsFound):
     assert left_as_found.wrong.code == 1
-    assert "the application cannot open the data key" in left_as_found.wrong.told
-    assert "it was not stored, and nothing was delivered" in left_as_found.wrong.told
-    assert left_as_found.escrowed_by_the_wrong == {}
+    assert "the application cannot open the data key" in left_as_found.wrong.output
+    assert "it was not stored, and nothing was delivered" in left_as_found.wrong.output
+    assert left_as_found.stored_by_the_wrong == {}
     assert left_as_found.comments_by_the_wrong == {""}
 
 
-def test_after_a_killed_run_and_a_refused_one_the_right_data_key_is_escrowed(left_as_found: LeftAsFound):
-    clinic = left_as_found.clinic
-    assert clinic.escrow_versions() == [left_as_found.right] == [clinic.deployed()["ENCRYPTED_PHI_KEY"]]
+def test_after_a_killed_run_and_a_refused_one_the_right_data_key_is_stored(left_as_found: LeftAsFound):
+    deployment = left_as_found.deployment
+    assert deployment.stored_key_versions() == [left_as_found.right] == [deployment.deployed()["ENCRYPTED_PHI_KEY"]]
     assert [proof["state"] for proof in left_as_found.report["proofs"]] == ["proved"]
 
 
@@ -419,40 +432,40 @@ def test_the_checklist_tells_what_an_account_by_the_guide_leaves_open(left_as_fo
 
 
 def test_what_was_left_as_found_is_no_change_and_no_breach_of_the_guardrails(left_as_found: LeftAsFound):
-    unchanged(left_as_found.clinic)
+    unchanged(left_as_found.deployment)
 
 
 @pytest.mark.thorough
 def test_a_later_run_repairs_what_the_first_one_left(left_as_found: LeftAsFound):
-    clinic = left_as_found.clinic
-    states = clinic.wizard(*UNATTENDED, "--json", "--repair", "all").document["checklist"]
+    deployment = left_as_found.deployment
+    states = deployment.wizard(*UNATTENDED, "--json", "--repair", "all").document["checklist"]
     assert {item["state"] for item in states} == {"done", "needs a person"}
-    now = as_it_is(clinic)
+    now = as_it_is(deployment)
     assert now["key"] == {**left_as_found.before["key"]}
     assert now["key policy"] != left_as_found.before["key policy"]
     assert now["bucket versioning"]["Status"] == "Enabled"
-    assert clinic.escrow_versions() == [left_as_found.right]
+    assert deployment.stored_key_versions() == [left_as_found.right]
 
 
 # --- on ECS -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.thorough
-def test_on_ecs_the_data_key_is_found_beside_its_key_or_asked_for(clinic: Clinic):
-    guide(clinic, GUIDE_RUNS_ON="ecs")
-    ssm = clinic.client("ssm")
-    by_hand = clinic.parameters()
+def test_on_ecs_the_data_key_is_found_beside_its_key_or_asked_for(deployment: Deployment):
+    guide(deployment, GUIDE_RUNS_ON="ecs")
+    ssm = deployment.client("ssm")
+    by_hand = deployment.parameters()
     # Whose data key it is nobody knows without the key's name beside it; and no second one is made.
     ssm.delete_parameter(Name="/eonpro/AWS_KMS_KEY_ID")
-    (problem,) = refused(clinic, "--answers", "examples/ecs.yaml", expect=2)
+    (problem,) = refused(deployment, "--answers", "examples/ecs.yaml", expect=2)
     assert "it is not known which data key the application has" in problem["what"]
     assert f"export {GIVEN}=" in next_step(problem) and f"{GIVEN}=none" in next_step(problem)
     ssm.put_parameter(Name="/eonpro/AWS_KMS_KEY_ID", Value=by_hand["/eonpro/AWS_KMS_KEY_ID"], Type="String")
 
-    told = adopt(clinic, "--answers", "examples/ecs.yaml", "--repair", "all").told
-    assert "that the application uses today" in told
-    kept = clinic.parameters()
+    output = adopt(deployment, "--answers", "examples/ecs.yaml", "--repair", "all").output
+    assert "that the application uses today" in output
+    kept = deployment.parameters()
     assert {name: kept[name] for name in by_hand} == by_hand, "what the tasks read today is as it was"
-    assert kept[ESCROW] == by_hand["/eonpro/ENCRYPTED_PHI_KEY"]
+    assert kept[STORED_KEY] == by_hand["/eonpro/ENCRYPTED_PHI_KEY"]
     assert kept["/eonpro/production/AWS_KMS_KEY_ID"] == by_hand["/eonpro/AWS_KMS_KEY_ID"]
-    unchanged(clinic)
+    unchanged(deployment)

@@ -1,6 +1,6 @@
 """What is there after an unattended onboarding on Vercel, seen with the tools that a person uses.
 
-Touches the clinic that is set up once; whatever is changed in it is put back.
+Touches the deployment that is set up once; whatever is changed in it is put back.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.onboarding.clinic import ALIAS, BUCKET, ESCROW, Clinic
+from tests.onboarding.deployment import ALIAS, BUCKET, STORED_KEY, Deployment
 
 CONTRACT = set("keyArn keyId aliasName appPolicyArn appPrincipalArn trailArn trailBucket parameterPrefix".split())
 
@@ -21,11 +21,11 @@ def fingerprint(value: str) -> str:
     return "sha256:" + hashlib.sha256(base64.b64decode(value, validate=True)).hexdigest()[:16]
 
 
-def test_the_stack_is_as_the_program_says(onboarded: Clinic):
+def test_the_stack_is_as_the_program_says(onboarded: Deployment):
     onboarded.pulumi("preview", "--stack", "production", "--expect-no-changes")
 
 
-def test_another_rotation_period_changes_the_key_and_nothing_else(onboarded: Clinic):
+def test_another_rotation_period_changes_the_key_and_nothing_else(onboarded: Deployment):
     settings = onboarded.folder / "Pulumi.production.yaml"
     before = settings.read_text()
     try:
@@ -41,7 +41,7 @@ def test_another_rotation_period_changes_the_key_and_nothing_else(onboarded: Cli
     assert set(preview["changeSummary"]) == {"same", "update"} and preview["changeSummary"]["update"] == 1
 
 
-def test_the_stacks_outputs_are_the_contracts(onboarded: Clinic, on_ecs: Clinic):
+def test_the_stacks_outputs_are_the_contracts(onboarded: Deployment, on_ecs: Deployment):
     outputs = onboarded.outputs()
     assert set(outputs) == CONTRACT
     assert outputs["aliasName"] == ALIAS and outputs["trailBucket"] == BUCKET
@@ -49,7 +49,7 @@ def test_the_stacks_outputs_are_the_contracts(onboarded: Clinic, on_ecs: Clinic)
     assert set(on_ecs.outputs()) == CONTRACT | {"taskSecrets"}
 
 
-def test_the_aws_command_line_shows_what_was_built(onboarded: Clinic):
+def test_the_aws_command_line_shows_what_was_built(onboarded: Deployment):
     outputs = onboarded.outputs()
     key = onboarded.aws("kms", "describe-key", "--key-id", ALIAS)["KeyMetadata"]
     assert key["Arn"] == outputs["keyArn"] and key["KeyId"] == outputs["keyId"]
@@ -58,20 +58,20 @@ def test_the_aws_command_line_shows_what_was_built(onboarded: Clinic):
 
     path = ("ssm", "get-parameters-by-path", "--path", "/eonpro/production", "--with-decryption")
     parameters = onboarded.aws(*path)["Parameters"]
-    assert [(each["Name"], each["Type"], each["Version"]) for each in parameters] == [(ESCROW, "SecureString", 1)]
+    assert [(each["Name"], each["Type"], each["Version"]) for each in parameters] == [(STORED_KEY, "SecureString", 1)]
 
     trail = onboarded.aws("cloudtrail", "get-trail-status", "--name", outputs["trailArn"])
     assert trail["IsLogging"] is True
 
 
-def test_the_escrow_says_whose_it_is(onboarded: Clinic):
-    listed = ("ssm", "list-tags-for-resource", "--resource-type", "Parameter", "--resource-id", ESCROW)
+def test_the_stored_data_key_says_whose_it_is(onboarded: Deployment):
+    listed = ("ssm", "list-tags-for-resource", "--resource-type", "Parameter", "--resource-id", STORED_KEY)
     tags = {each["Key"]: each["Value"] for each in onboarded.aws(*listed)["TagList"]}
     assert tags["eonpro:key-arn"] == onboarded.outputs()["keyArn"]
-    assert tags["eonpro:fingerprint"] == fingerprint(onboarded.parameters()[ESCROW])
+    assert tags["eonpro:fingerprint"] == fingerprint(onboarded.parameters()[STORED_KEY])
 
 
-def test_vercel_has_the_three_variables_and_does_not_tell_the_data_key(onboarded: Clinic):
+def test_vercel_has_the_three_variables_and_does_not_tell_the_data_key(onboarded: Deployment):
     variables = onboarded.variables()
     assert set(variables) == {"AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY"}
     assert all(each["target"] == ["production"] for each in variables.values())
@@ -79,14 +79,14 @@ def test_vercel_has_the_three_variables_and_does_not_tell_the_data_key(onboarded
     assert variables["AWS_KMS_KEY_ID"]["value"] == onboarded.outputs()["keyArn"]
     data_key = variables["ENCRYPTED_PHI_KEY"]
     assert (data_key["type"], data_key["value"]) == ("sensitive", "")
-    told = onboarded.vercel("GET", f"/v10/projects/eonpro/env/{data_key['id']}")
-    assert told["value"] == ""
-    assert fingerprint(onboarded.parameters()[ESCROW]) in data_key["comment"]
+    variable = onboarded.vercel("GET", f"/v10/projects/eonpro/env/{data_key['id']}")
+    assert variable["value"] == ""
+    assert fingerprint(onboarded.parameters()[STORED_KEY]) in data_key["comment"]
 
 
-def test_the_delivered_data_key_opens_to_32_bytes_without_a_context(onboarded: Clinic):
+def test_the_delivered_data_key_opens_to_32_bytes_without_a_context(onboarded: Deployment):
     delivered = onboarded.variables()["AWS_KMS_KEY_ID"]["value"]
-    blob = base64.b64decode(onboarded.parameters()[ESCROW], validate=True)
+    blob = base64.b64decode(onboarded.parameters()[STORED_KEY], validate=True)
     # The operator may not; the application's own role does it.
     credentials = onboarded.client("sts").assume_role_with_web_identity(
         RoleArn=onboarded.outputs()["appPrincipalArn"],
@@ -97,9 +97,9 @@ def test_the_delivered_data_key_opens_to_32_bytes_without_a_context(onboarded: C
     assert len(opened["Plaintext"]) == 32 and opened["KeyId"] == delivered
 
 
-def test_no_secret_is_told_or_kept(onboarded: Clinic):
+def test_no_secret_is_told_or_kept(onboarded: Deployment):
     environment = onboarded.environment
-    wrapped = onboarded.parameters()[ESCROW]
+    wrapped = onboarded.parameters()[STORED_KEY]
     credentials = onboarded.client("sts").assume_role_with_web_identity(
         RoleArn=onboarded.outputs()["appPrincipalArn"],
         RoleSessionName="test",
@@ -118,25 +118,25 @@ def test_no_secret_is_told_or_kept(onboarded: Clinic):
     kept = {
         "state": onboarded.pulumi("stack", "export", "--show-secrets", "--stack", "production").out,
         "settings": (onboarded.folder / "Pulumi.production.yaml").read_text(),
-        "output of the wizards": "\n".join(onboarded.told),
+        "output of the wizards": "\n".join(onboarded.printed),
     }
-    told = "\n".join(path.read_text() for path in onboarded.folder.rglob("*.log")) + "\n".join(kept.values())
-    assert onboarded.told and not [name for name, secret in secrets.items() if secret in told]
+    texts = "\n".join(path.read_text() for path in onboarded.folder.rglob("*.log")) + "\n".join(kept.values())
+    assert onboarded.printed and not [name for name, secret in secrets.items() if secret in texts]
 
 
-def test_a_second_run_changes_nothing_and_says_so_in_one_document(onboarded: Clinic):
-    before = (onboarded.inventory(), onboarded.escrow_versions())
+def test_a_second_run_changes_nothing_and_says_so_in_one_document(onboarded: Deployment):
+    before = (onboarded.inventory(), onboarded.stored_key_versions())
     onboarded.forget_calls()
     again = onboarded.set_up("vercel", "--json")
     assert onboarded.changes() == {}
-    assert (onboarded.inventory(), onboarded.escrow_versions()) == before
+    assert (onboarded.inventory(), onboarded.stored_key_versions()) == before
     document = again.document
     assert document["ok"] is True and "Data key" in again.err
     assert fingerprint(before[1][0]) in json.dumps(document)
-    assert "exists" in again.told and "kept" in again.told
+    assert "exists" in again.output and "kept" in again.output
 
 
-def test_verify_and_preview_only_read(onboarded: Clinic):
+def test_verify_and_preview_only_read(onboarded: Deployment):
     onboarded.forget_calls()
     verified = onboarded.wizard("verify", "--json").document
     assert [(proof["target"], proof["state"]) for proof in verified["proofs"]] == [("vercel", "proved")]
@@ -146,19 +146,19 @@ def test_verify_and_preview_only_read(onboarded: Clinic):
     assert (stack["stack"], stack["status"], stack["dataKey"]) == (
         "production",
         "good",
-        fingerprint(onboarded.escrow_versions()[0]),
+        fingerprint(onboarded.stored_key_versions()[0]),
     )
     assert onboarded.changes() == {}
 
 
-def test_a_push_of_what_is_there_writes_nothing(onboarded: Clinic):
+def test_a_push_of_what_is_there_writes_nothing(onboarded: Deployment):
     onboarded.forget_calls()
     pushed = onboarded.wizard("push", "--json").document
     assert [each["state"] for each in pushed["delivered"]] == ["unchanged"]
     assert onboarded.changes() == {}
 
 
-def test_the_provider_refuses_credentials_of_another_account(onboarded: Clinic):
+def test_the_provider_refuses_credentials_of_another_account(onboarded: Deployment):
     folder = onboarded.another_folder("another-account")
     settings = folder / "Pulumi.production.yaml"
     # The program's own account stays: it must be the provider that refuses.
@@ -166,21 +166,21 @@ def test_the_provider_refuses_credentials_of_another_account(onboarded: Clinic):
     onboarded.pulumi("config", "set", "--path", allowed, "999999999999", "--stack", "production", folder=folder)
     assert "999999999999" in settings.read_text()
     refused = onboarded.pulumi("preview", "--stack", "production", folder=folder, expect=None)
-    assert refused.code != 0 and "not allowed" in refused.told
+    assert refused.code != 0 and "not allowed" in refused.output
 
 
-def test_the_wizard_refuses_credentials_of_another_account_than_the_stacks(onboarded: Clinic):
+def test_the_wizard_refuses_credentials_of_another_account_than_the_stacks(onboarded: Deployment):
     folder = onboarded.another_folder("another-account-saved")
     settings = folder / "Pulumi.production.yaml"
     settings.write_text(settings.read_text().replace("123456789012", "999999999999"))
     onboarded.forget_calls()
     refused = onboarded.wizard("--yes", folder=folder, expect=3)
-    assert "999999999999" in refused.told and "123456789012" in refused.told
+    assert "999999999999" in refused.output and "123456789012" in refused.output
     assert onboarded.changes() == {}
 
 
 @pytest.mark.exit_code(5)
-def test_the_guardrails_pass_what_was_built_and_refuse_what_would_undo_it(onboarded: Clinic):
+def test_the_guardrails_pass_what_was_built_and_refuse_what_would_undo_it(onboarded: Deployment):
     onboarded.pulumi("preview", "--stack", "production", "--policy-pack", "guardrails", "--expect-no-changes")
     folder = onboarded.another_folder("careless")
     contract = folder / "components" / "settings" / "settings.py"
@@ -190,14 +190,14 @@ def test_the_guardrails_pass_what_was_built_and_refuse_what_would_undo_it(onboar
     refused = onboarded.pulumi(
         "preview", "--stack", "production", "--policy-pack", "guardrails", folder=folder, expect=None
     )
-    assert refused.code != 0 and "phi-key-deletion-window" in refused.told
-    assert "7 days: it must be 30" in refused.told
+    assert refused.code != 0 and "phi-key-deletion-window" in refused.output
+    assert "7 days: it must be 30" in refused.output
     # The wizard's own update has the same guards.
-    assert "7 days: it must be 30" in onboarded.set_up("vercel", folder=folder, expect=5).told
+    assert "7 days: it must be 30" in onboarded.set_up("vercel", folder=folder, expect=5).output
 
 
-def test_destroy_refuses_and_takes_nothing(onboarded: Clinic):
+def test_destroy_refuses_and_takes_nothing(onboarded: Deployment):
     before = onboarded.inventory()
     refused = onboarded.pulumi("destroy", "--yes", "--stack", "production", expect=None)
-    assert refused.code != 0 and "protected" in refused.told
+    assert refused.code != 0 and "protected" in refused.output
     assert onboarded.inventory() == before

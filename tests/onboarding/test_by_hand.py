@@ -1,6 +1,6 @@
 """The commands of docs/pulumi.md for a stack without the wizard and for removing one, run as they are printed.
 
-Touches clinics of its own, and looks at the one that is set up once for ECS.
+Touches deployments of its own, and looks at the one that is set up once for ECS.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 
-from tests.onboarding.clinic import ACCOUNT, ALIAS, PROJECT, Clinic
+from tests.onboarding.deployment import ACCOUNT, ALIAS, PROJECT, Deployment
 
 
 def commands(section: str, after: str) -> Iterator[str]:
@@ -31,44 +31,44 @@ def typed(command: str) -> list[str]:
     return [*words, "--yes"] if words[:2] in (["pulumi", "up"], ["pulumi", "destroy"], ["pulumi", "state"]) else words
 
 
-def kinds(clinic: Clinic, stack: str) -> list[str]:
+def kinds(deployment: Deployment, stack: str) -> list[str]:
     """What a stack is made of: each resource's types, its parents' first, and its name."""
-    return sorted(urn.split("::", 2)[2] for urn in clinic.urns(stack))
+    return sorted(urn.split("::", 2)[2] for urn in deployment.urns(stack))
 
 
-def test_a_stack_by_hand_is_the_wizards_and_its_push_completes_it(clinic: Clinic, on_ecs: Clinic):
+def test_a_stack_by_hand_is_the_wizards_and_its_push_completes_it(deployment: Deployment, on_ecs: Deployment):
     *by_hand, push = commands("A stack without the wizard", "deliver the data key:")
     assert "wizard push" in push and not [command for command in by_hand if "wizard" in command]
     for command in by_hand:
-        clinic.run(typed(command))
-    assert clinic.parameters() == {}
+        deployment.run(typed(command))
+    assert deployment.parameters() == {}
     wizards = [kind.replace("eonpro-kms-production", "eonpro-kms-staging") for kind in kinds(on_ecs, "production")]
-    assert kinds(clinic, "staging") == wizards
-    clinic.run(typed(push))
+    assert kinds(deployment, "staging") == wizards
+    deployment.run(typed(push))
     prefix = "/eonpro/staging"
-    parameters = clinic.parameters()
+    parameters = deployment.parameters()
     assert set(parameters) == {f"{prefix}/{name}" for name in ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")}
-    assert parameters[f"{prefix}/AWS_KMS_KEY_ID"] == clinic.keys()[0]
-    clinic.run(typed(".venv/bin/python -m wizard verify --stack staging"))
-    clinic.pulumi("preview", "--stack", "staging", "--expect-no-changes")
+    assert parameters[f"{prefix}/AWS_KMS_KEY_ID"] == deployment.keys()[0]
+    deployment.run(typed(".venv/bin/python -m wizard verify --stack staging"))
+    deployment.pulumi("preview", "--stack", "staging", "--expect-no-changes")
 
 
-def test_undone_as_the_readme_says_the_key_and_all_that_leads_to_it_are_still_there(clinic: Clinic):
-    clinic.set_up("vercel")
-    outputs, variables, before = clinic.outputs(), clinic.variables(), clinic.inventory()
+def test_undone_as_the_readme_says_the_key_and_all_that_leads_to_it_are_still_there(deployment: Deployment):
+    deployment.set_up("vercel")
+    outputs, variables, before = deployment.outputs(), deployment.variables(), deployment.inventory()
     [command] = commands("Removing a stack", "each of these is retained:")
-    clinic.forget_calls()
-    unconfirmed = clinic.run(typed(command), expect=8)
-    assert "--confirm production" in unconfirmed.told and clinic.changes() == {}
-    clinic.run(typed(f"{command} --confirm production"))
+    deployment.forget_calls()
+    unconfirmed = deployment.run(typed(command), expect=8)
+    assert "--confirm production" in unconfirmed.output and deployment.changes() == {}
+    deployment.run(typed(f"{command} --confirm production"))
 
-    found = clinic.client("kms").describe_key(KeyId=ALIAS)["KeyMetadata"]
+    found = deployment.client("kms").describe_key(KeyId=ALIAS)["KeyMetadata"]
     assert (found["Arn"], found["KeyState"]) == (outputs["keyArn"], "Enabled")
-    assert clinic.client("cloudtrail").get_trail_status(Name=outputs["trailArn"])["IsLogging"] is True
-    after = clinic.inventory()
+    assert deployment.client("cloudtrail").get_trail_status(Name=outputs["trailArn"])["IsLogging"] is True
+    after = deployment.inventory()
     stays = ("keys", "aliases", "trails", "buckets", "providers", "parameters", "secrets", "variables", "users")
     assert {kind: after[kind] for kind in stays} == {kind: before[kind] for kind in stays}
-    assert len(clinic.escrow_versions()) == 1 and clinic.variables() == variables
+    assert len(deployment.stored_key_versions()) == 1 and deployment.variables() == variables
     goes = ("policies", "topics", "rules", "alarms", "stacks")
     assert {kind: after[kind] for kind in goes} == dict.fromkeys(goes, [])
     assert set(before["roles"]) - set(after["roles"]) == {"eonpro-app-role"}

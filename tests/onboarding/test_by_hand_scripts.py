@@ -1,6 +1,6 @@
 """The scripts of `examples/manual-setup`: what they leave in an account, what they refuse, and what they never say.
 
-Touches one clinic of its own, in which no wizard ever runs.
+Touches one deployment of its own, in which no wizard ever runs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.onboarding.clinic import ACCOUNT, ALIAS, CALLER, Clinic, Ended, running_clinic
+from tests.onboarding.deployment import ACCOUNT, ALIAS, CALLER, CompletedCommand, Deployment, running_deployment
 
 # `make test` runs the guide's script through the adoption of what it leaves.
 pytestmark = [pytest.mark.thorough, pytest.mark.needs("curl")]
@@ -30,8 +30,8 @@ BUCKET = f"eonpro-cloudtrail-logs-{ACCOUNT}"
 PARTS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
 
-def script(clinic: Clinic, name: str, *arguments: str, **options: Any) -> Ended:
-    return clinic.run(["bash", f"examples/manual-setup/{name}", *arguments], **options)
+def script(deployment: Deployment, name: str, *arguments: str, **options: Any) -> CompletedCommand:
+    return deployment.run(["bash", f"examples/manual-setup/{name}", *arguments], **options)
 
 
 def named(suffix: str, **more: str) -> dict[str, str]:
@@ -47,24 +47,24 @@ def named(suffix: str, **more: str) -> dict[str, str]:
     }
 
 
-def a_listening_curl(clinic: Clinic, log: Path) -> dict[str, str]:
+def a_listening_curl(deployment: Deployment, log: Path) -> dict[str, str]:
     """A PATH whose curl writes down its arguments, as any user of the machine could read them."""
-    real, folder = shutil.which("curl", path=clinic.environment["PATH"]), clinic.root / "listening"
+    real, folder = shutil.which("curl", path=deployment.environment["PATH"]), deployment.root / "listening"
     assert real, "there is no curl"
     folder.mkdir()
     shim = folder / "curl"
     shim.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> "{log}"\nexec "{real}" "$@"\n')
     shim.chmod(0o755)
-    return {"PATH": f"{folder}:{clinic.environment['PATH']}"}
+    return {"PATH": f"{folder}:{deployment.environment['PATH']}"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class HandMade:
     """An account after the guide was followed, and what a second run did to it."""
 
-    clinic: Clinic
-    first: Ended
-    second: Ended
+    deployment: Deployment
+    first: CompletedCommand
+    second: CompletedCommand
     changed: Counter[str]
     arguments: str
     inventories: tuple[dict[str, Any], dict[str, Any]]
@@ -77,13 +77,13 @@ class HandMade:
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    with running_clinic(tmp_path_factory.mktemp("by-hand")) as made:
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with running_deployment(tmp_path_factory.mktemp("by-hand")) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def hand_made(cloud: Clinic) -> HandMade:
+def hand_made(cloud: Deployment) -> HandMade:
     log = cloud.root / "curl-arguments"
     first = script(cloud, "guide.sh", env=a_listening_curl(cloud, log))
     before = cloud.inventory()
@@ -91,7 +91,7 @@ def hand_made(cloud: Clinic) -> HandMade:
     # Traced, as a person does whom the first run surprised.
     second = cloud.run(["bash", "-x", "examples/manual-setup/guide.sh"], expect=1)
     return HandMade(
-        clinic=cloud,
+        deployment=cloud,
         first=first,
         second=second,
         changed=cloud.changes(),
@@ -101,27 +101,27 @@ def hand_made(cloud: Clinic) -> HandMade:
     )
 
 
-def opened(clinic: Clinic, values: Mapping[str, str], credentials: Mapping[str, str]) -> dict[str, Any]:
+def opened(deployment: Deployment, values: Mapping[str, str], credentials: Mapping[str, str]) -> dict[str, Any]:
     """The verdict of the application's own side, with nothing but its variables and its credentials."""
     given = dict(values) | {
         "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
         "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
         "AWS_SESSION_TOKEN": credentials.get("SessionToken") or credentials["Token"],
     }
-    return clinic.run([sys.executable, "-m", "phi", "prove"], env=given, expect=None).document
+    return deployment.run([sys.executable, "-m", "phi", "prove"], env=given, expect=None).document
 
 
-def as_deployed(clinic: Clinic, role: str) -> Mapping[str, str]:
+def as_deployed(deployment: Deployment, role: str) -> Mapping[str, str]:
     """What a production deployment on Vercel gets for its token."""
-    token = Path(clinic.environment["EONPRO_APP_WEB_IDENTITY_TOKEN_FILE"]).read_text().strip()
-    found: Mapping[str, str] = clinic.client("sts").assume_role_with_web_identity(
+    token = Path(deployment.environment["EONPRO_APP_WEB_IDENTITY_TOKEN_FILE"]).read_text().strip()
+    found: Mapping[str, str] = deployment.client("sts").assume_role_with_web_identity(
         RoleArn=role, RoleSessionName="deployment", WebIdentityToken=token
     )["Credentials"]
     return found
 
 
-def bucket_statements(clinic: Clinic, bucket: str) -> dict[str, dict[str, Any]]:
-    document = json.loads(clinic.client("s3").get_bucket_policy(Bucket=bucket)["Policy"])
+def bucket_statements(deployment: Deployment, bucket: str) -> dict[str, dict[str, Any]]:
+    document = json.loads(deployment.client("s3").get_bucket_policy(Bucket=bucket)["Policy"])
     return {each["Sid"]: each for each in document["Statement"]}
 
 
@@ -129,7 +129,7 @@ def bucket_statements(clinic: Clinic, bucket: str) -> dict[str, dict[str, Any]]:
 
 
 def test_the_key_has_the_guides_name_description_and_tags(hand_made: HandMade):
-    kms = hand_made.clinic.client("kms")
+    kms = hand_made.deployment.client("kms")
     found = kms.describe_key(KeyId=ALIAS)["KeyMetadata"]
     assert (found["Arn"], found["KeySpec"], found["KeyUsage"]) == (
         hand_made.key,
@@ -141,12 +141,12 @@ def test_the_key_has_the_guides_name_description_and_tags(hand_made: HandMade):
 
 
 def test_the_key_rotates_every_year(hand_made: HandMade):
-    status = hand_made.clinic.client("kms").get_key_rotation_status(KeyId=hand_made.key)
+    status = hand_made.deployment.client("kms").get_key_rotation_status(KeyId=hand_made.key)
     assert (status["KeyRotationEnabled"], status["RotationPeriodInDays"]) == (True, 365)
 
 
 def test_the_key_policy_is_the_guides_and_leaves_the_account_out(hand_made: HandMade):
-    text = hand_made.clinic.client("kms").get_key_policy(KeyId=hand_made.key, PolicyName="default")["Policy"]
+    text = hand_made.deployment.client("kms").get_key_policy(KeyId=hand_made.key, PolicyName="default")["Policy"]
     administration, use = json.loads(text)["Statement"]
     assert (administration["Principal"], use["Principal"]) == ({"AWS": CALLER}, {"AWS": ROLE})
     assert set(administration["Action"]) == {
@@ -166,18 +166,18 @@ def test_the_key_policy_is_the_guides_and_leaves_the_account_out(hand_made: Hand
 def test_under_that_policy_its_administrator_reads_tags_but_neither_writes_them_nor_makes_data_keys(
     hand_made: HandMade,
 ):
-    kms = hand_made.clinic.client("kms")
+    kms = hand_made.deployment.client("kms")
     tag = [{"TagKey": "Owner", "TagValue": "security"}]
     with pytest.raises(kms.exceptions.ClientError, match="AccessDeniedException"):
         kms.tag_resource(KeyId=hand_made.key, Tags=tag)
     with pytest.raises(kms.exceptions.ClientError, match="AccessDeniedException"):
         kms.generate_data_key_without_plaintext(KeyId=hand_made.key, KeySpec="AES_256")
-    told = kms.list_resource_tags(KeyId=hand_made.key)["Tags"]
-    assert {each["TagKey"]: each["TagValue"] for each in told} == {"Application": "EONPRO", "Environment": "Production"}
+    tags = kms.list_resource_tags(KeyId=hand_made.key)["Tags"]
+    assert {each["TagKey"]: each["TagValue"] for each in tags} == {"Application": "EONPRO", "Environment": "Production"}
 
 
 def test_the_role_trusts_one_project_in_production(hand_made: HandMade):
-    iam = hand_made.clinic.client("iam")
+    iam = hand_made.deployment.client("iam")
     (statement,) = iam.get_role(RoleName="eonpro-app-role")["Role"]["AssumeRolePolicyDocument"]["Statement"]
     issuer = "oidc.vercel.com/eonpro"
     assert (statement["Principal"], statement["Action"]) == ({"Federated": PROVIDER}, "sts:AssumeRoleWithWebIdentity")
@@ -192,7 +192,7 @@ def test_the_role_trusts_one_project_in_production(hand_made: HandMade):
 
 
 def test_the_role_has_the_inner_policy_of_the_guide_and_no_other(hand_made: HandMade):
-    iam = hand_made.clinic.client("iam")
+    iam = hand_made.deployment.client("iam")
     attached = iam.list_attached_role_policies(RoleName="eonpro-app-role")["AttachedPolicies"]
     assert [each["PolicyArn"] for each in attached] == [POLICY]
     assert iam.list_role_policies(RoleName="eonpro-app-role")["PolicyNames"] == []
@@ -202,7 +202,7 @@ def test_the_role_has_the_inner_policy_of_the_guide_and_no_other(hand_made: Hand
 
 
 def test_the_trail_records_its_own_region_unvalidated(hand_made: HandMade):
-    trails = hand_made.clinic.client("cloudtrail")
+    trails = hand_made.deployment.client("cloudtrail")
     trail = trails.get_trail(Name="eonpro-audit-trail")["Trail"]
     assert trails.get_trail_status(Name=trail["TrailARN"])["IsLogging"] is True
     assert (trail["S3BucketName"], trail["IncludeGlobalServiceEvents"]) == (BUCKET, True)
@@ -211,8 +211,8 @@ def test_the_trail_records_its_own_region_unvalidated(hand_made: HandMade):
 
 
 def test_the_trails_bucket_lets_that_trail_write_and_has_what_every_new_bucket_has(hand_made: HandMade):
-    s3 = hand_made.clinic.client("s3")
-    statements = bucket_statements(hand_made.clinic, BUCKET)
+    s3 = hand_made.deployment.client("s3")
+    statements = bucket_statements(hand_made.deployment, BUCKET)
     assert set(statements) == {"AWSCloudTrailAclCheck", "AWSCloudTrailWrite"}
     writing = statements["AWSCloudTrailWrite"]
     assert writing["Resource"] == f"arn:aws:s3:::{BUCKET}/AWSLogs/{ACCOUNT}/*"
@@ -235,14 +235,14 @@ def test_vercel_has_the_three_variables_in_production_only(hand_made: HandMade):
 
 def test_a_deployment_opens_the_data_key_and_the_administrator_does_not(hand_made: HandMade):
     values = {name: each["value"] for name, each in hand_made.variables.items()}
-    verdict = opened(hand_made.clinic, values, as_deployed(hand_made.clinic, ROLE))
+    verdict = opened(hand_made.deployment, values, as_deployed(hand_made.deployment, ROLE))
     assert verdict["proved"] is True and ":assumed-role/eonpro-app-role/" in verdict["principal"]
-    operator = {name: hand_made.clinic.environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
-    mine = hand_made.clinic.run([sys.executable, "-m", "phi", "prove"], env=values | operator, expect=1)
+    operator = {name: hand_made.deployment.environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    mine = hand_made.deployment.run([sys.executable, "-m", "phi", "prove"], env=values | operator, expect=1)
     assert mine.document["proved"] is False and mine.document["cause"].startswith("AccessDenied")
 
 
-def test_nothing_is_escrowed(hand_made: HandMade):
+def test_nothing_is_stored(hand_made: HandMade):
     assert hand_made.inventories[0]["parameters"] == {}
 
 
@@ -252,19 +252,19 @@ def test_nothing_is_escrowed(hand_made: HandMade):
 def test_a_second_run_changes_nothing_and_names_what_is_there(hand_made: HandMade):
     before, after = hand_made.inventories
     assert hand_made.changed == {} and after == before
-    told = hand_made.second.told
-    assert "already exists, nothing was changed" in told
+    output = hand_made.second.output
+    assert "already exists, nothing was changed" in output
     for name in (ALIAS, "the role eonpro-app-role", "the policy EONPROKMSAccess", "eonpro-audit-trail", BUCKET, *NAMES):
-        assert name in told.partition("nothing was changed")[2]
+        assert name in output.partition("nothing was changed")[2]
 
 
 def test_neither_token_nor_data_key_is_said_nor_seen_among_the_processes(hand_made: HandMade):
-    token = hand_made.clinic.environment["VERCEL_TOKEN"]
-    secret = hand_made.clinic.environment["AWS_SECRET_ACCESS_KEY"]
+    token = hand_made.deployment.environment["VERCEL_TOKEN"]
+    secret = hand_made.deployment.environment["AWS_SECRET_ACCESS_KEY"]
     assert "/v10/projects/eonpro/env" in hand_made.arguments and token not in hand_made.arguments
     for run in (hand_made.first, hand_made.second):
-        assert token not in run.told and secret not in run.told
-        assert hand_made.variables["ENCRYPTED_PHI_KEY"]["value"] not in run.told
+        assert token not in run.output and secret not in run.output
+        assert hand_made.variables["ENCRYPTED_PHI_KEY"]["value"] not in run.output
 
 
 @pytest.mark.parametrize(
@@ -278,26 +278,26 @@ def test_neither_token_nor_data_key_is_said_nor_seen_among_the_processes(hand_ma
         ({"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE"}, "AWS does not know the caller"),
     ],
 )
-def test_what_is_missing_is_found_before_anything_is_made(cloud: Clinic, changes: dict[str, str | None], told: str):
+def test_what_is_missing_is_found_before_anything_is_made(cloud: Deployment, changes: dict[str, str | None], told: str):
     cloud.forget_calls()
     ended = script(cloud, "guide.sh", env=named("refused") | changes, expect=1)
-    assert told in ended.told and cloud.changes() == {}
+    assert told in ended.output and cloud.changes() == {}
 
 
 def test_variables_that_are_there_are_a_reason_not_to_begin(hand_made: HandMade):
-    clinic = hand_made.clinic
-    before = clinic.variables()
-    clinic.forget_calls()
-    ended = script(clinic, "guide.sh", env=named("late"), expect=1)
+    deployment = hand_made.deployment
+    before = deployment.variables()
+    deployment.forget_calls()
+    ended = script(deployment, "guide.sh", env=named("late"), expect=1)
     found = ended.err.splitlines()
     assert [line.split()[0] for line in found[1:]] == list(NAMES)
-    assert clinic.changes() == {} and clinic.variables() == before
+    assert deployment.changes() == {} and deployment.variables() == before
 
 
 # --- the other ways through it ----------------------------------------------------------------------------------
 
 
-def test_a_task_on_ecs_opens_the_key_that_the_guide_made_for_it(cloud: Clinic):
+def test_a_task_on_ecs_opens_the_key_that_the_guide_made_for_it(cloud: Deployment):
     wrong = "Policy contains a statement with one or more invalid principals."
     cloud.fault(operation="PutKeyPolicy", error="MalformedPolicyDocumentException", message=wrong, times=2)
     script(cloud, "guide.sh", env=named("tasks", GUIDE_RUNS_ON="ecs", GUIDE_PARAMETER_PREFIX="/eonpro-tasks"))
@@ -315,42 +315,42 @@ def test_a_task_on_ecs_opens_the_key_that_the_guide_made_for_it(cloud: Clinic):
 
 
 @pytest.fixture
-def an_empty_project(hand_made: HandMade) -> Iterator[Clinic]:
-    """The clinic with no variable on Vercel; the guide's are put back."""
-    clinic = hand_made.clinic
+def an_empty_project(hand_made: HandMade) -> Iterator[Deployment]:
+    """The deployment with no variable on Vercel; the guide's are put back."""
+    deployment = hand_made.deployment
 
     def clear() -> None:
-        for each in clinic.variables().values():
-            clinic.vercel("DELETE", f"/v9/projects/eonpro/env/{each['id']}")
+        for each in deployment.variables().values():
+            deployment.vercel("DELETE", f"/v9/projects/eonpro/env/{each['id']}")
 
     clear()
     try:
-        yield clinic
+        yield deployment
     finally:
         clear()
         fields = ("key", "value", "type", "target")
         given = [{field: each[field] for field in fields} for each in hand_made.variables.values()]
-        clinic.vercel("POST", "/v10/projects/eonpro/env", given)
+        deployment.vercel("POST", "/v10/projects/eonpro/env", given)
 
 
-def test_what_vercel_did_not_take_is_shown_to_be_put_in_by_hand(an_empty_project: Clinic):
-    clinic = an_empty_project
-    clinic.vercel_fault(kind="half", method="POST", path="/env", nth=3)
-    ended = script(clinic, "guide.sh", env=named("half", GUIDE_VERCEL_TYPE="sensitive"), expect=1)
-    given = {name: each["type"] for name, each in clinic.variables().items()}
+def test_what_vercel_did_not_take_is_shown_to_be_put_in_by_hand(an_empty_project: Deployment):
+    deployment = an_empty_project
+    deployment.vercel_fault(kind="half", method="POST", path="/env", nth=3)
+    ended = script(deployment, "guide.sh", env=named("half", GUIDE_VERCEL_TYPE="sensitive"), expect=1)
+    given = {name: each["type"] for name, each in deployment.variables().items()}
     assert given == dict.fromkeys(NAMES[:2], "sensitive")
-    assert "did not accept ENCRYPTED_PHI_KEY" in ended.told and "Stopped in: Step 5" in ended.told
+    assert "did not accept ENCRYPTED_PHI_KEY" in ended.output and "Stopped in: Step 5" in ended.output
     shown = dict(line.strip().partition("=")[::2] for line in ended.err.splitlines() if line.strip().startswith(NAMES))
-    key = clinic.client("kms").describe_key(KeyId=f"{ALIAS}-half")["KeyMetadata"]["Arn"]
+    key = deployment.client("kms").describe_key(KeyId=f"{ALIAS}-half")["KeyMetadata"]["Arn"]
     assert (shown["AWS_REGION"], shown["AWS_KMS_KEY_ID"]) == ("us-east-1", key)
-    verdict = opened(clinic, shown, as_deployed(clinic, f"{ROLE}-half"))
+    verdict = opened(deployment, shown, as_deployed(deployment, f"{ROLE}-half"))
     assert verdict["proved"] is True
 
 
 # --- the company's trail ----------------------------------------------------------------------------------------
 
 
-def test_the_companys_trail_is_one_that_may_be_used(cloud: Clinic):
+def test_the_companys_trail_is_one_that_may_be_used(cloud: Deployment):
     ended = script(cloud, "trail.sh")
     trails, s3 = cloud.client("cloudtrail"), cloud.client("s3")
     trail = trails.get_trail(Name="company-trail")["Trail"]
@@ -369,11 +369,11 @@ def test_the_companys_trail_is_one_that_may_be_used(cloud: Clinic):
     assert (denied["Effect"], denied["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
     cloud.forget_calls()
     again = script(cloud, "trail.sh", "--poor", expect=1)
-    assert "the trail company-trail" in again.told and f"the bucket {bucket}" in again.told and again.out == ""
+    assert "the trail company-trail" in again.output and f"the bucket {bucket}" in again.output and again.out == ""
     assert cloud.changes() == {}
 
 
-def test_a_poor_trail_has_every_fault_that_was_asked_for(cloud: Clinic):
+def test_a_poor_trail_has_every_fault_that_was_asked_for(cloud: Deployment):
     names = {"COMPANY_TRAIL_NAME": "poor-trail", "COMPANY_TRAIL_BUCKET": "poor-trail-logs"}
     script(cloud, "trail.sh", "--poor", "--stopped", "--bare-bucket", env=names)
     trails, s3 = cloud.client("cloudtrail"), cloud.client("s3")
@@ -388,7 +388,7 @@ def test_a_poor_trail_has_every_fault_that_was_asked_for(cloud: Clinic):
         s3.get_public_access_block(Bucket="poor-trail-logs")
 
 
-def test_a_fault_that_there_is_not_makes_no_trail(cloud: Clinic):
+def test_a_fault_that_there_is_not_makes_no_trail(cloud: Deployment):
     cloud.forget_calls()
     ended = script(cloud, "trail.sh", "--por", expect=2)
     assert "usage: trail.sh" in ended.err and cloud.changes() == {}

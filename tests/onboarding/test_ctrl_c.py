@@ -1,6 +1,6 @@
-"""Ctrl-C at a terminal in every phase of a set-up, one after another in one clinic: each run goes on from the former.
+"""Ctrl-C at a terminal in every phase of a set-up, one after another in one deployment: each run resumes the former.
 
-Touches a clinic of its own. The moment of each is a call that arrived and is held up, never a time.
+Touches a deployment of its own. The moment of each is a call that arrived and is held up, never a time.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.onboarding.clinic import ESCROW, Clinic, Ended, running_clinic, until
-from tests.onboarding.patience import ended, shows
+from tests.onboarding.deployment import STORED_KEY, CompletedCommand, Deployment, running_deployment, until
+from tests.onboarding.screen_waits import ended, shows
 from tests.terminal.person import CTRL_C, ENTER, SPACE, WIZARD, Person, asked
 
 LAST_PAGE = "Apply this plan?"
@@ -57,7 +57,7 @@ BEFORE_ALL_IS_BUILT = (
     Phase(name="update, half of it", call="s3:PutBucketPolicy", code=8),
     Phase(name="update, the trail", call="cloudtrail:CreateTrail", code=8),
     Phase(name="data key", call=DATA_KEY),
-    Phase(name="escrow", call="ssm:PutParameter"),
+    Phase(name="stored data key", call="ssm:PutParameter"),
 )
 PROOF = Phase(name="proof", call="kms:Decrypt")
 EVIDENCE = Phase(name="evidence", call="s3:GetBucketLogging")
@@ -104,7 +104,7 @@ class Left:
     pending: tuple[Any, ...]
     """The operations of which the engine's state does not know how they ended."""
     changes: Counter[str]
-    """The calls that change something, since the clinic opened."""
+    """The calls that change something, since the deployment opened."""
     parameters: Mapping[str, str]
     variables: frozenset[str]
 
@@ -114,9 +114,9 @@ class Chain:
     """All that was left, and the run that nothing disturbed afterwards."""
 
     target: str
-    clinic: Clinic
+    deployment: Deployment
     left: dict[str, Left]
-    completed: Ended
+    completed: CompletedCommand
     changes: Counter[str]
 
     def changed_since(self, name: str) -> Counter[str]:
@@ -126,28 +126,28 @@ class Chain:
 
 @pytest.fixture(scope="module", params=["vercel", pytest.param("ecs", marks=pytest.mark.thorough)])
 def chain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """A clinic in which a person pressed Ctrl-C in each phase that is asked about; then the same command, by nobody."""
+    """A deployment where a person pressed Ctrl-C in each selected phase; then the same command without a person."""
     target: str = request.param
     asked_about = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
-    with running_clinic(tmp_path_factory.mktemp("ctrl-c")) as clinic:
+    with running_deployment(tmp_path_factory.mktemp("ctrl-c")) as deployment:
         gone_through = [phase for phase in PHASES[target] if phase.name in asked_about or phase.name not in LEFT_OUT]
-        left = {phase.name: leave(clinic, target, phase) for phase in gone_through}
-        completed = clinic.wizard("--stack", "production", "--yes", "--json")
-        yield Chain(target=target, clinic=clinic, left=left, completed=completed, changes=clinic.changes())
+        left = {phase.name: leave(deployment, target, phase) for phase in gone_through}
+        completed = deployment.wizard("--stack", "production", "--yes", "--json")
+        yield Chain(target=target, deployment=deployment, left=left, completed=completed, changes=deployment.changes())
 
 
-def leave(clinic: Clinic, target: str, phase: Phase) -> Left:
+def leave(deployment: Deployment, target: str, phase: Phase) -> Left:
     """Start the set-up, answer what it asks, and press Ctrl-C while the phase waits for its call."""
     # On Vercel everything is asked that has to be; on ECS nothing but the last page.
     answers = () if target == "vercel" else ("--answers", "examples/ecs.yaml")
-    held = None if phase.after_the_last_page else hold(clinic, phase)
-    person = Person((*WIZARD, *answers), folder=clinic.folder, environment=clinic.before_a_person())
+    held = None if phase.after_the_last_page else hold(deployment, phase)
+    person = Person((*WIZARD, *answers), folder=deployment.folder, environment=deployment.before_a_person())
     try:
         if held is not None and not answers:
             _answer(person, phase)
         if held is None:
             shows(person, LAST_PAGE)
-            held = hold(clinic, phase)
+            held = hold(deployment, phase)
             person.type(ENTER)
         until(held, what=f"{phase.call}, in the phase {phase.name}")
         person.type(CTRL_C)
@@ -155,17 +155,17 @@ def leave(clinic: Clinic, target: str, phase: Phase) -> Left:
             shows(person, "Pulumi finishes the current operation and saves its state; please wait")
             # A second one must not make the engine drop what is under way.
             person.type(CTRL_C)
-            clinic.no_more_faults()
+            deployment.no_more_faults()
         code = ended(person)
     finally:
         person.kill()
-    tries, running, known = held(), left_running(person), len(clinic.parameters())
-    clinic.no_more_faults()
+    tries, running, known = held(), left_running(person), len(deployment.parameters())
+    deployment.no_more_faults()
     # What was on its way to AWS or Vercel arrives there, whoever has left meanwhile.
     if phase.call == "ssm:PutParameter":
-        until(lambda: len(clinic.parameters()) > known, what="the parameter that nobody heard of")
+        until(lambda: len(deployment.parameters()) > known, what="the parameter that nobody heard of")
     if phase.call == THE_PUSH:
-        until(clinic.variables, what="the variables that nobody heard of")
+        until(deployment.variables, what="the variables that nobody heard of")
     return Left(
         phase=phase,
         code=code,
@@ -174,11 +174,11 @@ def leave(clinic: Clinic, target: str, phase: Phase) -> Left:
         questions=tuple(line.removeprefix("? ").partition("?")[0] + "?" for line in asked(person.transcript, 80)),
         tries=tries,
         running=running,
-        locks=tuple(str(file) for file in backend(clinic, "locks/**/*.json")),
-        pending=tuple(pending(clinic)),
-        changes=clinic.changes(),
-        parameters=clinic.parameters(),
-        variables=frozenset(clinic.variables()),
+        locks=tuple(str(file) for file in backend(deployment, "locks/**/*.json")),
+        pending=tuple(pending(deployment)),
+        changes=deployment.changes(),
+        parameters=deployment.parameters(),
+        variables=frozenset(deployment.variables()),
     )
 
 
@@ -193,15 +193,15 @@ def _answer(person: Person, phase: Phase) -> None:
     person.type(ENTER)
 
 
-def hold(clinic: Clinic, phase: Phase) -> Callable[[], int]:
+def hold(deployment: Deployment, phase: Phase) -> Callable[[], int]:
     """Hold the phase's call up; the answer tells how often it has come."""
     if phase.call == THE_PUSH:
-        clinic.vercel_fault(kind="hold", method="POST", path="/env", seconds=600)
-        return lambda: sum(count for call, count in clinic.changes().items() if call.startswith(THE_PUSH))
+        deployment.vercel_fault(kind="hold", method="POST", path="/env", seconds=600)
+        return lambda: sum(count for call, count in deployment.changes().items() if call.startswith(THE_PUSH))
     service, _, operation = phase.call.partition(":")
-    before = clinic.calls()[phase.call] + phase.skip
-    clinic.fault(service=service, operation=operation, kind="hang", skip=phase.skip, times=99, seconds=600)
-    return lambda: max(clinic.calls()[phase.call] - before, 0)
+    before = deployment.calls()[phase.call] + phase.skip
+    deployment.fault(service=service, operation=operation, kind="hang", skip=phase.skip, times=99, seconds=600)
+    return lambda: max(deployment.calls()[phase.call] - before, 0)
 
 
 def left_running(person: Person) -> tuple[str, ...]:
@@ -221,13 +221,13 @@ def started_by(person: Person) -> Iterator[str]:
             yield command
 
 
-def backend(clinic: Clinic, pattern: str) -> list[Any]:
+def backend(deployment: Deployment, pattern: str) -> list[Any]:
     """The files of the state's backend."""
-    return sorted((clinic.root / "sandbox" / "backend" / ".pulumi").glob(pattern))
+    return sorted((deployment.root / "sandbox" / "backend" / ".pulumi").glob(pattern))
 
 
-def pending(clinic: Clinic) -> Iterator[Any]:
-    for file in backend(clinic, "stacks/**/production.json"):
+def pending(deployment: Deployment) -> Iterator[Any]:
+    for file in backend(deployment, "stacks/**/production.json"):
         yield from json.loads(file.read_text())["checkpoint"]["latest"].get("pending_operations") or ()
 
 
@@ -260,7 +260,7 @@ def test_nobody_is_kept_by_a_call_that_does_not_end(chain: Chain, name: str):
 @pytest.mark.parametrize("name", phases(NAMES))
 def test_a_data_key_is_there_whole_or_not_at_all(chain: Chain, name: str):
     left, position = chain.left[name], NAMES.index(name)
-    assert (ESCROW in left.parameters) == (position >= NAMES.index("escrow"))
+    assert (STORED_KEY in left.parameters) == (position >= NAMES.index("stored data key"))
     if chain.target == "vercel":
         assert len(left.variables) == 3 * int(position >= NAMES.index("delivery"))
 
@@ -294,26 +294,26 @@ def test_no_question_is_put_twice(chain: Chain):
 
 
 def test_no_resource_is_made_twice(chain: Chain):
-    types = Counter(urn.split("::")[2].rpartition("$")[2] for urn in chain.clinic.urns("production"))
+    types = Counter(urn.split("::")[2].rpartition("$")[2] for urn in chain.deployment.urns("production"))
     made = Counter({call: types[type] for type, call in MADE_BY.items() if types[type]})
     assert {call: n for call, n in chain.changes.items() if call.partition(":")[2].startswith("Create")} == made
-    assert len(chain.clinic.all_keys()) == types["aws:kms/key:Key"]
-    chain.clinic.pulumi("preview", "--stack", "production", "--expect-no-changes")
+    assert len(chain.deployment.all_keys()) == types["aws:kms/key:Key"]
+    chain.deployment.pulumi("preview", "--stack", "production", "--expect-no-changes")
 
 
-def test_no_data_key_is_made_once_one_is_escrowed(chain: Chain):
-    # One on its way to the wizard that was left, and one that was escrowed.
+def test_no_data_key_is_made_once_one_is_stored(chain: Chain):
+    # One on its way to the wizard that was left, and one that was stored.
     assert chain.changes[DATA_KEY] == 2
-    assert chain.changed_since("escrow")[DATA_KEY] == 0
-    [escrowed] = chain.clinic.escrow_versions()
-    assert {left.parameters.get(ESCROW, escrowed) for left in chain.left.values()} == {escrowed}
+    assert chain.changed_since("stored data key")[DATA_KEY] == 0
+    [stored_key] = chain.deployment.stored_key_versions()
+    assert {left.parameters.get(STORED_KEY, stored_key) for left in chain.left.values()} == {stored_key}
 
 
 def test_nothing_is_delivered_twice(chain: Chain):
     pushed = sum(count for call, count in chain.changes.items() if call.startswith("vercel:"))
     written = chain.changes["ssm:PutParameter"]
     assert (pushed, written) == ((1, 1) if chain.target == "vercel" else (0, 3))
-    assert written == len(chain.clinic.parameters())
+    assert written == len(chain.deployment.parameters())
 
 
 def test_the_next_run_needs_nobody_and_only_looks(chain: Chain):

@@ -1,6 +1,6 @@
 """The onboarding on ECS: on a fresh account, and on top of Vercel, where one key and one data key then serve both.
 
-Touches clinics of its own, and looks at the one that is set up once.
+Touches deployments of its own, and looks at the one that is set up once.
 """
 
 from __future__ import annotations
@@ -12,37 +12,37 @@ from urllib.parse import unquote
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.onboarding.clinic import ESCROW, Clinic
+from tests.onboarding.deployment import STORED_KEY, Deployment
 from tests.onboarding.shipped_schemas import next_step
 
 NAMES = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
 
 
-def trust(clinic: Clinic) -> list[dict[str, Any]]:
+def trust(deployment: Deployment) -> list[dict[str, Any]]:
     """The statements of the application role's trust policy."""
-    document = clinic.client("iam").get_role(RoleName="eonpro-app-role")["Role"]["AssumeRolePolicyDocument"]
+    document = deployment.client("iam").get_role(RoleName="eonpro-app-role")["Role"]["AssumeRolePolicyDocument"]
     found: list[dict[str, Any]] = (json.loads(unquote(document)) if isinstance(document, str) else document)[
         "Statement"
     ]
     return found
 
 
-def what_a_task_reads(clinic: Clinic) -> dict[str, str]:
+def what_a_task_reads(deployment: Deployment) -> dict[str, str]:
     """What ECS would put into the container: each secret's parameter, looked up by the ARN in `taskSecrets`."""
-    ssm = clinic.client("ssm")
+    ssm = deployment.client("ssm")
     return {
         each["name"]: ssm.get_parameter(Name=each["valueFrom"].partition(":parameter")[2], WithDecryption=True)[
             "Parameter"
         ]["Value"]
-        for each in clinic.outputs()["taskSecrets"]
+        for each in deployment.outputs()["taskSecrets"]
     }
 
 
-def test_the_task_reads_three_parameters_that_are_the_escrowed_key_and_its_own_key(on_ecs: Clinic):
+def test_the_task_reads_three_parameters_that_are_the_stored_key_and_its_own_key(on_ecs: Deployment):
     outputs, read = on_ecs.outputs(), what_a_task_reads(on_ecs)
     assert tuple(sorted(read)) == tuple(sorted(NAMES))
     assert read["AWS_REGION"] == "us-east-1" and read["AWS_KMS_KEY_ID"] == outputs["keyArn"]
-    assert read["ENCRYPTED_PHI_KEY"] == on_ecs.escrow_versions()[0]
+    assert read["ENCRYPTED_PHI_KEY"] == on_ecs.stored_key_versions()[0]
     assert all(
         each["valueFrom"].startswith("arn:aws:ssm:us-east-1:123456789012:parameter/eonpro/production/")
         for each in outputs["taskSecrets"]
@@ -50,56 +50,60 @@ def test_the_task_reads_three_parameters_that_are_the_escrowed_key_and_its_own_k
     assert set(on_ecs.parameters()) == {f"/eonpro/production/{name}" for name in NAMES}
 
 
-def test_without_vercel_nothing_of_vercel_is_touched_or_trusted(on_ecs: Clinic):
+def test_without_vercel_nothing_of_vercel_is_touched_or_trusted(on_ecs: Deployment):
     assert on_ecs.variables() == {}
     assert [each["Principal"] for each in trust(on_ecs)] == [{"Service": "ecs-tasks.amazonaws.com"}]
     on_ecs.pulumi("preview", "--stack", "production", "--expect-no-changes")
 
 
-def test_ecs_without_a_vercel_token_is_onboarded_again_with_nothing_to_do(on_ecs: Clinic):
+def test_ecs_without_a_vercel_token_is_onboarded_again_with_nothing_to_do(on_ecs: Deployment):
     on_ecs.forget_calls()
     on_ecs.set_up("ecs", env={"VERCEL_TOKEN": None})
     assert on_ecs.changes() == {}
 
 
-def test_on_top_of_vercel_one_key_and_one_data_key_serve_both(clinic: Clinic):
-    clinic.set_up("vercel")
-    variables, escrowed, key = clinic.variables(), clinic.escrow_versions(), clinic.outputs()["keyArn"]
-    clinic.forget_calls()
-    document = clinic.set_up("ecs", "--json").document
+def test_on_top_of_vercel_one_key_and_one_data_key_serve_both(deployment: Deployment):
+    deployment.set_up("vercel")
+    variables, stored_key, key = (
+        deployment.variables(),
+        deployment.stored_key_versions(),
+        deployment.outputs()["keyArn"],
+    )
+    deployment.forget_calls()
+    document = deployment.set_up("ecs", "--json").document
     assert document["ok"] is True
-    assert clinic.keys() == [key] == [clinic.outputs()["keyArn"]]
-    assert clinic.escrow_versions() == escrowed and len(escrowed) == 1
-    assert what_a_task_reads(clinic) == {
+    assert deployment.keys() == [key] == [deployment.outputs()["keyArn"]]
+    assert deployment.stored_key_versions() == stored_key and len(stored_key) == 1
+    assert what_a_task_reads(deployment) == {
         "AWS_REGION": "us-east-1",
         "AWS_KMS_KEY_ID": key,
-        "ENCRYPTED_PHI_KEY": clinic.parameters()[ESCROW],
+        "ENCRYPTED_PHI_KEY": deployment.parameters()[STORED_KEY],
     }
-    assert clinic.variables() == variables
-    changes = clinic.changes()
+    assert deployment.variables() == variables
+    changes = deployment.changes()
     assert not [call for call in changes if call.startswith(("vercel:", "kms:"))]
-    assert {next(iter(each["Principal"])) for each in trust(clinic)} == {"Federated", "Service"}
+    assert {next(iter(each["Principal"])) for each in trust(deployment)} == {"Federated", "Service"}
     # And the other way about: Vercel again finds all as it should be.
-    clinic.forget_calls()
-    clinic.set_up("vercel")
-    assert clinic.changes() == {}
+    deployment.forget_calls()
+    deployment.set_up("vercel")
+    assert deployment.changes() == {}
 
 
-def test_an_escrow_that_is_lost_is_told_and_no_second_data_key_is_made(on_ecs: Clinic):
+def test_a_stored_data_key_that_is_lost_is_told_and_no_second_data_key_is_made(on_ecs: Deployment):
     ssm = on_ecs.client("ssm")
-    kept = on_ecs.escrow_versions()[-1]
-    ssm.delete_parameter(Name=ESCROW)
+    kept = on_ecs.stored_key_versions()[-1]
+    ssm.delete_parameter(Name=STORED_KEY)
     on_ecs.forget_calls()
     ended = on_ecs.set_up("ecs", expect=1)
-    assert f"{ESCROW} is missing" in ended.out + ended.err
+    assert f"{STORED_KEY} is missing" in ended.out + ended.err
     assert "put the wrapped key back from your backup" in ended.out + ended.err
     assert on_ecs.changes() == {}
-    ssm.put_parameter(Name=ESCROW, Type="SecureString", Value=kept)
+    ssm.put_parameter(Name=STORED_KEY, Type="SecureString", Value=kept)
     on_ecs.set_up("ecs")
-    assert on_ecs.escrow_versions()[-1] == kept
+    assert on_ecs.stored_key_versions()[-1] == kept
 
 
-def test_a_key_of_one_region_does_not_become_one_of_several(on_ecs: Clinic):
+def test_a_key_of_one_region_does_not_become_one_of_several(on_ecs: Deployment):
     on_ecs.forget_calls()
     document = on_ecs.set_up("ecs", "--multi-region", "yes", "--json", expect=2).document
     assert on_ecs.changes() == {}
@@ -108,7 +112,7 @@ def test_a_key_of_one_region_does_not_become_one_of_several(on_ecs: Clinic):
     assert "--multi-region no" in next_step(problem)
 
 
-def test_nobody_ends_the_key_not_even_the_accounts_administrator(on_ecs: Clinic):
+def test_nobody_ends_the_key_not_even_the_accounts_administrator(on_ecs: Deployment):
     kms, key = on_ecs.client("kms"), on_ecs.keys()[0]
     with pytest.raises(ClientError) as refused:
         kms.schedule_key_deletion(KeyId=key)
@@ -117,11 +121,11 @@ def test_nobody_ends_the_key_not_even_the_accounts_administrator(on_ecs: Clinic)
     assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled"
 
 
-def test_each_option_that_was_not_taken_is_told_with_its_price_and_its_flag(on_ecs: Clinic):
+def test_each_option_that_was_not_taken_is_told_with_its_price_and_its_flag(on_ecs: Deployment):
     on_ecs.forget_calls()
-    told = on_ecs.wizard("preview", env={"COLUMNS": "200"}).told
+    output = on_ecs.wizard("preview", env={"COLUMNS": "200"}).output
     assert on_ecs.changes() == {}
-    options = told.partition("Options")[2]
+    options = output.partition("Options")[2]
     for price, flag in (
         ("$1.00 per key", "--replica-regions"),
         ("$0.40 per secret", "--secret-store secrets-manager"),

@@ -1,6 +1,6 @@
 """An update does what its preview showed and nothing else: the real engine, bound to its plan, on what was built.
 
-Touches the clinic that is set up once; its settings file is put back as it was.
+Touches the deployment that is set up once; its settings file is put back as it was.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from tests.onboarding.clinic import Clinic
+from tests.onboarding.deployment import Deployment
 from wizard.core.errors import StalePlan
 from wizard.core.models.stack import Progress
 from wizard.pulumi_engine.engine import PulumiEngine
@@ -18,8 +18,8 @@ STACK = "production"
 
 
 @pytest.fixture
-def engine(onboarded: Clinic, monkeypatch: pytest.MonkeyPatch) -> PulumiEngine:
-    """The engine of the clinic that is set up, with the policy pack."""
+def engine(onboarded: Deployment, monkeypatch: pytest.MonkeyPatch) -> PulumiEngine:
+    """The engine of the deployment that is set up, with the policy pack."""
     monkeypatch.setenv("PATH", onboarded.environment["PATH"])
     return PulumiEngine(
         onboarded.folder,

@@ -1,6 +1,6 @@
 """Bad input and bad luck, each found before anything is created, all of it in one run, with what to type next.
 
-Touches one clinic in which nothing is ever made by a set-up, and puts back whatever a test puts into it.
+Touches one deployment in which nothing is ever made by a set-up, and puts back whatever a test puts into it.
 """
 
 from __future__ import annotations
@@ -16,27 +16,29 @@ from typing import Any
 
 import pytest
 
-from tests.onboarding.clinic import ACCOUNT, ALIAS, BUCKET, ESCROW, Clinic, Ended
+from tests.onboarding.deployment import ACCOUNT, ALIAS, BUCKET, STORED_KEY, CompletedCommand, Deployment
 from tests.onboarding.shipped_schemas import in_words, next_step
 
 OFFICER = f"arn:aws:iam::{ACCOUNT}:user/security-officer"
 NOBODY = f"arn:aws:iam::{ACCOUNT}:role/nobody"
 
 
-def refused(clinic: Clinic, *arguments: str, code: int, target: str = "vercel", **options: Any) -> list[dict[str, Any]]:
+def refused(
+    deployment: Deployment, *arguments: str, code: int, target: str = "vercel", **options: Any
+) -> list[dict[str, Any]]:
     """The problems that a run reports; nothing is made, nothing touched, no call that changes anything."""
-    before = clinic.inventory()
-    clinic.forget_calls()
-    ended: Ended = clinic.set_up(target, "--json", *arguments, expect=code, **options)
-    assert clinic.changes() == {}
-    assert clinic.inventory() == before
+    before = deployment.inventory()
+    deployment.forget_calls()
+    ended: CompletedCommand = deployment.set_up(target, "--json", *arguments, expect=code, **options)
+    assert deployment.changes() == {}
+    assert deployment.inventory() == before
     document = ended.document
     assert document["ok"] is False and document["exitCode"] == code
-    assert not (clinic.folder / "Pulumi.production.yaml").exists()
+    assert not (deployment.folder / "Pulumi.production.yaml").exists()
     problems: list[dict[str, Any]] = document["problems"]
     assert all(problem["what"] and problem["why"] and next_step(problem) for problem in problems)
     for problem in problems:
-        assert " ".join(problem["what"].split()) in ended.told
+        assert " ".join(problem["what"].split()) in ended.output
     return problems
 
 
@@ -49,13 +51,13 @@ def only(problems: list[dict[str, Any]]) -> str:
 
 
 @pytest.mark.thorough
-def test_the_wrong_account(bare: Clinic):
-    told = in_words(refused(bare, "--account", "999999999999", code=3)[0])
-    assert "999999999999" in told and ACCOUNT in told and "--profile" in told
+def test_the_wrong_account(bare: Deployment):
+    problem = in_words(refused(bare, "--account", "999999999999", code=3)[0])
+    assert "999999999999" in problem and ACCOUNT in problem and "--profile" in problem
 
 
 @pytest.mark.thorough
-def test_expired_credentials(bare: Clinic):
+def test_expired_credentials(bare: Deployment):
     bare.fault(error="ExpiredToken", message="expired", status=403, times=1000)
     try:
         ended = bare.set_up("vercel", "--json", expect=3)
@@ -65,7 +67,7 @@ def test_expired_credentials(bare: Clinic):
 
 
 @pytest.mark.thorough
-def test_missing_credentials(bare: Clinic):
+def test_missing_credentials(bare: Deployment):
     none = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
     assert "no AWS credentials" in only(refused(bare, code=3, env=none))
 
@@ -74,7 +76,7 @@ def test_missing_credentials(bare: Clinic):
 @pytest.mark.parametrize(
     ("region", "code", "told"), [("ap-east-1", 1, "enable-region"), ("us-east-9", 2, "there is no Region us-east-9")]
 )
-def test_a_region_that_is_off_or_is_none(bare: Clinic, region: str, code: int, told: str):
+def test_a_region_that_is_off_or_is_none(bare: Deployment, region: str, code: int, told: str):
     assert told in only(refused(bare, "--region", region, code=code))
 
 
@@ -82,15 +84,15 @@ def test_a_region_that_is_off_or_is_none(bare: Clinic, region: str, code: int, t
 
 
 @pytest.mark.thorough
-def test_an_administrator_that_does_not_exist(bare: Clinic):
-    told = only(refused(bare, "--administrators", f"caller,{NOBODY}", code=1))
-    assert NOBODY in told and "aws iam get-role --role-name nobody" in told
+def test_an_administrator_that_does_not_exist(bare: Deployment):
+    problem = only(refused(bare, "--administrators", f"caller,{NOBODY}", code=1))
+    assert NOBODY in problem and "aws iam get-role --role-name nobody" in problem
 
 
 @contextmanager
-def somebody_with(clinic: Clinic, *denied: str) -> Iterator[dict[str, str]]:
+def somebody_with(deployment: Deployment, *denied: str) -> Iterator[dict[str, str]]:
     """The credentials of a user who may do all but the denied actions."""
-    iam, name = clinic.client("iam"), f"limited-{secrets.token_hex(3)}"
+    iam, name = deployment.client("iam"), f"limited-{secrets.token_hex(3)}"
     iam.create_user(UserName=name)
     document = {
         "Version": "2012-10-17",
@@ -106,25 +108,25 @@ def somebody_with(clinic: Clinic, *denied: str) -> Iterator[dict[str, str]]:
         iam.delete_user(UserName=name)
 
 
-def test_a_key_policy_that_would_lock_the_caller_out(bare: Clinic):
+def test_a_key_policy_that_would_lock_the_caller_out(bare: Deployment):
     with somebody_with(bare, "kms:PutKeyPolicy") as limited:
-        told = only(refused(bare, "--administrators", OFFICER, code=1, env=limited))
-        assert "lock" in told and f"--administrators {OFFICER},arn:aws:iam::{ACCOUNT}:user/limited-" in told
+        problem = only(refused(bare, "--administrators", OFFICER, code=1, env=limited))
+        assert "lock" in problem and f"--administrators {OFFICER},arn:aws:iam::{ACCOUNT}:user/limited-" in problem
 
 
-def test_rights_that_would_be_missing_half_way(bare: Clinic):
+def test_rights_that_would_be_missing_half_way(bare: Deployment):
     with somebody_with(bare, "cloudtrail:CreateTrail", "ssm:PutParameter") as limited:
-        told = only(refused(bare, code=3, env=limited))
-        assert "cloudtrail:CreateTrail" in told and "ssm:PutParameter" in told and "iam:CreateRole" not in told
+        problem = only(refused(bare, code=3, env=limited))
+        assert "cloudtrail:CreateTrail" in problem and "ssm:PutParameter" in problem and "iam:CreateRole" not in problem
 
 
 # --- what is there already --------------------------------------------------------------------------------------
 
 
 @contextmanager
-def a_key(clinic: Clinic, *, alias: str | None = None) -> Iterator[str]:
+def a_key(deployment: Deployment, *, alias: str | None = None) -> Iterator[str]:
     """Somebody's key."""
-    kms = clinic.client("kms")
+    kms = deployment.client("kms")
     arn: str = kms.create_key(
         Description="the billing department's", Tags=[{"TagKey": "Owner", "TagValue": "billing"}]
     )["KeyMetadata"]["Arn"]
@@ -138,15 +140,20 @@ def a_key(clinic: Clinic, *, alias: str | None = None) -> Iterator[str]:
 
 
 @pytest.mark.thorough
-def test_an_alias_that_points_to_somebodys_key(bare: Clinic):
+def test_an_alias_that_points_to_somebodys_key(bare: Deployment):
     with a_key(bare, alias=ALIAS) as theirs:
-        told = only(refused(bare, code=1))
-        assert ALIAS in told and theirs in told and "the billing department's" in told and "Owner=billing" in told
+        problem = only(refused(bare, code=1))
+        assert (
+            ALIAS in problem
+            and theirs in problem
+            and "the billing department's" in problem
+            and "Owner=billing" in problem
+        )
         assert bare.client("kms").describe_key(KeyId=ALIAS)["KeyMetadata"]["Arn"] == theirs
 
 
 @pytest.mark.thorough
-def test_names_that_are_taken_are_told_all_at_once(bare: Clinic):
+def test_names_that_are_taken_are_told_all_at_once(bare: Deployment):
     iam, s3, trails = bare.client("iam"), bare.client("s3"), bare.client("cloudtrail")
     trust = {"Version": "2012-10-17", "Statement": []}
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}]}
@@ -155,9 +162,9 @@ def test_names_that_are_taken_are_told_all_at_once(bare: Clinic):
     s3.create_bucket(Bucket=BUCKET)
     trails.create_trail(Name="eonpro-audit-trail", S3BucketName=BUCKET)
     try:
-        told = [problem["what"] for problem in refused(bare, code=1)]
+        texts = [problem["what"] for problem in refused(bare, code=1)]
         wanted = ("role/eonpro-app-role", "policy/EONPROKMSAccess", "trail/eonpro-audit-trail", f"bucket {BUCKET}")
-        assert len(told) == len(wanted) and all(any(name in what for what in told) for name in wanted), told
+        assert len(texts) == len(wanted) and all(any(name in what for what in texts) for name in wanted), texts
     finally:
         trails.delete_trail(Name="eonpro-audit-trail")
         s3.delete_bucket(Bucket=BUCKET)
@@ -165,49 +172,49 @@ def test_names_that_are_taken_are_told_all_at_once(bare: Clinic):
         iam.delete_role(RoleName="eonpro-app-role")
 
 
-def wrapped_by(clinic: Clinic, key: str) -> str:
-    made = clinic.client("kms").generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")
+def wrapped_by(deployment: Deployment, key: str) -> str:
+    made = deployment.client("kms").generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")
     return base64.b64encode(made["CiphertextBlob"]).decode()
 
 
-def test_an_escrow_that_another_key_wrapped(bare: Clinic):
+def test_a_stored_data_key_that_another_key_wrapped(bare: Deployment):
     with a_key(bare) as theirs:
         ssm = bare.client("ssm")
         tags = [{"Key": "eonpro:key-arn", "Value": theirs}]
-        ssm.put_parameter(Name=ESCROW, Value=wrapped_by(bare, theirs), Type="SecureString", Tags=tags)
+        ssm.put_parameter(Name=STORED_KEY, Value=wrapped_by(bare, theirs), Type="SecureString", Tags=tags)
         try:
-            told = only(refused(bare, code=1))
-            assert ESCROW in told and theirs in told and "not touched" in told
+            problem = only(refused(bare, code=1))
+            assert STORED_KEY in problem and theirs in problem and "not touched" in problem
         finally:
-            ssm.delete_parameter(Name=ESCROW)
+            ssm.delete_parameter(Name=STORED_KEY)
 
 
 @pytest.mark.thorough
-def test_an_escrow_that_holds_no_wrapped_key(bare: Clinic):
+def test_a_stored_data_key_that_holds_no_wrapped_key(bare: Deployment):
     ssm = bare.client("ssm")
-    ssm.put_parameter(Name=ESCROW, Value="hunter2", Type="SecureString")
+    ssm.put_parameter(Name=STORED_KEY, Value="hunter2", Type="SecureString")
     try:
-        told = only(refused(bare, code=1))
-        assert ESCROW in told and "hunter2" not in told and "nothing was overwritten" in told
+        problem = only(refused(bare, code=1))
+        assert STORED_KEY in problem and "hunter2" not in problem and "nothing was overwritten" in problem
     finally:
-        ssm.delete_parameter(Name=ESCROW)
+        ssm.delete_parameter(Name=STORED_KEY)
 
 
 @contextmanager
-def a_variable(clinic: Clinic, value: str) -> Iterator[None]:
+def a_variable(deployment: Deployment, value: str) -> Iterator[None]:
     body = {"key": "ENCRYPTED_PHI_KEY", "value": value, "type": "sensitive", "target": ["production"]}
-    clinic.vercel("POST", "/v10/projects/eonpro/env", body)
+    deployment.vercel("POST", "/v10/projects/eonpro/env", body)
     try:
         yield
     finally:
-        for each in clinic.vercel("GET", "/v10/projects/eonpro/env")["envs"]:
-            clinic.vercel("DELETE", f"/v10/projects/eonpro/env/{each['id']}")
+        for each in deployment.vercel("GET", "/v10/projects/eonpro/env")["envs"]:
+            deployment.vercel("DELETE", f"/v10/projects/eonpro/env/{each['id']}")
 
 
-def test_a_data_key_of_somebody_elses_on_vercel_is_kept(bare: Clinic):
+def test_a_data_key_of_somebody_elses_on_vercel_is_kept(bare: Deployment):
     with a_key(bare) as theirs, a_variable(bare, wrapped_by(bare, theirs)):
-        told = only(refused(bare, code=1))
-        assert "ENCRYPTED_PHI_KEY" in told and "nothing was overwritten" in told
+        problem = only(refused(bare, code=1))
+        assert "ENCRYPTED_PHI_KEY" in problem and "nothing was overwritten" in problem
 
 
 # --- Vercel -----------------------------------------------------------------------------------------------------
@@ -222,7 +229,7 @@ def test_a_data_key_of_somebody_elses_on_vercel_is_kept(bare: Clinic):
         ({"EONPRO_VERCEL_PROJECT": "eonpo"}, 1, "no project eonpo in the Vercel team eonpro; there is eonpro"),
     ],
 )
-def test_a_wrong_token_team_or_project(bare: Clinic, change: dict[str, str], code: int, told: str):
+def test_a_wrong_token_team_or_project(bare: Deployment, change: dict[str, str], code: int, told: str):
     found = only(refused(bare, code=code, env=change))
     assert told in found and "wrong-token" not in found
 
@@ -242,26 +249,26 @@ def silence(*, listening: bool) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("listening", [pytest.param(True, marks=pytest.mark.thorough), False], ids=["silent", "closed"])
-def test_endpoints_that_do_not_answer_are_told_in_one_run_and_bounded_time(bare: Clinic, listening: bool):
+def test_endpoints_that_do_not_answer_are_told_in_one_run_and_bounded_time(bare: Deployment, listening: bool):
     with silence(listening=listening) as aws, silence(listening=listening) as vercel:
         started = time.monotonic()
         problems = refused(bare, code=1, env={"AWS_ENDPOINT_URL": aws, "VERCEL_API_URL": vercel})
         # Ten seconds for STS and twenty for Vercel, one after the other, and what `refused` itself takes.
         assert time.monotonic() - started < 50
-    told = [in_words(problem) for problem in problems]
-    assert len(told) == 2
-    assert any(aws in what and "AWS_ENDPOINT_URL" in what for what in told)
-    assert any(vercel in what and "VERCEL_API_URL" in what for what in told)
+    text = [in_words(problem) for problem in problems]
+    assert len(text) == 2
+    assert any(aws in what and "AWS_ENDPOINT_URL" in what for what in text)
+    assert any(vercel in what and "VERCEL_API_URL" in what for what in text)
 
 
 # --- all in one run ---------------------------------------------------------------------------------------------
 
 
-def test_everything_that_is_wrong_is_told_in_one_run(bare: Clinic):
+def test_everything_that_is_wrong_is_told_in_one_run(bare: Deployment):
     ssm, iam = bare.client("ssm"), bare.client("iam")
     document = json.dumps({"Version": "2012-10-17", "Statement": []})
     with a_key(bare, alias=ALIAS) as theirs, somebody_with(bare, "kms:PutKeyPolicy") as limited:
-        ssm.put_parameter(Name=ESCROW, Value=wrapped_by(bare, theirs), Type="SecureString")
+        ssm.put_parameter(Name=STORED_KEY, Value=wrapped_by(bare, theirs), Type="SecureString")
         iam.create_role(RoleName="eonpro-app-role", AssumeRolePolicyDocument=document)
         try:
             problems = refused(
@@ -274,30 +281,30 @@ def test_everything_that_is_wrong_is_told_in_one_run(bare: Clinic):
                 env=limited,
             )
         finally:
-            ssm.delete_parameter(Name=ESCROW)
+            ssm.delete_parameter(Name=STORED_KEY)
             iam.delete_role(RoleName="eonpro-app-role")
-    told = [problem["what"] for problem in problems]
+    texts = [problem["what"] for problem in problems]
     for fact in (
         f"the administrator {NOBODY} does not exist",
         "would lock",
         f"{ALIAS} already points to the key {theirs}",
         "role/eonpro-app-role exists already",
-        f"{ESCROW} already holds a data key",
+        f"{STORED_KEY} already holds a data key",
         "there is no project nothing-like-it",
     ):
-        assert any(fact in what for what in told), (fact, told)
-    assert len(told) == 6, told
+        assert any(fact in what for what in texts), (fact, texts)
+    assert len(texts) == 6, texts
 
 
 @pytest.mark.thorough
-def test_no_credentials_hide_no_wrong_vercel_token(bare: Clinic):
+def test_no_credentials_hide_no_wrong_vercel_token(bare: Deployment):
     wrong = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "VERCEL_TOKEN": "wrong-token-000000000000"}
-    told = " ".join(problem["what"] for problem in refused(bare, code=3, env=wrong))
-    assert "no AWS credentials" in told and "does not accept the token" in told
+    texts = " ".join(problem["what"] for problem in refused(bare, code=3, env=wrong))
+    assert "no AWS credentials" in texts and "does not accept the token" in texts
 
 
 @pytest.mark.exit_code(8)
-def test_an_update_that_nobody_confirmed_makes_nothing(bare: Clinic):
+def test_an_update_that_nobody_confirmed_makes_nothing(bare: Deployment):
     before = bare.inventory()
     bare.forget_calls()
     answers = ("--stack", "unconfirmed", "--answers", "examples/vercel.yaml")

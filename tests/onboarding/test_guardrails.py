@@ -1,6 +1,6 @@
 """The policy pack in the real engine: what was built passes it, and a later hand that weakens it is stopped.
 
-Touches the clinics that are set up once, which it only looks at, and one of its own.
+Touches the deployments that are set up once, which it only looks at, and one of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from guardrails.rules import RULES, STACK_RULES
-from tests.onboarding.clinic import Clinic
+from tests.onboarding.deployment import Deployment
 
 PACK = ("--policy-pack", "guardrails", "--stack", "production")
 
@@ -140,22 +140,22 @@ def changed(folder: Path, *, before: str = "", after: str = "") -> Path:
 
 @pytest.mark.parametrize("example", ["onboarded", "on_ecs"])
 def test_what_the_examples_build_passes_an_update_with_the_pack(example: str, request: pytest.FixtureRequest) -> None:
-    clinic: Clinic = request.getfixturevalue(example)
-    passed = clinic.pulumi("up", "--yes", "--expect-no-changes", *PACK)
-    assert "eonpro-kms-guardrails" in passed.told and "mandatory" not in passed.told
+    deployment: Deployment = request.getfixturevalue(example)
+    passed = deployment.pulumi("up", "--yes", "--expect-no-changes", *PACK)
+    assert "eonpro-kms-guardrails" in passed.output and "mandatory" not in passed.output
 
 
-def test_a_later_hand_on_everything_is_told_every_rule_and_changes_nothing(onboarded: Clinic) -> None:
+def test_a_later_hand_on_everything_is_told_every_rule_and_changes_nothing(onboarded: Deployment) -> None:
     folder = changed(onboarded.another_folder("later-hand"), before=LATER_HAND + ON_EVERYTHING, after=AFTERWARDS)
     onboarded.forget_calls()
     refused = onboarded.pulumi("preview", *PACK, folder=folder, expect=None)
     assert refused.code != 0
-    assert {rule.name for rule in (*RULES, *STACK_RULES) if f"[mandatory] {rule.name} " not in refused.told} == set()
-    assert "has no public access block" in refused.told
+    assert {rule.name for rule in (*RULES, *STACK_RULES) if f"[mandatory] {rule.name} " not in refused.output} == set()
+    assert "has no public access block" in refused.output
     assert onboarded.changes() == {}
 
 
-def test_nobody_else_gets_the_key_and_nothing_overwrites_the_data_key(onboarded: Clinic) -> None:
+def test_nobody_else_gets_the_key_and_nothing_overwrites_the_data_key(onboarded: Deployment) -> None:
     folder = changed(onboarded.another_folder("let-in"), before=LATER_HAND + LET_IN, after=AND_MORE)
     onboarded.forget_calls()
     planned = onboarded.pulumi("preview", *PACK, folder=folder, expect=None)
@@ -166,29 +166,31 @@ def test_nobody_else_gets_the_key_and_nothing_overwrites_the_data_key(onboarded:
         "The application has a policy of its own",
         "no stack may write there",
     ):
-        assert text in planned.told, text
+        assert text in planned.output, text
     refused = onboarded.pulumi("up", "--yes", "--skip-preview", *PACK, folder=folder, expect=None)
-    assert refused.code != 0 and "[mandatory] listed-access " in refused.told
+    assert refused.code != 0 and "[mandatory] listed-access " in refused.output
     assert onboarded.changes() == {}
 
 
-def test_what_a_preview_cannot_know_is_said_and_refused_in_the_update(clinic: Clinic, onboarded: Clinic) -> None:
+def test_what_a_preview_cannot_know_is_said_and_refused_in_the_update(
+    deployment: Deployment, onboarded: Deployment
+) -> None:
     settings = onboarded.folder / "Pulumi.production.yaml"
-    (clinic.folder / settings.name).write_text(settings.read_text())
+    (deployment.folder / settings.name).write_text(settings.read_text())
     widen = 'WEAKER = {"aws:iam/policy:Policy": {"policy": widened}}\n'
-    folder = changed(clinic.another_folder("widened"), before=LATER_HAND + widen)
-    clinic.pulumi("stack", "init", "production", folder=folder)
+    folder = changed(deployment.another_folder("widened"), before=LATER_HAND + widen)
+    deployment.pulumi("stack", "init", "production", folder=folder)
 
-    planned = clinic.pulumi("preview", *PACK, folder=folder)
-    assert "[advisory] application-rights " in planned.told and "can't be known during preview" in planned.told
+    planned = deployment.pulumi("preview", *PACK, folder=folder)
+    assert "[advisory] application-rights " in planned.output and "can't be known during preview" in planned.output
 
-    refused = clinic.pulumi("up", "--yes", "--skip-preview", *PACK, folder=folder, expect=None)
-    assert refused.code != 0 and "[mandatory] application-rights " in refused.told
-    iam = clinic.client("iam")
+    refused = deployment.pulumi("up", "--yes", "--skip-preview", *PACK, folder=folder, expect=None)
+    assert refused.code != 0 and "[mandatory] application-rights " in refused.output
+    iam = deployment.client("iam")
     assert iam.list_policies(Scope="Local")["Policies"] == []
 
-    passed = clinic.pulumi("up", "--yes", "--skip-preview", *PACK)
-    assert "mandatory" not in passed.told
+    passed = deployment.pulumi("up", "--yes", "--skip-preview", *PACK)
+    assert "mandatory" not in passed.output
     [made] = iam.list_policies(Scope="Local")["Policies"]
     version = iam.get_policy_version(PolicyArn=made["Arn"], VersionId=made["DefaultVersionId"])["PolicyVersion"]
     assert "kms:*" not in json.dumps(version["Document"])

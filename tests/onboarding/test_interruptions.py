@@ -1,14 +1,14 @@
 """Runs that are killed half-way, wherever: the same command is typed again, and it ends where it would have ended.
 
-Touches clinics of its own. The moment of each end is a call that arrived and is held up, never a time.
+Touches deployments of its own. The moment of each end is a call that arrived and is held up, never a time.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from tests.onboarding.clinic import Clinic, until
 from tests.onboarding.convergence import converges
+from tests.onboarding.deployment import Deployment, until
 
 
 @pytest.mark.parametrize(
@@ -21,16 +21,18 @@ from tests.onboarding.convergence import converges
     ],
     ids=["what nothing stands before", "what stands on that", "the trail", "what comes last"],
 )
-def test_a_run_killed_while_aws_makes_several_things_converges(clinic: Clinic, held_up: dict[str, int]):
+def test_a_run_killed_while_aws_makes_several_things_converges(deployment: Deployment, held_up: dict[str, int]):
     for call, times in held_up.items():
         service, _, operation = call.partition(":")
-        clinic.fault(service=service, operation=operation, kind="hang", times=times)
-    running = clinic.start("vercel")
+        deployment.fault(service=service, operation=operation, kind="hang", times=times)
+    running = deployment.start("vercel")
     until(
-        lambda: all(clinic.calls()[call] >= times for call, times in held_up.items()), running, what=", ".join(held_up)
+        lambda: all(deployment.calls()[call] >= times for call, times in held_up.items()),
+        running,
+        what=", ".join(held_up),
     )
     running.kill_tree()
     # AWS goes on and makes them, and nobody is there to hear of it.
-    clinic.no_more_faults()
-    until(lambda: held_up.get("kms:CreateKey", 0) <= len(clinic.all_keys()), what="the key that nobody heard of")
-    converges(clinic, key=next(iter(clinic.keys()), None))
+    deployment.no_more_faults()
+    until(lambda: held_up.get("kms:CreateKey", 0) <= len(deployment.all_keys()), what="the key that nobody heard of")
+    converges(deployment, key=next(iter(deployment.keys()), None))

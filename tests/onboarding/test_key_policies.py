@@ -1,6 +1,6 @@
 """Who may do what with the key, tried at its own door, as its settings are made stricter; and who is kept from it.
 
-Touches a clinic of its own, set up once and then changed step by step, and one in which nothing is ever made.
+Touches a deployment of its own, set up once and then changed step by step, and one in which nothing is ever made.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.onboarding.clinic import ACCOUNT, BUCKET, CALLER, ESCROW, Clinic
+from tests.onboarding.deployment import ACCOUNT, BUCKET, CALLER, STORED_KEY, Deployment
 from tests.onboarding.shipped_schemas import next_step
 
 ADMIN_ROLE = f"arn:aws:iam::{ACCOUNT}:role/platform-admin"
@@ -31,40 +31,40 @@ def refusal(call: Callable[..., Any], **arguments: Any) -> str:
 
 @pytest.mark.thorough
 def test_a_strict_key_under_a_locked_log_then_one_for_the_application_alone_then_one_that_may_be_ended(
-    clinic: Clinic,
+    deployment: Deployment,
 ) -> None:
     strict = ("--administrators", BOTH, "--strict-key-policy", "yes", "--trail-lock", "compliance")
 
     # What nobody can undo needs its own word, beside --yes.
-    before = {**clinic.inventory(), "stacks": None}
-    clinic.forget_calls()
-    ended = clinic.set_up("ecs", *strict, "--json", expect=8)
-    assert "--confirm production" in next_step(ended.document) and "compliance" in ended.told
-    assert clinic.changes() == {} and {**clinic.inventory(), "stacks": None} == before
-    assert clinic.set_up("ecs", *strict, "--confirm", "staging", "--json", expect=8).document["ok"] is False
-    assert clinic.set_up("ecs", *strict, "--confirm", "production", "--json").document["ok"] is True
-    lock = clinic.client("s3").get_object_lock_configuration(Bucket=BUCKET)["ObjectLockConfiguration"]
+    before = {**deployment.inventory(), "stacks": None}
+    deployment.forget_calls()
+    ended = deployment.set_up("ecs", *strict, "--json", expect=8)
+    assert "--confirm production" in next_step(ended.document) and "compliance" in ended.output
+    assert deployment.changes() == {} and {**deployment.inventory(), "stacks": None} == before
+    assert deployment.set_up("ecs", *strict, "--confirm", "staging", "--json", expect=8).document["ok"] is False
+    assert deployment.set_up("ecs", *strict, "--confirm", "production", "--json").document["ok"] is True
+    lock = deployment.client("s3").get_object_lock_configuration(Bucket=BUCKET)["ObjectLockConfiguration"]
     assert lock["Rule"]["DefaultRetention"]["Mode"] == "COMPLIANCE"
 
     # Confirmed once, it is not asked for again; the two administrators manage, and no root statement lets IAM in.
-    clinic.forget_calls()
-    clinic.set_up("ecs", "--administrators", BOTH)
-    assert clinic.changes() == {}
-    kms, key = clinic.client("kms"), clinic.keys()[0]
+    deployment.forget_calls()
+    deployment.set_up("ecs", "--administrators", BOTH)
+    assert deployment.changes() == {}
+    kms, key = deployment.client("kms"), deployment.keys()[0]
     policy = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
     named = json.dumps([each["Principal"] for each in policy["Statement"] if each["Effect"] == "Allow"])
     assert f"{ACCOUNT}:root" not in named and CALLER in named and ADMIN_ROLE in named
-    blob = base64.b64decode(clinic.parameters()[ESCROW], validate=True)
+    blob = base64.b64decode(deployment.parameters()[STORED_KEY], validate=True)
     refusal(kms.decrypt, KeyId=key, CiphertextBlob=blob)
     assert "explicit deny" in refusal(kms.schedule_key_deletion, KeyId=key)
 
     # With IAM let in again the account's administrator would decrypt by IAM: exclusive use denies that.
     relaxed = ("--administrators", BOTH, "--strict-key-policy", "no")
-    clinic.set_up("ecs", *relaxed, "--exclusive-use", "yes", "--deletion-administrators", CALLER)
+    deployment.set_up("ecs", *relaxed, "--exclusive-use", "yes", "--deletion-administrators", CALLER)
     assert "explicit deny" in refusal(kms.decrypt, KeyId=key, CiphertextBlob=blob)
     assert "explicit deny" in refusal(kms.generate_data_key, KeyId=key, KeySpec="AES_256")
-    given = clinic.task_credentials()
-    application = clinic.client("kms", credentials=given | {"SessionToken": given["Token"]})
+    given = deployment.task_credentials()
+    application = deployment.client("kms", credentials=given | {"SessionToken": given["Token"]})
     assert len(application.decrypt(KeyId=key, CiphertextBlob=blob)["Plaintext"]) == 32
 
     # The one who is named may end the key, the application may not, and either administrator can save it.
@@ -86,7 +86,7 @@ def test_a_strict_key_under_a_locked_log_then_one_for_the_application_alone_then
     ids=["two others", "somebody else alone", "the caller alone"],
 )
 def test_a_key_policy_that_nobody_here_could_change_again_is_refused_before_anything(
-    bare: Clinic, arguments: tuple[str, ...], code: int, told: str
+    bare: Deployment, arguments: tuple[str, ...], code: int, told: str
 ) -> None:
     before = bare.inventory()
     bare.forget_calls()

@@ -1,6 +1,6 @@
 """A wizard that begins with its libraries loaded is told from one that is started by nothing but its beginning.
 
-Touches a clinic in which nothing is made.
+Touches a deployment in which nothing is made.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from tests.onboarding.clinic import PATIENCE_SECONDS, PROJECT, Clinic, Ended, can_begin_loaded
+from tests.onboarding.deployment import PROJECT, TIMEOUT_SECONDS, CompletedCommand, Deployment, can_begin_loaded
 from tests.onboarding.loaded import loaded
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every wizard is started")
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("verfy", "--json"), ("status", "--stack", "nowhere", "--json")])
-def test_it_says_the_same_and_ends_the_same(bare: Clinic, arguments: tuple[str, ...]) -> None:
+def test_it_says_the_same_and_ends_the_same(bare: Deployment, arguments: tuple[str, ...]) -> None:
     assert can_begin_loaded(expect=None)
     begun = bare.wizard(*arguments, expect=None)
     for log in (bare.folder / ".wizard" / "logs").glob("nowhere-*.log"):
@@ -31,7 +31,7 @@ def test_it_says_the_same_and_ends_the_same(bare: Clinic, arguments: tuple[str, 
     assert timeless(begun) == timeless(started)
 
 
-def timeless(ended: Ended) -> tuple[str, str]:
+def timeless(ended: CompletedCommand) -> tuple[str, str]:
     """What was said, without the moment in the name of the log."""
     out, err = (re.sub(r"\d{8}T\d{6}Z", "", said) for said in (ended.out, ended.err))
     return out, err
@@ -44,7 +44,7 @@ def test_it_is_a_process_of_its_own_in_its_folder_with_its_environment(tmp_path:
         "print(json.dumps(told))\n"
         "sys.exit(7)\n"
     )
-    done = loaded("wizard").run(["x"], folder=tmp_path, environment={"A": "b"}, timeout=PATIENCE_SECONDS)
+    done = loaded("wizard").run(["x"], folder=tmp_path, environment={"A": "b"}, timeout=TIMEOUT_SECONDS)
     pid, folder, environment, arguments, descriptors = json.loads(done.stdout)
     assert done.returncode == 7
     assert pid not in (os.getpid(), os.getppid())
@@ -55,11 +55,11 @@ def test_it_is_a_process_of_its_own_in_its_folder_with_its_environment(tmp_path:
 
 def test_one_that_is_killed_is_told_as_killed(tmp_path: Path) -> None:
     (tmp_path / "wizard.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-    done = loaded("wizard").run([], folder=tmp_path, environment={}, timeout=PATIENCE_SECONDS)
+    done = loaded("wizard").run([], folder=tmp_path, environment={}, timeout=TIMEOUT_SECONDS)
     assert done.returncode == -9
 
 
-def test_the_aws_command_line_that_begins_loaded_says_the_same(bare: Clinic) -> None:
+def test_the_aws_command_line_that_begins_loaded_says_the_same(bare: Deployment) -> None:
     real = PROJECT / ".cache" / "awscli" / "bin" / "aws"
     for words in ("sts get-caller-identity", "iam get-role --role-name nobody"):
         loaded_one = bare.run(["aws", *words.split()], expect=None)

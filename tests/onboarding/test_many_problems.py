@@ -1,6 +1,6 @@
 """As many things wrong at once as can be, of the account, of Vercel and of Pulumi's state: one run tells all of them.
 
-Touches the clinic in which nothing is ever made by a set-up, and puts back what it puts into it.
+Touches the deployment in which nothing is ever made by a set-up, and puts back what it puts into it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from tests.onboarding.clinic import ACCOUNT, ALIAS, BUCKET, ESCROW, Clinic
+from tests.onboarding.deployment import ACCOUNT, ALIAS, BUCKET, STORED_KEY, Deployment
 from tests.onboarding.test_found_beforehand import (
     NOBODY,
     OFFICER,
@@ -27,29 +27,29 @@ TRAILS = tuple(f"somebody-elses-{number}" for number in range(5))
 
 
 @contextmanager
-def names_taken(clinic: Clinic, key: str) -> Iterator[None]:
-    """A role, a policy, a bucket and an escrow under the names that the stack would take."""
-    iam, s3, ssm = clinic.client("iam"), clinic.client("s3"), clinic.client("ssm")
+def names_taken(deployment: Deployment, key: str) -> Iterator[None]:
+    """A role, a policy, a bucket and a stored data key under the names that the stack would take."""
+    iam, s3, ssm = deployment.client("iam"), deployment.client("s3"), deployment.client("ssm")
     trust = {"Version": "2012-10-17", "Statement": []}
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}]}
     iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(trust))
     made = iam.create_policy(PolicyName=POLICY, PolicyDocument=json.dumps(policy))["Policy"]["Arn"]
     s3.create_bucket(Bucket=BUCKET)
     tags = [{"Key": "eonpro:key-arn", "Value": key}]
-    ssm.put_parameter(Name=ESCROW, Value=wrapped_by(clinic, key), Type="SecureString", Tags=tags)
+    ssm.put_parameter(Name=STORED_KEY, Value=wrapped_by(deployment, key), Type="SecureString", Tags=tags)
     try:
         yield
     finally:
-        ssm.delete_parameter(Name=ESCROW)
+        ssm.delete_parameter(Name=STORED_KEY)
         s3.delete_bucket(Bucket=BUCKET)
         iam.delete_policy(PolicyArn=made)
         iam.delete_role(RoleName=ROLE)
 
 
 @contextmanager
-def no_room_for_a_trail(clinic: Clinic) -> Iterator[None]:
+def no_room_for_a_trail(deployment: Deployment) -> Iterator[None]:
     """As many trails as a Region takes."""
-    s3, trails = clinic.client("s3"), clinic.client("cloudtrail")
+    s3, trails = deployment.client("s3"), deployment.client("cloudtrail")
     s3.create_bucket(Bucket="somebody-elses-logs")
     for name in TRAILS:
         trails.create_trail(Name=name, S3BucketName="somebody-elses-logs")
@@ -62,16 +62,16 @@ def no_room_for_a_trail(clinic: Clinic) -> Iterator[None]:
 
 
 @contextmanager
-def stack_of_another_passphrase(clinic: Clinic, stack: str) -> Iterator[None]:
+def stack_of_another_passphrase(deployment: Deployment, stack: str) -> Iterator[None]:
     """An empty stack that this environment's passphrase does not open."""
-    clinic.pulumi("stack", "init", stack, "--no-select", env={"PULUMI_CONFIG_PASSPHRASE": "that of somebody else"})
+    deployment.pulumi("stack", "init", stack, "--no-select", env={"PULUMI_CONFIG_PASSPHRASE": "that of somebody else"})
     try:
         yield
     finally:
-        clinic.pulumi("stack", "rm", stack, "--yes")
+        deployment.pulumi("stack", "rm", stack, "--yes")
 
 
-def test_twelve_things_that_are_wrong_are_told_in_one_run_and_nothing_is_made(bare: Clinic):
+def test_twelve_things_that_are_wrong_are_told_in_one_run_and_nothing_is_made(bare: Deployment):
     with ExitStack() as seeded:
         theirs = seeded.enter_context(a_key(bare, alias=ALIAS))
         seeded.enter_context(names_taken(bare, theirs))
@@ -93,7 +93,7 @@ def test_twelve_things_that_are_wrong_are_told_in_one_run_and_nothing_is_made(ba
             code=3,
             env=limited,
         )
-    told = [problem["what"] for problem in problems]
+    texts = [problem["what"] for problem in problems]
     phrases = (
         f"the administrator {NOBODY} does not exist",
         f"the deletion administrator {GONE} does not exist",
@@ -104,10 +104,10 @@ def test_twelve_things_that_are_wrong_are_told_in_one_run_and_nothing_is_made(ba
         f"role/{ROLE} exists already",
         f"policy/{POLICY} exists already",
         f"the bucket {BUCKET} exists already",
-        f"{ESCROW} already holds a data key",
+        f"{STORED_KEY} already holds a data key",
         "there is an ENCRYPTED_PHI_KEY already",
         "passphrase",
     )
-    counted = {phrase: sum(phrase in what for what in told) for phrase in phrases}
-    assert counted == dict.fromkeys(phrases, 1), told
-    assert len(told) == len(phrases), told
+    counted = {phrase: sum(phrase in what for what in texts) for phrase in phrases}
+    assert counted == dict.fromkeys(phrases, 1), texts
+    assert len(texts) == len(phrases), texts

@@ -1,6 +1,6 @@
 """The operator's policy at work: with exactly this policy whole set-ups succeed, and without a part of it they do not.
 
-Touches clinics of its own, in whose clouds it makes an operator and the application's own sessions.
+Touches deployments of its own, in whose clouds it makes an operator and the application's own sessions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from components.settings import Settings
 from sandbox.aws.iam.policy import Decision, Request, evaluate
-from tests.onboarding.clinic import ACCOUNT, Clinic, onboarding, running_clinic
+from tests.onboarding.deployment import ACCOUNT, Deployment, onboarding, running_deployment
 from tools.documents.permissions import operator as operator_permissions
 from tools.documents.permissions.operator import SCENARIOS, leaves, saved_settings
 from wizard.commands.policy.operator import for_values, policies_of
@@ -40,9 +40,9 @@ def printed(example: str) -> dict[str, Any]:
     return {"EONPROOperator": document} if "Statement" in document else document
 
 
-def an_operator(clinic: Clinic, policies: Mapping[str, Any], name: str = NAME) -> dict[str, str]:
+def an_operator(deployment: Deployment, policies: Mapping[str, Any], name: str = NAME) -> dict[str, str]:
     """An IAM user with these managed policies and nothing else; the variables of its access key."""
-    iam = clinic.client("iam")
+    iam = deployment.client("iam")
     iam.create_user(UserName=name)
     for policy, document in policies.items():
         made = iam.create_policy(PolicyName=f"{name}-{policy}", PolicyDocument=json.dumps(document))
@@ -53,9 +53,9 @@ def an_operator(clinic: Clinic, policies: Mapping[str, Any], name: str = NAME) -
 
 @dataclass(frozen=True, kw_only=True)
 class Operated:
-    """A clinic that was set up, changed and checked by an operator with the printed policy alone."""
+    """A deployment that was set up, changed and checked by an operator with the printed policy alone."""
 
-    clinic: Clinic
+    deployment: Deployment
     example: str
     settings: Settings
     leaves: tuple[Mapping[str, str], ...]
@@ -70,23 +70,25 @@ class Operated:
 def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Operated]]:
     """The examples, each in a cloud of its own, side by side."""
     folders = {example: tmp_path_factory.mktemp(f"operated-{example}") for example in EXAMPLES}
-    clinics = {example: running_clinic(folder) for example, folder in folders.items()}
-    opened = {example: clinic.__enter__() for example, clinic in clinics.items()}
+    deployments = {example: running_deployment(folder) for example, folder in folders.items()}
+    opened = {example: deployment.__enter__() for example, deployment in deployments.items()}
     try:
         with ThreadPoolExecutor(max_workers=2) as pool:
             done = pool.map(set_up, opened, opened.values())
             yield {each.example: each for each in done}
     finally:
-        for clinic in clinics.values():
-            clinic.__exit__(None, None, None)
+        for deployment in deployments.values():
+            deployment.__exit__(None, None, None)
 
 
-def set_up(example: str, clinic: Clinic) -> Operated:
+def set_up(example: str, deployment: Deployment) -> Operated:
     """First run, second run, delivery, proof, preview and a change of the rotation, all by the operator."""
-    env = an_operator(clinic, printed(example))
-    operator_permissions.prepare(clinic, SCENARIOS[example])
-    operator_permissions.run(clinic, SCENARIOS[example], env=env)
-    return Operated(clinic=clinic, example=example, settings=saved_settings(clinic), leaves=tuple(leaves(clinic)))
+    env = an_operator(deployment, printed(example))
+    operator_permissions.prepare(deployment, SCENARIOS[example])
+    operator_permissions.run(deployment, SCENARIOS[example], env=env)
+    return Operated(
+        deployment=deployment, example=example, settings=saved_settings(deployment), leaves=tuple(leaves(deployment))
+    )
 
 
 @pytest.fixture(params=EXAMPLES)
@@ -99,8 +101,8 @@ def one(request: pytest.FixtureRequest, operated: dict[str, Operated]) -> Operat
 def test_the_printed_policy_is_enough_for_a_whole_set_up_and_a_change(one: Operated) -> None:
     assert one.settings.rotation_period_days == 180
     assert one.settings.administrators == (OPERATOR,)
-    assert len(one.clinic.escrow_versions()) == 1
-    attached = one.clinic.client("iam").list_attached_user_policies(UserName=NAME)["AttachedPolicies"]
+    assert len(one.deployment.stored_key_versions()) == 1
+    attached = one.deployment.client("iam").list_attached_user_policies(UserName=NAME)["AttachedPolicies"]
     assert len(attached) == len(printed(one.example))
 
 
@@ -109,7 +111,7 @@ def test_the_printed_policy_is_the_policy_of_the_settings_that_came_of_it(one: O
 
 
 def test_the_committed_table_is_what_a_set_up_needs_today(one: Operated) -> None:
-    measured = operator_permissions.told(one.example, one.setup, one.leaves)
+    measured = operator_permissions.needed_permissions(one.example, one.setup, one.leaves)
     assert measured.unknown == ()
     parts = [load(part) for part in ("provider reads", "unmeasured")]
     read = {(name, action) for part in parts for name, actions in part.items() for action in actions}
@@ -140,7 +142,7 @@ def without(statement: dict[str, Any], action: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("action", ["iam:CreateRole", "kms:CreateKey", "s3:PutBucketPolicy", "ssm:PutParameter"])
-def test_a_set_up_without_one_of_the_actions_is_refused_before_anything_is_made(bare: Clinic, action: str) -> None:
+def test_a_set_up_without_one_of_the_actions_is_refused_before_anything_is_made(bare: Deployment, action: str) -> None:
     name = f"without-{action.replace(':', '-')}"
     policies = {
         policy: {
@@ -152,7 +154,7 @@ def test_a_set_up_without_one_of_the_actions_is_refused_before_anything_is_made(
     env = an_operator(bare, policies, name)
     before = bare.inventory()
     ended = bare.wizard(*onboarding("ecs"), env=env, expect=3)
-    assert action in ended.told
+    assert action in ended.output
     assert bare.inventory() == before
 
 
@@ -179,7 +181,7 @@ REFUSED: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
         lambda it: it.delete_bucket(Bucket=f"eonpro-cloudtrail-logs-{ACCOUNT}-us-east-1"),
     ),
     "a parameter of another application": ("ssm", lambda it: it.get_parameters(Names=["/other/secret"])),
-    "the end of the escrow": (
+    "the deletion of the stored data key": (
         "ssm",
         lambda it: it.delete_parameter(Name="/eonpro/production/ENCRYPTED_PHI_KEY"),
     ),
@@ -191,12 +193,12 @@ REFUSED: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
 @pytest.mark.parametrize("what", REFUSED)
 def test_the_operator_cannot_have(operated: dict[str, Operated], what: str) -> None:
     service, call = REFUSED[what]
-    clinic = operated["vercel"].clinic
-    iam = clinic.client("iam")
+    deployment = operated["vercel"].deployment
+    iam = deployment.client("iam")
     key = iam.create_access_key(UserName=NAME)["AccessKey"]
     try:
         with pytest.raises(ClientError) as refused:
-            call(clinic.client(service, credentials=key))
+            call(deployment.client(service, credentials=key))
     finally:
         iam.delete_access_key(UserName=NAME, AccessKeyId=key["AccessKeyId"])
     assert refused.value.response["Error"]["Code"] in ("AccessDenied", "AccessDeniedException")
@@ -205,17 +207,17 @@ def test_the_operator_cannot_have(operated: dict[str, Operated], what: str) -> N
 # --- the runtime principals: every action granted to them is needed, and no more is granted ---
 
 
-def session(clinic: Clinic, role: str) -> dict[str, Any]:
+def session(deployment: Deployment, role: str) -> dict[str, Any]:
     """The credentials that a task of ECS gets for a role."""
-    door = f"{clinic.environment['AWS_ENDPOINT_URL']}/_sandbox/task-credentials?role={quote(role)}"
+    door = f"{deployment.environment['AWS_ENDPOINT_URL']}/_sandbox/task-credentials?role={quote(role)}"
     with build_opener(ProxyHandler({})).open(door, timeout=20) as answer:
         given = json.loads(answer.read())
     return {**given, "SessionToken": given["Token"]}
 
 
-def granted_to(clinic: Clinic, role: str) -> set[str]:
+def granted_to(deployment: Deployment, role: str) -> set[str]:
     """Every action in the policies of a role."""
-    iam = clinic.client("iam")
+    iam = deployment.client("iam")
     documents = [
         iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
         for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
@@ -233,10 +235,10 @@ def granted_to(clinic: Clinic, role: str) -> set[str]:
     }
 
 
-def given_to(clinic: Clinic, role: str) -> set[str]:
+def given_to(deployment: Deployment, role: str) -> set[str]:
     """Every action that a role was allowed when it asked."""
     principal = f"arn:aws:iam::{ACCOUNT}:role/{role}"
-    return {leave["action"] for leave in leaves(clinic) if leave["principal"] == principal}
+    return {leave["action"] for leave in leaves(deployment) if leave["principal"] == principal}
 
 
 def whatever_comes(call: Callable[[], object]) -> None:
@@ -248,37 +250,37 @@ def whatever_comes(call: Callable[[], object]) -> None:
 
 
 def test_the_application_needs_each_of_its_actions_and_gets_no_other(operated: dict[str, Operated]) -> None:
-    clinic, role = operated["ecs"].clinic, "eonpro-app-role"
+    deployment, role = operated["ecs"].deployment, "eonpro-app-role"
     # Unwrapping, as the proof of every start; and the application's own health check.
-    kms = clinic.client("kms", credentials=session(clinic, role))
-    key = clinic.outputs()["keyArn"]
+    kms = deployment.client("kms", credentials=session(deployment, role))
+    key = deployment.outputs()["keyArn"]
     kms.describe_key(KeyId=key)
     wrapped = kms.generate_data_key(KeyId=key, KeySpec="AES_256")["CiphertextBlob"]
     kms.decrypt(CiphertextBlob=wrapped, KeyId=key)
-    assert given_to(clinic, role) == granted_to(clinic, role)
+    assert given_to(deployment, role) == granted_to(deployment, role)
     refusals: tuple[Callable[[], object], ...] = (
         lambda: kms.encrypt(KeyId=key, Plaintext=b"x"),
         lambda: kms.re_encrypt(CiphertextBlob=wrapped, DestinationKeyId=key),
         lambda: kms.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256"),
         lambda: kms.get_key_policy(KeyId=key, PolicyName="default"),
         lambda: kms.list_aliases(),
-        lambda: clinic.client("ssm", credentials=session(clinic, role)).get_parameters(
+        lambda: deployment.client("ssm", credentials=session(deployment, role)).get_parameters(
             Names=["/eonpro/production/ENCRYPTED_PHI_KEY"]
         ),
     )
     for refused in refusals:
         with pytest.raises(ClientError, match="AccessDenied"):
             refused()
-    assert given_to(clinic, role) == granted_to(clinic, role)
+    assert given_to(deployment, role) == granted_to(deployment, role)
 
 
 def test_the_start_of_a_task_needs_each_action_of_the_execution_role_and_gets_no_other(
     operated: dict[str, Operated],
 ) -> None:
-    clinic, role = operated["ecs"].clinic, "eonpro-execution-role"
-    given = session(clinic, role)
-    ssm, ecr, logs = (clinic.client(service, credentials=given) for service in ("ssm", "ecr", "logs"))
-    names = [each["valueFrom"].partition(":parameter")[2] for each in clinic.outputs()["taskSecrets"]]
+    deployment, role = operated["ecs"].deployment, "eonpro-execution-role"
+    given = session(deployment, role)
+    ssm, ecr, logs = (deployment.client(service, credentials=given) for service in ("ssm", "ecr", "logs"))
+    names = [each["valueFrom"].partition(":parameter")[2] for each in deployment.outputs()["taskSecrets"]]
     # What the agent does before a container runs: pull the image, make its log's stream, read its variables.
     image: dict[str, Any] = {"repositoryName": "eonpro"}
     digest = f"sha256:{'0' * 64}"
@@ -293,20 +295,20 @@ def test_the_start_of_a_task_needs_each_action_of_the_execution_role_and_gets_no
         )
     )
     assert len(ssm.get_parameters(Names=names, WithDecryption=True)["Parameters"]) == 3
-    assert given_to(clinic, role) == granted_to(clinic, role)
+    assert given_to(deployment, role) == granted_to(deployment, role)
     refusals: tuple[Callable[[], object], ...] = (
         lambda: ssm.put_parameter(Name=names[0], Value="x", Type="String", Overwrite=True),
         lambda: ssm.get_parameters(Names=["/other/secret"]),
-        lambda: clinic.client("kms", credentials=given).describe_key(KeyId=clinic.outputs()["keyArn"]),
+        lambda: deployment.client("kms", credentials=given).describe_key(KeyId=deployment.outputs()["keyArn"]),
         lambda: logs.create_log_group(logGroupName="/ecs/eonpro"),
     )
     for refused in refusals:
         with pytest.raises(ClientError, match="AccessDenied"):
             refused()
-    assert given_to(clinic, role) == granted_to(clinic, role)
+    assert given_to(deployment, role) == granted_to(deployment, role)
 
 
-def test_the_command_prints_the_document_and_nothing_else(bare: Clinic) -> None:
+def test_the_command_prints_the_document_and_nothing_else(bare: Deployment) -> None:
     arguments = ("--account", ACCOUNT, "--region", "us-east-1", "--target", "ecs")
     nobody = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"))
     ended = bare.wizard("policy", "operator", *arguments, env=nobody)

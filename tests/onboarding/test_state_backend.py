@@ -1,6 +1,6 @@
 """The state in a bucket and its secrets under a key of KMS: the real engine against the sandbox's S3 and KMS.
 
-Touches a clinic of its own, which is never set up, and the processes that it starts.
+Touches a deployment of its own, which is never set up, and the processes that it starts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.onboarding.clinic import ACCOUNT, Clinic, running_clinic
+from tests.onboarding.deployment import ACCOUNT, Deployment, running_deployment
 from tests.wizard.fakes.clients import EXPORTING, OUTPUTS, settings
 from wizard import aws
 from wizard.core.errors import SetupError, StalePlan, UsageError
@@ -30,13 +30,13 @@ KMS = f"awskms://{KEY_ALIAS}?region={REGION}"
 
 
 class Place:
-    """A project without resources in the clinic, whose state goes to the account's own bucket."""
+    """A project without resources in the deployment, whose state goes to the account's own bucket."""
 
-    def __init__(self, clinic: Clinic, folder: Path) -> None:
-        self.clinic, self.folder = clinic, folder
+    def __init__(self, deployment: Deployment, folder: Path) -> None:
+        self.deployment, self.folder = deployment, folder
         self.environ = {
             name: value
-            for name, value in clinic.environment.items()
+            for name, value in deployment.environment.items()
             if name not in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE")
         } | {"HOME": str(folder)}
         (folder / "Pulumi.yaml").write_text(json.dumps({"name": "eonpro-kms", "runtime": {"name": "python"}}))
@@ -64,9 +64,9 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    """A clinic with the bucket for the state, and a key of KMS for its secrets."""
-    with running_clinic(tmp_path_factory.mktemp("state")) as made:
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A deployment with the bucket for the state, and a key of KMS for its secrets."""
+    with running_deployment(tmp_path_factory.mktemp("state")) as made:
         assert aws.connect(environ=made.environment).state_storage.make_state_bucket(bucket_name(ACCOUNT, REGION))
         kms = made.client("kms")
         kms.create_alias(AliasName=KEY_ALIAS, TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
@@ -74,7 +74,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
 
 
 @pytest.fixture
-def place(cloud: Clinic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def place(cloud: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     """A folder whose stack is taken out of the bucket again."""
     for name in ("PULUMI_BACKEND_URL", VARIABLE, FILE_VARIABLE, "PULUMI_ACCESS_TOKEN"):
         monkeypatch.delenv(name, raising=False)
@@ -97,13 +97,15 @@ def test_a_stack_lives_in_the_bucket_and_the_accounts_key_guards_its_secrets(pla
     engine.preview(STACK, quiet)
     assert engine.up(STACK, quiet) == OUTPUTS
     assert yaml.safe_load(place.settings.read_text())["secretsprovider"] == KMS
-    listed = place.clinic.client("s3").list_objects_v2(Bucket=bucket_name(ACCOUNT, REGION))["Contents"]
+    listed = place.deployment.client("s3").list_objects_v2(Bucket=bucket_name(ACCOUNT, REGION))["Contents"]
     assert f".pulumi/stacks/eonpro-kms/{STACK}.json" in [each["Key"] for each in listed]
     # Without a passphrase anywhere, and by the plain CLI.
     env = {**place.environ, **state.environment}
     gone: dict[str, str | None] = {"PULUMI_CONFIG_PASSPHRASE": None}
-    told = place.clinic.pulumi("stack", "output", "--json", "--stack", STACK, folder=place.folder, env={**env, **gone})
-    assert told.document["keyArn"] == OUTPUTS.key_arn
+    completed = place.deployment.pulumi(
+        "stack", "output", "--json", "--stack", STACK, folder=place.folder, env={**env, **gone}
+    )
+    assert completed.document["keyArn"] == OUTPUTS.key_arn
 
 
 def test_a_passphrase_made_once_opens_the_stack_again_and_no_other_does(place) -> None:

@@ -1,6 +1,6 @@
 """The onboarding with other answers in one Region: an IAM user on Vercel, Secrets Manager, EKS.
 
-Touches clinics of its own, each set up once; the tests that change one stand last among its tests.
+Touches deployments of its own, each set up once; the tests that change one stand last among its tests.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.onboarding.clinic import ACCOUNT, ESCROW, Clinic
+from tests.onboarding.deployment import ACCOUNT, STORED_KEY, Deployment
 from tests.onboarding.variant import OUTPUTS, Variant, no_secret_is_kept, nothing_is_left_to_change, onboarded
 
 NAMES = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
@@ -55,9 +55,9 @@ def test_it_ends_with_its_proof_and_a_second_run_changes_nothing(
 ) -> None:
     variant: Variant = request.getfixturevalue(name)
     assert variant.document["ok"] is True and variant.proofs == proofs
-    assert set(variant.clinic.outputs()) == OUTPUTS | outputs
+    assert set(variant.deployment.outputs()) == OUTPUTS | outputs
     nothing_is_left_to_change(variant)
-    no_secret_is_kept(variant.clinic)
+    no_secret_is_kept(variant.deployment)
 
 
 # --- EKS
@@ -73,21 +73,21 @@ def test_a_proof_that_was_not_run_in_a_pod_says_so(on_eks: Variant) -> None:
 
 @pytest.mark.thorough
 def test_a_pods_role_trusts_one_service_account_of_one_cluster(on_eks: Variant) -> None:
-    iam = on_eks.clinic.client("iam")
+    iam = on_eks.deployment.client("iam")
     [trust] = iam.get_role(RoleName="eonpro-app-role")["Role"]["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "pods.eks.amazonaws.com"}
-    told = json.dumps(trust["Condition"])
-    assert f"arn:aws:eks:us-east-1:{ACCOUNT}:cluster/eonpro" in told and ACCOUNT in told
-    assert '"aws:RequestTag/kubernetes-namespace": "eonpro"' in told
-    assert '"aws:RequestTag/kubernetes-service-account": "eonpro"' in told
+    condition = json.dumps(trust["Condition"])
+    assert f"arn:aws:eks:us-east-1:{ACCOUNT}:cluster/eonpro" in condition and ACCOUNT in condition
+    assert '"aws:RequestTag/kubernetes-namespace": "eonpro"' in condition
+    assert '"aws:RequestTag/kubernetes-service-account": "eonpro"' in condition
 
 
 # --- Secrets Manager
 
 
-def secrets_of(clinic: Clinic) -> dict[str, dict[str, Any]]:
+def secrets_of(deployment: Deployment) -> dict[str, dict[str, Any]]:
     """The secrets of EONPRO by name, with their value and their tags as one dict."""
-    manager = clinic.client("secretsmanager")
+    manager = deployment.client("secretsmanager")
     return {
         each["Name"]: {
             **each,
@@ -100,16 +100,16 @@ def secrets_of(clinic: Clinic) -> dict[str, dict[str, Any]]:
 
 
 def test_three_secrets_hold_the_variables_and_the_task_is_given_exactly_these(in_secrets: Variant) -> None:
-    clinic = in_secrets.clinic
-    made, outputs = secrets_of(clinic), clinic.outputs()
-    assert set(made) == {f"/eonpro/production/{name}" for name in NAMES} and clinic.parameters() == {}
+    deployment = in_secrets.deployment
+    made, outputs = secrets_of(deployment), deployment.outputs()
+    assert set(made) == {f"/eonpro/production/{name}" for name in NAMES} and deployment.parameters() == {}
     assert all(
         each["Tags"]["Application"] == "EONPRO" and each["Tags"]["Environment"] == "Production"
         for each in made.values()
     )
-    escrow = made[ESCROW]
-    assert escrow["Tags"]["eonpro:key-arn"] == outputs["keyArn"]
-    assert escrow["Tags"]["eonpro:fingerprint"] == in_secrets.document["dataKey"]["fingerprint"]
+    stored_key = made[STORED_KEY]
+    assert stored_key["Tags"]["eonpro:key-arn"] == outputs["keyArn"]
+    assert stored_key["Tags"]["eonpro:fingerprint"] == in_secrets.document["dataKey"]["fingerprint"]
     assert made["/eonpro/production/AWS_KMS_KEY_ID"]["Value"] == outputs["keyArn"]
 
     given = {each["name"]: each["valueFrom"] for each in outputs["taskSecrets"]}
@@ -118,11 +118,11 @@ def test_three_secrets_hold_the_variables_and_the_task_is_given_exactly_these(in
         # A partial ARN: the whole one ends with a hyphen and six characters that nobody knows beforehand.
         whole = made[f"/eonpro/production/{name}"]["ARN"]
         assert whole.startswith(f"{arn}-") and len(whole) == len(arn) + 7
-        assert clinic.client("secretsmanager").get_secret_value(SecretId=arn)["ARN"] == whole
+        assert deployment.client("secretsmanager").get_secret_value(SecretId=arn)["ARN"] == whole
 
 
 def test_the_execution_role_reads_these_secrets_and_no_others(in_secrets: Variant) -> None:
-    iam = in_secrets.clinic.client("iam")
+    iam = in_secrets.deployment.client("iam")
     policy = f"arn:aws:iam::{ACCOUNT}:policy/EONPROSecretAccess"
     attached = iam.list_attached_role_policies(RoleName="eonpro-execution-role")["AttachedPolicies"]
     assert [each["PolicyArn"] for each in attached] == [policy]
@@ -136,30 +136,30 @@ def test_the_execution_role_reads_these_secrets_and_no_others(in_secrets: Varian
 
 @pytest.mark.thorough
 def test_a_store_that_is_chosen_later_gets_the_same_data_key_and_the_first_keeps_it(in_secrets: Variant) -> None:
-    clinic = in_secrets.clinic
-    before = secrets_of(clinic)
+    deployment = in_secrets.deployment
+    before = secrets_of(deployment)
     document = in_secrets.again("--secret-store", "parameter-store")
     assert document["proofs"][0]["state"] == "proved" and document["dataKey"]["isNew"] is False
     assert document["dataKey"]["fingerprint"] == in_secrets.document["dataKey"]["fingerprint"]
-    parameters, after = clinic.parameters(), secrets_of(clinic)
+    parameters, after = deployment.parameters(), secrets_of(deployment)
     assert {name: after[name]["Value"] for name in after} == {name: before[name]["Value"] for name in before}
     assert parameters == {name: before[name]["Value"] for name in before}
-    assert all(":parameter/" in each["valueFrom"] for each in clinic.outputs()["taskSecrets"])
-    clinic.pulumi("preview", "--stack", "production", "--expect-no-changes", "--policy-pack", "guardrails")
+    assert all(":parameter/" in each["valueFrom"] for each in deployment.outputs()["taskSecrets"])
+    deployment.pulumi("preview", "--stack", "production", "--expect-no-changes", "--policy-pack", "guardrails")
 
 
 # --- the IAM user on Vercel
 
 
-def keys_of(clinic: Clinic) -> dict[str, str]:
+def keys_of(deployment: Deployment) -> dict[str, str]:
     """The application user's access keys, and whether each is on."""
-    listed = clinic.client("iam").list_access_keys(UserName=USER)["AccessKeyMetadata"]
+    listed = deployment.client("iam").list_access_keys(UserName=USER)["AccessKeyMetadata"]
     return {each["AccessKeyId"]: each["Status"] for each in listed}
 
 
-def named_on_vercel(clinic: Clinic) -> str:
+def named_on_vercel(deployment: Deployment) -> str:
     """The access key that both variables on Vercel are of, by their comments; their values nobody can read."""
-    variables = clinic.variables()
+    variables = deployment.variables()
     assert {(variables[name]["type"], variables[name]["value"]) for name in PAIR} == {("sensitive", "")}
     assert all(variables[name]["target"] == ["production"] for name in PAIR)
     named: str
@@ -168,72 +168,74 @@ def named_on_vercel(clinic: Clinic) -> str:
 
 
 def test_the_user_has_one_access_key_and_vercel_has_it(as_user: Variant) -> None:
-    clinic = as_user.clinic
+    deployment = as_user.deployment
     key = as_user.document["accessKey"]["id"]
-    assert keys_of(clinic) == {key: "Active"} and named_on_vercel(clinic) == key
-    assert set(clinic.variables()) == {*NAMES, *PAIR}
-    assert clinic.outputs()["appUserArn"] == f"arn:aws:iam::{ACCOUNT}:user/{USER}"
-    made = clinic.inventory()
+    assert keys_of(deployment) == {key: "Active"} and named_on_vercel(deployment) == key
+    assert set(deployment.variables()) == {*NAMES, *PAIR}
+    assert deployment.outputs()["appUserArn"] == f"arn:aws:iam::{ACCOUNT}:user/{USER}"
+    made = deployment.inventory()
     assert "eonpro-app-role" not in made["roles"] and made["providers"] == []
-    iam = clinic.client("iam")
+    iam = deployment.client("iam")
     attached = iam.list_attached_user_policies(UserName=USER)["AttachedPolicies"]
     assert [each["PolicyName"] for each in attached] == ["EONPROKMSAccess"]
     assert iam.list_user_policies(UserName=USER)["PolicyNames"] == []
 
 
 def test_an_access_key_is_replaced_in_three_steps_and_none_of_them_cuts_the_application_off(as_user: Variant) -> None:
-    clinic = as_user.clinic
-    [old] = keys_of(clinic)
-    rotated = clinic.wizard("access-key", "rotate", "--json").document["accessKey"]
+    deployment = as_user.deployment
+    [old] = keys_of(deployment)
+    rotated = deployment.wizard("access-key", "rotate", "--json").document["accessKey"]
     new = rotated["id"]
-    assert rotated["old"] == old and named_on_vercel(clinic) == new
-    assert keys_of(clinic) == {old: "Active", new: "Active"}
+    assert rotated["old"] == old and named_on_vercel(deployment) == new
+    assert keys_of(deployment) == {old: "Active", new: "Active"}
 
     # The proof has just used the old one.
-    refused = clinic.wizard("access-key", "retire", "--json", expect=4).document
+    refused = deployment.wizard("access-key", "retire", "--json", expect=4).document
     assert old in refused["message"] and "may still be in use" in refused["message"]
-    assert keys_of(clinic) == {old: "Active", new: "Active"}
+    assert keys_of(deployment) == {old: "Active", new: "Active"}
 
-    off = clinic.wizard("access-key", "retire", "--yes", "--json").document["accessKey"]
-    assert off == {"id": old, "done": "switched off"} and keys_of(clinic) == {old: "Inactive", new: "Active"}
-    gone = clinic.wizard("access-key", "retire", "--json").document["accessKey"]
-    assert gone == {"id": old, "done": "deleted"} and keys_of(clinic) == {new: "Active"}
+    off = deployment.wizard("access-key", "retire", "--yes", "--json").document["accessKey"]
+    assert off == {"id": old, "done": "switched off"} and keys_of(deployment) == {old: "Inactive", new: "Active"}
+    gone = deployment.wizard("access-key", "retire", "--json").document["accessKey"]
+    assert gone == {"id": old, "done": "deleted"} and keys_of(deployment) == {new: "Active"}
 
 
 def test_a_deployment_signs_with_what_vercel_gives_it_and_the_secret_stays_nowhere_else(as_user: Variant) -> None:
-    clinic = as_user.clinic
-    environment = clinic.deployed()
+    deployment = as_user.deployment
+    environment = deployment.deployed()
     given = {"AccessKeyId": environment["AWS_ACCESS_KEY_ID"], "SecretAccessKey": environment["AWS_SECRET_ACCESS_KEY"]}
     blob = base64.b64decode(environment["ENCRYPTED_PHI_KEY"], validate=True)
-    kms = clinic.client("kms", credentials=given)
+    kms = deployment.client("kms", credentials=given)
     assert len(kms.decrypt(KeyId=environment["AWS_KMS_KEY_ID"], CiphertextBlob=blob)["Plaintext"]) == 32
     with pytest.raises(ClientError) as refused:
-        clinic.client("ssm", credentials=given).get_parameter(Name=ESCROW)
+        deployment.client("ssm", credentials=given).get_parameter(Name=STORED_KEY)
     assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
-    no_secret_is_kept(clinic, given["SecretAccessKey"])
+    no_secret_is_kept(deployment, given["SecretAccessKey"])
 
 
 @pytest.mark.thorough
 def test_in_secrets_manager_later_the_data_key_is_the_same_and_the_parameter_stays(as_user: Variant) -> None:
-    clinic = as_user.clinic
-    parameters, deployed = clinic.parameters(), clinic.deployed()
+    deployment = as_user.deployment
+    parameters, deployed = deployment.parameters(), deployment.deployed()
     document = as_user.again("--secret-store", "secrets-manager")
     assert document["dataKey"]["store"] == "secrets-manager" and document["dataKey"]["isNew"] is False
-    assert {name: each["Value"] for name, each in secrets_of(clinic).items()} == {ESCROW: parameters[ESCROW]}
-    assert clinic.parameters() == parameters and clinic.deployed() == deployed
+    assert {name: each["Value"] for name, each in secrets_of(deployment).items()} == {
+        STORED_KEY: parameters[STORED_KEY]
+    }
+    assert deployment.parameters() == parameters and deployment.deployed() == deployed
     assert not [change for change in document["changes"] if change["op"] != "create"]
-    clinic.pulumi("preview", "--stack", "production", "--expect-no-changes")
+    deployment.pulumi("preview", "--stack", "production", "--expect-no-changes")
 
 
 @pytest.mark.thorough
 def test_by_vercels_own_token_later_the_user_ends_with_its_access_keys(as_user: Variant) -> None:
-    clinic = as_user.clinic
-    escrowed = clinic.escrow_versions()
-    ended = clinic.set_up("vercel-user", "--vercel-access", "oidc", "--json")
+    deployment = as_user.deployment
+    stored_key = deployment.stored_key_versions()
+    ended = deployment.set_up("vercel-user", "--vercel-access", "oidc", "--json")
     document = ended.document
     # What runs now signs with the key that ends: that is said before, with what to do about it.
-    assert f"this update deletes the user {USER} and its access keys" in ended.told
-    assert "vercel env rm AWS_SECRET_ACCESS_KEY production" in ended.told
+    assert f"this update deletes the user {USER} and its access keys" in ended.output
+    assert "vercel env rm AWS_SECRET_ACCESS_KEY production" in ended.output
     assert {(each["op"], each["type"]) for each in document["changes"] if each["op"] == "delete"} == {
         ("delete", "aws:iam/user:User"),
         ("delete", "aws:iam/userPolicyAttachment:UserPolicyAttachment"),
@@ -241,9 +243,9 @@ def test_by_vercels_own_token_later_the_user_ends_with_its_access_keys(as_user: 
     assert [(proof["target"], proof["state"]) for proof in document["proofs"]] == [("vercel", "proved")]
     assert document["outputs"]["appPrincipalArn"].endswith(":role/eonpro-app-role")
     with pytest.raises(ClientError) as gone:
-        clinic.client("iam").get_user(UserName=USER)
+        deployment.client("iam").get_user(UserName=USER)
     assert gone.value.response["Error"]["Code"] == "NoSuchEntity"
-    assert clinic.escrow_versions() == escrowed and len(clinic.keys()) == 1
-    assert base64.b64decode(clinic.parameters()[ESCROW], validate=True)
-    policy = clinic.client("kms").get_key_policy(KeyId=clinic.keys()[0], PolicyName="default")["Policy"]
+    assert deployment.stored_key_versions() == stored_key and len(deployment.keys()) == 1
+    assert base64.b64decode(deployment.parameters()[STORED_KEY], validate=True)
+    policy = deployment.client("kms").get_key_policy(KeyId=deployment.keys()[0], PolicyName="default")["Policy"]
     assert USER not in policy

@@ -1,6 +1,6 @@
 """The onboarding beside a trail that is there already: used and never touched, or refused where it records nothing.
 
-Touches a clinic of its own, set up once, and one in which nothing is ever made by a set-up.
+Touches a deployment of its own, set up once, and one in which nothing is ever made by a set-up.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.onboarding.clinic import ACCOUNT, Clinic
+from tests.onboarding.deployment import ACCOUNT, Deployment
 from tests.onboarding.shipped_schemas import next_step
 from tests.onboarding.variant import OUTPUTS, Variant, no_secret_is_kept, nothing_is_left_to_change, onboarded
 
@@ -30,14 +30,14 @@ def beside_a_trail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Variant
 def test_it_ends_with_its_proof_and_a_second_run_changes_nothing(beside_a_trail: Variant) -> None:
     variant = beside_a_trail
     assert variant.proofs == [("vercel", "proved")]
-    outputs = variant.clinic.outputs()
+    outputs = variant.deployment.outputs()
     assert set(outputs) == OUTPUTS and (outputs["trailArn"], outputs["trailBucket"]) == (TRAIL, BUCKET)
     nothing_is_left_to_change(variant)
-    no_secret_is_kept(variant.clinic)
+    no_secret_is_kept(variant.deployment)
 
 
 def test_no_trail_bucket_or_logs_key_is_made_and_the_alerts_watch_all_the_same(beside_a_trail: Variant) -> None:
-    made = beside_a_trail.clinic.inventory()
+    made = beside_a_trail.deployment.inventory()
     assert (made["trails"], made["buckets"], len(made["keys"])) == ([TRAIL], [BUCKET], 1)
     kinds = {kind.split(":")[1].split("/")[0] for kind in beside_a_trail.created if kind.startswith("aws:")}
     assert not {"s3", "cloudtrail"} & kinds and {"kms", "iam", "cloudwatch", "sns"} <= kinds
@@ -50,22 +50,22 @@ def test_the_evidence_is_the_trails_that_is_there(beside_a_trail: Variant) -> No
 
 
 @contextmanager
-def company_trail(clinic: Clinic, *faults: str) -> Iterator[None]:
+def company_trail(deployment: Deployment, *faults: str) -> Iterator[None]:
     """The security team's trail, with faults; afterwards taken away."""
-    clinic.run([*SCRIPT, *faults])
+    deployment.run([*SCRIPT, *faults])
     try:
         yield
     finally:
-        clinic.client("cloudtrail").delete_trail(Name=TRAIL)
-        s3 = clinic.client("s3")
+        deployment.client("cloudtrail").delete_trail(Name=TRAIL)
+        s3 = deployment.client("s3")
         for each in s3.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
             s3.delete_object(Bucket=BUCKET, Key=each["Key"])
         s3.delete_bucket(Bucket=BUCKET)
 
 
-def trail_of(clinic: Clinic) -> dict[str, Any]:
+def trail_of(deployment: Deployment) -> dict[str, Any]:
     """All that the trail and its bucket are, as their APIs tell."""
-    trails, s3 = clinic.client("cloudtrail"), clinic.client("s3")
+    trails, s3 = deployment.client("cloudtrail"), deployment.client("s3")
     told = {
         "trail": trails.get_trail(Name=TRAIL)["Trail"],
         "logging": trails.get_trail_status(Name=TRAIL)["IsLogging"],
@@ -77,7 +77,9 @@ def trail_of(clinic: Clinic) -> dict[str, Any]:
 
 
 @pytest.mark.thorough
-def test_a_trail_that_does_not_record_the_key_is_refused_and_what_it_lacks_beside_that_is_told(bare: Clinic) -> None:
+def test_a_trail_that_does_not_record_the_key_is_refused_and_what_it_lacks_beside_that_is_told(
+    bare: Deployment,
+) -> None:
     answers = ("--stack", "watched", "--environment", "watched", "--answers", "examples/existing-trail.yaml")
     preview = ("preview", *answers, "--trail", TRAIL, "--json")
     with company_trail(bare, "--stopped", "--without-kms", "--not-validated", "--bare-bucket"):
@@ -96,14 +98,14 @@ def test_a_trail_that_does_not_record_the_key_is_refused_and_what_it_lacks_besid
         trails.start_logging(Name=TRAIL)
         everything = {"ReadWriteType": "All", "IncludeManagementEvents": True}
         trails.put_event_selectors(TrailName=TRAIL, EventSelectors=[everything])
-        mended = trail_of(bare)
+        fixed = trail_of(bare)
         bare.forget_calls()
-        told = bare.wizard(*preview).told
-        assert bare.changes() == {} and trail_of(bare) == mended
+        output = bare.wizard(*preview).output
+        assert bare.changes() == {} and trail_of(bare) == fixed
     for lack in (
         "its log files cannot be validated",
         "its bucket does not block public access",
         "its bucket keeps no earlier versions",
         "its bucket may be read over plain HTTP",
     ):
-        assert f"the trail company-trail is used as it is, and {lack}" in told, lack
+        assert f"the trail company-trail is used as it is, and {lack}" in output, lack

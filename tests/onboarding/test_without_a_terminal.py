@@ -1,6 +1,6 @@
 """Without a terminal nothing is ever asked: what is missing is told all at once, whatever the streams are.
 
-Touches a clinic in which nothing is made, and the wizards it starts.
+Touches a deployment in which nothing is made, and the wizards it starts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.onboarding.clinic import Clinic
+from tests.onboarding.deployment import Deployment
 from tests.onboarding.shipped_schemas import next_step
 
 # Everything that has no default, and whose answer the environment does not hold.
@@ -40,7 +40,7 @@ class Said:
     err: str
 
     @property
-    def told(self) -> str:
+    def output(self) -> str:
         """All of it, on one line and without the terminal's colours."""
         return " ".join(ANSI.sub("", f"{self.out} {self.err}").split())
 
@@ -75,7 +75,7 @@ def reader(of: str, file: Path) -> Iterator[tuple[int, Callable[[], str]]]:
 
 
 def unanswered(
-    clinic: Clinic,
+    deployment: Deployment,
     tmp_path: Path,
     *arguments: str,
     stdin: str = "nothing",
@@ -91,8 +91,8 @@ def unanswered(
     with reader(out, tmp_path / "out") as (to, said), reader(err, tmp_path / "err") as (to_err, said_too):
         with subprocess.Popen(
             command,
-            cwd=folder or clinic.folder,
-            env=clinic.environment | {"TERM": "xterm-256color", "PYTHONPATH": str(clinic.folder)},
+            cwd=folder or deployment.folder,
+            env=deployment.environment | {"TERM": "xterm-256color", "PYTHONPATH": str(deployment.folder)},
             # A pipe stays open and silent meanwhile: whoever waits for an answer waits in vain.
             stdin=subprocess.PIPE if stdin == "a pipe" else subprocess.DEVNULL,
             stdout=to,
@@ -105,16 +105,16 @@ def unanswered(
         return Said(code=code, out=said(), err=said_too())
 
 
-def asked(clinic: Clinic) -> dict[str, int]:
+def asked(deployment: Deployment) -> dict[str, int]:
     """Every call to AWS and to Vercel, those that only read too."""
-    url = f"{clinic.environment['VERCEL_API_URL']}/_sandbox/calls"
+    url = f"{deployment.environment['VERCEL_API_URL']}/_sandbox/calls"
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=20) as answer:
-        return {**clinic.calls(), **json.load(answer)["calls"]}
+        return {**deployment.calls(), **json.load(answer)["calls"]}
 
 
 @pytest.fixture
-def unasked(bare: Clinic) -> Iterator[Clinic]:
-    """A clinic whose cloud and whose Vercel must not be asked a thing."""
+def unasked(bare: Deployment) -> Iterator[Deployment]:
+    """A deployment whose cloud and whose Vercel must not be asked a thing."""
     bare.forget_calls()
     yield bare
     assert asked(bare) == {}
@@ -122,38 +122,42 @@ def unasked(bare: Clinic) -> Iterator[Clinic]:
 
 @pytest.mark.parametrize("out", ["a terminal", "a pipe", pytest.param("a file", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("stdin", ["nothing", "a pipe", "closed"])
-def test_all_that_is_missing_is_named_before_anybody_is_asked(unasked: Clinic, tmp_path: Path, stdin: str, out: str):
+def test_all_that_is_missing_is_named_before_anybody_is_asked(
+    unasked: Deployment, tmp_path: Path, stdin: str, out: str
+):
     said = unanswered(unasked, tmp_path, stdin=stdin, out=out)
     assert said.code == 2, said
-    assert not [flag for flag in FLAGS if flag not in said.told], said
-    assert not [word for word in ("Which", "Where does", "? ", "Traceback") if word in said.told], said
+    assert not [flag for flag in FLAGS if flag not in said.output], said
+    assert not [word for word in ("Which", "Where does", "? ", "Traceback") if word in said.output], said
 
 
 @pytest.mark.parametrize(("out", "err"), [("closed", "a pipe"), ("a pipe", "closed"), ("closed", "closed")])
-def test_a_stream_that_is_closed_is_no_reason_to_break(unasked: Clinic, tmp_path: Path, out: str, err: str):
+def test_a_stream_that_is_closed_is_no_reason_to_break(unasked: Deployment, tmp_path: Path, out: str, err: str):
     said = unanswered(unasked, tmp_path, out=out, err=err)
     assert said.code == 2, said
-    assert "Traceback" not in said.told
-    assert [flag in said.told for flag in sorted(FLAGS) if err != "closed"] == [True] * (len(FLAGS) * (err != "closed"))
+    assert "Traceback" not in said.output
+    assert [flag in said.output for flag in sorted(FLAGS) if err != "closed"] == [True] * (
+        len(FLAGS) * (err != "closed")
+    )
 
 
-def test_a_document_stays_one_where_there_is_no_place_for_words(unasked: Clinic, tmp_path: Path):
+def test_a_document_stays_one_where_there_is_no_place_for_words(unasked: Deployment, tmp_path: Path):
     said = unanswered(unasked, tmp_path, "--json", err="closed")
     assert said.code == 2
     assert set(json.loads(said.out)["missing"]) == MISSING
 
 
-def test_a_linked_project_is_not_looked_up_before_the_rest_is_there(unasked: Clinic, tmp_path: Path):
+def test_a_linked_project_is_not_looked_up_before_the_rest_is_there(unasked: Deployment, tmp_path: Path):
     folder = tmp_path / "application"
     (folder / ".vercel").mkdir(parents=True)
     link = {"projectId": "prj_linked", "orgId": "team_linked", "projectName": "portal"}
     (folder / ".vercel" / "project.json").write_text(json.dumps(link))
     said = unanswered(unasked, tmp_path, "--target", "vercel", folder=folder)
     assert said.code == 2, said
-    assert "--trail" in said.told
+    assert "--trail" in said.output
 
 
-def test_what_is_missing_is_one_document_for_a_program(bare: Clinic):
+def test_what_is_missing_is_one_document_for_a_program(bare: Deployment):
     ended = bare.wizard("--json", "--stack", "untold", expect=2)
     document = ended.document
     assert document["ok"] is False and document["exitCode"] == 2
@@ -161,7 +165,7 @@ def test_what_is_missing_is_one_document_for_a_program(bare: Clinic):
     assert next_step(document) and ended.err
 
 
-def test_an_answers_file_that_cannot_be_used_is_one_document_too(bare: Clinic, tmp_path: Path):
+def test_an_answers_file_that_cannot_be_used_is_one_document_too(bare: Deployment, tmp_path: Path):
     answers = tmp_path / "answers.yaml"
     answers.write_text("region: [us-east-1\n")
     broken = bare.wizard("--json", "--answers", str(answers), expect=2).document
@@ -170,9 +174,11 @@ def test_an_answers_file_that_cannot_be_used_is_one_document_too(bare: Clinic, t
 
 
 @pytest.mark.exit_code(6)
-def test_the_commands_for_a_stack_that_is_built_say_so_where_it_is_not(bare: Clinic):
+def test_the_commands_for_a_stack_that_is_built_say_so_where_it_is_not(bare: Deployment):
     answers = ("--answers", "examples/vercel.yaml", "--stack", "production", "--json")
     for command in ("push", "verify"):
         # What stands is known by its settings, which belong with the code.
         document = bare.wizard(command, *answers, expect=6).document
-        assert "Pulumi.production.yaml, are not here" in document["message"] and "status --all" in next_step(document)
+        assert "Pulumi.production.yaml, the settings file of" in document["message"] and "status --all" in next_step(
+            document
+        )

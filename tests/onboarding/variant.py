@@ -1,6 +1,6 @@
-"""A variant of the onboarding: a clinic set up once by one of the examples, and the checks that all variants share.
+"""A variant of the onboarding: a deployment set up once by one of the examples, and the checks that all variants share.
 
-Touches the clinic that it starts.
+Touches the deployment that it starts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.onboarding.clinic import Clinic, running_clinic
+from tests.onboarding.deployment import Deployment, running_deployment
 
 OUTPUTS = set("keyArn keyId aliasName appPolicyArn appPrincipalArn trailArn trailBucket parameterPrefix".split())
 """The outputs that every stack has."""
@@ -19,9 +19,9 @@ OUTPUTS = set("keyArn keyId aliasName appPolicyArn appPrincipalArn trailArn trai
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """A clinic, the arguments it was set up with, and what the set-up told."""
+    """A deployment, the arguments it was set up with, and what the set-up told."""
 
-    clinic: Clinic
+    deployment: Deployment
     example: str
     more: tuple[str, ...]
     document: Mapping[str, Any]
@@ -38,46 +38,46 @@ class Variant:
 
     def again(self, *more: str, **options: Any) -> dict[str, Any]:
         """The same set-up once more."""
-        return self.clinic.set_up(self.example, "--json", *self.more, *more, **options).document
+        return self.deployment.set_up(self.example, "--json", *self.more, *more, **options).document
 
 
 @contextmanager
 def onboarded(root: Path, example: str, *more: str, before: tuple[str, ...] = ()) -> Iterator[Variant]:
-    """A clinic set up by an example; `before` is a command that runs first."""
-    with running_clinic(root) as clinic:
+    """A deployment set up by an example; `before` is a command that runs first."""
+    with running_deployment(root) as deployment:
         if before:
-            clinic.run(list(before))
-        document = clinic.set_up(example, "--json", *more).document
-        yield Variant(clinic=clinic, example=example, more=more, document=document)
+            deployment.run(list(before))
+        document = deployment.set_up(example, "--json", *more).document
+        yield Variant(deployment=deployment, example=example, more=more, document=document)
 
 
 def nothing_is_left_to_change(variant: Variant) -> None:
     """A second run makes no call that changes anything, and the plain engine with the guardrails agrees."""
-    clinic = variant.clinic
-    clinic.forget_calls()
+    deployment = variant.deployment
+    deployment.forget_calls()
     again = variant.again()
-    assert clinic.changes() == {} and again["changes"] == []
+    assert deployment.changes() == {} and again["changes"] == []
     assert again["dataKey"]["fingerprint"] == variant.document["dataKey"]["fingerprint"]
     assert variant.document["dataKey"]["isNew"] and not again["dataKey"]["isNew"]
     guarded = ("--expect-no-changes", "--policy-pack", "guardrails")
-    passed = clinic.pulumi("preview", "--stack", "production", *guarded)
-    assert "eonpro-kms-guardrails" in passed.told
+    passed = deployment.pulumi("preview", "--stack", "production", *guarded)
+    assert "eonpro-kms-guardrails" in passed.output
 
 
-def kept_and_told(clinic: Clinic) -> str:
+def kept_and_told(deployment: Deployment) -> str:
     """All that a run leaves on this machine: state, settings, logs, and what the wizards said."""
     parts = [
-        clinic.pulumi("stack", "export", "--show-secrets", "--stack", "production").out,
-        (clinic.folder / "Pulumi.production.yaml").read_text(),
-        *(path.read_text() for path in clinic.folder.rglob("*.log")),
-        *clinic.told,
+        deployment.pulumi("stack", "export", "--show-secrets", "--stack", "production").out,
+        (deployment.folder / "Pulumi.production.yaml").read_text(),
+        *(path.read_text() for path in deployment.folder.rglob("*.log")),
+        *deployment.printed,
     ]
     return "\n".join(parts)
 
 
-def secret_values(clinic: Clinic, regions: tuple[str, ...] = ("us-east-1",)) -> set[str]:
-    """Every secret that a clinic has by now and that can be read: credentials, tokens, wrapped data keys."""
-    environment = clinic.environment
+def secret_values(deployment: Deployment, regions: tuple[str, ...] = ("us-east-1",)) -> set[str]:
+    """Every secret that a deployment has by now and that can be read: credentials, tokens, wrapped data keys."""
+    environment = deployment.environment
     found = {
         environment["VERCEL_TOKEN"],
         environment["AWS_SECRET_ACCESS_KEY"],
@@ -85,11 +85,11 @@ def secret_values(clinic: Clinic, regions: tuple[str, ...] = ("us-east-1",)) -> 
     }
     wrapped: set[str] = set()
     for region in regions:
-        named = clinic.client("ssm", region=region).get_parameters_by_path(
+        named = deployment.client("ssm", region=region).get_parameters_by_path(
             Path="/eonpro", Recursive=True, WithDecryption=True
         )
         wrapped |= {each["Value"] for each in named["Parameters"] if each["Name"].endswith("ENCRYPTED_PHI_KEY")}
-        secrets = clinic.client("secretsmanager", region=region)
+        secrets = deployment.client("secretsmanager", region=region)
         for each in secrets.list_secrets()["SecretList"]:
             if each["Name"].endswith("ENCRYPTED_PHI_KEY"):
                 wrapped.add(secrets.get_secret_value(SecretId=each["Name"])["SecretString"])
@@ -97,7 +97,7 @@ def secret_values(clinic: Clinic, regions: tuple[str, ...] = ("us-east-1",)) -> 
     return found | wrapped
 
 
-def no_secret_is_kept(clinic: Clinic, *more: str) -> None:
-    """None of the clinic's secrets, nor of `more`, is in anything that a run leaves on this machine."""
-    text = kept_and_told(clinic)
-    assert not [secret[:6] for secret in (*secret_values(clinic), *more) if secret in text]
+def no_secret_is_kept(deployment: Deployment, *more: str) -> None:
+    """None of the deployment's secrets, nor of `more`, is in anything that a run leaves on this machine."""
+    text = kept_and_told(deployment)
+    assert not [secret[:6] for secret in (*secret_values(deployment), *more) if secret in text]

@@ -25,7 +25,7 @@ STACKS = {"vercel": "production", "ecs": "production", "staging": "staging"}
 HARMLESS = {"same", "read", "create", "update"}
 """What a preview may plan for a stack of the previous version; a replacement or a deletion has another name."""
 
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(kw_only=True)
@@ -46,7 +46,7 @@ class Cloud:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
         )
         assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
@@ -143,10 +143,10 @@ def test_the_wizard_finds_the_stored_data_key_and_makes_no_other(stack: Stack) -
     before, fingerprint = keys_and_values(stack.cloud), stack.fingerprint
     # The next calls of the fixture are made on top of the first stack, so that nothing may be changed in it.
     command = ("verify",) if stack.folder == "vercel" else ("setup", "--yes")
-    told = stack.wizard(*command, "--json")
+    completed = stack.wizard(*command, "--json")
     # The application opened it, where its credentials can be had from here.
-    assert {"proved"} <= {proof["state"] for proof in json.loads(told)["proofs"]} <= {"proved", "simulated"}
-    assert command == ("verify",) or fingerprint in told
+    assert {"proved"} <= {proof["state"] for proof in json.loads(completed)["proofs"]} <= {"proved", "simulated"}
+    assert command == ("verify",) or fingerprint in completed
     assert keys_and_values(stack.cloud) == before and stack.fingerprint == fingerprint
 
 

@@ -22,8 +22,8 @@ from typing import Any
 
 from pexpect import fdpexpect
 
-from tests.onboarding.clinic import PROJECT
-from tests.terminal.person import PATIENCE_SECONDS, Person
+from tests.onboarding.deployment import PROJECT
+from tests.terminal.person import TIMEOUT_SECONDS, Person
 from tests.terminal.scenes import SCENES
 from tests.terminal.stage import CALLS, Told
 
@@ -53,7 +53,7 @@ class Stage:
     def close(self) -> None:
         """No more scenes."""
         self._orders.close()
-        self._program.wait(PATIENCE_SECONDS)
+        self._program.wait(TIMEOUT_SECONDS)
 
 
 class Spectator(Person):
@@ -106,7 +106,7 @@ class Spectator(Person):
         self._told = self._stage.order(order, terminal)
         os.close(terminal)
         (self._actor,) = Told.unpack(os.read(self._told, Told.size))
-        return fdpexpect.fdspawn(ours, timeout=PATIENCE_SECONDS)
+        return fdpexpect.fdspawn(ours, timeout=TIMEOUT_SECONDS)
 
     def _ended(self) -> tuple[int, int | None]:
         (status,) = Told.unpack(os.read(self._told, Told.size))

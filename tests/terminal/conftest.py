@@ -9,43 +9,43 @@ from typing import Any
 
 import pytest
 
-from tests.onboarding.clinic import Clinic, copied_product, running_clinic
+from tests.onboarding.deployment import Deployment, copied_product, running_deployment
 from tests.terminal.audience import Spectator, Stage
-from tests.terminal.person import WIZARD, Person, at_home
+from tests.terminal.person import WIZARD, Person, with_own_home
 
 Sit = Callable[..., Person]
 Watch = Callable[..., Spectator]
 
 
 @pytest.fixture
-def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    """A clinic with a fresh, empty cloud."""
-    with running_clinic(tmp_path_factory.mktemp("clinic")) as made:
-        yield at_home(made)
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A deployment with a fresh, empty cloud."""
+    with running_deployment(tmp_path_factory.mktemp("deployment")) as made:
+        yield with_own_home(made)
 
 
 @pytest.fixture(scope="session")
-def untouched_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
+def untouched_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A cloud that its tests share, for they leave the wizard before it makes anything."""
-    with running_clinic(tmp_path_factory.mktemp("untouched")) as made:
-        yield at_home(made)
+    with running_deployment(tmp_path_factory.mktemp("untouched")) as made:
+        yield with_own_home(made)
 
 
 @pytest.fixture
-def untouched(untouched_cloud: Clinic, tmp_path_factory: pytest.TempPathFactory) -> Clinic:
+def untouched(untouched_cloud: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """That cloud, from a folder of the test's own: another's stacks and drafts would be offered in it."""
-    folder = copied_product(tmp_path_factory.mktemp("clinic") / "project")
+    folder = copied_product(tmp_path_factory.mktemp("deployment") / "project")
     (folder / "state").mkdir()
     return replace(untouched_cloud, folder=folder)
 
 
 @pytest.fixture
 def sit() -> Iterator[Sit]:
-    """Start the wizard in a clinic, before a person."""
+    """Start the wizard in a deployment, before a person."""
     people: list[Person] = []
 
     def down(
-        clinic: Clinic,
+        deployment: Deployment,
         *arguments: str,
         command: Sequence[str] = WIZARD,
         folder: Path | None = None,
@@ -54,10 +54,10 @@ def sit() -> Iterator[Sit]:
         rows: int = 24,
         **variables: str,
     ) -> Person:
-        environment = clinic.environment | variables
+        environment = deployment.environment | variables
         person = Person(
             [*command, *arguments],
-            folder=folder or clinic.folder,
+            folder=folder or deployment.folder,
             environment={name: value for name, value in environment.items() if name not in without},
             columns=columns,
             rows=rows,

@@ -18,28 +18,28 @@ import pexpect
 import pyte
 import pyte.modes
 
-from tests.onboarding.clinic import Clinic
+from tests.onboarding.deployment import Deployment
 
 ENTER, SPACE, TAB, BACKSPACE, CTRL_C, CTRL_D = "\r", " ", "\t", "\x7f", "\x03", "\x04"
 UP, DOWN = "\x1b[A", "\x1b[B"
 _ARROW = re.compile("\x1b\\[[A-D]")
 WIZARD = (sys.executable, "-m", "wizard")
 
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 """For the next thing to show: a busy machine is no failure, a screen that stands still is."""
 
 
-def at_home(clinic: Clinic) -> Clinic:
-    """The clinic with a home folder of its own: nobody's own login or settings may answer a question."""
-    home = clinic.root / "home"
+def with_own_home(deployment: Deployment) -> Deployment:
+    """The deployment with a home folder of its own: nobody's own login or settings may answer a question."""
+    home = deployment.root / "home"
     home.mkdir()
-    clinic.environment |= {"HOME": str(home), "TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+    deployment.environment |= {"HOME": str(home), "TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
     for name in ("XDG_DATA_HOME", "NO_COLOR", "PYTHONIOENCODING"):
-        clinic.environment.pop(name, None)
+        deployment.environment.pop(name, None)
     # Told on the screen: as short on every machine, and nobody's own folder.
-    (clinic.folder / "state").mkdir()
-    clinic.environment["PULUMI_BACKEND_URL"] = "file://./state"
-    return clinic
+    (deployment.folder / "state").mkdir()
+    deployment.environment["PULUMI_BACKEND_URL"] = "file://./state"
+    return deployment
 
 
 def asked(transcript: str, columns: int) -> list[str]:
@@ -113,7 +113,7 @@ class Person:
             cwd=str(folder),
             env=dict(environment),
             dimensions=dimensions,
-            timeout=PATIENCE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
         )
 
     @property
@@ -144,7 +144,7 @@ class Person:
 
     def see(self, *wanted: str) -> str:
         """The screen, once it shows all of this at the same time."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while missing := [each for each in wanted if each not in self.shown]:
             assert time.monotonic() < deadline, f"{missing} does not show:\n{self.shown}"
             try:
@@ -158,7 +158,7 @@ class Person:
     def see_live(self, question: str) -> str:
         """The screen, once this question is the one that waits: the last there is, with what can be pressed."""
         while not any(question in line and "(" in line.partition(question)[2] for line in self._last_question()):
-            self._receive(PATIENCE_SECONDS)
+            self._receive(TIMEOUT_SECONDS)
         return self.shown
 
     def _last_question(self) -> list[str]:
@@ -175,7 +175,7 @@ class Person:
     def see_at_cursor(self, wanted: str) -> str:
         """The screen, once the row that is typed in shows this."""
         while wanted not in self.screen.display[self.screen.cursor.y]:
-            self._receive(PATIENCE_SECONDS)
+            self._receive(TIMEOUT_SECONDS)
         return self.shown
 
     def type(self, keys: str) -> None:
@@ -193,7 +193,7 @@ class Person:
         """Wait for the program's end; its exit code. All that it said is in the transcript."""
         try:
             while True:
-                self._receive(PATIENCE_SECONDS)
+                self._receive(TIMEOUT_SECONDS)
         except pexpect.EOF:
             pass
         self._local_modes = termios.tcgetattr(self._child.child_fd)[3]

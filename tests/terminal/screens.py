@@ -131,8 +131,12 @@ def expect(person: Person, name: str, whole: str = "", *, ended: bool = False, a
         CHANGED.append(f"{file.parent.name}/{file.name}")
         return page
     if page != stored:
-        told = "\n".join(difflib.unified_diff(stored.split("\n"), page.split("\n"), "stored", "shown", lineterm=""))
-        pytest.fail(f"{file.parent.name}/{file.name} is another page now (UPDATE_GOLDEN=1 takes it over):\n{told}")
+        difference = "\n".join(
+            difflib.unified_diff(stored.split("\n"), page.split("\n"), "stored", "shown", lineterm="")
+        )
+        pytest.fail(
+            f"{file.parent.name}/{file.name} is another page now (UPDATE_GOLDEN=1 takes it over):\n{difference}"
+        )
     return page
 
 

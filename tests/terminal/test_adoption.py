@@ -1,13 +1,13 @@
 """A person who set everything up by hand, and is offered to have it taken in: shown, chosen, agreed.
 
-Touches a clinic of its own, in which the guide's script has run.
+Touches a deployment of its own, in which the guide's script has run.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from tests.onboarding.clinic import Clinic
+from tests.onboarding.deployment import Deployment
 from tests.terminal.conftest import Sit
 from tests.terminal.person import DOWN, ENTER, SPACE
 
@@ -15,10 +15,12 @@ pytestmark = pytest.mark.needs("curl")
 
 
 @pytest.mark.thorough
-def test_a_person_sees_what_differs_at_80_columns_and_chooses_what_is_repaired(clinic: Clinic, sit: Sit) -> None:
-    clinic.run(["bash", "examples/manual-setup/guide.sh"], env={"GUIDE_PAUSE_SECONDS": "0"})
-    before = {**clinic.inventory(), "stacks": []}
-    person = sit(clinic, "--answers", "examples/vercel.yaml")
+def test_a_person_sees_what_differs_at_80_columns_and_chooses_what_is_repaired(
+    deployment: Deployment, sit: Sit
+) -> None:
+    deployment.run(["bash", "examples/manual-setup/guide.sh"], env={"GUIDE_PAUSE_SECONDS": "0"})
+    before = {**deployment.inventory(), "stacks": []}
+    person = sit(deployment, "--answers", "examples/vercel.yaml")
     person.see("Take it into the stack?")
     shown = person.transcript
     for what, found, wanted in (
@@ -43,5 +45,5 @@ def test_a_person_sees_what_differs_at_80_columns_and_chooses_what_is_repaired(c
     person.see("» Cancel")
     person.type(ENTER)
     assert person.leave() == 8
-    assert {**clinic.inventory(), "stacks": []} == before
+    assert {**deployment.inventory(), "stacks": []} == before
     assert person.is_sane

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.onboarding.clinic import ACCOUNT, PROJECT, Clinic
+from tests.onboarding.deployment import ACCOUNT, PROJECT, Deployment
 from tests.terminal.conftest import Sit
 from tests.terminal.person import CTRL_C, DOWN, ENTER, SPACE, Person, asked
 
@@ -26,9 +26,9 @@ def left(person: Person) -> None:
     assert person.leave() == 130
 
 
-def linked(clinic: Clinic, folder: Path) -> None:
+def linked(deployment: Deployment, folder: Path) -> None:
     """What `vercel link` leaves in a folder."""
-    project = clinic.vercel("GET", "/v9/projects/eonpro")
+    project = deployment.vercel("GET", "/v9/projects/eonpro")
     (folder / ".vercel").mkdir()
     link = {"projectId": project["id"], "orgId": project["accountId"]}
     (folder / ".vercel" / "project.json").write_text(json.dumps(link))
@@ -53,7 +53,7 @@ def changing(person: Person, key: str) -> None:
     person.type(ENTER)
 
 
-def test_the_region_is_found_by_a_few_letters_and_one_that_is_off_is_refused(untouched: Clinic, sit: Sit) -> None:
+def test_the_region_is_found_by_a_few_letters_and_one_that_is_off_is_refused(untouched: Deployment, sit: Sit) -> None:
     person = sit(untouched, without=("AWS_REGION", "AWS_DEFAULT_REGION"))
     person.see("Where does the application run?", "» ○ Vercel")
     person.type(SPACE + ENTER)
@@ -73,7 +73,7 @@ def test_the_region_is_found_by_a_few_letters_and_one_that_is_off_is_refused(unt
 
 @pytest.mark.thorough
 def test_an_administrator_may_be_typed_and_one_that_does_not_exist_is_asked_for_again(
-    untouched: Clinic, sit: Sit
+    untouched: Deployment, sit: Sit
 ) -> None:
     nobody = f"arn:aws:iam::{ACCOUNT}:role/nobody"
     person = sit(untouched, "--stack", "typed", "--multi-region", "no")
@@ -92,7 +92,7 @@ def test_an_administrator_may_be_typed_and_one_that_does_not_exist_is_asked_for_
     left(person)
 
 
-def test_a_linked_folder_answers_for_its_team_and_its_project(untouched: Clinic, sit: Sit, tmp_path: Path) -> None:
+def test_a_linked_folder_answers_for_its_team_and_its_project(untouched: Deployment, sit: Sit, tmp_path: Path) -> None:
     linked(untouched, tmp_path)
     person = sit(untouched, "--stack", "linked", folder=tmp_path, PYTHONPATH=str(untouched.folder))
     person.answer("Where does the application run?", "» ● Vercel")
@@ -104,7 +104,9 @@ def test_a_linked_folder_answers_for_its_team_and_its_project(untouched: Clinic,
     left(person)
 
 
-def test_a_linked_folder_without_a_token_asks_for_the_token_alone(untouched: Clinic, sit: Sit, tmp_path: Path) -> None:
+def test_a_linked_folder_without_a_token_asks_for_the_token_alone(
+    untouched: Deployment, sit: Sit, tmp_path: Path
+) -> None:
     linked(untouched, tmp_path)
     person = sit(
         untouched, "--stack", "tokenless", folder=tmp_path, without=("VERCEL_TOKEN",), PYTHONPATH=str(untouched.folder)
@@ -123,7 +125,7 @@ def test_a_linked_folder_without_a_token_asks_for_the_token_alone(untouched: Cli
     assert b"notThisOne" not in person.received
 
 
-def test_what_is_wrong_is_told_on_a_clean_screen_before_anything_is_made(untouched: Clinic, sit: Sit) -> None:
+def test_what_is_wrong_is_told_on_a_clean_screen_before_anything_is_made(untouched: Deployment, sit: Sit) -> None:
     answers = "--region us-east-1 --administrators caller --app-principal create --trail create --target vercel"
     answers += " --multi-region no --vercel-access oidc"
     wrong = "--account 999999999999 --vercel-team eonpro --vercel-project another"
@@ -140,7 +142,7 @@ def test_what_is_wrong_is_told_on_a_clean_screen_before_anything_is_made(untouch
     assert not untouched.changes()
 
 
-def test_without_a_person_the_same_problems_end_the_run(untouched: Clinic, sit: Sit) -> None:
+def test_without_a_person_the_same_problems_end_the_run(untouched: Deployment, sit: Sit) -> None:
     answers = "--region us-east-1 --administrators caller --app-principal create --trail create --target vercel"
     answers += " --multi-region no --vercel-access oidc --non-interactive"
     wrong = "--account 999999999999 --vercel-team eonpro --vercel-project another"
@@ -152,7 +154,7 @@ def test_without_a_person_the_same_problems_end_the_run(untouched: Clinic, sit: 
     assert not untouched.changes()
 
 
-def test_nothing_is_coloured_for_a_person_who_wants_no_colour(untouched: Clinic, sit: Sit) -> None:
+def test_nothing_is_coloured_for_a_person_who_wants_no_colour(untouched: Deployment, sit: Sit) -> None:
     coloured, plain = sit(untouched), sit(untouched, NO_COLOR="1")
     for person in (coloured, plain):
         up_to_multi_region(person)
@@ -161,7 +163,7 @@ def test_nothing_is_coloured_for_a_person_who_wants_no_colour(untouched: Clinic,
     assert not COLOUR.search(plain.received)
 
 
-def test_a_dumb_terminal_is_asked_in_plain_lines(untouched: Clinic, sit: Sit) -> None:
+def test_a_dumb_terminal_is_asked_in_plain_lines(untouched: Deployment, sit: Sit) -> None:
     person = sit(untouched, "--stack", "dumb", TERM="dumb")
     person.see("1. Vercel - a project's variables", "Where does the application run? (numbers")
     person.type("1" + ENTER)
@@ -174,7 +176,7 @@ def test_a_dumb_terminal_is_asked_in_plain_lines(untouched: Clinic, sit: Sit) ->
     assert "Traceback" not in person.transcript
 
 
-def test_the_command_of_make_wizard_asks(untouched: Clinic, sit: Sit) -> None:
+def test_the_command_of_make_wizard_asks(untouched: Deployment, sit: Sit) -> None:
     # The tests may be a target of make themselves; what that one was given is not this one's.
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "ARGS")}
     recipe = subprocess.run(

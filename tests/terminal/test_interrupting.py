@@ -121,8 +121,8 @@ def test_the_next_run_goes_on_at_the_question_where_it_was_left(watch: Watch, tm
     answer(person, number, len(REPLICATED))
     person.see(*CARRY_OUT)
     remaining = sum(each >= number for each in QUESTIONS)
-    told = [line for line in asked(person.transcript, 80) if "Another Region" not in line]
-    assert len(told) == 1 + remaining + 1, "the offer, what was left, the last page: no question twice"
+    questions = [line for line in asked(person.transcript, 80) if "Another Region" not in line]
+    assert len(questions) == 1 + remaining + 1, "the offer, what was left, the last page: no question twice"
     person.type(ENTER)
     assert person.leave() == 0
     assert not (tmp_path / ".wizard" / "production.json").exists()
@@ -140,8 +140,8 @@ def test_starting_again_asks_everything(watch: Watch, tmp_path: Path) -> None:
     person.type(DOWN + ENTER)
     answer(person, 0, len(REPLICATED))
     person.see(*CARRY_OUT)
-    told = [line for line in asked(person.transcript, 80) if "Another Region" not in line]
-    assert len(told) == 1 + len(QUESTIONS) + 1
+    questions = [line for line in asked(person.transcript, 80) if "Another Region" not in line]
+    assert len(questions) == 1 + len(QUESTIONS) + 1
 
 
 def test_a_run_left_on_the_last_page_is_gone_on_with_there_and_asks_nothing_else(watch: Watch, tmp_path: Path) -> None:

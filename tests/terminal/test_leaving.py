@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.onboarding.clinic import Clinic
+from tests.onboarding.deployment import Deployment
 from tests.terminal.conftest import Sit
 from tests.terminal.person import CTRL_C, DOWN, ENTER, SPACE, Person, asked
 
@@ -24,27 +24,30 @@ def up_to_the_last_page(person: Person) -> None:
     person.see(*LAST_PAGE)
 
 
-def interrupted(person: Person, clinic: Clinic) -> None:
+def interrupted(person: Person, deployment: Deployment) -> None:
     """Ctrl-C at a prompt: told plainly, nothing made, the terminal as it was."""
     person.type(CTRL_C)
     assert person.leave() == 130
     assert "interrupted" in person.words
     assert "Traceback" not in person.transcript
     assert person.is_sane
-    assert not clinic.changes()
+    assert not deployment.changes()
 
 
-def draft_of(clinic: Clinic, stack: str) -> dict[str, Any]:
+def draft_of(deployment: Deployment, stack: str) -> dict[str, Any]:
     """What is kept of a run that was left; only its owner can read it, and no secret is in it."""
-    file = clinic.folder / ".wizard" / f"{stack}.json"
+    file = deployment.folder / ".wizard" / f"{stack}.json"
     assert file.stat().st_mode & 0o777 == 0o600
     text = file.read_text()
-    assert clinic.environment["VERCEL_TOKEN"] not in text and clinic.environment["AWS_SECRET_ACCESS_KEY"] not in text
+    assert (
+        deployment.environment["VERCEL_TOKEN"] not in text
+        and deployment.environment["AWS_SECRET_ACCESS_KEY"] not in text
+    )
     found: dict[str, Any] = json.loads(text)
     return found
 
 
-def test_ctrl_c_at_the_first_question_leaves_nothing_behind(untouched: Clinic, sit: Sit) -> None:
+def test_ctrl_c_at_the_first_question_leaves_nothing_behind(untouched: Deployment, sit: Sit) -> None:
     person = sit(untouched)
     person.see("Where does the application run?")
     interrupted(person, untouched)
@@ -52,7 +55,7 @@ def test_ctrl_c_at_the_first_question_leaves_nothing_behind(untouched: Clinic, s
     assert not (untouched.folder / ".wizard" / "production.json").exists()
 
 
-def test_ctrl_c_at_a_later_question_keeps_the_answers_and_nothing_else(untouched: Clinic, sit: Sit) -> None:
+def test_ctrl_c_at_a_later_question_keeps_the_answers_and_nothing_else(untouched: Deployment, sit: Sit) -> None:
     person = sit(untouched, "--stack", "begun")
     person.see("Where does the application run?", "» ○ Vercel")
     person.type(SPACE + ENTER)
@@ -72,7 +75,9 @@ def test_ctrl_c_at_a_later_question_keeps_the_answers_and_nothing_else(untouched
 
 
 @pytest.mark.thorough
-def test_ctrl_c_on_the_last_page_makes_nothing_and_the_next_run_asks_that_alone(untouched: Clinic, sit: Sit) -> None:
+def test_ctrl_c_on_the_last_page_makes_nothing_and_the_next_run_asks_that_alone(
+    untouched: Deployment, sit: Sit
+) -> None:
     person = sit(untouched, "--stack", "undecided")
     up_to_the_last_page(person)
     interrupted(person, untouched)
@@ -86,7 +91,7 @@ def test_ctrl_c_on_the_last_page_makes_nothing_and_the_next_run_asks_that_alone(
 
 
 @pytest.mark.thorough
-def test_leaving_makes_nothing_and_the_answers_need_not_be_given_again(untouched: Clinic, sit: Sit) -> None:
+def test_leaving_makes_nothing_and_the_answers_need_not_be_given_again(untouched: Deployment, sit: Sit) -> None:
     person = sit(untouched, "--stack", "refused")
     up_to_the_last_page(person)
     person.type(DOWN + DOWN + ENTER)
@@ -105,23 +110,23 @@ def test_leaving_makes_nothing_and_the_answers_need_not_be_given_again(untouched
 
 
 @pytest.mark.thorough
-def test_ctrl_c_while_resources_are_made_saves_them_and_the_next_run_goes_on(clinic: Clinic, sit: Sit) -> None:
-    clinic.fault(service="cloudtrail", operation="CreateTrail", kind="hang", seconds=60)
-    person = sit(clinic)
+def test_ctrl_c_while_resources_are_made_saves_them_and_the_next_run_goes_on(deployment: Deployment, sit: Sit) -> None:
+    deployment.fault(service="cloudtrail", operation="CreateTrail", kind="hang", seconds=60)
+    person = sit(deployment)
     up_to_the_last_page(person)
     person.type(ENTER)
     person.see("… Trail audit-trail")
     person.type(CTRL_C)
     person.see("Pulumi finishes the current operation and saves its state; please wait")
-    clinic.no_more_faults()
+    deployment.no_more_faults()
     assert person.leave() == 8
     assert "next: run the same command again: it goes on from here" in person.words
     assert "Traceback" not in person.transcript
     assert person.is_sane
-    assert "ENCRYPTED_PHI_KEY" not in clinic.variables()
+    assert "ENCRYPTED_PHI_KEY" not in deployment.variables()
 
-    again = sit(clinic, "--yes")
+    again = sit(deployment, "--yes")
     assert again.leave() == 0
     assert "? " not in again.transcript, "it asks again"
-    assert len(clinic.keys()) == 1
-    assert len(clinic.variables()) == 3
+    assert len(deployment.keys()) == 1
+    assert len(deployment.variables()) == 3

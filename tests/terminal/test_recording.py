@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.onboarding.clinic import PROJECT
+from tests.onboarding.deployment import PROJECT
 
 TEXT = PROJECT / "docs" / "recording.txt"
 SVG = PROJECT / "docs" / "recording.svg"

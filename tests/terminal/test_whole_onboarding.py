@@ -9,9 +9,9 @@ from itertools import groupby
 
 import pytest
 
-from tests.onboarding.clinic import ALIAS, ESCROW, PROJECT, Clinic
+from tests.onboarding.deployment import ALIAS, PROJECT, STORED_KEY, Deployment
 from tests.terminal.conftest import Sit
-from tests.terminal.person import DOWN, ENTER, PATIENCE_SECONDS, SPACE, Person, asked
+from tests.terminal.person import DOWN, ENTER, SPACE, TIMEOUT_SECONDS, Person, asked
 from tests.terminal.screens import expect, told_of_changes
 
 MOST_QUESTIONS, MOST_KEYSTROKES = 5, 12
@@ -19,9 +19,9 @@ RESOURCE = re.compile(r"    \+ create |  (\{green\})?\+(\{/\})? \w+ \S+ created 
 LAST_PAGE = ("Apply this plan?", "» Apply")
 
 
-def opened(clinic: Clinic, wrapped: str) -> int:
+def opened(deployment: Deployment, wrapped: str) -> int:
     """The octets that KMS unwraps a delivered data key to, without any context."""
-    answer = clinic.client("kms").decrypt(CiphertextBlob=base64.b64decode(wrapped), KeyId=clinic.keys()[0])
+    answer = deployment.client("kms").decrypt(CiphertextBlob=base64.b64decode(wrapped), KeyId=deployment.keys()[0])
     return len(answer["Plaintext"])
 
 
@@ -57,10 +57,10 @@ def onboarded_to_vercel(person: Person, screens: str) -> None:
     ),
 )
 def test_three_questions_lead_from_nothing_to_vercel(
-    clinic: Clinic, sit: Sit, columns: int, rows: int, plain: bool
+    deployment: Deployment, sit: Sit, columns: int, rows: int, plain: bool
 ) -> None:
     screens = f"{columns}x{rows}" + ("-no-colour" if plain else "")
-    person = sit(clinic, columns=columns, rows=rows, **({"NO_COLOR": "1"} if plain else {}))
+    person = sit(deployment, columns=columns, rows=rows, **({"NO_COLOR": "1"} if plain else {}))
     onboarded_to_vercel(person, screens)
     plan = person.transcript
     assert "✓ Vercel project eonpro/eonpro" in plan
@@ -73,7 +73,7 @@ def test_three_questions_lead_from_nothing_to_vercel(
     under_way = "Pulumi works out what an update would do"
     assert under_way.encode() in person.received
     assert plain or under_way not in plan, "it is said while it lasts, then wiped"
-    assert clinic.keys() == [], "something was made before the confirmation"
+    assert deployment.keys() == [], "something was made before the confirmation"
     assert len(asked(plan, columns)) == 3 <= MOST_QUESTIONS
 
     person.type(ENTER)
@@ -85,19 +85,19 @@ def test_three_questions_lead_from_nothing_to_vercel(
     assert "✓ vercel: proved" in report
     assert "✓ Automatic key rotation: done" in report
     assert "· Key access reviewed quarterly: needs a person" in report
-    assert f'roleArn: "{clinic.outputs()["appPrincipalArn"]}"' in report
-    assert clinic.outputs()["keyArn"] in report
+    assert f'roleArn: "{deployment.outputs()["appPrincipalArn"]}"' in report
+    assert deployment.outputs()["keyArn"] in report
     again = "    python -m wizard --stack production --target vercel --yes --non-interactive"
     assert again in person.transcript.splitlines(), "the command that repeats the run is no line by itself"
     assert person.is_sane
     assert person.screen.overlong == [], "a line is wider than the terminal"
-    assert not (clinic.folder / ".wizard" / "production.json").exists(), "the answers of a run that is done"
+    assert not (deployment.folder / ".wizard" / "production.json").exists(), "the answers of a run that is done"
 
-    delivered = clinic.variables()
+    delivered = deployment.variables()
     assert set(delivered) == {"AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY"}
-    assert delivered["AWS_KMS_KEY_ID"]["value"] == clinic.outputs()["keyArn"]
-    assert opened(clinic, clinic.parameters()[ESCROW]) == 32
-    assert clinic.environment["VERCEL_TOKEN"].encode() not in person.received
+    assert delivered["AWS_KMS_KEY_ID"]["value"] == deployment.outputs()["keyArn"]
+    assert opened(deployment, deployment.parameters()[STORED_KEY]) == 32
+    assert deployment.environment["VERCEL_TOKEN"].encode() not in person.received
 
     recording = (PROJECT / "docs" / "recording.txt").read_text()
     recorded = recording.splitlines()
@@ -109,22 +109,22 @@ def test_three_questions_lead_from_nothing_to_vercel(
     assert questions == asked(recording, 100), "it is of another wizard: make recording"
 
     # Over what is there: one question. With the answers in a file and the word given: none.
-    again_at = sit(clinic, columns=columns, rows=rows)
+    again_at = sit(deployment, columns=columns, rows=rows)
     again_at.see(*LAST_PAGE)
     assert len(asked(again_at.transcript, columns)) == 1
     again_at.type(ENTER)
     assert again_at.leave() == 0
     assert again_at.keystrokes == 1
-    unasked = sit(clinic, "--answers", "examples/vercel.yaml", "--yes")
+    unasked = sit(deployment, "--answers", "examples/vercel.yaml", "--yes")
     assert unasked.leave() == 0
     assert asked(unasked.transcript, 80) == [] and unasked.keystrokes == 0
-    assert len(clinic.keys()) == 1
+    assert len(deployment.keys()) == 1
     told_of_changes()
 
 
 @pytest.mark.thorough
-def test_an_answer_is_changed_on_the_last_page_and_the_plan_is_drawn_anew(clinic: Clinic, sit: Sit) -> None:
-    person = sit(clinic, columns=120, rows=40, without=("VERCEL_TOKEN", "VERCEL_API_URL"))
+def test_an_answer_is_changed_on_the_last_page_and_the_plan_is_drawn_anew(deployment: Deployment, sit: Sit) -> None:
+    person = sit(deployment, columns=120, rows=40, without=("VERCEL_TOKEN", "VERCEL_API_URL"))
     person.see("Where does the application run?", "» ")
     person.type(DOWN + SPACE)
     person.see("» ● Amazon ECS")
@@ -149,34 +149,34 @@ def test_an_answer_is_changed_on_the_last_page_and_the_plan_is_drawn_anew(clinic
 
     report = person.transcript
     assert "✓ ecs: proved" in report
-    secrets = clinic.outputs()["taskSecrets"]
+    secrets = deployment.outputs()["taskSecrets"]
     assert json.dumps({"secrets": secrets}, indent=2).replace("\n", "\n    ") in report
     assert "Restart the tasks of eonpro/eonpro-web" in report
     assert "python -m wizard push --redeploy --stack production" in report
     assert person.is_sane
-    parameters = clinic.parameters()
+    parameters = deployment.parameters()
     assert {each["name"] for each in secrets} == {name.rpartition("/")[2] for name in parameters}
-    assert opened(clinic, parameters[ESCROW]) == 32
-    assert clinic.client("kms").describe_key(KeyId=ALIAS)["KeyMetadata"]["KeyState"] == "Enabled"
+    assert opened(deployment, parameters[STORED_KEY]) == 32
+    assert deployment.client("kms").describe_key(KeyId=ALIAS)["KeyMetadata"]["KeyState"] == "Enabled"
 
 
-def test_a_typed_token_is_never_shown_and_never_kept(clinic: Clinic, sit: Sit) -> None:
-    right = clinic.environment["VERCEL_TOKEN"]
-    person = sit(clinic, without=("VERCEL_TOKEN",))
+def test_a_typed_token_is_never_shown_and_never_kept(deployment: Deployment, sit: Sit) -> None:
+    right = deployment.environment["VERCEL_TOKEN"]
+    person = sit(deployment, without=("VERCEL_TOKEN",))
     person.see("Where does the application run?", "» ")
     person.type(SPACE + ENTER)
     person.answer("Create a multi-Region key?")
     person.see("A Vercel token with access to the project")
     person.type(right)
     while person.shown.count("*") < len(right):
-        assert person.goes_on(PATIENCE_SECONDS), person.shown
+        assert person.goes_on(TIMEOUT_SECONDS), person.shown
     person.type(ENTER)
     person.see(*LAST_PAGE)
     person.type(ENTER)
     assert person.leave() == 0
     assert right.encode() not in person.received
-    for file in clinic.folder.rglob("*"):
+    for file in deployment.folder.rglob("*"):
         if file.is_file():
             assert right.encode() not in file.read_bytes(), f"the token is in {file}"
-    assert len(clinic.variables()) == 3
+    assert len(deployment.variables()) == 3
     assert "with VERCEL_TOKEN in the environment" in person.words

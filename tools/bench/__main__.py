@@ -1,4 +1,4 @@
-"""`python -m tools.bench [PART…]`: each benchmark as a ratio of two sides, run in turn, an A/A control beside it.
+"""`python -m tools.bench [PART…]`: each benchmark as a ratio of two sides that run in turn, with an A/A control.
 
 Touches what the benchmarks touch, standard output, and the results in docs/.
 """
@@ -14,7 +14,7 @@ from tools.bench import commands, phi, reencryption, results
 from tools.bench.rows import HEADING, Measured, Part, line
 
 Rows = Callable[[int], Iterator[Measured]]
-"""Rows, each as it is measured, given how often a long one is repeated."""
+"""Yields each row when it is measured; the argument is how often a long row is repeated."""
 
 PARTS: Mapping[str, Sequence[Rows]] = {
     "phi": (phi.field_rows, phi.import_rows),
@@ -32,39 +32,37 @@ LIBRARIES: Mapping[str, Callable[[], Mapping[str, str]]] = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure the parts that were asked for; 1 when a row of them is short."""
+    """Measure the requested parts; exit code 1 when a row misses its bound."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.bench", description="Measures this product beside the plain tools."
+        prog="python -m tools.bench", description="Compares this product with the plain tools."
     )
-    parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"of {', '.join(results.ORDER)}; all, if none is named"
-    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(results.ORDER)}; default: all")
     parser.add_argument("--rounds", type=int, default=5, help="how often a long row is repeated")
-    given = parser.parse_args(arguments)
-    if unknown := set(given.parts) - set(PARTS):
+    options = parser.parse_args(arguments)
+    if unknown := set(options.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     os.environ["PULUMI_SKIP_UPDATE_CHECK"] = "true"
-    chosen = [name for name in results.ORDER if name in (given.parts or PARTS)]
+    chosen = [name for name in results.ORDER if name in (options.parts or PARTS)]
     measured: dict[str, Part] = {}
     for name in chosen:
         print(f"{name}\n{HEADING}", flush=True)
-        rows = tuple(shown(row for part in PARTS[name] for row in part(given.rounds)))
+        rows = tuple(print_rows(row for part in PARTS[name] for row in part(options.rounds)))
         measured[name] = Part(
             name=name, date=results.today(), machine=results.this_machine(LIBRARIES[name]()), rows=rows
         )
-    results.keep(measured)
+    results.write(measured)
     return verdict(measured.values())
 
 
-def shown(rows: Iterable[Measured]) -> Iterator[Measured]:
-    """The same rows, each printed as it comes."""
+def print_rows(rows: Iterable[Measured]) -> Iterator[Measured]:
+    """The same rows; each is printed when it arrives."""
     for row in rows:
         print(line(row), flush=True)
         yield row
 
 
 def verdict(parts: Iterable[Part]) -> int:
-    """The exit code, after the names of the rows that are short, if any."""
+    """The exit code; prints the names of the rows that miss their bound."""
     short = [row.name for part in parts for row in part.rows if not row.holds]
     for name in short:
         print(f"SHORT: {name}")

@@ -1,4 +1,4 @@
-"""The least that delivers: one data key into Parameter Store, one POST to Vercel. The bare side of the benchmark."""
+"""The minimal delivery, to compare with: one data key into Parameter Store, one POST to Vercel; nothing is checked."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ ALIAS = "alias/eonpro-phi-key"
 
 
 def main() -> None:
-    """Make the wrapped data key, put it, push it; check nothing."""
+    """Generate the wrapped data key, store it and push it, without any check."""
     region = os.environ["AWS_REGION"]
     kms = boto3.client("kms", region_name=region)
-    made = kms.generate_data_key_without_plaintext(KeyId=ALIAS, KeySpec="AES_256")
-    value = base64.b64encode(made["CiphertextBlob"]).decode()
+    data_key = kms.generate_data_key_without_plaintext(KeyId=ALIAS, KeySpec="AES_256")
+    value = base64.b64encode(data_key["CiphertextBlob"]).decode()
     boto3.client("ssm", region_name=region).put_parameter(
         Name="/eonpro/production/ENCRYPTED_PHI_KEY", Value=value, Type="SecureString"
     )
-    variables = {"ENCRYPTED_PHI_KEY": value, "AWS_KMS_KEY_ID": made["KeyId"], "AWS_REGION": region}
+    variables = {"ENCRYPTED_PHI_KEY": value, "AWS_KMS_KEY_ID": data_key["KeyId"], "AWS_REGION": region}
     body = [{"key": k, "value": v, "type": "encrypted", "target": ["production"]} for k, v in variables.items()]
     request = urllib.request.Request(
         f"{os.environ['VERCEL_API_URL']}/v10/projects/eonpro/env?upsert=true&slug=eonpro",

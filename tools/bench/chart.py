@@ -1,6 +1,6 @@
 """The results as one drawing: what a field costs with each library, and how much of its bound each row uses.
 
-Touches nothing; the drawing is SVG, with colours for a light and for a dark page.
+Pure; the drawing is SVG, with colours for a light and for a dark page.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _STYLE = """\
   }"""
 
 
-def drawn(parts: Sequence[Part]) -> str:
+def draw(parts: Sequence[Part]) -> str:
     """The drawing, as SVG."""
     rows = [row for part in parts for row in part.rows]
     body, height = [], 20.0
     for panel in (_libraries(rows), _bounds(rows)):
-        lines, height = _placed(panel, height)
+        lines, height = _stacked(panel, height)
         body += lines
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" role="img">'
     title = "<title>Time of one field by library, and what each row uses of its bound</title>"
@@ -40,8 +40,8 @@ def drawn(parts: Sequence[Part]) -> str:
     return "\n".join([head, title, f"<style>\n{_STYLE}\n</style>", page, *body, "</svg>", ""])
 
 
-def _placed(panel: Iterator[tuple[float, list[str]]], top: float) -> tuple[list[str], float]:
-    """The lines of a panel, one band below another, and where the next panel begins."""
+def _stacked(panel: Iterator[tuple[float, list[str]]], top: float) -> tuple[list[str], float]:
+    """The lines of a panel, one band below the other, and the top of the next panel."""
     lines: list[str] = []
     for height, band in panel:
         lines += [f'<g transform="translate(0 {top:.0f})">', *band, "</g>"] if band else []
@@ -50,11 +50,11 @@ def _placed(panel: Iterator[tuple[float, list[str]]], top: float) -> tuple[list[
 
 
 def _libraries(rows: Sequence[Measured]) -> Iterator[tuple[float, list[str]]]:
-    """A bar for each way to encrypt a field, on a logarithmic axis: the slowest takes some fifty times the fastest."""
-    named = [row for row in rows if row.label and row.ours is not None and row.theirs is not None]
-    if not named:
+    """A bar for each way to encrypt a field, on a logarithmic axis: the slowest takes fifty times the fastest."""
+    labelled = [row for row in rows if row.label and row.ours is not None and row.theirs is not None]
+    if not labelled:
         return
-    bars = [("phi", named[0].ours or 0.0), *((row.label, row.theirs or 0.0) for row in named)]
+    bars = [("phi", labelled[0].ours or 0.0), *((row.label, row.theirs or 0.0) for row in labelled)]
     bars.sort(key=lambda bar: bar[1])
     yield 22, [_text(_LEFT, 14, "One field of 50 to 200 bytes, encrypted and written", "title")]
     yield 24, [_text(_LEFT, 14, "microseconds of one core, logarithmic; less is better", "small")]
@@ -87,7 +87,7 @@ def _libraries(rows: Sequence[Measured]) -> Iterator[tuple[float, list[str]]]:
 
 
 def _bounds(rows: Sequence[Measured]) -> Iterator[tuple[float, list[str]]]:
-    """A bar for each row with a bound: up to the line is what it may use."""
+    """A bar for each row with a bound: up to the line is allowed."""
     bounded = [row for row in rows if row.verdict != FOR_SCALE]
     yield 22, [_text(_LEFT, 14, "What each row uses of its bound", "title")]
     yield 20, [_text(_LEFT, 14, "to the line is allowed, past it is short; the figures are ratios", "small")]
@@ -95,12 +95,12 @@ def _bounds(rows: Sequence[Measured]) -> Iterator[tuple[float, list[str]]]:
     for row in bounded:
         used = min(max(row.bound.used(row.ratio), 0.0), 1.25)
         kind = "short" if row.verdict == SHORT else "ours"
-        told = f"{row.ratio:.2f}, {row.bound}" + (f": {SHORT}" if row.verdict == SHORT else "")
+        label = f"{row.ratio:.2f}, {row.bound}" + (f": {SHORT}" if row.verdict == SHORT else "")
         yield (
             _ROW + 14,
             [
                 _text(_LEFT, 16, row.name.replace("`", "")),
-                _text(WIDTH - _RIGHT, 16, told, "small", "end"),
+                _text(WIDTH - _RIGHT, 16, label, "small", "end"),
                 f'<rect class="track" x="{_LEFT}" y="22" width="{WIDTH - _LEFT - _RIGHT}" height="10" rx="2"/>',
                 f'<rect class="{kind}" x="{_LEFT}" y="22" width="{max(whole * used, 2):.1f}" height="10" rx="2"/>',
                 f'<line class="line" x1="{_LEFT + whole:.1f}" x2="{_LEFT + whole:.1f}" y1="19" y2="35"/>',
@@ -109,5 +109,5 @@ def _bounds(rows: Sequence[Measured]) -> Iterator[tuple[float, list[str]]]:
 
 
 def _text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
-    named = f' class="{kind}"' if kind else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}"{named} text-anchor="{anchor}">{escape(words)}</text>'
+    css_class = f' class="{kind}"' if kind else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}"{css_class} text-anchor="{anchor}">{escape(words)}</text>'

@@ -29,12 +29,12 @@ from wizard.inputs.registry import by_key
 BARE = "import questionary; questionary.select('Where?', choices=['a', 'b']).unsafe_ask()"
 BARE_PROMPT = "Where?"
 FIRST_PROMPT = by_key["target"].prompt
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 
 
 @contextmanager
 def product() -> Iterator[Path]:
-    """A copy of the product that never ran: no stack, no draft, its byte code there as after an installation."""
+    """A copy of the product that never ran: no stack, no saved progress, byte code as after an installation."""
     with tempfile.TemporaryDirectory(prefix="eonpro-bench-") as name:
         folder = Path(name)
         for part in onboarding.PARTS:
@@ -48,7 +48,7 @@ def product() -> Iterator[Path]:
 
 
 def environment() -> dict[str, str]:
-    """This one, without anything that answers a question or changes how it is drawn."""
+    """The environment of this process without variables that answer a question or change the display."""
     drawn = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
     unwanted = ("EONPRO_", "VERCEL_", "AWS_", "PULUMI_", "COLUMNS", "LINES", "NO_COLOR", "PYTHONIOENCODING")
     return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)} | drawn
@@ -65,7 +65,7 @@ def bare_prompt_seconds(folder: Path) -> float:
 
 
 def seconds_to_show(text: str, command: Sequence[str], folder: Path, env: Mapping[str, str]) -> float:
-    """Wall time from the start of a process at a terminal of 80 columns until it shows this; then it is killed."""
+    """Wall time from the start of a process at a terminal of 80 columns until it shows this text; then it is killed."""
     screen, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     started = time.perf_counter()
@@ -76,7 +76,7 @@ def seconds_to_show(text: str, command: Sequence[str], folder: Path, env: Mappin
     try:
         shown = b""
         while text.encode() not in shown:
-            shown += _received(screen, shown)
+            shown += _receive(screen, shown)
         return time.perf_counter() - started
     finally:
         process.kill()
@@ -84,12 +84,12 @@ def seconds_to_show(text: str, command: Sequence[str], folder: Path, env: Mappin
         os.close(screen)
 
 
-def _received(screen: int, shown: bytes) -> bytes:
-    if select.select([screen], [], [], PATIENCE_SECONDS)[0]:
+def _receive(screen: int, shown: bytes) -> bytes:
+    if select.select([screen], [], [], TIMEOUT_SECONDS)[0]:
         try:
             return os.read(screen, 65536)
         except OSError:
-            pass  # nobody holds the other end any more
+            pass  # the process closed its end
     raise SystemExit(f"the first prompt did not show:\n{shown.decode(errors='replace')[-2000:]}")
 
 
@@ -112,15 +112,15 @@ def process_seconds(command: list[str], environment: Mapping[str, str] | None = 
 
 
 def measure(name: str, ours: Seconds, theirs: Seconds, *, bound: Bound, rounds: int) -> Measured:
-    """Run the sides in turn, the control last."""
+    """Run the sides in turn, and the control last."""
     ours(), theirs()  # once each, uncounted: caches of the file system and of byte code
     sides = [(ours(), theirs(), theirs()) for _ in range(rounds)]
-    mine, other, control = zip(*sides, strict=True)
-    return compared(name, ours=mine, theirs=other, control=control, bound=bound, unit="s")
+    our_seconds, their_seconds, control = zip(*sides, strict=True)
+    return compared(name, ours=our_seconds, theirs=their_seconds, control=control, bound=bound, unit="s")
 
 
 def rows(rounds: int) -> Iterator[Measured]:
-    """What a person waits for before anything is asked."""
+    """The time that a person waits before the first question."""
     with onboarding.fresh() as (_, environment), product() as folder:
         yield measure(
             "python -m wizard --help / pulumi version",
@@ -139,8 +139,8 @@ def rows(rounds: int) -> Iterator[Measured]:
 
 
 def onboarding_rows(rounds: int) -> Iterator[Measured]:
-    """From nothing to variables that are delivered."""
-    # The guardrails are the product's, and anybody's: with them on one side only they would be measured.
+    """From an empty account to delivered variables."""
+    # The guardrails run on both sides: on one side only, their own time would be measured.
     yield measure(
         "onboarding / bare `pulumi up`, as guarded, and its pushes",
         onboarding.wizard_seconds,
@@ -155,4 +155,4 @@ def onboarding_rows(rounds: int) -> Iterator[Measured]:
         bound=Bound(),
         rounds=min(rounds, 3),
     )
-    print(f"(of theirs, the stack and its configuration: {statistics.median(onboarding.making_the_stack):.3f} s)")
+    print(f"(of theirs, the stack and its configuration: {statistics.median(onboarding.stack_creation_seconds):.3f} s)")

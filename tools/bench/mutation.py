@@ -1,4 +1,4 @@
-"""`python -m tools.bench.mutation`: how many small changes of the cipher and of the key cache the tests of phi find.
+"""`python -m tools.bench.mutation`: how many small changes of the cipher and the key cache the tests of phi detect.
 
 Touches .cache/mutation/, where mutmut changes a copy, and docs/mutation.md.
 """
@@ -19,31 +19,31 @@ from pathlib import Path
 from tools.bootstrap.places import CACHE, PROJECT, tool
 
 CHANGED = ("cipher", "record", "usage", "batches", "key_cache", "cache_entry", "refresh", "fields")
-"""The files of phi/ that are changed: the cipher and what it is made of, the cached key and what it is made of."""
+"""The files of phi/ that are changed: the cipher and the cached key, with the modules they use."""
 
 TESTS = ("cipher", "key_cache", "fields")
-"""The folders of the tests that judge a change, in tests/phi."""
+"""The folders of tests/phi whose tests run for each change."""
 
 SHARED = ("key_sources", "scripted_kms")
-"""What these tests share."""
+"""The modules that these tests share."""
 
 ELSEWHERE = ("test_interoperability.py",)
 """Tests against other implementations, which are not in mutmut's environment."""
 
 UNUSED = "not node and not importing"
-"""Tests that start other programs are left out: they take long, and say of this code what others say too."""
+"""Tests that start other programs are skipped: they are slow, and other tests cover the same code."""
 
 AT_LEAST = 0.95
-"""Share of the changes that a test must find: docs/decisions/0026."""
+"""Share of the changes that the tests must detect: docs/decisions/0026."""
 
 EQUIVALENT = PROJECT / "tools" / "bench" / "equivalent_mutants.toml"
-_FOUND = frozenset({"killed", "timeout", "segfault"})
-"""mutmut's words for a change that did not pass: a test failed, never ended, or the interpreter did."""
+_KILLED = frozenset({"killed", "timeout", "segfault"})
+"""mutmut's statuses of a detected change: a test failed or did not end, or the interpreter crashed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Survivor:
-    """A change that no test found: where, what stood there, what stood there instead, and why it changes nothing."""
+    """A change that no test detected: its place, the code before and after it, and why it changes nothing."""
 
     file: str
     function: str
@@ -54,37 +54,37 @@ class Survivor:
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """Of one file: how many changes were made, and how many of them a test found."""
+    """The score of one file: how many mutants it has, and how many of them a test killed."""
 
     file: str
-    made: int
-    found: int
+    mutants: int
+    killed: int
 
     @property
     def share(self) -> float:
-        """From 0 to 1."""
-        return self.found / self.made if self.made else 1.0
+        """Killed mutants, from 0 to 1."""
+        return self.killed / self.mutants if self.mutants else 1.0
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Change, test, tell; 1 when fewer are found than there must be, or one survives that nobody has explained."""
+    """Run mutmut and write the page; 1 below the required share, or when a survivor has no explanation."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench.mutation")
-    parser.add_argument("--again", action="store_true", help="go on from what the last run left in .cache/mutation")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--again", action="store_true", help="continue the last run, from .cache/mutation")
+    options = parser.parse_args(arguments)
     folder = CACHE / "mutation"
-    if not given.again:
-        laid_out(folder)
+    if not options.again:
+        copy_sources(folder)
     mutmut(folder, "run", "--max-children", str(os.cpu_count() or 1), shown=True)
-    scores, survivors = judged(folder)
+    scores, survivors = read_results(folder)
     text = page(scores, survivors)
     print(text)
     (PROJECT / "docs" / "mutation.md").write_text(text, encoding="utf-8")
-    unexplained = [one for one in survivors if not one.why]
+    unexplained = [survivor for survivor in survivors if not survivor.why]
     return int(total(scores).share < AT_LEAST or bool(unexplained))
 
 
-def laid_out(folder: Path) -> None:
-    """A copy of phi and of the tests that judge it, and of nothing that takes long to load."""
+def copy_sources(folder: Path) -> None:
+    """Copy phi and its tests, without modules that are slow to load."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(
         PROJECT / "phi", folder / "phi", ignore=shutil.ignore_patterns("__pycache__", "adapters", "reencryption")
@@ -112,7 +112,7 @@ def laid_out(folder: Path) -> None:
 
 
 def mutmut(folder: Path, *arguments: str, shown: bool = False) -> str:
-    """Run it in that folder; what it said, unless it says it to whoever watches."""
+    """Run mutmut in the folder; returns its output, unless it is `shown`."""
     done = subprocess.run(
         [str(tool("mutation")), "-m", "mutmut", *arguments],
         cwd=folder,
@@ -126,8 +126,8 @@ def mutmut(folder: Path, *arguments: str, shown: bool = False) -> str:
     return done.stdout or ""
 
 
-def judged(folder: Path) -> tuple[list[Score], list[Survivor]]:
-    """What came of each change."""
+def read_results(folder: Path) -> tuple[list[Score], list[Survivor]]:
+    """The scores of the files, and the changes that survived."""
     statuses: dict[str, str] = {}
     for line in mutmut(folder, "results", "--all", "true").splitlines():
         name, _, status = line.strip().rpartition(": ")
@@ -137,15 +137,15 @@ def judged(folder: Path) -> tuple[list[Score], list[Survivor]]:
     for file in CHANGED:
         of_file = [status for name, status in statuses.items() if name.startswith(f"phi.{file}.")]
         scores.append(
-            Score(file=f"phi/{file}.py", made=len(of_file), found=sum(status in _FOUND for status in of_file))
+            Score(file=f"phi/{file}.py", mutants=len(of_file), killed=sum(status in _KILLED for status in of_file))
         )
-    known = explained()
-    lived = [name for name, status in statuses.items() if status not in _FOUND]
+    known = equivalents()
+    lived = [name for name, status in statuses.items() if status not in _KILLED]
     return scores, [survivor(name, mutmut(folder, "show", name), known) for name in lived]
 
 
 def survivor(name: str, shown: str, known: Mapping[tuple[str, str, str], str]) -> Survivor:
-    """A change by its diff, with the reason why it changes nothing, where one is known."""
+    """A change, parsed from its diff, with the known reason why it changes nothing."""
     _, file, mangled = name.split(".", 2)
     # `xǁClassǁmethod` or `x_function`, and which change of it.
     function = mangled.rpartition("__mutmut_")[0][2:].replace("ǁ", ".")
@@ -156,23 +156,25 @@ def survivor(name: str, shown: str, known: Mapping[tuple[str, str, str], str]) -
     return Survivor(file=f"phi/{file}.py", function=function, was=was, became=became, why=why)
 
 
-def explained() -> dict[tuple[str, str, str], str]:
-    """The changes that change nothing, by file and by what stood there and stands there instead."""
+def equivalents() -> dict[tuple[str, str, str], str]:
+    """The reason why a change changes nothing, by file, code before and code after."""
     entries = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8"))["mutant"]
-    return {(one["file"], one["was"], one["became"]): one["why"] for one in entries}
+    return {(entry["file"], entry["was"], entry["became"]): entry["why"] for entry in entries}
 
 
 def total(scores: Sequence[Score]) -> Score:
     """All files together."""
-    return Score(file="all", made=sum(one.made for one in scores), found=sum(one.found for one in scores))
+    return Score(
+        file="all", mutants=sum(score.mutants for score in scores), killed=sum(score.killed for score in scores)
+    )
 
 
 def page(scores: Sequence[Score], survivors: Sequence[Survivor]) -> str:
     """The page of the documentation."""
-    return "\n".join([*_opening(), *_table(scores), "", *_survivors(survivors), ""])
+    return "\n".join([*_heading(), *_table(scores), "", *_survivors(survivors), ""])
 
 
-def _opening() -> Iterator[str]:
+def _heading() -> Iterator[str]:
     yield "# Mutation testing of the cipher and the key cache"
     yield ""
     yield "Written by `make mutation`: mutmut changes the code of `phi/` in every small way it knows, one at a time,"
@@ -185,8 +187,8 @@ def _opening() -> Iterator[str]:
 def _table(scores: Sequence[Score]) -> Iterator[str]:
     yield "| file | changes | found | |"
     yield "|---|---:|---:|---:|"
-    for one in [*scores, total(scores)]:
-        yield f"| {one.file} | {one.made} | {one.found} | {one.share:.1%} |"
+    for score in [*scores, total(scores)]:
+        yield f"| {score.file} | {score.mutants} | {score.killed} | {score.share:.1%} |"
 
 
 def _survivors(survivors: Sequence[Survivor]) -> Iterator[str]:
@@ -195,11 +197,11 @@ def _survivors(survivors: Sequence[Survivor]) -> Iterator[str]:
         return
     yield "Those that survived:"
     yield ""
-    for one in survivors:
-        yield f"- `{one.file}`, {one.function}: {one.why or 'NOT EXPLAINED'}"
+    for change in survivors:
+        yield f"- `{change.file}`, {change.function}: {change.why or 'NOT EXPLAINED'}"
         yield ""
-        yield f"      - {one.was}"
-        yield f"      + {one.became}"
+        yield f"      - {change.was}"
+        yield f"      + {change.became}"
         yield ""
 
 

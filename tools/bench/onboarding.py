@@ -1,4 +1,4 @@
-"""How much the wizard adds to a bare `pulumi up` of the same program and its two pushes, each from nothing.
+"""How much the wizard adds to a bare `pulumi up` of the same program and its two pushes, each from an empty account.
 
 Touches temporary folders, sandboxes of its own, and the processes it times.
 """
@@ -25,8 +25,8 @@ from wizard.inputs.answers_file import read_file
 PARTS = ("Pulumi.yaml", "__main__.py", "components", "wizard", "phi", "guardrails", "examples")
 STACK = "production"
 
-making_the_stack: list[float] = []
-"""Seconds of each bare run that went into the stack and its configuration, for whoever would leave them out."""
+stack_creation_seconds: list[float] = []
+"""Seconds of each bare run for the stack and its configuration."""
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def sandbox_environment(base: Mapping[str, str]) -> dict[str, str]:
 
 
 def run(command: list[str], folder: Path, environment: Mapping[str, str]) -> str:
-    """Run to the end; what it printed. A failure ends the benchmark with what was said."""
+    """Run the command; returns its output. A failure ends the benchmark with the output."""
     done = subprocess.run(
         command,
         cwd=folder,
@@ -70,8 +70,8 @@ def run(command: list[str], folder: Path, environment: Mapping[str, str]) -> str
         check=False,
     )
     if done.returncode != 0:
-        told = f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
-        raise SystemExit(f"{' '.join(command)} failed with {done.returncode}:\n{told}")
+        output = f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        raise SystemExit(f"{' '.join(command)} failed with {done.returncode}:\n{output}")
     return done.stdout
 
 
@@ -85,15 +85,15 @@ def wizard_seconds() -> float:
 
 
 def bare_seconds() -> float:
-    """What a person would type: the stack and its configuration, `pulumi up --yes` guarded as ours is, the two pushes.
+    """What a person would type: stack, configuration, `pulumi up --yes` with the same guardrails, the two pushes.
 
-    The configuration is at hand as one document before the clock starts.
+    The configuration is ready as one document before the clock starts.
     """
     return _bare_seconds("--policy-pack", "guardrails")
 
 
 def unguarded_seconds() -> float:
-    """The same without the guardrails: it may make a key that no audit passes, which ours refuses."""
+    """The same without the guardrails, which refuse a key that would fail an audit."""
     return _bare_seconds()
 
 
@@ -103,7 +103,7 @@ def _bare_seconds(*guarded: str) -> float:
         started = time.perf_counter()
         run(["pulumi", "stack", "init", STACK], folder, environment)
         run(["pulumi", "config", "set-all", "--stack", STACK, "--json", config], folder, environment)
-        making_the_stack.append(time.perf_counter() - started)
+        stack_creation_seconds.append(time.perf_counter() - started)
         run(["pulumi", "up", "--yes", "--stack", STACK, *guarded], folder, environment)
         run([sys.executable, str(Path(__file__).with_name("bare_push.py"))], folder, environment)
         return time.perf_counter() - started
@@ -116,7 +116,7 @@ def _config(environment: Mapping[str, str]) -> dict[str, object]:
 
 
 def configuration() -> str:
-    """The stack configuration of examples/vercel.yaml in the account that the environment leads to, as JSON."""
+    """The stack configuration of examples/vercel.yaml in the account of the environment's credentials, as JSON."""
     name = "examples/vercel.yaml"
     file = read_file((PROJECT / name).read_text(), name)
     resolved = resolve(environ=os.environ, file=file, flags={}, file_name="", saved={}, saved_name="", detected={})

@@ -1,4 +1,4 @@
-"""The part `phi`: its fields and keys, measured in the environment of the tool `bench`; and what `import phi` costs.
+"""The part `phi`: its fields and keys, measured in the environment of the tool `bench`; and the cost of `import phi`.
 
 Touches the processes it starts and times.
 """
@@ -16,7 +16,7 @@ from tools.bench.rows import Bound, Measured, compared
 from tools.bootstrap.places import PROJECT, tool
 
 UNWANTED = ("boto3", "botocore", "pulumi", "psycopg", "django", "sqlalchemy", "pyspark")
-"""Of these the import loads none: botocore, this project's other packages, and the adapters' libraries."""
+"""Modules that the import must not load: botocore, this project's other packages, the adapters' libraries."""
 
 _LOADED = f"import sys; import phi; import json; print(json.dumps([m for m in {UNWANTED!r} if m in sys.modules]))"
 _OURS = "import phi"
@@ -24,8 +24,8 @@ _THEIRS = "import cryptography.hazmat.primitives.ciphers.aead, pybase64"
 
 
 def import_rows(rounds: int) -> Iterator[Measured]:
-    """What is loaded, and how long it takes beside the two libraries that it cannot do without."""
-    loaded = json.loads(_started(_LOADED))
+    """What is loaded, and the time compared with the two libraries that it needs."""
+    loaded = json.loads(_run_python(_LOADED))
     yield Measured(
         name=f"`import phi`: of {', '.join(UNWANTED)} it loads",
         unit="",
@@ -52,17 +52,17 @@ def import_rows(rounds: int) -> Iterator[Measured]:
 
 def _milliseconds(program: str) -> float:
     started = time.perf_counter()
-    _started(program)
+    _run_python(program)
     return (time.perf_counter() - started) * 1000
 
 
-def _started(program: str) -> str:
+def _run_python(program: str) -> str:
     command = [sys.executable, "-c", program]
     return subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True).stdout
 
 
 def field_rows(rounds: int) -> Iterator[Measured]:
-    """Each as it is measured there; the rounds are short, and many for each of a long row."""
+    """Yields each row when it is measured; rounds are short, so there are many."""
     command = [str(tool("bench")), "-m", "tools.bench.fields", "--rounds", str(60 * rounds)]
     with subprocess.Popen(command, cwd=PROJECT, env=_environment(), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -73,11 +73,11 @@ def field_rows(rounds: int) -> Iterator[Measured]:
 
 
 def versions() -> Mapping[str, str]:
-    """The versions there of what is compared, and of the OpenSSL that cryptography brings."""
+    """The versions of the compared libraries in that environment, and of the OpenSSL of cryptography."""
     command = [str(tool("bench")), "-m", "tools.bench.fields", "--versions"]
-    told = subprocess.run(command, cwd=PROJECT, env=_environment(), stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, str] = json.loads(told.stdout)
-    return found
+    done = subprocess.run(command, cwd=PROJECT, env=_environment(), stdout=subprocess.PIPE, text=True, check=True)
+    installed: dict[str, str] = json.loads(done.stdout)
+    return installed
 
 
 def _environment() -> dict[str, str]:

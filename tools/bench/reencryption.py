@@ -1,12 +1,12 @@
-"""Re-encryption of a table beside the database's own UPDATE of the same rows, and how both time and memory grow.
+"""Re-encryption of a table compared with the database's own UPDATE of the same rows; growth of time and memory.
 
-Touches a PostgreSQL server of its own in a temporary folder, with the settings that PostgreSQL comes with: what is
-committed is on the disk.
+Touches a PostgreSQL server of its own in a temporary folder, with PostgreSQL's default settings: a commit
+is on the disk.
 
 The table is a clinic's: key, clinic, two times, and four of the application's PHI fields (firstName, lastName, email,
 phone: records of 58 to 86 characters), with a primary key and two more indexes. The database's own UPDATE puts each of
-the four columns' records into another one: as many octets written, to the same rows, and not one of them made, sent or
-looked at. It comes from as many connections, in the same batches, each committed.
+the four columns' records into another one: as many bytes written, to the same rows, but none of them encrypted, sent
+or checked. It runs over as many connections, in the same batches, each committed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FEW, SOME, MANY = 10_000, 100_000, 1_000_000
 OLD, NEW = bytes(range(32)), bytes(range(32, 64))
 COLUMNS = ("firstName", "lastName", "email", "phone")
 
-_MAKE = """
+_CREATE = """
 create table patients (
     id bigint primary key, clinic int not null, "createdAt" timestamptz not null default now(),
     "updatedAt" timestamptz not null default now(), "firstName" text, "lastName" text, email text, phone text
@@ -54,8 +54,8 @@ update patients set "firstName" = "lastName", "lastName" = email, email = phone,
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moved:
-    """What a re-encryption took: seconds, those of its first pass, and MiB of the parent and of the largest worker."""
+class RunCost:
+    """The cost of a re-encryption: seconds, those of the first pass, MiB of the parent and of the largest worker."""
 
     seconds: float
     first_pass: float
@@ -65,19 +65,19 @@ class Moved:
 
 @contextmanager
 def server() -> Iterator[Server]:
-    """PostgreSQL as it comes, with a database for each size, to be copied."""
-    with running() as made:
+    """PostgreSQL with its defaults and a database of each size, as templates."""
+    with running() as postgres:
         for rows in (FEW, SOME, MANY):
-            with made.connect() as connection:
+            with postgres.connect() as connection:
                 connection.execute(f"create database rows_{rows}")
-            with made.connect(f"rows_{rows}") as connection:
+            with postgres.connect(f"rows_{rows}") as connection:
                 _fill(connection, rows)
-        yield made
+        yield postgres
 
 
 def _fill(connection: psycopg.Connection[tuple[object, ...]], rows: int) -> None:
     cipher = PhiCipher(OLD)
-    connection.execute(_MAKE)
+    connection.execute(_CREATE)
     columns = ", ".join(f'"{name}"' for name in COLUMNS)
     with connection.cursor().copy(f"copy patients (id, clinic, {columns}) from stdin") as copy:
         for number in range(1, rows + 1):
@@ -98,27 +98,22 @@ def _copied(of: Server, rows: int) -> Iterator[str]:
     name = "measured"
     with of.connect() as connection:
         connection.execute(f"create database {name} template rows_{rows} strategy file_copy")
-        connection.execute("checkpoint")  # what was written for the copy is not to be paid for by what is measured
+        connection.execute("checkpoint")  # the writes of the copy must not count in the measurement
     yield name
     of.drop(name)
 
 
-def moved(of: Server, rows: int, *, processes: int | None = None) -> Moved:
-    """A re-encryption of so many rows, in a process of its own, from its first connection to its proof."""
+def moved(of: Server, rows: int, *, processes: int | None = None) -> RunCost:
+    """A re-encryption of this many rows in a separate process, from its first connection to its last pass."""
     with _copied(of, rows) as name:
-        command = [
-            sys.executable,
-            "-m",
-            "tools.bench.reencryption",
-            of.dsn(name),
-            str(processes or default_processes()),
-        ]
+        workers = str(processes or default_processes())
+        command = [sys.executable, "-m", "tools.bench.reencryption", of.dsn(name), workers]
         done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
-        return Moved(**json.loads(done.stdout))
+        return RunCost(**json.loads(done.stdout))
 
 
 def updated(of: Server, rows: int, *, connections: int, batch: int = BATCH) -> float:
-    """Seconds of the database's own UPDATE of so many rows, by so many connections, a commit for each batch."""
+    """Seconds of the database's own UPDATE of this many rows over several connections, with a commit for each batch."""
     starts = iter(range(0, rows, batch))
     hand_out = threading.Lock()
 
@@ -142,7 +137,7 @@ def updated(of: Server, rows: int, *, connections: int, batch: int = BATCH) -> f
 
 
 def rows(rounds: int) -> Iterator[Measured]:
-    """The rows of this part; the long ones in fewer rounds."""
+    """The rows of this part; the long ones have fewer rounds."""
     processes = default_processes()
     with server() as of:
         plain = [
@@ -158,24 +153,24 @@ def rows(rounds: int) -> Iterator[Measured]:
 def _rates(
     of: Server, number: int, rounds: int, plain: list[tuple[str, Callable[[int], float]]], *, bound: Bound
 ) -> Iterator[Measured]:
-    ours: list[Moved] = []
+    ours: list[RunCost] = []
     theirs: list[list[float]] = [[] for _ in plain]
     control: list[float] = []
     for _ in range(rounds):
         ours.append(moved(of, number))
-        for each, (_, update) in zip(theirs, plain, strict=True):
-            each.append(update(number))
+        for seconds, (_, update) in zip(theirs, plain, strict=True):
+            seconds.append(update(number))
         control.append(plain[0][1](number))
-    for (name, _), each in zip(plain, theirs, strict=True):
-        own = each is theirs[0]
+    for (name, _), update_seconds in zip(plain, theirs, strict=True):
+        own = update_seconds is theirs[0]
         for what, seconds in (
-            ("moving", [each.first_pass for each in ours]),
-            ("moving and proving", [each.seconds for each in ours]),
+            ("moving", [run.first_pass for run in ours]),
+            ("moving and proving", [run.seconds for run in ours]),
         ):
             yield compared(
                 f"{what} {number:,} rows / UPDATE, {name}",
                 ours=seconds,
-                theirs=each,
+                theirs=update_seconds,
                 control=control if own else None,
                 bound=bound if own and what == "moving" else Bound(),
                 unit="s",
@@ -187,39 +182,39 @@ def _growth(of: Server, rounds: int) -> Iterator[Measured]:
     few = [moved(of, FEW) for _ in range(rounds)]
     many = [moved(of, MANY) for _ in range(rounds)]
     again = [moved(of, FEW) for _ in range(rounds)]
-    figures: tuple[tuple[str, str, Callable[[Moved, int], float], Bound], ...] = (
-        ("time per row", "µs", lambda each, n: each.seconds / n * 1e6, Bound(at_most=1.25)),
-        ("memory of the parent", "MiB", lambda each, _: each.parent_mib, Bound(at_most=1.1)),
-        ("memory of a worker", "MiB", lambda each, _: each.worker_mib, Bound(at_most=1.1)),
+    figures: tuple[tuple[str, str, Callable[[RunCost, int], float], Bound], ...] = (
+        ("time per row", "µs", lambda run, n: run.seconds / n * 1e6, Bound(at_most=1.25)),
+        ("memory of the parent", "MiB", lambda run, _: run.parent_mib, Bound(at_most=1.1)),
+        ("memory of a worker", "MiB", lambda run, _: run.worker_mib, Bound(at_most=1.1)),
     )
     for name, unit, figure, bound in figures:
         yield compared(
             f"{name}, {MANY:,} rows / {FEW:,} rows",
-            ours=[figure(each, MANY) for each in many],
-            theirs=[figure(each, FEW) for each in few],
-            control=[figure(each, FEW) for each in again],
+            ours=[figure(run, MANY) for run in many],
+            theirs=[figure(run, FEW) for run in few],
+            control=[figure(run, FEW) for run in again],
             bound=bound,
             unit=unit,
         )
 
 
 def versions() -> Mapping[str, str]:
-    """What the ratios may depend on."""
-    with running() as made, made.connect() as connection:
+    """The versions that the ratios may depend on."""
+    with running() as postgres, postgres.connect() as connection:
         (number,) = connection.execute("show server_version").fetchone() or ("",)
     return {"PostgreSQL": str(number).partition(" ")[0]} | results.versions("psycopg", "cryptography", "pybase64")
 
 
 def main(dsn: str, processes: int) -> None:
-    """Re-encrypt the table, and tell what it took."""
-    looking = Database(dsn, read_only=True)
-    table = inspect(looking, ColumnSelection(table="patients", columns=COLUMNS, key_column="id"), write=True)
-    looking.close()
+    """Re-encrypt the table, and print the cost."""
+    database = Database(dsn, read_only=True)
+    table = inspect(database, ColumnSelection(table="patients", columns=COLUMNS, key_column="id"), write=True)
+    database.close()
     run = reencrypt(dsn, table, old=[OLD], new=NEW, processes=processes, progress=Progress(io.StringIO()))
     assert run.complete and run.undecryptable == 0
     parent, worker = run.peak_mib
-    told = {"seconds": run.seconds, "first_pass": run.pass_seconds[0], "parent_mib": parent, "worker_mib": worker}
-    print(json.dumps(told))
+    figures = {"seconds": run.seconds, "first_pass": run.pass_seconds[0], "parent_mib": parent, "worker_mib": worker}
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

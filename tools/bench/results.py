@@ -1,4 +1,4 @@
-"""The results of the benchmarks: JSON, and the page and the chart of the documentation that are made from it.
+"""The results of the benchmarks: JSON, and the page and the chart of the documentation, which are generated from it.
 
 Touches docs/benchmarks.md and docs/benchmarks/.
 """
@@ -10,19 +10,20 @@ import os
 import platform
 import ssl
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from tools.bench.chart import drawn
+from tools.bench.chart import draw
 from tools.bench.rows import FOR_SCALE, Measured, Part, amount
 from tools.bootstrap.places import PROJECT
 
 PLACE = PROJECT
-"""Whose documentation is written."""
+"""The project whose documentation is written."""
 
 ORDER = ("phi", "reencryption", "commands", "onboarding")
-"""The parts of the benchmarks, as they are run and shown."""
+"""The parts of the benchmarks, in the order of the page."""
 
 
 def this_machine(libraries: Mapping[str, str]) -> dict[str, str]:
@@ -39,13 +40,11 @@ def this_machine(libraries: Mapping[str, str]) -> dict[str, str]:
 
 def versions(*names: str) -> dict[str, str]:
     """The installed versions of these packages, of those that are installed."""
-    found = {}
+    installed = {}
     for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+        with suppress(metadata.PackageNotFoundError):
+            installed[name] = metadata.version(name)
+    return installed
 
 
 def today() -> str:
@@ -53,10 +52,10 @@ def today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
-def kept(folder: Path) -> dict[str, Part]:
+def stored_parts(folder: Path) -> dict[str, Part]:
     """The parts of the last runs, by name."""
     try:
-        found = json.loads((folder / "docs/benchmarks/results.json").read_text())
+        document = json.loads((folder / "docs/benchmarks/results.json").read_text())
     except FileNotFoundError:
         return {}
     return {
@@ -66,21 +65,21 @@ def kept(folder: Path) -> dict[str, Part]:
             machine=part["machine"],
             rows=tuple(Measured.from_document(row) for row in part["rows"]),
         )
-        for name, part in found.items()
+        for name, part in document.items()
     }
 
 
-def keep(parts: Mapping[str, Part], folder: Path | None = None) -> None:
-    """Write the JSON, and from it the table and the chart; parts that were not measured now stay as they were."""
+def write(parts: Mapping[str, Part], folder: Path | None = None) -> None:
+    """Write the JSON, and from it the table and the chart; parts that were not measured now do not change."""
     folder = folder or PLACE
-    every = kept(folder) | dict(parts)
-    for path, text in files(every).items():
+    parts_by_name = stored_parts(folder) | dict(parts)
+    for path, text in files(parts_by_name).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
 
 
 def files(parts: Mapping[str, Part]) -> dict[str, str]:
-    """What is written for these results, by its place in the project."""
+    """The text of each file of these results, by its path in the project."""
     ordered = sorted(parts.values(), key=lambda part: ORDER.index(part.name))
     document = {
         part.name: {"date": part.date, "machine": dict(part.machine), "rows": [row.document() for row in part.rows]}
@@ -88,13 +87,13 @@ def files(parts: Mapping[str, Part]) -> dict[str, str]:
     }
     return {
         "docs/benchmarks/results.json": json.dumps(document, indent=2, ensure_ascii=False) + "\n",
-        "docs/benchmarks/chart.svg": drawn(ordered),
+        "docs/benchmarks/chart.svg": draw(ordered),
         "docs/benchmarks.md": written(ordered),
     }
 
 
 def _processor() -> str:
-    """The model that Linux names; else what Python knows."""
+    """The processor's model on Linux; elsewhere what Python reports."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -110,14 +109,14 @@ TITLES = {
     "onboarding": "The whole onboarding",
 }
 
-_OPENING = """\
+_HEADING = """\
 # Benchmarks
 
-Written by `make bench`, which measures every row anew and exits with 1 when one is short; `make bench ARGS="phi"`
+Written by `make bench`, which measures every row again and exits with 1 when one is short; `make bench ARGS="phi"`
 measures one part. What is compared with what, and how, is in
 [decision 0026](decisions/0026-what-the-benchmarks-compare.md). A figure holds for the machine that is named; what a row
-promises is its ratio, the median of the ratios of many interleaved rounds. Beside it stands the A/A control, the other
-side against itself in the same rounds: as far as that is off 1, so far is the ratio uncertain.
+promises is its ratio, the median of the ratios of many interleaved rounds. Next to it is the A/A control, the other
+side compared with itself in the same rounds: its distance from 1 is the uncertainty of the ratio.
 
 ![Time of one field by library, and what each row uses of its bound](benchmarks/chart.svg)
 """
@@ -125,7 +124,7 @@ side against itself in the same rounds: as far as that is off 1, so far is the r
 
 def written(parts: Sequence[Part]) -> str:
     """The page, in Markdown."""
-    return "\n".join([_OPENING, *(_part(part) for part in parts)])
+    return "\n".join([_HEADING, *(_part(part) for part in parts)])
 
 
 def _part(part: Part) -> str:
@@ -141,6 +140,6 @@ def _part(part: Part) -> str:
 def _row(row: Measured) -> str:
     control = "" if row.control is None else f"{row.control:.3f}"
     bound = "" if row.verdict == FOR_SCALE else str(row.bound)
-    said = f"{row.name} ({row.note})" if row.note else row.name
+    label = f"{row.name} ({row.note})" if row.note else row.name
     sides = f"{amount(row.ours, row.unit)} | {amount(row.theirs, row.unit)}"
-    return f"| {said} | {sides} | {row.ratio:.3f} | {control} | {bound} | {row.verdict} |"
+    return f"| {label} | {sides} | {row.ratio:.3f} | {control} | {bound} | {row.verdict} |"

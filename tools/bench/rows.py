@@ -1,6 +1,6 @@
-"""What a benchmark tells: two sides measured in turn, their ratio, the control beside it, and whether the bound holds.
+"""The row of a benchmark: two sides measured in turn, their ratio, the A/A control, and whether the bound holds.
 
-Touches nothing.
+Pure.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ SHORT = "SHORT"
 
 @dataclass(frozen=True, kw_only=True)
 class Bound:
-    """What a row must keep: at most, or at least, so much. One of the two."""
+    """The bound of a row's ratio: an upper or a lower one; neither where the row is for scale."""
 
     at_most: float | None = None
     at_least: float | None = None
 
     def holds(self, ratio: float) -> bool:
-        """Whether a ratio keeps within it, as measured and unrounded."""
+        """Whether an unrounded ratio is within it."""
         over = self.at_most is not None and ratio > self.at_most
         under = self.at_least is not None and ratio < self.at_least
         return not (over or under)
 
     def used(self, ratio: float) -> float:
-        """How much of what is allowed was used: 1 is all of it, more is short."""
+        """The used share of the bound: above 1 the row is short."""
         if self.at_most is not None:
             return ratio / self.at_most if self.at_most else 2.0 * (ratio > 0)
         return self.at_least / ratio if self.at_least is not None else 0.0
 
     def __str__(self) -> str:
-        """`at most 1.1`, `at least 3.5`, or that it is there for scale."""
+        """`at most 1.1`, `at least 3.5`, or `for scale`."""
         if self.at_most is not None:
             return f"at most {self.at_most:g}"
         return FOR_SCALE if self.at_least is None else f"at least {self.at_least:g}"
@@ -57,16 +57,16 @@ class Measured:
     bound: Bound
     note: str = ""
     label: str = ""
-    """What the chart calls theirs."""
+    """The name of theirs in the chart."""
 
     @property
     def holds(self) -> bool:
-        """Whether it keeps its bound; a row that is there for scale always does."""
+        """Whether the ratio is within the bound; always for a row that is for scale."""
         return self.bound.holds(self.ratio)
 
     @property
     def verdict(self) -> str:
-        """`pass`, `SHORT`, or that it is there for scale."""
+        """`pass`, `SHORT`, or `for scale`."""
         if self.bound == Bound():
             return FOR_SCALE
         return PASS if self.holds else SHORT
@@ -85,7 +85,7 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """The rows of one part as they were measured together: on which machine, and when."""
+    """The rows of one part, measured together: on which machine, and when."""
 
     name: str
     date: str
@@ -107,7 +107,7 @@ def compared(
 ) -> Measured:
     """A row from the rounds of its sides: the median of the rounds' own ratios, so that a busy moment spoils one round.
 
-    `rates` says that it is told how many times as fast ours is; the sides are times all the same.
+    With `rates` the ratio is how many times as fast ours is; the sides are times in both cases.
     """
     ratios = [b / a if rates else a / b for a, b in zip(ours, theirs, strict=True)]
     return Measured(
@@ -130,12 +130,12 @@ def line(row: Measured) -> str:
     """A row as `make bench` prints it."""
     sides = " ".join(f"{amount(value, row.unit):>13}" for value in (row.ours, row.theirs))
     control = "" if row.control is None else f"{row.control:.3f}"
-    judged = row.verdict if row.verdict == FOR_SCALE else f"{row.bound}: {row.verdict}"
-    return f"{row.name:<70} {sides} {row.ratio:8.3f}  {control:>6}  {judged}"
+    verdict = row.verdict if row.verdict == FOR_SCALE else f"{row.bound}: {row.verdict}"
+    return f"{row.name:<70} {sides} {row.ratio:8.3f}  {control:>6}  {verdict}"
 
 
 def amount(value: float | None, unit: str) -> str:
-    """A figure with its unit, as precise as is worth reading."""
+    """A figure with its unit and a useful number of digits."""
     if value is None:
         return ""
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 3

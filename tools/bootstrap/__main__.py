@@ -1,6 +1,6 @@
-"""`python3 -m tools.bootstrap`: refuses or replaces a Python that is too old, then hands over to tools.bootstrap.cli.
+"""`python3 -m tools.bootstrap`: replaces or refuses a Python that is too old, then runs tools.bootstrap.cli.
 
-It may touch nothing. It keeps to syntax that an old Python can read, so that the refusal can be printed.
+Touches nothing itself. Its syntax is also valid for an old Python, which can then print the refusal.
 """
 
 import os
@@ -15,25 +15,25 @@ def newer_python():  # type: ignore[no-untyped-def]
     """The path of a Python on PATH that is new enough, or None."""
     for minor in (13, 12, 11, 14):
         path = shutil.which("python3.%d" % minor)
-        # A pyenv shim exists for versions that are not active, so each candidate has to prove itself.
+        # A pyenv shim exists for versions that are not active, so each candidate is started once.
         if path and subprocess.call([path, "-c", ""], stderr=subprocess.DEVNULL) == 0:
             return path
     return None
 
 
 def main():  # type: ignore[no-untyped-def]
-    """Runs the set-up under Python 3.11 or newer; returns an exit code."""
+    """Run the set-up under Python 3.11 or newer; returns an exit code."""
     if sys.version_info < MINIMUM:
-        found = ".".join(str(part) for part in sys.version_info[:3])
+        version = ".".join(str(part) for part in sys.version_info[:3])
         path = newer_python()  # type: ignore[no-untyped-call]
         if path is None:
             sys.stderr.write(
                 "This project needs Python 3.11 or newer; {} is {}.\n"
                 "Install one (Debian and Ubuntu: apt-get install python3), or name one that is not on PATH:\n"
-                "  make PYTHON=/path/to/python3.11 setup\n".format(sys.executable, found)
+                "  make PYTHON=/path/to/python3.11 setup\n".format(sys.executable, version)
             )
             return 1
-        sys.stderr.write("{} is Python {}, too old; using {}.\n".format(sys.executable, found, path))
+        sys.stderr.write("{} is Python {}, too old; using {}.\n".format(sys.executable, version, path))
         sys.stderr.flush()
         os.execv(path, [path, "-m", "tools.bootstrap", *sys.argv[1:]])
     from tools.bootstrap.cli import main as run

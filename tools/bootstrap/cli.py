@@ -1,6 +1,6 @@
 """The steps of the set-up in order, and the command line of `python3 -m tools.bootstrap`.
 
-It may do what the steps may.
+Touches what the steps touch.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tools.bootstrap.places import HERE, Places
 from tools.bootstrap.progress import Progress, Step
 from tools.bootstrap.running import Processes, Runner, exclusive
 
-THERE = "already there"
+INSTALLED = "already there"
 _REGISTRY = (
     "check that the package registry answers (pip download --no-deps rich), that pip or uv is configured for "
     "your mirror if you have one, and that the disk is not full; then run the same command again"
@@ -46,7 +46,7 @@ _ACTIONLINT = "check that Go's module proxy answers (go env GOPROXY), then run t
 
 
 class SetUp:
-    """One run of the setup; what one step finds, later steps use."""
+    """One run of the set-up; later steps use the results of earlier ones."""
 
     def __init__(self, machine: Machine, engine: Kind = Kind.AUTO) -> None:
         self._machine = machine
@@ -57,12 +57,12 @@ class SetUp:
         self._plugins = SandboxPlugins(machine=machine)
         self._choice: Choice | None = None
         self._go: Go | None = None
-        self._why_built = ""
+        self._build_reason = ""
 
     def steps(self) -> tuple[Step, ...]:
-        """All steps, in order; each is done in no time when its result is already there."""
+        """All steps, in order; a step whose result is already there takes no time."""
         python = "install Python 3.11 or newer"
-        plugins = "read the lines above; `.venv/bin/python -m sandbox prepare` repeats this step alone"
+        plugins = "read the lines above; `.venv/bin/python -m sandbox prepare` repeats only this step"
         return (
             Step(title="Python", do=self._python, advice=python),
             Step(title="uv, the installer", do=self._installer, advice=_REGISTRY),
@@ -79,47 +79,47 @@ class SetUp:
 
     def _installer(self) -> str:
         if self._packages.is_current() and self._awscli.is_current():
-            return "not needed, the packages are there"
+            return "not needed, the packages are installed"
         return self._uv.described
 
     def _project_packages(self) -> str:
-        return THERE if self._packages.is_current() else self._packages.build(self._machine, self._uv)
+        return INSTALLED if self._packages.is_current() else self._packages.build(self._machine, self._uv)
 
     def _aws(self) -> str:
-        return THERE if self._awscli.is_current() else self._awscli.build(self._uv)
+        return INSTALLED if self._awscli.is_current() else self._awscli.build(self._uv)
 
     def _official(self) -> str:
         self._choice = self._engine.recorded()
         if self._choice is not None:
             built = self._choice.kind is Kind.BUILD
-            return f"not used: {self._choice.why}" if built else f"{self._choice.version}, {THERE}"
+            return f"not used: {self._choice.why}" if built else f"{self._choice.version}, {INSTALLED}"
         self._choice, reason = self._engine.official()
         if self._choice is None:
-            self._why_built = f"no official CLI ({reason})"
+            self._build_reason = f"no official CLI ({reason})"
             return f"none: {reason}"
         return reason
 
     def _toolchain(self) -> str:
         if self._choice is not None or self._engine.is_built():
-            return "not needed, the engine is there"
+            return "not needed, the engine is installed"
         self._go = find_go(self._machine, self._uv)
         return self._go.described
 
     def _build(self) -> str:
         if self._choice is not None:
-            return f"{self._choice.version}, {THERE}"
-        return self._engine.build(self._go, self._why_built)
+            return f"{self._choice.version}, {INSTALLED}"
+        return self._engine.build(self._go, self._build_reason)
 
     def _sandbox(self) -> str:
-        return THERE if self._plugins.is_current() else self._plugins.build()
+        return INSTALLED if self._plugins.is_current() else self._plugins.build()
 
 
 def steps_of_tests(machine: Machine) -> tuple[Step, ...]:
-    """What the tests alone need: programs of this machine, and the linters."""
+    """What only the tests need: programs of this machine, and the linters."""
     uv = Installer(machine)
 
     def workflows() -> str:
-        return THERE if actionlint(machine.places).is_file() else build_actionlint(machine, find_go(machine, uv))
+        return INSTALLED if actionlint(machine.places).is_file() else build_actionlint(machine, find_go(machine, uv))
 
     return (
         Step(title="Programs of the tests", do=lambda: programs.install(machine), advice=_REGISTRY),
@@ -129,7 +129,7 @@ def steps_of_tests(machine: Machine) -> tuple[Step, ...]:
 
 
 def tool_steps(machine: Machine, names: Sequence[str]) -> tuple[Step, ...]:
-    """The environments of these tools, each of which one command alone needs."""
+    """The environments of these tools; each is for one command only."""
     uv = Installer(machine)
     return tuple(
         _environment_step(f"Tool {name}", tool_environment(machine.places, name), machine, uv)
@@ -138,11 +138,11 @@ def tool_steps(machine: Machine, names: Sequence[str]) -> tuple[Step, ...]:
 
 
 def _environment_step(title: str, environment: PinnedEnvironment, machine: Machine, uv: Installer) -> Step:
-    def bring() -> str:
-        return THERE if environment.is_current() else environment.build(machine, uv)
+    def install() -> str:
+        return INSTALLED if environment.is_current() else environment.build(machine, uv)
 
     folder = environment.folder.relative_to(machine.places.project)
-    return Step(title=f"{title} ({folder})", do=bring, advice=_REGISTRY)
+    return Step(title=f"{title} ({folder})", do=install, advice=_REGISTRY)
 
 
 def run(
@@ -155,7 +155,7 @@ def run(
     tests: bool = False,
     tools: Sequence[str] = (),
 ) -> bool:
-    """Sets the checkout up, or what the tests or these tools alone need; False when a step failed, which is printed."""
+    """Set up the checkout, or only what the tests or these tools need; False when a step failed, which is printed."""
     machine = Machine(places=places, environment=cleaned(environ), run=runner, say=progress.say)
     with exclusive(places.cache / "setup.lock", progress.say):
         if tests or tools:
@@ -167,13 +167,11 @@ def main(arguments: list[str]) -> int:
     """The command line; returns an exit code: 0, 1 for a failed step, 130 for Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python3 -m tools.bootstrap", description="Sets up this checkout.")
     kinds = [str(kind) for kind in Kind]
-    parser.add_argument("--engine", choices=kinds, default="auto", help="where the Pulumi engine is taken from")
-    parser.add_argument("--tests", action="store_true", help="install what the tests alone need, and no more")
-    parser.add_argument(
-        "--tool", action="append", default=[], choices=TOOLS, help="install what one command alone needs, and no more"
-    )
+    parser.add_argument("--engine", choices=kinds, default="auto", help="where the Pulumi engine comes from")
+    parser.add_argument("--tests", action="store_true", help="install only what the tests need")
+    parser.add_argument("--tool", action="append", default=[], choices=TOOLS, help="install only what this tool needs")
     parser.add_argument("--lock", action="store_true", help="write uv.lock and requirements.txt, and stop")
-    parser.add_argument("--upgrade", action="store_true", help="with --lock: the newest versions that fit")
+    parser.add_argument("--upgrade", action="store_true", help="with --lock: use the newest versions that fit")
     options = parser.parse_args(arguments)
     progress = Progress(sys.stdout)
     runner = Processes(logs=HERE.logs, alive=progress.alive)
@@ -186,11 +184,11 @@ def main(arguments: list[str]) -> int:
             engine = Kind(options.engine)
             done = run(HERE, os.environ, progress, runner, engine, tests=options.tests, tools=options.tool)
     except KeyboardInterrupt:
-        progress.say("Stopped. What was complete is kept; the same command goes on from there.")
+        progress.say("Stopped. Finished steps are kept: run the same command again to continue.")
         return 130
     return 0 if done else 1
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
-    # As an exception, so that the program that is running ends with the set-up.
+    # As an exception, so that the running program ends too.
     raise SystemExit(128 + number)

@@ -1,6 +1,6 @@
 """The Pulumi engine: an official CLI where there is one, else the same CLI built here from pinned source; its plugins.
 
-It may write `.cache/engine/` and `.cache/sandbox-prepared`, ask the vendor's download site, and start the programs it
+Writes `.cache/engine/` and `.cache/sandbox-prepared`, connects to the vendor's download site, starts the programs it
 checks and `python -m sandbox prepare`.
 """
 
@@ -21,7 +21,7 @@ from tools.bootstrap.progress import StepFailed
 from tools.bootstrap.running import CommandFailed, Job
 
 LANGUAGE_HOST = "pulumi-language-python"
-# Lies beside an engine that was built here: another checkout with it on PATH must not take it for official.
+# A file next to an engine that was built here: another checkout with it on PATH must not treat it as official.
 BUILT_HERE = ".built-by-setup"
 DOWNLOAD_SITE = "https://get.pulumi.com/install.sh"
 _MODULE = "github.com/pulumi/pulumi/pkg/v3"
@@ -34,7 +34,7 @@ _INSTALL = (
 
 
 class Kind(StrEnum):
-    """Where the engine comes from; AUTO is the request to find out."""
+    """Where the engine comes from; AUTO: choose."""
 
     AUTO = "auto"
     PATH = "path"
@@ -54,7 +54,7 @@ class Choice:
 
 
 class Engine:
-    """Decides once, by trying, and records it; `kind` narrows it to one."""
+    """Chooses the engine once, by trying, and records the choice; `kind` allows only one source."""
 
     def __init__(self, machine: Machine, kind: Kind = Kind.AUTO) -> None:
         self._machine = machine
@@ -62,7 +62,7 @@ class Engine:
         self._places = machine.places
 
     def recorded(self) -> Choice | None:
-        """The earlier choice, if made under these pins, of this kind, and its file is still there."""
+        """The earlier choice, if it has these pins and this kind, and its file still exists."""
         try:
             record = json.loads(self._places.engine_choice.read_text())
             choice = Choice(**{**record, "kind": Kind(record["kind"])})
@@ -72,11 +72,11 @@ class Engine:
         return choice if fits and choice.pins == self._pins and Path(choice.path).is_file() else None
 
     def official(self) -> tuple[Choice | None, str]:
-        """An official CLI, recorded, or None; and why in a few words. StepFailed when the request allows no other."""
+        """An official CLI, recorded, or None; and the reason. Raises StepFailed when no other source is allowed."""
         reasons: list[str] = []
         if self._kind in (Kind.AUTO, Kind.PATH):
             for path in self._machine.on_path("pulumi"):
-                version, reason = self._judged(path)
+                version, reason = self._inspect(path)
                 if version is not None:
                     return self._record(Kind.PATH, path, version, "an official CLI on PATH"), f"{path}, {version}"
                 reasons.append(reason)
@@ -95,7 +95,7 @@ class Engine:
         return self._built.is_file()
 
     def build(self, go: Go | None, why: str) -> str:
-        """Takes the build of these pins, making it first when it is not there."""
+        """Use the build of these pins; build it first if it does not exist."""
         version = module_version(self._places.engine_module / "go.mod", _MODULE)
         if not self.is_built():
             if go is None:
@@ -119,8 +119,8 @@ class Engine:
         key = fingerprint(module / "go.mod", module / "go.sum", f"{platform.system()} {platform.machine()}")
         return self._places.cache / "engine" / key / "pulumi"
 
-    def _judged(self, path: Path) -> tuple[Version | None, str]:
-        """The version of a CLI that may be used, or None and why it may not."""
+    def _inspect(self, path: Path) -> tuple[Version | None, str]:
+        """The version of a usable CLI, or None and why it is not usable."""
         home = path.resolve().parent
         if (home / BUILT_HERE).exists():
             return None, f"{path} is another checkout's build"
@@ -132,9 +132,9 @@ class Engine:
             return None, f"{path} {error.reason}"
         if version is None or version not in OFFICIAL_ENGINE:
             return None, f"{path} is {version or 'of no known version'}, {OFFICIAL_ENGINE} is needed"
-        # The engine looks for it beside the binary that its own path leads to, through links.
+        # The engine looks for it next to its own binary, after following links.
         if not (home / LANGUAGE_HOST).is_file():
-            return None, f"{path} has no {LANGUAGE_HOST} beside it"
+            return None, f"{path} has no {LANGUAGE_HOST} next to it"
         return version, ""
 
     def _download(self, before: str) -> tuple[Choice | None, str]:
@@ -145,16 +145,16 @@ class Engine:
                 self._start((base_python(), "-c", _PROBE, DOWNLOAD_SITE), log="download-site", seconds=5)
             except CommandFailed:
                 return None, "the vendor's download site does not answer"
-            made = temporary(final)
+            draft = temporary(final)
             try:
-                install = (str(self._places.python), "-c", _INSTALL, str(made), str(self._sdk))
+                install = (str(self._places.python), "-c", _INSTALL, str(draft), str(self._sdk))
                 self._start(install, log="official-engine", seconds=240)
-                put_in_place(made, final)
-            except (CommandFailed, OSError) as error:
-                return None, f"its download failed ({error})" if isinstance(
-                    error, OSError
-                ) else f"its download {error.reason}"
-        version, reason = self._judged(program)
+                put_in_place(draft, final)
+            except OSError as error:
+                return None, f"its download failed ({error})"
+            except CommandFailed as error:
+                return None, f"its download {error.reason}"
+        version, reason = self._inspect(program)
         if version is None:
             return None, reason
         return self._record(
@@ -166,26 +166,26 @@ class Engine:
 
     def _compile(self, go: Go, version: Version) -> None:
         final = self._built.parent
-        made = temporary(final)
-        made.mkdir()
-        binary = made / "pulumi"
+        draft = temporary(final)
+        draft.mkdir()
+        binary = draft / "pulumi"
         flags = f"-s -w -X {_VERSION_SYMBOL}=v{version}"
         argv = (str(go.program), "build", "-v", "-ldflags", flags, "-o", str(binary), f"{_MODULE}/cmd/pulumi")
         module = self._places.engine_module
         self._machine.say(f"{version} from source with {go.described}; the first build takes about four minutes")
         self._machine.run(Job(argv=argv, environment=go.environment, log="engine", seconds=3600, cwd=module))
         self._check(binary, version)
-        (made / BUILT_HERE).touch()
-        put_in_place(made, final)
+        (draft / BUILT_HERE).touch()
+        put_in_place(draft, final)
         for folder in go.leftovers:
             remove(folder)
 
     def _check(self, binary: Path, version: Version) -> None:
         environment: Mapping[str, str] = {**self._machine.environment, "PULUMI_SKIP_UPDATE_CHECK": "true"}
         job = Job(argv=(str(binary), "version"), environment=environment, log="engine-version", seconds=30)
-        said = self._machine.run(job).strip()
-        if Version.find(said) != version:
-            raise StepFailed(f"the built engine calls itself {said!r}, not {version}", "make clean setup")
+        output = self._machine.run(job).strip()
+        if Version.find(output) != version:
+            raise StepFailed(f"the built engine reports the version {output!r}, not {version}", "make clean setup")
 
     def _record(self, kind: Kind, path: Path, version: Version, why: str) -> Choice:
         choice = Choice(kind=kind, path=str(path), version=str(version), why=why, pins=self._pins)
@@ -195,32 +195,27 @@ class Engine:
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxPlugins:
-    """What `python -m sandbox prepare` puts in place, remembered by what it depends on."""
+    """The result of `python -m sandbox prepare`, with a stamp of what it depends on."""
 
     machine: Machine
 
     def is_current(self) -> bool:
-        """True when nothing it depends on has changed and what it wrote is still there."""
+        """True when nothing it depends on has changed and its files still exist."""
         places = self.machine.places
         try:
             language_host = places.engine().resolve().with_name(LANGUAGE_HOST)
-            there = language_host.is_file() and (places.project / ".sandbox").is_dir()
-            return there and self._stamp.read_text() == self._key()
+            exists = language_host.is_file() and (places.project / ".sandbox").is_dir()
+            return exists and self._stamp.read_text() == self._key()
         except (OSError, NotSetUp):
             return False
 
     def build(self) -> str:
-        """Has the sandbox put its plug-ins in place; it does so again whenever it starts."""
+        """Let the sandbox install its plug-ins; it also does this at every start."""
         places = self.machine.places
         argv = (str(places.python), "-m", "sandbox", "prepare")
+        environment = self.machine.environment
         self.machine.run(
-            Job(
-                argv=argv,
-                environment=self.machine.environment,
-                log="sandbox-plug-ins",
-                seconds=300,
-                cwd=places.project,
-            )
+            Job(argv=argv, environment=environment, log="sandbox-plug-ins", seconds=300, cwd=places.project)
         )
         write_whole(self._stamp, self._key())
         return "in place"
@@ -232,10 +227,5 @@ class SandboxPlugins:
     def _key(self) -> str:
         places = self.machine.places
         sources = sorted(path for path in (places.project / "sandbox").rglob("*.py"))
-        return fingerprint(
-            str(places.project),
-            places.engine_choice,
-            places.venv / "setup.json",
-            *map(str, sources),
-            *sources,
-        )
+        stamps = (places.engine_choice, places.venv / "setup.json")
+        return fingerprint(str(places.project), *stamps, *map(str, sources), *sources)

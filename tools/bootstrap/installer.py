@@ -1,6 +1,6 @@
 """uv, the installer of the Python packages: one on PATH, else one that pip installs.
 
-It may write `.cache/uv-<pin>/` and start pip and uv.
+Writes `.cache/uv-<pin>/`; starts pip and uv.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REQUIREMENTS = Path(__file__).with_name("requirements-uv.txt")
 
 
 class Installer:
-    """uv, found or fetched when it is first needed."""
+    """uv; found or installed at the first use."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -44,7 +44,7 @@ class Installer:
         return "; ".join([program, *self.rejected])
 
     def run(self, *arguments: str, log: str, seconds: float, environment: Mapping[str, str] | None = None) -> str:
-        """Runs uv with pip's index, certificate and proxy handed over, and with these variables."""
+        """Run uv with pip's index, certificate and proxy, and with these variables."""
         return self._machine.run(
             Job(
                 argv=(str(self.program), *arguments),
@@ -56,7 +56,7 @@ class Installer:
         )
 
     def sync(self, folder: Path, *selection: str, log: str) -> None:
-        """Makes the environment in that folder what `uv.lock` says for this selection of groups."""
+        """Install into the folder exactly what `uv.lock` has for this selection of groups."""
         if not has_own_index(self._environment, self._pip):
             whole = ("sync", "--locked", "--quiet", "--python", base_python(), *selection)
             self.run(*whole, log=log, seconds=900, environment={"UV_PROJECT_ENVIRONMENT": str(folder)})
@@ -71,12 +71,12 @@ class Installer:
             self.install("sync", "--quiet", "--python", str(folder / "bin" / "python"), str(file), log=log)
 
     def export(self, file: Path, *selection: str, log: str) -> None:
-        """Writes what `uv.lock` says for this selection as a requirement file with hashes."""
+        """Write what `uv.lock` has for this selection as a requirement file with hashes."""
         whole = ("export", "--frozen", "--quiet", "--no-emit-project", "--no-header", *selection)
         self.run(*whole, "--output-file", str(file), log=log, seconds=120)
 
     def install(self, command: str, *arguments: str, log: str, seconds: float = 900) -> str:
-        """Runs `uv pip <command>` with hashes required."""
+        """Run `uv pip <command>` with hashes required."""
         whole = ("pip", command, "--require-hashes", *offline_arguments(self._pip), *arguments)
         return self.run(*whole, log=log, seconds=seconds)
 
@@ -108,7 +108,7 @@ class Installer:
             return None
 
     def _fetch(self) -> Path:
-        """Lets pip install uv into a folder of its own; a Python without pip gets one for the moment."""
+        """Install uv with pip into its own folder; a Python without pip gets a temporary one."""
         final = self._own.parent.parent
         new = temporary(final)
         options = "--require-hashes --only-binary=:all: --no-deps --no-input --disable-pip-version-check"

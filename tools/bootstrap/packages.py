@@ -1,6 +1,6 @@
 """Environments of Python packages, each from one selection of groups of `uv.lock`; and how the lock is written.
 
-It may write `.venv/`, `.cache/awscli/`, `.cache/linters/`, `.cache/tools/`, `uv.lock` and the files that are exported
+Writes `.venv/`, `.cache/awscli/`, `.cache/linters/`, `.cache/tools/`, `uv.lock` and the files that are exported
 from it, through uv.
 """
 
@@ -24,12 +24,12 @@ from tools.bootstrap.progress import Step
 from tools.bootstrap.running import CommandFailed, Job
 
 LINTERS = ("policies", "checkov")
-"""The groups of the linters, which only the tests use."""
+"""The groups of the linters; only the tests use them."""
 
 TOOLS = ("bench", "mutation", "spark")
-"""The groups that one command alone needs."""
+"""The groups of tools; each is for one command only."""
 
-# pulumi_aws has 250 service folders, loaded one by one: those used compile in a second, all in fifteen.
+# pulumi_aws has 250 service folders, loaded one by one: the used ones compile in one second, all of them in fifteen.
 _UNUSED_SERVICES = r"pulumi_aws/(?!(?:cloudtrail|cloudwatch|ecs|iam|kms|s3|secretsmanager|sns|ssm)/)\w+/"
 
 # A script with a plain `#!` line fails in a folder whose path is long or has a space.
@@ -62,12 +62,12 @@ class PinnedEnvironment:
         return self.folder / "bin" / "python"
 
     def is_current(self) -> bool:
-        """True when completed from this lock, for this Python, at this place, and its Python is there."""
+        """True when it was completed from this lock, for this Python, in this folder, and its Python exists."""
         stamp = self._stamp()
         return stamp is not None and stamp["packages"] == self._packages() and self._fits(stamp)
 
     def build(self, machine: Machine, uv: Installer) -> str:
-        """Installs what the lock says: from the start for another Python or place, else the difference."""
+        """Install what the lock has: everything for another Python or folder, else the difference."""
         stamp = self._stamp()
         if stamp is None or not self._fits(stamp):
             remove(self.folder)
@@ -97,7 +97,7 @@ class PinnedEnvironment:
         return fingerprint(self.places.lock, json.dumps(self._scripts()), _LAUNCHER)
 
     def _scripts(self) -> Mapping[str, str]:
-        # uv installs the scripts of a package; the project is none.
+        # uv installs the scripts of packages, and the project is not one.
         if self.group:
             return {}
         scripts: dict[str, str] = tomllib.loads(self.places.pyproject.read_text())["project"]["scripts"]
@@ -113,11 +113,11 @@ class PinnedEnvironment:
         return self.python.exists() and all(stamp[name] == value for name, value in self._interpreter().items())
 
     def _compile(self, machine: Machine) -> None:
-        """Writes bytecode now: a run without it takes seconds longer, and some machines never write any."""
+        """Write bytecode now: without it a run takes seconds longer, and some machines never write any."""
         whole = ("-m", "compileall", "-q", "-j", "0", "-x", _UNUSED_SERVICES, str(self.folder / "lib"))
         argv = (str(self.python), "-W", "ignore", *whole)
         job = Job(argv=argv, environment=machine.environment, log=f"{self.log}-bytecode", seconds=300)
-        # A package may carry a file that is no Python (a template); nothing but speed depends on this.
+        # A package may have a file that is not Python (a template); only the speed depends on this.
         with suppress(CommandFailed):
             machine.run(job)
 
@@ -133,13 +133,13 @@ def linter_environment(places: Places, name: str) -> PinnedEnvironment:
 
 
 def tool_environment(places: Places, name: str) -> PinnedEnvironment:
-    """One of TOOLS, or `go`: what the product should not depend on."""
+    """One of TOOLS, or `go`; the product does not depend on it."""
     return PinnedEnvironment(folder=places.tools / name, places=places, log=name, group=name)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AwsCli:
-    """The AWS CLI, in an environment of its own so that PATH gets `aws` and not the Python behind it."""
+    """The AWS CLI, in its own environment, so that PATH gets `aws` but not its Python."""
 
     machine: Machine
 
@@ -149,11 +149,11 @@ class AwsCli:
         return PinnedEnvironment(folder=places.awscli / "env", places=places, log="aws-cli", group="awscli")
 
     def is_current(self) -> bool:
-        """True when the CLI of this lock is there."""
+        """True when the CLI of this lock is installed."""
         return self.machine.places.awscli_bin() is not None and self._environment.is_current()
 
     def build(self, uv: Installer) -> str:
-        """Installs it and links `bin/aws` to it."""
+        """Install it and link `bin/aws` to it."""
         places = self.machine.places
         self._environment.build(self.machine, uv)
         link = places.awscli / "bin" / "aws"
@@ -164,7 +164,7 @@ class AwsCli:
 
 
 def lock_steps(machine: Machine, *, upgrade: bool) -> tuple[Step, ...]:
-    """`make lock`: `uv.lock` from pyproject.toml, and what pip reads from it; versions that still fit stay."""
+    """`make lock`: `uv.lock` from pyproject.toml, and what pip reads from it; versions that still fit do not change."""
     uv = Installer(machine)
     project = machine.places.project
 
@@ -179,7 +179,7 @@ def lock_steps(machine: Machine, *, upgrade: bool) -> tuple[Step, ...]:
         write_whole(file, f"# Exported from uv.lock by `make lock`. Do not edit it here.\n{file.read_text()}")
         return "written"
 
-    advice = "read the lines above; this needs https://pypi.org, and ranges in pyproject.toml that fit one another"
+    advice = "read the lines above; this needs https://pypi.org, and compatible version ranges in pyproject.toml"
     return (
         Step(title="uv.lock", do=lock, advice=advice),
         Step(title="requirements.txt", do=lambda: export(project / "requirements.txt", "--no-dev"), advice=advice),

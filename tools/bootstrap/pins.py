@@ -1,6 +1,6 @@
-"""Versions: what fits, what is pinned, and the keys under which a pinned thing is kept.
+"""Versions: which ones fit, which are pinned, and the fingerprints in the names of cached builds.
 
-It may only read the requirement files and go.mod.
+Reads the requirement files, `uv.lock` and go.mod.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Version:
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """Versions from `least` up to, without, `below`."""
+    """Versions from `least` up to `below`, which is excluded."""
 
     least: Version
     below: Version
@@ -70,7 +70,7 @@ def fingerprint(*parts: str | Path) -> str:
 
 
 def pinned(requirements: Path, package: str) -> Version:
-    """The version a requirement file pins a package to; ValueError when it does not."""
+    """The version to which a requirement file pins a package; ValueError when it does not."""
     match = re.search(rf"^{re.escape(package)}==(\S+)", requirements.read_text(), re.MULTILINE)
     version = Version.find(match.group(1)) if match else None
     if version is None:

@@ -1,6 +1,6 @@
-"""Where the set-up puts things, and where others find them.
+"""The folders of a checkout: where the set-up installs, and where other programs look.
 
-It may only look: it reads `.cache/engine/choice.json` and creates nothing.
+Reads `.cache/engine/choice.json`; writes nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class NotSetUp(RuntimeError):
-    """Something that the set-up brings is not there; the message ends with the command that brings it."""
+    """Something that the set-up installs is missing; the message ends with the command to type."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class Places:
 
     @property
     def engine_choice(self) -> Path:
-        """The record of which engine was taken and why."""
+        """The record of the chosen engine and the reason."""
         return self.cache / "engine" / "choice.json"
 
     @property
@@ -72,12 +72,12 @@ class Places:
 
     @property
     def linters(self) -> Path:
-        """The linters, which only the tests use, in a folder each."""
+        """The linters, one folder each; only the tests use them."""
         return self.cache / "linters"
 
     @property
     def tools(self) -> Path:
-        """What one command alone needs, in an environment each."""
+        """The tools, one environment each."""
         return self.cache / "tools"
 
     def engine(self) -> Path:
@@ -87,7 +87,7 @@ class Places:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise NotSetUp("No Pulumi engine has been chosen yet. Run: make setup") from error
         if not path.is_file():
-            raise NotSetUp(f"The Pulumi engine {path} is gone. Run: make setup")
+            raise NotSetUp(f"The Pulumi engine {path} no longer exists. Run: make setup")
         return path
 
     def awscli_bin(self) -> Path | None:

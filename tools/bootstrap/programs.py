@@ -1,6 +1,6 @@
-"""The programs of this machine that some tests need: which there are, where they are, and how Debian installs them.
+"""The programs of this machine that some tests need: which are installed, where they are, and how Debian installs them.
 
-It may look for programs, and install packages with apt-get as root or with a sudo that does not ask.
+Searches PATH; installs packages with apt-get, as root or with a sudo that does not ask.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def command(names: tuple[str, ...]) -> str:
 
 
 def install(machine: Machine) -> str:
-    """Installs the missing ones where that is allowed; the result in one line. It never fails."""
+    """Install the missing programs where that is allowed; returns the result in one line. It never fails."""
     absent = missing()
     if not absent:
         return "already there"
@@ -67,7 +67,7 @@ def install(machine: Machine) -> str:
     if prefix is None:
         return f"{', '.join(absent)} missing, and there is no apt-get with root or a sudo that does not ask"
     _apt(machine, prefix, "update")
-    # One by one: a package that this distribution names otherwise must not keep the others away.
+    # One by one: an unknown package name must not prevent the installation of the others.
     for name in absent:
         _apt(machine, prefix, "install", "--yes", "--no-install-recommends", PROGRAMS[name].package)
     still = missing()

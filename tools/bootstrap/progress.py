@@ -1,6 +1,6 @@
-"""What a person sees of the set-up: one line a step with its time, a sign of life while a step takes long.
+"""The output of the set-up: one line for each step with its time, and a line every few seconds during a long step.
 
-It may write to the stream it is given and nothing else.
+Writes to the stream that is passed to it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _WIDEST_LAST_LINE = 90
 
 
 class StepFailed(Exception):
-    """A step that could not be done: why, and what the person can do about it."""
+    """A step failed: why, and what to do."""
 
     def __init__(self, why: str, advice: str) -> None:
         super().__init__(why)
@@ -26,7 +26,7 @@ class StepFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One part of the set-up; `do` returns what came of it in a few words."""
+    """One part of the set-up; `do` returns its result in a few words."""
 
     title: str
     do: Callable[[], str]
@@ -34,34 +34,34 @@ class Step:
 
 
 class Progress:
-    """Prints steps as they go, in plain lines, so that a log reads as well as a terminal."""
+    """Prints each step when it starts and ends, in plain lines that a log can show too."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._line_open = False
 
     def say(self, text: str) -> None:
-        """Prints a line of its own, below the step that is running."""
+        """Print a separate line below the running step."""
         self._write(("\n" if self._line_open else "") + f"      {text}\n")
         self._line_open = False
 
     def alive(self, seconds: float, last: str) -> None:
-        """Tells that a program is still running, for how many seconds, and its last line."""
+        """Print that a program is still running: the seconds so far, and its last line."""
         self.say(f"… {seconds:.0f} s  {last.strip()[:_WIDEST_LAST_LINE]}".rstrip())
 
     def run(self, steps: tuple[Step, ...]) -> bool:
-        """Does the steps in order; stops at the first that fails and tells which, why and what to do."""
+        """Run the steps in order; stop at the first failure and print the step, the reason and what to do."""
         started = time.monotonic()
         for number, step in enumerate(steps, start=1):
             self._write(f"[{number}/{len(steps)}] {step.title} … ")
             self._line_open = True
-            begun = time.monotonic()
+            step_started = time.monotonic()
             try:
-                outcome = step.do()
+                result = step.do()
             except (StepFailed, CommandFailed, OSError) as error:
-                self._failed(step, error, time.monotonic() - begun)
+                self._failed(step, error, time.monotonic() - step_started)
                 return False
-            self._finish(f"{time.monotonic() - begun:.1f} s ({outcome})")
+            self._finish(f"{time.monotonic() - step_started:.1f} s ({result})")
         self._write(f"Ready in {time.monotonic() - started:.1f} s.\n")
         return True
 

@@ -1,6 +1,6 @@
-"""Runs one program at a time: bounded, logged, with a sign of life, and never left behind; and one setup at a time.
+"""Runs one program at a time, with a time limit and a log, and ends it in any case; allows one set-up at a time.
 
-It may start processes, write `.cache/logs/` and hold a lock on the file it is given.
+Starts processes, writes `.cache/logs/`, holds a lock on the file that is passed to it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TAIL = 15
 
 
 class CommandFailed(Exception):
-    """A program ended badly, took too long, or could not be started."""
+    """A program failed, took too long, or could not be started."""
 
     def __init__(self, command: str, reason: str, tail: Sequence[str] = (), log: Path | None = None) -> None:
         super().__init__(f"{command}: {reason}")
@@ -67,7 +67,7 @@ class Processes:
         self._every = every
 
     def __call__(self, job: Job) -> str:
-        """Runs the job to its end; every `every` seconds it tells how long it has been and the last line."""
+        """Run the job to its end; every `every` seconds report the time so far and the last line."""
         command = redacted(shlex.join(job.argv))
         self._logs.mkdir(parents=True, exist_ok=True)
         log = None if job.private else self._logs / f"{job.log}.log"
@@ -92,7 +92,7 @@ class Processes:
         try:
             in_time = self._wait(process, job.seconds, lines, job.private)
         finally:
-            # Reached by Ctrl-C too: whatever is still running of this program ends here.
+            # Also after Ctrl-C: every process of this program ends here.
             _end(process)
         reader.join(timeout=5)
         shown = () if job.private else (line for line in lines if line.strip())
@@ -119,18 +119,18 @@ class Processes:
     def _wait(self, process: subprocess.Popen[str], seconds: float, lines: list[str], private: bool) -> bool:
         started = time.monotonic()
         while True:
-            left = seconds - (time.monotonic() - started)
-            if left <= 0:
+            remaining = seconds - (time.monotonic() - started)
+            if remaining <= 0:
                 return False
             try:
-                process.wait(timeout=min(self._every, left))
+                process.wait(timeout=min(self._every, remaining))
                 return True
             except subprocess.TimeoutExpired:
                 self._alive(time.monotonic() - started, "" if private or not lines else lines[-1])
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Ends a process and its group: politely, then not."""
+    """End a process and its group: SIGTERM first, then SIGKILL."""
     for number, grace in ((signal.SIGTERM, 3), (signal.SIGKILL, 3)):
         if process.poll() is not None:
             return
@@ -143,7 +143,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def exclusive(lock: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Holds the lock; when another process has it, says so and waits. The system frees it when that process ends."""
+    """Hold the lock; if another process has it, print that and wait. The system frees it when that process ends."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a+", encoding="utf-8") as file:
         try:

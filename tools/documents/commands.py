@@ -1,6 +1,6 @@
 """`python -m tools.documents.commands` writes the table of commands in docs/ARCHITECTURE.md.
 
-Touches that page, between its two marks. A test holds it against the table in `wizard/cli/commands.py`.
+Writes that page, between its two marks. A test compares it with the table in `wizard/cli/commands.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""`python -m tools.documents.inputs` writes the table of inputs in docs/inputs.md and the JSON Schema of the answers file.
+"""`python -m tools.documents.inputs` writes the table of docs/inputs.md and the JSON Schema of the answers file.
 
-Touches `docs/inputs.md`, between its two marks, and `schemas/answers.schema.json`. The tests hold both against the table.
+Writes `docs/inputs.md`, between its two marks, and `schemas/answers.schema.json`. Tests compare both with the inputs.
 """
 
 from __future__ import annotations
@@ -37,23 +37,20 @@ GROUPS = {
 def grouped() -> Iterator[tuple[str, tuple[Input, ...]]]:
     """Each heading with its inputs, in the order of the table."""
     for heading, members in GROUPS.items():
-        yield heading, tuple(each for each in INPUTS if each in members)
-
-
-# --- the table --------------------------------------------------------------------------------------------
+        yield heading, tuple(entry for entry in INPUTS if entry in members)
 
 
 def section() -> str:
     """The table, folded away, with its marks around it."""
     lines = [
         BEGIN,
-        f"<details><summary>Every input, {len(INPUTS)} of them, with its doors</summary>",
+        f"<details><summary>Every input, {len(INPUTS)} of them, with flag, variable and file key</summary>",
         "",
-        "Each can be asked at a prompt, or changed from the last page; the flag wins over the variable, the variable "
-        "over the answers file.",
+        "The wizard can ask for each, and each can be changed in the summary. The flag wins over the variable, the "
+        "variable over the answers file.",
         "A secret's flag and file key name a file that holds it; only the variable takes the secret itself.",
-        "[schemas/answers.schema.json](../schemas/answers.schema.json) describes the answers file; editors read it by the",
-        "first line of [examples/vercel.yaml](../examples/vercel.yaml).",
+        "[schemas/answers.schema.json](../schemas/answers.schema.json) describes the answers file; editors find it by "
+        "the first line of [examples/vercel.yaml](../examples/vercel.yaml).",
         "",
     ]
     for heading, inputs in grouped():
@@ -62,37 +59,31 @@ def section() -> str:
             "",
             "| flag | variable | in the file | without it | takes | HIPAA Security Rule |",
             "|---|---|---|---|---|---|",
-            *(_row(each) for each in inputs),
+            *(_row(entry) for entry in inputs),
             "",
         ]
     return "\n".join([*lines, "</details>", END])
 
 
-def _row(each: Input) -> str:
-    cells = (
-        f"`{each.flag}`",
-        f"`{each.variable}`",
-        f"`{each.file_key}`",
-        _without(each),
-        each.help,
-        each.safeguard,
-    )
+def _row(entry: Input) -> str:
+    names = (f"`{name}`" for name in (entry.flag, entry.variable, entry.file_key))
+    cells = (*names, _without(entry), entry.help, entry.safeguard)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _without(each: Input) -> str:
-    """What holds where none is given."""
-    if isinstance(each.default, bool):
-        return "yes" if each.default else "no"
-    if each.default is not None:
-        return f"`{each.default}`"
-    if each.asked:
-        return "found or asked"
-    return "none" if each.optional else "told by the set-up"
+def _without(entry: Input) -> str:
+    """The value without an answer."""
+    if isinstance(entry.default, bool):
+        return "yes" if entry.default else "no"
+    if entry.default is not None:
+        return f"`{entry.default}`"
+    if entry.asked:
+        return "detected or asked"
+    return "none" if entry.optional else "set by the set-up"
 
 
 def page(text: str) -> str:
-    """The page with its section as it is now. Raises ValueError where the marks are not there, once each and in order."""
+    """The page with the current section. Raises ValueError unless it has the two marks once each, in order."""
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not (begin and end) or BEGIN in tail or END in tail:
@@ -100,11 +91,8 @@ def page(text: str) -> str:
     return head + section() + tail
 
 
-# --- the schema ----------------------------------------------------------------------------------------------------
-
-
 def schema() -> dict[str, Any]:
-    """The answers file as JSON Schema, draft 2020-12: no more is refused than the wizard would refuse."""
+    """The answers file as JSON Schema, draft 2020-12: it refuses nothing that the wizard accepts."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:eonpro-kms:answers",
@@ -112,51 +100,49 @@ def schema() -> dict[str, Any]:
         "description": "An answers file (--answers FILE): YAML or JSON. A key that is null is a question left open.",
         "type": "object",
         "additionalProperties": False,
-        "properties": {each.file_key: _property(each) for each in INPUTS},
+        "properties": {entry.file_key: _property(entry) for entry in INPUTS},
     }
 
 
-def _property(each: Input) -> dict[str, Any]:
-    told = [each.prompt, f"{each.why}", f"Takes: {each.help}."]
-    if each.safeguard:
-        told.append(f"HIPAA Security Rule: {each.safeguard}.")
-    described: dict[str, Any] = {"description": "\n\n".join(told)}
-    if each.default is not None:
-        described["default"] = each.default
-    return described | {"anyOf": [*_forms(each), {"type": "null"}]}
+def _property(entry: Input) -> dict[str, Any]:
+    paragraphs = [entry.prompt, f"{entry.why}", f"Takes: {entry.help}."]
+    if entry.safeguard:
+        paragraphs.append(f"HIPAA Security Rule: {entry.safeguard}.")
+    described: dict[str, Any] = {"description": "\n\n".join(paragraphs)}
+    if entry.default is not None:
+        described["default"] = entry.default
+    return described | {"anyOf": [*_forms(entry), {"type": "null"}]}
 
 
-def _forms(each: Input) -> list[dict[str, Any]]:
-    """The forms a value may have. What a person sees first comes first: editors offer the members of an `enum`."""
-    filled = {} if each.optional else {"pattern": r"\S"}
-    if each.secret:
+def _forms(entry: Input) -> list[dict[str, Any]]:
+    """The forms of a value, in the order in which editors offer them: first the members of an `enum`."""
+    text = {"type": "string"} if entry.optional else {"type": "string", "pattern": r"\S"}
+    if entry.secret:
         return [{"type": "string", "minLength": 1}]
-    if each.kind is InputType.CONFIRM:
-        return [{"type": "boolean"}, {"enum": ["yes", "no"]}, _one_of(("yes", "no", "true", "false", "y", "n"), each)]
-    if isinstance(each.default, int):
-        return [{"type": "integer", **_limits(each)}, {"type": "string", "pattern": r"^\s*[0-9]+\s*$"}]
-    listed = members(each)
-    if each.many:
-        one = [{"enum": list(listed)}, _listed(listed)] if listed else [{"type": "string"}]
-        least = {} if each.optional else {"minItems": 1}
-        return [{"type": "array", "items": {"anyOf": one}, **least}, _listed(listed) if listed else _text(filled)]
+    if entry.kind is InputType.CONFIRM:
+        return [{"type": "boolean"}, {"enum": ["yes", "no"]}, _one_of(("yes", "no", "true", "false", "y", "n"), entry)]
+    if isinstance(entry.default, int):
+        return [{"type": "integer", **_limits(entry)}, {"type": "string", "pattern": r"^\s*[0-9]+\s*$"}]
+    listed = members(entry)
+    if entry.many:
+        member = [{"enum": list(listed)}, _listed(listed)] if listed else [{"type": "string"}]
+        least = {} if entry.optional else {"minItems": 1}
+        return [{"type": "array", "items": {"anyOf": member}, **least}, _listed(listed) if listed else text]
     if listed:
-        return [{"enum": list(listed)}, _one_of(listed, each)]
-    offered = [{"enum": list(each.words)}] if each.words else []
-    # A name or a number of an account may consist of digits, without quotation marks around it.
-    return [*offered, _text(filled), {"type": "integer"}]
+        return [{"enum": list(listed)}, _one_of(listed, entry)]
+    offered = [{"enum": list(entry.words)}] if entry.words else []
+    # A name or an account id may consist of digits only; without quotation marks YAML reads a number.
+    return [*offered, text, {"type": "integer"}]
 
 
-def _text(more: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "string", **more}
-
-
-def members(each: Input) -> tuple[str, ...]:
-    """Everything that the input takes, where that can be listed."""
-    if each.field is None:
-        return each.words
-    enum = next((one for one in _types(Settings.model_fields[each.field].annotation) if issubclass(one, StrEnum)), None)
-    return tuple(dict.fromkeys((*each.words, *(member.value for member in enum)))) if enum else ()
+def members(entry: Input) -> tuple[str, ...]:
+    """All values of the input, where they can be listed."""
+    if entry.field is None:
+        return entry.words
+    enum = next(
+        (type_ for type_ in _types(Settings.model_fields[entry.field].annotation) if issubclass(type_, StrEnum)), None
+    )
+    return tuple(dict.fromkeys((*entry.words, *(member.value for member in enum)))) if enum else ()
 
 
 def _types(annotation: Any) -> Iterator[type]:
@@ -166,10 +152,10 @@ def _types(annotation: Any) -> Iterator[type]:
         yield from _types(inner)
 
 
-def _limits(each: Input) -> dict[str, int]:
-    """The least and the greatest number that the contract takes."""
+def _limits(entry: Input) -> dict[str, int]:
+    """The smallest and the largest number that the settings accept."""
     limits = {}
-    for rule in Settings.model_fields[each.field].metadata if each.field else ():
+    for rule in Settings.model_fields[entry.field].metadata if entry.field else ():
         for name, keyword, step in (
             ("ge", "minimum", 0),
             ("gt", "minimum", 1),
@@ -181,12 +167,12 @@ def _limits(each: Input) -> dict[str, int]:
     return limits
 
 
-def _one_of(words: tuple[str, ...], each: Input) -> dict[str, Any]:
-    """One of the words as text: with white space around it, a yes or no in capitals too."""
+def _one_of(words: tuple[str, ...], entry: Input) -> dict[str, Any]:
+    """One of the words as text: white space around it is allowed, and capitals in yes and no."""
     spelled = (
-        [_any_case(word) for word in words] if each.kind is InputType.CONFIRM else [re.escape(word) for word in words]
+        [_any_case(word) for word in words] if entry.kind is InputType.CONFIRM else [re.escape(word) for word in words]
     )
-    nothing = "?" if each.optional and each.kind is not InputType.CONFIRM else ""
+    nothing = "?" if entry.optional and entry.kind is not InputType.CONFIRM else ""
     return {"type": "string", "pattern": rf"^\s*({'|'.join(spelled)}){nothing}\s*$"}
 
 
@@ -196,8 +182,8 @@ def _any_case(word: str) -> str:
 
 def _listed(members: tuple[str, ...]) -> dict[str, Any]:
     """Several of the words in one text, with commas."""
-    one = f"({'|'.join(re.escape(member) for member in members)})"
-    return {"type": "string", "pattern": rf"^[\s,]*({one}(\s*[,\n][\s,]*{one})*)?[\s,]*$"}
+    word = f"({'|'.join(re.escape(member) for member in members)})"
+    return {"type": "string", "pattern": rf"^[\s,]*({word}(\s*[,\n][\s,]*{word})*)?[\s,]*$"}
 
 
 def schema_text() -> str:

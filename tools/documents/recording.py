@@ -1,6 +1,6 @@
 """`python -m tools.documents.recording` runs the wizard in a terminal as a person does, and records the screen.
 
-Touches a temporary folder with a sandbox of its own, `docs/recording.txt` and `docs/recording.svg`.
+Writes `docs/recording.txt` and `docs/recording.svg`; uses a temporary folder and its own sandbox.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from tests.onboarding.clinic import running_clinic
-from tests.terminal.person import ENTER, SPACE, WIZARD, Person, at_home
+from tests.onboarding.deployment import running_deployment
+from tests.terminal.person import ENTER, SPACE, WIZARD, Person, with_own_home
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs"
 COLUMNS = 100
 ROWS = 400
-"""More than a run prints, so that nothing of it scrolls away."""
+"""More than a run prints, so that nothing scrolls away."""
 
 COMMAND = "python -m wizard"
 
-# Rich's own template, less what is fetched from elsewhere: its fonts.
+# Rich's own template without the fonts, which it would download.
 SVG = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
     <style>
@@ -62,16 +62,18 @@ SVG = """\
 def main(arguments: list[str] | None = None) -> int:
     """Record one onboarding to Vercel; the exit code."""
     argparse.ArgumentParser(prog="python -m tools.documents.recording", description=__doc__).parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="eonpro-recording-") as name, running_clinic(Path(name)) as clinic:
-        at_home(clinic)
-        person = Person(WIZARD, folder=clinic.folder, environment=clinic.environment, columns=COLUMNS, rows=ROWS)
+    with tempfile.TemporaryDirectory(prefix="eonpro-recording-") as name, running_deployment(Path(name)) as deployment:
+        with_own_home(deployment)
+        person = Person(
+            WIZARD, folder=deployment.folder, environment=deployment.environment, columns=COLUMNS, rows=ROWS
+        )
         try:
             onboard(person)
             code = person.leave()
         finally:
             person.kill()
     if code != 0:
-        print(f"the run that was to be recorded ended with {code}:\n{person.transcript}", file=sys.stderr)
+        print(f"the recorded run ended with exit code {code}:\n{person.transcript}", file=sys.stderr)
         return code
     (FOLDER / "recording.txt").write_text(f"$ {COMMAND}\n{person.transcript}\n")
     (FOLDER / "recording.svg").write_text(drawing(person.screen))
@@ -90,14 +92,14 @@ def onboard(person: Person) -> None:
 
 
 def drawing(screen: pyte.Screen) -> str:
-    """The screen as an SVG that needs nothing from elsewhere."""
+    """The screen as an SVG without external files."""
     rows = [_row(screen, number) for number in range(screen.lines)]
     while rows and not rows[-1].plain.strip():
         rows.pop()
-    # It prints to nowhere: only the record of it is wanted.
-    with tempfile.TemporaryFile("w+") as nowhere:
+    # Only the recording is used, not the printed text.
+    with tempfile.TemporaryFile("w+") as discarded:
         console = Console(
-            record=True, width=screen.columns, file=nowhere, force_terminal=True, color_system="truecolor"
+            record=True, width=screen.columns, file=discarded, force_terminal=True, color_system="truecolor"
         )
         console.print(Text(f"$ {COMMAND}"), no_wrap=True, crop=False)
         for row in rows:
@@ -108,7 +110,8 @@ def drawing(screen: pyte.Screen) -> str:
 def _row(screen: pyte.Screen, number: int) -> Text:
     text = Text()
     cells = [screen.buffer[number][column] for column in range(screen.columns)]
-    # A stretch of one look is one piece of the picture; a piece for each character makes it ten times as large.
+    # Neighbouring characters of the same style are one element; one element for each would make the file ten times
+    # as large.
     for (fg, bg, bold, italic), same in groupby(cells, key=lambda cell: (cell.fg, cell.bg, cell.bold, cell.italics)):
         style = Style(color=_colour(fg), bgcolor=_colour(bg), bold=bold, italic=italic)
         text.append("".join(cell.data for cell in same), style)

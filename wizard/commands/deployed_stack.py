@@ -1,7 +1,7 @@
-"""A stack as the commands of day two find it: its settings, the caller, the state, the project on Vercel.
+"""A deployed stack as the commands read it: its settings, the caller, the Pulumi state, the Vercel project.
 
-Pure: reads through the edges' Protocols, asks nobody and changes nothing. Unlike a set-up's pass for problems it goes
-on where one of them cannot be had, for what is wrong is what these commands are asked about.
+Reads through the ports, asks nobody and changes nothing. It goes on if the state or the project cannot be read: what
+is wrong there is what these commands report.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class DeployedStack:
-    """A stack whose settings are here and whose account the caller is in; the rest as far as it could be had."""
+    """A stack with its settings, whose account the caller is in; the state and the project may be errors."""
 
     stack: str
     settings: Settings
@@ -37,16 +37,16 @@ class DeployedStack:
     engine: Engine
     state: StackState | SetupError
     vercel: VercelClient | None = None
-    """None where no token was given, or Vercel is no target."""
+    """None without a token, or if Vercel is not a target."""
     project: VercelProject | SetupError | None = None
 
     @property
     def outputs(self) -> Outputs | None:
-        """What the stack tells; None where it is not built or could not be asked."""
+        """The stack's outputs; None if it is not deployed or its state cannot be read."""
         return None if isinstance(self.state, SetupError) else self.state.outputs
 
     def context(self, targets: tuple[Target, ...] | None = None) -> TargetContext:
-        """What reaches the targets of a run; all of the stack's, unless some are named."""
+        """The context of these targets, or of all of the stack's."""
         return TargetContext(
             stack=self.stack,
             settings=self.settings,
@@ -58,7 +58,7 @@ class DeployedStack:
         )
 
     def reachable(self, targets: tuple[Target, ...] | None = None) -> TargetContext:
-        """The same, where every target can be asked. Raises SetupError for the first that cannot."""
+        """The same context. Raises the SetupError of the first target that cannot be accessed."""
         context = self.context(targets)
         for target in context.targets:
             if problem := deploy_target(target).access_problem(context):
@@ -67,30 +67,31 @@ class DeployedStack:
 
 
 def find(request: Request, clients: Clients) -> DeployedStack:
-    """The stack as it stands.
-
-    Raises StackNotFound without settings, CredentialsError for no credentials or those of another account.
-    """
+    """Read the stack. Raises StackNotFound without settings, CredentialsError without credentials of its account."""
     settings = request.saved
     name = request.stack.rsplit("/", 1)[-1]
     if settings is None:
         raise StackNotFound(
-            f"the settings of the stack {request.stack}, Pulumi.{name}.yaml, are not here",
-            wizard("status", "--all", advice="which stacks there are; the file belongs with the code"),
+            f"Pulumi.{name}.yaml, the settings file of the stack {request.stack}, does not exist",
+            wizard("status", "--all", advice="lists the stacks; the settings file is kept with the code"),
         )
-    value: dict[str, Any] = {key: answer.value for key, answer in request.answers.items()}
-    aws = clients.connect(value.get("profile"), settings.region)
+    values: dict[str, Any] = {key: answer.value for key, answer in request.answers.items()}
+    aws = clients.connect(values.get("profile"), settings.region)
     identity = aws.identify()
     if identity.account_id != settings.account_id:
         raise CredentialsError(
-            f"the stack {request.stack} is in the account {settings.account_id}, and these credentials "
-            f"({identity.arn}, by {identity.source}) are of {identity.account_id}",
+            f"the stack {request.stack} is in the account {settings.account_id}, but the credentials "
+            f"({identity.arn}, from {identity.source}) belong to the account {identity.account_id}",
             "use a profile of that account: --profile NAME",
         )
-    told = str(value.get("backend") or "")
-    backend = {"PULUMI_BACKEND_URL": url_of(told, account="", region="")} if told not in ("", S3) else {}
+    configured_backend = str(values.get("backend") or "")
+    backend = (
+        {"PULUMI_BACKEND_URL": url_of(configured_backend, account="", region="")}
+        if configured_backend not in ("", S3)
+        else {}
+    )
     engine = clients.engine({**aws.environment(), **backend})
-    token = value.get("vercel_token")
+    token = values.get("vercel_token")
     is_used = by_key["vercel_token"].needed({"target": settings.deploy_targets})
     vercel = clients.vercel(token) if token and is_used else None
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -112,18 +113,20 @@ def find(request: Request, clients: Clients) -> DeployedStack:
         )
 
 
-def outputs_of(found: DeployedStack) -> Outputs:
-    """The outputs of a stack that has to be built. Raises StackNotFound, or what kept the state from being read."""
-    if isinstance(found.state, SetupError):
-        raise found.state
-    if found.state.outputs is None:
-        raise StackNotFound(f"the stack {found.stack} is not deployed yet", wizard("setup", "--stack", found.stack))
-    return found.state.outputs
+def outputs_of(deployed: DeployedStack) -> Outputs:
+    """The outputs. Raises StackNotFound if the stack is not deployed, or the error of reading its state."""
+    if isinstance(deployed.state, SetupError):
+        raise deployed.state
+    if deployed.state.outputs is None:
+        raise StackNotFound(
+            f"the stack {deployed.stack} is not deployed yet", wizard("setup", "--stack", deployed.stack)
+        )
+    return deployed.state.outputs
 
 
-def attempted(call: Callable[..., T], *arguments: Any, **more: Any) -> T | SetupError:
-    """What the call returns, or the error it raised, as a value."""
+def attempted(call: Callable[..., T], *arguments: Any, **options: Any) -> T | SetupError:
+    """The value of the call, or the SetupError that it raised."""
     try:
-        return call(*arguments, **more)
+        return call(*arguments, **options)
     except SetupError as error:
         return error

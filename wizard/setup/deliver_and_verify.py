@@ -23,7 +23,7 @@ from wizard.setup import report
 from wizard.setup.importing.data_key import verify_before_storing
 from wizard.setup.steps import Clients, PreparedRun
 from wizard.targets.port import TargetContext, deploy_target
-from wizard.targets.vercel.access_key import Ensured
+from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 
 def context_of(ready: PreparedRun, outputs: Outputs) -> TargetContext:
@@ -46,7 +46,7 @@ class DeliveryResult:
     stored_data_key: StoredDataKey
     delivered: tuple[Delivered, ...]
     proofs: tuple[Verification, ...]
-    access_key: Ensured | None = None
+    access_key: DeliveredAccessKey | None = None
 
 
 def deliver_and_verify(clients: Clients, ready: PreparedRun, outputs: Outputs) -> DeliveryResult:
@@ -101,7 +101,7 @@ def _verify_imported_data_key(clients: Clients, ready: PreparedRun, outputs: Out
         ready.vercel.name_data_key(ready.findings.project, wrapped)
 
 
-def ensure_credentials(clients: Clients, context: TargetContext) -> Ensured | None:
+def ensure_credentials(clients: Clients, context: TargetContext) -> DeliveredAccessKey | None:
     """The application's access key; created and delivered if a target needs one and has none."""
     ui = clients.ui
     if context.settings.makes_user:
@@ -109,8 +109,8 @@ def ensure_credentials(clients: Clients, context: TargetContext) -> Ensured | No
     for target in map(deploy_target, context.targets):
         ensured = target.ensure_credentials(
             context,
-            tell=lambda line: ui.line(line, mark=Mark.OK),
-            warn=lambda line: ui.line(line, mark=Mark.WARN),
+            on_message=lambda line: ui.line(line, mark=Mark.OK),
+            on_warning=lambda line: ui.line(line, mark=Mark.WARN),
         )
         if ensured is not None:
             return ensured

@@ -21,7 +21,7 @@ from wizard.core.next_command import wizard
 from wizard.data_key.delivery import region_of
 from wizard.setup.checklist import ChecklistEntry, ItemState
 from wizard.targets.port import NextStep, deploy_targets
-from wizard.targets.vercel.access_key import Ensured
+from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 MARKS = {
     ItemState.DONE: Mark.OK,
@@ -53,7 +53,7 @@ class Report:
     seconds: float
     profile: str | None = None
     """The AWS profile of the run, if one was named."""
-    access_key: Ensured | None = None
+    access_key: DeliveredAccessKey | None = None
     """The access key of the application on Vercel, where it is an IAM user."""
 
     @property

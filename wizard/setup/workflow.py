@@ -17,7 +17,7 @@ from wizard.core.ports.run import UserInterface, VercelClient
 from wizard.data_key.delivery import region_of
 from wizard.setup import checklist, confirmation, deliver_and_verify, plan, report, steps
 from wizard.setup.steps import Clients, Request
-from wizard.targets.port import deploy_target
+from wizard.targets.port import OnMessage, deploy_target
 from wizard.targets.vercel import access_key
 
 
@@ -131,7 +131,7 @@ def retire_access_key(request: Request, clients: Clients) -> dict[str, str | Non
     return {"id": done.key_id, "done": done.done}
 
 
-def _printer(clients: Clients, request: Request) -> access_key.Tell:
+def _printer(clients: Clients, request: Request) -> OnMessage:
     return lambda line: clients.ui.line(access_key.of_stack(line, request.stack), mark=Mark.OK)
 
 

@@ -1,1 +1,1 @@
-"""Where the application runs: one module for each deploy target, and the port by which everything else asks them."""
+"""The deploy targets: one module or package each, and the port that all other code uses. Touches nothing."""

@@ -1,6 +1,6 @@
-"""Amazon EKS as a deploy target: pods that get the three variables from the stack's store by External Secrets.
+"""Amazon EKS as a deploy target: External Secrets copies the three variables from the stack's store to the pods.
 
-Acts through the clients of the context; loads no library before one of its methods needs it.
+Acts through the clients of the context; imports a library only in the method that needs it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NAME = "eks"
 SECRET_NAME = "eonpro-phi"
-"""Name of the store, of the ExternalSecret, and of the Kubernetes secret it makes."""
+"""Name of the ClusterSecretStore, of the ExternalSecret, and of the Kubernetes Secret that it creates."""
 _IRSA = "irsa"
 
 
@@ -102,7 +102,7 @@ class Eks(StoreTarget):
     )
 
     def running(self, context: TargetContext) -> Instances:
-        """Nothing that the wizard can read: it does not ask the cluster."""
+        """Not inspected: the wizard has no access to the cluster."""
         from wizard.core.models.deployment import Instances
 
         restart = f"kubectl rollout restart deployment --namespace {context.settings.eks_namespace}"
@@ -110,16 +110,16 @@ class Eks(StoreTarget):
         return Instances(target=NAME, deployment=None, why=why, is_inspected=False)
 
     def reader(self) -> str:
-        """The resource of External Secrets."""
+        """The ExternalSecret."""
         return "the pods' ExternalSecret"
 
     def summary(self, settings: Settings) -> tuple[str, str, str]:
-        """The service account, and how it becomes a principal."""
+        """The service account, and how it becomes an AWS principal."""
         pods = f"{settings.eks_namespace}/{settings.eks_service_account} in {settings.eks_cluster}"
         return "EKS", f"{pods}, by {settings.eks_identity}", "eks_cluster"
 
     def describe(self, settings: Settings) -> TargetDescription:
-        """The pods and their role."""
+        """The service account of the pods, and how they get credentials and variables."""
         is_irsa = settings.eks_identity == _IRSA
         return TargetDescription(
             place=f"{settings.eks_cluster}/{settings.eks_namespace}/{settings.eks_service_account}",
@@ -130,7 +130,7 @@ class Eks(StoreTarget):
         )
 
     def next_steps(self, settings: Settings, outputs: Outputs, stack: str) -> Iterator[NextStep]:
-        """The roles of the two service accounts, then the ExternalSecret."""
+        """The commands for the roles of the two service accounts, then the manifests."""
         if outputs.secrets_role_arn:
             yield NextStep(
                 what="Give the service accounts of the application and of External Secrets their roles:",
@@ -139,16 +139,16 @@ class Eks(StoreTarget):
                 ),
             )
             yield NextStep(
-                what=f"Have External Secrets hand the variables to the pods (envFrom the secret {SECRET_NAME}):",
+                what=f"Let External Secrets give the variables to the pods (envFrom the secret {SECRET_NAME}):",
                 verbatim=external_secret(settings).rstrip(),
             )
 
 
 def external_secret(settings: Settings) -> str:
-    """A ClusterSecretStore and an ExternalSecret, as YAML: no value is in it, only where each is read.
+    """A ClusterSecretStore and an ExternalSecret as YAML, with the names of the parameters but no value.
 
     With IRSA the store names the controller's service account; with Pod Identity the controller has its role already.
-    The store names no role: it would be taken on top of the one that the service account brings, and no role may take
+    The store names no role: External Secrets would assume it from the service account's role, which cannot assume
     itself.
     """
     import yaml
@@ -174,7 +174,7 @@ def external_secret(settings: Settings) -> str:
         "spec": {
             "refreshInterval": "1h",
             "secretStoreRef": {"name": SECRET_NAME, "kind": "ClusterSecretStore"},
-            # Kept when the ExternalSecret goes: a pod that starts without the data key would make itself another.
+            # Retained without the ExternalSecret: a pod that starts without the data key would create another one.
             "target": {"name": SECRET_NAME, "creationPolicy": "Owner", "deletionPolicy": "Retain"},
             "data": [
                 {"secretKey": variable, "remoteRef": {"key": f"{settings.names.parameter_prefix}/{variable}"}}

@@ -1,6 +1,6 @@
-"""The port `DeployTarget`: all that the wizard asks of a place where the application runs; and the registry of them.
+"""The port `DeployTarget`, its base for targets with a shared store, and the registry of all targets.
 
-Touches nothing. Loads no library, because the table of inputs, and with it `--help`, is made from the registry.
+Touches nothing. Imports no library: the table of inputs, and so `--help`, needs the registry.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from wizard.core.models.deployment import Instances, Redeployed
     from wizard.core.models.inputs import Input
     from wizard.core.ports.run import AwsClient, VercelClient
-    from wizard.targets.vercel.access_key import Ensured
+    from wizard.targets.vercel.access_key import DeliveredAccessKey
 
-Tell = Callable[[str], None]
-"""Takes one line for a person."""
+OnMessage = Callable[[str], None]
+"""Shows one line to the user; never a secret."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +41,14 @@ class TargetContext:
     """In the stack's own Region."""
     targets: tuple[Target, ...]
     outputs: Outputs | None = None
-    """None where the stack is not built, or its state cannot be read."""
+    """None if the stack is not deployed, or its state cannot be read."""
     vercel: VercelClient | None = None
-    """None without a token, and where no target uses it."""
+    """None without a token, and if no target uses it."""
     project: VercelProject | SetupError | None = None
-    """The project on Vercel, or why it cannot be read."""
+    """The Vercel project, or why it cannot be read."""
 
     def require_outputs(self) -> Outputs:
-        """The stack's outputs. Raises StackNotFound where it is not built."""
+        """The stack's outputs. Raises StackNotFound if it is not deployed."""
         from wizard.core.errors import StackNotFound
 
         if self.outputs is None:
@@ -58,11 +58,11 @@ class TargetContext:
 
 @dataclass(frozen=True, kw_only=True)
 class NextStep:
-    """One thing that a person still has to do."""
+    """One thing that the user still has to do."""
 
     what: str
     verbatim: str = ""
-    """The command to type or the code to paste, as it is."""
+    """The command to type or the code to paste, printed without changes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,27 +80,27 @@ class DeployTarget(ABC):
     """One place where the application runs. Methods raise errors of `wizard.core.errors` only."""
 
     name: ClassVar[str]
-    """As the settings spell it (`components.settings.Target`)."""
+    """The value in the settings (`components.settings.Target`)."""
     order: ClassVar[int] = 100
-    """The place among the others, in questions and plans."""
+    """The position in questions and plans; lower comes first."""
     title: ClassVar[str]
     """`Amazon ECS`."""
     note: ClassVar[str] = ""
-    """What it takes the variables as, for the question of where the application runs."""
+    """What holds the variables, for the question where the application runs."""
     runtime: ClassVar[str]
     """What runs there: `the service on ECS`."""
     inputs: ClassVar[tuple[Input, ...]] = ()
-    """What it needs to know, in the order it is asked."""
+    """The inputs that it needs, in the order of the questions."""
     has_own_copy: ClassVar[bool] = False
-    """Whether it keeps the variables itself, so that it can hold the only copy of a data key."""
+    """Whether it stores the variables itself, and so can hold the only copy of a data key."""
     has_environments: ClassVar[bool] = False
     """Whether it has environments other than production (`--to`, `--branch`)."""
     can_redeploy: ClassVar[bool] = False
     """Whether the wizard can restart what runs there."""
     container_credentials_first: ClassVar[bool] = False
-    """Whether a container's endpoint, not a web identity token, is its usual source of the application's credentials."""
+    """Whether the application usually gets credentials from a container's endpoint, not by a web identity token."""
     repeat_note: ClassVar[str] = ""
-    """What the non-interactive command needs in its environment."""
+    """What the non-interactive command needs from its environment."""
 
     # --- the delivery
 
@@ -115,20 +115,20 @@ class DeployTarget(ABC):
     ) -> Iterator[Delivered]:
         """Write the three variables, given by Region, and check each after writing.
 
-        `replaceable` are fingerprints of stored versions: of data keys that may be replaced here. `scopes` are the
-        environments, production where it is empty.
+        `replaceable` are the fingerprints of stored versions: the data keys that can be replaced here. `scopes` are
+        the environments; empty means production.
         """
 
     @abstractmethod
     def missing(self, context: TargetContext, variables: Mapping[str, AppVariables]) -> str | None:
-        """What the target lacks of the variables, given by Region, in words; None when nothing is known to be wrong."""
+        """Which of the variables, given by Region, the target lacks, in words; None if nothing is known to be wrong."""
 
     def regions(self, outputs: Outputs) -> tuple[str, ...]:
-        """The Regions whose variables it takes: those that have the key."""
+        """The Regions whose variables it gets: those with the key or a replica."""
         return tuple(arn.split(":")[3] for arn in outputs.key_arns)
 
     def access_problem(self, context: TargetContext) -> SetupError | None:
-        """Why the target cannot be asked; None where it can."""
+        """Why the target cannot be accessed; None if it can."""
         return None
 
     def custom_environments(self, context: TargetContext) -> Mapping[str, str]:
@@ -144,21 +144,23 @@ class DeployTarget(ABC):
         replaceable: frozenset[str] = frozenset(),
         scopes: tuple[Scope, ...] = (),
     ) -> DataKeyConflict | None:
-        """Why `deliver` would be refused: above all, another data key than the stored one is there.
+        """Why `deliver` would be refused: usually because the target has another data key than the stored one.
 
         Without `key_arn` only the data key is compared.
         """
         return None
 
     def rename_existing(self, context: TargetContext, id: str, *, stored: WrappedDataKey, today: date) -> str:
-        """Give another data key that is there another name, value and all; what became of it, in words.
+        """Rename a variable that holds another data key, with its value; returns a line for the user.
 
-        Raises UsageError where there is no such variable, DataKeyConflict for the stored data key itself.
+        Raises UsageError if the variable does not exist, DataKeyConflict if it holds the stored data key.
         """
         raise NotImplementedError
 
-    def ensure_credentials(self, context: TargetContext, tell: Tell, warn: Tell) -> Ensured | None:
-        """The application's access key at the target, made and delivered where it has none; None: it needs none."""
+    def ensure_credentials(
+        self, context: TargetContext, on_message: OnMessage, on_warning: OnMessage
+    ) -> DeliveredAccessKey | None:
+        """The application's access key at the target, created and delivered if it has none; None if it needs none."""
         return None
 
     def has_credentials(self, context: TargetContext) -> bool:
@@ -176,48 +178,48 @@ class DeployTarget(ABC):
         context: TargetContext,
         running: Instances,
         *,
-        tell: Tell,
+        on_message: OnMessage,
         now: Callable[[], datetime],
         pause: Callable[[float], None],
     ) -> Redeployed:
-        """Have what runs read its variables again, and wait until it does. Raises SetupError where none was begun.
+        """Restart what runs, so that it reads its variables again, and wait for it. Raises SetupError if none started.
 
-        `now` is UTC, `pause` waits seconds, `tell` gets what a person waits for.
+        `now` is UTC, `pause` waits seconds, `on_message` gets the progress.
         """
         raise NotImplementedError
 
     def redeploy_statements(self, settings: Settings) -> list[dict[str, Any]]:
-        """The statements of an IAM policy that allows the redeploy and nothing else; empty where it needs no right."""
+        """The IAM policy statements that allow the redeploy and nothing else; empty if it needs no permission."""
         return []
 
     def resources(self, settings: Settings) -> dict[str, tuple[str, ...]]:
-        """The ARNs of what a reader inspects at the target, by the name of the thing in the measured rights."""
+        """The ARNs that a reading command inspects at the target, by the resource name in `required_permissions`."""
         return {}
 
-    # --- in words
+    # --- descriptions
 
     @abstractmethod
     def destination(self, settings: Settings) -> str:
         """Where the variables go, for the plan."""
 
     def reader(self) -> str:
-        """What reads the variables from a store that targets share; empty where the target keeps them itself."""
+        """What reads the variables from a shared store; empty if the target stores them itself."""
         return ""
 
     def plan(self, settings: Settings) -> tuple[str, ...]:
-        """What else is delivered, a line each."""
+        """What else is delivered; one line each."""
         return ()
 
     @abstractmethod
     def summary(self, settings: Settings) -> tuple[str, str, str]:
-        """What it is called, where it is, and the key of the input that says so."""
+        """Its title, its place, and the key of the input that sets the place."""
 
     @abstractmethod
     def describe(self, settings: Settings) -> TargetDescription:
         """How the application runs here, for the report."""
 
     def next_steps(self, settings: Settings, outputs: Outputs, stack: str) -> Iterator[NextStep]:
-        """What a person still has to do after a delivery, in order."""
+        """What the user still has to do after a delivery, in order."""
         yield from ()
 
 
@@ -232,14 +234,14 @@ class StoreTarget(DeployTarget):
         replaceable: frozenset[str] = frozenset(),
         scopes: tuple[Scope, ...] = (),
     ) -> Iterator[Delivered]:
-        """The variables in each Region's store; the data key itself is there already."""
+        """Write the other variables to each Region's store; the data key is stored there already."""
         from dataclasses import replace
 
         settings = context.settings
-        for region, batch in variables.items():
+        for region, values in variables.items():
             result = context.aws.with_region(region).stored_data_keys.deliver_parameters(
                 settings.names.parameter_prefix,
-                batch,
+                values,
                 tags=settings.tags,
                 target=self.name,
                 store=settings.secret_store,
@@ -253,10 +255,12 @@ class StoreTarget(DeployTarget):
         prefix, store = settings.names.parameter_prefix, settings.secret_store
         lacking = [
             region
-            for region, batch in variables.items()
-            if not context.aws.with_region(region).stored_data_keys.check_parameters(prefix, batch, store=store)
+            for region, values in variables.items()
+            if not context.aws.with_region(region).stored_data_keys.check_parameters(prefix, values, store=store)
         ]
-        return f"what is under {prefix} in {', '.join(lacking)} is not what was delivered" if lacking else None
+        return (
+            f"the values under {prefix} in {', '.join(lacking)} are not those that were delivered" if lacking else None
+        )
 
     def destination(self, settings: Settings) -> str:
         """The store and the prefix of the names."""
@@ -268,12 +272,12 @@ class StoreTarget(DeployTarget):
         return "Secrets Manager" if settings.secret_store == "secrets-manager" else "Parameter Store"
 
 
-# --- the registry -----------------------------------------------------------------------------------------------
+# --- the registry
 
 
 @cache
 def registry() -> dict[str, DeployTarget]:
-    """Every target by its name: what each module of this package calls TARGET."""
+    """Every target by its name: the TARGET of each module of this package."""
     from wizard import targets
 
     modules = [
@@ -290,11 +294,11 @@ def all_targets() -> tuple[DeployTarget, ...]:
 
 
 def deploy_target(name: str) -> DeployTarget:
-    """The target of that name. Raises KeyError where there is none."""
+    """The target of that name. Raises KeyError if there is none."""
     return registry()[name]
 
 
 def deploy_targets(names: Iterable[str]) -> tuple[DeployTarget, ...]:
-    """The targets of those names, in order, each once."""
-    wanted = set(names)
-    return tuple(target for name, target in registry().items() if name in wanted)
+    """The targets of those names, in order, without duplicates."""
+    selected = set(names)
+    return tuple(target for name, target in registry().items() if name in selected)

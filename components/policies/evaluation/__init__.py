@@ -1,6 +1,6 @@
 """The one evaluator of policy documents: who may do what with the key; yes, no, or unknown.
 
-Pure: touches nothing but its arguments; standard library only. `conditions` and `statements` evaluate one statement,
+Pure; standard library only. `conditions` and `statements` evaluate one statement,
 `principals` who it is about, `key_access` all documents of a key together, `trust` who can assume a role.
 
 Its callers: setup's preflight (`wizard.setup.preflight.principals`: would the caller be locked out), setup's evidence
@@ -9,7 +9,7 @@ and the report's checklist (`wizard.setup.checklist`), `verify` and `push` (`wiz
 the report (through the review), and the guardrails (`guardrails.rules.application`), whose documents may have values
 that are not known before the update.
 
-The sandbox has an evaluator of its own (`sandbox.aws.iam`) on purpose: it plays AWS, and the tests compare the two.
+The sandbox has its own evaluator (`sandbox.aws.iam`) on purpose: it simulates AWS, and the tests compare the two.
 """
 
 from components.policies.evaluation.account import (

@@ -1,6 +1,6 @@
 """Whether a pattern matches and a condition holds, where only part of the request is known: yes, no, or unknown.
 
-Pure. Of a request that nobody has sent yet, only the caller and the key are known. What depends on the rest is None,
+Pure. For a request that was not sent yet, only the caller and the key are known. What depends on the rest is None,
 never a guess.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 """
@@ -74,15 +74,13 @@ def _expression(pattern: str) -> re.Pattern[str]:
 
 def conditions_hold(conditions: Mapping[str, Any] | None, context: Context) -> Truth:
     """Whether every condition of a statement holds."""
-    return all_of(_holds(*condition, context) for condition in _each_condition(conditions))
+    return all_of(_holds(*condition, context) for condition in _flatten(conditions))
 
 
 def unknown_conditions(conditions: Mapping[str, Any] | None, context: Context) -> tuple[str, ...]:
     """The conditions that depend on what is not known, as text."""
     return tuple(
-        describe_condition(*condition)
-        for condition in _each_condition(conditions)
-        if _holds(*condition, context) is None
+        describe_condition(*condition) for condition in _flatten(conditions) if _holds(*condition, context) is None
     )
 
 
@@ -97,7 +95,7 @@ def describe_condition(operator: str, key: str, values: tuple[str, ...]) -> str:
     return f"{key} is {'not ' if 'Not' in name else ''}{text}"
 
 
-def _each_condition(conditions: Mapping[str, Any] | None) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+def _flatten(conditions: Mapping[str, Any] | None) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     for operator, keys in (conditions or {}).items():
         for key, values in keys.items() if isinstance(keys, Mapping) else ():
             yield operator, key, as_tuple(values)
@@ -116,7 +114,7 @@ def _holds(operator: str, key: str, expected: tuple[str, ...], context: Context)
     if not actual and (rest != name or quantifier == "ForAllValues"):
         return True
     test, is_negated = _OPERATORS[name]
-    results = [any_of(test(value, other) for other in expected) for value in actual]
+    results = [any_of(test(value, pattern) for pattern in expected) for value in actual]
     if is_negated:
         results = [negate(result) for result in results]
     if quantifier == "ForAllValues":
@@ -174,4 +172,4 @@ _OPERATORS: dict[str, tuple[Callable[[str, str], Truth], bool]] = {
     "NumericGreaterThan": (_number(float.__gt__), False),
     "NumericGreaterThanEquals": (_number(float.__ge__), False),
 }
-"""Each with its test and whether it is negated."""
+"""For each operator: its test, and whether it is negated."""

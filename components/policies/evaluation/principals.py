@@ -140,13 +140,13 @@ def _is_same(name: str, arn: str) -> bool:
 
 def allowed_principals(document: Document | None, account: str) -> Iterator[tuple[str, PrincipalKind]]:
     """Everybody that the Allow statements name, once; an account by its root's ARN."""
-    seen = set()
+    names = set()
     for statement in statements_of(document):
         if statement.get("Effect") != "Allow":
             continue
         for name, kind in statement_principals(statement, account):
-            if name not in seen:
-                seen.add(name)
+            if name not in names:
+                names.add(name)
                 yield name, kind
 
 
@@ -154,7 +154,7 @@ def statement_principals(statement: Statement, account: str) -> Iterator[tuple[s
     """Everybody that one statement names."""
     principal = statement.get("Principal")
     if "NotPrincipal" in statement or principal == EVERYBODY:
-        # Everybody except a few includes everybody that nobody thought of.
+        # Everybody except a few includes principals that nobody considered.
         yield EVERYBODY, PrincipalKind.EVERYBODY
         return
     for principal_type, names in principal.items() if isinstance(principal, Mapping) else ():

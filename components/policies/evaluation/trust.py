@@ -125,9 +125,9 @@ def _trust_terms(role: IamPrincipal, statement: Statement, caller: Caller, accou
             continue
         denies = [
             denial
-            for other in statements_of(role.trust)
-            if other.get("Effect") == "Deny" and match_principal(other, caller, account) is not None
-            if (denial := match_statement(other, request, source="trust policy")) is not None
+            for deny in statements_of(role.trust)
+            if deny.get("Effect") == "Deny" and match_principal(deny, caller, account) is not None
+            if (denial := match_statement(deny, request, source="trust policy")) is not None
         ]
         if caller.iam is not None and evaluate_policies(caller.iam.policies, request).is_denied:
             continue

@@ -1,4 +1,4 @@
 """IAM enforcement: which actions a call needs, who the caller is, and whether its policies allow them.
 
-It may read moto in this process.
+Reads moto in this process.
 """

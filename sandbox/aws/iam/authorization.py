@@ -1,6 +1,6 @@
 """The IAM actions that AWS requires for a call, each with its resource and the request's condition keys.
 
-It may read moto's IAM, KMS and Secrets Manager in this process.
+Reads moto's IAM, KMS and Secrets Manager in this process.
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 
@@ -37,11 +37,11 @@ def required_actions(call: Call) -> tuple[RequiredAction, ...]:
     """The actions that a call needs, without those of key policies; an unknown operation needs its own name."""
     if not call.operation or (call.service, call.operation) in UNAUTHORIZED:
         return ()
-    found = _SERVICES.get(call.service, _default_action)(call)
+    actions = _SERVICES.get(call.service, _default_action)(call)
     region = {"aws:RequestedRegion": (call.region,)}
     return tuple(
         RequiredAction(action=item.action, resource=item.resource, context=region | dict(item.context))
-        for item in found
+        for item in actions
     )
 
 
@@ -54,8 +54,8 @@ def _arn(call: Call, service: str, rest: str) -> str:
 
 
 def _tags(pairs: Iterable[tuple[object, object]]) -> Context:
-    found = {f"aws:RequestTag/{name}": (str(value),) for name, value in pairs}
-    return {**found, "aws:TagKeys": tuple(name.partition("/")[2] for name in found)} if found else {}
+    tags = {f"aws:RequestTag/{name}": (str(value),) for name, value in pairs}
+    return {**tags, "aws:TagKeys": tuple(name.partition("/")[2] for name in tags)} if tags else {}
 
 
 def _members(call: Call, name: str) -> Iterator[Mapping[str, Any]]:
@@ -166,7 +166,7 @@ def _s3_actions(call: Call) -> Iterator[RequiredAction]:
 
 
 def _kms_actions(call: Call) -> Iterator[RequiredAction]:
-    """What no key policy decides: creating, naming and listing keys."""
+    """The actions that no key policy decides: creating, naming and listing keys."""
     parameters, operation = call.parameters, call.operation
     if operation in ("CreateAlias", "UpdateAlias", "DeleteAlias"):
         yield RequiredAction(action=f"kms:{operation}", resource=_arn(call, "kms", str(parameters.get("AliasName"))))
@@ -185,9 +185,8 @@ def _new_key(call: Call) -> Iterator[RequiredAction]:
     parameters = call.parameters
     region = str(parameters.get("ReplicaRegion", call.region))
     context = {**_named_tags(call), "aws:RequestedRegion": (region,)}
-    context["kms:KeySpec"] = (
-        str(parameters.get("KeySpec", parameters.get("CustomerMasterKeySpec", "SYMMETRIC_DEFAULT"))),
-    )
+    spec = parameters.get("KeySpec", parameters.get("CustomerMasterKeySpec", "SYMMETRIC_DEFAULT"))
+    context["kms:KeySpec"] = (str(spec),)
     any_key = f"arn:aws:kms:{region}:{ACCOUNT}:key/*"
     yield RequiredAction(action="kms:CreateKey", context=context)
     if parameters.get("Tags"):
@@ -292,12 +291,8 @@ def _logs_actions(call: Call) -> Iterator[RequiredAction]:
 
 def _cloudtrail_actions(call: Call) -> Iterator[RequiredAction]:
     parameters, context = call.parameters, _named_tags(call, "TagsList")
-    name = (
-        parameters.get("Name")
-        or parameters.get("TrailName")
-        or next(iter(parameters.get("ResourceIdList") or ()), None)
-    )
-    name = name or parameters.get("ResourceId")
+    first_id = next(iter(parameters.get("ResourceIdList") or ()), None)
+    name = parameters.get("Name") or parameters.get("TrailName") or first_id or parameters.get("ResourceId")
     resource = "*" if not name else str(name) if ":" in str(name) else _arn(call, "cloudtrail", f"trail/{name}")
     yield RequiredAction(action=f"cloudtrail:{call.operation}", resource=resource, context=context)
     if call.operation == "CreateTrail" and context:
@@ -346,18 +341,17 @@ _SERVICES: Mapping[str, Callable[[Call], Iterator[RequiredAction]]] = {
 }
 """By the service name in the call's signature."""
 
-
 _ECS_WITHOUT_CLUSTER = ("RegisterTaskDefinition", "DescribeTaskDefinition", "DeregisterTaskDefinition")
 
 
 def ecs_context(call: Call) -> dict[str, tuple[str, ...]]:
     """The condition keys of ECS: the call's cluster, and the task definition of a service."""
-    found: dict[str, tuple[str, ...]] = {}
+    context: dict[str, tuple[str, ...]] = {}
     if call.operation not in _ECS_WITHOUT_CLUSTER:
-        found["ecs:cluster"] = (_arn(call, "ecs", f"cluster/{_ecs_cluster(call)}"),)
+        context["ecs:cluster"] = (_arn(call, "ecs", f"cluster/{_ecs_cluster(call)}"),)
     if call.operation in ("CreateService", "UpdateService") and call.parameters.get("taskDefinition"):
-        found["ecs:task-definition"] = (_ecs_task_definition(call, str(call.parameters["taskDefinition"])),)
-    return found
+        context["ecs:task-definition"] = (_ecs_task_definition(call, str(call.parameters["taskDefinition"])),)
+    return context
 
 
 def ecs_resources(call: Call) -> list[str]:

@@ -1,6 +1,6 @@
 """IAM enforcement: a call fails unless the caller's policies allow it; and the record of used permissions.
 
-It may read moto's IAM and keep the record in this process.
+Reads moto's IAM and keeps the record in this process.
 """
 
 from __future__ import annotations

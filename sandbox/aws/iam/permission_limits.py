@@ -1,6 +1,6 @@
-"""What limits a principal whatever its policies allow: its permissions boundary and service control policies.
+"""The limits of a principal, whatever its policies allow: its permissions boundary and service control policies.
 
-It may read moto's IAM in this process. It keeps the service control policies that an organization's management
+Reads moto's IAM in this process, and keeps the service control policies that an organization's management
 account, which the sandbox does not have, would apply to the account.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html
 """

@@ -1,11 +1,11 @@
 """AWS policy evaluation: whether policy documents allow a request.
 
-PURE: documents, names and a request's context in, a decision out. It knows Effect, Principal, Action, Resource,
+Pure: documents, names and a request's context in, a decision out. It supports Effect, Principal, Action, Resource,
 their Not- forms and IAM's condition operators for strings, ARNs, booleans, numbers and null; another operator is an
 UnsupportedCondition. Rules: IAM User Guide, "Policy evaluation logic" and "JSON policy elements".
 
-The product's evaluator (`components.policies.evaluation`) is not used here on purpose: the sandbox plays AWS, and the
-tests compare the two.
+The product's evaluator (`components.policies.evaluation`) is not used here on purpose: the sandbox simulates AWS,
+and the tests compare the two.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The principal that makes a call, and its identity policies.
 
-It may read moto's IAM and STS in this process.
+Reads moto's IAM and STS in this process.
 """
 
 from __future__ import annotations

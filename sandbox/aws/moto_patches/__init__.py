@@ -1,6 +1,6 @@
 """Patches of moto: every difference from AWS that the product depends on, each a function with AWS's page about it.
 
-It may touch moto in this process only. `REQUEST_PATCHES` and `RESPONSE_PATCHES` list the patches with the calls that
+Touches moto in this process only. `REQUEST_PATCHES` and `RESPONSE_PATCHES` list the patches with the calls that
 they are for; `patch_moto` applies those that no request or response can carry.
 """
 

@@ -1,6 +1,6 @@
 """Patches of the account: which access keys are valid, and which regions are enabled.
 
-It may read moto's IAM and STS in this process.
+Reads moto's IAM and STS in this process.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Patches of CloudTrail's trails: names and ARNs, event selectors, and delivery errors.
 
-It may read moto's trails and buckets in this process.
+Reads moto's trails and buckets in this process.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The record of calls, and what AWS derives from it: event history, a key's last usage, usage metrics.
 
-It may keep the record in this process, and change moto's CloudWatch.
+Keeps the record in this process, and changes moto's CloudWatch.
 """
 
 from __future__ import annotations
@@ -107,12 +107,8 @@ def _identity(call: Call, caller: Principal) -> dict[str, Any]:
 
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
     """
-    details = {
-        "principalId": caller.user_id,
-        "arn": caller.arn,
-        "accountId": ACCOUNT,
-        "accessKeyId": call.access_key_id,
-    }
+    key_id = call.access_key_id
+    details = {"principalId": caller.user_id, "arn": caller.arn, "accountId": ACCOUNT, "accessKeyId": key_id}
     name = caller.identity.rpartition("/")[2]
     if ":assumed-role/" not in caller.arn:
         return {"type": "IAMUser", **details, "userName": name}
@@ -129,7 +125,7 @@ def _identity(call: Call, caller: Principal) -> dict[str, Any]:
 def get_key_last_usage(call: Call, caller: Principal | None) -> Response:
     """AWS returns the last cryptographic operation on a key that succeeded; moto has no such call.
 
-    It comes from the record of calls: a call that passed the patches and failed in moto counts, too.
+    It comes from the record of calls: a call that passed the patches and failed in moto also counts.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyLastUsage.html
     """
     key = keys.named_key(call)
@@ -172,7 +168,9 @@ def lookup_events(call: Call, caller: Principal | None) -> Response:
     parameters = call.parameters
     attributes = parameters.get("LookupAttributes") or []
     if len(attributes) > 1 or any(item.get("AttributeKey") not in _ATTRIBUTES for item in attributes):
-        raise AwsError("InvalidLookupAttributesException", "One attribute can be looked up, of those that there are.")
+        raise AwsError(
+            "InvalidLookupAttributesException", "Only one attribute can be looked up, and it must be a known one."
+        )
     size, token = int(parameters.get("MaxResults") or _PAGE), str(parameters.get("NextToken") or "0")
     if not 1 <= size <= _PAGE:
         raise AwsError("InvalidMaxResultsException", f"A max results value must be between 1 and {_PAGE}.")

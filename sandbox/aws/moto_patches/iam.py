@@ -1,6 +1,6 @@
 """Patches of IAM: trusted principals, permissions boundaries and deletion of users, audiences of OIDC providers.
 
-It may read and write moto's IAM in this process.
+Reads and writes moto's IAM in this process.
 """
 
 from __future__ import annotations

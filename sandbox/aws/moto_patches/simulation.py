@@ -1,6 +1,6 @@
 """The IAM policy simulator, which moto does not have.
 
-It may read moto's IAM in this process.
+Reads moto's IAM in this process.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def simulate_principal_policy(call: Call, caller: Principal | None) -> Response:
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
     for name in _NOT_SIMULATED:
-        if any(name_given.split(".")[0] == name for name_given in call.parameters):
+        if any(parameter.split(".")[0] == name for parameter in call.parameters):
             raise AwsError("InvalidInput", f"The sandbox does not simulate {name}.")
     source = str(call.parameters.get("PolicySourceArn", ""))
     if find(source) is None:
@@ -58,8 +58,8 @@ def _members(call: Call, name: str) -> tuple[str, ...]:
     pattern = re.compile(rf"{re.escape(name)}\.member\.(\d+)")
     members = {
         int(match[1]): str(value)
-        for name_given, value in call.parameters.items()
-        if (match := pattern.fullmatch(name_given))
+        for parameter, value in call.parameters.items()
+        if (match := pattern.fullmatch(parameter))
     }
     return tuple(members[position] for position in sorted(members))
 
@@ -88,7 +88,7 @@ def _result(source: str, policy: list[Statement], request: Request) -> str:
         details += _detail("PermissionsBoundaryDecisionDetail", "AllowedByPermissionsBoundary", BOUNDARY not in denied)
     if permission_limits.is_member():
         details += _detail("OrganizationsDecisionDetail", "AllowedByOrganizations", ORGANIZATION not in denied)
-    members = "".join(f"<member>{escape(key)}</member>" for key in _not_given(policy, request))
+    members = "".join(f"<member>{escape(key)}</member>" for key in _missing_keys(policy, request))
     return (
         f"<member><EvalActionName>{escape(request.action)}</EvalActionName>"
         f"<EvalResourceName>{escape(request.resource)}</EvalResourceName>"
@@ -101,9 +101,9 @@ def _detail(name: str, of: str, allowed: bool) -> str:
     return f"<{name}><{of}>{str(allowed).lower()}</{of}></{name}>"
 
 
-def _not_given(policy: list[Statement], request: Request) -> tuple[str, ...]:
+def _missing_keys(policy: list[Statement], request: Request) -> tuple[str, ...]:
     """The condition keys without a value in the statements about the action and the resource."""
-    name_given = {name.lower() for name in request.context}
+    present = {name.lower() for name in request.context}
     applying = (entry for entry in policy if applies({**entry, "Condition": {}}, request))
     keys = {key for entry in applying for tested in (entry.get("Condition") or {}).values() for key in tested}
-    return tuple(sorted(key for key in keys if key.lower() not in name_given))
+    return tuple(sorted(key for key in keys if key.lower() not in present))

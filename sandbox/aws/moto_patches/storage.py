@@ -1,6 +1,6 @@
 """Patches of S3 and Secrets Manager: defaults of new buckets, Object Lock, TLS conditions, dates of versions.
 
-It may replace methods of moto's S3, and read moto's Secrets Manager, in this process.
+Replaces methods of moto's S3, and reads moto's Secrets Manager, in this process.
 """
 
 from __future__ import annotations
@@ -76,11 +76,8 @@ def allow_object_lock_on_existing_buckets() -> None:
             raise InvalidBucketState("Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration")
         bucket.object_lock_enabled = bucket.object_lock_enabled or lock_enabled
         # Only one of days and years is set; AWS does not return the other.
-        bucket.default_lock_mode, bucket.default_lock_days, bucket.default_lock_years = (
-            mode,
-            days or None,
-            years or None,
-        )
+        bucket.default_lock_mode, bucket.default_lock_days = mode, days or None
+        bucket.default_lock_years = years or None
 
     setattr(S3Backend, "put_object_lock_configuration", put_object_lock_configuration)  # noqa: B010 - as above
 

@@ -1,6 +1,6 @@
 """Patches of STS: who may assume a role, and the credentials that a service gets for one.
 
-It may read moto's IAM, and create sessions in its STS, in this process.
+Reads moto's IAM, and creates sessions in its STS, in this process.
 """
 
 from __future__ import annotations

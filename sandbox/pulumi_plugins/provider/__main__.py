@@ -1,6 +1,6 @@
 """Starts the provider: serves at once, and loads boto3 at the same time.
 
-It may touch what `server` touches.
+Touches what `server` touches.
 """
 
 from __future__ import annotations

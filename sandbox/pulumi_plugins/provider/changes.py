@@ -1,6 +1,6 @@
 """The difference between state and inputs, and the state to record after AWS was read.
 
-It may touch nothing.
+Pure.
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ def planned_update(
     """The outputs of an update: the recorded ones with the new inputs."""
     outputs: Properties = {}
     for name in schema.outputs:
-        is_kept = name not in schema.inputs or name in resource_type.computed or name == resource_type.name_input
-        value = inputs.get(name, state.get(name) if is_kept else None)
+        keeps_recorded = name not in schema.inputs or name in resource_type.computed or name == resource_type.name_input
+        value = inputs.get(name, state.get(name) if keeps_recorded else None)
         outputs[name] = UNKNOWN if name in resource_type.changed_by_update else value
     if "tagsAll" in schema.outputs:
         outputs["tagsAll"] = inputs.get("tags") or {}

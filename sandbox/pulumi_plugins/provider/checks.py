@@ -1,6 +1,6 @@
 """Check: validation of a resource's inputs, and their defaults.
 
-It may touch the installed SDK through `schema` (read only).
+Touches the installed SDK through `schema` (read only).
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ def check_inputs(
     seed: bytes,
 ) -> tuple[Properties, tuple[Failure, ...]]:
     """The inputs with their defaults, and every failure."""
-    inputs_given = {name: value for name, value in inputs.items() if value is not None and not name.startswith("__")}
+    present = {name: value for name, value in inputs.items() if value is not None and not name.startswith("__")}
     failures = [
         Failure(name=path, reason=f"{reason} Examine values at '{resource}.{path}'.")
-        for path, reason in _input_failures(inputs_given, schema.inputs)
+        for path, reason in _input_failures(present, schema.inputs)
     ]
     failures += [
         Failure(name=name, reason=f"The sandbox's AWS provider does not support '{name}' of {resource_type.token}.")
-        for name in sorted(resource_type.unsupported & inputs_given.keys())
+        for name in sorted(resource_type.unsupported & present.keys())
     ]
     result = {
         name: _coerced(value, schema.inputs[name].type) if name in schema.inputs else value
-        for name, value in inputs_given.items()
+        for name, value in present.items()
     }
     for name in resource_type.documents & result.keys():
         if not isinstance(result[name], Unknown) and not is_unknown(result[name]):
@@ -85,12 +85,12 @@ def check_inputs(
     return result, tuple(failures)
 
 
-def _input_failures(inputs_given: Properties, fields: dict[str, Field], path: str = "") -> Iterator[tuple[str, str]]:
-    for name in inputs_given:
+def _input_failures(present: Properties, fields: dict[str, Field], path: str = "") -> Iterator[tuple[str, str]]:
+    for name in present:
         if name not in fields:
             yield path + name, "Invalid or unknown key."
     for field in fields.values():
-        value = inputs_given.get(field.name)
+        value = present.get(field.name)
         if value is None:
             if field.required:
                 yield (

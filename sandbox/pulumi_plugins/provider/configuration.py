@@ -1,6 +1,6 @@
 """The provider's configuration (`aws:region`, `aws:allowedAccountIds`, …), and the check of its account.
 
-It may touch STS at the configured endpoint, to read the caller's identity.
+Touches STS at the configured endpoint, to read the caller's identity.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sandbox.pulumi_plugins.provider.schema import provider_inputs
 from sandbox.pulumi_plugins.provider.values import Properties, Unknown
 
 _UNSUPPORTED = frozenset({"assumeRoles", "assumeRoleWithWebIdentity", "ignoreTags", "tagPolicyCompliance"})
-_ALWAYS_THERE = frozenset({"version", "pluginDownloadURL", "__internal"})
+_ALWAYS_ALLOWED = frozenset({"version", "pluginDownloadURL", "__internal"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Configuration:
         for name, value in inputs.items():
             if name in _UNSUPPORTED and _decoded(value):
                 yield name, f"The sandbox's AWS provider does not support 'aws:{name}'."
-            elif name not in known and name not in _ALWAYS_THERE:
+            elif name not in known and name not in _ALWAYS_ALLOWED:
                 yield name, f"Invalid or unknown key 'aws:{name}'."
 
 
@@ -79,4 +79,4 @@ def _account_ids(value: Any) -> frozenset[str]:
         return frozenset()
     ids = value if isinstance(value, list) else [value]
     # A list that was parsed as a number lost leading zeros; an account id has twelve digits.
-    return frozenset(str(one).zfill(12) for one in ids if one not in ("", None))
+    return frozenset(str(account_id).zfill(12) for account_id in ids if account_id not in ("", None))

@@ -1,6 +1,6 @@
 """Comparison of policy documents: the order of keys and elements, and lists with one value, make no difference.
 
-It may touch nothing. AWS itself rewrites documents in these ways, so a comparison as text would always differ.
+Pure. AWS itself rewrites documents in these ways, so a comparison as text would always differ.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ def is_document(text: object) -> bool:
     return isinstance(text, str) and isinstance(_parsed(text), dict)
 
 
-def equivalent_documents(one: object, other: object) -> bool:
+def equivalent_documents(first: object, second: object) -> bool:
     """Whether two policy documents allow and deny the same, judged by their form."""
-    if one == other:
+    if first == second:
         return True
-    if not isinstance(one, str) or not isinstance(other, str):
+    if not isinstance(first, str) or not isinstance(second, str):
         return False
-    first, second = _parsed(one), _parsed(other)
-    return first is not None and second is not None and _canonical(first) == _canonical(second)
+    documents = _parsed(first), _parsed(second)
+    return None not in documents and _canonical(documents[0]) == _canonical(documents[1])
 
 
 def to_text(document: Any) -> str:
@@ -47,7 +47,7 @@ def _canonical(document: Any) -> Any:
     statements = document.get("Statement", [])
     statements = statements if isinstance(statements, list) else [statements]
     rest = {name: value for name, value in document.items() if name != "Statement"}
-    return rest, sorted((_canonical_statement(one) for one in statements), key=repr)
+    return rest, sorted((_canonical_statement(statement) for statement in statements), key=repr)
 
 
 def _canonical_statement(statement: Any) -> Any:
@@ -74,11 +74,11 @@ def _canonical_principal(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     return {
-        kind: [_ROOT.sub(r"\1", one) for one in _bag(members)] if kind == "AWS" else _bag(members)
+        kind: [_ROOT.sub(r"\1", member) for member in _bag(members)] if kind == "AWS" else _bag(members)
         for kind, members in sorted(value.items())
     }
 
 
 def _bag(value: Any) -> list[str]:
     elements = value if isinstance(value, list) else [value]
-    return sorted(json.dumps(one) if not isinstance(one, str) else one for one in elements)
+    return sorted(element if isinstance(element, str) else json.dumps(element) for element in elements)

@@ -1,6 +1,6 @@
 """The AWS-compatible endpoint: credentials, regions, and one client for each service and region.
 
-It may touch the network endpoint and credentials that the provider's configuration and the AWS variables name.
+Touches the network endpoint and credentials that the provider's configuration and the AWS variables name.
 """
 
 from __future__ import annotations

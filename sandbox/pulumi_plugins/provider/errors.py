@@ -1,6 +1,6 @@
 """AWS's errors as one readable line, in the words of the real provider, and retries of unknown principals.
 
-It may touch nothing.
+Pure.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The data sources that programs here call.
 
-It may touch the endpoint of the region that it is given, reading only.
+Touches the endpoint of the Region that is passed to it, reading only.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def partition(region: Region, arguments: Properties) -> Properties:
 
 def open_id_connect_provider(region: Region, arguments: Properties) -> Properties:
     """An OIDC provider of the account, by ARN or URL; raises ProviderError where there is none."""
-    wanted_url = str(arguments.get("url") or "").removeprefix("https://")
+    named_url = str(arguments.get("url") or "").removeprefix("https://")
     listed = region.iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
     for entry in listed:
         arn = entry["Arn"]
@@ -71,7 +71,7 @@ def open_id_connect_provider(region: Region, arguments: Properties) -> Propertie
             continue
         current = region.iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
         url = current["Url"].removeprefix("https://")
-        if wanted_url in ("", url):
+        if named_url in ("", url):
             return {
                 "id": arn,
                 "arn": arn,
@@ -80,7 +80,7 @@ def open_id_connect_provider(region: Region, arguments: Properties) -> Propertie
                 "thumbprintLists": current["ThumbprintList"],
                 "tags": tag_map(current.get("Tags")),
             }
-    requested = wanted_url or arguments.get("arn")
+    requested = named_url or arguments.get("arn")
     raise ProviderError(f"reading IAM OIDC Provider ({requested}): couldn't find resource")
 
 

@@ -1,6 +1,6 @@
 """The base class of resource types: what the provider needs to check, diff, create, read, update and delete.
 
-It may touch nothing itself; the operations touch the endpoint of the region that they are given.
+Touches nothing itself; the operations touch the endpoint of the region that is passed to them.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def equivalent(old: Any, new: Any) -> bool:
     if isinstance(old, dict) and isinstance(new, dict):
         return all(equivalent(old.get(key), new.get(key)) for key in old.keys() | new.keys())
     if isinstance(old, list) and isinstance(new, list):
-        return len(old) == len(new) and all(equivalent(one, other) for one, other in zip(old, new, strict=True))
+        return len(old) == len(new) and all(equivalent(before, after) for before, after in zip(old, new, strict=True))
     if is_document(old) and is_document(new):
         return equivalent_documents(old, new)
     if isinstance(old, bool) or isinstance(new, bool):

@@ -1,6 +1,6 @@
 """What the installed pulumi_aws SDK says about a resource type: its inputs, their types, its outputs.
 
-It may touch the SDK's source files (read only): it reads class definitions instead of importing them, which
+Touches the SDK's source files (read only): it reads class definitions instead of importing them, which
 would cost most of a second at each start.
 """
 

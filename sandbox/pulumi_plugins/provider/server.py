@@ -1,6 +1,6 @@
 """The engine's ResourceProvider service: each call goes to one resource type, each error becomes one line.
 
-It may touch the endpoint the provider is configured for.
+Touches the endpoint the provider is configured for.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Conversion of the engine's property values to plain Python and back.
 
-It may touch nothing.
+Pure.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from tools.bench.fields.texts import LEAST, MOST, texts
 from tools.bench.rows import FOR_SCALE, PASS, SHORT, Bound, Measured, Part, compared, line
 
 PROJECT = Path(__file__).parents[3]
-COMMITTED = results.kept(PROJECT)
+COMMITTED = results.stored_parts(PROJECT)
 PROMISED = {
     "encrypt / the same library calls, written out by hand": Bound(at_most=1.10),
     "encrypt, times as fast as Fernet": Bound(at_least=3.5),
@@ -75,7 +75,7 @@ def test_the_command_says_which_row_is_short_and_exits_with_1(
     monkeypatch.setattr(results, "PLACE", tmp_path)
     assert command.main(["phi"]) == code
     assert ("SHORT: one / another" in capsys.readouterr().out) == bool(code)
-    assert results.kept(tmp_path)["phi"].rows == (replace(ROW, ratio=ratio),)
+    assert results.stored_parts(tmp_path)["phi"].rows == (replace(ROW, ratio=ratio),)
 
 
 def test_a_part_that_is_not_there_is_no_part(capsys: pytest.CaptureFixture[str]):
@@ -86,9 +86,9 @@ def test_a_part_that_is_not_there_is_no_part(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_part_that_was_not_measured_stays_as_it_was(tmp_path: Path):
-    results.keep({"phi": part(ROW)}, tmp_path)
-    results.keep({"commands": replace(part(ROW), name="commands")}, tmp_path)
-    assert results.kept(tmp_path)["phi"] == part(ROW)
+    results.write({"phi": part(ROW)}, tmp_path)
+    results.write({"commands": replace(part(ROW), name="commands")}, tmp_path)
+    assert results.stored_parts(tmp_path)["phi"] == part(ROW)
 
 
 def test_a_ratio_is_the_median_of_the_rounds_own_ratios():

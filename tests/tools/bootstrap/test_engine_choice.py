@@ -96,7 +96,7 @@ def test_a_fitting_official_cli_on_path_is_taken(world: World):
         ("v3.258.0", True, "is 3.258.0, >= 3.259.0, < 4.0.0 is needed"),
         ("v4.0.0", True, "is 4.0.0, >= 3.259.0, < 4.0.0 is needed"),
         ("hello", True, "is of no known version"),
-        ("v3.300.1", False, "has no pulumi-language-python beside it"),
+        ("v3.300.1", False, "has no pulumi-language-python next to it"),
     ],
 )
 def test_a_cli_that_does_not_fit_is_refused_with_its_reason(world: World, says: str, host: bool, reason: str):

@@ -33,7 +33,7 @@ def user(boto) -> str:
 
 
 @pytest.fixture
-def patient(scripted: Aws) -> tuple[Aws, list[float]]:
+def retrying(scripted: Aws) -> tuple[Aws, list[float]]:
     """The edge whose waiting is written down instead of waited."""
     waited: list[float] = []
     scripted = with_pause(scripted, waited.append)
@@ -96,8 +96,8 @@ def test_the_secret_of_an_access_key_is_in_no_repr(aws, user):
     assert isinstance(made, AccessKey)
 
 
-def test_a_third_access_key_is_refused_with_the_way_out(script, patient):
-    aws, waited = patient
+def test_a_third_access_key_is_refused_with_the_way_out(script, retrying):
+    aws, waited = retrying
     script.refuse("CreateAccessKey", "LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: 2", status=409)
     with pytest.raises(ResourceError, match="already has two access keys") as refusal:
         aws.iam.make_access_key(USER)
@@ -106,8 +106,8 @@ def test_a_third_access_key_is_refused_with_the_way_out(script, patient):
     assert (script.calls, waited) == (["CreateAccessKey"], [])
 
 
-def test_a_user_made_a_moment_ago_is_waited_for(script, patient):
-    aws, waited = patient
+def test_a_user_made_a_moment_ago_is_waited_for(script, retrying):
+    aws, waited = retrying
     script.refuse("CreateAccessKey", "NoSuchEntity", status=404)
 
     def seen(seconds: float) -> None:
@@ -119,16 +119,16 @@ def test_a_user_made_a_moment_ago_is_waited_for(script, patient):
     assert len(waited) == 1
 
 
-def test_a_user_that_never_shows_is_given_up(script, patient):
-    aws, waited = patient
+def test_a_user_that_never_shows_is_given_up(script, retrying):
+    aws, waited = retrying
     script.refuse("CreateAccessKey", "NoSuchEntity", status=404)
     with pytest.raises(ResourceError, match="NoSuchEntity"):
         aws.iam.make_access_key("nobody")
     assert 0 < sum(waited) < 10
 
 
-def test_a_caller_who_may_make_no_access_key_is_told_at_once(script, patient):
-    aws, waited = patient
+def test_a_caller_who_may_make_no_access_key_is_told_at_once(script, retrying):
+    aws, waited = retrying
     script.refuse("CreateAccessKey", "AccessDenied", status=403)
     with pytest.raises(PermissionDenied, match="iam:CreateAccessKey"):
         aws.iam.make_access_key(USER)

@@ -20,7 +20,7 @@ def make_key(boto, **tags: str) -> str:
 
 
 @pytest.fixture
-def patient(scripted: Aws) -> tuple[Aws, list[float]]:
+def retrying(scripted: Aws) -> tuple[Aws, list[float]]:
     """The edge whose waiting is written down instead of waited."""
     waited: list[float] = []
     scripted = with_pause(scripted, waited.append)
@@ -92,8 +92,8 @@ def test_the_data_key_opens_to_256_bits_with_no_context(boto, aws):
 
 
 @pytest.mark.parametrize("code", ["NotFoundException", "KMSInvalidStateException"])
-def test_a_key_made_a_moment_ago_is_waited_for_and_then_given_up(script, patient, code):
-    aws, waited = patient
+def test_a_key_made_a_moment_ago_is_waited_for_and_then_given_up(script, retrying, code):
+    aws, waited = retrying
     script.refuse("GenerateDataKeyWithoutPlaintext", code, "Key is Creating")
     with pytest.raises(ResourceError, match=code):
         aws.kms.make_data_key(KEY)
@@ -101,8 +101,8 @@ def test_a_key_made_a_moment_ago_is_waited_for_and_then_given_up(script, patient
     assert sum(waited) < 10
 
 
-def test_a_key_that_is_seen_at_last_makes_one_data_key(script, patient):
-    aws, waited = patient
+def test_a_key_that_is_seen_at_last_makes_one_data_key(script, retrying):
+    aws, waited = retrying
     script.refuse("GenerateDataKeyWithoutPlaintext", "NotFoundException")
     answer = {"CiphertextBlob": "A" * 248, "KeyId": KEY}
 
@@ -123,8 +123,8 @@ def test_a_key_that_is_seen_at_last_makes_one_data_key(script, patient):
         ("AccessDeniedException", "no", PermissionDenied),
     ],
 )
-def test_a_key_that_will_not_do_is_told_at_once(script, patient, code, message, kind):
-    aws, waited = patient
+def test_a_key_that_will_not_do_is_told_at_once(script, retrying, code, message, kind):
+    aws, waited = retrying
     script.refuse("GenerateDataKeyWithoutPlaintext", code, message)
     with pytest.raises(kind):
         aws.kms.make_data_key(KEY)
@@ -137,8 +137,8 @@ def born(script, seconds_ago: float) -> None:
 
 
 @pytest.mark.parametrize("age", [1, 30, -30], ids=["a second", "half a minute", "by a clock that is behind"])
-def test_a_young_keys_policy_is_waited_for(script, patient, age):
-    aws, waited = patient
+def test_a_young_keys_policy_is_waited_for(script, retrying, age):
+    aws, waited = retrying
     script.refuse("GenerateDataKeyWithoutPlaintext", "AccessDeniedException")
     born(script, age)
 
@@ -151,8 +151,8 @@ def test_a_young_keys_policy_is_waited_for(script, patient, age):
     assert len(waited) == 1
 
 
-def test_a_young_key_that_goes_on_denying_is_given_up_and_the_denial_told(script, patient):
-    aws, waited = patient
+def test_a_young_key_that_goes_on_denying_is_given_up_and_the_denial_told(script, retrying):
+    aws, waited = retrying
     script.refuse("GenerateDataKeyWithoutPlaintext", "AccessDeniedException")
     born(script, 1)
     with pytest.raises(PermissionDenied, match="kms:GenerateDataKeyWithoutPlaintext"):
@@ -160,8 +160,8 @@ def test_a_young_key_that_goes_on_denying_is_given_up_and_the_denial_told(script
     assert 0 < sum(waited) < 10
 
 
-def test_an_old_key_that_denies_is_told_at_once(script, patient):
-    aws, waited = patient
+def test_an_old_key_that_denies_is_told_at_once(script, retrying):
+    aws, waited = retrying
     script.refuse("GenerateDataKeyWithoutPlaintext", "AccessDeniedException")
     born(script, 61)
     with pytest.raises(PermissionDenied):
@@ -170,8 +170,8 @@ def test_an_old_key_that_denies_is_told_at_once(script, patient):
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "NotFoundException", "InternalErrorException"])
-def test_a_key_whose_age_nobody_tells_is_not_waited_for(script, patient, code):
-    aws, waited = patient
+def test_a_key_whose_age_nobody_tells_is_not_waited_for(script, retrying, code):
+    aws, waited = retrying
     script.refuse("GenerateDataKeyWithoutPlaintext", "AccessDeniedException")
     script.refuse("DescribeKey", code)
     with pytest.raises(PermissionDenied, match="kms:GenerateDataKeyWithoutPlaintext"):

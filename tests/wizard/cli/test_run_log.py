@@ -197,7 +197,7 @@ def test_no_secret_is_in_the_file_nor_on_standard_error(tmp_path, loudness) -> N
 def test_what_a_call_of_aws_answers_is_known_for_a_secret_before_it_can_be_written(tmp_path) -> None:
     answer = {
         "Credentials": {"SecretAccessKey": "made-by-sts-just-now", "SessionToken": "of-sts-as-well"},
-        "Parameters": [{"Name": "AWS_REGION", "Value": "eu-west-1"}, {"Value": wrapped("escrowed").value}],
+        "Parameters": [{"Name": "AWS_REGION", "Value": "eu-west-1"}, {"Value": wrapped("stored").value}],
         "ResponseMetadata": {"RequestId": "r-1", "RetryAttempts": 1},
     }
 
@@ -207,7 +207,7 @@ def test_what_a_call_of_aws_answers_is_known_for_a_secret_before_it_can_be_writt
 
     text, _ = kept(tmp_path, speak)
     assert "made-by-sts-just-now" not in text and "of-sts-as-well" not in text
-    assert wrapped("escrowed").value not in text and wrapped("escrowed").fingerprint in text
+    assert wrapped("stored").value not in text and wrapped("escrowed").fingerprint in text
     assert "in eu-west-1" in text
 
 

@@ -129,7 +129,7 @@ def test_a_project_that_is_not_there_is_a_fact(world: World) -> None:
 
 def test_a_stack_that_is_not_built_has_no_outputs(world: World) -> None:
     world.engine.stack_state = StackState(exists=True, has_key=False)
-    with pytest.raises(StackNotFound, match="not built") as refused:
+    with pytest.raises(StackNotFound, match="not deployed") as refused:
         deployed_stack.outputs_of(world.find())
     assert refused.value.hint == "python -m wizard setup --stack production"
 

@@ -141,12 +141,12 @@ def test_nothing_that_reads_phi_is_ever_needed(needed):
     assert {action for action in on_all if not action.partition(":")[2].startswith(reads)} == {"kms:CreateKey"}
 
 
-def test_for_vercel_alone_the_escrow_is_all_that_is_stored(needed):
+def test_for_vercel_alone_the_stored_data_key_is_all_that_is_stored(needed):
     stored = {resource for action, resource in needed(deploy_targets=["vercel"]) if action.startswith("ssm:")}
     assert stored == {here("ssm", "parameter/eonpro/production/ENCRYPTED_PHI_KEY")}
 
 
-def test_an_escrow_in_secrets_manager_is_never_given_another_value(needed):
+def test_a_stored_data_key_in_secrets_manager_is_never_given_another_value(needed):
     given = {resource for action, resource in needed(secret_store="secrets-manager") if action.endswith("SecretValue")}
     written = {
         resource

@@ -13,7 +13,6 @@ from tests.wizard.fakes.clients import (
     APP,
     APP_USER,
     CREDENTIALS,
-    ESCROW,
     KEY,
     MULTI_KEY,
     MULTI_OUTPUTS,
@@ -22,6 +21,7 @@ from tests.wizard.fakes.clients import (
     REPLICA,
     REPLICA_REGION,
     SECRET_OF_ACCESS_KEY,
+    STORED_KEY,
     USER_OUTPUTS,
     FakeCloud,
     FakeHosting,
@@ -57,9 +57,9 @@ def aws() -> FakeCloud:
 
 
 def stored_data_key(aws: FakeCloud, seed: str = "one", key_arn: str | None = KEY) -> StoredDataKey:
-    aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(seed), key_arn=key_arn, version=1)
+    aws.stored_keys[STORED_KEY] = StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(seed), key_arn=key_arn, version=1)
     aws.wrapped_by[wrapped(seed).fingerprint] = KEY
-    return aws.escrows[ESCROW]
+    return aws.stored_keys[STORED_KEY]
 
 
 def context(
@@ -102,11 +102,15 @@ def delivered(
     return done
 
 
-def test_the_escrow_is_written_before_any_target_hears_of_it(aws) -> None:
+def test_the_stored_data_key_is_written_before_any_target_hears_of_it(aws) -> None:
     vercel = FakeHosting(log=aws.log)
     delivered(aws, vercel, Target.VERCEL, Target.ECS)
     told = [call.split()[0] for call in aws.log]
-    assert told.index("cloud.write_escrow") < told.index("hosting.deliver") < told.index("cloud.deliver_parameters")
+    assert (
+        told.index("cloud.write_stored_data_key")
+        < told.index("hosting.deliver")
+        < told.index("cloud.deliver_parameters")
+    )
 
 
 def test_every_target_gets_the_same_three_variables(aws) -> None:
@@ -115,7 +119,7 @@ def test_every_target_gets_the_same_three_variables(aws) -> None:
     assert one.fingerprint == two.fingerprint
     assert set(vercel.variables) == {"AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY"}
     assert vercel.variables["AWS_KMS_KEY_ID"] == aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] == KEY
-    assert vercel.variables["ENCRYPTED_PHI_KEY"] == aws.escrows[ESCROW].wrapped.value
+    assert vercel.variables["ENCRYPTED_PHI_KEY"] == aws.stored_keys[STORED_KEY].wrapped.value
 
 
 def test_two_wizards_deliver_one_key(aws) -> None:
@@ -141,12 +145,12 @@ def test_a_foreign_data_key_at_the_target_stops_the_delivery_there(aws) -> None:
     assert aws.parameters == {}
 
 
-def test_an_escrowed_version_at_the_target_makes_way_where_the_run_says_so(aws) -> None:
+def test_a_stored_version_at_the_target_makes_way_where_the_run_says_so(aws) -> None:
     earlier = wrapped("an earlier version")
     vercel = FakeHosting(variables={"ENCRYPTED_PHI_KEY": earlier.value})
     (done,) = delivered(aws, vercel, Target.VERCEL, replaceable=frozenset({earlier.fingerprint}))
     assert done.state is DeliveryState.WRITTEN
-    assert vercel.variables["ENCRYPTED_PHI_KEY"] == aws.escrows[ESCROW].wrapped.value != earlier.value
+    assert vercel.variables["ENCRYPTED_PHI_KEY"] == aws.stored_keys[STORED_KEY].wrapped.value != earlier.value
 
 
 def test_a_target_that_says_it_holds_another_key_is_refused(aws) -> None:
@@ -166,7 +170,7 @@ def test_the_store_that_was_chosen_gets_all_three(aws) -> None:
     (done,) = delivered(aws, FakeHosting(), Target.ECS, wanted=wanted)
     assert done.place == "Secrets Manager /eonpro/production"
     assert set(aws.secret_values) == {"/eonpro/production/AWS_REGION", "/eonpro/production/AWS_KMS_KEY_ID"}
-    assert (aws.parameters, aws.escrows) == ({}, {})
+    assert (aws.parameters, aws.stored_keys) == ({}, {})
 
 
 def test_eks_reads_from_the_same_store_as_ecs(aws) -> None:
@@ -207,7 +211,7 @@ def test_a_project_gets_the_first_regions_variables_and_ecs_each_its_own(aws) ->
         "/eonpro/production/AWS_REGION": REPLICA_REGION,
         "/eonpro/production/AWS_KMS_KEY_ID": REPLICA,
     }
-    assert there.escrows[ESCROW].wrapped == aws.escrows[ESCROW].wrapped
+    assert there.stored_keys[STORED_KEY].wrapped == aws.stored_keys[STORED_KEY].wrapped
 
 
 def test_one_region_is_not_told_as_one_of_many(aws) -> None:
@@ -311,12 +315,12 @@ def test_a_key_policy_that_denies_the_application_has_failed(aws) -> None:
 def test_parameters_that_differ_have_failed_whatever_the_key_could_do(aws) -> None:
     aws.credentials = CREDENTIALS
     there = stored_data_key(aws)
-    older = StoredDataKey(parameter=ESCROW, wrapped=wrapped("older"), key_arn=KEY, version=1)
+    older = StoredDataKey(parameter=STORED_KEY, wrapped=wrapped("older"), key_arn=KEY, version=1)
     aws.wrapped_by[older.wrapped.fingerprint] = KEY
     ecs, vercel = proofs(aws, "ecs", "vercel", of=older)
-    assert aws.escrows[ESCROW] == there
+    assert aws.stored_keys[STORED_KEY] == there
     assert (ecs.state, vercel.state) == (VerificationState.FAILED, VerificationState.PROVED)
-    assert "is not what was delivered" in ecs.detail
+    assert "are not those that were delivered" in ecs.detail
 
 
 def test_each_target_is_proved_by_its_own_way_to_the_credentials(aws) -> None:
@@ -356,7 +360,7 @@ def test_each_region_is_proved_with_its_own_key(aws) -> None:
     proved = prove(
         context(aws, wanted=REGIONS, outputs=MULTI_OUTPUTS),
         done,
-        aws.escrows[ESCROW].wrapped,
+        aws.stored_keys[STORED_KEY].wrapped,
         prover=FakeProver(aws=aws),
     )
     assert [(each.state, each.detail.partition(":")[0]) for each in proved] == [
@@ -372,7 +376,7 @@ def test_a_replica_that_opens_nothing_fails_its_region_and_not_the_other(aws) ->
     here, there = prove(
         context(aws, wanted=REGIONS, outputs=MULTI_OUTPUTS),
         done,
-        aws.escrows[ESCROW].wrapped,
+        aws.stored_keys[STORED_KEY].wrapped,
         prover=FakeProver(aws=aws),
     )
     assert (here.state, there.state) == (VerificationState.SIMULATED, VerificationState.FAILED)
@@ -386,7 +390,7 @@ def test_a_copy_that_differs_in_one_region_fails_there(aws) -> None:
     here, there = prove(
         context(aws, wanted=REGIONS, outputs=MULTI_OUTPUTS),
         done,
-        aws.escrows[ESCROW].wrapped,
+        aws.stored_keys[STORED_KEY].wrapped,
         prover=FakeProver(aws=aws),
     )
     assert (here.state, there.state) == (VerificationState.PROVED, VerificationState.FAILED)
@@ -403,7 +407,7 @@ def proof_of_the_user(aws: FakeCloud, key: AccessKey | None, prover: Any, **chan
     (proof,) = prove(
         context(aws, wanted=wanted, outputs=USER_OUTPUTS),
         done,
-        aws.escrows[ESCROW].wrapped,
+        aws.stored_keys[STORED_KEY].wrapped,
         prover=prover,
         access_key=key,
     )
@@ -435,7 +439,7 @@ def test_a_role_is_never_proved_with_the_users_access_key(aws) -> None:
     prove(
         context(aws),
         delivered(aws, FakeHosting(), Target.VERCEL),
-        aws.escrows[ESCROW].wrapped,
+        aws.stored_keys[STORED_KEY].wrapped,
         prover=prover,
         access_key=MADE,
     )
@@ -449,7 +453,7 @@ def test_a_new_access_key_is_tried_longer_than_other_credentials(aws) -> None:
     prove(
         context(aws),
         delivered(aws, FakeHosting(), Target.VERCEL),
-        aws.escrows[ESCROW].wrapped,
+        aws.stored_keys[STORED_KEY].wrapped,
         prover=other,
     )
     assert [*new.retry_seconds, *other.retry_seconds] == [40.0, 20.0]

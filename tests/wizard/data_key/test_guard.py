@@ -79,7 +79,7 @@ HISTORIES: dict[Callable[[World], None], DecisionState] = {
 def world_after(history: Callable[[World], None]) -> World:
     """A deployed stack without a stored data key and without the three variables, after that history."""
     world = World()
-    world.lose_escrow()
+    world.delete_stored_key()
     world.vercel.variables.clear()
     history(world)
     world.log.clear()
@@ -155,7 +155,7 @@ def test_every_command_gives_the_same_answer_for_the_same_account(
         return
     assert next_step is not None
     assert "cloud.make_data_key" not in {call.split()[0] for call in world.log}
-    assert world.settings.names.stored_data_key not in world.aws.escrows
+    assert world.settings.names.stored_data_key not in world.aws.stored_keys
     if state is DecisionState.NO:
         assert next_step.startswith("python -m wizard restore"), ask.__name__
 
@@ -202,10 +202,10 @@ def test_the_store_of_the_last_run_may_not_be_closed() -> None:
 
 def test_a_copy_in_a_replicas_region_rules_out_another_one() -> None:
     world = World(multi_region())
-    world.lose_escrow()
+    world.delete_stored_key()
     name = world.settings.names.stored_data_key
     there = world.aws.with_region(REPLICA_REGION)
-    there.escrows[name] = StoredDataKey(parameter=name, wrapped=EARLIER, key_arn=None, version=1)
+    there.stored_keys[name] = StoredDataKey(parameter=name, wrapped=EARLIER, key_arn=None, version=1)
 
     decision = guard.may_create(world.aws, world.settings)
 

@@ -9,7 +9,6 @@ import pytest
 
 from components.settings import SecretStore
 from tests.wizard.fakes.clients import (
-    ESCROW,
     KEY,
     MULTI_KEY,
     MULTI_OUTPUTS,
@@ -17,6 +16,7 @@ from tests.wizard.fakes.clients import (
     OUTPUTS,
     REPLICA,
     REPLICA_REGION,
+    STORED_KEY,
     FakeCloud,
     multi_region,
     settings,
@@ -39,9 +39,11 @@ def aws() -> FakeCloud:
 def stored_data_key(
     aws: FakeCloud, seed: str = "one", key_arn: str | None = KEY, store: SecretStore = PARAMETERS
 ) -> StoredDataKey:
-    there = aws.secrets if store is SECRETS else aws.escrows
-    there[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(seed), key_arn=key_arn, version=1, store=store)
-    return there[ESCROW]
+    there = aws.secrets if store is SECRETS else aws.stored_keys
+    there[STORED_KEY] = StoredDataKey(
+        parameter=STORED_KEY, wrapped=wrapped(seed), key_arn=key_arn, version=1, store=store
+    )
+    return there[STORED_KEY]
 
 
 def calls(aws: FakeCloud) -> list[str]:
@@ -51,18 +53,18 @@ def calls(aws: FakeCloud) -> list[str]:
 # --- made once
 
 
-def test_a_new_data_key_is_escrowed_and_read_back(aws) -> None:
+def test_a_new_data_key_is_stored_and_read_back(aws) -> None:
     made = ensure_data_key(aws, settings(), OUTPUTS)
-    assert calls(aws)[-3:] == ["cloud.make_data_key", "cloud.write_escrow", "cloud.read_escrow"]
-    assert set(calls(aws)[:-3]) == {"cloud.read_escrow", "cloud.variable_exists", "keyring.versions"}
+    assert calls(aws)[-3:] == ["cloud.make_data_key", "cloud.write_stored_data_key", "cloud.read_stored_data_key"]
+    assert set(calls(aws)[:-3]) == {"cloud.read_stored_data_key", "cloud.variable_exists", "keyring.versions"}
     assert made.made_now
-    assert (made.wrapped, made.key_arn) == (aws.escrows[ESCROW].wrapped, KEY)
+    assert (made.wrapped, made.key_arn) == (aws.stored_keys[STORED_KEY].wrapped, KEY)
 
 
 def test_a_data_key_that_is_there_is_kept_and_none_is_made(aws) -> None:
     there = stored_data_key(aws)
     assert ensure_data_key(aws, settings(), OUTPUTS) == there
-    assert calls(aws) == ["cloud.read_escrow"]
+    assert calls(aws) == ["cloud.read_stored_data_key"]
 
 
 def test_two_runs_at_once_end_with_the_key_of_whoever_wrote_first(aws) -> None:
@@ -84,7 +86,7 @@ def test_a_data_key_under_another_key_is_refused_and_left_alone(aws) -> None:
     there = stored_data_key(aws, key_arn=OTHER_KEY)
     with pytest.raises(DataKeyConflict, match="wrapped by"):
         ensure_data_key(aws, settings(), OUTPUTS)
-    assert aws.escrows[ESCROW] == there
+    assert aws.stored_keys[STORED_KEY] == there
 
 
 def test_the_winner_of_a_race_under_another_key_is_refused(aws) -> None:
@@ -99,12 +101,12 @@ def test_the_winner_of_a_race_under_another_key_is_refused(aws) -> None:
         ensure_data_key(racing, settings(), OUTPUTS)
 
 
-def test_an_escrow_that_does_not_say_its_key_is_taken(aws) -> None:
+def test_a_stored_data_key_that_does_not_say_its_key_is_taken(aws) -> None:
     stored_data_key(aws, key_arn=None)
     assert ensure_data_key(aws, settings(), OUTPUTS).key_arn is None
 
 
-def test_an_escrow_that_holds_something_else_than_was_written_is_refused(aws) -> None:
+def test_a_stored_data_key_that_holds_something_else_than_was_written_is_refused(aws) -> None:
     class Careless(FakeCloud):
         def store_data_key(self, name, wrapped, **others):
             super().store_data_key(name, wrapped, **others)
@@ -115,7 +117,7 @@ def test_an_escrow_that_holds_something_else_than_was_written_is_refused(aws) ->
         ensure_data_key(Careless(keys=aws.keys), settings(), OUTPUTS)
 
 
-def test_an_escrow_that_is_not_there_after_it_was_written_is_an_error(aws) -> None:
+def test_a_stored_data_key_that_is_not_there_after_it_was_written_is_an_error(aws) -> None:
     class Forgetful(FakeCloud):
         def store_data_key(self, name, wrapped, **others):
             return True
@@ -124,13 +126,13 @@ def test_an_escrow_that_is_not_there_after_it_was_written_is_an_error(aws) -> No
         ensure_data_key(Forgetful(keys=aws.keys), settings(), OUTPUTS)
 
 
-def test_a_key_that_cannot_make_a_data_key_leaves_no_escrow(aws) -> None:
+def test_a_key_that_cannot_make_a_data_key_leaves_no_stored_data_key(aws) -> None:
     with pytest.raises(ResourceError):
         ensure_data_key(aws, settings(), replace(OUTPUTS, key_arn=OTHER_KEY))
-    assert aws.escrows == {}
+    assert aws.stored_keys == {}
 
 
-def test_another_environment_has_an_escrow_of_its_own(aws) -> None:
+def test_another_environment_has_a_stored_data_key_of_its_own(aws) -> None:
     made = ensure_data_key(aws, settings(environment="staging"), OUTPUTS)
     assert made.parameter == "/eonpro/staging/ENCRYPTED_PHI_KEY"
 
@@ -138,14 +140,14 @@ def test_another_environment_has_an_escrow_of_its_own(aws) -> None:
 # --- adopted
 
 
-def test_an_adopted_data_key_is_escrowed_and_none_is_made(aws) -> None:
+def test_an_adopted_data_key_is_stored_and_none_is_made(aws) -> None:
     kept = ensure_data_key(aws, settings(), OUTPUTS, adopted=wrapped("by hand"))
     assert (kept.wrapped, kept.made_now) == (wrapped("by hand"), False)
-    assert aws.escrows[ESCROW] == kept
+    assert aws.stored_keys[STORED_KEY] == kept
     assert "cloud.make_data_key" not in calls(aws)
 
 
-def test_what_is_escrowed_already_wins_over_what_would_be_adopted(aws) -> None:
+def test_what_is_stored_already_wins_over_what_would_be_adopted(aws) -> None:
     there = stored_data_key(aws)
     assert ensure_data_key(aws, settings(), OUTPUTS, adopted=wrapped("by hand")) == there
 
@@ -154,14 +156,14 @@ def test_an_adopted_data_key_that_meets_another_runs_new_one_is_a_conflict(aws) 
     aws.meanwhile = [wrapped("the other run's")]
     with pytest.raises(DataKeyConflict, match=wrapped("by hand").fingerprint):
         ensure_data_key(aws, settings(), OUTPUTS, adopted=wrapped("by hand"))
-    assert aws.escrows[ESCROW].wrapped == wrapped("the other run's")
+    assert aws.stored_keys[STORED_KEY].wrapped == wrapped("the other run's")
 
 
 # --- two stores
 
 
 @pytest.mark.parametrize(("was", "is_"), [(PARAMETERS, SECRETS), (SECRETS, PARAMETERS)])
-def test_an_escrow_in_the_other_store_is_copied_and_never_made_anew(aws, was, is_) -> None:
+def test_a_stored_data_key_in_the_other_store_is_copied_and_never_made_anew(aws, was, is_) -> None:
     there = stored_data_key(aws, store=was)
     wanted = settings(secret_store=is_)
     assert find_stored_data_key(aws, wanted) == there
@@ -184,21 +186,21 @@ def test_a_copy_that_meets_another_key_is_a_conflict_and_both_stay(aws) -> None:
     aws.meanwhile = [wrapped("another")]
     with pytest.raises(DataKeyConflict):
         ensure_data_key(aws, settings(secret_store=SECRETS), OUTPUTS)
-    assert (aws.escrows[ESCROW], aws.secrets[ESCROW].wrapped) == (there, wrapped("another"))
+    assert (aws.stored_keys[STORED_KEY], aws.secrets[STORED_KEY].wrapped) == (there, wrapped("another"))
 
 
 def test_the_store_that_was_chosen_is_asked_first_and_wins(aws) -> None:
     stored_data_key(aws, "old", store=PARAMETERS)
     new = stored_data_key(aws, "new", store=SECRETS)
     assert find_stored_data_key(aws, settings(secret_store=SECRETS)) == new
-    assert calls(aws) == ["cloud.read_escrow"]
+    assert calls(aws) == ["cloud.read_stored_data_key"]
 
 
 def test_a_key_of_another_stack_in_the_other_store_is_not_copied(aws) -> None:
     there = stored_data_key(aws, key_arn=OTHER_KEY)
     with pytest.raises(DataKeyConflict, match=OTHER_KEY):
         ensure_data_key(aws, settings(secret_store=SECRETS), OUTPUTS)
-    assert (aws.escrows, aws.secrets) == ({ESCROW: there}, {})
+    assert (aws.stored_keys, aws.secrets) == ({STORED_KEY: there}, {})
 
 
 def test_the_store_that_is_not_used_may_be_closed(aws) -> None:
@@ -216,12 +218,12 @@ def test_the_store_that_is_used_may_not_be_closed(aws) -> None:
     assert "cloud.make_data_key" not in calls(aws)
 
 
-def test_an_endpoint_without_the_other_store_has_no_escrow_in_it() -> None:
+def test_an_endpoint_without_the_other_store_has_no_stored_data_key_in_it() -> None:
     class Old(FakeCloud):
-        def _escrows(self, store: Any) -> Any:
+        def _stored_keys(self, store: Any) -> Any:
             if store is SECRETS:
                 raise Unsupported("there is no Secrets Manager here", "use another endpoint")
-            return super()._escrows(store)
+            return super()._stored_keys(store)
 
     assert find_stored_data_key(Old(), settings()) is None
     with pytest.raises(Unsupported):
@@ -232,7 +234,7 @@ def test_an_endpoint_without_the_other_store_has_no_escrow_in_it() -> None:
     ("store", "command"),
     [(PARAMETERS, "aws ssm get-parameter-history --name"), (SECRETS, "aws secretsmanager list-secret-version-ids")],
 )
-def test_an_escrow_that_is_lost_on_the_way_is_told_with_the_stores_own_command(aws, store, command) -> None:
+def test_a_stored_data_key_that_is_lost_on_the_way_is_told_with_the_stores_own_command(aws, store, command) -> None:
     class Forgetful(FakeCloud):
         def store_data_key(self, name, wrapped, **others):
             return True
@@ -254,7 +256,7 @@ def regions() -> FakeCloud:
 
 def test_every_replicas_region_gets_a_copy_under_its_own_key(regions) -> None:
     made = ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
-    copy = regions.with_region(REPLICA_REGION).escrows[ESCROW]
+    copy = regions.with_region(REPLICA_REGION).stored_keys[STORED_KEY]
     assert (made.key_arn, made.made_now) == (MULTI_KEY, True)
     assert (copy.wrapped, copy.key_arn) == (made.wrapped, REPLICA)
     assert calls(regions).count("cloud.make_data_key") == 1
@@ -264,21 +266,21 @@ def test_a_second_run_writes_no_copy_again(regions) -> None:
     ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
     regions.log.clear()
     ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
-    assert set(calls(regions)) == {"cloud.read_escrow", "cloud.with_region"}
+    assert set(calls(regions)) == {"cloud.read_stored_data_key", "cloud.with_region"}
 
 
 def test_a_replica_that_is_added_later_gets_the_key_that_is_there(regions) -> None:
     first = ensure_data_key(regions, multi_region(replica_regions=()), replace(MULTI_OUTPUTS, replica_key_arns=()))
     second = ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
     assert second == replace(first, made_now=False)
-    assert regions.with_region(REPLICA_REGION).escrows[ESCROW].wrapped == first.wrapped
+    assert regions.with_region(REPLICA_REGION).stored_keys[STORED_KEY].wrapped == first.wrapped
 
 
 def test_another_data_key_in_a_replicas_region_is_a_conflict_and_stays(regions) -> None:
     there = stored_data_key(regions.with_region(REPLICA_REGION), "another", key_arn=REPLICA)
-    with pytest.raises(DataKeyConflict, match=f"{ESCROW} in {REPLICA_REGION} holds {there.wrapped.fingerprint}"):
+    with pytest.raises(DataKeyConflict, match=f"{STORED_KEY} in {REPLICA_REGION} holds {there.wrapped.fingerprint}"):
         ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
-    assert regions.with_region(REPLICA_REGION).escrows[ESCROW] == there
+    assert regions.with_region(REPLICA_REGION).stored_keys[STORED_KEY] == there
 
 
 def test_two_runs_that_copy_into_a_region_at_once_end_with_one_key(regions) -> None:
@@ -297,7 +299,7 @@ def test_a_run_that_writes_another_key_into_a_region_meanwhile_is_a_conflict(reg
 def test_the_copies_go_into_the_store_that_was_chosen(regions) -> None:
     ensure_data_key(regions, multi_region(secret_store=SECRETS), MULTI_OUTPUTS)
     there = regions.with_region(REPLICA_REGION)
-    assert (set(there.secrets), there.escrows) == ({ESCROW}, {})
+    assert (set(there.secrets), there.stored_keys) == ({STORED_KEY}, {})
 
 
 def test_an_arn_tells_its_region() -> None:

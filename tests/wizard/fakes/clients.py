@@ -1,7 +1,8 @@
 """Fakes of the edges' Protocols (`wizard.core.ports.run`), in memory: a cloud, a hosting, an engine, a prover, a terminal.
 
-Fakes, not the real thing: each keeps the promise its Protocol makes (the escrow is create-only, Vercel never overwrites
-another data key, a prover opens only what the credentials' principal may), and writes every call into one shared log.
+Fakes, not the real thing: each keeps the promise its Protocol makes (the stored data key is create-only, Vercel never
+overwrites another data key, a prover opens only what the credentials' principal may), and writes every call into one
+shared log.
 They touch nothing. None of them has a door that gives the data key in the clear, because no Protocol has one.
 """
 
@@ -86,7 +87,7 @@ REPLICA_REGION = "eu-central-1"
 REPLICA = f"arn:aws:kms:{REPLICA_REGION}:{ACCOUNT}:key/{MULTI_KEY_ID}"
 TRAIL = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/eonpro-audit-trail"
 BUCKET = f"eonpro-cloudtrail-logs-{ACCOUNT}-{REGION}"
-ESCROW = "/eonpro/production/ENCRYPTED_PHI_KEY"
+STORED_KEY = "/eonpro/production/ENCRYPTED_PHI_KEY"
 TOKEN = "vercel-token-that-nobody-may-see"
 
 IDENTITY = Identity(
@@ -222,7 +223,7 @@ class FakeCloud:
         expires_after_days=2557, versioned=True, public_access_blocked=True, encrypted=True
     )
     discovered: DiscoveredSetup = DiscoveredSetup()
-    escrows: dict[str, StoredDataKey] = field(default_factory=dict)
+    stored_keys: dict[str, StoredDataKey] = field(default_factory=dict)
     """In Parameter Store, by name; of this Region, as are the next three."""
     secrets: dict[str, StoredDataKey] = field(default_factory=dict)
     """In Secrets Manager."""
@@ -247,7 +248,7 @@ class FakeCloud:
     """None: all are there and enabled."""
     key_calls: tuple[KeyCall, ...] = ()
     meanwhile: list[WrappedDataKey] = field(default_factory=list)
-    """Written into the escrow by somebody else between this run's look and this run's write."""
+    """Written into the stored data key by somebody else between this run's look and this run's write."""
     who_has_access: FakeAccess = field(default_factory=FakeAccess)
     ships: FakeFleet = field(default_factory=FakeFleet)
     buckets_held: FakeVault = field(default_factory=FakeVault)
@@ -346,7 +347,7 @@ class FakeCloud:
         self._call("with_region", region)
         if region not in self.elsewhere:
             self.elsewhere.setdefault(self.region, self)
-            alone: dict[str, Any] = {name: {} for name in ("escrows", "secrets", "parameters", "secret_values")}
+            alone: dict[str, Any] = {name: {} for name in ("stored_keys", "secrets", "parameters", "secret_values")}
             alone |= {"aliases": {}, "meanwhile": [], "keys_held": None, "noted": None}
             self.elsewhere[region] = replace(self, region=region, **alone)
         return self.elsewhere[region]
@@ -407,10 +408,10 @@ class FakeCloud:
         self._call("find_hand_made")
         return self.discovered
 
-    def _escrows(self, store: SecretStore) -> dict[str, StoredDataKey]:
+    def _stored_keys(self, store: SecretStore) -> dict[str, StoredDataKey]:
         if store in self.closed:
             raise PermissionDenied(f"you may not read the {store}", "ask for it")
-        return self.secrets if store is SecretStore.SECRETS_MANAGER else self.escrows
+        return self.secrets if store is SecretStore.SECRETS_MANAGER else self.stored_keys
 
     def _values(self, store: SecretStore) -> dict[str, str]:
         return self.secret_values if store is SecretStore.SECRETS_MANAGER else self.parameters
@@ -418,8 +419,8 @@ class FakeCloud:
     def read_stored_data_key(
         self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE
     ) -> StoredDataKey | None:
-        self._call("read_escrow", store if store is SecretStore.SECRETS_MANAGER else "")
-        return self._escrows(store).get(name)
+        self._call("read_stored_data_key", store if store is SecretStore.SECRETS_MANAGER else "")
+        return self._stored_keys(store).get(name)
 
     def variable_exists(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
         self._call("variable_exists")
@@ -442,13 +443,13 @@ class FakeCloud:
         tags: Mapping[str, str],
         store: SecretStore = SecretStore.PARAMETER_STORE,
     ) -> bool:
-        escrows = self._escrows(store)
+        stored_keys = self._stored_keys(store)
         for other in self.meanwhile:
-            escrows[name] = StoredDataKey(parameter=name, wrapped=other, key_arn=key_arn, version=1, store=store)
-        self._call("write_escrow", name)
-        if name in escrows:
+            stored_keys[name] = StoredDataKey(parameter=name, wrapped=other, key_arn=key_arn, version=1, store=store)
+        self._call("write_stored_data_key", name)
+        if name in stored_keys:
             return False
-        escrows[name] = StoredDataKey(parameter=name, wrapped=wrapped, key_arn=key_arn, version=1, store=store)
+        stored_keys[name] = StoredDataKey(parameter=name, wrapped=wrapped, key_arn=key_arn, version=1, store=store)
         return True
 
     def deliver_parameters(
@@ -461,9 +462,9 @@ class FakeCloud:
         store: SecretStore = SecretStore.PARAMETER_STORE,
     ) -> Delivered:
         self._call("deliver_parameters", prefix)
-        stored_data_key = self._escrows(store)[f"{prefix}/{DATA_KEY_VARIABLE}"]
+        stored_data_key = self._stored_keys(store)[f"{prefix}/{DATA_KEY_VARIABLE}"]
         if stored_data_key.wrapped != batch.wrapped:
-            raise DataKeyConflict("the escrow holds another data key", "nothing was written")
+            raise DataKeyConflict("the stored data key is another data key", "nothing was written")
         wanted = {f"{prefix}/{name}": value for name, value in batch.values if name != DATA_KEY_VARIABLE}
         values = self._values(store)
         state = DeliveryState.UNCHANGED if wanted.items() <= values.items() else DeliveryState.WRITTEN
@@ -481,7 +482,7 @@ class FakeCloud:
         self, prefix: str, batch: AppVariables, *, store: SecretStore = SecretStore.PARAMETER_STORE
     ) -> bool:
         self._call("check_parameters")
-        stored_data_key = self._escrows(store).get(f"{prefix}/{DATA_KEY_VARIABLE}")
+        stored_data_key = self._stored_keys(store).get(f"{prefix}/{DATA_KEY_VARIABLE}")
         rest = {f"{prefix}/{name}": value for name, value in batch.values if name != DATA_KEY_VARIABLE}
         return (
             stored_data_key is not None
@@ -986,7 +987,7 @@ class FakeTalk:
 
 
 def built(aws: FakeCloud, wanted: Settings, seed: str = "one", **changes: Any) -> StackState:
-    """The state of a stack that was set up in full, with its data key escrowed; the cloud holds all of it."""
+    """The state of a stack that was set up in full, with its data key stored; the cloud holds all of it."""
     aws.build(wanted)
     value = wrapped(seed)
     outputs = outputs_of(wanted)
@@ -994,7 +995,7 @@ def built(aws: FakeCloud, wanted: Settings, seed: str = "one", **changes: Any) -
     name, store = wanted.names.stored_data_key, wanted.secret_store
     for arn in outputs.key_arns:
         regional = aws.with_region(arn.split(":")[3])
-        there = regional.secrets if store is SecretStore.SECRETS_MANAGER else regional.escrows
+        there = regional.secrets if store is SecretStore.SECRETS_MANAGER else regional.stored_keys
         there[name] = StoredDataKey(parameter=name, wrapped=value, key_arn=arn, version=1, store=store)
     aws.existing = Existing(
         alias_target=aws.keys[outputs.key_arn],

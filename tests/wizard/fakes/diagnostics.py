@@ -34,7 +34,7 @@ class FakeSymptoms:
     texts: dict[str, str] = field(default_factory=dict)
     """What is under a name instead of what the fake cloud says."""
     former: tuple[str, ...] = ()
-    """Texts that the escrow had before what is held now."""
+    """Texts that the stored data key had before what is held now."""
 
     def principal(self, arn: str) -> IamPrincipal | None:
         self.aws._call("symptoms.principal")
@@ -62,7 +62,7 @@ class FakeSymptoms:
 
     def read_values(self, names: Sequence[str], store: SecretStore) -> Mapping[str, str]:
         self.aws._call("symptoms.held")
-        there = {name: stored_data_key.wrapped.value for name, stored_data_key in self.aws._escrows(store).items()}
+        there = {name: stored_data_key.wrapped.value for name, stored_data_key in self.aws._stored_keys(store).items()}
         there |= self.aws._values(store) | self.texts
         return {name: there[name] for name in names if name in there}
 

@@ -129,14 +129,14 @@ class FakeKeyRing:
         stored_data_key = StoredDataKey(
             parameter=there.parameter, wrapped=version.wrapped, key_arn=key_arn, version=number, store=store
         )
-        self._escrows(settings)[there.parameter] = stored_data_key
+        self._stored_keys(settings)[there.parameter] = stored_data_key
 
-    def _escrows(self, settings: Settings) -> dict[str, StoredDataKey]:
+    def _stored_keys(self, settings: Settings) -> dict[str, StoredDataKey]:
         secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
-        return self.aws.secrets if secrets else self.aws.escrows
+        return self.aws.secrets if secrets else self.aws.stored_keys
 
     def _stored_key(self, settings: Settings) -> StoredKey:
-        found = self._escrows(settings).get(settings.names.stored_data_key)
+        found = self._stored_keys(settings).get(settings.names.stored_data_key)
         if found is None:
             return StoredKey(parameter=settings.names.stored_data_key, version=0)
         return StoredKey(

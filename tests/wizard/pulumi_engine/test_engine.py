@@ -780,7 +780,7 @@ def test_files_that_can_be_read_are_whole_and_no_others(tmp_path) -> None:
     assert not engine_backend.is_readable("s3://clinic", tmp_path, STACK)
 
 
-def test_nothing_is_mended_in_a_backend_that_is_elsewhere(tmp_path) -> None:
+def test_nothing_is_fixed_in_a_backend_that_is_elsewhere(tmp_path) -> None:
     assert engine_backend.remove_corrupt_sidecars("s3://state-of-the-clinic", tmp_path, STACK) is False
 
 

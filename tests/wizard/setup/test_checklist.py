@@ -16,12 +16,12 @@ from tests.wizard.fakes.clients import (
     APP_POLICY,
     APP_USER,
     BUCKET,
-    ESCROW,
     KEY,
     MULTI_OUTPUTS,
     OTHER_KEY,
     OUTPUTS,
     SECOND,
+    STORED_KEY,
     FakeCloud,
     built,
     key_fact,
@@ -40,7 +40,7 @@ ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 PATTERN = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_KeyAdmin_*"
 STRANGER = "arn:aws:iam::999988887777:role/auditor"
 GOOD = Retention(expires_after_days=2557, versioned=True, public_access_blocked=True, encrypted=True)
-HELD = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1)
+HELD = StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=KEY, version=1)
 
 
 def proof(state: VerificationState, target: str = "vercel", detail: str = "as the application") -> Verification:

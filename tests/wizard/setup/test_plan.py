@@ -14,13 +14,13 @@ from tests.wizard.fakes.clients import (
     ACCOUNT,
     ADMIN,
     APP,
-    ESCROW,
     IDENTITY,
     KEY,
     KEY_ID,
     MULTI_KEY,
     REPLICA_REGION,
     SECOND,
+    STORED_KEY,
     TRAIL,
     multi_region,
     settings,
@@ -78,7 +78,7 @@ REPLACED = (
     child("delete-replaced", "aws:iam/role:Role", "app-principal-role", changed=("name",)),
     child("delete", "aws:iam/policy:Policy", "delivery-parameter-policy"),
 )
-KEPT = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1)
+KEPT = StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=KEY, version=1)
 BOTH = settings(deploy_targets=("vercel", "ecs"), ecs_cluster="clinic", ecs_service="web")
 
 

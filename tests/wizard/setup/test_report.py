@@ -18,7 +18,6 @@ from tests.wizard.fakes.clients import (
     ACCOUNT,
     APP,
     CREDENTIALS,
-    ESCROW,
     IDENTITY,
     KEY,
     KEY_ID,
@@ -27,6 +26,7 @@ from tests.wizard.fakes.clients import (
     REPLICA,
     REPLICA_REGION,
     SECRET_OF_ACCESS_KEY,
+    STORED_KEY,
     TOKEN,
     USER_OUTPUTS,
     FakeTalk,
@@ -53,7 +53,7 @@ from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.report import Report, document, next_steps, repeat_command, what_exists
 from wizard.setup.steps import Request
 from wizard.setup.workflow import show_report
-from wizard.targets.vercel.access_key import Ensured
+from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 GOLDEN = Path(__file__).parent / "golden"
 SECRETS = tuple(f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/{name}" for name in ("A", "B"))
@@ -80,7 +80,9 @@ def report(*targets: str, **changes: Any) -> Report:
         "settings": settings(),
         "identity": IDENTITY,
         "outputs": OUTPUTS,
-        "stored_data_key": StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1, made_now=True),
+        "stored_data_key": StoredDataKey(
+            parameter=STORED_KEY, wrapped=wrapped(), key_arn=KEY, version=1, made_now=True
+        ),
         "changed": (step(),),
         "delivered": tuple(delivered(target) for target in targets),
         "proofs": tuple(proof(target) for target in targets),
@@ -98,13 +100,13 @@ ECS = report(
     "ecs",
     settings=settings(deploy_targets=("ecs", "vercel"), ecs_cluster="clinic", ecs_service="web"),
     outputs=replace(OUTPUTS, task_secrets=(("AWS_KMS_KEY_ID", SECRETS[0]), ("AWS_REGION", SECRETS[1]))),
-    stored_data_key=StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1),
+    stored_data_key=StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=KEY, version=1),
 )
 USER = report(
     "vercel",
     settings=settings(vercel_access="user"),
     outputs=USER_OUTPUTS,
-    access_key=Ensured(
+    access_key=DeliveredAccessKey(
         key_id="AKIAMADENUMBER000001",
         made_now=True,
         age_days=0,
@@ -116,7 +118,12 @@ EKS = report(
     settings=settings(deploy_targets=("eks",), eks_cluster="clinic", secret_store="secrets-manager"),
     outputs=replace(OUTPUTS, secrets_role_arn=f"arn:aws:iam::{ACCOUNT}:role/eonpro-secrets-role"),
     stored_data_key=StoredDataKey(
-        parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1, made_now=True, store=SecretStore.SECRETS_MANAGER
+        parameter=STORED_KEY,
+        wrapped=wrapped(),
+        key_arn=KEY,
+        version=1,
+        made_now=True,
+        store=SecretStore.SECRETS_MANAGER,
     ),
 )
 REPLICATED = report(
@@ -132,7 +139,7 @@ ADOPTED = report(
     "vercel",
     settings=settings(adopted=(f"key={KEY_ID}",), kept_as_found=("bucket",)),
     changed=(step("import"), step("update", changed=("enableKeyRotation",))),
-    stored_data_key=StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1),
+    stored_data_key=StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=KEY, version=1),
 )
 REPORTS = {
     "report-vercel": report("vercel"),

@@ -8,12 +8,12 @@ import pytest
 
 from tests.wizard.fakes.clients import (
     BUCKET,
-    ESCROW,
     KEY,
     KEY_ID,
     MULTI_OUTPUTS,
     OUTPUTS,
     REPLICA,
+    STORED_KEY,
     TRAIL,
     multi_region,
     settings,
@@ -30,7 +30,7 @@ def test_the_key_its_alias_the_data_key_and_the_whole_audit_trail_stay() -> None
     assert whats() == [
         f"the key {KEY}",
         "its alias alias/eonpro-phi-key",
-        f"the parameter {ESCROW}",
+        f"the parameter {STORED_KEY}",
         "every parameter under /eonpro/production/data-keys",
         "the OIDC provider of the Vercel team",
         f"the trail {TRAIL}",
@@ -63,8 +63,10 @@ def test_a_replica_stays_like_the_key() -> None:
     assert told[f"the replica {REPLICA}"] == told[f"the key {MULTI_OUTPUTS.key_arn}"]
 
 
-def test_the_escrow_beside_a_replica_stays_too() -> None:
-    assert f"the parameter {ESCROW} in {region_of(REPLICA)}" in dict(retained_resources(multi_region(), MULTI_OUTPUTS))
+def test_the_stored_data_key_beside_a_replica_stays_too() -> None:
+    assert f"the parameter {STORED_KEY} in {region_of(REPLICA)}" in dict(
+        retained_resources(multi_region(), MULTI_OUTPUTS)
+    )
 
 
 def test_a_provider_that_was_there_before_is_not_told() -> None:
@@ -73,7 +75,7 @@ def test_a_provider_that_was_there_before_is_not_told() -> None:
 
 
 def test_a_secret_is_called_a_secret() -> None:
-    assert f"the secret {ESCROW}" in whats(secret_store="secrets-manager")
+    assert f"the secret {STORED_KEY}" in whats(secret_store="secrets-manager")
 
 
 def test_the_end_of_the_key_takes_a_name_in_its_policy_first() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from components.settings import Target
-from tests.wizard.fakes.clients import ESCROW, IDENTITY, KEY, OTHER_ACCOUNT, TOKEN, settings, step, wrapped
+from tests.wizard.fakes.clients import IDENTITY, KEY, OTHER_ACCOUNT, STORED_KEY, TOKEN, settings, step, wrapped
 from wizard.core.errors import UsageError
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.stack import Step
@@ -21,7 +21,7 @@ from wizard.setup.saved_plan import SavedPlan, changes, document, read
 AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 ENGINE = "3.259.0"
 STATE = StackState(exists=True, has_key=True, digest="sha256:0123456789abcdef")
-KEPT = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1)
+KEPT = StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=KEY, version=1)
 ROTATED = step("update", changed=("rotationPeriodInDays",))
 PLAN = Plan(
     stack="production",

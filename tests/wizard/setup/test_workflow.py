@@ -15,7 +15,6 @@ from tests.wizard.fakes.clients import (
     APP,
     APP_USER,
     CREDENTIALS,
-    ESCROW,
     IDENTITY,
     KEY,
     KEY_ID,
@@ -23,6 +22,7 @@ from tests.wizard.fakes.clients import (
     REPLICA_REGION,
     SECOND,
     SECRET_OF_ACCESS_KEY,
+    STORED_KEY,
     TOKEN,
     USER_OUTPUTS,
     FakeCloud,
@@ -63,7 +63,7 @@ from wizard.setup.steps import Clients, Request
 WRITES = {
     "engine.up",
     "cloud.make_data_key",
-    "cloud.write_escrow",
+    "cloud.write_stored_data_key",
     "cloud.deliver_parameters",
     "hosting.deliver",
     "hosting.deliver_access_key",
@@ -81,7 +81,7 @@ MILESTONES = (
     "engine.up",
     "engine.alone ends",
     "cloud.make_data_key",
-    "cloud.write_escrow",
+    "cloud.write_stored_data_key",
     "cloud.deliver_parameters",
     "hosting.deliver",
     "prover.prove",
@@ -180,7 +180,7 @@ def test_a_first_run_does_every_step_once_and_in_order(world) -> None:
         "engine.up",
         "engine.alone ends",
         "cloud.make_data_key",
-        "cloud.write_escrow",
+        "cloud.write_stored_data_key",
         "hosting.deliver",
         "prover.prove",
         "cloud.policy_document",
@@ -192,7 +192,7 @@ def test_a_first_run_does_every_step_once_and_in_order(world) -> None:
 def test_everything_that_can_be_wrong_is_looked_at_before_the_stack_is_touched(world) -> None:
     world.setup()
     before = world.calls[: world.calls.index("engine.prepare")]
-    for check in ("cloud.find_existing", "cloud.read_escrow", "hosting.find_project", "hosting.conflict"):
+    for check in ("cloud.find_existing", "cloud.read_stored_data_key", "hosting.find_project", "hosting.conflict"):
         assert check in before
 
 
@@ -285,7 +285,7 @@ def test_an_answer_changed_on_the_last_page_is_checked_and_planned_anew(world) -
     assert world.calls.count("cloud.identify") == 1
 
 
-def test_problems_can_be_mended_beside_and_looked_at_again(world) -> None:
+def test_problems_can_be_fixed_beside_and_looked_at_again(world) -> None:
     world.ui.interactive = True
     world.aws.existing = Existing(bucket="foreign")
     asked = world.ui.ask
@@ -299,7 +299,7 @@ def test_problems_can_be_mended_beside_and_looked_at_again(world) -> None:
     assert world.setup(yes=True).failed == ()
 
 
-def test_a_problem_can_be_mended_by_another_answer(world) -> None:
+def test_a_problem_can_be_fixed_by_another_answer(world) -> None:
     world.ui.interactive = True
     world.given["vercel_project"] = "intranet"
     world.vercel.projects = (world.vercel.project,)
@@ -619,7 +619,7 @@ def hand(world: World) -> World:
 def test_an_adoption_unattended_keeps_the_data_key_and_makes_none(hand) -> None:
     done = hand.setup(adopt=True, repair=("all",))
     assert (done.stored_data_key.wrapped, done.stored_data_key.made_now) == (wrapped("by hand"), False)
-    assert hand.aws.escrows[ESCROW].wrapped == wrapped("by hand")
+    assert hand.aws.stored_keys[STORED_KEY].wrapped == wrapped("by hand")
     assert "cloud.make_data_key" not in hand.calls
     assert [each.state for each in done.delivered] == [DeliveryState.UNCHANGED]
     assert [each.state for each in done.proofs] == [VerificationState.PROVED]
@@ -808,7 +808,7 @@ def test_a_replica_gets_the_data_key_and_each_region_its_proof(world) -> None:
     assert [each.region for each in done.delivered] == ["us-east-1", REPLICA_REGION]
     assert [each.state for each in done.proofs] == [VerificationState.PROVED] * 2
     assert f"and in {REPLICA_REGION}, with the replica" in world.ui.said
-    assert world.aws.with_region(REPLICA_REGION).escrows[ESCROW].wrapped == done.stored_data_key.wrapped
+    assert world.aws.with_region(REPLICA_REGION).stored_keys[STORED_KEY].wrapped == done.stored_data_key.wrapped
 
 
 def test_a_replica_that_was_planned_and_not_built_is_not_verified(world) -> None:
@@ -825,7 +825,7 @@ def test_a_stack_that_moves_to_secrets_manager_keeps_its_data_key(world) -> None
     done = world.setup(target=("ecs",), secret_store="secrets-manager")
     assert (done.stored_data_key.wrapped, done.stored_data_key.store) == (wrapped(), "secrets-manager")
     assert done.delivered[0].place.startswith("Secrets Manager")
-    assert world.aws.escrows[ESCROW].wrapped == wrapped()
+    assert world.aws.stored_keys[STORED_KEY].wrapped == wrapped()
     assert "cloud.make_data_key" not in world.calls
 
 
@@ -841,12 +841,12 @@ def test_a_stack_ends_by_its_name_and_says_what_stays_and_why(world) -> None:
     assert [what for what, _ in left][:3] == [
         f"the key {KEY}",
         "its alias alias/eonpro-phi-key",
-        f"the parameter {ESCROW}",
+        f"the parameter {STORED_KEY}",
     ]
     said = world.ui.said
     assert f"the key {KEY}" in said and "  every record encrypted under the data key is lost with it" in said
     assert any("aws kms schedule-key-deletion" in line for line in said)
-    assert world.aws.escrows[ESCROW].wrapped == wrapped()
+    assert world.aws.stored_keys[STORED_KEY].wrapped == wrapped()
 
 
 def test_what_is_retained_is_shown_before_the_name_is_asked_for(world) -> None:
@@ -910,7 +910,7 @@ def test_a_stack_that_is_not_built_cannot_be_verified(world) -> None:
 
 def test_there_is_nothing_to_verify_without_a_data_key(world) -> None:
     world.stand()
-    world.aws.escrows.clear()
+    world.aws.stored_keys.clear()
     world.vercel.variables.clear()
     with pytest.raises(StackNotFound, match="holds no data key yet"):
         doctor.verify(world.request(), world.clients)

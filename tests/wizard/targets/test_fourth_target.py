@@ -145,7 +145,7 @@ def test_an_unattended_push_says_that_it_runs_with_outdated_values(nomad: Nomad)
 @pytest.mark.parametrize(("has_variables", "state"), [(True, HealthStatus.GOOD), (False, HealthStatus.WRONG)])
 def test_status_says_whether_it_has_the_variables(nomad: Nomad, has_variables: bool, state: HealthStatus) -> None:
     world = StatusWorld(settings(deploy_targets=(NAME,)))
-    stored = next(iter(world.aws.escrows.values()))
+    stored = next(iter(world.aws.stored_keys.values()))
     assert isinstance(world.aws, FakeCloud) and stored.key_arn is not None
     if has_variables:
         nomad.variables["us-east-1"] = AppVariables(region="us-east-1", key_arn=stored.key_arn, wrapped=stored.wrapped)

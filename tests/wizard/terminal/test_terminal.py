@@ -43,7 +43,7 @@ def test_a_text_is_taken_with_its_default_by_enter_alone(typing: Typed) -> None:
     assert asked(typing(ENTER), by_key["environment"].question(default="production")) == "production"
 
 
-def test_a_faulty_text_is_held_until_it_is_mended(typing: Typed) -> None:
+def test_a_faulty_text_is_held_until_it_is_fixed(typing: Typed) -> None:
     terminal = typing("\x7f" * 3 + "7" + ENTER + "\x7f" + "180" + ENTER)
     assert asked(terminal, by_key["rotation_period_days"].question()) == 180
     assert "\n! 7 is less than 90\n" in terminal[1].getvalue()

@@ -206,7 +206,7 @@ def test_half_a_pair_is_an_error_that_says_what_stands(vercel: Place, nth: int, 
     assert named(vercel) is None
 
 
-def test_half_a_replacement_says_whose_each_half_is_and_is_mended_by_the_next(vercel: Place) -> None:
+def test_half_a_replacement_says_whose_each_half_is_and_is_fixed_by_the_next(vercel: Place) -> None:
     deliver(vercel)
     vercel.fault(kind="half", method="POST", path="/env", nth=2, times=1, code="BAD_REQUEST")
     with pytest.raises(ResourceError, match=f"AWS_SECRET_ACCESS_KEY: it is still of the access key {KEY.id}"):

@@ -265,7 +265,7 @@ def test_variables_of_others_are_left_alone(vercel: Place) -> None:
     assert len(envs) == 5
 
 
-def test_what_is_missing_or_was_changed_is_mended_by_a_whole_batch(vercel: Place) -> None:
+def test_what_is_missing_or_was_changed_is_fixed_by_a_whole_batch(vercel: Place) -> None:
     project = vercel.project()
     vercel.edge().deliver(project, BATCH)
     id = vercel.envs()["AWS_REGION"]["id"]
@@ -363,7 +363,7 @@ def test_a_foreign_data_key_that_serves_preview_too_goes_on_serving_it(vercel: P
     assert (kept["key"], kept["target"]) == ("ENCRYPTED_PHI_KEY", ["preview"])
 
 
-def test_the_escrowed_data_key_is_never_set_aside(vercel: Place) -> None:
+def test_the_stored_data_key_is_never_set_aside(vercel: Place) -> None:
     project, edge = vercel.project(), vercel.edge()
     edge.deliver(project, BATCH)
     before = vercel.envs()

@@ -118,7 +118,7 @@ def test_a_data_key_of_another_type_keeps_its_value_whatever_happens(vercel: Pla
     assert running(vercel) == {"ENCRYPTED_PHI_KEY": OURS.value}
 
 
-def test_an_escrowed_version_that_made_way_is_put_back_where_it_could_be_read(vercel: Place) -> None:
+def test_a_stored_version_that_made_way_is_put_back_where_it_could_be_read(vercel: Place) -> None:
     vercel.put("ENCRYPTED_PHI_KEY", EARLIER.value)
     never(vercel, 2)
     with pytest.raises(ResourceError):

@@ -1,4 +1,4 @@
-"""One PHI field, and the key behind it: `phi` beside what one would use or write instead.
+"""One PHI field, and the key behind it: `phi` compared with its alternatives.
 
-Runs in an environment of its own (.cache/tools/bench), whose Python the benchmark starts. Touches memory alone.
+Runs in an environment of its own (.cache/tools/bench), whose Python the benchmark starts. Touches memory only.
 """

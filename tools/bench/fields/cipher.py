@@ -1,4 +1,4 @@
-"""The rows of one field: `phi` beside the calls by hand, other libraries, and its own scalar calls.
+"""The rows of one field: `phi` compared with the calls by hand, other libraries, and its own scalar calls.
 
 Touches memory, and the operating system's random source.
 """
@@ -11,7 +11,7 @@ from os import urandom
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from phi import PhiCipher, PhiFields
-from tools.bench.fields import beside
+from tools.bench.fields import alternatives
 from tools.bench.fields.rounds import Rounds, Side, compare
 from tools.bench.rows import Bound, Measured
 
@@ -21,11 +21,11 @@ Opened = Sequence[tuple[bytes, bytes, bytes]]
 Sealed = Sequence[tuple[bytes, bytes]]
 """IV, ciphertext and tag in one."""
 
-Batch = Callable[[Sequence[str]], object]
+BatchFunction = Callable[[Sequence[str]], object]
 
 
 def rows(rounds: Rounds) -> Iterator[Measured]:
-    """Each as it is measured."""
+    """Yields each row when it is measured."""
     key = urandom(32)
     cipher = PhiCipher(key)
     scalar = Side(run=scalar_encryption(cipher))
@@ -33,7 +33,7 @@ def rows(rounds: Rounds) -> Iterator[Measured]:
     yield compare(
         "encrypt / the same library calls, written out by hand",
         scalar,
-        Side(run=beside.by_hand(key)),
+        Side(run=alternatives.inlined_calls(key)),
         bound=Bound(at_most=1.10),
         label="the calls by hand",
         rounds=rounds,
@@ -41,7 +41,7 @@ def rows(rounds: Rounds) -> Iterator[Measured]:
     yield compare(
         "encrypt / by hand as most would write it, with base64.b64encode",
         scalar,
-        Side(run=beside.as_one_would_write_it(key)),
+        Side(run=alternatives.inlined_with_base64(key)),
         bound=Bound(),
         label="by hand, with base64",
         rounds=rounds,
@@ -49,7 +49,7 @@ def rows(rounds: Rounds) -> Iterator[Measured]:
     yield compare(
         "encrypt, times as fast as Fernet",
         scalar,
-        Side(run=beside.fernet()),
+        Side(run=alternatives.fernet()),
         bound=Bound(at_least=3.5),
         label="Fernet",
         rates=True,
@@ -58,7 +58,7 @@ def rows(rounds: Rounds) -> Iterator[Measured]:
     yield compare(
         "encrypt, times as fast as tink's AES256_GCM, which writes no base64",
         scalar,
-        Side(run=beside.with_tink()),
+        Side(run=alternatives.with_tink()),
         bound=Bound(at_least=0.9),
         label="tink (no base64)",
         rates=True,
@@ -67,7 +67,7 @@ def rows(rounds: Rounds) -> Iterator[Measured]:
     yield compare(
         "encrypt, times as fast as aws-encryption-sdk with its caching manager",
         scalar,
-        Side(run=beside.with_aws_encryption_sdk(committing=True)),
+        Side(run=alternatives.with_aws_encryption_sdk(committing=True)),
         bound=Bound(at_least=40),
         label="aws-encryption-sdk",
         rates=True,
@@ -76,7 +76,7 @@ def rows(rounds: Rounds) -> Iterator[Measured]:
     yield compare(
         "the same with a suite of its first version, without key commitment",
         scalar,
-        Side(run=beside.with_aws_encryption_sdk(committing=False)),
+        Side(run=alternatives.with_aws_encryption_sdk(committing=False)),
         bound=Bound(),
         label="aws-encryption-sdk, v1 suite",
         rates=True,
@@ -85,7 +85,7 @@ def rows(rounds: Rounds) -> Iterator[Measured]:
     yield compare(
         "encrypt_many, times as fast as encrypt in a loop",
         Side(run=cipher.encrypt_many),
-        Side(run=collected(cipher.encrypt)),
+        Side(run=collect(cipher.encrypt)),
         bound=Bound(at_least=1.25),
         rates=True,
         rounds=rounds,
@@ -113,15 +113,15 @@ def rows(rounds: Rounds) -> Iterator[Measured]:
     yield compare(
         "decrypt_many, times as fast as decrypt in a loop",
         many,
-        Side(run=collected(cipher.decrypt), prepare=records_of),
+        Side(run=collect(cipher.decrypt), prepare=records_of),
         bound=Bound(),
         rates=True,
         rounds=rounds,
     )
 
 
-def scalar_encryption(cipher: PhiCipher | PhiFields) -> beside.Loop:
-    """One call a text, as an application makes them."""
+def scalar_encryption(cipher: PhiCipher | PhiFields) -> alternatives.Loop:
+    """One call for each text, as in an application."""
     encrypt = cipher.encrypt
 
     def loop(texts: Sequence[str]) -> None:
@@ -131,13 +131,13 @@ def scalar_encryption(cipher: PhiCipher | PhiFields) -> beside.Loop:
     return loop
 
 
-def collected(one: Callable[[str], object]) -> Batch:
-    """One call a value, the results in a list: what the batch forms stand beside."""
-    return lambda values: [one(value) for value in values]
+def collect(function: Callable[[str], object]) -> BatchFunction:
+    """One call for each value, the results in a list: to compare with the batch functions."""
+    return lambda values: [function(value) for value in values]
 
 
-def scalar_decryption(cipher: PhiCipher) -> Batch:
-    """One call a record, as an application makes them."""
+def scalar_decryption(cipher: PhiCipher) -> BatchFunction:
+    """One call for each record, as in an application."""
     decrypt = cipher.decrypt
 
     def loop(records: Sequence[str]) -> None:
@@ -148,19 +148,19 @@ def scalar_decryption(cipher: PhiCipher) -> Batch:
 
 
 def ready_parts(key: bytes, texts: Sequence[str]) -> Opened:
-    """IV, ciphertext and tag of each text, for whoever has them without reading a record."""
+    """IV, ciphertext and tag of each text, without a record to read."""
     encrypt = AESGCM(key).encrypt
     sealed = [(iv := urandom(16), encrypt(iv, text.encode(), None)) for text in texts]
     return [(iv, both[:-16], both[-16:]) for iv, both in sealed]
 
 
 def ready_bytes(key: bytes, texts: Sequence[str]) -> Sealed:
-    """IV, and ciphertext and tag in one, as the library gives and takes them."""
+    """IV, and ciphertext and tag in one, as the library returns and accepts them."""
     return [(iv, ciphertext + tag) for iv, ciphertext, tag in ready_parts(key, texts)]
 
 
 def raw_decryption(key: bytes) -> Callable[[Opened], None]:
-    """From the parts of a record to its text: put together for the library, opened, decoded; nothing is checked."""
+    """From the parts of a record to its text: joined for the library, decrypted, decoded; without checks."""
     decrypt = AESGCM(key).decrypt
 
     def loop(parts: Opened) -> None:
@@ -171,7 +171,7 @@ def raw_decryption(key: bytes) -> Callable[[Opened], None]:
 
 
 def bare_decryption(key: bytes) -> Callable[[Sealed], None]:
-    """The one call that no decryption can be without; its bytes are neither put together nor read as text."""
+    """The one call that every decryption needs; its bytes are neither joined nor decoded."""
     decrypt = AESGCM(key).decrypt
 
     def loop(sealed: Sealed) -> None:

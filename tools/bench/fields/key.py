@@ -1,6 +1,6 @@
 """The rows of the cached key: a hit, and 64 threads while it is refreshed, under a clock that the benchmark moves.
 
-Touches memory and threads; the source of the key is a stand-in that answers when it is told to.
+Touches memory and threads; the source of the key is a stand-in that answers when its gate opens.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from tools.bench.rows import Bound, Measured, compared
 THREADS = 64
 TTLS = 10
 READS = 5
-"""Of each thread at each refresh: the first of them meets it, the others come while it is under way."""
+"""Reads of each thread at each refresh: the first starts it, the others come while it runs."""
 
 TTL = 300.0
-_PATIENCE_SECONDS = 10.0
+_TIMEOUT_SECONDS = 10.0
 
 
-class HeldSource:
+class GatedSource:
     """Stands in for KMS: counts, and answers only while the gate is open."""
 
     def __init__(self) -> None:
@@ -41,50 +41,50 @@ class HeldSource:
     def data_key(self) -> bytes:
         """The same key each time."""
         self.calls += 1
-        self.gate.wait(_PATIENCE_SECONDS)
+        self.gate.wait(_TIMEOUT_SECONDS)
         return self._key
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reads:
-    """What one thread met in one turn of READS reads, by the kernel's own account; times are nanoseconds."""
+    """What the kernel counted for one thread in one turn of READS reads; times are nanoseconds."""
 
-    kept: float
-    """Time that went by without its working."""
+    waiting: float
+    """Time in which it did not run."""
 
     own: float
-    """Its own work."""
+    """CPU time."""
 
     waits: int
-    """How often it gave up the processor itself: for a lock, another thread, or an answer."""
+    """Voluntary context switches: for a lock, another thread, or an answer."""
 
-    taken: int
-    """How often the kernel took the processor from it, for whatever else this machine does."""
+    preemptions: int
+    """Involuntary context switches: the kernel ran something else."""
 
 
 class Readers:
-    """Threads that read the key together when told to."""
+    """Threads that read the key together."""
 
     def __init__(self, read: Callable[[], object]) -> None:
         self._read = read
         self._start = threading.Barrier(THREADS + 1)
         self._end = threading.Barrier(THREADS + 1)
-        self._over = False
+        self._stopped = False
         self._reads: list[Reads] = []
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(THREADS)]
         for thread in self._threads:
             thread.start()
 
     def turn(self) -> list[Reads]:
-        """One turn of them all."""
+        """One turn of all threads."""
         self._reads = []
         self._start.wait()
         self._end.wait()
         return self._reads
 
-    def leave(self) -> None:
-        """No turn more."""
-        self._over = True
+    def stop(self) -> None:
+        """End the threads."""
+        self._stopped = True
         self._start.wait()
         for thread in self._threads:
             thread.join()
@@ -93,7 +93,7 @@ class Readers:
         read = self._read
         while True:
             self._start.wait()
-            if self._over:
+            if self._stopped:
                 return
             before = getrusage(RUSAGE_THREAD)
             wall, own = perf_counter_ns(), thread_time_ns()
@@ -104,17 +104,17 @@ class Readers:
             after = getrusage(RUSAGE_THREAD)
             self._reads.append(
                 Reads(
-                    kept=wall - own,
+                    waiting=wall - own,
                     own=own,
                     waits=after.ru_nvcsw - before.ru_nvcsw,
-                    taken=after.ru_nivcsw - before.ru_nivcsw,
+                    preemptions=after.ru_nivcsw - before.ru_nivcsw,
                 )
             )
             self._end.wait()
 
 
 def rows(rounds: Rounds) -> Iterator[Measured]:
-    """Each as it is measured."""
+    """Yields each row when it is measured."""
     key = urandom(32)
     cipher = PhiCipher(key)
     fields = PhiFields(CachedKey(_Ready(key)))
@@ -134,19 +134,19 @@ def _refreshed(cipher: PhiCipher, times: int) -> Iterator[Measured]:
     due: list[list[Reads]] = []
     resting: list[list[Reads]] = []
     encrypting: list[float] = []
-    with no_thread_gives_way():
+    with without_thread_switches():
         for _ in range(times):
-            called, turns = refreshes()
+            called, turns = reads_at_refreshes()
             calls.append(called)
             due += turns
-            resting += rests()
+            resting += reads_without_refresh()
             encrypting += [_scalar(cipher) for _ in turns]
     yield _count(f"{THREADS} threads over {TTLS} TTLs: calls of KMS for a TTL", max(calls), at_most=1)
-    waited = sum(one.waits for turn in due for one in turn)
+    waited = sum(reads.waits for turn in due for reads in turn)
     yield _count(f"of {THREADS} readers at each of {len(due)} refreshes, those that waited", waited, at_most=0)
     yield compared(
         "the longest wait of a reader at a refresh, beyond one with none due / one scalar encrypt",
-        ours=[_longest(one) - _longest(other) for one, other in zip(due, resting, strict=True)],
+        ours=[_longest(at_refresh) - _longest(idle) for at_refresh, idle in zip(due, resting, strict=True)],
         theirs=encrypting,
         control=None,
         bound=Bound(at_most=1),
@@ -154,7 +154,7 @@ def _refreshed(cipher: PhiCipher, times: int) -> Iterator[Measured]:
     )
     yield compared(
         "work of the one reader that begins a refresh, once in a TTL / one scalar encrypt",
-        ours=[max(one.own for one in turn) for turn in due],
+        ours=[max(reads.own for reads in turn) for turn in due],
         theirs=encrypting,
         control=None,
         bound=Bound(),
@@ -163,8 +163,8 @@ def _refreshed(cipher: PhiCipher, times: int) -> Iterator[Measured]:
 
 
 def _longest(turn: list[Reads]) -> float:
-    """Of those that the kernel did not stop for something else."""
-    return max((one.kept for one in turn if not one.taken), default=0.0)
+    """The longest wait of a thread that the kernel did not preempt."""
+    return max((reads.waiting for reads in turn if not reads.preemptions), default=0.0)
 
 
 def _count(name: str, counted: float, *, at_most: float) -> Measured:
@@ -172,9 +172,9 @@ def _count(name: str, counted: float, *, at_most: float) -> Measured:
     return Measured(name=name, unit="", ours=None, theirs=None, ratio=counted, control=None, bound=bound)
 
 
-def refreshes() -> tuple[float, list[list[Reads]]]:
-    """Ten TTLs with a refresh at the end of each, which is held until every reader has read: calls a TTL, and reads."""
-    source, now, landed = HeldSource(), [0.0], threading.Event()
+def reads_at_refreshes() -> tuple[float, list[list[Reads]]]:
+    """Ten TTLs, each with a refresh at its end that waits for every reader: calls for each TTL, and the reads."""
+    source, now, landed = GatedSource(), [0.0], threading.Event()
     key = CachedKey(source, ttl=TTL, clock=lambda: now[0], on_event=lambda event: landed.set())
     key.cipher()
     readers = Readers(key.cipher)
@@ -182,28 +182,28 @@ def refreshes() -> tuple[float, list[list[Reads]]]:
     for _ in range(TTLS):
         landed.clear()
         source.gate.clear()
-        now[0] += 0.95 * TTL  # a refresh is due, and the key still good
+        now[0] += 0.95 * TTL  # a refresh is due, and the key is still fresh
         turns.append(readers.turn())
         source.gate.set()
-        if not landed.wait(_PATIENCE_SECONDS):
-            raise SystemExit("no refresh was begun, though one was due")
-    readers.leave()
+        if not landed.wait(_TIMEOUT_SECONDS):
+            raise SystemExit("a refresh was due, but none started")
+    readers.stop()
     return (source.calls - 1) / TTLS, turns
 
 
-def rests() -> list[list[Reads]]:
-    """The same readers as often, with a key that is not to be refreshed."""
-    key = CachedKey(HeldSource(), ttl=TTL, clock=lambda: 0.0)
+def reads_without_refresh() -> list[list[Reads]]:
+    """The same number of reads with a key that is not refreshed."""
+    key = CachedKey(GatedSource(), ttl=TTL, clock=lambda: 0.0)
     key.cipher()
     readers = Readers(key.cipher)
     turns = [readers.turn() for _ in range(TTLS)]
-    readers.leave()
+    readers.stop()
     return turns
 
 
 @contextmanager
-def no_thread_gives_way() -> Iterator[None]:
-    """No thread is made to let another have its turn: one that does was made to wait, and not by the interpreter."""
+def without_thread_switches() -> Iterator[None]:
+    """The interpreter switches no threads: a thread that stops was stopped by something else."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(60.0)
     try:

@@ -1,6 +1,6 @@
-"""Many short rounds in which both sides and the control take turns over the same texts.
+"""Many short rounds in which both sides and the control take turns with the same texts.
 
-Touches the clock and the garbage collector, which rests while a side runs.
+Touches the clock and the garbage collector, which is off while a side runs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Rounds:
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One way to do it: what is made ready of the texts, and the loop over that, which alone is timed."""
+    """One way to do it: `prepare` converts the texts, `run` is the timed loop."""
 
     run: Callable[[Any], object]
     prepare: Callable[[Sequence[str]], Any] = list
@@ -41,32 +41,32 @@ def compare(
     rates: bool = False,
     label: str = "",
 ) -> Measured:
-    """A row over texts that no other round has; nanoseconds of CPU for a text."""
+    """A row; each round has its own texts. The unit is nanoseconds of CPU for each text."""
     times: tuple[list[float], list[float], list[float]] = ([], [], [])
     sides = (ours, theirs, theirs)
     for number in range(-2, rounds.count):
         batch = texts(rounds.texts)
         took = [0.0, 0.0, 0.0]
-        # Each is first, second and last equally often: what one leaves in the caches serves the next.
+        # Each side is first, second and last equally often: what is left in the caches helps the next side.
         for turn in range(3):
             at = (turn + number) % 3 if number % 2 else (number - turn) % 3
             took[at] = nanoseconds(sides[at], batch) / rounds.texts
-        if number >= 0:  # the first two rounds are the warming up
-            for kept, one in zip(times, took, strict=True):
-                kept.append(one)
+        if number >= 0:  # the first two rounds are warm-up
+            for of_side, nanoseconds_of_round in zip(times, took, strict=True):
+                of_side.append(nanoseconds_of_round)
     return compared(
         name, ours=times[0], theirs=times[1], control=times[2], bound=bound, unit="ns", rates=rates, label=label
     )
 
 
 def nanoseconds(side: Side, batch: Sequence[str]) -> int:
-    """CPU time of one side over these texts: nothing in it waits, and another program's turn is not its cost."""
-    given = side.prepare(batch)
+    """CPU time of one side for these texts; the time of other programs does not count."""
+    prepared = side.prepare(batch)
     gc.collect(0)
     gc.disable()
     try:
         started = thread_time_ns()
-        side.run(given)
+        side.run(prepared)
         return thread_time_ns() - started
     finally:
         gc.enable()

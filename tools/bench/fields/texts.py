@@ -1,6 +1,6 @@
-"""Texts as PHI fields hold them: 50 to 200 bytes of UTF-8, in several scripts, no two alike.
+"""Texts as PHI fields hold them: 50 to 200 bytes of UTF-8, in several scripts, all different.
 
-Touches nothing.
+Pure.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _random = random.Random(7)
 
 
 def texts(count: int) -> Sequence[str]:
-    """So many new texts, the same in every run of the benchmark."""
+    """This many new texts; the same in every run of the benchmark."""
     return [_text() for _ in range(count)]
 
 
 def _text() -> str:
     script = _random.choice(_SCRIPTS)
-    wanted = _random.randint(LEAST, MOST)
-    # As many characters as fit at the script's own width, then plain ones up to the length.
+    size = _random.randint(LEAST, MOST)
+    # As many characters of the script as fit, then plain ones up to the size.
     width = max(len(character.encode()) for character in script)
-    chosen = "".join(_random.choices(script, k=wanted // width))
-    return chosen + "".join(_random.choices(_SCRIPTS[0], k=wanted - len(chosen.encode())))
+    chosen = "".join(_random.choices(script, k=size // width))
+    return chosen + "".join(_random.choices(_SCRIPTS[0], k=size - len(chosen.encode())))

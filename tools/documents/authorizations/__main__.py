@@ -1,6 +1,6 @@
-"""`python -m tools.documents.authorizations` writes the page of who may and who may not do what, policy by policy.
+"""`python -m tools.documents.authorizations` writes the page of what each policy allows and denies, and to whom.
 
-Touches `docs/authorizations.md` only. Its rows are held against the policies themselves by the tests.
+Writes `docs/authorizations.md` only. The tests evaluate its rows against the policies.
 """
 
 from __future__ import annotations
@@ -13,12 +13,7 @@ from tools.documents.authorizations.rows import OWN_IAM, Row, Table
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "authorizations.md"
 
-TABLES: tuple[Table, ...] = (
-    *key.TABLES,
-    *application.TABLES,
-    *trust.TABLES,
-    *trail.TABLES,
-)
+TABLES: tuple[Table, ...] = (*key.TABLES, *application.TABLES, *trust.TABLES, *trail.TABLES)
 
 _HEAD = """\
 # Who may do what
@@ -72,10 +67,10 @@ def _because(table: Table, row: Row) -> str:
 
 
 def _delegates(table: Table, row: Row) -> bool:
-    """Whether the deciding statement is for the whole account, which the row's is not: IAM has to allow it too."""
-    named = next(one.get("Principal", {}) for one in table.policy["Statement"] if one["Sid"] == row.by)
+    """Whether the deciding statement names the account and not the caller: IAM has to allow the action too."""
+    principal = next(entry.get("Principal", {}) for entry in table.policy["Statement"] if entry["Sid"] == row.by)
     account = f":iam::{row.who.account}:root"
-    return str(named.get("AWS", "")).strip("[']").endswith(account) and not row.who.identity.endswith(account)
+    return str(principal.get("AWS", "")).strip("[']").endswith(account) and not row.who.identity.endswith(account)
 
 
 def _anchor(title: str) -> str:

@@ -1,6 +1,6 @@
-"""The tables of what the application may do, and of the reading of its variables.
+"""The tables of the application's permissions, and of the permissions to read its variables.
 
-Pure: touches nothing but its arguments.
+Pure.
 """
 
 from __future__ import annotations
@@ -30,10 +30,9 @@ SECRETS = tuple(
     policies.secret_arn(account_id=ACCOUNT, region=REGION, name=f"/eonpro/production/{name}")
     for name in APPLICATION_VARIABLES
 )
-ESCROW = PARAMETERS[2]
+STORED_KEY = PARAMETERS[2]
 SECRET = f"{SECRETS[2]}-AbCdEf"
 APPLICATION_SID = "UseThePhiKey"
-
 
 IDENTITY = Table(
     title="EONPROKMSAccess, the application's own policy",
@@ -59,7 +58,7 @@ IDENTITY = Table(
         *may_not(APPLICATION, "kms:Decrypt", on=REPLICA, how="in another Region"),
         *may_not(APPLICATION, "kms:Decrypt", on=KEY.replace(ACCOUNT, FOREIGN), how="with a key of another account"),
         *may_not(APPLICATION, "kms:ListKeys", "iam:ListRoles", "sts:AssumeRole", on="*"),
-        *may_not(APPLICATION, "ssm:GetParameters", "ssm:PutParameter", on=ESCROW),
+        *may_not(APPLICATION, "ssm:GetParameters", "ssm:PutParameter", on=STORED_KEY),
     ),
 )
 
@@ -82,20 +81,20 @@ PARAMETERS_TABLE = Table(
     about="What the execution role may read: the three parameters, and no key.",
     kind=Kind.IDENTITY,
     policy=policies.parameter_policy(parameter_arns=PARAMETERS),
-    resource=ESCROW,
+    resource=STORED_KEY,
     rows=(
         *may(EXECUTION, "ssm:GetParameters", by="ReadTheParameters"),
         *may(EXECUTION, "ssm:GetParameters", by="ReadTheParameters", on=PARAMETERS[0]),
         *may_not(EXECUTION, "ssm:GetParameter", "ssm:GetParameterHistory", "ssm:PutParameter", "ssm:DeleteParameter"),
-        *may_not(EXECUTION, "ssm:GetParametersByPath", on=ESCROW.rpartition("/")[0]),
+        *may_not(EXECUTION, "ssm:GetParametersByPath", on=STORED_KEY.rpartition("/")[0]),
         *may_not(
             EXECUTION,
             "ssm:GetParameters",
-            on=ESCROW.replace("production", "staging"),
+            on=STORED_KEY.replace("production", "staging"),
             how="of another environment",
         ),
-        *may_not(EXECUTION, "ssm:GetParameters", on=ESCROW.replace(REGION, "eu-west-1"), how="in another Region"),
-        *may_not(EXECUTION, "ssm:GetParameters", on=f"{ESCROW}_2", how="whose name begins the same"),
+        *may_not(EXECUTION, "ssm:GetParameters", on=STORED_KEY.replace(REGION, "eu-west-1"), how="in another Region"),
+        *may_not(EXECUTION, "ssm:GetParameters", on=f"{STORED_KEY}_2", how="whose name begins the same"),
         *may_not(EXECUTION, "kms:Decrypt", on=KEY),
     ),
 )
@@ -105,11 +104,13 @@ PARAMETERS_EKS = Table(
     about="External Secrets reads the parameters one by one.",
     kind=Kind.IDENTITY,
     policy=policies.parameter_policy(parameter_arns=PARAMETERS, one_by_one=True),
-    resource=ESCROW,
+    resource=STORED_KEY,
     rows=(
         *may(READER, "ssm:GetParameter", "ssm:GetParameters", by="ReadTheParameters"),
         *may_not(READER, "ssm:PutParameter", "ssm:DeleteParameter", "ssm:GetParameterHistory"),
-        *may_not(READER, "ssm:GetParameter", on=ESCROW.replace("production", "staging"), how="of another environment"),
+        *may_not(
+            READER, "ssm:GetParameter", on=STORED_KEY.replace("production", "staging"), how="of another environment"
+        ),
     ),
 )
 
@@ -161,16 +162,9 @@ START = Table(
         *may_not(EXECUTION, "logs:PutLogEvents", how="of another account", on=_STREAM.replace(ACCOUNT, FOREIGN)),
         *may_not(EXECUTION, "logs:GetLogEvents", on=_STREAM),
         *may_not(EXECUTION, "kms:Decrypt", on=KEY),
-        *may_not(EXECUTION, "ssm:GetParameters", on=ESCROW),
+        *may_not(EXECUTION, "ssm:GetParameters", on=STORED_KEY),
         *may_not(EXECUTION, "iam:PassRole", on=EXECUTION.identity),
     ),
 )
 
-TABLES = (
-    IDENTITY,
-    IDENTITY_REPLICAS,
-    PARAMETERS_TABLE,
-    PARAMETERS_EKS,
-    SECRETS_TABLE,
-    START,
-)
+TABLES = (IDENTITY, IDENTITY_REPLICAS, PARAMETERS_TABLE, PARAMETERS_EKS, SECRETS_TABLE, START)

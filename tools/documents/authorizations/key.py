@@ -1,6 +1,6 @@
 """The tables of the PHI key's own policy, in each of its modes.
 
-Pure: touches nothing but its arguments.
+Pure.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ END = "kms:ScheduleKeyDeletion"
 
 BY_DEFAULT = Table(
     title="The PHI key with its default policy",
-    about="Administrators manage the key, the application uses it, nobody can delete it. Everything else is left to IAM: "
-    "a principal with AdministratorAccess can also decrypt, a key administrator too, unless `exclusiveUse` is set.",
+    about="Administrators manage the key, the application uses it, nobody can delete it. Everything else is left to "
+    "IAM: a principal with AdministratorAccess can also decrypt, a key administrator too, unless `exclusiveUse` is "
+    "set.",
     kind=Kind.KEY,
     policy=key_policy_of(settings()),
     resource=KEY,
@@ -109,8 +110,8 @@ DELETION = Table(
 SSO = Table(
     title="The PHI key with administrators from IAM Identity Center",
     about=f"`administratorPatterns` is `{SSO_PATTERN}`. The pattern has one wildcard before the role's name, "
-    "because the role's path contains the Region of Identity Center unless that is us-east-1. An IAM policy of the permission set has "
-    "to allow the action too.",
+    "because the role's path contains the Region of Identity Center unless that is us-east-1. An IAM policy of the "
+    "permission set has to allow the action too.",
     kind=Kind.KEY,
     policy=key_policy_of(settings(administrator_patterns=(SSO_PATTERN,), strict_key_policy=True)),
     resource=KEY,
@@ -129,8 +130,8 @@ SSO = Table(
 
 STRICT = Table(
     title="The PHI key with a strict policy",
-    about="`strictKeyPolicy` omits the delegation to IAM: a principal that the policy does not name has no right on the "
-    "key, not even the account's root. It needs at least two administrators.",
+    about="`strictKeyPolicy` omits the delegation to IAM: a principal that the policy does not name has no right on "
+    "the key, not even the account's root. It needs at least two administrators.",
     kind=Kind.KEY,
     policy=key_policy_of(settings(strict_key_policy=True)),
     resource=KEY,
@@ -148,7 +149,8 @@ STRICT = Table(
 
 EXCLUSIVE = Table(
     title="The PHI key for the application's exclusive use",
-    about="`exclusiveUse` denies every use to everybody except the application, whatever IAM allows. Administration is unchanged.",
+    about="`exclusiveUse` denies every use to everybody except the application, whatever IAM allows. Administration is "
+    "unchanged.",
     kind=Kind.KEY,
     policy=key_policy_of(settings(exclusive_use=True)),
     resource=KEY,

@@ -1,6 +1,6 @@
-"""The people, services and tokens of the tables, friends and foes, and the stack whose policies they are held against.
+"""The callers of the tables (people, services and tokens), and the stack whose policies are evaluated.
 
-Pure: touches nothing but its arguments.
+Pure.
 """
 
 from __future__ import annotations
@@ -92,14 +92,14 @@ SSO_LOOKALIKE = _role(
 )
 
 
-def _service(name: str, service: str, source: str | None = None, **given: str) -> Who:
-    """A service on behalf of the account, for one thing in it (`source`, an ARN) where that is known."""
+def _service(name: str, service: str, source: str | None = None, **context_keys: str) -> Who:
+    """A service on behalf of the account; `source` is the ARN of the resource, where it is known."""
     own = {"aws:PrincipalIsAWSService": "true", "aws:PrincipalServiceName": service, "aws:SourceAccount": ACCOUNT}
     return Who(
         name=name,
         identity=service,
         kind="Service",
-        context={**own, **({"aws:SourceArn": source} if source else {}), **given},
+        context={**own, **({"aws:SourceArn": source} if source else {}), **context_keys},
     )
 
 
@@ -125,10 +125,7 @@ def _pod(name: str, namespace: str, account: str) -> Who:
         name,
         "pods.eks.amazonaws.com",
         f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{CLUSTER}",
-        **{
-            "aws:RequestTag/kubernetes-namespace": namespace,
-            "aws:RequestTag/kubernetes-service-account": account,
-        },
+        **{"aws:RequestTag/kubernetes-namespace": namespace, "aws:RequestTag/kubernetes-service-account": account},
     )
 
 
@@ -147,9 +144,8 @@ VERCEL_AUDIENCE = policies.vercel_audience(team=TEAM)
 
 
 def vercel_token(name: str, *, project: str = PROJECT, environment: str = "production") -> Who:
-    """Whoever bears a token that Vercel gave to a function of the team."""
-    subject = f"owner:{TEAM}:project:{project}:environment:{environment}"
-    return _token(name, VERCEL, VERCEL_AUDIENCE, subject)
+    """The holder of a token that Vercel gave to a function of the team."""
+    return _token(name, VERCEL, VERCEL_AUDIENCE, f"owner:{TEAM}:project:{project}:environment:{environment}")
 
 
 OTHER_TEAM = _token(
@@ -171,6 +167,6 @@ OTHER_EKS = EKS.replace("EXAMPLED539D", "OTHERD539D")
 def service_account_token(
     name: str, *, namespace: str = "eonpro", account: str = "eonpro", provider: str = EKS, audience: str = ""
 ) -> Who:
-    """Whoever bears the token of a service account of an EKS cluster."""
+    """The holder of a token of a service account of an EKS cluster."""
     subject = f"system:serviceaccount:{namespace}:{account}"
     return _token(name, provider, audience or "sts.amazonaws.com", subject)

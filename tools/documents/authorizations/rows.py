@@ -1,12 +1,12 @@
-"""What a table of authorizations is: who asks for what under which policy, and the answer it has to give.
+"""The types of the tables of authorizations: requests under a policy, and whether each is allowed.
 
-Pure: touches nothing but its arguments.
+Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -14,39 +14,39 @@ Policy = Mapping[str, Any]
 Statement = Mapping[str, Any]
 
 OWN_IAM = "IAM"
-"""In the place of a statement: the policy is silent, and an IAM policy of the caller's own allows it."""
+"""Instead of a Sid: the policy neither allows nor denies it, and an IAM policy of the caller allows it."""
 
 
 class Kind(StrEnum):
-    """Which rules of evaluation a policy is under.
+    """The evaluation rules of a policy.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
     """
 
     KEY = "key"
-    """Of a KMS key: IAM policies count only where it says so."""
+    """Of a KMS key: IAM policies count only where it delegates to them."""
     RESOURCE = "resource"
-    """Of a bucket or a topic: in its own account an IAM policy alone is enough."""
+    """Of a bucket or a topic: in its own account an IAM policy is enough."""
     TRUST = "trust"
-    """Of a role: who may take it."""
+    """Of a role: who can assume it."""
     IDENTITY = "identity"
     """Of a role or user: what its holder may do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Who:
-    """Somebody who asks: a principal of AWS, a service, or whoever bears a token of an identity provider."""
+    """A caller: a principal of AWS, a service, or the holder of a token of an identity provider."""
 
     name: str
-    """In words."""
+    """The name in the page."""
     identity: str
     """ARN of the user, role, root or identity provider; or the service's name."""
     kind: str = "AWS"
-    """The element of a policy's Principal that names such a one: AWS, Service or Federated."""
+    """The element of a policy's Principal that names it: AWS, Service or Federated."""
     session: str | None = None
     """ARN of the role's session, if it is one."""
     iam: tuple[Statement, ...] = ()
-    """What IAM policies of their own allow."""
+    """The statements of its own IAM policies."""
     context: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -56,12 +56,12 @@ class Who:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every way in which a policy may name exactly them."""
+        """Every ARN by which a policy can name exactly this caller."""
         return (self.identity, *((self.session,) if self.session else ()))
 
     @property
     def request_context(self) -> dict[str, str]:
-        """The condition keys that each of their requests has."""
+        """The condition keys of each of its requests."""
         transport = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
         if self.kind != "AWS":
             return {**transport, **self.context}
@@ -77,30 +77,30 @@ class Row:
     action: str
     allowed: bool
     by: str | None = None
-    """Sid of the statement that decides; OWN_IAM; None where no statement fits."""
+    """Sid of the statement that decides; OWN_IAM; None where no statement applies."""
     how: str = ""
-    """In words, what is special about the request."""
+    """What is special about the request, as text."""
     resource: str | None = None
-    """What is asked for, where that is not what the table is about."""
+    """The resource of the request, where it is not the table's."""
     context: Mapping[str, str | None] = field(default_factory=dict)
-    """Condition keys beside those of the one who asks, or instead of them; None: without this one."""
+    """Condition keys in addition to the caller's, or instead of them; None: without this key."""
     but: tuple[str, ...] = ()
-    """Condition keys that a refusal hangs on: without all of these conditions it would be allowed."""
+    """The condition keys that cause a denial: without these conditions the request would be allowed."""
 
     @property
     def request_context(self) -> dict[str, tuple[str, ...]]:
         """The condition keys of the request."""
-        told = {**self.who.request_context, **self.context}
-        return {name: (value,) for name, value in told.items() if value is not None}
+        merged = {**self.who.request_context, **self.context}
+        return {name: (value,) for name, value in merged.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A policy, and who may and who may not do what by it."""
+    """A policy, and the requests that it allows and denies."""
 
     title: str
     about: str
-    """In a sentence or two: what it is and what it has to hold."""
+    """What the policy is for, in one or two sentences."""
     kind: Kind
     policy: Policy
     resource: str
@@ -113,13 +113,11 @@ def may(
     by: str,
     how: str = "",
     on: str | None = None,
-    given: Mapping[str, str | None] | None = None,
+    context: Mapping[str, str | None] | None = None,
 ) -> list[Row]:
-    """Rows of what somebody may do, by the statement with this Sid; `given` are the condition keys of the request."""
-    return [
-        Row(who=who, action=action, allowed=True, by=by, how=how, resource=on, context=given or {})
-        for action in actions
-    ]
+    """Rows of requests that the statement with this Sid allows; `context` has the condition keys of the request."""
+    row = Row(who=who, action="", allowed=True, by=by, how=how, resource=on, context=context or {})
+    return [replace(row, action=action) for action in actions]
 
 
 def may_not(
@@ -129,10 +127,8 @@ def may_not(
     how: str = "",
     on: str | None = None,
     but: tuple[str, ...] = (),
-    given: Mapping[str, str | None] | None = None,
+    context: Mapping[str, str | None] | None = None,
 ) -> list[Row]:
-    """Rows of what somebody may not do: denied `by` a statement, for want of a condition (`but`), or by silence."""
-    return [
-        Row(who=who, action=action, allowed=False, by=by, how=how, resource=on, context=given or {}, but=but)
-        for action in actions
-    ]
+    """Rows of denied requests: `by` a statement, because of a condition (`but`), or because nothing allows them."""
+    row = Row(who=who, action="", allowed=False, by=by, how=how, resource=on, context=context or {}, but=but)
+    return [replace(row, action=action) for action in actions]

@@ -1,6 +1,6 @@
 """The tables of the audit trail's policies: its buckets, its key, its log group and its alerts.
 
-Pure: touches nothing but its arguments.
+Pure.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ _ALERT_SID = "Allow alerts to be published"
 
 BUCKET = Table(
     title="The bucket of the audit trail",
-    about="CloudTrail writes the logs of this one trail. Readers need an IAM policy, and TLS 1.2 or newer. The logs are "
-    "locked by S3 Object Lock, which no policy can remove.",
+    about="CloudTrail writes the logs of this one trail. Readers need an IAM policy, and TLS 1.2 or newer. The logs "
+    "are locked by S3 Object Lock, which no policy can remove.",
     kind=Kind.RESOURCE,
     policy=policies.trail_bucket_policy(bucket=_NAMES.trail_bucket, account_id=ACCOUNT, trail_arn=TRAIL),
     resource=_LOG,
     rows=(
-        *may(CLOUDTRAIL, "s3:PutObject", by="CloudTrailWritesTheLogs", given=_OWNED),
+        *may(CLOUDTRAIL, "s3:PutObject", by="CloudTrailWritesTheLogs", context=_OWNED),
         *may(CLOUDTRAIL, "s3:GetBucketAcl", by="CloudTrailReadsTheAcl", on=_BUCKET),
         *may(POWERFUL, "s3:GetObject", by=OWN_IAM),
         *may_not(
@@ -74,14 +74,14 @@ BUCKET = Table(
             "s3:PutObject",
             how="for another trail",
             but=("aws:SourceArn",),
-            given={"aws:SourceArn": _OTHER_TRAIL, **_OWNED},
+            context={"aws:SourceArn": _OTHER_TRAIL, **_OWNED},
         ),
         *may_not(
             CLOUDTRAIL,
             "s3:PutObject",
             how="for a trail of another account",
             but=("aws:SourceArn",),
-            given={"aws:SourceArn": _FOREIGN_TRAIL, "aws:SourceAccount": FOREIGN, **_OWNED},
+            context={"aws:SourceArn": _FOREIGN_TRAIL, "aws:SourceAccount": FOREIGN, **_OWNED},
         ),
         *may_not(
             CLOUDTRAIL,
@@ -89,7 +89,7 @@ BUCKET = Table(
             how="for a trail of another account",
             on=_BUCKET,
             but=("aws:SourceArn",),
-            given={"aws:SourceArn": _FOREIGN_TRAIL},
+            context={"aws:SourceArn": _FOREIGN_TRAIL},
         ),
         *may_not(CLOUDTRAIL, "s3:PutObject", how="without giving the object to the account", but=("s3:x-amz-acl",)),
         *may_not(
@@ -97,19 +97,19 @@ BUCKET = Table(
             "s3:PutObject",
             how="under the prefix of another account",
             on=_LOG.replace(f"AWSLogs/{ACCOUNT}", f"AWSLogs/{FOREIGN}"),
-            given=_OWNED,
+            context=_OWNED,
         ),
         *may_not(CLOUDTRAIL, "s3:GetObject", "s3:DeleteObject"),
         *may_not(
-            CLOUDTRAIL, "s3:PutObject", by="DenyPlainHttp", how="over plain HTTP", given={**_OWNED, **_PLAIN_HTTP}
+            CLOUDTRAIL, "s3:PutObject", by="DenyPlainHttp", how="over plain HTTP", context={**_OWNED, **_PLAIN_HTTP}
         ),
-        *may_not(CONFIG, "s3:PutObject", given=_OWNED),
+        *may_not(CONFIG, "s3:PutObject", context=_OWNED),
         *may_not(ACCESS_LOGS, "s3:PutObject"),
-        *may_not(POWERFUL, "s3:GetObject", by="DenyPlainHttp", how="over plain HTTP", given=_PLAIN_HTTP),
-        *may_not(POWERFUL, "s3:GetObject", by="DenyOldTls", how="over TLS 1.1", given=_OLD_TLS),
-        *may_not(ROOT, "s3:DeleteObject", by="DenyOldTls", how="over TLS 1.1", given=_OLD_TLS),
+        *may_not(POWERFUL, "s3:GetObject", by="DenyPlainHttp", how="over plain HTTP", context=_PLAIN_HTTP),
+        *may_not(POWERFUL, "s3:GetObject", by="DenyOldTls", how="over TLS 1.1", context=_OLD_TLS),
+        *may_not(ROOT, "s3:DeleteObject", by="DenyOldTls", how="over TLS 1.1", context=_OLD_TLS),
         *may_not(
-            POWERFUL, "s3:ListBucket", by="DenyOldTls", how="over TLS 1.0", on=_BUCKET, given={"s3:TlsVersion": "1.0"}
+            POWERFUL, "s3:ListBucket", by="DenyOldTls", how="over TLS 1.0", on=_BUCKET, context={"s3:TlsVersion": "1.0"}
         ),
         *may_not(DEVELOPER, "s3:GetObject", "s3:DeleteObject"),
         *may_not(APPLICATION, "s3:GetObject", "s3:PutObject"),
@@ -126,25 +126,25 @@ ACCESS_BUCKET = Table(
     ),
     resource=_ACCESS_LOG,
     rows=(
-        *may(ACCESS_LOGS, "s3:PutObject", by="S3WritesTheAccessLogs", given={"aws:SourceArn": _BUCKET}),
+        *may(ACCESS_LOGS, "s3:PutObject", by="S3WritesTheAccessLogs", context={"aws:SourceArn": _BUCKET}),
         *may_not(
             ACCESS_LOGS,
             "s3:PutObject",
             how="for another bucket",
             but=("aws:SourceArn",),
-            given={"aws:SourceArn": "arn:aws:s3:::another-bucket"},
+            context={"aws:SourceArn": "arn:aws:s3:::another-bucket"},
         ),
         *may_not(
             ACCESS_LOGS,
             "s3:PutObject",
             how="for another account",
             but=("aws:SourceAccount",),
-            given={"aws:SourceArn": _BUCKET, "aws:SourceAccount": FOREIGN},
+            context={"aws:SourceArn": _BUCKET, "aws:SourceAccount": FOREIGN},
         ),
-        *may_not(ACCESS_LOGS, "s3:GetObject", "s3:DeleteObject", given={"aws:SourceArn": _BUCKET}),
+        *may_not(ACCESS_LOGS, "s3:GetObject", "s3:DeleteObject", context={"aws:SourceArn": _BUCKET}),
         *may_not(CLOUDTRAIL, "s3:PutObject"),
-        *may_not(POWERFUL, "s3:GetObject", by="DenyPlainHttp", how="over plain HTTP", given=_PLAIN_HTTP),
-        *may_not(POWERFUL, "s3:GetObject", by="DenyOldTls", how="over TLS 1.1", given=_OLD_TLS),
+        *may_not(POWERFUL, "s3:GetObject", by="DenyPlainHttp", how="over plain HTTP", context=_PLAIN_HTTP),
+        *may_not(POWERFUL, "s3:GetObject", by="DenyOldTls", how="over TLS 1.1", context=_OLD_TLS),
         *may_not(STRANGER, "s3:GetObject"),
     ),
 )
@@ -163,11 +163,11 @@ TRAIL_KEY = Table(
     ),
     resource=KEY.replace("1234abcd", "5678efab"),
     rows=(
-        *may(CLOUDTRAIL, "kms:GenerateDataKey", by=_ENCRYPT, given={_TRAIL_CONTEXT: TRAIL}),
+        *may(CLOUDTRAIL, "kms:GenerateDataKey", by=_ENCRYPT, context={_TRAIL_CONTEXT: TRAIL}),
         *may(CLOUDTRAIL, "kms:DescribeKey", by=_DESCRIBE),
-        *may(LOGS, "kms:Encrypt", "kms:Decrypt", by=_GROUP_SID, given={_GROUP_CONTEXT: _GROUP}),
-        *may(EVENTS, "kms:GenerateDataKey", "kms:Decrypt", by=_ALERT_SID, given={_TOPIC_CONTEXT: _TOPIC}),
-        *may(ALARMS, "kms:GenerateDataKey", by=_ALERT_SID, given={_TOPIC_CONTEXT: _TOPIC}),
+        *may(LOGS, "kms:Encrypt", "kms:Decrypt", by=_GROUP_SID, context={_GROUP_CONTEXT: _GROUP}),
+        *may(EVENTS, "kms:GenerateDataKey", "kms:Decrypt", by=_ALERT_SID, context={_TOPIC_CONTEXT: _TOPIC}),
+        *may(ALARMS, "kms:GenerateDataKey", by=_ALERT_SID, context={_TOPIC_CONTEXT: _TOPIC}),
         *may(ADMINISTRATOR, "kms:PutKeyPolicy", by="Allow administration of the key"),
         *may(POWERFUL, "kms:Decrypt", by="Enable IAM policies", how="as an auditor"),
         *may_not(
@@ -175,14 +175,14 @@ TRAIL_KEY = Table(
             "kms:GenerateDataKey",
             how="for another trail",
             but=("aws:SourceArn", _TRAIL_CONTEXT),
-            given={"aws:SourceArn": _OTHER_TRAIL, _TRAIL_CONTEXT: _OTHER_TRAIL},
+            context={"aws:SourceArn": _OTHER_TRAIL, _TRAIL_CONTEXT: _OTHER_TRAIL},
         ),
         *may_not(
             CLOUDTRAIL,
             "kms:GenerateDataKey",
             how="for a trail of another account, in our context",
             but=("aws:SourceArn",),
-            given={"aws:SourceArn": _FOREIGN_TRAIL, _TRAIL_CONTEXT: TRAIL},
+            context={"aws:SourceArn": _FOREIGN_TRAIL, _TRAIL_CONTEXT: TRAIL},
         ),
         *may_not(CLOUDTRAIL, "kms:GenerateDataKey", how="without a context", but=(_TRAIL_CONTEXT,)),
         *may_not(
@@ -190,26 +190,26 @@ TRAIL_KEY = Table(
             "kms:DescribeKey",
             how="for a trail of another account",
             but=("aws:SourceArn",),
-            given={"aws:SourceArn": _FOREIGN_TRAIL},
+            context={"aws:SourceArn": _FOREIGN_TRAIL},
         ),
-        *may_not(CLOUDTRAIL, "kms:Decrypt", "kms:Encrypt", "kms:CreateGrant", given={_TRAIL_CONTEXT: TRAIL}),
+        *may_not(CLOUDTRAIL, "kms:Decrypt", "kms:Encrypt", "kms:CreateGrant", context={_TRAIL_CONTEXT: TRAIL}),
         *may_not(
             LOGS,
             "kms:Decrypt",
             how="for another log group",
             but=(_GROUP_CONTEXT,),
-            given={_GROUP_CONTEXT: _GROUP.replace(_NAMES.log_group, "/other")},
+            context={_GROUP_CONTEXT: _GROUP.replace(_NAMES.log_group, "/other")},
         ),
-        *may_not(LOGS, "kms:CreateGrant", given={_GROUP_CONTEXT: _GROUP}),
+        *may_not(LOGS, "kms:CreateGrant", context={_GROUP_CONTEXT: _GROUP}),
         *may_not(
             EVENTS,
             "kms:GenerateDataKey",
             how="for a topic of another account",
             but=(_TOPIC_CONTEXT,),
-            given={_TOPIC_CONTEXT: _TOPIC.replace(ACCOUNT, FOREIGN)},
+            context={_TOPIC_CONTEXT: _TOPIC.replace(ACCOUNT, FOREIGN)},
         ),
         *may_not(EVENTS, "kms:Decrypt", how="for no topic", but=(_TOPIC_CONTEXT,)),
-        *may_not(EVENTS, "kms:Encrypt", given={_TOPIC_CONTEXT: _TOPIC}),
+        *may_not(EVENTS, "kms:Encrypt", context={_TOPIC_CONTEXT: _TOPIC}),
         *may_not(ADMINISTRATOR, "kms:Decrypt", "kms:CreateGrant"),
         *may_not(ADMINISTRATOR_WITH_ALL, "kms:ScheduleKeyDeletion", by="Deny deletion of the key"),
         *may_not(ROOT, "kms:ScheduleKeyDeletion", by="Deny deletion of the key"),
@@ -220,33 +220,33 @@ TRAIL_KEY = Table(
 
 TOPIC = Table(
     title="The topic of the alerts",
-    about="The stack's own alarm and EventBridge publish to it. SNS supports no condition for EventBridge: the worst that "
-    "somebody else's rule can do is to publish a message.",
+    about="The stack's own alarm and EventBridge publish to it. SNS supports no condition for EventBridge: the worst "
+    "that somebody else's rule can do is to publish a message.",
     kind=Kind.RESOURCE,
     policy=policies.alert_topic_policy(topic_arn=_TOPIC, account_id=ACCOUNT, source_arns=[_ALARM]),
     resource=_TOPIC,
     rows=(
         *may(EVENTS, "sns:Publish", by="PublishEvents", how="for any rule"),
-        *may(ALARMS, "sns:Publish", by="PublishAlarms", how="for the stack's alarm", given={"aws:SourceArn": _ALARM}),
+        *may(ALARMS, "sns:Publish", by="PublishAlarms", how="for the stack's alarm", context={"aws:SourceArn": _ALARM}),
         *may_not(
             ALARMS,
             "sns:Publish",
             how="for another alarm",
             but=("aws:SourceArn",),
-            given={"aws:SourceArn": f"{_ALARM}-other"},
+            context={"aws:SourceArn": f"{_ALARM}-other"},
         ),
         *may_not(
             ALARMS,
             "sns:Publish",
             how="for an alarm of another account",
             but=("aws:SourceAccount", "aws:SourceArn"),
-            given={"aws:SourceAccount": FOREIGN, "aws:SourceArn": _ALARM.replace(ACCOUNT, FOREIGN)},
+            context={"aws:SourceAccount": FOREIGN, "aws:SourceArn": _ALARM.replace(ACCOUNT, FOREIGN)},
         ),
         *may_not(
-            EVENTS, "sns:Publish", by="DenyPlainHttp", how="over plain HTTP", given={"aws:SecureTransport": "false"}
+            EVENTS, "sns:Publish", by="DenyPlainHttp", how="over plain HTTP", context={"aws:SecureTransport": "false"}
         ),
         *may_not(
-            POWERFUL, "sns:Publish", by="DenyPlainHttp", how="over plain HTTP", given={"aws:SecureTransport": "false"}
+            POWERFUL, "sns:Publish", by="DenyPlainHttp", how="over plain HTTP", context={"aws:SecureTransport": "false"}
         ),
         *may_not(LAMBDA, "sns:Publish"),
         *may_not(EVENTS, "sns:Subscribe"),
@@ -268,14 +268,14 @@ LOG_ROLE_TRUST = Table(
             "sts:AssumeRole",
             how="for another trail",
             but=("aws:SourceArn",),
-            given={"aws:SourceArn": _OTHER_TRAIL},
+            context={"aws:SourceArn": _OTHER_TRAIL},
         ),
         *may_not(
             CLOUDTRAIL,
             "sts:AssumeRole",
             how="for a trail of another account",
             but=("aws:SourceAccount", "aws:SourceArn"),
-            given={"aws:SourceAccount": FOREIGN, "aws:SourceArn": _FOREIGN_TRAIL},
+            context={"aws:SourceAccount": FOREIGN, "aws:SourceArn": _FOREIGN_TRAIL},
         ),
         *may_not(CONFIG, "sts:AssumeRole"),
         *may_not(EC2, "sts:AssumeRole"),
@@ -313,7 +313,7 @@ FORWARDER_TRUST = Table(
             "sts:AssumeRole",
             how="on behalf of another account",
             but=("aws:SourceAccount",),
-            given={"aws:SourceAccount": FOREIGN},
+            context={"aws:SourceAccount": FOREIGN},
         ),
         *may_not(LAMBDA, "sts:AssumeRole"),
         *may_not(POWERFUL, "sts:AssumeRole"),
@@ -334,13 +334,4 @@ FORWARDER = Table(
     ),
 )
 
-TABLES = (
-    BUCKET,
-    ACCESS_BUCKET,
-    TRAIL_KEY,
-    TOPIC,
-    LOG_ROLE_TRUST,
-    LOG_ROLE,
-    FORWARDER_TRUST,
-    FORWARDER,
-)
+TABLES = (BUCKET, ACCESS_BUCKET, TRAIL_KEY, TOPIC, LOG_ROLE_TRUST, LOG_ROLE, FORWARDER_TRUST, FORWARDER)

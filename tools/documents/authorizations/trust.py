@@ -1,6 +1,6 @@
-"""The tables of who becomes the application, and who becomes those that read its variables.
+"""The tables of the trust policies: who can assume the application's role, and the roles that read its variables.
 
-Pure: touches nothing but its arguments.
+Pure.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from components import policies
 from components.policies.stack import application_trust_of, secrets_trust_of
-from components.settings import Settings
 from tools.documents.authorizations.principals import (
     ACCOUNT,
     CLUSTER,
@@ -45,8 +44,7 @@ _CLUSTER = EKS.partition(":oidc-provider/")[2]
 
 
 def _trust(**changes: object) -> policies.Policy:
-    made: Settings = settings(**changes)
-    return application_trust_of(made, vercel_provider_arn=VERCEL)
+    return application_trust_of(settings(**changes), vercel_provider_arn=VERCEL)
 
 
 VERCEL_TRUST = Table(
@@ -78,7 +76,7 @@ VERCEL_TRUST = Table(
             WEB,
             how="with a token for another audience",
             but=(f"{_ISSUER}:aud",),
-            given={f"{_ISSUER}:aud": "sts.amazonaws.com"},
+            context={f"{_ISSUER}:aud": "sts.amazonaws.com"},
         ),
         *may_not(vercel_token("a production function of the project"), ASSUME, "sts:TagSession"),
         *may_not(OTHER_TEAM, WEB),
@@ -103,7 +101,7 @@ ECS_TRUST = Table(
             ASSUME,
             how="on behalf of another account",
             but=("aws:SourceAccount", "aws:SourceArn"),
-            given={
+            context={
                 "aws:SourceAccount": FOREIGN,
                 "aws:SourceArn": f"arn:aws:ecs:{REGION}:{FOREIGN}:task/clinic/0123456789abcdef",
             },
@@ -113,14 +111,14 @@ ECS_TRUST = Table(
             ASSUME,
             how="in another Region",
             but=("aws:SourceArn",),
-            given={"aws:SourceArn": f"arn:aws:ecs:eu-west-1:{ACCOUNT}:task/clinic/0123456789abcdef"},
+            context={"aws:SourceArn": f"arn:aws:ecs:eu-west-1:{ACCOUNT}:task/clinic/0123456789abcdef"},
         ),
         *may_not(
             ECS_TASKS,
             ASSUME,
-            how="without saying for whom",
+            how="without a source account and ARN",
             but=("aws:SourceAccount", "aws:SourceArn"),
-            given={"aws:SourceAccount": None, "aws:SourceArn": None},
+            context={"aws:SourceAccount": None, "aws:SourceArn": None},
         ),
         *may_not(ECS_TASKS, "sts:TagSession"),
         *may_not(LAMBDA, ASSUME),
@@ -144,7 +142,7 @@ EXECUTION_TRUST = Table(
             ASSUME,
             by="TrustEcsTasks",
             how="for another account, which cannot hand it this role: iam:PassRole ends at its own",
-            given={"aws:SourceAccount": FOREIGN, "aws:SourceArn": None},
+            context={"aws:SourceAccount": FOREIGN, "aws:SourceArn": None},
         ),
         *may_not(replace(ECS_TASKS, name="the ECS agent"), "sts:TagSession"),
         *may_not(LAMBDA, ASSUME),
@@ -155,12 +153,7 @@ EXECUTION_TRUST = Table(
     ),
 )
 
-_IRSA = {
-    "deploy_targets": ("eks",),
-    "eks_cluster": CLUSTER,
-    "eks_identity": "irsa",
-    "eks_oidc_provider_arn": EKS,
-}
+_IRSA = {"deploy_targets": ("eks",), "eks_cluster": CLUSTER, "eks_identity": "irsa", "eks_oidc_provider_arn": EKS}
 IRSA_TRUST = Table(
     title="Who can assume the application's role on EKS, by IRSA",
     about="The trust of eonpro-app-role: the service account `eonpro` of the namespace `eonpro` of one cluster.",
@@ -206,14 +199,17 @@ POD_TRUST = Table(
             ASSUME,
             how="of another cluster",
             but=("aws:SourceArn",),
-            given={"aws:SourceArn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/other"},
+            context={"aws:SourceArn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/other"},
         ),
         *may_not(
             POD,
             ASSUME,
             how="of another account's cluster of the same name",
             but=("aws:SourceAccount", "aws:SourceArn"),
-            given={"aws:SourceAccount": FOREIGN, "aws:SourceArn": f"arn:aws:eks:{REGION}:{FOREIGN}:cluster/{CLUSTER}"},
+            context={
+                "aws:SourceAccount": FOREIGN,
+                "aws:SourceArn": f"arn:aws:eks:{REGION}:{FOREIGN}:cluster/{CLUSTER}",
+            },
         ),
         *may_not(
             POD,
@@ -221,21 +217,21 @@ POD_TRUST = Table(
             "sts:TagSession",
             how="of another namespace",
             but=(f"{_TAG}namespace",),
-            given={f"{_TAG}namespace": "default"},
+            context={f"{_TAG}namespace": "default"},
         ),
         *may_not(
             POD,
             ASSUME,
             how="of another service account",
             but=(f"{_TAG}service-account",),
-            given={f"{_TAG}service-account": "default"},
+            context={f"{_TAG}service-account": "default"},
         ),
         *may_not(
             POD,
             ASSUME,
             how="whose session is not tagged",
             but=(f"{_TAG}namespace", f"{_TAG}service-account"),
-            given={f"{_TAG}namespace": None, f"{_TAG}service-account": None},
+            context={f"{_TAG}namespace": None, f"{_TAG}service-account": None},
         ),
         *may_not(SECRETS_POD, ASSUME, but=(f"{_TAG}namespace", f"{_TAG}service-account")),
         *may_not(service_account_token("a pod of the application"), WEB, how="by IRSA"),
@@ -259,7 +255,7 @@ SECRETS_TRUST = Table(
             ASSUME,
             how="of another cluster",
             but=("aws:SourceArn",),
-            given={"aws:SourceArn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/other"},
+            context={"aws:SourceArn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/other"},
         ),
         *may_not(POWERFUL, ASSUME),
     ),

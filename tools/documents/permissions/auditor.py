@@ -1,7 +1,7 @@
 """`python -m tools.documents.permissions.auditor` measures the permissions that a reader of the stack needs.
 
-Touches `wizard/core/required_permissions/measured.json`, the sandboxes that it starts and ends, and a temporary directory.
-Every scenario is a setup in a cloud of its own, and then every command that only reads, by a user of its own.
+Writes `wizard/core/required_permissions/measured.json`, in sandboxes and a temporary directory of its own. Every
+scenario is a set-up in its own sandbox, followed by every command that only reads, as a separate user.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from components.settings import Target
-from tests.day_two.patient import deployed_anew
+from tests.day_two.doctor_fixture import redeployed
 from tests.day_two.the_service import service_of
-from tests.onboarding.clinic import ACCOUNT, Clinic, onboarding, running_clinic
+from tests.onboarding.deployment import ACCOUNT, Deployment, onboarding, running_deployment
 from tools.documents.permissions.operator import (
     SCENARIOS,
     Measured,
-    explained,
+    explain,
     leaves,
+    needed_permissions,
     prepare,
     saved_settings,
-    told,
     write,
 )
-from wizard.commands.policy.command import things_read
+from wizard.commands.policy.command import resources_read
 from wizard.core.required_permissions.resources import FEATURES, Setup
 
 AUDITOR = f"arn:aws:iam::{ACCOUNT}:user/auditor"
@@ -41,75 +41,76 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "report": ("--out", "report-of-the-auditor"),
     "cost": ("--used",),
 }
-"""The commands that only read, with what they take in CI."""
+"""The commands that only read, with their options in CI."""
 
 EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
-def an_auditor(clinic: Clinic, document: object = EVERYTHING, name: str = "auditor") -> dict[str, str | None]:
-    """A user who has one policy and nothing else; the environment of their commands."""
-    iam = clinic.client("iam")
+def an_auditor(deployment: Deployment, document: object = EVERYTHING, name: str = "auditor") -> dict[str, str | None]:
+    """Create a user with one policy and nothing else; returns the environment of its commands."""
+    iam = deployment.client("iam")
     iam.create_user(UserName=name)
     iam.put_user_policy(UserName=name, PolicyName="auditor", PolicyDocument=json.dumps(document))
-    made = iam.create_access_key(UserName=name)["AccessKey"]
-    return {"AWS_ACCESS_KEY_ID": made["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"]}
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
 
 def measure(name: str, folder: Path) -> Measured:
-    """Set one scenario up, read it with every command, and tell what that needed."""
+    """Set up one scenario and read it with every command; returns what the reader needed."""
     scenario = SCENARIOS[name]
-    with running_clinic(folder) as clinic:
-        prepare(clinic, scenario)
+    with running_deployment(folder) as deployment:
+        prepare(deployment, scenario)
         arguments = (*onboarding(scenario.example), *scenario.options)
-        clinic.wizard(*arguments, *(("--adopt",) if scenario.imports else ()))
+        deployment.wizard(*arguments, *(("--adopt",) if scenario.imports else ()))
         if scenario.later:
-            clinic.wizard(*onboarding(scenario.later), *scenario.options)
-        setup = Setup(settings=saved_settings(clinic), operator=AUDITOR, imports=scenario.imports)
-        with deployed(clinic, setup):
-            env = an_auditor(clinic)
+            deployment.wizard(*onboarding(scenario.later), *scenario.options)
+        setup = Setup(settings=saved_settings(deployment), operator=AUDITOR, imports=scenario.imports)
+        with deployed(deployment, setup):
+            env = an_auditor(deployment)
             for command, more in COMMANDS.items():
-                # Some end with exit code 1: what they found is not what is measured.
-                clinic.wizard(command, "--stack", "production", "--non-interactive", *more, env=env, expect=None)
-        found = told(name, setup, leaves(clinic), known=things_read(setup))
-        return replace(found, needed=frozenset((_whose(thing, action), action) for thing, action in found.needed))
+                # Some end with exit code 1: their findings are not measured.
+                deployment.wizard(command, "--stack", "production", "--non-interactive", *more, env=env, expect=None)
+        measured = needed_permissions(name, setup, leaves(deployment), known=resources_read(setup))
+        return replace(measured, needed=frozenset((_whose(thing, action), action) for thing, action in measured.needed))
 
 
 def _whose(thing: str, action: str) -> str:
-    """Access keys are read of any user, whoever they are: by one pattern."""
+    """Access keys are read for any user, so they have one pattern."""
     return "users" if action in ("iam:ListAccessKeys", "iam:GetAccessKeyLastUsed") else thing
 
 
 @contextmanager
-def deployed(clinic: Clinic, setup: Setup) -> Iterator[None]:
-    """The application runs with the variables, so that the doctor finds nothing wrong and looks at everything."""
+def deployed(deployment: Deployment, setup: Setup) -> Iterator[None]:
+    """The application runs with the variables, so that the doctor has no finding and runs every check."""
     with ExitStack() as stack:
         if Target.ECS in setup.settings.deploy_targets and setup.settings.ecs_service:
-            stack.enter_context(service_of(clinic))
-            clinic.wizard("push", "--stack", "production", "--non-interactive", "--yes", "--redeploy")
+            stack.enter_context(service_of(deployment))
+            deployment.wizard("push", "--stack", "production", "--non-interactive", "--yes", "--redeploy")
         if Target.VERCEL in setup.settings.deploy_targets:
-            deployed_anew(clinic)
+            redeployed(deployment)
         yield
 
 
 def main() -> int:
-    """Measure everything, write the table, and tell what it does not explain."""
+    """Measure all scenarios and write the table; 1 when a permission belongs to no known resource."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(max_workers=2) as pool:
         measured = list(pool.map(lambda name: measure(name, Path(folder) / name), SCENARIOS))
-    strange = [f"{one.name}: {what}" for one in measured for what in one.unknown]
-    if strange:
-        print("\n".join(["these belong to no thing of wizard/commands/policy/command.py:", *strange]), file=sys.stderr)
+    unknown = [f"{scenario.name}: {permission}" for scenario in measured for permission in scenario.unknown]
+    if unknown:
+        heading = "these permissions belong to no resource of wizard/commands/policy/command.py:"
+        print("\n".join([heading, *unknown]), file=sys.stderr)
         return 1
-    write(auditor=explained(map(_widened, measured), known=things_read))
+    write(auditor=explain(map(_widened, measured), known=resources_read))
     return 0
 
 
 WIDER = (("secrets", "secretsmanager:ListSecretVersionIds", "Secrets Manager"),)
-"""What is needed where two features meet, ECS and this one; it is a read, and granted wherever this one is."""
+"""Needed only where ECS and this feature are used together; a read, so it is granted wherever the feature is used."""
 
 
-def _widened(one: Measured) -> Measured:
-    more = {(thing, action) for thing, action, feature in WIDER if FEATURES[feature](one.setup)}
-    return replace(one, needed=one.needed | more)
+def _widened(measured: Measured) -> Measured:
+    more = {(thing, action) for thing, action, feature in WIDER if FEATURES[feature](measured.setup)}
+    return replace(measured, needed=measured.needed | more)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """`python -m tools.documents.permissions.operator` measures the permissions that the operator of the setup needs.
 
-Touches `wizard/core/required_permissions/measured.json`, the sandboxes that it starts and ends, and a temporary directory.
-Every scenario is a whole setup in a cloud of its own; what IAM was asked for on the operator's behalf is what it needs.
+Writes `wizard/core/required_permissions/measured.json`, in sandboxes and a temporary directory of its own.
+Every scenario is a whole set-up in its own sandbox; what IAM evaluated for the operator is what it needs.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ import yaml
 from components.policies import execution_trust_policy
 from components.settings import PROJECT as NAMESPACE
 from components.settings import Settings
-from tests.onboarding.clinic import CALLER, Clinic, onboarding, running_clinic
+from tests.onboarding.deployment import CALLER, Deployment, onboarding, running_deployment
 from wizard.core.required_permissions.resources import FEATURES, Setup, resources_of
 from wizard.core.required_permissions.table import OPTIONAL, TABLE
 
 OFFICER = "arn:aws:iam::123456789012:user/security-officer"
 PLATFORM = "arn:aws:iam::123456789012:role/platform-admin"
 ROLE = "arn:aws:iam::123456789012:role/"
-AFTERWARDS = ((), ("push",))
+SECOND_RUN = ((), ("push",))
 """After the first run: a second one, and the delivery again."""
 
 
@@ -40,14 +40,14 @@ class Scenario:
     example: str
     options: tuple[str, ...] = ()
     before: str = ""
-    """A script of examples/manual-setup that comes first."""
+    """A script of examples/manual-setup that runs first."""
     imports: bool = False
     roles: tuple[str, ...] = ()
-    """Roles of the account's own that are there already, trusted by ECS."""
+    """Existing roles of the account that trust ECS."""
     then: tuple[tuple[str, ...], ...] = ()
     """Further commands, each with its options."""
     later: str = ""
-    """Another example's answers, added at the end."""
+    """Another example's answers, for a later run."""
     at_last: tuple[tuple[str, ...], ...] = ()
     """Commands after that."""
 
@@ -82,57 +82,59 @@ SCENARIOS: Mapping[str, Scenario] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What one scenario needed of IAM: (thing, action) pairs; and what it is, for the features that explain them."""
+    """The IAM permissions that one scenario needed, as (resource, action) pairs, and its set-up."""
 
     name: str
     setup: Setup
     needed: frozenset[tuple[str, str]]
     unknown: tuple[str, ...] = field(default=())
-    """What no thing explains."""
+    """Permissions on no known resource."""
 
 
 def measure(name: str, scenario: Scenario, folder: Path) -> Measured:
-    """Run one scenario and tell what was needed."""
-    with running_clinic(folder) as clinic:
-        prepare(clinic, scenario)
-        run(clinic, scenario)
-        setup = Setup(settings=saved_settings(clinic), operator=CALLER, imports=scenario.imports)
-        return told(name, setup, leaves(clinic))
+    """Run one scenario; returns what it needed."""
+    with running_deployment(folder) as deployment:
+        prepare(deployment, scenario)
+        run(deployment, scenario)
+        setup = Setup(settings=saved_settings(deployment), operator=CALLER, imports=scenario.imports)
+        return needed_permissions(name, setup, leaves(deployment))
 
 
-def prepare(clinic: Clinic, scenario: Scenario) -> None:
-    """What is there before the operator comes."""
+def prepare(deployment: Deployment, scenario: Scenario) -> None:
+    """Create what exists before the operator's first command."""
     for role in scenario.roles:
-        clinic.client("iam").create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(execution_trust_policy()))
+        deployment.client("iam").create_role(
+            RoleName=role, AssumeRolePolicyDocument=json.dumps(execution_trust_policy())
+        )
     if scenario.before:
-        said = clinic.run(["bash", f"examples/manual-setup/{scenario.before}"]).out
+        output = deployment.run(["bash", f"examples/manual-setup/{scenario.before}"]).out
         if scenario.before == "trail.sh":
-            with (clinic.folder / "examples" / f"{scenario.example}.yaml").open("a") as answers:
-                answers.write(said)
-    _ask(clinic, "DELETE", "permissions")
+            with (deployment.folder / "examples" / f"{scenario.example}.yaml").open("a") as answers:
+                answers.write(output)
+    _ask(deployment, "DELETE", "permissions")
 
 
-def run(clinic: Clinic, scenario: Scenario, env: Mapping[str, str] | None = None) -> None:
-    """The operator's work: the first run, what follows, and a change."""
+def run(deployment: Deployment, scenario: Scenario, env: Mapping[str, str] | None = None) -> None:
+    """Run the operator's commands: the first run, the following ones, and a change."""
     arguments = (*onboarding(scenario.example), *scenario.options)
     first = (*arguments, *(("--adopt",) if scenario.imports else ()))
-    clinic.wizard(*first, env=env)
-    for command in (*AFTERWARDS, *scenario.then):
-        clinic.wizard(*command, *arguments, env=env)
-    clinic.wizard("verify", "--stack", "production", "--non-interactive", env=env)
-    clinic.wizard("preview", *arguments, "--rotation-period-days", "180", env=env)
-    clinic.wizard(*arguments, "--rotation-period-days", "180", env=env)
+    deployment.wizard(*first, env=env)
+    for command in (*SECOND_RUN, *scenario.then):
+        deployment.wizard(*command, *arguments, env=env)
+    deployment.wizard("verify", "--stack", "production", "--non-interactive", env=env)
+    deployment.wizard("preview", *arguments, "--rotation-period-days", "180", env=env)
+    deployment.wizard(*arguments, "--rotation-period-days", "180", env=env)
     if scenario.later:
         later = (*onboarding(scenario.later), *scenario.options, "--rotation-period-days", "180")
-        clinic.wizard("preview", *later, env=env)
-        clinic.wizard(*later, env=env)
+        deployment.wizard("preview", *later, env=env)
+        deployment.wizard(*later, env=env)
         for command in scenario.at_last:
-            clinic.wizard(*command, *later, env=env)
+            deployment.wizard(*command, *later, env=env)
 
 
-def saved_settings(clinic: Clinic) -> Settings:
+def saved_settings(deployment: Deployment) -> Settings:
     """The settings of the stack `production`."""
-    config = yaml.safe_load((clinic.folder / "Pulumi.production.yaml").read_text())["config"]
+    config = yaml.safe_load((deployment.folder / "Pulumi.production.yaml").read_text())["config"]
     texts = {
         key: value if isinstance(value, str) else json.dumps(value)
         for key, value in config.items()
@@ -141,39 +143,39 @@ def saved_settings(clinic: Clinic) -> Settings:
     return Settings.from_config(texts)
 
 
-def leaves(clinic: Clinic) -> list[dict[str, str]]:
-    """What each principal was allowed, and by what, as the sandbox remembers it."""
-    found: list[dict[str, str]] = _ask(clinic, "GET", "permissions")["permissions"]
-    return found
+def leaves(deployment: Deployment) -> list[dict[str, str]]:
+    """Every call that was allowed, with its principal and the policy that allowed it, from the sandbox."""
+    calls: list[dict[str, str]] = _ask(deployment, "GET", "permissions")["permissions"]
+    return calls
 
 
-def told(
+def needed_permissions(
     name: str,
     setup: Setup,
-    given: Iterable[Mapping[str, str]],
+    calls: Iterable[Mapping[str, str]],
     *,
     known: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Measured:
-    """What IAM was asked for on the operator's behalf; what a key policy granted needs no policy of the operator's."""
+    """The permissions that the operator needs from IAM; what a key policy grants needs no IAM policy."""
     known = resources_of(setup) if known is None else known
     needed, unknown = set(), set()
-    for leave in given:
-        if leave["principal"] != setup.operator or leave["by"] != "iam" or leave["action"] in OPTIONAL:
+    for call in calls:
+        if call["principal"] != setup.operator or call["by"] != "iam" or call["action"] in OPTIONAL:
             continue
-        if leave["action"].startswith("secretsmanager:") and not FEATURES["Secrets Manager"](setup):
-            # The store that this stack never used may be closed to the operator.
+        if call["action"].startswith("secretsmanager:") and not FEATURES["Secrets Manager"](setup):
+            # The operator needs no permission for a store that this stack never uses.
             continue
-        thing = _thing(known, leave["action"], leave["resource"])
+        thing = _resource_name(known, call["action"], call["resource"])
         if thing is None:
-            unknown.add(f"{leave['action']} on {leave['resource']}")
+            unknown.add(f"{call['action']} on {call['resource']}")
         else:
-            needed.add((thing, leave["action"]))
+            needed.add((thing, call["action"]))
     return Measured(name=name, setup=setup, needed=frozenset(needed), unknown=tuple(sorted(unknown)))
 
 
-def _thing(known: Mapping[str, tuple[str, ...]], action: str, resource: str) -> str | None:
+def _resource_name(known: Mapping[str, tuple[str, ...]], action: str, resource: str) -> str | None:
     fits = [
-        # The exact name before a pattern: the application's role is a role, too.
+        # The exact name before a pattern: the application's role is also a role.
         ("*" in arn, name)
         for name, arns in known.items()
         for arn in arns
@@ -184,54 +186,62 @@ def _thing(known: Mapping[str, tuple[str, ...]], action: str, resource: str) -> 
 
 
 def _is_asked_as(thing: str, arn: str, action: str, resource: str) -> bool:
-    """Whether a thing that is a pattern over others is meant: callers are simulated, new keys have no ARN yet."""
+    """Whether the request is about this pattern resource: callers are simulated, new keys have no ARN yet."""
     if action == "iam:SimulatePrincipalPolicy" or thing == "callers":
         return action == "iam:SimulatePrincipalPolicy" and thing == "callers"
     return (thing == "new keys") == (resource == arn and arn.endswith(":key/*"))
 
 
-def explained(
+def explain(
     measured: Iterable[Measured], *, known: Callable[[Setup], Mapping[str, object]] = resources_of
 ) -> list[tuple[str, str, tuple[str, ...]]]:
-    """The table: for each thing and action the features that need it; none: whoever has the thing.
+    """The table: the features that need an action on a resource; none where every stack with the resource needs it.
 
-    Raises ValueError for what no feature explains.
+    Raises ValueError for a permission that no feature explains.
     """
-    all_of_them = list(measured)
+    scenarios = list(measured)
     rows: list[tuple[str, str, tuple[str, ...]]] = []
     unexplained = []
-    for thing, action in sorted({pair for one in all_of_them for pair in one.needed}):
-        # What was there already was not made: that it was not asked for there says nothing of the others.
+    for thing, action in sorted({pair for scenario in scenarios for pair in scenario.needed}):
+        # An imported resource was not created: that its scenario needs no permission says nothing about the others.
         having = [
-            one
-            for one in all_of_them
-            if thing in known(one.setup) and ((thing, action) in one.needed or not one.setup.imports)
+            scenario
+            for scenario in scenarios
+            if thing in known(scenario.setup) and ((thing, action) in scenario.needed or not scenario.setup.imports)
         ]
-        needing = {one.name for one in having if (thing, action) in one.needed}
+        needing = {scenario.name for scenario in having if (thing, action) in scenario.needed}
         if len(needing) == len(having):
             rows.append((thing, action, ()))
             continue
         features: list[str] = []
-        left = set(needing)
-        candidates = {feature: {one.name for one in having if holds(one.setup)} for feature, holds in FEATURES.items()}
-        while left:
+        unexplained_names = set(needing)
+        candidates = {
+            feature: {scenario.name for scenario in having if holds(scenario.setup)}
+            for feature, holds in FEATURES.items()
+        }
+        while unexplained_names:
             sound = {feature: names for feature, names in candidates.items() if names and names <= needing}
-            best = max(sorted(sound), key=lambda feature: len(sound[feature] & left), default=None)
-            if best is None or not sound[best] & left:
+            best = max(sorted(sound), key=lambda feature: len(sound[feature] & unexplained_names), default=None)
+            if best is None or not sound[best] & unexplained_names:
                 unexplained.append(f"{action} on {thing}: needed by {', '.join(sorted(needing))}")
                 break
             features.append(best)
-            left -= sound[best]
+            unexplained_names -= sound[best]
         rows.append((thing, action, tuple(sorted(features))))
     if unexplained:
         raise ValueError(
-            "\n".join(["no feature of wizard/core/required_permissions/resources.py says why:", *unexplained])
+            "\n".join(
+                [
+                    "no feature of wizard/core/required_permissions/resources.py explains these permissions:",
+                    *unexplained,
+                ]
+            )
         )
     return rows
 
 
 def write(**parts: Iterable[tuple[str, str, tuple[str, ...]]]) -> None:
-    """Replace these parts of the measured table, and leave the others."""
+    """Replace these parts of the measured table; the others do not change."""
     tables: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
     for part, rows in parts.items():
         tables[part] = {}
@@ -240,29 +250,29 @@ def write(**parts: Iterable[tuple[str, str, tuple[str, ...]]]) -> None:
     TABLE.write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
 
 
-def _ask(clinic: Clinic, method: str, path: str) -> dict[str, Any]:
-    address = f"{clinic.environment['AWS_ENDPOINT_URL']}/_sandbox/{path}"
+def _ask(deployment: Deployment, method: str, path: str) -> dict[str, Any]:
+    address = f"{deployment.environment['AWS_ENDPOINT_URL']}/_sandbox/{path}"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(urllib.request.Request(address, method=method), timeout=20) as answer:
-        found: dict[str, Any] = json.loads(answer.read())
-        return found
+        document: dict[str, Any] = json.loads(answer.read())
+        return document
 
 
 def main() -> int:
-    """Measure everything, write the table, and tell what it does not explain."""
+    """Measure all scenarios and write the table; 1 when a permission belongs to no known resource."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(max_workers=2) as pool:
-        running = {
-            name: pool.submit(measure, name, scenario, Path(folder) / name) for name, scenario in SCENARIOS.items()
-        }
-        measured = [one.result() for one in running.values()]
-    strange = [f"{one.name}: {what}" for one in measured for what in one.unknown]
-    if strange:
+        futures = [pool.submit(measure, name, scenario, Path(folder) / name) for name, scenario in SCENARIOS.items()]
+        measured = [future.result() for future in futures]
+    unknown = [f"{scenario.name}: {permission}" for scenario in measured for permission in scenario.unknown]
+    if unknown:
         print(
-            "\n".join(["these belong to no thing of wizard/core/required_permissions/resources.py:", *strange]),
+            "\n".join(
+                ["these permissions belong to no resource of wizard/core/required_permissions/resources.py:", *unknown]
+            ),
             file=sys.stderr,
         )
         return 1
-    write(operator=explained(measured))
+    write(operator=explain(measured))
     return 0
 
 

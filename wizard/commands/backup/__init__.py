@@ -1,6 +1,6 @@
-"""`backup`: a copy of the wrapped data key outside the account's parameters.
+"""`backup`: copies of the wrapped data key in a file, an S3 object or another Region.
 
-Touches nothing; `command` is loaded when it runs.
+Pure: the options only; `command` is imported when it runs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class BackupOptions:
         parser.add_argument("--to-region", metavar="REGION", help="a copy in the parameter store of that Region")
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """The command, to its end. Raises SetupError."""
+        """Run the command. Raises SetupError."""
         from wizard.commands.backup import command
 
         return command.run(self, request, clients)

@@ -1,6 +1,6 @@
-"""`backup` from the command line to its end: what is stored, to every place that is named.
+"""`backup`: every version of the wrapped data key, copied to the places that the options name.
 
-Touches the places, which it creates, and reads the stored data key; needs neither the project on Vercel nor the Pulumi state.
+Reads the stored data key and its versions, writes the copies; needs neither the Vercel project nor the Pulumi state.
 """
 
 from __future__ import annotations
@@ -27,101 +27,94 @@ from wizard.setup.steps import Clients, Request
 
 
 def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
-    """Back the wrapped data key up. Raises SetupError."""
+    """Write the copies and show where they are. Raises SetupError."""
     if not (options.to or options.to_region):
         raise UsageError(
-            "backup needs a place: --to FILE, --to s3://BUCKET/KEY, or --to-region REGION",
+            "backup needs a destination: --to FILE, --to s3://BUCKET/KEY, or --to-region REGION",
             wizard("backup", "--to", f"eonpro-{request.stack}.backup.json"),
         )
     clients.ui.working("reading the stored data key")
-    found = deployed_stack.find(request, clients)
-    backup = _backup(request, clients, found)
-    kept: list[BackupCopy] = []
+    deployed = deployed_stack.find(request, clients)
+    backup = _backup(request, clients, deployed)
+    copies: list[BackupCopy] = []
     if options.to:
-        backup_storage = found.aws.backup_storage
-        kept.append(
-            destination.keep(options.to, backup, backup_storage, retention_days=found.settings.trail_retention_days)
-        )
-        _tell(clients.ui, backup, kept[-1])
+        retention = deployed.settings.trail_retention_days
+        copies.append(destination.write(options.to, backup, deployed.aws.backup_storage, retention_days=retention))
+        _show(clients.ui, backup, copies[-1])
     if options.to_region:
-        replicas = found.outputs.replica_key_arns if found.outputs else ()
-        kept.append(keep_in_region(options.to_region, backup, found.aws, found.settings, replica_arns=replicas))
-        _tell(clients.ui, backup, kept[-1])
+        replicas = deployed.outputs.replica_key_arns if deployed.outputs else ()
+        copies.append(copy_to_region(options.to_region, backup, deployed.aws, deployed.settings, replica_arns=replicas))
+        _show(clients.ui, backup, copies[-1])
     if options.to:
         clients.ui.line("to restore it:")
-        clients.ui.verbatim(wizard("restore", "--stack", backup.stack, "--from-backup", kept[0].place))
-    return 0, document(request.stack, backup, tuple(kept))
+        clients.ui.verbatim(wizard("restore", "--stack", backup.stack, "--from-backup", copies[0].place))
+    return 0, document(request.stack, backup, tuple(copies))
 
 
-def _backup(request: Request, clients: Clients, found: DeployedStack) -> Backup:
-    settings, aws = found.settings, found.aws
+def _backup(request: Request, clients: Clients, deployed: DeployedStack) -> Backup:
+    settings, aws = deployed.settings, deployed.aws
     stored = delivery.find_stored_data_key(aws, settings)
     if stored is None:
         raise DataKeyConflict(
-            f"there is no {settings.names.stored_data_key} to back up",
-            f"python -m wizard restore --stack {request.stack} --from-backup PLACE   # or, on a new stack, setup",
+            f"there is nothing to back up: {settings.names.stored_data_key} does not exist",
+            f"python -m wizard restore --stack {request.stack} --from-backup PLACE   # for a new stack: setup",
         )
     return backup_of(
         made_at=clients.now(),
         stack=request.stack,
         settings=settings,
         store=stored.store,
-        key_arn=_key_of(request, found, stored),
+        key_arn=stored.key_arn or deployed_stack.outputs_of(deployed).key_arn,
         versions=_versions(aws, settings, stored),
     )
 
 
-def _key_of(request: Request, found: DeployedStack, stored: StoredDataKey) -> str:
-    """The key that opens it, as the stored data key says; else the stack's, whose state has to be readable then."""
-    return stored.key_arn or deployed_stack.outputs_of(found).key_arn
-
-
 def _versions(aws: AwsClient, settings: Settings, stored: StoredDataKey) -> tuple[DataKeyVersion, ...]:
-    """Every version that is kept, in the store where the stored data key is."""
-    there = settings.model_copy(update={"secret_store": stored.store})
-    versions = aws.key_rotation.versions(there)
-    if [each.wrapped for each in versions if each.current] != [stored.wrapped]:
+    """Every version in the store that holds the stored data key. Raises DataKeyConflict if that changed meanwhile."""
+    actual_settings = settings.model_copy(update={"secret_store": stored.store})
+    versions = aws.key_rotation.versions(actual_settings)
+    if [version.wrapped for version in versions if version.current] != [stored.wrapped]:
         raise DataKeyConflict(
             f"{stored.parameter} changed while it was read; nothing was written",
-            "run the same command again, when no other is under way",
+            "run the same command again when no other command is running",
         )
     return versions
 
 
-def _tell(ui: UserInterface, backup: Backup, kept: BackupCopy) -> None:
-    done = "is there already" if kept.state is State.THERE else "written, read back and compared"
-    where = f" in {kept.region}" if kept.region else ""
-    ui.line(f"{kept.place}{where}: {backup.fingerprint} {done}", mark=Mark.OK)
-    if kept.kind is DestinationKind.OBJECT:
-        if kept.locked_until:
-            ui.line(f"locked in {kept.lock_mode} mode until {kept.locked_until:%Y-%m-%d}", mark=Mark.OK)
+def _show(ui: UserInterface, backup: Backup, copy: BackupCopy) -> None:
+    done = "exists already" if copy.state is State.EXISTING else "written, read back and compared"
+    where = f" in {copy.region}" if copy.region else ""
+    ui.line(f"{copy.place}{where}: {backup.fingerprint} {done}", mark=Mark.OK)
+    if copy.kind is DestinationKind.OBJECT:
+        if copy.locked_until:
+            ui.line(f"locked in {copy.lock_mode} mode until {copy.locked_until:%Y-%m-%d}", mark=Mark.OK)
         else:
-            ui.line("whether it is locked could not be read: s3:GetObjectRetention", mark=Mark.WARN)
-    if kept.kind is DestinationKind.STORE:
-        mine = kept.opens_with != backup.key_arn
+            ui.line("its lock could not be read (permission s3:GetObjectRetention)", mark=Mark.WARN)
+    if copy.kind is DestinationKind.STORE:
+        has_replica = copy.opens_with != backup.key_arn
         ui.line(
-            f"it opens there, with the replica {kept.opens_with}"
-            if mine
-            else f"it opens only with {kept.opens_with}, in {backup.region}: there is no replica in {kept.region}",
-            mark=Mark.OK if mine else Mark.WARN,
+            f"the replica {copy.opens_with} can decrypt it in {copy.region}"
+            if has_replica
+            else f"only {copy.opens_with} in {backup.region} can decrypt it: {copy.region} has no replica of the key",
+            mark=Mark.OK if has_replica else Mark.WARN,
         )
 
 
-def document(stack: str, backup: Backup, kept: tuple[BackupCopy, ...]) -> json_documents.Document:
-    """Of a backup; nothing of the wrapped key is in it."""
-    told = [
+def document(stack: str, backup: Backup, copies: tuple[BackupCopy, ...]) -> json_documents.Document:
+    """The JSON document of the command; it does not contain the wrapped key."""
+    entries = [
         {
-            "place": each.place,
-            "kind": each.kind,
-            "state": each.state,
-            "region": each.region,
-            "opensWith": each.opens_with,
-            "encryption": each.encryption,
-            "lockMode": each.lock_mode,
-            "lockedUntil": each.locked_until.isoformat(timespec="seconds") if each.locked_until else None,
-            "objectVersion": each.version,
+            "place": copy.place,
+            "kind": copy.kind,
+            "state": copy.state,
+            "region": copy.region,
+            "opensWith": copy.opens_with,
+            "encryption": copy.encryption,
+            "lockMode": copy.lock_mode,
+            "lockedUntil": copy.locked_until.isoformat(timespec="seconds") if copy.locked_until else None,
+            "objectVersion": copy.version,
         }
-        for each in kept
+        for copy in copies
     ]
     return {
         **json_documents.head("backup"),
@@ -130,66 +123,54 @@ def document(stack: str, backup: Backup, kept: tuple[BackupCopy, ...]) -> json_d
         "keyArn": backup.key_arn,
         "madeAt": backup.made_at.isoformat(timespec="seconds"),
         "versions": len(backup.versions),
-        "kept": told,
+        "kept": entries,
     }
 
 
-def read(where: str, aws: AwsClient) -> Backup:
-    """The backup at a place, judged: for whoever restores it. Raises UsageError for one that cannot be used."""
-    return destination.read(where, aws.backup_storage)
-
-
-FOLDER = "backups"
-
-
-def keep_in_region(
+def copy_to_region(
     region: str, backup: Backup, aws: AwsClient, settings: Settings, *, replica_arns: Sequence[str]
 ) -> BackupCopy:
-    """The current version in that Region's store, under the stored data key's own name where a replica opens it there.
+    """Write the current version to the store of that Region, under the stored data key's name if it has a replica.
 
-    Without a replica it lies under a name of its own, which no task reads: it opens only with the first Region's key.
-    Raises DataKeyConflict where the name holds another data key; it is then untouched.
+    Without a replica only the first Region's key decrypts it, so it gets another name, with the fingerprint in it,
+    which no task reads. Raises DataKeyConflict if the name holds another data key, which stays unchanged.
     """
     if region == settings.region:
         raise UsageError(
-            f"{region} is the Region that the stored data key is in already",
-            "name another: --to-region REGION   (aws account list-regions)",
+            f"the stored data key is in {region} already",
+            "choose another Region: --to-region REGION   (aws account list-regions)",
         )
-    there = aws.with_region(region)
+    regional_aws = aws.with_region(region)
     replica = _replica(region, backup, replica_arns)
-    name = settings.names.stored_data_key if replica else name_without_a_replica(backup, settings)
+    hex_digits = backup.fingerprint.removeprefix("sha256:")
+    own_name = f"{settings.names.parameter_prefix}/backups/{hex_digits}/{DATA_KEY_VARIABLE}"
+    name = settings.names.stored_data_key if replica else own_name
     opens_with = replica or backup.key_arn
-    written = there.stored_data_keys.store_data_key(
+    written = regional_aws.stored_data_keys.store_data_key(
         name, backup.wrapped, key_arn=opens_with, tags=settings.tags, store=settings.secret_store
     )
-    found = there.stored_data_keys.read_stored_data_key(name, store=settings.secret_store)
-    if found is None:
+    stored = regional_aws.stored_data_keys.read_stored_data_key(name, store=settings.secret_store)
+    if stored is None:
         raise ResourceError(
-            f"{name} in {region} was written and is not there",
+            f"{name} was written in {region} but cannot be read there",
             wizard("backup", "--stack", backup.stack, "--to-region", region),
         )
-    if found.wrapped != backup.wrapped:
+    if stored.wrapped != backup.wrapped:
         raise DataKeyConflict(
-            f"{name} in {region} holds the data key {found.wrapped.fingerprint}, not {backup.fingerprint}; nothing was "
-            "overwritten",
-            "find out which of the two the application there has its records under",
+            f"{name} in {region} holds the data key {stored.wrapped.fingerprint}, not {backup.fingerprint}; nothing "
+            "was overwritten",
+            f"find out with which of the two data keys the application in {region} encrypted its records",
         )
     return BackupCopy(
         place=name,
         kind=DestinationKind.STORE,
-        state=State.WRITTEN if written else State.THERE,
+        state=State.WRITTEN if written else State.EXISTING,
         region=region,
         opens_with=opens_with,
     )
 
 
-def name_without_a_replica(backup: Backup, settings: Settings) -> str:
-    """`/eonpro/production/backups/<16 hex>/ENCRYPTED_PHI_KEY`: another data key has another name."""
-    hexes = backup.fingerprint.removeprefix("sha256:")
-    return f"{settings.names.parameter_prefix}/{FOLDER}/{hexes}/{DATA_KEY_VARIABLE}"
-
-
 def _replica(region: str, backup: Backup, replica_arns: Sequence[str]) -> str | None:
-    """The replica of the very key that wraps it; replicas bear their primary's id (`mrk-…`)."""
+    """The replica of the key that wraps it; replicas have the id of their primary (`mrk-…`)."""
     key_id = backup.key_arn.rpartition("/")[2]
     return next((arn for arn in replica_arns if region_of(arn) == region and arn.rpartition("/")[2] == key_id), None)

@@ -1,6 +1,6 @@
-"""Where a backup is kept: a file that only its owner can read, or an object of S3; created, never overwritten.
+"""The places for a backup: a file that only its owner can read, or an S3 object; created, never overwritten.
 
-Touches the file that is named, and S3 through its Protocol.
+Reads and writes that file, and S3 through the port `BackupStorage`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ S3 = "s3://"
 
 
 class DestinationKind(StrEnum):
-    """What a backup is kept as."""
+    """The kind of place that holds a copy."""
 
     FILE = "file"
     OBJECT = "object"
@@ -34,11 +34,11 @@ class DestinationKind(StrEnum):
 
 
 class State(StrEnum):
-    """What was done for it."""
+    """Whether this run wrote the copy."""
 
     WRITTEN = "written"
-    THERE = "there"
-    """The same content was there already; nothing was written."""
+    EXISTING = "there"
+    """A copy with the same content exists already; nothing was written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,78 +51,73 @@ class BackupCopy:
     region: str | None = None
     """None for a file."""
     opens_with: str | None = None
-    """ARN of the KMS key that opens it from there."""
+    """ARN of the KMS key that decrypts this copy."""
     encryption: str | None = None
     lock_mode: str | None = None
     locked_until: datetime | None = None
-    """UTC; None where it is not locked, or that is not told."""
+    """UTC; None if it is not locked, or its lock cannot be read."""
     version: str | None = None
 
 
 def read(place: str, backup_storage: BackupStorage) -> Backup:
-    """The backup in a file, or in an object by `s3://bucket/key`, judged.
+    """The checked backup in a file or in an object `s3://bucket/key`.
 
-    Raises UsageError for one that is not there, not readable, cut off, changed or of another kind.
+    Raises UsageError if it does not exist, cannot be read, is incomplete, was changed or is something else.
     """
     if place.startswith(S3):
         bucket, key = _bucket_and_key(place)
-        found = backup_storage.read(bucket, key)
-        if found is None:
-            raise UsageError(
-                f"there is no {place}", Command(f"aws s3 ls {S3}{bucket}/ --recursive", advice="what there is")
-            )
-        return parse(found.body, place)
+        stored = backup_storage.read(bucket, key)
+        if stored is None:
+            listing = Command(f"aws s3 ls {S3}{bucket}/ --recursive", advice="list the objects of the bucket")
+            raise UsageError(f"{place} does not exist", listing)
+        return parse(stored.body, place)
     return parse(_content(Path(place).expanduser()), place)
 
 
-def keep(place: str, backup: Backup, backup_storage: BackupStorage, *, retention_days: int) -> BackupCopy:
-    """The backup to a file or an object, create-only; read back and compared. The same content there is left alone.
+def write(place: str, backup: Backup, backup_storage: BackupStorage, *, retention_days: int) -> BackupCopy:
+    """Create the file or object, read it back and compare it. An existing copy with the same content stays unchanged.
 
-    Raises UsageError where the place holds anything else, ResourceError where it cannot be written.
+    Raises UsageError if the place holds anything else, ResourceError if it cannot be written.
     """
     if place.startswith(S3):
         return _to_object(place, backup, backup_storage, retention_days)
     return _to_file(Path(place).expanduser(), backup)
 
 
-# --- a file --------------------------------------------------------------------------------------------------------
+# --- files
 
 
 def _to_file(path: Path, backup: Backup) -> BackupCopy:
     path = path / backup.file_name if path.is_dir() else path
     try:
-        # Create-only, whoever else is at it; never through a link that lies there.
+        # O_EXCL: another process may create it at the same time. O_NOFOLLOW: never write through a symbolic link.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
         _refuse_another(parse(_content(path), str(path)), backup, str(path))
-        return _file(path, State.THERE, backup)
+        return _file(path, State.EXISTING, backup)
     except OSError as error:
         raise ResourceError(f"{path} cannot be written: {error.strerror}", "name another file: --to FILE") from error
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            # The mode is asked for above, but a default ACL of the folder may have widened it.
+            # A default ACL of the folder may have widened the mode of os.open.
             os.fchmod(file.fileno(), 0o600)
             file.write(text_of(backup))
             file.flush()
             os.fsync(file.fileno())
-        _sync(path.parent)
+        # The new name is on disk only after its folder is synced (fsync(2)).
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
         _compare(parse(_content(path), str(path)), backup, str(path))
     except (OSError, SetupError, KeyboardInterrupt) as error:
-        # Half a backup that looks like one is worse than none; it is of this run, nobody else's.
+        # Delete the incomplete file, which this run created: it looks like a backup and is none.
         path.unlink(missing_ok=True)
         if not isinstance(error, OSError):
             raise
         raise ResourceError(f"{path} cannot be written: {error.strerror}", "name another file: --to FILE") from error
     return _file(path, State.WRITTEN, backup)
-
-
-def _sync(folder: Path) -> None:
-    # The file's name is safe only when its folder is (fsync(2)).
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _file(path: Path, state: State, backup: Backup) -> BackupCopy:
@@ -137,7 +132,7 @@ def _content(path: Path) -> bytes:
         raise UsageError(f"{path} cannot be read: {error.strerror}", Command(f"ls -l {path.parent}")) from error
 
 
-# --- an object -----------------------------------------------------------------------------------------------------
+# --- S3 objects
 
 
 def _to_object(place: str, backup: Backup, backup_storage: BackupStorage, retention_days: int) -> BackupCopy:
@@ -146,40 +141,40 @@ def _to_object(place: str, backup: Backup, backup_storage: BackupStorage, retent
     lock = backup_storage.lock_of(bucket)
     if lock is None:
         raise ResourceError(
-            f"the bucket {bucket} has no Object Lock, so that anybody who may write there could delete the backup; "
+            f"the bucket {bucket} has no Object Lock, so everybody who can write there could delete the backup; "
             "nothing was written",
             f"aws s3api put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled && "
             f"aws s3api put-object-lock-configuration --bucket {bucket} --object-lock-configuration "
             f"'ObjectLockEnabled=Enabled,Rule={{DefaultRetention={{Mode=GOVERNANCE,Days={retention_days}}}}}'"
             "   # an Object Lock cannot be switched off again",
         )
-    # What the bucket says of itself is its owner's decision; where it says nothing, as long as the audit trail.
-    until = None if lock.mode else backup.made_at + timedelta(days=retention_days)
-    written = backup_storage.create(bucket, key, text_of(backup).encode(), until=until)
-    found = backup_storage.read(bucket, key)
-    if found is None:
+    # The bucket's default retention wins; without one the backup is locked as long as the audit trail is kept.
+    locked_until = None if lock.mode else backup.made_at + timedelta(days=retention_days)
+    written = backup_storage.create(bucket, key, text_of(backup).encode(), until=locked_until)
+    stored = backup_storage.read(bucket, key)
+    if stored is None:
         raise ResourceError(
-            f"{name} was written and is not there", Command(f"aws s3api head-object --bucket {bucket} --key {key}")
+            f"{name} was written but cannot be read", Command(f"aws s3api head-object --bucket {bucket} --key {key}")
         )
-    there = parse(found.body, name)
+    existing = parse(stored.body, name)
     if written:
-        _compare(there, backup, name)
+        _compare(existing, backup, name)
     else:
-        _refuse_another(there, backup, name)
-    return _object(name, State.WRITTEN if written else State.THERE, backup, lock, found)
+        _refuse_another(existing, backup, name)
+    return _object(name, State.WRITTEN if written else State.EXISTING, backup, lock, stored)
 
 
-def _object(name: str, state: State, backup: Backup, lock: BucketLock, found: StoredObject) -> BackupCopy:
+def _object(name: str, state: State, backup: Backup, lock: BucketLock, stored: StoredObject) -> BackupCopy:
     return BackupCopy(
         place=name,
         kind=DestinationKind.OBJECT,
         state=state,
         region=lock.region,
         opens_with=backup.key_arn,
-        encryption=found.encryption,
-        lock_mode=found.lock_mode,
-        locked_until=found.locked_until,
-        version=found.version,
+        encryption=stored.encryption,
+        lock_mode=stored.lock_mode,
+        locked_until=stored.locked_until,
+        version=stored.version,
     )
 
 
@@ -188,60 +183,60 @@ def _bucket_and_key(place: str, file_name: str = "") -> tuple[str, str]:
     if not key or key.endswith("/"):
         key += file_name
     if not bucket or not key or key.endswith("/"):
-        raise UsageError(f"{place} names no object", "name it whole: s3://BUCKET/KEY")
+        raise UsageError(f"{place} does not name an object", "type the bucket and the key: s3://BUCKET/KEY")
     return bucket, key
 
 
-def _compare(found: Backup, meant: Backup, name: str) -> None:
-    if not is_same(found, meant):
-        raise ResourceError(f"{name} does not read back as it was written", "name another place, and run it again")
+def _compare(actual: Backup, expected: Backup, name: str) -> None:
+    if not is_same(actual, expected):
+        raise ResourceError(f"{name}, read again, differs from what was written", "choose another destination")
 
 
-def _refuse_another(found: Backup, meant: Backup, name: str) -> None:
-    if not is_same(found, meant):
+def _refuse_another(actual: Backup, expected: Backup, name: str) -> None:
+    if not is_same(actual, expected):
         raise UsageError(
-            f"{name} is there already and holds another backup ({found.fingerprint}, {len(found.versions)} versions, "
-            f"of {found.made_at:%Y-%m-%d}); a backup is never overwritten",
-            "name another place: --to FILE, or --to s3://BUCKET/KEY",
+            f"{name} exists already and holds another backup ({actual.fingerprint}, {len(actual.versions)} versions, "
+            f"of {actual.made_at:%Y-%m-%d}); a backup is never overwritten",
+            "choose another destination: --to FILE, or --to s3://BUCKET/KEY",
         )
 
 
 LONGEST = 1_000_000
-"""Octets: a version is about 700, and a thousand of them are more than any clinic will have."""
+"""Bytes. A version has about 700."""
 
-_INSTEAD = "name another copy; python -m wizard backup --to FILE makes a new one of what is stored"
+_INSTEAD = "use another copy, or make a new one of the stored data key: python -m wizard backup --to FILE"
 
 
 def parse(text: bytes | str, name: str) -> Backup:
     """The backup in a file or an object of that name.
 
-    Raises UsageError for what is cut off, changed, another thing altogether, or of a later form.
+    Raises UsageError if it is incomplete, was changed, is something else, or has a later version of the format.
     """
-    found = _json(text, name)
-    if found.get("format") != FORMAT:
-        raise UsageError(f"{name} is no backup of eonpro-kms", _INSTEAD)
-    if found.get("version") != VERSION:
+    fields = _json(text, name)
+    if fields.get("format") != FORMAT:
+        raise UsageError(f"{name} is not a backup of eonpro-kms", _INSTEAD)
+    if fields.get("version") != VERSION:
         raise UsageError(
-            f"{name} is a backup of the form {found.get('version')!r}, and this eonpro-kms reads {VERSION}",
-            "use the eonpro-kms that made it, or a later one",
+            f"{name} has the format version {fields.get('version')!r}, but this eonpro-kms reads only {VERSION}",
+            "use the eonpro-kms release that made it, or a later one",
         )
-    if found.get("digest") != digest(found):
-        raise UsageError(f"{name} was changed since it was made: its digest is not that of its content", _INSTEAD)
+    if fields.get("digest") != digest(fields):
+        raise UsageError(f"{name} was changed after it was made: its digest does not fit its content", _INSTEAD)
     try:
-        backup = _read(found)
+        backup = _read(fields)
     except (MalformedDataKey, KeyError, TypeError, ValueError, AttributeError) as error:
-        # The digest fits, so it was written like this: manually, or by something else.
+        # The digest fits, so the file was made like this, but not by `document`.
         raise UsageError(f"{name} cannot be used as a backup: {_fault(error)}", _INSTEAD) from error
-    if _facts(document(backup)) != _facts(found):
+    if _facts(document(backup)) != _facts(fields):
         raise UsageError(
-            f"{name} contradicts itself: a fingerprint is not its wrapped key's, or its key not the current version's",
+            f"{name} contradicts itself: a fingerprint or key ARN does not belong to its wrapped key",
             _INSTEAD,
         )
     return backup
 
 
-def _facts(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in told.items() if key not in ("toRestore", "digest")}
+def _facts(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key not in ("toRestore", "digest")}
 
 
 def _fault(error: Exception) -> str:
@@ -250,63 +245,63 @@ def _fault(error: Exception) -> str:
 
 def _json(text: bytes | str, name: str) -> dict[str, Any]:
     if len(text) > LONGEST:
-        raise UsageError(f"{name} is too long ({len(text)} octets) to be a backup", _INSTEAD)
+        raise UsageError(f"{name} is too long ({len(text)} bytes) to be a backup", _INSTEAD)
     if not text:
         raise UsageError(f"{name} is empty", _INSTEAD)
     try:
-        found = json.loads(text)
+        fields = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{name} is cut off, or no backup at all: it is not JSON", _INSTEAD) from error
-    if not isinstance(found, dict):
-        raise UsageError(f"{name} is no backup of eonpro-kms", _INSTEAD)
-    return found
+        raise UsageError(f"{name} is not JSON: it is incomplete, or not a backup", _INSTEAD) from error
+    if not isinstance(fields, dict):
+        raise UsageError(f"{name} is not a backup of eonpro-kms", _INSTEAD)
+    return fields
 
 
-def _read(found: Mapping[str, Any]) -> Backup:
-    versions = tuple(_read_version(each) for each in _list(found["versions"]))
-    if [each.current for each in versions].count(True) != 1:
-        raise ValueError("exactly one of its versions has to be the current one")
+def _read(fields: Mapping[str, Any]) -> Backup:
+    versions = tuple(_read_version(version) for version in _list(fields["versions"]))
+    if [version.current for version in versions].count(True) != 1:
+        raise ValueError("exactly one version has to be the current one")
     backup = Backup(
-        made_at=_time(found["madeAt"]),
-        stack=_word(found["stack"]),
-        environment=_word(found["environment"]),
-        account=_word(found["account"]),
-        region=_word(found["region"]),
-        store=SecretStore(found["store"]),
+        made_at=_time(fields["madeAt"]),
+        stack=_text(fields["stack"]),
+        environment=_text(fields["environment"]),
+        account=_text(fields["account"]),
+        region=_text(fields["region"]),
+        store=SecretStore(fields["store"]),
         versions=versions,
     )
     if backup.key_arn.split(":")[:3] != ["arn", backup.key_arn.split(":")[1], "kms"]:
-        raise ValueError("its keyArn is no ARN of a KMS key")
+        raise ValueError("its keyArn is not the ARN of a KMS key")
     return backup
 
 
-def _read_version(found: Any) -> DataKeyVersion:
+def _read_version(fields: Any) -> DataKeyVersion:
     return DataKeyVersion(
-        wrapped=WrappedDataKey(value=_word(found["wrappedKey"])),
-        key_arn=None if found["keyArn"] is None else _word(found["keyArn"]),
-        parameter=_word(found["parameter"]),
-        origin=VersionOrigin(found["origin"]),
-        kept_at=None if found["keptAt"] is None else _time(found["keptAt"]),
-        same_as=_word(found["sameAs"]),
-        current=found["current"] is True,
-        was_current=found["wasCurrent"] is True,
+        wrapped=WrappedDataKey(value=_text(fields["wrappedKey"])),
+        key_arn=None if fields["keyArn"] is None else _text(fields["keyArn"]),
+        parameter=_text(fields["parameter"]),
+        origin=VersionOrigin(fields["origin"]),
+        kept_at=None if fields["keptAt"] is None else _time(fields["keptAt"]),
+        same_as=_text(fields["sameAs"]),
+        current=fields["current"] is True,
+        was_current=fields["wasCurrent"] is True,
     )
 
 
-def _list(found: Any) -> Sequence[Any]:
-    if not isinstance(found, list):
-        raise TypeError("its versions are no list")
-    return found
+def _list(entries: Any) -> Sequence[Any]:
+    if not isinstance(entries, list):
+        raise TypeError("its versions are not a list")
+    return entries
 
 
-def _word(found: Any) -> str:
-    if not isinstance(found, str) or not found:
-        raise TypeError("a text in it is missing")
-    return found
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError("a value in it is not a text, or is empty")
+    return value
 
 
-def _time(found: Any) -> datetime:
-    at = datetime.fromisoformat(_word(found))
+def _time(value: Any) -> datetime:
+    at = datetime.fromisoformat(_text(value))
     if at.tzinfo is None:
-        raise ValueError(f"the time {found} has no zone")
+        raise ValueError(f"the time {value} has no zone")
     return at.astimezone(UTC)

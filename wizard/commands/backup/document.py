@@ -1,6 +1,6 @@
-"""A backup as a document: what is in it, how it is written, and how one that was read is judged.
+"""A backup as data and as a JSON document, with the digest and the instructions that the document contains.
 
-Pure. It holds no secret beyond the wrapped key, which opens only with the KMS key.
+Pure. The only secret in it is the wrapped key, which only the KMS key decrypts.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from wizard.core.models.rotation import DataKeyVersion
 
 FORMAT = "eonpro-kms-backup"
 VERSION = "1"
-"""Of the document's form; a field that changes its meaning changes it."""
+"""Of the document's format: another number when a field changes its meaning."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backup:
-    """Every version of a stack's wrapped data key, and what is needed to restore them."""
+    """Every version of a stack's wrapped data key, with the stack, account and Region that they belong to."""
 
     made_at: datetime
     """UTC."""
@@ -35,21 +35,21 @@ class Backup:
     """Of the KMS key."""
     store: SecretStore
     versions: tuple[DataKeyVersion, ...] = field(repr=False)
-    """The oldest first; exactly one is the current one."""
+    """Oldest first; exactly one is current."""
 
     @property
     def current(self) -> DataKeyVersion:
-        """The version that the stored data key held, and so what the application had."""
+        """The version that was the stored data key, and so the application's."""
         return next(version for version in self.versions if version.current)
 
     @property
     def wrapped(self) -> WrappedDataKey:
-        """The data key that the application had, as KMS wrapped it."""
+        """The wrapped data key of the current version."""
         return self.current.wrapped
 
     @property
     def key_arn(self) -> str:
-        """The KMS key that opens it."""
+        """The KMS key that decrypts the current version."""
         return self.current.key_arn or ""
 
     @property
@@ -59,12 +59,12 @@ class Backup:
 
     @property
     def file_name(self) -> str:
-        """A name that tells what is in it; another data key gives another name."""
+        """The file name in a folder or a bucket, with the fingerprint in it."""
         return file_name_of(self.environment, self.fingerprint)
 
 
 def file_name_of(environment: str, fingerprint: str) -> str:
-    """The name of a backup of that data key, as `backup` gives it in a folder or a bucket."""
+    """The name that `backup` gives to a backup of that data key in a folder or a bucket."""
     return f"eonpro-{environment}-{fingerprint.removeprefix('sha256:')}.backup.json"
 
 
@@ -77,7 +77,7 @@ def backup_of(
     key_arn: str,
     versions: Sequence[DataKeyVersion],
 ) -> Backup:
-    """The backup of these versions as the document holds them; `key_arn` opens the current one if nothing says so."""
+    """The backup of these versions; `key_arn` is the key of the current version where that does not name its own."""
     return Backup(
         made_at=made_at.replace(microsecond=0),
         stack=stack.rsplit("/", 1)[-1],
@@ -87,32 +87,32 @@ def backup_of(
         store=store,
         versions=tuple(
             replace(
-                each,
-                key_arn=each.key_arn or (key_arn if each.current else None),
-                kept_at=each.kept_at.astimezone(UTC).replace(microsecond=0) if each.kept_at else None,
+                version,
+                key_arn=version.key_arn or (key_arn if version.current else None),
+                kept_at=version.kept_at.astimezone(UTC).replace(microsecond=0) if version.kept_at else None,
                 kept=True,
             )
-            for each in versions
+            for version in versions
         ),
     )
 
 
-def is_same(one: Backup, other: Backup) -> bool:
-    """Whether two backups hold the same, whenever each was made."""
-    return replace(one, made_at=other.made_at) == other
+def is_same(backup: Backup, other: Backup) -> bool:
+    """Whether two backups are equal but for the time at which they were made."""
+    return replace(backup, made_at=other.made_at) == other
 
 
 def text_of(backup: Backup) -> str:
-    """The document, for a file or an object."""
+    """The document as text, for a file or an object."""
     return json.dumps(document(backup), indent=2) + "\n"
 
 
 def document(backup: Backup) -> dict[str, Any]:
-    """The document, with the digest of all the rest."""
-    told: dict[str, Any] = {
+    """The document as JSON values; its digest covers all other fields."""
+    fields: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
-        "madeAt": _told_time(backup.made_at),
+        "madeAt": _iso(backup.made_at),
         "stack": backup.stack,
         "environment": backup.environment,
         "account": backup.account,
@@ -121,64 +121,64 @@ def document(backup: Backup) -> dict[str, Any]:
         "fingerprint": backup.fingerprint,
         "keyArn": backup.key_arn,
         "wrappedKey": backup.wrapped.value,
-        "versions": [_version(each) for each in backup.versions],
+        "versions": [_version_fields(version) for version in backup.versions],
         "toRestore": list(to_restore(backup)),
     }
-    return {**told, "digest": digest(told)}
+    return {**fields, "digest": digest(fields)}
 
 
-def _version(each: DataKeyVersion) -> dict[str, Any]:
+def _version_fields(version: DataKeyVersion) -> dict[str, Any]:
     return {
-        "fingerprint": each.fingerprint,
-        "keyArn": each.key_arn,
-        "wrappedKey": each.wrapped.value,
-        "sameAs": each.same_as,
-        "origin": each.origin,
-        "parameter": each.parameter,
-        "keptAt": _told_time(each.kept_at) if each.kept_at else None,
-        "current": each.current,
-        "wasCurrent": each.was_current,
+        "fingerprint": version.fingerprint,
+        "keyArn": version.key_arn,
+        "wrappedKey": version.wrapped.value,
+        "sameAs": version.same_as,
+        "origin": version.origin,
+        "parameter": version.parameter,
+        "keptAt": _iso(version.kept_at) if version.kept_at else None,
+        "current": version.current,
+        "wasCurrent": version.was_current,
     }
 
 
 def to_restore(backup: Backup) -> tuple[str, ...]:
-    """What is needed to restore it, in words: with the product, and without."""
+    """Sentences that say how to restore it, with eonpro-kms and without."""
     replicas = ", or one of its replicas in its own Region," if "/mrk-" in backup.key_arn else ""
     return (
-        f"The data key in here is wrapped: only the KMS key {backup.key_arn}{replicas} opens it. "
-        "If that key is deleted, nobody can ever open it, whatever copies there are.",
-        f"With eonpro-kms: `python -m wizard restore --stack {backup.stack} --from-backup PLACE`, with PLACE this "
-        "document's file or s3://bucket/key. It puts wrappedKey back into its store, and to the application.",
+        f"The data key in this document is wrapped: only the KMS key {backup.key_arn}{replicas} decrypts it. "
+        "If that key is deleted, nobody can decrypt the data key again, from any copy.",
+        f"With eonpro-kms: `python -m wizard restore --stack {backup.stack} --from-backup PLACE`. PLACE is this "
+        "document's file or s3://bucket/key. It writes wrappedKey to its store and delivers it to the application.",
         f"If Pulumi's state is lost too: `python -m wizard setup --stack {backup.stack} --adopt`, with wrappedKey in "
-        "EONPRO_ENCRYPTED_PHI_KEY, takes in again what is left in the account, and this data key with it.",
-        f"By hand: the application needs ENCRYPTED_PHI_KEY = wrappedKey, AWS_KMS_KEY_ID = keyArn and AWS_REGION = "
-        f"{backup.region}, all three together, and leave to call kms:Decrypt with the key.",
-        "To look at it without either: kms:Decrypt with KeyId = keyArn and CiphertextBlob = wrappedKey, decoded from "
-        "base64, without an encryption context, gives the 32 octets of an AES-256 key. A record is "
+        "EONPRO_ENCRYPTED_PHI_KEY, imports the remaining resources of the account, and this data key.",
+        f"Manually: the application needs ENCRYPTED_PHI_KEY = wrappedKey, AWS_KMS_KEY_ID = keyArn and AWS_REGION = "
+        f"{backup.region}, all three together, and the permission to call kms:Decrypt with the key.",
+        "To decrypt it without the application: kms:Decrypt with KeyId = keyArn and CiphertextBlob = wrappedKey, "
+        "decoded from base64, without an encryption context, returns the 32 bytes of an AES-256 key. A record is "
         "base64(iv):base64(tag):base64(ciphertext), AES-256-GCM, with no associated data.",
-        "An older record may be under another of the versions: each is opened by its own keyArn in the same way.",
+        "An older record may need another version: its own keyArn decrypts that version in the same way.",
     )
 
 
-def digest(told: Mapping[str, Any]) -> str:
-    """`sha256:` and 64 hex of a document without its digest, in one spelling. It tells damage, not malice: that is
-    what the KMS key is for, which opens no wrapped key that it did not make."""
+def digest(fields: Mapping[str, Any]) -> str:
+    """`sha256:` and 64 hex digits over the document without its digest. It shows damage, not forgery: KMS itself
+    refuses a wrapped key that it did not make."""
     plain = json.dumps(
-        {key: value for key, value in told.items() if key != "digest"}, sort_keys=True, ensure_ascii=True
+        {key: value for key, value in fields.items() if key != "digest"}, sort_keys=True, ensure_ascii=True
     )
     return "sha256:" + hashlib.sha256(plain.encode()).hexdigest()
 
 
-def _told_time(at: datetime) -> str:
+def _iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds")
 
 
 def refuse_foreign(backup: Backup, settings: Settings, name: str) -> None:
-    """Raises DataKeyConflict for a backup of another account or environment than the stack's."""
+    """Raises DataKeyConflict if the backup belongs to another account or environment than the stack."""
     mine = (settings.account_id, settings.environment)
     if (backup.account, backup.environment) != mine:
         raise DataKeyConflict(
-            f"{name} is of the environment {backup.environment} of the account {backup.account}, and the stack is "
+            f"{name} belongs to the environment {backup.environment} of the account {backup.account}, but the stack is "
             f"{settings.environment} of {settings.account_id}; nothing was written",
-            f"use the stack that it was made of: --stack {backup.stack}",
+            f"use the stack that the backup was made from: --stack {backup.stack}",
         )

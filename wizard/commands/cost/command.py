@@ -1,6 +1,6 @@
-"""The cost for a person, a row for each driver; and the same as a document.
+"""`cost`: the estimate from the settings, the cost by use with `--used`, as a table and as a JSON document.
 
-Pure: renders what it is given.
+Reads the account through the ports; changes nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FACT_NAMES = {
 def show(
     ui: UserInterface, bill: Estimate, growth: tuple[Point, ...], account: AccountFacts, by_use: CostByUse | None
 ) -> None:
-    """All of it."""
+    """Show the cost, one row for each driver."""
     ui.section("Cost", "US dollars a month, by the prices of us-east-1")
     headings = ("driver", "quantity", "price", "estimate", *(("by use",) if by_use else ()))
     rows = [_row(item, by_use) for item in bill.items]
@@ -57,7 +57,7 @@ def show(
     ui.line(f"before, after one and after two rotations of every key: {steps}", mark=Mark.INFO)
     ui.line(f"assumed: {', '.join(assumptions_text(bill.assumptions))}", mark=Mark.INFO)
     for name, why in account.unknown.items():
-        ui.line(f"not known: {FACT_NAMES[name]}: {why}", mark=Mark.WARN)
+        ui.line(f"unknown: {FACT_NAMES[name]}: {why}", mark=Mark.WARN)
     if by_use is not None:
         _show_usage(ui, by_use)
 
@@ -87,11 +87,11 @@ def _show_usage(ui: UserInterface, by_use: CostByUse) -> None:
     for note in by_use.notes:
         ui.line(note, mark=Mark.INFO)
     for what, why in reasons(by_use):
-        ui.line(f"{what}: not known: {why}", mark=Mark.WARN)
+        ui.line(f"{what}: unknown: {why}", mark=Mark.WARN)
 
 
 def reasons(by_use: CostByUse) -> Iterator[tuple[str, str]]:
-    """What is not known of the cost by use, and why."""
+    """The unknown parts of the cost by use, and why they are unknown."""
     yield from ((TABLE[driver].name, why) for driver, why in by_use.unknown.items())
     if "kms_requests" in by_use.usage.unknown:
         yield "KMS requests in the Region", by_use.usage.unknown["kms_requests"]
@@ -106,7 +106,7 @@ def assumptions_text(assumptions: Assumptions) -> Iterator[str]:
     yield (
         f"{assumptions.application_requests:,.0f} KMS requests of the application"
         if assumptions.requests is not None
-        else f"{assumptions.instances} instances that ask KMS every {assumptions.cache_minutes:g} minutes"
+        else f"{assumptions.instances} instances that call KMS every {assumptions.cache_minutes:g} minutes"
     )
     yield f"{assumptions.events:,} management events a month"
     yield f"log files of {assumptions.active_regions} Region{'s' if assumptions.active_regions != 1 else ''}"
@@ -114,13 +114,10 @@ def assumptions_text(assumptions: Assumptions) -> Iterator[str]:
 
 
 def quantity_text(item: CostItem) -> str:
-    """`26,280 requests`."""
+    """The quantity with its unit: `26,280 requests`."""
     few = item.quantity.quantize(Decimal("0.001")).normalize()
     number = f"{few:f}" if item.quantity < 100 else f"{round(item.quantity):,}"
     return f"{number} {item.price.unit}{'' if number == '1' or item.price.unit == 'GB' else 's'}"
-
-
-# --- the document ------------------------------------------------------------------------------------------------
 
 
 def document(
@@ -132,7 +129,7 @@ def document(
     *,
     region: str,
 ) -> json_documents.Document:
-    """Of a cost. Dollars are rounded to a hundredth of a cent."""
+    """The JSON document. Dollars are rounded to a hundredth of a cent."""
     return {
         **json_documents.head("cost"),
         "stack": stack,
@@ -203,12 +200,12 @@ DEFAULT_DAYS = 90
 
 
 def run(options: CostOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
-    """The cost. Raises MissingAnswers where nothing says what is set up, StackNotFound for --used without a stack."""
+    """Show the cost. Raises MissingAnswers without settings and target, StackNotFound for --used without a stack."""
     assumptions = assumptions_of(options)
     by_use: CostByUse | None = None
     if options.used:
         days = _days(options)
-        clients.ui.working("asking CloudWatch and CloudTrail")
+        clients.ui.working("reading CloudWatch and CloudTrail")
         stack = deployed_stack.find(request, clients)
         settings, by_use = stack.settings, _by_use(stack, clients, assumptions, days)
         account = by_use.account
@@ -225,7 +222,7 @@ def run(options: CostOptions, request: Request, clients: Clients) -> tuple[int, 
 
 
 def assumptions_of(options: CostOptions | ReportOptions) -> Assumptions:
-    """The assumptions, with what the command line changes of them."""
+    """The assumptions, with the changes of the options. Raises UsageError."""
     named = ("requests", "instances", "cache_minutes")
     changes = {name: value for name in named if (value := getattr(options, name)) is not None}
     try:
@@ -244,12 +241,12 @@ def _days(options: CostOptions) -> int:
 
 
 def _account(request: Request, clients: Clients) -> AccountFacts:
-    """What the account of a stack with saved settings says; without them nobody is asked."""
+    """The facts of the account of a stack with saved settings; no call without them."""
     settings = request.saved
     if settings is None:
         return AccountFacts()
     profile = request.answers.get("profile")
-    clients.ui.working("asking KMS and CloudTrail")
+    clients.ui.working("reading KMS and CloudTrail")
     try:
         aws = clients.connect(profile.value if profile else None, settings.region)
         identity = aws.identify()
@@ -303,10 +300,10 @@ _PRICED = frozenset(
 def settings_of(request: Request) -> Settings:
     """The saved settings of the stack with the changes of flags, environment and answers file.
 
-    Raises MissingAnswers where nothing says where the application runs, UsageError where answers contradict each other.
+    Raises MissingAnswers without a deploy target, UsageError for answers that contradict each other.
     """
     answered = {
-        each.field: request.answers[each.key].value for each in INPUTS if each.field and each.key in request.answers
+        spec.field: request.answers[spec.key].value for spec in INPUTS if spec.field and spec.key in request.answers
     }
     fields = {name: value for name, value in answered.items() if name in _PRICED and value not in (None, CREATE)}
     if request.saved is not None:
@@ -314,7 +311,7 @@ def settings_of(request: Request) -> Settings:
         fields["deploy_targets"] = (*(fields.get("deploy_targets") or ()), *saved)
     if not fields.get("deploy_targets"):
         raise MissingAnswers(
-            f"the stack {request.stack} has no settings here, and nothing says where the application runs",
+            f"the stack {request.stack} has no settings file here, and no deploy target is set",
             wizard("cost", "--target", "vercel", advice="or with an answers file: --answers examples/vercel.yaml"),
             ("target",),
         )

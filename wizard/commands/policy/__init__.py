@@ -1,6 +1,6 @@
 """`policy`: the IAM policies for operator, auditor, delivery and CI.
 
-Touches nothing; `command` is loaded when it runs.
+Pure: the options only; `command` is imported when it runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class PolicyOptions:
 
     action: str
     repository: str | None = None
-    """The repository on GitHub, as OWNER/NAME, that CI's roles trust."""
+    """The GitHub repository, as OWNER/NAME, that CI's roles trust."""
 
     with_removal: bool = False
     """Whether the operator's policy also grants what removes resources."""
@@ -37,7 +37,7 @@ class PolicyOptions:
         parser.add_argument("--adopt", action="store_true", help="with operator: what an import needs, too")
 
     def run_offline(self, offline: Offline) -> Result:
-        """The command, to its end. Raises SetupError."""
+        """Run the command. Raises SetupError."""
         from wizard.commands.policy import command
 
         return command.run(self, offline)

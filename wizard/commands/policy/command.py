@@ -1,9 +1,7 @@
-"""The least IAM policy of who only reads the stack: an auditor, or CI at night.
+"""`policy`: the least IAM policies for operator, auditor and delivery, and the trust policies of CI's roles.
 
-Pure: a setup in, documents out; asks AWS nothing. `wizard.core.required_permissions` has the measured permissions: what
-status, verify, doctor, review, report and cost ask, and nothing that changes anything.
-
-A key whose policy leaves nothing to IAM can be read by its administrators alone.
+Reads the answers, the environment and the stack's settings, prints documents, calls no AWS API. The measured
+permissions are in `wizard.core.required_permissions`; the auditor can run status, verify, doctor, review, report, cost.
 """
 
 from __future__ import annotations
@@ -36,28 +34,28 @@ if TYPE_CHECKING:
 
 
 _NO_READERS = ("new keys",)
-WHERE_IT_IS_SPOILT = (("parameters", "ssm:GetParameterHistory"),)
-"""What no healthy stack is asked: the doctor looks for the former value where the escrow was written over. In Secrets
-Manager the right that reads the value reads the former one too."""
+REPAIR_READS = (("parameters", "ssm:GetParameterHistory"),)
+"""Not used on a healthy stack: doctor reads the former value if the stored data key was overwritten. In Secrets Manager
+the permission to read the value includes the former one."""
 _APPLICATION = ("application's role", "application's user", "existing application role", "existing application user")
 
 
 def auditor_policies(setup: Setup) -> dict[str, Policy]:
-    """The reader's policy by its name; several where one is longer than IAM takes."""
-    return in_parts("EONPROAuditor", setup, statements_of(setup, known=things_read(setup), actions_on=_read))
+    """The auditor's policy by its name; several if one would be too long for IAM."""
+    return in_parts("EONPROAuditor", setup, statements_of(setup, known=resources_read(setup), actions_on=_read))
 
 
-def things_read(setup: Setup) -> dict[str, tuple[str, ...]]:
-    """The ARNs of everything that a reader looks at, by the name of the thing."""
+def resources_read(setup: Setup) -> dict[str, tuple[str, ...]]:
+    """The ARNs that the auditor's commands read, by the name of the resource."""
     settings = setup.settings
     iam = f"arn:{settings.partition}:iam::{settings.account_id}"
-    found = {name: arns for name, arns in resources_of(setup).items() if name not in _NO_READERS}
-    # A reader administers no key, so that the key policies leave it to IAM.
-    found["keys"] = resources_of(replace(setup, operator=""))["keys"]
-    # Of whom the simulator is asked: as whom the application runs, and nobody else.
-    found["callers"] = tuple(arn for name in _APPLICATION for arn in found.get(name, ()))
-    # The review tells the age of the access keys of every user that has a right on the key.
-    return {**found, "users": (f"{iam}:user/*",), **_services(setup)}
+    arns_by_resource = {name: arns for name, arns in resources_of(setup).items() if name not in _NO_READERS}
+    # An auditor is not an administrator of the keys, so the key policies delegate the permission to IAM.
+    arns_by_resource["keys"] = resources_of(replace(setup, operator=""))["keys"]
+    # The policy simulator is called only for the principals of the application.
+    arns_by_resource["callers"] = tuple(arn for name in _APPLICATION for arn in arns_by_resource.get(name, ()))
+    # The review reports the age of the access keys of every user with a permission on the key.
+    return {**arns_by_resource, "users": (f"{iam}:user/*",), **_services(setup)}
 
 
 def _services(setup: Setup) -> dict[str, tuple[str, ...]]:
@@ -66,13 +64,12 @@ def _services(setup: Setup) -> dict[str, tuple[str, ...]]:
 
 
 def _read(setup: Setup, thing: str) -> set[str]:
-    also = {action for name, action in (*refreshed(), *WHERE_IT_IS_SPOILT) if name == thing}
-    return measured_actions(setup, "auditor", thing) | also
+    extra = {action for name, action in (*refresh_reads(), *REPAIR_READS) if name == thing}
+    return measured_actions(setup, "auditor", thing) | extra
 
 
-def refreshed() -> set[tuple[str, str]]:
-    """What the real provider reads of a thing when the doctor has Pulumi compare: more than the stand-in, and no more
-    than that; before an update it reads other things besides."""
+def refresh_reads() -> set[tuple[str, str]]:
+    """The (resource, action) pairs that the AWS provider reads in the refresh of doctor's drift check."""
     return {
         (thing, action)
         for thing, actions in load("provider reads").items()
@@ -82,25 +79,25 @@ def refreshed() -> set[tuple[str, str]]:
 
 
 def remarks(setup: Setup) -> tuple[str, ...]:
-    """What no policy of IAM can give, in words."""
-    told = []
+    """The limits of the auditor's policy, in words."""
+    lines = []
     if setup.settings.strict_key_policy:
-        told.append(
-            "the key's policy leaves nothing to IAM (strictKeyPolicy): only its administrators can read the key, so "
-            "that for anybody else doctor, review and report tell what hangs on it as unknown"
+        lines.append(
+            "the key's policy delegates nothing to IAM (strictKeyPolicy): only its administrators can read the key. "
+            "For everybody else, doctor, review and report show what depends on the key as unknown"
         )
     if setup.settings.kept_as_found:
         tags = " and ".join(f"{name}={value}" for name, value in setup.settings.tags.items())
-        told.append(f"keys are known to it by their tags, {tags}: one that was kept as it was found has to bear them")
-    told.append(
-        "not in it: where the state is in a bucket, s3:ListBucket on it and s3:GetObject on what it holds, and "
-        "kms:Decrypt on the key that seals the stack's secrets"
+        lines.append(f"it finds keys by their tags, {tags}: an imported key that was kept unchanged needs them")
+    lines.append(
+        "not in the policy: for a state in a bucket, s3:ListBucket on the bucket and s3:GetObject on its objects, and "
+        "kms:Decrypt on the key that encrypts the stack's secrets"
     )
-    return tuple(told)
+    return tuple(lines)
 
 
 def delivery_policies(setup: Setup) -> Mapping[str, Policy]:
-    """The policy by its name."""
+    """The delivery policy by its name."""
     return in_parts("EONPRODelivery", setup, _statements(setup))
 
 
@@ -117,13 +114,13 @@ READ_ROLE, APPLY_ROLE = "eonpro-ci-read", "eonpro-ci-apply"
 
 SUBJECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        # A pull request runs code that nobody has read yet, so that this role may do no harm.
+        # A pull request runs unreviewed code, so this role can only read.
         READ_ROLE: ("pull_request", "ref:refs/heads/main"),
-        # Of an environment that is protected: reviewers, and main as the only branch.
+        # The GitHub environment has to be protected: with reviewers, and main as the only branch.
         APPLY_ROLE: ("environment:production",),
     }
 )
-"""Which workflows may take each role; examples/ci/github has them."""
+"""The workflows that can assume each role; examples/ci/github has them."""
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[A-Za-z0-9._-]{1,100}")
 _COMMAND = "python -m wizard policy ci --repository OWNER/NAME --account 111122223333"
@@ -131,14 +128,14 @@ _COMMAND = "python -m wizard policy ci --repository OWNER/NAME --account 1111222
 
 def for_repository(repository: str | None, *, account_id: str | None, partition: str = "aws") -> dict[str, Policy]:
     """The trust policies by the names of the roles. Raises MissingAnswers without repository or account."""
-    told = {"repository": repository, "account": account_id}
-    if missing := tuple(name for name, value in told.items() if not value):
+    values = {"repository": repository, "account": account_id}
+    if missing := tuple(name for name, value in values.items() if not value):
         raise MissingAnswers(
-            f"the trust of the roles names them, and nothing tells: {', '.join(missing)}", _COMMAND, missing
+            f"the trust policies need these values, which are missing: {', '.join(missing)}", _COMMAND, missing
         )
     assert repository and account_id
     if not _REPOSITORY.fullmatch(repository):
-        raise UsageError(f"--repository: {repository!r} is no repository of GitHub, OWNER/NAME", _COMMAND)
+        raise UsageError(f"--repository: {repository!r} is not a GitHub repository OWNER/NAME", _COMMAND)
     provider = ci.github_oidc_provider_arn(account_id=account_id, partition=partition)
     return {
         role: ci.github_trust_policy(oidc_provider_arn=provider, repository=repository, subjects=subjects)
@@ -146,8 +143,8 @@ def for_repository(repository: str | None, *, account_id: str | None, partition:
     }
 
 
-def to_do(account_id: str) -> tuple[str, ...]:
-    """What is done with the documents, as lines to type; each role's trust in a file of its name."""
+def _next_steps(account_id: str) -> tuple[str, ...]:
+    """The commands that use the documents; each trust policy is saved in a file with the role's name."""
     return (
         f"aws iam create-open-id-connect-provider --url https://{GITHUB_ISSUER} --client-id-list {GITHUB_AUDIENCE}"
         f"   # once in the account {account_id}",
@@ -155,7 +152,7 @@ def to_do(account_id: str) -> tuple[str, ...]:
             f"aws iam create-role --role-name {role} --assume-role-policy-document file://{role}.json"
             for role in SUBJECTS
         ),
-        f"then attach to {READ_ROLE} what `policy auditor` prints, to {APPLY_ROLE} what `policy operator` prints",
+        f"then attach the output of `policy auditor` to {READ_ROLE}, and that of `policy operator` to {APPLY_ROLE}",
     )
 
 
@@ -164,12 +161,12 @@ _OTHERS = {"auditor": auditor_policies, "delivery": delivery_policies}
 
 def run(options: PolicyOptions, offline: Offline) -> Result:
     """Print the policy. Raises SetupError."""
-    document = _for_ci(options, offline) if options.action == "ci" else _for_person(options, offline)
+    document = _for_ci(options, offline) if options.action == "ci" else _for_principal(options, offline)
     offline.print(json.dumps(document, indent=2))
     return 0, json_documents.policy(document)
 
 
-def _for_person(options: PolicyOptions, offline: Offline) -> Mapping[str, object]:
+def _for_principal(options: PolicyOptions, offline: Offline) -> Mapping[str, object]:
     def policies(setup: Setup) -> Mapping[str, Policy]:
         for remark in remarks(setup) if options.action == "auditor" else ():
             print(remark, file=sys.stderr)
@@ -184,13 +181,12 @@ def _for_person(options: PolicyOptions, offline: Offline) -> Mapping[str, object
         saved_name=offline.saved_name,
         adopt=offline.run.adopt,
         with_removal=options.with_removal,
-        written=policies if options.action in _OTHERS else None,
+        build=policies if options.action in _OTHERS else None,
         command=wizard("policy", options.action),
     )
     if "Statement" not in document:
         print(
-            f"more than one managed policy may hold: {len(document)} documents, each to be attached to the "
-            f"{options.action}",
+            f"too long for one managed policy: attach all {len(document)} documents to the {options.action}",
             file=sys.stderr,
         )
     return document
@@ -201,6 +197,6 @@ def _for_ci(options: PolicyOptions, offline: Offline) -> Mapping[str, object]:
     account = offline.run.inputs["account"] or os.environ.get(by_key["account"].variable)
     account = account or (saved.account_id if saved else None)
     documents = for_repository(options.repository, account_id=account, partition=saved.partition if saved else "aws")
-    for line in to_do(str(account)):
+    for line in _next_steps(str(account)):
         print(line, file=sys.stderr)
     return documents

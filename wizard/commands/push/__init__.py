@@ -1,6 +1,6 @@
 """`push`: deliver the stored data key to its targets again.
 
-Touches nothing; `command` is loaded when it runs.
+Pure: the options only; `command` is imported when it runs.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class PushOptions:
     """The options of `push`."""
 
     to: str | None = None
-    """Environments on Vercel, with commas; None for production."""
+    """Vercel environments, separated by commas; None: production."""
     branch: str | None = None
     rename_existing: str | None = None
-    """The id of an ENCRYPTED_PHI_KEY on Vercel that gets another name."""
+    """The id of an ENCRYPTED_PHI_KEY on Vercel that is renamed."""
     redeploy: bool | None = None
     """None: ask."""
 
@@ -37,7 +37,7 @@ class PushOptions:
         parser.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """The command, to its end. Raises SetupError."""
+        """Run the command. Raises SetupError."""
         from wizard.commands.push import command
 
         return command.run(self, request, clients)

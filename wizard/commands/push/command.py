@@ -1,6 +1,6 @@
 """`push`: deliver the stored data key to its targets, and offer the redeploy.
 
-Writes the stored data key where none was ever made, the targets' variables, and, on request, redeploys what runs there.
+Writes the targets' variables, and the stored data key if there never was one; redeploys on request.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, 
     if options.rename_existing:
         _confirm(options.rename_existing, request, clients)
     pushed = deliver.push(clients, context, scopes, rename_existing=options.rename_existing)
-    # What runs in preview and elsewhere is deployed with every push of a branch; production is not.
+    # Other environments are deployed with every push to a branch; production needs a redeploy.
     deployed = replace(
         context,
         targets=tuple(
@@ -52,10 +52,10 @@ def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, 
 
 
 def _confirm(id: str, request: Request, clients: Clients) -> None:
-    why = f"{DATA_KEY_VARIABLE} {id} gets another name; deployments made from then on do not have it."
+    why = f"{DATA_KEY_VARIABLE} {id} is renamed; new deployments do not have it."
     if not confirmation.typed(request, clients.ui, why=why):
         raise Cancelled(
-            "nothing was changed: renaming a data key has to be confirmed with the stack's name",
+            "nothing was changed: to rename a data key, confirm with the stack's name",
             wizard("push", "--rename-existing", id, "--confirm", request.stack),
         )
 
@@ -63,7 +63,9 @@ def _confirm(id: str, request: Request, clients: Clients) -> None:
 def _scopes(options: PushOptions, context: TargetContext) -> tuple[Scope, ...]:
     if options.to is None and options.branch is None:
         return (PRODUCTION,)
-    target = next((each for each in map(deploy_target, context.targets) if each.has_environments), None)
+    target = next(
+        (deployable for deployable in map(deploy_target, context.targets) if deployable.has_environments), None
+    )
     if target is None:
         raise UsageError(
             "--to and --branch name environments on Vercel, and this push does not deliver there",
@@ -78,22 +80,20 @@ _PRODUCTION, _PREVIEW, _DEVELOPMENT = "production", "preview", "development"
 
 
 def chosen(names: Sequence[str], branch: str | None, custom: Mapping[str, str]) -> tuple[Scope, ...]:
-    """The scopes of `--to` and `--branch`; `custom` is the slug of each custom environment by its id.
+    """The scopes of `--to` and `--branch`; `custom` has the name of each custom environment by its id.
 
-    Raises UsageError for what no delivery can be for.
+    Raises UsageError for an environment that no data key is delivered to.
     """
     if branch is not None and tuple(names) != (_PREVIEW,):
-        raise UsageError(
-            "a branch narrows preview, and nothing else", wizard("push", "--to", _PREVIEW, "--branch", branch)
-        )
+        raise UsageError("--branch works only with --to preview", wizard("push", "--to", _PREVIEW, "--branch", branch))
     ids = {slug: id for id, slug in custom.items()}
     scopes = []
     for name in dict.fromkeys(names):
         if name == _DEVELOPMENT:
             raise UsageError(
-                "the data key does not go to development: Vercel has no sensitive variables there, and "
+                "the data key is not delivered to development: Vercel has no sensitive variables there, and "
                 "`vercel env pull` would write it into a file on every developer's machine",
-                "leave NODE_ENV=production to what is deployed; development has data of its own",
+                "use NODE_ENV=production only in deployments; development uses its own data",
             )
         if name in (_PRODUCTION, _PREVIEW):
             scopes.append(Scope(environment=name, branch=branch))

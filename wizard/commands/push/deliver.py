@@ -1,6 +1,6 @@
-"""The document of `push --json`: where the data key was delivered, what was verified, what runs.
+"""The delivery of `push`: the checks before it, the delivery, the verification, and the JSON document of all that.
 
-Pure: facts in, plain values out.
+Acts through the ports: creates the stored data key if there never was one, and writes the targets' variables.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ from wizard.core.models.deployment import Deployment, Instances, Redeployed, Red
 from wizard.core.models.stack import Mark
 from wizard.core.next_command import wizard
 from wizard.data_key import delivery, guard
-from wizard.data_key import delivery as storage
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import TargetContext, deploy_target, deploy_targets
-from wizard.targets.vercel.access_key import Ensured
+from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 _FAILED = (RedeployState.FAILED, RedeployState.ROLLED_BACK)
 
@@ -37,9 +36,9 @@ def document(
     redeploys: tuple[Redeployed, ...],
     stale: tuple[Instances, ...],
 ) -> json_documents.Document:
-    """Of a push; `ok` is whether no proof and no redeploy failed."""
-    ok = all(each.state is not VerificationState.FAILED for each in pushed.proofs)
-    ok = ok and all(each.state not in _FAILED for each in redeploys)
+    """The JSON document of a push; `ok` is false if a verification or a redeploy failed."""
+    ok = all(entry.state is not VerificationState.FAILED for entry in pushed.proofs)
+    ok = ok and all(entry.state not in _FAILED for entry in redeploys)
     has_environments = any(deploy_target(target).has_environments for target in targets)
     return {
         **json_documents.head("push", ok=ok),
@@ -47,16 +46,16 @@ def document(
         "fingerprint": pushed.stored_data_key.wrapped.fingerprint,
         "scope": _scope(scopes) if has_environments else None,
         "renamed": pushed.renamed,
-        "delivered": [_delivered(each) for each in pushed.delivered],
-        "proofs": [_proof(each) for each in pushed.proofs],
+        "delivered": [_delivered(entry) for entry in pushed.delivered],
+        "proofs": [proof_fields(entry) for entry in pushed.proofs],
         "warnings": list(pushed.warnings),
-        "redeploys": [redeploy(each) for each in redeploys],
-        "staleInstances": [_instances(each) for each in stale],
+        "redeploys": [redeploy_fields(entry) for entry in redeploys],
+        "staleInstances": [_instances(entry) for entry in stale],
     }
 
 
-def redeploy(done: Redeployed) -> dict[str, Any]:
-    """One redeploy."""
+def redeploy_fields(done: Redeployed) -> dict[str, Any]:
+    """The JSON fields of a redeploy."""
     return {
         "target": str(done.target),
         "state": str(done.state),
@@ -83,7 +82,8 @@ def _delivered(result: Delivered) -> dict[str, Any]:
     }
 
 
-def _proof(proof: Verification) -> dict[str, Any]:
+def proof_fields(proof: Verification) -> dict[str, Any]:
+    """The JSON fields of a verification."""
     return {
         "target": proof.target,
         "state": str(proof.state),
@@ -96,11 +96,10 @@ def _proof(proof: Verification) -> dict[str, Any]:
 def _deployment(deployment: Deployment | None) -> dict[str, Any] | None:
     if deployment is None:
         return None
-    made = deployment.made.isoformat(timespec="seconds")
     return {
         "id": deployment.id,
         "name": deployment.name,
-        "made": made,
+        "made": deployment.made.isoformat(timespec="seconds"),
         "state": str(deployment.state),
         "revision": deployment.revision,
     }
@@ -126,18 +125,18 @@ class Pushed:
     proofs: tuple[Verification, ...]
     warnings: tuple[str, ...] = ()
     renamed: str | None = None
-    """What became of another data key that was there, in words; None where none was renamed."""
+    """A line about the variable that was renamed; None if none was."""
 
 
-def targets_of(request: Request, found: DeployedStack) -> tuple[Target, ...]:
-    """The stack's targets, or those of them that were named. Raises UsageError for one that the stack has not."""
-    own = found.settings.deploy_targets
+def targets_of(request: Request, deployed: DeployedStack) -> tuple[Target, ...]:
+    """The targets of the options, or all of the stack's. Raises UsageError for a target that the stack lacks."""
+    own = deployed.settings.deploy_targets
     answer = request.answers.get("target")
     named = tuple(Target(name) for name in answer.value) if answer else own
-    if other := [target for target in named if target not in own]:
+    if others := [target for target in named if target not in own]:
         raise UsageError(
-            f"the stack {found.stack} does not deliver to {', '.join(other)}; it delivers to {', '.join(own)}",
-            wizard("setup", "--stack", found.stack, "--target", ",".join((*own, *other))),
+            f"the stack {deployed.stack} does not deliver to {', '.join(others)}; it delivers to {', '.join(own)}",
+            wizard("setup", "--stack", deployed.stack, "--target", ",".join((*own, *others))),
         )
     return named
 
@@ -149,19 +148,19 @@ def push(
     *,
     rename_existing: str | None = None,
 ) -> Pushed:
-    """The stored data key, made where none ever was, to every target and scope; checked, and verified.
+    """Deliver the stored data key, created if there never was one, to every target and scope; check and verify it.
 
-    `rename_existing` is the id of another data key in production, whose new name was confirmed.
+    `rename_existing` is the id of another data key in production whose renaming was confirmed.
     """
     ui, aws, settings, outputs = clients.ui, context.aws, context.settings, context.require_outputs()
     ui.section("Data key")
     ui.working("reading the stored data key")
-    existing = storage.find_stored_data_key(aws, settings)
+    existing = delivery.find_stored_data_key(aws, settings)
     if existing is None:
         _refuse_second_data_key(context, scopes)
     renamed = _rename_existing(clients, context, rename_existing, existing) if rename_existing else None
     replaceable = _refuse_conflicts(context, scopes, existing)
-    stored = storage.ensure_data_key(aws, settings, outputs)
+    stored = delivery.ensure_data_key(aws, settings, outputs)
     deliver_and_verify.show_stored_data_key(ui, stored, outputs)
     delivered = delivery.deliver(
         context,
@@ -174,7 +173,7 @@ def push(
     for warning in warnings:
         ui.line(warning, mark=Mark.WARN)
     key = _access_key(clients, context) if PRODUCTION in scopes else None
-    in_production = tuple(each for each in delivered if each.environment in ("", PRODUCTION.words))
+    in_production = tuple(delivery_ for delivery_ in delivered if delivery_.environment in ("", PRODUCTION.words))
     proofs = (
         deliver_and_verify.prove(clients, context, in_production, stored.wrapped, access_key=key.key if key else None)
         if in_production
@@ -184,7 +183,7 @@ def push(
 
 
 def _refuse_second_data_key(context: TargetContext, scopes: tuple[Scope, ...]) -> None:
-    """Raises where there was a data key before: another one could not open the records under it."""
+    """Raises if there was a data key before: a new one could not decrypt the records of that one."""
     settings, places = context.settings, tuple(dict.fromkeys((PRODUCTION, *scopes)))
     guard.may_create(context.aws, settings, saved=settings, outputs=context.outputs).require()
     for target in deploy_targets(settings.deploy_targets):
@@ -196,11 +195,11 @@ def _refuse_second_data_key(context: TargetContext, scopes: tuple[Scope, ...]) -
 
 
 def _rename_existing(clients: Clients, context: TargetContext, id: str, existing: StoredDataKey | None) -> str:
-    """Give another data key in production another name; its value stays. Returns what became of it, in words."""
-    target = next((each for each in map(deploy_target, context.targets) if each.has_own_copy), None)
+    """Rename the variable with another data key in production; its value stays. Returns a line for the user."""
+    target = next((candidate for candidate in map(deploy_target, context.targets) if candidate.has_own_copy), None)
     if existing is None or target is None:
         raise UsageError(
-            f"the variable {id} was not changed: there is no data key of this stack to put in its place",
+            f"the variable {id} was not renamed: this stack has no data key to replace it",
             wizard("doctor", "--stack", context.stack),
         )
     renamed = target.rename_existing(context, id, stored=existing.wrapped, today=clients.now().date())
@@ -211,14 +210,14 @@ def _rename_existing(clients: Clients, context: TargetContext, id: str, existing
 def _refuse_conflicts(
     context: TargetContext, scopes: tuple[Scope, ...], existing: StoredDataKey | None
 ) -> frozenset[str]:
-    """The data keys that may be replaced. Raises where a delivery to any target or scope would be refused."""
+    """The fingerprints that can be replaced. Raises if a delivery to any target or scope would be refused."""
     replaceable: frozenset[str] = frozenset()
     if existing is None:
         return replaceable
     key_arn = context.require_outputs().key_arn
     for target in map(deploy_target, context.targets):
         conflict = target.conflict(context, existing.wrapped, key_arn=key_arn, scopes=scopes)
-        if conflict and (replaceable := _kept_versions(context)):
+        if conflict and (replaceable := _version_fingerprints(context)):
             conflict = target.conflict(
                 context, existing.wrapped, key_arn=key_arn, replaceable=replaceable, scopes=scopes
             )
@@ -227,20 +226,22 @@ def _refuse_conflicts(
     return replaceable
 
 
-def _kept_versions(context: TargetContext) -> frozenset[str]:
-    """The fingerprints of every stored version; none where the caller may not list them."""
+def _version_fingerprints(context: TargetContext) -> frozenset[str]:
+    """The fingerprints of all stored versions; none if the caller is not allowed to list them."""
     try:
-        return frozenset(each.fingerprint for each in context.aws.key_rotation.versions(context.settings))
+        return frozenset(version.fingerprint for version in context.aws.key_rotation.versions(context.settings))
     except PermissionDenied:
-        # Then what is there is treated as another data key, and is not changed.
+        # A data key at the target then counts as an unknown one, and is not replaced.
         return frozenset()
 
 
-def _access_key(clients: Clients, context: TargetContext) -> Ensured | None:
+def _access_key(clients: Clients, context: TargetContext) -> DeliveredAccessKey | None:
     try:
         return deliver_and_verify.ensure_credentials(clients, context)
     except PermissionDenied as error:
-        target = next((each for each in map(deploy_target, context.targets) if each.has_credentials(context)), None)
+        target = next(
+            (candidate for candidate in map(deploy_target, context.targets) if candidate.has_credentials(context)), None
+        )
         if target is None:
             raise
         clients.ui.line(
@@ -251,7 +252,7 @@ def _access_key(clients: Clients, context: TargetContext) -> Ensured | None:
 
 
 def _warnings(context: TargetContext, scopes: tuple[Scope, ...]) -> tuple[str, ...]:
-    """What a delivery to other environments than production means."""
+    """The consequences of a delivery to other environments than production."""
     others = [scope for scope in scopes if scope != PRODUCTION]
     if not others or not any(deploy_target(target).has_environments for target in context.targets):
         return ()
@@ -259,13 +260,13 @@ def _warnings(context: TargetContext, scopes: tuple[Scope, ...]) -> tuple[str, .
     warnings = []
     if settings.environment == "production":
         warnings.append(
-            f"{places} now has production's data key: whoever may deploy there can read production's records; give "
+            f"{places} now has production's data key: who can deploy there can read production's records; give "
             f"each environment a data key of its own: python -m wizard setup --stack staging --from {context.stack}"
         )
     warnings.append(
-        f"the access key of {settings.names.app_user} was not delivered to {places}: it is production's"
+        f"the access key of {settings.names.app_user} was not delivered to {places}: it is only for production"
         if settings.makes_user
-        else f"the role {settings.names.app_role} trusts production's deployments only: what runs in {places} cannot "
-        "open the data key with it"
+        else f"the role {settings.names.app_role} trusts only production's deployments: in {places} it "
+        "cannot decrypt the data key"
     )
     return tuple(warnings)

@@ -1,6 +1,6 @@
-"""The redeploy that a delivery needs: what runs with outdated values, offered to a person, done on request.
+"""The redeploy after a delivery: shows what runs with outdated values, asks, and redeploys it.
 
-Pure: acts through ports. In a non-interactive run nothing is restarted without `--redeploy`.
+Acts through the targets. In a non-interactive run nothing is restarted without `--redeploy`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 
 from wizard.core.errors import SetupError
 from wizard.core.models.deployment import Instances, Redeployed, RedeployState
@@ -18,7 +19,7 @@ from wizard.setup.steps import Clients
 from wizard.targets.port import TargetContext, deploy_target
 
 Pause = Callable[[float], None]
-"""Waits so many seconds."""
+"""Waits for that number of seconds."""
 
 
 def running(context: TargetContext) -> tuple[Instances, ...]:
@@ -34,9 +35,9 @@ def _running_at(context: TargetContext, target: str) -> Instances:
 
 
 def still_stale(instances: Iterable[Instances], redeploys: Iterable[Redeployed]) -> tuple[Instances, ...]:
-    """What still has outdated values after the redeploys, or may have."""
-    renewed = {each.target for each in redeploys if each.state is RedeployState.DONE}
-    return tuple(each for each in instances if each.stale is not False and each.target not in renewed)
+    """The instances that have outdated values after the redeploys, or may have."""
+    renewed = {entry.target for entry in redeploys if entry.state is RedeployState.DONE}
+    return tuple(entry for entry in instances if entry.stale is not False and entry.target not in renewed)
 
 
 def offer(
@@ -47,17 +48,17 @@ def offer(
     running: tuple[Instances, ...],
     pause: Pause = time.sleep,
 ) -> tuple[Redeployed, ...]:
-    """Redeploy what runs with outdated values, where that is wanted; `redeploy` answers beforehand.
+    """Ask, and redeploy what runs with outdated values; `redeploy` answers the question beforehand.
 
-    Never raises a SetupError: the delivery is done, and a redeploy that failed is part of the result.
+    Never raises a SetupError: the delivery is complete, and a failed redeploy is part of the result.
     """
-    clients.ui.section("Running instances", "they keep the values they were started with")
+    clients.ui.section("Running instances", "they keep the values with which they started")
     done = []
     for instances in running:
         _show(clients.ui, instances)
         if not _can_redeploy(instances, redeploy):
             continue
-        if _is_wanted(redeploy, clients.ui, instances):
+        if _is_confirmed(redeploy, clients.ui, instances):
             result = _redeploy(context, instances, clients, pause)
         elif instances.stale:
             result = Redeployed(
@@ -96,29 +97,27 @@ def _can_redeploy(instances: Instances, redeploy: bool | None) -> bool:
     if not deploy_target(instances.target).can_redeploy:
         return False
     if redeploy:
-        # Also where it has the values: a failed key load is remembered for the life of a process.
+        # Also with the new values: a process remembers a failed key load until it ends.
         return instances.deployment is not None or instances.stale is None
     return instances.deployment is not None and instances.stale is not False
 
 
-def _is_wanted(redeploy: bool | None, ui: UserInterface, instances: Instances) -> bool:
+def _is_confirmed(redeploy: bool | None, ui: UserInterface, instances: Instances) -> bool:
     if redeploy is not None:
         return redeploy
     return ui.interactive and ui.confirm(
         f"Redeploy {deploy_target(instances.target).runtime} now?",
         why="Variables are read when an instance starts; until then the old ones are in use.",
-        explanation="The same code is deployed once more. If that fails, what runs now goes on running.",
+        explanation="The same code is deployed again. If that fails, the current deployment keeps running.",
     )
 
 
 def _redeploy(context: TargetContext, instances: Instances, clients: Clients, pause: Pause) -> Redeployed:
-    def tell(line: str) -> None:
-        clients.ui.line(line, mark=Mark.INFO)
-
     target = deploy_target(instances.target)
     clients.ui.working(f"redeploying {target.runtime}")
     try:
-        return target.redeploy(context, instances, tell=tell, now=clients.now, pause=pause)
+        on_message = partial(clients.ui.line, mark=Mark.INFO)
+        return target.redeploy(context, instances, on_message=on_message, now=clients.now, pause=pause)
     except SetupError as error:
         why = f"{error.message} ({error.hint})" if error.hint else error.message
         return Redeployed(
@@ -133,11 +132,11 @@ def _show_result(ui: UserInterface, stack: str, done: Redeployed) -> None:
         case RedeployState.DONE:
             ui.line(f"{place} runs {name}, with the new values, after {done.seconds:.0f} s", mark=Mark.OK)
         case RedeployState.FAILED:
-            ui.line(f"{place} was not redeployed: {done.why}; what ran goes on running", mark=Mark.FAIL)
+            ui.line(f"{place} was not redeployed: {done.why}; the former deployment keeps running", mark=Mark.FAIL)
         case RedeployState.ROLLED_BACK:
-            ui.line(f"{place} runs again what ran before: {done.why}", mark=Mark.FAIL)
+            ui.line(f"{place} was rolled back to the former deployment: {done.why}", mark=Mark.FAIL)
         case RedeployState.SKIPPED:
-            ui.line("nothing was redeployed. To do it later:", mark=Mark.INFO)
+            ui.line("nothing was redeployed. To redeploy later:", mark=Mark.INFO)
             ui.verbatim(wizard("push", "--redeploy", "--stack", stack))
 
 

@@ -1,6 +1,6 @@
-"""`rotate`, `restore` and `adopt`: the versions of key and data key.
+"""`rotate`, `restore` and `adopt`: change the key material or the current version of the data key.
 
-Touches nothing; `command` is loaded when one of them runs.
+Pure: the options only; `command` is imported when one of them runs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class RotateOptions:
     schedule: int | None = None
     """Days between automatic rotations."""
     reencrypt: str | None = None
-    """The ARN of the KMS key that wraps the data key from now on."""
+    """The ARN of the KMS key that wraps the data key from then on."""
     data_key: bool = False
     promote: str | None = None
     """The fingerprint of the data key that becomes the current one."""

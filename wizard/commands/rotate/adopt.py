@@ -1,6 +1,6 @@
-"""`adopt --encryption-key`: the ENCRYPTION_KEY that the application used so far, wrapped and kept like any data key.
+"""`adopt --encryption-key`: the ENCRYPTION_KEY that the application used before becomes a version of the data key.
 
-Pure: acts through the edges' Protocols. A child reads the key and has KMS wrap it; it never comes into this process.
+Acts through the ports. A child process reads the key and lets KMS wrap it; it never enters this process.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from wizard.commands.rotate.versions import (
     keep_everywhere,
     keep_stored_keys,
     may_create,
+    read_stack,
     refuse_other_store,
-    take,
 )
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Cancelled, PermissionDenied
@@ -29,12 +29,12 @@ from wizard.setup.steps import Clients, Request
 
 
 def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> RotateResult:
-    """The former key into the store, where that holds nothing and never did; next to the current one otherwise."""
-    data_keys = take(request, clients)
+    """Store the former key as the data key if there never was one, else only as a version."""
+    data_keys = read_stack(request, clients)
     refuse_other_store(data_keys)
     ui, command = clients.ui, f"adopt --encryption-key --stack {data_keys.stack}"
     stored_key = data_keys.stored_key()
-    # What an interrupted run of this very command left is no data key that anything is under.
+    # After an interrupted run of this command there may be a version, but no record uses it yet.
     decision = None if stored_key.exists else may_create(data_keys, importing=True)
     if decision is not None and decision.state is guard.DecisionState.UNKNOWN:
         decision.require()
@@ -44,15 +44,15 @@ def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> Rotat
         ui.line("no data key is stored yet: the former ENCRYPTION_KEY becomes the application's data key")
     else:
         show_versions(ui, versions, data_keys.outputs.key_arns)
-        ui.line("it is kept beside what is there; whether it is the same nobody can tell without opening both")
-    why = "The key is read by a child process, wrapped by KMS, and kept for good; nobody sees it."
+        ui.line("the former key is kept as another version; whether it equals the current data key is not known")
+    why = "A child process reads the key, and KMS wraps it. It is never shown, and is kept forever."
     if not confirmation.typed(request, ui, why=why):
         raise Cancelled(
-            "nothing was changed: it has to be confirmed by the stack's name",
+            "nothing was changed: confirm with the stack's name",
             Command(f'printf %s "$ENCRYPTION_KEY" | python -m wizard {command} --confirm {request.stack}'),
         )
     wrapped = _wrapped(clients, data_keys)
-    with data_keys.found.engine.alone(request.stack):
+    with data_keys.deployed.engine.alone(request.stack):
         now = clients.now()
         keep_stored_keys(data_keys, at=now)
         version = keep_everywhere(
@@ -81,14 +81,14 @@ def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> Rotat
 
 
 def _wrapped(clients: Clients, data_keys: DataKeyStore) -> WrappedDataKey:
-    assert clients.wrapper is not None, "this run was given no child that wraps"
-    aws, key_arn = data_keys.found.aws, data_keys.outputs.key_arn
+    assert clients.wrapper is not None
+    aws, key_arn = data_keys.deployed.aws, data_keys.outputs.key_arn
     try:
         return clients.wrapper.wrap(aws.environment(), key_arn=key_arn, prompt=clients.ui.interactive)
     except PermissionDenied as error:
         statements = [{"Effect": "Allow", "Action": "kms:Encrypt", "Resource": key_arn}]
         raise PermissionDenied(
-            f"the caller may not do kms:Encrypt under {key_arn}, which the key's policy gives to nobody; "
+            f"the caller has no permission kms:Encrypt for {key_arn}: the key's policy allows it to nobody; "
             "nothing was changed",
             temporary_grant(data_keys, statements, name="eonpro-adopt"),
         ) from error
@@ -103,5 +103,5 @@ def _promote(data_keys: DataKeyStore, fingerprint: str) -> str:
         data_keys.stack,
         "--confirm",
         data_keys.stack,
-        advice="only if the records are under it, or were re-encrypted",
+        advice="only if the records use that data key, or were re-encrypted",
     )

@@ -1,6 +1,6 @@
-"""`rotate --data-key` and `rotate --promote`: a new data key beside the old one, and later in its place.
+"""`rotate --data-key` and `rotate --promote`: create another data key, and later make it the current one.
 
-Pure: acts through the edges' Protocols. KMS makes the new one wrapped; both are kept, and the old one is never dropped.
+Acts through the ports. KMS creates the data key wrapped; every version is kept.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from wizard.commands.deployed_stack import attempted
 from wizard.commands.push.redeploy import offer, running
 from wizard.commands.rotate import replace_version
 from wizard.commands.rotate.replace_version import (
-    look,
+    is_current_everywhere,
     make_current,
     prove_opening,
-    settled,
+    stored_keys,
 )
 from wizard.commands.rotate.result import Action, RotateResult, show_versions, warn_of_altered
 from wizard.commands.rotate.versions import (
@@ -21,9 +21,9 @@ from wizard.commands.rotate.versions import (
     keep_everywhere,
     keep_stored_keys,
     pending,
+    read_stack,
     refuse_another_key,
     stored,
-    take,
     version_of,
 )
 from wizard.core.errors import Cancelled, SetupError
@@ -37,8 +37,8 @@ from wizard.targets.port import TargetContext
 
 
 def make_new(request: Request, clients: Clients) -> RotateResult:
-    """A new data key, kept beside the current one. One that was made before and is not in use yet is shown instead."""
-    data_keys = take(request, clients)
+    """Create a data key as another version. An earlier one that is not in use yet is shown instead."""
+    data_keys = read_stack(request, clients)
     ui = clients.ui
     current = stored(data_keys)
     assert current.wrapped is not None
@@ -46,47 +46,48 @@ def make_new(request: Request, clients: Clients) -> RotateResult:
     waiting = pending(data_keys.versions())
     if waiting:
         show_versions(ui, data_keys.versions(), data_keys.outputs.key_arns)
-        ui.line(f"{waiting[0].fingerprint} was made before and is not in use yet; no other is made", mark=Mark.INFO)
+        ui.line(f"{waiting[0].fingerprint} exists already and is not in use yet; no other is created", mark=Mark.INFO)
     else:
-        ui.line(f"{current.wrapped.fingerprint} stays what the application has; a new one is kept beside it")
-        _confirm(
+        ui.line(f"{current.wrapped.fingerprint} stays the current data key; a new one is kept as another version")
+        confirm_by_name(
             request,
             clients,
             f"rotate --data-key --stack {data_keys.stack}",
-            why="From then on records will have to be moved from one data key to another; both are kept for good.",
+            why="The records then have to be re-encrypted with the new data key. Both are kept forever.",
         )
-    with data_keys.found.engine.alone(request.stack):
+    with data_keys.deployed.engine.alone(request.stack):
         now = clients.now()
         keep_stored_keys(data_keys, at=now)
-        # Somebody may have made one while this run was being confirmed.
+        # Somebody may have created one while this run waited for the confirmation.
         waiting = pending(data_keys.versions())
-        wrapped = waiting[0].wrapped if waiting else data_keys.found.aws.kms.make_data_key(data_keys.outputs.key_arn)
-        made = not waiting
+        wrapped = waiting[0].wrapped if waiting else data_keys.deployed.aws.kms.make_data_key(data_keys.outputs.key_arn)
+        changed = not waiting
         new = keep_everywhere(data_keys, wrapped, key_arn=data_keys.outputs.key_arn, origin=VersionOrigin.MADE, at=now)
     versions = data_keys.versions()
-    if made:
-        ui.line(f"{new.fingerprint} made, wrapped by the key; kept in {new.parameter}", mark=Mark.OK)
+    if changed:
+        ui.line(f"{new.fingerprint} created, wrapped by the key, and kept in {new.parameter}", mark=Mark.OK)
         show_versions(ui, versions, data_keys.outputs.key_arns)
     steps = next_steps(data_keys, old=current.wrapped.fingerprint, new=new)
     return RotateResult(
-        action=Action.DATA_KEY, stack=data_keys.stack, changed=made, versions=versions, subject=new, next=steps
+        action=Action.DATA_KEY, stack=data_keys.stack, changed=changed, versions=versions, subject=new, next=steps
     )
 
 
 def next_steps(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> tuple[str, ...]:
-    """What comes between the making of a data key and its use, each as it is typed."""
+    """The commands between the creation of a data key and its promotion."""
     former = data_keys.own.key_rotation.version(data_keys.settings, old)
     assert former is not None
     return (
         Command(
             f"export AWS_REGION={data_keys.own.region} AWS_KMS_KEY_ID={data_keys.own.key_arn} "
-            f"{DATA_KEY_VARIABLE}={_fetched(data_keys, former)} NEW_{DATA_KEY_VARIABLE}={_fetched(data_keys, new)}",
-            advice=f"the wrapped {old} and {new.fingerprint}; they open only with the key",
+            f"{DATA_KEY_VARIABLE}={_read_command(data_keys, former)} "
+            f"NEW_{DATA_KEY_VARIABLE}={_read_command(data_keys, new)}",
+            advice=f"the wrapped {old} and {new.fingerprint}; only the KMS key decrypts them",
         ),
         Command(
             "python -m phi reencrypt --dsn postgresql://HOST/DATABASE --table TABLE --columns COLUMN,COLUMN "
             "--key-column id --dry-run",
-            advice="with the application's AWS credentials, for every table that holds records; then without --dry-run",
+            advice="with the application's AWS credentials, for each table with records; then again without --dry-run",
         ),
         wizard(
             "rotate",
@@ -96,13 +97,13 @@ def next_steps(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> tup
             data_keys.stack,
             "--confirm",
             data_keys.stack,
-            advice="when no record needs the old one any more; it is kept all the same",
+            advice="when no record needs the old data key; it is still kept",
         ),
     )
 
 
-def _fetched(data_keys: DataKeyStore, version: DataKeyVersion) -> str:
-    """The words of a shell that stand for the wrapped key as the store keeps it."""
+def _read_command(data_keys: DataKeyStore, version: DataKeyVersion) -> str:
+    """The shell expression that reads the wrapped key from the store."""
     if data_keys.settings.secret_store is SecretStore.SECRETS_MANAGER:
         what = f"secretsmanager get-secret-value --secret-id {version.parameter} --query SecretString"
     else:
@@ -111,8 +112,8 @@ def _fetched(data_keys: DataKeyStore, version: DataKeyVersion) -> str:
 
 
 def promote(request: Request, clients: Clients, fingerprint: str, *, redeploy: bool | None) -> RotateResult:
-    """The version into the place of the current one, after a typed confirmation; then delivered and proved."""
-    data_keys = take(request, clients)
+    """Make the version the current one after a typed confirmation; deliver and verify it."""
+    data_keys = read_stack(request, clients)
     command = f"python -m wizard rotate --promote FINGERPRINT --stack {data_keys.stack}"
     current = stored(data_keys)
     assert current.wrapped is not None
@@ -130,12 +131,12 @@ def promote(request: Request, clients: Clients, fingerprint: str, *, redeploy: b
 
 
 def _warnings(data_keys: DataKeyStore, version: DataKeyVersion, *, old: str) -> tuple[str, ...]:
-    was = data_keys.own.key_rotation.version(data_keys.settings, old)
-    if was is not None and was.same_as == version.same_as:
-        return ("it is the same data key in another wrapping: no record has to be re-encrypted",)
+    former = data_keys.own.key_rotation.version(data_keys.settings, old)
+    if former is not None and former.same_as == version.same_as:
+        return ("it is the same data key, wrapped again: no record has to be re-encrypted",)
     return (
-        f"records under {old} cannot be read by the application from then on, unless they were re-encrypted before",
-        f"{old} is kept: python -m wizard restore --version {old} puts it back",
+        f"the application can no longer read records of {old} that were not re-encrypted before",
+        f"{old} is kept: python -m wizard restore --version {old} makes it current again",
     )
 
 
@@ -151,36 +152,36 @@ def put_in_place(
     redeploy: bool | None,
     trusted: bool = True,
 ) -> RotateResult:
-    """The version made current everywhere, delivered, proved and, where that is wanted, deployed.
+    """Make the version current in every Region, deliver and verify it, and offer the redeploy.
 
-    Where it is current already nothing is asked and nothing replaced; a run that was stopped is finished.
+    If it is current already, nothing is confirmed or replaced: the command completes an interrupted run.
     """
     ui = clients.ui
     refuse_another_key(data_keys, version)
     versions = data_keys.versions()
-    kept = replace_version.replaceable((*versions, version))
-    to = replace_version.deliverable(data_keys, version, kept)
+    replaceable = replace_version.replaceable((*versions, version))
+    to = replace_version.deliverable(data_keys, version, replaceable)
     ui.section("Data keys")
     show_versions(ui, versions, data_keys.outputs.key_arns)
     warn_of_altered(ui, data_keys.own.key_rotation.altered(data_keys.settings))
-    seen, opened = look(data_keys), None
-    changed = not settled(data_keys, version)
+    former, opened = stored_keys(data_keys), None
+    changed = not is_current_everywhere(data_keys, version)
     if changed:
-        ui.working("opening it, to be sure that the key does")
+        ui.working("checking that the key decrypts it")
         opened = prove_opening(clients, data_keys, version, trusted=trusted)
         ui.line(f"{version.fingerprint} is {opened.words}", mark=Mark.OK)
         for warning in warnings:
             ui.line(warning, mark=Mark.WARN)
-        _confirm(request, clients, command, why=f"{version.fingerprint} replaces the stored data key.")
-        with data_keys.found.engine.alone(request.stack):
+        confirm_by_name(request, clients, command, why=f"{version.fingerprint} replaces the stored data key.")
+        with data_keys.deployed.engine.alone(request.stack):
             ui.working("replacing the stored data key")
-            version = make_current(data_keys, version, seen=seen, at=clients.now())
+            version = make_current(data_keys, version, former=former, at=clients.now())
         ui.line(
-            f"{version.fingerprint} is in {data_keys.settings.names.stored_data_key}; every other is kept", mark=Mark.OK
+            f"{version.fingerprint} is in {data_keys.settings.names.stored_data_key}; all others are kept", mark=Mark.OK
         )
     else:
         ui.line(f"{version.fingerprint} is the stored data key", mark=Mark.OK)
-    handed = replace_version.deliver_to_targets(clients, data_keys, to, version.wrapped, kept)
+    delivery = replace_version.deliver_to_targets(clients, data_keys, to, version.wrapped, replaceable)
     redeploys = offer(to, clients, redeploy=redeploy, running=running(to))
     return RotateResult(
         action=action,
@@ -189,31 +190,33 @@ def put_in_place(
         versions=data_keys.versions(),
         subject=version,
         opened=opened,
-        handed=handed,
+        delivery=delivery,
         redeploys=redeploys,
-        next=_elsewhere(data_keys, to),
+        next=_other_environments(data_keys, to),
     )
 
 
-def _elsewhere(data_keys: DataKeyStore, to: TargetContext) -> tuple[str, ...]:
-    """What has the three variables beside production on Vercel, and keeps the data key that it has."""
+def _other_environments(data_keys: DataKeyStore, to: TargetContext) -> tuple[str, ...]:
+    """Next steps for the other Vercel environments with the three variables, which keep their data key."""
     if to.vercel is None or not isinstance(to.project, VercelProject):
         return ()
-    found = attempted(to.vercel.overlaps, to.project)
-    if isinstance(found, SetupError):
-        # All is done; what else there is can be looked at later.
-        return (f"what has the variables beside production was not told ({found.message}): vercel env ls",)
+    environments = attempted(to.vercel.overlaps, to.project)
+    if isinstance(environments, SetupError):
+        return (
+            f"which other Vercel environments have the variables is unknown ({environments.message}): vercel env ls",
+        )
     return tuple(
-        f"{words}: it keeps the data key that it has; python -m wizard push --to ENVIRONMENT --stack {data_keys.stack}"
-        for words in found
+        f"{words}: it keeps its data key; to deliver this one: "
+        f"python -m wizard push --to ENVIRONMENT --stack {data_keys.stack}"
+        for words in environments
         if DATA_KEY_VARIABLE in words
     )
 
 
-def _confirm(request: Request, clients: Clients, command: str, *, why: str) -> None:
-    """The stack's name, typed here or given by `--confirm`. Raises Cancelled without it."""
+def confirm_by_name(request: Request, clients: Clients, command: str, *, why: str) -> None:
+    """Ask for the stack's name, unless `--confirm` has it. Raises Cancelled without it."""
     if not confirmation.typed(request, clients.ui, why=why):
         raise Cancelled(
-            "nothing was changed: it has to be confirmed by the stack's name",
+            "nothing was changed: confirm with the stack's name",
             Command(f"python -m wizard {command} --confirm {request.stack}"),
         )

@@ -1,14 +1,13 @@
-"""`rotate --cmk` and `rotate --schedule`: the material of the KMS key, now or every so many days.
+"""`rotate --cmk` and `rotate --schedule`: rotate the material of the KMS key now, or set the period of its rotation.
 
-Pure: acts through the edges' Protocols. The data key and the records are not concerned: what the old material wrapped,
-the key opens as before.
+Acts through the ports. Data key and records do not change: the key still decrypts what its old material encrypted.
 """
 
 from __future__ import annotations
 
 from components.settings import ContractError, Settings
 from wizard.commands.rotate.result import Action, RotateResult, cost_of_another, show_rotations
-from wizard.commands.rotate.versions import DataKeyStore, take
+from wizard.commands.rotate.versions import DataKeyStore, read_stack
 from wizard.core.errors import Cancelled, ResourceError, UsageError
 from wizard.core.models.stack import Mark, Progress, Step
 from wizard.core.next_command import Command, wizard
@@ -17,31 +16,34 @@ from wizard.setup.steps import Clients, Request
 
 
 def rotate_material(request: Request, clients: Clients) -> RotateResult:
-    """New material for the key, now; confirmed by a plain yes."""
-    data_keys = take(request, clients)
+    """Rotate the key on demand, after a simple confirmation."""
+    data_keys = read_stack(request, clients)
     ui, own = clients.ui, data_keys.own
     ui.section("The key's rotations", own.key_arn)
     before = own.key_rotation.rotations(own.key_arn)
     show_rotations(ui, before)
     if before.on_demand_started is not None:
         raise ResourceError(
-            "a rotation on demand is under way; nothing was changed",
-            Command(f"aws kms get-key-rotation-status --key-id {own.key_arn}", advice="and again when it is over"),
+            "a rotation on demand is in progress; nothing was changed",
+            Command(
+                f"aws kms get-key-rotation-status --key-id {own.key_arn}",
+                advice="shows when it has ended; then run the same command again",
+            ),
         )
     if before.on_demand_left == 0:
         raise ResourceError(
-            f"the key has had all of its {before.on_demand_limit} rotations on demand; nothing was changed",
-            f"python -m wizard rotate --schedule DAYS --stack {data_keys.stack}   # automatic ones have no such limit",
+            f"the key has used all of its {before.on_demand_limit} rotations on demand; nothing was changed",
+            f"python -m wizard rotate --schedule DAYS --stack {data_keys.stack}   # automatic rotations have no limit",
         )
     ui.line(f"cost: {cost_of_another(before)}", mark=Mark.INFO)
     if len(data_keys.region_stores) > 1:
-        ui.line("its replicas follow by themselves: KMS rotates the primary and copies the material", mark=Mark.INFO)
-    ui.line("records and the wrapped data key stay as they are: the key opens what its old material wrapped")
+        ui.line("KMS copies the new material to the replicas", mark=Mark.INFO)
+    ui.line("records and the wrapped data key do not change: the key still decrypts what its old material encrypted")
     _confirm(request, clients, "Rotate the key's material now?", f"rotate --cmk --stack {data_keys.stack}")
-    with data_keys.found.engine.alone(request.stack):
+    with data_keys.deployed.engine.alone(request.stack):
         own.key_rotation.rotate_on_demand(own.key_arn)
     after = own.key_rotation.rotations(own.key_arn)
-    ui.line("the rotation has begun; it takes KMS some minutes at most", mark=Mark.OK)
+    ui.line("the rotation has started; KMS needs some minutes at most", mark=Mark.OK)
     return RotateResult(
         action=Action.CMK,
         stack=data_keys.stack,
@@ -54,17 +56,17 @@ def rotate_material(request: Request, clients: Clients) -> RotateResult:
                 own.key_arn,
                 "--stack",
                 data_keys.stack,
-                advice="if the data key's wrapping is to be under the new material too; it need not be",
+                advice="optional: wraps the data key with the new material, too",
             ),
         ),
     )
 
 
 def change_schedule(request: Request, clients: Clients, days: int) -> RotateResult:
-    """Another period for the automatic rotation: the stack's own setting, by its own update."""
-    data_keys = take(request, clients)
+    """Change the period of the automatic rotation: a setting of the stack, applied by `pulumi up`."""
+    data_keys = read_stack(request, clients)
     settings = _with_period(data_keys.settings, days, data_keys.stack)
-    ui, engine = clients.ui, data_keys.found.engine
+    ui, engine = clients.ui, data_keys.deployed.engine
     own = data_keys.own
     before = own.key_rotation.rotations(own.key_arn)
     ui.section("The key's rotations", own.key_arn)
@@ -77,8 +79,11 @@ def change_schedule(request: Request, clients: Clients, days: int) -> RotateResu
     after = own.key_rotation.rotations(own.key_arn)
     if not after.enabled or after.period_days not in (days, None):
         raise ResourceError(
-            f"the stack was updated, and the key is still rotated every {after.period_days} days",
-            Command(f"aws kms get-key-rotation-status --key-id {own.key_arn}", advice="who else sets it?"),
+            f"the stack was updated, but the key is still rotated every {after.period_days} days",
+            Command(
+                f"aws kms get-key-rotation-status --key-id {own.key_arn}",
+                advice="shows the period; find out who else sets it",
+            ),
         )
     ui.line(f"the key is rotated every {days} days from now on", mark=Mark.OK)
     return RotateResult(
@@ -86,7 +91,7 @@ def change_schedule(request: Request, clients: Clients, days: int) -> RotateResu
         stack=data_keys.stack,
         changed=True,
         rotations=after,
-        next=(f"commit Pulumi.{request.stack.rsplit('/', 1)[-1]}.yaml, which holds the new period",),
+        next=(f"commit Pulumi.{request.stack.rsplit('/', 1)[-1]}.yaml, which has the new period",),
     )
 
 
@@ -96,38 +101,38 @@ def _with_period(settings: Settings, days: int, stack: str) -> Settings:
         return Settings.read(changed)
     except ContractError as error:
         raise UsageError(
-            f"{days} is no rotation period: KMS takes 90 to 2560 days",
+            f"{days} is not a rotation period of KMS: 90 to 2560 days",
             wizard("rotate", "--schedule", "365", "--stack", stack),
         ) from error
 
 
 def _update(request: Request, clients: Clients, data_keys: DataKeyStore, settings: Settings) -> None:
-    ui, engine = clients.ui, data_keys.found.engine
+    ui, engine = clients.ui, data_keys.deployed.engine
     again = f"rotate --schedule {settings.rotation_period_days} --stack {data_keys.stack}"
     ui.section("Plan")
-    ui.working("Pulumi works out what an update would do")
+    ui.working("Pulumi previews the update")
     engine.prepare(request.stack, settings)
     try:
         steps = [step for step in engine.preview(request.stack, lambda progress: None) if step.op not in plan.QUIET]
         for step in steps:
             note = f" ({', '.join(step.changed)})" if step.changed else ""
-            other = "" if _is_the_period(step) else "   not of the rotation: it was waiting in the stack"
-            ui.line(f"  {plan.SIGNS.get(step.op, '?')} {step.op} {step.type} {step.name}{note}{other}")
-        others = [step for step in steps if not _is_the_period(step)]
+            remark = "" if _is_rotation_period(step) else "   not the rotation: a pending change of the stack"
+            ui.line(f"  {plan.SIGNS.get(step.op, '?')} {step.op} {step.type} {step.name}{note}{remark}")
+        others = [step for step in steps if not _is_rotation_period(step)]
         if others:
-            ui.line(f"{len(others)} change(s) beside the period would be carried out with it", mark=Mark.WARN)
+            ui.line(f"{len(others)} other pending change(s) would be applied, too", mark=Mark.WARN)
         if any("delete" in step.op or "replace" in step.op for step in others):
             raise ResourceError(
-                "nothing was changed: the stack would delete or replace something else with this update",
-                wizard("preview", "--stack", data_keys.stack, advice="look at that first"),
+                "nothing was changed: this update would also delete or replace another resource",
+                wizard("preview", "--stack", data_keys.stack, advice="shows these changes; apply or remove them first"),
             )
         _confirm(request, clients, "Apply this plan?", again)
         engine.write_settings(request.stack)
     finally:
         engine.discard(request.stack)
-    ui.section("Resources", "Ctrl-C ends this safely")
+    ui.section("Resources", "Ctrl-C stops this safely")
     ui.working("Pulumi starts")
-    engine.renew(data_keys.found.aws.environment())
+    engine.renew(data_keys.deployed.aws.environment())
     started = clients.clock()
 
     def live(progress: Progress) -> None:
@@ -137,16 +142,16 @@ def _update(request: Request, clients: Clients, data_keys: DataKeyStore, setting
     engine.up(request.stack, live)
 
 
-def _is_the_period(step: Step) -> bool:
+def _is_rotation_period(step: Step) -> bool:
     return step.op == "update" and step.type == "aws:kms/key:Key" and set(step.changed) <= {"rotationPeriodInDays"}
 
 
 def _confirm(request: Request, clients: Clients, prompt: str, command: str) -> None:
-    """A plain yes, here or by `--yes`. Raises Cancelled without one."""
+    """Ask yes or no, unless `--yes` is set. Raises Cancelled without a yes."""
     again = Command(f"python -m wizard {command} --yes")
     if request.yes:
         return
     if not clients.ui.interactive:
-        raise Cancelled("nothing was changed: nobody is there to confirm it", again)
+        raise Cancelled("nothing was changed: a non-interactive run cannot ask for the confirmation", again)
     if not clients.ui.confirm(prompt, default=False):
         raise Cancelled("nothing was changed", again)

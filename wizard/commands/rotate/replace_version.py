@@ -1,6 +1,6 @@
-"""What a change of the current data key means for its targets: refused beforehand, delivered, proved.
+"""The replacement of the current version: check the targets, prove that the key decrypts it, replace, deliver.
 
-Pure: acts through the edges' Protocols.
+Acts through the ports.
 """
 
 from __future__ import annotations
@@ -29,78 +29,84 @@ from wizard.targets.port import TargetContext, deploy_target, deploy_targets
 
 @dataclass(frozen=True, kw_only=True)
 class RotationDelivery:
-    """The current data key where the application gets it."""
+    """Where the current data key was delivered, and how that was verified."""
 
     delivered: tuple[Delivered, ...]
     proofs: tuple[Verification, ...]
 
 
-def deliverable(data_keys: DataKeyStore, version: DataKeyVersion, kept: frozenset[str]) -> TargetContext:
-    """The application, reached. Raises, before anything is changed, what would keep the version from its targets.
+def deliverable(data_keys: DataKeyStore, version: DataKeyVersion, replaceable: frozenset[str]) -> TargetContext:
+    """The context of the targets. Raises, before anything changes, if a target would refuse the version.
 
-    `kept` are the fingerprints of all kept versions: of data keys that may make way at a target.
+    `replaceable` are the fingerprints of all kept versions: the data keys that a target can replace.
     """
-    context = data_keys.found.reachable()
+    context = data_keys.deployed.reachable()
     for target in map(deploy_target, context.targets):
-        conflict = target.conflict(context, version.wrapped, key_arn=data_keys.outputs.key_arn, replaceable=kept)
+        conflict = target.conflict(context, version.wrapped, key_arn=data_keys.outputs.key_arn, replaceable=replaceable)
         if conflict:
             raise DataKeyConflict(
                 f"{conflict.message}; nothing was changed",
-                wizard("doctor", "--stack", data_keys.stack, advice="what is there, and whose it is"),
+                wizard("doctor", "--stack", data_keys.stack, advice="shows what the target has"),
             )
     return context
 
 
 def replaceable(versions: Iterable[DataKeyVersion]) -> frozenset[str]:
-    """The data keys that may make way at a target: those that are kept."""
-    return frozenset(each.fingerprint for each in versions)
+    """The fingerprints of the data keys that a target can replace: those that are kept."""
+    return frozenset(version.fingerprint for version in versions)
 
 
 def deliver_to_targets(
-    clients: Clients, data_keys: DataKeyStore, context: TargetContext, wrapped: WrappedDataKey, kept: frozenset[str]
+    clients: Clients,
+    data_keys: DataKeyStore,
+    context: TargetContext,
+    wrapped: WrappedDataKey,
+    replaceable: frozenset[str],
 ) -> RotationDelivery:
-    """The data key to every target in every Region, checked, and the proof that the application opens it there."""
+    """Deliver the data key to every target in every Region, and verify that the application can decrypt it there."""
     ui = clients.ui
-    ui.section("Delivery", f"if it stops here: python -m wizard push --stack {data_keys.stack}")
+    ui.section("Delivery", f"if this fails: python -m wizard push --stack {data_keys.stack}")
     ui.working("delivering the three variables")
     delivered = delivery.deliver(
         context,
         wrapped,
         on_delivered=lambda result: deliver_and_verify.show_delivered(ui, result),
-        replaceable=kept,
+        replaceable=replaceable,
     )
     proofs = deliver_and_verify.prove(clients, context, delivered, wrapped)
     return RotationDelivery(delivered=delivered, proofs=proofs)
 
 
 class ProofMethod(StrEnum):
-    """How it is known that the stack's key opens a version."""
+    """How it was proved that the stack's key decrypts a version."""
 
     APPLICATION = "application"
-    """The application opened it, in a child process with its own credentials."""
+    """The application decrypted it, in a child process with its own credentials."""
     REENCRYPTED = "reencrypted"
-    """KMS opened it under that very key, for a ReEncrypt whose result was let go."""
+    """KMS decrypted it in a ReEncrypt to the same key, whose result was dropped."""
     KEPT_VERSION = "kept-version"
-    """Neither could be tried from here; the kept version says that this key wrapped it."""
+    """Neither is possible from here; the tags of the kept version name this key."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Opened:
-    """What was learnt of a version before it became current."""
+class DecryptProof:
+    """How it was proved that the stack's key decrypts a version, before that became current."""
 
     how: ProofMethod
     words: str
 
 
-def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVersion, *, trusted: bool) -> Opened:
-    """That the stack's key opens the version: as the application, else by a ReEncrypt onto the same key.
+def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVersion, *, trusted: bool) -> DecryptProof:
+    """Prove that the stack's key decrypts the version: as the application, else by a ReEncrypt to the same key.
 
-    Raises DataKeyConflict when it does not, and when neither can be tried and the version is not `trusted`: one that
-    this store has had since KMS made it.
+    Raises DataKeyConflict if it does not, and if neither is possible and the version is not `trusted`: one that was in
+    this store since KMS created it.
     """
     refuse_another_key(data_keys, version)
-    batch = AppVariables(region=data_keys.settings.region, key_arn=data_keys.outputs.key_arn, wrapped=version.wrapped)
-    aws = data_keys.found.aws
+    variables = AppVariables(
+        region=data_keys.settings.region, key_arn=data_keys.outputs.key_arn, wrapped=version.wrapped
+    )
+    aws = data_keys.deployed.aws
     for target in deploy_targets(data_keys.settings.deploy_targets):
         principal = data_keys.outputs.principal_of(target.name)
         credentials = aws.application_credentials.app_credentials(
@@ -108,53 +114,53 @@ def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVer
         ).found
         if credentials is None:
             continue
-        verdict = clients.prover.prove(credentials, batch)
+        verdict = clients.prover.prove(credentials, variables)
         if not verdict.proved or verdict.fingerprint != version.fingerprint:
-            cause = f"{verdict.cause}: {verdict.message}" if not verdict.proved else f"it opened {verdict.fingerprint}"
-            raise DataKeyConflict(
-                f"the application cannot open {version.fingerprint} with the key {batch.key_arn} ({cause}); "
-                "nothing was changed",
-                wizard("doctor", "--stack", data_keys.stack, advice="if it is the key; else choose another version"),
+            cause = (
+                f"{verdict.cause}: {verdict.message}" if not verdict.proved else f"it decrypted {verdict.fingerprint}"
             )
-        return Opened(how=ProofMethod.APPLICATION, words=f"opened by the key, as {principal}")
+            raise DataKeyConflict(
+                f"the application cannot decrypt {version.fingerprint} with the key {variables.key_arn} ({cause}); "
+                "nothing was changed",
+                wizard("doctor", "--stack", data_keys.stack, advice="checks the key; or choose another version"),
+            )
+        return DecryptProof(how=ProofMethod.APPLICATION, words=f"decrypted by the key, as {principal}")
     try:
-        data_keys.own.key_rotation.reencrypt(version.wrapped, source=batch.key_arn, destination=batch.key_arn)
+        data_keys.own.key_rotation.reencrypt(version.wrapped, source=variables.key_arn, destination=variables.key_arn)
     except (PermissionDenied, Unsupported) as error:
-        if trusted and version.key_arn == batch.key_arn:
-            return Opened(
+        if trusted and version.key_arn == variables.key_arn:
+            return DecryptProof(
                 how=ProofMethod.KEPT_VERSION,
-                words="wrapped by the stack's key, as its entry says; it could not be opened from here to prove it",
+                words="wrapped by the stack's key, as its tags say; this could not be proved from here",
             )
         raise DataKeyConflict(
-            f"that the key opens {version.fingerprint} could not be proved from here ({error.message}); "
+            f"it could not be proved from here that the key decrypts {version.fingerprint} ({error.message}); "
             "nothing was changed",
-            "give the application's credentials (EONPRO_APP_PROFILE, or EONPRO_APP_ACCESS_KEY_ID and "
-            "EONPRO_APP_SECRET_ACCESS_KEY), or have kms:ReEncryptFrom and kms:ReEncryptTo allowed for this command",
+            "set the application's credentials (EONPRO_APP_PROFILE, or EONPRO_APP_ACCESS_KEY_ID and "
+            "EONPRO_APP_SECRET_ACCESS_KEY), or get the permissions kms:ReEncryptFrom and kms:ReEncryptTo",
         ) from error
-    return Opened(
-        how=ProofMethod.REENCRYPTED, words="opened by the key, inside KMS (a ReEncrypt whose result was let go)"
-    )
+    return DecryptProof(how=ProofMethod.REENCRYPTED, words="decrypted by the key in KMS (ReEncrypt)")
 
 
-def settled(data_keys: DataKeyStore, version: DataKeyVersion) -> bool:
-    """Whether the store of every Region holds the version already, and says so."""
+def is_current_everywhere(data_keys: DataKeyStore, version: DataKeyVersion) -> bool:
+    """Whether the version is the stored data key of every Region already, with fitting tags."""
     return all(
-        _is_settled(region_store.key_rotation.stored_key(data_keys.settings), version, region_store.key_arn)
+        _is_current(region_store.key_rotation.stored_key(data_keys.settings), version, region_store.key_arn)
         for region_store in data_keys.region_stores
     )
 
 
-def _is_settled(stored_key: StoredKey, version: DataKeyVersion, key_arn: str) -> bool:
+def _is_current(stored_key: StoredKey, version: DataKeyVersion, key_arn: str) -> bool:
     return stored_key.wrapped == version.wrapped and stored_key.agrees and stored_key.key_arn == key_arn
 
 
 def make_current(
-    data_keys: DataKeyStore, version: DataKeyVersion, *, seen: dict[str, StoredKey], at: datetime
+    data_keys: DataKeyStore, version: DataKeyVersion, *, former: dict[str, StoredKey], at: datetime
 ) -> DataKeyVersion:
-    """The version into the store of every Region, in the place of what was `seen` there, by Region.
+    """Store the version as the data key of every Region, in place of the `former` one, by Region.
 
-    Both are among the kept versions of every Region before any stored data key is touched. The stack's own Region comes last: until then
-    what it holds is the data key, and the same command again goes on from wherever this one was stopped.
+    Before that, both are kept as versions in every Region. The stack's own Region comes last: until then its stored
+    data key is the current one, and the same command continues an interrupted run.
     """
     keep_stored_keys(data_keys, at=at)
     kept = keep_everywhere(
@@ -166,21 +172,21 @@ def make_current(
         same_as=version.same_as,
     )
     for region_store in (*data_keys.region_stores[1:], data_keys.own):
-        if not _is_settled(seen[region_store.region], version, region_store.key_arn):
+        if not _is_current(former[region_store.region], version, region_store.key_arn):
             region_store.key_rotation.replace_current(
-                data_keys.settings, kept, key_arn=region_store.key_arn, expected=seen[region_store.region]
+                data_keys.settings, kept, key_arn=region_store.key_arn, expected=former[region_store.region]
             )
-    found = data_keys.own.key_rotation.version(data_keys.settings, version.fingerprint)
-    if found is None or not found.current:
+    current = data_keys.own.key_rotation.version(data_keys.settings, version.fingerprint)
+    if current is None or not current.current:
         raise DataKeyConflict(
-            f"{data_keys.settings.names.stored_data_key} does not hold {version.fingerprint}, just written to it",
-            "run the same command again; find out who else writes it",
+            f"{data_keys.settings.names.stored_data_key} does not have {version.fingerprint}, just written to it",
+            "find out who else writes it, then run the same command again",
         )
-    return found
+    return current
 
 
-def look(data_keys: DataKeyStore) -> dict[str, StoredKey]:
-    """The stored data key of each Region now, by Region: what a person is shown before they confirm."""
+def stored_keys(data_keys: DataKeyStore) -> dict[str, StoredKey]:
+    """The stored data key of each Region, by Region, as it is before the confirmation."""
     return {
         region_store.region: region_store.key_rotation.stored_key(data_keys.settings)
         for region_store in data_keys.region_stores

@@ -1,6 +1,6 @@
-"""`restore`: any kept version of the data key, or one from a backup, back into the store and to the application.
+"""`restore`: make a kept version, or the data key of a backup, the stored data key again, and deliver it.
 
-Pure: acts through the edges' Protocols. What it takes the place of is kept like every other.
+Acts through the ports. The data key that it replaces is kept as a version.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wizard.commands.backup import destination
-from wizard.commands.backup import document as backup
+from wizard.commands.backup.document import refuse_foreign
 from wizard.commands.rotate.data_key import put_in_place
 from wizard.commands.rotate.result import Action, RotateResult, show_versions, warn_of_altered
 from wizard.commands.rotate.versions import (
     DataKeyStore,
     keep_everywhere,
+    read_stack,
     refuse_other_store,
-    take,
     version_of,
 )
 from wizard.core.errors import UsageError
@@ -25,8 +25,8 @@ from wizard.setup.steps import Clients, Request
 
 
 def listing(request: Request, clients: Clients) -> tuple[tuple[DataKeyVersion, ...], str]:
-    """What there is to restore, shown; and the command that does it. Changes nothing."""
-    data_keys = take(request, clients)
+    """Show the versions and the command that restores one. Changes nothing."""
+    data_keys = read_stack(request, clients)
     clients.ui.section("Kept versions")
     versions = data_keys.versions()
     show_versions(clients.ui, versions, data_keys.outputs.key_arns)
@@ -39,8 +39,8 @@ def listing(request: Request, clients: Clients) -> tuple[tuple[DataKeyVersion, .
 
 
 def restore_version(request: Request, clients: Clients, fingerprint: str, *, redeploy: bool | None) -> RotateResult:
-    """A kept version into the store, whatever is stored now, or nothing."""
-    data_keys = take(request, clients)
+    """Make a kept version the stored data key, whatever is stored now."""
+    data_keys = read_stack(request, clients)
     refuse_other_store(data_keys)
     command = f"python -m wizard restore --version FINGERPRINT --stack {data_keys.stack}"
     version = version_of(data_keys, fingerprint, command=command)
@@ -55,34 +55,34 @@ def restore_version(request: Request, clients: Clients, fingerprint: str, *, red
 
 
 def restore_backup(request: Request, clients: Clients, where: str, *, redeploy: bool | None) -> RotateResult:
-    """What a backup holds, into the kept versions; its current version into the store, proved to open beforehand."""
-    data_keys = take(request, clients)
+    """Make the current version of a backup the stored data key, after a proof; keep its other versions, too."""
+    data_keys = read_stack(request, clients)
     refuse_other_store(data_keys)
     ui = clients.ui
-    found = destination.read(where, data_keys.found.aws.backup_storage)
-    backup.refuse_foreign(found, data_keys.settings, where)
-    if found.key_arn not in data_keys.outputs.key_arns:
+    backup = destination.read(where, data_keys.deployed.aws.backup_storage)
+    refuse_foreign(backup, data_keys.settings, where)
+    if backup.key_arn not in data_keys.outputs.key_arns:
         raise UsageError(
-            f"{where} holds a data key that {found.key_arn} wraps, and the stack's key is {data_keys.outputs.key_arn}; "
+            f"{where} has a data key of {backup.key_arn}, but the stack's key is {data_keys.outputs.key_arn}; "
             "nothing was changed",
-            "use the stack that made it, with its KMS key; a wrapped key opens with no other",
+            "use the stack that made the backup: only its KMS key can decrypt the data key",
         )
-    ui.line(f"{where}: {found.fingerprint}, of {found.made_at:%Y-%m-%d}, {len(found.versions)} version(s)")
-    there = {each.fingerprint for each in data_keys.versions()}
+    ui.line(f"{where}: {backup.fingerprint}, of {backup.made_at:%Y-%m-%d}, {len(backup.versions)} version(s)")
+    known = {version.fingerprint for version in data_keys.versions()}
+    is_known = backup.fingerprint in known
+    origin = backup.current.origin if is_known else VersionOrigin.RESTORED
     return _put_back(
         request,
         clients,
         data_keys,
-        _as_version(found.current, where, known=found.fingerprint in there),
+        replace(backup.current, parameter=where, current=False, origin=origin),
         command=f"restore --from-backup {where} --stack {data_keys.stack}",
         redeploy=redeploy,
-        others=tuple(each for each in found.versions if each.fingerprint not in there and not each.current),
-        trusted=found.fingerprint in there,
+        others=tuple(
+            version for version in backup.versions if version.fingerprint not in known and not version.current
+        ),
+        trusted=is_known,
     )
-
-
-def _as_version(version: DataKeyVersion, where: str, *, known: bool) -> DataKeyVersion:
-    return replace(version, parameter=where, current=False, origin=version.origin if known else VersionOrigin.RESTORED)
 
 
 def _put_back(
@@ -97,30 +97,35 @@ def _put_back(
     trusted: bool = True,
 ) -> RotateResult:
     stored_key = data_keys.stored_key()
-    standing = (
-        f"{stored_key.parameter} holds nothing now"
+    replaced = (
+        f"{stored_key.parameter} is empty now"
         if not stored_key.exists
-        else f"{stored_key.parameter} holds something that is no data key now; the store's own history keeps it"
+        else f"{stored_key.parameter} has a value that is not a data key; the store's history keeps it"
         if stored_key.wrapped is None
-        else f"{stored_key.wrapped.fingerprint} makes way, and is kept: restore --version {stored_key.wrapped.fingerprint}"
+        else f"{stored_key.wrapped.fingerprint} is replaced; undo: restore --version {stored_key.wrapped.fingerprint}"
     )
-    outcome = put_in_place(
+    restored = put_in_place(
         request,
         clients,
         data_keys,
         version,
         action=Action.RESTORE,
-        warnings=(standing, "records under another data key cannot be read by the application from then on"),
+        warnings=(replaced, "the application can no longer read records of another data key"),
         command=command,
         redeploy=redeploy,
         trusted=trusted,
     )
     if not others:
-        return outcome
+        return restored
     now = clients.now()
-    for each in others:
+    for other in others:
         keep_everywhere(
-            data_keys, each.wrapped, key_arn=each.key_arn, origin=VersionOrigin.RESTORED, at=now, same_as=each.same_as
+            data_keys,
+            other.wrapped,
+            key_arn=other.key_arn,
+            origin=VersionOrigin.RESTORED,
+            at=now,
+            same_as=other.same_as,
         )
-    clients.ui.line(f"{len(others)} other version(s) of the backup are kept again", mark=Mark.OK)
-    return replace(outcome, versions=data_keys.versions())
+    clients.ui.line(f"{len(others)} other version(s) of the backup are kept, too", mark=Mark.OK)
+    return replace(restored, versions=data_keys.versions())

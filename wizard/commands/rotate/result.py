@@ -1,6 +1,6 @@
-"""What a rotation, a restoration or an adoption came to: frozen facts, and the documents made from them.
+"""The result of `rotate`, `restore` or `adopt`: the facts, their JSON document, and their lines for the user.
 
-Pure.
+Pure, but for the lines that it prints.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from wizard.commands.push.deliver import redeploy
-from wizard.commands.rotate.replace_version import Opened, RotationDelivery
+from wizard.commands.push.deliver import proof_fields, redeploy_fields
+from wizard.commands.rotate.replace_version import DecryptProof, RotationDelivery
 from wizard.core import json_documents, next_command
 from wizard.core.errors import UsageError
-from wizard.core.models.delivery import Delivered, Verification, VerificationState
+from wizard.core.models.delivery import Delivered, VerificationState
 from wizard.core.models.deployment import Redeployed, RedeployState
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, VersionOrigin
 from wizard.core.models.stack import Mark
@@ -23,7 +23,7 @@ from wizard.core.ports.run import UserInterface
 
 
 class Action(StrEnum):
-    """What was asked for."""
+    """The action that the options chose."""
 
     CMK = "cmk"
     SCHEDULE = "schedule"
@@ -36,57 +36,56 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class RotateResult:
-    """How it ended."""
+    """What the command did, and the state after it."""
 
     action: Action
     stack: str
     changed: bool
-    """Whether this run changed anything but what is delivered."""
+    """Whether this run changed anything except at the targets."""
     versions: tuple[DataKeyVersion, ...] = ()
-    """As they stand now, the oldest first; empty where only the KMS key was concerned."""
+    """After the command, oldest first; empty for an action on the KMS key."""
     subject: DataKeyVersion | None = None
-    """The version that it was about."""
-    opened: Opened | None = None
-    """How it is known that the stack's key opens it; None where it did not become current."""
+    """The version that the action created or made current."""
+    opened: DecryptProof | None = None
+    """The proof that the stack's key decrypts it; None if it did not become current."""
     rotations: KeyRotations | None = None
-    """Of the KMS key, as they stand now; None where only data keys were concerned."""
-    handed: RotationDelivery | None = None
-    """Where it was delivered; None where nothing had to be."""
+    """Of the KMS key, after the command; None for an action on the data key."""
+    delivery: RotationDelivery | None = None
+    """None if nothing had to be delivered."""
     redeploys: tuple[Redeployed, ...] = ()
     next: tuple[str, ...] = ()
-    """What is left to do, a command or a sentence each, in order."""
+    """The next steps in order, each a command or a sentence."""
 
     @property
     def ok(self) -> bool:
-        """Whether no proof and no redeploy failed."""
-        proved = self.handed is None or all(proof.state is not VerificationState.FAILED for proof in self.handed.proofs)
-        return proved and all(
-            each.state not in (RedeployState.FAILED, RedeployState.ROLLED_BACK) for each in self.redeploys
-        )
+        """Whether no verification and no redeploy failed."""
+        failed = {RedeployState.FAILED, RedeployState.ROLLED_BACK}.intersection(entry.state for entry in self.redeploys)
+        proofs = self.delivery.proofs if self.delivery else ()
+        return not failed and all(proof.state is not VerificationState.FAILED for proof in proofs)
 
 
-def document(outcome: RotateResult) -> json_documents.Document:
-    """The document of `rotate`, `restore` and `adopt`."""
-    command = outcome.action.value if outcome.action in (Action.RESTORE, Action.ADOPT) else "rotate"
-    subject = outcome.subject
+def document(result: RotateResult) -> json_documents.Document:
+    """The JSON document of `rotate`, `restore` and `adopt`."""
+    command = result.action.value if result.action in (Action.RESTORE, Action.ADOPT) else "rotate"
+    subject = result.subject
     return {
-        **json_documents.head(command, ok=outcome.ok),
-        "stack": outcome.stack,
-        "action": outcome.action.value,
-        "changed": outcome.changed,
+        **json_documents.head(command, ok=result.ok),
+        "stack": result.stack,
+        "action": result.action.value,
+        "changed": result.changed,
         "fingerprint": None if subject is None else subject.fingerprint,
-        "opened": None if outcome.opened is None else outcome.opened.how.value,
-        "versions": versions(outcome.versions),
-        "rotations": None if outcome.rotations is None else rotations(outcome.rotations),
-        "delivered": [delivered(each) for each in outcome.handed.delivered] if outcome.handed else [],
-        "proofs": [proof(each) for each in outcome.handed.proofs] if outcome.handed else [],
-        "redeploys": [redeploy(each) for each in outcome.redeploys],
-        "next": [next_command.document(each) for each in outcome.next],
+        "opened": None if result.opened is None else result.opened.how.value,
+        "versions": versions(result.versions),
+        "rotations": None if result.rotations is None else rotations(result.rotations),
+        "delivered": [delivered(entry) for entry in result.delivery.delivered] if result.delivery else [],
+        "proofs": [proof_fields(entry) for entry in result.delivery.proofs] if result.delivery else [],
+        "redeploys": [redeploy_fields(entry) for entry in result.redeploys],
+        "next": [next_command.document(entry) for entry in result.next],
     }
 
 
-def listing(stack: str, found: Sequence[DataKeyVersion], *, next: str) -> json_documents.Document:
-    """The document of a `restore` that was told no version: what there is to choose from."""
+def listing(stack: str, kept_versions: Sequence[DataKeyVersion], *, next: str) -> json_documents.Document:
+    """The JSON document of a `restore` without a version: the versions to choose from."""
     return {
         **json_documents.head("restore", ok=False),
         "stack": stack,
@@ -94,7 +93,7 @@ def listing(stack: str, found: Sequence[DataKeyVersion], *, next: str) -> json_d
         "changed": False,
         "fingerprint": None,
         "opened": None,
-        "versions": versions(found),
+        "versions": versions(kept_versions),
         "rotations": None,
         "delivered": [],
         "proofs": [],
@@ -104,56 +103,45 @@ def listing(stack: str, found: Sequence[DataKeyVersion], *, next: str) -> json_d
     }
 
 
-def versions(found: Sequence[DataKeyVersion]) -> list[dict[str, Any]]:
-    """The kept versions, without their values."""
+def versions(kept_versions: Sequence[DataKeyVersion]) -> list[dict[str, Any]]:
+    """The JSON fields of the versions, without the wrapped keys."""
     return [
         {
-            "fingerprint": each.fingerprint,
-            "keyArn": each.key_arn,
-            "parameter": each.parameter,
-            "origin": each.origin.value,
-            "keptAt": _time(each.kept_at),
-            "sameAs": each.same_as,
-            "current": each.current,
-            "wasCurrent": each.was_current,
-            "kept": each.kept,
+            "fingerprint": version.fingerprint,
+            "keyArn": version.key_arn,
+            "parameter": version.parameter,
+            "origin": version.origin.value,
+            "keptAt": _time(version.kept_at),
+            "sameAs": version.same_as,
+            "current": version.current,
+            "wasCurrent": version.was_current,
+            "kept": version.kept,
         }
-        for each in found
+        for version in kept_versions
     ]
 
 
-def rotations(found: KeyRotations) -> dict[str, Any]:
-    """The rotations of the KMS key; what is not told is null."""
+def rotations(key_rotations: KeyRotations) -> dict[str, Any]:
+    """The JSON fields of the KMS key's rotations; null means unknown."""
     return {
-        "enabled": found.enabled,
-        "periodDays": found.period_days,
-        "nextAt": _time(found.next_at),
-        "onDemandLimit": found.on_demand_limit,
-        "onDemandLeft": found.on_demand_left,
-        "onDemandStarted": _time(found.on_demand_started),
-        "done": [{"at": _time(each.at), "onDemand": each.on_demand} for each in found.rotations],
+        "enabled": key_rotations.enabled,
+        "periodDays": key_rotations.period_days,
+        "nextAt": _time(key_rotations.next_at),
+        "onDemandLimit": key_rotations.on_demand_limit,
+        "onDemandLeft": key_rotations.on_demand_left,
+        "onDemandStarted": _time(key_rotations.on_demand_started),
+        "done": [{"at": _time(rotation.at), "onDemand": rotation.on_demand} for rotation in key_rotations.rotations],
     }
 
 
-def delivered(each: Delivered) -> dict[str, Any]:
-    """One delivery."""
+def delivered(delivery: Delivered) -> dict[str, Any]:
+    """The JSON fields of a delivery."""
     return {
-        "target": each.target,
-        "place": each.place,
-        "state": each.state.value,
-        "fingerprint": each.fingerprint,
-        "checkedBy": each.checked_by,
-    }
-
-
-def proof(each: Verification) -> dict[str, Any]:
-    """One proof."""
-    return {
-        "target": each.target,
-        "state": each.state.value,
-        "principal": each.principal,
-        "detail": each.detail,
-        "at": each.at,
+        "target": delivery.target,
+        "place": delivery.place,
+        "state": delivery.state.value,
+        "fingerprint": delivery.fingerprint,
+        "checkedBy": delivery.checked_by,
     }
 
 
@@ -162,8 +150,8 @@ def _time(at: datetime | None) -> str | None:
 
 
 ORIGINS = {
-    VersionOrigin.FIRST: "the first",
-    VersionOrigin.MADE: "made new",
+    VersionOrigin.FIRST: "first",
+    VersionOrigin.MADE: "new",
     VersionOrigin.REENCRYPTED: "re-encrypted",
     VersionOrigin.ADOPTED: "adopted from ENCRYPTION_KEY",
     VersionOrigin.RESTORED: "from a backup",
@@ -172,62 +160,69 @@ ORIGINS = {
 
 
 def show_versions(ui: UserInterface, versions: Sequence[DataKeyVersion], own_keys: Sequence[str]) -> None:
-    """The kept versions, each with what it is; then those that another key than the stack's opens."""
+    """A table of the versions, then a line for each version that another key than the stack's decrypts."""
     rows = []
-    for each in versions:
-        state = "current" if each.current else "was current" if each.was_current else "beside"
-        origin = ORIGINS[each.origin]
-        if each.same_as != each.fingerprint:
-            origin += f", {each.same_as.removeprefix('sha256:')}"
-        rows.append((each.fingerprint, state, f"{each.kept_at:%Y-%m-%d}" if each.kept_at else "not told", origin))
+    for version in versions:
+        state = "current" if version.current else "was current" if version.was_current else "not used"
+        origin = ORIGINS[version.origin]
+        if version.same_as != version.fingerprint:
+            origin += f", {version.same_as.removeprefix('sha256:')}"
+        rows.append(
+            (version.fingerprint, state, f"{version.kept_at:%Y-%m-%d}" if version.kept_at else "unknown", origin)
+        )
     ui.table(rows, headings=("version", "now", "kept", "origin"))
-    for each in versions:
-        if each.key_arn not in own_keys:
-            ui.line(f"{each.fingerprint} is opened by {each.key_arn or 'a key that its tags do not name'}")
+    for version in versions:
+        if version.key_arn not in own_keys:
+            ui.line(f"{version.fingerprint} is decrypted by {version.key_arn or 'a key that its tags do not name'}")
 
 
 def warn_of_altered(ui: UserInterface, names: Sequence[str]) -> None:
-    """Entries of the kept versions that no longer hold what their name says."""
+    """A line for each entry whose value does not fit its name."""
     for name in names:
-        ui.line(f"{name} no longer holds the version that it is the name for: somebody replaced it", mark=Mark.FAIL)
+        ui.line(f"{name} does not hold the version in its name: somebody replaced the value", mark=Mark.FAIL)
 
 
 def show_next(ui: UserInterface, steps: Sequence[str]) -> None:
-    """What is left to do, in order."""
+    """The next steps, numbered."""
     if steps:
         ui.section("Next steps")
-    for number, each in enumerate(steps, 1):
-        if isinstance(each, next_command.Command):
-            ui.line(f"{number}. {each.advice}:" if each.advice else f"{number}.")
-            ui.verbatim(each)
+    for number, step in enumerate(steps, 1):
+        if isinstance(step, next_command.Command):
+            ui.line(f"{number}. {step.advice}:" if step.advice else f"{number}.")
+            ui.verbatim(step)
         else:
-            ui.line(f"{number}. {each}")
+            ui.line(f"{number}. {step}")
 
 
-def show_rotations(ui: UserInterface, found: KeyRotations) -> None:
-    """The rotations of the KMS key: those that were, what is left, and what comes."""
-    period = "every " + (f"{found.period_days} days" if found.period_days else "so often (not told)")
-    ui.line(f"automatic rotation: {period if found.enabled else 'off'}", mark=Mark.OK if found.enabled else Mark.WARN)
-    if found.enabled:
-        ui.line(f"next: {found.next_at:%Y-%m-%d}" if found.next_at else "next: not told")
-    for each in found.rotations:
-        ui.line(f"rotated {each.at:%Y-%m-%d %H:%M} UTC, {'on demand' if each.on_demand else 'automatically'}")
-    if not found.rotations:
+def show_rotations(ui: UserInterface, key_rotations: KeyRotations) -> None:
+    """The rotations of the KMS key: the schedule, the past rotations, and those on demand."""
+    period = f"every {key_rotations.period_days} days" if key_rotations.period_days else "on, period unknown"
+    ui.line(
+        f"automatic rotation: {period if key_rotations.enabled else 'off'}",
+        mark=Mark.OK if key_rotations.enabled else Mark.WARN,
+    )
+    if key_rotations.enabled:
+        ui.line(f"next: {key_rotations.next_at:%Y-%m-%d}" if key_rotations.next_at else "next: unknown")
+    for rotation in key_rotations.rotations:
+        ui.line(f"rotated {rotation.at:%Y-%m-%d %H:%M} UTC, {'on demand' if rotation.on_demand else 'automatically'}")
+    if not key_rotations.rotations:
         ui.line("never rotated yet")
-    if found.on_demand_started:
-        ui.line(f"a rotation on demand is under way since {found.on_demand_started:%Y-%m-%d %H:%M} UTC")
-    if found.on_demand_limit is None:
-        ui.line("rotations on demand left: unknown, for Service Quotas does not tell the limit here", mark=Mark.WARN)
+    if key_rotations.on_demand_started:
+        ui.line(f"a rotation on demand is in progress since {key_rotations.on_demand_started:%Y-%m-%d %H:%M} UTC")
+    if key_rotations.on_demand_limit is None:
+        ui.line(
+            "rotations on demand left: unknown, because Service Quotas has no limit for this Region", mark=Mark.WARN
+        )
     else:
-        ui.line(f"rotations on demand left: {found.on_demand_left} of {found.on_demand_limit}")
+        ui.line(f"rotations on demand left: {key_rotations.on_demand_left} of {key_rotations.on_demand_limit}")
 
 
-def cost_of_another(found: KeyRotations) -> str:
-    """What one more rotation costs: KMS adds $1 a month after each of the first two, and nothing after those.
+def cost_of_another(key_rotations: KeyRotations) -> str:
+    """The cost of one more rotation: KMS adds $1 a month after each of the first two, and nothing after those.
 
     https://aws.amazon.com/kms/pricing/
     """
-    done = len(found.rotations) + (found.on_demand_started is not None)
+    done = len(key_rotations.rotations) + (key_rotations.on_demand_started is not None)
     if done < 2:
-        return f"it is the key's rotation number {done + 1}: $1 a month more from then on"
-    return "the key has been rotated twice already: one more costs nothing"
+        return f"this is rotation {done + 1} of the key: it costs $1 a month more"
+    return "the key was rotated twice already: another rotation costs nothing"

@@ -1,11 +1,10 @@
-"""A stack with the key rings of all its Regions: which versions of the data key there are, and keeping one in each.
+"""The versions of a stack's data key in all its Regions: reading them, keeping one, and what may be replaced.
 
-Pure: acts through the edges' Protocols.
+Acts through the ports; creates versions, and never replaces or deletes one.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,8 +22,6 @@ from wizard.data_key import delivery, guard
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_targets
 
-_HEX = re.compile(r"[0-9a-f]{16}")
-
 
 @dataclass(frozen=True, kw_only=True)
 class RegionStore:
@@ -37,9 +34,9 @@ class RegionStore:
 
 @dataclass(frozen=True, kw_only=True)
 class DataKeyStore:
-    """A stack that is built, and where its data key is held."""
+    """A deployed stack, and the stores of its data key."""
 
-    found: DeployedStack
+    deployed: DeployedStack
     outputs: Outputs
     region_stores: tuple[RegionStore, ...]
     """The stack's own Region first, then its replicas'."""
@@ -47,12 +44,12 @@ class DataKeyStore:
     @property
     def stack(self) -> str:
         """The stack's name."""
-        return self.found.stack
+        return self.deployed.stack
 
     @property
     def settings(self) -> Settings:
         """The stack's settings."""
-        return self.found.settings
+        return self.deployed.settings
 
     @property
     def own(self) -> RegionStore:
@@ -64,69 +61,64 @@ class DataKeyStore:
         return self.own.key_rotation.stored_key(self.settings)
 
     def versions(self) -> tuple[DataKeyVersion, ...]:
-        """Every version that is kept in the stack's own Region, the oldest first."""
+        """Every version in the stack's own Region, oldest first."""
         return self.own.key_rotation.versions(self.settings)
 
 
-def take(request: Request, clients: Clients) -> DataKeyStore:
-    """The stack as it stands. Raises StackNotFound for one that is not built."""
-    clients.ui.working("looking at the stack and its data keys")
-    found = deployed_stack.find(request, clients)
-    return data_key_store_of(found)
-
-
-def data_key_store_of(found: DeployedStack) -> DataKeyStore:
-    """The holding of a stack that was found. Raises StackNotFound for one that is not built."""
-    outputs = deployed_stack.outputs_of(found)
+def read_stack(request: Request, clients: Clients) -> DataKeyStore:
+    """Read the stack. Raises StackNotFound if it is not deployed."""
+    clients.ui.working("reading the stack and its data keys")
+    deployed = deployed_stack.find(request, clients)
+    outputs = deployed_stack.outputs_of(deployed)
     region_stores = tuple(
-        RegionStore(region=region, key_arn=arn, key_rotation=found.aws.with_region(region).key_rotation)
+        RegionStore(region=region, key_arn=arn, key_rotation=deployed.aws.with_region(region).key_rotation)
         for arn in outputs.key_arns
         for region in (delivery.region_of(arn),)
     )
-    return DataKeyStore(found=found, outputs=outputs, region_stores=region_stores)
+    return DataKeyStore(deployed=deployed, outputs=outputs, region_stores=region_stores)
 
 
 def stored(data_keys: DataKeyStore) -> StoredKey:
-    """What is stored, where that has to be a data key.
+    """The stored data key, which has to exist.
 
-    Raises what `wizard.data_key.guard` says where nothing is stored and versions or variables are known, StackNotFound
-    where there never was a data key, ResourceError where something else is stored.
+    Raises the error of `wizard.data_key.guard` if it is lost, StackNotFound if there never was one, ResourceError if
+    the value is not a data key.
     """
     refuse_other_store(data_keys)
     stored_key = data_keys.stored_key()
     name = data_keys.settings.names.stored_data_key
     if not stored_key.exists:
         may_create(data_keys).require()
-        raise StackNotFound(f"{name} holds no data key yet", wizard("push"))
+        raise StackNotFound(f"{name} has no data key yet", wizard("push"))
     if stored_key.wrapped is None:
         raise ResourceError(
-            f"{name} holds something that is no wrapped data key; nothing was changed",
-            wizard("restore", advice="lists the kept versions; one of them goes back"),
+            f"the value of {name} is not a wrapped data key; nothing was changed",
+            wizard("restore", advice="lists the kept versions, to restore one of them"),
         )
     return stored_key
 
 
 def may_create(data_keys: DataKeyStore, *, importing: bool = False) -> guard.Decision:
-    """May a first data key be made or imported: by the account, and by Vercel where the stack delivers there."""
-    found, settings = data_keys.found, data_keys.settings
-    decision = guard.may_create(found.aws, settings, saved=settings, outputs=data_keys.outputs, importing=importing)
-    context = found.context(settings.deploy_targets)
+    """May a first data key be created or imported: as far as the account and the targets with own copies know."""
+    deployed, settings = data_keys.deployed, data_keys.settings
+    decision = guard.may_create(deployed.aws, settings, saved=settings, outputs=data_keys.outputs, importing=importing)
+    context = deployed.context(settings.deploy_targets)
     for target in deploy_targets(settings.deploy_targets):
         if decision.is_allowed and target.has_own_copy:
-            reached = target.access_problem(context) is None
-            conflict = partial(target.conflict, context, None) if reached else None
+            is_accessible = target.access_problem(context) is None
+            conflict = partial(target.conflict, context, None) if is_accessible else None
             decision = guard.may_create_for(target.title, conflict, settings, is_deployed=True)
     return decision
 
 
 def refuse_other_store(data_keys: DataKeyStore) -> None:
-    """Raises DataKeyConflict where the data key is still in the store that the settings do not name."""
-    _require_replaceable(guard.may_replace(data_keys.found.aws, data_keys.settings, data_keys.outputs))
+    """Raises DataKeyConflict if the data key is still in the other store than that of the settings."""
+    _require_replaceable(guard.may_replace(data_keys.deployed.aws, data_keys.settings, data_keys.outputs))
 
 
 def refuse_another_key(data_keys: DataKeyStore, version: DataKeyVersion) -> None:
-    """Raises DataKeyConflict for a version that another KMS key than the stack's wraps."""
-    _require_replaceable(guard.may_replace(data_keys.found.aws, data_keys.settings, data_keys.outputs, version))
+    """Raises DataKeyConflict if another KMS key than the stack's wraps the version."""
+    _require_replaceable(guard.may_replace(data_keys.deployed.aws, data_keys.settings, data_keys.outputs, version))
 
 
 def _require_replaceable(decision: guard.Decision) -> None:
@@ -134,18 +126,20 @@ def _require_replaceable(decision: guard.Decision) -> None:
         raise DataKeyConflict(f"{decision.what}; nothing was changed", decision.next)
 
 
-def version_of(data_keys: DataKeyStore, given: str, *, command: str) -> DataKeyVersion:
-    """The kept version of a fingerprint as a person gives it. Raises UsageError, which names those there are."""
-    fingerprint = given if given.startswith("sha256:") else f"sha256:{given}"
+def version_of(data_keys: DataKeyStore, typed: str, *, command: str) -> DataKeyVersion:
+    """The kept version with the fingerprint that was typed. Raises UsageError with the existing ones."""
+    fingerprint = typed if typed.startswith("sha256:") else f"sha256:{typed}"
     if not FINGERPRINT.fullmatch(fingerprint):
         raise UsageError(
-            f"{given!r} is not a fingerprint: sha256: and 16 hex digits",
+            f"{typed!r} is not a fingerprint: sha256: and 16 hex digits",
             wizard("restore", "--stack", data_keys.stack, advice="lists the kept versions"),
         )
     version = data_keys.own.key_rotation.version(data_keys.settings, fingerprint)
     if version is None:
-        there = ", ".join(each.fingerprint for each in data_keys.versions()) or "none"
-        raise UsageError(f"no version {fingerprint} is kept (there are: {there})", f"{command}   # with one of those")
+        existing = ", ".join(entry.fingerprint for entry in data_keys.versions()) or "none"
+        raise UsageError(
+            f"the version {fingerprint} does not exist (kept: {existing})", f"{command}   # with one of these"
+        )
     return version
 
 
@@ -158,8 +152,8 @@ def keep_everywhere(
     at: datetime,
     same_as: str | None = None,
 ) -> DataKeyVersion:
-    """The version among the kept versions of every Region, the stack's own first; an entry that is there is left alone."""
-    kept = [
+    """Keep the version in every Region, the stack's own first; an existing entry stays unchanged."""
+    versions = [
         region_store.key_rotation.keep(
             data_keys.settings,
             wrapped,
@@ -170,11 +164,11 @@ def keep_everywhere(
         )
         for region_store in data_keys.region_stores
     ]
-    return kept[0]
+    return versions[0]
 
 
 def keep_stored_keys(data_keys: DataKeyStore, *, at: datetime) -> None:
-    """The stored data key of each Region, into the kept versions of that Region, before anything could take its place."""
+    """Keep the stored data key of each Region as a version there, before it is replaced."""
     for region_store in data_keys.region_stores:
         stored_key = region_store.key_rotation.stored_key(data_keys.settings)
         if stored_key.wrapped is None:
@@ -192,10 +186,10 @@ def keep_stored_keys(data_keys: DataKeyStore, *, at: datetime) -> None:
 
 
 def _in_region(key_arn: str | None, region_store: RegionStore, outputs: Outputs) -> str | None:
-    # A replica opens what its primary wrapped, by its own ARN.
+    # A replica decrypts what its primary wrapped, under its own ARN.
     return region_store.key_arn if key_arn in outputs.key_arns else key_arn
 
 
 def pending(versions: Iterable[DataKeyVersion]) -> tuple[DataKeyVersion, ...]:
-    """The new data keys that were made to take the current one's place and have not done so yet."""
-    return tuple(each for each in versions if each.origin is VersionOrigin.MADE and not each.was_current)
+    """The data keys that were created to replace the current one, and have not replaced it yet."""
+    return tuple(version for version in versions if version.origin is VersionOrigin.MADE and not version.was_current)

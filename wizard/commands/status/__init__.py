@@ -1,6 +1,6 @@
 """`status`: the state of the stacks.
 
-Touches nothing; `command` is loaded when it runs.
+Pure: the options only; `command` is imported when it runs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class StatusOptions:
         parser.add_argument("--all", action="store_true", dest="all_stacks", help="every stack")
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """The command, to its end. Raises SetupError."""
+        """Run the command. Raises SetupError."""
         from wizard.commands.status import command
 
         return command.run(self, request, clients)

@@ -1,6 +1,6 @@
-"""`status`: what the settings, the state backend and the account say of each stack; several stacks concurrently.
+"""`status`: the state of each stack from its settings, its backend and its account; several stacks concurrently.
 
-Pure: reads through the ports, changes nothing and asks no questions.
+Reads through the ports, changes nothing and asks no questions.
 """
 
 from __future__ import annotations
@@ -27,13 +27,10 @@ from wizard.inputs.registry import by_key
 from wizard.setup.steps import Clients, ListStacks, Request
 from wizard.targets.port import TargetContext, deploy_target
 
-AT_ONCE = 8
-"""Stacks that are read concurrently."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class _Caller:
-    """The caller and its clients; or why there are none."""
+    """The caller and its clients, or why there are none."""
 
     aws: AwsClient | None = None
     identity: Identity | None = None
@@ -42,11 +39,11 @@ class _Caller:
 
 
 def run(options: StatusOptions, request: Request, clients: Clients) -> Result:
-    """The state of the stacks; exit code 1 where something is known to be wrong. Raises SetupError."""
+    """Show the state of the stacks; exit code 1 if something is known to be wrong. Raises SetupError."""
     saved = clients.saved_settings()
-    value = {key: answer.value for key, answer in request.answers.items()}
-    # `s3` means the account's own bucket, whose name is not known here: then the CLI's backend is used.
-    place = str(value.get("backend") or "")
+    values = {key: answer.value for key, answer in request.answers.items()}
+    # `s3` means the account's own bucket, whose name is not known yet: then the Pulumi CLI's backend is used.
+    place = str(values.get("backend") or "")
     backend_url = {"PULUMI_BACKEND_URL": url_of(place, account="", region="")} if place not in ("", S3) else {}
     rows = read(
         clients,
@@ -55,9 +52,9 @@ def run(options: StatusOptions, request: Request, clients: Clients) -> Result:
         stack=request.stack,
         list_stacks=lambda environment: clients.list_stacks({**environment, **backend_url}),
         unreadable={stack: error.message for stack, error in saved.items() if isinstance(error, SetupError)},
-        profile=value.get("profile"),
-        region=value.get("region"),
-        vercel_token=value.get("vercel_token"),
+        profile=values.get("profile"),
+        region=values.get("region"),
+        vercel_token=values.get("vercel_token"),
     )
     show(clients.ui, rows)
     result = json_documents.status(document(rows))
@@ -76,42 +73,42 @@ def read(
     region: str | None = None,
     vercel_token: str | None = None,
 ) -> tuple[StackStatus, ...]:
-    """One row for each stack, by name: the named one, or all with settings here or a state in the backend.
+    """The status of the named stack, or of all stacks with a settings file here or a state in the backend, by name.
 
-    `unreadable`: why the settings of a stack cannot be used. What cannot be read is unknown, and no error.
-    Raises StackNotFound when the named stack is neither here nor in the backend.
+    `unreadable`: why the settings of a stack cannot be used. What cannot be read is unknown, not an error.
+    Raises StackNotFound if the named stack has neither.
     """
     name = stack.rsplit("/", 1)[-1]
     unreadable = unreadable or {}
     local = sorted({*settings_by_stack, *unreadable}) if all_stacks else [name]
     known = [settings_by_stack[name] for name in local if name in settings_by_stack]
-    caller = _caller(clients, profile, region or next((each.region for each in known), None), vercel_token)
+    caller = _caller(clients, profile, region or next((settings.region for settings in known), None), vercel_token)
     listed, why_unlisted = _listed(list_stacks, caller)
-    by_name = {each.name: each for each in listed or ()}
+    by_name = {row.name: row for row in listed or ()}
     names = sorted({*local, *by_name}) if all_stacks else local
     if not all_stacks and listed is not None and name not in {*by_name, *settings_by_stack, *unreadable}:
         raise StackNotFound(
-            f"there is no stack {name}: neither Pulumi.{name}.yaml nor a state in the backend",
+            f"the stack {name} does not exist: it has neither a settings file Pulumi.{name}.yaml nor a state",
             wizard("status", "--all"),
         )
 
-    def read_stack(each: str) -> StackStatus:
-        row = by_name.get(each)
+    def read_stack(stack_name: str) -> StackStatus:
+        row = by_name.get(stack_name)
         bare = StackStatus(
-            stack=each,
+            stack=stack_name,
             in_backend=None if listed is None else row is not None,
             last_update=row.last_update if row else None,
             resources=row.resources if row else None,
             updating=bool(row and row.updating),
             caller=caller.identity.account_id if caller.identity else None,
         )
-        if each not in settings_by_stack:
-            why = unreadable.get(each, f"its settings, Pulumi.{each}.yaml, are not here")
+        if stack_name not in settings_by_stack:
+            why = unreadable.get(stack_name, f"its settings file Pulumi.{stack_name}.yaml does not exist")
             return replace(bare, why=why)
-        status = _read_account(bare, settings_by_stack[each], caller)
+        status = _read_account(bare, settings_by_stack[stack_name], caller)
         return replace(status, why=status.why or why_unlisted)
 
-    with ThreadPoolExecutor(max_workers=min(AT_ONCE, max(len(names), 1))) as pool:
+    with ThreadPoolExecutor(max_workers=min(8, max(len(names), 1))) as pool:
         return tuple(pool.map(read_stack, names))
 
 
@@ -156,17 +153,21 @@ def _read_account(bare: StackStatus, settings: Settings, caller: _Caller) -> Sta
 def _run_checks(
     stack: str, aws: AwsClient, vercel: VercelClient | None, settings: Settings
 ) -> tuple[str | None, tuple[StatusCheck, ...]]:
-    """All checks of one stack, independent ones concurrently; and the data key's fingerprint."""
+    """The data key's fingerprint, and all checks of one stack; independent ones run concurrently."""
     with ThreadPoolExecutor(max_workers=3) as pool:
-        asked = pool.submit(_key, aws, settings), pool.submit(_stored_data_key, aws, settings)
+        futures = pool.submit(_key, aws, settings), pool.submit(_stored_data_key, aws, settings)
         trail = pool.submit(_trail, aws, settings)
-        (key, key_checks), (stored_data_key, stored_key_check) = asked[0].result(), asked[1].result()
+        (key, key_checks), (stored_data_key, stored_key_check) = futures[0].result(), futures[1].result()
         if stored_data_key and key and stored_data_key.key_arn not in (None, key.arn):
-            detail = f"{stored_data_key.parameter} is wrapped by {stored_data_key.key_arn}, not by the key under {settings.names.alias}"
+            detail = (
+                f"{stored_data_key.parameter} is wrapped by {stored_data_key.key_arn}, "
+                f"not by the key under {settings.names.alias}"
+            )
             stored_key_check = StatusCheck(what="stored data key", status=HealthStatus.WRONG, detail=detail)
         delivered = list(
             pool.map(
-                lambda each: _target(each, stack, aws, vercel, settings, key, stored_data_key), settings.deploy_targets
+                lambda target: _target(target, stack, aws, vercel, settings, key, stored_data_key),
+                settings.deploy_targets,
             )
         )
     return stored_data_key.wrapped.fingerprint if stored_data_key else None, (
@@ -208,13 +209,13 @@ def _trail(aws: AwsClient, settings: Settings) -> StatusCheck:
     except SetupError as error:
         return _unknown("trail", error)
     if trail is None:
-        return StatusCheck(what="trail", status=HealthStatus.WRONG, detail=f"there is no trail {arn}")
-    standing, detail = {
+        return StatusCheck(what="trail", status=HealthStatus.WRONG, detail=f"the trail {arn} does not exist")
+    status, detail = {
         True: (HealthStatus.GOOD, f"{trail.name} is logging"),
         False: (HealthStatus.WRONG, f"{trail.name} is not logging"),
-        None: (HealthStatus.UNKNOWN, f"you may not read whether {trail.name} is logging"),
+        None: (HealthStatus.UNKNOWN, f"no permission to read whether {trail.name} is logging"),
     }[trail.logging]
-    return StatusCheck(what="trail", status=standing, detail=detail)
+    return StatusCheck(what="trail", status=status, detail=detail)
 
 
 def _stored_data_key(aws: AwsClient, settings: Settings) -> tuple[StoredDataKey | None, StatusCheck]:
@@ -271,8 +272,8 @@ def _target(
         missing = error.message
     except SetupError as error:
         return _unknown(target, error)
-    standing = HealthStatus.WRONG if missing else HealthStatus.GOOD
-    return StatusCheck(what=target, status=standing, detail=missing or "has the three variables")
+    status = HealthStatus.WRONG if missing else HealthStatus.GOOD
+    return StatusCheck(what=target, status=status, detail=missing or "has the three variables")
 
 
 def _unknown(what: str, error: SetupError) -> StatusCheck:
@@ -293,25 +294,25 @@ WIDTH = 80
 
 _INDENT = "  "
 _SPARE = 5
-"""Columns of a sign before, and of the ellipsis in a name, where only ASCII can be written: `ok `, `...`."""
+"""Extra columns of the sign and of the ellipsis in ASCII output: `ok `, `...`."""
 _GAP = "  "
 _HEADINGS = ("stack", "account", "region", "targets", "updated", "res.")
 _SIGNS = {HealthStatus.GOOD: "✓", HealthStatus.WRONG: "✗", HealthStatus.UNKNOWN: "?"}
 
 
 def show(ui: UserInterface, rows: Sequence[StackStatus]) -> None:
-    """One stack in full, several in two lines each."""
+    """One stack with all details, several in two lines each."""
     if len(rows) == 1:
         _in_full(ui, rows[0])
         return
     if not rows:
-        ui.line("there is no stack, neither here nor in the backend", mark=Mark.INFO)
+        ui.line("no stack exists: there is no settings file here, and no state in the backend", mark=Mark.INFO)
         ui.line("next:")
         ui.verbatim(wizard("setup"))
         return
     cells = [_HEADINGS, *(_cells(row) for row in rows)]
     widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
-    # Only a name can be shortened and still be recognized.
+    # Only the name can be cut and still be recognized.
     widths[0] = min(widths[0], max(WIDTH - _SPARE - sum(widths[1:]) - len(_GAP) * (len(widths) - 1), 8))
     ui.line(_INDENT + _joined(_HEADINGS, widths))
     for row, line in zip(rows, cells[1:], strict=True):
@@ -326,7 +327,7 @@ def show(ui: UserInterface, rows: Sequence[StackStatus]) -> None:
         ui.verbatim("python -m wizard status --stack NAME")
     for row in rows:
         if row.status is HealthStatus.NOT_BUILT:
-            ui.line(f"to build {row.stack}:")
+            ui.line(f"to deploy {row.stack}:")
             ui.verbatim(wizard("setup", "--stack", row.stack))
 
 
@@ -358,14 +359,14 @@ def _cut(text: str, width: int) -> str:
 
 
 def _second(row: StackStatus) -> str:
-    """The line below a stack's own: how it stands."""
+    """The second line of a stack: its status."""
     if row.status is HealthStatus.NOT_BUILT:
-        return "not built yet"
+        return "not deployed yet"
     if row.status is HealthStatus.ELSEWHERE:
         return f"other account: {row.why}"
     if not row.checks:
         return row.why if row.account is None else "unknown"
-    # The stored data key is shown by its fingerprint.
+    # The fingerprint stands for the stored data key.
     parts = [row.fingerprint or "no data key"]
     for status, sign in _SIGNS.items():
         names = [
@@ -399,7 +400,7 @@ def _in_full(ui: UserInterface, row: StackStatus) -> None:
 
 
 def document(rows: Sequence[StackStatus]) -> dict[str, Any]:
-    """All of it as plain values; `ok` is whether nothing is known to be wrong."""
+    """The JSON fields; `ok` is false if something is known to be wrong."""
     return {
         "ok": all(row.status is not HealthStatus.WRONG for row in rows),
         "stacks": [
@@ -416,12 +417,10 @@ def document(rows: Sequence[StackStatus]) -> dict[str, Any]:
                 "updating": row.updating,
                 "resources": row.resources,
                 "dataKey": row.fingerprint,
-                "checks": [_plain(check) for check in row.checks],
+                "checks": [
+                    {"what": check.what, "status": check.status.value, "detail": check.detail} for check in row.checks
+                ],
             }
             for row in rows
         ],
     }
-
-
-def _plain(check: StatusCheck) -> dict[str, str]:
-    return {"what": check.what, "status": check.status.value, "detail": check.detail}

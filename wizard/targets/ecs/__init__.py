@@ -1,6 +1,6 @@
 """Amazon ECS as a deploy target: tasks that read the three variables from the stack's store when they start.
 
-Acts through the clients of the context; loads no library before one of its methods needs it.
+Acts through the clients of the context; imports a library only in the method that needs it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType, targets_include
-from wizard.targets.port import NextStep, StoreTarget, TargetContext, TargetDescription, Tell
+from wizard.targets.port import NextStep, OnMessage, StoreTarget, TargetContext, TargetDescription
 
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
@@ -83,7 +83,7 @@ class Ecs(StoreTarget):
         cluster, name = settings.ecs_cluster, settings.ecs_service
         if cluster is None:
             why = (
-                "the stack does not say which ECS cluster the application runs in "
+                "the stack's settings do not name the ECS cluster of the application "
                 "(pulumi config set eonpro-kms:ecsCluster NAME)"
             )
             return Instances(target=NAME, deployment=None, why=why, is_inspected=False)
@@ -91,7 +91,7 @@ class Ecs(StoreTarget):
         if deployment is None:
             is_absent = name is not None and services.service(cluster, name) is None
             why = (
-                f"there is no service {cluster}/{name} yet, so nothing runs with outdated values"
+                f"the service {cluster}/{name} does not exist yet, so nothing runs with outdated values"
                 if is_absent
                 else "which service runs the application is not known"
             )
@@ -110,17 +110,17 @@ class Ecs(StoreTarget):
         context: TargetContext,
         running: Instances,
         *,
-        tell: Tell,
+        on_message: OnMessage,
         now: Callable[[], datetime],
         pause: Callable[[float], None],
     ) -> Redeployed:
-        """Have the service start tasks with the three variables, and wait until they run."""
+        """Restart the service's tasks with the three variables, and wait until they run."""
         from wizard.targets.ecs import redeploy
 
-        return redeploy.redeploy(context.aws.ecs_services, context, tell=tell, now=now, pause=pause)
+        return redeploy.redeploy(context.aws.ecs_services, context, on_message=on_message, now=now, pause=pause)
 
     def redeploy_statements(self, settings: Settings) -> list[dict[str, Any]]:
-        """Those of the service; none where the stack names no cluster."""
+        """The permissions for the service; none if the stack names no cluster."""
         from wizard.targets.ecs.redeploy import redeploy_statements
 
         if not settings.ecs_cluster:
@@ -129,7 +129,7 @@ class Ecs(StoreTarget):
         return redeploy_statements(settings, task_role=settings.app_principal_arn or role)
 
     def resources(self, settings: Settings) -> dict[str, tuple[str, ...]]:
-        """The service and its tasks; none where the stack names no cluster."""
+        """The service and its tasks; none if the stack names no cluster."""
         if not settings.ecs_cluster:
             return {}
         ecs = f"arn:{settings.partition}:ecs:{settings.region}:{settings.account_id}"
@@ -140,7 +140,7 @@ class Ecs(StoreTarget):
         }
 
     def reader(self) -> str:
-        """The list of a container definition."""
+        """The `secrets` of a container definition."""
         return "the task definition's `secrets`"
 
     def summary(self, settings: Settings) -> tuple[str, str, str]:
@@ -149,7 +149,7 @@ class Ecs(StoreTarget):
         return "ECS", f"{settings.names.parameter_prefix}/*" + (f", for {service}" if service else ""), "ecs_cluster"
 
     def describe(self, settings: Settings) -> TargetDescription:
-        """The service and its task role."""
+        """The service, its task role and its execution role."""
         return TargetDescription(
             place="/".join(filter(None, (settings.ecs_cluster or "any cluster", settings.ecs_service))),
             identity="the task role of the service",
@@ -157,7 +157,7 @@ class Ecs(StoreTarget):
         )
 
     def next_steps(self, settings: Settings, outputs: Outputs, stack: str) -> Iterator[NextStep]:
-        """The task definition, then the service."""
+        """What the task definition needs, then the restart of the service."""
         import json
 
         container = {"secrets": [{"name": name, "valueFrom": source} for name, source in outputs.task_secrets]}
@@ -174,8 +174,8 @@ class Ecs(StoreTarget):
         service = _service(settings)
         named = "" if settings.ecs_cluster else "pulumi config set eonpro-kms:ecsCluster CLUSTER\n"
         yield NextStep(
-            what=f"Restart the tasks{f' of {service}' if service else ''}, for values are read when a task "
-            "starts. This registers such a revision, waits until it runs, and takes it back if it does not:",
+            what=f"Restart the tasks{f' of {service}' if service else ''}: values are read when a task starts. "
+            "This registers that revision, waits until it runs, and rolls back if it does not:",
             verbatim=f"{named}python -m wizard push --redeploy --stack {stack}",
         )
 

@@ -1,13 +1,11 @@
-"""The least that an IAM principal needs to redeploy the application on ECS, as a policy.
+"""The redeploy of the application on ECS: its IAM policy, the new revision, the rollout, and the rollback.
 
-Pure: names in, statements out.
+Acts through the port `EcsServices`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,34 +18,34 @@ from wizard.core.next_command import Command, wizard
 from wizard.core.ports.aws import EcsServices
 from wizard.targets.ecs import NAME
 from wizard.targets.ecs.service import (
-    End,
-    Ended,
+    EndedRollout,
     ExpectedDefinition,
     Now,
     Pause,
-    Tell,
-    Watch,
+    RolloutEnd,
+    RolloutWatch,
     changed_at,
     changes,
     container_of,
     deployment_of,
     locate,
+    short_name,
     with_variables,
 )
-from wizard.targets.port import TargetContext
+from wizard.targets.port import OnMessage, TargetContext
 
 Statement = dict[str, Any]
 
 
 def redeploy_policy(settings: Settings, *, task_role: str) -> dict[str, Any]:
-    """Those statements as a policy document."""
+    """The statements of the redeploy as a policy document."""
     return {"Version": "2012-10-17", "Statement": redeploy_statements(settings, task_role=task_role)}
 
 
 def redeploy_statements(settings: Settings, *, task_role: str) -> list[Statement]:
-    """Look at the service, register a revision of its task definition, have the service run it, see how that ends.
+    """Read the service, register a revision of its task definition, run it, and read how that ends.
 
-    Reading task definitions knows no resource. Passing the two roles is what keeps a revision from taking any other
+    DescribeTaskDefinition has no resource level. iam:PassRole for the two roles keeps a revision from using another
     (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/security_iam_id-based-policy-examples.html).
     """
     ecs = f"arn:{settings.partition}:ecs:{settings.region}:{settings.account_id}"
@@ -111,7 +109,7 @@ def redeploy_statements(settings: Settings, *, task_role: str) -> list[Statement
 
 
 def _times(settings: Settings) -> Statement:
-    """To compare the time of the values with that of the deployment."""
+    """Read when the values were written, to compare that with the deployment's time."""
     in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
     arn = secret_arn if in_secrets else parameter_arn
     names = [
@@ -127,22 +125,26 @@ def _times(settings: Settings) -> Statement:
         "Sid": "SeeWhenTheValuesWereWritten",
         "Effect": "Allow",
         "Action": "secretsmanager:ListSecretVersionIds" if in_secrets else "ssm:GetParameters",
-        # A secret's ARN ends in six characters of chance.
-        "Resource": [f"{one}-??????" for one in names] if in_secrets else names,
+        # A secret's ARN ends in six random characters.
+        "Resource": [f"{name}-??????" for name in names] if in_secrets else names,
     }
 
 
 def with_rights(error: PermissionDenied, settings: Settings, *, task_role: str) -> PermissionDenied:
-    """The same refusal, whose way out is the whole policy, so that it is asked for once."""
+    """The same error, with the whole policy in its hint: the user requests the permissions only once."""
     document = json.dumps(redeploy_policy(settings, task_role=task_role), indent=2)
-    return PermissionDenied(error.message, f"{error.hint}\nthe redeploy needs these rights and no others:\n{document}")
+    return PermissionDenied(
+        error.message, f"{error.hint}\nthe redeploy needs these permissions and no others:\n{document}"
+    )
 
 
-def redeploy(ecs_services: EcsServices, context: TargetContext, *, tell: Tell, now: Now, pause: Pause) -> Redeployed:
-    """Have the service start tasks with the three variables, and wait until they run.
+def redeploy(
+    ecs_services: EcsServices, context: TargetContext, *, on_message: OnMessage, now: Now, pause: Pause
+) -> Redeployed:
+    """Start the service's tasks with the three variables, and wait until they run.
 
-    `now` is UTC, `pause` waits seconds, `tell` gets what a person waits for, in words. A rollout that does not get
-    steady is taken back to the last revision that was; both are in the answer. Raises SetupError where none was begun.
+    `now` is UTC, `pause` waits seconds, `on_message` gets the progress. A rollout that does not become steady is rolled
+    back to the last steady revision; the result has both. Raises SetupError if no rollout started.
     """
     outputs, settings = context.require_outputs(), context.settings
     if not outputs.task_secrets:
@@ -150,60 +152,54 @@ def redeploy(ecs_services: EcsServices, context: TargetContext, *, tell: Tell, n
             f"the stack {context.stack} has no parameters for ECS yet",
             wizard("setup", "--stack", context.stack, "--target", "ecs"),
         )
-    wanted = ExpectedDefinition.of(settings, outputs)
-    begun = now()
-    with _telling_of_rights(settings, wanted):
+    expected = ExpectedDefinition.of(settings, outputs)
+    started_at = now()
+    try:
         service = locate(ecs_services, settings)
-        _refuse_other_controllers(service)
-        present = _present(ecs_services, service)
+        _require_ecs_controller(service)
+        current = _current_definition(ecs_services, service)
         former = _former(service)
-        definition = _revision(ecs_services, present, wanted, service, tell)
-        rollout = _begun(ecs_services, service, definition, changed_at(ecs_services, settings), tell)
-        watch = Watch(ecs_services=ecs_services, tell=tell, now=now, pause=pause)
+        definition = _revision(ecs_services, current, expected, service, on_message)
+        rollout = _start_rollout(ecs_services, service, definition, changed_at(ecs_services, settings), on_message)
+        watch = RolloutWatch(ecs_services=ecs_services, on_message=on_message, now=now, pause=pause)
         ended = watch.until_over(service, rollout, former.task_definition)
-    outcome = _settled(ecs_services, watch, ended, former, tell)
-    after = next((one for one in outcome.service.rollouts if one.running), outcome.service.newest)
+    except PermissionDenied as error:
+        raise with_rights(error, settings, task_role=expected.task_role) from error
+    outcome = _after_rollback(ecs_services, watch, ended, former, on_message)
+    after = next((entry for entry in outcome.service.rollouts if entry.running), outcome.service.newest)
     return Redeployed(
         target=NAME,
         state=outcome.state,
         before=deployment_of(service, former),
         after=deployment_of(outcome.service, after) if after else None,
         why=outcome.why,
-        seconds=(now() - begun).total_seconds(),
+        seconds=(now() - started_at).total_seconds(),
     )
 
 
-@contextmanager
-def _telling_of_rights(settings: Settings, wanted: ExpectedDefinition) -> Iterator[None]:
-    try:
-        yield
-    except PermissionDenied as error:
-        raise with_rights(error, settings, task_role=wanted.task_role) from error
-
-
-def _refuse_other_controllers(service: Service) -> None:
+def _require_ecs_controller(service: Service) -> None:
     if service.controller != "ECS":
         raise SetupError(
             f"the service {service.cluster}/{service.name} is deployed by {service.controller}, not by ECS; "
             "nothing was changed",
-            "deploy it your own way: its tasks read the variables when they start",
+            f"deploy it with {service.controller}: its tasks read the variables when they start",
         )
 
 
-def _present(ecs_services: EcsServices, service: Service) -> TaskDefinition:
+def _current_definition(ecs_services: EcsServices, service: Service) -> TaskDefinition:
     present = ecs_services.task_definition(service.task_definition)
     if present is None:
         raise SetupError(
-            f"the task definition {service.task_definition} of {service.cluster}/{service.name} is gone; nothing was "
-            "changed",
+            f"the task definition {service.task_definition} of {service.cluster}/{service.name} does not exist; "
+            "nothing was changed",
             Command(f"aws ecs describe-services --cluster {service.cluster} --services {service.name}"),
         )
     return present
 
 
 def _former(service: Service) -> Rollout:
-    """What a rollback goes back to: the last deployment that was steady; without one, the newest."""
-    steady = (one for one in service.rollouts if one.state is RolloutState.COMPLETED)
+    """The rollout to roll back to: the last steady one, else the newest."""
+    steady = (rollout for rollout in service.rollouts if rollout.state is RolloutState.COMPLETED)
     former = next(steady, service.newest)
     if former is None:
         raise SetupError(
@@ -214,39 +210,47 @@ def _former(service: Service) -> Rollout:
 
 
 def _revision(
-    ecs_services: EcsServices, present: TaskDefinition, wanted: ExpectedDefinition, service: Service, tell: Tell
+    ecs_services: EcsServices,
+    current: TaskDefinition,
+    expected: ExpectedDefinition,
+    service: Service,
+    on_message: OnMessage,
 ) -> TaskDefinition:
-    """The present revision where it has it all; else the newest, where a run before registered it; else a new one."""
-    container = container_of(present, wanted, service)
-    body = with_variables(present.body, container, wanted)
-    if body == present.body and present.active:
-        return present
-    newest = ecs_services.task_definition(present.family)
+    """The current revision if it is complete; else the newest, if an earlier run registered it; else a new one."""
+    container = container_of(current, expected, service)
+    body = with_variables(current.body, container, expected)
+    if body == current.body and current.active:
+        return current
+    newest = ecs_services.task_definition(current.family)
     if newest is not None and newest.active and newest.body == body:
         return newest
-    made = ecs_services.register(body)
-    tell(f"registered {_short(made.arn)}: {'; '.join(changes(present.body, body, container))}")
-    return made
+    revision = ecs_services.register(body)
+    on_message(f"registered {short_name(revision.arn)}: {'; '.join(changes(current.body, body, container))}")
+    return revision
 
 
-def _begun(
-    ecs_services: EcsServices, service: Service, definition: TaskDefinition, changed: datetime | None, tell: Tell
+def _start_rollout(
+    ecs_services: EcsServices,
+    service: Service,
+    definition: TaskDefinition,
+    changed: datetime | None,
+    on_message: OnMessage,
 ) -> Rollout:
-    """The deployment to wait for: a new one, or one under way that has it all and began after the last change."""
+    """The rollout to wait for: one in progress with this revision that started after the last change, or a new one."""
     under_way = service.newest
     if (
         under_way is not None
         and under_way.state is RolloutState.IN_PROGRESS
         and under_way.task_definition == definition.arn
-        # What fails already would be rolled back at once, though its cause may be fixed by now.
+        # A failing rollout would be rolled back at once, although its cause may be fixed by now.
         and not under_way.failed
         and (changed is None or under_way.made > changed)
     ):
-        tell(f"{under_way.id} of {_short(definition.arn)} is under way already")
+        on_message(f"{under_way.id} of {short_name(definition.arn)} is in progress already")
         return under_way
-    begun = ecs_services.update(service, definition.arn, force=True)
-    tell(f"{service.cluster}/{service.name} starts its tasks again, of {_short(definition.arn)} ({begun.id})")
-    return begun
+    rollout = ecs_services.update(service, definition.arn, force=True)
+    on_message(f"{service.cluster}/{service.name} restarts its tasks with {short_name(definition.arn)} ({rollout.id})")
+    return rollout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,35 +260,33 @@ class _Outcome:
     why: str = ""
 
 
-def _settled(ecs_services: EcsServices, watch: Watch, ended: Ended, former: Rollout, tell: Tell) -> _Outcome:
-    """What became of the rollout, once what failed is taken back."""
+def _after_rollback(
+    ecs_services: EcsServices, watch: RolloutWatch, ended: EndedRollout, former: Rollout, on_message: OnMessage
+) -> _Outcome:
+    """The outcome of the rollout; a failed one is rolled back first."""
     failed = _Outcome(state=RedeployState.FAILED, service=ended.service, why=ended.why)
     back = former.task_definition
     match ended.end:
-        case End.STEADY:
+        case RolloutEnd.STEADY:
             return _Outcome(state=RedeployState.DONE, service=ended.service)
-        case End.SUPERSEDED:
-            # Not ours to take back.
+        case RolloutEnd.SUPERSEDED:
+            # Somebody else's deployment is not rolled back.
             return failed
-        case End.FAILED | End.LATE if back == ended.rollout.task_definition:
-            kept = f"{_short(back)} was running already, so there is no other revision to go back to"
-            return _Outcome(state=RedeployState.FAILED, service=ended.service, why=f"{ended.why}; {kept}")
-        case End.TAKEN_BACK:
-            tell(f"ECS brings {_short(back)} back")
+        case RolloutEnd.FAILED | RolloutEnd.LATE if back == ended.rollout.task_definition:
+            unchanged = f"{short_name(back)} was running already, so there is no other revision to roll back to"
+            return _Outcome(state=RedeployState.FAILED, service=ended.service, why=f"{ended.why}; {unchanged}")
+        case RolloutEnd.ROLLED_BACK:
+            on_message(f"ECS rolls back to {short_name(back)}")
         case _:
-            tell(f"it does not get steady ({ended.why}); {_short(back)} is brought back")
+            on_message(f"the tasks do not become steady ({ended.why}); rolling back to {short_name(back)}")
     try:
-        if ended.end is not End.TAKEN_BACK:
+        if ended.end is not RolloutEnd.ROLLED_BACK:
             ecs_services.update(ended.service, back, force=False)
         returned = watch.until_back(ended.service, back)
     except SetupError as error:
-        lost = f"and {_short(back)} could not be brought back: {error.message}; {error.hint}"
+        lost = f"and the rollback to {short_name(back)} failed: {error.message}; {error.hint}"
         return _Outcome(state=RedeployState.FAILED, service=ended.service, why=f"{ended.why}; {lost}")
-    if returned.end is End.STEADY:
+    if returned.end is RolloutEnd.STEADY:
         return _Outcome(state=RedeployState.ROLLED_BACK, service=returned.service, why=ended.why)
-    lost = f"and {_short(back)} is not steady either ({returned.why})"
+    lost = f"and {short_name(back)} is not steady either ({returned.why})"
     return _Outcome(state=RedeployState.FAILED, service=returned.service, why=f"{ended.why}; {lost}")
-
-
-def _short(arn: str) -> str:
-    return arn.rpartition("/")[2]

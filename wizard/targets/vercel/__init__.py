@@ -1,6 +1,6 @@
-"""Vercel as a deploy target: a project keeps the three variables itself, for each of its environments.
+"""Vercel as a deploy target: a project stores the three variables itself, for each of its environments.
 
-Acts through the clients of the context; loads no library before one of its methods needs it.
+Acts through the clients of the context; imports a library only in the method that needs it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType, targets_include
 from wizard.core.next_command import wizard
-from wizard.targets.port import DeployTarget, NextStep, TargetContext, TargetDescription, Tell
+from wizard.targets.port import DeployTarget, NextStep, OnMessage, TargetContext, TargetDescription
 
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wizard.core.models.delivery import AppVariables, Delivered, Scope, VercelProject
     from wizard.core.models.deployment import Instances, Redeployed
     from wizard.core.ports.run import VercelClient
-    from wizard.targets.vercel.access_key import Ensured
+    from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 NAME = "vercel"
 _NO_TOKEN = "there is no token for it (VERCEL_TOKEN)"
@@ -117,7 +117,7 @@ class Vercel(DeployTarget):
         replaceable: frozenset[str] = frozenset(),
         scopes: tuple[Scope, ...] = (),
     ) -> Iterator[Delivered]:
-        """The first Region's variables to each environment: a project has one set, and runs with these."""
+        """Write the variables of the stack's own Region to each environment."""
         from dataclasses import replace
 
         vercel, project = project_of(context)
@@ -127,18 +127,18 @@ class Vercel(DeployTarget):
             yield replace(result, region=region, environment=scope.words)
 
     def missing(self, context: TargetContext, variables: Mapping[str, AppVariables]) -> str | None:
-        """What production lacks; None also where Vercel was not asked."""
+        """Which variables production lacks; None also without access to Vercel."""
         if context.vercel is None or context.project is None:
             return None
         vercel, project = project_of(context)
         return vercel.check(project, variables[context.settings.region])
 
     def regions(self, outputs: Outputs) -> tuple[str, ...]:
-        """The stack's own."""
+        """The stack's own Region."""
         return super().regions(outputs)[:1]
 
     def access_problem(self, context: TargetContext) -> SetupError | None:
-        """MissingAnswers without a token; else what kept the project from being read."""
+        """MissingAnswers without a token; else the error of reading the project."""
         from wizard.core.errors import MissingAnswers, SetupError
 
         if context.vercel is None:
@@ -150,7 +150,7 @@ class Vercel(DeployTarget):
         return context.project if isinstance(context.project, SetupError) else None
 
     def custom_environments(self, context: TargetContext) -> Mapping[str, str]:
-        """Those of the project."""
+        """The custom environments of the project."""
         vercel, project = project_of(context)
         return vercel.custom_environments(project)
 
@@ -163,7 +163,7 @@ class Vercel(DeployTarget):
         replaceable: frozenset[str] = frozenset(),
         scopes: tuple[Scope, ...] = (),
     ) -> DataKeyConflict | None:
-        """The first environment to which a delivery would be refused, and why."""
+        """The conflict in the first environment that has one."""
         from wizard.core.errors import DataKeyConflict
 
         vercel, project = project_of(context)
@@ -175,18 +175,20 @@ class Vercel(DeployTarget):
             if conflict:
                 return DataKeyConflict(
                     conflict,
-                    f"look at it: vercel env ls {scope.environment} (project {project.name}); a data key there may be "
-                    "the only key to records that exist: remove it only if there are none",
+                    f"list the variables: vercel env ls {scope.environment} (project {project.name}). A data key there "
+                    "may be the only one that opens existing records: remove it only if there are none",
                 )
         return None
 
     def rename_existing(self, context: TargetContext, id: str, *, stored: WrappedDataKey, today: date) -> str:
-        """A variable of production."""
+        """Rename a variable of production."""
         vercel, project = project_of(context)
         return vercel.rename_variable(project, id, stored=stored, today=today)
 
-    def ensure_credentials(self, context: TargetContext, tell: Tell, warn: Tell) -> Ensured | None:
-        """The access key of the IAM user, made and delivered where production has none; None for a role."""
+    def ensure_credentials(
+        self, context: TargetContext, on_message: OnMessage, on_warning: OnMessage
+    ) -> DeliveredAccessKey | None:
+        """The access key of the IAM user, created and delivered if production has none; None for a role."""
         if not context.settings.makes_user:
             return None
         from wizard.targets.vercel import access_key
@@ -197,10 +199,10 @@ class Vercel(DeployTarget):
         def of_stack(line: str) -> str:
             return access_key.of_stack(line, context.stack)
 
-        ensured = access_key.ensure(context.aws, vercel, project, user, tell=lambda line: tell(of_stack(line)))
+        delivered = access_key.ensure(context.aws, vercel, project, user, lambda line: on_message(of_stack(line)))
         if warning := access_key.age_warning(context.aws.iam.list_access_keys(user), datetime.now(UTC)):
-            warn(of_stack(warning))
-        return ensured
+            on_warning(of_stack(warning))
+        return delivered
 
     def has_credentials(self, context: TargetContext) -> bool:
         """Whether production has an access key."""
@@ -230,26 +232,26 @@ class Vercel(DeployTarget):
         context: TargetContext,
         running: Instances,
         *,
-        tell: Tell,
+        on_message: OnMessage,
         now: Callable[[], datetime],
         pause: Callable[[float], None],
     ) -> Redeployed:
-        """One more production deployment of the same code."""
+        """Deploy the same code to production again."""
         from wizard.core.errors import SetupError
 
         if context.vercel is None or context.project is None or running.deployment is None:
-            raise SetupError(f"what runs there is not known: {running.why}", "")
+            raise SetupError(f"the production deployment on Vercel is not known: {running.why}", "")
         vercel, project = project_of(context)
-        return vercel.redeploy(project, running.deployment, tell=tell)
+        return vercel.redeploy(project, running.deployment, tell=on_message)
 
-    # --- in words
+    # --- descriptions
 
     def destination(self, settings: Settings) -> str:
         """The project."""
         return f"the Vercel project {settings.vercel_team}/{settings.vercel_project}, production only"
 
     def plan(self, settings: Settings) -> tuple[str, ...]:
-        """The access key, where the application is a user."""
+        """The access key, if the application is an IAM user."""
         if not settings.makes_user:
             return ()
         return (f"an access key of {settings.names.app_user}, sensitive, unless one is there already",)
@@ -261,7 +263,7 @@ class Vercel(DeployTarget):
         return "Vercel", where, "vercel_project"
 
     def describe(self, settings: Settings) -> TargetDescription:
-        """The project, and how it becomes a principal."""
+        """The project, and how it becomes an AWS principal."""
         return TargetDescription(
             place=f"{settings.vercel_team}/{settings.vercel_project}",
             identity="an IAM user's access key, a sensitive variable on Vercel"
@@ -271,7 +273,7 @@ class Vercel(DeployTarget):
         )
 
     def next_steps(self, settings: Settings, outputs: Outputs, stack: str) -> Iterator[NextStep]:
-        """The lines of code for a role, then the redeploy."""
+        """The code that uses the role, then the redeploy."""
         if settings.makes_role and outputs.app_user_arn is None:
             yield NextStep(
                 what="Let the application take its role by Vercel's OIDC token, where it makes its KMS client:",
@@ -300,7 +302,7 @@ def _production() -> tuple[Scope, ...]:
 
 
 def client_code(outputs: Outputs) -> str:
-    """The lines of TypeScript that give the application the role's credentials on Vercel."""
+    """The TypeScript that gives the application the role's credentials on Vercel."""
     return (
         "import { awsCredentialsProvider }\n"
         '  from "@vercel/oidc-aws-credentials-provider";\n'

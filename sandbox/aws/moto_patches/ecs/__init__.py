@@ -1,4 +1,4 @@
 """Patches of ECS: services that run tasks.
 
-They may touch moto's ECS in this process.
+They touch moto's ECS in this process.
 """

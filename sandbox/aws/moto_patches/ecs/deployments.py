@@ -1,6 +1,6 @@
 """The deployments of ECS services, and tasks that read their secrets once, when they start. Nothing runs.
 
-It may read moto's ECS, IAM, Parameter Store and Secrets Manager in this process. A deployment does not depend on
+Reads moto's ECS, IAM, Parameter Store and Secrets Manager in this process. A deployment does not depend on
 time: each `advance` is one step.
 """
 
@@ -17,14 +17,14 @@ from moto.ecs.models import ecs_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.ssm.models import ssm_backends
 
-from sandbox.aws.iam.enforcement import enforce_identity_policies as enforce_identity_policies
+from sandbox.aws.iam.enforcement import enforce_identity_policies
 from sandbox.aws.iam.principals import Principal
 from sandbox.aws.moto_patches.sts import ecs_can_assume
 from sandbox.aws.protocol import AwsError, Call
 from sandbox.state import ACCOUNT
 
 IN_PROGRESS, COMPLETED, FAILED = "IN_PROGRESS", "COMPLETED", "FAILED"
-_STOPPED_TASKS_KEPT = 20
+_MAX_STOPPED_TASKS = 20
 
 
 @dataclass(kw_only=True)
@@ -89,12 +89,8 @@ class Service:
         if current.state != IN_PROGRESS:
             return
         if len(current.tasks) >= current.desired:
-            current.state, current.reason, current.updated_at = (
-                COMPLETED,
-                f"ECS deployment {current.id} completed.",
-                time.time(),
-            )
-            current.failed = 0
+            current.state, current.reason = COMPLETED, f"ECS deployment {current.id} completed."
+            current.updated_at, current.failed = time.time(), 0
             self.deployments = [current]
             self.add_event(f"(deployment {current.id}) deployment completed.")
             self.add_event("has reached a steady state.")
@@ -102,7 +98,7 @@ class Service:
         started = [self._start(current) for _ in range(current.desired - len(current.tasks))]
         running = [task for task in started if task is not None and not task.stop_code]
         stopped = [task for task in started if task is not None and task.stop_code]
-        self.stopped = [*stopped, *self.stopped][:_STOPPED_TASKS_KEPT]
+        self.stopped = [*stopped, *self.stopped][:_MAX_STOPPED_TASKS]
         current.tasks += running
         current.updated_at = time.time()
         if len(running) < len(started):

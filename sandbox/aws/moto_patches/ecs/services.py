@@ -1,6 +1,6 @@
 """Patches of ECS: validation of task definitions, deployments of services, and their tasks.
 
-It may read and write moto's ECS, and keep services with their deployments in this process.
+Reads and writes moto's ECS; keeps services with their deployments in this process.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def check_container_secrets(call: Call, caller: Principal | None) -> None:
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-ssm-paramstore.html
     """
     for container in call.parameters.get("containerDefinitions") or ():
-        names = [service.get("name") for service in container.get("secrets") or ()]
-        plain = {service.get("name") for service in container.get("environment") or ()}
+        names = [secret.get("name") for secret in container.get("secrets") or ()]
+        plain = {variable.get("name") for variable in container.get("environment") or ()}
         if names and not call.parameters.get("executionRoleArn"):
             message = "When you are specifying container secrets, you must also specify a value for 'executionRoleArn'."
             raise AwsError("ClientException", message)
@@ -59,9 +59,9 @@ def refuse_inactive_task_definition(call: Call, caller: Principal | None) -> Non
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeregisterTaskDefinition.html
     """
     for revisions in ecs_backends[ACCOUNT][call.region].task_definitions.values():
-        for service in revisions.values():
-            named = (service.arn, service.arn.rpartition("/")[2])
-            if call.parameters.get("taskDefinition") in named and service.status != "ACTIVE":
+        for definition in revisions.values():
+            names = (definition.arn, definition.arn.rpartition("/")[2])
+            if call.parameters.get("taskDefinition") in names and definition.status != "ACTIVE":
                 raise AwsError("ClientException", "TaskDefinition is inactive")
 
 
@@ -98,11 +98,8 @@ def update_deployment(call: Call, response: Response) -> Response:
     if definition != current.task_definition or call.parameters.get("forceNewDeployment"):
         service.start_deployment(definition, described["desiredCount"])
     elif described["desiredCount"] != current.desired:
-        current.desired, current.state, current.tasks = (
-            described["desiredCount"],
-            "IN_PROGRESS",
-            current.tasks[: described["desiredCount"]],
-        )
+        current.desired, current.state = described["desiredCount"], "IN_PROGRESS"
+        current.tasks = current.tasks[: current.desired]
     return _add_deployments(response, payload, [described])
 
 
@@ -138,13 +135,13 @@ def describe_tasks(call: Call, caller: Principal | None) -> Response | None:
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-errors.html
     """
-    definition = {str(service).rpartition("/")[2] for service in call.parameters.get("tasks") or ()}
+    task_ids = {str(name).rpartition("/")[2] for name in call.parameters.get("tasks") or ()}
     payload = [
         _task(service, task)
         for service in _services.values()
         if service.region == call.region
         for task in (*_running(service), *service.stopped)
-        if task.arn.rpartition("/")[2] in definition
+        if task.arn.rpartition("/")[2] in task_ids
     ]
     return json_response({"tasks": payload, "failures": []}) if payload else None
 

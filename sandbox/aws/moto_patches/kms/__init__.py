@@ -1,4 +1,4 @@
 """Patches of KMS.
 
-They may touch moto's KMS in this process.
+They touch moto's KMS in this process.
 """

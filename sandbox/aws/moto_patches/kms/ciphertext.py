@@ -1,6 +1,6 @@
 """Patches of the format of KMS ciphertexts.
 
-It may replace moto's functions in this process.
+Replaces moto's functions in this process.
 """
 
 from __future__ import annotations

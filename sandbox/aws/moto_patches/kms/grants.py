@@ -1,6 +1,6 @@
 """Patches of grants: their validation, what they allow, their list, and dry runs.
 
-It may read moto's grants, and add their dates, in this process.
+Reads moto's grants, and adds their dates, in this process.
 """
 
 from __future__ import annotations
@@ -127,8 +127,7 @@ def _grant_entry(grant: Any, key: Key) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if value}
 
 
-# The operations that change nothing: moto performs them, so that it checks them, and the result is thrown
-# away.
+# The operations that change nothing: moto performs them, which checks them, and the result is discarded.
 DRY_RUNS = ("Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateMac", "ReEncrypt",
             "Sign", "Verify", "VerifyMac")  # fmt: skip
 

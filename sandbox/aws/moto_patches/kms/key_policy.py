@@ -1,6 +1,6 @@
 """Patches of key policies: KMS rejects malformed ones, unknown principals, and a lockout of the caller.
 
-It may read moto's IAM in this process.
+Reads moto's IAM in this process.
 """
 
 from __future__ import annotations

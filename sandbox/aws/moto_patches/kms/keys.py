@@ -1,6 +1,6 @@
 """Patches of KMS keys: their names, who may use them, what their state allows, and replicas.
 
-It may read moto's keys in this process.
+Reads moto's keys in this process.
 """
 
 from __future__ import annotations
@@ -83,14 +83,14 @@ def keys_of_call(call: Call) -> tuple[tuple[str, Key], ...]:
     operation = call.operation
     source = backend(call).keys.get(key_id_of(str(call.parameters.get("CiphertextBlob", ""))))
     if operation == "ReEncrypt":
-        found = [("ReEncryptFrom", source), ("ReEncryptTo", named_key(call, "DestinationKeyId"))]
+        used = [("ReEncryptFrom", source), ("ReEncryptTo", named_key(call, "DestinationKeyId"))]
     elif operation in ("CreateAlias", "UpdateAlias"):
-        found = [(operation, named_key(call, "TargetKeyId"))]
+        used = [(operation, named_key(call, "TargetKeyId"))]
     elif operation == "Decrypt":
-        found = [(operation, named_key(call) or source)]
+        used = [(operation, named_key(call) or source)]
     else:
-        found = [(operation, named_key(call))]
-    return tuple((f"kms:{action}", key) for action, key in found if key is not None)
+        used = [(operation, named_key(call))]
+    return tuple((f"kms:{action}", key) for action, key in used if key is not None)
 
 
 def refuse_arn_of_other_region(call: Call, caller: Principal | None) -> None:
@@ -256,13 +256,11 @@ def add_deletion_details(call: Call, response: Response) -> Response:
     key = named_key(call)
     if key is None:
         return response
-    found = json.loads(response.body) | {"KeyId": key.arn}
+    payload = json.loads(response.body) | {"KeyId": key.arn}
     if call.operation == "ScheduleKeyDeletion":
-        found |= {
-            "KeyState": key.key_state,
-            "PendingWindowInDays": call.parameters.get("PendingWindowInDays", 30),
-        }
-    return replace(response, body=json_response(found).body)
+        window = call.parameters.get("PendingWindowInDays", 30)
+        payload |= {"KeyState": key.key_state, "PendingWindowInDays": window}
+    return replace(response, body=json_response(payload).body)
 
 
 def separate_replica_from_primary(call: Call, response: Response) -> Response:
@@ -270,9 +268,9 @@ def separate_replica_from_primary(call: Call, response: Response) -> Response:
 
     Moto copies the primary's. https://docs.aws.amazon.com/kms/latest/APIReference/API_ReplicateKey.html
     """
-    parameters, found = call.parameters, json.loads(response.body)
+    parameters, payload = call.parameters, json.loads(response.body)
     replica_backend = kms_backends[ACCOUNT][parameters["ReplicaRegion"]]
-    replica = replica_backend.keys[found["ReplicaKeyMetadata"]["KeyId"]]
+    replica = replica_backend.keys[payload["ReplicaKeyMetadata"]["KeyId"]]
     replica.policy = parameters.get("Policy") or replica.generate_default_policy()
     replica.description = parameters.get("Description", "")
     replica.aliases, replica.grants = {}, {}
@@ -280,12 +278,12 @@ def separate_replica_from_primary(call: Call, response: Response) -> Response:
         replica_backend.tagger.tag_resource(replica.id, parameters["Tags"])
     metadata = replica.to_dict()["KeyMetadata"]
     shared = {**metadata["MultiRegionConfiguration"], "MultiRegionKeyType": "REPLICA"}
-    found = {
+    replicated = {
         "ReplicaKeyMetadata": {**metadata, "MultiRegionConfiguration": shared},
         "ReplicaPolicy": replica.policy,
         "ReplicaTags": parameters.get("Tags", []),
     }
-    return replace(response, body=json_response(found).body)
+    return replace(response, body=json_response(replicated).body)
 
 
 def correct_multi_region_key_type(call: Call, response: Response) -> Response:
@@ -296,7 +294,7 @@ def correct_multi_region_key_type(call: Call, response: Response) -> Response:
     key = named_key(call)
     if key is None or not key.multi_region:
         return response
-    found = json.loads(response.body)
-    applying = found["KeyMetadata"]["MultiRegionConfiguration"]
-    applying["MultiRegionKeyType"] = "PRIMARY" if applying["PrimaryKey"]["Arn"] == key.arn else "REPLICA"
-    return replace(response, body=json_response(found).body)
+    payload = json.loads(response.body)
+    configuration = payload["KeyMetadata"]["MultiRegionConfiguration"]
+    configuration["MultiRegionKeyType"] = "PRIMARY" if configuration["PrimaryKey"]["Arn"] == key.arn else "REPLICA"
+    return replace(response, body=json_response(payload).body)

@@ -1,6 +1,6 @@
 """Patches of key rotation: its period, and the rules and the quota of rotations on demand.
 
-It may write the period to moto's key in this process.
+Writes the period to moto's key in this process.
 """
 
 from __future__ import annotations

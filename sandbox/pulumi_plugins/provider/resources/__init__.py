@@ -1,6 +1,6 @@
 """The table of resource types: one class for each type token.
 
-It may touch nothing; the resource types touch the endpoint that they are given. A new type is a class in the
+Touches nothing; the resource types touch the endpoint that is passed to them. A new type is a class in the
 module of its service, and its name in that module's `RESOURCE_TYPES`.
 """
 

@@ -1,6 +1,6 @@
 """CloudTrail: trails; the id is the trail's ARN.
 
-It may touch CloudTrail at the endpoint of the region that it is given.
+Touches CloudTrail at the endpoint of the Region that is passed to it.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Trail(ResourceType):
         # Not every emulator returns HasCustomEventSelectors: an import, which knows nothing of the trail, reads them.
         if trail.get("HasCustomEventSelectors") or known.get("eventSelectors") or "name" not in known:
             selectors = region.cloudtrail.get_event_selectors(TrailName=arn).get("EventSelectors") or []
-            read = [_selector_from_aws(one) for one in selectors]
+            read = [_selector_from_aws(selector) for selector in selectors]
             current["eventSelectors"] = None if read == [_selector_from_aws({})] and not known else read
         return current
 
@@ -96,9 +96,9 @@ class Trail(ResourceType):
     ) -> None:
         """Settings in one call, then selectors, logging and tags."""
         if changed & _SETTINGS.keys():
-            # "" removes a setting; an omitted one stays.
-            taken_off = {_SETTINGS[name]: "" for name in changed & _SETTINGS.keys() if new.get(name) is None}
-            region.cloudtrail.update_trail(Name=_name(resource_id), **_settings(new), **taken_off)
+            # "" removes a setting; an omitted setting does not change.
+            removed_settings = {_SETTINGS[name]: "" for name in changed & _SETTINGS.keys() if new.get(name) is None}
+            region.cloudtrail.update_trail(Name=_name(resource_id), **_settings(new), **removed_settings)
         if "eventSelectors" in changed:
             self._select(region, resource_id, new)
         if "enableLogging" in changed:
@@ -125,7 +125,7 @@ class Trail(ResourceType):
     def _select(region: Region, resource_id: str, inputs: Properties) -> None:
         requested = inputs.get("eventSelectors") or [{}]
         region.cloudtrail.put_event_selectors(
-            TrailName=resource_id, EventSelectors=[_selector_to_aws(one) for one in requested]
+            TrailName=resource_id, EventSelectors=[_selector_to_aws(selector) for selector in requested]
         )
 
 
@@ -143,7 +143,7 @@ def _selector_to_aws(selector: Properties) -> dict[str, Any]:
         "IncludeManagementEvents": selector.get("includeManagementEvents", True),
         "ExcludeManagementEventSources": selector.get("excludeManagementEventSources") or [],
         "DataResources": [
-            {"Type": one["type"], "Values": one["values"]} for one in selector.get("dataResources") or []
+            {"Type": data["type"], "Values": data["values"]} for data in selector.get("dataResources") or []
         ],
     }
 
@@ -154,7 +154,7 @@ def _selector_from_aws(selector: Any) -> Properties:
         "includeManagementEvents": selector.get("IncludeManagementEvents", True),
         "excludeManagementEventSources": selector.get("ExcludeManagementEventSources", []),
         "dataResources": [
-            {"type": one["Type"], "values": one.get("Values", [])} for one in selector.get("DataResources", [])
+            {"type": data["Type"], "values": data.get("Values", [])} for data in selector.get("DataResources", [])
         ],
     }
 

@@ -1,6 +1,6 @@
 """CloudWatch: alarms on one metric.
 
-It may touch CloudWatch at the endpoint of the region that it is given.
+Touches CloudWatch at the endpoint of the Region that is passed to it.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class MetricAlarm(ResourceType):
             **{name: current.get(aws) for name, aws in _SETTINGS.items()},
             "arn": arn,
             "name": resource_id,
-            "dimensions": {one["Name"]: one["Value"] for one in current.get("Dimensions") or []},
+            "dimensions": {dimension["Name"]: dimension["Value"] for dimension in current.get("Dimensions") or []},
             "treatMissingData": current.get("TreatMissingData") or "missing",
             "tags": tag_map(region.cloudwatch.list_tags_for_resource(ResourceARN=arn).get("Tags")),
         }

@@ -1,6 +1,6 @@
 """EventBridge (`aws:cloudwatch`, from CloudWatch Events): rules and their targets.
 
-It may touch EventBridge at the endpoint of the region that it is given.
+Touches EventBridge at the endpoint of the Region that is passed to it.
 """
 
 from __future__ import annotations
@@ -129,9 +129,10 @@ class EventTarget(ResourceType):
         bus, rule, target_id = _where(resource_id, known)
         pages = region.events.get_paginator("list_targets_by_rule")
         targets = none_if_missing(
-            lambda: [one for page in pages.paginate(Rule=rule, EventBusName=bus) for one in page["Targets"]], _NOT_FOUND
+            lambda: [target for page in pages.paginate(Rule=rule, EventBusName=bus) for target in page["Targets"]],
+            _NOT_FOUND,
         )
-        current = next((one for one in targets or [] if one["Id"] == target_id), None)
+        current = next((target for target in targets or [] if target["Id"] == target_id), None)
         if current is None:
             return None
         transformer, retry = current.get("InputTransformer"), current.get("RetryPolicy")

@@ -1,6 +1,6 @@
 """KMS: keys, replicas of multi-Region keys, and aliases.
 
-It may touch KMS at the endpoint of the region that it is given.
+Touches KMS at the endpoint of the Region that is passed to it.
 """
 
 from __future__ import annotations
@@ -186,8 +186,8 @@ class ReplicaKey(Key):
             BypassPolicyLockoutSafetyCheck=inputs.get("bypassPolicyLockoutSafetyCheck") or None,
             Tags=tag_list(inputs.get("tags"), "TagKey", "TagValue") or None,
         )
-        there = region.in_other_region(primary[3])
-        response = retry_unknown_principals(lambda: there.kms.replicate_key(**arguments))
+        primary_region = region.in_other_region(primary[3])
+        response = retry_unknown_principals(lambda: primary_region.kms.replicate_key(**arguments))
         resource_id = str(response["ReplicaKeyMetadata"]["KeyId"])
         for pause in PAUSES_SECONDS:
             described = none_if_missing(lambda: region.kms.describe_key(KeyId=resource_id), _NOT_FOUND)
@@ -258,7 +258,7 @@ class Alias(ResourceType):
         region.kms.update_alias(AliasName=resource_id, TargetKeyId=new["targetKeyId"])
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Remove the name; the key stays."""
+        """Remove the name; the key is not changed."""
         none_if_missing(lambda: region.kms.delete_alias(AliasName=resource_id), _NOT_FOUND)
 
     def is_same(self, name: str, old: Any, new: Any) -> bool:

@@ -1,6 +1,6 @@
 """CloudWatch Logs: log groups and metric filters.
 
-It may touch CloudWatch Logs at the endpoint of the region that it is given.
+Touches CloudWatch Logs at the endpoint of the Region that is passed to it.
 """
 
 from __future__ import annotations

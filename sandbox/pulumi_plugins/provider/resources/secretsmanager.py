@@ -1,6 +1,6 @@
 """Secrets Manager: secrets without their values, and their policies; the id is the secret's ARN.
 
-It may touch Secrets Manager at the endpoint of the region that it is given.
+Touches Secrets Manager at the endpoint of the Region that is passed to it.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class SecretPolicy(ResourceType):
         self._put(region, new)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Take it off the secret."""
+        """Remove it from the secret."""
         none_if_missing(lambda: region.secretsmanager.delete_resource_policy(SecretId=resource_id), _NOT_FOUND)
 
     @staticmethod

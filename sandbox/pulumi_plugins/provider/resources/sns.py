@@ -1,6 +1,6 @@
 """SNS: topics, their policies and subscriptions; the id of each is an ARN, a policy's that of its topic.
 
-It may touch SNS at the endpoint of the region that it is given.
+Touches SNS at the endpoint of the Region that is passed to it.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class TopicSubscription(ResourceType):
     unsupported = frozenset({"replayPolicy"})
 
     def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
-        """E-mail addresses that are none."""
+        """Invalid e-mail addresses."""
         if inputs.get("protocol") in ("email", "email-json") and "@" not in inputs.get("endpoint", "@"):
             yield "endpoint", f'expected an e-mail address, got "{inputs["endpoint"]}"'
 
@@ -221,8 +221,7 @@ def _owners_policy(region: Region, topic: str) -> str:
 
 
 def _texts(spelling: dict[str, str], inputs: Properties, names: Any, *, absent: str | None = None) -> dict[str, str]:
-    given = {spelling[name]: _text(inputs.get(name, absent)) for name in sorted(names)}
-    return without_none(**given)
+    return without_none(**{spelling[name]: _text(inputs.get(name, absent)) for name in sorted(names)})
 
 
 def _text(value: Any) -> str | None:

@@ -1,6 +1,6 @@
 """Systems Manager: parameters; the id is the parameter's name.
 
-It may touch SSM at the endpoint of the region that it is given.
+Touches SSM at the endpoint of the Region that is passed to it.
 """
 
 from __future__ import annotations

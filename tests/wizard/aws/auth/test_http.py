@@ -57,7 +57,7 @@ def cut_after(request: Any) -> None:
 
 @pytest.fixture
 def ready(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
-    """An account with its escrow, whose caller waits for nothing."""
+    """An account with its stored data key, whose caller waits for nothing."""
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     aws = with_pause(aws, lambda _: None)
     aws.stored_data_keys.store_data_key(f"{PREFIX}/ENCRYPTED_PHI_KEY", ONE, key_arn=KEY, tags={})
@@ -117,7 +117,7 @@ def test_a_second_delivery_writes_nothing(ready: Aws) -> None:
     assert set(sent) == {"GetParameters", "ListTagsForResource"}
 
 
-def test_what_has_drifted_is_put_right_and_the_escrow_is_left(ready: Aws, boto: Any) -> None:
+def test_what_has_drifted_is_put_right_and_the_stored_data_key_is_left(ready: Aws, boto: Any) -> None:
     deliver(ready)
     for name, value in (("AWS_REGION", "eu-west-1"), ("AWS_KMS_KEY_ID", "alias/other")):
         boto("ssm").put_parameter(Name=f"{PREFIX}/{name}", Value=value, Type="String", Overwrite=True)

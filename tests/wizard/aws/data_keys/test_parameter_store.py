@@ -1,4 +1,4 @@
-"""What is Parameter Store's own about the escrow; the laws are in test_escrow."""
+"""What is Parameter Store's own about the stored data key; the laws are in test_stored."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from wizard.core.errors import PermissionDenied
 from wizard.core.models.delivery import AppVariables
 
 PREFIX = "/eonpro/production"
-ESCROW = f"{PREFIX}/ENCRYPTED_PHI_KEY"
+STORED_KEY = f"{PREFIX}/ENCRYPTED_PHI_KEY"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 ONE = WrappedDataKey(value=base64.b64encode(b"1" * 184).decode())
 
 
-def test_the_escrow_is_a_standard_secure_string_that_says_what_it_is(aws, boto):
-    aws.stored_data_keys.store_data_key(ESCROW, ONE, key_arn=KEY, tags={})
+def test_the_stored_data_key_is_a_standard_secure_string_that_says_what_it_is(aws, boto):
+    aws.stored_data_keys.store_data_key(STORED_KEY, ONE, key_arn=KEY, tags={})
     (described,) = boto("ssm").describe_parameters()["Parameters"]
     assert (described["Type"], described.get("Tier", "Standard")) == ("SecureString", "Standard")
     assert "the tags say by which key" in described["Description"] and "Never delete" in described["Description"]
 
 
 def test_the_two_beside_it_are_no_secrets_and_keep_the_type_that_they_have(aws, boto):
-    aws.stored_data_keys.store_data_key(ESCROW, ONE, key_arn=KEY, tags={})
+    aws.stored_data_keys.store_data_key(STORED_KEY, ONE, key_arn=KEY, tags={})
     boto("ssm").put_parameter(Name=f"{PREFIX}/AWS_REGION", Value="eu-west-1", Type="SecureString")
     aws.stored_data_keys.deliver_parameters(PREFIX, AppVariables(region="us-east-1", key_arn=KEY, wrapped=ONE), tags={})
     described = boto("ssm").describe_parameters()["Parameters"]
@@ -35,31 +35,31 @@ def test_the_two_beside_it_are_no_secrets_and_keep_the_type_that_they_have(aws, 
     }
 
 
-def test_an_escrow_that_may_not_be_read_is_denied_and_never_called_absent(script, scripted):
+def test_a_stored_data_key_that_may_not_be_read_is_denied_and_never_called_absent(script, scripted):
     script.refuse("GetParameters", "AccessDeniedException")
     with pytest.raises(PermissionDenied, match="ssm:GetParameters"):
-        scripted.stored_data_keys.read_stored_data_key(ESCROW)
+        scripted.stored_data_keys.read_stored_data_key(STORED_KEY)
 
 
-def test_tags_that_may_not_be_seen_are_none_and_the_escrow_is_read_all_the_same(script, scripted):
-    found = {"Name": ESCROW, "Value": ONE.value, "Type": "SecureString", "Version": 7}
+def test_tags_that_may_not_be_seen_are_none_and_the_stored_data_key_is_read_all_the_same(script, scripted):
+    found = {"Name": STORED_KEY, "Value": ONE.value, "Type": "SecureString", "Version": 7}
     script.answer("GetParameters", {"Parameters": [found]})
     script.refuse("ListTagsForResource", "AccessDeniedException")
-    stored_data_key = scripted.stored_data_keys.read_stored_data_key(ESCROW)
+    stored_data_key = scripted.stored_data_keys.read_stored_data_key(STORED_KEY)
     assert (stored_data_key.wrapped, stored_data_key.key_arn, stored_data_key.version) == (ONE, None, 7)
 
 
-def test_an_escrow_that_somebody_keeps_as_a_plain_string_is_told_and_left_as_it_is(aws, boto):
-    boto("ssm").put_parameter(Name=ESCROW, Value=ONE.value, Type="String")
+def test_a_stored_data_key_that_somebody_keeps_as_a_plain_string_is_told_and_left_as_it_is(aws, boto):
+    boto("ssm").put_parameter(Name=STORED_KEY, Value=ONE.value, Type="String")
     delivered = aws.stored_data_keys.deliver_parameters(
         PREFIX, AppVariables(region="us-east-1", key_arn=KEY, wrapped=ONE), tags={}
     )
     assert delivered.plain == "String"
-    assert boto("ssm").get_parameter(Name=ESCROW)["Parameter"]["Version"] == 1
+    assert boto("ssm").get_parameter(Name=STORED_KEY)["Parameter"]["Version"] == 1
 
 
-def test_of_an_escrow_of_our_own_nothing_of_the_kind_is_told(aws):
-    aws.stored_data_keys.store_data_key(ESCROW, ONE, key_arn=KEY, tags={})
+def test_of_a_stored_data_key_of_our_own_nothing_of_the_kind_is_told(aws):
+    aws.stored_data_keys.store_data_key(STORED_KEY, ONE, key_arn=KEY, tags={})
     delivered = aws.stored_data_keys.deliver_parameters(
         PREFIX, AppVariables(region="us-east-1", key_arn=KEY, wrapped=ONE), tags={}
     )

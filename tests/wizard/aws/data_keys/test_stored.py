@@ -1,4 +1,4 @@
-"""The laws of the escrow and of the two variables beside it: the same in Parameter Store and in Secrets Manager."""
+"""The laws of the stored data key and of the two variables with it: the same in Parameter Store and in Secrets Manager."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wizard.core.errors import DataKeyConflict, ResourceError
 from wizard.core.models.delivery import AppVariables, DeliveryState
 
 PREFIX = "/eonpro/production"
-ESCROW = f"{PREFIX}/ENCRYPTED_PHI_KEY"
+STORED_KEY = f"{PREFIX}/ENCRYPTED_PHI_KEY"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 OTHER_KEY = KEY.replace("1111", "9999")
 TAGS = {"Application": "EONPRO", "Environment": "Production"}
@@ -39,10 +39,10 @@ class Place:
     store: SecretStore
 
     def stored_data_key(self, wrapped: WrappedDataKey = ONE) -> bool:
-        return self.aws.stored_data_keys.store_data_key(ESCROW, wrapped, key_arn=KEY, tags=TAGS, store=self.store)
+        return self.aws.stored_data_keys.store_data_key(STORED_KEY, wrapped, key_arn=KEY, tags=TAGS, store=self.store)
 
     def read(self):
-        return self.aws.stored_data_keys.read_stored_data_key(ESCROW, store=self.store)
+        return self.aws.stored_data_keys.read_stored_data_key(STORED_KEY, store=self.store)
 
     def deliver(self, what: AppVariables, target: str = "ecs"):
         return self.aws.stored_data_keys.deliver_parameters(PREFIX, what, tags=TAGS, target=target, store=self.store)
@@ -74,10 +74,10 @@ class Place:
 
     def tags(self) -> dict[str, str]:
         if self.store is SecretStore.PARAMETER_STORE:
-            asked = {"ResourceType": "Parameter", "ResourceId": ESCROW}
+            asked = {"ResourceType": "Parameter", "ResourceId": STORED_KEY}
             pairs = self.boto("ssm").list_tags_for_resource(**asked)["TagList"]
         else:
-            pairs = self.boto("secretsmanager").describe_secret(SecretId=ESCROW)["Tags"]
+            pairs = self.boto("secretsmanager").describe_secret(SecretId=STORED_KEY)["Tags"]
         return {pair["Key"]: pair["Value"] for pair in pairs}
 
 
@@ -87,18 +87,18 @@ def place(request, aws: Aws, boto) -> Place:
     return Place(aws, boto, request.param)
 
 
-def test_nothing_of_that_name_is_no_escrow(place):
+def test_nothing_of_that_name_is_no_stored_data_key(place):
     assert place.read() is None
 
 
-def test_what_is_put_in_escrow_is_read_from_it(place):
+def test_what_is_put_in_stored_data_key_is_read_from_it(place):
     assert place.stored_data_key() is True
     found = place.read()
-    assert (found.parameter, found.wrapped, found.key_arn) == (ESCROW, ONE, KEY)
+    assert (found.parameter, found.wrapped, found.key_arn) == (STORED_KEY, ONE, KEY)
     assert (found.version, found.store) == (1, place.store)
 
 
-def test_the_escrow_says_in_its_tags_what_it_is(place):
+def test_the_stored_data_key_says_in_its_tags_what_it_is(place):
     place.stored_data_key()
     assert place.tags() == {
         **TAGS,
@@ -110,25 +110,25 @@ def test_the_escrow_says_in_its_tags_what_it_is(place):
 
 def test_a_variable_is_there_or_not_by_its_whole_name(place):
     place.stored_data_key()
-    assert place.aws.stored_data_keys.variable_exists(ESCROW, store=place.store)
+    assert place.aws.stored_data_keys.variable_exists(STORED_KEY, store=place.store)
     assert not place.aws.stored_data_keys.variable_exists(f"{PREFIX}/AWS_KMS_KEY_ID", store=place.store)
-    assert not place.aws.stored_data_keys.variable_exists(ESCROW.removesuffix("KEY"), store=place.store)
+    assert not place.aws.stored_data_keys.variable_exists(STORED_KEY.removesuffix("KEY"), store=place.store)
 
 
 def test_the_one_store_knows_nothing_of_the_other(place):
     place.stored_data_key()
     (other,) = set(SecretStore) - {place.store}
-    assert place.aws.stored_data_keys.read_stored_data_key(ESCROW, store=other) is None
+    assert place.aws.stored_data_keys.read_stored_data_key(STORED_KEY, store=other) is None
 
 
-def test_a_second_escrow_is_refused_and_the_first_is_untouched(place):
+def test_a_second_stored_data_key_is_refused_and_the_first_is_untouched(place):
     place.stored_data_key()
     assert place.stored_data_key(TWO) is False
     assert place.values() == {"ENCRYPTED_PHI_KEY": (ONE.value, 1)}
     assert (place.read().wrapped, place.tags()["eonpro:fingerprint"]) == (ONE, ONE.fingerprint)
 
 
-def test_of_two_who_write_the_escrow_at_once_one_wins_and_both_read_the_same(place):
+def test_of_two_who_write_the_stored_data_key_at_once_one_wins_and_both_read_the_same(place):
     with ThreadPoolExecutor(2) as pool:
         written = list(pool.map(place.stored_data_key, (ONE, TWO)))
     assert sorted(written) == [False, True]
@@ -137,7 +137,7 @@ def test_of_two_who_write_the_escrow_at_once_one_wins_and_both_read_the_same(pla
 
 @pytest.mark.parametrize("value", ["changeme", '"quoted"', "QUJD", f" {ONE.value}", '{"ENCRYPTED_PHI_KEY": "QUJD"}'])
 def test_anything_else_under_the_name_is_a_conflict_that_never_quotes_it(place, value):
-    place.put_by_hand(ESCROW, value)
+    place.put_by_hand(STORED_KEY, value)
     with pytest.raises(DataKeyConflict, match="nothing was overwritten") as conflict:
         place.read()
     assert value.strip() not in conflict.value.message + conflict.value.hint
@@ -145,18 +145,18 @@ def test_anything_else_under_the_name_is_a_conflict_that_never_quotes_it(place, 
 
 def test_a_value_that_is_not_the_one_its_tag_tells_of_is_a_conflict(place):
     place.stored_data_key()
-    place.put_by_hand(ESCROW, TWO.value)
+    place.put_by_hand(STORED_KEY, TWO.value)
     with pytest.raises(DataKeyConflict, match=f"{TWO.fingerprint}.*{ONE.fingerprint}"):
         place.read()
 
 
 def test_a_wrapped_key_that_somebody_put_there_by_hand_is_taken_as_it_is(place):
-    place.put_by_hand(ESCROW, ONE.value)
+    place.put_by_hand(STORED_KEY, ONE.value)
     found = place.read()
     assert (found.wrapped, found.key_arn) == (ONE, None)
 
 
-def test_delivery_puts_two_variables_beside_the_escrow(place):
+def test_delivery_puts_two_variables_beside_the_stored_data_key(place):
     place.stored_data_key()
     delivered = place.deliver(batch())
     assert place.values() == {
@@ -185,7 +185,7 @@ def test_a_second_delivery_changes_nothing(place):
     assert set(delivered.kept) == {"ENCRYPTED_PHI_KEY", "AWS_KMS_KEY_ID", "AWS_REGION"}
 
 
-def test_a_wrong_region_beside_the_escrow_is_put_right_and_said_to_be_written(place):
+def test_a_wrong_region_beside_the_stored_data_key_is_put_right_and_said_to_be_written(place):
     place.stored_data_key()
     place.put_by_hand(f"{PREFIX}/AWS_REGION", "eu-west-1")
     delivered = place.deliver(batch())
@@ -203,14 +203,14 @@ def test_a_value_that_was_there_before_is_put_back(place):
 
 
 @pytest.mark.parametrize("other", [batch(TWO), batch(ONE, OTHER_KEY)], ids=["another data key", "another key"])
-def test_a_batch_that_the_escrow_does_not_hold_is_refused_before_anything_is_written(place, other):
+def test_a_batch_that_the_stored_data_key_does_not_hold_is_refused_before_anything_is_written(place, other):
     place.stored_data_key()
     with pytest.raises(DataKeyConflict, match="nothing was written"):
         place.deliver(other)
     assert set(place.values()) == {"ENCRYPTED_PHI_KEY"}
 
 
-def test_without_an_escrow_nothing_is_delivered(place):
+def test_without_a_stored_data_key_nothing_is_delivered(place):
     with pytest.raises(DataKeyConflict, match="no data key is stored"):
         place.deliver(batch())
     assert place.values() == {}
@@ -224,7 +224,7 @@ def test_what_is_delivered_is_checked_value_by_value(place):
     assert place.check(batch(TWO)) is False
 
 
-def test_each_region_has_an_escrow_of_its_own(place):
+def test_each_region_has_a_stored_data_key_of_its_own(place):
     place.stored_data_key()
     there = replace(place, aws=place.aws.with_region("eu-west-1"))
     assert there.read() is None
@@ -233,12 +233,12 @@ def test_each_region_has_an_escrow_of_its_own(place):
 
 
 HELD = {
-    "GetParameters": {"Parameters": [{"Name": ESCROW, "Value": ONE.value, "Type": "SecureString", "Version": 1}]},
+    "GetParameters": {"Parameters": [{"Name": STORED_KEY, "Value": ONE.value, "Type": "SecureString", "Version": 1}]},
     "ListTagsForResource": {"TagList": []},
     "PutParameter": {"Version": 1},
-    "GetSecretValue": {"Name": ESCROW, "SecretString": ONE.value},
-    "DescribeSecret": {"Name": ESCROW, "Tags": []},
-    "PutSecretValue": {"Name": ESCROW},
+    "GetSecretValue": {"Name": STORED_KEY, "SecretString": ONE.value},
+    "DescribeSecret": {"Name": STORED_KEY, "Tags": []},
+    "PutSecretValue": {"Name": STORED_KEY},
 }
 
 
@@ -255,5 +255,5 @@ def test_a_store_that_forgets_what_was_written_is_found_out(script, scripted, st
 
 def test_no_repr_of_what_a_store_holds_has_the_value(place):
     place.stored_data_key()
-    held = store_of(place.aws._session, place.store).read([ESCROW])
-    assert (held[ESCROW].value, ONE.value in repr(held) + repr(place.read())) == (ONE.value, False)
+    held = store_of(place.aws._session, place.store).read([STORED_KEY])
+    assert (held[STORED_KEY].value, ONE.value in repr(held) + repr(place.read())) == (ONE.value, False)

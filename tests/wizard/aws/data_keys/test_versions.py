@@ -1,4 +1,4 @@
-"""The ledger of every version, and the one replacement that the escrow knows: the same in both stores.
+"""The ledger of every version, and the one replacement that the stored data key knows: the same in both stores.
 
 The power goes at every step of a replacement here; the same call again ends it.
 """
@@ -52,7 +52,7 @@ class Place:
         return self.settings.names.stored_data_key
 
     def begin(self, wrapped: WrappedDataKey = ONE) -> None:
-        """What a set-up leaves: the escrow and no ledger."""
+        """What a set-up leaves: the stored data key and no ledger."""
         assert self.aws.stored_data_keys.store_data_key(
             self.stored_data_key, wrapped, key_arn=KEY, tags=self.settings.tags, store=self.store
         )
@@ -139,12 +139,12 @@ def place(request, aws: Aws, boto, settings_of, power) -> Place:
     return Place(aws, boto, settings_of(secret_store=request.param))
 
 
-def test_without_an_escrow_there_is_no_version(place):
+def test_without_a_stored_data_key_there_is_no_version(place):
     assert place.versions() == ()
     assert not place.ring.stored_key(place.settings).exists
 
 
-def test_the_escrows_own_counts_before_it_has_an_entry(place):
+def test_the_stored_data_keys_own_counts_before_it_has_an_entry(place):
     place.begin()
     (only,) = place.versions()
     assert (only.wrapped, only.key_arn, only.origin) == (ONE, KEY, VersionOrigin.FIRST)
@@ -198,7 +198,7 @@ def test_an_entry_whose_value_was_replaced_is_told_and_is_no_version_any_more(pl
         place.ring.version(place.settings, TWO.fingerprint)
 
 
-def test_a_replacement_puts_the_version_into_the_escrow_and_says_so(place):
+def test_a_replacement_puts_the_version_into_the_stored_data_key_and_says_so(place):
     place.begin()
     place.keep(ONE, VersionOrigin.FIRST)
     place.replace(place.keep(TWO))
@@ -238,7 +238,7 @@ def test_what_is_not_kept_is_not_replaced(place):
     assert place.read().wrapped == ONE
 
 
-def test_an_escrow_that_changed_since_it_was_confirmed_is_left_alone(place):
+def test_a_stored_data_key_that_changed_since_it_was_confirmed_is_left_alone(place):
     place.begin()
     place.keep(ONE, VersionOrigin.FIRST)
     second, third = place.keep(TWO), place.keep(THREE)
@@ -249,7 +249,7 @@ def test_an_escrow_that_changed_since_it_was_confirmed_is_left_alone(place):
     assert place.read().wrapped == THREE
 
 
-def test_an_escrow_that_is_gone_is_made_anew(place):
+def test_a_stored_data_key_that_is_gone_is_made_anew(place):
     place.replace(place.keep(TWO))
     assert place.read().wrapped == TWO
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.wizard.commands.backup.test_document import OLD, backup
-from tests.wizard.fakes.clients import ESCROW, KEY, REPLICA, REPLICA_REGION
+from tests.wizard.fakes.clients import KEY, REPLICA, REPLICA_REGION, STORED_KEY
 from wizard.commands.backup.command import document
 from wizard.commands.backup.destination import BackupCopy, DestinationKind, State
 
@@ -14,7 +14,7 @@ FILE = BackupCopy(place="/safe/backup.json", kind=DestinationKind.FILE, state=St
 OBJECT = BackupCopy(
     place="s3://clinic-backups/backup.json",
     kind=DestinationKind.OBJECT,
-    state=State.THERE,
+    state=State.EXISTING,
     region="eu-west-1",
     opens_with=KEY,
     encryption="aws:kms",
@@ -23,7 +23,7 @@ OBJECT = BackupCopy(
     version="3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY",
 )
 STORE = BackupCopy(
-    place=ESCROW, kind=DestinationKind.STORE, state=State.WRITTEN, region=REPLICA_REGION, opens_with=REPLICA
+    place=STORED_KEY, kind=DestinationKind.STORE, state=State.WRITTEN, region=REPLICA_REGION, opens_with=REPLICA
 )
 
 DOCUMENTS: dict[str, dict[str, Any]] = {

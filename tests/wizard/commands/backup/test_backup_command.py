@@ -12,11 +12,11 @@ import pytest
 from components.settings import SecretStore, Settings
 from tests.wizard.fakes.backup import VAULT_BUCKET
 from tests.wizard.fakes.clients import (
-    ESCROW,
     KEY,
     OTHER_KEY,
     REPLICA,
     REPLICA_REGION,
+    STORED_KEY,
     FakeCloud,
     FakeEngine,
     FakeHosting,
@@ -62,15 +62,15 @@ class World:
 
 
 def test_a_backup_needs_a_place() -> None:
-    with pytest.raises(UsageError, match="needs a place") as refused:
+    with pytest.raises(UsageError, match="needs a destination") as refused:
         World().run()
     assert "--to eonpro-production.backup.json" in refused.value.hint
 
 
-def test_it_holds_what_is_escrowed_and_says_when_it_was_read(tmp_path: Path) -> None:
+def test_it_holds_what_is_stored_and_says_when_it_was_read(tmp_path: Path) -> None:
     world, file = World(), tmp_path / "b.json"
     told = world.run(to=str(file))
-    found = command.read(str(file), world.aws)
+    found = destination.read(str(file), world.aws.backup_storage)
     assert (found.wrapped, found.key_arn, found.made_at) == (wrapped(), KEY, NOW.replace(microsecond=0))
     assert (told["fingerprint"], told["versions"], told["madeAt"]) == (
         wrapped().fingerprint,
@@ -86,7 +86,7 @@ def test_every_kept_version_is_in_it() -> None:
     for seed, key in (("older", KEY), ("oldest", OTHER_KEY)):
         ring.keep(world.settings, wrapped(seed), key_arn=key, origin=VersionOrigin.MADE, at=NOW)
     world.run(to=S3)
-    found = command.read(S3, world.aws)
+    found = destination.read(S3, world.aws.backup_storage)
     assert {(each.fingerprint, each.key_arn, each.current) for each in found.versions} == {
         (wrapped("older").fingerprint, KEY, False),
         (wrapped("oldest").fingerprint, OTHER_KEY, False),
@@ -108,16 +108,16 @@ def test_a_copy_without_a_replica_says_with_which_key_it_opens() -> None:
     assert any(KEY in text and "no replica" in text for text in warned)
 
 
-def test_it_needs_no_state_while_the_escrow_says_its_key() -> None:
+def test_it_needs_no_state_while_the_stored_data_key_says_its_key() -> None:
     world = World()
     world.engine.failures["state"] = Unreachable("the backend does not answer", "look")
     assert world.run(to=S3)["keyArn"] == KEY
 
 
-def test_without_state_and_without_the_escrows_word_the_key_is_not_guessed() -> None:
+def test_without_state_and_without_the_stored_keys_word_the_key_is_not_guessed() -> None:
     world = World()
-    there = world.aws.escrows[ESCROW]
-    world.aws.escrows[ESCROW] = replace(there, key_arn=None)
+    there = world.aws.stored_keys[STORED_KEY]
+    world.aws.stored_keys[STORED_KEY] = replace(there, key_arn=None)
     assert world.run(to=S3)["keyArn"] == KEY
     world.engine.failures["state"] = Unreachable("the backend does not answer", "look")
     with pytest.raises(Unreachable):
@@ -128,30 +128,30 @@ def test_without_state_and_without_the_escrows_word_the_key_is_not_guessed() -> 
         world.run(to=f"{S3}.2")
 
 
-def test_an_escrow_that_is_gone_is_told_with_the_way_back() -> None:
+def test_a_stored_data_key_that_is_gone_is_told_with_the_way_back() -> None:
     world = World()
-    world.aws.escrows.clear()
+    world.aws.stored_keys.clear()
     with pytest.raises(DataKeyConflict, match="to back up") as refused:
         world.run(to=S3)
     assert "--from-backup" in refused.value.hint
     assert world.aws.backup_storage.objects == {}
 
 
-def test_an_escrow_that_is_still_in_the_other_store_is_backed_up_from_there() -> None:
+def test_a_stored_data_key_that_is_still_in_the_other_store_is_backed_up_from_there() -> None:
     world = World(settings(secret_store=SecretStore.SECRETS_MANAGER))
-    world.aws.escrows[ESCROW] = replace(world.aws.secrets.pop(ESCROW), store=SecretStore.PARAMETER_STORE)
+    world.aws.stored_keys[STORED_KEY] = replace(world.aws.secrets.pop(STORED_KEY), store=SecretStore.PARAMETER_STORE)
     world.run(to=S3)
     assert destination.read(S3, world.aws.backup_storage).store is SecretStore.PARAMETER_STORE
 
 
-def test_an_escrow_that_changes_meanwhile_is_not_backed_up_by_halves(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stored_data_key_that_changes_meanwhile_is_not_backed_up_by_halves(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     ring = world.aws.key_rotation
     versions = ring.versions
 
     def meanwhile(wanted: Settings) -> Any:
-        other = StoredDataKey(parameter=ESCROW, wrapped=wrapped("another"), key_arn=KEY, version=2)
-        world.aws.escrows[ESCROW] = other
+        other = StoredDataKey(parameter=STORED_KEY, wrapped=wrapped("another"), key_arn=KEY, version=2)
+        world.aws.stored_keys[STORED_KEY] = other
         return versions(wanted)
 
     monkeypatch.setattr(ring, "versions", meanwhile)

@@ -15,19 +15,19 @@ from components.settings import SecretStore
 from tests.wizard.commands.backup.test_document import AT, OLD, backup
 from tests.wizard.fakes.backup import VAULT_BUCKET, FakeVault
 from tests.wizard.fakes.clients import (
-    ESCROW,
     KEY,
     MULTI_KEY,
     OTHER_KEY,
     REPLICA,
     REPLICA_REGION,
+    STORED_KEY,
     FakeCloud,
     multi_region,
     settings,
     wrapped,
 )
 from wizard.commands.backup import destination
-from wizard.commands.backup.command import keep_in_region
+from wizard.commands.backup.command import copy_to_region
 from wizard.commands.backup.destination import BackupCopy, DestinationKind, State, parse
 from wizard.commands.backup.document import text_of
 from wizard.core.errors import DataKeyConflict, ResourceError, UsageError
@@ -37,7 +37,7 @@ S3 = f"s3://{VAULT_BUCKET}/backup.json"
 
 
 def kept(where: str, backup_storage: FakeVault | None = None, **changes: Any) -> BackupCopy:
-    return destination.keep(where, replace(backup(), **changes), backup_storage or FakeVault(), retention_days=2557)
+    return destination.write(where, replace(backup(), **changes), backup_storage or FakeVault(), retention_days=2557)
 
 
 # --- a file
@@ -57,7 +57,7 @@ def test_the_same_content_is_there_already_whenever_it_was_made(tmp_path: Path) 
     file = tmp_path / "b.json"
     kept(str(file))
     before = file.read_bytes()
-    assert kept(str(file), made_at=AT + timedelta(days=1)).state is State.THERE
+    assert kept(str(file), made_at=AT + timedelta(days=1)).state is State.EXISTING
     assert file.read_bytes() == before
 
 
@@ -113,7 +113,7 @@ def test_an_object_is_created_read_back_and_told_with_its_lock() -> None:
     told = kept(S3, backup_storage)
     assert (told.kind, told.state, told.lock_mode) == (DestinationKind.OBJECT, State.WRITTEN, "GOVERNANCE")
     assert destination.read(S3, backup_storage) == backup()
-    assert kept(S3, backup_storage, made_at=AT + timedelta(days=1)).state is State.THERE
+    assert kept(S3, backup_storage, made_at=AT + timedelta(days=1)).state is State.EXISTING
     assert len(backup_storage.objects) == 1
 
 
@@ -136,13 +136,13 @@ def test_a_bucket_without_a_lock_gets_nothing() -> None:
 
 def test_an_object_that_does_not_read_back_is_told() -> None:
     backup_storage = FakeVault(meddle=text_of(backup(OLD)).encode())
-    with pytest.raises(ResourceError, match="does not read back"):
+    with pytest.raises(ResourceError, match="differs from what was written"):
         kept(S3, backup_storage)
 
 
 def test_another_backup_under_that_name_is_left_alone() -> None:
     backup_storage = FakeVault()
-    destination.keep(S3, backup(OLD), backup_storage, retention_days=2557)
+    destination.write(S3, backup(OLD), backup_storage, retention_days=2557)
     with pytest.raises(UsageError, match="never overwritten"):
         kept(S3, backup_storage)
     assert destination.read(S3, backup_storage) == backup(OLD)
@@ -155,12 +155,12 @@ def test_a_folder_of_a_bucket_gets_an_object_that_is_named_after_the_data_key() 
 
 @pytest.mark.parametrize("where", ["s3://", "s3:///key", f"s3://{VAULT_BUCKET}", f"s3://{VAULT_BUCKET}/folder/"])
 def test_what_names_no_object_cannot_be_read(where: str) -> None:
-    with pytest.raises(UsageError, match="names no object"):
+    with pytest.raises(UsageError, match="does not name an object"):
         destination.read(where, FakeVault())
 
 
 def test_an_object_that_is_not_there_is_told() -> None:
-    with pytest.raises(UsageError, match="there is no s3://"):
+    with pytest.raises(UsageError, match="does not exist"):
         destination.read(S3, FakeVault())
 
 
@@ -169,45 +169,45 @@ def test_an_object_that_is_not_there_is_told() -> None:
 MULTI = replace(backup(), versions=(replace(backup().current, key_arn=MULTI_KEY),))
 
 
-def test_where_a_replica_is_the_copy_is_the_escrow_there_and_opens_with_the_replica() -> None:
+def test_where_a_replica_is_the_copy_is_the_stored_data_key_there_and_opens_with_the_replica() -> None:
     aws = FakeCloud()
-    told = keep_in_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
-    there = aws.with_region(REPLICA_REGION).escrows[ESCROW]
+    told = copy_to_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
+    there = aws.with_region(REPLICA_REGION).stored_keys[STORED_KEY]
     assert (there.wrapped, there.key_arn) == (wrapped(), REPLICA)
-    assert (told.place, told.opens_with, told.region) == (ESCROW, REPLICA, REPLICA_REGION)
+    assert (told.place, told.opens_with, told.region) == (STORED_KEY, REPLICA, REPLICA_REGION)
 
 
 def test_without_a_replica_the_copy_has_a_name_that_no_task_reads_and_opens_with_the_first_key() -> None:
     aws = FakeCloud()
-    told = keep_in_region("eu-west-1", backup(), aws, settings(), replica_arns=())
-    there = aws.with_region("eu-west-1").escrows
-    assert list(there) == [told.place] != [ESCROW]
+    told = copy_to_region("eu-west-1", backup(), aws, settings(), replica_arns=())
+    there = aws.with_region("eu-west-1").stored_keys
+    assert list(there) == [told.place] != [STORED_KEY]
     assert there[told.place].key_arn == KEY == told.opens_with
 
 
 def test_a_replica_of_another_key_opens_nothing() -> None:
-    told = keep_in_region(REPLICA_REGION, backup(), FakeCloud(), settings(), replica_arns=(REPLICA,))
+    told = copy_to_region(REPLICA_REGION, backup(), FakeCloud(), settings(), replica_arns=(REPLICA,))
     assert told.opens_with == KEY
 
 
 def test_a_copy_that_is_there_is_left_and_another_data_key_is_refused() -> None:
     aws = FakeCloud()
-    keep_in_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
-    again = keep_in_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
-    assert again.state is State.THERE
-    there = aws.with_region(REPLICA_REGION).escrows
-    there[ESCROW] = replace(there[ESCROW], wrapped=wrapped("another"), key_arn=OTHER_KEY)
+    copy_to_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
+    again = copy_to_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
+    assert again.state is State.EXISTING
+    there = aws.with_region(REPLICA_REGION).stored_keys
+    there[STORED_KEY] = replace(there[STORED_KEY], wrapped=wrapped("another"), key_arn=OTHER_KEY)
     with pytest.raises(DataKeyConflict, match="nothing was"):
-        keep_in_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
-    assert there[ESCROW].wrapped == wrapped("another")
+        copy_to_region(REPLICA_REGION, MULTI, aws, multi_region(), replica_arns=(REPLICA,))
+    assert there[STORED_KEY].wrapped == wrapped("another")
 
 
-def test_the_escrows_own_region_is_no_other() -> None:
+def test_the_stored_data_keys_own_region_is_no_other() -> None:
     with pytest.raises(UsageError, match="already"):
-        keep_in_region("us-east-1", backup(), FakeCloud(), settings(), replica_arns=())
+        copy_to_region("us-east-1", backup(), FakeCloud(), settings(), replica_arns=())
 
 
 def test_a_copy_goes_to_the_store_of_the_settings() -> None:
     aws, stored = FakeCloud(), settings(secret_store=SecretStore.SECRETS_MANAGER)
-    told = keep_in_region("eu-west-1", backup(), aws, stored, replica_arns=())
+    told = copy_to_region("eu-west-1", backup(), aws, stored, replica_arns=())
     assert list(aws.with_region("eu-west-1").secrets) == [told.place]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from components.settings import SecretStore
-from tests.wizard.fakes.clients import ACCOUNT, ESCROW, KEY, OTHER_ACCOUNT, OTHER_KEY, settings, wrapped
+from tests.wizard.fakes.clients import ACCOUNT, KEY, OTHER_ACCOUNT, OTHER_KEY, STORED_KEY, settings, wrapped
 from wizard.commands.backup.destination import parse
 from wizard.commands.backup.document import (
     Backup,
@@ -36,7 +36,7 @@ def version(wrapped_: WrappedDataKey, **changes: Any) -> DataKeyVersion:
         DataKeyVersion(
             wrapped=wrapped_,
             key_arn=KEY,
-            parameter=ESCROW,
+            parameter=STORED_KEY,
             origin=VersionOrigin.FIRST,
             kept_at=None,
             same_as=wrapped_.fingerprint,
@@ -100,7 +100,7 @@ def test_it_says_in_words_what_is_needed_to_restore_it() -> None:
     assert wrapped().value not in words
 
 
-def test_the_key_that_the_escrow_does_not_name_is_the_stacks() -> None:
+def test_the_key_that_the_stored_data_key_does_not_name_is_the_stacks() -> None:
     untagged = version(wrapped(), current=True, key_arn=None)
     older = version(blob(3), key_arn=None)
     made = backup_of(
@@ -123,14 +123,14 @@ def test_two_backups_of_the_same_are_the_same_whenever_they_were_made() -> None:
 
 @pytest.mark.parametrize("cut", [0, 1, 40, 300, -2, -20])
 def test_a_backup_that_is_cut_off_is_told(cut: int) -> None:
-    assert "cut off" in refusal(text_of(backup())[:cut]) or cut == 0
+    assert "it is incomplete" in refusal(text_of(backup())[:cut]) or cut == 0
     if cut == 0:
         assert "empty" in refusal("")
 
 
 @pytest.mark.parametrize("other", ["[]", "7", "null", "{}", '"text"', '{"format": "another"}'])
 def test_another_thing_altogether_is_told(other: str) -> None:
-    assert "no backup of eonpro-kms" in refusal(other)
+    assert "not a backup of eonpro-kms" in refusal(other)
 
 
 @pytest.mark.parametrize("other", [b"\xff\xfe\x00", b"\x00" * 50, "[" * 100_000, "not json"])

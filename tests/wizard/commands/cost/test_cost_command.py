@@ -173,6 +173,6 @@ def test_a_person_sees_estimate_and_use_and_what_is_unknown() -> None:
     world.aws.meter.usage = replace(COUNTED, key_requests=None, unknown={"key_requests": "denied"})
     world.run(used=True)
     said = "\n".join(world.ui.said)
-    assert "KMS requests: not known: denied" in said
+    assert "KMS requests: unknown: denied" in said
     row = next(line for line in world.ui.said if line.startswith("KMS requests 2"))
     assert row.endswith("$0.02 unknown")

@@ -96,12 +96,12 @@ def test_each_thing_is_read_once_and_its_error_kept() -> None:
     assert asked == ["once"]
 
 
-def test_an_escrow_that_is_wrong_puts_no_blame_on_who_differs_from_it() -> None:
+def test_a_stored_data_key_that_is_wrong_puts_no_blame_on_who_differs_from_it() -> None:
     told = build_diagnosis("production", [finding("data-key-foreign"), finding("data-key-wrong-length")])
     assert [each.cause for each in told.findings] == ["data-key-wrong-length"]
     assert [each.cause for each in told.consequences] == ["data-key-foreign"]
 
 
-def test_what_is_wrong_on_vercel_does_not_hide_an_escrow_that_does_not_open() -> None:
+def test_what_is_wrong_on_vercel_does_not_hide_a_stored_data_key_that_does_not_open() -> None:
     told = build_diagnosis("production", [finding("variable-missing"), finding("unwrap-failed")])
     assert [each.cause for each in told.findings] == ["unwrap-failed", "variable-missing"]

@@ -17,7 +17,7 @@ from tests.wizard.commands.policy.test_operator import (
     listed,
 )
 from wizard.commands.policy import command
-from wizard.commands.policy.command import things_read
+from wizard.commands.policy.command import resources_read
 from wizard.commands.policy.operator import LONGEST_POLICY, characters, for_values
 from wizard.core.required_permissions.resources import FEATURES
 from wizard.core.required_permissions.table import load
@@ -28,7 +28,7 @@ READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup")
 def asked(**changes: Any) -> dict[str, Any]:
     """The auditor's policy for the given answers, with changes."""
     values = {key: value for key, value in {**GIVEN, **changes}.items() if value is not None}
-    return for_values(values, {}, written=command.auditor_policies)
+    return for_values(values, {}, build=command.auditor_policies)
 
 
 SETUPS: dict[str, dict[str, Any]] = {
@@ -85,7 +85,7 @@ def test_keys_are_read_by_the_stacks_tags():
     }
 
 
-def test_the_former_values_of_an_escrow_that_was_written_over_can_be_looked_for():
+def test_the_former_values_of_a_stored_data_key_that_was_written_over_can_be_looked_for():
     resources = {resource for action, resource in granted(asked()) if action == "ssm:GetParameterHistory"}
     assert resources == {resource for action, resource in granted(asked()) if action == "ssm:GetParameters"} != set()
 
@@ -114,10 +114,10 @@ def _things(**changes: Any) -> set[str]:
     found: set[str] = set()
 
     def written(setup):
-        found.update(things_read(setup))
+        found.update(resources_read(setup))
         return command.auditor_policies(setup)
 
-    for_values({**GIVEN, **changes}, {}, written=written)
+    for_values({**GIVEN, **changes}, {}, build=written)
     return found
 
 

@@ -39,7 +39,7 @@ def test_what_it_needs_and_nobody_told_is_named() -> None:
     ["eonpro", "clinic/", "/eonpro", "clinic/eonpro/", "clinic/*", "*/*", "-clinic/eonpro", "clinic/e p", "a/b:c"],
 )
 def test_what_is_no_repository_is_refused(wrong: str) -> None:
-    with pytest.raises(UsageError, match="no repository"):
+    with pytest.raises(UsageError, match="is not a GitHub repository"):
         command.for_repository(wrong, account_id=ACCOUNT)
 
 

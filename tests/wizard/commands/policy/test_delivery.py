@@ -1,4 +1,4 @@
-"""The delivery's policy: it reads the escrow and cannot write it, and redeploys where a service is known."""
+"""The delivery's policy: it reads the stored data key and cannot write it, and redeploys where a service is known."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PARAMETER = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/"
 def asked(**changes: Any) -> set[tuple[str, str]]:
     """Every action with its resources, for the given answers."""
     values = {key: value for key, value in {**GIVEN, **changes}.items() if value is not None}
-    return granted(for_values(values, {}, written=delivery_policies))
+    return granted(for_values(values, {}, build=delivery_policies))
 
 
 SETUPS: dict[str, dict[str, Any]] = {
@@ -34,7 +34,7 @@ def writes(rights: set[tuple[str, str]]) -> set[str]:
 
 
 @pytest.mark.parametrize("setup", SETUPS)
-def test_the_escrow_is_read_and_never_written(setup):
+def test_the_stored_data_key_is_read_and_never_written(setup):
     rights = asked(**SETUPS[setup])
     home = {resource for resource in writes(rights) if ":us-east-1:" in resource}
     assert [resource for resource in home if "ENCRYPTED_PHI_KEY" in resource] == []
@@ -51,7 +51,7 @@ def test_nothing_of_it_uses_or_changes_a_key_or_a_right(setup):
     assert {action for action in actions if action.startswith("iam:")} <= {"iam:ListAccountAliases", "iam:PassRole"}
 
 
-def test_the_other_two_variables_are_written_beside_the_escrow():
+def test_the_other_two_variables_are_written_beside_the_stored_data_key():
     assert writes(asked(target="ecs")) == {f"{PARAMETER}AWS_REGION", f"{PARAMETER}AWS_KMS_KEY_ID"}
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from components.settings import Target
-from tests.wizard.fakes.clients import ESCROW, KEY, wrapped
+from tests.wizard.fakes.clients import KEY, STORED_KEY, wrapped
 from tests.wizard.setup.test_report import delivered, proof
 from wizard.commands.push.deliver import Pushed, document
 from wizard.core.models.delivery import PRODUCTION, Scope, StoredDataKey, VerificationState
@@ -16,7 +16,7 @@ from wizard.core.models.deployment import Deployment, Instances, Redeployed, Red
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RUNS = Deployment(target="vercel", id="dpl_1", name="portal-1.vercel.app", made=AT, state="READY")
 PUSHED = Pushed(
-    stored_data_key=StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1),
+    stored_data_key=StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=KEY, version=1),
     delivered=(replace(delivered("vercel"), environment="production"), delivered("ecs")),
     proofs=(proof("vercel"), proof("ecs")),
 )

@@ -43,7 +43,7 @@ def test_a_branch_narrows_preview() -> None:
 
 @pytest.mark.parametrize("names", [["production"], ["staging"], ["preview", "production"]])
 def test_a_branch_of_anything_else_is_refused(names: list[str]) -> None:
-    with pytest.raises(UsageError, match="narrows preview"):
+    with pytest.raises(UsageError, match="only with --to preview"):
         chosen(names, "feature", CUSTOM)
 
 

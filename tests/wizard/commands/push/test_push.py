@@ -11,9 +11,9 @@ import pytest
 from components.settings import Settings
 from tests.wizard.commands.push.push_documents import AT
 from tests.wizard.fakes.clients import (
-    ESCROW,
     KEY,
     REPLICA_REGION,
+    STORED_KEY,
     TOKEN,
     USER_OUTPUTS,
     multi_region,
@@ -86,33 +86,33 @@ def test_it_asks_for_no_more_than_it_needs(world: PushWorld) -> None:
     """A pipeline with few rights: none of the set-up's checks, no list of principals, keys or trails."""
     world.push()
     called = {call.split()[0] for call in world.log if call.startswith("cloud.")}
-    assert called <= {"cloud.identify", "cloud.read_escrow", "cloud.app_credentials"}
+    assert called <= {"cloud.identify", "cloud.read_stored_data_key", "cloud.app_credentials"}
 
 
 def test_it_makes_the_data_key_of_a_stack_that_never_had_one(world: PushWorld) -> None:
-    world.aws.escrows.clear()
+    world.aws.stored_keys.clear()
     world.vercel.variables.clear()
     document = world.push()
-    assert world.aws.escrows[ESCROW].wrapped.fingerprint == document["fingerprint"]
-    assert world.wrote == {"cloud.make_data_key", "cloud.write_escrow", "hosting.deliver"}
+    assert world.aws.stored_keys[STORED_KEY].wrapped.fingerprint == document["fingerprint"]
+    assert world.wrote == {"cloud.make_data_key", "cloud.write_stored_data_key", "hosting.deliver"}
 
 
-def test_an_escrow_that_is_lost_is_not_made_anew_where_vercel_has_a_data_key(world: PushWorld) -> None:
-    del world.aws.escrows[ESCROW]
+def test_a_stored_data_key_that_is_lost_is_not_made_anew_where_vercel_has_a_data_key(world: PushWorld) -> None:
+    del world.aws.stored_keys[STORED_KEY]
     with pytest.raises(DataKeyConflict, match="does not exist.*no other data key was made"):
         world.push()
     assert world.wrote == set()
 
 
 def test_nor_where_production_has_it_and_the_push_is_for_preview(world: PushWorld) -> None:
-    del world.aws.escrows[ESCROW]
+    del world.aws.stored_keys[STORED_KEY]
     with pytest.raises(DataKeyConflict):
         world.push(to="preview")
     assert world.wrote == set()
 
 
 def test_nor_where_the_variable_beside_it_is_there(world: PushWorld) -> None:
-    world.aws.escrows.clear()
+    world.aws.stored_keys.clear()
     world.vercel.variables.clear()
     world.aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
     with pytest.raises(DataKeyConflict, match="is missing") as refused:
@@ -122,7 +122,9 @@ def test_nor_where_the_variable_beside_it_is_there(world: PushWorld) -> None:
 
 
 def test_a_data_key_under_another_key_is_refused_before_anything_is_delivered(world: PushWorld) -> None:
-    world.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=f"{KEY}0", version=1)
+    world.aws.stored_keys[STORED_KEY] = StoredDataKey(
+        parameter=STORED_KEY, wrapped=wrapped(), key_arn=f"{KEY}0", version=1
+    )
     world.vercel.variables.clear()
     with pytest.raises(DataKeyConflict, match="wrapped by"):
         world.push()
@@ -152,8 +154,10 @@ def test_who_may_not_list_the_versions_replaces_none(world: PushWorld) -> None:
     assert world.wrote == set()
 
 
-def test_an_escrow_that_is_gone_is_not_made_anew_where_versions_are_kept_or_cannot_be_listed(world: PushWorld) -> None:
-    world.aws.escrows.clear()
+def test_a_stored_data_key_that_is_gone_is_not_made_anew_where_versions_are_kept_or_cannot_be_listed(
+    world: PushWorld,
+) -> None:
+    world.aws.stored_keys.clear()
     world.vercel.variables.clear()
     ring = world.aws.key_rotation
     ring.keep(settings(), wrapped("earlier"), key_arn=KEY, origin=VersionOrigin.FIRST, at=AT)
@@ -179,7 +183,7 @@ def test_a_stack_that_is_not_built_and_one_that_is_not_here(world: PushWorld) ->
     with pytest.raises(StackNotFound, match="not deployed yet"):
         world.push()
     world.saved = None
-    with pytest.raises(StackNotFound, match="are not here"):
+    with pytest.raises(StackNotFound, match="does not exist"):
         world.push()
     assert world.wrote == set()
 
@@ -242,7 +246,7 @@ def test_productions_data_key_elsewhere_is_warned_of(world: PushWorld) -> None:
     document = world.push(to="preview")
     first, second = document["warnings"]
     assert "preview now has production's data key" in first and "--from production" in first
-    assert "trusts production's deployments only" in second
+    assert "trusts only production's deployments" in second
     assert first in world.warned and second in world.warned
     assert world.push()["warnings"] == []
 
@@ -270,9 +274,9 @@ def test_another_data_key_is_renamed_after_the_stacks_name_was_typed_and_only_th
 
 
 def test_it_is_renamed_only_where_the_stack_has_a_data_key_to_put_in_its_place(world: PushWorld) -> None:
-    world.aws.escrows.clear()
+    world.aws.stored_keys.clear()
     world.vercel.variables.clear()
-    with pytest.raises(UsageError, match="was not changed"):
+    with pytest.raises(UsageError, match="was not renamed"):
         world.push(rename_existing="v1", confirmed="production")
     assert world.wrote == set()
 

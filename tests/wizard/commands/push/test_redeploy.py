@@ -79,7 +79,7 @@ def test_a_build_that_fails_leaves_the_former_and_is_exit_code_1(world) -> None:
     (done,) = document["redeploys"]
     assert (done["state"], done["why"]) == ("failed", "npm run build exited with 1")
     assert (document["ok"], world.code, stale(document)) == (False, 1, [("vercel", True)])
-    assert any(mark is Mark.FAIL and "what ran goes on running" in text for mark, text in world.ui.marked)
+    assert any(mark is Mark.FAIL and "the former deployment keeps running" in text for mark, text in world.ui.marked)
 
 
 def test_a_redeploy_that_may_not_be_is_told_after_the_delivery_that_was_made(world) -> None:

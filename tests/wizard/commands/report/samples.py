@@ -13,12 +13,12 @@ from tests.wizard.fakes.clients import (
     ADMIN,
     APP,
     BUCKET,
-    ESCROW,
     KEY,
     REGION,
     REPLICA,
     REPLICA_REGION,
     SECOND,
+    STORED_KEY,
     TRAIL,
     wrapped,
 )
@@ -159,7 +159,7 @@ VERSIONS = (
     DataKeyVersion(
         wrapped=wrapped("old"),
         key_arn=KEY,
-        parameter=f"{ESCROW}/versions/1",
+        parameter=f"{STORED_KEY}/versions/1",
         origin=VersionOrigin.ADOPTED,
         kept_at=ago(700),
         same_as=wrapped("old").fingerprint,
@@ -168,7 +168,7 @@ VERSIONS = (
     DataKeyVersion(
         wrapped=wrapped("new"),
         key_arn=KEY,
-        parameter=ESCROW,
+        parameter=STORED_KEY,
         origin=VersionOrigin.MADE,
         kept_at=ago(120),
         same_as=wrapped("new").fingerprint,
@@ -211,7 +211,7 @@ ARCHITECTURE = Architecture(
     deletion_administrators=(),
     deletion_window_days=30,
     data_key=DataKeyFacts(
-        name=ESCROW,
+        name=STORED_KEY,
         store="Parameter Store",
         fingerprint=wrapped("new").fingerprint,
         version=2,

@@ -15,10 +15,10 @@ from components.settings import Settings
 from tests.wizard.fakes.clients import (
     ADMIN,
     APP,
-    ESCROW,
     KEY,
     MULTI_KEY,
     REPLICA,
+    STORED_KEY,
     TOKEN,
     TRAIL,
     FakeCloud,
@@ -50,7 +50,7 @@ from wizard.setup.steps import Clients, Request
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 DENIED = PermissionDenied("you may not look", "ask for the right to")
-READ = ("describe_key", "key_policy", "policy_document", "find_trail", "bucket_retention", "read_escrow")
+READ = ("describe_key", "key_policy", "policy_document", "find_trail", "bucket_retention", "read_stored_data_key")
 
 
 class World:
@@ -64,8 +64,8 @@ class World:
         self.vercel = FakeHosting(team=settings_.vercel_team or "acme")
         self.assumptions = Assumptions()
         self.sources: dict[str, str] = {}
-        stored = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=next(iter(self.aws.keys)), version=1)
-        self.aws.escrows[ESCROW] = stored
+        stored = StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=next(iter(self.aws.keys)), version=1)
+        self.aws.stored_keys[STORED_KEY] = stored
         self.aws.trails = (replace(trail_fact(), key_arn=KEY),)
 
     def clients(self) -> Clients:
@@ -152,7 +152,7 @@ def test_a_report_changes_nothing(world) -> None:
         ("policy_document", (3,)),
         ("find_trail", (5,)),
         ("bucket_retention", (5,)),
-        ("read_escrow", (6,)),
+        ("read_stored_data_key", (6,)),
     ],
 )
 def test_what_could_not_be_read_is_unknown_and_listed(world, method, numbers) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.wizard.fakes.clients import (
-    ESCROW,
     KEY,
+    STORED_KEY,
     TOKEN,
     FakeCloud,
     FakeEngine,
@@ -39,7 +39,9 @@ class Run:
     def __init__(self) -> None:
         self.aws = FakeCloud()
         self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, settings()))
-        self.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=KEY, version=1)
+        self.aws.stored_keys[STORED_KEY] = StoredDataKey(
+            parameter=STORED_KEY, wrapped=wrapped(), key_arn=KEY, version=1
+        )
         self.ui = FakeTalk()
         self.saved: Any = settings()
 

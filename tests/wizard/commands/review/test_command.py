@@ -46,7 +46,7 @@ from wizard.setup.steps import Clients, Request
 SCHEMA = json.loads((Path(__file__).resolve().parents[4] / "schemas" / "review.schema.json").read_text())
 
 
-class Clinic:
+class World:
     """A stack that stands, and a folder of reviews."""
 
     def __init__(self, place: Path) -> None:
@@ -83,74 +83,74 @@ class Clinic:
 
 
 @pytest.fixture
-def clinic(tmp_path: Path) -> Clinic:
-    return Clinic(tmp_path / "reviews")
+def world(tmp_path: Path) -> World:
+    return World(tmp_path / "reviews")
 
 
-def test_a_stack_where_nobody_has_more_than_was_given_is_fine(clinic):
-    code, told = clinic.review()
+def test_a_stack_where_nobody_has_more_than_was_given_is_fine(world):
+    code, told = world.review()
     assert (code, told["unexpected"], told["notAccepted"], told["undecided"]) == (0, [], [], [])
     assert (told["differences"], told["signOff"], told["faults"]) == (None, None, [])
-    assert clinic.files == ["2026-07-01.json"]
+    assert world.files == ["2026-07-01.json"]
 
 
-def test_one_whom_nobody_named_fails_the_review(clinic):
-    clinic.with_stranger()
-    code, told = clinic.review()
+def test_one_whom_nobody_named_fails_the_review(world):
+    world.with_stranger()
+    code, told = world.review()
     assert (code, told["notAccepted"]) == (1, [STRANGER])
-    assert (Mark.FAIL, f"{STRANGER}: not named in the settings") in clinic.ui.marked
+    assert (Mark.FAIL, f"{STRANGER}: not named in the settings") in world.ui.marked
 
 
-def test_what_is_unknown_fails_the_review(clinic):
-    clinic.aws.who_has_access.failures["iam"] = PermissionDenied("you may not", "")
-    code, told = clinic.review()
+def test_what_is_unknown_fails_the_review(world):
+    world.aws.who_has_access.failures["iam"] = PermissionDenied("you may not", "")
+    code, told = world.review()
     # Of the administrator and of the application, too, what IAM gives them beside is unknown.
     assert (code, told["undecided"]) == (1, [APP, ADMIN, f"arn:aws:iam::{ACCOUNT}:*"])
-    assert "python -m wizard policy auditor" in clinic.ui.said
+    assert "python -m wizard policy auditor" in world.ui.said
 
 
-def test_a_history_that_may_not_be_read_does_not(clinic):
-    clinic.aws.who_has_access.failures["events"] = PermissionDenied("you may not", "")
-    code, told = clinic.review()
+def test_a_history_that_may_not_be_read_does_not(world):
+    world.aws.who_has_access.failures["events"] = PermissionDenied("you may not", "")
+    code, told = world.review()
     assert (code, told["review"]["history"]) == (0, None)
-    assert any(line.startswith("not read: the event history") for line in clinic.ui.said)
+    assert any(line.startswith("not read: the event history") for line in world.ui.said)
 
 
-def test_an_administrator_with_more_than_it_was_given_fails_the_review(clinic):
-    clinic.aws.key_policies[KEY] = document(*key_statements(clinic.aws), named(ADMIN, Sid="more"))
-    assert clinic.review()[0] == 1
+def test_an_administrator_with_more_than_it_was_given_fails_the_review(world):
+    world.aws.key_policies[KEY] = document(*key_statements(world.aws), named(ADMIN, Sid="more"))
+    assert world.review()[0] == 1
 
 
-def test_whom_a_signed_review_shows_is_accepted_with_what_it_had(clinic):
-    clinic.with_stranger()
-    assert clinic.review(sign="Ada", confirmed="production")[0] == 0
-    assert clinic.review()[0] == 0
-    clinic.aws.who_has_access.account = account(stranger(allow("kms:*")))
-    code, told = clinic.review()
+def test_whom_a_signed_review_shows_is_accepted_with_what_it_had(world):
+    world.with_stranger()
+    assert world.review(sign="Ada", confirmed="production")[0] == 0
+    assert world.review()[0] == 0
+    world.aws.who_has_access.account = account(stranger(allow("kms:*")))
+    code, told = world.review()
     assert (code, told["notAccepted"]) == (1, [STRANGER])
 
 
-def test_one_that_is_in_an_unsigned_review_only_is_not_accepted(clinic):
-    clinic.review(sign="Ada", confirmed="production")
-    clinic.with_stranger()
-    assert [clinic.review()[0], clinic.review()[0]] == [1, 1]
+def test_one_that_is_in_an_unsigned_review_only_is_not_accepted(world):
+    world.review(sign="Ada", confirmed="production")
+    world.with_stranger()
+    assert [world.review()[0], world.review()[0]] == [1, 1]
 
 
-def test_the_second_review_tells_what_changed_since_the_first(clinic):
-    clinic.review()
-    clinic.with_stranger()
-    clinic.now = NOW + timedelta(days=90)
-    _, told = clinic.review()
+def test_the_second_review_tells_what_changed_since_the_first(world):
+    world.review()
+    world.with_stranger()
+    world.now = NOW + timedelta(days=90)
+    _, told = world.review()
     assert (told["differences"]["since"], told["differences"]["added"]) == ("2026-07-01.json", [STRANGER])
-    assert f"added: {STRANGER}" in clinic.ui.said
+    assert f"added: {STRANGER}" in world.ui.said
 
 
-def test_a_file_that_was_tampered_with_fails_the_review_and_is_not_compared_with(clinic):
-    clinic.with_stranger()
-    clinic.review()
-    [file] = clinic.place.rglob("*.json")
+def test_a_file_that_was_tampered_with_fails_the_review_and_is_not_compared_with(world):
+    world.with_stranger()
+    world.review()
+    [file] = world.place.rglob("*.json")
     file.write_text(file.read_text().replace("stranger", "nobody"))
-    code, told = clinic.review()
+    code, told = world.review()
     assert (code, told["differences"]) == (1, None)
     assert len(told["faults"]) == 1 and "no longer matches its digest" in told["faults"][0]
 
@@ -158,69 +158,69 @@ def test_a_file_that_was_tampered_with_fails_the_review_and_is_not_compared_with
 # The sign-off.
 
 
-def test_the_sign_off_is_of_the_review_that_was_shown_by_the_credentials_that_read_it(clinic):
-    code, told = clinic.review(sign="Ada Lovelace", confirmed="production")
+def test_the_sign_off_is_of_the_review_that_was_shown_by_the_credentials_that_read_it(world):
+    code, told = world.review(sign="Ada Lovelace", confirmed="production")
     assert code == 0
     assert (told["signOff"]["signer"], told["signOff"]["signerArn"]) == ("Ada Lovelace", IDENTITY.arn)
     assert told["signOff"]["reviewDigest"] == told["digest"]
-    latest = storage.latest(clinic.place, "production", now=NOW)
+    latest = storage.latest(world.place, "production", now=NOW)
     assert latest.sign_off is not None and latest.sign_off.signer == "Ada Lovelace"
 
 
 @pytest.mark.parametrize("word", [None, "staging", ""])
-def test_unattended_it_takes_the_stacks_name_before_anything_is_read(clinic, word):
+def test_unattended_it_takes_the_stacks_name_before_anything_is_read(world, word):
     with pytest.raises(Cancelled, match="nothing was signed"):
-        clinic.review(sign="Ada", confirmed=word)
-    assert clinic.files == [] and clinic.aws.log == []
+        world.review(sign="Ada", confirmed=word)
+    assert world.files == [] and world.aws.log == []
 
 
-def test_a_person_types_the_stacks_name_after_the_review_was_shown(clinic):
-    clinic.ui = FakeTalk(interactive=True, answers={"confirmation": ["production"]})
-    clinic.review(sign="Ada")
-    assert clinic.files == ["2026-07-01.json", "2026-07-01.signed.json"]
-    shown = clinic.ui.log.index("talk.section Result")
-    assert clinic.ui.log.index("talk.ask confirmation") > shown
+def test_a_person_types_the_stacks_name_after_the_review_was_shown(world):
+    world.ui = FakeTalk(interactive=True, answers={"confirmation": ["production"]})
+    world.review(sign="Ada")
+    assert world.files == ["2026-07-01.json", "2026-07-01.signed.json"]
+    shown = world.ui.log.index("talk.section Result")
+    assert world.ui.log.index("talk.ask confirmation") > shown
 
 
-def test_another_word_signs_nothing_and_keeps_the_review(clinic):
-    clinic.ui = FakeTalk(interactive=True, answers={"confirmation": ["no"]})
+def test_another_word_signs_nothing_and_keeps_the_review(world):
+    world.ui = FakeTalk(interactive=True, answers={"confirmation": ["no"]})
     with pytest.raises(Cancelled, match="nothing was signed; the review is stored"):
-        clinic.review(sign="Ada")
-    assert clinic.files == ["2026-07-01.json"]
+        world.review(sign="Ada")
+    assert world.files == ["2026-07-01.json"]
 
 
-def test_a_sign_off_does_not_make_the_unknown_known(clinic):
-    clinic.aws.who_has_access.failures["grants"] = PermissionDenied("you may not", "")
-    assert clinic.review(sign="Ada", confirmed="production")[0] == 1
+def test_a_sign_off_does_not_make_the_unknown_known(world):
+    world.aws.who_has_access.failures["grants"] = PermissionDenied("you may not", "")
+    assert world.review(sign="Ada", confirmed="production")[0] == 1
 
 
 @pytest.mark.parametrize("flags", [{"days": 0}, {"days": 91}, {"sign": " "}])
-def test_flags_that_cannot_be_used_are_refused(clinic, flags):
+def test_flags_that_cannot_be_used_are_refused(world, flags):
     with pytest.raises(UsageError):
-        clinic.review(**flags)
-    assert clinic.files == []
+        world.review(**flags)
+    assert world.files == []
 
 
-def test_a_stack_that_is_not_built_has_no_review(clinic):
-    clinic.state = StackState(exists=True, has_key=False)
+def test_a_stack_that_is_not_built_has_no_review(world):
+    world.state = StackState(exists=True, has_key=False)
     with pytest.raises(StackNotFound):
-        clinic.review()
+        world.review()
 
 
 # The words.
 
 
-def test_an_old_access_key_is_told(clinic):
+def test_an_old_access_key_is_told(world):
     old = AccessKeyAge(id="AKIAOLD", active=True, age_days=400, last_used=None)
-    clinic.aws.who_has_access.account = account(principal(SECOND, allow("kms:*")))
-    clinic.aws.who_has_access.keys_of_users = {"second": (old,)}
-    clinic.review()
-    assert "    access key AKIAOLD, 400 days old, no known use: older than 90 days, replace it" in clinic.ui.said
+    world.aws.who_has_access.account = account(principal(SECOND, allow("kms:*")))
+    world.aws.who_has_access.keys_of_users = {"second": (old,)}
+    world.review()
+    assert "    access key AKIAOLD, 400 days old, no known use: older than 90 days, replace it" in world.ui.said
 
 
-def test_the_table_has_one_row_a_principal_by_its_short_name(clinic):
-    clinic.review()
-    assert clinic.ui.rows == [
+def test_the_table_has_one_row_a_principal_by_its_short_name(world):
+    world.review()
+    assert world.ui.rows == [
         ("root", "yes", "yes", "no", "0", "-"),
         ("role/eonpro-app-role", "yes", "no", "no", "12", "2026-06-30"),
         ("role/admin", "no", "yes", "no", "0", "-"),
@@ -243,9 +243,9 @@ def test_a_name_is_short_and_tells_another_account(arn, expected):
     assert short(arn, account=ACCOUNT) == expected
 
 
-def test_a_grant_is_told_with_what_it_gives_and_its_date(clinic):
+def test_a_grant_is_told_with_what_it_gives_and_its_date(world):
     made = datetime.fromisoformat("2026-06-01T00:00:00+00:00")
-    clinic.aws.who_has_access.granted = {KEY: (grant(STRANGER, "Decrypt", "CreateGrant", made=made, name="n"),)}
-    clinic.review()
-    assert (Mark.WARN, f"{STRANGER}: Decrypt, CreateGrant, created 2026-06-01") in clinic.ui.marked
-    assert "    g1 (n)" in clinic.ui.said
+    world.aws.who_has_access.granted = {KEY: (grant(STRANGER, "Decrypt", "CreateGrant", made=made, name="n"),)}
+    world.review()
+    assert (Mark.WARN, f"{STRANGER}: Decrypt, CreateGrant, created 2026-06-01") in world.ui.marked
+    assert "    g1 (n)" in world.ui.said

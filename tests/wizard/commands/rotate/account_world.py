@@ -23,7 +23,7 @@ from botocore.config import Config
 from components.settings import Outputs, SecretStore, Settings
 from phi import PhiCipher
 from phi.__main__ import prove
-from tests.onboarding.clinic import _request
+from tests.onboarding.deployment import _request
 from tests.wizard.fakes.clients import FakeCloud, FakeEngine, FakeTalk
 from wizard.aws import Aws, connect
 from wizard.cli.parser import parse
@@ -136,7 +136,7 @@ class Account:
         )
 
 
-class Clinic:
+class World:
     """One stack of the account, its application and its records."""
 
     def __init__(self, account: Account, folder: Path, *, vercel: bool = True) -> None:
@@ -180,7 +180,7 @@ class Clinic:
         self.records: list[tuple[str, str]] = []
         """Each with the text in it."""
         self.ever: set[str] = set()
-        """Every well-formed value that the escrow ever had, as anybody saw it between two runs."""
+        """Every well-formed value that the stored data key ever had, as anybody saw it between two runs."""
         self.known: list[str] = []
         """The fingerprint of every version, in the order in which they were first seen."""
         self.keys: dict[str, bytes | None] = {}
@@ -220,7 +220,7 @@ class Clinic:
             self.look()
 
     def push(self) -> None:
-        """The escrowed data key to its targets; a new one where the stack never had any."""
+        """The stored data key to its targets; a new one where the stack never had any."""
         clients = self._doors(None)
         try:
             push.run(PushOptions(redeploy=False), self._request(), clients)
@@ -260,12 +260,12 @@ class Clinic:
         engine = Engine(aws=FakeCloud(), steps=(), outputs=self.outputs)
         engine.stack_state = StackState(exists=True, has_key=True, outputs=self.outputs)
         engine.set_period = lambda days: self.kms.enable_key_rotation(KeyId=self.key, RotationPeriodInDays=days)
-        clinic = self
+        world = self
 
         class Wrapper:
             def wrap(self, environment: Mapping[str, str], *, key_arn: str, prompt: bool) -> WrappedDataKey:
                 assert former is not None
-                return WrappedDataKey.from_blob(clinic.kms.encrypt(KeyId=key_arn, Plaintext=former)["CiphertextBlob"])
+                return WrappedDataKey.from_blob(world.kms.encrypt(KeyId=key_arn, Plaintext=former)["CiphertextBlob"])
 
         return Clients(
             ui=FakeTalk(),
@@ -315,7 +315,7 @@ class Clinic:
 
     @property
     def stored_data_key(self) -> str | None:
-        """What the escrow held when it was last looked at."""
+        """What the stored data key held when it was last looked at."""
         return self.values.get(self.settings.names.stored_data_key)
 
     @property
@@ -324,7 +324,7 @@ class Clinic:
         return {name: value for name, value in self.values.items() if "/data-keys/" in name}
 
     def look(self) -> None:
-        """Look at all parameters of the environment, without the wizard, and at every value that the escrow has had."""
+        """Read all parameters of the environment, without the wizard, and every value that the stored data key has had."""
         pages = self.ssm.get_paginator("get_parameters_by_path")
         found = [
             each
@@ -345,13 +345,13 @@ class Clinic:
 
     # --- whoever works past the wizard ---------------------------------------------------------------------------
 
-    def lose_escrow(self) -> None:
-        """Somebody deletes the escrow."""
+    def delete_stored_key(self) -> None:
+        """Somebody deletes the stored data key."""
         self.ssm.delete_parameter(Name=self.settings.names.stored_data_key)
         self.look()
 
-    def spoil_escrow(self, value: str) -> None:
-        """Somebody writes something into the escrow that is no wrapped key."""
+    def corrupt_stored_key(self, value: str) -> None:
+        """Somebody writes something into the stored data key that is no wrapped key."""
         self.ssm.put_parameter(
             Name=self.settings.names.stored_data_key, Value=value, Type="SecureString", Overwrite=True
         )

@@ -8,7 +8,7 @@ from typing import Any
 from tests.wizard.commands.push.push_documents import redeployed
 from tests.wizard.fakes.clients import KEY, OTHER_KEY, wrapped
 from tests.wizard.setup.test_report import delivered, proof
-from wizard.commands.rotate.replace_version import Opened, ProofMethod, RotationDelivery
+from wizard.commands.rotate.replace_version import DecryptProof, ProofMethod, RotationDelivery
 from wizard.commands.rotate.result import Action, RotateResult, document, listing
 from wizard.core.models.delivery import VerificationState
 from wizard.core.models.deployment import RedeployState
@@ -48,8 +48,8 @@ def _told(action: Action, **more: Any) -> dict[str, Any]:
 
 
 def _put_in_place(action: Action, how: ProofMethod, **more: Any) -> dict[str, Any]:
-    given: dict[str, Any] = {"versions": VERSIONS, "subject": VERSIONS[1], "handed": HANDED}
-    return _told(action, opened=Opened(how=how, words="opened"), **(given | more))
+    given: dict[str, Any] = {"versions": VERSIONS, "subject": VERSIONS[1], "delivery": HANDED}
+    return _told(action, opened=DecryptProof(how=how, words="opened"), **(given | more))
 
 
 DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
@@ -65,7 +65,7 @@ DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
             )
             for state in RedeployState
         },
-        "failed proof": _put_in_place(Action.PROMOTE, ProofMethod.KEPT_VERSION, handed=FAILED),
+        "failed proof": _put_in_place(Action.PROMOTE, ProofMethod.KEPT_VERSION, delivery=FAILED),
     },
     "restore": {
         "restore": _put_in_place(Action.RESTORE, ProofMethod.REENCRYPTED),

@@ -29,7 +29,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 class World:
-    """The stack `production`, with the data key `wrapped()` in its escrow and on Vercel."""
+    """The stack `production`, with the data key `wrapped()` in its stored data key and on Vercel."""
 
     def __init__(self, wanted: Settings | None = None) -> None:
         self.settings = wanted or settings()
@@ -63,13 +63,13 @@ class World:
 
     @property
     def current(self) -> WrappedDataKey:
-        """What the escrow holds."""
+        """What the stored data key holds."""
         in_secrets = self.settings.secret_store is SecretStore.SECRETS_MANAGER
-        return (self.aws.secrets if in_secrets else self.aws.escrows)[self.settings.names.stored_data_key].wrapped
+        return (self.aws.secrets if in_secrets else self.aws.stored_keys)[self.settings.names.stored_data_key].wrapped
 
-    def lose_escrow(self) -> None:
-        """Somebody deletes the escrow."""
-        del self.aws.escrows[self.settings.names.stored_data_key]
+    def delete_stored_key(self) -> None:
+        """Somebody deletes the stored data key."""
+        del self.aws.stored_keys[self.settings.names.stored_data_key]
 
     def run(self, *words: str, confirm: str | None = "production", yes: bool = False) -> dict[str, Any]:
         """One command to its document."""

@@ -1,4 +1,4 @@
-"""`adopt --encryption-key` over fakes: the former key becomes the escrow's first, or is kept beside what is there."""
+"""`adopt --encryption-key` over fakes: the former key is stored as the first data key, or kept beside the stored one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def world() -> World:
 def empty() -> World:
     """A stack that is built and has no data key yet, nor has Vercel."""
     made = World()
-    made.lose_escrow()
+    made.delete_stored_key()
     made.vercel.variables.clear()
     return made
 
@@ -35,7 +35,7 @@ def test_where_no_data_key_ever_was_it_becomes_the_applications(empty: World) ->
     assert [each["state"] for each in told["proofs"]] == ["proved"]
 
 
-def test_it_is_kept_and_opened_before_the_escrow_has_it(empty: World) -> None:
+def test_it_is_kept_and_opened_before_the_stored_data_key_has_it(empty: World) -> None:
     told = empty.run("adopt", "--encryption-key")
     new = told["fingerprint"]
     order = [f"keyring.keep {new}", "prover.prove", f"keyring.replace_current {new}", "hosting.deliver"]
@@ -61,18 +61,18 @@ def test_it_is_not_taken_for_a_new_data_key_that_waits(world: World) -> None:
     assert world.run("rotate", "--data-key")["fingerprint"] != adopted
 
 
-def test_where_the_escrow_is_gone_it_does_not_take_its_place(world: World) -> None:
+def test_where_the_stored_data_key_is_gone_it_does_not_take_its_place(world: World) -> None:
     world.run("rotate", "--data-key")
-    world.lose_escrow()
+    world.delete_stored_key()
     told = world.run("adopt", "--encryption-key")
-    assert world.settings.names.stored_data_key not in world.aws.escrows
+    assert world.settings.names.stored_data_key not in world.aws.stored_keys
     assert "restore" in str(told["next"][0])
 
 
-def test_where_the_keys_arn_stands_beside_a_lost_escrow_it_does_not_take_its_place(empty: World) -> None:
+def test_where_the_keys_arn_stands_beside_a_lost_stored_data_key_it_does_not_take_its_place(empty: World) -> None:
     empty.aws.parameters[f"{empty.settings.names.parameter_prefix}/AWS_KMS_KEY_ID"] = KEY
     told = empty.run("adopt", "--encryption-key")
-    assert empty.settings.names.stored_data_key not in empty.aws.escrows
+    assert empty.settings.names.stored_data_key not in empty.aws.stored_keys
     assert "--from-backup" in str(told["next"][0])
 
 
@@ -121,9 +121,9 @@ def test_a_denial_names_the_right_and_how_to_give_and_take_it(world: World) -> N
 
 def test_one_that_the_application_cannot_open_does_not_become_current(empty: World) -> None:
     empty.prover.verdict = ChildResult(proved=False, principal="", fingerprint="", cause="AccessDenied", message="no")
-    with pytest.raises(Exception, match="the application cannot open"):
+    with pytest.raises(Exception, match="the application cannot decrypt"):
         empty.run("adopt", "--encryption-key")
-    assert empty.settings.names.stored_data_key not in empty.aws.escrows
+    assert empty.settings.names.stored_data_key not in empty.aws.stored_keys
 
 
 def test_adopt_alone_says_what_it_takes(world: World) -> None:

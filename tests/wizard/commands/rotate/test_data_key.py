@@ -124,15 +124,15 @@ def test_a_person_who_types_something_else_changes_nothing(world: World) -> None
 
 
 def test_without_a_data_key_there_is_none_to_rotate(world: World) -> None:
-    world.lose_escrow()
+    world.delete_stored_key()
     world.vercel.variables.clear()
     with pytest.raises(StackNotFound) as refused:
         world.run("rotate", "--data-key")
     assert refused.value.hint.startswith("python -m wizard push")
 
 
-def test_an_escrow_that_is_gone_is_restored_not_rotated(world: World, new: str) -> None:
-    world.lose_escrow()
+def test_a_stored_data_key_that_is_gone_is_restored_not_rotated(world: World, new: str) -> None:
+    world.delete_stored_key()
     with pytest.raises(DataKeyConflict, match="is missing, and versions of it exist") as refused:
         world.run("rotate", "--data-key")
     assert "restore" in refused.value.hint
@@ -167,7 +167,7 @@ def test_what_cannot_be_looked_at_afterwards_is_told_and_changes_no_success(worl
     world.vercel.failures["overlaps"] = Unreachable("Vercel does not answer", "try again")
     code, told = world.ended("rotate", "--promote", new)
     assert (code, told["changed"]) == (0, True)
-    assert "was not told" in str(told["next"][0])
+    assert "is unknown" in str(told["next"][0])
 
 
 def test_the_old_one_stays(world: World, new: str) -> None:
@@ -176,7 +176,7 @@ def test_the_old_one_stays(world: World, new: str) -> None:
     assert (old["current"], old["wasCurrent"], old["kept"]) == (False, True, True)
 
 
-def test_it_is_opened_before_the_escrow_is_touched(world: World, new: str) -> None:
+def test_it_is_opened_before_the_stored_data_key_is_touched(world: World, new: str) -> None:
     world.run("rotate", "--promote", new)
     assert world.log.index("prover.prove") < world.log.index(f"keyring.replace_current {new}")
 
@@ -184,7 +184,7 @@ def test_it_is_opened_before_the_escrow_is_touched(world: World, new: str) -> No
 def test_what_is_said_names_what_can_no_longer_be_read_and_the_way_back(world: World, new: str) -> None:
     world.run("rotate", "--promote", new)
     told = " ".join(world.ui.said)
-    assert f"records under {OLD} cannot be read" in told
+    assert f"the application can no longer read records of {OLD}" in told
     assert f"restore --version {OLD}" in told
 
 
@@ -225,7 +225,7 @@ def test_a_version_under_another_key_never_becomes_current(world: World) -> None
 
 def test_what_the_application_cannot_open_never_becomes_current(world: World, new: str) -> None:
     world.prover.verdict = ChildResult(proved=False, principal="", fingerprint="", cause="AccessDenied", message="no")
-    with pytest.raises(DataKeyConflict, match="the application cannot open"):
+    with pytest.raises(DataKeyConflict, match="the application cannot decrypt"):
         world.run("rotate", "--promote", new)
     assert world.changes() == []
     assert world.current.fingerprint == OLD
@@ -244,7 +244,7 @@ def test_where_neither_can_be_tried_the_ledgers_word_counts_and_is_said_to(world
     world.key_rotation.failures["reencrypt"] = DENIED
     told = world.run("rotate", "--promote", new)
     assert told["opened"] == "kept-version"
-    assert any("could not be opened from here to prove it" in line for line in world.ui.said)
+    assert any("this could not be proved from here" in line for line in world.ui.said)
 
 
 def test_without_a_token_for_vercel_nothing_is_promoted(world: World, new: str) -> None:
@@ -280,13 +280,13 @@ def test_a_delivery_that_fails_is_finished_by_the_same_command(world: World, new
     assert not any("replace_current" in call for call in world.log)
 
 
-def test_an_escrow_that_changed_while_it_was_being_confirmed_is_left_alone(world: World, new: str) -> None:
+def test_a_stored_data_key_that_changed_while_it_was_being_confirmed_is_left_alone(world: World, new: str) -> None:
     world.ui.interactive = True
     name = world.settings.names.stored_data_key
 
     def meanwhile(question: object, *, on_first_render: object = None) -> str:
-        stored_data_key = world.aws.escrows[name]
-        world.aws.escrows[name] = type(stored_data_key)(**{**stored_data_key.__dict__, "version": 7})
+        stored_data_key = world.aws.stored_keys[name]
+        world.aws.stored_keys[name] = type(stored_data_key)(**{**stored_data_key.__dict__, "version": 7})
         return "production"
 
     world.ui.ask = meanwhile  # type: ignore[method-assign]
@@ -306,8 +306,8 @@ def test_replicas_come_first_and_the_stacks_own_region_last() -> None:
     new = str(world.run("rotate", "--data-key")["fingerprint"])
     world.run("rotate", "--promote", new)
     there = world.aws.with_region(REPLICA_REGION)
-    assert there.escrows[world.settings.names.stored_data_key].wrapped == world.current
-    assert there.escrows[world.settings.names.stored_data_key].key_arn == REPLICA
+    assert there.stored_keys[world.settings.names.stored_data_key].wrapped == world.current
+    assert there.stored_keys[world.settings.names.stored_data_key].key_arn == REPLICA
     assert world.current.fingerprint == new
 
 
@@ -327,4 +327,4 @@ def test_the_same_data_key_in_another_wrapping_asks_for_no_re_encryption(world: 
     world.run("rotate", "--promote", OLD)
     told = " ".join(world.ui.said)
     assert "no record has to be re-encrypted" in told
-    assert "cannot be read by the application" not in told
+    assert "can no longer read records" not in told

@@ -80,7 +80,7 @@ def test_one_that_is_under_way_counts_and_is_waited_for(world: World) -> None:
     started = rotated("d", on_demand_limit=2, on_demand_started=datetime(2026, 5, 1, tzinfo=UTC))
     assert started.on_demand_left == 0
     world.key_rotation.told = started
-    with pytest.raises(ResourceError, match="is under way"):
+    with pytest.raises(ResourceError, match="is in progress"):
         world.run("rotate", "--cmk", yes=True)
     assert world.changes() == []
 
@@ -88,8 +88,8 @@ def test_one_that_is_under_way_counts_and_is_waited_for(world: World) -> None:
 @pytest.mark.parametrize(
     ("done", "word"),
     [
-        ("", r"number 1: \$1 a month more"),
-        ("a", r"number 2: \$1 a month more"),
+        ("", r"rotation 1 of the key: it costs \$1 a month more"),
+        ("a", r"rotation 2 of the key: it costs \$1 a month more"),
         ("aa", "costs nothing"),
         ("adadd", "costs nothing"),
     ],
@@ -125,7 +125,7 @@ def test_of_a_multi_region_key_the_primary_alone_is_rotated() -> None:
     world = World(multi_region())
     world.run("rotate", "--cmk", yes=True)
     assert world.changes() == [f"keyring.rotate_on_demand {MULTI_KEY}"]
-    assert any("replicas follow" in line for line in world.ui.said)
+    assert any("new material to the replicas" in line for line in world.ui.said)
 
 
 def test_rotations_that_may_not_be_read_are_told_and_none_is_made(world: World) -> None:
@@ -148,7 +148,7 @@ def test_the_period_is_the_stacks_setting_and_its_update(world: World) -> None:
 
 @pytest.mark.parametrize("days", ("89", "2561", "0", "-5"))
 def test_what_kms_does_not_take_is_refused(world: World, days: str) -> None:
-    with pytest.raises(UsageError, match="KMS takes 90 to 2560 days"):
+    with pytest.raises(UsageError, match="90 to 2560 days"):
         world.run("rotate", "--schedule", days, yes=True)
     assert world.changes() == []
 
@@ -169,13 +169,13 @@ def test_what_else_would_change_is_named(world: World) -> None:
     world.engine.steps = (PERIOD, OTHER)
     world.run("rotate", "--schedule", "180", yes=True)
     (line,) = (line for line in world.ui.said if "audit-trail" in line)
-    assert "not of the rotation" in line
-    assert "1 change(s) beside the period would be carried out with it" in world.ui.said
+    assert "not the rotation" in line
+    assert "1 other pending change(s) would be applied, too" in world.ui.said
 
 
 def test_an_update_that_would_replace_something_else_is_refused_and_the_settings_stay(world: World) -> None:
     world.engine.steps = (PERIOD, step("replace", "aws:s3/bucket:Bucket", "logs"))
-    with pytest.raises(ResourceError, match="delete or replace something else"):
+    with pytest.raises(ResourceError, match="delete or replace another resource"):
         world.run("rotate", "--schedule", "180", yes=True)
     assert world.engine.written is None
     assert "engine.up" not in world.log
@@ -206,6 +206,6 @@ def test_a_key_that_still_has_another_period_is_told(world: World) -> None:
 
 @pytest.mark.parametrize("words", ((), ("--cmk", "--data-key"), ("--promote", "x", "--reencrypt", "y")))
 def test_rotate_takes_one_of_five(world: World, words: tuple[str, ...]) -> None:
-    with pytest.raises(UsageError, match="rotate takes one of --cmk, --schedule DAYS"):
+    with pytest.raises(UsageError, match="rotate needs one of --cmk, --schedule DAYS"):
         world.run("rotate", *words)
     assert world.log == []

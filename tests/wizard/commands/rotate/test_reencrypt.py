@@ -97,7 +97,7 @@ def test_a_wrapping_that_an_interrupted_run_left_is_taken_up(world: World) -> No
 
 
 def test_a_key_that_is_not_there_is_told(world: World) -> None:
-    with pytest.raises(UsageError, match="there is no KMS key"):
+    with pytest.raises(UsageError, match="the KMS key .* does not exist"):
         world.run("rotate", "--reencrypt", OTHER_KEY.replace("9999", "8888"))
 
 

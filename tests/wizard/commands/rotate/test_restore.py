@@ -1,4 +1,4 @@
-"""`restore` over fakes: any kept version, or one from a backup, back into the escrow and to the application."""
+"""`restore` over fakes: any kept version, or one from a backup, becomes the stored data key and is delivered."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def promoted(world: World) -> str:
 
 @pytest.fixture
 def backup(world: World, tmp_path: Path) -> Path:
-    """A backup of what is escrowed now."""
+    """A backup of what is stored now."""
     return backup_of(world, tmp_path)
 
 
@@ -60,7 +60,7 @@ def test_without_a_version_it_lists_what_there_is_and_changes_nothing(world: Wor
     assert "restore --version" in str(told["next"][0])
 
 
-def test_before_any_rotation_the_list_has_the_escrows_own(world: World) -> None:
+def test_before_any_rotation_the_list_has_the_stored_data_keys_own(world: World) -> None:
     _, told = world.ended("restore", confirm=None)
     assert [(each["fingerprint"], each["kept"]) for each in told["versions"]] == [(OLD, False)]
 
@@ -74,7 +74,7 @@ def test_an_entry_that_somebody_replaced_is_told_and_keeps_nobody_from_the_other
     world.key_rotation.altered_entries = ("/eonpro/production/data-keys/0123456789abcdef",)
     world.ended("restore", confirm=None)
     world.run("restore", "--version", OLD)
-    told = [line for line in world.ui.said if "0123456789abcdef no longer holds" in line]
+    told = [line for line in world.ui.said if "0123456789abcdef does not hold" in line]
     assert len(told) == 2
     assert world.current == wrapped()
 
@@ -101,8 +101,8 @@ def test_it_takes_the_stacks_name(world: World, promoted: str) -> None:
     assert world.changes() == []
 
 
-def test_an_escrow_that_is_gone_is_made_anew_from_the_ledger(world: World, promoted: str) -> None:
-    world.lose_escrow()
+def test_a_stored_data_key_that_is_gone_is_made_anew_from_the_ledger(world: World, promoted: str) -> None:
+    world.delete_stored_key()
     world.run("restore", "--version", promoted)
     assert world.current.fingerprint == promoted
 
@@ -119,8 +119,8 @@ def test_a_version_and_a_backup_at_once_are_refused(world: World) -> None:
         world.run("restore", "--version", OLD, "--from-backup", "a.json")
 
 
-def test_an_escrow_in_the_other_store_is_copied_first(world: World) -> None:
-    there = world.aws.escrows.pop(world.settings.names.stored_data_key)
+def test_a_stored_data_key_in_the_other_store_is_copied_first(world: World) -> None:
+    there = world.aws.stored_keys.pop(world.settings.names.stored_data_key)
     world.aws.secrets[there.parameter] = replace(there, store=SecretStore.SECRETS_MANAGER)
     with pytest.raises(DataKeyConflict, match="is still in the secrets-manager") as refused:
         world.run("restore", "--version", OLD)
@@ -130,8 +130,10 @@ def test_an_escrow_in_the_other_store_is_copied_first(world: World) -> None:
 # --- from a backup
 
 
-def test_where_escrow_and_ledger_are_gone_a_backup_brings_the_data_key_back(world: World, backup: Path) -> None:
-    world.lose_escrow()
+def test_where_stored_data_key_and_ledger_are_gone_a_backup_brings_the_data_key_back(
+    world: World, backup: Path
+) -> None:
+    world.delete_stored_key()
     told = world.run("restore", "--from-backup", str(backup))
     assert world.current == wrapped()
     assert (told["opened"], told["changed"]) == ("application", True)
@@ -140,7 +142,7 @@ def test_where_escrow_and_ledger_are_gone_a_backup_brings_the_data_key_back(worl
 
 def test_every_version_of_the_backup_is_kept_again(world: World, promoted: str, tmp_path: Path) -> None:
     file = backup_of(world, tmp_path)
-    world.lose_escrow()
+    world.delete_stored_key()
     world.key_rotation.entries.clear()
     world.run("restore", "--from-backup", str(file))
     assert set(world.kept()) == {OLD, promoted}
@@ -156,7 +158,7 @@ def test_a_backup_takes_the_place_of_a_newer_data_key_which_is_kept(world: World
 
 
 def test_a_backup_that_nothing_can_prove_is_refused(world: World, backup: Path) -> None:
-    world.lose_escrow()
+    world.delete_stored_key()
     world.aws.credentials = None
     world.key_rotation.failures["reencrypt"] = PermissionDenied("no", "ask")
     with pytest.raises(DataKeyConflict, match="could not be proved from here") as refused:
@@ -167,7 +169,7 @@ def test_a_backup_that_nothing_can_prove_is_refused(world: World, backup: Path) 
 
 def test_a_backup_under_another_key_is_refused(world: World, tmp_path: Path) -> None:
     file = backup_of(world, tmp_path, key_arn=OTHER_KEY)
-    with pytest.raises(UsageError, match=r"a data key that .* wraps"):
+    with pytest.raises(UsageError, match=r"has a data key of .*, but the stack's key is"):
         world.run("restore", "--from-backup", str(file))
     assert world.changes() == []
 
@@ -195,16 +197,16 @@ def test_every_region_gets_it_back() -> None:
     new = str(world.run("rotate", "--data-key")["fingerprint"])
     world.run("rotate", "--promote", new)
     world.run("restore", "--version", OLD)
-    there = world.aws.with_region("eu-central-1").escrows[world.settings.names.stored_data_key]
+    there = world.aws.with_region("eu-central-1").stored_keys[world.settings.names.stored_data_key]
     assert there.wrapped == world.current == wrapped()
 
 
 def test_a_region_that_lost_its_copy_gets_one() -> None:
     world = World(multi_region())
     elsewhere = world.aws.with_region("eu-central-1")
-    del elsewhere.escrows[world.settings.names.stored_data_key]
+    del elsewhere.stored_keys[world.settings.names.stored_data_key]
     told = world.run("restore", "--version", OLD)
-    assert isinstance(elsewhere.escrows[world.settings.names.stored_data_key], StoredDataKey)
+    assert isinstance(elsewhere.stored_keys[world.settings.names.stored_data_key], StoredDataKey)
     assert told["changed"] is True
 
 

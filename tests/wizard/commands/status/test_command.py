@@ -71,7 +71,7 @@ class World:
         self.token: str | None = TOKEN
         self.connected: list[tuple[str | None, str | None]] = []
         built(self.aws, wanted)
-        # A trail's and an escrow's other names are no business of these tests.
+        # A trail's and a stored data key's other names are no business of these tests.
         outputs = outputs_of(wanted)
         for arn in outputs.key_arns:
             regional = self.aws.with_region(arn.split(":")[3])
@@ -148,7 +148,7 @@ def test_a_stack_in_order_is_good_in_every_look(world: World) -> None:
 def test_it_asks_nobody_changes_nothing_and_lists_the_stacks_once(world: World) -> None:
     world.read(all_stacks=True)
     reads = {
-        "identify", "describe_key", "find_trail", "read_escrow", "check_parameters", "with_region",
+        "identify", "describe_key", "find_trail", "read_stored_data_key", "check_parameters", "with_region",
     }  # fmt: skip
     assert {call.split()[0].removeprefix("cloud.") for call in world.aws.log} <= reads
     assert set(world.vercel.log) <= {"hosting.find_project", "hosting.check"}
@@ -176,12 +176,12 @@ def with_a_trail_that_stands_still(world: World) -> None:
     world.aws.trails = (trail_fact(logging=False),)
 
 
-def without_an_escrow(world: World) -> None:
-    world.aws.escrows.clear()
+def without_a_stored_key(world: World) -> None:
+    world.aws.stored_keys.clear()
 
 
-def with_another_keys_escrow(world: World) -> None:
-    world.aws.escrows = {name: replace(each, key_arn=OTHER_KEY) for name, each in world.aws.escrows.items()}
+def with_another_keys_stored_key(world: World) -> None:
+    world.aws.stored_keys = {name: replace(each, key_arn=OTHER_KEY) for name, each in world.aws.stored_keys.items()}
 
 
 def with_other_parameters(world: World) -> None:
@@ -204,8 +204,8 @@ def without_a_variable_on_vercel(world: World) -> None:
         (without_rotation, {"rotation"}),
         (without_a_trail, {"trail"}),
         (with_a_trail_that_stands_still, {"trail"}),
-        (without_an_escrow, {"stored data key"}),
-        (with_another_keys_escrow, {"stored data key"}),
+        (without_a_stored_key, {"stored data key"}),
+        (with_another_keys_stored_key, {"stored data key"}),
         (with_other_parameters, {"ecs"}),
         (with_another_data_key_on_vercel, {"vercel"}),
         (without_a_variable_on_vercel, {"vercel"}),
@@ -224,7 +224,7 @@ def test_what_is_wrong_is_told_and_nothing_else(world: World, fault: Callable[[W
     [
         ("describe_key", {"key", "rotation", "ecs", "vercel"}),
         ("find_trail", {"trail"}),
-        ("read_escrow", {"stored data key", "ecs", "vercel"}),
+        ("read_stored_data_key", {"stored data key", "ecs", "vercel"}),
         ("check_parameters", {"ecs"}),
     ],
 )
@@ -304,7 +304,7 @@ def test_without_credentials_the_backend_is_asked_all_the_same(world: World) -> 
 
 
 def test_a_stack_that_nobody_knows_is_not_found(world: World) -> None:
-    with pytest.raises(StackNotFound, match="there is no stack stagign"):
+    with pytest.raises(StackNotFound, match="the stack stagign does not exist"):
         world.read("stagign")
 
 
@@ -400,10 +400,10 @@ def test_the_screen_of_several_stacks_tells_each_ones_standing(world: World) -> 
         "✗ production  111122223333  us-east-1  ecs,vercel  2026-11-24  31",
         f"    {wrapped().fingerprint}  ✓ key trail ecs  ✗ rotation  ? vercel",
         "· staging     111122223333  us-east-1  vercel      never       0",
-        "    not built yet",
+        "    not deployed yet",
         "details:",
         "    python -m wizard status --stack NAME",
-        "to build staging:",
+        "to deploy staging:",
         "    python -m wizard setup --stack staging",
     ]
 

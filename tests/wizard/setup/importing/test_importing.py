@@ -19,12 +19,12 @@ from tests.wizard.fakes.clients import (
     ADMIN,
     APP,
     APP_POLICY,
-    ESCROW,
     KEY,
     KEY_ID,
     OTHER_ACCOUNT,
     OTHER_KEY,
     SECOND,
+    STORED_KEY,
     TRAIL,
     key_fact,
     outputs_of,
@@ -684,7 +684,7 @@ NONE = on_vercel(wrapped=None, there=False, key_arn=None)
 
 
 def stored_data_key(**changes: Any) -> StoredDataKey:
-    return StoredDataKey(**{"parameter": ESCROW, "wrapped": ONE, "key_arn": KEY, "version": 1, **changes})
+    return StoredDataKey(**{"parameter": STORED_KEY, "wrapped": ONE, "key_arn": KEY, "version": 1, **changes})
 
 
 @pytest.mark.parametrize("key_arn", [KEY, KEY_ID, ALIAS, f"arn:aws:kms:us-east-1:{ACCOUNT}:{ALIAS}", f"{KEY}\n", None])
@@ -749,7 +749,7 @@ def test_a_data_key_that_cannot_become_the_stacks_is_told(found, discovered, hel
 
 @pytest.mark.parametrize("found", [on_vercel(), HIDDEN, NONE])
 @pytest.mark.parametrize("key_arn", [KEY, None])
-def test_a_data_key_that_is_escrowed_already_needs_nobodys_word(found, key_arn) -> None:
+def test_a_data_key_that_is_stored_already_needs_nobodys_word(found, key_arn) -> None:
     assert data_key_obstacle(found, GUIDE, stored_data_key(key_arn=key_arn)) is None
 
 
@@ -771,7 +771,7 @@ def test_a_key_without_a_known_data_key_asks_for_it_or_for_the_word_that_there_i
     assert "export EONPRO_ENCRYPTED_PHI_KEY=" in problem.next and "EONPRO_ENCRYPTED_PHI_KEY=none" in problem.next
 
 
-# --- the proof before the escrow
+# --- the proof before the stored data key
 
 
 class Application:

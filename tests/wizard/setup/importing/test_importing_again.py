@@ -1,4 +1,4 @@
-"""What is taken in a second time, what is told of an adoption that cannot be, and what the escrow waits for."""
+"""A second import, the messages about an import that is impossible, and what the stored data key waits for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from components.settings import ImportGroup
-from tests.wizard.fakes.clients import BUCKET, ESCROW, KEY, OTHER_KEY, by_hand, key_fact, wrapped
+from tests.wizard.fakes.clients import BUCKET, KEY, OTHER_KEY, STORED_KEY, by_hand, key_fact, wrapped
 from tests.wizard.setup.preflight.test_checks import World
 from tests.wizard.setup.test_workflow import World as Journey
 from wizard.core.errors import DataKeyConflict
@@ -30,10 +30,10 @@ def hand() -> World:
 
 
 def taken_away(hand: World) -> Any:
-    """The settings of a stack that was adopted and then taken away: the key and its escrow are in the account."""
+    """The settings of a stack that was imported and then removed: the key and its stored data key are in the account."""
     saved = hand.check(adoption=ALL).settings
     assert saved is not None
-    hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=ONE, key_arn=KEY, version=1)
+    hand.aws.stored_keys[STORED_KEY] = StoredDataKey(parameter=STORED_KEY, wrapped=ONE, key_arn=KEY, version=1)
     hand.engine.stack_state = StackState(exists=True, has_key=False)
     return saved
 
@@ -50,7 +50,7 @@ def test_what_is_gone_with_a_stack_is_not_imported_by_its_saved_id(hand: World) 
 
 def test_where_all_of_it_is_gone_everything_is_made(hand: World) -> None:
     saved = taken_away(hand)
-    hand.aws.escrows.clear()
+    hand.aws.stored_keys.clear()
     hand.vercel.variables = {}
     hand.aws.discovered, hand.aws.existing = DiscoveredSetup(), Existing()
     findings = hand.check(saved=saved, trail_bucket=BUCKET)
@@ -79,7 +79,7 @@ def test_a_key_whose_data_key_nobody_tells_gets_no_second_one_on_vercel_either(h
     assert (agreed.problems, agreed.imported_data_key) == ((), None)
 
 
-# --- the escrow waits for the proof
+# --- the stored data key waits for the proof
 
 
 @pytest.fixture
@@ -91,17 +91,17 @@ def hidden() -> Journey:
     return journey
 
 
-def test_a_hidden_data_key_is_proved_named_and_only_then_escrowed(hidden: Journey) -> None:
+def test_a_hidden_data_key_is_proved_named_and_only_then_stored(hidden: Journey) -> None:
     done = hidden.setup(adopt=True, repair=("all",), encrypted_phi_key=ONE.value)
     assert (done.stored_data_key.wrapped, hidden.vercel.named) == (ONE, ONE.fingerprint)
     calls = [call.split(" ")[0] for call in hidden.log]
-    order = [calls.index(call) for call in ("prover.prove", "hosting.name_data_key", "cloud.write_escrow")]
+    order = [calls.index(call) for call in ("prover.prove", "hosting.name_data_key", "cloud.write_stored_data_key")]
     assert order == sorted(order)
 
 
-def test_a_data_key_that_cannot_be_opened_is_neither_escrowed_nor_named_nor_delivered(hidden: Journey) -> None:
+def test_a_data_key_that_cannot_be_opened_is_neither_stored_nor_named_nor_delivered(hidden: Journey) -> None:
     hidden.aws.wrapped_by[ONE.fingerprint] = OTHER_KEY
     with pytest.raises(DataKeyConflict, match="it was not stored"):
         hidden.setup(adopt=True, repair=("all",), encrypted_phi_key=ONE.value)
-    assert (hidden.aws.escrows, hidden.vercel.named) == ({}, None)
+    assert (hidden.aws.stored_keys, hidden.vercel.named) == ({}, None)
     assert "hosting.deliver" not in [call.split(" ")[0] for call in hidden.log]

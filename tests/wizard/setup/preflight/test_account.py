@@ -48,7 +48,7 @@ READS = {
     "list_regions",
     "find_principal",
     "find_existing",
-    "read_escrow",
+    "read_stored_data_key",
     "simulate",
     "check_permissions",
     "check_quotas",
@@ -429,10 +429,10 @@ def test_names_that_cannot_be_read_are_not_taken_for_free(aws) -> None:
     assert (account.existing, account.stored_data_key_known) == (None, True)
 
 
-def test_an_escrow_that_cannot_be_read_is_not_taken_for_empty_and_hides_no_name(aws) -> None:
-    aws.failures["read_escrow"] = PermissionDenied("read_escrow is denied", "ask for it")
+def test_a_stored_data_key_that_cannot_be_read_is_not_taken_for_empty_and_hides_no_name(aws) -> None:
+    aws.failures["read_stored_data_key"] = PermissionDenied("read_stored_data_key is denied", "ask for it")
     account = seen(aws)
-    assert whats(account) == ["read_escrow is denied"]
+    assert whats(account) == ["read_stored_data_key is denied"]
     assert (account.existing, account.stored_data_key_known) == (aws.existing, False)
 
 
@@ -471,7 +471,7 @@ def test_a_region_that_cannot_be_used_hides_what_is_asked_in_it_and_nothing_else
 
 def test_one_pass_finds_every_problem(aws) -> None:
     aws.simulation = Simulation(allowed=False, detail="denied")
-    aws.failures["read_escrow"] = SetupError("the escrow cannot be read", "look")
+    aws.failures["read_stored_data_key"] = SetupError("the stored data key cannot be read", "look")
     account = seen(
         aws,
         administrators=(SECOND, ABSENT),
@@ -482,7 +482,7 @@ def test_one_pass_finds_every_problem(aws) -> None:
     assert whats(account) == [
         f"the administrator {ABSENT} does not exist",
         f"the application principal arn:aws:iam::{ACCOUNT}:role/absent does not exist",
-        "the escrow cannot be read",
+        "the stored data key cannot be read",
         f"the key policy would lock {ADMIN} out of the key it creates",
         f"there is no trail {TRAIL} that records every Region",
     ]

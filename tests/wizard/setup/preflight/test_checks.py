@@ -14,7 +14,6 @@ from tests.wizard.fakes.clients import (
     ACCOUNT,
     APP,
     BUCKET,
-    ESCROW,
     IDENTITY,
     KEY,
     KEY_ID,
@@ -23,6 +22,7 @@ from tests.wizard.fakes.clients import (
     OUTPUTS,
     REPLICA_REGION,
     SECOND,
+    STORED_KEY,
     TRAIL,
     FakeCloud,
     FakeEngine,
@@ -53,7 +53,7 @@ from wizard.core.models.rotation import VersionOrigin
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.preflight import checks
 
-WRITES = ("write_escrow", "make_data_key", "deliver", "deliver_parameters", "prepare", "recover", "up")
+WRITES = ("write_stored_data_key", "make_data_key", "deliver", "deliver_parameters", "prepare", "recover", "up")
 
 
 class World:
@@ -90,11 +90,13 @@ class World:
         return [problem.what for problem in self.check(**changes).problems]
 
     def stored_data_key(self, key_arn: str | None) -> None:
-        self.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=key_arn, version=1)
+        self.aws.stored_keys[STORED_KEY] = StoredDataKey(
+            parameter=STORED_KEY, wrapped=wrapped(), key_arn=key_arn, version=1
+        )
 
-    def built_without_an_escrow(self) -> None:
+    def built_without_a_stored_key(self) -> None:
         self.engine.stack_state = built(self.aws, settings())
-        del self.aws.escrows[ESCROW]
+        del self.aws.stored_keys[STORED_KEY]
 
 
 @pytest.fixture
@@ -134,16 +136,16 @@ def test_everything_that_is_wrong_is_found_in_one_pass(world) -> None:
     ]
 
 
-def test_names_escrow_and_vercel_are_found_in_the_same_pass(world) -> None:
+def test_names_stored_data_key_and_vercel_are_found_in_the_same_pass(world) -> None:
     world.aws.existing = Existing(alias_target=key_fact(OTHER_KEY), bucket="foreign")
     world.stored_data_key(OTHER_KEY)
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
     whats = world.whats()
     assert len(whats) == 4
-    assert [part for part in ("alias/eonpro-phi-key", "bucket", ESCROW, "portal") if part in " ".join(whats)] == [
+    assert [part for part in ("alias/eonpro-phi-key", "bucket", STORED_KEY, "portal") if part in " ".join(whats)] == [
         "alias/eonpro-phi-key",
         "bucket",
-        ESCROW,
+        STORED_KEY,
         "portal",
     ]
 
@@ -185,7 +187,7 @@ def test_a_backend_that_cannot_be_read_is_a_problem(world) -> None:
 
 def test_a_problem_that_two_checks_find_is_told_once(world) -> None:
     error = Unreachable("no answer from the endpoint", "curl it")
-    world.aws.failures = {"find_existing": error, "read_escrow": error}
+    world.aws.failures = {"find_existing": error, "read_stored_data_key": error}
     assert world.whats() == ["no answer from the endpoint"]
 
 
@@ -252,8 +254,10 @@ def test_names_that_cannot_be_read_do_not_hide_a_foreign_data_key(world) -> None
     assert len(world.whats()) == 2
 
 
-def test_an_escrow_that_cannot_be_read_does_not_make_every_data_key_foreign(world) -> None:
-    world.aws.failures["read_escrow"] = PermissionDenied("the caller may not do ssm:GetParameter", "ask for it")
+def test_a_stored_data_key_that_cannot_be_read_does_not_make_every_data_key_foreign(world) -> None:
+    world.aws.failures["read_stored_data_key"] = PermissionDenied(
+        "the caller may not do ssm:GetParameter", "ask for it"
+    )
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
     assert world.whats() == ["the caller may not do ssm:GetParameter"]
 
@@ -261,7 +265,7 @@ def test_an_escrow_that_cannot_be_read_does_not_make_every_data_key_foreign(worl
 def test_a_stack_that_would_move_is_not_also_told_that_its_data_key_is_foreign(world) -> None:
     world.engine.stack_state = built(world.aws, settings())
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
-    del world.aws.escrows[ESCROW]  # As another Region has none.
+    del world.aws.stored_keys[STORED_KEY]  # As another Region has none.
     (what,) = world.whats(saved=settings(), region="eu-central-1")
     assert "deployed in the region us-east-1" in what
 
@@ -496,7 +500,7 @@ def test_a_data_key_in_the_other_store_is_the_stacks(world, was, is_) -> None:
 
 
 def test_an_orphan_in_the_other_store_is_an_orphan(world) -> None:
-    world.aws.secrets[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=OTHER_KEY, version=1)
+    world.aws.secrets[STORED_KEY] = StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=OTHER_KEY, version=1)
     assert "already holds a data key" in world.whats()[0]
 
 
@@ -512,16 +516,16 @@ def test_a_store_that_was_in_use_and_is_closed_now_is_not_taken_for_empty(world)
 def test_a_loss_in_the_store_that_was_in_use_before_is_a_loss(world) -> None:
     saved = settings(deploy_targets=("ecs",))
     world.engine.stack_state = built(world.aws, saved)
-    del world.aws.escrows[ESCROW]
+    del world.aws.stored_keys[STORED_KEY]
     world.aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
     (what,) = world.whats(saved=saved, target=("ecs",), secret_store="secrets-manager")
-    assert f"{ESCROW} is missing" in what
+    assert f"{STORED_KEY} is missing" in what
 
 
 def test_a_data_key_without_a_stack_is_an_orphan_and_left_alone(world) -> None:
     world.stored_data_key(OTHER_KEY)
     (problem,) = world.check().problems
-    assert f"{ESCROW} already holds a data key ({wrapped().fingerprint}), wrapped by {OTHER_KEY}" in problem.what
+    assert f"{STORED_KEY} already holds a data key ({wrapped().fingerprint}), wrapped by {OTHER_KEY}" in problem.what
     assert "it was not changed" in problem.why
 
 
@@ -553,28 +557,28 @@ def test_a_half_built_stack_does_not_make_a_strangers_data_key_its_own(world) ->
     assert OTHER_KEY in world.whats(saved=settings())[0]
 
 
-def test_an_escrow_that_is_gone_from_beside_its_variable_is_a_loss_and_no_new_key_is_made(world) -> None:
-    world.built_without_an_escrow()
+def test_a_stored_data_key_that_is_gone_from_beside_its_variable_is_a_loss_and_no_new_key_is_made(world) -> None:
+    world.built_without_a_stored_key()
     world.aws.parameters["/eonpro/production/AWS_KMS_KEY_ID"] = KEY
     (problem,) = world.check(saved=settings()).problems
-    assert f"{ESCROW} is missing" in problem.what
+    assert f"{STORED_KEY} is missing" in problem.what
     assert "python -m wizard restore" in problem.next
 
 
-def test_a_first_run_that_ended_before_the_escrow_is_no_loss(world) -> None:
-    world.built_without_an_escrow()
+def test_a_first_run_that_ended_before_the_stored_data_key_is_no_loss(world) -> None:
+    world.built_without_a_stored_key()
     assert world.whats(saved=settings()) == []
 
 
-def test_without_an_escrow_a_run_that_does_not_look_at_vercel_makes_no_second_key(world) -> None:
-    world.built_without_an_escrow()
+def test_without_a_stored_data_key_a_run_that_does_not_look_at_vercel_makes_no_second_key(world) -> None:
+    world.built_without_a_stored_key()
     (problem,) = world.check(saved=settings(), target=("ecs",)).problems
     assert "does not read Vercel" in problem.what
     assert "--target ecs,vercel" in problem.next
 
 
-def test_an_escrow_that_cannot_be_looked_for_is_not_taken_for_lost(world) -> None:
-    world.built_without_an_escrow()
+def test_a_stored_data_key_that_cannot_be_looked_for_is_not_taken_for_lost(world) -> None:
+    world.built_without_a_stored_key()
     world.aws.failures = {"variable_exists": PermissionDenied("you may not do ssm:GetParameters", "ask")}
     assert world.whats(saved=settings()) == ["you may not do ssm:GetParameters"]
 
@@ -597,7 +601,7 @@ def test_an_earlier_version_at_vercel_is_no_foreign_one_and_the_push_is_named(wo
     assert problem.next == "python -m wizard push"
 
 
-def test_the_escrowed_data_key_at_vercel_is_no_conflict(world) -> None:
+def test_the_stored_data_key_at_vercel_is_no_conflict(world) -> None:
     world.engine.stack_state = built(world.aws, settings())
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
     assert world.whats(saved=settings()) == []
@@ -733,15 +737,19 @@ def test_what_was_set_up_by_hand_and_cannot_be_read_stops_an_adoption_only(hand)
     assert "iam:GetPolicyVersion is denied" not in hand.whats()
 
 
-def test_the_escrow_of_the_key_that_is_adopted_is_no_orphan(hand) -> None:
-    hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
+def test_the_stored_data_key_of_the_key_that_is_adopted_is_no_orphan(hand) -> None:
+    hand.aws.stored_keys[STORED_KEY] = StoredDataKey(
+        parameter=STORED_KEY, wrapped=wrapped("by hand"), key_arn=KEY, version=1
+    )
     findings = hand.check(adoption=ALL)
     assert findings.problems == ()
     assert (findings.stored_data_key is not None, findings.imported_data_key) == (True, None)
 
 
-def test_the_escrow_of_another_key_stays_an_orphan(hand) -> None:
-    hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=OTHER_KEY, version=1)
+def test_the_stored_data_key_of_another_key_stays_an_orphan(hand) -> None:
+    hand.aws.stored_keys[STORED_KEY] = StoredDataKey(
+        parameter=STORED_KEY, wrapped=wrapped("by hand"), key_arn=OTHER_KEY, version=1
+    )
     assert any(OTHER_KEY in what for what in hand.whats(adoption=ALL))
 
 
@@ -788,7 +796,7 @@ def test_a_person_may_say_that_there_never_was_a_data_key(hand) -> None:
 
 
 def begun(hand: World) -> Any:
-    """An adoption whose update went through, and that ended before the data key was in the escrow."""
+    """An adoption whose update went through, and that ended before the data key was in the stored data key."""
     wanted = hand.check(adoption=ImportRequest(repaired=(ImportGroup.KEY,))).settings
     assert wanted is not None
     hand.engine.stack_state = StackState(
@@ -828,7 +836,9 @@ def test_a_hidden_data_key_has_to_be_given_again_for_it(hand) -> None:
 
 def test_once_the_data_key_is_safe_an_adopted_stack_is_one_like_any_other(hand) -> None:
     wanted = begun(hand)
-    hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
+    hand.aws.stored_keys[STORED_KEY] = StoredDataKey(
+        parameter=STORED_KEY, wrapped=wrapped("by hand"), key_arn=KEY, version=1
+    )
     hand.log.clear()
     findings = hand.check(saved=wanted, trail_bucket=BUCKET)
     assert (findings.problems, findings.settings, findings.imported_data_key) == ((), wanted, None)
@@ -837,7 +847,9 @@ def test_once_the_data_key_is_safe_an_adopted_stack_is_one_like_any_other(hand) 
 
 def test_a_part_that_was_left_as_found_can_be_repaired_later(hand) -> None:
     wanted = begun(hand)
-    hand.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped("by hand"), key_arn=KEY, version=1)
+    hand.aws.stored_keys[STORED_KEY] = StoredDataKey(
+        parameter=STORED_KEY, wrapped=wrapped("by hand"), key_arn=KEY, version=1
+    )
     findings = hand.check(saved=wanted, adoption=ImportRequest(repaired=(ImportGroup.TRAIL,)))
     assert findings.settings is not None
     assert ImportGroup.TRAIL in wanted.kept_as_found and ImportGroup.TRAIL not in findings.settings.kept_as_found

@@ -17,11 +17,11 @@ import pytest
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     APP_POLICY,
-    ESCROW,
     IDENTITY,
     OTHER_KEY,
     REGION,
     SECOND,
+    STORED_KEY,
     TRAIL,
     FakeCloud,
     FakeEngine,
@@ -79,7 +79,7 @@ class Seeded:
             vercel=self.vercel,
             engine=self.engine,
         )
-        assert self.aws.escrows.keys() <= {ESCROW} and self.engine.prepared is None
+        assert self.aws.stored_keys.keys() <= {STORED_KEY} and self.engine.prepared is None
         return found.problems
 
 
@@ -117,18 +117,18 @@ def fault(phrase: str, *, uses: str = "account", breaks: str = "") -> Callable[[
 # --- who asks, and where
 
 
-@fault("the profile clinic have expired", uses="", breaks="account region names escrow")
+@fault("the profile clinic have expired", uses="", breaks="account region names stored_key")
 def expired_credentials(world: Seeded) -> None:
     world.identity = CredentialsError("the credentials from the profile clinic have expired", "aws sso login")
 
 
-@fault("belong to the account", uses="account", breaks="account region names escrow")
+@fault("belong to the account", uses="account", breaks="account region names stored_key")
 def another_account(world: Seeded) -> None:
     world.values["account"] = ACCOUNT
     world.identity = replace(IDENTITY, account_id="444455556666")
 
 
-@fault("Region af-south-1 is not enabled", uses="account", breaks="region names escrow")
+@fault("Region af-south-1 is not enabled", uses="account", breaks="region names stored_key")
 def region_off(world: Seeded) -> None:
     world.values["region"] = "af-south-1"
 
@@ -226,20 +226,22 @@ def trail_stopped(world: Seeded) -> None:
 # --- the data key
 
 
-@fault("ssm:GetParameter", uses="account region", breaks="escrow")
-def escrow_denied(world: Seeded) -> None:
-    world.aws.failures["read_escrow"] = PermissionDenied(
+@fault("ssm:GetParameter", uses="account region", breaks="stored_key")
+def stored_key_denied(world: Seeded) -> None:
+    world.aws.failures["read_stored_data_key"] = PermissionDenied(
         "the caller may not do ssm:GetParameter",
         "have ssm:GetParameter allowed, or use a profile that may: AWS_PROFILE=…",
     )
 
 
-@fault(f"{ESCROW} already holds a data key", uses="account region escrow state")
+@fault(f"{STORED_KEY} already holds a data key", uses="account region stored_key state")
 def orphaned_stored_data_key(world: Seeded) -> None:
-    world.aws.escrows[ESCROW] = StoredDataKey(parameter=ESCROW, wrapped=wrapped(), key_arn=OTHER_KEY, version=1)
+    world.aws.stored_keys[STORED_KEY] = StoredDataKey(
+        parameter=STORED_KEY, wrapped=wrapped(), key_arn=OTHER_KEY, version=1
+    )
 
 
-@fault("has another ENCRYPTED_PHI_KEY", uses="account region escrow project variables")
+@fault("has another ENCRYPTED_PHI_KEY", uses="account region stored_key project variables")
 def foreign_data_key(world: Seeded) -> None:
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
 

@@ -90,7 +90,7 @@ class World:
         return redeploy.redeploy(
             self.ecs_services,
             context,
-            tell=self.told.append,
+            on_message=self.told.append,
             now=self.ecs_services.clock,
             pause=self.ecs_services.pause,
         )
@@ -137,7 +137,7 @@ def test_what_is_changed_is_told_without_a_value(world: World) -> None:
     world.redeploy()
 
     [registered] = [line for line in world.told if line.startswith("registered")]
-    assert f"execution role {EXECUTION}, in place of arn:aws:iam::1:role/old" in registered
+    assert f"execution role {EXECUTION} instead of arn:aws:iam::1:role/old" in registered
     assert "AWS_REGION no longer in its plain environment" in registered
     assert "eu-west-1" not in " ".join(world.told)
 
@@ -240,10 +240,10 @@ def test_a_service_that_cannot_be_told_is_asked_for(world: World, ours: tuple[st
 
 
 def test_a_service_that_is_not_there_and_a_cluster_that_nobody_named_are_told(world: World) -> None:
-    with pytest.raises(SetupError, match="there is no ECS service clinic/web"):
+    with pytest.raises(SetupError, match="the ECS service clinic/web does not exist"):
         world.redeploy()
     world.settings = settings(deploy_targets=("ecs",))
-    with pytest.raises(SetupError, match="which ECS cluster") as refused:
+    with pytest.raises(SetupError, match="do not name the ECS cluster") as refused:
         world.redeploy()
     assert "eonpro-kms:ecsCluster" in refused.value.hint
 
@@ -450,7 +450,7 @@ def test_where_there_is_no_other_revision_to_go_back_to_the_former_tasks_run_on(
     redeployed = world.redeploy()
 
     assert redeployed.state is RedeployState.FAILED
-    assert "no other revision to go back to" in redeployed.why
+    assert "no other revision to roll back to" in redeployed.why
     assert redeployed.after is not None and redeployed.after.id == "ecs-svc/web-0"
 
 
@@ -479,7 +479,7 @@ def test_a_rollback_that_is_refused_is_told_with_what_to_type(world: World) -> N
     redeployed = world.redeploy()
 
     assert redeployed.state is RedeployState.FAILED
-    assert "clinic:1 could not be brought back: TaskDefinition is inactive; see the message" in redeployed.why
+    assert "the rollback to clinic:1 failed: TaskDefinition is inactive; see the message" in redeployed.why
 
 
 # A run that was killed
@@ -521,7 +521,7 @@ def test_a_deployment_that_a_killed_run_began_is_waited_for_and_not_begun_again(
     assert redeployed.before is not None and redeployed.before.id == "ecs-svc/web-0"
 
 
-def test_a_deployment_that_fails_already_is_begun_again_for_its_cause_may_be_mended(world: World) -> None:
+def test_a_deployment_that_fails_already_is_begun_again_for_its_cause_may_be_fixed(world: World) -> None:
     there = world.ecs_services.have(READY)
     failed = replace(there.rollouts[0], id="ecs-svc/bad", state=RolloutState.IN_PROGRESS, made=BEGAN, failed=3)
     world.ecs_services.there["web"] = replace(there, rollouts=(failed, *there.rollouts))

@@ -15,7 +15,7 @@ from wizard.core.models.delivery import AccessKey, AccessKeyFact, VercelProject
 from wizard.core.next_command import Command
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.targets.vercel import access_key
-from wizard.targets.vercel.access_key import Ensured, Retirement, Rotated
+from wizard.targets.vercel.access_key import DeliveredAccessKey, Retirement, RotatedAccessKey
 
 USER = "eonpro-app-user"
 PROJECT = VercelProject(id="prj_1", name="eonpro", team_id=None, team_slug="clinic")
@@ -122,13 +122,13 @@ class World:
     def edges(self) -> tuple[AwsClient, VercelClient, VercelProject, str]:
         return cast(AwsClient, self.keys), cast(VercelClient, self.vercel), PROJECT, USER
 
-    def ensure(self) -> Ensured:
+    def ensure(self) -> DeliveredAccessKey:
         return access_key.ensure(*self.edges, self.told.append, clock=lambda: NOW)
 
-    def rotate(self) -> Rotated:
+    def rotate(self) -> RotatedAccessKey:
         return access_key.rotate(*self.edges, self.told.append)
 
-    def retire(self, *, force: bool = False, now: datetime = NOW) -> access_key.Retired:
+    def retire(self, *, force: bool = False, now: datetime = NOW) -> access_key.RetiredAccessKey:
         return access_key.retire_old(*self.edges, now, self.told.append, force=force)
 
     def delivered_and_alive(self) -> bool:
@@ -160,14 +160,14 @@ def test_a_second_run_keeps_it_and_touches_nothing(world: World) -> None:
     first = world.ensure()
     calls = list(world.keys.calls)
     second = world.ensure()
-    assert second == Ensured(key_id=first.key_id, made_now=False, age_days=0)
+    assert second == DeliveredAccessKey(key_id=first.key_id, made_now=False, age_days=0)
     assert (world.keys.calls, world.vercel.deliveries) == (calls, 1)
 
 
 def test_the_age_of_a_kept_key_is_told_in_days(world: World) -> None:
     world.keys.add("AKIAOLD", age=timedelta(days=41, hours=3))
     world.vercel.name("AKIAOLD")
-    assert world.ensure() == Ensured(key_id="AKIAOLD", made_now=False, age_days=41)
+    assert world.ensure() == DeliveredAccessKey(key_id="AKIAOLD", made_now=False, age_days=41)
 
 
 def test_a_key_that_vercel_names_and_is_switched_off_is_replaced(world: World) -> None:
@@ -175,7 +175,7 @@ def test_a_key_that_vercel_names_and_is_switched_off_is_replaced(world: World) -
     world.vercel.name("AKIAOFF")
     assert world.ensure().made_now
     assert world.delivered_and_alive()
-    assert any("AKIAOFF" in line and "switched off" in line for line in world.told)
+    assert any("AKIAOFF" in line and "inactive" in line for line in world.told)
     assert world.keys.ids(active=False) == ["AKIAOFF"]
 
 
@@ -279,7 +279,7 @@ def test_a_key_that_vercel_may_have_is_left_and_the_next_run_finds_out(world: Wo
     (left,) = world.keys.ids()
     assert any(left in line and "Vercel may have it" in line for line in world.told)
     world.vercel.silent = False
-    assert world.ensure() == Ensured(key_id=left, made_now=False, age_days=0)
+    assert world.ensure() == DeliveredAccessKey(key_id=left, made_now=False, age_days=0)
 
 
 def test_a_key_that_cannot_be_deleted_again_is_told_and_the_first_error_counts(world: World) -> None:
@@ -303,7 +303,7 @@ def other(world: World) -> World:
 def test_the_other_took_the_last_place_and_is_done_so_its_key_is_kept(world: World) -> None:
     world.keys.add("AKIAOLD", used=timedelta(days=1))
     world.keys.before_making = lambda: winner.append(other(world).ensure())
-    winner: list[Ensured] = []
+    winner: list[DeliveredAccessKey] = []
     done = world.ensure()
     assert (done.key_id, done.made_now, done.key) == (winner[0].key_id, False, None)
     assert world.delivered_and_alive()
@@ -313,14 +313,14 @@ def test_the_other_took_the_last_place_and_is_done_so_its_key_is_kept(world: Wor
 def test_the_other_took_the_last_place_and_is_not_done_so_this_one_says_wait(world: World) -> None:
     world.keys.add("AKIAOLD", used=timedelta(days=1))
     world.keys.before_making = lambda: world.keys.add("AKIAOFTHEOTHER", age=timedelta())
-    with pytest.raises(ResourceError, match="another run took the last place") as caught:
+    with pytest.raises(ResourceError, match="another run created the second access key") as caught:
         world.ensure()
-    assert "wait until that run is done" in caught.value.hint
+    assert "wait until that run has ended" in caught.value.hint
     assert sorted(world.keys.ids()) == ["AKIAOFTHEOTHER", "AKIAOLD"]
 
 
 def test_the_other_was_quicker_to_push_so_this_ones_key_is_deleted(world: World) -> None:
-    winner: list[Ensured] = []
+    winner: list[DeliveredAccessKey] = []
     world.keys.after_making = lambda: winner.append(other(world).ensure())
     done = world.ensure()
     assert (done.key_id, done.made_now) == (winner[0].key_id, False)
@@ -330,7 +330,7 @@ def test_the_other_was_quicker_to_push_so_this_ones_key_is_deleted(world: World)
 
 
 def test_the_other_pushed_in_the_same_moment_so_this_ones_key_is_deleted(world: World) -> None:
-    winner: list[Ensured] = []
+    winner: list[DeliveredAccessKey] = []
 
     def meanwhile() -> None:
         winner.append(other(world).ensure())
@@ -361,7 +361,7 @@ def test_rotation_is_refused_where_the_user_has_two_keys(world: World, active: b
     world.keys.add("AKIAONE", age=timedelta(days=2), active=active, used=timedelta(days=1))
     world.keys.add("AKIATWO")
     world.vercel.name("AKIATWO")
-    with pytest.raises(ResourceError, match=r"AKIAONE \(.*not named by Vercel.*AKIATWO \(on, on Vercel") as caught:
+    with pytest.raises(ResourceError, match=r"AKIAONE \(.*not on Vercel.*AKIATWO \(active, on Vercel") as caught:
         world.rotate()
     assert caught.value.hint.startswith(access_key.RETIRE)
     assert (world.keys.calls, world.vercel.deliveries) == ([], 0)
@@ -385,7 +385,7 @@ def test_a_rotation_whose_push_fails_leaves_the_first_key_in_its_place(world: Wo
     assert world.delivered_and_alive()
 
 
-def test_a_rotation_that_went_half_is_mended_by_the_same_command(world: World) -> None:
+def test_a_rotation_that_went_half_is_fixed_by_the_same_command(world: World) -> None:
     first = world.ensure().key_id
     world.vercel.fault, world.vercel.fault_after = ResourceError("not whole", "again"), 1
     with pytest.raises(ResourceError):
@@ -398,7 +398,7 @@ def test_a_rotation_that_went_half_is_mended_by_the_same_command(world: World) -
 
 def test_two_rotations_at_once_end_with_the_first_ones_key(world: World) -> None:
     first = world.ensure().key_id
-    done: list[Rotated] = []
+    done: list[RotatedAccessKey] = []
     world.keys.before_making = lambda: done.append(other(world).rotate())
     with pytest.raises(ResourceError, match="LimitExceeded"):
         world.rotate()
@@ -444,7 +444,7 @@ def test_an_old_key_that_has_fallen_silent_is_switched_off_and_then_deleted(
 ) -> None:
     world = rotated(old_used=old_used, new_used=new_used)
     first = world.retire()
-    assert (first.key_id, first.done) == ("AKIAOLD", Retirement.SWITCHED_OFF)
+    assert (first.key_id, first.done) == ("AKIAOLD", Retirement.DEACTIVATED)
     assert world.keys.ids(active=False) == ["AKIAOLD"]
     assert any("--status Active" in line for line in world.told)
     second = world.retire()
@@ -461,8 +461,8 @@ def test_an_old_key_that_has_fallen_silent_is_switched_off_and_then_deleted(
         (timedelta(), timedelta(), "less than an hour ago"),
         (HOURS[2], HOURS[5], "not since"),
         (HOURS[2], HOURS[2], "not since"),
-        (HOURS[5], None, "AKIANEW, which Vercel has, was never used"),
-        (None, None, "neither it nor AKIANEW is known to have been used"),
+        (HOURS[5], None, "AKIANEW, which is on Vercel, was never used"),
+        (None, None, "IAM has no use of it or of AKIANEW"),
     ],
 )
 def test_an_old_key_that_may_be_in_use_is_left_unless_forced(
@@ -474,7 +474,7 @@ def test_an_old_key_that_may_be_in_use_is_left_unless_forced(
     hint = caught.value.hint
     assert isinstance(hint, Command) and hint == access_key.RETIRE and f"{access_key.RETIRE} --yes" in hint.advice
     assert world.keys.calls == []
-    assert world.retire(force=True).done is Retirement.SWITCHED_OFF
+    assert world.retire(force=True).done is Retirement.DEACTIVATED
     assert world.keys.calls == ["retire AKIAOLD"]
 
 
@@ -484,7 +484,7 @@ def test_nothing_is_retired_where_vercel_names_no_key_that_is_on(on_vercel: str 
     world = rotated(old_used=HOURS[5], new_used=HOURS[2])
     world.keys.facts[1] = replace(world.keys.facts[1], id="AKIAOFF", active=False)
     world.vercel.name(on_vercel)
-    with pytest.raises(ResourceError, match="names no access key"):
+    with pytest.raises(ResourceError, match="no active access key"):
         world.retire(force=force)
     assert world.keys.calls == []
 

@@ -1,4 +1,4 @@
 """The resource types of IAM.
 
-They may touch IAM at the endpoint that they are given.
+They touch IAM at the endpoint that is passed to them.
 """

@@ -1,6 +1,6 @@
 """IAM: roles, and the OpenID Connect providers whose tokens may assume them.
 
-It may touch IAM at the endpoint of the region that it is given.
+Touches IAM at the endpoint of the Region that is passed to it.
 """
 
 from __future__ import annotations
@@ -103,10 +103,10 @@ class Role(ResourceType):
             self._put_inline(region, resource_id, old, new)
         if "managedPolicyArns" in changed:
             requested = set(new.get("managedPolicyArns") or [])
-            there = set(_attached(region, resource_id))
-            for arn in sorted(there - requested):
+            attached = set(_attached(region, resource_id))
+            for arn in sorted(attached - requested):
                 region.iam.detach_role_policy(RoleName=resource_id, PolicyArn=arn)
-            for arn in sorted(requested - there):
+            for arn in sorted(requested - attached):
                 region.iam.attach_role_policy(RoleName=resource_id, PolicyArn=arn)
         if "tags" in changed:
             removed, added = tag_changes(old, new)
@@ -135,7 +135,7 @@ class Role(ResourceType):
         if name == "inlinePolicies":
             before, after = _by_name(old), _by_name(new)
             return before.keys() == after.keys() and all(
-                equivalent_documents(before[one], after[one]) for one in before
+                equivalent_documents(before[policy], after[policy]) for policy in before
             )
         return super().is_same(name, old, new)
 

@@ -1,6 +1,6 @@
 """IAM: users and their access keys.
 
-It may touch IAM at the endpoint of the region that it is given.
+Touches IAM at the endpoint of the Region that is passed to it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
 """The resource types of S3.
 
-They may touch S3 at the endpoint that they are given.
+They touch S3 at the endpoint that is passed to them.
 """

@@ -1,6 +1,6 @@
 """The S3 bucket; its settings are resources of their own, in `settings`.
 
-It may touch S3 at the endpoint of the region that it is given.
+Touches S3 at the endpoint of the Region that is passed to it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The settings of an S3 bucket, each a resource whose id is the bucket's name.
 
-It may touch S3 at the endpoint of the region that it is given.
+Touches S3 at the endpoint of the Region that is passed to it.
 """
 
 from __future__ import annotations

@@ -307,23 +307,23 @@ def test_a_companion_that_somebody_made_sensitive_is_known_by_its_comment(
 
 
 @pytest.mark.parametrize("name", ["AWS_KMS_KEY_ID", "AWS_REGION"])
-def test_a_parameter_beside_the_escrow_that_is_gone(on_ecs: DoctorFixture, name: str) -> None:
+def test_a_parameter_beside_the_stored_data_key_that_is_gone(on_ecs: DoctorFixture, name: str) -> None:
     del on_ecs.aws.parameters[f"/eonpro/production/{name}"]
     assert [each.cause for each in on_ecs.diagnosis().findings] == ["parameter-missing"]
 
 
-# --- the escrow, and the proof
+# --- the stored data key, and the proof
 
 
-def test_an_escrow_of_another_kms_key(fixture: DoctorFixture) -> None:
+def test_a_stored_data_key_of_another_kms_key(fixture: DoctorFixture) -> None:
     name = "/eonpro/production/ENCRYPTED_PHI_KEY"
-    fixture.aws.escrows[name] = StoredDataKey(parameter=name, wrapped=wrapped(), key_arn=OTHER_KEY, version=1)
+    fixture.aws.stored_keys[name] = StoredDataKey(parameter=name, wrapped=wrapped(), key_arn=OTHER_KEY, version=1)
     found = fixture.first()
     assert (found.cause, OTHER_KEY in found.what) == ("stored-key-of-another-kms-key", True)
 
 
-def test_an_escrow_that_is_gone_is_restored_and_never_made_anew(fixture: DoctorFixture) -> None:
-    fixture.aws.escrows.clear()
+def test_a_stored_data_key_that_is_gone_is_restored_and_never_made_anew(fixture: DoctorFixture) -> None:
+    fixture.aws.stored_keys.clear()
     found = fixture.first()
     assert found.cause == "stored-key-missing" and "restore" in found.command and "push" not in found.command
 

@@ -13,12 +13,12 @@ from components.policies.stack import key_policy_of
 from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import (
     APP_POLICY,
-    ESCROW,
     KEY,
     KEY_ID,
     OTHER_KEY,
     REPLICA,
     REPLICA_REGION,
+    STORED_KEY,
     key_fact,
     multi_region,
     settings,
@@ -197,13 +197,13 @@ def test_an_application_policy_that_gives_more_is_told_and_one_that_gives_less_i
 # --- the replicas
 
 
-def test_a_replica_without_a_copy_of_the_escrow_gets_one_and_another_data_key_is_told():
+def test_a_replica_without_a_copy_of_the_stored_data_key_gets_one_and_another_data_key_is_told():
     stand = CheckedStack(settings=multi_region())
     assert all_passed(stand.told(check_replica_data_keys))
-    there = stand.aws.with_region(REPLICA_REGION).escrows
-    copy = there.pop(ESCROW)
+    there = stand.aws.with_region(REPLICA_REGION).stored_keys
+    copy = there.pop(STORED_KEY)
     assert " push " in finding(stand.told(check_replica_data_keys), "stored-key-replica-missing").command
-    there[ESCROW] = replace(copy, wrapped=wrapped("another"))
+    there[STORED_KEY] = replace(copy, wrapped=wrapped("another"))
     found = finding(stand.told(check_replica_data_keys), "stored-key-replica-differs")
     assert f"restore --stack production --version {copy.wrapped.fingerprint} --confirm production" in found.command
 

@@ -116,7 +116,7 @@ def test_a_trail_of_somebody_elses_that_is_gone_is_replaced_by_one_of_our_own(ex
     assert command == "python -m wizard setup --stack production --trail create --yes"
 
 
-def test_a_trail_of_another_home_is_mended_there(existing: CheckedStack):
+def test_a_trail_of_another_home_is_fixed_there(existing: CheckedStack):
     command = finding(with_trail(existing, logging=False).told(check_trail), "trail-stopped").command
     assert command == f"aws cloudtrail start-logging --name {ORGANIZATIONS} --region eu-west-1"
 
@@ -163,7 +163,7 @@ def test_the_stacks_own_trail_goes_back_to_every_management_event(stand: Checked
     }
 
 
-def test_a_delivery_that_fails_is_mended_by_the_stack_where_the_bucket_is_its_own(stand: CheckedStack):
+def test_a_delivery_that_fails_is_fixed_by_the_stack_where_the_bucket_is_its_own(stand: CheckedStack):
     found = finding(with_trail(stand, delivery_error="AccessDenied").told(check_trail), "trail-delivery-failing")
     assert "bucketPolicy:BucketPolicy::audit-trail" in found.command and "AccessDenied" in found.what
 
@@ -224,7 +224,7 @@ def test_a_lock_that_may_not_be_read_is_no_lock_that_is_gone(stand: CheckedStack
     assert causes(told) == [] and any("Object Lock" in each.what for each in told)
 
 
-def test_somebody_elses_bucket_is_mended_with_its_own_rules_kept(existing: CheckedStack):
+def test_somebody_elses_bucket_is_fixed_with_its_own_rules_kept(existing: CheckedStack):
     uploads = {"ID": "uploads", "Status": "Enabled", "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}}
     short = {"ID": "short", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 90}}
     existing.aws.bucket_documents = BucketDocuments(policy=None, lifecycle=(short, uploads))

@@ -1,11 +1,11 @@
-"""Waits for a person's screen as long as for any command of a clinic: a whole run lies between two things that show.
+"""Waits for a person's screen as long as for any command of a deployment: a whole run may pass between two screens.
 
 Touches the terminal of the person.
 """
 
 from __future__ import annotations
 
-from tests.onboarding.clinic import until
+from tests.onboarding.deployment import until
 from tests.terminal.person import Person
 
 

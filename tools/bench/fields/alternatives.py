@@ -1,4 +1,4 @@
-"""The other ways to encrypt one field, each set up as fast as it goes: the calls by hand, Fernet, tink, AWS's library.
+"""The alternatives for one field, each in its fastest form: the calls by hand, Fernet, tink, AWS's library.
 
 Touches memory, and the operating system's random source.
 """
@@ -23,8 +23,8 @@ from tink import aead as tink_aead
 Loop = Callable[[Sequence[str]], None]
 
 
-def by_hand(key: bytes) -> Loop:
-    """The calls of `PhiCipher.encrypt` in the body of the loop: no method, no count, no check of what is given."""
+def inlined_calls(key: bytes) -> Loop:
+    """The calls of `PhiCipher.encrypt` in the body of the loop: no method, no count, no check of the input."""
     encrypt = AESGCM(key).encrypt
 
     def loop(texts: Sequence[str]) -> None:
@@ -42,8 +42,8 @@ def by_hand(key: bytes) -> Loop:
     return loop
 
 
-def as_one_would_write_it(key: bytes) -> Loop:
-    """The same with base64.b64encode and an f-string, as most would."""
+def inlined_with_base64(key: bytes) -> Loop:
+    """The same with base64.b64encode and an f-string, as most people write it."""
     encrypt = AESGCM(key).encrypt
     b64encode = base64.b64encode
 
@@ -68,7 +68,7 @@ def fernet() -> Loop:
 
 
 def with_tink() -> Loop:
-    """tink's AEAD of AES-256-GCM, which gives bytes: no base64 is counted against it."""
+    """tink's AEAD of AES-256-GCM, which returns bytes: no base64 is counted."""
     tink_aead.register()
     handle = tink.new_keyset_handle(tink_aead.aead_key_templates.AES256_GCM)
     encrypt = handle.primitive(tink_aead.Aead).encrypt
@@ -81,11 +81,11 @@ def with_tink() -> Loop:
 
 
 def with_aws_encryption_sdk(*, committing: bool) -> Loop:
-    """AWS's library with its caching manager over a local master key, so that nothing is asked of a network.
+    """AWS's library with its caching manager over a local master key, without any network request.
 
-    Its default commitment policy, with the suite that its documentation names for those who trust one another alike: no
-    signature, which its default adds and which takes ten times as long. `committing` False takes the fastest that there
-    is, a suite of its first version, which may be written for the sake of old readers alone.
+    Its default commitment policy, with the suite that its documentation recommends where all parties trust each other:
+    without the signature of its default suite, which takes ten times as long. `committing` False uses the fastest
+    suite, of its first version, which is only for old readers.
     """
     policies, suites = aws_encryption_sdk.CommitmentPolicy, aws_encryption_sdk.Algorithm
     wrapping = WrappingKey(

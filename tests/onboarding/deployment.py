@@ -1,4 +1,4 @@
-"""A clinic that sets itself up: a copy of the product in a folder, a cloud of its own, and the commands a person types.
+"""A deployment for tests: a copy of the product in a folder, a sandbox of its own, and the commands a person types.
 
 Touches its temporary directory, the sandbox that it starts and ends, and the processes that it starts.
 """
@@ -38,7 +38,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PARTS = ("Pulumi.yaml", "__main__.py", "components", "wizard", "phi", "guardrails", "examples", "schemas")
 ACCOUNT = "123456789012"
 CALLER = f"arn:aws:iam::{ACCOUNT}:user/clinic-admin"
-ESCROW = "/eonpro/production/ENCRYPTED_PHI_KEY"
+STORED_KEY = "/eonpro/production/ENCRYPTED_PHI_KEY"
 ALIAS = "alias/eonpro-phi-key"
 BUCKET = f"eonpro-cloudtrail-logs-{ACCOUNT}-us-east-1"
 ACCESS_LOG_BUCKET = f"eonpro-access-logs-{ACCOUNT}-us-east-1"
@@ -46,7 +46,7 @@ ACCESS_LOG_BUCKET = f"eonpro-access-logs-{ACCOUNT}-us-east-1"
 _FOR_PHI = "EONPRO PHI encryption key for HIPAA compliance"
 _FOR_LOGS = "EONPRO audit log encryption key, not for PHI"
 
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 """For one command: a busy machine is no failure, a command that never ends is."""
 
 _DRY = "DryRun-"
@@ -60,7 +60,7 @@ _KEPT = ("EONPRO_ENGINE",)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
+class CompletedCommand:
     """A command that has ended."""
 
     code: int
@@ -74,12 +74,12 @@ class Ended:
         return found
 
     @property
-    def told(self) -> str:
-        """All that it said, with the line breaks of the terminal's width taken out."""
+    def output(self) -> str:
+        """Everything it printed, with the line breaks of the terminal's width taken out."""
         return " ".join(f"{self.out} {self.err}".split())
 
 
-class Running:
+class RunningCommand:
     """A command under way, in a session of its own so that its whole tree can be ended."""
 
     def __init__(self, command: list[str], *, folder: Path, environment: Mapping[str, str], log: Path) -> None:
@@ -96,18 +96,18 @@ class Running:
             )
 
     @property
-    def told(self) -> str:
-        """What it has said so far."""
+    def output(self) -> str:
+        """What it has printed so far."""
         return self._log.read_text(errors="replace")
 
     def wait(self) -> int:
         """Its exit code."""
-        return self.process.wait(PATIENCE_SECONDS)
+        return self.process.wait(TIMEOUT_SECONDS)
 
-    def kill_alone(self) -> None:
+    def kill_process(self) -> None:
         """SIGKILL to the command only; what it started lives on."""
         self.process.kill()
-        self.process.wait(PATIENCE_SECONDS)
+        self.process.wait(TIMEOUT_SECONDS)
 
     def kill_tree(self) -> None:
         """SIGKILL to it and everything it started, as a machine that loses its power does."""
@@ -117,7 +117,7 @@ class Running:
                 _send(pid, signal.SIGSTOP)
             for pid in found:
                 _send(pid, signal.SIGKILL)
-            self.process.wait(PATIENCE_SECONDS)
+            self.process.wait(TIMEOUT_SECONDS)
 
     def _session(self) -> Iterator[int]:
         listed = subprocess.run(["ps", "-A", "-o", "pid=,stat="], capture_output=True, text=True, check=True)
@@ -135,13 +135,13 @@ def _send(pid: int, what: signal.Signals) -> None:
         os.kill(pid, what)
 
 
-def until(fact: Callable[[], object], running: Running | None = None, *, what: str = "it") -> None:
+def until(fact: Callable[[], object], running: RunningCommand | None = None, *, what: str = "it") -> None:
     """Wait for a fact; fails when the time is over, or when the command ended without it."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not fact():
-        told = running.told if running else ""
-        assert running is None or running.process.poll() is None or fact(), f"ended before {what}:\n{told}"
-        assert time.monotonic() < deadline, f"{what} did not happen:\n{told}"
+        output = running.output if running else ""
+        assert running is None or running.process.poll() is None or fact(), f"ended before {what}:\n{output}"
+        assert time.monotonic() < deadline, f"{what} did not happen:\n{output}"
         time.sleep(0.02)
 
 
@@ -174,14 +174,14 @@ def clean_environment() -> dict[str, str]:
 
 
 @dataclass(kw_only=True)
-class Clinic:
+class Deployment:
     """One folder, one cloud, one environment."""
 
     root: Path
     folder: Path
     environment: dict[str, str] = field(repr=False)
-    told: list[str] = field(default_factory=list)
-    """All that its wizards ever said, for a search for secrets."""
+    printed: list[str] = field(default_factory=list)
+    """Everything its wizards printed, to search for secrets."""
 
     # --- commands
 
@@ -193,7 +193,7 @@ class Clinic:
         env: Mapping[str, str | None] | None = None,
         expect: int | None = 0,
         **more: Any,
-    ) -> Ended:
+    ) -> CompletedCommand:
         """One command to its end; `env` adds variables, None takes one away; `expect` is the exit code, None any."""
         given: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True} | more
         done = subprocess.run(
@@ -201,21 +201,21 @@ class Clinic:
             cwd=folder or self.folder,
             env=self.with_changes(env),
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
             check=False,
             **given,
         )
         return _judged(done, expect)
 
-    def wizard(self, *arguments: str, **options: Any) -> Ended:
+    def wizard(self, *arguments: str, **options: Any) -> CompletedCommand:
         """`python -m wizard ARGUMENTS`, without a terminal. A document of `--json` has to fit its shipped schema."""
         ended = (self._begun_loaded if can_begin_loaded(**options) else self._started)(*arguments, **options)
         if "--json" in arguments:
             fits(ended.document, code=ended.code)
-        self.told += [ended.out, ended.err]
+        self.printed += [ended.out, ended.err]
         return ended
 
-    def _started(self, *arguments: str, **options: Any) -> Ended:
+    def _started(self, *arguments: str, **options: Any) -> CompletedCommand:
         return self.run([sys.executable, "-m", "wizard", *arguments], **options)
 
     def _begun_loaded(
@@ -224,29 +224,29 @@ class Clinic:
         folder: Path | None = None,
         env: Mapping[str, str | None] | None = None,
         expect: int | None = 0,
-    ) -> Ended:
+    ) -> CompletedCommand:
         done = loaded("wizard").run(
             arguments,
             folder=folder or self.folder,
             environment=self.with_changes(env),
-            timeout=PATIENCE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
         )
         return _judged(done, expect)
 
-    def set_up(self, target: str, *arguments: str, **options: Any) -> Ended:
+    def set_up(self, target: str, *arguments: str, **options: Any) -> CompletedCommand:
         """The whole onboarding by the example's answers."""
         return self.wizard(*onboarding(target), *arguments, **options)
 
-    def start(self, target: str, *, folder: Path | None = None, log: str = "run") -> Running:
+    def start(self, target: str, *, folder: Path | None = None, log: str = "run") -> RunningCommand:
         """The whole onboarding, left running."""
-        return Running(
+        return RunningCommand(
             [sys.executable, "-m", "wizard", *onboarding(target)],
             folder=folder or self.folder,
             environment=self.environment,
             log=self.root / f"{log}.log",
         )
 
-    def pulumi(self, *arguments: str, **options: Any) -> Ended:
+    def pulumi(self, *arguments: str, **options: Any) -> CompletedCommand:
         """`pulumi ARGUMENTS`, without a terminal."""
         return self.run(["pulumi", "--non-interactive", *arguments], **options)
 
@@ -345,8 +345,8 @@ class Clinic:
 
     def changes(self) -> Counter[str]:
         """The calls that change something, of AWS and of Vercel."""
-        told = _request("GET", f"{self.environment['VERCEL_API_URL']}/_sandbox/calls")["calls"]
-        made = Counter({f"vercel:{call}": count for call, count in told.items() if not call.startswith("GET ")})
+        calls = _request("GET", f"{self.environment['VERCEL_API_URL']}/_sandbox/calls")["calls"]
+        made = Counter({f"vercel:{call}": count for call, count in calls.items() if not call.startswith("GET ")})
         for call, count in self.calls().items():
             operation = call.partition(":")[2]
             if not operation.startswith(_READS) and operation not in _PROOF:
@@ -378,9 +378,9 @@ class Clinic:
             arn for arn in self.all_keys() if kms.describe_key(KeyId=arn)["KeyMetadata"]["Description"] == description
         ]
 
-    def escrow_versions(self) -> list[str]:
-        """Every value that the escrow ever had."""
-        history = self.client("ssm").get_parameter_history(Name=ESCROW, WithDecryption=True)
+    def stored_key_versions(self) -> list[str]:
+        """Every value that the stored data key ever had."""
+        history = self.client("ssm").get_parameter_history(Name=STORED_KEY, WithDecryption=True)
         return [version["Value"] for version in history["Parameters"]]
 
     def parameters(self) -> dict[str, str]:
@@ -425,8 +425,8 @@ class Clinic:
         return self.pulumi("stack", "output", "--json", "--stack", "production").document
 
 
-def _judged(done: subprocess.CompletedProcess[str], expect: int | None) -> Ended:
-    ended = Ended(code=done.returncode, out=done.stdout or "", err=done.stderr or "")
+def _judged(done: subprocess.CompletedProcess[str], expect: int | None) -> CompletedCommand:
+    ended = CompletedCommand(code=done.returncode, out=done.stdout or "", err=done.stderr or "")
     assert expect in (None, ended.code), f"{shlex.join(done.args)}: {ended.code}\n{ended.out}\n{ended.err}"
     return ended
 
@@ -448,7 +448,7 @@ def _serve(where: SandboxPaths, environment: Mapping[str, str]) -> None:
     os.close(ended)
     os.close(tell)
     try:
-        said = os.read(ready, 1) if select.select([ready], [], [], PATIENCE_SECONDS)[0] else b""
+        said = os.read(ready, 1) if select.select([ready], [], [], TIMEOUT_SECONDS)[0] else b""
     finally:
         os.close(ready)
     assert said, where.log.read_text(errors="replace")
@@ -460,8 +460,8 @@ def onboarding(target: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def running_clinic(root: Path) -> Iterator[Clinic]:
-    """A clinic with a fresh, empty cloud."""
+def running_deployment(root: Path) -> Iterator[Deployment]:
+    """A deployment with a fresh, empty cloud."""
     base = clean_environment() | {"EONPRO_SANDBOX_DIR": str(root / "sandbox")}
     folder = copied_product(root / "project")
 
@@ -472,7 +472,7 @@ def running_clinic(root: Path) -> Iterator[Clinic]:
             env=base,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -488,7 +488,7 @@ def running_clinic(root: Path) -> Iterator[Clinic]:
         aws = PROJECT / ".cache" / "awscli" / "bin" / "aws"
         if sys.platform == "linux" and aws.exists():
             environment["PATH"] = f"{loaded_aws(aws)}{os.pathsep}{environment['PATH']}"
-        yield Clinic(root=root, folder=folder, environment=environment)
+        yield Deployment(root=root, folder=folder, environment=environment)
     finally:
         sandbox("stop")
 
