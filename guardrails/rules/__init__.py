@@ -10,5 +10,7 @@ from .rule import Resource as Resource
 from .rule import Rule as Rule
 from .rule import StackRule as StackRule
 
-RULES = tuple(rule for subject in (keys, protection, principals, application, listed, buckets, trail) for rule in subject.RULES)
+RULES = tuple(
+    rule for subject in (keys, protection, principals, application, listed, buckets, trail) for rule in subject.RULES
+)
 STACK_RULES = (*application.STACK_RULES, *required_resources.STACK_RULES)
