@@ -92,12 +92,12 @@ class NewRole:
 
     name: str
     logical_name: str
-    """Its end, after that of the component."""
+    """The end of the logical name, after the component's name."""
     description: str
     trust: policies.Policy
     kind: ResourceKind
     inline_policy: tuple[str, policies.Policy] | None = None
-    """Name and document of what else the role may do."""
+    """Name and document of its own inline policy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +119,7 @@ def readers_of(settings: Settings) -> tuple[Reader, ...]:
     if Target.ECS in settings.deploy_targets:
         existing = settings.ecs_execution_role_arn
         start = policies.task_start_policy(account_id=settings.account_id, partition=settings.partition)
-        made = NewRole(
+        role = NewRole(
             name=settings.names.execution_role,
             logical_name="execution",
             description="Starts the tasks of the EONPRO application",
@@ -127,14 +127,14 @@ def readers_of(settings: Settings) -> tuple[Reader, ...]:
             kind=ResourceKind.EXECUTION_ROLE,
             inline_policy=("StartTasks", start),
         )
-        readers.append(Reader(target=Target.ECS, role=existing.rpartition("/")[2] if existing else made))
+        readers.append(Reader(target=Target.ECS, role=existing.rpartition("/")[2] if existing else role))
     if Target.EKS in settings.deploy_targets:
-        made = NewRole(
+        role = NewRole(
             name=settings.names.secrets_role,
             logical_name="secrets",
             description="Reads the variables of the EONPRO application for its pods",
             trust=secrets_trust_of(settings),
             kind=ResourceKind.SECRETS_ROLE,
         )
-        readers.append(Reader(target=Target.EKS, role=made, attachment="-eks", one_by_one=True))
+        readers.append(Reader(target=Target.EKS, role=role, attachment="-eks", one_by_one=True))
     return tuple(readers)

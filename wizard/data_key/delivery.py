@@ -112,7 +112,7 @@ def _store(aws: AwsClient, settings: Settings, wrapped: WrappedDataKey, key_arn:
             f"{name} holds {stored_data_key.wrapped.fingerprint}, not {wrapped.fingerprint}, just written to it",
             f"nothing was delivered; find out who writes it: {history}",
         )
-    return replace(stored_data_key, made_now=written and is_new)
+    return replace(stored_data_key, is_new=written and is_new)
 
 
 def region_of(arn: str) -> str:
@@ -198,13 +198,13 @@ def _verify(
     if created:
         how = f"its access key {created.id}, created just now"
         search = CredentialsSearch(
-            found=AppCredentials(how=how, access_key_id=created.id, secret_access_key=created.secret)
+            credentials=AppCredentials(how=how, access_key_id=created.id, secret_access_key=created.secret)
         )
     else:
         search = aws.application_credentials.app_credentials(
             principal, container_first=target.container_credentials_first
         )
-    credentials = search.found
+    credentials = search.credentials
     if credentials is not None:
         seconds = NEW_KEY_SECONDS if created else SCHEDULES[Reason.PROPAGATION].seconds
         result = prover.prove(credentials, app_variables, retry_seconds=seconds)

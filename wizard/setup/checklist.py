@@ -293,7 +293,7 @@ def _data_key(stored_data_key: StoredDataKey | SetupError | None) -> ChecklistEn
         )
     if stored_data_key is None:
         return ChecklistEntry(topic=topic, state=ItemState.OPEN, evidence="no data key is stored yet")
-    origin = "generated now" if stored_data_key.made_now else "unchanged"
+    origin = "generated now" if stored_data_key.is_new else "unchanged"
     return ChecklistEntry(
         topic=topic,
         state=ItemState.DONE,

@@ -30,7 +30,7 @@ _SPELLED = {"aws:sourceaccount": "aws:SourceAccount", "aws:sourcearn": "aws:Sour
 def differences_of(discovered: DiscoveredSetup, settings: Settings) -> tuple[Difference, ...]:
     """Every difference, in the order of the parts; none for missing resources, which the stack creates."""
     return tuple(
-        Difference(part=part, what=what, found=found, wanted=wanted)
+        Difference(part=part, what=what, actual=actual, desired=desired)
         for part, differences in (
             (ImportGroup.KEY, _key(discovered, settings)),
             (ImportGroup.APPLICATION_ROLE, _role(discovered, settings)),
@@ -38,7 +38,7 @@ def differences_of(discovered: DiscoveredSetup, settings: Settings) -> tuple[Dif
             (ImportGroup.TRAIL, trail_differences(discovered, settings)),
             (ImportGroup.BUCKET, bucket_differences(discovered, settings)),
         )
-        for what, found, wanted in differences
+        for what, actual, desired in differences
     )
 
 

@@ -171,7 +171,9 @@ def check_application_policy(context: CheckContext) -> Iterator[CheckResult]:
     wider = [
         each
         for each in differences_of(discovered, context.settings)
-        if each.part is ImportGroup.APPLICATION_POLICY and each.wanted == "no such statement" and "allows" in each.found
+        if each.part is ImportGroup.APPLICATION_POLICY
+        and each.desired == "no such statement"
+        and "allows" in each.actual
     ]
     if wider:
         yield Finding(
@@ -186,7 +188,7 @@ def check_application_policy(context: CheckContext) -> Iterator[CheckResult]:
 
 def _summary(differences: Sequence[Difference]) -> str:
     words = [
-        f"{difference.what.removeprefix('key policy, ')}: {difference.found}, and not {difference.wanted}"
+        f"{difference.what.removeprefix('key policy, ')}: {difference.actual}, and not {difference.desired}"
         for difference in differences
     ]
     more = [f"and {len(words) - _MAX_LISTED} more"] if len(words) > _MAX_LISTED else []
