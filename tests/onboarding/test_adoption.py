@@ -1,7 +1,7 @@
 """Accounts that were created manually from the guide, or left by a stack, and taken into a stack as they are.
 
-Touches deployments of its own: one adopted and repaired, taken away and lost; one whose adoption goes wrong in every way
-before it goes well with nothing repaired; and one on ECS.
+Touches deployments of its own: one adopted and repaired, removed and lost; one whose adoption fails in every way before
+it succeeds with nothing repaired; and one on ECS.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Plans that are kept: carried out when nothing moved, refused with each reason when something did; and nothing beside.
+"""Saved plans: applied when nothing changed, refused with each reason when something did.
 
-Touches a deployment of its own, in which a plan is saved and carried out, then a second environment made like the first.
+Touches a deployment of its own, in which a plan is saved and applied, then a second environment made like the first.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""`python -m tools.documents.settings` writes what other files repeat of the settings and of the deploy targets.
+"""`python -m tools.documents.settings` writes what other files repeat from the settings and the deploy targets.
 
-Touches the configuration in `Pulumi.yaml`, the settings in `schemas/setup.schema.json`, and the names of the targets in
-every schema. The tests hold these files against `components/settings/` and `wizard/targets/`.
+Writes the configuration in `Pulumi.yaml`, the settings in `schemas/setup.schema.json`, and the names of the targets in
+every schema. The tests compare these files with `components/settings/` and `wizard/targets/`.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ SETUP = SCHEMAS / "setup.schema.json"
 
 
 def descriptions() -> dict[str, str]:
-    """What each field is, by its key in the configuration: its docstring, with the words of a choice.
+    """The description of each field, by its key in the configuration: its docstring, with the words of a choice.
 
     Python keeps no docstring of a field, so they are read from the source.
     """
     (settings,) = ast.parse(textwrap.dedent(inspect.getsource(Settings))).body
     body = settings.body if isinstance(settings, ast.ClassDef) else []
-    found = {}
+    by_key = {}
     for field, text in zip(body, body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
             if not (isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)):
                 raise SystemExit(f"components/settings/settings.py: {field.target.id} has no docstring")
-            told = " ".join(str(text.value.value).split()).removesuffix(".")
-            found[to_camel(field.target.id)] = _with_choices(told, field.target.id)
-    return found
+            description = " ".join(str(text.value.value).split()).removesuffix(".")
+            by_key[to_camel(field.target.id)] = _with_choices(description, field.target.id)
+    return by_key
 
 
-def _with_choices(told: str, name: str) -> str:
+def _with_choices(description: str, name: str) -> str:
     words = list(_choices(Settings.model_fields[name].annotation))
-    return told if all(word in told for word in words) else f"{told}: {', '.join(words)}"
+    return description if all(word in description for word in words) else f"{description}: {', '.join(words)}"
 
 
 def _choices(annotation: Any) -> Iterator[str]:
-    for each in (annotation, *get_args(annotation)):
-        if isinstance(each, type) and issubclass(each, StrEnum):
-            yield from each
+    for member in (annotation, *get_args(annotation)):
+        if isinstance(member, type) and issubclass(member, StrEnum):
+            yield from member
 
 
 def _type(key: str, default: Any) -> str:
@@ -64,9 +64,9 @@ def _type(key: str, default: Any) -> str:
 
 
 def project(text: str) -> str:
-    """`Pulumi.yaml` with the configuration that the settings read, after what else is in it."""
+    """`Pulumi.yaml` with the configuration that the settings read, at its end."""
     configuration = {}
-    told = descriptions()
+    texts = descriptions()
     for name, field in Settings.model_fields.items():
         key = to_camel(name)
         if key == "region":
@@ -77,34 +77,34 @@ def project(text: str) -> str:
         if not field.is_required():
             plain = list(field.default) if key in LISTS else "" if field.default is None else field.default
             declared["default"] = str(plain) if isinstance(plain, StrEnum) else plain
-        configuration[key] = {**declared, "description": told[key]}
+        configuration[key] = {**declared, "description": texts[key]}
     before, _, _ = text.partition("config:\n")
     return before + yaml.safe_dump({"config": configuration}, sort_keys=False, width=1000, allow_unicode=True)
 
 
 def setup_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of `setup` with the settings as its document has them: what is not set is left out."""
-    told = descriptions()
+    """The schema of `setup` with the settings as its document has them: an unset field is omitted."""
+    texts = descriptions()
     properties: dict[str, Any] = {}
     fields = {to_camel(name): field for name, field in Settings.model_fields.items()}
     for key in ("region", *(key for key in fields if key != "region")):
         of_list = {"items": {"type": "string"}} if key in LISTS else {}
-        properties[key] = {"type": _type(key, fields[key].default), "description": told[key], **of_list}
+        properties[key] = {"type": _type(key, fields[key].default), "description": texts[key], **of_list}
     required = [key for key in properties if fields[key].is_required() or fields[key].default is not None]
     settings = {**schema["properties"]["settings"], "required": required, "properties": properties}
     return {**schema, "properties": {**schema["properties"], "settings": settings}}
 
 
 def with_targets(node: Any) -> Any:
-    """A schema whose enumerations of targets are those that there are: all of them, or those that can be redeployed.
+    """A schema with complete enumerations of targets: all targets, or all that can be redeployed.
 
-    An enumeration of redeployable targets only stays one.
+    An enumeration of redeployable targets gets redeployable targets only.
     """
     targets = all_targets()
     names = [target.name for target in targets]
     redeployable = [target.name for target in targets if target.can_redeploy]
     if isinstance(node, list):
-        return [with_targets(each) for each in node]
+        return [with_targets(element) for element in node]
     if not isinstance(node, dict):
         return node
     changed = {key: with_targets(value) for key, value in node.items()}
@@ -121,7 +121,7 @@ def documents() -> dict[Path, str]:
     texts = {PROJECT_FILE: project(PROJECT_FILE.read_text(encoding="utf-8"))}
     for file in sorted(SCHEMAS.glob("*.schema.json")):
         if file.name == "answers.schema.json":
-            # Written whole by `tools.documents.inputs`.
+            # `tools.documents.inputs` writes this file completely.
             continue
         schema = with_targets(json.loads(file.read_text(encoding="utf-8")))
         schema = setup_schema(schema) if file == SETUP else schema

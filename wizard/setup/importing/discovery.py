@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from components.settings import ImportGroup, ResourceKind, Settings
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import Problem
-from wizard.core.models.account import Difference, DiscoveredSetup, FoundDataKey, KeyFact
+from wizard.core.models.account import Difference, DiscoveredDataKey, DiscoveredSetup, KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.inputs.registry import by_key
@@ -41,7 +41,7 @@ class ManualSetup:
     differences: tuple[Difference, ...] = ()
     problems: tuple[Problem, ...] = ()
     settings: Settings | None = None
-    data_key: FoundDataKey | None = None
+    data_key: DiscoveredDataKey | None = None
     wrapped: WrappedDataKey | None = None
 
 

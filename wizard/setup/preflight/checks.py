@@ -14,7 +14,7 @@ from typing import Any
 from components.settings import ImportGroup, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Problem, SetupError
-from wizard.core.models.account import Difference, DiscoveredSetup, Existing, FoundDataKey, Identity
+from wizard.core.models.account import Difference, DiscoveredDataKey, DiscoveredSetup, Existing, Identity
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
 from wizard.data_key import guard
@@ -52,7 +52,7 @@ class Findings:
     discovered: DiscoveredSetup = DiscoveredSetup()
     """What was created manually under the stack's names; read only if one of the names is taken."""
     differences: tuple[Difference, ...] = ()
-    data_key: FoundDataKey | None = None
+    data_key: DiscoveredDataKey | None = None
     """The data key on Vercel of a manual set-up."""
     imported_data_key: WrappedDataKey | None = None
     """The data key to store, instead of a new one."""

@@ -226,7 +226,7 @@ def trail_stopped(world: Seeded) -> None:
 # --- the data key
 
 
-@fault("ssm:GetParameter", uses="account region", breaks="stored data key")
+@fault("ssm:GetParameter", uses="account region", breaks="stored_key")
 def stored_key_denied(world: Seeded) -> None:
     world.aws.failures["read_stored_data_key"] = PermissionDenied(
         "the caller may not do ssm:GetParameter",

@@ -252,9 +252,9 @@ def _verdict(
         f"credentials {arn}",
         lambda: context.aws.application_credentials.app_credentials(arn, container_first=container_first),
     )
-    if isinstance(search, SetupError) or search.found is None:
+    if isinstance(search, SetupError) or search.credentials is None:
         return None
-    credentials = search.found
+    credentials = search.credentials
     # No retries: nothing was created just now that has to become consistent.
     return context.once(f"proof {arn}", lambda: context.clients.prover.prove(credentials, variables, retry_seconds=0))
 
