@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 
 from components import policies
-from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
+from components.policies.evaluation import KeyPolicyDecision
 from components.policies.evaluation.account import IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
-from components.policies.stack import application_trust_of, key_policy_of
+from components.policies.stack import application_trust_of, decide_by_key_policy_of, key_policy_of
 from components.settings import ImportGroup, ResourceKind, SecretStore
 from wizard.commands.doctor import context as fixes
 from wizard.commands.doctor.checks.principal import KEY, REFUSED, RESTART, ROLE
@@ -48,7 +48,7 @@ def check_application_grants(context: CheckContext) -> Iterator[CheckResult]:
 
 def _granted(context: CheckContext, arn: str, policy: Mapping[str, Any], expected: Mapping[str, Any]) -> CheckResult:
     actions = policies.APPLICATION_ACTIONS
-    decisions = {action: decide_by_key_policy(policy, arn, action) for action in actions}
+    decisions = {action: decide_by_key_policy_of(context.settings, policy, arn, action) for action in actions}
     denied = [action for action, grant in decisions.items() if grant is KeyPolicyDecision.DENIED]
     if denied:
         return Finding(
@@ -61,7 +61,7 @@ def _granted(context: CheckContext, arn: str, policy: Mapping[str, Any], expecte
     less = [
         action
         for action in actions
-        if _WEIGHT[decisions[action]] < _WEIGHT[decide_by_key_policy(expected, arn, action)]
+        if _WEIGHT[decisions[action]] < _WEIGHT[decide_by_key_policy_of(context.settings, expected, arn, action)]
     ]
     # Left as it was found on purpose: then it is enough that IAM has the say.
     is_kept = ImportGroup.KEY in context.settings.kept_as_found

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from components import policies
-from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
+from components.policies.evaluation import KeyPolicyDecision
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
+from components.policies.stack import decide_by_key_policy_of
 from components.settings import ImportGroup
 from wizard.commands.doctor import context as fixes
 from wizard.commands.doctor.context import CheckContext
@@ -186,7 +187,7 @@ def _key_policy_decision(context: CheckContext, arn: str) -> KeyPolicyDecision:
     policy = context.key_policy
     if isinstance(policy, SetupError):
         return KeyPolicyDecision.NONE
-    return decide_by_key_policy(policy, arn, "kms:Decrypt")
+    return decide_by_key_policy_of(context.settings, policy, arn, "kms:Decrypt")
 
 
 def check_permission_limits(context: CheckContext) -> Iterator[CheckResult]:
