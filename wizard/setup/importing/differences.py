@@ -130,7 +130,7 @@ def _denials(actual: Mapping[str, Any], desired: Mapping[str, Any], settings: Se
     if any(right.action == "kms:Decrypt" and right.principal == "*" for right in missing):
         yield (
             "key policy, use",
-            "open to everybody whom IAM or the policy allows",
+            "open to everybody allowed by IAM or the policy",
             "denied to all but the application",
         )
     for principal in sorted({right.principal for right in missing} - {"*"}):
