@@ -23,6 +23,7 @@ from pulumi_policy import (
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from rules import RULES, STACK_RULES, Resource, Rule, StackRule  # type: ignore[import-not-found]  # of this directory
+from stack_settings import stack_settings  # type: ignore[import-not-found]
 
 
 def resource_policy(rule: Rule) -> ResourceValidationPolicy:
@@ -35,6 +36,7 @@ def resource_policy(rule: Rule) -> ResourceValidationPolicy:
             props=args.props,
             protected=args.opts.protect,
             ignored=frozenset(args.opts.ignore_changes),
+            settings=stack_settings(),
         )
         for violation in rule.violations(resource):
             report(violation, args.urn)

@@ -108,7 +108,7 @@ def next_entry(
     *,
     lenient: bool,
 ) -> CacheEntry | None:
-    """The entry after an attempt with these results. Without the current key, those of reading keys do not count."""
+    """The entry after an attempt with these results. Without the current key, those of reading keys are ignored."""
     if isinstance(current, UnwrappedKey):
         before = previous.reading_keys if previous is not None else [_NOT_UNWRAPPED] * len(reading)
         reading_keys = [before[number].updated(result, now) for number, result in enumerate(reading)]

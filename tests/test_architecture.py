@@ -97,7 +97,7 @@ TABLE = (
     # The engine runs the pack's directory as a program, so that its own files are top-level modules there.
     Row(
         files=("guardrails/*.py",),
-        outside=("pulumi", "pulumi_policy", "rules"),
+        outside=("pulumi", "pulumi_policy", "rules", "stack_settings"),
         ours=("guardrails.*", *PURE_COMPONENTS),
     ),
     # It runs before anything is installed.

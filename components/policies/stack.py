@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from components import policies
+from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
 from components.settings import EksIdentity, ResourceKind, Settings, Target
 
 APPLICATION_POLICIES: Mapping[str, str] = {"EONPROKMSAccess": "eonpro:kms:AppAccess"}
@@ -31,6 +33,21 @@ def key_policy_of(settings: Settings, app_principal_arns: Sequence[str] | None =
         multi_region=settings.multi_region,
         partition=settings.partition,
     )
+
+
+def decide_by_key_policy_of(
+    settings: Settings, policy: Mapping[str, Any], principal_arn: str, action: str
+) -> KeyPolicyDecision:
+    """What a key policy decides for a principal whose requests are as the settings mean them to be."""
+    return decide_by_key_policy(policy, principal_arn, action, known=request_context_of(settings))
+
+
+def request_context_of(settings: Settings) -> Mapping[str, tuple[str, ...]]:
+    """What is known of every request for the key, by condition key in lower case.
+
+    KMS answers over TLS alone. https://docs.aws.amazon.com/kms/latest/developerguide/infrastructure-security.html
+    """
+    return {"aws:securetransport": ("true",), "aws:resourceaccount": (settings.account_id,)}
 
 
 def trail_arn_of(settings: Settings) -> str:
@@ -92,12 +109,12 @@ class NewRole:
 
     name: str
     logical_name: str
-    """Its end, after that of the component."""
+    """The end of the logical name, after the component's name."""
     description: str
     trust: policies.Policy
     kind: ResourceKind
     inline_policy: tuple[str, policies.Policy] | None = None
-    """Name and document of what else the role may do."""
+    """Name and document of its own inline policy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +136,7 @@ def readers_of(settings: Settings) -> tuple[Reader, ...]:
     if Target.ECS in settings.deploy_targets:
         existing = settings.ecs_execution_role_arn
         start = policies.task_start_policy(account_id=settings.account_id, partition=settings.partition)
-        made = NewRole(
+        role = NewRole(
             name=settings.names.execution_role,
             logical_name="execution",
             description="Starts the tasks of the EONPRO application",
@@ -127,14 +144,14 @@ def readers_of(settings: Settings) -> tuple[Reader, ...]:
             kind=ResourceKind.EXECUTION_ROLE,
             inline_policy=("StartTasks", start),
         )
-        readers.append(Reader(target=Target.ECS, role=existing.rpartition("/")[2] if existing else made))
+        readers.append(Reader(target=Target.ECS, role=existing.rpartition("/")[2] if existing else role))
     if Target.EKS in settings.deploy_targets:
-        made = NewRole(
+        role = NewRole(
             name=settings.names.secrets_role,
             logical_name="secrets",
             description="Reads the variables of the EONPRO application for its pods",
             trust=secrets_trust_of(settings),
             kind=ResourceKind.SECRETS_ROLE,
         )
-        readers.append(Reader(target=Target.EKS, role=made, attachment="-eks", one_by_one=True))
+        readers.append(Reader(target=Target.EKS, role=role, attachment="-eks", one_by_one=True))
     return tuple(readers)

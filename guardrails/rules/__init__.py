@@ -5,10 +5,12 @@ Pure: one module for each subject; this module lists the rules of all of them.
 
 from __future__ import annotations
 
-from . import application, buckets, keys, principals, protection, required_resources, trail
+from . import application, buckets, keys, listed, principals, protection, required_resources, trail
 from .rule import Resource as Resource
 from .rule import Rule as Rule
 from .rule import StackRule as StackRule
 
-RULES = tuple(rule for subject in (keys, protection, principals, application, buckets, trail) for rule in subject.RULES)
+RULES = tuple(
+    rule for subject in (keys, protection, principals, application, listed, buckets, trail) for rule in subject.RULES
+)
 STACK_RULES = (*application.STACK_RULES, *required_resources.STACK_RULES)

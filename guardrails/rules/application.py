@@ -130,7 +130,8 @@ def _attached_to(attachment: Resource) -> list[str]:
 
 def _attached_policy(policy_arn: Any) -> Iterator[str]:
     if policy_arn is not None and not _POLICY_ARN.fullmatch(str(policy_arn)):
-        yield f"The policy {policy_arn} is attached to the application: attach {' or '.join(APPLICATION_POLICIES)} and no other policy."
+        allowed = " or ".join(APPLICATION_POLICIES)
+        yield f"The policy {policy_arn} is attached to the application: attach {allowed} and no other policy."
 
 
 def _group_membership(membership: Resource) -> Iterator[str]:

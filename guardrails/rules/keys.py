@@ -36,6 +36,12 @@ def _rotation_period(key: Resource) -> Iterator[str]:
         yield f"The key's rotation period is {period:g} days: it must be between {minimum} and {maximum}."
 
 
+def enabled(key: Resource) -> Iterator[str]:
+    """A KMS key is enabled: a disabled one decrypts nothing."""
+    if key.props.get("isEnabled") is False or key.props.get("enabled") is False:
+        yield "The key is disabled, and nothing can be decrypted: remove isEnabled."
+
+
 def deletion_window(key: Resource) -> Iterator[str]:
     """A KMS key that is deleted by mistake can be restored for 30 days."""
     window = key.props.get("deletionWindowInDays")
@@ -56,6 +62,12 @@ RULES = (
         # A replica rotates with its primary key.
         types=frozenset({KEY}),
         check=rotation,
+    ),
+    Rule(
+        name="phi-key-enabled",
+        description="KMS keys are enabled.",
+        types=frozenset(KEYS),
+        check=enabled,
     ),
     Rule(
         name="phi-key-deletion-window",

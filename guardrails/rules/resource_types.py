@@ -51,8 +51,13 @@ TOPIC = "aws:sns/topic:Topic"
 TOPIC_POLICY = "aws:sns/topicPolicy:TopicPolicy"
 QUEUE_POLICY = "aws:sqs/queuePolicy:QueuePolicy"
 SECRET = "aws:secretsmanager/secret:Secret"
+SECRET_VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
 SECRET_POLICY = "aws:secretsmanager/secretPolicy:SecretPolicy"
 
+PARAMETER = "aws:ssm/parameter:Parameter"
+
 PHI_KEY = "eonpro:kms:PhiKey"
+APP_PRINCIPAL = "eonpro:kms:AppPrincipal"
 APP_ACCESS = "eonpro:kms:AppAccess"
+DELIVERY = "eonpro:kms:Delivery"
 AUDIT_TRAIL = "eonpro:kms:AuditTrail"

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from pulumi_policy.proxy import UnknownValueError
 
+from components.settings import Settings
+
 Props = Mapping[str, Any]
 T = TypeVar("T")
 
@@ -31,6 +33,8 @@ class Resource:
     """Inputs with `ignoreChanges`: the resource keeps the values that it had when it was imported."""
     refers_to: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """For each input, the URNs of the resources it comes from; known even when the value is not."""
+    settings: Settings | None = None
+    """The settings of the stack; None where they cannot be read."""
 
     def is_within(self, component: str) -> bool:
         """Whether the resource has a parent component of this type; the URN lists the types of the parents."""

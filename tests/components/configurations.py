@@ -5,6 +5,8 @@ Pure: touches nothing.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 ACCOUNT = "111122223333"
@@ -31,6 +33,18 @@ CONFIG: dict[str, Any] = {
     "eonpro-kms:appPrincipalArn": "",
 }
 """What every configuration begins with: the plain stack."""
+
+
+def as_text(configuration: Mapping[str, Any]) -> dict[str, str]:
+    """A configuration as the engine gives it: text, lists and numbers in JSON; what is None is unset."""
+    return {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in configuration.items()
+        if value is not None
+    }
+
+
+AS_TEXT = as_text(CONFIG)
 
 NO_VERCEL = {"vercelTeam": None, "vercelProject": None}
 ECS_ONLY = {"deployTargets": ["ecs"], **NO_VERCEL}

@@ -17,7 +17,7 @@ import pytest
 from pulumi.runtime import mocks, rpc, set_all_config, stack
 from pulumi.runtime.settings import set_root_resource
 
-from tests.components.configurations import ACCOUNT, CONFIG, CONFIGURATIONS, REGION
+from tests.components.configurations import ACCOUNT, CONFIG, CONFIGURATIONS, REGION, as_text
 
 PROGRAM = Path(__file__).parents[2] / "__main__.py"
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -161,7 +161,7 @@ def _run(config: Mapping[str, Any], recording: Recording) -> None:
         # The mocks begin with a stack that is finished already: no place for the program's outputs.
         set_root_resource(None)  # type: ignore[arg-type]
         # The engine gives every value as text, lists and numbers in JSON.
-        set_all_config({k: v if isinstance(v, str) else json.dumps(v) for k, v in config.items()})
+        set_all_config(as_text(config))
         loop.run_until_complete(stack.run_in_stack(_program))
     finally:
         loop.close()

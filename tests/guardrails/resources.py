@@ -176,6 +176,8 @@ VALID: dict[str, dict[str, Any]] = {
         "policy": document(allow(Principal={"AWS": APP_ROLE}, Action="secretsmanager:GetSecretValue"))
     },
     types.SECRET: {"name": "eonpro"},
+    types.SECRET_VERSION: {"secretId": "eonpro"},
+    types.PARAMETER: {"name": "/eonpro/log-level", "value": "info"},
 }
 """Valid inputs of each type that a rule checks."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,10 @@ from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 from pulumi_policy.proxy import UNKNOWN_BOOLEAN_VALUE, UNKNOWN_STRING_VALUE
 
+from components.policies.stack import key_policy_of
+from components.settings import Settings
 from guardrails.rules import resource_types as types
+from tests.components.configurations import AS_TEXT
 from tests.guardrails.resources import KEY_POLICY
 
 PACK = Path(__file__).resolve().parents[2] / "guardrails"
@@ -43,11 +47,13 @@ def diagnostics_of(pack: analyzer_pb2_grpc.AnalyzerStub, **inputs: object) -> li
 
 
 def _analyze(
-    pack: analyzer_pb2_grpc.AnalyzerStub, inputs: Mapping[str, object], options: analyzer_pb2.AnalyzerResourceOptions
+    pack: analyzer_pb2_grpc.AnalyzerStub,
+    inputs: Mapping[str, object],
+    options: analyzer_pb2.AnalyzerResourceOptions,
+    urn: str = f"urn:pulumi:s::p::{KEY}::phi",
 ) -> list[tuple[str, int]]:
     properties = struct_pb2.Struct()
     properties.update(inputs)
-    urn = f"urn:pulumi:s::p::{KEY}::phi"
     response = pack.Analyze(
         analyzer_pb2.AnalyzeRequest(type=KEY, name="phi", urn=urn, properties=properties, options=options)
     )
@@ -72,12 +78,14 @@ def test_the_pack_declares_every_rule_as_mandatory(pack: analyzer_pb2_grpc.Analy
     assert {policy.name: policy.enforcementLevel for policy in policies} == dict.fromkeys(
         (
             "phi-key-rotation",
+            "phi-key-enabled",
             "phi-key-deletion-window",
             "phi-key-policy-lockout-check",
             "resource-protection",
             "no-wildcard-principal",
             "trust-policy-subject",
             "application-rights",
+            "listed-access",
             "trail-bucket-private",
             "trail-bucket-tls",
             "trail-bucket-versioned",
@@ -95,6 +103,22 @@ def test_the_pack_declares_every_rule_as_mandatory(pack: analyzer_pb2_grpc.Analy
 def test_a_key_of_this_project_passes(pack: analyzer_pb2_grpc.AnalyzerStub) -> None:
     built = {"enableKeyRotation": True, "rotationPeriodInDays": 365, "deletionWindowInDays": 30, "policy": KEY_POLICY}
     assert diagnostics_of(pack, **built) == []
+
+
+def test_the_pack_has_the_settings_of_the_stack_that_the_engine_sends(pack: analyzer_pb2_grpc.AnalyzerStub) -> None:
+    """The private class of the SDK that guardrails/stack_settings.py extends is still what the engine calls."""
+    phi_key = f"urn:pulumi:s::p::{types.PHI_KEY}${KEY}::phi"
+    built = {"enableKeyRotation": True, "policy": KEY_POLICY}
+    options = analyzer_pb2.AnalyzerResourceOptions(protect=True)
+    [(name, _)] = _analyze(pack, built, options, urn=phi_key)
+    assert name == "listed-access"
+
+    policy = key_policy_of(Settings.from_config(AS_TEXT))
+    pack.ConfigureStack(analyzer_pb2.AnalyzerStackConfigureRequest(stack="s", project="p", config=AS_TEXT))
+    try:
+        assert _analyze(pack, {**built, "policy": json.dumps(policy)}, options, urn=phi_key) == []
+    finally:
+        pack.ConfigureStack(analyzer_pb2.AnalyzerStackConfigureRequest(stack="s", project="p"))
 
 
 def test_a_key_without_rotation_is_refused(pack: analyzer_pb2_grpc.AnalyzerStub) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from components.settings import Settings
 from guardrails.rules import RULES, STACK_RULES, Resource
 from guardrails.rules import resource_types as types
-from tests.components.configurations import ACCOUNT
+from tests.components.configurations import ACCOUNT, CONFIG, as_text
 from tests.components.conftest import Recording
 from tests.components.conftest import run_program as run_program
 
@@ -53,14 +54,21 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
+def program_resources(recording: Recording, **changes: Any) -> list[Resource]:
+    """What a run of the program registered, as the engine sends it to the pack of that stack."""
+    own = {f"eonpro-kms:{key}": value for key, value in changes.items()}
+    settings = Settings.from_config(as_text({**CONFIG, **own}))
+    return [
+        Resource(type=each.type, urn=each.urn, props=each.inputs, protected=each.protected, settings=settings)
+        for each in recording.resources
+    ]
+
+
 @pytest.fixture(scope="module")
 def built(run_program: Callable[..., Recording]) -> Callable[[str], list[Resource]]:
     @cache
     def build(variant: str) -> list[Resource]:
-        return [
-            Resource(type=each.type, urn=each.urn, props=each.inputs, protected=each.protected)
-            for each in run_program(**VARIANTS[variant]).resources
-        ]
+        return program_resources(run_program(**VARIANTS[variant]), **VARIANTS[variant])
 
     return build
 

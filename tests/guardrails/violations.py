@@ -105,6 +105,9 @@ VIOLATIONS = (
     violation("phi-key-rotation", types.KEY, enableKeyRotation=None),
     violation("phi-key-rotation", types.KEY, rotationPeriodInDays=89.0),
     violation("phi-key-rotation", types.KEY, rotationPeriodInDays=2561.0),
+    *(violation("phi-key-enabled", type_, isEnabled=False) for type_ in (types.KEY, types.REPLICA_KEY)),
+    # Without the settings of the stack its access cannot be checked: test_listed has the rest.
+    violation("listed-access", types.KEY, within=types.PHI_KEY),
     *(violation(WINDOW, type_, deletionWindowInDays=29.0) for type_ in (types.KEY, types.REPLICA_KEY)),
     *(violation(WINDOW, type_, deletionWindowInDays=7.0) for type_ in types.KEYS),
     *(violation(LOCKOUT, type_, bypassPolicyLockoutSafetyCheck=True) for type_ in (*types.KEYS, types.KEY_POLICY)),

@@ -15,7 +15,11 @@ def shows(person: Person, wanted: str) -> None:
     def is_shown() -> bool:
         return wanted in person.shown or (person.goes_on(0.1) and wanted in person.shown)
 
-    until(is_shown, what=f"{wanted!r} on the screen:\n{person.shown}\n")
+    try:
+        until(is_shown, what=f"{wanted!r} on the screen")
+    except AssertionError as error:
+        # The screen of that moment, not of the beginning.
+        raise AssertionError(f"{error}\n{person.shown}") from error
 
 
 def ended(person: Person) -> int:

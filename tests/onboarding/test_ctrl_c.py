@@ -152,7 +152,7 @@ def leave(deployment: Deployment, target: str, phase: Phase) -> Left:
         until(held, what=f"{phase.call}, in the phase {phase.name}")
         person.type(CTRL_C)
         if phase.code == 8:
-            shows(person, "the engine finishes the current operation and saves its state; please wait")
+            shows(person, "Pulumi finishes the current operation and saves its state; please wait")
             # A second one must not make the engine drop what is under way.
             person.type(CTRL_C)
             deployment.no_more_faults()

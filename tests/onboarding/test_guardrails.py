@@ -62,6 +62,7 @@ ANY_PROJECT = json.dumps(
 WEAKER = {
     "aws:kms/key:Key": {
         "enable_key_rotation": False,
+        "is_enabled": False,
         "rotation_period_in_days": None,
         "deletion_window_in_days": 7,
         "bypass_policy_lockout_safety_check": True,
@@ -95,6 +96,39 @@ aws.iam.RolePolicyAttachment(
 """
 
 
+LET_IN = """
+FOREIGN = "arn:aws:iam::999999999999:root"
+
+
+def let_in(document):
+    if not isinstance(document, str):
+        return pulumi.Output.from_input(document).apply(let_in)
+    policy = json.loads(document)
+    action = "sts:AssumeRole" if "sts:" in document else "kms:Decrypt"
+    policy["Statement"].append({"Effect": "Allow", "Principal": {"AWS": FOREIGN}, "Action": action})
+    return json.dumps(policy)
+
+
+WEAKER = {
+    "aws:kms/key:Key": {"policy": let_in},
+    "aws:iam/role:Role": {"assume_role_policy": let_in},
+}
+"""
+
+AND_MORE = """
+aws.iam.RolePolicy(
+    "more",
+    role="eonpro-app-role",
+    policy=json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
+    ),
+)
+aws.ssm.Parameter(
+    "more", name="/eonpro/production/ENCRYPTED_PHI_KEY", type="String", value="of somebody else", overwrite=True
+)
+"""
+
+
 def changed(folder: Path, *, before: str = "", after: str = "") -> Path:
     """A checkout whose program a later hand has changed."""
     program = folder / "__main__.py"
@@ -121,6 +155,23 @@ def test_a_later_hand_on_everything_is_told_every_rule_and_changes_nothing(onboa
     assert onboarded.changes() == {}
 
 
+def test_nobody_else_gets_the_key_and_nothing_overwrites_the_data_key(onboarded: Deployment) -> None:
+    folder = changed(onboarded.another_folder("let-in"), before=LATER_HAND + LET_IN, after=AND_MORE)
+    onboarded.forget_calls()
+    planned = onboarded.pulumi("preview", *PACK, folder=folder, expect=None)
+    assert planned.code != 0
+    for text in (
+        "of the key policy is not listed",
+        "of the trust policy of the role is not listed",
+        "The application has a policy of its own",
+        "no stack may write there",
+    ):
+        assert text in planned.output, text
+    refused = onboarded.pulumi("up", "--yes", "--skip-preview", *PACK, folder=folder, expect=None)
+    assert refused.code != 0 and "[mandatory] listed-access " in refused.output
+    assert onboarded.changes() == {}
+
+
 def test_what_a_preview_cannot_know_is_said_and_refused_in_the_update(
     deployment: Deployment, onboarded: Deployment
 ) -> None:
@@ -131,7 +182,7 @@ def test_what_a_preview_cannot_know_is_said_and_refused_in_the_update(
     deployment.pulumi("stack", "init", "production", folder=folder)
 
     planned = deployment.pulumi("preview", *PACK, folder=folder)
-    assert "[advisory] application-rights " in planned.document and "can't be known during preview" in planned.document
+    assert "[advisory] application-rights " in planned.output and "can't be known during preview" in planned.output
 
     refused = deployment.pulumi("up", "--yes", "--skip-preview", *PACK, folder=folder, expect=None)
     assert refused.code != 0 and "[mandatory] application-rights " in refused.output

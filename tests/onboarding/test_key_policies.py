@@ -81,7 +81,7 @@ def test_a_strict_key_under_a_locked_log_then_one_for_the_application_alone_then
     [
         (("--strict-key-policy", "yes", "--administrators", f"{OFFICER},{ADMIN_ROLE}"), 1, f"would lock {CALLER} out"),
         (("--strict-key-policy", "yes", "--administrators", OFFICER), 2, "at least two administrators"),
-        (("--strict-key-policy", "yes"), 2, "two administrators at least"),
+        (("--strict-key-policy", "yes"), 2, "at least two administrators"),
     ],
     ids=["two others", "somebody else alone", "the caller alone"],
 )

@@ -117,7 +117,7 @@ def test_ctrl_c_while_resources_are_made_saves_them_and_the_next_run_goes_on(dep
     person.type(ENTER)
     person.see("… Trail audit-trail")
     person.type(CTRL_C)
-    person.see("the engine finishes the current operation and saves its state; please wait")
+    person.see("Pulumi finishes the current operation and saves its state; please wait")
     deployment.no_more_faults()
     assert person.leave() == 8
     assert "next: run the same command again: it goes on from here" in person.words

@@ -77,8 +77,8 @@ class ApplicationCredentials:
                     secret_access_key=keys.secret_key,
                     session_token=keys.token,
                 )
-                return CredentialsSearch(found=credentials, tried=(*tried, f"{how}: used"))
-        return CredentialsSearch(found=None, tried=tuple(tried))
+                return CredentialsSearch(credentials=credentials, tried=(*tried, f"{how}: used"))
+        return CredentialsSearch(credentials=None, tried=tuple(tried))
 
 
 def _from_environment(session: Session, principal: Principal) -> Credentials | None:

@@ -16,7 +16,7 @@ from wizard.aws.auth.session import Session
 from wizard.aws.data_keys.stores import ParameterStore
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
-from wizard.core.models.account import DiscoveredResource, DiscoveredSetup, FoundDataKey
+from wizard.core.models.account import DiscoveredDataKey, DiscoveredResource, DiscoveredSetup
 from wizard.core.next_command import Command
 
 GUIDE_DATA_KEY = "/eonpro/ENCRYPTED_PHI_KEY"
@@ -91,7 +91,7 @@ def _key(session: Session, settings: Settings) -> _Answer:
     )
 
 
-def _data_key(session: Session, key_arn: str, alias: str) -> FoundDataKey | None:
+def _data_key(session: Session, key_arn: str, alias: str) -> DiscoveredDataKey | None:
     """The data key that the guide's script for ECS stored, if it belongs to this key.
 
     The script's names carry no environment, so a data key counts only together with the name of its KMS key.
@@ -113,7 +113,7 @@ def _data_key(session: Session, key_arn: str, alias: str) -> FoundDataKey | None
         wrapped = WrappedDataKey(value=parameters[GUIDE_DATA_KEY].value)
     except MalformedDataKey:
         wrapped = None
-    return FoundDataKey(wrapped=wrapped, there=True, key_arn=named_key)
+    return DiscoveredDataKey(wrapped=wrapped, exists=True, key_arn=named_key)
 
 
 def _logs_key(session: Session, settings: Settings) -> _Answer:

@@ -285,9 +285,7 @@ class PulumiEngine:
         """Run an action that changes the state: interrupts are deferred, and a run that holds the stack is waited for."""
         process = self._project.process
         with process.defer_interrupts(
-            lambda: self._on_message(
-                "Ctrl-C: the engine finishes the current operation and saves its state; please wait"
-            )
+            lambda: self._on_message("Ctrl-C: Pulumi finishes the current operation and saves its state; please wait")
         ):
             deadline = retry.new_deadline(workspace.LOCK_SECONDS, clock=self._clock)
             while not process.interrupted:

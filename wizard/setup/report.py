@@ -65,7 +65,7 @@ class Report:
 def what_exists(report: Report) -> tuple[tuple[str, ...], ...]:
     """(what, its names in the account, one for each line)."""
     outputs = report.outputs
-    origin = "generated now" if report.stored_data_key.made_now else "unchanged"
+    origin = "generated now" if report.stored_data_key.is_new else "unchanged"
     return (
         ("key", outputs.alias_name, outputs.key_arn),
         *((f"replica in {region_of(arn)}", arn) for arn in outputs.replica_key_arns),
@@ -141,10 +141,10 @@ def document(report: Report) -> json_documents.Document:
             "parameter": report.stored_data_key.parameter,
             "fingerprint": report.stored_data_key.wrapped.fingerprint,
             "version": report.stored_data_key.version,
-            "isNew": report.stored_data_key.made_now,
+            "isNew": report.stored_data_key.is_new,
             "store": report.stored_data_key.store,
         },
-        **({"accessKey": {"id": key.key_id, "isNew": key.made_now, "ageDays": key.age_days}} if key else {}),
+        **({"accessKey": {"id": key.key_id, "isNew": key.is_new, "ageDays": key.age_days}} if key else {}),
         "changes": [{"op": step.op, "type": step.type, "name": step.name} for step in report.changed],
         "delivered": [
             {

@@ -232,6 +232,8 @@ class QuestionaryPrompts:
         # Of the eager bindings the last one wins: these come before the letters of a filter.
         application.key_bindings = merge_key_bindings([_bindings(question), bindings])
         application.erase_when_done = True
+        # A terminal that does not say where its cursor is, or says it late, is no reason for a warning in the question.
+        application.renderer.cpr_not_supported_callback = None
         application.after_render += lambda _: request.on_render()
         try:
             return question.unsafe_ask()

@@ -14,7 +14,7 @@ from typing import Any
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import SetupError
 from wizard.core.models.access import VariableEntry
-from wizard.core.models.account import FoundDataKey
+from wizard.core.models.account import DiscoveredDataKey
 from wizard.core.models.delivery import (
     PRODUCTION,
     AccessKey,
@@ -107,7 +107,7 @@ class Vercel:
         """
         return overlaps(self._variables(project, READING_SECONDS))
 
-    def find_data_key(self, project: VercelProject) -> FoundDataKey:
+    def find_data_key(self, project: VercelProject) -> DiscoveredDataKey:
         """What production has under the three names, for the import of a manual set-up. Reads only.
 
         Raises DataKeyConflict for two data keys, and for a value that cannot be one.

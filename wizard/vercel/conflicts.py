@@ -11,7 +11,7 @@ from datetime import date
 from components.settings import APPLICATION_VARIABLES, DATA_KEY_VARIABLE
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, UsageError
-from wizard.core.models.account import FoundDataKey
+from wizard.core.models.account import DiscoveredDataKey
 from wizard.core.models.delivery import PRODUCTION, Scope
 from wizard.core.next_command import Command, wizard
 from wizard.vercel.variable_state import (
@@ -199,7 +199,7 @@ def _inherited(variables: Variables, scope: Scope, which: str, entry: ListedVari
     )
 
 
-def find_data_key(variables: Variables) -> FoundDataKey:
+def find_data_key(variables: Variables) -> DiscoveredDataKey:
     """What production has under the three names, without the variables of branches and custom environments.
 
     Raises DataKeyConflict for two data keys, and for a value that cannot be one; the value is in no message.
@@ -216,8 +216,8 @@ def find_data_key(variables: Variables) -> FoundDataKey:
     named = in_production(listed, KEY_VARIABLE)
     key_arn = _value(variables, named[0]) if len(named) == 1 else None
     claim = FINGERPRINT.search(entries[0].comment) if entries and wrapped is None else None
-    return FoundDataKey(
-        wrapped=wrapped, there=bool(entries), key_arn=key_arn, claimed=claim[0] if claim is not None else None
+    return DiscoveredDataKey(
+        wrapped=wrapped, exists=bool(entries), key_arn=key_arn, claimed=claim[0] if claim is not None else None
     )
 
 

@@ -20,7 +20,7 @@ SECRETS = ("SecretAccessKey", "SessionToken")
 
 def had(aws, principal_arn: str, *, container_first: bool = False) -> Any:
     """What can be had; a test that expects credentials fails when it is None."""
-    return aws.application_credentials.app_credentials(principal_arn, container_first=container_first).found
+    return aws.application_credentials.app_credentials(principal_arn, container_first=container_first).credentials
 
 
 def tried(aws, principal_arn: str) -> str:

@@ -300,7 +300,7 @@ def test_a_bucket_that_another_trail_writes_to_is_told_with_the_trail(by_hand, a
     found = aws.import_discovery.discover_setup(settings)
     assert sharers(found, settings) == (other,)
     assert any(
-        "CUTS THIS OFF" in each.wanted and "trail/billing" in each.found for each in differences_of(found, settings)
+        "CUTS THIS OFF" in each.desired and "trail/billing" in each.actual for each in differences_of(found, settings)
     )
 
 
@@ -341,7 +341,7 @@ def test_the_data_key_of_a_guide_for_ecs_is_found_beside_its_key(by_hand, boto, 
     boto("ssm").put_parameter(Name="/eonpro/AWS_KMS_KEY_ID", Value=name, Type="String")
     boto("ssm").put_parameter(Name="/eonpro/ENCRYPTED_PHI_KEY", Value=WRAPPED.value, Type="SecureString")
     found = aws.import_discovery.discover_setup(settings).data_key
-    assert found is not None and (found.wrapped, found.there) == (WRAPPED, True)
+    assert found is not None and (found.wrapped, found.exists) == (WRAPPED, True)
 
 
 @pytest.mark.parametrize("key", [None, f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"])

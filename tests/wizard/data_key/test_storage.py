@@ -57,7 +57,7 @@ def test_a_new_data_key_is_stored_and_read_back(aws) -> None:
     made = ensure_data_key(aws, settings(), OUTPUTS)
     assert calls(aws)[-3:] == ["cloud.make_data_key", "cloud.write_stored_data_key", "cloud.read_stored_data_key"]
     assert set(calls(aws)[:-3]) == {"cloud.read_stored_data_key", "cloud.variable_exists", "keyring.versions"}
-    assert made.made_now
+    assert made.is_new
     assert (made.wrapped, made.key_arn) == (aws.stored_keys[STORED_KEY].wrapped, KEY)
 
 
@@ -72,13 +72,13 @@ def test_two_runs_at_once_end_with_the_key_of_whoever_wrote_first(aws) -> None:
     mine = ensure_data_key(aws, settings(), OUTPUTS)
     theirs = ensure_data_key(aws, settings(), OUTPUTS)
     assert mine.wrapped == theirs.wrapped == wrapped("the other run's")
-    assert not mine.made_now
+    assert not mine.is_new
 
 
 def test_a_second_run_makes_no_second_key(aws) -> None:
     first = ensure_data_key(aws, settings(), OUTPUTS)
     second = ensure_data_key(aws, settings(), OUTPUTS)
-    assert second == replace(first, made_now=False)
+    assert second == replace(first, is_new=False)
     assert calls(aws).count("cloud.make_data_key") == 1
 
 
@@ -142,7 +142,7 @@ def test_another_environment_has_a_stored_data_key_of_its_own(aws) -> None:
 
 def test_an_adopted_data_key_is_stored_and_none_is_made(aws) -> None:
     kept = ensure_data_key(aws, settings(), OUTPUTS, adopted=wrapped("by hand"))
-    assert (kept.wrapped, kept.made_now) == (wrapped("by hand"), False)
+    assert (kept.wrapped, kept.is_new) == (wrapped("by hand"), False)
     assert aws.stored_keys[STORED_KEY] == kept
     assert "cloud.make_data_key" not in calls(aws)
 
@@ -168,7 +168,7 @@ def test_a_stored_data_key_in_the_other_store_is_copied_and_never_made_anew(aws,
     wanted = settings(secret_store=is_)
     assert find_stored_data_key(aws, wanted) == there
     copy = ensure_data_key(aws, wanted, OUTPUTS)
-    assert (copy.wrapped, copy.store, copy.made_now) == (there.wrapped, is_, False)
+    assert (copy.wrapped, copy.store, copy.is_new) == (there.wrapped, is_, False)
     assert ensure_data_key(aws, settings(secret_store=was), OUTPUTS) == there
     assert "cloud.make_data_key" not in calls(aws)
 
@@ -178,7 +178,7 @@ def test_two_runs_that_copy_at_once_end_with_one_key(aws, was, is_) -> None:
     there = stored_data_key(aws, store=was)
     aws.meanwhile = [there.wrapped]
     copy = ensure_data_key(aws, settings(secret_store=is_), OUTPUTS)
-    assert (copy.wrapped, copy.made_now) == (there.wrapped, False)
+    assert (copy.wrapped, copy.is_new) == (there.wrapped, False)
 
 
 def test_a_copy_that_meets_another_key_is_a_conflict_and_both_stay(aws) -> None:
@@ -206,7 +206,7 @@ def test_a_key_of_another_stack_in_the_other_store_is_not_copied(aws) -> None:
 def test_the_store_that_is_not_used_may_be_closed(aws) -> None:
     aws.closed = (SECRETS,)
     assert find_stored_data_key(aws, settings()) is None
-    assert ensure_data_key(aws, settings(), OUTPUTS).made_now
+    assert ensure_data_key(aws, settings(), OUTPUTS).is_new
 
 
 def test_the_store_that_is_used_may_not_be_closed(aws) -> None:
@@ -257,7 +257,7 @@ def regions() -> FakeCloud:
 def test_every_replicas_region_gets_a_copy_under_its_own_key(regions) -> None:
     made = ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
     copy = regions.with_region(REPLICA_REGION).stored_keys[STORED_KEY]
-    assert (made.key_arn, made.made_now) == (MULTI_KEY, True)
+    assert (made.key_arn, made.is_new) == (MULTI_KEY, True)
     assert (copy.wrapped, copy.key_arn) == (made.wrapped, REPLICA)
     assert calls(regions).count("cloud.make_data_key") == 1
 
@@ -272,7 +272,7 @@ def test_a_second_run_writes_no_copy_again(regions) -> None:
 def test_a_replica_that_is_added_later_gets_the_key_that_is_there(regions) -> None:
     first = ensure_data_key(regions, multi_region(replica_regions=()), replace(MULTI_OUTPUTS, replica_key_arns=()))
     second = ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
-    assert second == replace(first, made_now=False)
+    assert second == replace(first, is_new=False)
     assert regions.with_region(REPLICA_REGION).stored_keys[STORED_KEY].wrapped == first.wrapped
 
 

@@ -35,10 +35,10 @@ from wizard.core.errors import (
 )
 from wizard.core.models.access import VariableEntry
 from wizard.core.models.account import (
+    DiscoveredDataKey,
     DiscoveredResource,
     DiscoveredSetup,
     Existing,
-    FoundDataKey,
     Identity,
     KeyFact,
     Principal,
@@ -517,7 +517,7 @@ class FakeCloud:
         source = "container" if container_first else "token"
         self._call("app_credentials", f"{principal_arn} {source}")
         found = self.credentials if source in self.credentials_from else None
-        return CredentialsSearch(found=found, tried=() if found else ("no token was given",))
+        return CredentialsSearch(credentials=found, tried=() if found else ("no token was given",))
 
     def check_permissions(self, settings: Settings) -> PermissionsFact:
         self._call("check_permissions")
@@ -664,12 +664,12 @@ class FakeHosting:
         self._call("conflict")
         return self._foreign(stored, replaceable, scope)
 
-    def find_data_key(self, project: VercelProject) -> FoundDataKey:
+    def find_data_key(self, project: VercelProject) -> DiscoveredDataKey:
         self._call("find_data_key")
         value = self.variables.get(DATA_KEY_VARIABLE)
-        return FoundDataKey(
+        return DiscoveredDataKey(
             wrapped=None if value is None or self.sensitive else WrappedDataKey(value=value),
-            there=value is not None,
+            exists=value is not None,
             key_arn=None if self.sensitive else self.variables.get("AWS_KMS_KEY_ID"),
         )
 

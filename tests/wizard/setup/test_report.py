@@ -80,9 +80,7 @@ def report(*targets: str, **changes: Any) -> Report:
         "settings": settings(),
         "identity": IDENTITY,
         "outputs": OUTPUTS,
-        "stored_data_key": StoredDataKey(
-            parameter=STORED_KEY, wrapped=wrapped(), key_arn=KEY, version=1, made_now=True
-        ),
+        "stored_data_key": StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=KEY, version=1, is_new=True),
         "changed": (step(),),
         "delivered": tuple(delivered(target) for target in targets),
         "proofs": tuple(proof(target) for target in targets),
@@ -108,7 +106,7 @@ USER = report(
     outputs=USER_OUTPUTS,
     access_key=DeliveredAccessKey(
         key_id="AKIAMADENUMBER000001",
-        made_now=True,
+        is_new=True,
         age_days=0,
         key=AccessKey(id="AKIAMADENUMBER000001", secret=SECRET_OF_ACCESS_KEY),
     ),
@@ -122,7 +120,7 @@ EKS = report(
         wrapped=wrapped(),
         key_arn=KEY,
         version=1,
-        made_now=True,
+        is_new=True,
         store=SecretStore.SECRETS_MANAGER,
     ),
 )

@@ -185,7 +185,7 @@ def test_a_first_run_does_every_step_once_and_in_order(world) -> None:
         "prover.prove",
         "cloud.policy_document",
     ]
-    assert (done.failed, done.stored_data_key.made_now) == ((), True)
+    assert (done.failed, done.stored_data_key.is_new) == ((), True)
     assert [proof.state for proof in done.proofs] == [VerificationState.PROVED]
 
 
@@ -413,7 +413,7 @@ def test_nothing_to_do_skips_the_update_but_still_checks_delivery_and_proof(worl
 def test_a_data_key_that_exists_is_kept_and_said_so(world) -> None:
     world.stand()
     done = world.setup()
-    assert (done.stored_data_key.wrapped, done.stored_data_key.made_now) == (wrapped(), False)
+    assert (done.stored_data_key.wrapped, done.stored_data_key.is_new) == (wrapped(), False)
     assert any(line.startswith("ENCRYPTED_PHI_KEY exists") for line in world.ui.said)
 
 
@@ -424,7 +424,7 @@ def test_a_second_run_changes_nothing(world) -> None:
     owned = (KEY_ID, KEY, "alias/eonpro-phi-key")
     world.engine.stack_state = replace(world.engine.stack_state, owned=owned)
     second = world.setup()
-    assert second.stored_data_key == replace(first.stored_data_key, made_now=False)
+    assert second.stored_data_key == replace(first.stored_data_key, is_new=False)
     assert world.calls.count("engine.up") == world.calls.count("cloud.make_data_key") == 1
 
 
@@ -618,7 +618,7 @@ def hand(world: World) -> World:
 
 def test_an_adoption_unattended_keeps_the_data_key_and_makes_none(hand) -> None:
     done = hand.setup(adopt=True, repair=("all",))
-    assert (done.stored_data_key.wrapped, done.stored_data_key.made_now) == (wrapped("by hand"), False)
+    assert (done.stored_data_key.wrapped, done.stored_data_key.is_new) == (wrapped("by hand"), False)
     assert hand.aws.stored_keys[STORED_KEY].wrapped == wrapped("by hand")
     assert "cloud.make_data_key" not in hand.calls
     assert [each.state for each in done.delivered] == [DeliveryState.UNCHANGED]
@@ -727,7 +727,7 @@ def test_a_user_gets_its_access_key_after_the_variables_and_is_proved_with_it(wo
     assert order == sorted(order)
     assert world.calls.index("hosting.deliver_access_key") < world.calls.index("prover.prove")
     assert [(proof.state, proof.principal) for proof in done.proofs] == [(VerificationState.PROVED, APP_USER)]
-    assert done.access_key is not None and done.access_key.made_now
+    assert done.access_key is not None and done.access_key.is_new
     assert [each.secret_access_key for each in world.prover.given] == [SECRET_OF_ACCESS_KEY]
     assert SECRET_OF_ACCESS_KEY not in "\n".join(world.ui.said) + repr(done)
 
@@ -738,7 +738,7 @@ def test_an_access_key_that_is_on_vercel_is_kept_and_the_proof_simulated(world) 
     world.aws.credentials = None
     done = world.setup()
     assert [proof.state for proof in done.proofs] == [VerificationState.SIMULATED]
-    assert done.access_key is not None and not done.access_key.made_now
+    assert done.access_key is not None and not done.access_key.is_new
     assert not {"cloud.make_access_key", "hosting.deliver_access_key", "prover.prove"} & set(world.calls)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ PROGRAM = """
 import json, sys
 from wizard.core.models.inputs import Choice
 from wizard.inputs.registry import by_key
-from wizard.core.models.progress import Mark
+from wizard.core.models.stack import Mark
 from wizard.terminal.terminal import Terminal
 
 terminal = Terminal(interactive=True, out=sys.stderr)
@@ -58,6 +59,7 @@ class Session:
         # Standard output goes to a file, as with `--json > file`: what is asked must show nevertheless.
         self.output = directory / "output"
         self.received = b""
+        self.answers_cursor_queries = True
         self._screen = pyte.Screen(80, 24)
         self._stream = pyte.ByteStream(self._screen)
         self.child = pexpect.spawn(
@@ -78,7 +80,7 @@ class Session:
     def _answer_cursor_query(self, octets: bytes) -> None:
         self.received += octets
         self._stream.feed(octets)
-        if b"\x1b[6n" in octets:
+        if b"\x1b[6n" in octets and self.answers_cursor_queries:
             cursor = self._screen.cursor
             self.child.send(f"\x1b[{cursor.y + 1};{cursor.x + 1}R")
 
@@ -110,6 +112,20 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Session]]:
     yield started
     for session in sessions:
         session.child.close(force=True)
+
+
+def test_a_terminal_that_does_not_say_where_its_cursor_is_gets_the_menus_without_a_warning(start) -> None:
+    hurry = "import prompt_toolkit.renderer\nprompt_toolkit.renderer.Renderer.CPR_TIMEOUT = 0.05\n"
+
+    session = start(hurry + PROGRAM)
+    session.answers_cursor_queries = False
+    session.see("» us-east-1")
+    time.sleep(0.3)
+    session.child.send(ENTER)
+    session.see("Amazon ECS")
+    session.child.send(" " + ENTER)
+    assert session.end() == 0
+    assert b"WARNING" not in session.received
 
 
 def test_the_menus_are_drawn_beside_an_output_that_is_piped_away(start) -> None:
@@ -152,6 +168,7 @@ def test_what_was_explained_stands_above_the_question_that_is_put_again(start) -
 
 LONG = """
 import sys
+import time
 from wizard.core.models.inputs import Choice, InputType, Question
 from wizard.terminal.terminal import Terminal
 

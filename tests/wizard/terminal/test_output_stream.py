@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import sys
 from wizard.terminal.terminal import Terminal
-from wizard.terminal.stream import ignore_broken_pipe
+from wizard.terminal.text import ignore_broken_pipe
 
 sys.stdin.readline()
 terminal = Terminal(interactive=False, out={out})

@@ -12,13 +12,13 @@ import pytest
 from sandbox.vercel import create_app
 from tests.wizard.vercel.test_client import ARN, OTHER, OURS, TOKEN, Place, serve
 from wizard.core.errors import DataKeyConflict, SetupError
-from wizard.core.models.account import FoundDataKey
+from wizard.core.models.account import DiscoveredDataKey
 from wizard.core.models.delivery import AppVariables
 from wizard.vercel.conflicts import find_data_key
 from wizard.vercel.variable_state import ListedVariable
 from wizard.vercel.variables import Variables
 
-NOTHING = FoundDataKey(wrapped=None, there=False, key_arn=None)
+NOTHING = DiscoveredDataKey(wrapped=None, exists=False, key_arn=None)
 
 
 @pytest.fixture
@@ -32,27 +32,27 @@ def by_hand(vercel: Place, **more: Any) -> None:
     vercel.put("ENCRYPTED_PHI_KEY", OURS.value, **more)
 
 
-def found(vercel: Place) -> FoundDataKey:
+def found(vercel: Place) -> DiscoveredDataKey:
     return vercel.edge().find_data_key(vercel.project())
 
 
 @pytest.mark.parametrize("type_", ["encrypted", "plain"])
 def test_what_vercel_tells_is_found_and_nothing_is_written(vercel: Place, type_: str) -> None:
     by_hand(vercel, type=type_)
-    results: list[FoundDataKey] = []
+    results: list[DiscoveredDataKey] = []
     assert vercel.writes(lambda: results.append(found(vercel))) == 0
-    assert results == [FoundDataKey(wrapped=OURS, there=True, key_arn=ARN)]
+    assert results == [DiscoveredDataKey(wrapped=OURS, exists=True, key_arn=ARN)]
 
 
 def test_a_sensitive_value_is_known_to_be_there_and_no_more(vercel: Place) -> None:
     by_hand(vercel, type="sensitive")
-    assert found(vercel) == FoundDataKey(wrapped=None, there=True, key_arn=None)
+    assert found(vercel) == DiscoveredDataKey(wrapped=None, exists=True, key_arn=None)
 
 
 def test_a_sensitive_data_key_beside_a_readable_key_names_the_key(vercel: Place) -> None:
     vercel.put("AWS_KMS_KEY_ID", ARN)
     vercel.put("ENCRYPTED_PHI_KEY", OURS.value, type="sensitive")
-    assert found(vercel) == FoundDataKey(wrapped=None, there=True, key_arn=ARN)
+    assert found(vercel) == DiscoveredDataKey(wrapped=None, exists=True, key_arn=ARN)
 
 
 def test_an_empty_project_has_nothing(vercel: Place) -> None:
@@ -88,7 +88,7 @@ def test_a_value_that_could_not_be_read_counts_as_there(vercel: Place) -> None:
     by_hand(vercel)
     path = f"/env/{vercel.envs()['ENCRYPTED_PHI_KEY']['id']}"
     vercel.fault(path=path, status=403, times=99)
-    assert found(vercel) == FoundDataKey(wrapped=None, there=True, key_arn=ARN)
+    assert found(vercel) == DiscoveredDataKey(wrapped=None, exists=True, key_arn=ARN)
 
 
 @pytest.mark.parametrize("value", [f"{OURS.value}\n", f'"{OURS.value}"', OURS.value[:40], "no base64!"])

@@ -111,7 +111,7 @@ def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVer
         principal = data_keys.outputs.principal_of(target.name)
         credentials = aws.application_credentials.app_credentials(
             principal, container_first=target.container_credentials_first
-        ).found
+        ).credentials
         if credentials is None:
             continue
         verdict = clients.prover.prove(credentials, variables)

@@ -155,22 +155,22 @@ class DiscoveredResource:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoundDataKey:
-    """What a project's production environment has under the three names, set there by hand."""
+class DiscoveredDataKey:
+    """The data key of a manual set-up, on Vercel or in Parameter Store."""
 
     wrapped: WrappedDataKey | None
-    """None where there is none, or where Vercel does not tell it (a sensitive variable)."""
-    there: bool
-    """Whether ENCRYPTED_PHI_KEY is there, readable or not."""
+    """None if there is none, or if Vercel does not show it (a sensitive variable)."""
+    exists: bool
+    """Whether ENCRYPTED_PHI_KEY exists, readable or not."""
     key_arn: str | None
     """AWS_KMS_KEY_ID, where it can be read."""
     claimed: str | None = None
-    """The fingerprint in the comment of one that is not told: what an earlier run put there."""
+    """The fingerprint that an earlier run wrote in the comment of a hidden value."""
 
     @property
     def hidden(self) -> bool:
-        """Whether it is there and not told."""
-        return self.there and self.wrapped is None
+        """Whether it exists and its value is not shown."""
+        return self.exists and self.wrapped is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,21 +195,21 @@ class DiscoveredSetup:
     """The bucket's Region, where it is not the stack's."""
     logs_key: KeyFact | None = None
     """The key that the alias of the logs' key points to, whoever made it."""
-    data_key: FoundDataKey | None = None
-    """What Parameter Store has under the guide's names, beside the key that was found."""
+    data_key: DiscoveredDataKey | None = None
+    """The data key in Parameter Store under the guide's names."""
 
     @property
     def adopted(self) -> tuple[str, ...]:
-        """As the settings take it."""
-        return tuple(f"{found.thing}={found.id}" for found in self.things)
+        """The resources as `Settings.adopted` has them."""
+        return tuple(f"{resource.thing}={resource.id}" for resource in self.things)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One way in which what was set up by hand is not as the stack would have it."""
+    """One difference between a manual set-up and the stack's settings."""
 
     part: ImportGroup
     what: str
-    """The thing and its property, in words."""
-    found: str
-    wanted: str
+    """The resource and its property, for a person."""
+    actual: str
+    desired: str

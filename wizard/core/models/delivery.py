@@ -88,7 +88,7 @@ class StoredDataKey:
     """The key it is wrapped by, as the parameter's tags say; None where they do not."""
     version: int
     """Of the parameter; 1 for a secret, whose versions have no numbers."""
-    made_now: bool = False
+    is_new: bool = False
     store: SecretStore = SecretStore.PARAMETER_STORE
     type: str = ""
     """The parameter's, `SecureString` unless somebody else made it; a secret has none."""
@@ -177,11 +177,11 @@ class AccessKeyFact:
 
 @dataclass(frozen=True, kw_only=True)
 class CredentialsSearch:
-    """The application's credentials, if they could be had, and how each way that was tried ended."""
+    """The application's credentials, if they are available, and the result of each way that was tried."""
 
-    found: AppCredentials | None
+    credentials: AppCredentials | None
     tried: tuple[str, ...] = ()
-    """In words, without secrets."""
+    """For a person, without secrets."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from components.settings import Outputs, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Problem, SetupError
 from wizard.core.models.account import (
-    FoundDataKey,
+    DiscoveredDataKey,
     Identity,
     RegionFact,
 )
@@ -169,7 +169,7 @@ class VercelClient(Protocol):
         """
         ...
 
-    def find_data_key(self, project: VercelProject) -> FoundDataKey:
+    def find_data_key(self, project: VercelProject) -> DiscoveredDataKey:
         """What production has under the three names, for the import of what was created manually. Reads only."""
         ...
 

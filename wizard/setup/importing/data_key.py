@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from components.settings import DATA_KEY_VARIABLE, Outputs, ResourceKind, Settings, Target
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, Problem
-from wizard.core.models.account import DiscoveredSetup, FoundDataKey
+from wizard.core.models.account import DiscoveredDataKey, DiscoveredSetup
 from wizard.core.models.delivery import AppVariables, StoredDataKey
 from wizard.core.next_command import Command
 from wizard.core.ports.run import AwsClient, DecryptVerifier
@@ -26,7 +26,7 @@ _OTHER_ENVIRONMENT = "set up another environment: --environment NAME --stack NAM
 
 
 def data_key_obstacle(
-    data_key: FoundDataKey,
+    data_key: DiscoveredDataKey,
     discovered: DiscoveredSetup,
     stored_data_key: StoredDataKey | None,
     *,
@@ -58,7 +58,7 @@ def data_key_obstacle(
         )
     if stored_data_key is not None:
         return _conflict_with_stored(application_key, discovered, stored_data_key)
-    if not data_key.there and entered is None:
+    if not data_key.exists and entered is None:
         return None
     if discovered.key is None:
         return _without_key(data_key)
@@ -87,11 +87,13 @@ def data_key_obstacle(
     return None
 
 
-def in_use(vercel: FoundDataKey | None, discovered: DiscoveredSetup) -> FoundDataKey:
+def in_use(vercel: DiscoveredDataKey | None, discovered: DiscoveredSetup) -> DiscoveredDataKey:
     """The data key in use: the one on Vercel, otherwise the one in Parameter Store."""
-    if vercel is not None and vercel.there:
+    if vercel is not None and vercel.exists:
         return vercel
-    return discovered.data_key or FoundDataKey(wrapped=None, there=False, key_arn=vercel.key_arn if vercel else None)
+    return discovered.data_key or DiscoveredDataKey(
+        wrapped=None, exists=False, key_arn=vercel.key_arn if vercel else None
+    )
 
 
 def unknown_data_key(discovered: DiscoveredSetup) -> Problem:
@@ -107,7 +109,7 @@ def unknown_data_key(discovered: DiscoveredSetup) -> Problem:
     )
 
 
-def imported_data_key(data_key: FoundDataKey | None, entered: WrappedDataKey | None) -> WrappedDataKey | None:
+def imported_data_key(data_key: DiscoveredDataKey | None, entered: WrappedDataKey | None) -> WrappedDataKey | None:
     """The data key to store; None if there is none, or if `data_key_obstacle` returns a problem."""
     wrapped = data_key.wrapped if data_key is not None else None
     return None if wrapped is not None and entered not in (None, wrapped) else wrapped or entered
@@ -135,7 +137,7 @@ def _conflict_with_stored(
     return None
 
 
-def _without_key(data_key: FoundDataKey) -> Problem:
+def _without_key(data_key: DiscoveredDataKey) -> Problem:
     key = data_key.key_arn or "KEY"
     return Problem(
         what=f"an {DATA_KEY_VARIABLE} exists already, and no alias of this stack points to the key that wrapped it",
@@ -184,7 +186,7 @@ def verify_before_storing(
         principal = outputs.principal_of(target.name)
         credentials = aws.application_credentials.app_credentials(
             principal, container_first=target.container_credentials_first
-        ).found
+        ).credentials
         if credentials is None:
             continue
         result = prover.prove(credentials, app_variables)

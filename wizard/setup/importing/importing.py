@@ -59,4 +59,4 @@ HEADINGS = ("what", "found", "wanted")
 
 def table(differences: Sequence[Difference]) -> tuple[tuple[str, ...], ...]:
     """The differences as rows."""
-    return tuple((difference.what, difference.found, difference.wanted) for difference in differences)
+    return tuple((difference.what, difference.actual, difference.desired) for difference in differences)

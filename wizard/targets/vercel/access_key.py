@@ -31,7 +31,7 @@ class DeliveredAccessKey:
     """The access key that the application has on Vercel."""
 
     key_id: str
-    made_now: bool
+    is_new: bool
     age_days: int
     key: AccessKey | None = field(default=None, repr=False)
     """Only if it was created now: IAM shows a secret only once."""
@@ -107,7 +107,7 @@ def ensure(
             return delivered
         raise overtaken
     _show_others(remaining, key.id, on_message)
-    return DeliveredAccessKey(key_id=key.id, made_now=True, age_days=0, key=key)
+    return DeliveredAccessKey(key_id=key.id, is_new=True, age_days=0, key=key)
 
 
 def rotate(
@@ -256,7 +256,7 @@ def _discard(aws: AwsClient, user: str, key: AccessKey, on_message: OnMessage) -
 def _active_key(keys: Iterable[AccessKeyFact], named: str | None, now: datetime) -> DeliveredAccessKey | None:
     for key in keys:
         if key.id == named and key.active:
-            return DeliveredAccessKey(key_id=key.id, made_now=False, age_days=max(0, (now - key.made).days))
+            return DeliveredAccessKey(key_id=key.id, is_new=False, age_days=max(0, (now - key.made).days))
     return None
 
 

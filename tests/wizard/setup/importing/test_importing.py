@@ -36,9 +36,9 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict
 from wizard.core.models.account import (
     Difference,
+    DiscoveredDataKey,
     DiscoveredResource,
     DiscoveredSetup,
-    FoundDataKey,
     Retention,
 )
 from wizard.core.models.delivery import (
@@ -173,7 +173,7 @@ WITHOUT_TRAIL_KEY = settings(trail_key=False)
 
 
 def told(discovered: DiscoveredSetup, part: ImportGroup, wanted: Settings = VERCEL) -> list[tuple[str, str, str]]:
-    return [(each.what, each.found, each.wanted) for each in differences_of(discovered, wanted) if each.part is part]
+    return [(each.what, each.actual, each.desired) for each in differences_of(discovered, wanted) if each.part is part]
 
 
 def whats(discovered: DiscoveredSetup, wanted: Settings = VERCEL, state: StackState = EMPTY) -> list[str]:
@@ -347,6 +347,17 @@ def test_what_means_something_else_is_not_the_same(changes) -> None:
 
 def test_an_account_as_the_stack_would_have_it_has_no_difference() -> None:
     assert differences_of(AS_WANTED, WITHOUT_TRAIL_KEY) == ()
+
+
+def test_a_denial_that_the_stack_would_add_is_told_with_its_condition(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = copy.deepcopy(key_policy_of(VERCEL))
+    elsewhere = {"StringNotEquals": {"aws:SourceVpce": "vpce-01234567"}}
+    denial = {"Effect": "Deny", "Principal": {"AWS": APP}, "Action": "kms:Decrypt", "Resource": "*"}
+    wanted["Statement"].append({**denial, "Condition": elsewhere})
+    monkeypatch.setattr(differences, "key_policy_of", lambda settings: wanted)
+    ((what, found, shall),) = told(AS_WANTED, ImportGroup.KEY)
+    assert (what, found) == ("key policy, application role/eonpro-app-role", "not denied")
+    assert shall.startswith("denied Decrypt (if aws:") and "vpce-01234567" in shall
 
 
 def test_the_guides_key_policy_is_told_statement_by_statement() -> None:
@@ -665,7 +676,7 @@ def test_the_table_fits_80_columns_and_holds_every_word_of_it() -> None:
 
 
 def test_the_table_says_every_difference_in_three_cells() -> None:
-    difference = Difference(part=ImportGroup.KEY, what="key, rotation", found="off", wanted="on")
+    difference = Difference(part=ImportGroup.KEY, what="key, rotation", actual="off", desired="on")
     assert importing.table([difference]) == (("key, rotation", "off", "on"),)
     assert len(importing.HEADINGS) == 3
 
@@ -675,12 +686,12 @@ def test_the_table_says_every_difference_in_three_cells() -> None:
 ONE, TWO = wrapped("one"), wrapped("two")
 
 
-def on_vercel(**changes: Any) -> FoundDataKey:
-    return FoundDataKey(**{"wrapped": ONE, "there": True, "key_arn": KEY, **changes})
+def on_vercel(**changes: Any) -> DiscoveredDataKey:
+    return DiscoveredDataKey(**{"wrapped": ONE, "exists": True, "key_arn": KEY, **changes})
 
 
 HIDDEN = on_vercel(wrapped=None)
-NONE = on_vercel(wrapped=None, there=False, key_arn=None)
+NONE = on_vercel(wrapped=None, exists=False, key_arn=None)
 
 
 def stored_data_key(**changes: Any) -> StoredDataKey:
@@ -762,7 +773,7 @@ def test_what_vercel_has_goes_before_what_parameter_store_has() -> None:
     assert in_use(on_vercel(), stored).wrapped == ONE
     assert in_use(NONE, stored).wrapped == in_use(None, stored).wrapped == TWO
     assert in_use(HIDDEN, stored).hidden, "a person has to say which of the two it is"
-    assert not in_use(NONE, GUIDE).there
+    assert not in_use(NONE, GUIDE).exists
 
 
 def test_a_key_without_a_known_data_key_asks_for_it_or_for_the_word_that_there_is_none() -> None:
@@ -788,7 +799,7 @@ class Application:
 
     def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
         self.asked.append(principal_arn)
-        return CredentialsSearch(found=self._found)
+        return CredentialsSearch(credentials=self._found)
 
     def prove(self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0) -> ChildResult:
         proved = batch.wrapped in self._opens
@@ -863,7 +874,7 @@ def test_a_trail_with_a_place_of_its_own_is_not_locked_out_of_a_repaired_bucket(
         == ()
     )
     told = [each for each in differences_of(placed, VERCEL) if each.what == "trail, place of the logs"]
-    assert [(each.found, each.wanted) for each in told] == [("under clinic/", "under AWSLogs/")]
+    assert [(each.actual, each.desired) for each in told] == [("under clinic/", "under AWSLogs/")]
 
 
 def test_the_logs_under_the_stacks_own_key_are_no_difference() -> None:
@@ -876,8 +887,8 @@ def test_the_logs_under_the_stacks_own_key_are_no_difference() -> None:
 def test_what_else_the_role_may_do_is_told_and_no_repair_promises_to_end_it() -> None:
     wide = replace(GUIDE, role_policies=("arn:aws:iam::aws:policy/AdministratorAccess", "inline Backup"))
     told = [each for each in differences_of(wide, VERCEL) if each.what == "role, other policies"]
-    assert [each.found for each in told] == ["policy/AdministratorAccess", "inline Backup"]
-    assert all("a repair leaves it" in each.wanted for each in told)
+    assert [each.actual for each in told] == ["policy/AdministratorAccess", "inline Backup"]
+    assert all("a repair leaves it" in each.desired for each in told)
 
 
 def test_what_a_stack_left_beside_the_guides_things_is_taken_in_with_them() -> None:

@@ -82,7 +82,7 @@ class World:
             aws=self.aws if not isinstance(identity, SetupError) else None,
             vercel=self.vercel,
             engine=self.engine,
-            adoption=adoption,
+            import_request=adoption,
             location_problems=location_problems,
         )
 

@@ -150,7 +150,7 @@ def world() -> World:
 
 def test_the_first_run_makes_one_key_and_pushes_it(world: World) -> None:
     done = world.ensure()
-    assert (done.made_now, done.age_days, world.keys.ids()) == (True, 0, [done.key_id])
+    assert (done.is_new, done.age_days, world.keys.ids()) == (True, 0, [done.key_id])
     assert done.key is not None
     assert done.key.id == done.key_id
     assert world.delivered_and_alive()
@@ -160,20 +160,20 @@ def test_a_second_run_keeps_it_and_touches_nothing(world: World) -> None:
     first = world.ensure()
     calls = list(world.keys.calls)
     second = world.ensure()
-    assert second == DeliveredAccessKey(key_id=first.key_id, made_now=False, age_days=0)
+    assert second == DeliveredAccessKey(key_id=first.key_id, is_new=False, age_days=0)
     assert (world.keys.calls, world.vercel.deliveries) == (calls, 1)
 
 
 def test_the_age_of_a_kept_key_is_told_in_days(world: World) -> None:
     world.keys.add("AKIAOLD", age=timedelta(days=41, hours=3))
     world.vercel.name("AKIAOLD")
-    assert world.ensure() == DeliveredAccessKey(key_id="AKIAOLD", made_now=False, age_days=41)
+    assert world.ensure() == DeliveredAccessKey(key_id="AKIAOLD", is_new=False, age_days=41)
 
 
 def test_a_key_that_vercel_names_and_is_switched_off_is_replaced(world: World) -> None:
     world.keys.add("AKIAOFF", active=False, used=timedelta(days=3))
     world.vercel.name("AKIAOFF")
-    assert world.ensure().made_now
+    assert world.ensure().is_new
     assert world.delivered_and_alive()
     assert any("AKIAOFF" in line and "inactive" in line for line in world.told)
     assert world.keys.ids(active=False) == ["AKIAOFF"]
@@ -181,7 +181,7 @@ def test_a_key_that_vercel_names_and_is_switched_off_is_replaced(world: World) -
 
 def test_a_key_that_vercel_names_and_the_user_has_not_is_replaced(world: World) -> None:
     world.vercel.name("AKIAGONE")
-    assert world.ensure().made_now
+    assert world.ensure().is_new
     assert world.delivered_and_alive()
 
 
@@ -228,7 +228,7 @@ def test_a_crash_between_making_and_pushing_costs_one_key_and_the_next_run_ends_
         world.ensure()
     (orphan,) = world.keys.ids()
     done = world.ensure()
-    assert done.made_now
+    assert done.is_new
     assert done.key_id != orphan
     assert world.delivered_and_alive()
     assert world.quiet()
@@ -279,7 +279,7 @@ def test_a_key_that_vercel_may_have_is_left_and_the_next_run_finds_out(world: Wo
     (left,) = world.keys.ids()
     assert any(left in line and "Vercel may have it" in line for line in world.told)
     world.vercel.silent = False
-    assert world.ensure() == DeliveredAccessKey(key_id=left, made_now=False, age_days=0)
+    assert world.ensure() == DeliveredAccessKey(key_id=left, is_new=False, age_days=0)
 
 
 def test_a_key_that_cannot_be_deleted_again_is_told_and_the_first_error_counts(world: World) -> None:
@@ -305,7 +305,7 @@ def test_the_other_took_the_last_place_and_is_done_so_its_key_is_kept(world: Wor
     world.keys.before_making = lambda: winner.append(other(world).ensure())
     winner: list[DeliveredAccessKey] = []
     done = world.ensure()
-    assert (done.key_id, done.made_now, done.key) == (winner[0].key_id, False, None)
+    assert (done.key_id, done.is_new, done.key) == (winner[0].key_id, False, None)
     assert world.delivered_and_alive()
     assert (world.keys.made, len(world.keys.ids())) == (1, 2)
 
@@ -323,7 +323,7 @@ def test_the_other_was_quicker_to_push_so_this_ones_key_is_deleted(world: World)
     winner: list[DeliveredAccessKey] = []
     world.keys.after_making = lambda: winner.append(other(world).ensure())
     done = world.ensure()
-    assert (done.key_id, done.made_now) == (winner[0].key_id, False)
+    assert (done.key_id, done.is_new) == (winner[0].key_id, False)
     assert world.keys.ids() == [winner[0].key_id]
     assert world.delivered_and_alive()
     assert world.quiet()
@@ -338,7 +338,7 @@ def test_the_other_pushed_in_the_same_moment_so_this_ones_key_is_deleted(world: 
 
     world.vercel.before_delivery = meanwhile
     done = world.ensure()
-    assert (done.key_id, done.made_now) == (winner[0].key_id, False)
+    assert (done.key_id, done.is_new) == (winner[0].key_id, False)
     assert world.keys.ids() == [winner[0].key_id]
     assert world.delivered_and_alive()
 

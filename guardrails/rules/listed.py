@@ -1,0 +1,196 @@
+"""The guardrails that refuse whatever is not listed: for the PHI key, the application's principal and the data key.
+
+Touches nothing. What is listed comes from the stack's settings, by the same functions that the program uses
+(`components.policies`), so that no other form of a statement passes: no other principal, account, service, subject,
+condition, action, NotAction, NotPrincipal or NotResource.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from components import policies
+from components.policies.evaluation.conditions import matches
+from components.policies.key import USE_ACTIONS
+from components.policies.stack import application_trust_of, key_policy_of, secrets_trust_of
+from components.settings import Settings
+
+from .policy_documents import Statement, check_statements, statements
+from .resource_types import (
+    APP_ACCESS,
+    APP_PRINCIPAL,
+    DELIVERY,
+    GRANT,
+    KEY_POLICY,
+    KEYS,
+    PARAMETER,
+    PHI_KEY,
+    POLICY,
+    POLICY_ATTACHMENT,
+    ROLE,
+    ROLE_ATTACHMENT,
+    ROLE_POLICY,
+    SECRET,
+    SECRET_VERSION,
+    USER_ATTACHMENT,
+    USER_POLICY,
+)
+from .rule import Resource, Rule
+
+
+def listed_access(resource: Resource) -> Iterator[str]:
+    """The resource gives the access that is listed for the stack's settings, and no other."""
+    if resource.settings is not None:
+        yield from _CHECKS[resource.type](resource, resource.settings)
+    elif resource.is_within(PHI_KEY) or resource.is_within(APP_PRINCIPAL):
+        yield "The stack's settings cannot be read, so that its access cannot be checked: correct Pulumi.<stack>.yaml."
+
+
+def _key(key: Resource, settings: Settings) -> Iterator[str]:
+    if not key.is_within(PHI_KEY) or "policy" in key.ignored:
+        return
+    if key.props.get("policy") in (None, ""):
+        yield "The PHI key has no key policy: KMS would give it the default one, which has no Deny of deletion."
+        return
+    yield from _compare(key.props["policy"], key_policy_of(settings), "the key policy")
+
+
+def _key_policy(_policy: Resource, _settings: Settings) -> Iterator[str]:
+    yield "A second resource sets a key policy: remove it, the key's own policy is the only one."
+
+
+def _grant(grant: Resource, settings: Settings) -> Iterator[str]:
+    grantee = grant.props.get("granteePrincipal")
+    if grantee not in settings.app_principal_arns:
+        yield f"A grant gives {grantee} access to a key, past the key policy: remove it."
+
+
+def _role(role: Resource, settings: Settings) -> Iterator[str]:
+    expected = _expected_trust(role, settings)
+    if expected is not None and "assumeRolePolicy" not in role.ignored:
+        yield from _compare(role.props.get("assumeRolePolicy"), expected, "the trust policy of the role")
+    for inline_policy in role.props.get("inlinePolicies") or ():
+        yield from check_statements(inline_policy.get("policy"), _uses_no_key)
+
+
+def _expected_trust(role: Resource, settings: Settings) -> policies.Policy | None:
+    if role.is_within(APP_PRINCIPAL) or _is_application(role.props.get("name"), settings):
+        provider = settings.vercel_oidc_provider_arn
+        if provider is None and settings.vercel_team:
+            provider = policies.vercel_oidc_provider_arn(
+                account_id=settings.account_id, team=settings.vercel_team, partition=settings.partition
+            )
+        return application_trust_of(settings, vercel_provider_arn=provider)
+    if role.is_within(DELIVERY):
+        is_secrets_role = role.props.get("name") == settings.names.secrets_role
+        return secrets_trust_of(settings) if is_secrets_role else policies.execution_trust_policy()
+    return None
+
+
+def _policy(policy: Resource, settings: Settings) -> Iterator[str]:
+    if policy.type != POLICY and any(_is_application(name, settings) for name in _names(policy)):
+        yield "The application has a policy of its own beside EONPROKMSAccess: remove it."
+    check = _own_keys(settings) if policy.is_within(APP_ACCESS) else _uses_no_key
+    if "policy" not in policy.ignored:
+        yield from check_statements(policy.props.get("policy"), check)
+
+
+def _own_keys(settings: Settings) -> Callable[[Statement], Iterator[str]]:
+    own = tuple(f"arn:{settings.partition}:kms:{region}:{settings.account_id}:key/" for region in settings.regions)
+
+    def check(statement: Statement) -> Iterator[str]:
+        for name in statement.resources:
+            if statement.allows and not name.startswith(own):
+                yield f"{statement.label} allows the application {name}: that is no key of this stack."
+
+    return check
+
+
+def _uses_no_key(statement: Statement) -> Iterator[str]:
+    if not statement.allows:
+        return
+    if statement.has_not_action:
+        yield f"{statement.label} allows all but some actions (NotAction): list the actions."
+    for pattern in statement.actions:
+        if any(matches(pattern, action, ignore_case=True) for action in USE_ACTIONS):
+            yield f"{statement.label} allows {pattern}: only EONPROKMSAccess allows the use of a key."
+
+
+def _attachment(attachment: Resource, settings: Settings) -> Iterator[str]:
+    if not attachment.is_within(APP_ACCESS) and any(_is_application(name, settings) for name in _names(attachment)):
+        yield "A second policy is attached to the application's principal: remove the attachment."
+
+
+def _value(value: Resource, settings: Settings) -> Iterator[str]:
+    name = value.props.get("secretId" if value.type == SECRET_VERSION else "name")
+    # A secret's id may be its ARN, which has the name after ":secret:".
+    if f"{settings.names.parameter_prefix}/" in f"{name or ''}/":
+        yield f"{name} is where the wizard stores the data key and its versions: no stack may write there."
+
+
+def _compare(document: Any, expected: Mapping[str, Any], where: str) -> Iterator[str]:
+    """Every Allow of the document is an expected one, and every expected Deny is in it."""
+    listed = {_shape(statement): statement for statement in statements(expected)}
+    present = set()
+
+    def check(statement: Statement) -> Iterator[str]:
+        present.add(_shape(statement))
+        if statement.allows and _shape(statement) not in listed:
+            yield f"{statement.label} of {where} is not listed for the settings of this stack: remove it."
+
+    yield from check_statements(document, check)
+    for shape, statement in listed.items():
+        if not statement.allows and shape not in present:
+            yield f"{statement.label} is missing in {where}: add it again."
+
+
+def _shape(statement: Statement) -> tuple[object, ...]:
+    """What a statement says, without its Sid and the order of its lists."""
+    return (
+        statement.allows,
+        frozenset(statement.principals),
+        statement.has_not_principal,
+        frozenset(action.lower() for action in statement.actions),
+        statement.has_not_action,
+        frozenset(statement.resources),
+        statement.has_not_resource,
+        frozenset(
+            (operator.lower(), key.lower(), frozenset(values))
+            for operator, keys in statement.conditions.items()
+            for key, values in keys.items()
+        ),
+    )
+
+
+def _names(resource: Resource) -> list[Any]:
+    """Names of the roles and users that a policy or an attachment belongs to."""
+    props = resource.props
+    several = [*(props.get("roles") or ()), *(props.get("users") or ())] if resource.type == POLICY_ATTACHMENT else []
+    return [*several, props.get("role"), props.get("user")]
+
+
+def _is_application(name: Any, settings: Settings) -> bool:
+    own = {arn.rpartition("/")[2] for arn in settings.app_principal_arns}
+    # An attachment takes a role's name, or its id, which for a role is the name.
+    return bool(name) and str(name).rpartition("/")[2] in own
+
+
+_CHECKS: dict[str, Callable[[Resource, Settings], Iterator[str]]] = {
+    **dict.fromkeys(KEYS, _key),
+    KEY_POLICY: _key_policy,
+    GRANT: _grant,
+    ROLE: _role,
+    **dict.fromkeys((POLICY, ROLE_POLICY, USER_POLICY), _policy),
+    **dict.fromkeys((ROLE_ATTACHMENT, USER_ATTACHMENT, POLICY_ATTACHMENT), _attachment),
+    **dict.fromkeys((PARAMETER, SECRET, SECRET_VERSION), _value),
+}
+
+RULES = (
+    Rule(
+        name="listed-access",
+        description="The key, the application and the stored data key give the access that is listed, and no other.",
+        types=frozenset(_CHECKS),
+        check=listed_access,
+    ),
+)
