@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from components import policies
+from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
 from components.settings import EksIdentity, ResourceKind, Settings, Target
 
 APPLICATION_POLICIES: Mapping[str, str] = {"EONPROKMSAccess": "eonpro:kms:AppAccess"}
@@ -31,6 +33,21 @@ def key_policy_of(settings: Settings, app_principal_arns: Sequence[str] | None =
         multi_region=settings.multi_region,
         partition=settings.partition,
     )
+
+
+def decide_by_key_policy_of(
+    settings: Settings, policy: Mapping[str, Any], principal_arn: str, action: str
+) -> KeyPolicyDecision:
+    """What a key policy decides for a principal whose requests are as the settings mean them to be."""
+    return decide_by_key_policy(policy, principal_arn, action, known=request_context_of(settings))
+
+
+def request_context_of(settings: Settings) -> Mapping[str, tuple[str, ...]]:
+    """What is known of every request for the key, by condition key in lower case.
+
+    KMS answers over TLS alone. https://docs.aws.amazon.com/kms/latest/developerguide/infrastructure-security.html
+    """
+    return {"aws:securetransport": ("true",), "aws:resourceaccount": (settings.account_id,)}
 
 
 def trail_arn_of(settings: Settings) -> str:

@@ -48,7 +48,7 @@ def test_a_policy_that_was_detached_is_attached_again(on_vercel: Deployment):
     finding = fixed(on_vercel, "policy-detached")
     assert finding["command"].startswith(f"aws iam attach-role-policy --role-name {ROLE} --policy-arn {POLICY}")
     # The key's policy names the role, and the doctor does not claim a denial that there is not.
-    assert "still lets it in by name" in finding["why"]
+    assert "only the key's own policy allows it" in finding["why"]
 
 
 @pytest.mark.thorough

@@ -52,7 +52,7 @@ def taken_aside(deployment: Deployment) -> str | None:
 def test_a_data_key_that_was_removed_is_set_again(on_vercel: Deployment):
     on_vercel.vercel("DELETE", f"/v9/projects/eonpro/env/{on_vercel.variables()[NAME]['id']}")
     finding = fixed(on_vercel, "variable-missing")
-    assert "makes itself a new data key" in finding["why"]
+    assert "creates a new data key" in finding["why"]
     assert is_delivered(on_vercel)
 
 

@@ -109,7 +109,7 @@ def test_half_of_it_for_good_ends_as_it_began(deployment: Deployment, nth: int, 
     put(deployment, "AWS_REGION", "eu-west-1", comment="by hand")
     deployment.vercel_fault(**POST, kind="half", nth=nth, times=99, code="BAD_REQUEST")
     refused = deployment.wizard("push", "--json", "--no-redeploy", expect=4).document
-    assert f"{name}: it is not there" in refused["message"] and "taken back" in refused["message"]
+    assert f"{name}: it is missing" in refused["message"] and "rolled back" in refused["message"]
     assert deployment.deployed() == {"AWS_REGION": "eu-west-1"}
     assert [each["comment"] for each in listed(deployment)] == ["by hand"]
     assert len(deployment.stored_key_versions()) == 1

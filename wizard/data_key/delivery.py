@@ -10,7 +10,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from components import policies
-from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
+from components.policies.evaluation import KeyPolicyDecision
+from components.policies.stack import decide_by_key_policy_of
 from components.settings import Outputs, SecretStore, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, SetupError, Unsupported
@@ -179,7 +180,9 @@ def prove(
         state, detail = (
             (VerificationState.FAILED, gap)
             if gap
-            else _verify(context.aws.with_region(region), prover, principal, app_variables, target, created)
+            else _verify(
+                context.aws.with_region(region), context.settings, prover, principal, app_variables, target, created
+            )
         )
         if len(variables) > 1:
             detail = f"in {region}: {detail}"
@@ -189,6 +192,7 @@ def prove(
 
 def _verify(
     aws: AwsClient,
+    settings: Settings,
     prover: DecryptVerifier,
     principal: str,
     app_variables: AppVariables,
@@ -220,10 +224,12 @@ def _verify(
             f"as {result.principal}, by {credentials.how}: 32 bytes unwrapped under the key, "
             "one record encrypted and decrypted",
         )
-    return _simulated(aws, principal, app_variables.key_arn, search.tried)
+    return _simulated(aws, settings, principal, app_variables.key_arn, search.tried)
 
 
-def _simulated(aws: AwsClient, principal: str, key_arn: str, tried: tuple[str, ...]) -> tuple[VerificationState, str]:
+def _simulated(
+    aws: AwsClient, settings: Settings, principal: str, key_arn: str, tried: tuple[str, ...]
+) -> tuple[VerificationState, str]:
     """What the policies say, where the application's credentials are not available: only its platform has its role."""
     reason = "the application's credentials are not available here, so this was not run as the application"
     if tried:
@@ -235,7 +241,7 @@ def _simulated(aws: AwsClient, principal: str, key_arn: str, tried: tuple[str, .
         return VerificationState.UNPROVEN, f"{reason}; nor could its policies be evaluated ({error.message})"
     except SetupError as error:
         return VerificationState.UNPROVEN, f"{reason}; nor could its policies be read ({error.message})"
-    key_decision = decide_by_key_policy(policy, principal, "kms:Decrypt")
+    key_decision = decide_by_key_policy_of(settings, policy, principal, "kms:Decrypt")
     if simulation.allowed is False or key_decision in (KeyPolicyDecision.NONE, KeyPolicyDecision.DENIED):
         return (
             VerificationState.FAILED,

@@ -12,8 +12,9 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from components import policies
-from components.policies.evaluation import AccountIam, GrantFact, KeyPolicyDecision, decide_by_key_policy
+from components.policies.evaluation import AccountIam, GrantFact, KeyPolicyDecision
 from components.policies.requirements import BY_ID, Topic
+from components.policies.stack import decide_by_key_policy_of
 from components.settings import Outputs, Settings
 from wizard.core.errors import SetupError
 from wizard.core.models.access import administrators_of, documents_of
@@ -174,21 +175,24 @@ def _key_policy(
     using = [
         arn
         for arn in settings.administrators
-        if decide_by_key_policy(policy, arn, "kms:Decrypt") is KeyPolicyDecision.NAMED
+        if decide_by_key_policy_of(settings, policy, arn, "kms:Decrypt") is KeyPolicyDecision.NAMED
     ]
     management = (*policies.ADMINISTRATOR_ACTIONS, *policies.DELETION_ACTIONS, *policies.USE_ACTIONS)
     beyond = [
         action
         for action in dict.fromkeys(management)
         if action not in policies.APPLICATION_ACTIONS
-        and any(decide_by_key_policy(policy, arn, action) is KeyPolicyDecision.NAMED for arn in applications)
+        and any(
+            decide_by_key_policy_of(settings, policy, arn, action) is KeyPolicyDecision.NAMED for arn in applications
+        )
     ]
     deleting = [
         arn
         for arn in settings.administrators
         if arn not in settings.deletion_administrators
         and any(
-            decide_by_key_policy(policy, arn, action) is KeyPolicyDecision.NAMED for action in policies.DELETION_ACTIONS
+            decide_by_key_policy_of(settings, policy, arn, action) is KeyPolicyDecision.NAMED
+            for action in policies.DELETION_ACTIONS
         )
     ]
     needed = [(arn, "kms:PutKeyPolicy") for arn in settings.administrators]
@@ -196,7 +200,7 @@ def _key_policy(
     missing = [
         f"{action} to {arn}"
         for arn, action in needed
-        if decide_by_key_policy(policy, arn, action) is not KeyPolicyDecision.NAMED
+        if decide_by_key_policy_of(settings, policy, arn, action) is not KeyPolicyDecision.NAMED
     ]
     violations = [f"also names {', '.join(sorted(unknown))}"] if unknown else []
     violations += [f"allows {', '.join(using)} to decrypt"] if using else []

@@ -250,7 +250,7 @@ def check(
     token = values.get("vercel_token")
     vercel = clients.vercel(token) if token else None
 
-    def run_checks(adoption: ImportRequest | None) -> checks.Findings:
+    def run_checks(requested_import: ImportRequest | None) -> checks.Findings:
         return checks.check(
             stack=request.stack,
             values=values,
@@ -259,7 +259,7 @@ def check(
             aws=interview.aws,
             vercel=vercel,
             engine=engine,
-            adoption=adoption,
+            import_request=requested_import,
             location_problems=state_location.problems,
         )
 

@@ -1,6 +1,6 @@
-"""The application's access key on Vercel: which one production has, and one POST that gives it another.
+"""The application's access key on Vercel: the one that production has, and the delivery of another in one POST.
 
-Writes `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of production, never over a variable that this program did not write.
+Writes `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of production; overwrites only variables that it wrote itself.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ from wizard.vercel.variable_state import (
 from wizard.vercel.variables import Posted, Variables, entry, post
 
 _STORED = ("sensitive", "")
-"""An endpoint may tell no type at all."""
-_AGAIN = "run the same command again; until it has ended well, do not deploy the application"
+"""An endpoint may list no type."""
+_AGAIN = "run the same command again; until it has succeeded, do not deploy the application"
 
 
 def comment(key_id: str) -> str:
-    """The comment that both variables carry. An access key's id is no secret."""
+    """The comment of both variables. An access key's id is not secret."""
     return f"{MARK} access key {key_id}; both of the pair are of this key; do not edit"
 
 
 def delivered_id(variables: Variables) -> str | None:
-    """The id of the access key that production has as a whole pair of ours; None for none. Reads only."""
-    return _whole(variables.list())
+    """The id of the access key that production has as a complete pair of ours; else None. Reads only."""
+    return _complete_pair(variables.list())
 
 
 def deliver(variables: Variables, key: AccessKey) -> None:
-    """The pair to production; see `wizard.vercel.client.Vercel.deliver_access_key`."""
+    """Deliver the pair to production; see `wizard.vercel.client.Vercel.deliver_access_key`."""
     for name, value in _values(key):
         if not value or value.strip() != value:
             message = f"{name} is empty or has white space around it, and is not delivered"
             raise UsageError(message, "run the same command again")
     listed = variables.list()
     _refuse(variables, listed)
-    before = _whole(listed)
+    before = _complete_pair(listed)
     if before == key.id:
         return
     batch = [entry(key=name, value=value, type="sensitive", comment=comment(key.id)) for name, value in _values(key)]
     while True:
         posted = post(variables, batch)
         listed = _list_again(variables, before, key)
-        if _whole(listed) == key.id:
+        if _complete_pair(listed) == key.id:
             return
         if posted.definitive or not variables.deadline.wait(posted.reason, at_least=posted.retry_after):
             raise _incomplete(variables, listed, key, posted)
-        # Whoever set them during the pause must not be overwritten either.
-        if _whole(_list_again(variables, before, key)) == key.id:
+        # Variables that somebody else set during the pause must not be overwritten either.
+        if _complete_pair(_list_again(variables, before, key)) == key.id:
             return
 
 
@@ -64,73 +64,79 @@ def _values(key: AccessKey) -> tuple[tuple[str, str], ...]:
 
 
 def _entries(listed: tuple[ListedVariable, ...]) -> tuple[ListedVariable, ...]:
-    return tuple(each for name in ACCESS_KEY_VARIABLES for each in in_production(listed, name))
+    return tuple(variable for name in ACCESS_KEY_VARIABLES for variable in in_production(listed, name))
 
 
-def _whole(listed: tuple[ListedVariable, ...]) -> str | None:
-    """The key that both of the pair are of. Half a pair, or one of two keys, is none: nobody can sign with it."""
+def _complete_pair(listed: tuple[ListedVariable, ...]) -> str | None:
+    """The key that both variables are of; None for half a pair or for two different keys."""
     pair = _entries(listed)
-    if tuple(each.key for each in pair) != ACCESS_KEY_VARIABLES or any(each.type not in _STORED for each in pair):
+    if tuple(variable.key for variable in pair) != ACCESS_KEY_VARIABLES or any(
+        variable.type not in _STORED for variable in pair
+    ):
         return None
-    first, second = (access_key_of(each) for each in pair)
+    first, second = (access_key_of(variable) for variable in pair)
     return first if first == second else None
 
 
 def _list_again(variables: Variables, before: str | None, key: AccessKey) -> tuple[ListedVariable, ...]:
-    """A new listing. Raises as `deliver` does, where other variables or another run's key came between."""
+    """A new listing. Raises as `deliver` does, where somebody else's variables or another run's key were added."""
     try:
         listed = variables.list()
     except Unreachable as error:
-        message = f"it is not known whether Vercel took the access key: {error.message}"
+        message = f"it is unknown whether Vercel stored the access key: {error.message}"
         raise Unreachable(message, _AGAIN) from error
     _refuse(variables, listed)
-    now = _whole(listed)
+    now = _complete_pair(listed)
     if now not in (None, before, key.id):
         raise ResourceError(
-            f"{variables.owner}: another run pushed the access key {now} at the same time; it was left there",
-            "run the same command again, in one place only",
+            f"{variables.owner}: another run pushed the access key {now} at the same time; it was not overwritten",
+            "run the same command again, on one machine only",
         )
     return listed
 
 
 def _refuse(variables: Variables, listed: tuple[ListedVariable, ...]) -> None:
     entries = _entries(listed)
-    foreign = [each for each in entries if not each.comment.startswith(MARK)]
+    foreign = [variable for variable in entries if not variable.comment.startswith(MARK)]
     if foreign:
-        reported = "; ".join(f"{each.key} ({description(each)})" for each in foreign)
+        reported = "; ".join(f"{variable.key} ({description(variable)})" for variable in foreign)
         names = " && ".join(
-            f"vercel env rm {name} production" for name in ACCESS_KEY_VARIABLES if name in {e.key for e in foreign}
+            f"vercel env rm {name} production"
+            for name in ACCESS_KEY_VARIABLES
+            if name in {variable.key for variable in foreign}
         )
         raise DataKeyConflict(
-            f"{variables.owner} has {reported} already, which this stack did not put there;"
-            " nothing was overwritten: the application may sign with it",
-            f"find out what it is for; if nothing needs it: {names}, then run the same command again",
+            f"{variables.owner} has {reported} already, which this stack did not set;"
+            " nothing was overwritten: the application may use them",
+            f"find out what they are for; if nothing needs them: {names}, then run the same command again",
         )
-    shared = [each for each in entries if each.elsewhere]
+    shared = [variable for variable in entries if variable.elsewhere]
     if shared:
         raise ResourceError(
             shared_reason(variables, shared),
-            "in Vercel's settings take production out of each or remove it, then run the same command",
+            "in Vercel's settings remove production from each of them or delete it, then run the same command",
         )
 
 
 def _incomplete(
     variables: Variables, listed: tuple[ListedVariable, ...], key: AccessKey, posted: Posted
 ) -> ResourceError:
-    states = "; ".join(f"{name}: {_state_words(in_production(listed, name), key)}" for name in ACCESS_KEY_VARIABLES)
+    states = "; ".join(f"{name}: {_state(in_production(listed, name), key)}" for name in ACCESS_KEY_VARIABLES)
     words = posted.words.replace(key.secret, "…")
     said = f" (Vercel said: {words})" if words else ""
-    return ResourceError(f"the access key {key.id} did not get whole to {variables.owner}: {states}{said}", _AGAIN)
+    return ResourceError(
+        f"the access key {key.id} was not completely delivered to {variables.owner}: {states}{said}", _AGAIN
+    )
 
 
-def _state_words(entries: tuple[ListedVariable, ...], key: AccessKey) -> str:
+def _state(entries: tuple[ListedVariable, ...], key: AccessKey) -> str:
     if not entries:
-        return "it is not there"
+        return "it is missing"
     if len(entries) > 1:
-        return f"it is there {len(entries)} times"
+        return f"it exists {len(entries)} times"
     if entries[0].type not in _STORED:
         return f"it is stored as {entries[0].type}, not as sensitive"
     reported = access_key_of(entries[0])
     if reported == key.id:
         return "in place"
-    return f"it is still of the access key {reported}" if reported else "its comment names no access key"
+    return f"it still has the access key {reported}" if reported else "its comment names no access key"

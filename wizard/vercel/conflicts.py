@@ -1,6 +1,6 @@
-"""What the delivered names are used for outside production, and another data key in production; never a value.
+"""Uses of the delivered names outside production, and another data key in production: listed, marked or renamed.
 
-Touches the network through `wizard/vercel/variables.py` only; reads.
+Touches the network through `wizard/vercel/variables.py` only; writes comments and names, never a value.
 """
 
 from __future__ import annotations
@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date
 
-from components.settings import DATA_KEY_VARIABLE
+from components.settings import APPLICATION_VARIABLES, DATA_KEY_VARIABLE
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, UsageError
 from wizard.core.models.account import DiscoveredDataKey
 from wizard.core.models.delivery import PRODUCTION, Scope
 from wizard.core.next_command import Command, wizard
 from wizard.vercel.variable_state import (
+    ACCESS_KEY_VARIABLES,
     ID_VARIABLE,
     PRODUCTION_TARGET,
-    SECRET_VARIABLE,
+    SHAREABLE,
     ListedVariable,
     Read,
     access_key_of,
@@ -28,43 +29,50 @@ from wizard.vercel.variable_state import (
 )
 from wizard.vercel.variables import Variables
 
-NAMES = (DATA_KEY_VARIABLE, "AWS_KMS_KEY_ID", "AWS_REGION")
-ACCESS_KEY = (ID_VARIABLE, SECRET_VARIABLE)
+KEY_VARIABLE = "AWS_KMS_KEY_ID"
+
+_NOT_READABLE = frozenset({"sensitive", "secret"})
+"""Types whose values Vercel never shows."""
 
 
 def overlaps(variables: Variables) -> tuple[str, ...]:
-    """One line for each name and each standing; see `wizard.vercel.client.Vercel.overlaps`."""
+    """One line for each use; see `wizard.vercel.client.Vercel.overlaps`."""
     listed, shared = variables.list(), _shared(variables)
-    concerned = [each for each in (*listed, *shared) if each.key in (*NAMES, *ACCESS_KEY)]
+    concerned = [
+        variable for variable in (*listed, *shared) if variable.key in (*APPLICATION_VARIABLES, *ACCESS_KEY_VARIABLES)
+    ]
     places = _Places(variables, concerned)
     lines = _data_key(variables, listed, places)
     lines += _access_key(variables, listed, places)
-    for name in NAMES[1:]:
-        if outside := [each for each in listed if each.key == name and each.elsewhere]:
-            lines.append(f"{name} is set for {places.of(outside)} too; that is left as it is")
-    lines += [_shared_line(variables, each, listed, places) for each in shared if each.key in (*NAMES, *ACCESS_KEY)]
+    for name in (KEY_VARIABLE, SHAREABLE):
+        if outside := [variable for variable in listed if variable.key == name and variable.elsewhere]:
+            lines.append(f"{name} is set for {places.of(outside)} too; that is not changed")
+    lines += [
+        _shared_line(variables, variable, listed, places)
+        for variable in shared
+        if variable.key in (*APPLICATION_VARIABLES, *ACCESS_KEY_VARIABLES)
+    ]
     return tuple(lines)
 
 
 class _Places:
-    """The environments of a variable by their names; those of custom environments are asked for where one is met."""
+    """The names of a variable's environments; those of custom environments are read only where they are needed."""
 
     def __init__(self, variables: Variables, concerned: Iterable[ListedVariable]) -> None:
         self._names: Mapping[str, str] = {}
-        if any(each.custom_environments for each in concerned):
+        if any(variable.custom_environments for variable in concerned):
             try:
                 self._names = variables.custom_environments()
             except SetupError:
-                # The ids will do.
+                # Then the ids are shown.
                 self._names = {}
 
     def of(self, entries: Iterable[ListedVariable], *, production: bool = False) -> str:
-        """All places of the entries as one enumeration, production's only where it is asked for."""
-        reported = [place for entry in entries for place in self._each(entry, production)]
-        names = list(dict.fromkeys(reported))
+        """The environments of all entries as one enumeration, production only where `production` is set."""
+        names = list(dict.fromkeys(place for entry in entries for place in self._of_one(entry, production)))
         return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else "".join(names)
 
-    def _each(self, entry: ListedVariable, production: bool) -> Iterable[str]:
+    def _of_one(self, entry: ListedVariable, production: bool) -> Iterable[str]:
         if production and entry.in_production:
             yield PRODUCTION_TARGET
         for place in entry.elsewhere:
@@ -77,12 +85,12 @@ class _Places:
 
 
 def _data_key(variables: Variables, listed: tuple[ListedVariable, ...], places: _Places) -> list[str]:
-    outside = [each for each in listed if each.key == DATA_KEY_VARIABLE and each.elsewhere]
+    outside = [variable for variable in listed if variable.key == DATA_KEY_VARIABLE and variable.elsewhere]
     if not outside:
         return []
     productions = in_production(listed, DATA_KEY_VARIABLE)
-    known = {data_key_identity(each, variables.decrypt) for each in productions}
-    same, other, unknown = [], [], []
+    known = {data_key_identity(variable, variables.decrypt) for variable in productions}
+    same, different, unknown = [], [], []
     for entry in outside:
         identity = None if entry in productions else data_key_identity(entry, variables.decrypt)
         if entry in productions or (identity is not None and identity in known):
@@ -90,45 +98,47 @@ def _data_key(variables: Variables, listed: tuple[ListedVariable, ...], places: 
         elif identity is None or (productions and None in known):
             unknown.append(entry)
         else:
-            other.append(entry)
+            different.append(entry)
     lines = []
     if same:
         lines.append(
-            f"{DATA_KEY_VARIABLE} of {places.of(same)} is production's data key: whoever may use the KMS key there"
-            " opens production's records; give each environment a data key of its own"
+            f"{DATA_KEY_VARIABLE} of {places.of(same)} is production's data key: whoever is allowed to use the KMS key"
+            " there can decrypt production's records; give each environment its own data key"
         )
-    if other:
+    if different:
         which = "another data key than production's" if productions else "a data key; production has none yet"
-        lines.append(f"{DATA_KEY_VARIABLE} of {places.of(other)} is {which}; it is left as it is")
+        lines.append(f"{DATA_KEY_VARIABLE} of {places.of(different)} is {which}; it is not changed")
     if unknown:
         lines.append(
-            f"{DATA_KEY_VARIABLE} is set for {places.of(unknown)} too; Vercel does not tell"
+            f"{DATA_KEY_VARIABLE} is set for {places.of(unknown)} too; Vercel does not show"
             + (" whether it is production's data key" if productions else " which data key it is")
         )
     return lines
 
 
 def _access_key(variables: Variables, listed: tuple[ListedVariable, ...], places: _Places) -> list[str]:
-    outside = [each for each in listed if each.key in ACCESS_KEY and each.elsewhere]
+    outside = [variable for variable in listed if variable.key in ACCESS_KEY_VARIABLES and variable.elsewhere]
     if not outside:
         return []
-    productions = {_access_key_id(variables, each) for name in ACCESS_KEY for each in in_production(listed, name)} - {
-        None
-    }
-    same = [each for each in outside if each.in_production or _access_key_id(variables, each) in productions]
-    other = [each for each in outside if each not in same]
+    productions = {
+        _access_key_id(variables, variable) for name in ACCESS_KEY_VARIABLES for variable in in_production(listed, name)
+    } - {None}
+    same = [
+        variable for variable in outside if variable.in_production or _access_key_id(variables, variable) in productions
+    ]
+    different = [variable for variable in outside if variable not in same]
     lines = []
     if same:
-        names = " and ".join(dict.fromkeys(each.key for each in same))
+        names = " and ".join(dict.fromkeys(variable.key for variable in same))
         lines.append(f"{names} of {places.of(same)} is production's access key: what runs there signs as production")
-    if other:
-        names = " and ".join(dict.fromkeys(each.key for each in other))
-        lines.append(f"{names} is set for {places.of(other)} too; that is left as it is")
+    if different:
+        names = " and ".join(dict.fromkeys(variable.key for variable in different))
+        lines.append(f"{names} is set for {places.of(different)} too; that is not changed")
     return lines
 
 
 def _access_key_id(variables: Variables, entry: ListedVariable) -> str | None:
-    """Of the id, which is no secret: its value, or the comment's word. The secret is never read."""
+    """The access key's id, from the comment or else from the id's variable. The secret is never read."""
     reported = access_key_of(entry)
     if reported is not None or entry.key != ID_VARIABLE or entry.type == "sensitive":
         return reported
@@ -147,9 +157,9 @@ def _shared_line(
 ) -> str:
     line = f"the team shares a variable {entry.key} with the project, for {places.of([entry], production=True)}"
     if entry.key == DATA_KEY_VARIABLE:
-        known = {data_key_identity(each, variables.decrypt) for each in in_production(listed, DATA_KEY_VARIABLE)} - {
-            None
-        }
+        known = {
+            data_key_identity(variable, variables.decrypt) for variable in in_production(listed, DATA_KEY_VARIABLE)
+        } - {None}
         if data_key_identity(entry, variables.decrypt_shared) in known:
             line += ", with production's data key: every project it is linked to has that key"
     return f"{line}; the project's own takes precedence, where there is one for the same environment"
@@ -164,9 +174,9 @@ def inherited_data_key(
     replaceable: frozenset[str] = frozenset(),
     scope: Scope = PRODUCTION,
 ) -> str | None:
-    """Whether the scope has a data key from elsewhere that is not known to be `wrapped` or `replaceable`; in words.
+    """Why the scope's inherited data key may be another than `wrapped` or a `replaceable` one, in words; else None.
 
-    A data key of its own would take precedence, and the records of what is deployed there would no longer open.
+    A data key of the scope itself would take precedence, and the records of its deployments could not be decrypted.
     """
     if entries_of(listed, DATA_KEY_VARIABLE, scope):
         return None
@@ -175,28 +185,22 @@ def inherited_data_key(
         # https://vercel.com/docs/environment-variables#preview-environment-variables
         for entry in entries_of(listed, DATA_KEY_VARIABLE, Scope(environment=scope.environment)):
             if data_key_identity(entry, read) not in ours:
-                return _words(variables, scope, f"the {DATA_KEY_VARIABLE} of all of {scope.environment}", entry)
+                return _inherited(variables, scope, f"the {DATA_KEY_VARIABLE} of all of {scope.environment}", entry)
     for entry in entries_of(variables.shared(), DATA_KEY_VARIABLE, scope):
         if data_key_identity(entry, variables.decrypt_shared) not in ours:
-            return _words(variables, scope, f"the {DATA_KEY_VARIABLE} that the team shares", entry)
+            return _inherited(variables, scope, f"the {DATA_KEY_VARIABLE} that the team shares", entry)
     return None
 
 
-def _words(variables: Variables, scope: Scope, which: str, entry: ListedVariable) -> str:
+def _inherited(variables: Variables, scope: Scope, which: str, entry: ListedVariable) -> str:
     return (
-        f"{variables.owner}: {scope.words} has {which} (id {entry.id}); one of its own would take precedence, and it may"
-        " be the only key to records that exist"
+        f"{variables.owner}: {scope.words} has {which} (id {entry.id}); a variable of its own would take precedence,"
+        " and the inherited one may be the only key to existing records"
     )
 
 
-KEY_VARIABLE = "AWS_KMS_KEY_ID"
-
-_NOT_TOLD = frozenset({"sensitive", "secret"})
-"""Types whose values Vercel keeps to itself."""
-
-
 def find_data_key(variables: Variables) -> DiscoveredDataKey:
-    """What production has; a variable of one branch or of a custom environment is none of production's.
+    """What production has under the three names, without the variables of branches and custom environments.
 
     Raises DataKeyConflict for two data keys, and for a value that cannot be one; the value is in no message.
     """
@@ -218,15 +222,15 @@ def find_data_key(variables: Variables) -> DiscoveredDataKey:
 
 
 def name_data_key(variables: Variables, wrapped: WrappedDataKey) -> None:
-    """Write into the comment of a data key that Vercel does not tell, that it is this one. Its value is left alone.
+    """Write the fingerprint into the comment of a data key that Vercel does not show. Its value stays.
 
-    For a person's word, which was proved against the KMS key: a delivery knows by the comment whose it is.
-    Raises DataKeyConflict where the comment names another.
+    A person entered the data key, and it was verified with the KMS key; deliveries recognize it by the comment.
+    Raises DataKeyConflict where the comment names another data key.
     """
     entries = in_production(variables.list(), DATA_KEY_VARIABLE)
     if len(entries) != 1:
         raise DataKeyConflict(
-            f"{variables.owner} has {DATA_KEY_VARIABLE} for production {len(entries)} times, and had it once",
+            f"{variables.owner} has {DATA_KEY_VARIABLE} for production {len(entries)} times; it had it once before",
             Command("vercel env ls production", advice="find out who changes it, then run the same command again"),
         )
     claim = FINGERPRINT.search(entries[0].comment)
@@ -238,7 +242,7 @@ def name_data_key(variables: Variables, wrapped: WrappedDataKey) -> None:
             f"not {wrapped.fingerprint}; nothing was overwritten",
             "find out which of the two the application's records are under",
         )
-    variables.comment(entries[0], data_key_comment(wrapped))
+    variables.edit(entries[0], {"comment": data_key_comment(wrapped)}, doing="comment a variable")
 
 
 def _wrapped(variables: Variables, entry: ListedVariable) -> WrappedDataKey | None:
@@ -248,31 +252,31 @@ def _wrapped(variables: Variables, entry: ListedVariable) -> WrappedDataKey | No
     try:
         return WrappedDataKey(value=value)
     except MalformedDataKey as error:
-        # Not fixed here: the application may read it all the same, and the delivery would take it for another key.
+        # Not corrected here: the application may accept it, and a delivery would treat it as another data key.
         raise DataKeyConflict(
             f"{DATA_KEY_VARIABLE} in production of {variables.owner} cannot be a wrapped data key: {error}",
-            f"set it again as it was printed when it was made: vercel env update {DATA_KEY_VARIABLE} production",
+            f"set it again as it was printed when it was created: vercel env update {DATA_KEY_VARIABLE} production",
         ) from None
 
 
 def _value(variables: Variables, entry: ListedVariable) -> str | None:
-    if entry.type in _NOT_TOLD:
+    if entry.type in _NOT_READABLE:
         return None
     # An empty value may be one that Vercel does not return.
     return entry.value or variables.decrypt(entry)
 
 
 def rename_variable(variables: Variables, id: str, *, stored: WrappedDataKey, today: date) -> str:
-    """What became of it, in words. Nothing is deleted and no value is read or written.
+    """Rename the variable, or remove production from it; returns the change in words. No value is changed.
 
     Raises UsageError where production has no such variable, DataKeyConflict for the stored data key itself.
     """
     listed = variables.list()
-    entry = next((each for each in in_production(listed, DATA_KEY_VARIABLE) if each.id == id), None)
+    entry = next((variable for variable in in_production(listed, DATA_KEY_VARIABLE) if variable.id == id), None)
     if entry is None:
         raise UsageError(
             f"{variables.owner} has no {DATA_KEY_VARIABLE} {id} in production; nothing was changed",
-            wizard("doctor", advice="it names the one that is in the way"),
+            wizard("doctor", advice="it names the conflicting variable"),
         )
     if data_key_identity(entry, variables.decrypt) == stored.fingerprint:
         raise DataKeyConflict(
@@ -281,8 +285,8 @@ def rename_variable(variables: Variables, id: str, *, stored: WrappedDataKey, to
         )
     if entry.elsewhere:
         others = [target for target in entry.targets if target != PRODUCTION_TARGET]
-        variables.rename_variable(entry, {"target": others})
-        return f"{DATA_KEY_VARIABLE} {id} serves {', '.join(entry.elsewhere)} as before, and production no more"
+        variables.edit(entry, {"target": others}, doing="rename a variable")
+        return f"{DATA_KEY_VARIABLE} {id} serves {', '.join(entry.elsewhere)} as before, and no longer production"
     name = f"{DATA_KEY_VARIABLE}_ASIDE_{today:%Y%m%d}_{entry.id[-4:]}"
-    variables.rename_variable(entry, {"key": name})
+    variables.edit(entry, {"key": name}, doing="rename a variable")
     return f"{DATA_KEY_VARIABLE} {id} is now {name}, with its value"

@@ -1,7 +1,7 @@
-"""The delivery to Vercel: whose is what is there, one POST of all three, then proof by a new listing.
+"""The delivery to Vercel: a check of the existing variables, one POST of all three, a new listing; and the rollback.
 
 Writes `AWS_REGION`, `AWS_KMS_KEY_ID` and `ENCRYPTED_PHI_KEY` of one environment, never over another data key. It ends
-with all three or as it began: see docs/decisions for what cannot be held.
+with all three or as it began; docs/decisions names the exceptions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, Unrea
 from wizard.core.models.delivery import PRODUCTION, AppVariables, Delivered, DeliveryState, Scope
 from wizard.vercel.conflicts import inherited_data_key
 from wizard.vercel.variable_state import (
-    MARK,
     SHAREABLE,
     ExpectedVariable,
     ListedVariable,
@@ -29,13 +28,13 @@ from wizard.vercel.variable_state import (
 )
 from wizard.vercel.variables import Posted, Variables, entry, post
 
-_AGAIN = "run the same command again; until it has ended well, do not deploy the application"
+_AGAIN = "run the same command again; until it has succeeded, do not deploy the application"
 _ONCE_MORE = "run the same command again; until then everything is as it was before"
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Terms:
-    """What is delivered, where to, and which data keys may make way."""
+    """What is delivered, to which scope, and which data keys it may replace."""
 
     batch: AppVariables
     scope: Scope
@@ -67,10 +66,12 @@ def refusal(
         return None
     if foreign := foreign_data_key(listed, stored, read, replaceable=replaceable, scope=scope):
         return f"{variables.owner}: {foreign}"
-    shared = [each for each in listed if scope.sees(each) and scope.beside(each)]
-    # A key yet to be made differs from any shared one; with an old one there may be nothing left to write.
-    blocking = [each for each in shared if each.key == "AWS_KMS_KEY_ID" and stored is None]
-    blocking += [each for each in shared if each.key == SHAREABLE and region and not same(each, region, read)]
+    shared = [variable for variable in listed if scope.sees(variable) and scope.beside(variable)]
+    # A key that is still to be created differs from any shared one; with an existing key nothing may be left to write.
+    blocking = [variable for variable in shared if variable.key == "AWS_KMS_KEY_ID" and stored is None]
+    blocking += [
+        variable for variable in shared if variable.key == SHAREABLE and region and not same(variable, region, read)
+    ]
     return shared_reason(variables, blocking, scope) if blocking else None
 
 
@@ -81,7 +82,7 @@ def deliver(
     replaceable: frozenset[str] = frozenset(),
     scope: Scope = PRODUCTION,
 ) -> Delivered:
-    """The batch to the scope; see `wizard.vercel.client.Vercel.deliver`."""
+    """Deliver the batch to the scope; see `wizard.vercel.client.Vercel.deliver`."""
     for name, value in batch.values:
         if not value or value.strip() != value:
             message = f"{name} is empty or has white space around it, and is not delivered"
@@ -89,32 +90,32 @@ def deliver(
     before, read = variables.list(), variables.reader()
     terms = _Terms(batch=batch, scope=scope, replaceable=replaceable)
     states = _examine(variables, terms, before, None, read)
-    kept = tuple(each.expected.key for each in states if not each.gap)
+    unchanged = tuple(state.expected.key for state in states if not state.gap)
     if not _gaps(states):
-        return _delivered(variables, terms, states, DeliveryState.UNCHANGED, kept)
+        return _delivered(variables, terms, states, DeliveryState.UNCHANGED, unchanged)
     writing = _to_write(variables, states, spared := _spared(states))
-    former = take_snapshot(before, writing, read)
-    taken: frozenset[str] = frozenset()
+    snapshot = take_snapshot(before, writing, read)
+    written_ids: frozenset[str] = frozenset()
     while True:
         try:
             posted = _post(variables, writing, scope)
-            taken |= set(posted.ids)
-            known = before if posted.taken else None
+            written_ids |= set(posted.ids)
+            known = before if posted.is_accepted else None
             states = _list_again(variables, terms, known)
             if not _gaps(states):
-                return _delivered(variables, terms, states, DeliveryState.WRITTEN, kept)
+                return _delivered(variables, terms, states, DeliveryState.WRITTEN, unchanged)
             if posted.definitive or not variables.deadline.wait(posted.reason, at_least=posted.retry_after):
                 raise _incomplete(variables, states, posted)
-            # Whoever put another data key there during the pause must not be overwritten either.
+            # A data key that somebody else set during the pause must not be overwritten either.
             states = _list_again(variables, terms, known)
             if not _gaps(states):
-                return _delivered(variables, terms, states, DeliveryState.WRITTEN, kept)
+                return _delivered(variables, terms, states, DeliveryState.WRITTEN, unchanged)
             writing = _to_write(variables, states, spared)
         except SetupError as error:
-            if not roll_back(variables, former, [each.expected for each in writing], taken, scope):
+            if not roll_back(variables, snapshot, [state.expected for state in writing], written_ids, scope):
                 raise
             hint = _ONCE_MORE if isinstance(error, (ResourceError, Unreachable)) else error.hint
-            raise type(error)(f"{error.message}; what this run had set was taken back", hint) from error
+            raise type(error)(f"{error.message}; what this run had written was rolled back", hint) from error
 
 
 def missing(variables: Variables, batch: AppVariables, *, scope: Scope = PRODUCTION) -> str | None:
@@ -122,8 +123,8 @@ def missing(variables: Variables, batch: AppVariables, *, scope: Scope = PRODUCT
     listed, read = variables.list(), variables.reader()
     if foreign := foreign_data_key(listed, batch.wrapped, read, scope=scope):
         return foreign
-    gaps = _gaps(tuple(state_of(want, listed, read, None, scope) for want in expected(batch)))
-    return "; ".join(f"{each.expected.key} {each.gap}" for each in gaps) or None
+    gaps = _gaps(tuple(state_of(desired, listed, read, None, scope) for desired in expected(batch)))
+    return "; ".join(f"{state.expected.key} {state.gap}" for state in gaps) or None
 
 
 def _list_again(
@@ -132,7 +133,7 @@ def _list_again(
     try:
         return _examine(variables, terms, variables.list(), before, variables.reader())
     except Unreachable as error:
-        message = f"it is not known whether Vercel took the variables: {error.message}"
+        message = f"it is unknown whether Vercel stored the variables: {error.message}"
         raise Unreachable(message, _AGAIN) from error
 
 
@@ -148,63 +149,69 @@ def _examine(
     if foreign:
         raise DataKeyConflict(
             f"{variables.owner}: {foreign}",
-            "find out what it is a key to; only if no record needs it:"
+            "find out which records need it; only if none does:"
             f" vercel env rm {DATA_KEY_VARIABLE} {scope.typed}, then run the same command again",
         )
-    return tuple(state_of(want, listed, read, before, scope) for want in expected(batch))
+    return tuple(state_of(desired, listed, read, before, scope) for desired in expected(batch))
 
 
 def _post(variables: Variables, writing: tuple[VariableState, ...], scope: Scope) -> Posted:
     batch = [
         entry(
-            key=each.expected.key, value=each.expected.value, type=each.expected.type, comment=each.comment, scope=scope
+            key=state.expected.key,
+            value=state.expected.value,
+            type=state.expected.type,
+            comment=state.comment,
+            scope=scope,
         )
-        for each in writing
+        for state in writing
     ]
     return post(variables, batch)
 
 
 def _gaps(states: tuple[VariableState, ...]) -> tuple[VariableState, ...]:
-    return tuple(each for each in states if each.gap)
+    return tuple(state for state in states if state.gap)
 
 
 def _spared(states: tuple[VariableState, ...]) -> tuple[str, ...]:
-    """A data key that was there before, is right by its comment, and cannot be read back: its value stays, for nobody
-    could restore it."""
-    found = [each.expected.key for each in states if not each.gap and each.proof == "fingerprint"]
-    return tuple(name for name in found if name == DATA_KEY_VARIABLE)
+    """The data key, where it existed before, is right by its comment and cannot be read back: its value could not be
+    restored, so it is not written."""
+    data_key = [state for state in states if state.expected.key == DATA_KEY_VARIABLE]
+    return tuple(state.expected.key for state in data_key if not state.gap and state.proof == "fingerprint")
 
 
 def _to_write(
     variables: Variables, states: tuple[VariableState, ...], spared: tuple[str, ...] = ()
 ) -> tuple[VariableState, ...]:
-    """What goes into the POST: all three but the `spared`. Raises ResourceError where that would narrow an entry."""
-    # A Region that is right and serves other environments too is left alone: a write would take it from them.
-    kept = [each for each in states if each.shared and each.expected.key == SHAREABLE and not each.gap]
-    blocking = [each for each in states if each.shared and each not in kept]
+    """The variables to POST: all three without the `spared`. Raises ResourceError for one with other environments."""
+    # A correct Region that serves other environments too is not written: the write would remove it from them.
+    unchanged = [state for state in states if state.shared and state.expected.key == SHAREABLE and not state.gap]
+    blocking = [state for state in states if state.shared and state not in unchanged]
     if blocking:
         scope = blocking[0].scope
         raise ResourceError(
-            shared_reason(variables, [each.entry for each in blocking if each.entry is not None], scope),
-            f"in Vercel's settings take {scope.words} out of each or remove it, then run the same command",
+            shared_reason(variables, [state.entry for state in blocking if state.entry is not None], scope),
+            f"in Vercel's settings remove {scope.words} from each of them or delete it, then run the same command",
         )
-    return tuple(each for each in states if each not in kept and each.expected.key not in spared)
+    return tuple(state for state in states if state not in unchanged and state.expected.key not in spared)
 
 
 def shared_reason(variables: Variables, entries: Sequence[ListedVariable], scope: Scope = PRODUCTION) -> str:
-    """Why variables that serve other environments than the scope too are not written."""
-    reported = "; ".join(f"{each.key} ({each.id}) also serves {', '.join(scope.beside(each))}" for each in entries)
-    return f"{variables.owner}: {reported}; it is not changed, for that would take it from there"
+    """Why variables that also serve other environments are not written."""
+    reported = "; ".join(
+        f"{variable.key} ({variable.id}) also serves {', '.join(scope.beside(variable))}" for variable in entries
+    )
+    return f"{variables.owner}: {reported}; it was not changed: a change would remove it from there"
 
 
 def _incomplete(variables: Variables, states: tuple[VariableState, ...], posted: Posted) -> ResourceError:
-    missing = "; ".join(f"{each.expected.key}: {each.gap}" for each in _gaps(states))
-    there = ", ".join(each.expected.key for each in states if not each.gap)
+    missing = "; ".join(f"{state.expected.key}: {state.gap}" for state in _gaps(states))
+    in_place = ", ".join(state.expected.key for state in states if not state.gap)
     words = posted.words
-    for each in states:
-        words = words.replace(each.expected.value, "…")
+    for state in states:
+        words = words.replace(state.expected.value, "…")
     said = f" (Vercel said: {words})" if words else ""
-    rest = f"; in place: {there}" if there else ""
+    rest = f"; in place: {in_place}" if in_place else ""
     return ResourceError(f"the variables of {variables.owner} are not complete: {missing}{rest}{said}", _AGAIN)
 
 
@@ -213,9 +220,9 @@ def _delivered(
     terms: _Terms,
     states: tuple[VariableState, ...],
     state: DeliveryState,
-    kept: tuple[str, ...],
+    unchanged: tuple[str, ...],
 ) -> Delivered:
-    proofs = {each.proof for each in states}
+    proofs = {checked_state.proof for checked_state in states}
     checked = "values read back" if proofs == {"value"} else "listing and fingerprint"
     if "write" in proofs:
         checked = "listing"
@@ -226,89 +233,88 @@ def _delivered(
         state=state,
         fingerprint=terms.batch.wrapped.fingerprint,
         checked_by=checked,
-        kept=kept,
+        kept=unchanged,
     )
 
 
-# --- the rollback: only variables that this delivery wrote; what cannot be undone is right as it is ------------------
+# --- the rollback, of the variables that this delivery wrote ----------------------------------------------------------
 
 ROLLBACK_SECONDS = 30.0
-"""How long it may take: time of its own, for the delivery has used its up."""
+"""How long it may take, in addition to the delivery's own time."""
 
 _ORDER = ("AWS_KMS_KEY_ID", "AWS_REGION", DATA_KEY_VARIABLE)
-"""The application makes itself a new data key where it finds the KMS key alone: so that one first."""
+"""The KMS key first: the application would create a new data key if it found the KMS key alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Former:
-    """What was there before a delivery."""
+class Snapshot:
+    """The variables before a delivery."""
 
     listed: tuple[ListedVariable, ...]
     values: dict[str, str] = field(repr=False)
-    """By id, of the variables that the delivery is about to change, where Vercel tells them."""
+    """By id, of the variables that the delivery is about to change, where Vercel shows them."""
     right: frozenset[str]
-    """The ids of those that are written again with the value that they have."""
+    """The ids of those that are written again with the same value."""
 
-    def had(self, entry: ListedVariable) -> ListedVariable | None:
-        """The variable as it was; None for one that is new."""
-        return next((each for each in self.listed if each.id == entry.id), None)
+    def find(self, entry: ListedVariable) -> ListedVariable | None:
+        """The variable as it was; None for a new one."""
+        return next((variable for variable in self.listed if variable.id == entry.id), None)
 
 
-def take_snapshot(listed: tuple[ListedVariable, ...], writing: Sequence[VariableState], read: Read) -> Former:
-    """What a delivery is about to change. Reads only."""
-    entries = [each.entry for each in writing if each.entry is not None and each.gap]
+def take_snapshot(listed: tuple[ListedVariable, ...], writing: Sequence[VariableState], read: Read) -> Snapshot:
+    """The variables that a delivery is about to change. Reads only."""
+    entries = [state.entry for state in writing if state.entry is not None and state.gap]
     values = {entry.id: value for entry in entries if entry.type != "sensitive" and (value := read(entry))}
-    right = frozenset(each.entry.id for each in writing if each.entry is not None and not each.gap)
-    return Former(listed=listed, values=values, right=right)
+    right = frozenset(state.entry.id for state in writing if state.entry is not None and not state.gap)
+    return Snapshot(listed=listed, values=values, right=right)
 
 
 def roll_back(
-    variables: Variables, former: Former, written: Sequence[ExpectedVariable], ids: frozenset[str], scope: Scope
+    variables: Variables, snapshot: Snapshot, written: Sequence[ExpectedVariable], ids: frozenset[str], scope: Scope
 ) -> bool:
-    """Whether something was taken back, and the scope is again as it was, but for values that were right already.
+    """Whether something was undone and the scope is again as it was, except for values that were right already.
 
-    `ids` are those that Vercel said it took; where no answer came, ours are known by their comment. Never raises a
-    SetupError: the delivery's own is the one to tell.
+    `ids` are those that Vercel said it stored; without an answer our variables are recognized by their comment. Never
+    raises a SetupError: the delivery's own error is the one to report.
     """
     fresh = variables.with_new_timeout(ROLLBACK_SECONDS)
     try:
         undone = [
-            _undo(fresh, former, want, ids, scope) for want in sorted(written, key=lambda each: _ORDER.index(each.key))
+            _undo(fresh, snapshot, desired, ids, scope)
+            for desired in sorted(written, key=lambda variable: _ORDER.index(variable.key))
         ]
-        return any(undone) and _as_it_was(fresh, former, written, scope)
+        return any(undone) and _as_it_was(fresh, snapshot, written, scope)
     except SetupError:
         return False
 
 
-def _undo(fresh: Variables, former: Former, want: ExpectedVariable, ids: frozenset[str], scope: Scope) -> int:
+def _undo(fresh: Variables, snapshot: Snapshot, desired: ExpectedVariable, ids: frozenset[str], scope: Scope) -> int:
     undone = 0
-    for variable in entries_of(fresh.list(), want.key, scope):
-        before = former.had(variable)
-        if before is None and (variable.id in ids or _ours(variable, want)):
+    for variable in entries_of(fresh.list(), desired.key, scope):
+        before = snapshot.find(variable)
+        if before is None and (variable.id in ids or variable.comment == desired.comment):
             fresh.remove(variable)
             undone += 1
-        elif before is not None and before.stamp != variable.stamp and variable.id not in former.right:
-            value = former.values.get(variable.id)
-            # A value that was right, of another type, stays as it is now: nothing of it is lost.
-            if value is not None and value != want.value:
+        elif before is not None and before.stamp != variable.stamp and variable.id not in snapshot.right:
+            value = snapshot.values.get(variable.id)
+            # A right value of another type stays as it is now: nothing is lost.
+            if value is not None and value != desired.value:
                 fresh.restore(before, value)
                 undone += 1
     return undone
 
 
-def _ours(variable: ListedVariable, want: ExpectedVariable) -> bool:
-    return variable.comment.startswith(MARK) and variable.comment == want.comment
-
-
-def _as_it_was(fresh: Variables, former: Former, written: Sequence[ExpectedVariable], scope: Scope) -> bool:
+def _as_it_was(fresh: Variables, snapshot: Snapshot, written: Sequence[ExpectedVariable], scope: Scope) -> bool:
     listed, read = fresh.list(), fresh.reader()
-    for want in written:
-        entries = entries_of(listed, want.key, scope)
-        if {each.id for each in entries} != {each.id for each in entries_of(former.listed, want.key, scope)}:
+    for desired in written:
+        entries = entries_of(listed, desired.key, scope)
+        if {variable.id for variable in entries} != {
+            variable.id for variable in entries_of(snapshot.listed, desired.key, scope)
+        }:
             return False
         for variable in entries:
-            before, value = former.had(variable), former.values.get(variable.id)
-            if variable.id in former.right:
+            before, value = snapshot.find(variable), snapshot.values.get(variable.id)
+            if variable.id in snapshot.right:
                 continue
             if before is None or (before.stamp != variable.stamp and value is None):
                 return False

@@ -1,7 +1,7 @@
-"""What production runs on Vercel, and one more deployment of the same code: made, waited for, judged.
+"""What production runs on Vercel, and a redeployment of the same code, waited for and checked.
 
-Touches the network through `wizard/vercel/http.py` only. A deployment that fails takes nobody's place: the former
-goes on running. Shapes: https://vercel.com/docs/rest-api/deployments.
+Touches the network through `wizard/vercel/http.py` only. Where a deployment fails, the former one continues to run.
+Shapes: https://vercel.com/docs/rest-api/deployments.
 """
 
 from __future__ import annotations
@@ -11,33 +11,33 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from components.settings import APPLICATION_VARIABLES
 from wizard.core.errors import SetupError, Unreachable, Unsupported
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
 from wizard.core.retry import Deadline, Reason
-from wizard.vercel.conflicts import ACCESS_KEY, NAMES
-from wizard.vercel.http import Api, Endpoint, Response
+from wizard.vercel.http import Api, Endpoint, Response, scope_of
 from wizard.vercel.projects import read_entries, text
-from wizard.vercel.variable_state import ListedVariable, in_production
+from wizard.vercel.variable_state import ACCESS_KEY_VARIABLES, ListedVariable, in_production
 
 ENDED_BADLY = frozenset({"ERROR", "CANCELED", "BLOCKED", "DELETED"})
 READING_SECONDS = 20.0
-MAKING_SECONDS = 60.0
+CREATION_SECONDS = 60.0
 ASSIGNING_SECONDS = 30.0
-"""How long a deployment that is ready may take to be given production's domains."""
+"""How long a deployment that is ready may take to get production's domains."""
 
 _MARK = "eonproKms"
-"""In a deployment's `meta`: by it one is found whose making was never answered."""
+"""In a deployment's `meta`: identifies a deployment whose creation was never answered."""
 _UNKNOWN = frozenset({404, 405, 501})
 
 
 def last_change(listed: tuple[ListedVariable, ...]) -> datetime | None:
-    """When one of the delivered variables of production was last changed; None where none is, or it is not known."""
+    """When one of production's delivered variables was last changed; None where it is unknown or there is none."""
     times = [
-        each.updated_at
-        for name in (*NAMES, *ACCESS_KEY)
-        for each in in_production(listed, name)
-        if each.updated_at is not None
+        variable.updated_at
+        for name in (*APPLICATION_VARIABLES, *ACCESS_KEY_VARIABLES)
+        for variable in in_production(listed, name)
+        if variable.updated_at is not None
     ]
     return datetime.fromtimestamp(max(times) / 1000, UTC) if times else None
 
@@ -47,31 +47,27 @@ class Deployments:
 
     def __init__(self, api: Api, project: VercelProject) -> None:
         self._api, self._project = api, project
-        self._scope: dict[str, str] = {}
-        if project.team_id:
-            self._scope = {"teamId": project.team_id}
-        elif project.team_slug:
-            self._scope = {"slug": project.team_slug}
+        self._scope = scope_of(project)
 
     def in_production(self) -> Deployment | None:
         """What production runs; None where nothing was deployed there yet.
 
-        Raises Unsupported for an endpoint that does not tell, SetupError for one that does not answer or refuses.
+        Raises Unsupported for an endpoint without deployments, SetupError for one that does not answer or refuses.
         """
         deadline = self._api.deadline(READING_SECONDS)
         answer = self._get(Endpoint.PROJECT.path(project=self._project.id), deadline)
-        # After a rollback it is not the latest one that runs: the project itself tells which.
-        targets = answer.body.get("targets") if isinstance(answer.body, dict) else None
-        if isinstance(targets, dict) and (found := _deployment(targets.get("production"))):
-            return found
-        ready = (each for each in self._latest(deadline, state="READY") if each.get("readySubstate") != "STAGED")
-        return next((found for each in ready if (found := _deployment(each))), None)
+        # After a rollback the latest deployment is not the one that runs: the project names it.
+        targets = answer.fields.get("targets")
+        if isinstance(targets, dict) and (deployment := _deployment(targets.get("production"))):
+            return deployment
+        ready = (entry for entry in self._latest(deadline, state="READY") if entry.get("readySubstate") != "STAGED")
+        return next((deployment for entry in ready if (deployment := _deployment(entry))), None)
 
     def redeploy(self, former: Deployment, *, seconds: float, tell: Callable[[str], None]) -> Redeployed:
-        """One more deployment of the former's code with the variables of now, waited for at most so many seconds.
+        """Deploy the former deployment's code again with the present variables; wait for at most so many seconds.
 
-        Never raises for one that fails: the former runs on, and why is in what comes back. Raises SetupError where
-        none could be made.
+        A deployment that fails is a result with the reason: the former runs on. Raises SetupError where none could be
+        created.
         """
         deadline = self._api.deadline(seconds)
 
@@ -79,25 +75,25 @@ class Deployments:
             took = round(deadline.passed, 1)
             return Redeployed(target="vercel", state=state, before=former, after=after, why=why, seconds=took)
 
-        made = self._make(former)
+        deployment = self._create(former)
         reported = ""
         while True:
-            if made.state != reported:
-                reported = made.state
-                tell(f"{made.name}: {reported.lower()}")
-            if made.state == "READY":
-                why = self._not_in_production(made)
-                return ended(RedeployState.FAILED if why else RedeployState.DONE, made, why)
-            if made.state in ENDED_BADLY:
-                return ended(RedeployState.FAILED, made, self._why(made))
+            if deployment.state != reported:
+                reported = deployment.state
+                tell(f"{deployment.name}: {reported.lower()}")
+            if deployment.state == "READY":
+                why = self._not_in_production(deployment)
+                return ended(RedeployState.FAILED if why else RedeployState.DONE, deployment, why)
+            if deployment.state in ENDED_BADLY:
+                return ended(RedeployState.FAILED, deployment, self._why(deployment))
             if not deadline.wait(Reason.ROLLOUT):
-                why = f"it was {made.state} still after {seconds:.0f} s, and may yet end well: https://{made.name}"
-                return ended(RedeployState.FAILED, made, why)
-            made = self._refresh(made)
+                why = f"it was still {deployment.state} after {seconds:.0f} s and may yet succeed: https://{deployment.name}"
+                return ended(RedeployState.FAILED, deployment, why)
+            deployment = self._refresh(deployment)
 
     # --- one deployment
 
-    def _make(self, former: Deployment) -> Deployment:
+    def _create(self, former: Deployment) -> Deployment:
         mark = secrets.token_hex(8)
         content = {
             "name": self._project.name,
@@ -106,7 +102,7 @@ class Deployments:
             "meta": {"action": "redeploy", _MARK: mark},
         }
         query = {**self._scope, "forceNew": "1"}
-        deadline = self._api.deadline(MAKING_SECONDS)
+        deadline = self._api.deadline(CREATION_SECONDS)
         doing = f"deploy the project {self._project.name} again"
         while True:
             try:
@@ -115,47 +111,45 @@ class Deployments:
                 failure: SetupError = error
                 wait = None
             else:
-                if answer.ok and (made := _deployment(answer.body)) is not None:
-                    return made
+                if answer.ok and (deployment := _deployment(answer.body)) is not None:
+                    return deployment
                 failure, wait = self._api.refusal(answer, doing), answer.retry_after
-                if not answer.passing:
+                if not answer.is_temporary:
                     raise failure
-            # It may have been made all the same, and a second one would only cost a build.
-            for each in self._latest(deadline):
-                meta = each.get("meta")
-                if isinstance(meta, dict) and meta.get(_MARK) == mark and (found := _deployment(each)) is not None:
-                    return found
+            # It may have been created anyway, and a second one would only cost a build.
+            for entry in self._latest(deadline):
+                meta = entry.get("meta")
+                if isinstance(meta, dict) and meta.get(_MARK) == mark and (existing := _deployment(entry)) is not None:
+                    return existing
             if not deadline.wait(Reason.THROTTLED if wait else Reason.NETWORK, at_least=wait):
                 raise failure
 
-    def _refresh(self, made: Deployment) -> Deployment:
+    def _refresh(self, deployment: Deployment) -> Deployment:
         try:
-            answer = self._get(Endpoint.DEPLOYMENT.path(id=made.id), self._api.deadline(READING_SECONDS))
+            answer = self._get(Endpoint.DEPLOYMENT.path(id=deployment.id), self._api.deadline(READING_SECONDS))
         except Unreachable:
-            # It is built all the same, and is looked at again.
-            return made
-        return _deployment(answer.body) or made
+            # The build continues, and is checked again.
+            return deployment
+        return _deployment(answer.body) or deployment
 
-    def _why(self, made: Deployment) -> str:
-        body = self._get(Endpoint.DEPLOYMENT.path(id=made.id), self._api.deadline(READING_SECONDS)).body
-        reported = body if isinstance(body, dict) else {}
-        words = text(reported.get("errorMessage")) or f"it ended as {made.state}"
-        return f"{words}; its log: {text(reported.get('inspectorUrl')) or f'https://{made.name}'}"
+    def _why(self, deployment: Deployment) -> str:
+        reported = self._get(Endpoint.DEPLOYMENT.path(id=deployment.id), self._api.deadline(READING_SECONDS)).fields
+        words = text(reported.get("errorMessage")) or f"it ended as {deployment.state}"
+        return f"{words}; its log: {text(reported.get('inspectorUrl')) or f'https://{deployment.name}'}"
 
-    def _not_in_production(self, made: Deployment) -> str:
+    def _not_in_production(self, deployment: Deployment) -> str:
         """Why production does not run a deployment that is ready; empty where it does."""
         deadline = self._api.deadline(ASSIGNING_SECONDS)
         while True:
             running = self.in_production()
-            if running is not None and running.id == made.id:
+            if running is not None and running.id == deployment.id:
                 return ""
-            body = self._get(Endpoint.DEPLOYMENT.path(id=made.id), self._api.deadline(READING_SECONDS)).body
-            reported = body if isinstance(body, dict) else {}
+            reported = self._get(Endpoint.DEPLOYMENT.path(id=deployment.id), self._api.deadline(READING_SECONDS)).fields
             waits = reported.get("readySubstate") in ("STAGED", "ROLLING") or reported.get("aliasError")
             if waits or not deadline.wait(Reason.ROLLOUT):
                 return (
-                    "it is ready, and production still runs the former, as after a rollback or where domains are "
-                    f"assigned by hand: vercel promote {made.name}"
+                    "it is ready, but production still runs the former one, as after a rollback or where domains are "
+                    f"assigned manually: vercel promote {deployment.name}"
                 )
 
     # --- requests
@@ -169,7 +163,7 @@ class Deployments:
         if answer.status in _UNKNOWN:
             raise Unsupported(
                 f"{self._api.base_url} does not list the deployments of {self._project.name} ({answer.words})",
-                "look in the project's list of deployments",
+                "look at the project's list of deployments",
             )
         if not answer.ok:
             raise self._api.refusal(answer, f"see the deployments of {self._project.name}")
@@ -177,7 +171,7 @@ class Deployments:
 
 
 def _deployment(body: Any) -> Deployment | None:
-    """A deployment in any of the API's shapes; None for what is none."""
+    """A deployment in any of the API's shapes; None for anything else."""
     if not isinstance(body, dict):
         return None
     id = text(body.get("id")) or text(body.get("uid"))

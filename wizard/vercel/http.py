@@ -1,6 +1,6 @@
 """Vercel's API as requests and answers: the endpoints with their versions, the token, time-outs, repeats, errors.
 
-Touches the network, one endpoint; the token leaves this file in the Authorization header only.
+Touches one endpoint over the network; sends the token in the Authorization header only. Reads the proxy's variables.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
+from wizard.core.models.delivery import VercelProject
 from wizard.core.next_command import Command
 from wizard.core.retry import Clock, Deadline, Reason
 
@@ -60,11 +61,11 @@ class Endpoint(StrEnum):
 
 
 NEW_TOKEN = (
-    "make a token at https://vercel.com/account/settings/tokens, its scope the team of the project,"
+    "create a token at https://vercel.com/account/settings/tokens, its scope the team of the project,"
     " then: export VERCEL_TOKEN=<token>"
 )
 FIRST_CONTACT_ATTEMPTS = 3
-"""An endpoint that never answered is not waited for: a wrong address must be reported at once."""
+"""An endpoint that never answered is not waited for: a wrong address must be reported soon."""
 CONNECT_SECONDS = 5.0
 CONNECTIONS = 8
 """Kept open at once."""
@@ -74,7 +75,7 @@ _LOGGER = logging.getLogger("eonpro.vercel")
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """What the endpoint said."""
+    """An answer of the endpoint."""
 
     status: int
     body: Any = field(repr=False)
@@ -83,11 +84,11 @@ class Response:
 
     @property
     def ok(self) -> bool:
-        """Whether it did what it was asked to."""
+        """Whether the request succeeded."""
         return 200 <= self.status < 300
 
     @property
-    def passing(self) -> bool:
+    def is_temporary(self) -> bool:
         """Whether the same request may succeed later."""
         return self.status in (408, 425, 429) or (self.status >= 500 and self.status != 501)
 
@@ -103,6 +104,11 @@ class Response:
         return error if isinstance(error, dict) else {}
 
     @property
+    def fields(self) -> Mapping[str, Any]:
+        """The body's fields; none where the request failed or the body is not an object."""
+        return self.body if self.ok and isinstance(self.body, dict) else {}
+
+    @property
     def words(self) -> str:
         """Code and message of the error, else the status."""
         reported = [str(self.error[name]) for name in ("code", "message") if self.error.get(name)]
@@ -110,7 +116,7 @@ class Response:
 
     @property
     def bad_token(self) -> bool:
-        """Whether the token itself is refused, not only what it may do."""
+        """Whether the token itself is refused, not only this request."""
         return self.status == 401 or (self.status == 403 and bool(self.error.get("invalidToken")))
 
 
@@ -128,7 +134,7 @@ class Api:
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._clock = Clock(now=now, sleep=sleep)
-        self._reached = False
+        self._has_answered = False
         self._timeout = timeout
         local = _check_endpoint(self.base_url)
         checked = _check_token(token)
@@ -150,9 +156,9 @@ class Api:
     def attempt(
         self, method: str, path: str, *, query: Mapping[str, str], content: Any = None, seconds: float | None = None
     ) -> Response:
-        """One request, once; within `seconds` where that is less than the time-out.
+        """One request, not repeated; within `seconds` where that is less than the time-out.
 
-        Raises Unreachable when no answer comes, SetupError when it is not Vercel's.
+        Raises Unreachable without an answer, SetupError for an answer that is not Vercel's.
         """
         limit = self._timeout if seconds is None else min(seconds, self._timeout)
         headers = {"Accept": "application/json", "User-Agent": "eonpro-kms", "Authorization": self._authorization()}
@@ -167,7 +173,7 @@ class Api:
                 body=None if content is None else json.dumps(content).encode(),
                 headers=headers,
                 timeout=urllib3.Timeout(connect=min(limit, CONNECT_SECONDS), read=limit),
-                # This client repeats what may be repeated, and no redirect may carry the token elsewhere.
+                # This client decides what is repeated, and a redirect must not send the token elsewhere.
                 retries=False,
                 redirect=False,
             )
@@ -176,16 +182,16 @@ class Api:
         except urllib3.exceptions.HTTPError as error:
             reason = str(error) or type(error).__name__
             raise self._unreachable(f"{self.base_url} cannot be reached ({method} {path}: {reason})") from error
-        self._reached = True
+        self._has_answered = True
         _LOGGER.debug("%s %s: %d, %.0f ms", method, path, response.status, (time.monotonic() - started) * 1000)
         try:
             body = json.loads(response.data) if response.data else None
         except ValueError as error:
             body = None
             if 200 <= response.status < 300:
-                raise self._stranger(response.status) from error
+                raise self._not_vercel(response.status) from error
         if 300 <= response.status < 400:
-            raise self._stranger(response.status)
+            raise self._not_vercel(response.status)
         return Response(status=response.status, body=body, retry_after=_seconds(response.headers.get("Retry-After")))
 
     def persist(
@@ -198,7 +204,7 @@ class Api:
         content: Any = None,
         seconds: float | None = None,
     ) -> Response:
-        """One request, repeated while it may still succeed. For requests that may be repeated only.
+        """One request, repeated while it may still succeed. Only for requests that may be repeated.
 
         Raises Unreachable, or ResourceError when the rate limit lasts longer than the deadline.
         """
@@ -208,29 +214,29 @@ class Api:
             try:
                 answer = self.attempt(method, path, query=query, content=content, seconds=seconds)
             except Unreachable:
-                is_unknown = not self._reached and attempts >= FIRST_CONTACT_ATTEMPTS
+                is_unknown = not self._has_answered and attempts >= FIRST_CONTACT_ATTEMPTS
                 if is_unknown or not deadline.wait(Reason.NETWORK):
                     raise
                 continue
-            if not answer.passing:
+            if not answer.is_temporary:
                 return answer
             if not deadline.wait(answer.reason, at_least=answer.retry_after):
                 raise self.refusal(answer, f"{method} {path}")
 
     def refusal(self, answer: Response, doing: str) -> SetupError:
-        """The error that an answer amounts to. `doing` names what was asked for: `list the variables`."""
+        """The error for an answer. `doing` names the request: `list the variables`."""
         if answer.bad_token:
-            why = "it has expired, was deleted, or was not copied whole"
+            why = "it has expired, was deleted, or was not copied completely"
             return CredentialsError(f"Vercel does not accept the token: {why} ({answer.words})", NEW_TOKEN)
         if answer.status == 403:
-            return PermissionDenied(f"Vercel does not let this token {doing} ({answer.words})", NEW_TOKEN)
+            return PermissionDenied(f"Vercel does not allow this token to {doing} ({answer.words})", NEW_TOKEN)
         if answer.status == 429:
             wait = f"{answer.retry_after:.0f} seconds" if answer.retry_after else "a while"
             return ResourceError(
                 f"Vercel's rate limit was hit: {doing} ({answer.words})",
                 f"wait {wait}, then run the same command again",
             )
-        if answer.passing:
+        if answer.is_temporary:
             return self._unreachable(f"{self.base_url} kept failing: {doing} ({answer.words})")
         return ResourceError(
             f"Vercel refused: {doing} ({answer.words})",
@@ -240,15 +246,22 @@ class Api:
     def _unreachable(self, message: str) -> Unreachable:
         return Unreachable(message, "check the network and VERCEL_API_URL, then run the same command again")
 
-    def _stranger(self, status: int) -> SetupError:
+    def _not_vercel(self, status: int) -> SetupError:
         return SetupError(
             f"what answers at {self.base_url} is not Vercel's API (status {status}, and no JSON)",
             Command("unset VERCEL_API_URL, or set it to the address of the API itself"),
         )
 
 
+def scope_of(project: VercelProject) -> dict[str, str]:
+    """The parameters that name the project's team; none for a person's own project."""
+    if project.team_id:
+        return {"teamId": project.team_id}
+    return {"slug": project.team_slug} if project.team_slug else {}
+
+
 def _pool(base_url: str, *, local: bool) -> urllib3.PoolManager:
-    """The connections; through the proxy of the environment, but never to this machine."""
+    """The connection pool; through the proxy of the environment, except to this machine."""
     options: dict[str, Any] = {"maxsize": CONNECTIONS}
     parsed = urlsplit(base_url)
     if parsed.scheme == "https":
@@ -265,7 +278,7 @@ def _pool(base_url: str, *, local: bool) -> urllib3.PoolManager:
 
 
 def _trust(environ: Mapping[str, str]) -> ssl.SSLContext:
-    """The certificate authorities that the environment names, else those that come with the HTTP libraries."""
+    """The certificate authorities that the environment names, else those of certifi."""
     file, folder = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
     if file or folder:
         return ssl.create_default_context(cafile=file or None, capath=folder or None)
@@ -275,19 +288,19 @@ def _trust(environ: Mapping[str, str]) -> ssl.SSLContext:
 
 
 def _check_token(token: str) -> str:
-    # An HTTP library that meets a forbidden character quotes the whole header in its error.
+    # The error of an HTTP library about a forbidden character quotes the whole header.
     token = token.strip()
     if not token:
         raise CredentialsError("there is no Vercel token", NEW_TOKEN)
     if not all("!" <= character <= "~" for character in token):
         raise CredentialsError(
-            "the Vercel token has characters that no token has: more was copied than the token", NEW_TOKEN
+            "the Vercel token contains impossible characters: more than the token was copied", NEW_TOKEN
         )
     return token
 
 
 def _check_endpoint(url: str) -> bool:
-    """Whether the endpoint is on this machine. Raises UsageError for one no token may be sent to."""
+    """Whether the endpoint is on this machine. Raises UsageError for one to which no token may be sent."""
     hint = "set VERCEL_API_URL to an https address, or unset it"
     try:
         parsed = urlsplit(url)
@@ -297,13 +310,13 @@ def _check_endpoint(url: str) -> bool:
     if host is None or parsed.scheme not in ("http", "https"):
         raise UsageError(f"{url!r} is not the address of an API", hint)
     if parsed.username is not None:
-        raise UsageError("the address of Vercel's API may hold no user name or password", hint)
+        raise UsageError("the address of Vercel's API must not contain a user name or password", hint)
     try:
         local = ipaddress.ip_address(host).is_loopback
     except ValueError:
         local = host == "localhost"
     if parsed.scheme == "http" and not local:
-        raise UsageError(f"{url!r} would carry the token over the network in the clear", hint)
+        raise UsageError(f"{url!r} would send the token over the network unencrypted", hint)
     return local
 
 

@@ -1,6 +1,7 @@
-"""Vercel's answers as facts, whatever their shape: `target` a string or a list, `envs` or a bare list.
+"""Vercel's answers as facts, whatever their shape; the projects and teams that a token reaches, and why not.
 
-Pure. What cannot be understood is refused: a listing misread as empty would let a data key be overwritten.
+Reads from the network through `wizard/vercel/http.py`. An unknown shape is refused: a listing misread as empty
+would let a data key be overwritten.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from wizard.vercel.variable_state import ListedVariable
 
 
 class Unreadable(ValueError):
-    """The answer is none of the shapes that are known. The message never holds the answer."""
+    """The answer has no known shape. The message never holds the answer."""
 
 
 def read_listing(body: Any) -> tuple[ListedVariable, ...]:
     """The variables of one page. Raises Unreadable."""
-    found: Any = body
+    listing: Any = body
     if isinstance(body, dict) and "key" not in body:
-        found = body.get("envs", body.get("env"))
-    entries = found if isinstance(found, list) else [found]
+        listing = body.get("envs", body.get("env"))
+    entries = listing if isinstance(listing, list) else [listing]
     return tuple(_variable(entry) for entry in entries)
 
 
@@ -36,7 +37,7 @@ def read_shared(body: Any, project_id: str) -> tuple[ListedVariable, ...]:
     return tuple(
         replace(_variable(entry), every_custom_environment=entry.get("applyToAllCustomEnvironments") is True)
         for entry in entries or ()
-        # An endpoint that knows no filter tells those of other projects too.
+        # An endpoint without the filter returns those of other projects too.
         if isinstance(entry, Mapping) and text(entry.get("key")) and not entry.get("deletedAt")
         if project_id in (_texts(entry.get("projectId")) or (project_id,))
     )
@@ -45,8 +46,8 @@ def read_shared(body: Any, project_id: str) -> tuple[ListedVariable, ...]:
 def read_environments(body: Any) -> Mapping[str, str]:
     """The name of each custom environment by its id; empty where the answer is no such listing."""
     entries = body.get("environments") if isinstance(body, dict) else None
-    found = [entry for entry in entries or () if isinstance(entry, dict)] if isinstance(entries, list) else []
-    return {entry["id"]: entry["slug"] for entry in found if text(entry.get("id")) and text(entry.get("slug"))}
+    environments = [entry for entry in entries or () if isinstance(entry, dict)] if isinstance(entries, list) else []
+    return {entry["id"]: entry["slug"] for entry in environments if text(entry.get("id")) and text(entry.get("slug"))}
 
 
 def read_entries(body: Any, collection: str) -> tuple[Mapping[str, Any], ...]:
@@ -56,21 +57,21 @@ def read_entries(body: Any, collection: str) -> tuple[Mapping[str, Any], ...]:
 
 
 def read_project(
-    found: Mapping[str, Any], *, fallback: str, team_id: str | None, team_slug: str | None
+    details: Mapping[str, Any], *, fallback: str, team_id: str | None, team_slug: str | None
 ) -> VercelProject:
-    """A project; `fallback` is its id and name where the answer does not tell them."""
+    """A project; `fallback` is its id and name where the answer has none."""
     return VercelProject(
-        id=text(found.get("id")) or fallback,
-        name=text(found.get("name")) or fallback,
+        id=text(details.get("id")) or fallback,
+        name=text(details.get("name")) or fallback,
         team_id=team_id,
         team_slug=team_slug,
-        framework=text(found.get("framework")),
+        framework=text(details.get("framework")),
     )
 
 
-def owner(found: Mapping[str, Any]) -> str | None:
-    """The id of the team that a project belongs to; None for a person's own, and where it is not known."""
-    account = text(found.get("accountId")) or ""
+def owner(project: Mapping[str, Any]) -> str | None:
+    """The id of the team that a project belongs to; None for a person's own, and where it is unknown."""
+    account = text(project.get("accountId")) or ""
     return account if account.startswith("team_") else None
 
 
@@ -82,25 +83,20 @@ def next_page(body: Any) -> str | None:
 
 
 def read_failures(body: Any) -> tuple[tuple[str, str, str], ...]:
-    """(key, code, message) of each entry of `failed`; the key is empty where it is not known."""
+    """(key, code, message) of each entry of `failed`; the key is empty where it is unknown."""
     failed = body.get("failed") if isinstance(body, dict) else None
     return tuple(_failure(entry) for entry in failed) if isinstance(failed, list) else ()
 
 
 def read_created(body: Any) -> tuple[str, ...]:
-    """The id of each variable that was taken; none where they are not known."""
+    """The id of each variable that was stored; none where they are unknown."""
     created = body.get("created") if isinstance(body, dict) else None
     entries = created if isinstance(created, list) else [created]
     return tuple(id for entry in entries if isinstance(entry, dict) and (id := text(entry.get("id"))))
 
 
-def read_names(body: Any, collection: str, field: str) -> tuple[str, ...]:
-    """`field` of each member of a collection, which is the body itself or under its name in it."""
-    return tuple(str(entry[field]) for entry in read_entries(body, collection) if entry.get(field))
-
-
 def text(value: Any) -> str | None:
-    """A string with something in it, or None."""
+    """A string that is not blank, or None."""
     return value.strip() or None if isinstance(value, str) else None
 
 
@@ -134,16 +130,16 @@ def _failure(entry: Any) -> tuple[str, str, str]:
 def _texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
-    return tuple(str(each) for each in value) if isinstance(value, list) else ()
+    return tuple(str(entry) for entry in value) if isinstance(value, list) else ()
 
 
 LISTING_SECONDS = 8.0
-"""How long a person waits for a choice that can also be typed."""
+"""How long a person waits for a list whose entries can also be typed."""
 REQUEST_SECONDS = 4.0
-"""Of one request; with the pauses of one repeat it stays below the whole."""
-SIDE_BY_SIDE = 8
+"""Of one request; with one repeat and its pause it stays below LISTING_SECONDS."""
+MAX_PARALLEL = 8
 PAGE = "100"
-MOST_PAGES = 5
+MAX_PAGES = 5
 """Of teams."""
 
 Result = TypeVar("Result")
@@ -162,34 +158,34 @@ class Team:
 def list_projects(api: Api) -> tuple[VercelProject, ...]:
     """The first hundred projects of each team and of the person's own account, by team and name."""
     until = time.monotonic() + LISTING_SECONDS
-    pool = ThreadPoolExecutor(max_workers=SIDE_BY_SIDE, thread_name_prefix="vercel")
+    pool = ThreadPoolExecutor(max_workers=MAX_PARALLEL, thread_name_prefix="vercel")
     try:
         own = pool.submit(_projects, api, None)
-        reached = _result(pool.submit(list_teams, api), until) or ()
-        teams = [team for team in reached if not team.barred_by]
+        reachable = _result(pool.submit(list_teams, api), until) or ()
+        teams = [team for team in reachable if not team.barred_by]
         if not teams:
             scopes = [pool.submit(named, api) for named in (_default_team, _token_teams)]
             teams = [team for scope in scopes for team in _result(scope, until) or ()]
         asked = {team.id: pool.submit(_projects, api, team.id) for team in teams}
         wait([own, *asked.values()], timeout=max(0.0, until - time.monotonic()))
-        found = [(None, own), *asked.items()]
-        entries = [(team, entry) for team, future in found for entry in _result(future, until) or ()]
-        slugs = _slugs(pool, api, [*teams, *reached], entries, until)
+        listings = [(None, own), *asked.items()]
+        entries = [(team, entry) for team, future in listings for entry in _result(future, until) or ()]
+        slugs = _slugs(pool, api, [*teams, *reachable], entries, until)
     finally:
-        # A request that is still under way ends by its own time-out; nobody waits for it here.
+        # A request that is still running ends by its own time-out; it is not waited for.
         pool.shutdown(wait=False, cancel_futures=True)
     return _sorted(entries, slugs)
 
 
 def list_teams(api: Api) -> tuple[Team, ...]:
-    """Every team of the token's person, page after page. Raises SetupError where the token may not list them.
+    """Every team of the token's user, page after page. Raises SetupError where the token is not allowed to list them.
 
-    A team that the token is not for is listed all the same, as `limited`
+    A team outside the token's scope is listed as well, as `limited`
     (https://vercel.com/docs/rest-api/teams/list-all-teams).
     """
     teams: dict[str, Team] = {}
     query = {"limit": PAGE}
-    for _ in range(MOST_PAGES):
+    for _ in range(MAX_PAGES):
         answer = _ask(api, Endpoint.TEAMS.path(), query)
         if not answer.ok:
             raise api.refusal(answer, "list the teams")
@@ -208,21 +204,20 @@ def _barred_by(entry: Mapping[str, Any]) -> tuple[str, ...]:
     if entry.get("limited") is not True:
         return ()
     reasons = entry.get("limitedBy")
-    return tuple(str(each) for each in reasons) if isinstance(reasons, list) and reasons else ("scope",)
+    return tuple(str(reason) for reason in reasons) if isinstance(reasons, list) and reasons else ("scope",)
 
 
 def _default_team(api: Api) -> tuple[Team, ...]:
     answer = _ask(api, Endpoint.USER.path(), {})
-    body = answer.body if answer.ok and isinstance(answer.body, dict) else {}
-    user = body.get("user")
-    id = text((user if isinstance(user, dict) else body).get("defaultTeamId"))
+    user = answer.fields.get("user")
+    id = text((user if isinstance(user, dict) else answer.fields).get("defaultTeamId"))
     return (Team(id=id),) if id else ()
 
 
 def _token_teams(api: Api) -> tuple[Team, ...]:
     """The teams that the token itself is for (https://vercel.com/docs/rest-api/authentication)."""
     answer = _ask(api, Endpoint.TOKEN.path(), {})
-    token = answer.body.get("token") if answer.ok and isinstance(answer.body, dict) else None
+    token = answer.fields.get("token")
     ids = [text(scope.get("teamId")) for scope in read_entries(token, "scopes")] if isinstance(token, dict) else []
     return tuple(Team(id=id) for id in ids if id)
 
@@ -247,8 +242,7 @@ def _slugs(
     asked = {id: pool.submit(_ask, api, Endpoint.TEAM.path(id=id), {}) for id in expected if id.startswith("team_")}
     for id, future in asked.items():
         answer = _result(future, until)
-        reported = answer.body if answer is not None and answer.ok and isinstance(answer.body, dict) else {}
-        if slug := text(reported.get("slug")):
+        if answer is not None and (slug := text(answer.fields.get("slug"))):
             slugs[id] = slug
     return slugs
 
@@ -256,7 +250,7 @@ def _slugs(
 def _sorted(
     entries: Iterable[tuple[str | None, Mapping[str, Any]]], slugs: Mapping[str, str]
 ) -> tuple[VercelProject, ...]:
-    found: dict[str, VercelProject] = {}
+    projects: dict[str, VercelProject] = {}
     for team, entry in entries:
         id, name = text(entry.get("id")), text(entry.get("name"))
         if id is None and name is None:
@@ -265,9 +259,11 @@ def _sorted(
         team_id = scope if scope and scope.startswith("team_") else None
         slug = slugs.get(scope, None if team_id else scope) if scope else None
         project = read_project(entry, fallback=id or name or "", team_id=team_id, team_slug=slug)
-        # Without a team Vercel answers for the default one: the same project comes twice.
-        found[project.id] = project
-    return tuple(sorted(found.values(), key=lambda each: (each.team_slug or each.team_id or "", each.name, each.id)))
+        # Without a team Vercel answers for the default team, so a project may be listed twice.
+        projects[project.id] = project
+    return tuple(
+        sorted(projects.values(), key=lambda entry: (entry.team_slug or entry.team_id or "", entry.name, entry.id))
+    )
 
 
 def _ask(api: Api, path: str, query: Mapping[str, str]) -> Response:
@@ -283,19 +279,19 @@ def _result(future: Future[Result], until: float) -> Result | None:
 
 
 _BARRED = {
-    "scope": "the token's scope leaves that team out",
-    "saml": "that team lets in whoever signed in by its identity provider (SAML), and the token did not",
-    "mfa": "that team demands a second factor, and the token's person has none set up",
+    "scope": "the token's scope does not include that team",
+    "saml": "that team requires a sign-in through its identity provider (SAML), which the token does not have",
+    "mfa": "that team requires a second factor, which the token's user has not set up",
     "invalidated": "that team has invalidated the token",
 }
-_WAYS = {
+_FIXES = {
     "saml": "sign in to the team at https://vercel.com, then: vercel login   # or: " + NEW_TOKEN,
     "mfa": "set up a second factor at https://vercel.com/account/settings/authentication, then: " + NEW_TOKEN,
 }
 
 
-def out_of_reach(api: Api, team: str, refused: Response) -> SetupError:
-    """Why the token may not act for a team: its scope, the team's rules, or no membership at all."""
+def no_access(api: Api, team: str, refused: Response) -> SetupError:
+    """Why the token has no access to a team: its scope, the team's rules, or no membership."""
     try:
         teams = list_teams(api)
     except PermissionDenied:
@@ -303,23 +299,23 @@ def out_of_reach(api: Api, team: str, refused: Response) -> SetupError:
         return CredentialsError(f"{either} ({refused.words})", NEW_TOKEN)
     except SetupError as error:
         return error
-    named = next((each for each in teams if team in (each.id, each.slug)), None)
+    named = next((entry for entry in teams if team in (entry.id, entry.slug)), None)
     if named is not None and named.barred_by:
         return _barred(named, team, refused)
     if named is not None:
         return PermissionDenied(
-            f"the Vercel token belongs to a member of the team {team}, who may not see its projects ({refused.words})",
-            f"let an owner of the team give the member a role with access to the project, or: {NEW_TOKEN}",
+            f"the Vercel token belongs to a member of the team {team} without access to its projects ({refused.words})",
+            f"ask an owner of the team for a role with access to the project, or: {NEW_TOKEN}",
         )
-    within = [each.slug or each.id for each in teams if not each.barred_by]
+    within = [entry.slug or entry.id for entry in teams if not entry.barred_by]
     reach = f"; it reaches {', '.join(within)}" if within else "; it reaches no team"
     return PermissionDenied(f"the Vercel token has no access to the team {team}{reach} ({refused.words})", NEW_TOKEN)
 
 
 def _barred(named: Team, team: str, refused: Response) -> SetupError:
-    reason = next((each for each in named.barred_by if each in _BARRED), "scope")
+    reason = next((code for code in named.barred_by if code in _BARRED), "scope")
     reported = team if named.slug in (None, team) else f"{named.slug} ({team})"
     return PermissionDenied(
         f"the Vercel token has no access to the team {reported}: {_BARRED[reason]} ({refused.words})",
-        _WAYS.get(reason, NEW_TOKEN),
+        _FIXES.get(reason, NEW_TOKEN),
     )

@@ -1,6 +1,6 @@
-"""What a listing of variables says: whose the data key is, what is in place, what is missing.
+"""What a listing of variables says: whether the data key is ours, what is in place, what is missing.
 
-Pure; values are asked for through a function that the caller gives.
+Pure; reads values through a function that the caller passes.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from wizard.core.models.delivery import AppVariables, Scope, VercelVariable, pla
 
 PRODUCTION_TARGET = IN_PRODUCTION.environment
 MARK = "eonpro-kms:"
-"""How the comments begin that were written here."""
+"""The beginning of every comment that this program writes."""
 SHAREABLE = "AWS_REGION"
-"""The one variable that says nothing of the key: often set for every environment, welcome if right."""
+"""The one variable that does not depend on the key: often set for all environments, and accepted if right."""
 
 _VALUE = re.compile(rf"value ({FINGERPRINT.pattern})")
 
@@ -34,14 +34,14 @@ _ACCESS_KEY_COMMENT = re.compile(rf"^{re.escape(MARK)} access key (\w{{16,128}})
 
 @dataclass(frozen=True, kw_only=True)
 class ListedVariable(VercelVariable):
-    """A variable with what else the listing says of it."""
+    """A variable with further fields of the listing."""
 
     updated_at: int | None = None
     """Milliseconds since 1970."""
     every_custom_environment: bool = False
-    """Whether it is for all custom environments, those to come too: a team's shared variables may be."""
+    """Whether it is for all custom environments, future ones too; a team's shared variables may be."""
     raw: str | None = field(default=None, repr=False)
-    """The listing's `value`, which may be ciphertext: good for being equal to something, for nothing else."""
+    """The listing's `value`, which may be ciphertext: only good for a comparison."""
 
     @property
     def in_production(self) -> bool:
@@ -50,32 +50,27 @@ class ListedVariable(VercelVariable):
 
     @property
     def elsewhere(self) -> tuple[str, ...]:
-        """The environments beside production that see it too."""
+        """The other environments that see it too."""
         return IN_PRODUCTION.beside(self)
 
     @property
     def stamp(self) -> tuple[str, int | None]:
-        """What differs after a write."""
+        """Differs after a write."""
         return (self.id, self.updated_at)
 
 
 Read = Callable[[ListedVariable], str | None]
-"""The value of a variable; None when it cannot be had."""
+"""Reads the value of a variable; None when it cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedVariable:
-    """One variable as it shall be."""
+    """One variable as it should be."""
 
     key: str
     type: str
     comment: str
     value: str = field(repr=False)
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the value as it is, not of the decoded key."""
-        return value_fingerprint(self.value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,19 +80,19 @@ class VariableState:
     expected: ExpectedVariable
     entry: ListedVariable | None
     gap: str | None
-    """What is not yet as it shall be, in words; None when all is."""
+    """What is wrong, in words; None for nothing."""
     proof: str = ""
-    """How it is known: `value`, `fingerprint`, `write` (nothing but that it was written and then listed)."""
+    """How that is known: `value`, `fingerprint`, `write` (only that it was written and then listed)."""
     scope: Scope
 
     @property
     def shared(self) -> bool:
-        """Whether the entry serves other environments too, which a write would take it away from."""
+        """Whether the entry also serves other environments, from which a write would remove it."""
         return self.entry is not None and bool(self.scope.beside(self.entry))
 
     @property
     def comment(self) -> str:
-        """The comment to write: another one stays where only the value is the same."""
+        """The comment to write; somebody else's stays where the value is right."""
         theirs = self.entry.comment if self.entry is not None and not self.gap else ""
         return self.expected.comment if not theirs or theirs.startswith(MARK) else theirs
 
@@ -108,12 +103,12 @@ def value_fingerprint(value: str) -> str:
 
 
 def data_key_comment(wrapped: WrappedDataKey) -> str:
-    """The comment by which a data key is known whose value Vercel does not tell."""
+    """The comment that identifies a data key whose value Vercel does not show."""
     return f"{MARK} data key {wrapped.fingerprint}; do not edit"
 
 
 def same(entry: ListedVariable, value: str, read: Read) -> bool | None:
-    """Whether the variable's value is this one; None when the value cannot be had."""
+    """Whether the variable's value is this one; None when the value cannot be read."""
     if entry.raw == value:
         return True
     known = read(entry)
@@ -121,8 +116,8 @@ def same(entry: ListedVariable, value: str, read: Read) -> bool | None:
 
 
 def data_key_identity(entry: ListedVariable, read: Read) -> str | None:
-    """The fingerprint of a data key: by its value where that can be had, else by its comment; else None."""
-    # A comment outlives an edit of the value, so the value counts wherever it can be had.
+    """The fingerprint of a data key: by its value where that can be read, else by its comment; else None."""
+    # A comment survives an edit of the value, so the value counts wherever it can be read.
     value = None if entry.type == "sensitive" else entry.value or read(entry)
     if value is None:
         reported = FINGERPRINT.search(entry.comment)
@@ -136,23 +131,25 @@ def data_key_identity(entry: ListedVariable, read: Read) -> str | None:
 def expected(batch: AppVariables) -> tuple[ExpectedVariable, ...]:
     """The three variables, the data key first."""
     key = batch.wrapped.fingerprint
-    made = []
+    variables = []
     for name, value in batch.values:
         if name == DATA_KEY_VARIABLE:
-            made.append(
+            variables.append(
                 ExpectedVariable(key=name, type="sensitive", comment=data_key_comment(batch.wrapped), value=value)
             )
         else:
             comment = f"{MARK} goes with data key {key}; value {value_fingerprint(value)}; do not edit"
-            made.append(ExpectedVariable(key=name, type="encrypted", comment=comment, value=value))
-    return tuple(made)
+            variables.append(ExpectedVariable(key=name, type="encrypted", comment=comment, value=value))
+    return tuple(variables)
 
 
 def entries_of(listed: tuple[ListedVariable, ...], name: str, scope: Scope) -> tuple[ListedVariable, ...]:
-    """The entries of that name that are for the scope, or for more environments and for it too."""
+    """The entries of that name for the scope, including those for other environments too."""
     custom = scope.custom_id is not None
     return tuple(
-        each for each in listed if each.key == name and (scope.sees(each) or (custom and each.every_custom_environment))
+        entry
+        for entry in listed
+        if entry.key == name and (scope.sees(entry) or (custom and entry.every_custom_environment))
     )
 
 
@@ -170,17 +167,17 @@ def foreign_data_key(
     replaceable: frozenset[str] = frozenset(),
     scope: Scope = IN_PRODUCTION,
 ) -> str | None:
-    """Whether the scope has a data key that is not `wrapped`, in words; None when it has not.
+    """The scope's data key that is not `wrapped`, in words; None when there is none.
 
-    `before` is the listing before a write of `wrapped` that was acknowledged, if there was one. A data key whose
-    fingerprint is among the `replaceable` is not another data key: an earlier version of it is stored. Nor is one
-    that is `wrapped` damaged: empty, cut off, in quotation marks.
+    `before` is the listing before an acknowledged write of `wrapped`, if there was one. A data key whose fingerprint is
+    among the `replaceable` is not foreign: that version is stored. Nor is a damaged `wrapped`: empty, cut off, in
+    quotation marks.
     """
     for entry in entries_of(listed, DATA_KEY_VARIABLE, scope):
         if wrapped is not None:
             reported = FINGERPRINT.search(entry.comment)
             claimed = reported is not None and reported[0] == wrapped.fingerprint
-            # A comment outlives an edit of the value, so the value counts wherever it can be had.
+            # A comment survives an edit of the value, so the value counts wherever it can be read.
             if claimed and entry.type == "sensitive":
                 continue
             equal = same(entry, wrapped.value, read)
@@ -195,64 +192,64 @@ def foreign_data_key(
 
 
 def _is_damaged(value: str | None, wrapped: WrappedDataKey, *, claimed: bool) -> bool:
-    """Whether nothing is lost with a value that is no data key: it is empty, or it was ours and somebody broke it."""
+    """Whether a value that is no data key can be overwritten without a loss: it is empty, or ours and damaged."""
     if value is None or damage(value, of=wrapped) is None:
         return False
     return claimed or is_remnant(value, of=wrapped)
 
 
 def state_of(
-    want: ExpectedVariable,
+    desired: ExpectedVariable,
     listed: tuple[ListedVariable, ...],
     read: Read,
     before: tuple[ListedVariable, ...] | None,
     scope: Scope = IN_PRODUCTION,
 ) -> VariableState:
-    """The state of one variable in the scope. `before` is the listing before a write that was acknowledged; else None.
+    """The state of one variable in the scope. `before` is the listing before an acknowledged write, else None.
 
     For the data key, `foreign_data_key` must have been asked first.
     """
-    entries = entries_of(listed, want.key, scope)
+    entries = entries_of(listed, desired.key, scope)
     if not entries:
-        return VariableState(expected=want, entry=None, gap="it is not there", scope=scope)
+        return VariableState(expected=desired, entry=None, gap="it is missing", scope=scope)
     entry = entries[0]
     if len(entries) > 1:
-        return VariableState(expected=want, entry=entry, gap=f"it is there {len(entries)} times", scope=scope)
-    if want.type == "sensitive" and entry.type not in ("sensitive", ""):
+        return VariableState(expected=desired, entry=entry, gap=f"it exists {len(entries)} times", scope=scope)
+    if desired.type == "sensitive" and entry.type not in ("sensitive", ""):
         gap = f"it is stored as {entry.type}, not as sensitive"
-        return VariableState(expected=want, entry=entry, gap=gap, scope=scope)
-    proof = _proof(want, entry, read)
-    if not proof and _newly_written(entry, listed, before) and same(entry, want.value, read) is None:
+        return VariableState(expected=desired, entry=entry, gap=gap, scope=scope)
+    proof = _proof(desired, entry, read)
+    if not proof and _newly_written(entry, listed, before) and same(entry, desired.value, read) is None:
         proof = "write"
-    unknown = None if proof else "its value is not known to be ours"
-    return VariableState(expected=want, entry=entry, gap=unknown, proof=proof, scope=scope)
+    unknown = None if proof else "its value is not known to be this stack's"
+    return VariableState(expected=desired, entry=entry, gap=unknown, proof=proof, scope=scope)
 
 
 def _newly_written(
     entry: ListedVariable, listed: tuple[ListedVariable, ...], before: tuple[ListedVariable, ...] | None
 ) -> bool:
-    # The weakest evidence, for endpoints that keep no comments; where any is kept, ours must be there.
-    if before is None or any(each.comment for each in listed):
+    # The weakest evidence, for endpoints without comments; where there is any comment, ours must be there.
+    if before is None or any(variable.comment for variable in listed):
         return False
-    return entry.stamp not in {each.stamp for each in before}
+    return entry.stamp not in {variable.stamp for variable in before}
 
 
-def _proof(want: ExpectedVariable, entry: ListedVariable, read: Read) -> str:
-    if want.type == "sensitive":
+def _proof(desired: ExpectedVariable, entry: ListedVariable, read: Read) -> str:
+    if desired.type == "sensitive":
         reported = FINGERPRINT.search(entry.comment)
-        ours = FINGERPRINT.search(want.comment)
+        ours = FINGERPRINT.search(desired.comment)
         if reported is not None:
             return "fingerprint" if ours is not None and reported[0] == ours[0] else ""
-        equal = same(entry, want.value, read)
+        equal = same(entry, desired.value, read)
     else:
-        equal = same(entry, want.value, read)
+        equal = same(entry, desired.value, read)
         if equal is None and (reported := _VALUE.search(entry.comment)):
-            return "fingerprint" if reported[1] == want.fingerprint else ""
+            return "fingerprint" if reported[1] == value_fingerprint(desired.value) else ""
     return "value" if equal else ""
 
 
 def description(entry: ListedVariable) -> str:
-    """Which entry it is and where it may come from: its id, environments, last change and comment."""
+    """The entry for a person: its id, environments, last change and comment."""
     reported = [f"id {entry.id}", f"for {', '.join(places(entry)) or PRODUCTION_TARGET}"]
     if entry.updated_at is not None:
         reported.append(f"last changed {datetime.fromtimestamp(entry.updated_at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC")
@@ -264,15 +261,15 @@ def _whose(entry: ListedVariable, wrapped: WrappedDataKey | None) -> str:
     ours = (
         f"is not known to be the data key {wrapped.fingerprint} of this stack"
         if wrapped
-        else "was not put there by this stack"
+        else "was not set by this stack"
     )
     return (
         f"there is an {DATA_KEY_VARIABLE} already ({description(entry)}) that {ours};"
-        " nothing was overwritten: it may be the only key to records that exist"
+        " nothing was overwritten: it may be the only key to existing records"
     )
 
 
 def access_key_of(variable: ListedVariable) -> str | None:
-    """The access key that a variable's comment names; None for one that was not written here."""
+    """The access key that a variable's comment names; None for a comment of somebody else."""
     reported = _ACCESS_KEY_COMMENT.match(variable.comment)
     return reported[1] if reported else None

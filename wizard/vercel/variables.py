@@ -1,4 +1,4 @@
-"""The environment variables of one Vercel project: list, read one value, set a batch.
+"""The environment variables of one Vercel project: list, read, set as a batch, comment, rename, restore, remove.
 
 Touches the network through `wizard/vercel/http.py` only.
 """
@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from components.settings import DATA_KEY_VARIABLE
+from components.settings import APPLICATION_VARIABLES
 from wizard.core.data_key import FINGERPRINT
 from wizard.core.errors import PermissionDenied, SetupError, Unreachable
 from wizard.core.models.access import VariableEntry
 from wizard.core.models.delivery import PRODUCTION, Scope, VercelProject, VercelVariable
 from wizard.core.next_command import Command
 from wizard.core.retry import Deadline, Reason
-from wizard.vercel.http import Api, Endpoint, Response
+from wizard.vercel.http import Api, Endpoint, Response, scope_of
 from wizard.vercel.projects import (
     Unreadable,
     next_page,
@@ -30,18 +30,14 @@ from wizard.vercel.variable_state import ListedVariable, Read
 
 
 class Variables:
-    """The variables of one project, for one errand: `deadline` is shared by all its requests."""
+    """The variables of one project, for one operation: all its requests share `deadline`."""
 
     def __init__(self, api: Api, project: VercelProject, deadline: Deadline) -> None:
         self._api, self._project, self.deadline = api, project, deadline
-        self._scope: dict[str, str] = {}
-        if project.team_id:
-            self._scope = {"teamId": project.team_id}
-        elif project.team_slug:
-            self._scope = {"slug": project.team_slug}
+        self._scope = scope_of(project)
 
     def with_new_timeout(self, seconds: float) -> Variables:
-        """The same for another errand, of so many seconds at most."""
+        """The same for another operation of so many seconds at most."""
         return Variables(self._api, self._project, self._api.deadline(seconds))
 
     @property
@@ -65,7 +61,7 @@ class Variables:
                 ) from error
             listed.update(fresh)
             following = next_page(body)
-            # An endpoint that knows no `until` gives the first page again: nothing fresh, so an end.
+            # An endpoint without `until` returns the first page again: nothing is new, so it ends.
             if following is None or not fresh:
                 return tuple(listed.values())
             query["until"] = following
@@ -75,7 +71,7 @@ class Variables:
             "GET", Endpoint.VARIABLES.path(project=self._project.id), query=query, deadline=self.deadline
         )
         if answer.status in (404, 405, 501):
-            # The listing is older than its tenth version, and so are some that imitate it.
+            # Some endpoints only have an older version of the listing.
             answer = self._api.persist(
                 "GET", Endpoint.OLDER_VARIABLES.path(project=self._project.id), query=query, deadline=self.deadline
             )
@@ -87,23 +83,23 @@ class Variables:
         return answer.body
 
     def decrypt(self, variable: VercelVariable) -> str | None:
-        """The value of one; None where it is not known."""
-        path = Endpoint.VARIABLE_VALUE.path(project=self._project.id, id=variable.id)
-        answer = self._api.persist("GET", path, query=self._scope, deadline=self.deadline)
-        return _value(answer)
+        """The value of one variable; None where it is unknown."""
+        return _value(self._details(variable))
 
-    def reported(self, variable: VercelVariable) -> str | None:
-        """The value of one, empty where Vercel says that it is empty; None where it is not known."""
+    def decrypt_or_empty(self, variable: VercelVariable) -> str | None:
+        """The value of one variable, empty where Vercel says so; None where it is unknown."""
+        fields = self._details(variable)
+        is_empty = fields.get("value") == "" and fields.get("decrypted") is True and fields.get("type") != "sensitive"
+        return "" if is_empty else _value(fields)
+
+    def _details(self, variable: VercelVariable) -> Mapping[str, Any]:
         path = Endpoint.VARIABLE_VALUE.path(project=self._project.id, id=variable.id)
-        answer = self._api.persist("GET", path, query=self._scope, deadline=self.deadline)
-        body = answer.body if answer.ok and isinstance(answer.body, dict) else {}
-        is_empty = body.get("value") == "" and body.get("decrypted") is True and body.get("type") != "sensitive"
-        return "" if is_empty else _value(answer)
+        return self._api.persist("GET", path, query=self._scope, deadline=self.deadline).fields
 
     def shared(self) -> tuple[ListedVariable, ...]:
         """The team's shared variables that are linked to the project; none where they cannot be listed.
 
-        The project's own variable wins over a shared one of the same name and environment
+        The project's own variable takes precedence over a shared one of the same name and environment
         (https://vercel.com/docs/environment-variables/shared-environment-variables).
         """
         if not self._scope:
@@ -113,11 +109,11 @@ class Variables:
         return read_shared(answer.body, self._project.id) if answer.ok else ()
 
     def decrypt_shared(self, variable: VercelVariable) -> str | None:
-        """The value of one shared variable; None where it is not known."""
+        """The value of one shared variable; None where it is unknown."""
         answer = self._api.persist(
             "GET", Endpoint.SHARED_VARIABLE.path(id=variable.id), query=self._scope, deadline=self.deadline
         )
-        return _value(answer)
+        return _value(answer.fields)
 
     def custom_environments(self) -> Mapping[str, str]:
         """The name of each of the project's custom environments by its id; empty where they cannot be listed."""
@@ -125,76 +121,65 @@ class Variables:
         answer = self._api.persist("GET", path, query=self._scope, deadline=self.deadline)
         return read_environments(answer.body) if answer.ok else {}
 
-    def rename_variable(self, variable: VercelVariable, fields: Mapping[str, Any]) -> None:
-        """Another name, or fewer environments, for one; its value stays. Raises SetupError where it is not taken.
+    def edit(self, variable: VercelVariable, fields: Mapping[str, Any], *, doing: str) -> None:
+        """Change a variable's name, environments or comment; its value stays. Raises SetupError where Vercel refuses.
 
+        `doing` is for the error: `rename a variable`.
         https://vercel.com/docs/rest-api/projects/edit-an-environment-variable
         """
         path = Endpoint.VARIABLE.path(project=self._project.id, id=variable.id)
         answer = self._api.attempt("PATCH", path, query=self._scope, content=dict(fields))
         if not answer.ok:
-            raise self._api.refusal(answer, f"set a variable of {self.owner} aside")
-
-    def comment(self, variable: VercelVariable, comment: str) -> None:
-        """Another comment for one; its value, type and environments stay. Raises SetupError where it is not taken.
-
-        https://vercel.com/docs/rest-api/projects/edit-an-environment-variable
-        """
-        path = Endpoint.VARIABLE.path(project=self._project.id, id=variable.id)
-        answer = self._api.attempt("PATCH", path, query=self._scope, content={"comment": comment})
-        if not answer.ok:
-            raise self._api.refusal(answer, f"comment the variables of {self.owner}")
+            raise self._api.refusal(answer, f"{doing} of {self.owner}")
 
     def restore(self, variable: VercelVariable, value: str) -> None:
         """The value and the comment that a variable had before; its type and environments stay.
 
-        Raises SetupError where that is not taken.
+        Raises SetupError where Vercel refuses.
         """
         content = {"value": value, "comment": variable.comment}
         path = Endpoint.VARIABLE.path(project=self._project.id, id=variable.id)
         answer = self._api.persist("PATCH", path, query=self._scope, content=content, deadline=self.deadline)
         if not answer.ok:
-            raise self._api.refusal(answer, f"put back a variable of {self.owner}")
+            raise self._api.refusal(answer, f"restore a variable of {self.owner}")
 
     def remove(self, variable: VercelVariable) -> None:
-        """Delete one. Raises SetupError where that is not taken; one that is gone already is gone.
+        """Delete a variable; one that no longer exists is no error. Raises SetupError where Vercel refuses.
 
         https://vercel.com/docs/rest-api/projects/remove-an-environment-variable
         """
         path = Endpoint.VARIABLE.path(project=self._project.id, id=variable.id)
         answer = self._api.persist("DELETE", path, query=self._scope, deadline=self.deadline)
         if not answer.ok and answer.status != 404:
-            raise self._api.refusal(answer, f"take back a variable of {self.owner}")
+            raise self._api.refusal(answer, f"remove a variable of {self.owner}")
 
     def reader(self) -> Read:
-        """A look at values that asks for each at most once."""
+        """A function that reads values, and asks for each only once."""
         values: dict[str, str | None] = {}
 
         def read(entry: ListedVariable) -> str | None:
             if entry.id not in values:
-                values[entry.id] = entry.value or self.reported(entry)
+                values[entry.id] = entry.value or self.decrypt_or_empty(entry)
             return values[entry.id]
 
         return read
 
     def upsert(self, batch: Sequence[Mapping[str, Any]]) -> Response:
-        """Set a batch in one POST, once. Raises Unreachable when no answer came."""
+        """Set a batch in one POST, not repeated. Raises Unreachable without an answer."""
         query = {**self._scope, "upsert": "true"}
         return self._api.attempt(
             "POST", Endpoint.VARIABLES.path(project=self._project.id), query=query, content=[*batch]
         )
 
     def refusal(self, answer: Response) -> SetupError:
-        """The error that the answer to `upsert` amounts to."""
+        """The error for an answer to `upsert`."""
         return self._api.refusal(answer, f"set the variables of {self.owner}")
 
 
-def _value(answer: Response) -> str | None:
-    body = answer.body if answer.ok and isinstance(answer.body, dict) else {}
-    value = body.get("value")
-    # An empty value may be an empty value or one that Vercel does not return: it proves nothing.
-    reported = isinstance(value, str) and value and body.get("decrypted", True) is not False
-    return value if reported else None
+def _value(fields: Mapping[str, Any]) -> str | None:
+    value = fields.get("value")
+    # An empty value may be one that Vercel does not return: it proves nothing.
+    return value if isinstance(value, str) and value and fields.get("decrypted", True) is not False else None
 
 
 _DEFINITIVE = frozenset({"ENV_CONFLICT", "BAD_REQUEST", "bad_request", "forbidden"})
@@ -202,11 +187,11 @@ _DEFINITIVE = frozenset({"ENV_CONFLICT", "BAD_REQUEST", "bad_request", "forbidde
 
 @dataclass(frozen=True, kw_only=True)
 class Posted:
-    """What came of one POST."""
+    """The result of one POST."""
 
-    taken: bool = False
+    is_accepted: bool = False
     ids: tuple[str, ...] = ()
-    """Of the variables that Vercel says it took."""
+    """Of the variables that Vercel says it stored."""
     words: str = ""
     """Vercel's own, which may quote a value."""
     retry_after: float | None = None
@@ -214,34 +199,34 @@ class Posted:
     reason: Reason = Reason.CONSISTENCY
     """Why the same request may succeed later."""
     definitive: bool = False
-    """Whether no repeat can help."""
+    """Whether a repeat cannot help."""
 
 
 def entry(*, key: str, value: str, type: str, comment: str, scope: Scope = PRODUCTION) -> Mapping[str, Any]:
-    """One variable of a batch, for the scope and nothing else."""
+    """One variable of a batch, for this scope only."""
     return {"key": key, "value": value, "type": type, "comment": comment, **scope.fields}
 
 
 def post(variables: Variables, batch: Sequence[Mapping[str, Any]]) -> Posted:
-    """Set the batch, once. Raises CredentialsError and PermissionDenied; all else is in what comes back."""
+    """Set the batch, not repeated. Raises CredentialsError and PermissionDenied; other failures are in the result."""
     try:
         answer = variables.upsert(batch)
     except Unreachable as error:
-        # Whether it was taken, the listing will tell.
+        # The next listing shows whether it was stored.
         return Posted(words=error.message, reason=Reason.NETWORK)
-    return _taken(answer) if answer.ok else _refused(variables, answer)
+    return _accepted(answer) if answer.ok else _refused(variables, answer)
 
 
-def _taken(answer: Response) -> Posted:
+def _accepted(answer: Response) -> Posted:
     failures = read_failures(answer.body)
     words = "; ".join(f"{name or 'a variable'}: {code} {message}".strip() for name, code, message in failures)
-    # One entry that Vercel will never take is enough: the batch cannot become whole.
+    # One entry that Vercel never accepts is enough: the batch cannot be completed.
     final = any(code in _DEFINITIVE for _, code, _ in failures)
-    return Posted(taken=not failures, ids=read_created(answer.body), words=words, definitive=final)
+    return Posted(is_accepted=not failures, ids=read_created(answer.body), words=words, definitive=final)
 
 
 def _refused(variables: Variables, answer: Response) -> Posted:
-    if answer.passing:
+    if answer.is_temporary:
         return Posted(words=answer.words, retry_after=answer.retry_after, reason=answer.reason)
     error = variables.refusal(answer)
     if answer.bad_token or isinstance(error, PermissionDenied):
@@ -249,17 +234,16 @@ def _refused(variables: Variables, answer: Response) -> Posted:
     return Posted(words=answer.words, definitive=True)
 
 
-NAMES = (DATA_KEY_VARIABLE, "AWS_KMS_KEY_ID", "AWS_REGION")
-
-
 def list_entries(variables: Variables) -> tuple[VariableEntry, ...]:
-    """Every entry of the three names, for whichever environments."""
-    return tuple(_to_entry(variables, each) for each in variables.list() if each.key in NAMES)
+    """Every entry of the three names, in all environments."""
+    return tuple(
+        _to_entry(variables, variable) for variable in variables.list() if variable.key in APPLICATION_VARIABLES
+    )
 
 
 def _to_entry(variables: Variables, entry: ListedVariable) -> VariableEntry:
     claim = FINGERPRINT.search(entry.comment)
-    # Of the data keys of other environments nothing is asked.
+    # The data keys of other environments are not read.
     is_ours = entry.in_production and entry.type != "sensitive"
     return VariableEntry(
         name=entry.key,
@@ -268,6 +252,6 @@ def _to_entry(variables: Variables, entry: ListedVariable) -> VariableEntry:
         elsewhere=entry.elsewhere,
         type=entry.type,
         claimed=claim[0] if claim else None,
-        value=(entry.value or variables.reported(entry)) if is_ours else None,
+        value=(entry.value or variables.decrypt_or_empty(entry)) if is_ours else None,
         id=entry.id,
     )

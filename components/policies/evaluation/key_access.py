@@ -185,11 +185,14 @@ class KeyPolicyDecision(StrEnum):
     """The policy denies it, whatever else allows it."""
 
 
-def decide_by_key_policy(policy: Document, principal_arn: str, action: str) -> KeyPolicyDecision:
+def decide_by_key_policy(
+    policy: Document, principal_arn: str, action: str, *, known: Context | None = None
+) -> KeyPolicyDecision:
     """What a key policy, of a key that may not exist yet, decides for a user, a role, a session or an account's root.
 
     It errs on the side of a lockout: an Allow counts only where it certainly applies, a Deny counts unless it
-    certainly does not. KMS checks a new policy in the same way.
+    certainly does not. KMS checks a new policy in the same way. `known` are the condition keys whose values are known
+    beside those of the caller.
     """
     account = account_of(principal_arn) or ""
     caller = caller_of(principal_arn, account=account)
@@ -202,7 +205,7 @@ def decide_by_key_policy(policy: Document, principal_arn: str, action: str) -> K
         }
         for statement in statements_of(policy)
     ]
-    request = Request(action=action, resource="*", context=caller.context)
+    request = Request(action=action, resource="*", context={**(known or {}), **caller.context})
     by_key = _match_key_policy({"Statement": statements}, caller, request, account)
     if by_key.denies:
         return KeyPolicyDecision.DENIED

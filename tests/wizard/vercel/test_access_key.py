@@ -200,7 +200,7 @@ def test_half_a_pair_is_an_error_that_says_what_stands(vercel: Place, nth: int, 
     with pytest.raises(ResourceError) as caught:
         deliver(vercel, deadline=20.0)
     other = (NAMES - {missing}).pop()
-    assert f"{missing}: it is not there" in caught.value.message
+    assert f"{missing}: it is missing" in caught.value.message
     assert f"{other}: in place" in caught.value.message
     assert "do not deploy" in caught.value.hint
     assert named(vercel) is None
@@ -209,7 +209,7 @@ def test_half_a_pair_is_an_error_that_says_what_stands(vercel: Place, nth: int, 
 def test_half_a_replacement_says_whose_each_half_is_and_is_fixed_by_the_next(vercel: Place) -> None:
     deliver(vercel)
     vercel.fault(kind="half", method="POST", path="/env", nth=2, times=1, code="BAD_REQUEST")
-    with pytest.raises(ResourceError, match=f"AWS_SECRET_ACCESS_KEY: it is still of the access key {KEY.id}"):
+    with pytest.raises(ResourceError, match=f"AWS_SECRET_ACCESS_KEY: it still has the access key {KEY.id}"):
         deliver(vercel, NEXT)
     assert vercel.clock.slept == []
     assert named(vercel) is None
@@ -226,7 +226,7 @@ def test_what_was_written_but_not_answered_is_not_repeated(vercel: Place) -> Non
 def test_not_knowing_what_was_written_is_told_as_such(vercel: Place) -> None:
     project = vercel.project()
     vercel.fault(method="GET", path="/env", status=500, skip=1, times=999)
-    with pytest.raises(Unreachable, match="not known whether Vercel took the access key"):
+    with pytest.raises(Unreachable, match="unknown whether Vercel stored the access key"):
         vercel.edge().deliver_access_key(project, KEY)
 
 

@@ -155,7 +155,7 @@ def test_a_team_out_of_reach_is_told_with_the_teams_within(vercel: Place) -> Non
 
 
 def test_a_project_that_is_not_there_is_told_with_the_near_ones(vercel: Place) -> None:
-    with pytest.raises(SetupError, match="no project eonpr0 in the Vercel team clinic; there is eonpro") as caught:
+    with pytest.raises(SetupError, match="no project eonpr0 in the Vercel team clinic; it has eonpro") as caught:
         vercel.edge().find_project("clinic", "eonpr0")
     assert not isinstance(caught.value, CredentialsError)
 
@@ -402,7 +402,7 @@ def test_before_there_is_a_data_key_any_other_is_a_conflict(vercel: Place) -> No
     assert edge.conflict(project, None) is None
     edge.deliver(project, BATCH)
     assert edge.conflict(project, OURS) is None
-    assert "was not put there by this stack" in (edge.conflict(project, None) or "")
+    assert "was not set by this stack" in (edge.conflict(project, None) or "")
 
 
 def test_a_data_key_that_appears_between_two_attempts_is_not_overwritten(vercel: Place) -> None:
@@ -511,9 +511,9 @@ def test_a_variable_that_is_never_taken_is_named_after_the_deadline(vercel: Plac
     vercel.fault(kind="half", method="POST", path="/env", nth=nth, times=999)
     with pytest.raises(ResourceError) as caught:
         vercel.edge(deadline=20.0).deliver(project, BATCH)
-    assert f"{key}: it is not there" in caught.value.message
+    assert f"{key}: it is missing" in caught.value.message
     assert all(other in caught.value.message.split("in place:")[1] for other in NAMES - {key})
-    assert "taken back" in caught.value.message and "as it was before" in caught.value.hint
+    assert "rolled back" in caught.value.message and "as it was before" in caught.value.hint
     assert vercel.envs() == {}
     assert 10 < vercel.clock.time <= 20
 
@@ -542,7 +542,7 @@ def test_a_token_that_may_read_only_is_told_as_a_permission(vercel: Place) -> No
 def test_a_server_that_keeps_failing_is_given_up_at_the_deadline(vercel: Place) -> None:
     project = vercel.project()
     vercel.fault(method="POST", path="/env", status=502, times=999)
-    with pytest.raises(ResourceError, match="it is not there"):
+    with pytest.raises(ResourceError, match="it is missing"):
         vercel.edge().deliver(project, BATCH)
     assert 50 < vercel.clock.time <= 60
     assert vercel.envs() == {}
@@ -551,7 +551,7 @@ def test_a_server_that_keeps_failing_is_given_up_at_the_deadline(vercel: Place) 
 def test_not_knowing_what_was_written_is_told_as_such(vercel: Place) -> None:
     project = vercel.project()
     vercel.fault(method="GET", path="/env", status=500, skip=1, times=999)
-    with pytest.raises(Unreachable, match="not known whether Vercel took the variables") as caught:
+    with pytest.raises(Unreachable, match="unknown whether Vercel stored the variables") as caught:
         vercel.edge().deliver(project, BATCH)
     assert "run the same command again" in caught.value.hint
 

@@ -76,7 +76,7 @@ def test_another_data_key_of_preview_is_told_and_left(vercel: Place, type_: str)
     vercel.edge().deliver(vercel.project(), BATCH)
     vercel.put("ENCRYPTED_PHI_KEY", OTHER.value, target=["preview"], type=type_)
     assert reported(vercel) == (
-        "ENCRYPTED_PHI_KEY of preview is another data key than production's; it is left as it is",
+        "ENCRYPTED_PHI_KEY of preview is another data key than production's; it is not changed",
     )
 
 
@@ -91,7 +91,7 @@ def test_what_cannot_be_known_is_not_guessed(vercel: Place) -> None:
     vercel.edge().deliver(vercel.project(), BATCH)
     vercel.put("ENCRYPTED_PHI_KEY", OURS.value, target=["preview"], type="sensitive")
     (line,) = reported(vercel)
-    assert "Vercel does not tell whether it is production's data key" in line
+    assert "Vercel does not show whether it is production's data key" in line
 
 
 def test_a_data_key_of_preview_before_production_has_one_is_told(vercel: Place) -> None:
@@ -108,7 +108,7 @@ def test_every_place_is_named(vercel: Place) -> None:
     vercel.put("AWS_REGION", "us-east-1", target=[], customEnvironmentIds=[staging(vercel)])
     assert reported(vercel) == (
         "AWS_REGION is set for preview, development, the branch next and the custom environment staging too; "
-        "that is left as it is",
+        "that is not changed",
     )
 
 
@@ -139,14 +139,14 @@ def test_the_access_key_of_production_in_preview_is_told_and_its_secret_never_re
         id = vercel.put("AWS_SECRET_ACCESS_KEY", SECRET, target=[target])["id"]
     lines = reported(vercel)
     assert "AWS_ACCESS_KEY_ID of preview is production's access key: what runs there signs as production" in lines
-    assert "AWS_SECRET_ACCESS_KEY is set for preview too; that is left as it is" in lines
+    assert "AWS_SECRET_ACCESS_KEY is set for preview too; that is not changed" in lines
     assert not [call for call in vercel.door.get("/_sandbox/calls").json()["calls"] if call.endswith(id)]
 
 
 def test_another_access_key_of_preview_is_left(vercel: Place) -> None:
     vercel.put("AWS_ACCESS_KEY_ID", KEY_ID)
     vercel.put("AWS_ACCESS_KEY_ID", "AKIAI44QH8DHBEXAMPLE", target=["preview"])
-    assert reported(vercel) == ("AWS_ACCESS_KEY_ID is set for preview too; that is left as it is",)
+    assert reported(vercel) == ("AWS_ACCESS_KEY_ID is set for preview too; that is not changed",)
 
 
 # --- what the team shares
@@ -172,7 +172,7 @@ def test_shared_variables_that_cannot_be_listed_are_left_out(vercel: Place, stat
     share(vercel, "AWS_REGION", "eu-west-1")
     vercel.put("AWS_REGION", "us-east-1", target=["preview"])
     vercel.fault(path="/v1/env", status=status, times=999)
-    assert reported(vercel) == ("AWS_REGION is set for preview too; that is left as it is",)
+    assert reported(vercel) == ("AWS_REGION is set for preview too; that is not changed",)
 
 
 # --- what a delivery would be refused for

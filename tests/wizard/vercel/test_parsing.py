@@ -200,7 +200,7 @@ def test_an_endpoint_that_takes_everything_and_keeps_nothing_is_found_out(edge: 
     other.listing = lambda envs: {"envs": []}
     with pytest.raises(ResourceError) as caught:
         edge.deliver(PROJECT, BATCH)
-    assert all(f"{name}: it is not there" in caught.value.message for name, _ in BATCH.values)
+    assert all(f"{name}: it is missing" in caught.value.message for name, _ in BATCH.values)
 
 
 def test_a_value_that_the_answer_repeats_is_not_told_on(edge: Vercel, other: Other) -> None:

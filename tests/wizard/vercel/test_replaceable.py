@@ -43,7 +43,7 @@ def test_a_stored_version_is_no_conflict(vercel: Place) -> None:
     edge, project = vercel.edge(), vercel.project()
     assert edge.conflict(project, OURS, replaceable=STORED_KEYS) is None
     assert edge.conflict(project, OURS, region="us-east-1", key_arn=ARN, replaceable=STORED_KEYS) is None
-    assert "was not put there" in (edge.conflict(project, None, replaceable=STORED_KEYS) or "")
+    assert "was not set" in (edge.conflict(project, None, replaceable=STORED_KEYS) or "")
 
 
 def test_without_a_word_a_stored_version_is_as_foreign_as_any(vercel: Place) -> None:

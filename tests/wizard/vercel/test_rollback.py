@@ -83,8 +83,8 @@ def test_what_was_changed_has_its_old_value_and_what_was_made_is_gone(vercel: Pl
         vercel.edge().deliver(vercel.project(), BATCH)
     assert running(vercel) == {"AWS_KMS_KEY_ID": "alias/by-hand", "UNTOUCHED": "yes"}
     assert vercel.envs()["AWS_KMS_KEY_ID"]["comment"] == "mine"
-    assert "ENCRYPTED_PHI_KEY: it is not there" in caught.value.message
-    assert "what this run had set was taken back" in caught.value.message
+    assert "ENCRYPTED_PHI_KEY: it is missing" in caught.value.message
+    assert "what this run had written was rolled back" in caught.value.message
 
 
 def test_the_kms_key_goes_before_the_data_key(vercel: Place) -> None:
@@ -132,7 +132,7 @@ def test_what_could_not_be_read_stays_as_it_was_written_and_is_told(vercel: Plac
     with pytest.raises(ResourceError) as caught:
         vercel.edge().deliver(vercel.project(), BATCH)
     assert running(vercel) == {"AWS_KMS_KEY_ID": ARN}
-    assert "taken back" not in caught.value.message and "do not deploy" in caught.value.hint
+    assert "rolled back" not in caught.value.message and "do not deploy" in caught.value.hint
 
 
 def test_an_outage_after_half_of_it_is_told_as_it_is_and_the_next_push_completes_it(vercel: Place) -> None:
@@ -141,7 +141,7 @@ def test_an_outage_after_half_of_it_is_told_as_it_is_and_the_next_push_completes
     vercel.fault(path="/env", status=503, skip=1, times=9999)
     with pytest.raises(Unreachable) as caught:
         vercel.edge(deadline=20.0).deliver(project, BATCH)
-    assert "not known" in caught.value.message and "do not deploy" in caught.value.hint
+    assert "unknown" in caught.value.message and "do not deploy" in caught.value.hint
     vercel.door.delete("/_sandbox/faults")
     vercel.edge().deliver(project, BATCH)
     assert running(vercel) == dict(BATCH.values)
@@ -151,7 +151,7 @@ def test_taking_back_goes_on_through_faults_of_its_own(vercel: Place) -> None:
     never(vercel, 1)
     vercel.fault(method="DELETE", path="/env", status=500, times=2)
     vercel.fault(method="DELETE", path="/env", kind="drop", applied=True)
-    with pytest.raises(ResourceError, match="taken back"):
+    with pytest.raises(ResourceError, match="rolled back"):
         vercel.edge().deliver(vercel.project(), BATCH)
     assert vercel.envs() == {}
 

@@ -23,7 +23,7 @@ def vercel() -> Iterator[Place]:
 @pytest.mark.parametrize(
     ("team", "why", "way"),
     [
-        ("bank", "the token's scope leaves that team out", TOKENS),
+        ("bank", "the token's scope does not include that team", TOKENS),
         ("school", r"identity provider \(SAML\)", "vercel login"),
         ("court", "second factor", "https://vercel.com/account/settings/authentication"),
         ("library", "it reaches clinic", TOKENS),
@@ -45,13 +45,13 @@ def test_a_team_is_told_by_its_name_where_it_was_asked_for_by_its_id(vercel: Pla
 
 def test_a_member_who_may_not_see_the_project_is_told_apart(vercel: Place) -> None:
     vercel.fault(path="/v9/projects", status=403)
-    with pytest.raises(PermissionDenied, match="a member of the team clinic, who may not see its projects") as caught:
+    with pytest.raises(PermissionDenied, match="a member of the team clinic without access to its projects") as caught:
         vercel.edge().find_project("clinic", "eonpro")
     assert "an owner of the team" in caught.value.hint
 
 
 def test_a_token_that_is_not_accepted_is_told_with_what_it_may_be(vercel: Place) -> None:
-    with pytest.raises(CredentialsError, match="expired, was deleted, or was not copied whole") as caught:
+    with pytest.raises(CredentialsError, match="expired, was deleted, or was not copied completely") as caught:
         vercel.edge("wrong-token").find_project("clinic", "eonpro")
     assert TOKENS in caught.value.hint
     assert "its scope the team of the project" in caught.value.hint

@@ -1,6 +1,6 @@
 """`doctor` and `verify`: what is wrong, and the command that fixes it.
 
-Touches nothing; `command` is loaded when it runs.
+Pure: the options only; `command` is imported when it runs.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class VerifyOptions:
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         """Add the arguments of the command."""
-        del parser  # it has none of its own
+        del parser  # The command has none.
 
     def run(self, request: Request, clients: Clients) -> Result:
         """The command, to its end. Raises SetupError."""

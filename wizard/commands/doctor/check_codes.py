@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, kw_only=True)
 class CheckCode:
-    """One cause; `explains` are the causes that need not be told beside it, for they follow from it."""
+    """The code of a cause; `implies` are the causes that follow from it and are not reported with it."""
 
     name: str
     description: str
@@ -23,13 +23,13 @@ _REMEMBERED = ("failure-remembered",)
 """What the application caches until it restarts."""
 
 _DENIED = ("access-denied", "proof-failed", *_REMEMBERED)
-"""What the proof says where the application may not use the key, or cannot be had."""
+"""The results of a verification if the application is not allowed to use the key, or its role cannot be assumed."""
 
 _OPENING = (*_DENIED, "unwrap-failed")
-"""What the proof says, whatever kept it from opening the data key."""
+"""The results of a verification that failed for any reason."""
 
 _COMPARISONS = ("data-key-foreign", "variable-outdated", "parameter-wrong")
-"""What differs from a stored data key that is itself what is wrong: then the others may well be right."""
+"""Differences from the stored data key: if that one is wrong, the others may be right."""
 
 _LOST_KEY = (*_OPENING, "rotation-off", "rotation-period", "stack-drifted")
 
@@ -47,11 +47,11 @@ _ELSEWHERE = (
     "stack-behind",
     "trail-missing",
 )
-"""What seems to be wrong where the wrong Region was looked at."""
+"""What seems to be wrong if the settings name the wrong Region."""
 
 TABLE: tuple[CheckCode, ...] = (
-    # Who asks, and where.
-    CheckCode(name="operator-credentials", description="the doctor's own credentials do not serve"),
+    # Credentials, stack and Region.
+    CheckCode(name="operator-credentials", description="the doctor's own credentials cannot be used"),
     CheckCode(
         name="stack-not-built",
         description="the stack has settings and no resources",
@@ -73,12 +73,12 @@ TABLE: tuple[CheckCode, ...] = (
     ),
     CheckCode(
         name="backend-unreachable",
-        description="what keeps Pulumi's state cannot be read",
+        description="the backend of Pulumi's state cannot be read",
         implies=("stack-behind", "stack-drifted"),
     ),
     CheckCode(
         name="stack-state-lost",
-        description="the account has what the state does not know",
+        description="the account has resources that are not in the state",
         implies=("stack-behind", "stack-drifted"),
     ),
     CheckCode(
@@ -96,16 +96,14 @@ TABLE: tuple[CheckCode, ...] = (
         name="key-pending-deletion", description="the key is going to be deleted", implies=(*_LOST_KEY, "key-disabled")
     ),
     CheckCode(
-        name="key-missing", description="there is no such key", implies=(*_LOST_KEY, "alias-missing", "alias-moved")
+        name="key-missing", description="the key does not exist", implies=(*_LOST_KEY, "alias-missing", "alias-moved")
     ),
-    CheckCode(
-        name="key-unavailable", description="the key cannot be used in the state that it is in", implies=_LOST_KEY
-    ),
+    CheckCode(name="key-unavailable", description="the key cannot be used in its current state", implies=_LOST_KEY),
     CheckCode(name="key-disabled", description="the key is disabled", implies=_LOST_KEY),
-    CheckCode(name="alias-missing", description="the alias points to no key", implies=("stack-drifted",)),
+    CheckCode(name="alias-missing", description="the alias does not exist", implies=("stack-drifted",)),
     CheckCode(name="alias-moved", description="the alias points to another key", implies=("stack-drifted",)),
-    CheckCode(name="deletion-unguarded", description="the key's policy lets the key be deleted"),
-    # The application's rights, from what stands above to what is attached.
+    CheckCode(name="deletion-unguarded", description="the key's policy allows the deletion of the key"),
+    # The application's permissions, from the organization to the attached policies.
     CheckCode(
         name="service-control-policy",
         description="the organization forbids it",
@@ -113,10 +111,12 @@ TABLE: tuple[CheckCode, ...] = (
     ),
     CheckCode(
         name="principal-missing",
-        description="the application's role or user is gone",
+        description="the application's role or user does not exist",
         implies=(*_DENIED, "stack-drifted", "trust-changed", "policy-detached", "boundary-denies", "identity-denied"),
     ),
-    CheckCode(name="provider-missing", description="the OIDC provider is gone", implies=(*_DENIED, "stack-drifted")),
+    CheckCode(
+        name="provider-missing", description="the OIDC provider does not exist", implies=(*_DENIED, "stack-drifted")
+    ),
     CheckCode(
         name="provider-audience",
         description="the OIDC provider does not know the audience",
@@ -124,12 +124,12 @@ TABLE: tuple[CheckCode, ...] = (
     ),
     CheckCode(
         name="trust-changed",
-        description="the role does not let the application's platform in",
+        description="the role does not trust the application's platform",
         implies=(*_DENIED, "stack-drifted"),
     ),
     CheckCode(
         name="boundary-denies",
-        description="the permissions boundary leaves the key out",
+        description="the permissions boundary does not allow the key",
         implies=(*_DENIED, "identity-denied"),
     ),
     CheckCode(
@@ -137,7 +137,7 @@ TABLE: tuple[CheckCode, ...] = (
     ),
     CheckCode(
         name="policy-missing",
-        description="the application's IAM policy is gone",
+        description="the application's IAM policy does not exist",
         implies=(*_DENIED, "stack-drifted", "policy-detached", "identity-denied"),
     ),
     CheckCode(
@@ -157,7 +157,7 @@ TABLE: tuple[CheckCode, ...] = (
     ),
     CheckCode(
         name="key-policy-without-application",
-        description="the key's policy does not let the application in",
+        description="the key's policy does not allow the application",
         implies=(*_DENIED, "key-policy-changed", "stack-drifted"),
     ),
     CheckCode(
@@ -167,33 +167,35 @@ TABLE: tuple[CheckCode, ...] = (
     CheckCode(
         name="access-key-deleted", description="the access key on Vercel is no longer the user's", implies=_DENIED
     ),
-    CheckCode(name="access-key-inactive", description="the access key on Vercel is switched off", implies=_DENIED),
-    CheckCode(name="execution-role-denied", description="ECS may not read the variables for the task"),
+    CheckCode(name="access-key-inactive", description="the access key on Vercel is inactive", implies=_DENIED),
+    CheckCode(name="execution-role-denied", description="ECS is not allowed to read the variables for the task"),
     CheckCode(name="wrong-principal", description="the service runs as another role", implies=_DENIED),
-    CheckCode(name="key-policy-changed", description="the key's policy is not what the settings mean"),
-    CheckCode(name="policy-widened", description="the application's policy gives it more than the key"),
+    CheckCode(name="key-policy-changed", description="the key's policy differs from the settings"),
+    CheckCode(name="policy-widened", description="the application's policy allows more than the key"),
     # The data key and the three variables.
     CheckCode(
         name="stored-key-missing",
-        description="the stored data key is gone",
+        description="the stored data key was deleted",
         implies=("parameter-missing", *_OPENING),
     ),
     CheckCode(
         name="data-key-not-created",
-        description="no data key was made yet",
+        description="no data key was created yet",
         implies=("variable-missing", "parameter-missing"),
     ),
     CheckCode(
         name="stored-key-tag-changed",
-        description="the stored data key's tag speaks of another data key than it holds",
+        description="the tag of the stored data key names another data key",
         implies=_OPENING,
     ),
     CheckCode(
-        name="stored-key-malformed", description="the stored data key holds no wrapped data key", implies=_OPENING
+        name="stored-key-malformed",
+        description="the value of the stored data key is not a wrapped data key",
+        implies=_OPENING,
     ),
     CheckCode(
         name="stored-key-replaced",
-        description="the stored data key holds another data key than its tag says",
+        description="the stored data key was replaced by another data key",
         implies=_OPENING,
     ),
     CheckCode(
@@ -205,16 +207,16 @@ TABLE: tuple[CheckCode, ...] = (
     CheckCode(name="stored-key-replica-differs", description="a replica's Region has another data key stored"),
     CheckCode(
         name="data-key-wrong-length",
-        description="what the wrapped key opens to is no 32 bytes",
+        description="the decrypted data key does not have 32 bytes",
         implies=(*_REMEMBERED, *_COMPARISONS),
     ),
     CheckCode(
-        name="unwrap-failed", description="the key does not open the data key", implies=(*_REMEMBERED, *_COMPARISONS)
+        name="unwrap-failed", description="the key does not decrypt the data key", implies=(*_REMEMBERED, *_COMPARISONS)
     ),
-    CheckCode(name="vercel-token-refused", description="Vercel does not take the token"),
+    CheckCode(name="vercel-token-refused", description="Vercel refuses the token"),
     CheckCode(
         name="data-key-foreign",
-        description="the application has another data key than the stored data keyed one",
+        description="the application has another data key than the stored one",
         implies=_REMEMBERED,
     ),
     CheckCode(
@@ -224,18 +226,18 @@ TABLE: tuple[CheckCode, ...] = (
     ),
     CheckCode(
         name="variable-wrong-environment",
-        description="a variable is there for other environments, and not for production",
+        description="a variable exists for other environments, but not for production",
         implies=("variable-missing", *_REMEMBERED),
     ),
-    CheckCode(name="variable-missing", description="a variable is not there", implies=_REMEMBERED),
+    CheckCode(name="variable-missing", description="a variable does not exist", implies=_REMEMBERED),
     CheckCode(name="variable-empty", description="a variable is empty", implies=_REMEMBERED),
     CheckCode(
         name="variable-quoted", description="a value has quotation marks or white space around it", implies=_REMEMBERED
     ),
     CheckCode(name="variable-truncated", description="a value is cut off", implies=_REMEMBERED),
-    CheckCode(name="variable-malformed", description="a value is no wrapped data key", implies=_REMEMBERED),
+    CheckCode(name="variable-malformed", description="a value is not a wrapped data key", implies=_REMEMBERED),
     CheckCode(name="key-id-alias", description="AWS_KMS_KEY_ID names an alias, not the key", implies=_REMEMBERED),
-    CheckCode(name="key-id-bare", description="AWS_KMS_KEY_ID is the bare id, good in one account and Region only"),
+    CheckCode(name="key-id-bare", description="AWS_KMS_KEY_ID is a key id without account and Region"),
     CheckCode(name="key-id-other-region", description="AWS_KMS_KEY_ID is a key of another Region", implies=_REMEMBERED),
     CheckCode(
         name="key-id-other-account", description="AWS_KMS_KEY_ID is a key of another account", implies=_REMEMBERED
@@ -244,16 +246,18 @@ TABLE: tuple[CheckCode, ...] = (
     CheckCode(name="region-wrong", description="AWS_REGION is not the key's Region", implies=_REMEMBERED),
     CheckCode(
         name="variable-unreadable",
-        description="a variable cannot be read, and nothing says that it is ours",
+        description="a variable cannot be read, and its comment does not name the data key",
         implies=_REMEMBERED,
     ),
     CheckCode(name="variable-type", description="a variable is not stored as sensitive"),
     CheckCode(
-        name="parameter-missing", description="a parameter beside the stored data key is gone", implies=_REMEMBERED
+        name="parameter-missing",
+        description="a parameter next to the stored data key does not exist",
+        implies=_REMEMBERED,
     ),
     CheckCode(
         name="parameter-wrong",
-        description="a parameter beside the stored data key is not the stack's",
+        description="a parameter next to the stored data key has another value than the stack's",
         implies=_REMEMBERED,
     ),
     CheckCode(
@@ -261,19 +265,17 @@ TABLE: tuple[CheckCode, ...] = (
         description="the service's task definition lacks the variables",
         implies=_REMEMBERED,
     ),
+    CheckCode(name="access-denied", description="the application is denied, but no readable policy denies it"),
+    CheckCode(name="proof-failed", description="the application could not decrypt its data key"),
+    # Running instances.
     CheckCode(
-        name="access-denied", description="the application is refused, and no policy that could be read says why"
+        name="deployment-stale", description="the running instances started before the last change of their variables"
     ),
-    CheckCode(name="proof-failed", description="the application could not open its data key"),
-    # What runs.
-    CheckCode(name="deployment-stale", description="what runs began before its variables were last changed"),
-    CheckCode(
-        name="failure-remembered", description="what runs began while the key could not be opened, and remembers it"
-    ),
+    CheckCode(name="failure-remembered", description="the running instances cached a failed load of the key"),
     # The audit trail.
     CheckCode(
         name="trail-missing",
-        description="there is no trail",
+        description="the trail does not exist",
         implies=(
             "trail-delivery-failing",
             "trail-excludes-kms",
@@ -287,7 +289,7 @@ TABLE: tuple[CheckCode, ...] = (
         ),
     ),
     CheckCode(name="trail-stopped", description="the trail does not log", implies=("stack-drifted",)),
-    CheckCode(name="trail-excludes-kms", description="the trail leaves KMS out", implies=("stack-drifted",)),
+    CheckCode(name="trail-excludes-kms", description="the trail excludes KMS", implies=("stack-drifted",)),
     CheckCode(
         name="trail-other-bucket", description="the trail writes to another bucket", implies=("trail-delivery-failing",)
     ),
@@ -296,13 +298,13 @@ TABLE: tuple[CheckCode, ...] = (
         description="the trail records one Region",
         implies=("trail-global-events-off", "stack-drifted"),
     ),
-    CheckCode(name="trail-global-events-off", description="the trail leaves the global services out"),
+    CheckCode(name="trail-global-events-off", description="the trail excludes the global services"),
     CheckCode(
         name="trail-validation-off", description="the trail's files are not validated", implies=("stack-drifted",)
     ),
     CheckCode(
         name="bucket-missing",
-        description="the trail's bucket is gone",
+        description="the trail's bucket does not exist",
         implies=(
             "bucket-lock-missing",
             "bucket-lock-short",
@@ -320,54 +322,56 @@ TABLE: tuple[CheckCode, ...] = (
         description="the trail cannot write to its bucket",
         implies=("bucket-tls-policy-missing",),
     ),
+    CheckCode(name="bucket-public", description="the trail's bucket can become public", implies=("stack-drifted",)),
     CheckCode(
-        name="bucket-public", description="the trail's bucket may be opened to the public", implies=("stack-drifted",)
+        name="bucket-lock-missing", description="the trail's bucket has no Object Lock", implies=("stack-drifted",)
     ),
-    CheckCode(name="bucket-lock-missing", description="the trail's bucket locks nothing", implies=("stack-drifted",)),
     CheckCode(
         name="bucket-retention-short",
         description="the logs are kept for less than six years",
         implies=("stack-drifted",),
     ),
     CheckCode(
-        name="bucket-tls-policy-missing", description="the trail's bucket takes plain HTTP", implies=("stack-drifted",)
+        name="bucket-tls-policy-missing",
+        description="the trail's bucket accepts HTTP without TLS",
+        implies=("stack-drifted",),
     ),
     CheckCode(
-        name="bucket-unversioned", description="the trail's bucket keeps no versions", implies=("stack-drifted",)
+        name="bucket-unversioned", description="the trail's bucket has no versioning", implies=("stack-drifted",)
     ),
-    CheckCode(name="bucket-unencrypted", description="the trail's bucket encrypts nothing by itself"),
-    CheckCode(name="bucket-lock-short", description="the trail's bucket locks for less than the stack says"),
-    CheckCode(name="trail-encryption-off", description="the logs are not encrypted under their own key"),
-    CheckCode(name="alerts-topic-missing", description="the alerts' topic is gone", implies=("alerts-rule-off",)),
-    CheckCode(name="alerts-rule-off", description="a rule of the alerts is off or gone"),
+    CheckCode(name="bucket-unencrypted", description="the trail's bucket has no default encryption"),
+    CheckCode(name="bucket-lock-short", description="the trail's bucket locks for less time than the settings say"),
+    CheckCode(name="trail-encryption-off", description="the logs are not encrypted with their own key"),
+    CheckCode(
+        name="alerts-topic-missing", description="the alerts' topic does not exist", implies=("alerts-rule-off",)
+    ),
+    CheckCode(name="alerts-rule-off", description="a rule of the alerts is disabled or does not exist"),
     # The stack.
     CheckCode(name="rotation-off", description="the key does not rotate", implies=("rotation-period", "stack-drifted")),
     CheckCode(
         name="rotation-period",
-        description="the key rotates at another period than the stack says",
+        description="the key rotates with another period than the settings say",
         implies=("stack-drifted",),
     ),
-    CheckCode(name="stack-behind", description="the settings were changed and not applied"),
-    CheckCode(name="stack-drifted", description="the account is not as Pulumi's state has it"),
+    CheckCode(name="stack-behind", description="the settings were changed but not applied"),
+    CheckCode(name="stack-drifted", description="the account differs from Pulumi's state"),
 )
 
 BY_NAME: Mapping[str, CheckCode] = MappingProxyType({cause.name: cause for cause in TABLE})
 
-_PLACE: Mapping[str, int] = MappingProxyType({cause.name: place for place, cause in enumerate(TABLE)})
-
 
 def place(name: str) -> int:
-    """Where a cause stands in the order. Raises KeyError for a name that is not in the table."""
-    return _PLACE[name]
+    """The position of a cause in the order. Raises KeyError for an unknown name."""
+    return list(BY_NAME).index(BY_NAME[name].name)
 
 
 def implied_by(names: Iterable[str]) -> frozenset[str]:
-    """What follows from these causes, and from what follows from them."""
-    reached: set[str] = set()
-    open_ends = list(names)
-    while open_ends:
-        for name in BY_NAME[open_ends.pop()].implies:
-            if name not in reached:
-                reached.add(name)
-                open_ends.append(name)
-    return frozenset(reached)
+    """All causes that follow from these, directly or not."""
+    implied: set[str] = set()
+    pending = list(names)
+    while pending:
+        for name in BY_NAME[pending.pop()].implies:
+            if name not in implied:
+                implied.add(name)
+                pending.append(name)
+    return frozenset(implied)

@@ -1,6 +1,6 @@
-"""`doctor` and `verify`: the findings of a stack, each with the command that fixes it.
+"""`doctor` and `verify`: run the checks, show the findings with the commands that fix them, build the documents.
 
-Pure: reads through the ports and changes nothing.
+Reads through the ports and changes nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from wizard.targets.port import TargetContext, deploy_target
 
 
 def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
-    """The diagnosis on the terminal and as a document. Raises StackNotFound without settings."""
+    """`doctor`: show the diagnosis. Raises StackNotFound without settings."""
     clients.ui.working("checking the account, the state and the deploy targets")
     diagnosis = _diagnosis(request, clients, last=() if options.quick else checks.SLOW_CHECKS)
     show(clients.ui, diagnosis)
@@ -41,7 +41,7 @@ def _diagnosis(request: Request, clients: Clients, *, last: Sequence[tuple[str, 
         finding = Finding(
             cause="operator-credentials",
             what=error.message,
-            why="without them nothing of the stack can be checked",
+            why="without credentials nothing of the stack can be checked",
             **next_step(error),
         )
         return Diagnosis(stack=request.stack, findings=(finding,), not_checked=(_everything(),))
@@ -57,12 +57,12 @@ def _everything() -> NotChecked:
 
 
 def show(ui: UserInterface, diagnosis: Diagnosis) -> None:
-    """The diagnosis, on the terminal."""
+    """Show the diagnosis."""
     if diagnosis.findings:
         ui.section("What is wrong", "the root causes first")
     show_findings(ui, diagnosis.findings)
     for finding in diagnosis.consequences:
-        ui.line(f"{finding.what}: it follows from the above", mark=Mark.INFO)
+        ui.line(f"{finding.what}: this follows from the causes above", mark=Mark.INFO)
     if diagnosis.not_checked:
         ui.section("Not checked", "so nothing is known about it")
     for not_checked in diagnosis.not_checked:
@@ -79,7 +79,7 @@ def show(ui: UserInterface, diagnosis: Diagnosis) -> None:
 
 
 def show_findings(ui: UserInterface, findings: Sequence[Finding]) -> None:
-    """Each cause with its command."""
+    """Show each cause with its command."""
     for finding in findings:
         ui.line(finding.what, mark=Mark.FAIL)
         ui.line(f"  {finding.why} ({finding.cause})")
@@ -90,21 +90,21 @@ def show_findings(ui: UserInterface, findings: Sequence[Finding]) -> None:
 
 
 def document(diagnosis: Diagnosis) -> json_documents.Document:
-    """Of a diagnosis; `ok` is whether everything was checked and is correct."""
+    """The JSON document of a diagnosis; `ok` is true if everything was checked and passed."""
     return {
         **json_documents.head("doctor", ok=diagnosis.healthy),
         "stack": diagnosis.stack,
         "exitCode": diagnosis.exit_code,
         "findings": [plain(finding) for finding in diagnosis.findings],
         "consequences": [plain(finding) for finding in diagnosis.consequences],
-        "notChecked": [{"what": each.what, "why": each.why} for each in diagnosis.not_checked],
+        "notChecked": [{"what": entry.what, "why": entry.why} for entry in diagnosis.not_checked],
         "skipped": list(diagnosis.skipped),
         "passed": list(diagnosis.passed),
     }
 
 
 def plain(finding: Finding) -> dict[str, str | None]:
-    """A finding as plain values."""
+    """The JSON fields of a finding."""
     return {
         "cause": finding.cause,
         "what": finding.what,
@@ -116,24 +116,24 @@ def plain(finding: Finding) -> dict[str, str | None]:
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """The verifications, and the causes of those that failed."""
+    """The verifications, and the causes of a failed one."""
 
     stack: str
     proofs: tuple[Verification, ...]
     diagnosis: Diagnosis | None = None
-    """None where no proof failed."""
+    """None if no verification failed."""
 
 
 def run_verify(request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
-    """The verifications on the terminal and as a document. Raises SetupError."""
+    """`verify`: show the verifications. Raises SetupError."""
     verified = verify(request, clients)
-    findings = [plain(each) for each in verified.diagnosis.findings] if verified.diagnosis else []
+    findings = [plain(finding) for finding in verified.diagnosis.findings] if verified.diagnosis else []
     document = json_documents.verify(verified.stack, verified.proofs, findings)
     return int(not document["ok"]), document
 
 
 def verify(request: Request, clients: Clients) -> Verified:
-    """Prove again that the application can open the stored key, and say what is in the way where it cannot."""
+    """Verify again that the application can decrypt the stored data key; find the causes if it cannot."""
     clients.ui.working("reading the stack")
     deployed = deployed_stack.find(request, clients)
     deployed_stack.outputs_of(deployed)
@@ -141,7 +141,7 @@ def verify(request: Request, clients: Clients) -> Verified:
     stored_data_key = find_stored_data_key(deployed.aws, deployed.settings)
     if stored_data_key is None:
         raise StackNotFound(
-            f"{deployed.settings.names.stored_data_key} holds no data key yet",
+            f"{deployed.settings.names.stored_data_key} has no data key yet",
             wizard("push", "--stack", deployed.stack),
         )
     delivered = _delivered(context, stored_data_key)
@@ -153,12 +153,12 @@ def verify(request: Request, clients: Clients) -> Verified:
     clients.ui.section("What is wrong", "the root causes first")
     show_findings(clients.ui, diagnosis.findings)
     if not diagnosis.findings:
-        clients.ui.line(f"no check explains it: python -m wizard doctor --stack {deployed.stack}")
+        clients.ui.line(f"these checks found no cause: python -m wizard doctor --stack {deployed.stack}")
     return Verified(stack=deployed.stack, proofs=proofs, diagnosis=diagnosis)
 
 
 def _delivered(context: TargetContext, stored_data_key: StoredDataKey) -> tuple[Delivered, ...]:
-    """What should be at every target, in every Region: that it is, the proof looks at."""
+    """What every target should have in every Region; the verification checks whether it does."""
     return tuple(
         Delivered(
             target=target.name,

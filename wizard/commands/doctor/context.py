@@ -1,13 +1,11 @@
-"""What the checks read: each thing once, when it is first needed; errors are values.
+"""What the checks read, each value once and when a check first needs it; errors are values.
 
-Pure: reads through the ports.
+Reads through the ports.
 """
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import TypeVar, cast
 
@@ -31,7 +29,7 @@ T = TypeVar("T")
 
 
 class CheckContext:
-    """The context of one stack. Safe for concurrent checks: each thing is read at most once."""
+    """The context of one stack. Safe for concurrent checks: each value is read at most once."""
 
     def __init__(self, deployed: DeployedStack, clients: Clients) -> None:
         self.deployed = deployed
@@ -49,16 +47,16 @@ class CheckContext:
                 self._read[name] = attempted(read)
             return cast("T | SetupError", self._read[name])
 
-    # --- what is known without asking
+    # --- the stack
 
     @property
     def stack(self) -> str:
-        """Its name, as `--stack` takes it."""
+        """Its name, as for `--stack`."""
         return self.deployed.stack
 
     @property
     def settings(self) -> Settings:
-        """As the stack's configuration file has them."""
+        """From the stack's configuration file."""
         return self.deployed.settings
 
     @property
@@ -68,24 +66,24 @@ class CheckContext:
 
     @property
     def state(self) -> StackState | SetupError:
-        """What Pulumi's backend knows of the stack."""
+        """The stack's state in Pulumi's backend."""
         return self.deployed.state
 
     @property
     def outputs(self) -> Outputs | None:
-        """The stack's outputs; None where it is not deployed or its backend could not be read."""
+        """The stack's outputs; None if it is not deployed or its backend could not be read."""
         return self.deployed.outputs
 
     # --- the key
 
     @property
     def alias_target(self) -> KeyFact | SetupError | None:
-        """The key under the stack's alias; None for none."""
+        """The key of the stack's alias; None if there is none."""
         return self.once("alias", lambda: self.aws.kms.describe_key(self.settings.names.alias))
 
     @property
     def key_arn(self) -> str | None:
-        """The stack's key: as the stack tells it, else as its alias points; None where neither can be had."""
+        """The stack's key: from its outputs, else from its alias; None if both are unknown."""
         if self.outputs is not None:
             return self.outputs.key_arn
         target = self.alias_target
@@ -93,7 +91,7 @@ class CheckContext:
 
     @property
     def key(self) -> KeyFact | SetupError | None:
-        """The stack's key; None where there is none of that ARN."""
+        """The stack's key; None if it does not exist."""
         arn = self.key_arn
         if arn is None:
             return self.alias_target
@@ -114,54 +112,55 @@ class CheckContext:
     def _no_key(self) -> SetupError:
         return Unsupported("the key is not known", Command(f"aws kms list-aliases --region {self.settings.region}"))
 
-    # --- the application's rights
+    # --- the application's permissions
 
     @property
     def principals(self) -> tuple[str, ...]:
-        """The ARNs of all that the application runs as."""
+        """The ARNs of all roles and users of the application."""
         return self.outputs.app_principal_arns if self.outputs else self.settings.app_principal_arns
 
     def principal(self, arn: str) -> IamPrincipal | SetupError | None:
-        """A user or role with its policies, boundary and trust; None where it is gone."""
+        """A user or role with its policies, boundary and trust; None if it does not exist."""
         return self.once(f"principal {arn}", lambda: self.access_diagnostics.principal(arn))
 
     def simulate(self, arn: str) -> tuple[StatementEvaluation, ...] | SetupError:
-        """What IAM's simulator says of the principal and the stack's key."""
+        """The result of IAM's policy simulator for the principal and the stack's key."""
         key = self.key_arn
         if key is None:
             return self._no_key()
         actions = policies.APPLICATION_ACTIONS
-        return self.once(f"weighed {arn}", lambda: self.access_diagnostics.simulate(arn, actions, key))
+        return self.once(f"simulation {arn}", lambda: self.access_diagnostics.simulate(arn, actions, key))
 
     @property
     def access_diagnostics(self) -> AccessDiagnostics:
-        """What the edge can tell of the application's rights and variables, in the stack's own Region."""
+        """The reader of the application's permissions and variables, in the stack's own Region."""
         return self.aws.access_diagnostics
 
     # --- the data key, the variables
 
     @property
     def stored_data_key(self) -> StoredDataKey | SetupError | None:
-        """The stored data keyed data key; a DataKeyConflict where the stored data key holds anything else."""
-        return self.once("escrow", lambda: find_stored_data_key(self.aws, self.settings))
+        """The stored data key; a DataKeyConflict if the value is anything else."""
+        return self.once("stored data key", lambda: find_stored_data_key(self.aws, self.settings))
 
     @property
     def version_fingerprints(self) -> frozenset[str] | SetupError:
-        """The fingerprints of all versions of the data key that are kept."""
+        """The fingerprints of all kept versions of the data key."""
         return self.once(
-            "versions", lambda: frozenset(each.fingerprint for each in self.aws.key_rotation.versions(self.settings))
+            "versions",
+            lambda: frozenset(version.fingerprint for version in self.aws.key_rotation.versions(self.settings)),
         )
 
     @property
     def vercel_variables(self) -> tuple[VariableEntry, ...] | SetupError | None:
-        """The three variables as the project has them; None where Vercel is no target, or cannot be asked at all."""
+        """The three variables of the Vercel project; None if Vercel is not a target, or cannot be accessed."""
         vercel, project = self.deployed.vercel, self.deployed.project
         if vercel is None or not isinstance(project, VercelProject):
             return None
         return self.once("on Vercel", lambda: vercel.read_variables(project))
 
     def stored_values(self, region: str) -> Mapping[str, str] | SetupError:
-        """What the store holds under the stack's names in a Region, by the name of the variable."""
+        """The values in the store of a Region, by the name of the variable."""
         prefix, store = self.settings.names.parameter_prefix, self.settings.secret_store
         names = [f"{prefix}/{name}" for name in ("ENCRYPTED_PHI_KEY", "AWS_KMS_KEY_ID", "AWS_REGION")]
         access_diagnostics = self.aws.with_region(region).access_diagnostics
@@ -170,58 +169,6 @@ class CheckContext:
 
     @property
     def instances(self) -> tuple[Instances, ...]:
-        """What runs at each target, and whether it holds old values."""
+        """What runs at each target, and whether it has outdated values."""
         instances = self.once("instances", lambda: running(self.deployed.context()))
         return () if isinstance(instances, SetupError) else instances
-
-
-NAMED_AT_MOST = 12
-"""Resources that a command names one by one; more are the whole stack."""
-
-
-def aws(context: CheckContext, *words: object, region: str | None = None) -> str:
-    """`aws WORDS` in the stack's own Region or another; a word that is no text becomes JSON."""
-    place = ["--region", region or context.settings.region]
-    return _typed("aws", *words, *place, *(["--profile", _profile(context)] if _profile(context) else []))
-
-
-def wizard(context: CheckContext, command: str, *words: str) -> str:
-    """`python -m wizard COMMAND`, for this stack."""
-    profile = ["--profile", _profile(context)] if _profile(context) else []
-    return _typed("python", "-m", "wizard", *command.split(), "--stack", context.stack, *words, *profile)
-
-
-def push(context: CheckContext, *words: str) -> str:
-    """The stored data keyed data key with its two companions, again, and what runs started anew, where something does."""
-    return wizard(context, "push", *words, "--yes", redeploy_flag(context))
-
-
-def redeploy_flag(context: CheckContext) -> str:
-    """`--redeploy` where instances are known to run: they read variables at their start; else `--no-redeploy`."""
-    return "--redeploy" if any(each.deployment is not None for each in context.instances) else "--no-redeploy"
-
-
-def pulumi_up(context: CheckContext, *endings: str) -> str:
-    """`pulumi up --refresh` of the resources whose URN has one of these endings.
-
-    The whole stack, where none has, or more than NAMED_AT_MOST.
-    """
-    state = context.state
-    resources = state.resources if isinstance(state, StackState) else ()
-    return pulumi_up_urns(context, [each.urn for each in resources if endings and each.urn.endswith(endings)])
-
-
-def pulumi_up_urns(context: CheckContext, urns: Sequence[str]) -> str:
-    """`pulumi up --refresh` of these resources; of the whole stack, where these are none or more than NAMED_AT_MOST."""
-    targets = urns if len(urns) <= NAMED_AT_MOST else ()
-    words = ["pulumi", "up", "--refresh", "--yes", "--skip-preview", "--stack", context.stack]
-    typed = _typed(*words, *(word for urn in targets for word in ("--target", urn)))
-    return f"AWS_PROFILE={shlex.quote(_profile(context))} {typed}" if _profile(context) else typed
-
-
-def _profile(context: CheckContext) -> str:
-    return context.aws.profile or ""
-
-
-def _typed(*words: object) -> str:
-    return shlex.join(word if isinstance(word, str) else json.dumps(word) for word in words)

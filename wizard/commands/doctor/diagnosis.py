@@ -1,6 +1,6 @@
-"""The diagnosis of a stack: all checks concurrently, causes before their consequences, the unknown never passed.
+"""The diagnosis of a stack: the checks run concurrently, causes come before consequences, unknown is not passed.
 
-Pure: reads through the ports. A check is a function of the context; `checks/` has them.
+Reads through the context. A check is a function of the context; `checks/` has them.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ class Finding:
     """One cause of a fault, and the command that fixes it."""
 
     cause: str
-    """A name that programs rely on: `key-disabled`, `variable-truncated`; the table of causes orders them."""
+    """A name that programs rely on: `key-disabled`, `variable-truncated`; `check_codes.TABLE` orders them."""
     what: str
-    """What is wrong, in one sentence, with the name of the thing."""
+    """What is wrong, in one sentence, with the name of the resource."""
     why: str
-    """What follows from it for the application or the audit, and how it is known."""
+    """The consequence for the application or the audit, and how it is known."""
     command: str
-    """The command that fixes the cause, executable as it is; empty where there is none."""
+    """The command that fixes the cause, ready to run; empty if there is none."""
     advice: str = ""
-    """What else to do, in words: a failed key load is cached until the application restarts."""
+    """What else to do, in words."""
 
 
 def next_step(error: SetupError) -> dict[str, str]:
@@ -45,7 +45,7 @@ class NotChecked:
     what: str
     why: str
     is_denied: bool = False
-    """Whether the caller's own credentials or rights are why."""
+    """Whether the reason is the caller's own credentials or permissions."""
 
     @classmethod
     def of(cls, what: str, error: SetupError) -> NotChecked:
@@ -62,7 +62,7 @@ class Passed:
 
 @dataclass(frozen=True, kw_only=True)
 class Skipped:
-    """One thing that cannot be checked from here, or that was not requested; no fault."""
+    """One thing that cannot be checked from here, or that was not requested; not a fault."""
 
     what: str
 
@@ -72,11 +72,9 @@ CheckResult = Finding | NotChecked | Passed | Skipped
 
 Check = Callable[[CheckContext], Iterable[CheckResult]]
 
-AT_ONCE = 8
-"""Checks that run concurrently."""
 
 CREDENTIALS = frozenset({"operator-credentials", "vercel-token-refused"})
-"""Causes that are the doctor's own lack of credentials: exit code 3."""
+"""The causes that are missing credentials of the doctor itself: exit code 3."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,20 +97,19 @@ class Diagnosis:
 
     @property
     def exit_code(self) -> int:
-        """0 healthy; 3 where the doctor's own credentials or rights are what is wrong; else 1."""
+        """0 healthy; 3 if the doctor's own credentials or permissions are the problem; else 1."""
         if self.healthy:
             return 0
         first = self.findings[0].cause in CREDENTIALS if self.findings else False
-        denied = not self.findings and any(each.is_denied for each in self.not_checked)
+        denied = not self.findings and any(entry.is_denied for entry in self.not_checked)
         return 3 if first or denied else 1
 
 
 def diagnose(
     deployed: DeployedStack, clients: Clients, checks: Sequence[Check], *, last: Sequence[tuple[str, Check]] = ()
 ) -> Diagnosis:
-    """The diagnosis of the stack by these checks; and by the last ones, each with its subject, if there is no finding.
-
-    The last ones take long, and would repeat the findings of the others.
+    """The diagnosis by these checks; then by the last ones, each with its subject, if there is no finding yet: they
+    are slow, and would repeat the findings of the others.
     """
     context = CheckContext(deployed, clients)
 
@@ -123,27 +120,28 @@ def diagnose(
             # The check did not handle the error: its result is unknown.
             return (NotChecked.of(check.__name__.replace("_", " "), error),)
 
-    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        results = [each for answers in pool.map(run, checks) for each in answers]
-    if not any(isinstance(each, Finding) for each in results):
-        results += [each for _, check in last for each in run(check)]
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        results = [result for answers in pool.map(run, checks) for result in answers]
+    if not any(isinstance(result, Finding) for result in results):
+        results += [result for _, check in last for result in run(check)]
     else:
-        results += [NotChecked(what=what, why="it is checked when nothing else is wrong") for what, _ in last]
+        results += [NotChecked(what=what, why="it is checked only if nothing else is wrong") for what, _ in last]
     return build_diagnosis(deployed.stack, results)
 
 
 def build_diagnosis(stack: str, results: Iterable[CheckResult]) -> Diagnosis:
-    """The diagnosis: findings in the table's order without duplicates, consequences apart."""
+    """The diagnosis without duplicates: findings in the table's order, consequences separately."""
     results = tuple(dict.fromkeys(results))
     findings = sorted(
-        (each for each in results if isinstance(each, Finding)), key=lambda finding: check_codes.place(finding.cause)
+        (result for result in results if isinstance(result, Finding)),
+        key=lambda finding: check_codes.place(finding.cause),
     )
-    explained = check_codes.implied_by({finding.cause for finding in findings})
+    implied = check_codes.implied_by({finding.cause for finding in findings})
     return Diagnosis(
         stack=stack,
-        findings=tuple(each for each in findings if each.cause not in explained),
-        consequences=tuple(each for each in findings if each.cause in explained),
-        not_checked=tuple(each for each in results if isinstance(each, NotChecked)),
-        passed=tuple(each.what for each in results if isinstance(each, Passed)),
-        skipped=tuple(each.what for each in results if isinstance(each, Skipped)),
+        findings=tuple(result for result in findings if result.cause not in implied),
+        consequences=tuple(result for result in findings if result.cause in implied),
+        not_checked=tuple(result for result in results if isinstance(result, NotChecked)),
+        passed=tuple(result.what for result in results if isinstance(result, Passed)),
+        skipped=tuple(result.what for result in results if isinstance(result, Skipped)),
     )

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from components import policies
-from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
-from components.policies.stack import application_trust_of, key_policy_of
+from components.policies.evaluation import KeyPolicyDecision
+from components.policies.stack import application_trust_of, decide_by_key_policy_of, key_policy_of
 from components.settings import ImportGroup, ResourceKind, Settings
 from wizard.core.models.account import Difference, DiscoveredSetup, KeyFact
 from wizard.setup.importing.policies import Right, condition_of, principals, rights, same, short, statements
@@ -82,7 +82,7 @@ def _key_policy(actual: Mapping[str, Any], settings: Settings) -> Iterator[Diffe
 
 def _delegates(document: Mapping[str, Any], settings: Settings) -> bool:
     root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
-    return decide_by_key_policy(document, root, "kms:PutKeyPolicy") is KeyPolicyDecision.NAMED
+    return decide_by_key_policy_of(settings, document, root, "kms:PutKeyPolicy") is KeyPolicyDecision.NAMED
 
 
 def _delegation(actual: Mapping[str, Any], desired: Mapping[str, Any], settings: Settings) -> Iterator[DifferenceRow]:
@@ -127,12 +127,15 @@ def _denials(actual: Mapping[str, Any], desired: Mapping[str, Any], settings: Se
     if any(right.action == "kms:ScheduleKeyDeletion" for right in missing):
         named = ", ".join(short(arn) for arn in settings.deletion_administrators)
         yield ("key policy, deletion", _who_deletes(actual, settings), f"{named or 'nobody'} may schedule it")
-    if any(right.action == "kms:Decrypt" for right in missing):
+    if any(right.action == "kms:Decrypt" and right.principal == "*" for right in missing):
         yield (
             "key policy, use",
-            "open to everybody whom IAM or the policy allows",
+            "open to everybody allowed by IAM or the policy",
             "denied to all but the application",
         )
+    for principal in sorted({right.principal for right in missing} - {"*"}):
+        denials = {(right.action, _condition_words(right)) for right in missing if right.principal == principal}
+        yield (f"key policy, {_who(principal, settings)}", "not denied", f"denied {_actions(denials)}")
     if extra:
         denied = ", ".join(sorted({_who(right.principal, settings) for right in extra}))
         yield (f"key policy, {denied}", f"denied {_actions({(right.action, '') for right in extra})}", "no such denial")
@@ -142,12 +145,12 @@ def _who_deletes(actual: Mapping[str, Any], settings: Settings) -> str:
     able = [
         arn
         for arn in settings.administrators
-        if decide_by_key_policy(actual, arn, "kms:ScheduleKeyDeletion") is KeyPolicyDecision.NAMED
+        if decide_by_key_policy_of(settings, actual, arn, "kms:ScheduleKeyDeletion") is KeyPolicyDecision.NAMED
     ]
     if able:
         return "administrators may schedule it"
     root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
-    through = decide_by_key_policy(actual, root, "kms:ScheduleKeyDeletion") is KeyPolicyDecision.NAMED
+    through = decide_by_key_policy_of(settings, actual, root, "kms:ScheduleKeyDeletion") is KeyPolicyDecision.NAMED
     return "whoever IAM allows may schedule it" if through else "not denied"
 
 

@@ -52,16 +52,18 @@ def inspect(
     vercel: VercelClient | None,
     project: VercelProject | None,
     stored_data_key: StoredDataKey | None,
-    adoption: ImportRequest | None,
+    import_request: ImportRequest | None,
 ) -> ManualSetup:
-    """Discover what could be imported. Problems are returned only with `adoption`."""
+    """Discover what could be imported. Problems are returned only with `import_request`."""
     discovered, error = attempt(aws.import_discovery.discover_setup, settings)
     if error is not None or discovered is None or not discovered.things:
         unread = (
-            (problem(error, "what was created manually must be known before an import"),) if error and adoption else ()
+            (problem(error, "what was created manually must be known before an import"),)
+            if error and import_request
+            else ()
         )
         # Nothing is left to import: the stack creates all of it.
-        is_deleted = adoption is not None and error is None and not state.has_key
+        is_deleted = import_request is not None and error is None and not state.has_key
         without_imports = settings.model_copy(update={"adopted": (), "kept_as_found": ()})
         return ManualSetup(problems=unread, settings=without_imports if is_deleted else None)
     differences = differences_of(discovered, settings)
@@ -71,21 +73,21 @@ def inspect(
         data_key, error = attempt(vercel.find_data_key, project)
         if error is not None:
             problems.append(problem(error, "the data key in use must be known, or another one would be made"))
-    if adoption is None:
+    if import_request is None:
         return ManualSetup(discovered=discovered, differences=differences, data_key=data_key)
     problems += obstacles(discovered, settings, state)
-    entered, invalid = _entered_data_key(adoption)
+    entered, invalid = _entered_data_key(import_request)
     problems += [invalid] if invalid else []
     used = in_use(data_key, discovered)
     obstacle = data_key_obstacle(used, discovered, stored_data_key, entered=entered)
     problems += [obstacle] if obstacle else []
     wrapped = imported_data_key(used, entered)
-    is_unknown = not (obstacle or invalid or wrapped or stored_data_key or adoption.data_key == NONE_YET)
+    is_unknown = not (obstacle or invalid or wrapped or stored_data_key or import_request.data_key == NONE_YET)
     key = discovered.key
     if is_unknown and key is not None and (key.arn not in state.owned or is_adopted(key, settings)):
         problems.append(unknown_data_key(discovered))
-    shared = set(importing.shared_groups(discovered, settings)) - set(adoption.named)
-    unchanged = tuple(part for part in ImportGroup if part not in adoption.repaired or part in shared)
+    shared = set(importing.shared_groups(discovered, settings)) - set(import_request.named)
+    unchanged = tuple(part for part in ImportGroup if part not in import_request.repaired or part in shared)
     problems += repair_conflicts(discovered, settings, unchanged)
     return ManualSetup(
         discovered=discovered,
@@ -97,11 +99,11 @@ def inspect(
     )
 
 
-def _entered_data_key(adoption: ImportRequest) -> tuple[WrappedDataKey | None, Problem | None]:
-    if adoption.data_key is None or adoption.data_key == NONE_YET:
+def _entered_data_key(import_request: ImportRequest) -> tuple[WrappedDataKey | None, Problem | None]:
+    if import_request.data_key is None or import_request.data_key == NONE_YET:
         return None, None
     try:
-        return WrappedDataKey(value=adoption.data_key), None
+        return WrappedDataKey(value=import_request.data_key), None
     except MalformedDataKey as error:
         variable = by_key["encrypted_phi_key"].variable
         return None, Problem(

@@ -83,7 +83,7 @@ def check(
     aws: AwsClient | None,
     vercel: VercelClient | None,
     engine: Engine,
-    adoption: discovery.ImportRequest | None = None,
+    import_request: discovery.ImportRequest | None = None,
     location_problems: tuple[Problem, ...] = (),
 ) -> Findings:
     """Check account, Vercel and engine, in parallel. An `identity` that is an error is one of the problems.
@@ -123,9 +123,11 @@ def check(
         settings = settings.model_copy(update=slugs)
     if settings is not None and on_aws.account_matches and aws is not None:
         if saved is not None:
-            adoption = adoption or _resumed_import(saved, values, on_aws.stored_data_key, state)
+            import_request = import_request or _resumed_import(saved, values, on_aws.stored_data_key, state)
             # Imported resources stay imported.
-            unchanged = tuple(part for part in saved.kept_as_found if adoption is None or part not in adoption.repaired)
+            unchanged = tuple(
+                part for part in saved.kept_as_found if import_request is None or part not in import_request.repaired
+            )
             settings = settings.model_copy(update={"adopted": saved.adopted, "kept_as_found": unchanged})
         # The names in another Region or environment are not the stack's.
         is_same_place = True
@@ -134,17 +136,17 @@ def check(
             is_same_place = (settings.region, settings.environment) == (saved.region, saved.environment)
         # An import is checked only with all of its facts.
         is_checkable = is_same_place and (
-            adoption is None or (on_aws.existing is not None and on_aws.stored_data_key_known)
+            import_request is None or (on_aws.existing is not None and on_aws.stored_data_key_known)
         )
         if on_aws.existing is not None and is_checkable and pulumi.state is None:
-            problems += certain_conflicts(settings, on_aws.existing, is_importing=adoption is not None)
+            problems += certain_conflicts(settings, on_aws.existing, is_importing=import_request is not None)
         elif on_aws.existing is not None and is_checkable:
             conflicts = _conflicts(
-                settings, on_aws.existing, state, aws, vercel, on_vercel.project, on_aws.stored_data_key, adoption
+                settings, on_aws.existing, state, aws, vercel, on_vercel.project, on_aws.stored_data_key, import_request
             )
             problems += conflicts.problems
             settings = conflicts.settings or settings
-        if on_aws.stored_data_key_known and is_checkable and not (adoption and conflicts.manual.problems):
+        if on_aws.stored_data_key_known and is_checkable and not (import_request and conflicts.manual.problems):
             problems += _data_key(
                 settings, on_aws.stored_data_key, saved, values, pulumi.state, conflicts.manual, aws, vercel, on_vercel
             )
@@ -188,13 +190,13 @@ def _conflicts(
     vercel: VercelClient | None,
     project: VercelProject | None,
     stored_data_key: StoredDataKey | None,
-    adoption: discovery.ImportRequest | None,
+    import_request: discovery.ImportRequest | None,
 ) -> _Conflicts:
     orphaned, unread = orphaned_creations(settings, existing, state, aws)
     problems = resource_conflicts(settings, existing, state, orphaned)
     manual = discovery.ManualSetup()
-    if (problems or (adoption and settings.adopted)) and not unread:
-        manual = discovery.inspect(settings, state, aws, vercel, project, stored_data_key, adoption)
+    if (problems or (import_request and settings.adopted)) and not unread:
+        manual = discovery.inspect(settings, state, aws, vercel, project, stored_data_key, import_request)
         if manual.settings and (problems or not state.has_key):
             settings = manual.settings
         elif manual.settings:
@@ -202,9 +204,9 @@ def _conflicts(
             settings = settings.model_copy(update={"kept_as_found": manual.settings.kept_as_found})
         # With problems of the import, the resources to import are not reported as conflicts, too.
         importable = settings
-        if adoption and manual.problems:
+        if import_request and manual.problems:
             importable = settings.model_copy(update={"adopted": manual.discovered.adopted})
-        problems = resource_conflicts(importable, existing, state, orphaned) if adoption else problems
+        problems = resource_conflicts(importable, existing, state, orphaned) if import_request else problems
     return _Conflicts(
         problems=(*unread, *problems, *manual.problems), orphaned_creations=orphaned, manual=manual, settings=settings
     )

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
-from components.policies.stack import key_policy_of
+from components.policies.evaluation import KeyPolicyDecision
+from components.policies.stack import decide_by_key_policy_of, key_policy_of
 from components.settings import Settings
 from wizard.core.errors import Problem
 from wizard.core.models.account import Identity, Principal
@@ -84,7 +84,7 @@ def lockout(settings: Settings, identity: Identity, aws: AwsClient) -> list[Prob
     """
     action = "kms:PutKeyPolicy"
     caller = identity.principal_arn
-    grant = decide_by_key_policy(key_policy_of(settings), caller, action)
+    grant = decide_by_key_policy_of(settings, key_policy_of(settings), caller, action)
     if grant is KeyPolicyDecision.NAMED or (caller.endswith(":root") and not settings.strict_key_policy):
         return []
     if settings.strict_key_policy:

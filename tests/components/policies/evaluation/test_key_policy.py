@@ -8,7 +8,7 @@ import pytest
 
 from components import policies
 from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
-from components.policies.stack import key_policy_of
+from components.policies.stack import decide_by_key_policy_of, key_policy_of
 from components.settings import Settings
 
 ACCOUNT = "111122223333"
@@ -349,3 +349,31 @@ def test_no_administrator_is_named_for_a_use_in_any_mode(mode: str, action: str,
 @pytest.mark.parametrize("mode", EACH_MODE)
 def test_the_application_may_decrypt_in_every_mode(mode: str) -> None:
     assert decide_by_key_policy(_future_policy(mode), APP, "kms:Decrypt") is KeyPolicyDecision.NAMED
+
+
+@pytest.mark.parametrize(
+    ("condition", "decision"),
+    [
+        pytest.param(
+            {"Bool": {"aws:SecureTransport": "false"}}, KeyPolicyDecision.NAMED, id="KMS answers over TLS only"
+        ),
+        pytest.param(
+            {"StringNotEquals": {"aws:ResourceAccount": ACCOUNT}}, KeyPolicyDecision.NAMED, id="keys of other accounts"
+        ),
+        pytest.param(
+            {"StringNotEquals": {"aws:SourceVpce": "vpce-01234567"}}, KeyPolicyDecision.DENIED, id="not known: counts"
+        ),
+    ],
+)
+def test_a_denial_is_decided_by_what_the_settings_say_of_every_request(
+    condition: dict[str, Any], decision: KeyPolicyDecision
+) -> None:
+    settings = Settings(
+        account_id=ACCOUNT,
+        region="us-east-1",
+        administrators=(ADMIN,),
+        deploy_targets=("ecs",),  # type: ignore[arg-type]
+    )
+    statements = [_statement(), _statement("Deny", Condition=condition)]
+    policy = {"Version": "2012-10-17", "Statement": statements}
+    assert decide_by_key_policy_of(settings, policy, ADMIN, PUT) is decision

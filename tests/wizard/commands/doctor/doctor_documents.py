@@ -13,7 +13,7 @@ from wizard.core.models.delivery import VerificationState
 DISABLED = Finding(
     cause="key-disabled",
     what="the key is disabled",
-    why="KMS answers DisabledException",
+    why="KMS returns DisabledException",
     command="aws kms enable-key --key-id 1234",
     advice="start the application anew",
 )

@@ -349,6 +349,17 @@ def test_an_account_as_the_stack_would_have_it_has_no_difference() -> None:
     assert differences_of(AS_WANTED, WITHOUT_TRAIL_KEY) == ()
 
 
+def test_a_denial_that_the_stack_would_add_is_told_with_its_condition(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = copy.deepcopy(key_policy_of(VERCEL))
+    elsewhere = {"StringNotEquals": {"aws:SourceVpce": "vpce-01234567"}}
+    denial = {"Effect": "Deny", "Principal": {"AWS": APP}, "Action": "kms:Decrypt", "Resource": "*"}
+    wanted["Statement"].append({**denial, "Condition": elsewhere})
+    monkeypatch.setattr(differences, "key_policy_of", lambda settings: wanted)
+    ((what, found, shall),) = told(AS_WANTED, ImportGroup.KEY)
+    assert (what, found) == ("key policy, application role/eonpro-app-role", "not denied")
+    assert shall.startswith("denied Decrypt (if aws:") and "vpce-01234567" in shall
+
+
 def test_the_guides_key_policy_is_told_statement_by_statement() -> None:
     assert told(GUIDE, ImportGroup.KEY) == [
         ("key policy, IAM", "no delegation to IAM", "IAM policies have effect on the key"),

@@ -82,7 +82,7 @@ class World:
             aws=self.aws if not isinstance(identity, SetupError) else None,
             vercel=self.vercel,
             engine=self.engine,
-            adoption=adoption,
+            import_request=adoption,
             location_problems=location_problems,
         )
 
@@ -358,15 +358,15 @@ def test_a_data_key_of_production_that_previews_have_is_a_warning_and_comes_firs
 @pytest.mark.parametrize(
     ("line", "exposes"),
     [
-        ("ENCRYPTED_PHI_KEY is set for preview too; Vercel does not tell whether it is production's data key", True),
+        ("ENCRYPTED_PHI_KEY is set for preview too; Vercel does not show whether it is production's data key", True),
         (
             "the team shares a variable ENCRYPTED_PHI_KEY with the project, for preview, with production's data key",
             True,
         ),
         ("AWS_ACCESS_KEY_ID of preview is production's access key: what runs there signs as production", True),
-        ("ENCRYPTED_PHI_KEY of preview is another data key than production's; it is left as it is", False),
-        ("ENCRYPTED_PHI_KEY of preview is a data key; production has none yet; it is left as it is", False),
-        ("AWS_KMS_KEY_ID is set for preview too; that is left as it is", False),
+        ("ENCRYPTED_PHI_KEY of preview is another data key than production's; it is not changed", False),
+        ("ENCRYPTED_PHI_KEY of preview is a data key; production has none yet; it is not changed", False),
+        ("AWS_KMS_KEY_ID is set for preview too; that is not changed", False),
     ],
 )
 def test_what_others_have_of_productions_own_is_a_warning(world, line, exposes) -> None:

@@ -1,6 +1,6 @@
-"""The key as the stack and the application's variables name it: whether it is there, works, and is the one they mean.
+"""The checks of the KMS key: its state, its alias, its rotation, AWS_KMS_KEY_ID, and the copies of the data key.
 
-Pure: reads through the context.
+Reads through the context.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
-from wizard.commands.doctor import context as fixes
+from wizard.commands.doctor import fixes
+from wizard.commands.doctor.checks.principal import RESTART
 from wizard.commands.doctor.checks.variables import Expected, expected, surrounding_fault
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
@@ -20,25 +21,23 @@ from wizard.data_key.delivery import region_of
 
 _ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):([0-9]{12}):(key|alias)/.+")
 
-_RESTART = "restart the application: it caches a failed load of its key"
-
 
 def check_region(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether the settings name the Region that the stack was built in."""
+    """Whether the settings name the Region in which the stack was deployed."""
     outputs, settings = context.outputs, context.settings
     if outputs is None or region_of(outputs.key_arn) == settings.region:
         return
     built_in = region_of(outputs.key_arn)
     yield Finding(
         cause="region-of-settings",
-        what=f"the settings name {settings.region}, and the stack was built in {built_in}",
-        why=f"KMS in {settings.region} knows no key of {built_in}: it answers NotFoundException, or AccessDeniedException",
+        what=f"the settings name {settings.region}, but the stack was deployed in {built_in}",
+        why=f"KMS in {settings.region} has no key of {built_in}: it returns NotFoundException or AccessDeniedException",
         command=f"pulumi config set aws:region {built_in} --stack {context.stack}",
     )
 
 
 def check_keys(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether the stack's key is there and enabled, in each of its Regions."""
+    """Whether the stack's key exists and is enabled, in each of its Regions."""
     arns = context.outputs.key_arns if context.outputs else tuple(filter(None, (context.key_arn,)))
     for arn in arns:
         key = context.key if arn == context.key_arn else context.replica(arn)
@@ -56,11 +55,11 @@ def _missing(arn: str) -> Finding:
     region = region_of(arn)
     return Finding(
         cause="key-missing",
-        what=f"there is no key {arn}",
-        why="it was deleted, or these credentials are of another account; without it no record can be opened",
+        what=f"the key {arn} does not exist",
+        why="it was deleted, or the credentials are for another account; without it no record can be decrypted",
         command=f"aws cloudtrail lookup-events --region {region} "
         f"--lookup-attributes AttributeKey=ResourceName,AttributeValue={arn}",
-        advice="its output shows who deleted the key, and when; a replica or a backup under another key opens the data key",
+        advice="shows who deleted the key, and when; only a replica, or a backup of another key, decrypts the data key",
     )
 
 
@@ -68,32 +67,32 @@ def _state(key: KeyFact) -> CheckResult:
     region = region_of(key.arn)
     where = f"--key-id {key.arn} --region {region}"
     if key.state == "Enabled":
-        return Passed(what=f"the key {key.arn} is there and enabled")
+        return Passed(what=f"the key {key.arn} exists and is enabled")
     if key.state == "PendingDeletion":
         return Finding(
             cause="key-pending-deletion",
-            what=f"the key {key.arn} is going to be deleted",
-            why="KMS answers KMSInvalidStateException to every use, and when its time is over every record is lost",
+            what=f"the key {key.arn} is scheduled for deletion",
+            why="KMS returns KMSInvalidStateException for every use; when it is deleted, every record is lost",
             command=f"aws kms cancel-key-deletion {where} && aws kms enable-key {where}",
-            advice=f"find out who scheduled it, then {_RESTART}",
+            advice=f"find out who scheduled it, then {RESTART}",
         )
     if key.state == "Disabled":
         return Finding(
             cause="key-disabled",
             what=f"the key {key.arn} is disabled",
-            why="KMS answers DisabledException to every use, so the application cannot open its data key",
+            why="KMS returns DisabledException for every use, so the application cannot decrypt its data key",
             command=f"aws kms enable-key {where}",
-            advice=_RESTART,
+            advice=RESTART,
         )
     return Finding(
         cause="key-unavailable",
         what=f"the key {key.arn} cannot be used: {key.state}",
-        why="KMS answers KMSInvalidStateException to every use until that is over",
+        why="KMS returns KMSInvalidStateException for every use in this state",
         command=f"aws kms describe-key {where}",
     )
 
 
-# --- AWS_KMS_KEY_ID ------------------------------------------------------------------------------------------------
+# --- AWS_KMS_KEY_ID
 
 
 def check_delivered_key_id(context: CheckContext) -> Iterator[CheckResult]:
@@ -115,7 +114,7 @@ def _key_id(context: CheckContext, variable: Expected, value: str, expected_arn:
         what=f"AWS_KMS_KEY_ID in {variable.place} is {_shown(value)}, not {expected_arn}",
         why=why,
         command=fixes.push(context),
-        advice=f"redeploy; {_RESTART}",
+        advice=f"redeploy; {RESTART}",
     )
 
 
@@ -123,28 +122,31 @@ def _how_it_differs(value: str, expected_arn: str) -> tuple[str, str]:
     match = _ARN.fullmatch(value)
     if value.startswith("alias/") or (match and match[3] == "alias"):
         return "key-id-alias", (
-            "a policy that names the key grants nothing on an alias, and an alias may come to point elsewhere; "
-            "the application compares what KMS answers with the key's ARN"
+            "a policy for the key grants nothing on an alias, and an alias can be moved to another key; "
+            "the application compares the response of KMS with the key's ARN"
         )
     if value == expected_arn.rpartition("/")[2]:
-        return "key-id-bare", "a bare id is looked up in whatever account and Region the credentials are of"
+        return "key-id-bare", "KMS looks up a key id in the account and Region of the caller's credentials"
     if match and match[1] != region_of(expected_arn):
         return (
             "key-id-other-region",
-            f"KMS in {region_of(expected_arn)} answers NotFoundException: Invalid arn {match[1]}",
+            f"KMS in {region_of(expected_arn)} returns NotFoundException: Invalid arn {match[1]}",
         )
     if match and match[2] != expected_arn.split(":")[4]:
-        return "key-id-other-account", f"it is a key of the account {match[2]}, whose policy does not let us in"
-    return "key-id-other-key", "KMS answers IncorrectKeyException, or AccessDeniedException: that key wrapped nothing"
+        return "key-id-other-account", f"it is a key of the account {match[2]}, whose policy does not allow us"
+    return (
+        "key-id-other-key",
+        "KMS returns IncorrectKeyException or AccessDeniedException: the data key is not of that key",
+    )
 
 
 def _shown(value: str) -> str:
-    # No secret; but whatever was pasted there by mistake might be one.
+    # A key id is not a secret, but a value that was pasted by mistake may be one.
     return value if _ARN.fullmatch(value) or re.fullmatch(r"(alias/[\w/-]+|(mrk-)?[0-9a-f-]{32,36})", value) else "…"
 
 
 def check_alias(context: CheckContext) -> Iterator[CheckResult]:
-    """The alias, against the key that the stack tells."""
+    """Whether the alias points to the stack's key."""
     outputs, target = context.outputs, context.alias_target
     if outputs is None:
         return
@@ -156,15 +158,15 @@ def check_alias(context: CheckContext) -> Iterator[CheckResult]:
     if target is None:
         yield Finding(
             cause="alias-missing",
-            what=f"{alias} points to no key",
-            why=f"whoever names the key by its alias is refused; the stack's key is {key}",
+            what=f"the alias {alias} does not exist",
+            why=f"a call with the alias fails; the stack's key is {key}",
             command=fixes.aws(context, "kms", "create-alias", *to_the_key),
         )
     elif target.arn != key:
         yield Finding(
             cause="alias-moved",
             what=f"{alias} points to {target.arn}, not to the stack's key {key}",
-            why="whoever names the key by its alias uses a key that does not open the data key",
+            why="a call with the alias uses a key that does not decrypt the data key",
             command=fixes.aws(context, "kms", "update-alias", *to_the_key),
         )
     else:
@@ -172,10 +174,10 @@ def check_alias(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def check_rotation(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether KMS gives the key new material, and how often."""
+    """Whether KMS rotates the key, and how often."""
     key, period = context.key, context.settings.rotation_period_days
     if not isinstance(key, KeyFact):
-        return  # Told by the check of the key.
+        return  # Reported by check_keys.
     arn = key.arn
     rotate = fixes.aws(context, "kms", "enable-key-rotation", "--key-id", arn, "--rotation-period-in-days", str(period))
     if key.rotation_enabled is None:
@@ -185,7 +187,7 @@ def check_rotation(context: CheckContext) -> Iterator[CheckResult]:
         yield Finding(
             cause="rotation-off",
             what=f"the key {arn} does not rotate",
-            why=f"the settings say every {period} days; prowler and an auditor look for it",
+            why=f"the settings say every {period} days; auditors and Prowler check it",
             command=rotate,
         )
     elif key.rotation_period_days is None:
@@ -196,50 +198,42 @@ def check_rotation(context: CheckContext) -> Iterator[CheckResult]:
             what=f"the key {arn} rotates every {key.rotation_period_days} days",
             why=f"the settings say every {period} days",
             command=rotate,
-            advice="if the settings were changed and not applied, Pulumi's state follows with the next `pulumi up`",
+            advice="if the settings were changed but not applied, the next `pulumi up` updates Pulumi's state",
         )
     else:
         yield Passed(what=f"the key rotates every {period} days")
 
 
 def check_replica_data_keys(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether each holds the data key that the stored data key holds."""
+    """Whether each replica's Region stores the same data key."""
     stored_data_key, outputs, settings = context.stored_data_key, context.outputs, context.settings
     if outputs is None or not isinstance(stored_data_key, StoredDataKey):
-        return  # Told by the check of the stored data key.
+        return  # Reported by check_stored_data_key.
     name, ours = settings.names.stored_data_key, stored_data_key.wrapped.fingerprint
     for region in map(region_of, outputs.replica_key_arns):
         read = partial(
             context.aws.with_region(region).stored_data_keys.read_stored_data_key, name, store=settings.secret_store
         )
-        copy = context.once(f"escrow in {region}", read)
+        copy = context.once(f"stored data key in {region}", read)
         if isinstance(copy, SetupError):
             yield NotChecked.of(f"the stored data key {name} in {region}", copy)
         elif copy is None:
             yield Finding(
                 cause="stored-key-replica-missing",
-                what=f"there is no copy of the stored data key {name} in {region}",
-                why=f"the application in {region} finds no data key, and there is one copy less to lose",
+                what=f"{region} has no copy of the stored data key {name}",
+                why=f"the application in {region} has no data key, and one copy is missing",
                 command=fixes.push(context),
             )
         elif copy.wrapped != stored_data_key.wrapped:
             yield Finding(
                 cause="stored-key-replica-differs",
-                what=f"the stored data key {name} in {region} holds {copy.wrapped.fingerprint}, not {ours}",
-                why="what one Region encrypts, the other cannot read",
+                what=f"the stored data key {name} in {region} is {copy.wrapped.fingerprint}, not {ours}",
+                why="records that one Region encrypts cannot be decrypted in the other",
                 command=fixes.wizard(context, "restore", "--version", ours, "--confirm", context.stack),
             )
         else:
-            yield Passed(what=f"the stored data key in {region} holds the same data key")
+            yield Passed(what=f"the stored data key in {region} is the same")
 
 
-ACCESS_CHECKS: tuple[Check, ...] = (
-    check_region,
-    check_keys,
-    check_delivered_key_id,
-)
-OTHER_CHECKS: tuple[Check, ...] = (
-    check_alias,
-    check_rotation,
-    check_replica_data_keys,
-)
+ACCESS_CHECKS: tuple[Check, ...] = (check_region, check_keys, check_delivered_key_id)
+OTHER_CHECKS: tuple[Check, ...] = (check_alias, check_rotation, check_replica_data_keys)

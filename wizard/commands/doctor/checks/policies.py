@@ -1,6 +1,6 @@
-"""Whether the key's own policy lets the application in, as the settings mean it to.
+"""The checks of the policies: of the key, of the application, of its role's trust, and of the ECS execution role.
 
-Pure: reads through the context.
+Reads through the context.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from functools import partial
 from typing import Any
 
 from components import policies
-from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
+from components.policies.evaluation import KeyPolicyDecision
 from components.policies.evaluation.account import IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
-from components.policies.stack import application_trust_of, key_policy_of
+from components.policies.stack import application_trust_of, decide_by_key_policy_of, key_policy_of
 from components.settings import ImportGroup, ResourceKind, SecretStore
-from wizard.commands.doctor import context as fixes
+from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.principal import KEY, REFUSED, RESTART, ROLE
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
@@ -35,12 +35,12 @@ _WEIGHT = {
 
 
 def check_application_grants(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether the key's policy gives the application what the settings mean it to have."""
+    """Whether the key's policy allows the application what the settings say."""
     if not isinstance(context.key, KeyFact):
         return
     policy = context.key_policy
     if isinstance(policy, SetupError):
-        return  # Told by the check of the key's policy.
+        return  # Reported by check_key_policies.
     expected: Mapping[str, Any] = key_policy_of(context.settings, context.principals)
     for arn in context.principals:
         yield _granted(context, arn, policy, expected)
@@ -48,7 +48,7 @@ def check_application_grants(context: CheckContext) -> Iterator[CheckResult]:
 
 def _granted(context: CheckContext, arn: str, policy: Mapping[str, Any], expected: Mapping[str, Any]) -> CheckResult:
     actions = policies.APPLICATION_ACTIONS
-    decisions = {action: decide_by_key_policy(policy, arn, action) for action in actions}
+    decisions = {action: decide_by_key_policy_of(context.settings, policy, arn, action) for action in actions}
     denied = [action for action, grant in decisions.items() if grant is KeyPolicyDecision.DENIED]
     if denied:
         return Finding(
@@ -61,17 +61,17 @@ def _granted(context: CheckContext, arn: str, policy: Mapping[str, Any], expecte
     less = [
         action
         for action in actions
-        if _WEIGHT[decisions[action]] < _WEIGHT[decide_by_key_policy(expected, arn, action)]
+        if _WEIGHT[decisions[action]] < _WEIGHT[decide_by_key_policy_of(context.settings, expected, arn, action)]
     ]
-    # Left as it was found on purpose: then it is enough that IAM has the say.
+    # An imported key policy that was kept on purpose: it is enough if the policy delegates to IAM.
     is_kept = ImportGroup.KEY in context.settings.kept_as_found
     if not less or (is_kept and all(grant is KeyPolicyDecision.THROUGH_IAM for grant in decisions.values())):
-        return Passed(what=f"the key's policy lets {arn} use the key")
+        return Passed(what=f"the key's policy allows {arn} to use the key")
     through_iam = all(decisions[action] is KeyPolicyDecision.THROUGH_IAM for action in less)
     return Finding(
         cause="key-policy-without-application",
-        what=f"the key's policy no longer lets {arn} do {', '.join(less)}",
-        why="now only IAM's policies let it in; one change there, and KMS answers AccessDeniedException"
+        what=f"the key's policy no longer allows {arn} {', '.join(less)}",
+        why="now only IAM policies allow it; after one change there KMS returns AccessDeniedException"
         if through_iam
         else f"{REFUSED}, “because no resource-based policy allows” it, whatever IAM allows",
         command=fixes.pulumi_up(context, KEY),
@@ -83,14 +83,14 @@ KEY_RESOURCE = "aws:kms/key:Key::phi-key"
 APPLICATION_POLICY = "aws:iam/policy:Policy::app-access"
 
 _MAX_LISTED = 3
-"""Differences that are told in one sentence."""
+"""The most differences in one sentence."""
 
 
 def check_key_policies(context: CheckContext) -> Iterator[CheckResult]:
-    """The policy of the key and of each replica, as `components` makes it of the settings."""
+    """Whether the policy of the key and of each replica is the one of the settings."""
     if ImportGroup.KEY in context.settings.kept_as_found:
-        return  # On purpose.
-    if isinstance(context.key, KeyFact):  # If not, that is told by the check of the key.
+        return  # Kept on purpose.
+    if isinstance(context.key, KeyFact):  # Otherwise check_keys reports it.
         yield from _compare_policy(context, context.key, context.key_policy, "the key's policy", KEY_RESOURCE)
     for arn in context.outputs.replica_key_arns if context.outputs else ():
         region = region_of(arn)
@@ -105,7 +105,7 @@ def check_administrators(context: CheckContext) -> Iterator[CheckResult]:
     """Which key administrators can decrypt: through IAM, by a grant, or not at all."""
     key, access = context.key, context.aws.access
     if not isinstance(key, KeyFact) or isinstance(context.key_policy, SetupError):
-        return  # The check of the key, or of its policy, says so.
+        return  # Reported by check_keys or check_key_policies.
     documents = documents_of(
         key.arn,
         policy=context.key_policy,
@@ -114,7 +114,7 @@ def check_administrators(context: CheckContext) -> Iterator[CheckResult]:
         key=key,
     )
     administrators = administrators_of(documents, context.settings)
-    # The settings allow either, so that it is no finding; `review` compares each right with the settings.
+    # The settings allow both, so this is not a finding; `review` compares each permission with the settings.
     yield (
         Skipped(what=administrators.description) if administrators.unknown else Passed(what=administrators.description)
     )
@@ -136,23 +136,23 @@ def _compare_policy(
     if unguarded:
         yield Finding(
             cause="deletion-unguarded",
-            what=f"{whose} lets it be deleted: {_summary(unguarded)}",
-            why="with the key every record is lost; the settings say who may schedule its deletion",
+            what=f"{whose} allows its deletion: {_summary(unguarded)}",
+            why="without the key every record is lost; the settings say who can schedule its deletion",
             command=fixes.pulumi_up(context, resource),
         )
     if changed:
         yield Finding(
             cause="key-policy-changed",
-            what=f"{whose} is not what the settings mean: {_summary(changed)}",
-            why="who may use and administer the key was changed outside the stack",
+            what=f"{whose} differs from the settings: {_summary(changed)}",
+            why="somebody changed outside the stack who can use and administer the key",
             command=fixes.pulumi_up(context, resource),
         )
     if not differences:
-        yield Passed(what=f"{whose} is what the settings mean")
+        yield Passed(what=f"{whose} is as in the settings")
 
 
 def check_application_policy(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether the application's policy gives it more than the key."""
+    """Whether the application's policy allows more than the use of the key."""
     outputs, key = context.outputs, context.key
     if (
         outputs is None
@@ -163,27 +163,27 @@ def check_application_policy(context: CheckContext) -> Iterator[CheckResult]:
     arn = outputs.app_policy_arn
     policy = context.once("application policy", lambda: context.aws.iam.policy_document(arn))
     if isinstance(policy, SetupError):
-        # That it is gone is told by the check of the application's rights.
+        # check_principals reports a missing policy.
         yield NotChecked.of(f"the application's policy {arn}", policy)
         return
     attached = DiscoveredResource(thing=ResourceKind.POLICY_ATTACHMENT, id=arn, arn=arn)
     discovered = DiscoveredSetup(things=(attached,), key=key, policy_arn=arn, policy=policy)
     wider = [
-        each
-        for each in differences_of(discovered, context.settings)
-        if each.part is ImportGroup.APPLICATION_POLICY
-        and each.desired == "no such statement"
-        and "allows" in each.actual
+        difference
+        for difference in differences_of(discovered, context.settings)
+        if difference.part is ImportGroup.APPLICATION_POLICY
+        and difference.desired == "no such statement"
+        and "allows" in difference.actual
     ]
     if wider:
         yield Finding(
             cause="policy-widened",
-            what=f"the application's policy {arn} gives it more than the key: {_summary(wider)}",
-            why="whoever takes the application over has these rights too",
+            what=f"the application's policy {arn} allows more than the use of the key: {_summary(wider)}",
+            why="an attacker in the application has these permissions, too",
             command=fixes.pulumi_up(context, APPLICATION_POLICY),
         )
     else:
-        yield Passed(what="the application's policy gives it the use of the key and nothing else")
+        yield Passed(what="the application's policy allows the use of the key and nothing else")
 
 
 def _summary(differences: Sequence[Difference]) -> str:
@@ -195,30 +195,30 @@ def _summary(differences: Sequence[Difference]) -> str:
     return "; ".join([*words[:_MAX_LISTED], *more])
 
 
-# --- trust and the execution role ------------------------------------------------------------------------------------
+# --- trust and the execution role
 
 PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider::app-principal-vercel"
 
 
 def check_role_trust(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether the role that the stack made still lets every platform of the settings in."""
+    """Whether the stack's role still trusts every platform of the settings."""
     settings = context.settings
     if not settings.makes_role or ImportGroup.APPLICATION_ROLE in settings.kept_as_found:
         return
     arn = f"arn:{settings.partition}:iam::{settings.account_id}:role/{settings.names.app_role}"
     role = context.principal(arn)
     if not isinstance(role, IamPrincipal):
-        return  # Told by the check of the principals.
+        return  # Reported by check_principals.
     expected = rights(application_trust_of(settings, vercel_provider_arn=_provider_arn(context)))
     lacking = expected - rights(role.trust)
     if not lacking:
-        yield Passed(what=f"{arn} lets the application's platform in")
+        yield Passed(what=f"{arn} trusts the application's platform")
         return
     principals = ", ".join(sorted({right.principal for right in lacking}))
     yield Finding(
         cause="trust-changed",
-        what=f"the role {arn} no longer lets the application in as it runs ({principals})",
-        why="STS answers AccessDenied: Not authorized to perform sts:AssumeRole(WithWebIdentity); without the role the "
+        what=f"the role {arn} no longer trusts the application's platform ({principals})",
+        why="STS returns AccessDenied: Not authorized to perform sts:AssumeRole(WithWebIdentity); without the role the "
         "application has no credentials",
         command=fixes.pulumi_up(context, ROLE),
         advice=RESTART,
@@ -235,7 +235,7 @@ def _provider_arn(context: CheckContext) -> str | None:
 
 
 def check_oidc_provider(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether the account knows Vercel's issuer, and the audience of its tokens."""
+    """Whether the account has the OIDC provider of Vercel, with the audience of its tokens."""
     settings, arn = context.settings, _provider_arn(context)
     if not settings.trusts_vercel or arn is None or settings.vercel_team is None:
         return
@@ -246,8 +246,8 @@ def check_oidc_provider(context: CheckContext) -> Iterator[CheckResult]:
     elif provider is None:
         yield Finding(
             cause="provider-missing",
-            what=f"the OIDC provider {arn} is gone",
-            why="STS answers InvalidIdentityToken: No OpenIDConnect provider found in your account",
+            what=f"the OIDC provider {arn} does not exist",
+            why="STS returns InvalidIdentityToken: No OpenIDConnect provider found in your account",
             command=fixes.pulumi_up(context, PROVIDER),
             advice=RESTART,
         )
@@ -255,18 +255,18 @@ def check_oidc_provider(context: CheckContext) -> Iterator[CheckResult]:
         request = {"OpenIDConnectProviderArn": arn, "ClientID": audience}
         yield Finding(
             cause="provider-audience",
-            what=f"the OIDC provider {arn} does not take tokens for {audience}",
-            why="STS answers InvalidIdentityToken: Incorrect token audience",
-            # In JSON: an older AWS CLI takes a word that is a URL for a page to be fetched.
+            what=f"the OIDC provider {arn} does not accept tokens for {audience}",
+            why="STS returns InvalidIdentityToken: Incorrect token audience",
+            # As JSON: an older AWS CLI downloads an argument that is a URL.
             command=fixes.aws(context, "iam", "add-client-id-to-open-id-connect-provider", "--cli-input-json", request),
             advice=RESTART,
         )
     else:
-        yield Passed(what=f"the OIDC provider {arn} knows the audience {audience}")
+        yield Passed(what=f"the OIDC provider {arn} has the audience {audience}")
 
 
 def check_execution_role(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether the role that ECS reads the variables with may read them."""
+    """Whether the execution role is allowed to read the variables."""
     settings, names = context.settings, context.settings.names
     arn = settings.execution_role_arn
     if arn is None:
@@ -288,7 +288,7 @@ def check_execution_role(context: CheckContext) -> Iterator[CheckResult]:
     if role is None:
         yield Finding(
             cause="execution-role-denied",
-            what=f"the execution role {arn} is gone",
+            what=f"the execution role {arn} does not exist",
             why=why,
             command=fixes.pulumi_up(context, *endings),
         )
@@ -303,16 +303,16 @@ def check_execution_role(context: CheckContext) -> Iterator[CheckResult]:
         role.policies, Request(action=action, resource=resource, context={"aws:principalarn": (arn,)})
     )
     if evaluation.is_allowed:
-        yield Passed(what=f"the execution role {arn} may read the variables")
+        yield Passed(what=f"the execution role {arn} is allowed to read the variables")
     elif evaluation.unread:
         yield NotChecked(what=f"the policies of {arn}", why=f"{', '.join(evaluation.unread)} could not be read")
     else:
-        is_detached = policy not in {each.name for each in role.policies}
+        is_detached = policy not in {attached_policy.name for attached_policy in role.policies}
         versions = context.once(f"versions of {policy}", lambda: context.access_diagnostics.policy_versions(policy))
         attach = ("iam", "attach-role-policy", "--role-name", role.name, "--policy-arn", policy)
         yield Finding(
             cause="execution-role-denied",
-            what=f"the execution role {arn} may not read {names.stored_data_key}",
+            what=f"the execution role {arn} is not allowed to read {names.stored_data_key}",
             why=why,
             command=fixes.aws(context, *attach)
             if is_detached and not evaluation.denies and versions is not None
@@ -326,8 +326,4 @@ ACCESS_CHECKS: tuple[Check, ...] = (
     check_role_trust,
     check_oidc_provider,
 )
-OTHER_CHECKS: tuple[Check, ...] = (
-    check_key_policies,
-    check_administrators,
-    check_application_policy,
-)
+OTHER_CHECKS: tuple[Check, ...] = (check_key_policies, check_administrators, check_application_policy)

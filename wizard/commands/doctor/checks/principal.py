@@ -1,7 +1,7 @@
-"""Whether the application may use its key: its principals, and what their policies say.
+"""The checks of the application's principals: their policies, permission limits and access key.
 
-Pure: reads through the context. A key policy that names the application lets it in without IAM, but past no denial,
-and past no limit of a role.
+Reads through the context. A key policy that names the application allows it without IAM, but a denial or a limit of
+the role still applies.
 https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
 """
 
@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from components import policies
-from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
+from components.policies.evaluation import KeyPolicyDecision
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
+from components.policies.stack import decide_by_key_policy_of
 from components.settings import ImportGroup
-from wizard.commands.doctor import context as fixes
+from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
 from wizard.core.errors import SetupError
@@ -32,11 +33,11 @@ ATTACHMENTS = (
 
 RESTART = "restart the application: it caches a failed load of its key"
 
-REFUSED = "KMS answers AccessDeniedException"
+REFUSED = "KMS returns AccessDeniedException"
 
 
 def check_principals(context: CheckContext) -> Iterator[CheckResult]:
-    """The application's users and roles: whether each is there, and what its own policies say."""
+    """Whether each user and role of the application exists, and whether its policies allow the key."""
     for arn in context.principals:
         principal = context.principal(arn)
         if isinstance(principal, SetupError):
@@ -49,20 +50,20 @@ def check_principals(context: CheckContext) -> Iterator[CheckResult]:
 
 def _missing(context: CheckContext, arn: str) -> Finding:
     is_theirs = arn == context.settings.app_principal_arn
-    # The key's policy names it by an id that is gone with it, so the policy is put again too.
+    # The key's policy contains the id of the deleted principal, so the policy has to be written again, too.
     endings = (ROLE, USER, *ATTACHMENTS, KEY)
     return Finding(
         cause="principal-missing",
-        what=f"the application's principal {arn} is gone",
-        why="nobody can become it, so the application has no credentials; the key's policy names nobody in its place",
+        what=f"the application's principal {arn} does not exist",
+        why="the application has no credentials, and the key's policy allows no other principal",
         command=fixes.aws(context, "iam", "list-roles", "--query", "Roles[].Arn")
         if is_theirs
         else fixes.pulumi_up(context, *endings),
-        advice="name another: pulumi config set appPrincipalArn ARN, then pulumi up" if is_theirs else RESTART,
+        advice="choose another: pulumi config set appPrincipalArn ARN, then pulumi up" if is_theirs else RESTART,
     )
 
 
-# --- what its policies say ----------------------------------------------------------------------------------------
+# --- its policies
 
 
 def _policies_of(context: CheckContext, principal: IamPrincipal) -> Iterator[CheckResult]:
@@ -75,7 +76,7 @@ def _policies_of(context: CheckContext, principal: IamPrincipal) -> Iterator[Che
     lacking = [action for action in policies.APPLICATION_ACTIONS if not _allowed(principal, action, key)]
     if not lacking:
         if not denying:
-            yield Passed(what=f"the policies of {principal.arn} allow it the use of the key")
+            yield Passed(what=f"the policies of {principal.arn} allow the use of the key")
         return
     unread = [policy.name for policy in principal.policies if policy.document is None]
     if unread:
@@ -84,21 +85,23 @@ def _policies_of(context: CheckContext, principal: IamPrincipal) -> Iterator[Che
     yield _lacking(context, principal, lacking)
 
 
-def asked(principal: IamPrincipal, action: str, key: str) -> Request:
+def request_of(principal: IamPrincipal, action: str, key: str) -> Request:
     return Request(action=action, resource=key, context={"aws:principalarn": (principal.arn,)})
 
 
-def _says(what: str, policy: IamPolicy, principal: IamPrincipal, key: str) -> bool:
-    hits = (
-        getattr(evaluate_policies((policy,), asked(principal, action, key)), what)
+def _says(effect: str, policy: IamPolicy, principal: IamPrincipal, key: str) -> bool:
+    evaluations = (
+        getattr(evaluate_policies((policy,), request_of(principal, action, key)), effect)
         for action in policies.APPLICATION_ACTIONS
     )
-    return any(not hit.terms for hit in (one for each in hits for one in each))
+    return any(not match.terms for matches in evaluations for match in matches)
 
 
 def _allowed(principal: IamPrincipal, action: str, key: str) -> bool:
-    # Denials are told apart, each by its policy.
-    return any(not hit.terms for hit in evaluate_policies(principal.policies, asked(principal, action, key)).allows)
+    # Denials are reported separately, one for each policy.
+    return any(
+        not match.terms for match in evaluate_policies(principal.policies, request_of(principal, action, key)).allows
+    )
 
 
 def _denying(context: CheckContext, principal: IamPrincipal, policy: IamPolicy) -> Finding:
@@ -119,14 +122,14 @@ def _denying(context: CheckContext, principal: IamPrincipal, policy: IamPolicy) 
     return Finding(
         cause="explicit-deny",
         what=f"the policy {policy.name} denies {principal.arn} the use of the key",
-        why=f"{REFUSED}, “with an explicit deny in an identity-based policy”: a denial wins over every permission",
+        why=f"{REFUSED}, “with an explicit deny in an identity-based policy”: a denial overrides every permission",
         command=command,
         advice=RESTART,
     )
 
 
 def _lacking(context: CheckContext, principal: IamPrincipal, actions: list[str]) -> Finding:
-    """Of the application's policy: gone, not attached, or another than the stack's."""
+    """The finding about the application's policy: it does not exist, is not attached, or was edited."""
     names = context.settings.names
     arn = (
         context.outputs.app_policy_arn
@@ -136,7 +139,7 @@ def _lacking(context: CheckContext, principal: IamPrincipal, actions: list[str])
     versions = context.once(f"versions of {arn}", lambda: context.access_diagnostics.policy_versions(arn))
     by_key = _key_policy_decision(context, principal.arn)
     why = (
-        "today the key's own policy still lets it in by name; nothing else does"
+        "now only the key's own policy allows it, by its ARN"
         if by_key is KeyPolicyDecision.NAMED
         else f"{REFUSED}, “because no identity-based policy allows” {', '.join(actions)}"
     )
@@ -144,7 +147,7 @@ def _lacking(context: CheckContext, principal: IamPrincipal, actions: list[str])
     if versions is None:
         return Finding(
             cause="policy-missing",
-            what=f"the application's policy {arn} is gone",
+            what=f"the application's policy {arn} does not exist",
             why=why,
             command=fixes.pulumi_up(context, POLICY, *ATTACHMENTS),
             advice=RESTART,
@@ -172,7 +175,7 @@ def _lacking(context: CheckContext, principal: IamPrincipal, actions: list[str])
 def _former_version(
     context: CheckContext, arn: str, principal: IamPrincipal, versions: Mapping[str, Mapping[str, object]] | SetupError
 ) -> str | None:
-    """The one call that makes a former version the default again, where one is what the stack means."""
+    """The command that makes the stack's policy version the default again; None if there is no such version."""
     if isinstance(versions, SetupError) or context.outputs is None:
         return None
     expected = policies.application_policy(key_arns=context.outputs.key_arns)
@@ -186,11 +189,11 @@ def _key_policy_decision(context: CheckContext, arn: str) -> KeyPolicyDecision:
     policy = context.key_policy
     if isinstance(policy, SetupError):
         return KeyPolicyDecision.NONE
-    return decide_by_key_policy(policy, arn, "kms:Decrypt")
+    return decide_by_key_policy_of(context.settings, policy, arn, "kms:Decrypt")
 
 
 def check_permission_limits(context: CheckContext) -> Iterator[CheckResult]:
-    """The boundary and the organization, as IAM's simulator has them; the boundary by its document where it has not."""
+    """Whether boundary and organization allow the key: by IAM's simulator, or the boundary by its document."""
     for arn in context.principals:
         principal = context.principal(arn)
         if isinstance(principal, IamPrincipal):
@@ -201,21 +204,23 @@ def _limits_of(context: CheckContext, principal: IamPrincipal) -> Iterator[Check
     simulation = context.simulate(principal.arn)
     if isinstance(simulation, SetupError):
         if context.key_arn is not None:
-            yield NotChecked.of(f"what IAM's simulator says of {principal.arn}", simulation)
+            yield NotChecked.of(f"IAM's policy simulation of {principal.arn}", simulation)
         simulation = ()
-    if any(each.by_organization is False for each in simulation):
+    if any(evaluation.by_organization is False for evaluation in simulation):
         yield _organization(context, principal, simulation)
     if principal.boundary is not None and not _passes(context, principal, principal.boundary, simulation):
         yield _boundary(context, principal, principal.boundary)
-    refused = [each for each in simulation if each.ruling is not Ruling.ALLOWED and not each.depends_on]
+    refused = [
+        evaluation for evaluation in simulation if evaluation.ruling is not Ruling.ALLOWED and not evaluation.depends_on
+    ]
     if simulation and not refused:
-        yield Passed(what=f"IAM's simulator lets {principal.arn} use the key")
+        yield Passed(what=f"IAM's simulator allows {principal.arn} to use the key")
     elif refused:
-        # Told only where no cause above was found: the table has it follow from each of them.
+        # check_codes.TABLE hides it if one of the causes above was found.
         yield Finding(
             cause="identity-denied",
-            what=f"the policies of {principal.arn} do not allow it {', '.join(each.action for each in refused)}",
-            why=f"IAM's policy simulator says {', '.join(sorted({each.ruling for each in refused}))}",
+            what=f"the policies of {principal.arn} do not allow {', '.join(entry.action for entry in refused)}",
+            why=f"IAM's policy simulator says {', '.join(sorted({evaluation.ruling for evaluation in refused}))}",
             command=fixes.pulumi_up(context, POLICY, *ATTACHMENTS),
             advice=RESTART,
         )
@@ -224,28 +229,30 @@ def _limits_of(context: CheckContext, principal: IamPrincipal) -> Iterator[Check
 def _passes(
     context: CheckContext, principal: IamPrincipal, boundary: IamPolicy, simulation: tuple[StatementEvaluation, ...]
 ) -> bool:
-    told = [each.by_boundary for each in simulation if each.by_boundary is not None]
-    if told:
-        return all(told)
+    rulings = [evaluation.by_boundary for evaluation in simulation if evaluation.by_boundary is not None]
+    if rulings:
+        return all(rulings)
     key = context.key_arn
     if boundary.document is None or key is None:
         return True
-    says = [evaluate_policies((boundary,), asked(principal, action, key)) for action in policies.APPLICATION_ACTIONS]
-    return all(each.is_allowed for each in says)
+    says = [
+        evaluate_policies((boundary,), request_of(principal, action, key)) for action in policies.APPLICATION_ACTIONS
+    ]
+    return all(evaluation.is_allowed for evaluation in says)
 
 
 def _organization(
     context: CheckContext, principal: IamPrincipal, simulation: tuple[StatementEvaluation, ...]
 ) -> Finding:
-    actions = ", ".join(each.action for each in simulation if each.by_organization is False)
+    actions = ", ".join(evaluation.action for evaluation in simulation if evaluation.by_organization is False)
     account = context.settings.account_id
     return Finding(
         cause="service-control-policy",
-        what=f"a service control policy of the organization does not let the account {account} do {actions}",
+        what=f"a service control policy of the organization does not allow the account {account} {actions}",
         why=f"{REFUSED} to everybody, whatever IAM and the key allow; only the organization's administrators can "
-        "change it, and this account may not see it",
+        "read and change it",
         command=f"aws organizations list-policies-for-target --target-id {account} --filter SERVICE_CONTROL_POLICY",
-        advice="that command is for the organization's management account, whose administrators detach or amend the "
+        advice="run the command in the organization's management account, whose administrators detach or change the "
         f"policy; then {RESTART}",
     )
 
@@ -255,7 +262,7 @@ def _boundary(context: CheckContext, principal: IamPrincipal, boundary: IamPolic
     expected = context.settings.permissions_boundary_arn
     if expected == boundary.name:
         command = fixes.aws(context, "iam", "list-policy-versions", "--policy-arn", boundary.name)
-        advice = "it is the boundary of the settings: have whoever keeps it allow the use of the key"
+        advice = "it is the boundary of the settings: its owner has to allow the use of the key"
     elif expected:
         put = (
             "iam",
@@ -273,23 +280,23 @@ def _boundary(context: CheckContext, principal: IamPrincipal, boundary: IamPolic
         cause="boundary-denies",
         what=f"the permissions boundary {boundary.name} of {principal.arn} does not allow the use of the key",
         why=f"{REFUSED}, “because no permissions boundary allows” it"
-        + ("" if expected else "; the settings give it no boundary"),
+        + ("" if expected else "; the settings have no boundary"),
         command=command,
         advice=advice,
     )
 
 
 def check_access_key(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether the user still has the access key that production signs with."""
+    """Whether the user still has the access key of production, and whether it is active."""
     settings, vercel, project = context.settings, context.deployed.vercel, context.deployed.project
     if not settings.makes_user or vercel is None or not isinstance(project, VercelProject):
         return
     user = settings.names.app_user
     keys = context.once("access keys", lambda: context.aws.iam.list_access_keys(user))
     pushed = context.once("access key on Vercel", lambda: vercel.access_key_id(project))
-    for what, told in ((f"the access keys of {user}", keys), ("the access key on Vercel", pushed)):
-        if isinstance(told, SetupError):
-            yield NotChecked.of(what, told)
+    for what, answer in ((f"the access keys of {user}", keys), ("the access key on Vercel", pushed)):
+        if isinstance(answer, SetupError):
+            yield NotChecked.of(what, answer)
     if isinstance(keys, SetupError) or isinstance(pushed, SetupError):
         return
     mine = next((key for key in keys if key.id == pushed), None)
@@ -297,32 +304,28 @@ def check_access_key(context: CheckContext) -> Iterator[CheckResult]:
         yield Finding(
             cause="access-key-missing",
             what=f"production on Vercel has no access key of {user}",
-            why="the application has no credentials: it says that it could not load them from any provider",
+            why="the application has no credentials: it could not load them from any provider",
             command=fixes.push(context),
         )
     elif mine is None:
         yield Finding(
             cause="access-key-deleted",
-            what=f"production on Vercel has the access key {pushed}, and {user} has none of that id",
-            why="AWS answers UnrecognizedClientException or InvalidClientTokenId: it was deleted, or is another user's",
+            what=f"production on Vercel has the access key {pushed}, but {user} has no such key",
+            why="AWS returns UnrecognizedClientException or InvalidClientTokenId: it was deleted, or is another user's",
             command=fixes.wizard(context, "access-key rotate"),
             advice="redeploy: `python -m wizard push --redeploy --yes`",
         )
     elif not mine.active:
-        given = ("--user-name", user, "--access-key-id", mine.id, "--status", "Active")
+        arguments = ("--user-name", user, "--access-key-id", mine.id, "--status", "Active")
         yield Finding(
             cause="access-key-inactive",
-            what=f"the access key {mine.id} of {user}, which production on Vercel has, is switched off",
-            why="AWS answers UnrecognizedClientException or InvalidClientTokenId to whoever signs with it",
-            command=fixes.aws(context, "iam", "update-access-key", *given),
-            advice="restart the application: it caches a failed load of its key",
+            what=f"the access key {mine.id} of {user}, which production on Vercel has, is inactive",
+            why="AWS returns UnrecognizedClientException or InvalidClientTokenId for each call with it",
+            command=fixes.aws(context, "iam", "update-access-key", *arguments),
+            advice=RESTART,
         )
     else:
-        yield Passed(what=f"the access key {mine.id}, which production on Vercel has, is {user}'s and switched on")
+        yield Passed(what=f"the access key {mine.id}, which production on Vercel has, is an active key of {user}")
 
 
-ACCESS_CHECKS: tuple[Check, ...] = (
-    check_principals,
-    check_permission_limits,
-    check_access_key,
-)
+ACCESS_CHECKS: tuple[Check, ...] = (check_principals, check_permission_limits, check_access_key)

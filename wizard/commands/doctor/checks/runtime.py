@@ -1,6 +1,6 @@
-"""What runs: whether it holds the values that were delivered last, and whether it remembers a failed load of its key.
+"""The checks of the running instances: outdated values, a cached failure of the key, and the ECS task definition.
 
-Pure: reads through the context.
+Reads through the context.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from wizard.commands.doctor import context as fixes
+from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
 from wizard.core.errors import SetupError
@@ -22,7 +22,7 @@ _HISTORY = timedelta(days=90)
 
 
 def check_deployments(context: CheckContext) -> Iterator[CheckResult]:
-    """What runs at each target."""
+    """Whether the running instances have the delivered values, and no cached failure."""
     if context.outputs is None:
         return
     for instances in context.instances:
@@ -42,19 +42,19 @@ def _values(context: CheckContext, instances: Instances, runs: Deployment, place
     if instances.stale is None:
         yield NotChecked(what=f"whether {place}, {runs.name}, has the delivered values", why=instances.why)
     elif not instances.stale:
-        yield Passed(what=f"{place}, {runs.name}, began after its values were last changed")
+        yield Passed(what=f"{place}, {runs.name}, started after the last change of its values")
     else:
-        changed = f", and its values were changed at {_time(instances.changed)}" if instances.changed else ""
+        changed = f", but its values were changed at {_time(instances.changed)}" if instances.changed else ""
         yield Finding(
             cause="deployment-stale",
-            what=f"{place}, {runs.name}, began at {_time(runs.made)}{changed}",
-            why="variables are read when a deployment is made or a task starts: what runs has the old values, or none",
+            what=f"{place}, {runs.name}, started at {_time(runs.made)}{changed}",
+            why="variables are read when a deployment or a task starts: what runs has the old values, or none",
             command=_redeploy(context),
         )
 
 
 def _memory(context: CheckContext, instances: Instances, runs: Deployment, place: str) -> Iterator[CheckResult]:
-    """Whether its last use of the key was refused: then it remembers that, though the cause may be mended."""
+    """Whether its last use of the key failed: it caches that even if the cause is fixed."""
     outputs = context.outputs
     if outputs is None:
         return
@@ -64,7 +64,7 @@ def _memory(context: CheckContext, instances: Instances, runs: Deployment, place
     if isinstance(calls, SetupError):
         yield NotChecked.of(f"whether {place} failed to load its key", calls)
         return
-    # The ARN of a session's role comes without the role's path.
+    # The ARN of a session's role does not contain the role's path.
     uses = [use for use in calls.calls if _name(use.principal) == _name(principal) and use.at >= since]
     failed = [use for use in uses if use.error is not None]
     if failed and uses[0].error is not None:
@@ -72,18 +72,18 @@ def _memory(context: CheckContext, instances: Instances, runs: Deployment, place
     elif not calls.complete and not uses:
         yield NotChecked(
             what=f"whether {place} failed to load its key",
-            why="CloudTrail has more events than are read, and none of the application's is among the newest",
+            why="CloudTrail has more events than doctor reads, and the newest have none of the application",
         )
     else:
-        yield Passed(what=f"{place} was not refused the key when it used it last, as far as CloudTrail has recorded it")
+        yield Passed(what=f"the last use of the key by {place} did not fail, as far as CloudTrail has recorded it")
 
 
 def _remembered(context: CheckContext, runs: Deployment, place: str, failed: list[KeyCall]) -> Finding:
     times = "once" if len(failed) == 1 else f"{len(failed)} times"
     return Finding(
         cause="failure-remembered",
-        what=f"{place}, {runs.name}, was refused the key {times}, last at {_time(failed[0].at)} ({failed[0].error}), "
-        "and has not opened it since",
+        what=f"{place}, {runs.name}, failed to use the key {times}, last at {_time(failed[0].at)} "
+        f"({failed[0].error}), and has not used it since",
         why="the application caches a failed load of its key until it restarts, even after the cause is fixed",
         command=_redeploy(context),
     )
@@ -106,7 +106,7 @@ def check_task_definition(context: CheckContext) -> Iterator[CheckResult]:
     settings, outputs = context.settings, context.outputs
     cluster, name = settings.ecs_cluster, settings.ecs_service
     if outputs is None or not outputs.task_secrets or not cluster or not name:
-        return  # Without a service named there is none to look at; what runs is told by the check of what runs.
+        return  # The settings name no service; check_deployments reports what runs.
     service = context.once("service", lambda: context.aws.ecs_services.service(cluster, name))
     if service is None or isinstance(service, SetupError):
         return
@@ -116,7 +116,7 @@ def check_task_definition(context: CheckContext) -> Iterator[CheckResult]:
         yield NotChecked.of(f"the task definition {arn}", definition)
         return
     if definition is None:
-        yield NotChecked(what=f"the task definition {arn}", why="ECS does not find it")
+        yield NotChecked(what=f"the task definition {arn}", why="ECS has no such task definition")
         return
     expected = ExpectedDefinition.of(settings, outputs)
     task_role = definition.body.get("taskRoleArn")
@@ -124,7 +124,7 @@ def check_task_definition(context: CheckContext) -> Iterator[CheckResult]:
         yield Finding(
             cause="wrong-principal",
             what=f"the service {cluster}/{name} runs as {task_role or 'no role at all'}, not as {expected.task_role}",
-            why="the key lets the application's own role in and nobody else: KMS answers AccessDeniedException"
+            why="the key allows only the application's own role: KMS returns AccessDeniedException"
             if task_role
             else "its tasks have no credentials for KMS",
             command=fixes.wizard(context, "push", "--redeploy", "--yes"),

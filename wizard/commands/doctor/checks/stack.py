@@ -1,13 +1,13 @@
-"""The stack itself: whether it is built, whether its backend answers, what an interrupted update left behind.
+"""The checks of the stack: its backend, its state, an interrupted update, and drift.
 
-Pure: reads through the context.
+Reads through the context.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from wizard.commands.doctor import context as fixes
+from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, next_step
 from wizard.core.errors import CredentialsError, SetupError, StackBusy
@@ -17,7 +17,7 @@ from wizard.setup.preflight.resource_conflicts import resource_conflicts, with_e
 
 
 def check_stack(context: CheckContext) -> Iterator[CheckResult]:
-    """Its state, as the backend has it."""
+    """Whether the state can be read, has the key, and has no pending operations."""
     state = context.state
     name = context.stack
     if isinstance(state, (CredentialsError, StackBusy)):
@@ -27,53 +27,53 @@ def check_stack(context: CheckContext) -> Iterator[CheckResult]:
         yield Finding(
             cause="backend-unreachable",
             what=f"Pulumi's state of the stack {name} cannot be read: {state.message}",
-            why="what was built is remembered there; nothing can be changed or put back without it",
+            why="the state lists the stack's resources; without it nothing can be changed or repaired",
             **next_step(state),
         )
         return
     if not state.has_key:
-        yield _unbuilt(context)
+        yield _no_key(context)
         return
     if state.pending:
         what = ", ".join(f"{step.op} {step.name}" for step in state.pending)
         yield Finding(
             cause="stack-pending-operations",
             what=f"an interrupted update of {name} left behind: {what}",
-            why="whether these happened is not in the state; Pulumi refuses to go on before that is settled",
+            why="the state does not say whether these were completed; Pulumi refuses to continue before that is known",
             command=fixes.wizard(context, "setup", "--yes"),
         )
         return
-    yield Passed(what=f"the state of the stack {name} is there, and no update was interrupted")
+    yield Passed(what=f"the state of the stack {name} exists, and no update was interrupted")
 
 
-def _unbuilt(context: CheckContext) -> Finding:
+def _no_key(context: CheckContext) -> Finding:
     alias = context.alias_target
     if isinstance(alias, KeyFact):
         return Finding(
             cause="stack-state-lost",
-            what=f"{context.settings.names.alias} points to {alias.arn}, and the state of {context.stack} has no key",
+            what=f"{context.settings.names.alias} points to {alias.arn}, but the state of {context.stack} has no key",
             why="the state was lost, or is kept in another backend than this one",
             command=fixes.wizard(context, "setup", "--adopt", "--repair", "all", "--yes"),
             advice="if the state is in another backend: pulumi login to that one instead",
         )
     return Finding(
         cause="stack-not-built",
-        what=f"the stack {context.stack} has settings, and nothing is built",
+        what=f"the stack {context.stack} has settings, but is not deployed",
         why="the state of Pulumi has no key",
         command=fixes.wizard(context, "setup", "--yes"),
     )
 
 
-COMPARISON = "settings, state and account against each other (pulumi preview --refresh)"
+COMPARISON = "comparison of settings, state and account (pulumi preview --refresh)"
 
 _MAX_LISTED = 6
-"""Resources that are told by name."""
+"""The most resources in one sentence."""
 
 
 def check_drift(context: CheckContext) -> Iterator[CheckResult]:
-    """What an update would not leave as it is."""
+    """Whether settings, state and account agree."""
     if context.outputs is None:
-        return  # Told by the check of the stack.
+        return  # Reported by check_stack.
     compared = context.once("comparison", lambda: context.deployed.engine.compare(context.stack))
     if isinstance(compared, SetupError):
         yield NotChecked.of(COMPARISON, compared)
@@ -85,22 +85,22 @@ def check_drift(context: CheckContext) -> Iterator[CheckResult]:
         yield Finding(
             cause="stack-drifted",
             what=f"changed outside the stack: {_summary(drifted)}",
-            why="the account is not as Pulumi's state has it; `pulumi preview --refresh --diff` shows each value",
+            why="the account differs from Pulumi's state; `pulumi preview --refresh --diff` shows each value",
             command=fixes.pulumi_up_urns(context, [drift.urn for drift in drifted]),
         )
     lost = [*_lost(context)] if unknown else []
     if lost:
         yield Finding(
             cause="stack-state-lost",
-            what=f"the state of {context.stack} has lost what the account has: {', '.join(lost)}",
-            why="an update would try to make it a second time, and fail",
+            what=f"these resources of the account are missing in the state of {context.stack}: {', '.join(lost)}",
+            why="an update would try to create them again, and fail",
             command=fixes.wizard(context, "setup", "--adopt", "--repair", "all", "--yes"),
         )
     behind = [*unapplied, *(() if lost else unknown)]
     if behind:
         yield Finding(
             cause="stack-behind",
-            what=f"the settings were changed and not applied: {_summary(behind)}",
+            what=f"the settings were changed but not applied: {_summary(behind)}",
             why="the account is as it was before the change; `pulumi preview --diff` shows each value",
             command=fixes.pulumi_up_urns(context, ()),
         )
@@ -109,13 +109,13 @@ def check_drift(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _lost(context: CheckContext) -> Iterator[str]:
-    """What has the stack's names in the account and is not in its state; nothing where the account cannot be asked."""
+    """The resources with the stack's names that are not in its state; none if the account cannot be read."""
     existing = context.once("existing", lambda: context.aws.existing_resources.find_existing(context.settings))
     if isinstance(existing, SetupError) or isinstance(context.state, SetupError):
         return
     for problem in resource_conflicts(context.settings, existing, context.state, {}):
         yield problem.what.partition(" exists already")[0].removeprefix("the ")
-    # An account takes one provider of a URL: the set-up uses one that is there, and an update alone would fail.
+    # An account can have one provider for a URL: setup uses the existing one, and an update alone would fail.
     provider = existing.oidc_provider_arn
     if with_existing_provider(context.settings, existing, context.state, {}) != context.settings and provider:
         yield f"OIDC provider {provider}"

@@ -1,6 +1,6 @@
-"""The stored data key of the data key: there, a wrapped key, the one that its tags speak of, and of the stack's KMS key.
+"""The checks of the stored data key: it exists, fits its tags and the stack's KMS key, and the application decrypts it.
 
-Pure: reads through the context. No value is told; what mends a stored data key puts back a version that is kept.
+Reads through the context. No value is shown; the fixing commands restore a kept version.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from components.settings import SecretStore
 from wizard.commands.backup.document import file_name_of
-from wizard.commands.doctor import context as fixes
+from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.principal import RESTART
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
@@ -20,11 +20,11 @@ from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import AppVariables, ChildResult, StoredDataKey
 from wizard.targets.port import DeployTarget, deploy_targets
 
-_LOST = "without it nothing delivers the data key again, and a new one would open no record"
+_LOST = "without it the data key cannot be delivered again, and a new one would decrypt no record"
 
 
 def check_stored_data_key(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether the stored data key holds the data key that its tags speak of, wrapped by the stack's key."""
+    """Whether the stored data key is the one that its tags name, wrapped by the stack's key."""
     stored_data_key, name = context.stored_data_key, context.settings.names.stored_data_key
     if isinstance(stored_data_key, DataKeyConflict):
         yield _conflict(context, stored_data_key)
@@ -39,23 +39,25 @@ def check_stored_data_key(context: CheckContext) -> Iterator[CheckResult]:
     ):
         yield _other_key(context, stored_data_key, stored_data_key.key_arn, context.key_arn)
     else:
-        yield Passed(what=f"{name} holds the data key {stored_data_key.wrapped.fingerprint}")
+        yield Passed(what=f"{name} is the data key {stored_data_key.wrapped.fingerprint}")
 
 
 def _missing(context: CheckContext) -> Iterator[CheckResult]:
     name = context.settings.names.stored_data_key
     if context.outputs is None:
-        return  # Nothing is built; or what is built is not known, and told so.
+        return  # Not deployed, or reported by check_stack.
     fingerprints = context.version_fingerprints
     fingerprint = _on_vercel(context)
-    version = next((each for each in _versions(fingerprints) if fingerprint in (None, each)), None)
+    version = next(
+        (kept_version for kept_version in _versions(fingerprints) if fingerprint in (None, kept_version)), None
+    )
     if version is not None:
         command, advice = _restore(context, version), ""
     elif fingerprint is None and not _was_delivered(context):
         yield Finding(
             cause="data-key-not-created",
-            what=f"there is no data key yet in {name}",
-            why="the stack is built, and no data key was made and delivered; the application would make its own",
+            what=f"{name} has no data key yet",
+            why="the stack is deployed, but no data key was created; the application would create its own",
             command=fixes.push(context),
         )
         return
@@ -64,7 +66,7 @@ def _missing(context: CheckContext) -> Iterator[CheckResult]:
         advice = f"run it in the folder with the backup of {fingerprint}" if command else _backup_advice(context)
     yield Finding(
         cause="stored-key-missing",
-        what=f"the stored data key {name} is gone",
+        what=f"the stored data key {name} was deleted",
         why=_LOST,
         command=command,
         advice=advice,
@@ -76,7 +78,7 @@ def _versions(fingerprints: frozenset[str] | SetupError) -> tuple[str, ...]:
 
 
 def _on_vercel(context: CheckContext) -> str | None:
-    """The fingerprint of the data key that production has, by value or comment."""
+    """The fingerprint of the data key of production on Vercel, from its value or comment."""
     variables = context.vercel_variables
     for variable in () if variables is None or isinstance(variables, SetupError) else variables:
         if variable.name == "ENCRYPTED_PHI_KEY" and variable.in_production:
@@ -93,9 +95,9 @@ def _was_delivered(context: CheckContext) -> bool:
 
 
 def _conflict(context: CheckContext, conflict: DataKeyConflict) -> CheckResult:
-    """The stored data key holds no wrapped key, or another than its tag says."""
+    """The finding about a value that is not a wrapped key, or is another data key than the tag names."""
     name = context.settings.names.stored_data_key
-    stored = context.once("seat", lambda: context.aws.key_rotation.stored_key(context.settings))
+    stored = context.once("stored key", lambda: context.aws.key_rotation.stored_key(context.settings))
     if isinstance(stored, SetupError):
         return NotChecked.of(f"the stored data key {name}", conflict)
     former = _former(context)
@@ -103,7 +105,7 @@ def _conflict(context: CheckContext, conflict: DataKeyConflict) -> CheckResult:
         version = stored.tagged or next(reversed(former), None)
         return Finding(
             cause="stored-key-malformed",
-            what=f"{name} holds no wrapped data key: somebody wrote something else over it",
+            what=f"the value of {name} is not a wrapped data key: somebody overwrote it",
             why=f"{_LOST}; running instances keep their key until they restart",
             command=(command := _back(context, version, former)),
             advice=RESTART if command else _backup_advice(context),
@@ -111,21 +113,21 @@ def _conflict(context: CheckContext, conflict: DataKeyConflict) -> CheckResult:
     if tuple(former) == (stored.wrapped.fingerprint,):
         return Finding(
             cause="stored-key-tag-changed",
-            what=f"the tag of {name} says {stored.tagged}, and it holds {stored.wrapped.fingerprint}, its only value so far",
-            why="the value was never replaced, so the tag was; every delivery refuses until the two agree",
+            what=f"the tag of {name} names {stored.tagged}, but its only value so far is {stored.wrapped.fingerprint}",
+            why="the value was never replaced, so the tag was; every delivery is refused until they agree",
             command=_tag(context, stored.wrapped),
         )
     return Finding(
         cause="stored-key-replaced",
-        what=f"{name} holds the data key {stored.wrapped.fingerprint}, and its tag says {stored.tagged}",
-        why="somebody wrote another data key over it; what it encrypts the right one does not open",
+        what=f"{name} is the data key {stored.wrapped.fingerprint}, but its tag names {stored.tagged}",
+        why="somebody overwrote it with another data key; the right one does not decrypt the records of that one",
         command=(command := _back(context, stored.tagged, former)),
         advice=RESTART if command else _backup_advice(context),
     )
 
 
 def restore_previous(context: CheckContext, now: WrappedDataKey) -> str:
-    """What puts the data key back that the stored data key had before this one; a backup, where it had no other."""
+    """The command that restores the data key before this one, or a backup if there was no other."""
     former = _former(context)
     before = [name for name in former if name != now.fingerprint] or [
         name for name in _versions(context.version_fingerprints) if name != now.fingerprint
@@ -133,7 +135,7 @@ def restore_previous(context: CheckContext, now: WrappedDataKey) -> str:
     back = _back(context, before[-1] if before else None, former)
     if not back or " restore " in back:
         return back
-    # The store's own history has the value alone; the tags have to speak of it again.
+    # The store's own history has only the value: the tags have to be written again.
     return f"{back} && {_tag(context, WrappedDataKey(value=former[before[-1]].text))}"
 
 
@@ -146,13 +148,13 @@ def _tag(context: CheckContext, wrapped: WrappedDataKey) -> str:
 
 
 def _former(context: CheckContext) -> dict[str, FormerText]:
-    """What the stored data key has had, by fingerprint, what it had last at the end, as far as the store keeps it."""
+    """The former values in the store's history, by fingerprint, the newest last."""
     name, store = context.settings.names.stored_data_key, context.settings.secret_store
     history = context.once("history", lambda: context.access_diagnostics.history(name, store))
     former: dict[str, FormerText] = {}
     for former_text in () if isinstance(history, SetupError) else history:
         if (fingerprint := _fingerprint(former_text.text)) is not None:
-            # One that was put back counts from then on.
+            # A restored value counts from the time of its restoration.
             former.pop(fingerprint, None)
             former[fingerprint] = former_text
     return former
@@ -179,7 +181,7 @@ def _backup_advice(context: CheckContext) -> str:
 
 
 def _back(context: CheckContext, fingerprint: str | None, former: dict[str, FormerText]) -> str:
-    """What puts that data key back: out of the ledger, out of the store's own history, out of a backup."""
+    """The command that restores that data key: from a kept version, the store's history, or a backup."""
     if fingerprint is None:
         return _from_backup(context, _on_vercel(context))
     stored_version = context.once("kept", lambda: context.aws.key_rotation.version(context.settings, fingerprint))
@@ -190,10 +192,10 @@ def _back(context: CheckContext, fingerprint: str | None, former: dict[str, Form
     name, version = context.settings.names.stored_data_key, former[fingerprint].version
     if context.settings.secret_store is SecretStore.SECRETS_MANAGER:
         moved = ("--version-stage", "AWSCURRENT", "--move-to-version-id", version)
-        current = [each.version for each in former.values() if each.version != version]
+        current = [value.version for value in former.values() if value.version != version]
         away = ("--remove-from-version-id", current[-1]) if current else ()
         return fixes.aws(context, "secretsmanager", "update-secret-version-stage", "--secret-id", name, *moved, *away)
-    # Through a file of the caller's own: the wrapped key is in no command line, and the AWS CLI reads it twice.
+    # Through a temporary file: the wrapped key must not be in a command line.
     query = f"Parameters[?Version==`{version}`].{{Name: Name, Value: Value, Type: Type}} | [0]"
     read = fixes.aws(
         context,
@@ -211,18 +213,18 @@ def _restore(context: CheckContext, fingerprint: str) -> str:
 def _other_key(context: CheckContext, stored_data_key: StoredDataKey, key_arn: str, expected: str) -> Finding:
     return Finding(
         cause="stored-key-of-another-kms-key",
-        what=f"the data key in {stored_data_key.parameter} is wrapped by {key_arn}, and the stack's key is {expected}",
-        why="the stack's key cannot open it: KMS answers IncorrectKeyException",
+        what=f"the data key in {stored_data_key.parameter} is wrapped by {key_arn}, but the stack's key is {expected}",
+        why="the stack's key cannot decrypt it: KMS returns IncorrectKeyException",
         command=fixes.wizard(context, "rotate", "--reencrypt", expected, "--confirm", context.stack),
         advice=RESTART,
     )
 
 
-# --- the proof ----------------------------------------------------------------------------------------------------
+# --- the verification
 
 
 def check_decryption(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether the application opens its data key: asked as the application, where its credentials can be had."""
+    """Whether the application decrypts its data key, with its own credentials if they are available."""
     stored_data_key, key, settings = context.stored_data_key, context.key, context.settings
     if not isinstance(stored_data_key, StoredDataKey) or not isinstance(key, KeyFact):
         return
@@ -233,11 +235,11 @@ def check_decryption(context: CheckContext) -> Iterator[CheckResult]:
         principals.setdefault(arn, target)
     for arn, target in principals.items():
         if (result := _verdict(context, arn, target, variables)) is None:
-            continue  # What its policies say is told by the checks of the access.
+            continue  # The checks of its policies report the rest.
         if isinstance(result, SetupError):
-            yield NotChecked.of("the proof as the application", result)
+            yield NotChecked.of("the verification as the application", result)
         elif result.proved:
-            yield Passed(what=f"as {result.principal}, the data key {result.fingerprint} opens")
+            yield Passed(what=f"{result.principal} can decrypt the data key {result.fingerprint}")
         else:
             yield _failed(context, arn, result, variables)
 
@@ -253,7 +255,7 @@ def _verdict(
     if isinstance(search, SetupError) or search.credentials is None:
         return None
     credentials = search.credentials
-    # Nothing was made a moment ago that would have to settle: what is refused now is refused.
+    # No retries: nothing was created just now that has to become consistent.
     return context.once(f"proof {arn}", lambda: context.clients.prover.prove(credentials, variables, retry_seconds=0))
 
 
@@ -273,14 +275,11 @@ def _failed(context: CheckContext, arn: str, result: ChildResult, variables: App
         command = restore_previous(context, variables.wrapped)
     return Finding(
         cause=cause,
-        what=f"as {result.principal or arn}, the data key {variables.wrapped.fingerprint} does not open: {result.cause}",
+        what=f"{result.principal or arn} cannot decrypt the data key {variables.wrapped.fingerprint}: {result.cause}",
         why=result.message,
         command=command,
         advice=RESTART,
     )
 
 
-ACCESS_CHECKS: tuple[Check, ...] = (
-    check_decryption,
-    check_stored_data_key,
-)
+ACCESS_CHECKS: tuple[Check, ...] = (check_decryption, check_stored_data_key)

@@ -1,6 +1,6 @@
-"""The audit trail: whether it is there, logs, records all that it has to, and delivers.
+"""The checks of the audit trail, its bucket and the alerts.
 
-Pure: reads through the context. A trail that the stack does not own is fixed by the AWS CLI alone.
+Reads through the context. For a trail that the stack does not own, the fix is an AWS CLI command, not `pulumi up`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from components.policies import secure_transport_statements
 from components.policies.requirements import BY_ID
 from components.policies.stack import trail_arn_of
 from components.settings import ImportGroup, ObjectLock, Settings
-from wizard.commands.doctor import context as fixes
+from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
 from wizard.core.errors import SetupError
@@ -26,7 +26,7 @@ BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy::audit-trail"
 TRAIL_KEY = "aws:kms/key:Key::audit-trail-key"
 
 _KMS = "kms.amazonaws.com"
-_NO_RECORD = "without it nobody can say who used the key, and when"
+_NO_RECORD = "without it there is no record of who used the key, and when"
 _TRAIL_CODES: Mapping[str, str] = {
     "trail-logging": "trail-stopped",
     "trail-all-regions": "trail-single-region",
@@ -38,17 +38,17 @@ _TRAIL_CODES: Mapping[str, str] = {
 
 
 def owns_trail(settings: Settings) -> bool:
-    """Whether an update of the stack may change the trail."""
+    """Whether an update of the stack can change the trail."""
     return settings.existing_trail_arn is None and ImportGroup.TRAIL not in settings.kept_as_found
 
 
 def owns_bucket(settings: Settings) -> bool:
-    """Whether an update of the stack may change the bucket."""
+    """Whether an update of the stack can change the bucket."""
     return settings.existing_trail_arn is None and ImportGroup.BUCKET not in settings.kept_as_found
 
 
 def check_trail(context: CheckContext) -> Iterator[CheckResult]:
-    """The trail itself."""
+    """Whether the trail exists, logs, records every Region and KMS, and delivers."""
     settings = context.settings
     arn = trail_arn_of(settings)
     trail = context.once("trail", lambda: context.aws.cloudtrail.find_trail(arn))
@@ -72,7 +72,7 @@ def check_trail(context: CheckContext) -> Iterator[CheckResult]:
             what=f"of the audit trail {trail.name}, {what}", why="CloudTrail does not return it", is_denied=True
         )
     if not gaps and trail.logging and trail.kms_events:
-        yield Passed(what=f"the audit trail {trail.name} logs, in every Region, the events of KMS too")
+        yield Passed(what=f"the audit trail {trail.name} logs in every Region, with the events of KMS")
 
 
 def _missing(context: CheckContext, arn: str) -> Finding:
@@ -81,7 +81,7 @@ def _missing(context: CheckContext, arn: str) -> Finding:
         if context.settings.existing_trail_arn
         else fixes.pulumi_up(context, TRAIL)
     )
-    return Finding(cause="trail-missing", what=f"there is no trail {arn}", why=_NO_RECORD, command=command)
+    return Finding(cause="trail-missing", what=f"the trail {arn} does not exist", why=_NO_RECORD, command=command)
 
 
 def _command(context: CheckContext, trail: TrailFact, gap: Gap) -> str:
@@ -91,7 +91,7 @@ def _command(context: CheckContext, trail: TrailFact, gap: Gap) -> str:
     if gap.requirement.id == "trail-kms-events":
         return _selecting(context, trail, home)
     flags = {
-        # CloudTrail takes a trail of every Region only with the global services in it.
+        # CloudTrail accepts a multi-Region trail only with the global services.
         "trail-all-regions": ("--is-multi-region-trail", "--include-global-service-events"),
         "trail-global-events": ("--include-global-service-events",),
         "trail-validation": ("--enable-log-file-validation",),
@@ -100,10 +100,10 @@ def _command(context: CheckContext, trail: TrailFact, gap: Gap) -> str:
 
 
 def _selecting(context: CheckContext, trail: TrailFact, home: str) -> str:
-    """The trail's selectors, with every management event among them."""
+    """The command that adds all management events to the trail's selectors."""
     current = context.once("selectors", lambda: context.aws.audit.selectors(trail.arn))
     put = ("cloudtrail", "put-event-selectors", "--trail-name", trail.arn)
-    # The stack's own trail has none beside this one; another may record more than the stack asks for, and goes on so.
+    # The stack's own trail has only this selector; another trail keeps its additional ones.
     selectors: Mapping[str, Any] = {}
     if not isinstance(current, SetupError) and not owns_trail(context.settings):
         selectors = current
@@ -138,7 +138,7 @@ def _is_of_management(selector: Mapping[str, Any]) -> bool:
 
 
 def _place(context: CheckContext, trail: TrailFact) -> Iterator[CheckResult]:
-    """Where it delivers to, how that is encrypted, and whether the last delivery went well."""
+    """Whether it delivers to the right bucket, without errors, and encrypted."""
     settings = context.settings
     bucket, home = settings.names.trail_bucket, trail.arn.split(":")[3]
     update = ("cloudtrail", "update-trail", "--name", trail.arn)
@@ -146,7 +146,7 @@ def _place(context: CheckContext, trail: TrailFact) -> Iterator[CheckResult]:
         yield Finding(
             cause="trail-other-bucket",
             what=f"the audit trail {trail.name} writes to the bucket {trail.bucket}, not to {bucket}",
-            why="the retention that was agreed to is the other bucket's",
+            why="the confirmed retention is that of the other bucket",
             command=fixes.aws(context, *update, "--s3-bucket-name", bucket, region=home),
         )
     if trail.delivery_error and trail.bucket == bucket:
@@ -156,7 +156,7 @@ def _place(context: CheckContext, trail: TrailFact) -> Iterator[CheckResult]:
         key = context.once("logs' key", lambda: context.aws.kms.describe_key(alias))
         yield Finding(
             cause="trail-encryption-off",
-            what=f"the audit trail {trail.name} does not encrypt its logs under {alias}",
+            what=f"the audit trail {trail.name} does not encrypt its logs with {alias}",
             why=BY_ID["trail-encryption"].reason,
             command=fixes.aws(
                 context, *update, "--kms-key-id", key.arn if isinstance(key, KeyFact) else alias, region=home
@@ -180,7 +180,7 @@ def _undelivered(context: CheckContext, trail: TrailFact) -> Finding:
 
 
 def _with_delivery(context: CheckContext, trail: TrailFact) -> Mapping[str, Any]:
-    """The bucket's own policy, with the statements that let this trail deliver."""
+    """The bucket's policy with the statements that allow this trail to deliver."""
     bucket = trail.bucket
     documents = context.once("bucket documents", lambda: context.aws.audit.bucket_documents(bucket))
     policy = None if isinstance(documents, SetupError) else documents.policy
@@ -194,7 +194,7 @@ def _with_delivery(context: CheckContext, trail: TrailFact) -> Mapping[str, Any]
 
 
 def with_statements(policy: Mapping[str, Any] | None, added: list[Any]) -> Mapping[str, Any]:
-    """A policy with more statements; those of the same Sid make way."""
+    """A policy with more statements; they replace those with the same Sid."""
     current = (policy or {}).get("Statement") or []
     sids = {statement.get("Sid") for statement in added}
     retained = [
@@ -205,11 +205,11 @@ def with_statements(policy: Mapping[str, Any] | None, added: list[Any]) -> Mappi
     return {"Version": "2012-10-17", **(policy or {}), "Statement": [*retained, *added]}
 
 
-_NO_ALERT = "a change of the key or the trail would be noticed by nobody"
+_NO_ALERT = "nobody would notice a change of the key or the trail"
 
 
 def check_alerts(context: CheckContext) -> Iterator[CheckResult]:
-    """The topic, and the rules that publish to it."""
+    """Whether the topic exists, and whether each rule is enabled and has a target."""
     settings = context.settings
     if not settings.alerts:
         return
@@ -220,21 +220,21 @@ def check_alerts(context: CheckContext) -> Iterator[CheckResult]:
     if not alerts.topic:
         yield Finding(
             cause="alerts-topic-missing",
-            what=f"the topic of the alerts, {settings.names.alert_topic}, is gone",
+            what=f"the topic of the alerts, {settings.names.alert_topic}, does not exist",
             why=_NO_ALERT,
-            command=fixes.pulumi_up_urns(context, _of_alerts(context)),
+            command=fixes.pulumi_up_urns(context, _alert_urns(context)),
             advice="each e-mail subscriber has to confirm the subscription again",
         )
     silent = [rule for rule in alerts.rules if not (rule.state or "").startswith("ENABLED")]
     for rule in silent:
-        state = "is gone" if rule.state is None else f"is {rule.state}"
+        state = "does not exist" if rule.state is None else f"is {rule.state}"
         yield Finding(
             cause="alerts-rule-off",
             what=f"the rule {rule.name} of the alerts {state}",
             why=_NO_ALERT,
             command=fixes.pulumi_up(context, f"Rule::{_resource(context, rule.name)}"),
         )
-    # The alarm counts what matches the rule of denied use: that rule has no target.
+    # The alarm counts the matches of the rule of denied use, which has no target.
     notifying = [rule for rule in alerts.rules if rule.name != settings.names.denied_use_rule]
     for rule in notifying:
         if rule.targets == 0 and rule not in silent:
@@ -248,14 +248,14 @@ def check_alerts(context: CheckContext) -> Iterator[CheckResult]:
         yield Passed(what=f"the alerts are published to {settings.names.alert_topic}")
 
 
-def _of_alerts(context: CheckContext) -> list[str]:
+def _alert_urns(context: CheckContext) -> list[str]:
     state = context.state
     resources = state.resources if isinstance(state, StackState) else ()
-    return [each.urn for each in resources if "eonpro:kms:Alerts$" in each.urn]
+    return [resource.urn for resource in resources if "eonpro:kms:Alerts$" in resource.urn]
 
 
 def _resource(context: CheckContext, rule: str) -> str:
-    """The name in the stack of the rule of that name."""
+    """The name of the rule in the stack."""
     names = context.settings.names
     return {
         names.key_changes_rule: "alerts-key-changes",
@@ -264,7 +264,7 @@ def _resource(context: CheckContext, rule: str) -> str:
     }[rule]
 
 
-# --- its bucket ----------------------------------------------------------------------------------------------------
+# --- the bucket
 
 LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration::audit-trail"
 
@@ -279,7 +279,7 @@ _BUCKET_CODES: Mapping[str, str] = {
 
 
 def check_bucket(context: CheckContext) -> Iterator[CheckResult]:
-    """The bucket of the records."""
+    """Whether the bucket exists and meets the requirements."""
     bucket = context.settings.names.trail_bucket
     retention = context.once("retention", lambda: context.aws.cloudtrail.bucket_retention(bucket))
     if isinstance(retention, SetupError):
@@ -288,8 +288,8 @@ def check_bucket(context: CheckContext) -> Iterator[CheckResult]:
     if retention is None:
         yield Finding(
             cause="bucket-missing",
-            what=f"there is no bucket {bucket} in this account",
-            why="the trail has nowhere to write to, and its records are gone",
+            what=f"the bucket {bucket} does not exist in this account",
+            why="the trail cannot deliver, and its records are lost",
             command=fixes.pulumi_up(context)
             if context.settings.existing_trail_arn is None
             else fixes.wizard(context, "setup", "--trail", "create", "--yes"),
@@ -309,7 +309,7 @@ def check_bucket(context: CheckContext) -> Iterator[CheckResult]:
         yield NotChecked(what=f"the policy of the bucket {bucket}", why="S3 does not return it", is_denied=True)
     elif not lacking and not unlocked:
         days = retention.expires_after_days
-        yield Passed(what=f"the trail's bucket {bucket} keeps its records {f'{days} days' if days else 'for ever'}")
+        yield Passed(what=f"the trail's bucket {bucket} keeps its records {f'{days} days' if days else 'forever'}")
 
 
 def _bucket_command(context: CheckContext, bucket: str, gap: Gap) -> str:
@@ -350,14 +350,14 @@ def _documents(context: CheckContext, bucket: str) -> tuple[Mapping[str, Any] | 
 
 
 def _lengthened(rule: Mapping[str, Any], days: int) -> Mapping[str, Any]:
-    """A lifecycle rule that expires nothing before that."""
+    """The lifecycle rule with an expiration of at least that many days."""
     expiration = rule.get("Expiration") or {}
     is_short = "Date" in expiration or int(expiration.get("Days", days)) < days
     return {**rule, "Expiration": {"Days": days}} if is_short else rule
 
 
 def _lock(context: CheckContext, bucket: str, retention: Retention) -> Iterator[CheckResult]:
-    """Whether new records are locked as the settings say; a bucket of somebody else's is not judged by them."""
+    """Whether new records are locked as the settings say; not for a bucket that the stack does not own."""
     settings = context.settings
     if not owns_bucket(settings) or settings.trail_lock is ObjectLock.NONE:
         return
@@ -366,11 +366,11 @@ def _lock(context: CheckContext, bucket: str, retention: Retention) -> Iterator[
         yield NotChecked(what=f"the Object Lock of the bucket {bucket}", why="S3 does not return it", is_denied=True)
         return
     if retention.lock is None:
-        cause, what = "bucket-lock-missing", "it locks no new record"
+        cause, what = "bucket-lock-missing", "it does not lock new records"
     elif (retention.lock_days or 0) < days:
-        cause, what = "bucket-lock-short", f"it locks new records for {retention.lock_days} days, and not for {days}"
+        cause, what = "bucket-lock-short", f"it locks new records for {retention.lock_days} days, not for {days}"
     elif retention.lock != mode and mode == "COMPLIANCE":
-        cause, what = "bucket-lock-short", f"it locks new records in the mode {retention.lock}, and not {mode}"
+        cause, what = "bucket-lock-short", f"it locks new records in {retention.lock} mode, not in {mode} mode"
     else:
         return
     configuration = {
@@ -386,12 +386,8 @@ def _lock(context: CheckContext, bucket: str, retention: Retention) -> Iterator[
             *("s3api", "put-object-lock-configuration", "--bucket", bucket),
             *("--object-lock-configuration", configuration),
         ),
-        advice="what was written meanwhile is not locked; it is kept by the bucket's versions",
+        advice="the records written until then are not locked; the bucket's versions keep them",
     )
 
 
-OTHER_CHECKS: tuple[Check, ...] = (
-    check_trail,
-    check_bucket,
-    check_alerts,
-)
+OTHER_CHECKS: tuple[Check, ...] = (check_trail, check_bucket, check_alerts)

@@ -1,6 +1,6 @@
-"""The application's variables as they stand and as they should be, target by target, and what is plainly wrong.
+"""The checks of the three variables at each target: their access, their values, and ENCRYPTED_PHI_KEY on Vercel.
 
-Pure: reads through the context.
+Reads through the context.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from components.settings import DATA_KEY_VARIABLE, SecretStore
-from wizard.commands.doctor import context as fixes
+from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, next_step
 from wizard.core.data_key import Damage, WrappedDataKey, damage, is_remnant
@@ -26,31 +26,31 @@ AROUND = " \t\r\n\"'`"
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """One variable of one target."""
+    """One variable of one target, with its actual and its expected value."""
 
     name: str
     place: str
     expected_value: str | None = field(repr=False)
-    """None where what it should be is not known."""
+    """None if the expected value is not known."""
     value: str | None = field(repr=False)
-    """None where it is not there, or not told."""
-    is_there: bool = True
+    """None if it does not exist, or Vercel does not return it."""
+    exists: bool = True
     in_store: bool = False
     """Whether it is in Parameter Store or Secrets Manager."""
     entry: VariableEntry | None = None
-    """As Vercel lists it."""
+    """The entry in Vercel's list."""
     outside: tuple[str, ...] = ()
-    """Where Vercel has a variable of that name, if not for production."""
+    """The other environments with a variable of that name."""
 
 
 def expected(context: CheckContext, name: str) -> Iterator[Expected]:
-    """The variable of that name at each target that could be asked."""
+    """The variable of that name at each target that can be accessed."""
     yield from on_vercel(context, name)
     yield from in_the_store(context, name)
 
 
 def on_vercel(context: CheckContext, name: str) -> Iterator[Expected]:
-    """The variable in production of the project; each entry, where it is there twice."""
+    """The variable in production of the project; every entry if it exists twice."""
     variables = context.vercel_variables
     if variables is None or isinstance(variables, SetupError):
         return
@@ -66,13 +66,13 @@ def on_vercel(context: CheckContext, name: str) -> Iterator[Expected]:
             place=f"Vercel project {settings.vercel_team}/{settings.vercel_project}",
             expected_value=expected_value,
             value=None,
-            is_there=False,
+            exists=False,
             outside=tuple(place for entry in entries for place in entry.elsewhere),
         )
 
 
 def in_the_store(context: CheckContext, name: str) -> Iterator[Expected]:
-    """The parameter or secret in each Region of the key, where ECS or EKS reads it; the stored data key is looked at apart."""
+    """The parameter or secret in each Region of the key, if ECS or EKS reads it."""
     if not context.settings.uses_store:
         return
     arns = context.outputs.key_arns if context.outputs else tuple(filter(None, (context.key_arn,)))
@@ -87,7 +87,7 @@ def in_the_store(context: CheckContext, name: str) -> Iterator[Expected]:
             place=f"{store} {context.settings.names.parameter_prefix}/{name} in {region_of(arn)}",
             expected_value=_expected_value(context, name, arn),
             value=values.get(name),
-            is_there=name in values,
+            exists=name in values,
         )
 
 
@@ -98,35 +98,27 @@ def _expected_value(context: CheckContext, name: str, key_arn: str | None) -> st
 
 
 def surrounding_fault(context: CheckContext, variable: Expected, value: str) -> Finding | None:
-    """What is wrong with a value that is empty, or right but for what stands around it."""
+    """The finding for a value that is empty, or correct except for quotation marks or white space around it."""
     bare = value.strip(AROUND)
     if not bare:
-        return Finding(
-            cause="variable-empty",
-            what=f"{variable.name} in {variable.place} is empty",
-            why=EMPTY,
-            command=fixes.push(context),
-            advice=THEN,
-        )
-    if bare != value and bare == variable.expected_value:
-        return Finding(
-            cause="variable-quoted",
-            what=f"{variable.name} in {variable.place} has quotation marks or white space around it",
-            why="they are part of the value for the application, which cannot use it so",
-            command=fixes.push(context),
-            advice=THEN,
-        )
-    return None
+        cause, what, why = "variable-empty", "is empty", EMPTY
+    elif bare != value and bare == variable.expected_value:
+        cause, what = "variable-quoted", "has quotation marks or white space around it"
+        why = "the application reads them as a part of the value"
+    else:
+        return None
+    what = f"{variable.name} in {variable.place} {what}"
+    return Finding(cause=cause, what=what, why=why, command=fixes.push(context), advice=THEN)
 
 
 EMPTY = (
     "the application says “Encryption key not initialized”; with AWS_KMS_KEY_ID set and no ENCRYPTED_PHI_KEY "
-    "it makes itself a new data key, which opens no record"
+    "it creates a new data key, which decrypts no record"
 )
 
 
 def check_vercel_access(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether Vercel can be asked at all."""
+    """Whether Vercel can be accessed."""
     target_context = context.deployed.context()
     for target in deploy_targets(target_context.targets):
         name = f"{target.title} {target.describe(target_context.settings).place}"
@@ -135,34 +127,34 @@ def check_vercel_access(context: CheckContext) -> Iterator[CheckResult]:
             yield Finding(
                 cause="vercel-token-refused",
                 what=f"{name} cannot be read: {problem.message}",
-                why="which variables the application has is not known",
+                why="it is not known which variables the application has",
                 **next_step(problem),
             )
         elif isinstance(problem, SetupError):
-            # Without a token it is the caller's own rights that are missing.
+            # Without a token the caller's own credentials are the reason.
             yield NotChecked(what=name, why=problem.message, is_denied=isinstance(problem, MissingAnswers))
         elif target.has_own_copy and isinstance(entries := context.vercel_variables, SetupError):
             yield NotChecked.of(f"the variables of {name}", entries)
 
 
 def check_store_access(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether the store of the parameters can be asked."""
+    """Whether the store of the parameters can be read."""
     if not context.settings.uses_store:
         return
     for region in context.settings.regions:
         if isinstance(values := context.stored_values(region), SetupError):
-            yield NotChecked.of(f"what is under {context.settings.names.parameter_prefix} in {region}", values)
+            yield NotChecked.of(f"the values under {context.settings.names.parameter_prefix} in {region}", values)
 
 
-# --- ENCRYPTED_PHI_KEY on Vercel -----------------------------------------------------------------------------------
+# --- ENCRYPTED_PHI_KEY on Vercel
 
 
 def check_data_key_on_vercel(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether production has the stored data key: by its value where Vercel tells it, else by its comment."""
+    """Whether production has the stored data key: by its value if Vercel returns it, else by its comment."""
     stored_data_key = context.stored_data_key
     ours = stored_data_key.wrapped if isinstance(stored_data_key, StoredDataKey) else None
     for variable in on_vercel(context, DATA_KEY_VARIABLE):
-        if not variable.is_there or variable.entry is None:
+        if not variable.exists or variable.entry is None:
             yield _absent(context, variable)
         elif variable.value is None:
             yield _by_comment(context, variable, variable.entry, ours)
@@ -179,21 +171,11 @@ def check_data_key_on_vercel(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _absent(context: CheckContext, variable: Expected) -> Finding:
+    cause, what = "variable-missing", f"{variable.name} is not set in production of {variable.place}"
     if variable.outside:
-        return Finding(
-            cause="variable-wrong-environment",
-            what=f"{variable.name} in {variable.place} is set for {', '.join(variable.outside)}, and not for production",
-            why=EMPTY,
-            command=fixes.push(context),
-            advice=THEN,
-        )
-    return Finding(
-        cause="variable-missing",
-        what=f"{variable.name} is not set in production of {variable.place}",
-        why=EMPTY,
-        command=fixes.push(context),
-        advice=THEN,
-    )
+        cause = "variable-wrong-environment"
+        what = f"{variable.name} in {variable.place} is set for {', '.join(variable.outside)}, but not for production"
+    return Finding(cause=cause, what=what, why=EMPTY, command=fixes.push(context), advice=THEN)
 
 
 _DAMAGE = {
@@ -201,7 +183,7 @@ _DAMAGE = {
     Damage.QUOTED: (
         "variable-quoted",
         "has quotation marks or white space around it",
-        "they are part of the value for the application, which says “Encryption key not initialized”",
+        "the application reads them as a part of the value, and says “Encryption key not initialized”",
     ),
     Damage.TRUNCATED: (
         "variable-truncated",
@@ -210,7 +192,7 @@ _DAMAGE = {
     ),
     Damage.MALFORMED: (
         "variable-malformed",
-        "is no wrapped data key",
+        "is not a wrapped data key",
         "KMS answers InvalidCiphertextException, and the application says “Encryption key not initialized”",
     ),
 }
@@ -220,7 +202,7 @@ def _damaged(
     context: CheckContext, variable: Expected, entry: VariableEntry, fault: Damage, ours: WrappedDataKey | None
 ) -> Finding:
     cause, what, why = _DAMAGE[fault]
-    # Of a value that is not known to have been ours nothing is thrown away, whatever it looks like.
+    # A value that may be another data key is renamed, never overwritten.
     is_ours = ours is None or entry.claimed == ours.fingerprint or is_remnant(variable.value or "", of=ours)
     return Finding(
         cause=cause,
@@ -232,7 +214,7 @@ def _damaged(
 
 
 def _rename_existing(context: CheckContext, entry: VariableEntry) -> str:
-    """The variable under another name, value and all, and ours in its place."""
+    """The command that renames the variable with its value, and delivers ours."""
     return fixes.push(context, "--rename-existing", entry.id, "--confirm", context.stack)
 
 
@@ -245,7 +227,7 @@ def _by_comment(
         )
     if entry.claimed == ours.fingerprint:
         return Passed(
-            what=f"{variable.name} in {variable.place} is {ours.fingerprint}, by its comment; Vercel does not return the value"
+            what=f"{variable.name} in {variable.place} is {ours.fingerprint}, by its comment (Vercel returns no value)"
         )
     return _another(context, variable, entry, entry.claimed, ours)
 
@@ -256,7 +238,7 @@ def _type(context: CheckContext, variable: Expected, entry: VariableEntry) -> Ch
     return Finding(
         cause="variable-type",
         what=f"{variable.name} in {variable.place} is stored as {entry.type}, not as sensitive",
-        why="whoever may see the project's settings can read it; it is the stored data key",
+        why="everybody who can see the project's settings can read it; it is the stored data key",
         command=fixes.push(context),
     )
 
@@ -269,29 +251,33 @@ def _another(
         return Finding(
             cause="variable-outdated",
             what=f"{variable.name} in {variable.place} is {fingerprint}, an earlier version of the data key",
-            why=f"the stored data key holds {ours.fingerprint} now; the two are out of step",
+            why=f"the stored data key is {ours.fingerprint} now",
             command=fixes.push(context),
             advice=THEN,
         )
-    which = f"the data key {fingerprint}" if fingerprint else "some data key: Vercel returns neither value nor comment"
+    which = (
+        f"the data key {fingerprint}"
+        if fingerprint
+        else "an unknown data key (Vercel returns neither value nor comment)"
+    )
     return Finding(
         cause="data-key-foreign",
         what=f"{variable.name} in {variable.place} is {which}, not the stored {ours.fingerprint}",
-        why="what it encrypted the stored key does not open, and the other way round; nothing overwrites it, "
-        "for it may be the only key to records: it gets another name, and keeps its value",
+        why="neither data key decrypts the records of the other; it may be the only key to records: the command "
+        "renames it with its value, and does not overwrite it",
         command=_rename_existing(context, entry),
-        advice=f"find out which records it opens before it is removed; {THEN}",
+        advice=f"find out which records need it before you remove it; {THEN}",
     )
 
 
-# --- the other two -------------------------------------------------------------------------------------------------
+# --- AWS_KMS_KEY_ID and AWS_REGION
 
 
 def check_companion_variables(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether AWS_KMS_KEY_ID and AWS_REGION stand beside the data key at every target."""
+    """Whether every target has AWS_KMS_KEY_ID and AWS_REGION, too."""
     for name in ("AWS_KMS_KEY_ID", "AWS_REGION"):
         for variable in expected(context, name):
-            if not variable.is_there:
+            if not variable.exists:
                 yield _no_parameter(context, variable) if variable.in_store else _absent(context, variable)
             elif variable.value is None:
                 yield _unreadable(context, variable)
@@ -300,17 +286,17 @@ def check_companion_variables(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _unreadable(context: CheckContext, variable: Expected) -> CheckResult:
-    """Of a variable that somebody made sensitive: its comment is all that is known of it."""
+    """The result for a sensitive variable: only its comment can be read."""
     stored_data_key = context.stored_data_key
     claimed = variable.entry.claimed if variable.entry else None
     if isinstance(stored_data_key, StoredDataKey) and claimed == stored_data_key.wrapped.fingerprint:
         return Passed(
-            what=f"{variable.name} in {variable.place} goes with {claimed}, by its comment; Vercel does not return the value"
+            what=f"{variable.name} in {variable.place} goes with {claimed}, by its comment (Vercel returns no value)"
         )
     return Finding(
         cause="variable-unreadable",
-        what=f"{variable.name} in {variable.place} is sensitive, and nothing says that it is ours",
-        why="Vercel does not return the value; with another key or Region than the data key's the application cannot open it",
+        what=f"{variable.name} in {variable.place} is sensitive, and its comment does not name the stored data key",
+        why="Vercel does not return the value; with a wrong key or Region the application cannot decrypt its data key",
         command=fixes.push(context),
         advice=THEN,
     )
@@ -319,7 +305,7 @@ def _unreadable(context: CheckContext, variable: Expected) -> CheckResult:
 def _no_parameter(context: CheckContext, variable: Expected) -> Finding:
     return Finding(
         cause="parameter-missing",
-        what=f"{variable.name} is not there: {variable.place}",
+        what=f"{variable.place} does not exist",
         why="ECS starts no task whose secrets it cannot read (ResourceInitializationError)",
         command=fixes.push(context),
         advice=THEN,
@@ -332,7 +318,7 @@ def _region(context: CheckContext, variable: Expected, value: str, expected_regi
     return surrounding_fault(context, variable, value) or Finding(
         cause="region-wrong",
         what=f"AWS_REGION in {variable.place} is not {expected_region}, the key's Region",
-        why="KMS of another Region does not know the key: NotFoundException, or AccessDeniedException",
+        why="KMS in another Region does not have the key: NotFoundException or AccessDeniedException",
         command=fixes.push(context),
         advice=THEN,
     )
@@ -344,13 +330,13 @@ def check_parameters(context: CheckContext) -> Iterator[CheckResult]:
     if not isinstance(stored_data_key, StoredDataKey):
         return
     for variable in in_the_store(context, DATA_KEY_VARIABLE):
-        if not variable.is_there:
+        if not variable.exists:
             yield _no_parameter(context, variable)
         elif variable.value != stored_data_key.wrapped.value:
             yield Finding(
                 cause="parameter-wrong",
                 what=f"{variable.place} is another data key than the stored {stored_data_key.wrapped.fingerprint}",
-                why="a replica opens the same data key; two in use are two sets of records",
+                why="with two data keys in use, each Region can decrypt only its own records",
                 command=fixes.push(context),
                 advice=THEN,
             )

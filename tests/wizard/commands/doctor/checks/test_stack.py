@@ -264,5 +264,5 @@ def test_pulumis_comparison_is_made_where_nothing_else_is_wrong(stand: CheckedSt
     well = diagnose(context.deployed, context.clients, (sound,), last=last)
     assert well.healthy and stand.engine.log == ["engine.compare"]
     sick = diagnose(context.deployed, context.clients, (ill,), last=last)
-    assert sick.not_checked == (NotChecked(what=COMPARISON, why="it is checked when nothing else is wrong"),)
+    assert sick.not_checked == (NotChecked(what=COMPARISON, why="it is checked only if nothing else is wrong"),)
     assert stand.engine.log == ["engine.compare"]

@@ -1,0 +1,66 @@
+"""The commands that fix a finding, as text for a shell.
+
+Pure: reads the context.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+
+from wizard.commands.doctor.context import CheckContext
+from wizard.core.models.delivery import StackState
+
+NAMED_AT_MOST = 12
+"""The most resources that a command names; for more, the command is for the whole stack."""
+
+
+def aws(context: CheckContext, *words: object, region: str | None = None) -> str:
+    """`aws WORDS` in the stack's own Region or another; a word that is not a string becomes JSON."""
+    place = ["--region", region or context.settings.region]
+    return _typed("aws", *words, *place, *(["--profile", _profile(context)] if _profile(context) else []))
+
+
+def wizard(context: CheckContext, command: str, *words: str) -> str:
+    """`python -m wizard COMMAND`, for this stack."""
+    profile = ["--profile", _profile(context)] if _profile(context) else []
+    return _typed("python", "-m", "wizard", *command.split(), "--stack", context.stack, *words, *profile)
+
+
+def push(context: CheckContext, *words: str) -> str:
+    """The `push` that delivers the three variables again, and restarts the running instances if there are any."""
+    return wizard(context, "push", *words, "--yes", redeploy_flag(context))
+
+
+def redeploy_flag(context: CheckContext) -> str:
+    """`--redeploy` if instances are known to run, which read variables when they start; else `--no-redeploy`."""
+    return "--redeploy" if any(instances.deployment is not None for instances in context.instances) else "--no-redeploy"
+
+
+def pulumi_up(context: CheckContext, *endings: str) -> str:
+    """`pulumi up --refresh` of the resources whose URN has one of these endings.
+
+    The whole stack if none has, or more than NAMED_AT_MOST.
+    """
+    state = context.state
+    resources = state.resources if isinstance(state, StackState) else ()
+    return pulumi_up_urns(
+        context, [resource.urn for resource in resources if endings and resource.urn.endswith(endings)]
+    )
+
+
+def pulumi_up_urns(context: CheckContext, urns: Sequence[str]) -> str:
+    """`pulumi up --refresh` of these resources; of the whole stack for none or more than NAMED_AT_MOST."""
+    targets = urns if len(urns) <= NAMED_AT_MOST else ()
+    words = ["pulumi", "up", "--refresh", "--yes", "--skip-preview", "--stack", context.stack]
+    typed = _typed(*words, *(word for urn in targets for word in ("--target", urn)))
+    return f"AWS_PROFILE={shlex.quote(_profile(context))} {typed}" if _profile(context) else typed
+
+
+def _profile(context: CheckContext) -> str:
+    return context.aws.profile or ""
+
+
+def _typed(*words: object) -> str:
+    return shlex.join(word if isinstance(word, str) else json.dumps(word) for word in words)
