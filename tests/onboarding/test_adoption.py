@@ -315,7 +315,7 @@ def test_an_alias_that_points_to_the_wrong_key_is_refused_with_all_that_is_wrong
         texts = " ".join(each["what"] for each in refused(hidden, *BY_HAND, given=wrapped_by(hidden, new_key(hidden))))
         assert "is of the spec RSA_2048 for ENCRYPT_DECRYPT" in texts
         assert "is disabled" in texts
-        assert "somebody else's by its tags: Environment=Staging" in texts
+        assert "has the tag of another owner: Environment=Staging" in texts
     finally:
         kms.update_alias(AliasName=ALIAS, TargetKeyId=own)
 
@@ -354,7 +354,7 @@ def test_a_key_that_vercel_names_and_the_alias_does_not_is_refused(hidden: Deplo
     try:
         (problem,) = refused(hidden, *BY_HAND, given=wrapped_by(hidden, new_key(hidden)))
         assert "AWS_KMS_KEY_ID on Vercel names" in problem["what"]
-        assert "which the second cannot open" in problem["why"]
+        assert "the second cannot decrypt it" in problem["why"]
     finally:
         listed = hidden.vercel("GET", "/v10/projects/eonpro/env")["envs"]
         (named,) = [each["id"] for each in listed if each["key"] == "AWS_KMS_KEY_ID"]

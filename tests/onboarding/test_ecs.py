@@ -96,7 +96,7 @@ def test_a_stored_data_key_that_is_lost_is_told_and_no_second_data_key_is_made(o
     on_ecs.forget_calls()
     ended = on_ecs.set_up("ecs", expect=1)
     assert f"{STORED_KEY} is missing" in ended.out + ended.err
-    assert "put the wrapped key back from your backup" in ended.out + ended.err
+    assert "restores the key from your backup" in ended.out + ended.err
     assert on_ecs.changes() == {}
     ssm.put_parameter(Name=STORED_KEY, Type="SecureString", Value=kept)
     on_ecs.set_up("ecs")

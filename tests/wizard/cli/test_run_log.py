@@ -207,7 +207,7 @@ def test_what_a_call_of_aws_answers_is_known_for_a_secret_before_it_can_be_writt
 
     text, _ = kept(tmp_path, speak)
     assert "made-by-sts-just-now" not in text and "of-sts-as-well" not in text
-    assert wrapped("stored").value not in text and wrapped("escrowed").fingerprint in text
+    assert wrapped("stored").value not in text and wrapped("stored").fingerprint in text
     assert "in eu-west-1" in text
 
 

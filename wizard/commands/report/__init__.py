@@ -1,6 +1,6 @@
 """`report`: the evidence for an auditor.
 
-Touches nothing; `command` is loaded when it runs.
+Pure: the options only; `command` is imported when it runs.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ReportOptions:
         parser.add_argument("--cache-minutes", type=float, metavar="M", help="assume this lifetime of the key cache")
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """The command, to its end. Raises SetupError."""
+        """Run the command. Raises SetupError."""
         from wizard.commands.report import command
 
         return command.run(self, request, clients)

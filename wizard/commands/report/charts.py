@@ -26,30 +26,30 @@ _X0, _X1, _Y0, _Y1 = 20.0, 420.0, 165.0, 45.0
 
 def bars(drivers: Fact) -> Markup:
     """A bar for each driver."""
-    most = max((each["monthly"].value or 0 for each in drivers), default=0) or 1
+    most = max((driver["monthly"].value or 0 for driver in drivers), default=0) or 1
     drawn: list[Element] = []
-    for index, each in enumerate(drivers):
+    for index, driver in enumerate(drivers):
         y = 12 + _ROW * index
-        width = (_WIDTH - _LEFT - 110) * (each["monthly"].value or 0) / most
+        width = (_WIDTH - _LEFT - 110) * (driver["monthly"].value or 0) / most
         drawn += [
-            label(_LEFT - 16, y + 15, each["what"], class_="row-label", text_anchor="end"),
+            label(_LEFT - 16, y + 15, driver["what"], class_="row-label", text_anchor="end"),
             element("rect", x=_LEFT, y=y, width=max(width, 1.5), height=20, rx=3, class_="bar storage"),
-            label(_LEFT + max(width, 1.5) + 10, y + 15, each["monthly"], Form.MONEY, class_="date"),
+            label(_LEFT + max(width, 1.5) + 10, y + 15, driver["monthly"], Form.MONEY, class_="date"),
         ]
     description = "A bar for each driver, as long as its part of a month's cost. The table below has the same data."
     return svg("cost-bars", "Cost by driver", description, _WIDTH, 24 + _ROW * len(drivers), *drawn)
 
 
-def chosen(each: Fact) -> int:
-    """The index of the point that is nearest to the present value."""
-    values = [point["at"].value for point in each["points"]]
-    return min(range(len(values)), key=lambda index: abs(values[index] - each["now"].value))
+def chosen(what_if: Fact) -> int:
+    """The index of the point that is nearest to the current value."""
+    values = [point["at"].value for point in what_if["points"]]
+    return min(range(len(values)), key=lambda index: abs(values[index] - what_if["now"].value))
 
 
-def curve(each: Fact, name: str) -> Markup:
+def curve(what_if: Fact, name: str) -> Markup:
     """The cost over the values of one quantity."""
-    points = list(each["points"])
-    along = [_along(point["at"].value, bool(each["isLogarithmic"])) for point in points]
+    points = list(what_if["points"])
+    along = [_along(point["at"].value, bool(what_if["isLogarithmic"])) for point in points]
     costs = [float(point["monthly"].value) for point in points]
     low, high = min(along), max(along)
     top = max(costs) or 1.0
@@ -58,22 +58,22 @@ def curve(each: Fact, name: str) -> Markup:
         for a, c in zip(along, costs, strict=True)
     ]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    here = chosen(each)
+    current = chosen(what_if)
     drawn: list[Element] = [
         element("line", x1=_X0, x2=_X1, y1=_Y0, y2=_Y0, class_="axis"),
         element("polyline", points=line, class_="curve"),
         *(
-            element("circle", cx=x, cy=y, r=6 if i == here else 3, class_="now-point" if i == here else "point")
+            element("circle", cx=x, cy=y, r=6 if i == current else 3, class_="now-point" if i == current else "point")
             for i, (x, y) in enumerate(places)
         ),
     ]
-    shown = dict.fromkeys((0, here, len(points) - 1))
-    taken: list[float] = []
+    shown = dict.fromkeys((0, current, len(points) - 1))
+    label_positions: list[float] = []
     for index in shown:
         x, y = places[index]
-        if any(abs(x - other) < 70 for other in taken):
+        if any(abs(x - position) < 70 for position in label_positions):
             continue
-        taken.append(x)
+        label_positions.append(x)
         anchor = "start" if x < _X0 + 60 else "end" if x > _X1 - 60 else "middle"
         drawn += [
             label(x, y - 12, points[index]["monthly"], Form.MONEY, class_="date", text_anchor=anchor),
@@ -82,12 +82,12 @@ def curve(each: Fact, name: str) -> Markup:
     drawn.append(
         element(
             "text",
-            each["unit"].text(),
+            what_if["unit"].text(),
             x=_X1,
             y=_Y0 + 38,
             class_="tick",
             text_anchor="end",
-            data_fact=each["unit"].pointer,
+            data_fact=what_if["unit"].pointer,
         )
     )
     description = "A curve of a month's cost over the values of one quantity. The table below has the same data."
@@ -184,15 +184,15 @@ def rotation_timeline(report: Fact) -> Markup | None:
     """When the key rotated and rotates next, and when each version of the data key was stored; None without any."""
     rotations, versions = report["rotation"]["rotations"], report["rotation"]["versions"]
     rows = [
-        Row(name=each["wrapped"], kind="version dot", at=each["keptAt"])
-        for each in (versions if versions.is_known else ())
-        if each["keptAt"].is_known
+        Row(name=version["wrapped"], kind="version dot", at=version["keptAt"])
+        for version in (versions if versions.is_known else ())
+        if version["keptAt"].is_known
     ]
     if rotations.is_known:
-        for each in rotations["rotations"]:
-            on_demand = bool(each["onDemand"])
+        for rotation in rotations["rotations"]:
+            on_demand = bool(rotation["onDemand"])
             name, kind = ("Rotation on demand", "demand diamond") if on_demand else ("Rotation", "automatic dot")
-            rows.append(Row(name=name, kind=kind, at=each["at"]))
+            rows.append(Row(name=name, kind=kind, at=rotation["at"]))
         if rotations["nextAt"].is_known:
             rows.append(Row(name="Next rotation", kind="next ring", at=rotations["nextAt"]))
     if not rows:
@@ -213,8 +213,8 @@ _PHASES = ("storage", "archive", "lock", "required")
 def retention_timeline(phases: Fact) -> Markup:
     """The life of a log file that is written at the time of the report."""
     rows = [
-        Row(name=each["name"], kind=f"{_PHASES[index % 4]} bar", at=each["fromDate"], until=each["untilDate"])
-        for index, each in enumerate(phases)
+        Row(name=phase["name"], kind=f"{_PHASES[index % 4]} bar", at=phase["fromDate"], until=phase["untilDate"])
+        for index, phase in enumerate(phases)
     ]
     return _timeline(
         "retention-timeline",

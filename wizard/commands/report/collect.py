@@ -1,6 +1,6 @@
 """The facts of a report, read from the account, the stack and the folder of the reviews.
 
-Pure: reads through Protocols and changes nothing. What could not be read is unknown, with the reason.
+Reads through the ports and changes nothing. What could not be read is unknown, with the reason.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ from wizard.setup.checklist import ChecklistEntry, ItemState, Readings
 from wizard.setup.steps import Clients
 
 WINDOW_DAYS = 90
-"""How far back the use of the key is read: a quarter, which is all that CloudTrail's event history has."""
+"""How far back the use of the key is read: a quarter, as far as CloudTrail's event history goes."""
 
 REVIEW_VALID_DAYS = 92
-"""A quarter: access is reviewed quarterly."""
+"""Access is reviewed quarterly."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Read:
-    """Everything that was read, at the same time."""
+    """Everything that was read for one report."""
 
     readings: Readings
     stored_data_key: StoredDataKey | SetupError | None
@@ -74,7 +74,7 @@ class _Read:
 def gather(
     stack: DeployedStack, clients: Clients, *, reviews: Path, assumptions: Assumptions, sources: Mapping[str, str]
 ) -> ReportFacts:
-    """Everything that the report says. `sources`: where assumptions come from, by name; the others are assumed.
+    """All facts of the report. `sources`: where assumptions come from, by name; the others are assumed.
 
     Raises StackNotFound for a stack that is not deployed, or the error that prevented reading its state.
     """
@@ -140,7 +140,7 @@ def _read(stack: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
         return _Read(
             readings=readings.result(),
             stored_data_key=stored_data_key.result(),
-            keys={arn: each.result() for arn, each in keys.items()},
+            keys={arn: job.result() for arn, job in keys.items()},
             rotations=rotations.result(),
             versions=versions.result(),
             live=live.result(),
@@ -151,7 +151,7 @@ def _read(stack: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
         )
 
 
-# --- the checklist ------------------------------------------------------------------------------------------------
+# --- the checklist
 
 
 _CALLS: Mapping[Topic, tuple[str, ...]] = {
@@ -181,10 +181,10 @@ _CALLS: Mapping[Topic, tuple[str, ...]] = {
         "cloudtrail:LookupEvents",
     ),
 }
-"""The calls that the evidence of each item comes from."""
+"""The calls that return the evidence of each item."""
 
 _SECRET_CALLS = ("secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue")
-"""The calls for the data key where it is in Secrets Manager."""
+"""The calls for a data key in Secrets Manager."""
 
 
 def _checklist(
@@ -214,7 +214,7 @@ def _checklist(
             title=entry.title,
             state=entry.state,
             evidence=entry.evidence,
-            requirements=tuple(each.text for each in requirements_of(topic) if not each.optional),
+            requirements=tuple(requirement.text for requirement in requirements_of(topic) if not requirement.optional),
             calls=_SECRET_CALLS if topic is Topic.DATA_KEY and in_secrets else _CALLS[topic],
             read_at=read.at,
             sections=tuple(Section(section=section, name=SECTIONS[section]) for section in sections_of(topic)),
@@ -224,19 +224,21 @@ def _checklist(
 
 
 def _tested(entry: ChecklistEntry, review: AccessReview | None, outputs: Outputs) -> ChecklistEntry:
-    """By the application's own use of the key, as CloudTrail has it."""
+    """The entry with the application's own use of the key, from CloudTrail."""
     if review is None or review.history is None:
         text = "whether the application used the key could not be read; `verify` tests it"
         return replace(entry, evidence=text)
-    used = [each for each in review.principals if each.arn in outputs.app_principal_arns and each.events]
+    used = [
+        principal for principal in review.principals if principal.arn in outputs.app_principal_arns and principal.events
+    ]
     if not used:
         text = f"CloudTrail has no use of the key by the application in {review.window_days} days; `verify` tests it"
         return replace(entry, evidence=text)
     text = "; ".join(
-        f"{each.arn} used the key {_times(each.events)} in {review.window_days} days"
-        + (f", the last time at {each.last_use:%Y-%m-%d %H:%M} UTC" if each.last_use else "")
-        + (f", and was refused {_times(each.refused)}" if each.refused else "")
-        for each in used
+        f"{principal.arn} used the key {_times(principal.events)} in {review.window_days} days"
+        + (f", the last time at {principal.last_use:%Y-%m-%d %H:%M} UTC" if principal.last_use else "")
+        + (f", and was refused {_times(principal.refused)}" if principal.refused else "")
+        for principal in used
     )
     return replace(entry, state=ItemState.PERSON, evidence=f"{text}; a person checks that a record can be opened")
 
@@ -256,7 +258,7 @@ def _reviewed(entry: ChecklistEntry, access: AccessFacts) -> ChecklistEntry:
     return replace(entry, state=ItemState.DONE, evidence=text)
 
 
-# --- the other parts ----------------------------------------------------------------------------------------------
+# --- the other parts
 
 
 def _access(read: _Read, saved: Latest, reviews: Path) -> AccessFacts:
@@ -273,24 +275,24 @@ def _access(read: _Read, saved: Latest, reviews: Path) -> AccessFacts:
         sign_off=replace(sign_off, file=_below(sign_off.file, reviews)) if sign_off else None,
         signed_days_ago=max((read.at - sign_off.at).days, 0) if sign_off else None,
         valid_days=REVIEW_VALID_DAYS,
-        problems=tuple(each.replace(f"{reviews.parent}/", "") for each in saved.faults),
+        problems=tuple(fault.replace(f"{reviews.parent}/", "") for fault in saved.faults),
         why=why,
     )
 
 
 def _below(file: str, reviews: Path) -> str:
-    """`reviews/production/….json`: a report that is passed on says nothing of the machine it was created on."""
+    """`reviews/production/….json`: the report must not contain paths of this machine."""
     return file.removeprefix(f"{reviews.parent}/")
 
 
 def _rotation(read: _Read) -> RotationTimeline:
-    wrong = [each.message for each in (read.rotations, read.versions) if isinstance(each, SetupError)]
+    reasons = [reading.message for reading in (read.rotations, read.versions) if isinstance(reading, SetupError)]
     rotations = None if isinstance(read.rotations, SetupError) else read.rotations
     return RotationTimeline(
         rotations=rotations,
         on_demand_left=rotations.on_demand_left if rotations else None,
         versions=None if isinstance(read.versions, SetupError) else read.versions,
-        why="; ".join(wrong),
+        why="; ".join(reasons),
     )
 
 
@@ -304,7 +306,7 @@ def _cost(settings: Settings, read: _Read, assumptions: Assumptions, sources: Ma
 def _doctor(diagnosis: Diagnosis | SetupError, stack: str) -> DoctorFacts:
     if isinstance(diagnosis, SetupError):
         return DoctorFacts(findings=None, why=diagnosis.message)
-    # A check that needs a preview of the engine takes too long for a report.
+    # A check with a preview of the engine is too slow for a report.
     later = NotChecked(what=COMPARISON, why=f"not part of a report: {wizard('doctor', '--stack', stack)}")
     return DoctorFacts(
         findings=diagnosis.findings,
@@ -326,7 +328,7 @@ def _unread(read: _Read, settings: Settings) -> Iterator[Unread]:
         "the access to the key": read.live,
         "the checks of doctor": read.diagnosis,
         "the usage": read.usage,
-        **{f"the key {arn}": each for arn, each in read.keys.items()},
+        **{f"the key {arn}": key for arn, key in read.keys.items()},
     }
     for what, reading in parts.items():
         if isinstance(reading, SetupError):
@@ -341,7 +343,7 @@ RULE = "45 CFR 164.316(b)(2)(i): six years for documentation, by common practice
 def retention(
     reading: Retention | SetupError | None, settings: Settings, outputs: Outputs, *, at: datetime
 ) -> RetentionTimeline:
-    """The timeline of the bucket, as it was read; without a reading only what is required."""
+    """The timeline of the bucket; without a reading only the required retention."""
     known = reading if isinstance(reading, Retention) else None
     why = ""
     if isinstance(reading, SetupError):

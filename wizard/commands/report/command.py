@@ -51,7 +51,7 @@ def run(options: ReportOptions, request: Request, clients: Clients) -> tuple[int
 
 def _folder(stack: str, at: datetime) -> Path:
     folder = DEFAULT_FOLDER / stack / f"{at:%Y-%m-%dT%H-%M-%SZ}"
-    # Relative to the current folder, so that a report that is passed on says nothing of the machine.
+    # Relative to the current folder: the report must not contain paths of this machine.
     return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
 
@@ -59,7 +59,7 @@ def _refuse_existing(folder: Path) -> None:
     existing = [name for name in (PAGE, TEXT, DATA) if (folder / name).exists()]
     if existing:
         raise UsageError(
-            f"{folder} already holds a report: {', '.join(existing)}; nothing was overwritten",
+            f"{folder} already has a report: {', '.join(existing)}; nothing was overwritten",
             wizard("report", "--out", "ANOTHER-FOLDER"),
         )
 

@@ -152,5 +152,5 @@ def _what_if(
 
 
 def _dollars(amount: Decimal) -> float:
-    # A bill has cents; a fraction of one would only seem exact.
+    # Cents, as on a bill: more digits would only seem exact.
     return float(round(amount, 2))

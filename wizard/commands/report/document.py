@@ -1,6 +1,6 @@
-"""The one document of a report: `report.json` holds it, the page and the Markdown are rendered from it.
+"""The JSON document of a report, from which the page and the Markdown are rendered, and its values as text.
 
-Pure. No wrapped key is in it, only fingerprints.
+Pure. The document has no wrapped key, only fingerprints.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ INCLUDED: Mapping[type, tuple[str, ...]] = MappingProxyType(
         NotChecked: ("what", "why"),
     }
 )
-"""The fields that the report includes of facts that it shares with other commands; of its own facts it has all."""
+"""The fields that the report includes of facts that other commands use, too; of its own facts it has all."""
 
 LAW = "45 CFR Part 164, Subpart C (HIPAA Security Rule)"
 
 
 def document(facts: ReportFacts, *, files: Mapping[str, str]) -> json_documents.Document:
-    """All facts as plain values, with a summary of counts; `files` names the folder and the three files."""
+    """All facts as JSON values, with a summary of counts; `files` names the folder and the three files."""
     states = Counter(item.state for item in facts.checklist)
     summary = {
         "items": len(facts.checklist),
@@ -88,10 +88,10 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
+        return {str(key): plain(member) for key, member in value.items()}
     if isinstance(value, tuple | list):
-        return [plain(each) for each in value]
-    # A StrEnum is written as the plain string that it is.
+        return [plain(member) for member in value]
+    # A StrEnum becomes a plain string.
     return str(value) if isinstance(value, str) else value
 
 
@@ -100,11 +100,11 @@ def _camel(name: str) -> str:
     return first + "".join(word.title() for word in rest)
 
 
-# --- its values, as they are rendered
+# --- values as text
 
 
 class Form(StrEnum):
-    """How a value is written."""
+    """The form of a value as text."""
 
     PLAIN = "plain"
     MONEY = "money"
@@ -113,7 +113,7 @@ class Form(StrEnum):
 
 
 def written(value: Any, form: Form = Form.PLAIN) -> str:
-    """A value as a person reads it."""
+    """A value as text for a person."""
     if value is None:
         return "unknown"
     if isinstance(value, bool):
@@ -133,7 +133,7 @@ def written(value: Any, form: Form = Form.PLAIN) -> str:
 
 @dataclass(frozen=True)
 class Fact:
-    """A value of the document and its place there."""
+    """A value of the document and its JSON Pointer."""
 
     value: Any
     pointer: str = ""
@@ -157,9 +157,9 @@ class Fact:
 
     @property
     def time(self) -> datetime:
-        """Of a value that is a time, UTC."""
+        """The value as a time, UTC."""
         return datetime.fromisoformat(str(self.value))
 
     def text(self, form: Form = Form.PLAIN) -> str:
-        """The value as a person reads it."""
+        """The value as text for a person."""
         return written(self.value, form)

@@ -1,4 +1,4 @@
-"""The architecture of a stack as facts: where the application runs, the keys, the stored data key, the audit trail.
+"""The architecture of a stack, as facts and as an SVG drawing: the applications, the keys, the data key, the trail.
 
 Pure.
 """
@@ -31,7 +31,7 @@ from wizard.data_key.delivery import region_of
 from wizard.targets.port import all_targets, deploy_targets
 
 CIPHER = "AES-256-GCM"
-"""Of the application's records (`phi/`)."""
+"""The cipher of the application's records (`phi/`)."""
 
 _STORES: Mapping[SecretStore, str] = {
     SecretStore.PARAMETER_STORE: "Parameter Store",
@@ -131,7 +131,7 @@ class _Box:
 
     heading: str
     lines: tuple[tuple[str, Fact | str], ...]
-    """(class, what it says); a fact of the class `id` is wrapped."""
+    """(class, text); a fact of the class `id` is wrapped."""
     kind: str = "thing"
 
     @property
@@ -140,16 +140,16 @@ class _Box:
 
 
 _Placed = tuple[float, _Box]
-"""Where the top of a box is, and the box."""
+"""The top of a box, and the box."""
 
 
 def architecture(report: Fact) -> Markup:
-    """On the left the application, in the middle the key and the stored data key, on the right the audit trail."""
+    """The drawing: on the left the application, in the middle key and data key, on the right the audit trail."""
     drawn = report["architecture"]
-    applications, bottom = _stacked([_application(each) for each in drawn["applications"]])
-    keys, below = _stacked([_key(each, drawn["alias"]) for each in drawn["keys"]])
+    applications, bottom = _stacked([_application(fact) for fact in drawn["applications"]])
+    keys, below = _stacked([_key(fact, drawn["alias"]) for fact in drawn["keys"]])
     data_key_box = _data_key(drawn["dataKey"])
-    # So low that its line passes under the applications.
+    # Low enough that its line passes below the applications.
     data_key = (max(below + _GAP, bottom + 34 - data_key_box.height / 2), data_key_box)
     audit, ended = _stacked(_audit(drawn["trail"]))
     height = max(bottom, data_key[0] + data_key_box.height, ended) + 24
@@ -175,7 +175,7 @@ def architecture(report: Fact) -> Markup:
         height,
         _arrowhead(),
         frame,
-        _frame_label(report),
+        element("text", "AWS account ", report["account"], x=_COLUMNS[1], y=38, class_="heading"),
         *lines,
         *boxes,
     )
@@ -185,7 +185,7 @@ def _calls(applications: list[_Placed], key: _Placed) -> list[Element]:
     """From each application to the key, as one bus."""
     start, bus, end, y = _COLUMNS[0] + _BOX, _COLUMNS[0] + _BOX + 34, _COLUMNS[1], _TOP + 40
     branches = [f"M{start} {top + 40:g}H{bus}V{y}" for top, _ in applications]
-    drawn = [element("path", d=each, class_="arrow") for each in branches]
+    drawn = [element("path", d=branch, class_="arrow") for branch in branches]
     label = text(start + 12, y - 9, "unwraps", class_="arrow-label")
     return [*drawn, _path(f"M{bus} {y}H{end - 3}"), label]
 
@@ -217,20 +217,20 @@ def _down(upper: _Placed, lower: _Placed, column: int) -> Element:
     return _path(f"M{column + _BOX / 2:g} {upper[0] + upper[1].height:g}V{lower[0] - 3:g}")
 
 
-def _application(each: Fact) -> _Box:
+def _application(application: Fact) -> _Box:
     return _Box(
-        heading=PLATFORMS[each["target"].value],
-        lines=(("id", each["place"]), ("note", "runs as"), ("id", each["principal"])),
+        heading=PLATFORMS[application["target"].value],
+        lines=(("id", application["place"]), ("note", "runs as"), ("id", application["principal"])),
         kind="application",
     )
 
 
-def _key(each: Fact, alias: Fact) -> _Box:
-    if each["replica"]:
-        return _Box(heading="Replica of the key", lines=(("id", each["region"]),), kind="key")
+def _key(key: Fact, alias: Fact) -> _Box:
+    if key["replica"]:
+        return _Box(heading="Replica of the key", lines=(("id", key["region"]),), kind="key")
     return _Box(
         heading="KMS key for PHI",
-        lines=(("id", alias), ("id", each["region"]), ("note", "its material never leaves the HSM")),
+        lines=(("id", alias), ("id", key["region"]), ("note", "its material never leaves the HSM")),
         kind="key",
     )
 
@@ -285,10 +285,6 @@ def _wrapped(what: Fact | str, kind: str) -> list[str]:
     if kind != "id":
         return [words]
     return [words[start : start + _LETTERS] for start in range(0, len(words), _LETTERS)] or [""]
-
-
-def _frame_label(report: Fact) -> Element:
-    return element("text", "AWS account ", report["account"], x=_COLUMNS[1], y=38, class_="heading")
 
 
 def _middle(placed: _Placed) -> float:

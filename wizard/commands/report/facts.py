@@ -1,6 +1,6 @@
-"""Everything that a compliance report says: frozen facts, which its three forms are rendered from.
+"""The facts of a compliance report, from which its three forms are rendered. Frozen.
 
-Pure. They hold no secret, and of a data key only its fingerprint. What could not be read is unknown, with the reason.
+Pure. They have no secret, and of a data key only its fingerprint. What could not be read is unknown, with the reason.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ class ChecklistItem:
     state: ItemState
     evidence: str
     requirements: tuple[str, ...]
-    """What is required, a sentence each."""
+    """One sentence for each requirement."""
     calls: tuple[str, ...]
-    """The calls that the evidence comes from: `kms:DescribeKey`."""
+    """The calls that return the evidence: `kms:DescribeKey`."""
     read_at: datetime
     """UTC."""
     sections: tuple[Section, ...]
     prowler_checks: tuple[str, ...]
-    """Ids of prowler's checks that look at the same (https://hub.prowler.com)."""
+    """Ids of Prowler's checks for the same requirement (https://hub.prowler.com)."""
     next: str = ""
-    """The command to type, where something is to be done."""
+    """The command to type if something has to be done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +172,7 @@ class RetentionTimeline:
 
     bucket: str
     retention_days: int | None
-    """None: nothing expires; or not known, where `phases` is empty."""
+    """None: nothing expires; or unknown if `phases` is empty."""
     required_days: int
     lock: str | None
     phases: tuple[Phase, ...]
@@ -192,7 +192,7 @@ class Driver:
     monthly: float | None
     """US dollars, estimated; None: not part of the estimate."""
     by_use: float | None
-    """US dollars, by what was used; None: not known."""
+    """US dollars, by use; None: unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,7 +221,7 @@ class Assumption:
     value: float
     unit: str
     source: str
-    """`assumed`, the call that it was read with, or where it was given."""
+    """`assumed`, the call that returned it, or the command line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,7 +269,7 @@ class DoctorFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportFacts:
-    """Everything that the report says."""
+    """All facts of a report."""
 
     stack: str
     environment: str
@@ -279,7 +279,7 @@ class ReportFacts:
     created_at: datetime
     """UTC."""
     created_by: str
-    """ARN of the credentials that it was read with."""
+    """ARN of the caller."""
     checklist: tuple[ChecklistItem, ...]
     architecture: Architecture
     access: AccessFacts

@@ -1,7 +1,7 @@
-"""The report's page and its Markdown: templates of Jinja2, and facts that name their place in the report's document.
+"""The report's page and its Markdown: Jinja2 templates, and facts with their place in the report's document.
 
-Reads the templates in this package, nothing else. The words of the templates hold no digit, so that each number that a
-reader sees is a fact: `data-fact` is its JSON Pointer (RFC 6901) in `report.json`.
+Reads only the templates in this package. The words of the templates have no digits, so each number in the report is a
+fact: `data-fact` is its JSON Pointer (RFC 6901) in `report.json`.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ STATES = MappingProxyType(
         "unknown": ("unknown", "question", "Unknown"),
     }
 )
-"""Of each state: the class of its colour, its icon and its name."""
+"""By state: the CSS class, the icon and the name."""
 
 # --- the page
 
 
 def page(document: Document) -> str:
-    """The whole page: HTML that asks no other address for anything, and needs no script to be read."""
+    """The whole page: HTML that loads nothing from another address, and is readable without a script."""
     style, script = _file("page.css"), _file("page.js")
     policy = (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
@@ -73,7 +73,7 @@ def _page_environment() -> Environment:
 
 
 def _cited(value: Any, form: Form = Form.PLAIN) -> Any:
-    """A fact as an element that names its place; anything else as it is."""
+    """A fact as an element with its JSON Pointer; any other value unchanged."""
     if not isinstance(value, Fact):
         return value
     if form in (Form.DAY, Form.MOMENT) and value.is_known:
@@ -94,14 +94,14 @@ def _digest(text: str) -> str:
 # --- the Markdown
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&])")
-# In a code span only its end is special, and the bar in a table's cell.
+# In a code span only its end is special, and the bar in a table cell.
 _SPECIAL_IN_CODE = re.compile(r"[`|\r\n]")
 
 Mark = Callable[[Fact, str], str]
 
 
 def markdown(document: Document, *, mark: Mark = lambda fact, text: text) -> str:
-    """The same facts in the same order as Markdown. `mark` sees each fact with its text, and returns what is written."""
+    """The same facts in the same order as Markdown. `mark` gets each fact with its text, and returns the text."""
 
     def cited(value: Any, form: Form = Form.PLAIN) -> Any:
         if not isinstance(value, Fact):
@@ -118,7 +118,7 @@ def markdown(document: Document, *, mark: Mark = lambda fact, text: text) -> str
         "day": lambda fact: cited(fact, Form.DAY),
         "moment": lambda fact: cited(fact, Form.MOMENT),
         "code": code,
-        "codes": lambda facts: ", ".join(code(each) for each in facts),
+        "codes": lambda facts: ", ".join(code(fact) for fact in facts),
     }
     return environment.get_template("report.md.j2").render(report=Fact(document))
 

@@ -1,4 +1,4 @@
-"""SVG of the standard library's elements, with facts that name their place in the report's document.
+"""SVG from elements of the standard library, with facts that have their place in the report's document.
 
 Pure.
 """
@@ -31,12 +31,12 @@ def element(name: str, *children: Child | None, **attributes: Any) -> Element:
 
 
 def _name(name: str) -> str:
-    # SVG's own attributes are in camel case where they are.
+    # SVG's own camelCase names are passed as they are.
     return name.rstrip("_").replace("_", "-")
 
 
 def _number(value: Any) -> str:
-    # Positions to a tenth of a pixel: the same on every machine.
+    # A tenth of a pixel: the same text on every machine.
     return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
 
 

@@ -1,6 +1,6 @@
-"""`review`: who may use the key, compared with what is expected.
+"""`review`: who can use the key, compared with the settings and the review before.
 
-Touches nothing; `command` is loaded when it runs.
+Pure: the options only; `command` is imported when it runs.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ class ReviewOptions:
     """The options of `review`."""
 
     sign: str | None = None
-    """The name of the person who signs the review off."""
+    """The name of the person who signs the review."""
     days: int | None = None
     out: Path | None = None
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         """Add the arguments of the command."""
-        parser.add_argument("--sign", metavar="NAME", help="sign the review off with that name")
+        parser.add_argument("--sign", metavar="NAME", help="sign the review with that name")
         parser.add_argument("--days", type=int, metavar="DAYS", help="how far back use is read (default: 90)")
         parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the files go (default: reviews/)")
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """The command, to its end. Raises SetupError."""
+        """Run the command. Raises SetupError."""
         from wizard.commands.review import command
 
         return command.run(self, request, clients)

@@ -1,6 +1,6 @@
 """What a review is compared with: the rights that the settings give, and the review before.
 
-Pure: settings and reviews in, names out.
+Pure.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class Expectation:
     """The rights that the settings give."""
 
     rights: Mapping[str, frozenset[str]]
-    """By ARN, of everybody that the settings name."""
+    """By ARN, for every principal that the settings name."""
     patterns: tuple[str, ...] = ()
     """Administrators by pattern of role ARNs."""
     application: tuple[str, ...] = ()
     trust: tuple[str, ...] | None = None
-    """The statements that trust the application, normalized; None: the role is not made by the stack."""
+    """The statements that trust the application, normalized; None: the stack does not create the role."""
 
     def names(self, arn: str) -> bool:
         """Whether the settings name a principal."""
@@ -46,7 +46,7 @@ class Expectation:
 
 
 def expectation_of(settings: Settings, outputs: Outputs | None) -> Expectation:
-    """The expectation of these settings; the application's ARNs are those of the outputs, where there are any."""
+    """The expectation of these settings; the outputs, if there are any, have the application's ARNs."""
     application = outputs.app_principal_arns if outputs else settings.app_principal_arns
     rights: dict[str, frozenset[str]] = {}
 
@@ -60,7 +60,7 @@ def expectation_of(settings: Settings, outputs: Outputs | None) -> Expectation:
     for arn in settings.deletion_administrators:
         give(arn, "delete")
     if not settings.strict_key_policy:
-        # The statement that leaves the rest to IAM names the account, and with it its root user.
+        # The statement that delegates to IAM names the account, and so its root user.
         root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
         rights[root] = frozenset(("use", "administer", "delete"))
     provider = settings.vercel_oidc_provider_arn or policies.vercel_oidc_provider_arn(
@@ -91,7 +91,7 @@ def _sorted(value: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class PrincipalChange:
-    """What changed of one principal."""
+    """What changed for one principal."""
 
     arn: str
     gained: tuple[str, ...] = ()
@@ -101,7 +101,7 @@ class PrincipalChange:
     newly_assumed_by: tuple[str, ...] = ()
     no_longer_assumed_by: tuple[str, ...] = ()
     used_again: bool = False
-    """Whether it used the key, and had not used it in the window of the review before."""
+    """Whether it used the key, but not in the window of the review before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,9 +113,9 @@ class Differences:
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     first_visible: tuple[str, ...] = ()
-    """Have a right now, and may have had it before: the earlier review could not read it."""
+    """Principals with a right now, which may have had it before: the earlier review could not read it."""
     no_longer_visible: tuple[str, ...] = ()
-    """Had a right before, and may still have it: this review could not read it."""
+    """Principals with a right before, which may still have it: this review could not read it."""
     changed: tuple[PrincipalChange, ...] = ()
     new_grants: tuple[str, ...] = ()
     removed_grants: tuple[str, ...] = ()
@@ -151,7 +151,7 @@ def _with_rights(review: AccessReview) -> dict[str, PrincipalAccess]:
 
 
 def _may_have(review: AccessReview, arn: str) -> bool:
-    """Whether a principal may have a right that the review could not read: by its own row or that of everybody else."""
+    """Whether a principal may have a right that the review could not read: by its own row or the row of all others."""
     return any(principal.arn == arn or principal.arn.endswith(":*") for principal in review.undecided)
 
 

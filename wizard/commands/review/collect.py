@@ -1,6 +1,6 @@
-"""The review: everything is read in parallel and evaluated. What could not be read is unknown, never guessed.
+"""The review: the account is read in parallel and evaluated. What could not be read is unknown, never guessed.
 
-Reads through the AWS port that it is given; changes nothing.
+Reads through the AWS port; changes nothing.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def review(
     unread = [
         *_unread(readings, iam),
         *(
-            Unread(what=f"everybody who can assume {role}", why="there are more principals than are followed")
+            Unread(what=f"everybody who can assume {role}", why="there are more principals than review follows")
             for role in incomplete
         ),
     ]
@@ -109,7 +109,7 @@ def _or_none(use: KeyUse | SetupError) -> KeyUse | None:
     return None if isinstance(use, SetupError) else use
 
 
-# --- reading ------------------------------------------------------------------------------------------------------
+# --- reading
 
 
 def _attempt(call: Callable[..., T], *arguments: Any, **options: Any) -> T | SetupError:
@@ -159,13 +159,13 @@ def _unread(readings: Iterable[KeyReading], iam: AccountIam | SetupError) -> Ite
                 yield Unread(what=f"{what} of {reading.arn}", why=answer.message)
 
 
-# --- evaluation ---------------------------------------------------------------------------------------------------
+# --- evaluation
 
 
 def _assume_paths(
     rights: Mapping[str, Rights], iam: AccountIam | None, account: str
 ) -> tuple[dict[str, tuple[trust.AssumePath, ...]], list[str]]:
-    """Who can assume each role that has a right; and the roles for which that list is incomplete."""
+    """The principals that can assume each role with a right, and the roles for which that list is incomplete."""
     paths: dict[str, tuple[trust.AssumePath, ...]] = {}
     incomplete = []
     for arn, entry in rights.items():
@@ -181,8 +181,8 @@ def _with_assuming_principals(
 ) -> dict[str, Rights]:
     """All principals, with those that have a right because they can assume a role.
 
-    A service or an identity provider is listed with its role. It is an entry of its own only where it can become the
-    application by a statement that is not one of the settings.
+    A service or an identity provider is listed with its role. It has an entry of its own only if it can assume the
+    application's role by a statement that is not one of the settings.
     """
     more = []
     for arn, assume_paths in paths.items():
@@ -305,7 +305,7 @@ def other_callers(
     rights: Mapping[str, Rights],
     expectation: Expectation,
 ) -> Iterator[PrincipalAccess]:
-    """Who used the key, or tried to, and has no known right on it."""
+    """The principals that used the key, or tried to, without a known right on it."""
     known = [principal.arn for principal in principals]
     rest = next((entry for entry in rights.values() if entry.arn.endswith(":*")), None)
     permissions = rest.permissions if rest else dict.fromkeys(RIGHTS, KeyPermission.NO)
@@ -327,7 +327,7 @@ def other_callers(
 
 
 def history_of(histories: Histories) -> History | None:
-    """The histories of all keys together; None where one of them could not be read."""
+    """The histories of all keys together; None if one of them could not be read."""
     read = [of_key for of_key in histories if not isinstance(of_key, SetupError)]
     if not read or len(read) < len(histories):
         return None

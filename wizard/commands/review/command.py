@@ -1,6 +1,6 @@
-"""`python -m wizard review`: read, evaluate, compare, store, show, and sign where that is asked for.
+"""`review`: read, evaluate, compare, store, show, and sign if `--sign` is set.
 
-Asks AWS and changes nothing there; writes new files to the folder of the reviews.
+Reads AWS and changes nothing there; writes new files to the folder of the reviews.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DEFAULT_FOLDER = PROJECT_FOLDER / "reviews"
 
 
 def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
-    """The review of a stack. Exit code 1 where a principal has a right that nobody gave or accepted, or an unknown one."""
+    """The review of a stack. Exit code 1 if a right of a principal is unknown, or neither given nor accepted."""
     days = options.days if options.days is not None else DAYS.stop - 1
     if days not in DAYS:
         raise UsageError(
@@ -45,7 +45,9 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
     outputs = deployed_stack.outputs_of(stack)
     clients.ui.working("reading who can use the key, and who used it")
     now = clients.now().replace(microsecond=0)
-    review = collect.review(stack.aws, stack.settings, outputs, stack=_plain(request.stack), now=now, window_days=days)
+    review = collect.review(
+        stack.aws, stack.settings, outputs, stack=request.stack.rsplit("/", 1)[-1], now=now, window_days=days
+    )
     folder = options.out or DEFAULT_FOLDER
     earlier = storage.read(folder, review.stack)
     before, signed = storage.last_intact(earlier), storage.last_signed(earlier)
@@ -69,20 +71,16 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
     return int(not content["ok"]), content
 
 
-def _plain(stack: str) -> str:
-    return stack.rsplit("/", 1)[-1]
-
-
 def _require_confirmation(request: Request) -> None:
     if request.confirmed != request.stack:
         raise Cancelled(
-            "nothing was signed: a sign-off has to be confirmed by the stack's name",
+            "nothing was signed: confirm with the stack's name",
             f"python -m wizard review --stack {request.stack} --sign NAME --confirm {request.stack}",
         )
 
 
 def _signed(options: ReviewOptions, request: Request, clients: Clients, stored: StoredReview, *, arn: str) -> SignOff:
-    """The sign-off of the review that was just shown. Raises Cancelled where the stack's name was not typed."""
+    """The sign-off of the review that was just shown. Raises Cancelled if the stack's name was not typed."""
     if clients.ui.interactive and request.confirmed is None:
         question = Question(
             key="confirmation",

@@ -1,14 +1,13 @@
-"""What `review` shows, as text and as the document of `--json`.
+"""The result of `review`: what was not accepted, its text on the terminal, and its JSON document.
 
-Pure: writes through the terminal that it is given.
+Pure, but for the lines that it shows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from components.policies.evaluation import KeyPermission
 from wizard.commands.review import storage
@@ -188,7 +187,7 @@ def _show_result(ui: UserInterface, result: ReviewResult) -> None:
     for principal in result.not_accepted:
         rights = ", ".join(principal.beyond if principal.is_expected else sorted(principal.rights))
         ui.line(
-            f"{principal.arn} has rights that neither the settings nor a signed review give it: {rights}",
+            f"{principal.arn} has rights that are neither in the settings nor in a signed review: {rights}",
             mark=Mark.FAIL,
         )
     if result.review.undecided:
@@ -211,15 +210,15 @@ class ReviewResult:
     differences: Differences | None = None
     """None: this is the first review."""
     accepted: AccessReview | None = None
-    """The review that was signed last: its principals were accepted. None: no review was signed."""
+    """The last signed review, whose principals were accepted. None: no review was signed."""
     sign_off: SignOff | None = None
-    """Of this review."""
+    """The sign-off of this review."""
     faults: tuple[str, ...] = ()
     """What is wrong with the stored reviews."""
 
     @property
     def not_accepted(self) -> tuple[PrincipalAccess, ...]:
-        """Who has more rights than the settings give and the last signed review shows."""
+        """The principals with more rights than in the settings and in the last signed review."""
         if self.sign_off is not None:
             return ()
         accepted = {principal.arn: principal for principal in self.accepted.principals} if self.accepted else {}
@@ -231,7 +230,7 @@ class ReviewResult:
 
     @property
     def ok(self) -> bool:
-        """Whether nobody has more rights than given or accepted, no right is unknown, and no stored file was changed."""
+        """Whether no right is unaccepted or unknown, and no stored file was changed."""
         return not (self.not_accepted or self.review.undecided or self.faults)
 
 
@@ -240,7 +239,7 @@ def _surplus(principal: PrincipalAccess) -> frozenset[str]:
 
 
 def _accepted_rights(principal: PrincipalAccess | None) -> frozenset[str]:
-    # A principal that the settings named then, and no longer name, was accepted with the rights that it had.
+    # A principal that the settings no longer name was accepted with the rights that it had then.
     return frozenset() if principal is None else principal.rights
 
 
@@ -255,12 +254,7 @@ def document(result: ReviewResult) -> json_documents.Document:
         "unexpected": [principal.arn for principal in result.review.unexpected],
         "notAccepted": [principal.arn for principal in result.not_accepted],
         "undecided": [principal.arn for principal in result.review.undecided],
-        "differences": _plain(result.differences),
+        "differences": storage.plain(result.differences) if result.differences else None,
         "signOff": storage.plain(result.sign_off) if result.sign_off else None,
         "faults": list(result.faults),
     }
-
-
-def _plain(differences: Differences | None) -> Mapping[str, Any] | None:
-    fields: Mapping[str, Any] | None = storage.plain(differences) if differences else None
-    return fields

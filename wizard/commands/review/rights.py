@@ -1,6 +1,6 @@
-"""Everybody who has a right on a key, each with the sources of the right.
+"""Every principal with a right on a key, and the sources of the right.
 
-Pure: asks the evaluator (`components.policies.evaluation`) for each principal and each right.
+Pure: calls the evaluator (`components.policies.evaluation`) for each principal and each right.
 """
 
 from __future__ import annotations
@@ -39,36 +39,36 @@ class Rights:
         """Whether one of the rights is a yes."""
         return KeyPermission.YES in self.permissions.values()
 
-    def merged_with(self, other: Rights) -> Rights:
-        """Both together: the stronger permission counts."""
+    def merged_with(self, rights: Rights) -> Rights:
+        """Both together; the stronger permission wins."""
         return Rights(
             arn=self.arn,
             kind=self.kind,
             permissions={
-                right: max(self.permissions[right], other.permissions[right], key=_BY_STRENGTH.index)
+                right: max(self.permissions[right], rights.permissions[right], key=_BY_STRENGTH.index)
                 for right in RIGHTS
             },
-            ways=tuple(dict.fromkeys((*self.ways, *other.ways))),
-            direct=self.direct | other.direct,
+            ways=tuple(dict.fromkeys((*self.ways, *rights.ways))),
+            direct=self.direct | rights.direct,
         )
 
 
 def everybody_else(account: str, partition: str) -> str:
-    """The pattern that stands for the principals of which nothing was read."""
+    """The pattern for the principals that could not be read."""
     return f"arn:{partition}:iam::{account}:*"
 
 
 def rights_on(documents: KeyAccessDocuments, *, expected: Collection[str], region: str = "") -> Iterator[Rights]:
-    """Everybody with a right on one key or an unknown right, and in any case who is `expected`.
+    """Every principal with a right or an unknown right on one key, and every `expected` one.
 
-    `region` is added to each source where there are several keys.
+    `region` is added to each source if there are several keys.
     """
     for caller in _callers(documents, expected):
         rights = _rights(documents, caller, region)
         if rights.has_any or caller.arn in expected or _is_uncertain(documents, caller, rights):
             yield rights
     if None in (documents.policy, documents.grants, documents.iam):
-        # What was not read may allow principals that nothing else names.
+        # The unread documents may allow principals that no other document names.
         name = everybody_else(documents.account, documents.arn.split(":")[1])
         unnamed = caller_of(name, account=documents.account, context=documents.context, kind=PrincipalKind.PRINCIPAL)
         context = {key: values for key, values in unnamed.context.items() if key != "aws:principalarn"}
@@ -126,7 +126,7 @@ def _ways(decisions: Mapping[tuple[str, str], AccessDecision], caller: Caller, r
         for source in decision.sources:
             actions = actions_by_source.setdefault((source.source, source.terms), {})
             actions.setdefault(right, []).append(action)
-    # The account of a stranger has to allow it too, which cannot be read from here.
+    # Another account has to allow it, too, which cannot be read from here.
     other_account = ("their own account allows it",) if caller.kind is PrincipalKind.OTHER_ACCOUNT else ()
     in_region = f" in {region}" if region else ""
     for (name, terms), by_right in actions_by_source.items():
@@ -136,13 +136,13 @@ def _ways(decisions: Mapping[tuple[str, str], AccessDecision], caller: Caller, r
 
 
 def _right_text(right: str, actions: Collection[str]) -> str:
-    # The name of the right where its main action is among them; else the actions.
+    # The name of the right if the actions include its main one, else the actions.
     names = ", ".join(action.removeprefix("kms:") for action in actions)
     return right if RIGHTS[right][0] in actions else f"{right}: {names}"
 
 
 def _is_uncertain(documents: KeyAccessDocuments, caller: Caller, rights: Rights) -> bool:
-    """Whether something is unknown of this caller beyond what is unknown of everybody."""
+    """Whether something is unknown for this caller that is known for others."""
     if KeyPermission.UNKNOWN not in rights.permissions.values() or caller.kind is PrincipalKind.EVERYBODY:
         return False
     if caller.iam is None:

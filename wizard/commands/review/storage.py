@@ -1,8 +1,7 @@
 """The stored reviews, one file each, and their sign-offs: written once, never changed, verified when they are read.
 
-Touches the folder it is given: `<folder>/<stack>/<date>.json`, a second review of a day `<date>-2.json`, and next to
-each its sign-off, `….signed.json`. Each review contains the digest of the one before it, so that a later change of
-that one is detected.
+Reads and writes one folder: `<folder>/<stack>/<date>.json`, a second review of a day `<date>-2.json`, and next to each
+its sign-off, `….signed.json`. Each review contains the digest of the one before it, which shows a later change of it.
 """
 
 from __future__ import annotations
@@ -36,17 +35,17 @@ _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:-(\d+))?\.json")
 
 @dataclass(frozen=True, kw_only=True)
 class StoredReview:
-    """A review as it is stored."""
+    """A stored review."""
 
     file: Path
     review: AccessReview | None
-    """None: the file is no review."""
+    """None: the file is not a review."""
     digest: str
-    """Of the file's content now."""
+    """Of the file's current content."""
     fault: str = ""
     """Why the file cannot be trusted; empty: it is intact."""
     sign_off: SignOff | None = None
-    """Only where it is a sign-off of exactly this review."""
+    """Only if it is a sign-off of exactly this review."""
 
     @property
     def is_intact(self) -> bool:
@@ -62,10 +61,10 @@ class Latest:
     digest: str = ""
     file: str = ""
     sign_off: SignOff | None = None
-    """Of that review; None where it is not signed."""
+    """Of that review; None if it is not signed."""
     age_days: int | None = None
     last_sign_off: SignOff | None = None
-    """The newest sign-off; of an earlier review where the newest is not signed."""
+    """The newest sign-off; of an earlier review if the newest is not signed."""
     faults: tuple[str, ...] = ()
     """What is wrong with files of the folder: changed since they were written, or unreadable."""
 
@@ -93,7 +92,7 @@ def latest(folder: Path, stack: str, *, now: datetime) -> Latest:
 
 
 def read(folder: Path, stack: str) -> tuple[StoredReview, ...]:
-    """Every review of a stack, the oldest first."""
+    """Every review of a stack, oldest first."""
     directory = folder / _plain_name(stack)
     files = directory.iterdir() if directory.is_dir() else ()
     ordered = sorted((file for file in files if _NAME.fullmatch(file.name)), key=_position)
@@ -152,7 +151,7 @@ def _with_sign_off(stored: StoredReview) -> StoredReview:
 
 
 def _with_chain_faults(reviews: list[StoredReview]) -> Iterator[StoredReview]:
-    """Each review, with a fault where the next one contains another digest of it."""
+    """Each review, with a fault if the next one contains another digest of it."""
     for review, following in zip_longest(reviews, reviews[1:]):
         previous = _previous(following) if following is not None and following.is_intact else None
         is_previous = review.is_intact and previous is not None and previous.get("file") == review.file.name
@@ -170,11 +169,11 @@ def _previous(stored: StoredReview) -> Mapping[str, Any] | None:
     return previous
 
 
-# --- writing ------------------------------------------------------------------------------------------------------
+# --- writing
 
 
 def write(folder: Path, review: AccessReview, before: StoredReview | None) -> StoredReview:
-    """Write a review to a new file; no file is ever overwritten. Raises SetupError where it cannot be written."""
+    """Write a review to a new file; no file is ever overwritten. Raises SetupError if it cannot be written."""
     previous = {"file": before.file.name, "digest": before.digest} if before is not None and before.digest else None
     body = {"version": VERSION, "previous": previous, "review": plain(review)}
     digest = digest_of(body)
@@ -189,7 +188,7 @@ def write(folder: Path, review: AccessReview, before: StoredReview | None) -> St
 
 
 def sign(stored: StoredReview, *, signer: str, signer_arn: str, at: datetime) -> SignOff:
-    """Write the sign-off of exactly this review. Raises SetupError where it is already signed."""
+    """Write the sign-off of exactly this review. Raises SetupError if it is already signed."""
     file = _signed(stored.file)
     sign_off = SignOff(
         signer=signer,
@@ -204,7 +203,7 @@ def sign(stored: StoredReview, *, signer: str, signer_arn: str, at: datetime) ->
 
 
 def _create(file: Path, value: Mapping[str, Any]) -> bool:
-    """Write a new file; False where one of that name exists."""
+    """Write a new file; False if one of that name exists."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("x", encoding="utf-8") as stream:

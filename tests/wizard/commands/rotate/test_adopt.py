@@ -104,7 +104,7 @@ def test_the_child_gets_the_operators_credentials_and_the_stacks_key(world: Worl
 
 
 def test_what_is_no_key_changes_nothing(world: World) -> None:
-    world.wrapper.failure = UsageError("what was given is no ENCRYPTION_KEY", "printf …")
+    world.wrapper.failure = UsageError("the input is not an ENCRYPTION_KEY", "printf …")
     with pytest.raises(UsageError):
         world.run("adopt", "--encryption-key")
     assert world.changes() == []
