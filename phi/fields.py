@@ -54,7 +54,7 @@ class PhiFields:
     @classmethod
     def from_environment(
         cls,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] | None = None,
         *,
         credentials: Credentials | None = None,
         lenient: bool = False,
@@ -64,7 +64,7 @@ class PhiFields:
         clock: Callable[[], float] = time.monotonic,
         on_event: Callable[[KeyEvent], object] | None = None,
     ) -> PhiFields:
-        """Read the variables and check them all at once; no request to AWS before the first use or `ready`.
+        """Read the variables, of the process by default, and check them all; no request before the first use or `ready`.
 
         `AWS_REGION`, `AWS_KMS_KEY_ID` and `ENCRYPTED_PHI_KEY` are required, `ENCRYPTED_PHI_KEYS_FOR_READING` and
         `AWS_KMS_FALLBACK_REGIONS` optional: see WrappedKeys.from_environment. Credentials are the argument, else
@@ -74,6 +74,8 @@ class PhiFields:
         16-byte IVs. `ttl`, `grace`, `clock` and `on_event` are CachedKey's, `lenient` is PhiCipher's.
         """
         require_sixteen_byte_ivs()
+        # Not a default argument: `help()` prints those, with every secret of the environment.
+        environ = os.environ if environ is None else environ
         keys = WrappedKeys.from_environment(environ)
         if credentials is None and (environ.get(ACCESS_KEY_ID) or environ.get(SECRET_ACCESS_KEY)):
             credentials = Credentials.from_environment(environ)

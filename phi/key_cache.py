@@ -22,7 +22,7 @@ from phi.cache_entry import CacheEntry, CachePolicy, UnwrappedKey, next_entry, r
 from phi.cipher import PhiCipher
 from phi.errors import TransientUnwrapError, Unreachable, UnwrapError
 from phi.events import EventEmitter, KeyEvent, StaleServed
-from phi.refresh import KeySource, UnwrapAttempt, dropped_key, dropped_reading_keys, in_event_loop
+from phi.refresh import KeySource, UnwrapAttempt, dropped_key, dropped_reading_keys
 from phi.usage import KeyUsage
 
 __all__ = ["GRACE_SECONDS", "REFRESH_AHEAD", "TTL_SECONDS", "CachedKey", "KeySource"]
@@ -58,10 +58,10 @@ class CachedKey:
     """A KeySource in front of others, which it asks once in `ttl` seconds, however many callers there are.
 
     What blocks: the first call, and the first one after more than `ttl` idle seconds, unwrap in the caller's thread;
-    other callers wait for that one unwrap if there is no usable key. All other calls return at once: a refresh before
-    the TTL ends, and every attempt while KMS does not answer, run in a thread of their own that ends with them. Without
-    calls there are no requests: there is no timer. In a coroutine `await ready()` first: it does not block the event
-    loop.
+    other callers wait for that one unwrap. So nothing is encrypted past the TTL before KMS was asked, in a coroutine
+    either. All other calls return at once: a refresh that begins before the TTL ends, and every attempt while KMS does
+    not answer, run in a thread of their own that ends with them. Without calls there are no requests: there is no
+    timer. In a coroutine `await ready()` first: it does not block the event loop.
 
     A transient failure leaves the cached key in use for `grace` seconds beyond its TTL (0: not at all); a terminal one
     drops it at once. Callers that get no key get that failure, until the delay before the next attempt is over.
@@ -150,17 +150,19 @@ class CachedKey:
                     previous, failure = self._entry, self._failure
                     entry = self._entry = previous.usable_at(now) if previous is not None else None
                     stale = entry is not None and now >= entry.current.expires_at
+                    # Past its TTL a key is used without a new answer only where the last attempt got none, or while
+                    # one that began before is running.
+                    asked = self._attempt is not None and self._attempt.background
+                    must_wait = entry is None or (stale and failure is None and not asked)
                     if self._attempt is None and now >= self._next_attempt:
-                        # Past its TTL a key is used before KMS was asked only where the last attempt got no answer, or
-                        # where waiting would block an event loop.
-                        background = entry is not None and (not stale or failure is not None or in_event_loop())
-                        mine = self._attempt = UnwrapAttempt(started_at=now, previous=previous, background=background)
+                        mine = UnwrapAttempt(started_at=now, previous=previous, background=not must_wait)
+                        self._attempt = mine
                     attempt = self._attempt
                     self._snapshot = self._snapshot_of(entry, now)
                 self._emitter.emit(*dropped_reading_keys(previous, entry))
                 if entry is None:
                     self._emitter.emit(*dropped_key(previous, "Expired" if failure is None else failure.cause))
-                if entry is not None and (mine is None or mine.background):
+                if entry is not None and not must_wait:
                     if stale:
                         self._emitter.emit(StaleServed(seconds=now - entry.current.expires_at))
                     if mine is not None:

@@ -5,7 +5,6 @@ Touches the key sources, in the thread that runs the attempt.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -31,6 +30,7 @@ class UnwrapAttempt:
         self.started_at = started_at
         self.previous = previous
         self.background = background
+        """Whether it began while there was a key that could be used without asking."""
         self.events: list[KeyEvent] = []
         self.finished = threading.Event()
         self.entry: CacheEntry | None = None
@@ -83,15 +83,6 @@ def dropped_reading_keys(previous: CacheEntry | None, entry: CacheEntry | None) 
         for number, key in enumerate(entry.reading_keys)
         if key.failure and not key.unwrapped and previous.reading_keys[number].unwrapped
     ]
-
-
-def in_event_loop() -> bool:
-    """Whether this thread runs an asyncio event loop now."""
-    asyncio = sys.modules.get("asyncio")  # importing it takes long, and where it is not loaded no loop runs
-    try:
-        return asyncio is not None and asyncio.get_running_loop() is not None
-    except RuntimeError:
-        return False
 
 
 def _unwrap(source: KeySource, policy: CachePolicy, requested_at: float) -> UnwrappedKey | UnwrapError:

@@ -34,8 +34,9 @@ class Engine:
     version: str
 
 
-def engine(environment: Mapping[str, str] = os.environ) -> Engine | None:
+def engine(environment: Mapping[str, str] | None = None) -> Engine | None:
     """The chosen Pulumi CLI: `EONPRO_ENGINE`, else the one that `make setup` recorded, else None."""
+    environment = os.environ if environment is None else environment
     if named := environment.get("EONPRO_ENGINE"):
         return Engine(path=Path(named).absolute(), kind="environment", version="")
     try:
@@ -64,8 +65,9 @@ def search_path(environment: Mapping[str, str]) -> str:
     return os.pathsep.join([*own_directories, *rest])
 
 
-def variables(paths: SandboxPaths, state: State, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+def variables(paths: SandboxPaths, state: State, environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """Every variable of the sandbox by name, in the order of output."""
+    environment = os.environ if environment is None else environment
     task = f"{state.aws_url}/_sandbox/task-credentials?role={APP_ROLE}"
     values = {
         "AWS_ENDPOINT_URL": state.aws_url,
@@ -96,8 +98,9 @@ def variables(paths: SandboxPaths, state: State, environment: Mapping[str, str] 
     return values
 
 
-def shell_lines(paths: SandboxPaths, state: State, environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+def shell_lines(paths: SandboxPaths, state: State, environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """The lines for `eval`: `unset` for each conflicting variable that is set, then `export` for each variable."""
+    environment = os.environ if environment is None else environment
     conflicting = [name for name in environment if name in CONFLICTING or name.startswith("AWS_ENDPOINT_URL_")]
     named = variables(paths, state, environment)
     return (

@@ -71,9 +71,9 @@ SETTLING = ("AccessDenied", "NotFound", "BadCredentials")
 class ChildWrapper:
     """Implements `wizard.core.ports.aws.Wrapper`."""
 
-    def __init__(self, folder: Path, *, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, folder: Path, *, environ: Mapping[str, str] | None = None) -> None:
         self._folder = folder
-        self._environ = environ
+        self._environ = os.environ if environ is None else environ
 
     def wrap(self, environment: Mapping[str, str], *, key_arn: str, prompt: bool) -> WrappedDataKey:
         """The wrapped form of the key that the child read. The child's answer holds nothing secret."""
@@ -143,11 +143,11 @@ class ChildDecryptVerifier:
         self,
         folder: Path,
         *,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._folder = folder
-        self._environ = environ
+        self._environ = os.environ if environ is None else environ
         self._clock = clock
         self._child: subprocess.Popen[str] | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import copy
+import os
 import pickle
 import subprocess
 import sys
@@ -231,3 +232,16 @@ def test_importing_it_loads_no_heavy_library() -> None:
     code = f"import sys, phi; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_no_help_text_shows_the_environment() -> None:
+    """A default argument that is os.environ is printed by `help()`, with every secret in it."""
+    secret = "wJalrXUtnFEMI-secret"
+    text = subprocess.run(
+        [sys.executable, "-c", "import phi, pydoc; print(pydoc.render_doc(phi), pydoc.render_doc(phi.PhiFields))"],
+        env={**os.environ, "AWS_SECRET_ACCESS_KEY": secret},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "from_environment" in text and secret not in text

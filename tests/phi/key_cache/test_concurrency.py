@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,6 @@ import pytest
 from phi import CachedKey, UnwrapError
 from phi.errors import AccessDenied, Unreachable
 from phi.key_cache import _reset_after_fork
-from phi.refresh import in_event_loop
 from tests.phi.key_sources import KEY, LONG, OTHER_KEY, CacheFixture, CountingSource
 
 
@@ -342,26 +340,26 @@ def test_ready_raises_what_the_source_raises(cache: CacheFixture) -> None:
         asyncio.run(cache.cached.ready())
 
 
-def test_in_an_event_loop_a_key_past_its_ttl_is_used_and_refreshed_in_the_background(cache: CacheFixture) -> None:
+@pytest.mark.parametrize("is_coroutine", [True, False])
+def test_past_its_ttl_nothing_is_encrypted_before_kms_was_asked(cache: CacheFixture, is_coroutine: bool) -> None:
+    """In an event loop too: until then a revoked key sealed records for up to an hour after KMS had said no."""
     cache.key_at(0)
-    cache.source.gate.clear()
-    cache.source.key = OTHER_KEY
+    cache.source.failure = AccessDenied("Denied.")
 
     async def act() -> None:
+        cache.at(300.1).data_key()
+
+    with pytest.raises(AccessDenied):
+        asyncio.run(act()) if is_coroutine else cache.at(300.1).data_key()
+    assert cache.source.unwraps == 2
+
+
+def test_in_an_event_loop_a_key_stays_in_use_while_kms_does_not_answer(cache: CacheFixture) -> None:
+    cache.key_at(0)
+    cache.source.failure = Unreachable("KMS did not answer.")
+
+    async def act() -> None:
+        assert cache.at(300.1).data_key() == KEY
         assert cache.at(3899.9).data_key() == KEY
-        cache.source.gate.set()
 
     asyncio.run(act())
-    cache.wait_until_finished()
-    assert cache.cached.data_key() == OTHER_KEY
-    assert cache.source.threads[1] != threading.get_ident()
-
-
-def test_an_event_loop_is_detected_in_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def act() -> tuple[bool, bool]:
-        return in_event_loop(), await asyncio.to_thread(in_event_loop)
-
-    assert asyncio.run(act()) == (True, False)
-    assert not in_event_loop()
-    monkeypatch.delitem(sys.modules, "asyncio")
-    assert not in_event_loop()
