@@ -13,7 +13,7 @@ from typing import Any
 from components import policies
 from components.policies.evaluation.conditions import matches
 from components.policies.key import USE_ACTIONS
-from components.policies.stack import application_trust_of, key_policy_of, secrets_trust_of
+from components.policies.stack import NewRole, application_trust_of, key_policy_of, readers_of
 from components.settings import Settings
 
 from .policy_documents import Statement, check_statements, statements
@@ -83,8 +83,9 @@ def _expected_trust(role: Resource, settings: Settings) -> policies.Policy | Non
             )
         return application_trust_of(settings, vercel_provider_arn=provider)
     if role.is_within(DELIVERY):
-        is_secrets_role = role.props.get("name") == settings.names.secrets_role
-        return secrets_trust_of(settings) if is_secrets_role else policies.execution_trust_policy()
+        # A role that no deploy target needs trusts nobody.
+        roles = [reader.role for reader in readers_of(settings) if isinstance(reader.role, NewRole)]
+        return next((each.trust for each in roles if each.name == role.props.get("name")), policies.policy([]))
     return None
 
 
@@ -118,7 +119,9 @@ def _uses_no_key(statement: Statement) -> Iterator[str]:
 
 
 def _attachment(attachment: Resource, settings: Settings) -> Iterator[str]:
-    if not attachment.is_within(APP_ACCESS) and any(_is_application(name, settings) for name in _names(attachment)):
+    reads_itself = any(reader.role is None for reader in readers_of(settings))
+    is_listed = attachment.is_within(APP_ACCESS) or (reads_itself and attachment.is_within(DELIVERY))
+    if not is_listed and any(_is_application(name, settings) for name in _names(attachment)):
         yield "A second policy is attached to the application's principal: remove the attachment."
 
 

@@ -160,7 +160,7 @@ def _rollout(deployment: Mapping[str, Any]) -> Rollout:
     return Rollout(
         id=str(deployment["id"]),
         task_definition=str(deployment.get("taskDefinition") or ""),
-        state=RolloutState(state) if state in _STATES else RolloutState.UNTOLD,
+        state=RolloutState(state) if state in _STATES else RolloutState.UNKNOWN,
         reason=str(deployment.get("rolloutStateReason") or ""),
         made=deployment["createdAt"].astimezone(UTC),
         desired=int(deployment.get("desiredCount") or 0),

@@ -1,6 +1,6 @@
-"""The wrapped data key as a value: what it must look like, and the fingerprint it is known by.
+"""The wrapped data key as a value: its form, its fingerprint, and how a damaged one is recognized.
 
-Pure. A wrapped key is ciphertext, but it is kept out of every repr all the same.
+Pure. A wrapped key is ciphertext, but no repr shows it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 FINGERPRINT = re.compile(r"sha256:[0-9a-f]{16}")
-"""What a fingerprint looks like wherever it is written: a parameter's tag, a variable's comment."""
+"""The form of a fingerprint in a parameter's tag or a variable's comment."""
 
 SHORTEST_BLOB = 64
-"""Octets. KMS wraps 32 octets into about 184, emulators into fewer; less than twice the key is a cut-off or another
-thing altogether."""
+"""Bytes. KMS wraps 32 bytes into about 184, emulators into fewer; less than twice the key is cut off or no data key."""
 
 
 class MalformedDataKey(ValueError):
@@ -40,7 +39,7 @@ class WrappedDataKey:
 
     @property
     def blob(self) -> bytes:
-        """What KMS takes as CiphertextBlob."""
+        """The CiphertextBlob for KMS."""
         return _decode(self.value)
 
     @property
@@ -58,32 +57,33 @@ def _decode(value: str) -> bytes:
         blob = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         raise MalformedDataKey("it is not base64") from None
-    # b64decode lets non-zero pad bits pass; one blob must have one spelling.
+    # b64decode accepts non-zero pad bits, but one blob must have only one spelling.
     if base64.b64encode(blob).decode() != value:
         raise MalformedDataKey("it is not canonical base64")
     if len(blob) < SHORTEST_BLOB:
-        raise MalformedDataKey(f"it is too short ({len(blob)} octets) to be a key wrapped by KMS: cut off?")
+        raise MalformedDataKey(f"it is too short ({len(blob)} bytes) to be a key wrapped by KMS: cut off?")
     return blob
 
 
 class Damage(StrEnum):
-    """How a value came to be no wrapped data key."""
+    """Why a value is not a wrapped data key."""
 
     EMPTY = "empty"
     QUOTED = "quoted"
-    """The data key that it should be, with quotation marks or white space around it."""
+    """The right data key with quotation marks or white space around it."""
     TRUNCATED = "truncated"
-    """The beginning of the data key that it should be, or too short for any."""
+    """The beginning of the right data key, or too short for any."""
     MALFORMED = "malformed"
 
 
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _AROUND = " \t\r\n\"'`"
-_TELLING = 16
-"""Characters of a beginning that are no chance: twelve octets."""
+_SHORTEST_BEGINNING = 16
+"""Characters, twelve bytes: too many to agree by chance."""
 
 
 def damage(value: str, *, of: WrappedDataKey | None) -> Damage | None:
-    """What is wrong with a value that should be a wrapped data key; None where it is one, whichever."""
+    """What is wrong with a value that should be a wrapped data key; None where it is any wrapped data key."""
     if not value.strip(_AROUND):
         return Damage.EMPTY
     try:
@@ -92,23 +92,24 @@ def damage(value: str, *, of: WrappedDataKey | None) -> Damage | None:
         bare = value.strip(_AROUND)
         if bare != value and damage(bare, of=of) is None:
             return Damage.QUOTED
-        if is_beginning(value, of=of) or len(bare) * 3 // 4 < SHORTEST_BLOB and _is_base64(bare):
+        if is_beginning(value, of=of) or len(bare) * 3 // 4 < SHORTEST_BLOB and _BASE64.fullmatch(bare):
             return Damage.TRUNCATED
         return Damage.MALFORMED
     return Damage.TRUNCATED if is_beginning(value, of=of) else None
 
 
 def is_beginning(value: str, *, of: WrappedDataKey | None) -> bool:
-    """Whether the value is a beginning of that data key, cut off."""
+    """Whether the value is a cut-off beginning of that data key."""
     bare = value.strip(_AROUND)
-    return of is not None and len(bare) >= _TELLING and bare != of.value and of.value.startswith(bare.rstrip("="))
+    return (
+        of is not None
+        and len(bare) >= _SHORTEST_BEGINNING
+        and bare != of.value
+        and of.value.startswith(bare.rstrip("="))
+    )
 
 
 def is_remnant(value: str, *, of: WrappedDataKey) -> bool:
-    """Whether nothing is lost with the value: it is empty, or all it holds is in that data key too."""
+    """Whether the value can be overwritten without a loss: it is empty, or a part of that data key."""
     bare = value.strip(_AROUND)
     return not bare or bare == of.value or is_beginning(value, of=of)
-
-
-def _is_base64(text: str) -> bool:
-    return re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", text) is not None

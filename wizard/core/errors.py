@@ -1,6 +1,6 @@
-"""Everything that can go wrong, as one tree: what happened, and the next command to type.
+"""The errors, as one tree: what happened, and the next command to type.
 
-Pure. An edge translates its library's exception into one of these, `from` the cause; `wizard/cli/main.py` prints it.
+Pure. A client translates its library's exception into one of these, `from` the cause; `wizard/cli/main.py` prints it.
 The exit codes are Pulumi's own table (https://www.pulumi.com/docs/iac/cli/exit-codes/).
 """
 
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One thing found wrong before anything was created."""
+    """One problem that was detected before anything was created."""
 
     what: str
-    """What is wrong, in one sentence, with the name of the thing."""
+    """What is wrong, in one sentence that names the object."""
     why: str
     """Why it stops the set-up."""
     next: str
@@ -23,7 +23,7 @@ class Problem:
 
 
 class SetupError(Exception):
-    """A failure with its cause told and its way out. Subclasses set `exit_code`."""
+    """A failure with its message and the next step. Subclasses set `exit_code`."""
 
     exit_code = 1
 
@@ -40,7 +40,7 @@ class UsageError(SetupError):
 
 
 class MissingAnswers(UsageError):
-    """Answers are missing and nobody can be asked. `missing` holds the key of each."""
+    """Answers are missing and nobody can be asked. `missing` holds their keys."""
 
     def __init__(self, message: str, hint: str, missing: tuple[str, ...]) -> None:
         super().__init__(message, hint)
@@ -48,13 +48,13 @@ class MissingAnswers(UsageError):
 
 
 class CredentialsError(SetupError):
-    """Credentials are missing, expired, or not allowed to do what is needed."""
+    """Credentials are missing, expired, or lack a permission."""
 
     exit_code = 3
 
 
 class SignInNeeded(CredentialsError):
-    """The profile's sign-in to IAM Identity Center has expired, or there was none. `profile` names it."""
+    """The profile's sign-in to IAM Identity Center has expired, or there was none. `profile` is its name."""
 
     def __init__(self, message: str, hint: str, profile: str) -> None:
         super().__init__(message, hint)
@@ -62,17 +62,17 @@ class SignInNeeded(CredentialsError):
 
 
 class PermissionDenied(CredentialsError):
-    """The service answered that the caller may not do this."""
+    """The service answered that the caller is not allowed to do this."""
 
 
 class ResourceError(SetupError):
-    """The engine or a service could not make or change a resource."""
+    """The engine or a service could not create or change a resource."""
 
     exit_code = 4
 
 
 class Throttled(ResourceError):
-    """The service answered that it cannot just now: too many calls, or a fault of its own. The same again may do."""
+    """The service cannot answer now: too many calls, or an error of its own. The same call may succeed later."""
 
 
 class PolicyRefusal(SetupError):
@@ -88,7 +88,7 @@ class StackNotFound(SetupError):
 
 
 class Cancelled(SetupError):
-    """The user said no, or the run was cancelled before it was done."""
+    """The user declined, or the run was cancelled."""
 
     exit_code = 8
 
@@ -102,7 +102,7 @@ class Unsupported(SetupError):
 
 
 class DataKeyConflict(SetupError):
-    """Two data keys meet where only one may be; nothing was overwritten."""
+    """There is another data key where only one can be; nothing was overwritten."""
 
 
 class StackBusy(SetupError):
@@ -110,7 +110,7 @@ class StackBusy(SetupError):
 
 
 class CorruptStateFile(StackBusy):
-    """A killed run left a torn file in the backend; it was removed, and the same again goes well."""
+    """A killed run left a corrupt file in the backend; it was removed, and a second try succeeds."""
 
 
 class StalePlan(SetupError):
@@ -118,14 +118,14 @@ class StalePlan(SetupError):
 
 
 class PreflightFailed(SetupError):
-    """Problems found before anything was created, all of them at once."""
+    """All problems that were detected before anything was created."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         self.problems = problems
-        # The gravest tells the exit code: missing credentials (3) explain more than what follows from them.
+        # Missing credentials (3) decide the exit code: other problems often follow from them.
         self.exit_code = 3 if any(problem.exit_code == 3 for problem in problems) else problems[0].exit_code
         count = "1 problem was" if len(problems) == 1 else f"{len(problems)} problems were"
         super().__init__(
             f"{count} found; nothing was created or changed",
-            "mend what is listed, then run the same command again",
+            "fix what is listed, then run the same command again",
         )

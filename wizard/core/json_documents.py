@@ -1,7 +1,6 @@
-"""The documents of `--json`: one for each command and one for every failure, made from facts.
+"""The documents of `--json`: one for each command, one for a failure, one for an interrupt, one for a bug.
 
-Pure. `schemas/` holds the JSON Schema of each; a field that changes its meaning changes VERSION. No secret is among the
-facts.
+Pure. `schemas/` has the JSON Schema of each; a field that changes its meaning changes VERSION. They hold no secrets.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ Document = dict[str, Any]
 
 
 def verify(stack: str, proofs: Sequence[Verification], findings: Sequence[Mapping[str, str | None]] = ()) -> Document:
-    """Of the proofs, and of what keeps those that failed from being had; `ok` is whether none failed."""
-    told = [
+    """Of the verifications and the findings that explain failures; `ok` is whether none failed."""
+    entries = [
         {"target": p.target, "state": p.state, "principal": p.principal, "detail": p.detail, "at": p.at} for p in proofs
     ]
     ok = all(p.state != "failed" for p in proofs)
-    return {**head("verify", ok=ok), "stack": stack, "proofs": told, "findings": [dict(each) for each in findings]}
+    return {**head("verify", ok=ok), "stack": stack, "proofs": entries, "findings": [dict(entry) for entry in findings]}
 
 
 def status(rows: Document) -> Document:
@@ -46,13 +45,13 @@ def policy(document: Any) -> Document:
 
 
 def destroy(stack: str, left: Sequence[tuple[str, str]]) -> Document:
-    """Of a stack that was taken away, and what stays."""
+    """Of a stack that was removed, and what stays."""
     return {**head("destroy"), "stack": stack, "left": [{"what": what, "why": why} for what, why in left]}
 
 
-def schema(name: str, found: Mapping[str, Any]) -> Document:
+def schema(name: str, content: Mapping[str, Any]) -> Document:
     """Of a shipped schema."""
-    return {**head("schema"), "name": name, "schema": dict(found)}
+    return {**head("schema"), "name": name, "schema": dict(content)}
 
 
 def help_text(topic: str | None, text: str) -> Document:
@@ -61,7 +60,7 @@ def help_text(topic: str | None, text: str) -> Document:
 
 
 def completion(shell: str, script: str) -> Document:
-    """Of what registers the completion in a shell."""
+    """Of the script that registers the completion in a shell."""
     return {**head("completion"), "shell": shell, "script": script}
 
 
@@ -95,7 +94,7 @@ def interrupted(*, command: str | None, exit_code: int) -> Document:
 
 
 def bug(*, command: str | None, log: str | None = None) -> Document:
-    """Of a run that a fault of the wizard's own ended; its traceback is on standard error."""
+    """Of a run that a bug of the wizard ended; its traceback is on standard error."""
     return {
         **head(command, ok=False),
         "message": "the wizard itself failed; its traceback is on standard error",
@@ -106,5 +105,5 @@ def bug(*, command: str | None, log: str | None = None) -> Document:
 
 
 def head(command: str | None, *, ok: bool = True) -> Document:
-    """What every document begins with."""
+    """The first fields of every document."""
     return {"version": VERSION, "command": command, "ok": ok}

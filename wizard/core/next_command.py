@@ -1,7 +1,7 @@
-"""The next command to type: written as words, quoted for a shell, completed with the flags of the run that prints it.
+"""The next command to type, quoted for a shell and completed with the flags of this run; the options of a run.
 
-Pure. Messages name a command with `wizard` or `shell`; where a message is printed, `Run.complete` adds what this run
-was started with (`--stack`, `--from`, `--target`, `--yes` and others): a copied command acts on the same stack.
+Pure. Messages name a command with `wizard` or `shell`; where a message is printed, `Run.complete` adds the flags of
+this run (`--stack`, `--from`, `--target`, `--yes` and others): a copied command acts on the same stack.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PROGRAM = "python -m wizard"
 
 DEFAULT_COMMAND = "setup"
-"""What runs where the command line names no command."""
+"""The command that runs where the command line names none."""
 
 # From the program to the end of this command: a quoted word may hold anything, an operator of the shell or a
 # backquote ends it.
@@ -64,23 +64,19 @@ def document(step: str) -> dict[str, Any]:
     return {"command": None, "advice": step or None}
 
 
-def _takes_all(command: str) -> None:
-    return None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a command printed by this run has to repeat."""
+    """The parts of this run that a printed command has to repeat."""
 
     flags: Mapping[str, tuple[str, ...]] | None = None
-    """The flags that this run was given, each with its words as they were typed: `{"--stack": ("--stack", "dev")}`."""
-    takes: Callable[[str], Collection[str] | None] = _takes_all
+    """The flags of this run, each with its words as they were typed: `{"--stack": ("--stack", "dev")}`."""
+    takes: Callable[[str], Collection[str] | None] = lambda command: None
     """The flags that a command has, by its name; None for all."""
     python: str = "python"
-    """How the interpreter is called from here."""
+    """How the interpreter is called in this folder."""
 
     def complete(self, text: str) -> str:
-        """The text; each wizard command in it has the flags of this run that it takes and does not have yet."""
+        """The text; each wizard command in it gets the flags of this run that it takes and lacks."""
         if "python -m " not in text:
             return text
         completed = _PYTHON.sub(f"{self.python} -m ", _COMMAND.sub(self._with_flags, text))
@@ -94,16 +90,16 @@ class Run:
             return {key: self.complete_all(inner) for key, inner in value.items()}
         return [self.complete_all(inner) for inner in value] if isinstance(value, list | tuple) else value
 
-    def _with_flags(self, found: re.Match[str]) -> str:
-        text = found[0].rstrip()
+    def _with_flags(self, match: re.Match[str]) -> str:
+        text = match[0].rstrip()
         try:
             words = shlex.split(text)[3:]
         except ValueError:
-            return found[0]
+            return match[0]
         command = words[0] if words and not words[0].startswith("-") else DEFAULT_COMMAND
         present = {word.partition("=")[0] for word in words}
         if "--help" in present:
-            return found[0]
+            return match[0]
         takes = self.takes(command)
         missing = [
             typed
@@ -111,7 +107,7 @@ class Run:
             if (takes is None or flag in takes) and present.isdisjoint((flag, *_REPLACED_BY.get(flag, ())))
         ]
         added = "".join(f" {shlex.quote(word)}" for typed in missing for word in typed)
-        return text + added + found[0][len(text) :]
+        return text + added + match[0][len(text) :]
 
 
 _REPLACED_BY: Mapping[str, tuple[str, ...]] = {
@@ -120,7 +116,7 @@ _REPLACED_BY: Mapping[str, tuple[str, ...]] = {
     "--from": ("--plan",),
     "--answers": ("--plan",),
 }
-"""Flags beside which another has no meaning: a saved plan holds its own settings, `--all` is every stack."""
+"""Flags that make another one meaningless: a saved plan holds its own settings, `--all` is every stack."""
 
 
 Result = tuple[int, Mapping[str, Any]]
@@ -138,7 +134,7 @@ class RunOptions:
     """The stack whose settings a new one starts from."""
     yes: bool = False
     confirm: str | None = None
-    """The stack's name, which confirms what cannot be undone."""
+    """The stack's name, which confirms a command that cannot be undone."""
     adopt: bool = False
     plan: Path | None = None
     """A saved plan to apply."""
@@ -149,12 +145,12 @@ class RunOptions:
     debug: bool = False
     log: Path | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
-    """The flags of the inputs by the input's key in an answers file, unparsed; None where not given."""
+    """The flags of the inputs by the input's key in an answers file, unparsed; None where the flag is not set."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Offline:
-    """What a command has that asks no service."""
+    """What a command gets that asks no service."""
 
     run: RunOptions
     project: Path

@@ -1,8 +1,6 @@
 """When a call is tried again: one schedule for each kind of reason, and one deadline for each operation.
 
-Pure but for the clock that it is given: it waits, and says so once.
-
-How a client uses it:
+Waits by the clock that it gets, and reports a wait once. How a client uses it:
 
     with retry.operation(60, clock=self._clock) as deadline:       # one delivery, one read: all its requests
         while True:
@@ -71,18 +69,18 @@ SCHEDULES = {
 }
 
 SECONDS = 60.0
-"""In which the tries of one operation start, where it says nothing else."""
+"""The default time in which the tries of one operation start."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clock:
-    """How time passes, and who hears that a call waits. Tests give one that does not wait."""
+    """The time, and who is told that a call waits. Tests use one that does not wait."""
 
     now: Callable[[], float] = time.monotonic
     """Seconds, of a clock that never goes back."""
     sleep: Callable[[float], None] = time.sleep
     on_wait: Callable[[str], None] = lambda text: None
-    """Gets one sentence at the first wait for each reason of an operation."""
+    """Called with one sentence at the first wait for each reason of an operation."""
 
 
 SYSTEM_CLOCK = Clock()
@@ -90,7 +88,7 @@ SYSTEM_CLOCK = Clock()
 
 @dataclass(kw_only=True)
 class Deadline:
-    """The time that one operation has in all, whatever it waits for."""
+    """The total time of one operation, whatever it waits for."""
 
     clock: Clock
     seconds: float
@@ -104,7 +102,7 @@ class Deadline:
 
     @property
     def passed(self) -> float:
-        """Seconds since the start. What was slept counts even where a test's clock stands still."""
+        """Seconds since the start. Pauses count even where a test's clock stands still."""
         return max(self.clock.now() - self._began, self._slept)
 
     @property
@@ -138,7 +136,7 @@ _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 
 def new_deadline(seconds: float = SECONDS, *, clock: Clock = SYSTEM_CLOCK) -> Deadline:
-    """A deadline within that of the operation under way, for a loop that no `with` statement fits."""
+    """A deadline within that of the current operation, for a loop where a `with` statement does not fit."""
     return Deadline(clock=clock, seconds=seconds, outer=_current.get())
 
 

@@ -1,4 +1,4 @@
-"""The one cleaner of text that others wrote: names in an account or a project, messages of a service.
+"""Removes unsafe characters from text that others wrote: names in an account or a project, messages of a service.
 
 Pure. Renderers call it at the moment of output: `clean` for a value in a page, a table or Markdown, `lines` for a
 terminal and a log. Data keeps the text as it was read.
@@ -10,8 +10,8 @@ import unicodedata
 
 _SPACES = frozenset("\t\n\v\f\r\x85\u2028\u2029")
 
-# Controls (C0 and C1), which a terminal obeys; formats (direction of writing, no width), which hide other text; halves
-# of a surrogate pair; separators of lines.
+# Controls (C0 and C1), which a terminal executes; formats (bidi, zero width), which hide other text; halves of a
+# surrogate pair; line separators.
 _UNSAFE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 
 

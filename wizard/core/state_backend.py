@@ -1,6 +1,6 @@
-"""Where Pulumi keeps the stack's state, and what opens it: from the answers and what was found to what is to be done.
+"""Where Pulumi keeps the stack's state and what encrypts its secrets, decided from answers and circumstances.
 
-Pure. No file, no service and no program is touched; who asks brings what they say.
+Pure. The caller reads the files and asks the services.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from wizard.core.errors import Problem
 from wizard.core.models.discovery import BackendFact, BackendKind
 
 CLOUD, LOCAL, S3 = "cloud", "local", "s3"
-"""Words for a backend: Pulumi Cloud, files of this user, a bucket that the set-up makes."""
+"""Words for a backend: Pulumi Cloud, files of this user, a bucket that the set-up creates."""
 
 CHOSEN = "chosen"
-"""The source of what was answered."""
+"""The source of an answer."""
 
 CLOUD_URL = "https://api.pulumi.com"
 LOCAL_URL = "file://~"
@@ -27,7 +27,7 @@ DEFAULT, PASSPHRASE = "default", "passphrase"
 """Words for a secrets provider: Pulumi Cloud's own, a passphrase."""
 
 KEY_ALIAS = "alias/eonpro-pulumi-state"
-"""The KMS key of this alias, where the account has one, encrypts what a new stack keeps secret."""
+"""The KMS key of this alias, where the account has one, encrypts the secrets of a new stack."""
 
 VARIABLE, FILE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"
 
@@ -45,7 +45,7 @@ _BUCKET = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
-    """What was found about the state and what opens it; no secret among it."""
+    """What is known about the state and its encryption; no secret."""
 
     account: str
     region: str
@@ -53,48 +53,48 @@ class Circumstances:
     provider: str | None = None
     """The secrets provider of the stack, by its settings file; None for a stack that is new."""
     key_found: bool = False
-    """Whether the account has a key of the alias KEY_ALIAS that the caller may describe."""
-    given: str | None = None
-    """The variable that already holds the passphrase, or its file."""
+    """Whether the account has a key with the alias KEY_ALIAS that the caller can describe."""
+    passphrase_variable: str | None = None
+    """The variable that already holds the passphrase, or names its file."""
     file: str | None = None
-    """The file with a passphrase that an earlier run made for this stack."""
+    """The file with a passphrase that an earlier run created for this stack."""
     interactive: bool = False
-    """Whether somebody is there to be told where a new passphrase is kept."""
+    """Whether a person can be told where a new passphrase is stored."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StateBackend:
-    """Where the state goes, and what has to be done for it."""
+    """Where the state is stored, and what has to be done for it."""
 
     url: str
-    """Empty where none was chosen and none was found."""
+    """Empty where none was chosen or detected."""
     source: str
     """In words: `chosen`, `PULUMI_BACKEND_URL`, `the login of the Pulumi CLI`."""
     make_bucket: str | None = None
-    """The bucket to be made, or brought up to what a state needs, first (Cloud.make_state_bucket)."""
+    """The bucket to create or correct first (`StateStorage.make_state_bucket`)."""
     secrets_provider: str | None = None
-    """For the stack if it is made now; None leaves it to the backend."""
+    """For a new stack; None leaves it to the backend."""
     make_passphrase: bool = False
-    """Whether a passphrase is to be made and kept in a file (engine_passphrase.make); FILE_VARIABLE names it then."""
+    """Whether to create a passphrase in a file (`pulumi_engine.passphrase.create`), which FILE_VARIABLE then names."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What the engine's environment lacks: the backend's URL, the passphrase or its file."""
     sentences: tuple[str, ...] = ()
-    """What a person is told: where the state is and what opens it, each with its source."""
+    """For a person: where the state is and what encrypts its secrets, with the sources."""
     problems: tuple[Problem, ...] = ()
 
     @property
     def kind(self) -> BackendKind:
-        """What kind of backend it is."""
+        """The kind of backend."""
         return BackendFact(url=self.url, source=self.source).kind
 
 
 def bucket_name(account: str, region: str) -> str:
-    """The bucket that the set-up makes for the state of every stack of an account's Region."""
+    """The bucket that the set-up creates for the state of all stacks of an account's Region."""
     return f"eonpro-pulumi-state-{account}-{region}"
 
 
 def url_of(backend: str, *, account: str, region: str) -> str:
-    """The URL that an answer stands for. A bucket's holds its Region, whatever Region the caller's profile has."""
+    """The URL for an answer. A bucket's URL names its Region, because the caller's profile may have another."""
     words = {
         CLOUD: CLOUD_URL,
         LOCAL: LOCAL_URL,
@@ -115,7 +115,7 @@ def in_words(url: str) -> str:
 
 
 def accept_backend(text: str) -> None:
-    """The rule of the answer `backend`. Raises ValueError in words, which never repeat a password."""
+    """The rule of the answer `backend`. Raises ValueError with a text that never repeats a password."""
     if text in (CLOUD, LOCAL, S3):
         return
     try:
@@ -124,13 +124,13 @@ def accept_backend(text: str) -> None:
     except ValueError:
         raise ValueError("is not a URL") from None
     if has_password:
-        raise ValueError("has a password in it: leave it out, and give it by the backend's own variable")
+        raise ValueError("has a password in it: leave it out, and set it with the backend's own variable")
     if "://" not in text or parts.scheme not in _SCHEMES:
         raise ValueError(f"{text!r} is neither {CLOUD}, {LOCAL}, {S3}, nor a backend's URL such as s3://bucket")
     if parts.scheme == "s3" and not (_BUCKET.fullmatch(parts.netloc) and ".." not in parts.netloc):
-        raise ValueError(f"{parts.netloc!r} is no name of an S3 bucket")
+        raise ValueError(f"{parts.netloc!r} is not a name of an S3 bucket")
     if parts.scheme in ("https", "http", "gs", "azblob") and not parts.netloc:
-        raise ValueError(f"{text!r} has no place in it")
+        raise ValueError(f"{text!r} names no host or bucket")
 
 
 def accept_secrets_provider(text: str) -> None:
@@ -149,82 +149,84 @@ def accept_secrets_provider(text: str) -> None:
 
 
 def accept_passphrase(text: str) -> None:
-    """The rule of a passphrase: anything but nothing. Raises ValueError in words."""
+    """The rule of a passphrase: it is not blank. Raises ValueError in words."""
     if not text.strip():
         raise ValueError("is empty")
 
 
-def resolve(values: Mapping[str, Any], found: Circumstances) -> StateBackend:
-    """What is to be done, of the answers `backend`, `secrets_provider` and `passphrase`, and of what was found.
+def resolve(values: Mapping[str, Any], circumstances: Circumstances) -> StateBackend:
+    """What to do, from the answers `backend`, `secrets_provider` and `passphrase` and the circumstances.
 
-    A stack that is there keeps its own secrets provider: another one would be a change of the stack, not a choice.
+    An existing stack keeps its secrets provider: another one would be a change of the stack, not a choice.
     """
-    url, source, bucket = _backend(values, found)
+    url, source, bucket = _backend(values, circumstances)
     if not url:
         return StateBackend(url="", source="", problems=(_no_backend(),))
-    # What was found, the engine finds too.
+    # The engine detects a backend itself; only a chosen one has to be passed.
     environment = {"PULUMI_BACKEND_URL": url} if source == CHOSEN else {}
     kind = BackendFact(url=url, source=source).kind
-    told = [f"state: {in_words(url)} ({source})"]
-    provider, why = _provider(values, found, kind)
+    sentences = [f"state: {in_words(url)} ({source})"]
+    provider, why = _provider(values, circumstances, kind)
     problems = []
     if provider == DEFAULT and kind is not BackendKind.CLOUD:
         problems.append(_no_default(url))
-    making = False
+    creates_passphrase = False
     if provider == PASSPHRASE:
-        opened = _passphrase(values, found)
+        opened = _passphrase(values, circumstances)
         if opened is not None:
             environment |= opened[0]
-            told.append(opened[1])
-        elif found.provider is None and found.interactive:
-            making = True
-            told.append("its secrets: encrypted under a passphrase that is made now and kept in a file of yours")
+            sentences.append(opened[1])
+        elif circumstances.provider is None and circumstances.interactive:
+            creates_passphrase = True
+            sentences.append("its secrets: encrypted under a passphrase that is made now and kept in a file of yours")
         else:
-            problems.append(_no_passphrase(found))
+            problems.append(_no_passphrase(circumstances))
     else:
-        told.append(f"its secrets: encrypted by {_provider_in_words(provider)} ({why})")
+        sentences.append(f"its secrets: encrypted by {_provider_in_words(provider)} ({why})")
     return StateBackend(
         url=url,
         source=source,
         make_bucket=bucket,
-        secrets_provider=None if found.provider is not None or provider == DEFAULT else provider,
-        make_passphrase=making,
+        secrets_provider=None if circumstances.provider is not None or provider == DEFAULT else provider,
+        make_passphrase=creates_passphrase,
         environment=environment,
-        sentences=tuple(told),
+        sentences=tuple(sentences),
         problems=tuple(problems),
     )
 
 
-def _backend(values: Mapping[str, Any], found: Circumstances) -> tuple[str, str, str | None]:
+def _backend(values: Mapping[str, Any], circumstances: Circumstances) -> tuple[str, str, str | None]:
     chosen = values.get("backend")
-    if chosen and not (found.detected and chosen == found.detected.url):
-        url = url_of(chosen, account=found.account, region=found.region)
-        made = bucket_name(found.account, found.region) if chosen == S3 else None
-        return url, CHOSEN, made
-    if found.detected:
-        return found.detected.url, found.detected.source, None
+    if chosen and not (circumstances.detected and chosen == circumstances.detected.url):
+        url = url_of(chosen, account=circumstances.account, region=circumstances.region)
+        bucket = bucket_name(circumstances.account, circumstances.region) if chosen == S3 else None
+        return url, CHOSEN, bucket
+    if circumstances.detected:
+        return circumstances.detected.url, circumstances.detected.source, None
     return "", "", None
 
 
-def _provider(values: Mapping[str, Any], found: Circumstances, kind: BackendKind) -> tuple[str, str]:
-    if found.provider is not None:
-        return found.provider, "the stack's own"
+def _provider(values: Mapping[str, Any], circumstances: Circumstances, kind: BackendKind) -> tuple[str, str]:
+    if circumstances.provider is not None:
+        return circumstances.provider, "the stack's own"
     if chosen := values.get("secrets_provider"):
         return str(chosen), CHOSEN
-    if found.key_found:
-        return f"awskms://{KEY_ALIAS}?region={found.region}", f"the account has {KEY_ALIAS}"
+    if circumstances.key_found:
+        return f"awskms://{KEY_ALIAS}?region={circumstances.region}", f"the account has {KEY_ALIAS}"
     return (DEFAULT, "its own") if kind is BackendKind.CLOUD else (PASSPHRASE, "there is no key for it")
 
 
-def _passphrase(values: Mapping[str, Any], found: Circumstances) -> tuple[dict[str, str], str] | None:
-    """What the environment lacks for it, and the sentence; None where nobody has it."""
-    if given := values.get("passphrase"):
-        # Beside both variables the engine takes this one.
-        return {VARIABLE: str(given)}, "its secrets: encrypted under the passphrase that was given"
-    if found.given:
-        return {}, f"its secrets: encrypted under the passphrase of {found.given}"
-    if found.file:
-        return {FILE_VARIABLE: found.file}, f"its secrets: encrypted under the passphrase in {found.file}"
+def _passphrase(values: Mapping[str, Any], circumstances: Circumstances) -> tuple[dict[str, str], str] | None:
+    """The missing environment variables and the sentence; None where the passphrase is unknown."""
+    if passphrase := values.get("passphrase"):
+        # Where both variables are set the engine uses this one.
+        return {VARIABLE: str(passphrase)}, "its secrets: encrypted under the passphrase that was given"
+    if circumstances.passphrase_variable:
+        return {}, f"its secrets: encrypted under the passphrase of {circumstances.passphrase_variable}"
+    if circumstances.file:
+        return {
+            FILE_VARIABLE: circumstances.file
+        }, f"its secrets: encrypted under the passphrase in {circumstances.file}"
     return None
 
 
@@ -238,8 +240,8 @@ def _provider_in_words(provider: str) -> str:
 def _no_backend() -> Problem:
     return Problem(
         what="Pulumi has no backend: nobody is logged in, and PULUMI_BACKEND_URL is not set",
-        why="the stack's state says what was made; without it nothing could be changed or taken away later",
-        next="--backend s3 (a bucket is made for it)   or: --backend cloud   or: --backend local",
+        why="the stack's state lists what was created; without it nothing could be changed or deleted later",
+        next="--backend s3 (creates a bucket)   or: --backend cloud   or: --backend local",
         exit_code=2,
     )
 
@@ -247,22 +249,24 @@ def _no_backend() -> Problem:
 def _no_default(url: str) -> Problem:
     return Problem(
         what=f"the secrets provider {DEFAULT} is Pulumi Cloud's, and the state is kept in {in_words(url)}",
-        why="a backend of one's own encrypts nothing by itself",
+        why="a self-managed backend does not encrypt secrets by itself",
         next=f"--secrets-provider {PASSPHRASE}   or: --secrets-provider awskms://alias/NAME?region=REGION",
         exit_code=2,
     )
 
 
-def _no_passphrase(found: Circumstances) -> Problem:
-    made = found.provider is not None
+def _no_passphrase(circumstances: Circumstances) -> Problem:
+    exists = circumstances.provider is not None
     return Problem(
-        what="the stack's passphrase is not known" if made else "the new stack has no passphrase, and nobody is asked",
+        what="the stack's passphrase is unknown"
+        if exists
+        else "the new stack has no passphrase, and nobody can be asked",
         why=(
-            "its configuration is encrypted under it, and Pulumi opens no stack without it"
-            if made
-            else "a backend of one's own encrypts a stack's configuration under a passphrase"
+            "its configuration is encrypted with it, and Pulumi opens no stack without it"
+            if exists
+            else "a self-managed backend encrypts a stack's configuration with a passphrase"
         ),
         next=f"export {FILE_VARIABLE}=<a file only you can read>   or: export {VARIABLE}=...   "
-        + ("or: --passphrase-file FILE" if made else f"or: --secrets-provider awskms://{KEY_ALIAS}?region=REGION"),
+        + ("or: --passphrase-file FILE" if exists else f"or: --secrets-provider awskms://{KEY_ALIAS}?region=REGION"),
         exit_code=2,
     )

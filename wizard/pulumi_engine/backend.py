@@ -1,7 +1,7 @@
 """The state backend: which one the engine would use, its stacks, and the repair of a local one.
 
-Part of the engine's edge: reads the CLI's login and two files of the project's folder; removes empty sidecar files of
-one stack in a local backend. Loads no library until there is something to read with it.
+Part of the client of Pulumi: reads the CLI's login and two files of the project's folder, runs `pulumi stack ls`, and
+removes empty sidecar files of one stack in a local backend. Imports YAML only when a file needs it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wizard.core.models.discovery import BackendFact
 from wizard.core.models.stack import ListedStack
 from wizard.core.next_command import shell
 from wizard.core.state_backend import Circumstances
-from wizard.pulumi_engine import passphrase
+from wizard.pulumi_engine import config, passphrase
 
 CLOUD_URL = "https://api.pulumi.com"
 
@@ -77,7 +77,7 @@ def _in_project(file: Path) -> str:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
-    # Most files have none: then no YAML library is loaded.
+    # Most files have none, and then the YAML library is not imported.
     backend = _parsed(text).get("backend") if "backend" in text else None
     url = backend.get("url") if isinstance(backend, dict) else None
     return url.strip() if isinstance(url, str) else ""
@@ -120,7 +120,7 @@ def is_truncated(complaint: str) -> bool:
 def remove_corrupt_sidecars(backend: str, folder: Path, stack: str) -> bool:
     """Remove the stack's empty sidecar files; whether there was one. `backend` is the backend's URL.
 
-    Next to `production.json`, and next to each lock, the backend writes an `.attrs` file with content type and checksum.
+    Next to `production.json`, and next to each lock, the backend writes an `.attrs` file with type and checksum.
     The file itself is written atomically; the sidecar is written in place, so that an engine killed at that moment
     leaves an empty one, and the next engine refuses the complete file. Without a sidecar it reads the file.
     """
@@ -166,7 +166,7 @@ class StatePlaces:
         return detect(self._environ, self._folder)
 
     def circumstances(self, stack: str, *, account: str, region: str, interactive: bool) -> Circumstances:
-        """What this machine knows; the KMS key is known to the account only.
+        """The circumstances on this machine; only the account knows the KMS key.
 
         Raises SetupError for a file with a passphrase that others can read, or that holds none.
         """
@@ -177,8 +177,8 @@ class StatePlaces:
             account=account,
             region=region,
             detected=self.detect(),
-            provider=secrets_provider(self._folder / f"Pulumi.{stack.rsplit('/', 1)[-1]}.yaml"),
-            given=variable,
+            provider=secrets_provider(self._folder / config.file_name(stack)),
+            passphrase_variable=variable,
             file=str(file) if file else None,
             interactive=interactive,
         )

@@ -1,7 +1,7 @@
 """A stack's settings file, `Pulumi.<stack>.yaml`, and the forms of its values for the CLI.
 
-Part of the engine's edge: reads and writes the settings files of a folder, and keeps copies in a private folder. Loads
-YAML when one is read.
+Part of the client of Pulumi: reads and writes the settings files of a folder, and keeps copies in a private folder.
+Imports YAML when a file is read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Value = str | int | bool | list[str]
 def read(path: Path) -> dict[str, str]:
     """The configuration by full key, lists in JSON as the engine gives them; empty without a file.
 
-    Raises UsageError for a file that is no stack's settings.
+    Raises UsageError for a file that is not a stack's settings.
     """
     import yaml
 
@@ -42,7 +42,7 @@ def read(path: Path) -> dict[str, str]:
         raise UsageError(f"{path.name} is not YAML: {error}", fix) from error
     config = content.get("config") or {} if isinstance(content, dict) else None
     if not isinstance(config, dict):
-        raise UsageError(f"{path.name} is not a stack's settings: its `config` is no list of keys and values", fix)
+        raise UsageError(f"{path.name} is not a stack's settings: its `config` is not a list of keys and values", fix)
     return {key: as_text(value) for key, value in config.items()}
 
 
@@ -115,7 +115,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def as_text(value: object) -> str:
-    """A value as the engine hands it to the program: text as it is, anything else in JSON."""
+    """A value as the engine passes it to the program: text unchanged, anything else in JSON."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -128,7 +128,7 @@ def document(config: Mapping[str, Value]) -> str:
 
 
 def entry(value: Value) -> dict[str, object]:
-    """The form of `pulumi config --json`: a value with an objectValue beside it is stored as that object."""
+    """The form of `pulumi config --json`: a value with an objectValue is stored as that object."""
     if isinstance(value, list):
         return {"value": json.dumps(value), "objectValue": value, "secret": False}
     return {"value": as_text(value), "secret": False}

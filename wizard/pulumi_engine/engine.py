@@ -282,7 +282,7 @@ class PulumiEngine:
     # --- inside ------------------------------------------------------------------------------------------------
 
     def _change(self, stack: str, on_progress: OnProgress | None, action: Callable[[Watch], object]) -> None:
-        """Run an action that changes the state: interrupts are deferred, and a run that holds the stack is waited for."""
+        """Run an action that changes the state: interrupts are deferred, and a run that holds the stack is awaited."""
         process = self._project.process
         with process.defer_interrupts(
             lambda: self._on_message("Ctrl-C: Pulumi finishes the current operation and saves its state; please wait")

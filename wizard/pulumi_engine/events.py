@@ -1,6 +1,6 @@
-"""The engine's event stream as facts: progress, what explains a failure, and the drift that a preview with a refresh shows.
+"""The engine's event stream as facts: progress, the causes of a failure, and the drift; the CLI's errors.
 
-Part of the engine's edge: touches nothing but its arguments.
+Part of the client of Pulumi: touches nothing but its arguments.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ def _of_backend(message: str) -> SetupError | None:
         )
     if re.search(r"AccessDenied|Forbidden|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken", message):
         return PermissionDenied(
-            f"Pulumi may not read its state: {message}",
+            f"Pulumi is not allowed to read its state: {message}",
             "allow s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and s3:DeleteObject on what is in it",
         )
     if re.search(r"PermanentRedirect|AuthorizationHeaderMalformed", message):

@@ -1,6 +1,7 @@
 """The passphrase of a stack in a self-managed backend: read, created once, verified.
 
-Part of the engine's edge: touches one file a stack in the user's configuration folder, readable by its owner only.
+Part of the client of Pulumi: touches one file for each stack in the user's configuration folder, which only
+its owner can read.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def read(environ: Mapping[str, str], folder: Path) -> str | None:
     try:
         return _read(file)
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UsageError(
             f"the stack's passphrase cannot be read: {FILE_VARIABLE} names {file} ({why})",
             f"export {FILE_VARIABLE}=<a file only you can read>",

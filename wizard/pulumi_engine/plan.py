@@ -1,6 +1,6 @@
 """The engine's update plan: an update that would do anything that the preview did not show is refused.
 
-Part of the engine's edge: touches one file in a folder of its own, which exists only while the engine runs.
+Part of the client of Pulumi: touches one file in a folder of its own, which exists only while the engine runs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The Pulumi CLI as a child process that survives a Ctrl-C: it gets the signal once and is waited for.
 
-Part of the engine's edge: touches the `pulumi` program and this process's SIGINT handler, nothing else.
+Part of the client of Pulumi: touches the `pulumi` program and this process's SIGINT handler, nothing else.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class EngineProcess(PulumiCommand):
 
     @contextmanager
     def defer_interrupts(self, on_interrupt: Callable[[], None]) -> Iterator[None]:
-        """While inside, the first Ctrl-C is passed to the engine and `on_interrupt` is called; later ones are ignored."""
+        """Pass the first Ctrl-C of the block to the engine and call `on_interrupt`; ignore later ones."""
         self.interrupted = False
 
         def forward(_signal: int, _frame: FrameType | None) -> None:

@@ -1,6 +1,6 @@
 """One Pulumi project in one folder: the CLI, the selected stack, its lock, and the CLI's errors as SetupErrors.
 
-Part of the engine's edge: touches the `pulumi` program and the stack's backend.
+Part of the client of Pulumi: touches the `pulumi` program and the stack's backend.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class EngineWorkspace:
         return True
 
     def _create(self, stack: str) -> str | None:
-        """Create the stack and restore its settings file; returns what the CLI wrote there, None for an existing stack."""
+        """Create the stack and restore its settings file; returns what the CLI wrote there, None if it existed."""
         file = self.settings_file(stack)
         before = file.read_bytes() if file.exists() else None
         try:
@@ -268,7 +268,7 @@ def hold_lock(file: Path, stack: str, *, on_message: Callable[[str], None], cloc
 def is_lock_of_dead_run(complaint: str) -> bool:
     """Whether the backend's error names only processes of this machine that have ended.
 
-    A lock of another machine is never called dead: this machine cannot know.
+    A lock of another machine never counts as dead: this machine cannot know.
     """
     holders = [match.groupdict() for match in _HOLDER.finditer(complaint)]
     return bool(holders) and all(

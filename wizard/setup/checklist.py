@@ -19,7 +19,7 @@ from components.settings import Outputs, Settings
 from wizard.core.errors import SetupError
 from wizard.core.models.access import administrators_of, documents_of
 from wizard.core.models.account import KeyFact, Retention, TrailFact
-from wizard.core.models.audit import OF_THE_BUCKET, OF_THE_TRAIL, gaps
+from wizard.core.models.audit import BUCKET_REQUIREMENTS, TRAIL_REQUIREMENTS, gaps
 from wizard.core.models.delivery import StoredDataKey, Verification, VerificationState
 from wizard.core.ports.run import AwsClient
 
@@ -269,11 +269,11 @@ def _trail(trail: TrailFact, retention: Retention | SetupError | None, outputs: 
     if trail.bucket != outputs.trail_bucket:
         return ItemState.OPEN, f"{trail.name} writes to {trail.bucket}, not to {outputs.trail_bucket}"
     missed = {gap.requirement.label for gap in gaps(trail, retention if isinstance(retention, Retention) else None)}
-    labels = [BY_ID[id_].label for id_ in OF_THE_TRAIL]
+    labels = [BY_ID[id_].label for id_ in TRAIL_REQUIREMENTS]
     retained = f"bucket {outputs.trail_bucket} could not be read"
     if isinstance(retention, Retention):
         days = retention.expires_after_days
-        labels += [BY_ID[id_].label for id_ in OF_THE_BUCKET]
+        labels += [BY_ID[id_].label for id_ in BUCKET_REQUIREMENTS]
         lasting = "never expires" if days is None else f"{days} days"
         lasting += f", locked ({retention.lock.lower()}) {retention.lock_days} days" if retention.lock else ""
         retained = f"{lasting} in {outputs.trail_bucket}"

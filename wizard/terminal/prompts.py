@@ -1,6 +1,6 @@
-"""How a question is asked, with any kind of terminal, and the prompts of one that draws no lists: plain lines.
+"""What all prompts share, and the prompts for a terminal without lists: numbers and plain lines.
 
-Touches the stream that it is given, and standard input. The end of input raises KeyboardInterrupt.
+Writes to one stream, and reads standard input. The end of input raises KeyboardInterrupt.
 """
 
 from __future__ import annotations
@@ -28,10 +28,6 @@ TICK_KEYS = ("Space ticks, Enter continues", "Space ticks")
 TICK_SEARCH_KEYS = ("Space ticks, Enter continues, type to filter", "Space ticks, type to filter", "Space ticks")
 
 
-def _nothing() -> None:
-    return None
-
-
 @dataclass(frozen=True, kw_only=True)
 class PromptState:
     """What a prompt showed when `?` or `<` was typed: the pointer, the ticks, the filter, the answer."""
@@ -53,7 +49,7 @@ class PromptRequest:
     back: bool = False
     """Whether `<` has an effect."""
     state: PromptState = PromptState()
-    on_render: Callable[[], None] = _nothing
+    on_render: Callable[[], None] = lambda: None
     """Called whenever the prompt was drawn."""
 
 

@@ -1,6 +1,6 @@
 """The screen: messages, tables and progress, within the width and the signs of the stream.
 
-Touches the stream it is given, and the variables that `stream` reads.
+Writes to one stream; reads the variables that `text.capabilities_of` reads.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _SOURCE = 2
 
 
 class Screen:
-    """Writes messages. Whatever it is given is text, never markup."""
+    """Writes messages. All input is text, never markup."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Screen:
                 self._paragraph(further, indent=indent)
 
     def verbatim(self, text: str) -> None:
-        """Lines to copy, a command or code: indented and never wrapped, because a wrapped command is another one."""
+        """Lines to copy, a command or code: indented and never wrapped: a wrapped command is a different one."""
         with self._output():
             self._commands(text, "    ")
 
@@ -221,7 +221,7 @@ class Screen:
         self._out.write("\n")
 
     def _clean(self, text: str) -> str:
-        # All that is printed comes by here, so each command in it keeps the flags of this run.
+        # All printed text passes here, so that each command in it keeps the flags of this run.
         return self._capabilities.clean(self._run.complete(text))
 
 
@@ -258,7 +258,7 @@ def _lines(cell: str, width: int) -> list[str]:
 def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
     # First no word is broken, then words are broken between their parts; only what still does not fit is cut anywhere.
     natural = [max(map(_natural, column), default=0) for column in columns]
-    for need in (longest_word, longest_part, _nothing):
+    for need in (longest_word, longest_part, lambda _: 0):
         floors = [min(most, max(_MIN_CELL, _most(need, column))) for most, column in zip(natural, columns, strict=True)]
         widths = _narrowed(natural, floors, room)
         if sum(widths) <= room:
@@ -282,7 +282,3 @@ def _natural(cell: str) -> int:
 
 def _most(need: Callable[[str], int], column: Sequence[str]) -> int:
     return max(map(need, column), default=0)
-
-
-def _nothing(_: str) -> int:
-    return 0

@@ -1,6 +1,6 @@
 """The status line: what is running, updated at least once a second until the next message.
 
-Touches the stream it is given, and a thread of its own that ends with the next message.
+Writes to one stream, from a thread of its own that ends with the next message.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The terminal: messages and questions for a person.
 
-Touches the stream it is given, standard input, and the variables that `stream` reads.
+Writes to one stream, and reads standard input and the variables that `text.capabilities_of` reads.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _Prompt:
 
 
 class Terminal(Screen):
-    """Writes messages and asks questions. Whatever it is given is text, never markup."""
+    """Writes messages and asks questions. All input is text, never markup."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
-"""The width of text in terminal cells, where a line may be broken, and the codes that style it.
+"""Text on a terminal: its width in cells, line breaks, styles, the capabilities of a stream, and broken pipes.
 
-Pure. Writes to no stream.
+Reads TERM, NO_COLOR, COLUMNS and the terminal's size; writes only documents to standard output.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Piece = tuple[str, str]
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _NO_CELL = {"Mn", "Me", "Cf"}
 
-# Where an identifier may be broken, the best places first: between the parts of an ARN, then between words.
+# Where an identifier can be broken, the best places first: between the parts of an ARN, then between words.
 _JOINTS = (r"(?<=[/:,=])(?=[^/:,=])", r"(?<=[-_.])(?=[^-_.])|(?<=[a-z])(?=[A-Z])")
 
 

@@ -15,7 +15,7 @@ from components.policies.requirements import (
     texts,
 )
 from guardrails.rules import RULES
-from wizard.core.models.audit import OF_THE_BUCKET, OF_THE_TRAIL
+from wizard.core.models.audit import BUCKET_REQUIREMENTS, TRAIL_REQUIREMENTS
 
 
 def test_no_two_requirements_share_an_id_a_text_or_a_check_of_prowler() -> None:
@@ -42,7 +42,7 @@ def test_checks_of_prowler_belong_to_the_item_that_they_look_at() -> None:
     assert prowler_checks_of(Topic.DATA_KEY) == ()
 
 
-@pytest.mark.parametrize("id_", [*OF_THE_TRAIL, *OF_THE_BUCKET])
+@pytest.mark.parametrize("id_", [*TRAIL_REQUIREMENTS, *BUCKET_REQUIREMENTS])
 def test_what_is_checked_of_a_trail_has_all_its_words(id_: str) -> None:
     requirement = BY_ID[id_]
     assert requirement.label and requirement.gap and requirement.reason

@@ -127,7 +127,7 @@ def test_a_state_that_is_not_told_or_not_known_is_no_state(script: Script, their
     del untold["rolloutState"]
     script.answer("DescribeServices", told(deployments=[untold, deployment("ecs-svc/0", rolloutState="STOPPED")]))
 
-    assert {one.state for one in service_of(theirs).rollouts} == {RolloutState.UNTOLD}
+    assert {one.state for one in service_of(theirs).rollouts} == {RolloutState.UNKNOWN}
 
 
 def test_a_service_that_was_deleted_and_one_that_never_was_are_none(

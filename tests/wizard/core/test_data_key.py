@@ -60,7 +60,7 @@ def test_a_value_that_cannot_be_a_wrapped_key_is_refused_with_the_reason(value, 
 
 
 def test_base64_with_bits_left_over_is_a_second_spelling_and_refused() -> None:
-    # 184 octets leave one over: the last character before `==` has four bits that say nothing.
+    # 184 bytes leave one over: the last character before `==` has four bits that say nothing.
     spelling = VALUE[:-3] + chr(ord(VALUE[-3]) + 1) + "=="
     assert base64.b64decode(spelling, validate=True) == BLOB
     with pytest.raises(MalformedDataKey, match="canonical"):
@@ -68,7 +68,7 @@ def test_base64_with_bits_left_over_is_a_second_spelling_and_refused() -> None:
 
 
 def test_a_blob_that_is_too_short_is_refused_too() -> None:
-    with pytest.raises(MalformedDataKey, match="31 octets"):
+    with pytest.raises(MalformedDataKey, match="31 bytes"):
         WrappedDataKey.from_blob(bytes(31))
 
 

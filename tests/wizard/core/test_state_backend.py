@@ -61,11 +61,11 @@ def test_a_backend_is_a_word_or_a_url_that_pulumi_knows(answer: str) -> None:
         ("s4://clinic", "is neither cloud, local, s3, nor"),
         ("clinic-state", "is neither cloud, local, s3, nor"),
         ("ftp://clinic", "is neither cloud, local, s3, nor"),
-        ("s3://", "is no name of an S3 bucket"),
-        ("s3://Clinic_State", "is no name of an S3 bucket"),
-        ("s3://192.168.1.1", "is no name of an S3 bucket"),
-        ("s3://a..b", "is no name of an S3 bucket"),
-        ("https://", "has no place in it"),
+        ("s3://", "is not a name of an S3 bucket"),
+        ("s3://Clinic_State", "is not a name of an S3 bucket"),
+        ("s3://192.168.1.1", "is not a name of an S3 bucket"),
+        ("s3://a..b", "is not a name of an S3 bucket"),
+        ("https://", "names no host or bucket"),
         ("https://[", "is not a URL"),
     ],
 )
@@ -115,7 +115,7 @@ def test_nothing_about_the_state_is_saved_and_nothing_has_to_be_answered() -> No
 
 
 def test_a_backend_that_was_found_is_used_as_it_is() -> None:
-    told = state(detected=LOGGED_IN, given=VARIABLE)
+    told = state(detected=LOGGED_IN, passphrase_variable=VARIABLE)
     assert (told.url, told.environment, told.make_bucket) == ("s3://theirs", {}, None)
     assert told.sentences[0] == "state: s3://theirs (the login of the Pulumi CLI)"
 
@@ -127,7 +127,11 @@ def test_a_backend_that_was_chosen_goes_before_one_that_was_found() -> None:
 
 
 def test_a_backend_that_the_environment_names_is_found_and_not_chosen() -> None:
-    told = state({"backend": "s3://theirs"}, detected=replace(LOGGED_IN, source="PULUMI_BACKEND_URL"), given=VARIABLE)
+    told = state(
+        {"backend": "s3://theirs"},
+        detected=replace(LOGGED_IN, source="PULUMI_BACKEND_URL"),
+        passphrase_variable=VARIABLE,
+    )
     assert (told.source, told.environment) == ("PULUMI_BACKEND_URL", {})
 
 
@@ -176,7 +180,7 @@ def test_pulumi_cloud_encrypts_by_itself() -> None:
 
 
 def test_any_other_backend_needs_a_passphrase() -> None:
-    told = state(detected=LOGGED_IN, given=VARIABLE)
+    told = state(detected=LOGGED_IN, passphrase_variable=VARIABLE)
     assert told.secrets_provider == "passphrase"
 
 
@@ -200,13 +204,13 @@ def test_a_stack_that_is_there_keeps_what_encrypts_it() -> None:
 
 
 def test_a_passphrase_that_was_given_reaches_the_engine_and_no_sentence() -> None:
-    told = state({"passphrase": SECRET}, detected=LOGGED_IN, given=FILE_VARIABLE, file="/home/a/f")
+    told = state({"passphrase": SECRET}, detected=LOGGED_IN, passphrase_variable=FILE_VARIABLE, file="/home/a/f")
     assert told.environment == {VARIABLE: SECRET}
     assert SECRET not in repr(told)
 
 
 def test_the_variables_of_the_engine_go_before_the_file_of_an_earlier_run() -> None:
-    told = state(detected=LOGGED_IN, given=FILE_VARIABLE, file="/home/ada/made")
+    told = state(detected=LOGGED_IN, passphrase_variable=FILE_VARIABLE, file="/home/ada/made")
     assert told.environment == {}
     assert FILE_VARIABLE in told.sentences[1]
 
@@ -227,8 +231,8 @@ def test_a_person_with_a_new_stack_gets_a_passphrase() -> None:
     ("found", "said"),
     [
         ({"interactive": False}, "the new stack has no passphrase"),
-        ({"interactive": False, "provider": "passphrase"}, "the stack's passphrase is not known"),
-        ({"interactive": True, "provider": "passphrase"}, "the stack's passphrase is not known"),
+        ({"interactive": False, "provider": "passphrase"}, "the stack's passphrase is unknown"),
+        ({"interactive": True, "provider": "passphrase"}, "the stack's passphrase is unknown"),
     ],
 )
 def test_no_passphrase_is_a_problem_that_names_both_variables(found: dict[str, Any], said: str) -> None:

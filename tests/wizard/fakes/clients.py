@@ -831,9 +831,9 @@ class FakeEngine:
         if self.written is not self.prepared:
             self.prepared = None
 
-    def recover(self, stack: str, found: Mapping[str, str]) -> None:
+    def recover(self, stack: str, created: Mapping[str, str]) -> None:
         self._call("recover")
-        self.recovered = found
+        self.recovered = created
 
     def renew(self, environment: Mapping[str, str]) -> None:
         self.environment = environment

@@ -132,7 +132,7 @@ def test_what_was_found_is_told_together(home) -> None:
         BackendFact(url="s3://clinic", source="PULUMI_BACKEND_URL"),
         "passphrase",
     )
-    assert (found.given, found.file) == ("PULUMI_CONFIG_PASSPHRASE", None)
+    assert (found.passphrase_variable, found.file) == ("PULUMI_CONFIG_PASSPHRASE", None)
     assert "sesame" not in repr(found)
 
 
@@ -166,7 +166,7 @@ def test_a_passphrase_made_once_is_found_by_the_next_run(home) -> None:
             'read ".pulumi/meta.yaml": blob (code=PermissionDenied): operation error S3: GetObject, https response '
             "error StatusCode: 403, RequestID: a, HostID: b, api error AccessDenied: Access Denied",
             PermissionDenied,
-            "may not read its state",
+            "not allowed to read its state",
             "s3:GetObject",
         ),
         (

@@ -23,7 +23,9 @@ class FakePlaces:
     """A machine in memory. Implements `wizard.setup.steps.StatePlaces`."""
 
     def __init__(self) -> None:
-        self.found = Circumstances(account="", region="", detected=FOUND, given="PULUMI_CONFIG_PASSPHRASE_FILE")
+        self.found = Circumstances(
+            account="", region="", detected=FOUND, passphrase_variable="PULUMI_CONFIG_PASSPHRASE_FILE"
+        )
         self.made: list[str] = []
         self.error: SetupError | None = None
 
@@ -99,7 +101,7 @@ def test_the_account_is_asked_for_the_key_of_a_new_stack_only(room, told) -> Non
 
 
 def test_a_passphrase_that_nobody_gave_is_made_in_a_file_and_never_shown(room) -> None:
-    room.places.found = replace(room.places.found, given=None)
+    room.places.found = replace(room.places.found, passphrase_variable=None)
     placed = room.settle()
     path = "/home/ada/.config/eonpro-kms/production.passphrase"
     assert placed.environment == {"PULUMI_CONFIG_PASSPHRASE_FILE": path}
@@ -108,7 +110,7 @@ def test_a_passphrase_that_nobody_gave_is_made_in_a_file_and_never_shown(room) -
 
 
 def test_unattended_a_missing_passphrase_is_a_problem_and_none_is_made(room) -> None:
-    room.places.found = replace(room.places.found, given=None)
+    room.places.found = replace(room.places.found, passphrase_variable=None)
     room.ui.interactive = False
     (problem,) = room.settle().problems
     assert "PULUMI_CONFIG_PASSPHRASE_FILE" in problem.next

@@ -1,6 +1,6 @@
-"""Quantities that the account knows: rotations of the keys, other trails, and what was used.
+"""The cost by the account's quantities: rotations of the keys, other trails, and usage.
 
-Reads AWS through its Protocols and changes nothing. What cannot be read stays unknown and is never counted as nothing.
+Reads AWS through its Protocols and changes nothing. What cannot be read stays unknown and never counts as 0.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SHORTEST_DAYS = Decimal(1)
 
 @dataclass(frozen=True, kw_only=True)
 class AccountFacts:
-    """What the account says of the assumptions; None where it was not asked or did not answer."""
+    """The account's values for assumptions; None where it was not asked or did not answer."""
 
     rotations: int | None = None
     trail_key_rotations: int | None = None
@@ -43,7 +43,7 @@ class AccountFacts:
     """Why, by the name of a field that was asked for and could not be read."""
 
     def applied(self, assumptions: Assumptions) -> Assumptions:
-        """The assumptions with what is known."""
+        """The assumptions with the known values."""
         known = {name: value for name in FACTS if (value := getattr(self, name)) is not None}
         return replace(assumptions, **known)
 
@@ -70,7 +70,7 @@ def read_account(
     """
     unknown: dict[str, str] = {}
 
-    def asked(name: str, call: Callable[[], int]) -> int | None:
+    def ask(name: str, call: Callable[[], int]) -> int | None:
         try:
             return call()
         except SetupError as error:
@@ -89,16 +89,16 @@ def read_account(
     )
 
     def other_trails() -> int:
-        # Only the management account may read the status of an organization's trail; it counts as one that records.
+        # Only the management account can read the status of an organization's trail; it counts as logging.
         return sum(trail.arn != own and trail.logging is not False for trail in aws.cloudtrail.list_trails())
 
     has_trail_key = creates_trail(settings) and settings.trail_key
     with ThreadPoolExecutor(max_workers=3) as pool:
-        key = pool.submit(asked, "rotations", lambda: rotations(key_arn or settings.names.alias))
+        key = pool.submit(ask, "rotations", lambda: rotations(key_arn or settings.names.alias))
         trail_key = pool.submit(
-            asked, "trail_key_rotations", lambda: rotations(settings.names.trail_key_alias) if has_trail_key else 0
+            ask, "trail_key_rotations", lambda: rotations(settings.names.trail_key_alias) if has_trail_key else 0
         )
-        trails = pool.submit(asked, "other_trails", other_trails)
+        trails = pool.submit(ask, "other_trails", other_trails)
     return AccountFacts(
         rotations=key.result(),
         trail_key_rotations=trail_key.result(),
@@ -120,17 +120,17 @@ class CostByUse:
     notes: tuple[str, ...] = ()
 
     def of(self, driver: Driver) -> Decimal | None:
-        """A driver's part in US dollars; None where it is not known."""
+        """A driver's part in US dollars; None where it is unknown."""
         return None if driver in self.unknown else self.estimate.of(driver)
 
 
 def monthly(count: int, days: float) -> int:
-    """A count of so many days as one of a month."""
+    """The count of so many days, converted to a month."""
     return round(Decimal(count) * DAYS / max(Decimal(str(days)), SHORTEST_DAYS))
 
 
 def cost_by_use(settings: Settings, assumptions: Assumptions, usage: Usage, account: AccountFacts) -> CostByUse:
-    """The cost by these counts. What they do not say is as assumed, or unknown."""
+    """The cost by these counts. Other quantities are as assumed, or unknown."""
     unknown: dict[Driver, str] = {
         driver: account.unknown[name]
         for name, (_, drivers) in FACTS.items()
@@ -151,7 +151,7 @@ def cost_by_use(settings: Settings, assumptions: Assumptions, usage: Usage, acco
             )
         assumed = replace(assumed, requests=monthly(usage.key_requests, days))
         if usage.kms_requests is None:
-            notes.append("how many free requests other keys of the account use is not known")
+            notes.append("how many free requests other keys of the account use is unknown")
         else:
             own = round(assumed.application_requests + trail_requests(settings, assumed))
             assumed = replace(assumed, other_requests=max(0, monthly(usage.kms_requests, usage.days) - own))
@@ -168,7 +168,7 @@ def cost_by_use(settings: Settings, assumptions: Assumptions, usage: Usage, acco
         usage=usage,
         account=account,
         estimate=Estimate(assumptions=assumed, items=tuple(item for item in items if item.driver not in unknown)),
-        # What the settings do not include is not unknown, except a second trail, which nobody planned.
+        # A driver that the settings do not include is not unknown, except a second trail, which is in no plan.
         unknown={
             driver: reason for driver, reason in unknown.items() if driver in included or driver is Driver.TRAIL_EVENTS
         },

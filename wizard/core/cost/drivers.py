@@ -1,6 +1,6 @@
 """The table of cost drivers with AWS's prices, and a month's estimate from it.
 
-Pure: Decimal in and out, nothing is rounded here. Asked by the plan, `cost` and `report`.
+Pure: Decimal in and out, nothing is rounded here. Used by the plan, `cost` and `report`.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ class DriverRow:
     price: prices.Price
     quantity: Quantity
     other_users: Callable[[Assumptions], int] = lambda assumed: 0
-    """What others in the account use of the same free units."""
+    """How many of the free units others in the account use."""
 
 
 def _if_trail(quantity: Quantity) -> Quantity:
@@ -307,7 +307,7 @@ def estimate(settings: Settings, assumptions: Assumptions | None = None) -> Esti
 
 
 def _item(driver: Driver, quantity: Decimal, row: DriverRow, assumed: Assumptions) -> CostItem:
-    # What others use of the free units is gone; what they cost beyond them is not this stack's.
+    # Others use up free units; what they cost beyond these is not this stack's cost.
     others = Decimal(row.other_users(assumed))
     return CostItem(
         driver=driver,

@@ -36,8 +36,8 @@ class Price:
         """`$0.03 per 10,000 requests, 20,000 free`."""
         cents = self.dollars == round(self.dollars, 2)
         dollars = f"{self.dollars:.2f}" if cents else str(self.dollars)
-        each = f"${dollars} per {self.unit if self.per == 1 else f'{self.per:,} {self.unit}s'}"
-        return f"{each}, {self.free:,} free" if self.free else each
+        text = f"${dollars} per {self.unit if self.per == 1 else f'{self.per:,} {self.unit}s'}"
+        return f"{text}, {self.free:,} free" if self.free else text
 
 
 _KMS = "https://aws.amazon.com/kms/pricing/"

@@ -1,6 +1,6 @@
-"""What is known of who can use and who can administer the key: frozen facts, for the review and the report.
+"""Who can use and who can administer the key, and what can prevent the application: frozen facts.
 
-Pure. They contain no text for people. What could not be read is `unknown`, never no.
+Pure. No text for people. What could not be read is `unknown`, never no.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class AccessKeyAge:
 
 @dataclass(frozen=True, kw_only=True)
 class PrincipalAccess:
-    """One principal and what it may do with the key."""
+    """One principal and its rights on the key."""
 
     arn: str
     """An ARN, a pattern of ARNs, an account's root, a service, or `*`."""
@@ -56,11 +56,11 @@ class PrincipalAccess:
     is_expected: bool = True
     """Whether the stack's settings name it: an application principal, an administrator, the root statement."""
     beyond: tuple[str, ...] = ()
-    """Of a principal that the settings name: rights that they do not give it, and that do not come through IAM."""
+    """Rights of an expected principal that the settings do not give it, and that do not come through IAM."""
 
     @property
     def rights(self) -> frozenset[str]:
-        """What it may do: `use`, `administer`, `delete`."""
+        """Its rights: `use`, `administer`, `delete`."""
         permissions = {"use": self.use, "administer": self.administer, "delete": self.delete}
         return frozenset(right for right, permission in permissions.items() if permission is KeyPermission.YES)
 

@@ -1,6 +1,6 @@
-"""What the steps learn of the account: who asks, what there is, and what was set up by hand. Frozen facts.
+"""Facts of the account: the caller, its Regions, keys and trails, and what was created manually. Frozen.
 
-Pure. They carry no words for people.
+Pure. No text for people.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from wizard.core.data_key import WrappedDataKey
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Who the credentials belong to, as STS answers (GetCallerIdentity)."""
+    """The owner of the credentials (GetCallerIdentity)."""
 
     account_id: str
     arn: str
-    """As STS said it; for an assumed role the session's ARN."""
+    """As STS returns it; for an assumed role the session's ARN."""
     principal_arn: str
-    """The IAM user's or role's own ARN, the form a key policy takes."""
+    """The ARN of the IAM user or role, as a key policy needs it."""
     account_alias: str | None
     source: str
     """Where the credentials came from, in words: `the profile clinic`, `environment variables`."""
@@ -29,7 +29,7 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class RegionFact:
-    """A Region and whether the account may use it."""
+    """A Region and whether the account has it enabled."""
 
     name: str
     enabled: bool
@@ -65,9 +65,9 @@ class KeyFact:
     tags: Mapping[str, str]
     rotation_enabled: bool | None = None
     rotation_period_days: int | None = None
-    """None where the service does not tell."""
+    """None where the service does not say."""
     origin: str = "AWS_KMS"
-    """Who made its material: AWS_KMS, EXTERNAL (imported), AWS_CLOUDHSM or EXTERNAL_KEY_STORE."""
+    """Where its key material comes from: AWS_KMS, EXTERNAL (imported), AWS_CLOUDHSM or EXTERNAL_KEY_STORE."""
     replica_of: str | None = None
     """The primary's ARN, where it is a replica."""
 
@@ -85,13 +85,13 @@ class TrailFact:
     organization: bool
     logging: bool | None
     kms_events: bool | None = None
-    """Whether the management events of KMS are recorded, reads and writes (GetEventSelectors); None: not known."""
+    """Whether the management events of KMS are recorded, reads and writes (GetEventSelectors); None: unknown."""
     key_arn: str | None = None
-    """The key the logs are encrypted under; None: S3's own."""
+    """The key that encrypts the logs; None: S3's own."""
     prefix: str = ""
-    """Under which the logs are in the bucket."""
+    """The prefix of the logs in the bucket."""
     delivery_error: str | None = None
-    """The error of the last delivery to S3, from CloudTrail (`AccessDenied`); None: no error, or not known."""
+    """The error of the last delivery to S3, from CloudTrail (`AccessDenied`); None: no error, or unknown."""
 
     @property
     def can_be_shared(self) -> bool:
@@ -101,7 +101,7 @@ class TrailFact:
 
 @dataclass(frozen=True, kw_only=True)
 class Retention:
-    """How long a bucket keeps its objects, and whether it is shut to the public."""
+    """How long a bucket retains its objects, and how it is protected."""
 
     expires_after_days: int | None
     """None: nothing expires."""
@@ -109,18 +109,18 @@ class Retention:
     public_access_blocked: bool
     encrypted: bool
     lock: str | None = None
-    """`GOVERNANCE` or `COMPLIANCE` where Object Lock keeps new objects by default; None where it does not."""
+    """`GOVERNANCE` or `COMPLIANCE` where Object Lock locks new objects by default; else None."""
     lock_days: int | None = None
     lock_known: bool = True
     """Whether the lock could be read."""
     tls_only: bool | None = None
-    """Whether the bucket's policy denies plain HTTP; None: not known."""
+    """Whether the bucket's policy denies plain HTTP; None: unknown."""
     access_logged: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Existing:
-    """What the account already has under the names that the stack would take. None or empty: free."""
+    """What the account already has under the stack's names. None or empty: free."""
 
     alias_target: KeyFact | None = None
     role_arn: str | None = None
@@ -145,13 +145,13 @@ class Existing:
 
 @dataclass(frozen=True, kw_only=True)
 class DiscoveredResource:
-    """One thing of an account that was set up by hand, as the engine would import it."""
+    """One existing resource of the account, as the engine would import it."""
 
     thing: ResourceKind
     id: str
     """The engine's import id."""
     arn: str
-    """What a person calls it: its ARN or name."""
+    """Its name for people: the ARN or the name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +175,7 @@ class DiscoveredDataKey:
 
 @dataclass(frozen=True, kw_only=True)
 class DiscoveredSetup:
-    """What somebody set up by hand under the names that the stack would take; documents as AWS has them."""
+    """What exists under the stack's names, for an import; policy documents as AWS returns them."""
 
     things: tuple[DiscoveredResource, ...] = ()
     key: KeyFact | None = None
@@ -183,9 +183,9 @@ class DiscoveredSetup:
     role_arn: str | None = None
     role_trust: Mapping[str, Any] | None = None
     role_boundary: str | None = None
-    """ARN of the policy that bounds the role's rights."""
+    """ARN of the role's permissions boundary."""
     role_policies: tuple[str, ...] = ()
-    """What the role has beside the application's policy: ARNs of managed policies, `inline NAME`."""
+    """The role's other policies: ARNs of managed policies, `inline NAME`."""
     policy_arn: str | None = None
     policy: Mapping[str, Any] | None = None
     trail: TrailFact | None = None
@@ -194,7 +194,7 @@ class DiscoveredSetup:
     bucket_region: str | None = None
     """The bucket's Region, where it is not the stack's."""
     logs_key: KeyFact | None = None
-    """The key that the alias of the logs' key points to, whoever made it."""
+    """The key that the alias of the logs' key points to, whoever created it."""
     data_key: DiscoveredDataKey | None = None
     """The data key in Parameter Store under the guide's names."""
 

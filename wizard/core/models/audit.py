@@ -1,6 +1,6 @@
-"""Facts of the audit: alerts, the documents of the bucket, the use of the key.
+"""Facts of the audit: alerts, the bucket's documents, use of the key, and the requirements that a trail does not meet.
 
-Pure: frozen facts without words for people.
+Pure.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class RuleFact:
     state: str | None
     """ENABLED, DISABLED, …; None: there is no such rule."""
     targets: int | None = None
-    """Number of its targets; None: not known."""
+    """Number of its targets; None: unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class BucketDocuments:
     """The documents of a bucket that S3 replaces as a whole."""
 
     policy: Mapping[str, Any] | None
-    """None for none."""
+    """None where it has none."""
     lifecycle: tuple[Mapping[str, Any], ...] = ()
 
 
@@ -64,7 +64,7 @@ class KeyCalls:
     calls: tuple[KeyCall, ...]
     """The newest first."""
     complete: bool = True
-    """Whether these are all; False where there were more than are read."""
+    """False where there were more than are read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class Usage:
     is_key_requests_cut_off: bool = False
     """Whether there were more than were counted: then `key_requests` is a lower bound of the window."""
     key_requests_since: datetime | None = None
-    """UTC; where it was cut off, since when all were counted."""
+    """UTC; where it was cut off, since when the count is complete."""
     trail_bytes: int | None = None
     """Size of the trail's bucket (CloudWatch, AWS/S3 BucketSizeBytes)."""
     unknown: Mapping[str, str] = field(default_factory=dict)
@@ -94,8 +94,14 @@ class Usage:
         return (self.until - self.since).total_seconds() / 86400
 
 
-OF_THE_TRAIL = ("trail-logging", "trail-all-regions", "trail-global-events", "trail-validation", "trail-kms-events")
-OF_THE_BUCKET = ("bucket-private", "bucket-versioned", "bucket-encrypted", "bucket-retention", "bucket-tls")
+TRAIL_REQUIREMENTS = (
+    "trail-logging",
+    "trail-all-regions",
+    "trail-global-events",
+    "trail-validation",
+    "trail-kms-events",
+)
+BUCKET_REQUIREMENTS = ("bucket-private", "bucket-versioned", "bucket-encrypted", "bucket-retention", "bucket-tls")
 """Ids of the requirements that are checked here, in the order of the evidence."""
 
 
@@ -114,7 +120,7 @@ class Gap:
 
 
 def gaps(trail: TrailFact, retention: Retention | None) -> tuple[Gap, ...]:
-    """What the trail and its bucket do not meet; what could not be read is no gap here, and `unread` names it."""
+    """The requirements that the trail and its bucket do not meet; `unread` names what could not be read."""
     return (*trail_gaps(trail), *(bucket_gaps(retention) if retention else ()))
 
 
@@ -137,16 +143,15 @@ def trail_unread(trail: TrailFact) -> Iterator[str]:
 
 
 def trail_gaps(trail: TrailFact) -> Iterator[Gap]:
-    """What the trail itself does not meet."""
-    # What could not be read (None) is no gap.
+    """The requirements that the trail itself does not meet; what could not be read (None) is no gap."""
     met = (trail.logging, trail.multi_region, trail.global_events, trail.validation, trail.kms_events)
-    for id_, is_met in zip(OF_THE_TRAIL, met, strict=True):
+    for id_, is_met in zip(TRAIL_REQUIREMENTS, met, strict=True):
         if is_met is False:
             yield _gap(id_)
 
 
 def bucket_gaps(retention: Retention) -> Iterator[Gap]:
-    """What its bucket does not meet."""
+    """The requirements that its bucket does not meet."""
     days = retention.expires_after_days
     met = (
         retention.public_access_blocked,
@@ -155,7 +160,7 @@ def bucket_gaps(retention: Retention) -> Iterator[Gap]:
         days is None or days >= SHORTEST_RETENTION_DAYS,
         retention.tls_only,
     )
-    for id_, is_met in zip(OF_THE_BUCKET, met, strict=True):
+    for id_, is_met in zip(BUCKET_REQUIREMENTS, met, strict=True):
         if is_met is False:
             yield _gap(id_, days=days)
 

@@ -1,6 +1,6 @@
-"""Which environment of a Vercel project a delivery is for: production, preview, one branch, a custom environment.
+"""Facts of a delivery: its scope, the data key, the variables, the verification, Vercel's projects, the stack's state.
 
-Pure. One delivery is for one of them, with variables of its own: so none ever has to be widened or narrowed.
+Pure. One delivery is for one environment, with variables of its own, so none is ever extended or restricted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Scope:
 
     @property
     def place(self) -> str:
-        """What a variable for it names: see `places`."""
+        """As `places` names it."""
         return self.custom_id or (f"the branch {self.branch}" if self.branch else self.environment)
 
     @property
@@ -43,24 +43,24 @@ class Scope:
 
     @property
     def typed(self) -> str:
-        """As the Vercel CLI takes it: `vercel env rm NAME preview feature`."""
+        """As an argument of the Vercel CLI: `vercel env rm NAME preview feature`."""
         return f"{self.environment} {self.branch}" if self.branch else self.environment
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """What says so in a variable that is set."""
+        """The fields of a variable that is set for it."""
         if self.custom_id:
             return {"customEnvironmentIds": [self.custom_id]}
         return {"target": [self.environment], **({"gitBranch": self.branch} if self.branch else {})}
 
     def sees(self, variable: VercelVariable) -> bool:
-        """Whether what is deployed there sees the variable as one for it."""
-        told = places(variable)
-        # An endpoint that tells no environment at all must not make a data key look absent.
-        return self.place in told or not told
+        """Whether deployments there see the variable."""
+        environments = places(variable)
+        # An endpoint that lists no environment at all must not make a data key look absent.
+        return self.place in environments or not environments
 
     def beside(self, variable: VercelVariable) -> tuple[str, ...]:
-        """What else the variable is for."""
+        """The other environments of the variable."""
         return tuple(place for place in places(variable) if place != self.place)
 
 
@@ -68,9 +68,9 @@ PRODUCTION = Scope(environment=_PRODUCTION)
 
 
 def places(variable: VercelVariable) -> tuple[str, ...]:
-    """What a variable is for: environments, a branch as `the branch NAME`, the ids of custom environments."""
+    """The places of a variable: environments, a branch as `the branch NAME`, ids of custom environments."""
     branch = (f"the branch {variable.git_branch}",) if variable.git_branch else ()
-    # A branch means preview's deployments of it, not for all of preview.
+    # A branch means only its deployments in preview, not all of preview.
     targets = [target for target in variable.targets if not (branch and target == _PREVIEW)]
     return (*targets, *branch, *variable.custom_environments)
 
@@ -85,13 +85,13 @@ class StoredDataKey:
     parameter: str
     wrapped: WrappedDataKey
     key_arn: str | None
-    """The key it is wrapped by, as the parameter's tags say; None where they do not."""
+    """The key that wraps it, by the parameter's tags; None where they do not say."""
     version: int
     """Of the parameter; 1 for a secret, whose versions have no numbers."""
     is_new: bool = False
     store: SecretStore = SecretStore.PARAMETER_STORE
     type: str = ""
-    """The parameter's, `SecureString` unless somebody else made it; a secret has none."""
+    """Of a parameter, `SecureString` unless somebody else created it; a secret has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ class AppVariables:
 
     @property
     def values(self) -> tuple[tuple[str, str], ...]:
-        """(name, value) of each, the data key first, so that no reader ever sees a key without it."""
+        """(name, value) of each, the data key first, so that no reader sees a key without it."""
         return (
             ("ENCRYPTED_PHI_KEY", self.wrapped.value),
             ("AWS_KMS_KEY_ID", self.key_arn),
@@ -132,13 +132,13 @@ class Delivered:
     checked_by: str
     """How it was checked: `values read back` or `listing and fingerprint`."""
     kept: tuple[str, ...] = ()
-    """Variables that were there already and were left as they are."""
+    """Variables that were in place already and were not written."""
     region: str = ""
     """The Region whose key the delivered values name; empty: the stack's own."""
     plain: str = ""
-    """The type of the data key's parameter, where it is not SecureString; AWS changes no parameter's type."""
+    """The type of the data key's parameter, where it is not SecureString; the type of a parameter cannot be changed."""
     environment: str = ""
-    """On Vercel, the environment in words; empty elsewhere, and where nobody chose one: production."""
+    """On Vercel, the environment in words; empty elsewhere, and for the default: production."""
 
 
 # --- the application's credentials and the proof ---------------------------------------------------------------
@@ -149,7 +149,7 @@ class AppCredentials:
     """Credentials of the application's principal. Never printed."""
 
     how: str
-    """How they were had: `a Vercel OIDC token`, `sts:AssumeRole`, …"""
+    """Their source: `a Vercel OIDC token`, `sts:AssumeRole`, …"""
     access_key_id: str = field(repr=False)
     secret_access_key: str = field(repr=False)
     session_token: str | None = field(default=None, repr=False)
@@ -157,7 +157,7 @@ class AppCredentials:
 
 @dataclass(frozen=True, kw_only=True)
 class AccessKey:
-    """An access key as IAM gives it, once. Its secret goes to the application's platform, and nowhere else."""
+    """An access key as IAM returns it, once. Its secret goes only to the application's platform."""
 
     id: str
     secret: str = field(repr=False)
@@ -172,7 +172,7 @@ class AccessKeyFact:
     made: datetime
     """UTC."""
     last_used: datetime | None = None
-    """UTC; None: never, or not known."""
+    """UTC; None: never, or unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +186,7 @@ class CredentialsSearch:
 
 @dataclass(frozen=True, kw_only=True)
 class ChildResult:
-    """What the child process of `phi` said, as the application (`python -m phi prove`)."""
+    """The answer of the child process that acts as the application (`python -m phi prove`)."""
 
     proved: bool
     principal: str
@@ -196,19 +196,19 @@ class ChildResult:
 
 
 class VerificationState(StrEnum):
-    """What a proof says."""
+    """The result of a verification."""
 
     PROVED = "proved"
     SIMULATED = "simulated"
-    """Not run as the application, whose credentials could not be had; its policies were evaluated instead."""
+    """Without the application's credentials: its policies were evaluated instead."""
     UNPROVEN = "unproven"
-    """Neither could be had: said plainly."""
+    """Neither was possible."""
     FAILED = "failed"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """Whether the application can open what was delivered to one target."""
+    """Whether the application can decrypt the data key that was delivered to one target."""
 
     target: str
     state: VerificationState
@@ -220,10 +220,10 @@ class Verification:
 
 @dataclass(frozen=True, kw_only=True)
 class Simulation:
-    """What IAM's policy simulator says of one principal (SimulatePrincipalPolicy), or that it could not be asked."""
+    """The answer of IAM's policy simulator about one principal (SimulatePrincipalPolicy)."""
 
     allowed: bool | None
-    """None: the simulator is not to be had here."""
+    """None: the simulator could not decide, or could not be asked."""
     detail: str
 
 
@@ -256,7 +256,7 @@ class VercelVariable:
     custom_environments: tuple[str, ...] = ()
     """Ids of the custom environments it is for."""
     value: str | None = field(default=None, repr=False)
-    """Only where Vercel tells it: never for a sensitive variable."""
+    """Only where Vercel shows it: never for a sensitive variable."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,7 +275,7 @@ class Linked:
 
 @dataclass(frozen=True, kw_only=True)
 class StackState:
-    """What the backend knows of a stack before this run."""
+    """The stack in the backend before this run."""
 
     exists: bool
     has_key: bool
@@ -286,6 +286,6 @@ class StackState:
     """Operations that a crashed run left behind."""
     outputs: Outputs | None = None
     resources: tuple[StateResource, ...] = ()
-    """All that is in the state, in its order."""
+    """All resources of the state, in its order."""
     digest: str = ""
     """`sha256:` and 16 hex of the state's resources (URNs, ids, inputs); empty for none. Changes with any update."""

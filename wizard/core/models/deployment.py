@@ -1,6 +1,6 @@
-"""What is known of the application that runs now, and of a redeploy: frozen facts.
+"""The application that runs now, its redeployment, and ECS's services: frozen facts.
 
-Pure. They carry no words for people.
+Pure. No text for people.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Deployment:
     name: str
     """The deployment's URL, or `cluster/service`."""
     made: datetime
-    """UTC: when it began, which is when Vercel or ECS read the variables for it, or later for a restarted task."""
+    """UTC: when it began; Vercel and ECS read the variables then, or later for a restarted task."""
     state: str
     """READY, ERROR, …; COMPLETED, IN_PROGRESS, FAILED."""
     revision: str | None = None
@@ -38,15 +38,15 @@ class Instances:
     deployment: Deployment | None
     """None where nothing runs, or it could not be read."""
     changed: datetime | None = None
-    """UTC: the last change of the values; None where it is not known."""
+    """UTC: the last change of the values; None where it is unknown."""
     stale: bool | None = None
-    """Whether it has outdated values; None: not known."""
+    """Whether it has outdated values; None: unknown."""
     why: str = ""
-    """Why that is not known, or why nothing runs."""
+    """Why that is unknown, or why nothing runs."""
     is_absent: bool = False
     """Whether the platform says that nothing runs there yet."""
     is_inspected: bool = True
-    """False where nothing says what to read: no problem, and nothing to warn of."""
+    """False where the settings name nothing to read, which is no problem."""
 
 
 class RedeployState(StrEnum):
@@ -54,16 +54,16 @@ class RedeployState(StrEnum):
 
     DONE = "done"
     FAILED = "failed"
-    """It failed, and the former goes on running."""
+    """It failed, and the former one continues to run."""
     ROLLED_BACK = "rolled back"
-    """It failed, and the former was brought back."""
+    """It failed, and the former one was restored."""
     SKIPPED = "skipped"
-    """Nobody wanted it: running instances still hold the old values."""
+    """It was declined: running instances still have the old values."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Redeployed:
-    """The end of a redeploy of one target."""
+    """The result of a redeployment of one target."""
 
     target: str
     state: RedeployState
@@ -80,14 +80,14 @@ class RolloutState(StrEnum):
     IN_PROGRESS = "IN_PROGRESS"
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
-    """Only where the service's circuit breaker is on: without it, ECS tries for ever."""
-    UNTOLD = ""
-    """ECS does not tell it of a service behind a Classic Load Balancer, or deployed by another controller."""
+    """Only where the service's circuit breaker is on: without it, ECS retries forever."""
+    UNKNOWN = ""
+    """ECS does not report it for a service behind a Classic Load Balancer, or deployed by another controller."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rollout:
-    """One deployment of a service; while the newest starts its tasks, those of the former run on."""
+    """One deployment of a service; while the newest starts its tasks, the former's continue to run."""
 
     id: str
     """`ecs-svc/…`."""
@@ -101,7 +101,7 @@ class Rollout:
     desired: int
     running: int
     failed: int = 0
-    """Tasks that failed in a row; back to nought once one runs."""
+    """Tasks that failed in a row; 0 again once one runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,13 +116,13 @@ class Service:
     rollouts: tuple[Rollout, ...]
     """The newest, the primary one, first."""
     controller: str = "ECS"
-    """Who deploys it: ECS, CODE_DEPLOY or EXTERNAL."""
+    """What deploys it: ECS, CODE_DEPLOY or EXTERNAL."""
     breaks: bool = False
     """Whether its circuit breaker fails a deployment whose tasks do not start."""
     rolls_back: bool = False
-    """Whether the circuit breaker then brings the last completed deployment back."""
+    """Whether the circuit breaker then restores the last completed deployment."""
     grace_seconds: int = 0
-    """For which failing health checks are passed over after a task's start."""
+    """After a task's start, in which failing health checks are ignored."""
     events: tuple[str, ...] = ()
     """In ECS's words, the newest first."""
 
@@ -138,9 +138,9 @@ class TaskDefinition:
 
     arn: str
     active: bool
-    """False: deregistered; what runs of it runs on, and no update takes it."""
+    """False: deregistered; its tasks continue to run, but no update can use it."""
     body: Mapping[str, Any] = field(repr=False)
-    """What another revision is registered from, its tags included. A container's plain variables may be secrets."""
+    """The fields for registering another revision, tags included. A container's plain variables may be secrets."""
 
     @property
     def family(self) -> str:

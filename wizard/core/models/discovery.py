@@ -1,6 +1,6 @@
-"""What is detected before the first question: profiles, permissions, quotas, the state backend. Frozen facts.
+"""Facts that are detected before the first question: profiles, permissions, quotas, the state backend.
 
-Pure. They carry no words for people.
+Pure. No text for people.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class ProfileKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileFact:
-    """A profile of the AWS configuration files; read from them alone."""
+    """A profile of the AWS configuration files; read from these files only."""
 
     name: str
     kind: ProfileKind
@@ -47,7 +47,7 @@ class PermissionsFact:
 
 @dataclass(frozen=True, kw_only=True)
 class QuotaFact:
-    """A limit of the account that the set-up takes a share of (Service Quotas, or the service's own summary)."""
+    """A quota of the account that the set-up needs a part of (Service Quotas, or the service's own summary)."""
 
     what: str
     """In words, in the plural: `trails in us-east-1`."""
@@ -60,7 +60,7 @@ class QuotaFact:
 
     @property
     def exceeded(self) -> bool:
-        """Whether the set-up would be refused."""
+        """Whether the set-up would exceed it."""
         return self.used + self.needed > self.limit
 
 

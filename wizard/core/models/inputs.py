@@ -1,6 +1,6 @@
-"""What an input and a question are: how a value is spelled at each door, read from it, and asked for.
+"""Inputs and questions: how a value is written in each source, how it is parsed, and how it is asked for.
 
-Pure. Every rule about a value stands in `components.settings.settings`, which is loaded only when a value is checked.
+Pure. The rules of the values are in `components.settings.settings`, which is loaded only when a value is checked.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from enum import StrEnum
 from typing import Any
 
 CALLER = "caller"
-"""Stands for whoever the credentials belong to, so that one answers file is good for any account."""
+"""Stands for the owner of the credentials, so that one answers file fits any account."""
 
 CREATE = "create"
-"""Stands for a thing that the set-up makes."""
+"""Stands for a resource that the set-up creates."""
 
 
 class Back(Exception):
-    """The person wants the question before this one."""
+    """The person goes back to the previous question."""
 
 
 def targets_include(name: str) -> Callable[[Mapping[str, Any]], bool]:
@@ -28,7 +28,7 @@ def targets_include(name: str) -> Callable[[Mapping[str, Any]], bool]:
 
 
 class InputType(StrEnum):
-    """How a question is put."""
+    """How a question is asked."""
 
     TEXT = "text"
     SELECT = "select"
@@ -50,17 +50,9 @@ class Choice:
     """Why it cannot be chosen; None where it can."""
 
 
-def _unchecked(_: str) -> str | None:
-    return None
-
-
-def _as_given(value: Any) -> Any:
-    return value
-
-
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """An input as it is put to a person."""
+    """An input as it is asked."""
 
     key: str
     kind: InputType
@@ -68,43 +60,44 @@ class Question:
     why: str
     choices: tuple[Choice, ...] = ()
     default: str | tuple[str, ...] | None = None
-    check: Callable[[str], str | None] = _unchecked
-    """The fault of what was typed, in words; None for none."""
-    parse: Callable[[Any], Any] = _as_given
-    """The value of what was chosen or typed."""
+    check: Callable[[str], str | None] = lambda text: None
+    """What is wrong with the typed text; None for nothing."""
+    parse: Callable[[Any], Any] = lambda value: value
+    """The value of the chosen or typed text."""
     free_text: bool = False
-    """Whether a value may be typed that is not among the choices."""
+    """Whether a value that is not among the choices can be typed."""
     typed_as: str = "ARN"
     """What is typed then: ARN, name, URL."""
     another: str = "Another ARN"
     """The prompt for one more value after the ticked ones."""
     optional: bool = False
-    """Whether no answer is an answer."""
+    """Whether the answer can be empty."""
     explanation: str = ""
-    """What `?` tells: why it matters, which safeguard stands on it, what it takes. Empty lines part its paragraphs."""
+    """The text for `?`: why it matters, which safeguard needs it, which values it takes. Paragraphs are separated by
+    empty lines."""
     back: bool = False
-    """Whether there is a question before this one, to which a person can go back."""
+    """Whether a person can go back to a previous question."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Input:
-    """One value the set-up needs, with its doors: a flag, an environment variable, a key of a file."""
+    """One value that the set-up needs, with its sources: a flag, an environment variable, a key of a file."""
 
     key: str
     kind: InputType
     prompt: str
     why: str
-    """Why it matters, or which safeguard stands on it: one sentence."""
+    """Why it matters, or which safeguard needs it: one sentence."""
     safeguard: str = ""
     """The safeguard of the HIPAA Security Rule that it serves, by section (45 CFR 164.3xx) and name; empty for none."""
     help: str
     metavar: str
     field: str | None = None
-    """The field of `Settings` it ends up in; None for what is never saved."""
+    """Its field of `Settings`; None for a value that is never saved."""
     needed: Callable[[Mapping[str, Any]], bool] = lambda values: True
-    """Whether it has a meaning, given the values so far."""
+    """Whether the values so far need it."""
     asked: bool = True
-    """Whether it is asked at a prompt; if not, it has its doors and its default only."""
+    """Whether it is asked at a prompt; otherwise it has only its other sources and its default."""
     optional: bool = False
     default: Any = None
     many: bool = False
@@ -112,21 +105,21 @@ class Input:
     words: tuple[str, ...] = ()
     """Words that are values too: `caller`, `create`."""
     choices: tuple[Choice, ...] = ()
-    """What is offered whatever the account holds."""
+    """The choices that do not depend on the account."""
     free_text: bool = False
     another: str = ""
     """The prompt for one more value after the ticked ones."""
     follows: str | None = None
-    """The input whose change makes a saved value of this one meaningless."""
+    """The input whose change makes a saved value of this one invalid."""
     own: bool = False
-    """Whether each stack needs one of its own: not copied from another stack."""
+    """Whether each stack needs its own value, not copied from another stack."""
     accepts: Callable[[str], None] | None = None
     """The rule of an input that has no field in `Settings`. Raises ValueError in words."""
     own_variable: str | None = None
 
     @property
     def flag(self) -> str:
-        """The command-line flag. A secret's names a file, because a command line is no place for one."""
+        """The command-line flag. A secret's flag names a file, because a command line is not secret."""
         return "--" + self.file_key.replace("_", "-")
 
     @property
@@ -141,22 +134,22 @@ class Input:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Where it can be given beside a prompt, in words, the strongest first."""
+        """Its sources other than a prompt, in words, in order of precedence."""
         named = "FILE" if self.secret else self.metavar
         return (f"{self.flag} {named}", self.variable, f"`{self.file_key}` in an answers file")
 
     @property
     def explanation(self) -> str:
-        """What `?` tells of it, beside why it matters, which stands above the question."""
+        """The text for `?`, without `why`, which is printed above the question."""
         serves = f"HIPAA Security Rule: {self.safeguard}." if self.safeguard else ""
         elsewhere = "It can also be given as " + ", or ".join(self.sources) + "."
         return "\n\n".join(filter(None, (serves, f"It takes: {self.help}.", elsewhere)))
 
     def parse(self, raw: str | Sequence[str] | int | None, *, deployed: bool = False) -> Any:
-        """The value of what was given: text, a whole number, or a tuple of texts.
+        """The parsed value: text, a whole number, or a tuple of texts.
 
-        An optional input takes an empty text as `none`. A value parses to itself. A `deployed` stack may have values that
-        new settings refuse.
+        For an optional input an empty text means None. A parsed value parses to itself. A `deployed` stack may have
+        values that new settings refuse.
         Raises ValueError in words; they never hold a secret.
         """
         if self.many:
@@ -183,7 +176,7 @@ class Input:
         default: str | tuple[str, ...] | None = None,
         prompt: str | None = None,
     ) -> Question:
-        """The question: its own choices, then those given; of two with one value the given one stands."""
+        """The question: its own choices, then `choices`, which replace own choices of the same value."""
         offered = {choice.value: choice for choice in (*self.choices, *choices)}
         if default is None and self.kind is InputType.CONFIRM:
             default = "yes" if self.default else "no"
@@ -220,7 +213,7 @@ class Input:
         parts = [raw] if isinstance(raw, str) else list(raw or ())
         if not all(isinstance(part, str) for part in parts):
             raise ValueError("must be text or a list of texts")
-        # A dictionary, because the order is the asker's and twins are one.
+        # A dictionary keeps the order and removes duplicates.
         members = tuple(dict.fromkeys(member for part in parts for member in _split(part)))
         if not members:
             if self.optional:
@@ -255,7 +248,7 @@ class Input:
         try:
             Settings.read({self.field: value}, deployed=deployed)
         except ContractError as error:
-            # Other fields are missing here, of course: only what is said of this one counts.
+            # Other fields are missing here: only the faults of this one count.
             cause: Any = error.__cause__
             for detail in cause.errors(include_url=False):
                 if detail["type"] != "missing" and detail["loc"]:
@@ -279,20 +272,20 @@ def _whole(text: str) -> int:
 
 
 def _in_words(detail: Mapping[str, Any]) -> str:
-    kind, given, limits = detail["type"], detail["input"], detail.get("ctx", {})
+    kind, value, limits = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "enum":
-        return f"{given!r} is not one of {str(limits['expected']).replace(' or ', ', ')}"
+        return f"{value!r} is not one of {str(limits['expected']).replace(' or ', ', ')}"
     if kind == "greater_than_equal":
-        return f"{given} is less than {limits['ge']}"
+        return f"{value} is less than {limits['ge']}"
     if kind == "less_than":
-        return f"{given} is more than {limits['lt'] - 1}"
+        return f"{value} is more than {limits['lt'] - 1}"
     if kind == "less_than_equal":
-        return f"{given} is more than {limits['le']}"
+        return f"{value} is more than {limits['le']}"
     return str(detail["msg"]).removeprefix("Value error, ")
 
 
 def _split(text: str) -> list[str]:
-    # An IAM name may hold a comma, but no space: after an ARN a bare comma parts only before an ARN or word.
+    # An IAM name may hold a comma, but no space: after an ARN a bare comma separates only before another ARN or word.
     parts: list[str] = []
     for chunk in re.split(r"\s*,\s+|\s+,\s*|\s*\n\s*", text.strip()):
         pieces = re.split(rf",(?=arn:|{CALLER}(?:,|$)|$)", chunk) if chunk.startswith("arn:") else chunk.split(",")

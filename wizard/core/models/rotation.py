@@ -1,6 +1,6 @@
-"""What is known of a key's rotations and of the stored versions of the data key: frozen facts.
+"""A key's rotations, the versions of the data key, and the objects of a backup: frozen facts.
 
-Pure. They carry no words for people.
+Pure. No text for people.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from wizard.core.data_key import WrappedDataKey
 
 @dataclass(frozen=True, kw_only=True)
 class Rotation:
-    """One rotation of a key's material that is over (ListKeyRotations)."""
+    """One completed rotation of a key's material (ListKeyRotations)."""
 
     at: datetime
     """UTC."""
@@ -23,66 +23,66 @@ class Rotation:
 
 @dataclass(frozen=True, kw_only=True)
 class KeyRotations:
-    """The rotations of a key, past and to come (GetKeyRotationStatus, ListKeyRotations)."""
+    """The past and future rotations of a key (GetKeyRotationStatus, ListKeyRotations)."""
 
     enabled: bool
     period_days: int | None
-    """None where the service does not tell."""
+    """None where the service does not say."""
     next_at: datetime | None
-    """UTC; None where nothing is due or it is not told."""
+    """UTC; None where nothing is due or it is unknown."""
     rotations: tuple[Rotation, ...] = ()
     """The oldest first."""
     on_demand_limit: int | None = None
-    """How many rotations on demand a key may have, by Service Quotas; None where that is not told."""
+    """How many on-demand rotations a key can have, by Service Quotas; None where that is unknown."""
     on_demand_started: datetime | None = None
-    """UTC; when a rotation on demand began that is not over yet; None for none."""
+    """UTC; the start of an on-demand rotation in progress; None for none."""
 
     @property
     def on_demand_left(self) -> int | None:
-        """How many rotations on demand are left; None where the limit is not told."""
+        """How many on-demand rotations are left; None where the limit is unknown."""
         if self.on_demand_limit is None:
             return None
-        used = sum(each.on_demand for each in self.rotations) + (self.on_demand_started is not None)
+        used = sum(rotation.on_demand for rotation in self.rotations) + (self.on_demand_started is not None)
         return max(0, self.on_demand_limit - used)
 
 
 class VersionOrigin(StrEnum):
-    """How a version of the data key came to be."""
+    """Where a version of the data key comes from."""
 
     FIRST = "first"
-    """The data key that was stored before any other version was kept: made by the set-up, or imported by it."""
+    """The data key that was stored before any other version: created or imported by the set-up."""
     MADE = "made"
     """By GenerateDataKeyWithoutPlaintext."""
     REENCRYPTED = "rewrapped"
     """The same data key, re-encrypted under another KMS key (ReEncrypt). The value is a tag on stored versions."""
     ADOPTED = "adopted"
-    """Wrapped from an ENCRYPTION_KEY that was used before."""
+    """Encrypted from an ENCRYPTION_KEY that was used before."""
     RESTORED = "restored"
-    """Brought back from a backup."""
+    """Restored from a backup."""
     UNKNOWN = "unknown"
-    """Its tags may not be read, or do not say."""
+    """Its tags cannot be read, or do not say."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataKeyVersion:
-    """One version of the wrapped data key that is kept; no version is ever overwritten or deleted."""
+    """One version of the wrapped data key; no version is ever overwritten or deleted."""
 
     wrapped: WrappedDataKey
     key_arn: str | None
-    """The KMS key that wraps it; None where nothing says so."""
+    """The KMS key that wraps it; None where it is unknown."""
     parameter: str
-    """Where it is kept."""
+    """Where it is stored."""
     origin: VersionOrigin
     kept_at: datetime | None
-    """UTC; None where the store does not tell."""
+    """UTC; None where the store does not say."""
     same_as: str
     """Fingerprint of the first version of the same plaintext key: its own, unless it was re-encrypted."""
     current: bool
-    """Whether it is the stored data key, and so what is delivered."""
+    """Whether it is the stored data key, which is delivered."""
     was_current: bool = False
-    """Whether it is known to have been that once."""
+    """Whether it is known to have been the stored data key."""
     kept: bool = True
-    """False for the stored one where it has no entry of its own yet: it gets one before anything replaces it."""
+    """False for the stored data key where it has no entry yet: it gets one before it is replaced."""
 
     @property
     def fingerprint(self) -> str:
@@ -92,18 +92,18 @@ class DataKeyVersion:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredKey:
-    """What is in the store, well formed or not: what a replacement is compared with right before it is made."""
+    """The stored value, well formed or not; compared right before a replacement."""
 
     parameter: str
     version: int
     """Of the parameter; 0 where there is none. A secret's versions have no numbers: 1."""
     value: str = field(default="", repr=False)
     wrapped: WrappedDataKey | None = None
-    """None where there is nothing, or nothing that could be a wrapped data key."""
+    """None where there is no value, or no wrapped data key."""
     key_arn: str | None = None
-    """The KMS key that wraps it, by the tags that fit its value; None where they do not say."""
+    """The KMS key that wraps it, by tags that fit the value; None where they do not say."""
     tagged: str | None = None
-    """The fingerprint that its tags say it has; None where they say none."""
+    """The fingerprint in its tags; None where they have none."""
 
     @property
     def exists(self) -> bool:
@@ -112,7 +112,7 @@ class StoredKey:
 
     @property
     def agrees(self) -> bool:
-        """Whether the value is the wrapped key that the tags speak of."""
+        """Whether the value is the wrapped key that the tags name."""
         return self.wrapped is not None and self.tagged == self.wrapped.fingerprint
 
 
@@ -136,6 +136,6 @@ class StoredObject:
     encryption: str | None = None
     """`AES256` or `aws:kms`, as the answer says."""
     lock_mode: str | None = None
-    """None where it is not locked, or the caller may not know."""
+    """None where it is not locked, or the caller is not allowed to know."""
     locked_until: datetime | None = None
     """UTC."""

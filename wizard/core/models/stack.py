@@ -1,6 +1,6 @@
-"""The progress of a run: the mark of a line and the state of a resource. Frozen facts.
+"""Facts of a stack: the progress of a run, status, drift, and the resources of its state. Frozen.
 
-Pure. Loads nothing heavy, for the terminal draws its first question from here.
+Pure. Imports nothing slow, because the terminal needs it for its first question.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Step:
 
     urn: str
     op: str
-    """The engine's word: `create`, `update`, `replace`, `delete`, `same`, …"""
+    """The engine's operation: `create`, `update`, `replace`, `delete`, `same`, …"""
     type: str
     name: str
     changed: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What the services of AWS can do for the steps: one Protocol for each, implemented in `wizard/aws`.
+"""The services of AWS as the steps use them: one Protocol for each, implemented in `wizard/aws`.
 
 Pure. Methods raise errors of `wizard.core.errors` only, above all those that `wizard.core.ports.run.AwsClient` names.
 """
@@ -82,7 +82,7 @@ class StoredDataKeys(Protocol):
         tags: Mapping[str, str],
         store: SecretStore = SecretStore.PARAMETER_STORE,
     ) -> bool:
-        """Create-only. False when the parameter or secret was there already; it is then untouched."""
+        """Create-only. False when the parameter or secret exists already; it is then unchanged."""
         ...
 
     def deliver_parameters(
@@ -100,7 +100,7 @@ class StoredDataKeys(Protocol):
     def check_parameters(
         self, prefix: str, batch: AppVariables, *, store: SecretStore = SecretStore.PARAMETER_STORE
     ) -> bool:
-        """Whether the parameters or secrets under the prefix are the batch, read back with decryption."""
+        """Whether the parameters or secrets under the prefix hold the batch's values, read with decryption."""
         ...
 
 
@@ -131,7 +131,7 @@ class Iam(Protocol):
 
 
 class Permissions(Protocol):
-    """What a principal may do (`wizard/aws/permissions.py`)."""
+    """What a principal is allowed to do (`wizard/aws/permissions.py`)."""
 
     def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation: ...
 
@@ -144,7 +144,7 @@ class ApplicationCredentials(Protocol):
     """Credentials of the application (`wizard/aws/application_credentials.py`)."""
 
     def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
-        """Credentials of the application's principal, from wherever they can be had.
+        """Credentials of the application's principal, from any source that has them.
 
         With `container_first` a container's endpoint is asked before a web identity token.
         """
@@ -175,7 +175,7 @@ class ImportDiscovery(Protocol):
     """What the stack can import (`wizard/aws/import_discovery.py`)."""
 
     def discover_setup(self, settings: Settings) -> DiscoveredSetup:
-        """What was created manually under the stack's names, with all that is needed to compare and import it."""
+        """What exists under the stack's names, with all that is needed to compare and import it."""
         ...
 
 
@@ -183,7 +183,7 @@ class ServiceQuotas(Protocol):
     """The account's limits (`wizard/aws/permissions.py`)."""
 
     def check_quotas(self, settings: Settings) -> tuple[QuotaFact, ...]:
-        """The account's limits that the set-up takes a share of; those that cannot be asked for are left out."""
+        """The account's quotas that the set-up needs a part of, without those that cannot be read."""
         ...
 
 
@@ -191,10 +191,9 @@ class StateStorage(Protocol):
     """Buckets for Pulumi's state (`wizard/aws/s3.py`)."""
 
     def make_state_bucket(self, bucket: str) -> bool:
-        """A bucket for Pulumi's state: private, versioned, encrypted, TLS only. False when it was there already.
+        """A bucket for Pulumi's state: private, versioned, encrypted, TLS only. False when it existed already.
 
-        One that is there and lacks any of these is brought up to them, if the account owns it.
-        Raises SetupError for a name that somebody else has.
+        The settings of an existing bucket of the account are corrected. Raises SetupError for another account's name.
         """
         ...
 
@@ -206,31 +205,31 @@ class KeyRotation(Protocol):
     """
 
     def rotations(self, key_arn: str) -> KeyRotations:
-        """The rotations of a key, past and to come; what may not be asked for is None."""
+        """The past and future rotations of a key; a denied value is None."""
         ...
 
     def rotate_on_demand(self, key_arn: str) -> None:
-        """RotateKeyOnDemand: new material for the key; what the old material wrapped, it opens as before."""
+        """RotateKeyOnDemand: new key material; data keys that the old material wrapped can still be decrypted."""
         ...
 
     def reencrypt(self, wrapped: WrappedDataKey, *, source: str, destination: str) -> WrappedDataKey:
         """ReEncrypt, inside KMS and without an encryption context: the same data key under another key.
 
-        Raises PermissionDenied without kms:ReEncryptFrom or kms:ReEncryptTo, DataKeyConflict when the source does not
-        open it.
+        Raises PermissionDenied without kms:ReEncryptFrom or kms:ReEncryptTo, DataKeyConflict when the source cannot
+        decrypt it.
         """
         ...
 
     def versions(self, settings: Settings) -> tuple[DataKeyVersion, ...]:
-        """Every version that is kept, the oldest first, and the stored one where it has no entry yet."""
+        """Every version, the oldest first, and the stored data key where it has no entry yet."""
         ...
 
     def altered(self, settings: Settings) -> tuple[str, ...]:
-        """The names of entries whose value somebody replaced manually; they are no versions any more."""
+        """The names of entries whose value somebody replaced; they no longer count as versions."""
         ...
 
     def version(self, settings: Settings, fingerprint: str) -> DataKeyVersion | None:
-        """The kept version of that fingerprint, read by its name; None for none."""
+        """The version with that fingerprint, read by its name; None where there is none."""
         ...
 
     def keep(
@@ -243,43 +242,43 @@ class KeyRotation(Protocol):
         at: datetime,
         same_as: str | None = None,
     ) -> DataKeyVersion:
-        """An entry for a version, create-only, read back; one that is there is left alone.
+        """Create an entry for a version and read it back; an existing entry is left unchanged.
 
         Raises DataKeyConflict when its name holds anything else.
         """
         ...
 
     def stored_key(self, settings: Settings) -> StoredKey:
-        """What is stored now, whatever that is."""
+        """The stored value as it is now, well formed or not."""
         ...
 
     def replace_current(
         self, settings: Settings, version: DataKeyVersion, *, key_arn: str, expected: StoredKey
     ) -> None:
-        """The kept version into the store, in place of what was `seen` there; `key_arn` is its key in this Region.
+        """Write the version into the store, in place of `expected`; `key_arn` is its key in this Region.
 
-        Raises DataKeyConflict, and changes nothing, unless both are kept and the stored data key is as it was seen.
+        Raises DataKeyConflict, and changes nothing, unless both have entries and the stored value is still `expected`.
         """
         ...
 
 
 class Wrapper(Protocol):
-    """The child that reads an ENCRYPTION_KEY and has KMS wrap it (`wizard/data_key/verification.py`): it alone sees the key."""
+    """The child process (`wizard/data_key/verification.py`) that reads an ENCRYPTION_KEY: only it sees plaintext."""
 
     def wrap(self, environment: Mapping[str, str], *, key_arn: str, prompt: bool) -> WrappedDataKey:
-        """The wrapped key; with `prompt` the child asks at the terminal, masked, else it reads standard input.
+        """The wrapped key; with `prompt` the child process asks at the terminal, masked, else it reads standard input.
 
-        `environment` makes it the operator. Raises UsageError for what is no 64 hex digits, PermissionDenied without
-        kms:Encrypt.
+        `environment` has the operator's credentials. Raises UsageError unless the key is 64 hex digits,
+        PermissionDenied without kms:Encrypt.
         """
         ...
 
 
 class AccessReader(Protocol):
-    """AWS, asked who may use the key and who did. In one Region; IAM is the account's.
+    """Who can use the key and who used it, in one Region; IAM is global.
 
-    Every method raises `PermissionDenied` where the caller may not look, `Unsupported` where the endpoint cannot tell,
-    and the other errors of `wizard.core.ports.run.AwsClient`.
+    Every method raises `PermissionDenied` where the caller is not allowed to read, `Unsupported` where the endpoint
+    lacks the operation, and the other errors of `wizard.core.ports.run.AwsClient`.
     """
 
     def grants(self, key_arn: str) -> tuple[GrantFact, ...]:
@@ -289,7 +288,7 @@ class AccessReader(Protocol):
     def iam(self) -> AccountIam:
         """Every user and role with all their policies, all pages.
 
-        A policy whose document may not be read is there without it.
+        A policy whose document cannot be read is listed without it.
         """
         ...
 
@@ -298,11 +297,11 @@ class AccessReader(Protocol):
         ...
 
     def last_use(self, key_arn: str) -> KeyUse:
-        """When the key was last used, whoever by."""
+        """When the key was last used, by anybody."""
         ...
 
     def events(self, key_arn: str, *, since: datetime) -> tuple[History, tuple[KeyEvents, ...]]:
-        """The calls on the key since then, by principal; as many as are read at once."""
+        """The calls on the key since then, by principal; at most a fixed number of pages."""
         ...
 
 
@@ -310,25 +309,25 @@ class AuditReader(Protocol):
     """The audit of one Region (`wizard/aws/audit.py`). Reads only; raises errors of `wizard.core.errors` only."""
 
     def selectors(self, arn: str) -> Mapping[str, Any]:
-        """What the trail selects, as CloudTrail has it: `EventSelectors`, `AdvancedEventSelectors`."""
+        """The trail's selectors as CloudTrail returns them: `EventSelectors`, `AdvancedEventSelectors`."""
         ...
 
     def bucket_documents(self, bucket: str) -> BucketDocuments: ...
 
     def alerts(self, settings: Settings) -> AlertsFact:
-        """The topic of the alerts and their rules, under the stack's names, in its own Region."""
+        """The alerts' topic and rules, under the stack's names, in the stack's Region."""
         ...
 
     def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
-        """The Decrypt calls on the key since then, refused ones too, without those of a proof of this product's.
+        """The Decrypt calls on the key since then, refused ones too, without those of this product's verifications.
 
-        CloudTrail tells them within minutes.
+        CloudTrail lists a call after some minutes.
         """
         ...
 
 
 class BackupStorage(Protocol):
-    """S3, as a backup needs it (`wizard/aws/s3.py`). Methods raise errors of `wizard.core.errors` only."""
+    """S3 for backups (`wizard/aws/s3.py`). Methods raise errors of `wizard.core.errors` only."""
 
     def lock_of(self, bucket: str) -> BucketLock | None:
         """The bucket's Object Lock; None where it has none.
@@ -338,14 +337,14 @@ class BackupStorage(Protocol):
         ...
 
     def create(self, bucket: str, key: str, body: bytes, *, until: datetime | None) -> bool:
-        """The object, if there is none of that name; False, and nothing written, where there is.
+        """Create the object; False, and nothing written, where one of that name exists.
 
-        `until`: it is locked in GOVERNANCE mode until then; None leaves that to the bucket.
+        `until`: the end of its lock in GOVERNANCE mode; None leaves the lock to the bucket.
         """
         ...
 
     def read(self, bucket: str, key: str) -> StoredObject | None:
-        """The object's newest version with its lock; None for no object, or no bucket of the account's."""
+        """The object's newest version with its lock; None where the account has no such object or bucket."""
         ...
 
 
@@ -365,31 +364,27 @@ class EcsServices(Protocol):
         ...
 
     def register(self, body: Mapping[str, Any]) -> TaskDefinition:
-        """A new revision. Every revision before stays."""
+        """A new revision. Earlier revisions stay."""
         ...
 
     def update(self, service: Service, task_definition: str, *, force: bool) -> Rollout:
-        """Have the service run that revision; nothing else of it is changed. The deployment that is then its newest.
+        """Have the service run that revision, and change nothing else. Returns the newest deployment afterwards.
 
-        `force`: a new deployment even where it runs that revision already, so that its tasks read their values again.
+        `force`: a new deployment even where the service runs that revision, so that its tasks read their values again.
         """
         ...
 
     def stopped(self, service: Service, rollout: Rollout) -> tuple[str, ...]:
-        """Why tasks of that deployment stopped, in ECS's words; empty where the caller may not see it."""
+        """Why tasks of that deployment stopped, in ECS's words; empty where the caller is not allowed to see it."""
         ...
 
     def changed_at(self, names: Sequence[str], *, store: SecretStore = SecretStore.PARAMETER_STORE) -> datetime | None:
-        """When the value of any of those parameters or secrets was written last, UTC; None where there is none."""
+        """When the value of any of those parameters or secrets was last written, UTC; None where there is none."""
         ...
 
 
 class AccessDiagnostics(Protocol):
-    """AWS, asked what keeps the application from its key. In one Region; IAM is the account's.
-
-    Every method raises `PermissionDenied` where the caller may not look, `Unsupported` where the endpoint cannot tell,
-    and the other errors of `wizard.core.ports.run.AwsClient`.
-    """
+    """What prevents the application from using its key, in one Region. Raises the errors of `AccessReader`."""
 
     def principal(self, arn: str) -> IamPrincipal | None:
         """One user or role with its policies, boundary and trust; None where there is none of that ARN."""
@@ -400,25 +395,25 @@ class AccessDiagnostics(Protocol):
         ...
 
     def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> tuple[StatementEvaluation, ...]:
-        """What IAM's simulator says of each action, and which limit had the say."""
+        """The decision of IAM's simulator on each action, and the limit that decided it."""
         ...
 
     def policy_versions(self, policy_arn: str) -> Mapping[str, Mapping[str, object]] | None:
-        """The documents of a managed policy by their versions, the default one first; None where it is gone."""
+        """The documents of a managed policy by their versions, the default one first; None where it does not exist."""
         ...
 
     def read_values(self, names: Sequence[str], store: SecretStore) -> Mapping[str, str]:
-        """The text under each of those names that are there, whatever it is."""
+        """The value of each name that exists in the store, well formed or not."""
         ...
 
     def history(self, name: str, store: SecretStore) -> tuple[FormerText, ...]:
-        """Every text that is still kept under the name, the oldest first."""
+        """Every stored version of the value, the oldest first."""
         ...
 
 
 class UsageMetrics(Protocol):
-    """The counts of one Region (`wizard/aws/usage_metrics.py`). Reads only; what is denied is None, with the reason."""
+    """The counts of one Region (`wizard/aws/usage_metrics.py`). Reads only; a denied count is None, with the reason."""
 
     def read(self, *, key_arn: str, bucket: str, since: datetime, until: datetime) -> Usage:
-        """What was counted from `since` to `until`. Raises only where the endpoint itself cannot be asked."""
+        """The counts from `since` to `until`. Raises only where the endpoint itself cannot be reached."""
         ...

@@ -1,6 +1,6 @@
-"""What the edges can do: one Protocol for each, by which the steps know them.
+"""The clients as the steps use them: AWS, Vercel, Pulumi, the verification and the terminal, a Protocol for each.
 
-Pure. An edge implements a Protocol and knows no step; the steps know no edge.
+Pure. A client imports no step, and the steps import no client.
 """
 
 from __future__ import annotations
@@ -65,14 +65,14 @@ class AwsClient(Protocol):
     Methods, and those of the services, raise errors of `wizard.core.errors` only.
 
     `Unreachable` when the endpoint does not answer, `CredentialsError` for missing, expired or wrong credentials,
-    `PermissionDenied` when the caller may not, `Unsupported` when the endpoint lacks the operation.
+    `PermissionDenied` when the caller is not allowed, `Unsupported` when the endpoint lacks the operation.
     """
 
     @property
     def region(self) -> str: ...
     @property
     def region_source(self) -> str | None:
-        """Where the Region comes from, in words; None when nothing names one and `region` only stands in."""
+        """Where the Region comes from, in words; None when nothing names one and `region` is a fallback."""
         ...
 
     @property
@@ -97,7 +97,7 @@ class AwsClient(Protocol):
     def identify(self) -> Identity: ...
     def list_regions(self) -> tuple[RegionFact, ...]: ...
     def clock_skew(self) -> float | None:
-        """Seconds that this machine's clock is ahead of AWS's, by the `Date` of an answer; None: not known."""
+        """Seconds that this machine's clock is ahead of AWS's, by the `Date` of an answer; None: unknown."""
         ...
 
     @property
@@ -137,18 +137,18 @@ class AwsClient(Protocol):
 
 
 class VercelClient(Protocol):
-    """Vercel, as the wizard needs it (`wizard/vercel/client.py`)."""
+    """Vercel (`wizard/vercel/client.py`)."""
 
     def find_project(self, team: str, project: str) -> VercelProject:
         """Raises CredentialsError for a bad token or scope, SetupError when there is no such team or project."""
         ...
 
     def list_projects(self) -> tuple[VercelProject, ...]:
-        """Every project that the token reaches, of every team: a choice to offer. The first hundred of each team."""
+        """Every project that the token reaches, of every team, as a list of choices. At most a hundred of each team."""
         ...
 
     def overlaps(self, project: VercelProject) -> tuple[str, ...]:
-        """What the three names are used for outside production, in words: preview, a branch, a custom environment."""
+        """The uses of the three names outside production, in words: in preview, a branch, a custom environment."""
         ...
 
     def list_variables(self, project: VercelProject) -> tuple[VercelVariable, ...]: ...
@@ -162,26 +162,26 @@ class VercelClient(Protocol):
         replaceable: frozenset[str] = frozenset(),
         scope: Scope = PRODUCTION,
     ) -> str | None:
-        """Why `deliver` would be refused, in words: above all, another data key than the stored one is there.
+        """Why `deliver` would be refused, in words: above all, for another data key than the stored one.
 
-        `replaceable` are fingerprints of data keys that may make way: versions that are stored. Without `region` or
-        `key_arn`, what stands under their names is not looked at.
+        `replaceable` are fingerprints of data keys that it may replace: stored versions. Without `region` or `key_arn`
+        the other two variables are not compared.
         """
         ...
 
     def find_data_key(self, project: VercelProject) -> DiscoveredDataKey:
-        """What production has under the three names, for the import of what was created manually. Reads only."""
+        """What production has under the three names, for the import of a manual set-up. Reads only."""
         ...
 
     def name_data_key(self, project: VercelProject, wrapped: WrappedDataKey) -> None:
-        """Write which data key it is into the comment of one that Vercel does not tell. Its value is left alone.
+        """Write the data key's fingerprint into the comment of a variable that Vercel cannot show. Its value stays.
 
-        Raises DataKeyConflict where the comment names another.
+        Raises DataKeyConflict where the comment names another data key.
         """
         ...
 
     def access_key_id(self, project: VercelProject) -> str | None:
-        """The id of the access key that was pushed to production, as its variables' comment says; None for none."""
+        """The id of the access key that was pushed to production, as its variables' comments say; else None."""
         ...
 
     def deliver_access_key(self, project: VercelProject, key: AccessKey) -> None:
@@ -192,18 +192,18 @@ class VercelClient(Protocol):
         ...
 
     def read_variables(self, project: VercelProject) -> tuple[VariableEntry, ...]:
-        """The entries of the three names, for whichever environments, with the values that Vercel tells. Reads only."""
+        """The entries of the three names in all environments, with the values that Vercel shows. Reads only."""
         ...
 
     def rename_variable(self, project: VercelProject, id: str, *, stored: WrappedDataKey, today: date) -> str:
-        """A data key of somebody else's out of production's way, value and all; what became of it, in words.
+        """Rename another data key's variable in production; its value stays. Returns the change in words.
 
         Raises UsageError where production has no such variable, DataKeyConflict for the stored data key itself.
         """
         ...
 
     def check(self, project: VercelProject, batch: AppVariables, *, scope: Scope = PRODUCTION) -> str | None:
-        """What the scope lacks of the batch, in words; None when all three are there and right. Reads only."""
+        """What the scope lacks of the batch, in words; None when all three are in place. Reads only."""
         ...
 
     def deliver(
@@ -214,9 +214,9 @@ class VercelClient(Protocol):
         replaceable: frozenset[str] = frozenset(),
         scope: Scope = PRODUCTION,
     ) -> Delivered:
-        """The batch to the scope in one POST; unchanged when it is there; never overwrites another data key.
+        """Deliver the batch to the scope in one POST; nothing is written when it is in place.
 
-        Of the data keys whose fingerprints are `replaceable` it takes the place: versions that are stored.
+        Never overwrites another data key, except those whose fingerprints are `replaceable`: stored versions.
         """
         ...
 
@@ -225,27 +225,27 @@ class VercelClient(Protocol):
         ...
 
     def production_deployment(self, project: VercelProject) -> Deployment | None:
-        """What production runs; None where nothing was deployed there yet. Raises Unsupported where it is not told."""
+        """What production runs; None where nothing was deployed there yet. Raises Unsupported where it is unknown."""
         ...
 
     def last_change(self, project: VercelProject) -> datetime | None:
-        """When one of the delivered variables of production was last changed; None where that is not told."""
+        """When one of the delivered variables of production was last changed; None where that is unknown."""
         ...
 
     def redeploy(self, project: VercelProject, former: Deployment, *, tell: Callable[[str], None]) -> Redeployed:
-        """One more production deployment of the former's code, waited for; one that fails leaves the former running."""
+        """Deploy the former's code to production again and wait for it; if it fails, the former continues to run."""
         ...
 
 
 class Engine(Protocol):
-    """Pulumi, as the wizard needs it (`wizard/pulumi_engine/engine.py`)."""
+    """Pulumi (`wizard/pulumi_engine/engine.py`)."""
 
     def check(self) -> str:
-        """The engine's version. Raises SetupError when there is none that fits."""
+        """The engine's version. Raises SetupError without a supported one."""
         ...
 
     def alone(self, stack: str) -> AbstractContextManager[None]:
-        """Holds the stack in this folder: a second wizard waits."""
+        """Lock the stack in this folder: a second wizard waits."""
         ...
 
     def saved_config(self, stack: str) -> Mapping[str, str]:
@@ -253,24 +253,23 @@ class Engine(Protocol):
         ...
 
     def check_backend(self, stack: str) -> str:
-        """The state's backend, reached, and in words: `s3://bucket`, `Pulumi Cloud as clinic`.
+        """The state's backend in words, after a request to it: `s3://bucket`, `Pulumi Cloud as clinic`.
 
-        Raises SetupError for a backend that does not answer, nobody logged in to it, or a passphrase that does not
-        open the stack.
+        Raises SetupError for a backend that does not answer, a missing login, or a wrong passphrase of the stack.
         """
         ...
 
     def login(self, url: str) -> None:
-        """Log the CLI in to a backend, before the person where it asks; the plain `pulumi` then finds it too."""
+        """Log the CLI in to a backend, in this terminal if it asks; `pulumi` itself then uses it too."""
         ...
 
     def state(self, stack: str) -> StackState: ...
     def compare(self, stack: str) -> tuple[Drift, ...]:
-        """What an update would not leave as it is, by a preview that reads the account again and keeps nothing."""
+        """What an update would change, by a preview that reads the account again and stores nothing."""
         ...
 
     def prepare(self, stack: str, settings: Settings) -> None:
-        """The stack, made where missing, and a copy of its settings file for the preview; the file stays as it is."""
+        """Create the stack where it is missing, and a copy of its settings file for the preview; the file stays."""
         ...
 
     def write_settings(self, stack: str) -> None:
@@ -281,21 +280,21 @@ class Engine(Protocol):
         """Forget the prepared copy, and remove the stack that was made for it. Without a copy, nothing is done."""
         ...
 
-    def recover(self, stack: str, found: Mapping[str, str]) -> None:
-        """Resolve what a crashed run left pending: `found` maps the URN of each creation that happened to its id."""
+    def recover(self, stack: str, created: Mapping[str, str]) -> None:
+        """Resolve what a crashed run left pending: `created` maps the URN of each completed creation to its id."""
         ...
 
     def renew(self, environment: Mapping[str, str]) -> None:
-        """The same caller's credentials, renewed."""
+        """Replace the credentials by newer ones of the same caller."""
         ...
 
     def preview(self, stack: str, on_progress: OnProgress) -> tuple[Step, ...]: ...
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:
-        """The update; where this engine previewed the stack, nothing but what that preview showed."""
+        """Update the stack; where this engine previewed it, only what that preview showed."""
         ...
 
     def destroy(self, stack: str, on_progress: OnProgress) -> None:
-        """Take the stack's resources away; those to be retained leave its state and stay in the account."""
+        """Delete the stack's resources; retained ones only leave its state and stay in the account."""
         ...
 
 
@@ -303,23 +302,23 @@ class DecryptVerifier(Protocol):
     """The application, as a child process with its own credentials (`wizard/data_key/verification.py`)."""
 
     def warm_up(self) -> None:
-        """Get ready; a proof is going to be asked for."""
+        """Start early: a verification will follow."""
         ...
 
     def prove(self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = ...) -> ChildResult:
-        """What the application says; asked again, within the seconds, while AWS may not have applied a change everywhere."""
+        """The application's answer; repeated for `retry_seconds`, while AWS may still be applying a change."""
         ...
 
 
 class UserInterface(Protocol):
-    """The terminal, as the steps need it (`wizard/terminal/terminal.py`). Ctrl-C at a prompt is KeyboardInterrupt."""
+    """The terminal (`wizard/terminal/terminal.py`). Ctrl-C at a prompt is KeyboardInterrupt."""
 
     interactive: bool
 
     def ask(self, question: Question, *, on_first_render: Callable[[], None] | None = None) -> Any:
-        """The answer's value. `?` explains the question and puts it again. `on_first_render` is called when it shows.
+        """The answer's value. `?` explains the question and asks it again. `on_first_render` is called when it shows.
 
-        Raises Back, where the question lets a person go back and one does.
+        Raises Back, where the person goes back to the previous question.
         """
         ...
 
@@ -334,7 +333,7 @@ class UserInterface(Protocol):
     def problems(self, problems: Sequence[Problem]) -> None: ...
     def error(self, error: SetupError) -> None: ...
     def working(self, text: str) -> None:
-        """What takes a moment, with the seconds it has taken, until the next word."""
+        """Show what is running, with its seconds, until the next message."""
         ...
 
     def progress(self, progress: Progress, elapsed: float) -> None: ...

@@ -1,6 +1,6 @@
-"""What the setup touches in an account, each resource by the ARNs it has or will have, and what settings ask for.
+"""The resources that the setup touches, by the ARNs that they have or will have, and the features that settings use.
 
-Pure: settings in, ARNs and yes or no out. The actions are in `wizard.core.required_permissions.table`.
+Pure. The actions are in `wizard.core.required_permissions.table`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from components.settings import APPLICATION_VARIABLES, DATA_KEY_VARIABLE, Object
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """A setup as its operator's policy sees it."""
+    """The inputs of an operator's policy."""
 
     settings: Settings
     operator: str
-    """The ARN of who runs it. An administrator of the keys has from their policies what is done with them."""
+    """The ARN of the operator. A key administrator gets the actions on existing keys from the key policies."""
     imports: bool = False
     """Whether resources that were created manually are imported."""
 
@@ -48,11 +48,11 @@ FEATURES: Mapping[str, Callable[[Setup], bool]] = {
     "Vercel user": lambda setup: setup.settings.makes_user,
     "CloudWatch Logs": lambda setup: setup.settings.cloudwatch_logs,
 }
-"""What makes one setup need an action on a resource that another setup does not need on the same resource."""
+"""Features: a setup that has one may need more actions on the same resource than a setup without it."""
 
 
 def resources_of(setup: Setup) -> dict[str, tuple[str, ...]]:
-    """The ARNs of everything that this setup touches, by the name of the resource; `*` is what has no ARN."""
+    """The ARNs of all resources that this setup touches, by the resource's name; `*` where there is no ARN."""
     arns_by_name = {
         **_keys(setup),
         **_administrators(setup),
@@ -139,7 +139,7 @@ def _in_secrets(settings: Settings) -> bool:
 
 
 GUIDES_PARAMETERS = ("parameter/eonpro/ENCRYPTED_PHI_KEY", "parameter/eonpro/AWS_KMS_KEY_ID")
-"""Where the guide's script for ECS puts the variables: their names carry no environment."""
+"""The names that the guide's script for ECS uses; they contain no environment."""
 
 
 def _stores(setup: Setup) -> dict[str, list[str]]:
@@ -157,7 +157,7 @@ def _stores(setup: Setup) -> dict[str, list[str]]:
 
 
 def variables_of(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """What a delivery reads and writes: in its own Region the stored data key is only read, elsewhere it is a copy."""
+    """The variables that a delivery reads and writes. The stored data key is written only to other Regions."""
     written = [
         *_variables(settings, _OTHERS, settings.regions),
         *_variables(settings, (DATA_KEY_VARIABLE,), settings.replica_regions),
@@ -195,10 +195,10 @@ def _makes_trail(settings: Settings) -> bool:
 
 def _trail(setup: Setup) -> dict[str, list[str]]:
     settings = setup.settings
-    names, theirs = settings.names, settings.existing_trail_arn
+    names, existing = settings.names, settings.existing_trail_arn
     bucket = f"arn:{settings.partition}:s3:::"
-    if theirs is not None:
-        return {"existing trail": [theirs], "existing trail's bucket": [bucket + names.trail_bucket]}
+    if existing is not None:
+        return {"existing trail": [existing], "existing trail's bucket": [bucket + names.trail_bucket]}
     trail = policies.trail_arn(
         account_id=settings.account_id, region=settings.region, name=names.trail, partition=settings.partition
     )
@@ -210,7 +210,7 @@ def _trail(setup: Setup) -> dict[str, list[str]]:
             bucket + name for name in (_possible_buckets(settings) if setup.imports else [names.trail_bucket])
         ],
         "access logs' bucket": [bucket + names.access_log_bucket] if settings.access_logging else [],
-        # The actions on its tags take the ARN without the ending.
+        # The actions on its tags need the ARN without `:*`.
         "log group": [*_regional(settings, "logs", group), *_regional(settings, "logs", f"{group}:*")] if logs else [],
         "log role": [_iam(settings, f"role/{names.log_role}")] if logs else [],
     }

@@ -1,8 +1,8 @@
 """The measured permissions: which actions a role needs on which resource, under which condition.
 
-Pure: settings in, actions and ARNs out; reads `measured.json` beside it, which
-`python -m tools.documents.permissions.operator` and `…auditor` generate. `policy` grants what is here and the preflight
-checks it, so that the two cannot differ.
+Reads `measured.json` in this folder, which
+`python -m tools.documents.permissions.operator` and `…auditor` generate. `policy` grants these permissions and the
+preflight checks them, so that the two cannot differ.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ OPTIONAL = frozenset(
         "servicequotas:GetServiceQuota",
     }
 )
-"""What the setup asks for its prompts and its early checks, and does without: no part of the operator's policy.
+"""Actions for prompts and early checks that the setup can do without: not in the operator's policy.
 
-The bucket for Pulumi's state is no part of it either. It is made once, before there is a stack, and needs s3:CreateBucket,
-s3:PutBucketPolicy, s3:PutBucketPublicAccessBlock, s3:PutBucketOwnershipControls, s3:PutBucketVersioning,
-s3:PutEncryptionConfiguration, s3:PutBucketTagging and the matching reads.
+The policy does not cover the bucket for Pulumi's state either. It is created once, before there is a stack, and needs
+s3:CreateBucket, s3:PutBucketPolicy, s3:PutBucketPublicAccessBlock, s3:PutBucketOwnershipControls,
+s3:PutBucketVersioning, s3:PutEncryptionConfiguration, s3:PutBucketTagging and the matching reads.
 """
 
 _GLOBAL_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
-"""Where a request to IAM is made, whatever the session's Region."""
+"""The Region of requests to IAM, whatever the session's Region."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +46,13 @@ class RequiredPermission:
     actions: tuple[str, ...]
     resource: str
     region: str
-    """Where the request is made: policies may ask for it (aws:RequestedRegion)."""
+    """Of the request: policies may have a condition for it (aws:RequestedRegion)."""
     context: Mapping[str, str]
-    """What else the request carries, by condition key: the tags of a new key, the service that a role is passed to."""
+    """The request's other condition keys: the tags of a new key, the service that a role is passed to."""
 
 
 def load(role: str) -> dict[str, dict[str, Any]]:
-    """One part of the table: actions by resource; each with the features that need it, none where all do."""
+    """One part of the table: actions by resource, each with the features that need it; none if always needed."""
     part: dict[str, dict[str, Any]] = _tables()[role]
     return part
 
@@ -74,7 +74,7 @@ def measured_actions(setup: Setup, role: str, resource: str) -> set[str]:
 
 
 def operator_actions(setup: Setup, resource: str) -> set[str]:
-    """What the operator needs on a resource: measured, or read by the AWS provider; what exists is not created."""
+    """The operator's actions on a resource: measured, or reads of the AWS provider; no creations of what exists."""
     unmeasured = {action for part in ("provider reads", "unmeasured") for action in load(part).get(resource, {})}
     return (measured_actions(setup, "operator", resource) | unmeasured) - _existing_creations(setup.settings, resource)
 
@@ -90,25 +90,25 @@ _CREATIONS: Mapping[str, tuple[ResourceKind, str]] = {
 
 
 def _existing_creations(settings: Settings, resource: str) -> set[str]:
-    """What creates a resource that was imported or that belongs to somebody else."""
+    """The creating actions of a resource that was imported or that belongs to somebody else."""
     imported = {entry.partition("=")[0] for entry in settings.adopted}
     creates_other_key = bool(settings.replica_regions) or (settings.trail_key and settings.existing_trail_arn is None)
-    found = set()
+    creations = set()
     if resource == "Vercel's identity provider" and settings.vercel_oidc_provider_arn:
-        found |= {"iam:CreateOpenIDConnectProvider", "iam:TagOpenIDConnectProvider"}
+        creations |= {"iam:CreateOpenIDConnectProvider", "iam:TagOpenIDConnectProvider"}
     kind, action = _CREATIONS.get(resource, (None, ""))
     if kind is not None and kind in imported and not (kind is ResourceKind.KEY and creates_other_key):
-        found.add(action)
+        creations.add(action)
     if (
         resource in ("application's role", "existing application role", "existing application user")
         and ResourceKind.POLICY_ATTACHMENT in imported
     ):
-        found |= {"iam:AttachRolePolicy", "iam:AttachUserPolicy"}
-    return found
+        creations |= {"iam:AttachRolePolicy", "iam:AttachUserPolicy"}
+    return creations
 
 
 def condition_of(setup: Setup, resource: str, action: str) -> dict[str, Any]:
-    """What narrows an action beyond its resource; empty where nothing does.
+    """The condition that restricts an action beyond its resource; empty for none.
 
     https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
     """
@@ -147,7 +147,7 @@ def _policy_arns(setup: Setup) -> list[str]:
 
 
 def required(settings: Settings, caller_arn: str) -> tuple[RequiredPermission, ...]:
-    """What `policy operator` grants for these settings, each action on the ARNs it is for, as the caller asks it."""
+    """What `policy operator` grants for these settings, as the requests that the caller will make."""
     setup = Setup(settings=settings, operator=caller_arn)
     return tuple(_required(setup))
 
@@ -168,7 +168,7 @@ def _required(setup: Setup) -> Iterator[RequiredPermission]:
 
 
 _READERS = frozenset({"execution role", "existing execution role", "role that reads the variables"})
-"""The roles to which the second of the two policies is attached, the one that reads the variables."""
+"""The roles that get the second of the two policies, which reads the variables."""
 
 
 def _context(setup: Setup, resource: str, action: str) -> dict[str, str]:
@@ -182,7 +182,7 @@ def _context(setup: Setup, resource: str, action: str) -> dict[str, str]:
 
 
 def _requests(setup: Setup, resource: str, arns: tuple[str, ...], actions: list[str]) -> Iterator[tuple[str, str]]:
-    """ARNs with the Regions of the requests: for a pattern the ARNs of what will be created, for `*` each Region of a key."""
+    """ARNs with the Regions of the requests: patterns become the ARNs that will exist, `*` each Region of a key."""
     settings = setup.settings
     iam_region = _GLOBAL_REGIONS.get(settings.partition, settings.region)
     if resource == "callers":
@@ -197,13 +197,9 @@ def _requests(setup: Setup, resource: str, arns: tuple[str, ...], actions: list[
             continue
         region = arn.split(":")[3] or (iam_region if arn.split(":")[2] == "iam" else settings.region)
         if resource in ("parameters", "secrets"):
-            # A caller whose policies name the variables one by one is allowed all that is needed.
+            # Name by name: a caller whose policies list the variables is allowed all that is needed.
+            names = APPLICATION_VARIABLES if settings.uses_store else (DATA_KEY_VARIABLE,)
             ending = "-AbCdEf" if resource == "secrets" else ""
-            yield from ((f"{arn.removesuffix('*')}{name}{ending}", region) for name in _stored_variables(settings))
+            yield from ((f"{arn.removesuffix('*')}{name}{ending}", region) for name in names)
         else:
             yield arn.replace("??????", "AbCdEf"), region
-
-
-def _stored_variables(settings: Settings) -> tuple[str, ...]:
-    """Something in AWS reads all three; for Vercel alone the data key is all that is stored."""
-    return APPLICATION_VARIABLES if settings.uses_store else (DATA_KEY_VARIABLE,)

@@ -403,7 +403,7 @@ class RolloutWatch:
 
 
 def _is_steady(service: Service, rollout: Rollout) -> bool:
-    if rollout.state is not RolloutState.UNTOLD:
+    if rollout.state is not RolloutState.UNKNOWN:
         return rollout.state is RolloutState.COMPLETED
     # As the waiter `services-stable` of the AWS CLI.
     return len(service.rollouts) == 1 and rollout.running == rollout.desired

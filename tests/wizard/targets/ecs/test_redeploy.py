@@ -323,9 +323,9 @@ def test_a_service_without_a_rollout_state_is_steady_when_one_deployment_runs_al
     world.ecs_services.have(BODY)
 
     def alone(service: Service) -> Service:
-        return replace(service, rollouts=(replace(service.rollouts[0], state=RolloutState.UNTOLD, running=2),))
+        return replace(service, rollouts=(replace(service.rollouts[0], state=RolloutState.UNKNOWN, running=2),))
 
-    world.ecs_services.scripts = [[newest(state=RolloutState.UNTOLD, running=1), alone]]
+    world.ecs_services.scripts = [[newest(state=RolloutState.UNKNOWN, running=1), alone]]
 
     assert world.redeploy().state is RedeployState.DONE
 
