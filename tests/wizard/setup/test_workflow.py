@@ -912,7 +912,7 @@ def test_there_is_nothing_to_verify_without_a_data_key(world) -> None:
     world.stand()
     world.aws.stored_keys.clear()
     world.vercel.variables.clear()
-    with pytest.raises(StackNotFound, match="holds no data key yet"):
+    with pytest.raises(StackNotFound, match="has no data key yet"):
         doctor.verify(world.request(), world.clients)
     assert world.written == set()
 

@@ -60,7 +60,7 @@ def _backup(request: Request, clients: Clients, deployed: DeployedStack) -> Back
             f"python -m wizard restore --stack {request.stack} --from-backup PLACE   # for a new stack: setup",
         )
     return backup_of(
-        made_at=clients.now(),
+        created_at=clients.now(),
         stack=request.stack,
         settings=settings,
         store=stored.store,
@@ -121,7 +121,7 @@ def document(stack: str, backup: Backup, copies: tuple[BackupCopy, ...]) -> json
         "stack": stack,
         "fingerprint": backup.fingerprint,
         "keyArn": backup.key_arn,
-        "madeAt": backup.made_at.isoformat(timespec="seconds"),
+        "madeAt": backup.created_at.isoformat(timespec="seconds"),
         "versions": len(backup.versions),
         "kept": entries,
     }

@@ -149,7 +149,7 @@ def _to_object(place: str, backup: Backup, backup_storage: BackupStorage, retent
             "   # an Object Lock cannot be switched off again",
         )
     # The bucket's default retention wins; without one the backup is locked as long as the audit trail is kept.
-    locked_until = None if lock.mode else backup.made_at + timedelta(days=retention_days)
+    locked_until = None if lock.mode else backup.created_at + timedelta(days=retention_days)
     written = backup_storage.create(bucket, key, text_of(backup).encode(), until=locked_until)
     stored = backup_storage.read(bucket, key)
     if stored is None:
@@ -196,7 +196,7 @@ def _refuse_another(actual: Backup, expected: Backup, name: str) -> None:
     if not is_same(actual, expected):
         raise UsageError(
             f"{name} exists already and holds another backup ({actual.fingerprint}, {len(actual.versions)} versions, "
-            f"of {actual.made_at:%Y-%m-%d}); a backup is never overwritten",
+            f"of {actual.created_at:%Y-%m-%d}); a backup is never overwritten",
             "choose another destination: --to FILE, or --to s3://BUCKET/KEY",
         )
 
@@ -262,7 +262,7 @@ def _read(fields: Mapping[str, Any]) -> Backup:
     if [version.current for version in versions].count(True) != 1:
         raise ValueError("exactly one version has to be the current one")
     backup = Backup(
-        made_at=_time(fields["madeAt"]),
+        created_at=_time(fields["madeAt"]),
         stack=_text(fields["stack"]),
         environment=_text(fields["environment"]),
         account=_text(fields["account"]),

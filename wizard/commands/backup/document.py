@@ -26,7 +26,7 @@ VERSION = "1"
 class Backup:
     """Every version of a stack's wrapped data key, with the stack, account and Region that they belong to."""
 
-    made_at: datetime
+    created_at: datetime
     """UTC."""
     stack: str
     environment: str
@@ -70,7 +70,7 @@ def file_name_of(environment: str, fingerprint: str) -> str:
 
 def backup_of(
     *,
-    made_at: datetime,
+    created_at: datetime,
     stack: str,
     settings: Settings,
     store: SecretStore,
@@ -79,7 +79,7 @@ def backup_of(
 ) -> Backup:
     """The backup of these versions; `key_arn` is the key of the current version where that does not name its own."""
     return Backup(
-        made_at=made_at.replace(microsecond=0),
+        created_at=created_at.replace(microsecond=0),
         stack=stack.rsplit("/", 1)[-1],
         environment=settings.environment,
         account=settings.account_id,
@@ -97,9 +97,9 @@ def backup_of(
     )
 
 
-def is_same(backup: Backup, other: Backup) -> bool:
+def is_same(backup: Backup, expected: Backup) -> bool:
     """Whether two backups are equal but for the time at which they were made."""
-    return replace(backup, made_at=other.made_at) == other
+    return replace(backup, created_at=expected.created_at) == expected
 
 
 def text_of(backup: Backup) -> str:
@@ -112,7 +112,7 @@ def document(backup: Backup) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
-        "madeAt": _iso(backup.made_at),
+        "madeAt": _iso(backup.created_at),
         "stack": backup.stack,
         "environment": backup.environment,
         "account": backup.account,

@@ -139,7 +139,7 @@ class _Box:
         return 30 + _LINE * sum(len(_wrapped(what, kind)) for kind, what in self.lines) + 8
 
 
-_Placed = tuple[float, _Box]
+_PositionedBox = tuple[float, _Box]
 """The top of a box, and the box."""
 
 
@@ -163,8 +163,8 @@ def architecture(report: Fact) -> Markup:
     lines += [_down(upper, lower, _COLUMNS[1]) for upper, lower in zip(keys, keys[1:], strict=False)]
     boxes = [
         _drawn(box, x, y)
-        for x, placed in zip(_COLUMNS, (applications, [*keys, data_key], audit), strict=True)
-        for y, box in placed
+        for x, positioned in zip(_COLUMNS, (applications, [*keys, data_key], audit), strict=True)
+        for y, box in positioned
     ]
     return svg(
         "architecture-drawing",
@@ -181,7 +181,7 @@ def architecture(report: Fact) -> Markup:
     )
 
 
-def _calls(applications: list[_Placed], key: _Placed) -> list[Element]:
+def _calls(applications: list[_PositionedBox], key: _PositionedBox) -> list[Element]:
     """From each application to the key, as one bus."""
     start, bus, end, y = _COLUMNS[0] + _BOX, _COLUMNS[0] + _BOX + 34, _COLUMNS[1], _TOP + 40
     branches = [f"M{start} {top + 40:g}H{bus}V{y}" for top, _ in applications]
@@ -190,7 +190,7 @@ def _calls(applications: list[_Placed], key: _Placed) -> list[Element]:
     return [*drawn, _path(f"M{bus} {y}H{end - 3}"), label]
 
 
-def _variables(data_key: _Placed, applications: list[_Placed]) -> list[Element]:
+def _variables(data_key: _PositionedBox, applications: list[_PositionedBox]) -> list[Element]:
     """From the stored data key to the last application, from below."""
     y, x = _middle(data_key), _COLUMNS[0] + _BOX / 2
     top, last = applications[-1]
@@ -198,14 +198,14 @@ def _variables(data_key: _Placed, applications: list[_Placed]) -> list[Element]:
     return [line, text(x + 12, y - 9, "the variables", class_="arrow-label")]
 
 
-def _recorded(key: _Placed, audit: list[_Placed]) -> list[Element]:
+def _recorded(key: _PositionedBox, audit: list[_PositionedBox]) -> list[Element]:
     """From the key to the trail and its bucket, and to the alerts."""
     y = _TOP + 40
     to_trail = _path(f"M{_COLUMNS[1] + _BOX} {y}H{_COLUMNS[2] - 3}")
     label = text(_COLUMNS[1] + _BOX + _BETWEEN / 2, y - 9, "each call", class_="arrow-label", text_anchor="middle")
-    logs = [placed for placed in audit if placed[1].kind == "audit"]
+    logs = [positioned for positioned in audit if positioned[1].kind == "audit"]
     lines = [_down(upper, lower, _COLUMNS[2]) for upper, lower in zip(logs, logs[1:], strict=False)]
-    alerts = next((placed for placed in audit if placed[1].kind == "alerts"), None)
+    alerts = next((positioned for positioned in audit if positioned[1].kind == "alerts"), None)
     if alerts is not None:
         x, half = _COLUMNS[1] + _BOX, _COLUMNS[1] + _BOX + _BETWEEN / 2
         lines.append(_path(f"M{half:g} {y}V{_middle(alerts):g}H{_COLUMNS[2] - 3}"))
@@ -213,7 +213,7 @@ def _recorded(key: _Placed, audit: list[_Placed]) -> list[Element]:
     return [to_trail, label, *lines]
 
 
-def _down(upper: _Placed, lower: _Placed, column: int) -> Element:
+def _down(upper: _PositionedBox, lower: _PositionedBox, column: int) -> Element:
     return _path(f"M{column + _BOX / 2:g} {upper[0] + upper[1].height:g}V{lower[0] - 3:g}")
 
 
@@ -257,12 +257,12 @@ def _audit(trail: Fact) -> list[_Box]:
     return boxes
 
 
-def _stacked(boxes: Sequence[_Box]) -> tuple[list[_Placed], float]:
-    y, placed = float(_TOP), list[_Placed]()
+def _stacked(boxes: Sequence[_Box]) -> tuple[list[_PositionedBox], float]:
+    y, positioned = float(_TOP), list[_PositionedBox]()
     for box in boxes:
-        placed.append((y, box))
+        positioned.append((y, box))
         y += box.height + _GAP
-    return placed, y - _GAP
+    return positioned, y - _GAP
 
 
 def _drawn(box: _Box, x: float, y: float) -> Element:
@@ -287,8 +287,8 @@ def _wrapped(what: Fact | str, kind: str) -> list[str]:
     return [words[start : start + _LETTERS] for start in range(0, len(words), _LETTERS)] or [""]
 
 
-def _middle(placed: _Placed) -> float:
-    return placed[0] + placed[1].height / 2
+def _middle(positioned: _PositionedBox) -> float:
+    return positioned[0] + positioned[1].height / 2
 
 
 def _path(d: str) -> Element:

@@ -67,7 +67,7 @@ def restore_backup(request: Request, clients: Clients, where: str, *, redeploy: 
             "nothing was changed",
             "use the stack that made the backup: only its KMS key can decrypt the data key",
         )
-    ui.line(f"{where}: {backup.fingerprint}, of {backup.made_at:%Y-%m-%d}, {len(backup.versions)} version(s)")
+    ui.line(f"{where}: {backup.fingerprint}, of {backup.created_at:%Y-%m-%d}, {len(backup.versions)} version(s)")
     known = {version.fingerprint for version in data_keys.versions()}
     is_known = backup.fingerprint in known
     origin = backup.current.origin if is_known else VersionOrigin.RESTORED

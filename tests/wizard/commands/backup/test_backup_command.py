@@ -71,7 +71,7 @@ def test_it_holds_what_is_stored_and_says_when_it_was_read(tmp_path: Path) -> No
     world, file = World(), tmp_path / "b.json"
     told = world.run(to=str(file))
     found = destination.read(str(file), world.aws.backup_storage)
-    assert (found.wrapped, found.key_arn, found.made_at) == (wrapped(), KEY, NOW.replace(microsecond=0))
+    assert (found.wrapped, found.key_arn, found.created_at) == (wrapped(), KEY, NOW.replace(microsecond=0))
     assert (told["fingerprint"], told["versions"], told["madeAt"]) == (
         wrapped().fingerprint,
         1,

@@ -57,7 +57,7 @@ def test_the_same_content_is_there_already_whenever_it_was_made(tmp_path: Path) 
     file = tmp_path / "b.json"
     kept(str(file))
     before = file.read_bytes()
-    assert kept(str(file), made_at=AT + timedelta(days=1)).state is State.EXISTING
+    assert kept(str(file), created_at=AT + timedelta(days=1)).state is State.EXISTING
     assert file.read_bytes() == before
 
 
@@ -113,7 +113,7 @@ def test_an_object_is_created_read_back_and_told_with_its_lock() -> None:
     told = kept(S3, backup_storage)
     assert (told.kind, told.state, told.lock_mode) == (DestinationKind.OBJECT, State.WRITTEN, "GOVERNANCE")
     assert destination.read(S3, backup_storage) == backup()
-    assert kept(S3, backup_storage, made_at=AT + timedelta(days=1)).state is State.EXISTING
+    assert kept(S3, backup_storage, created_at=AT + timedelta(days=1)).state is State.EXISTING
     assert len(backup_storage.objects) == 1
 
 
@@ -124,7 +124,7 @@ def test_the_buckets_own_lock_is_left_to_it_and_one_without_gets_the_audit_logs(
     assert kept("s3://compliance/b.json", backup_storage).lock_mode == "COMPLIANCE"
     silent = kept("s3://silent/b.json", backup_storage)
     assert silent.lock_mode == "GOVERNANCE"
-    assert silent.locked_until == backup().made_at + timedelta(days=2557)
+    assert silent.locked_until == backup().created_at + timedelta(days=2557)
 
 
 def test_a_bucket_without_a_lock_gets_nothing() -> None:

@@ -53,7 +53,7 @@ def blob(seed: int) -> WrappedDataKey:
 def backup(*older: DataKeyVersion) -> Backup:
     current = version(wrapped(), current=True, was_current=True, kept=False)
     return backup_of(
-        made_at=AT,
+        created_at=AT,
         stack="organization/eonpro-kms/production",
         settings=settings(),
         store=SecretStore.PARAMETER_STORE,
@@ -104,7 +104,7 @@ def test_the_key_that_the_stored_data_key_does_not_name_is_the_stacks() -> None:
     untagged = version(wrapped(), current=True, key_arn=None)
     older = version(blob(3), key_arn=None)
     made = backup_of(
-        made_at=AT,
+        created_at=AT,
         stack="production",
         settings=settings(),
         store=SecretStore.PARAMETER_STORE,
@@ -117,7 +117,7 @@ def test_the_key_that_the_stored_data_key_does_not_name_is_the_stacks() -> None:
 
 
 def test_two_backups_of_the_same_are_the_same_whenever_they_were_made() -> None:
-    assert is_same(backup(OLD), replace(backup(OLD), made_at=AT + timedelta(days=9)))
+    assert is_same(backup(OLD), replace(backup(OLD), created_at=AT + timedelta(days=9)))
     assert not is_same(backup(OLD), backup())
 
 

@@ -236,7 +236,7 @@ class World:
             return
         file = self.folder / f"{self.environment}-{len(self.backups)}.json"
         made = document.backup_of(
-            made_at=datetime.now(UTC),
+            created_at=datetime.now(UTC),
             stack=self.environment,
             settings=self.settings,
             store=SecretStore.PARAMETER_STORE,

@@ -40,7 +40,7 @@ def backup(world: World, tmp_path: Path) -> Path:
 
 def backup_of(world: World, folder: Path, key_arn: str = KEY, environment: str | None = None) -> Path:
     made = document.backup_of(
-        made_at=NOW,
+        created_at=NOW,
         stack="production",
         settings=world.settings if environment is None else settings(environment=environment),
         store=SecretStore.PARAMETER_STORE,
