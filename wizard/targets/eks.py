@@ -29,6 +29,7 @@ class Eks(StoreTarget):
     title = "Amazon EKS"
     note = "a pod's ExternalSecret"
     runtime = "the pods on EKS"
+    free_inputs = ("eks_cluster",)
     inputs = (
         Input(
             key="eks_cluster",

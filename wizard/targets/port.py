@@ -91,6 +91,8 @@ class DeployTarget(ABC):
     """What runs there: `the service on ECS`."""
     inputs: ClassVar[tuple[Input, ...]] = ()
     """The inputs that it needs, in the order of the questions."""
+    free_inputs: ClassVar[tuple[str, ...]] = ()
+    """Keys of its inputs that no policy of the operator and no price depends on: without an answer any value will do."""
     has_own_copy: ClassVar[bool] = False
     """Whether it stores the variables itself, and so can hold the only copy of a data key."""
     has_environments: ClassVar[bool] = False
@@ -291,6 +293,11 @@ def registry() -> dict[str, DeployTarget]:
 def all_targets() -> tuple[DeployTarget, ...]:
     """Every target, in order."""
     return tuple(registry().values())
+
+
+def free_values() -> dict[str, str]:
+    """A value for each free input of the targets, for a document that does not depend on it."""
+    return {key: "any" for target in all_targets() for key in target.free_inputs}
 
 
 def deploy_target(name: str) -> DeployTarget:

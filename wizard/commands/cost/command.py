@@ -27,6 +27,7 @@ from wizard.inputs import answers
 from wizard.inputs.answers import camel
 from wizard.inputs.registry import INPUTS
 from wizard.setup.steps import Clients, Request
+from wizard.targets.port import free_values
 
 FACT_NAMES = {
     "rotations": "how often the key has rotated",
@@ -287,8 +288,7 @@ _PLACEHOLDERS: Mapping[str, Any] = {
     "region": "us-east-1",
     "administrators": (f"arn:aws:iam::{_ACCOUNT}:role/nobody",),
     "vercel_team": "any",
-    "vercel_project": "any",
-    "eks_cluster": "any",
+    **free_values(),
 }
 _PRICED = frozenset(
     "region environment deploy_targets multi_region replica_regions secret_store existing_trail_arn trail_bucket "

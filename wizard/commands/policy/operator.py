@@ -19,6 +19,7 @@ from wizard.core.models.inputs import CALLER, CREATE
 from wizard.core.next_command import wizard
 from wizard.inputs import answers
 from wizard.inputs.registry import by_key
+from wizard.targets.port import free_values
 
 if TYPE_CHECKING:
     from components.policies import Policy, Statement
@@ -110,10 +111,7 @@ _EXAMPLES = {"account": "111122223333", "region": "us-east-1", "target": "vercel
 _DEFAULTS: dict[str, Any] = {
     **{spec.key: CREATE for spec in by_key.values() if CREATE in spec.words and not spec.optional and not spec.secret},
     "environment": "production",
-    # No policy of the operator contains these.
-    "vercel_project": "any",
-    "ecs_cluster": "any",
-    "eks_cluster": "any",
+    **free_values(),
 }
 
 

@@ -28,6 +28,7 @@ class Ecs(StoreTarget):
     note = "a task's parameters"
     runtime = "the service on ECS"
     can_redeploy = True
+    free_inputs = ("ecs_cluster",)
     container_credentials_first = True
     inputs = (
         Input(

@@ -34,6 +34,7 @@ class Vercel(DeployTarget):
     title = "Vercel"
     note = "a project's variables"
     runtime = "production on Vercel"
+    free_inputs = ("vercel_project",)
     has_own_copy = True
     has_environments = True
     can_redeploy = True
