@@ -6,6 +6,7 @@ Touches the Pulumi engine only: it registers resources.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,8 +14,9 @@ import pulumi
 import pulumi_aws as aws
 
 from components.configuration import import_options
-from components.policies.stack import key_policy_of
-from components.settings import DELETION_WINDOW_DAYS, ImportGroup, ResourceKind, Settings
+from components.policies.evaluation import KeyPolicyDecision
+from components.policies.stack import decide_by_key_policy_of, key_policy_of
+from components.settings import DELETION_WINDOW_DAYS, PROJECT, ImportGroup, ResourceKind, Settings
 
 DESCRIPTION = "EONPRO PHI encryption key for HIPAA compliance"
 
@@ -65,7 +67,7 @@ class PhiKey(pulumi.ComponentResource):
             # Left out where it is false, so that an existing key shows no difference.
             multi_region=True if settings.multi_region else None,
             tags=settings.tags,
-            opts=pulumi.ResourceOptions.merge(retained, imported),
+            opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions.merge(retained, imported), _no_lockout(settings)),
         )
         alias = aws.kms.Alias(
             name,
@@ -116,3 +118,39 @@ class PhiKey(pulumi.ComponentResource):
 
 def _key_policy(settings: Settings, app_principal_arns: Sequence[str]) -> str:
     return json.dumps(key_policy_of(settings, app_principal_arns))
+
+
+def _no_lockout(settings: Settings) -> pulumi.ResourceOptions:
+    """Options that refuse, in a preview too, a key policy that its caller could never change again.
+
+    KMS refuses such a policy as well, but in the middle of an update, when the other resources exist already:
+    https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html#prevent-unmanageable-key
+    """
+
+    def check(args: pulumi.ResourceHookArgs) -> None:
+        if (args.old_inputs or {}).get("policy") == (args.new_inputs or {}).get("policy"):
+            return
+        caller = aws.get_caller_identity().arn
+        policy = key_policy_of(settings)
+        arns = _principals(caller, settings)
+        decisions = [decide_by_key_policy_of(settings, policy, arn, "kms:PutKeyPolicy") for arn in arns]
+        if {KeyPolicyDecision.NAMED, KeyPolicyDecision.THROUGH_IAM}.isdisjoint(decisions):
+            add = f"--path '{PROJECT}:administrators[{len(settings.administrators)}]' {arns[0]}"
+            raise pulumi.RunError(
+                f"The key policy would lock {caller} out of the key: only its administrators can change it later. "
+                f"Add yourself:\n  pulumi config set --stack {pulumi.get_stack()} {add}"
+            )
+
+    hook = pulumi.ResourceHook("phi-key-lockout", check, pulumi.ResourceHookOptions(on_dry_run=True))
+    return pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook]))
+
+
+def _principals(caller: str, settings: Settings) -> list[str]:
+    """The ARNs that the IAM user or role of a caller may have: a session's ARN lacks the path of its role."""
+    session = re.fullmatch(r"(arn:[a-z-]+):sts(::\d{12}):assumed-role/([^/]+)/.+", caller)
+    if session is None:
+        return [caller]
+    account, name = f"{session[1]}:iam{session[2]}:role", session[3]
+    named = [arn for arn in settings.administrators if arn.startswith(account) and arn.endswith(f"/{name}")]
+    sso = "aws-reserved/sso.amazonaws.com"
+    return [*named, f"{account}/{name}", f"{account}/{sso}/{name}", f"{account}/{sso}/{settings.region}/{name}"]

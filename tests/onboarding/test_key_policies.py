@@ -97,3 +97,27 @@ def test_a_key_policy_that_nobody_here_could_change_again_is_refused_before_anyt
     if code == 1:
         everybody = ",".join((*sorted((OFFICER, ADMIN_ROLE)), CALLER))
         assert f"--administrators {everybody}" in next_step(problem) and "--strict-key-policy no" in next_step(problem)
+
+
+def test_the_plain_pulumi_refuses_a_key_that_its_caller_could_never_manage(bare: Deployment) -> None:
+    """KMS refuses it too, but only after 25 resources were made: the program itself asks who is calling."""
+    folder = bare.another_folder("locked-out")
+    bare.pulumi("stack", "init", "locked-out", folder=folder)
+    settings = {
+        "aws:region": "us-east-1",
+        "accountId": ACCOUNT,
+        "environment": "lockedout",
+        "deployTargets": ["vercel"],
+        "vercelTeam": "eonpro",
+        "vercelProject": "eonpro",
+        "strictKeyPolicy": True,
+        "administrators": [OFFICER, ADMIN_ROLE],
+    }
+    config = {key if ":" in key else f"eonpro-kms:{key}": value for key, value in settings.items()}
+    (folder / "Pulumi.locked-out.yaml").write_text(json.dumps({"config": config}))
+    bare.forget_calls()
+    for command in (("preview",), ("up", "--yes")):
+        refused = bare.pulumi(*command, "--stack", "locked-out", folder=folder, expect=None)
+        assert refused.code != 0 and f"The key policy would lock {CALLER} out of the key" in refused.output
+    assert bare.changes() == {}
+    bare.pulumi("stack", "rm", "--yes", "--stack", "locked-out", folder=folder)

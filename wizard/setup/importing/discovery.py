@@ -14,7 +14,7 @@ from wizard.core.models.account import Difference, DiscoveredDataKey, Discovered
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.inputs.registry import by_key
-from wizard.setup.importing import importing
+from wizard.setup.importing import import_settings
 from wizard.setup.importing.data_key import NONE_YET, data_key_obstacle, imported_data_key, in_use, unknown_data_key
 from wizard.setup.importing.differences import differences_of
 from wizard.setup.importing.obstacles import obstacles, repair_conflicts
@@ -86,14 +86,14 @@ def inspect(
     key = discovered.key
     if is_unknown and key is not None and (key.arn not in state.owned or is_adopted(key, settings)):
         problems.append(unknown_data_key(discovered))
-    shared = set(importing.shared_groups(discovered, settings)) - set(import_request.named)
+    shared = set(import_settings.shared_groups(discovered, settings)) - set(import_request.named)
     unchanged = tuple(part for part in ImportGroup if part not in import_request.repaired or part in shared)
     problems += repair_conflicts(discovered, settings, unchanged)
     return ManualSetup(
         discovered=discovered,
         differences=differences,
         problems=tuple(problems),
-        settings=None if problems else importing.settings_with(settings, discovered, unchanged),
+        settings=None if problems else import_settings.settings_with(settings, discovered, unchanged),
         data_key=data_key,
         wrapped=wrapped,
     )

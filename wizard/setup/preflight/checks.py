@@ -18,7 +18,7 @@ from wizard.core.models.account import Difference, DiscoveredDataKey, Discovered
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
 from wizard.data_key import guard
-from wizard.setup.importing import data_key, discovery, importing
+from wizard.setup.importing import data_key, discovery, import_settings
 from wizard.setup.preflight import account, services
 from wizard.setup.preflight.data_key import (
     conflict_on_vercel,
@@ -60,7 +60,7 @@ class Findings:
     @property
     def shared_groups(self) -> tuple[ImportGroup, ...]:
         """The parts that others use too."""
-        return importing.shared_groups(self.discovered, self.settings) if self.settings else ()
+        return import_settings.shared_groups(self.discovered, self.settings) if self.settings else ()
 
     @property
     def data_key_hidden(self) -> bool:
