@@ -226,7 +226,7 @@ def test_a_data_key_of_somebody_elses_on_vercel_is_kept(bare: Deployment):
     [
         ({"VERCEL_TOKEN": "wrong-token-000000000000"}, 3, "does not accept the token"),
         ({"EONPRO_VERCEL_TEAM": "another-team"}, 3, "no access to the team another-team; it reaches eonpro"),
-        ({"EONPRO_VERCEL_PROJECT": "eonpo"}, 1, "no project eonpo in the Vercel team eonpro; there is eonpro"),
+        ({"EONPRO_VERCEL_PROJECT": "eonpo"}, 1, "no project eonpo in the Vercel team eonpro; it has eonpro"),
     ],
 )
 def test_a_wrong_token_team_or_project(bare: Deployment, change: dict[str, str], code: int, told: str):

@@ -26,6 +26,7 @@ from wizard.core.models.stack import OnProgress
 from wizard.core.next_command import shell, wizard
 from wizard.core.retry import SCHEDULES, Clock, Reason
 from wizard.pulumi_engine import backend as engine_backend
+from wizard.pulumi_engine import config
 from wizard.pulumi_engine.events import Watch, cli_error, run_error
 from wizard.pulumi_engine.process import EngineProcess
 
@@ -102,7 +103,7 @@ class EngineWorkspace:
 
     def settings_file(self, stack: str) -> Path:
         """`Pulumi.<stack>.yaml`, whether or not it exists."""
-        return self.folder / f"Pulumi.{last_part(stack)}.yaml"
+        return self.folder / config.file_name(stack)
 
     def stack(self, stack: str) -> MinimalStack:
         """The stack, selected."""
