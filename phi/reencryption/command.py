@@ -22,7 +22,7 @@ from phi.reencryption.database import Database, reject_passwords
 from phi.reencryption.errors import ReencryptionError, UsageError
 from phi.reencryption.inspection import inspect
 from phi.reencryption.models import MAX_LISTED_ROWS, ColumnSelection, RunResult
-from phi.reencryption.progress import Progress, duration
+from phi.reencryption.progress import Progress, duration, printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +46,9 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         code = error.exit_code if isinstance(error, ReencryptionError) else 1
         problems = error.problems if isinstance(error, UsageError) else (str(error),)
         for problem in problems:
-            print(f"phi reencrypt: {problem}", file=sys.stderr)
+            print(printable(f"phi reencrypt: {problem}"), file=sys.stderr)
         if hint:
-            print(hint, file=sys.stderr)
+            print(printable(hint), file=sys.stderr)
         if options.json:
             document = {"cause": type(error).__name__, "message": str(error), "hint": hint, "problems": list(problems)}
             print(json.dumps({"complete": False, **document}))
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     if options.json:
         print(json.dumps({**result.as_json(), "succeeded": succeeded, "message": " ".join(lines)}))
     for line in lines:
-        print(line, file=sys.stderr if options.json else sys.stdout)
+        print(printable(line), file=sys.stderr if options.json else sys.stdout)
     return 0 if succeeded else 1
 
 

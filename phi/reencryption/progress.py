@@ -6,6 +6,7 @@ Touches the stream passed to it: at a terminal one line that is redrawn, elsewhe
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections.abc import Callable
 from typing import TextIO
 
@@ -13,6 +14,19 @@ from phi.reencryption.models import RowCounts
 
 _REDRAW_SECONDS = 0.2
 _LINE_SECONDS = 15.0
+_LONGEST = 1000
+
+
+def printable(text: str) -> str:
+    """The text on one line, for a terminal: a database's names, keys and messages may hold what a terminal executes.
+
+    A question mark stands for each control, bidi and zero-width character; what is longer than 1,000 characters is cut.
+    """
+    shown = "".join(
+        "?" if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") else character
+        for character in text[:_LONGEST]
+    )
+    return f"{shown} …" if len(text) > _LONGEST else shown
 
 
 class Progress:
@@ -57,7 +71,7 @@ class Progress:
     def say(self, text: str) -> None:
         """Print a line that is not redrawn."""
         self.end()
-        self._stream.write(f"{text}\n")
+        self._stream.write(f"{printable(text)}\n")
         self._stream.flush()
 
     def end(self) -> None:

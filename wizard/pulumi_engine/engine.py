@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,7 +83,8 @@ class PulumiEngine:
         salt = backend.salt(self._project.settings_file(stack))
         with ThreadPoolExecutor(max_workers=1) as pool:
             # The check takes a quarter of a second of processor time, while the CLI waits for the backend.
-            passphrase_check = pool.submit(self._check_passphrase, stack, salt) if salt else None
+            check = partial(passphrase.check, self._project.environment, self._project.folder, stack=stack)
+            passphrase_check = pool.submit(check, salt=salt) if salt else None
             with self._project.translated(stack):
                 user = opened.who_am_i()
             if passphrase_check:
@@ -301,9 +303,6 @@ class PulumiEngine:
                         raise
         if process.interrupted:
             raise interrupted()
-
-    def _check_passphrase(self, stack: str, salt: str) -> None:
-        passphrase.check(self._project.environment, self._project.folder, stack=stack, salt=salt)
 
     def _policy_packs(self) -> list[str] | None:
         return [str(self._policy_pack)] if self._policy_pack else None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from phi.errors import InvalidCiphertext
-from phi.reencryption import options
+from phi.reencryption import command, options
 from phi.reencryption.checkpoint import Checkpoint, CheckpointScope
 from phi.reencryption.command import evaluate, keys_from
 from phi.reencryption.database import reject_passwords
@@ -196,3 +196,19 @@ def test_a_checkpoint_that_cannot_be_written_is_reported(tmp_path: Path) -> None
     (tmp_path / "taken").mkdir()
     with pytest.raises(ReencryptionError, match="cannot be written"):
         Checkpoint(tmp_path / "taken", SCOPE).write("1", now=True)
+
+
+def test_what_others_wrote_in_the_database_reaches_the_terminal_as_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Row keys, trigger names and RAISE texts: an escape would clear the screen, a newline would forge a line."""
+
+    def refuse(*_: object) -> RunResult:
+        raise ReencryptionError("row \x1b[2Jid\nnext: rm -rf /, \u202egpj, " + "x" * 5000, hint="ask \x9b31m\u2066them")
+
+    monkeypatch.setattr("phi.reencryption.command._reencrypt", refuse)
+    assert command.run(argparse.Namespace(json=False, allow_unreadable=0), {}) == 1
+    printed = capsys.readouterr().err
+    message, hint = printed.splitlines()
+    assert message.startswith("phi reencrypt: row ?[2Jid?next: rm -rf /, ?gpj, xxx") and message.endswith("xxx …")
+    assert len(message) == 1002 and hint == "ask ?31m?them"

@@ -40,11 +40,14 @@ def document(
     ok = all(entry.state is not VerificationState.FAILED for entry in pushed.proofs)
     ok = ok and all(entry.state not in _FAILED for entry in redeploys)
     has_environments = any(deploy_target(target).has_environments for target in targets)
+    branch = next((scope.branch for scope in scopes if scope.branch), None)
     return {
         **json_documents.head("push", ok=ok),
         "stack": stack,
         "fingerprint": pushed.stored_data_key.wrapped.fingerprint,
-        "scope": _scope(scopes) if has_environments else None,
+        "scope": {"environments": [scope.environment for scope in scopes], "branch": branch}
+        if has_environments
+        else None,
         "renamed": pushed.renamed,
         "delivered": [_delivered(entry) for entry in pushed.delivered],
         "proofs": [proof_fields(entry) for entry in pushed.proofs],
@@ -64,11 +67,6 @@ def redeploy_fields(done: Redeployed) -> dict[str, Any]:
         "why": done.why,
         "seconds": done.seconds,
     }
-
-
-def _scope(scopes: tuple[Scope, ...]) -> dict[str, Any]:
-    branch = next((scope.branch for scope in scopes if scope.branch), None)
-    return {"environments": [scope.environment for scope in scopes], "branch": branch}
 
 
 def _delivered(result: Delivered) -> dict[str, Any]:

@@ -166,11 +166,11 @@ def container_of(definition: TaskDefinition, expected: ExpectedDefinition, servi
 
     It is the one with any of the variables, else the only one, else the only essential one.
     """
-    containers: Sequence[Mapping[str, Any]] = definition.body.get("containerDefinitions") or ()
+    containers = _containers(definition)
     having = [container for container in containers if names_of(container) & set(APPLICATION_VARIABLES)]
     # `essential` is true by default.
     essential = [container for container in containers if container.get("essential", True)]
-    for choice in (having, containers, essential):
+    for choice in (having, [*containers], essential):
         if len(choice) == 1:
             return str(choice[0]["name"])
     named = ", ".join(str(container["name"]) for container in (having or containers))
@@ -205,21 +205,12 @@ def with_variables(body: Mapping[str, Any], container: str, expected: ExpectedDe
 
 
 def _with_secrets(container: Mapping[str, Any], secrets: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    source = dict(secrets)
-    current = container.get("secrets") or ()
-    updated = [
-        {**secret, "valueFrom": source[secret["name"]]} if secret["name"] in source else secret
-        # Names are unique in a container.
-        for secret in current
-    ]
-    added = [
-        {"name": name, "valueFrom": value}
-        for name, value in secrets
-        if name not in {secret["name"] for secret in current}
-    ]
-    changed: dict[str, Any] = {**container, "secrets": [*updated, *added]}
-    if any(secret["name"] in source for secret in container.get("environment") or ()):
-        changed["environment"] = [secret for secret in container["environment"] if secret["name"] not in source]
+    # Names are unique in a container.
+    entries = {secret["name"]: secret for secret in container.get("secrets") or ()}
+    entries |= {name: {**entries.get(name, {"name": name}), "valueFrom": value} for name, value in secrets}
+    names, changed = dict(secrets).keys(), {**container, "secrets": [*entries.values()]}
+    if any(variable["name"] in names for variable in container.get("environment") or ()):
+        changed["environment"] = [entry for entry in container["environment"] if entry["name"] not in names]
     return changed
 
 
@@ -228,15 +219,16 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any], container: str)
     lines = []
     for field, role in (("taskRoleArn", "task role"), ("executionRoleArn", "execution role")):
         if before.get(field) != after.get(field):
-            was = f" instead of {before[field]}" if before.get(field) else ""
-            lines.append(f"{role} {after[field]}{was}")
-    mine = [
+            former = f" instead of {before[field]}" if before.get(field) else ""
+            lines.append(f"{role} {after[field]}{former}")
+    was, now = (
         next(entry for entry in body["containerDefinitions"] if entry["name"] == container) for body in (before, after)
-    ]
-    sources = [{entry["name"]: entry["valueFrom"] for entry in container_.get("secrets") or ()} for container_ in mine]
-    if fresh := [name for name, source in sources[1].items() if sources[0].get(name) != source]:
-        lines.append(f"{', '.join(fresh)} as secrets of the container {container}")
-    plain = [{entry["name"] for entry in container_.get("environment") or ()} for container_ in mine]
+    )
+    sources = {entry["name"]: entry["valueFrom"] for entry in was.get("secrets") or ()}
+    secrets = [entry["name"] for entry in now.get("secrets") or () if sources.get(entry["name"]) != entry["valueFrom"]]
+    if secrets:
+        lines.append(f"{', '.join(secrets)} as secrets of the container {container}")
+    plain = [{entry["name"] for entry in version.get("environment") or ()} for version in (was, now)]
     if gone := sorted(plain[0] - plain[1]):
         lines.append(f"{', '.join(gone)} no longer in its plain environment")
     return tuple(lines)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType, targets_include
@@ -196,10 +197,7 @@ class Vercel(DeployTarget):
 
         vercel, project = project_of(context)
         user = context.settings.names.app_user
-
-        def of_stack(line: str) -> str:
-            return access_key.of_stack(line, context.stack)
-
+        of_stack = partial(access_key.of_stack, stack=context.stack)
         delivered = access_key.ensure(context.aws, vercel, project, user, lambda line: on_message(of_stack(line)))
         if warning := access_key.age_warning(context.aws.iam.list_access_keys(user), datetime.now(UTC)):
             on_warning(of_stack(warning))

@@ -220,7 +220,10 @@ def _push(
             )
         vercel.deliver_access_key(project, key)
     except SetupError as error:
-        named, known = _read_again(vercel, project)
+        try:
+            named, known = vercel.access_key_id(project), True
+        except SetupError:
+            named, known = None, False
         if not known or named == key.id:
             # Production may use the key by now: deleting it would be the worse error.
             on_message(f"the access key {key.id} was not deleted: Vercel may have it; run the same command again")
@@ -230,14 +233,6 @@ def _push(
             return error
         raise
     return None
-
-
-def _read_again(vercel: VercelClient, project: VercelProject) -> tuple[str | None, bool]:
-    """The key id on Vercel now, and whether it could be read."""
-    try:
-        return vercel.access_key_id(project), True
-    except SetupError:
-        return None, False
 
 
 def _discard(aws: AwsClient, user: str, key: AccessKey, on_message: OnMessage) -> None:

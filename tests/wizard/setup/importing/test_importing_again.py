@@ -30,7 +30,7 @@ def hand() -> World:
 
 
 def taken_away(hand: World) -> Any:
-    """The settings of a stack that was imported and then removed: the key and its stored data key are in the account."""
+    """Settings of a stack that was imported and then removed: its key and its data key are in the account."""
     saved = hand.check(adoption=ALL).settings
     assert saved is not None
     hand.aws.stored_keys[STORED_KEY] = StoredDataKey(parameter=STORED_KEY, wrapped=ONE, key_arn=KEY, version=1)
