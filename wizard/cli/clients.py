@@ -165,7 +165,7 @@ def _plan_keeper(file: Path, terminal: Terminal) -> Callable[[Plan, StackState],
         except OSError as error:
             raise UsageError(f"the plan cannot be written: {error}", "name another file: --save-plan FILE") from error
         terminal.line()
-        terminal.line(f"the plan is in {file}; nothing was changed. To carry it out:")
+        terminal.line(f"the plan is in {file}; nothing was changed. To apply it:")
         terminal.verbatim(wizard("setup", "--stack", planned.stack, "--plan", str(file)))
 
     return keep
