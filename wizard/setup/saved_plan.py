@@ -1,6 +1,6 @@
 """A plan saved in a file, to be applied later: its JSON form, and whether it still fits.
 
-Pure. The caller reads and writes the file. The plan holds no secret.
+Writes the file of a plan, in place of an earlier plan only; reads a text. The plan holds no secret.
 """
 
 from __future__ import annotations
