@@ -32,8 +32,8 @@ import wizard.setup.workflow
 import wizard.vercel.client
 from tests.terminal.scenes import SCENES
 from tests.terminal.worlds import World
-from wizard.cli import dispatch, request
 from wizard.cli import main as bell
+from wizard.cli import request
 
 CALLS = "calls-of-the-fakes.txt"
 """What the fakes were asked, one call a line; written when the scene is over."""
@@ -116,7 +116,7 @@ def _replaced(world: World, folder: Path) -> tuple[tuple[Any, str, Any], ...]:
     """Everything that would reach out of this machine or of the scene's folder, and what stands there instead."""
     return (
         (request, "PROJECT_FOLDER", folder),
-        (dispatch, "PROJECT_FOLDER", folder),
+        (bell, "PROJECT_FOLDER", folder),
         (wizard.aws, "connect", world.connect),
         (wizard.aws.auth.sign_in, "sign_in", world.sign_in),
         (wizard.vercel.client, "Vercel", world.open_vercel),
