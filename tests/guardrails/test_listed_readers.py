@@ -1,4 +1,4 @@
-"""Who reads the variables is listed by the stack's settings: its role's trust, and what is attached to the application."""
+"""Who reads the variables is listed by the stack's settings: its role's trust, and the application's policies."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A stage: plays scenes of the wizard over fakes, each in a process of its own, at a terminal of its own.
 
 Everything is real up to the edges: command line, terminal, prompts, interview, steps, drafts on disk. The edges are the
-fakes of `tests/wizard/fakes/clients.py`; no cloud, no engine and no prover is behind them. Started once, it holds the libraries
-and forks for each scene. Touches the folder and the terminal that it is given with each order.
+fakes of `tests/wizard/fakes/clients.py`; no cloud, no engine and no prover is behind them. Started once, it holds the
+libraries and forks for each scene. Touches the folder and the terminal that it is given with each order.
 """
 
 from __future__ import annotations

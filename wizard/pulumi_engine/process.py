@@ -18,8 +18,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import IO
 
-from pulumi.automation import PulumiCommand
-from pulumi.automation._cmd import CommandResult, OnOutput
+from pulumi.automation import CommandResult, OnOutput, PulumiCommand
 from pulumi.automation.errors import create_command_error
 
 _LOGGER = logging.getLogger("eonpro.engine")

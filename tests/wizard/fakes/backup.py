@@ -1,4 +1,4 @@
-"""A fake of the vault (`wizard.core.ports.aws.BackupStorage`): buckets with Object Lock, in memory, which only create."""
+"""A fake of the vault (`wizard.core.ports.aws.BackupStorage`): create-only buckets with Object Lock, in memory."""
 
 from __future__ import annotations
 

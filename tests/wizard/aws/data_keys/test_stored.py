@@ -1,4 +1,4 @@
-"""The laws of the stored data key and of the two variables with it: the same in Parameter Store and in Secrets Manager."""
+"""The laws of the stored data key and of the two variables with it: alike in Parameter Store and Secrets Manager."""
 
 from __future__ import annotations
 

@@ -324,7 +324,7 @@ class World:
         return {name: value for name, value in self.values.items() if "/data-keys/" in name}
 
     def look(self) -> None:
-        """Read all parameters of the environment, without the wizard, and every value that the stored data key has had."""
+        """Read all parameters of the environment, without the wizard, and every value that the stored data key had."""
         pages = self.ssm.get_paginator("get_parameters_by_path")
         found = [
             each
