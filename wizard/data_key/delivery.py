@@ -68,7 +68,7 @@ def ensure_data_key(
             _refuse_another(elsewhere, outputs)
         else:
             # Minutes have passed since the preflight.
-            guard.may_create(aws, settings, outputs=outputs).require()
+            guard.may_create(aws, settings, saved=settings, outputs=outputs).require()
         wrapped = elsewhere.wrapped if elsewhere else adopted or aws.kms.make_data_key(outputs.key_arn)
         stored_data_key = _store(aws, settings, wrapped, outputs.key_arn, is_new=elsewhere is None and adopted is None)
     _refuse_another(stored_data_key, outputs)

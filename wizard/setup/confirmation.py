@@ -18,6 +18,7 @@ from wizard.core.ports.run import Engine, UserInterface
 from wizard.setup import plan, steps
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.steps import Clients, PreparedRun, Request
+from wizard.targets.port import Consent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +161,17 @@ def typed(request: Request, ui: UserInterface, *, why: str = "This cannot be und
         why=why,
     )
     return bool(ui.ask(question) == request.stack)
+
+
+def consent(ui: UserInterface, *, yes: bool) -> Consent:
+    """How a person agrees to a deletion that the plan does not show. `yes` is `--yes`."""
+
+    def ask(question: str, *, needed: bool) -> bool:
+        if yes or not ui.interactive:
+            return yes and needed
+        return ui.confirm(question, default=False)
+
+    return ask
 
 
 def _refuse_other_settings(request: Request, ready: PreparedRun) -> None:

@@ -13,7 +13,8 @@ from tests.wizard.fakes.clients import IDENTITY, KEY, REPLICA_REGION, TOKEN, mul
 from wizard.commands.push import PushOptions
 from wizard.commands.push import command as push_command
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound, Unreachable, UsageError
-from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.account import Existing
+from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
 from wizard.data_key import guard
 from wizard.data_key.guard import DecisionState
@@ -64,6 +65,10 @@ def versions_denied(world: World) -> None:
     world.key_rotation.failures["versions"] = PermissionDenied("you may not do ssm:GetParametersByPath", "ask for it")
 
 
+def every_version_was_altered(world: World) -> None:
+    world.key_rotation.altered_entries = (f"/eonpro/production/data-keys/{EARLIER.fingerprint[7:]}",)
+
+
 HISTORIES: dict[Callable[[World], None], DecisionState] = {
     never: DecisionState.YES,
     versions_kept: DecisionState.NO,
@@ -71,6 +76,7 @@ HISTORIES: dict[Callable[[World], None], DecisionState] = {
     variable_left_in_the_other_store: DecisionState.NO,
     target_has_a_kept_version: DecisionState.NO,
     target_has_one_that_nobody_kept: DecisionState.NO,
+    every_version_was_altered: DecisionState.NO,
     versions_not_listed: DecisionState.UNKNOWN,
     versions_denied: DecisionState.UNKNOWN,
 }
@@ -198,6 +204,34 @@ def test_the_store_of_the_last_run_may_not_be_closed() -> None:
     saved = settings(secret_store="secrets-manager")
 
     assert guard.may_create(world.aws, world.settings, saved=saved).state is DecisionState.UNKNOWN
+
+
+def test_records_are_not_lost_with_a_settings_file_that_named_the_other_store() -> None:
+    world = world_after(never)
+    world.aws.closed = (SecretStore.SECRETS_MANAGER,)
+
+    assert guard.may_create(world.aws, world.settings, outputs=world.outputs).state is DecisionState.UNKNOWN
+
+
+def test_records_are_not_lost_with_a_state_that_a_target_outlives() -> None:
+    """Pulumi's state is lost, and this run does not read the target that may have the only copy."""
+    world = world_after(never)
+    world.engine.stack_state = StackState(exists=False, has_key=False)
+    world.aws.existing = Existing()
+    saved = settings(deploy_targets=("vercel", "ecs"))
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = EARLIER.value
+
+    findings = checks.check(
+        stack="production",
+        values={**from_settings(saved), "target": ("ecs",)},
+        saved=saved,
+        identity=IDENTITY,
+        aws=world.aws,
+        vercel=None,
+        engine=world.engine,
+    )
+
+    assert [problem.next for problem in findings.problems] == ["python -m wizard setup --target ecs,vercel"]
 
 
 def test_a_copy_in_a_replicas_region_rules_out_another_one() -> None:

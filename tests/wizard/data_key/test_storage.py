@@ -56,7 +56,12 @@ def calls(aws: FakeCloud) -> list[str]:
 def test_a_new_data_key_is_stored_and_read_back(aws) -> None:
     made = ensure_data_key(aws, settings(), OUTPUTS)
     assert calls(aws)[-3:] == ["cloud.make_data_key", "cloud.write_stored_data_key", "cloud.read_stored_data_key"]
-    assert set(calls(aws)[:-3]) == {"cloud.read_stored_data_key", "cloud.variable_exists", "keyring.versions"}
+    assert set(calls(aws)[:-3]) == {
+        "cloud.read_stored_data_key",
+        "cloud.variable_exists",
+        "keyring.versions",
+        "keyring.altered",
+    }
     assert made.is_new
     assert (made.wrapped, made.key_arn) == (aws.stored_keys[STORED_KEY].wrapped, KEY)
 

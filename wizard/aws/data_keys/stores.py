@@ -279,11 +279,12 @@ class SecretsManager:
     def under(self, folder: str) -> Mapping[str, StoredValue]:
         """All secrets whose names begin with the folder's, page by page.
 
+        Raises ResourceError for one that is scheduled for deletion: it can still be restored, so it is not absent.
         The list may be some minutes behind; a secret whose name is known is better read by that name.
         https://docs.aws.amazon.com/secretsmanager/latest/APIReference/API_ListSecrets.html
         """
         filters = [{"Key": "name", "Values": [f"{folder}/"]}]
-        listed = self.session.pages(_SERVICE, "ListSecrets", "SecretList", Filters=filters)
+        listed = self.session.pages(_SERVICE, "ListSecrets", "SecretList", IncludePlannedDeletion=True, Filters=filters)
         return self.read([name for entry in listed if (name := str(entry["Name"])).startswith(f"{folder}/")])
 
     def tag(self, name: str, tags: Mapping[str, str]) -> None:

@@ -41,7 +41,7 @@ def rotate_material(request: Request, clients: Clients) -> RotateResult:
     ui.line("records and the wrapped data key do not change: the key still decrypts what its old material encrypted")
     _confirm(request, clients, "Rotate the key's material now?", f"rotate --cmk --stack {data_keys.stack}")
     with data_keys.deployed.engine.alone(request.stack):
-        own.key_rotation.rotate_on_demand(own.key_arn)
+        own.key_rotation.rotate_on_demand(own.key_arn, before=before)
     after = own.key_rotation.rotations(own.key_arn)
     ui.line("the rotation has started; KMS needs some minutes at most", mark=Mark.OK)
     return RotateResult(

@@ -17,7 +17,7 @@ from components.settings import SecretStore, Settings
 from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import DataKeyConflict
+from wizard.core.errors import DataKeyConflict, ResourceError
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -317,6 +317,17 @@ def test_a_write_between_the_last_look_and_the_replacement_is_told(aws, boto, se
     # It is there to be looked up, and what was confirmed is what is current.
     history = boto("ssm").get_parameter_history(Name=place.stored_data_key, WithDecryption=True)["Parameters"]
     assert [each["Value"] for each in history] == [ONE.value, THREE.value, TWO.value]
+
+
+def test_a_version_whose_deletion_is_scheduled_still_rules_out_another_data_key(aws, boto, settings_of):
+    place = Place(with_pause(aws, lambda _: None), boto, settings_of(secret_store=SecretStore.SECRETS_MANAGER))
+    kept = place.keep(ONE, VersionOrigin.FIRST)
+    boto("secretsmanager").delete_secret(SecretId=kept.parameter, RecoveryWindowInDays=7)
+
+    with pytest.raises(ResourceError, match="scheduled for deletion") as refused:
+        place.versions()
+
+    assert refused.value.hint.startswith(f"aws secretsmanager restore-secret --secret-id {kept.parameter}")
 
 
 def test_more_versions_than_a_page_holds_are_all_found(place):
