@@ -1,4 +1,4 @@
-"""The application's access key on Vercel: the one that production has, and the delivery of another in one POST.
+"""The application's access key on Vercel: the one that production has, and the delivery of another.
 
 Writes `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of production; overwrites only variables that it wrote itself.
 """
@@ -18,7 +18,7 @@ from wizard.vercel.variable_state import (
     description,
     in_production,
 )
-from wizard.vercel.variables import Posted, Variables, entry, post
+from wizard.vercel.variables import Change, Variables, WriteResult, write
 
 _STORED = ("sensitive", "")
 """An endpoint may list no type."""
@@ -46,17 +46,25 @@ def deliver(variables: Variables, key: AccessKey) -> None:
     before = _complete_pair(listed)
     if before == key.id:
         return
-    batch = [entry(key=name, value=value, type="sensitive", comment=comment(key.id)) for name, value in _values(key)]
     while True:
-        posted = post(variables, batch)
+        result = write(variables, _changes(listed, key))
         listed = _list_again(variables, before, key)
         if _complete_pair(listed) == key.id:
             return
-        if posted.definitive or not variables.deadline.wait(posted.reason, at_least=posted.retry_after):
-            raise _incomplete(variables, listed, key, posted)
+        if result.definitive or not variables.deadline.wait(result.reason, at_least=result.retry_after):
+            raise _incomplete(variables, listed, key, result)
         # Variables that somebody else set during the pause must not be overwritten either.
-        if _complete_pair(_list_again(variables, before, key)) == key.id:
+        listed = _list_again(variables, before, key)
+        if _complete_pair(listed) == key.id:
             return
+
+
+def _changes(listed: tuple[ListedVariable, ...], key: AccessKey) -> list[Change]:
+    existing = {variable.key: variable for variable in _entries(listed)}
+    return [
+        Change.of(existing.get(name), key=name, value=value, type="sensitive", comment=comment(key.id))
+        for name, value in _values(key)
+    ]
 
 
 def _values(key: AccessKey) -> tuple[tuple[str, str], ...]:
@@ -119,10 +127,10 @@ def _refuse(variables: Variables, listed: tuple[ListedVariable, ...]) -> None:
 
 
 def _incomplete(
-    variables: Variables, listed: tuple[ListedVariable, ...], key: AccessKey, posted: Posted
+    variables: Variables, listed: tuple[ListedVariable, ...], key: AccessKey, result: WriteResult
 ) -> ResourceError:
     states = "; ".join(f"{name}: {_state(in_production(listed, name), key)}" for name in ACCESS_KEY_VARIABLES)
-    words = posted.words.replace(key.secret, "…")
+    words = result.words.replace(key.secret, "…")
     said = f" (Vercel said: {words})" if words else ""
     return ResourceError(
         f"the access key {key.id} was not completely delivered to {variables.owner}: {states}{said}", _AGAIN
