@@ -15,10 +15,12 @@ from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, or_none, utc
 from wizard.aws.data_keys.stored import store_of
 from wizard.aws.data_keys.versions import DataKeyVersions
+from wizard.core import retry
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import DataKeyConflict, ResourceError
+from wizard.core.errors import DataKeyConflict, OutcomeUnknown, ResourceError
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation, StoredKey, VersionOrigin
 from wizard.core.next_command import Command, wizard
+from wizard.core.retry import Reason
 
 _NOT_ITS_OWN = ("IncorrectKeyException", "InvalidCiphertextException", "InvalidKeyUsageException")
 
@@ -73,12 +75,27 @@ class AwsKeyRotation:
                     return int(quota["Value"])
         return None
 
-    def rotate_on_demand(self, key_arn: str) -> None:
-        """RotateKeyOnDemand. Raises ResourceError when no rotation is left or one is in progress."""
+    def rotate_on_demand(self, key_arn: str, *, before: KeyRotations) -> None:
+        """RotateKeyOnDemand, sent once; after a lost answer the rotations are read and compared with `before`.
+
+        Raises ResourceError when no rotation is left or one is in progress, OutcomeUnknown when the answer was lost
+        and KMS shows no new rotation.
+        """
         try:
             self.session.call("kms", "RotateKeyOnDemand", KeyId=key_arn)
+        except OutcomeUnknown as error:
+            for _ in retry.attempts(Reason.CONSISTENCY, clock=self.session.clock):
+                if _has_another(self.rotations(key_arn), before):
+                    return
+            raise OutcomeUnknown(
+                f"KMS did not answer whether it rotates {key_arn}, and KMS shows no new rotation",
+                Command(
+                    f"aws kms get-key-rotation-status --key-id {key_arn}",
+                    advice="in a minute; without an OnDemandRotationStartDate, run the same command again",
+                ),
+            ) from error
         except ResourceError as error:
-            code = _code_of(error)
+            code = code_of(error.__cause__)
             if code == "LimitExceededException":
                 raise ResourceError(
                     f"{key_arn} has used all its on-demand rotations; nothing was changed",
@@ -108,7 +125,7 @@ class AwsKeyRotation:
                 DestinationKeyId=destination,
             )
         except ResourceError as error:
-            code = _code_of(error)
+            code = code_of(error.__cause__)
             if code in _NOT_ITS_OWN:
                 raise DataKeyConflict(
                     f"the key {source} does not decrypt the data key {wrapped.fingerprint} ({code}); "
@@ -166,6 +183,9 @@ class AwsKeyRotation:
         )
 
 
-def _code_of(error: ResourceError) -> str:
-    cause: Any = error.__cause__
-    return code_of(cause) if cause is not None else ""
+def _has_another(after: KeyRotations, before: KeyRotations) -> bool:
+    """Whether an on-demand rotation has started, or has even ended, since `before`."""
+    if after.on_demand_started not in (None, before.on_demand_started):
+        return True
+    done, known = (sum(rotation.on_demand for rotation in each.rotations) for each in (after, before))
+    return done > known

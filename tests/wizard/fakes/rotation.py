@@ -48,7 +48,7 @@ class FakeKeyRing:
         self._call("rotations", key_arn)
         return self.by_key.get(key_arn, self.told)
 
-    def rotate_on_demand(self, key_arn: str) -> None:
+    def rotate_on_demand(self, key_arn: str, *, before: KeyRotations) -> None:
         self._call("rotate_on_demand", key_arn)
         made = Rotation(at=datetime.fromisoformat("2026-11-24T12:00:00+00:00"), on_demand=True)
         self.told = replace(self.told, rotations=(*self.told.rotations, made))

@@ -92,8 +92,10 @@ class ErrorSource:
     """The sign-in behind the credentials, where a person has to sign in."""
 
 
-def code_of(error: boto.ClientError) -> str:
-    """The service's error code, without the namespaces that some protocols put around it."""
+def code_of(error: BaseException | None) -> str:
+    """The service's error code, without the namespaces that some protocols put around it; empty where it gave none."""
+    if not isinstance(error, boto.ClientError):
+        return ""
     code = str(error.response.get("Error", {}).get("Code", ""))
     return code.rsplit("#", 1)[-1].split(":", 1)[0]
 

@@ -28,10 +28,17 @@ from wizard.aws.auth.credentials import (
     resolve,
 )
 from wizard.aws.auth.errors import BOTOCORE_ERRORS, ErrorSource, code_of, translate
-from wizard.aws.auth.http import endpoint_of, make_client
+from wizard.aws.auth.http import SENT_ONCE, endpoint_of, make_client, may_have_happened
 from wizard.aws.auth.profiles import sso_region_of
 from wizard.aws.auth.sign_in import MARGIN, AskCode, Chain
-from wizard.core.errors import CredentialsError, PermissionDenied, ResourceError, SetupError, Unsupported
+from wizard.core.errors import (
+    CredentialsError,
+    OutcomeUnknown,
+    PermissionDenied,
+    ResourceError,
+    SetupError,
+    Unsupported,
+)
 from wizard.core.models.discovery import ProfileFact
 from wizard.core.retry import SYSTEM_CLOCK, Clock
 
@@ -200,10 +207,21 @@ class Session:
         return tuple(self._botocore.get_available_regions(service, partition_name=self.partition))
 
     def call(self, service: str, operation: str, /, **parameters: Any) -> Any:
-        """One call, `call("kms", "CreateKey", …)`. Raises errors of `wizard.core.errors` only."""
+        """One call, `call("kms", "CreateKey", …)`. Raises errors of `wizard.core.errors` only.
+
+        A call of `SENT_ONCE` whose answer was lost is OutcomeUnknown.
+        """
         client = self.client(service)
-        with self.translating(service, operation):
-            return getattr(client, xform_name(operation))(**parameters)
+        try:
+            with self.translating(service, operation):
+                return getattr(client, xform_name(operation))(**parameters)
+        except SetupError as error:
+            if (service, operation) not in SENT_ONCE or not may_have_happened(error.__cause__):
+                raise
+            raise OutcomeUnknown(
+                f"{service}:{operation} was sent once, and its answer was lost ({error.message})",
+                "look whether it was done before you run the same command again",
+            ) from error.__cause__
 
     def find(self, service: str, operation: str, /, *, absent: Collection[str], **parameters: Any) -> Any | None:
         """One call; None when the service answers with one of the codes in `absent`."""

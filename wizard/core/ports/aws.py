@@ -121,7 +121,9 @@ class Iam(Protocol):
         """The access keys of the user of that name, the oldest first; none where there is no such user."""
         ...
 
-    def make_access_key(self, user: str) -> AccessKey: ...
+    def make_access_key(self, user: str) -> AccessKey:
+        """A new, active access key; sent once. Raises OutcomeUnknown when the answer with its secret was lost."""
+        ...
 
     def retire_access_key(self, user: str, key_id: str) -> None:
         """Switch the access key off; it can be switched on again."""
@@ -208,8 +210,11 @@ class KeyRotation(Protocol):
         """The past and future rotations of a key; a denied value is None."""
         ...
 
-    def rotate_on_demand(self, key_arn: str) -> None:
-        """RotateKeyOnDemand: new key material; data keys that the old material wrapped can still be decrypted."""
+    def rotate_on_demand(self, key_arn: str, *, before: KeyRotations) -> None:
+        """RotateKeyOnDemand, sent once: new key material; data keys that the old one wrapped can still be decrypted.
+
+        `before` was read a moment ago. Raises OutcomeUnknown when the answer was lost and no new rotation shows.
+        """
         ...
 
     def reencrypt(self, wrapped: WrappedDataKey, *, source: str, destination: str) -> WrappedDataKey:
