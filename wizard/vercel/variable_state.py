@@ -251,10 +251,10 @@ def state_of(
     proof = _proof(desired, entry, read)
     if not proof and _newly_written(entry, listed, before) and same(entry, desired.value, read) is None:
         proof = "write"
-    gap = None if proof else "its value is not known to be this stack's"
+    unknown = None if proof else "its value is not known to be this stack's"
     if proof == "fingerprint" and is_changed(entry, listed, scope):
-        gap = f"was changed since it was delivered{_at(entry)}, and Vercel does not show its value"
-    return VariableState(expected=desired, entry=entry, gap=gap, proof=proof, scope=scope)
+        unknown = f"was changed since it was delivered{_at(entry)}, and Vercel does not show its value"
+    return VariableState(expected=desired, entry=entry, gap=unknown, proof=proof, scope=scope)
 
 
 def _newly_written(
