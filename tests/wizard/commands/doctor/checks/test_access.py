@@ -352,6 +352,21 @@ def test_a_companion_that_somebody_made_sensitive_is_known_by_its_comment(
     assert [each.cause for each in fixture.diagnosis().findings] == causes
 
 
+@pytest.mark.parametrize("name", [NAME, "AWS_KMS_KEY_ID"])
+def test_a_sensitive_variable_that_was_changed_since_its_delivery_is_not_called_right(
+    fixture: DoctorFixture, name: str
+) -> None:
+    del fixture.vercel.variables[name]
+    changed = VariableEntry(
+        name=name, place="Vercel", type="sensitive", claimed=wrapped().fingerprint, id="env_1", is_changed=True
+    )
+    fixture.vercel.outside = (changed,)
+    (finding,) = fixture.diagnosis().findings
+    assert finding.cause == "variable-changed"
+    # The new value may be another data key, and Vercel shows it to nobody: it is renamed, not overwritten.
+    assert ("--rename-existing env_1 --confirm production" in finding.command) == (name == NAME)
+
+
 @pytest.mark.parametrize("name", ["AWS_KMS_KEY_ID", "AWS_REGION"])
 def test_a_parameter_beside_the_stored_data_key_that_is_gone(on_ecs: DoctorFixture, name: str) -> None:
     del on_ecs.aws.parameters[f"/eonpro/production/{name}"]
