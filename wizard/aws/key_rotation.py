@@ -158,9 +158,12 @@ class AwsKeyRotation:
         origin: VersionOrigin,
         at: datetime,
         same_as: str | None = None,
+        was_current: bool = False,
     ) -> DataKeyVersion:
         """Create an entry for a version and read it back; an existing entry is left unchanged."""
-        return self._data_key_versions(settings).keep(wrapped, key_arn=key_arn, origin=origin, at=at, same_as=same_as)
+        return self._data_key_versions(settings).keep(
+            wrapped, key_arn=key_arn, origin=origin, at=at, same_as=same_as, was_current=was_current
+        )
 
     def stored_key(self, settings: Settings) -> StoredKey:
         """The stored value as it is now, well formed or not."""

@@ -92,6 +92,7 @@ class FakeKeyRing:
         origin: VersionOrigin,
         at: datetime,
         same_as: str | None = None,
+        was_current: bool = False,
     ) -> DataKeyVersion:
         self._call("keep", wrapped.fingerprint)
         self.entries.setdefault(
@@ -104,7 +105,7 @@ class FakeKeyRing:
                 kept_at=at,
                 same_as=same_as or wrapped.fingerprint,
                 current=False,
-                was_current=origin is VersionOrigin.FIRST,
+                was_current=was_current or origin is VersionOrigin.FIRST,
             ),
         )
         return self._marked(self.entries[wrapped.fingerprint], self._stored_key(settings))

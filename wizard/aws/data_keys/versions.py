@@ -155,8 +155,12 @@ class DataKeyVersions:
         origin: VersionOrigin,
         at: datetime,
         same_as: str | None = None,
+        was_current: bool = False,
     ) -> DataKeyVersion:
-        """Create an entry for a version and read it back. An existing entry is left unchanged, whoever created it."""
+        """Create an entry for a version and read it back. An existing entry is left unchanged, whoever created it.
+
+        `was_current`: it was the stored data key, and is no longer.
+        """
         fingerprint = wrapped.fingerprint
         name = self.name_of(fingerprint)
         if name not in self.store.read([name]):
@@ -167,6 +171,7 @@ class DataKeyVersions:
                 KEPT_AT_TAG: at.isoformat(timespec="seconds"),
                 CREATED_BY_TAG: CREATED_BY,
                 **({KEY_ARN_TAG: key_arn} if key_arn else {}),
+                **({REPLACED_AT_TAG: at.isoformat(timespec="seconds")} if was_current else {}),
             }
             self.store.create(
                 name,

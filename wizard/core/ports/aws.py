@@ -246,9 +246,11 @@ class KeyRotation(Protocol):
         origin: VersionOrigin,
         at: datetime,
         same_as: str | None = None,
+        was_current: bool = False,
     ) -> DataKeyVersion:
         """Create an entry for a version and read it back; an existing entry is left unchanged.
 
+        `was_current`: it was the stored data key, and is no longer.
         Raises DataKeyConflict when its name holds anything else.
         """
         ...

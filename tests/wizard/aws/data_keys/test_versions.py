@@ -173,6 +173,11 @@ def test_what_was_kept_is_read_as_it_was(place):
     assert {each.fingerprint for each in place.versions()} == {ONE.fingerprint, TWO.fingerprint}
 
 
+def test_what_is_copied_from_another_region_still_was_current(place):
+    assert place.keep(TWO, was_current=True).was_current
+    assert [version.was_current for version in place.versions()] == [True]
+
+
 def test_keeping_again_writes_nothing(place):
     first = place.keep(TWO)
     again = place.keep(TWO, VersionOrigin.RESTORED, at=AT, key_arn=OTHER_KEY)
