@@ -133,8 +133,8 @@ def ensure_data_key(
                 "nothing was overwritten; find out which of the two encrypts the application's records",
             )
     if keeps_versions:
-        regional = {arn: aws.with_region(region_of(arn)).key_rotation for arn in outputs.key_arns}
-        keep_versions(regional, settings, at=datetime.now(UTC))
+        key_rotations = {arn: aws.with_region(region_of(arn)).key_rotation for arn in outputs.key_arns}
+        keep_versions(key_rotations, settings, at=datetime.now(UTC))
     return stored_data_key
 
 

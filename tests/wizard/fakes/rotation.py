@@ -31,6 +31,8 @@ class FakeKeyRing:
     """By ARN, of keys whose rotations are not `told`."""
     entries: dict[str, DataKeyVersion] = field(default_factory=dict)
     """By fingerprint."""
+    places: list[WrappedDataKey] = field(default_factory=list)
+    """Of new data keys."""
     altered_entries: tuple[str, ...] = ()
     failures: dict[str, SetupError] = field(default_factory=dict)
     crash_at: str | None = None
@@ -109,6 +111,15 @@ class FakeKeyRing:
             ),
         )
         return self._marked(self.entries[wrapped.fingerprint], self._stored_key(settings))
+
+    def reserve_new(self, settings: Settings, wrapped: WrappedDataKey, *, key_arn: str, at: datetime) -> WrappedDataKey:
+        self._call("reserve_new", wrapped.fingerprint)
+        for place in self.places:
+            version = self.version(settings, place.fingerprint)
+            if version is None or not version.was_current:
+                return place
+        self.places.append(wrapped)
+        return wrapped
 
     def stored_key(self, settings: Settings) -> StoredKey:
         self._call("stored_key")

@@ -255,6 +255,10 @@ class KeyRotation(Protocol):
         """
         ...
 
+    def reserve_new(self, settings: Settings, wrapped: WrappedDataKey, *, key_arn: str, at: datetime) -> WrappedDataKey:
+        """Reserve the one place for a data key that is not in use yet; the key that has it, whoever put it there."""
+        ...
+
     def stored_key(self, settings: Settings) -> StoredKey:
         """The stored value as it is now, well formed or not."""
         ...
