@@ -303,7 +303,7 @@ def _verify(
         return (
             VerificationState.PROVED,
             f"as {result.principal}, by {credentials.how}: 32 bytes unwrapped under the key, "
-            "one record encrypted and decrypted",
+            "one record encrypted and decrypted" + (f", {target.proof_note}" if target.proof_note else ""),
         )
     return _simulated(aws, settings, principal, app_variables.key_arn, search.tried)
 
