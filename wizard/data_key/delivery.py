@@ -52,18 +52,58 @@ def find_stored_data_key(aws: AwsClient, settings: Settings) -> StoredDataKey | 
     return None
 
 
+def find_data_key(aws: AwsClient, settings: Settings, outputs: Outputs | None = None) -> StoredDataKey | None:
+    """The stored data key of the stack's own Region or, where that has none, its copy in a replica's Region."""
+    return find_stored_data_key(aws, settings) or _find_copy(aws, settings, outputs)
+
+
+def _find_copy(aws: AwsClient, settings: Settings, outputs: Outputs | None) -> StoredDataKey | None:
+    """The data key that the replicas' Regions hold, with the KMS key of the stack's own Region.
+
+    None where the versions of the own Region name another data key: a person chooses, with `restore`.
+    Raises DataKeyConflict when two Regions hold different data keys.
+    """
+    of_outputs = (region_of(arn) for arn in outputs.replica_key_arns) if outputs else ()
+    copies = {}
+    for region in dict.fromkeys((*settings.replica_regions, *of_outputs)):
+        copy = find_stored_data_key(aws.with_region(region), settings)
+        if copy is not None:
+            copies[region] = copy
+    if len({copy.wrapped for copy in copies.values()}) > 1:
+        name = settings.names.stored_data_key
+        held = ", ".join(f"{copy.wrapped.fingerprint} in {region}" for region, copy in copies.items())
+        raise DataKeyConflict(
+            f"{name} is missing in {settings.region}, and the replicas' Regions hold different data keys ({held})",
+            wizard("restore", advice="lists them; restore the one that was current"),
+        )
+    for copy in copies.values():
+        if all(version.wrapped == copy.wrapped for version in aws.key_rotation.versions(settings)):
+            return replace(copy, key_arn=_in_region(copy.key_arn, settings.region))
+    return None
+
+
+def _in_region(key_arn: str | None, region: str) -> str | None:
+    """The ARN that a multi-Region key has in the Region; any other key's own ARN."""
+    # The primary and its replicas have the same key id, which begins with mrk-.
+    # https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
+    if key_arn is None or ":key/mrk-" not in key_arn:
+        return key_arn
+    return key_arn.replace(f":{region_of(key_arn)}:", f":{region}:", 1)
+
+
 def ensure_data_key(
     aws: AwsClient, settings: Settings, outputs: Outputs, *, adopted: WrappedDataKey | None = None
 ) -> StoredDataKey:
     """The stored data key: the existing one, the `adopted` one, or a new one. Two runs at once end with one.
 
-    A data key in the other store is copied, and no new one is made. The Region of every replica gets a copy too.
+    A data key in the other store, or in a replica's Region, is copied, and no new one is made. The Region of every
+    replica gets a copy too.
     Raises DataKeyConflict when a stored data key is wrapped by another KMS key, or is another data key.
     """
     name, store = settings.names.stored_data_key, settings.secret_store
     stored_data_key = aws.stored_data_keys.read_stored_data_key(name, store=store)
     if stored_data_key is None:
-        elsewhere = find_stored_data_key(aws, settings)
+        elsewhere = find_data_key(aws, settings, outputs)
         if elsewhere is not None:
             _refuse_another(elsewhere, outputs)
         else:

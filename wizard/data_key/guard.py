@@ -101,7 +101,7 @@ def may_create(
                 if not is_closed and not has_variable:
                     raise
             if stored is not None:
-                return _stored(stored, regional.region)
+                return _stored(stored, regional.region, settings)
             if counted := [version for version in versions if not (importing and _is_leftover(version))]:
                 return _has_versions(name, len(counted))
             if altered:
@@ -215,12 +215,15 @@ def _is_leftover(version: DataKeyVersion) -> bool:
     return version.origin is VersionOrigin.ADOPTED and not version.was_current
 
 
-def _stored(stored: StoredDataKey, region: str) -> Decision:
+def _stored(stored: StoredDataKey, region: str, settings: Settings) -> Decision:
+    is_copied = region in settings.replica_regions
     return Decision(
         state=DecisionState.NO,
         what=f"{stored.parameter} in {region} holds {stored.wrapped.fingerprint}",
         why="a new data key could not open the records under that one",
-        next=wizard("restore", advice="lists the versions in the stack's own Region"),
+        next=wizard("push", advice=f"copies it to {settings.region}")
+        if is_copied
+        else wizard("restore", advice="lists the versions"),
     )
 
 

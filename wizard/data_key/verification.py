@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from wizard.core import retry
+from wizard.core.child_environment import inherited
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import (
     CredentialsError,
@@ -32,8 +33,6 @@ WRAP_TIMEOUT_SECONDS = 60
 """Where the key is piped in; a person at the terminal has no limit."""
 
 PIPED = 'printf %s "$ENCRYPTION_KEY" | python -m wizard adopt --encryption-key --confirm STACK'
-_NOT_PASSED = ("ENCRYPTION_KEY", "ENCRYPTED_PHI_KEY", "VERCEL_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_ACCESS_TOKEN")
-"""Secrets of the operator's environment that the child does not get."""
 _CREDENTIALS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -42,24 +41,6 @@ _CREDENTIALS = (
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
 )
-
-PASSED_ON = (
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "REQUESTS_CA_BUNDLE",
-    "AWS_CA_BUNDLE",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-)
-"""What the verifying child inherits: above all, not the operator's credentials."""
 
 TIMEOUT_SECONDS = 60
 RETRY_SECONDS = retry.SCHEDULES[Reason.PROPAGATION].seconds
@@ -79,8 +60,9 @@ class ChildWrapper:
         """The wrapped form of the key that the child read. The child's answer holds nothing secret."""
         region = key_arn.split(":")[3]
         # The credentials of this run count, not those that happen to be set.
-        removed = (*_NOT_PASSED, *_CREDENTIALS)
-        child_environ = {name: value for name, value in self._environ.items() if name not in removed}
+        child_environ = {
+            name: value for name, value in inherited(self._environ, "AWS_").items() if name not in _CREDENTIALS
+        }
         child_environ |= {**environment, "AWS_REGION": region, "AWS_DEFAULT_REGION": region, "AWS_KMS_KEY_ID": key_arn}
         try:
             done = subprocess.run(
@@ -217,9 +199,8 @@ class ChildDecryptVerifier:
         )
 
     def _environment(self) -> dict[str, str]:
-        environment = {name: self._environ[name] for name in PASSED_ON if name in self._environ}
-        environment |= {name: value for name, value in self._environ.items() if name.startswith("AWS_ENDPOINT_URL")}
-        return {**environment, "AWS_EC2_METADATA_DISABLED": "true"}
+        # Above all, not the operator's credentials.
+        return {**inherited(self._environ, "AWS_ENDPOINT_URL"), "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 def _app_environment(credentials: AppCredentials, batch: AppVariables) -> dict[str, str]:

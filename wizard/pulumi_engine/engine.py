@@ -224,8 +224,11 @@ class PulumiEngine:
         """Replace the credentials."""
         self._project.renew(environment)
 
-    def preview(self, stack: str, on_progress: OnProgress) -> tuple[Step, ...]:
-        """The steps of an update, one for each resource, unchanged ones too. `up` is bound to them."""
+    def preview(self, stack: str, on_progress: OnProgress, *, refresh: bool = False) -> tuple[Step, ...]:
+        """The steps of an update, one for each resource, unchanged ones too. `up` is bound to them.
+
+        `refresh` plans from the account as it is now; the state in the backend stays.
+        """
 
         def plan_steps() -> tuple[Step, ...]:
             with self._project.watched(stack, on_progress) as watch, self._plan.written(stack) as plan:
@@ -234,6 +237,7 @@ class PulumiEngine:
                     policy_packs=self._policy_packs(),
                     plan=plan,
                     config_file=self._settings.existing(stack),
+                    refresh=refresh,
                 )
             return tuple(watch.planned.values())
 

@@ -133,14 +133,23 @@ def stack_state(deployment: Mapping[str, Any]) -> StackState:
 
 
 def pending_steps(deployment: Mapping[str, Any]) -> tuple[Step, ...]:
-    """The unfinished operations, and the resources that were imported but not read yet."""
+    """The unfinished operations, and the resources whose state is not what the account has.
+
+    `importing`: imported, and not read yet. `incomplete`: a creation or an update failed half-way; the AWS provider
+    then records the planned values with the error (`initErrors`), so a plan from the state would miss the difference.
+    """
     unfinished = [pending_step(operation) for operation in deployment.get("pending_operations") or ()]
     unread = [
         pending_step({"type": "importing", "resource": resource})
         for resource in deployment.get("resources") or ()
         if resource.get("custom") and resource.get("id") and not set(resource.get("outputs") or ()) - {"region"}
     ]
-    return (*unfinished, *unread)
+    incomplete = [
+        pending_step({"type": "incomplete", "resource": resource})
+        for resource in deployment.get("resources") or ()
+        if resource.get("initErrors")
+    ]
+    return (*unfinished, *unread, *incomplete)
 
 
 def pending_step(operation: Mapping[str, Any]) -> Step:

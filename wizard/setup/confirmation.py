@@ -61,7 +61,7 @@ def confirmed(request: Request, clients: Clients, *, confirmed: bool = True) -> 
             try:
                 ready, import_request = steps.check(request, clients, interview, engine, state_location, import_request)
                 _refuse_other_settings(request, ready)
-                planned = steps.make_plan(request, clients, ready)
+                planned = steps.make_plan(request, clients, ready, to_apply=confirmed)
                 decision = _decide(request, clients.ui, ready, planned) if confirmed else Decision.APPLY
             except PreflightFailed as failed:
                 if not clients.ui.interactive or not confirmed:

@@ -7,9 +7,19 @@ from typing import Any
 
 import pytest
 
-from components.settings import SecretStore
+from components.settings import SecretStore, Settings
 from tests.wizard.commands.rotate.stack_world import NOW, World
-from tests.wizard.fakes.clients import IDENTITY, KEY, REPLICA_REGION, TOKEN, multi_region, settings, wrapped
+from tests.wizard.fakes.clients import (
+    IDENTITY,
+    KEY,
+    MULTI_KEY,
+    REPLICA,
+    REPLICA_REGION,
+    TOKEN,
+    multi_region,
+    settings,
+    wrapped,
+)
 from wizard.commands.push import PushOptions
 from wizard.commands.push import command as push_command
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound, Unreachable, UsageError
@@ -244,6 +254,42 @@ def test_a_copy_in_a_replicas_region_rules_out_another_one() -> None:
     decision = guard.may_create(world.aws, world.settings)
 
     assert decision.state is DecisionState.NO and REPLICA_REGION in decision.what
+
+
+def lost_in_its_own_region(wanted: Settings) -> World:
+    """A stack with a replica, whose stored key and versions were deleted in its own Region."""
+    world = World(wanted)
+    replica = world.aws.with_region(REPLICA_REGION)
+    for regional, key_arn in ((world.aws, MULTI_KEY), (replica, REPLICA)):
+        regional.key_rotation.keep(wanted, wrapped(), key_arn=key_arn, origin=VersionOrigin.FIRST, at=NOW)
+    world.delete_stored_key()
+    world.key_rotation.entries.clear()
+    return world
+
+
+@pytest.mark.parametrize("ask", [setup, push])
+def test_the_copy_of_a_replicas_region_is_the_data_key_and_no_second_one_is_made(
+    ask: Callable[[World], str | None],
+) -> None:
+    world = lost_in_its_own_region(multi_region())
+
+    assert ask(world) is None
+    assert "cloud.make_data_key" not in {call.split()[0] for call in world.log}
+
+
+def test_rotate_names_the_command_that_copies_the_data_key_back() -> None:
+    assert str(rotate(lost_in_its_own_region(multi_region()))).startswith("python -m wizard push")
+
+
+def test_a_version_that_only_a_replicas_region_has_can_be_restored() -> None:
+    world = lost_in_its_own_region(multi_region())
+    world.aws.with_region(REPLICA_REGION).stored_keys.clear()
+
+    assert wrapped().fingerprint in {version["fingerprint"] for version in world.ended("restore")[1]["versions"]}
+    world.run("restore", "--version", wrapped().fingerprint)
+
+    assert world.current == wrapped()
+    assert wrapped().fingerprint in world.kept()
 
 
 def test_what_an_interrupted_import_left_does_not_stop_that_import() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.rotation import VersionOrigin
 from wizard.data_key.delivery import ensure_data_key, find_stored_data_key, region_of
 
 PARAMETERS, SECRETS = SecretStore.PARAMETER_STORE, SecretStore.SECRETS_MANAGER
@@ -281,7 +283,49 @@ def test_a_replica_that_is_added_later_gets_the_key_that_is_there(regions) -> No
     assert regions.with_region(REPLICA_REGION).stored_keys[STORED_KEY].wrapped == first.wrapped
 
 
+@pytest.mark.parametrize("store", list(SecretStore))
+def test_the_records_are_not_lost_with_the_parameters_of_the_stacks_own_region(regions, store) -> None:
+    """The only copy of the data key is in the Region of the replica: it is copied back, and no other one is made."""
+    wanted = multi_region(secret_store=store)
+    there = stored_data_key(regions.with_region(REPLICA_REGION), key_arn=REPLICA, store=store)
+
+    stored = ensure_data_key(regions, wanted, MULTI_OUTPUTS)
+
+    assert (stored.wrapped, stored.key_arn, stored.is_new) == (there.wrapped, MULTI_KEY, False)
+    assert "cloud.make_data_key" not in calls(regions)
+    assert ensure_data_key(regions, wanted, MULTI_OUTPUTS) == stored
+
+
+def test_a_copy_of_another_kms_key_in_a_replicas_region_is_not_copied_back(regions) -> None:
+    stored_data_key(regions.with_region(REPLICA_REGION), key_arn=OTHER_KEY)
+    with pytest.raises(DataKeyConflict, match=OTHER_KEY):
+        ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
+    assert regions.stored_keys == {}
+
+
+def test_of_two_data_keys_in_the_replicas_regions_neither_is_copied_back(regions) -> None:
+    wanted = multi_region(replica_regions=(REPLICA_REGION, "eu-west-1"))
+    for region, seed in ((REPLICA_REGION, "one"), ("eu-west-1", "another")):
+        stored_data_key(regions.with_region(region), seed, key_arn=REPLICA.replace(REPLICA_REGION, region))
+    with pytest.raises(DataKeyConflict, match="hold different data keys"):
+        ensure_data_key(regions, wanted, MULTI_OUTPUTS)
+    assert regions.stored_keys == {}
+
+
+def test_an_older_data_key_in_a_replicas_region_does_not_take_the_place_of_the_lost_one(regions) -> None:
+    """The versions of the stack's own Region name another data key: a person chooses."""
+    stored_data_key(regions.with_region(REPLICA_REGION), "old", key_arn=REPLICA)
+    regions.key_rotation.keep(
+        multi_region(), wrapped("later"), key_arn=MULTI_KEY, origin=VersionOrigin.MADE, at=datetime.now(UTC)
+    )
+    with pytest.raises(DataKeyConflict) as refused:
+        ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
+    assert refused.value.hint.startswith("python -m wizard restore")
+    assert regions.stored_keys == {}
+
+
 def test_another_data_key_in_a_replicas_region_is_a_conflict_and_stays(regions) -> None:
+    stored_data_key(regions, key_arn=MULTI_KEY)
     there = stored_data_key(regions.with_region(REPLICA_REGION), "another", key_arn=REPLICA)
     with pytest.raises(DataKeyConflict, match=f"{STORED_KEY} in {REPLICA_REGION} holds {there.wrapped.fingerprint}"):
         ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)

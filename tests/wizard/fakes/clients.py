@@ -778,6 +778,7 @@ class FakeEngine:
     stack_state: StackState = StackState(exists=False, has_key=False)
     steps: tuple[Step, ...] = (step(), step("create", "aws:kms/alias:Alias", "phi-key-alias"))
     drifts: tuple[Drift, ...] = ()
+    steps_after_refresh: tuple[Step, ...] | None = None
     prepared: Settings | None = None
     written: Settings | None = None
     """What the stack's settings file holds."""
@@ -838,8 +839,10 @@ class FakeEngine:
     def renew(self, environment: Mapping[str, str]) -> None:
         self.environment = environment
 
-    def preview(self, stack: str, on_progress: OnProgress) -> tuple[Step, ...]:
+    def preview(self, stack: str, on_progress: OnProgress, *, refresh: bool = False) -> tuple[Step, ...]:
         self._call("preview")
+        if self.steps_after_refresh is not None and (refresh or self.recovered is not None):
+            return self.steps_after_refresh
         return self.steps
 
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:

@@ -55,6 +55,7 @@ from wizard.core.errors import (
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, DeliveryState, StackState, VerificationState
 from wizard.core.models.inputs import Question
+from wizard.core.models.stack import Drift, DriftKind
 from wizard.inputs.answers import Answer, Source, from_settings
 from wizard.setup import saved_plan, workflow
 from wizard.setup.saved_plan import SavedPlan
@@ -87,6 +88,11 @@ MILESTONES = (
     "prover.prove",
     "cloud.policy_document",
 )
+
+
+def drift(name: str, type_: str, *properties: str) -> Drift:
+    urn = f"urn:pulumi:production::eonpro-kms::{type_}::{name}"
+    return Drift(urn=urn, type=type_, name=name, kind=DriftKind.CHANGED, properties=properties)
 
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -462,6 +468,40 @@ def test_what_a_crashed_run_left_is_taken_up_before_the_plan(world) -> None:
     places = [world.calls.index(f"engine.{name}") for name in ("prepare", "recover", "preview", "up")]
     assert places == sorted(places)
     assert world.engine.recovered == {step().urn: KEY_ID}
+
+
+def test_an_update_after_a_failure_does_not_end_well_while_the_account_lacks_the_rotation(world) -> None:
+    world.stand()
+    incomplete = step("incomplete", "aws:kms/key:Key", "phi-key")
+    world.engine.stack_state = replace(world.engine.stack_state, pending=(incomplete,))
+    world.engine.steps = (step("update", "aws:kms/key:Key", "phi-key"),)
+    world.engine.drifts = (drift("phi-key", "aws:kms/key:Key", "enableKeyRotation"),)
+    with pytest.raises(ResourceError, match="phi-key .enableKeyRotation") as refused:
+        world.setup()
+    assert "run the same command again" in refused.value.hint
+    assert [call for call in world.calls if call in ("engine.recover", "engine.up", "engine.compare")] == [
+        "engine.recover",
+        "engine.up",
+        "engine.compare",
+    ]
+
+
+def test_a_trust_that_somebody_widened_is_repaired_although_the_state_knows_no_change(world) -> None:
+    world.stand()
+    world.engine.drifts = (drift("app-role", "aws:iam/role:Role", "assumeRolePolicy"),)
+    world.engine.steps_after_refresh = (step("update", "aws:iam/role:Role", "app-role"),)
+    world.setup()
+    assert "changed outside the stack: Role app-role (assumeRolePolicy)" in world.ui.said
+    assert "no resource has to be changed" not in world.ui.said
+    places = [world.calls.index(f"engine.{name}") for name in ("compare", "recover", "up")]
+    assert places == sorted(places)
+
+
+def test_no_change_is_said_after_the_account_was_read(world) -> None:
+    world.stand()
+    world.setup()
+    assert "no resource has to be changed" in world.ui.said
+    assert "engine.compare" in world.calls and "engine.recover" not in world.calls
 
 
 def test_nothing_pending_is_nothing_to_recover(world) -> None:

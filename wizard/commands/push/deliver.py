@@ -154,7 +154,7 @@ def push(
     ui, aws, settings, outputs = clients.ui, context.aws, context.settings, context.require_outputs()
     ui.section("Data key")
     ui.working("reading the stored data key")
-    existing = delivery.find_stored_data_key(aws, settings)
+    existing = delivery.find_data_key(aws, settings, outputs)
     if existing is None:
         _refuse_second_data_key(context, scopes)
     renamed = _rename_existing(clients, context, rename_existing, existing) if rename_existing else None

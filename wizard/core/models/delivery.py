@@ -283,7 +283,7 @@ class StackState:
     owned: tuple[str, ...] = ()
     """Ids and ARNs of all resources in the state."""
     pending: tuple[Step, ...] = ()
-    """Operations that a crashed run left behind."""
+    """What an earlier run left behind: operations, and resources to be read from the account before the next plan."""
     outputs: Outputs | None = None
     resources: tuple[StateResource, ...] = ()
     """All resources of the state, in its order."""

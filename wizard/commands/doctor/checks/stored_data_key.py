@@ -46,12 +46,15 @@ def _missing(context: CheckContext) -> Iterator[CheckResult]:
     name = context.settings.names.stored_data_key
     if context.outputs is None:
         return  # Not deployed, or reported by check_stack.
-    fingerprints = context.version_fingerprints
+    fingerprints, copy = context.version_fingerprints, context.data_key_copy
     fingerprint = _on_vercel(context)
     version = next(
         (kept_version for kept_version in _versions(fingerprints) if fingerprint in (None, kept_version)), None
     )
-    if version is not None:
+    if isinstance(copy, StoredDataKey):
+        command = fixes.push(context)
+        advice = f"copies {copy.wrapped.fingerprint} back, which the Region of a replica has"
+    elif version is not None:
         command, advice = _restore(context, version), ""
     elif fingerprint is None and not _was_delivered(context):
         yield Finding(
