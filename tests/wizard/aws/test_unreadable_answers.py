@@ -17,8 +17,8 @@ PAGE = "<!DOCTYPE html><html><body>Sign in to the hotel's network</body></html>"
 LISTED = """<ListAccessKeysResponse><ListAccessKeysResult><IsTruncated>false</IsTruncated>
 <AccessKeyMetadata/></ListAccessKeysResult></ListAccessKeysResponse>"""
 NOTHING_LISTED = "<ListAccessKeysResponse><ListAccessKeysResult/></ListAccessKeysResponse>"
-ACCOUNT = """<GetAccountAuthorizationDetailsResponse><GetAccountAuthorizationDetailsResult><IsTruncated>false</IsTruncated>
-</GetAccountAuthorizationDetailsResult></GetAccountAuthorizationDetailsResponse>"""
+ACCOUNT = """<GetAccountAuthorizationDetailsResponse><GetAccountAuthorizationDetailsResult>
+<IsTruncated>false</IsTruncated></GetAccountAuthorizationDetailsResult></GetAccountAuthorizationDetailsResponse>"""
 
 
 @pytest.fixture
