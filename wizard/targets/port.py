@@ -107,6 +107,8 @@ class DeployTarget(ABC):
     """Whether the wizard can restart what runs there."""
     container_credentials_first: ClassVar[bool] = False
     """Whether the application usually gets credentials from a container's endpoint, not by a web identity token."""
+    proof_note: ClassVar[str] = ""
+    """What a verification does not know about the delivered data key, where the target does not show it."""
     repeat_note: ClassVar[str] = ""
     """What the non-interactive command needs from its environment."""
 

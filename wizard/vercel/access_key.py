@@ -17,6 +17,7 @@ from wizard.vercel.variable_state import (
     access_key_of,
     description,
     in_production,
+    is_changed,
 )
 from wizard.vercel.variables import Change, Variables, WriteResult, write
 
@@ -76,11 +77,13 @@ def _entries(listed: tuple[ListedVariable, ...]) -> tuple[ListedVariable, ...]:
 
 
 def _complete_pair(listed: tuple[ListedVariable, ...]) -> str | None:
-    """The key that both variables are of; None for half a pair or for two different keys."""
+    """The key that both variables are of; None for half a pair, two different keys, and a change since."""
     pair = _entries(listed)
     if tuple(variable.key for variable in pair) != ACCESS_KEY_VARIABLES or any(
         variable.type not in _STORED for variable in pair
     ):
+        return None
+    if any(is_changed(variable, listed) for variable in pair):
         return None
     first, second = (access_key_of(variable) for variable in pair)
     return first if first == second else None
@@ -129,7 +132,7 @@ def _refuse(variables: Variables, listed: tuple[ListedVariable, ...]) -> None:
 def _incomplete(
     variables: Variables, listed: tuple[ListedVariable, ...], key: AccessKey, result: WriteResult
 ) -> ResourceError:
-    states = "; ".join(f"{name}: {_state(in_production(listed, name), key)}" for name in ACCESS_KEY_VARIABLES)
+    states = "; ".join(f"{name}: {_state(name, listed, key)}" for name in ACCESS_KEY_VARIABLES)
     words = result.words.replace(key.secret, "…")
     said = f" (Vercel said: {words})" if words else ""
     return ResourceError(
@@ -137,13 +140,16 @@ def _incomplete(
     )
 
 
-def _state(entries: tuple[ListedVariable, ...], key: AccessKey) -> str:
+def _state(name: str, listed: tuple[ListedVariable, ...], key: AccessKey) -> str:
+    entries = in_production(listed, name)
     if not entries:
         return "it is missing"
     if len(entries) > 1:
         return f"it exists {len(entries)} times"
     if entries[0].type not in _STORED:
         return f"it is stored as {entries[0].type}, not as sensitive"
+    if is_changed(entries[0], listed):
+        return "it was changed since it was delivered"
     reported = access_key_of(entries[0])
     if reported == key.id:
         return "in place"

@@ -175,10 +175,13 @@ def _gaps(states: tuple[VariableState, ...]) -> tuple[VariableState, ...]:
 
 
 def _spared(states: tuple[VariableState, ...]) -> tuple[str, ...]:
-    """The data key, where it existed before, is right by its comment and cannot be read back: its value could not be
-    restored, so it is not written."""
-    data_key = [state for state in states if state.expected.key == DATA_KEY_VARIABLE]
-    return tuple(state.expected.key for state in data_key if not state.gap and state.proof == "fingerprint")
+    """The data key whose value this program did not write: a person named it, and its value could not be restored."""
+    return tuple(
+        state.expected.key
+        for state in states
+        if state.expected.key == DATA_KEY_VARIABLE and not state.gap and state.proof == "fingerprint"
+        if state.entry is not None and state.entry.comment != state.expected.comment
+    )
 
 
 def _to_write(

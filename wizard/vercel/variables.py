@@ -27,7 +27,7 @@ from wizard.vercel.projects import (
     read_listing,
     read_shared,
 )
-from wizard.vercel.variable_state import ListedVariable, Read
+from wizard.vercel.variable_state import ListedVariable, Read, is_changed
 
 
 class Variables:
@@ -294,15 +294,15 @@ def _refused(variables: Variables, answer: Response) -> WriteResult:
 
 def list_entries(variables: Variables) -> tuple[VariableEntry, ...]:
     """Every entry of the three names, in all environments."""
-    return tuple(
-        _to_entry(variables, variable) for variable in variables.list() if variable.key in APPLICATION_VARIABLES
-    )
+    listed = variables.list()
+    return tuple(_to_entry(variables, entry, listed) for entry in listed if entry.key in APPLICATION_VARIABLES)
 
 
-def _to_entry(variables: Variables, entry: ListedVariable) -> VariableEntry:
+def _to_entry(variables: Variables, entry: ListedVariable, listed: tuple[ListedVariable, ...]) -> VariableEntry:
     claim = FINGERPRINT.search(entry.comment)
     # The data keys of other environments are not read.
     is_ours = entry.in_production and entry.type != "sensitive"
+    value = (entry.value or variables.decrypt_or_empty(entry)) if is_ours else None
     return VariableEntry(
         name=entry.key,
         place=f"{variables.owner} (id {entry.id})",
@@ -310,6 +310,7 @@ def _to_entry(variables: Variables, entry: ListedVariable) -> VariableEntry:
         elsewhere=entry.elsewhere,
         type=entry.type,
         claimed=claim[0] if claim else None,
-        value=(entry.value or variables.decrypt_or_empty(entry)) if is_ours else None,
+        value=value,
+        is_changed=value is None and entry.in_production and is_changed(entry, listed),
         id=entry.id,
     )

@@ -253,6 +253,7 @@ def test_the_application_opens_what_was_delivered(aws) -> None:
     (proof,) = proofs(aws)
     assert proof.state is VerificationState.PROVED
     assert proof.detail.startswith(f"as {APP}, by a Vercel OIDC token: 32 bytes unwrapped")
+    assert proof.detail.endswith("with the stored data key: Vercel does not show the one that was delivered")
     assert proof.at.endswith("+00:00")
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from components.policies.evaluation import IamPrincipal
+from components.policies.stack import application_trust_of, vercel_provider_arn_of
 from components.settings import ImportGroup, Settings
 from tests.wizard.fakes.clients import (
     ADMIN,
@@ -940,6 +942,18 @@ def test_verify_only_reads(world) -> None:
     assert proof.state is VerificationState.PROVED
     assert world.written == set()
     assert not {"engine.prepare", "engine.preview"} & set(world.calls)
+
+
+def test_verify_does_not_end_well_while_another_account_can_become_the_application(world) -> None:
+    world.stand()
+    trust = application_trust_of(world.saved, vercel_provider_arn=vercel_provider_arn_of(world.saved))
+    stranger = {"AWS": "arn:aws:iam::999988887777:root"}
+    trust["Statement"].append({"Effect": "Allow", "Principal": stranger, "Action": "sts:AssumeRole"})
+    world.aws.access_diagnostics.principals[APP] = IamPrincipal(arn=APP, trust=trust)
+    code, document = doctor.run_verify(world.request(), world.clients)
+    assert (code, document["ok"]) == (1, False)
+    assert [finding["cause"] for finding in document["findings"]] == ["trust-widened"]
+    assert "999988887777" in document["findings"][0]["what"]
 
 
 def test_a_stack_that_is_not_built_cannot_be_verified(world) -> None:

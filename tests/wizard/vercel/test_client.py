@@ -20,7 +20,7 @@ import httpx
 import pytest
 from werkzeug.serving import make_server
 
-from sandbox.vercel import create_app
+from sandbox.vercel import create_app, team, variable
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import (
     CredentialsError,
@@ -283,7 +283,7 @@ def test_a_team_that_makes_everything_sensitive_is_judged_by_the_comments(vercel
         vercel.door.patch(f"/v9/projects/eonpro/env/{env['id']}?slug=clinic", json={"type": "sensitive"})
     assert vercel.writes(lambda: vercel.edge().deliver(project, BATCH)) == 0
     other_region = AppVariables(region="eu-west-1", key_arn=ARN, wrapped=OURS)
-    assert vercel.writes(lambda: vercel.edge().deliver(project, other_region)) == 2
+    assert vercel.writes(lambda: vercel.edge().deliver(project, other_region)) == 3
 
 
 def test_our_key_stored_readably_is_made_sensitive(vercel: Place) -> None:
@@ -486,6 +486,93 @@ def test_a_variable_deleted_while_it_is_updated_is_created_again(vercel: Place) 
     )
     assert states == [DeliveryState.WRITTEN]
     assert vercel.door.get("/_sandbox/deployment/eonpro").json() == dict(BATCH.values)
+
+
+# --- a sensitive value that was changed after its delivery
+
+CHANGED = "was changed since it was delivered"
+
+
+@pytest.fixture
+def a_day_later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Lets a day pass at Vercel."""
+    real, days = variable.now, [0]
+    for module in (variable, team):
+        monkeypatch.setattr(module, "now", lambda: real() + days[0] * 86_400_000)
+
+    def pass_a_day() -> None:
+        days[0] += 1
+
+    return pass_a_day
+
+
+def change_by_hand(vercel: Place, key: str, value: str) -> None:
+    vercel.door.patch(f"/v9/projects/eonpro/env/{vercel.envs()[key]['id']}?slug=clinic", json={"value": value})
+
+
+@pytest.mark.parametrize("key", ["ENCRYPTED_PHI_KEY", "AWS_KMS_KEY_ID"])
+@pytest.mark.parametrize("touched_since", [False, True], ids=["nothing else changed", "the next one changed later"])
+def test_a_value_changed_by_hand_under_our_comment_is_not_called_right_and_is_written_again(
+    vercel: Place, a_day_later: Callable[[], None], key: str, touched_since: bool
+) -> None:
+    project, edge = vercel.project(), vercel.edge()
+    edge.deliver(project, BATCH)
+    for env in vercel.envs().values():
+        vercel.door.patch(f"/v9/projects/eonpro/env/{env['id']}?slug=clinic", json={"type": "sensitive"})
+    a_day_later()
+    change_by_hand(vercel, key, OTHER.value)
+    if touched_since:
+        a_day_later()
+        change_by_hand(vercel, "AWS_KMS_KEY_ID", ARN)
+    assert f"{key} {CHANGED}" in (edge.check(project, BATCH) or "")
+    assert edge.conflict(project, OURS, region="us-east-1", key_arn=ARN) is None
+    assert key in {each.name for each in edge.read_variables(project) if each.is_changed}
+    assert edge.deliver(project, BATCH).state is DeliveryState.WRITTEN
+    assert vercel.door.get("/_sandbox/deployment/eonpro").json() == dict(BATCH.values)
+    assert edge.check(project, BATCH) is None
+    assert vercel.writes(lambda: edge.deliver(project, BATCH)) == 0
+
+
+def test_a_data_key_changed_by_hand_can_be_renamed_with_its_value(
+    vercel: Place, a_day_later: Callable[[], None]
+) -> None:
+    project, edge = vercel.project(), vercel.edge()
+    edge.deliver(project, BATCH)
+    id = vercel.envs()["ENCRYPTED_PHI_KEY"]["id"]
+    a_day_later()
+    change_by_hand(vercel, "ENCRYPTED_PHI_KEY", OTHER.value)
+    edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
+    edge.deliver(project, BATCH)
+    deployed = vercel.door.get("/_sandbox/deployment/eonpro").json()
+    (renamed,) = deployed.keys() - NAMES
+    assert (deployed["ENCRYPTED_PHI_KEY"], deployed[renamed]) == (OURS.value, OTHER.value)
+
+
+def test_every_later_delivery_leaves_its_variables_unchanged_since(
+    vercel: Place, a_day_later: Callable[[], None]
+) -> None:
+    project, edge = vercel.project(), vercel.edge()
+    edge.deliver(project, BATCH)
+    for key in ("AWS_REGION", "AWS_KMS_KEY_ID"):
+        a_day_later()
+        change_by_hand(vercel, key, "changed")
+        edge.deliver(project, BATCH)
+        assert edge.check(project, BATCH) is None
+    a_day_later()
+    change_by_hand(vercel, "ENCRYPTED_PHI_KEY", OTHER.value)
+    assert CHANGED in (edge.check(project, BATCH) or "")
+
+
+def test_a_data_key_that_a_person_named_is_not_judged_by_its_time(
+    vercel: Place, a_day_later: Callable[[], None]
+) -> None:
+    for name, value in BATCH.values:
+        vercel.put(name, value, type="sensitive" if name == "ENCRYPTED_PHI_KEY" else "encrypted")
+    a_day_later()
+    project, edge = vercel.project(), vercel.edge()
+    edge.name_data_key(project, OURS)
+    assert edge.check(project, BATCH) is None
+    assert vercel.writes(lambda: edge.deliver(project, BATCH)) == 0
 
 
 # --- a variable that serves other environments too

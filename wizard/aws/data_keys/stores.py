@@ -80,7 +80,7 @@ class Store(Protocol):
         ...
 
     def under(self, folder: str) -> Mapping[str, StoredValue]:
-        """All names under a folder with their decrypted values."""
+        """All names under a folder, at any depth, with their decrypted values."""
         ...
 
     def tag(self, name: str, tags: Mapping[str, str]) -> None:
@@ -177,8 +177,12 @@ class ParameterStore:
         )
 
     def under(self, folder: str) -> Mapping[str, StoredValue]:
-        """All parameters under the path, decrypted, page by page."""
-        return _values(self.session.pages("ssm", "GetParametersByPath", "Parameters", Path=folder, WithDecryption=True))
+        """All parameters under the path, at any depth, decrypted, page by page."""
+        return _values(
+            self.session.pages(
+                "ssm", "GetParametersByPath", "Parameters", Path=folder, Recursive=True, WithDecryption=True
+            )
+        )
 
     def tag(self, name: str, tags: Mapping[str, str]) -> None:
         """AddTagsToResource, which replaces a tag of the same key."""

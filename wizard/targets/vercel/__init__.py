@@ -39,6 +39,7 @@ class Vercel(DeployTarget):
     has_own_copy = True
     has_environments = True
     can_redeploy = True
+    proof_note = "with the stored data key: Vercel does not show the one that was delivered"
     repeat_note = "with VERCEL_TOKEN in the environment"
     inputs = (
         Input(
