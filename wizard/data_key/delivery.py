@@ -295,6 +295,12 @@ def _verify(
     if credentials is not None:
         seconds = NEW_KEY_SECONDS if created else SCHEDULES[Reason.PROPAGATION].seconds
         result = prover.prove(credentials, app_variables, retry_seconds=seconds)
+        if not result.is_answer:
+            return (
+                VerificationState.UNPROVEN,
+                f"as {result.principal or principal}: could not be verified: KMS did not answer "
+                f"({result.cause}: {result.message}); try again later",
+            )
         if not result.proved:
             return VerificationState.FAILED, f"as {result.principal or principal}: {result.cause}: {result.message}"
         if result.fingerprint != app_variables.wrapped.fingerprint:

@@ -115,9 +115,23 @@ class ParameterStore:
         return self.session.clock
 
     def read(self, names: Sequence[str]) -> Mapping[str, StoredValue]:
-        """The values of those parameters that exist, decrypted, in one call."""
-        answer = self.session.call("ssm", "GetParameters", Names=list(names), WithDecryption=True)
-        return _values(answer["Parameters"])
+        """The values of those parameters that exist, decrypted, in one call.
+
+        A parameter that this run has created, or was told that it exists, may not be visible yet: it is read again.
+        """
+        values: Mapping[str, StoredValue] = {}
+        for _ in retry.attempts(Reason.CONSISTENCY, clock=self.clock):
+            answer = self.session.call("ssm", "GetParameters", Names=list(names), WithDecryption=True)
+            values = _values(answer["Parameters"])
+            if all(name in values for name in names if (self.session.region, name) in self._existing):
+                break
+        return values
+
+    @property
+    def _existing(self) -> set[tuple[str, str]]:
+        """Region and name of the parameters of which this run knows that they exist."""
+        existing: set[tuple[str, str]] = self.session.once("existing parameters", set)
+        return existing
 
     def tags(self, name: str) -> Mapping[str, str]:
         """The parameter's tags; empty where the caller is not allowed to see them."""
@@ -147,6 +161,7 @@ class ParameterStore:
             Description=description,
             Tags=[{"Key": key, "Value": text} for key, text in tags.items()],
         )
+        self._existing.add((self.session.region, name))
         return answer is not None
 
     def overwrite(self, name: str, value: str, existing: StoredValue, *, description: str) -> None:

@@ -248,10 +248,11 @@ class DataKeyVersions:
         )
 
     def _read_back(self, name: str, wrapped: WrappedDataKey) -> StoredValue | None:
-        for _ in retry.attempts(Reason.CONSISTENCY, clock=self.store.clock, seconds=READ_BACK_SECONDS):
-            stored = self.store.read([name]).get(name)
-            if stored is not None and stored.value == wrapped.value:
-                return stored
+        with retry.operation(READ_BACK_SECONDS, clock=self.store.clock):
+            for _ in retry.attempts(Reason.CONSISTENCY, clock=self.store.clock):
+                stored = self.store.read([name]).get(name)
+                if stored is not None and stored.value == wrapped.value:
+                    return stored
         return None
 
     # --- the one replacement -----------------------------------------------------------------------------------
