@@ -239,8 +239,8 @@ def _put(store: Store, name: str, value: str, existing: StoredValue | None, tags
 
 
 def _reads_back(store: Store, prefix: str, batch: AppVariables) -> bool:
-    tries = retry.attempts(Reason.CONSISTENCY, clock=store.clock, seconds=READ_BACK_SECONDS)
-    return any(check(store, prefix, batch) for _ in tries)
+    with retry.operation(READ_BACK_SECONDS, clock=store.clock):
+        return any(check(store, prefix, batch) for _ in retry.attempts(Reason.CONSISTENCY, clock=store.clock))
 
 
 def check(store: Store, prefix: str, batch: AppVariables) -> bool:
