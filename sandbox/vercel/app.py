@@ -152,7 +152,7 @@ def _add_variables(app: flask.Flask, account: Account) -> None:
         fault = flask.g.get("fault")
         for position, requested in enumerate(batch, start=1):
             try:
-                if fault is not None and fault.kind is FaultKind.HALF and fault.nth == position:
+                if fault is not None and fault.refuses(requested["key"], position):
                     raise ApiError(
                         500,
                         fault.code,
@@ -176,6 +176,9 @@ def _add_variables(app: flask.Flask, account: Account) -> None:
         if not isinstance(body, dict):
             raise ApiError(400, "bad_request", "Invalid request: should be object.")
         team, project_id = account.find_project(flask.request.args, project)
+        fault = flask.g.get("fault")
+        if fault is not None and fault.refuses(team.variable(project_id, id).key):
+            raise ApiError(500, fault.code, "A fault on order.")
         return team.change(project_id, id, body).to_json(decrypted=False)
 
     @app.delete(f"{env}/<id>")

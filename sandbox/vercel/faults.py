@@ -27,7 +27,7 @@ class FaultKind(StrEnum):
     HOLD = "hold"
     """The request waits for `seconds`, or until the faults are cleared, and is then processed."""
     HALF = "half"
-    """The `nth` variable of a batch (from 1) is returned in `failed`, the others are created."""
+    """The `nth` variable of a batch (from 1), or the one called `name`, is refused, the others are written."""
     BUILD = "build"
     """A deployment is created, and its build fails."""
     STUCK = "stuck"
@@ -49,6 +49,8 @@ class Fault:
     nth: int
     applied: bool
     code: str
+    name: str = ""
+    """Of the variable that is refused, in a batch or in an update of its own; empty: the `nth` of a batch."""
     released: threading.Event = field(default_factory=threading.Event, init=False)
     """Set when the faults are cleared."""
 
@@ -81,7 +83,12 @@ class Fault:
             nth=int(body.get("nth", 1)),
             applied=bool(body.get("applied", False)),
             code=str(body.get("code", default)),
+            name=str(body.get("name", "")),
         )
+
+    def refuses(self, key: str, position: int | None = None) -> bool:
+        """Whether a `half` refuses this variable; `position` is its place in a batch."""
+        return self.kind is FaultKind.HALF and (key == self.name if self.name else position == self.nth)
 
 
 class FaultInjector:

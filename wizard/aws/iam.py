@@ -201,6 +201,7 @@ class Iam:
     def make_access_key(self, user: str) -> AccessKey:
         """A new, active access key. Waits a few seconds for a user that was created a moment ago.
 
+        Sent once. Raises OutcomeUnknown when the answer, and with it the secret, was lost: the key may exist.
         Raises ResourceError when the user already has two, which is IAM's limit
         (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html).
         """

@@ -15,10 +15,12 @@ from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, or_none, utc
 from wizard.aws.data_keys.stored import store_of
 from wizard.aws.data_keys.versions import DataKeyVersions
+from wizard.core import retry
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import DataKeyConflict, ResourceError
+from wizard.core.errors import DataKeyConflict, OutcomeUnknown, ResourceError
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation, StoredKey, VersionOrigin
 from wizard.core.next_command import Command, wizard
+from wizard.core.retry import Reason
 
 _NOT_ITS_OWN = ("IncorrectKeyException", "InvalidCiphertextException", "InvalidKeyUsageException")
 
@@ -73,12 +75,27 @@ class AwsKeyRotation:
                     return int(quota["Value"])
         return None
 
-    def rotate_on_demand(self, key_arn: str) -> None:
-        """RotateKeyOnDemand. Raises ResourceError when no rotation is left or one is in progress."""
+    def rotate_on_demand(self, key_arn: str, *, before: KeyRotations) -> None:
+        """RotateKeyOnDemand, sent once; after a lost answer the rotations are read and compared with `before`.
+
+        Raises ResourceError when no rotation is left or one is in progress, OutcomeUnknown when the answer was lost
+        and KMS shows no new rotation.
+        """
         try:
             self.session.call("kms", "RotateKeyOnDemand", KeyId=key_arn)
+        except OutcomeUnknown as error:
+            for _ in retry.attempts(Reason.CONSISTENCY, clock=self.session.clock):
+                if _has_another(self.rotations(key_arn), before):
+                    return
+            raise OutcomeUnknown(
+                f"KMS did not answer whether it rotates {key_arn}, and KMS shows no new rotation",
+                Command(
+                    f"aws kms get-key-rotation-status --key-id {key_arn}",
+                    advice="in a minute; without an OnDemandRotationStartDate, run the same command again",
+                ),
+            ) from error
         except ResourceError as error:
-            code = _code_of(error)
+            code = code_of(error.__cause__)
             if code == "LimitExceededException":
                 raise ResourceError(
                     f"{key_arn} has used all its on-demand rotations; nothing was changed",
@@ -108,7 +125,7 @@ class AwsKeyRotation:
                 DestinationKeyId=destination,
             )
         except ResourceError as error:
-            code = _code_of(error)
+            code = code_of(error.__cause__)
             if code in _NOT_ITS_OWN:
                 raise DataKeyConflict(
                     f"the key {source} does not decrypt the data key {wrapped.fingerprint} ({code}); "
@@ -141,9 +158,16 @@ class AwsKeyRotation:
         origin: VersionOrigin,
         at: datetime,
         same_as: str | None = None,
+        was_current: bool = False,
     ) -> DataKeyVersion:
         """Create an entry for a version and read it back; an existing entry is left unchanged."""
-        return self._data_key_versions(settings).keep(wrapped, key_arn=key_arn, origin=origin, at=at, same_as=same_as)
+        return self._data_key_versions(settings).keep(
+            wrapped, key_arn=key_arn, origin=origin, at=at, same_as=same_as, was_current=was_current
+        )
+
+    def reserve_new(self, settings: Settings, wrapped: WrappedDataKey, *, key_arn: str, at: datetime) -> WrappedDataKey:
+        """Reserve the one place for a new data key, create-only; the key that has it, whoever put it there."""
+        return self._data_key_versions(settings).reserve_new(wrapped, key_arn=key_arn, at=at)
 
     def stored_key(self, settings: Settings) -> StoredKey:
         """The stored value as it is now, well formed or not."""
@@ -166,6 +190,9 @@ class AwsKeyRotation:
         )
 
 
-def _code_of(error: ResourceError) -> str:
-    cause: Any = error.__cause__
-    return code_of(cause) if cause is not None else ""
+def _has_another(after: KeyRotations, before: KeyRotations) -> bool:
+    """Whether an on-demand rotation has started, or has even ended, since `before`."""
+    if after.on_demand_started not in (None, before.on_demand_started):
+        return True
+    done, known = (sum(rotation.on_demand for rotation in each.rotations) for each in (after, before))
+    return done > known

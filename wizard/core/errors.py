@@ -97,6 +97,14 @@ class Unreachable(SetupError):
     """An endpoint did not answer."""
 
 
+class UnreadableAnswer(Unreachable):
+    """An endpoint answered, but the answer is cut off, foreign, or lacks what it always has: it says nothing."""
+
+
+class OutcomeUnknown(SetupError):
+    """A call that must not happen twice was sent once, and its answer was lost. The account shows what happened."""
+
+
 class Unsupported(SetupError):
     """The endpoint answered that it has no such operation (an emulator, or a Region without the service)."""
 

@@ -74,20 +74,26 @@ def may_create(
 ) -> Decision:
     """Whether a data key may be made where none is stored, by what AWS has: stored key, versions, variables.
 
-    `saved`: the settings of the last run, whose store and Regions are read too. `importing`: versions that an
-    interrupted import left, and that were never current, do not count.
+    `saved`: the settings of the last run, whose store and Regions are read too. A deployed stack (`outputs`) without
+    them may have used either store. `importing`: versions that an interrupted import left, and that were never
+    current, do not count.
     Ask `may_create_for` as well where the stack delivers to Vercel.
     """
     name, key_variable = settings.names.stored_data_key, f"{settings.names.parameter_prefix}/AWS_KMS_KEY_ID"
     used = {settings.secret_store, saved.secret_store} if saved else {settings.secret_store}
+    if outputs is not None and saved is None:
+        used = set(SecretStore)
     try:
         for regional, store in product(_regions(aws, settings, saved, outputs), SecretStore):
             has_variable, stored = False, None
             versions: tuple[DataKeyVersion, ...] = ()
+            altered: tuple[str, ...] = ()
+            in_store = settings.model_copy(update={"secret_store": store})
             try:
                 has_variable = regional.stored_data_keys.variable_exists(key_variable, store=store)
                 stored = regional.stored_data_keys.read_stored_data_key(name, store=store)
-                versions = regional.key_rotation.versions(settings.model_copy(update={"secret_store": store}))
+                versions = regional.key_rotation.versions(in_store)
+                altered = () if versions else regional.key_rotation.altered(in_store)
             except SetupError as error:
                 # The caller needs no access to a store that this stack never used. A variable is proof enough where
                 # the versions cannot be listed.
@@ -95,9 +101,11 @@ def may_create(
                 if not is_closed and not has_variable:
                     raise
             if stored is not None:
-                return _stored(stored, regional.region)
+                return _stored(stored, regional.region, settings)
             if counted := [version for version in versions if not (importing and _is_leftover(version))]:
                 return _has_versions(name, len(counted))
+            if altered:
+                return _altered(name, altered)
             if has_variable:
                 return _lost(name, key_variable)
     except SetupError as error:
@@ -189,9 +197,8 @@ def _regions(
 ) -> tuple[AwsClient, ...]:
     """The account in every Region that has, or had, the key or a replica of it; the stack's own first."""
     names = (
-        settings.region,
-        *settings.replica_regions,
-        *(saved.replica_regions if saved else ()),
+        *settings.regions,
+        *(saved.regions if saved else ()),
         *((arn.split(":")[3] for arn in outputs.key_arns) if outputs else ()),
     )
     return tuple(aws if region == aws.region else aws.with_region(region) for region in dict.fromkeys(names))
@@ -208,12 +215,15 @@ def _is_leftover(version: DataKeyVersion) -> bool:
     return version.origin is VersionOrigin.ADOPTED and not version.was_current
 
 
-def _stored(stored: StoredDataKey, region: str) -> Decision:
+def _stored(stored: StoredDataKey, region: str, settings: Settings) -> Decision:
+    is_copied = region in settings.replica_regions
     return Decision(
         state=DecisionState.NO,
         what=f"{stored.parameter} in {region} holds {stored.wrapped.fingerprint}",
         why="a new data key could not open the records under that one",
-        next=wizard("restore", advice="lists the versions in the stack's own Region"),
+        next=wizard("push", advice=f"copies it to {settings.region}")
+        if is_copied
+        else wizard("restore", advice="lists the versions"),
     )
 
 
@@ -223,6 +233,20 @@ def _has_versions(name: str, count: int) -> Decision:
         what=f"{name} is missing, and versions of it exist ({count})",
         why="a new data key could not open the records under them",
         next=wizard("restore", advice="lists them; restore the one that was current"),
+    )
+
+
+def _altered(name: str, entries: tuple[str, ...]) -> Decision:
+    return Decision(
+        state=DecisionState.NO,
+        what=f"{name} is missing, and somebody replaced the value of every version of it: {', '.join(entries)}",
+        why="a new data key could not open the records under the former one",
+        next=wizard(
+            "restore",
+            "--from-backup",
+            "PLACE",
+            advice="restores the key from your backup; or put the first value of these back: the store keeps it",
+        ),
     )
 
 

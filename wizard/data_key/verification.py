@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from wizard.core import retry, safe_text
+from wizard.core.child_environment import inherited
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import (
     CredentialsError,
@@ -24,7 +25,7 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
-from wizard.core.models.delivery import AppCredentials, AppVariables, ChildResult
+from wizard.core.models.delivery import BUSY, SILENT, AppCredentials, AppVariables, ChildResult
 from wizard.core.next_command import Command, wizard
 from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
 
@@ -32,8 +33,6 @@ WRAP_TIMEOUT_SECONDS = 60
 """Where the key is piped in; a person at the terminal has no limit."""
 
 PIPED = 'printf %s "$ENCRYPTION_KEY" | python -m wizard adopt --encryption-key --confirm STACK'
-_NOT_PASSED = ("ENCRYPTION_KEY", "ENCRYPTED_PHI_KEY", "VERCEL_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_ACCESS_TOKEN")
-"""Secrets of the operator's environment that the child does not get."""
 _CREDENTIALS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -43,29 +42,18 @@ _CREDENTIALS = (
     "AWS_DEFAULT_PROFILE",
 )
 
-PASSED_ON = (
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "REQUESTS_CA_BUNDLE",
-    "AWS_CA_BUNDLE",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-)
-"""What the verifying child inherits: above all, not the operator's credentials."""
-
 TIMEOUT_SECONDS = 60
 RETRY_SECONDS = retry.SCHEDULES[Reason.PROPAGATION].seconds
 SETTLING = ("AccessDenied", "NotFound", "BadCredentials")
 """Causes that a new role, key or access key can show until it has propagated in IAM
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html)."""
+NO_ANSWER_SECONDS = 20.0
+"""How long a KMS that is throttled or does not answer is asked again: `phi` itself has tried twice each time."""
+_REASONS = {
+    **dict.fromkeys(SETTLING, Reason.PROPAGATION),
+    **dict.fromkeys(BUSY, Reason.THROTTLED),
+    **dict.fromkeys(SILENT, Reason.NETWORK),
+}
 
 
 class ChildWrapper:
@@ -79,8 +67,9 @@ class ChildWrapper:
         """The wrapped form of the key that the child read. The child's answer holds nothing secret."""
         region = key_arn.split(":")[3]
         # The credentials of this run count, not those that happen to be set.
-        removed = (*_NOT_PASSED, *_CREDENTIALS)
-        child_environ = {name: value for name, value in self._environ.items() if name not in removed}
+        child_environ = {
+            name: value for name, value in inherited(self._environ, "AWS_").items() if name not in _CREDENTIALS
+        }
         child_environ |= {**environment, "AWS_REGION": region, "AWS_DEFAULT_REGION": region, "AWS_KMS_KEY_ID": key_arn}
         try:
             done = subprocess.run(
@@ -154,14 +143,19 @@ class ChildDecryptVerifier:
     def prove(
         self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = RETRY_SECONDS
     ) -> ChildResult:
-        """Unwrap the delivered key, and encrypt and decrypt one invented record, as the application."""
-        result = None
-        for _ in retry.attempts(Reason.PROPAGATION, clock=self._clock, seconds=retry_seconds):
+        """Unwrap the delivered key, and encrypt and decrypt one invented record, as the application.
+
+        `retry_seconds`: for how long a refusal may still change. A KMS that does not answer is always asked again.
+        """
+        deadline = retry.new_deadline(max(retry_seconds, NO_ANSWER_SECONDS), clock=self._clock)
+        settling = retry.Deadline(clock=self._clock, seconds=retry_seconds, outer=deadline)
+        while True:
             result = self._once(credentials, batch)
-            if result.proved or result.cause not in SETTLING:
-                break
-        assert result is not None, "at least one attempt"
-        return result
+            reason = _REASONS.get(result.cause)
+            if result.proved or reason is None:
+                return result
+            if not (settling if reason is Reason.PROPAGATION else deadline).wait(reason):
+                return result
 
     def warm_up(self) -> None:
         """Start the child before it is needed. It holds nothing yet, and ends with this process."""
@@ -217,9 +211,8 @@ class ChildDecryptVerifier:
         )
 
     def _environment(self) -> dict[str, str]:
-        environment = {name: self._environ[name] for name in PASSED_ON if name in self._environ}
-        environment |= {name: value for name, value in self._environ.items() if name.startswith("AWS_ENDPOINT_URL")}
-        return {**environment, "AWS_EC2_METADATA_DISABLED": "true"}
+        # Above all, not the operator's credentials.
+        return {**inherited(self._environ, "AWS_ENDPOINT_URL"), "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 def _app_environment(credentials: AppCredentials, batch: AppVariables) -> dict[str, str]:

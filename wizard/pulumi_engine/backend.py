@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from wizard.core import safe_text
+from wizard.core.child_environment import of_pulumi
 from wizard.core.errors import SetupError, Unreachable
 from wizard.core.models.discovery import BackendFact
 from wizard.core.models.stack import ListedStack
@@ -203,7 +204,7 @@ def list_stacks(folder: Path, environment: Mapping[str, str]) -> tuple[ListedSta
         done = subprocess.run(
             ["pulumi", "--non-interactive", "stack", "ls", "--json"],
             cwd=folder,
-            env={**os.environ, **environment, "PULUMI_SKIP_UPDATE_CHECK": "true"},
+            env={**of_pulumi(os.environ), **environment, "PULUMI_SKIP_UPDATE_CHECK": "true"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",

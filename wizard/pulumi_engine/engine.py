@@ -23,12 +23,13 @@ from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import Drift, OnProgress, Step
 from wizard.core.next_command import Command
 from wizard.core.retry import Clock, Reason
-from wizard.pulumi_engine import backend, config, passphrase, workspace
+from wizard.pulumi_engine import automation, backend, config, passphrase, workspace
 from wizard.pulumi_engine import plan as engine_plan
+from wizard.pulumi_engine.automation import ReadOnlyStack
 from wizard.pulumi_engine.events import Comparison, Watch, interrupted
 from wizard.pulumi_engine.plan import stack_state, with_imports
 from wizard.pulumi_engine.process import EngineProcess
-from wizard.pulumi_engine.workspace import EngineWorkspace, ReadOnlyStack, last_part
+from wizard.pulumi_engine.workspace import EngineWorkspace, last_part
 
 T = TypeVar("T")
 
@@ -183,9 +184,7 @@ class PulumiEngine:
 
     def _configure(self, stack: str, command: str, *arguments: str) -> None:
         copy = str(self._settings.file(stack))
-        self._project.open()._run_pulumi_cmd_sync(
-            ["config", command, "--stack", stack, "--config-file", copy, *arguments]
-        )
+        automation.run(self._project.open(), "config", command, "--stack", stack, "--config-file", copy, *arguments)
 
     def write_settings(self, stack: str) -> None:
         """Replace the stack's settings file by the prepared copy, if there is one."""
@@ -216,7 +215,7 @@ class PulumiEngine:
             handle.import_stack(
                 Deployment(version=exported.version, deployment=with_imports(exported.deployment or {}, created))
             )
-            handle._run_pulumi_cmd_sync(["refresh", "--yes", "--skip-preview", "--clear-pending-creates"])
+            self._run(stack, "refresh", "--yes", "--skip-preview", "--clear-pending-creates")
 
         self._plan.forget()
         self._change(stack, None, import_pending)
@@ -225,8 +224,11 @@ class PulumiEngine:
         """Replace the credentials."""
         self._project.renew(environment)
 
-    def preview(self, stack: str, on_progress: OnProgress) -> tuple[Step, ...]:
-        """The steps of an update, one for each resource, unchanged ones too. `up` is bound to them."""
+    def preview(self, stack: str, on_progress: OnProgress, *, refresh: bool = False) -> tuple[Step, ...]:
+        """The steps of an update, one for each resource, unchanged ones too. `up` is bound to them.
+
+        `refresh` plans from the account as it is now; the state in the backend stays.
+        """
 
         def plan_steps() -> tuple[Step, ...]:
             with self._project.watched(stack, on_progress) as watch, self._plan.written(stack) as plan:
@@ -235,6 +237,7 @@ class PulumiEngine:
                     policy_packs=self._policy_packs(),
                     plan=plan,
                     config_file=self._settings.existing(stack),
+                    refresh=refresh,
                 )
             return tuple(watch.planned.values())
 
@@ -273,10 +276,9 @@ class PulumiEngine:
         """Delete the stack's resources. Retained ones only leave the state: key, alias, trail and buckets."""
 
         def delete_resources(watch: Watch) -> None:
-            handle = self._project.stack(stack)
             # Protected resources are retained too: they leave the state, and stay in the account.
-            handle._run_pulumi_cmd_sync(["state", "unprotect", "--all", "--yes"])
-            handle.destroy(on_event=watch, remove=False)
+            self._run(stack, "state", "unprotect", "--all", "--yes")
+            self._project.stack(stack).destroy(on_event=watch, remove=False)
 
         self._plan.forget()
         self._change(stack, on_progress, delete_resources)
@@ -303,6 +305,9 @@ class PulumiEngine:
                         raise
         if process.interrupted:
             raise interrupted()
+
+    def _run(self, stack: str, *arguments: str) -> None:
+        automation.run(self._project.open(), *arguments, "--stack", stack)
 
     def _policy_packs(self) -> list[str] | None:
         return [str(self._policy_pack)] if self._policy_pack else None

@@ -133,14 +133,23 @@ def stack_state(deployment: Mapping[str, Any]) -> StackState:
 
 
 def pending_steps(deployment: Mapping[str, Any]) -> tuple[Step, ...]:
-    """The unfinished operations, and the resources that were imported but not read yet."""
+    """The unfinished operations, and the resources whose state is not what the account has.
+
+    `importing`: imported, and not read yet. `incomplete`: a creation or an update failed half-way; the AWS provider
+    then records the planned values with the error (`initErrors`), so a plan from the state would miss the difference.
+    """
     unfinished = [pending_step(operation) for operation in deployment.get("pending_operations") or ()]
     unread = [
         pending_step({"type": "importing", "resource": resource})
         for resource in deployment.get("resources") or ()
         if resource.get("custom") and resource.get("id") and not set(resource.get("outputs") or ()) - {"region"}
     ]
-    return (*unfinished, *unread)
+    incomplete = [
+        pending_step({"type": "incomplete", "resource": resource})
+        for resource in deployment.get("resources") or ()
+        if resource.get("initErrors")
+    ]
+    return (*unfinished, *unread, *incomplete)
 
 
 def pending_step(operation: Mapping[str, Any]) -> Step:
@@ -176,8 +185,16 @@ def with_imports(deployment: Mapping[str, Any], created: Mapping[str, str]) -> d
     return {**deployment, "resources": [*(deployment.get("resources") or ()), *imported], "pending_operations": []}
 
 
-_VOLATILE = frozenset({"modified", "sourcePosition", "stackTrace", "outputs"})
-"""What differs between two exports, two machines or two reads of the same stack."""
+_COUNTED = frozenset(
+    (
+        *("urn", "type", "id", "custom", "external", "inputs", "parent", "provider"),
+        *("protect", "retainOnDelete", "delete", "pendingReplacement", "initErrors"),
+    )
+)
+"""What an update is planned from. The rest differs between two exports, two machines or two reads of one stack.
+
+Outputs follow from the inputs; the first refresh after an update drops `propertyDependencies` (engine 3.259).
+"""
 
 
 def digest(deployment: Mapping[str, Any]) -> str:
@@ -190,7 +207,7 @@ def digest(deployment: Mapping[str, Any]) -> str:
     if not resources and not pending:
         return ""
     entries = sorted(
-        json.dumps({key: value for key, value in entry.items() if key not in _VOLATILE}, sort_keys=True)
+        json.dumps({key: value for key, value in entry.items() if key in _COUNTED}, sort_keys=True)
         for entry in (*resources, *({"pending": operation["type"], **operation["resource"]} for operation in pending))
     )
     return "sha256:" + hashlib.sha256("\n".join(entries).encode()).hexdigest()[:16]

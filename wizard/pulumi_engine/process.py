@@ -18,9 +18,10 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import IO
 
-from pulumi.automation import PulumiCommand
-from pulumi.automation._cmd import CommandResult, OnOutput
+from pulumi.automation import CommandResult, OnOutput, PulumiCommand
 from pulumi.automation.errors import create_command_error
+
+from wizard.core.child_environment import of_pulumi
 
 _LOGGER = logging.getLogger("eonpro.engine")
 _OUTPUT = logging.getLogger("eonpro.engine.output")
@@ -55,7 +56,7 @@ class EngineProcess(PulumiCommand):
     ) -> CommandResult:
         """Run one command to its end. Raises the Automation API's CommandError when it fails."""
         command = [self.command, "--non-interactive", *args]
-        environment = {**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true"}
+        environment = {**of_pulumi(os.environ), **additional_env, "PULUMI_AUTOMATION_API": "true"}
         line, began = shlex.join(("pulumi", *args)), time.monotonic()
         _LOGGER.debug("%s", line)
         out: list[str] = []
@@ -106,7 +107,7 @@ class EngineProcess(PulumiCommand):
             return
         # The terminal belongs to the CLI meanwhile: a Ctrl-C ends the CLI and this process.
         done = subprocess.run(
-            [self.command, "login", url], cwd=cwd, env={**os.environ, **environment}, check=False, text=True
+            [self.command, "login", url], cwd=cwd, env={**of_pulumi(os.environ), **environment}, check=False, text=True
         )
         self.code = done.returncode
         if done.returncode != 0:

@@ -11,13 +11,11 @@ import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import CalledProcessError
 
-from pulumi.automation import LocalWorkspace, OutputMap, Stack, UpdateSummary, Workspace
+from pulumi.automation import LocalWorkspace
 from pulumi.automation import errors as pulumi_errors
-from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import InvalidVersionError
 
 from wizard.core import retry
@@ -25,8 +23,9 @@ from wizard.core.errors import CorruptStateFile, SetupError, StackBusy, StackNot
 from wizard.core.models.stack import OnProgress
 from wizard.core.next_command import shell, wizard
 from wizard.core.retry import SCHEDULES, Clock, Reason
+from wizard.pulumi_engine import automation, config
 from wizard.pulumi_engine import backend as engine_backend
-from wizard.pulumi_engine import config
+from wizard.pulumi_engine.automation import MinimalStack
 from wizard.pulumi_engine.events import Watch, cli_error, run_error
 from wizard.pulumi_engine.process import EngineProcess
 
@@ -109,7 +108,7 @@ class EngineWorkspace:
         """The stack, selected."""
         if self._handle is None or self._handle.name != stack:
             # Selected on purpose: afterwards `pulumi config set` and `pulumi preview` of the CLI use this stack.
-            self._handle = MinimalStack(stack, self.open(), StackInitMode.SELECT)
+            self._handle = automation.select(stack, self.open())
         return self._handle
 
     def select_or_create(self, stack: str) -> str | None:
@@ -135,7 +134,7 @@ class EngineWorkspace:
         try:
             if (self.open().export_stack(stack).deployment or {}).get("resources"):
                 return False
-            self.open()._run_pulumi_cmd_sync(["stack", "rm", "--stack", stack, "--yes", "--preserve-config"])
+            automation.run(self.open(), "stack", "rm", "--stack", stack, "--yes", "--preserve-config")
         except pulumi_errors.StackNotFoundError:
             pass
         self._handle = None
@@ -147,7 +146,7 @@ class EngineWorkspace:
         file = self.settings_file(stack)
         before = file.read_bytes() if file.exists() else None
         try:
-            self._handle = MinimalStack(stack, self.open(), StackInitMode.CREATE)
+            self._handle = automation.create(stack, self.open())
             return file.read_text(encoding="utf-8") if file.exists() else ""
         except pulumi_errors.StackAlreadyExistsError:
             return None
@@ -210,31 +209,6 @@ class EngineWorkspace:
         if engine_backend.is_readable(backend, self.folder, last_part(stack)):
             return CorruptStateFile(f"another run was writing the state of {stack}", again)
         return None
-
-
-class MinimalStack(Stack):
-    """A stack whose `up` reads nothing from the backend afterwards: its outputs are in the engine's events.
-
-    The Automation API's would start the CLI three more times, for outputs with and without secrets and for the history.
-    """
-
-    def outputs(self) -> OutputMap:
-        """Empty: see `Watch.outputs`."""
-        return {}
-
-    def info(self, show_secrets: bool = True) -> UpdateSummary:
-        """The return value of `up`, which is not used."""
-        return UpdateSummary("update", datetime.now(UTC), "", {}, {}, "succeeded")
-
-
-class ReadOnlyStack(MinimalStack):
-    """A stack that is only read: the selected stack of the Pulumi CLI does not change."""
-
-    def __init__(self, name: str, workspace: Workspace) -> None:
-        """Makes no request; the first command fails for a stack that does not exist."""
-        self.name = name
-        self.workspace = workspace
-        self._mode = StackInitMode.SELECT
 
 
 LOCK_SECONDS = SCHEDULES[Reason.BUSY].seconds

@@ -18,6 +18,7 @@ from wizard.core.ports.run import Engine, UserInterface
 from wizard.setup import plan, steps
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.steps import Clients, PreparedRun, Request
+from wizard.targets.port import Consent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ def confirmed(request: Request, clients: Clients, *, confirmed: bool = True) -> 
             try:
                 ready, import_request = steps.check(request, clients, interview, engine, state_location, import_request)
                 _refuse_other_settings(request, ready)
-                planned = steps.make_plan(request, clients, ready)
+                planned = steps.make_plan(request, clients, ready, to_apply=confirmed)
                 decision = _decide(request, clients.ui, ready, planned) if confirmed else Decision.APPLY
             except PreflightFailed as failed:
                 if not clients.ui.interactive or not confirmed:
@@ -160,6 +161,17 @@ def typed(request: Request, ui: UserInterface, *, why: str = "This cannot be und
         why=why,
     )
     return bool(ui.ask(question) == request.stack)
+
+
+def consent(ui: UserInterface, *, yes: bool) -> Consent:
+    """How a person agrees to a deletion that the plan does not show. `yes` is `--yes`."""
+
+    def ask(question: str, *, needed: bool) -> bool:
+        if yes or not ui.interactive:
+            return yes and needed
+        return ui.confirm(question, default=False)
+
+    return ask
 
 
 def _refuse_other_settings(request: Request, ready: PreparedRun) -> None:

@@ -19,7 +19,7 @@ from wizard.core.models.delivery import (
 from wizard.core.models.stack import Mark
 from wizard.core.ports.run import UserInterface
 from wizard.data_key import delivery
-from wizard.setup import report
+from wizard.setup import confirmation, report
 from wizard.setup.importing.data_key import verify_before_storing
 from wizard.setup.steps import Clients, PreparedRun
 from wizard.targets.port import TargetContext, deploy_target
@@ -49,7 +49,7 @@ class DeliveryResult:
     access_key: DeliveredAccessKey | None = None
 
 
-def deliver_and_verify(clients: Clients, ready: PreparedRun, outputs: Outputs) -> DeliveryResult:
+def deliver_and_verify(clients: Clients, ready: PreparedRun, outputs: Outputs, *, yes: bool) -> DeliveryResult:
     """Store the data key, deliver it to every target, and verify each delivery."""
     ui, settings = clients.ui, ready.settings
     ui.section("Data key")
@@ -60,7 +60,7 @@ def deliver_and_verify(clients: Clients, ready: PreparedRun, outputs: Outputs) -
     show_stored_data_key(ui, stored, outputs)
     context = context_of(ready, outputs)
     delivered = delivery.deliver(context, stored.wrapped, on_delivered=lambda result: show_delivered(ui, result))
-    key = ensure_credentials(clients, context)
+    key = ensure_credentials(clients, context, yes=yes)
     proofs = prove(clients, context, delivered, stored.wrapped, access_key=key.key if key else None)
     return DeliveryResult(stored_data_key=stored, delivered=delivered, proofs=proofs, access_key=key)
 
@@ -101,7 +101,7 @@ def _verify_imported_data_key(clients: Clients, ready: PreparedRun, outputs: Out
         ready.vercel.name_data_key(ready.findings.project, wrapped)
 
 
-def ensure_credentials(clients: Clients, context: TargetContext) -> DeliveredAccessKey | None:
+def ensure_credentials(clients: Clients, context: TargetContext, *, yes: bool) -> DeliveredAccessKey | None:
     """The application's access key; created and delivered if a target needs one and has none."""
     ui = clients.ui
     if context.settings.makes_user:
@@ -111,6 +111,7 @@ def ensure_credentials(clients: Clients, context: TargetContext) -> DeliveredAcc
             context,
             on_message=lambda line: ui.line(line, mark=Mark.OK),
             on_warning=lambda line: ui.line(line, mark=Mark.WARN),
+            consent=confirmation.consent(ui, yes=yes),
         )
         if ensured is not None:
             return ensured

@@ -71,7 +71,7 @@ class Plan:
     @property
     def changes(self) -> tuple[Step, ...]:
         """The steps that change something in the account."""
-        return tuple(step for step in self.steps if step.op not in QUIET and step.type.startswith("aws:"))
+        return changing(self.steps)
 
     @property
     def first(self) -> bool:
@@ -90,6 +90,11 @@ class Plan:
         """The steps that delete or replace something."""
         operations = ("delete", "replace", "retain")
         return tuple(step for step in self.changes if any(op in step.op for op in operations))
+
+
+def changing(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """The steps that change something in the account."""
+    return tuple(step for step in steps if step.op not in QUIET and step.type.startswith("aws:"))
 
 
 def irreversible(plan: Plan) -> tuple[str, ...]:

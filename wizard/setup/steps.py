@@ -5,6 +5,7 @@ Acts through the ports. Creates, on request, the bucket of the state or a passph
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +16,11 @@ from typing import TYPE_CHECKING, Protocol
 from components.settings import Outputs, Settings, Target
 from wizard.core.cost.account import read_account
 from wizard.core.cost.drivers import Assumptions
-from wizard.core.errors import PreflightFailed, Problem, SetupError, StackNotFound
+from wizard.core.errors import PreflightFailed, Problem, ResourceError, SetupError, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked, StackState
-from wizard.core.models.stack import ListedStack, Mark, Progress
-from wizard.core.next_command import wizard
+from wizard.core.models.stack import ListedStack, Mark, Progress, Step
+from wizard.core.next_command import shell, wizard
 from wizard.core.ports.aws import Wrapper
 from wizard.core.ports.run import AwsClient, DecryptVerifier, Engine, UserInterface, VercelClient
 from wizard.core.state_backend import KEY_ALIAS, Circumstances, StateBackend, in_words, resolve
@@ -293,7 +294,7 @@ def check(
         ui.line(f"ENCRYPTED_PHI_KEY exists ({findings.stored_data_key.wrapped.fingerprint}) and is kept", mark=Mark.OK)
     if findings.state.pending:
         ui.line(
-            f"an earlier run was interrupted; {len(findings.state.pending)} operation(s) are resumed",
+            f"an earlier run did not finish; {len(findings.state.pending)} operation(s) are resumed",
             mark=Mark.WARN,
         )
     ready = PreparedRun(
@@ -311,8 +312,11 @@ def check(
     return ready, import_request
 
 
-def make_plan(request: Request, clients: Clients, ready: PreparedRun) -> plan.Plan:
-    """Make the plan of the engine's preview and the wizard's own steps, and show it. Changes nothing in the account."""
+def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_apply: bool = True) -> plan.Plan:
+    """Make the plan of the engine's preview and the wizard's own steps, and show it. Changes nothing in the account.
+
+    A plan `to_apply` is made from a state that was read from the account again, where the two differ.
+    """
     ui, engine = clients.ui, ready.engine
     ui.section("Review")
     ui.table(plan.rows(ready.settings, ready.identity, request.stack, ready.targets, ready.answers))
@@ -329,7 +333,9 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun) -> plan.Pl
         engine.recover(request.stack, ready.findings.orphaned_creations)
     with ThreadPoolExecutor(max_workers=1) as pool:
         account = pool.submit(read_account, ready.aws, ready.settings)
-        steps = engine.preview(request.stack, lambda progress: None)
+        steps = engine.preview(request.stack, _quiet)
+        if ready.findings.state.outputs and not ready.findings.state.pending and not plan.changing(steps):
+            steps = _after_comparison(request.stack, ui, engine, to_apply) or steps
     planned = plan.Plan(
         stack=request.stack,
         settings=ready.settings,
@@ -346,8 +352,50 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun) -> plan.Pl
     return planned
 
 
+def _quiet(progress: Progress) -> None:
+    """A preview shows no progress."""
+
+
+def _after_comparison(stack: str, ui: UserInterface, engine: Engine, to_apply: bool) -> tuple[Step, ...]:
+    """The steps that repair what was changed outside the stack, which the state does not know; empty for none."""
+    ui.working("Pulumi compares the account with its state")
+    drifts = engine.compare(stack)
+    for drift in drifts:
+        ui.line(f"changed outside the stack: {drift.description}", mark=Mark.WARN)
+    if not drifts:
+        return ()
+    if to_apply:
+        engine.recover(stack, {})
+    return engine.preview(stack, _quiet, refresh=not to_apply)
+
+
+def _claim_environment(ready: PreparedRun) -> None:
+    """Claim the environment for this stack, before its first resource. Raises ResourceError where it is another's.
+
+    Two runs on different backends both see an empty account, and no lock of Pulumi keeps them apart.
+    """
+    settings, findings = ready.settings, ready.findings
+    if findings.state.has_key or settings.adopted:
+        return
+    name, backend = settings.names.claim, findings.backend.partition(" as ")[0]
+    # The path of a local backend names a folder of this machine only.
+    place = f"{platform.node()}:{backend}" if backend.startswith(("/", "~")) else backend
+    own = f"stack {ready.stack.rsplit('/', 1)[-1]}, state in {place}"
+    owner = ready.aws.stored_data_keys.claim(name, own, tags=settings.tags)
+    if owner != own:
+        raise ResourceError(
+            f"nothing was created: the environment {settings.environment} of the account {settings.account_id} "
+            f"belongs to another stack: {owner}. This is {own}",
+            shell(
+                *("aws", "ssm", "delete-parameter", "--name", name, "--region", settings.region),
+                advice="only if that stack is gone; otherwise use its backend: --backend URL",
+            ),
+        )
+
+
 def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan.Plan) -> Outputs:
-    """Apply the confirmed plan; writes the stack's settings first."""
+    """Apply the confirmed plan; claims the environment and writes the stack's settings first."""
+    _claim_environment(ready)
     ready.engine.write_settings(request.stack)
     if clients.drafts is not None:
         # The stack's configuration holds the answers now; in the draft they would override later changes of it.
@@ -372,7 +420,17 @@ def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan
     clients.prover.warm_up()
     # The session may have expired while the plan waited for its confirmation.
     ready.engine.renew(ready.aws.environment())
-    return ready.engine.up(request.stack, show_progress)
+    outputs = ready.engine.up(request.stack, show_progress)
+    if ready.findings.state.pending:
+        # The state was once wrong about these resources: the account says whether the update repaired them.
+        clients.ui.working("Pulumi compares the account with its state")
+        if drifts := ready.engine.compare(request.stack):
+            raise ResourceError(
+                "the update ended, but the account is not as planned: "
+                + ", ".join(drift.description for drift in drifts),
+                "run the same command again; if it stays so, find out who else changes these resources",
+            )
+    return outputs
 
 
 def find_deployed(request: Request, clients: Clients) -> tuple[PreparedRun, Outputs]:

@@ -33,7 +33,7 @@ def retained_resources(settings: Settings, outputs: Outputs) -> tuple[tuple[str,
             f"the {store} {settings.names.stored_data_key}",
             "the wrapped data key: no stack created it, and no stack can remove it",
         ),
-        (f"every {store} under {settings.names.parameter_prefix}/data-keys", "its other versions, if any"),
+        (f"every {store} under {settings.names.parameter_prefix}/data-keys", "every version of it"),
     ]
     retained += [
         (f"the {store} {settings.names.stored_data_key} in {region_of(arn)}", "the same, with the replica")
@@ -72,7 +72,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
     with confirmation.confirmed(request, clients) as confirmed_plan:
         ready, planned = confirmed_plan.ready, confirmed_plan.planned
         outputs = steps.update(request, clients, ready, planned)
-    delivery = deliver_and_verify.deliver_and_verify(clients, ready, outputs)
+    delivery = deliver_and_verify.deliver_and_verify(clients, ready, outputs, yes=request.yes)
     ui = clients.ui
     ui.section("Evidence", "the compliance checklist, read from the account just now")
     ui.working("reading the account")
@@ -119,7 +119,8 @@ def rotate_access_key(request: Request, clients: Clients) -> dict[str, str | Non
     """Create and deliver a second access key for the application on Vercel; the old one works until it is retired."""
     ready, project, vercel = _with_access_key(request, clients)
     user = ready.settings.names.app_user
-    done = access_key.rotate(ready.aws, vercel, project, user, _printer(clients, request))
+    consent = confirmation.consent(clients.ui, yes=request.yes)
+    done = access_key.rotate(ready.aws, vercel, project, user, _printer(clients, request), consent=consent)
     return {"id": done.key_id, "old": done.old_id}
 
 

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from wizard.core.next_command import wizard
 
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 OnMessage = Callable[[str], None]
 """Shows one line to the user; never a secret."""
+
+
+class Consent(Protocol):
+    """Asks a person yes or no. `needed`: the run cannot go on without a yes; only then `--yes` is one."""
+
+    def __call__(self, question: str, *, needed: bool) -> bool: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +107,8 @@ class DeployTarget(ABC):
     """Whether the wizard can restart what runs there."""
     container_credentials_first: ClassVar[bool] = False
     """Whether the application usually gets credentials from a container's endpoint, not by a web identity token."""
+    proof_note: ClassVar[str] = ""
+    """What a verification does not know about the delivered data key, where the target does not show it."""
     repeat_note: ClassVar[str] = ""
     """What the non-interactive command needs from its environment."""
 
@@ -160,7 +168,7 @@ class DeployTarget(ABC):
         raise NotImplementedError
 
     def ensure_credentials(
-        self, context: TargetContext, on_message: OnMessage, on_warning: OnMessage
+        self, context: TargetContext, on_message: OnMessage, on_warning: OnMessage, consent: Consent
     ) -> DeliveredAccessKey | None:
         """The application's access key at the target, created and delivered if it has none; None if it needs none."""
         return None

@@ -1,4 +1,4 @@
-"""The application's access key on Vercel: the one that production has, and the delivery of another in one POST.
+"""The application's access key on Vercel: the one that production has, and the delivery of another.
 
 Writes `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of production; overwrites only variables that it wrote itself.
 """
@@ -17,8 +17,9 @@ from wizard.vercel.variable_state import (
     access_key_of,
     description,
     in_production,
+    is_changed,
 )
-from wizard.vercel.variables import Posted, Variables, entry, post
+from wizard.vercel.variables import Change, Variables, WriteResult, write
 
 _STORED = ("sensitive", "")
 """An endpoint may list no type."""
@@ -46,17 +47,25 @@ def deliver(variables: Variables, key: AccessKey) -> None:
     before = _complete_pair(listed)
     if before == key.id:
         return
-    batch = [entry(key=name, value=value, type="sensitive", comment=comment(key.id)) for name, value in _values(key)]
     while True:
-        posted = post(variables, batch)
+        result = write(variables, _changes(listed, key))
         listed = _list_again(variables, before, key)
         if _complete_pair(listed) == key.id:
             return
-        if posted.definitive or not variables.deadline.wait(posted.reason, at_least=posted.retry_after):
-            raise _incomplete(variables, listed, key, posted)
+        if result.definitive or not variables.deadline.wait(result.reason, at_least=result.retry_after):
+            raise _incomplete(variables, listed, key, result)
         # Variables that somebody else set during the pause must not be overwritten either.
-        if _complete_pair(_list_again(variables, before, key)) == key.id:
+        listed = _list_again(variables, before, key)
+        if _complete_pair(listed) == key.id:
             return
+
+
+def _changes(listed: tuple[ListedVariable, ...], key: AccessKey) -> list[Change]:
+    existing = {variable.key: variable for variable in _entries(listed)}
+    return [
+        Change.of(existing.get(name), key=name, value=value, type="sensitive", comment=comment(key.id))
+        for name, value in _values(key)
+    ]
 
 
 def _values(key: AccessKey) -> tuple[tuple[str, str], ...]:
@@ -68,11 +77,13 @@ def _entries(listed: tuple[ListedVariable, ...]) -> tuple[ListedVariable, ...]:
 
 
 def _complete_pair(listed: tuple[ListedVariable, ...]) -> str | None:
-    """The key that both variables are of; None for half a pair or for two different keys."""
+    """The key that both variables are of; None for half a pair, two different keys, and a change since."""
     pair = _entries(listed)
     if tuple(variable.key for variable in pair) != ACCESS_KEY_VARIABLES or any(
         variable.type not in _STORED for variable in pair
     ):
+        return None
+    if any(is_changed(variable, listed) for variable in pair):
         return None
     first, second = (access_key_of(variable) for variable in pair)
     return first if first == second else None
@@ -119,23 +130,26 @@ def _refuse(variables: Variables, listed: tuple[ListedVariable, ...]) -> None:
 
 
 def _incomplete(
-    variables: Variables, listed: tuple[ListedVariable, ...], key: AccessKey, posted: Posted
+    variables: Variables, listed: tuple[ListedVariable, ...], key: AccessKey, result: WriteResult
 ) -> ResourceError:
-    states = "; ".join(f"{name}: {_state(in_production(listed, name), key)}" for name in ACCESS_KEY_VARIABLES)
-    words = posted.words.replace(key.secret, "…")
+    states = "; ".join(f"{name}: {_state(name, listed, key)}" for name in ACCESS_KEY_VARIABLES)
+    words = result.words.replace(key.secret, "…")
     said = f" (Vercel said: {words})" if words else ""
     return ResourceError(
         f"the access key {key.id} was not completely delivered to {variables.owner}: {states}{said}", _AGAIN
     )
 
 
-def _state(entries: tuple[ListedVariable, ...], key: AccessKey) -> str:
+def _state(name: str, listed: tuple[ListedVariable, ...], key: AccessKey) -> str:
+    entries = in_production(listed, name)
     if not entries:
         return "it is missing"
     if len(entries) > 1:
         return f"it exists {len(entries)} times"
     if entries[0].type not in _STORED:
         return f"it is stored as {entries[0].type}, not as sensitive"
+    if is_changed(entries[0], listed):
+        return "it was changed since it was delivered"
     reported = access_key_of(entries[0])
     if reported == key.id:
         return "in place"

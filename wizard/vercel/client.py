@@ -129,7 +129,7 @@ class Vercel:
         replaceable: frozenset[str] = frozenset(),
         scope: Scope = PRODUCTION,
     ) -> Delivered:
-        """Deliver the batch to the scope in one POST, checked by a new listing; nothing is written when it is in place.
+        """Deliver the batch to the scope, checked by a new listing; nothing is written when it is in place.
 
         `replaceable` are the fingerprints of data keys that it may replace: stored versions.
 
@@ -186,7 +186,7 @@ class Vercel:
         return delivered_id(self._variables(project, READING_SECONDS))
 
     def deliver_access_key(self, project: VercelProject, key: AccessKey) -> None:
-        """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to `production` in one POST, checked by a new listing.
+        """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to `production`, checked by a new listing.
 
         Raises DataKeyConflict, with nothing written, for variables that somebody else set; ResourceError when Vercel
         does not store both, one serves other environments too or another run delivered first; Unreachable when it is

@@ -26,6 +26,7 @@ from wizard.vercel.variable_state import (
     data_key_identity,
     entries_of,
     in_production,
+    is_changed,
 )
 from wizard.vercel.variables import Variables
 
@@ -242,7 +243,7 @@ def name_data_key(variables: Variables, wrapped: WrappedDataKey) -> None:
             f"not {wrapped.fingerprint}; nothing was overwritten",
             "find out which of the two the application's records are under",
         )
-    variables.edit(entries[0], {"comment": data_key_comment(wrapped)}, doing="comment a variable")
+    variables.edit(entries[0], {"comment": data_key_comment(wrapped, entered=True)}, doing="comment a variable")
 
 
 def _wrapped(variables: Variables, entry: ListedVariable) -> WrappedDataKey | None:
@@ -278,7 +279,8 @@ def rename_variable(variables: Variables, id: str, *, stored: WrappedDataKey, to
             f"{variables.owner} has no {DATA_KEY_VARIABLE} {id} in production; nothing was changed",
             wizard("doctor", advice="it names the conflicting variable"),
         )
-    if data_key_identity(entry, variables.decrypt) == stored.fingerprint:
+    known = data_key_identity(entry, variables.decrypt)
+    if known == stored.fingerprint and (entry.type != "sensitive" or not is_changed(entry, listed)):
         raise DataKeyConflict(
             f"{DATA_KEY_VARIABLE} {id} is the stored data key {stored.fingerprint}; nothing was changed",
             wizard("push"),

@@ -1,4 +1,4 @@
-"""The delivery to Vercel: a check of the existing variables, one POST of all three, a new listing; and the rollback.
+"""The delivery to Vercel: a check of the existing variables, one write of all three, a new listing; and the rollback.
 
 Writes `AWS_REGION`, `AWS_KMS_KEY_ID` and `ENCRYPTED_PHI_KEY` of one environment, never over another data key. It ends
 with all three or as it began; docs/decisions names the exceptions.
@@ -26,7 +26,7 @@ from wizard.vercel.variable_state import (
     same,
     state_of,
 )
-from wizard.vercel.variables import Posted, Variables, entry, post
+from wizard.vercel.variables import Change, Variables, WriteResult, write
 
 _AGAIN = "run the same command again; until it has succeeded, do not deploy the application"
 _ONCE_MORE = "run the same command again; until then everything is as it was before"
@@ -98,14 +98,14 @@ def deliver(
     written_ids: frozenset[str] = frozenset()
     while True:
         try:
-            posted = _post(variables, writing, scope)
-            written_ids |= set(posted.ids)
-            known = before if posted.is_accepted else None
+            result = _write(variables, writing, scope)
+            written_ids |= set(result.ids)
+            known = before if result.is_accepted else None
             states = _list_again(variables, terms, known)
             if not _gaps(states):
                 return _delivered(variables, terms, states, DeliveryState.WRITTEN, unchanged)
-            if posted.definitive or not variables.deadline.wait(posted.reason, at_least=posted.retry_after):
-                raise _incomplete(variables, states, posted)
+            if result.definitive or not variables.deadline.wait(result.reason, at_least=result.retry_after):
+                raise _incomplete(variables, states, result)
             # A data key that somebody else set during the pause must not be overwritten either.
             states = _list_again(variables, terms, known)
             if not _gaps(states):
@@ -155,9 +155,10 @@ def _examine(
     return tuple(state_of(desired, listed, read, before, scope) for desired in expected(batch))
 
 
-def _post(variables: Variables, writing: tuple[VariableState, ...], scope: Scope) -> Posted:
-    batch = [
-        entry(
+def _write(variables: Variables, writing: tuple[VariableState, ...], scope: Scope) -> WriteResult:
+    changes = [
+        Change.of(
+            state.entry,
             key=state.expected.key,
             value=state.expected.value,
             type=state.expected.type,
@@ -166,7 +167,7 @@ def _post(variables: Variables, writing: tuple[VariableState, ...], scope: Scope
         )
         for state in writing
     ]
-    return post(variables, batch)
+    return write(variables, changes)
 
 
 def _gaps(states: tuple[VariableState, ...]) -> tuple[VariableState, ...]:
@@ -174,16 +175,19 @@ def _gaps(states: tuple[VariableState, ...]) -> tuple[VariableState, ...]:
 
 
 def _spared(states: tuple[VariableState, ...]) -> tuple[str, ...]:
-    """The data key, where it existed before, is right by its comment and cannot be read back: its value could not be
-    restored, so it is not written."""
-    data_key = [state for state in states if state.expected.key == DATA_KEY_VARIABLE]
-    return tuple(state.expected.key for state in data_key if not state.gap and state.proof == "fingerprint")
+    """The data key whose value this program did not write: a person named it, and its value could not be restored."""
+    return tuple(
+        state.expected.key
+        for state in states
+        if state.expected.key == DATA_KEY_VARIABLE and not state.gap and state.proof == "fingerprint"
+        if state.entry is not None and state.entry.comment != state.expected.comment
+    )
 
 
 def _to_write(
     variables: Variables, states: tuple[VariableState, ...], spared: tuple[str, ...] = ()
 ) -> tuple[VariableState, ...]:
-    """The variables to POST: all three without the `spared`. Raises ResourceError for one with other environments."""
+    """The variables to write: all three without the `spared`. Raises ResourceError for one with other environments."""
     # A correct Region that serves other environments too is not written: the write would remove it from them.
     unchanged = [state for state in states if state.shared and state.expected.key == SHAREABLE and not state.gap]
     blocking = [state for state in states if state.shared and state not in unchanged]
@@ -204,10 +208,10 @@ def shared_reason(variables: Variables, entries: Sequence[ListedVariable], scope
     return f"{variables.owner}: {reported}; it was not changed: a change would remove it from there"
 
 
-def _incomplete(variables: Variables, states: tuple[VariableState, ...], posted: Posted) -> ResourceError:
+def _incomplete(variables: Variables, states: tuple[VariableState, ...], result: WriteResult) -> ResourceError:
     missing = "; ".join(f"{state.expected.key}: {state.gap}" for state in _gaps(states))
     in_place = ", ".join(state.expected.key for state in states if not state.gap)
-    words = posted.words
+    words = result.words
     for state in states:
         words = words.replace(state.expected.value, "…")
     said = f" (Vercel said: {words})" if words else ""
@@ -278,30 +282,41 @@ def roll_back(
     raises a SetupError: the delivery's own error is the one to report.
     """
     fresh = variables.with_new_timeout(ROLLBACK_SECONDS)
+    undone = False
     try:
-        undone = [
-            _undo(fresh, snapshot, desired, ids, scope)
-            for desired in sorted(written, key=lambda variable: _ORDER.index(variable.key))
-        ]
-        return any(undone) and _as_it_was(fresh, snapshot, written, scope)
+        for desired in sorted(written, key=lambda variable: _ORDER.index(variable.key)):
+            for variable in entries_of(fresh.list(), desired.key, scope):
+                changed = _undo(fresh, snapshot, desired, ids, variable)
+                if changed is None:
+                    # The data key stays with a KMS key that cannot be restored.
+                    return False
+                undone |= changed
+        return undone and _as_it_was(fresh, snapshot, written, scope)
     except SetupError:
         return False
 
 
-def _undo(fresh: Variables, snapshot: Snapshot, desired: ExpectedVariable, ids: frozenset[str], scope: Scope) -> int:
-    undone = 0
-    for variable in entries_of(fresh.list(), desired.key, scope):
-        before = snapshot.find(variable)
-        if before is None and (variable.id in ids or variable.comment == desired.comment):
+def _undo(
+    fresh: Variables, snapshot: Snapshot, desired: ExpectedVariable, ids: frozenset[str], variable: ListedVariable
+) -> bool | None:
+    """Whether the variable was deleted or restored; None where that is necessary and impossible."""
+    before = snapshot.find(variable)
+    if before is None:
+        # A variable that another run has updated since has that run's comment.
+        ours = variable.comment == desired.comment or (variable.id in ids and not variable.comment)
+        if ours:
             fresh.remove(variable)
-            undone += 1
-        elif before is not None and before.stamp != variable.stamp and variable.id not in snapshot.right:
-            value = snapshot.values.get(variable.id)
-            # A right value of another type stays as it is now: nothing is lost.
-            if value is not None and value != desired.value:
-                fresh.restore(before, value)
-                undone += 1
-    return undone
+        return ours
+    if before.stamp == variable.stamp or variable.id in snapshot.right:
+        return False
+    value = snapshot.values.get(variable.id)
+    if value is None:
+        return None
+    # A right value of another type stays as it is now: nothing is lost.
+    if value == desired.value:
+        return False
+    fresh.restore(before, value)
+    return True
 
 
 def _as_it_was(fresh: Variables, snapshot: Snapshot, written: Sequence[ExpectedVariable], scope: Scope) -> bool:

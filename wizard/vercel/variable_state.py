@@ -23,13 +23,20 @@ SHAREABLE = "AWS_REGION"
 """The one variable that does not depend on the key: often set for all environments, and accepted if right."""
 
 _VALUE = re.compile(rf"value ({FINGERPRINT.pattern})")
-
+_ENTERED = "entered by a person"
+"""In the comment of a data key whose value this program did not write."""
 
 ID_VARIABLE = "AWS_ACCESS_KEY_ID"
 SECRET_VARIABLE = "AWS_SECRET_ACCESS_KEY"
 ACCESS_KEY_VARIABLES = (ID_VARIABLE, SECRET_VARIABLE)
 
 _ACCESS_KEY_COMMENT = re.compile(rf"^{re.escape(MARK)} access key (\w{{16,128}});")
+
+
+_WRITTEN_TOGETHER = ((DATA_KEY_VARIABLE, "AWS_KMS_KEY_ID", SHAREABLE), ACCESS_KEY_VARIABLES)
+"""The variables of one delivery, in the order in which they are written."""
+ONE_REQUEST, ONE_DELIVERY = 1_000, 60_000
+"""Milliseconds between the first and the last write of one request, and of one delivery with its repeats."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +109,32 @@ def value_fingerprint(value: str) -> str:
     return "sha256:" + hashlib.sha256(value.encode()).hexdigest()[:16]
 
 
-def data_key_comment(wrapped: WrappedDataKey) -> str:
-    """The comment that identifies a data key whose value Vercel does not show."""
-    return f"{MARK} data key {wrapped.fingerprint}; do not edit"
+def data_key_comment(wrapped: WrappedDataKey, *, entered: bool = False) -> str:
+    """The comment that identifies a data key whose value Vercel does not show.
+
+    `entered`: a person said which data key it is; this program did not write the value.
+    """
+    return f"{MARK} data key {wrapped.fingerprint}{f', {_ENTERED}' if entered else ''}; do not edit"
+
+
+def is_changed(entry: ListedVariable, listed: tuple[ListedVariable, ...], scope: Scope = IN_PRODUCTION) -> bool:
+    """Whether somebody changed a delivered variable later; for one whose value Vercel does not show.
+
+    A comment survives an edit of the value. But a delivery writes all its variables, one after the other: a variable
+    that is later than the others was written by somebody else. Without the times of the others it is not known: no.
+    """
+    if entry.updated_at is None or not entry.comment.startswith(MARK) or _ENTERED in entry.comment:
+        return False
+    names = next(names for names in _WRITTEN_TOGETHER if entry.key in names)
+    for position, name in enumerate(names):
+        is_next = position > names.index(entry.key)
+        for other in entries_of(listed, name, scope) if name != entry.key else ():
+            # One that serves other environments too is accepted as it is, and not written.
+            if other.updated_at is None or scope.beside(other):
+                continue
+            if entry.updated_at - other.updated_at > (ONE_REQUEST if is_next else ONE_DELIVERY):
+                return True
+    return False
 
 
 def same(entry: ListedVariable, value: str, read: Read) -> bool | None:
@@ -222,6 +252,8 @@ def state_of(
     if not proof and _newly_written(entry, listed, before) and same(entry, desired.value, read) is None:
         proof = "write"
     unknown = None if proof else "its value is not known to be this stack's"
+    if proof == "fingerprint" and is_changed(entry, listed, scope):
+        unknown = f"was changed since it was delivered{_at(entry)}, and Vercel does not show its value"
     return VariableState(expected=desired, entry=entry, gap=unknown, proof=proof, scope=scope)
 
 
@@ -252,9 +284,15 @@ def description(entry: ListedVariable) -> str:
     """The entry for a person: its id, environments, last change and comment."""
     reported = [f"id {entry.id}", f"for {', '.join(places(entry)) or PRODUCTION_TARGET}"]
     if entry.updated_at is not None:
-        reported.append(f"last changed {datetime.fromtimestamp(entry.updated_at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC")
+        reported.append(f"last changed{_at(entry)}")
     reported.append(f"comment “{entry.comment}”" if entry.comment else "no comment")
     return ", ".join(reported)
+
+
+def _at(entry: ListedVariable) -> str:
+    if entry.updated_at is None:
+        return ""
+    return f" {datetime.fromtimestamp(entry.updated_at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _whose(entry: ListedVariable, wrapped: WrappedDataKey | None) -> str:

@@ -5,8 +5,9 @@ Touches the network through `wizard/vercel/http.py` only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from components.settings import APPLICATION_VARIABLES
@@ -26,7 +27,7 @@ from wizard.vercel.projects import (
     read_listing,
     read_shared,
 )
-from wizard.vercel.variable_state import ListedVariable, Read
+from wizard.vercel.variable_state import ListedVariable, Read, is_changed
 
 
 class Variables:
@@ -164,15 +165,24 @@ class Variables:
 
         return read
 
-    def upsert(self, batch: Sequence[Mapping[str, Any]]) -> Response:
-        """Set a batch in one POST, not repeated. Raises Unreachable without an answer."""
-        query = {**self._scope, "upsert": "true"}
-        return self._api.attempt(
-            "POST", Endpoint.VARIABLES.path(project=self._project.id), query=query, content=[*batch]
-        )
+    def create(self, batch: Sequence[Mapping[str, Any]]) -> Response:
+        """Create a batch in one POST, not repeated; Vercel refuses a variable that exists already.
+
+        Raises Unreachable without an answer.
+        """
+        path = Endpoint.VARIABLES.path(project=self._project.id)
+        return self._api.attempt("POST", path, query=self._scope, content=[*batch])
+
+    def update(self, id: str, content: Mapping[str, Any]) -> Response:
+        """Set the value, the type and the comment of one variable, not repeated. Raises Unreachable without an answer.
+
+        https://vercel.com/docs/rest-api/projects/edit-an-environment-variable
+        """
+        path = Endpoint.VARIABLE.path(project=self._project.id, id=id)
+        return self._api.attempt("PATCH", path, query=self._scope, content=dict(content))
 
     def refusal(self, answer: Response) -> SetupError:
-        """The error for an answer to `upsert`."""
+        """The error for an answer to `create` or `update`."""
         return self._api.refusal(answer, f"set the variables of {self.owner}")
 
 
@@ -182,16 +192,18 @@ def _value(fields: Mapping[str, Any]) -> str | None:
     return value if isinstance(value, str) and value and fields.get("decrypted", True) is not False else None
 
 
-_DEFINITIVE = frozenset({"ENV_CONFLICT", "BAD_REQUEST", "bad_request", "forbidden"})
+_DEFINITIVE = frozenset({"BAD_REQUEST", "bad_request", "forbidden"})
+_CONFLICT = "ENV_CONFLICT"
+"""The variable exists already: another run or a person created it after the listing."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Posted:
-    """The result of one POST."""
+class WriteResult:
+    """The result of one write."""
 
     is_accepted: bool = False
     ids: tuple[str, ...] = ()
-    """Of the variables that Vercel says it stored."""
+    """Of the variables that Vercel says it created."""
     words: str = ""
     """Vercel's own, which may quote a value."""
     retry_after: float | None = None
@@ -202,49 +214,95 @@ class Posted:
     """Whether a repeat cannot help."""
 
 
-def entry(*, key: str, value: str, type: str, comment: str, scope: Scope = PRODUCTION) -> Mapping[str, Any]:
-    """One variable of a batch, for this scope only."""
-    return {"key": key, "value": value, "type": type, "comment": comment, **scope.fields}
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One variable to write: a new one, or an existing one whose value, type and comment change."""
+
+    existing: VercelVariable | None
+    content: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        existing: VercelVariable | None,
+        *,
+        key: str,
+        value: str,
+        type: str,
+        comment: str,
+        scope: Scope = PRODUCTION,
+    ) -> Change:
+        """The change of a variable for this scope only. A sensitive variable stays sensitive."""
+        kind = "sensitive" if existing is not None and existing.type == "sensitive" else type
+        content = {"key": key, "value": value, "type": kind, "comment": comment, **scope.fields}
+        return cls(existing=existing, content=content)
 
 
-def post(variables: Variables, batch: Sequence[Mapping[str, Any]]) -> Posted:
-    """Set the batch, not repeated. Raises CredentialsError and PermissionDenied; other failures are in the result."""
+def write(variables: Variables, changes: Sequence[Change]) -> WriteResult:
+    """Create the new variables in one POST, update the others by id; ends with the first that Vercel did not accept.
+
+    Nothing is created over an existing variable, so what another run created after the listing stays. The first
+    change is written first. Raises CredentialsError and PermissionDenied; other failures are in the result.
+    """
+    new = [change.content for change in changes if change.existing is None]
+    steps = [
+        partial(variables.update, change.existing.id, change.content)
+        for change in changes
+        if change.existing is not None
+    ]
+    requests: list[Callable[[], Response]] = [*steps]
+    if new:
+        requests.insert(0 if changes[0].existing is None else len(requests), partial(variables.create, new))
+    ids: tuple[str, ...] = ()
+    for request in requests:
+        result = _send(variables, request)
+        ids += result.ids
+        if not result.is_accepted:
+            return replace(result, ids=ids)
+    return WriteResult(is_accepted=True, ids=ids)
+
+
+def _send(variables: Variables, request: Callable[[], Response]) -> WriteResult:
+    """One request, not repeated."""
     try:
-        answer = variables.upsert(batch)
+        answer = request()
     except Unreachable as error:
         # The next listing shows whether it was stored.
-        return Posted(words=error.message, reason=Reason.NETWORK)
+        return WriteResult(words=error.message, reason=Reason.NETWORK)
     return _accepted(answer) if answer.ok else _refused(variables, answer)
 
 
-def _accepted(answer: Response) -> Posted:
+def _accepted(answer: Response) -> WriteResult:
     failures = read_failures(answer.body)
     words = "; ".join(f"{name or 'a variable'}: {code} {message}".strip() for name, code, message in failures)
     # One entry that Vercel never accepts is enough: the batch cannot be completed.
     final = any(code in _DEFINITIVE for _, code, _ in failures)
-    return Posted(is_accepted=not failures, ids=read_created(answer.body), words=words, definitive=final)
+    return WriteResult(is_accepted=not failures, ids=read_created(answer.body), words=words, definitive=final)
 
 
-def _refused(variables: Variables, answer: Response) -> Posted:
+def _refused(variables: Variables, answer: Response) -> WriteResult:
     if answer.is_temporary:
-        return Posted(words=answer.words, retry_after=answer.retry_after, reason=answer.reason)
+        return WriteResult(words=answer.words, retry_after=answer.retry_after, reason=answer.reason)
+    # Created or deleted by somebody else after the listing: the next one shows what is there.
+    if answer.error.get("code") == _CONFLICT or answer.status == 404:
+        return WriteResult(words=answer.words)
     error = variables.refusal(answer)
     if answer.bad_token or isinstance(error, PermissionDenied):
         raise error
-    return Posted(words=answer.words, definitive=True)
+    return WriteResult(words=answer.words, definitive=True)
 
 
 def list_entries(variables: Variables) -> tuple[VariableEntry, ...]:
     """Every entry of the three names, in all environments."""
-    return tuple(
-        _to_entry(variables, variable) for variable in variables.list() if variable.key in APPLICATION_VARIABLES
-    )
+    listed = variables.list()
+    return tuple(_to_entry(variables, entry, listed) for entry in listed if entry.key in APPLICATION_VARIABLES)
 
 
-def _to_entry(variables: Variables, entry: ListedVariable) -> VariableEntry:
+def _to_entry(variables: Variables, entry: ListedVariable, listed: tuple[ListedVariable, ...]) -> VariableEntry:
     claim = FINGERPRINT.search(entry.comment)
     # The data keys of other environments are not read.
     is_ours = entry.in_production and entry.type != "sensitive"
+    value = (entry.value or variables.decrypt_or_empty(entry)) if is_ours else None
     return VariableEntry(
         name=entry.key,
         place=f"{variables.owner} (id {entry.id})",
@@ -252,6 +310,7 @@ def _to_entry(variables: Variables, entry: ListedVariable) -> VariableEntry:
         elsewhere=entry.elsewhere,
         type=entry.type,
         claimed=claim[0] if claim else None,
-        value=(entry.value or variables.decrypt_or_empty(entry)) if is_ours else None,
+        value=value,
+        is_changed=value is None and entry.in_production and is_changed(entry, listed),
         id=entry.id,
     )

@@ -109,6 +109,15 @@ def planned_update(
     return outputs
 
 
+def known_update(
+    resource_type: ResourceType, schema: ResourceSchema, state: Properties, inputs: Properties
+) -> Properties:
+    """The planned outputs of an update; those that AWS decides are the recorded ones."""
+    planned = planned_update(resource_type, schema, state, inputs)
+    known = {name: state.get(name) if is_unknown(value) else value for name, value in planned.items()}
+    return {name: value for name, value in known.items() if value is not None}
+
+
 def state_to_record(
     resource_type: ResourceType, schema: ResourceSchema, current: Properties, known: Properties
 ) -> Properties:

@@ -240,10 +240,16 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         changed = {change.name for change in changes.changes(resource_type, schema, state, inputs)}
         changed.difference_update(request.ignoreChanges)
         region = self._region(state)
-        resource_type.update(region, request.id, state, inputs, frozenset(changed))
-        return provider_pb2.UpdateResponse(
-            properties=to_struct(self._state(resource_type, schema, region, request.id, inputs))
-        )
+        aws_failures: tuple[type[Exception], ...] = (ProviderError, *aws_errors())
+        try:
+            resource_type.update(region, request.id, state, inputs, frozenset(changed))
+            current = self._state(resource_type, schema, region, request.id, inputs)
+        except aws_failures as error:
+            reason = error_message(error, action="updating", display_name=resource_type.display_name, name=request.id)
+            # As the real provider: it records the planned values with the error, even if AWS has the old ones.
+            planned = changes.known_update(resource_type, schema, state, inputs)
+            raise NotReadyError(reason, resource_id=request.id, state=planned, inputs=inputs) from error
+        return provider_pb2.UpdateResponse(properties=to_struct(current))
 
     @_translate_errors("deleting")
     def Delete(self, request: Any, context: Any) -> Any:

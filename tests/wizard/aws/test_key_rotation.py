@@ -9,7 +9,7 @@ import pytest
 
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError
-from wizard.core.models.rotation import Rotation
+from wizard.core.models.rotation import KeyRotations, Rotation
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 OTHER_KEY = KEY.replace("1111", "9999")
@@ -80,7 +80,7 @@ def test_rotations_that_may_not_be_listed_are_no_rotations_of_nought(scripted, t
 def test_a_rotation_that_kms_refuses_is_told_in_words(scripted, script, code, word):
     script.refuse("RotateKeyOnDemand", code)
     with pytest.raises(ResourceError, match=word):
-        scripted.key_rotation.rotate_on_demand(KEY)
+        scripted.key_rotation.rotate_on_demand(KEY, before=KeyRotations(enabled=True, period_days=365, next_at=None))
 
 
 def test_a_reencryption_names_both_keys_and_no_context(scripted, script):

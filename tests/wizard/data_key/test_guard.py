@@ -7,13 +7,24 @@ from typing import Any
 
 import pytest
 
-from components.settings import SecretStore
+from components.settings import SecretStore, Settings
 from tests.wizard.commands.rotate.stack_world import NOW, World
-from tests.wizard.fakes.clients import IDENTITY, KEY, REPLICA_REGION, TOKEN, multi_region, settings, wrapped
+from tests.wizard.fakes.clients import (
+    IDENTITY,
+    KEY,
+    MULTI_KEY,
+    REPLICA,
+    REPLICA_REGION,
+    TOKEN,
+    multi_region,
+    settings,
+    wrapped,
+)
 from wizard.commands.push import PushOptions
 from wizard.commands.push import command as push_command
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound, Unreachable, UsageError
-from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.account import Existing
+from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
 from wizard.data_key import guard
 from wizard.data_key.guard import DecisionState
@@ -64,6 +75,10 @@ def versions_denied(world: World) -> None:
     world.key_rotation.failures["versions"] = PermissionDenied("you may not do ssm:GetParametersByPath", "ask for it")
 
 
+def every_version_was_altered(world: World) -> None:
+    world.key_rotation.altered_entries = (f"/eonpro/production/data-keys/{EARLIER.fingerprint[7:]}",)
+
+
 HISTORIES: dict[Callable[[World], None], DecisionState] = {
     never: DecisionState.YES,
     versions_kept: DecisionState.NO,
@@ -71,6 +86,7 @@ HISTORIES: dict[Callable[[World], None], DecisionState] = {
     variable_left_in_the_other_store: DecisionState.NO,
     target_has_a_kept_version: DecisionState.NO,
     target_has_one_that_nobody_kept: DecisionState.NO,
+    every_version_was_altered: DecisionState.NO,
     versions_not_listed: DecisionState.UNKNOWN,
     versions_denied: DecisionState.UNKNOWN,
 }
@@ -200,6 +216,34 @@ def test_the_store_of_the_last_run_may_not_be_closed() -> None:
     assert guard.may_create(world.aws, world.settings, saved=saved).state is DecisionState.UNKNOWN
 
 
+def test_records_are_not_lost_with_a_settings_file_that_named_the_other_store() -> None:
+    world = world_after(never)
+    world.aws.closed = (SecretStore.SECRETS_MANAGER,)
+
+    assert guard.may_create(world.aws, world.settings, outputs=world.outputs).state is DecisionState.UNKNOWN
+
+
+def test_records_are_not_lost_with_a_state_that_a_target_outlives() -> None:
+    """Pulumi's state is lost, and this run does not read the target that may have the only copy."""
+    world = world_after(never)
+    world.engine.stack_state = StackState(exists=False, has_key=False)
+    world.aws.existing = Existing()
+    saved = settings(deploy_targets=("vercel", "ecs"))
+    world.vercel.variables["ENCRYPTED_PHI_KEY"] = EARLIER.value
+
+    findings = checks.check(
+        stack="production",
+        values={**from_settings(saved), "target": ("ecs",)},
+        saved=saved,
+        identity=IDENTITY,
+        aws=world.aws,
+        vercel=None,
+        engine=world.engine,
+    )
+
+    assert [problem.next for problem in findings.problems] == ["python -m wizard setup --target ecs,vercel"]
+
+
 def test_a_copy_in_a_replicas_region_rules_out_another_one() -> None:
     world = World(multi_region())
     world.delete_stored_key()
@@ -210,6 +254,42 @@ def test_a_copy_in_a_replicas_region_rules_out_another_one() -> None:
     decision = guard.may_create(world.aws, world.settings)
 
     assert decision.state is DecisionState.NO and REPLICA_REGION in decision.what
+
+
+def lost_in_its_own_region(wanted: Settings) -> World:
+    """A stack with a replica, whose stored key and versions were deleted in its own Region."""
+    world = World(wanted)
+    replica = world.aws.with_region(REPLICA_REGION)
+    for regional, key_arn in ((world.aws, MULTI_KEY), (replica, REPLICA)):
+        regional.key_rotation.keep(wanted, wrapped(), key_arn=key_arn, origin=VersionOrigin.FIRST, at=NOW)
+    world.delete_stored_key()
+    world.key_rotation.entries.clear()
+    return world
+
+
+@pytest.mark.parametrize("ask", [setup, push])
+def test_the_copy_of_a_replicas_region_is_the_data_key_and_no_second_one_is_made(
+    ask: Callable[[World], str | None],
+) -> None:
+    world = lost_in_its_own_region(multi_region())
+
+    assert ask(world) is None
+    assert "cloud.make_data_key" not in {call.split()[0] for call in world.log}
+
+
+def test_rotate_names_the_command_that_copies_the_data_key_back() -> None:
+    assert str(rotate(lost_in_its_own_region(multi_region()))).startswith("python -m wizard push")
+
+
+def test_a_version_that_only_a_replicas_region_has_can_be_restored() -> None:
+    world = lost_in_its_own_region(multi_region())
+    world.aws.with_region(REPLICA_REGION).stored_keys.clear()
+
+    assert wrapped().fingerprint in {version["fingerprint"] for version in world.ended("restore")[1]["versions"]}
+    world.run("restore", "--version", wrapped().fingerprint)
+
+    assert world.current == wrapped()
+    assert wrapped().fingerprint in world.kept()
 
 
 def test_what_an_interrupted_import_left_does_not_stop_that_import() -> None:

@@ -617,6 +617,14 @@ def test_what_was_taken_in_and_never_read_is_pending_too() -> None:
     assert [step.op for step in pending_steps({"resources": [unread, read, component]})] == ["importing"]
 
 
+def test_a_key_whose_rotation_could_not_be_turned_on_is_read_from_the_account_before_the_next_plan() -> None:
+    """The provider recorded the planned values with the error: by the state alone nothing is left to do."""
+    recorded = {**THE_KEY["resource"], "id": KEY_ID, "outputs": {"arn": "arn", "enableKeyRotation": True}}
+    failed = {**recorded, "initErrors": ["EnableKeyRotation: AccessDenied"]}
+    assert pending_steps({"resources": [recorded]}) == ()
+    assert [(step.op, step.name) for step in pending_steps({"resources": [failed]})] == [("incomplete", "phi-key")]
+
+
 def test_a_creation_that_happened_is_taken_into_the_state_with_its_id_and_where_to_read_it() -> None:
     was = {"resources": [{"urn": "first"}], "pending_operations": [THE_KEY, REPLICA_ALIAS, USER]}
     found = {THE_KEY["resource"]["urn"]: KEY_ID, REPLICA_ALIAS["resource"]["urn"]: "alias/eonpro"}
@@ -665,6 +673,7 @@ def test_the_digest_of_a_state_is_short_and_empty_for_none() -> None:
         {"resources": BUILT["resources"][::-1]},
         changed(modified="2", sourcePosition="elsewhere"),
         changed(outputs={"arn": "x", "read": "anew"}),
+        pytest.param(changed(propertyDependencies={"policy": ["b"]}, dependencies=["b"]), id="before a first refresh"),
     ],
 )
 def test_two_exports_of_one_state_have_one_digest(same) -> None:
@@ -677,6 +686,7 @@ def test_two_exports_of_one_state_have_one_digest(same) -> None:
         changed(id="3"),
         changed(inputs={"tags": {"a": "b"}}),
         changed(protect=True),
+        changed(initErrors=["EnableKeyRotation: AccessDenied"]),
         {"resources": BUILT["resources"][:1]},
         {**BUILT, "pending_operations": [THE_KEY]},
     ],

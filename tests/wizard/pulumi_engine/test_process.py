@@ -5,6 +5,7 @@ The `pulumi` here is a stand-in, a script on the PATH that says what happened to
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from pulumi.automation.errors import CommandError, StackNotFoundError
 
+from wizard.pulumi_engine.backend import list_stacks
 from wizard.pulumi_engine.process import EngineProcess, start_early
 
 STAND_IN = """#!{python}
@@ -35,6 +37,10 @@ def interrupted(number, frame):
 signal.signal(signal.SIGINT, interrupted)
 if command == "facts":
     print(json.dumps([sys.argv[1:], os.getpgid(0) == os.getpid(), os.environ["GIVEN"], sys.stdin.read()]))
+if command == "stack":
+    print(json.dumps([{{"name": name}} for name in sorted(os.environ)]))
+if command == "environment":
+    print(json.dumps(sorted(os.environ)))
 if command == "fail":
     print("error: no stack named 'x' found", file=sys.stderr)
     sys.exit(6)
@@ -93,6 +99,31 @@ def test_a_command_is_never_interactive_and_has_its_own_process_group(place) -> 
     result = EngineProcess().run(["facts"], str(place.folder), {"GIVEN": "to the child"}, lines.append)
     assert lines == ['[["--non-interactive", "facts"], true, "to the child", ""]']
     assert (result.stdout, result.code) == (lines[0], 0)
+
+
+SECRETS = ("VERCEL_TOKEN", "EONPRO_APP_SECRET_ACCESS_KEY", "ENCRYPTION_KEY", "ENCRYPTED_PHI_KEY", "DATABASE_URL")
+NEEDED = ("PATH", "HOME", "AWS_PROFILE", "AWS_ENDPOINT_URL", "PULUMI_HOME", "AZURE_CLIENT_ID", "HTTPS_PROXY")
+
+
+@pytest.fixture
+def operator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator's environment: secrets of other programs, and what Pulumi needs."""
+    for name in (*SECRETS, *NEEDED[1:]):
+        monkeypatch.setenv(name, "value")
+
+
+@pytest.mark.usefixtures("operator")
+def test_no_plug_in_of_pulumi_gets_the_token_of_vercel_or_the_credentials_of_the_application(place) -> None:
+    names = set(json.loads(EngineProcess().run(["environment"], str(place.folder), {"GIVEN": "value"}).stdout))
+    assert names & set(SECRETS) == set()
+    assert {*NEEDED, "GIVEN"} <= names
+
+
+@pytest.mark.usefixtures("operator")
+def test_the_list_of_the_stacks_is_asked_for_without_these_secrets_too(place) -> None:
+    names = {stack.name for stack in list_stacks(place.folder, {"GIVEN": "value"})}
+    assert names & set(SECRETS) == set()
+    assert {*NEEDED, "GIVEN"} <= names
 
 
 def test_the_program_can_be_looked_for_ahead(place, monkeypatch: pytest.MonkeyPatch) -> None:

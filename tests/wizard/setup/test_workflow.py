@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from components.policies.evaluation import IamPrincipal
+from components.policies.stack import application_trust_of, vercel_provider_arn_of
 from components.settings import ImportGroup, Settings
 from tests.wizard.fakes.clients import (
     ADMIN,
@@ -55,6 +57,7 @@ from wizard.core.errors import (
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, DeliveryState, StackState, VerificationState
 from wizard.core.models.inputs import Question
+from wizard.core.models.stack import Drift, DriftKind
 from wizard.inputs.answers import Answer, Source, from_settings
 from wizard.setup import saved_plan, workflow
 from wizard.setup.saved_plan import SavedPlan
@@ -87,6 +90,11 @@ MILESTONES = (
     "prover.prove",
     "cloud.policy_document",
 )
+
+
+def drift(name: str, type_: str, *properties: str) -> Drift:
+    urn = f"urn:pulumi:production::eonpro-kms::{type_}::{name}"
+    return Drift(urn=urn, type=type_, name=name, kind=DriftKind.CHANGED, properties=properties)
 
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -451,6 +459,36 @@ def test_no_changes_without_outputs_is_an_update_that_has_to_be_ended(world) -> 
     assert "engine.up" in world.calls
 
 
+# --- whose environment it is
+
+
+def test_a_second_stack_of_an_environment_makes_nothing_and_says_whose_it_is(world) -> None:
+    world.aws.claims["/eonpro/production/claim"] = "stack production, state in s3://other"
+    with pytest.raises(ResourceError, match="belongs to another stack: stack production, state in s3://") as refused:
+        world.setup()
+    assert str(refused.value.hint).startswith("aws ssm delete-parameter --name /eonpro/production/claim")
+    assert world.written == set()
+    assert world.engine.written is None, "its settings stay as they were"
+
+
+def test_the_environment_is_claimed_before_the_first_resource_and_the_same_command_goes_on(world) -> None:
+    world.engine.failures["up"] = ResourceError("the bucket could not be made", "again")
+    with pytest.raises(ResourceError, match="the bucket"):
+        world.setup()
+    assert world.calls.index("cloud.claim") < world.calls.index("engine.up")
+    (own,) = world.aws.claims.values()
+    assert own.startswith("stack production, state in ")
+    world.engine.failures.clear()
+    world.setup()
+    assert list(world.aws.claims.values()) == [own]
+
+
+def test_a_deployed_stack_needs_no_claim(world) -> None:
+    world.stand()
+    world.setup()
+    assert "cloud.claim" not in world.calls
+
+
 # --- a crashed run
 
 
@@ -462,6 +500,40 @@ def test_what_a_crashed_run_left_is_taken_up_before_the_plan(world) -> None:
     places = [world.calls.index(f"engine.{name}") for name in ("prepare", "recover", "preview", "up")]
     assert places == sorted(places)
     assert world.engine.recovered == {step().urn: KEY_ID}
+
+
+def test_an_update_after_a_failure_does_not_end_well_while_the_account_lacks_the_rotation(world) -> None:
+    world.stand()
+    incomplete = step("incomplete", "aws:kms/key:Key", "phi-key")
+    world.engine.stack_state = replace(world.engine.stack_state, pending=(incomplete,))
+    world.engine.steps = (step("update", "aws:kms/key:Key", "phi-key"),)
+    world.engine.drifts = (drift("phi-key", "aws:kms/key:Key", "enableKeyRotation"),)
+    with pytest.raises(ResourceError, match="phi-key .enableKeyRotation") as refused:
+        world.setup()
+    assert "run the same command again" in refused.value.hint
+    assert [call for call in world.calls if call in ("engine.recover", "engine.up", "engine.compare")] == [
+        "engine.recover",
+        "engine.up",
+        "engine.compare",
+    ]
+
+
+def test_a_trust_that_somebody_widened_is_repaired_although_the_state_knows_no_change(world) -> None:
+    world.stand()
+    world.engine.drifts = (drift("app-role", "aws:iam/role:Role", "assumeRolePolicy"),)
+    world.engine.steps_after_refresh = (step("update", "aws:iam/role:Role", "app-role"),)
+    world.setup()
+    assert "changed outside the stack: Role app-role (assumeRolePolicy)" in world.ui.said
+    assert "no resource has to be changed" not in world.ui.said
+    places = [world.calls.index(f"engine.{name}") for name in ("compare", "recover", "up")]
+    assert places == sorted(places)
+
+
+def test_no_change_is_said_after_the_account_was_read(world) -> None:
+    world.stand()
+    world.setup()
+    assert "no resource has to be changed" in world.ui.said
+    assert "engine.compare" in world.calls and "engine.recover" not in world.calls
 
 
 def test_nothing_pending_is_nothing_to_recover(world) -> None:
@@ -900,6 +972,18 @@ def test_verify_only_reads(world) -> None:
     assert proof.state is VerificationState.PROVED
     assert world.written == set()
     assert not {"engine.prepare", "engine.preview"} & set(world.calls)
+
+
+def test_verify_does_not_end_well_while_another_account_can_become_the_application(world) -> None:
+    world.stand()
+    trust = application_trust_of(world.saved, vercel_provider_arn=vercel_provider_arn_of(world.saved))
+    stranger = {"AWS": "arn:aws:iam::999988887777:root"}
+    trust["Statement"].append({"Effect": "Allow", "Principal": stranger, "Action": "sts:AssumeRole"})
+    world.aws.access_diagnostics.principals[APP] = IamPrincipal(arn=APP, trust=trust)
+    code, document = doctor.run_verify(world.request(), world.clients)
+    assert (code, document["ok"]) == (1, False)
+    assert [finding["cause"] for finding in document["findings"]] == ["trust-widened"]
+    assert "999988887777" in document["findings"][0]["what"]
 
 
 def test_a_stack_that_is_not_built_cannot_be_verified(world) -> None:

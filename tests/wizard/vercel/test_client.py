@@ -20,7 +20,7 @@ import httpx
 import pytest
 from werkzeug.serving import make_server
 
-from sandbox.vercel import create_app
+from sandbox.vercel import create_app, team, variable
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import (
     CredentialsError,
@@ -283,7 +283,7 @@ def test_a_team_that_makes_everything_sensitive_is_judged_by_the_comments(vercel
         vercel.door.patch(f"/v9/projects/eonpro/env/{env['id']}?slug=clinic", json={"type": "sensitive"})
     assert vercel.writes(lambda: vercel.edge().deliver(project, BATCH)) == 0
     other_region = AppVariables(region="eu-west-1", key_arn=ARN, wrapped=OURS)
-    assert vercel.writes(lambda: vercel.edge().deliver(project, other_region)) == 1
+    assert vercel.writes(lambda: vercel.edge().deliver(project, other_region)) == 3
 
 
 def test_our_key_stored_readably_is_made_sensitive(vercel: Place) -> None:
@@ -419,6 +419,162 @@ def test_a_data_key_that_appears_between_two_attempts_is_not_overwritten(vercel:
     assert vercel.envs().keys() == {"ENCRYPTED_PHI_KEY"}
 
 
+def under_way(vercel: Place, act: Callable[[], object], meanwhile: Callable[[], object], method: str) -> None:
+    """`act`, whose first write arrives only after `meanwhile`."""
+    vercel.fault(kind="hold", method=method, path="/env", seconds=9)
+    vercel.door.delete("/_sandbox/calls")
+    thread = threading.Thread(target=act)
+    thread.start()
+    until = time.monotonic() + 5
+    while not vercel.door.get("/_sandbox/calls").json()["writes"] and time.monotonic() < until:
+        threading.Event().wait(0.005)
+    meanwhile()
+    vercel.door.delete("/_sandbox/faults")
+    thread.join()
+
+
+@pytest.mark.parametrize("type_", ["sensitive", "encrypted"])
+def test_a_data_key_that_arrives_while_a_delivery_is_under_way_is_not_overwritten(vercel: Place, type_: str) -> None:
+    project, edge = vercel.project(), Vercel(token=TOKEN, base_url=vercel.url, sleep=vercel.clock.sleep)
+    vercel.edges.append(edge)
+    refused: list[SetupError] = []
+
+    def act() -> None:
+        try:
+            edge.deliver(project, BATCH)
+        except SetupError as error:
+            refused.append(error)
+
+    comment = f"eonpro-kms: data key {OTHER.fingerprint}; do not edit"
+    under_way(
+        vercel, act, lambda: vercel.put("ENCRYPTED_PHI_KEY", OTHER.value, type=type_, comment=comment), method="POST"
+    )
+    assert vercel.door.get("/_sandbox/deployment/eonpro").json() == {"ENCRYPTED_PHI_KEY": OTHER.value}
+    assert [type(error) for error in refused] == [DataKeyConflict]
+    assert OTHER.fingerprint in refused[0].message
+
+
+def test_the_same_delivery_of_another_machine_that_arrives_first_is_left_as_it_is(vercel: Place) -> None:
+    project, edge = vercel.project(), Vercel(token=TOKEN, base_url=vercel.url, sleep=vercel.clock.sleep)
+    vercel.edges.append(edge)
+    states: list[DeliveryState] = []
+    before: list[dict[str, Any]] = []
+
+    def other() -> None:
+        for name, value in BATCH.values:
+            kind = "sensitive" if name == "ENCRYPTED_PHI_KEY" else "encrypted"
+            comment = f"eonpro-kms: data key {OURS.fingerprint}; do not edit"
+            vercel.put(name, value, type=kind, comment=comment)
+        before.append(vercel.envs())
+
+    under_way(vercel, lambda: states.append(edge.deliver(project, BATCH).state), other, method="POST")
+    assert states == [DeliveryState.WRITTEN]
+    assert [vercel.envs()] == before
+
+
+def test_a_variable_deleted_while_it_is_updated_is_created_again(vercel: Place) -> None:
+    project, edge = vercel.project(), Vercel(token=TOKEN, base_url=vercel.url, sleep=vercel.clock.sleep)
+    vercel.edges.append(edge)
+    id = vercel.put("AWS_REGION", "eu-west-1")["id"]
+    vercel.put("AWS_KMS_KEY_ID", "alias/by-hand")
+    states: list[DeliveryState] = []
+    under_way(
+        vercel,
+        lambda: states.append(edge.deliver(project, BATCH).state),
+        lambda: vercel.door.delete(f"/v9/projects/eonpro/env/{id}?slug=clinic"),
+        method="PATCH",
+    )
+    assert states == [DeliveryState.WRITTEN]
+    assert vercel.door.get("/_sandbox/deployment/eonpro").json() == dict(BATCH.values)
+
+
+# --- a sensitive value that was changed after its delivery
+
+CHANGED = "was changed since it was delivered"
+
+
+@pytest.fixture
+def a_day_later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Lets a day pass at Vercel."""
+    real, days = variable.now, [0]
+    for module in (variable, team):
+        monkeypatch.setattr(module, "now", lambda: real() + days[0] * 86_400_000)
+
+    def pass_a_day() -> None:
+        days[0] += 1
+
+    return pass_a_day
+
+
+def change_by_hand(vercel: Place, key: str, value: str) -> None:
+    vercel.door.patch(f"/v9/projects/eonpro/env/{vercel.envs()[key]['id']}?slug=clinic", json={"value": value})
+
+
+@pytest.mark.parametrize("key", ["ENCRYPTED_PHI_KEY", "AWS_KMS_KEY_ID"])
+@pytest.mark.parametrize("touched_since", [False, True], ids=["nothing else changed", "the next one changed later"])
+def test_a_value_changed_by_hand_under_our_comment_is_not_called_right_and_is_written_again(
+    vercel: Place, a_day_later: Callable[[], None], key: str, touched_since: bool
+) -> None:
+    project, edge = vercel.project(), vercel.edge()
+    edge.deliver(project, BATCH)
+    for env in vercel.envs().values():
+        vercel.door.patch(f"/v9/projects/eonpro/env/{env['id']}?slug=clinic", json={"type": "sensitive"})
+    a_day_later()
+    change_by_hand(vercel, key, OTHER.value)
+    if touched_since:
+        a_day_later()
+        change_by_hand(vercel, "AWS_KMS_KEY_ID", ARN)
+    assert f"{key} {CHANGED}" in (edge.check(project, BATCH) or "")
+    assert edge.conflict(project, OURS, region="us-east-1", key_arn=ARN) is None
+    assert key in {each.name for each in edge.read_variables(project) if each.is_changed}
+    assert edge.deliver(project, BATCH).state is DeliveryState.WRITTEN
+    assert vercel.door.get("/_sandbox/deployment/eonpro").json() == dict(BATCH.values)
+    assert edge.check(project, BATCH) is None
+    assert vercel.writes(lambda: edge.deliver(project, BATCH)) == 0
+
+
+def test_a_data_key_changed_by_hand_can_be_renamed_with_its_value(
+    vercel: Place, a_day_later: Callable[[], None]
+) -> None:
+    project, edge = vercel.project(), vercel.edge()
+    edge.deliver(project, BATCH)
+    id = vercel.envs()["ENCRYPTED_PHI_KEY"]["id"]
+    a_day_later()
+    change_by_hand(vercel, "ENCRYPTED_PHI_KEY", OTHER.value)
+    edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
+    edge.deliver(project, BATCH)
+    deployed = vercel.door.get("/_sandbox/deployment/eonpro").json()
+    (renamed,) = deployed.keys() - NAMES
+    assert (deployed["ENCRYPTED_PHI_KEY"], deployed[renamed]) == (OURS.value, OTHER.value)
+
+
+def test_every_later_delivery_leaves_its_variables_unchanged_since(
+    vercel: Place, a_day_later: Callable[[], None]
+) -> None:
+    project, edge = vercel.project(), vercel.edge()
+    edge.deliver(project, BATCH)
+    for key in ("AWS_REGION", "AWS_KMS_KEY_ID"):
+        a_day_later()
+        change_by_hand(vercel, key, "changed")
+        edge.deliver(project, BATCH)
+        assert edge.check(project, BATCH) is None
+    a_day_later()
+    change_by_hand(vercel, "ENCRYPTED_PHI_KEY", OTHER.value)
+    assert CHANGED in (edge.check(project, BATCH) or "")
+
+
+def test_a_data_key_that_a_person_named_is_not_judged_by_its_time(
+    vercel: Place, a_day_later: Callable[[], None]
+) -> None:
+    for name, value in BATCH.values:
+        vercel.put(name, value, type="sensitive" if name == "ENCRYPTED_PHI_KEY" else "encrypted")
+    a_day_later()
+    project, edge = vercel.project(), vercel.edge()
+    edge.name_data_key(project, OURS)
+    assert edge.check(project, BATCH) is None
+    assert vercel.writes(lambda: edge.deliver(project, BATCH)) == 0
+
+
 # --- a variable that serves other environments too
 
 
@@ -505,10 +661,10 @@ def test_a_write_that_was_done_but_not_answered_is_not_repeated(vercel: Place) -
     assert vercel.writes(lambda: vercel.edge().deliver(project, BATCH)) == 1
 
 
-@pytest.mark.parametrize(("nth", "key"), [(1, "ENCRYPTED_PHI_KEY"), (2, "AWS_KMS_KEY_ID"), (3, "AWS_REGION")])
-def test_a_variable_that_is_never_taken_is_named_after_the_deadline(vercel: Place, nth: int, key: str) -> None:
+@pytest.mark.parametrize("key", ["ENCRYPTED_PHI_KEY", "AWS_KMS_KEY_ID", "AWS_REGION"])
+def test_a_variable_that_is_never_taken_is_named_after_the_deadline(vercel: Place, key: str) -> None:
     project = vercel.project()
-    vercel.fault(kind="half", method="POST", path="/env", nth=nth, times=999)
+    vercel.fault(kind="half", path="/env", name=key, times=999)
     with pytest.raises(ResourceError) as caught:
         vercel.edge(deadline=20.0).deliver(project, BATCH)
     assert f"{key}: it is missing" in caught.value.message

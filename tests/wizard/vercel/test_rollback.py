@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.vercel import create_app
-from tests.wizard.vercel.test_client import ARN, BATCH, NAMES, OTHER, OURS, TOKEN, Place, serve
+from tests.wizard.vercel.test_client import BATCH, NAMES, OTHER, OURS, TOKEN, Place, serve
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, Unreachable
 from wizard.vercel.variable_state import data_key_comment
@@ -56,9 +56,9 @@ FOREVER: dict[str, dict[str, Any]] = {
     "500s": {"status": 500},
     "429s": {"status": 429, "retryAfter": 7},
     "dropped connections": {"kind": "drop"},
-    "no data key": {"kind": "half", "nth": 1},
-    "no KMS key": {"kind": "half", "nth": 2},
-    "no Region": {"kind": "half", "nth": 3},
+    "no data key": {"kind": "half", "name": "ENCRYPTED_PHI_KEY", "method": "*"},
+    "no KMS key": {"kind": "half", "name": "AWS_KMS_KEY_ID", "method": "*"},
+    "no Region": {"kind": "half", "name": "AWS_REGION", "method": "*"},
 }
 
 
@@ -68,7 +68,7 @@ def test_a_fault_that_lasts_ends_as_it_began(vercel: Place, order: dict[str, Any
     project = vercel.project()
     for key, value in there.items():
         vercel.put(key, value, comment="set by hand")
-    vercel.fault(method="POST", path="/env", times=9999, **order)
+    vercel.fault(**{"method": "POST", "path": "/env", "times": 9999, **order})
     with pytest.raises(SetupError):
         vercel.edge(deadline=20.0).deliver(project, BATCH)
     assert running(vercel) == there
@@ -126,13 +126,22 @@ def test_a_stored_version_that_made_way_is_put_back_where_it_could_be_read(verce
     assert running(vercel) == {"ENCRYPTED_PHI_KEY": EARLIER.value}
 
 
-def test_what_could_not_be_read_stays_as_it_was_written_and_is_told(vercel: Place) -> None:
+def test_a_kms_key_that_cannot_be_restored_never_stands_without_its_data_key(vercel: Place) -> None:
     vercel.put("AWS_KMS_KEY_ID", "alias/by-hand", type="sensitive")
-    never(vercel, 1)
+    vercel.put("AWS_REGION", "eu-west-1")
+    vercel.fault(kind="half", path="/env", name="AWS_REGION", times=999)
     with pytest.raises(ResourceError) as caught:
         vercel.edge().deliver(vercel.project(), BATCH)
-    assert running(vercel) == {"AWS_KMS_KEY_ID": ARN}
+    assert running(vercel) == {**dict(BATCH.values), "AWS_REGION": "eu-west-1"}
     assert "rolled back" not in caught.value.message and "do not deploy" in caught.value.hint
+
+
+def test_a_variable_that_cannot_be_read_is_not_written_before_the_data_key_exists(vercel: Place) -> None:
+    vercel.put("AWS_KMS_KEY_ID", "alias/by-hand", type="sensitive")
+    never(vercel, 1)
+    with pytest.raises(ResourceError, match="rolled back"):
+        vercel.edge().deliver(vercel.project(), BATCH)
+    assert running(vercel) == {"AWS_KMS_KEY_ID": "alias/by-hand"}
 
 
 def test_an_outage_after_half_of_it_is_told_as_it_is_and_the_next_push_completes_it(vercel: Place) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
+from wizard.aws.auth.answers import UnreadableResponse
 from wizard.aws.auth.http import wrong_clock
 from wizard.aws.auth.profiles import SignIn
 from wizard.core.errors import (
@@ -22,6 +23,7 @@ from wizard.core.errors import (
     SignInNeeded,
     Throttled,
     Unreachable,
+    UnreadableAnswer,
     Unsupported,
     UsageError,
 )
@@ -92,8 +94,10 @@ class ErrorSource:
     """The sign-in behind the credentials, where a person has to sign in."""
 
 
-def code_of(error: boto.ClientError) -> str:
-    """The service's error code, without the namespaces that some protocols put around it."""
+def code_of(error: BaseException | None) -> str:
+    """The service's error code, without the namespaces that some protocols put around it; empty where it gave none."""
+    if not isinstance(error, boto.ClientError):
+        return ""
     code = str(error.response.get("Error", {}).get("Code", ""))
     return code.rsplit("#", 1)[-1].split(":", 1)[0]
 
@@ -104,6 +108,11 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
         # botocore may assume a role before any call.
         action = _CREDENTIAL_ACTIONS.get(str(error.operation_name), action)
         return _from_response(error, action, origin)
+    if isinstance(error, (UnreadableResponse, boto.IncompleteReadError)):
+        return UnreadableAnswer(
+            f"{action}: the answer of {_endpoint_name(origin)} cannot be read: {_unreadable(error)}",
+            "run the same command again; if it happens again, look for a proxy: env | grep -i proxy",
+        )
     if isinstance(error, (boto.HTTPClientError, boto.ConnectionError)):
         return _unreachable(error, action, origin)
     if isinstance(error, (boto.SSOError, boto.TokenRetrievalError, boto.LoginError)):
@@ -157,6 +166,12 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
     if isinstance(error, (ResponseParserError, boto.UnknownServiceError)):
         return Unsupported(f"{action}: {_endpoint_name(origin)} did not answer as AWS does", _other_endpoint(origin))
     return ResourceError(f"{action} failed: {error}", "read the message; this call changed nothing else")
+
+
+def _unreadable(error: UnreadableResponse | boto.IncompleteReadError) -> str:
+    if isinstance(error, boto.IncompleteReadError):
+        return f"it ended after {error.kwargs['actual_bytes']} of {error.kwargs['expected_bytes']} bytes"
+    return str(error.kwargs["what"])
 
 
 _CREDENTIAL_ACTIONS = {

@@ -17,9 +17,19 @@ from urllib.parse import urlsplit
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.credentials import Credentials
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ProxyConnectionError,
+)
+from botocore.exceptions import ConnectionError as BotocoreConnectionError
+from botocore.parsers import ResponseParserError
 from botocore.session import Session as Botocore
 
+from wizard.aws.auth.answers import UnreadableResponse, watch_answers
 from wizard.core.errors import CredentialsError, UsageError
 from wizard.core.next_command import Command
 
@@ -156,8 +166,43 @@ _VALUE_MEMBERS = frozenset(("value", "secretstring"))
 _SHORTEST_VALUE = 64
 
 
+SENT_ONCE = frozenset({("kms", "RotateKeyOnDemand"), ("iam", "CreateAccessKey")})
+"""The calls of this program that do something twice when they are repeated: another rotation, another access key.
+
+All others can be repeated: they set a value, carry a token, create only what does not exist, or change nothing. A
+repeated `ecs:RegisterTaskDefinition` makes an unused revision, a repeated `ecs:UpdateService` the same deployment.
+"""
+
+_NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
+
+
+def may_have_happened(error: BaseException | None) -> bool:
+    """Whether AWS may have carried out a call that ended with this error of botocore."""
+    if isinstance(error, ClientError):
+        return _failed_inside(int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 500))
+    lost = (HTTPClientError, BotocoreConnectionError, ResponseParserError, UnreadableResponse)
+    return isinstance(error, lost) and not isinstance(error, _NEVER_SENT)
+
+
+def _send_once(
+    response: tuple[Any, Mapping[str, Any]] | None, caught_exception: BaseException | None, **_: Any
+) -> bool | None:
+    """False ends botocore's own retries: AWS may have done it. A refusal, or no connection, may be tried again."""
+    status = response[0].status_code if response else None
+    may_have = may_have_happened(caught_exception) if status is None else status < 300 or _failed_inside(status)
+    return False if may_have else None
+
+
+def _failed_inside(status: int) -> bool:
+    # 501: there is no such operation.
+    return status >= 500 and status != 501
+
+
 def watch(session: Botocore) -> None:
-    """Log the session's calls from now on, including those for its own credentials."""
+    """Check and log the session's calls from now on, those for its own credentials too; send some only once."""
+    watch_answers(session)
+    for service, operation in SENT_ONCE:
+        session.register(f"needs-retry.{service}.{operation}", _send_once)
     session.register("before-call", _begin)
     session.register("after-call", _end)
     session.register("after-call-error", _fail)

@@ -128,6 +128,12 @@ TABLE: tuple[CheckCode, ...] = (
         implies=(*_DENIED, "stack-drifted"),
     ),
     CheckCode(
+        name="trust-widened",
+        description="the role lets in somebody whom the settings do not name",
+        implies=("stack-drifted",),
+    ),
+    CheckCode(name="policy-foreign", description="the application's role or user has a policy of somebody else"),
+    CheckCode(
         name="boundary-denies",
         description="the permissions boundary does not allow the key",
         implies=(*_DENIED, "identity-denied"),
@@ -236,6 +242,11 @@ TABLE: tuple[CheckCode, ...] = (
     ),
     CheckCode(name="variable-truncated", description="a value is cut off", implies=_REMEMBERED),
     CheckCode(name="variable-malformed", description="a value is not a wrapped data key", implies=_REMEMBERED),
+    CheckCode(
+        name="variable-changed",
+        description="a sensitive variable was changed since it was delivered",
+        implies=_REMEMBERED,
+    ),
     CheckCode(name="key-id-alias", description="AWS_KMS_KEY_ID names an alias, not the key", implies=_REMEMBERED),
     CheckCode(name="key-id-bare", description="AWS_KMS_KEY_ID is a key id without account and Region"),
     CheckCode(name="key-id-other-region", description="AWS_KMS_KEY_ID is a key of another Region", implies=_REMEMBERED),

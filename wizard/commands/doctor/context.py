@@ -22,7 +22,7 @@ from wizard.core.models.deployment import Instances
 from wizard.core.next_command import Command
 from wizard.core.ports.aws import AccessDiagnostics
 from wizard.core.ports.run import AwsClient
-from wizard.data_key.delivery import find_stored_data_key, region_of
+from wizard.data_key.delivery import find_data_key, find_stored_data_key, region_of
 from wizard.setup.steps import Clients
 
 T = TypeVar("T")
@@ -142,6 +142,11 @@ class CheckContext:
     def stored_data_key(self) -> StoredDataKey | SetupError | None:
         """The stored data key; a DataKeyConflict if the value is anything else."""
         return self.once("stored data key", lambda: find_stored_data_key(self.aws, self.settings))
+
+    @property
+    def data_key_copy(self) -> StoredDataKey | SetupError | None:
+        """What a replica's Region has in place of a stored data key that the stack's own Region has lost."""
+        return self.once("copy of the data key", lambda: find_data_key(self.aws, self.settings, self.outputs))
 
     @property
     def version_fingerprints(self) -> frozenset[str] | SetupError:

@@ -30,7 +30,7 @@ def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, 
     scopes = _scopes(options, context)
     if options.rename_existing:
         _confirm(options.rename_existing, request, clients)
-    pushed = deliver.push(clients, context, scopes, rename_existing=options.rename_existing)
+    pushed = deliver.push(clients, context, scopes, rename_existing=options.rename_existing, yes=request.yes)
     # Other environments are deployed with every push to a branch; production needs a redeploy.
     deployed = replace(
         context,

@@ -145,6 +145,7 @@ def push(
     scopes: tuple[Scope, ...],
     *,
     rename_existing: str | None = None,
+    yes: bool = False,
 ) -> Pushed:
     """Deliver the stored data key, created if there never was one, to every target and scope; check and verify it.
 
@@ -153,12 +154,12 @@ def push(
     ui, aws, settings, outputs = clients.ui, context.aws, context.settings, context.require_outputs()
     ui.section("Data key")
     ui.working("reading the stored data key")
-    existing = delivery.find_stored_data_key(aws, settings)
+    existing = delivery.find_data_key(aws, settings, outputs)
     if existing is None:
         _refuse_second_data_key(context, scopes)
     renamed = _rename_existing(clients, context, rename_existing, existing) if rename_existing else None
     replaceable = _refuse_conflicts(context, scopes, existing)
-    stored = delivery.ensure_data_key(aws, settings, outputs)
+    stored = delivery.ensure_data_key(aws, settings, outputs, keeps_versions=False)
     deliver_and_verify.show_stored_data_key(ui, stored, outputs)
     delivered = delivery.deliver(
         context,
@@ -170,7 +171,7 @@ def push(
     warnings = _warnings(context, scopes)
     for warning in warnings:
         ui.line(warning, mark=Mark.WARN)
-    key = _access_key(clients, context) if PRODUCTION in scopes else None
+    key = _access_key(clients, context, yes) if PRODUCTION in scopes else None
     in_production = tuple(delivery_ for delivery_ in delivered if delivery_.environment in ("", PRODUCTION.words))
     proofs = (
         deliver_and_verify.prove(clients, context, in_production, stored.wrapped, access_key=key.key if key else None)
@@ -233,9 +234,9 @@ def _version_fingerprints(context: TargetContext) -> frozenset[str]:
         return frozenset()
 
 
-def _access_key(clients: Clients, context: TargetContext) -> DeliveredAccessKey | None:
+def _access_key(clients: Clients, context: TargetContext, yes: bool) -> DeliveredAccessKey | None:
     try:
-        return deliver_and_verify.ensure_credentials(clients, context)
+        return deliver_and_verify.ensure_credentials(clients, context, yes=yes)
     except PermissionDenied as error:
         target = next(
             (candidate for candidate in map(deploy_target, context.targets) if candidate.has_credentials(context)), None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from components.settings import ContractError, Settings
 from wizard.commands.rotate.result import Action, RotateResult, cost_of_another, show_rotations
 from wizard.commands.rotate.versions import DataKeyStore, read_stack
-from wizard.core.errors import Cancelled, ResourceError, UsageError
+from wizard.core.errors import Cancelled, ResourceError, SetupError, UsageError
 from wizard.core.models.stack import Mark, Progress, Step
 from wizard.core.next_command import Command, wizard
 from wizard.setup import plan
@@ -41,7 +41,7 @@ def rotate_material(request: Request, clients: Clients) -> RotateResult:
     ui.line("records and the wrapped data key do not change: the key still decrypts what its old material encrypted")
     _confirm(request, clients, "Rotate the key's material now?", f"rotate --cmk --stack {data_keys.stack}")
     with data_keys.deployed.engine.alone(request.stack):
-        own.key_rotation.rotate_on_demand(own.key_arn)
+        own.key_rotation.rotate_on_demand(own.key_arn, before=before)
     after = own.key_rotation.rotations(own.key_arn)
     ui.line("the rotation has started; KMS needs some minutes at most", mark=Mark.OK)
     return RotateResult(
@@ -68,6 +68,12 @@ def change_schedule(request: Request, clients: Clients, days: int) -> RotateResu
     settings = _with_period(data_keys.settings, days, data_keys.stack)
     ui, engine = clients.ui, data_keys.deployed.engine
     own = data_keys.own
+    state = data_keys.deployed.state
+    if not isinstance(state, SetupError) and state.pending:
+        raise ResourceError(
+            f"nothing was changed: an earlier update of {data_keys.stack} did not finish, so its state may be wrong",
+            wizard("setup", "--stack", data_keys.stack, advice="finishes it; then run this command again"),
+        )
     before = own.key_rotation.rotations(own.key_arn)
     ui.section("The key's rotations", own.key_arn)
     show_rotations(ui, before)

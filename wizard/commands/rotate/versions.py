@@ -6,7 +6,7 @@ Acts through the ports; creates versions, and never replaces or deletes one.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -61,8 +61,26 @@ class DataKeyStore:
         return self.own.key_rotation.stored_key(self.settings)
 
     def versions(self) -> tuple[DataKeyVersion, ...]:
-        """Every version in the stack's own Region, oldest first."""
-        return self.own.key_rotation.versions(self.settings)
+        """Every version of the stack's own Region, oldest first; then those that only a replica's Region has."""
+        versions = {version.fingerprint: version for version in self.own.key_rotation.versions(self.settings)}
+        for region_store in self.region_stores[1:]:
+            for version in region_store.key_rotation.versions(self.settings):
+                versions.setdefault(version.fingerprint, self._in_own_region(version))
+        return tuple(versions.values())
+
+    def version(self, fingerprint: str) -> DataKeyVersion | None:
+        """The version with that fingerprint: of the stack's own Region, else of a replica's; None if there is none."""
+        version = self.own.key_rotation.version(self.settings, fingerprint)
+        for region_store in self.region_stores[1:]:
+            if version is None:
+                copy = region_store.key_rotation.version(self.settings, fingerprint)
+                version = copy and self._in_own_region(copy)
+        return version
+
+    def _in_own_region(self, version: DataKeyVersion) -> DataKeyVersion:
+        """A version that only a replica's Region has, for the stack's own, where it is not stored."""
+        key_arn = self.own.key_arn if version.key_arn in self.outputs.key_arns else version.key_arn
+        return replace(version, key_arn=key_arn, current=False, kept=False)
 
 
 def read_stack(request: Request, clients: Clients) -> DataKeyStore:
@@ -134,7 +152,7 @@ def version_of(data_keys: DataKeyStore, typed: str, *, command: str) -> DataKeyV
             f"{typed!r} is not a fingerprint: sha256: and 16 hex digits",
             wizard("restore", "--stack", data_keys.stack, advice="lists the kept versions"),
         )
-    version = data_keys.own.key_rotation.version(data_keys.settings, fingerprint)
+    version = data_keys.version(fingerprint)
     if version is None:
         existing = ", ".join(entry.fingerprint for entry in data_keys.versions()) or "none"
         raise UsageError(
@@ -168,21 +186,9 @@ def keep_everywhere(
 
 
 def keep_stored_keys(data_keys: DataKeyStore, *, at: datetime) -> None:
-    """Keep the stored data key of each Region as a version there, before it is replaced."""
-    for region_store in data_keys.region_stores:
-        stored_key = region_store.key_rotation.stored_key(data_keys.settings)
-        if stored_key.wrapped is None:
-            continue
-        version = region_store.key_rotation.version(data_keys.settings, stored_key.wrapped.fingerprint)
-        if version is not None and not version.kept:
-            region_store.key_rotation.keep(
-                data_keys.settings,
-                stored_key.wrapped,
-                key_arn=version.key_arn,
-                origin=version.origin,
-                at=at,
-                same_as=version.same_as,
-            )
+    """Keep the stored data key of each Region as a version in all of them, before it is replaced."""
+    key_rotations = {region_store.key_arn: region_store.key_rotation for region_store in data_keys.region_stores}
+    delivery.keep_versions(key_rotations, data_keys.settings, at=at)
 
 
 def _in_region(key_arn: str | None, region_store: RegionStore, outputs: Outputs) -> str | None:

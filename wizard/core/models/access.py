@@ -216,6 +216,8 @@ class VariableEntry:
     """The data key's fingerprint in its comment or tag."""
     value: str | None = field(default=None, repr=False)
     """None where it cannot be read; empty where it is empty."""
+    is_changed: bool = False
+    """Whether somebody changed it since it was delivered; only of a value that cannot be read."""
     id: str = ""
     """Vercel's, of the entry."""
 

@@ -184,6 +184,11 @@ class CredentialsSearch:
     """For a person, without secrets."""
 
 
+BUSY = ("Throttled",)
+SILENT = ("Unreachable", "InvalidResponse")
+"""Causes of `phi.errors` that say nothing about the data key."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ChildResult:
     """The answer of the child process that acts as the application (`python -m phi prove`)."""
@@ -193,6 +198,11 @@ class ChildResult:
     fingerprint: str
     cause: str = ""
     message: str = ""
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether KMS said yes or no: False where it did not answer, or its answer could not be read."""
+        return self.cause not in (*BUSY, *SILENT)
 
 
 class VerificationState(StrEnum):
@@ -283,7 +293,7 @@ class StackState:
     owned: tuple[str, ...] = ()
     """Ids and ARNs of all resources in the state."""
     pending: tuple[Step, ...] = ()
-    """Operations that a crashed run left behind."""
+    """What an earlier run left behind: operations, and resources to be read from the account before the next plan."""
     outputs: Outputs | None = None
     resources: tuple[StateResource, ...] = ()
     """All resources of the state, in its order."""

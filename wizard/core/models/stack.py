@@ -146,6 +146,13 @@ class Drift:
     properties: tuple[str, ...] = ()
     """The properties that differ, where the engine names them."""
 
+    @property
+    def description(self) -> str:
+        """For a sentence: `Key phi-key (enableKeyRotation)`."""
+        kinds = {DriftKind.GONE: "gone", DriftKind.UNKNOWN: "not in the state"}
+        difference = kinds.get(self.kind) or ", ".join(self.properties) or "changed"
+        return f"{self.type.rpartition(':')[2]} {self.name} ({difference})"
+
 
 @dataclass(frozen=True, kw_only=True)
 class StateResource:

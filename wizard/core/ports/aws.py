@@ -73,6 +73,10 @@ class StoredDataKeys(Protocol):
         """Whether there is a parameter or secret of that name."""
         ...
 
+    def claim(self, name: str, owner: str, *, tags: Mapping[str, str]) -> str:
+        """The owner of a claim: `owner` where it was free or is its own, else who was first. Create-only."""
+        ...
+
     def store_data_key(
         self,
         name: str,
@@ -121,7 +125,9 @@ class Iam(Protocol):
         """The access keys of the user of that name, the oldest first; none where there is no such user."""
         ...
 
-    def make_access_key(self, user: str) -> AccessKey: ...
+    def make_access_key(self, user: str) -> AccessKey:
+        """A new, active access key; sent once. Raises OutcomeUnknown when the answer with its secret was lost."""
+        ...
 
     def retire_access_key(self, user: str, key_id: str) -> None:
         """Switch the access key off; it can be switched on again."""
@@ -208,8 +214,11 @@ class KeyRotation(Protocol):
         """The past and future rotations of a key; a denied value is None."""
         ...
 
-    def rotate_on_demand(self, key_arn: str) -> None:
-        """RotateKeyOnDemand: new key material; data keys that the old material wrapped can still be decrypted."""
+    def rotate_on_demand(self, key_arn: str, *, before: KeyRotations) -> None:
+        """RotateKeyOnDemand, sent once: new key material; data keys that the old one wrapped can still be decrypted.
+
+        `before` was read a moment ago. Raises OutcomeUnknown when the answer was lost and no new rotation shows.
+        """
         ...
 
     def reencrypt(self, wrapped: WrappedDataKey, *, source: str, destination: str) -> WrappedDataKey:
@@ -241,11 +250,17 @@ class KeyRotation(Protocol):
         origin: VersionOrigin,
         at: datetime,
         same_as: str | None = None,
+        was_current: bool = False,
     ) -> DataKeyVersion:
         """Create an entry for a version and read it back; an existing entry is left unchanged.
 
+        `was_current`: it was the stored data key, and is no longer.
         Raises DataKeyConflict when its name holds anything else.
         """
+        ...
+
+    def reserve_new(self, settings: Settings, wrapped: WrappedDataKey, *, key_arn: str, at: datetime) -> WrappedDataKey:
+        """Reserve the one place for a data key that is not in use yet; the key that has it, whoever put it there."""
         ...
 
     def stored_key(self, settings: Settings) -> StoredKey:

@@ -185,7 +185,7 @@ class VercelClient(Protocol):
         ...
 
     def deliver_access_key(self, project: VercelProject, key: AccessKey) -> None:
-        """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to production, sensitive, in one POST; checked by listing.
+        """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to production, sensitive; checked by listing.
 
         Raises DataKeyConflict, before anything is written, for variables of these names that somebody else set.
         """
@@ -214,7 +214,7 @@ class VercelClient(Protocol):
         replaceable: frozenset[str] = frozenset(),
         scope: Scope = PRODUCTION,
     ) -> Delivered:
-        """Deliver the batch to the scope in one POST; nothing is written when it is in place.
+        """Deliver the batch to the scope; nothing is written when it is in place.
 
         Never overwrites another data key, except those whose fingerprints are `replaceable`: stored versions.
         """
@@ -288,7 +288,10 @@ class Engine(Protocol):
         """Replace the credentials by newer ones of the same caller."""
         ...
 
-    def preview(self, stack: str, on_progress: OnProgress) -> tuple[Step, ...]: ...
+    def preview(self, stack: str, on_progress: OnProgress, *, refresh: bool = False) -> tuple[Step, ...]:
+        """The steps of an update; with `refresh`, from the account as it is now. Stores no state."""
+        ...
+
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:
         """Update the stack; where this engine previewed it, only what that preview showed."""
         ...

@@ -19,7 +19,7 @@ from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.inputs import CALLER, CREATE
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient
-from wizard.data_key.delivery import find_stored_data_key
+from wizard.data_key.delivery import find_data_key
 from wizard.inputs.answers import camel, to_settings
 from wizard.inputs.registry import INPUTS
 from wizard.setup.preflight.principals import lockout, named, principals
@@ -208,7 +208,7 @@ def inspect(
         region_job = pool.submit(_region, values, aws)
         principals_job = pool.submit(principals, settings, identity, aws)
         existing_job = pool.submit(attempt, aws.existing_resources.find_existing, settings)
-        stored_data_key_job = pool.submit(attempt, find_stored_data_key, aws, settings)
+        stored_data_key_job = pool.submit(attempt, find_data_key, aws, settings)
         lockout_job = pool.submit(lockout, settings, identity, aws)
         trail_job = pool.submit(trail, settings, aws)
         clock_job = pool.submit(clock, aws)

@@ -243,7 +243,7 @@ def _data_key(
         if project is not None and vercel is not None:
             problems += foreign_data_key(aws, vercel, project, stored_data_key, settings)
         return problems
-    decision = guard.may_create(aws, settings, saved=saved) if state else guard.ALLOWED
+    decision = guard.may_create(aws, settings, saved=saved, outputs=state.outputs) if state else guard.ALLOWED
     is_deployed = state is not None and state.has_key
     # A data key that Vercel does not show is the entered one, which is verified before it is stored.
     is_entered = manual.wrapped is not None and manual.data_key is not None and manual.data_key.hidden
@@ -254,6 +254,6 @@ def _data_key(
         if is_target and project is not None and vercel is not None:
             conflict = partial(conflict_on_vercel, vercel, project, manual.wrapped, settings.region)
             decision = guard.may_create_for(target.title, conflict, settings, is_deployed=is_deployed)
-        elif not is_target and is_deployed and saved is not None and target.name in saved.deploy_targets:
+        elif not is_target and saved is not None and target.name in saved.deploy_targets:
             decision = guard.may_create_for(target.title, None, settings, is_deployed=is_deployed)
     return list(decision.problems)

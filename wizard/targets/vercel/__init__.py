@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType, targets_include
 from wizard.core.next_command import wizard
-from wizard.targets.port import DeployTarget, NextStep, OnMessage, TargetContext, TargetDescription
+from wizard.targets.port import Consent, DeployTarget, NextStep, OnMessage, TargetContext, TargetDescription
 
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
@@ -39,6 +39,7 @@ class Vercel(DeployTarget):
     has_own_copy = True
     has_environments = True
     can_redeploy = True
+    proof_note = "with the stored data key: Vercel does not show the one that was delivered"
     repeat_note = "with VERCEL_TOKEN in the environment"
     inputs = (
         Input(
@@ -188,7 +189,7 @@ class Vercel(DeployTarget):
         return vercel.rename_variable(project, id, stored=stored, today=today)
 
     def ensure_credentials(
-        self, context: TargetContext, on_message: OnMessage, on_warning: OnMessage
+        self, context: TargetContext, on_message: OnMessage, on_warning: OnMessage, consent: Consent
     ) -> DeliveredAccessKey | None:
         """The access key of the IAM user, created and delivered if production has none; None for a role."""
         if not context.settings.makes_user:
@@ -198,7 +199,9 @@ class Vercel(DeployTarget):
         vercel, project = project_of(context)
         user = context.settings.names.app_user
         of_stack = partial(access_key.of_stack, stack=context.stack)
-        delivered = access_key.ensure(context.aws, vercel, project, user, lambda line: on_message(of_stack(line)))
+        delivered = access_key.ensure(
+            context.aws, vercel, project, user, lambda line: on_message(of_stack(line)), consent=consent
+        )
         if warning := access_key.age_warning(context.aws.iam.list_access_keys(user), datetime.now(UTC)):
             on_warning(of_stack(warning))
         return delivered

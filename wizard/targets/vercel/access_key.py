@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from wizard.core.errors import ResourceError, SetupError
+from wizard.core.errors import OutcomeUnknown, ResourceError, SetupError
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, VercelProject
 from wizard.core.next_command import Command, wizard
 from wizard.core.ports.run import AwsClient, VercelClient
-from wizard.targets.port import OnMessage
+from wizard.targets.port import Consent, OnMessage
 
 OLDEST = timedelta(days=90)
 """How old an access key may get (CIS AWS Foundations Benchmark 1.14)."""
@@ -72,12 +72,13 @@ def ensure(
     user: str,
     on_message: OnMessage,
     *,
+    consent: Consent,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> DeliveredAccessKey:
     """The access key in Vercel's variables, if the user has it and it is active; else a new one, delivered there.
 
-    A key of a crashed run is deleted if the user has two. Raises ResourceError if both may be in use, and the errors
-    of the ports; a new key that was not delivered is deleted again.
+    A key of a crashed run, or of a lost answer, is deleted with consent. Raises ResourceError if the user has two that
+    stay, and the errors of the ports; a new key that was not delivered is deleted again.
     """
     now = clock()
     keys = aws.iam.list_access_keys(user)
@@ -88,9 +89,11 @@ def ensure(
         return delivered
     if off := next((key for key in keys if key.id == named), None):
         on_message(f"the access key {off.id} on Vercel is inactive; it is replaced")
-    remaining = _delete_orphan(aws, user, keys, named, now, on_message) if len(keys) >= LIMIT else keys
+    remaining = _without_orphan(aws, user, keys, named, now, on_message, consent)
     try:
         key = aws.iam.make_access_key(user)
+    except OutcomeUnknown as error:
+        key = _create_again(aws, vercel, project, user, remaining, error, on_message, consent)
     except ResourceError as error:
         # Another run may have created the second key meanwhile, and may have delivered it.
         if delivered := _delivered_by_another(aws, vercel, project, user, now):
@@ -111,21 +114,38 @@ def ensure(
 
 
 def rotate(
-    aws: AwsClient, vercel: VercelClient, project: VercelProject, user: str, on_message: OnMessage
+    aws: AwsClient,
+    vercel: VercelClient,
+    project: VercelProject,
+    user: str,
+    on_message: OnMessage,
+    *,
+    consent: Consent,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> RotatedAccessKey:
     """Create and deliver a second access key; the old one stays active for the running deployments.
 
-    Raises ResourceError if the user has two already; a new key that was not delivered is deleted again.
+    A key of a crashed run, or of a lost answer, is deleted with consent. Raises ResourceError if the user has two that
+    stay; a new key that was not delivered is deleted again.
     """
-    keys = aws.iam.list_access_keys(user)
+    keys: Sequence[AccessKeyFact] = aws.iam.list_access_keys(user)
     named = vercel.access_key_id(project)
+    current = next((key for key in keys if key.id == named), None)
+    newer = [key for key in keys if current is not None and key.made > current.made]
+    for orphan in _orphans(newer, named, clock())[:1]:
+        # An older key may be the one before, whose last use IAM does not show yet.
+        if consent(_question(orphan), needed=len(keys) >= LIMIT):
+            keys = _delete_orphan(aws, user, keys, orphan, on_message)
     if len(keys) >= LIMIT:
         known = any(key.id == named and key.active for key in keys)
         raise ResourceError(
             f"the user {user} has two access keys already: {_described(keys, named)}",
             f"{RETIRE}   # then rotate again" if known else _manual_commands(user, keys, named),
         )
-    key = aws.iam.make_access_key(user)
+    try:
+        key = aws.iam.make_access_key(user)
+    except OutcomeUnknown as error:
+        key = _create_again(aws, vercel, project, user, keys, error, on_message, consent)
     if overtaken := _push(aws, vercel, project, user, key, on_message, before=named):
         raise overtaken
     old = keys[0].id if keys else None
@@ -261,18 +281,43 @@ def _delivered_by_another(
     return _active_key(aws.iam.list_access_keys(user), vercel.access_key_id(project), now)
 
 
-def _delete_orphan(
+def _orphans(keys: Iterable[AccessKeyFact], named: str | None, now: datetime) -> list[AccessKeyFact]:
+    """The keys, the oldest first, that are not on Vercel, that no run delivers now, and of which IAM shows no use."""
+    unused = (key for key in keys if key.id != named and key.last_used is None and now - key.made >= DELIVERY_TIME)
+    return sorted(unused, key=lambda key: key.made)
+
+
+def _question(orphan: AccessKeyFact) -> str:
+    return (
+        f"The access key {orphan.id}, created {orphan.made:%Y-%m-%d %H:%M} UTC, was never used and is not on Vercel: a "
+        "run that was interrupted created it. Delete it?"
+    )
+
+
+def _without_orphan(
     aws: AwsClient,
     user: str,
     keys: Sequence[AccessKeyFact],
     named: str | None,
     now: datetime,
     on_message: OnMessage,
-) -> tuple[AccessKeyFact, ...]:
-    """Delete the oldest key that nobody uses; returns the others. Raises ResourceError if there is none."""
-    unused = sorted((key for key in keys if key.id != named and key.last_used is None), key=lambda key: key.made)
-    orphans = [key for key in unused if now - key.made >= DELIVERY_TIME]
-    if not orphans:
+    consent: Consent,
+) -> Sequence[AccessKeyFact]:
+    """The keys without the oldest orphan, which is deleted with consent.
+
+    Raises ResourceError if there is no room for another key then.
+    """
+    full, orphans = len(keys) >= LIMIT, _orphans(keys, named, now)
+    if orphans and consent(_question(orphans[0]), needed=full):
+        return _delete_orphan(aws, user, keys, orphans[0], on_message)
+    if full and orphans:
+        raise ResourceError(
+            f"the user {user} has two access keys, which is IAM's limit, and none was deleted: "
+            f"{_described(keys, named)}",
+            f"{_removal(user, orphans[0].id)}   # then run the same command again",
+        )
+    if full:
+        unused = sorted((key for key in keys if key.id != named and key.last_used is None), key=lambda key: key.made)
         if unused:
             raise ResourceError(
                 f"the user {user} has two access keys, and another run may deliver one now: {_described(keys, named)}",
@@ -282,12 +327,47 @@ def _delete_orphan(
             f"the user {user} has two access keys, which is IAM's limit, and both were used: {_described(keys, named)}",
             _manual_commands(user, keys, named),
         )
-    orphan = orphans[0]
+    return keys
+
+
+def _delete_orphan(
+    aws: AwsClient, user: str, keys: Sequence[AccessKeyFact], orphan: AccessKeyFact, on_message: OnMessage
+) -> tuple[AccessKeyFact, ...]:
     if orphan.active:
         aws.iam.retire_access_key(user, orphan.id)
     aws.iam.delete_access_key(user, orphan.id)
     on_message(f"the access key {orphan.id} was never used and is not on Vercel; it is deleted")
     return tuple(key for key in keys if key.id != orphan.id)
+
+
+def _create_again(
+    aws: AwsClient,
+    vercel: VercelClient,
+    project: VercelProject,
+    user: str,
+    before: Sequence[AccessKeyFact],
+    lost: OutcomeUnknown,
+    on_message: OnMessage,
+    consent: Consent,
+) -> AccessKey:
+    """Another access key after a lost answer. The one whose secret was lost with it is deleted first, with consent.
+
+    Raises ResourceError if that key stays, `lost` if IAM does not show which key it is.
+    """
+    known = {key.id for key in before}
+    created = [key for key in aws.iam.list_access_keys(user) if key.id not in known]
+    # A key that is on Vercel is that of another run.
+    if len(created) != 1 or vercel.access_key_id(project) == created[0].id:
+        raise lost
+    orphan = created[0]
+    on_message(f"IAM created the access key {orphan.id}, and its answer was lost: nobody has its secret")
+    if not consent(f"Delete the access key {orphan.id}, whose secret nobody has?", needed=True):
+        raise ResourceError(
+            f"IAM created the access key {orphan.id}, whose secret nobody has: its answer was lost; the key is active",
+            f"{_removal(user, orphan.id)}   # then run the same command again",
+        )
+    _delete_orphan(aws, user, (orphan,), orphan, on_message)
+    return aws.iam.make_access_key(user)
 
 
 def _show_others(keys: Iterable[AccessKeyFact], named: str | None, on_message: OnMessage) -> None:
@@ -319,8 +399,13 @@ def _manual_commands(user: str, keys: Sequence[AccessKeyFact], named: str | None
     if off is not None:
         return f"{_deletion(user, off.id)}   # then run the same command again"
     first = min((key for key in keys if key.id != named), key=lambda key: key.last_used or key.made)
-    retire = f"{_status_command(user, first.id, 'Inactive')} && {_deletion(user, first.id)}"
-    return f"find out who uses {first.id}; if nobody does: {retire}   # then run the same command again"
+    return (
+        f"find out who uses {first.id}; if nobody does: {_removal(user, first.id)}   # then run the same command again"
+    )
+
+
+def _removal(user: str, key_id: str) -> str:
+    return f"{_status_command(user, key_id, 'Inactive')} && {_deletion(user, key_id)}"
 
 
 def _status_command(user: str, key_id: str, status: str) -> str:

@@ -5,6 +5,7 @@ It may touch what `engine_project` makes.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -232,12 +233,18 @@ def failed_creation(provider: ProviderClient, token: str, inputs: dict[str, Any]
     request = provider_pb2.CreateRequest(urn=provider.urn(token), properties=to_struct(checked))
     with pytest.raises(ProviderFailure):
         provider.provider.Create(request, provider.context)
+    detail = init_failure(provider)
+    return detail.id, from_struct(detail.properties)
+
+
+def init_failure(provider: ProviderClient) -> provider_pb2.ErrorResourceInitFailed:
+    """What the engine records of the last operation, which failed half-way."""
     ((name, sent),) = provider.context.trailing
     assert name == "grpc-status-details-bin"
     detail = provider_pb2.ErrorResourceInitFailed()
     packed: any_pb2.Any = status_pb2.Status.FromString(sent).details[0]
     assert packed.Unpack(detail)
-    return detail.id, from_struct(detail.properties)
+    return detail
 
 
 def refuse_once(provider: ProviderClient, service: str, operation: str) -> None:
@@ -300,6 +307,39 @@ def test_a_creation_that_fails_half_way_is_recorded_as_planned_and_only_a_later_
     assert "arn" not in recorded, "AWS decides it"
     assert list(provider.diff(token, resource_id, updated, inputs).diffs) == [missing]
     assert list(provider.diff(token, resource_id, refreshed, inputs).diffs) == [missing]
+
+
+def test_an_update_that_fails_half_way_is_recorded_as_planned_while_the_account_has_the_old_policy(
+    provider: ProviderClient,
+) -> None:
+    """As the real provider: the old key policy is in force, and by the state alone nothing is left to do."""
+    policy = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+                    "Action": "kms:*",
+                    "Resource": "*",
+                }
+            ],
+        }
+    )
+    resource_id, before = provider.create(KEY, {})
+    desired = {"policy": policy.replace("kms:*", "kms:P*")}
+    refuse_once(provider, "kms", "PutKeyPolicy")
+
+    with pytest.raises(ProviderFailure):
+        provider.update(KEY, resource_id, before, desired)
+    recorded = init_failure(provider)
+
+    assert recorded.id == resource_id
+    state = from_struct(recorded.properties)
+    assert state["arn"] == before["arn"]
+    assert list(provider.diff(KEY, resource_id, state, desired).diffs) == []
+    _, refreshed, _ = provider.read(KEY, resource_id, state, desired)
+    assert list(provider.diff(KEY, resource_id, refreshed, desired).diffs) == ["policy"]
 
 
 def test_the_secret_of_an_access_key_is_recorded_even_if_its_creation_fails_half_way(

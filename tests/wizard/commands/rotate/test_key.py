@@ -146,6 +146,15 @@ def test_the_period_is_the_stacks_setting_and_its_update(world: World) -> None:
     assert "Pulumi.production.yaml" in str(told["next"][0])
 
 
+def test_a_state_that_an_unfinished_update_made_wrong_is_no_ground_for_a_plan(world: World) -> None:
+    pending = (step("incomplete", "aws:kms/key:Key", "phi-key"),)
+    world.engine.stack_state = replace(world.engine.stack_state, pending=pending)
+    with pytest.raises(ResourceError, match="did not finish") as refused:
+        world.run("rotate", "--schedule", "180", yes=True)
+    assert "python -m wizard setup" in str(refused.value.hint)
+    assert world.changes() == []
+
+
 @pytest.mark.parametrize("days", ("89", "2561", "0", "-5"))
 def test_what_kms_does_not_take_is_refused(world: World, days: str) -> None:
     with pytest.raises(UsageError, match="90 to 2560 days"):

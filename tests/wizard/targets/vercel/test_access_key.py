@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, Unreachable
+from wizard.core.errors import DataKeyConflict, OutcomeUnknown, ResourceError, SetupError, Unreachable
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, VercelProject
 from wizard.core.next_command import Command
 from wizard.core.ports.run import AwsClient, VercelClient
@@ -37,6 +37,8 @@ class Keys:
     before_making: Callable[[], None] = lambda: None
     after_making: Callable[[], None] = lambda: None
     delete_fails: bool = False
+    lose_answer: bool = False
+    """The next key is created, and the answer with its secret is lost."""
 
     def add(self, id: str, *, age: timedelta = timedelta(days=1), active: bool = True, used: Any = None) -> None:
         """A key made `age` ago and last used `used` ago."""
@@ -62,6 +64,9 @@ class Keys:
         self.facts.append(AccessKeyFact(id=id, active=True, made=NOW))
         hook, self.after_making = self.after_making, lambda: None
         hook()
+        if self.lose_answer:
+            self.lose_answer = False
+            raise OutcomeUnknown("iam:CreateAccessKey was sent, and its answer was lost", "run the same command again")
         return AccessKey(id=id, secret=SECRET + id)
 
     def retire_access_key(self, user: str, key_id: str) -> None:
@@ -117,16 +122,25 @@ class World:
     keys: Keys = field(default_factory=Keys)
     vercel: Production = field(default_factory=Production)
     told: list[str] = field(default_factory=list)
+    consents: bool = True
+    """`--yes`: a yes to what the run cannot go on without."""
+    attended: bool = False
+    """A person says yes to everything."""
+    asked: list[str] = field(default_factory=list)
+
+    def consent(self, question: str, *, needed: bool) -> bool:
+        self.asked.append(question)
+        return self.attended or (self.consents and needed)
 
     @property
     def edges(self) -> tuple[AwsClient, VercelClient, VercelProject, str]:
         return cast(AwsClient, self.keys), cast(VercelClient, self.vercel), PROJECT, USER
 
     def ensure(self) -> DeliveredAccessKey:
-        return access_key.ensure(*self.edges, self.told.append, clock=lambda: NOW)
+        return access_key.ensure(*self.edges, self.told.append, consent=self.consent, clock=lambda: NOW)
 
     def rotate(self) -> RotatedAccessKey:
-        return access_key.rotate(*self.edges, self.told.append)
+        return access_key.rotate(*self.edges, self.told.append, consent=self.consent, clock=lambda: NOW)
 
     def retire(self, *, force: bool = False, now: datetime = NOW) -> access_key.RetiredAccessKey:
         return access_key.retire_old(*self.edges, now, self.told.append, force=force)
@@ -290,6 +304,69 @@ def test_a_key_that_cannot_be_deleted_again_is_told_and_the_first_error_counts(w
     (left,) = world.keys.ids()
     command = f"aws iam delete-access-key --user-name eonpro-app-user --access-key-id {left}"
     assert any(command in line for line in world.told)
+
+
+# --- a key whose secret nobody has
+
+
+def test_a_lost_answer_ends_with_one_delivered_key_and_no_active_key_without_an_owner(world: World) -> None:
+    world.keys.lose_answer = True
+    done = world.ensure()
+    (lost,) = [line.split()[1] for line in world.keys.calls if line.startswith("delete ")]
+    assert (done.is_new, done.key_id != lost, world.keys.ids()) == (True, True, [done.key_id])
+    assert world.delivered_and_alive()
+    assert any(lost in question for question in world.asked)
+
+
+def test_a_key_of_a_lost_answer_is_left_without_consent_and_named_with_the_command(world: World) -> None:
+    world.keys.lose_answer, world.consents = True, False
+    with pytest.raises(ResourceError, match="whose secret nobody has") as caught:
+        world.ensure()
+    (left,) = world.keys.ids()
+    assert left in caught.value.message
+    assert f"aws iam delete-access-key --user-name eonpro-app-user --access-key-id {left}" in caught.value.hint
+
+
+def test_a_rotation_whose_answer_was_lost_removes_the_key_and_goes_on(world: World) -> None:
+    first = world.ensure().key_id
+    world.keys.lose_answer = True
+    done = world.rotate()
+    assert sorted(world.keys.ids()) == sorted([first, done.key_id])
+    assert world.delivered_and_alive()
+
+
+def test_the_key_of_a_run_that_was_killed_does_not_stay_active_for_ever(world: World) -> None:
+    world.vercel.fault = Crash()
+    with pytest.raises(Crash):
+        world.ensure()
+    (orphan,) = world.keys.ids()
+    world.keys.facts = [replace(each, made=each.made - timedelta(hours=1)) for each in world.keys.facts]
+    world.attended = True
+    done = world.ensure()
+    assert world.keys.ids() == [done.key_id]
+    assert any(orphan in question for question in world.asked)
+
+
+def test_a_key_that_was_made_by_hand_and_never_used_is_left_without_consent(world: World) -> None:
+    world.keys.add("AKIABYHAND")
+    assert world.ensure().is_new
+    assert "AKIABYHAND" in world.keys.ids()
+    assert any("AKIABYHAND" in line for line in world.told)
+
+
+def test_a_rotation_after_a_killed_one_removes_its_key_and_goes_on(world: World) -> None:
+    first = world.ensure().key_id
+    world.vercel.fault = Crash()
+    with pytest.raises(Crash):
+        world.rotate()
+    (orphan,) = set(world.keys.ids()) - {first}
+    world.keys.facts = [
+        replace(each, made=NOW - timedelta(hours=2 if each.id == first else 1)) for each in world.keys.facts
+    ]
+    done = world.rotate()
+    assert sorted(world.keys.ids()) == sorted([first, done.key_id])
+    assert orphan in "".join(world.asked)
+    assert world.delivered_and_alive()
 
 
 # --- two wizards at once

@@ -38,8 +38,8 @@ def check_stack(context: CheckContext) -> Iterator[CheckResult]:
         what = ", ".join(f"{step.op} {step.name}" for step in state.pending)
         yield Finding(
             cause="stack-pending-operations",
-            what=f"an interrupted update of {name} left behind: {what}",
-            why="the state does not say whether these were completed; Pulumi refuses to continue before that is known",
+            what=f"an update of {name} that did not finish left behind: {what}",
+            why="the state does not say what of these the account has; setup reads them from the account first",
             command=fixes.wizard(context, "setup", "--yes"),
         )
         return
@@ -122,17 +122,9 @@ def _lost(context: CheckContext) -> Iterator[str]:
 
 
 def _summary(drifts: Sequence[Drift]) -> str:
-    words = [f"{drift.type.rpartition(':')[2]} {drift.name} ({_describe_drift(drift)})" for drift in drifts]
+    words = [drift.description for drift in drifts]
     more = [f"and {len(words) - _MAX_LISTED} more"] if len(words) > _MAX_LISTED else []
     return ", ".join([*words[:_MAX_LISTED], *more])
-
-
-def _describe_drift(drift: Drift) -> str:
-    if drift.kind is DriftKind.GONE:
-        return "gone"
-    if drift.kind is DriftKind.UNKNOWN:
-        return "not in the state"
-    return ", ".join(drift.properties) or "changed"
 
 
 OTHER_CHECKS: tuple[Check, ...] = (check_stack,)

@@ -46,12 +46,15 @@ def _missing(context: CheckContext) -> Iterator[CheckResult]:
     name = context.settings.names.stored_data_key
     if context.outputs is None:
         return  # Not deployed, or reported by check_stack.
-    fingerprints = context.version_fingerprints
+    fingerprints, copy = context.version_fingerprints, context.data_key_copy
     fingerprint = _on_vercel(context)
     version = next(
         (kept_version for kept_version in _versions(fingerprints) if fingerprint in (None, kept_version)), None
     )
-    if version is not None:
+    if isinstance(copy, StoredDataKey):
+        command = fixes.push(context)
+        advice = f"copies {copy.wrapped.fingerprint} back, which the Region of a replica has"
+    elif version is not None:
         command, advice = _restore(context, version), ""
     elif fingerprint is None and not _was_delivered(context):
         yield Finding(
@@ -238,6 +241,10 @@ def check_decryption(context: CheckContext) -> Iterator[CheckResult]:
             continue  # The checks of its policies report the rest.
         if isinstance(result, SetupError):
             yield NotChecked.of("the verification as the application", result)
+        elif not result.is_answer:
+            yield NotChecked(
+                what="the verification as the application", why=f"KMS did not answer ({result.cause}: {result.message})"
+            )
         elif result.proved:
             yield Passed(what=f"{result.principal} can decrypt the data key {result.fingerprint}")
         else:

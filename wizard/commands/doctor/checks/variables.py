@@ -225,11 +225,28 @@ def _by_comment(
         return NotChecked(
             what=f"{variable.name} in {variable.place}", why="there is no stored data key to compare it with"
         )
+    if entry.is_changed:
+        return _changed(
+            variable,
+            command=_rename_existing(context, entry),
+            advice="the command renames the variable with its value, which may be another data key, and delivers the "
+            f"stored one; {THEN}",
+        )
     if entry.claimed == ours.fingerprint:
         return Passed(
             what=f"{variable.name} in {variable.place} is {ours.fingerprint}, by its comment (Vercel returns no value)"
         )
     return _another(context, variable, entry, entry.claimed, ours)
+
+
+def _changed(variable: Expected, *, command: str, advice: str) -> Finding:
+    return Finding(
+        cause="variable-changed",
+        what=f"{variable.name} in {variable.place} was changed since it was delivered",
+        why="Vercel does not show the new value, and the comment is about the old one",
+        command=command,
+        advice=advice,
+    )
 
 
 def _type(context: CheckContext, variable: Expected, entry: VariableEntry) -> CheckResult:
@@ -289,6 +306,8 @@ def _unreadable(context: CheckContext, variable: Expected) -> CheckResult:
     """The result for a sensitive variable: only its comment can be read."""
     stored_data_key = context.stored_data_key
     claimed = variable.entry.claimed if variable.entry else None
+    if variable.entry is not None and variable.entry.is_changed:
+        return _changed(variable, command=fixes.push(context), advice=THEN)
     if isinstance(stored_data_key, StoredDataKey) and claimed == stored_data_key.wrapped.fingerprint:
         return Passed(
             what=f"{variable.name} in {variable.place} goes with {claimed}, by its comment (Vercel returns no value)"

@@ -28,6 +28,7 @@ from tests.wizard.fakes.clients import (
 from wizard.commands.doctor.checks.key import check_alias, check_replica_data_keys, check_rotation
 from wizard.commands.doctor.checks.policies import check_application_policy, check_key_policies
 from wizard.commands.doctor.checks.stack import COMPARISON, check_drift, check_stack
+from wizard.commands.doctor.checks.stored_data_key import check_stored_data_key
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import CheckResult, Finding, NotChecked, Passed, diagnose
 from wizard.core.errors import PermissionDenied, StackBusy, Unreachable
@@ -206,6 +207,13 @@ def test_a_replica_without_a_copy_of_the_stored_data_key_gets_one_and_another_da
     there[STORED_KEY] = replace(copy, wrapped=wrapped("another"))
     found = finding(stand.told(check_replica_data_keys), "stored-key-replica-differs")
     assert f"restore --stack production --version {copy.wrapped.fingerprint} --confirm production" in found.command
+
+
+def test_a_data_key_that_only_a_replicas_region_has_is_copied_back():
+    stand = CheckedStack(settings=multi_region())
+    stand.aws.stored_keys.clear()
+    found = finding(stand.told(check_stored_data_key), "stored-key-missing")
+    assert " push " in found.command and wrapped().fingerprint in found.advice
 
 
 # --- the drift
