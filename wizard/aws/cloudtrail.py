@@ -1,6 +1,6 @@
-"""Trails and their buckets: what they record, and how long the logs are retained.
+"""Trails and their buckets: what they record, how long the logs are retained, their alerts, the calls on the key.
 
-Asks CloudTrail and S3; changes nothing.
+Asks CloudTrail, EventBridge, SNS and S3; changes nothing.
 """
 
 from __future__ import annotations
