@@ -15,7 +15,7 @@ import pulumi_aws as aws
 
 from components import policies
 from components.configuration import import_options
-from components.policies.stack import application_trust_of
+from components.policies.stack import application_trust_of, vercel_provider_arn_of
 from components.settings import ImportGroup, ResourceKind, Settings
 
 
@@ -62,13 +62,8 @@ class AppPrincipal(pulumi.ComponentResource):
 
     def _role(self, name: str, settings: Settings) -> aws.iam.Role:
         providers: list[pulumi.Resource] = []
-        provider_arn = settings.vercel_oidc_provider_arn
-        if settings.trusts_vercel and settings.vercel_team:
-            if provider_arn is None:
-                providers.append(self._oidc_provider(name, settings, settings.vercel_team))
-            provider_arn = provider_arn or policies.vercel_oidc_provider_arn(
-                account_id=settings.account_id, team=settings.vercel_team, partition=settings.partition
-            )
+        if settings.trusts_vercel and settings.vercel_team and settings.vercel_oidc_provider_arn is None:
+            providers.append(self._oidc_provider(name, settings, settings.vercel_team))
         child = pulumi.ResourceOptions(parent=self, depends_on=providers)
         imported = import_options(
             settings,
@@ -80,7 +75,9 @@ class AppPrincipal(pulumi.ComponentResource):
             name,
             name=settings.names.app_role,
             description="The EONPRO application: uses its PHI key and nothing else",
-            assume_role_policy=json.dumps(application_trust_of(settings, vercel_provider_arn=provider_arn)),
+            assume_role_policy=json.dumps(
+                application_trust_of(settings, vercel_provider_arn=vercel_provider_arn_of(settings))
+            ),
             permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,
             opts=pulumi.ResourceOptions.merge(child, imported),

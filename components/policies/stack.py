@@ -60,6 +60,15 @@ def trail_arn_of(settings: Settings) -> str:
     )
 
 
+def vercel_provider_arn_of(settings: Settings) -> str | None:
+    """The OIDC provider of the settings' Vercel team: an existing one, or the stack's; None without a team."""
+    if settings.vercel_team is None:
+        return None
+    return settings.vercel_oidc_provider_arn or policies.vercel_oidc_provider_arn(
+        account_id=settings.account_id, team=settings.vercel_team, partition=settings.partition
+    )
+
+
 def application_trust_of(settings: Settings, *, vercel_provider_arn: str | None) -> policies.Policy:
     """Who can assume the application's role: each deploy target of the settings, and nobody else."""
     trust: list[policies.Statement] = []

@@ -36,3 +36,30 @@ def test_a_run_killed_while_aws_makes_several_things_converges(deployment: Deplo
     deployment.no_more_faults()
     until(lambda: held_up.get("kms:CreateKey", 0) <= len(deployment.all_keys()), what="the key that nobody heard of")
     converges(deployment, key=next(iter(deployment.keys()), None))
+
+
+def test_a_second_run_does_not_end_well_without_the_rotation_the_logging_and_the_key_policy_of_the_plan(
+    deployment: Deployment,
+):
+    """The provider records the planned values of a step that fails: by the state alone nothing is left to do."""
+    for call in ("kms:EnableKeyRotation", "cloudtrail:StartLogging"):
+        refused(deployment, call, times=2)
+        deployment.set_up("vercel", expect=4)
+        deployment.no_more_faults()
+    converges(deployment)
+    kms, key = deployment.client("kms"), deployment.keys()[0]
+    assert kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"]
+    assert deployment.client("cloudtrail").get_trail_status(Name="eonpro-audit-trail")["IsLogging"]
+
+    second = deployment.client("iam").create_user(UserName="second")["User"]["Arn"]
+    before = kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+    refused(deployment, "kms:PutKeyPolicy", times=1)
+    deployment.set_up("vercel", "--administrators", f"caller,{second}", expect=4)
+    assert kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"] == before
+    deployment.set_up("vercel", "--administrators", f"caller,{second}")
+    assert second in kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+
+
+def refused(deployment: Deployment, call: str, *, times: int) -> None:
+    service, _, operation = call.partition(":")
+    deployment.fault(service=service, operation=operation, error="AccessDeniedException", times=times)

@@ -259,3 +259,13 @@ def test_both_environments_are_told_in_one_screen(second: Second):
         ("staging", "good"),
     ]
     assert len({each["dataKey"] for each in document["stacks"]}) == 2
+
+
+def test_a_plan_is_not_refused_after_a_refresh_that_changed_nothing(built: Built, tmp_path: Path):
+    """The first refresh after an update drops what the plan does not depend on from the state."""
+    deployment, plan = built.deployment, tmp_path / "plan.json"
+    deployment.set_up("ecs", "--dry-run", "--save-plan", str(plan))
+    deployment.pulumi("refresh", "--stack", "production", "--yes", "--skip-preview")
+    answers = ("--stack", "production", "--answers", "examples/ecs.yaml")
+    document = deployment.wizard(*answers, "--plan", str(plan), "--non-interactive", "--json").document
+    assert document["ok"] is True and document["changes"] == []

@@ -66,14 +66,13 @@ class AwsAccessReader:
         roles: list[Mapping[str, Any]] = []
         groups: dict[str, Mapping[str, Any]] = {}
         managed: dict[str, Mapping[str, Any] | None] = {}
-        client = self._session.client("iam")
-        with self._session.translating("iam", "GetAccountAuthorizationDetails"):
-            paginator = client.get_paginator("get_account_authorization_details")
-            for page in paginator.paginate(PaginationConfig={"PageSize": _PAGE_SIZE}):
-                users += page.get("UserDetailList") or ()
-                roles += page.get("RoleDetailList") or ()
-                groups |= {group["GroupName"]: group for group in page.get("GroupDetailList") or ()}
-                managed |= {policy["Arn"]: _default_version(policy) for policy in page.get("Policies") or ()}
+        for page in self._session.whole_pages(
+            "iam", "GetAccountAuthorizationDetails", PaginationConfig={"PageSize": _PAGE_SIZE}
+        ):
+            users += page["UserDetailList"]
+            roles += page["RoleDetailList"]
+            groups |= {group["GroupName"]: group for group in page["GroupDetailList"]}
+            managed |= {policy["Arn"]: _default_version(policy) for policy in page["Policies"]}
         holders = (*users, *roles, *groups.values())
         attached = {policy["PolicyArn"] for holder in holders for policy in holder.get("AttachedManagedPolicies") or ()}
         attached |= {arn for holder in holders if (arn := _boundary_arn(holder))}
@@ -122,15 +121,13 @@ class AwsAccessReader:
 
     def _history(self, key_arn: str, since: datetime) -> Iterator[tuple[list[Mapping[str, Any]], bool]]:
         """The pages, each with whether another one follows."""
-        client = self._session.client("cloudtrail")
         by_key = {"AttributeKey": "ResourceName", "AttributeValue": key_arn}
         query: dict[str, Any] = {"LookupAttributes": [by_key], "StartTime": since, "MaxResults": 50}
         for number in range(MAX_PAGES):
             if number:
                 self._session.clock.sleep(PACE_SECONDS)
-            with self._session.translating("cloudtrail", "LookupEvents"):
-                answer = client.lookup_events(**query)
-            yield list(answer.get("Events") or ()), bool(answer.get("NextToken"))
+            answer = self._session.call("cloudtrail", "LookupEvents", **query)
+            yield list(answer["Events"]), bool(answer.get("NextToken"))
             if not answer.get("NextToken"):
                 return
             query["NextToken"] = answer["NextToken"]

@@ -158,9 +158,16 @@ class AwsKeyRotation:
         origin: VersionOrigin,
         at: datetime,
         same_as: str | None = None,
+        was_current: bool = False,
     ) -> DataKeyVersion:
         """Create an entry for a version and read it back; an existing entry is left unchanged."""
-        return self._data_key_versions(settings).keep(wrapped, key_arn=key_arn, origin=origin, at=at, same_as=same_as)
+        return self._data_key_versions(settings).keep(
+            wrapped, key_arn=key_arn, origin=origin, at=at, same_as=same_as, was_current=was_current
+        )
+
+    def reserve_new(self, settings: Settings, wrapped: WrappedDataKey, *, key_arn: str, at: datetime) -> WrappedDataKey:
+        """Reserve the one place for a new data key, create-only; the key that has it, whoever put it there."""
+        return self._data_key_versions(settings).reserve_new(wrapped, key_arn=key_arn, at=at)
 
     def stored_key(self, settings: Settings) -> StoredKey:
         """The stored value as it is now, well formed or not."""

@@ -5,7 +5,7 @@ Reads and writes AWS and the targets through their ports.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -27,7 +27,9 @@ from wizard.core.models.delivery import (
     Verification,
     VerificationState,
 )
+from wizard.core.models.rotation import DataKeyVersion
 from wizard.core.next_command import wizard
+from wizard.core.ports.aws import KeyRotation
 from wizard.core.ports.run import AwsClient, DecryptVerifier
 from wizard.core.retry import SCHEDULES, Reason
 from wizard.data_key import guard
@@ -92,17 +94,25 @@ def _in_region(key_arn: str | None, region: str) -> str | None:
 
 
 def ensure_data_key(
-    aws: AwsClient, settings: Settings, outputs: Outputs, *, adopted: WrappedDataKey | None = None
+    aws: AwsClient,
+    settings: Settings,
+    outputs: Outputs,
+    *,
+    adopted: WrappedDataKey | None = None,
+    keeps_versions: bool = True,
 ) -> StoredDataKey:
     """The stored data key: the existing one, the `adopted` one, or a new one. Two runs at once end with one.
 
     A data key in the other store, or in a replica's Region, is copied, and no new one is made. The Region of every
-    replica gets a copy too.
+    replica gets a copy too. It is kept among the versions of every Region at once, because a
+    deletion of a parameter is final. `keeps_versions`: also one that exists already, which `policy delivery` does not
+    allow.
     Raises DataKeyConflict when a stored data key is wrapped by another KMS key, or is another data key.
     """
     name, store = settings.names.stored_data_key, settings.secret_store
     stored_data_key = aws.stored_data_keys.read_stored_data_key(name, store=store)
     if stored_data_key is None:
+        keeps_versions = True
         elsewhere = find_data_key(aws, settings, outputs)
         if elsewhere is not None:
             _refuse_another(elsewhere, outputs)
@@ -124,7 +134,40 @@ def ensure_data_key(
                 f"not the data key {stored_data_key.wrapped.fingerprint}",
                 "nothing was overwritten; find out which of the two encrypts the application's records",
             )
+    if keeps_versions:
+        key_rotations = {arn: aws.with_region(region_of(arn)).key_rotation for arn in outputs.key_arns}
+        keep_versions(key_rotations, settings, at=datetime.now(UTC))
     return stored_data_key
+
+
+def keep_versions(key_rotations: Mapping[str, KeyRotation], settings: Settings, *, at: datetime) -> None:
+    """Give every version an entry in every Region: the stored data key too, and what one Region lacks.
+
+    `key_rotations` has each Region by the ARN of the key there. An existing entry stays unchanged.
+    """
+    versions = {
+        key_arn: {version.fingerprint: version for version in key_rotation.versions(settings)}
+        for key_arn, key_rotation in key_rotations.items()
+    }
+    known: dict[str, DataKeyVersion] = {}
+    for by_fingerprint in versions.values():
+        for fingerprint, version in by_fingerprint.items():
+            if fingerprint not in known or (version.kept and not known[fingerprint].kept):
+                known[fingerprint] = version
+    for key_arn, key_rotation in key_rotations.items():
+        for fingerprint, version in known.items():
+            entry = versions[key_arn].get(fingerprint)
+            if entry is None or not entry.kept:
+                key_rotation.keep(
+                    settings,
+                    version.wrapped,
+                    # A replica decrypts what its primary wrapped, under its own ARN.
+                    key_arn=key_arn if version.key_arn in key_rotations else version.key_arn,
+                    origin=version.origin,
+                    at=version.kept_at or at,
+                    same_as=version.same_as,
+                    was_current=version.was_current and not version.current,
+                )
 
 
 def _refuse_another(stored_data_key: StoredDataKey, outputs: Outputs) -> None:
@@ -252,6 +295,12 @@ def _verify(
     if credentials is not None:
         seconds = NEW_KEY_SECONDS if created else SCHEDULES[Reason.PROPAGATION].seconds
         result = prover.prove(credentials, app_variables, retry_seconds=seconds)
+        if not result.is_answer:
+            return (
+                VerificationState.UNPROVEN,
+                f"as {result.principal or principal}: could not be verified: KMS did not answer "
+                f"({result.cause}: {result.message}); try again later",
+            )
         if not result.proved:
             return VerificationState.FAILED, f"as {result.principal or principal}: {result.cause}: {result.message}"
         if result.fingerprint != app_variables.wrapped.fingerprint:

@@ -25,7 +25,7 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
-from wizard.core.models.delivery import AppCredentials, AppVariables, ChildResult
+from wizard.core.models.delivery import BUSY, SILENT, AppCredentials, AppVariables, ChildResult
 from wizard.core.next_command import Command, wizard
 from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
 
@@ -47,6 +47,13 @@ RETRY_SECONDS = retry.SCHEDULES[Reason.PROPAGATION].seconds
 SETTLING = ("AccessDenied", "NotFound", "BadCredentials")
 """Causes that a new role, key or access key can show until it has propagated in IAM
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html)."""
+NO_ANSWER_SECONDS = 20.0
+"""How long a KMS that is throttled or does not answer is asked again: `phi` itself has tried twice each time."""
+_REASONS = {
+    **dict.fromkeys(SETTLING, Reason.PROPAGATION),
+    **dict.fromkeys(BUSY, Reason.THROTTLED),
+    **dict.fromkeys(SILENT, Reason.NETWORK),
+}
 
 
 class ChildWrapper:
@@ -136,14 +143,19 @@ class ChildDecryptVerifier:
     def prove(
         self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = RETRY_SECONDS
     ) -> ChildResult:
-        """Unwrap the delivered key, and encrypt and decrypt one invented record, as the application."""
-        result = None
-        for _ in retry.attempts(Reason.PROPAGATION, clock=self._clock, seconds=retry_seconds):
+        """Unwrap the delivered key, and encrypt and decrypt one invented record, as the application.
+
+        `retry_seconds`: for how long a refusal may still change. A KMS that does not answer is always asked again.
+        """
+        deadline = retry.new_deadline(max(retry_seconds, NO_ANSWER_SECONDS), clock=self._clock)
+        settling = retry.Deadline(clock=self._clock, seconds=retry_seconds, outer=deadline)
+        while True:
             result = self._once(credentials, batch)
-            if result.proved or result.cause not in SETTLING:
-                break
-        assert result is not None, "at least one attempt"
-        return result
+            reason = _REASONS.get(result.cause)
+            if result.proved or reason is None:
+                return result
+            if not (settling if reason is Reason.PROPAGATION else deadline).wait(reason):
+                return result
 
     def warm_up(self) -> None:
         """Start the child before it is needed. It holds nothing yet, and ends with this process."""

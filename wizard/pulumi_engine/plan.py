@@ -185,8 +185,16 @@ def with_imports(deployment: Mapping[str, Any], created: Mapping[str, str]) -> d
     return {**deployment, "resources": [*(deployment.get("resources") or ()), *imported], "pending_operations": []}
 
 
-_VOLATILE = frozenset({"modified", "sourcePosition", "stackTrace", "outputs"})
-"""What differs between two exports, two machines or two reads of the same stack."""
+_COUNTED = frozenset(
+    (
+        *("urn", "type", "id", "custom", "external", "inputs", "parent", "provider"),
+        *("protect", "retainOnDelete", "delete", "pendingReplacement", "initErrors"),
+    )
+)
+"""What an update is planned from. The rest differs between two exports, two machines or two reads of one stack.
+
+Outputs follow from the inputs; the first refresh after an update drops `propertyDependencies` (engine 3.259).
+"""
 
 
 def digest(deployment: Mapping[str, Any]) -> str:
@@ -199,7 +207,7 @@ def digest(deployment: Mapping[str, Any]) -> str:
     if not resources and not pending:
         return ""
     entries = sorted(
-        json.dumps({key: value for key, value in entry.items() if key not in _VOLATILE}, sort_keys=True)
+        json.dumps({key: value for key, value in entry.items() if key in _COUNTED}, sort_keys=True)
         for entry in (*resources, *({"pending": operation["type"], **operation["resource"]} for operation in pending))
     )
     return "sha256:" + hashlib.sha256("\n".join(entries).encode()).hexdigest()[:16]

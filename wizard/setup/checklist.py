@@ -22,6 +22,7 @@ from wizard.core.models.account import KeyFact, Retention, TrailFact
 from wizard.core.models.audit import BUCKET_REQUIREMENTS, TRAIL_REQUIREMENTS, gaps
 from wizard.core.models.delivery import StoredDataKey, Verification, VerificationState
 from wizard.core.ports.run import AwsClient
+from wizard.setup import application_access
 
 T = TypeVar("T")
 
@@ -120,7 +121,7 @@ def evaluate(
         _of(
             readings.app_policy,
             Topic.APPLICATION_POLICY,
-            lambda policy: _app_policy(policy, outputs),
+            lambda policy: _app_policy(policy, readings.iam, settings, outputs),
         ),
         _of(readings.key, Topic.ROTATION, lambda fact: _rotation(fact, settings)),
         _of(
@@ -238,7 +239,11 @@ def _principals(statement: Mapping[str, Any]) -> tuple[str, ...]:
     return _as_tuple(principal)
 
 
-def _app_policy(policy: Mapping[str, Any], outputs: Outputs) -> tuple[ItemState, str]:
+def _app_policy(
+    policy: Mapping[str, Any], iam: AccountIam | SetupError | None, settings: Settings, outputs: Outputs
+) -> tuple[ItemState, str]:
+    if isinstance(iam, AccountIam) and (words := _surplus(iam, settings, outputs)):
+        return ItemState.OPEN, "; ".join(words)
     allowed = _allowing(policy)
     actions = {action for statement in allowed for action in _as_tuple(statement.get("Action"))}
     resources = {resource for statement in allowed for resource in _as_tuple(statement.get("Resource"))}
@@ -250,6 +255,11 @@ def _app_policy(policy: Mapping[str, Any], outputs: Outputs) -> tuple[ItemState,
     if good:
         return ItemState.DONE, f"{name}: {', '.join(sorted(a.removeprefix('kms:') for a in actions))} on this key only"
     return ItemState.OPEN, f"{name}: {', '.join(sorted(actions))} on {', '.join(sorted(resources))}"
+
+
+def _surplus(iam: AccountIam, settings: Settings, outputs: Outputs) -> list[str]:
+    owned = filter(None, map(iam.find, application_access.own_principals(settings)))
+    return [words for principal in owned for words in application_access.surplus(principal, settings, outputs)]
 
 
 def _as_tuple(value: Any) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def retained_resources(settings: Settings, outputs: Outputs) -> tuple[tuple[str,
             f"the {store} {settings.names.stored_data_key}",
             "the wrapped data key: no stack created it, and no stack can remove it",
         ),
-        (f"every {store} under {settings.names.parameter_prefix}/data-keys", "its other versions, if any"),
+        (f"every {store} under {settings.names.parameter_prefix}/data-keys", "every version of it"),
     ]
     retained += [
         (f"the {store} {settings.names.stored_data_key} in {region_of(arn)}", "the same, with the replica")

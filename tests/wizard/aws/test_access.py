@@ -101,9 +101,11 @@ PAGES = (
       <GroupList><member>crew</member></GroupList>
       <AttachedManagedPolicies><member><PolicyName>A</PolicyName>
         <PolicyArn>arn:aws:iam::aws:policy/A</PolicyArn></member></AttachedManagedPolicies></member></UserDetailList>
+    <RoleDetailList/><GroupDetailList/><Policies/>
     </GetAccountAuthorizationDetailsResult></GetAccountAuthorizationDetailsResponse>""",
     """<GetAccountAuthorizationDetailsResponse><GetAccountAuthorizationDetailsResult>
     <IsTruncated>false</IsTruncated>
+    <UserDetailList/><RoleDetailList/>
     <GroupDetailList><member><GroupName>crew</GroupName><Arn>arn:aws:iam::123456789012:group/crew</Arn>
       <GroupPolicyList><member><PolicyName>g</PolicyName><PolicyDocument>%7B%22Statement%22%3A%5B%5D%7D</PolicyDocument>
       </member></GroupPolicyList></member></GroupDetailList>

@@ -116,7 +116,7 @@ def test_each_action_is_needed_on_the_one_thing_it_is_for(needed, changes, actio
         (THEIR_TRAIL, {"s3:CreateBucket", "cloudtrail:CreateTrail", "s3:PutBucketLogging"}),
         ({}, {"iam:PassRole", "logs:CreateLogGroup", "sns:Subscribe", "iam:CreateUser", "iam:CreateAccessKey"}),
         ({}, {"secretsmanager:CreateSecret", "kms:ReplicateKey", "kms:GenerateDataKeyWithoutPlaintext"}),
-        ({"secret_store": "secrets-manager"}, {"ssm:PutParameter"}),
+        ({"secret_store": "secrets-manager"}, {"ssm:ListTagsForResource"}),
         ({"vercel_access": "user"}, {"iam:CreateOpenIDConnectProvider"}),
         ({"deploy_targets": ["vercel"], "vercel_access": "user"}, {"iam:CreateRole", "iam:AttachRolePolicy"}),
     ],
@@ -141,9 +141,12 @@ def test_nothing_that_reads_phi_is_ever_needed(needed):
     assert {action for action in on_all if not action.partition(":")[2].startswith(reads)} == {"kms:CreateKey"}
 
 
-def test_for_vercel_alone_the_stored_data_key_is_all_that_is_stored(needed):
+def test_for_vercel_alone_the_stored_data_key_and_its_versions_are_all_that_is_stored(needed):
     stored = {resource for action, resource in needed(deploy_targets=["vercel"]) if action.startswith("ssm:")}
-    assert stored == {here("ssm", "parameter/eonpro/production/ENCRYPTED_PHI_KEY")}
+    assert stored == {
+        here("ssm", "parameter/eonpro/production/ENCRYPTED_PHI_KEY"),
+        here("ssm", "parameter/eonpro/production/data-keys/0123456789abcdef"),
+    }
 
 
 def test_a_stored_data_key_in_secrets_manager_is_never_given_another_value(needed):
@@ -154,8 +157,11 @@ def test_a_stored_data_key_in_secrets_manager_is_never_given_another_value(neede
         if action == "secretsmanager:PutSecretValue"
     }
     assert {resource.rsplit("/", 1)[-1] for resource in written} == {"AWS_REGION-AbCdEf", "AWS_KMS_KEY_ID-AbCdEf"}
-    assert {resource.rsplit("/", 1)[-1] for resource in given - written} == {"ENCRYPTED_PHI_KEY-AbCdEf"}
-    assert len(given) == 3
+    assert {resource.partition("/production/")[2] for resource in given - written} == {
+        "ENCRYPTED_PHI_KEY-AbCdEf",
+        "data-keys/0123456789abcdef-AbCdEf",
+    }
+    assert len(given) == 4
 
 
 @pytest.fixture

@@ -273,6 +273,15 @@ def test_a_proof_of_another_data_key_is_no_proof(aws) -> None:
     assert proof.state is VerificationState.FAILED
 
 
+@pytest.mark.parametrize("cause", ["Throttled", "Unreachable", "InvalidResponse"])
+def test_a_kms_that_does_not_answer_is_no_failed_verification(aws, cause) -> None:
+    aws.credentials = CREDENTIALS
+    silent = ChildResult(proved=False, principal=APP, fingerprint="", cause=cause, message="said by the test")
+    (proof,) = proofs(aws, verdict=silent)
+    assert proof.state is VerificationState.UNPROVEN
+    assert f"could not be verified: KMS did not answer ({cause}: said by the test)" in proof.detail
+
+
 def test_without_the_applications_credentials_its_policies_are_evaluated_and_called_that(aws) -> None:
     (proof,) = proofs(aws)
     assert proof.state is VerificationState.SIMULATED

@@ -28,6 +28,7 @@ from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
 from wizard.data_key.delivery import ensure_data_key, find_stored_data_key, region_of
 
+AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PARAMETERS, SECRETS = SecretStore.PARAMETER_STORE, SecretStore.SECRETS_MANAGER
 
 
@@ -57,8 +58,14 @@ def calls(aws: FakeCloud) -> list[str]:
 
 def test_a_new_data_key_is_stored_and_read_back(aws) -> None:
     made = ensure_data_key(aws, settings(), OUTPUTS)
-    assert calls(aws)[-3:] == ["cloud.make_data_key", "cloud.write_stored_data_key", "cloud.read_stored_data_key"]
-    assert set(calls(aws)[:-3]) == {
+    assert calls(aws)[-5:] == [
+        "cloud.make_data_key",
+        "cloud.write_stored_data_key",
+        "cloud.read_stored_data_key",
+        "keyring.versions",
+        "keyring.keep",
+    ]
+    assert set(calls(aws)[:-5]) == {
         "cloud.read_stored_data_key",
         "cloud.variable_exists",
         "keyring.versions",
@@ -71,7 +78,7 @@ def test_a_new_data_key_is_stored_and_read_back(aws) -> None:
 def test_a_data_key_that_is_there_is_kept_and_none_is_made(aws) -> None:
     there = stored_data_key(aws)
     assert ensure_data_key(aws, settings(), OUTPUTS) == there
-    assert calls(aws) == ["cloud.read_stored_data_key"]
+    assert calls(aws) == ["cloud.read_stored_data_key", "keyring.versions", "keyring.keep"]
 
 
 def test_two_runs_at_once_end_with_the_key_of_whoever_wrote_first(aws) -> None:
@@ -142,6 +149,67 @@ def test_a_key_that_cannot_make_a_data_key_leaves_no_stored_data_key(aws) -> Non
 def test_another_environment_has_a_stored_data_key_of_its_own(aws) -> None:
     made = ensure_data_key(aws, settings(environment="staging"), OUTPUTS)
     assert made.parameter == "/eonpro/staging/ENCRYPTED_PHI_KEY"
+
+
+# --- a second copy
+
+
+@pytest.mark.parametrize("store", list(SecretStore))
+def test_the_first_data_key_is_not_lost_with_its_one_parameter(regions, store) -> None:
+    """It is kept among the versions of every Region at once, not only before the first rotation."""
+    wanted = multi_region(secret_store=store)
+
+    stored = ensure_data_key(regions, wanted, MULTI_OUTPUTS)
+
+    for region, key_arn in ((regions, MULTI_KEY), (regions.with_region(REPLICA_REGION), REPLICA)):
+        (version,) = region.key_rotation.entries.values()
+        assert (version.wrapped, version.key_arn, version.origin) == (stored.wrapped, key_arn, VersionOrigin.FIRST)
+
+
+def test_a_data_key_that_was_stored_by_a_run_that_then_ended_is_kept_by_the_next(aws) -> None:
+    aws.key_rotation.crash_at = "keep"
+    with pytest.raises(KeyboardInterrupt):
+        ensure_data_key(aws, settings(), OUTPUTS)
+
+    stored = ensure_data_key(aws, settings(), OUTPUTS)
+
+    assert set(aws.key_rotation.entries) == {stored.wrapped.fingerprint}
+    assert calls(aws).count("cloud.make_data_key") == 1
+
+
+def test_an_adopted_data_key_is_kept_too(aws) -> None:
+    ensure_data_key(aws, settings(), OUTPUTS, adopted=wrapped("by hand"))
+    (version,) = aws.key_rotation.entries.values()
+    assert (version.wrapped, version.was_current) == (wrapped("by hand"), True)
+
+
+def test_a_version_that_one_region_lost_is_copied_from_another(regions) -> None:
+    ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
+    former = regions.with_region(REPLICA_REGION).key_rotation
+    kept = former.keep(multi_region(), wrapped("old"), key_arn=REPLICA, origin=VersionOrigin.MADE, at=AT)
+    former.entries[kept.fingerprint] = replace(kept, was_current=True)
+
+    ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
+
+    copy = regions.key_rotation.entries[kept.fingerprint]
+    assert (copy.key_arn, copy.kept_at, copy.was_current) == (MULTI_KEY, AT, True)
+
+
+def test_a_delivery_writes_no_version_of_a_data_key_that_is_there(aws) -> None:
+    """Its policy allows the three variables only."""
+    stored_data_key(aws)
+    ensure_data_key(aws, settings(), OUTPUTS, keeps_versions=False)
+    assert calls(aws) == ["cloud.read_stored_data_key"]
+
+
+@pytest.mark.parametrize("other", ["store", "Region"])
+def test_a_delivery_that_copies_the_data_key_to_where_it_belongs_keeps_it_there_too(regions, other) -> None:
+    if other == "store":
+        stored_data_key(regions, key_arn=MULTI_KEY, store=SECRETS)
+    else:
+        stored_data_key(regions.with_region(REPLICA_REGION), key_arn=REPLICA)
+    stored = ensure_data_key(regions, multi_region(), MULTI_OUTPUTS, keeps_versions=False)
+    assert set(regions.key_rotation.entries) == {stored.wrapped.fingerprint}
 
 
 # --- adopted
@@ -273,7 +341,7 @@ def test_a_second_run_writes_no_copy_again(regions) -> None:
     ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
     regions.log.clear()
     ensure_data_key(regions, multi_region(), MULTI_OUTPUTS)
-    assert set(calls(regions)) == {"cloud.read_stored_data_key", "cloud.with_region"}
+    assert set(calls(regions)) == {"cloud.read_stored_data_key", "cloud.with_region", "keyring.versions"}
 
 
 def test_a_replica_that_is_added_later_gets_the_key_that_is_there(regions) -> None:

@@ -244,11 +244,27 @@ def test_who_cannot_wait_is_told_at_once(child) -> None:
     assert child.slept == []
 
 
-@pytest.mark.parametrize("cause", ["InvalidCiphertext", "KeyDisabled", "RecordMismatch", "", "Unreachable"])
+@pytest.mark.parametrize("cause", ["InvalidCiphertext", "KeyDisabled", "RecordMismatch", ""])
 def test_what_no_wait_can_help_is_told_at_once(child, cause) -> None:
     child.prints({"proved": False, "cause": cause}, GOOD)
     assert not child.prove().proved
     assert child.slept == []
+
+
+@pytest.mark.parametrize("seconds", [0, 20.0])
+@pytest.mark.parametrize("cause", ["Throttled", "Unreachable", "InvalidResponse"])
+def test_a_busy_kms_does_not_make_a_good_delivery_look_failed(child, cause, seconds) -> None:
+    child.prints({"proved": False, "cause": cause}, {"proved": False, "cause": cause}, GOOD)
+    assert child.prove(retry_seconds=seconds).proved
+    assert child.slept == [0.5, 1.0]
+
+
+@pytest.mark.parametrize(("cause", "answered"), [("Throttled", False), ("Unreachable", False), ("AccessDenied", True)])
+def test_a_kms_that_stays_silent_has_said_neither_yes_nor_no(child, cause, answered) -> None:
+    child.prints({"proved": False, "cause": cause})
+    verdict = child.prove()
+    assert (verdict.proved, verdict.is_answer) == (False, answered)
+    assert 10 < sum(child.slept) <= 20
 
 
 def test_a_proof_is_not_waited_for_twice(child) -> None:

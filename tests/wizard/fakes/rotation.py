@@ -31,6 +31,8 @@ class FakeKeyRing:
     """By ARN, of keys whose rotations are not `told`."""
     entries: dict[str, DataKeyVersion] = field(default_factory=dict)
     """By fingerprint."""
+    places: list[WrappedDataKey] = field(default_factory=list)
+    """Of new data keys."""
     altered_entries: tuple[str, ...] = ()
     failures: dict[str, SetupError] = field(default_factory=dict)
     crash_at: str | None = None
@@ -92,6 +94,7 @@ class FakeKeyRing:
         origin: VersionOrigin,
         at: datetime,
         same_as: str | None = None,
+        was_current: bool = False,
     ) -> DataKeyVersion:
         self._call("keep", wrapped.fingerprint)
         self.entries.setdefault(
@@ -104,10 +107,19 @@ class FakeKeyRing:
                 kept_at=at,
                 same_as=same_as or wrapped.fingerprint,
                 current=False,
-                was_current=origin is VersionOrigin.FIRST,
+                was_current=was_current or origin is VersionOrigin.FIRST,
             ),
         )
         return self._marked(self.entries[wrapped.fingerprint], self._stored_key(settings))
+
+    def reserve_new(self, settings: Settings, wrapped: WrappedDataKey, *, key_arn: str, at: datetime) -> WrappedDataKey:
+        self._call("reserve_new", wrapped.fingerprint)
+        for place in self.places:
+            version = self.version(settings, place.fingerprint)
+            if version is None or not version.was_current:
+                return place
+        self.places.append(wrapped)
+        return wrapped
 
     def stored_key(self, settings: Settings) -> StoredKey:
         self._call("stored_key")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from components import policies
+from components.policies.evaluation import AccountIam, IamPolicy, IamPrincipal
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     ADMIN,
@@ -101,6 +102,34 @@ def test_a_read_that_is_denied_is_unknown_and_never_done(aws, method, places) ->
     entries = items(aws)
     assert {place for place, item in enumerate(entries) if item.state is ItemState.UNKNOWN} == places
     assert all("could not be read" in entries[place].evidence for place in places)
+
+
+@pytest.mark.parametrize(
+    ("role", "words"),
+    [
+        (
+            IamPrincipal(
+                arn=APP,
+                trust={
+                    "Statement": {"Effect": "Allow", "Principal": {"AWS": STRANGER}, "Action": "sts:AssumeRole"},
+                },
+            ),
+            f"eonpro-app-role also lets in {STRANGER} (sts:assumerole)",
+        ),
+        (
+            IamPrincipal(
+                arn=APP,
+                policies=(IamPolicy(name="more of role/eonpro-app-role", document={"Statement": {"Effect": "Allow"}}),),
+            ),
+            "eonpro-app-role also has more of role/eonpro-app-role",
+        ),
+    ],
+)
+def test_a_set_up_that_somebody_widened_is_not_as_it_should_be(aws, role: IamPrincipal, words: str) -> None:
+    aws.who_has_access.account = AccountIam(principals=(role,))
+    entry = items(aws)[IAM]
+    assert entry.state is ItemState.OPEN
+    assert words in entry.evidence
 
 
 # --- the key

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from components.policies.evaluation import IamPrincipal
+from components.policies.stack import application_trust_of, vercel_provider_arn_of
 from components.settings import ImportGroup, Settings
 from tests.wizard.fakes.clients import (
     ADMIN,
@@ -455,6 +457,36 @@ def test_no_changes_without_outputs_is_an_update_that_has_to_be_ended(world) -> 
     world.stand(outputs=None)
     world.setup()
     assert "engine.up" in world.calls
+
+
+# --- whose environment it is
+
+
+def test_a_second_stack_of_an_environment_makes_nothing_and_says_whose_it_is(world) -> None:
+    world.aws.claims["/eonpro/production/claim"] = "stack production, state in s3://other"
+    with pytest.raises(ResourceError, match="belongs to another stack: stack production, state in s3://") as refused:
+        world.setup()
+    assert str(refused.value.hint).startswith("aws ssm delete-parameter --name /eonpro/production/claim")
+    assert world.written == set()
+    assert world.engine.written is None, "its settings stay as they were"
+
+
+def test_the_environment_is_claimed_before_the_first_resource_and_the_same_command_goes_on(world) -> None:
+    world.engine.failures["up"] = ResourceError("the bucket could not be made", "again")
+    with pytest.raises(ResourceError, match="the bucket"):
+        world.setup()
+    assert world.calls.index("cloud.claim") < world.calls.index("engine.up")
+    (own,) = world.aws.claims.values()
+    assert own.startswith("stack production, state in ")
+    world.engine.failures.clear()
+    world.setup()
+    assert list(world.aws.claims.values()) == [own]
+
+
+def test_a_deployed_stack_needs_no_claim(world) -> None:
+    world.stand()
+    world.setup()
+    assert "cloud.claim" not in world.calls
 
 
 # --- a crashed run
@@ -940,6 +972,18 @@ def test_verify_only_reads(world) -> None:
     assert proof.state is VerificationState.PROVED
     assert world.written == set()
     assert not {"engine.prepare", "engine.preview"} & set(world.calls)
+
+
+def test_verify_does_not_end_well_while_another_account_can_become_the_application(world) -> None:
+    world.stand()
+    trust = application_trust_of(world.saved, vercel_provider_arn=vercel_provider_arn_of(world.saved))
+    stranger = {"AWS": "arn:aws:iam::999988887777:root"}
+    trust["Statement"].append({"Effect": "Allow", "Principal": stranger, "Action": "sts:AssumeRole"})
+    world.aws.access_diagnostics.principals[APP] = IamPrincipal(arn=APP, trust=trust)
+    code, document = doctor.run_verify(world.request(), world.clients)
+    assert (code, document["ok"]) == (1, False)
+    assert [finding["cause"] for finding in document["findings"]] == ["trust-widened"]
+    assert "999988887777" in document["findings"][0]["what"]
 
 
 def test_a_stack_that_is_not_built_cannot_be_verified(world) -> None:

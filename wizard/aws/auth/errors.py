@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
+from wizard.aws.auth.answers import UnreadableResponse
 from wizard.aws.auth.http import wrong_clock
 from wizard.aws.auth.profiles import SignIn
 from wizard.core.errors import (
@@ -22,6 +23,7 @@ from wizard.core.errors import (
     SignInNeeded,
     Throttled,
     Unreachable,
+    UnreadableAnswer,
     Unsupported,
     UsageError,
 )
@@ -107,6 +109,11 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
         # botocore may assume a role before any call.
         action = _CREDENTIAL_ACTIONS.get(str(error.operation_name), action)
         return _from_response(error, action, origin)
+    if isinstance(error, (UnreadableResponse, boto.IncompleteReadError)):
+        return UnreadableAnswer(
+            f"{action}: the answer of {_endpoint_name(origin)} cannot be read: {_unreadable(error)}",
+            "run the same command again; if it happens again, look for a proxy: env | grep -i proxy",
+        )
     if isinstance(error, (boto.HTTPClientError, boto.ConnectionError)):
         return _unreachable(error, action, origin)
     if isinstance(error, (boto.SSOError, boto.TokenRetrievalError, boto.LoginError)):
@@ -160,6 +167,12 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
     if isinstance(error, (ResponseParserError, boto.UnknownServiceError)):
         return Unsupported(f"{action}: {_endpoint_name(origin)} did not answer as AWS does", _other_endpoint(origin))
     return ResourceError(f"{action} failed: {quoted(str(error))}", "read the message; this call changed nothing else")
+
+
+def _unreadable(error: UnreadableResponse | boto.IncompleteReadError) -> str:
+    if isinstance(error, boto.IncompleteReadError):
+        return f"it ended after {error.kwargs['actual_bytes']} of {error.kwargs['expected_bytes']} bytes"
+    return str(error.kwargs["what"])
 
 
 _CREDENTIAL_ACTIONS = {

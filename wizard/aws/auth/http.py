@@ -29,6 +29,7 @@ from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from botocore.parsers import ResponseParserError
 from botocore.session import Session as Botocore
 
+from wizard.aws.auth.answers import UnreadableResponse, watch_answers
 from wizard.core.errors import CredentialsError, UsageError
 from wizard.core.next_command import Command
 
@@ -179,9 +180,8 @@ def may_have_happened(error: BaseException | None) -> bool:
     """Whether AWS may have carried out a call that ended with this error of botocore."""
     if isinstance(error, ClientError):
         return _failed_inside(int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 500))
-    return isinstance(error, (HTTPClientError, BotocoreConnectionError, ResponseParserError)) and not isinstance(
-        error, _NEVER_SENT
-    )
+    lost = (HTTPClientError, BotocoreConnectionError, ResponseParserError, UnreadableResponse)
+    return isinstance(error, lost) and not isinstance(error, _NEVER_SENT)
 
 
 def _send_once(
@@ -199,7 +199,8 @@ def _failed_inside(status: int) -> bool:
 
 
 def watch(session: Botocore) -> None:
-    """Log the session's calls from now on, including those for its own credentials; send some calls only once."""
+    """Check and log the session's calls from now on, those for its own credentials too; send some only once."""
+    watch_answers(session)
     for service, operation in SENT_ONCE:
         session.register(f"needs-retry.{service}.{operation}", _send_once)
     session.register("before-call", _begin)

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 from botocore import xform_name
 from botocore.credentials import Credentials, RefreshableCredentials
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
+from botocore.paginate import Paginator
 from botocore.session import Session as Botocore
 
 from wizard.aws.auth.credentials import (
@@ -31,18 +32,23 @@ from wizard.aws.auth.errors import BOTOCORE_ERRORS, ErrorSource, code_of, transl
 from wizard.aws.auth.http import SENT_ONCE, endpoint_of, make_client, may_have_happened
 from wizard.aws.auth.profiles import sso_region_of
 from wizard.aws.auth.sign_in import MARGIN, AskCode, Chain
+from wizard.core import retry
 from wizard.core.errors import (
     CredentialsError,
     OutcomeUnknown,
     PermissionDenied,
     ResourceError,
     SetupError,
+    UnreadableAnswer,
     Unsupported,
 )
 from wizard.core.models.discovery import ProfileFact
-from wizard.core.retry import SYSTEM_CLOCK, Clock
+from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
 
 T = TypeVar("T")
+
+UNREADABLE_SECONDS = 10.0
+"""How long an answer that cannot be read is asked for again: a broken connection is over by then, a proxy stays."""
 
 MAX_PARALLEL = 8
 """Look-ups that run in parallel; botocore keeps ten connections for each client."""
@@ -209,14 +215,23 @@ class Session:
     def call(self, service: str, operation: str, /, **parameters: Any) -> Any:
         """One call, `call("kms", "CreateKey", …)`. Raises errors of `wizard.core.errors` only.
 
-        A call of `SENT_ONCE` whose answer was lost is OutcomeUnknown.
+        An answer that cannot be read is asked for again, then UnreadableAnswer. A call of `SENT_ONCE` whose answer was
+        lost is OutcomeUnknown.
         """
         client = self.client(service)
-        try:
+        is_repeatable = (service, operation) not in SENT_ONCE
+
+        def send() -> Any:
             with self.translating(service, operation):
                 return getattr(client, xform_name(operation))(**parameters)
+
+        def reason(error: SetupError) -> Reason | None:
+            return Reason.NETWORK if is_repeatable and isinstance(error, UnreadableAnswer) else None
+
+        try:
+            return retry.call(send, clock=self.clock, seconds=UNREADABLE_SECONDS, reason=reason)
         except SetupError as error:
-            if (service, operation) not in SENT_ONCE or not may_have_happened(error.__cause__):
+            if is_repeatable or not may_have_happened(error.__cause__):
                 raise
             raise OutcomeUnknown(
                 f"{service}:{operation} was sent once, and its answer was lost ({error.message})",
@@ -225,21 +240,29 @@ class Session:
 
     def find(self, service: str, operation: str, /, *, absent: Collection[str], **parameters: Any) -> Any | None:
         """One call; None when the service answers with one of the codes in `absent`."""
-        client = self.client(service)
-        with self.translating(service, operation):
-            try:
-                return getattr(client, xform_name(operation))(**parameters)
-            except ClientError as error:
-                if code_of(error) in absent:
-                    return None
-                raise
+        try:
+            return self.call(service, operation, **parameters)
+        except SetupError as error:
+            if code_of(error.__cause__) in absent:
+                return None
+            raise
 
     def pages(self, service: str, operation: str, key: str, /, **parameters: Any) -> Iterator[Any]:
         """The entries under `key` on all pages."""
-        client = self.client(service)
+        for page in self.whole_pages(service, operation, **parameters):
+            yield from page.get(key) or ()
+
+    def whole_pages(self, service: str, operation: str, /, **parameters: Any) -> Iterator[Any]:
+        """The pages of a listing; each is one call."""
+        model = self.client(service).meta.service_model.operation_model(operation)
+        with self._lock:
+            config = self._botocore.get_paginator_model(service).get_paginator(operation)
+
+        def page(**of_page: Any) -> Any:
+            return self.call(service, operation, **of_page)
+
         with self.translating(service, operation):
-            for page in client.get_paginator(xform_name(operation)).paginate(**parameters):
-                yield from page.get(key) or ()
+            yield from Paginator(page, config, model).paginate(**parameters)
 
     def together(self, *calls: Callable[[], Any]) -> tuple[Any, ...]:
         """The results of all calls, run in parallel; when all have ended, the first failure is raised."""

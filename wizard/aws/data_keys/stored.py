@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from components.settings import DATA_KEY_VARIABLE, SecretStore
 from wizard.aws.auth.session import Session
 from wizard.aws.data_keys.stores import (
+    CLAIM_DESCRIPTION,
     CREATED_BY,
     CREATED_BY_TAG,
     DESCRIPTION,
@@ -28,6 +29,7 @@ from wizard.core import retry
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
 from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState, StoredDataKey
+from wizard.core.next_command import Command
 from wizard.core.retry import Reason
 from wizard.core.safe_text import quoted
 
@@ -52,6 +54,24 @@ class StoredDataKeys:
     def variable_exists(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
         """Whether there is a parameter or secret of that name."""
         return name in store_of(self._session, store).read([name])
+
+    def claim(self, name: str, owner: str, *, tags: Mapping[str, str]) -> str:
+        """The owner of a claim: `owner` where it was free or is its own, else the one who was first. Create-only.
+
+        A parameter whatever the stack's store is: two stacks may have different ones.
+        Raises ResourceError where the claim exists and cannot be read.
+        """
+        own_store = store_of(self._session, SecretStore.PARAMETER_STORE)
+        # A repeat after a lost answer finds the claim of the first try, which is its own.
+        if own_store.create(name, owner, secret=False, description=CLAIM_DESCRIPTION, tags=tags):
+            return owner
+        for _ in retry.attempts(Reason.CONSISTENCY, clock=own_store.clock, seconds=READ_BACK_SECONDS):
+            if claimed := own_store.read([name]).get(name):
+                return claimed.value
+        raise ResourceError(
+            f"{name} exists, but cannot be read: it says which stack the environment belongs to",
+            Command(own_store.history_command(name)),
+        )
 
     def store_data_key(
         self,
@@ -220,8 +240,8 @@ def _put(store: Store, name: str, value: str, existing: StoredValue | None, tags
 
 
 def _reads_back(store: Store, prefix: str, batch: AppVariables) -> bool:
-    tries = retry.attempts(Reason.CONSISTENCY, clock=store.clock, seconds=READ_BACK_SECONDS)
-    return any(check(store, prefix, batch) for _ in tries)
+    with retry.operation(READ_BACK_SECONDS, clock=store.clock):
+        return any(check(store, prefix, batch) for _ in retry.attempts(Reason.CONSISTENCY, clock=store.clock))
 
 
 def check(store: Store, prefix: str, batch: AppVariables) -> bool:

@@ -35,6 +35,8 @@ DESCRIPTION = (
 )
 """Of the stored data key, whichever version it holds: Secrets Manager keeps it when the value changes."""
 
+CLAIM_DESCRIPTION = "Which stack of eonpro-kms this environment belongs to. Delete it only if that stack is gone."
+
 READ_BACK_SECONDS = 3.0
 """How long a value that was just written is read again: the old one may be returned for a moment."""
 
@@ -80,7 +82,7 @@ class Store(Protocol):
         ...
 
     def under(self, folder: str) -> Mapping[str, StoredValue]:
-        """All names under a folder with their decrypted values."""
+        """All names under a folder, at any depth, with their decrypted values."""
         ...
 
     def tag(self, name: str, tags: Mapping[str, str]) -> None:
@@ -115,9 +117,23 @@ class ParameterStore:
         return self.session.clock
 
     def read(self, names: Sequence[str]) -> Mapping[str, StoredValue]:
-        """The values of those parameters that exist, decrypted, in one call."""
-        answer = self.session.call("ssm", "GetParameters", Names=list(names), WithDecryption=True)
-        return _values(answer["Parameters"])
+        """The values of those parameters that exist, decrypted, in one call.
+
+        A parameter that this run has created, or was told that it exists, may not be visible yet: it is read again.
+        """
+        values: Mapping[str, StoredValue] = {}
+        for _ in retry.attempts(Reason.CONSISTENCY, clock=self.clock):
+            answer = self.session.call("ssm", "GetParameters", Names=list(names), WithDecryption=True)
+            values = _values(answer["Parameters"])
+            if all(name in values for name in names if (self.session.region, name) in self._existing):
+                break
+        return values
+
+    @property
+    def _existing(self) -> set[tuple[str, str]]:
+        """Region and name of the parameters of which this run knows that they exist."""
+        existing: set[tuple[str, str]] = self.session.once("existing parameters", set)
+        return existing
 
     def tags(self, name: str) -> Mapping[str, str]:
         """The parameter's tags; empty where the caller is not allowed to see them."""
@@ -147,6 +163,7 @@ class ParameterStore:
             Description=description,
             Tags=[{"Key": key, "Value": text} for key, text in tags.items()],
         )
+        self._existing.add((self.session.region, name))
         return answer is not None
 
     def overwrite(self, name: str, value: str, existing: StoredValue, *, description: str) -> None:
@@ -162,8 +179,12 @@ class ParameterStore:
         )
 
     def under(self, folder: str) -> Mapping[str, StoredValue]:
-        """All parameters under the path, decrypted, page by page."""
-        return _values(self.session.pages("ssm", "GetParametersByPath", "Parameters", Path=folder, WithDecryption=True))
+        """All parameters under the path, at any depth, decrypted, page by page."""
+        return _values(
+            self.session.pages(
+                "ssm", "GetParametersByPath", "Parameters", Path=folder, Recursive=True, WithDecryption=True
+            )
+        )
 
     def tag(self, name: str, tags: Mapping[str, str]) -> None:
         """AddTagsToResource, which replaces a tag of the same key."""

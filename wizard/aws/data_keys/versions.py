@@ -7,7 +7,7 @@ not relied on: Parameter Store keeps 100 versions, Secrets Manager two.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from wizard.aws.data_keys.stored import store_data_key
@@ -30,6 +30,8 @@ from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
 from wizard.core.retry import Reason
 
 FOLDER = "data-keys"
+NEW_FOLDER = "new"
+"""Under FOLDER: the numbered places of new data keys, `new/1` and so on (`DataKeyVersions.reserve_new`)."""
 ORIGIN_TAG = "eonpro:origin"
 SAME_AS_TAG = "eonpro:same-as"
 KEPT_AT_TAG = "eonpro:kept-at"
@@ -79,12 +81,20 @@ class DataKeyVersions:
         )
 
     def versions(self) -> tuple[DataKeyVersion, ...]:
-        """Every entry whose value fits its name, the oldest first, and the stored data key where it has no entry."""
-        stored_key = self.stored_key()
+        """Every entry whose value fits its name, and a new or stored data key without an entry; the oldest first."""
+        stored_key, listing = self.stored_key(), self.store.under(self.folder)
         versions = [
             self._entry(name, wrapped, stored_key)
-            for name, value in self.store.under(self.folder).items()
-            if (wrapped := self._named(name, value)) is not None
+            for name, value in listing.items()
+            if not self._is_place(name) and (wrapped := self._named(name, value)) is not None
+        ]
+        fingerprints = {version.fingerprint for version in versions}
+        versions += [
+            replace(self._entry(name, wrapped, stored_key), kept=False)
+            for name, value in listing.items()
+            if self._is_place(name)
+            and (wrapped := self._named(name, value)) is not None
+            and wrapped.fingerprint not in fingerprints
         ]
         if stored_key.wrapped is not None and all(not version.current for version in versions):
             # A list may not show a new entry yet; the entry is read by its name before it counts as missing.
@@ -125,11 +135,17 @@ class DataKeyVersions:
             return self._entry(name, wrapped, stored_key)
         if stored_key.wrapped is not None and stored_key.wrapped.fingerprint == fingerprint:
             return _without_entry(stored_key, stored_key.wrapped)
-        return None
+        # A run may have ended after it reserved a new data key, and before that got its entry.
+        return next((version for version in self.versions() if version.fingerprint == fingerprint), None)
 
     def _named(self, name: str, value: StoredValue) -> WrappedDataKey | None:
+        """The wrapped key that a name holds; None for anything else than the name says."""
         wrapped = _wrapped(value)
-        return wrapped if wrapped is not None and self.name_of(wrapped.fingerprint) == name else None
+        fits = wrapped is not None and (self._is_place(name) or self.name_of(wrapped.fingerprint) == name)
+        return wrapped if fits else None
+
+    def _is_place(self, name: str) -> bool:
+        return name.startswith(f"{self.folder}/{NEW_FOLDER}/")
 
     def _entry(self, name: str, wrapped: WrappedDataKey, stored_key: StoredKey) -> DataKeyVersion:
         tags = self.store.tags(name)
@@ -155,8 +171,12 @@ class DataKeyVersions:
         origin: VersionOrigin,
         at: datetime,
         same_as: str | None = None,
+        was_current: bool = False,
     ) -> DataKeyVersion:
-        """Create an entry for a version and read it back. An existing entry is left unchanged, whoever created it."""
+        """Create an entry for a version and read it back. An existing entry is left unchanged, whoever created it.
+
+        `was_current`: it was the stored data key, and is no longer.
+        """
         fingerprint = wrapped.fingerprint
         name = self.name_of(fingerprint)
         if name not in self.store.read([name]):
@@ -167,6 +187,7 @@ class DataKeyVersions:
                 KEPT_AT_TAG: at.isoformat(timespec="seconds"),
                 CREATED_BY_TAG: CREATED_BY,
                 **({KEY_ARN_TAG: key_arn} if key_arn else {}),
+                **({REPLACED_AT_TAG: at.isoformat(timespec="seconds")} if was_current else {}),
             }
             self.store.create(
                 name,
@@ -184,11 +205,54 @@ class DataKeyVersions:
             )
         return self._entry(name, wrapped, self.stored_key())
 
-    def _read_back(self, name: str, wrapped: WrappedDataKey) -> StoredValue | None:
+    def reserve_new(self, wrapped: WrappedDataKey, *, key_arn: str, at: datetime) -> WrappedDataKey:
+        """Reserve the one place for a data key that is not in use yet; the key that has it, whoever put it there.
+
+        The places are numbered and create-only: of two machines that do this at once, the later one gets the key of the
+        earlier one. A place whose data key was current once is used up, and the next number follows.
+        """
+        number = 0
+        while True:
+            number += 1
+            name = f"{self.folder}/{NEW_FOLDER}/{number}"
+            if name not in self.store.read([name]):
+                own = {
+                    FINGERPRINT_TAG: wrapped.fingerprint,
+                    KEY_ARN_TAG: key_arn,
+                    ORIGIN_TAG: VersionOrigin.MADE.value,
+                    KEPT_AT_TAG: at.isoformat(timespec="seconds"),
+                    CREATED_BY_TAG: CREATED_BY,
+                }
+                self.store.create(
+                    name,
+                    wrapped.value,
+                    secret=True,
+                    description="EONPRO PHI data key, new and not in use yet. Never delete or overwrite.",
+                    tags={**self.tags, **own},
+                )
+            existing = self._read_place(name)
+            if existing == wrapped:
+                return wrapped
+            version = self.version(existing.fingerprint)
+            if version is None or not version.was_current:
+                return existing
+
+    def _read_place(self, name: str) -> WrappedDataKey:
         for _ in retry.attempts(Reason.CONSISTENCY, clock=self.store.clock, seconds=READ_BACK_SECONDS):
             stored = self.store.read([name]).get(name)
-            if stored is not None and stored.value == wrapped.value:
-                return stored
+            if stored is not None and (wrapped := _wrapped(stored)) is not None:
+                return wrapped
+        raise DataKeyConflict(
+            f"the {self.store.noun} {name} does not hold a wrapped data key; nothing was overwritten",
+            f"{self.store.history_command(name)}   # find out what wrote it, and restore its first version",
+        )
+
+    def _read_back(self, name: str, wrapped: WrappedDataKey) -> StoredValue | None:
+        with retry.operation(READ_BACK_SECONDS, clock=self.store.clock):
+            for _ in retry.attempts(Reason.CONSISTENCY, clock=self.store.clock):
+                stored = self.store.read([name]).get(name)
+                if stored is not None and stored.value == wrapped.value:
+                    return stored
         return None
 
     # --- the one replacement -----------------------------------------------------------------------------------

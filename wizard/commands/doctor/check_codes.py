@@ -128,6 +128,12 @@ TABLE: tuple[CheckCode, ...] = (
         implies=(*_DENIED, "stack-drifted"),
     ),
     CheckCode(
+        name="trust-widened",
+        description="the role lets in somebody whom the settings do not name",
+        implies=("stack-drifted",),
+    ),
+    CheckCode(name="policy-foreign", description="the application's role or user has a policy of somebody else"),
+    CheckCode(
         name="boundary-denies",
         description="the permissions boundary does not allow the key",
         implies=(*_DENIED, "identity-denied"),

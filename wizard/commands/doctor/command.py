@@ -116,12 +116,12 @@ def plain(finding: Finding) -> dict[str, str | None]:
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """The verifications, and the causes of a failed one."""
+    """The verifications, and the causes of a failed one, or what was widened."""
 
     stack: str
     proofs: tuple[Verification, ...]
     diagnosis: Diagnosis | None = None
-    """None if no verification failed."""
+    """None if it was not made."""
 
 
 def run_verify(request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
@@ -147,7 +147,13 @@ def verify(request: Request, clients: Clients) -> Verified:
     delivered = _delivered(context, stored_data_key)
     proofs = deliver_and_verify.prove(clients, context, delivered, stored_data_key.wrapped, check_again=True)
     if all(proof.state is not VerificationState.FAILED for proof in proofs):
-        return Verified(stack=deployed.stack, proofs=proofs)
+        # The application is let in. Whether anybody else is, too, no proof says.
+        clients.ui.working("comparing rights and trust with the settings")
+        diagnosis = diagnose(deployed, clients, checks.RIGHTS_CHECKS)
+        if diagnosis.findings:
+            clients.ui.section("What was widened")
+            show_findings(clients.ui, diagnosis.findings)
+        return Verified(stack=deployed.stack, proofs=proofs, diagnosis=diagnosis)
     clients.ui.working("finding the cause")
     diagnosis = diagnose(deployed, clients, checks.ACCESS_CHECKS)
     clients.ui.section("What is wrong", "the root causes first")

@@ -58,12 +58,17 @@ def make_new(request: Request, clients: Clients) -> RotateResult:
     with data_keys.deployed.engine.alone(request.stack):
         now = clients.now()
         keep_stored_keys(data_keys, at=now)
-        # Somebody may have created one while this run waited for the confirmation.
-        waiting = pending(data_keys.versions())
-        wrapped = waiting[0].wrapped if waiting else data_keys.deployed.aws.kms.make_data_key(data_keys.outputs.key_arn)
-        changed = not waiting
-        new = keep_everywhere(data_keys, wrapped, key_arn=data_keys.outputs.key_arn, origin=VersionOrigin.MADE, at=now)
+        # Somebody may have created one while this run waited for the confirmation, or does so now on another machine.
+        waiting, key_arn = pending(data_keys.versions()), data_keys.outputs.key_arn
+        wrapped = waiting[0].wrapped if waiting else data_keys.deployed.aws.kms.make_data_key(key_arn)
+        reserved = wrapped
+        if not waiting:
+            reserved = data_keys.own.key_rotation.reserve_new(data_keys.settings, wrapped, key_arn=key_arn, at=now)
+        changed = not waiting and reserved == wrapped
+        new = keep_everywhere(data_keys, reserved, key_arn=key_arn, origin=VersionOrigin.MADE, at=now)
     versions = data_keys.versions()
+    if reserved != wrapped:
+        ui.line(f"another run created {new.fingerprint} at the same time; no other is created", mark=Mark.INFO)
     if changed:
         ui.line(f"{new.fingerprint} created, wrapped by the key, and kept in {new.parameter}", mark=Mark.OK)
         show_versions(ui, versions, data_keys.outputs.key_arns)

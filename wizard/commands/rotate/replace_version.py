@@ -17,7 +17,7 @@ from wizard.commands.rotate.versions import (
     refuse_another_key,
 )
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import DataKeyConflict, PermissionDenied, Unsupported
+from wizard.core.errors import DataKeyConflict, PermissionDenied, Unreachable, Unsupported
 from wizard.core.models.delivery import AppVariables, Delivered, Verification
 from wizard.core.models.rotation import DataKeyVersion, StoredKey
 from wizard.core.next_command import wizard
@@ -115,6 +115,12 @@ def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVer
         if credentials is None:
             continue
         verdict = clients.prover.prove(credentials, variables)
+        if not verdict.is_answer:
+            raise Unreachable(
+                f"whether the application can decrypt {version.fingerprint} could not be verified: KMS did not answer "
+                f"({verdict.cause}: {verdict.message}); nothing was changed",
+                "wait a minute, then run the same command again",
+            )
         if not verdict.proved or verdict.fingerprint != version.fingerprint:
             cause = (
                 f"{verdict.cause}: {verdict.message}" if not verdict.proved else f"it decrypted {verdict.fingerprint}"

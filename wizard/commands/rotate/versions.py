@@ -186,21 +186,9 @@ def keep_everywhere(
 
 
 def keep_stored_keys(data_keys: DataKeyStore, *, at: datetime) -> None:
-    """Keep the stored data key of each Region as a version there, before it is replaced."""
-    for region_store in data_keys.region_stores:
-        stored_key = region_store.key_rotation.stored_key(data_keys.settings)
-        if stored_key.wrapped is None:
-            continue
-        version = region_store.key_rotation.version(data_keys.settings, stored_key.wrapped.fingerprint)
-        if version is not None and not version.kept:
-            region_store.key_rotation.keep(
-                data_keys.settings,
-                stored_key.wrapped,
-                key_arn=version.key_arn,
-                origin=version.origin,
-                at=at,
-                same_as=version.same_as,
-            )
+    """Keep the stored data key of each Region as a version in all of them, before it is replaced."""
+    key_rotations = {region_store.key_arn: region_store.key_rotation for region_store in data_keys.region_stores}
+    delivery.keep_versions(key_rotations, data_keys.settings, at=at)
 
 
 def _in_region(key_arn: str | None, region_store: RegionStore, outputs: Outputs) -> str | None:

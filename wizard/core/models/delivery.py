@@ -184,6 +184,11 @@ class CredentialsSearch:
     """For a person, without secrets."""
 
 
+BUSY = ("Throttled",)
+SILENT = ("Unreachable", "InvalidResponse")
+"""Causes of `phi.errors` that say nothing about the data key."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ChildResult:
     """The answer of the child process that acts as the application (`python -m phi prove`)."""
@@ -193,6 +198,11 @@ class ChildResult:
     fingerprint: str
     cause: str = ""
     message: str = ""
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether KMS said yes or no: False where it did not answer, or its answer could not be read."""
+        return self.cause not in (*BUSY, *SILENT)
 
 
 class VerificationState(StrEnum):

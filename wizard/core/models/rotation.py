@@ -82,7 +82,7 @@ class DataKeyVersion:
     was_current: bool = False
     """Whether it is known to have been the stored data key."""
     kept: bool = True
-    """False for the stored data key where it has no entry yet: it gets one before it is replaced."""
+    """False for a stored or new data key that has no entry yet: a run ended before it got one."""
 
     @property
     def fingerprint(self) -> str:

@@ -73,6 +73,10 @@ class StoredDataKeys(Protocol):
         """Whether there is a parameter or secret of that name."""
         ...
 
+    def claim(self, name: str, owner: str, *, tags: Mapping[str, str]) -> str:
+        """The owner of a claim: `owner` where it was free or is its own, else who was first. Create-only."""
+        ...
+
     def store_data_key(
         self,
         name: str,
@@ -246,11 +250,17 @@ class KeyRotation(Protocol):
         origin: VersionOrigin,
         at: datetime,
         same_as: str | None = None,
+        was_current: bool = False,
     ) -> DataKeyVersion:
         """Create an entry for a version and read it back; an existing entry is left unchanged.
 
+        `was_current`: it was the stored data key, and is no longer.
         Raises DataKeyConflict when its name holds anything else.
         """
+        ...
+
+    def reserve_new(self, settings: Settings, wrapped: WrappedDataKey, *, key_arn: str, at: datetime) -> WrappedDataKey:
+        """Reserve the one place for a data key that is not in use yet; the key that has it, whoever put it there."""
         ...
 
     def stored_key(self, settings: Settings) -> StoredKey:

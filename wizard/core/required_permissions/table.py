@@ -167,6 +167,9 @@ def _required(setup: Setup) -> Iterator[RequiredPermission]:
                 )
 
 
+_A_VERSION = "data-keys/0123456789abcdef"
+"""The name of a version of the data key, under the stack's prefix: any fingerprint."""
+
 _READERS = frozenset({"execution role", "existing execution role", "role that reads the variables"})
 """The roles that get the second of the two policies, which reads the variables."""
 
@@ -198,7 +201,7 @@ def _requests(setup: Setup, resource: str, arns: tuple[str, ...], actions: list[
         region = arn.split(":")[3] or (iam_region if arn.split(":")[2] == "iam" else settings.region)
         if resource in ("parameters", "secrets"):
             # Name by name: a caller whose policies list the variables is allowed all that is needed.
-            names = APPLICATION_VARIABLES if settings.uses_store else (DATA_KEY_VARIABLE,)
+            names = (*(APPLICATION_VARIABLES if settings.uses_store else (DATA_KEY_VARIABLE,)), _A_VERSION)
             ending = "-AbCdEf" if resource == "secrets" else ""
             yield from ((f"{arn.removesuffix('*')}{name}{ending}", region) for name in names)
         else:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from components.settings import DATA_KEY_VARIABLE, Outputs, ResourceKind, Settings, Target
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import DataKeyConflict, Problem
+from wizard.core.errors import DataKeyConflict, Problem, Unreachable
 from wizard.core.models.account import DiscoveredDataKey, DiscoveredSetup
 from wizard.core.models.delivery import AppVariables, StoredDataKey
 from wizard.core.next_command import Command
@@ -190,6 +190,12 @@ def verify_before_storing(
         if credentials is None:
             continue
         result = prover.prove(credentials, app_variables)
+        if not result.is_answer:
+            raise Unreachable(
+                f"whether the application can open the data key {wrapped.fingerprint} could not be verified: KMS did "
+                f"not answer ({result.cause}: {result.message}); it was not stored, and nothing was delivered",
+                "wait a minute, then run the same command again",
+            )
         if not result.proved or result.fingerprint != wrapped.fingerprint:
             cause = f"{result.cause}: {result.message}" if not result.proved else f"it opened {result.fingerprint}"
             raise DataKeyConflict(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
 
+from tests.wizard.aws.conftest import with_pause
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.delivery import AppVariables
@@ -13,6 +16,16 @@ from wizard.core.models.delivery import AppVariables
 PREFIX = "/eonpro/production"
 STORED_KEY = f"{PREFIX}/ENCRYPTED_PHI_KEY"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+
+
+class Raw:
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+    def stream(self, *_: Any, **__: Any) -> Any:
+        yield self.body
+
+
 ONE = WrappedDataKey(value=base64.b64encode(b"1" * 184).decode())
 
 
@@ -33,6 +46,27 @@ def test_the_two_beside_it_are_no_secrets_and_keep_the_type_that_they_have(aws, 
         "AWS_KMS_KEY_ID": "String",
         "AWS_REGION": "SecureString",
     }
+
+
+def test_a_stale_read_after_the_data_key_was_stored_does_not_end_the_run(aws, boto):
+    waits: list[float] = []
+    aws = with_pause(aws, waits.append)
+    assert aws.stored_data_keys.store_data_key(STORED_KEY, ONE, key_arn=KEY, tags={})
+    stale = [b'{"Parameters": [], "InvalidParameters": []}'] * 3
+
+    def before_send(request, **_):
+        return AWSResponse(request.url, 200, {}, Raw(stale.pop())) if stale else None
+
+    aws._session.client("ssm").meta.events.register("before-send.ssm.GetParameters", before_send)
+    assert aws.stored_data_keys.read_stored_data_key(STORED_KEY).wrapped == ONE
+    assert waits == [0.2, 0.4, 0.8]
+
+
+def test_a_parameter_that_this_run_did_not_write_is_absent_at_once(aws):
+    waits: list[float] = []
+    aws = with_pause(aws, waits.append)
+    assert aws.stored_data_keys.read_stored_data_key(STORED_KEY) is None
+    assert waits == []
 
 
 def test_a_stored_data_key_that_may_not_be_read_is_denied_and_never_called_absent(script, scripted):

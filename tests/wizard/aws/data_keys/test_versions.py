@@ -173,6 +173,11 @@ def test_what_was_kept_is_read_as_it_was(place):
     assert {each.fingerprint for each in place.versions()} == {ONE.fingerprint, TWO.fingerprint}
 
 
+def test_what_is_copied_from_another_region_still_was_current(place):
+    assert place.keep(TWO, was_current=True).was_current
+    assert [version.was_current for version in place.versions()] == [True]
+
+
 def test_keeping_again_writes_nothing(place):
     first = place.keep(TWO)
     again = place.keep(TWO, VersionOrigin.RESTORED, at=AT, key_arn=OTHER_KEY)
@@ -196,6 +201,58 @@ def test_an_entry_whose_value_was_replaced_is_told_and_is_no_version_any_more(pl
     assert [each.wrapped for each in place.versions()] == [ONE]
     with pytest.raises(DataKeyConflict, match="somebody replaced its value"):
         place.ring.version(place.settings, TWO.fingerprint)
+
+
+def new(place: Place, wrapped: WrappedDataKey) -> WrappedDataKey:
+    reserved: WrappedDataKey = place.ring.reserve_new(place.settings, wrapped, key_arn=KEY, at=LATER)
+    return reserved
+
+
+def test_of_two_new_data_keys_only_the_first_is_kept(place):
+    place.begin()
+    assert [new(place, wrapped) for wrapped in (TWO, THREE)] == [TWO, TWO]
+    assert {version.wrapped for version in place.versions()} == {ONE, TWO}
+
+
+def test_two_machines_that_find_no_new_data_key_still_end_with_one(aws, boto, settings, power):
+    place = Place(with_pause(aws, lambda _: None), boto, settings)
+    place.begin()
+
+    def other_machine() -> None:
+        power.meanwhile = None
+        assert new(place, THREE) == THREE
+
+    power.meanwhile = other_machine
+    assert new(place, TWO) == THREE
+    assert {version.wrapped for version in place.versions()} == {ONE, THREE}
+
+
+def test_a_new_data_key_whose_run_ended_is_the_one_that_waits(place):
+    place.begin()
+    new(place, TWO)
+    (waiting,) = [version for version in place.versions() if not version.current]
+    assert (waiting.wrapped, waiting.key_arn, waiting.origin) == (TWO, KEY, VersionOrigin.MADE)
+    assert (waiting.kept, waiting.was_current) == (False, False)
+    assert place.ring.version(place.settings, TWO.fingerprint) == waiting
+    assert place.ring.altered(place.settings) == ()
+
+
+def test_after_a_promotion_another_new_data_key_can_be_made(place):
+    place.begin()
+    place.keep(ONE, VersionOrigin.FIRST)
+    new(place, TWO)
+    place.replace(place.keep(TWO))
+    assert new(place, THREE) == THREE
+    place.replace(place.ring.version(place.settings, ONE.fingerprint))
+    assert new(place, ONE) == THREE
+
+
+def test_a_place_of_a_new_data_key_that_holds_something_else_is_a_conflict(place):
+    place.begin()
+    place.put_by_hand("/eonpro/production/data-keys/new/1", "garbage")
+    with pytest.raises(DataKeyConflict, match="nothing was overwritten"):
+        new(place, TWO)
+    assert place.ring.altered(place.settings) == ("/eonpro/production/data-keys/new/1",)
 
 
 def test_a_replacement_puts_the_version_into_the_stored_data_key_and_says_so(place):

@@ -321,7 +321,11 @@ class World:
     @property
     def entries(self) -> dict[str, str]:
         """The ledger as it was last looked at: name → wrapped key, read without the wizard."""
-        return {name: value for name, value in self.values.items() if "/data-keys/" in name}
+        return {
+            name: value
+            for name, value in self.values.items()
+            if "/data-keys/" in name and "/data-keys/new/" not in name
+        }
 
     def look(self) -> None:
         """Read all parameters of the environment, without the wizard, and every value that the stored data key had."""

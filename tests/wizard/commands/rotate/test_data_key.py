@@ -15,6 +15,7 @@ from tests.wizard.fakes.clients import (
     settings,
     wrapped,
 )
+from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import (
     Cancelled,
     DataKeyConflict,
@@ -91,6 +92,24 @@ def test_a_second_run_shows_the_one_that_waits_and_makes_none(world: World, new:
     told = world.run("rotate", "--data-key", confirm=None)
     assert (told["fingerprint"], told["changed"]) == (new, False)
     assert not any("make_data_key" in call for call in world.log)
+
+
+def test_two_machines_at_once_end_with_one_new_data_key(world: World) -> None:
+    """The records of one machine's re-encryption would need a data key that the other one never promotes."""
+    make = world.aws.make_data_key
+    theirs: list[str] = []
+
+    def meanwhile(key_arn: str) -> WrappedDataKey:
+        if not theirs:
+            theirs.append("")
+            theirs[0] = str(world.run("rotate", "--data-key")["fingerprint"])
+        return make(key_arn)
+
+    world.aws.make_data_key = meanwhile  # type: ignore[method-assign]
+    told = world.run("rotate", "--data-key")
+
+    assert (told["fingerprint"], told["changed"]) == (theirs[0], False)
+    assert set(world.kept()) == {OLD, theirs[0]}
 
 
 def test_one_that_was_in_use_once_does_not_wait(world: World, new: str) -> None:

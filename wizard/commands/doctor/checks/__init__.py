@@ -19,6 +19,9 @@ ACCESS_CHECKS: tuple[Check, ...] = (
 )
 """Whether the application can decrypt its data key: run after a failed verification."""
 
+RIGHTS_CHECKS: tuple[Check, ...] = (principal.check_surplus, *policies.RIGHTS_CHECKS)
+"""Whether anybody has more than the settings give: run after a verification that succeeded."""
+
 SLOW_CHECKS: tuple[tuple[str, Check], ...] = stack.SLOW_CHECKS
 """The checks that run only when the others report nothing: what each compares, and the check."""
 

@@ -13,7 +13,7 @@ from components import policies
 from components.policies.evaluation import KeyPolicyDecision
 from components.policies.evaluation.account import IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
-from components.policies.stack import application_trust_of, decide_by_key_policy_of, key_policy_of
+from components.policies.stack import decide_by_key_policy_of, key_policy_of, vercel_provider_arn_of
 from components.settings import ImportGroup, ResourceKind, SecretStore
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.principal import KEY, REFUSED, RESTART, ROLE
@@ -23,8 +23,8 @@ from wizard.core.errors import SetupError
 from wizard.core.models.access import administrators_of, documents_of
 from wizard.core.models.account import Difference, DiscoveredResource, DiscoveredSetup, KeyFact
 from wizard.data_key.delivery import region_of
+from wizard.setup.application_access import compare_trust
 from wizard.setup.importing.differences import differences_of
-from wizard.setup.importing.policies import rights
 
 _WEIGHT = {
     KeyPolicyDecision.DENIED: 0,
@@ -201,7 +201,7 @@ PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider::app-principal-v
 
 
 def check_role_trust(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether the stack's role still trusts every platform of the settings."""
+    """Whether the stack's role trusts every platform of the settings, and nobody else."""
     settings = context.settings
     if not settings.makes_role or ImportGroup.APPLICATION_ROLE in settings.kept_as_found:
         return
@@ -209,34 +209,33 @@ def check_role_trust(context: CheckContext) -> Iterator[CheckResult]:
     role = context.principal(arn)
     if not isinstance(role, IamPrincipal):
         return  # Reported by check_principals.
-    expected = rights(application_trust_of(settings, vercel_provider_arn=_provider_arn(context)))
-    lacking = expected - rights(role.trust)
-    if not lacking:
-        yield Passed(what=f"{arn} trusts the application's platform")
-        return
-    principals = ", ".join(sorted({right.principal for right in lacking}))
-    yield Finding(
-        cause="trust-changed",
-        what=f"the role {arn} no longer trusts the application's platform ({principals})",
-        why="STS returns AccessDenied: Not authorized to perform sts:AssumeRole(WithWebIdentity); without the role the "
-        "application has no credentials",
-        command=fixes.pulumi_up(context, ROLE),
-        advice=RESTART,
-    )
-
-
-def _provider_arn(context: CheckContext) -> str | None:
-    settings = context.settings
-    if settings.vercel_team is None:
-        return None
-    return settings.vercel_oidc_provider_arn or policies.vercel_oidc_provider_arn(
-        account_id=settings.account_id, team=settings.vercel_team, partition=settings.partition
-    )
+    compared = compare_trust(role.trust, settings)
+    widened = f"lets in {'; '.join(compared.surplus)}" if compared.surplus else ""
+    if compared.lacking:
+        principals = ", ".join(compared.lacking)
+        yield Finding(
+            cause="trust-changed",
+            what=f"the role {arn} no longer trusts the application's platform ({principals})"
+            + (f", and {widened}" if widened else ""),
+            why="STS returns AccessDenied: Not authorized to perform sts:AssumeRole(WithWebIdentity); without the role "
+            "the application has no credentials",
+            command=fixes.pulumi_up(context, ROLE),
+            advice=RESTART,
+        )
+    elif widened:
+        yield Finding(
+            cause="trust-widened",
+            what=f"beyond the settings, the role {arn} {widened}",
+            why="whoever assumes this role can decrypt the data key and every record",
+            command=fixes.pulumi_up(context, ROLE),
+        )
+    else:
+        yield Passed(what=f"{arn} trusts the application's platform and nobody else")
 
 
 def check_oidc_provider(context: CheckContext) -> Iterator[CheckResult]:
     """Whether the account has the OIDC provider of Vercel, with the audience of its tokens."""
-    settings, arn = context.settings, _provider_arn(context)
+    settings, arn = context.settings, vercel_provider_arn_of(context.settings)
     if not settings.trusts_vercel or arn is None or settings.vercel_team is None:
         return
     provider = context.once("provider", lambda: context.access_diagnostics.provider(arn))
@@ -326,4 +325,5 @@ ACCESS_CHECKS: tuple[Check, ...] = (
     check_role_trust,
     check_oidc_provider,
 )
+RIGHTS_CHECKS: tuple[Check, ...] = (check_role_trust, check_application_policy)
 OTHER_CHECKS: tuple[Check, ...] = (check_key_policies, check_administrators, check_application_policy)

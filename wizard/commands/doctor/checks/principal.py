@@ -21,6 +21,7 @@ from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChe
 from wizard.core.errors import SetupError
 from wizard.core.models.access import Ruling, StatementEvaluation
 from wizard.core.models.delivery import VercelProject
+from wizard.setup.application_access import own_principals, surplus_policies
 
 ROLE = "aws:iam/role:Role::app-principal"
 USER = "aws:iam/user:User::app-principal"
@@ -70,6 +71,7 @@ def _policies_of(context: CheckContext, principal: IamPrincipal) -> Iterator[Che
     key = context.key_arn
     if key is None or ImportGroup.APPLICATION_POLICY in context.settings.kept_as_found:
         return
+    yield from _surplus(context, principal)
     denying = [policy for policy in principal.policies if _says("denies", policy, principal, key)]
     for policy in denying:
         yield _denying(context, principal, policy)
@@ -83,6 +85,29 @@ def _policies_of(context: CheckContext, principal: IamPrincipal) -> Iterator[Che
         yield NotChecked(what=f"the policies of {principal.arn}", why=f"{', '.join(unread)} could not be read")
         return
     yield _lacking(context, principal, lacking)
+
+
+def check_surplus(context: CheckContext) -> Iterator[CheckResult]:
+    """Whether a policy gives the stack's own role or user more than the use of the key."""
+    for arn in context.principals:
+        principal = context.principal(arn)
+        if isinstance(principal, IamPrincipal):
+            yield from _surplus(context, principal)
+
+
+def _surplus(context: CheckContext, principal: IamPrincipal) -> Iterator[CheckResult]:
+    if context.outputs is None or principal.arn not in own_principals(context.settings):
+        return
+    for policy in surplus_policies(principal, context.settings, context.outputs):
+        if policy.document is None:
+            yield NotChecked(what=f"the policies of {principal.arn}", why=f"{policy.name} could not be read")
+            continue
+        yield Finding(
+            cause="policy-foreign",
+            what=f"{principal.arn} also has the policy {policy.name}, which the settings do not give it",
+            why="an attacker in the application has these permissions, too",
+            command=_removal(context, principal, policy),
+        )
 
 
 def request_of(principal: IamPrincipal, action: str, key: str) -> Request:
@@ -105,20 +130,8 @@ def _allowed(principal: IamPrincipal, action: str, key: str) -> bool:
 
 
 def _denying(context: CheckContext, principal: IamPrincipal, policy: IamPolicy) -> Finding:
-    name, of = principal.name, "role" if principal.is_role else "user"
     own = context.outputs.app_policy_arn if context.outputs else None
-    inline, _, holder = policy.name.partition(" of ")
-    if policy.name == own:
-        command = fixes.pulumi_up(context, POLICY)
-    elif policy.name.startswith("arn:"):
-        detach = ("iam", f"detach-{of}-policy", f"--{of}-name", name, "--policy-arn", policy.name)
-        command = fixes.aws(context, *detach)
-    elif holder.startswith("group/"):
-        command = fixes.aws(
-            context, "iam", "remove-user-from-group", "--user-name", name, "--group-name", holder.partition("/")[2]
-        )
-    else:
-        command = fixes.aws(context, "iam", f"delete-{of}-policy", f"--{of}-name", name, "--policy-name", inline)
+    command = fixes.pulumi_up(context, POLICY) if policy.name == own else _removal(context, principal, policy)
     return Finding(
         cause="explicit-deny",
         what=f"the policy {policy.name} denies {principal.arn} the use of the key",
@@ -126,6 +139,18 @@ def _denying(context: CheckContext, principal: IamPrincipal, policy: IamPolicy) 
         command=command,
         advice=RESTART,
     )
+
+
+def _removal(context: CheckContext, principal: IamPrincipal, policy: IamPolicy) -> str:
+    """The command that takes a policy from a role or a user."""
+    name, of = principal.name, "role" if principal.is_role else "user"
+    inline, _, holder = policy.name.partition(" of ")
+    if policy.name.startswith("arn:"):
+        return fixes.aws(context, "iam", f"detach-{of}-policy", f"--{of}-name", name, "--policy-arn", policy.name)
+    if holder.startswith("group/"):
+        group = holder.partition("/")[2]
+        return fixes.aws(context, "iam", "remove-user-from-group", "--user-name", name, "--group-name", group)
+    return fixes.aws(context, "iam", f"delete-{of}-policy", f"--{of}-name", name, "--policy-name", inline)
 
 
 def _lacking(context: CheckContext, principal: IamPrincipal, actions: list[str]) -> Finding:

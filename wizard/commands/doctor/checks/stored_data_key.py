@@ -243,6 +243,10 @@ def check_decryption(context: CheckContext) -> Iterator[CheckResult]:
             continue  # The checks of its policies report the rest.
         if isinstance(result, SetupError):
             yield NotChecked.of("the verification as the application", result)
+        elif not result.is_answer:
+            yield NotChecked(
+                what="the verification as the application", why=f"KMS did not answer ({result.cause}: {result.message})"
+            )
         elif result.proved:
             yield Passed(what=f"{result.principal} can decrypt the data key {result.fingerprint}")
         else:

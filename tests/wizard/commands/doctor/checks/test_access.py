@@ -158,6 +158,52 @@ FAULTS: dict[str, tuple[str, Callable[[DoctorFixture], Any], str]] = {
 }
 
 
+def widened(trust: Any, **changes: Any) -> dict[str, Any]:
+    """The stack's trust with the changes in its first statement, after its own."""
+    statements = list(trust["Statement"])
+    return {**trust, "Statement": [*statements, {**statements[0], "Sid": "Other", **changes}]}
+
+
+STRANGER = "arn:aws:iam::999988887777:root"
+STRANGERS: dict[str, Callable[[Any], Any]] = {
+    "another account": lambda trust: widened(trust, Principal={"AWS": STRANGER}, Action="sts:AssumeRole", Condition={}),
+    "another service": lambda trust: widened(
+        trust, Principal={"Service": "ec2.amazonaws.com"}, Action="sts:AssumeRole", Condition={}
+    ),
+    "every deployment of the team": lambda trust: {
+        **trust,
+        "Statement": [{**each, "Condition": {"StringLike": {"x:sub": "*"}}} for each in trust["Statement"]],
+    },
+}
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_a_trust_that_lets_in_a_stranger_is_not_well(fixture: DoctorFixture, stranger: str) -> None:
+    fixture.change(trust=STRANGERS[stranger](fixture.access_diagnostics.principals[APP].trust))
+    told = fixture.diagnosis()
+    assert [each.cause for each in told.findings] == ["trust-widened"]
+    assert told.findings[0].command.startswith("pulumi up --refresh")
+    assert not [what for what in told.passed if "trusts the application" in what]
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        (
+            f"arn:aws:iam::{ACCOUNT}:policy/Admin",
+            f"aws iam detach-role-policy --role-name eonpro-app-role --policy-arn arn:aws:iam::{ACCOUNT}:policy/Admin",
+        ),
+        ("more of role/eonpro-app-role", "aws iam delete-role-policy --role-name eonpro-app-role --policy-name more"),
+    ],
+)
+def test_a_second_policy_of_the_application_is_told(fixture: DoctorFixture, name: str, command: str) -> None:
+    own = fixture.access_diagnostics.principals[APP].policies
+    fixture.change(policies=(*own, IamPolicy(name=name, document=statement("Allow", "ssm:*"))))
+    told = fixture.diagnosis()
+    assert [each.cause for each in told.findings] == ["policy-foreign"]
+    assert told.findings[0].command.startswith(command)
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_keeps_the_application_out_is_named(fixture: DoctorFixture, fault: str) -> None:
     cause, seed, command = FAULTS[fault]
