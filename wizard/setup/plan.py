@@ -148,7 +148,7 @@ def lines(plan: Plan) -> tuple[str, ...]:
         text += [f"  > {line}" for target in members for line in target.plan(settings)]
     text.append("  > prove it: as the application, unwrap the key and carry one made-up record there and back")
     cost = estimate(settings, plan.assumptions)
-    text += ["", f"What it costs: ${cost.monthly:.2f} a month, estimated (python -m wizard cost):"]
+    text += ["", f"What it costs: ${cost.monthly:.2f} a month, estimated (details: the command cost):"]
     wide = max(len(item.name) for item in cost.items)
     text += [f"  {item.name:<{wide}}  {f'${item.monthly:.2f}':>6}  {item.price.text}" for item in cost.items]
     text.append(f"  after two rotations of every key: ${growth(settings, plan.assumptions)[-1].monthly:.2f} a month")
