@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from wizard.core.errors import OutcomeUnknown, ResourceError, SetupError
+from wizard.core.errors import OutcomeUnknown, ResourceError, SetupError, Unsupported
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, VercelProject
+from wizard.core.models.deployment import Deployment
 from wizard.core.next_command import Command, wizard
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.targets.port import Consent, OnMessage
@@ -24,6 +25,7 @@ DELIVERY_TIME = timedelta(minutes=5)
 
 ROTATE = wizard("access-key", "rotate")
 RETIRE = wizard("access-key", "retire")
+REDEPLOY = wizard("push", "--redeploy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +189,12 @@ def retire_old(
         aws.iam.delete_access_key(user, old.id)
         on_message(f"the access key {old.id} was inactive and is deleted")
         return RetiredAccessKey(key_id=old.id, done=Retirement.DELETED)
+    if not force and (deployment := _deployed_before(vercel, project, current)):
+        raise ResourceError(
+            f"the access key {old.id} is in use: production runs {deployment.name}, which was deployed before "
+            f"{current.id} was created and cannot have it",
+            Command(REDEPLOY, advice=f"then, an hour later: {RETIRE}"),
+        )
     if not force and (why := _possible_use(old, current, now)):
         raise ResourceError(
             f"the access key {old.id} may still be in use: {why}",
@@ -197,6 +205,16 @@ def retire_old(
     on_message(f"the access key {old.id} is deactivated; if the application still needs it: {activate}")
     on_message(f"if it does not, delete the key: {RETIRE}")
     return RetiredAccessKey(key_id=old.id, done=Retirement.DEACTIVATED)
+
+
+def _deployed_before(vercel: VercelClient, project: VercelProject, current: AccessKeyFact) -> Deployment | None:
+    """What production runs, where that is older than its access key; None also where Vercel has no deployments."""
+    try:
+        deployment = vercel.production_deployment(project)
+    except Unsupported:
+        # Then only IAM's last use says anything.
+        return None
+    return deployment if deployment is not None and deployment.made <= current.made else None
 
 
 def age_warning(facts: Sequence[AccessKeyFact], now: datetime) -> str | None:
