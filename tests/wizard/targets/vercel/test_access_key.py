@@ -363,9 +363,10 @@ def test_a_key_that_was_made_by_hand_and_never_used_is_left_without_consent(worl
     assert any("AKIABYHAND" in line for line in world.told)
 
 
-def test_a_rotation_after_a_killed_one_removes_its_key_and_goes_on(world: World) -> None:
+@pytest.mark.parametrize("halves", [0, 1])
+def test_a_rotation_after_a_killed_one_removes_its_key_and_goes_on(world: World, halves: int) -> None:
     first = world.ensure().key_id
-    world.vercel.fault = Crash()
+    world.vercel.fault, world.vercel.fault_after = Crash(), halves
     with pytest.raises(Crash):
         world.rotate()
     (orphan,) = set(world.keys.ids()) - {first}
