@@ -46,7 +46,8 @@ class RotatedAccessKey:
     key_id: str
     old_id: str | None
     """None if the user had none."""
-    key: AccessKey = field(repr=False)
+    key: AccessKey | None = field(default=None, repr=False)
+    """None if an earlier run created and delivered it: IAM shows a secret only once."""
 
 
 class Retirement(StrEnum):
@@ -140,6 +141,9 @@ def rotate(
         # An older key may be the one before, whose last use IAM does not show yet.
         if consent(_question(orphan), needed=len(keys) >= LIMIT):
             keys = _delete_orphan(aws, user, keys, orphan, on_message)
+    if len(keys) >= LIMIT and current == keys[-1] and current.active and clock() - current.made < QUIET:
+        on_message(f"Vercel has the access key {current.id} already: the rotation before this one was complete")
+        return _rotated(RotatedAccessKey(key_id=current.id, old_id=keys[0].id), on_message)
     if len(keys) >= LIMIT:
         known = any(key.id == named and key.active for key in keys)
         raise ResourceError(
@@ -152,11 +156,16 @@ def rotate(
         key = _create_again(aws, vercel, project, user, keys, error, on_message, consent)
     if overtaken := _push(aws, vercel, project, user, key, on_message, before=named):
         raise overtaken
-    old = keys[0].id if keys else None
-    on_message(f"Vercel has the access key {key.id}; it takes effect in a new deployment: vercel redeploy, or push")
-    if old:
+    return _rotated(RotatedAccessKey(key_id=key.id, old_id=keys[0].id if keys else None, key=key), on_message)
+
+
+def _rotated(done: RotatedAccessKey, on_message: OnMessage) -> RotatedAccessKey:
+    on_message(
+        f"Vercel has the access key {done.key_id}; it takes effect in a new deployment: vercel redeploy, or push"
+    )
+    if old := done.old_id:
         on_message(f"the access key {old} stays active for the deployments that use it; when none does: {RETIRE}")
-    return RotatedAccessKey(key_id=key.id, old_id=old, key=key)
+    return done
 
 
 def retire_old(
@@ -191,7 +200,9 @@ def retire_old(
         aws.iam.delete_access_key(user, old.id)
         on_message(f"the access key {old.id} was inactive and is deleted")
         return RetiredAccessKey(key_id=old.id, done=Retirement.DELETED)
-    if not force and (deployment := _deployed_before(vercel, project, current)):
+    # A key that is newer than the one on Vercel was never delivered.
+    is_former = old.made < current.made
+    if not force and is_former and (deployment := _deployed_before(vercel, project, current)):
         raise ResourceError(
             f"the access key {old.id} is in use: production runs {deployment.name}, which was deployed before "
             f"{current.id} was created and cannot have it",

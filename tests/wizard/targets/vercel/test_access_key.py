@@ -379,6 +379,17 @@ def test_a_rotation_after_a_killed_one_removes_its_key_and_goes_on(world: World,
     assert world.delivered_and_alive()
 
 
+def test_a_rotation_after_one_that_was_killed_at_its_end_is_done_and_says_so(world: World) -> None:
+    first = world.ensure().key_id
+    world.keys.facts = [replace(each, made=NOW - timedelta(hours=2)) for each in world.keys.facts]
+    second = world.rotate().key_id
+    calls, deliveries = list(world.keys.calls), world.vercel.deliveries
+    again = world.rotate()
+    assert (again.key_id, again.old_id) == (second, first)
+    assert (world.keys.calls, world.vercel.deliveries) == (calls, deliveries)
+    assert any(f"{second} already" in line for line in world.told)
+
+
 # --- two wizards at once
 
 
