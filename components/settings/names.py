@@ -65,6 +65,11 @@ class Names:
         )
 
     @property
+    def claim(self) -> str:
+        """Name of the parameter that says which stack the environment belongs to."""
+        return f"{self.parameter_prefix}/claim"
+
+    @property
     def stored_data_key(self) -> str:
         """Name of the parameter or secret that holds the wrapped data key."""
         return f"{self.parameter_prefix}/{DATA_KEY_VARIABLE}"

@@ -237,12 +237,12 @@ class Deployment:
         """The whole onboarding by the example's answers."""
         return self.wizard(*onboarding(target), *arguments, **options)
 
-    def start(self, target: str, *, folder: Path | None = None, log: str = "run") -> RunningCommand:
+    def start(self, target: str, *, folder: Path | None = None, log: str = "run", **variables: str) -> RunningCommand:
         """The whole onboarding, left running."""
         return RunningCommand(
             [sys.executable, "-m", "wizard", *onboarding(target)],
             folder=folder or self.folder,
-            environment=self.environment,
+            environment={**self.environment, **variables},
             log=self.root / f"{log}.log",
         )
 
@@ -384,9 +384,9 @@ class Deployment:
         return [version["Value"] for version in history["Parameters"]]
 
     def parameters(self) -> dict[str, str]:
-        """The parameters under /eonpro, by name."""
+        """The parameters under /eonpro, by name, without the claim of an environment."""
         found = self.client("ssm").get_parameters_by_path(Path="/eonpro", Recursive=True, WithDecryption=True)
-        return {each["Name"]: each["Value"] for each in found["Parameters"]}
+        return {each["Name"]: each["Value"] for each in found["Parameters"] if not each["Name"].endswith("/claim")}
 
     def inventory(self) -> dict[str, Any]:
         """All that a set-up would make, by name; equal inventories mean that nothing was made and nothing touched."""

@@ -34,8 +34,8 @@ def test_two_at_once_end_with_one_key_and_one_data_key(deployment: Deployment, f
 
 def test_two_that_make_the_data_key_at_the_same_moment_keep_one(deployment: Deployment):
     deployment.set_up("vercel")
-    # As if the run had ended before its data key: the stack is built; no stored data key, no variables.
-    deployment.client("ssm").delete_parameter(Name="/eonpro/production/ENCRYPTED_PHI_KEY")
+    # As if the run had ended before its data key: the stack is built; no stored data key, no version, no variables.
+    deployment.client("ssm").delete_parameters(Names=[*deployment.parameters()])
     for variable in deployment.variables().values():
         deployment.vercel("DELETE", f"/v10/projects/eonpro/env/{variable['id']}")
     deployment.forget_calls()
@@ -49,3 +49,22 @@ def test_two_that_make_the_data_key_at_the_same_moment_keep_one(deployment: Depl
     deployment.forget_calls()
     deployment.set_up("vercel")
     assert deployment.changes() == {}
+
+
+def test_two_backends_at_once_end_with_one_stack_and_the_other_makes_nothing(deployment: Deployment):
+    """No lock of Pulumi keeps two backends apart: the environment is claimed in the account."""
+    backend = deployment.root / "other-state"
+    backend.mkdir()
+    deployment.fault(service="ssm", operation="PutParameter", kind="hang", times=2)
+    runs = [
+        deployment.start("vercel", log="one"),
+        deployment.start(
+            "vercel", folder=deployment.another_folder("two"), log="two", PULUMI_BACKEND_URL=f"file://{backend}"
+        ),
+    ]
+    until(lambda: deployment.calls()["ssm:PutParameter"] == 2, what="both wizards' claims, each of an empty account")
+    deployment.no_more_faults()
+    codes = {run.wait(): run for run in runs}
+    assert sorted(codes) == [0, 4], "\n".join(run.output for run in runs)
+    assert "belongs to another stack: stack production, state in" in " ".join(codes[4].output.split())
+    assert deployment.calls()["kms:CreateKey"] == 2 and len(deployment.keys()) == len(deployment.log_keys()) == 1

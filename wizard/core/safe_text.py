@@ -1,7 +1,7 @@
 """Removes unsafe characters from text that others wrote: names in an account or a project, messages of a service.
 
 Pure. Renderers call it at the moment of output: `clean` for a value in a page, a table or Markdown, `lines` for a
-terminal and a log. Data keeps the text as it was read.
+terminal and a log. `quoted` is for a text inside a message of ours. Data keeps the text as it was read.
 """
 
 from __future__ import annotations
@@ -20,6 +20,21 @@ def clean(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(" " if character in _SPACES else character for character in text if _is_shown(character, _SPACES))
+
+
+QUOTED_LENGTH = 500
+"""Characters of a text in a message: AWS's longest refusals, and a comment of Vercel."""
+
+
+def quoted(text: str, length: int = QUOTED_LENGTH) -> str:
+    """A text that somebody else wrote, for a message: in quotation marks, on one line, cut at `length` characters.
+
+    It cannot look like a line of ours, nor end its own quotation.
+    """
+    # Nobody waits for the cleaning of megabytes: what follows is not shown.
+    shown = " ".join(clean(text[: 4 * length]).split()).replace("“", '"').replace("”", '"')
+    is_cut = len(shown) > length or len(text) > 4 * length
+    return f"“{shown[: length - 1]}…”" if is_cut else f"“{shown}”"
 
 
 def lines(text: str) -> str:

@@ -106,13 +106,15 @@ def ensure_data_key(
     """The stored data key: the existing one, the `adopted` one, or a new one. Two runs at once end with one.
 
     A data key in the other store, or in a replica's Region, is copied, and no new one is made. The Region of every
-    replica gets a copy too. `keeps_versions`: it is kept among the versions of every Region at once, because a deletion
-    of a parameter is final; `policy delivery` does not allow that.
+    replica gets a copy too. It is kept among the versions of every Region at once, because a
+    deletion of a parameter is final. `keeps_versions`: also one that exists already, which `policy delivery` does not
+    allow.
     Raises DataKeyConflict when a stored data key is wrapped by another KMS key, or is another data key.
     """
     name, store = settings.names.stored_data_key, settings.secret_store
     stored_data_key = aws.stored_data_keys.read_stored_data_key(name, store=store)
     if stored_data_key is None:
+        keeps_versions = True
         elsewhere = find_data_key(aws, settings, outputs)
         if elsewhere is not None:
             _refuse_another(elsewhere, outputs)

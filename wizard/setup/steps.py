@@ -5,6 +5,7 @@ Acts through the ports. Creates, on request, the bucket of the state or a passph
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from wizard.core.errors import PreflightFailed, Problem, ResourceError, SetupErr
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked, StackState
 from wizard.core.models.stack import ListedStack, Mark, Progress, Step
-from wizard.core.next_command import wizard
+from wizard.core.next_command import shell, wizard
 from wizard.core.ports.aws import Wrapper
 from wizard.core.ports.run import AwsClient, DecryptVerifier, Engine, UserInterface, VercelClient
 from wizard.core.state_backend import KEY_ALIAS, Circumstances, StateBackend, in_words, resolve
@@ -368,8 +369,33 @@ def _after_comparison(stack: str, ui: UserInterface, engine: Engine, to_apply: b
     return engine.preview(stack, _quiet, refresh=not to_apply)
 
 
+def _claim_environment(ready: PreparedRun) -> None:
+    """Claim the environment for this stack, before its first resource. Raises ResourceError where it is another's.
+
+    Two runs on different backends both see an empty account, and no lock of Pulumi keeps them apart.
+    """
+    settings, findings = ready.settings, ready.findings
+    if findings.state.has_key or settings.adopted:
+        return
+    name, backend = settings.names.claim, findings.backend.partition(" as ")[0]
+    # The path of a local backend names a folder of this machine only.
+    place = f"{platform.node()}:{backend}" if backend.startswith(("/", "~")) else backend
+    own = f"stack {ready.stack.rsplit('/', 1)[-1]}, state in {place}"
+    owner = ready.aws.stored_data_keys.claim(name, own, tags=settings.tags)
+    if owner != own:
+        raise ResourceError(
+            f"nothing was created: the environment {settings.environment} of the account {settings.account_id} "
+            f"belongs to another stack: {owner}. This is {own}",
+            shell(
+                *("aws", "ssm", "delete-parameter", "--name", name, "--region", settings.region),
+                advice="only if that stack is gone; otherwise use its backend: --backend URL",
+            ),
+        )
+
+
 def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan.Plan) -> Outputs:
-    """Apply the confirmed plan; writes the stack's settings first."""
+    """Apply the confirmed plan; claims the environment and writes the stack's settings first."""
+    _claim_environment(ready)
     ready.engine.write_settings(request.stack)
     if clients.drafts is not None:
         # The stack's configuration holds the answers now; in the draft they would override later changes of it.

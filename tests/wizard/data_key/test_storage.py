@@ -202,6 +202,16 @@ def test_a_delivery_writes_no_version_of_a_data_key_that_is_there(aws) -> None:
     assert calls(aws) == ["cloud.read_stored_data_key"]
 
 
+@pytest.mark.parametrize("other", ["store", "Region"])
+def test_a_delivery_that_copies_the_data_key_to_where_it_belongs_keeps_it_there_too(regions, other) -> None:
+    if other == "store":
+        stored_data_key(regions, key_arn=MULTI_KEY, store=SECRETS)
+    else:
+        stored_data_key(regions.with_region(REPLICA_REGION), key_arn=REPLICA)
+    stored = ensure_data_key(regions, multi_region(), MULTI_OUTPUTS, keeps_versions=False)
+    assert set(regions.key_rotation.entries) == {stored.wrapped.fingerprint}
+
+
 # --- adopted
 
 

@@ -250,6 +250,8 @@ class FakeCloud:
     key_calls: tuple[KeyCall, ...] = ()
     meanwhile: list[WrappedDataKey] = field(default_factory=list)
     """Written into the stored data key by somebody else between this run's look and this run's write."""
+    claims: dict[str, str] = field(default_factory=dict)
+    """The owner of each claim, by the claim's name."""
     who_has_access: FakeAccess = field(default_factory=FakeAccess)
     ships: FakeFleet = field(default_factory=FakeFleet)
     buckets_held: FakeVault = field(default_factory=FakeVault)
@@ -434,6 +436,10 @@ class FakeCloud:
         made = wrapped(f"{key_arn} {len(self.wrapped_by)}")
         self.wrapped_by[made.fingerprint] = key_arn
         return made
+
+    def claim(self, name: str, owner: str, *, tags: Mapping[str, str]) -> str:
+        self._call("claim", name)
+        return self.claims.setdefault(name, owner)
 
     def store_data_key(
         self,

@@ -460,6 +460,36 @@ def test_no_changes_without_outputs_is_an_update_that_has_to_be_ended(world) -> 
     assert "engine.up" in world.calls
 
 
+# --- whose environment it is
+
+
+def test_a_second_stack_of_an_environment_makes_nothing_and_says_whose_it_is(world) -> None:
+    world.aws.claims["/eonpro/production/claim"] = "stack production, state in s3://other"
+    with pytest.raises(ResourceError, match="belongs to another stack: stack production, state in s3://") as refused:
+        world.setup()
+    assert str(refused.value.hint).startswith("aws ssm delete-parameter --name /eonpro/production/claim")
+    assert world.written == set()
+    assert world.engine.written is None, "its settings stay as they were"
+
+
+def test_the_environment_is_claimed_before_the_first_resource_and_the_same_command_goes_on(world) -> None:
+    world.engine.failures["up"] = ResourceError("the bucket could not be made", "again")
+    with pytest.raises(ResourceError, match="the bucket"):
+        world.setup()
+    assert world.calls.index("cloud.claim") < world.calls.index("engine.up")
+    (own,) = world.aws.claims.values()
+    assert own.startswith("stack production, state in ")
+    world.engine.failures.clear()
+    world.setup()
+    assert list(world.aws.claims.values()) == [own]
+
+
+def test_a_deployed_stack_needs_no_claim(world) -> None:
+    world.stand()
+    world.setup()
+    assert "cloud.claim" not in world.calls
+
+
 # --- a crashed run
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from components.settings import DATA_KEY_VARIABLE, SecretStore
 from wizard.aws.auth.session import Session
 from wizard.aws.data_keys.stores import (
+    CLAIM_DESCRIPTION,
     CREATED_BY,
     CREATED_BY_TAG,
     DESCRIPTION,
@@ -28,7 +29,9 @@ from wizard.core import retry
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
 from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState, StoredDataKey
+from wizard.core.next_command import Command
 from wizard.core.retry import Reason
+from wizard.core.safe_text import quoted
 
 
 def store_of(session: Session, kind: SecretStore) -> Store:
@@ -51,6 +54,24 @@ class StoredDataKeys:
     def variable_exists(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
         """Whether there is a parameter or secret of that name."""
         return name in store_of(self._session, store).read([name])
+
+    def claim(self, name: str, owner: str, *, tags: Mapping[str, str]) -> str:
+        """The owner of a claim: `owner` where it was free or is its own, else the one who was first. Create-only.
+
+        A parameter whatever the stack's store is: two stacks may have different ones.
+        Raises ResourceError where the claim exists and cannot be read.
+        """
+        own_store = store_of(self._session, SecretStore.PARAMETER_STORE)
+        # A repeat after a lost answer finds the claim of the first try, which is its own.
+        if own_store.create(name, owner, secret=False, description=CLAIM_DESCRIPTION, tags=tags):
+            return owner
+        for _ in retry.attempts(Reason.CONSISTENCY, clock=own_store.clock, seconds=READ_BACK_SECONDS):
+            if claimed := own_store.read([name]).get(name):
+                return claimed.value
+        raise ResourceError(
+            f"{name} exists, but cannot be read: it says which stack the environment belongs to",
+            Command(own_store.history_command(name)),
+        )
 
     def store_data_key(
         self,
@@ -120,7 +141,7 @@ def read_stored_data_key(store: Store, name: str) -> StoredDataKey | None:
     tagged = tags.get(FINGERPRINT_TAG)
     if tagged is not None and tagged != wrapped.fingerprint:
         raise DataKeyConflict(
-            f"the {store.noun} {name} holds the data key {wrapped.fingerprint}, but its tag says {tagged}: "
+            f"the {store.noun} {name} holds the data key {wrapped.fingerprint}, but its tag says {quoted(tagged)}: "
             "somebody replaced its value; nothing was overwritten",
             f"{history}   # find out which of the two the application's records are under",
         )

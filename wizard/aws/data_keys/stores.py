@@ -35,6 +35,8 @@ DESCRIPTION = (
 )
 """Of the stored data key, whichever version it holds: Secrets Manager keeps it when the value changes."""
 
+CLAIM_DESCRIPTION = "Which stack of eonpro-kms this environment belongs to. Delete it only if that stack is gone."
+
 READ_BACK_SECONDS = 3.0
 """How long a value that was just written is read again: the old one may be returned for a moment."""
 

@@ -159,7 +159,7 @@ def push(
         _refuse_second_data_key(context, scopes)
     renamed = _rename_existing(clients, context, rename_existing, existing) if rename_existing else None
     replaceable = _refuse_conflicts(context, scopes, existing)
-    stored = delivery.ensure_data_key(aws, settings, outputs, keeps_versions=existing is None)
+    stored = delivery.ensure_data_key(aws, settings, outputs, keeps_versions=False)
     deliver_and_verify.show_stored_data_key(ui, stored, outputs)
     delivered = delivery.deliver(
         context,

@@ -73,6 +73,10 @@ class StoredDataKeys(Protocol):
         """Whether there is a parameter or secret of that name."""
         ...
 
+    def claim(self, name: str, owner: str, *, tags: Mapping[str, str]) -> str:
+        """The owner of a claim: `owner` where it was free or is its own, else who was first. Create-only."""
+        ...
+
     def store_data_key(
         self,
         name: str,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from components.settings import ImportGroup, ResourceKind, Settings
 from wizard.core.models.account import Difference, DiscoveredSetup
+from wizard.core.safe_text import clean
 from wizard.setup.importing.trail import bucket_of, sharers
 
 _BUCKET_SETTINGS = frozenset(thing for thing in ResourceKind if thing.startswith("bucket-"))
@@ -59,4 +60,6 @@ HEADINGS = ("what", "found", "wanted")
 
 def table(differences: Sequence[Difference]) -> tuple[tuple[str, ...], ...]:
     """The differences as rows."""
-    return tuple((difference.what, difference.actual, difference.desired) for difference in differences)
+    return tuple(
+        tuple(map(clean, (difference.what, difference.actual, difference.desired))) for difference in differences
+    )

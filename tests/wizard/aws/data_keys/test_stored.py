@@ -257,3 +257,10 @@ def test_no_repr_of_what_a_store_holds_has_the_value(place):
     place.stored_data_key()
     held = store_of(place.aws._session, place.store).read([STORED_KEY])
     assert (held[STORED_KEY].value, ONE.value in repr(held) + repr(place.read())) == (ONE.value, False)
+
+
+def test_an_environment_that_two_claim_belongs_to_the_first(aws, boto):
+    data_keys, name = aws.stored_data_keys, f"{PREFIX}/claim"
+    for owner in ("one", "two", "one"):
+        assert data_keys.claim(name, owner, tags=TAGS) == "one"
+    assert boto("ssm").get_parameter(Name=name)["Parameter"]["Type"] == "String"

@@ -180,7 +180,7 @@ def test_an_option_brings_its_actions_and_no_other_set_up_has_them(changes: dict
             {"trail": f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/theirs", "trail_bucket": "theirs"},
             "s3:CreateBucket",
         ),
-        ({"secret_store": "secrets-manager"}, "ssm:PutParameter"),
+        ({"secret_store": "secrets-manager"}, "ssm:ListTagsForResource"),
     ],
 )
 def test_what_is_not_wanted_is_not_granted(changes: dict[str, Any], action: str) -> None:
