@@ -274,8 +274,12 @@ def _verdict(
 def _is_unknown(context: CheckContext, wrapped: WrappedDataKey) -> bool:
     """Whether somebody else replaced the stored data key: only its plaintext shows whether it is a data key at all."""
     stored = context.stored_data_key
-    is_first = isinstance(stored, StoredDataKey) and stored.version == 1
-    return not is_first and wrapped.fingerprint not in _versions(context.version_fingerprints)
+    if isinstance(stored, StoredDataKey) and stored.version == 1:
+        return False
+    versions = context.once("entries", lambda: context.aws.key_rotation.versions(context.settings))
+    return isinstance(versions, SetupError) or not any(
+        version.kept and version.fingerprint == wrapped.fingerprint for version in versions
+    )
 
 
 _BY_VERDICT = {
