@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wizard.core import retry
+from wizard.core import retry, safe_text
 from wizard.core.child_environment import inherited
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import (
@@ -237,7 +237,7 @@ def _app_environment(credentials: AppCredentials, batch: AppVariables) -> dict[s
 
 def _json_object(text: str) -> dict[str, Any] | None:
     try:
-        document = json.loads(text)
+        document = safe_text.parse(json.loads, text)
     except json.JSONDecodeError:
         return None
     return document if isinstance(document, dict) else None

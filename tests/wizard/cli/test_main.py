@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import wizard
-import wizard.cli.dispatch
+import wizard.cli.main
 import wizard.cli.main as bell
 import wizard.cli.request
 from tests.wizard.fakes.clients import IDENTITY, TOKEN, settings, step, wrapped
@@ -281,7 +281,7 @@ def test_an_interrupt_before_anything_began_is_130_too(folder, monkeypatch, caps
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(wizard.cli.dispatch, "logging_of", interrupted)
+    monkeypatch.setattr(wizard.cli.main, "logging_of", interrupted)
     assert bell.main(["--json"]) == 130
     out, err = capsys.readouterr()
     assert json.loads(out)["exitCode"] == 130 and "interrupted" in err

@@ -1,4 +1,4 @@
-"""Fakes of the edges' Protocols (`wizard.core.ports.run`), in memory: cloud, hosting, engine, prover, terminal.
+"""Fakes of the edges' Protocols (`wizard.core.ports.run`), in memory: AWS, Vercel, an engine, a verifier, a terminal.
 
 Fakes, not the real thing: each keeps the promise its Protocol makes (the stored data key is create-only, Vercel never
 overwrites another data key, a prover opens only what the credentials' principal may), and writes every call into one

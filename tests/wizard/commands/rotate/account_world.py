@@ -331,7 +331,7 @@ class World:
         }
 
     def look(self) -> None:
-        """Read all parameters of the environment, without the wizard, and every value that the stored data key had."""
+        """Read the environment's parameters, without the wizard, and every value of the stored data key so far."""
         pages = self.ssm.get_paginator("get_parameters_by_path")
         found = [
             each
