@@ -315,7 +315,7 @@ def test_an_alias_that_points_to_the_wrong_key_is_refused_with_all_that_is_wrong
         texts = " ".join(each["what"] for each in refused(hidden, *BY_HAND, given=wrapped_by(hidden, new_key(hidden))))
         assert "is of the spec RSA_2048 for ENCRYPT_DECRYPT" in texts
         assert "is disabled" in texts
-        assert "has the tag of another owner: Environment=Staging" in texts
+        assert "has the tag of another owner: Environment=“Staging”" in texts
     finally:
         kms.update_alias(AliasName=ALIAS, TargetKeyId=own)
 

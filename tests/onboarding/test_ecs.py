@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from tests.onboarding.deployment import STORED_KEY, Deployment
 from tests.onboarding.shipped_schemas import next_step
+from wizard.core.data_key import WrappedDataKey
 
 NAMES = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
 
@@ -47,7 +48,8 @@ def test_the_task_reads_three_parameters_that_are_the_stored_key_and_its_own_key
         each["valueFrom"].startswith("arn:aws:ssm:us-east-1:123456789012:parameter/eonpro/production/")
         for each in outputs["taskSecrets"]
     )
-    assert set(on_ecs.parameters()) == {f"/eonpro/production/{name}" for name in NAMES}
+    version = f"data-keys/{WrappedDataKey(value=read['ENCRYPTED_PHI_KEY']).fingerprint.removeprefix('sha256:')}"
+    assert set(on_ecs.parameters()) == {f"/eonpro/production/{name}" for name in (*NAMES, version)}
 
 
 def test_without_vercel_nothing_of_vercel_is_touched_or_trusted(on_ecs: Deployment):
@@ -96,7 +98,7 @@ def test_a_stored_data_key_that_is_lost_is_told_and_no_second_data_key_is_made(o
     on_ecs.forget_calls()
     ended = on_ecs.set_up("ecs", expect=1)
     assert f"{STORED_KEY} is missing" in ended.out + ended.err
-    assert "restores the key from your backup" in ended.out + ended.err
+    assert "lists them; restore the one that was current" in ended.out + ended.err
     assert on_ecs.changes() == {}
     ssm.put_parameter(Name=STORED_KEY, Type="SecureString", Value=kept)
     on_ecs.set_up("ecs")

@@ -102,7 +102,9 @@ def secrets_of(deployment: Deployment) -> dict[str, dict[str, Any]]:
 def test_three_secrets_hold_the_variables_and_the_task_is_given_exactly_these(in_secrets: Variant) -> None:
     deployment = in_secrets.deployment
     made, outputs = secrets_of(deployment), deployment.outputs()
-    assert set(made) == {f"/eonpro/production/{name}" for name in NAMES} and deployment.parameters() == {}
+    version = f"data-keys/{in_secrets.document['dataKey']['fingerprint'].removeprefix('sha256:')}"
+    names = {f"/eonpro/production/{name}" for name in (*NAMES, version)}
+    assert set(made) == names and deployment.parameters() == {}
     assert all(
         each["Tags"]["Application"] == "EONPRO" and each["Tags"]["Environment"] == "Production"
         for each in made.values()

@@ -1,12 +1,14 @@
 """Removes unsafe characters from text that others wrote: names in an account or a project, messages of a service.
 
 Pure. Renderers call it at the moment of output: `clean` for a value in a page, a table or Markdown, `lines` for a
-terminal and a log. Data keeps the text as it was read.
+terminal and a log. `quoted` is for a text inside a message of ours. Data keeps the text as it was read.
 """
 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
+from typing import Any
 
 _SPACES = frozenset("\t\n\v\f\r\x85\u2028\u2029")
 
@@ -22,12 +24,35 @@ def clean(text: str) -> str:
     return "".join(" " if character in _SPACES else character for character in text if _is_shown(character, _SPACES))
 
 
+QUOTED_LENGTH = 500
+"""Characters of a text in a message: AWS's longest refusals, and a comment of Vercel."""
+
+
+def quoted(text: str, length: int = QUOTED_LENGTH) -> str:
+    """A text that somebody else wrote, for a message: in quotation marks, on one line, cut at `length` characters.
+
+    It cannot look like a line of ours, nor end its own quotation.
+    """
+    # Nobody waits for the cleaning of megabytes: what follows is not shown.
+    shown = " ".join(clean(text[: 4 * length]).split()).replace("“", '"').replace("”", '"')
+    is_cut = len(shown) > length or len(text) > 4 * length
+    return f"“{shown[: length - 1]}…”" if is_cut else f"“{shown}”"
+
+
 def lines(text: str) -> str:
     """The text with its lines; a question mark stands for each such character, four spaces for a tab."""
     if text.isascii() and text.isprintable():
         return text
     text = text.replace("\t", "    ")
     return "".join(character if _is_shown(character, "\n") else "?" for character in text)
+
+
+def parse(load: Callable[[Any], Any], text: str | bytes) -> Any:
+    """What `load` (`json.loads`, `yaml.safe_load`) reads in a text. Raises ValueError where it is nested too deeply."""
+    try:
+        return load(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _is_shown(character: str, spaces: frozenset[str] | str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from wizard.core.errors import DataKeyConflict, ResourceError, Unreachable, UsageError
 from wizard.core.models.delivery import AccessKey
+from wizard.core.safe_text import quoted
 from wizard.vercel.delivery import shared_reason
 from wizard.vercel.variable_state import (
     ACCESS_KEY_VARIABLES,
@@ -134,7 +135,7 @@ def _incomplete(
 ) -> ResourceError:
     states = "; ".join(f"{name}: {_state(name, listed, key)}" for name in ACCESS_KEY_VARIABLES)
     words = result.words.replace(key.secret, "…")
-    said = f" (Vercel said: {words})" if words else ""
+    said = f" (Vercel said: {quoted(words)})" if words else ""
     return ResourceError(
         f"the access key {key.id} was not completely delivered to {variables.owner}: {states}{said}", _AGAIN
     )

@@ -32,7 +32,7 @@ from wizard.vercel.conflicts import find_data_key, name_data_key, overlaps, rena
 from wizard.vercel.delivery import deliver, missing, refusal
 from wizard.vercel.deployments import Deployments, last_change
 from wizard.vercel.http import Api, Endpoint
-from wizard.vercel.projects import list_projects, no_access, owner, read_entries, read_project, text
+from wizard.vercel.projects import label, list_projects, no_access, owner, read_entries, read_project
 from wizard.vercel.variables import Variables, list_entries
 
 BASE_URL = "https://api.vercel.com"
@@ -235,9 +235,9 @@ class Vercel:
         team = project.get("team")
         # Not every endpoint has the API of teams; some return the team with the project.
         return (
-            text(answer.fields.get("slug"))
-            or text(project.get("teamSlug"))
-            or (text(team.get("slug")) if isinstance(team, dict) else None)
+            label(answer.fields.get("slug"))
+            or label(project.get("teamSlug"))
+            or (label(team.get("slug")) if isinstance(team, dict) else None)
         )
 
     def _no_such_project(self, team: str, project: str, scope: Mapping[str, str], deadline: Deadline) -> SetupError:
@@ -245,7 +245,7 @@ class Vercel:
         if answer.bad_token or answer.status == 403:
             return no_access(self._api, team, answer)
         listed = read_entries(answer.body if answer.ok else None, "projects")
-        names = [str(entry["name"]) for entry in listed if entry.get("name")]
+        names = [name for entry in listed if (name := label(entry.get("name")))]
         near = difflib.get_close_matches(project, names, n=5, cutoff=0.4) or names[:10]
         similar = f"; it has {', '.join(near)}" if near else ""
         return SetupError(

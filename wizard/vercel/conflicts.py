@@ -14,6 +14,7 @@ from wizard.core.errors import DataKeyConflict, SetupError, UsageError
 from wizard.core.models.account import DiscoveredDataKey
 from wizard.core.models.delivery import PRODUCTION, Scope
 from wizard.core.next_command import Command, wizard
+from wizard.core.safe_text import clean
 from wizard.vercel.variable_state import (
     ACCESS_KEY_VARIABLES,
     ID_VARIABLE,
@@ -78,9 +79,9 @@ class _Places:
             yield PRODUCTION_TARGET
         for place in entry.elsewhere:
             if place not in entry.custom_environments:
-                yield place
+                yield clean(place)
             else:
-                yield f"the custom environment {self._names.get(place, place)}"
+                yield f"the custom environment {self._names.get(place, clean(place))}"
         if entry.every_custom_environment:
             yield "every custom environment"
 
@@ -288,7 +289,9 @@ def rename_variable(variables: Variables, id: str, *, stored: WrappedDataKey, to
     if entry.elsewhere:
         others = [target for target in entry.targets if target != PRODUCTION_TARGET]
         variables.edit(entry, {"target": others}, doing="rename a variable")
-        return f"{DATA_KEY_VARIABLE} {id} serves {', '.join(entry.elsewhere)} as before, and no longer production"
+        return (
+            f"{DATA_KEY_VARIABLE} {id} serves {clean(', '.join(entry.elsewhere))} as before, and no longer production"
+        )
     name = f"{DATA_KEY_VARIABLE}_ASIDE_{today:%Y%m%d}_{entry.id[-4:]}"
     variables.edit(entry, {"key": name}, doing="rename a variable")
     return f"{DATA_KEY_VARIABLE} {id} is now {name}, with its value"

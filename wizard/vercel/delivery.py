@@ -13,6 +13,7 @@ from components.settings import DATA_KEY_VARIABLE
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, Unreachable, UsageError
 from wizard.core.models.delivery import PRODUCTION, AppVariables, Delivered, DeliveryState, Scope
+from wizard.core.safe_text import clean, quoted
 from wizard.vercel.conflicts import inherited_data_key
 from wizard.vercel.variable_state import (
     SHAREABLE,
@@ -203,7 +204,7 @@ def _to_write(
 def shared_reason(variables: Variables, entries: Sequence[ListedVariable], scope: Scope = PRODUCTION) -> str:
     """Why variables that also serve other environments are not written."""
     reported = "; ".join(
-        f"{variable.key} ({variable.id}) also serves {', '.join(scope.beside(variable))}" for variable in entries
+        f"{variable.key} ({variable.id}) also serves {clean(', '.join(scope.beside(variable)))}" for variable in entries
     )
     return f"{variables.owner}: {reported}; it was not changed: a change would remove it from there"
 
@@ -214,7 +215,7 @@ def _incomplete(variables: Variables, states: tuple[VariableState, ...], result:
     words = result.words
     for state in states:
         words = words.replace(state.expected.value, "…")
-    said = f" (Vercel said: {words})" if words else ""
+    said = f" (Vercel said: {quoted(words)})" if words else ""
     rest = f"; in place: {in_place}" if in_place else ""
     return ResourceError(f"the variables of {variables.owner} are not complete: {missing}{rest}{said}", _AGAIN)
 

@@ -16,6 +16,7 @@ from wizard.core.errors import SetupError, Unreachable, Unsupported
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
 from wizard.core.retry import Deadline, Reason
+from wizard.core.safe_text import clean, quoted
 from wizard.vercel.http import Api, Endpoint, Response, scope_of
 from wizard.vercel.projects import read_entries, text
 from wizard.vercel.variable_state import ACCESS_KEY_VARIABLES, ListedVariable, in_production
@@ -134,8 +135,9 @@ class Deployments:
 
     def _why(self, deployment: Deployment) -> str:
         reported = self._get(Endpoint.DEPLOYMENT.path(id=deployment.id), self._api.deadline(READING_SECONDS)).fields
-        words = text(reported.get("errorMessage")) or f"it ended as {deployment.state}"
-        return f"{words}; its log: {text(reported.get('inspectorUrl')) or f'https://{deployment.name}'}"
+        said = text(reported.get("errorMessage"))
+        words = quoted(said) if said else f"it ended as {clean(deployment.state)}"
+        return f"{words}; its log: {clean(text(reported.get('inspectorUrl')) or '') or f'https://{deployment.name}'}"
 
     def _not_in_production(self, deployment: Deployment) -> str:
         """Why production does not run a deployment that is ready; empty where it does."""
@@ -162,7 +164,7 @@ class Deployments:
         answer = self._api.persist("GET", path, query={**self._scope, **(query or {})}, deadline=deadline)
         if answer.status in _UNKNOWN:
             raise Unsupported(
-                f"{self._api.base_url} does not list the deployments of {self._project.name} ({answer.words})",
+                f"{self._api.base_url} does not list the deployments of {self._project.name} ({answer.reported})",
                 "look at the project's list of deployments",
             )
         if not answer.ok:
@@ -181,7 +183,7 @@ def _deployment(body: Any) -> Deployment | None:
     return Deployment(
         target="vercel",
         id=id,
-        name=text(body.get("url")) or id,
+        name=clean(text(body.get("url")) or id),
         made=datetime.fromtimestamp(at / 1000, UTC),
         state=text(body.get("readyState")) or text(body.get("state")) or text(body.get("status")) or "QUEUED",
     )

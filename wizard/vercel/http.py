@@ -20,6 +20,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 
+from wizard.core import safe_text
 from wizard.core.errors import (
     CredentialsError,
     PermissionDenied,
@@ -31,6 +32,7 @@ from wizard.core.errors import (
 from wizard.core.models.delivery import VercelProject
 from wizard.core.next_command import Command
 from wizard.core.retry import Clock, Deadline, Reason
+from wizard.core.safe_text import quoted
 
 
 class Endpoint(StrEnum):
@@ -110,9 +112,14 @@ class Response:
 
     @property
     def words(self) -> str:
-        """Code and message of the error, else the status."""
+        """Code and message of the error as they are, which may quote a value; else the status."""
         reported = [str(self.error[name]) for name in ("code", "message") if self.error.get(name)]
         return ": ".join(reported) or f"status {self.status}"
+
+    @property
+    def reported(self) -> str:
+        """The same for a message of ours."""
+        return quoted(self.words) if self.error else self.words
 
     @property
     def bad_token(self) -> bool:
@@ -180,12 +187,12 @@ class Api:
         except urllib3.exceptions.TimeoutError as error:
             raise self._unreachable(f"{self.base_url} did not answer {method} {path} in time") from error
         except urllib3.exceptions.HTTPError as error:
-            reason = str(error) or type(error).__name__
+            reason = quoted(str(error)) if str(error) else type(error).__name__
             raise self._unreachable(f"{self.base_url} cannot be reached ({method} {path}: {reason})") from error
         self._has_answered = True
         _LOGGER.debug("%s %s: %d, %.0f ms", method, path, response.status, (time.monotonic() - started) * 1000)
         try:
-            body = json.loads(response.data) if response.data else None
+            body = safe_text.parse(json.loads, response.data) if response.data else None
         except ValueError as error:
             body = None
             if 200 <= response.status < 300:
@@ -227,19 +234,19 @@ class Api:
         """The error for an answer. `doing` names the request: `list the variables`."""
         if answer.bad_token:
             why = "it has expired, was deleted, or was not copied completely"
-            return CredentialsError(f"Vercel does not accept the token: {why} ({answer.words})", NEW_TOKEN)
+            return CredentialsError(f"Vercel does not accept the token: {why} ({answer.reported})", NEW_TOKEN)
         if answer.status == 403:
-            return PermissionDenied(f"Vercel does not allow this token to {doing} ({answer.words})", NEW_TOKEN)
+            return PermissionDenied(f"Vercel does not allow this token to {doing} ({answer.reported})", NEW_TOKEN)
         if answer.status == 429:
             wait = f"{answer.retry_after:.0f} seconds" if answer.retry_after else "a while"
             return ResourceError(
-                f"Vercel's rate limit was hit: {doing} ({answer.words})",
+                f"Vercel's rate limit was hit: {doing} ({answer.reported})",
                 f"wait {wait}, then run the same command again",
             )
         if answer.is_temporary:
-            return self._unreachable(f"{self.base_url} kept failing: {doing} ({answer.words})")
+            return self._unreachable(f"{self.base_url} kept failing: {doing} ({answer.reported})")
         return ResourceError(
-            f"Vercel refused: {doing} ({answer.words})",
+            f"Vercel refused: {doing} ({answer.reported})",
             "fix what Vercel names, then run the same command again",
         )
 

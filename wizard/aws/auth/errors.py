@@ -28,6 +28,7 @@ from wizard.core.errors import (
     UsageError,
 )
 from wizard.core.next_command import Command
+from wizard.core.safe_text import clean, quoted
 
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
 REJECTED = frozenset(
@@ -149,7 +150,7 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
         (boto.ConfigNotFound, boto.ConfigParseError, boto.InvalidConfigError, boto.UnknownCredentialError),
     ):
         return CredentialsError(
-            f"the AWS configuration cannot be used: {error}",
+            f"the AWS configuration cannot be used: {quoted(str(error))}",
             "fix ~/.aws/config and ~/.aws/credentials, then: aws configure list",
         )
     if isinstance(
@@ -165,7 +166,7 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
         return UsageError(f"{origin.region!r} is not an AWS Region", "set AWS_REGION to a Region such as us-east-1")
     if isinstance(error, (ResponseParserError, boto.UnknownServiceError)):
         return Unsupported(f"{action}: {_endpoint_name(origin)} did not answer as AWS does", _other_endpoint(origin))
-    return ResourceError(f"{action} failed: {error}", "read the message; this call changed nothing else")
+    return ResourceError(f"{action} failed: {quoted(str(error))}", "read the message; this call changed nothing else")
 
 
 def _unreadable(error: UnreadableResponse | boto.IncompleteReadError) -> str:
@@ -217,15 +218,17 @@ def _from_response(error: boto.ClientError, action: str, origin: ErrorSource) ->
         return Unsupported(f"{_endpoint_name(origin)} has no {action}", _other_endpoint(origin))
     if code in THROTTLED:
         return Throttled(
-            f"AWS limits the rate of {action} ({code}: {text})",
+            f"AWS limits the rate of {action} ({clean(code)}: {quoted(text)})",
             "wait a minute, then run the same command again",
         )
     if status is not None and status >= 500:
         return Throttled(
-            f"{action} failed inside {_endpoint_name(origin)} ({code}: {text})",
+            f"{action} failed inside {_endpoint_name(origin)} ({clean(code)}: {quoted(text)})",
             "wait a minute, then run the same command again",
         )
-    return ResourceError(f"{action} failed ({code}: {text})", "read the message; this call changed nothing else")
+    return ResourceError(
+        f"{action} failed ({clean(code)}: {quoted(text)})", "read the message; this call changed nothing else"
+    )
 
 
 def _denied(text: str, action: str, origin: ErrorSource) -> PermissionDenied:
@@ -234,7 +237,7 @@ def _denied(text: str, action: str, origin: ErrorSource) -> PermissionDenied:
         hint = f"the organization's service control policy forbids {action}; ask its administrators"
     elif "permissions boundary" in text:
         hint = f"the caller's permissions boundary does not allow {action}; ask who set it"
-    return PermissionDenied(f"the caller is not allowed {action}" + (f": {text}" if text else ""), hint)
+    return PermissionDenied(f"the caller is not allowed {action}" + (f": {quoted(text)}" if text else ""), hint)
 
 
 def _unreachable(error: Exception, action: str, origin: ErrorSource) -> Unreachable:

@@ -31,6 +31,7 @@ from wizard.core.errors import DataKeyConflict, ResourceError
 from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState, StoredDataKey
 from wizard.core.next_command import Command
 from wizard.core.retry import Reason
+from wizard.core.safe_text import quoted
 
 
 def store_of(session: Session, kind: SecretStore) -> Store:
@@ -140,7 +141,7 @@ def read_stored_data_key(store: Store, name: str) -> StoredDataKey | None:
     tagged = tags.get(FINGERPRINT_TAG)
     if tagged is not None and tagged != wrapped.fingerprint:
         raise DataKeyConflict(
-            f"the {store.noun} {name} holds the data key {wrapped.fingerprint}, but its tag says {tagged}: "
+            f"the {store.noun} {name} holds the data key {wrapped.fingerprint}, but its tag says {quoted(tagged)}: "
             "somebody replaced its value; nothing was overwritten",
             f"{history}   # find out which of the two the application's records are under",
         )

@@ -17,6 +17,7 @@ from wizard.core.models.access import AccessKeyAge, AccessReview, PrincipalAcces
 from wizard.core.models.stack import Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface
+from wizard.core.safe_text import clean
 
 OLD_KEY_DAYS = 90
 """Days after which an access key should be replaced (CIS AWS Foundations Benchmark, 1.14)."""
@@ -88,8 +89,10 @@ def _mark(principal: PrincipalAccess, not_accepted: set[str]) -> Mark:
 
 
 def _details(principal: PrincipalAccess) -> Iterator[str]:
-    yield from principal.ways or (
-        "nothing gives it a right" if principal.is_known else "whether something gives it a right is unknown",
+    yield from (
+        map(clean, principal.ways)
+        if principal.ways
+        else ("nothing gives it a right" if principal.is_known else "whether something gives it a right is unknown",)
     )
     if principal.assumed_by:
         yield f"can be assumed by: {'; '.join(principal.assumed_by)}"

@@ -11,6 +11,7 @@ from components.settings import ContractError, ImportGroup, Settings
 from wizard.core.errors import Problem
 from wizard.core.models.account import DiscoveredSetup, KeyFact
 from wizard.core.models.delivery import StackState
+from wizard.core.safe_text import quoted
 from wizard.setup.importing.trail import bucket_of
 
 _OTHER_ENVIRONMENT = "set up another environment: --environment NAME --stack NAME"
@@ -158,7 +159,8 @@ def _wrong_owner(key: KeyFact, named: str, about: str, settings: Settings) -> It
         # A difference in case only is repaired; it does not show another owner.
         if actual is not None and actual.casefold() != desired.casefold():
             yield Problem(
-                what=f"{named} has the tag of another owner: {tag}={actual}, and this stack's is {tag}={desired}",
+                what=f"{named} has the tag of another owner: {tag}={quoted(actual)}, "
+                f"and this stack's is {tag}={desired}",
                 why="two environments or applications under one key can read each other's records",
                 next=f"if the tag is wrong: aws kms tag-resource {about} --tags TagKey={tag},TagValue={desired}"
                 f"   else {_OTHER_ENVIRONMENT}",

@@ -17,6 +17,7 @@ from wizard.core.errors import CredentialsError, ResourceError, SetupError, Unre
 from wizard.core.models.deployment import Deployment, Rollout, RolloutState, Service, TaskDefinition
 from wizard.core.next_command import Command
 from wizard.core.ports.aws import EcsServices
+from wizard.core.safe_text import quoted
 from wizard.targets.ecs import NAME
 from wizard.targets.port import OnMessage
 
@@ -375,7 +376,7 @@ class RolloutWatch:
             self.pause(next(pauses, PAUSE))
 
     def _ended(self, end: RolloutEnd, service: Service, rollout: Rollout, said: str = "") -> EndedRollout:
-        parts = [rollout.reason.rstrip(".")] if rollout.state is RolloutState.FAILED else []
+        parts = [quoted(rollout.reason.rstrip("."))] if rollout.state is RolloutState.FAILED else []
         if end is RolloutEnd.LATE:
             minutes = int((ROLLOUT_TIMEOUT + timedelta(seconds=service.grace_seconds)).total_seconds() // 60)
             parts.append(f"not steady after {minutes} minutes: {rollout.running} of {rollout.desired} tasks run")
@@ -391,7 +392,7 @@ class RolloutWatch:
         except SetupError:
             stopped = ()
         launches = (event for event in service.events if "failed to launch" in event or "unable to" in event)
-        return stopped or tuple(event.strip() for event in (*launches,)[:1])
+        return tuple(map(quoted, stopped or (*launches,)[:1]))
 
 
 def _is_steady(service: Service, rollout: Rollout) -> bool:

@@ -80,9 +80,10 @@ CASES = [
     (boto.InvalidRegionError(region_name="x"), UsageError, "Region", "AWS_REGION"),
     (said("ThrottlingException"), Throttled, "rate", "wait"),
     (said("TooManyUpdates"), Throttled, "rate", "wait"),
-    (said("LimitExceededException", "too many"), ResourceError, "LimitExceededException: too many", "message"),
+    (said("LimitExceededException", "too many"), ResourceError, "LimitExceededException: “too many”", "message"),
     (said("InternalFailure", "oops", 500), Throttled, "oops", "wait"),
-    (said("LimitExceeded", "too many keys"), ResourceError, "LimitExceeded: too many keys", "message"),
+    (said("LimitExceeded", "too many keys"), ResourceError, "LimitExceeded: “too many keys”", "message"),
+    (said("Odd", "no\n  next: rm\x1b -rf ~"), ResourceError, "Odd: “no next: rm -rf ~”", "message"),
     (said("NoSuchEntity", status=404), ResourceError, "NoSuchEntity", "message"),
 ]
 

@@ -342,7 +342,7 @@ def test_a_rollout_whose_tasks_do_not_start_is_taken_back(world: World) -> None:
 
     assert redeployed.state is RedeployState.ROLLED_BACK
     assert world.done == ["register clinic", "update clinic:2 forced", "update clinic:1"]
-    assert redeployed.why == "3 tasks in a row did not start; ResourceInitializationError: unable to pull secrets"
+    assert redeployed.why == "3 tasks in a row did not start; “ResourceInitializationError: unable to pull secrets”"
     assert redeployed.after is not None and redeployed.after.revision == revision("clinic", 1)
 
 
@@ -370,7 +370,7 @@ def test_a_circuit_breaker_without_rollback_is_taken_back_by_us(world: World) ->
     redeployed = world.redeploy()
 
     assert redeployed.state is RedeployState.ROLLED_BACK
-    assert redeployed.why.startswith("ECS deployment circuit breaker: tasks failed to start")
+    assert redeployed.why.startswith("“ECS deployment circuit breaker: tasks failed to start”")
     assert world.done[-1] == "update clinic:1"
 
 

@@ -18,6 +18,7 @@ from wizard.core.errors import DataKeyConflict, SetupError
 from wizard.core.models.access import FormerText
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import AppVariables, ChildResult, StoredDataKey
+from wizard.core.safe_text import quoted
 from wizard.targets.port import DeployTarget, deploy_targets
 
 _LOST = "without it the data key cannot be delivered again, and a new one would decrypt no record"
@@ -104,6 +105,7 @@ def _conflict(context: CheckContext, conflict: DataKeyConflict) -> CheckResult:
     if isinstance(stored, SetupError):
         return NotChecked.of(f"the stored data key {name}", conflict)
     former = _former(context)
+    tagged = quoted(stored.tagged) if stored.tagged else "no data key"
     if stored.wrapped is None:
         version = stored.tagged or next(reversed(former), None)
         return Finding(
@@ -116,13 +118,13 @@ def _conflict(context: CheckContext, conflict: DataKeyConflict) -> CheckResult:
     if tuple(former) == (stored.wrapped.fingerprint,):
         return Finding(
             cause="stored-key-tag-changed",
-            what=f"the tag of {name} names {stored.tagged}, but its only value so far is {stored.wrapped.fingerprint}",
+            what=f"the tag of {name} names {tagged}, but its only value so far is {stored.wrapped.fingerprint}",
             why="the value was never replaced, so the tag was; every delivery is refused until they agree",
             command=_tag(context, stored.wrapped),
         )
     return Finding(
         cause="stored-key-replaced",
-        what=f"{name} is the data key {stored.wrapped.fingerprint}, but its tag names {stored.tagged}",
+        what=f"{name} is the data key {stored.wrapped.fingerprint}, but its tag names {tagged}",
         why="somebody overwrote it with another data key; the right one does not decrypt the records of that one",
         command=(command := _back(context, stored.tagged, former)),
         advice=RESTART if command else _backup_advice(context),
@@ -262,8 +264,22 @@ def _verdict(
     if isinstance(search, SetupError) or search.credentials is None:
         return None
     credentials = search.credentials
+    full = _is_unknown(context, variables.wrapped)
     # No retries: nothing was created just now that has to become consistent.
-    return context.once(f"proof {arn}", lambda: context.clients.prover.prove(credentials, variables, retry_seconds=0))
+    return context.once(
+        f"proof {arn}", lambda: context.clients.prover.prove(credentials, variables, retry_seconds=0, full=full)
+    )
+
+
+def _is_unknown(context: CheckContext, wrapped: WrappedDataKey) -> bool:
+    """Whether somebody else replaced the stored data key: only its plaintext shows whether it is a data key at all."""
+    stored = context.stored_data_key
+    if isinstance(stored, StoredDataKey) and stored.version == 1:
+        return False
+    versions = context.once("entries", lambda: context.aws.key_rotation.versions(context.settings))
+    return isinstance(versions, SetupError) or not any(
+        version.kept and version.fingerprint == wrapped.fingerprint for version in versions
+    )
 
 
 _BY_VERDICT = {
