@@ -64,7 +64,7 @@ class PhiFields:
         clock: Callable[[], float] = time.monotonic,
         on_event: Callable[[KeyEvent], object] | None = None,
     ) -> PhiFields:
-        """Read the variables, of the process by default, and check all; no request before the first use or `ready`.
+        """Read the variables (by default the process's) and check them all; no request before the first use or `ready`.
 
         `AWS_REGION`, `AWS_KMS_KEY_ID` and `ENCRYPTED_PHI_KEY` are required, `ENCRYPTED_PHI_KEYS_FOR_READING` and
         `AWS_KMS_FALLBACK_REGIONS` optional: see WrappedKeys.from_environment. Credentials are the argument, else

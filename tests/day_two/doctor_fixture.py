@@ -1,7 +1,6 @@
 """A deployment with a fault: the doctor checks, its command runs in a shell, and the doctor checks again.
 
-Touches the deployment that it is given. A test that seeds a fault
-has it fixed here, and leaves the deployment as it was.
+Touches the deployment that it is given. A test that seeds a fault has it fixed here, and leaves all as it was.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from unittest.mock import patch
 
-import wizard.cli.dispatch
+import wizard.cli.main
 import wizard.cli.main as bell
 import wizard.cli.request  # noqa: F401
 from tests.onboarding.deployment import CompletedCommand, Deployment
@@ -29,7 +29,7 @@ def run(
     here = os.getcwd()
     with (
         patch.dict(os.environ, deployment.with_changes(env), clear=True),
-        patch("wizard.cli.dispatch.PROJECT_FOLDER", deployment.folder),
+        patch("wizard.cli.main.PROJECT_FOLDER", deployment.folder),
         patch("wizard.cli.request.PROJECT_FOLDER", deployment.folder),
         redirect_stdout(out),
         redirect_stderr(err),

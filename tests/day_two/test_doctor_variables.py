@@ -1,4 +1,4 @@
-"""Faults of the stored data key and of the variables: each is real, named first by the doctor, fixed by its command.
+"""Faults of the stored data key and the variables: each is real, named first by the doctor, fixed by its command.
 
 Touches the deployments that are set up once; every test leaves them as they were, by the command that it is about.
 """

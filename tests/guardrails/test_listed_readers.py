@@ -1,4 +1,4 @@
-"""Who reads the variables is listed by the stack's settings: its role's trust, and the application's policies."""
+"""The settings list who reads the variables: the trust of its role, and what is attached to the application."""
 
 from __future__ import annotations
 

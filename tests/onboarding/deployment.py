@@ -414,6 +414,11 @@ class Deployment:
         listed = json.loads(self.pulumi("stack", "ls", "--json").out)
         return [urn for stack in listed for urn in self.urns(stack["name"])]
 
+    def stack_exists(self, stack: str) -> bool:
+        """Whether the state's backend has the stack."""
+        listed = json.loads(self.pulumi("stack", "ls", "--json").out)
+        return any(each["name"].rpartition("/")[2] == stack for each in listed)
+
     def urns(self, stack: str) -> list[str]:
         """The URNs of a stack's resources, without the stack itself and its providers."""
         exported = self.pulumi("stack", "export", "--stack", stack)

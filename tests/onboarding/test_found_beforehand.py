@@ -184,7 +184,7 @@ def test_a_stored_data_key_that_another_key_wrapped(bare: Deployment):
         ssm.put_parameter(Name=STORED_KEY, Value=wrapped_by(bare, theirs), Type="SecureString", Tags=tags)
         try:
             problem = only(refused(bare, code=1))
-            assert STORED_KEY in problem and theirs in problem and "not touched" in problem
+            assert STORED_KEY in problem and theirs in problem and "was not changed" in problem
         finally:
             ssm.delete_parameter(Name=STORED_KEY)
 

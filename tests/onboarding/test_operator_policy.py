@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 from urllib.request import ProxyHandler, build_opener
@@ -27,7 +28,6 @@ from wizard.core.required_permissions.table import load, operator_actions
 
 NAME = "onboarding-operator"
 OPERATOR = f"arn:aws:iam::{ACCOUNT}:user/{NAME}"
-EXAMPLES = ("vercel", "ecs")
 ANSWERS: Mapping[str, Mapping[str, str]] = {
     "vercel": {"target": "vercel", "vercel_team": "eonpro"},
     "ecs": {"target": "ecs"},
@@ -67,18 +67,15 @@ class Operated:
 
 
 @pytest.fixture(scope="session")
-def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Operated]]:
-    """The examples, each in a cloud of its own, side by side."""
-    folders = {example: tmp_path_factory.mktemp(f"operated-{example}") for example in EXAMPLES}
-    deployments = {example: running_deployment(folder) for example, folder in folders.items()}
-    opened = {example: deployment.__enter__() for example, deployment in deployments.items()}
-    try:
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            done = pool.map(set_up, opened, opened.values())
-            yield {each.example: each for each in done}
-    finally:
-        for deployment in deployments.values():
-            deployment.__exit__(None, None, None)
+def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Operated]]:
+    """An example by its name, each in a cloud of its own, set up once."""
+    with ExitStack() as stack:
+
+        @cache
+        def example(name: str) -> Operated:
+            return set_up(name, stack.enter_context(running_deployment(tmp_path_factory.mktemp(f"operated-{name}"))))
+
+        yield example
 
 
 def set_up(example: str, deployment: Deployment) -> Operated:
@@ -91,11 +88,10 @@ def set_up(example: str, deployment: Deployment) -> Operated:
     )
 
 
-@pytest.fixture(params=EXAMPLES)
-def one(request: pytest.FixtureRequest, operated: dict[str, Operated]) -> Operated:
+@pytest.fixture(params=["vercel", pytest.param("ecs", marks=pytest.mark.thorough)])
+def one(request: pytest.FixtureRequest, operated: Callable[[str], Operated]) -> Operated:
     """One of the examples."""
-    found: Operated = operated[request.param]
-    return found
+    return operated(request.param)
 
 
 def test_the_printed_policy_is_enough_for_a_whole_set_up_and_a_change(one: Operated) -> None:
@@ -191,9 +187,9 @@ REFUSED: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_the_operator_cannot_have(operated: dict[str, Operated], what: str) -> None:
+def test_the_operator_cannot_have(operated: Callable[[str], Operated], what: str) -> None:
     service, call = REFUSED[what]
-    deployment = operated["vercel"].deployment
+    deployment = operated("vercel").deployment
     iam = deployment.client("iam")
     key = iam.create_access_key(UserName=NAME)["AccessKey"]
     try:
@@ -249,8 +245,9 @@ def whatever_comes(call: Callable[[], object]) -> None:
         assert "AccessDenied" not in error.response["Error"]["Code"]
 
 
-def test_the_application_needs_each_of_its_actions_and_gets_no_other(operated: dict[str, Operated]) -> None:
-    deployment, role = operated["ecs"].deployment, "eonpro-app-role"
+@pytest.mark.thorough
+def test_the_application_needs_each_of_its_actions_and_gets_no_other(operated: Callable[[str], Operated]) -> None:
+    deployment, role = operated("ecs").deployment, "eonpro-app-role"
     # Unwrapping, as the proof of every start; and the application's own health check.
     kms = deployment.client("kms", credentials=session(deployment, role))
     key = deployment.outputs()["keyArn"]
@@ -274,10 +271,11 @@ def test_the_application_needs_each_of_its_actions_and_gets_no_other(operated: d
     assert given_to(deployment, role) == granted_to(deployment, role)
 
 
+@pytest.mark.thorough
 def test_the_start_of_a_task_needs_each_action_of_the_execution_role_and_gets_no_other(
-    operated: dict[str, Operated],
+    operated: Callable[[str], Operated],
 ) -> None:
-    deployment, role = operated["ecs"].deployment, "eonpro-execution-role"
+    deployment, role = operated("ecs").deployment, "eonpro-execution-role"
     given = session(deployment, role)
     ssm, ecr, logs = (deployment.client(service, credentials=given) for service in ("ssm", "ecr", "logs"))
     names = [each["valueFrom"].partition(":parameter")[2] for each in deployment.outputs()["taskSecrets"]]

@@ -1,8 +1,8 @@
 """A stage: plays scenes of the wizard over fakes, each in a process of its own, at a terminal of its own.
 
 Everything is real up to the edges: command line, terminal, prompts, interview, steps, drafts on disk. The edges are the
-fakes of `tests/wizard/fakes/clients.py`; no cloud, no engine and no prover is behind them. Started once, it holds the
-libraries and forks for each scene. Touches the folder and the terminal that it is given with each order.
+fakes of `tests/wizard/fakes/clients.py`; no cloud and no engine is behind them. Started once, it holds the libraries
+and forks for each scene. Touches the folder and the terminal that it is given with each order.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ import wizard.setup.workflow
 import wizard.vercel.client
 from tests.terminal.scenes import SCENES
 from tests.terminal.worlds import World
-from wizard.cli import dispatch, request
 from wizard.cli import main as bell
+from wizard.cli import request
 
 CALLS = "calls-of-the-fakes.txt"
 """What the fakes were asked, one call a line; written when the scene is over."""
@@ -116,7 +116,7 @@ def _replaced(world: World, folder: Path) -> tuple[tuple[Any, str, Any], ...]:
     """Everything that would reach out of this machine or of the scene's folder, and what stands there instead."""
     return (
         (request, "PROJECT_FOLDER", folder),
-        (dispatch, "PROJECT_FOLDER", folder),
+        (bell, "PROJECT_FOLDER", folder),
         (wizard.aws, "connect", world.connect),
         (wizard.aws.auth.sign_in, "sign_in", world.sign_in),
         (wizard.vercel.client, "Vercel", world.open_vercel),

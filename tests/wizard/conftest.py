@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-import wizard.cli.dispatch
+import wizard.cli.main
 import wizard.cli.request
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project's folder and a home with nothing in them, and an environment without answers."""
-    monkeypatch.setattr(wizard.cli.dispatch, "PROJECT_FOLDER", tmp_path)
+    monkeypatch.setattr(wizard.cli.main, "PROJECT_FOLDER", tmp_path)
     monkeypatch.setattr(wizard.cli.request, "PROJECT_FOLDER", tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from components.policies.evaluation.account import AccountIam, GrantFact, IamPolicy, IamPrincipal
 from wizard.aws import iam
 from wizard.aws.auth.session import Session, utc
+from wizard.core import safe_text
 from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse
 
 MAX_PAGES = 60
@@ -202,7 +203,7 @@ def _parsed(document: Any) -> Mapping[str, Any] | None:
     """IAM sends documents as percent-encoded JSON; botocore decodes it in the fields that it knows."""
     if isinstance(document, str):
         try:
-            document = json.loads(unquote(document))
+            document = safe_text.parse(json.loads, unquote(document))
         except ValueError:
             return None
     return document if isinstance(document, dict) else None

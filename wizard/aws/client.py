@@ -12,10 +12,9 @@ from wizard.aws import iam
 from wizard.aws.access import AwsAccessReader
 from wizard.aws.access_diagnostics import AwsAccessDiagnostics
 from wizard.aws.application_credentials import ApplicationCredentials
-from wizard.aws.audit import AwsAuditReader
 from wizard.aws.auth.session import Session
 from wizard.aws.auth.sign_in import AskCode
-from wizard.aws.cloudtrail import CloudTrail
+from wizard.aws.cloudtrail import AwsAuditReader, CloudTrail
 from wizard.aws.data_keys.stored import StoredDataKeys
 from wizard.aws.ecs import Ecs
 from wizard.aws.existing_resources import ExistingResources

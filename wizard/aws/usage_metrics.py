@@ -10,18 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from wizard.aws.access import MAX_PAGES, PACE_SECONDS
+from wizard.aws.access import MAX_PAGES, PACE_SECONDS, USES
 from wizard.aws.auth.session import Session, utc
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.audit import Usage
 
 T = TypeVar("T")
-
-CRYPTOGRAPHIC = frozenset(
-    "Decrypt Encrypt GenerateDataKey GenerateDataKeyWithoutPlaintext ReEncrypt GenerateDataKeyPair "
-    "GenerateDataKeyPairWithoutPlaintext GenerateMac VerifyMac GenerateRandom Sign Verify DeriveSharedSecret".split()
-)
-"""The calls that use a key. https://docs.aws.amazon.com/kms/latest/developerguide/kms-cryptography.html"""
 
 QUOTA_PREFIX = "CryptographicOperations"
 """Prefix of a resource that counts all calls of a quota together (CryptographicOperationsSymmetric).
@@ -106,7 +100,7 @@ class CloudWatchUsage:
                 self.session.clock.sleep(PACE_SECONDS)
             answer = self.session.call("cloudtrail", "LookupEvents", **parameters)
             for event in answer.get("Events", ()):
-                calls += event.get("EventName") in CRYPTOGRAPHIC
+                calls += event.get("EventName") in USES
                 oldest = min(oldest, event["EventTime"].astimezone(UTC))
             if not answer.get("NextToken"):
                 return calls, None
@@ -174,7 +168,7 @@ def _without_duplicates(metrics: Sequence[Mapping[str, Any]]) -> tuple[Mapping[s
     """The metrics that count each call once: without operations that the sum of a quota already counts."""
     by_name = [(_resource(metric), metric) for metric in metrics]
     summed = any(name.startswith(QUOTA_PREFIX) for name, _ in by_name)
-    return tuple(metric for name, metric in by_name if not (summed and name in CRYPTOGRAPHIC))
+    return tuple(metric for name, metric in by_name if not (summed and name in USES))
 
 
 def _resource(metric: Mapping[str, Any]) -> str:

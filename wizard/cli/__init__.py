@@ -1,1 +1,1 @@
-"""The command line: parser, dispatch, clients of a run, completion, run log."""
+"""The command line: entry point, parser, clients of a run, completion, run log."""

@@ -5,7 +5,6 @@ Touches the environment and nothing else; each edge says what it touches itself.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from pathlib import Path
 from components.settings import Settings
 from wizard import aws
 from wizard.aws.auth.sign_in import sign_in
-from wizard.core.errors import SetupError, UsageError
+from wizard.core.errors import SetupError
 from wizard.core.models.delivery import StackState
 from wizard.core.models.discovery import BackendFact
 from wizard.core.models.inputs import InputType, Question
@@ -160,12 +159,9 @@ def _saved_settings(project: Path) -> dict[str, Settings | SetupError]:
 def _plan_keeper(file: Path, terminal: Terminal) -> Callable[[Plan, StackState], None]:
     def keep(planned: Plan, state: StackState) -> None:
         document = saved_plan.document(planned, state, at=datetime.now(UTC), version=planned.engine)
-        try:
-            file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"the plan cannot be written: {error}", "name another file: --save-plan FILE") from error
+        saved_plan.write(file, document)
         terminal.line()
-        terminal.line(f"the plan is in {file}; nothing was changed. To carry it out:")
+        terminal.line(f"the plan is in {file}; nothing was changed. To apply it:")
         terminal.verbatim(wizard("setup", "--stack", planned.stack, "--plan", str(file)))
 
     return keep

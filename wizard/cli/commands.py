@@ -1,6 +1,6 @@
 """The table of commands: name, group, help, where its options are, which shared options it takes, what it touches.
 
-Pure. Parser, dispatch, help, completion and the table in docs/ARCHITECTURE.md are made from it. It loads no command:
+Pure. Parser, entry point, help, completion and the table in docs/ARCHITECTURE.md are made from it. It loads no command:
 the package of a command is loaded when its options are asked for, and what runs when it runs.
 """
 

@@ -9,14 +9,17 @@ import contextlib
 import gc
 import json
 import os
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
+from wizard import PROJECT_FOLDER
 from wizard.cli import parser, request
 from wizard.cli.parser import INTERRUPTED
 from wizard.core.errors import Cancelled, PreflightFailed, SetupError, UsageError
-from wizard.core.next_command import Result, Run, RunOptions
+from wizard.core.next_command import PROGRAM, Offline, Result, Run, RunOptions
 
 if TYPE_CHECKING:
     from wizard.cli.parser import CommandLine
@@ -45,7 +48,6 @@ def main(argv: list[str] | None = None) -> int:
         return _refused(words, error)
     options = line.run
     try:
-        from wizard.cli import dispatch
         from wizard.terminal.terminal import Terminal
         from wizard.terminal.text import ignore_broken_pipe
 
@@ -53,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
         out = sys.stderr if options.json else sys.stdout
         run_ = request.run_of(words)
         terminal = Terminal(interactive=asks, out=out if asks else ignore_broken_pipe(out), run=run_)
-        with dispatch.logging_of(line, terminal, words) as log:
+        with logging_of(line, terminal, words) as log:
             code, document = _run(line, terminal, log, run_)
             if log:
                 log.ended(code)
@@ -65,7 +67,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(line: CommandLine, terminal: Terminal, log: Log | None, run: Run) -> Result:
-    from wizard.cli import dispatch
     from wizard.core import json_documents
 
     options = line.run
@@ -75,7 +76,7 @@ def _run(line: CommandLine, terminal: Terminal, log: Log | None, run: Run) -> Re
     if path and (options.verbose or options.debug):
         _stderr(run).line(f"the log: {request.near(path)}")
     try:
-        return dispatch.run(line, terminal, log)
+        return run_command(line, terminal, log)
     except KeyboardInterrupt:
         return _interrupted(options, terminal)
     except SetupError as error:
@@ -92,6 +93,63 @@ def _run(line: CommandLine, terminal: Terminal, log: Log | None, run: Run) -> Re
         if options.json:
             print(json.dumps(json_documents.bug(command=options.command, log=path), indent=2))
         raise
+
+
+@contextmanager
+def logging_of(line: CommandLine, terminal: Terminal, words: Sequence[str]) -> Iterator[Log | None]:
+    """The log of the run while inside; None for a command that asks no service."""
+    options = line.run
+    if line.command.is_offline and options.log is None:
+        yield None
+        return
+    from wizard.cli import run_log
+
+    loudness = (
+        run_log.Loudness.ALL if options.debug else run_log.Loudness.CALLS if options.verbose else run_log.Loudness.QUIET
+    )
+    with run_log.keep(
+        stack=options.stack,
+        folder=PROJECT_FOLDER,
+        environ=os.environ,
+        err=sys.stderr,
+        file=options.log,
+        loudness=loudness,
+        before=terminal.settle,
+    ) as log:
+        system = os.uname()
+        facts = {"Python": sys.version.split()[0], "on": f"{system.sysname} {system.release} {system.machine}"}
+        run_log.started(shlex.join((*PROGRAM.split(), *words)), facts)
+        yield log
+
+
+def run_command(line: CommandLine, terminal: Terminal, log: Log | None = None) -> Result:
+    """One command to its end. Raises SetupError. The log is given every secret that the run reads, to leave it out."""
+    if line.command.is_offline:
+        result: Result = line.options.run_offline(_offline(line.run))
+        return result
+    every_stack = getattr(line.options, "all_stacks", False)
+    terminal.title(f"EONPRO KMS · {line.command.name} · {'every stack' if every_stack else f'stack {line.run.stack}'}")
+    asked, clients = request.build_request(
+        line.run,
+        terminal,
+        log.secret if log is not None else lambda value, name: None,
+        tolerates_settings=line.command.tolerates_settings,
+    )
+    result = line.options.run(asked, clients)
+    return result
+
+
+def _offline(options: RunOptions) -> Offline:
+    from wizard.pulumi_engine import config
+    from wizard.terminal.text import print_text
+
+    return Offline(
+        run=options,
+        project=PROJECT_FOLDER,
+        saved=lambda: config.saved_settings(PROJECT_FOLDER, options.stack),
+        saved_name=config.file_name(options.stack),
+        print=(lambda text: None) if options.json else print_text,
+    )
 
 
 def _interrupted(options: RunOptions, screen: Screen) -> Result:

@@ -6,6 +6,7 @@ Pure. Knows nothing of where a text comes from or goes to.
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import logging
 import os
@@ -337,8 +338,11 @@ def _named(file: Path) -> tuple[int, Path]:
 
 def _fresh(stack: str, folder: Path) -> tuple[int, Path]:
     logs = folder / ".wizard" / "logs"
-    for each in (logs.parent, logs):
-        each.mkdir(mode=0o700, exist_ok=True)
+    for part in (logs.parent, logs):
+        part.mkdir(mode=0o700, exist_ok=True)
+        if part.is_symlink():
+            # Another folder's mode would be changed, and its logs deleted.
+            raise NotADirectoryError(errno.ENOTDIR, "it is a symbolic link", str(part))
     logs.chmod(0o700)
     name = re.sub(r"[^A-Za-z0-9_.-]", "-", stack.rsplit("/", 1)[-1]).lstrip(".") or "stack"
     began = f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"

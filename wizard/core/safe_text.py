@@ -7,6 +7,8 @@ terminal and a log. `quoted` is for a text inside a message of ours. Data keeps 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
+from typing import Any
 
 _SPACES = frozenset("\t\n\v\f\r\x85\u2028\u2029")
 
@@ -43,6 +45,14 @@ def lines(text: str) -> str:
         return text
     text = text.replace("\t", "    ")
     return "".join(character if _is_shown(character, "\n") else "?" for character in text)
+
+
+def parse(load: Callable[[Any], Any], text: str | bytes) -> Any:
+    """What `load` (`json.loads`, `yaml.safe_load`) reads in a text. Raises ValueError where it is nested too deeply."""
+    try:
+        return load(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _is_shown(character: str, spaces: frozenset[str] | str) -> bool:

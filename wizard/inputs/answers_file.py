@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from wizard.core import safe_text
 from wizard.core.errors import UsageError
 from wizard.inputs.registry import INPUTS, by_key
 
@@ -94,7 +96,7 @@ def _is_json(text: str, name: str) -> bool:
     if not text.lstrip().startswith("{"):
         return False
     try:
-        json.loads(text)
+        safe_text.parse(json.loads, text)
     except ValueError:
         return False  # `{a: b}` is YAML
     return True
@@ -103,11 +105,12 @@ def _is_json(text: str, name: str) -> bool:
 def _read_json(text: str, name: str) -> list[_Entry]:
     try:
         # Numbers stay text; pairs, not a dict, so that duplicate keys are found.
-        pairs = json.loads(
-            text, parse_int=str, parse_float=str, object_pairs_hook=lambda pairs: tuple(map(tuple, pairs))
+        load = partial(
+            json.loads, parse_int=str, parse_float=str, object_pairs_hook=lambda pairs: tuple(map(tuple, pairs))
         )
+        pairs = safe_text.parse(load, text)
     except ValueError as error:
-        where = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "a number"
+        where = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
         raise UsageError(f"{name} is not JSON: {where}", f"fix {name}, then run the same command again") from None
     if not isinstance(pairs, tuple):
         raise _no_mapping(name)
@@ -126,7 +129,9 @@ def _read_yaml(text: str, name: str) -> list[_Entry]:
     import yaml
 
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = safe_text.parse(partial(yaml.compose, Loader=yaml.SafeLoader), text)
+    except ValueError as error:
+        raise UsageError(f"{name} is not YAML: {error}", f"fix {name}, then run the same command again") from None
     except yaml.YAMLError as error:
         # Without the error's excerpt and cause: the line may hold a secret.
         mark = getattr(error, "problem_mark", None)

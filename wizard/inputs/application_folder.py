@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wizard.core import safe_text
+
 LARGEST = 256 * 1024
 """Bytes. A larger file is ignored."""
 MOST_MANIFESTS = 20
@@ -122,7 +124,7 @@ class _Files:
     def object(self, name: str) -> dict[str, Any] | None:
         """The object that a JSON file holds; None for anything else."""
         try:
-            content = json.loads(self.content(name) or "null")
+            content = safe_text.parse(json.loads, self.content(name) or "null")
         except (ValueError, RecursionError):
             return None
         return content if isinstance(content, dict) else None

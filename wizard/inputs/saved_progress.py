@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from wizard.core import files, safe_text
 from wizard.inputs.answers import Answer, Source
 from wizard.inputs.registry import by_key
 
@@ -80,7 +79,7 @@ def text(draft: Draft) -> str:
 def read(content: str) -> Draft | None:
     """The draft in a text; None for anything else, since a bad draft must not stop a run."""
     try:
-        document = json.loads(content)
+        document = safe_text.parse(json.loads, content)
         return Draft(
             stage=str(document["stage"]),
             at=datetime.fromisoformat(document["at"]),
@@ -113,14 +112,7 @@ class DraftFiles:
         """Replace the stack's draft atomically."""
         with contextlib.suppress(OSError):
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=self._folder, prefix=".draft-")
-            try:
-                # `mkstemp` creates it with mode 0600.
-                with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                    stream.write(text(draft))
-                os.replace(name, self._file(stack))
-            except OSError:
-                os.unlink(name)
+            files.replace(self._file(stack), text(draft).encode())
 
     def remove(self, stack: str) -> None:
         """Delete the stack's draft."""

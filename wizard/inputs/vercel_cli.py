@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wizard.core import safe_text
 from wizard.core.models.delivery import Linked
 from wizard.inputs.application_folder import FolderLink, read_link
 
@@ -144,7 +145,7 @@ def _home(environment: Mapping[str, str]) -> Path:
 
 def _object(file: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
+        content = safe_text.parse(json.loads, file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None

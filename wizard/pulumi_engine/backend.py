@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wizard.core import safe_text
 from wizard.core.child_environment import of_pulumi
 from wizard.core.errors import SetupError, Unreachable
 from wizard.core.models.discovery import BackendFact
@@ -88,7 +89,7 @@ def _logged_in(environ: Mapping[str, str]) -> str:
     home = environ.get("PULUMI_CREDENTIALS_PATH") or environ.get("PULUMI_HOME")
     folder = Path(home) if home else Path(environ.get("HOME") or Path.home()) / ".pulumi"
     try:
-        content = json.loads((folder / "credentials.json").read_text(encoding="utf-8"))
+        content = safe_text.parse(json.loads, (folder / "credentials.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
     current = content.get("current") if isinstance(content, dict) else None
@@ -106,8 +107,8 @@ def _parsed(text: str) -> dict[str, Any]:
     import yaml
 
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError:
+        content = safe_text.parse(yaml.safe_load, text)
+    except (yaml.YAMLError, ValueError):
         # The code that reads the file for more reports what is wrong with it.
         return {}
     return content if isinstance(content, dict) else {}
@@ -143,7 +144,7 @@ def is_readable(backend: str, folder: Path, stack: str) -> bool:
     state = _stacks(backend, folder)
     files = [] if state is None else [*state.glob(f"stacks/**/{stack}.json"), *state.glob(f"**/{stack}.json.attrs")]
     try:
-        return all(json.loads(file.read_text(encoding="utf-8")) for file in files) and bool(files)
+        return all(safe_text.parse(json.loads, file.read_text(encoding="utf-8")) for file in files) and bool(files)
     except (OSError, ValueError):
         return False
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from wizard.core import safe_text
 from wizard.core.errors import UsageError
 from wizard.core.next_command import shell
 
@@ -33,12 +34,12 @@ def read(path: Path) -> dict[str, str]:
 
     fix = f"fix {path.name}, or move it away and run again"
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = safe_text.parse(yaml.safe_load, path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path.name} cannot be read: {error}", fix) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{path.name} is not YAML: {error}", fix) from error
     config = content.get("config") or {} if isinstance(content, dict) else None
     if not isinstance(config, dict):

@@ -1,6 +1,6 @@
 """A plan saved in a file, to be applied later: its JSON form, and whether it still fits.
 
-Pure. The caller reads and writes the file. The plan holds no secret.
+Writes the file of a plan, in place of an earlier plan only; reads a text. The plan holds no secret.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from components.settings import Settings
+from wizard.core import files, safe_text
 from wizard.core.errors import UsageError
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import Step
@@ -78,11 +80,30 @@ def document(planned: Plan, state: StackState, *, at: datetime, version: str) ->
     return {**content, "sha256": _checksum(content)}
 
 
+def write(file: Path, plan_document: Mapping[str, Any]) -> None:
+    """Write the plan as a whole, in place of an earlier plan only. Raises UsageError."""
+    another = "name another file: --save-plan FILE"
+    try:
+        if file.is_symlink() or (file.exists() and not _is_plan(file)):
+            raise UsageError(f"{file} is not a saved plan, and is not overwritten", another)
+        files.replace(file, f"{json.dumps(plan_document, indent=2)}\n".encode(), mode=0o644)
+    except OSError as error:
+        raise UsageError(f"the plan cannot be written: {error}", another) from error
+
+
+def _is_plan(file: Path) -> bool:
+    try:
+        content = safe_text.parse(json.loads, file.read_bytes())
+    except ValueError:
+        return False
+    return isinstance(content, dict) and content.get("kind") == KIND
+
+
 def read(text: str, name: str) -> SavedPlan:
     """The plan in a file. Raises UsageError if it is not a plan, was changed, or has another version."""
     again = "save one: python -m wizard preview --save-plan FILE"
     try:
-        plan_document = json.loads(text)
+        plan_document = safe_text.parse(json.loads, text)
     except ValueError:
         raise UsageError(f"{name} is not a saved plan: it is not JSON", again) from None
     if not isinstance(plan_document, dict) or plan_document.get("kind") != KIND:

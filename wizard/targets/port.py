@@ -98,7 +98,7 @@ class DeployTarget(ABC):
     inputs: ClassVar[tuple[Input, ...]] = ()
     """The inputs that it needs, in the order of the questions."""
     free_inputs: ClassVar[tuple[str, ...]] = ()
-    """Keys of its inputs that no policy of the operator and no price depends on: without an answer any value works."""
+    """Keys of its inputs on which no operator's policy and no price depends: without an answer any value will do."""
     has_own_copy: ClassVar[bool] = False
     """Whether it stores the variables itself, and so can hold the only copy of a data key."""
     has_environments: ClassVar[bool] = False

@@ -20,6 +20,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 
+from wizard.core import safe_text
 from wizard.core.errors import (
     CredentialsError,
     PermissionDenied,
@@ -191,7 +192,7 @@ class Api:
         self._has_answered = True
         _LOGGER.debug("%s %s: %d, %.0f ms", method, path, response.status, (time.monotonic() - started) * 1000)
         try:
-            body = json.loads(response.data) if response.data else None
+            body = safe_text.parse(json.loads, response.data) if response.data else None
         except ValueError as error:
             body = None
             if 200 <= response.status < 300:

@@ -11,7 +11,8 @@ import boto3
 import pytest
 
 from wizard.aws import connect
-from wizard.aws.usage_metrics import CRYPTOGRAPHIC, CloudWatchUsage
+from wizard.aws.access import USES
+from wizard.aws.usage_metrics import CloudWatchUsage
 from wizard.core.errors import Unreachable
 from wizard.core.models.audit import Usage
 from wizard.core.retry import Clock
@@ -176,4 +177,4 @@ def test_an_endpoint_that_does_not_answer_is_an_error(scripted, script):
 
 def test_the_calls_that_use_a_key_are_named_as_kms_names_them():
     client = boto3.client("kms", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y")
-    assert set(client.meta.service_model.operation_names) >= CRYPTOGRAPHIC
+    assert set(client.meta.service_model.operation_names) >= USES

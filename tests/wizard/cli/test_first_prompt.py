@@ -129,10 +129,8 @@ def test_a_run_that_was_left_is_not_started_from_another_stack(room) -> None:
 
 
 def test_the_opening_loads_nothing_heavy() -> None:
-    program = (
-        "import sys, wizard.cli.first_prompt, wizard.inputs.saved_progress, json; "
-        "print(json.dumps(sorted(sys.modules)))"
-    )
+    imported = "import sys, json, wizard.cli.first_prompt, wizard.inputs.saved_progress"
+    program = f"{imported}; print(json.dumps(sorted(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     heavy = (
         "pydantic",

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import wizard
-import wizard.cli.dispatch
+import wizard.cli.main
 import wizard.cli.main as bell
 import wizard.cli.request
 from tests.wizard.fakes.clients import IDENTITY, TOKEN, settings, step, wrapped
@@ -237,7 +237,7 @@ def test_a_preview_prints_the_changes(folder, steps, capsys) -> None:
 )
 def test_a_verification_that_fails_is_exit_1(folder, monkeypatch, capsys, state, code) -> None:
     told = doctor.Verified(stack="production", proofs=(proof("vercel"), proof("ecs", state)))
-    monkeypatch.setattr(doctor, "verify", lambda request, clients: told)
+    monkeypatch.setattr(doctor, "verify", lambda request, clients, full: told)
     assert bell.main(["verify", "--json"]) == code
     document = json.loads(capsys.readouterr().out)
     assert (document["ok"], [told["state"] for told in document["proofs"]]) == (code == 0, ["proved", state])
@@ -281,7 +281,7 @@ def test_an_interrupt_before_anything_began_is_130_too(folder, monkeypatch, caps
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(wizard.cli.dispatch, "logging_of", interrupted)
+    monkeypatch.setattr(wizard.cli.main, "logging_of", interrupted)
     assert bell.main(["--json"]) == 130
     out, err = capsys.readouterr()
     assert json.loads(out)["exitCode"] == 130 and "interrupted" in err

@@ -284,6 +284,23 @@ def test_a_file_that_is_named_is_added_to_and_becomes_its_owners_alone(tmp_path)
     assert not (tmp_path / ".wizard").exists()
 
 
+@pytest.mark.parametrize("linked", [".wizard", ".wizard/logs"])
+def test_no_log_is_kept_in_a_folder_that_a_link_leads_to(tmp_path, linked) -> None:
+    """The mode of another folder was changed, and its logs deleted."""
+    project, other = tmp_path / "project", tmp_path / "other"
+    (other / "logs").mkdir(parents=True, mode=0o755)
+    for number in range(30):
+        (other / f"{number}.log").write_text("of somebody else")
+        (other / "logs" / f"{number}.log").write_text("of somebody else")
+    (project / linked).parent.mkdir(parents=True)
+    (project / linked).symlink_to(other)
+    with run_log.keep(stack="production", folder=project, environ={}, err=io.StringIO()) as log:
+        logging.getLogger("eonpro.aws").debug("said to nobody")
+    assert log.path is None and "it is a symbolic link" in log.warning
+    assert len(list(other.glob("*.log"))) == len(list((other / "logs").glob("*.log"))) == 30
+    assert stat.S_IMODE((other / "logs").stat().st_mode) == 0o755
+
+
 @pytest.mark.parametrize("in_the_way", [".wizard", ".wizard/logs"])
 def test_a_folder_that_cannot_be_made_is_told_and_stops_nothing(tmp_path, in_the_way) -> None:
     path = tmp_path / in_the_way

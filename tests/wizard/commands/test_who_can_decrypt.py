@@ -1,4 +1,4 @@
-"""Setup's evidence, `review`, `doctor` and `report` agree on one account: which administrators can decrypt."""
+"""Setup's evidence, `review`, `doctor` and `report` say the same: which administrators can decrypt."""
 
 from __future__ import annotations
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 import pytest
+import yaml
 
-from wizard.core.safe_text import QUOTED_LENGTH, clean, lines, quoted
+from wizard.core.safe_text import QUOTED_LENGTH, clean, lines, parse, quoted
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,12 @@ def test_in_lines_a_question_mark_stands_for_what_is_not_shown() -> None:
 @pytest.mark.parametrize("text", ["plain", "Zürich – 東京", "emoji 🔑", "a\nb", "שלום", "مرحبا"])
 def test_what_can_be_read_stays(text: str) -> None:
     assert lines(text) == text
+
+
+@pytest.mark.parametrize(("load", "text"), [(json.loads, "[" * 100_000), (yaml.safe_load, "[" * 2000 + "]" * 2000)])
+def test_a_text_that_is_nested_too_deeply_is_one_that_cannot_be_read(load: object, text: str) -> None:
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse(load, text)  # type: ignore[arg-type]
 
 
 def test_a_text_of_somebody_else_cannot_look_like_a_line_of_ours() -> None:

@@ -1,4 +1,4 @@
-"""A fake of the vault (`wizard.core.ports.aws.BackupStorage`): create-only buckets with Object Lock, in memory."""
+"""A fake of `wizard.core.ports.aws.BackupStorage`: buckets with Object Lock, in memory, which only create."""
 
 from __future__ import annotations
 

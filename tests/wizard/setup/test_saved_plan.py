@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from wizard.core.errors import UsageError
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.stack import Step
 from wizard.setup.plan import Plan
-from wizard.setup.saved_plan import SavedPlan, changes, document, read
+from wizard.setup.saved_plan import SavedPlan, changes, document, read, write
 
 AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 ENGINE = "3.259.0"
@@ -174,3 +175,28 @@ def test_a_plan_keeps_what_is_taken_in_and_what_it_becomes_as_two_steps() -> Non
     taken: tuple[Step, ...] = (step("import"), ROTATED)
     told = saved(replace(PLAN, steps=taken)).steps
     assert [each.op for each in told] == ["import", "update"]
+
+
+@pytest.mark.parametrize("content_before", ["", "the notes of somebody", "{}", "[" * 100_000])
+def test_no_file_but_an_earlier_plan_is_overwritten(tmp_path: Path, content_before: str) -> None:
+    file = tmp_path / "plan.json"
+    file.write_text(content_before)
+    with pytest.raises(UsageError, match="is not a saved plan, and is not overwritten"):
+        write(file, content())
+    assert file.read_text() == content_before
+
+
+def test_a_plan_is_not_written_through_a_link(tmp_path: Path) -> None:
+    other, link = tmp_path / "other.json", tmp_path / "plan.json"
+    write(other, content())
+    link.symlink_to(other)
+    with pytest.raises(UsageError, match="is not overwritten"):
+        write(link, content(stack="staging"))
+    assert json.loads(other.read_text())["stack"] == "production"
+
+
+def test_a_later_plan_replaces_an_earlier_one(tmp_path: Path) -> None:
+    for stack in ("staging", "production"):
+        write(tmp_path / "plan.json", content(stack=stack))
+    assert json.loads((tmp_path / "plan.json").read_text())["stack"] == "production"
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]

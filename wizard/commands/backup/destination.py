@@ -6,7 +6,6 @@ Reads and writes that file, and S3 through the port `BackupStorage`.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from typing import Any
 
 from components.settings import SecretStore
 from wizard.commands.backup.document import FORMAT, VERSION, Backup, digest, document, is_same, text_of
+from wizard.core import files, safe_text
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import ResourceError, SetupError, UsageError
 from wizard.core.models.rotation import BucketLock, DataKeyVersion, StoredObject, VersionOrigin
@@ -90,33 +90,18 @@ def write(place: str, backup: Backup, backup_storage: BackupStorage, *, retentio
 def _to_file(path: Path, backup: Backup) -> BackupCopy:
     path = path / backup.file_name if path.is_dir() else path
     try:
-        # O_EXCL: another process may create it at the same time. O_NOFOLLOW: never write through a symbolic link.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    except FileExistsError:
-        _refuse_another(parse(_content(path), str(path)), backup, str(path))
-        return _file(path, State.EXISTING, backup)
+        is_new = files.create(path, text_of(backup).encode())
     except OSError as error:
         raise ResourceError(f"{path} cannot be written: {error.strerror}", "name another file: --to FILE") from error
+    if not is_new:
+        _refuse_another(parse(_content(path), str(path)), backup, str(path))
+        return _file(path, State.EXISTING, backup)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            # A default ACL of the folder may have widened the mode of os.open.
-            os.fchmod(file.fileno(), 0o600)
-            file.write(text_of(backup))
-            file.flush()
-            os.fsync(file.fileno())
-        # The new name is on disk only after its folder is synced (fsync(2)).
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
         _compare(parse(_content(path), str(path)), backup, str(path))
-    except (OSError, SetupError, KeyboardInterrupt) as error:
-        # Delete the incomplete file, which this run created: it looks like a backup and is none.
+    except SetupError:
+        # Delete the damaged file, which this run created: it looks like a backup and is none.
         path.unlink(missing_ok=True)
-        if not isinstance(error, OSError):
-            raise
-        raise ResourceError(f"{path} cannot be written: {error.strerror}", "name another file: --to FILE") from error
+        raise
     return _file(path, State.WRITTEN, backup)
 
 
@@ -249,7 +234,7 @@ def _json(text: bytes | str, name: str) -> dict[str, Any]:
     if not text:
         raise UsageError(f"{name} is empty", _INSTEAD)
     try:
-        fields = json.loads(text)
+        fields = safe_text.parse(json.loads, text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{name} is not JSON: it is incomplete, or not a backup", _INSTEAD) from error
     if not isinstance(fields, dict):

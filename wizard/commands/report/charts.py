@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 from markupsafe import Markup
 
 from wizard.commands.report.document import Fact, Form
-from wizard.commands.report.svg import cited, element, label, svg
+from wizard.commands.report.drawing import cited, element, label, svg
 
 _WIDTH = 960
 _LEFT = 300

@@ -16,7 +16,7 @@ from wizard.commands.report.collect import gather
 from wizard.commands.report.cost import COMMAND_LINE
 from wizard.commands.report.render import markdown, page
 from wizard.commands.review.command import DEFAULT_FOLDER as REVIEWS
-from wizard.core import json_documents
+from wizard.core import files, json_documents
 from wizard.core.errors import SetupError, UsageError
 from wizard.core.models.stack import Mark
 from wizard.core.next_command import wizard
@@ -64,13 +64,13 @@ def _refuse_existing(folder: Path) -> None:
         )
 
 
-def _write(folder: Path, files: dict[str, str]) -> None:
+def _write(folder: Path, texts: dict[str, str]) -> None:
     _refuse_existing(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            with (folder / name).open("x", encoding="utf-8") as file:
-                file.write(text)
+        for name, text in texts.items():
+            if not files.create(folder / name, text.encode(), mode=0o644):
+                _refuse_existing(folder)
     except OSError as error:
         raise SetupError(
             f"the report cannot be written to {folder}: {error}", wizard("report", "--out", "FOLDER")

@@ -1,4 +1,4 @@
-"""The architecture of a stack, as facts and as an SVG drawing: the applications, the keys, the data key, the trail.
+"""SVG elements of the report, and the drawing of a stack: the applications, the keys, the data key, the trail.
 
 Pure.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from xml.etree.ElementTree import Element
+from typing import Any
+from xml.etree.ElementTree import Element, tostring
 
 from markupsafe import Markup
 
@@ -20,15 +21,67 @@ from components.settings import (
     Settings,
     Target,
 )
-from wizard.commands.report.document import Fact
+from wizard.commands.report.document import Fact, Form
 from wizard.commands.report.facts import ApplicationFacts, Architecture, DataKeyFacts, RegionKey, TrailDetails
-from wizard.commands.report.svg import element, svg
-from wizard.commands.report.svg import label as text
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact, TrailFact
 from wizard.core.models.delivery import StoredDataKey
 from wizard.data_key.delivery import region_of
 from wizard.targets.port import all_targets, deploy_targets
+
+Child = Element | Fact | str
+
+
+def element(name: str, *children: Child | None, **attributes: Any) -> Element:
+    """An element. `class_` is `class`, `_` in other names is `-`; an attribute or a child that is None is left out."""
+    parent = Element(name, {_name(key): _number(value) for key, value in attributes.items() if value is not None})
+    for child in children:
+        if isinstance(child, Fact):
+            child = cited(child)
+        if isinstance(child, Element):
+            parent.append(child)
+        elif child is not None and len(parent):
+            parent[-1].tail = (parent[-1].tail or "") + child
+        elif child is not None:
+            parent.text = (parent.text or "") + child
+    return parent
+
+
+def _name(name: str) -> str:
+    # SVG's own camelCase names are passed as they are.
+    return name.rstrip("_").replace("_", "-")
+
+
+def _number(value: Any) -> str:
+    # A tenth of a pixel: the same text on every machine.
+    return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def cited(fact: Fact, form: Form = Form.PLAIN) -> Element:
+    """A fact as a part of a text."""
+    return element("tspan", fact.text(form), data_fact=fact.pointer)
+
+
+def label(x: float, y: float, child: Fact | str, form: Form = Form.PLAIN, **attributes: str) -> Element:
+    """A text at a position."""
+    return element("text", cited(child, form) if isinstance(child, Fact) else child, x=x, y=y, **attributes)
+
+
+def svg(name: str, title: str, description: str, width: float, height: float, *children: Child) -> Markup:
+    """A drawing with a title and a description for screen readers; a table or text next to it has the same data."""
+    drawing = element(
+        "svg",
+        element("title", title, id=f"{name}-title"),
+        element("desc", description, id=f"{name}-description"),
+        *children,
+        role="img",
+        aria_labelledby=f"{name}-title {name}-description",
+        viewBox=f"0 0 {width:g} {height:g}",
+        width=width,
+        height=height,
+    )
+    return Markup(tostring(drawing, encoding="unicode"))
+
 
 CIPHER = "AES-256-GCM"
 """The cipher of the application's records (`phi/`)."""
@@ -186,8 +239,8 @@ def _calls(applications: list[_PositionedBox], key: _PositionedBox) -> list[Elem
     start, bus, end, y = _COLUMNS[0] + _BOX, _COLUMNS[0] + _BOX + 34, _COLUMNS[1], _TOP + 40
     branches = [f"M{start} {top + 40:g}H{bus}V{y}" for top, _ in applications]
     drawn = [element("path", d=branch, class_="arrow") for branch in branches]
-    label = text(start + 12, y - 9, "unwraps", class_="arrow-label")
-    return [*drawn, _path(f"M{bus} {y}H{end - 3}"), label]
+    caption = label(start + 12, y - 9, "unwraps", class_="arrow-label")
+    return [*drawn, _path(f"M{bus} {y}H{end - 3}"), caption]
 
 
 def _variables(data_key: _PositionedBox, applications: list[_PositionedBox]) -> list[Element]:
@@ -195,22 +248,22 @@ def _variables(data_key: _PositionedBox, applications: list[_PositionedBox]) -> 
     y, x = _middle(data_key), _COLUMNS[0] + _BOX / 2
     top, last = applications[-1]
     line = _path(f"M{_COLUMNS[1]} {y:g}H{x:g}V{top + last.height + 3:g}")
-    return [line, text(x + 12, y - 9, "the variables", class_="arrow-label")]
+    return [line, label(x + 12, y - 9, "the variables", class_="arrow-label")]
 
 
 def _recorded(key: _PositionedBox, audit: list[_PositionedBox]) -> list[Element]:
     """From the key to the trail and its bucket, and to the alerts."""
     y = _TOP + 40
     to_trail = _path(f"M{_COLUMNS[1] + _BOX} {y}H{_COLUMNS[2] - 3}")
-    label = text(_COLUMNS[1] + _BOX + _BETWEEN / 2, y - 9, "each call", class_="arrow-label", text_anchor="middle")
+    caption = label(_COLUMNS[1] + _BOX + _BETWEEN / 2, y - 9, "each call", class_="arrow-label", text_anchor="middle")
     logs = [positioned for positioned in audit if positioned[1].kind == "audit"]
     lines = [_down(upper, lower, _COLUMNS[2]) for upper, lower in zip(logs, logs[1:], strict=False)]
     alerts = next((positioned for positioned in audit if positioned[1].kind == "alerts"), None)
     if alerts is not None:
         x, half = _COLUMNS[1] + _BOX, _COLUMNS[1] + _BOX + _BETWEEN / 2
         lines.append(_path(f"M{half:g} {y}V{_middle(alerts):g}H{_COLUMNS[2] - 3}"))
-        lines.append(text(x + 8, _middle(alerts) - 9, "changes", class_="arrow-label"))
-    return [to_trail, label, *lines]
+        lines.append(label(x + 8, _middle(alerts) - 9, "changes", class_="arrow-label"))
+    return [to_trail, caption, *lines]
 
 
 def _down(upper: _PositionedBox, lower: _PositionedBox, column: int) -> Element:
@@ -267,7 +320,7 @@ def _stacked(boxes: Sequence[_Box]) -> tuple[list[_PositionedBox], float]:
 
 def _drawn(box: _Box, x: float, y: float) -> Element:
     shape = element("rect", x=x, y=y, width=_BOX, height=box.height, rx=7, class_=f"box {box.kind}")
-    lines = [text(x + 14, y + 22, box.heading, class_="heading")]
+    lines = [label(x + 14, y + 22, box.heading, class_="heading")]
     down = y + 41
     for kind, what in box.lines:
         parts = _wrapped(what, kind)
@@ -275,7 +328,7 @@ def _drawn(box: _Box, x: float, y: float) -> Element:
             spans = [element("tspan", part, x=x + 14, y=down + _LINE * i) for i, part in enumerate(parts)]
             lines.append(element("text", *spans, class_=kind, data_fact=what.pointer))
         else:
-            lines.append(text(x + 14, down, what, class_=kind))
+            lines.append(label(x + 14, down, what, class_=kind))
         down += _LINE * len(parts)
     return element("g", shape, *lines)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from components.policies.evaluation.account import GrantFact, KeyPermission
+from wizard.core import files, safe_text
 from wizard.core.errors import SetupError
 from wizard.core.models.access import (
     AccessKeyAge,
@@ -124,7 +125,7 @@ def _signed(file: Path) -> Path:
 
 def _read(file: Path) -> StoredReview:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = safe_text.parse(json.loads, file.read_text(encoding="utf-8"))
         body = {name: content[name] for name in ("version", "previous", "review")}
         stored = StoredReview(file=file, review=review_of(content["review"]), digest=digest_of(body))
         written_digest = content["digest"]
@@ -140,7 +141,7 @@ def _with_sign_off(stored: StoredReview) -> StoredReview:
     if not file.exists():
         return stored
     try:
-        sign_off = sign_off_of(json.loads(file.read_text(encoding="utf-8")))
+        sign_off = sign_off_of(safe_text.parse(json.loads, file.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         return replace(stored, fault=f"{file} cannot be read as a sign-off: {error!r}")
     if sign_off.review_digest != stored.digest:
@@ -206,15 +207,11 @@ def _create(file: Path, value: Mapping[str, Any]) -> bool:
     """Write a new file; False if one of that name exists."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8") as stream:
-            stream.write(json.dumps(value, indent=2, sort_keys=True) + "\n")
-    except FileExistsError:
-        return False
+        return files.create(file, f"{json.dumps(value, indent=2, sort_keys=True)}\n".encode(), mode=0o644)
     except OSError as error:
         raise SetupError(
             f"the review cannot be written to {file}: {error}", "python -m wizard review --out FOLDER"
         ) from error
-    return True
 
 
 VERSION = "1"

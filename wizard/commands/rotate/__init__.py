@@ -1,6 +1,7 @@
 """`rotate`, `restore` and `adopt`: change the key material or the current version of the data key.
 
-Pure: the options only; `command` is imported when one of them runs.
+Touches nothing before one of them runs: its modules are imported then. They change the KMS key, the stored data key and
+its versions, the stack's settings and the targets.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wizard.core.next_command import Result
+from wizard.core.errors import UsageError
+from wizard.core.next_command import Result, wizard
 
 if TYPE_CHECKING:
     from wizard.setup.steps import Clients, Request
@@ -42,9 +44,31 @@ class RotateOptions:
 
     def run(self, request: Request, clients: Clients) -> Result:
         """The command, to its end. Raises SetupError."""
-        from wizard.commands.rotate import command
+        from wizard.commands.rotate import data_key, key, reencrypt, result
 
-        return command.rotate(self, request, clients)
+        actions = {
+            "--cmk": self.cmk,
+            "--schedule DAYS": self.schedule is not None,
+            "--reencrypt KEY": self.reencrypt is not None,
+            "--data-key": self.data_key,
+            "--promote FINGERPRINT": self.promote is not None,
+        }
+        if (count := sum(actions.values())) != 1:
+            raise UsageError(
+                f"rotate needs one of {', '.join(actions)}" + (f", not {count} of them" if count else ""),
+                wizard("rotate", "--help"),
+            )
+        if self.cmk:
+            return result.finish(clients.ui, key.rotate_material(request, clients))
+        if self.schedule is not None:
+            return result.finish(clients.ui, key.change_schedule(request, clients, self.schedule))
+        if self.reencrypt is not None:
+            done = reencrypt.reencrypt(request, clients, self.reencrypt, redeploy=self.redeploy)
+            return result.finish(clients.ui, done)
+        if self.data_key:
+            return result.finish(clients.ui, data_key.make_new(request, clients))
+        done = data_key.promote(request, clients, self.promote or "", redeploy=self.redeploy)
+        return result.finish(clients.ui, done)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +91,19 @@ class RestoreOptions:
 
     def run(self, request: Request, clients: Clients) -> Result:
         """The command, to its end. Raises SetupError."""
-        from wizard.commands.rotate import command
+        from wizard.commands.rotate import restore, result
 
-        return command.restore(self, request, clients)
+        if self.version and self.from_backup:
+            one = wizard("restore", "--version", self.version)
+            raise UsageError("restore needs --version or --from-backup, not both", one)
+        if self.version:
+            done = restore.restore_version(request, clients, self.version, redeploy=self.redeploy)
+            return result.finish(clients.ui, done)
+        if self.from_backup:
+            done = restore.restore_backup(request, clients, self.from_backup, redeploy=self.redeploy)
+            return result.finish(clients.ui, done)
+        versions, again = restore.listing(request, clients)
+        return UsageError.exit_code, result.listing(request.stack, versions, next=again)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +122,11 @@ class AdoptOptions:
 
     def run(self, request: Request, clients: Clients) -> Result:
         """The command, to its end. Raises SetupError."""
-        from wizard.commands.rotate import command
+        from wizard.commands.rotate import adopt, result
 
-        return command.adopt(self, request, clients)
+        if not self.encryption_key:
+            raise UsageError(
+                "adopt needs --encryption-key: the key that the application used before",
+                wizard("adopt", "--encryption-key"),
+            )
+        return result.finish(clients.ui, adopt.adopt(request, clients, redeploy=self.redeploy))

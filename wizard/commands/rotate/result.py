@@ -19,6 +19,7 @@ from wizard.core.models.delivery import Delivered, VerificationState
 from wizard.core.models.deployment import Redeployed, RedeployState
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, VersionOrigin
 from wizard.core.models.stack import Mark
+from wizard.core.next_command import Result
 from wizard.core.ports.run import UserInterface
 
 
@@ -226,3 +227,9 @@ def cost_of_another(key_rotations: KeyRotations) -> str:
     if done < 2:
         return f"this is rotation {done + 1} of the key: it costs $1 a month more"
     return "the key was rotated twice already: another rotation costs nothing"
+
+
+def finish(ui: UserInterface, done: RotateResult) -> Result:
+    """Show the next steps of a finished action; the exit code and the document."""
+    show_next(ui, done.next)
+    return int(not done.ok), document(done)

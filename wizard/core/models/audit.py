@@ -52,7 +52,7 @@ class KeyCall:
     """UTC."""
     operation: str
     principal: str
-    """ARN of the IAM user or role, not of its session; empty where CloudTrail has none."""
+    """ARN of the IAM user or role, not of its session; else the service, the account, or `unknown`."""
     error: str | None = None
     """The error's code; None for a call that succeeded."""
 

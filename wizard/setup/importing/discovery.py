@@ -1,10 +1,11 @@
-"""The discovery of resources that were created manually, and what prevents their import.
+"""The discovery of resources that were created manually: what prevents their import, and the settings that import them.
 
 Reads AWS and Vercel through their ports.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from components.settings import ImportGroup, ResourceKind, Settings
@@ -13,11 +14,12 @@ from wizard.core.errors import Problem
 from wizard.core.models.account import Difference, DiscoveredDataKey, DiscoveredSetup, KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.ports.run import AwsClient, VercelClient
+from wizard.core.safe_text import clean
 from wizard.inputs.registry import by_key
-from wizard.setup.importing import import_settings
 from wizard.setup.importing.data_key import NONE_YET, data_key_obstacle, imported_data_key, in_use, unknown_data_key
 from wizard.setup.importing.differences import differences_of
 from wizard.setup.importing.obstacles import obstacles, repair_conflicts
+from wizard.setup.importing.trail import bucket_of, sharers
 from wizard.setup.preflight.services import attempt, problem
 
 
@@ -86,14 +88,14 @@ def inspect(
     key = discovered.key
     if is_unknown and key is not None and (key.arn not in state.owned or is_adopted(key, settings)):
         problems.append(unknown_data_key(discovered))
-    shared = set(import_settings.shared_groups(discovered, settings)) - set(import_request.named)
+    shared = set(shared_groups(discovered, settings)) - set(import_request.named)
     unchanged = tuple(part for part in ImportGroup if part not in import_request.repaired or part in shared)
     problems += repair_conflicts(discovered, settings, unchanged)
     return ManualSetup(
         discovered=discovered,
         differences=differences,
         problems=tuple(problems),
-        settings=None if problems else import_settings.settings_with(settings, discovered, unchanged),
+        settings=None if problems else settings_with(settings, discovered, unchanged),
         data_key=data_key,
         wrapped=wrapped,
     )
@@ -116,3 +118,56 @@ def _entered_data_key(import_request: ImportRequest) -> tuple[WrappedDataKey | N
 
 def is_adopted(key: KeyFact, settings: Settings) -> bool:
     return f"{ResourceKind.KEY}={key.arn.rpartition('/')[2]}" in settings.adopted
+
+
+_BUCKET_SETTINGS = frozenset(thing for thing in ResourceKind if thing.startswith("bucket-"))
+_WITH_THE_BUCKET = _BUCKET_SETTINGS | {thing for thing in ResourceKind if thing.startswith("access-log-")}
+"""What the stack does not manage while the bucket is not repaired."""
+_PART_OF = {
+    ResourceKind.KEY: ImportGroup.KEY,
+    ResourceKind.ALIAS: ImportGroup.KEY,
+    ResourceKind.APPLICATION_ROLE: ImportGroup.APPLICATION_ROLE,
+    ResourceKind.APPLICATION_POLICY: ImportGroup.APPLICATION_POLICY,
+    ResourceKind.POLICY_ATTACHMENT: ImportGroup.APPLICATION_POLICY,
+    ResourceKind.TRAIL: ImportGroup.TRAIL,
+    **dict.fromkeys((ResourceKind.BUCKET, *_BUCKET_SETTINGS), ImportGroup.BUCKET),
+}
+
+
+def import_groups(discovered: DiscoveredSetup) -> tuple[ImportGroup, ...]:
+    """The parts of which a resource exists, in the order of ImportGroup."""
+    existing = {_PART_OF[resource.thing] for resource in discovered.things if resource.thing in _PART_OF}
+    return tuple(part for part in ImportGroup if part in existing)
+
+
+def shared_groups(discovered: DiscoveredSetup, settings: Settings) -> tuple[ImportGroup, ...]:
+    """The parts to import unchanged unless a person agrees to their repair: a bucket that others use."""
+    return (ImportGroup.BUCKET,) if sharers(discovered, settings) else ()
+
+
+def settings_with(settings: Settings, discovered: DiscoveredSetup, unchanged: Sequence[ImportGroup]) -> Settings:
+    """The settings that import the resources, the `unchanged` parts as they are and the others repaired.
+
+    Only without `obstacles` and `repair_conflicts`. Raises ContractError for ids that no settings can hold.
+    """
+    groups = tuple(part for part in import_groups(discovered) if part in unchanged)
+    # A bucket that is not repaired keeps its settings outside the stack.
+    skipped = _WITH_THE_BUCKET if ImportGroup.BUCKET in groups else frozenset()
+    adopted = tuple(
+        f"{resource.thing}={resource.id}" for resource in discovered.things if resource.thing not in skipped
+    )
+    update: dict[str, object] = {"adopted": adopted, "kept_as_found": groups}
+    if bucket := bucket_of(discovered):
+        update["trail_bucket"] = bucket
+    return Settings.read({**settings.model_dump(), **update})
+
+
+HEADINGS = ("what", "found", "wanted")
+"""Of `table`."""
+
+
+def table(differences: Sequence[Difference]) -> tuple[tuple[str, ...], ...]:
+    """The differences as rows."""
+    return tuple(
+        tuple(map(clean, (difference.what, difference.actual, difference.desired))) for difference in differences
+    )

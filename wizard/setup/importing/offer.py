@@ -14,7 +14,7 @@ from wizard.core.models.inputs import Choice
 from wizard.core.models.stack import Mark
 from wizard.core.ports.run import UserInterface
 from wizard.inputs.registry import by_key
-from wizard.setup.importing import import_settings
+from wizard.setup.importing import discovery
 from wizard.setup.importing.data_key import NONE_YET
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.preflight.checks import Findings
@@ -36,12 +36,12 @@ def offer(ui: UserInterface, values: Mapping[str, Any], findings: Findings) -> I
     for resource in findings.discovered.things:
         ui.line(f"{resource.thing}: {resource.arn}", mark=Mark.INFO)
     if findings.differences:
-        ui.table(import_settings.table(findings.differences), headings=import_settings.HEADINGS)
+        ui.table(discovery.table(findings.differences), headings=discovery.HEADINGS)
     why = "Nothing is made twice and nothing is replaced: what is there becomes the stack's."
     if not ui.confirm("Take it into the stack?", default=True, why=why):
         return None
     answers = dict(values)
-    parts = import_settings.import_groups(findings.discovered)
+    parts = discovery.import_groups(findings.discovered)
     if parts and not answers.get("repair"):
         shared = findings.shared_groups
         choices = [

@@ -1,4 +1,4 @@
-"""The laws of the stored data key and of the two variables with it: alike in Parameter Store and Secrets Manager."""
+"""The laws of the stored data key and the two variables with it: the same in both stores."""
 
 from __future__ import annotations
 

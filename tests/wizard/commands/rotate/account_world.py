@@ -82,14 +82,17 @@ class Prover:
     def warm_up(self) -> None:
         """Nothing takes long."""
 
-    def prove(self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0) -> ChildResult:
+    def prove(
+        self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0, full: bool = False
+    ) -> ChildResult:
         told = prove(
             {
                 **dict(batch.values),
                 "AWS_ACCESS_KEY_ID": credentials.access_key_id,
                 "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
                 **({"AWS_SESSION_TOKEN": credentials.session_token} if credentials.session_token else {}),
-            }
+            },
+            dry_run=not full,
         )
         return ChildResult(
             proved=told["proved"] is True,
@@ -328,7 +331,7 @@ class World:
         }
 
     def look(self) -> None:
-        """Read all parameters of the environment, without the wizard, and every value that the stored data key had."""
+        """Read the environment's parameters, without the wizard, and every value of the stored data key so far."""
         pages = self.ssm.get_paginator("get_parameters_by_path")
         found = [
             each

@@ -1,4 +1,4 @@
-"""`adopt --encryption-key` over fakes: the former key is stored as the first data key, or kept with the stored one."""
+"""`adopt --encryption-key` over fakes: the former key is stored as the first data key, or next to the stored one."""
 
 from __future__ import annotations
 

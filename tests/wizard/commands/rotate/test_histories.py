@@ -14,7 +14,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -30,8 +30,11 @@ from tests.wizard.commands.rotate.account_world import Account, World, environme
 from wizard.commands.rotate.result import Action
 from wizard.core.data_key import WrappedDataKey
 
-CUTS = st.one_of(st.none(), st.tuples(st.integers(min_value=0, max_value=9), st.booleans()))
-"""Where the power goes in a run: at its n-th change, before or after that reaches AWS; None: it stays on."""
+CHANGES = st.one_of(st.integers(min_value=0, max_value=1), st.integers(min_value=0, max_value=9))
+CUTS = st.one_of(st.none(), st.tuples(CHANGES, st.booleans()))
+"""Where the power goes in a run: at its n-th change, before or after that reaches AWS; None: it stays on.
+
+Many runs make no third change, so that the first two are drawn more often."""
 
 NUMBERS = st.integers(min_value=0, max_value=9)
 
@@ -39,12 +42,11 @@ SHORT = settings(
     max_examples=9,
     stateful_step_count=10,
     deadline=None,
-    derandomize=True,
     database=None,
     phases=(Phase.generate, Phase.shrink),
     suppress_health_check=list(HealthCheck),
 )
-LONG = settings(SHORT, max_examples=40, stateful_step_count=20, derandomize=False, print_blob=True)
+LONG = settings(SHORT, max_examples=40, stateful_step_count=20, print_blob=True)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,8 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
 
 def test_every_record_can_be_opened_whatever_was_rotated_and_whenever_the_power_went(account, tmp_path):
     seen: Counter[str] = Counter()
-    run_state_machine_as_test(_history(account, tmp_path, seen), settings=SHORT)
+    # A seed of its own: that of `derandomize` changes with the source, and some have no power cut.
+    run_state_machine_as_test(seed(20261127)(_history(account, tmp_path, seen)), settings=SHORT)
     # Histories in which nothing happens would lose nothing.
     assert seen["power cut"] and sum(seen[each] for each in Action) >= 20, seen
 

@@ -49,7 +49,7 @@ from wizard.core.models.delivery import (
     StackState,
     StoredDataKey,
 )
-from wizard.setup.importing import data_key, differences, import_settings
+from wizard.setup.importing import data_key, differences, discovery
 from wizard.setup.importing.data_key import data_key_obstacle, imported_data_key, in_use, unknown_data_key
 from wizard.setup.importing.differences import differences_of
 from wizard.setup.importing.obstacles import obstacles, repair_conflicts
@@ -190,7 +190,7 @@ def test_nothing_stands_against_an_account_by_the_guide() -> None:
 def test_nothing_by_hand_is_nothing_at_all() -> None:
     assert obstacles(DiscoveredSetup(), VERCEL, EMPTY) == ()
     assert differences_of(DiscoveredSetup(), VERCEL) == ()
-    assert import_settings.settings_with(VERCEL, DiscoveredSetup(), tuple(ImportGroup)) == VERCEL
+    assert discovery.settings_with(VERCEL, DiscoveredSetup(), tuple(ImportGroup)) == VERCEL
 
 
 @pytest.mark.parametrize(
@@ -611,20 +611,20 @@ def test_whoever_shares_the_bucket_is_told_first_and_loudly(policy, who) -> None
     assert sharers(shared, VERCEL) == who
     first = told(shared, ImportGroup.BUCKET)[0]
     assert first[0] == "bucket, SHARED" and "CUTS THIS OFF" in first[2]
-    assert import_settings.shared_groups(shared, VERCEL) == (ImportGroup.BUCKET,)
+    assert discovery.shared_groups(shared, VERCEL) == (ImportGroup.BUCKET,)
     assert obstacles(shared, VERCEL, EMPTY) == ()
 
 
 def test_a_bucket_of_this_trail_alone_is_shared_by_nobody() -> None:
     assert sharers(GUIDE, VERCEL) == sharers(AS_WANTED, VERCEL) == ()
-    assert import_settings.shared_groups(GUIDE, VERCEL) == ()
+    assert discovery.shared_groups(GUIDE, VERCEL) == ()
 
 
 # --- the settings
 
 
 def test_everything_found_is_adopted_by_its_id_and_the_bucket_keeps_its_name() -> None:
-    adopted = import_settings.settings_with(VERCEL, GUIDE, ())
+    adopted = discovery.settings_with(VERCEL, GUIDE, ())
     assert adopted.adopted == tuple(sorted(GUIDE.adopted)) and adopted.kept_as_found == ()
     assert adopted.names.trail_bucket == BUCKET
     assert Settings.from_config(_as_the_engine_gives_it(adopted)) == adopted
@@ -632,13 +632,13 @@ def test_everything_found_is_adopted_by_its_id_and_the_bucket_keeps_its_name() -
 
 def test_parts_are_kept_as_found_only_where_something_was_found() -> None:
     only_key = DiscoveredSetup(things=THINGS[:2], key=key_fact(), key_policy=GUIDE_KEY_POLICY)
-    adopted = import_settings.settings_with(VERCEL, only_key, tuple(ImportGroup))
+    adopted = discovery.settings_with(VERCEL, only_key, tuple(ImportGroup))
     assert (adopted.kept_as_found, adopted.trail_bucket) == ((ImportGroup.KEY,), None)
     assert adopted.adopted == (f"alias={ALIAS}", f"key={KEY_ID}")
 
 
 def test_a_bucket_that_is_kept_keeps_its_settings_outside_the_stack() -> None:
-    adopted = import_settings.settings_with(VERCEL, GUIDE, (ImportGroup.BUCKET,))
+    adopted = discovery.settings_with(VERCEL, GUIDE, (ImportGroup.BUCKET,))
     assert adopted.kept_as_found == (ImportGroup.BUCKET,)
     assert [each for each in adopted.adopted if each.startswith("bucket")] == [f"bucket={BUCKET}"]
 
@@ -655,7 +655,7 @@ def test_a_bucket_that_is_kept_keeps_its_settings_outside_the_stack() -> None:
     ],
 )
 def test_the_parts_are_those_of_what_is_there(things, parts) -> None:
-    assert import_settings.import_groups(DiscoveredSetup(things=things)) == parts
+    assert discovery.import_groups(DiscoveredSetup(things=things)) == parts
 
 
 def _as_the_engine_gives_it(wanted: Settings) -> dict[str, str | None]:
@@ -667,18 +667,18 @@ def _as_the_engine_gives_it(wanted: Settings) -> dict[str, str | None]:
 
 def test_the_table_fits_80_columns_and_holds_every_word_of_it() -> None:
     shared = replace(GUIDE, bucket_policy=bucket_policy(*bucket_policy(trail=OTHER_TRAIL)["Statement"]))
-    rows = import_settings.table(differences_of(replace(shared, role_trust=trust()), VERCEL))
+    rows = discovery.table(differences_of(replace(shared, role_trust=trust()), VERCEL))
     out = io.StringIO()
-    Screen(out=out, width=80, colour=False).table(rows, headings=import_settings.HEADINGS)
+    Screen(out=out, width=80, colour=False).table(rows, headings=discovery.HEADINGS)
     assert max(map(len, out.getvalue().splitlines())) <= 80
     letters = Counter("".join(out.getvalue().split()))
-    assert letters == Counter("".join("".join(row) for row in (import_settings.HEADINGS, *rows)).replace(" ", ""))
+    assert letters == Counter("".join("".join(row) for row in (discovery.HEADINGS, *rows)).replace(" ", ""))
 
 
 def test_the_table_says_every_difference_in_three_cells() -> None:
     difference = Difference(part=ImportGroup.KEY, what="key, rotation", actual="off", desired="on")
-    assert import_settings.table([difference]) == (("key, rotation", "off", "on"),)
-    assert len(import_settings.HEADINGS) == 3
+    assert discovery.table([difference]) == (("key, rotation", "off", "on"),)
+    assert len(discovery.HEADINGS) == 3
 
 
 # --- the data key
@@ -801,7 +801,9 @@ class Application:
         self.asked.append(principal_arn)
         return CredentialsSearch(credentials=self._found)
 
-    def prove(self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0) -> ChildResult:
+    def prove(
+        self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0, full: bool = False
+    ) -> ChildResult:
         proved = batch.wrapped in self._opens
         cause = "" if proved else "NotOurs"
         return ChildResult(proved=proved, principal=APP, fingerprint=batch.wrapped.fingerprint, cause=cause)
@@ -898,8 +900,8 @@ def test_what_a_stack_left_beside_the_guides_things_is_taken_in_with_them() -> N
         DiscoveredResource(thing=ResourceKind.ACCESS_LOG_BUCKET_POLICY, id="reads", arn="reads"),
     )
     found = replace(GUIDE, things=(*THINGS, *left))
-    assert {"logs-key=1", "access-log-bucket=reads"} <= set(import_settings.settings_with(VERCEL, found, ()).adopted)
-    assert import_settings.import_groups(DiscoveredSetup(things=left)) == ()
+    assert {"logs-key=1", "access-log-bucket=reads"} <= set(discovery.settings_with(VERCEL, found, ()).adopted)
+    assert discovery.import_groups(DiscoveredSetup(things=left)) == ()
     # The bucket that is kept as found has no log of its reads, and so no bucket for it.
-    kept = import_settings.settings_with(VERCEL, found, (ImportGroup.BUCKET,)).adopted
+    kept = discovery.settings_with(VERCEL, found, (ImportGroup.BUCKET,)).adopted
     assert "logs-key=1" in kept and not [each for each in kept if each.startswith("access-log-")]

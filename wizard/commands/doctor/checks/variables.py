@@ -325,7 +325,7 @@ def _no_parameter(context: CheckContext, variable: Expected) -> Finding:
     return Finding(
         cause="parameter-missing",
         what=f"{variable.place} does not exist",
-        why="ECS starts no task whose secrets it cannot read (ResourceInitializationError)",
+        why="no new task or pod starts without it: ECS reports ResourceInitializationError",
         command=fixes.push(context),
         advice=THEN,
     )
