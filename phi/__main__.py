@@ -24,8 +24,15 @@ SYNTHETIC = "Synthetic record: Jöhn Dœ, 患者 0, 🩺"
 """A text of no real patient, with characters of one to four bytes in UTF-8."""
 
 
-def prove(environment: Mapping[str, str]) -> dict[str, object]:
-    """Unwrap, encrypt and decrypt as the principal of this environment; returns the verdict for JSON."""
+DRY_RUN_VARIABLE = "PHI_PROVE_DRY_RUN"
+"""In the JSON object on standard input, where the process was started before it was known which proof it is."""
+
+
+def prove(environment: Mapping[str, str], *, dry_run: bool = False) -> dict[str, object]:
+    """Unwrap, encrypt and decrypt as the principal of this environment; returns the verdict for JSON.
+
+    `dry_run`: only ask KMS whether it would unwrap these very wrapped keys; no data key comes to this process.
+    """
     facts: dict[str, object] = {}
     try:
         require_sixteen_byte_ivs()
@@ -34,6 +41,11 @@ def prove(environment: Mapping[str, str]) -> dict[str, object]:
         facts |= {"keyArn": wrapped.key_arn, "fingerprint": wrapped.fingerprint}
         credentials = Credentials.from_environment(environment)
         facts["principal"] = caller_arn(wrapped.region, credentials)
+        additional = (*keys.current[1:], *chain.from_iterable(keys.reading_keys))
+        others = {"otherKeys": len(additional)} if additional else {}
+        if dry_run:
+            is_dry = [_dry_run(key, credentials) for key in (wrapped, *additional)]
+            return {"proved": True, **facts, **others, "record": "dry run" if all(is_dry) else "dry run ignored"}
         cipher = PhiCipher(KmsKeySource(wrapped, credentials=credentials).data_key())
         facts["keyBytes"] = DATA_KEY_BYTES
         record = cipher.encrypt(SYNTHETIC)
@@ -44,14 +56,20 @@ def prove(environment: Mapping[str, str]) -> dict[str, object]:
                 "message": "The decrypted text differs from the encrypted one.",
                 **facts,
             }
-        additional = (*keys.current[1:], *chain.from_iterable(keys.reading_keys))
         for key in additional:
             _require_unwraps(key, credentials)
-        facts |= {"otherKeys": len(additional)} if additional else {}
+        facts |= others
     except PhiError as error:
         cause = error.cause if isinstance(error, UnwrapError) else type(error).__name__
         return {"proved": False, "cause": cause, "message": str(error), **facts}
     return {"proved": True, **facts, "record": "round trip"}
+
+
+def _dry_run(key: WrappedKey, credentials: Credentials) -> bool:
+    try:
+        return KmsKeySource(key, credentials=credentials).dry_run()
+    except UnwrapError as error:
+        raise type(error)(f"{key.key_arn} and the wrapped key {key.fingerprint}: {error}") from error
 
 
 def _require_unwraps(key: WrappedKey, credentials: Credentials) -> None:
@@ -86,6 +104,11 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="read the variables from one JSON object on standard input instead of the environment",
     )
+    prove_parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="only ask KMS whether it would unwrap the data key: no data key comes to this machine",
+    )
     wrap_parser = commands.add_parser(
         "wrap",
         help="wrap a former ENCRYPTION_KEY, read from standard input",
@@ -109,7 +132,9 @@ def main(arguments: list[str] | None = None) -> int:
         result = wrapping.wrap(os.environ, wrapping.from_terminal if options.prompt else wrapping.from_stdin)
         print(json.dumps(result))
         return 0 if result["wrapped"] else 1
-    verdict = prove(_from_stdin() if options.stdin else os.environ)
+    variables = _from_stdin() if options.stdin else os.environ
+    dry_run = options.dry_run or (options.stdin and DRY_RUN_VARIABLE in variables)
+    verdict = prove(variables, dry_run=dry_run)
     print(json.dumps(verdict))
     return 0 if verdict["proved"] else 1
 

@@ -122,17 +122,34 @@ class KmsKeySource:
 
     def data_key(self) -> bytes:
         """Decrypt the wrapped key, without an encryption context; raises an UnwrapError naming the cause."""
+        key = self._decrypt(dry_run=False)
+        if key is None:
+            raise InvalidResponse("KMS answered a request for the key with a dry run.")
+        return key
+
+    def dry_run(self) -> bool:
+        """Whether KMS only evaluated the decryption of this wrapped key, and would have done it.
+
+        False where the endpoint ignores DryRun, as emulators do: the key was decrypted, and is dropped here. Raises an
+        UnwrapError naming the cause. https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html
+        """
+        return self._decrypt(dry_run=True) is None
+
+    def _decrypt(self, *, dry_run: bool) -> bytes | None:
         wrapped = self._wrapped
         kms = self._client()
         _log_filter.unwrapping = True
         try:
-            response = _call(lambda: kms.decrypt(KeyId=wrapped.key_arn, CiphertextBlob=wrapped.blob), client=kms)
+            response = _call(lambda: _ask_to_decrypt(kms, wrapped, dry_run=dry_run), client=kms)
+            if response is None:
+                return None
         except NoCredentials:
             self._client_of_process = None  # a client looks for credentials once, when it is created
             raise
         finally:
             _log_filter.unwrapping = False
-        key, key_arn = response.pop("Plaintext", None), response.get("KeyId")
+        key: object = response.pop("Plaintext", None)
+        key_arn = response.get("KeyId")
         # Error reports with local variables must not show the key of this frame.
         if not isinstance(key, bytes) or not isinstance(key_arn, str):
             del key
@@ -276,6 +293,20 @@ def _local_error(error: BotoCoreError, target: str) -> UnwrapError:
     if isinstance(error, (exceptions.ConnectionError, exceptions.HTTPClientError)):
         return Unreachable(f"{target} did not answer ({name}).")
     return RequestRejected(f"The request to {target} could not be made ({name}).")
+
+
+def _ask_to_decrypt(kms: Any, wrapped: WrappedKey, *, dry_run: bool) -> dict[str, Any] | None:
+    """The answer of Decrypt; None for the answer to a dry run that would have succeeded."""
+    from botocore.exceptions import ClientError
+
+    try:
+        extra = {"DryRun": True} if dry_run else {}
+        answer: dict[str, Any] = kms.decrypt(KeyId=wrapped.key_arn, CiphertextBlob=wrapped.blob, **extra)
+    except ClientError as error:
+        if dry_run and error.response.get("Error", {}).get("Code") == "DryRunOperationException":
+            return None
+        raise
+    return answer
 
 
 _log_filter = threading.local()

@@ -163,6 +163,17 @@ def test_a_role_that_no_longer_trusts_vercel_trusts_it_again(on_vercel: Deployme
     fixed(on_vercel, "trust-changed")
 
 
+def test_a_role_that_also_lets_in_another_account_fails_verify_and_lets_it_in_no_longer(on_vercel: Deployment):
+    iam = on_vercel.client("iam")
+    trust = iam.get_role(RoleName=ROLE)["Role"]["AssumeRolePolicyDocument"]
+    stranger = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999988887777:root"}, "Action": "sts:AssumeRole"}
+    iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=document(*trust["Statement"], stranger))
+    verified = on_vercel.wizard("verify", "--json", expect=1).document
+    assert [finding["cause"] for finding in verified["findings"]] == ["trust-widened"]
+    fixed(on_vercel, "trust-widened")
+    assert "999988887777" not in str(iam.get_role(RoleName=ROLE)["Role"]["AssumeRolePolicyDocument"])
+
+
 @pytest.mark.thorough
 def test_a_role_that_no_longer_trusts_ecs_trusts_it_again(on_ecs: Deployment):
     ec2 = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}

@@ -9,8 +9,11 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +70,61 @@ def cloud() -> Iterator[Cloud]:
     server.stop()
 
 
+@dataclass
+class Script:
+    """An endpoint whose KMS answers a dry run with `code`."""
+
+    url: str = ""
+    code: str = "DryRunOperationException"
+    asked: list[tuple[str, bool]] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "s3cret/S3CRET",
+            "AWS_REGION": "us-east-1",
+            "AWS_KMS_KEY_ID": "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555",
+            "ENCRYPTED_PHI_KEY": base64.b64encode(b"k" * 184).decode(),
+        }
+
+    @classmethod
+    @contextmanager
+    def started(cls) -> Iterator[Script]:
+        script = cls()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                if operation := self.headers.get("X-Amz-Target", "").rpartition(".")[2]:
+                    script.asked.append((operation, json.loads(body).get("DryRun") is True))
+                    self.answer(412 if script.code.startswith("DryRun") else 400, json.dumps({"__type": script.code}))
+                else:
+                    self.answer(200, CALLER)
+
+            def answer(self, status: int, text: str) -> None:
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, *_: object) -> None:
+                """Nothing."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        script.url = f"http://127.0.0.1:{server.server_port}"
+        yield script
+        server.shutdown()
+        server.server_close()
+
+
+CALLER = """<GetCallerIdentityResponse><GetCallerIdentityResult><UserId>AIDA</UserId><Account>123456789012</Account>
+<Arn>arn:aws:iam::123456789012:user/app</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>"""
+
+
 def prove(environment: dict[str, str], *arguments: str) -> tuple[int, dict[str, Any], str]:
     """Exit code, verdict and all output; the verdict must be the only line of stdout."""
     done = subprocess.run(
@@ -94,6 +152,37 @@ def test_an_application_with_all_it_needs_is_proved(cloud: Cloud) -> None:
         "fingerprint": "sha256:" + hashlib.sha256(cloud.blob).hexdigest()[:16],
         "record": "round trip",
     }
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Script]:
+    """An endpoint that evaluates a Decrypt with DryRun as AWS does, and that counts what it was asked for."""
+    with Script.started() as script:
+        yield script
+
+
+def test_the_plaintext_of_the_data_key_does_not_come_to_the_operators_machine_for_a_check(sandbox: Script) -> None:
+    code, verdict, _ = prove(sandbox.environment, "prove", "--dry-run")
+    assert (code, verdict["proved"], verdict["record"]) == (0, True, "dry run")
+    assert "keyBytes" not in verdict
+    assert sandbox.asked == [("Decrypt", True)]
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [("AccessDeniedException", "AccessDenied"), ("InvalidCiphertextException", "InvalidCiphertext")],
+)
+def test_a_dry_run_that_kms_refuses_does_not_prove(sandbox: Script, code: str, cause: str) -> None:
+    sandbox.code = code
+    done, verdict, _ = prove(sandbox.environment, "prove", "--dry-run")
+    assert (done, verdict["proved"], verdict["cause"]) == (1, False, cause)
+
+
+def test_an_endpoint_that_ignores_a_dry_run_is_named_and_shows_no_key(cloud: Cloud) -> None:
+    code, verdict, output = prove(cloud.environment, "prove", "--dry-run")
+    assert (code, verdict["proved"], verdict["record"]) == (0, True, "dry run ignored")
+    assert cloud.plaintext.hex() not in output
+    assert base64.b64encode(cloud.plaintext).decode() not in output
 
 
 def test_every_reading_key_is_unwrapped_too(cloud: Cloud) -> None:

@@ -22,6 +22,8 @@ from wizard.core.models.delivery import (
     AppVariables,
     CredentialsSearch,
     Delivered,
+    DeliveryState,
+    Proof,
     Scope,
     StoredDataKey,
     Verification,
@@ -246,9 +248,11 @@ def prove(
     *,
     prover: DecryptVerifier,
     access_key: AccessKey | None = None,
+    full: bool = False,
 ) -> tuple[Verification, ...]:
     """One verification for each delivery: as the application, or else by its policies.
 
+    As the application it is a dry run of KMS; a full round trip for what was written now, and for all if `full`.
     `access_key`: the application's, created in this run.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -264,7 +268,14 @@ def prove(
             (VerificationState.FAILED, gap)
             if gap
             else _verify(
-                context.aws.with_region(region), context.settings, prover, principal, app_variables, target, created
+                context.aws.with_region(region),
+                context.settings,
+                prover,
+                principal,
+                app_variables,
+                target,
+                created,
+                full=full or delivery.state is DeliveryState.WRITTEN,
             )
         )
         if len(variables) > 1:
@@ -281,6 +292,8 @@ def _verify(
     app_variables: AppVariables,
     target: DeployTarget,
     created: AccessKey | None,
+    *,
+    full: bool,
 ) -> tuple[VerificationState, str]:
     if created:
         how = f"its access key {created.id}, created just now"
@@ -294,7 +307,7 @@ def _verify(
     credentials = search.credentials
     if credentials is not None:
         seconds = NEW_KEY_SECONDS if created else SCHEDULES[Reason.PROPAGATION].seconds
-        result = prover.prove(credentials, app_variables, retry_seconds=seconds)
+        result = prover.prove(credentials, app_variables, retry_seconds=seconds, full=full)
         if not result.is_answer:
             return (
                 VerificationState.UNPROVEN,
@@ -310,10 +323,17 @@ def _verify(
             )
         return (
             VerificationState.PROVED,
-            f"as {result.principal}, by {credentials.how}: 32 bytes unwrapped under the key, "
-            "one record encrypted and decrypted" + (f", {target.proof_note}" if target.proof_note else ""),
+            f"as {result.principal}, by {credentials.how}: {_DONE.get(result.how, 'KMS decrypts the data key')}"
+            + (f", {target.proof_note}" if target.proof_note else ""),
         )
     return _simulated(aws, settings, principal, app_variables.key_arn, search.tried)
+
+
+_DONE: Mapping[Proof | None, str] = {
+    Proof.ROUND_TRIP: "32 bytes unwrapped under the key, one record encrypted and decrypted",
+    Proof.DRY_RUN: "KMS would decrypt this data key (dry run, no plaintext; the round trip: verify --full)",
+    Proof.DECRYPTED: "KMS decrypts this data key (the endpoint ignores dry runs; the round trip: verify --full)",
+}
 
 
 def _simulated(

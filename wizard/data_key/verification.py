@@ -1,4 +1,4 @@
-"""The child processes of `phi`: `wrap` wraps a former ENCRYPTION_KEY, `prove` decrypts as the application.
+"""The child processes of `phi`: `wrap` wraps a former ENCRYPTION_KEY, `prove` acts as the application.
 
 Starts one child at a time. `wrap` runs with the operator's credentials and reads the key from standard input or the
 terminal: the key never enters this process or a command line. `prove` gets the application's credentials by a pipe.
@@ -25,7 +25,7 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
-from wizard.core.models.delivery import BUSY, SILENT, AppCredentials, AppVariables, ChildResult
+from wizard.core.models.delivery import BUSY, SILENT, AppCredentials, AppVariables, ChildResult, Proof
 from wizard.core.next_command import Command, wizard
 from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
 
@@ -42,6 +42,8 @@ _CREDENTIALS = (
     "AWS_DEFAULT_PROFILE",
 )
 
+DRY_RUN_VARIABLE = "PHI_PROVE_DRY_RUN"
+"""Of `phi.__main__`: the child may be started before it is known which proof it is."""
 TIMEOUT_SECONDS = 60
 RETRY_SECONDS = retry.SCHEDULES[Reason.PROPAGATION].seconds
 SETTLING = ("AccessDenied", "NotFound", "BadCredentials")
@@ -141,16 +143,22 @@ class ChildDecryptVerifier:
         self._child: subprocess.Popen[str] | None = None
 
     def prove(
-        self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = RETRY_SECONDS
+        self,
+        credentials: AppCredentials,
+        batch: AppVariables,
+        *,
+        retry_seconds: float = RETRY_SECONDS,
+        full: bool = False,
     ) -> ChildResult:
-        """Unwrap the delivered key, and encrypt and decrypt one invented record, as the application.
+        """Ask KMS, as the application, whether it would decrypt the delivered key: a dry run on this very ciphertext.
 
+        `full`: the child unwraps the key, and encrypts and decrypts one invented record.
         `retry_seconds`: for how long a refusal may still change. A KMS that does not answer is always asked again.
         """
         deadline = retry.new_deadline(max(retry_seconds, NO_ANSWER_SECONDS), clock=self._clock)
         settling = retry.Deadline(clock=self._clock, seconds=retry_seconds, outer=deadline)
         while True:
-            result = self._once(credentials, batch)
+            result = self._once(credentials, batch, full=full)
             reason = _REASONS.get(result.cause)
             if result.proved or reason is None:
                 return result
@@ -175,12 +183,11 @@ class ChildDecryptVerifier:
             process_group=0,
         )
 
-    def _once(self, credentials: AppCredentials, batch: AppVariables) -> ChildResult:
+    def _once(self, credentials: AppCredentials, batch: AppVariables, *, full: bool) -> ChildResult:
         child, self._child = self._child or self._start(), None
         try:
-            stdout, stderr = child.communicate(
-                json.dumps(_app_environment(credentials, batch)), timeout=TIMEOUT_SECONDS
-            )
+            variables = _app_environment(credentials, batch) | ({} if full else {DRY_RUN_VARIABLE: "yes"})
+            stdout, stderr = child.communicate(json.dumps(variables), timeout=TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             child.kill()
             child.communicate()
@@ -208,6 +215,7 @@ class ChildDecryptVerifier:
             fingerprint=str(answer.get("fingerprint") or ""),
             cause=str(answer.get("cause") or ""),
             message=str(answer.get("message") or ""),
+            how=next((proof for proof in Proof if proof == answer.get("record")), None),
         )
 
     def _environment(self) -> dict[str, str]:

@@ -126,10 +126,12 @@ def prove(
     *,
     access_key: AccessKey | None = None,
     check_again: bool = False,
+    full: bool = False,
 ) -> tuple[Verification, ...]:
     """Whether the application can decrypt what was delivered.
 
-    `check_again`: read the variables of the targets again, which a delivery of this run has just done.
+    `check_again`: read the variables of the targets again, which a delivery of this run has just done. `full`: a round
+    trip with the data key, for what was not written now, too.
     """
     clients.ui.section("Proof")
     clients.ui.working("becoming the application, and opening the key")
@@ -139,6 +141,7 @@ def prove(
         wrapped,
         prover=clients.prover,
         access_key=access_key,
+        full=full,
     )
     for proof in proofs:
         clients.ui.line(f"{proof.target}: {proof.state}, {proof.detail}", mark=report.PROOF_MARKS[proof.state])

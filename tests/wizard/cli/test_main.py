@@ -237,7 +237,7 @@ def test_a_preview_prints_the_changes(folder, steps, capsys) -> None:
 )
 def test_a_verification_that_fails_is_exit_1(folder, monkeypatch, capsys, state, code) -> None:
     told = doctor.Verified(stack="production", proofs=(proof("vercel"), proof("ecs", state)))
-    monkeypatch.setattr(doctor, "verify", lambda request, clients: told)
+    monkeypatch.setattr(doctor, "verify", lambda request, clients, full: told)
     assert bell.main(["verify", "--json"]) == code
     document = json.loads(capsys.readouterr().out)
     assert (document["ok"], [told["state"] for told in document["proofs"]]) == (code == 0, ["proved", state])

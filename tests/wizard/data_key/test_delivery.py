@@ -273,6 +273,24 @@ def test_a_proof_of_another_data_key_is_no_proof(aws) -> None:
     assert proof.state is VerificationState.FAILED
 
 
+@pytest.mark.parametrize(
+    ("state", "full", "is_full"),
+    [
+        (DeliveryState.UNCHANGED, False, False),
+        (DeliveryState.UNCHANGED, True, True),
+        (DeliveryState.WRITTEN, False, True),
+    ],
+)
+def test_the_data_key_is_decrypted_only_after_a_change_or_when_somebody_asks_for_it(aws, state, full, is_full) -> None:
+    aws.credentials, of = CREDENTIALS, stored_data_key(aws)
+    aws.parameters |= {"/eonpro/production/AWS_REGION": "us-east-1", "/eonpro/production/AWS_KMS_KEY_ID": KEY}
+    there = Delivered(target="vercel", place="there", state=state, fingerprint=of.wrapped.fingerprint, checked_by="it")
+    prover = FakeProver(aws=aws)
+    (proof,) = prove(context(aws), (there,), of.wrapped, prover=prover, full=full)
+    assert prover.full == [is_full]
+    assert ("32 bytes unwrapped" in proof.detail, "dry run, no plaintext" in proof.detail) == (is_full, not is_full)
+
+
 @pytest.mark.parametrize("cause", ["Throttled", "Unreachable", "InvalidResponse"])
 def test_a_kms_that_does_not_answer_is_no_failed_verification(aws, cause) -> None:
     aws.credentials = CREDENTIALS

@@ -134,6 +134,7 @@ def test_the_child_gets_the_applications_credentials_and_what_was_delivered_thro
         "AWS_ACCESS_KEY_ID": CREDENTIALS.access_key_id,
         "AWS_SECRET_ACCESS_KEY": CREDENTIALS.secret_access_key,
         "AWS_SESSION_TOKEN": CREDENTIALS.session_token,
+        "PHI_PROVE_DRY_RUN": "yes",
     }
     assert not set(there.given.values()) & set(there.environment.values())
 

@@ -57,6 +57,7 @@ from wizard.core.models.delivery import (
     CredentialsSearch,
     Delivered,
     DeliveryState,
+    Proof,
     Scope,
     Simulation,
     StackState,
@@ -879,12 +880,17 @@ class FakeProver:
     given: list[AppCredentials] = field(default_factory=list)
     retry_seconds: list[float] = field(default_factory=list)
     """For how long each proof was to be tried again."""
+    full: list[bool] = field(default_factory=list)
+    """Whether each proof was a round trip."""
 
     def warm_up(self) -> None:
         """Nothing takes long here."""
 
-    def prove(self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0) -> ChildResult:
+    def prove(
+        self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0, full: bool = False
+    ) -> ChildResult:
         self.log.append("prover.prove")
+        self.full.append(full)
         self.given.append(credentials)
         self.retry_seconds.append(retry_seconds)
         if self.verdict is not None:
@@ -896,7 +902,8 @@ class FakeProver:
         opens = by == batch.key_arn or replica
         cause = "" if opens else "InvalidCiphertext"
         principal = APP_USER if credentials.access_key_id.startswith("AKIAMADE") else APP
-        return ChildResult(proved=opens, principal=principal, fingerprint=fingerprint, cause=cause)
+        how = (Proof.ROUND_TRIP if full else Proof.DRY_RUN) if opens else None
+        return ChildResult(proved=opens, principal=principal, fingerprint=fingerprint, cause=cause, how=how)
 
 
 @dataclass(kw_only=True)

@@ -43,6 +43,7 @@ from tests.wizard.fakes.clients import (
     wrapped,
 )
 from tests.wizard.inputs.test_interview import GIVEN
+from wizard.commands.doctor import VerifyOptions
 from wizard.commands.doctor import command as doctor
 from wizard.core.errors import (
     Cancelled,
@@ -980,7 +981,7 @@ def test_verify_does_not_end_well_while_another_account_can_become_the_applicati
     stranger = {"AWS": "arn:aws:iam::999988887777:root"}
     trust["Statement"].append({"Effect": "Allow", "Principal": stranger, "Action": "sts:AssumeRole"})
     world.aws.access_diagnostics.principals[APP] = IamPrincipal(arn=APP, trust=trust)
-    code, document = doctor.run_verify(world.request(), world.clients)
+    code, document = doctor.run_verify(VerifyOptions(), world.request(), world.clients)
     assert (code, document["ok"]) == (1, False)
     assert [finding["cause"] for finding in document["findings"]] == ["trust-widened"]
     assert "999988887777" in document["findings"][0]["what"]

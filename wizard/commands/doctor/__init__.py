@@ -37,13 +37,20 @@ class DoctorOptions:
 class VerifyOptions:
     """The options of `verify`."""
 
+    full: bool = False
+    """Decrypt the data key as the application, and encrypt and decrypt a record with it."""
+
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         """Add the arguments of the command."""
-        del parser  # The command has none.
+        parser.add_argument(
+            "--full",
+            action="store_true",
+            help="decrypt the data key in a child process and use it; without it a dry run of KMS, no plaintext",
+        )
 
     def run(self, request: Request, clients: Clients) -> Result:
         """The command, to its end. Raises SetupError."""
         from wizard.commands.doctor import command
 
-        return command.run_verify(request, clients)
+        return command.run_verify(self, request, clients)

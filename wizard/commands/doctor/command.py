@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from wizard.commands import deployed_stack
-from wizard.commands.doctor import DoctorOptions, checks
+from wizard.commands.doctor import DoctorOptions, VerifyOptions, checks
 from wizard.commands.doctor.diagnosis import Check, Diagnosis, Finding, NotChecked, diagnose, next_step
 from wizard.commands.push.deliver import targets_of
 from wizard.core import json_documents
@@ -124,16 +124,19 @@ class Verified:
     """None if it was not made."""
 
 
-def run_verify(request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
+def run_verify(options: VerifyOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
     """`verify`: show the verifications. Raises SetupError."""
-    verified = verify(request, clients)
+    verified = verify(request, clients, full=options.full)
     findings = [plain(finding) for finding in verified.diagnosis.findings] if verified.diagnosis else []
     document = json_documents.verify(verified.stack, verified.proofs, findings)
     return int(not document["ok"]), document
 
 
-def verify(request: Request, clients: Clients) -> Verified:
-    """Verify again that the application can decrypt the stored data key; find the causes if it cannot."""
+def verify(request: Request, clients: Clients, *, full: bool = False) -> Verified:
+    """Verify again that the application can decrypt the stored data key; find the causes if it cannot.
+
+    `full`: with a round trip of a record, not by a dry run of KMS.
+    """
     clients.ui.working("reading the stack")
     deployed = deployed_stack.find(request, clients)
     deployed_stack.outputs_of(deployed)
@@ -145,7 +148,7 @@ def verify(request: Request, clients: Clients) -> Verified:
             wizard("push", "--stack", deployed.stack),
         )
     delivered = _delivered(context, stored_data_key)
-    proofs = deliver_and_verify.prove(clients, context, delivered, stored_data_key.wrapped, check_again=True)
+    proofs = deliver_and_verify.prove(clients, context, delivered, stored_data_key.wrapped, check_again=True, full=full)
     if all(proof.state is not VerificationState.FAILED for proof in proofs):
         # The application is let in. Whether anybody else is, too, no proof says.
         clients.ui.working("comparing rights and trust with the settings")

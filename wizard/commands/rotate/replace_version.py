@@ -114,7 +114,7 @@ def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVer
         ).credentials
         if credentials is None:
             continue
-        verdict = clients.prover.prove(credentials, variables)
+        verdict = clients.prover.prove(credentials, variables, full=True)
         if not verdict.is_answer:
             raise Unreachable(
                 f"whether the application can decrypt {version.fingerprint} could not be verified: KMS did not answer "

@@ -184,6 +184,17 @@ class CredentialsSearch:
     """For a person, without secrets."""
 
 
+class Proof(StrEnum):
+    """What a verification as the application did. The value is what `python -m phi prove` prints."""
+
+    ROUND_TRIP = "round trip"
+    """The child process decrypted the data key, encrypted a record and decrypted it."""
+    DRY_RUN = "dry run"
+    """KMS evaluated the decryption of this very wrapped key, and returned no plaintext."""
+    DECRYPTED = "dry run ignored"
+    """The endpoint ignores DryRun: the child process got the data key, and dropped it."""
+
+
 BUSY = ("Throttled",)
 SILENT = ("Unreachable", "InvalidResponse")
 """Causes of `phi.errors` that say nothing about the data key."""
@@ -198,6 +209,8 @@ class ChildResult:
     fingerprint: str
     cause: str = ""
     message: str = ""
+    how: Proof | None = None
+    """None where nothing was proved."""
 
     @property
     def is_answer(self) -> bool:

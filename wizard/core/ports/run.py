@@ -308,8 +308,13 @@ class DecryptVerifier(Protocol):
         """Start early: a verification will follow."""
         ...
 
-    def prove(self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = ...) -> ChildResult:
-        """The application's answer; repeated for `retry_seconds`, while AWS may still be applying a change."""
+    def prove(
+        self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = ..., full: bool = False
+    ) -> ChildResult:
+        """The application's answer; repeated for `retry_seconds`, while AWS may still be applying a change.
+
+        `full`: decrypt the data key and make a round trip with a record. Otherwise a KMS dry run on the wrapped key.
+        """
         ...
 
 

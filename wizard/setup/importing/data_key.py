@@ -189,7 +189,7 @@ def verify_before_storing(
         ).credentials
         if credentials is None:
             continue
-        result = prover.prove(credentials, app_variables)
+        result = prover.prove(credentials, app_variables, full=True)
         if not result.is_answer:
             raise Unreachable(
                 f"whether the application can open the data key {wrapped.fingerprint} could not be verified: KMS did "

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from wizard.core.errors import OutcomeUnknown, ResourceError, SetupError
+from wizard.core.errors import OutcomeUnknown, ResourceError, SetupError, Unsupported
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, VercelProject
+from wizard.core.models.deployment import Deployment
 from wizard.core.next_command import Command, wizard
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.targets.port import Consent, OnMessage
@@ -24,6 +25,7 @@ DELIVERY_TIME = timedelta(minutes=5)
 
 ROTATE = wizard("access-key", "rotate")
 RETIRE = wizard("access-key", "retire")
+REDEPLOY = wizard("push", "--redeploy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,8 @@ class RotatedAccessKey:
     key_id: str
     old_id: str | None
     """None if the user had none."""
-    key: AccessKey = field(repr=False)
+    key: AccessKey | None = field(default=None, repr=False)
+    """None if an earlier run created and delivered it: IAM shows a secret only once."""
 
 
 class Retirement(StrEnum):
@@ -131,11 +134,16 @@ def rotate(
     keys: Sequence[AccessKeyFact] = aws.iam.list_access_keys(user)
     named = vercel.access_key_id(project)
     current = next((key for key in keys if key.id == named), None)
-    newer = [key for key in keys if current is not None and key.made > current.made]
+    # A run that was killed in the middle of a delivery leaves half a pair: Vercel then names no key, and the newer of
+    # two is of that run.
+    newer = keys[1:] if current is None else [key for key in keys if key.made > current.made]
     for orphan in _orphans(newer, named, clock())[:1]:
         # An older key may be the one before, whose last use IAM does not show yet.
         if consent(_question(orphan), needed=len(keys) >= LIMIT):
             keys = _delete_orphan(aws, user, keys, orphan, on_message)
+    if len(keys) >= LIMIT and current == keys[-1] and current.active and clock() - current.made < QUIET:
+        on_message(f"Vercel has the access key {current.id} already: the rotation before this one was complete")
+        return _rotated(RotatedAccessKey(key_id=current.id, old_id=keys[0].id), on_message)
     if len(keys) >= LIMIT:
         known = any(key.id == named and key.active for key in keys)
         raise ResourceError(
@@ -148,11 +156,16 @@ def rotate(
         key = _create_again(aws, vercel, project, user, keys, error, on_message, consent)
     if overtaken := _push(aws, vercel, project, user, key, on_message, before=named):
         raise overtaken
-    old = keys[0].id if keys else None
-    on_message(f"Vercel has the access key {key.id}; it takes effect in a new deployment: vercel redeploy, or push")
-    if old:
+    return _rotated(RotatedAccessKey(key_id=key.id, old_id=keys[0].id if keys else None, key=key), on_message)
+
+
+def _rotated(done: RotatedAccessKey, on_message: OnMessage) -> RotatedAccessKey:
+    on_message(
+        f"Vercel has the access key {done.key_id}; it takes effect in a new deployment: vercel redeploy, or push"
+    )
+    if old := done.old_id:
         on_message(f"the access key {old} stays active for the deployments that use it; when none does: {RETIRE}")
-    return RotatedAccessKey(key_id=key.id, old_id=old, key=key)
+    return done
 
 
 def retire_old(
@@ -187,6 +200,14 @@ def retire_old(
         aws.iam.delete_access_key(user, old.id)
         on_message(f"the access key {old.id} was inactive and is deleted")
         return RetiredAccessKey(key_id=old.id, done=Retirement.DELETED)
+    # A key that is newer than the one on Vercel was never delivered.
+    is_former = old.made < current.made
+    if not force and is_former and (deployment := _deployed_before(vercel, project, current)):
+        raise ResourceError(
+            f"the access key {old.id} is in use: production runs {deployment.name}, which was deployed before "
+            f"{current.id} was created and cannot have it",
+            Command(REDEPLOY, advice=f"then, an hour later: {RETIRE}"),
+        )
     if not force and (why := _possible_use(old, current, now)):
         raise ResourceError(
             f"the access key {old.id} may still be in use: {why}",
@@ -197,6 +218,16 @@ def retire_old(
     on_message(f"the access key {old.id} is deactivated; if the application still needs it: {activate}")
     on_message(f"if it does not, delete the key: {RETIRE}")
     return RetiredAccessKey(key_id=old.id, done=Retirement.DEACTIVATED)
+
+
+def _deployed_before(vercel: VercelClient, project: VercelProject, current: AccessKeyFact) -> Deployment | None:
+    """What production runs, where that is older than its access key; None also where Vercel has no deployments."""
+    try:
+        deployment = vercel.production_deployment(project)
+    except Unsupported:
+        # Then only IAM's last use says anything.
+        return None
+    return deployment if deployment is not None and deployment.made <= current.made else None
 
 
 def age_warning(facts: Sequence[AccessKeyFact], now: datetime) -> str | None:

@@ -82,14 +82,17 @@ class Prover:
     def warm_up(self) -> None:
         """Nothing takes long."""
 
-    def prove(self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0) -> ChildResult:
+    def prove(
+        self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0, full: bool = False
+    ) -> ChildResult:
         told = prove(
             {
                 **dict(batch.values),
                 "AWS_ACCESS_KEY_ID": credentials.access_key_id,
                 "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
                 **({"AWS_SESSION_TOKEN": credentials.session_token} if credentials.session_token else {}),
-            }
+            },
+            dry_run=not full,
         )
         return ChildResult(
             proved=told["proved"] is True,

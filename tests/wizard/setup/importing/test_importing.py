@@ -801,7 +801,9 @@ class Application:
         self.asked.append(principal_arn)
         return CredentialsSearch(credentials=self._found)
 
-    def prove(self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0) -> ChildResult:
+    def prove(
+        self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0, full: bool = False
+    ) -> ChildResult:
         proved = batch.wrapped in self._opens
         cause = "" if proved else "NotOurs"
         return ChildResult(proved=proved, principal=APP, fingerprint=batch.wrapped.fingerprint, cause=cause)

@@ -12,6 +12,7 @@ import pytest
 
 from wizard.core.errors import DataKeyConflict, OutcomeUnknown, ResourceError, SetupError, Unreachable
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, VercelProject
+from wizard.core.models.deployment import Deployment
 from wizard.core.next_command import Command
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.targets.vercel import access_key
@@ -95,6 +96,14 @@ class Production:
     """How many halves are written before the fault."""
     silent: bool = False
     before_delivery: Callable[[], None] = lambda: None
+    deployed: timedelta | None = timedelta()
+    """How long ago what runs was deployed; None: nothing was."""
+
+    def production_deployment(self, project: VercelProject) -> Deployment | None:
+        if self.deployed is None:
+            return None
+        at = NOW - self.deployed
+        return Deployment(target="vercel", id="dpl_1", name="eonpro-1.vercel.app", made=at, state="READY")
 
     def name(self, key_id: str | None) -> None:
         self.halves = [key_id, key_id]
@@ -354,9 +363,10 @@ def test_a_key_that_was_made_by_hand_and_never_used_is_left_without_consent(worl
     assert any("AKIABYHAND" in line for line in world.told)
 
 
-def test_a_rotation_after_a_killed_one_removes_its_key_and_goes_on(world: World) -> None:
+@pytest.mark.parametrize("halves", [0, 1])
+def test_a_rotation_after_a_killed_one_removes_its_key_and_goes_on(world: World, halves: int) -> None:
     first = world.ensure().key_id
-    world.vercel.fault = Crash()
+    world.vercel.fault, world.vercel.fault_after = Crash(), halves
     with pytest.raises(Crash):
         world.rotate()
     (orphan,) = set(world.keys.ids()) - {first}
@@ -367,6 +377,17 @@ def test_a_rotation_after_a_killed_one_removes_its_key_and_goes_on(world: World)
     assert sorted(world.keys.ids()) == sorted([first, done.key_id])
     assert orphan in "".join(world.asked)
     assert world.delivered_and_alive()
+
+
+def test_a_rotation_after_one_that_was_killed_at_its_end_is_done_and_says_so(world: World) -> None:
+    first = world.ensure().key_id
+    world.keys.facts = [replace(each, made=NOW - timedelta(hours=2)) for each in world.keys.facts]
+    second = world.rotate().key_id
+    calls, deliveries = list(world.keys.calls), world.vercel.deliveries
+    again = world.rotate()
+    assert (again.key_id, again.old_id) == (second, first)
+    assert (world.keys.calls, world.vercel.deliveries) == (calls, deliveries)
+    assert any(f"{second} already" in line for line in world.told)
 
 
 # --- two wizards at once
@@ -553,6 +574,20 @@ def test_an_old_key_that_may_be_in_use_is_left_unless_forced(
     assert world.keys.calls == []
     assert world.retire(force=True).done is Retirement.DEACTIVATED
     assert world.keys.calls == ["retire AKIAOLD"]
+
+
+def test_the_key_that_runs_is_not_switched_off_before_the_redeploy() -> None:
+    # IAM has not seen the old key for hours, and somebody tried the new one: but production was never deployed with it.
+    world = rotated(old_used=HOURS[5], new_used=HOURS[2])
+    world.vercel.deployed = timedelta(days=2)
+    with pytest.raises(
+        ResourceError, match="production runs eonpro-1.vercel.app, which was deployed before AKIANEW"
+    ) as e:
+        world.retire()
+    assert e.value.hint == access_key.REDEPLOY
+    assert world.keys.calls == []
+    world.vercel.deployed = timedelta(hours=3)
+    assert world.retire().done is Retirement.DEACTIVATED
 
 
 @pytest.mark.parametrize("on_vercel", [None, "AKIASOMEBODYELSES", "AKIAOFF"])

@@ -264,8 +264,22 @@ def _verdict(
     if isinstance(search, SetupError) or search.credentials is None:
         return None
     credentials = search.credentials
+    full = _is_unknown(context, variables.wrapped)
     # No retries: nothing was created just now that has to become consistent.
-    return context.once(f"proof {arn}", lambda: context.clients.prover.prove(credentials, variables, retry_seconds=0))
+    return context.once(
+        f"proof {arn}", lambda: context.clients.prover.prove(credentials, variables, retry_seconds=0, full=full)
+    )
+
+
+def _is_unknown(context: CheckContext, wrapped: WrappedDataKey) -> bool:
+    """Whether somebody else replaced the stored data key: only its plaintext shows whether it is a data key at all."""
+    stored = context.stored_data_key
+    if isinstance(stored, StoredDataKey) and stored.version == 1:
+        return False
+    versions = context.once("entries", lambda: context.aws.key_rotation.versions(context.settings))
+    return isinstance(versions, SetupError) or not any(
+        version.kept and version.fingerprint == wrapped.fingerprint for version in versions
+    )
 
 
 _BY_VERDICT = {
