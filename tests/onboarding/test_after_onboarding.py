@@ -58,7 +58,11 @@ def test_the_aws_command_line_shows_what_was_built(onboarded: Deployment):
 
     path = ("ssm", "get-parameters-by-path", "--path", "/eonpro/production", "--with-decryption")
     parameters = onboarded.aws(*path)["Parameters"]
-    assert [(each["Name"], each["Type"], each["Version"]) for each in parameters] == [(STORED_KEY, "SecureString", 1)]
+    assert {(each["Name"], each["Type"], each["Version"]) for each in parameters} == {
+        (STORED_KEY, "SecureString", 1),
+        # Which stack and backend the environment belongs to.
+        ("/eonpro/production/claim", "String", 1),
+    }
 
     trail = onboarded.aws("cloudtrail", "get-trail-status", "--name", outputs["trailArn"])
     assert trail["IsLogging"] is True

@@ -172,7 +172,8 @@ class PulumiEngine:
             if not file.exists():
                 copy.write_text(config.document(values) + (new or ""), encoding="utf-8")
                 return
-            copy.write_bytes(file.read_bytes() + (new or "").encode())
+            # The CLI adds the secrets provider of a new stack to a settings file that exists.
+            copy.write_bytes(new.encode() if new else file.read_bytes())
             if any(saved.get(key) != value for key, value in rendered.items()):
                 entries = json.dumps({key: config.entry(value) for key, value in values.items()})
                 self._configure(stack, "set-all", "--json", entries)

@@ -114,7 +114,7 @@ class EngineWorkspace:
     def select_or_create(self, stack: str) -> str | None:
         """Select the stack, or create it. A stack in `missing` is created first; another run may have created it since.
 
-        Returns what the CLI wrote to the settings file of a new stack (its secrets provider or salt); None for an
+        Returns the settings file as the CLI wrote it for a new stack, with its secrets provider or salt; None for an
         existing stack. The settings file itself does not change.
         """
         if self._handle is not None:
