@@ -47,7 +47,10 @@ def test_a_stack_by_hand_is_the_wizards_and_its_push_completes_it(deployment: De
     deployment.run(typed(push))
     prefix = "/eonpro/staging"
     parameters = deployment.parameters()
-    assert set(parameters) == {f"{prefix}/{name}" for name in ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")}
+    [version] = [name for name in parameters if name.startswith(f"{prefix}/data-keys/")]
+    variables = {f"{prefix}/{name}" for name in ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")}
+    assert set(parameters) == {*variables, version}
+    assert parameters[version] == parameters[f"{prefix}/ENCRYPTED_PHI_KEY"]
     assert parameters[f"{prefix}/AWS_KMS_KEY_ID"] == deployment.keys()[0]
     deployment.run(typed(".venv/bin/python -m wizard verify --stack staging"))
     deployment.pulumi("preview", "--stack", "staging", "--expect-no-changes")
