@@ -68,7 +68,7 @@ DAMAGES: dict[str, Callable[[str], str]] = {
     "cause",
     [
         "variable-empty",
-        "variable-truncated",
+        pytest.param("variable-truncated", marks=pytest.mark.thorough),
         pytest.param("variable-quoted", marks=pytest.mark.thorough),
         pytest.param("variable-malformed", marks=pytest.mark.thorough),
     ],

@@ -58,6 +58,7 @@ def test_without_vercel_nothing_of_vercel_is_touched_or_trusted(on_ecs: Deployme
     on_ecs.pulumi("preview", "--stack", "production", "--expect-no-changes")
 
 
+@pytest.mark.thorough
 def test_ecs_without_a_vercel_token_is_onboarded_again_with_nothing_to_do(on_ecs: Deployment):
     on_ecs.forget_calls()
     on_ecs.set_up("ecs", env={"VERCEL_TOKEN": None})
@@ -123,6 +124,7 @@ def test_nobody_ends_the_key_not_even_the_accounts_administrator(on_ecs: Deploym
     assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled"
 
 
+@pytest.mark.thorough
 def test_each_option_that_was_not_taken_is_told_with_its_price_and_its_flag(on_ecs: Deployment):
     on_ecs.forget_calls()
     output = on_ecs.wizard("preview", env={"COLUMNS": "200"}).output

@@ -38,6 +38,7 @@ def test_a_run_killed_while_aws_makes_several_things_converges(deployment: Deplo
     converges(deployment, key=next(iter(deployment.keys()), None))
 
 
+@pytest.mark.thorough
 def test_a_second_run_does_not_end_well_without_the_rotation_the_logging_and_the_key_policy_of_the_plan(
     deployment: Deployment,
 ):

@@ -261,6 +261,7 @@ def test_both_environments_are_told_in_one_screen(second: Second):
     assert len({each["dataKey"] for each in document["stacks"]}) == 2
 
 
+@pytest.mark.thorough
 def test_a_plan_is_not_refused_after_a_refresh_that_changed_nothing(built: Built, tmp_path: Path):
     """The first refresh after an update drops what the plan does not depend on from the state."""
     deployment, plan = built.deployment, tmp_path / "plan.json"

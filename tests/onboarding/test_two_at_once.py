@@ -10,9 +10,8 @@ import pytest
 from tests.onboarding.deployment import Deployment, until
 
 
-@pytest.mark.parametrize(
-    "folders", [pytest.param("the same folder", marks=pytest.mark.thorough), "two folders that share the state backend"]
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("folders", ["the same folder", "two folders that share the state backend"])
 def test_two_at_once_end_with_one_key_and_one_data_key(deployment: Deployment, folders: str):
     other = deployment.folder if folders == "the same folder" else deployment.another_folder("colleague")
     first, second = deployment.start("vercel", log="first"), deployment.start("vercel", folder=other, log="second")
