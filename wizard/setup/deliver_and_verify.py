@@ -67,7 +67,7 @@ def deliver_and_verify(clients: Clients, ready: PreparedRun, outputs: Outputs, *
 
 def show_stored_data_key(ui: UserInterface, stored: StoredDataKey, outputs: Outputs) -> None:
     """Print where the data key is stored."""
-    word = "made, wrapped by the key; kept" if stored.is_new else "exists and is not changed,"
+    word = "generated, wrapped by the key; stored" if stored.is_new else "exists and is not changed,"
     ui.line(f"{stored.wrapped.fingerprint} {word} in {stored.parameter}", mark=Mark.OK)
     for arn in outputs.replica_key_arns:
         ui.line(f"and in {delivery.region_of(arn)}, with the replica", mark=Mark.OK)

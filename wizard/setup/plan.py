@@ -127,9 +127,9 @@ def lines(plan: Plan) -> tuple[str, ...]:
         text.append(f"  + copy it to {store}, written once: {settings.names.stored_data_key}")
     elif plan.stored_data_key is None:
         text.append(
-            "  + make the data key: KMS returns only its wrapped form (GenerateDataKeyWithoutPlaintext, AES-256)"
+            "  + generate the data key: KMS returns only its wrapped form (GenerateDataKeyWithoutPlaintext, AES-256)"
         )
-        text.append(f"  + keep it in {store}, written once: {settings.names.stored_data_key}")
+        text.append(f"  + store it in {store}, written once: {settings.names.stored_data_key}")
     else:
         text.append(
             f"  = keep the data key {plan.stored_data_key.wrapped.fingerprint} "
@@ -146,7 +146,7 @@ def lines(plan: Plan) -> tuple[str, ...]:
         text.append(f"  > deliver {variables}")
         text.append(f"    to {destination}" + (f", for {' and '.join(readers)}" if readers else ""))
         text += [f"  > {line}" for target in members for line in target.plan(settings)]
-    text.append("  > prove it: as the application, unwrap the key and carry one made-up record there and back")
+    text.append("  > verify: as the application, decrypt the data key, then encrypt and decrypt one invented record")
     cost = estimate(settings, plan.assumptions)
     text += ["", f"What it costs: ${cost.monthly:.2f} a month, estimated (details: the command cost):"]
     wide = max(len(item.name) for item in cost.items)
@@ -259,7 +259,7 @@ def _key(settings: Settings, identity: Identity) -> list[tuple[str, str, str | N
     if settings.multi_region:
         table.append(("replicas", ", ".join(settings.replica_regions) or "none yet", "replica_regions"))
     else:
-        table.append(("multi-Region", "no (decided when the key is made)", "multi_region"))
+        table.append(("multi-Region", "no (decided when the key is created)", "multi_region"))
     table.append(("administrators", ", ".join(administrators), "administrators"))
     if policy:
         table.append(("key policy", ", ".join(policy), "strict_key_policy"))
@@ -271,7 +271,7 @@ def _application(settings: Settings, asked: tuple[Target, ...]) -> list[tuple[st
     names = settings.names
     new = [f"role {names.app_role}"] if settings.makes_role else []
     new += [f"user {names.app_user}"] if settings.makes_user else []
-    app = settings.app_principal_arn or f"{' and '.join(new)}, made here"
+    app = settings.app_principal_arn or f"{' and '.join(new)}, created by the stack"
     table: list[tuple[str, str, str | None]] = [("application", app, "app_principal")]
     if settings.secret_store is SecretStore.SECRETS_MANAGER:
         table.append(("data key", f"Secrets Manager {names.stored_data_key}", "secret_store"))
