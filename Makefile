@@ -28,13 +28,14 @@ IN_SANDBOX = unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN AWS_SECURIT
 	NO_PROXY="127.0.0.1,localhost,::1$${NO_PROXY:+,$$NO_PROXY}"; no_proxy="$$NO_PROXY"; export NO_PROXY no_proxy; \
 	$(V) -m sandbox start && exports="$$($(V) -m sandbox env)" && eval "$$exports" &&
 
-.PHONY: help setup test-setup demo wizard test check bench mutation spark-tests measure recording lock clean
+.PHONY: help setup test-setup demo wizard test unit check bench mutation spark-tests measure recording lock clean
 
 help:
 	@echo 'make setup      set this checkout up: packages, Pulumi engine, AWS CLI (ENGINE=auto|path|download|build)'
 	@echo 'make demo       set up, then the whole onboarding, unattended, in the sandbox (TARGET=vercel|ecs|…: examples/)'
 	@echo 'make wizard     set up, then the same with its questions, in the sandbox'
 	@echo 'make test       set up, then the tests (ARGS="-k rotation" for some of them)'
+	@echo 'make unit       set up, then the tests that start nothing (under a minute)'
 	@echo 'make check      format, lint, types, tests'
 	@echo 'make bench      measure this product beside the plain tools (ARGS="phi" for some rows)'
 	@echo 'make mutation   change the cipher and the key cache in small ways; each change must fail a test'
@@ -88,6 +89,13 @@ PYTEST = $(V) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 # Without the tests that say again, at length, what others say: `make check` passes those too.
 test: test-setup
 	@$(PYTEST) -m 'not thorough' $(ARGS)
+
+# Without a server, an engine or a terminal: while code is being written.
+UNIT = components/policies components/settings guardrails/test_rules.py wizard/core wizard/inputs wizard/targets \
+	wizard/data_key phi/cipher
+
+unit: setup
+	@$(PYTEST) -m 'not thorough' $(addprefix tests/,$(UNIT)) $(ARGS)
 
 check: test-setup
 	$(V) -m ruff format --check .
