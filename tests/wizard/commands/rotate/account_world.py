@@ -33,6 +33,7 @@ from wizard.commands.push import command as push
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import AppCredentials, AppVariables, ChildResult, StackState
+from wizard.core.retry import Clock
 from wizard.inputs.answers import Answer, Source
 from wizard.setup.steps import Clients, Request
 from wizard.vercel.client import Vercel
@@ -122,7 +123,7 @@ class Account:
     wire: Wire = field(default_factory=Wire)
 
     def __post_init__(self) -> None:
-        self.aws: Aws = connect(environ=dict(self.environment))
+        self.aws: Aws = connect(environ=dict(self.environment), clock=Clock(sleep=lambda _: None))
         events = self.aws._session._botocore
         events.register("before-call", self.wire.before_call)
         events.register("after-call", self.wire.after_call)
