@@ -407,6 +407,7 @@ def left_as_found(hidden: Deployment) -> LeftAsFound:
     )
 
 
+@pytest.mark.thorough
 def test_a_data_key_that_the_key_cannot_open_never_gets_into_the_stored_data_key(left_as_found: LeftAsFound):
     assert left_as_found.wrong.code == 1
     assert "the application cannot open the data key" in left_as_found.wrong.output
@@ -415,26 +416,31 @@ def test_a_data_key_that_the_key_cannot_open_never_gets_into_the_stored_data_key
     assert left_as_found.comments_by_the_wrong == {""}
 
 
+@pytest.mark.thorough
 def test_after_a_killed_run_and_a_refused_one_the_right_data_key_is_stored(left_as_found: LeftAsFound):
     deployment = left_as_found.deployment
     assert deployment.stored_key_versions() == [left_as_found.right] == [deployment.deployed()["ENCRYPTED_PHI_KEY"]]
     assert [proof["state"] for proof in left_as_found.report["proofs"]] == ["proved"]
 
 
+@pytest.mark.thorough
 def test_with_nothing_repaired_the_accounts_own_things_are_as_they_were(left_as_found: LeftAsFound):
     assert left_as_found.after == left_as_found.before
 
 
+@pytest.mark.thorough
 def test_the_checklist_tells_what_an_account_by_the_guide_leaves_open(left_as_found: LeftAsFound):
     states = {item["title"]: item["state"] for item in left_as_found.report["checklist"]}
     assert states["Automatic key rotation"] == "done"
     assert states["Key policy restricts access"] == states["CloudTrail logging"] == "open"
 
 
+@pytest.mark.thorough
 def test_what_was_left_as_found_is_no_change_and_no_breach_of_the_guardrails(left_as_found: LeftAsFound):
     unchanged(left_as_found.deployment)
 
 
+@pytest.mark.thorough
 @pytest.mark.thorough
 def test_a_later_run_repairs_what_the_first_one_left(left_as_found: LeftAsFound):
     deployment = left_as_found.deployment

@@ -9,6 +9,8 @@ import shlex
 import sys
 from collections.abc import Iterator
 
+import pytest
+
 from tests.onboarding.deployment import ACCOUNT, ALIAS, PROJECT, Deployment
 
 
@@ -56,6 +58,7 @@ def test_a_stack_by_hand_is_the_wizards_and_its_push_completes_it(deployment: De
     deployment.pulumi("preview", "--stack", "staging", "--expect-no-changes")
 
 
+@pytest.mark.thorough
 def test_undone_as_the_readme_says_the_key_and_all_that_leads_to_it_are_still_there(deployment: Deployment):
     deployment.set_up("vercel")
     outputs, variables, before = deployment.outputs(), deployment.variables(), deployment.inventory()
