@@ -29,7 +29,8 @@ from wizard.core.errors import ResourceError, SetupError, SignInNeeded
 from wizard.core.models.account import Identity, RegionFact
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.discovery import ProfileFact, ProfileKind
-from wizard.core.models.stack import OnProgress, Progress, StepState
+from wizard.core.models.inputs import StepState
+from wizard.core.models.stack import OnProgress, Progress
 from wizard.pulumi_engine import config
 
 

@@ -16,11 +16,10 @@ from wizard import aws
 from wizard.aws.auth.sign_in import sign_in
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import StackState
-from wizard.core.models.discovery import BackendFact
 from wizard.core.models.inputs import InputType, Question
 from wizard.core.next_command import RunOptions, wizard
 from wizard.core.retry import Clock
-from wizard.core.state_backend import in_words
+from wizard.core.state_backend import BackendFact, in_words
 from wizard.data_key.verification import ChildDecryptVerifier, ChildWrapper
 from wizard.inputs import vercel_cli
 from wizard.inputs.answers import Answer

@@ -24,9 +24,9 @@ DEFAULT_COMMAND = "setup"
 
 # From the program to the end of this command: a quoted word may hold anything, an operator of the shell or a
 # backquote ends it.
-_COMMAND = re.compile(rf"""{PROGRAM}(?![\w.])(?:'[^']*'|"[^"]*"|[^'"|;&<>#`\n()])*""")
+_COMMAND = rf"""{PROGRAM}(?![\w.])(?:'[^']*'|"[^"]*"|[^'"|;&<>#`\n()])*"""
 
-_PYTHON = re.compile(r"(?<![\w./-])python -m ")
+_PYTHON = r"(?<![\w./-])python -m "
 
 
 class Command(str):
@@ -79,7 +79,7 @@ class Run:
         """The text; each wizard command in it gets the flags of this run that it takes and lacks."""
         if "python -m " not in text:
             return text
-        completed = _PYTHON.sub(f"{self.python} -m ", _COMMAND.sub(self._with_flags, text))
+        completed = re.sub(_PYTHON, f"{self.python} -m ", re.sub(_COMMAND, self._with_flags, text))
         return Command(completed, advice=self.complete(text.advice)) if isinstance(text, Command) else completed
 
     def complete_all(self, value: Any) -> Any:

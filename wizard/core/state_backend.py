@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from wizard.core.errors import Problem
-from wizard.core.models.discovery import BackendFact, BackendKind
 
 CLOUD, LOCAL, S3 = "cloud", "local", "s3"
 """Words for a backend: Pulumi Cloud, files of this user, a bucket that the set-up creates."""
@@ -41,6 +41,32 @@ _BUCKET = re.compile(
     r"(?!xn--|sthree-)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?<!-s3alias)(?<!--ol-s3)"
 )
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
+
+
+class BackendKind(StrEnum):
+    """Where Pulumi keeps a stack's state."""
+
+    CLOUD = "cloud"
+    S3 = "s3"
+    LOCAL = "local"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendFact:
+    """The backend that Pulumi would use, and where that is configured. No request was made."""
+
+    url: str
+    """`https://api.pulumi.com`, `s3://bucket`, `file://~`."""
+    source: str
+    """In words: `PULUMI_BACKEND_URL`, `the login of the Pulumi CLI`, `Pulumi.yaml`."""
+
+    @property
+    def kind(self) -> BackendKind:
+        """What kind of backend the URL names."""
+        scheme = self.url.partition("://")[0]
+        kinds = {"https": BackendKind.CLOUD, "http": BackendKind.CLOUD, "s3": BackendKind.S3, "file": BackendKind.LOCAL}
+        return kinds.get(scheme, BackendKind.OTHER)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,7 @@ from typing import Any
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError, SignInNeeded
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked
-from wizard.core.models.inputs import CALLER, Back, Choice, Input, InputType, Question
-from wizard.core.models.stack import Mark
+from wizard.core.models.inputs import CALLER, Back, Choice, Input, InputType, Mark, Question
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.inputs import choices
 from wizard.inputs.answers import Answer, Source, missing, missing_error

@@ -16,10 +16,9 @@ from typing import Any
 from wizard.core import safe_text
 from wizard.core.child_environment import of_pulumi
 from wizard.core.errors import SetupError, Unreachable
-from wizard.core.models.discovery import BackendFact
 from wizard.core.models.stack import ListedStack
 from wizard.core.next_command import shell
-from wizard.core.state_backend import Circumstances
+from wizard.core.state_backend import BackendFact, Circumstances
 from wizard.pulumi_engine import config, passphrase
 
 CLOUD_URL = "https://api.pulumi.com"

@@ -21,7 +21,8 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
-from wizard.core.models.stack import Drift, DriftKind, OnProgress, Progress, Step, StepState
+from wizard.core.models.inputs import StepState
+from wizard.core.models.stack import Drift, DriftKind, OnProgress, Progress, Step
 from wizard.core.next_command import Command, shell, wizard
 from wizard.pulumi_engine import plan
 from wizard.pulumi_engine.passphrase import LOST

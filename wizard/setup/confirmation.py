@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from wizard.core.errors import Cancelled, PreflightFailed, ResourceError, StalePlan
-from wizard.core.models.inputs import Choice, InputType, Question
-from wizard.core.models.stack import Mark
+from wizard.core.models.inputs import Choice, InputType, Mark, Question
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import Engine, UserInterface
 from wizard.setup import plan, steps

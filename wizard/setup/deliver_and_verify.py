@@ -16,7 +16,7 @@ from wizard.core.models.delivery import (
     StoredDataKey,
     Verification,
 )
-from wizard.core.models.stack import Mark
+from wizard.core.models.inputs import Mark
 from wizard.core.ports.run import UserInterface
 from wizard.data_key import delivery
 from wizard.setup import confirmation, report

@@ -16,7 +16,8 @@ from wizard.core.models.delivery import (
     Verification,
     VerificationState,
 )
-from wizard.core.models.stack import Mark, Step
+from wizard.core.models.inputs import Mark
+from wizard.core.models.stack import Step
 from wizard.core.next_command import wizard
 from wizard.data_key.delivery import region_of
 from wizard.setup.checklist import ChecklistEntry, ItemState

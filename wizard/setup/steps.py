@@ -19,7 +19,8 @@ from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import PreflightFailed, Problem, ResourceError, SetupError, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked, StackState
-from wizard.core.models.stack import ListedStack, Mark, Progress, Step
+from wizard.core.models.inputs import Mark
+from wizard.core.models.stack import ListedStack, Progress, Step
 from wizard.core.next_command import shell, wizard
 from wizard.core.ports.aws import Wrapper
 from wizard.core.ports.run import AwsClient, DecryptVerifier, Engine, UserInterface, VercelClient

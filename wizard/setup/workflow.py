@@ -11,7 +11,7 @@ from components.settings import Outputs, SecretStore, Settings
 from wizard.core.cost.drivers import options
 from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.delivery import VercelProject
-from wizard.core.models.stack import Mark
+from wizard.core.models.inputs import Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface, VercelClient
 from wizard.data_key.delivery import region_of

@@ -9,13 +9,16 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from wizard.core.errors import Problem, SetupError
-from wizard.core.models.stack import Mark, Progress, StepState
+from wizard.core.models.inputs import Mark, StepState
 from wizard.core.next_command import Command, Run
 from wizard.terminal.status_line import Clock, Status, Timer, every
 from wizard.terminal.text import Piece, capabilities_of, cells, divided, folded, longest_part, longest_word, painted
+
+if TYPE_CHECKING:
+    from wizard.core.models.stack import Progress
 
 _STYLES = {Mark.OK: "green", Mark.WARN: "yellow", Mark.FAIL: "bold red", Mark.INFO: "dim", Mark.RUN: "cyan"}
 _SIGNS = {Mark.OK: "✓", Mark.WARN: "!", Mark.FAIL: "✗", Mark.INFO: "·", Mark.RUN: "…"}

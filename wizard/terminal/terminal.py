@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TextIO, TypeVar
 
-from wizard.core.models.inputs import Back, Choice, InputType, Question
-from wizard.core.models.stack import Mark
+from wizard.core.models.inputs import Back, Choice, InputType, Mark, Question
 from wizard.core.next_command import Run
 from wizard.terminal.prompts import LONG_LIST, WHY, HelpOrBack, PlainPrompts, PromptRequest, Prompts, PromptState
 from wizard.terminal.screen import Screen

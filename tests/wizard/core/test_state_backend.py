@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from tests.wizard.fakes.clients import ACCOUNT, REGION
-from wizard.core.models.discovery import BackendFact, BackendKind
 from wizard.core.state_backend import (
     FILE_VARIABLE,
     VARIABLE,
+    BackendFact,
+    BackendKind,
     Circumstances,
     StateBackend,
     accept_backend,

@@ -67,8 +67,8 @@ from wizard.core.models.delivery import (
 )
 from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
 from wizard.core.models.discovery import PermissionsFact, ProfileFact, ProfileKind, QuotaFact
-from wizard.core.models.inputs import Back, Question
-from wizard.core.models.stack import Drift, Mark, OnProgress, Progress, Step, StepState
+from wizard.core.models.inputs import Back, Mark, Question, StepState
+from wizard.core.models.stack import Drift, OnProgress, Progress, Step
 from wizard.inputs.saved_progress import Draft
 
 ACCOUNT = "111122223333"

@@ -17,7 +17,7 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
-from wizard.core.models.discovery import BackendFact, BackendKind
+from wizard.core.state_backend import BackendFact, BackendKind
 from wizard.pulumi_engine import backend
 from wizard.pulumi_engine.backend import StatePlaces
 from wizard.pulumi_engine.events import cli_error

@@ -26,7 +26,8 @@ from sandbox.pulumi_plugins.install import install
 from tests.sandbox.pulumi_plugins.engine_project import engine_binary
 from tests.wizard.fakes.clients import ADMIN, EXPORTING, KEY_ID, OUTPUTS, SECOND, settings
 from wizard.core.errors import Cancelled, ResourceError, SetupError, StackBusy, UsageError
-from wizard.core.models.stack import Progress, StepState
+from wizard.core.models.inputs import StepState
+from wizard.core.models.stack import Progress
 from wizard.pulumi_engine import backend as engine_backend
 from wizard.pulumi_engine import workspace
 from wizard.pulumi_engine.engine import PulumiEngine

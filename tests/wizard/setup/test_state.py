@@ -9,8 +9,7 @@ import pytest
 
 from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, FakeCloud, FakeTalk, key_fact
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError
-from wizard.core.models.discovery import BackendFact
-from wizard.core.state_backend import KEY_ALIAS, Circumstances
+from wizard.core.state_backend import KEY_ALIAS, BackendFact, Circumstances
 from wizard.inputs.answers import Answer, Source
 from wizard.inputs.interview import Interview
 from wizard.setup.steps import StateLocation, settle

@@ -21,7 +21,7 @@ PROGRAM = """
 import json, sys
 from wizard.core.models.inputs import Choice
 from wizard.inputs.registry import by_key
-from wizard.core.models.stack import Mark
+from wizard.core.models.inputs import Mark
 from wizard.terminal.terminal import Terminal
 
 terminal = Terminal(interactive=True, out=sys.stderr)

@@ -15,7 +15,8 @@ import pytest
 
 from tests.wizard.terminal.terminals import Hands, Written
 from wizard.core.errors import Problem, ResourceError
-from wizard.core.models.stack import Mark, Progress, Step, StepState
+from wizard.core.models.inputs import Mark, StepState
+from wizard.core.models.stack import Progress, Step
 from wizard.core.next_command import Run
 from wizard.terminal.terminal import Terminal
 

@@ -13,7 +13,8 @@ import pyte
 import pytest
 
 from tests.wizard.terminal.terminals import ENTER, Hands, Written, menus
-from wizard.core.models.stack import Mark, Progress, Step, StepState
+from wizard.core.models.inputs import Mark, StepState
+from wizard.core.models.stack import Progress, Step
 from wizard.terminal.status_line import DOT_SECONDS, REDRAWN_SECONDS, every
 from wizard.terminal.terminal import Terminal
 

@@ -17,8 +17,8 @@ from wizard.commands.deployed_stack import DeployedStack
 from wizard.core import json_documents
 from wizard.core.errors import DataKeyConflict, ResourceError, UsageError
 from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion
-from wizard.core.models.stack import Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, UserInterface
 from wizard.data_key import delivery

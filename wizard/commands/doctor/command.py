@@ -15,7 +15,7 @@ from wizard.commands.push.deliver import targets_of
 from wizard.core import json_documents
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.delivery import Delivered, DeliveryState, StoredDataKey, Verification, VerificationState
-from wizard.core.models.stack import Mark
+from wizard.core.models.inputs import Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface
 from wizard.data_key.delivery import find_stored_data_key

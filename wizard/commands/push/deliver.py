@@ -16,7 +16,7 @@ from wizard.core import json_documents
 from wizard.core.errors import DataKeyConflict, PermissionDenied, UsageError
 from wizard.core.models.delivery import PRODUCTION, Delivered, Scope, StoredDataKey, Verification, VerificationState
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
-from wizard.core.models.stack import Mark
+from wizard.core.models.inputs import Mark
 from wizard.core.next_command import wizard
 from wizard.data_key import delivery, guard
 from wizard.setup import deliver_and_verify

@@ -12,7 +12,7 @@ from functools import partial
 
 from wizard.core.errors import SetupError
 from wizard.core.models.deployment import Instances, Redeployed, RedeployState
-from wizard.core.models.stack import Mark
+from wizard.core.models.inputs import Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface
 from wizard.setup.steps import Clients

@@ -18,7 +18,7 @@ from wizard.commands.report.render import markdown, page
 from wizard.commands.review.command import DEFAULT_FOLDER as REVIEWS
 from wizard.core import files, json_documents
 from wizard.core.errors import SetupError, UsageError
-from wizard.core.models.stack import Mark
+from wizard.core.models.inputs import Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface
 from wizard.setup.steps import Clients, Request

@@ -14,7 +14,7 @@ from wizard.commands.review import storage
 from wizard.commands.review.baseline import Differences
 from wizard.core import json_documents
 from wizard.core.models.access import AccessKeyAge, AccessReview, PrincipalAccess, SignOff
-from wizard.core.models.stack import Mark
+from wizard.core.models.inputs import Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface
 from wizard.core.safe_text import clean

@@ -20,8 +20,8 @@ from wizard.commands.rotate.versions import (
 )
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Cancelled, PermissionDenied
+from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import VersionOrigin
-from wizard.core.models.stack import Mark
 from wizard.core.next_command import Command, wizard
 from wizard.data_key import guard
 from wizard.setup import confirmation

@@ -28,8 +28,8 @@ from wizard.commands.rotate.versions import (
 )
 from wizard.core.errors import Cancelled, SetupError
 from wizard.core.models.delivery import VercelProject
+from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
-from wizard.core.models.stack import Mark
 from wizard.core.next_command import Command, wizard
 from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request

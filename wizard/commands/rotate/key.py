@@ -9,7 +9,8 @@ from components.settings import ContractError, Settings
 from wizard.commands.rotate.result import Action, RotateResult, cost_of_another, show_rotations
 from wizard.commands.rotate.versions import DataKeyStore, read_stack
 from wizard.core.errors import Cancelled, ResourceError, SetupError, UsageError
-from wizard.core.models.stack import Mark, Progress, Step
+from wizard.core.models.inputs import Mark
+from wizard.core.models.stack import Progress, Step
 from wizard.core.next_command import Command, wizard
 from wizard.setup import plan
 from wizard.setup.steps import Clients, Request

@@ -21,8 +21,8 @@ from wizard.commands.rotate.versions import (
 )
 from wizard.core.errors import Cancelled, PermissionDenied, ResourceError, UsageError
 from wizard.core.models.account import KeyFact
+from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
-from wizard.core.models.stack import Mark
 from wizard.core.next_command import Command
 from wizard.data_key import delivery
 from wizard.setup.steps import Clients, Request

@@ -19,8 +19,8 @@ from wizard.commands.rotate.versions import (
     version_of,
 )
 from wizard.core.errors import UsageError
+from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
-from wizard.core.models.stack import Mark
 from wizard.setup.steps import Clients, Request
 
 

@@ -17,8 +17,8 @@ from wizard.core import json_documents, next_command
 from wizard.core.errors import UsageError
 from wizard.core.models.delivery import Delivered, VerificationState
 from wizard.core.models.deployment import Redeployed, RedeployState
+from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, VersionOrigin
-from wizard.core.models.stack import Mark
 from wizard.core.next_command import Result
 from wizard.core.ports.run import UserInterface
 

@@ -18,7 +18,8 @@ from wizard.core import json_documents
 from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.account import Identity, KeyFact
 from wizard.core.models.delivery import AppVariables, StoredDataKey
-from wizard.core.models.stack import HealthStatus, ListedStack, Mark, StackStatus, StatusCheck
+from wizard.core.models.inputs import Mark
+from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus, StatusCheck
 from wizard.core.next_command import Result, wizard
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.core.state_backend import S3, url_of

@@ -62,29 +62,3 @@ class QuotaFact:
     def exceeded(self) -> bool:
         """Whether the set-up would exceed it."""
         return self.used + self.needed > self.limit
-
-
-class BackendKind(StrEnum):
-    """Where Pulumi keeps a stack's state."""
-
-    CLOUD = "cloud"
-    S3 = "s3"
-    LOCAL = "local"
-    OTHER = "other"
-
-
-@dataclass(frozen=True, kw_only=True)
-class BackendFact:
-    """The backend that Pulumi would use, and where that is configured. No request was made."""
-
-    url: str
-    """`https://api.pulumi.com`, `s3://bucket`, `file://~`."""
-    source: str
-    """In words: `PULUMI_BACKEND_URL`, `the login of the Pulumi CLI`, `Pulumi.yaml`."""
-
-    @property
-    def kind(self) -> BackendKind:
-        """What kind of backend the URL names."""
-        scheme = self.url.partition("://")[0]
-        kinds = {"https": BackendKind.CLOUD, "http": BackendKind.CLOUD, "s3": BackendKind.S3, "file": BackendKind.LOCAL}
-        return kinds.get(scheme, BackendKind.OTHER)

@@ -299,3 +299,24 @@ def _secret(text: str) -> str:
     if not (text.isascii() and text.isprintable()) or " " in text:
         raise ValueError("has white space or odd characters in it: was it cut, or pasted twice?")
     return text
+
+
+# --- what a line of the terminal reports
+
+
+class Mark(StrEnum):
+    """The result that a line reports; shown as a sign, never by colour alone."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+    INFO = "info"
+    RUN = "run"
+
+
+class StepState(StrEnum):
+    """The state of a resource during `up`."""
+
+    STARTED = "started"
+    DONE = "done"
+    FAILED = "failed"

@@ -9,15 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-
-class Mark(StrEnum):
-    """The result that a line reports; shown as a sign, never by colour alone."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-    INFO = "info"
-    RUN = "run"
+from wizard.core.models.inputs import StepState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +25,6 @@ class Step:
     """Names of the properties that differ."""
     physical_name: str = ""
     """The name it has in the account, where its inputs give one."""
-
-
-class StepState(StrEnum):
-    """The state of a resource during `up`."""
-
-    STARTED = "started"
-    DONE = "done"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True, kw_only=True)

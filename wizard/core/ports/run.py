@@ -32,7 +32,8 @@ from wizard.core.models.delivery import (
 )
 from wizard.core.models.deployment import Deployment, Redeployed
 from wizard.core.models.discovery import ProfileFact
-from wizard.core.models.stack import Mark, OnProgress, Progress, Step
+from wizard.core.models.inputs import Mark
+from wizard.core.models.stack import OnProgress, Progress, Step
 
 if TYPE_CHECKING:
     from wizard.core.models.access import VariableEntry

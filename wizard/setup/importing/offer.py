@@ -10,8 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from components.settings import ImportGroup
-from wizard.core.models.inputs import Choice
-from wizard.core.models.stack import Mark
+from wizard.core.models.inputs import Choice, Mark
 from wizard.core.ports.run import UserInterface
 from wizard.inputs.registry import by_key
 from wizard.setup.importing import discovery

@@ -30,8 +30,8 @@ from tests.wizard.fakes.clients import (
 from wizard.commands.backup import BackupOptions, command, destination
 from wizard.core.errors import DataKeyConflict, StackNotFound, Unreachable, UsageError
 from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import VersionOrigin
-from wizard.core.models.stack import Mark
 from wizard.setup.steps import Clients, Request
 
 NOW = datetime(2026, 11, 24, 12, 30, 15, 7, tzinfo=UTC)

@@ -35,8 +35,8 @@ from wizard.core.errors import (
     UsageError,
 )
 from wizard.core.models.delivery import AccessKey, StoredDataKey
+from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import VersionOrigin
-from wizard.core.models.stack import Mark
 
 
 class PushWorld(World):

@@ -11,7 +11,7 @@ from tests.wizard.commands.push.push_documents import AT, RUNS
 from tests.wizard.commands.push.test_push import PushWorld
 from tests.wizard.fakes.clients import settings
 from wizard.core.errors import PermissionDenied, Unsupported
-from wizard.core.models.stack import Mark
+from wizard.core.models.inputs import Mark
 
 LATER = AT + timedelta(hours=1)
 

@@ -48,7 +48,8 @@ from wizard.core.errors import (
 )
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import AppVariables
-from wizard.core.models.stack import HealthStatus, ListedStack, Mark, StackStatus
+from wizard.core.models.inputs import Mark
+from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus
 from wizard.pulumi_engine.backend import list_stacks
 from wizard.setup.steps import Clients
 from wizard.terminal.screen import Screen
