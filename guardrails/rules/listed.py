@@ -13,7 +13,7 @@ from typing import Any
 from components import policies
 from components.policies.evaluation.conditions import matches
 from components.policies.key import USE_ACTIONS
-from components.policies.stack import NewRole, application_trust_of, key_policy_of, readers_of
+from components.policies.stack import NewRole, application_trust_of, key_policy_of, readers_of, vercel_provider_arn_of
 from components.settings import Settings
 
 from .policy_documents import Statement, check_statements, statements
@@ -76,12 +76,7 @@ def _role(role: Resource, settings: Settings) -> Iterator[str]:
 
 def _expected_trust(role: Resource, settings: Settings) -> policies.Policy | None:
     if role.is_within(APP_PRINCIPAL) or _is_application(role.props.get("name"), settings):
-        provider = settings.vercel_oidc_provider_arn
-        if provider is None and settings.vercel_team:
-            provider = policies.vercel_oidc_provider_arn(
-                account_id=settings.account_id, team=settings.vercel_team, partition=settings.partition
-            )
-        return application_trust_of(settings, vercel_provider_arn=provider)
+        return application_trust_of(settings, vercel_provider_arn=vercel_provider_arn_of(settings))
     if role.is_within(DELIVERY):
         # A role that no deploy target needs trusts nobody.
         roles = [reader.role for reader in readers_of(settings) if isinstance(reader.role, NewRole)]

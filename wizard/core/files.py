@@ -18,9 +18,12 @@ _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 """A file system without hard links, such as that of a memory stick."""
 
 
-def create(path: Path, content: bytes, *, mode: int = 0o600) -> bool:
-    """Write a new file; False where the name exists, as a link too. Raises OSError, and then leaves nothing."""
-    with _draft(path, content, mode) as draft:
+def create(path: Path, content: bytes, *, private: bool = True) -> bool:
+    """Write a new file; False where the name exists, as a link too. Raises OSError, and then leaves nothing.
+
+    Only its owner may read a private file; for another the process's umask says who may.
+    """
+    with _draft(path, content, private) as draft:
         try:
             # Fails where the name exists: of two processes at once one file stays.
             os.link(draft, path, follow_symlinks=False)
@@ -30,7 +33,7 @@ def create(path: Path, content: bytes, *, mode: int = 0o600) -> bool:
             if error.errno not in _NO_LINKS:
                 raise
             try:
-                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _mode(private)))
             except FileExistsError:
                 return False
             os.replace(draft, path)
@@ -38,22 +41,23 @@ def create(path: Path, content: bytes, *, mode: int = 0o600) -> bool:
     return True
 
 
-def replace(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+def replace(path: Path, content: bytes, *, private: bool = True) -> None:
     """Write a file in place of one of that name; a link of that name is replaced, not followed. Raises OSError."""
-    with _draft(path, content, mode) as draft:
+    with _draft(path, content, private) as draft:
         os.replace(draft, path)
         _sync_folder(path)
 
 
 @contextmanager
-def _draft(path: Path, content: bytes, mode: int) -> Iterator[Path]:
+def _draft(path: Path, content: bytes, private: bool) -> Iterator[Path]:
     """The content in a hidden file of the same folder, which is gone afterwards."""
     draft = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _mode(private))
         with os.fdopen(descriptor, "wb") as file:
-            # A default ACL of the folder may have widened the mode of os.open, and a mask narrowed it.
-            os.fchmod(file.fileno(), mode)
+            if private:
+                # A default ACL of the folder may have widened the mode of os.open.
+                os.fchmod(file.fileno(), _mode(private))
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -61,6 +65,10 @@ def _draft(path: Path, content: bytes, mode: int) -> Iterator[Path]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             draft.unlink()
+
+
+def _mode(private: bool) -> int:
+    return 0o600 if private else 0o666
 
 
 def _sync_folder(path: Path) -> None:

@@ -7,14 +7,12 @@ Imports YAML when a file is read.
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from wizard.core import safe_text
+from wizard.core import files, safe_text
 from wizard.core.errors import UsageError
 from wizard.core.next_command import shell
 
@@ -106,12 +104,9 @@ def write(path: Path, content: bytes) -> None:
     """Replace the settings file as a whole: a crash leaves the old one or the new one. Raises UsageError."""
     if path.exists() and path.read_bytes() == content:
         return
-    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        new.write_bytes(content)
-        os.replace(new, path)
+        files.replace(path, content, private=False)
     except OSError as error:
-        new.unlink(missing_ok=True)
         raise UsageError(f"{path.name} cannot be written: {error}", shell("ls", "-l", str(path.parent))) from error
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import secrets
 import stat
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
+from wizard.core import files
 from wizard.core.errors import SetupError, UsageError
 from wizard.core.next_command import Command, shell
 
@@ -66,18 +65,8 @@ def create(environ: Mapping[str, str], stack: str) -> Path:
     new = secrets.token_urlsafe(32)
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(handle, "w", encoding="ascii") as out:
-                out.write(new + "\n")
-                out.flush()
-                os.fsync(out.fileno())
-            # A link fails where the name exists, so that of two concurrent runs one passphrase stays.
-            with suppress(FileExistsError):
-                os.link(draft, file)
-        finally:
-            draft.unlink()
+        # Of two runs at once one passphrase stays.
+        files.create(file, f"{new}\n".encode("ascii"))
     except OSError as error:
         raise SetupError(
             f"the stack's passphrase cannot be stored in {file}: {error.strerror}",

@@ -86,7 +86,7 @@ def write(file: Path, plan_document: Mapping[str, Any]) -> None:
     try:
         if file.is_symlink() or (file.exists() and not _is_plan(file)):
             raise UsageError(f"{file} is not a saved plan, and is not overwritten", another)
-        files.replace(file, f"{json.dumps(plan_document, indent=2)}\n".encode(), mode=0o644)
+        files.replace(file, f"{json.dumps(plan_document, indent=2)}\n".encode(), private=False)
     except OSError as error:
         raise UsageError(f"the plan cannot be written: {error}", another) from error
 

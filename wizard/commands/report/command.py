@@ -69,7 +69,7 @@ def _write(folder: Path, texts: dict[str, str]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            if not files.create(folder / name, text.encode(), mode=0o644):
+            if not files.create(folder / name, text.encode(), private=False):
                 _refuse_existing(folder)
     except OSError as error:
         raise SetupError(

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from components import policies
 from components.policies.evaluation.account import KeyPermission
 from components.policies.evaluation.conditions import matches
 from components.policies.evaluation.statements import Statement, statements_of
-from components.policies.stack import application_trust_of
+from components.policies.stack import application_trust_of, vercel_provider_arn_of
 from components.settings import Outputs, Settings
 from wizard.core.models.access import AccessReview, PrincipalAccess
 
@@ -63,10 +62,7 @@ def expectation_of(settings: Settings, outputs: Outputs | None) -> Expectation:
         # The statement that delegates to IAM names the account, and so its root user.
         root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
         rights[root] = frozenset(("use", "administer", "delete"))
-    provider = settings.vercel_oidc_provider_arn or policies.vercel_oidc_provider_arn(
-        account_id=settings.account_id, team=settings.vercel_team or "", partition=settings.partition
-    )
-    trust = application_trust_of(settings, vercel_provider_arn=provider)
+    trust = application_trust_of(settings, vercel_provider_arn=vercel_provider_arn_of(settings))
     return Expectation(
         rights=rights,
         patterns=settings.administrator_patterns,

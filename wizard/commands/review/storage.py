@@ -207,7 +207,7 @@ def _create(file: Path, value: Mapping[str, Any]) -> bool:
     """Write a new file; False if one of that name exists."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        return files.create(file, f"{json.dumps(value, indent=2, sort_keys=True)}\n".encode(), mode=0o644)
+        return files.create(file, f"{json.dumps(value, indent=2, sort_keys=True)}\n".encode(), private=False)
     except OSError as error:
         raise SetupError(
             f"the review cannot be written to {file}: {error}", "python -m wizard review --out FOLDER"

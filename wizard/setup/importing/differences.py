@@ -10,7 +10,12 @@ from typing import Any
 
 from components import policies
 from components.policies.evaluation import KeyPolicyDecision
-from components.policies.stack import application_trust_of, decide_by_key_policy_of, key_policy_of
+from components.policies.stack import (
+    application_trust_of,
+    decide_by_key_policy_of,
+    key_policy_of,
+    vercel_provider_arn_of,
+)
 from components.settings import ImportGroup, ResourceKind, Settings
 from wizard.core.models.account import Difference, DiscoveredSetup, KeyFact
 from wizard.setup.importing.policies import Right, condition_of, principals, rights, same, short, statements
@@ -191,12 +196,7 @@ def _role(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Differenc
     if boundary != settings.permissions_boundary_arn:
         desired = settings.permissions_boundary_arn
         yield ("role, permissions boundary", short(boundary or "none"), short(desired or "none"))
-    provider = settings.vercel_oidc_provider_arn
-    if provider is None and settings.vercel_team:
-        provider = policies.vercel_oidc_provider_arn(
-            account_id=settings.account_id, team=settings.vercel_team, partition=settings.partition
-        )
-    trust = application_trust_of(settings, vercel_provider_arn=provider)
+    trust = application_trust_of(settings, vercel_provider_arn=vercel_provider_arn_of(settings))
     if same(discovered.role_trust, trust):
         return
     differences = [*_trust(discovered.role_trust, trust)]
