@@ -181,22 +181,15 @@ class DataKeyVersions:
         name = self.name_of(fingerprint)
         if name not in self.store.read([name]):
             own = {
-                FINGERPRINT_TAG: fingerprint,
-                ORIGIN_TAG: origin.value,
                 SAME_AS_TAG: same_as or fingerprint,
-                KEPT_AT_TAG: at.isoformat(timespec="seconds"),
-                CREATED_BY_TAG: CREATED_BY,
                 **({KEY_ARN_TAG: key_arn} if key_arn else {}),
                 **({REPLACED_AT_TAG: at.isoformat(timespec="seconds")} if was_current else {}),
             }
-            self.store.create(
-                name,
-                wrapped.value,
-                secret=True,
-                description=f"EONPRO PHI data key {fingerprint}, {origin.value}; a kept version. "
-                "Never delete or overwrite: PHI may be lost with it.",
-                tags={**self.tags, **own},
+            description = (
+                f"EONPRO PHI data key {fingerprint}, {origin.value}; a kept version. "
+                "Never delete or overwrite: PHI may be lost with it."
             )
+            self._create(name, wrapped, origin, at, own, description)
         if self._read_back(name, wrapped) is None:
             raise DataKeyConflict(
                 f"the {self.store.noun} {name} does not hold the data key {fingerprint}, which its name says; "
@@ -204,6 +197,24 @@ class DataKeyVersions:
                 f"{self.store.history_command(name)}   # find out what wrote it",
             )
         return self._entry(name, wrapped, self.stored_key())
+
+    def _create(
+        self,
+        name: str,
+        wrapped: WrappedDataKey,
+        origin: VersionOrigin,
+        at: datetime,
+        tags: Mapping[str, str],
+        description: str,
+    ) -> None:
+        own = {
+            FINGERPRINT_TAG: wrapped.fingerprint,
+            ORIGIN_TAG: origin.value,
+            KEPT_AT_TAG: at.isoformat(timespec="seconds"),
+            CREATED_BY_TAG: CREATED_BY,
+            **tags,
+        }
+        self.store.create(name, wrapped.value, secret=True, description=description, tags={**self.tags, **own})
 
     def reserve_new(self, wrapped: WrappedDataKey, *, key_arn: str, at: datetime) -> WrappedDataKey:
         """Reserve the one place for a data key that is not in use yet; the key that has it, whoever put it there.
@@ -216,20 +227,8 @@ class DataKeyVersions:
             number += 1
             name = f"{self.folder}/{NEW_FOLDER}/{number}"
             if name not in self.store.read([name]):
-                own = {
-                    FINGERPRINT_TAG: wrapped.fingerprint,
-                    KEY_ARN_TAG: key_arn,
-                    ORIGIN_TAG: VersionOrigin.MADE.value,
-                    KEPT_AT_TAG: at.isoformat(timespec="seconds"),
-                    CREATED_BY_TAG: CREATED_BY,
-                }
-                self.store.create(
-                    name,
-                    wrapped.value,
-                    secret=True,
-                    description="EONPRO PHI data key, new and not in use yet. Never delete or overwrite.",
-                    tags={**self.tags, **own},
-                )
+                description = "EONPRO PHI data key, new and not in use yet. Never delete or overwrite."
+                self._create(name, wrapped, VersionOrigin.MADE, at, {KEY_ARN_TAG: key_arn}, description)
             existing = self._read_place(name)
             if existing == wrapped:
                 return wrapped
