@@ -57,20 +57,20 @@ def chosen(stage: Stage, kinds: Sequence[str], seed: int, *, size: float, long: 
     chance, names = random.Random(seed), {}
     if "crashes" in kinds:
         engine = ENGINE if long or size >= 1 else []
-        names["crashes"] = histories.crashes(stage, QUICK, None if long else chance, round(150 * size))
-        names["crashes"] += histories.crashes(stage, engine, None if long else chance, round(16 * size))
+        names["crashes"] = histories.crashes(stage, QUICK, None if long else chance, round(120 * size))
+        names["crashes"] += histories.crashes(stage, engine, None if long else chance, round(8 * size))
     if "faults" in kinds:
         count = 5000 if long else round(1000 * size)
         names["faults"] = [f"/{seed * 100_000 + number}" for number in range(count)]
     if "races" in kinds:
         quick = [name for name in [*QUICK, "verify", "doctor"] if name not in ("report", "review")]
-        names["races"] = histories.races(quick, None if long else chance, round(60 * size))
+        names["races"] = histories.races(quick, None if long else chance, round(50 * size))
         if long or size >= 1:
             names["races"] += histories.races(["setup"], None if long else chance, 3)
     if "machine" in kinds:
-        names["machine"] = [str(seed * 1000 + number) for number in range(200 if long else round(20 * size) or 1)]
+        names["machine"] = [str(seed * 1000 + number) for number in range(200 if long else round(10 * size) or 1)]
     if "hostile" in kinds:
-        names["hostile"] = hostile.names(2000 if long else round(150 * size), seed)
+        names["hostile"] = hostile.names(2000 if long else round(120 * size), seed)
     return names
 
 
@@ -150,7 +150,7 @@ def written(found: Mapping[str, Sequence[Verdict]], *, baseline: bool) -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     head, _, rest = text.partition(BEGIN)
     former, _, tail = rest.partition(END)
-    parts = {title: "" for title in SECTIONS}
+    parts = dict.fromkeys(SECTIONS, "")
     for title in SECTIONS:
         parts[title] = former.partition(f"{title}\n")[2].partition("\n\n**")[0].strip()
     parts[SECTIONS[baseline]] = markdown(table(found))

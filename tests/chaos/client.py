@@ -6,6 +6,7 @@ one of this checkout; the folder that it works in is the history's.
 
 from __future__ import annotations
 
+import atexit
 import errno
 import functools
 import importlib
@@ -17,9 +18,11 @@ import runpy
 import signal
 import socket
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import botocore.session
 import semver
@@ -73,8 +76,7 @@ def become(arguments: list[str]) -> None:
     """Run `phi ARGUMENTS` or `wizard ARGUMENTS`, to its end; the orders are in the environment."""
     if arguments[:2] == ["-m", "phi"]:
         sys.argv = ["phi", *arguments[2:]]
-        runpy.run_module("phi", run_name="__main__", alter_sys=True)
-        return
+        _to_its_end(functools.partial(runpy.run_module, "phi", run_name="__main__", alter_sys=True))
     global _jumps
     os.setsid()
     orders: dict[str, Any] = json.loads(os.environ.pop("CHAOS_ORDERS"))
@@ -99,17 +101,24 @@ def become(arguments: list[str]) -> None:
     sys.argv = ["wizard", *arguments]
     from wizard.cli.main import run
 
-    if os.environ.pop("CHAOS_PROFILE", ""):
-        import cProfile, pstats, resource
-        profile = cProfile.Profile()
-        try:
-            profile.runcall(run)
-        except SystemExit:
-            with open("/tmp/dev/profile.txt", "w") as out:
-                print(resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN), file=out)
-                pstats.Stats(profile, stream=out).sort_stats("cumtime").print_stats(60)
-            raise
-    run()
+    _to_its_end(run)
+
+
+def _to_its_end(program: Callable[[], object]) -> NoReturn:
+    """Run it, and leave without taking apart what was loaded for a hundred others: that takes longer than the run."""
+    code: object = 0
+    try:
+        program()
+    except SystemExit as left:
+        code = left.code
+    except BaseException:  # noqa: BLE001 - as the interpreter does
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def _tell_session(control: str) -> None:

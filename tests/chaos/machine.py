@@ -5,6 +5,7 @@ Starts and ends the processes of worlds below the stage's folder. NAME is the se
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
@@ -63,7 +64,7 @@ def _machine(stage: Stage, verdict: Verdict) -> type[RuleBasedStateMachine]:
             before = {*self.account["dataKeys"].values()}
             # One that waits for its promotion is all that there may be.
             command = COMMANDS["rotate-data-key"]
-            self._run(_as(command, new_keys=0 if self.pending else 1), happens)
+            self._run(replace(command, new_keys=0 if self.pending else 1, check=stored), happens)
             self.pending = self.pending or not before >= {*self.account["dataKeys"].values()}
 
         @rule(
@@ -109,7 +110,7 @@ def _machine(stage: Stage, verdict: Verdict) -> type[RuleBasedStateMachine]:
                 self.judge.about_to_run(command)
                 ended = self.world.run(*arguments, orders=orders, client=stage.client(**client), typed=command.typed)
                 self.account = self.judge.ended(command, ended)
-                command = _as(command, new_keys=0)
+                command = replace(command, new_keys=0)
             self.judge.about_to_run(command)
             ended = self.world.run(*arguments, client=stage.client(**client), typed=command.typed)
             self.account = self.judge.ended(command, ended)
@@ -122,9 +123,3 @@ def _machine(stage: Stage, verdict: Verdict) -> type[RuleBasedStateMachine]:
                 self.block.__exit__(None, None, None)
 
     return Sequence
-
-
-def _as(command: Command, *, new_keys: int) -> Command:
-    from dataclasses import replace
-
-    return replace(command, new_keys=new_keys)
