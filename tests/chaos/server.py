@@ -258,7 +258,7 @@ class World:
         if fault == "expired":
             self.was_expired.add(side)
         if (fault == "half") and not (changes and name.startswith("vercel:POST") and name.endswith("/env")):
-            return "unavailable"
+            return ""
         return "" if fault == "stale" and changes else fault
 
     def _failed(self, fault: str, name: str, environ: dict[str, Any], start: Any, call: Call | None) -> Iterable[bytes]:
