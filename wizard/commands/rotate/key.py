@@ -5,24 +5,38 @@ Acts through the ports. Data key and records do not change: the key still decryp
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from components.settings import ContractError, Settings
 from wizard.commands.rotate.result import Action, RotateResult, cost_of_another, show_rotations
 from wizard.commands.rotate.versions import DataKeyStore, read_stack
 from wizard.core.errors import Cancelled, ResourceError, SetupError, UsageError
 from wizard.core.models.inputs import Mark
+from wizard.core.models.rotation import KeyRotations
 from wizard.core.models.stack import Progress, Step
 from wizard.core.next_command import Command, wizard
 from wizard.setup import plan
 from wizard.setup.steps import Clients, Request
 
+ONE_REQUEST = timedelta(hours=1)
+"""In this time the same command again continues the first run, which may have ended before it could say so."""
+
 
 def rotate_material(request: Request, clients: Clients) -> RotateResult:
-    """Rotate the key on demand, after a simple confirmation."""
+    """Rotate the key on demand, after a simple confirmation; once within `ONE_REQUEST`."""
     data_keys = read_stack(request, clients)
     ui, own = clients.ui, data_keys.own
     ui.section("The key's rotations", own.key_arn)
     before = own.key_rotation.rotations(own.key_arn)
     show_rotations(ui, before)
+    recent = _last_on_demand(before)
+    if recent is not None and clients.now() - recent < ONE_REQUEST:
+        ui.line(
+            f"the key was rotated on demand at {recent:%H:%M} UTC, less than an hour ago: this run rotates nothing. "
+            f"For another rotation, run it again after {recent + ONE_REQUEST:%H:%M} UTC",
+            mark=Mark.OK,
+        )
+        return _rotated(data_keys, before, changed=False)
     if before.on_demand_started is not None:
         raise ResourceError(
             "a rotation on demand is in progress; nothing was changed",
@@ -45,16 +59,26 @@ def rotate_material(request: Request, clients: Clients) -> RotateResult:
         own.key_rotation.rotate_on_demand(own.key_arn, before=before)
     after = own.key_rotation.rotations(own.key_arn)
     ui.line("the rotation has started; KMS needs some minutes at most", mark=Mark.OK)
+    return _rotated(data_keys, after, changed=True)
+
+
+def _last_on_demand(rotations: KeyRotations) -> datetime | None:
+    """When the newest rotation on demand was started, or ended."""
+    ended = (rotation.at for rotation in rotations.rotations if rotation.on_demand)
+    return rotations.on_demand_started or max(ended, default=None)
+
+
+def _rotated(data_keys: DataKeyStore, rotations: KeyRotations, *, changed: bool) -> RotateResult:
     return RotateResult(
         action=Action.CMK,
         stack=data_keys.stack,
-        changed=True,
-        rotations=after,
+        changed=changed,
+        rotations=rotations,
         next=(
             wizard(
                 "rotate",
                 "--reencrypt",
-                own.key_arn,
+                data_keys.own.key_arn,
                 "--stack",
                 data_keys.stack,
                 advice="optional: wraps the data key with the new material, too",

@@ -43,6 +43,7 @@ class World:
         self.wrapper = FakeWrapper(aws=self.aws)
         self.ui = FakeTalk()
         self.token: str | None = TOKEN
+        self.now = NOW
         log = self.aws.log
         self.vercel.log = self.engine.log = self.prover.log = self.ui.log = log
         self.vercel.variables = {
@@ -99,7 +100,7 @@ class World:
             engine=lambda environment, secrets_provider=None: self.engine,
             prover=self.prover,
             wrapper=self.wrapper,
-            now=lambda: NOW,
+            now=lambda: self.now,
         )
 
     def kept(self) -> dict[str, DataKeyVersion]:
