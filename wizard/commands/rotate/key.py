@@ -18,6 +18,7 @@ from wizard.core.next_command import Command, wizard
 from wizard.setup import plan
 from wizard.setup.steps import Clients, Request
 
+KEY_TYPE = "aws:kms/key:Key"
 ONE_REQUEST = timedelta(hours=1)
 """In this time the same command again continues the first run, which may have ended before it could say so."""
 
@@ -94,7 +95,8 @@ def change_schedule(request: Request, clients: Clients, days: int) -> RotateResu
     ui, engine = clients.ui, data_keys.deployed.engine
     own = data_keys.own
     state = data_keys.deployed.state
-    if not isinstance(state, SetupError) and state.pending:
+    pending = () if isinstance(state, SetupError) else state.pending
+    if not all(step.op == "updating" and step.type == KEY_TYPE for step in pending):
         raise ResourceError(
             f"nothing was changed: an earlier update of {data_keys.stack} did not finish, so its state may be wrong",
             wizard("setup", "--stack", data_keys.stack, advice="finishes it; then run this command again"),
@@ -102,10 +104,13 @@ def change_schedule(request: Request, clients: Clients, days: int) -> RotateResu
     before = own.key_rotation.rotations(own.key_arn)
     ui.section("The key's rotations", own.key_arn)
     show_rotations(ui, before)
-    if settings == data_keys.settings and before.enabled and before.period_days == days:
+    if not pending and settings == data_keys.settings and before.enabled and before.period_days == days:
         ui.line(f"the period is {days} days already", mark=Mark.OK)
         return RotateResult(action=Action.SCHEDULE, stack=data_keys.stack, changed=False, rotations=before)
     with engine.alone(request.stack):
+        if pending:
+            ui.line("an earlier run did not finish its update of the key; it is resumed", mark=Mark.INFO)
+            engine.recover(request.stack, {})
         _update(request, clients, data_keys, settings)
     after = own.key_rotation.rotations(own.key_arn)
     if not after.enabled or after.period_days not in (days, None):
@@ -174,7 +179,7 @@ def _update(request: Request, clients: Clients, data_keys: DataKeyStore, setting
 
 
 def _is_rotation_period(step: Step) -> bool:
-    return step.op == "update" and step.type == "aws:kms/key:Key" and set(step.changed) <= {"rotationPeriodInDays"}
+    return step.op == "update" and step.type == KEY_TYPE and set(step.changed) <= {"rotationPeriodInDays"}
 
 
 def _confirm(request: Request, clients: Clients, prompt: str, command: str) -> None:
