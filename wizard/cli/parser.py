@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -79,6 +80,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, wizard(*words, "--help"))
 
 
+@cache
 def parser_of(command: Command) -> argparse.ArgumentParser:
     """The parser of one command. Its errors raise UsageError."""
     parser = _Parser(

@@ -88,7 +88,7 @@ def _logged_in(environ: Mapping[str, str]) -> str:
     home = environ.get("PULUMI_CREDENTIALS_PATH") or environ.get("PULUMI_HOME")
     folder = Path(home) if home else Path(environ.get("HOME") or Path.home()) / ".pulumi"
     try:
-        content = safe_text.parse(json.loads, (folder / "credentials.json").read_text(encoding="utf-8"))
+        content = safe_text.parse_json((folder / "credentials.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
     current = content.get("current") if isinstance(content, dict) else None
@@ -143,7 +143,7 @@ def is_readable(backend: str, folder: Path, stack: str) -> bool:
     state = _stacks(backend, folder)
     files = [] if state is None else [*state.glob(f"stacks/**/{stack}.json"), *state.glob(f"**/{stack}.json.attrs")]
     try:
-        return all(safe_text.parse(json.loads, file.read_text(encoding="utf-8")) for file in files) and bool(files)
+        return all(safe_text.parse_json(file.read_text(encoding="utf-8")) for file in files) and bool(files)
     except (OSError, ValueError):
         return False
 

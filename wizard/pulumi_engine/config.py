@@ -6,7 +6,6 @@ Imports YAML when a file is read.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -112,6 +111,8 @@ def write(path: Path, content: bytes) -> None:
 
 def as_text(value: object) -> str:
     """A value as the engine passes it to the program: text unchanged, anything else in JSON."""
+    import json
+
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -126,5 +127,5 @@ def document(config: Mapping[str, Value]) -> str:
 def entry(value: Value) -> dict[str, object]:
     """The form of `pulumi config --json`: a value with an objectValue is stored as that object."""
     if isinstance(value, list):
-        return {"value": json.dumps(value), "objectValue": value, "secret": False}
+        return {"value": as_text(value), "objectValue": value, "secret": False}
     return {"value": as_text(value), "secret": False}
