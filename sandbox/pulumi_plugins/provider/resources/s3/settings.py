@@ -21,7 +21,7 @@ class BucketSetting(ResourceType):
     """What S3's three calls are named after: put_…, get_…, delete_…."""
     argument: ClassVar[str]
     """The argument of put_…, which get_… returns."""
-    not_found = NO_BUCKET
+    not_found: ClassVar[tuple[str, ...]] = NO_BUCKET
 
     force_new = frozenset({"bucket", "expectedBucketOwner"})
     write_only = frozenset({"expectedBucketOwner"})
