@@ -77,6 +77,17 @@ TABLE: tuple[CheckCode, ...] = (
         implies=("stack-behind", "stack-drifted"),
     ),
     CheckCode(
+        name="stack-state-damaged",
+        description="the state or a lock of the stack is damaged",
+        implies=("stack-behind", "stack-drifted"),
+    ),
+    CheckCode(name="stack-locked", description="a run that has ended still holds the stack's lock"),
+    CheckCode(
+        name="stack-elsewhere",
+        description="the environment belongs to another stack or another backend",
+        implies=("stack-behind", "stack-drifted"),
+    ),
+    CheckCode(
         name="stack-state-lost",
         description="the account has resources that are not in the state",
         implies=("stack-behind", "stack-drifted"),
