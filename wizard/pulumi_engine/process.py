@@ -41,7 +41,7 @@ class EngineProcess(PulumiCommand):
     """
 
     def __init__(self) -> None:
-        """Raises SetupError without a program; OSError, CalledProcessError or InvalidVersionError for an unusable one."""
+        """Raises SetupError without a program; what PulumiCommand raises for one that is unusable."""
         config.find_engine(os.environ)
         try:
             super().__init__()
