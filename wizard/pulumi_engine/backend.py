@@ -311,6 +311,7 @@ def list_stacks(folder: Path, environment: Mapping[str, str]) -> tuple[ListedSta
     Raises Unreachable for a backend that does not answer in time, SetupError for any other refusal.
     """
     command = shell("pulumi", "stack", "ls")
+    config.find_engine(os.environ)
     try:
         done = subprocess.run(
             ["pulumi", "--non-interactive", "stack", "ls", "--json"],
@@ -322,8 +323,6 @@ def list_stacks(folder: Path, environment: Mapping[str, str]) -> tuple[ListedSta
             errors="replace",
             timeout=TIMEOUT_SECONDS,
         )
-    except FileNotFoundError as error:
-        raise SetupError("there is no `pulumi` program on the PATH", shell("make", "setup")) from error
     except OSError as error:
         raise SetupError(f"the `pulumi` program on the PATH does not run: {error}", shell("make", "setup")) from error
     except subprocess.TimeoutExpired as error:

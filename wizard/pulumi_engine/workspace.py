@@ -69,8 +69,6 @@ class EngineWorkspace:
         if self._process is None:
             try:
                 self._process = self._program()
-            except FileNotFoundError as error:
-                raise SetupError("there is no `pulumi` program on the PATH", shell("make", "setup")) from error
             except (OSError, CalledProcessError) as error:
                 raise SetupError(
                     f"the `pulumi` program on the PATH does not run: {error}", shell("make", "setup")
