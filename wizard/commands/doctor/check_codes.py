@@ -24,6 +24,9 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "operator-credentials": "the doctor's own credentials cannot be used",
     "stack-not-built": "the stack has settings and no resources",
     "backend-unreachable": "the backend of Pulumi's state cannot be read",
+    "stack-state-damaged": "the state or a lock of the stack is damaged",
+    "stack-locked": "a run that has ended still holds the stack's lock",
+    "stack-elsewhere": "the environment belongs to another stack or another backend",
     "stack-state-lost": "the account has resources that are not in the state",
     "stack-pending-operations": "an interrupted update left operations behind",
     "region-of-settings": "the settings name another Region than the stack was built in",
@@ -146,7 +149,10 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         f"{_LOST_KEY} {_ABSENT} variable-missing policy-missing principal-missing provider-missing"
         " alerts-topic-missing alerts-rule-off",
     ),
-    ("backend-unreachable stack-state-lost stack-pending-operations", "stack-behind stack-drifted"),
+    (
+        "backend-unreachable stack-state-damaged stack-elsewhere stack-state-lost stack-pending-operations",
+        "stack-behind stack-drifted",
+    ),
     (
         "region-of-settings",
         f"{_LOST_KEY} {_ABSENT} identity-denied key-id-other-key key-id-other-region key-missing region-wrong"

@@ -22,6 +22,7 @@ from wizard.core.errors import SetupError
 from wizard.core.json_documents import camel
 from wizard.core.json_documents import plain as plain
 from wizard.core.models.access import AccessReview, SignOff
+from wizard.core.next_command import wizard
 
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:-(\d+))?\.json")
 
@@ -191,7 +192,7 @@ def sign(stored: StoredReview, *, signer: str, signer_arn: str, at: datetime) ->
         file=file.name,
     )
     if not _create(file, {"version": VERSION, **plain(sign_off)}):
-        raise SetupError(f"{file} exists: this review is already signed", "python -m wizard review --sign NAME")
+        raise SetupError(f"{file} exists: this review is already signed", wizard("review", "--sign", signer))
     return replace(sign_off, file=str(file))
 
 
