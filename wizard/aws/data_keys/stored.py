@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from components.settings import DATA_KEY_VARIABLE, SecretStore
-from wizard.aws.auth.session import Session
+from wizard.aws.auth.session import Session, SessionClient
 from wizard.aws.data_keys.stores import (
     CLAIM_DESCRIPTION,
     CREATED_BY,
@@ -39,11 +39,8 @@ def store_of(session: Session, kind: SecretStore) -> Store:
     return SecretsManager(session) if kind is SecretStore.SECRETS_MANAGER else ParameterStore(session)
 
 
-class StoredDataKeys:
+class StoredDataKeys(SessionClient):
     """The stored data key of one Region: a `wizard.core.ports.aws.StoredDataKeys`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def read_stored_data_key(
         self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE
