@@ -45,14 +45,13 @@ def main(argv: list[str] | None = None) -> int:
         line = parser.parse(words)
     except UsageError as error:
         return _refused(words, error)
-    options = line.run
+    options, run_ = line.run, request.run_of(words)
     try:
         from wizard.terminal.terminal import Terminal
         from wizard.terminal.text import ignore_broken_pipe
 
         asks = not (options.non_interactive or options.json) and _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
         out = sys.stderr if options.json else sys.stdout
-        run_ = request.run_of(words)
         terminal = Terminal(interactive=asks, out=out if asks else ignore_broken_pipe(out), run=run_)
         with logging_of(line, terminal, words) as log:
             code, document = _run(line, terminal, log, run_)
@@ -61,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:  # before anything began, or a second time
         code, document = _interrupted(options, _stderr(Run()))
     if options.json:
-        _print_document(request.run_of(words).complete_all(document))
+        _print_document(run_.complete_all(document))
     return code
 
 

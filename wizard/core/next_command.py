@@ -23,6 +23,7 @@ DEFAULT_COMMAND = "setup"
 _COMMAND = rf"""{PROGRAM}(?![\w.])(?:'[^']*'|"[^"]*"|[^'"|;&<>#`\n()])*"""
 
 _PYTHON = r"(?<![\w./-])python -m "
+_PULUMI = r"(?<![\w./-])pulumi(?= (?:up|preview|config|stack|state|refresh|import|destroy|cancel|login|whoami)\b)"
 
 
 class Command(str):
@@ -70,12 +71,15 @@ class Run:
     """The flags that a command has, by its name; None for all."""
     python: str = "python"
     """How the interpreter is called in this folder."""
+    pulumi: str = "pulumi"
+    """How the engine is called in this folder."""
 
     def complete(self, text: str) -> str:
         """The text; each wizard command in it gets the flags of this run that it takes and lacks."""
-        if "python -m " not in text:
+        if "python -m " not in text and "pulumi " not in text:
             return text
         completed = re.sub(_PYTHON, f"{self.python} -m ", re.sub(_COMMAND, self._with_flags, text))
+        completed = re.sub(_PULUMI, self.pulumi, completed)
         return Command(completed, advice=self.complete(text.advice)) if isinstance(text, Command) else completed
 
     def complete_all(self, value: Any) -> Any:
