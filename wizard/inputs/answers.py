@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from wizard.core.errors import MissingAnswers, UsageError
+from wizard.core.json_documents import camel
 from wizard.core.models.inputs import CALLER, CREATE, Input
 from wizard.inputs.answers_file import listed
 from wizard.inputs.registry import INPUTS, by_key
@@ -241,12 +242,6 @@ def refused(error: ContractError) -> UsageError:
         listed("these answers do not fit together", faults),
         "fix these answers, then run the same command again",
     )
-
-
-def camel(field: str) -> str:
-    """A field's name as the stack's configuration spells it."""
-    first, *rest = field.split("_")
-    return first + "".join(part.capitalize() for part in rest)
 
 
 def missing(values: Mapping[str, Any]) -> tuple[Input, ...]:

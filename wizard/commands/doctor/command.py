@@ -42,7 +42,7 @@ def _diagnosis(request: Request, clients: Clients, *, last: Sequence[tuple[str, 
             cause="operator-credentials",
             what=error.message,
             why="without credentials nothing of the stack can be checked",
-            **next_step(error),
+            **next_step(error.hint),
         )
         return Diagnosis(stack=request.stack, findings=(finding,), not_checked=(_everything(),))
     except SetupError as error:

@@ -22,11 +22,6 @@ class Back(Exception):
     """The person goes back to the previous question."""
 
 
-def targets_include(name: str) -> Callable[[Mapping[str, Any]], bool]:
-    """Whether the application runs at the target of that name, given the values so far."""
-    return lambda values: name in (values.get("target") or ())
-
-
 class InputType(StrEnum):
     """How a question is asked."""
 
@@ -84,16 +79,18 @@ class Input:
     """One value that the set-up needs, with its sources: a flag, an environment variable, a key of a file."""
 
     key: str
-    kind: InputType
+    kind: InputType = InputType.TEXT
     prompt: str
     why: str
     """Why it matters, or which safeguard needs it: one sentence."""
     safeguard: str = ""
     """The safeguard of the HIPAA Security Rule that it serves, by section (45 CFR 164.3xx) and name; empty for none."""
     help: str
-    metavar: str
-    field: str | None = None
-    """Its field of `Settings`; None for a value that is never saved."""
+    metavar: str = "YES|NO"
+    saved: bool = True
+    """Whether it is a field of `Settings`."""
+    saved_as: str = ""
+    """The name of that field, where it is not the key."""
     needed: Callable[[Mapping[str, Any]], bool] = lambda values: True
     """Whether the values so far need it."""
     asked: bool = True
@@ -116,6 +113,11 @@ class Input:
     accepts: Callable[[str], None] | None = None
     """The rule of an input that has no field in `Settings`. Raises ValueError in words."""
     own_variable: str | None = None
+
+    @property
+    def field(self) -> str | None:
+        """Its field of `Settings`; None for a value that is never saved."""
+        return (self.saved_as or self.key) if self.saved else None
 
     @property
     def flag(self) -> str:

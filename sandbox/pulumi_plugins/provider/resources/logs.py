@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import none_if_missing
-from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, without_none
+from sandbox.pulumi_plugins.provider.resource_type import Names, ResourceType, tag_changes, without_none
 from sandbox.pulumi_plugins.provider.values import Properties
 
-_NOT_FOUND = "ResourceNotFoundException"
+_NOT_FOUND = ("ResourceNotFoundException",)
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html; 0: without end
 RETENTION_DAYS = (0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
                   3288, 3653)  # fmt: skip
@@ -24,6 +23,7 @@ class LogGroup(ResourceType):
 
     token = "aws:cloudwatch/logGroup:LogGroup"
     display_name = "CloudWatch Logs Log Group"
+    not_found = _NOT_FOUND
     force_new = frozenset({"logGroupClass", "name", "namePrefix"})
     computed = frozenset({"deletionProtectionEnabled", "logGroupClass"})
     defaults = {"retentionInDays": 0, "skipDestroy": False}
@@ -73,9 +73,7 @@ class LogGroup(ResourceType):
             "tags": dict(region.logs.list_tags_for_resource(resourceArn=arn).get("tags") or {}),
         }
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
         """Retention, key and tags."""
         if "retentionInDays" in changed:
             if new.get("retentionInDays"):
@@ -97,7 +95,7 @@ class LogGroup(ResourceType):
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Delete the log group with its logs, or keep it with skipDestroy."""
         if not state.get("skipDestroy"):
-            none_if_missing(lambda: region.logs.delete_log_group(logGroupName=resource_id), _NOT_FOUND)
+            region.logs.delete_log_group(logGroupName=resource_id)
 
 
 class LogMetricFilter(ResourceType):
@@ -105,32 +103,21 @@ class LogMetricFilter(ResourceType):
 
     token = "aws:cloudwatch/logMetricFilter:LogMetricFilter"
     display_name = "CloudWatch Logs Metric Filter"
+    not_found = _NOT_FOUND
     force_new = frozenset({"logGroupName", "name"})
     defaults = {"applyOnTransformedLogs": False}
     write_only = frozenset({"applyOnTransformedLogs"})
     name_input = "name"
     name_limit = 512
 
-    def create(self, region: Region, inputs: Properties) -> str:
-        """Put the filter."""
-        self._put(region, inputs)
-        return str(inputs["name"])
-
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The filter, from its log group's list."""
         group, _, name = resource_id.rpartition(":")
         group = known.get("logGroupName") or group
-        pages = region.logs.get_paginator("describe_metric_filters")
-        filters = none_if_missing(
-            lambda: [
-                item
-                for page in pages.paginate(logGroupName=group, filterNamePrefix=name)
-                for item in page["metricFilters"]
-            ],
-            _NOT_FOUND,
-        )
+        pages = region.logs.get_paginator("describe_metric_filters").paginate(logGroupName=group, filterNamePrefix=name)
+        filters = [item for page in pages for item in page["metricFilters"]]
         # Not every emulator replaces a filter of the same name: the last one is current.
-        current = next((item for item in reversed(filters or []) if item["filterName"] == name), None)
+        current = next((item for item in reversed(filters) if item["filterName"] == name), None)
         if current is None:
             return None
         return {
@@ -144,18 +131,9 @@ class LogMetricFilter(ResourceType):
         """A filter that is imported with its log group's name is recorded under its own name."""
         return str(state["name"])
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
-        """Put it again."""
-        self._put(region, new)
-
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Delete the filter."""
-        none_if_missing(
-            lambda: region.logs.delete_metric_filter(logGroupName=state["logGroupName"], filterName=state["name"]),
-            _NOT_FOUND,
-        )
+        region.logs.delete_metric_filter(logGroupName=state["logGroupName"], filterName=state["name"])
 
     def is_same(self, name: str, old: Any, new: Any) -> bool:
         """A transformation without a unit has the unit "None"."""
@@ -163,8 +141,8 @@ class LogMetricFilter(ResourceType):
             return super().is_same(name, {"unit": "None", **old}, {"unit": "None", **new})
         return super().is_same(name, old, new)
 
-    @staticmethod
-    def _put(region: Region, inputs: Properties) -> None:
+    def put(self, region: Region, inputs: Properties) -> None:
+        """Put the filter on its log group."""
         requested = inputs["metricTransformation"]
         default = requested.get("defaultValue")
         transformation = without_none(

@@ -6,11 +6,18 @@ Touches Secrets Manager at the endpoint of the Region that is passed to it.
 from __future__ import annotations
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import none_if_missing, retry_unknown_principals
-from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
+from sandbox.pulumi_plugins.provider.errors import retry_unknown_principals
+from sandbox.pulumi_plugins.provider.resource_type import (
+    Names,
+    ResourceType,
+    change_tags,
+    tag_list,
+    tag_map,
+    without_none,
+)
 from sandbox.pulumi_plugins.provider.values import Properties
 
-_NOT_FOUND = "ResourceNotFoundException"
+_NOT_FOUND = ("ResourceNotFoundException",)
 
 
 class Secret(ResourceType):
@@ -18,6 +25,7 @@ class Secret(ResourceType):
 
     token = "aws:secretsmanager/secret:Secret"
     display_name = "Secrets Manager Secret"
+    not_found = _NOT_FOUND
     force_new = frozenset({"name", "namePrefix", "type"})
     computed = frozenset({"policy"})
     defaults = {"forceOverwriteReplicaSecret": False, "recoveryWindowInDays": 30}
@@ -46,8 +54,8 @@ class Secret(ResourceType):
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The secret; one that is scheduled for deletion counts as missing."""
-        current = none_if_missing(lambda: region.secretsmanager.describe_secret(SecretId=resource_id), _NOT_FOUND)
-        if current is None or current.get("DeletedDate"):
+        current = region.secretsmanager.describe_secret(SecretId=resource_id)
+        if current.get("DeletedDate"):
             return None
         policy = region.secretsmanager.get_resource_policy(SecretId=current["ARN"])
         return {
@@ -63,9 +71,7 @@ class Secret(ResourceType):
         """A secret imported by name is recorded under its ARN."""
         return str(state["arn"])
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
         """Description, key, policy and tags."""
         if changed & {"description", "kmsKeyId"}:
             region.secretsmanager.update_secret(
@@ -76,11 +82,9 @@ class Secret(ResourceType):
         if "policy" in changed:
             region.secretsmanager.put_resource_policy(SecretId=resource_id, ResourcePolicy=new["policy"])
         if "tags" in changed:
-            removed, added = tag_changes(old, new)
-            if removed:
-                region.secretsmanager.untag_resource(SecretId=resource_id, TagKeys=removed)
-            if added:
-                region.secretsmanager.tag_resource(SecretId=resource_id, Tags=tag_list(added))
+            change_tags(
+                old, new, region.secretsmanager.untag_resource, region.secretsmanager.tag_resource, SecretId=resource_id
+            )
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Schedule the deletion, or delete at once where the recovery window is 0."""
@@ -89,7 +93,7 @@ class Secret(ResourceType):
             return
         window = state.get("recoveryWindowInDays", 30)
         how = {"RecoveryWindowInDays": window} if window else {"ForceDeleteWithoutRecovery": True}
-        none_if_missing(lambda: region.secretsmanager.delete_secret(SecretId=resource_id, **how), _NOT_FOUND)
+        region.secretsmanager.delete_secret(SecretId=resource_id, **how)
 
 
 class SecretPolicy(ResourceType):
@@ -97,37 +101,26 @@ class SecretPolicy(ResourceType):
 
     token = "aws:secretsmanager/secretPolicy:SecretPolicy"
     display_name = "Secrets Manager Secret Policy"
+    not_found = (*_NOT_FOUND, "InvalidRequestException")
     force_new = frozenset({"secretArn"})
     documents = frozenset({"policy"})
     write_only = frozenset({"blockPublicPolicy"})
 
-    def create(self, region: Region, inputs: Properties) -> str:
-        """Put the policy on the secret."""
-        self._put(region, inputs)
-        return str(inputs["secretArn"])
+    def recorded_id(self, resource_id: str, state: Properties) -> str:
+        """The secret's ARN."""
+        return str(state["secretArn"])
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The secret's policy, None where it has none."""
-        current = none_if_missing(
-            lambda: region.secretsmanager.get_resource_policy(SecretId=resource_id),
-            _NOT_FOUND,
-            "InvalidRequestException",
-        )
-        policy = (current or {}).get("ResourcePolicy")
+        policy = region.secretsmanager.get_resource_policy(SecretId=resource_id).get("ResourcePolicy")
         return {"secretArn": resource_id, "policy": policy} if policy else None
-
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
-        """Put it again."""
-        self._put(region, new)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove it from the secret."""
-        none_if_missing(lambda: region.secretsmanager.delete_resource_policy(SecretId=resource_id), _NOT_FOUND)
+        region.secretsmanager.delete_resource_policy(SecretId=resource_id)
 
-    @staticmethod
-    def _put(region: Region, inputs: Properties) -> None:
+    def put(self, region: Region, inputs: Properties) -> None:
+        """Put the policy on the secret."""
         arguments = without_none(
             SecretId=inputs["secretArn"],
             ResourcePolicy=inputs["policy"],
