@@ -203,7 +203,7 @@ def _parsed(document: Any) -> Mapping[str, Any] | None:
     """IAM sends documents as percent-encoded JSON; botocore decodes it in the fields that it knows."""
     if isinstance(document, str):
         try:
-            document = safe_text.parse(json.loads, unquote(document))
+            document = safe_text.parse_json(unquote(document))
         except ValueError:
             return None
     return document if isinstance(document, dict) else None

@@ -10,14 +10,17 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from wizard.core.models.inputs import CREATE, Choice, Input, InputType
-from wizard.core.state_backend import (
+from wizard.core.models.inputs import (
     CLOUD,
+    CREATE,
     DEFAULT,
     LOCAL,
     PASSPHRASE,
     S3,
     VARIABLE,
+    Choice,
+    Input,
+    InputType,
     accept_backend,
     accept_passphrase,
     accept_secrets_provider,

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from wizard.core.models.inputs import Choice, Input, InputType
-from wizard.targets.port import NextStep, StoreTarget, TargetContext, TargetDescription
+from wizard.targets.port import NextStep, StoreTarget, TargetDescription
 
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
     from wizard.core.models.deployment import Instances
+    from wizard.core.ports.run import TargetContext
 
 NAME = "eks"
 SECRET_NAME = "eonpro-phi"

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from wizard.core.next_command import Offline, Result
+from wizard.core.next_command import Result
+
+if TYPE_CHECKING:
+    from wizard.core.ports.run import Offline
 
 ACTIONS = ("operator", "auditor", "delivery", "ci")
 

@@ -118,7 +118,7 @@ def _signed(file: Path) -> Path:
 
 def _read(file: Path) -> StoredReview:
     try:
-        content = safe_text.parse(json.loads, file.read_text(encoding="utf-8"))
+        content = safe_text.parse_json(file.read_text(encoding="utf-8"))
         body = {name: content[name] for name in ("version", "previous", "review")}
         stored = StoredReview(file=file, review=review_of(content["review"]), digest=digest_of(body))
         written_digest = content["digest"]
@@ -134,7 +134,7 @@ def _with_sign_off(stored: StoredReview) -> StoredReview:
     if not file.exists():
         return stored
     try:
-        sign_off = sign_off_of(safe_text.parse(json.loads, file.read_text(encoding="utf-8")))
+        sign_off = sign_off_of(safe_text.parse_json(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         return replace(stored, fault=f"{file} cannot be read as a sign-off: {error!r}")
     if sign_off.review_digest != stored.digest:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from components.settings import Outputs, Settings
+from components.settings import Outputs, Settings, Target
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import Problem, SetupError
+from wizard.core.errors import Problem, SetupError, StackNotFound
 from wizard.core.models.account import (
     DiscoveredDataKey,
     Identity,
@@ -33,6 +35,7 @@ from wizard.core.models.deployment import Deployment, Redeployed
 from wizard.core.models.discovery import ProfileFact
 from wizard.core.models.inputs import Mark
 from wizard.core.models.stack import OnProgress, Progress, Step
+from wizard.core.next_command import RunOptions, wizard
 
 if TYPE_CHECKING:
     from wizard.core.models.access import VariableEntry
@@ -328,3 +331,41 @@ class UserInterface(Protocol):
         ...
 
     def progress(self, progress: Progress, elapsed: float) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offline:
+    """What a command gets that asks no service."""
+
+    run: RunOptions
+    project: Path
+    """The project's folder."""
+    saved: Callable[[], Settings | None]
+    """The settings in the stack's file. Raises UsageError for settings that cannot be used."""
+    saved_name: str
+    """The name of that file."""
+    print: Callable[[str], None]
+    """Prints the result alone on standard output, where no JSON document is asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetContext:
+    """A stack with the clients that reach its targets, and the targets of this run."""
+
+    stack: str
+    settings: Settings
+    aws: AwsClient
+    """In the stack's own Region."""
+    targets: tuple[Target, ...]
+    outputs: Outputs | None = None
+    """None if the stack is not deployed, or its state cannot be read."""
+    vercel: VercelClient | None = None
+    """None without a token, and if no target uses it."""
+    project: VercelProject | SetupError | None = None
+    """The Vercel project, or why it cannot be read."""
+
+    def require_outputs(self) -> Outputs:
+        """The stack's outputs. Raises StackNotFound if it is not deployed."""
+        if self.outputs is None:
+            raise StackNotFound(f"the stack {self.stack} is not deployed yet", wizard("setup", "--stack", self.stack))
+        return self.outputs

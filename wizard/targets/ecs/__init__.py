@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType
-from wizard.targets.port import NextStep, OnMessage, StoreTarget, TargetContext, TargetDescription
+from wizard.targets.port import NextStep, OnMessage, StoreTarget, TargetDescription
 
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
     from wizard.core.models.deployment import Instances, Redeployed
+    from wizard.core.ports.run import TargetContext
 
 NAME = "ecs"
 

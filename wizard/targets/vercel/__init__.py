@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType
 from wizard.core.next_command import wizard
-from wizard.targets.port import Consent, DeployTarget, NextStep, OnMessage, TargetContext, TargetDescription
+from wizard.targets.port import Consent, DeployTarget, NextStep, OnMessage, TargetDescription
 
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wizard.core.errors import DataKeyConflict, SetupError
     from wizard.core.models.delivery import AppVariables, Delivered, Scope, VercelProject
     from wizard.core.models.deployment import Instances, Redeployed
-    from wizard.core.ports.run import VercelClient
+    from wizard.core.ports.run import TargetContext, VercelClient
     from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 NAME = "vercel"
