@@ -17,8 +17,8 @@ from wizard.core.errors import CredentialsError, DataKeyConflict, PermissionDeni
 from wizard.core.models.delivery import Scope, StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 from wizard.core.next_command import wizard
-from wizard.core.ports.run import AwsClient
-from wizard.targets.port import DeployTarget, TargetContext, deploy_targets
+from wizard.core.ports.run import AwsClient, TargetContext
+from wizard.targets.port import DeployTarget, deploy_targets
 
 
 class DecisionState(StrEnum):
