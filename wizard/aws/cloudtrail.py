@@ -14,7 +14,7 @@ from components.policies.stack import AlertRule, alert_rules_of
 from components.settings import Settings
 from wizard.aws.access import principal_of
 from wizard.aws.application_credentials import SESSION_NAME
-from wizard.aws.auth.session import Session, or_none
+from wizard.aws.auth.session import Session, SessionClient, or_none
 from wizard.aws.iam import identify
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import Retention, TrailFact
@@ -23,11 +23,8 @@ from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCall, KeyCa
 _NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
 
 
-class CloudTrail:
+class CloudTrail(SessionClient):
     """Trails and their buckets: a `wizard.core.ports.aws.CloudTrail`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def list_trails(self) -> tuple[TrailFact, ...]:
         """Every trail that records this Region, by ARN: of this Region only, of all Regions, of the organization."""
@@ -267,11 +264,8 @@ https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limi
 _NO_RULE = ("ResourceNotFoundException",)
 
 
-class AwsAuditReader:
+class AwsAuditReader(SessionClient):
     """The audit of one Region: a `wizard.core.ports.aws.AuditReader`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     @property
     def _owner(self) -> str:

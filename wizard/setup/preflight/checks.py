@@ -141,15 +141,21 @@ def check(
         is_checkable = is_same_place and (
             import_request is None or (on_aws.existing is not None and on_aws.stored_data_key_known)
         )
+        elsewhere = None
         if on_aws.existing is not None and is_checkable and pulumi.state is None:
             problems += certain_conflicts(settings, on_aws.existing, is_importing=import_request is not None)
         elif on_aws.existing is not None and is_checkable:
             conflicts = _conflicts(
                 settings, on_aws.existing, state, aws, vercel, on_vercel.project, on_aws.stored_data_key, import_request
             )
-            problems += conflicts.problems
+            is_taken = not state.has_key and (conflicts.problems or import_request)
+            own = services.claim_of(stack, pulumi.backend)
+            elsewhere = services.claimed_elsewhere(aws, settings, own) if is_taken else None
+            # The resources of another stack's environment are no conflicts to solve here.
+            problems += (elsewhere,) if elsewhere else conflicts.problems
             settings = conflicts.settings or settings
-        if on_aws.stored_data_key_known and is_checkable and not (import_request and conflicts.manual.problems):
+        has_manual_problems = import_request and conflicts.manual.problems
+        if on_aws.stored_data_key_known and is_checkable and not (has_manual_problems or elsewhere):
             problems += _data_key(
                 settings, on_aws.stored_data_key, saved, values, pulumi.state, conflicts.manual, aws, vercel, on_vercel
             )

@@ -31,11 +31,12 @@ from wizard.commands.doctor.checks.stack import COMPARISON, check_drift, check_s
 from wizard.commands.doctor.checks.stored_data_key import check_stored_data_key
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import CheckResult, Finding, NotChecked, Passed, diagnose
-from wizard.core.errors import PermissionDenied, StackBusy, Unreachable
+from wizard.core.errors import DamagedState, PermissionDenied, StackBusy, Unreachable
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import Drift, DriftKind
 from wizard.core.next_command import shell
+from wizard.setup.preflight.services import claim_of
 
 ROLE = "urn:pulumi:production::eonpro-kms::eonpro:kms:AppPrincipal$aws:iam/role:Role::app-principal"
 DENIED = PermissionDenied("you may not", "ask for it")
@@ -85,6 +86,29 @@ def test_a_key_that_the_state_does_not_know_is_a_state_that_was_lost(stand: Chec
     stand.state = StackState(exists=False, has_key=False)
     found = finding(stand.told(check_stack), "stack-state-lost")
     assert KEY in found.what and found.command.endswith("--adopt --repair all --yes")
+
+
+def test_an_empty_backend_leads_to_the_one_that_has_the_stack_and_to_no_second_owner(stand: CheckedStack):
+    stand.state = StackState(exists=False, has_key=False)
+    stand.aws.claims["/eonpro/production/claim"] = "stack production, state in s3://clinic-state"
+    found = finding(stand.told(check_stack), "stack-elsewhere")
+    assert found.command == "pulumi login s3://clinic-state && export PULUMI_BACKEND_URL=s3://clinic-state"
+
+
+def test_the_own_claim_of_a_state_that_was_lost_leads_nowhere_else(stand: CheckedStack):
+    stand.state = StackState(exists=False, has_key=False)
+    stand.aws.claims["/eonpro/production/claim"] = claim_of("production", stand.engine.check_backend("production"))
+    assert finding(stand.told(check_stack), "stack-state-lost")
+
+
+def test_a_state_that_was_cut_is_its_own_cause_with_the_command_that_puts_a_copy_back(stand: CheckedStack):
+    stand.state = DamagedState("the state is damaged", shell("cp", "copy", "state"))
+    assert finding(stand.told(check_stack), "stack-state-damaged").command == "cp copy state"
+
+
+def test_a_lock_that_nobody_gives_back_is_a_cause(stand: CheckedStack):
+    stand.state = replace(built_state(stand), stale_lock="ada@laptop (process 12) since 2026-01-01")
+    assert finding(stand.told(check_stack), "stack-locked").command == "pulumi cancel --yes --stack production"
 
 
 def test_what_an_interrupted_update_left_is_named(stand: CheckedStack):
