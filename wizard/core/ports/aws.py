@@ -333,7 +333,7 @@ class AuditReader(Protocol):
     def bucket_documents(self, bucket: str) -> BucketDocuments: ...
 
     def alerts(self, settings: Settings) -> AlertsFact:
-        """The alerts' topic and rules, under the stack's names, in the stack's Region."""
+        """The alerts' topic and rules, under the stack's names, the rules of other Regions too."""
         ...
 
     def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
