@@ -199,6 +199,7 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         _REMEMBERED,
     ),
     ("variable-wrong-environment", "variable-missing"),
+    ("task-definition-behind", "deployment-stale"),
     (
         "trail-missing",
         "trail-delivery-failing trail-excludes-kms trail-global-events-off trail-encryption-off trail-other-bucket"
