@@ -99,7 +99,7 @@ class RestoreOptions:
             done = restore.restore_backup(request, clients, self.from_backup, redeploy=self.redeploy)
             return result.finish(clients.ui, done)
         versions, again = restore.listing(request, clients)
-        return UsageError.exit_code, result.listing(request.stack, versions, next=again)
+        return 0, result.listing(request.stack, versions, next=again)
 
 
 @dataclass(frozen=True, kw_only=True)

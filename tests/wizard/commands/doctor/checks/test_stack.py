@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from components import policies
+from components.policies.evaluation.account import GrantFact
 from components.policies.stack import key_policy_of
 from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import (
+    ADMIN,
+    APP,
     APP_POLICY,
     KEY,
     KEY_ID,
@@ -26,16 +29,16 @@ from tests.wizard.fakes.clients import (
     wrapped,
 )
 from wizard.commands.doctor.checks.key import check_alias, check_replica_data_keys, check_rotation
-from wizard.commands.doctor.checks.policies import check_application_policy, check_key_policies
+from wizard.commands.doctor.checks.policies import check_application_policy, check_grants, check_key_policies
 from wizard.commands.doctor.checks.stack import COMPARISON, check_drift, check_stack
 from wizard.commands.doctor.checks.stored_data_key import check_stored_data_key
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import CheckResult, Finding, NotChecked, Passed, diagnose
-from wizard.core.errors import DamagedState, PermissionDenied, StackBusy, Unreachable
+from wizard.core.errors import DamagedState, PermissionDenied, StackBusy, Unreachable, UsageError
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import Drift, DriftKind
-from wizard.core.next_command import shell
+from wizard.core.next_command import Command, shell
 from wizard.setup.preflight.services import claim_of
 
 ROLE = "urn:pulumi:production::eonpro-kms::eonpro:kms:AppPrincipal$aws:iam/role:Role::app-principal"
@@ -73,6 +76,11 @@ def test_a_backend_that_does_not_answer_is_a_fault_with_its_way_out(stand: Check
 def test_a_state_that_may_not_or_cannot_be_read_just_now_is_unknown(stand: CheckedStack, error: Any):
     stand.state = error
     assert len(not_checked(stand.told(check_stack))) == 1
+
+
+def test_a_passphrase_that_does_not_open_the_stack_is_never_well(stand: CheckedStack):
+    stand.engine.failures["check_backend"] = UsageError("the passphrase does not open it", Command("export X"))
+    assert finding(stand.told(check_stack), "backend-unreachable").command == "export X"
 
 
 def test_settings_without_resources_are_to_be_built(stand: CheckedStack):
@@ -208,6 +216,17 @@ def test_a_key_policy_that_was_left_as_it_was_found_is_not_judged():
 def test_a_key_policy_that_may_not_be_read_is_unknown(stand: CheckedStack):
     stand.aws.failures["key_policy"] = DENIED
     assert [each.is_denied for each in not_checked(stand.told(check_key_policies))] == [True]
+
+
+def test_a_grant_that_lets_somebody_else_decrypt_is_found_and_one_for_the_application_is_not(stand: CheckedStack):
+    assert all_passed(stand.told(check_grants))
+    foreign = GrantFact(id="g1", grantee=ADMIN, operations=("Encrypt", "Decrypt"), made=None, retiring=None)
+    harmless = GrantFact(id="g2", grantee=ADMIN, operations=("DescribeKey",), made=None, retiring=None)
+    own = GrantFact(id="g3", grantee=APP, operations=("Decrypt",), made=None, retiring=None)
+    stand.aws.who_has_access.granted = {KEY: (harmless, own, foreign)}
+    found = finding(stand.told(check_grants), "grant-foreign")
+    assert ADMIN in found.what and "Decrypt" in found.what
+    assert found.command == f"aws kms revoke-grant --key-id {KEY} --grant-id g1 --region us-east-1"
 
 
 def test_an_application_policy_that_gives_more_is_told_and_one_that_gives_less_is_not(stand: CheckedStack):
