@@ -14,17 +14,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from botocore import UNSIGNED
+from botocore import UNSIGNED, exceptions
 from botocore.config import Config
 from botocore.credentials import Credentials
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    HTTPClientError,
-    ProxyConnectionError,
-)
 from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from botocore.parsers import ResponseParserError
 from botocore.session import Session as Botocore
@@ -138,7 +130,7 @@ def make_client(
     config = Config(**options)
     try:
         return botocore.create_client(service, region_name=region, endpoint_url=endpoint, config=config, **credentials)
-    except BotoCoreError:
+    except exceptions.BotoCoreError:
         raise
     except ValueError as error:
         raise UsageError(
@@ -173,14 +165,14 @@ All others can be repeated: they set a value, carry a token, create only what do
 repeated `ecs:RegisterTaskDefinition` makes an unused revision, a repeated `ecs:UpdateService` the same deployment.
 """
 
-_NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
+_NEVER_SENT = (exceptions.ConnectTimeoutError, exceptions.EndpointConnectionError, exceptions.ProxyConnectionError)
 
 
 def may_have_happened(error: BaseException | None) -> bool:
     """Whether AWS may have carried out a call that ended with this error of botocore."""
-    if isinstance(error, ClientError):
+    if isinstance(error, exceptions.ClientError):
         return _failed_inside(int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 500))
-    lost = (HTTPClientError, BotocoreConnectionError, ResponseParserError, UnreadableResponse)
+    lost = (exceptions.HTTPClientError, BotocoreConnectionError, ResponseParserError, UnreadableResponse)
     return isinstance(error, lost) and not isinstance(error, _NEVER_SENT)
 
 
