@@ -70,6 +70,11 @@ class Names:
         return f"{self.parameter_prefix}/claim"
 
     @property
+    def last_backup(self) -> str:
+        """Name of the parameter that says where the last backup of the data key is."""
+        return f"{self.parameter_prefix}/backup"
+
+    @property
     def stored_data_key(self) -> str:
         """Name of the parameter or secret that holds the wrapped data key."""
         return f"{self.parameter_prefix}/{DATA_KEY_VARIABLE}"

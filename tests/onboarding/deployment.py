@@ -384,9 +384,10 @@ class Deployment:
         return [version["Value"] for version in history["Parameters"]]
 
     def parameters(self) -> dict[str, str]:
-        """The parameters under /eonpro, by name, without the claim of an environment."""
+        """The parameters under /eonpro, by name, without an environment's claim and its last backup's place."""
         found = self.client("ssm").get_parameters_by_path(Path="/eonpro", Recursive=True, WithDecryption=True)
-        return {each["Name"]: each["Value"] for each in found["Parameters"] if not each["Name"].endswith("/claim")}
+        others = ("/claim", "/backup")
+        return {each["Name"]: each["Value"] for each in found["Parameters"] if not each["Name"].endswith(others)}
 
     def inventory(self) -> dict[str, Any]:
         """All that a set-up would make, by name; equal inventories mean that nothing was made and nothing touched."""

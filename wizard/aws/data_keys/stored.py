@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from components.settings import DATA_KEY_VARIABLE, SecretStore
 from wizard.aws.auth.session import Session
 from wizard.aws.data_keys.stores import (
+    BACKUP_DESCRIPTION,
     CLAIM_DESCRIPTION,
     CREATED_BY,
     CREATED_BY_TAG,
@@ -72,6 +73,14 @@ class StoredDataKeys:
             f"{name} exists, but cannot be read: it says which stack the environment belongs to",
             Command(own_store.history_command(name)),
         )
+
+    def record(self, name: str, text: str, *, tags: Mapping[str, str]) -> None:
+        """Write a parameter that holds no data key; an earlier value is replaced."""
+        store = store_of(self._session, SecretStore.PARAMETER_STORE)
+        if not store.create(name, text, secret=False, description=BACKUP_DESCRIPTION, tags=tags):
+            existing = store.read([name]).get(name, StoredValue(value=""))
+            if existing.value != text:
+                store.overwrite(name, text, existing, description=BACKUP_DESCRIPTION)
 
     def store_data_key(
         self,

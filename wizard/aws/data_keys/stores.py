@@ -35,6 +35,8 @@ DESCRIPTION = (
 )
 """Of the stored data key, whichever version it holds: Secrets Manager keeps it when the value changes."""
 
+BACKUP_DESCRIPTION = "When and where eonpro-kms last backed up the data key of this environment."
+
 CLAIM_DESCRIPTION = "Which stack of eonpro-kms this environment belongs to. Delete it only if that stack is gone."
 
 READ_BACK_SECONDS = 3.0

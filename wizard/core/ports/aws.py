@@ -77,6 +77,10 @@ class StoredDataKeys(Protocol):
         """The owner of a claim: `owner` where it was free or is its own, else who was first. Create-only."""
         ...
 
+    def record(self, name: str, text: str, *, tags: Mapping[str, str]) -> None:
+        """Write a parameter that holds no data key; an earlier value is replaced."""
+        ...
+
     def store_data_key(
         self,
         name: str,

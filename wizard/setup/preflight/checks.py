@@ -252,7 +252,10 @@ def _data_key(
         if project is not None and vercel is not None:
             problems += foreign_data_key(aws, vercel, project, stored_data_key, settings)
         return problems
-    decision = guard.may_create(aws, settings, saved=saved, outputs=state.outputs) if state else guard.ALLOWED
+    decision = guard.ALLOWED
+    if state is not None:
+        is_known = manual.wrapped is not None
+        decision = guard.may_create(aws, settings, saved=saved, outputs=state.outputs, is_known=is_known)
     is_deployed = state is not None and state.has_key
     # A data key that Vercel does not show is the entered one, which is verified before it is stored.
     is_entered = manual.wrapped is not None and manual.data_key is not None and manual.data_key.hidden
