@@ -378,9 +378,9 @@ class Deployment:
             arn for arn in self.all_keys() if kms.describe_key(KeyId=arn)["KeyMetadata"]["Description"] == description
         ]
 
-    def stored_key_versions(self) -> list[str]:
+    def stored_key_versions(self, region: str = "us-east-1") -> list[str]:
         """Every value that the stored data key ever had."""
-        history = self.client("ssm").get_parameter_history(Name=STORED_KEY, WithDecryption=True)
+        history = self.client("ssm", region=region).get_parameter_history(Name=STORED_KEY, WithDecryption=True)
         return [version["Value"] for version in history["Parameters"]]
 
     def parameters(self) -> dict[str, str]:

@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
@@ -80,6 +81,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, wizard(*words, "--help"))
 
 
+@cache
 def parser_of(command: Command) -> argparse.ArgumentParser:
     """The parser of one command. Its errors raise UsageError."""
     parser = _Parser(

@@ -15,12 +15,13 @@ from components.settings import Outputs, Settings, Target
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import StackState, VercelProject
+from wizard.core.models.inputs import S3
 from wizard.core.next_command import wizard
-from wizard.core.ports.run import AwsClient, Engine, VercelClient
-from wizard.core.state_backend import S3, url_of
+from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
+from wizard.core.state_backend import url_of
 from wizard.inputs.registry import by_key
 from wizard.setup.steps import Clients, Request, settings_refresh
-from wizard.targets.port import TargetContext, deploy_target
+from wizard.targets.port import deploy_target
 
 T = TypeVar("T")
 

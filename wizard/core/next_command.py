@@ -11,11 +11,7 @@ import shlex
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from components.settings import Settings
-
+from typing import Any
 
 PROGRAM = "python -m wizard"
 
@@ -150,18 +146,3 @@ class RunOptions:
     log: Path | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
     """The flags of the inputs by the input's key in an answers file, unparsed; None where the flag is not set."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Offline:
-    """What a command gets that asks no service."""
-
-    run: RunOptions
-    project: Path
-    """The project's folder."""
-    saved: Callable[[], Settings | None]
-    """The settings in the stack's file. Raises UsageError for settings that cannot be used."""
-    saved_name: str
-    """The name of that file."""
-    print: Callable[[str], None]
-    """Prints the result alone on standard output, where no JSON document is asked for."""

@@ -32,10 +32,10 @@ from wizard.core.models.delivery import (
 from wizard.core.models.rotation import DataKeyVersion, LastBackup
 from wizard.core.next_command import wizard
 from wizard.core.ports.aws import KeyRotation
-from wizard.core.ports.run import AwsClient, DecryptVerifier
+from wizard.core.ports.run import AwsClient, DecryptVerifier, TargetContext
 from wizard.core.retry import SCHEDULES, Reason
 from wizard.data_key import guard
-from wizard.targets.port import DeployTarget, TargetContext, deploy_target
+from wizard.targets.port import DeployTarget, deploy_target
 
 NEW_KEY_SECONDS = 40.0
 """How long a new access key takes to be known everywhere; longer than a role."""

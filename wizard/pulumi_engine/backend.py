@@ -93,7 +93,7 @@ def _logged_in(environ: Mapping[str, str]) -> str:
     home = environ.get("PULUMI_CREDENTIALS_PATH") or environ.get("PULUMI_HOME")
     folder = Path(home) if home else Path(environ.get("HOME") or Path.home()) / ".pulumi"
     try:
-        content = safe_text.parse(json.loads, (folder / "credentials.json").read_text(encoding="utf-8"))
+        content = safe_text.parse_json((folder / "credentials.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
     current = content.get("current") if isinstance(content, dict) else None
@@ -186,7 +186,7 @@ def _damage_in_bucket(backend: str, stack: str) -> DamagedState | None:
 
 def _is_json(file: Path) -> bool:
     try:
-        return bool(safe_text.parse(json.loads, file.read_text(encoding="utf-8")))
+        return bool(safe_text.parse_json(file.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return False
 
@@ -236,9 +236,7 @@ def locks(backend: str, folder: Path, stack: str) -> tuple[Lock, ...]:
     """The stack's locks in a local backend; none of any other, and none that is damaged."""
     state = _stacks(backend, folder)
     files = state.glob(f"locks/**/{stack}/*.json") if state else ()
-    return tuple(
-        _lock(safe_text.parse(json.loads, file.read_text(encoding="utf-8"))) for file in files if _is_json(file)
-    )
+    return tuple(_lock(safe_text.parse_json(file.read_text(encoding="utf-8"))) for file in files if _is_json(file))
 
 
 def _lock(fields: Mapping[str, Any]) -> Lock:

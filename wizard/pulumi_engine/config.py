@@ -6,7 +6,6 @@ reads the choice of `make setup`. Imports YAML when a file is read.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping, MutableMapping
@@ -31,7 +30,7 @@ CHOICE = Path(__file__).resolve().parents[2] / ".cache" / "engine" / "choice.jso
 def chosen_engine() -> Path | None:
     """The `pulumi` program that `make setup` chose; None without one."""
     try:
-        program = Path(json.loads(CHOICE.read_text())["path"])
+        program = Path(safe_text.parse_json(CHOICE.read_text())["path"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return program if os.access(program, os.X_OK) else None
@@ -154,6 +153,8 @@ def write(path: Path, content: bytes) -> None:
 
 def as_text(value: object) -> str:
     """A value as the engine passes it to the program: text unchanged, anything else in JSON."""
+    import json
+
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -168,5 +169,5 @@ def document(config: Mapping[str, Value]) -> str:
 def entry(value: Value) -> dict[str, object]:
     """The form of `pulumi config --json`: a value with an objectValue is stored as that object."""
     if isinstance(value, list):
-        return {"value": json.dumps(value), "objectValue": value, "secret": False}
+        return {"value": as_text(value), "objectValue": value, "secret": False}
     return {"value": as_text(value), "secret": False}

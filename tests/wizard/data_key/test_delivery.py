@@ -43,8 +43,8 @@ from wizard.core.models.delivery import (
     Verification,
     VerificationState,
 )
+from wizard.core.ports.run import TargetContext
 from wizard.data_key.delivery import deliver, ensure_data_key, prove, variables_of
-from wizard.targets.port import TargetContext
 
 BOTH = settings(deploy_targets=("vercel", "ecs"))
 

@@ -361,3 +361,10 @@ def utc(moment: object) -> datetime | None:
     if not isinstance(moment, datetime):
         return None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+class SessionClient:
+    """The calls of one subject, made with a session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session

@@ -18,10 +18,11 @@ from wizard.core.models.delivery import PRODUCTION, Delivered, Scope, StoredData
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import wizard
+from wizard.core.ports.run import TargetContext
 from wizard.data_key import delivery, guard
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients, Request
-from wizard.targets.port import TargetContext, deploy_target, deploy_targets
+from wizard.targets.port import deploy_target, deploy_targets
 from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 _FAILED = (RedeployState.FAILED, RedeployState.ROLLED_BACK)

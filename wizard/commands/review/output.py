@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from components.policies.evaluation import KeyPermission
-from wizard.commands.review import storage
 from wizard.commands.review.baseline import Differences
 from wizard.core import json_documents
 from wizard.core.models.access import AccessKeyAge, AccessReview, PrincipalAccess, SignOff
@@ -253,13 +252,13 @@ def document(result: ReviewResult) -> json_documents.Document:
     return {
         **json_documents.head("review", ok=result.ok),
         "stack": result.review.stack,
-        "review": storage.plain(result.review),
+        "review": json_documents.plain(result.review),
         "file": result.file,
         "digest": result.digest,
         "unexpected": [principal.arn for principal in result.review.unexpected],
         "notAccepted": [principal.arn for principal in result.not_accepted],
         "undecided": [principal.arn for principal in result.review.undecided],
-        "differences": storage.plain(result.differences) if result.differences else None,
-        "signOff": storage.plain(result.sign_off) if result.sign_off else None,
+        "differences": json_documents.plain(result.differences) if result.differences else None,
+        "signOff": json_documents.plain(result.sign_off) if result.sign_off else None,
         "faults": list(result.faults),
     }

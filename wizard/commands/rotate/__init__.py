@@ -33,7 +33,6 @@ class RotateOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Add the arguments of the command."""
         parser.add_argument("--cmk", action="store_true", help="new material for the KMS key, now")
         parser.add_argument("--schedule", type=int, metavar="DAYS", help="days between automatic rotations")
         parser.add_argument("--reencrypt", metavar="KEY", help="wrap the data key under another KMS key (its ARN)")
@@ -43,7 +42,6 @@ class RotateOptions:
         parser.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """The command, to its end. Raises SetupError."""
         from wizard.commands.rotate import data_key, key, reencrypt, result
 
         actions = {
@@ -85,7 +83,6 @@ class RestoreOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Add the arguments of the command."""
         parser.add_argument("--version", metavar="FINGERPRINT", help="the version; without it, they are listed")
         parser.add_argument("--from-backup", metavar="PLACE", help="FILE or s3://… of a backup")
         parser.add_argument(
@@ -97,7 +94,6 @@ class RestoreOptions:
         parser.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """The command, to its end. Raises SetupError."""
         from wizard.commands.rotate import restore, result
 
         if sum(map(bool, (self.version, self.from_backup, self.from_target))) > 1:
@@ -125,13 +121,11 @@ class AdoptOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Add the arguments of the command."""
         parser.add_argument("--encryption-key", action="store_true", help="64 hex digits, from stdin or a prompt")
         parser.add_argument("--redeploy", action="store_true", default=None, help="restart the application afterwards")
         parser.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """The command, to its end. Raises SetupError."""
         from wizard.commands.rotate import adopt, result
 
         if not self.encryption_key:

@@ -31,9 +31,9 @@ from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 from wizard.core.next_command import Command, wizard
+from wizard.core.ports.run import TargetContext
 from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
-from wizard.targets.port import TargetContext
 
 
 def make_new(request: Request, clients: Clients) -> RotateResult:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from components import policies
+from components.policies.stack import alert_rules_of
 from components.settings import APPLICATION_VARIABLES, DATA_KEY_VARIABLE, ObjectLock, ResourceKind, Settings
 
 
@@ -225,17 +226,14 @@ def _possible_buckets(settings: Settings) -> list[str]:
 def _alerts(settings: Settings) -> dict[str, list[str]]:
     if not settings.alerts:
         return {}
-    names = settings.names
-    home = settings.existing_trail_arn or ""
-    trail_rule = _makes_trail(settings) or home.split(":")[3:5] == [settings.region, settings.account_id]
+    names, rules = settings.names, alert_rules_of(settings)
+    is_forwarding = any(rule.region != settings.region for rule in rules)
     return {
         "alerts' topic": _regional(settings, "sns", names.alert_topic),
         "alerts' rules": [
-            *_regional(settings, "events", f"rule/{names.key_changes_rule}", everywhere=True),
-            *(_regional(settings, "events", f"rule/{names.trail_changes_rule}") if trail_rule else []),
-            *_regional(settings, "events", f"rule/{names.denied_use_rule}", everywhere=True),
+            f"arn:{settings.partition}:events:{rule.region}:{settings.account_id}:rule/{rule.name}" for rule in rules
         ],
         "alarm": _regional(settings, "cloudwatch", f"alarm:{names.denied_use_rule}"),
         "alarms": _regional(settings, "cloudwatch", "alarm:*"),
-        "forwarding role": [_iam(settings, f"role/{names.forwarding_role}")] if settings.replica_regions else [],
+        "forwarding role": [_iam(settings, f"role/{names.forwarding_role}")] if is_forwarding else [],
     }
