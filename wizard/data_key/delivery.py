@@ -364,6 +364,11 @@ def _simulated(
             VerificationState.FAILED,
             f"{reason}; its policies refuse it: key policy {key_decision}, IAM {simulation.detail}",
         )
+    if key_decision is KeyPolicyDecision.UNKNOWN:
+        return (
+            VerificationState.UNPROVEN,
+            f"{reason}; whether the key policy allows it depends on conditions that are not known here",
+        )
     if simulation.allowed is None:
         return (
             VerificationState.UNPROVEN,

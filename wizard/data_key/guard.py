@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from itertools import product
 
 from components.settings import Outputs, SecretStore, Settings
 from wizard.core.errors import CredentialsError, DataKeyConflict, PermissionDenied, Problem, SetupError, Unsupported
-from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.delivery import Scope, StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 from wizard.core.next_command import wizard
-from wizard.core.ports.run import AwsClient
+from wizard.core.ports.run import AwsClient, TargetContext
+from wizard.targets.port import DeployTarget, deploy_targets
 
 
 class DecisionState(StrEnum):
@@ -65,6 +67,9 @@ _COPIES = "lists the versions; where there is none, doctor names the first other
 
 ALLOWED = Decision(state=DecisionState.YES)
 
+ConflictAt = Callable[[DeployTarget], Callable[[], DataKeyConflict | None] | None]
+"""How to read from a target why a delivery would be refused; None where this run does not reach the target."""
+
 
 def may_create(
     aws: AwsClient,
@@ -74,14 +79,53 @@ def may_create(
     outputs: Outputs | None = None,
     importing: bool = False,
     is_known: bool = False,
+    conflict_at: ConflictAt | None = None,
+    is_deployed: bool = True,
 ) -> Decision:
-    """Whether a data key may be made where none is stored, by what AWS has: stored key, versions, variables.
+    """Whether a data key may be made where none is stored, by what AWS and the targets with own copies have.
+
+    AWS has the stored key, versions and variables. Without `conflict_at` only AWS is asked. `is_deployed`: whether the
+    stack has its KMS key. `is_known`: the earlier data key is at hand and is stored again.
+    """
+    decision = _by_account(aws, settings, saved=saved, outputs=outputs, importing=importing, is_known=is_known)
+    for target in deploy_targets(settings.deploy_targets):
+        if decision.is_allowed and target.has_own_copy and conflict_at is not None:
+            decision = _by_target(target.title, conflict_at(target), settings, is_deployed=is_deployed)
+    return decision
+
+
+def may_create_in(context: TargetContext, *, importing: bool = False, scopes: tuple[Scope, ...] = ()) -> Decision:
+    """Whether a data key may be made for a deployed stack; a target that the context does not reach is unknown."""
+
+    def conflict_at(target: DeployTarget) -> Callable[[], DataKeyConflict | None] | None:
+        is_reached = target.name in context.targets and target.access_problem(context) is None
+        return partial(target.conflict, context, None, scopes=scopes) if is_reached else None
+
+    return may_create(
+        context.aws,
+        context.settings,
+        saved=context.settings,
+        outputs=context.outputs,
+        importing=importing,
+        conflict_at=conflict_at,
+    )
+
+
+def _by_account(
+    aws: AwsClient,
+    settings: Settings,
+    *,
+    saved: Settings | None,
+    outputs: Outputs | None,
+    importing: bool,
+    is_known: bool,
+) -> Decision:
+    """By what AWS has.
 
     `saved`: the settings of the last run, whose store and Regions are read too. A deployed stack (`outputs`) without
     them may have used either store. `importing`: versions that an interrupted import left, and that were never
     current, do not count. `is_known`: the earlier data key is at hand and is stored again; the record of its backup
     does not count.
-    Ask `may_create_for` as well where the stack delivers to Vercel.
     """
     name, key_variable = settings.names.stored_data_key, f"{settings.names.parameter_prefix}/AWS_KMS_KEY_ID"
     used = {settings.secret_store, saved.secret_store} if saved else {settings.secret_store}
@@ -121,14 +165,10 @@ def may_create(
     return ALLOWED
 
 
-def may_create_for(
+def _by_target(
     target: str, conflict: Callable[[], DataKeyConflict | None] | None, settings: Settings, *, is_deployed: bool
 ) -> Decision:
-    """Whether a data key may be made where none is stored, by what a target has that holds the variables itself.
-
-    `conflict` reads from the target why a delivery would be refused; None where this run does not reach the target.
-    `is_deployed`: whether the stack has its KMS key.
-    """
+    """By what a target has that holds the variables itself."""
     name = settings.names.stored_data_key
     if conflict is None:
         return Decision(

@@ -45,7 +45,9 @@ class StoredDataKeys(SessionClient):
         """
         own_store = store_of(self._session, SecretStore.PARAMETER_STORE)
         # A repeat after a lost answer finds the claim of the first try, which is its own.
-        if own_store.create(name, owner, secret=False, description=stores.CLAIM_DESCRIPTION, tags=tags):
+        if not own_store.read([name]) and own_store.create(
+            name, owner, secret=False, description=stores.CLAIM_DESCRIPTION, tags=tags
+        ):
             return owner
         for _ in retry.attempts(Reason.CONSISTENCY, clock=own_store.clock, seconds=stores.READ_BACK_SECONDS):
             if claimed := own_store.read([name]).get(name):

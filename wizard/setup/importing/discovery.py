@@ -163,7 +163,7 @@ def settings_with(settings: Settings, discovered: DiscoveredSetup, unchanged: Se
     return Settings.read({**settings.model_dump(), **update})
 
 
-HEADINGS = ("what", "found", "wanted")
+HEADINGS = ("setting", "account", "plan")
 """Of `table`."""
 
 

@@ -45,6 +45,7 @@ class World:
         self.token: str | None = TOKEN
         self.entered: str | None = None
         """The data key in EONPRO_ENCRYPTED_PHI_KEY."""
+        self.now = NOW
         log = self.aws.log
         self.vercel.log = self.engine.log = self.prover.log = self.ui.log = log
         self.vercel.variables = {
@@ -103,7 +104,7 @@ class World:
             engine=lambda environment, secrets_provider=None: self.engine,
             prover=self.prover,
             wrapper=self.wrapper,
-            now=lambda: NOW,
+            now=lambda: self.now,
         )
 
     def kept(self) -> dict[str, DataKeyVersion]:
