@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from components.policies.stack import AlertRule, alert_rules_of
 from components.settings import Settings
 from wizard.aws.access import principal_of
 from wizard.aws.application_credentials import SESSION_NAME
@@ -290,28 +291,25 @@ class AwsAuditReader(SessionClient):
 
     def alerts(self, settings: Settings) -> AlertsFact:
         """The alerts' topic and rules."""
-        names = settings.names
-        arn = f"arn:{settings.partition}:sns:{settings.region}:{settings.account_id}:{names.alert_topic}"
+        arn = f"arn:{settings.partition}:sns:{settings.region}:{settings.account_id}:{settings.names.alert_topic}"
         topic, *rules = self._session.together(
             lambda: self._session.find(
                 "sns", "GetTopicAttributes", absent=("NotFound", "NotFoundException"), TopicArn=arn
             ),
-            *(
-                lambda name=name: self._rule(name)
-                for name in (names.key_changes_rule, names.trail_changes_rule, names.denied_use_rule)
-            ),
+            *(lambda rule=rule: self._rule(rule) for rule in alert_rules_of(settings)),
         )
         return AlertsFact(topic=topic is not None, rules=tuple(rules))
 
-    def _rule(self, name: str) -> RuleFact:
-        rule = self._session.find("events", "DescribeRule", absent=_NO_RULE, Name=name)
-        if rule is None:
-            return RuleFact(name=name, state=None)
+    def _rule(self, rule: AlertRule) -> RuleFact:
+        session = self._session.with_region(rule.region)
+        current = session.find("events", "DescribeRule", absent=_NO_RULE, Name=rule.name)
+        if current is None:
+            return RuleFact(rule=rule, state=None)
         try:
-            targets = self._session.find("events", "ListTargetsByRule", absent=_NO_RULE, Rule=name) or {}
+            targets = session.find("events", "ListTargetsByRule", absent=_NO_RULE, Rule=rule.name) or {}
         except (PermissionDenied, Unsupported, ResourceError):
-            return RuleFact(name=name, state=str(rule["State"]))
-        return RuleFact(name=name, state=str(rule["State"]), targets=len(targets.get("Targets") or ()))
+            return RuleFact(rule=rule, state=str(current["State"]))
+        return RuleFact(rule=rule, state=str(current["State"]), targets=len(targets.get("Targets") or ()))
 
     def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
         """The Decrypt calls on the key since then, without those of this product's verifications."""

@@ -107,10 +107,11 @@ TRAIL_INPUTS: tuple[Input, ...] = (
     Input(
         key="alerts",
         kind=InputType.CONFIRM,
-        prompt="Send an alert when the key or the trail is changed?",
+        prompt="Send an alert when the key, the access to it or the trail is changed?",
         why="The deletion of a key is noticed while it can still be cancelled.",
         safeguard="164.308(a)(6)(ii), response and reporting",
-        help="whether changes of key and trail, and bursts of denied use, are published to an SNS topic (default: yes)",
+        help="whether changes of the key, the access to it, the trail and the alerts, and bursts of denied use, are "
+        "published to an SNS topic (default: yes)",
         asked=False,
         default=True,
     ),

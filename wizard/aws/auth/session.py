@@ -22,7 +22,7 @@ from botocore.session import Session as Botocore
 
 from wizard.aws.auth import credentials as sources
 from wizard.aws.auth.errors import BOTOCORE_ERRORS, ErrorSource, code_of, translate
-from wizard.aws.auth.http import SENT_ONCE, endpoint_of, make_client, may_have_happened
+from wizard.aws.auth.http import endpoint_of, is_sent_once, make_client, may_have_happened
 from wizard.aws.auth.profiles import sso_region_of
 from wizard.aws.auth.sign_in import MARGIN, AskCode, Chain
 from wizard.core import errors, retry
@@ -199,11 +199,11 @@ class Session:
     def call(self, service: str, operation: str, /, **parameters: Any) -> Any:
         """One call, `call("kms", "CreateKey", …)`. Raises errors of `wizard.core.errors` only.
 
-        An answer that cannot be read is asked for again, then UnreadableAnswer. A call of `SENT_ONCE` whose answer was
-        lost is OutcomeUnknown.
+        An answer that cannot be read is asked for again, then UnreadableAnswer. A call that is sent once
+        (`is_sent_once`) and whose answer was lost is OutcomeUnknown.
         """
         client = self.client(service)
-        is_repeatable = (service, operation) not in SENT_ONCE
+        is_repeatable = not is_sent_once(service, operation, parameters)
 
         def send() -> Any:
             with self.translating(service, operation):

@@ -45,7 +45,9 @@ class StoredDataKeys(SessionClient):
         """
         own_store = store_of(self._session, SecretStore.PARAMETER_STORE)
         # A repeat after a lost answer finds the claim of the first try, which is its own.
-        if own_store.create(name, owner, secret=False, description=stores.CLAIM_DESCRIPTION, tags=tags):
+        if not own_store.read([name]) and own_store.create(
+            name, owner, secret=False, description=stores.CLAIM_DESCRIPTION, tags=tags
+        ):
             return owner
         for _ in retry.attempts(Reason.CONSISTENCY, clock=own_store.clock, seconds=stores.READ_BACK_SECONDS):
             if claimed := own_store.read([name]).get(name):
@@ -54,6 +56,14 @@ class StoredDataKeys(SessionClient):
             f"{name} exists, but cannot be read: it says which stack the environment belongs to",
             Command(own_store.history_command(name)),
         )
+
+    def record(self, name: str, text: str, *, tags: Mapping[str, str]) -> None:
+        """Write a parameter that holds no data key; an earlier value is replaced."""
+        store = store_of(self._session, SecretStore.PARAMETER_STORE)
+        if not store.create(name, text, secret=False, description=stores.BACKUP_DESCRIPTION, tags=tags):
+            existing = store.read([name]).get(name, stores.StoredValue(value=""))
+            if existing.value != text:
+                store.overwrite(name, text, existing, description=stores.BACKUP_DESCRIPTION)
 
     def store_data_key(
         self,

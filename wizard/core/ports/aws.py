@@ -52,6 +52,10 @@ class StoredDataKeys(Protocol):
         """The owner of a claim: `owner` where it was free or is its own, else who was first. Create-only."""
         ...
 
+    def record(self, name: str, text: str, *, tags: Mapping[str, str]) -> None:
+        """Write a parameter that holds no data key; an earlier value is replaced."""
+        ...
+
     def store_data_key(
         self,
         name: str,
@@ -308,7 +312,7 @@ class AuditReader(Protocol):
     def bucket_documents(self, bucket: str) -> BucketDocuments: ...
 
     def alerts(self, settings: Settings) -> AlertsFact:
-        """The alerts' topic and rules, under the stack's names, in the stack's Region."""
+        """The alerts' topic and rules, under the stack's names, the rules of other Regions too."""
         ...
 
     def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
