@@ -3,8 +3,6 @@
 Touches the Pulumi engine only: it reads the configuration and warns.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pulumi

@@ -4,8 +4,6 @@ Writes the sandbox's directory, starts and ends one server process; `stop` also 
 stacks in the sandbox's account.
 """
 
-from __future__ import annotations
-
 import os
 import select
 import shutil

@@ -3,8 +3,6 @@
 Pure. Every rule about a value is checked here, and all faults are reported together.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any, Self

@@ -3,8 +3,6 @@
 Asks STS, IAM, Account Management and EC2; creates, switches off and deletes access keys, and changes nothing else.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial

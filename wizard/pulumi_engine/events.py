@@ -3,8 +3,6 @@
 Part of the client of Pulumi: touches nothing but its arguments.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

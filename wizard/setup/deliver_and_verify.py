@@ -3,8 +3,6 @@
 Writes AWS and the targets through their ports. The data key is stored before it is delivered.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from components.settings import Outputs

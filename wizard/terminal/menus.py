@@ -3,8 +3,6 @@
 Touches the terminal only through questionary's applications.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TextIO

@@ -3,8 +3,6 @@
 Touches the network through `wizard/vercel/variables.py` only; writes comments and names, never a value.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from datetime import date
 

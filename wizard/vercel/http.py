@@ -3,8 +3,6 @@
 Touches one endpoint over the network; sends the token in the Authorization header only. Reads the proxy's variables.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import json
 import logging

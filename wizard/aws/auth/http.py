@@ -3,8 +3,6 @@
 Reads the clock; opens no connection itself; logs no secret.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import json
 import logging

@@ -3,8 +3,6 @@
 Reads through the ports and changes nothing. What could not be read is unknown, with the reason.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace

@@ -3,8 +3,6 @@
 Reads AWS through its Protocols and changes nothing. What cannot be read stays unknown and never counts as 0.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace

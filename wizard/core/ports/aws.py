@@ -3,8 +3,6 @@
 Pure. Methods raise errors of `wizard.core.errors` only, above all those that `wizard.core.ports.run.AwsClient` names.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol

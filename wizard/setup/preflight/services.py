@@ -3,8 +3,6 @@
 Reads Pulumi, Vercel and AWS through their ports.
 """
 
-from __future__ import annotations
-
 import platform
 import re
 from collections.abc import Callable, Iterable, Mapping

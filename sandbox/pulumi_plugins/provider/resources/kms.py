@@ -3,8 +3,6 @@
 Touches KMS at the endpoint of the Region that is passed to it.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from typing import Any

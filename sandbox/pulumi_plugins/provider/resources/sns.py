@@ -3,8 +3,6 @@
 Touches SNS at the endpoint of the Region that is passed to it.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any

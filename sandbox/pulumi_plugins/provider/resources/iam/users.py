@@ -3,8 +3,6 @@
 Touches IAM at the endpoint of the Region that is passed to it.
 """
 
-from __future__ import annotations
-
 from sandbox.pulumi_plugins.provider import resource_type as base
 from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.errors import none_if_missing
