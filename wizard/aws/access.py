@@ -3,8 +3,6 @@
 Reads KMS, IAM and CloudTrail; changes nothing.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -13,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from components.policies.evaluation.account import AccountIam, GrantFact, IamPolicy, IamPrincipal
+from components.policies.evaluation.principals import role_of_session
 from wizard.aws import iam
 from wizard.aws.auth.session import Session, SessionClient, utc
 from wizard.core import safe_text
@@ -235,9 +234,6 @@ def principal_of(identity: Mapping[str, Any]) -> str:
     """
     issuer = ((identity.get("sessionContext") or {}).get("sessionIssuer") or {}).get("arn")
     arn = str(issuer or identity.get("arn") or "")
-    if ":assumed-role/" in arn:
-        head, _, rest = arn.partition(":assumed-role/")
-        return f"{head.replace(':sts:', ':iam:')}:role/{rest.partition('/')[0]}"
     if arn:
-        return arn
+        return "/".join(role_of_session(arn) or (arn,))
     return str(identity.get("invokedBy") or identity.get("accountId") or identity.get("principalId") or "unknown")

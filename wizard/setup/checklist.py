@@ -3,8 +3,6 @@
 Reads the account through the AWS port. An item that could not be read is `unknown`, never `done`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace

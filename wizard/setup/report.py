@@ -3,8 +3,6 @@
 Pure. Holds no secret.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from components.policies.requirements import Topic

@@ -3,8 +3,6 @@
 Changes AWS, Vercel and the stack through their ports, each only after the confirmation.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from components.settings import Outputs, SecretStore, Settings

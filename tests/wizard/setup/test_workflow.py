@@ -461,6 +461,15 @@ def test_no_changes_without_outputs_is_an_update_that_has_to_be_ended(world) -> 
     assert "engine.up" in world.calls
 
 
+def test_a_lost_settings_file_is_taken_from_the_state_and_not_made_of_other_answers(world) -> None:
+    world.stand()
+    world.saved = None
+    with pytest.raises(PreflightFailed) as refused:
+        world.setup()
+    assert [problem.next for problem in refused.value.problems] == ["pulumi config refresh --stack production"]
+    assert world.written == set() and world.engine.written is None
+
+
 # --- whose environment it is
 
 

@@ -3,8 +3,6 @@
 Pure. The names are a contract: programs act on them, and a name is never given another meaning.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType

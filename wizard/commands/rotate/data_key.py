@@ -185,7 +185,9 @@ def put_in_place(
             f"{version.fingerprint} is in {data_keys.settings.names.stored_data_key}; all others are kept", mark=Mark.OK
         )
     else:
-        ui.line(f"{version.fingerprint} is the stored data key", mark=Mark.OK)
+        ui.line(
+            f"{version.fingerprint} is the stored data key already; this run delivers and verifies it", mark=Mark.OK
+        )
     delivery = replace_version.deliver_to_targets(clients, data_keys, to, version.wrapped, replaceable)
     redeploys = offer(to, clients, redeploy=redeploy, running=running(to))
     return RotateResult(

@@ -3,8 +3,6 @@
 Pure. No text for people. What could not be read is `unknown`, never no.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum

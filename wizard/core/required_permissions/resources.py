@@ -3,14 +3,12 @@
 Pure. The actions are in `wizard.core.required_permissions.table`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from components import policies
-from components.policies.stack import alert_rules_of
+from components.policies.stack import alert_rules_of, trail_arn_of, vercel_provider_arn_of
 from components.settings import APPLICATION_VARIABLES, DATA_KEY_VARIABLE, ObjectLock, ResourceKind, Settings
 
 
@@ -109,16 +107,14 @@ def _principals(settings: Settings) -> dict[str, list[str]]:
     names, existing = settings.names, settings.app_principal_arn
     user = existing if existing and ":user/" in existing else None
     role = existing if existing and ":role/" in existing else None
-    provider = settings.vercel_oidc_provider_arn or policies.vercel_oidc_provider_arn(
-        account_id=settings.account_id, team=settings.vercel_team or "", partition=settings.partition
-    )
+    provider = vercel_provider_arn_of(settings)
     return {
         "application's role": [_iam(settings, f"role/{names.app_role}")] if settings.makes_role else [],
         "application's user": [_iam(settings, f"user/{names.app_user}")] if settings.makes_user else [],
         "existing application user": [user] if user else [],
         "existing application role": [role] if role else [],
         "application's policy": [_iam(settings, f"policy/{names.app_policy}")],
-        "Vercel's identity provider": [provider] if settings.trusts_vercel else [],
+        "Vercel's identity provider": [provider] if settings.trusts_vercel and provider else [],
         "cluster's identity provider": [settings.eks_oidc_provider_arn] if settings.eks_oidc_provider_arn else [],
         "execution role": [_iam(settings, f"role/{names.execution_role}")] if settings.makes_execution_role else [],
         "existing execution role": [settings.ecs_execution_role_arn] if settings.ecs_execution_role_arn else [],
@@ -200,13 +196,10 @@ def _trail(setup: Setup) -> dict[str, list[str]]:
     bucket = f"arn:{settings.partition}:s3:::"
     if existing is not None:
         return {"existing trail": [existing], "existing trail's bucket": [bucket + names.trail_bucket]}
-    trail = policies.trail_arn(
-        account_id=settings.account_id, region=settings.region, name=names.trail, partition=settings.partition
-    )
     group = f"log-group:{names.log_group}"
     logs = settings.cloudwatch_logs
     return {
-        "trail": [trail],
+        "trail": [trail_arn_of(settings)],
         "trail's bucket": [
             bucket + name for name in (_possible_buckets(settings) if setup.imports else [names.trail_bucket])
         ],

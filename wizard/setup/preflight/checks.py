@@ -3,9 +3,7 @@
 Reads through the ports and returns facts; the caller decides.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,7 +28,7 @@ from wizard.setup.preflight.services import (
     orphaned_creations,
     problem,
 )
-from wizard.targets.port import deploy_targets
+from wizard.targets.port import DeployTarget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,19 +250,25 @@ def _data_key(
         if project is not None and vercel is not None:
             problems += foreign_data_key(aws, vercel, project, stored_data_key, settings)
         return problems
-    decision = guard.may_create(aws, settings, saved=saved, outputs=state.outputs) if state else guard.ALLOWED
-    is_deployed = state is not None and state.has_key
     # A data key that Vercel does not show is the entered one, which is verified before it is stored.
     is_entered = manual.wrapped is not None and manual.data_key is not None and manual.data_key.hidden
-    for target in deploy_targets(settings.deploy_targets):
-        if not target.has_own_copy or is_entered or not decision.is_allowed:
-            continue
+
+    def conflict_at(target: DeployTarget) -> Callable[[], DataKeyConflict | None] | None:
         is_target = target.name in (values.get("target") or ())
-        if is_target and project is not None and vercel is not None:
-            conflict = partial(conflict_on_vercel, vercel, project, manual.wrapped, settings.region)
-            decision = guard.may_create_for(target.title, conflict, settings, is_deployed=is_deployed)
-        elif not is_target and saved is not None and target.name in saved.deploy_targets:
-            decision = guard.may_create_for(target.title, None, settings, is_deployed=is_deployed)
+        if is_target and project is not None and vercel is not None and not is_entered:
+            return partial(conflict_on_vercel, vercel, project, manual.wrapped, settings.region)
+        is_unread = not is_target and not is_entered and saved is not None and target.name in saved.deploy_targets
+        return None if is_unread else lambda: None
+
+    decision = guard.may_create(
+        aws,
+        settings,
+        saved=saved,
+        outputs=state.outputs if state else None,
+        is_known=manual.wrapped is not None,
+        conflict_at=conflict_at,
+        is_deployed=state is not None and state.has_key,
+    )
     return list(decision.problems)
 
 

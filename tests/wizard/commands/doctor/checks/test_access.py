@@ -250,6 +250,15 @@ def test_a_key_policy_that_keeps_the_application_out(fixture: DoctorFixture, eff
     assert [each.cause for each in fixture.diagnosis().findings] == [cause]
 
 
+def test_a_denial_under_a_condition_that_nobody_knows_here_is_not_called_a_denial(fixture: DoctorFixture) -> None:
+    policy: dict[str, Any] = dict(fixture.aws.key_policies[KEY])
+    unless = {"StringNotEquals": {"aws:SourceVpce": "vpce-01234567"}}
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*", "Condition": unless}
+    fixture.aws.key_policies[KEY] = {**policy, "Statement": [*policy["Statement"], deny]}
+    finding = fixture.first()
+    assert finding.cause == "key-policy-without-application" and "conditions that are not known here" in finding.why
+
+
 @pytest.mark.parametrize(("part", "fault"), [("application-policy", "simulator"), ("key", "key policy")])
 def test_no_update_is_offered_for_ever_that_leaves_a_part_as_it_was_found(
     fixture: DoctorFixture, part: str, fault: str
