@@ -96,7 +96,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
         profile=ready.profile,
     )
     show_report(ui, done)
-    if clients.drafts is not None and not done.failed:
+    if clients.drafts is not None and done.ok:
         clients.drafts.remove(request.stack)
     return done
 
