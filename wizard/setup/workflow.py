@@ -39,7 +39,7 @@ def retained_resources(settings: Settings, outputs: Outputs) -> tuple[tuple[str,
     ]
     if settings.makes_vercel_provider:
         retained.append(("the OIDC provider of the Vercel team", "other roles of the account may trust it"))
-    if settings.existing_trail_arn is None:
+    if settings.makes_trail:
         retained += [
             (f"the trail {outputs.trail_arn}", "it records who removes what"),
             (
@@ -96,7 +96,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
         profile=ready.profile,
     )
     show_report(ui, done)
-    if clients.drafts is not None and not done.failed:
+    if clients.drafts is not None and done.ok:
         clients.drafts.remove(request.stack)
     return done
 
