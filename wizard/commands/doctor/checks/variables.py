@@ -13,7 +13,7 @@ from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, next_step
 from wizard.core.data_key import Damage, WrappedDataKey, damage, is_remnant
-from wizard.core.errors import CredentialsError, MissingAnswers, SetupError
+from wizard.core.errors import CredentialsError, MissingAnswers, SetupError, TargetMissing
 from wizard.core.models.access import VariableEntry
 from wizard.core.models.delivery import StoredDataKey
 from wizard.data_key.delivery import region_of
@@ -128,6 +128,13 @@ def check_vercel_access(context: CheckContext) -> Iterator[CheckResult]:
                 cause="vercel-token-refused",
                 what=f"{name} cannot be read: {problem.message}",
                 why="it is not known which variables the application has",
+                **next_step(problem.hint),
+            )
+        elif isinstance(problem, TargetMissing):
+            yield Finding(
+                cause="target-missing",
+                what=problem.message,
+                why="the application does not run there any more, and its variables are lost with it",
                 **next_step(problem.hint),
             )
         elif isinstance(problem, SetupError):
