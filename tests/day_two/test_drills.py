@@ -29,9 +29,7 @@ def run(deployment: Deployment, drill: str) -> str:
     """What the drill printed, to its end; `python` is the project's own."""
     name, *words = drill.split()
     path = os.pathsep.join((str(Path(sys.executable).parent), deployment.environment["PATH"]))
-    done = deployment.run(
-        ["bash", f"examples/drills/{name}.sh", *words], env={"PATH": path}, timeout=300, stdin=None, expect=0
-    )
+    done = deployment.run(["bash", f"examples/drills/{name}.sh", *words], env={"PATH": path}, timeout=300)
     return done.out
 
 
