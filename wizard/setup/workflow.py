@@ -193,3 +193,6 @@ def show_report(ui: UserInterface, done: report.Report) -> None:
     notes = {deploy_target(delivered.target).repeat_note for delivered in done.delivered}
     ui.section("Non-interactive command", ", ".join(filter(None, sorted(notes))))
     ui.verbatim(report.repeat_command(done))
+    if done.unmet:
+        ui.line(f"not met: {', '.join(item.title for item in done.unmet)}. The cause and its repair:", mark=Mark.FAIL)
+        ui.verbatim(wizard("doctor", "--stack", done.stack))
