@@ -3,8 +3,6 @@
 Pure.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Self
 
@@ -72,6 +70,11 @@ class Names:
     def claim(self) -> str:
         """Name of the parameter that says which stack the environment belongs to."""
         return f"{self.parameter_prefix}/claim"
+
+    @property
+    def last_backup(self) -> str:
+        """Name of the parameter that says where the last backup of the data key is."""
+        return f"{self.parameter_prefix}/backup"
 
     @property
     def stored_data_key(self) -> str:

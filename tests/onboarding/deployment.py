@@ -384,10 +384,10 @@ class Deployment:
         return [version["Value"] for version in history["Parameters"]]
 
     def parameters(self) -> dict[str, str]:
-        """The parameters under /eonpro, by name, without the claim of an environment."""
+        """The parameters under /eonpro, by name, without an environment's claim and its last backup's place."""
         pages = self.client("ssm").get_paginator("get_parameters_by_path")
         listed = pages.paginate(Path="/eonpro", Recursive=True, WithDecryption=True).search("Parameters[]")
-        return {each["Name"]: each["Value"] for each in listed if not each["Name"].endswith("/claim")}
+        return {each["Name"]: each["Value"] for each in listed if not each["Name"].endswith(("/claim", "/backup"))}
 
     def inventory(self) -> dict[str, Any]:
         """All that a set-up would make, by name; equal inventories mean that nothing was made and nothing touched."""

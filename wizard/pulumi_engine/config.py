@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from wizard.core import files, safe_text
 from wizard.core.errors import SetupError, UsageError
-from wizard.core.next_command import shell
+from wizard.core.next_command import Command, shell
 
 if TYPE_CHECKING:
     from components.settings import Settings
@@ -60,13 +60,24 @@ def read(path: Path) -> dict[str, str]:
         return {}
     import yaml
 
-    fix = f"fix {path.name}, or move it away and run again"
+    stack = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+    fix = Command(
+        f"{shell('mv', path.name, f'{path.name}.damaged')} && {shell('pulumi', 'config', 'refresh', '--stack', stack)}",
+        advice="takes the settings of the last update from the state; or correct the file by hand",
+    )
     try:
-        content = safe_text.parse(yaml.safe_load, path.read_text(encoding="utf-8")) or {}
+        text = path.read_text(encoding="utf-8")
+        content = safe_text.parse(yaml.safe_load, text) or {}
+    except FileNotFoundError:
+        return {}
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path.name} cannot be read: {error}", fix) from error
     except (yaml.YAMLError, ValueError) as error:
-        raise UsageError(f"{path.name} is not YAML: {error}", fix) from error
+        conflict = next((line for line in text.splitlines() if line.startswith(("<<<<<<<", "=======", ">>>>>>>"))), "")
+        mark = getattr(error, "problem_mark", None)
+        fault = f"line {mark.line + 1}: {getattr(error, 'problem', '')}" if mark else str(error)
+        fault = f"line {text.splitlines().index(conflict) + 1}: a merge conflict" if conflict else fault
+        raise UsageError(f"{path.name} is not YAML: {fault}", fix) from error
     config = content.get("config") or {} if isinstance(content, dict) else None
     if not isinstance(config, dict):
         raise UsageError(f"{path.name} is not a stack's settings: its `config` is not a list of keys and values", fix)

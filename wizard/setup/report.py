@@ -3,10 +3,9 @@
 Pure. Holds no secret.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
+from components.policies.requirements import Topic
 from components.settings import Outputs, Settings
 from wizard.core import json_documents
 from wizard.core.models.account import Identity
@@ -64,8 +63,13 @@ class Report:
 
     @property
     def unmet(self) -> tuple[ChecklistEntry, ...]:
-        """The items of the checklist that are not met; without those that an import left as they are, on request."""
-        return tuple(item for item in self.checklist if item.state is ItemState.OPEN and not item.next)
+        """The items that are not met. One that an import left so on request counts only for a strict key policy."""
+        is_strict = self.settings.strict_key_policy
+        return tuple(
+            item
+            for item in self.checklist
+            if item.state is ItemState.OPEN and (not item.next or (is_strict and item.topic is Topic.KEY_POLICY))
+        )
 
     @property
     def ok(self) -> bool:

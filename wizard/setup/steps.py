@@ -20,7 +20,7 @@ from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked, StackState
 from wizard.core.models.inputs import Mark
 from wizard.core.models.stack import ListedStack, Progress, Step
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Command, shell, wizard
 from wizard.core.ports.aws import Wrapper
 from wizard.core.ports.run import AwsClient, DecryptVerifier, Engine, UserInterface, VercelClient
 from wizard.core.state_backend import KEY_ALIAS, Circumstances, StateBackend, in_words, resolve
@@ -274,8 +274,18 @@ def check(
         findings = run_checks(import_request) if import_request else findings
     for note in findings.notes:
         ui.line(note, mark=Mark.WARN if note in findings.warnings else Mark.INFO)
-    if findings.problems:
-        raise PreflightFailed(findings.problems)
+    problems = findings.problems
+    if request.saved is None and request.plan is None and findings.state.outputs is not None:
+        # Answers would replace the settings that the stack has by others.
+        problems += (
+            Problem(
+                what=f"the stack {request.stack} is deployed, and its settings file does not exist",
+                why="the settings of the last update would be replaced by the answers of this run",
+                next=settings_refresh(request.stack),
+            ),
+        )
+    if problems:
+        raise PreflightFailed(problems)
     assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.aws is not None
     identity = interview.identity
     if not ui.interactive:
@@ -310,6 +320,11 @@ def check(
         answers=interview.answers,
     )
     return ready, import_request
+
+
+def settings_refresh(stack: str) -> Command:
+    """The command that brings a lost settings file back."""
+    return shell("pulumi", "config", "refresh", "--stack", stack, advice="takes them from the last update")
 
 
 def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_apply: bool = True) -> plan.Plan:

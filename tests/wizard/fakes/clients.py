@@ -441,6 +441,10 @@ class FakeCloud:
         self._call("claim", name)
         return self.claims.setdefault(name, owner)
 
+    def record(self, name: str, text: str, *, tags: Mapping[str, str]) -> None:
+        self._call("record", name)
+        self.claims[name] = text
+
     def store_data_key(
         self,
         name: str,

@@ -224,7 +224,8 @@ def test_the_file_of_a_qualified_stack_is_found(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"config: [", "is not YAML"),
+        (b"config: [", "is not YAML: line 1: "),
+        (b"config:\n<<<<<<< HEAD\n  a: 1\n=======\n  a: 2\n>>>>>>> b\n", "is not YAML: line 2: a merge conflict"),
         (b"- a\n- b\n", "is not a stack's settings"),
         (b"just text", "is not a stack's settings"),
         (b"config: text\n", "is not a stack's settings"),
@@ -235,7 +236,8 @@ def test_a_file_that_is_no_configuration_is_a_usage_error_with_its_name(tmp_path
     (tmp_path / "Pulumi.production.yaml").write_bytes(content)
     with pytest.raises(UsageError, match=said) as refused:
         PulumiEngine(tmp_path, environment={}, on_message=print).saved_config(STACK)
-    assert "Pulumi.production.yaml" in refused.value.message + refused.value.hint
+    moved = "mv Pulumi.production.yaml Pulumi.production.yaml.damaged"
+    assert refused.value.hint == f"{moved} && pulumi config refresh --stack production"
 
 
 @pytest.mark.parametrize("content", ["", "config:\n", "encryptionsalt: v1:x\n"])

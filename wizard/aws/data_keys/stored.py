@@ -3,8 +3,6 @@
 Calls SSM and Secrets Manager. The stored data key is only created here; only `versions` replaces its value.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from components.settings import DATA_KEY_VARIABLE, SecretStore
@@ -56,6 +54,14 @@ class StoredDataKeys(SessionClient):
             f"{name} exists, but cannot be read: it says which stack the environment belongs to",
             Command(own_store.history_command(name)),
         )
+
+    def record(self, name: str, text: str, *, tags: Mapping[str, str]) -> None:
+        """Write a parameter that holds no data key; an earlier value is replaced."""
+        store = store_of(self._session, SecretStore.PARAMETER_STORE)
+        if not store.create(name, text, secret=False, description=stores.BACKUP_DESCRIPTION, tags=tags):
+            existing = store.read([name]).get(name, stores.StoredValue(value=""))
+            if existing.value != text:
+                store.overwrite(name, text, existing, description=stores.BACKUP_DESCRIPTION)
 
     def store_data_key(
         self,

@@ -3,8 +3,6 @@
 Calls SSM and Secrets Manager.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +32,8 @@ DESCRIPTION = (
     "EONPRO PHI data key, wrapped; the tags say by which key. Never delete or overwrite it: PHI is lost with it."
 )
 """Of the stored data key, whichever version it holds: Secrets Manager keeps it when the value changes."""
+
+BACKUP_DESCRIPTION = "When and where eonpro-kms last backed up the data key of this environment."
 
 CLAIM_DESCRIPTION = "Which stack of eonpro-kms this environment belongs to. Delete it only if that stack is gone."
 

@@ -3,8 +3,6 @@
 Reads AWS and Vercel through their ports.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -78,7 +76,7 @@ def inspect(
     if import_request is None:
         return ManualSetup(discovered=discovered, differences=differences, data_key=data_key)
     problems += obstacles(discovered, settings, state)
-    entered, invalid = _entered_data_key(import_request)
+    entered, invalid = entered_data_key(import_request.data_key)
     problems += [invalid] if invalid else []
     used = in_use(data_key, discovered)
     obstacle = data_key_obstacle(used, discovered, stored_data_key, entered=entered)
@@ -101,11 +99,12 @@ def inspect(
     )
 
 
-def _entered_data_key(import_request: ImportRequest) -> tuple[WrappedDataKey | None, Problem | None]:
-    if import_request.data_key is None or import_request.data_key == NONE_YET:
+def entered_data_key(text: str | None) -> tuple[WrappedDataKey | None, Problem | None]:
+    """The wrapped data key that a person entered, or why it is none; neither, if nothing was entered."""
+    if text is None or text == NONE_YET:
         return None, None
     try:
-        return WrappedDataKey(value=import_request.data_key), None
+        return WrappedDataKey(value=text), None
     except MalformedDataKey as error:
         variable = by_key["encrypted_phi_key"].variable
         return None, Problem(

@@ -3,8 +3,6 @@
 Reads through the ports and returns facts; the caller decides.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -267,6 +265,7 @@ def _data_key(
         settings,
         saved=saved,
         outputs=state.outputs if state else None,
+        is_known=manual.wrapped is not None,
         conflict_at=conflict_at,
         is_deployed=state is not None and state.has_key,
     )

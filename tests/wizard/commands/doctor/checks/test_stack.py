@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,12 +13,15 @@ from components import policies
 from components.policies.stack import key_policy_of
 from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import (
+    ACCOUNT,
+    ADMIN,
     APP_POLICY,
     KEY,
     KEY_ID,
     OTHER_KEY,
     REPLICA,
     REPLICA_REGION,
+    SECOND,
     STORED_KEY,
     key_fact,
     multi_region,
@@ -34,6 +38,7 @@ from wizard.commands.doctor.diagnosis import CheckResult, Finding, NotChecked, P
 from wizard.core.errors import DamagedState, PermissionDenied, StackBusy, Unreachable
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState
+from wizard.core.models.rotation import DataKeyVersion, LastBackup, VersionOrigin
 from wizard.core.models.stack import Drift, DriftKind
 from wizard.core.next_command import shell
 from wizard.setup.preflight.services import claim_of
@@ -205,6 +210,30 @@ def test_a_key_policy_that_was_left_as_it_was_found_is_not_judged():
     assert stand.told(check_key_policies) == ()
 
 
+STRICT = {"administrators": (ADMIN, SECOND), "strict_key_policy": True}
+
+
+@pytest.mark.parametrize(
+    ("kept", "command"),
+    [((), "$aws:kms/key:Key::phi-key"), (("key",), "setup --stack production --repair key --yes")],
+)
+def test_a_strict_key_policy_that_any_user_with_kms_can_change_is_told(kept: tuple[str, ...], command: str):
+    stand = CheckedStack(settings=settings(**STRICT, kept_as_found=kept))
+    assert causes(stand.told(check_key_policies)) == []
+    stand.aws.key_policies[KEY] = key_policy_of(settings(administrators=(ADMIN, SECOND)))
+    found = next(each for each in stand.told(check_key_policies) if isinstance(each, Finding))
+    assert found.cause == "key-policy-not-strict" and f"arn:aws:iam::{ACCOUNT}:root" in found.what
+    assert " ".join(shlex.split(found.command)).endswith(command)
+
+
+def test_a_replica_whose_policy_is_not_strict_is_told():
+    stand = CheckedStack(settings=multi_region(**STRICT))
+    assert causes(stand.told(check_key_policies)) == []
+    stand.aws.key_policies[REPLICA] = key_policy_of(multi_region(administrators=(ADMIN, SECOND)))
+    told = [each for each in stand.told(check_key_policies) if isinstance(each, Finding)]
+    assert told[0].cause == "key-policy-not-strict" and REPLICA_REGION in told[0].what
+
+
 def test_a_key_policy_that_may_not_be_read_is_unknown(stand: CheckedStack):
     stand.aws.failures["key_policy"] = DENIED
     assert [each.is_denied for each in not_checked(stand.told(check_key_policies))] == [True]
@@ -238,6 +267,86 @@ def test_a_data_key_that_only_a_replicas_region_has_is_copied_back():
     stand.aws.stored_keys.clear()
     found = finding(stand.told(check_stored_data_key), "stored-key-missing")
     assert " push " in found.command and wrapped().fingerprint in found.advice
+
+
+# --- a stored data key that is gone: the first copy that exists
+
+
+def recovery(stand: CheckedStack) -> Finding:
+    stand.aws.stored_keys.clear()
+    return finding(stand.told(check_stored_data_key), "stored-key-missing")
+
+
+def kept_version(stand: CheckedStack, seed: str = "") -> str:
+    """A version of the account that was the stored data key once."""
+    data_key = wrapped(seed) if seed else wrapped()
+    version = DataKeyVersion(
+        wrapped=data_key,
+        key_arn=KEY,
+        parameter="/eonpro/production/data-keys/…",
+        origin=VersionOrigin.FIRST,
+        kept_at=None,
+        same_as=data_key.fingerprint,
+        current=False,
+        was_current=True,
+    )
+    stand.aws.key_rotation.entries[data_key.fingerprint] = version
+    return data_key.fingerprint
+
+
+def test_the_version_in_the_account_comes_first(stand: CheckedStack):
+    back_up(stand)
+    fingerprint = kept_version(stand)
+    assert f"restore --stack production --version {fingerprint} --confirm production" in recovery(stand).command
+
+
+def test_which_of_two_versions_was_in_use_is_never_guessed(stand: CheckedStack):
+    stand.vercel.variables.clear()
+    one, two = kept_version(stand), kept_version(stand, "another")
+    found = recovery(stand)
+    assert (
+        found.command == "python -m wizard restore --stack production" and one in found.advice and two in found.advice
+    )
+
+
+def test_a_version_whose_value_somebody_replaced_is_taken_from_the_history(stand: CheckedStack):
+    stand.vercel.variables.clear()
+    entry = f"/eonpro/production/data-keys/{wrapped().fingerprint.removeprefix('sha256:')}"
+    stand.aws.key_rotation.altered_entries = (entry,)
+    stand.aws.access_diagnostics.former = (wrapped().value,)
+    found = recovery(stand)
+    assert f"get-parameter-history --name {entry}" in found.command and "put-parameter --overwrite" in found.command
+
+
+def test_the_copy_that_the_target_shows_comes_before_a_backup(stand: CheckedStack):
+    back_up(stand)
+    stand.vercel.sensitive = False
+    stand.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
+    assert recovery(stand).command.endswith("restore --stack production --from-target --confirm production")
+
+
+def back_up(stand: CheckedStack, place: str = "s3://clinic/a.json") -> None:
+    last = LastBackup(at=datetime(2026, 11, 1, tzinfo=UTC), fingerprint=wrapped().fingerprint, place=place)
+    stand.aws.claims["/eonpro/production/backup"] = last.text
+
+
+def test_the_backup_that_the_account_records_is_named_with_its_place(stand: CheckedStack):
+    back_up(stand)
+    found = recovery(stand)
+    assert found.command.endswith("restore --stack production --from-backup s3://clinic/a.json --confirm production")
+    assert "2026-11-01" in found.advice
+
+
+def test_a_backup_on_another_machine_is_named_and_no_command_is_made_up(stand: CheckedStack):
+    back_up(stand, "laptop:/home/ada/a.json")
+    found = recovery(stand)
+    assert "“/home/ada/a.json” of the machine “laptop”" in found.advice and "--from-backup" not in found.command
+
+
+def test_without_any_copy_here_the_running_application_has_the_last_one(stand: CheckedStack):
+    stand.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
+    found = recovery(stand)
+    assert found.command.startswith("read -rsp") and "do not redeploy it" in found.advice
 
 
 # --- the drift
