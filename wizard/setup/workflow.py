@@ -39,7 +39,7 @@ def retained_resources(settings: Settings, outputs: Outputs) -> tuple[tuple[str,
     ]
     if settings.makes_vercel_provider:
         retained.append(("the OIDC provider of the Vercel team", "other roles of the account may trust it"))
-    if settings.existing_trail_arn is None:
+    if settings.makes_trail:
         retained += [
             (f"the trail {outputs.trail_arn}", "it records who removes what"),
             (
