@@ -3,8 +3,6 @@
 Changes AWS, Vercel and the stack through their ports, each only after the confirmation.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from components import policies
@@ -42,7 +40,7 @@ def retained_resources(settings: Settings, outputs: Outputs) -> tuple[tuple[str,
     ]
     if settings.makes_vercel_provider:
         retained.append(("the OIDC provider of the Vercel team", "other roles of the account may trust it"))
-    if settings.existing_trail_arn is None:
+    if settings.makes_trail:
         retained += [
             (f"the trail {outputs.trail_arn}", "it records who removes what"),
             (
@@ -108,7 +106,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
         profile=ready.profile,
     )
     show_report(ui, done)
-    if clients.drafts is not None and not done.failed:
+    if clients.drafts is not None and done.ok:
         clients.drafts.remove(request.stack)
     return done
 
@@ -203,3 +201,6 @@ def show_report(ui: UserInterface, done: report.Report) -> None:
     notes = {deploy_target(delivered.target).repeat_note for delivered in done.delivered}
     ui.section("Non-interactive command", ", ".join(filter(None, sorted(notes))))
     ui.verbatim(report.repeat_command(done))
+    if done.unmet:
+        ui.line(f"not met: {', '.join(item.title for item in done.unmet)}. The cause and its repair:", mark=Mark.FAIL)
+        ui.verbatim(wizard("doctor", "--stack", done.stack))
