@@ -26,6 +26,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "stack-state-damaged": "the state or a lock of the stack is damaged",
     "stack-locked": "a run that has ended still holds the stack's lock",
     "stack-elsewhere": "the environment belongs to another stack or another backend",
+    "stack-second-key": "the stack has another key than the one that opens the stored data key",
     "stack-state-lost": "the account has resources that are not in the state",
     "stack-pending-operations": "an interrupted update left operations behind",
     "region-of-settings": "the settings name another Region than the stack was built in",
@@ -76,6 +77,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "vercel-token-missing": "there is no token for Vercel",
     "vercel-token-refused": "Vercel refuses the token",
     "vercel-unreachable": "the project on Vercel cannot be read",
+    "target-missing": "the project on Vercel does not exist",
     "data-key-foreign": "the application has another data key than the stored one",
     "variable-outdated": "the application has an earlier version of the data key",
     "variable-wrong-environment": "a variable exists for other environments, but not for production",
@@ -157,6 +159,11 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         "stack-behind stack-drifted",
     ),
     (
+        "stack-elsewhere stack-second-key stack-state-lost",
+        "principal-missing policy-missing provider-missing alerts-topic-missing alerts-rule-off trail-missing",
+    ),
+    ("stack-second-key", f"{_LOST_KEY} stack-behind alias-moved stored-key-of-another-kms-key key-policy-changed"),
+    (
         "region-of-settings",
         f"{_LOST_KEY} {_ABSENT} identity-denied key-id-other-key key-id-other-region key-missing region-wrong"
         " stack-behind",
@@ -192,6 +199,7 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         _OPENING,
     ),
     ("stored-key-missing", "parameter-missing"),
+    ("target-missing", f"variable-missing deployment-stale {_REMEMBERED}"),
     ("data-key-not-created", "variable-missing parameter-missing"),
     ("stored-key-of-another-kms-key data-key-wrong-length unwrap-failed", _COMPARISONS),
     (

@@ -11,7 +11,7 @@ from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, next_step
 from wizard.core.data_key import Damage, WrappedDataKey, damage, is_remnant
-from wizard.core.errors import CredentialsError, MissingAnswers, SetupError
+from wizard.core.errors import CredentialsError, MissingAnswers, SetupError, TargetMissing
 from wizard.core.models.access import VariableEntry
 from wizard.core.models.delivery import StoredDataKey
 from wizard.data_key.delivery import region_of
@@ -121,7 +121,14 @@ def check_vercel_access(context: CheckContext) -> Iterator[CheckResult]:
     for target in deploy_targets(target_context.targets):
         name = f"{target.title} {target.describe(target_context.settings).place}"
         problem = target.access_problem(target_context)
-        if problem is not None:
+        if isinstance(problem, TargetMissing):
+            yield Finding(
+                cause="target-missing",
+                what=problem.message,
+                why="the application does not run there any more, and its variables are lost with it",
+                **next_step(problem.hint),
+            )
+        elif problem is not None:
             cause = "vercel-token-refused" if isinstance(problem, CredentialsError) else "vercel-unreachable"
             yield Finding(
                 cause="vercel-token-missing" if isinstance(problem, MissingAnswers) else cause,
