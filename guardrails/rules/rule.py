@@ -3,8 +3,6 @@
 Pure: a resource in, messages out. `__main__.py` builds the policy pack from the rules.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -68,6 +66,18 @@ class StackRule:
     name: str
     description: str
     check: StackCheck
+
+
+def has(name: str, accepted: tuple[object, ...], message: str) -> Callable[[Props], Iterator[str]]:
+    """A check that an input has one of these values; None accepts one without a value, which the provider sets."""
+
+    def check(props: Props) -> Iterator[str]:
+        value = props.get(name)
+        # 1 equals True, and is another value.
+        if not any(type(value) is type(item) and value == item for item in accepted):
+            yield message
+
+    return check
 
 
 def check_all(check: Callable[[T], Iterable[str]], items: Iterable[T]) -> Iterator[str]:

@@ -4,8 +4,6 @@ Touches memory only; `create_app` returns an application for others to serve. Sh
 those of https://vercel.com/docs/rest-api and https://vercel.com/docs/environment-variables.
 """
 
-from __future__ import annotations
-
 import hmac
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -117,6 +115,12 @@ def _add_projects(app: flask.Flask, account: Account, deployments: Deployments) 
         if not isinstance(body, dict) or not isinstance(body.get("name"), str):
             raise ApiError(400, "bad_request", "Invalid request: missing required property `name`.")
         return team.create_project(body["name"], body.get("framework"))
+
+    @app.delete("/v<int:version>/projects/<project>")
+    def delete_project(version: int, project: str) -> tuple[str, int]:
+        team, id = account.find_project(flask.request.args, project)
+        team.delete_project(id)
+        return "", 204
 
     @app.get("/v<int:version>/projects/<project>")
     def project(version: int, project: str) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 Touches memory only; every method takes the team's lock.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -64,6 +62,13 @@ class Team:
             self._projects[id] = Project(name=name, framework=framework, created_at=max(now(), latest + 1))
             self._variables[id] = ()
             return self._project(id)
+
+    def delete_project(self, id_or_name: str) -> None:
+        """Delete a project with its variables. Raises ApiError 404."""
+        with self._lock:
+            id = self.project_id(id_or_name)
+            del self._projects[id], self._variables[id]
+            self._environments.pop(id, None)
 
     def project_id(self, id_or_name: str) -> str:
         """The id of a project, by its id or name. Raises ApiError 404."""

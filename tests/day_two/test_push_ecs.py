@@ -19,9 +19,9 @@ from tests.onboarding.deployment import Deployment, RunningCommand, until
 from wizard.aws import Aws, connect
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.deployment import RedeployState
+from wizard.core.ports.run import TargetContext
 from wizard.targets.ecs.redeploy import redeploy as redeploy_service
 from wizard.targets.ecs.redeploy import redeploy_policy
-from wizard.targets.port import TargetContext
 
 ROLE = "arn:aws:iam::123456789012:role/"
 NAMES = {"AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY"}
@@ -51,7 +51,7 @@ def test_a_revision_with_secrets_and_roles_runs_and_a_second_push_does_nothing(s
     deployment.forget_calls()
     again = deployment.wizard("push", "--non-interactive", "--json").document
 
-    assert "the service on ECS runs with outdated values" in before and "push --redeploy" in before
+    assert "the service on ECS does not have the values" in before and "push --redeploy" in before
     [done] = document["redeploys"]
     assert (done["target"], done["state"], done["after"]["revision"]) == ("ecs", "done", revision["taskDefinitionArn"])
     assert done["before"]["revision"] == service.first and service.revisions() == 2

@@ -3,8 +3,6 @@
 Reads the EONPRO_APP_… variables, the files they name and the container endpoint they name; calls STS.
 """
 
-from __future__ import annotations
-
 import json
 import urllib.error
 import urllib.request
@@ -17,7 +15,7 @@ from botocore.credentials import Credentials
 
 from wizard.aws.auth.errors import BOTOCORE_ERRORS
 from wizard.aws.auth.http import is_loopback
-from wizard.aws.auth.session import Session
+from wizard.aws.auth.session import Session, SessionClient
 from wizard.core.errors import SetupError
 from wizard.core.models.account import Principal
 from wizard.core.models.delivery import AppCredentials, CredentialsSearch
@@ -40,11 +38,8 @@ class _Unavailable(Exception):
 _Source = tuple[str, Callable[[Session, Principal], Credentials | None]]
 
 
-class ApplicationCredentials:
+class ApplicationCredentials(SessionClient):
     """Credentials of the application: a `wizard.core.ports.aws.ApplicationCredentials`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
         """Credentials of exactly this principal: configured ones, then the platform's, then those of sts:AssumeRole."""
@@ -53,7 +48,7 @@ class ApplicationCredentials:
             ("the container's credentials endpoint", _from_container),
         )
         sources: tuple[_Source, ...] = (
-            ("the access key in EONPRO_APP_ACCESS_KEY_ID", _from_environment),
+            ("the access key in EONPRO_APP_ACCESS_KEY_ID", lambda session, _: session.environment_keys("EONPRO_APP_")),
             ("the profile in EONPRO_APP_PROFILE", _from_profile),
             # Either can decrypt the data key; the source that the platform itself uses proves more.
             *(reversed(deployed) if container_first else deployed),
@@ -79,10 +74,6 @@ class ApplicationCredentials:
                 )
                 return CredentialsSearch(credentials=credentials, tried=(*tried, f"{how}: used"))
         return CredentialsSearch(credentials=None, tried=tuple(tried))
-
-
-def _from_environment(session: Session, principal: Principal) -> Credentials | None:
-    return session.environment_keys("EONPRO_APP_")
 
 
 def _from_profile(session: Session, principal: Principal) -> Credentials | None:

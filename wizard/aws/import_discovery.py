@@ -3,8 +3,6 @@
 Asks KMS, IAM, CloudTrail, S3 and Parameter Store, in parallel; changes nothing.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +10,7 @@ from typing import Any
 
 from components.settings import ResourceKind, Settings
 from wizard.aws import cloudtrail, existing_resources, iam, kms
-from wizard.aws.auth.session import Session
+from wizard.aws.auth.session import Session, SessionClient
 from wizard.aws.data_keys.stores import ParameterStore
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
@@ -37,11 +35,8 @@ class _Answer:
 _NOTHING = _Answer()
 
 
-class ImportDiscovery:
+class ImportDiscovery(SessionClient):
     """What can be imported: a `wizard.core.ports.aws.ImportDiscovery`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def discover_setup(self, settings: Settings) -> DiscoveredSetup:
         """Everything that can be imported; resources that the settings name themselves are not looked up."""
@@ -205,7 +200,7 @@ def _is_attached(session: Session, operation: str, holder: Mapping[str, str], po
 
 
 def _trail(session: Session, settings: Settings) -> _Answer:
-    if settings.existing_trail_arn is not None:
+    if not settings.makes_trail:
         return _NOTHING
     names = settings.names
     # A trail of all Regions has its name in every Region, whichever its home is.

@@ -4,8 +4,6 @@ Pure. A client translates its library's exception into one of these, `from` the 
 The exit codes are Pulumi's own table (https://www.pulumi.com/docs/iac/cli/exit-codes/).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 
@@ -105,6 +103,10 @@ class OutcomeUnknown(SetupError):
     """A call that must not happen twice was sent once, and its answer was lost. The account shows what happened."""
 
 
+class TargetMissing(SetupError):
+    """Where the application runs does not exist: a project on Vercel."""
+
+
 class Unsupported(SetupError):
     """The endpoint answered that it has no such operation (an emulator, or a Region without the service)."""
 
@@ -117,8 +119,16 @@ class StackBusy(SetupError):
     """Another run holds the stack's lock."""
 
 
+class StackHeld(StackBusy):
+    """The lock is older than any update takes: nobody waits for it."""
+
+
 class CorruptStateFile(StackBusy):
     """A killed run left a corrupt file in the backend; it was removed, and a second try succeeds."""
+
+
+class DamagedState(ResourceError):
+    """The stack's state or a lock of it cannot be read; the hint puts a copy back."""
 
 
 class StalePlan(SetupError):

@@ -3,14 +3,12 @@
 Pure. Imports no library.
 """
 
-from __future__ import annotations
-
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType
 
 TRAIL_INPUTS: tuple[Input, ...] = (
     Input(
         key="trail",
-        field="existing_trail_arn",
+        saved_as="existing_trail_arn",
         kind=InputType.SELECT,
         prompt="Which trail records the use of the key?",
         why="The audit log records who used the key and when; it is retained for at least six years.",
@@ -23,8 +21,6 @@ TRAIL_INPUTS: tuple[Input, ...] = (
     ),
     Input(
         key="trail_bucket",
-        field="trail_bucket",
-        kind=InputType.TEXT,
         prompt="Which bucket does that trail write to?",
         why="Its retention is checked: the log must not expire too early.",
         safeguard="164.312(b), audit controls",
@@ -38,8 +34,6 @@ TRAIL_INPUTS: tuple[Input, ...] = (
     ),
     Input(
         key="trail_retention_days",
-        field="trail_retention_days",
-        kind=InputType.TEXT,
         prompt="For how many days is the audit log retained?",
         why="HIPAA requires six years for documentation; common practice is the same for audit logs.",
         safeguard="164.316(b)(2)(i), time limit",
@@ -50,19 +44,16 @@ TRAIL_INPUTS: tuple[Input, ...] = (
     ),
     Input(
         key="trail_key",
-        field="trail_key",
         kind=InputType.CONFIRM,
         prompt="Encrypt the logs with their own KMS key?",
         why="Then access to the bucket alone is not enough to read the log.",
         safeguard="164.312(a)(2)(iv), encryption and decryption",
         help="whether the logs are encrypted with their own KMS key (default: yes; $1 a month)",
-        metavar="YES|NO",
         asked=False,
         default=True,
     ),
     Input(
         key="trail_lock",
-        field="trail_lock",
         kind=InputType.SELECT,
         prompt="Can the logs be deleted before the end of their retention?",
         why="An intruder tries to delete the log first: nobody can delete a locked one.",
@@ -83,8 +74,6 @@ TRAIL_INPUTS: tuple[Input, ...] = (
     ),
     Input(
         key="trail_archive_days",
-        field="trail_archive_days",
-        kind=InputType.TEXT,
         prompt="After how many days do the logs move to cheaper storage?",
         why="Logs are read in their first months, and retained for years.",
         safeguard="164.316(b)(2)(i), time limit",
@@ -95,44 +84,37 @@ TRAIL_INPUTS: tuple[Input, ...] = (
     ),
     Input(
         key="access_logging",
-        field="access_logging",
         kind=InputType.CONFIRM,
         prompt="Log who reads the trail's bucket?",
         why="Reading the audit log is recorded too.",
         safeguard="164.312(b), audit controls",
         help="whether S3 logs the requests to the trail's bucket, in a separate bucket (default: yes)",
-        metavar="YES|NO",
         asked=False,
         default=True,
     ),
     Input(
         key="cloudwatch_logs",
-        field="cloudwatch_logs",
         kind=InputType.CONFIRM,
         prompt="Send the trail's events to CloudWatch Logs too?",
         why="There they can be searched after a few minutes.",
         safeguard="164.308(a)(1)(ii)(D), information system activity review",
         help="whether the trail's events go to CloudWatch Logs too (default: no; $0.50 per GB)",
-        metavar="YES|NO",
         asked=False,
         default=False,
     ),
     Input(
         key="alerts",
-        field="alerts",
         kind=InputType.CONFIRM,
-        prompt="Send an alert when the key or the trail is changed?",
+        prompt="Send an alert when the key, the access to it or the trail is changed?",
         why="The deletion of a key is noticed while it can still be cancelled.",
         safeguard="164.308(a)(6)(ii), response and reporting",
-        help="whether changes of key and trail, and bursts of denied use, are published to an SNS topic (default: yes)",
-        metavar="YES|NO",
+        help="whether changes of the key, the access to it, the trail and the alerts, and bursts of denied use, are "
+        "published to an SNS topic (default: yes)",
         asked=False,
         default=True,
     ),
     Input(
         key="alert_emails",
-        field="alert_emails",
-        kind=InputType.TEXT,
         prompt="Who gets the alerts?",
         why="Without an address nobody receives the alerts.",
         safeguard="164.308(a)(6)(ii), response and reporting",

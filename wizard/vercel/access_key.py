@@ -3,12 +3,10 @@
 Writes `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of production; overwrites only variables that it wrote itself.
 """
 
-from __future__ import annotations
-
 from wizard.core.errors import DataKeyConflict, ResourceError, Unreachable, UsageError
 from wizard.core.models.delivery import AccessKey
 from wizard.core.safe_text import quoted
-from wizard.vercel.delivery import shared_reason
+from wizard.vercel.delivery import shared_fix, shared_reason
 from wizard.vercel.variable_state import (
     ACCESS_KEY_VARIABLES,
     ID_VARIABLE,
@@ -38,7 +36,12 @@ def delivered_id(variables: Variables) -> str | None:
 
 
 def deliver(variables: Variables, key: AccessKey) -> None:
-    """Deliver the pair to production; see `wizard.vercel.client.Vercel.deliver_access_key`."""
+    """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to `production`, checked by a new listing.
+
+    Raises DataKeyConflict, with nothing written, for variables that somebody else set; ResourceError when Vercel
+    does not store both, one serves other environments too or another run delivered first; Unreachable when it is
+    unknown what was written.
+    """
     for name, value in _values(key):
         if not value or value.strip() != value:
             message = f"{name} is empty or has white space around it, and is not delivered"
@@ -124,10 +127,7 @@ def _refuse(variables: Variables, listed: tuple[ListedVariable, ...]) -> None:
         )
     shared = [variable for variable in entries if variable.elsewhere]
     if shared:
-        raise ResourceError(
-            shared_reason(variables, shared),
-            "in Vercel's settings remove production from each of them or delete it, then run the same command",
-        )
+        raise ResourceError(shared_reason(variables, shared), shared_fix(shared))
 
 
 def _incomplete(

@@ -4,8 +4,6 @@ Touches the network through `wizard/vercel/http.py` only. Where a deployment fai
 Shapes: https://vercel.com/docs/rest-api/deployments.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -19,7 +17,8 @@ from wizard.core.retry import Deadline, Reason
 from wizard.core.safe_text import clean, quoted
 from wizard.vercel.http import Api, Endpoint, Response, scope_of
 from wizard.vercel.projects import read_entries, text
-from wizard.vercel.variable_state import ACCESS_KEY_VARIABLES, ListedVariable, in_production
+from wizard.vercel.variable_state import ACCESS_KEY_VARIABLES, in_production
+from wizard.vercel.variables import Variables
 
 ENDED_BADLY = frozenset({"ERROR", "CANCELED", "BLOCKED", "DELETED"})
 READING_SECONDS = 20.0
@@ -32,8 +31,9 @@ _MARK = "eonproKms"
 _UNKNOWN = frozenset({404, 405, 501})
 
 
-def last_change(listed: tuple[ListedVariable, ...]) -> datetime | None:
+def last_change(variables: Variables) -> datetime | None:
     """When one of production's delivered variables was last changed; None where it is unknown or there is none."""
+    listed = variables.list()
     times = [
         variable.updated_at
         for name in (*APPLICATION_VARIABLES, *ACCESS_KEY_VARIABLES)

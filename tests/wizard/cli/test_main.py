@@ -17,6 +17,7 @@ import wizard
 import wizard.cli.main
 import wizard.cli.main as bell
 import wizard.cli.request
+from components.policies.requirements import Topic
 from tests.wizard.fakes.clients import IDENTITY, TOKEN, settings, step, wrapped
 from tests.wizard.setup.test_report import proof, report
 from tools.documents import commands as commands_page
@@ -47,6 +48,7 @@ from wizard.core.next_command import wizard as wizard_command
 from wizard.inputs.answers import Source
 from wizard.inputs.registry import INPUTS
 from wizard.setup import workflow
+from wizard.setup.checklist import ChecklistEntry, ItemState
 from wizard.setup.plan import Plan
 from wizard.setup.steps import Request
 
@@ -210,6 +212,23 @@ def test_a_proof_that_fails_is_exit_1(folder, steps, capsys) -> None:
     assert json.loads(capsys.readouterr().out)["ok"] is False
 
 
+@pytest.mark.parametrize(
+    ("state", "next", "code"),
+    [
+        (ItemState.OPEN, "", 1),
+        # The person who imported it left it so, and sees the command that repairs it.
+        (ItemState.OPEN, "python -m wizard setup --repair trail", 0),
+        (ItemState.UNKNOWN, "", 0),
+        (ItemState.PERSON, "", 0),
+    ],
+)
+def test_a_pipeline_sees_that_the_account_lacks_what_was_set_up(folder, steps, capsys, state, next, code) -> None:
+    item = ChecklistEntry(topic=Topic.TRAIL, state=state, evidence="the trail records nothing", next=next)
+    steps(report("vercel", checklist=(item,)))
+    assert bell.main(["--json"]) == code
+    assert json.loads(capsys.readouterr().out)["ok"] is (code == 0)
+
+
 @pytest.mark.parametrize("state", [VerificationState.SIMULATED, VerificationState.UNPROVEN])
 def test_a_proof_that_could_not_be_had_is_no_failure(folder, steps, state) -> None:
     steps(report("vercel", proofs=(proof("vercel", state),)))
@@ -233,9 +252,15 @@ def test_a_preview_prints_the_changes(folder, steps, capsys) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "code"), [(VerificationState.PROVED, 0), (VerificationState.SIMULATED, 0), (VerificationState.FAILED, 1)]
+    ("state", "code"),
+    [
+        (VerificationState.PROVED, 0),
+        (VerificationState.SIMULATED, 0),
+        (VerificationState.UNPROVEN, 1),
+        (VerificationState.FAILED, 1),
+    ],
 )
-def test_a_verification_that_fails_is_exit_1(folder, monkeypatch, capsys, state, code) -> None:
+def test_a_verification_that_fails_or_has_no_result_is_exit_1(folder, monkeypatch, capsys, state, code) -> None:
     told = doctor.Verified(stack="production", proofs=(proof("vercel"), proof("ecs", state)))
     monkeypatch.setattr(doctor, "verify", lambda request, clients, full: told)
     assert bell.main(["verify", "--json"]) == code
@@ -285,6 +310,36 @@ def test_an_interrupt_before_anything_began_is_130_too(folder, monkeypatch, caps
     assert bell.main(["--json"]) == 130
     out, err = capsys.readouterr()
     assert json.loads(out)["exitCode"] == 130 and "interrupted" in err
+
+
+# --- before the first question
+
+
+@pytest.mark.parametrize(
+    ("argv", "fault"),
+    [
+        ([], "there is no `pulumi` program"),
+        (["--from", "nowhere"], "there is no stack nowhere"),
+        (["--region", "nowhere"], "1 answer cannot be used"),
+        (["--plan", "missing.json"], "the plan missing.json cannot be read"),
+        (["--answers", "missing.yaml"], "missing.yaml"),
+    ],
+)
+def test_no_question_is_asked_that_leads_to_a_refusal_that_was_certain(
+    folder, monkeypatch, capsys, argv, fault
+) -> None:
+    def ask(*_: Any, **__: Any) -> None:
+        raise AssertionError("a question was asked")
+
+    monkeypatch.setattr(wizard.cli.main, "_is_terminal", lambda stream: True)
+    monkeypatch.setattr(wizard.cli.first_prompt, "begin", ask)
+    monkeypatch.setattr(wizard.pulumi_engine.config, "CHOICE", folder / "choice.json")
+    if argv:
+        (folder / "pulumi").write_text("")
+        (folder / "pulumi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    assert bell.main(argv) != 0
+    assert fault in capsys.readouterr().err
 
 
 # --- what is read

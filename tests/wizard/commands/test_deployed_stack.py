@@ -45,6 +45,11 @@ class World:
         self.environments: list[Mapping[str, str]] = []
 
     def find(self) -> deployed_stack.DeployedStack:
+        return deployed_stack.find(*self.run())
+
+    def run(self) -> tuple[Request, Clients]:
+        """What a command is given."""
+
         def connect(profile: str | None, region: str | None) -> FakeCloud:
             self.connected.append((profile, region))
             return self.aws
@@ -61,7 +66,7 @@ class World:
             prover=FakeProver(aws=self.aws),
         )
         told = {key: Answer(value=value, source=Source.FLAG, where="flag") for key, value in self.answers.items()}
-        return deployed_stack.find(Request(stack="production", answers=told, saved=self.settings), clients)
+        return Request(stack="production", answers=told, saved=self.settings), clients
 
 
 @pytest.fixture
@@ -103,8 +108,13 @@ def test_a_stack_that_is_not_for_vercel_has_no_project() -> None:
 
 def test_without_settings_there_is_no_stack(world: World) -> None:
     world.settings = None
-    with pytest.raises(StackNotFound, match=r"Pulumi\.production\.yaml"):
+    with pytest.raises(StackNotFound, match=r"Pulumi\.production\.yaml") as refused:
         world.find()
+    assert refused.value.hint == "pulumi config refresh --stack production", "the state has them"
+    world.engine.stack_state = StackState(exists=False, has_key=False)
+    with pytest.raises(StackNotFound) as refused:
+        world.find()
+    assert refused.value.hint == "python -m wizard status --all"
 
 
 def test_credentials_of_another_account_are_refused_before_anything_is_asked(world: World) -> None:

@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from components import policies
-from components.policies.stack import key_policy_of
+from components.policies.stack import alert_rules_of, key_policy_of
 from components.settings import DATA_KEY_VARIABLE, Outputs, ResourceKind, SecretStore, Settings
 from tests.wizard.fakes.access import FakeAccess
 from tests.wizard.fakes.backup import FakeVault
@@ -32,6 +32,7 @@ from wizard.core.errors import (
     Problem,
     ResourceError,
     SetupError,
+    TargetMissing,
 )
 from wizard.core.models.access import VariableEntry
 from wizard.core.models.account import (
@@ -441,6 +442,10 @@ class FakeCloud:
         self._call("claim", name)
         return self.claims.setdefault(name, owner)
 
+    def record(self, name: str, text: str, *, tags: Mapping[str, str]) -> None:
+        self._call("record", name)
+        self.claims[name] = text
+
     def store_data_key(
         self,
         name: str,
@@ -575,10 +580,8 @@ class FakeAudit:
 
     def alerts(self, settings: Settings) -> AlertsFact:
         self.aws._call("audit.alerts")
-        names = settings.names
-        rules = (names.key_changes_rule, names.trail_changes_rule, names.denied_use_rule)
-        there = AlertsFact(topic=True, rules=tuple(RuleFact(name=name, state="ENABLED", targets=1) for name in rules))
-        return self.aws.alerts or there
+        rules = (RuleFact(rule=rule, state="ENABLED", targets=1) for rule in alert_rules_of(settings))
+        return self.aws.alerts or AlertsFact(topic=True, rules=tuple(rules))
 
     def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
         self.aws._call("audit.key_calls")
@@ -640,7 +643,7 @@ class FakeHosting:
     def find_project(self, team: str, project: str) -> VercelProject:
         self._call("find_project")
         if team not in (self.team, self.team_id) or project not in (self.project.name, self.project.id):
-            raise SetupError(f"there is no project {project} in the team {team}", "vercel project ls")
+            raise TargetMissing(f"there is no project {project} in the team {team}", "vercel project ls")
         return self.project
 
     def list_projects(self) -> tuple[VercelProject, ...]:

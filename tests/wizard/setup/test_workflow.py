@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from components.policies.evaluation import IamPrincipal
-from components.policies.stack import application_trust_of, vercel_provider_arn_of
+from components.policies.stack import application_trust_of, key_policy_of, vercel_provider_arn_of
 from components.settings import ImportGroup, Settings
 from tests.wizard.fakes.clients import (
+    ACCOUNT,
     ADMIN,
     APP,
     APP_USER,
@@ -60,7 +61,7 @@ from wizard.core.models.delivery import AccessKey, AccessKeyFact, DeliveryState,
 from wizard.core.models.inputs import Question
 from wizard.core.models.stack import Drift, DriftKind
 from wizard.inputs.answers import Answer, Source, from_settings
-from wizard.setup import saved_plan, workflow
+from wizard.setup import SetupOptions, saved_plan, workflow
 from wizard.setup.saved_plan import SavedPlan
 from wizard.setup.steps import Clients, Request
 
@@ -460,16 +461,36 @@ def test_no_changes_without_outputs_is_an_update_that_has_to_be_ended(world) -> 
     assert "engine.up" in world.calls
 
 
+def test_a_lost_settings_file_is_taken_from_the_state_and_not_made_of_other_answers(world) -> None:
+    world.stand()
+    world.saved = None
+    with pytest.raises(PreflightFailed) as refused:
+        world.setup()
+    assert [problem.next for problem in refused.value.problems] == ["pulumi config refresh --stack production"]
+    assert world.written == set() and world.engine.written is None
+
+
 # --- whose environment it is
 
 
 def test_a_second_stack_of_an_environment_makes_nothing_and_says_whose_it_is(world) -> None:
     world.aws.claims["/eonpro/production/claim"] = "stack production, state in s3://other"
-    with pytest.raises(ResourceError, match="belongs to another stack: stack production, state in s3://") as refused:
+    with pytest.raises(ResourceError, match="belongs to another stack: “stack production, state in s3://") as refused:
         world.setup()
-    assert str(refused.value.hint).startswith("aws ssm delete-parameter --name /eonpro/production/claim")
+    assert str(refused.value.hint) == "pulumi login s3://other && export PULUMI_BACKEND_URL=s3://other"
     assert world.written == set()
     assert world.engine.written is None, "its settings stay as they were"
+
+
+def test_an_import_over_an_empty_backend_makes_no_second_owner_of_the_account(world) -> None:
+    world.aws.claims["/eonpro/production/claim"] = "stack production, state in s3://other"
+    world.stand()
+    world.engine.stack_state = StackState(exists=False, has_key=False)
+    with pytest.raises(PreflightFailed) as refused:
+        world.setup(adopt=True)
+    (problem,) = refused.value.problems
+    assert str(problem.next) == "pulumi login s3://other && export PULUMI_BACKEND_URL=s3://other"
+    assert "engine.up" not in world.calls and "cloud.claim" not in world.calls
 
 
 def test_the_environment_is_claimed_before_the_first_resource_and_the_same_command_goes_on(world) -> None:
@@ -565,6 +586,15 @@ def test_a_proof_that_fails_is_a_report_that_failed(world) -> None:
     world.aws.wrapped_by.clear()
     done = world.setup()
     assert [proof.state for proof in done.failed] == [VerificationState.FAILED]
+
+
+def test_a_strict_key_policy_that_kms_does_not_hold_does_not_end_well(world) -> None:
+    world.stand(settings(administrators=(ADMIN, SECOND), strict_key_policy=True))
+    assert SetupOptions().run(world.request(administrators=(ADMIN, SECOND)), world.clients)[0] == 0
+    world.aws.key_policies[KEY] = key_policy_of(settings(administrators=(ADMIN, SECOND)))
+    code, document = SetupOptions().run(world.request(administrators=(ADMIN, SECOND)), world.clients)
+    assert (code, document["ok"]) == (1, False)
+    assert f"arn:aws:iam::{ACCOUNT}:root change it" in "\n".join(world.ui.said)
 
 
 def test_the_report_is_shown_and_timed(world) -> None:

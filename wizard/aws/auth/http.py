@@ -3,9 +3,8 @@
 Reads the clock; opens no connection itself; logs no secret.
 """
 
-from __future__ import annotations
-
 import ipaddress
+import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
@@ -14,17 +13,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from botocore import UNSIGNED
+from botocore import UNSIGNED, exceptions
 from botocore.config import Config
 from botocore.credentials import Credentials
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    HTTPClientError,
-    ProxyConnectionError,
-)
 from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from botocore.parsers import ResponseParserError
 from botocore.session import Session as Botocore
@@ -138,7 +129,7 @@ def make_client(
     config = Config(**options)
     try:
         return botocore.create_client(service, region_name=region, endpoint_url=endpoint, config=config, **credentials)
-    except BotoCoreError:
+    except exceptions.BotoCoreError:
         raise
     except ValueError as error:
         raise UsageError(
@@ -169,25 +160,41 @@ _SHORTEST_VALUE = 64
 SENT_ONCE = frozenset({("kms", "RotateKeyOnDemand"), ("iam", "CreateAccessKey")})
 """The calls of this program that do something twice when they are repeated: another rotation, another access key.
 
-All others can be repeated: they set a value, carry a token, create only what does not exist, or change nothing. A
-repeated `ecs:RegisterTaskDefinition` makes an unused revision, a repeated `ecs:UpdateService` the same deployment.
+So does `ssm:PutParameter` that overwrites: each makes a version of the parameter. All others can be repeated: they set
+a value, carry a token, create only what does not exist, or change nothing. A repeated `ecs:RegisterTaskDefinition`
+makes an unused revision, a repeated `ecs:UpdateService` the same deployment.
 """
+OVERWRITE = ("ssm", "PutParameter")
 
-_NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
+
+def is_sent_once(service: str, operation: str, parameters: Mapping[str, Any]) -> bool:
+    """Whether the call does something twice when it is repeated."""
+    call = (service, operation)
+    return call in SENT_ONCE or (call == OVERWRITE and parameters.get("Overwrite") is True)
+
+
+_NEVER_SENT = (exceptions.ConnectTimeoutError, exceptions.EndpointConnectionError, exceptions.ProxyConnectionError)
 
 
 def may_have_happened(error: BaseException | None) -> bool:
     """Whether AWS may have carried out a call that ended with this error of botocore."""
-    if isinstance(error, ClientError):
+    if isinstance(error, exceptions.ClientError):
         return _failed_inside(int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 500))
-    lost = (HTTPClientError, BotocoreConnectionError, ResponseParserError, UnreadableResponse)
+    lost = (exceptions.HTTPClientError, BotocoreConnectionError, ResponseParserError, UnreadableResponse)
     return isinstance(error, lost) and not isinstance(error, _NEVER_SENT)
 
 
 def _send_once(
-    response: tuple[Any, Mapping[str, Any]] | None, caught_exception: BaseException | None, **_: Any
+    response: tuple[Any, Mapping[str, Any]] | None,
+    caught_exception: BaseException | None,
+    request_dict: Mapping[str, Any],
+    operation: Any,
+    **_: Any,
 ) -> bool | None:
     """False ends botocore's own retries: AWS may have done it. A refusal, or no connection, may be tried again."""
+    call = (operation.service_model.service_name, operation.name)
+    if call == OVERWRITE and not is_sent_once(*call, json.loads(request_dict["body"])):
+        return None
     status = response[0].status_code if response else None
     may_have = may_have_happened(caught_exception) if status is None else status < 300 or _failed_inside(status)
     return False if may_have else None
@@ -201,7 +208,7 @@ def _failed_inside(status: int) -> bool:
 def watch(session: Botocore) -> None:
     """Check and log the session's calls from now on, those for its own credentials too; send some only once."""
     watch_answers(session)
-    for service, operation in SENT_ONCE:
+    for service, operation in (*SENT_ONCE, OVERWRITE):
         session.register(f"needs-retry.{service}.{operation}", _send_once)
     session.register("before-call", _begin)
     session.register("after-call", _end)

@@ -3,8 +3,6 @@
 Reads through the ports and changes nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -17,11 +15,11 @@ from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.delivery import Delivered, DeliveryState, StoredDataKey, Verification, VerificationState
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import wizard
-from wizard.core.ports.run import UserInterface
+from wizard.core.ports.run import TargetContext, UserInterface
 from wizard.data_key.delivery import find_stored_data_key
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients, Request
-from wizard.targets.port import TargetContext, deploy_target
+from wizard.targets.port import deploy_target
 
 
 def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
@@ -37,23 +35,19 @@ def _diagnosis(request: Request, clients: Clients, *, last: Sequence[tuple[str, 
         deployed = deployed_stack.find(request, clients)
     except StackNotFound:
         raise
-    except CredentialsError as error:
-        finding = Finding(
-            cause="operator-credentials",
-            what=error.message,
-            why="without credentials nothing of the stack can be checked",
-            **next_step(error),
-        )
-        return Diagnosis(stack=request.stack, findings=(finding,), not_checked=(_everything(),))
     except SetupError as error:
-        return Diagnosis(stack=request.stack, not_checked=(NotChecked.of("the account", error), _everything()))
+        is_refused = isinstance(error, CredentialsError)
+        finding = Finding(
+            cause="operator-credentials" if is_refused else "account-unreachable",
+            what=error.message,
+            why=f"without {'credentials' if is_refused else 'AWS'} nothing of the stack can be checked",
+            **next_step(error.hint),
+        )
+        everything = NotChecked(what="the stack", why="the account could not be read")
+        return Diagnosis(stack=request.stack, findings=(finding,), not_checked=(everything,))
     diagnosis = diagnose(deployed, clients, checks.ALL_CHECKS, last=last)
     skipped = tuple(what for what, check in checks.SLOW_CHECKS if (what, check) not in last)
     return replace(diagnosis, skipped=(*diagnosis.skipped, *skipped))
-
-
-def _everything() -> NotChecked:
-    return NotChecked(what="the stack", why="the account could not be read")
 
 
 def show(ui: UserInterface, diagnosis: Diagnosis) -> None:

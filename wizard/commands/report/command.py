@@ -3,8 +3,6 @@
 Reads AWS and changes nothing there; writes three new files to a folder, and never overwrites one.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from pathlib import Path
 
@@ -60,7 +58,7 @@ def _refuse_existing(folder: Path) -> None:
     if existing:
         raise UsageError(
             f"{folder} already has a report: {', '.join(existing)}; nothing was overwritten",
-            wizard("report", "--out", "ANOTHER-FOLDER"),
+            wizard("report"),
         )
 
 

@@ -3,13 +3,12 @@
 Pure. The actions are in `wizard.core.required_permissions.table`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from components import policies
+from components.policies.stack import alert_rules_of, trail_arn_of, vercel_provider_arn_of
 from components.settings import APPLICATION_VARIABLES, DATA_KEY_VARIABLE, ObjectLock, ResourceKind, Settings
 
 
@@ -40,7 +39,7 @@ FEATURES: Mapping[str, Callable[[Setup], bool]] = {
     "Secrets Manager": lambda setup: _in_secrets(setup.settings),
     "ECS": lambda setup: setup.settings.execution_role_arn is not None,
     "EKS": lambda setup: setup.settings.makes_secrets_role,
-    "existing trail": lambda setup: setup.settings.existing_trail_arn is not None,
+    "existing trail": lambda setup: not setup.settings.makes_trail,
     "multi-Region": lambda setup: setup.settings.multi_region,
     "replicas": lambda setup: bool(setup.settings.replica_regions),
     "several targets of the role": lambda setup: len(setup.settings.deploy_targets) - setup.settings.makes_user > 1,
@@ -85,11 +84,7 @@ def _keys(setup: Setup) -> dict[str, list[str]]:
         "keys": [] if setup.administers else _regional(settings, "kms", "key/*", everywhere=True),
         "key aliases": [
             *(arn for arn in _regional(settings, "kms", names.alias, everywhere=True) if arn != imported_alias),
-            *(
-                _regional(settings, "kms", names.trail_key_alias)
-                if _makes_trail(settings) and settings.trail_key
-                else []
-            ),
+            *(_regional(settings, "kms", names.trail_key_alias) if settings.makes_trail and settings.trail_key else []),
         ],
         "role of the replicas": [_iam(settings, f"role/{linked}")] if settings.multi_region else [],
     }
@@ -108,16 +103,14 @@ def _principals(settings: Settings) -> dict[str, list[str]]:
     names, existing = settings.names, settings.app_principal_arn
     user = existing if existing and ":user/" in existing else None
     role = existing if existing and ":role/" in existing else None
-    provider = settings.vercel_oidc_provider_arn or policies.vercel_oidc_provider_arn(
-        account_id=settings.account_id, team=settings.vercel_team or "", partition=settings.partition
-    )
+    provider = vercel_provider_arn_of(settings)
     return {
         "application's role": [_iam(settings, f"role/{names.app_role}")] if settings.makes_role else [],
         "application's user": [_iam(settings, f"user/{names.app_user}")] if settings.makes_user else [],
         "existing application user": [user] if user else [],
         "existing application role": [role] if role else [],
         "application's policy": [_iam(settings, f"policy/{names.app_policy}")],
-        "Vercel's identity provider": [provider] if settings.trusts_vercel else [],
+        "Vercel's identity provider": [provider] if settings.trusts_vercel and provider else [],
         "cluster's identity provider": [settings.eks_oidc_provider_arn] if settings.eks_oidc_provider_arn else [],
         "execution role": [_iam(settings, f"role/{names.execution_role}")] if settings.makes_execution_role else [],
         "existing execution role": [settings.ecs_execution_role_arn] if settings.ecs_execution_role_arn else [],
@@ -189,23 +182,16 @@ def _variables(settings: Settings, names: Sequence[str], regions: Sequence[str])
     return [f"{name}-??????" for name in arns] if is_secret else arns
 
 
-def _makes_trail(settings: Settings) -> bool:
-    return settings.existing_trail_arn is None
-
-
 def _trail(setup: Setup) -> dict[str, list[str]]:
     settings = setup.settings
     names, existing = settings.names, settings.existing_trail_arn
     bucket = f"arn:{settings.partition}:s3:::"
     if existing is not None:
         return {"existing trail": [existing], "existing trail's bucket": [bucket + names.trail_bucket]}
-    trail = policies.trail_arn(
-        account_id=settings.account_id, region=settings.region, name=names.trail, partition=settings.partition
-    )
     group = f"log-group:{names.log_group}"
     logs = settings.cloudwatch_logs
     return {
-        "trail": [trail],
+        "trail": [trail_arn_of(settings)],
         "trail's bucket": [
             bucket + name for name in (_possible_buckets(settings) if setup.imports else [names.trail_bucket])
         ],
@@ -225,17 +211,14 @@ def _possible_buckets(settings: Settings) -> list[str]:
 def _alerts(settings: Settings) -> dict[str, list[str]]:
     if not settings.alerts:
         return {}
-    names = settings.names
-    home = settings.existing_trail_arn or ""
-    trail_rule = _makes_trail(settings) or home.split(":")[3:5] == [settings.region, settings.account_id]
+    names, rules = settings.names, alert_rules_of(settings)
+    is_forwarding = any(rule.region != settings.region for rule in rules)
     return {
         "alerts' topic": _regional(settings, "sns", names.alert_topic),
         "alerts' rules": [
-            *_regional(settings, "events", f"rule/{names.key_changes_rule}", everywhere=True),
-            *(_regional(settings, "events", f"rule/{names.trail_changes_rule}") if trail_rule else []),
-            *_regional(settings, "events", f"rule/{names.denied_use_rule}", everywhere=True),
+            f"arn:{settings.partition}:events:{rule.region}:{settings.account_id}:rule/{rule.name}" for rule in rules
         ],
         "alarm": _regional(settings, "cloudwatch", f"alarm:{names.denied_use_rule}"),
         "alarms": _regional(settings, "cloudwatch", "alarm:*"),
-        "forwarding role": [_iam(settings, f"role/{names.forwarding_role}")] if settings.replica_regions else [],
+        "forwarding role": [_iam(settings, f"role/{names.forwarding_role}")] if is_forwarding else [],
     }

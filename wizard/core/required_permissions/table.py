@@ -5,8 +5,6 @@ Reads `measured.json` in this folder, which
 preflight checks them, so that the two cannot differ.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -34,9 +32,6 @@ The policy does not cover the bucket for Pulumi's state either. It is created on
 s3:CreateBucket, s3:PutBucketPolicy, s3:PutBucketPublicAccessBlock, s3:PutBucketOwnershipControls,
 s3:PutBucketVersioning, s3:PutEncryptionConfiguration, s3:PutBucketTagging and the matching reads.
 """
-
-_GLOBAL_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
-"""The Region of requests to IAM, whatever the session's Region."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +87,7 @@ _CREATIONS: Mapping[str, tuple[ResourceKind, str]] = {
 def _existing_creations(settings: Settings, resource: str) -> set[str]:
     """The creating actions of a resource that was imported or that belongs to somebody else."""
     imported = {entry.partition("=")[0] for entry in settings.adopted}
-    creates_other_key = bool(settings.replica_regions) or (settings.trail_key and settings.existing_trail_arn is None)
+    creates_other_key = bool(settings.replica_regions) or (settings.trail_key and settings.makes_trail)
     creations = set()
     if resource == "Vercel's identity provider" and settings.vercel_oidc_provider_arn:
         creations |= {"iam:CreateOpenIDConnectProvider", "iam:TagOpenIDConnectProvider"}
@@ -187,7 +182,7 @@ def _context(setup: Setup, resource: str, action: str) -> dict[str, str]:
 def _requests(setup: Setup, resource: str, arns: tuple[str, ...], actions: list[str]) -> Iterator[tuple[str, str]]:
     """ARNs with the Regions of the requests: patterns become the ARNs that will exist, `*` each Region of a key."""
     settings = setup.settings
-    iam_region = _GLOBAL_REGIONS.get(settings.partition, settings.region)
+    iam_region = settings.iam_region
     if resource == "callers":
         yield setup.operator, iam_region
         return

@@ -3,15 +3,13 @@
 Reads AWS and Vercel through their ports.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from components.settings import ImportGroup, ResourceKind, Settings
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import Problem
-from wizard.core.models.account import Difference, DiscoveredDataKey, DiscoveredSetup, KeyFact
+from wizard.core.models.account import Difference, DiscoveredDataKey, DiscoveredSetup
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.core.safe_text import clean
@@ -78,7 +76,7 @@ def inspect(
     if import_request is None:
         return ManualSetup(discovered=discovered, differences=differences, data_key=data_key)
     problems += obstacles(discovered, settings, state)
-    entered, invalid = _entered_data_key(import_request)
+    entered, invalid = entered_data_key(import_request.data_key)
     problems += [invalid] if invalid else []
     used = in_use(data_key, discovered)
     obstacle = data_key_obstacle(used, discovered, stored_data_key, entered=entered)
@@ -86,7 +84,8 @@ def inspect(
     wrapped = imported_data_key(used, entered)
     is_unknown = not (obstacle or invalid or wrapped or stored_data_key or import_request.data_key == NONE_YET)
     key = discovered.key
-    if is_unknown and key is not None and (key.arn not in state.owned or is_adopted(key, settings)):
+    adopted = key and f"{ResourceKind.KEY}={key.arn.rpartition('/')[2]}" in settings.adopted
+    if is_unknown and key is not None and (adopted or key.arn not in state.owned):
         problems.append(unknown_data_key(discovered))
     shared = set(shared_groups(discovered, settings)) - set(import_request.named)
     unchanged = tuple(part for part in ImportGroup if part not in import_request.repaired or part in shared)
@@ -101,11 +100,12 @@ def inspect(
     )
 
 
-def _entered_data_key(import_request: ImportRequest) -> tuple[WrappedDataKey | None, Problem | None]:
-    if import_request.data_key is None or import_request.data_key == NONE_YET:
+def entered_data_key(text: str | None) -> tuple[WrappedDataKey | None, Problem | None]:
+    """The wrapped data key that a person entered, or why it is none; neither, if nothing was entered."""
+    if text is None or text == NONE_YET:
         return None, None
     try:
-        return WrappedDataKey(value=import_request.data_key), None
+        return WrappedDataKey(value=text), None
     except MalformedDataKey as error:
         variable = by_key["encrypted_phi_key"].variable
         return None, Problem(
@@ -114,10 +114,6 @@ def _entered_data_key(import_request: ImportRequest) -> tuple[WrappedDataKey | N
             next=f"copy ENCRYPTED_PHI_KEY from where the application gets it, whole, into {variable}",
             exit_code=2,
         )
-
-
-def is_adopted(key: KeyFact, settings: Settings) -> bool:
-    return f"{ResourceKind.KEY}={key.arn.rpartition('/')[2]}" in settings.adopted
 
 
 _BUCKET_SETTINGS = frozenset(thing for thing in ResourceKind if thing.startswith("bucket-"))
@@ -162,7 +158,7 @@ def settings_with(settings: Settings, discovered: DiscoveredSetup, unchanged: Se
     return Settings.read({**settings.model_dump(), **update})
 
 
-HEADINGS = ("what", "found", "wanted")
+HEADINGS = ("setting", "account", "plan")
 """Of `table`."""
 
 

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from wizard.core.models.inputs import CREATE, Choice, Input, InputType, targets_include
-from wizard.targets.port import NextStep, OnMessage, StoreTarget, TargetContext, TargetDescription
+from wizard.core.models.inputs import CREATE, Choice, Input, InputType
+from wizard.targets.port import NextStep, OnMessage, StoreTarget, TargetDescription
 
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
     from wizard.core.models.deployment import Instances, Redeployed
+    from wizard.core.ports.run import TargetContext
 
 NAME = "ecs"
 
@@ -33,41 +34,35 @@ class Ecs(StoreTarget):
     inputs = (
         Input(
             key="ecs_cluster",
-            field="ecs_cluster",
-            kind=InputType.TEXT,
             prompt="Which ECS cluster? (empty: only the parameters are written)",
             why="Named in the report, with the command that redeploys the service.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
             help="name of the ECS cluster",
             metavar="NAME",
             own=True,
-            needed=targets_include(NAME),
             optional=True,
         ),
         Input(
             key="ecs_service",
-            field="ecs_service",
-            kind=InputType.TEXT,
             prompt="Which ECS service? (empty: none)",
             why="A task reads its values when it starts: this service has to be redeployed.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
             help="name of the ECS service",
             metavar="NAME",
             own=True,
-            needed=lambda values: targets_include(NAME)(values) and bool(values.get("ecs_cluster")),
+            needed=lambda values: bool(values.get("ecs_cluster")),
             optional=True,
             follows="ecs_cluster",
         ),
         Input(
             key="ecs_execution_role",
-            field="ecs_execution_role_arn",
+            saved_as="ecs_execution_role_arn",
             kind=InputType.SELECT,
             prompt="Which role reads the parameters for the task?",
             why="ECS reads them, not the application: the task execution role may read these and no others.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
             help=f"ARN of the task execution role; `{CREATE}`: one is made (default)",
             metavar="ARN",
-            needed=targets_include(NAME),
             optional=True,
             words=(CREATE,),
             choices=(Choice(value=CREATE, title="Create a role for it (recommended)"),),
@@ -90,21 +85,15 @@ class Ecs(StoreTarget):
             return Instances(target=NAME, deployment=None, why=why, is_inspected=False)
         deployment = service.running(services, settings)
         if deployment is None:
-            is_absent = name is not None and services.service(cluster, name) is None
-            why = (
-                f"the service {cluster}/{name} does not exist yet, so nothing runs with outdated values"
-                if is_absent
-                else "which service runs the application is not known"
+            is_absent = not (services.service(cluster, name) if name else services.services(cluster))
+            what = f"the service {cluster}/{name} does not exist" if name else f"the cluster {cluster} has no service"
+            why = f"{what} yet, so nothing runs with outdated values"
+            if not is_absent:
+                why = "which service runs the application is not known"
+            return Instances(
+                target=NAME, deployment=None, stale=False if is_absent else None, why=why, is_absent=is_absent
             )
-            return Instances(target=NAME, deployment=None, why=why, is_absent=is_absent)
-        stale = service.is_stale(services, settings, deployment)
-        return Instances(
-            target=NAME,
-            deployment=deployment,
-            changed=service.changed_at(services, settings),
-            stale=stale,
-            why="" if stale is not None else "when the values were last changed is not known",
-        )
+        return service.inspect(services, settings, deployment)
 
     def redeploy(
         self,

@@ -14,9 +14,10 @@ from typing import Any
 
 from components.settings import APPLICATION_VARIABLES, Outputs, Settings
 from wizard.core.errors import CredentialsError, ResourceError, SetupError, Unreachable
-from wizard.core.models.deployment import Deployment, Rollout, RolloutState, Service, TaskDefinition
+from wizard.core.models.deployment import Deployment, Instances, Rollout, RolloutState, Service, TaskDefinition
 from wizard.core.next_command import Command
 from wizard.core.ports.aws import EcsServices
+from wizard.core.retry import Clock, Reason, attempts
 from wizard.core.safe_text import quoted
 from wizard.targets.ecs import NAME
 from wizard.targets.port import OnMessage
@@ -76,16 +77,19 @@ def running(ecs_services: EcsServices, settings: Settings) -> Deployment | None:
     return deployment_of(service, min(with_tasks, key=lambda rollout: rollout.made))
 
 
-def is_stale(ecs_services: EcsServices, settings: Settings, deployment: Deployment) -> bool | None:
+def inspect(ecs_services: EcsServices, settings: Settings, deployment: Deployment) -> Instances:
     """Whether its tasks have outdated values: it started before they were written, or does not use the stack's store.
 
-    None if that is not known. A task that restarted since then may have the new values.
+    A task that restarted since then may have the new values.
     """
     definition = ecs_services.task_definition(deployment.revision) if deployment.revision else None
     if definition is not None and not reads_all_variables(definition, settings):
-        return True
+        why = f"its task definition {short_name(definition.arn)} does not read them from the stack's store"
+        return Instances(target=NAME, deployment=deployment, stale=True, why=why)
     changed = changed_at(ecs_services, settings)
-    return None if changed is None else deployment.made < changed
+    if changed is None:
+        return Instances(target=NAME, deployment=deployment, why="when the values were last changed is not known")
+    return Instances(target=NAME, deployment=deployment, changed=changed, stale=deployment.made <= changed)
 
 
 def changed_at(ecs_services: EcsServices, settings: Settings) -> datetime | None:
@@ -257,9 +261,6 @@ ROLLOUT_TIMEOUT = timedelta(minutes=15)
 """Without the service's grace period for health checks, which is added."""
 ROLLBACK_TIMEOUT = timedelta(minutes=1)
 """Until the circuit breaker's rollback starts, after a deployment has failed."""
-FIRST_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
-PAUSE = 10.0
-"""Seconds between later requests: at most twelve requests in any minute."""
 
 Now = Callable[[], datetime]
 Pause = Callable[[float], None]
@@ -358,8 +359,8 @@ class RolloutWatch:
 
     def _polls(self, service: Service, timeout: timedelta) -> Iterator[Service | SetupError]:
         """The service at each poll until the timeout; an error of the network or of ECS is yielded, not raised."""
-        deadline, pauses = self.now() + timeout, iter(FIRST_PAUSES)
-        while self.now() < deadline:
+        clock = Clock(now=lambda: self.now().timestamp(), sleep=self.pause)
+        for _ in attempts(Reason.ROLLOUT, clock=clock, seconds=timeout.total_seconds()):
             try:
                 polled = self.ecs_services.service(service.cluster, service.name)
             except CredentialsError:
@@ -373,7 +374,6 @@ class RolloutWatch:
                         Command(f"aws ecs list-services --cluster {service.cluster}"),
                     )
                 yield polled
-            self.pause(next(pauses, PAUSE))
 
     def _ended(self, end: RolloutEnd, service: Service, rollout: Rollout, said: str = "") -> EndedRollout:
         parts = [quoted(rollout.reason.rstrip("."))] if rollout.state is RolloutState.FAILED else []

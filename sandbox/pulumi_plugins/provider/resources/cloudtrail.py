@@ -3,16 +3,12 @@
 Touches CloudTrail at the endpoint of the Region that is passed to it.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
+from sandbox.pulumi_plugins.provider import resource_type as base
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import none_if_missing
-from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
 from sandbox.pulumi_plugins.provider.values import Properties
 
-_NOT_FOUND = "TrailNotFoundException"
 _SETTINGS = {
     "s3BucketName": "S3BucketName",
     "s3KeyPrefix": "S3KeyPrefix",
@@ -27,11 +23,12 @@ _SETTINGS = {
 }
 
 
-class Trail(ResourceType):
+class Trail(base.ResourceType):
     """A trail: its events, its bucket, and whether it logs."""
 
     token = "aws:cloudtrail/trail:Trail"
     display_name = "CloudTrail Trail"
+    not_found = ("TrailNotFoundException",)
     force_new = frozenset({"name"})
     defaults = {
         "enableLogFileValidation": False,
@@ -48,7 +45,7 @@ class Trail(ResourceType):
         """Create the trail, which does not log yet."""
         response = region.cloudtrail.create_trail(
             Name=inputs["name"],
-            TagsList=tag_list(inputs.get("tags")),
+            TagsList=base.tag_list(inputs.get("tags")),
             **_settings(inputs),
         )
         return str(response["TrailARN"])
@@ -62,10 +59,7 @@ class Trail(ResourceType):
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The trail, whether it logs, and its event selectors."""
-        response = none_if_missing(lambda: region.cloudtrail.get_trail(Name=resource_id), _NOT_FOUND)
-        if response is None:
-            return None
-        trail = response["Trail"]
+        trail = region.cloudtrail.get_trail(Name=resource_id)["Trail"]
         arn = trail["TrailARN"]
         status = region.cloudtrail.get_trail_status(Name=arn)
         tags = region.cloudtrail.list_tags(ResourceIdList=[arn])["ResourceTagList"]
@@ -75,7 +69,7 @@ class Trail(ResourceType):
             "homeRegion": trail.get("HomeRegion") or arn.split(":")[3],
             "snsTopicArn": trail.get("SnsTopicARN"),
             "enableLogging": bool(status["IsLogging"]),
-            "tags": tag_map(tags[0].get("TagsList") if tags else None),
+            "tags": base.tag_map(tags[0].get("TagsList") if tags else None),
             "enableLogFileValidation": trail.get("LogFileValidationEnabled", False),
         }
         for name, aws in _SETTINGS.items():
@@ -91,9 +85,7 @@ class Trail(ResourceType):
         """A trail imported by name is recorded under its ARN."""
         return str(state["arn"])
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """Settings in one call, then selectors, logging and tags."""
         if changed & _SETTINGS.keys():
             # "" removes a setting; an omitted setting does not change.
@@ -107,19 +99,19 @@ class Trail(ResourceType):
             else:
                 region.cloudtrail.start_logging(Name=resource_id)
         if "tags" in changed:
-            removed, added = tag_changes(old, new)
+            removed, added = base.tag_changes(old, new)
             if removed:
                 before = old.get("tags") or {}
                 region.cloudtrail.remove_tags(
-                    ResourceId=resource_id, TagsList=tag_list({name: before[name] for name in removed})
+                    ResourceId=resource_id, TagsList=base.tag_list({name: before[name] for name in removed})
                 )
             if added:
-                region.cloudtrail.add_tags(ResourceId=resource_id, TagsList=tag_list(added))
+                region.cloudtrail.add_tags(ResourceId=resource_id, TagsList=base.tag_list(added))
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Delete the trail; the logs stay in the bucket."""
         # By name: emulators answer success to an ARN and delete nothing.
-        none_if_missing(lambda: region.cloudtrail.delete_trail(Name=_name(resource_id)), _NOT_FOUND)
+        region.cloudtrail.delete_trail(Name=_name(resource_id))
 
     @staticmethod
     def _select(region: Region, resource_id: str, inputs: Properties) -> None:
@@ -134,7 +126,7 @@ def _name(resource_id: str) -> str:
 
 
 def _settings(inputs: Properties) -> dict[str, Any]:
-    return without_none(**{aws: inputs.get(name) for name, aws in _SETTINGS.items()})
+    return base.without_none(**{aws: inputs.get(name) for name, aws in _SETTINGS.items()})
 
 
 def _selector_to_aws(selector: Properties) -> dict[str, Any]:

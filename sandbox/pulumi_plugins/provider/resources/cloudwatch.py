@@ -3,44 +3,22 @@
 Touches CloudWatch at the endpoint of the Region that is passed to it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
+from sandbox.pulumi_plugins.provider import resource_type as base
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import none_if_missing
-from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
 from sandbox.pulumi_plugins.provider.values import Properties
 
-_NOT_FOUND = ("ResourceNotFound", "ResourceNotFoundException")
-_SETTINGS = {
-    "actionsEnabled": "ActionsEnabled",
-    "alarmActions": "AlarmActions",
-    "alarmDescription": "AlarmDescription",
-    "comparisonOperator": "ComparisonOperator",
-    "datapointsToAlarm": "DatapointsToAlarm",
-    "evaluateLowSampleCountPercentiles": "EvaluateLowSampleCountPercentile",
-    "evaluationPeriods": "EvaluationPeriods",
-    "extendedStatistic": "ExtendedStatistic",
-    "insufficientDataActions": "InsufficientDataActions",
-    "metricName": "MetricName",
-    "namespace": "Namespace",
-    "okActions": "OKActions",
-    "period": "Period",
-    "statistic": "Statistic",
-    "threshold": "Threshold",
-    "treatMissingData": "TreatMissingData",
-    "unit": "Unit",
-}
 _REQUIRED = ("comparisonOperator", "evaluationPeriods", "metricName", "namespace", "period", "threshold")
 
 
-class MetricAlarm(ResourceType):
+class MetricAlarm(base.ResourceType):
     """An alarm; its id is its name."""
 
     token = "aws:cloudwatch/metricAlarm:MetricAlarm"
     display_name = "CloudWatch Metric Alarm"
+    not_found = ("ResourceNotFound", "ResourceNotFoundException")
     force_new = frozenset({"name"})
     computed = frozenset({"evaluateLowSampleCountPercentiles"})
     defaults = {"actionsEnabled": True, "treatMissingData": "missing"}
@@ -66,7 +44,7 @@ class MetricAlarm(ResourceType):
 
     def create(self, region: Region, inputs: Properties) -> str:
         """Put the alarm."""
-        self._put(region, inputs, Tags=tag_list(inputs.get("tags")))
+        self._put(region, inputs, Tags=base.tag_list(inputs.get("tags")))
         return str(inputs["name"])
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
@@ -77,35 +55,33 @@ class MetricAlarm(ResourceType):
         current: Any = alarms[0]
         arn = current["AlarmArn"]
         return {
-            **{name: current.get(aws) for name, aws in _SETTINGS.items()},
+            **base.from_aws(current),
             "arn": arn,
             "name": resource_id,
             "dimensions": {dimension["Name"]: dimension["Value"] for dimension in current.get("Dimensions") or []},
             "treatMissingData": current.get("TreatMissingData") or "missing",
-            "tags": tag_map(region.cloudwatch.list_tags_for_resource(ResourceARN=arn).get("Tags")),
+            "tags": base.tag_map(region.cloudwatch.list_tags_for_resource(ResourceARN=arn).get("Tags")),
         }
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """Put the alarm again, which removes omitted settings."""
         if changed - {"tags"}:
             self._put(region, new)
         if "tags" in changed:
-            removed, added = tag_changes(old, new)
-            if removed:
-                region.cloudwatch.untag_resource(ResourceARN=old["arn"], TagKeys=removed)
-            if added:
-                region.cloudwatch.tag_resource(ResourceARN=old["arn"], Tags=tag_list(added))
+            base.change_tags(
+                old, new, region.cloudwatch.untag_resource, region.cloudwatch.tag_resource, ResourceARN=old["arn"]
+            )
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the alarm."""
-        none_if_missing(lambda: region.cloudwatch.delete_alarms(AlarmNames=[resource_id]), *_NOT_FOUND)
+        region.cloudwatch.delete_alarms(AlarmNames=[resource_id])
 
     @staticmethod
     def _put(region: Region, inputs: Properties, **more: Any) -> None:
-        dimensions = tag_list(inputs.get("dimensions"), "Name", "Value")
-        settings = without_none(**{aws: inputs.get(name) for name, aws in _SETTINGS.items()})
+        dimensions = base.tag_list(inputs.get("dimensions"), "Name", "Value")
+        settings = base.to_aws(
+            {name: inputs[name] for name in inputs.keys() - {"name", "dimensions", "tags", "region"}}
+        )
         region.cloudwatch.put_metric_alarm(AlarmName=inputs["name"], Dimensions=dimensions, **settings, **more)
 
 

@@ -3,22 +3,20 @@
 Touches KMS at the endpoint of the Region that is passed to it.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from typing import Any
 
+from sandbox.pulumi_plugins.provider import resource_type as base
 from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.errors import PAUSES_SECONDS, none_if_missing, retry_unknown_principals
-from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
 from sandbox.pulumi_plugins.provider.values import Properties
 
 # https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
 DELETION_WINDOW_DAYS = (7, 30)
 # https://docs.aws.amazon.com/kms/latest/APIReference/API_EnableKeyRotation.html
 ROTATION_PERIOD_DAYS = (90, 2560)
-_NOT_FOUND = "NotFoundException"
+_NOT_FOUND = ("NotFoundException",)
 
 
 def _out_of(name: str, value: Any, bounds: tuple[int, int]) -> Iterator[tuple[str, str]]:
@@ -27,11 +25,12 @@ def _out_of(name: str, value: Any, bounds: tuple[int, int]) -> Iterator[tuple[st
         yield name, f"expected {name} to be in the range ({low} - {high}), got {value}"
 
 
-class Key(ResourceType):
+class Key(base.ResourceType):
     """A customer managed key."""
 
     token = "aws:kms/key:Key"
     display_name = "KMS Key"
+    not_found = _NOT_FOUND
     force_new = frozenset({"customKeyStoreId", "customerMasterKeySpec", "keyUsage", "multiRegion", "xksKeyId"})
     computed = frozenset({"description", "multiRegion", "policy", "rotationPeriodInDays"})
     defaults = {
@@ -55,7 +54,7 @@ class Key(ResourceType):
 
     def create(self, region: Region, inputs: Properties) -> str:
         """Create the key with its policy."""
-        arguments = without_none(
+        arguments = base.without_none(
             Description=inputs.get("description"),
             KeyUsage=inputs.get("keyUsage"),
             KeySpec=inputs.get("customerMasterKeySpec"),
@@ -64,7 +63,7 @@ class Key(ResourceType):
             BypassPolicyLockoutSafetyCheck=inputs.get("bypassPolicyLockoutSafetyCheck") or None,
             CustomKeyStoreId=inputs.get("customKeyStoreId"),
             XksKeyId=inputs.get("xksKeyId"),
-            Tags=tag_list(inputs.get("tags"), "TagKey", "TagValue") or None,
+            Tags=base.tag_list(inputs.get("tags"), "TagKey", "TagValue") or None,
         )
         response = retry_unknown_principals(lambda: region.kms.create_key(**arguments))
         return str(response["KeyMetadata"]["KeyId"])
@@ -78,13 +77,9 @@ class Key(ResourceType):
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The key; one that is pending deletion counts as missing."""
-        described = none_if_missing(lambda: region.kms.describe_key(KeyId=resource_id), _NOT_FOUND)
-        if described is None or described["KeyMetadata"]["KeyState"] in (
-            "PendingDeletion",
-            "PendingReplicaDeletion",
-        ):
+        metadata = region.kms.describe_key(KeyId=resource_id)["KeyMetadata"]
+        if metadata["KeyState"] in ("PendingDeletion", "PendingReplicaDeletion"):
             return None
-        metadata = described["KeyMetadata"]
         key_id = metadata["KeyId"]
         current = {
             "arn": metadata["Arn"],
@@ -96,7 +91,7 @@ class Key(ResourceType):
             "customKeyStoreId": metadata.get("CustomKeyStoreId"),
             "policy": region.kms.get_key_policy(KeyId=key_id, PolicyName="default")["Policy"],
             "tags": _tags_of(region, key_id),
-            **self._spec(metadata),
+            "customerMasterKeySpec": metadata.get("KeySpec", metadata.get("CustomerMasterKeySpec")),
         }
         # https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html: symmetric keys only.
         if metadata.get("KeySpec", "SYMMETRIC_DEFAULT") == "SYMMETRIC_DEFAULT":
@@ -107,9 +102,7 @@ class Key(ResourceType):
         """A key imported by ARN is recorded under its id."""
         return str(state["keyId"])
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """Enable first and disable last: a disabled key accepts no other change."""
         enabled = self.enabled_input
         if enabled in changed and new.get(enabled) is not False:
@@ -117,7 +110,7 @@ class Key(ResourceType):
         if "description" in changed:
             region.kms.update_key_description(KeyId=resource_id, Description=new.get("description") or "")
         if "policy" in changed:
-            bypass = without_none(BypassPolicyLockoutSafetyCheck=new.get("bypassPolicyLockoutSafetyCheck") or None)
+            bypass = base.without_none(BypassPolicyLockoutSafetyCheck=new.get("bypassPolicyLockoutSafetyCheck") or None)
             retry_unknown_principals(
                 lambda: region.kms.put_key_policy(
                     KeyId=resource_id, PolicyName="default", Policy=new["policy"], **bypass
@@ -129,11 +122,14 @@ class Key(ResourceType):
             else:
                 region.kms.disable_key_rotation(KeyId=resource_id)
         if "tags" in changed:
-            removed, added = tag_changes(old, new)
-            if removed:
-                region.kms.untag_resource(KeyId=resource_id, TagKeys=removed)
-            if added:
-                region.kms.tag_resource(KeyId=resource_id, Tags=tag_list(added, "TagKey", "TagValue"))
+            base.change_tags(
+                old,
+                new,
+                region.kms.untag_resource,
+                region.kms.tag_resource,
+                names=("TagKey", "TagValue"),
+                KeyId=resource_id,
+            )
         if enabled in changed and new.get(enabled) is False:
             region.kms.disable_key(KeyId=resource_id)
 
@@ -142,17 +138,12 @@ class Key(ResourceType):
         window = state.get("deletionWindowInDays") or DELETION_WINDOW_DAYS[1]
         none_if_missing(
             lambda: region.kms.schedule_key_deletion(KeyId=resource_id, PendingWindowInDays=window),
-            _NOT_FOUND,
             "KMSInvalidStateException",
         )
 
-    def _spec(self, metadata: Any) -> Properties:
-        spec = metadata.get("KeySpec", metadata.get("CustomerMasterKeySpec"))
-        return {"customerMasterKeySpec": spec}
-
     def _rotate(self, region: Region, resource_id: str, inputs: Properties) -> None:
         period = inputs.get("rotationPeriodInDays")
-        region.kms.enable_key_rotation(KeyId=resource_id, **without_none(RotationPeriodInDays=period))
+        region.kms.enable_key_rotation(KeyId=resource_id, **base.without_none(RotationPeriodInDays=period))
 
     def _rotation(self, region: Region, key_id: str, known: Properties) -> Properties:
         status = none_if_missing(
@@ -178,19 +169,19 @@ class ReplicaKey(Key):
     def create(self, region: Region, inputs: Properties) -> str:
         """Replicate from the primary's Region, and wait until the replica exists."""
         primary = inputs["primaryKeyArn"].split(":")
-        arguments = without_none(
+        arguments = base.without_none(
             KeyId=primary[5].removeprefix("key/"),
             ReplicaRegion=region.name,
             Description=inputs.get("description"),
             Policy=inputs.get("policy"),
             BypassPolicyLockoutSafetyCheck=inputs.get("bypassPolicyLockoutSafetyCheck") or None,
-            Tags=tag_list(inputs.get("tags"), "TagKey", "TagValue") or None,
+            Tags=base.tag_list(inputs.get("tags"), "TagKey", "TagValue") or None,
         )
-        primary_region = region.in_other_region(primary[3])
+        primary_region = region.endpoint.in_region(primary[3])
         response = retry_unknown_principals(lambda: primary_region.kms.replicate_key(**arguments))
         resource_id = str(response["ReplicaKeyMetadata"]["KeyId"])
         for pause in PAUSES_SECONDS:
-            described = none_if_missing(lambda: region.kms.describe_key(KeyId=resource_id), _NOT_FOUND)
+            described = none_if_missing(lambda: region.kms.describe_key(KeyId=resource_id), *_NOT_FOUND)
             if described and described["KeyMetadata"]["KeyState"] != "Creating":
                 break
             time.sleep(pause)
@@ -213,14 +204,15 @@ def _tags_of(region: Region, key_id: str) -> dict[str, str]:
     tags: list[dict[str, str]] = []
     for page in region.kms.get_paginator("list_resource_tags").paginate(KeyId=key_id):
         tags += page.get("Tags", [])
-    return tag_map(tags, "TagKey", "TagValue")
+    return base.tag_map(tags, "TagKey", "TagValue")
 
 
-class Alias(ResourceType):
+class Alias(base.ResourceType):
     """A name for a key; its id is the name."""
 
     token = "aws:kms/alias:Alias"
     display_name = "KMS Alias"
+    not_found = _NOT_FOUND
     force_new = frozenset({"name", "namePrefix"})
     name_input = "name"
     name_prefix = "alias/"
@@ -251,15 +243,13 @@ class Alias(ResourceType):
                     }
         return None
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """Point the name to another key."""
         region.kms.update_alias(AliasName=resource_id, TargetKeyId=new["targetKeyId"])
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the name; the key is not changed."""
-        none_if_missing(lambda: region.kms.delete_alias(AliasName=resource_id), _NOT_FOUND)
+        region.kms.delete_alias(AliasName=resource_id)
 
     def is_same(self, name: str, old: Any, new: Any) -> bool:
         """A key's id and its ARN name the same key."""

@@ -3,25 +3,22 @@
 Touches SSM at the endpoint of the Region that is passed to it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
+from sandbox.pulumi_plugins.provider import resource_type as base
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import none_if_missing
-from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
 from sandbox.pulumi_plugins.provider.values import Properties
 
-_NOT_FOUND = "ParameterNotFound"
 _VALUES = ("value", "insecureValue")
 
 
-class Parameter(ResourceType):
+class Parameter(base.ResourceType):
     """A parameter and its value."""
 
     token = "aws:ssm/parameter:Parameter"
     display_name = "SSM Parameter"
+    not_found = ("ParameterNotFound",)
     force_new = frozenset({"dataType", "name"})
     computed = frozenset({"arn", "dataType", "insecureValue", "keyId", "tier", "value"})
     write_only = frozenset({"overwrite"})
@@ -40,8 +37,8 @@ class Parameter(ResourceType):
     def create(self, region: Region, inputs: Properties) -> str:
         """Put the parameter; an existing one is an error unless `overwrite` is set."""
         overwrite = bool(inputs.get("overwrite"))
-        tags = None if overwrite else tag_list(inputs.get("tags")) or None
-        self._put(region, inputs, Overwrite=overwrite, **without_none(Tags=tags))
+        tags = None if overwrite else base.tag_list(inputs.get("tags")) or None
+        self._put(region, inputs, Overwrite=overwrite, **base.without_none(Tags=tags))
         return str(inputs["name"])
 
     def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
@@ -51,10 +48,7 @@ class Parameter(ResourceType):
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The parameter with its value, description and tags."""
-        response = none_if_missing(lambda: region.ssm.get_parameter(Name=resource_id, WithDecryption=True), _NOT_FOUND)
-        if response is None:
-            return None
-        parameter = response["Parameter"]
+        parameter = region.ssm.get_parameter(Name=resource_id, WithDecryption=True)["Parameter"]
         described = region.ssm.describe_parameters(
             ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": [resource_id]}]
         )["Parameters"]
@@ -73,12 +67,10 @@ class Parameter(ResourceType):
             "keyId": details.get("KeyId"),
             "tier": details.get("Tier"),
             "allowedPattern": details.get("AllowedPattern"),
-            "tags": tag_map(tags.get("TagList")),
+            "tags": base.tag_map(tags.get("TagList")),
         }
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """Put a new version, unless only tags change."""
         if changed - {"tags", "overwrite"}:
             self._put(region, new, Overwrite=True)
@@ -87,7 +79,7 @@ class Parameter(ResourceType):
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the parameter with its versions."""
-        none_if_missing(lambda: region.ssm.delete_parameter(Name=resource_id), _NOT_FOUND)
+        region.ssm.delete_parameter(Name=resource_id)
 
     @staticmethod
     def _put(region: Region, inputs: Properties, **more: Any) -> None:
@@ -96,7 +88,7 @@ class Parameter(ResourceType):
             Name=inputs["name"],
             Type=inputs["type"],
             Value=inputs.get("insecureValue") if value is None else value,
-            **without_none(
+            **base.without_none(
                 Description=inputs.get("description"),
                 KeyId=inputs.get("keyId") if inputs["type"] == "SecureString" else None,
                 AllowedPattern=inputs.get("allowedPattern"),
@@ -108,11 +100,8 @@ class Parameter(ResourceType):
 
     @staticmethod
     def _tag(region: Region, resource_id: str, old: Properties, new: Properties) -> None:
-        removed, added = tag_changes(old, new)
-        if removed:
-            region.ssm.remove_tags_from_resource(ResourceType="Parameter", ResourceId=resource_id, TagKeys=removed)
-        if added:
-            region.ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId=resource_id, Tags=tag_list(added))
+        remove, add = region.ssm.remove_tags_from_resource, region.ssm.add_tags_to_resource
+        base.change_tags(old, new, remove, add, ResourceType="Parameter", ResourceId=resource_id)
 
 
 RESOURCE_TYPES = (Parameter,)

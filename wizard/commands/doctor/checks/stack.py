@@ -3,17 +3,17 @@
 Reads through the context.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, next_step
-from wizard.core.errors import CredentialsError, SetupError, StackBusy
+from wizard.core.errors import CredentialsError, DamagedState, SetupError, StackBusy
 from wizard.core.models.account import KeyFact
+from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.stack import Drift, DriftKind
 from wizard.setup.preflight.resource_conflicts import resource_conflicts, with_existing_provider
+from wizard.setup.preflight.services import attempt, claim_of, claimed_elsewhere
 
 
 def check_stack(context: CheckContext) -> Iterator[CheckResult]:
@@ -23,13 +23,39 @@ def check_stack(context: CheckContext) -> Iterator[CheckResult]:
     if isinstance(state, (CredentialsError, StackBusy)):
         yield NotChecked.of(f"the state of the stack {name}", state)
         return
+    if isinstance(state, DamagedState):
+        yield Finding(
+            cause="stack-state-damaged",
+            what=state.message,
+            why="the state lists the stack's resources; without it nothing can be changed or repaired",
+            **next_step(state.hint),
+        )
+        return
     if isinstance(state, SetupError):
         yield Finding(
             cause="backend-unreachable",
             what=f"Pulumi's state of the stack {name} cannot be read: {state.message}",
             why="the state lists the stack's resources; without it nothing can be changed or repaired",
-            **next_step(state),
+            **next_step(state.hint),
         )
+        return
+    opened = context.once("backend", lambda: context.deployed.engine.check_backend(name))
+    if isinstance(opened, SetupError):
+        yield Finding(
+            cause="backend-unreachable",
+            what=opened.message,
+            why="without its passphrase and its backend the stack cannot be changed or repaired",
+            **next_step(opened.hint),
+        )
+    if state.stale_lock:
+        yield Finding(
+            cause="stack-locked",
+            what=f"a lock holds the stack {name}: {state.stale_lock}",
+            why="its process has ended, or it is older than any update takes; nothing can be changed while it is there",
+            command=f"pulumi cancel --yes --stack {name}",
+        )
+    if (second := _second_key(context, state)) is not None:
+        yield second
         return
     if not state.has_key:
         yield _no_key(context)
@@ -46,9 +72,31 @@ def check_stack(context: CheckContext) -> Iterator[CheckResult]:
     yield Passed(what=f"the state of the stack {name} exists, and no update was interrupted")
 
 
+def _second_key(context: CheckContext, state: StackState) -> Finding | None:
+    """Resources that an update of an emptied stack created, while the first ones were retained in the account."""
+    alias, stored, name = context.alias_target, context.stored_data_key, context.stack
+    if not (isinstance(alias, KeyFact) and isinstance(stored, StoredDataKey) and stored.key_arn == alias.arn):
+        return None
+    if not state.resources or state.pending or {alias.arn, alias.arn.rpartition("/")[2]} & {*state.owned}:
+        return None
+    keys = ", ".join(entry.id for entry in state.resources if entry.type == "aws:kms/key:Key")
+    empty = fixes.typed("pulumi", "stack", "rm", "--force", "--yes", "--preserve-config", "--stack", name)
+    return Finding(
+        cause="stack-second-key",
+        what=f"{stored.parameter} is wrapped by {alias.arn}, and the state of {name} has other resources than that key",
+        why="an update of an emptied stack created them: the first key, its alias and the trail were retained",
+        command=f"{empty} && {fixes.wizard(context, 'setup', '--adopt', '--repair', 'all', '--yes')}",
+        advice=f"the first ones are the stack's again; no record needs the keys {keys}: aws kms schedule-key-deletion",
+    )
+
+
 def _no_key(context: CheckContext) -> Finding:
     alias = context.alias_target
     if isinstance(alias, KeyFact):
+        backend, _ = attempt(context.deployed.engine.check_backend, context.stack)
+        own = claim_of(context.stack, backend or "")
+        if backend and (elsewhere := claimed_elsewhere(context.aws, context.settings, own)):
+            return Finding(cause="stack-elsewhere", what=elsewhere.what, why=elsewhere.why, **next_step(elsewhere.next))
         return Finding(
             cause="stack-state-lost",
             what=f"{context.settings.names.alias} points to {alias.arn}, but the state of {context.stack} has no key",

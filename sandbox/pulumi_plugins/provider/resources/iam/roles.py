@@ -3,24 +3,23 @@
 Touches IAM at the endpoint of the Region that is passed to it.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
+from sandbox.pulumi_plugins.provider import resource_type as base
 from sandbox.pulumi_plugins.provider.documents import equivalent_documents, to_text
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import none_if_missing, retry_unknown_principals
-from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
+from sandbox.pulumi_plugins.provider.errors import retry_unknown_principals
 from sandbox.pulumi_plugins.provider.values import Properties
 
-_NOT_FOUND = "NoSuchEntity"
+_NOT_FOUND = ("NoSuchEntity",)
 
 
-class Role(ResourceType):
+class Role(base.ResourceType):
     """A role; its id is its name."""
 
     token = "aws:iam/role:Role"
     display_name = "IAM Role"
+    not_found = _NOT_FOUND
     force_new = frozenset({"name", "namePrefix", "path"})
     computed = frozenset({"inlinePolicies", "managedPolicyArns"})
     defaults = {"forceDetachPolicies": False, "maxSessionDuration": 3600, "path": "/"}
@@ -31,14 +30,14 @@ class Role(ResourceType):
 
     def create(self, region: Region, inputs: Properties) -> str:
         """Create the role; its policies follow in `complete`."""
-        arguments = without_none(
+        arguments = base.without_none(
             RoleName=inputs["name"],
             AssumeRolePolicyDocument=inputs["assumeRolePolicy"],
             Path=inputs.get("path"),
             Description=inputs.get("description"),
             MaxSessionDuration=inputs.get("maxSessionDuration"),
             PermissionsBoundary=inputs.get("permissionsBoundary"),
-            Tags=tag_list(inputs.get("tags")) or None,
+            Tags=base.tag_list(inputs.get("tags")) or None,
         )
         retry_unknown_principals(lambda: region.iam.create_role(**arguments))
         return str(inputs["name"])
@@ -51,10 +50,7 @@ class Role(ResourceType):
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The role with its policies."""
-        response = none_if_missing(lambda: region.iam.get_role(RoleName=resource_id), _NOT_FOUND)
-        if response is None:
-            return None
-        role = response["Role"]
+        role = region.iam.get_role(RoleName=resource_id)["Role"]
         return {
             "arn": role["Arn"],
             "name": role["RoleName"],
@@ -65,7 +61,7 @@ class Role(ResourceType):
             "maxSessionDuration": role.get("MaxSessionDuration", 3600),
             "permissionsBoundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
             "assumeRolePolicy": to_text(role["AssumeRolePolicyDocument"]),
-            "tags": tag_map(role.get("Tags")),
+            "tags": base.tag_map(role.get("Tags")),
             "managedPolicyArns": _attached(region, resource_id),
             "inlinePolicies": [
                 {
@@ -78,9 +74,7 @@ class Role(ResourceType):
             ],
         }
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """Change what does not need a new role."""
         if "assumeRolePolicy" in changed:
             trust = new["assumeRolePolicy"]
@@ -109,16 +103,10 @@ class Role(ResourceType):
             for arn in sorted(requested - attached):
                 region.iam.attach_role_policy(RoleName=resource_id, PolicyArn=arn)
         if "tags" in changed:
-            removed, added = tag_changes(old, new)
-            if removed:
-                region.iam.untag_role(RoleName=resource_id, TagKeys=removed)
-            if added:
-                region.iam.tag_role(RoleName=resource_id, Tags=tag_list(added))
+            base.change_tags(old, new, region.iam.untag_role, region.iam.tag_role, RoleName=resource_id)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Delete the role and its recorded policies; other policies only with forceDetachPolicies."""
-        if none_if_missing(lambda: region.iam.get_role(RoleName=resource_id), _NOT_FOUND) is None:
-            return
         force = bool(state.get("forceDetachPolicies"))
         own_arns = set(state.get("managedPolicyArns") or [])
         own_inline = {policy.get("name") for policy in state.get("inlinePolicies") or []}
@@ -128,7 +116,7 @@ class Role(ResourceType):
         for name in _inline(region, resource_id):
             if force or name in own_inline:
                 region.iam.delete_role_policy(RoleName=resource_id, PolicyName=name)
-        none_if_missing(lambda: region.iam.delete_role(RoleName=resource_id), _NOT_FOUND)
+        region.iam.delete_role(RoleName=resource_id)
 
     def is_same(self, name: str, old: Any, new: Any) -> bool:
         """Inline policies are matched by name and compared by meaning."""
@@ -164,11 +152,12 @@ def _inline(region: Region, role: str) -> list[str]:
     return sorted(name for page in pages for name in page["PolicyNames"])
 
 
-class OpenIdConnectProvider(ResourceType):
+class OpenIdConnectProvider(base.ResourceType):
     """An identity provider whose tokens may assume roles; its id is its ARN."""
 
     token = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
     display_name = "IAM OIDC Provider"
+    not_found = _NOT_FOUND
     force_new = frozenset({"url"})
     computed = frozenset({"thumbprintLists"})
     sets = frozenset({"clientIdLists"})
@@ -178,28 +167,24 @@ class OpenIdConnectProvider(ResourceType):
         response = region.iam.create_open_id_connect_provider(
             Url=inputs["url"],
             ClientIDList=inputs["clientIdLists"],
-            **without_none(ThumbprintList=inputs.get("thumbprintLists"), Tags=tag_list(inputs.get("tags")) or None),
+            **base.without_none(
+                ThumbprintList=inputs.get("thumbprintLists"), Tags=base.tag_list(inputs.get("tags")) or None
+            ),
         )
         return str(response["OpenIDConnectProviderArn"])
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The provider; AWS returns its URL without the scheme."""
-        current = none_if_missing(
-            lambda: region.iam.get_open_id_connect_provider(OpenIDConnectProviderArn=resource_id), _NOT_FOUND
-        )
-        if current is None:
-            return None
+        current = region.iam.get_open_id_connect_provider(OpenIDConnectProviderArn=resource_id)
         return {
             "arn": resource_id,
             "url": current["Url"].removeprefix("https://"),
             "clientIdLists": sorted(current.get("ClientIDList", [])),
             "thumbprintLists": current.get("ThumbprintList", []),
-            "tags": tag_map(current.get("Tags")),
+            "tags": base.tag_map(current.get("Tags")),
         }
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """Audiences, thumbprints and tags."""
         if "clientIdLists" in changed:
             before, after = set(old.get("clientIdLists") or []), set(new.get("clientIdLists") or [])
@@ -216,17 +201,17 @@ class OpenIdConnectProvider(ResourceType):
                 OpenIDConnectProviderArn=resource_id, ThumbprintList=new.get("thumbprintLists") or []
             )
         if "tags" in changed:
-            removed, added = tag_changes(old, new)
-            if removed:
-                region.iam.untag_open_id_connect_provider(OpenIDConnectProviderArn=resource_id, TagKeys=removed)
-            if added:
-                region.iam.tag_open_id_connect_provider(OpenIDConnectProviderArn=resource_id, Tags=tag_list(added))
+            base.change_tags(
+                old,
+                new,
+                region.iam.untag_open_id_connect_provider,
+                region.iam.tag_open_id_connect_provider,
+                OpenIDConnectProviderArn=resource_id,
+            )
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the provider."""
-        none_if_missing(
-            lambda: region.iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=resource_id), _NOT_FOUND
-        )
+        region.iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=resource_id)
 
     def is_same(self, name: str, old: Any, new: Any) -> bool:
         """A URL with and without its scheme is the same."""
