@@ -139,11 +139,11 @@ def rewrapped(world: World, account: Account, template: Account) -> list[str]:
 
 def backed_up(world: World, account: Account, template: Account) -> list[str]:
     """The backup can be read, and every version is in it."""
-    path = world.folder / "backup.json"
+    found = [*world.root.glob("*/backup.json")]
     try:
-        text = json.dumps(json.loads(path.read_text()))
-    except (OSError, ValueError) as error:
-        return [f"the backup cannot be read: {error}"]
+        text = "".join(json.dumps(json.loads(path.read_text())) for path in found)
+    except ValueError as error:
+        return [f"a backup cannot be read: {error}"]
     return [
         f"{place} is not in the backup" for place in account["dataKeys"] if account["parameters"][place] not in text
     ]
@@ -169,7 +169,7 @@ def one_access_key(world: World, account: Account, template: Account) -> list[st
 
 def signed(world: World, account: Account, template: Account) -> list[str]:
     """The newest review is signed, and every file of the reviews can be read."""
-    found = sorted((world.folder / "reviews").rglob("*.json"))
+    found = sorted(world.root.glob("*/reviews/**/*.json"))
     try:
         read = [json.loads(path.read_text()) for path in found]
     except ValueError as error:
@@ -180,7 +180,7 @@ def signed(world: World, account: Account, template: Account) -> list[str]:
 def reported(world: World, account: Account, template: Account) -> list[str]:
     """A report has its three files, each with its end."""
     ends = {"report.html": "</html>", "report.json": "}", "report.md": ""}
-    for folder in (world.folder / "reports").glob("*/*"):
+    for folder in world.root.glob("*/reports/*/*"):
         files = {path.name: path.read_text().rstrip() for path in folder.iterdir()}
         if all(name in files and files[name].endswith(end) for name, end in ends.items()):
             return []

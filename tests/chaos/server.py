@@ -38,7 +38,7 @@ from moto.ssm.models import ssm_backends
 from sandbox.aws.app import AwsApp, seed_account
 from sandbox.aws.protocol import AwsError, Call, error_response, read_body, read_call
 from sandbox.oidc import deployment_token
-from sandbox.server import VERCEL_PROJECT, VERCEL_TEAM, _listen
+from sandbox.server import ECS_SERVICE, VERCEL_PROJECT, VERCEL_TEAM, _listen
 from sandbox.state import ACCOUNT, write_private
 from sandbox.vercel import create_app
 from tests.chaos.processes import kill_session, session
@@ -95,7 +95,7 @@ class World:
     def __init__(self, root: Path, token: str) -> None:
         self.root, self.token = root, token
         self.aws = AwsApp(nonce="chaos")
-        self.operator = seed_account()
+        self.operator = seed_account(service=ECS_SERVICE)
         self.vercel = create_app(token=token, team=VERCEL_TEAM, project=VERCEL_PROJECT)
         self.orders = Orders()
         self.record = Record()
