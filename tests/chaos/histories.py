@@ -152,7 +152,7 @@ def crash(stage: Stage, name: str) -> Verdict:
             )
             judge.ended(command, ended)
         judge.about_to_run(command, again=True)
-        ended = world.run(*arguments, client=stage.client(), typed=command.typed)
+        ended = world.run(*arguments, client=stage.client(later=command.later), typed=command.typed)
         judge.ended(command, ended)
         judge.converged(command, ended)
         return judge.sentence()
@@ -216,7 +216,7 @@ def fault(stage: Stage, name: str) -> Verdict:
         judge.ended(command, ended)
         if ended.code != 0:
             judge.about_to_run(command, again=True)
-            again = world.run(*arguments, client=stage.client(**FAST), typed=command.typed)
+            again = world.run(*arguments, client=stage.client(**FAST, later=command.later), typed=command.typed)
             judge.ended(command, again)
             judge.converged(command, again)
         return judge.sentence()
@@ -263,7 +263,11 @@ def race(stage: Stage, name: str) -> Verdict:
             for command, run in zip(commands, ended, strict=True):
                 if run.code not in command.done:
                     judge.about_to_run(command, again=True)
-                    again = world.run(*command.arguments(world.account()), client=stage.client(), typed=command.typed)
+                    again = world.run(
+                        *command.arguments(world.account()),
+                        client=stage.client(later=command.later),
+                        typed=command.typed,
+                    )
                     judge.both_ended([command], [again])
                     judge.converged(command, again)
         return judge.sentence()
