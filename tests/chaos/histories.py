@@ -59,7 +59,7 @@ class Stage:
 
     def _made(self, name: str) -> World:
         former, steps = WORLDS[name]
-        world = (self.empty if former == "" else self.template(former).world).fork(self.root / name)
+        world = (self.empty if former == "" else self.template(former).world).fork(self.root / f"of-{name}")
         for words in steps:
             if words[0] == "by hand":
                 world.by_hand(words[1])
