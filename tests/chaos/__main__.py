@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,7 +88,10 @@ def run(stage: Stage, names: Mapping[str, Sequence[str]], *, seed: int, until: f
     def judged(kind: str, name: str) -> Verdict | None:
         return KINDS[kind](stage, name) if time.monotonic() < until else None
 
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ExitStack() as stack:
+        # Interrupted, it waits for the histories that have begun, and for no others.
+        pool = ThreadPoolExecutor(WORKERS)
+        stack.callback(pool.shutdown, cancel_futures=True)
         todo = [(kind, pool.submit(judged, kind, name)) for kind, name in order]
         for number, (kind, future) in enumerate(todo):
             if (verdict := future.result()) is None:
