@@ -3,8 +3,6 @@
 Binds loopback ports; writes the state file and the deployment's OIDC token.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 import signal

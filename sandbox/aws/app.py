@@ -3,8 +3,6 @@
 Touches moto in this process; nothing on disk.
 """
 
-from __future__ import annotations
-
 import json
 import socket
 import threading

@@ -3,8 +3,6 @@
 Reads the EONPRO_APP_… variables, the files they name and the container endpoint they name; calls STS.
 """
 
-from __future__ import annotations
-
 import json
 import urllib.error
 import urllib.request

@@ -3,8 +3,6 @@
 Asks CloudTrail, EventBridge, SNS and S3; changes nothing.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime

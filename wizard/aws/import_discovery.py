@@ -3,8 +3,6 @@
 Asks KMS, IAM, CloudTrail, S3 and Parameter Store, in parallel; changes nothing.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ Pure. A client translates its library's exception into one of these, `from` the 
 The exit codes are Pulumi's own table (https://www.pulumi.com/docs/iac/cli/exit-codes/).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -3,8 +3,6 @@
 Asks at the terminal and reads AWS and Vercel through their ports. The choices are in `wizard.inputs.choices`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any

@@ -3,8 +3,6 @@
 Reads `.vercel/` of a folder, the CLI's data folder, and the environment.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import time

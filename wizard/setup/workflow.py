@@ -3,8 +3,6 @@
 Changes AWS, Vercel and the stack through their ports, each only after the confirmation.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from components.settings import Outputs, SecretStore, Settings
@@ -98,7 +96,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
         profile=ready.profile,
     )
     show_report(ui, done)
-    if clients.drafts is not None and not done.failed:
+    if clients.drafts is not None and done.ok:
         clients.drafts.remove(request.stack)
     return done
 

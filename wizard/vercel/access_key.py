@@ -3,8 +3,6 @@
 Writes `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of production; overwrites only variables that it wrote itself.
 """
 
-from __future__ import annotations
-
 from wizard.core.errors import DataKeyConflict, ResourceError, Unreachable, UsageError
 from wizard.core.models.delivery import AccessKey
 from wizard.core.safe_text import quoted

@@ -4,8 +4,6 @@ Reads the clock. A service's message is repeated, except for a credentials failu
 quotes the signed request, session token included.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 

@@ -4,8 +4,6 @@ Reads the AWS configuration files and the AWS CLI's sign-ins, writes assumed rol
 does, calls STS and IAM Identity Center through botocore, and runs the AWS CLI.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -3,8 +3,6 @@
 Pure. The names are a contract: programs act on them, and a name is never given another meaning.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -37,6 +35,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "key-disabled": "the key is disabled",
     "alias-missing": "the alias does not exist",
     "alias-moved": "the alias points to another key",
+    "key-policy-not-strict": "others than the administrators can change the strict key policy",
     "deletion-unguarded": "the key's policy allows the deletion of the key",
     # The application's permissions, from the organization to the attached policies.
     "service-control-policy": "the organization forbids it",
@@ -174,7 +173,7 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
     ),
     ("principal-missing", "trust-changed policy-detached boundary-denies"),
     ("policy-missing", "policy-detached"),
-    ("key-policy-denies key-policy-without-application", "key-policy-changed"),
+    ("key-policy-denies key-policy-without-application key-policy-not-strict", "key-policy-changed stack-drifted"),
     (
         "alias-missing alias-moved principal-missing provider-missing provider-audience trust-changed trust-widened"
         " policy-missing policy-detached policy-edited key-policy-denies key-policy-without-application trail-missing"

@@ -3,8 +3,6 @@
 Reads through the ports and changes nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

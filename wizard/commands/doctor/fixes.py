@@ -3,8 +3,6 @@
 Pure: reads the context.
 """
 
-from __future__ import annotations
-
 import json
 import shlex
 from collections.abc import Sequence

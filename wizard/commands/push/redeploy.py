@@ -3,8 +3,6 @@
 Acts through the targets. In a non-interactive run nothing is restarted without `--redeploy`.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime

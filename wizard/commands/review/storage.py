@@ -4,8 +4,6 @@ Reads and writes one folder: `<folder>/<stack>/<date>.json`, a second review of 
 its sign-off, `….signed.json`. Each review contains the digest of the one before it, which shows a later change of it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

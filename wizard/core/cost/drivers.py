@@ -3,8 +3,6 @@
 Pure: Decimal in and out, nothing is rounded here. Used by the plan, `cost` and `report`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal

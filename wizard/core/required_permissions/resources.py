@@ -3,8 +3,6 @@
 Pure. The actions are in `wizard.core.required_permissions.table`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase

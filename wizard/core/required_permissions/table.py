@@ -5,8 +5,6 @@ Reads `measured.json` in this folder, which
 preflight checks them, so that the two cannot differ.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Reads AWS and Vercel through their ports.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 

@@ -3,8 +3,6 @@
 Reads and writes moto's ECS; keeps services with their deployments in this process.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import replace

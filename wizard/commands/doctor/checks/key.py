@@ -3,8 +3,6 @@
 Reads through the context.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from functools import partial

@@ -5,8 +5,6 @@ the role still applies.
 https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from components import policies

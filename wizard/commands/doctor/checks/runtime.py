@@ -3,8 +3,6 @@
 Reads through the context.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 

@@ -13,12 +13,15 @@ from components import policies
 from components.policies.stack import key_policy_of
 from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import (
+    ACCOUNT,
+    ADMIN,
     APP_POLICY,
     KEY,
     KEY_ID,
     OTHER_KEY,
     REPLICA,
     REPLICA_REGION,
+    SECOND,
     STORED_KEY,
     key_fact,
     multi_region,
@@ -205,6 +208,30 @@ def test_a_key_policy_that_was_left_as_it_was_found_is_not_judged():
     stand = CheckedStack(settings=settings(kept_as_found=("key",)))
     stand.aws.key_policies[KEY] = policies.policy([])
     assert stand.told(check_key_policies) == ()
+
+
+STRICT = {"administrators": (ADMIN, SECOND), "strict_key_policy": True}
+
+
+@pytest.mark.parametrize(
+    ("kept", "command"),
+    [((), "$aws:kms/key:Key::phi-key"), (("key",), "setup --stack production --repair key --yes")],
+)
+def test_a_strict_key_policy_that_any_user_with_kms_can_change_is_told(kept: tuple[str, ...], command: str):
+    stand = CheckedStack(settings=settings(**STRICT, kept_as_found=kept))
+    assert causes(stand.told(check_key_policies)) == []
+    stand.aws.key_policies[KEY] = key_policy_of(settings(administrators=(ADMIN, SECOND)))
+    found = next(each for each in stand.told(check_key_policies) if isinstance(each, Finding))
+    assert found.cause == "key-policy-not-strict" and f"arn:aws:iam::{ACCOUNT}:root" in found.what
+    assert " ".join(shlex.split(found.command)).endswith(command)
+
+
+def test_a_replica_whose_policy_is_not_strict_is_told():
+    stand = CheckedStack(settings=multi_region(**STRICT))
+    assert causes(stand.told(check_key_policies)) == []
+    stand.aws.key_policies[REPLICA] = key_policy_of(multi_region(administrators=(ADMIN, SECOND)))
+    told = [each for each in stand.told(check_key_policies) if isinstance(each, Finding)]
+    assert told[0].cause == "key-policy-not-strict" and REPLICA_REGION in told[0].what
 
 
 def test_a_key_policy_that_may_not_be_read_is_unknown(stand: CheckedStack):
