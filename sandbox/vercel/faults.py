@@ -3,8 +3,6 @@
 Touches memory, and the socket of a request whose connection a fault drops.
 """
 
-from __future__ import annotations
-
 import socket
 import threading
 from collections import Counter
@@ -62,7 +60,7 @@ class Fault:
         )
 
     @classmethod
-    def read(cls, body: Any) -> Fault:
+    def read(cls, body: Any) -> "Fault":
         """A fault from the body of `POST /_sandbox/faults`. Raises ValueError for an invalid one."""
         if not isinstance(body, dict):
             raise ValueError("a fault is an object")

@@ -3,8 +3,6 @@
 Acts through the ports: creates the stored data key if there never was one, and writes the targets' variables.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +27,7 @@ _FAILED = (RedeployState.FAILED, RedeployState.ROLLED_BACK)
 
 def document(
     stack: str,
-    pushed: Pushed,
+    pushed: "Pushed",
     *,
     targets: Iterable[str],
     scopes: tuple[Scope, ...],
