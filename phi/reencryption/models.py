@@ -54,7 +54,6 @@ class ColumnCounts:
         )
 
     def as_json(self) -> dict[str, object]:
-        """The counts for the JSON document."""
         return {
             "empty": self.empty,
             "underNewKey": self.new,
@@ -139,7 +138,6 @@ class RunResult:
         return self.passes[-1].undecryptable if self.passes else 0
 
     def as_json(self) -> dict[str, object]:
-        """The run for the JSON document."""
         return {
             "table": self.selection.table,
             "columns": list(self.selection.columns),

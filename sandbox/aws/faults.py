@@ -37,7 +37,6 @@ class Fault:
             raise ValueError(f"skip must be at least 0: {self.skip}")
 
     def matches_call(self, call: Call) -> bool:
-        """Whether this fault is for a call."""
         return self.service in ("", call.service) and self.operation in ("", call.operation)
 
 
@@ -50,7 +49,6 @@ class Faults:
         self._released = threading.Event()
 
     def add(self, fault: Fault) -> None:
-        """Order a fault."""
         with self._lock:
             self._pending.append((fault, fault.skip + fault.times))
 
@@ -84,7 +82,6 @@ class Calls:
         self._calls: deque[Call] = deque(maxlen=REMEMBERED_CALLS)
 
     def add(self, call: Call) -> None:
-        """Record a call."""
         self._calls.append(call)
 
     def clear(self) -> None:

@@ -99,7 +99,6 @@ class FaultInjector:
         self._released = threading.Event()
 
     def add(self, fault: Fault) -> None:
-        """Order a fault."""
         with self._lock:
             fault.released = self._released
             self._faults.append(fault)
@@ -117,7 +116,6 @@ class FaultInjector:
             self._calls.clear()
 
     def count(self, method: str, path: str) -> None:
-        """Count a call."""
         with self._lock:
             self._calls[f"{method} {path}"] += 1
 

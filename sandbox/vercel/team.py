@@ -47,7 +47,6 @@ class Team:
     # Projects
 
     def projects(self) -> list[dict[str, Any]]:
-        """All projects of the team."""
         with self._lock:
             return [self._project(id) for id in self._projects]
 
@@ -79,7 +78,6 @@ class Team:
         raise ApiError(404, "not_found", "Project not found.")
 
     def project(self, id_or_name: str) -> dict[str, Any]:
-        """One project."""
         with self._lock:
             return self._project(self.project_id(id_or_name))
 
@@ -134,14 +132,12 @@ class Team:
             return created
 
     def environments(self, project: str) -> list[dict[str, Any]]:
-        """The custom environments of a project."""
         with self._lock:
             return [*self._environments.get(self.project_id(project), ())]
 
     # Variables
 
     def variables(self, project: str) -> tuple[Variable, ...]:
-        """The variables of a project."""
         with self._lock:
             return self._variables[self.project_id(project)]
 
@@ -207,7 +203,6 @@ class Team:
             return self._replace(id, existing, created)
 
     def remove(self, project: str, variable_id: str) -> Variable:
-        """Delete one variable."""
         with self._lock:
             id = self.project_id(project)
             existing = self.variable(project, variable_id)

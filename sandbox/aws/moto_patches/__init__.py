@@ -34,7 +34,6 @@ class Patch(Generic[Function]):
     operations: frozenset[str] = frozenset()
 
     def matches(self, call: Call) -> bool:
-        """Whether this patch is for a call."""
         return self.service in ("", call.service) and (not self.operations or call.operation in self.operations)
 
 

@@ -55,7 +55,6 @@ def _everything() -> NotChecked:
 
 
 def show(ui: UserInterface, diagnosis: Diagnosis) -> None:
-    """Show the diagnosis."""
     if diagnosis.findings:
         ui.section("What is wrong", "the root causes first")
     show_findings(ui, diagnosis.findings)
@@ -77,7 +76,6 @@ def show(ui: UserInterface, diagnosis: Diagnosis) -> None:
 
 
 def show_findings(ui: UserInterface, findings: Sequence[Finding]) -> None:
-    """Show each cause with its command."""
     for finding in findings:
         ui.line(finding.what, mark=Mark.FAIL)
         ui.line(f"  {finding.why} ({finding.cause})")

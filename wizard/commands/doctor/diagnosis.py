@@ -47,7 +47,6 @@ class NotChecked:
 
     @classmethod
     def of(cls, what: str, error: SetupError) -> "NotChecked":
-        """From the error of a client."""
         return cls(what=what, why=error.message, is_denied=isinstance(error, CredentialsError))
 
 

@@ -56,7 +56,6 @@ def document(
 
 
 def redeploy_fields(done: Redeployed) -> dict[str, Any]:
-    """The JSON fields of a redeploy."""
     return {
         "target": str(done.target),
         "state": str(done.state),
@@ -79,7 +78,6 @@ def _delivered(result: Delivered) -> dict[str, Any]:
 
 
 def proof_fields(proof: Verification) -> dict[str, Any]:
-    """The JSON fields of a verification."""
     return {
         "target": proof.target,
         "state": str(proof.state),

@@ -242,7 +242,6 @@ def _surplus(principal: PrincipalAccess) -> frozenset[str]:
 
 
 def document(result: ReviewResult) -> json_documents.Document:
-    """The document of `--json`."""
     return {
         **json_documents.head("review", ok=result.ok),
         "stack": result.review.stack,

@@ -29,12 +29,10 @@ class Scope:
 
     @property
     def place(self) -> str:
-        """As `places` names it."""
         return self.custom_id or (f"the branch {self.branch}" if self.branch else self.environment)
 
     @property
     def words(self) -> str:
-        """For a person."""
         if self.branch:
             return f"the branch {self.branch} of preview"
         return f"the custom environment {self.environment}" if self.custom_id else self.environment
