@@ -158,16 +158,7 @@ class Team:
             created = parse_variable(requested)
             for existing in self._variables[id]:
                 if upsert and created.same_environments(existing):
-                    return self._replace(
-                        id,
-                        existing,
-                        replace(
-                            created,
-                            id=existing.id,
-                            created_at=existing.created_at,
-                            updated_at=_next_update_time(existing),
-                        ),
-                    )
+                    return self._replace(id, existing, _successor(existing, created))
             self._check_conflict(id, created)
             return self._replace(id, None, created)
 
@@ -193,12 +184,7 @@ class Team:
                 "gitBranch": existing.git_branch,
                 "comment": existing.comment,
             }
-            created = replace(
-                parse_variable({**fields, **requested}),
-                id=existing.id,
-                created_at=existing.created_at,
-                updated_at=_next_update_time(existing),
-            )
+            created = _successor(existing, parse_variable({**fields, **requested}))
             self._check_conflict(id, created)
             return self._replace(id, existing, created)
 
@@ -240,6 +226,7 @@ class Team:
         return created
 
 
-def _next_update_time(existing: Variable) -> int:
+def _successor(existing: Variable, created: Variable) -> Variable:
     # Two writes within one millisecond must have different times.
-    return max(now(), existing.updated_at + 1)
+    updated_at = max(now(), existing.updated_at + 1)
+    return replace(created, id=existing.id, created_at=existing.created_at, updated_at=updated_at)
