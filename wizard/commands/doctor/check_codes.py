@@ -20,8 +20,9 @@ class CheckCode:
 _DESCRIPTIONS: Mapping[str, str] = {
     # Credentials, stack and Region.
     "operator-credentials": "the doctor's own credentials cannot be used",
+    "account-unreachable": "AWS does not answer",
     "stack-not-built": "the stack has settings and no resources",
-    "backend-unreachable": "the backend of Pulumi's state cannot be read",
+    "backend-unreachable": "Pulumi's state cannot be read, or the passphrase does not open the stack",
     "stack-state-damaged": "the state or a lock of the stack is damaged",
     "stack-locked": "a run that has ended still holds the stack's lock",
     "stack-elsewhere": "the environment belongs to another stack or another backend",
@@ -61,6 +62,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "wrong-principal": "the service runs as another role",
     "key-policy-changed": "the key's policy differs from the settings",
     "policy-widened": "the application's policy allows more than the key",
+    "grant-foreign": "a grant lets somebody else decrypt",
     # The data key and the three variables.
     "stored-key-missing": "the stored data key was deleted",
     "data-key-not-created": "no data key was created yet",
@@ -72,7 +74,9 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "stored-key-replica-differs": "a replica's Region has another data key stored",
     "data-key-wrong-length": "the decrypted data key does not have 32 bytes",
     "unwrap-failed": "the key does not decrypt the data key",
+    "vercel-token-missing": "there is no token for Vercel",
     "vercel-token-refused": "Vercel refuses the token",
+    "vercel-unreachable": "the project on Vercel cannot be read",
     "target-missing": "the project on Vercel does not exist",
     "data-key-foreign": "the application has another data key than the stored one",
     "variable-outdated": "the application has an earlier version of the data key",
@@ -206,6 +210,7 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         _REMEMBERED,
     ),
     ("variable-wrong-environment", "variable-missing"),
+    ("task-definition-behind", "deployment-stale"),
     (
         "trail-missing",
         "trail-delivery-failing trail-excludes-kms trail-global-events-off trail-encryption-off trail-other-bucket"

@@ -39,6 +39,14 @@ def check_stack(context: CheckContext) -> Iterator[CheckResult]:
             **next_step(state.hint),
         )
         return
+    opened = context.once("backend", lambda: context.deployed.engine.check_backend(name))
+    if isinstance(opened, SetupError):
+        yield Finding(
+            cause="backend-unreachable",
+            what=opened.message,
+            why="without its passphrase and its backend the stack cannot be changed or repaired",
+            **next_step(opened.hint),
+        )
     if state.stale_lock:
         yield Finding(
             cause="stack-locked",

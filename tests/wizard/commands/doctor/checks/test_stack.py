@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from components import policies
+from components.policies.evaluation.account import GrantFact
 from components.policies.stack import key_policy_of
 from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     ADMIN,
+    APP,
     APP_POLICY,
     KEY,
     KEY_ID,
@@ -31,18 +33,18 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.key import check_alias, check_replica_data_keys, check_rotation
-from wizard.commands.doctor.checks.policies import check_application_policy, check_key_policies
+from wizard.commands.doctor.checks.policies import check_application_policy, check_grants, check_key_policies
 from wizard.commands.doctor.checks.stack import COMPARISON, check_drift, check_stack
 from wizard.commands.doctor.checks.stored_data_key import check_backup, check_stored_data_key
 from wizard.commands.doctor.checks.variables import check_vercel_access
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import CheckResult, Finding, NotChecked, Passed, Skipped, diagnose
-from wizard.core.errors import DamagedState, PermissionDenied, StackBusy, TargetMissing, Unreachable
+from wizard.core.errors import DamagedState, PermissionDenied, StackBusy, TargetMissing, Unreachable, UsageError
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState
 from wizard.core.models.rotation import DataKeyVersion, LastBackup, VersionOrigin
 from wizard.core.models.stack import Drift, DriftKind, StateResource
-from wizard.core.next_command import shell
+from wizard.core.next_command import Command, shell
 from wizard.setup.preflight.services import claim_of
 
 ROLE = "urn:pulumi:production::eonpro-kms::eonpro:kms:AppPrincipal$aws:iam/role:Role::app-principal"
@@ -80,6 +82,11 @@ def test_a_backend_that_does_not_answer_is_a_fault_with_its_way_out(stand: Check
 def test_a_state_that_may_not_or_cannot_be_read_just_now_is_unknown(stand: CheckedStack, error: Any):
     stand.state = error
     assert len(not_checked(stand.told(check_stack))) == 1
+
+
+def test_a_passphrase_that_does_not_open_the_stack_is_never_well(stand: CheckedStack):
+    stand.engine.failures["check_backend"] = UsageError("the passphrase does not open it", Command("export X"))
+    assert finding(stand.told(check_stack), "backend-unreachable").command == "export X"
 
 
 def test_settings_without_resources_are_to_be_built(stand: CheckedStack):
@@ -261,6 +268,17 @@ def test_a_replica_whose_policy_is_not_strict_is_told():
 def test_a_key_policy_that_may_not_be_read_is_unknown(stand: CheckedStack):
     stand.aws.failures["key_policy"] = DENIED
     assert [each.is_denied for each in not_checked(stand.told(check_key_policies))] == [True]
+
+
+def test_a_grant_that_lets_somebody_else_decrypt_is_found_and_one_for_the_application_is_not(stand: CheckedStack):
+    assert all_passed(stand.told(check_grants))
+    foreign = GrantFact(id="g1", grantee=ADMIN, operations=("Encrypt", "Decrypt"), made=None, retiring=None)
+    harmless = GrantFact(id="g2", grantee=ADMIN, operations=("DescribeKey",), made=None, retiring=None)
+    own = GrantFact(id="g3", grantee=APP, operations=("Decrypt",), made=None, retiring=None)
+    stand.aws.who_has_access.granted = {KEY: (harmless, own, foreign)}
+    found = finding(stand.told(check_grants), "grant-foreign")
+    assert ADMIN in found.what and "Decrypt" in found.what
+    assert found.command == f"aws kms revoke-grant --key-id {KEY} --grant-id g1 --region us-east-1"
 
 
 def test_an_application_policy_that_gives_more_is_told_and_one_that_gives_less_is_not(stand: CheckedStack):
