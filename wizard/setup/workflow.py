@@ -182,7 +182,6 @@ def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
 
 
 def show_report(ui: UserInterface, done: report.Report) -> None:
-    """The report, on the terminal."""
     for item in done.checklist:
         ui.line(f"{item.title}: {item.state}", mark=report.MARKS[item.state])
         ui.line(f"  {item.evidence}")
