@@ -110,7 +110,7 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
     if isinstance(error, (UnreadableResponse, boto.IncompleteReadError)):
         return UnreadableAnswer(
             f"{action}: the answer of {_endpoint_name(origin)} cannot be read: {_unreadable(error)}",
-            "run the same command again; if it happens again, look for a proxy: env | grep -i proxy",
+            Command("env | grep -i _proxy", advice="if no proxy is in the way, run the same command again"),
         )
     if isinstance(error, (boto.HTTPClientError, boto.ConnectionError)):
         return _unreachable(error, action, origin)
@@ -243,7 +243,7 @@ def _unreachable(error: Exception, action: str, origin: ErrorSource) -> Unreacha
     if isinstance(error, boto.ProxyConnectionError):
         return Unreachable(
             f"the proxy on the way to {_endpoint_name(origin)} does not answer ({action})",
-            "check HTTPS_PROXY and NO_PROXY",
+            Command("env | grep -i _proxy", advice="correct HTTPS_PROXY and NO_PROXY, or unset them"),
         )
     if isinstance(error, boto.SSLError):
         return Unreachable(

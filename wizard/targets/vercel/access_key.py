@@ -233,6 +233,8 @@ class AccessKeys:
 
     def _discard(self, key: AccessKey) -> None:
         try:
+            # The client deletes no active key.
+            self.aws.iam.retire_access_key(self.user, key.id)
             self.aws.iam.delete_access_key(self.user, key.id)
         except SetupError as error:
             self.on_message(
