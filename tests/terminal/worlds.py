@@ -148,6 +148,12 @@ def with_trail() -> World:
     return holding(trails=(trail_fact(name="company-trail", arn=arn),), regions=REGIONS)()
 
 
+def with_a_service() -> World:
+    world = World()
+    world.aws.ships.have({"family": "web"})
+    return world
+
+
 def with_many_projects() -> World:
     world = World()
     world.vercel.projects = (PORTAL, SITE)

@@ -16,13 +16,16 @@ from wizard.core.models.inputs import CALLER, Back, Choice, Input, InputType, Ma
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.inputs import choices
 from wizard.inputs.answers import Answer, Source, missing, missing_error
-from wizard.inputs.registry import INPUTS, by_key
+from wizard.inputs.registry import INPUTS, STEPS, by_key, heading, step_of
 
 BEFORE_THE_ACCOUNT = ("target", "profile")
 """Asked before the account is identified: the target needs no account, the profile decides which account."""
 
 _TOGETHER = {"vercel_team": ("vercel_team", "vercel_project"), "vercel_project": ("vercel_team", "vercel_project")}
 """One question for both, where Vercel lists the projects."""
+
+CONFIRMED = ("account", "region", "administrators")
+"""Asked of a person on a stack's first run, with what was detected as the default."""
 
 SaveProgress = Callable[[Mapping[str, Answer], tuple[str, ...]], None]
 """Called after each answer, with all answers and the keys of the answered questions."""
@@ -57,12 +60,14 @@ class Interviewer:
         sign_in: Callable[[str], None] | None = None,
         detected: tuple[str, ...] = (),
         has_state_location: bool = True,
+        is_first: bool = False,
         asked: tuple[str, ...] = (),
         save_progress: SaveProgress = lambda answers, asked: None,
     ) -> None:
         """`detected`: lines to show with the account. `asked`: questions already answered in this run.
 
-        `has_state_location`: whether it is known where Pulumi stores the state.
+        `has_state_location`: whether it is known where Pulumi stores the state. `is_first`: whether this is the
+        stack's first run, and its answers were not confirmed on the command line.
         """
         self._stack = stack
         self._answers = dict(answers)
@@ -73,6 +78,13 @@ class Interviewer:
         self._sign_in = sign_in
         self._detected = detected
         self._has_state_location = has_state_location
+        self._is_first = is_first
+        self._step = step_of(asked[-1]) if asked else 0
+        """The page that is shown; 0 before the first."""
+        self._suggested: dict[str, Answer] = {}
+        """What was detected for `CONFIRMED`."""
+        self._along: dict[str, str] = {}
+        """The input that the answer to another one's question set too."""
         self._asked = list(asked)
         self._save_progress = save_progress
         self._earlier: dict[str, Any] = {}
@@ -94,6 +106,8 @@ class Interviewer:
         if self._asked:
             self._save_progress(self._answers, tuple(self._asked))
         self._ask_missing()
+        self._enter(len(STEPS) - 1)
+        self._is_first = False
         return self._interview()
 
     def change(self) -> Interview:
@@ -107,8 +121,7 @@ class Interviewer:
         except Back:
             return self._interview()
         previous, self._can_go_back = dict(self._answers), True
-        for reopened in _TOGETHER.get(key, (key,)):
-            self._reopen(reopened)
+        self._reopen_question(key)
         try:
             self._ask_and_save(by_key[_TOGETHER.get(key, (key,))[0]])
         except Back:
@@ -117,7 +130,8 @@ class Interviewer:
         finally:
             self._can_go_back = False
         for entry in INPUTS:
-            if entry.key in self._answers and (entry.follows == key or not entry.needed(self._values)):
+            is_stale = entry.follows == key and entry.key != self._along.get(key)
+            if entry.key in self._answers and (is_stale or not entry.needed(self._values)):
                 del self._answers[entry.key]
         if key == "profile":
             self._forget_account()
@@ -161,8 +175,7 @@ class Interviewer:
                 self._ask_and_save(entry)
             except Back:
                 last = self._asked.pop()
-                for reopened in _TOGETHER.get(last, (last,)):
-                    self._reopen(reopened)
+                self._reopen_question(last)
                 if last in BEFORE_THE_ACCOUNT:
                     self._forget_account()
 
@@ -189,11 +202,27 @@ class Interviewer:
 
     def _ask_and_save(self, entry: Input) -> None:
         """Ask one question and save its answer. Raises Back."""
+        self._enter(step_of(entry.key))
         value = self._ask(entry)
         self._answers[entry.key] = Answer(value=value, source=Source.ASKED, where="your answer", secret=entry.secret)
         if entry.key not in self._asked:
             self._asked.append(entry.key)
         self._save_progress(self._answers, tuple(self._asked))
+
+    def _enter(self, step: int) -> None:
+        """Show the heading of a page of the first run, and what is known about it; once."""
+        if not self._is_first or step == self._step:
+            return
+        self._step = step
+        self._ui.section(*heading(step))
+        if step == step_of("vercel_token"):
+            for line in self._detected:
+                self._ui.line(line, mark=Mark.OK)
+
+    def _reopen_question(self, key: str) -> None:
+        for reopened in (*_TOGETHER.get(key, (key,)), self._along.pop(key, by_key[key].rest)):
+            if reopened is not None:
+                self._reopen(reopened)
 
     def _reopen(self, key: str) -> None:
         answer = self._answers.pop(key, None)
@@ -225,18 +254,22 @@ class Interviewer:
                 aws = self._connected()
         self._identity = identity
         answers = choices.of_account(aws, identity)
+        if self._is_first:
+            self._suggested = {key: answers.pop(key) for key in CONFIRMED if key in answers}
+            if "profile" in self._asked:
+                # The question which profile was the question which account.
+                answers["account"] = self._suggested["account"]
         if "trail" not in self._answers:
             answers |= choices.of_trails(choices.listed(aws.cloudtrail.list_trails))
-        if not by_key["administrators"].needed(self._values):
-            del answers["administrators"]
         self._add(answers)
         self._show(identity, aws)
 
     def _forget_account(self) -> None:
-        """Remove what was detected in the account: another profile is another account."""
+        """Remove what belongs to the account: another profile is another account."""
         self._aws = self._identity = None
         for key, answer in list(self._answers.items()):
-            if answer.source is Source.DETECTED and key not in ("environment", "vercel_token", "backend"):
+            is_detected = answer.source is Source.DETECTED and key not in ("environment", "vercel_token", "backend")
+            if is_detected or (answer.source is Source.ASKED and key in ("account", "administrators")):
                 del self._answers[key]
 
     def _offer_sign_in(self, error: SignInNeeded) -> bool:
@@ -251,12 +284,15 @@ class Interviewer:
     def _show(self, identity: Identity, aws: AwsClient) -> None:
         alias = f" ({identity.account_alias})" if identity.account_alias else ""
         ui = self._ui
-        ui.section("Detected")
-        ui.line(f"account {identity.account_id}{alias}", mark=Mark.OK)
+        self._enter(step_of("account"))
+        if not self._is_first:
+            ui.section("Detected")
+        if "account" in self._answers:
+            ui.line(f"account {identity.account_id}{alias}", mark=Mark.OK)
         ui.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
         if region := self._answers.get("region"):
             ui.line(f"region {region.value}, by {region.where}", mark=Mark.OK)
-        for line in self._detected:
+        for line in () if self._is_first else self._detected:
             ui.line(line, mark=Mark.OK)
         for disagreement in aws.disagreements:
             ui.line(disagreement, mark=Mark.WARN)
@@ -279,6 +315,10 @@ class Interviewer:
     def _ask(self, entry: Input) -> Any:
         if entry.key == "profile":
             return self._answered(entry, self._question(entry, choices.profiles(self._connected())))
+        if entry.key == "account":
+            return self._account(entry)
+        if entry.key == "region":
+            return self._region(entry)
         if entry.key == "administrators":
             return self._administrators(entry)
         if entry.key == "vercel_token":
@@ -287,18 +327,39 @@ class Interviewer:
             return chosen
         if entry.key == "vercel_project":
             return self._answered(entry, self._of_team(entry))
-        return self._answered(entry, self._question(entry, *self._offer(entry)))
+        offered, default = self._offer(entry)
+        question = self._question(entry, offered, default)
+        if offered and entry.kind is InputType.TEXT:
+            question = replace(question, kind=InputType.SEARCH, free_text=True, typed_as="name")
+        return (
+            self._answered_with(entry, by_key[entry.rest], question) if entry.rest else self._answered(entry, question)
+        )
 
     def _answered(self, entry: Input, question: Question) -> Any:
-        value = entry.parse(self._ui.ask(question))
-        if entry.key == "region":
-            self._aws = self._connected().with_region(value)
-        return value
+        return entry.parse(self._ui.ask(question))
+
+    def _answered_with(self, entry: Input, rest: Input, question: Question) -> Any:
+        """The answer to a question that takes the values of two inputs, with a slash between them."""
+
+        def fault(text: str) -> str | None:
+            head, slash, tail = text.partition("/")
+            return entry.fault(head) or (rest.fault(tail) if slash else None)
+
+        head, slash, tail = str(self._ui.ask(replace(question, parse=str, check=fault))).partition("/")
+        if slash:
+            self._set_along(entry, rest.key, rest.parse(tail))
+        return entry.parse(head)
+
+    def _set_along(self, entry: Input, key: str, value: Any) -> None:
+        self._answers[key] = Answer(value=value, source=Source.ASKED, where="your answer")
+        self._along[entry.key] = key
 
     def _question(
         self, entry: Input, selectable: tuple[Choice, ...] = (), default: str | tuple[str, ...] | None = None
     ) -> Question:
         earlier = self._earlier.get(entry.key)
+        if earlier is not None and entry.rest and self._earlier.get(entry.rest):
+            earlier = f"{earlier}/{self._earlier[entry.rest]}"
         if earlier is not None:
             yes_or_no = {True: "yes", False: "no"}
             default = earlier if isinstance(earlier, tuple) else yes_or_no.get(earlier) or str(earlier)
@@ -307,9 +368,60 @@ class Interviewer:
     def _offer(self, entry: Input) -> choices.Offer:
         if entry.key in BEFORE_THE_ACCOUNT:
             return (), None
-        if entry.key in ("region", "trail"):
-            self._ui.working(f"asking AWS for the account's {entry.key}s")
+        if entry.key in ("replica_regions", "trail", "ecs_cluster"):
+            self._ui.working("asking AWS what there is in the account")
         return choices.choices_for(entry.key, self._connected(), self._values)
+
+    def _account(self, entry: Input) -> str:
+        """The account of the credentials, or that of another profile, which becomes the profile of the run."""
+        while True:
+            assert self._identity is not None
+            offered = choices.accounts(self._connected(), self._identity)
+            question = self._question(entry, offered, self._identity.account_id)
+            chosen = str(self._ui.ask(replace(question, kind=InputType.SELECT, parse=str, default=offered[0].value)))
+            if chosen == self._identity.account_id:
+                return chosen
+            previous = self._answers.get("profile")
+            self._answers["profile"] = Answer(value=chosen, source=Source.ASKED, where="your answer")
+            self._forget_account()
+            try:
+                self._identify()
+            except SetupError as error:
+                self._ui.error(error)
+                self._answers.pop("profile")
+                if previous is not None:
+                    self._answers["profile"] = previous
+                self._forget_account()
+                self._identify()
+
+    def _region(self, entry: Input) -> str:
+        """The Region; or several, for a multi-Region key, where nothing said yet whether it is one."""
+        self._ui.working("asking AWS for the account's Regions")
+        regions, default = choices.choices_for("region", self._connected(), self._values)
+        suggested = self._suggested.get("region")
+        if suggested is not None:
+            default = suggested.value
+        first = tuple(
+            replace(choice, note=suggested.where) for choice in regions if suggested and choice.value == default
+        )
+        offered = (*first, *(choice for choice in regions if not first or choice.value != default))
+        is_open = bool(first) and "multi_region" not in self._answers
+        while True:
+            chosen = None
+            if is_open:
+                question = self._question(entry, (*first, choices.SEVERAL, *offered[1:]), default)
+                chosen = str(self._ui.ask(replace(question, parse=str)))
+            try:
+                is_one = chosen not in (None, choices.SEVERAL.value)
+                value = str(chosen) if is_one else self._answered(entry, self._question(entry, offered, default))
+            except Back:
+                if not is_open:
+                    raise
+                continue
+            if is_open:
+                self._set_along(entry, "multi_region", chosen == choices.SEVERAL.value)
+            self._aws = self._connected().with_region(value)
+            return value
 
     def _administrators(self, entry: Input) -> tuple[str, ...]:
         assert self._identity is not None
@@ -333,12 +445,12 @@ class Interviewer:
         if self._earlier.get("vercel_team"):
             return {}
         if project := choices.linked_project(self._vercel_client(), self._linked):
-            return choices.of_project(project, ".vercel/project.json") if project.team_slug else {}
+            return choices.of_project(project, ".vercel") if project.team_slug else {}
         if not self._ui.interactive:
             return {}
         self._ui.working("asking Vercel for its projects")
         projects = choices.list_projects(self._vercel_client())
-        return choices.of_project(projects[0], "the token's only project") if len(projects) == 1 else {}
+        return choices.of_project(projects[0], "the only project") if len(projects) == 1 else {}
 
     def _project(self) -> str | None:
         """Ask for team and project in one question, where Vercel lists the projects; the team's slug."""

@@ -33,8 +33,9 @@ TARGET = Input(
     field="deploy_targets",
     kind=InputType.CHECKBOX,
     prompt="Where does the application run?",
-    why="The three variables are written to where the application reads them: nothing is copied manually.",
+    why="The wizard writes the key's settings to the place where the application reads them.",
     safeguard="164.312(a)(2)(iv), encryption and decryption",
+    link="https://docs.aws.amazon.com/kms/latest/developerguide/data-keys.html",
     help=f"where the application runs: {', '.join(target.name for target in all_targets())}, or several, with commas",
     metavar="NAME,...",
     many=True,
@@ -50,6 +51,7 @@ APPLICATION_INPUTS: tuple[Input, ...] = (
         prompt="Which IAM role or user does the application run as?",
         why="Only this identity is allowed to decrypt the data key, and it is allowed nothing else.",
         safeguard="164.312(a)(2)(i), unique user identification",
+        link="https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html",
         help=f"ARN of the IAM role or user that the application runs as; `{CREATE}`: a new role",
         metavar="ARN",
         words=(CREATE,),
@@ -94,6 +96,7 @@ STATE_INPUTS: tuple[Input, ...] = (
         prompt="Where does Pulumi store its state?",
         why="Every later update needs the state, which lists the created resources and never contains PHI.",
         safeguard="164.316(b)(1), documentation, of what was set up",
+        link="https://www.pulumi.com/docs/iac/concepts/state-and-backends/",
         help=f"Pulumi's state: {S3} (a new bucket), s3://BUCKET, {CLOUD} (Pulumi Cloud), or {LOCAL}",
         metavar="URL",
         # Only where nothing says which backend is in use.
@@ -136,7 +139,25 @@ STATE_INPUTS: tuple[Input, ...] = (
     ),
 )
 
+STEPS = ("Application", "Account", "Region", "Administrators", "Details", "Review")
+"""The pages of a stack's first run, in order."""
+_STEPS = {
+    **{"target": 1, "profile": 2, "account": 2, "region": 3, "multi_region": 3, "replica_regions": 3},
+    "administrators": 4,
+}
+
 INPUTS: tuple[Input, ...] = (TARGET, *KEY_INPUTS, *APPLICATION_INPUTS, *TRAIL_INPUTS, *STATE_INPUTS)
+
+
+def step_of(key: str) -> int:
+    """The number of the page that asks for an input, from 1."""
+    return _STEPS.get(key, 5)
+
+
+def heading(step: int) -> tuple[str, str]:
+    """The heading of a page, and the note that tells its number."""
+    return STEPS[step - 1], f"step {step} of {len(STEPS)}"
+
 
 by_key: Mapping[str, Input] = MappingProxyType({entry.key: entry for entry in INPUTS})
 """Every input by its key."""

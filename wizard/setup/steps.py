@@ -28,6 +28,7 @@ from wizard.core.state_backend import KEY_ALIAS, Circumstances, StateBackend, in
 from wizard.inputs import saved_progress
 from wizard.inputs.answers import Answer, Source
 from wizard.inputs.interview import Interview, Interviewer
+from wizard.inputs.registry import STEPS, heading
 from wizard.inputs.saved_progress import Drafts
 from wizard.setup import plan
 from wizard.setup.importing import offer
@@ -217,6 +218,7 @@ def interviewer(request: Request, clients: Clients) -> Interviewer:
         sign_in=clients.sign_in,
         detected=clients.detected,
         has_state_location=clients.has_state_location,
+        is_first=request.saved is None and not request.yes,
         asked=request.asked,
         save_progress=save_progress,
     )
@@ -319,9 +321,6 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
     A plan `to_apply` is made from a state that was read from the account again, where the two differ.
     """
     ui, engine = clients.ui, ready.engine
-    ui.section("Review")
-    ui.table(plan.rows(ready.settings, ready.identity, request.stack, ready.targets, ready.answers))
-    ui.section("Plan")
     ui.working("Pulumi works out what an update would do")
     engine.prepare(request.stack, ready.settings)
     if clients.drafts is not None and ui.interactive:
@@ -348,9 +347,32 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         engine=ready.findings.engine_version,
         assumptions=account.result().applied(Assumptions()),
     )
+    if to_apply and ui.interactive and not request.yes:
+        show_page(ui, request, ready, planned)
+    else:
+        ui.section("Review")
+        ui.table(_summary(request, ready))
+        show_each(ui, planned)
+    return planned
+
+
+def _summary(request: Request, ready: PreparedRun, *, is_brief: bool = False) -> tuple[plan.Row, ...]:
+    return plan.rows(ready.settings, ready.identity, request.stack, ready.targets, ready.answers, is_brief=is_brief)
+
+
+def show_page(ui: UserInterface, request: Request, ready: PreparedRun, planned: plan.Plan) -> None:
+    """The last page: what was answered and what will be done, on one screen."""
+    title, note = heading(len(STEPS))
+    ui.section(title, note if request.saved is None else "")
+    ui.table(_summary(request, ready, is_brief=True))
+    ui.table(plan.brief(planned))
+
+
+def show_each(ui: UserInterface, planned: plan.Plan) -> None:
+    """Every resource, every other step and every price of the plan."""
+    ui.section("Plan")
     for line in plan.lines(planned):
         ui.line(line)
-    return planned
 
 
 def _quiet(progress: Progress) -> None:

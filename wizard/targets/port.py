@@ -112,6 +112,10 @@ class DeployTarget(ABC):
     repeat_note: ClassVar[str] = ""
     """What the non-interactive command needs from its environment."""
 
+    def places(self, key: str, aws: AwsClient) -> tuple[str, ...]:
+        """The values to choose from for one of its inputs; empty where it has no list of them. Raises SetupError."""
+        return ()
+
     # --- the delivery
 
     @abstractmethod

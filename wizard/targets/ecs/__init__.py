@@ -15,6 +15,7 @@ from wizard.targets.port import NextStep, OnMessage, StoreTarget, TargetContext,
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
     from wizard.core.models.deployment import Instances, Redeployed
+    from wizard.core.ports.run import AwsClient
 
 NAME = "ecs"
 
@@ -35,11 +36,13 @@ class Ecs(StoreTarget):
             key="ecs_cluster",
             field="ecs_cluster",
             kind=InputType.TEXT,
-            prompt="Which ECS cluster? (empty: only the parameters are written)",
-            why="Named in the report, with the command that redeploys the service.",
+            prompt="Which ECS service? (CLUSTER/SERVICE, or empty)",
+            why="A task reads its values when it starts: this service has to be redeployed.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
+            link="https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-ssm-paramstore.html",
             help="name of the ECS cluster",
             metavar="NAME",
+            rest="ecs_service",
             own=True,
             needed=targets_include(NAME),
             optional=True,
@@ -51,6 +54,7 @@ class Ecs(StoreTarget):
             prompt="Which ECS service? (empty: none)",
             why="A task reads its values when it starts: this service has to be redeployed.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
+            link="https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_services.html",
             help="name of the ECS service",
             metavar="NAME",
             own=True,
@@ -65,6 +69,7 @@ class Ecs(StoreTarget):
             prompt="Which role reads the parameters for the task?",
             why="ECS reads them, not the application: the task execution role may read these and no others.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
+            link="https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html",
             help=f"ARN of the task execution role; `{CREATE}`: one is made (default)",
             metavar="ARN",
             needed=targets_include(NAME),
@@ -74,6 +79,10 @@ class Ecs(StoreTarget):
             free_text=True,
         ),
     )
+
+    def places(self, key: str, aws: AwsClient) -> tuple[str, ...]:
+        """The services of the Region, each as CLUSTER/SERVICE."""
+        return aws.ecs_services.names() if key == "ecs_cluster" else ()
 
     def running(self, context: TargetContext) -> Instances:
         """The service's deployment whose tasks run, and whether they have the values of the store."""
