@@ -1,4 +1,4 @@
-"""`Alerts`: e-mails when the key or the audit trail is changed, and when the use of the key is denied often.
+"""`Alerts`: e-mails when the key, the access to it, the audit trail or an alert is changed, or its use is denied often.
 
 Touches the Pulumi engine only: it registers resources.
 """
@@ -16,6 +16,7 @@ from components import policies
 from components.audit import AuditTrail
 from components.configuration import import_options
 from components.policies import event_patterns
+from components.policies.stack import AlertRule, access_changes_pattern_of, alert_rules_of, trail_arn_of
 from components.settings import ResourceKind, Settings
 
 BURST = 5
@@ -28,6 +29,23 @@ READS_TOO = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
 
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail-management.html
 """
+
+
+_DESCRIPTIONS = {
+    "key-changes": "Changes of the EONPRO keys",
+    "trail-changes": "Changes of the EONPRO audit trail",
+    "denied-use": "Denied uses of the EONPRO PHI key",
+    "access-changes": "Changes of the access to the EONPRO PHI key and its stored data key",
+    "alert-changes": "Changes of the EONPRO alerts",
+}
+
+_SUBJECTS = {
+    "key-changes": "an EONPRO key",
+    "trail-changes": "the EONPRO audit trail",
+    "access-changes": "the access to the EONPRO PHI key or its stored data key",
+    "alert-changes": "the EONPRO alerts",
+}
+"""What a message says that was changed, by the kind of a rule that sends one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +66,29 @@ class Alerts(pulumi.ComponentResource):
     def __init__(self, name: str, args: AlertsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("eonpro:kms:Alerts", name, {}, opts)
         settings = args.settings
-        names = settings.names
         self._settings = settings
         topic, topic_policy = self._topic(name, args.trail)
         after_topic = pulumi.ResourceOptions(depends_on=[topic_policy])
         # The stack's first run creates the trail and its buckets, which needs no alert.
         after_trail = pulumi.ResourceOptions(parent=self, depends_on=[args.trail])
 
+        patterns = self._patterns(args)
+        forwarder: _Forwarder | None = None
+        for rule in alert_rules_of(settings):
+            if rule.region == settings.region:
+                created = self._rule(rule, patterns[rule.kind], _DESCRIPTIONS[rule.kind], after_trail)
+                if rule.notifies:
+                    self._publish(rule, created, topic, after_topic)
+            else:
+                forwarder = forwarder or self._forwarder(name)
+                self._forward(rule, patterns[rule.kind], forwarder)
+        self._alarm(f"{name}-denied-use", topic, after_topic)
+        self.topic_arn = topic.arn
+        self.register_outputs({"topicArn": self.topic_arn})
+
+    def _patterns(self, args: AlertsArgs) -> dict[str, pulumi.Input[str]]:
+        """The event pattern of each kind of rule, in JSON."""
+        settings, names = self._settings, self._settings.names
         audit_key = [] if args.trail.key_arn is None else [args.trail.key_arn]
         key_changes = pulumi.Output.all(*args.key_arns, *audit_key).apply(
             lambda arns: json.dumps(
@@ -66,31 +100,21 @@ class Alerts(pulumi.ComponentResource):
         denied_use = pulumi.Output.all(*args.key_arns).apply(
             lambda arns: json.dumps(event_patterns.denied_use_pattern(key_arns=arns, aliases=[names.alias]))
         )
-        rule = self._rule(
-            f"{name}-key-changes", names.key_changes_rule, key_changes, "Changes of the EONPRO keys", after_trail
+        trail_changes = event_patterns.trail_changes_pattern(
+            trail_arn=trail_arn_of(settings), buckets=_buckets(settings)
         )
-        self._publish(f"{name}-key-changes", rule, topic, "an EONPRO key", after_topic)
-
-        trail_arn = _home_trail(settings)
-        if trail_arn is not None:
-            pattern = event_patterns.trail_changes_pattern(trail_arn=trail_arn, buckets=_buckets(settings))
-            rule = self._rule(
-                f"{name}-trail-changes",
-                names.trail_changes_rule,
-                json.dumps(pattern),
-                "Changes of the EONPRO audit trail",
-                after_trail,
-            )
-            self._publish(f"{name}-trail-changes", rule, topic, "the EONPRO audit trail", after_topic)
-
-        self._rule(
-            f"{name}-denied-use", names.denied_use_rule, denied_use, "Denied uses of the EONPRO PHI key", after_trail
+        alert_changes = event_patterns.alert_changes_pattern(
+            rules=list(dict.fromkeys(rule.name for rule in alert_rules_of(settings))),
+            topic_arn=_arn(settings, "sns", names.alert_topic),
+            alarm=names.denied_use_rule,
         )
-        self._alarm(f"{name}-denied-use", topic, after_topic)
-        if settings.replica_regions:
-            self._forward(name, key_changes, denied_use)
-        self.topic_arn = topic.arn
-        self.register_outputs({"topicArn": self.topic_arn})
+        return {
+            "key-changes": key_changes,
+            "trail-changes": json.dumps(trail_changes),
+            "denied-use": denied_use,
+            "access-changes": json.dumps(access_changes_pattern_of(settings)),
+            "alert-changes": json.dumps(alert_changes),
+        }
 
     def _topic(self, name: str, trail: AuditTrail) -> tuple[aws.sns.Topic, aws.sns.TopicPolicy]:
         settings = self._settings
@@ -124,37 +148,25 @@ class Alerts(pulumi.ComponentResource):
         return topic, policy
 
     def _rule(
-        self,
-        name: str,
-        rule: str,
-        pattern: pulumi.Input[str],
-        description: str,
-        opts: pulumi.ResourceOptions,
-        region: str | None = None,
+        self, rule: AlertRule, pattern: pulumi.Input[str], description: str, opts: pulumi.ResourceOptions
     ) -> aws.cloudwatch.EventRule:
-        denied_use = rule == self._settings.names.denied_use_rule
         return aws.cloudwatch.EventRule(
-            name,
-            name=rule,
-            region=region,
+            rule.logical_name,
+            name=rule.name,
+            region=None if rule.region == self._settings.region else rule.region,
             description=description,
             event_pattern=pattern,
-            state=READS_TOO if denied_use else "ENABLED",
+            state=READS_TOO if rule.kind == "denied-use" else "ENABLED",
             tags=self._settings.tags,
             opts=opts,
         )
 
     def _publish(
-        self,
-        name: str,
-        rule: aws.cloudwatch.EventRule,
-        topic: aws.sns.Topic,
-        subject: str,
-        opts: pulumi.ResourceOptions,
+        self, rule: AlertRule, created: aws.cloudwatch.EventRule, topic: aws.sns.Topic, opts: pulumi.ResourceOptions
     ) -> None:
         aws.cloudwatch.EventTarget(
-            name,
-            rule=rule.name,
+            rule.logical_name,
+            rule=created.name,
             target_id="alerts",
             arn=topic.arn,
             input_transformer={
@@ -167,7 +179,7 @@ class Alerts(pulumi.ComponentResource):
                     "error": "$.detail.errorCode",
                     "event": "$.detail.eventID",
                 },
-                "input_template": _message(self._settings, subject),
+                "input_template": _message(self._settings, _SUBJECTS[rule.kind]),
             },
             opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), opts),
         )
@@ -200,57 +212,56 @@ class Alerts(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), opts),
         )
 
-    def _forward(self, name: str, key_changes: pulumi.Input[str], denied_use: pulumi.Input[str]) -> None:
-        # A change of a replica is an event of the replica's Region. It is sent to the key's own Region, where the same
-        # rules match it: only its own Region can publish to a topic, and nobody has to confirm an address twice.
-        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
+    def _forwarder(self, name: str) -> _Forwarder:
         settings = self._settings
-        child = pulumi.ResourceOptions(parent=self)
-        bus = _arn(settings, "events", "event-bus/default")
         role = aws.iam.Role(
             f"{name}-forwarding",
             name=settings.names.forwarding_role,
+            # IAM's events too. Another text would need iam:UpdateRole, which operators of earlier stacks do not have.
             description="EventBridge: sends what happens to the replicas of the EONPRO PHI key to its own Region",
             assume_role_policy=json.dumps(policies.forwarding_trust_policy(account_id=settings.account_id)),
             permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self),
         )
+        bus = _arn(settings, "events", "event-bus/default")
         permissions = aws.iam.RolePolicy(
             f"{name}-forwarding",
             name=settings.names.forwarding_role,
             role=role.name,
             policy=json.dumps(policies.forwarding_policy(event_bus_arn=bus)),
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self),
         )
-        for region in settings.replica_regions:
-            for what, rule_name, pattern in (
-                ("key-changes", settings.names.key_changes_rule, key_changes),
-                ("denied-use", settings.names.denied_use_rule, denied_use),
-            ):
-                full = f"{name}-{what}-{region}"
-                rule = self._rule(full, rule_name, pattern, f"To {settings.region}", child, region)
-                aws.cloudwatch.EventTarget(
-                    full,
-                    region=region,
-                    rule=rule.name,
-                    target_id="home",
-                    arn=bus,
-                    role_arn=role.arn,
-                    opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[permissions])),
-                )
+        return _Forwarder(bus=bus, role=role, permissions=permissions)
+
+    def _forward(self, rule: AlertRule, pattern: pulumi.Input[str], forwarder: _Forwarder) -> None:
+        # A change of a replica, or of IAM, is an event of another Region. It is sent to the key's own Region, where the
+        # same rules match it: only its own Region can publish to a topic, and nobody has to confirm an address twice.
+        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
+        child = pulumi.ResourceOptions(parent=self)
+        created = self._rule(rule, pattern, f"To {self._settings.region}", child)
+        aws.cloudwatch.EventTarget(
+            rule.logical_name,
+            region=rule.region,
+            rule=created.name,
+            target_id="home",
+            arn=forwarder.bus,
+            role_arn=forwarder.role.arn,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[forwarder.permissions]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Forwarder:
+    """What sends events of other Regions to the event bus of the stack's Region."""
+
+    bus: str
+    role: aws.iam.Role
+    permissions: aws.iam.RolePolicy
 
 
 def _arn(settings: Settings, service: str, rest: str) -> str:
     return f"arn:{settings.partition}:{service}:{settings.region}:{settings.account_id}:{rest}"
-
-
-def _home_trail(settings: Settings) -> str | None:
-    """The trail's ARN; None where its changes are events of another Region or account."""
-    if settings.existing_trail_arn is None:
-        return _arn(settings, "cloudtrail", f"trail/{settings.names.trail}")
-    here = settings.existing_trail_arn.split(":")[3:5] == [settings.region, settings.account_id]
-    return settings.existing_trail_arn if here else None
 
 
 def _buckets(settings: Settings) -> list[str]:

@@ -6,7 +6,6 @@ Touches the Pulumi engine only: it registers resources.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ import pulumi_aws as aws
 
 from components.configuration import import_options
 from components.policies.evaluation import KeyPolicyDecision
+from components.policies.evaluation.principals import role_of_session
 from components.policies.stack import decide_by_key_policy_of, key_policy_of
 from components.settings import DELETION_WINDOW_DAYS, PROJECT, ImportGroup, ResourceKind, Settings
 
@@ -147,10 +147,10 @@ def _no_lockout(settings: Settings) -> pulumi.ResourceOptions:
 
 def _principals(caller: str, settings: Settings) -> list[str]:
     """The ARNs that the IAM user or role of a caller may have: a session's ARN lacks the path of its role."""
-    session = re.fullmatch(r"(arn:[a-z-]+):sts(::\d{12}):assumed-role/([^/]+)/.+", caller)
+    session = role_of_session(caller)
     if session is None:
         return [caller]
-    account, name = f"{session[1]}:iam{session[2]}:role", session[3]
+    account, name = session
     named = [arn for arn in settings.administrators if arn.startswith(account) and arn.endswith(f"/{name}")]
     sso = "aws-reserved/sso.amazonaws.com"
     return [*named, f"{account}/{name}", f"{account}/{sso}/{name}", f"{account}/{sso}/{settings.region}/{name}"]

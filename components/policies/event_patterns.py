@@ -16,16 +16,33 @@ KEY_CHANGES = (
     "DisableKey",
     "PutKeyPolicy",
     "DisableKeyRotation",
+    "EnableKeyRotation",
+    "CancelKeyDeletion",
     "CreateGrant",
     "DeleteAlias",
     "UpdateAlias",
     "ReplicateKey",
     "UpdatePrimaryRegion",
 )
-"""Calls that delete or disable a key, give its use away, or replicate it: a replica has a policy of its own."""
+"""Calls that delete, disable or enable a key, give its use away, or replicate it: a replica has its own policy.
+
+EnableKeyRotation sets the period too.
+"""
 
 TRAIL_CHANGES = ("StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors")
 """Calls that stop or weaken a trail."""
+
+ROLE_CHANGES = ("UpdateAssumeRolePolicy", "AttachRolePolicy", "PutRolePolicy")
+USER_CHANGES = ("CreateAccessKey", "AttachUserPolicy", "PutUserPolicy", "AddUserToGroup")
+POLICY_CHANGES = ("CreatePolicyVersion", "SetDefaultPolicyVersion")
+"""Calls that let somebody else be the application, or let the application do more."""
+
+PARAMETER_CHANGES = ("PutParameter", "DeleteParameter", "DeleteParameters")
+SECRET_CHANGES = ("PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage", "DeleteSecret", "PutResourcePolicy")
+"""Calls that replace or delete a stored value, or let another account do so."""
+
+RULE_CHANGES = ("DisableRule", "DeleteRule", "RemoveTargets", "PutRule", "PutTargets")
+"""Calls that end an alert; the last two replace what it matches and who gets it."""
 
 _API_CALL = ["AWS API Call via CloudTrail"]
 
@@ -62,27 +79,68 @@ def trail_changes_pattern(*, trail_arn: str, buckets: Sequence[str]) -> Pattern:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html
     """
     trail = [trail_arn.rpartition("/")[2], trail_arn]
+    settings = ({"prefix": "PutBucket"}, {"prefix": "DeleteBucket"}, "PutObjectLockConfiguration")
+    return _of_any(
+        *_calls("cloudtrail", TRAIL_CHANGES, name=trail, trailName=trail),
+        *_calls("s3", settings, bucketName=buckets),
+    )
+
+
+def access_changes_pattern(
+    *, roles: Sequence[str], users: Sequence[str], policy_arns: Sequence[str], prefix: str, alert_changes_rule: str
+) -> Pattern:
+    """Every call that changes who is one of these roles or users and what they may do, or a value under the prefix.
+
+    `alert_changes_rule` cannot tell of its own removal, so that this pattern has it.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html
+    """
+    name = [{"prefix": f"{prefix}/"}]
+    secret = [*name, {"wildcard": f"*:secret:{prefix}/*"}]
+    return _of_any(
+        *_calls("iam", ROLE_CHANGES, roleName=roles),
+        *_calls("iam", USER_CHANGES, userName=users),
+        *_calls("iam", POLICY_CHANGES, policyArn=policy_arns),
+        *_calls("ssm", PARAMETER_CHANGES, name=name, names=name),
+        *_calls("secretsmanager", SECRET_CHANGES, secretId=secret),
+        *_calls("events", RULE_CHANGES, name=[alert_changes_rule], rule=[alert_changes_rule]),
+    )
+
+
+def alert_changes_pattern(*, rules: Sequence[str], topic_arn: str, alarm: str) -> Pattern:
+    """Every call that ends one of these rules, the topic or its alarm, or unsubscribes somebody.
+
+    An unsubscription by the link in an e-mail is not recorded.
+    https://docs.aws.amazon.com/sns/latest/dg/logging-using-cloudtrail.html
+    """
+    return _of_any(
+        *_calls("events", RULE_CHANGES, name=rules, rule=rules),
+        *_calls("sns", ("DeleteTopic", "SetTopicAttributes"), topicArn=[topic_arn]),
+        *_calls("sns", ("Unsubscribe",), subscriptionArn=[{"prefix": f"{topic_arn}:"}]),
+        *_calls("monitoring", ("DeleteAlarms", "DisableAlarmActions"), alarmNames=[alarm]),
+    )
+
+
+def _of_any(*calls: Pattern) -> Pattern:
+    services = dict.fromkeys(call["eventSource"][0].partition(".")[0] for call in calls)
     return {
-        "source": ["aws.cloudtrail", "aws.s3"],
+        "source": [f"aws.{service}" for service in services],
         "detail-type": _API_CALL,
-        "detail": {
-            "$or": [
-                *(
-                    {
-                        "eventSource": ["cloudtrail.amazonaws.com"],
-                        "eventName": list(TRAIL_CHANGES),
-                        "requestParameters": {field: trail},
-                    }
-                    for field in ("name", "trailName")
-                ),
-                {
-                    "eventSource": ["s3.amazonaws.com"],
-                    "eventName": [{"prefix": "PutBucket"}, {"prefix": "DeleteBucket"}, "PutObjectLockConfiguration"],
-                    "requestParameters": {"bucketName": list(buckets)},
-                },
-            ]
-        },
+        "detail": {"$or": [*calls]},
     }
+
+
+def _calls(service: str, operations: Sequence[Any], **parameters: Sequence[Any]) -> list[Pattern]:
+    """These operations where one of the parameters has one of its values."""
+    return [
+        {
+            "eventSource": [f"{service}.amazonaws.com"],
+            "eventName": list(operations),
+            "requestParameters": {name: list(values)},
+        }
+        for name, values in parameters.items()
+        if values
+    ]
 
 
 def _of_kms(detail: Pattern, either: list[Pattern]) -> Pattern:

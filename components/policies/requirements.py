@@ -18,6 +18,7 @@ SECTIONS = MappingProxyType(
         "164.308(a)(4)(i)": "information access management",
         "164.308(a)(4)(ii)(B)": "access authorization",
         "164.308(a)(4)(ii)(C)": "access establishment and modification",
+        "164.308(a)(6)(ii)": "response and reporting",
         "164.308(a)(7)(ii)(A)": "data backup plan",
         "164.308(a)(7)(ii)(B)": "disaster recovery plan",
         "164.308(a)(8)": "evaluation",
@@ -170,6 +171,15 @@ REQUIREMENTS = (
         text="The audit trail copies its events to CloudWatch Logs.",
         sections=("164.308(a)(1)(ii)(D)",),
         prowler=("cloudtrail_cloudwatch_logging_enabled",),
+        optional=True,
+    ),
+    Requirement(
+        id="alerts",
+        topic=Topic.TRAIL,
+        text="An alert is sent when the key, the access to it, the stored data key, the audit trail or an alert is "
+        "changed.",
+        sections=("164.308(a)(6)(ii)",),
+        reason="nobody would notice a change of the key, of the access to it or of the trail",
         optional=True,
     ),
     Requirement(

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from components import policies
+from components.policies import event_patterns
 from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
-from components.settings import EksIdentity, ResourceKind, Settings, Target
+from components.settings import EksIdentity, ResourceKind, SecretStore, Settings, Target
 
 APPLICATION_POLICIES: Mapping[str, str] = {"EONPROKMSAccess": "eonpro:kms:AppAccess"}
 """The managed policies of the application's principals by name, each with the type of the component that attaches it.
@@ -164,3 +165,73 @@ def readers_of(settings: Settings) -> tuple[Reader, ...]:
         )
         readers.append(Reader(target=Target.EKS, role=role, attachment="-eks", one_by_one=True))
     return tuple(readers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertRule:
+    """A rule of EventBridge that the stack creates for its alerts."""
+
+    kind: str
+    name: str
+    region: str
+    logical_name: str
+    notifies: bool
+    """Whether it has a target: an alarm counts the matches of the rule of denied use in the stack's Region."""
+
+
+def alert_rules_of(settings: Settings) -> tuple[AlertRule, ...]:
+    """The rules of the settings' alerts; those of other Regions send their events to the stack's Region.
+
+    A key's events are in the Region of each replica, IAM's in one Region of the partition.
+    """
+    names, home = settings.names, (settings.region,)
+    everywhere = tuple(dict.fromkeys((*settings.regions, settings.iam_region)))
+    rules = (
+        ("key-changes", names.key_changes_rule, settings.regions),
+        ("trail-changes", names.trail_changes_rule, home if has_trail_here(settings) else ()),
+        ("denied-use", names.denied_use_rule, settings.regions),
+        ("access-changes", names.access_changes_rule, everywhere),
+        # Whoever disables a rule of another Region does so there.
+        ("alert-changes", names.alert_changes_rule, everywhere),
+    )
+    return tuple(
+        AlertRule(
+            kind=kind,
+            name=name,
+            region=region,
+            logical_name=f"alerts-{kind}" if region == settings.region else f"alerts-{kind}-{region}",
+            notifies=kind != "denied-use" or region != settings.region,
+        )
+        for kind, name, regions in (rules if settings.alerts else ())
+        for region in regions
+    )
+
+
+def has_trail_here(settings: Settings) -> bool:
+    """Whether the trail's changes are events of the stack's Region and account."""
+    return trail_arn_of(settings).split(":")[3:5] == [settings.region, settings.account_id]
+
+
+def access_changes_pattern_of(settings: Settings) -> event_patterns.Pattern:
+    """The calls that change who is the application or one of its readers, what they may do, or a stored value."""
+    names = settings.names
+    readers = [reader.role.name if isinstance(reader.role, NewRole) else reader.role for reader in readers_of(settings)]
+    store_policy = (
+        names.secret_policy if settings.secret_store is SecretStore.SECRETS_MANAGER else names.parameter_policy
+    )
+    principals = settings.app_principal_arns
+    return event_patterns.access_changes_pattern(
+        # A request has the name without its path.
+        roles=[*(_name(arn) for arn in principals if ":role/" in arn), *filter(None, readers)],
+        users=[_name(arn) for arn in principals if ":user/" in arn],
+        policy_arns=[
+            f"arn:{settings.partition}:iam::{settings.account_id}:policy/{name}"
+            for name in (names.app_policy, *([store_policy] if settings.uses_store else []))
+        ],
+        prefix=names.parameter_prefix,
+        alert_changes_rule=names.alert_changes_rule,
+    )
+
+
+def _name(arn: str) -> str:
+    return arn.rpartition("/")[2]

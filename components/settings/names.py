@@ -35,6 +35,8 @@ class Names:
     key_changes_rule: str
     trail_changes_rule: str
     denied_use_rule: str
+    access_changes_rule: str
+    alert_changes_rule: str
     parameter_prefix: str
 
     @classmethod
@@ -61,6 +63,8 @@ class Names:
             key_changes_rule=f"eonpro-key-changes{suffix}",
             trail_changes_rule=f"eonpro-trail-changes{suffix}",
             denied_use_rule=f"eonpro-denied-use{suffix}",
+            access_changes_rule=f"eonpro-access-changes{suffix}",
+            alert_changes_rule=f"eonpro-alert-changes{suffix}",
             parameter_prefix=f"/eonpro/{environment}",
         )
 
@@ -68,6 +72,11 @@ class Names:
     def claim(self) -> str:
         """Name of the parameter that says which stack the environment belongs to."""
         return f"{self.parameter_prefix}/claim"
+
+    @property
+    def last_backup(self) -> str:
+        """Name of the parameter that says where the last backup of the data key is."""
+        return f"{self.parameter_prefix}/backup"
 
     @property
     def stored_data_key(self) -> str:

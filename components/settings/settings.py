@@ -147,7 +147,8 @@ class Settings(BaseModel):
     cloudwatch_logs: bool = False
     """Whether the trail's events go to CloudWatch Logs too, for a year."""
     alerts: bool = True
-    """Whether changes of the key and the trail, and bursts of denied use, are published to the topic eonpro-alerts."""
+    """Whether changes of the key, the access to it, the trail and the alerts, and bursts of denied use, are published
+    to the topic eonpro-alerts."""
     alert_emails: tuple[Email, ...] = ()
     """E-mail addresses that get the alerts; each has to confirm the message from AWS."""
 
@@ -254,6 +255,14 @@ class Settings(BaseModel):
     def partition(self) -> str:
         """The AWS partition of the Region."""
         return partition_of(self.region)
+
+    @property
+    def iam_region(self) -> str:
+        """The Region of the requests to IAM and of their events, whatever the stack's Region.
+
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html
+        """
+        return {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}[self.partition]
 
     @property
     def regions(self) -> tuple[str, ...]:

@@ -144,6 +144,9 @@ def _principal(value: str) -> str:
     return value
 
 
+PLACEHOLDERS = ("CLUSTER", "NAME", "VALUE")
+"""What a printed command has in the place of a name. Other values have forms that no placeholder has."""
+
 DEPLOYED = "deployed"
 """Key in the context of a validation: the settings belong to a deployed stack, and are only read."""
 
@@ -197,7 +200,7 @@ def _slug(value: str) -> str:
 
 
 def _ecs_name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", value):
+    if value in PLACEHOLDERS or not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", value):
         raise ValueError(f"{value!r} is not an ECS name: letters, digits, '-' and '_'")
     return value
 
@@ -236,7 +239,7 @@ def _kubernetes_name(value: str) -> str:
 
 
 def _eks_cluster(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", value):
+    if value in PLACEHOLDERS or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", value):
         raise ValueError(f"{value!r} is not the name of an EKS cluster: up to 100 letters, digits, '-' and '_'")
     return value
 

@@ -13,24 +13,8 @@ from components.policies.evaluation.conditions import conditions_hold
 from components.policies.evaluation.principals import account_of
 from components.policies.stack import APPLICATION_POLICIES
 
+from . import resource_types as kinds
 from .policy_documents import Statement, check_statements
-from .resource_types import (
-    APP_ACCESS,
-    GRANT,
-    GROUP_USERS,
-    KEY_POLICY,
-    KEYS,
-    POLICY,
-    POLICY_ATTACHMENT,
-    ROLE,
-    ROLE_ATTACHMENT,
-    ROLE_ATTACHMENTS,
-    ROLE_POLICY,
-    USER_ATTACHMENT,
-    USER_ATTACHMENTS,
-    USER_GROUPS,
-    USER_POLICY,
-)
 from .rule import Resource, Rule, StackRule, check_values
 
 ACTIONS = frozenset({"kms:decrypt", "kms:generatedatakey", "kms:describekey"})
@@ -63,13 +47,13 @@ def is_application(principal: object) -> bool:
 
 def _managed_policy(policy: Resource) -> Iterator[str]:
     name = str(policy.props.get("name") or policy.props.get("namePrefix") or "")
-    if policy.is_within(APP_ACCESS) or name.startswith(_POLICY_NAME):
+    if policy.is_within(kinds.APP_ACCESS) or name.startswith(_POLICY_NAME):
         yield from check_statements(policy.props.get("policy"), _uses_keys_only)
 
 
 def _inline_policy(policy: Resource) -> Iterator[str]:
-    principal = policy.props.get("role") if policy.type == ROLE_POLICY else policy.props.get("user")
-    if policy.is_within(APP_ACCESS) or is_application(principal):
+    principal = policy.props.get("role") if policy.type == kinds.ROLE_POLICY else policy.props.get("user")
+    if policy.is_within(kinds.APP_ACCESS) or is_application(principal):
         yield from check_statements(policy.props.get("policy"), _uses_keys_only)
 
 
@@ -105,12 +89,12 @@ _NEEDED = "kms:Decrypt, kms:GenerateDataKey and kms:DescribeKey"
 
 
 def _policy_attachment(attachment: Resource) -> Iterator[str]:
-    if attachment.is_within(APP_ACCESS) or _is_attached_to_the_application(attachment):
+    if attachment.is_within(kinds.APP_ACCESS) or _is_attached_to_the_application(attachment):
         yield from _attached_policy(attachment.props.get("policyArn"))
 
 
 def _policy_attachments(attachments: Resource) -> Iterator[str]:
-    name = "roleName" if attachments.type == ROLE_ATTACHMENTS else "userName"
+    name = "roleName" if attachments.type == kinds.ROLE_ATTACHMENTS else "userName"
     if is_application(attachments.props.get(name)):
         yield from check_values(_attached_policy, attachments.props.get("policyArns"))
 
@@ -121,7 +105,7 @@ def _is_attached_to_the_application(attachment: Resource) -> bool:
 
 def _attached_to(attachment: Resource) -> list[str]:
     props = attachment.props
-    if attachment.type == POLICY_ATTACHMENT:
+    if attachment.type == kinds.POLICY_ATTACHMENT:
         names = [*(props.get("roles") or ()), *(props.get("users") or ())]
     else:
         names = [props.get("role"), props.get("user")]
@@ -136,7 +120,7 @@ def _attached_policy(policy_arn: Any) -> Iterator[str]:
 
 def _group_membership(membership: Resource) -> Iterator[str]:
     props = membership.props
-    users = [props.get("user")] if membership.type == USER_GROUPS else list(props.get("users") or ())
+    users = [props.get("user")] if membership.type == kinds.USER_GROUPS else list(props.get("users") or ())
     for user in users:
         if is_application(user):
             yield f"The application's user {user} is in a group and has its permissions: remove it from the group."
@@ -184,32 +168,32 @@ def _selects_the_application(statement: Statement, name: str) -> bool:
 
 
 _CHECKS = {
-    POLICY: _managed_policy,
-    ROLE_POLICY: _inline_policy,
-    USER_POLICY: _inline_policy,
-    ROLE: _role,
-    ROLE_ATTACHMENT: _policy_attachment,
-    USER_ATTACHMENT: _policy_attachment,
-    POLICY_ATTACHMENT: _policy_attachment,
-    ROLE_ATTACHMENTS: _policy_attachments,
-    USER_ATTACHMENTS: _policy_attachments,
-    USER_GROUPS: _group_membership,
-    GROUP_USERS: _group_membership,
-    GRANT: _grant,
-    KEY_POLICY: _key_policy,
-    **dict.fromkeys(KEYS, _key_policy),
+    kinds.POLICY: _managed_policy,
+    kinds.ROLE_POLICY: _inline_policy,
+    kinds.USER_POLICY: _inline_policy,
+    kinds.ROLE: _role,
+    kinds.ROLE_ATTACHMENT: _policy_attachment,
+    kinds.USER_ATTACHMENT: _policy_attachment,
+    kinds.POLICY_ATTACHMENT: _policy_attachment,
+    kinds.ROLE_ATTACHMENTS: _policy_attachments,
+    kinds.USER_ATTACHMENTS: _policy_attachments,
+    kinds.USER_GROUPS: _group_membership,
+    kinds.GROUP_USERS: _group_membership,
+    kinds.GRANT: _grant,
+    kinds.KEY_POLICY: _key_policy,
+    **dict.fromkeys(kinds.KEYS, _key_policy),
 }
 
 
 def application_single_policy(resources: Sequence[Resource]) -> Iterator[tuple[str, str]]:
     """The role or user of AppAccess, an existing one too, has no other policy from this stack."""
-    attachment_types = (ROLE_ATTACHMENT, USER_ATTACHMENT, POLICY_ATTACHMENT)
+    attachment_types = (kinds.ROLE_ATTACHMENT, kinds.USER_ATTACHMENT, kinds.POLICY_ATTACHMENT)
     attachments = [resource for resource in resources if resource.type in attachment_types]
-    inline_policies = [resource for resource in resources if resource.type in (ROLE_POLICY, USER_POLICY)]
-    principals = {name for item in attachments if item.is_within(APP_ACCESS) for name in _attached_to(item)}
+    inline_policies = [resource for resource in resources if resource.type in (kinds.ROLE_POLICY, kinds.USER_POLICY)]
+    principals = {name for item in attachments if item.is_within(kinds.APP_ACCESS) for name in _attached_to(item)}
     others = [item for item in attachments if not any(map(item.is_within, APPLICATION_POLICIES.values()))]
     for policy in (*others, *inline_policies):
-        if not policy.is_within(APP_ACCESS) and (shared := sorted(principals.intersection(_attached_to(policy)))):
+        if not policy.is_within(kinds.APP_ACCESS) and (shared := sorted(principals.intersection(_attached_to(policy)))):
             yield policy.urn, f"The application ({shared[0]}) has another policy than {_POLICY_NAME}: remove it."
 
 

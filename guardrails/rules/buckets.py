@@ -10,7 +10,7 @@ from typing import Any
 
 from .policy_documents import DocumentError, Statement, check_statements, statements
 from .resource_types import BUCKET_ACLS, BUCKET_POLICY, BUCKETS, ENCRYPTION, OWNERSHIP, PUBLIC_ACCESS_BLOCKS, VERSIONING
-from .rule import Resource, Rule, check_all, check_values
+from .rule import Resource, Rule, check_all, check_values, has
 
 PUBLIC_GROUPS = ("/global/AllUsers", "/global/AuthenticatedUsers")
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#specifying-grantee-predefined-groups"""
@@ -22,16 +22,16 @@ MINIMUM_TLS = 1.2
 def private_bucket(resource: Resource) -> Iterator[str]:
     """Public access block, ACLs and bucket policy allow no public access."""
     if resource.type in PUBLIC_ACCESS_BLOCKS:
-        settings = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
-        return check_all(lambda setting: _is_blocked(resource, setting), settings)
+        return check_all(lambda check: check(resource.props), _BLOCKS)
     if resource.type == OWNERSHIP:
         return _disables_acls(resource)
     return check_all(lambda check: check(resource), (_acl_is_private, _grants_are_private, _policy_is_private))
 
 
-def _is_blocked(resource: Resource, setting: str) -> Iterator[str]:
-    if resource.props.get(setting) is not True:
-        yield f"Public access is not blocked: {setting} must be true."
+_BLOCKS = tuple(
+    has(name, (True,), f"Public access is not blocked: {name} must be true.")
+    for name in ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+)
 
 
 def _disables_acls(resource: Resource) -> Iterator[str]:

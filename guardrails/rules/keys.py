@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .resource_types import KEY, KEY_POLICY, KEYS
-from .rule import Resource, Rule, check_all
+from .rule import Resource, Rule, check_all, has
 
 ROTATION_DAYS = (90, 2560)
 """Minimum and maximum period: https://docs.aws.amazon.com/kms/latest/APIReference/API_EnableKeyRotation.html"""
@@ -49,10 +49,11 @@ def deletion_window(key: Resource) -> Iterator[str]:
         yield f"The key's deletion window is {window:g} days: it must be {DELETION_WINDOW_DAYS}."
 
 
-def lockout_check(resource: Resource) -> Iterator[str]:
-    """KMS's check that a key policy does not lock out its administrators stays on."""
-    if resource.props.get("bypassPolicyLockoutSafetyCheck") not in (None, False):
-        yield "The lockout check of the key policy is bypassed: remove bypassPolicyLockoutSafetyCheck."
+_lockout_check = has(
+    "bypassPolicyLockoutSafetyCheck",
+    (None, False),
+    "The lockout check of the key policy is bypassed: remove bypassPolicyLockoutSafetyCheck.",
+)
 
 
 RULES = (
@@ -79,6 +80,6 @@ RULES = (
         name="phi-key-policy-lockout-check",
         description="The lockout safety check of key policies is never bypassed.",
         types=frozenset({*KEYS, KEY_POLICY}),
-        check=lockout_check,
+        check=lambda resource: _lockout_check(resource.props),
     ),
 )

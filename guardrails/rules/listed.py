@@ -16,26 +16,8 @@ from components.policies.key import USE_ACTIONS
 from components.policies.stack import NewRole, application_trust_of, key_policy_of, readers_of, vercel_provider_arn_of
 from components.settings import Settings
 
+from . import resource_types as kinds
 from .policy_documents import Statement, check_statements, statements
-from .resource_types import (
-    APP_ACCESS,
-    APP_PRINCIPAL,
-    DELIVERY,
-    GRANT,
-    KEY_POLICY,
-    KEYS,
-    PARAMETER,
-    PHI_KEY,
-    POLICY,
-    POLICY_ATTACHMENT,
-    ROLE,
-    ROLE_ATTACHMENT,
-    ROLE_POLICY,
-    SECRET,
-    SECRET_VERSION,
-    USER_ATTACHMENT,
-    USER_POLICY,
-)
 from .rule import Resource, Rule
 
 
@@ -43,12 +25,12 @@ def listed_access(resource: Resource) -> Iterator[str]:
     """The resource gives the access that is listed for the stack's settings, and no other."""
     if resource.settings is not None:
         yield from _CHECKS[resource.type](resource, resource.settings)
-    elif resource.is_within(PHI_KEY) or resource.is_within(APP_PRINCIPAL):
+    elif resource.is_within(kinds.PHI_KEY) or resource.is_within(kinds.APP_PRINCIPAL):
         yield "The stack's settings cannot be read, so that its access cannot be checked: correct Pulumi.<stack>.yaml."
 
 
 def _key(key: Resource, settings: Settings) -> Iterator[str]:
-    if not key.is_within(PHI_KEY) or "policy" in key.ignored:
+    if not key.is_within(kinds.PHI_KEY) or "policy" in key.ignored:
         return
     if key.props.get("policy") in (None, ""):
         yield "The PHI key has no key policy: KMS would give it the default one, which has no Deny of deletion."
@@ -75,9 +57,9 @@ def _role(role: Resource, settings: Settings) -> Iterator[str]:
 
 
 def _expected_trust(role: Resource, settings: Settings) -> policies.Policy | None:
-    if role.is_within(APP_PRINCIPAL) or _is_application(role.props.get("name"), settings):
+    if role.is_within(kinds.APP_PRINCIPAL) or _is_application(role.props.get("name"), settings):
         return application_trust_of(settings, vercel_provider_arn=vercel_provider_arn_of(settings))
-    if role.is_within(DELIVERY):
+    if role.is_within(kinds.DELIVERY):
         # A role that no deploy target needs trusts nobody.
         roles = [reader.role for reader in readers_of(settings) if isinstance(reader.role, NewRole)]
         return next((each.trust for each in roles if each.name == role.props.get("name")), policies.policy([]))
@@ -85,9 +67,9 @@ def _expected_trust(role: Resource, settings: Settings) -> policies.Policy | Non
 
 
 def _policy(policy: Resource, settings: Settings) -> Iterator[str]:
-    if policy.type != POLICY and any(_is_application(name, settings) for name in _names(policy)):
+    if policy.type != kinds.POLICY and any(_is_application(name, settings) for name in _names(policy)):
         yield "The application has a policy of its own beside EONPROKMSAccess: remove it."
-    check = _own_keys(settings) if policy.is_within(APP_ACCESS) else _uses_no_key
+    check = _own_keys(settings) if policy.is_within(kinds.APP_ACCESS) else _uses_no_key
     if "policy" not in policy.ignored:
         yield from check_statements(policy.props.get("policy"), check)
 
@@ -115,13 +97,13 @@ def _uses_no_key(statement: Statement) -> Iterator[str]:
 
 def _attachment(attachment: Resource, settings: Settings) -> Iterator[str]:
     reads_itself = any(reader.role is None for reader in readers_of(settings))
-    is_listed = attachment.is_within(APP_ACCESS) or (reads_itself and attachment.is_within(DELIVERY))
+    is_listed = attachment.is_within(kinds.APP_ACCESS) or (reads_itself and attachment.is_within(kinds.DELIVERY))
     if not is_listed and any(_is_application(name, settings) for name in _names(attachment)):
         yield "A second policy is attached to the application's principal: remove the attachment."
 
 
 def _value(value: Resource, settings: Settings) -> Iterator[str]:
-    name = value.props.get("secretId" if value.type == SECRET_VERSION else "name")
+    name = value.props.get("secretId" if value.type == kinds.SECRET_VERSION else "name")
     # A secret's id may be its ARN, which has the name after ":secret:".
     if f"{settings.names.parameter_prefix}/" in f"{name or ''}/":
         yield f"{name} is where the wizard stores the data key and its versions: no stack may write there."
@@ -164,7 +146,9 @@ def _shape(statement: Statement) -> tuple[object, ...]:
 def _names(resource: Resource) -> list[Any]:
     """Names of the roles and users that a policy or an attachment belongs to."""
     props = resource.props
-    several = [*(props.get("roles") or ()), *(props.get("users") or ())] if resource.type == POLICY_ATTACHMENT else []
+    several = (
+        [*(props.get("roles") or ()), *(props.get("users") or ())] if resource.type == kinds.POLICY_ATTACHMENT else []
+    )
     return [*several, props.get("role"), props.get("user")]
 
 
@@ -175,13 +159,13 @@ def _is_application(name: Any, settings: Settings) -> bool:
 
 
 _CHECKS: dict[str, Callable[[Resource, Settings], Iterator[str]]] = {
-    **dict.fromkeys(KEYS, _key),
-    KEY_POLICY: _key_policy,
-    GRANT: _grant,
-    ROLE: _role,
-    **dict.fromkeys((POLICY, ROLE_POLICY, USER_POLICY), _policy),
-    **dict.fromkeys((ROLE_ATTACHMENT, USER_ATTACHMENT, POLICY_ATTACHMENT), _attachment),
-    **dict.fromkeys((PARAMETER, SECRET, SECRET_VERSION), _value),
+    **dict.fromkeys(kinds.KEYS, _key),
+    kinds.KEY_POLICY: _key_policy,
+    kinds.GRANT: _grant,
+    kinds.ROLE: _role,
+    **dict.fromkeys((kinds.POLICY, kinds.ROLE_POLICY, kinds.USER_POLICY), _policy),
+    **dict.fromkeys((kinds.ROLE_ATTACHMENT, kinds.USER_ATTACHMENT, kinds.POLICY_ATTACHMENT), _attachment),
+    **dict.fromkeys((kinds.PARAMETER, kinds.SECRET, kinds.SECRET_VERSION), _value),
 }
 
 RULES = (

@@ -7,34 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .resource_types import (
-    ALIAS,
-    BUCKET_POLICY,
-    BUCKETS,
-    ENCRYPTION,
-    KEYS,
-    LIFECYCLES,
-    OBJECT_LOCKS,
-    OWNERSHIP,
-    PUBLIC_ACCESS_BLOCK,
-    TRAIL,
-    VERSIONING,
-)
+from . import resource_types as kinds
 from .rule import Resource, Rule
 
 PROTECTED = frozenset(
     {
-        *KEYS,
-        ALIAS,
-        TRAIL,
-        *BUCKETS,
-        PUBLIC_ACCESS_BLOCK,
-        OWNERSHIP,
-        *VERSIONING,
-        *ENCRYPTION,
-        *LIFECYCLES,
-        *OBJECT_LOCKS,
-        BUCKET_POLICY,
+        *kinds.KEYS,
+        kinds.ALIAS,
+        kinds.TRAIL,
+        *kinds.BUCKETS,
+        kinds.PUBLIC_ACCESS_BLOCK,
+        kinds.OWNERSHIP,
+        *kinds.VERSIONING,
+        *kinds.ENCRYPTION,
+        *kinds.LIFECYCLES,
+        *kinds.OBJECT_LOCKS,
+        kinds.BUCKET_POLICY,
     }
 )
 
@@ -44,7 +32,7 @@ def is_protected(resource: Resource) -> Iterator[str]:
     # The engine does not send retainOnDelete to a policy; `protect` alone prevents the deletion.
     if not resource.protected:
         yield "The resource is not protected: set the resource option protect."
-    if resource.type in BUCKETS and resource.props.get("forceDestroy") not in (None, False):
+    if resource.type in kinds.BUCKETS and resource.props.get("forceDestroy") not in (None, False):
         yield "A deletion of the bucket would delete its audit records: set forceDestroy to false."
 
 

@@ -9,27 +9,14 @@ from collections.abc import Iterator, Sequence
 
 from pulumi_policy.proxy import UnknownValueError
 
-from .resource_types import (
-    ALIAS,
-    AUDIT_TRAIL,
-    BUCKET_POLICY,
-    BUCKETS,
-    ENCRYPTION,
-    KEY,
-    LIFECYCLES,
-    PHI_KEY,
-    PUBLIC_ACCESS_BLOCK,
-    REPLICA_KEY,
-    TRAIL,
-    VERSIONING,
-)
+from . import resource_types as kinds
 from .rule import Resource, StackRule
 
 _BUCKET_SETTINGS = (
-    ((PUBLIC_ACCESS_BLOCK,), "public access block"),
-    (VERSIONING, "versioning"),
-    (ENCRYPTION, "encryption"),
-    ((BUCKET_POLICY,), "bucket policy"),
+    ((kinds.PUBLIC_ACCESS_BLOCK,), "public access block"),
+    (kinds.VERSIONING, "versioning"),
+    (kinds.ENCRYPTION, "encryption"),
+    ((kinds.BUCKET_POLICY,), "bucket policy"),
 )
 
 
@@ -37,7 +24,7 @@ def required_resources(resources: Sequence[Resource]) -> Iterator[tuple[str, str
     """Buckets have their settings, PHI keys their aliases, the audit trail its bucket and its lifecycle."""
     yield from _keys(resources)
     yield from _trail(resources)
-    for bucket in _of(resources, *BUCKETS):
+    for bucket in _of(resources, *kinds.BUCKETS):
         if _is_unmanaged(bucket):
             continue
         for types, name in _BUCKET_SETTINGS:
@@ -46,29 +33,31 @@ def required_resources(resources: Sequence[Resource]) -> Iterator[tuple[str, str
 
 
 def _keys(resources: Sequence[Resource]) -> Iterator[tuple[str, str]]:
-    keys = [key for key in _of(resources, KEY, REPLICA_KEY) if key.is_within(PHI_KEY)]
-    for component in _of(resources, PHI_KEY):
-        if not any(key.type == KEY for key in keys):
+    keys = [key for key in _of(resources, kinds.KEY, kinds.REPLICA_KEY) if key.is_within(kinds.PHI_KEY)]
+    for component in _of(resources, kinds.PHI_KEY):
+        if not any(key.type == kinds.KEY for key in keys):
             yield component.urn, "The component PhiKey has no key: add it again."
-        if not _of(resources, AUDIT_TRAIL):
+        if not _of(resources, kinds.AUDIT_TRAIL):
             yield component.urn, "The stack has a PHI key and no AuditTrail: add it again."
     for key in keys:
-        if not any(_is_alias_of(alias, key) for alias in _of(resources, ALIAS)):
+        if not any(_is_alias_of(alias, key) for alias in _of(resources, kinds.ALIAS)):
             yield key.urn, "The PHI key has no alias in this stack: add it again."
 
 
 def _trail(resources: Sequence[Resource]) -> Iterator[tuple[str, str]]:
     # Without a trail and without a bucket, the stack uses another trail of the account.
-    buckets = [bucket for bucket in _of(resources, *BUCKETS) if bucket.is_within(AUDIT_TRAIL)]
-    trails = [trail for trail in _of(resources, TRAIL) if trail.is_within(AUDIT_TRAIL)]
+    buckets = [bucket for bucket in _of(resources, *kinds.BUCKETS) if bucket.is_within(kinds.AUDIT_TRAIL)]
+    trails = [trail for trail in _of(resources, kinds.TRAIL) if trail.is_within(kinds.AUDIT_TRAIL)]
     if buckets and not trails:
         yield buckets[0].urn, "The stack has the trail's bucket and no trail: add it again."
     for trail in trails:
-        trail_buckets = [bucket for bucket in _of(resources, *BUCKETS) if _refers_to(trail, "s3BucketName", bucket)]
+        trail_buckets = [
+            bucket for bucket in _of(resources, *kinds.BUCKETS) if _refers_to(trail, "s3BucketName", bucket)
+        ]
         if not trail_buckets:
             yield trail.urn, "The trail's bucket is not in this stack: add it again."
         for bucket in trail_buckets:
-            if not _is_unmanaged(bucket) and not _has(resources, bucket, LIFECYCLES):
+            if not _is_unmanaged(bucket) and not _has(resources, bucket, kinds.LIFECYCLES):
                 yield bucket.urn, "The trail's bucket has no lifecycle in this stack: add it again."
 
 

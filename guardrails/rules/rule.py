@@ -70,6 +70,18 @@ class StackRule:
     check: StackCheck
 
 
+def has(name: str, accepted: tuple[object, ...], message: str) -> Callable[[Props], Iterator[str]]:
+    """A check that an input has one of these values; None accepts one without a value, which the provider sets."""
+
+    def check(props: Props) -> Iterator[str]:
+        value = props.get(name)
+        # 1 equals True, and is another value.
+        if not any(type(value) is type(item) and value == item for item in accepted):
+            yield message
+
+    return check
+
+
 def check_all(check: Callable[[T], Iterable[str]], items: Iterable[T]) -> Iterator[str]:
     """Check every item; an unknown one hides no other: its UnknownValueError is raised at the end."""
     unknown: UnknownValueError | None = None

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .resource_types import BUCKETS, LIFECYCLES, OBJECT_LOCKS, TRAIL
-from .rule import Props, Resource, Rule, check_all, check_values
+from .rule import Props, Resource, Rule, check_all, check_values, has
 
 RETENTION_DAYS = 2192
 """Six years, with two leap days."""
@@ -23,10 +23,7 @@ KMS = "kms.amazonaws.com"
 def complete_trail(trail: Resource) -> Iterator[str]:
     """The trail is on, covers every Region and every use of a key, and its log files can be validated."""
     checks = (
-        ("isMultiRegionTrail", _is_multi_region),
-        ("enableLogFileValidation", _validates_log_files),
-        ("enableLogging", _is_logging),
-        ("includeGlobalServiceEvents", _includes_global_events),
+        *_SWITCHES.items(),
         ("eventSelectors", _event_selectors),
         ("advancedEventSelectors", _advanced_event_selectors),
     )
@@ -35,26 +32,15 @@ def complete_trail(trail: Resource) -> Iterator[str]:
     return check_all(lambda check: check(trail.props), managed)
 
 
-def _is_multi_region(trail: Props) -> Iterator[str]:
-    if trail.get("isMultiRegionTrail") is not True:
-        yield "The trail covers one Region only: set isMultiRegionTrail to true."
-
-
-def _validates_log_files(trail: Props) -> Iterator[str]:
-    if trail.get("enableLogFileValidation") is not True:
-        yield "The trail's log files cannot be validated: set enableLogFileValidation to true."
-
-
-def _is_logging(trail: Props) -> Iterator[str]:
-    # Without a value, logging is on.
-    if trail.get("enableLogging") not in (None, True):
-        yield "The trail is switched off: set enableLogging to true."
-
-
-def _includes_global_events(trail: Props) -> Iterator[str]:
-    # Without a value, they are included.
-    if trail.get("includeGlobalServiceEvents") not in (None, True):
-        yield "The trail does not record IAM and STS: set includeGlobalServiceEvents to true."
+_SWITCHES = {
+    name: has(name, accepted, f"The trail{fault}: set {name} to true.")
+    for name, accepted, fault in (
+        ("isMultiRegionTrail", (True,), " covers one Region only"),
+        ("enableLogFileValidation", (True,), "'s log files cannot be validated"),
+        ("enableLogging", (None, True), " is switched off"),
+        ("includeGlobalServiceEvents", (None, True), " does not record IAM and STS"),
+    )
+}
 
 
 def _event_selectors(trail: Props) -> Iterator[str]:
@@ -137,10 +123,9 @@ def trail_object_lock(resource: Resource) -> Iterator[str]:
     yield from check_all(lambda check: check(lock), (_lock_enabled, _lock_mode, _lock_retention))
 
 
-def _lock_enabled(lock: Props) -> Iterator[str]:
-    # Without a value, it is Enabled.
-    if lock.get("objectLockEnabled") not in (None, "", "Enabled"):
-        yield "The Object Lock is not enabled: set objectLockEnabled to Enabled."
+_lock_enabled = has(
+    "objectLockEnabled", (None, "", "Enabled"), "The Object Lock is not enabled: set objectLockEnabled to Enabled."
+)
 
 
 def _lock_mode(lock: Props) -> Iterator[str]:

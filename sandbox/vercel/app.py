@@ -118,6 +118,12 @@ def _add_projects(app: flask.Flask, account: Account, deployments: Deployments) 
             raise ApiError(400, "bad_request", "Invalid request: missing required property `name`.")
         return team.create_project(body["name"], body.get("framework"))
 
+    @app.delete("/v<int:version>/projects/<project>")
+    def delete_project(version: int, project: str) -> tuple[str, int]:
+        team, id = account.find_project(flask.request.args, project)
+        team.delete_project(id)
+        return "", 204
+
     @app.get("/v<int:version>/projects/<project>")
     def project(version: int, project: str) -> dict[str, Any]:
         team, id = account.find_project(flask.request.args, project)

@@ -65,6 +65,13 @@ class Team:
             self._variables[id] = ()
             return self._project(id)
 
+    def delete_project(self, id_or_name: str) -> None:
+        """Delete a project with its variables. Raises ApiError 404."""
+        with self._lock:
+            id = self.project_id(id_or_name)
+            del self._projects[id], self._variables[id]
+            self._environments.pop(id, None)
+
     def project_id(self, id_or_name: str) -> str:
         """The id of a project, by its id or name. Raises ApiError 404."""
         with self._lock:

@@ -176,7 +176,7 @@ def test_the_changes_that_end_a_key_or_blind_the_trail_are_told(recorded: Record
     assert '"DeleteTrail"' in trail_changes
     topic = f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-alerts"
     told = {one.name: one.inputs["arn"] for one in recording.all(TARGET) if "region" not in one.inputs}
-    assert told == {"alerts-key-changes": topic, "alerts-trail-changes": topic}
+    assert told == {f"alerts-{kind}-changes": topic for kind in ("key", "trail", "access", "alert")}
 
 
 def test_denied_uses_are_read_only_calls_that_the_rule_has_to_be_asked_for(vercel: Any) -> None:
@@ -191,11 +191,20 @@ def test_denied_uses_are_read_only_calls_that_the_rule_has_to_be_asked_for(verce
 def test_what_happens_to_a_replica_is_sent_to_the_key_s_own_region(recorded: Recorded, region: str) -> None:
     recording = recorded("replicas")
     home = f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/default"
-    for what in ("key-changes", "denied-use"):
+    for what in ("key-changes", "denied-use", "access-changes", "alert-changes"):
         here, there = (recording.called(RULE, f"alerts-{what}{ending}").inputs for ending in ("", f"-{region}"))
         assert there["eventPattern"] == here["eventPattern"]
         target = recording.called(TARGET, f"alerts-{what}-{region}").inputs
         assert (target["region"], target["arn"]) == (region, home)
+
+
+def test_iams_events_are_sent_to_a_stack_of_another_region(run_program: Run) -> None:
+    recording = run_program(**{"aws:region": "eu-central-1"})
+    home = f"arn:aws:events:eu-central-1:{ACCOUNT}:event-bus/default"
+    elsewhere = [one for one in recording.all(TARGET) if "region" in one.inputs]
+    assert {one.name for one in elsewhere} == {"alerts-access-changes-us-east-1", "alerts-alert-changes-us-east-1"}
+    assert {(one.inputs["region"], one.inputs["arn"]) for one in elsewhere} == {("us-east-1", home)}
+    assert {one.inputs["roleArn"] for one in elsewhere} == {f"{IAM}:role/eonpro-alerts-forwarding"}
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)

@@ -19,9 +19,9 @@ from tests.onboarding.deployment import Deployment, RunningCommand, until
 from wizard.aws import Aws, connect
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.deployment import RedeployState
+from wizard.core.ports.run import TargetContext
 from wizard.targets.ecs.redeploy import redeploy as redeploy_service
 from wizard.targets.ecs.redeploy import redeploy_policy
-from wizard.targets.port import TargetContext
 
 ROLE = "arn:aws:iam::123456789012:role/"
 NAMES = {"AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY"}

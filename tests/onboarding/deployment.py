@@ -378,15 +378,16 @@ class Deployment:
             arn for arn in self.all_keys() if kms.describe_key(KeyId=arn)["KeyMetadata"]["Description"] == description
         ]
 
-    def stored_key_versions(self) -> list[str]:
+    def stored_key_versions(self, region: str = "us-east-1") -> list[str]:
         """Every value that the stored data key ever had."""
-        history = self.client("ssm").get_parameter_history(Name=STORED_KEY, WithDecryption=True)
+        history = self.client("ssm", region=region).get_parameter_history(Name=STORED_KEY, WithDecryption=True)
         return [version["Value"] for version in history["Parameters"]]
 
     def parameters(self) -> dict[str, str]:
-        """The parameters under /eonpro, by name, without the claim of an environment."""
-        found = self.client("ssm").get_parameters_by_path(Path="/eonpro", Recursive=True, WithDecryption=True)
-        return {each["Name"]: each["Value"] for each in found["Parameters"] if not each["Name"].endswith("/claim")}
+        """The parameters under /eonpro, by name, without an environment's claim and its last backup's place."""
+        pages = self.client("ssm").get_paginator("get_parameters_by_path")
+        listed = pages.paginate(Path="/eonpro", Recursive=True, WithDecryption=True).search("Parameters[]")
+        return {each["Name"]: each["Value"] for each in listed if not each["Name"].endswith(("/claim", "/backup"))}
 
     def inventory(self) -> dict[str, Any]:
         """All that a set-up would make, by name; equal inventories mean that nothing was made and nothing touched."""

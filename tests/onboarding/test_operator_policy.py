@@ -31,6 +31,8 @@ OPERATOR = f"arn:aws:iam::{ACCOUNT}:user/{NAME}"
 ANSWERS: Mapping[str, Mapping[str, str]] = {
     "vercel": {"target": "vercel", "vercel_team": "eonpro"},
     "ecs": {"target": "ecs"},
+    # Of IAM's Region only its events come.
+    "another-region": {"target": "vercel", "vercel_team": "eonpro", "region": "eu-central-1"},
 }
 
 
@@ -88,7 +90,9 @@ def set_up(example: str, deployment: Deployment) -> Operated:
     )
 
 
-@pytest.fixture(params=["vercel", pytest.param("ecs", marks=pytest.mark.thorough)])
+@pytest.fixture(
+    params=["vercel", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("ecs", "another-region"))]
+)
 def one(request: pytest.FixtureRequest, operated: Callable[[str], Operated]) -> Operated:
     """One of the examples."""
     return operated(request.param)
@@ -97,7 +101,7 @@ def one(request: pytest.FixtureRequest, operated: Callable[[str], Operated]) -> 
 def test_the_printed_policy_is_enough_for_a_whole_set_up_and_a_change(one: Operated) -> None:
     assert one.settings.rotation_period_days == 180
     assert one.settings.administrators == (OPERATOR,)
-    assert len(one.deployment.stored_key_versions()) == 1
+    assert len(one.deployment.stored_key_versions(one.settings.region)) == 1
     attached = one.deployment.client("iam").list_attached_user_policies(UserName=NAME)["AttachedPolicies"]
     assert len(attached) == len(printed(one.example))
 

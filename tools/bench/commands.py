@@ -25,6 +25,7 @@ from tools.bench import onboarding
 from tools.bench.rows import Bound, Measured, compared
 from tools.bootstrap.places import PROJECT
 from wizard.inputs.registry import by_key
+from wizard.pulumi_engine import config
 
 BARE = "import questionary; questionary.select('Where?', choices=['a', 'b']).unsafe_ask()"
 BARE_PROMPT = "Where?"
@@ -51,7 +52,10 @@ def environment() -> dict[str, str]:
     """The environment of this process without variables that answer a question or change the display."""
     drawn = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
     unwanted = ("EONPRO_", "VERCEL_", "AWS_", "PULUMI_", "COLUMNS", "LINES", "NO_COLOR", "PYTHONIOENCODING")
-    return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)} | drawn
+    own = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)} | drawn
+    # The wizard looks for the engine before its first question.
+    config.find_engine(own)
+    return own
 
 
 def prompt_seconds(folder: Path) -> float:

@@ -13,8 +13,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from components.policies.evaluation.account import AccountIam, GrantFact, IamPolicy, IamPrincipal
+from components.policies.evaluation.principals import role_of_session
 from wizard.aws import iam
-from wizard.aws.auth.session import Session, utc
+from wizard.aws.auth.session import Session, SessionClient, utc
 from wizard.core import safe_text
 from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse
 
@@ -50,11 +51,8 @@ _PAGE_SIZE = 1000
 _REFUSED = ("AccessDenied", "AccessDeniedException")
 
 
-class AwsAccessReader:
+class AwsAccessReader(SessionClient):
     """A `wizard.core.ports.aws.AccessReader`; the port lists the errors."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def grants(self, key_arn: str) -> tuple[GrantFact, ...]:
         """Every grant on the key, by id."""
@@ -113,25 +111,28 @@ class AwsAccessReader:
         """
         by_principal: dict[str, KeyEvents] = {}
         read, oldest, has_more = 0, since, False
-        for page, has_more in self._history(key_arn, since):  # noqa: B007
+        for page, has_more in history_pages(self._session, key_arn, StartTime=since):  # noqa: B007
             for event in page:
                 read, oldest = read + 1, utc(event["EventTime"]) or oldest
                 _count(by_principal, event)
         history = History(since=oldest if has_more else since, events=read, is_cut_off=has_more)
         return history, tuple(by_principal[name] for name in sorted(by_principal))
 
-    def _history(self, key_arn: str, since: datetime) -> Iterator[tuple[list[Mapping[str, Any]], bool]]:
-        """The pages, each with whether another one follows."""
-        by_key = {"AttributeKey": "ResourceName", "AttributeValue": key_arn}
-        query: dict[str, Any] = {"LookupAttributes": [by_key], "StartTime": since, "MaxResults": 50}
-        for number in range(MAX_PAGES):
-            if number:
-                self._session.clock.sleep(PACE_SECONDS)
-            answer = self._session.call("cloudtrail", "LookupEvents", **query)
-            yield list(answer["Events"]), bool(answer.get("NextToken"))
-            if not answer.get("NextToken"):
-                return
-            query["NextToken"] = answer["NextToken"]
+
+def history_pages(
+    session: Session, key_arn: str, *, pages: int = MAX_PAGES, **period: datetime
+) -> Iterator[tuple[list[Mapping[str, Any]], bool]]:
+    """The newest pages of the calls on a key, each with whether another one follows."""
+    by_key = {"AttributeKey": "ResourceName", "AttributeValue": key_arn}
+    query: dict[str, Any] = {"LookupAttributes": [by_key], **period}
+    for number in range(pages):
+        if number:
+            session.clock.sleep(PACE_SECONDS)
+        answer = session.call("cloudtrail", "LookupEvents", **query)
+        yield list(answer["Events"]), bool(answer.get("NextToken"))
+        if not answer.get("NextToken"):
+            return
+        query["NextToken"] = answer["NextToken"]
 
 
 # --- grants -------------------------------------------------------------------------------------------------------
@@ -203,7 +204,7 @@ def _parsed(document: Any) -> Mapping[str, Any] | None:
     """IAM sends documents as percent-encoded JSON; botocore decodes it in the fields that it knows."""
     if isinstance(document, str):
         try:
-            document = safe_text.parse(json.loads, unquote(document))
+            document = safe_text.parse_json(unquote(document))
         except ValueError:
             return None
     return document if isinstance(document, dict) else None
@@ -235,9 +236,6 @@ def principal_of(identity: Mapping[str, Any]) -> str:
     """
     issuer = ((identity.get("sessionContext") or {}).get("sessionIssuer") or {}).get("arn")
     arn = str(issuer or identity.get("arn") or "")
-    if ":assumed-role/" in arn:
-        head, _, rest = arn.partition(":assumed-role/")
-        return f"{head.replace(':sts:', ':iam:')}:role/{rest.partition('/')[0]}"
     if arn:
-        return arn
+        return "/".join(role_of_session(arn) or (arn,))
     return str(identity.get("invokedBy") or identity.get("accountId") or identity.get("principalId") or "unknown")

@@ -11,7 +11,7 @@ from typing import Any
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.settings import SecretStore
 from wizard.aws import iam
-from wizard.aws.auth.session import Session
+from wizard.aws.auth.session import SessionClient
 from wizard.aws.data_keys.stored import store_of
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.access import FormerText, ProviderFact, Ruling, StatementEvaluation
@@ -19,11 +19,8 @@ from wizard.core.models.access import FormerText, ProviderFact, Ruling, Statemen
 _ABSENT = ("NoSuchEntity", "NoSuchEntityException")
 
 
-class AwsAccessDiagnostics:
+class AwsAccessDiagnostics(SessionClient):
     """A `wizard.core.ports.aws.AccessDiagnostics`; the port lists the errors."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def principal(self, arn: str) -> IamPrincipal | None:
         """One user or role, with its own policies and those of its groups."""

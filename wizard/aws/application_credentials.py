@@ -17,7 +17,7 @@ from botocore.credentials import Credentials
 
 from wizard.aws.auth.errors import BOTOCORE_ERRORS
 from wizard.aws.auth.http import is_loopback
-from wizard.aws.auth.session import Session
+from wizard.aws.auth.session import Session, SessionClient
 from wizard.core.errors import SetupError
 from wizard.core.models.account import Principal
 from wizard.core.models.delivery import AppCredentials, CredentialsSearch
@@ -40,11 +40,8 @@ class _Unavailable(Exception):
 _Source = tuple[str, Callable[[Session, Principal], Credentials | None]]
 
 
-class ApplicationCredentials:
+class ApplicationCredentials(SessionClient):
     """Credentials of the application: a `wizard.core.ports.aws.ApplicationCredentials`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
         """Credentials of exactly this principal: configured ones, then the platform's, then those of sts:AssumeRole."""

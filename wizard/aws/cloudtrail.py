@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from components.policies.stack import AlertRule, alert_rules_of
 from components.settings import Settings
 from wizard.aws.access import principal_of
 from wizard.aws.application_credentials import SESSION_NAME
-from wizard.aws.auth.session import Session, or_none
+from wizard.aws.auth.session import Session, SessionClient, or_none
 from wizard.aws.iam import identify
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import Retention, TrailFact
@@ -22,11 +23,8 @@ from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCall, KeyCa
 _NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
 
 
-class CloudTrail:
+class CloudTrail(SessionClient):
     """Trails and their buckets: a `wizard.core.ports.aws.CloudTrail`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def list_trails(self) -> tuple[TrailFact, ...]:
         """Every trail that records this Region, by ARN: of this Region only, of all Regions, of the organization."""
@@ -266,11 +264,8 @@ https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limi
 _NO_RULE = ("ResourceNotFoundException",)
 
 
-class AwsAuditReader:
+class AwsAuditReader(SessionClient):
     """The audit of one Region: a `wizard.core.ports.aws.AuditReader`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     @property
     def _owner(self) -> str:
@@ -296,28 +291,25 @@ class AwsAuditReader:
 
     def alerts(self, settings: Settings) -> AlertsFact:
         """The alerts' topic and rules."""
-        names = settings.names
-        arn = f"arn:{settings.partition}:sns:{settings.region}:{settings.account_id}:{names.alert_topic}"
+        arn = f"arn:{settings.partition}:sns:{settings.region}:{settings.account_id}:{settings.names.alert_topic}"
         topic, *rules = self._session.together(
             lambda: self._session.find(
                 "sns", "GetTopicAttributes", absent=("NotFound", "NotFoundException"), TopicArn=arn
             ),
-            *(
-                lambda name=name: self._rule(name)
-                for name in (names.key_changes_rule, names.trail_changes_rule, names.denied_use_rule)
-            ),
+            *(lambda rule=rule: self._rule(rule) for rule in alert_rules_of(settings)),
         )
         return AlertsFact(topic=topic is not None, rules=tuple(rules))
 
-    def _rule(self, name: str) -> RuleFact:
-        rule = self._session.find("events", "DescribeRule", absent=_NO_RULE, Name=name)
-        if rule is None:
-            return RuleFact(name=name, state=None)
+    def _rule(self, rule: AlertRule) -> RuleFact:
+        session = self._session.with_region(rule.region)
+        current = session.find("events", "DescribeRule", absent=_NO_RULE, Name=rule.name)
+        if current is None:
+            return RuleFact(rule=rule, state=None)
         try:
-            targets = self._session.find("events", "ListTargetsByRule", absent=_NO_RULE, Rule=name) or {}
+            targets = session.find("events", "ListTargetsByRule", absent=_NO_RULE, Rule=rule.name) or {}
         except (PermissionDenied, Unsupported, ResourceError):
-            return RuleFact(name=name, state=str(rule["State"]))
-        return RuleFact(name=name, state=str(rule["State"]), targets=len(targets.get("Targets") or ()))
+            return RuleFact(rule=rule, state=str(current["State"]))
+        return RuleFact(rule=rule, state=str(current["State"]), targets=len(targets.get("Targets") or ()))
 
     def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
         """The Decrypt calls on the key since then, without those of this product's verifications."""

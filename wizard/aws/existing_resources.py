@@ -10,18 +10,15 @@ from typing import Any
 
 from components.settings import ResourceKind, SecretStore, Settings
 from wizard.aws import cloudtrail, kms
-from wizard.aws.auth.session import Session, tags_of
+from wizard.aws.auth.session import Session, SessionClient, tags_of
 from wizard.core.errors import PermissionDenied, SetupError, Unsupported
 from wizard.core.models.account import DiscoveredResource, Existing, KeyFact
 
 _NO_ENTITY = ("NoSuchEntity",)
 
 
-class ExistingResources:
+class ExistingResources(SessionClient):
     """Resources that have the stack's names: a `wizard.core.ports.aws.ExistingResources`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def find_existing(self, settings: Settings) -> Existing:
         """One look-up for each name that the stack would use; none for resources that the settings name themselves.

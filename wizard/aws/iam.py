@@ -13,7 +13,7 @@ from typing import TypeVar
 from wizard.aws.auth.credentials import FALLBACK_REGION
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.http import skew_of
-from wizard.aws.auth.session import Session, or_none, utc
+from wizard.aws.auth.session import Session, SessionClient, or_none, utc
 from wizard.core import retry
 from wizard.core.errors import (
     CredentialsError,
@@ -137,11 +137,8 @@ def _sorted(regions: Iterable[tuple[str, bool]]) -> tuple[RegionFact, ...]:
     return tuple(RegionFact(name=name, enabled=enabled) for name, enabled in sorted(regions))
 
 
-class Iam:
+class Iam(SessionClient):
     """The users, roles and policies of the account: a `wizard.core.ports.aws.Iam`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def list_principals(self) -> tuple[Principal, ...]:
         """The account's users, then its roles, by ARN; no service-linked roles."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from components.settings import ResourceKind, Settings
 from wizard.aws import cloudtrail, existing_resources, iam, kms
-from wizard.aws.auth.session import Session
+from wizard.aws.auth.session import Session, SessionClient
 from wizard.aws.data_keys.stores import ParameterStore
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
@@ -37,11 +37,8 @@ class _Answer:
 _NOTHING = _Answer()
 
 
-class ImportDiscovery:
+class ImportDiscovery(SessionClient):
     """What can be imported: a `wizard.core.ports.aws.ImportDiscovery`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def discover_setup(self, settings: Settings) -> DiscoveredSetup:
         """Everything that can be imported; resources that the settings name themselves are not looked up."""

@@ -5,10 +5,11 @@ Calls KMS, Service Quotas and the data key's store. Never an action of KMS that 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from components.settings import Settings
 from wizard.aws.auth.errors import code_of
@@ -18,11 +19,28 @@ from wizard.aws.data_keys.versions import DataKeyVersions
 from wizard.core import retry
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, OutcomeUnknown, ResourceError
-from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation, StoredKey, VersionOrigin
+from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation, StoredKey
 from wizard.core.next_command import Command, wizard
 from wizard.core.retry import Reason
 
 _NOT_ITS_OWN = ("IncorrectKeyException", "InvalidCiphertextException", "InvalidKeyUsageException")
+
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def _of_versions(
+    operation: Callable[Concatenate[DataKeyVersions, Parameters], Result],
+) -> Callable[Concatenate[AwsKeyRotation, Settings, Parameters], Result]:
+    """A method of the client: an operation on the versions of one stack's data key."""
+
+    def method(
+        self: AwsKeyRotation, settings: Settings, /, *values: Parameters.args, **options: Parameters.kwargs
+    ) -> Result:
+        return operation(self._data_key_versions(settings), *values, **options)
+
+    return method
 
 
 @dataclass(frozen=True)
@@ -137,41 +155,12 @@ class AwsKeyRotation:
 
     # --- the data key's versions -------------------------------------------------------------------------------
 
-    def versions(self, settings: Settings) -> tuple[DataKeyVersion, ...]:
-        """Every version, the oldest first, and the stored data key where it has no entry yet."""
-        return self._data_key_versions(settings).versions()
-
-    def altered(self, settings: Settings) -> tuple[str, ...]:
-        """The names of entries whose value somebody replaced."""
-        return self._data_key_versions(settings).altered()
-
-    def version(self, settings: Settings, fingerprint: str) -> DataKeyVersion | None:
-        """The version with that fingerprint; None where there is none."""
-        return self._data_key_versions(settings).version(fingerprint)
-
-    def keep(
-        self,
-        settings: Settings,
-        wrapped: WrappedDataKey,
-        *,
-        key_arn: str | None,
-        origin: VersionOrigin,
-        at: datetime,
-        same_as: str | None = None,
-        was_current: bool = False,
-    ) -> DataKeyVersion:
-        """Create an entry for a version and read it back; an existing entry is left unchanged."""
-        return self._data_key_versions(settings).keep(
-            wrapped, key_arn=key_arn, origin=origin, at=at, same_as=same_as, was_current=was_current
-        )
-
-    def reserve_new(self, settings: Settings, wrapped: WrappedDataKey, *, key_arn: str, at: datetime) -> WrappedDataKey:
-        """Reserve the one place for a new data key, create-only; the key that has it, whoever put it there."""
-        return self._data_key_versions(settings).reserve_new(wrapped, key_arn=key_arn, at=at)
-
-    def stored_key(self, settings: Settings) -> StoredKey:
-        """The stored value as it is now, well formed or not."""
-        return self._data_key_versions(settings).stored_key()
+    versions = _of_versions(DataKeyVersions.versions)
+    altered = _of_versions(DataKeyVersions.altered)
+    version = _of_versions(DataKeyVersions.version)
+    keep = _of_versions(DataKeyVersions.keep)
+    reserve_new = _of_versions(DataKeyVersions.reserve_new)
+    stored_key = _of_versions(DataKeyVersions.stored_key)
 
     def replace_current(
         self, settings: Settings, version: DataKeyVersion, *, key_arn: str, expected: StoredKey

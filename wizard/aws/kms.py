@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from wizard.aws.auth.errors import code_of
-from wizard.aws.auth.session import Session, or_none, tags_of
+from wizard.aws.auth.session import Session, SessionClient, or_none, tags_of
 from wizard.core import retry
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unsupported
@@ -31,11 +31,8 @@ _ABSENT = ("NotFoundException",)
 _NOT_YET = ("NotFoundException", "KMSInvalidStateException", "DependencyTimeoutException")
 
 
-class KmsKeys:
+class KmsKeys(SessionClient):
     """The KMS keys of one Region: a `wizard.core.ports.aws.KmsKeys`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def describe_key(self, key: str) -> KeyFact | None:
         """A key by id, ARN or alias; None when there is none."""

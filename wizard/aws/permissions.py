@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 from components.settings import Settings
 from wizard.aws import kms
-from wizard.aws.auth.session import Session, or_none
+from wizard.aws.auth.session import Session, SessionClient, or_none
 from wizard.aws.iam import identify
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import Identity, Principal
@@ -20,11 +21,8 @@ from wizard.core.models.discovery import PermissionsFact, QuotaFact
 from wizard.core.required_permissions.table import RequiredPermission, required
 
 
-class Permissions:
+class Permissions(SessionClient):
     """What a principal is allowed to do: a `wizard.core.ports.aws.Permissions`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation:
         """Whether the principal's own policies, boundary included, allow all the actions on the resource.
@@ -160,14 +158,12 @@ _HOME = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-northw
 """The Region in which Service Quotas has the quotas of IAM and S3, which are global."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _QuotaKind:
-    """One kind of IAM resource, as the account's summary counts it."""
+class _QuotaKind(NamedTuple):
+    """One kind of IAM resource, as the account's summary counts it: `used` of `usedQuota`."""
 
     what: str
     create: str
     used: str
-    limit: str
     lookup: str
     """The operation that finds a resource by its name or ARN."""
     parameter: str
@@ -176,33 +172,9 @@ class _QuotaKind:
 
 
 _IAM = (
-    _QuotaKind(
-        what="IAM roles",
-        create="iam:CreateRole",
-        used="Roles",
-        limit="RolesQuota",
-        lookup="GetRole",
-        parameter="RoleName",
-        code="L-FE177D64",
-    ),
-    _QuotaKind(
-        what="customer managed IAM policies",
-        create="iam:CreatePolicy",
-        used="Policies",
-        limit="PoliciesQuota",
-        lookup="GetPolicy",
-        parameter="PolicyArn",
-        code="L-E95E4862",
-    ),
-    _QuotaKind(
-        what="IAM users",
-        create="iam:CreateUser",
-        used="Users",
-        limit="UsersQuota",
-        lookup="GetUser",
-        parameter="UserName",
-        code=None,
-    ),
+    _QuotaKind("IAM roles", "iam:CreateRole", "Roles", "GetRole", "RoleName", "L-FE177D64"),
+    _QuotaKind("customer managed IAM policies", "iam:CreatePolicy", "Policies", "GetPolicy", "PolicyArn", "L-E95E4862"),
+    _QuotaKind("IAM users", "iam:CreateUser", "Users", "GetUser", "UserName", None),
 )
 
 _PROVIDERS_CODE, _BUCKETS_CODE = "L-858F3967", "L-DC2B2D3D"
@@ -211,11 +183,8 @@ Creations = Mapping[str, frozenset[str]]
 """What the set-up creates: the action → the ARNs."""
 
 
-class ServiceQuotas:
+class ServiceQuotas(SessionClient):
     """The account's limits: a `wizard.core.ports.aws.ServiceQuotas`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def check_quotas(self, settings: Settings) -> tuple[QuotaFact, ...]:
         """The quotas that the set-up needs a part of; none where it creates nothing, or all of it exists already."""
@@ -294,9 +263,9 @@ def _iam_quota(
     session: Session, settings: Settings, kind: _QuotaKind, summary: Mapping[str, int], creations: Creations
 ) -> QuotaFact | None:
     arns = creations.get(kind.create, frozenset())
-    if kind.used not in summary or kind.limit not in summary:
+    if kind.used not in summary or f"{kind.used}Quota" not in summary:
         return None
-    used, limit = int(summary[kind.used]), int(summary[kind.limit])
+    used, limit = int(summary[kind.used]), int(summary[f"{kind.used}Quota"])
     needed = len(arns)
     if used + needed > limit:
         # Only now does it matter which of them exist already.

@@ -13,7 +13,7 @@ from typing import Any
 
 from wizard.aws import cloudtrail
 from wizard.aws.auth.errors import code_of
-from wizard.aws.auth.session import Session
+from wizard.aws.auth.session import Session, SessionClient
 from wizard.aws.iam import identify
 from wizard.core import retry
 from wizard.core.errors import ResourceError, SetupError, UsageError
@@ -39,11 +39,8 @@ _FIRST_REGION = "us-east-1"
 """The one Region that is not a LocationConstraint. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
 
 
-class StateStorage:
+class StateStorage(SessionClient):
     """Buckets for Pulumi's state: a `wizard.core.ports.aws.StateStorage`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def make_state_bucket(self, bucket: str) -> bool:
         """Create the bucket in the session's Region, or correct the settings of an existing one. False when it existed.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from wizard.aws.access import MAX_PAGES, PACE_SECONDS, USES
+from wizard.aws.access import MAX_PAGES, USES, history_pages
 from wizard.aws.auth.session import Session, utc
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.audit import Usage
@@ -89,23 +89,13 @@ class CloudWatchUsage:
 
     def _key_requests(self, key_arn: str, since: datetime, until: datetime) -> tuple[int, datetime | None]:
         """The number of calls that used the key and, where the history was cut off, since when they are complete."""
-        parameters: dict[str, Any] = {
-            "LookupAttributes": [{"AttributeKey": "ResourceName", "AttributeValue": key_arn}],
-            "StartTime": max(since, until - timedelta(days=HISTORY_DAYS)),
-            "EndTime": until,
-        }
-        calls, oldest = 0, until
-        for page in range(self.pages):
-            if page:
-                self.session.clock.sleep(PACE_SECONDS)
-            answer = self.session.call("cloudtrail", "LookupEvents", **parameters)
-            for event in answer.get("Events", ()):
+        calls, oldest, has_more = 0, until, False
+        first = max(since, until - timedelta(days=HISTORY_DAYS))
+        for page, has_more in history_pages(self.session, key_arn, pages=self.pages, StartTime=first, EndTime=until):  # noqa: B007
+            for event in page:
                 calls += event.get("EventName") in USES
                 oldest = min(oldest, event["EventTime"].astimezone(UTC))
-            if not answer.get("NextToken"):
-                return calls, None
-            parameters["NextToken"] = answer["NextToken"]
-        return calls, oldest
+        return calls, oldest if has_more else None
 
     def _size(self, bucket: str, until: datetime) -> int | None:
         """The bucket's newest size over all storage classes; None before S3 reports the first.

@@ -54,7 +54,7 @@ class Command:
 
     @property
     def options(self) -> Any:
-        """The class of its options: `add_arguments`, and `run` or `run_offline`."""
+        """The class of its options: `add_arguments`, and `run` or `run_offline`, which raise SetupError."""
         return self.load_options()
 
 

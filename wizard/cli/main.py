@@ -6,24 +6,23 @@ Touches standard input and output, and all of the wizard. Libraries are loaded a
 from __future__ import annotations
 
 import contextlib
-import gc
-import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from wizard import PROJECT_FOLDER
 from wizard.cli import parser, request
 from wizard.cli.parser import INTERRUPTED
 from wizard.core.errors import Cancelled, PreflightFailed, SetupError, UsageError
-from wizard.core.next_command import PROGRAM, Offline, Result, Run, RunOptions
+from wizard.core.next_command import PROGRAM, Result, Run, RunOptions
 
 if TYPE_CHECKING:
     from wizard.cli.parser import CommandLine
     from wizard.cli.run_log import Log
+    from wizard.core.ports.run import Offline
     from wizard.terminal.screen import Screen
     from wizard.terminal.terminal import Terminal
 
@@ -46,14 +45,13 @@ def main(argv: list[str] | None = None) -> int:
         line = parser.parse(words)
     except UsageError as error:
         return _refused(words, error)
-    options = line.run
+    options, run_ = line.run, request.run_of(words)
     try:
         from wizard.terminal.terminal import Terminal
         from wizard.terminal.text import ignore_broken_pipe
 
         asks = not (options.non_interactive or options.json) and _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
         out = sys.stderr if options.json else sys.stdout
-        run_ = request.run_of(words)
         terminal = Terminal(interactive=asks, out=out if asks else ignore_broken_pipe(out), run=run_)
         with logging_of(line, terminal, words) as log:
             code, document = _run(line, terminal, log, run_)
@@ -62,13 +60,11 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:  # before anything began, or a second time
         code, document = _interrupted(options, _stderr(Run()))
     if options.json:
-        print(json.dumps(request.run_of(words).complete_all(document), indent=2))
+        _print_document(run_.complete_all(document))
     return code
 
 
 def _run(line: CommandLine, terminal: Terminal, log: Log | None, run: Run) -> Result:
-    from wizard.core import json_documents
-
     options = line.run
     path = str(log.path) if log and log.path else None
     if log and log.warning:
@@ -84,6 +80,8 @@ def _run(line: CommandLine, terminal: Terminal, log: Log | None, run: Run) -> Re
         if log:
             log.failed(error)
         _print(error, None if isinstance(error, _NO_FAULT) else path, run)
+        from wizard.core import json_documents
+
         return error.exit_code, json_documents.failure(error, command=options.command, log=path)
     except BaseException as bug:
         terminal.settle()
@@ -91,7 +89,9 @@ def _run(line: CommandLine, terminal: Terminal, log: Log | None, run: Run) -> Re
             log.failed(bug)
             sys.excepthook = log.excepthook(sys.stderr)
         if options.json:
-            print(json.dumps(json_documents.bug(command=options.command, log=path), indent=2))
+            from wizard.core import json_documents
+
+            _print_document(json_documents.bug(command=options.command, log=path))
         raise
 
 
@@ -140,6 +140,7 @@ def run_command(line: CommandLine, terminal: Terminal, log: Log | None = None) -
 
 
 def _offline(options: RunOptions) -> Offline:
+    from wizard.core.ports.run import Offline
     from wizard.pulumi_engine import config
     from wizard.terminal.text import print_text
 
@@ -168,7 +169,7 @@ def _refused(words: Sequence[str], error: UsageError) -> int:
     _print(error, None, run)
     if "--json" in words:
         document = json_documents.failure(error, command=parser.command_of(words))
-        print(json.dumps(run.complete_all(document), indent=2))
+        _print_document(run.complete_all(document))
     return error.exit_code
 
 
@@ -202,6 +203,12 @@ def _print(error: SetupError, log: str | None, run: Run) -> None:
         screen.line(f"the log: {request.near(log)}")
 
 
+def _print_document(document: Mapping[str, Any]) -> None:
+    import json
+
+    print(json.dumps(document, indent=2))
+
+
 def _leave(code: int) -> NoReturn:
     """End the process; after a Ctrl-C at once, for a call that nobody waits for any more would hold the end up."""
     if code == INTERRUPTED:
@@ -215,6 +222,4 @@ def _leave(code: int) -> NoReturn:
 
 def run() -> None:
     """The process from its start to its end: never returns."""
-    # Until the first question shows all that is loaded stays: there is nothing to collect. `request` turns it on again.
-    gc.disable()
     _leave(main())

@@ -8,10 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from wizard.core import json_documents
 from wizard.core.errors import SetupError
-from wizard.core.next_command import Offline, Result, shell
+from wizard.core.next_command import Result, shell
+
+if TYPE_CHECKING:
+    from wizard.core.ports.run import Offline
 
 SHELLS = ("bash", "zsh", "fish")
 """The shells whose completion can be turned on."""

@@ -9,6 +9,8 @@ import argparse
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -79,6 +81,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, wizard(*words, "--help"))
 
 
+@cache
 def parser_of(command: Command) -> argparse.ArgumentParser:
     """The parser of one command. Its errors raise UsageError."""
     parser = _Parser(
@@ -126,6 +129,7 @@ def fill(parser: argparse.ArgumentParser, command: Command) -> None:
 def parse(argv: Sequence[str]) -> CommandLine:
     """The command line of a run. Raises UsageError, which names an unknown flag without the value given to it."""
     command, words = _split(argv)
+    _refuse_placeholders(command, words)
     namespace, unknown = parser_of(command).parse_known_args(words)
     if unknown:
         raise UsageError(_unknown(command, unknown), wizard(command.name, "--help"))
@@ -138,6 +142,16 @@ def parse(argv: Sequence[str]) -> CommandLine:
         run=RunOptions(**{**run, "command": command.name, "inputs": inputs}),
         options=kinds[0](**own),
     )
+
+
+def _refuse_placeholders(command: Command, words: Sequence[str]) -> None:
+    """Raises UsageError for a word that a help or a printed command has in the place of a value."""
+    actions = _actions(command)
+    for flag, value in (*pairwise(words), *(word.split("=", 1) for word in words if "=" in word)):
+        metavar = str(actions[flag].metavar).partition(",")[0] if flag in actions else None
+        if metavar and value in (metavar, "ENVIRONMENT", "FILE", "STACK"):
+            message = f"{flag}: {value} stands for a value; write the value in its place"
+            raise UsageError(message, wizard(command.name, "--help"))
 
 
 def command_of(argv: Sequence[str]) -> str | None:

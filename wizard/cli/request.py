@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shlex
 import shutil
 import sys
 import threading
@@ -28,7 +29,6 @@ from wizard.pulumi_engine import config
 
 if TYPE_CHECKING:
     from components.settings import Settings
-    from wizard.inputs.vercel_cli import CliLogin
     from wizard.setup.saved_plan import SavedPlan
     from wizard.setup.steps import Clients, Request
     from wizard.terminal.terminal import Terminal
@@ -47,10 +47,15 @@ def build_request(
     """
     drafts = saved_progress.DraftFiles(PROJECT_FOLDER)
     application = application_folder.detect(_application_folder())
-    opened = _opened(options, terminal, drafts, application)
-    gc.enable()
     saved, plan = _saved(options, tolerates_settings), _saved_plan(options)
-    resolved = _resolved(options, opened, saved, plan)
+    opened = first_prompt.EarlyAnswers()
+    if terminal.interactive and options.command in ("setup", "preview"):
+        # What is certain to be refused is refused before the first question.
+        config.find_engine(os.environ)
+        _resolved(options, opened, saved, plan, {})
+        opened = _opened(options, terminal, drafts, application)
+    gc.enable()
+    resolved = _resolved(options, opened, saved, plan, _vercel_login())
     for key, answer in resolved.items():
         if by_key[key].secret:
             secret(str(answer.value), by_key[key].variable)
@@ -78,9 +83,6 @@ def _opened(
     drafts: saved_progress.DraftFiles,
     application: application_folder.ApplicationFolder,
 ) -> first_prompt.EarlyAnswers:
-    asks = terminal.interactive and options.command in ("setup", "preview")
-    if not asks:
-        return first_prompt.EarlyAnswers()
     given = options.inputs.get("target") is not None or os.environ.get(by_key["target"].variable)
     # Another stack's settings, an answers file or this stack's own say where the application runs.
     saved = (PROJECT_FOLDER / config.file_name(options.stack)).exists()
@@ -116,7 +118,11 @@ def _load() -> None:
 
 
 def _resolved(
-    options: RunOptions, opened: first_prompt.EarlyAnswers, saved: Settings | None, plan: SavedPlan | None
+    options: RunOptions,
+    opened: first_prompt.EarlyAnswers,
+    saved: Settings | None,
+    plan: SavedPlan | None,
+    detected: Mapping[str, answers.Answer],
 ) -> dict[str, answers.Answer]:
     copied: Mapping[str, Any] = {}
     # In a checkout that has no settings of the stack, a saved plan's are the ones that were approved.
@@ -124,10 +130,6 @@ def _resolved(
     other = options.from_stack or opened.copied
     if other:
         copied = answers.from_settings(_other(other))
-    detected: dict[str, answers.Answer] = {}
-    if login := _vercel_login():
-        token = answers.Answer(value=login.token, source=answers.Source.DETECTED, where=login.source)
-        detected["vercel_token"] = token
     resolved = answers.resolve(
         flags=options.inputs,
         environ=os.environ,
@@ -210,11 +212,13 @@ def _planned_settings(plan: SavedPlan) -> Settings:
         raise UsageError(f"the settings of the plan {plan.name} cannot be used: {error}", again) from error
 
 
-def _vercel_login() -> CliLogin | None:
+def _vercel_login() -> dict[str, answers.Answer]:
     from wizard.inputs import vercel_cli
 
     login = vercel_cli.cli_login()
-    return login if login is not None and login.token is not None else None
+    if login is None or login.token is None:
+        return {}
+    return {"vercel_token": answers.Answer(value=login.token, source=answers.Source.DETECTED, where=login.source)}
 
 
 def _application_folder() -> Path:
@@ -224,12 +228,18 @@ def _application_folder() -> Path:
 
 def run_of(argv: Sequence[str]) -> Run:
     """What a command that this run prints repeats of this command line."""
-    return Run(flags=parser.given_flags(argv), takes=parser.flags_of, python=python())
+    return Run(flags=parser.given_flags(argv), takes=parser.flags_of, python=python(), pulumi=pulumi())
 
 
 def python() -> str:
     """How this interpreter is called from here: `python` where that is it, else by its path."""
     return "python" if shutil.which("python") == sys.executable else near(sys.executable)
+
+
+def pulumi() -> str:
+    """How the engine is called from here: `pulumi` where PATH has it, else by the path of the one of `make setup`."""
+    chosen = None if shutil.which("pulumi") else config.chosen_engine()
+    return shlex.quote(near(str(chosen))) if chosen else "pulumi"
 
 
 def near(path: str) -> str:

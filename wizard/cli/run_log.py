@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import errno
-import json
 import logging
 import os
 import re
@@ -24,7 +23,6 @@ from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
 
 from wizard.core import safe_text
-from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 
 SHORTEST = 6
 """Characters of a secret that is known by its value; a shorter one would take half the words with it."""
@@ -62,12 +60,17 @@ class Redaction:
         # Of those that are there alone: a pattern of all, made anew for each further secret, takes a fifth of a run.
         if there := [spelling for spelling in labels if spelling in text]:
             text = re.sub("|".join(map(re.escape, there)), lambda match: labels[match[0]], text)
-        for pattern, replacement in _LOOKS:
-            text = pattern.sub(replacement, text)
+        # What stands for an i or an s under IGNORECASE and no other spelling: dotless ı, long ſ, dotted İ.
+        folded = text.lower().translate(_FOLDED)
+        for parts, pattern, replacement in _LOOKS:
+            if any(part in folded for part in parts):
+                text = re.sub(pattern, replacement, text)
         return text
 
 
 def _fingerprint(text: str) -> str | None:
+    from wizard.core.data_key import MalformedDataKey, WrappedDataKey
+
     try:
         return f"[data key {WrappedDataKey(value=text).fingerprint}]"
     except MalformedDataKey:
@@ -75,6 +78,8 @@ def _fingerprint(text: str) -> str | None:
 
 
 def _spellings(text: str) -> Iterator[str]:
+    import json
+
     yield text
     yield from (quote(text, safe=""), quote_plus(text), json.dumps(text)[1:-1], repr(text)[1:-1])
     octets = text.encode()
@@ -101,42 +106,56 @@ def _access_key_id(match: re.Match[str]) -> str:
     return f"{match[0][:4]}…{match[0][-4:]}"
 
 
-def _value_of(names: str, value: str) -> re.Pattern[str]:
-    return re.compile(rf"(?P<name>(?:{names}){_QUOTED})(?P<value>{value})", re.IGNORECASE)
+def _value_of(names: str, value: str) -> str:
+    return rf"(?i)(?P<name>(?:{names}){_QUOTED})(?P<value>{value})"
 
 
+_FOLDED = str.maketrans({"\u0131": "i", "\u0307": "", "\u017f": "s"})
 _WORDS = r"[^\s\"',;&)}\]]+"
 
-_LOOKS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
+_LOOKS: tuple[tuple[tuple[str, ...], str, Callable[[re.Match[str]], str]], ...] = (
     # The whole header, whatever its scheme: a signature says who asked for what.
-    (_value_of("(?:proxy-)?authorization", r"[^\r\n\"']+"), _redacted_name("[authorization]")),
-    (re.compile(r"(?P<name>\b(?:Bearer|Basic) )[A-Za-z0-9._~+/=-]{6,}"), _redacted_name("[authorization]")),
-    (_value_of(r"(?:set-)?cookie", r"[^\r\n\"']+"), _redacted_name("[cookie]")),
+    (("authorization",), _value_of("(?:proxy-)?authorization", r"[^\r\n\"']+"), _redacted_name("[authorization]")),
+    (("bearer ", "basic "), r"(?P<name>\b(?:Bearer|Basic) )[A-Za-z0-9._~+/=-]{6,}", _redacted_name("[authorization]")),
+    (("cookie",), _value_of(r"(?:set-)?cookie", r"[^\r\n\"']+"), _redacted_name("[cookie]")),
     # Never of any length: nothing that AWS calls Plaintext may be written down.
-    (_value_of(r"\bplaintext(?:blob)?", rf"(?:[^\"'\r\n]*(?=[\"'])|{_WORDS})"), _redacted_name("[plaintext]")),
-    (_value_of(r"ENCRYPTED_PHI_KEY", r"[A-Za-z0-9+/=_%-]{8,}"), _data_key),
-    # KMS's own blobs, wherever they stand.
-    (re.compile(r"(?P<name>)(?P<value>\bAQI[A-D][A-Za-z0-9+/]{80,}={0,2})"), _data_key),
     (
+        ("plaintext",),
+        _value_of(r"\bplaintext(?:blob)?", rf"(?:[^\"'\r\n]*(?=[\"'])|{_WORDS})"),
+        _redacted_name("[plaintext]"),
+    ),
+    (("encrypted_phi_key",), _value_of(r"ENCRYPTED_PHI_KEY", r"[A-Za-z0-9+/=_%-]{8,}"), _data_key),
+    # KMS's own blobs, wherever they stand.
+    (("aqi",), r"(?P<name>)(?P<value>\bAQI[A-D][A-Za-z0-9+/]{80,}={0,2})", _data_key),
+    (
+        ("secret",),
         _value_of(r"secret[-_ ]?(?:access[-_ ]?)?key|aws[-_ ]secret|secret[-_ ]string", r"[A-Za-z0-9/+=]{16,}"),
         _redacted_name("[secret key]"),
     ),
     (
+        ("token",),
         _value_of(r"(?:session|security|access|refresh|id|web[-_ ]identity)[-_ ]?token", _WORDS),
         _redacted_name("[token]"),
     ),
-    (_value_of(r"\b[a-z0-9_]*(?:passphrase|password|client[-_ ]secret)", _WORDS), _redacted_name("[secret]")),
     (
-        re.compile(r"(?P<name>\bX-Amz-(?:Signature|Security-Token|Credential)=)[^\s&\"']+", re.I),
+        ("passphrase", "password", "secret"),
+        _value_of(r"\b[a-z0-9_]*(?:passphrase|password|client[-_ ]secret)", _WORDS),
+        _redacted_name("[secret]"),
+    ),
+    (
+        ("x-amz-",),
+        r"(?i)(?P<name>\bX-Amz-(?:Signature|Security-Token|Credential)=)[^\s&\"']+",
         _redacted_name("[signature]"),
     ),
-    (re.compile(r"(?P<name>\bSignature=)[0-9a-f]{16,}", re.I), _redacted_name("[signature]")),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), lambda _: "[token]"),
-    (re.compile(r"\bpul-[0-9a-f]{16,}"), lambda _: "[token]"),
+    (("signature=",), r"(?i)(?P<name>\bSignature=)[0-9a-f]{16,}", _redacted_name("[signature]")),
+    (("eyj",), r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*", lambda _: "[token]"),
+    (("pul-",), r"\bpul-[0-9a-f]{16,}", lambda _: "[token]"),
     # A data key in the clear is 64 hex digits. So is a digest, which nobody misses.
-    (re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{64}(?![0-9A-Za-z])"), lambda _: "[64 hex digits]"),
-    (re.compile(r"\bA(?:KIA|SIA)[A-Z0-9]{12,}"), _access_key_id),
+    (("",), r"(?<![0-9A-Za-z])[0-9a-fA-F]{64}(?![0-9A-Za-z])", lambda _: "[64 hex digits]"),
+    (("akia", "asia"), r"\bA(?:KIA|SIA)[A-Z0-9]{12,}", _access_key_id),
 )
+"""What a text holds in any case, a pattern, its replacement. Patterns are compiled when a text first needs them: the
+log begins before the first question."""
 
 
 KEPT = 20
@@ -146,10 +165,17 @@ OUTPUT = "eonpro.engine.output"
 """What the engine itself says, line by line: for `--debug` and the file."""
 WIZARD = logging.getLogger("eonpro.wizard")
 
-_SECRET_VARIABLE = re.compile(
-    r"(SECRET_ACCESS_KEY|TOKEN|PASSWORD|PASSPHRASE|PRIVATE_KEY|CLIENT_SECRET|API_KEY|PHI_KEY)$", re.IGNORECASE
+_SECRET_FILES = ("TOKEN_FILE", "PASSWORD_FILE", "PASSPHRASE_FILE", "PHI_KEY_FILE")
+_SECRET_VARIABLES = (
+    "SECRET_ACCESS_KEY",
+    "TOKEN",
+    "PASSWORD",
+    "PASSPHRASE",
+    "PRIVATE_KEY",
+    "CLIENT_SECRET",
+    "API_KEY",
+    "PHI_KEY",
 )
-_SECRET_FILE = re.compile(r"(TOKEN|PASSWORD|PASSPHRASE|PHI_KEY)_FILE$", re.IGNORECASE)
 _LONGEST_FILE = 65_536
 
 
@@ -367,9 +393,9 @@ def _remove_old(logs: Path) -> None:
 
 def _secrets(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, value in environ.items():
-        if value and _SECRET_VARIABLE.search(name):
+        if value and name.upper().endswith(_SECRET_VARIABLES):
             yield name, value
-        elif value and _SECRET_FILE.search(name):
+        elif value and name.upper().endswith(_SECRET_FILES):
             with suppress(OSError, UnicodeDecodeError):
                 path = Path(value)
                 if path.is_file() and path.stat().st_size <= _LONGEST_FILE:

@@ -15,12 +15,13 @@ from components.settings import Outputs, Settings, Target
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import StackState, VercelProject
+from wizard.core.models.inputs import S3
 from wizard.core.next_command import wizard
-from wizard.core.ports.run import AwsClient, Engine, VercelClient
-from wizard.core.state_backend import S3, url_of
+from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
+from wizard.core.state_backend import url_of
 from wizard.inputs.registry import by_key
-from wizard.setup.steps import Clients, Request
-from wizard.targets.port import TargetContext, deploy_target
+from wizard.setup.steps import Clients, Request, settings_refresh
+from wizard.targets.port import deploy_target
 
 T = TypeVar("T")
 
@@ -71,9 +72,12 @@ def find(request: Request, clients: Clients) -> DeployedStack:
     settings = request.saved
     name = request.stack.rsplit("/", 1)[-1]
     if settings is None:
+        in_backend = attempted(clients.engine({}).state, request.stack)
         raise StackNotFound(
             f"Pulumi.{name}.yaml, the settings file of the stack {request.stack}, does not exist",
-            wizard("status", "--all", advice="lists the stacks; the settings file is kept with the code"),
+            settings_refresh(request.stack)
+            if isinstance(in_backend, StackState) and in_backend.outputs
+            else wizard("status", "--all", advice="lists the stacks; the settings file is kept with the code"),
         )
     values: dict[str, Any] = {key: answer.value for key, answer in request.answers.items()}
     aws = clients.connect(values.get("profile"), settings.region)

@@ -117,8 +117,16 @@ class StackBusy(SetupError):
     """Another run holds the stack's lock."""
 
 
+class StackHeld(StackBusy):
+    """The lock is older than any update takes: nobody waits for it."""
+
+
 class CorruptStateFile(StackBusy):
     """A killed run left a corrupt file in the backend; it was removed, and a second try succeeds."""
+
+
+class DamagedState(ResourceError):
+    """The stack's state or a lock of it cannot be read; the hint puts a copy back."""
 
 
 class StalePlan(SetupError):

@@ -6,9 +6,12 @@ Pure. `schemas/` has the JSON Schema of each; a field that changes its meaning c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from wizard.core import next_command
+from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import MissingAnswers, PreflightFailed, SetupError
 
 if TYPE_CHECKING:
@@ -107,3 +110,29 @@ def bug(*, command: str | None, log: str | None = None) -> Document:
 def head(command: str | None, *, ok: bool = True) -> Document:
     """The first fields of every document."""
     return {"version": VERSION, "command": command, "ok": ok}
+
+
+def plain(value: Any, included: Mapping[type, tuple[str, ...]] | None = None) -> Any:
+    """Facts as JSON values: names in camel case, times in ISO 8601 with Z, a data key as its fingerprint.
+
+    `included`: the fields of a type that are written; of the others all are.
+    """
+    if isinstance(value, WrappedDataKey):
+        return value.fingerprint
+    if is_dataclass(value) and not isinstance(value, type):
+        names = (included or {}).get(type(value)) or tuple(field.name for field in fields(value))
+        return {camel(name): plain(getattr(value, name), included) for name in names}
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    if isinstance(value, Mapping):
+        return {str(key): plain(member, included) for key, member in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(member, included) for member in value]
+    # A StrEnum becomes a plain string.
+    return str(value) if isinstance(value, str) else value
+
+
+def camel(name: str) -> str:
+    """`key_arn` as `keyArn`."""
+    first, *rest = name.split("_")
+    return first + "".join(word.title() for word in rest)

@@ -11,11 +11,7 @@ import shlex
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from components.settings import Settings
-
+from typing import Any
 
 PROGRAM = "python -m wizard"
 
@@ -27,6 +23,7 @@ DEFAULT_COMMAND = "setup"
 _COMMAND = rf"""{PROGRAM}(?![\w.])(?:'[^']*'|"[^"]*"|[^'"|;&<>#`\n()])*"""
 
 _PYTHON = r"(?<![\w./-])python -m "
+_PULUMI = r"(?<![\w./-])pulumi(?= (?:up|preview|config|stack|state|refresh|import|destroy|cancel|login|whoami)\b)"
 
 
 class Command(str):
@@ -74,12 +71,15 @@ class Run:
     """The flags that a command has, by its name; None for all."""
     python: str = "python"
     """How the interpreter is called in this folder."""
+    pulumi: str = "pulumi"
+    """How the engine is called in this folder."""
 
     def complete(self, text: str) -> str:
         """The text; each wizard command in it gets the flags of this run that it takes and lacks."""
-        if "python -m " not in text:
+        if "python -m " not in text and "pulumi " not in text:
             return text
         completed = re.sub(_PYTHON, f"{self.python} -m ", re.sub(_COMMAND, self._with_flags, text))
+        completed = re.sub(_PULUMI, self.pulumi, completed)
         return Command(completed, advice=self.complete(text.advice)) if isinstance(text, Command) else completed
 
     def complete_all(self, value: Any) -> Any:
@@ -146,18 +146,3 @@ class RunOptions:
     log: Path | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
     """The flags of the inputs by the input's key in an answers file, unparsed; None where the flag is not set."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Offline:
-    """What a command gets that asks no service."""
-
-    run: RunOptions
-    project: Path
-    """The project's folder."""
-    saved: Callable[[], Settings | None]
-    """The settings in the stack's file. Raises UsageError for settings that cannot be used."""
-    saved_name: str
-    """The name of that file."""
-    print: Callable[[str], None]
-    """Prints the result alone on standard output, where no JSON document is asked for."""

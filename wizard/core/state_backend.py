@@ -5,17 +5,13 @@ Pure. The caller reads the files and asks the services.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from wizard.core.errors import Problem
-
-CLOUD, LOCAL, S3 = "cloud", "local", "s3"
-"""Words for a backend: Pulumi Cloud, files of this user, a bucket that the set-up creates."""
+from wizard.core.models.inputs import CLOUD, DEFAULT, FILE_VARIABLE, LOCAL, PASSPHRASE, S3, VARIABLE
 
 CHOSEN = "chosen"
 """The source of an answer."""
@@ -23,24 +19,8 @@ CHOSEN = "chosen"
 CLOUD_URL = "https://api.pulumi.com"
 LOCAL_URL = "file://~"
 
-DEFAULT, PASSPHRASE = "default", "passphrase"
-"""Words for a secrets provider: Pulumi Cloud's own, a passphrase."""
-
 KEY_ALIAS = "alias/eonpro-pulumi-state"
 """The KMS key of this alias, where the account has one, encrypts the secrets of a new stack."""
-
-VARIABLE, FILE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"
-
-_SCHEMES = ("https", "http", "s3", "file", "gs", "azblob", "postgres")
-"""Of the backends that the engine knows (https://www.pulumi.com/docs/iac/concepts/state-and-backends/)."""
-
-_PROVIDERS = ("awskms", "azurekeyvault", "gcpkms", "hashivault")
-"""Of the secrets providers that take a URL (https://www.pulumi.com/docs/iac/concepts/secrets/)."""
-
-_BUCKET = re.compile(
-    r"(?!xn--|sthree-)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?<!-s3alias)(?<!--ol-s3)"
-)
-"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
 
 
 class BackendKind(StrEnum):
@@ -138,46 +118,6 @@ def in_words(url: str) -> str:
     if kind is BackendKind.LOCAL:
         return f"files of this machine ({plain.removeprefix('file://')}/.pulumi)"
     return plain
-
-
-def accept_backend(text: str) -> None:
-    """The rule of the answer `backend`. Raises ValueError with a text that never repeats a password."""
-    if text in (CLOUD, LOCAL, S3):
-        return
-    try:
-        parts = urlsplit(text)
-        has_password = parts.password is not None
-    except ValueError:
-        raise ValueError("is not a URL") from None
-    if has_password:
-        raise ValueError("has a password in it: leave it out, and set it with the backend's own variable")
-    if "://" not in text or parts.scheme not in _SCHEMES:
-        raise ValueError(f"{text!r} is neither {CLOUD}, {LOCAL}, {S3}, nor a backend's URL such as s3://bucket")
-    if parts.scheme == "s3" and not (_BUCKET.fullmatch(parts.netloc) and ".." not in parts.netloc):
-        raise ValueError(f"{parts.netloc!r} is not a name of an S3 bucket")
-    if parts.scheme in ("https", "http", "gs", "azblob") and not parts.netloc:
-        raise ValueError(f"{text!r} names no host or bucket")
-
-
-def accept_secrets_provider(text: str) -> None:
-    """The rule of the answer `secrets_provider`. Raises ValueError in words."""
-    if text in (DEFAULT, PASSPHRASE):
-        return
-    parts = urlsplit(text)
-    if "://" not in text or parts.scheme not in _PROVIDERS:
-        raise ValueError(f"{text!r} is neither {PASSPHRASE}, {DEFAULT}, nor a key's URL such as awskms://alias/NAME")
-    key = parts.netloc + parts.path
-    if parts.scheme == "awskms":
-        if not key.strip("/"):
-            raise ValueError("has no key in it")
-        if "region" not in parse_qs(parts.query) and not parts.path.lstrip("/").startswith("arn:"):
-            raise ValueError("has no Region: add ?region=REGION")
-
-
-def accept_passphrase(text: str) -> None:
-    """The rule of a passphrase: it is not blank. Raises ValueError in words."""
-    if not text.strip():
-        raise ValueError("is empty")
 
 
 def resolve(values: Mapping[str, Any], circumstances: Circumstances) -> StateBackend:

@@ -29,13 +29,13 @@ from wizard.core.models.delivery import (
     Verification,
     VerificationState,
 )
-from wizard.core.models.rotation import DataKeyVersion
+from wizard.core.models.rotation import DataKeyVersion, LastBackup
 from wizard.core.next_command import wizard
 from wizard.core.ports.aws import KeyRotation
-from wizard.core.ports.run import AwsClient, DecryptVerifier
+from wizard.core.ports.run import AwsClient, DecryptVerifier, TargetContext
 from wizard.core.retry import SCHEDULES, Reason
 from wizard.data_key import guard
-from wizard.targets.port import DeployTarget, TargetContext, deploy_target
+from wizard.targets.port import DeployTarget, deploy_target
 
 NEW_KEY_SECONDS = 40.0
 """How long a new access key takes to be known everywhere; longer than a role."""
@@ -54,6 +54,13 @@ def find_stored_data_key(aws: AwsClient, settings: Settings) -> StoredDataKey | 
         if stored_data_key is not None:
             return stored_data_key
     return None
+
+
+def find_last_backup(aws: AwsClient, settings: Settings) -> LastBackup | None:
+    """The last backup that the account records; None without one. Raises SetupError where it cannot be read."""
+    name = settings.names.last_backup
+    records = aws.access_diagnostics.read_values([name], SecretStore.PARAMETER_STORE)
+    return LastBackup.read(records[name]) if name in records else None
 
 
 def find_data_key(aws: AwsClient, settings: Settings, outputs: Outputs | None = None) -> StoredDataKey | None:
@@ -120,7 +127,8 @@ def ensure_data_key(
             _refuse_another(elsewhere, outputs)
         else:
             # Minutes have passed since the preflight.
-            guard.may_create(aws, settings, saved=settings, outputs=outputs).require()
+            is_known = adopted is not None
+            guard.may_create(aws, settings, saved=settings, outputs=outputs, is_known=is_known).require()
         wrapped = elsewhere.wrapped if elsewhere else adopted or aws.kms.make_data_key(outputs.key_arn)
         stored_data_key = _store(aws, settings, wrapped, outputs.key_arn, is_new=elsewhere is None and adopted is None)
     _refuse_another(stored_data_key, outputs)
@@ -355,6 +363,11 @@ def _simulated(
         return (
             VerificationState.FAILED,
             f"{reason}; its policies refuse it: key policy {key_decision}, IAM {simulation.detail}",
+        )
+    if key_decision is KeyPolicyDecision.UNKNOWN:
+        return (
+            VerificationState.UNPROVEN,
+            f"{reason}; whether the key policy allows it depends on conditions that are not known here",
         )
     if simulation.allowed is None:
         return (

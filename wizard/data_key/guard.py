@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from itertools import product
 
 from components.settings import Outputs, SecretStore, Settings
 from wizard.core.errors import CredentialsError, DataKeyConflict, PermissionDenied, Problem, SetupError, Unsupported
-from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.delivery import Scope, StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 from wizard.core.next_command import wizard
-from wizard.core.ports.run import AwsClient
+from wizard.core.ports.run import AwsClient, TargetContext
+from wizard.targets.port import DeployTarget, deploy_targets
 
 
 class DecisionState(StrEnum):
@@ -61,7 +63,12 @@ class Decision:
         raise error_class(f"{self.what}; no other data key was made", self.next) from self.error
 
 
+_COPIES = "lists the versions; where there is none, doctor names the first other copy, and the command for it"
+
 ALLOWED = Decision(state=DecisionState.YES)
+
+ConflictAt = Callable[[DeployTarget], Callable[[], DataKeyConflict | None] | None]
+"""How to read from a target why a delivery would be refused; None where this run does not reach the target."""
 
 
 def may_create(
@@ -71,13 +78,54 @@ def may_create(
     saved: Settings | None = None,
     outputs: Outputs | None = None,
     importing: bool = False,
+    is_known: bool = False,
+    conflict_at: ConflictAt | None = None,
+    is_deployed: bool = True,
 ) -> Decision:
-    """Whether a data key may be made where none is stored, by what AWS has: stored key, versions, variables.
+    """Whether a data key may be made where none is stored, by what AWS and the targets with own copies have.
+
+    AWS has the stored key, versions and variables. Without `conflict_at` only AWS is asked. `is_deployed`: whether the
+    stack has its KMS key. `is_known`: the earlier data key is at hand and is stored again.
+    """
+    decision = _by_account(aws, settings, saved=saved, outputs=outputs, importing=importing, is_known=is_known)
+    for target in deploy_targets(settings.deploy_targets):
+        if decision.is_allowed and target.has_own_copy and conflict_at is not None:
+            decision = _by_target(target.title, conflict_at(target), settings, is_deployed=is_deployed)
+    return decision
+
+
+def may_create_in(context: TargetContext, *, importing: bool = False, scopes: tuple[Scope, ...] = ()) -> Decision:
+    """Whether a data key may be made for a deployed stack; a target that the context does not reach is unknown."""
+
+    def conflict_at(target: DeployTarget) -> Callable[[], DataKeyConflict | None] | None:
+        is_reached = target.name in context.targets and target.access_problem(context) is None
+        return partial(target.conflict, context, None, scopes=scopes) if is_reached else None
+
+    return may_create(
+        context.aws,
+        context.settings,
+        saved=context.settings,
+        outputs=context.outputs,
+        importing=importing,
+        conflict_at=conflict_at,
+    )
+
+
+def _by_account(
+    aws: AwsClient,
+    settings: Settings,
+    *,
+    saved: Settings | None,
+    outputs: Outputs | None,
+    importing: bool,
+    is_known: bool,
+) -> Decision:
+    """By what AWS has.
 
     `saved`: the settings of the last run, whose store and Regions are read too. A deployed stack (`outputs`) without
     them may have used either store. `importing`: versions that an interrupted import left, and that were never
-    current, do not count.
-    Ask `may_create_for` as well where the stack delivers to Vercel.
+    current, do not count. `is_known`: the earlier data key is at hand and is stored again; the record of its backup
+    does not count.
     """
     name, key_variable = settings.names.stored_data_key, f"{settings.names.parameter_prefix}/AWS_KMS_KEY_ID"
     used = {settings.secret_store, saved.secret_store} if saved else {settings.secret_store}
@@ -85,12 +133,16 @@ def may_create(
         used = set(SecretStore)
     try:
         for regional, store in product(_regions(aws, settings, saved, outputs), SecretStore):
-            has_variable, stored = False, None
+            trace, stored = None, None
+            # Both are written after the data key.
+            has_record = store is SecretStore.PARAMETER_STORE and not is_known
+            names = (key_variable, settings.names.last_backup) if has_record else (key_variable,)
             versions: tuple[DataKeyVersion, ...] = ()
             altered: tuple[str, ...] = ()
             in_store = settings.model_copy(update={"secret_store": store})
             try:
-                has_variable = regional.stored_data_keys.variable_exists(key_variable, store=store)
+                written = (name for name in names if regional.stored_data_keys.variable_exists(name, store=store))
+                trace = next(written, None)
                 stored = regional.stored_data_keys.read_stored_data_key(name, store=store)
                 versions = regional.key_rotation.versions(in_store)
                 altered = () if versions else regional.key_rotation.altered(in_store)
@@ -98,7 +150,7 @@ def may_create(
                 # The caller needs no access to a store that this stack never used. A variable is proof enough where
                 # the versions cannot be listed.
                 is_closed = isinstance(error, PermissionDenied | Unsupported) and store not in used
-                if not is_closed and not has_variable:
+                if not is_closed and not trace:
                     raise
             if stored is not None:
                 return _stored(stored, regional.region, settings)
@@ -106,21 +158,17 @@ def may_create(
                 return _has_versions(name, len(counted))
             if altered:
                 return _altered(name, altered)
-            if has_variable:
-                return _lost(name, key_variable)
+            if trace:
+                return _lost(name, trace)
     except SetupError as error:
         return _unknown(error, f"it must be known whether {name} ever existed before another data key is made")
     return ALLOWED
 
 
-def may_create_for(
+def _by_target(
     target: str, conflict: Callable[[], DataKeyConflict | None] | None, settings: Settings, *, is_deployed: bool
 ) -> Decision:
-    """Whether a data key may be made where none is stored, by what a target has that holds the variables itself.
-
-    `conflict` reads from the target why a delivery would be refused; None where this run does not reach the target.
-    `is_deployed`: whether the stack has its KMS key.
-    """
+    """By what a target has that holds the variables itself."""
     name = settings.names.stored_data_key
     if conflict is None:
         return Decision(
@@ -142,12 +190,7 @@ def may_create_for(
         state=DecisionState.NO,
         what=f"{name} does not exist; {refusal.message}",
         why="a new data key could not open the records under that one",
-        next=wizard(
-            "restore",
-            "--from-backup",
-            "PLACE",
-            advice="restores the wrapped key from your backup; if this stack has set up nothing yet: setup --adopt",
-        ),
+        next=wizard("restore", advice=f"{_COPIES}; if this stack has set up nothing yet: setup --adopt"),
     )
 
 
@@ -241,26 +284,16 @@ def _altered(name: str, entries: tuple[str, ...]) -> Decision:
         state=DecisionState.NO,
         what=f"{name} is missing, and somebody replaced the value of every version of it: {', '.join(entries)}",
         why="a new data key could not open the records under the former one",
-        next=wizard(
-            "restore",
-            "--from-backup",
-            "PLACE",
-            advice="restores the key from your backup; or put the first value of these back: the store keeps it",
-        ),
+        next=wizard("restore", advice=_COPIES),
     )
 
 
-def _lost(name: str, key_variable: str) -> Decision:
+def _lost(name: str, trace: str) -> Decision:
     return Decision(
         state=DecisionState.NO,
-        what=f"{name} is missing, and {key_variable}, which is written after it, exists",
+        what=f"{name} is missing, and {trace}, which is written after it, exists",
         why="a new data key could not open the records under the lost one",
-        next=wizard(
-            "restore",
-            "--from-backup",
-            "PLACE",
-            advice="restores the key from your backup; without --from-backup it lists the versions in the account",
-        ),
+        next=wizard("restore", advice=_COPIES),
     )
 
 

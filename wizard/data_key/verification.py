@@ -237,7 +237,7 @@ def _app_environment(credentials: AppCredentials, batch: AppVariables) -> dict[s
 
 def _json_object(text: str) -> dict[str, Any] | None:
     try:
-        document = safe_text.parse(json.loads, text)
+        document = safe_text.parse_json(text)
     except json.JSONDecodeError:
         return None
     return document if isinstance(document, dict) else None

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from wizard.core.errors import MissingAnswers, UsageError
+from wizard.core.json_documents import camel
 from wizard.core.models.inputs import CALLER, CREATE, Input
 from wizard.inputs.answers_file import listed
 from wizard.inputs.registry import INPUTS, by_key
@@ -51,7 +52,7 @@ class Answer:
         return f"Answer(value={value}, source={self.source.value!r}, where={self.where!r})"
 
 
-_FIELD = re.compile(r"\b[a-z]+(?:[A-Z][a-z]+)+\b")
+_FIELD = r"\b[a-z]+(?:[A-Z][a-z]+)+\b"
 """The name of a field in a message about two fields."""
 
 _WORDS = {"administrators": CALLER, "app_principal": CREATE, "trail": CREATE}
@@ -236,17 +237,11 @@ def refused(error: ContractError) -> UsageError:
         if field in inputs:
             faults.append(f"{inputs[field].flag}: {fault}")
         else:
-            faults.append(_FIELD.sub(lambda name: inputs[name[0]].flag if name[0] in inputs else name[0], fault))
+            faults.append(re.sub(_FIELD, lambda name: inputs[name[0]].flag if name[0] in inputs else name[0], fault))
     return UsageError(
         listed("these answers do not fit together", faults),
         "fix these answers, then run the same command again",
     )
-
-
-def camel(field: str) -> str:
-    """A field's name as the stack's configuration spells it."""
-    first, *rest = field.split("_")
-    return first + "".join(part.capitalize() for part in rest)
 
 
 def missing(values: Mapping[str, Any]) -> tuple[Input, ...]:
@@ -271,12 +266,11 @@ def missing_error(inputs: Sequence[Input]) -> MissingAnswers:
     )
 
 
-_SSO_ROLE = re.compile(
+_SSO_ROLE = (
     r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>[0-9]{12}):role/"
     # The path has the Region of Identity Center, except us-east-1. The caller's ARN has no path if it cannot be read.
     r"(?:aws-reserved/sso\.amazonaws\.com/(?:[a-z0-9-]+/)?)?"
-    r"AWSReservedSSO_(?P<permission_set>[\w+=,.@-]{1,32})_[0-9a-f]{16}",
-    re.ASCII,
+    r"AWSReservedSSO_(?P<permission_set>[\w+=,.@-]{1,32})_[0-9a-f]{16}"
 )
 
 
@@ -287,7 +281,7 @@ def sso_pattern(principal_arn: str) -> str | None:
     characters at the end, because `_*` would also match a permission set with a longer name.
     https://docs.aws.amazon.com/singlesignon/latest/userguide/referencingpermissionsets.html
     """
-    role = _SSO_ROLE.fullmatch(principal_arn)
+    role = re.fullmatch(_SSO_ROLE, principal_arn, re.ASCII)
     if role is None:
         return None
     return (

@@ -5,7 +5,6 @@ Reads the one file that it is given. No error holds a value of the file, which m
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -16,7 +15,7 @@ from wizard.core import safe_text
 from wizard.core.errors import UsageError
 from wizard.inputs.registry import INPUTS, by_key
 
-_SECRET_NAMES = re.compile(r"token|secret|passw|passphrase|credential|access_?key|private_?key|api_?key", re.IGNORECASE)
+_SECRET_NAMES = r"(?i)token|secret|passw|passphrase|credential|access_?key|private_?key|api_?key"
 
 
 class _Entry(NamedTuple):
@@ -78,7 +77,7 @@ def _entry_fault(entry: _Entry) -> str | None:
             return f"`{entry.key}` must be {'text or a list of texts' if known.many else 'one value'}"
         return None
     secret = by_key.get(entry.key)
-    if secret is not None or _SECRET_NAMES.search(entry.key):
+    if secret is not None or re.search(_SECRET_NAMES, entry.key):
         instead = secret or (by_key["vercel_token"] if "token" in entry.key.lower() else None)
         advice = f"name a file with `{instead.file_key}`, or set {instead.variable}; " if instead else ""
         return (
@@ -96,13 +95,15 @@ def _is_json(text: str, name: str) -> bool:
     if not text.lstrip().startswith("{"):
         return False
     try:
-        safe_text.parse(json.loads, text)
+        safe_text.parse_json(text)
     except ValueError:
         return False  # `{a: b}` is YAML
     return True
 
 
 def _read_json(text: str, name: str) -> list[_Entry]:
+    import json
+
     try:
         # Numbers stay text; pairs, not a dict, so that duplicate keys are found.
         load = partial(

@@ -5,7 +5,6 @@ Reads a few files of that folder by name. Loaded before the first prompt: import
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
@@ -123,8 +122,10 @@ class _Files:
 
     def object(self, name: str) -> dict[str, Any] | None:
         """The object that a JSON file holds; None for anything else."""
+        if not (text := self.content(name)):
+            return None
         try:
-            content = safe_text.parse(json.loads, self.content(name) or "null")
+            content = safe_text.parse_json(text)
         except (ValueError, RecursionError):
             return None
         return content if isinstance(content, dict) else None

@@ -10,6 +10,7 @@ from wizard.core.models.inputs import CALLER, Input, InputType
 KEY_INPUTS: tuple[Input, ...] = (
     Input(
         key="profile",
+        saved=False,
         kind=InputType.SELECT,
         prompt="Which AWS profile?",
         why="The set-up uses only these credentials, and does not save them.",
@@ -23,8 +24,7 @@ KEY_INPUTS: tuple[Input, ...] = (
     ),
     Input(
         key="account",
-        field="account_id",
-        kind=InputType.TEXT,
+        saved_as="account_id",
         prompt="Which AWS account?",
         why="Everything is created in this account, and in no other.",
         safeguard="164.308(a)(4)(i), information access management",
@@ -36,7 +36,6 @@ KEY_INPUTS: tuple[Input, ...] = (
     ),
     Input(
         key="region",
-        field="region",
         kind=InputType.SEARCH,
         prompt="Which Region?",
         why="The key never leaves its Region: choose the Region of your application.",
@@ -47,19 +46,16 @@ KEY_INPUTS: tuple[Input, ...] = (
     ),
     Input(
         key="multi_region",
-        field="multi_region",
         kind=InputType.CONFIRM,
         prompt="Create a multi-Region key? (this cannot be changed later)",
         why="A replica in a second Region can decrypt the data key while the first Region is down.",
         safeguard="164.308(a)(7)(ii)(B), disaster recovery plan",
         link="https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html",
         help="whether the key can be replicated to other Regions; decided when it is created (default: no)",
-        metavar="YES|NO",
         optional=True,
     ),
     Input(
         key="replica_regions",
-        field="replica_regions",
         kind=InputType.CHECKBOX,
         prompt="Which other Regions get a replica?",
         why="Each gets a replica of the key and a copy of the wrapped data key; a replica costs as much as a key.",
@@ -73,8 +69,6 @@ KEY_INPUTS: tuple[Input, ...] = (
     ),
     Input(
         key="environment",
-        field="environment",
-        kind=InputType.TEXT,
         prompt="Which environment is this?",
         why="Each environment has its own key, so that staging can never read the data of production.",
         safeguard="164.308(a)(4)(ii)(B), access authorization",
@@ -84,7 +78,6 @@ KEY_INPUTS: tuple[Input, ...] = (
     ),
     Input(
         key="administrators",
-        field="administrators",
         kind=InputType.CHECKBOX,
         prompt="Who administers the key?",
         why="Administrators manage the key; they can decrypt only if IAM allows it, as AdministratorAccess does.",
@@ -100,8 +93,6 @@ KEY_INPUTS: tuple[Input, ...] = (
     ),
     Input(
         key="administrator_patterns",
-        field="administrator_patterns",
-        kind=InputType.TEXT,
         prompt="Which roles administer the key, by pattern?",
         why="The role names of IAM Identity Center end at random: a pattern also matches a role created again.",
         safeguard="164.308(a)(3)(ii)(A), authorization and supervision",
@@ -113,8 +104,6 @@ KEY_INPUTS: tuple[Input, ...] = (
     ),
     Input(
         key="deletion_administrators",
-        field="deletion_administrators",
-        kind=InputType.TEXT,
         prompt="Who can schedule the deletion of the key?",
         why="Without the key all encrypted data is lost: nobody can delete it, except the principals named here.",
         safeguard="164.312(c)(1), integrity",
@@ -127,31 +116,28 @@ KEY_INPUTS: tuple[Input, ...] = (
     ),
     Input(
         key="strict_key_policy",
-        field="strict_key_policy",
         kind=InputType.CONFIRM,
         prompt="Ignore IAM policies, so that only the key policy grants access?",
         why="Then no IAM policy gives access to the key; at least two administrators have to be named.",
         safeguard="164.312(a)(1), access control",
         link="https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html",
         help="whether only the key policy grants access, not IAM (default: no; needs two administrators)",
-        metavar="YES|NO",
         asked=False,
         default=False,
     ),
     Input(
         key="exclusive_use",
-        field="exclusive_use",
         kind=InputType.CONFIRM,
         prompt="Deny the use of the key to everybody except the application?",
         why="Then AdministratorAccess is not enough to decrypt: the key policy has to be changed first.",
         safeguard="164.312(a)(1), access control",
         help="whether only the application can use the key, even if IAM allows others (default: no)",
-        metavar="YES|NO",
         asked=False,
         default=False,
     ),
     Input(
         key="encrypted_phi_key",
+        saved=False,
         kind=InputType.SECRET,
         prompt="The ENCRYPTED_PHI_KEY that the application uses today",
         why="Vercel does not show a sensitive variable; without it the records could no longer be decrypted.",
@@ -166,6 +152,7 @@ KEY_INPUTS: tuple[Input, ...] = (
     ),
     Input(
         key="repair",
+        saved=False,
         kind=InputType.CHECKBOX,
         prompt="Which of these can be changed to match the stack?",
         why="The others are imported as they are, and no update changes them.",
@@ -181,8 +168,6 @@ KEY_INPUTS: tuple[Input, ...] = (
     ),
     Input(
         key="rotation_period_days",
-        field="rotation_period_days",
-        kind=InputType.TEXT,
         prompt="After how many days does KMS rotate the key material?",
         why="Rotation limits how much data one key material protects; earlier data can still be decrypted.",
         safeguard="164.312(a)(2)(iv), encryption and decryption",

@@ -6,17 +6,21 @@ Pure. Imports no library: `python -m wizard --help` is printed from this table.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from wizard.core.models.inputs import CREATE, Choice, Input, InputType
-from wizard.core.state_backend import (
+from wizard.core.models.inputs import (
     CLOUD,
+    CREATE,
     DEFAULT,
     LOCAL,
     PASSPHRASE,
     S3,
     VARIABLE,
+    Choice,
+    Input,
+    InputType,
     accept_backend,
     accept_passphrase,
     accept_secrets_provider,
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
 
 TARGET = Input(
     key="target",
-    field="deploy_targets",
+    saved_as="deploy_targets",
     kind=InputType.CHECKBOX,
     prompt="Where does the application run?",
     why="The wizard writes the key's settings to the place where the application reads them.",
@@ -43,10 +47,16 @@ TARGET = Input(
 )
 """The first question: it needs nothing from the account, and is asked while the other modules load."""
 
+
+def _of_target(name: str, entry: Input) -> Input:
+    """The input of a target: needed only where the application runs there."""
+    return replace(entry, needed=lambda values: name in (values.get("target") or ()) and entry.needed(values))
+
+
 APPLICATION_INPUTS: tuple[Input, ...] = (
     Input(
         key="app_principal",
-        field="app_principal_arn",
+        saved_as="app_principal_arn",
         kind=InputType.SELECT,
         prompt="Which IAM role or user does the application run as?",
         why="Only this identity is allowed to decrypt the data key, and it is allowed nothing else.",
@@ -60,8 +70,7 @@ APPLICATION_INPUTS: tuple[Input, ...] = (
     ),
     Input(
         key="permissions_boundary",
-        field="permissions_boundary_arn",
-        kind=InputType.TEXT,
+        saved_as="permissions_boundary_arn",
         prompt="Which permissions boundary do the new roles get?",
         why="Some organizations require one: a role without it cannot be created.",
         safeguard="164.308(a)(4)(ii)(C), access establishment and modification",
@@ -72,7 +81,6 @@ APPLICATION_INPUTS: tuple[Input, ...] = (
     ),
     Input(
         key="secret_store",
-        field="secret_store",
         kind=InputType.SELECT,
         prompt="Where is the wrapped data key stored?",
         why="Written once and never overwritten; ECS and EKS read it from there.",
@@ -86,12 +94,13 @@ APPLICATION_INPUTS: tuple[Input, ...] = (
         asked=False,
         default="parameter-store",
     ),
-    *(entry for target in all_targets() for entry in target.inputs),
+    *(_of_target(target.name, entry) for target in all_targets() for entry in target.inputs),
 )
 
 STATE_INPUTS: tuple[Input, ...] = (
     Input(
         key="backend",
+        saved=False,
         kind=InputType.SELECT,
         prompt="Where does Pulumi store its state?",
         why="Every later update needs the state, which lists the created resources and never contains PHI.",
@@ -113,7 +122,7 @@ STATE_INPUTS: tuple[Input, ...] = (
     ),
     Input(
         key="secrets_provider",
-        kind=InputType.TEXT,
+        saved=False,
         prompt="What encrypts the stack's secrets?",
         why="Needed only for a new stack: this version stores no secret in a stack, a later one may.",
         safeguard="164.312(a)(2)(iv), encryption and decryption",
@@ -125,6 +134,7 @@ STATE_INPUTS: tuple[Input, ...] = (
     ),
     Input(
         key="passphrase",
+        saved=False,
         kind=InputType.SECRET,
         prompt="The stack's passphrase",
         why="Pulumi needs it to open a stack whose configuration is encrypted under a passphrase.",

@@ -6,7 +6,6 @@ Reads and writes `.wizard/STACK.json` in the project's folder. Never holds a sec
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -73,13 +72,15 @@ def text(draft: Draft) -> str:
     """The draft as JSON."""
     answers = {key: list(value) if isinstance(value, tuple) else value for key, value in draft.answers.items()}
     document = {"stage": draft.stage, "at": draft.at.isoformat(), "asked": list(draft.asked), "answers": answers}
+    import json
+
     return json.dumps(document, indent=2) + "\n"
 
 
 def read(content: str) -> Draft | None:
     """The draft in a text; None for anything else, since a bad draft must not stop a run."""
     try:
-        document = safe_text.parse(json.loads, content)
+        document = safe_text.parse_json(content)
         return Draft(
             stage=str(document["stage"]),
             at=datetime.fromisoformat(document["at"]),

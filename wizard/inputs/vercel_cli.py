@@ -5,7 +5,6 @@ Reads `.vercel/` of a folder, the CLI's data folder, and the environment.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -145,7 +144,7 @@ def _home(environment: Mapping[str, str]) -> Path:
 
 def _object(file: Path) -> dict[str, Any] | None:
     try:
-        content = safe_text.parse(json.loads, file.read_text(encoding="utf-8-sig"))
+        content = safe_text.parse_json(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None

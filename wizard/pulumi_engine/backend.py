@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from wizard.core import safe_text
 from wizard.core.child_environment import of_pulumi
-from wizard.core.errors import SetupError, Unreachable
+from wizard.core.errors import DamagedState, SetupError, Unreachable
 from wizard.core.models.stack import ListedStack
-from wizard.core.next_command import shell
+from wizard.core.next_command import Command, shell
 from wizard.core.state_backend import BackendFact, Circumstances
 from wizard.pulumi_engine import config, passphrase
 
@@ -88,7 +93,7 @@ def _logged_in(environ: Mapping[str, str]) -> str:
     home = environ.get("PULUMI_CREDENTIALS_PATH") or environ.get("PULUMI_HOME")
     folder = Path(home) if home else Path(environ.get("HOME") or Path.home()) / ".pulumi"
     try:
-        content = safe_text.parse(json.loads, (folder / "credentials.json").read_text(encoding="utf-8"))
+        content = safe_text.parse_json((folder / "credentials.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
     current = content.get("current") if isinstance(content, dict) else None
@@ -113,39 +118,144 @@ def _parsed(text: str) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def is_truncated(complaint: str) -> bool:
-    """Whether the engine reports an unexpected end of a file."""
-    return complaint.rstrip().endswith("EOF")
+def is_damaged(complaint: str) -> bool:
+    """Whether the engine reports a file that is not complete JSON."""
+    return re.search(r"EOF$|unexpected end of JSON input$|invalid character .+ looking for", complaint) is not None
 
 
 def remove_corrupt_sidecars(backend: str, folder: Path, stack: str) -> bool:
-    """Remove the stack's empty sidecar files; whether there was one. `backend` is the backend's URL.
+    """Remove the stack's damaged sidecar files; whether there was one. `backend` is the backend's URL.
 
     Next to `production.json`, and next to each lock, the backend writes an `.attrs` file with type and checksum.
     The file itself is written atomically; the sidecar is written in place, so that an engine killed at that moment
-    leaves an empty one, and the next engine refuses the complete file. Without a sidecar it reads the file.
+    leaves an empty or torn one, and the next engine refuses the complete file. Without a sidecar it reads the file.
     """
     state = _stacks(backend, folder)
     if state is None:
         return False
-    empty = [
-        file
-        for file in (*state.glob(f"**/{stack}.json.attrs"), *state.glob(f"locks/**/{stack}/*.attrs"))
-        if file.stat().st_size == 0
-    ]
-    for file in empty:
+    sidecars = (*state.glob(f"**/{stack}.json.attrs"), *state.glob(f"locks/**/{stack}/*.attrs"))
+    damaged = [file for file in sidecars if not _is_json(file)]
+    for file in damaged:
         file.unlink()
-    return bool(empty)
+    return bool(damaged)
 
 
-def is_readable(backend: str, folder: Path, stack: str) -> bool:
-    """Whether the stack's files can be read now: then another run was writing one when the engine read it."""
+def damage(backend: str, folder: Path, stack: str) -> DamagedState | None:
+    """The stack's damaged lock or state, with the command that repairs it; None where its files can be read now.
+
+    The backend keeps copies: `.bak`, the state before the last write, and one in `backups` after each update. The
+    newest complete one is put back; a refresh shows what it lacks.
+    """
     state = _stacks(backend, folder)
-    files = [] if state is None else [*state.glob(f"stacks/**/{stack}.json"), *state.glob(f"**/{stack}.json.attrs")]
+    if state is None:
+        return _damage_in_bucket(backend, stack)
+    for lock in state.glob(f"locks/**/{stack}/*.json"):
+        if not _is_json(lock):
+            return DamagedState(
+                f"the lock {lock} is damaged: it does not say which run holds the stack {stack}",
+                shell("pulumi", "cancel", "--yes", "--stack", stack, advice="removes it; only if no run is active"),
+            )
+    for file in state.glob(f"stacks/**/{stack}.json"):
+        if not _is_json(file):
+            copies = [*state.glob(f"backups/**/{stack}.*.json"), file.with_suffix(".json.bak")]
+            complete = sorted(filter(_is_json, copies), key=lambda copy: copy.stat().st_mtime_ns)
+            command = (
+                f"{shell('cp', str(complete[-1]), str(file))} && {shell('rm', '-f', f'{file}.attrs')}"
+                if complete
+                else shell("mv", str(file), f"{file}.damaged")
+            )
+            advice = "puts the newest complete copy back" if complete else "no copy is complete: doctor goes on"
+            return DamagedState(f"the state {file} is damaged: it is not JSON", Command(command, advice=advice))
+    return None
+
+
+def _damage_in_bucket(backend: str, stack: str) -> DamagedState | None:
+    place, _, query = backend.partition("?")
+    if not place.startswith("s3://"):
+        return None
+    from components.settings import PROJECT
+
+    state = f"{place.rstrip('/')}/.pulumi/stacks/{PROJECT}/{stack}.json"
+    region = dict(parse_qsl(query)).get("region")
+    words = ("aws", "s3", "cp", f"{state}.bak", state, *(("--region", region) if region else ()))
+    return DamagedState(
+        f"the state {state} is damaged: it is not JSON",
+        shell(*words, advice="puts the copy before the last write back"),
+    )
+
+
+def _is_json(file: Path) -> bool:
     try:
-        return all(safe_text.parse(json.loads, file.read_text(encoding="utf-8")) for file in files) and bool(files)
+        return bool(safe_text.parse_json(file.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return False
+
+
+STALE_SECONDS = 3600.0
+"""A lock of another machine that is older belongs to no update that is still running: the longest takes minutes."""
+
+_HOLDER = re.compile(r"created by (?P<username>[^@\s]+)@(?P<hostname>\S+) \(pid (?P<pid>\d+)\) at (?P<timestamp>\S+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lock:
+    """A lock of a self-managed backend: who holds the stack."""
+
+    username: str
+    hostname: str
+    pid: int
+    timestamp: str
+    """ISO 8601."""
+
+    @property
+    def words(self) -> str:
+        """For a person."""
+        return f"{self.username}@{self.hostname} (process {self.pid}) since {self.timestamp}"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is a process of this machine that has ended. Of another machine this is never known."""
+        return self.hostname == socket.gethostname() and not _alive(self.pid)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it is of another machine, and older than any update."""
+        try:
+            age = datetime.now(UTC) - datetime.fromisoformat(self.timestamp)
+        except (ValueError, TypeError):
+            return False
+        return self.hostname != socket.gethostname() and age.total_seconds() > STALE_SECONDS
+
+
+def locks_named(complaint: str) -> tuple[Lock, ...]:
+    """The locks that the engine's refusal names."""
+    return tuple(_lock(match.groupdict()) for match in _HOLDER.finditer(complaint))
+
+
+def locks(backend: str, folder: Path, stack: str) -> tuple[Lock, ...]:
+    """The stack's locks in a local backend; none of any other, and none that is damaged."""
+    state = _stacks(backend, folder)
+    files = state.glob(f"locks/**/{stack}/*.json") if state else ()
+    return tuple(_lock(safe_text.parse_json(file.read_text(encoding="utf-8"))) for file in files if _is_json(file))
+
+
+def _lock(fields: Mapping[str, Any]) -> Lock:
+    username, hostname, timestamp = (str(fields.get(name, "?")) for name in ("username", "hostname", "timestamp"))
+    return Lock(username=username, hostname=hostname, pid=int(fields.get("pid") or 0), timestamp=timestamp)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    try:
+        # A zombie: killed, and not reaped. In a container without an init process it stays one.
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return True
 
 
 def _stacks(backend: str, folder: Path) -> Path | None:
@@ -199,6 +309,7 @@ def list_stacks(folder: Path, environment: Mapping[str, str]) -> tuple[ListedSta
     Raises Unreachable for a backend that does not answer in time, SetupError for any other refusal.
     """
     command = shell("pulumi", "stack", "ls")
+    config.find_engine(os.environ)
     try:
         done = subprocess.run(
             ["pulumi", "--non-interactive", "stack", "ls", "--json"],
@@ -210,8 +321,6 @@ def list_stacks(folder: Path, environment: Mapping[str, str]) -> tuple[ListedSta
             errors="replace",
             timeout=TIMEOUT_SECONDS,
         )
-    except FileNotFoundError as error:
-        raise SetupError("there is no `pulumi` program on the PATH", shell("make", "setup")) from error
     except OSError as error:
         raise SetupError(f"the `pulumi` program on the PATH does not run: {error}", shell("make", "setup")) from error
     except subprocess.TimeoutExpired as error:

@@ -1,20 +1,21 @@
-"""A stack's settings file, `Pulumi.<stack>.yaml`, and the forms of its values for the CLI.
+"""A stack's settings file, `Pulumi.<stack>.yaml`, the forms of its values for the CLI, and where the CLI is.
 
-Part of the client of Pulumi: reads and writes the settings files of a folder, and keeps copies in a private folder.
-Imports YAML when a file is read.
+Part of the client of Pulumi: reads and writes the settings files of a folder, and keeps copies in a private folder;
+reads the choice of `make setup`. Imports YAML when a file is read.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import os
+import shutil
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from wizard.core import files, safe_text
-from wizard.core.errors import UsageError
-from wizard.core.next_command import shell
+from wizard.core.errors import SetupError, UsageError
+from wizard.core.next_command import Command, shell
 
 if TYPE_CHECKING:
     from components.settings import Settings
@@ -22,23 +23,61 @@ if TYPE_CHECKING:
 Value = str | int | bool | list[str]
 """A configuration value as `Settings.to_config` gives it."""
 
+CHOICE = Path(__file__).resolve().parents[2] / ".cache" / "engine" / "choice.json"
+"""Where `make setup` records the engine that it chose."""
+
+
+def chosen_engine() -> Path | None:
+    """The `pulumi` program that `make setup` chose; None without one."""
+    try:
+        program = Path(safe_text.parse_json(CHOICE.read_text())["path"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return program if os.access(program, os.X_OK) else None
+
+
+def find_engine(environ: MutableMapping[str, str]) -> None:
+    """Add the folder of the chosen engine to a PATH that has no `pulumi`. Raises SetupError where there is neither."""
+    if shutil.which("pulumi", path=environ.get("PATH")) is None and not prefer_chosen_engine(environ):
+        raise SetupError("there is no `pulumi` program on the PATH, nor one of `make setup`", shell("make", "setup"))
+
+
+def prefer_chosen_engine(environ: MutableMapping[str, str]) -> bool:
+    """Put the folder of the chosen engine first on PATH; False where it is first already, or there is none."""
+    path, program = environ.get("PATH", os.defpath), chosen_engine()
+    if program is None or path.split(os.pathsep)[0] == str(program.parent):
+        return False
+    environ["PATH"] = f"{program.parent}{os.pathsep}{path}"
+    return True
+
 
 def read(path: Path) -> dict[str, str]:
     """The configuration by full key, lists in JSON as the engine gives them; empty without a file.
 
     Raises UsageError for a file that is not a stack's settings.
     """
+    if not path.exists():
+        return {}
     import yaml
 
-    fix = f"fix {path.name}, or move it away and run again"
+    stack = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+    fix = Command(
+        f"{shell('mv', path.name, f'{path.name}.damaged')} && {shell('pulumi', 'config', 'refresh', '--stack', stack)}",
+        advice="takes the settings of the last update from the state; or correct the file by hand",
+    )
     try:
-        content = safe_text.parse(yaml.safe_load, path.read_text(encoding="utf-8")) or {}
+        text = path.read_text(encoding="utf-8")
+        content = safe_text.parse(yaml.safe_load, text) or {}
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path.name} cannot be read: {error}", fix) from error
     except (yaml.YAMLError, ValueError) as error:
-        raise UsageError(f"{path.name} is not YAML: {error}", fix) from error
+        conflict = next((line for line in text.splitlines() if line.startswith(("<<<<<<<", "=======", ">>>>>>>"))), "")
+        mark = getattr(error, "problem_mark", None)
+        fault = f"line {mark.line + 1}: {getattr(error, 'problem', '')}" if mark else str(error)
+        fault = f"line {text.splitlines().index(conflict) + 1}: a merge conflict" if conflict else fault
+        raise UsageError(f"{path.name} is not YAML: {fault}", fix) from error
     config = content.get("config") or {} if isinstance(content, dict) else None
     if not isinstance(config, dict):
         raise UsageError(f"{path.name} is not a stack's settings: its `config` is not a list of keys and values", fix)
@@ -55,10 +94,12 @@ def saved_settings(folder: Path, stack: str) -> Settings | None:
 
     Raises UsageError for settings that cannot be used, with every fault.
     """
-    from components.settings import PROJECT, ContractError, Settings, correction
-
     file = file_name(stack)
     config = read(folder / file)
+    if not config:
+        return None
+    from components.settings import PROJECT, ContractError, Settings, correction
+
     if not any(key.startswith(f"{PROJECT}:") for key in config):
         return None
     try:
@@ -112,6 +153,8 @@ def write(path: Path, content: bytes) -> None:
 
 def as_text(value: object) -> str:
     """A value as the engine passes it to the program: text unchanged, anything else in JSON."""
+    import json
+
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -126,5 +169,5 @@ def document(config: Mapping[str, Value]) -> str:
 def entry(value: Value) -> dict[str, object]:
     """The form of `pulumi config --json`: a value with an objectValue is stored as that object."""
     if isinstance(value, list):
-        return {"value": json.dumps(value), "objectValue": value, "secret": False}
+        return {"value": as_text(value), "objectValue": value, "secret": False}
     return {"value": as_text(value), "secret": False}

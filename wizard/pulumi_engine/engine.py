@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ from pulumi.automation import Deployment, EngineEvent
 
 from components.settings import PROJECT, ContractError, Outputs, Settings
 from wizard.core import retry
-from wizard.core.errors import CorruptStateFile, ResourceError, StackBusy, StackNotFound, StalePlan
+from wizard.core.errors import CorruptStateFile, ResourceError, StackBusy, StackHeld, StackNotFound, StalePlan
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import Drift, OnProgress, Step
 from wizard.core.next_command import Command
@@ -108,7 +109,10 @@ class PulumiEngine:
         except StackNotFound:
             self._project.missing.add(stack)
             return StackState(exists=False, has_key=False)
-        return stack_state(deployment)
+        url = backend.detect(self._project.environment, self._project.folder)
+        locks = backend.locks(url.url, self._project.folder, last_part(stack)) if url else ()
+        stale = ", ".join(lock.words for lock in locks if lock.has_ended or lock.is_stale)
+        return replace(stack_state(deployment), stale_lock=stale)
 
     def _exported(self, stack: str) -> Mapping[str, Any]:
         return self._read(stack, lambda: self._project.open().export_stack(stack).deployment or {})
@@ -299,7 +303,7 @@ class PulumiEngine:
                         action(watch)
                     break
                 except StackBusy as error:
-                    if deadline.left <= 0 or process.interrupted:
+                    if isinstance(error, StackHeld) or deadline.left <= 0 or process.interrupted:
                         raise
                     self._on_message(f"{error.message}; trying again for up to {deadline.left:.0f} s")
                     if not deadline.wait(Reason.BUSY, at_least=2.0):

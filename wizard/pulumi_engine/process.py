@@ -19,9 +19,10 @@ from types import FrameType
 from typing import IO
 
 from pulumi.automation import CommandResult, OnOutput, PulumiCommand
-from pulumi.automation.errors import create_command_error
+from pulumi.automation.errors import InvalidVersionError, create_command_error
 
 from wizard.core.child_environment import of_pulumi
+from wizard.pulumi_engine import config
 
 _LOGGER = logging.getLogger("eonpro.engine")
 _OUTPUT = logging.getLogger("eonpro.engine.output")
@@ -40,7 +41,14 @@ class EngineProcess(PulumiCommand):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        """Raises SetupError without a program; what PulumiCommand raises for one that is unusable."""
+        config.find_engine(os.environ)
+        try:
+            super().__init__()
+        except (OSError, subprocess.CalledProcessError, InvalidVersionError):
+            if not config.prefer_chosen_engine(os.environ):
+                raise
+            super().__init__()
         self.code = 0
         """Exit code of the last command (https://www.pulumi.com/docs/iac/cli/exit-codes/)."""
         self.interrupted = False

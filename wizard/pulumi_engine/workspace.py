@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +17,7 @@ from pulumi.automation import errors as pulumi_errors
 from pulumi.automation.errors import InvalidVersionError
 
 from wizard.core import retry
-from wizard.core.errors import CorruptStateFile, SetupError, StackBusy, StackNotFound
+from wizard.core.errors import CorruptStateFile, SetupError, StackBusy, StackHeld, StackNotFound
 from wizard.core.models.stack import OnProgress
 from wizard.core.next_command import shell, wizard
 from wizard.core.retry import SCHEDULES, Clock, Reason
@@ -71,8 +69,6 @@ class EngineWorkspace:
         if self._process is None:
             try:
                 self._process = self._program()
-            except FileNotFoundError as error:
-                raise SetupError("there is no `pulumi` program on the PATH", shell("make", "setup")) from error
             except (OSError, CalledProcessError) as error:
                 raise SetupError(
                     f"the `pulumi` program on the PATH does not run: {error}", shell("make", "setup")
@@ -181,40 +177,44 @@ class EngineWorkspace:
                 f"there is no stack {stack} in this backend", wizard("setup", "--stack", stack)
             ) from error
         except pulumi_errors.ConcurrentUpdateError as error:
-            if is_lock_of_dead_run(str(error)):
+            held = engine_backend.locks_named(str(error))
+            if held and all(lock.has_ended for lock in held):
                 self._on_message(f"the lock on {stack} belongs to a run that has ended; removing it")
                 self.stack(stack).cancel()
                 raise StackBusy(
                     f"a run that has ended held the stack {stack}; its lock was removed",
                     "run the same command again",
                 ) from error
-            raise StackBusy(
-                f"another run holds the stack {stack}",
-                shell("pulumi", "cancel", "--stack", stack, advice="only if no run is active; otherwise wait for it"),
-            ) from error
+            message = f"another run holds the stack {stack}" + "".join(f": {lock.words}" for lock in held)
+            cancel = shell(
+                "pulumi", "cancel", "--stack", stack, advice="only if no run is active; otherwise wait for it"
+            )
+            if held and all(lock.is_stale for lock in held):
+                raise StackHeld(f"{message}; no update takes that long", cancel) from error
+            raise StackBusy(message, cancel) from error
         except pulumi_errors.CommandError as error:
             failure = cli_error(stack, str(error))
-            if engine_backend.is_truncated(failure.message) and (corrupt := self._repair(stack)):
-                raise corrupt from error
+            if engine_backend.is_damaged(failure.message) and (damage := self._repair(stack, failure.message)):
+                raise damage from error
             raise failure from error
 
-    def _repair(self, stack: str) -> CorruptStateFile | None:
-        """The error for a corrupt file of a local backend, repaired; None where it stays corrupt."""
-        backend, again = self.open().who_am_i().url or "", "run the same command again"
-        if engine_backend.remove_corrupt_sidecars(backend, self.folder, last_part(stack)):
-            self._on_message(f"a killed run left an empty file next to the state of {stack}; the state is complete")
+    def _repair(self, stack: str, complaint: str) -> SetupError | None:
+        """The error for a damaged file of the backend, a CorruptStateFile once it is repaired; None: not known."""
+        backend, again, name = self.open().who_am_i().url or "", "run the same command again", last_part(stack)
+        if engine_backend.remove_corrupt_sidecars(backend, self.folder, name):
+            self._on_message(f"a killed run left a damaged file next to the state of {stack}; the state is complete")
             return CorruptStateFile(
-                f"a killed run left an empty file next to the state of {stack}; it was removed", again
+                f"a killed run left a damaged file next to the state of {stack}; it was removed", again
             )
-        if engine_backend.is_readable(backend, self.folder, last_part(stack)):
+        if (damage := engine_backend.damage(backend, self.folder, name)) is not None:
+            return damage
+        if backend.startswith("file://") and complaint.endswith("EOF"):
             return CorruptStateFile(f"another run was writing the state of {stack}", again)
         return None
 
 
 LOCK_SECONDS = SCHEDULES[Reason.BUSY].seconds
 """How long a run waits for another run that holds the stack."""
-
-_HOLDER = re.compile(r"created by (?P<user>[^@\s]+)@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
 
 
 @contextmanager
@@ -238,28 +238,3 @@ def hold_lock(file: Path, stack: str, *, on_message: Callable[[str], None], cloc
                 "end it (ps ax | grep 'm wizard'), then run the same command again",
             )
         yield
-
-
-def is_lock_of_dead_run(complaint: str) -> bool:
-    """Whether the backend's error names only processes of this machine that have ended.
-
-    A lock of another machine never counts as dead: this machine cannot know.
-    """
-    holders = [match.groupdict() for match in _HOLDER.finditer(complaint)]
-    return bool(holders) and all(
-        holder["host"] == socket.gethostname() and not _alive(int(holder["pid"])) for holder in holders
-    )
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    try:
-        # A zombie: killed, and not reaped. In a container without an init process it stays one.
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return True

@@ -36,13 +36,11 @@ class SetupOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Add the arguments of the command."""
         parser.add_argument("--dry-run", action="store_true", help="stop after the plan")
         parser.add_argument("--plan", type=Path, metavar="FILE", help="apply a saved plan, if it still fits")
         parser.epilog = INPUTS
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """The command, to its end. Raises SetupError."""
         from wizard.setup import plan, report, workflow
 
         if self.dry_run or self.save_plan:
@@ -57,11 +55,9 @@ class PreviewOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Add the arguments of the command."""
         parser.epilog = INPUTS
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """The command, to its end. Raises SetupError."""
         from wizard.setup import plan, workflow
 
         return 0, plan.document(workflow.preview(request, clients))
@@ -75,7 +71,6 @@ class AccessKeyOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Add the arguments of the command."""
         parser.add_argument(
             "action",
             choices=("rotate", "retire"),
@@ -84,7 +79,6 @@ class AccessKeyOptions:
         )
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """The command, to its end. Raises SetupError."""
         from wizard.core import json_documents
         from wizard.setup import workflow
 
@@ -98,11 +92,9 @@ class DestroyOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Add the arguments of the command."""
-        del parser  # it has none of its own
+        """It has none of its own."""
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """The command, to its end. Raises SetupError."""
         from wizard.core import json_documents
         from wizard.setup import workflow
 

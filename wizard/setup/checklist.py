@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -15,12 +15,13 @@ from components import policies
 from components.policies.evaluation import AccountIam, GrantFact, KeyPolicyDecision
 from components.policies.requirements import BY_ID, Topic
 from components.policies.stack import decide_by_key_policy_of
-from components.settings import Outputs, Settings
+from components.settings import ImportGroup, Outputs, Settings
 from wizard.core.errors import SetupError
 from wizard.core.models.access import administrators_of, documents_of
 from wizard.core.models.account import KeyFact, Retention, TrailFact
 from wizard.core.models.audit import BUCKET_REQUIREMENTS, TRAIL_REQUIREMENTS, gaps
 from wizard.core.models.delivery import StoredDataKey, Verification, VerificationState
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient
 from wizard.setup import application_access
 
@@ -45,6 +46,8 @@ class ChecklistEntry:
     topic: Topic
     state: ItemState
     evidence: str
+    next: str = ""
+    """The command that closes it, where an import left it open."""
 
     @property
     def title(self) -> str:
@@ -111,7 +114,7 @@ def evaluate(
     proofs: tuple[Verification, ...],
 ) -> tuple[ChecklistEntry, ...]:
     """All eight, from the facts."""
-    return (
+    entries = (
         _of(readings.key, Topic.KEY, lambda fact: _alias(fact, outputs)),
         _of(
             readings.key_policy,
@@ -138,6 +141,24 @@ def evaluate(
             evidence="every three months a person reviews who can use and administer the key, and signs",
         ),
     )
+    return tuple(_with_repair(entry, settings) for entry in entries)
+
+
+def _with_repair(entry: ChecklistEntry, settings: Settings) -> ChecklistEntry:
+    left = [part for part in _PARTS.get(entry.topic, ()) if part in settings.kept_as_found]
+    if entry.state is not ItemState.OPEN or not left:
+        return entry
+    evidence = f"{entry.evidence}; it was left as it was found"
+    return replace(entry, evidence=evidence, next=wizard("setup", "--repair", ",".join(left)))
+
+
+_PARTS = {
+    Topic.KEY_POLICY: (ImportGroup.KEY,),
+    Topic.APPLICATION_POLICY: (ImportGroup.APPLICATION_POLICY,),
+    Topic.ROTATION: (ImportGroup.KEY,),
+    Topic.TRAIL: (ImportGroup.TRAIL, ImportGroup.BUCKET),
+}
+"""The parts of an import that decide an item."""
 
 
 def _read(call: Callable[..., T], *args: Any) -> T | SetupError | None:

@@ -17,12 +17,12 @@ from wizard.core.models.delivery import (
     Verification,
 )
 from wizard.core.models.inputs import Mark
-from wizard.core.ports.run import UserInterface
+from wizard.core.ports.run import TargetContext, UserInterface
 from wizard.data_key import delivery
 from wizard.setup import confirmation, report
 from wizard.setup.importing.data_key import verify_before_storing
 from wizard.setup.steps import Clients, PreparedRun
-from wizard.targets.port import TargetContext, deploy_target
+from wizard.targets.port import deploy_target
 from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 

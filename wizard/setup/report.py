@@ -162,7 +162,8 @@ def document(report: Report) -> json_documents.Document:
             for p in report.proofs
         ],
         "checklist": [
-            {"title": item.title, "state": item.state, "evidence": item.evidence} for item in report.checklist
+            {"title": item.title, "state": item.state, "evidence": item.evidence, "next": item.next}
+            for item in report.checklist
         ],
         "seconds": round(report.seconds, 1),
         "repeat": repeat_command(report),

@@ -93,7 +93,7 @@ def write(file: Path, plan_document: Mapping[str, Any]) -> None:
 
 def _is_plan(file: Path) -> bool:
     try:
-        content = safe_text.parse(json.loads, file.read_bytes())
+        content = safe_text.parse_json(file.read_bytes())
     except ValueError:
         return False
     return isinstance(content, dict) and content.get("kind") == KIND
@@ -103,7 +103,7 @@ def read(text: str, name: str) -> SavedPlan:
     """The plan in a file. Raises UsageError if it is not a plan, was changed, or has another version."""
     again = "save one: python -m wizard preview --save-plan FILE"
     try:
-        plan_document = safe_text.parse(json.loads, text)
+        plan_document = safe_text.parse_json(text)
     except ValueError:
         raise UsageError(f"{name} is not a saved plan: it is not JSON", again) from None
     if not isinstance(plan_document, dict) or plan_document.get("kind") != KIND:

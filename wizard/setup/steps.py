@@ -5,7 +5,6 @@ Acts through the ports. Creates, on request, the bucket of the state or a passph
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked, StackState
 from wizard.core.models.inputs import Mark
 from wizard.core.models.stack import ListedStack, Progress, Step
-from wizard.core.next_command import shell, wizard
+from wizard.core.next_command import Command, shell, wizard
 from wizard.core.ports.aws import Wrapper
 from wizard.core.ports.run import AwsClient, DecryptVerifier, Engine, UserInterface, VercelClient
 from wizard.core.state_backend import KEY_ALIAS, Circumstances, StateBackend, in_words, resolve
@@ -33,7 +32,7 @@ from wizard.inputs.saved_progress import Drafts
 from wizard.setup import plan
 from wizard.setup.importing import offer
 from wizard.setup.importing.discovery import ImportRequest
-from wizard.setup.preflight import checks
+from wizard.setup.preflight import checks, services
 
 if TYPE_CHECKING:
     from wizard.setup.saved_plan import SavedPlan
@@ -277,8 +276,18 @@ def check(
         findings = run_checks(import_request) if import_request else findings
     for note in findings.notes:
         ui.line(note, mark=Mark.WARN if note in findings.warnings else Mark.INFO)
-    if findings.problems:
-        raise PreflightFailed(findings.problems)
+    problems = findings.problems
+    if request.saved is None and request.plan is None and findings.state.outputs is not None:
+        # Answers would replace the settings that the stack has by others.
+        problems += (
+            Problem(
+                what=f"the stack {request.stack} is deployed, and its settings file does not exist",
+                why="the settings of the last update would be replaced by the answers of this run",
+                next=settings_refresh(request.stack),
+            ),
+        )
+    if problems:
+        raise PreflightFailed(problems)
     assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.aws is not None
     identity = interview.identity
     if not ui.interactive:
@@ -313,6 +322,11 @@ def check(
         answers=interview.answers,
     )
     return ready, import_request
+
+
+def settings_refresh(stack: str) -> Command:
+    """The command that brings a lost settings file back."""
+    return shell("pulumi", "config", "refresh", "--stack", stack, advice="takes them from the last update")
 
 
 def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_apply: bool = True) -> plan.Plan:
@@ -398,22 +412,12 @@ def _claim_environment(ready: PreparedRun) -> None:
     Two runs on different backends both see an empty account, and no lock of Pulumi keeps them apart.
     """
     settings, findings = ready.settings, ready.findings
-    if findings.state.has_key or settings.adopted:
+    if findings.state.has_key:
         return
-    name, backend = settings.names.claim, findings.backend.partition(" as ")[0]
-    # The path of a local backend names a folder of this machine only.
-    place = f"{platform.node()}:{backend}" if backend.startswith(("/", "~")) else backend
-    own = f"stack {ready.stack.rsplit('/', 1)[-1]}, state in {place}"
-    owner = ready.aws.stored_data_keys.claim(name, own, tags=settings.tags)
-    if owner != own:
-        raise ResourceError(
-            f"nothing was created: the environment {settings.environment} of the account {settings.account_id} "
-            f"belongs to another stack: {owner}. This is {own}",
-            shell(
-                *("aws", "ssm", "delete-parameter", "--name", name, "--region", settings.region),
-                advice="only if that stack is gone; otherwise use its backend: --backend URL",
-            ),
-        )
+    own = services.claim_of(ready.stack, findings.backend)
+    owner = ready.aws.stored_data_keys.claim(settings.names.claim, own, tags=settings.tags)
+    if problem := services.foreign_claim(settings, owner, own):
+        raise ResourceError(f"nothing was created: {problem.what}", problem.next)
 
 
 def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan.Plan) -> Outputs:

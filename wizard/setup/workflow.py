@@ -178,6 +178,8 @@ def show_report(ui: UserInterface, done: report.Report) -> None:
     for item in done.checklist:
         ui.line(f"{item.title}: {item.state}", mark=report.MARKS[item.state])
         ui.line(f"  {item.evidence}")
+        if item.next:
+            ui.verbatim(item.next)
     ui.section("What exists")
     for what, *names in report.what_exists(done):
         ui.line(what)

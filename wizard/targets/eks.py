@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from wizard.core.models.inputs import Choice, Input, InputType, targets_include
-from wizard.targets.port import NextStep, StoreTarget, TargetContext, TargetDescription
+from wizard.core.models.inputs import Choice, Input, InputType
+from wizard.targets.port import NextStep, StoreTarget, TargetDescription
 
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
     from wizard.core.models.deployment import Instances
+    from wizard.core.ports.run import TargetContext
 
 NAME = "eks"
 SECRET_NAME = "eonpro-phi"
@@ -33,8 +34,6 @@ class Eks(StoreTarget):
     inputs = (
         Input(
             key="eks_cluster",
-            field="eks_cluster",
-            kind=InputType.TEXT,
             prompt="Which EKS cluster?",
             why="Its pods, of one namespace and one service account, may take the application's role.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
@@ -42,11 +41,9 @@ class Eks(StoreTarget):
             help="name of the EKS cluster",
             metavar="NAME",
             own=True,
-            needed=targets_include(NAME),
         ),
         Input(
             key="eks_identity",
-            field="eks_identity",
             kind=InputType.SELECT,
             prompt="How does a pod become an AWS principal?",
             why="Either way only the pods of that one service account can.",
@@ -57,47 +54,38 @@ class Eks(StoreTarget):
                 Choice(value="pod-identity", title="Pod Identity (recommended)"),
                 Choice(value=_IRSA, title="IRSA", note="needs the cluster's OIDC provider"),
             ),
-            needed=targets_include(NAME),
             asked=False,
             default="pod-identity",
         ),
         Input(
             key="eks_oidc_provider",
-            field="eks_oidc_provider_arn",
-            kind=InputType.TEXT,
+            saved_as="eks_oidc_provider_arn",
             prompt="Which IAM OIDC provider is the one of the cluster?",
             why="IRSA trusts the tokens that this provider vouches for.",
             safeguard="164.312(d), person or entity authentication",
             help="ARN of the EKS cluster's IAM OIDC provider, for irsa",
             metavar="ARN",
-            needed=targets_include(NAME),
             asked=False,
             optional=True,
             follows="eks_cluster",
         ),
         Input(
             key="eks_namespace",
-            field="eks_namespace",
-            kind=InputType.TEXT,
             prompt="Which Kubernetes namespace does the application run in?",
             why="The trust names it: no other namespace's pods can use the key.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
             help="Kubernetes namespace of the application (default: eonpro)",
             metavar="NAME",
-            needed=targets_include(NAME),
             asked=False,
             default="eonpro",
         ),
         Input(
             key="eks_service_account",
-            field="eks_service_account",
-            kind=InputType.TEXT,
             prompt="As which service account does it run?",
             why="The trust names it: no other service account's pods can use the key.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
             help="Kubernetes service account of the application (default: eonpro)",
             metavar="NAME",
-            needed=targets_include(NAME),
             asked=False,
             default="eonpro",
         ),

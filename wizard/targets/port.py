@@ -13,18 +13,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from wizard.core.next_command import wizard
-
 if TYPE_CHECKING:
     from datetime import date, datetime
 
-    from components.settings import Outputs, Settings, Target
+    from components.settings import Outputs, Settings
     from wizard.core.data_key import WrappedDataKey
     from wizard.core.errors import DataKeyConflict, SetupError
-    from wizard.core.models.delivery import AppVariables, Delivered, Scope, VercelProject
+    from wizard.core.models.delivery import AppVariables, Delivered, Scope
     from wizard.core.models.deployment import Instances, Redeployed
     from wizard.core.models.inputs import Input
-    from wizard.core.ports.run import AwsClient, VercelClient
+    from wizard.core.ports.run import TargetContext
     from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 OnMessage = Callable[[str], None]
@@ -35,31 +33,6 @@ class Consent(Protocol):
     """Asks a person yes or no. `needed`: the run cannot go on without a yes; only then `--yes` is one."""
 
     def __call__(self, question: str, *, needed: bool) -> bool: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class TargetContext:
-    """A stack with the clients that reach its targets, and the targets of this run."""
-
-    stack: str
-    settings: Settings
-    aws: AwsClient
-    """In the stack's own Region."""
-    targets: tuple[Target, ...]
-    outputs: Outputs | None = None
-    """None if the stack is not deployed, or its state cannot be read."""
-    vercel: VercelClient | None = None
-    """None without a token, and if no target uses it."""
-    project: VercelProject | SetupError | None = None
-    """The Vercel project, or why it cannot be read."""
-
-    def require_outputs(self) -> Outputs:
-        """The stack's outputs. Raises StackNotFound if it is not deployed."""
-        from wizard.core.errors import StackNotFound
-
-        if self.outputs is None:
-            raise StackNotFound(f"the stack {self.stack} is not deployed yet", wizard("setup", "--stack", self.stack))
-        return self.outputs
 
 
 @dataclass(frozen=True, kw_only=True)

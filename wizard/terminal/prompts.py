@@ -5,7 +5,6 @@ Writes to one stream, and reads standard input. The end of input raises Keyboard
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -131,6 +130,8 @@ class PlainPrompts:
 
     def secret(self, request: PromptRequest) -> str:
         """A line that is not shown while it is typed."""
+        import getpass
+
         hint = self._instruction(request, NO_KEYS, "")
         self._show(f"{request.text}{f' {hint}' if hint else ''}: ")
         request.on_render()

@@ -38,7 +38,12 @@ def delivered_id(variables: Variables) -> str | None:
 
 
 def deliver(variables: Variables, key: AccessKey) -> None:
-    """Deliver the pair to production; see `wizard.vercel.client.Vercel.deliver_access_key`."""
+    """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to `production`, checked by a new listing.
+
+    Raises DataKeyConflict, with nothing written, for variables that somebody else set; ResourceError when Vercel
+    does not store both, one serves other environments too or another run delivered first; Unreachable when it is
+    unknown what was written.
+    """
     for name, value in _values(key):
         if not value or value.strip() != value:
             message = f"{name} is empty or has white space around it, and is not delivered"

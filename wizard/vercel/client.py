@@ -8,22 +8,10 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import SetupError
-from wizard.core.models.access import VariableEntry
-from wizard.core.models.account import DiscoveredDataKey
-from wizard.core.models.delivery import (
-    PRODUCTION,
-    AccessKey,
-    AppVariables,
-    Delivered,
-    Scope,
-    VercelProject,
-    VercelVariable,
-)
+from wizard.core.models.delivery import VercelProject, VercelVariable
 from wizard.core.models.deployment import Deployment, Redeployed
 from wizard.core.retry import Deadline
 from wizard.vercel.access_key import deliver as deliver_access_key
@@ -40,6 +28,32 @@ READING_SECONDS = 20.0
 """How long an operation that only reads may take, with its repeats."""
 BUILD_SECONDS = 900.0
 """How long a build is waited for."""
+
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+Operation = Callable[Concatenate[Variables, Parameters], Result]
+Method = Callable[Concatenate["Vercel", VercelProject, Parameters], Result]
+
+
+def _method(operation: Operation[Parameters, Result], *, writes: bool) -> Method[Parameters, Result]:
+    """A method of the client: an operation on one project's variables, within the time for reading or delivering."""
+
+    def method(
+        self: Vercel, project: VercelProject, /, *values: Parameters.args, **options: Parameters.kwargs
+    ) -> Result:
+        variables = self._variables(project, self._deadline if writes else READING_SECONDS)
+        return operation(variables, *values, **options)
+
+    return method
+
+
+def _reading(operation: Operation[Parameters, Result]) -> Method[Parameters, Result]:
+    return _method(operation, writes=False)
+
+
+def _writing(operation: Operation[Parameters, Result]) -> Method[Parameters, Result]:
+    return _method(operation, writes=True)
 
 
 class Vercel:
@@ -81,74 +95,18 @@ class Vercel:
             return variable.value
         return self._variables(project, READING_SECONDS).decrypt(variable)
 
-    def conflict(
-        self,
-        project: VercelProject,
-        stored: WrappedDataKey | None,
-        *,
-        region: str | None = None,
-        key_arn: str | None = None,
-        replaceable: frozenset[str] = frozenset(),
-        scope: Scope = PRODUCTION,
-    ) -> str | None:
-        """Why a delivery would be refused, in words; None when it would not be. Reads only.
-
-        `stored` is the stored data key, None when it does not exist yet. With `region`, and `key_arn` where the key
-        exists already, the other two variables are compared as well.
-        """
-        variables = self._variables(project, READING_SECONDS)
-        return refusal(variables, stored, region=region, key_arn=key_arn, replaceable=replaceable, scope=scope)
-
-    def overlaps(self, project: VercelProject) -> tuple[str, ...]:
-        """The uses of the delivered names outside production, one line each; never a value. Reads only.
-
-        In preview, development, a branch, a custom environment, or as the team's shared variables; above all, whether
-        one of them has production's data key.
-        """
-        return overlaps(self._variables(project, READING_SECONDS))
-
-    def find_data_key(self, project: VercelProject) -> DiscoveredDataKey:
-        """What production has under the three names, for the import of a manual set-up. Reads only.
-
-        Raises DataKeyConflict for two data keys, and for a value that cannot be one.
-        """
-        return find_data_key(self._variables(project, READING_SECONDS))
-
-    def name_data_key(self, project: VercelProject, wrapped: WrappedDataKey) -> None:
-        """Write the data key's fingerprint into the comment of a variable that Vercel cannot show. Its value stays.
-
-        Raises DataKeyConflict where the comment names another data key.
-        """
-        name_data_key(self._variables(project, self._deadline), wrapped)
-
-    def deliver(
-        self,
-        project: VercelProject,
-        batch: AppVariables,
-        *,
-        replaceable: frozenset[str] = frozenset(),
-        scope: Scope = PRODUCTION,
-    ) -> Delivered:
-        """Deliver the batch to the scope, checked by a new listing; nothing is written when it is in place.
-
-        `replaceable` are the fingerprints of data keys that it may replace: stored versions.
-
-        Raises DataKeyConflict when the scope has another data key, ResourceError when Vercel does not store
-        all three or one serves other environments too, Unreachable when it is unknown what was written.
-        """
-        return deliver(self._variables(project, self._deadline), batch, replaceable=replaceable, scope=scope)
-
-    def read_variables(self, project: VercelProject) -> tuple[VariableEntry, ...]:
-        """The entries of the three names in all environments, with the values that Vercel shows. Reads only."""
-        return list_entries(self._variables(project, READING_SECONDS))
-
-    def check(self, project: VercelProject, batch: AppVariables, *, scope: Scope = PRODUCTION) -> str | None:
-        """What the scope lacks of the batch, in words; None when all three are in place. Reads only."""
-        return missing(self._variables(project, READING_SECONDS), batch, scope=scope)
-
-    def custom_environments(self, project: VercelProject) -> Mapping[str, str]:
-        """The slug of each of the project's custom environments by its id; empty where they cannot be listed."""
-        return self._variables(project, READING_SECONDS).custom_environments()
+    conflict = _reading(refusal)
+    overlaps = _reading(overlaps)
+    find_data_key = _reading(find_data_key)
+    read_variables = _reading(list_entries)
+    check = _reading(missing)
+    custom_environments = _reading(Variables.custom_environments)
+    last_change = _reading(last_change)
+    name_data_key = _writing(name_data_key)
+    rename_variable = _writing(rename_variable)
+    deliver = _writing(deliver)
+    access_key_id = _reading(delivered_id)
+    deliver_access_key = _writing(deliver_access_key)
 
     # --- deployments
 
@@ -159,10 +117,6 @@ class Vercel:
         """
         return Deployments(self._api, project).in_production()
 
-    def last_change(self, project: VercelProject) -> datetime | None:
-        """When one of the delivered variables of production was last changed; None where that is unknown."""
-        return last_change(self._variables(project, READING_SECONDS).list())
-
     def redeploy(
         self, project: VercelProject, former: Deployment, *, tell: Callable[[str], None], seconds: float = BUILD_SECONDS
     ) -> Redeployed:
@@ -171,28 +125,6 @@ class Vercel:
         Raises SetupError where no deployment could be created; one that fails is a result, and the former runs on.
         """
         return Deployments(self._api, project).redeploy(former, seconds=seconds, tell=tell)
-
-    def rename_variable(self, project: VercelProject, id: str, *, stored: WrappedDataKey, today: date) -> str:
-        """Rename another data key's variable in production; its value stays. Returns the change in words.
-
-        Raises UsageError where production has no such variable, DataKeyConflict for the stored data key itself.
-        """
-        return rename_variable(self._variables(project, self._deadline), id, stored=stored, today=today)
-
-    # --- the application's access key
-
-    def access_key_id(self, project: VercelProject) -> str | None:
-        """The id of the access key that production has, as the comments of both variables say; else None."""
-        return delivered_id(self._variables(project, READING_SECONDS))
-
-    def deliver_access_key(self, project: VercelProject, key: AccessKey) -> None:
-        """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to `production`, checked by a new listing.
-
-        Raises DataKeyConflict, with nothing written, for variables that somebody else set; ResourceError when Vercel
-        does not store both, one serves other environments too or another run delivered first; Unreachable when it is
-        unknown what was written.
-        """
-        deliver_access_key(self._variables(project, self._deadline), key)
 
     def _variables(self, project: VercelProject, seconds: float) -> Variables:
         return Variables(self._api, project, self._api.deadline(seconds))

@@ -38,7 +38,11 @@ _NOT_READABLE = frozenset({"sensitive", "secret"})
 
 
 def overlaps(variables: Variables) -> tuple[str, ...]:
-    """One line for each use; see `wizard.vercel.client.Vercel.overlaps`."""
+    """The uses of the delivered names outside production, one line each; never a value. Reads only.
+
+    In preview, development, a branch, a custom environment, or as the team's shared variables; above all, whether
+    one of them has production's data key.
+    """
     listed, shared = variables.list(), _shared(variables)
     concerned = [
         variable for variable in (*listed, *shared) if variable.key in (*APPLICATION_VARIABLES, *ACCESS_KEY_VARIABLES)

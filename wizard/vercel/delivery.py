@@ -46,12 +46,16 @@ def refusal(
     variables: Variables,
     stored: WrappedDataKey | None,
     *,
-    region: str | None,
-    key_arn: str | None,
+    region: str | None = None,
+    key_arn: str | None = None,
     replaceable: frozenset[str] = frozenset(),
     scope: Scope = PRODUCTION,
 ) -> str | None:
-    """Why a delivery would be refused, in words; None when it would not be. Reads only."""
+    """Why a delivery would be refused, in words; None when it would not be. Reads only.
+
+    `stored` is the stored data key, None when it does not exist yet. With `region`, and `key_arn` where the key
+    exists already, the other two variables are compared as well.
+    """
     listed = variables.list()
     read = variables.reader()
     if inherited := inherited_data_key(variables, listed, stored, read, replaceable=replaceable, scope=scope):
@@ -83,7 +87,13 @@ def deliver(
     replaceable: frozenset[str] = frozenset(),
     scope: Scope = PRODUCTION,
 ) -> Delivered:
-    """Deliver the batch to the scope; see `wizard.vercel.client.Vercel.deliver`."""
+    """Deliver the batch to the scope, checked by a new listing; nothing is written when it is in place.
+
+    `replaceable` are the fingerprints of data keys that it may replace: stored versions.
+
+    Raises DataKeyConflict when the scope has another data key, ResourceError when Vercel does not store
+    all three or one serves other environments too, Unreachable when it is unknown what was written.
+    """
     for name, value in batch.values:
         if not value or value.strip() != value:
             message = f"{name} is empty or has white space around it, and is not delivered"

@@ -19,7 +19,8 @@ from wizard.core.retry import Deadline, Reason
 from wizard.core.safe_text import clean, quoted
 from wizard.vercel.http import Api, Endpoint, Response, scope_of
 from wizard.vercel.projects import read_entries, text
-from wizard.vercel.variable_state import ACCESS_KEY_VARIABLES, ListedVariable, in_production
+from wizard.vercel.variable_state import ACCESS_KEY_VARIABLES, in_production
+from wizard.vercel.variables import Variables
 
 ENDED_BADLY = frozenset({"ERROR", "CANCELED", "BLOCKED", "DELETED"})
 READING_SECONDS = 20.0
@@ -32,8 +33,9 @@ _MARK = "eonproKms"
 _UNKNOWN = frozenset({404, 405, 501})
 
 
-def last_change(listed: tuple[ListedVariable, ...]) -> datetime | None:
+def last_change(variables: Variables) -> datetime | None:
     """When one of production's delivered variables was last changed; None where it is unknown or there is none."""
+    listed = variables.list()
     times = [
         variable.updated_at
         for name in (*APPLICATION_VARIABLES, *ACCESS_KEY_VARIABLES)

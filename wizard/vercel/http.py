@@ -192,7 +192,7 @@ class Api:
         self._has_answered = True
         _LOGGER.debug("%s %s: %d, %.0f ms", method, path, response.status, (time.monotonic() - started) * 1000)
         try:
-            body = safe_text.parse(json.loads, response.data) if response.data else None
+            body = safe_text.parse_json(response.data) if response.data else None
         except ValueError as error:
             body = None
             if 200 <= response.status < 300:

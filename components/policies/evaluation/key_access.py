@@ -183,6 +183,8 @@ class KeyPolicyDecision(StrEnum):
     """Nothing in the policy allows it."""
     DENIED = "denied"
     """The policy denies it, whatever else allows it."""
+    UNKNOWN = "unknown"
+    """It depends on conditions whose values are not known."""
 
 
 def decide_by_key_policy(
@@ -190,9 +192,8 @@ def decide_by_key_policy(
 ) -> KeyPolicyDecision:
     """What a key policy, of a key that may not exist yet, decides for a user, a role, a session or an account's root.
 
-    It errs on the side of a lockout: an Allow counts only where it certainly applies, a Deny counts unless it
-    certainly does not. KMS checks a new policy in the same way. `known` are the condition keys whose values are known
-    beside those of the caller.
+    For a lockout UNKNOWN counts as no: KMS checks a new policy in the same way. `known` are the condition keys whose
+    values are known beside those of the caller.
     """
     account = account_of(principal_arn) or ""
     caller = caller_of(principal_arn, account=account)
@@ -207,13 +208,17 @@ def decide_by_key_policy(
     ]
     request = Request(action=action, resource="*", context={**(known or {}), **caller.context})
     by_key = _match_key_policy({"Statement": statements}, caller, request, account)
-    if by_key.denies:
+    named = (*by_key.named, *by_key.everybody_named)
+    if any(not match.terms for match in by_key.denies):
         return KeyPolicyDecision.DENIED
-    if any(not match.terms for match in (*by_key.named, *by_key.everybody_named)):
+    if not named and not by_key.account:
+        return KeyPolicyDecision.NONE
+    is_certain = not by_key.denies
+    if is_certain and any(not match.terms for match in named):
         return KeyPolicyDecision.NAMED
-    if any(not match.terms for match in by_key.account):
+    if is_certain and any(not match.terms for match in by_key.account):
         return KeyPolicyDecision.THROUGH_IAM
-    return KeyPolicyDecision.NONE
+    return KeyPolicyDecision.UNKNOWN
 
 
 @dataclass(kw_only=True)

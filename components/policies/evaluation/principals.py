@@ -64,6 +64,12 @@ def account_of(arn: str) -> str | None:
     return match[1] if match else None
 
 
+def role_of_session(arn: str) -> tuple[str, str] | None:
+    """`arn:aws:iam::123456789012:role` and the name of a session's role, whose path the session's ARN does not have."""
+    match = _SESSION.fullmatch(arn)
+    return (f"arn:{match[1]}:iam::{match[2]}:role", match[3]) if match else None
+
+
 def kind_of(name: str, account: str, principal_type: str = "AWS") -> PrincipalKind:
     """What a name in a policy of this account stands for."""
     if name == EVERYBODY:
@@ -130,12 +136,9 @@ def match_principal(statement: Statement, caller: Caller, account: str) -> Princ
 def _is_same(name: str, arn: str) -> bool:
     if name == arn:
         return True
-    session = _SESSION.fullmatch(arn)
-    if session is None:
-        return False
-    # A session's ARN has the role's name without its path; a role name is unique in its account whatever its path.
-    partition, account, role = session.groups()
-    return name.startswith(f"arn:{partition}:iam::{account}:role/") and name.rpartition("/")[2] == role
+    # A role name is unique in its account, whatever its path.
+    session = role_of_session(arn)
+    return session is not None and name.startswith(f"{session[0]}/") and name.rpartition("/")[2] == session[1]
 
 
 def allowed_principals(document: Document | None, account: str) -> Iterator[tuple[str, PrincipalKind]]:

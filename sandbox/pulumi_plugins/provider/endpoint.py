@@ -117,10 +117,6 @@ class Region:
             raise AttributeError(service)
         return self.endpoint.client(service, self.name)
 
-    def in_other_region(self, region: str) -> Region:
-        """Another region of the same endpoint."""
-        return self.endpoint.in_region(region)
-
     @property
     def account(self) -> str:
         """The caller's account id."""
@@ -129,12 +125,6 @@ class Region:
     @property
     def partition(self) -> str:
         """The partition the region belongs to: aws, aws-cn or aws-us-gov."""
-        return partition_of(self.name)
-
-
-def partition_of(region: str) -> str:
-    """The partition of a region by its prefix."""
-    for prefix, partition in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov")):
-        if region.startswith(prefix):
-            return partition
-    return "aws"
+        if self.name.startswith("cn-"):
+            return "aws-cn"
+        return "aws-us-gov" if self.name.startswith("us-gov-") else "aws"

@@ -5,14 +5,16 @@ Touches nothing itself; the operations touch the endpoint of the region that is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from sandbox.pulumi_plugins.provider.documents import equivalent_documents, is_document
 from sandbox.pulumi_plugins.provider.endpoint import Region
+from sandbox.pulumi_plugins.provider.errors import none_if_missing
 from sandbox.pulumi_plugins.provider.values import Properties, Unknown, is_zero
 
-NONE: frozenset[str] = frozenset()
+Names = frozenset[str]
+NONE: Names = frozenset()
 
 
 class ResourceType:
@@ -21,21 +23,23 @@ class ResourceType:
     token: ClassVar[str]
     display_name: ClassVar[str]
     """Its name in errors: "KMS Key"."""
-    force_new: ClassVar[frozenset[str]] = NONE
+    not_found: ClassVar[tuple[str, ...]] = ()
+    """The codes with which AWS answers where the resource does not exist."""
+    force_new: ClassVar[Names] = NONE
     """Inputs whose change replaces the resource (ForceNew in the Terraform provider)."""
-    computed: ClassVar[frozenset[str]] = NONE
+    computed: ClassVar[Names] = NONE
     """Inputs for which AWS chooses a value when they are absent: their absence is no change."""
     defaults: ClassVar[Mapping[str, Any]] = {}
     """Defaults of the real provider."""
-    documents: ClassVar[frozenset[str]] = NONE
+    documents: ClassVar[Names] = NONE
     """Inputs that must be JSON objects."""
-    sets: ClassVar[frozenset[str]] = NONE
+    sets: ClassVar[Names] = NONE
     """List inputs whose order has no meaning."""
-    write_only: ClassVar[frozenset[str]] = NONE
+    write_only: ClassVar[Names] = NONE
     """Inputs that AWS never returns: the state keeps the input."""
-    unsupported: ClassVar[frozenset[str]] = NONE
+    unsupported: ClassVar[Names] = NONE
     """Inputs of the real provider that this one does not support."""
-    changed_by_update: ClassVar[frozenset[str]] = NONE
+    changed_by_update: ClassVar[Names] = NONE
     """Outputs that any update changes."""
     name_input: ClassVar[str] = ""
     """The input that gets a generated name when it is absent."""
@@ -45,6 +49,11 @@ class ResourceType:
 
     def create(self, region: Region, inputs: Properties) -> str:
         """Create it and return its id; later steps belong in `complete`."""
+        self.put(region, inputs)
+        return self.recorded_id("", inputs)
+
+    def put(self, region: Region, inputs: Properties) -> None:
+        """Create it or replace all its settings, where AWS has one call for both."""
         raise NotImplementedError
 
     def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
@@ -55,17 +64,19 @@ class ResourceType:
         return {}
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """Its properties in AWS, None where it does not exist; `known` is the recorded state."""
+        """Its properties in AWS, None or `not_found` where it does not exist; `known` is the recorded state."""
         raise NotImplementedError
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def current(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
+        """What `read` returns, None where the resource does not exist."""
+        return none_if_missing(lambda: self.read(region, resource_id, known), *self.not_found)
+
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
         """Apply the changed inputs."""
-        raise NotImplementedError
+        self.put(region, new)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Delete it; one that does not exist is no error."""
+        """Delete it; `not_found` is no error."""
         raise NotImplementedError
 
     def recorded_id(self, resource_id: str, state: Properties) -> str:
@@ -110,6 +121,22 @@ def tag_map(tags: list[dict[str, str]] | None, key: str = "Key", value: str = "V
     return {tag[key]: tag.get(value, "") for tag in tags or [] if not tag[key].startswith("aws:")}
 
 
+def change_tags(
+    old: Properties,
+    new: Properties,
+    remove: Callable[..., Any],
+    add: Callable[..., Any],
+    names: tuple[str, str] = ("Key", "Value"),
+    **resource: str,
+) -> None:
+    """Remove and add tags, with the calls and the form of most services."""
+    removed, added = tag_changes(old, new)
+    if removed:
+        remove(**resource, TagKeys=removed)
+    if added:
+        add(**resource, Tags=tag_list(added, *names))
+
+
 def tag_changes(old: Properties, new: Properties) -> tuple[list[str], dict[str, str]]:
     """The names of the tags to remove, and the tags to add or change."""
     before: dict[str, str] = old.get("tags") or {}
@@ -121,3 +148,56 @@ def tag_changes(old: Properties, new: Properties) -> tuple[list[str], dict[str, 
 def without_none(**arguments: Any) -> dict[str, Any]:
     """The arguments that are not None: boto3 does not accept None."""
     return {name: value for name, value in arguments.items() if value is not None}
+
+
+_TO_AWS = {
+    "and": "And",
+    "id": "ID",
+    "kmsMasterKeyId": "KMSMasterKeyID",
+    "sseAlgorithm": "SSEAlgorithm",
+    "transitions": "Transitions",
+    "noncurrentVersionTransitions": "NoncurrentVersionTransitions",
+    "tags": "Tags",
+    "uri": "URI",
+    "okActions": "OKActions",
+    "evaluateLowSampleCountPercentiles": "EvaluateLowSampleCountPercentile",
+}
+_FROM_AWS = {aws: name for name, aws in _TO_AWS.items()}
+
+
+def to_aws(value: Any) -> Any:
+    """Nested properties with the names of the AWS API, without empty values."""
+    if isinstance(value, Mapping):
+        return {
+            _TO_AWS.get(name, name[0].upper() + name[1:]): _tags_to_aws(name, part)
+            for name, part in value.items()
+            if part is not None and part != ""
+        }
+    if isinstance(value, list):
+        return [to_aws(element) for element in value]
+    return value
+
+
+def _tags_to_aws(name: str, part: Any) -> Any:
+    if name == "tags" and isinstance(part, Mapping):
+        return [{"Key": key, "Value": text} for key, text in part.items()]
+    return to_aws(part)
+
+
+def from_aws(value: Any) -> Any:
+    """Nested properties with the names of the SDK."""
+    if isinstance(value, Mapping):
+        return {
+            _FROM_AWS.get(name, name[0].lower() + name[1:]): _tags_from_aws(name, part) for name, part in value.items()
+        }
+    if isinstance(value, list):
+        return [from_aws(element) for element in value]
+    if hasattr(value, "isoformat"):
+        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return value
+
+
+def _tags_from_aws(name: str, part: Any) -> Any:
+    if name == "Tags" and isinstance(part, list):
+        return {tag["Key"]: tag["Value"] for tag in part}
+    return from_aws(part)

@@ -25,8 +25,13 @@ from sandbox.pulumi_plugins.protocol import (
 from sandbox.pulumi_plugins.provider import changes, checks
 from sandbox.pulumi_plugins.provider.configuration import Configuration, configure
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import NotReadyError, ProviderError, aws_errors, error_message
-from sandbox.pulumi_plugins.provider.functions import FUNCTIONS
+from sandbox.pulumi_plugins.provider.errors import (
+    NotReadyError,
+    ProviderError,
+    aws_errors,
+    error_message,
+    none_if_missing,
+)
 from sandbox.pulumi_plugins.provider.resource_type import ResourceType
 from sandbox.pulumi_plugins.provider.resources import find_resource_type
 from sandbox.pulumi_plugins.provider.schema import ResourceSchema, package_schema, resource_schema
@@ -218,7 +223,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         resource_type, schema = self._resource_type(request.urn)
         known, recorded = from_struct(request.properties), from_struct(request.inputs)
         region = self._region({**recorded, **known})
-        current = resource_type.read(region, request.id, {**recorded, **known})
+        current = resource_type.current(region, request.id, {**recorded, **known})
         if current is None:
             return provider_pb2.ReadResponse()
         current.setdefault("region", region.name)
@@ -256,17 +261,18 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         """Delete a resource."""
         resource_type, _ = self._resource_type(request.urn)
         state = from_struct(request.properties)
-        resource_type.delete(self._region(state), request.id, state)
+        region = self._region(state)
+        none_if_missing(lambda: resource_type.delete(region, request.id, state), *resource_type.not_found)
         return empty_pb2.Empty()
 
     @_translate_errors("invoking")
     def Invoke(self, request: Any, context: Any) -> Any:
-        """Read a data source."""
-        function = FUNCTIONS.get(request.tok)
-        if function is None:
+        """Whose credentials the provider uses: the one data source that programs here read."""
+        if request.tok != "aws:index/getCallerIdentity:getCallerIdentity":
             raise ProviderError(f"the sandbox's AWS provider has no function {request.tok}")
-        arguments = from_struct(request.args)
-        response = function(self._region(arguments), arguments)
+        identity = self._region({}).endpoint.identity
+        account = identity["Account"]
+        response = {"id": account, "accountId": account, "arn": identity["Arn"], "userId": identity["UserId"]}
         return provider_pb2.InvokeResponse(**{"return": to_struct(response)})
 
     def Cancel(self, request: Any, context: Any) -> Any:
@@ -289,7 +295,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
     def _state(
         self, resource_type: ResourceType, schema: ResourceSchema, region: Region, resource_id: str, inputs: Properties
     ) -> Properties:
-        current = resource_type.read(region, resource_id, inputs)
+        current = resource_type.current(region, resource_id, inputs)
         if current is None:
             raise ProviderError(f"reading {resource_type.display_name} ({resource_id}): couldn't find resource")
         current.setdefault("region", region.name)

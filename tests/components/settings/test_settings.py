@@ -320,6 +320,8 @@ GOV = {
         ("vercel_oidc_provider_arn", f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com.evil.example/acme"),
         ("ecs_cluster", "a cluster"),
         ("ecs_service", "web/1"),
+        ("ecs_cluster", "CLUSTER"),
+        ("ecs_service", "NAME"),
         ("ecs_execution_role_arn", f"arn:aws:iam::{ACCOUNT}:user/x"),
         ("administrator_patterns", (f"arn:aws:iam::{ACCOUNT}:role/*",)),
         ("administrator_patterns", (f"arn:aws:iam::{ACCOUNT}:role/??",)),
@@ -338,6 +340,7 @@ GOV = {
         ("vercel_access", "token"),
         ("eks_cluster", "a cluster"),
         ("eks_cluster", "a" * 101),
+        ("eks_cluster", "NAME"),
         ("eks_identity", "node"),
         ("eks_oidc_provider_arn", PROVIDER),
         (

@@ -112,7 +112,7 @@ def test_the_console_script_is_written_with_the_environment(bare: Bare):
     bare.set_up()
     script = bare.places.venv / "bin" / "eonpro-kms"
     assert os.access(script, os.X_OK)
-    assert "from wizard.cli.main import run" in script.read_text()
+    assert "from wizard.__main__ import main" in script.read_text()
     assert f"sys.path[0] = {str(bare.places.project)!r}" in script.read_text()
 
 

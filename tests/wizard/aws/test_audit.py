@@ -71,7 +71,7 @@ def test_the_buckets_documents_are_read_and_none_where_there_are_none(boto, aws,
 
 def test_the_alerts_are_read_with_what_is_missing(boto, aws, settings):
     nothing = aws.audit.alerts(settings)
-    assert nothing.topic is False and [rule.state for rule in nothing.rules] == [None, None, None]
+    assert nothing.topic is False and {rule.state for rule in nothing.rules} == {None}
     boto("sns").create_topic(Name="eonpro-alerts")
     events = boto("events")
     events.put_rule(Name="eonpro-key-changes", EventPattern='{"source": ["aws.kms"]}', State="DISABLED")
@@ -79,9 +79,16 @@ def test_the_alerts_are_read_with_what_is_missing(boto, aws, settings):
     events.put_targets(Rule="eonpro-key-changes", Targets=[{"Id": "alerts", "Arn": arn}])
     some = aws.audit.alerts(settings)
     assert some.topic is True
-    assert [(rule.name, rule.state, rule.targets) for rule in some.rules if rule.state] == [
+    assert [(each.rule.name, each.state, each.targets) for each in some.rules if each.state] == [
         ("eonpro-key-changes", "DISABLED", 1)
     ]
+
+
+def test_the_rules_of_other_regions_are_read_there(boto, aws, settings):
+    boto("events").put_rule(Name="eonpro-access-changes", EventPattern='{"source": ["aws.iam"]}')
+    there = settings.model_copy(update={"region": "eu-central-1"})
+    states = {each.rule.logical_name: each.state for each in aws.audit.alerts(there).rules}
+    assert states["alerts-access-changes-us-east-1"] == "ENABLED" and states["alerts-access-changes"] is None
 
 
 def test_the_calls_on_the_key_are_read_with_role_and_error(script, scripted):

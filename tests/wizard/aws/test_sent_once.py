@@ -16,8 +16,9 @@ from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError
 
 from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
+from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import OutcomeUnknown
-from wizard.core.models.rotation import KeyRotations
+from wizard.core.models.rotation import KeyRotations, VersionOrigin
 
 USER = "eonpro-app-user"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -143,3 +144,28 @@ def test_a_rotation_that_nobody_sees_after_a_lost_answer_is_not_called_started(s
         scripted.key_rotation.rotate_on_demand(KEY, before=BEFORE)
     assert sent["RotateKeyOnDemand"] == 1
     assert "aws kms get-key-rotation-status" in str(caught.value.hint)
+
+
+@LOSSES
+def test_a_promotion_whose_answer_was_lost_is_complete_and_nobody_else_is_blamed(aws, boto, settings, how) -> None:
+    aws = with_pause(aws, lambda _: None)
+    name, ring = settings.names.stored_data_key, aws.key_rotation
+    old, new = (WrappedDataKey.from_blob(bytes([octet]) * 184) for octet in (1, 2))
+    aws.stored_data_keys.store_data_key(name, old, key_arn=KEY, tags=settings.tags)
+    at = datetime(2026, 6, 1, tzinfo=UTC)
+    ring.keep(settings, old, key_arn=KEY, origin=VersionOrigin.FIRST, at=at)
+    version = ring.keep(settings, new, key_arn=KEY, origin=VersionOrigin.MADE, at=at)
+
+    sent = fail_once(aws, "ssm", "PutParameter", how)
+    ring.replace_current(settings, version, key_arn=KEY, expected=ring.stored_key(settings))
+    assert sent["PutParameter"] == 1
+    history = boto("ssm").get_parameter_history(Name=name, WithDecryption=True)["Parameters"]
+    assert [entry["Value"] for entry in history] == [old.value, new.value]
+
+
+@LOSSES
+def test_a_parameter_that_was_created_and_whose_answer_was_lost_is_found_by_the_second_try(aws, boto, how) -> None:
+    aws = with_pause(aws, lambda _: None)
+    sent = fail_once(aws, "ssm", "PutParameter", how)
+    assert aws.stored_data_keys.claim("/eonpro/production/claim", "one", tags={}) == "one"
+    assert sent["PutParameter"] == 2

@@ -287,6 +287,36 @@ def test_an_interrupt_before_anything_began_is_130_too(folder, monkeypatch, caps
     assert json.loads(out)["exitCode"] == 130 and "interrupted" in err
 
 
+# --- before the first question
+
+
+@pytest.mark.parametrize(
+    ("argv", "fault"),
+    [
+        ([], "there is no `pulumi` program"),
+        (["--from", "nowhere"], "there is no stack nowhere"),
+        (["--region", "nowhere"], "1 answer cannot be used"),
+        (["--plan", "missing.json"], "the plan missing.json cannot be read"),
+        (["--answers", "missing.yaml"], "missing.yaml"),
+    ],
+)
+def test_no_question_is_asked_that_leads_to_a_refusal_that_was_certain(
+    folder, monkeypatch, capsys, argv, fault
+) -> None:
+    def ask(*_: Any, **__: Any) -> None:
+        raise AssertionError("a question was asked")
+
+    monkeypatch.setattr(wizard.cli.main, "_is_terminal", lambda stream: True)
+    monkeypatch.setattr(wizard.cli.first_prompt, "begin", ask)
+    monkeypatch.setattr(wizard.pulumi_engine.config, "CHOICE", folder / "choice.json")
+    if argv:
+        (folder / "pulumi").write_text("")
+        (folder / "pulumi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    assert bell.main(argv) != 0
+    assert fault in capsys.readouterr().err
+
+
 # --- what is read
 
 

@@ -10,15 +10,16 @@ import io
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from wizard.cli.commands import COMMANDS
-from wizard.cli.parser import flags_of
+from wizard.cli.parser import flags_of, parse
 from wizard.cli.request import run_of
 from wizard.core import json_documents
-from wizard.core.errors import SetupError
+from wizard.core.errors import SetupError, UsageError
 from wizard.core.next_command import DEFAULT_COMMAND, PROGRAM, wizard
 from wizard.terminal.screen import Screen
 
@@ -70,6 +71,23 @@ def test_a_command_in_a_message_keeps_the_flags_of_the_run(text: str) -> None:
         # A saved plan holds its own settings.
         taken = flags_of(name) - ({"--from", "--target"} if "--plan" in words else set())
         assert [flag for flag in KEPT if flag in taken and flag not in words] == [], completed
+
+
+WITH_PLACEHOLDERS = sorted(
+    {
+        (words[0], flag, word)
+        for text in ALL
+        for words in commands_in(text.replace("{", ""))
+        for flag, word in pairwise(words)
+        if flag.startswith("--") and re.fullmatch(r"[A-Z][A-Z/-]+", word)
+    }
+)
+
+
+@pytest.mark.parametrize("words", WITH_PLACEHOLDERS, ids=" ".join)
+def test_nobody_signs_or_saves_under_a_word_that_stands_for_a_value(words: tuple[str, str, str]) -> None:
+    with pytest.raises(UsageError, match=f"{words[1]}: {words[2]} stands for a value"):
+        parse(words)
 
 
 @pytest.mark.parametrize("text", ALL)

@@ -103,8 +103,13 @@ def test_a_stack_that_is_not_for_vercel_has_no_project() -> None:
 
 def test_without_settings_there_is_no_stack(world: World) -> None:
     world.settings = None
-    with pytest.raises(StackNotFound, match=r"Pulumi\.production\.yaml"):
+    with pytest.raises(StackNotFound, match=r"Pulumi\.production\.yaml") as refused:
         world.find()
+    assert refused.value.hint == "pulumi config refresh --stack production", "the state has them"
+    world.engine.stack_state = StackState(exists=False, has_key=False)
+    with pytest.raises(StackNotFound) as refused:
+        world.find()
+    assert refused.value.hint == "python -m wizard status --all"
 
 
 def test_credentials_of_another_account_are_refused_before_anything_is_asked(world: World) -> None:

@@ -212,7 +212,17 @@ def test_who_administers_the_key_has_its_rights_from_the_keys_own_policy(needed,
 def test_iam_is_asked_in_its_own_region_and_the_rest_where_the_stack_is(settings_of):
     needs = required(settings_of(region="eu-west-1"), ADMIN)
     assert {need.region for need in needs if need.resource.startswith(IAM)} == {"us-east-1"}
-    assert {need.region for need in needs if not need.resource.startswith(IAM)} == {"eu-west-1"}
+    elsewhere = [need for need in needs if not need.resource.startswith(IAM) and need.region != "eu-west-1"]
+    # IAM's events are there too.
+    assert {(need.region, need.resource) for need in elsewhere} == {
+        ("us-east-1", here("events", f"rule/eonpro-{kind}-changes")) for kind in ("access", "alert")
+    }
+
+
+def test_what_forwards_iams_events_is_passed_to_eventbridge(settings_of):
+    needs = required(settings_of(region="eu-west-1"), ADMIN)
+    passed = {need.resource for need in needs if "iam:PassRole" in need.actions}
+    assert passed == {f"{IAM}:role/eonpro-alerts-forwarding"}
 
 
 ADOPTED = [

@@ -8,19 +8,14 @@ from typing import Any
 import pytest
 
 from tests.wizard.fakes.clients import ACCOUNT, REGION
-from wizard.core.state_backend import (
+from wizard.core.models.inputs import (
     FILE_VARIABLE,
     VARIABLE,
-    BackendFact,
-    BackendKind,
-    Circumstances,
-    StateBackend,
     accept_backend,
     accept_passphrase,
     accept_secrets_provider,
-    in_words,
-    resolve,
 )
+from wizard.core.state_backend import BackendFact, BackendKind, Circumstances, StateBackend, in_words, resolve
 from wizard.inputs.registry import STATE_INPUTS
 
 BUCKET = f"eonpro-pulumi-state-{ACCOUNT}-{REGION}"

@@ -43,8 +43,8 @@ from wizard.core.models.delivery import (
     Verification,
     VerificationState,
 )
+from wizard.core.ports.run import TargetContext
 from wizard.data_key.delivery import deliver, ensure_data_key, prove, variables_of
-from wizard.targets.port import TargetContext
 
 BOTH = settings(deploy_targets=("vercel", "ecs"))
 
@@ -338,6 +338,14 @@ def test_a_key_policy_that_denies_the_application_has_failed(aws) -> None:
     deny = {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*"}
     aws.key_policies[KEY] = policies.policy([*aws.key_policies[KEY]["Statement"], deny])
     assert proofs(aws)[0].state is VerificationState.FAILED
+
+
+def test_a_denial_under_a_condition_that_nobody_knows_here_is_neither_a_failure_nor_a_proof(aws) -> None:
+    unless = {"StringNotEquals": {"aws:SourceVpce": "vpce-01234567"}}
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*", "Condition": unless}
+    aws.key_policies[KEY] = policies.policy([*aws.key_policies[KEY]["Statement"], deny])
+    (proof,) = proofs(aws)
+    assert proof.state is VerificationState.UNPROVEN and "conditions that are not known here" in proof.detail
 
 
 def test_parameters_that_differ_have_failed_whatever_the_key_could_do(aws) -> None:

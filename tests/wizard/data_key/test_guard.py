@@ -54,6 +54,12 @@ def variable_left(world: World) -> None:
     world.aws.parameters[BESIDE] = KEY
 
 
+def only_the_record_of_a_backup_left(world: World) -> None:
+    world.aws.parameters["/eonpro/production/backup"] = (
+        "2026-11-01T00:00:00+00:00 sha256:0123456789abcdef s3://clinic/a"
+    )
+
+
 def variable_left_in_the_other_store(world: World) -> None:
     world.aws.secret_values[BESIDE] = KEY
 
@@ -83,6 +89,7 @@ HISTORIES: dict[Callable[[World], None], DecisionState] = {
     never: DecisionState.YES,
     versions_kept: DecisionState.NO,
     variable_left: DecisionState.NO,
+    only_the_record_of_a_backup_left: DecisionState.NO,
     variable_left_in_the_other_store: DecisionState.NO,
     target_has_a_kept_version: DecisionState.NO,
     target_has_one_that_nobody_kept: DecisionState.NO,
@@ -176,9 +183,13 @@ def test_every_command_gives_the_same_answer_for_the_same_account(
         assert next_step.startswith("python -m wizard restore"), ask.__name__
 
 
-@pytest.mark.parametrize("history", [versions_kept, target_has_a_kept_version, target_has_one_that_nobody_kept])
+@pytest.mark.parametrize("history", [versions_kept, target_has_a_kept_version])
 def test_restore_names_what_goes_back(history: Callable[[World], None]) -> None:
     assert "restore" in str(restore(world_after(history)))
+
+
+def test_where_no_version_is_left_restore_leads_to_the_other_copies() -> None:
+    assert "python -m wizard doctor --stack production" in str(restore(world_after(target_has_one_that_nobody_kept)))
 
 
 def test_the_answer_comes_with_the_reason_and_the_command() -> None:

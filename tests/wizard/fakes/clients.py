@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from components import policies
-from components.policies.stack import key_policy_of
+from components.policies.stack import alert_rules_of, key_policy_of
 from components.settings import DATA_KEY_VARIABLE, Outputs, ResourceKind, SecretStore, Settings
 from tests.wizard.fakes.access import FakeAccess
 from tests.wizard.fakes.backup import FakeVault
@@ -441,6 +441,10 @@ class FakeCloud:
         self._call("claim", name)
         return self.claims.setdefault(name, owner)
 
+    def record(self, name: str, text: str, *, tags: Mapping[str, str]) -> None:
+        self._call("record", name)
+        self.claims[name] = text
+
     def store_data_key(
         self,
         name: str,
@@ -575,10 +579,8 @@ class FakeAudit:
 
     def alerts(self, settings: Settings) -> AlertsFact:
         self.aws._call("audit.alerts")
-        names = settings.names
-        rules = (names.key_changes_rule, names.trail_changes_rule, names.denied_use_rule)
-        there = AlertsFact(topic=True, rules=tuple(RuleFact(name=name, state="ENABLED", targets=1) for name in rules))
-        return self.aws.alerts or there
+        rules = (RuleFact(rule=rule, state="ENABLED", targets=1) for rule in alert_rules_of(settings))
+        return self.aws.alerts or AlertsFact(topic=True, rules=tuple(rules))
 
     def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
         self.aws._call("audit.key_calls")

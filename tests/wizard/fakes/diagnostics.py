@@ -63,7 +63,7 @@ class FakeSymptoms:
     def read_values(self, names: Sequence[str], store: SecretStore) -> Mapping[str, str]:
         self.aws._call("symptoms.held")
         there = {name: stored_data_key.wrapped.value for name, stored_data_key in self.aws._stored_keys(store).items()}
-        there |= self.aws._values(store) | self.texts
+        there |= self.aws._values(store) | self.texts | self.aws.claims
         return {name: there[name] for name in names if name in there}
 
     def history(self, name: str, store: SecretStore) -> tuple[FormerText, ...]:

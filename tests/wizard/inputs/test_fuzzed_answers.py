@@ -17,9 +17,10 @@ import yaml
 from components.settings import ContractError
 from tests.wizard.inputs.values import ACCOUNT, IAM, good, resolved
 from wizard.core.errors import SetupError, UsageError
+from wizard.core.json_documents import camel
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import Input
-from wizard.inputs.answers import camel, missing, missing_error, refused, to_settings
+from wizard.inputs.answers import missing, missing_error, refused, to_settings
 from wizard.inputs.registry import INPUTS, by_key
 
 SECRET = "hunter2hunter2"

@@ -25,7 +25,7 @@ from components.settings import Settings
 from sandbox.pulumi_plugins.install import install
 from tests.sandbox.pulumi_plugins.engine_project import engine_binary
 from tests.wizard.fakes.clients import ADMIN, EXPORTING, KEY_ID, OUTPUTS, SECOND, settings
-from wizard.core.errors import Cancelled, ResourceError, SetupError, StackBusy, UsageError
+from wizard.core.errors import Cancelled, DamagedState, ResourceError, SetupError, StackBusy, UsageError
 from wizard.core.models.inputs import StepState
 from wizard.core.models.stack import Progress
 from wizard.pulumi_engine import backend as engine_backend
@@ -224,7 +224,8 @@ def test_the_file_of_a_qualified_stack_is_found(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"config: [", "is not YAML"),
+        (b"config: [", "is not YAML: line 1: "),
+        (b"config:\n<<<<<<< HEAD\n  a: 1\n=======\n  a: 2\n>>>>>>> b\n", "is not YAML: line 2: a merge conflict"),
         (b"- a\n- b\n", "is not a stack's settings"),
         (b"just text", "is not a stack's settings"),
         (b"config: text\n", "is not a stack's settings"),
@@ -235,7 +236,8 @@ def test_a_file_that_is_no_configuration_is_a_usage_error_with_its_name(tmp_path
     (tmp_path / "Pulumi.production.yaml").write_bytes(content)
     with pytest.raises(UsageError, match=said) as refused:
         PulumiEngine(tmp_path, environment={}, on_message=print).saved_config(STACK)
-    assert "Pulumi.production.yaml" in refused.value.message + refused.value.hint
+    moved = "mv Pulumi.production.yaml Pulumi.production.yaml.damaged"
+    assert refused.value.hint == f"{moved} && pulumi config refresh --stack production"
 
 
 @pytest.mark.parametrize("content", ["", "config:\n", "encryptionsalt: v1:x\n"])
@@ -442,6 +444,21 @@ def test_a_lock_that_may_be_alive_is_never_removed(place, host, dead, monkeypatc
         made.up(STACK, quiet)
     assert lock.exists()
     assert "pulumi cancel --stack production" in refused.value.hint
+
+
+def test_nobody_waits_ten_minutes_for_the_lock_of_another_machine_that_nobody_gives_back(place) -> None:
+    made = place.built()
+    place.lock(pid=12, host="another-machine")
+    with pytest.raises(StackBusy, match=r"ada@another-machine \(process 12\) since 2026-01-01") as refused:
+        made.up(STACK, quiet)
+    assert place.slept == [] and refused.value.hint == f"pulumi cancel --stack {STACK}"
+    assert made.state(STACK).stale_lock == "ada@another-machine (process 12) since 2026-01-01T00:00:00Z"
+
+
+def test_a_lock_of_this_machine_that_lives_is_not_stale(place) -> None:
+    made = place.built()
+    place.lock(pid=os.getpid())
+    assert made.state(STACK).stale_lock == ""
 
 
 def test_two_wizards_in_one_folder_take_turns(place) -> None:
@@ -753,14 +770,48 @@ def test_a_torn_sidecar_beside_a_whole_state_is_removed_and_told(place) -> None:
     assert "the state is complete" in place.said[-1]
 
 
-def test_a_state_that_is_torn_itself_is_left_as_it_is_and_told(place) -> None:
+def test_a_state_that_was_cut_is_named_with_the_command_that_puts_its_newest_copy_back(place) -> None:
     place.built()
-    _sidecar(place).with_suffix("").write_text("")
-    kept = _sidecar(place).read_text()
-    with pytest.raises(ResourceError) as refused:
+    state = _sidecar(place).with_suffix("")
+    whole = state.read_text()
+    copy = state.parents[2] / "backups" / "eonpro-kms" / STACK / f"{STACK}.1.json"
+    copy.parent.mkdir(parents=True)
+    copy.write_text(whole)
+    state.write_text(whole[: len(whole) // 2])
+    with pytest.raises(DamagedState) as refused:
         place.engine().state(STACK)
-    assert "checkpoint" in refused.value.message
-    assert _sidecar(place).read_text() == kept
+    assert str(state) in refused.value.message
+    assert state.read_text() == whole[: len(whole) // 2], "it is a person's to repair"
+    subprocess.run(["bash", "-c", refused.value.hint], check=True)
+    assert state.read_text() == whole
+    assert place.engine().state(STACK).exists
+
+
+def test_a_state_of_which_no_copy_is_complete_is_moved_away_by_the_command(place) -> None:
+    place.built()
+    state = _sidecar(place).with_suffix("")
+    for file in (state, *state.parents[2].glob(f"backups/**/{STACK}.*.json"), state.with_suffix(".json.bak")):
+        file.write_text("{")
+    with pytest.raises(DamagedState) as refused:
+        place.engine().state(STACK)
+    subprocess.run(["bash", "-c", refused.value.hint], check=True)
+    assert not place.engine().state(STACK).exists
+
+
+def test_a_damaged_lock_is_named_at_once_with_the_command_that_removes_it(place) -> None:
+    engine = place.built()
+    lock = place.lock(pid=os.getpid())
+    lock.write_text("garbage")
+    with pytest.raises(DamagedState, match=lock.name) as refused:
+        engine.up(STACK, lambda progress: None)
+    assert str(refused.value.hint) == f"pulumi cancel --yes --stack {STACK}"
+
+
+def test_a_damaged_state_in_a_bucket_gets_its_copy_back(tmp_path) -> None:
+    damage = engine_backend.damage("s3://clinic/eonpro?region=eu-west-1", tmp_path, STACK)
+    state = f"s3://clinic/eonpro/.pulumi/stacks/eonpro-kms/{STACK}.json"
+    assert damage is not None and damage.hint == f"aws s3 cp {state}.bak {state} --region eu-west-1"
+    assert engine_backend.damage("https://api.pulumi.com", tmp_path, STACK) is None
 
 
 def test_a_state_that_another_run_is_writing_is_read_once_more(place, monkeypatch) -> None:
@@ -775,20 +826,6 @@ def test_a_state_that_another_run_is_writing_is_read_once_more(place, monkeypatc
 
     monkeypatch.setattr(engine_backend, "remove_corrupt_sidecars", too_late)
     assert engine.state(STACK).exists
-
-
-def test_files_that_can_be_read_are_whole_and_no_others(tmp_path) -> None:
-    folder = tmp_path / ".pulumi" / "stacks" / "eonpro-kms"
-    folder.mkdir(parents=True)
-    backend = f"file://{tmp_path}"
-    assert not engine_backend.is_readable(backend, tmp_path, STACK), "nothing is there"
-    for file in (folder / f"{STACK}.json", folder / f"{STACK}.json.attrs"):
-        file.write_text('{"a": 1}')
-    assert engine_backend.is_readable(backend, tmp_path, STACK)
-    for torn in ("", '{"a"'):
-        (folder / f"{STACK}.json").write_text(torn)
-        assert not engine_backend.is_readable(backend, tmp_path, STACK)
-    assert not engine_backend.is_readable("s3://clinic", tmp_path, STACK)
 
 
 def test_nothing_is_fixed_in_a_backend_that_is_elsewhere(tmp_path) -> None:

@@ -16,6 +16,10 @@ from pathlib import Path
 import pytest
 from pulumi.automation.errors import CommandError, StackNotFoundError
 
+from wizard.cli.request import run_of
+from wizard.core.errors import SetupError
+from wizard.core.next_command import shell
+from wizard.pulumi_engine import config
 from wizard.pulumi_engine.backend import list_stacks
 from wizard.pulumi_engine.process import EngineProcess, start_early
 
@@ -90,6 +94,43 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Place(tmp_path)
 
 
+@pytest.fixture
+def chosen(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """The stand-in as the engine that `make setup` chose; PATH has none."""
+    choice = place.folder / "choice.json"
+    choice.write_text(json.dumps({"path": str(place.folder / "bin" / "pulumi")}))
+    monkeypatch.setattr(config, "CHOICE", choice)
+    monkeypatch.setenv("PATH", str(place.folder))
+    return place
+
+
+def test_the_engine_that_make_setup_chose_is_found_without_one_on_the_path(chosen) -> None:
+    assert "PATH" in [stack.name for stack in list_stacks(chosen.folder, {})]
+    assert str(EngineProcess().version) == "3.259.0"
+
+
+def test_the_engine_that_make_setup_chose_replaces_one_that_is_too_old(chosen) -> None:
+    old = chosen.folder / "pulumi"
+    old.write_text("#!/bin/sh\necho v2.0.0\n")
+    old.chmod(0o755)
+    assert str(EngineProcess().version) == "3.259.0"
+
+
+def test_a_printed_command_calls_the_engine_where_it_is(chosen, monkeypatch) -> None:
+    monkeypatch.chdir(chosen.folder)
+    text = "`pulumi` of Pulumi: " + shell("pulumi", "stack", "ls") + " && pulumi up"
+    assert run_of(()).complete(text) == "`pulumi` of Pulumi: bin/pulumi stack ls && bin/pulumi up"
+    monkeypatch.setenv("PATH", str(chosen.folder / "bin"))
+    assert run_of(()).complete(text) == text
+
+
+def test_a_chosen_engine_that_was_deleted_is_none(chosen) -> None:
+    (chosen.folder / "bin" / "pulumi").unlink()
+    with pytest.raises(SetupError, match="no `pulumi`") as refused:
+        EngineProcess()
+    assert refused.value.hint == "make setup"
+
+
 def interrupt() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
@@ -130,8 +171,9 @@ def test_the_program_can_be_looked_for_ahead(place, monkeypatch: pytest.MonkeyPa
     path = os.environ["PATH"]
     assert str(start_early()().version) == "3.259.0"
     monkeypatch.setenv("PATH", str(place.folder))
+    monkeypatch.setattr(config, "CHOICE", place.folder / "none")
     program = start_early()  # says nothing yet
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(SetupError, match="make setup"):
         program()
     monkeypatch.setenv("PATH", path)
     first, second = program(), program()

@@ -132,6 +132,17 @@ def test_a_set_up_that_somebody_widened_is_not_as_it_should_be(aws, role: IamPri
     assert words in entry.evidence
 
 
+def test_an_item_that_is_open_because_an_import_left_it_names_what_closes_it(aws) -> None:
+    aws.documents[APP_POLICY] = policies.policy([])
+    aws.trails = (trail_fact(multi_region=False),)
+    entries = items(aws, kept_as_found=("application-policy", "key", "trail", "bucket"))
+    assert entries[IAM].evidence.endswith("; it was left as it was found")
+    assert entries[IAM].next == "python -m wizard setup --repair application-policy"
+    assert entries[TRAIL].next == "python -m wizard setup --repair trail,bucket"
+    assert {entry.next for entry in entries if entry.state is not ItemState.OPEN} == {""}
+    assert items(aws)[IAM].next == ""
+
+
 # --- the key
 
 

@@ -460,16 +460,36 @@ def test_no_changes_without_outputs_is_an_update_that_has_to_be_ended(world) -> 
     assert "engine.up" in world.calls
 
 
+def test_a_lost_settings_file_is_taken_from_the_state_and_not_made_of_other_answers(world) -> None:
+    world.stand()
+    world.saved = None
+    with pytest.raises(PreflightFailed) as refused:
+        world.setup()
+    assert [problem.next for problem in refused.value.problems] == ["pulumi config refresh --stack production"]
+    assert world.written == set() and world.engine.written is None
+
+
 # --- whose environment it is
 
 
 def test_a_second_stack_of_an_environment_makes_nothing_and_says_whose_it_is(world) -> None:
     world.aws.claims["/eonpro/production/claim"] = "stack production, state in s3://other"
-    with pytest.raises(ResourceError, match="belongs to another stack: stack production, state in s3://") as refused:
+    with pytest.raises(ResourceError, match="belongs to another stack: “stack production, state in s3://") as refused:
         world.setup()
-    assert str(refused.value.hint).startswith("aws ssm delete-parameter --name /eonpro/production/claim")
+    assert str(refused.value.hint) == "pulumi login s3://other && export PULUMI_BACKEND_URL=s3://other"
     assert world.written == set()
     assert world.engine.written is None, "its settings stay as they were"
+
+
+def test_an_import_over_an_empty_backend_makes_no_second_owner_of_the_account(world) -> None:
+    world.aws.claims["/eonpro/production/claim"] = "stack production, state in s3://other"
+    world.stand()
+    world.engine.stack_state = StackState(exists=False, has_key=False)
+    with pytest.raises(PreflightFailed) as refused:
+        world.setup(adopt=True)
+    (problem,) = refused.value.problems
+    assert str(problem.next) == "pulumi login s3://other && export PULUMI_BACKEND_URL=s3://other"
+    assert "engine.up" not in world.calls and "cloud.claim" not in world.calls
 
 
 def test_the_environment_is_claimed_before_the_first_resource_and_the_same_command_goes_on(world) -> None:

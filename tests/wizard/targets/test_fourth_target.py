@@ -19,8 +19,9 @@ from tests.wizard.setup.test_workflow import World
 from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
 from wizard.core.models.stack import HealthStatus
+from wizard.core.ports.run import TargetContext
 from wizard.setup import plan, report
-from wizard.targets.port import DeployTarget, NextStep, TargetContext, TargetDescription, registry
+from wizard.targets.port import DeployTarget, NextStep, TargetDescription, registry
 
 NAME = "nomad"
 STARTED = datetime(2026, 3, 1, tzinfo=UTC)

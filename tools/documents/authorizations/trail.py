@@ -301,7 +301,7 @@ LOG_ROLE = Table(
 )
 
 FORWARDER_TRUST = Table(
-    title="Who can assume the role that sends alerts from a replica's Region",
+    title="Who can assume the role that sends alerts from another Region",
     about="EventBridge, for the account's own rules.",
     kind=Kind.TRUST,
     policy=trail.forwarding_trust_policy(account_id=ACCOUNT),
@@ -321,7 +321,7 @@ FORWARDER_TRUST = Table(
 )
 
 FORWARDER = Table(
-    title="What the role that sends alerts from a replica's Region may do",
+    title="What the role that sends alerts from another Region may do",
     about="Put events on the event bus of the key's own Region.",
     kind=Kind.IDENTITY,
     policy=trail.forwarding_policy(event_bus_arn=_BUS),

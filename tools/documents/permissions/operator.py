@@ -62,6 +62,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "existing-trail": Scenario(example="existing-trail", before="trail.sh"),
     "adopted": Scenario(example="imported", before="guide.sh", imports=True),
     "cloudwatch-logs": Scenario(example="vercel", options=("--cloudwatch-logs", "yes")),
+    "another-region": Scenario(example="vercel", options=("--region", "eu-central-1")),
     "alert-emails": Scenario(example="vercel", options=("--alert-emails", "security@clinic.example")),
     "administered-by-another": Scenario(
         example="multi-region", options=("--administrators", OFFICER, "--administrators", PLATFORM)

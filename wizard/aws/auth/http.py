@@ -6,6 +6,7 @@ Reads the clock; opens no connection itself; logs no secret.
 from __future__ import annotations
 
 import ipaddress
+import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
@@ -169,9 +170,18 @@ _SHORTEST_VALUE = 64
 SENT_ONCE = frozenset({("kms", "RotateKeyOnDemand"), ("iam", "CreateAccessKey")})
 """The calls of this program that do something twice when they are repeated: another rotation, another access key.
 
-All others can be repeated: they set a value, carry a token, create only what does not exist, or change nothing. A
-repeated `ecs:RegisterTaskDefinition` makes an unused revision, a repeated `ecs:UpdateService` the same deployment.
+So does `ssm:PutParameter` that overwrites: each makes a version of the parameter. All others can be repeated: they set
+a value, carry a token, create only what does not exist, or change nothing. A repeated `ecs:RegisterTaskDefinition`
+makes an unused revision, a repeated `ecs:UpdateService` the same deployment.
 """
+OVERWRITE = ("ssm", "PutParameter")
+
+
+def is_sent_once(service: str, operation: str, parameters: Mapping[str, Any]) -> bool:
+    """Whether the call does something twice when it is repeated."""
+    call = (service, operation)
+    return call in SENT_ONCE or (call == OVERWRITE and parameters.get("Overwrite") is True)
+
 
 _NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
 
@@ -185,9 +195,16 @@ def may_have_happened(error: BaseException | None) -> bool:
 
 
 def _send_once(
-    response: tuple[Any, Mapping[str, Any]] | None, caught_exception: BaseException | None, **_: Any
+    response: tuple[Any, Mapping[str, Any]] | None,
+    caught_exception: BaseException | None,
+    request_dict: Mapping[str, Any],
+    operation: Any,
+    **_: Any,
 ) -> bool | None:
     """False ends botocore's own retries: AWS may have done it. A refusal, or no connection, may be tried again."""
+    call = (operation.service_model.service_name, operation.name)
+    if call == OVERWRITE and not is_sent_once(*call, json.loads(request_dict["body"])):
+        return None
     status = response[0].status_code if response else None
     may_have = may_have_happened(caught_exception) if status is None else status < 300 or _failed_inside(status)
     return False if may_have else None
@@ -201,7 +218,7 @@ def _failed_inside(status: int) -> bool:
 def watch(session: Botocore) -> None:
     """Check and log the session's calls from now on, those for its own credentials too; send some only once."""
     watch_answers(session)
-    for service, operation in SENT_ONCE:
+    for service, operation in (*SENT_ONCE, OVERWRITE):
         session.register(f"needs-retry.{service}.{operation}", _send_once)
     session.register("before-call", _begin)
     session.register("after-call", _end)

@@ -29,7 +29,7 @@ from wizard.aws.auth.credentials import (
     resolve,
 )
 from wizard.aws.auth.errors import BOTOCORE_ERRORS, ErrorSource, code_of, translate
-from wizard.aws.auth.http import SENT_ONCE, endpoint_of, make_client, may_have_happened
+from wizard.aws.auth.http import endpoint_of, is_sent_once, make_client, may_have_happened
 from wizard.aws.auth.profiles import sso_region_of
 from wizard.aws.auth.sign_in import MARGIN, AskCode, Chain
 from wizard.core import retry
@@ -215,11 +215,11 @@ class Session:
     def call(self, service: str, operation: str, /, **parameters: Any) -> Any:
         """One call, `call("kms", "CreateKey", …)`. Raises errors of `wizard.core.errors` only.
 
-        An answer that cannot be read is asked for again, then UnreadableAnswer. A call of `SENT_ONCE` whose answer was
-        lost is OutcomeUnknown.
+        An answer that cannot be read is asked for again, then UnreadableAnswer. A call that is sent once
+        (`is_sent_once`) and whose answer was lost is OutcomeUnknown.
         """
         client = self.client(service)
-        is_repeatable = (service, operation) not in SENT_ONCE
+        is_repeatable = not is_sent_once(service, operation, parameters)
 
         def send() -> Any:
             with self.translating(service, operation):
@@ -361,3 +361,10 @@ def utc(moment: object) -> datetime | None:
     if not isinstance(moment, datetime):
         return None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+class SessionClient:
+    """The calls of one subject, made with a session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session

@@ -8,23 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from components.settings import DATA_KEY_VARIABLE, SecretStore
-from wizard.aws.auth.session import Session
-from wizard.aws.data_keys.stores import (
-    CLAIM_DESCRIPTION,
-    CREATED_BY,
-    CREATED_BY_TAG,
-    DESCRIPTION,
-    FINGERPRINT_TAG,
-    KEY_ARN_TAG,
-    NEXT_FINGERPRINT_TAG,
-    NEXT_KEY_ARN_TAG,
-    READ_BACK_SECONDS,
-    SECURE,
-    ParameterStore,
-    SecretsManager,
-    Store,
-    StoredValue,
-)
+from wizard.aws.auth.session import Session, SessionClient
+from wizard.aws.data_keys import stores
 from wizard.core import retry
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
@@ -34,16 +19,13 @@ from wizard.core.retry import Reason
 from wizard.core.safe_text import quoted
 
 
-def store_of(session: Session, kind: SecretStore) -> Store:
+def store_of(session: Session, kind: SecretStore) -> stores.Store:
     """The store of that kind in the session's Region."""
-    return SecretsManager(session) if kind is SecretStore.SECRETS_MANAGER else ParameterStore(session)
+    return stores.SecretsManager(session) if kind is SecretStore.SECRETS_MANAGER else stores.ParameterStore(session)
 
 
-class StoredDataKeys:
+class StoredDataKeys(SessionClient):
     """The stored data key of one Region: a `wizard.core.ports.aws.StoredDataKeys`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def read_stored_data_key(
         self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE
@@ -63,15 +45,25 @@ class StoredDataKeys:
         """
         own_store = store_of(self._session, SecretStore.PARAMETER_STORE)
         # A repeat after a lost answer finds the claim of the first try, which is its own.
-        if own_store.create(name, owner, secret=False, description=CLAIM_DESCRIPTION, tags=tags):
+        if not own_store.read([name]) and own_store.create(
+            name, owner, secret=False, description=stores.CLAIM_DESCRIPTION, tags=tags
+        ):
             return owner
-        for _ in retry.attempts(Reason.CONSISTENCY, clock=own_store.clock, seconds=READ_BACK_SECONDS):
+        for _ in retry.attempts(Reason.CONSISTENCY, clock=own_store.clock, seconds=stores.READ_BACK_SECONDS):
             if claimed := own_store.read([name]).get(name):
                 return claimed.value
         raise ResourceError(
             f"{name} exists, but cannot be read: it says which stack the environment belongs to",
             Command(own_store.history_command(name)),
         )
+
+    def record(self, name: str, text: str, *, tags: Mapping[str, str]) -> None:
+        """Write a parameter that holds no data key; an earlier value is replaced."""
+        store = store_of(self._session, SecretStore.PARAMETER_STORE)
+        if not store.create(name, text, secret=False, description=stores.BACKUP_DESCRIPTION, tags=tags):
+            existing = store.read([name]).get(name, stores.StoredValue(value=""))
+            if existing.value != text:
+                store.overwrite(name, text, existing, description=stores.BACKUP_DESCRIPTION)
 
     def store_data_key(
         self,
@@ -111,7 +103,7 @@ class StoredDataKeys:
         return check(store_of(self._session, store), prefix, batch)
 
 
-def read_stored_data_key(store: Store, name: str) -> StoredDataKey | None:
+def read_stored_data_key(store: stores.Store, name: str) -> StoredDataKey | None:
     """The wrapped data key that the store holds under the name; None when there is no such name.
 
     Raises DataKeyConflict when it holds anything else, or another key than its tags say.
@@ -128,17 +120,17 @@ def read_stored_data_key(store: Store, name: str) -> StoredDataKey | None:
             f"{history}   # find out what wrote it, and restore the version that is a wrapped data key",
         ) from error
     tags = store.tags(name)
-    if tags.get(NEXT_FINGERPRINT_TAG) == wrapped.fingerprint:
+    if tags.get(stores.NEXT_FINGERPRINT_TAG) == wrapped.fingerprint:
         # A replacement was interrupted after the value and before its tags.
         return StoredDataKey(
             parameter=name,
             wrapped=wrapped,
-            key_arn=tags.get(NEXT_KEY_ARN_TAG),
+            key_arn=tags.get(stores.NEXT_KEY_ARN_TAG),
             version=stored.version,
             store=store.kind,
             type=stored.type,
         )
-    tagged = tags.get(FINGERPRINT_TAG)
+    tagged = tags.get(stores.FINGERPRINT_TAG)
     if tagged is not None and tagged != wrapped.fingerprint:
         raise DataKeyConflict(
             f"the {store.noun} {name} holds the data key {wrapped.fingerprint}, but its tag says {quoted(tagged)}: "
@@ -148,27 +140,33 @@ def read_stored_data_key(store: Store, name: str) -> StoredDataKey | None:
     return StoredDataKey(
         parameter=name,
         wrapped=wrapped,
-        key_arn=tags.get(KEY_ARN_TAG),
+        key_arn=tags.get(stores.KEY_ARN_TAG),
         version=stored.version,
         store=store.kind,
         type=stored.type,
     )
 
 
-def store_data_key(store: Store, name: str, wrapped: WrappedDataKey, *, key_arn: str, tags: Mapping[str, str]) -> bool:
+def store_data_key(
+    store: stores.Store, name: str, wrapped: WrappedDataKey, *, key_arn: str, tags: Mapping[str, str]
+) -> bool:
     """Create the stored data key. False when the name exists already; its value is then unchanged."""
-    own = {KEY_ARN_TAG: key_arn, FINGERPRINT_TAG: wrapped.fingerprint, CREATED_BY_TAG: CREATED_BY}
+    own = {
+        stores.KEY_ARN_TAG: key_arn,
+        stores.FINGERPRINT_TAG: wrapped.fingerprint,
+        stores.CREATED_BY_TAG: stores.CREATED_BY,
+    }
     return store.create(
         name,
         wrapped.value,
         secret=True,
-        description=DESCRIPTION,
+        description=stores.DESCRIPTION,
         tags={**tags, **own},
     )
 
 
 def deliver(
-    store: Store,
+    store: stores.Store,
     prefix: str,
     batch: AppVariables,
     *,
@@ -204,11 +202,11 @@ def deliver(
         fingerprint=batch.wrapped.fingerprint,
         checked_by="values read back",
         kept=tuple(unchanged),
-        plain="" if stored_data_key.type in ("", SECURE) else stored_data_key.type,
+        plain="" if stored_data_key.type in ("", stores.SECURE) else stored_data_key.type,
     )
 
 
-def _check_stored(store: Store, prefix: str, batch: AppVariables) -> StoredDataKey:
+def _check_stored(store: stores.Store, prefix: str, batch: AppVariables) -> StoredDataKey:
     name = f"{prefix}/{DATA_KEY_VARIABLE}"
     stored_data_key = read_stored_data_key(store, name)
     hint = "run the set-up again: it reads the stored data key first and delivers it"
@@ -229,22 +227,24 @@ def _check_stored(store: Store, prefix: str, batch: AppVariables) -> StoredDataK
     return stored_data_key
 
 
-def _put(store: Store, name: str, value: str, existing: StoredValue | None, tags: Mapping[str, str]) -> None:
+def _put(
+    store: stores.Store, name: str, value: str, existing: stores.StoredValue | None, tags: Mapping[str, str]
+) -> None:
     description = "Of EONPRO's three variables: goes with the wrapped data key beside it."
     if existing is None and store.create(
-        name, value, secret=False, description=description, tags={**tags, CREATED_BY_TAG: CREATED_BY}
+        name, value, secret=False, description=description, tags={**tags, stores.CREATED_BY_TAG: stores.CREATED_BY}
     ):
         return
     # It is not secret, and an old value next to the data key would be worse.
-    store.overwrite(name, value, existing or StoredValue(value=""), description=description)
+    store.overwrite(name, value, existing or stores.StoredValue(value=""), description=description)
 
 
-def _reads_back(store: Store, prefix: str, batch: AppVariables) -> bool:
-    with retry.operation(READ_BACK_SECONDS, clock=store.clock):
+def _reads_back(store: stores.Store, prefix: str, batch: AppVariables) -> bool:
+    with retry.operation(stores.READ_BACK_SECONDS, clock=store.clock):
         return any(check(store, prefix, batch) for _ in retry.attempts(Reason.CONSISTENCY, clock=store.clock))
 
 
-def check(store: Store, prefix: str, batch: AppVariables) -> bool:
+def check(store: stores.Store, prefix: str, batch: AppVariables) -> bool:
     """Whether the three values under the prefix are the batch's, read with decryption."""
     stored = store.read([f"{prefix}/{name}" for name, _ in batch.values])
     values = {name: held.value for name, held in stored.items()}

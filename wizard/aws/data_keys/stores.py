@@ -15,7 +15,7 @@ from components.settings import SecretStore
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, tags_of
 from wizard.core import retry
-from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
+from wizard.core.errors import OutcomeUnknown, PermissionDenied, ResourceError, Unreachable, Unsupported
 from wizard.core.next_command import Command
 from wizard.core.retry import Clock, Reason
 
@@ -34,6 +34,8 @@ DESCRIPTION = (
     "EONPRO PHI data key, wrapped; the tags say by which key. Never delete or overwrite it: PHI is lost with it."
 )
 """Of the stored data key, whichever version it holds: Secrets Manager keeps it when the value changes."""
+
+BACKUP_DESCRIPTION = "When and where eonpro-kms last backed up the data key of this environment."
 
 CLAIM_DESCRIPTION = "Which stack of eonpro-kms this environment belongs to. Delete it only if that stack is gone."
 
@@ -167,16 +169,28 @@ class ParameterStore:
         return answer is not None
 
     def overwrite(self, name: str, value: str, existing: StoredValue, *, description: str) -> None:
-        """Another version of the parameter. An overwrite can change neither the type nor the tags."""
-        self.session.call(
-            "ssm",
-            "PutParameter",
-            Name=name,
-            Value=value,
-            Type=existing.type or "String",
-            Overwrite=True,
-            Description=description,
-        )
+        """Another version of the parameter. An overwrite can change neither the type nor the tags.
+
+        It is sent once: a lost answer is no error if the parameter has the value, and Unreachable if it has not.
+        """
+        try:
+            self.session.call(
+                "ssm",
+                "PutParameter",
+                Name=name,
+                Value=value,
+                Type=existing.type or "String",
+                Overwrite=True,
+                Description=description,
+            )
+        except OutcomeUnknown as error:
+            for _ in retry.attempts(Reason.CONSISTENCY, clock=self.clock, seconds=READ_BACK_SECONDS):
+                if (stored := self.read([name]).get(name)) and stored.value == value:
+                    return
+            raise Unreachable(
+                f"AWS did not answer the write of {name}, which still has its former value ({error.message})",
+                "run the same command again",
+            ) from error
 
     def under(self, folder: str) -> Mapping[str, StoredValue]:
         """All parameters under the path, at any depth, decrypted, page by page."""

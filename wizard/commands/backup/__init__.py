@@ -25,12 +25,10 @@ class BackupOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Add the arguments of the command."""
         parser.add_argument("--to", metavar="PLACE", help="FILE, or s3://BUCKET/KEY with Object Lock")
         parser.add_argument("--to-region", metavar="REGION", help="a copy in the parameter store of that Region")
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """Run the command. Raises SetupError."""
         from wizard.commands.backup import command
 
         return command.run(self, request, clients)

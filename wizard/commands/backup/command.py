@@ -5,7 +5,9 @@ Reads the stored data key and its versions, writes the copies; needs neither the
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from components.settings import DATA_KEY_VARIABLE, Settings
@@ -15,10 +17,10 @@ from wizard.commands.backup.destination import BackupCopy, DestinationKind, Stat
 from wizard.commands.backup.document import Backup, backup_of
 from wizard.commands.deployed_stack import DeployedStack
 from wizard.core import json_documents
-from wizard.core.errors import DataKeyConflict, ResourceError, UsageError
+from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, UsageError
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.inputs import Mark
-from wizard.core.models.rotation import DataKeyVersion
+from wizard.core.models.rotation import DataKeyVersion, LastBackup
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, UserInterface
 from wizard.data_key import delivery
@@ -45,10 +47,24 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
         replicas = deployed.outputs.replica_key_arns if deployed.outputs else ()
         copies.append(copy_to_region(options.to_region, backup, deployed.aws, deployed.settings, replica_arns=replicas))
         _show(clients.ui, backup, copies[-1])
+    _record(clients.ui, deployed, backup, copies[-1])
     if options.to:
         clients.ui.line("to restore it:")
         clients.ui.verbatim(wizard("restore", "--stack", backup.stack, "--from-backup", copies[0].place))
     return 0, document(request.stack, backup, tuple(copies))
+
+
+def _record(ui: UserInterface, deployed: DeployedStack, backup: Backup, copy: BackupCopy) -> None:
+    """Record in the account where the backup is: whoever needs it may be another person, on another machine."""
+    settings = deployed.settings
+    place = copy.place if copy.kind is DestinationKind.OBJECT else f"{copy.region}:{copy.place}"
+    if copy.kind is DestinationKind.FILE:
+        place = f"{platform.node()}:{Path(copy.place).absolute()}"
+    last = LastBackup(at=backup.created_at, fingerprint=backup.fingerprint, place=place)
+    try:
+        deployed.aws.stored_data_keys.record(settings.names.last_backup, last.text, tags=settings.tags)
+    except SetupError as error:
+        ui.line(f"the backup is complete, but the account does not record it: {error.message}", mark=Mark.WARN)
 
 
 def _backup(request: Request, clients: Clients, deployed: DeployedStack) -> Backup:
@@ -57,7 +73,7 @@ def _backup(request: Request, clients: Clients, deployed: DeployedStack) -> Back
     if stored is None:
         raise DataKeyConflict(
             f"there is nothing to back up: {settings.names.stored_data_key} does not exist",
-            f"python -m wizard restore --stack {request.stack} --from-backup PLACE   # for a new stack: setup",
+            wizard("doctor", advice="names the copies that exist; for a new stack: setup"),
         )
     return backup_of(
         created_at=clients.now(),

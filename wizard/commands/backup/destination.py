@@ -5,7 +5,6 @@ Reads and writes that file, and S3 through the port `BackupStorage`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -234,7 +233,7 @@ def _json(text: bytes | str, name: str) -> dict[str, Any]:
     if not text:
         raise UsageError(f"{name} is empty", _INSTEAD)
     try:
-        fields = safe_text.parse(json.loads, text)
+        fields = safe_text.parse_json(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{name} is not JSON: it is incomplete, or not a backup", _INSTEAD) from error
     if not isinstance(fields, dict):

@@ -27,7 +27,6 @@ class CostOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Add the arguments of the command."""
         parser.add_argument("--used", action="store_true", help="from what was used, as AWS counts it")
         parser.add_argument("--days", type=int, metavar="DAYS", help="with --used: how far back (default: 90)")
         parser.add_argument("--requests", type=int, metavar="N", help="assume this many KMS requests a month")
@@ -35,7 +34,6 @@ class CostOptions:
         parser.add_argument("--cache-minutes", type=float, metavar="M", help="assume this lifetime of the key cache")
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """Run the command. Raises SetupError."""
         from wizard.commands.cost import command
 
         return command.run(self, request, clients)

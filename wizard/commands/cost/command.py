@@ -19,11 +19,11 @@ from wizard.core import json_documents
 from wizard.core.cost.account import AccountFacts, CostByUse, cost_by_use, not_asked, read_account
 from wizard.core.cost.drivers import TABLE, Assumptions, CostItem, Estimate, Point, estimate, growth
 from wizard.core.errors import MissingAnswers, SetupError, StackNotFound, UsageError
+from wizard.core.json_documents import camel
 from wizard.core.models.inputs import CREATE, Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface
 from wizard.inputs import answers
-from wizard.inputs.answers import camel
 from wizard.inputs.registry import INPUTS
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import free_values

@@ -23,11 +23,9 @@ class DoctorOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Add the arguments of the command."""
         parser.add_argument("--quick", action="store_true", help="without Pulumi's own comparison (seconds)")
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """The command, to its end. Raises SetupError."""
         from wizard.commands.doctor import command
 
         return command.run(self, request, clients)
@@ -42,7 +40,6 @@ class VerifyOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Add the arguments of the command."""
         parser.add_argument(
             "--full",
             action="store_true",
@@ -50,7 +47,6 @@ class VerifyOptions:
         )
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """The command, to its end. Raises SetupError."""
         from wizard.commands.doctor import command
 
         return command.run_verify(self, request, clients)

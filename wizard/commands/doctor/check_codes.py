@@ -19,353 +19,216 @@ class CheckCode:
     implies: tuple[str, ...] = ()
 
 
-_REMEMBERED = ("failure-remembered",)
+_DESCRIPTIONS: Mapping[str, str] = {
+    # Credentials, stack and Region.
+    "operator-credentials": "the doctor's own credentials cannot be used",
+    "stack-not-built": "the stack has settings and no resources",
+    "backend-unreachable": "the backend of Pulumi's state cannot be read",
+    "stack-state-damaged": "the state or a lock of the stack is damaged",
+    "stack-locked": "a run that has ended still holds the stack's lock",
+    "stack-elsewhere": "the environment belongs to another stack or another backend",
+    "stack-state-lost": "the account has resources that are not in the state",
+    "stack-pending-operations": "an interrupted update left operations behind",
+    "region-of-settings": "the settings name another Region than the stack was built in",
+    # The key.
+    "key-pending-deletion": "the key is going to be deleted",
+    "key-missing": "the key does not exist",
+    "key-unavailable": "the key cannot be used in its current state",
+    "key-disabled": "the key is disabled",
+    "alias-missing": "the alias does not exist",
+    "alias-moved": "the alias points to another key",
+    "deletion-unguarded": "the key's policy allows the deletion of the key",
+    # The application's permissions, from the organization to the attached policies.
+    "service-control-policy": "the organization forbids it",
+    "principal-missing": "the application's role or user does not exist",
+    "provider-missing": "the OIDC provider does not exist",
+    "provider-audience": "the OIDC provider does not know the audience",
+    "trust-changed": "the role does not trust the application's platform",
+    "trust-widened": "the role lets in somebody whom the settings do not name",
+    "policy-foreign": "the application's role or user has a policy of somebody else",
+    "boundary-denies": "the permissions boundary does not allow the key",
+    "explicit-deny": "a policy of the principal denies it",
+    "policy-missing": "the application's IAM policy does not exist",
+    "policy-detached": "the application's IAM policy is not attached",
+    "policy-edited": "the application's IAM policy lacks what it needs",
+    "key-policy-denies": "the key's policy denies the application",
+    "key-policy-without-application": "the key's policy does not allow the application",
+    "identity-denied": "the application's policies do not allow what it needs",
+    "access-key-missing": "the application on Vercel has no access key",
+    "access-key-deleted": "the access key on Vercel is no longer the user's",
+    "access-key-inactive": "the access key on Vercel is inactive",
+    "execution-role-denied": "ECS is not allowed to read the variables for the task",
+    "wrong-principal": "the service runs as another role",
+    "key-policy-changed": "the key's policy differs from the settings",
+    "policy-widened": "the application's policy allows more than the key",
+    # The data key and the three variables.
+    "stored-key-missing": "the stored data key was deleted",
+    "data-key-not-created": "no data key was created yet",
+    "stored-key-tag-changed": "the tag of the stored data key names another data key",
+    "stored-key-malformed": "the value of the stored data key is not a wrapped data key",
+    "stored-key-replaced": "the stored data key was replaced by another data key",
+    "stored-key-of-another-kms-key": "the stored data key is wrapped by another KMS key",
+    "stored-key-replica-missing": "a replica's Region has no copy of the stored data key",
+    "stored-key-replica-differs": "a replica's Region has another data key stored",
+    "data-key-wrong-length": "the decrypted data key does not have 32 bytes",
+    "unwrap-failed": "the key does not decrypt the data key",
+    "vercel-token-refused": "Vercel refuses the token",
+    "data-key-foreign": "the application has another data key than the stored one",
+    "variable-outdated": "the application has an earlier version of the data key",
+    "variable-wrong-environment": "a variable exists for other environments, but not for production",
+    "variable-missing": "a variable does not exist",
+    "variable-empty": "a variable is empty",
+    "variable-quoted": "a value has quotation marks or white space around it",
+    "variable-truncated": "a value is cut off",
+    "variable-malformed": "a value is not a wrapped data key",
+    "variable-changed": "a sensitive variable was changed since it was delivered",
+    "key-id-alias": "AWS_KMS_KEY_ID names an alias, not the key",
+    "key-id-bare": "AWS_KMS_KEY_ID is a key id without account and Region",
+    "key-id-other-region": "AWS_KMS_KEY_ID is a key of another Region",
+    "key-id-other-account": "AWS_KMS_KEY_ID is a key of another account",
+    "key-id-other-key": "AWS_KMS_KEY_ID is another key",
+    "region-wrong": "AWS_REGION is not the key's Region",
+    "variable-unreadable": "a variable cannot be read, and its comment does not name the data key",
+    "variable-type": "a variable is not stored as sensitive",
+    "parameter-missing": "a parameter next to the stored data key does not exist",
+    "parameter-wrong": "a parameter next to the stored data key has another value than the stack's",
+    "task-definition-behind": "the service's task definition lacks the variables",
+    "access-denied": "the application is denied, but no readable policy denies it",
+    "proof-failed": "the application could not decrypt its data key",
+    # Running instances.
+    "deployment-stale": "the running instances started before the last change of their variables",
+    "failure-remembered": "the running instances cached a failed load of the key",
+    # The audit trail.
+    "trail-missing": "the trail does not exist",
+    "trail-stopped": "the trail does not log",
+    "trail-excludes-kms": "the trail excludes KMS",
+    "trail-other-bucket": "the trail writes to another bucket",
+    "trail-single-region": "the trail records one Region",
+    "trail-global-events-off": "the trail excludes the global services",
+    "trail-validation-off": "the trail's files are not validated",
+    "bucket-missing": "the trail's bucket does not exist",
+    "trail-delivery-failing": "the trail cannot write to its bucket",
+    "bucket-public": "the trail's bucket can become public",
+    "bucket-lock-missing": "the trail's bucket has no Object Lock",
+    "bucket-retention-short": "the logs are kept for less than six years",
+    "bucket-tls-policy-missing": "the trail's bucket accepts HTTP without TLS",
+    "bucket-unversioned": "the trail's bucket has no versioning",
+    "bucket-unencrypted": "the trail's bucket has no default encryption",
+    "bucket-lock-short": "the trail's bucket locks for less time than the settings say",
+    "trail-encryption-off": "the logs are not encrypted with their own key",
+    "alerts-topic-missing": "the alerts' topic does not exist",
+    "alerts-rule-off": "a rule of the alerts is disabled or does not exist",
+    # The stack.
+    "rotation-off": "the key does not rotate",
+    "rotation-period": "the key rotates with another period than the settings say",
+    "stack-behind": "the settings were changed but not applied",
+    "stack-drifted": "the account differs from Pulumi's state",
+}
+"""Every code and what it means, a cause before its consequences."""
+
+_REMEMBERED = "failure-remembered"
 """What the application caches until it restarts."""
 
-_DENIED = ("access-denied", "proof-failed", *_REMEMBERED)
+_DENIED = f"access-denied proof-failed {_REMEMBERED}"
 """The results of a verification if the application is not allowed to use the key, or its role cannot be assumed."""
 
-_OPENING = (*_DENIED, "unwrap-failed")
+_OPENING = f"{_DENIED} unwrap-failed"
 """The results of a verification that failed for any reason."""
 
-_COMPARISONS = ("data-key-foreign", "variable-outdated", "parameter-wrong")
+_COMPARISONS = "data-key-foreign variable-outdated parameter-wrong"
 """Differences from the stored data key: if that one is wrong, the others may be right."""
 
-_LOST_KEY = (*_OPENING, "rotation-off", "rotation-period", "stack-drifted")
+_LOST_KEY = f"{_OPENING} rotation-off rotation-period stack-drifted"
 
-_ELSEWHERE = (
-    "alias-missing",
-    "alias-moved",
-    "bucket-missing",
-    "stored-key-missing",
-    "identity-denied",
-    "key-id-other-key",
-    "key-id-other-region",
-    "key-missing",
-    "parameter-missing",
-    "region-wrong",
-    "stack-behind",
-    "trail-missing",
+_ABSENT = "alias-missing alias-moved bucket-missing parameter-missing stored-key-missing trail-missing"
+"""What a stack that is not there, or not in this Region, lacks."""
+
+_CONSEQUENCES: tuple[tuple[str, str], ...] = (
+    (
+        "stack-not-built",
+        f"{_LOST_KEY} {_ABSENT} variable-missing policy-missing principal-missing provider-missing"
+        " alerts-topic-missing alerts-rule-off",
+    ),
+    (
+        "backend-unreachable stack-state-damaged stack-elsewhere stack-state-lost stack-pending-operations",
+        "stack-behind stack-drifted",
+    ),
+    (
+        "region-of-settings",
+        f"{_LOST_KEY} {_ABSENT} identity-denied key-id-other-key key-id-other-region key-missing region-wrong"
+        " stack-behind",
+    ),
+    ("key-pending-deletion key-missing key-unavailable key-disabled", _LOST_KEY),
+    ("key-pending-deletion", "key-disabled"),
+    ("key-missing", "alias-missing alias-moved"),
+    (
+        "service-control-policy principal-missing provider-missing provider-audience trust-changed boundary-denies"
+        " explicit-deny policy-missing policy-detached policy-edited key-policy-denies key-policy-without-application"
+        " identity-denied access-key-missing access-key-deleted access-key-inactive wrong-principal",
+        _DENIED,
+    ),
+    (
+        "service-control-policy principal-missing boundary-denies explicit-deny policy-missing policy-detached"
+        " policy-edited",
+        "identity-denied",
+    ),
+    ("principal-missing", "trust-changed policy-detached boundary-denies"),
+    ("policy-missing", "policy-detached"),
+    ("key-policy-denies key-policy-without-application", "key-policy-changed"),
+    (
+        "alias-missing alias-moved principal-missing provider-missing provider-audience trust-changed trust-widened"
+        " policy-missing policy-detached policy-edited key-policy-denies key-policy-without-application trail-missing"
+        " trail-stopped trail-excludes-kms trail-single-region trail-validation-off bucket-missing bucket-public"
+        " bucket-lock-missing bucket-retention-short bucket-tls-policy-missing bucket-unversioned rotation-off"
+        " rotation-period",
+        "stack-drifted",
+    ),
+    (
+        "stored-key-missing stored-key-tag-changed stored-key-malformed stored-key-replaced"
+        " stored-key-of-another-kms-key",
+        _OPENING,
+    ),
+    ("stored-key-missing", "parameter-missing"),
+    ("data-key-not-created", "variable-missing parameter-missing"),
+    ("stored-key-of-another-kms-key data-key-wrong-length unwrap-failed", _COMPARISONS),
+    (
+        "data-key-wrong-length unwrap-failed data-key-foreign variable-outdated variable-wrong-environment"
+        " variable-missing variable-empty variable-quoted variable-truncated variable-malformed variable-changed"
+        " key-id-alias key-id-other-region key-id-other-account key-id-other-key region-wrong variable-unreadable"
+        " parameter-missing parameter-wrong task-definition-behind",
+        _REMEMBERED,
+    ),
+    ("variable-wrong-environment", "variable-missing"),
+    (
+        "trail-missing",
+        "trail-delivery-failing trail-excludes-kms trail-global-events-off trail-encryption-off trail-other-bucket"
+        " trail-single-region trail-stopped trail-validation-off",
+    ),
+    ("trail-other-bucket", "trail-delivery-failing"),
+    ("trail-single-region", "trail-global-events-off"),
+    (
+        "bucket-missing",
+        "bucket-lock-missing bucket-lock-short bucket-public bucket-retention-short bucket-tls-policy-missing"
+        " bucket-unencrypted bucket-unversioned trail-delivery-failing",
+    ),
+    ("trail-delivery-failing", "bucket-tls-policy-missing"),
+    ("alerts-topic-missing", "alerts-rule-off"),
+    ("rotation-off", "rotation-period"),
 )
-"""What seems to be wrong if the settings name the wrong Region."""
+"""Causes, and what follows from each of them."""
 
-TABLE: tuple[CheckCode, ...] = (
-    # Credentials, stack and Region.
-    CheckCode(name="operator-credentials", description="the doctor's own credentials cannot be used"),
+TABLE: tuple[CheckCode, ...] = tuple(
     CheckCode(
-        name="stack-not-built",
-        description="the stack has settings and no resources",
-        implies=(
-            *_LOST_KEY,
-            "alias-missing",
-            "alias-moved",
-            "stored-key-missing",
-            "variable-missing",
-            "parameter-missing",
-            "trail-missing",
-            "policy-missing",
-            "principal-missing",
-            "provider-missing",
-            "bucket-missing",
-            "alerts-topic-missing",
-            "alerts-rule-off",
+        name=name,
+        description=description,
+        implies=tuple(
+            implied
+            for causes, consequences in _CONSEQUENCES
+            if name in causes.split()
+            for implied in consequences.split()
         ),
-    ),
-    CheckCode(
-        name="backend-unreachable",
-        description="the backend of Pulumi's state cannot be read",
-        implies=("stack-behind", "stack-drifted"),
-    ),
-    CheckCode(
-        name="stack-state-lost",
-        description="the account has resources that are not in the state",
-        implies=("stack-behind", "stack-drifted"),
-    ),
-    CheckCode(
-        name="stack-pending-operations",
-        description="an interrupted update left operations behind",
-        implies=("stack-behind", "stack-drifted"),
-    ),
-    CheckCode(
-        name="region-of-settings",
-        description="the settings name another Region than the stack was built in",
-        implies=(*_LOST_KEY, *_ELSEWHERE),
-    ),
-    # The key.
-    CheckCode(
-        name="key-pending-deletion", description="the key is going to be deleted", implies=(*_LOST_KEY, "key-disabled")
-    ),
-    CheckCode(
-        name="key-missing", description="the key does not exist", implies=(*_LOST_KEY, "alias-missing", "alias-moved")
-    ),
-    CheckCode(name="key-unavailable", description="the key cannot be used in its current state", implies=_LOST_KEY),
-    CheckCode(name="key-disabled", description="the key is disabled", implies=_LOST_KEY),
-    CheckCode(name="alias-missing", description="the alias does not exist", implies=("stack-drifted",)),
-    CheckCode(name="alias-moved", description="the alias points to another key", implies=("stack-drifted",)),
-    CheckCode(name="deletion-unguarded", description="the key's policy allows the deletion of the key"),
-    # The application's permissions, from the organization to the attached policies.
-    CheckCode(
-        name="service-control-policy",
-        description="the organization forbids it",
-        implies=(*_DENIED, "identity-denied"),
-    ),
-    CheckCode(
-        name="principal-missing",
-        description="the application's role or user does not exist",
-        implies=(*_DENIED, "stack-drifted", "trust-changed", "policy-detached", "boundary-denies", "identity-denied"),
-    ),
-    CheckCode(
-        name="provider-missing", description="the OIDC provider does not exist", implies=(*_DENIED, "stack-drifted")
-    ),
-    CheckCode(
-        name="provider-audience",
-        description="the OIDC provider does not know the audience",
-        implies=(*_DENIED, "stack-drifted"),
-    ),
-    CheckCode(
-        name="trust-changed",
-        description="the role does not trust the application's platform",
-        implies=(*_DENIED, "stack-drifted"),
-    ),
-    CheckCode(
-        name="trust-widened",
-        description="the role lets in somebody whom the settings do not name",
-        implies=("stack-drifted",),
-    ),
-    CheckCode(name="policy-foreign", description="the application's role or user has a policy of somebody else"),
-    CheckCode(
-        name="boundary-denies",
-        description="the permissions boundary does not allow the key",
-        implies=(*_DENIED, "identity-denied"),
-    ),
-    CheckCode(
-        name="explicit-deny", description="a policy of the principal denies it", implies=(*_DENIED, "identity-denied")
-    ),
-    CheckCode(
-        name="policy-missing",
-        description="the application's IAM policy does not exist",
-        implies=(*_DENIED, "stack-drifted", "policy-detached", "identity-denied"),
-    ),
-    CheckCode(
-        name="policy-detached",
-        description="the application's IAM policy is not attached",
-        implies=(*_DENIED, "stack-drifted", "identity-denied"),
-    ),
-    CheckCode(
-        name="policy-edited",
-        description="the application's IAM policy lacks what it needs",
-        implies=(*_DENIED, "stack-drifted", "identity-denied"),
-    ),
-    CheckCode(
-        name="key-policy-denies",
-        description="the key's policy denies the application",
-        implies=(*_DENIED, "key-policy-changed", "stack-drifted"),
-    ),
-    CheckCode(
-        name="key-policy-without-application",
-        description="the key's policy does not allow the application",
-        implies=(*_DENIED, "key-policy-changed", "stack-drifted"),
-    ),
-    CheckCode(
-        name="identity-denied", description="the application's policies do not allow what it needs", implies=_DENIED
-    ),
-    CheckCode(name="access-key-missing", description="the application on Vercel has no access key", implies=_DENIED),
-    CheckCode(
-        name="access-key-deleted", description="the access key on Vercel is no longer the user's", implies=_DENIED
-    ),
-    CheckCode(name="access-key-inactive", description="the access key on Vercel is inactive", implies=_DENIED),
-    CheckCode(name="execution-role-denied", description="ECS is not allowed to read the variables for the task"),
-    CheckCode(name="wrong-principal", description="the service runs as another role", implies=_DENIED),
-    CheckCode(name="key-policy-changed", description="the key's policy differs from the settings"),
-    CheckCode(name="policy-widened", description="the application's policy allows more than the key"),
-    # The data key and the three variables.
-    CheckCode(
-        name="stored-key-missing",
-        description="the stored data key was deleted",
-        implies=("parameter-missing", *_OPENING),
-    ),
-    CheckCode(
-        name="data-key-not-created",
-        description="no data key was created yet",
-        implies=("variable-missing", "parameter-missing"),
-    ),
-    CheckCode(
-        name="stored-key-tag-changed",
-        description="the tag of the stored data key names another data key",
-        implies=_OPENING,
-    ),
-    CheckCode(
-        name="stored-key-malformed",
-        description="the value of the stored data key is not a wrapped data key",
-        implies=_OPENING,
-    ),
-    CheckCode(
-        name="stored-key-replaced",
-        description="the stored data key was replaced by another data key",
-        implies=_OPENING,
-    ),
-    CheckCode(
-        name="stored-key-of-another-kms-key",
-        description="the stored data key is wrapped by another KMS key",
-        implies=(*_OPENING, *_COMPARISONS),
-    ),
-    CheckCode(name="stored-key-replica-missing", description="a replica's Region has no copy of the stored data key"),
-    CheckCode(name="stored-key-replica-differs", description="a replica's Region has another data key stored"),
-    CheckCode(
-        name="data-key-wrong-length",
-        description="the decrypted data key does not have 32 bytes",
-        implies=(*_REMEMBERED, *_COMPARISONS),
-    ),
-    CheckCode(
-        name="unwrap-failed", description="the key does not decrypt the data key", implies=(*_REMEMBERED, *_COMPARISONS)
-    ),
-    CheckCode(name="vercel-token-refused", description="Vercel refuses the token"),
-    CheckCode(
-        name="data-key-foreign",
-        description="the application has another data key than the stored one",
-        implies=_REMEMBERED,
-    ),
-    CheckCode(
-        name="variable-outdated",
-        description="the application has an earlier version of the data key",
-        implies=_REMEMBERED,
-    ),
-    CheckCode(
-        name="variable-wrong-environment",
-        description="a variable exists for other environments, but not for production",
-        implies=("variable-missing", *_REMEMBERED),
-    ),
-    CheckCode(name="variable-missing", description="a variable does not exist", implies=_REMEMBERED),
-    CheckCode(name="variable-empty", description="a variable is empty", implies=_REMEMBERED),
-    CheckCode(
-        name="variable-quoted", description="a value has quotation marks or white space around it", implies=_REMEMBERED
-    ),
-    CheckCode(name="variable-truncated", description="a value is cut off", implies=_REMEMBERED),
-    CheckCode(name="variable-malformed", description="a value is not a wrapped data key", implies=_REMEMBERED),
-    CheckCode(
-        name="variable-changed",
-        description="a sensitive variable was changed since it was delivered",
-        implies=_REMEMBERED,
-    ),
-    CheckCode(name="key-id-alias", description="AWS_KMS_KEY_ID names an alias, not the key", implies=_REMEMBERED),
-    CheckCode(name="key-id-bare", description="AWS_KMS_KEY_ID is a key id without account and Region"),
-    CheckCode(name="key-id-other-region", description="AWS_KMS_KEY_ID is a key of another Region", implies=_REMEMBERED),
-    CheckCode(
-        name="key-id-other-account", description="AWS_KMS_KEY_ID is a key of another account", implies=_REMEMBERED
-    ),
-    CheckCode(name="key-id-other-key", description="AWS_KMS_KEY_ID is another key", implies=_REMEMBERED),
-    CheckCode(name="region-wrong", description="AWS_REGION is not the key's Region", implies=_REMEMBERED),
-    CheckCode(
-        name="variable-unreadable",
-        description="a variable cannot be read, and its comment does not name the data key",
-        implies=_REMEMBERED,
-    ),
-    CheckCode(name="variable-type", description="a variable is not stored as sensitive"),
-    CheckCode(
-        name="parameter-missing",
-        description="a parameter next to the stored data key does not exist",
-        implies=_REMEMBERED,
-    ),
-    CheckCode(
-        name="parameter-wrong",
-        description="a parameter next to the stored data key has another value than the stack's",
-        implies=_REMEMBERED,
-    ),
-    CheckCode(
-        name="task-definition-behind",
-        description="the service's task definition lacks the variables",
-        implies=_REMEMBERED,
-    ),
-    CheckCode(name="access-denied", description="the application is denied, but no readable policy denies it"),
-    CheckCode(name="proof-failed", description="the application could not decrypt its data key"),
-    # Running instances.
-    CheckCode(
-        name="deployment-stale", description="the running instances started before the last change of their variables"
-    ),
-    CheckCode(name="failure-remembered", description="the running instances cached a failed load of the key"),
-    # The audit trail.
-    CheckCode(
-        name="trail-missing",
-        description="the trail does not exist",
-        implies=(
-            "trail-delivery-failing",
-            "trail-excludes-kms",
-            "trail-global-events-off",
-            "trail-encryption-off",
-            "trail-other-bucket",
-            "trail-single-region",
-            "trail-stopped",
-            "trail-validation-off",
-            "stack-drifted",
-        ),
-    ),
-    CheckCode(name="trail-stopped", description="the trail does not log", implies=("stack-drifted",)),
-    CheckCode(name="trail-excludes-kms", description="the trail excludes KMS", implies=("stack-drifted",)),
-    CheckCode(
-        name="trail-other-bucket", description="the trail writes to another bucket", implies=("trail-delivery-failing",)
-    ),
-    CheckCode(
-        name="trail-single-region",
-        description="the trail records one Region",
-        implies=("trail-global-events-off", "stack-drifted"),
-    ),
-    CheckCode(name="trail-global-events-off", description="the trail excludes the global services"),
-    CheckCode(
-        name="trail-validation-off", description="the trail's files are not validated", implies=("stack-drifted",)
-    ),
-    CheckCode(
-        name="bucket-missing",
-        description="the trail's bucket does not exist",
-        implies=(
-            "bucket-lock-missing",
-            "bucket-lock-short",
-            "bucket-public",
-            "bucket-retention-short",
-            "bucket-tls-policy-missing",
-            "bucket-unencrypted",
-            "bucket-unversioned",
-            "trail-delivery-failing",
-            "stack-drifted",
-        ),
-    ),
-    CheckCode(
-        name="trail-delivery-failing",
-        description="the trail cannot write to its bucket",
-        implies=("bucket-tls-policy-missing",),
-    ),
-    CheckCode(name="bucket-public", description="the trail's bucket can become public", implies=("stack-drifted",)),
-    CheckCode(
-        name="bucket-lock-missing", description="the trail's bucket has no Object Lock", implies=("stack-drifted",)
-    ),
-    CheckCode(
-        name="bucket-retention-short",
-        description="the logs are kept for less than six years",
-        implies=("stack-drifted",),
-    ),
-    CheckCode(
-        name="bucket-tls-policy-missing",
-        description="the trail's bucket accepts HTTP without TLS",
-        implies=("stack-drifted",),
-    ),
-    CheckCode(
-        name="bucket-unversioned", description="the trail's bucket has no versioning", implies=("stack-drifted",)
-    ),
-    CheckCode(name="bucket-unencrypted", description="the trail's bucket has no default encryption"),
-    CheckCode(name="bucket-lock-short", description="the trail's bucket locks for less time than the settings say"),
-    CheckCode(name="trail-encryption-off", description="the logs are not encrypted with their own key"),
-    CheckCode(
-        name="alerts-topic-missing", description="the alerts' topic does not exist", implies=("alerts-rule-off",)
-    ),
-    CheckCode(name="alerts-rule-off", description="a rule of the alerts is disabled or does not exist"),
-    # The stack.
-    CheckCode(name="rotation-off", description="the key does not rotate", implies=("rotation-period", "stack-drifted")),
-    CheckCode(
-        name="rotation-period",
-        description="the key rotates with another period than the settings say",
-        implies=("stack-drifted",),
-    ),
-    CheckCode(name="stack-behind", description="the settings were changed but not applied"),
-    CheckCode(name="stack-drifted", description="the account differs from Pulumi's state"),
+    )
+    for name, description in _DESCRIPTIONS.items()
 )
 
 BY_NAME: Mapping[str, CheckCode] = MappingProxyType({cause.name: cause for cause in TABLE})

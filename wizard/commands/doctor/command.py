@@ -17,11 +17,11 @@ from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.delivery import Delivered, DeliveryState, StoredDataKey, Verification, VerificationState
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import wizard
-from wizard.core.ports.run import UserInterface
+from wizard.core.ports.run import TargetContext, UserInterface
 from wizard.data_key.delivery import find_stored_data_key
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients, Request
-from wizard.targets.port import TargetContext, deploy_target
+from wizard.targets.port import deploy_target
 
 
 def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
@@ -42,7 +42,7 @@ def _diagnosis(request: Request, clients: Clients, *, last: Sequence[tuple[str, 
             cause="operator-credentials",
             what=error.message,
             why="without credentials nothing of the stack can be checked",
-            **next_step(error),
+            **next_step(error.hint),
         )
         return Diagnosis(stack=request.stack, findings=(finding,), not_checked=(_everything(),))
     except SetupError as error:

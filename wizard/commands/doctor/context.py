@@ -19,10 +19,11 @@ from wizard.core.models.access import StatementEvaluation, VariableEntry
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.deployment import Instances
+from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import Command
 from wizard.core.ports.aws import AccessDiagnostics
 from wizard.core.ports.run import AwsClient
-from wizard.data_key.delivery import find_data_key, find_stored_data_key, region_of
+from wizard.data_key.delivery import find_data_key, find_last_backup, find_stored_data_key, region_of
 from wizard.setup.steps import Clients
 
 T = TypeVar("T")
@@ -147,6 +148,11 @@ class CheckContext:
     def data_key_copy(self) -> StoredDataKey | SetupError | None:
         """What a replica's Region has in place of a stored data key that the stack's own Region has lost."""
         return self.once("copy of the data key", lambda: find_data_key(self.aws, self.settings, self.outputs))
+
+    @property
+    def last_backup(self) -> LastBackup | SetupError | None:
+        """The last backup of the data key; None if the account records none."""
+        return self.once("last backup", lambda: find_last_backup(self.aws, self.settings))
 
     @property
     def version_fingerprints(self) -> frozenset[str] | SetupError:

@@ -33,9 +33,9 @@ class Finding:
     """What else to do, in words."""
 
 
-def next_step(error: SetupError) -> dict[str, str]:
-    """An error's hint as the `command` or the `advice` of a finding."""
-    return {name: text or "" for name, text in next_command.document(error.hint).items()}
+def next_step(hint: str) -> dict[str, str]:
+    """An error's hint as the `command` and the `advice` of a finding."""
+    return {name: text or "" for name, text in next_command.document(hint).items()}
 
 
 @dataclass(frozen=True, kw_only=True)

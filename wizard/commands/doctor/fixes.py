@@ -9,8 +9,16 @@ import json
 import shlex
 from collections.abc import Sequence
 
+from components.settings import ImportGroup
 from wizard.commands.doctor.context import CheckContext
 from wizard.core.models.delivery import StackState
+
+_PARTS = {
+    "aws:kms/key:Key::phi-key": ImportGroup.KEY,
+    "aws:iam/role:Role::app-principal": ImportGroup.APPLICATION_ROLE,
+    "aws:iam/policy:Policy::app-access": ImportGroup.APPLICATION_POLICY,
+}
+"""The part of an import, by the ending of the URN of the resource whose properties no update changes."""
 
 NAMED_AT_MOST = 12
 """The most resources that a command names; for more, the command is for the whole stack."""
@@ -41,8 +49,12 @@ def redeploy_flag(context: CheckContext) -> str:
 def pulumi_up(context: CheckContext, *endings: str) -> str:
     """`pulumi up --refresh` of the resources whose URN has one of these endings.
 
-    The whole stack if none has, or more than NAMED_AT_MOST.
+    The whole stack if none has, or more than NAMED_AT_MOST. An update leaves a part as an import found it: then `setup`
+    with the repair of that part.
     """
+    kept = [part for ending in endings if (part := _PARTS.get(ending)) in context.settings.kept_as_found and part]
+    if kept:
+        return wizard(context, "setup", "--repair", ",".join(kept), "--yes")
     state = context.state
     resources = state.resources if isinstance(state, StackState) else ()
     return pulumi_up_urns(

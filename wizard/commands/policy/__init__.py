@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from wizard.core.next_command import Offline, Result
+from wizard.core.next_command import Result
+
+if TYPE_CHECKING:
+    from wizard.core.ports.run import Offline
 
 ACTIONS = ("operator", "auditor", "delivery", "ci")
 
@@ -26,7 +30,6 @@ class PolicyOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Add the arguments of the command."""
         parser.add_argument("action", choices=ACTIONS, metavar="WHO", help=", ".join(ACTIONS))
         parser.add_argument("--repository", metavar="OWNER/NAME", help="with ci: the repository on GitHub")
         parser.add_argument(
@@ -37,7 +40,6 @@ class PolicyOptions:
         parser.add_argument("--adopt", action="store_true", help="with operator: what an import needs, too")
 
     def run_offline(self, offline: Offline) -> Result:
-        """Run the command. Raises SetupError."""
         from wizard.commands.policy import command
 
         return command.run(self, offline)

@@ -22,7 +22,8 @@ from wizard.commands.policy import PolicyOptions, operator
 from wizard.commands.policy.operator import in_parts, statements_of
 from wizard.core import json_documents
 from wizard.core.errors import MissingAnswers, UsageError
-from wizard.core.next_command import Offline, Result, wizard
+from wizard.core.next_command import Result, wizard
+from wizard.core.ports.run import Offline
 from wizard.core.required_permissions.resources import Setup, resources_of, variables_of
 from wizard.core.required_permissions.table import load, measured_actions
 from wizard.inputs.answers_file import read_answers

@@ -29,7 +29,6 @@ class PushOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Add the arguments of the command."""
         parser.add_argument("--to", metavar="NAMES", help="Vercel environments, with commas (production)")
         parser.add_argument("--branch", metavar="NAME", help="with --to preview: one git branch only")
         parser.add_argument("--rename-existing", metavar="ID", help="that ENCRYPTED_PHI_KEY gets another name")
@@ -37,7 +36,6 @@ class PushOptions:
         parser.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """Run the command. Raises SetupError."""
         from wizard.commands.push import command
 
         return command.run(self, request, clients)

@@ -16,9 +16,10 @@ from wizard.commands.push.deliver import document
 from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.delivery import PRODUCTION, Scope
 from wizard.core.next_command import wizard
+from wizard.core.ports.run import TargetContext
 from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
-from wizard.targets.port import TargetContext, deploy_target
+from wizard.targets.port import deploy_target
 
 
 def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from components.settings import Target
@@ -18,10 +17,11 @@ from wizard.core.models.delivery import PRODUCTION, Delivered, Scope, StoredData
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import wizard
+from wizard.core.ports.run import TargetContext
 from wizard.data_key import delivery, guard
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients, Request
-from wizard.targets.port import TargetContext, deploy_target, deploy_targets
+from wizard.targets.port import deploy_target
 from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 _FAILED = (RedeployState.FAILED, RedeployState.ROLLED_BACK)
@@ -156,7 +156,7 @@ def push(
     ui.working("reading the stored data key")
     existing = delivery.find_data_key(aws, settings, outputs)
     if existing is None:
-        _refuse_second_data_key(context, scopes)
+        guard.may_create_in(context, scopes=tuple(dict.fromkeys((PRODUCTION, *scopes)))).require()
     renamed = _rename_existing(clients, context, rename_existing, existing) if rename_existing else None
     replaceable = _refuse_conflicts(context, scopes, existing)
     stored = delivery.ensure_data_key(aws, settings, outputs, keeps_versions=False)
@@ -179,18 +179,6 @@ def push(
         else ()
     )
     return Pushed(stored_data_key=stored, delivered=delivered, proofs=proofs, warnings=warnings, renamed=renamed)
-
-
-def _refuse_second_data_key(context: TargetContext, scopes: tuple[Scope, ...]) -> None:
-    """Raises if there was a data key before: a new one could not decrypt the records of that one."""
-    settings, places = context.settings, tuple(dict.fromkeys((PRODUCTION, *scopes)))
-    guard.may_create(context.aws, settings, saved=settings, outputs=context.outputs).require()
-    for target in deploy_targets(settings.deploy_targets):
-        if target.has_own_copy:
-            conflict = (
-                partial(target.conflict, context, None, scopes=places) if target.name in context.targets else None
-            )
-            guard.may_create_for(target.title, conflict, settings, is_deployed=True).require()
 
 
 def _rename_existing(clients: Clients, context: TargetContext, id: str, existing: StoredDataKey | None) -> str:

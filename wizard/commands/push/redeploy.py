@@ -14,9 +14,9 @@ from wizard.core.errors import SetupError
 from wizard.core.models.deployment import Instances, Redeployed, RedeployState
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import wizard
-from wizard.core.ports.run import UserInterface
+from wizard.core.ports.run import TargetContext, UserInterface
 from wizard.setup.steps import Clients
-from wizard.targets.port import TargetContext, deploy_target
+from wizard.targets.port import deploy_target
 
 Pause = Callable[[float], None]
 """Waits for that number of seconds."""

@@ -27,14 +27,12 @@ class ReportOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Add the arguments of the command."""
         parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the files go (default: reports/)")
         parser.add_argument("--requests", type=int, metavar="N", help="assume this many KMS requests a month")
         parser.add_argument("--instances", type=int, metavar="N", help="assume this many running instances")
         parser.add_argument("--cache-minutes", type=float, metavar="M", help="assume this lifetime of the key cache")
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """Run the command. Raises SetupError."""
         from wizard.commands.report import command
 
         return command.run(self, request, clients)

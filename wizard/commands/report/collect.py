@@ -42,7 +42,7 @@ from wizard.core.models.account import KeyFact, Retention
 from wizard.core.models.audit import Usage
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Run, wizard
 from wizard.data_key.delivery import find_stored_data_key, region_of
 from wizard.setup import checklist
 from wizard.setup.checklist import ChecklistEntry, ItemState, Readings
@@ -206,9 +206,10 @@ def _checklist(
         Topic.APPLICATION: wizard("verify", "--stack", stack),
         Topic.REVIEW: wizard("review", "--sign", "NAME", "--stack", stack),
     }
+    of_stack = Run(flags={"--stack": ("--stack", stack)})
     in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
     for number, (topic, entry) in enumerate(entries.items(), start=1):
-        next_ = by_person.get(topic, by_state.get(entry.state, ""))
+        next_ = of_stack.complete(entry.next) or by_person.get(topic, by_state.get(entry.state, ""))
         yield ChecklistItem(
             number=number,
             title=entry.title,

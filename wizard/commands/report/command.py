@@ -60,7 +60,7 @@ def _refuse_existing(folder: Path) -> None:
     if existing:
         raise UsageError(
             f"{folder} already has a report: {', '.join(existing)}; nothing was overwritten",
-            wizard("report", "--out", "ANOTHER-FOLDER"),
+            wizard("report"),
         )
 
 

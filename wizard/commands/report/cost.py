@@ -19,6 +19,9 @@ from wizard.core.models.access import Unread
 ASSUMED = "assumed"
 COMMAND_LINE = "the command line"
 
+_REQUESTS = (1_000.0, 10_000.0, 100_000.0, 1_000_000.0, 10_000_000.0, 100_000_000.0)
+_MINUTES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+
 
 def cost(
     settings: Settings,
@@ -91,64 +94,35 @@ def _assumptions(settings: Settings, assumed: Assumptions, sources: Mapping[str,
 
 
 def _what_ifs(settings: Settings, assumed: Assumptions) -> Iterator[WhatIf]:
-    requests = float(assumed.application_requests)
-    replicas = float(assumed.replicas_of(settings))
-    yield _what_if(
-        settings,
-        assumed,
-        "requests",
-        "KMS requests of the application",
-        "requests a month",
-        requests,
-        (1_000.0, 10_000.0, 100_000.0, 1_000_000.0, 10_000_000.0, 100_000_000.0),
-        logarithmic=True,
-    )
-    if assumed.requests is None:
-        yield _what_if(
-            settings,
-            assumed,
+    requests, replicas = float(assumed.application_requests), float(assumed.replicas_of(settings))
+    cache, trails = assumed.cache_minutes, float(assumed.other_trails)
+    rows: tuple[tuple[bool, str, str, str, float, tuple[float, ...], bool], ...] = (
+        (True, "requests", "KMS requests of the application", "requests a month", requests, _REQUESTS, True),
+        (
+            assumed.requests is None,
             "cache_minutes",
             "How long the data key is cached",
             "minutes",
-            assumed.cache_minutes,
-            (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0),
-            logarithmic=True,
-        )
-    yield _what_if(
-        settings, assumed, "replicas", "Replicas of the key", "replicas", replicas, (0.0, 1.0, 2.0, 3.0, 4.0)
+            cache,
+            _MINUTES,
+            True,
+        ),
+        (True, "replicas", "Replicas of the key", "replicas", replicas, (0.0, 1.0, 2.0, 3.0, 4.0), False),
+        (creates_trail(settings), "other_trails", "Trails that exist already", "trails", trails, (0.0, 1.0), False),
     )
-    if creates_trail(settings):
-        yield _what_if(
-            settings,
-            assumed,
-            "other_trails",
-            "Trails that exist already",
-            "trails",
-            float(assumed.other_trails),
-            (0.0, 1.0),
-        )
-
-
-def _what_if(
-    settings: Settings,
-    assumed: Assumptions,
-    vary: str,
-    what: str,
-    unit: str,
-    now: float,
-    values: tuple[float, ...],
-    *,
-    logarithmic: bool = False,
-) -> WhatIf:
-    at = sorted({*values, now} if now > 0 or not logarithmic else set(values))
-    points = what_if(settings, assumed, vary, at)
-    return WhatIf(
-        what=what,
-        unit=unit,
-        now=now,
-        points=tuple(Point(at=point.value, monthly=_dollars(point.monthly)) for point in points),
-        is_logarithmic=logarithmic,
-    )
+    for applies, vary, what, unit, now, values, logarithmic in rows:
+        if applies:
+            at = sorted({*values, now} if now > 0 or not logarithmic else set(values))
+            yield WhatIf(
+                what=what,
+                unit=unit,
+                now=now,
+                points=tuple(
+                    Point(at=point.value, monthly=_dollars(point.monthly))
+                    for point in what_if(settings, assumed, vary, at)
+                ),
+                is_logarithmic=logarithmic,
+            )
 
 
 def _dollars(amount: Decimal) -> float:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +18,6 @@ from components.policies.evaluation.account import GrantFact
 from wizard.commands.doctor.diagnosis import Finding, NotChecked
 from wizard.commands.report.facts import ReportFacts
 from wizard.core import json_documents
-from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.access import (
     AccessKeyAge,
     AccessReview,
@@ -70,34 +69,18 @@ def document(facts: ReportFacts, *, files: Mapping[str, str]) -> json_documents.
         "principals": len(facts.access.review.principals) if facts.access.review else None,
         "unread": len(facts.unread),
     }
-    return {**json_documents.head("report"), "law": LAW, "summary": summary, **plain(facts), "files": dict(files)}
+    return {
+        **json_documents.head("report"),
+        "law": LAW,
+        "summary": summary,
+        **json_documents.plain(facts, INCLUDED),
+        "files": dict(files),
+    }
 
 
 def text(document: json_documents.Document) -> str:
     """The content of `report.json`."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-
-
-def plain(value: Any) -> Any:
-    """A fact as JSON: names in camel case, times in ISO 8601 with Z, a data key as its fingerprint."""
-    if isinstance(value, WrappedDataKey):
-        return value.fingerprint
-    if is_dataclass(value) and not isinstance(value, type):
-        names = INCLUDED.get(type(value)) or tuple(field.name for field in fields(value))
-        return {_camel(name): plain(getattr(value, name)) for name in names}
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    if isinstance(value, Mapping):
-        return {str(key): plain(member) for key, member in value.items()}
-    if isinstance(value, tuple | list):
-        return [plain(member) for member in value]
-    # A StrEnum becomes a plain string.
-    return str(value) if isinstance(value, str) else value
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.title() for word in rest)
 
 
 # --- values as text

@@ -27,13 +27,11 @@ class ReviewOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Add the arguments of the command."""
         parser.add_argument("--sign", metavar="NAME", help="sign the review with that name")
         parser.add_argument("--days", type=int, metavar="DAYS", help="how far back use is read (default: 90)")
         parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the files go (default: reviews/)")
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """Run the command. Raises SetupError."""
         from wizard.commands.review import command
 
         return command.run(self, request, clients)

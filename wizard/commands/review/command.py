@@ -17,7 +17,7 @@ from wizard.commands.review.storage import StoredReview
 from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.access import SignOff
 from wizard.core.models.inputs import InputType, Question
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Command, wizard
 from wizard.setup.steps import Clients, Request
 
 DAYS = range(1, 91)
@@ -40,7 +40,7 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
             "--sign needs the name of the person who signs", "python -m wizard review --sign 'Ada Lovelace'"
         )
     if options.sign and not clients.ui.interactive:
-        _require_confirmation(request)
+        _require_confirmation(options, request)
     stack = deployed_stack.find(request, clients)
     outputs = deployed_stack.outputs_of(stack)
     clients.ui.working("reading who can use the key, and who used it")
@@ -62,7 +62,7 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
         accepted=signed.review if signed else None,
         faults=tuple(former.fault for former in earlier if former.fault),
     )
-    output.show(clients.ui, result)
+    output.show(clients.ui, result, signs=options.sign is not None)
     if options.sign:
         sign_off = _signed(options, request, clients, stored, arn=stack.identity.arn)
         result = replace(result, sign_off=sign_off)
@@ -71,11 +71,16 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
     return int(not content["ok"]), content
 
 
-def _require_confirmation(request: Request) -> None:
+def _again(options: ReviewOptions, *more: str) -> Command:
+    days = ("--days", str(options.days)) if options.days is not None else ()
+    out = ("--out", str(options.out)) if options.out is not None else ()
+    return wizard("review", "--sign", (options.sign or "").strip(), *days, *out, *more)
+
+
+def _require_confirmation(options: ReviewOptions, request: Request) -> None:
     if request.confirmed != request.stack:
         raise Cancelled(
-            "nothing was signed: confirm with the stack's name",
-            f"python -m wizard review --stack {request.stack} --sign NAME --confirm {request.stack}",
+            "nothing was signed: confirm with the stack's name", _again(options, "--confirm", request.stack)
         )
 
 
@@ -89,10 +94,7 @@ def _signed(options: ReviewOptions, request: Request, clients: Clients, stored: 
             why="You confirm that you reviewed who has access, and that it is correct.",
         )
         if clients.ui.ask(question) != request.stack:
-            raise Cancelled(
-                f"nothing was signed; the review is stored in {stored.file}",
-                f"python -m wizard review --stack {request.stack} --sign NAME",
-            )
+            raise Cancelled(f"nothing was signed; the review is stored in {stored.file}", _again(options))
     else:
-        _require_confirmation(request)
+        _require_confirmation(options, request)
     return storage.sign(stored, signer=(options.sign or "").strip(), signer_arn=arn, at=clients.now())

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from components.policies.evaluation import KeyPermission
-from wizard.commands.review import storage
 from wizard.commands.review.baseline import Differences
 from wizard.core import json_documents
 from wizard.core.models.access import AccessKeyAge, AccessReview, PrincipalAccess, SignOff
@@ -25,14 +24,14 @@ OLD_KEY_DAYS = 90
 _SIGNS = {KeyPermission.YES: "yes", KeyPermission.NO: "no", KeyPermission.UNKNOWN: "?"}
 
 
-def show(ui: UserInterface, result: ReviewResult) -> None:
-    """Show the whole review."""
+def show(ui: UserInterface, result: ReviewResult, *, signs: bool) -> None:
+    """Show the whole review; what a person `signs` for is accepted with it, and no failure."""
     review = result.review
     ui.section("Who can use and who can administer the key", review.key_arn)
     rows = [_row(principal, account=review.key_arn.split(":")[4]) for principal in review.principals]
     ui.table(rows, headings=("who", "use", "admin", "delete", "uses", "last use"))
     ui.section("By which policy or grant")
-    not_accepted = {principal.arn for principal in result.not_accepted}
+    not_accepted = set() if signs else {principal.arn for principal in result.not_accepted}
     for principal in review.principals:
         ui.line(_title(principal), mark=_mark(principal, not_accepted))
         for line in _details(principal):
@@ -40,7 +39,7 @@ def show(ui: UserInterface, result: ReviewResult) -> None:
     _show_grants(ui, review)
     _show_use(ui, review)
     _show_differences(ui, result.differences)
-    _show_result(ui, result)
+    _show_result(ui, result, signs)
 
 
 def short(arn: str, *, account: str) -> str:
@@ -181,7 +180,7 @@ def _show_differences(ui: UserInterface, differences: Differences | None) -> Non
         ui.line(f"removed grant: {grant}", mark=Mark.INFO)
 
 
-def _show_result(ui: UserInterface, result: ReviewResult) -> None:
+def _show_result(ui: UserInterface, result: ReviewResult, signs: bool) -> None:
     ui.section("Result")
     for fault in result.faults:
         ui.line(fault, mark=Mark.FAIL)
@@ -191,14 +190,16 @@ def _show_result(ui: UserInterface, result: ReviewResult) -> None:
         rights = ", ".join(principal.beyond if principal.is_expected else sorted(principal.rights))
         ui.line(
             f"{principal.arn} has rights that are neither in the settings nor in a signed review: {rights}",
-            mark=Mark.FAIL,
+            mark=Mark.WARN if signs else Mark.FAIL,
         )
     if result.review.undecided:
         ui.line("an unknown right is not accepted; to let the reviewer read it, attach this policy:", mark=Mark.WARN)
         ui.verbatim(wizard("policy", "auditor"))
     if result.ok:
         ui.line("nobody has a right that was not given or accepted", mark=Mark.OK)
-    if result.not_accepted:
+    if result.not_accepted and signs:
+        ui.line("your signature accepts these rights")
+    elif result.not_accepted:
         ui.line("remove the right, or accept it by signing this review:")
         ui.verbatim(f"python -m wizard review --stack {result.review.stack} --sign NAME")
 
@@ -251,13 +252,13 @@ def document(result: ReviewResult) -> json_documents.Document:
     return {
         **json_documents.head("review", ok=result.ok),
         "stack": result.review.stack,
-        "review": storage.plain(result.review),
+        "review": json_documents.plain(result.review),
         "file": result.file,
         "digest": result.digest,
         "unexpected": [principal.arn for principal in result.review.unexpected],
         "notAccepted": [principal.arn for principal in result.not_accepted],
         "undecided": [principal.arn for principal in result.review.undecided],
-        "differences": storage.plain(result.differences) if result.differences else None,
-        "signOff": storage.plain(result.sign_off) if result.sign_off else None,
+        "differences": json_documents.plain(result.differences) if result.differences else None,
+        "signOff": json_documents.plain(result.sign_off) if result.sign_off else None,
         "faults": list(result.faults),
     }

@@ -12,24 +12,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
-from components.policies.evaluation.account import GrantFact, KeyPermission
+from components.policies.evaluation.account import KeyPermission
 from wizard.core import files, safe_text
 from wizard.core.errors import SetupError
-from wizard.core.models.access import (
-    AccessKeyAge,
-    AccessReview,
-    History,
-    KeyUse,
-    PrincipalAccess,
-    ReplicaUse,
-    SignOff,
-    Unread,
-)
+from wizard.core.json_documents import camel
+from wizard.core.json_documents import plain as plain
+from wizard.core.models.access import AccessReview, SignOff
+from wizard.core.next_command import wizard
 
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:-(\d+))?\.json")
 
@@ -125,7 +118,7 @@ def _signed(file: Path) -> Path:
 
 def _read(file: Path) -> StoredReview:
     try:
-        content = safe_text.parse(json.loads, file.read_text(encoding="utf-8"))
+        content = safe_text.parse_json(file.read_text(encoding="utf-8"))
         body = {name: content[name] for name in ("version", "previous", "review")}
         stored = StoredReview(file=file, review=review_of(content["review"]), digest=digest_of(body))
         written_digest = content["digest"]
@@ -141,7 +134,7 @@ def _with_sign_off(stored: StoredReview) -> StoredReview:
     if not file.exists():
         return stored
     try:
-        sign_off = sign_off_of(safe_text.parse(json.loads, file.read_text(encoding="utf-8")))
+        sign_off = sign_off_of(safe_text.parse_json(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         return replace(stored, fault=f"{file} cannot be read as a sign-off: {error!r}")
     if sign_off.review_digest != stored.digest:
@@ -199,7 +192,7 @@ def sign(stored: StoredReview, *, signer: str, signer_arn: str, at: datetime) ->
         file=file.name,
     )
     if not _create(file, {"version": VERSION, **plain(sign_off)}):
-        raise SetupError(f"{file} exists: this review is already signed", "python -m wizard review --sign NAME")
+        raise SetupError(f"{file} exists: this review is already signed", wizard("review", "--sign", signer))
     return replace(sign_off, file=str(file))
 
 
@@ -218,19 +211,6 @@ VERSION = "1"
 """Version of the file format."""
 
 
-def plain(value: Any) -> Any:
-    """Facts as JSON values: names in camelCase, times in ISO 8601 with Z."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {_camel(field.name): plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    if isinstance(value, StrEnum):
-        return value.value
-    if isinstance(value, tuple | list):
-        return [plain(member) for member in value]
-    return value
-
-
 def canonical(value: Any) -> bytes:
     """The canonical JSON of a value, for its digest."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
@@ -243,90 +223,24 @@ def digest_of(value: Any) -> str:
 
 def review_of(values: Mapping[str, Any]) -> AccessReview:
     """A review from its JSON values. Raises KeyError, TypeError or ValueError for anything else."""
-    return AccessReview(
-        stack=values["stack"],
-        key_arn=values["keyArn"],
-        at=_required(values["at"]),
-        window_days=int(values["windowDays"]),
-        principals=tuple(map(_principal, values["principals"])),
-        grants=None if values["grants"] is None else tuple(map(_grant, values["grants"])),
-        last_use=_use(values["lastUse"]),
-        replicas=tuple(ReplicaUse(arn=replica["arn"], use=_use(replica["use"])) for replica in values["replicas"]),
-        history=_history(values["history"]),
-        unread=tuple(Unread(what=unread["what"], why=unread["why"]) for unread in values["unread"]),
-    )
+    return cast("AccessReview", _fact(AccessReview, values))
 
 
 def sign_off_of(values: Mapping[str, Any]) -> SignOff:
     """A sign-off from its JSON values. Raises KeyError, TypeError or ValueError for anything else."""
-    return SignOff(
-        signer=values["signer"],
-        signer_arn=values["signerArn"],
-        at=_required(values["at"]),
-        review_digest=values["reviewDigest"],
-        file=values["file"],
-    )
+    return cast("SignOff", _fact(SignOff, values))
 
 
-def _principal(values: Mapping[str, Any]) -> PrincipalAccess:
-    return PrincipalAccess(
-        arn=values["arn"],
-        use=KeyPermission(values["use"]),
-        administer=KeyPermission(values["administer"]),
-        delete=KeyPermission(values["delete"]),
-        ways=tuple(values["ways"]),
-        assumed_by=tuple(values["assumedBy"]),
-        last_use=_time(values["lastUse"]),
-        events=values["events"],
-        refused=values["refused"],
-        access_keys=tuple(
-            AccessKeyAge(
-                id=key["id"],
-                active=bool(key["active"]),
-                age_days=int(key["ageDays"]),
-                last_used=_time(key["lastUsed"]),
-            )
-            for key in values["accessKeys"]
-        ),
-        are_access_keys_known=bool(values["areAccessKeysKnown"]),
-        is_expected=bool(values["isExpected"]),
-        beyond=tuple(values["beyond"]),
-    )
-
-
-def _grant(values: Mapping[str, Any]) -> GrantFact:
-    return GrantFact(
-        id=values["id"],
-        grantee=values["grantee"],
-        operations=tuple(values["operations"]),
-        made=_time(values["made"]),
-        retiring=values["retiring"],
-        name=values["name"],
-        key_arn=values["keyArn"],
-        constraints=tuple(values["constraints"]),
-    )
-
-
-def _use(values: Mapping[str, Any] | None) -> KeyUse | None:
-    if values is None:
-        return None
-    return KeyUse(at=_time(values["at"]), operation=values["operation"], tracked_since=_time(values["trackedSince"]))
-
-
-def _history(values: Mapping[str, Any] | None) -> History | None:
-    if values is None:
-        return None
-    return History(since=_required(values["since"]), events=int(values["events"]), is_cut_off=bool(values["isCutOff"]))
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else _required(text)
-
-
-def _required(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
+def _fact(kind: Any, value: Any) -> Any:
+    """What `plain` made a JSON value of, by its type."""
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return kind(**{field.name: _fact(hints[field.name], value[camel(field.name)]) for field in fields(kind)})
+    members = get_args(kind)
+    if get_origin(kind) is tuple:
+        return tuple(_fact(members[0], member) for member in value)
+    if members:
+        return None if value is None else _fact(members[0], value)
+    if kind is datetime:
+        return datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    return kind(value) if kind in (KeyPermission, bool, int) else value

@@ -33,7 +33,6 @@ class RotateOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Add the arguments of the command."""
         parser.add_argument("--cmk", action="store_true", help="new material for the KMS key, now")
         parser.add_argument("--schedule", type=int, metavar="DAYS", help="days between automatic rotations")
         parser.add_argument("--reencrypt", metavar="KEY", help="wrap the data key under another KMS key (its ARN)")
@@ -43,7 +42,6 @@ class RotateOptions:
         parser.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """The command, to its end. Raises SetupError."""
         from wizard.commands.rotate import data_key, key, reencrypt, result
 
         actions = {
@@ -79,29 +77,37 @@ class RestoreOptions:
     """The fingerprint of a stored version."""
     from_backup: str | None = None
     """A file or `s3://…`."""
+    from_target: bool = False
+    """The data key that the application has: on Vercel, or in EONPRO_ENCRYPTED_PHI_KEY."""
     redeploy: bool | None = None
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Add the arguments of the command."""
         parser.add_argument("--version", metavar="FINGERPRINT", help="the version; without it, they are listed")
         parser.add_argument("--from-backup", metavar="PLACE", help="FILE or s3://… of a backup")
+        parser.add_argument(
+            "--from-target",
+            action="store_true",
+            help="the application's own copy: what Vercel shows, or EONPRO_ENCRYPTED_PHI_KEY",
+        )
         parser.add_argument("--redeploy", action="store_true", default=None, help="restart the application afterwards")
         parser.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """The command, to its end. Raises SetupError."""
         from wizard.commands.rotate import restore, result
 
-        if self.version and self.from_backup:
-            one = wizard("restore", "--version", self.version)
-            raise UsageError("restore needs --version or --from-backup, not both", one)
+        if sum(map(bool, (self.version, self.from_backup, self.from_target))) > 1:
+            raise UsageError(
+                "restore needs one of --version, --from-backup and --from-target", wizard("restore", "--help")
+            )
         if self.version:
             done = restore.restore_version(request, clients, self.version, redeploy=self.redeploy)
             return result.finish(clients.ui, done)
         if self.from_backup:
             done = restore.restore_backup(request, clients, self.from_backup, redeploy=self.redeploy)
             return result.finish(clients.ui, done)
+        if self.from_target:
+            return result.finish(clients.ui, restore.restore_from_target(request, clients, redeploy=self.redeploy))
         versions, again = restore.listing(request, clients)
         return UsageError.exit_code, result.listing(request.stack, versions, next=again)
 
@@ -115,13 +121,11 @@ class AdoptOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Add the arguments of the command."""
         parser.add_argument("--encryption-key", action="store_true", help="64 hex digits, from stdin or a prompt")
         parser.add_argument("--redeploy", action="store_true", default=None, help="restart the application afterwards")
         parser.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """The command, to its end. Raises SetupError."""
         from wizard.commands.rotate import adopt, result
 
         if not self.encryption_key:

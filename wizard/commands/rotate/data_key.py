@@ -31,9 +31,9 @@ from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 from wizard.core.next_command import Command, wizard
+from wizard.core.ports.run import TargetContext
 from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
-from wizard.targets.port import TargetContext
 
 
 def make_new(request: Request, clients: Clients) -> RotateResult:
@@ -185,7 +185,9 @@ def put_in_place(
             f"{version.fingerprint} is in {data_keys.settings.names.stored_data_key}; all others are kept", mark=Mark.OK
         )
     else:
-        ui.line(f"{version.fingerprint} is the stored data key", mark=Mark.OK)
+        ui.line(
+            f"{version.fingerprint} is the stored data key already; this run delivers and verifies it", mark=Mark.OK
+        )
     delivery = replace_version.deliver_to_targets(clients, data_keys, to, version.wrapped, replaceable)
     redeploys = offer(to, clients, redeploy=redeploy, running=running(to))
     return RotateResult(

@@ -5,24 +5,39 @@ Acts through the ports. Data key and records do not change: the key still decryp
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from components.settings import ContractError, Settings
 from wizard.commands.rotate.result import Action, RotateResult, cost_of_another, show_rotations
 from wizard.commands.rotate.versions import DataKeyStore, read_stack
 from wizard.core.errors import Cancelled, ResourceError, SetupError, UsageError
 from wizard.core.models.inputs import Mark
+from wizard.core.models.rotation import KeyRotations
 from wizard.core.models.stack import Progress, Step
 from wizard.core.next_command import Command, wizard
 from wizard.setup import plan
 from wizard.setup.steps import Clients, Request
 
+KEY_TYPE = "aws:kms/key:Key"
+ONE_REQUEST = timedelta(hours=1)
+"""In this time the same command again continues the first run, which may have ended before it could say so."""
+
 
 def rotate_material(request: Request, clients: Clients) -> RotateResult:
-    """Rotate the key on demand, after a simple confirmation."""
+    """Rotate the key on demand, after a simple confirmation; once within `ONE_REQUEST`."""
     data_keys = read_stack(request, clients)
     ui, own = clients.ui, data_keys.own
     ui.section("The key's rotations", own.key_arn)
     before = own.key_rotation.rotations(own.key_arn)
     show_rotations(ui, before)
+    recent = _last_on_demand(before)
+    if recent is not None and clients.now() - recent < ONE_REQUEST:
+        ui.line(
+            f"the key was rotated on demand at {recent:%H:%M} UTC, less than an hour ago: this run rotates nothing. "
+            f"For another rotation, run it again after {recent + ONE_REQUEST:%H:%M} UTC",
+            mark=Mark.OK,
+        )
+        return _rotated(data_keys, before, changed=False)
     if before.on_demand_started is not None:
         raise ResourceError(
             "a rotation on demand is in progress; nothing was changed",
@@ -45,16 +60,26 @@ def rotate_material(request: Request, clients: Clients) -> RotateResult:
         own.key_rotation.rotate_on_demand(own.key_arn, before=before)
     after = own.key_rotation.rotations(own.key_arn)
     ui.line("the rotation has started; KMS needs some minutes at most", mark=Mark.OK)
+    return _rotated(data_keys, after, changed=True)
+
+
+def _last_on_demand(rotations: KeyRotations) -> datetime | None:
+    """When the newest rotation on demand was started, or ended."""
+    ended = (rotation.at for rotation in rotations.rotations if rotation.on_demand)
+    return rotations.on_demand_started or max(ended, default=None)
+
+
+def _rotated(data_keys: DataKeyStore, rotations: KeyRotations, *, changed: bool) -> RotateResult:
     return RotateResult(
         action=Action.CMK,
         stack=data_keys.stack,
-        changed=True,
-        rotations=after,
+        changed=changed,
+        rotations=rotations,
         next=(
             wizard(
                 "rotate",
                 "--reencrypt",
-                own.key_arn,
+                data_keys.own.key_arn,
                 "--stack",
                 data_keys.stack,
                 advice="optional: wraps the data key with the new material, too",
@@ -70,7 +95,8 @@ def change_schedule(request: Request, clients: Clients, days: int) -> RotateResu
     ui, engine = clients.ui, data_keys.deployed.engine
     own = data_keys.own
     state = data_keys.deployed.state
-    if not isinstance(state, SetupError) and state.pending:
+    pending = () if isinstance(state, SetupError) else state.pending
+    if not all(step.op == "updating" and step.type == KEY_TYPE for step in pending):
         raise ResourceError(
             f"nothing was changed: an earlier update of {data_keys.stack} did not finish, so its state may be wrong",
             wizard("setup", "--stack", data_keys.stack, advice="finishes it; then run this command again"),
@@ -78,10 +104,13 @@ def change_schedule(request: Request, clients: Clients, days: int) -> RotateResu
     before = own.key_rotation.rotations(own.key_arn)
     ui.section("The key's rotations", own.key_arn)
     show_rotations(ui, before)
-    if settings == data_keys.settings and before.enabled and before.period_days == days:
+    if not pending and settings == data_keys.settings and before.enabled and before.period_days == days:
         ui.line(f"the period is {days} days already", mark=Mark.OK)
         return RotateResult(action=Action.SCHEDULE, stack=data_keys.stack, changed=False, rotations=before)
     with engine.alone(request.stack):
+        if pending:
+            ui.line("an earlier run did not finish its update of the key; it is resumed", mark=Mark.INFO)
+            engine.recover(request.stack, {})
         _update(request, clients, data_keys, settings)
     after = own.key_rotation.rotations(own.key_arn)
     if not after.enabled or after.period_days not in (days, None):
@@ -150,7 +179,7 @@ def _update(request: Request, clients: Clients, data_keys: DataKeyStore, setting
 
 
 def _is_rotation_period(step: Step) -> bool:
-    return step.op == "update" and step.type == "aws:kms/key:Key" and set(step.changed) <= {"rotationPeriodInDays"}
+    return step.op == "update" and step.type == KEY_TYPE and set(step.changed) <= {"rotationPeriodInDays"}
 
 
 def _confirm(request: Request, clients: Clients, prompt: str, command: str) -> None:

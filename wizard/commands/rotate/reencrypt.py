@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from wizard.commands.deployed_stack import attempted
 from wizard.commands.rotate.data_key import confirm_by_name, put_in_place
 from wizard.commands.rotate.result import Action, RotateResult, show_versions
 from wizard.commands.rotate.versions import (
@@ -19,7 +20,7 @@ from wizard.commands.rotate.versions import (
     read_stack,
     stored,
 )
-from wizard.core.errors import Cancelled, PermissionDenied, ResourceError, UsageError
+from wizard.core.errors import Cancelled, PermissionDenied, ResourceError, SetupError, UsageError
 from wizard.core.models.account import KeyFact
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
@@ -85,6 +86,7 @@ def reencrypt(request: Request, clients: Clients, key: str, *, redeploy: bool | 
     else:
         ui.line("the application keeps the current wrapped key; the new one is kept as another version")
     _confirm(request, clients, command, own=own)
+    before = {version.fingerprint for version in data_keys.versions()}
     with data_keys.deployed.engine.alone(request.stack):
         new = _keep_reencrypted(clients, data_keys, old, source, destination)
     ui.line(f"{new.fingerprint} is kept in {new.parameter}", mark=Mark.OK)
@@ -104,7 +106,7 @@ def reencrypt(request: Request, clients: Clients, key: str, *, redeploy: bool | 
     return RotateResult(
         action=Action.REENCRYPT,
         stack=data_keys.stack,
-        changed=True,
+        changed=new.fingerprint not in before,
         versions=versions,
         subject=new,
         next=(
@@ -129,19 +131,12 @@ def _keep_reencrypted(
     """Re-encrypt the data key and keep the version; one of an interrupted run is used again."""
     now = clients.now()
     keep_stored_keys(data_keys, at=now)
-    interrupted = next(
-        (
-            version
-            for version in data_keys.versions()
-            if version.origin is VersionOrigin.REENCRYPTED
-            and version.same_as == old.same_as
-            and version.key_arn == destination.arn
-            and not version.was_current
-        ),
-        None,
-    )
-    if interrupted is not None:
-        wrapped = interrupted.wrapped
+    earlier = _since_last_rotation(data_keys, old, destination)
+    if earlier is not None:
+        clients.ui.line(
+            f"an earlier run wrapped it already: this run continues with {earlier.fingerprint}", mark=Mark.INFO
+        )
+        wrapped = earlier.wrapped
     else:
         try:
             wrapped = data_keys.own.key_rotation.reencrypt(old.wrapped, source=source, destination=destination.arn)
@@ -160,6 +155,27 @@ def _keep_reencrypted(
             same_as=old.same_as,
         )
     return new
+
+
+def _since_last_rotation(
+    data_keys: DataKeyStore, old: DataKeyVersion, destination: Destination
+) -> DataKeyVersion | None:
+    """The newest version that an earlier run wrapped by the key's present material; once more would change nothing."""
+    versions = [
+        version
+        for version in data_keys.versions()
+        if version.origin is VersionOrigin.REENCRYPTED
+        and version.same_as == old.same_as
+        and version.key_arn == destination.arn
+    ]
+    if versions and destination.arn == data_keys.outputs.key_arn:
+        known = attempted(data_keys.own.key_rotation.rotations, destination.arn)
+        if isinstance(known, SetupError):
+            versions = [version for version in versions if not version.was_current]
+        elif known.rotations:
+            rotated = max(rotation.at for rotation in known.rotations)
+            versions = [version for version in versions if version.kept_at is not None and version.kept_at > rotated]
+    return versions[-1] if versions else None
 
 
 # --- the destination

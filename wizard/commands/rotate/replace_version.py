@@ -21,10 +21,11 @@ from wizard.core.errors import DataKeyConflict, PermissionDenied, Unreachable, U
 from wizard.core.models.delivery import AppVariables, Delivered, Verification
 from wizard.core.models.rotation import DataKeyVersion, StoredKey
 from wizard.core.next_command import wizard
+from wizard.core.ports.run import TargetContext
 from wizard.data_key import delivery
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients
-from wizard.targets.port import TargetContext, deploy_target, deploy_targets
+from wizard.targets.port import deploy_target, deploy_targets
 
 
 @dataclass(frozen=True, kw_only=True)

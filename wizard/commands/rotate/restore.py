@@ -18,9 +18,13 @@ from wizard.commands.rotate.versions import (
     refuse_other_store,
     version_of,
 )
-from wizard.core.errors import UsageError
+from wizard.core.errors import DataKeyConflict, UsageError
+from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
+from wizard.core.next_command import Command, wizard
+from wizard.setup.importing.data_key import DATA_KEY_INPUT_VARIABLE, READ_FROM_APPLICATION, imported_data_key
+from wizard.setup.importing.discovery import entered_data_key
 from wizard.setup.steps import Clients, Request
 
 
@@ -33,7 +37,7 @@ def listing(request: Request, clients: Clients) -> tuple[tuple[DataKeyVersion, .
     warn_of_altered(clients.ui, data_keys.own.key_rotation.altered(data_keys.settings))
     again = f"python -m wizard restore --version FINGERPRINT --stack {data_keys.stack} --confirm {data_keys.stack}"
     if not versions:
-        again = f"python -m wizard restore --from-backup PLACE --stack {data_keys.stack} --confirm {data_keys.stack}"
+        again = wizard("doctor", "--stack", data_keys.stack)
     clients.ui.line(again)
     return versions, again
 
@@ -82,6 +86,51 @@ def restore_backup(request: Request, clients: Clients, where: str, *, redeploy: 
             version for version in backup.versions if version.fingerprint not in known and not version.current
         ),
         trusted=is_known,
+    )
+
+
+def restore_from_target(request: Request, clients: Clients, *, redeploy: bool | None) -> RotateResult:
+    """Make the application's own copy of the data key the stored one, after a proof.
+
+    It is what Vercel shows; a hidden or any other copy is in EONPRO_ENCRYPTED_PHI_KEY. Raises UsageError without one,
+    DataKeyConflict where Vercel has another data key than that.
+    """
+    data_keys = read_stack(request, clients)
+    refuse_other_store(data_keys)
+    vercel, project = data_keys.deployed.vercel, data_keys.deployed.project
+    on_vercel = vercel.find_data_key(project) if vercel and isinstance(project, VercelProject) else None
+    answer = request.answers.get("encrypted_phi_key")
+    entered, invalid = entered_data_key(answer.value if answer else None)
+    if invalid is not None:
+        raise UsageError(f"{invalid.what}; nothing was changed", invalid.next)
+    wrapped = imported_data_key(on_vercel, entered)
+    claimed = on_vercel.claimed if on_vercel else None
+    if entered is not None and (wrapped is None or claimed not in (None, entered.fingerprint)):
+        raise DataKeyConflict(
+            f"{DATA_KEY_INPUT_VARIABLE} is {entered.fingerprint}, but Vercel has another data key; nothing was changed",
+            f"copy the one that the application has: {claimed or 'Vercel shows it'}",
+        )
+    if wrapped is None:
+        raise UsageError(
+            "no target shows its data key; nothing was changed",
+            Command(READ_FROM_APPLICATION, advice="then the same command again"),
+        )
+    return _put_back(
+        request,
+        clients,
+        data_keys,
+        DataKeyVersion(
+            wrapped=wrapped,
+            key_arn=on_vercel.key_arn if on_vercel and on_vercel.key_arn else data_keys.outputs.key_arn,
+            parameter="the application",
+            origin=VersionOrigin.RESTORED,
+            kept_at=None,
+            same_as=wrapped.fingerprint,
+            current=False,
+        ),
+        command=f"restore --from-target --stack {data_keys.stack}",
+        redeploy=redeploy,
+        trusted=False,
     )
 
 

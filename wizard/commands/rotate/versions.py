@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 
 from components.settings import Outputs, Settings
 from wizard.commands import deployed_stack
@@ -20,7 +19,6 @@ from wizard.core.next_command import wizard
 from wizard.core.ports.aws import KeyRotation
 from wizard.data_key import delivery, guard
 from wizard.setup.steps import Clients, Request
-from wizard.targets.port import deploy_targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,15 +116,7 @@ def stored(data_keys: DataKeyStore) -> StoredKey:
 
 def may_create(data_keys: DataKeyStore, *, importing: bool = False) -> guard.Decision:
     """May a first data key be created or imported: as far as the account and the targets with own copies know."""
-    deployed, settings = data_keys.deployed, data_keys.settings
-    decision = guard.may_create(deployed.aws, settings, saved=settings, outputs=data_keys.outputs, importing=importing)
-    context = deployed.context(settings.deploy_targets)
-    for target in deploy_targets(settings.deploy_targets):
-        if decision.is_allowed and target.has_own_copy:
-            is_accessible = target.access_problem(context) is None
-            conflict = partial(target.conflict, context, None) if is_accessible else None
-            decision = guard.may_create_for(target.title, conflict, settings, is_deployed=True)
-    return decision
+    return guard.may_create_in(data_keys.deployed.context(data_keys.settings.deploy_targets), importing=importing)
 
 
 def refuse_other_store(data_keys: DataKeyStore) -> None:

@@ -23,11 +23,9 @@ class StatusOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Add the arguments of the command."""
         parser.add_argument("--all", action="store_true", dest="all_stacks", help="every stack")
 
     def run(self, request: Request, clients: Clients) -> Result:
-        """Run the command. Raises SetupError."""
         from wizard.commands.status import command
 
         return command.run(self, request, clients)

@@ -18,15 +18,15 @@ from wizard.core import json_documents
 from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.account import Identity, KeyFact
 from wizard.core.models.delivery import AppVariables, StoredDataKey
-from wizard.core.models.inputs import Mark
+from wizard.core.models.inputs import S3, Mark
 from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus, StatusCheck
 from wizard.core.next_command import Result, wizard
-from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
-from wizard.core.state_backend import S3, url_of
+from wizard.core.ports.run import AwsClient, TargetContext, UserInterface, VercelClient
+from wizard.core.state_backend import url_of
 from wizard.data_key.delivery import find_stored_data_key
 from wizard.inputs.registry import by_key
 from wizard.setup.steps import Clients, ListStacks, Request
-from wizard.targets.port import TargetContext, deploy_target
+from wizard.targets.port import deploy_target
 
 
 @dataclass(frozen=True, kw_only=True)

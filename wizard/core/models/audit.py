@@ -11,15 +11,16 @@ from datetime import datetime
 from typing import Any
 
 from components.policies.requirements import BY_ID, Requirement
+from components.policies.stack import AlertRule
 from components.settings import SHORTEST_RETENTION_DAYS
 from wizard.core.models.account import Retention, TrailFact
 
 
 @dataclass(frozen=True, kw_only=True)
 class RuleFact:
-    """A rule of EventBridge."""
+    """A rule of the alerts in the account."""
 
-    name: str
+    rule: AlertRule
     state: str | None
     """ENABLED, DISABLED, …; None: there is no such rule."""
     targets: int | None = None

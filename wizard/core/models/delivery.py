@@ -312,3 +312,5 @@ class StackState:
     """All resources of the state, in its order."""
     digest: str = ""
     """`sha256:` and 16 hex of the state's resources (URNs, ids, inputs); empty for none. Changes with any update."""
+    stale_lock: str = ""
+    """Who holds a lock that nobody gives back, in words; empty for none. Known for a backend of local files."""

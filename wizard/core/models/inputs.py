@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 CALLER = "caller"
 """Stands for the owner of the credentials, so that one answers file fits any account."""
@@ -18,13 +19,17 @@ CREATE = "create"
 """Stands for a resource that the set-up creates."""
 
 
+CLOUD, LOCAL, S3 = "cloud", "local", "s3"
+"""Words for a backend: Pulumi Cloud, files of this user, a bucket that the set-up creates."""
+
+DEFAULT, PASSPHRASE = "default", "passphrase"
+"""Words for a secrets provider: Pulumi Cloud's own, a passphrase."""
+
+VARIABLE, FILE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"
+
+
 class Back(Exception):
     """The person goes back to the previous question."""
-
-
-def targets_include(name: str) -> Callable[[Mapping[str, Any]], bool]:
-    """Whether the application runs at the target of that name, given the values so far."""
-    return lambda values: name in (values.get("target") or ())
 
 
 class InputType(StrEnum):
@@ -86,16 +91,18 @@ class Input:
     """One value that the set-up needs, with its sources: a flag, an environment variable, a key of a file."""
 
     key: str
-    kind: InputType
+    kind: InputType = InputType.TEXT
     prompt: str
     why: str
     """Why it matters, or which safeguard needs it: one sentence."""
     safeguard: str = ""
     """The safeguard of the HIPAA Security Rule that it serves, by section (45 CFR 164.3xx) and name; empty for none."""
     help: str
-    metavar: str
-    field: str | None = None
-    """Its field of `Settings`; None for a value that is never saved."""
+    metavar: str = "YES|NO"
+    saved: bool = True
+    """Whether it is a field of `Settings`."""
+    saved_as: str = ""
+    """The name of that field, where it is not the key."""
     needed: Callable[[Mapping[str, Any]], bool] = lambda values: True
     """Whether the values so far need it."""
     asked: bool = True
@@ -122,6 +129,11 @@ class Input:
     accepts: Callable[[str], None] | None = None
     """The rule of an input that has no field in `Settings`. Raises ValueError in words."""
     own_variable: str | None = None
+
+    @property
+    def field(self) -> str | None:
+        """Its field of `Settings`; None for a value that is never saved."""
+        return (self.saved_as or self.key) if self.saved else None
 
     @property
     def flag(self) -> str:
@@ -305,6 +317,58 @@ def _secret(text: str) -> str:
     if not (text.isascii() and text.isprintable()) or " " in text:
         raise ValueError("has white space or odd characters in it: was it cut, or pasted twice?")
     return text
+
+
+# --- where the state is, and what encrypts its secrets
+
+_SCHEMES = ("https", "http", "s3", "file", "gs", "azblob", "postgres")
+"""Of the backends that the engine knows (https://www.pulumi.com/docs/iac/concepts/state-and-backends/)."""
+
+_PROVIDERS = ("awskms", "azurekeyvault", "gcpkms", "hashivault")
+"""Of the secrets providers that take a URL (https://www.pulumi.com/docs/iac/concepts/secrets/)."""
+
+_BUCKET = r"(?!xn--|sthree-)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?<!-s3alias)(?<!--ol-s3)"
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
+
+
+def accept_backend(text: str) -> None:
+    """The rule of the answer `backend`. Raises ValueError with a text that never repeats a password."""
+    if text in (CLOUD, LOCAL, S3):
+        return
+    try:
+        parts = urlsplit(text)
+        has_password = parts.password is not None
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if has_password:
+        raise ValueError("has a password in it: leave it out, and set it with the backend's own variable")
+    if "://" not in text or parts.scheme not in _SCHEMES:
+        raise ValueError(f"{text!r} is neither {CLOUD}, {LOCAL}, {S3}, nor a backend's URL such as s3://bucket")
+    if parts.scheme == "s3" and not (re.fullmatch(_BUCKET, parts.netloc) and ".." not in parts.netloc):
+        raise ValueError(f"{parts.netloc!r} is not a name of an S3 bucket")
+    if parts.scheme in ("https", "http", "gs", "azblob") and not parts.netloc:
+        raise ValueError(f"{text!r} names no host or bucket")
+
+
+def accept_secrets_provider(text: str) -> None:
+    """The rule of the answer `secrets_provider`. Raises ValueError in words."""
+    if text in (DEFAULT, PASSPHRASE):
+        return
+    parts = urlsplit(text)
+    if "://" not in text or parts.scheme not in _PROVIDERS:
+        raise ValueError(f"{text!r} is neither {PASSPHRASE}, {DEFAULT}, nor a key's URL such as awskms://alias/NAME")
+    key = parts.netloc + parts.path
+    if parts.scheme == "awskms":
+        if not key.strip("/"):
+            raise ValueError("has no key in it")
+        if "region" not in parse_qs(parts.query) and not parts.path.lstrip("/").startswith("arn:"):
+            raise ValueError("has no Region: add ?region=REGION")
+
+
+def accept_passphrase(text: str) -> None:
+    """The rule of a passphrase: it is not blank. Raises ValueError in words."""
+    if not text.strip():
+        raise ValueError("is empty")
 
 
 # --- what a line of the terminal reports

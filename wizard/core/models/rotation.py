@@ -6,7 +6,7 @@ Pure. No text for people.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from wizard.core.data_key import WrappedDataKey
@@ -44,6 +44,38 @@ class KeyRotations:
             return None
         used = sum(rotation.on_demand for rotation in self.rotations) + (self.on_demand_started is not None)
         return max(0, self.on_demand_limit - used)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastBackup:
+    """Where the last backup of the data key is, as the account records it. No secret."""
+
+    at: datetime
+    """UTC."""
+    fingerprint: str
+    """Of the version that was current."""
+    place: str
+    """`s3://bucket/key`, `host:/path` of a file, `region:name` of a parameter."""
+
+    @property
+    def text(self) -> str:
+        """The value of the record."""
+        return f"{self.at.isoformat(timespec='seconds')} {self.fingerprint} {self.place}"
+
+    @classmethod
+    def read(cls, text: str) -> LastBackup | None:
+        """The record of that value; None for anything else."""
+        at, _, rest = text.partition(" ")
+        fingerprint, _, place = rest.partition(" ")
+        try:
+            return cls(at=datetime.fromisoformat(at).astimezone(UTC), fingerprint=fingerprint, place=place)
+        except ValueError:
+            return None
+
+    def age(self, now: datetime) -> str:
+        """`today`, `1 day ago`, `12 days ago`."""
+        days = (now - self.at).days
+        return "today" if days < 1 else f"{days} day{'s' * (days > 1)} ago"
 
 
 class VersionOrigin(StrEnum):

@@ -77,6 +77,10 @@ class StoredDataKeys(Protocol):
         """The owner of a claim: `owner` where it was free or is its own, else who was first. Create-only."""
         ...
 
+    def record(self, name: str, text: str, *, tags: Mapping[str, str]) -> None:
+        """Write a parameter that holds no data key; an earlier value is replaced."""
+        ...
+
     def store_data_key(
         self,
         name: str,
@@ -229,21 +233,22 @@ class KeyRotation(Protocol):
         """
         ...
 
-    def versions(self, settings: Settings) -> tuple[DataKeyVersion, ...]:
+    def versions(self, settings: Settings, /) -> tuple[DataKeyVersion, ...]:
         """Every version, the oldest first, and the stored data key where it has no entry yet."""
         ...
 
-    def altered(self, settings: Settings) -> tuple[str, ...]:
+    def altered(self, settings: Settings, /) -> tuple[str, ...]:
         """The names of entries whose value somebody replaced; they no longer count as versions."""
         ...
 
-    def version(self, settings: Settings, fingerprint: str) -> DataKeyVersion | None:
+    def version(self, settings: Settings, /, fingerprint: str) -> DataKeyVersion | None:
         """The version with that fingerprint, read by its name; None where there is none."""
         ...
 
     def keep(
         self,
         settings: Settings,
+        /,
         wrapped: WrappedDataKey,
         *,
         key_arn: str | None,
@@ -259,11 +264,13 @@ class KeyRotation(Protocol):
         """
         ...
 
-    def reserve_new(self, settings: Settings, wrapped: WrappedDataKey, *, key_arn: str, at: datetime) -> WrappedDataKey:
+    def reserve_new(
+        self, settings: Settings, /, wrapped: WrappedDataKey, *, key_arn: str, at: datetime
+    ) -> WrappedDataKey:
         """Reserve the one place for a data key that is not in use yet; the key that has it, whoever put it there."""
         ...
 
-    def stored_key(self, settings: Settings) -> StoredKey:
+    def stored_key(self, settings: Settings, /) -> StoredKey:
         """The stored value as it is now, well formed or not."""
         ...
 
@@ -330,7 +337,7 @@ class AuditReader(Protocol):
     def bucket_documents(self, bucket: str) -> BucketDocuments: ...
 
     def alerts(self, settings: Settings) -> AlertsFact:
-        """The alerts' topic and rules, under the stack's names, in the stack's Region."""
+        """The alerts' topic and rules, under the stack's names, the rules of other Regions too."""
         ...
 
     def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:

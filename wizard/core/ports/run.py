@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from components.settings import Outputs, Settings
+from components.settings import Outputs, Settings, Target
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import Problem, SetupError
+from wizard.core.errors import Problem, SetupError, StackNotFound
 from wizard.core.models.account import (
     DiscoveredDataKey,
     Identity,
@@ -28,36 +30,18 @@ from wizard.core.models.delivery import (
     Scope,
     StackState,
     VercelProject,
-    VercelVariable,
 )
 from wizard.core.models.deployment import Deployment, Redeployed
 from wizard.core.models.discovery import ProfileFact
 from wizard.core.models.inputs import Mark
 from wizard.core.models.stack import OnProgress, Progress, Step
+from wizard.core.next_command import RunOptions, wizard
 
 if TYPE_CHECKING:
     from wizard.core.models.access import VariableEntry
     from wizard.core.models.inputs import Question
     from wizard.core.models.stack import Drift
-    from wizard.core.ports.aws import (
-        AccessDiagnostics,
-        AccessReader,
-        ApplicationCredentials,
-        AuditReader,
-        BackupStorage,
-        CloudTrail,
-        EcsServices,
-        ExistingResources,
-        Iam,
-        ImportDiscovery,
-        KeyRotation,
-        KmsKeys,
-        Permissions,
-        ServiceQuotas,
-        StateStorage,
-        StoredDataKeys,
-        UsageMetrics,
-    )
+    from wizard.core.ports import aws
 
 
 class AwsClient(Protocol):
@@ -102,39 +86,39 @@ class AwsClient(Protocol):
         ...
 
     @property
-    def kms(self) -> KmsKeys: ...
+    def kms(self) -> aws.KmsKeys: ...
     @property
-    def iam(self) -> Iam: ...
+    def iam(self) -> aws.Iam: ...
     @property
-    def permissions(self) -> Permissions: ...
+    def permissions(self) -> aws.Permissions: ...
     @property
-    def application_credentials(self) -> ApplicationCredentials: ...
+    def application_credentials(self) -> aws.ApplicationCredentials: ...
     @property
-    def cloudtrail(self) -> CloudTrail: ...
+    def cloudtrail(self) -> aws.CloudTrail: ...
     @property
-    def stored_data_keys(self) -> StoredDataKeys: ...
+    def stored_data_keys(self) -> aws.StoredDataKeys: ...
     @property
-    def key_rotation(self) -> KeyRotation: ...
+    def key_rotation(self) -> aws.KeyRotation: ...
     @property
-    def existing_resources(self) -> ExistingResources: ...
+    def existing_resources(self) -> aws.ExistingResources: ...
     @property
-    def import_discovery(self) -> ImportDiscovery: ...
+    def import_discovery(self) -> aws.ImportDiscovery: ...
     @property
-    def service_quotas(self) -> ServiceQuotas: ...
+    def service_quotas(self) -> aws.ServiceQuotas: ...
     @property
-    def state_storage(self) -> StateStorage: ...
+    def state_storage(self) -> aws.StateStorage: ...
     @property
-    def backup_storage(self) -> BackupStorage: ...
+    def backup_storage(self) -> aws.BackupStorage: ...
     @property
-    def ecs_services(self) -> EcsServices: ...
+    def ecs_services(self) -> aws.EcsServices: ...
     @property
-    def access(self) -> AccessReader: ...
+    def access(self) -> aws.AccessReader: ...
     @property
-    def access_diagnostics(self) -> AccessDiagnostics: ...
+    def access_diagnostics(self) -> aws.AccessDiagnostics: ...
     @property
-    def audit(self) -> AuditReader: ...
+    def audit(self) -> aws.AuditReader: ...
     @property
-    def usage_metrics(self) -> UsageMetrics: ...
+    def usage_metrics(self) -> aws.UsageMetrics: ...
 
 
 class VercelClient(Protocol):
@@ -148,14 +132,14 @@ class VercelClient(Protocol):
         """Every project that the token reaches, of every team, as a list of choices. At most a hundred of each team."""
         ...
 
-    def overlaps(self, project: VercelProject) -> tuple[str, ...]:
+    def overlaps(self, project: VercelProject, /) -> tuple[str, ...]:
         """The uses of the three names outside production, in words: in preview, a branch, a custom environment."""
         ...
 
-    def list_variables(self, project: VercelProject) -> tuple[VercelVariable, ...]: ...
     def conflict(
         self,
         project: VercelProject,
+        /,
         stored: WrappedDataKey | None,
         *,
         region: str | None = None,
@@ -170,46 +154,47 @@ class VercelClient(Protocol):
         """
         ...
 
-    def find_data_key(self, project: VercelProject) -> DiscoveredDataKey:
+    def find_data_key(self, project: VercelProject, /) -> DiscoveredDataKey:
         """What production has under the three names, for the import of a manual set-up. Reads only."""
         ...
 
-    def name_data_key(self, project: VercelProject, wrapped: WrappedDataKey) -> None:
+    def name_data_key(self, project: VercelProject, /, wrapped: WrappedDataKey) -> None:
         """Write the data key's fingerprint into the comment of a variable that Vercel cannot show. Its value stays.
 
         Raises DataKeyConflict where the comment names another data key.
         """
         ...
 
-    def access_key_id(self, project: VercelProject) -> str | None:
+    def access_key_id(self, project: VercelProject, /) -> str | None:
         """The id of the access key that was pushed to production, as its variables' comments say; else None."""
         ...
 
-    def deliver_access_key(self, project: VercelProject, key: AccessKey) -> None:
+    def deliver_access_key(self, project: VercelProject, /, key: AccessKey) -> None:
         """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to production, sensitive; checked by listing.
 
         Raises DataKeyConflict, before anything is written, for variables of these names that somebody else set.
         """
         ...
 
-    def read_variables(self, project: VercelProject) -> tuple[VariableEntry, ...]:
+    def read_variables(self, project: VercelProject, /) -> tuple[VariableEntry, ...]:
         """The entries of the three names in all environments, with the values that Vercel shows. Reads only."""
         ...
 
-    def rename_variable(self, project: VercelProject, id: str, *, stored: WrappedDataKey, today: date) -> str:
+    def rename_variable(self, project: VercelProject, /, id: str, *, stored: WrappedDataKey, today: date) -> str:
         """Rename another data key's variable in production; its value stays. Returns the change in words.
 
         Raises UsageError where production has no such variable, DataKeyConflict for the stored data key itself.
         """
         ...
 
-    def check(self, project: VercelProject, batch: AppVariables, *, scope: Scope = PRODUCTION) -> str | None:
+    def check(self, project: VercelProject, /, batch: AppVariables, *, scope: Scope = PRODUCTION) -> str | None:
         """What the scope lacks of the batch, in words; None when all three are in place. Reads only."""
         ...
 
     def deliver(
         self,
         project: VercelProject,
+        /,
         batch: AppVariables,
         *,
         replaceable: frozenset[str] = frozenset(),
@@ -221,7 +206,7 @@ class VercelClient(Protocol):
         """
         ...
 
-    def custom_environments(self, project: VercelProject) -> Mapping[str, str]:
+    def custom_environments(self, project: VercelProject, /) -> Mapping[str, str]:
         """The slug of each of the project's custom environments by its id; empty where they cannot be listed."""
         ...
 
@@ -229,7 +214,7 @@ class VercelClient(Protocol):
         """What production runs; None where nothing was deployed there yet. Raises Unsupported where it is unknown."""
         ...
 
-    def last_change(self, project: VercelProject) -> datetime | None:
+    def last_change(self, project: VercelProject, /) -> datetime | None:
         """When one of the delivered variables of production was last changed; None where that is unknown."""
         ...
 
@@ -346,3 +331,41 @@ class UserInterface(Protocol):
         ...
 
     def progress(self, progress: Progress, elapsed: float) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offline:
+    """What a command gets that asks no service."""
+
+    run: RunOptions
+    project: Path
+    """The project's folder."""
+    saved: Callable[[], Settings | None]
+    """The settings in the stack's file. Raises UsageError for settings that cannot be used."""
+    saved_name: str
+    """The name of that file."""
+    print: Callable[[str], None]
+    """Prints the result alone on standard output, where no JSON document is asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetContext:
+    """A stack with the clients that reach its targets, and the targets of this run."""
+
+    stack: str
+    settings: Settings
+    aws: AwsClient
+    """In the stack's own Region."""
+    targets: tuple[Target, ...]
+    outputs: Outputs | None = None
+    """None if the stack is not deployed, or its state cannot be read."""
+    vercel: VercelClient | None = None
+    """None without a token, and if no target uses it."""
+    project: VercelProject | SetupError | None = None
+    """The Vercel project, or why it cannot be read."""
+
+    def require_outputs(self) -> Outputs:
+        """The stack's outputs. Raises StackNotFound if it is not deployed."""
+        if self.outputs is None:
+            raise StackNotFound(f"the stack {self.stack} is not deployed yet", wizard("setup", "--stack", self.stack))
+        return self.outputs

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from components import policies
+from components.policies.stack import alert_rules_of, trail_arn_of, vercel_provider_arn_of
 from components.settings import APPLICATION_VARIABLES, DATA_KEY_VARIABLE, ObjectLock, ResourceKind, Settings
 
 
@@ -108,16 +109,14 @@ def _principals(settings: Settings) -> dict[str, list[str]]:
     names, existing = settings.names, settings.app_principal_arn
     user = existing if existing and ":user/" in existing else None
     role = existing if existing and ":role/" in existing else None
-    provider = settings.vercel_oidc_provider_arn or policies.vercel_oidc_provider_arn(
-        account_id=settings.account_id, team=settings.vercel_team or "", partition=settings.partition
-    )
+    provider = vercel_provider_arn_of(settings)
     return {
         "application's role": [_iam(settings, f"role/{names.app_role}")] if settings.makes_role else [],
         "application's user": [_iam(settings, f"user/{names.app_user}")] if settings.makes_user else [],
         "existing application user": [user] if user else [],
         "existing application role": [role] if role else [],
         "application's policy": [_iam(settings, f"policy/{names.app_policy}")],
-        "Vercel's identity provider": [provider] if settings.trusts_vercel else [],
+        "Vercel's identity provider": [provider] if settings.trusts_vercel and provider else [],
         "cluster's identity provider": [settings.eks_oidc_provider_arn] if settings.eks_oidc_provider_arn else [],
         "execution role": [_iam(settings, f"role/{names.execution_role}")] if settings.makes_execution_role else [],
         "existing execution role": [settings.ecs_execution_role_arn] if settings.ecs_execution_role_arn else [],
@@ -199,13 +198,10 @@ def _trail(setup: Setup) -> dict[str, list[str]]:
     bucket = f"arn:{settings.partition}:s3:::"
     if existing is not None:
         return {"existing trail": [existing], "existing trail's bucket": [bucket + names.trail_bucket]}
-    trail = policies.trail_arn(
-        account_id=settings.account_id, region=settings.region, name=names.trail, partition=settings.partition
-    )
     group = f"log-group:{names.log_group}"
     logs = settings.cloudwatch_logs
     return {
-        "trail": [trail],
+        "trail": [trail_arn_of(settings)],
         "trail's bucket": [
             bucket + name for name in (_possible_buckets(settings) if setup.imports else [names.trail_bucket])
         ],
@@ -225,17 +221,14 @@ def _possible_buckets(settings: Settings) -> list[str]:
 def _alerts(settings: Settings) -> dict[str, list[str]]:
     if not settings.alerts:
         return {}
-    names = settings.names
-    home = settings.existing_trail_arn or ""
-    trail_rule = _makes_trail(settings) or home.split(":")[3:5] == [settings.region, settings.account_id]
+    names, rules = settings.names, alert_rules_of(settings)
+    is_forwarding = any(rule.region != settings.region for rule in rules)
     return {
         "alerts' topic": _regional(settings, "sns", names.alert_topic),
         "alerts' rules": [
-            *_regional(settings, "events", f"rule/{names.key_changes_rule}", everywhere=True),
-            *(_regional(settings, "events", f"rule/{names.trail_changes_rule}") if trail_rule else []),
-            *_regional(settings, "events", f"rule/{names.denied_use_rule}", everywhere=True),
+            f"arn:{settings.partition}:events:{rule.region}:{settings.account_id}:rule/{rule.name}" for rule in rules
         ],
         "alarm": _regional(settings, "cloudwatch", f"alarm:{names.denied_use_rule}"),
         "alarms": _regional(settings, "cloudwatch", "alarm:*"),
-        "forwarding role": [_iam(settings, f"role/{names.forwarding_role}")] if settings.replica_regions else [],
+        "forwarding role": [_iam(settings, f"role/{names.forwarding_role}")] if is_forwarding else [],
     }

@@ -35,9 +35,6 @@ s3:CreateBucket, s3:PutBucketPolicy, s3:PutBucketPublicAccessBlock, s3:PutBucket
 s3:PutBucketVersioning, s3:PutEncryptionConfiguration, s3:PutBucketTagging and the matching reads.
 """
 
-_GLOBAL_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
-"""The Region of requests to IAM, whatever the session's Region."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class RequiredPermission:
@@ -187,7 +184,7 @@ def _context(setup: Setup, resource: str, action: str) -> dict[str, str]:
 def _requests(setup: Setup, resource: str, arns: tuple[str, ...], actions: list[str]) -> Iterator[tuple[str, str]]:
     """ARNs with the Regions of the requests: patterns become the ARNs that will exist, `*` each Region of a key."""
     settings = setup.settings
-    iam_region = _GLOBAL_REGIONS.get(settings.partition, settings.region)
+    iam_region = settings.iam_region
     if resource == "callers":
         yield setup.operator, iam_region
         return

@@ -78,7 +78,7 @@ def inspect(
     if import_request is None:
         return ManualSetup(discovered=discovered, differences=differences, data_key=data_key)
     problems += obstacles(discovered, settings, state)
-    entered, invalid = _entered_data_key(import_request)
+    entered, invalid = entered_data_key(import_request.data_key)
     problems += [invalid] if invalid else []
     used = in_use(data_key, discovered)
     obstacle = data_key_obstacle(used, discovered, stored_data_key, entered=entered)
@@ -101,11 +101,12 @@ def inspect(
     )
 
 
-def _entered_data_key(import_request: ImportRequest) -> tuple[WrappedDataKey | None, Problem | None]:
-    if import_request.data_key is None or import_request.data_key == NONE_YET:
+def entered_data_key(text: str | None) -> tuple[WrappedDataKey | None, Problem | None]:
+    """The wrapped data key that a person entered, or why it is none; neither, if nothing was entered."""
+    if text is None or text == NONE_YET:
         return None, None
     try:
-        return WrappedDataKey(value=import_request.data_key), None
+        return WrappedDataKey(value=text), None
     except MalformedDataKey as error:
         variable = by_key["encrypted_phi_key"].variable
         return None, Problem(
@@ -162,7 +163,7 @@ def settings_with(settings: Settings, discovered: DiscoveredSetup, unchanged: Se
     return Settings.read({**settings.model_dump(), **update})
 
 
-HEADINGS = ("what", "found", "wanted")
+HEADINGS = ("setting", "account", "plan")
 """Of `table`."""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from components.settings import ContractError, Settings
 from wizard.core.errors import CredentialsError, Problem, SetupError, Unsupported
+from wizard.core.json_documents import camel
 from wizard.core.models.account import Existing, Identity
 from wizard.core.models.audit import gaps, unread
 from wizard.core.models.delivery import StoredDataKey
@@ -20,7 +21,7 @@ from wizard.core.models.inputs import CALLER, CREATE
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient
 from wizard.data_key.delivery import find_data_key
-from wizard.inputs.answers import camel, to_settings
+from wizard.inputs.answers import to_settings
 from wizard.inputs.registry import INPUTS
 from wizard.setup.preflight.principals import lockout, named, principals
 from wizard.setup.preflight.services import CheckResult, attempt, problem

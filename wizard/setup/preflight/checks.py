@@ -5,7 +5,7 @@ Reads through the ports and returns facts; the caller decides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,7 +30,7 @@ from wizard.setup.preflight.services import (
     orphaned_creations,
     problem,
 )
-from wizard.targets.port import deploy_targets
+from wizard.targets.port import DeployTarget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,15 +141,21 @@ def check(
         is_checkable = is_same_place and (
             import_request is None or (on_aws.existing is not None and on_aws.stored_data_key_known)
         )
+        elsewhere = None
         if on_aws.existing is not None and is_checkable and pulumi.state is None:
             problems += certain_conflicts(settings, on_aws.existing, is_importing=import_request is not None)
         elif on_aws.existing is not None and is_checkable:
             conflicts = _conflicts(
                 settings, on_aws.existing, state, aws, vercel, on_vercel.project, on_aws.stored_data_key, import_request
             )
-            problems += conflicts.problems
+            is_taken = not state.has_key and (conflicts.problems or import_request)
+            own = services.claim_of(stack, pulumi.backend)
+            elsewhere = services.claimed_elsewhere(aws, settings, own) if is_taken else None
+            # The resources of another stack's environment are no conflicts to solve here.
+            problems += (elsewhere,) if elsewhere else conflicts.problems
             settings = conflicts.settings or settings
-        if on_aws.stored_data_key_known and is_checkable and not (import_request and conflicts.manual.problems):
+        has_manual_problems = import_request and conflicts.manual.problems
+        if on_aws.stored_data_key_known and is_checkable and not (has_manual_problems or elsewhere):
             problems += _data_key(
                 settings, on_aws.stored_data_key, saved, values, pulumi.state, conflicts.manual, aws, vercel, on_vercel
             )
@@ -246,19 +252,25 @@ def _data_key(
         if project is not None and vercel is not None:
             problems += foreign_data_key(aws, vercel, project, stored_data_key, settings)
         return problems
-    decision = guard.may_create(aws, settings, saved=saved, outputs=state.outputs) if state else guard.ALLOWED
-    is_deployed = state is not None and state.has_key
     # A data key that Vercel does not show is the entered one, which is verified before it is stored.
     is_entered = manual.wrapped is not None and manual.data_key is not None and manual.data_key.hidden
-    for target in deploy_targets(settings.deploy_targets):
-        if not target.has_own_copy or is_entered or not decision.is_allowed:
-            continue
+
+    def conflict_at(target: DeployTarget) -> Callable[[], DataKeyConflict | None] | None:
         is_target = target.name in (values.get("target") or ())
-        if is_target and project is not None and vercel is not None:
-            conflict = partial(conflict_on_vercel, vercel, project, manual.wrapped, settings.region)
-            decision = guard.may_create_for(target.title, conflict, settings, is_deployed=is_deployed)
-        elif not is_target and saved is not None and target.name in saved.deploy_targets:
-            decision = guard.may_create_for(target.title, None, settings, is_deployed=is_deployed)
+        if is_target and project is not None and vercel is not None and not is_entered:
+            return partial(conflict_on_vercel, vercel, project, manual.wrapped, settings.region)
+        is_unread = not is_target and not is_entered and saved is not None and target.name in saved.deploy_targets
+        return None if is_unread else lambda: None
+
+    decision = guard.may_create(
+        aws,
+        settings,
+        saved=saved,
+        outputs=state.outputs if state else None,
+        is_known=manual.wrapped is not None,
+        conflict_at=conflict_at,
+        is_deployed=state is not None and state.has_key,
+    )
     return list(decision.problems)
 
 

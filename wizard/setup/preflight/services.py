@@ -5,17 +5,29 @@ Reads Pulumi, Vercel and AWS through their ports.
 
 from __future__ import annotations
 
+import platform
 import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from components.settings import DATA_KEY_VARIABLE, Settings
-from wizard.core.errors import CredentialsError, PermissionDenied, Problem, SetupError, Unsupported, UsageError
+from components.settings import DATA_KEY_VARIABLE, SecretStore, Settings
+from wizard.core.errors import (
+    CredentialsError,
+    PermissionDenied,
+    Problem,
+    ResourceError,
+    SetupError,
+    Unsupported,
+    UsageError,
+)
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState, VercelProject
+from wizard.core.next_command import Command, shell, wizard
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
+from wizard.core.safe_text import quoted
+from wizard.core.state_backend import CLOUD_URL
 from wizard.data_key.delivery import region_of
 from wizard.inputs.registry import by_key
 from wizard.setup.preflight.resource_conflicts import crashed_creations
@@ -64,6 +76,44 @@ def drop_covered(problems: Iterable[Problem], denied: Iterable[str]) -> list[Pro
         return set(_ACTION.findall(entry.what)) if entry.exit_code == CredentialsError.exit_code else set()
 
     return [entry for entry in problems if not refused(entry) or not refused(entry) <= known]
+
+
+def claim_of(stack: str, backend: str) -> str:
+    """The text of an environment's claim: its stack, and where the state is. `backend`: of `Engine.check_backend`."""
+    place = backend.partition(" as ")[0]
+    # The path of a local backend names a folder of this machine only.
+    place = f"{platform.node()}:{place}" if place.startswith(("/", "~")) else place
+    return f"stack {stack.rsplit('/', 1)[-1]}, state in {place}"
+
+
+def foreign_claim(settings: Settings, owner: str, own: str) -> Problem | None:
+    """The problem where the environment's claim is another stack's or another backend's; None where it is `own`."""
+    if owner == own:
+        return None
+    stack, _, place = owner.removeprefix("stack ").partition(", state in ")
+    machine, is_local, path = place.partition(":/")
+    url = CLOUD_URL if place == "Pulumi Cloud" else place
+    if is_local and "://" not in place:
+        url = f"file:///{path.removesuffix('/.pulumi')}" if machine == platform.node() else ""
+    gone = shell("aws", "ssm", "delete-parameter", "--name", settings.names.claim, "--region", settings.region)
+    advice = f"only if that state is gone for good: {gone}; then: {wizard('doctor', '--stack', stack)}"
+    login = f"{shell('pulumi', 'login', url)} && {shell('export', f'PULUMI_BACKEND_URL={url}')}"
+    return Problem(
+        what=f"the environment {settings.environment} of the account {settings.account_id} belongs to another stack: "
+        f"{quoted(owner)}. This is {own}",
+        why="two states of one environment would create, change and delete the same resources",
+        next=Command(login, advice=advice)
+        if "://" in url
+        else f"run the wizard on the machine that has the state; {advice}",
+        exit_code=ResourceError.exit_code,
+    )
+
+
+def claimed_elsewhere(aws: AwsClient, settings: Settings, own: str) -> Problem | None:
+    """The same, by the claim in the account; None without a claim, or where it cannot be read."""
+    name = settings.names.claim
+    claims, _ = attempt(aws.access_diagnostics.read_values, [name], SecretStore.PARAMETER_STORE)
+    return foreign_claim(settings, claims[name], own) if claims and name in claims else None
 
 
 LISTED_FIRST = "what the project already has must be known before anything is pushed"

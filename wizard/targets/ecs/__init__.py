@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from wizard.core.models.inputs import CREATE, Choice, Input, InputType, targets_include
-from wizard.targets.port import NextStep, OnMessage, StoreTarget, TargetContext, TargetDescription
+from wizard.core.models.inputs import CREATE, Choice, Input, InputType
+from wizard.targets.port import NextStep, OnMessage, StoreTarget, TargetDescription
 
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
     from wizard.core.models.deployment import Instances, Redeployed
-    from wizard.core.ports.run import AwsClient
+    from wizard.core.ports.run import AwsClient, TargetContext
 
 NAME = "ecs"
 
@@ -34,8 +34,6 @@ class Ecs(StoreTarget):
     inputs = (
         Input(
             key="ecs_cluster",
-            field="ecs_cluster",
-            kind=InputType.TEXT,
             prompt="Which ECS service? (CLUSTER/SERVICE, or empty)",
             why="A task reads its values when it starts: this service has to be redeployed.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
@@ -44,13 +42,10 @@ class Ecs(StoreTarget):
             metavar="NAME",
             rest="ecs_service",
             own=True,
-            needed=targets_include(NAME),
             optional=True,
         ),
         Input(
             key="ecs_service",
-            field="ecs_service",
-            kind=InputType.TEXT,
             prompt="Which ECS service? (empty: none)",
             why="A task reads its values when it starts: this service has to be redeployed.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
@@ -58,13 +53,13 @@ class Ecs(StoreTarget):
             help="name of the ECS service",
             metavar="NAME",
             own=True,
-            needed=lambda values: targets_include(NAME)(values) and bool(values.get("ecs_cluster")),
+            needed=lambda values: bool(values.get("ecs_cluster")),
             optional=True,
             follows="ecs_cluster",
         ),
         Input(
             key="ecs_execution_role",
-            field="ecs_execution_role_arn",
+            saved_as="ecs_execution_role_arn",
             kind=InputType.SELECT,
             prompt="Which role reads the parameters for the task?",
             why="ECS reads them, not the application: the task execution role may read these and no others.",
@@ -72,7 +67,6 @@ class Ecs(StoreTarget):
             link="https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html",
             help=f"ARN of the task execution role; `{CREATE}`: one is made (default)",
             metavar="ARN",
-            needed=targets_include(NAME),
             optional=True,
             words=(CREATE,),
             choices=(Choice(value=CREATE, title="Create a role for it (recommended)"),),

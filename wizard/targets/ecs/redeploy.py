@@ -16,6 +16,7 @@ from wizard.core.errors import PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.deployment import Redeployed, RedeployState, Rollout, RolloutState, Service, TaskDefinition
 from wizard.core.next_command import Command, wizard
 from wizard.core.ports.aws import EcsServices
+from wizard.core.ports.run import TargetContext
 from wizard.targets.ecs import NAME
 from wizard.targets.ecs.service import (
     EndedRollout,
@@ -32,7 +33,7 @@ from wizard.targets.ecs.service import (
     short_name,
     with_variables,
 )
-from wizard.targets.port import OnMessage, TargetContext
+from wizard.targets.port import OnMessage
 
 Statement = dict[str, Any]
 

@@ -17,6 +17,7 @@ from wizard.core.errors import CredentialsError, ResourceError, SetupError, Unre
 from wizard.core.models.deployment import Deployment, Rollout, RolloutState, Service, TaskDefinition
 from wizard.core.next_command import Command
 from wizard.core.ports.aws import EcsServices
+from wizard.core.retry import Clock, Reason, attempts
 from wizard.core.safe_text import quoted
 from wizard.targets.ecs import NAME
 from wizard.targets.port import OnMessage
@@ -257,9 +258,6 @@ ROLLOUT_TIMEOUT = timedelta(minutes=15)
 """Without the service's grace period for health checks, which is added."""
 ROLLBACK_TIMEOUT = timedelta(minutes=1)
 """Until the circuit breaker's rollback starts, after a deployment has failed."""
-FIRST_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
-PAUSE = 10.0
-"""Seconds between later requests: at most twelve requests in any minute."""
 
 Now = Callable[[], datetime]
 Pause = Callable[[float], None]
@@ -358,8 +356,8 @@ class RolloutWatch:
 
     def _polls(self, service: Service, timeout: timedelta) -> Iterator[Service | SetupError]:
         """The service at each poll until the timeout; an error of the network or of ECS is yielded, not raised."""
-        deadline, pauses = self.now() + timeout, iter(FIRST_PAUSES)
-        while self.now() < deadline:
+        clock = Clock(now=lambda: self.now().timestamp(), sleep=self.pause)
+        for _ in attempts(Reason.ROLLOUT, clock=clock, seconds=timeout.total_seconds()):
             try:
                 polled = self.ecs_services.service(service.cluster, service.name)
             except CredentialsError:
@@ -373,7 +371,6 @@ class RolloutWatch:
                         Command(f"aws ecs list-services --cluster {service.cluster}"),
                     )
                 yield polled
-            self.pause(next(pauses, PAUSE))
 
     def _ended(self, end: RolloutEnd, service: Service, rollout: Rollout, said: str = "") -> EndedRollout:
         parts = [quoted(rollout.reason.rstrip("."))] if rollout.state is RolloutState.FAILED else []

@@ -10,9 +10,9 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wizard.core.models.inputs import CREATE, Choice, Input, InputType, targets_include
+from wizard.core.models.inputs import CREATE, Choice, Input, InputType
 from wizard.core.next_command import wizard
-from wizard.targets.port import Consent, DeployTarget, NextStep, OnMessage, TargetContext, TargetDescription
+from wizard.targets.port import Consent, DeployTarget, NextStep, OnMessage, TargetDescription
 
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wizard.core.errors import DataKeyConflict, SetupError
     from wizard.core.models.delivery import AppVariables, Delivered, Scope, VercelProject
     from wizard.core.models.deployment import Instances, Redeployed
-    from wizard.core.ports.run import VercelClient
+    from wizard.core.ports.run import TargetContext, VercelClient
     from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 NAME = "vercel"
@@ -44,6 +44,7 @@ class Vercel(DeployTarget):
     inputs = (
         Input(
             key="vercel_token",
+            saved=False,
             kind=InputType.SECRET,
             prompt="A Vercel token with access to the project",
             why="Used to write the variables, and then forgotten: it is never saved, printed or passed on.",
@@ -52,26 +53,20 @@ class Vercel(DeployTarget):
             help="token of the Vercel API, with access to the project",
             metavar="TOKEN",
             own=True,
-            needed=targets_include(NAME),
             secret=True,
             own_variable="VERCEL_TOKEN",
         ),
         Input(
             key="vercel_team",
-            field="vercel_team",
-            kind=InputType.TEXT,
             prompt="Which Vercel team (its slug)?",
             why="The trust between AWS and Vercel names the team: no other team's project can use the key.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
             link="https://vercel.com/docs/accounts",
             help="slug of the Vercel team",
             metavar="SLUG",
-            needed=targets_include(NAME),
         ),
         Input(
             key="vercel_project",
-            field="vercel_project",
-            kind=InputType.TEXT,
             prompt="Which Vercel project?",
             why="Its production environment, and only that, gets the three variables.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
@@ -79,11 +74,9 @@ class Vercel(DeployTarget):
             help="name of the Vercel project",
             metavar="NAME",
             own=True,
-            needed=targets_include(NAME),
         ),
         Input(
             key="vercel_access",
-            field="vercel_access",
             kind=InputType.SELECT,
             prompt="How does the application on Vercel get into AWS?",
             why="A token that Vercel gives for minutes cannot leak for years, as an access key can.",
@@ -91,7 +84,7 @@ class Vercel(DeployTarget):
             link="https://vercel.com/docs/oidc/aws",
             help="oidc: by Vercel's token, with five lines of code (default); user: by an IAM user's access key",
             metavar="HOW",
-            needed=lambda values: targets_include(NAME)(values) and values.get("app_principal") == CREATE,
+            needed=lambda values: values.get("app_principal") == CREATE,
             optional=True,
             choices=(
                 Choice(value="oidc", title="By Vercel's own token (recommended)", note="five lines of code"),
@@ -100,14 +93,12 @@ class Vercel(DeployTarget):
         ),
         Input(
             key="vercel_oidc_provider",
-            field="vercel_oidc_provider_arn",
-            kind=InputType.TEXT,
+            saved_as="vercel_oidc_provider_arn",
             prompt="Which IAM OIDC provider is the one of the Vercel team?",
             why="An account has one provider for each address: one that is there already has to be used.",
             safeguard="164.312(d), person or entity authentication",
             help="ARN of an existing IAM OIDC provider of the Vercel team (default: made when there is none)",
             metavar="ARN",
-            needed=targets_include(NAME),
             asked=False,
             optional=True,
             follows="vercel_team",

@@ -92,14 +92,12 @@ def ensure(
         return delivered
     if off := next((key for key in keys if key.id == named), None):
         on_message(f"the access key {off.id} on Vercel is inactive; it is replaced")
-    remaining = _without_orphan(aws, user, keys, named, now, on_message, consent)
+    remaining = _with_room(aws, user, keys, keys, named, now, on_message, consent)
     try:
-        key = aws.iam.make_access_key(user)
-    except OutcomeUnknown as error:
-        key = _create_again(aws, vercel, project, user, remaining, error, on_message, consent)
+        key = _create(aws, vercel, project, user, remaining, named, on_message, consent)
     except ResourceError as error:
-        # Another run may have created the second key meanwhile, and may have delivered it.
-        if delivered := _delivered_by_another(aws, vercel, project, user, now):
+        # Another run may have created the second key meanwhile, and may have delivered it: then nothing is left to do.
+        if delivered := _active_key(aws.iam.list_access_keys(user), vercel.access_key_id(project), now):
             return delivered
         if len(aws.iam.list_access_keys(user)) < LIMIT:
             raise
@@ -107,11 +105,6 @@ def ensure(
             f"another run created the second access key of the user {user} ({error.message})",
             "wait until that run has ended, then run the same command again",
         ) from error
-    if overtaken := _push(aws, vercel, project, user, key, on_message, before=named):
-        # The other run has delivered its key: nothing is left to do.
-        if delivered := _delivered_by_another(aws, vercel, project, user, now):
-            return delivered
-        raise overtaken
     _show_others(remaining, key.id, on_message)
     return DeliveredAccessKey(key_id=key.id, is_new=True, age_days=0, key=key)
 
@@ -129,34 +122,21 @@ def rotate(
     """Create and deliver a second access key; the old one stays active for the running deployments.
 
     A key of a crashed run, or of a lost answer, is deleted with consent. Raises ResourceError if the user has two that
-    stay; a new key that was not delivered is deleted again.
+    stay. The same command again within an hour reports the rotation that was complete.
     """
-    keys: Sequence[AccessKeyFact] = aws.iam.list_access_keys(user)
+    now, keys = clock(), aws.iam.list_access_keys(user)
     named = vercel.access_key_id(project)
     current = next((key for key in keys if key.id == named), None)
-    # A run that was killed in the middle of a delivery leaves half a pair: Vercel then names no key, and the newer of
-    # two is of that run.
-    newer = keys[1:] if current is None else [key for key in keys if key.made > current.made]
-    for orphan in _orphans(newer, named, clock())[:1]:
-        # An older key may be the one before, whose last use IAM does not show yet.
-        if consent(_question(orphan), needed=len(keys) >= LIMIT):
-            keys = _delete_orphan(aws, user, keys, orphan, on_message)
-    if len(keys) >= LIMIT and current == keys[-1] and current.active and clock() - current.made < QUIET:
+    if current and len(keys) >= LIMIT and current == keys[-1] and current.active and now - current.made < QUIET:
         on_message(f"Vercel has the access key {current.id} already: the rotation before this one was complete")
         return _rotated(RotatedAccessKey(key_id=current.id, old_id=keys[0].id), on_message)
-    if len(keys) >= LIMIT:
-        known = any(key.id == named and key.active for key in keys)
-        raise ResourceError(
-            f"the user {user} has two access keys already: {_described(keys, named)}",
-            f"{RETIRE}   # then rotate again" if known else _manual_commands(user, keys, named),
-        )
-    try:
-        key = aws.iam.make_access_key(user)
-    except OutcomeUnknown as error:
-        key = _create_again(aws, vercel, project, user, keys, error, on_message, consent)
-    if overtaken := _push(aws, vercel, project, user, key, on_message, before=named):
-        raise overtaken
-    return _rotated(RotatedAccessKey(key_id=key.id, old_id=keys[0].id if keys else None, key=key), on_message)
+    # A run that was killed in the middle of a delivery leaves half a pair: Vercel then names no key, and the newer of
+    # two is of that run. An older key may be the one before, whose last use IAM does not show yet.
+    newer = keys[1:] if current is None else [key for key in keys if key.made > current.made]
+    remaining = _with_room(aws, user, keys, newer, named, now, on_message, consent)
+    key = _create(aws, vercel, project, user, remaining, named, on_message, consent)
+    old_id = remaining[0].id if remaining else None
+    return _rotated(RotatedAccessKey(key_id=key.id, old_id=old_id, key=key), on_message)
 
 
 def _rotated(done: RotatedAccessKey, on_message: OnMessage) -> RotatedAccessKey:
@@ -249,41 +229,43 @@ def of_stack(line: str, stack: str) -> str:
 # --- delivery
 
 
-def _push(
+def _create(
     aws: AwsClient,
     vercel: VercelClient,
     project: VercelProject,
     user: str,
-    key: AccessKey,
+    keys: Sequence[AccessKeyFact],
+    named: str | None,
     on_message: OnMessage,
-    *,
-    before: str | None,
-) -> ResourceError | None:
-    """Deliver the key; returns the error if another run delivered one since `before` was read.
+    consent: Consent,
+) -> AccessKey:
+    """A new access key, delivered. `keys` and `named` are what was read before.
 
-    A key that was not delivered is deleted again.
+    A key that was not delivered is deleted again. Raises ResourceError if another run delivered one meanwhile.
     """
     try:
-        if (named := vercel.access_key_id(project)) not in (before, key.id):
+        key = aws.iam.make_access_key(user)
+    except OutcomeUnknown as error:
+        key = _create_again(aws, vercel, project, user, keys, error, on_message, consent)
+    try:
+        if (actual := vercel.access_key_id(project)) not in (named, key.id):
             raise ResourceError(
-                f"Vercel has the access key {named} now: another run delivered it meanwhile",
+                f"Vercel has the access key {actual} now: another run delivered it meanwhile",
                 "run the same command again, on one machine only",
             )
         vercel.deliver_access_key(project, key)
-    except SetupError as error:
+    except SetupError:
         try:
-            named, known = vercel.access_key_id(project), True
+            is_delivered = vercel.access_key_id(project) == key.id
         except SetupError:
-            named, known = None, False
-        if not known or named == key.id:
             # Production may use the key by now: deleting it would be the worse error.
+            is_delivered = True
+        if is_delivered:
             on_message(f"the access key {key.id} was not deleted: Vercel may have it; run the same command again")
-            raise
-        _discard(aws, user, key, on_message)
-        if isinstance(error, ResourceError) and named not in (None, before):
-            return error
+        else:
+            _discard(aws, user, key, on_message)
         raise
-    return None
+    return key
 
 
 def _discard(aws: AwsClient, user: str, key: AccessKey, on_message: OnMessage) -> None:
@@ -306,12 +288,6 @@ def _active_key(keys: Iterable[AccessKeyFact], named: str | None, now: datetime)
     return None
 
 
-def _delivered_by_another(
-    aws: AwsClient, vercel: VercelClient, project: VercelProject, user: str, now: datetime
-) -> DeliveredAccessKey | None:
-    return _active_key(aws.iam.list_access_keys(user), vercel.access_key_id(project), now)
-
-
 def _orphans(keys: Iterable[AccessKeyFact], named: str | None, now: datetime) -> list[AccessKeyFact]:
     """The keys, the oldest first, that are not on Vercel, that no run delivers now, and of which IAM shows no use."""
     unused = (key for key in keys if key.id != named and key.last_used is None and now - key.made >= DELIVERY_TIME)
@@ -325,40 +301,37 @@ def _question(orphan: AccessKeyFact) -> str:
     )
 
 
-def _without_orphan(
+def _with_room(
     aws: AwsClient,
     user: str,
     keys: Sequence[AccessKeyFact],
+    candidates: Sequence[AccessKeyFact],
     named: str | None,
     now: datetime,
     on_message: OnMessage,
     consent: Consent,
 ) -> Sequence[AccessKeyFact]:
-    """The keys without the oldest orphan, which is deleted with consent.
+    """The keys without the oldest orphan of the candidates, which is deleted with consent.
 
     Raises ResourceError if there is no room for another key then.
     """
-    full, orphans = len(keys) >= LIMIT, _orphans(keys, named, now)
+    full, orphans = len(keys) >= LIMIT, _orphans(candidates, named, now)
     if orphans and consent(_question(orphans[0]), needed=full):
         return _delete_orphan(aws, user, keys, orphans[0], on_message)
-    if full and orphans:
+    if not full:
+        return keys
+    limit = f"the user {user} has two access keys, which is IAM's limit: {_described(keys, named)}"
+    if orphans:
+        raise ResourceError(limit, f"{_removal(user, orphans[0].id)}   # then run the same command again")
+    unused = [key.made for key in candidates if key.id != named and key.last_used is None]
+    if unused:
         raise ResourceError(
-            f"the user {user} has two access keys, which is IAM's limit, and none was deleted: "
-            f"{_described(keys, named)}",
-            f"{_removal(user, orphans[0].id)}   # then run the same command again",
+            f"{limit}. A run that was interrupted left one of them, or another run delivers it now",
+            f"wait until {min(unused) + DELIVERY_TIME:%H:%M:%S} UTC, then run the same command again",
         )
-    if full:
-        unused = sorted((key for key in keys if key.id != named and key.last_used is None), key=lambda key: key.made)
-        if unused:
-            raise ResourceError(
-                f"the user {user} has two access keys, and another run may deliver one now: {_described(keys, named)}",
-                f"wait until {unused[0].made + DELIVERY_TIME:%H:%M:%S} UTC, then run the same command again",
-            )
-        raise ResourceError(
-            f"the user {user} has two access keys, which is IAM's limit, and both were used: {_described(keys, named)}",
-            _manual_commands(user, keys, named),
-        )
-    return keys
+    is_known = any(key.id == named and key.active for key in keys)
+    hint = f"{RETIRE}   # then run the same command again" if is_known else _manual_commands(user, keys, named)
+    raise ResourceError(limit, hint)
 
 
 def _delete_orphan(

@@ -14,7 +14,6 @@ from sandbox.pulumi_plugins.provider.resources import (
     events,
     kms,
     logs,
-    secretsmanager,
     sns,
     ssm,
 )
@@ -32,7 +31,6 @@ _MODULES = (
     users,
     kms,
     logs,
-    secretsmanager,
     sns,
     ssm,
 )

@@ -8,11 +8,16 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import none_if_missing
-from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
+from sandbox.pulumi_plugins.provider.resource_type import (
+    Names,
+    ResourceType,
+    tag_changes,
+    tag_list,
+    tag_map,
+    without_none,
+)
 from sandbox.pulumi_plugins.provider.values import Properties
 
-_NOT_FOUND = "TrailNotFoundException"
 _SETTINGS = {
     "s3BucketName": "S3BucketName",
     "s3KeyPrefix": "S3KeyPrefix",
@@ -32,6 +37,7 @@ class Trail(ResourceType):
 
     token = "aws:cloudtrail/trail:Trail"
     display_name = "CloudTrail Trail"
+    not_found = ("TrailNotFoundException",)
     force_new = frozenset({"name"})
     defaults = {
         "enableLogFileValidation": False,
@@ -62,10 +68,7 @@ class Trail(ResourceType):
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The trail, whether it logs, and its event selectors."""
-        response = none_if_missing(lambda: region.cloudtrail.get_trail(Name=resource_id), _NOT_FOUND)
-        if response is None:
-            return None
-        trail = response["Trail"]
+        trail = region.cloudtrail.get_trail(Name=resource_id)["Trail"]
         arn = trail["TrailARN"]
         status = region.cloudtrail.get_trail_status(Name=arn)
         tags = region.cloudtrail.list_tags(ResourceIdList=[arn])["ResourceTagList"]
@@ -91,9 +94,7 @@ class Trail(ResourceType):
         """A trail imported by name is recorded under its ARN."""
         return str(state["arn"])
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
         """Settings in one call, then selectors, logging and tags."""
         if changed & _SETTINGS.keys():
             # "" removes a setting; an omitted setting does not change.
@@ -119,7 +120,7 @@ class Trail(ResourceType):
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Delete the trail; the logs stay in the bucket."""
         # By name: emulators answer success to an ARN and delete nothing.
-        none_if_missing(lambda: region.cloudtrail.delete_trail(Name=_name(resource_id)), _NOT_FOUND)
+        region.cloudtrail.delete_trail(Name=_name(resource_id))
 
     @staticmethod
     def _select(region: Region, resource_id: str, inputs: Properties) -> None:

@@ -9,30 +9,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import none_if_missing
-from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
+from sandbox.pulumi_plugins.provider.resource_type import (
+    Names,
+    ResourceType,
+    change_tags,
+    from_aws,
+    tag_list,
+    tag_map,
+    to_aws,
+)
 from sandbox.pulumi_plugins.provider.values import Properties
 
-_NOT_FOUND = ("ResourceNotFound", "ResourceNotFoundException")
-_SETTINGS = {
-    "actionsEnabled": "ActionsEnabled",
-    "alarmActions": "AlarmActions",
-    "alarmDescription": "AlarmDescription",
-    "comparisonOperator": "ComparisonOperator",
-    "datapointsToAlarm": "DatapointsToAlarm",
-    "evaluateLowSampleCountPercentiles": "EvaluateLowSampleCountPercentile",
-    "evaluationPeriods": "EvaluationPeriods",
-    "extendedStatistic": "ExtendedStatistic",
-    "insufficientDataActions": "InsufficientDataActions",
-    "metricName": "MetricName",
-    "namespace": "Namespace",
-    "okActions": "OKActions",
-    "period": "Period",
-    "statistic": "Statistic",
-    "threshold": "Threshold",
-    "treatMissingData": "TreatMissingData",
-    "unit": "Unit",
-}
 _REQUIRED = ("comparisonOperator", "evaluationPeriods", "metricName", "namespace", "period", "threshold")
 
 
@@ -41,6 +28,7 @@ class MetricAlarm(ResourceType):
 
     token = "aws:cloudwatch/metricAlarm:MetricAlarm"
     display_name = "CloudWatch Metric Alarm"
+    not_found = ("ResourceNotFound", "ResourceNotFoundException")
     force_new = frozenset({"name"})
     computed = frozenset({"evaluateLowSampleCountPercentiles"})
     defaults = {"actionsEnabled": True, "treatMissingData": "missing"}
@@ -77,7 +65,7 @@ class MetricAlarm(ResourceType):
         current: Any = alarms[0]
         arn = current["AlarmArn"]
         return {
-            **{name: current.get(aws) for name, aws in _SETTINGS.items()},
+            **from_aws(current),
             "arn": arn,
             "name": resource_id,
             "dimensions": {dimension["Name"]: dimension["Value"] for dimension in current.get("Dimensions") or []},
@@ -85,27 +73,23 @@ class MetricAlarm(ResourceType):
             "tags": tag_map(region.cloudwatch.list_tags_for_resource(ResourceARN=arn).get("Tags")),
         }
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
         """Put the alarm again, which removes omitted settings."""
         if changed - {"tags"}:
             self._put(region, new)
         if "tags" in changed:
-            removed, added = tag_changes(old, new)
-            if removed:
-                region.cloudwatch.untag_resource(ResourceARN=old["arn"], TagKeys=removed)
-            if added:
-                region.cloudwatch.tag_resource(ResourceARN=old["arn"], Tags=tag_list(added))
+            change_tags(
+                old, new, region.cloudwatch.untag_resource, region.cloudwatch.tag_resource, ResourceARN=old["arn"]
+            )
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the alarm."""
-        none_if_missing(lambda: region.cloudwatch.delete_alarms(AlarmNames=[resource_id]), *_NOT_FOUND)
+        region.cloudwatch.delete_alarms(AlarmNames=[resource_id])
 
     @staticmethod
     def _put(region: Region, inputs: Properties, **more: Any) -> None:
         dimensions = tag_list(inputs.get("dimensions"), "Name", "Value")
-        settings = without_none(**{aws: inputs.get(name) for name, aws in _SETTINGS.items()})
+        settings = to_aws({name: inputs[name] for name in inputs.keys() - {"name", "dimensions", "tags", "region"}})
         region.cloudwatch.put_metric_alarm(AlarmName=inputs["name"], Dimensions=dimensions, **settings, **more)
 
 

@@ -11,14 +11,21 @@ from typing import Any
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.errors import PAUSES_SECONDS, none_if_missing, retry_unknown_principals
-from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
+from sandbox.pulumi_plugins.provider.resource_type import (
+    Names,
+    ResourceType,
+    change_tags,
+    tag_list,
+    tag_map,
+    without_none,
+)
 from sandbox.pulumi_plugins.provider.values import Properties
 
 # https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
 DELETION_WINDOW_DAYS = (7, 30)
 # https://docs.aws.amazon.com/kms/latest/APIReference/API_EnableKeyRotation.html
 ROTATION_PERIOD_DAYS = (90, 2560)
-_NOT_FOUND = "NotFoundException"
+_NOT_FOUND = ("NotFoundException",)
 
 
 def _out_of(name: str, value: Any, bounds: tuple[int, int]) -> Iterator[tuple[str, str]]:
@@ -32,6 +39,7 @@ class Key(ResourceType):
 
     token = "aws:kms/key:Key"
     display_name = "KMS Key"
+    not_found = _NOT_FOUND
     force_new = frozenset({"customKeyStoreId", "customerMasterKeySpec", "keyUsage", "multiRegion", "xksKeyId"})
     computed = frozenset({"description", "multiRegion", "policy", "rotationPeriodInDays"})
     defaults = {
@@ -78,13 +86,9 @@ class Key(ResourceType):
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The key; one that is pending deletion counts as missing."""
-        described = none_if_missing(lambda: region.kms.describe_key(KeyId=resource_id), _NOT_FOUND)
-        if described is None or described["KeyMetadata"]["KeyState"] in (
-            "PendingDeletion",
-            "PendingReplicaDeletion",
-        ):
+        metadata = region.kms.describe_key(KeyId=resource_id)["KeyMetadata"]
+        if metadata["KeyState"] in ("PendingDeletion", "PendingReplicaDeletion"):
             return None
-        metadata = described["KeyMetadata"]
         key_id = metadata["KeyId"]
         current = {
             "arn": metadata["Arn"],
@@ -96,7 +100,7 @@ class Key(ResourceType):
             "customKeyStoreId": metadata.get("CustomKeyStoreId"),
             "policy": region.kms.get_key_policy(KeyId=key_id, PolicyName="default")["Policy"],
             "tags": _tags_of(region, key_id),
-            **self._spec(metadata),
+            "customerMasterKeySpec": metadata.get("KeySpec", metadata.get("CustomerMasterKeySpec")),
         }
         # https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html: symmetric keys only.
         if metadata.get("KeySpec", "SYMMETRIC_DEFAULT") == "SYMMETRIC_DEFAULT":
@@ -107,9 +111,7 @@ class Key(ResourceType):
         """A key imported by ARN is recorded under its id."""
         return str(state["keyId"])
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
         """Enable first and disable last: a disabled key accepts no other change."""
         enabled = self.enabled_input
         if enabled in changed and new.get(enabled) is not False:
@@ -129,11 +131,14 @@ class Key(ResourceType):
             else:
                 region.kms.disable_key_rotation(KeyId=resource_id)
         if "tags" in changed:
-            removed, added = tag_changes(old, new)
-            if removed:
-                region.kms.untag_resource(KeyId=resource_id, TagKeys=removed)
-            if added:
-                region.kms.tag_resource(KeyId=resource_id, Tags=tag_list(added, "TagKey", "TagValue"))
+            change_tags(
+                old,
+                new,
+                region.kms.untag_resource,
+                region.kms.tag_resource,
+                names=("TagKey", "TagValue"),
+                KeyId=resource_id,
+            )
         if enabled in changed and new.get(enabled) is False:
             region.kms.disable_key(KeyId=resource_id)
 
@@ -142,13 +147,8 @@ class Key(ResourceType):
         window = state.get("deletionWindowInDays") or DELETION_WINDOW_DAYS[1]
         none_if_missing(
             lambda: region.kms.schedule_key_deletion(KeyId=resource_id, PendingWindowInDays=window),
-            _NOT_FOUND,
             "KMSInvalidStateException",
         )
-
-    def _spec(self, metadata: Any) -> Properties:
-        spec = metadata.get("KeySpec", metadata.get("CustomerMasterKeySpec"))
-        return {"customerMasterKeySpec": spec}
 
     def _rotate(self, region: Region, resource_id: str, inputs: Properties) -> None:
         period = inputs.get("rotationPeriodInDays")
@@ -186,11 +186,11 @@ class ReplicaKey(Key):
             BypassPolicyLockoutSafetyCheck=inputs.get("bypassPolicyLockoutSafetyCheck") or None,
             Tags=tag_list(inputs.get("tags"), "TagKey", "TagValue") or None,
         )
-        primary_region = region.in_other_region(primary[3])
+        primary_region = region.endpoint.in_region(primary[3])
         response = retry_unknown_principals(lambda: primary_region.kms.replicate_key(**arguments))
         resource_id = str(response["ReplicaKeyMetadata"]["KeyId"])
         for pause in PAUSES_SECONDS:
-            described = none_if_missing(lambda: region.kms.describe_key(KeyId=resource_id), _NOT_FOUND)
+            described = none_if_missing(lambda: region.kms.describe_key(KeyId=resource_id), *_NOT_FOUND)
             if described and described["KeyMetadata"]["KeyState"] != "Creating":
                 break
             time.sleep(pause)
@@ -221,6 +221,7 @@ class Alias(ResourceType):
 
     token = "aws:kms/alias:Alias"
     display_name = "KMS Alias"
+    not_found = _NOT_FOUND
     force_new = frozenset({"name", "namePrefix"})
     name_input = "name"
     name_prefix = "alias/"
@@ -251,15 +252,13 @@ class Alias(ResourceType):
                     }
         return None
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
         """Point the name to another key."""
         region.kms.update_alias(AliasName=resource_id, TargetKeyId=new["targetKeyId"])
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the name; the key is not changed."""
-        none_if_missing(lambda: region.kms.delete_alias(AliasName=resource_id), _NOT_FOUND)
+        region.kms.delete_alias(AliasName=resource_id)
 
     def is_same(self, name: str, old: Any, new: Any) -> bool:
         """A key's id and its ARN name the same key."""

@@ -1,4 +1,4 @@
-"""CloudWatch Logs: log groups and metric filters.
+"""CloudWatch Logs: log groups.
 
 Touches CloudWatch Logs at the endpoint of the Region that is passed to it.
 """
@@ -6,14 +6,11 @@ Touches CloudWatch Logs at the endpoint of the Region that is passed to it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import none_if_missing
-from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, without_none
+from sandbox.pulumi_plugins.provider.resource_type import Names, ResourceType, tag_changes, without_none
 from sandbox.pulumi_plugins.provider.values import Properties
 
-_NOT_FOUND = "ResourceNotFoundException"
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html; 0: without end
 RETENTION_DAYS = (0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
                   3288, 3653)  # fmt: skip
@@ -24,6 +21,7 @@ class LogGroup(ResourceType):
 
     token = "aws:cloudwatch/logGroup:LogGroup"
     display_name = "CloudWatch Logs Log Group"
+    not_found = ("ResourceNotFoundException",)
     force_new = frozenset({"logGroupClass", "name", "namePrefix"})
     computed = frozenset({"deletionProtectionEnabled", "logGroupClass"})
     defaults = {"retentionInDays": 0, "skipDestroy": False}
@@ -73,9 +71,7 @@ class LogGroup(ResourceType):
             "tags": dict(region.logs.list_tags_for_resource(resourceArn=arn).get("tags") or {}),
         }
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
         """Retention, key and tags."""
         if "retentionInDays" in changed:
             if new.get("retentionInDays"):
@@ -97,102 +93,7 @@ class LogGroup(ResourceType):
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Delete the log group with its logs, or keep it with skipDestroy."""
         if not state.get("skipDestroy"):
-            none_if_missing(lambda: region.logs.delete_log_group(logGroupName=resource_id), _NOT_FOUND)
+            region.logs.delete_log_group(logGroupName=resource_id)
 
 
-class LogMetricFilter(ResourceType):
-    """A metric filter of a log group; its id is its name, and `log-group:name` to import it."""
-
-    token = "aws:cloudwatch/logMetricFilter:LogMetricFilter"
-    display_name = "CloudWatch Logs Metric Filter"
-    force_new = frozenset({"logGroupName", "name"})
-    defaults = {"applyOnTransformedLogs": False}
-    write_only = frozenset({"applyOnTransformedLogs"})
-    name_input = "name"
-    name_limit = 512
-
-    def create(self, region: Region, inputs: Properties) -> str:
-        """Put the filter."""
-        self._put(region, inputs)
-        return str(inputs["name"])
-
-    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The filter, from its log group's list."""
-        group, _, name = resource_id.rpartition(":")
-        group = known.get("logGroupName") or group
-        pages = region.logs.get_paginator("describe_metric_filters")
-        filters = none_if_missing(
-            lambda: [
-                item
-                for page in pages.paginate(logGroupName=group, filterNamePrefix=name)
-                for item in page["metricFilters"]
-            ],
-            _NOT_FOUND,
-        )
-        # Not every emulator replaces a filter of the same name: the last one is current.
-        current = next((item for item in reversed(filters or []) if item["filterName"] == name), None)
-        if current is None:
-            return None
-        return {
-            "name": name,
-            "logGroupName": group,
-            "pattern": current.get("filterPattern", ""),
-            "metricTransformation": _transformation_from_aws(current["metricTransformations"][0]),
-        }
-
-    def recorded_id(self, resource_id: str, state: Properties) -> str:
-        """A filter that is imported with its log group's name is recorded under its own name."""
-        return str(state["name"])
-
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
-        """Put it again."""
-        self._put(region, new)
-
-    def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Delete the filter."""
-        none_if_missing(
-            lambda: region.logs.delete_metric_filter(logGroupName=state["logGroupName"], filterName=state["name"]),
-            _NOT_FOUND,
-        )
-
-    def is_same(self, name: str, old: Any, new: Any) -> bool:
-        """A transformation without a unit has the unit "None"."""
-        if name == "metricTransformation" and isinstance(old, dict) and isinstance(new, dict):
-            return super().is_same(name, {"unit": "None", **old}, {"unit": "None", **new})
-        return super().is_same(name, old, new)
-
-    @staticmethod
-    def _put(region: Region, inputs: Properties) -> None:
-        requested = inputs["metricTransformation"]
-        default = requested.get("defaultValue")
-        transformation = without_none(
-            metricName=requested["name"],
-            metricNamespace=requested["namespace"],
-            metricValue=requested["value"],
-            defaultValue=None if default in (None, "") else float(default),
-            dimensions=requested.get("dimensions"),
-            unit=requested.get("unit"),
-        )
-        region.logs.put_metric_filter(
-            logGroupName=inputs["logGroupName"],
-            filterName=inputs["name"],
-            filterPattern=inputs["pattern"],
-            metricTransformations=[transformation],
-        )
-
-
-def _transformation_from_aws(transformation: Any) -> Properties:
-    default = transformation.get("defaultValue")
-    return without_none(
-        name=transformation["metricName"],
-        namespace=transformation["metricNamespace"],
-        value=transformation["metricValue"],
-        defaultValue=None if default is None else f"{default:g}",
-        dimensions=transformation.get("dimensions"),
-        unit=transformation.get("unit"),
-    )
-
-
-RESOURCE_TYPES = (LogGroup, LogMetricFilter)
+RESOURCE_TYPES = (LogGroup,)

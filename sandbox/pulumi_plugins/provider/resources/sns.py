@@ -10,8 +10,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import none_if_missing, retry_unknown_principals
-from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
+from sandbox.pulumi_plugins.provider.errors import retry_unknown_principals
+from sandbox.pulumi_plugins.provider.resource_type import (
+    Names,
+    ResourceType,
+    change_tags,
+    tag_list,
+    tag_map,
+    without_none,
+)
 from sandbox.pulumi_plugins.provider.values import Properties
 
 _NOT_FOUND = ("NotFound", "NotFoundException")
@@ -44,6 +51,7 @@ class Topic(ResourceType):
 
     token = "aws:sns/topic:Topic"
     display_name = "SNS Topic"
+    not_found = _NOT_FOUND
     force_new = frozenset({"fifoTopic", "name", "namePrefix"})
     computed = frozenset({"deliveryPolicy", "policy", "signatureVersion", "tracingConfig"})
     documents = frozenset({"deliveryPolicy", "policy"})
@@ -72,23 +80,19 @@ class Topic(ResourceType):
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The topic's settings and tags."""
-        response = none_if_missing(lambda: region.sns.get_topic_attributes(TopicArn=resource_id), *_NOT_FOUND)
-        if response is None:
-            return None
-        current = {name: response["Attributes"].get(aws) for name, aws in _TOPIC.items()}
+        attributes = region.sns.get_topic_attributes(TopicArn=resource_id)["Attributes"]
+        current = {name: attributes.get(aws) for name, aws in _TOPIC.items()}
         signature = current["signatureVersion"]
         return {
             **current,
             "signatureVersion": None if signature is None else int(signature),
             "arn": resource_id,
             "name": resource_id.rsplit(":", 1)[-1],
-            "owner": response["Attributes"].get("Owner"),
+            "owner": attributes.get("Owner"),
             "tags": tag_map(region.sns.list_tags_for_resource(ResourceArn=resource_id).get("Tags")),
         }
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
         """One call for each setting; "" removes it."""
         for name, text in _texts(_TOPIC, new, changed & _TOPIC.keys(), absent="").items():
             if name == "Policy":
@@ -96,15 +100,11 @@ class Topic(ResourceType):
             else:
                 region.sns.set_topic_attributes(TopicArn=resource_id, AttributeName=name, AttributeValue=text)
         if "tags" in changed:
-            removed, added = tag_changes(old, new)
-            if removed:
-                region.sns.untag_resource(ResourceArn=resource_id, TagKeys=removed)
-            if added:
-                region.sns.tag_resource(ResourceArn=resource_id, Tags=tag_list(added))
+            change_tags(old, new, region.sns.untag_resource, region.sns.tag_resource, ResourceArn=resource_id)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the topic with its subscriptions."""
-        none_if_missing(lambda: region.sns.delete_topic(TopicArn=resource_id), *_NOT_FOUND)
+        region.sns.delete_topic(TopicArn=resource_id)
 
 
 class TopicPolicy(ResourceType):
@@ -112,31 +112,26 @@ class TopicPolicy(ResourceType):
 
     token = "aws:sns/topicPolicy:TopicPolicy"
     display_name = "SNS Topic Policy"
+    not_found = _NOT_FOUND
     force_new = frozenset({"arn"})
     documents = frozenset({"policy"})
 
-    def create(self, region: Region, inputs: Properties) -> str:
+    def put(self, region: Region, inputs: Properties) -> None:
         """Put the policy in place of the topic's default one."""
         _set_policy(region, inputs["arn"], inputs["policy"])
-        return str(inputs["arn"])
+
+    def recorded_id(self, resource_id: str, state: Properties) -> str:
+        """The topic's ARN."""
+        return str(state["arn"])
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The topic's policy."""
-        response = none_if_missing(lambda: region.sns.get_topic_attributes(TopicArn=resource_id), *_NOT_FOUND)
-        if response is None:
-            return None
-        current = response["Attributes"]
+        current = region.sns.get_topic_attributes(TopicArn=resource_id)["Attributes"]
         return {"arn": resource_id, "policy": current.get("Policy"), "owner": current.get("Owner")}
-
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
-        """Put it again."""
-        _set_policy(region, resource_id, new["policy"])
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """A topic always has a policy: restore the default one, for the owner only."""
-        none_if_missing(lambda: _set_policy(region, resource_id, _owners_policy(region, resource_id)), *_NOT_FOUND)
+        _set_policy(region, resource_id, _owners_policy(region, resource_id))
 
 
 class TopicSubscription(ResourceType):
@@ -144,6 +139,7 @@ class TopicSubscription(ResourceType):
 
     token = "aws:sns/topicSubscription:TopicSubscription"
     display_name = "SNS Topic Subscription"
+    not_found = _NOT_FOUND
     force_new = frozenset({"endpoint", "protocol", "topic"})
     computed = frozenset({"filterPolicyScope"})
     defaults = {"confirmationTimeoutInMinutes": 1, "endpointAutoConfirms": False, "rawMessageDelivery": False}
@@ -169,12 +165,7 @@ class TopicSubscription(ResourceType):
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The subscription and whether it is confirmed."""
-        response = none_if_missing(
-            lambda: region.sns.get_subscription_attributes(SubscriptionArn=resource_id), *_NOT_FOUND
-        )
-        if response is None:
-            return None
-        current = response["Attributes"]
+        current = region.sns.get_subscription_attributes(SubscriptionArn=resource_id)["Attributes"]
         return {
             **{name: current.get(aws) for name, aws in _SUBSCRIPTION.items()},
             "arn": resource_id,
@@ -187,16 +178,14 @@ class TopicSubscription(ResourceType):
             "topic": current.get("TopicArn"),
         }
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
         """One call for each setting."""
         for name, text in _texts(_SUBSCRIPTION, new, changed & _SUBSCRIPTION.keys(), absent="").items():
             region.sns.set_subscription_attributes(SubscriptionArn=resource_id, AttributeName=name, AttributeValue=text)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Unsubscribe."""
-        none_if_missing(lambda: region.sns.unsubscribe(SubscriptionArn=resource_id), *_NOT_FOUND)
+        region.sns.unsubscribe(SubscriptionArn=resource_id)
 
 
 def _set_policy(region: Region, topic: str, policy: str) -> None:

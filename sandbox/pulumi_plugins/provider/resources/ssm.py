@@ -9,11 +9,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import none_if_missing
-from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
+from sandbox.pulumi_plugins.provider.resource_type import (
+    Names,
+    ResourceType,
+    change_tags,
+    tag_list,
+    tag_map,
+    without_none,
+)
 from sandbox.pulumi_plugins.provider.values import Properties
 
-_NOT_FOUND = "ParameterNotFound"
 _VALUES = ("value", "insecureValue")
 
 
@@ -22,6 +27,7 @@ class Parameter(ResourceType):
 
     token = "aws:ssm/parameter:Parameter"
     display_name = "SSM Parameter"
+    not_found = ("ParameterNotFound",)
     force_new = frozenset({"dataType", "name"})
     computed = frozenset({"arn", "dataType", "insecureValue", "keyId", "tier", "value"})
     write_only = frozenset({"overwrite"})
@@ -51,10 +57,7 @@ class Parameter(ResourceType):
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The parameter with its value, description and tags."""
-        response = none_if_missing(lambda: region.ssm.get_parameter(Name=resource_id, WithDecryption=True), _NOT_FOUND)
-        if response is None:
-            return None
-        parameter = response["Parameter"]
+        parameter = region.ssm.get_parameter(Name=resource_id, WithDecryption=True)["Parameter"]
         described = region.ssm.describe_parameters(
             ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": [resource_id]}]
         )["Parameters"]
@@ -76,9 +79,7 @@ class Parameter(ResourceType):
             "tags": tag_map(tags.get("TagList")),
         }
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
         """Put a new version, unless only tags change."""
         if changed - {"tags", "overwrite"}:
             self._put(region, new, Overwrite=True)
@@ -87,7 +88,7 @@ class Parameter(ResourceType):
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the parameter with its versions."""
-        none_if_missing(lambda: region.ssm.delete_parameter(Name=resource_id), _NOT_FOUND)
+        region.ssm.delete_parameter(Name=resource_id)
 
     @staticmethod
     def _put(region: Region, inputs: Properties, **more: Any) -> None:
@@ -108,11 +109,8 @@ class Parameter(ResourceType):
 
     @staticmethod
     def _tag(region: Region, resource_id: str, old: Properties, new: Properties) -> None:
-        removed, added = tag_changes(old, new)
-        if removed:
-            region.ssm.remove_tags_from_resource(ResourceType="Parameter", ResourceId=resource_id, TagKeys=removed)
-        if added:
-            region.ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId=resource_id, Tags=tag_list(added))
+        remove, add = region.ssm.remove_tags_from_resource, region.ssm.add_tags_to_resource
+        change_tags(old, new, remove, add, ResourceType="Parameter", ResourceId=resource_id)
 
 
 RESOURCE_TYPES = (Parameter,)

@@ -85,24 +85,6 @@ CASES = (
         replace={"name": "/eonpro/other"},
     ),
     ResourceCase(
-        token="aws:cloudwatch/logMetricFilter:LogMetricFilter",
-        inputs={
-            "name": "denied",
-            "logGroupName": "{log_group}",
-            "pattern": "{ ($.eventSource = kms.amazonaws.com) && ($.errorCode = AccessDenied*) }",
-            "metricTransformation": {
-                "name": "DeniedDecrypts",
-                "namespace": "EONPRO",
-                "value": "1",
-                "defaultValue": "0",
-                "unit": "Count",
-            },
-        },
-        update={"pattern": "{ $.errorCode = AccessDenied }"},
-        replace={"name": "other"},
-        import_id="{log_group}:denied",
-    ),
-    ResourceCase(
         token="aws:cloudwatch/metricAlarm:MetricAlarm",
         inputs={
             "name": "life",
@@ -121,12 +103,5 @@ CASES = (
         },
         update={"threshold": 10, "okActions": ["{topic}"], "tags": {"a": "c"}},
         replace={"name": "other"},
-    ),
-    ResourceCase(
-        token="aws:secretsmanager/secretPolicy:SecretPolicy",
-        inputs={"secretArn": "{secret}", "policy": document(READ_SECRET), "blockPublicPolicy": True},
-        update={"policy": document({**READ_SECRET, "Action": "secretsmanager:DescribeSecret"})},
-        replace={"secretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:other"},
-        state_only=frozenset({"blockPublicPolicy"}),
     ),
 )

@@ -228,13 +228,6 @@ CASES = (
         update={"value": "hush hush"},
         replace={"name": "/eonpro/other/KEY"},
     ),
-    ResourceCase(
-        token="aws:secretsmanager/secret:Secret",
-        inputs={"name": "life", "description": "d", "recoveryWindowInDays": 7, "tags": {"a": "b"}},
-        update={"description": "e", "tags": {"c": "d"}},
-        replace={"name": "other"},
-        state_only=frozenset({"recoveryWindowInDays"}),
-    ),
 )
 BY_TOKEN = {case.token: case for case in (*CASES, *alert_cases.CASES)}
 
@@ -269,13 +262,9 @@ def existing_resources(aws_endpoint: str) -> dict[str, str]:
     }
     pattern = '{"source": ["aws.kms"]}'
     client(aws_endpoint, "events").put_rule(Name="surroundings", EventPattern=pattern)
-    client(aws_endpoint, "logs").create_log_group(logGroupName="surroundings")
-    secret = client(aws_endpoint, "secretsmanager").create_secret(Name="surroundings")
     return {
         **topics,
         "rule": "surroundings",
-        "log_group": "surroundings",
-        "secret": secret["ARN"],
         "key": kms.create_key()["KeyMetadata"]["KeyId"],
         "other_key": kms.create_key()["KeyMetadata"]["KeyId"],
         "policy": iam.create_policy(PolicyName="surroundings", PolicyDocument=READ)["Policy"]["Arn"],

@@ -259,6 +259,14 @@ def test_no_repr_of_what_a_store_holds_has_the_value(place):
     assert (held[STORED_KEY].value, ONE.value in repr(held) + repr(place.read())) == (ONE.value, False)
 
 
+def test_a_claim_that_an_interrupted_set_up_wrote_is_not_written_again(aws):
+    sent: list[str] = []
+    aws._session._botocore.register("before-call", lambda model, **_: sent.append(model.name))
+    for _ in range(2):
+        assert aws.stored_data_keys.claim(f"{PREFIX}/claim", "one", tags=TAGS) == "one"
+    assert sent.count("PutParameter") == 1
+
+
 def test_an_environment_that_two_claim_belongs_to_the_first(aws, boto):
     data_keys, name = aws.stored_data_keys, f"{PREFIX}/claim"
     for owner in ("one", "two", "one"):

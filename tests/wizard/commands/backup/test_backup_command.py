@@ -28,10 +28,11 @@ from tests.wizard.fakes.clients import (
     wrapped,
 )
 from wizard.commands.backup import BackupOptions, command, destination
-from wizard.core.errors import DataKeyConflict, StackNotFound, Unreachable, UsageError
+from wizard.core.errors import DataKeyConflict, PermissionDenied, StackNotFound, Unreachable, UsageError
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import VersionOrigin
+from wizard.data_key.delivery import find_last_backup
 from wizard.setup.steps import Clients, Request
 
 NOW = datetime(2026, 11, 24, 12, 30, 15, 7, tzinfo=UTC)
@@ -133,8 +134,23 @@ def test_a_stored_data_key_that_is_gone_is_told_with_the_way_back() -> None:
     world.aws.stored_keys.clear()
     with pytest.raises(DataKeyConflict, match="to back up") as refused:
         world.run(to=S3)
-    assert "--from-backup" in refused.value.hint
+    assert refused.value.hint == "python -m wizard doctor"
     assert world.aws.backup_storage.objects == {}
+
+
+def test_whoever_looks_for_the_backup_finds_its_place_in_the_account() -> None:
+    world = World()
+    world.run(to=S3)
+    last = find_last_backup(world.aws, world.settings)
+    assert last is not None and (last.place, last.fingerprint) == (S3, wrapped().fingerprint)
+
+
+def test_a_backup_that_the_account_cannot_record_is_a_backup_all_the_same() -> None:
+    world = World()
+    world.aws.failures["record"] = PermissionDenied("you may not", "ask for it")
+    world.run(to=S3)
+    assert world.aws.backup_storage.objects
+    assert any("does not record it: you may not" in line for line in world.ui.said)
 
 
 def test_a_stored_data_key_that_is_still_in_the_other_store_is_backed_up_from_there() -> None:

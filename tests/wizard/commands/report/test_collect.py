@@ -15,6 +15,7 @@ from components.settings import Settings
 from tests.wizard.fakes.clients import (
     ADMIN,
     APP,
+    APP_POLICY,
     KEY,
     MULTI_KEY,
     REPLICA,
@@ -161,6 +162,12 @@ def test_what_could_not_be_read_is_unknown_and_listed(world, method, numbers) ->
     assert [item(report, number).state for number in numbers] == [ItemState.UNKNOWN] * len(numbers)
     assert "you may not look" in [each.why for each in report.unread]
     assert all(item(report, number).next.startswith("python -m wizard policy auditor") for number in numbers)
+
+
+def test_an_item_that_an_import_left_open_is_closed_by_its_repair_and_not_by_doctor(world) -> None:
+    world.settings = settings(kept_as_found=("application-policy",))
+    world.aws.documents[APP_POLICY] = {"Statement": []}
+    assert item(world.report(), 3).next == "python -m wizard setup --repair application-policy --stack production"
 
 
 def test_without_any_permission_nothing_is_done_and_every_form_is_rendered(world) -> None:

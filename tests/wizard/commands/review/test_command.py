@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -169,8 +170,11 @@ def test_the_sign_off_is_of_the_review_that_was_shown_by_the_credentials_that_re
 
 @pytest.mark.parametrize("word", [None, "staging", ""])
 def test_unattended_it_takes_the_stacks_name_before_anything_is_read(world, word):
-    with pytest.raises(Cancelled, match="nothing was signed"):
-        world.review(sign="Ada", confirmed=word)
+    with pytest.raises(Cancelled, match="nothing was signed") as refused:
+        world.review(sign="Ada O'Hara", confirmed=word, days=30)
+    assert shlex.split(refused.value.hint)[3:] == [
+        *("review", "--sign", "Ada O'Hara", "--days", "30", "--out", str(world.place), "--confirm", "production")
+    ]
     assert world.files == [] and world.aws.log == []
 
 
@@ -182,10 +186,20 @@ def test_a_person_types_the_stacks_name_after_the_review_was_shown(world):
     assert world.ui.log.index("talk.ask confirmation") > shown
 
 
+def test_what_a_person_signs_for_is_not_shown_as_a_failure_beside_the_signature(world):
+    world.with_stranger()
+    assert world.review(sign="Ada", confirmed="production")[0] == 0
+    assert Mark.FAIL not in {mark for mark, _ in world.ui.marked}
+    accepted = f"{STRANGER} has rights that are neither in the settings nor in a signed review: decrypt, encrypt"
+    assert any(mark is Mark.WARN and line.startswith(accepted[:60]) for mark, line in world.ui.marked)
+    assert not [line for line in world.ui.said if "--sign NAME" in line]
+
+
 def test_another_word_signs_nothing_and_keeps_the_review(world):
     world.ui = FakeTalk(interactive=True, answers={"confirmation": ["no"]})
-    with pytest.raises(Cancelled, match="nothing was signed; the review is stored"):
+    with pytest.raises(Cancelled, match="nothing was signed; the review is stored") as refused:
         world.review(sign="Ada")
+    assert refused.value.hint == f"python -m wizard review --sign Ada --out {world.place}"
     assert world.files == ["2026-07-01.json"]
 
 

@@ -43,6 +43,9 @@ class World:
         self.wrapper = FakeWrapper(aws=self.aws)
         self.ui = FakeTalk()
         self.token: str | None = TOKEN
+        self.entered: str | None = None
+        """The data key in EONPRO_ENCRYPTED_PHI_KEY."""
+        self.now = NOW
         log = self.aws.log
         self.vercel.log = self.engine.log = self.prover.log = self.ui.log = log
         self.vercel.variables = {
@@ -84,6 +87,8 @@ class World:
             if self.token
             else {}
         )
+        if self.entered is not None:
+            answers["encrypted_phi_key"] = Answer(value=self.entered, source=Source.ENVIRONMENT, where="EONPRO_…")
         request = Request(
             stack="production", answers=answers, saved=self.settings, yes=line.run.yes, confirmed=line.run.confirm
         )
@@ -99,7 +104,7 @@ class World:
             engine=lambda environment, secrets_provider=None: self.engine,
             prover=self.prover,
             wrapper=self.wrapper,
-            now=lambda: NOW,
+            now=lambda: self.now,
         )
 
     def kept(self) -> dict[str, DataKeyVersion]:

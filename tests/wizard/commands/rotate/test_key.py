@@ -155,6 +155,16 @@ def test_a_state_that_an_unfinished_update_made_wrong_is_no_ground_for_a_plan(wo
     assert world.changes() == []
 
 
+def test_an_update_of_the_key_that_was_killed_is_resumed_by_the_same_command(world: World) -> None:
+    pending = (step("updating", "aws:kms/key:Key", "phi-key"),)
+    world.engine.stack_state = replace(world.engine.stack_state, pending=pending)
+    world.settings = world.settings.model_copy(update={"rotation_period_days": 180})
+    world.key_rotation.told = rotated(period_days=180)
+    told = world.run("rotate", "--schedule", "180", yes=True)
+    assert world.log.index("engine.recover") < world.log.index("engine.preview") < world.log.index("engine.up")
+    assert told["rotations"]["periodDays"] == 180
+
+
 @pytest.mark.parametrize("days", ("89", "2561", "0", "-5"))
 def test_what_kms_does_not_take_is_refused(world: World, days: str) -> None:
     with pytest.raises(UsageError, match="90 to 2560 days"):

@@ -115,7 +115,7 @@ def test_a_version_under_another_key_is_refused_with_the_way_to_wrap_it(world: W
 
 
 def test_a_version_and_a_backup_at_once_are_refused(world: World) -> None:
-    with pytest.raises(UsageError, match="not both"):
+    with pytest.raises(UsageError, match="one of --version, --from-backup and --from-target"):
         world.run("restore", "--version", OLD, "--from-backup", "a.json")
 
 
@@ -138,6 +138,34 @@ def test_where_stored_data_key_and_ledger_are_gone_a_backup_brings_the_data_key_
     assert world.current == wrapped()
     assert (told["opened"], told["changed"]) == ("application", True)
     assert world.kept()[OLD].origin is VersionOrigin.RESTORED
+
+
+# --- from where the application runs
+
+
+def test_where_nothing_is_kept_the_copy_that_vercel_shows_brings_the_data_key_back(world: World) -> None:
+    world.delete_stored_key()
+    world.vercel.sensitive = False
+    told = world.run("restore", "--from-target")
+    assert world.current == wrapped() and told["opened"] == "application"
+
+
+def test_a_copy_that_vercel_hides_is_taken_from_the_running_application(world: World) -> None:
+    world.delete_stored_key()
+    world.vercel.sensitive = True
+    with pytest.raises(UsageError, match="no target shows its data key") as refused:
+        world.run("restore", "--from-target")
+    assert "read -rsp" in refused.value.hint and "export EONPRO_ENCRYPTED_PHI_KEY" in refused.value.hint
+    world.entered = wrapped().value
+    world.run("restore", "--from-target")
+    assert world.current == wrapped()
+
+
+def test_another_data_key_than_the_applications_is_never_put_in_its_place(world: World) -> None:
+    world.delete_stored_key()
+    world.vercel.sensitive, world.entered = False, wrapped("another").value
+    with pytest.raises(DataKeyConflict, match="Vercel has another data key; nothing was changed"):
+        world.run("restore", "--from-target")
 
 
 def test_every_version_of_the_backup_is_kept_again(world: World, promoted: str, tmp_path: Path) -> None:

@@ -503,6 +503,7 @@ def test_a_refusal_of_the_cli_is_told(pulumi: Callable[[str], Path], line: str, 
 
 def test_without_a_cli_the_way_to_one_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("wizard.pulumi_engine.config.CHOICE", tmp_path / "choice.json")
     with pytest.raises(SetupError) as refusal:
         list_stacks(tmp_path, {})
     assert refusal.value.hint == "make setup"

@@ -39,10 +39,10 @@ from wizard.core.errors import (
     Unreachable,
 )
 from wizard.core.models.deployment import Redeployed, RedeployState, Rollout, RolloutState, Service
+from wizard.core.ports.run import TargetContext
 from wizard.targets.ecs import redeploy, service
 from wizard.targets.ecs.redeploy import redeploy_policy
 from wizard.targets.ecs.service import is_stale
-from wizard.targets.port import TargetContext
 
 EXECUTION = f"arn:aws:iam::{ACCOUNT}:role/eonpro-execution-role"
 NAMES = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")

@@ -379,6 +379,26 @@ def test_a_rotation_after_a_killed_one_removes_its_key_and_goes_on(world: World,
     assert world.delivered_and_alive()
 
 
+@pytest.mark.parametrize("halves", [0, 1])
+def test_a_rotation_right_after_a_killed_one_says_when_it_can_go_on_and_that_is_enough(world: World, halves: int):
+    first = world.ensure().key_id
+    world.keys.facts = [replace(each, made=NOW - timedelta(hours=2)) for each in world.keys.facts]
+    world.vercel.fault, world.vercel.fault_after = Crash(), halves
+    with pytest.raises(Crash):
+        world.rotate()
+    calls = list(world.keys.calls)
+    with pytest.raises(ResourceError, match="interrupted") as caught:
+        world.rotate()
+    assert caught.value.hint == "wait until 15:05:00 UTC, then run the same command again"
+    assert world.keys.calls == calls
+
+    done = access_key.rotate(
+        *world.edges, world.told.append, consent=world.consent, clock=lambda: NOW + timedelta(minutes=5)
+    )
+    assert sorted(world.keys.ids()) == sorted([first, done.key_id])
+    assert world.delivered_and_alive()
+
+
 def test_a_rotation_after_one_that_was_killed_at_its_end_is_done_and_says_so(world: World) -> None:
     first = world.ensure().key_id
     world.keys.facts = [replace(each, made=NOW - timedelta(hours=2)) for each in world.keys.facts]

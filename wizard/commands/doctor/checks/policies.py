@@ -29,8 +29,9 @@ from wizard.setup.importing.differences import differences_of
 _WEIGHT = {
     KeyPolicyDecision.DENIED: 0,
     KeyPolicyDecision.NONE: 1,
-    KeyPolicyDecision.THROUGH_IAM: 2,
-    KeyPolicyDecision.NAMED: 3,
+    KeyPolicyDecision.UNKNOWN: 2,
+    KeyPolicyDecision.THROUGH_IAM: 3,
+    KeyPolicyDecision.NAMED: 4,
 }
 
 
@@ -67,13 +68,16 @@ def _granted(context: CheckContext, arn: str, policy: Mapping[str, Any], expecte
     is_kept = ImportGroup.KEY in context.settings.kept_as_found
     if not less or (is_kept and all(grant is KeyPolicyDecision.THROUGH_IAM for grant in decisions.values())):
         return Passed(what=f"the key's policy allows {arn} to use the key")
-    through_iam = all(decisions[action] is KeyPolicyDecision.THROUGH_IAM for action in less)
+    worst = min((decisions[action] for action in less), key=_WEIGHT.__getitem__)
     return Finding(
         cause="key-policy-without-application",
         what=f"the key's policy no longer allows {arn} {', '.join(less)}",
-        why="now only IAM policies allow it; after one change there KMS returns AccessDeniedException"
-        if through_iam
-        else f"{REFUSED}, “because no resource-based policy allows” it, whatever IAM allows",
+        why={
+            KeyPolicyDecision.THROUGH_IAM: "now only IAM policies allow it; after one change there KMS returns "
+            "AccessDeniedException",
+            KeyPolicyDecision.UNKNOWN: "now it depends on conditions that are not known here; where they do not hold, "
+            "KMS returns AccessDeniedException",
+        }.get(worst, f"{REFUSED}, “because no resource-based policy allows” it, whatever IAM allows"),
         command=fixes.pulumi_up(context, KEY),
         advice=RESTART,
     )

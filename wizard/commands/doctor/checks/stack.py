@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, next_step
-from wizard.core.errors import CredentialsError, SetupError, StackBusy
+from wizard.core.errors import CredentialsError, DamagedState, SetupError, StackBusy
 from wizard.core.models.account import KeyFact
 from wizard.core.models.stack import Drift, DriftKind
 from wizard.setup.preflight.resource_conflicts import resource_conflicts, with_existing_provider
+from wizard.setup.preflight.services import attempt, claim_of, claimed_elsewhere
 
 
 def check_stack(context: CheckContext) -> Iterator[CheckResult]:
@@ -23,14 +24,29 @@ def check_stack(context: CheckContext) -> Iterator[CheckResult]:
     if isinstance(state, (CredentialsError, StackBusy)):
         yield NotChecked.of(f"the state of the stack {name}", state)
         return
+    if isinstance(state, DamagedState):
+        yield Finding(
+            cause="stack-state-damaged",
+            what=state.message,
+            why="the state lists the stack's resources; without it nothing can be changed or repaired",
+            **next_step(state.hint),
+        )
+        return
     if isinstance(state, SetupError):
         yield Finding(
             cause="backend-unreachable",
             what=f"Pulumi's state of the stack {name} cannot be read: {state.message}",
             why="the state lists the stack's resources; without it nothing can be changed or repaired",
-            **next_step(state),
+            **next_step(state.hint),
         )
         return
+    if state.stale_lock:
+        yield Finding(
+            cause="stack-locked",
+            what=f"a lock holds the stack {name}: {state.stale_lock}",
+            why="its process has ended, or it is older than any update takes; nothing can be changed while it is there",
+            command=f"pulumi cancel --yes --stack {name}",
+        )
     if not state.has_key:
         yield _no_key(context)
         return
@@ -49,6 +65,10 @@ def check_stack(context: CheckContext) -> Iterator[CheckResult]:
 def _no_key(context: CheckContext) -> Finding:
     alias = context.alias_target
     if isinstance(alias, KeyFact):
+        backend, _ = attempt(context.deployed.engine.check_backend, context.stack)
+        own = claim_of(context.stack, backend or "")
+        if backend and (elsewhere := claimed_elsewhere(context.aws, context.settings, own)):
+            return Finding(cause="stack-elsewhere", what=elsewhere.what, why=elsewhere.why, **next_step(elsewhere.next))
         return Finding(
             cause="stack-state-lost",
             what=f"{context.settings.names.alias} points to {alias.arn}, but the state of {context.stack} has no key",

@@ -5,9 +5,12 @@ Reads through the context. No value is shown; the fixing commands restore a kept
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
+from pathlib import Path
 
-from components.settings import SecretStore
+from components.settings import DATA_KEY_VARIABLE, SecretStore
+from wizard.commands.backup.destination import S3
 from wizard.commands.backup.document import file_name_of
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.principal import RESTART
@@ -15,10 +18,12 @@ from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError
-from wizard.core.models.access import FormerText
+from wizard.core.models.access import FormerText, VariableEntry
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import AppVariables, ChildResult, StoredDataKey
+from wizard.core.models.rotation import LastBackup
 from wizard.core.safe_text import quoted
+from wizard.setup.importing.data_key import DATA_KEY_INPUT_VARIABLE, READ_FROM_APPLICATION
 from wizard.targets.port import DeployTarget, deploy_targets
 
 _LOST = "without it the data key cannot be delivered again, and a new one would decrypt no record"
@@ -47,17 +52,8 @@ def _missing(context: CheckContext) -> Iterator[CheckResult]:
     name = context.settings.names.stored_data_key
     if context.outputs is None:
         return  # Not deployed, or reported by check_stack.
-    fingerprints, copy = context.version_fingerprints, context.data_key_copy
-    fingerprint = _on_vercel(context)
-    version = next(
-        (kept_version for kept_version in _versions(fingerprints) if fingerprint in (None, kept_version)), None
-    )
-    if isinstance(copy, StoredDataKey):
-        command = fixes.push(context)
-        advice = f"copies {copy.wrapped.fingerprint} back, which the Region of a replica has"
-    elif version is not None:
-        command, advice = _restore(context, version), ""
-    elif fingerprint is None and not _was_delivered(context):
+    recovery = _recovery(context)
+    if recovery is None:
         yield Finding(
             cause="data-key-not-created",
             what=f"{name} has no data key yet",
@@ -65,15 +61,53 @@ def _missing(context: CheckContext) -> Iterator[CheckResult]:
             command=fixes.push(context),
         )
         return
-    else:
-        command = _from_backup(context, fingerprint)
-        advice = f"run it in the folder with the backup of {fingerprint}" if command else _backup_advice(context)
     yield Finding(
         cause="stored-key-missing",
         what=f"the stored data key {name} was deleted",
         why=_LOST,
-        command=command,
-        advice=advice,
+        command=recovery[0],
+        advice=recovery[1],
+    )
+
+
+def _recovery(context: CheckContext) -> tuple[str, str] | None:
+    """The command and the advice for the first copy of the data key that exists; None where there never was one.
+
+    In this order: its versions, a replica's Region, the history of the versions, the target, the last backup.
+    """
+    copy, variable = context.data_key_copy, _vercel_variable(context)
+    in_use = _on_vercel(variable)
+    if isinstance(copy, StoredDataKey):
+        in_use = copy.wrapped.fingerprint
+    versions = context.once("entries", lambda: context.aws.key_rotation.versions(context.settings))
+    candidates = [
+        version.fingerprint
+        for version in (() if isinstance(versions, SetupError) else versions)
+        if version.fingerprint == in_use or (in_use is None and version.was_current)
+    ]
+    if len(candidates) == 1:
+        return _restore(context, candidates[0]), ""
+    if candidates:
+        return fixes.wizard(context, "restore"), f"restore the one that the application has: {', '.join(candidates)}"
+    if isinstance(copy, StoredDataKey):
+        return fixes.push(context), f"copies {in_use} back, which the Region of a replica has"
+    altered = context.once("altered", lambda: context.aws.key_rotation.altered(context.settings))
+    for entry in () if isinstance(altered, SetupError) else altered:
+        fingerprint, former = f"sha256:{entry.rpartition('/')[2]}", _former(context, entry)
+        if fingerprint in former and in_use in (None, fingerprint):
+            return _from_history(context, entry, former, fingerprint), "puts the version back; then ask doctor again"
+    from_target = fixes.wizard(context, "restore", "--from-target", "--confirm", context.stack)
+    if variable is not None and _fingerprint(variable.value):
+        return from_target, ""
+    backup, advice = _from_backup(context, in_use)
+    if backup:
+        return backup, advice
+    is_known = in_use or advice or isinstance(versions, SetupError)
+    if not is_known and not _was_delivered(context):
+        return None
+    return f"{READ_FROM_APPLICATION} && {from_target}", advice or (
+        "no version and no backup is known: the running application has the only copy; take the value of "
+        "ENCRYPTED_PHI_KEY from its environment, and do not redeploy it before"
     )
 
 
@@ -81,13 +115,16 @@ def _versions(fingerprints: frozenset[str] | SetupError) -> tuple[str, ...]:
     return () if isinstance(fingerprints, SetupError) else tuple(sorted(fingerprints))
 
 
-def _on_vercel(context: CheckContext) -> str | None:
-    """The fingerprint of the data key of production on Vercel, from its value or comment."""
+def _vercel_variable(context: CheckContext) -> VariableEntry | None:
+    """The data key of production on Vercel."""
     variables = context.vercel_variables
-    for variable in () if variables is None or isinstance(variables, SetupError) else variables:
-        if variable.name == "ENCRYPTED_PHI_KEY" and variable.in_production:
-            return _fingerprint(variable.value) or variable.claimed
-    return None
+    entries = () if variables is None or isinstance(variables, SetupError) else variables
+    return next((entry for entry in entries if entry.name == DATA_KEY_VARIABLE and entry.in_production), None)
+
+
+def _on_vercel(variable: VariableEntry | None) -> str | None:
+    """The fingerprint of its data key, by its value or comment."""
+    return (_fingerprint(variable.value) or variable.claimed) if variable else None
 
 
 def _was_delivered(context: CheckContext) -> bool:
@@ -152,10 +189,10 @@ def _tag(context: CheckContext, wrapped: WrappedDataKey) -> str:
     return fixes.aws(context, "ssm", "add-tags-to-resource", *of, "--tags", pair)
 
 
-def _former(context: CheckContext) -> dict[str, FormerText]:
-    """The former values in the store's history, by fingerprint, the newest last."""
-    name, store = context.settings.names.stored_data_key, context.settings.secret_store
-    history = context.once("history", lambda: context.access_diagnostics.history(name, store))
+def _former(context: CheckContext, name: str | None = None) -> dict[str, FormerText]:
+    """The former values in the store's history, of the stored data key or that name, by fingerprint, newest last."""
+    name, store = name or context.settings.names.stored_data_key, context.settings.secret_store
+    history = context.once(f"history {name}", lambda: context.access_diagnostics.history(name, store))
     former: dict[str, FormerText] = {}
     for former_text in () if isinstance(history, SetupError) else history:
         if (fingerprint := _fingerprint(former_text.text)) is not None:
@@ -172,29 +209,50 @@ def _fingerprint(value: str | None) -> str | None:
         return None
 
 
-def _from_backup(context: CheckContext, fingerprint: str | None) -> str:
-    """The command that restores the data key from its backup, by the file's default name; empty for no fingerprint."""
-    if fingerprint is None:
-        return ""
-    name = file_name_of(context.settings.environment, fingerprint)
-    return fixes.wizard(context, "restore", "--from-backup", name, "--confirm", context.stack)
+def _from_backup(context: CheckContext, fingerprint: str | None) -> tuple[str, str]:
+    """The command that restores the last backup of that data key, and an advice; both empty without a backup."""
+    last, settings = context.last_backup, context.settings
+    if fingerprint is not None and Path(name := file_name_of(settings.environment, fingerprint)).is_file():
+        return fixes.wizard(context, "restore", "--from-backup", name, "--confirm", context.stack), ""
+    if not isinstance(last, LastBackup) or fingerprint not in (None, last.fingerprint):
+        return "", ""
+    made = f"the backup of {last.at:%Y-%m-%d}"
+    where, _, name = last.place.partition(":")
+    if last.place.startswith(S3) or (where == platform.node() and Path(name).is_file()):
+        place = last.place if last.place.startswith(S3) else name
+        return fixes.wizard(context, "restore", "--from-backup", place, "--confirm", context.stack), made
+    if not name.startswith(settings.names.parameter_prefix):
+        return "", f"{made} is the file {quoted(name)} of the machine {quoted(where)}: copy it here, and restore it"
+    secret = ("secretsmanager", "get-secret-value", "--secret-id", name, "--query", "SecretString")
+    parameter = ("ssm", "get-parameter", "--name", name, "--with-decryption", "--query", "Parameter.Value")
+    words = secret if settings.secret_store is SecretStore.SECRETS_MANAGER else parameter
+    read = fixes.aws(context, *words, "--output", "text", region=where)
+    from_target = fixes.wizard(context, "restore", "--from-target", "--confirm", context.stack)
+    return f'{DATA_KEY_INPUT_VARIABLE}="$({read})" {from_target}', made
 
 
 def _backup_advice(context: CheckContext) -> str:
-    command = fixes.wizard(context, "restore", "--from-backup", "FILE", "--confirm", context.stack)
-    return f"no version of the data key is known here; restore it from a backup: {command}"
+    return _from_backup(context, None)[1] or (
+        "no version of the data key is known here; restore it from a backup: "
+        + fixes.wizard(context, "restore", "--from-backup", "FILE", "--confirm", context.stack)
+    )
 
 
 def _back(context: CheckContext, fingerprint: str | None, former: dict[str, FormerText]) -> str:
     """The command that restores that data key: from a kept version, the store's history, or a backup."""
     if fingerprint is None:
-        return _from_backup(context, _on_vercel(context))
+        return _from_backup(context, _on_vercel(_vercel_variable(context)))[0]
     stored_version = context.once("kept", lambda: context.aws.key_rotation.version(context.settings, fingerprint))
     if stored_version is not None:
         return _restore(context, fingerprint)
     if fingerprint not in former:
-        return _from_backup(context, fingerprint)
-    name, version = context.settings.names.stored_data_key, former[fingerprint].version
+        return _from_backup(context, fingerprint)[0]
+    return _from_history(context, context.settings.names.stored_data_key, former, fingerprint)
+
+
+def _from_history(context: CheckContext, name: str, former: dict[str, FormerText], fingerprint: str) -> str:
+    """The command that makes a former value of the parameter or secret its value again."""
+    version = former[fingerprint].version
     if context.settings.secret_store is SecretStore.SECRETS_MANAGER:
         moved = ("--version-stage", "AWSCURRENT", "--move-to-version-id", version)
         current = [value.version for value in former.values() if value.version != version]

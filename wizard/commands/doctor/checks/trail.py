@@ -18,7 +18,7 @@ from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact, Retention, TrailFact
-from wizard.core.models.audit import Gap, bucket_gaps, trail_gaps, trail_unread
+from wizard.core.models.audit import Gap, RuleFact, bucket_gaps, trail_gaps, trail_unread
 from wizard.core.models.delivery import StackState
 
 TRAIL = "aws:cloudtrail/trail:Trail::audit-trail"
@@ -205,9 +205,6 @@ def with_statements(policy: Mapping[str, Any] | None, added: list[Any]) -> Mappi
     return {"Version": "2012-10-17", **(policy or {}), "Statement": [*retained, *added]}
 
 
-_NO_ALERT = "nobody would notice a change of the key or the trail"
-
-
 def check_alerts(context: CheckContext) -> Iterator[CheckResult]:
     """Whether the topic exists, and whether each rule is enabled and has a target."""
     settings = context.settings
@@ -221,47 +218,36 @@ def check_alerts(context: CheckContext) -> Iterator[CheckResult]:
         yield Finding(
             cause="alerts-topic-missing",
             what=f"the topic of the alerts, {settings.names.alert_topic}, does not exist",
-            why=_NO_ALERT,
+            why=BY_ID["alerts"].reason,
             command=fixes.pulumi_up_urns(context, _alert_urns(context)),
             advice="each e-mail subscriber has to confirm the subscription again",
         )
-    silent = [rule for rule in alerts.rules if not (rule.state or "").startswith("ENABLED")]
-    for rule in silent:
-        state = "does not exist" if rule.state is None else f"is {rule.state}"
+    silent = [(fact.rule, why) for fact in alerts.rules if (why := _why_silent(fact))]
+    for rule, why in silent:
+        where = "" if rule.region == settings.region else f" in {rule.region}"
         yield Finding(
             cause="alerts-rule-off",
-            what=f"the rule {rule.name} of the alerts {state}",
-            why=_NO_ALERT,
-            command=fixes.pulumi_up(context, f"Rule::{_resource(context, rule.name)}"),
+            what=f"the rule {rule.name} of the alerts{where} {why}",
+            why=BY_ID["alerts"].reason,
+            command=fixes.pulumi_up(context, f"Rule::{rule.logical_name}", f"Target::{rule.logical_name}"),
         )
-    # The alarm counts the matches of the rule of denied use, which has no target.
-    notifying = [rule for rule in alerts.rules if rule.name != settings.names.denied_use_rule]
-    for rule in notifying:
-        if rule.targets == 0 and rule not in silent:
-            yield Finding(
-                cause="alerts-rule-off",
-                what=f"the rule {rule.name} of the alerts notifies nobody: it has no target",
-                why=_NO_ALERT,
-                command=fixes.pulumi_up(context, f"Target::{_resource(context, rule.name)}"),
-            )
     if alerts.topic and not silent:
         yield Passed(what=f"the alerts are published to {settings.names.alert_topic}")
+
+
+def _why_silent(fact: RuleFact) -> str:
+    """What is wrong with a rule; empty where nothing is."""
+    if fact.state is None:
+        return "does not exist"
+    if not fact.state.startswith("ENABLED"):
+        return f"is {fact.state}"
+    return "notifies nobody: it has no target" if fact.targets == 0 and fact.rule.notifies else ""
 
 
 def _alert_urns(context: CheckContext) -> list[str]:
     state = context.state
     resources = state.resources if isinstance(state, StackState) else ()
     return [resource.urn for resource in resources if "eonpro:kms:Alerts$" in resource.urn]
-
-
-def _resource(context: CheckContext, rule: str) -> str:
-    """The name of the rule in the stack."""
-    names = context.settings.names
-    return {
-        names.key_changes_rule: "alerts-key-changes",
-        names.trail_changes_rule: "alerts-trail-changes",
-        names.denied_use_rule: "alerts-denied-use",
-    }[rule]
 
 
 # --- the bucket

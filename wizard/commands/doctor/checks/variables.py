@@ -128,7 +128,7 @@ def check_vercel_access(context: CheckContext) -> Iterator[CheckResult]:
                 cause="vercel-token-refused",
                 what=f"{name} cannot be read: {problem.message}",
                 why="it is not known which variables the application has",
-                **next_step(problem),
+                **next_step(problem.hint),
             )
         elif isinstance(problem, SetupError):
             # Without a token the caller's own credentials are the reason.

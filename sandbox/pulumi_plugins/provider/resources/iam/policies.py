@@ -9,11 +9,17 @@ from typing import ClassVar
 
 from sandbox.pulumi_plugins.provider.documents import to_text
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import none_if_missing
-from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
+from sandbox.pulumi_plugins.provider.resource_type import (
+    Names,
+    ResourceType,
+    change_tags,
+    tag_list,
+    tag_map,
+    without_none,
+)
 from sandbox.pulumi_plugins.provider.values import Properties
 
-_NOT_FOUND = "NoSuchEntity"
+_NOT_FOUND = ("NoSuchEntity",)
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: versions of a managed policy.
 _VERSIONS = 5
 
@@ -23,6 +29,7 @@ class Policy(ResourceType):
 
     token = "aws:iam/policy:Policy"
     display_name = "IAM Policy"
+    not_found = _NOT_FOUND
     force_new = frozenset({"description", "name", "namePrefix", "path"})
     defaults = {"path": "/"}
     documents = frozenset({"policy"})
@@ -45,10 +52,7 @@ class Policy(ResourceType):
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The policy and the document of its default version."""
-        response = none_if_missing(lambda: region.iam.get_policy(PolicyArn=resource_id), _NOT_FOUND)
-        if response is None:
-            return None
-        policy = response["Policy"]
+        policy = region.iam.get_policy(PolicyArn=resource_id)["Policy"]
         version = region.iam.get_policy_version(PolicyArn=resource_id, VersionId=policy["DefaultVersionId"])
         return {
             "arn": policy["Arn"],
@@ -61,9 +65,7 @@ class Policy(ResourceType):
             "tags": tag_map(policy.get("Tags")),
         }
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
         """A changed document is a new default version; at the limit the oldest one is deleted."""
         if "policy" in changed:
             versions = region.iam.list_policy_versions(PolicyArn=resource_id)["Versions"]
@@ -75,19 +77,14 @@ class Policy(ResourceType):
                 region.iam.delete_policy_version(PolicyArn=resource_id, VersionId=others[0]["VersionId"])
             region.iam.create_policy_version(PolicyArn=resource_id, PolicyDocument=new["policy"], SetAsDefault=True)
         if "tags" in changed:
-            removed, added = tag_changes(old, new)
-            if removed:
-                region.iam.untag_policy(PolicyArn=resource_id, TagKeys=removed)
-            if added:
-                region.iam.tag_policy(PolicyArn=resource_id, Tags=tag_list(added))
+            change_tags(old, new, region.iam.untag_policy, region.iam.tag_policy, PolicyArn=resource_id)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the policy with its versions."""
-        listed = none_if_missing(lambda: region.iam.list_policy_versions(PolicyArn=resource_id), _NOT_FOUND) or {}
-        for version in listed.get("Versions", []):
+        for version in region.iam.list_policy_versions(PolicyArn=resource_id)["Versions"]:
             if not version["IsDefaultVersion"]:
                 region.iam.delete_policy_version(PolicyArn=resource_id, VersionId=version["VersionId"])
-        none_if_missing(lambda: region.iam.delete_policy(PolicyArn=resource_id), _NOT_FOUND)
+        region.iam.delete_policy(PolicyArn=resource_id)
 
 
 class RolePolicy(ResourceType):
@@ -95,77 +92,59 @@ class RolePolicy(ResourceType):
 
     token = "aws:iam/rolePolicy:RolePolicy"
     display_name = "IAM Role Policy"
+    not_found = _NOT_FOUND
     force_new = frozenset({"name", "namePrefix", "role"})
     documents = frozenset({"policy"})
     name_input = "name"
     name_limit = 128
 
-    def create(self, region: Region, inputs: Properties) -> str:
-        """Put the policy."""
-        self._put(region, inputs)
-        return f"{inputs['role']}:{inputs['name']}"
+    def put(self, region: Region, inputs: Properties) -> None:
+        """Put the policy on its role."""
+        region.iam.put_role_policy(RoleName=inputs["role"], PolicyName=inputs["name"], PolicyDocument=inputs["policy"])
+
+    def recorded_id(self, resource_id: str, state: Properties) -> str:
+        """The role and the name."""
+        return f"{state['role']}:{state['name']}"
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The role's policy."""
         role, _, name = resource_id.partition(":")
-        response = none_if_missing(lambda: region.iam.get_role_policy(RoleName=role, PolicyName=name), _NOT_FOUND)
-        if response is None:
-            return None
+        response = region.iam.get_role_policy(RoleName=role, PolicyName=name)
         return {"role": role, "name": name, "policy": to_text(response["PolicyDocument"])}
-
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
-        """Put it again."""
-        self._put(region, new)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Delete it from the role."""
         role, _, name = resource_id.partition(":")
-        none_if_missing(lambda: region.iam.delete_role_policy(RoleName=role, PolicyName=name), _NOT_FOUND)
-
-    @staticmethod
-    def _put(region: Region, inputs: Properties) -> None:
-        region.iam.put_role_policy(RoleName=inputs["role"], PolicyName=inputs["name"], PolicyDocument=inputs["policy"])
+        region.iam.delete_role_policy(RoleName=role, PolicyName=name)
 
 
 class _Attachment(ResourceType):
     principal: ClassVar[str]
+    not_found = _NOT_FOUND
 
-    def create(self, region: Region, inputs: Properties) -> str:
-        """Attach."""
-        name = inputs[self.principal]
-        call = getattr(region.iam, f"attach_{self.principal}_policy")
-        call(**{f"{self.principal.title()}Name": name, "PolicyArn": inputs["policyArn"]})
-        return f"{name}/{inputs['policyArn']}"
+    def put(self, region: Region, inputs: Properties) -> None:
+        """Attach; every changed input replaces it."""
+        self._call("attach", region, inputs)
+
+    def recorded_id(self, resource_id: str, state: Properties) -> str:
+        """The principal and the policy."""
+        return f"{state[self.principal]}/{state['policyArn']}"
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The attachment, from the principal's list."""
         name, _, arn = resource_id.partition("/")
         pages = region.iam.get_paginator(f"list_attached_{self.principal}_policies")
-        attached = none_if_missing(
-            lambda: [
-                policy["PolicyArn"]
-                for page in pages.paginate(**{f"{self.principal.title()}Name": name})
-                for policy in page["AttachedPolicies"]
-            ],
-            _NOT_FOUND,
-        )
-        return {self.principal: name, "policyArn": arn} if attached and arn in attached else None
-
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
-        """Every changed input replaces it."""
+        listed = pages.paginate(**{f"{self.principal.title()}Name": name})
+        attached = any(arn == policy["PolicyArn"] for page in listed for policy in page["AttachedPolicies"])
+        return {self.principal: name, "policyArn": arn} if attached else None
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Detach."""
-        call = getattr(region.iam, f"detach_{self.principal}_policy")
-        arguments = {
-            f"{self.principal.title()}Name": state[self.principal],
-            "PolicyArn": state["policyArn"],
-        }
-        none_if_missing(lambda: call(**arguments), _NOT_FOUND)
+        self._call("detach", region, state)
+
+    def _call(self, verb: str, region: Region, state: Properties) -> None:
+        call = getattr(region.iam, f"{verb}_{self.principal}_policy")
+        call(**{f"{self.principal.title()}Name": state[self.principal], "PolicyArn": state["policyArn"]})
 
 
 class RolePolicyAttachment(_Attachment):

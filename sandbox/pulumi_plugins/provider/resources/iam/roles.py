@@ -9,11 +9,18 @@ from typing import Any
 
 from sandbox.pulumi_plugins.provider.documents import equivalent_documents, to_text
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import none_if_missing, retry_unknown_principals
-from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
+from sandbox.pulumi_plugins.provider.errors import retry_unknown_principals
+from sandbox.pulumi_plugins.provider.resource_type import (
+    Names,
+    ResourceType,
+    change_tags,
+    tag_list,
+    tag_map,
+    without_none,
+)
 from sandbox.pulumi_plugins.provider.values import Properties
 
-_NOT_FOUND = "NoSuchEntity"
+_NOT_FOUND = ("NoSuchEntity",)
 
 
 class Role(ResourceType):
@@ -21,6 +28,7 @@ class Role(ResourceType):
 
     token = "aws:iam/role:Role"
     display_name = "IAM Role"
+    not_found = _NOT_FOUND
     force_new = frozenset({"name", "namePrefix", "path"})
     computed = frozenset({"inlinePolicies", "managedPolicyArns"})
     defaults = {"forceDetachPolicies": False, "maxSessionDuration": 3600, "path": "/"}
@@ -51,10 +59,7 @@ class Role(ResourceType):
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The role with its policies."""
-        response = none_if_missing(lambda: region.iam.get_role(RoleName=resource_id), _NOT_FOUND)
-        if response is None:
-            return None
-        role = response["Role"]
+        role = region.iam.get_role(RoleName=resource_id)["Role"]
         return {
             "arn": role["Arn"],
             "name": role["RoleName"],
@@ -78,9 +83,7 @@ class Role(ResourceType):
             ],
         }
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
         """Change what does not need a new role."""
         if "assumeRolePolicy" in changed:
             trust = new["assumeRolePolicy"]
@@ -109,16 +112,10 @@ class Role(ResourceType):
             for arn in sorted(requested - attached):
                 region.iam.attach_role_policy(RoleName=resource_id, PolicyArn=arn)
         if "tags" in changed:
-            removed, added = tag_changes(old, new)
-            if removed:
-                region.iam.untag_role(RoleName=resource_id, TagKeys=removed)
-            if added:
-                region.iam.tag_role(RoleName=resource_id, Tags=tag_list(added))
+            change_tags(old, new, region.iam.untag_role, region.iam.tag_role, RoleName=resource_id)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Delete the role and its recorded policies; other policies only with forceDetachPolicies."""
-        if none_if_missing(lambda: region.iam.get_role(RoleName=resource_id), _NOT_FOUND) is None:
-            return
         force = bool(state.get("forceDetachPolicies"))
         own_arns = set(state.get("managedPolicyArns") or [])
         own_inline = {policy.get("name") for policy in state.get("inlinePolicies") or []}
@@ -128,7 +125,7 @@ class Role(ResourceType):
         for name in _inline(region, resource_id):
             if force or name in own_inline:
                 region.iam.delete_role_policy(RoleName=resource_id, PolicyName=name)
-        none_if_missing(lambda: region.iam.delete_role(RoleName=resource_id), _NOT_FOUND)
+        region.iam.delete_role(RoleName=resource_id)
 
     def is_same(self, name: str, old: Any, new: Any) -> bool:
         """Inline policies are matched by name and compared by meaning."""
@@ -169,6 +166,7 @@ class OpenIdConnectProvider(ResourceType):
 
     token = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
     display_name = "IAM OIDC Provider"
+    not_found = _NOT_FOUND
     force_new = frozenset({"url"})
     computed = frozenset({"thumbprintLists"})
     sets = frozenset({"clientIdLists"})
@@ -184,11 +182,7 @@ class OpenIdConnectProvider(ResourceType):
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The provider; AWS returns its URL without the scheme."""
-        current = none_if_missing(
-            lambda: region.iam.get_open_id_connect_provider(OpenIDConnectProviderArn=resource_id), _NOT_FOUND
-        )
-        if current is None:
-            return None
+        current = region.iam.get_open_id_connect_provider(OpenIDConnectProviderArn=resource_id)
         return {
             "arn": resource_id,
             "url": current["Url"].removeprefix("https://"),
@@ -197,9 +191,7 @@ class OpenIdConnectProvider(ResourceType):
             "tags": tag_map(current.get("Tags")),
         }
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
         """Audiences, thumbprints and tags."""
         if "clientIdLists" in changed:
             before, after = set(old.get("clientIdLists") or []), set(new.get("clientIdLists") or [])
@@ -216,17 +208,17 @@ class OpenIdConnectProvider(ResourceType):
                 OpenIDConnectProviderArn=resource_id, ThumbprintList=new.get("thumbprintLists") or []
             )
         if "tags" in changed:
-            removed, added = tag_changes(old, new)
-            if removed:
-                region.iam.untag_open_id_connect_provider(OpenIDConnectProviderArn=resource_id, TagKeys=removed)
-            if added:
-                region.iam.tag_open_id_connect_provider(OpenIDConnectProviderArn=resource_id, Tags=tag_list(added))
+            change_tags(
+                old,
+                new,
+                region.iam.untag_open_id_connect_provider,
+                region.iam.tag_open_id_connect_provider,
+                OpenIDConnectProviderArn=resource_id,
+            )
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the provider."""
-        none_if_missing(
-            lambda: region.iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=resource_id), _NOT_FOUND
-        )
+        region.iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=resource_id)
 
     def is_same(self, name: str, old: Any, new: Any) -> bool:
         """A URL with and without its scheme is the same."""

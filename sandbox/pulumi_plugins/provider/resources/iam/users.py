@@ -7,10 +7,17 @@ from __future__ import annotations
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.errors import none_if_missing
-from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_changes, tag_list, tag_map, without_none
+from sandbox.pulumi_plugins.provider.resource_type import (
+    Names,
+    ResourceType,
+    change_tags,
+    tag_list,
+    tag_map,
+    without_none,
+)
 from sandbox.pulumi_plugins.provider.values import Properties
 
-_NOT_FOUND = "NoSuchEntity"
+_NOT_FOUND = ("NoSuchEntity",)
 
 
 class User(ResourceType):
@@ -18,6 +25,7 @@ class User(ResourceType):
 
     token = "aws:iam/user:User"
     display_name = "IAM User"
+    not_found = _NOT_FOUND
     # The real provider renames in place; here a new name is a new user, because no program of this project renames one.
     force_new = frozenset({"name"})
     defaults = {"forceDestroy": False, "path": "/"}
@@ -38,10 +46,7 @@ class User(ResourceType):
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The user."""
-        response = none_if_missing(lambda: region.iam.get_user(UserName=resource_id), _NOT_FOUND)
-        if response is None:
-            return None
-        user = response["User"]
+        user = region.iam.get_user(UserName=resource_id)["User"]
         return {
             "arn": user["Arn"],
             "name": user["UserName"],
@@ -55,9 +60,7 @@ class User(ResourceType):
         """The name, which an update may have changed."""
         return str(state["name"])
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
         """Path, boundary and tags; a new name would change the id under everything that refers to it."""
         if "path" in changed:
             region.iam.update_user(UserName=resource_id, NewPath=new.get("path") or "/")
@@ -68,19 +71,14 @@ class User(ResourceType):
             else:
                 region.iam.delete_user_permissions_boundary(UserName=resource_id)
         if "tags" in changed:
-            removed, added = tag_changes(old, new)
-            if removed:
-                region.iam.untag_user(UserName=resource_id, TagKeys=removed)
-            if added:
-                region.iam.tag_user(UserName=resource_id, Tags=tag_list(added))
+            change_tags(old, new, region.iam.untag_user, region.iam.tag_user, UserName=resource_id)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the user, with its access keys under forceDestroy."""
         if state.get("forceDestroy"):
-            listed = none_if_missing(lambda: region.iam.list_access_keys(UserName=resource_id), _NOT_FOUND) or {}
-            for key in listed.get("AccessKeyMetadata", []):
+            for key in region.iam.list_access_keys(UserName=resource_id)["AccessKeyMetadata"]:
                 region.iam.delete_access_key(UserName=resource_id, AccessKeyId=key["AccessKeyId"])
-        none_if_missing(lambda: region.iam.delete_user(UserName=resource_id), _NOT_FOUND)
+        region.iam.delete_user(UserName=resource_id)
 
 
 class AccessKey(ResourceType):
@@ -88,6 +86,7 @@ class AccessKey(ResourceType):
 
     token = "aws:iam/accessKey:AccessKey"
     display_name = "IAM Access Key"
+    not_found = _NOT_FOUND
     force_new = frozenset({"user", "pgpKey"})
     defaults = {"status": "Active"}
     unsupported = frozenset({"pgpKey"})
@@ -116,14 +115,11 @@ class AccessKey(ResourceType):
         """The key, its secret from the recorded state."""
         user = known.get("user")
         if user is None:
-            used = none_if_missing(
-                lambda: region.iam.get_access_key_last_used(AccessKeyId=resource_id), _NOT_FOUND, "AccessDenied"
-            )
+            used = none_if_missing(lambda: region.iam.get_access_key_last_used(AccessKeyId=resource_id), "AccessDenied")
             user = (used or {}).get("UserName")
             if user is None:
                 return None
-        listed = none_if_missing(lambda: region.iam.list_access_keys(UserName=user), _NOT_FOUND) or {}
-        for key in listed.get("AccessKeyMetadata", []):
+        for key in region.iam.list_access_keys(UserName=user)["AccessKeyMetadata"]:
             if key["AccessKeyId"] == resource_id:
                 return {
                     "user": user,
@@ -133,9 +129,7 @@ class AccessKey(ResourceType):
                 }
         return None
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
         """Activate or deactivate the key."""
         # The state is read again after an update, and AWS does not return the secret.
         if old.get("secret"):
@@ -144,9 +138,7 @@ class AccessKey(ResourceType):
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the key."""
-        none_if_missing(
-            lambda: region.iam.delete_access_key(UserName=state["user"], AccessKeyId=resource_id), _NOT_FOUND
-        )
+        region.iam.delete_access_key(UserName=state["user"], AccessKeyId=resource_id)
 
     @staticmethod
     def _set_status(region: Region, resource_id: str, inputs: Properties) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.errors import none_if_missing
-from sandbox.pulumi_plugins.provider.resource_type import ResourceType, tag_list, tag_map
+from sandbox.pulumi_plugins.provider.resource_type import Names, ResourceType, tag_list, tag_map
 from sandbox.pulumi_plugins.provider.values import Properties
 
-_NOT_FOUND = ("404", "NoSuchBucket", "NotFound")
+NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
 _NO_TAGS = ("NoSuchTagSet", "NoSuchTagSetError")
 
 
@@ -21,6 +21,7 @@ class Bucket(ResourceType):
 
     token = "aws:s3/bucket:Bucket"
     display_name = "S3 Bucket"
+    not_found = NO_BUCKET
     force_new = frozenset({"bucket", "bucketNamespace", "bucketPrefix", "objectLockEnabled"})
     computed = frozenset({"bucketNamespace", "objectLockEnabled"})
     defaults = {"forceDestroy": False}
@@ -65,9 +66,7 @@ class Bucket(ResourceType):
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The bucket, its tags and whether Object Lock is enabled."""
-        head = none_if_missing(lambda: region.s3.head_bucket(Bucket=resource_id), *_NOT_FOUND)
-        if head is None:
-            return None
+        region.s3.head_bucket(Bucket=resource_id)
         tags = none_if_missing(lambda: region.s3.get_bucket_tagging(Bucket=resource_id), *_NO_TAGS) or {}
         lock = none_if_missing(
             lambda: region.s3.get_object_lock_configuration(Bucket=resource_id),
@@ -84,9 +83,7 @@ class Bucket(ResourceType):
             "tags": tag_map(tags.get("TagSet")),
         }
 
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
         """Only tags change in place."""
         if "tags" in changed:
             if not new.get("tags"):
@@ -96,20 +93,15 @@ class Bucket(ResourceType):
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the bucket; its objects only with forceDestroy."""
         if state.get("forceDestroy"):
-            self._empty(region, resource_id)
-        none_if_missing(lambda: region.s3.delete_bucket(Bucket=resource_id), *_NOT_FOUND)
+            for page in region.s3.get_paginator("list_object_versions").paginate(Bucket=resource_id):
+                for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+                    region.s3.delete_object(Bucket=resource_id, Key=version["Key"], VersionId=version["VersionId"])
+        region.s3.delete_bucket(Bucket=resource_id)
 
     @staticmethod
     def _put_tags(region: Region, resource_id: str, inputs: Properties) -> None:
         if inputs.get("tags"):
             region.s3.put_bucket_tagging(Bucket=resource_id, Tagging={"TagSet": tag_list(inputs["tags"])})
-
-    @staticmethod
-    def _empty(region: Region, resource_id: str) -> None:
-        pages = region.s3.get_paginator("list_object_versions").paginate(Bucket=resource_id)
-        for page in none_if_missing(lambda: list(pages), *_NOT_FOUND) or []:
-            for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
-                region.s3.delete_object(Bucket=resource_id, Key=version["Key"], VersionId=version["VersionId"])
 
 
 RESOURCE_TYPES = (Bucket,)

@@ -5,57 +5,53 @@ Touches S3 at the endpoint of the Region that is passed to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.errors import none_if_missing, retry_unknown_principals
-from sandbox.pulumi_plugins.provider.resource_type import ResourceType, without_none
+from sandbox.pulumi_plugins.provider.errors import retry_unknown_principals
+from sandbox.pulumi_plugins.provider.resource_type import ResourceType, from_aws, to_aws, without_none
+from sandbox.pulumi_plugins.provider.resources.s3.bucket import NO_BUCKET
 from sandbox.pulumi_plugins.provider.values import Properties
-
-_NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
 
 
 class BucketSetting(ResourceType):
     """A setting: one call puts it, one gets it, one removes it."""
 
+    call: ClassVar[str]
+    """What S3's three calls are named after: put_…, get_…, delete_…."""
+    argument: ClassVar[str]
+    """The argument of put_…, which get_… returns."""
+    not_found: ClassVar[tuple[str, ...]] = NO_BUCKET
+
     force_new = frozenset({"bucket", "expectedBucketOwner"})
     write_only = frozenset({"expectedBucketOwner"})
-    absent: ClassVar[tuple[str, ...]] = ()
-    """The error codes for a bucket without the setting."""
 
-    def put(self, region: Region, bucket: str, inputs: Properties) -> None:
+    def put(self, region: Region, inputs: Properties) -> None:
         """Set it, in place of the existing value."""
-        raise NotImplementedError
+        setting = {name: value for name, value in inputs.items() if name not in ("bucket", "region", *self.write_only)}
+        getattr(region.s3, f"put_{self.call}")(Bucket=inputs["bucket"], **{self.argument: to_aws(setting)})
 
     def get(self, region: Region, bucket: str) -> Properties | None:
         """The current setting, None where there is none."""
-        raise NotImplementedError
+        return dict(from_aws(getattr(region.s3, f"get_{self.call}")(Bucket=bucket)[self.argument]))
 
     def clear(self, region: Region, bucket: str) -> None:
         """Remove it."""
-        raise NotImplementedError
+        getattr(region.s3, f"delete_{self.call}")(Bucket=bucket)
 
-    def create(self, region: Region, inputs: Properties) -> str:
-        """Put it on the bucket."""
-        self.put(region, inputs["bucket"], inputs)
-        return str(inputs["bucket"])
+    def recorded_id(self, resource_id: str, state: Properties) -> str:
+        """The bucket's name."""
+        return str(state["bucket"])
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """The setting of the bucket."""
         bucket = resource_id.partition(",")[0]
-        current = none_if_missing(lambda: self.get(region, bucket), *self.absent, *_NO_BUCKET)
+        current = self.get(region, bucket)
         return None if current is None else {"bucket": bucket, **current}
-
-    def update(
-        self, region: Region, resource_id: str, old: Properties, new: Properties, changed: frozenset[str]
-    ) -> None:
-        """Put it again."""
-        self.put(region, new["bucket"], new)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove it from the bucket."""
-        none_if_missing(lambda: self.clear(region, state["bucket"]), *self.absent, *_NO_BUCKET)
+        self.clear(region, state["bucket"])
 
 
 class BucketVersioning(BucketSetting):
@@ -65,14 +61,14 @@ class BucketVersioning(BucketSetting):
     display_name = "S3 Bucket Versioning"
     write_only = BucketSetting.write_only | {"mfa"}
 
-    def put(self, region: Region, bucket: str, inputs: Properties) -> None:
+    def put(self, region: Region, inputs: Properties) -> None:
         """Enable or suspend; "Disabled" is the status of a bucket without the setting."""
         requested = inputs["versioningConfiguration"]
         if requested["status"] == "Disabled":
             return
         configuration = without_none(Status=requested["status"], MFADelete=requested.get("mfaDelete"))
         region.s3.put_bucket_versioning(
-            Bucket=bucket, VersioningConfiguration=configuration, **without_none(MFA=inputs.get("mfa"))
+            Bucket=inputs["bucket"], VersioningConfiguration=configuration, **without_none(MFA=inputs.get("mfa"))
         )
 
     def get(self, region: Region, bucket: str) -> Properties | None:
@@ -96,23 +92,10 @@ class BucketServerSideEncryptionConfiguration(BucketSetting):
 
     token = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
     display_name = "S3 Bucket Server-side Encryption Configuration"
-    absent = ("ServerSideEncryptionConfigurationNotFoundError",)
+    call = "bucket_encryption"
+    argument = "ServerSideEncryptionConfiguration"
+    not_found = (*NO_BUCKET, "ServerSideEncryptionConfigurationNotFoundError")
     sets = frozenset({"rules"})
-
-    def put(self, region: Region, bucket: str, inputs: Properties) -> None:
-        """Set the rules."""
-        region.s3.put_bucket_encryption(
-            Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": to_aws(inputs["rules"])}
-        )
-
-    def get(self, region: Region, bucket: str) -> Properties | None:
-        """The rules."""
-        current = region.s3.get_bucket_encryption(Bucket=bucket)
-        return {"rules": from_aws(current["ServerSideEncryptionConfiguration"]["Rules"])}
-
-    def clear(self, region: Region, bucket: str) -> None:
-        """Return to S3's default encryption."""
-        region.s3.delete_bucket_encryption(Bucket=bucket)
 
 
 class BucketPublicAccessBlock(BucketSetting):
@@ -120,25 +103,14 @@ class BucketPublicAccessBlock(BucketSetting):
 
     token = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
     display_name = "S3 Bucket Public Access Block"
-    absent = ("NoSuchPublicAccessBlockConfiguration",)
+    call = "public_access_block"
+    argument = "PublicAccessBlockConfiguration"
+    not_found = (*NO_BUCKET, "NoSuchPublicAccessBlockConfiguration")
     force_new = frozenset({"bucket"})
     write_only = frozenset({"skipDestroy"})
-    _switches = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
-    defaults = dict.fromkeys(_switches, False)
-
-    def put(self, region: Region, bucket: str, inputs: Properties) -> None:
-        """Set the four switches."""
-        switches = {name[0].upper() + name[1:]: bool(inputs.get(name)) for name in self._switches}
-        region.s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=switches)
-
-    def get(self, region: Region, bucket: str) -> Properties | None:
-        """The four switches."""
-        current = region.s3.get_public_access_block(Bucket=bucket)
-        return dict(from_aws(current["PublicAccessBlockConfiguration"]))
-
-    def clear(self, region: Region, bucket: str) -> None:
-        """Remove the block."""
-        region.s3.delete_public_access_block(Bucket=bucket)
+    defaults = dict.fromkeys(
+        ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"), False
+    )
 
 
 class BucketOwnershipControls(BucketSetting):
@@ -146,22 +118,20 @@ class BucketOwnershipControls(BucketSetting):
 
     token = "aws:s3/bucketOwnershipControls:BucketOwnershipControls"
     display_name = "S3 Bucket Ownership Controls"
-    absent = ("OwnershipControlsNotFoundError",)
+    call = "bucket_ownership_controls"
+    not_found = (*NO_BUCKET, "OwnershipControlsNotFoundError")
     force_new = frozenset({"bucket"})
     write_only = frozenset()
 
-    def put(self, region: Region, bucket: str, inputs: Properties) -> None:
+    def put(self, region: Region, inputs: Properties) -> None:
         """Set the rule."""
-        region.s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls={"Rules": [to_aws(inputs["rule"])]})
+        controls = {"Rules": [to_aws(inputs["rule"])]}
+        region.s3.put_bucket_ownership_controls(Bucket=inputs["bucket"], OwnershipControls=controls)
 
     def get(self, region: Region, bucket: str) -> Properties | None:
         """The rule."""
         current = region.s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]["Rules"]
         return {"rule": from_aws(current[0])} if current else None
-
-    def clear(self, region: Region, bucket: str) -> None:
-        """Remove the rule."""
-        region.s3.delete_bucket_ownership_controls(Bucket=bucket)
 
 
 class BucketPolicy(BucketSetting):
@@ -169,23 +139,20 @@ class BucketPolicy(BucketSetting):
 
     token = "aws:s3/bucketPolicy:BucketPolicy"
     display_name = "S3 Bucket Policy"
-    absent = ("NoSuchBucketPolicy",)
+    call = "bucket_policy"
+    not_found = (*NO_BUCKET, "NoSuchBucketPolicy")
     force_new = frozenset({"bucket"})
     write_only = frozenset()
     documents = frozenset({"policy"})
 
-    def put(self, region: Region, bucket: str, inputs: Properties) -> None:
+    def put(self, region: Region, inputs: Properties) -> None:
         """Set the policy."""
-        policy = inputs["policy"]
+        bucket, policy = inputs["bucket"], inputs["policy"]
         retry_unknown_principals(lambda: region.s3.put_bucket_policy(Bucket=bucket, Policy=policy))
 
     def get(self, region: Region, bucket: str) -> Properties | None:
         """The policy."""
         return {"policy": region.s3.get_bucket_policy(Bucket=bucket)["Policy"]}
-
-    def clear(self, region: Region, bucket: str) -> None:
-        """Remove the policy."""
-        region.s3.delete_bucket_policy(Bucket=bucket)
 
 
 class BucketLogging(BucketSetting):
@@ -194,7 +161,7 @@ class BucketLogging(BucketSetting):
     token = "aws:s3/bucketLogging:BucketLogging"
     display_name = "S3 Bucket Logging"
 
-    def put(self, region: Region, bucket: str, inputs: Properties) -> None:
+    def put(self, region: Region, inputs: Properties) -> None:
         """Set the target."""
         enabled = without_none(
             TargetBucket=inputs["targetBucket"],
@@ -202,7 +169,7 @@ class BucketLogging(BucketSetting):
             TargetGrants=to_aws(inputs.get("targetGrants")),
             TargetObjectKeyFormat=to_aws(inputs.get("targetObjectKeyFormat")),
         )
-        region.s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": enabled})
+        region.s3.put_bucket_logging(Bucket=inputs["bucket"], BucketLoggingStatus={"LoggingEnabled": enabled})
 
     def get(self, region: Region, bucket: str) -> Properties | None:
         """The target, None without logging."""
@@ -219,15 +186,16 @@ class BucketLifecycleConfiguration(BucketSetting):
 
     token = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
     display_name = "S3 Bucket Lifecycle Configuration"
-    absent = ("NoSuchLifecycleConfiguration",)
+    call = "bucket_lifecycle"
+    not_found = (*NO_BUCKET, "NoSuchLifecycleConfiguration")
     computed = frozenset({"transitionDefaultMinimumObjectSize"})
     write_only = BucketSetting.write_only | {"timeouts"}
 
-    def put(self, region: Region, bucket: str, inputs: Properties) -> None:
+    def put(self, region: Region, inputs: Properties) -> None:
         """Set the rules; a rule without a filter applies to every object."""
         rules = [_lifecycle_rule(rule) for rule in inputs.get("rules") or []]
         region.s3.put_bucket_lifecycle_configuration(
-            Bucket=bucket,
+            Bucket=inputs["bucket"],
             LifecycleConfiguration={"Rules": rules},
             **without_none(TransitionDefaultMinimumObjectSize=inputs.get("transitionDefaultMinimumObjectSize")),
         )
@@ -239,10 +207,6 @@ class BucketLifecycleConfiguration(BucketSetting):
             "rules": from_aws(current["Rules"]),
             "transitionDefaultMinimumObjectSize": current.get("TransitionDefaultMinimumObjectSize"),
         }
-
-    def clear(self, region: Region, bucket: str) -> None:
-        """Remove the rules."""
-        region.s3.delete_bucket_lifecycle(Bucket=bucket)
 
 
 def _lifecycle_rule(rule: Properties) -> dict[str, Any]:
@@ -258,16 +222,16 @@ class BucketObjectLockConfiguration(BucketSetting):
 
     token = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
     display_name = "S3 Bucket Object Lock Configuration"
-    absent = ("ObjectLockConfigurationNotFoundError",)
+    not_found = (*NO_BUCKET, "ObjectLockConfigurationNotFoundError")
     force_new = BucketSetting.force_new | {"objectLockEnabled"}
     write_only = BucketSetting.write_only | {"token"}
     defaults = {"objectLockEnabled": "Enabled"}
 
-    def put(self, region: Region, bucket: str, inputs: Properties) -> None:
+    def put(self, region: Region, inputs: Properties) -> None:
         """Set the default retention."""
         configuration = without_none(ObjectLockEnabled="Enabled", Rule=to_aws(inputs.get("rule")))
         region.s3.put_object_lock_configuration(
-            Bucket=bucket, ObjectLockConfiguration=configuration, **without_none(Token=inputs.get("token"))
+            Bucket=inputs["bucket"], ObjectLockConfiguration=configuration, **without_none(Token=inputs.get("token"))
         )
 
     def get(self, region: Region, bucket: str) -> Properties | None:
@@ -279,57 +243,6 @@ class BucketObjectLockConfiguration(BucketSetting):
     def clear(self, region: Region, bucket: str) -> None:
         """Object Lock cannot be disabled: only its rule is removed."""
         region.s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
-
-
-_TO_AWS = {
-    "and": "And",
-    "id": "ID",
-    "kmsMasterKeyId": "KMSMasterKeyID",
-    "sseAlgorithm": "SSEAlgorithm",
-    "transitions": "Transitions",
-    "noncurrentVersionTransitions": "NoncurrentVersionTransitions",
-    "tags": "Tags",
-    "uri": "URI",
-}
-_FROM_AWS = {aws: name for name, aws in _TO_AWS.items()}
-
-
-def to_aws(value: Any) -> Any:
-    """Nested properties with the names of the S3 API, without empty values."""
-    if isinstance(value, Mapping):
-        return {
-            _TO_AWS.get(name, name[0].upper() + name[1:]): _tags_to_aws(name, part)
-            for name, part in value.items()
-            if part is not None and part != ""
-        }
-    if isinstance(value, list):
-        return [to_aws(element) for element in value]
-    return value
-
-
-def _tags_to_aws(name: str, part: Any) -> Any:
-    if name == "tags" and isinstance(part, Mapping):
-        return [{"Key": key, "Value": text} for key, text in part.items()]
-    return to_aws(part)
-
-
-def from_aws(value: Any) -> Any:
-    """Nested properties with the names of the SDK."""
-    if isinstance(value, Mapping):
-        return {
-            _FROM_AWS.get(name, name[0].lower() + name[1:]): _tags_from_aws(name, part) for name, part in value.items()
-        }
-    if isinstance(value, list):
-        return [from_aws(element) for element in value]
-    if hasattr(value, "isoformat"):
-        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return value
-
-
-def _tags_from_aws(name: str, part: Any) -> Any:
-    if name == "Tags" and isinstance(part, list):
-        return {tag["Key"]: tag["Value"] for tag in part}
-    return from_aws(part)
 
 
 RESOURCE_TYPES = (

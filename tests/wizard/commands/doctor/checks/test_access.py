@@ -250,6 +250,29 @@ def test_a_key_policy_that_keeps_the_application_out(fixture: DoctorFixture, eff
     assert [each.cause for each in fixture.diagnosis().findings] == [cause]
 
 
+def test_a_denial_under_a_condition_that_nobody_knows_here_is_not_called_a_denial(fixture: DoctorFixture) -> None:
+    policy: dict[str, Any] = dict(fixture.aws.key_policies[KEY])
+    unless = {"StringNotEquals": {"aws:SourceVpce": "vpce-01234567"}}
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*", "Condition": unless}
+    fixture.aws.key_policies[KEY] = {**policy, "Statement": [*policy["Statement"], deny]}
+    finding = fixture.first()
+    assert finding.cause == "key-policy-without-application" and "conditions that are not known here" in finding.why
+
+
+@pytest.mark.parametrize(("part", "fault"), [("application-policy", "simulator"), ("key", "key policy")])
+def test_no_update_is_offered_for_ever_that_leaves_a_part_as_it_was_found(
+    fixture: DoctorFixture, part: str, fault: str
+) -> None:
+    fixture.settings = settings(kept_as_found=(part,))
+    if fault == "simulator":
+        fixture.access_diagnostics.ruling = Ruling.IMPLICIT_DENY
+    else:
+        denial = statement("Deny", "kms:*", Principal={"AWS": APP})["Statement"]
+        policy: dict[str, Any] = dict(fixture.aws.key_policies[KEY])
+        fixture.aws.key_policies[KEY] = {**policy, "Statement": [*policy["Statement"], *denial]}
+    assert fixture.first().command == f"python -m wizard setup --stack production --repair {part} --yes"
+
+
 def test_an_execution_role_that_may_not_read(on_ecs: DoctorFixture) -> None:
     role = f"arn:aws:iam::{ACCOUNT}:role/eonpro-execution-role"
     on_ecs.access_diagnostics.change(role, policies=())

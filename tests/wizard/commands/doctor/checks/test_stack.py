@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -31,11 +32,13 @@ from wizard.commands.doctor.checks.stack import COMPARISON, check_drift, check_s
 from wizard.commands.doctor.checks.stored_data_key import check_stored_data_key
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import CheckResult, Finding, NotChecked, Passed, diagnose
-from wizard.core.errors import PermissionDenied, StackBusy, Unreachable
+from wizard.core.errors import DamagedState, PermissionDenied, StackBusy, Unreachable
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState
+from wizard.core.models.rotation import DataKeyVersion, LastBackup, VersionOrigin
 from wizard.core.models.stack import Drift, DriftKind
 from wizard.core.next_command import shell
+from wizard.setup.preflight.services import claim_of
 
 ROLE = "urn:pulumi:production::eonpro-kms::eonpro:kms:AppPrincipal$aws:iam/role:Role::app-principal"
 DENIED = PermissionDenied("you may not", "ask for it")
@@ -85,6 +88,29 @@ def test_a_key_that_the_state_does_not_know_is_a_state_that_was_lost(stand: Chec
     stand.state = StackState(exists=False, has_key=False)
     found = finding(stand.told(check_stack), "stack-state-lost")
     assert KEY in found.what and found.command.endswith("--adopt --repair all --yes")
+
+
+def test_an_empty_backend_leads_to_the_one_that_has_the_stack_and_to_no_second_owner(stand: CheckedStack):
+    stand.state = StackState(exists=False, has_key=False)
+    stand.aws.claims["/eonpro/production/claim"] = "stack production, state in s3://clinic-state"
+    found = finding(stand.told(check_stack), "stack-elsewhere")
+    assert found.command == "pulumi login s3://clinic-state && export PULUMI_BACKEND_URL=s3://clinic-state"
+
+
+def test_the_own_claim_of_a_state_that_was_lost_leads_nowhere_else(stand: CheckedStack):
+    stand.state = StackState(exists=False, has_key=False)
+    stand.aws.claims["/eonpro/production/claim"] = claim_of("production", stand.engine.check_backend("production"))
+    assert finding(stand.told(check_stack), "stack-state-lost")
+
+
+def test_a_state_that_was_cut_is_its_own_cause_with_the_command_that_puts_a_copy_back(stand: CheckedStack):
+    stand.state = DamagedState("the state is damaged", shell("cp", "copy", "state"))
+    assert finding(stand.told(check_stack), "stack-state-damaged").command == "cp copy state"
+
+
+def test_a_lock_that_nobody_gives_back_is_a_cause(stand: CheckedStack):
+    stand.state = replace(built_state(stand), stale_lock="ada@laptop (process 12) since 2026-01-01")
+    assert finding(stand.told(check_stack), "stack-locked").command == "pulumi cancel --yes --stack production"
 
 
 def test_what_an_interrupted_update_left_is_named(stand: CheckedStack):
@@ -214,6 +240,86 @@ def test_a_data_key_that_only_a_replicas_region_has_is_copied_back():
     stand.aws.stored_keys.clear()
     found = finding(stand.told(check_stored_data_key), "stored-key-missing")
     assert " push " in found.command and wrapped().fingerprint in found.advice
+
+
+# --- a stored data key that is gone: the first copy that exists
+
+
+def recovery(stand: CheckedStack) -> Finding:
+    stand.aws.stored_keys.clear()
+    return finding(stand.told(check_stored_data_key), "stored-key-missing")
+
+
+def kept_version(stand: CheckedStack, seed: str = "") -> str:
+    """A version of the account that was the stored data key once."""
+    data_key = wrapped(seed) if seed else wrapped()
+    version = DataKeyVersion(
+        wrapped=data_key,
+        key_arn=KEY,
+        parameter="/eonpro/production/data-keys/…",
+        origin=VersionOrigin.FIRST,
+        kept_at=None,
+        same_as=data_key.fingerprint,
+        current=False,
+        was_current=True,
+    )
+    stand.aws.key_rotation.entries[data_key.fingerprint] = version
+    return data_key.fingerprint
+
+
+def test_the_version_in_the_account_comes_first(stand: CheckedStack):
+    back_up(stand)
+    fingerprint = kept_version(stand)
+    assert f"restore --stack production --version {fingerprint} --confirm production" in recovery(stand).command
+
+
+def test_which_of_two_versions_was_in_use_is_never_guessed(stand: CheckedStack):
+    stand.vercel.variables.clear()
+    one, two = kept_version(stand), kept_version(stand, "another")
+    found = recovery(stand)
+    assert (
+        found.command == "python -m wizard restore --stack production" and one in found.advice and two in found.advice
+    )
+
+
+def test_a_version_whose_value_somebody_replaced_is_taken_from_the_history(stand: CheckedStack):
+    stand.vercel.variables.clear()
+    entry = f"/eonpro/production/data-keys/{wrapped().fingerprint.removeprefix('sha256:')}"
+    stand.aws.key_rotation.altered_entries = (entry,)
+    stand.aws.access_diagnostics.former = (wrapped().value,)
+    found = recovery(stand)
+    assert f"get-parameter-history --name {entry}" in found.command and "put-parameter --overwrite" in found.command
+
+
+def test_the_copy_that_the_target_shows_comes_before_a_backup(stand: CheckedStack):
+    back_up(stand)
+    stand.vercel.sensitive = False
+    stand.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
+    assert recovery(stand).command.endswith("restore --stack production --from-target --confirm production")
+
+
+def back_up(stand: CheckedStack, place: str = "s3://clinic/a.json") -> None:
+    last = LastBackup(at=datetime(2026, 11, 1, tzinfo=UTC), fingerprint=wrapped().fingerprint, place=place)
+    stand.aws.claims["/eonpro/production/backup"] = last.text
+
+
+def test_the_backup_that_the_account_records_is_named_with_its_place(stand: CheckedStack):
+    back_up(stand)
+    found = recovery(stand)
+    assert found.command.endswith("restore --stack production --from-backup s3://clinic/a.json --confirm production")
+    assert "2026-11-01" in found.advice
+
+
+def test_a_backup_on_another_machine_is_named_and_no_command_is_made_up(stand: CheckedStack):
+    back_up(stand, "laptop:/home/ada/a.json")
+    found = recovery(stand)
+    assert "“/home/ada/a.json” of the machine “laptop”" in found.advice and "--from-backup" not in found.command
+
+
+def test_without_any_copy_here_the_running_application_has_the_last_one(stand: CheckedStack):
+    stand.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
+    found = recovery(stand)
+    assert found.command.startswith("read -rsp") and "do not redeploy it" in found.advice
 
 
 # --- the drift

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from components.policies.stack import alert_rules_of
 from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import ACCOUNT, BUCKET, REGION, TRAIL, settings, trail_fact
 from wizard.commands.doctor.checks.trail import check_alerts, check_bucket, check_trail
@@ -252,16 +253,34 @@ def test_a_bucket_that_may_not_be_looked_at_is_never_well(stand: CheckedStack):
 
 
 def test_a_rule_that_is_off_is_named(stand: CheckedStack):
+    silent = {
+        "key-changes": ("DISABLED", 1),
+        "trail-changes": ("ENABLED", 0),
+        # The alarm counts what matches the rule of denied use: that one needs no target.
+        "denied-use": ("ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS", 0),
+        "access-changes": (None, None),
+        "alert-changes": ("ENABLED", 1),
+    }
     rules = (
-        RuleFact(name="eonpro-key-changes", state="DISABLED", targets=1),
-        RuleFact(name="eonpro-trail-changes", state="ENABLED", targets=0),
-        RuleFact(name="eonpro-denied-use", state="ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS", targets=0),
+        RuleFact(rule=rule, state=silent[rule.kind][0], targets=silent[rule.kind][1])
+        for rule in alert_rules_of(stand.settings)
     )
-    stand.aws.alerts = AlertsFact(topic=True, rules=rules)
+    stand.aws.alerts = AlertsFact(topic=True, rules=tuple(rules))
     told = stand.told(check_alerts)
-    # The alarm counts what matches the rule of denied use: that one needs no target.
-    assert causes(told) == ["alerts-rule-off", "alerts-rule-off"]
+    assert causes(told) == ["alerts-rule-off"] * 3
     assert not all_passed(told)
+
+
+def test_a_rule_of_another_region_that_is_off_is_named_with_its_region():
+    stand = CheckedStack(settings=settings(region="eu-central-1"))
+    rules = (
+        RuleFact(rule=rule, state="ENABLED" if rule.region == "eu-central-1" else "DISABLED", targets=1)
+        for rule in alert_rules_of(stand.settings)
+    )
+    stand.aws.alerts = AlertsFact(topic=True, rules=tuple(rules))
+    told = stand.told(check_alerts)
+    assert [each.what for each in told if "us-east-1 is DISABLED" in each.what] == [each.what for each in told]
+    assert len(told) == 2
 
 
 def test_a_topic_that_is_gone_is_made_again_with_all_that_hangs_on_it(stand: CheckedStack):

@@ -1,0 +1,210 @@
+"""What is told of: CloudTrail's records against the patterns of the alerts, as EventBridge matches them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pytest
+
+from components.policies import event_patterns
+from components.policies.stack import AlertRule, access_changes_pattern_of, alert_rules_of
+from components.settings import Settings
+
+ACCOUNT = "111122223333"
+IAM = f"arn:aws:iam::{ACCOUNT}"
+TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:eonpro-alerts"
+STORED = "/eonpro/production/ENCRYPTED_PHI_KEY"
+
+
+def settings(**changes: Any) -> Settings:
+    """A stack on Vercel, ECS and EKS, with an IAM user on Vercel."""
+    answers = {
+        "account_id": ACCOUNT,
+        "region": "us-east-1",
+        "administrators": [f"{IAM}:user/officer"],
+        "deploy_targets": ["vercel", "ecs", "eks"],
+        "vercel_team": "acme",
+        "vercel_project": "portal",
+        "vercel_access": "user",
+        "eks_cluster": "clinic",
+    }
+    return Settings.read({**answers, **changes})
+
+
+def matches(pattern: Any, value: Any) -> bool:
+    """Whether EventBridge matches a value, with the operators that the patterns use."""
+    if isinstance(pattern, Mapping):
+        return isinstance(value, Mapping) and all(
+            any(matches(one, value) for one in rest) if name == "$or" else matches(rest, value.get(name))
+            for name, rest in pattern.items()
+        )
+    values = value if isinstance(value, list) else [value]
+    return any(_is_one(one, each) for one in pattern for each in values)
+
+
+def _is_one(pattern: Any, value: Any) -> bool:
+    if not isinstance(pattern, Mapping):
+        return bool(pattern == value)
+    ((operator, text),) = pattern.items()
+    glob = {"prefix": f"{text}*", "suffix": f"*{text}", "wildcard": text}[operator]
+    return isinstance(value, str) and fnmatchcase(value, glob)
+
+
+def event(service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A record of CloudTrail as it is on the bus."""
+    return {
+        "source": f"aws.{service}",
+        "detail-type": "AWS API Call via CloudTrail",
+        "detail": {
+            "eventSource": f"{service}.amazonaws.com",
+            "eventName": operation,
+            "requestParameters": dict(parameters),
+        },
+    }
+
+
+def patterns(of: Settings) -> dict[str, Any]:
+    """The patterns of the ways round the key, and of the key."""
+    key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd"
+    return {
+        "key-changes": event_patterns.key_changes_pattern(key_arns=[key], aliases=["alias/eonpro-phi-key"]),
+        "access-changes": access_changes_pattern_of(of),
+        "alert-changes": event_patterns.alert_changes_pattern(
+            rules=list(dict.fromkeys(rule.name for rule in alert_rules_of(of))),
+            topic_arn=TOPIC,
+            alarm="eonpro-denied-use",
+        ),
+    }
+
+
+def told(of: Settings, *call: Any) -> set[str]:
+    """The kinds of rules that tell of a call."""
+    return {kind for kind, pattern in patterns(of).items() if matches(pattern, event(*call))}
+
+
+NOBODY: dict[str, Any] = {
+    "policyArn": f"{IAM}:policy/Other",
+    "roleName": "other",
+    "name": "/other",
+    "secretId": "other",
+}
+SECRET = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:{STORED}-AbCdEf"
+
+ROUND_THE_KEY = [
+    *(
+        ("iam", operation, {"roleName": role})
+        for operation in ("UpdateAssumeRolePolicy", "AttachRolePolicy", "PutRolePolicy")
+        for role in ("eonpro-app-role", "eonpro-execution-role", "eonpro-secrets-role")
+    ),
+    ("iam", "CreateAccessKey", {"userName": "eonpro-app-user"}),
+    ("iam", "PutUserPolicy", {"userName": "eonpro-app-user"}),
+    ("iam", "CreatePolicyVersion", {"policyArn": f"{IAM}:policy/EONPROKMSAccess"}),
+    ("iam", "SetDefaultPolicyVersion", {"policyArn": f"{IAM}:policy/EONPROKMSAccess"}),
+    ("iam", "CreatePolicyVersion", {"policyArn": f"{IAM}:policy/EONPROParameterAccess"}),
+    ("ssm", "PutParameter", {"name": STORED}),
+    ("ssm", "DeleteParameter", {"name": "/eonpro/production/data-keys/0123456789abcdef"}),
+    ("ssm", "DeleteParameters", {"names": ["/other", STORED]}),
+    ("secretsmanager", "PutSecretValue", {"secretId": STORED}),
+    ("secretsmanager", "DeleteSecret", {"secretId": SECRET}),
+    ("events", "DisableRule", {"name": "eonpro-alert-changes"}),
+]
+
+
+@pytest.mark.parametrize("call", ROUND_THE_KEY, ids=lambda call: f"{call[1]}-{list(call[2].values())[0]}")
+def test_nobody_gets_to_the_data_key_past_the_key_without_an_alert(call: tuple[str, str, Mapping[str, Any]]) -> None:
+    assert "access-changes" in told(settings(), *call)
+    assert told(settings(), call[0], call[1], NOBODY) == set()
+
+
+ENDING_THE_ALERTS = [
+    ("events", "DisableRule", {"name": "eonpro-key-changes"}),
+    ("events", "DeleteRule", {"name": "eonpro-access-changes"}),
+    ("events", "PutRule", {"name": "eonpro-trail-changes"}),
+    ("events", "RemoveTargets", {"rule": "eonpro-denied-use"}),
+    ("events", "PutTargets", {"rule": "eonpro-access-changes"}),
+    ("sns", "DeleteTopic", {"topicArn": TOPIC}),
+    ("sns", "SetTopicAttributes", {"topicArn": TOPIC}),
+    ("sns", "Unsubscribe", {"subscriptionArn": f"{TOPIC}:12345678-1234-1234-1234-123456789012"}),
+    ("monitoring", "DeleteAlarms", {"alarmNames": ["eonpro-denied-use"]}),
+]
+
+
+@pytest.mark.parametrize("call", ENDING_THE_ALERTS, ids=lambda call: call[1])
+def test_nobody_ends_an_alert_without_an_alert(call: tuple[str, str, Mapping[str, Any]]) -> None:
+    assert told(settings(), *call) == {"alert-changes"}
+    (field,) = call[2]
+    assert told(settings(), call[0], call[1], {field: f"{TOPIC}-other"}) == set()
+
+
+@pytest.mark.parametrize("operation", ["EnableKeyRotation", "DisableKeyRotation", "CancelKeyDeletion"])
+def test_another_period_of_rotation_and_a_deletion_that_is_taken_back_are_told(operation: str) -> None:
+    assert told(settings(), "kms", operation, {"keyId": "1234abcd"}) == {"key-changes"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "call"),
+    [
+        (
+            {"deploy_targets": ["ecs"], "app_principal_arn": f"{IAM}:role/teams/portal", "vercel_access": "oidc"},
+            ("iam", "UpdateAssumeRolePolicy", {"roleName": "portal"}),
+        ),
+        (
+            {"deploy_targets": ["ecs"], "app_principal_arn": f"{IAM}:user/apps/portal", "vercel_access": "oidc"},
+            ("iam", "CreateAccessKey", {"userName": "portal"}),
+        ),
+        (
+            {"ecs_execution_role_arn": f"{IAM}:role/ecs/starter"},
+            ("iam", "PutRolePolicy", {"roleName": "starter"}),
+        ),
+        (
+            {"secret_store": "secrets-manager"},
+            ("iam", "CreatePolicyVersion", {"policyArn": f"{IAM}:policy/EONPROSecretAccess"}),
+        ),
+    ],
+)
+def test_what_existed_before_the_stack_is_watched_like_its_own(changes: dict[str, Any], call: tuple[Any, ...]) -> None:
+    assert told(settings(**changes), *call) == {"access-changes"}
+
+
+def rules_in(of: Settings, region: str) -> set[str]:
+    """The kinds of rules in a Region."""
+    return {rule.kind for rule in alert_rules_of(of) if rule.region == region}
+
+
+@pytest.mark.parametrize(
+    ("region", "iam"),
+    [("eu-central-1", "us-east-1"), ("us-gov-east-1", "us-gov-west-1"), ("cn-northwest-1", "cn-north-1")],
+)
+def test_a_change_of_iam_is_told_in_a_stack_of_another_region_than_iams(region: str, iam: str) -> None:
+    partition = {"us-gov-east-1": "aws-us-gov", "cn-northwest-1": "aws-cn"}.get(region, "aws")
+    officer = f"arn:{partition}:iam::{ACCOUNT}:user/officer"
+    there = settings(region=region, administrators=[officer])
+    assert rules_in(there, iam) == {"access-changes", "alert-changes"}
+    assert rules_in(there, region) == {"key-changes", "trail-changes", "denied-use", "access-changes", "alert-changes"}
+    assert {rule.region for rule in alert_rules_of(settings())} == {"us-east-1"}
+
+
+def test_a_copy_of_the_data_key_in_another_region_is_watched_there() -> None:
+    replicated = settings(multi_region=True, replica_regions=["eu-west-1"])
+    assert rules_in(replicated, "eu-west-1") == {"key-changes", "denied-use", "access-changes", "alert-changes"}
+    assert all(isinstance(rule, AlertRule) for rule in alert_rules_of(replicated))
+
+
+LONG = "n" * 64
+
+
+@pytest.mark.parametrize("changes", [{}, {"vercel_access": "oidc", "app_principal_arn": f"{IAM}:role/{LONG}"}])
+def test_the_longest_names_still_fit_into_a_rule(changes: dict[str, Any]) -> None:
+    longest = settings(
+        environment="a" + "b" * 15,
+        ecs_execution_role_arn=f"{IAM}:role/{LONG[1:]}x",
+        secret_store="secrets-manager",
+        multi_region=True,
+        replica_regions=["eu-west-1", "eu-west-2"],
+        **changes,
+    )
+    lengths = {kind: len(json.dumps(pattern)) for kind, pattern in patterns(longest).items()}
+    assert max(lengths.values()) <= 2000, lengths
