@@ -57,6 +57,13 @@ def asked(transcript: str, columns: int) -> list[str]:
     return [line for line in lines if line.startswith("? ")]
 
 
+def take_what_was_detected(person: Person, region: str = "us-east-1") -> None:
+    """Enter at the three questions of a first run that the sandbox answers."""
+    person.answer("Which AWS account?", "» 123456789012 (eonpro-sandbox)")
+    person.answer("Which Region?", f"» {region} (AWS_REGION)")
+    person.answer("Who administers the key?", "» ● user clinic-admin (you)")
+
+
 class Paper(pyte.HistoryScreen):
     """The screen, and what pyte does not tell: which lines were too long for it, and what is dim."""
 

@@ -23,6 +23,7 @@ from tests.terminal.worlds import (
     with_a_service,
     with_many_projects,
     with_problems,
+    with_the_vercel_cli,
     with_trail,
 )
 from tests.wizard.fakes.clients import ACCOUNT, ADMIN, SECOND, TOKEN
@@ -143,6 +144,14 @@ SCENES: Mapping[str, Scene] = {
             at(*CARRY_OUT, keys=CTRL_C),
         ),
     ),
+    "a-vercel-sign-in": Scene(
+        world=with_the_vercel_cli,
+        arguments=("--target", "vercel", *KNOWN),
+        moves=(
+            at("Sign in to Vercel in the browser", "(Y/n", page="vercel-sign-in", keys=ENTER),
+            at(*CARRY_OUT, keys=CTRL_C),
+        ),
+    ),
     "a-project-chosen": Scene(
         world=with_many_projects,
         arguments=("--target", "vercel", *KNOWN),
@@ -194,7 +203,7 @@ SCENES: Mapping[str, Scene] = {
         arguments=(*KNOWN, "--target", "ecs", "--ecs-cluster", ""),
         moves=(
             at(asks("backend"), page="state-backend", keys=DOWN + DOWN + ENTER),
-            at(*CARRY_OUT, page="last-page-with-files-of-this-machine", whole="Detected", keys=CTRL_C),
+            at(*CARRY_OUT, page="last-page-with-files-of-this-machine", whole="Details", keys=CTRL_C),
         ),
     ),
     "several-profiles": Scene(
@@ -254,8 +263,11 @@ SCENES: Mapping[str, Scene] = {
     ),
     "what-cannot-be-undone": Scene(
         world=with_a_lock_for_ever,
-        arguments=("--target", "ecs", "--ecs-cluster", "", *KNOWN, "--trail-lock", "compliance"),
+        arguments=("--target", "ecs", "--ecs-cluster", "", "--trail-lock", "compliance"),
         moves=(
+            at(asks("account"), keys=ENTER),
+            at(asks("region"), keys=ENTER),
+            at(asks("administrators"), keys=ENTER),
             at(*CARRY_OUT, page="last-page-with-a-warning", keys=ENTER),
             at("Type the stack's name", page="typed-name", keys="prod" + ENTER),
         ),

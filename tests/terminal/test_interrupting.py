@@ -96,7 +96,6 @@ REPLICATED = (
     (asks("administrators"), ENTER),
     (asks("ecs_cluster"), "clinic" + ENTER),
     (asks("ecs_service"), "web" + ENTER),
-    (asks("trail"), ENTER),
 )
 """The longest way of a scene, question by question."""
 QUESTIONS = range(len(REPLICATED))

@@ -12,11 +12,14 @@ from typing import Any
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError, SignInNeeded
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked
-from wizard.core.models.inputs import CALLER, Back, Choice, Input, InputType, Mark, Question
+from wizard.core.models.inputs import CALLER, CREATE, Back, Choice, Input, InputType, Mark, Question
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.inputs import choices
 from wizard.inputs.answers import Answer, Source, missing, missing_error
 from wizard.inputs.registry import INPUTS, STEPS, by_key, heading, step_of
+
+MOST_QUESTIONS = 7
+"""Of a first run with one target, the confirmation of the plan included."""
 
 BEFORE_THE_ACCOUNT = ("target", "profile")
 """Asked before the account is identified: the target needs no account, the profile decides which account."""
@@ -58,6 +61,7 @@ class Interviewer:
         vercel: Callable[[str], VercelClient],
         linked: Linked | None,
         sign_in: Callable[[str], None] | None = None,
+        sign_in_to_vercel: Callable[[], Answer] | None = None,
         detected: tuple[str, ...] = (),
         has_state_location: bool = True,
         is_first: bool = False,
@@ -76,6 +80,7 @@ class Interviewer:
         self._vercel = vercel
         self._linked = linked
         self._sign_in = sign_in
+        self._sign_in_to_vercel = sign_in_to_vercel
         self._detected = detected
         self._has_state_location = has_state_location
         self._is_first = is_first
@@ -187,9 +192,16 @@ class Interviewer:
                 self._add(choices.recommended(self._answers))
             if entry.key == "vercel_team" and entry.needed(self._values) and entry.key not in self._answers:
                 self._add(self._link())
+            if entry.key == "trail" and self._is_first and not self._has_room():
+                self._add({"trail": Answer(value=CREATE, source=Source.DEFAULT, where="default")})
             if self._is_missing(entry):
                 return entry
         return None
+
+    def _has_room(self) -> bool:
+        """Whether one more question leaves room for those that follow: where the state is, and the plan."""
+        asked = len({*self._asked} - {"vercel_token"})
+        return asked + 1 + (not self._has_state_location) + 1 <= MOST_QUESTIONS
 
     def _is_missing(self, entry: Input) -> bool:
         if entry.key in self._answers:
@@ -204,7 +216,9 @@ class Interviewer:
         """Ask one question and save its answer. Raises Back."""
         self._enter(step_of(entry.key))
         value = self._ask(entry)
-        self._answers[entry.key] = Answer(value=value, source=Source.ASKED, where="your answer", secret=entry.secret)
+        if not isinstance(value, Answer):
+            value = Answer(value=value, source=Source.ASKED, where="your answer", secret=entry.secret)
+        self._answers[entry.key] = value
         if entry.key not in self._asked:
             self._asked.append(entry.key)
         self._save_progress(self._answers, tuple(self._asked))
@@ -483,7 +497,17 @@ class Interviewer:
             return self._question(entry)
         return replace(self._question(entry, selectable), kind=InputType.SEARCH, free_text=True, typed_as="name")
 
-    def _token(self, entry: Input) -> str:
+    def _token(self, entry: Input) -> str | Answer:
+        """A token: that of the Vercel CLI's login, by the browser, or a pasted one."""
+        if self._sign_in_to_vercel is not None:
+            sign_in, self._sign_in_to_vercel = self._sign_in_to_vercel, None
+            back = self._can_go_back or bool(self._asked)
+            prompt = "Sign in to Vercel in the browser (vercel login)?"
+            if self._ui.confirm(prompt, why=entry.why, explanation=entry.explanation, back=back):
+                try:
+                    return sign_in()
+                except SetupError as error:
+                    self._ui.error(error)
         while True:
             token: str = self._answered(entry, self._question(entry))
             team, project = self._values.get("vercel_team"), self._values.get("vercel_project")

@@ -113,7 +113,7 @@ STATE_INPUTS: tuple[Input, ...] = (
         optional=True,
         free_text=True,
         choices=(
-            Choice(value=S3, title="a new S3 bucket of this account", note="private, versioned, encrypted"),
+            Choice(value=S3, title="a new S3 bucket of this account", note="created at once; private, encrypted"),
             Choice(value=CLOUD, title="Pulumi Cloud", note="asks for a login"),
             Choice(value=LOCAL, title="files on this machine", note="nobody else can use them"),
         ),

@@ -145,7 +145,9 @@ class Clients:
     detected: tuple[str, ...] = ()
     """Lines to show with the account: the application, the login to Vercel, the state's backend."""
     sign_in: Callable[[str], None] | None = None
-    """Signs a profile in to IAM Identity Center, interactively."""
+    """Signs a profile in with the AWS CLI, interactively."""
+    sign_in_to_vercel: Callable[[], Answer] | None = None
+    """Signs a person in with the Vercel CLI, interactively, for a token; None without that CLI. Raises SetupError."""
     drafts: Drafts | None = None
     state: StatePlaces | None = None
     has_state_location: bool = True
@@ -215,6 +217,7 @@ def interviewer(request: Request, clients: Clients) -> Interviewer:
         vercel=clients.vercel,
         linked=clients.linked,
         sign_in=clients.sign_in,
+        sign_in_to_vercel=clients.sign_in_to_vercel,
         detected=clients.detected,
         has_state_location=clients.has_state_location,
         is_first=request.saved is None and not request.yes,

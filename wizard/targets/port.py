@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wizard.core.models.delivery import AppVariables, Delivered, Scope
     from wizard.core.models.deployment import Instances, Redeployed
     from wizard.core.models.inputs import Input
-    from wizard.core.ports.run import TargetContext
+    from wizard.core.ports.run import AwsClient, TargetContext
     from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 OnMessage = Callable[[str], None]

@@ -66,6 +66,7 @@ class Room:
         self.found: tuple[str, ...] = ()
         self.signed_in: list[str] = []
         self.kept: list[tuple[str, ...]] = []
+        self.vercel_login: Any = None
 
     def sign_in(self, profile: str) -> None:
         self.signed_in.append(profile)
@@ -96,6 +97,7 @@ class Room:
             vercel=self.host,
             linked=linked,
             sign_in=self.sign_in,
+            sign_in_to_vercel=self.vercel_login,
             detected=self.found,
             is_first=is_first,
             save_progress=lambda _, asked: self.kept.append(asked),
@@ -319,13 +321,13 @@ def test_another_profile_can_be_chosen_for_its_account(room) -> None:
 def test_a_profile_that_cannot_sign_in_leads_back_to_the_account_that_can(room) -> None:
     room.aws.profile_names = ("clinic", "private")
     refuse = CredentialsError("the token has expired", "aws sso login")
-    connect = room.connect
 
-    def refusing(profile: str | None, region: str | None) -> FakeCloud:
+    def refusing(profile: str | None, region: str | None) -> Any:
         room.aws.failures = {"identify": refuse} if profile == "private" else {}
-        return connect(profile, region)
+        room.connected.append((profile, region))
+        return room.aws
 
-    room.connect = refusing  # type: ignore[method-assign]
+    room.connect = refusing
     values = first(room, account=["private", ACCOUNT])
     assert room.ui.told == [refuse]
     assert (values["account"], "profile" in values) == (ACCOUNT, False)
@@ -338,6 +340,16 @@ def test_one_region_is_one_region_and_several_make_a_multi_region_key(room) -> N
         *("us-east-1", True),
         ("eu-central-1",),
     )
+
+
+def test_a_first_run_asks_at_most_seven_questions_with_that_of_the_plan(room) -> None:
+    room.aws.trails = (trail_fact(),)
+    first(room, trail=["create"])
+    assert room.ui.keys[-1] == "trail" and len(room.ui.keys) == 6
+    room.ui.asked.clear()
+    values = first(room, region=["several", "us-east-1"], replica_regions=[()], ecs_cluster=["clinic/web"])
+    assert ([*dict.fromkeys(room.ui.keys)][-1], len({*room.ui.keys})) == ("ecs_cluster", 6)
+    assert values["trail"] == "create"
 
 
 def test_back_from_several_regions_leaves_one_region_open(room) -> None:
@@ -447,6 +459,26 @@ def test_a_sign_in_that_has_expired_is_offered_and_gone_on_from(room) -> None:
     room.run(GIVEN)
     assert room.signed_in == ["x"]
     assert "talk.confirm Sign in now (aws sso login --profile x)?" in room.ui.log
+
+
+def test_a_person_without_a_token_signs_in_to_vercel_in_the_browser(room) -> None:
+    login = Answer(value=TOKEN, source=Source.DETECTED, where="the login of the Vercel CLI", secret=True)
+    room.vercel_login = lambda: login
+    assert room.run(without("vercel_token")).answers["vercel_token"] == login
+    assert room.ui.keys == []
+
+
+@pytest.mark.parametrize("wants", [True, False])
+def test_a_pasted_token_is_the_second_way(room, wants) -> None:
+    failed = SetupError("the sign-in to Vercel failed", "vercel login")
+
+    def fails() -> Answer:
+        raise failed
+
+    room.vercel_login, room.ui.confirms = fails, [wants]
+    room.ui.answers = {"vercel_token": [TOKEN]}
+    assert room.run(without("vercel_token")).values["vercel_token"] == TOKEN
+    assert room.ui.told == ([failed] if wants else [])
 
 
 def test_without_a_sign_in_the_run_ends_with_the_command(room) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -20,10 +21,16 @@ from botocore.credentials import (
     CanonicalNameCredentialSourcer,
     CredentialResolver,
     EnvProvider,
+    ProcessProvider,
     ProfileProviderBuilder,
     create_credential_resolver,
 )
-from botocore.exceptions import BotoCoreError, CredentialRetrievalError
+from botocore.exceptions import (
+    BotoCoreError,
+    CredentialRetrievalError,
+    LoginTokenLoadError,
+    MissingDependencyException,
+)
 from botocore.session import Session as Botocore
 from botocore.utils import JSONFileCache, create_nested_client
 
@@ -69,11 +76,28 @@ class Chain:
         """botocore's credentials, or None where there are none. Raises botocore's errors."""
         try:
             return self._resolver().load_credentials()
+        except MissingDependencyException:
+            return self._exported()
         except BotoCoreError:
             raise
         except (OSError, ValueError) as error:
             # A credential process that does not exist, or does not answer with its JSON.
             raise CredentialRetrievalError(provider="credential_process", error_msg=type(error).__name__) from error
+
+    def _exported(self) -> Any:
+        """The credentials as the AWS CLI exports them: for a sign-in of `aws login` botocore needs another library.
+
+        https://docs.aws.amazon.com/cli/latest/reference/configure/export-credentials.html
+        """
+        name, program = self._profile or "default", _program(self._environ)
+        if program is None:
+            raise LoginTokenLoadError(error_msg="version 2 of the AWS CLI is not on PATH")
+        command = shlex.join([program, "configure", "export-credentials", "--profile", name, "--format", "process"])
+        profiles = {"profiles": {name: {"credential_process": command}}}
+        try:
+            return ProcessProvider(profile_name=name, load_config=lambda: profiles).load()
+        except CredentialRetrievalError as error:
+            raise LoginTokenLoadError(error_msg=type(error).__name__) from error
 
     def _resolver(self) -> CredentialResolver:
         name = self._profile or "default"
@@ -192,7 +216,7 @@ def _sign_in_of(profile: str, environ: Mapping[str, str]) -> SignIn:
         configured = sign_in_of(botocore_session(None, environ).full_config, profile)
     except BotoCoreError as error:
         raise translate(error, action="profile", origin=ErrorSource(region=FALLBACK_REGION, profile=profile)) from error
-    return configured or SignIn(profile=profile, command="sso login")
+    return configured or SignIn(profile=profile, command="login")
 
 
 def _program(environ: Mapping[str, str]) -> str | None:
