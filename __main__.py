@@ -3,8 +3,6 @@
 Touches the Pulumi engine only, through the components.
 """
 
-from __future__ import annotations
-
 import pulumi
 
 from components.access import AppAccess, AppAccessArgs

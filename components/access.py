@@ -3,8 +3,6 @@
 Touches the Pulumi engine only: it registers resources.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -3,30 +3,19 @@
 Touches the Pulumi engine only: it reads the configuration and warns.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pulumi
 
-from components.settings import (
-    CONFIG_KEYS,
-    PROJECT,
-    REMOVED_KEYS,
-    ContractError,
-    ImportGroup,
-    ResourceKind,
-    Settings,
-    correction,
-)
+from components import settings as contract
 
 
-def read_settings() -> Settings:
+def read_settings() -> contract.Settings:
     """The stack's settings. Raises RunError, which the engine shows without a traceback, with every fault."""
-    keys = ["aws:region", *(f"{PROJECT}:{key}" for key in (*CONFIG_KEYS, *REMOVED_KEYS))]
+    keys = ["aws:region", *(f"{contract.PROJECT}:{key}" for key in (*contract.CONFIG_KEYS, *contract.REMOVED_KEYS))]
     try:
-        settings = Settings.from_config({key: pulumi.runtime.get_config(key) for key in keys})
-    except ContractError as error:
+        settings = contract.Settings.from_config({key: pulumi.runtime.get_config(key) for key in keys})
+    except contract.ContractError as error:
         lines = [f"The stack {pulumi.get_stack()} cannot be built from its configuration:"]
         lines += [f"  {field}: {fault}{advice(field)}" for field, fault in error.faults]
         raise pulumi.RunError("\n".join(lines)) from error
@@ -36,7 +25,7 @@ def read_settings() -> Settings:
 
 def advice(field: str) -> str:
     """The command that corrects the field, on its own line; empty for a fault between fields, which names them."""
-    command = correction(field, pulumi.get_stack())
+    command = contract.correction(field, pulumi.get_stack())
     return f"\n      {command}" if command else ""
 
 
@@ -48,7 +37,11 @@ def warn_of_other_accounts(account: str) -> None:
 
 
 def import_options(
-    settings: Settings, kind: ResourceKind, *, group: ImportGroup | None = None, properties: Sequence[str] = ()
+    settings: contract.Settings,
+    kind: contract.ResourceKind,
+    *,
+    group: contract.ImportGroup | None = None,
+    properties: Sequence[str] = (),
 ) -> pulumi.ResourceOptions:
     """Options with which the engine imports an existing resource whose id is in the settings, instead of creating one.
 

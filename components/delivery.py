@@ -4,8 +4,6 @@ Touches the Pulumi engine only: it registers resources. The values themselves ne
 of them is the wrapped data key, which no infrastructure operation may create, replace or delete.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ exist, so that the principal comes before the key, and its policy, which names t
 AppPrincipal -> PhiKey -> AppAccess.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 

@@ -8,16 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pulumi_policy import (
-    EnforcementLevel,
-    PolicyPack,
-    PolicyResource,
-    ReportViolation,
-    ResourceValidationArgs,
-    ResourceValidationPolicy,
-    StackValidationArgs,
-    StackValidationPolicy,
-)
+import pulumi_policy
 
 # The engine starts this directory as a program, so the rules cannot import `components` without this path.
 sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -26,10 +17,10 @@ from rules import RULES, STACK_RULES, Resource, Rule, StackRule  # type: ignore[
 from stack_settings import stack_settings  # type: ignore[import-not-found]
 
 
-def resource_policy(rule: Rule) -> ResourceValidationPolicy:
+def resource_policy(rule: Rule) -> pulumi_policy.ResourceValidationPolicy:
     """A rule as a policy of the engine: it reports each violation, and each one stops the deployment."""
 
-    def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
+    def validate(args: pulumi_policy.ResourceValidationArgs, report: pulumi_policy.ReportViolation) -> None:
         resource = Resource(
             type=args.resource_type,
             urn=args.urn,
@@ -41,30 +32,30 @@ def resource_policy(rule: Rule) -> ResourceValidationPolicy:
         for violation in rule.violations(resource):
             report(violation, args.urn)
 
-    return ResourceValidationPolicy(
+    return pulumi_policy.ResourceValidationPolicy(
         name=rule.name,
         description=rule.description,
-        enforcement_level=EnforcementLevel.MANDATORY,
+        enforcement_level=pulumi_policy.EnforcementLevel.MANDATORY,
         validate=validate,
     )
 
 
-def stack_policy(rule: StackRule) -> StackValidationPolicy:
+def stack_policy(rule: StackRule) -> pulumi_policy.StackValidationPolicy:
     """A stack rule as a policy of the engine, which runs it at the end of a preview or an update."""
 
-    def validate(stack: StackValidationArgs, report: ReportViolation) -> None:
+    def validate(stack: pulumi_policy.StackValidationArgs, report: pulumi_policy.ReportViolation) -> None:
         for urn, violation in rule.check([stack_resource(resource) for resource in stack.resources]):
             report(violation, urn)
 
-    return StackValidationPolicy(
+    return pulumi_policy.StackValidationPolicy(
         name=rule.name,
         description=rule.description,
-        enforcement_level=EnforcementLevel.MANDATORY,
+        enforcement_level=pulumi_policy.EnforcementLevel.MANDATORY,
         validate=validate,
     )
 
 
-def stack_resource(resource: PolicyResource) -> Resource:
+def stack_resource(resource: pulumi_policy.PolicyResource) -> Resource:
     """A resource of the stack, with the resources that its inputs come from."""
     return Resource(
         type=resource.resource_type,
@@ -80,8 +71,8 @@ def stack_resource(resource: PolicyResource) -> Resource:
 
 
 if __name__ == "__main__":
-    PolicyPack(
+    pulumi_policy.PolicyPack(
         name="eonpro-kms-guardrails",
         policies=[*(resource_policy(rule) for rule in RULES), *(stack_policy(rule) for rule in STACK_RULES)],
-        enforcement_level=EnforcementLevel.MANDATORY,
+        enforcement_level=pulumi_policy.EnforcementLevel.MANDATORY,
     )

@@ -4,8 +4,6 @@ Touches `pulumi_policy`: the engine sends the stack's configuration to every pac
 extends a private class of the SDK; tests/guardrails/test_pack.py fails where a new version of it differs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cache
 from typing import Any

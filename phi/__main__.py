@@ -4,8 +4,6 @@ Touches its own environment, standard input or the terminal, STS and KMS; prints
 or a record. `phi.reencryption` has the third command.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -3,8 +3,6 @@
 Touches the operating system's random source and the counter of `phi.usage`, and nothing else.
 """
 
-from __future__ import annotations
-
 import os
 from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -3,8 +3,6 @@
 Touches the hook passed to it, and the log when that hook raises for the first time.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Touches the key sources passed to it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 from phi.errors import TransientUnwrapError

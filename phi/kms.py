@@ -14,24 +14,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from phi import errors
 from phi.cipher import DATA_KEY_BYTES
 from phi.environment import Credentials, WrappedKey
-from phi.errors import (
-    AccessDenied,
-    BadCredentials,
-    Disabled,
-    InvalidCiphertext,
-    InvalidResponse,
-    MalformedVariable,
-    NoCredentials,
-    NotFound,
-    RequestRejected,
-    Throttled,
-    Unreachable,
-    UnwrapError,
-    WrongKey,
-    WrongLength,
-)
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -41,43 +26,43 @@ READ_SECONDS = 3
 ATTEMPTS = 2
 """At most 2 x (2 + 3) seconds and one back-off; with botocore's defaults a request may wait for minutes."""
 
-_UNAVAILABLE = (Unreachable, "KMS is not available now")
-_THROTTLED = (Throttled, "AWS throttles these requests")
-_UNKNOWN_CREDENTIALS = (BadCredentials, "AWS does not know these credentials")
-_EXPIRED = (BadCredentials, "The credentials have expired")
-_WRONG_SIGNATURE = (BadCredentials, "The secret access key is wrong, or this machine's clock is wrong")
+_UNAVAILABLE = (errors.Unreachable, "KMS is not available now")
+_THROTTLED = (errors.Throttled, "AWS throttles these requests")
+_UNKNOWN_CREDENTIALS = (errors.BadCredentials, "AWS does not know these credentials")
+_EXPIRED = (errors.BadCredentials, "The credentials have expired")
+_WRONG_SIGNATURE = (errors.BadCredentials, "The secret access key is wrong, or this machine's clock is wrong")
 
 # Error codes of https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html#API_Decrypt_Errors and
 # .../CommonErrors.html. AWS's own messages are not used: signature errors quote headers with the session token.
-ERRORS_BY_CODE: Mapping[str, tuple[type[UnwrapError], str]] = {
+ERRORS_BY_CODE: Mapping[str, tuple[type[errors.UnwrapError], str]] = {
     "AccessDeniedException": (
-        AccessDenied,
+        errors.AccessDenied,
         "The principal is not allowed to decrypt with this key, or another key wrapped the data key",
     ),
-    "AccessDenied": (AccessDenied, "The principal is denied"),
-    "NotFoundException": (NotFound, "The key does not exist in this account and Region"),
-    "DisabledException": (Disabled, "The key is disabled"),
-    "KMSInvalidStateException": (Disabled, "The key is disabled, pending deletion or not usable now"),
+    "AccessDenied": (errors.AccessDenied, "The principal is denied"),
+    "NotFoundException": (errors.NotFound, "The key does not exist in this account and Region"),
+    "DisabledException": (errors.Disabled, "The key is disabled"),
+    "KMSInvalidStateException": (errors.Disabled, "The key is disabled, pending deletion or not usable now"),
     "InvalidCiphertextException": (
-        InvalidCiphertext,
+        errors.InvalidCiphertext,
         "The wrapped key is corrupted, truncated, or bound to an encryption context",
     ),
-    "IncorrectKeyException": (WrongKey, "The wrapped key was wrapped by another KMS key"),
-    "InvalidKeyUsageException": (WrongKey, "The KMS key is not an encryption key"),
-    "ValidationException": (MalformedVariable, "KMS cannot read the request"),
-    "InvalidArnException": (MalformedVariable, "KMS cannot read the key's ARN"),
+    "IncorrectKeyException": (errors.WrongKey, "The wrapped key was wrapped by another KMS key"),
+    "InvalidKeyUsageException": (errors.WrongKey, "The KMS key is not an encryption key"),
+    "ValidationException": (errors.MalformedVariable, "KMS cannot read the request"),
+    "InvalidArnException": (errors.MalformedVariable, "KMS cannot read the key's ARN"),
     "UnrecognizedClientException": _UNKNOWN_CREDENTIALS,
     "InvalidClientTokenId": _UNKNOWN_CREDENTIALS,
-    "AuthFailure": (BadCredentials, "AWS does not accept these credentials"),
+    "AuthFailure": (errors.BadCredentials, "AWS does not accept these credentials"),
     "ExpiredTokenException": _EXPIRED,
     "ExpiredToken": _EXPIRED,
     "SignatureDoesNotMatch": _WRONG_SIGNATURE,
     "InvalidSignatureException": _WRONG_SIGNATURE,
-    "IncompleteSignature": (BadCredentials, "AWS cannot read the signature"),
-    "RequestExpired": (BadCredentials, "The request arrived too late, or this machine's clock is wrong"),
-    "OptInRequired": (AccessDenied, "The account has no access to KMS in this Region"),
-    "NotAuthorized": (AccessDenied, "The principal is denied"),
-    "MissingAuthenticationTokenException": (BadCredentials, "The request carried no credentials"),
+    "IncompleteSignature": (errors.BadCredentials, "AWS cannot read the signature"),
+    "RequestExpired": (errors.BadCredentials, "The request arrived too late, or this machine's clock is wrong"),
+    "OptInRequired": (errors.AccessDenied, "The account has no access to KMS in this Region"),
+    "NotAuthorized": (errors.AccessDenied, "The principal is denied"),
+    "MissingAuthenticationTokenException": (errors.BadCredentials, "The request carried no credentials"),
     "ThrottlingException": _THROTTLED,
     "Throttling": _THROTTLED,
     "RequestThrottled": _THROTTLED,
@@ -124,7 +109,7 @@ class KmsKeySource:
         """Decrypt the wrapped key, without an encryption context; raises an UnwrapError naming the cause."""
         key = self._decrypt(dry_run=False)
         if key is None:
-            raise InvalidResponse("KMS answered a request for the key with a dry run.")
+            raise errors.InvalidResponse("KMS answered a request for the key with a dry run.")
         return key
 
     def dry_run(self) -> bool:
@@ -143,7 +128,7 @@ class KmsKeySource:
             response = _call(lambda: _ask_to_decrypt(kms, wrapped, dry_run=dry_run), client=kms)
             if response is None:
                 return None
-        except NoCredentials:
+        except errors.NoCredentials:
             self._client_of_process = None  # a client looks for credentials once, when it is created
             raise
         finally:
@@ -153,14 +138,14 @@ class KmsKeySource:
         # Error reports with local variables must not show the key of this frame.
         if not isinstance(key, bytes) or not isinstance(key_arn, str):
             del key
-            raise InvalidResponse(f"The response of {kms.meta.endpoint_url} has no key in it.")
+            raise errors.InvalidResponse(f"The response of {kms.meta.endpoint_url} has no key in it.")
         if key_arn != wrapped.key_arn:
             del key
-            raise WrongKey("The wrapped key was wrapped by another KMS key.")
+            raise errors.WrongKey("The wrapped key was wrapped by another KMS key.")
         if len(key) != DATA_KEY_BYTES:
             length = len(key)
             del key
-            raise WrongLength(f"The wrapped key holds {length} bytes; a data key is {DATA_KEY_BYTES}.")
+            raise errors.WrongLength(f"The wrapped key holds {length} bytes; a data key is {DATA_KEY_BYTES}.")
         return key
 
     def _client(self) -> Any:
@@ -192,7 +177,7 @@ def caller_arn(region: str, credentials: Credentials) -> str:
     return arn
 
 
-def error_for(code: str, status: int) -> tuple[type[UnwrapError], str]:
+def error_for(code: str, status: int) -> tuple[type[errors.UnwrapError], str]:
     """The error and its message for a code of AWS; by the HTTP status for an unknown code, such as a proxy's."""
     if code in ERRORS_BY_CODE:
         return ERRORS_BY_CODE[code]
@@ -200,7 +185,7 @@ def error_for(code: str, status: int) -> tuple[type[UnwrapError], str]:
         return _UNAVAILABLE
     if status == 429:
         return _THROTTLED
-    return RequestRejected, "AWS rejected the request"
+    return errors.RequestRejected, "AWS rejected the request"
 
 
 def load_botocore() -> None:
@@ -243,7 +228,7 @@ def _create_client(
     except BotoCoreError as error:
         raise _local_error(error, f"{service} in {region}") from error
     except ValueError as error:  # botocore raises it for an invalid endpoint URL
-        raise MalformedVariable("AWS_ENDPOINT_URL is not a URL.") from error
+        raise errors.MalformedVariable("AWS_ENDPOINT_URL is not a URL.") from error
 
 
 @cache
@@ -268,17 +253,17 @@ def _call(request: Callable[[], _Response], *, client: Any) -> _Response:
         # botocore's parser raises these for a body that is no text, JSON that is no object, a blob that is no base64.
         kind = type(error).__name__
     # Raised outside the handler: the parser's errors and their frames hold the body, in which the key may be.
-    raise InvalidResponse(f"The response of {client.meta.endpoint_url} cannot be read ({kind}).")
+    raise errors.InvalidResponse(f"The response of {client.meta.endpoint_url} cannot be read ({kind}).")
 
 
-def _aws_error(error: ClientError, region: str) -> UnwrapError:
+def _aws_error(error: ClientError, region: str) -> errors.UnwrapError:
     code = str(error.response.get("Error", {}).get("Code", "no code"))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     kind, message = error_for(code, status)
     return kind(f"{message} ({code} from {error.operation_name} in {region}).")
 
 
-def _local_error(error: BotoCoreError, target: str) -> UnwrapError:
+def _local_error(error: BotoCoreError, target: str) -> errors.UnwrapError:
     from botocore import exceptions
 
     name = type(error).__name__
@@ -289,10 +274,10 @@ def _local_error(error: BotoCoreError, target: str) -> UnwrapError:
         exceptions.TokenRetrievalError,
     )
     if isinstance(error, no_credentials):
-        return NoCredentials(f"No usable AWS credentials were found ({name}).")
+        return errors.NoCredentials(f"No usable AWS credentials were found ({name}).")
     if isinstance(error, (exceptions.ConnectionError, exceptions.HTTPClientError)):
-        return Unreachable(f"{target} did not answer ({name}).")
-    return RequestRejected(f"The request to {target} could not be made ({name}).")
+        return errors.Unreachable(f"{target} did not answer ({name}).")
+    return errors.RequestRejected(f"The request to {target} could not be made ({name}).")
 
 
 def _ask_to_decrypt(kms: Any, wrapped: WrappedKey, *, dry_run: bool) -> dict[str, Any] | None:

@@ -3,8 +3,6 @@
 Touches the key sources, in the thread that runs the attempt.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol

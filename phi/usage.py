@@ -3,8 +3,6 @@
 Touches the log (`phi.usage`); keeps a digest of each key for as long as the process lives.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 from itertools import islice

@@ -4,8 +4,6 @@ Touches standard input or the terminal, and KMS (Encrypt); prints one line of JS
 secret. The key itself stays in this process, and is overwritten before it ends as far as Python allows.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import logging

@@ -3,8 +3,6 @@
 Prints and returns the exit code; `sandbox.lifecycle` does the work.
 """
 
-from __future__ import annotations
-
 import sys
 
 from sandbox import lifecycle

@@ -3,8 +3,6 @@
 Reads the environment and the engine's choice in `.cache/`; changes nothing.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

@@ -4,8 +4,6 @@ Writes the sandbox's directory, starts and ends one server process; `stop` also 
 stacks in the sandbox's account.
 """
 
-from __future__ import annotations
-
 import os
 import select
 import shutil
@@ -16,20 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sandbox import environment
-from sandbox.state import (
-    ACCOUNT,
-    PROJECT,
-    SandboxPaths,
-    State,
-    is_alive,
-    is_reachable,
-    is_server,
-    load_state,
-    lock,
-    running_state,
-    sandbox_paths,
-    stop_process,
-)
+from sandbox import state as processes
 
 START_SECONDS = 60.0
 
@@ -44,9 +29,9 @@ class SandboxError(Exception):
 
 def start() -> int:
     """Start a new, empty sandbox unless one already runs; exit 0 in both cases."""
-    paths = sandbox_paths()
-    with lock(paths):
-        state = running_state(paths)
+    paths = processes.sandbox_paths()
+    with processes.lock(paths):
+        state = processes.running_state(paths)
         if state is not None:
             log(f"the sandbox already runs (process {state.pid}): AWS {state.aws_url}, Vercel {state.vercel_url}")
         else:
@@ -65,33 +50,37 @@ def start() -> int:
 
 def stop() -> int:
     """Stop the sandbox and delete everything in it; exit 0, also when none runs."""
-    paths = sandbox_paths()
+    paths = processes.sandbox_paths()
     if not paths.root.exists():
         log("the sandbox does not run")
         return 0
-    with lock(paths):
-        state = load_state(paths)
-        is_ours = state is not None and is_alive(state.pid) and (is_reachable(state) or is_server(state.pid))
+    with processes.lock(paths):
+        state = processes.load_state(paths)
+        is_ours = (
+            state is not None
+            and processes.is_alive(state.pid)
+            and (processes.is_reachable(state) or processes.is_server(state.pid))
+        )
         if state is not None and is_ours:
-            stop_process(state.pid)
+            processes.stop_process(state.pid)
             log("the sandbox has stopped")
         else:
             log("the sandbox does not run")
         _delete_state(paths)
-        for removed in remove_stack_configs(paths, PROJECT):
-            log(f"removed {removed.name}: it described the sandbox's account {ACCOUNT}")
+        for removed in remove_stack_configs(paths, processes.PROJECT):
+            log(f"removed {removed.name}: it described the sandbox's account {processes.ACCOUNT}")
     return 0
 
 
 def status() -> int:
     """Print whether the sandbox runs; exit 0 when it does, 1 when it does not."""
-    paths = sandbox_paths()
-    state = running_state(paths)
+    paths = processes.sandbox_paths()
+    state = processes.running_state(paths)
     if state is None:
         print("the sandbox does not run\n  python -m sandbox start")
         return 1
     print(f"the sandbox runs (process {state.pid}, since {state.started_at})")
-    print(f"  AWS     {state.aws_url} (account {ACCOUNT})")
+    print(f"  AWS     {state.aws_url} (account {processes.ACCOUNT})")
     print(f"  Vercel  {state.vercel_url}")
     print(f"  log     {paths.log}")
     print('  use it  eval "$(python -m sandbox env)"')
@@ -100,8 +89,8 @@ def status() -> int:
 
 def env() -> int:
     """Print the variables that a shell needs for the running sandbox; exit 1 when none runs."""
-    paths = sandbox_paths()
-    state = running_state(paths)
+    paths = processes.sandbox_paths()
+    state = processes.running_state(paths)
     if state is None:
         raise SandboxError("the sandbox does not run", "python -m sandbox start")
     print("\n".join(environment.shell_lines(paths, state)))
@@ -110,8 +99,8 @@ def env() -> int:
 
 def prepare() -> int:
     """Install the sandbox's Pulumi plug-ins for the chosen engine, unless they are installed already."""
-    paths = sandbox_paths()
-    with lock(paths):
+    paths = processes.sandbox_paths()
+    with processes.lock(paths):
         _install_plugins(paths)
     return 0
 
@@ -124,7 +113,7 @@ def log(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def _delete_state(paths: SandboxPaths) -> None:
+def _delete_state(paths: processes.SandboxPaths) -> None:
     """Delete the state of the previous sandbox. PULUMI_HOME keeps its plug-ins."""
     paths.state.unlink(missing_ok=True)
     paths.web_identity_token.unlink(missing_ok=True)
@@ -132,14 +121,14 @@ def _delete_state(paths: SandboxPaths) -> None:
         shutil.rmtree(name, ignore_errors=True)
 
 
-def _launch(paths: SandboxPaths) -> State:
+def _launch(paths: processes.SandboxPaths) -> processes.State:
     """Start the server process, wait until it answers, and return the state that it wrote."""
     create_directories(paths)
     ready_reader, ready_writer = os.pipe()
     with open(paths.log, "wb") as log:
         server = subprocess.Popen(
             [str(environment.interpreter()), "-m", "sandbox.server", str(paths.root), str(ready_writer)],
-            cwd=PROJECT, env=server_environment(os.environ), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            cwd=processes.PROJECT, env=server_environment(os.environ), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             pass_fds=(ready_writer,), start_new_session=True,
         )  # fmt: skip
     os.close(ready_writer)
@@ -149,15 +138,15 @@ def _launch(paths: SandboxPaths) -> State:
         signal_byte = os.read(ready_reader, 1) if readable else b""
     finally:
         os.close(ready_reader)
-    state = load_state(paths) if signal_byte else None
+    state = processes.load_state(paths) if signal_byte else None
     if state is None:
-        stop_process(server.pid)
+        processes.stop_process(server.pid)
         tail = "\n".join(paths.log.read_text(errors="replace").splitlines()[-15:])
         raise SandboxError(f"the sandbox did not start:\n{tail}", f"the whole log: {paths.log}")
     return state
 
 
-def create_directories(paths: SandboxPaths) -> None:
+def create_directories(paths: processes.SandboxPaths) -> None:
     """Create the directories that a server and its users expect."""
     for directory in (paths.backend, paths.pulumi_home, paths.aws_config):
         directory.mkdir(parents=True, exist_ok=True)
@@ -171,14 +160,14 @@ def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return inherited | {"PYTHONUNBUFFERED": "1", "AWS_EC2_METADATA_DISABLED": "true"}
 
 
-def _stop_unresponsive_server(paths: SandboxPaths) -> None:
+def _stop_unresponsive_server(paths: processes.SandboxPaths) -> None:
     """Stop a server of this sandbox that runs but no longer answers."""
-    state = load_state(paths)
-    if state is not None and is_alive(state.pid) and is_server(state.pid):
-        stop_process(state.pid)
+    state = processes.load_state(paths)
+    if state is not None and processes.is_alive(state.pid) and processes.is_server(state.pid):
+        processes.stop_process(state.pid)
 
 
-def remove_stack_configs(paths: SandboxPaths, project: Path) -> tuple[Path, ...]:
+def remove_stack_configs(paths: processes.SandboxPaths, project: Path) -> tuple[Path, ...]:
     """Remove each `Pulumi.<stack>.yaml` of the sandbox's account; only sandboxes in the project's directory do so.
 
     A sandbox of one example, `.sandboxes/<name>`, has one stack, of its name; `.sandbox` has all others.
@@ -194,7 +183,7 @@ def remove_stack_configs(paths: SandboxPaths, project: Path) -> tuple[Path, ...]
         candidates = {path.name for path in project.glob("Pulumi.*.yaml")} - example_configs
     else:
         return ()
-    account_lines = {f"eonpro-kms:accountId:{quote}{ACCOUNT}{quote}" for quote in ("", '"', "'")}
+    account_lines = {f"eonpro-kms:accountId:{quote}{processes.ACCOUNT}{quote}" for quote in ("", '"', "'")}
     configs = tuple(
         path
         for path in sorted(project.glob("Pulumi.*.yaml"))
@@ -206,7 +195,7 @@ def remove_stack_configs(paths: SandboxPaths, project: Path) -> tuple[Path, ...]
     return configs
 
 
-def _install_plugins(paths: SandboxPaths) -> None:
+def _install_plugins(paths: processes.SandboxPaths) -> None:
     """Install the plug-ins where the chosen engine looks for them, unless they are installed already."""
     chosen = environment.engine()
     if chosen is None:

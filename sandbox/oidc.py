@@ -4,8 +4,6 @@ Touches nothing: it creates and reads tokens. The sandbox does not verify their 
 to get keys from); issuer, audience, subject and expiry are checked as AWS STS does.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac

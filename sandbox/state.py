@@ -3,8 +3,6 @@
 Reads and writes files under the sandbox's directory, calls the server on loopback, sends signals to its process.
 """
 
-from __future__ import annotations
-
 import fcntl
 import http.client
 import json

@@ -3,8 +3,6 @@
 Pure. Every rule about a value is checked here, and all faults are reported together.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any, Self
@@ -12,36 +10,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
+from components.settings import values as fields
 from components.settings.names import DATA_KEY_VARIABLE, Names
-from components.settings.values import (
-    DEPLOYED,
-    AccountId,
-    AdministratorArn,
-    Adopted,
-    ApplicationArn,
-    BucketName,
-    ClusterProviderArn,
-    ContractError,
-    EcsName,
-    EksCluster,
-    EksIdentity,
-    Email,
-    Environment,
-    ImportGroup,
-    KubernetesName,
-    ObjectLock,
-    OidcProviderArn,
-    PolicyArn,
-    PrincipalArn,
-    Region,
-    RoleArn,
-    RolePattern,
-    SecretStore,
-    Target,
-    TrailArn,
-    VercelAccess,
-    VercelSlug,
-)
 
 PROJECT = "eonpro-kms"
 """Name of the Pulumi project, hence the namespace of its configuration keys."""
@@ -67,20 +37,20 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
-    account_id: AccountId
+    account_id: fields.AccountId
     """The AWS account, 12 digits; set aws:allowedAccountIds to it too, so that no other account is changed."""
-    region: Region
+    region: fields.Region
     """The AWS Region of the key."""
-    environment: Environment = "production"
+    environment: fields.Environment = "production"
     """The environment; except for production it is appended to every name, so that one account can have several."""
 
     # The key.
-    administrators: tuple[AdministratorArn, ...] = ()
+    administrators: tuple[fields.AdministratorArn, ...] = ()
     """ARNs of the IAM users and roles that administer the key; the key policy does not let them use or delete it."""
-    administrator_patterns: tuple[RolePattern, ...] = ()
+    administrator_patterns: tuple[fields.RolePattern, ...] = ()
     """Patterns of role ARNs that administer the key too, for the roles of IAM Identity Center, whose names have random
     endings."""
-    deletion_administrators: tuple[PrincipalArn, ...] = ()
+    deletion_administrators: tuple[fields.PrincipalArn, ...] = ()
     """ARNs of those who may schedule the key's deletion; empty means nobody, until the key's policy is changed."""
     strict_key_policy: bool = False
     """Whether IAM policies have no effect on the key, only its own policy; needs two administrators."""
@@ -90,55 +60,55 @@ class Settings(BaseModel):
     """Days between two rotations of the key by KMS, 90 to 2560."""
     multi_region: bool = False
     """Whether the key can be replicated to other Regions; it cannot be changed after the key is created."""
-    replica_regions: tuple[Region, ...] = ()
+    replica_regions: tuple[fields.Region, ...] = ()
     """Regions with a replica of the key, and of the wrapped data key."""
 
     # The application.
-    deploy_targets: tuple[Target, ...] = Field(min_length=1)
+    deploy_targets: tuple[fields.Target, ...] = Field(min_length=1)
     """Where the application runs, one place or several."""
-    app_principal_arn: ApplicationArn | None = None
+    app_principal_arn: fields.ApplicationArn | None = None
     """ARN of an existing IAM role or user the application runs as; empty creates the role eonpro-app-role."""
-    permissions_boundary_arn: PolicyArn | None = None
+    permissions_boundary_arn: fields.PolicyArn | None = None
     """ARN of the managed policy that is the permissions boundary of the roles and the user of this stack."""
-    secret_store: SecretStore = SecretStore.PARAMETER_STORE
+    secret_store: fields.SecretStore = fields.SecretStore.PARAMETER_STORE
     """Where the wrapped data key is stored, and where a platform in AWS reads the variables."""
-    vercel_team: VercelSlug | None = None
+    vercel_team: fields.VercelSlug | None = None
     """Slug of the Vercel team."""
-    vercel_project: VercelSlug | None = None
+    vercel_project: fields.VercelSlug | None = None
     """Name of the Vercel project."""
-    vercel_access: VercelAccess = VercelAccess.OIDC
+    vercel_access: fields.VercelAccess = fields.VercelAccess.OIDC
     """How the application on Vercel gets AWS credentials: oidc (its role, by Vercel's token) or user (an IAM user with
     an access key)."""
-    vercel_oidc_provider_arn: OidcProviderArn | None = None
+    vercel_oidc_provider_arn: fields.OidcProviderArn | None = None
     """ARN of the account's IAM OIDC provider for the Vercel team, if there is one; empty creates it."""
-    ecs_cluster: EcsName | None = None
+    ecs_cluster: fields.EcsName | None = None
     """Name of the ECS cluster the application runs in."""
-    ecs_service: EcsName | None = None
+    ecs_service: fields.EcsName | None = None
     """Name of the ECS service the application runs as."""
-    ecs_execution_role_arn: RoleArn | None = None
+    ecs_execution_role_arn: fields.RoleArn | None = None
     """ARN of the tasks' execution role; empty creates the role eonpro-execution-role."""
-    eks_cluster: EksCluster | None = None
+    eks_cluster: fields.EksCluster | None = None
     """Name of the EKS cluster the application runs in."""
-    eks_identity: EksIdentity = EksIdentity.POD_IDENTITY
+    eks_identity: fields.EksIdentity = fields.EksIdentity.POD_IDENTITY
     """How a pod gets AWS credentials: pod-identity, or irsa."""
-    eks_oidc_provider_arn: ClusterProviderArn | None = None
+    eks_oidc_provider_arn: fields.ClusterProviderArn | None = None
     """ARN of the IAM OIDC provider of the EKS cluster, for irsa."""
-    eks_namespace: KubernetesName = "eonpro"
+    eks_namespace: fields.KubernetesName = "eonpro"
     """Kubernetes namespace of the application."""
-    eks_service_account: KubernetesName = "eonpro"
+    eks_service_account: fields.KubernetesName = "eonpro"
     """Kubernetes service account of the application."""
 
     # The audit trail.
-    existing_trail_arn: TrailArn | None = None
+    existing_trail_arn: fields.TrailArn | None = None
     """ARN of a CloudTrail trail that already records management events; empty creates eonpro-audit-trail."""
-    trail_bucket: BucketName | None = None
+    trail_bucket: fields.BucketName | None = None
     """Name of the bucket for the trail's logs, or of the existing trail's; empty derives one from account and
     Region."""
     trail_retention_days: int = Field(default=DEFAULT_RETENTION_DAYS, ge=SHORTEST_RETENTION_DAYS, le=36500)
     """Days of retention of the trail's logs, at least 2192 (six years)."""
     trail_key: bool = True
     """Whether the logs are encrypted under a separate KMS key."""
-    trail_lock: ObjectLock = ObjectLock.GOVERNANCE
+    trail_lock: fields.ObjectLock = fields.ObjectLock.GOVERNANCE
     """S3 Object Lock of the logs: none, governance, or compliance (which nobody can undo)."""
     trail_archive_days: int = Field(default=365, ge=0, le=36500)
     """Days after which the logs move to cheaper storage, at least 90; 0 for never."""
@@ -149,13 +119,13 @@ class Settings(BaseModel):
     alerts: bool = True
     """Whether changes of the key, the access to it, the trail and the alerts, and bursts of denied use, are published
     to the topic eonpro-alerts."""
-    alert_emails: tuple[Email, ...] = ()
+    alert_emails: tuple[fields.Email, ...] = ()
     """E-mail addresses that get the alerts; each has to confirm the message from AWS."""
 
     # What existed before the stack and was imported.
-    adopted: tuple[Adopted, ...] = ()
+    adopted: tuple[fields.Adopted, ...] = ()
     """Existing resources that the stack imports instead of creating them, as kind=id."""
-    kept_as_found: tuple[ImportGroup, ...] = ()
+    kept_as_found: tuple[fields.ImportGroup, ...] = ()
     """Imported groups of resources that no update changes."""
 
     @field_validator(
@@ -221,17 +191,17 @@ class Settings(BaseModel):
 
     def _application_faults(self) -> list[str]:
         faults = []
-        if Target.VERCEL in self.deploy_targets and not (self.vercel_team and self.vercel_project):
+        if fields.Target.VERCEL in self.deploy_targets and not (self.vercel_team and self.vercel_project):
             faults.append("the deploy target vercel needs vercelTeam and vercelProject")
-        if self.vercel_access is VercelAccess.USER and self.app_principal_arn:
+        if self.vercel_access is fields.VercelAccess.USER and self.app_principal_arn:
             faults.append(
                 "vercelAccess user creates an IAM user for the application, but appPrincipalArn names another principal"
             )
         if self.ecs_service and not self.ecs_cluster:
             faults.append("ecsService needs ecsCluster")
-        if Target.EKS in self.deploy_targets and not self.eks_cluster:
+        if fields.Target.EKS in self.deploy_targets and not self.eks_cluster:
             faults.append("the deploy target eks needs eksCluster")
-        needs_provider = Target.EKS in self.deploy_targets and self.eks_identity is EksIdentity.IRSA
+        needs_provider = fields.Target.EKS in self.deploy_targets and self.eks_identity is fields.EksIdentity.IRSA
         if needs_provider and not self.eks_oidc_provider_arn:
             faults.append("eksIdentity irsa needs eksOidcProviderArn, the IAM OIDC provider of the cluster")
         return faults
@@ -280,20 +250,25 @@ class Settings(BaseModel):
         )
 
     @property
+    def makes_trail(self) -> bool:
+        """Whether the stack has a trail and a bucket of its own."""
+        return self.existing_trail_arn is None
+
+    @property
     def makes_user(self) -> bool:
         """Whether the stack creates an IAM user for the application on Vercel."""
-        return Target.VERCEL in self.deploy_targets and self.vercel_access is VercelAccess.USER
+        return fields.Target.VERCEL in self.deploy_targets and self.vercel_access is fields.VercelAccess.USER
 
     @property
     def makes_role(self) -> bool:
         """Whether the stack creates a role for the application: for every target except Vercel with an IAM user."""
-        others = set(self.deploy_targets) - ({Target.VERCEL} if self.makes_user else set())
+        others = set(self.deploy_targets) - ({fields.Target.VERCEL} if self.makes_user else set())
         return self.app_principal_arn is None and bool(others)
 
     @property
     def trusts_vercel(self) -> bool:
         """Whether the application's role trusts Vercel's tokens."""
-        return Target.VERCEL in self.deploy_targets and self.makes_role and not self.makes_user
+        return fields.Target.VERCEL in self.deploy_targets and self.makes_role and not self.makes_user
 
     @property
     def makes_vercel_provider(self) -> bool:
@@ -303,12 +278,12 @@ class Settings(BaseModel):
     @property
     def uses_store(self) -> bool:
         """Whether something in AWS reads the variables from the store: at every target except Vercel."""
-        return bool(set(self.deploy_targets) - {Target.VERCEL})
+        return bool(set(self.deploy_targets) - {fields.Target.VERCEL})
 
     @property
     def execution_role_arn(self) -> str | None:
         """The role that reads the variables for ECS, existing or created by the stack; None without ECS."""
-        if Target.ECS not in self.deploy_targets:
+        if fields.Target.ECS not in self.deploy_targets:
             return None
         created = f"arn:{self.partition}:iam::{self.account_id}:role/{self.names.execution_role}"
         return self.ecs_execution_role_arn or created
@@ -316,12 +291,12 @@ class Settings(BaseModel):
     @property
     def makes_execution_role(self) -> bool:
         """Whether the stack creates a task execution role for ECS."""
-        return Target.ECS in self.deploy_targets and self.ecs_execution_role_arn is None
+        return fields.Target.ECS in self.deploy_targets and self.ecs_execution_role_arn is None
 
     @property
     def makes_secrets_role(self) -> bool:
         """Whether the stack creates a role for External Secrets, which reads the variables for pods on EKS."""
-        return Target.EKS in self.deploy_targets
+        return fields.Target.EKS in self.deploy_targets
 
     @property
     def app_principal_arns(self) -> tuple[str, ...]:
@@ -350,9 +325,9 @@ class Settings(BaseModel):
         Raises ContractError with every fault.
         """
         try:
-            return cls.model_validate(dict(values), context={DEPLOYED: deployed})
+            return cls.model_validate(dict(values), context={fields.DEPLOYED: deployed})
         except ValidationError as error:
-            raise ContractError(_faults(error)) from error
+            raise fields.ContractError(_faults(error)) from error
 
     def to_config(self) -> dict[str, str | int | bool | list[str]]:
         """The stack configuration, by full key. Nothing in it is secret.
@@ -388,10 +363,10 @@ class Settings(BaseModel):
                 )
         try:
             return cls.read(values, deployed=deployed)
-        except ContractError as error:
+        except fields.ContractError as error:
             # These messages say more than "wrong type" or "unknown name".
             better = no_lists | dict.fromkeys(REMOVED_KEYS, "no longer exists: no application can use it")
-            raise ContractError(
+            raise fields.ContractError(
                 tuple((field, better.get(field, fault)) for field, fault in error.faults)
             ) from error.__cause__
 

@@ -3,8 +3,6 @@
 Pure: one module for each subject; this module lists the rules of all of them.
 """
 
-from __future__ import annotations
-
 from . import application, buckets, keys, listed, principals, protection, required_resources, trail
 from .rule import Resource as Resource
 from .rule import Rule as Rule

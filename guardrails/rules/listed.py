@@ -5,8 +5,6 @@ Touches nothing. What is listed comes from the stack's settings, by the same fun
 condition, action, NotAction, NotPrincipal or NotResource.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 

@@ -3,8 +3,6 @@
 Pure: a resource in, messages out. `__main__.py` builds the policy pack from the rules.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar

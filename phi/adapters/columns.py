@@ -3,8 +3,6 @@
 Touches what the injected ciphers touch; knows no engine.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 

@@ -4,8 +4,6 @@ Touches Django's settings, and what the PhiFields in them touches: encryption wh
 row is read.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NoReturn
 

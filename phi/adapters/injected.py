@@ -3,8 +3,6 @@
 Touches what the callable touches, and caches its result; importing an application's models makes no request to AWS.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Protocol
 

@@ -3,8 +3,6 @@
 Touches what the injected cipher touches: encryption where a value is bound, decryption where a row is read.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -4,8 +4,6 @@ Touches that file only. It saves time and proves nothing: the last pass of every
 the key column, so only its owner can read it.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import time

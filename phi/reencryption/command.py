@@ -4,8 +4,6 @@ Touches the environment, KMS through `phi.kms`, standard output and standard err
 nor wrapped keys are arguments: every user of a machine can see those.
 """
 
-from __future__ import annotations
-
 import argparse
 import hmac
 import json

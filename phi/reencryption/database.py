@@ -12,14 +12,7 @@ from typing import Any, LiteralString, TypeVar
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from phi.reencryption.errors import (
-    ConnectionLost,
-    LockConflict,
-    ReencryptionError,
-    StatementFailed,
-    UsageError,
-    WriteMismatch,
-)
+from phi.reencryption import errors
 from phi.reencryption.statements import Rows, Table, array, select_batch, select_by_keys, update_batch
 
 LOCK_SECONDS = 2
@@ -60,10 +53,10 @@ def reject_passwords(dsn: str) -> None:
         parameters = None
     if parameters is None:
         # Outside the handler, and without libpq's message, which quotes the input.
-        raise UsageError(["--dsn is neither a URI (postgresql://host/database) nor a list of name=value"])
+        raise errors.UsageError(["--dsn is neither a URI (postgresql://host/database) nor a list of name=value"])
     secret = sorted({"password", "sslpassword"} & parameters.keys())
     if secret:
-        raise UsageError(
+        raise errors.UsageError(
             [f"--dsn holds a {' and '.join(secret)}, and every user of this machine can see a command line"],
             "Put it into the environment (PGPASSWORD), a password file (PGPASSFILE, ~/.pgpass) or a service file "
             "(PGSERVICE), and remove it from --dsn. The one you typed is in the shell's history.",
@@ -112,7 +105,7 @@ class Database:
 
         updated, equal = self._run(update)
         if updated != equal:
-            raise WriteMismatch(
+            raise errors.WriteMismatch(
                 f"{updated - equal} of {updated} rows of {table.selection.table}, from the key {rows.keys[0]} to "
                 f"{rows.keys[-1]}, differ from what was sent; the batch was rolled back, nothing is lost",
                 "Something changes what is stored: "
@@ -155,12 +148,12 @@ class Database:
         except psycopg.Error as error:
             translated = _translate(error)
         # Outside the handler: PostgreSQL's DETAIL quotes rows, and a traceback would show it as the context.
-        if isinstance(translated, ConnectionLost):
+        if isinstance(translated, errors.ConnectionLost):
             self.close()
         raise translated
 
 
-def _translate(error: psycopg.Error) -> ReencryptionError:
+def _translate(error: psycopg.Error) -> errors.ReencryptionError:
     state = error.sqlstate or ""
     message = error.diag.message_primary or ""
     name = type(error).__name__
@@ -172,13 +165,13 @@ def _translate(error: psycopg.Error) -> ReencryptionError:
     is_safe = message and state.startswith(_SAFE_CLASSES)
     text = f"{message} ({state} {name}{location})" if is_safe else f"{state} {name}{location}"
     if state in _LOCK_CONFLICT:
-        return LockConflict(f"PostgreSQL: {text}")
+        return errors.LockConflict(f"PostgreSQL: {text}")
     if state.startswith(_CONNECTION_LOST) or (
         not state and isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
     ):
         # Without a state it is an error of libpq: about hosts, sockets and authentication.
-        return ConnectionLost(f"PostgreSQL: {text if state else ' '.join(str(error).split())}")
-    return StatementFailed(f"PostgreSQL refused the statement: {text}")
+        return errors.ConnectionLost(f"PostgreSQL: {text if state else ' '.join(str(error).split())}")
+    return errors.StatementFailed(f"PostgreSQL refused the statement: {text}")
 
 
 def _count_different(

@@ -3,8 +3,6 @@
 Touches nothing. A message names tables, columns and values of the key column, never what another column holds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from phi.errors import PhiError

@@ -3,8 +3,6 @@
 Touches PostgreSQL's catalog, through a Database.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

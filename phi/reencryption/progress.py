@@ -3,8 +3,6 @@
 Touches the stream passed to it: at a terminal one line that is redrawn, elsewhere a new line every few seconds.
 """
 
-from __future__ import annotations
-
 import time
 import unicodedata
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 Touches the operating system's random source. Plaintext stays in local variables, for as long as one column of a batch.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import urandom

@@ -3,8 +3,6 @@
 Touches nothing; psycopg composes the statements, so no name and no value is ever inserted as text.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

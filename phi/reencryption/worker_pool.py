@@ -4,8 +4,6 @@ Touches processes, pipes and signals. It holds only one key of the table at a ti
 does not grow with the table.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import signal
 import time

@@ -3,8 +3,6 @@
 Touches moto in this process; nothing on disk.
 """
 
-from __future__ import annotations
-
 import json
 import socket
 import threading
@@ -19,6 +17,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from sandbox.aws import moto_patches
 from sandbox.aws.control import Control
 from sandbox.aws.faults import Fault
+from sandbox.aws.moto_patches.ecs.services import seed_service
 from sandbox.aws.protocol import AwsError, Call, Response, error_response, read_call, replace_parameters
 from sandbox.state import ACCOUNT, REGION
 
@@ -112,8 +111,9 @@ _OWN_ACCOUNT_TRUST = json.dumps(
 )
 
 
-def seed_account() -> AccessKey:
-    """Create the account's first users and role, and return the operator's access key."""
+def seed_account(*, service: str) -> AccessKey:
+    """Create the account's first users, role and ECS `service`, and return the operator's access key."""
+    seed_service(service)
     iam = iam_backends[ACCOUNT]["aws"]
     iam.create_account_alias(ACCOUNT_ALIAS)
     iam.create_user(REGION, OPERATOR)

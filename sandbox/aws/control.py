@@ -3,8 +3,6 @@
 Touches the faults, the records of calls and permissions, and moto's ECS and STS in this process.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Any
 from urllib.parse import parse_qs

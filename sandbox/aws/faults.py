@@ -3,8 +3,6 @@
 Touches memory only.
 """
 
-from __future__ import annotations
-
 import threading
 from collections import deque
 from dataclasses import dataclass

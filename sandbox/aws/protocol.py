@@ -3,8 +3,6 @@
 Touches only the request that is passed to it.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import re

@@ -3,8 +3,6 @@
 Writes the engine's directory, the PULUMI_HOME that is passed to it and its own cache; never the user's plug-ins.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import shlex

@@ -3,8 +3,6 @@
 Touches what the program touches; it is run by path and imports only the program from the project.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import gc

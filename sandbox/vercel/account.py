@@ -3,8 +3,6 @@
 Touches memory only. Shapes: https://vercel.com/docs/rest-api/teams and https://vercel.com/docs/rest-api/authentication.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

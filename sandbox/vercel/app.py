@@ -4,8 +4,6 @@ Touches memory only; `create_app` returns an application for others to serve. Sh
 those of https://vercel.com/docs/rest-api and https://vercel.com/docs/environment-variables.
 """
 
-from __future__ import annotations
-
 import hmac
 from collections.abc import Mapping
 from types import MappingProxyType

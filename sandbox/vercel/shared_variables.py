@@ -3,8 +3,6 @@
 Touches memory only. Shapes: https://vercel.com/docs/rest-api/environment.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -3,8 +3,6 @@
 Touches memory only; every method takes the team's lock.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

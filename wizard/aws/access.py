@@ -3,8 +3,6 @@
 Reads KMS, IAM and CloudTrail; changes nothing.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace

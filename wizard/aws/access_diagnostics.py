@@ -3,8 +3,6 @@
 Reads IAM, SSM and Secrets Manager; changes nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

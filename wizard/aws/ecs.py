@@ -4,8 +4,6 @@ Registers task definitions and updates services; never creates, scales or delete
 Manager when a value was written, never for the value.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -3,8 +3,6 @@
 Asks KMS, IAM, CloudTrail, S3, CloudWatch Logs and SNS, in parallel; changes nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -73,7 +71,7 @@ def _trail_lookups(session: Session, settings: Settings) -> _Lookups:
     lookups: _Lookups = {}
     if settings.alerts:
         lookups["alert_topic_arn"] = lambda: _topic_arn(session, settings, names.alert_topic)
-    if settings.existing_trail_arn is not None:
+    if not settings.makes_trail:
         return lookups
     lookups["trail"] = lambda: cloudtrail.find_trail(session, names.trail)
     lookups["bucket"] = lambda: cloudtrail.bucket_owner(session, names.trail_bucket, account)
@@ -163,7 +161,7 @@ Lookup = Callable[[], tuple[DiscoveredResource, ...]]
 
 def logs_key(session: Session, settings: Settings) -> KeyFact | None:
     """The key that the alias of the logs' key points to, whoever created it."""
-    if not settings.trail_key or settings.existing_trail_arn is not None:
+    if not settings.trail_key or not settings.makes_trail:
         return None
     return kms.KmsKeys(session).alias_target(settings.names.trail_key_alias)
 
@@ -182,11 +180,10 @@ def logs_key_resources(key: KeyFact | None, settings: Settings) -> tuple[Discove
 def tagged_lookups(session: Session, settings: Settings) -> tuple[Lookup, ...]:
     """The look-ups of resources with the stack's tags; `import_discovery` looks up key, role, policy and trail."""
     names = settings.names
-    makes_trail = settings.existing_trail_arn is None
     lookups: list[Lookup] = []
-    if makes_trail and settings.access_logging:
+    if settings.makes_trail and settings.access_logging:
         lookups.append(lambda: _access_log_bucket(session, settings))
-    if makes_trail and settings.cloudwatch_logs:
+    if settings.makes_trail and settings.cloudwatch_logs:
         lookups.append(lambda: _log_group(session, settings))
         lookups.append(lambda: _principal(session, settings, ResourceKind.LOG_ROLE, names.log_role))
     if settings.alerts:

@@ -3,8 +3,6 @@
 Asks STS, IAM, Account Management and EC2; creates, switches off and deletes access keys, and changes nothing else.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -14,16 +12,7 @@ from wizard.aws.auth.credentials import FALLBACK_REGION
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.http import skew_of
 from wizard.aws.auth.session import Session, SessionClient, or_none, utc
-from wizard.core import retry
-from wizard.core.errors import (
-    CredentialsError,
-    PermissionDenied,
-    ResourceError,
-    SetupError,
-    Unreachable,
-    Unsupported,
-    UsageError,
-)
+from wizard.core import errors, retry
 from wizard.core.models.account import Identity, Principal, RegionFact
 from wizard.core.models.delivery import AccessKey, AccessKeyFact
 from wizard.core.next_command import Command
@@ -59,14 +48,14 @@ def _in_known_region(session: Session, ask: Callable[[Session], T]) -> T:
     account's credentials (https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html)."""
     try:
         return ask(session)
-    except (CredentialsError, Unreachable) as error:
+    except (errors.CredentialsError, errors.Unreachable) as error:
         # An endpoint from the environment is the same for every Region. AWS has no endpoint for an unknown Region.
-        same_endpoint = isinstance(error, Unreachable) and session.endpoint("sts") is not None
+        same_endpoint = isinstance(error, errors.Unreachable) and session.endpoint("sts") is not None
         if same_endpoint or session.region == FALLBACK_REGION:
             raise
         try:
             return ask(session.with_region(FALLBACK_REGION))
-        except SetupError:
+        except errors.SetupError:
             raise error from error.__cause__
 
 
@@ -83,7 +72,7 @@ def _principal_arn(session: Session, arn: str) -> tuple[str, str]:
         path, guess = _path_without_iam(session, role)
         return f"{iam}role{path}{role}", guess
     if kind == "federated-user":
-        raise CredentialsError(
+        raise errors.CredentialsError(
             f"{arn} is a federation session, not an IAM user or role: a key policy cannot name it",
             "use the credentials of an IAM user or role: AWS_PROFILE=…",
         )
@@ -203,7 +192,7 @@ class Iam(SessionClient):
         (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html).
         """
 
-        def reason(error: SetupError) -> Reason | None:
+        def reason(error: errors.SetupError) -> Reason | None:
             return Reason.CONSISTENCY if code_of(error.__cause__) in _ABSENT else None
 
         def create() -> AccessKey:
@@ -212,10 +201,10 @@ class Iam(SessionClient):
 
         try:
             return retry.call(create, clock=self._session.clock, seconds=_NEW_USER_SECONDS, reason=reason)
-        except ResourceError as error:
+        except errors.ResourceError as error:
             if code_of(error.__cause__) not in _FULL:
                 raise
-            raise ResourceError(
+            raise errors.ResourceError(
                 f"the user {user} already has two access keys, which is IAM's limit",
                 f"aws iam list-access-keys --user-name {user}   # then switch off and delete the key that nobody uses: "
                 f"aws iam delete-access-key --user-name {user} --access-key-id …",
@@ -235,7 +224,7 @@ class Iam(SessionClient):
         if existing is None:
             return
         if existing.active:
-            raise UsageError(
+            raise errors.UsageError(
                 f"the access key {key_id} of the user {user} is active; it was not deleted",
                 Command(
                     f"aws iam update-access-key --user-name {user} --access-key-id {key_id} --status Inactive",
@@ -250,7 +239,7 @@ class Iam(SessionClient):
         answer = self._session.call("iam", "GetPolicyVersion", PolicyArn=policy_arn, VersionId=version)
         document = answer["PolicyVersion"]["Document"]
         if not isinstance(document, dict):
-            raise ResourceError(
+            raise errors.ResourceError(
                 f"the policy {policy_arn} is not a JSON object",
                 Command(f"aws iam get-policy-version --policy-arn {policy_arn} --version-id {version}"),
             )
@@ -271,6 +260,6 @@ _FULL = ("LimitExceeded", "LimitExceededException")
 def _last_used(session: Session, key_id: str) -> datetime | None:
     try:
         answer = session.find("iam", "GetAccessKeyLastUsed", absent=_ABSENT, AccessKeyId=key_id) or {}
-    except (PermissionDenied, Unsupported):
+    except (errors.PermissionDenied, errors.Unsupported):
         return None
     return utc(answer.get("AccessKeyLastUsed", {}).get("LastUsedDate"))

@@ -4,8 +4,6 @@ Calls KMS. Never Decrypt, GenerateDataKey or any other action that returns plain
 endpoint that ignores DryRun would return the plaintext.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -3,8 +3,6 @@
 Asks IAM, KMS, Service Quotas, CloudTrail and S3; changes nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType

@@ -3,8 +3,6 @@
 Reads and writes S3. Of the state bucket only the settings above are changed; backups are only created.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Asks CloudWatch, CloudTrail and KMS; changes nothing. The event history is read up to a limit, which the result says.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

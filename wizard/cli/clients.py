@@ -3,8 +3,6 @@
 Touches the environment and nothing else; each edge says what it touches itself. Loads all of them.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime

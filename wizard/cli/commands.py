@@ -4,8 +4,6 @@ Pure. Parser, entry point, help, completion and the table in docs/ARCHITECTURE.m
 the package of a command is loaded when its options are asked for, and what runs when it runs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum

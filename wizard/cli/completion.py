@@ -4,8 +4,6 @@ Reads the project's stacks and schema, the AWS configuration files and botocore'
 but argcomplete: a person who presses TAB waits for it.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

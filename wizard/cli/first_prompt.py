@@ -3,8 +3,6 @@
 Pure, and light: nothing that it loads knows AWS, Pulumi or the contract. Speaks through the Protocol of the terminal.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime

@@ -3,8 +3,6 @@
 Pure. Loads argparse, the tables of commands and inputs, and the options of the one command that is parsed.
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -3,8 +3,6 @@
 Pure. Knows nothing of where a text comes from or goes to.
 """
 
-from __future__ import annotations
-
 import base64
 import errno
 import logging

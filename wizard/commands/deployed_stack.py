@@ -4,8 +4,6 @@ Reads through the ports, asks nobody and changes nothing. It goes on if the stat
 is wrong there is what these commands report.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Pure. A variable that is not listed is not passed on: the operator's environment
 of Vercel and of other tools.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 SYSTEM = frozenset(

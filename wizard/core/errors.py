@@ -4,8 +4,6 @@ Pure. A client translates its library's exception into one of these, `from` the 
 The exit codes are Pulumi's own table (https://www.pulumi.com/docs/iac/cli/exit-codes/).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 
@@ -103,6 +101,10 @@ class UnreadableAnswer(Unreachable):
 
 class OutcomeUnknown(SetupError):
     """A call that must not happen twice was sent once, and its answer was lost. The account shows what happened."""
+
+
+class TargetMissing(SetupError):
+    """Where the application runs does not exist: a project on Vercel."""
 
 
 class Unsupported(SetupError):

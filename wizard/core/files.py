@@ -4,8 +4,6 @@ Writes the file that it is given, and a hidden draft next to it. Its callers: ba
 saved answers, a stack's settings and its passphrase.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

@@ -24,11 +24,11 @@ Document = dict[str, Any]
 
 
 def verify(stack: str, proofs: Sequence[Verification], findings: Sequence[Mapping[str, str | None]] = ()) -> Document:
-    """Of the verifications and the findings; `ok` is whether none failed and nothing was found."""
+    """Of the verifications and the findings; `ok` is whether each has a result, none failed and nothing was found."""
     entries = [
         {"target": p.target, "state": p.state, "principal": p.principal, "detail": p.detail, "at": p.at} for p in proofs
     ]
-    ok = all(p.state != "failed" for p in proofs) and not findings
+    ok = all(p.state not in ("failed", "unproven") for p in proofs) and not findings
     return {**head("verify", ok=ok), "stack": stack, "proofs": entries, "findings": [dict(entry) for entry in findings]}
 
 

@@ -4,8 +4,6 @@ Pure. Renderers call it at the moment of output: `clean` for a value in a page, 
 terminal and a log. `quoted` is for a text inside a message of ours. Data keeps the text as it was read.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Callable
 from typing import Any

@@ -3,8 +3,6 @@
 Pure. The caller reads the files and asks the services.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -3,8 +3,6 @@
 Reads the one file that it is given. No error holds a value of the file, which may be a secret put there by mistake.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from functools import partial

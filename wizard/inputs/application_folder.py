@@ -3,8 +3,6 @@
 Reads a few files of that folder by name. Loaded before the first prompt: imports nothing heavy.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import stat

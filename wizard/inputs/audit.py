@@ -3,8 +3,6 @@
 Pure. Imports no library.
 """
 
-from __future__ import annotations
-
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType
 
 TRAIL_INPUTS: tuple[Input, ...] = (

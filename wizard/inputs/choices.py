@@ -3,8 +3,6 @@
 Reads AWS and Vercel through their ports. A list that cannot be read is no error: the value can be typed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any

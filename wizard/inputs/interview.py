@@ -3,8 +3,6 @@
 Asks at the terminal and reads AWS and Vercel through their ports. The choices are in `wizard.inputs.choices`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -48,50 +46,37 @@ class Interview:
         return {key: answer.value for key, answer in self.answers.items()}
 
 
+@dataclass(kw_only=True)
 class Interviewer:
     """One interview, with the answers so far."""
 
-    def __init__(
-        self,
-        *,
-        stack: str,
-        answers: Mapping[str, Answer],
-        ui: UserInterface,
-        connect: Callable[[str | None, str | None], AwsClient],
-        vercel: Callable[[str], VercelClient],
-        linked: Linked | None,
-        sign_in: Callable[[str], None] | None = None,
-        sign_in_to_vercel: Callable[[], Answer] | None = None,
-        detected: tuple[str, ...] = (),
-        has_state_location: bool = True,
-        is_first: bool = False,
-        asked: tuple[str, ...] = (),
-        save_progress: SaveProgress = lambda answers, asked: None,
-    ) -> None:
-        """`detected`: lines to show with the account. `asked`: questions already answered in this run.
+    stack: str
+    answers: Mapping[str, Answer] = field(repr=False)
+    ui: UserInterface
+    connect: Callable[[str | None, str | None], AwsClient]
+    vercel: Callable[[str], VercelClient]
+    linked: Linked | None
+    sign_in: Callable[[str], None] | None = None
+    sign_in_to_vercel: Callable[[], Answer] | None = None
+    detected: tuple[str, ...] = ()
+    """Lines to show with the account."""
+    has_state_location: bool = True
+    """Whether it is known where Pulumi stores the state."""
+    is_first: bool = False
+    """Whether this is the stack's first run, and its answers were not confirmed on the command line."""
+    asked: tuple[str, ...] = ()
+    """The questions that are answered already in this run."""
+    save_progress: SaveProgress = lambda answers, asked: None
 
-        `has_state_location`: whether it is known where Pulumi stores the state. `is_first`: whether this is the
-        stack's first run, and its answers were not confirmed on the command line.
-        """
-        self._stack = stack
-        self._answers = dict(answers)
-        self._ui = ui
-        self._connect = connect
-        self._vercel = vercel
-        self._linked = linked
-        self._sign_in = sign_in
-        self._sign_in_to_vercel = sign_in_to_vercel
-        self._detected = detected
-        self._has_state_location = has_state_location
-        self._is_first = is_first
-        self._step = step_of(asked[-1]) if asked else 0
+    def __post_init__(self) -> None:
+        self._answers = dict(self.answers)
+        self._asked = list(self.asked)
+        self._step = step_of(self.asked[-1]) if self.asked else 0
         """The page that is shown; 0 before the first."""
         self._suggested: dict[str, Answer] = {}
         """What was detected for `CONFIRMED`."""
         self._along: dict[str, str] = {}
         """The input that the answer to another one's question set too."""
-        self._asked = list(asked)
-        self._save_progress = save_progress
         self._earlier: dict[str, Any] = {}
         """The answers from before the person went back."""
         self._can_go_back = False
@@ -99,20 +84,20 @@ class Interviewer:
         self._aws: AwsClient | None = None
         self._identity: Identity | None = None
         # The stack is named after its environment.
-        environment = stack.rsplit("/", 1)[-1]
+        environment = self.stack.rsplit("/", 1)[-1]
         self._answers.setdefault(
             "environment", Answer(value=environment, source=Source.DETECTED, where="the stack's name")
         )
 
     def run(self) -> Interview:
         """Raises MissingAnswers, with all of them, where the terminal is not interactive."""
-        if not self._ui.interactive:
+        if not self.ui.interactive:
             return self._unattended()
         if self._asked:
-            self._save_progress(self._answers, tuple(self._asked))
+            self.save_progress(self._answers, tuple(self._asked))
         self._ask_missing()
         self._enter(len(STEPS) - 1)
-        self._is_first = False
+        self.is_first = False
         return self._interview()
 
     def change(self) -> Interview:
@@ -122,7 +107,7 @@ class Interviewer:
         ]
         question = choices.which_to_change(inputs, self._answers)
         try:
-            key = self._ui.ask(replace(question, back=True))
+            key = self.ui.ask(replace(question, back=True))
         except Back:
             return self._interview()
         previous, self._can_go_back = dict(self._answers), True
@@ -147,7 +132,7 @@ class Interviewer:
         aws: AwsClient | None = None
         identity: Identity | SetupError
         try:
-            aws = self._connect(self._values.get("profile"), self._values.get("region"))
+            aws = self.connect(self._values.get("profile"), self._values.get("region"))
         except SetupError as error:
             # Reported later, with all other problems.
             identity = error
@@ -192,7 +177,7 @@ class Interviewer:
                 self._add(choices.recommended(self._answers))
             if entry.key == "vercel_team" and entry.needed(self._values) and entry.key not in self._answers:
                 self._add(self._link())
-            if entry.key == "trail" and self._is_first and not self._has_room():
+            if entry.key == "trail" and self.is_first and not self._has_room():
                 self._add({"trail": Answer(value=CREATE, source=Source.DEFAULT, where="default")})
             if self._is_missing(entry):
                 return entry
@@ -201,7 +186,7 @@ class Interviewer:
     def _has_room(self) -> bool:
         """Whether one more question leaves room for those that follow: where the state is, and the plan."""
         asked = len({*self._asked} - {"vercel_token"})
-        return asked + 1 + (not self._has_state_location) + 1 <= MOST_QUESTIONS
+        return asked + 1 + (not self.has_state_location) + 1 <= MOST_QUESTIONS
 
     def _is_missing(self, entry: Input) -> bool:
         if entry.key in self._answers:
@@ -209,7 +194,7 @@ class Interviewer:
         if entry.key == "profile":
             return self._is_profile_open()
         if entry.key == "backend":
-            return not self._has_state_location
+            return not self.has_state_location
         return entry.asked and entry.needed(self._values)
 
     def _ask_and_save(self, entry: Input) -> None:
@@ -221,17 +206,17 @@ class Interviewer:
         self._answers[entry.key] = value
         if entry.key not in self._asked:
             self._asked.append(entry.key)
-        self._save_progress(self._answers, tuple(self._asked))
+        self.save_progress(self._answers, tuple(self._asked))
 
     def _enter(self, step: int) -> None:
         """Show the heading of a page of the first run, and what is known about it; once."""
-        if not self._is_first or step == self._step:
+        if not self.is_first or step == self._step:
             return
         self._step = step
-        self._ui.section(*heading(step))
+        self.ui.section(*heading(step))
         if step == step_of("vercel_token"):
-            for line in self._detected:
-                self._ui.line(line, mark=Mark.OK)
+            for line in self.detected:
+                self.ui.line(line, mark=Mark.OK)
 
     def _reopen_question(self, key: str) -> None:
         for reopened in (*_TOGETHER.get(key, (key,)), self._along.pop(key, by_key[key].rest)):
@@ -249,7 +234,7 @@ class Interviewer:
 
     def _connected(self) -> AwsClient:
         if self._aws is None:
-            self._aws = self._connect(self._values.get("profile"), self._values.get("region"))
+            self._aws = self.connect(self._values.get("profile"), self._values.get("region"))
         return self._aws
 
     def _identify(self) -> None:
@@ -257,7 +242,7 @@ class Interviewer:
         self._aws = None
         aws = self._connected()
         while True:
-            self._ui.working("asking AWS whose credentials these are")
+            self.ui.working("asking AWS whose credentials these are")
             try:
                 identity = aws.identify()
                 break
@@ -268,7 +253,7 @@ class Interviewer:
                 aws = self._connected()
         self._identity = identity
         answers = choices.of_account(aws, identity)
-        if self._is_first:
+        if self.is_first:
             self._suggested = {key: answers.pop(key) for key in CONFIRMED if key in answers}
             if "profile" in self._asked:
                 # The question which profile was the question which account.
@@ -287,26 +272,26 @@ class Interviewer:
                 del self._answers[key]
 
     def _offer_sign_in(self, error: SignInNeeded) -> bool:
-        if self._sign_in is None:
+        if self.sign_in is None:
             return False
-        self._ui.line(error.message, mark=Mark.WARN)
-        if not self._ui.confirm(f"Sign in now ({error.hint})?", default=True):
+        self.ui.line(error.message, mark=Mark.WARN)
+        if not self.ui.confirm(f"Sign in now ({error.hint})?", default=True):
             return False
-        self._sign_in(error.profile)
+        self.sign_in(error.profile)
         return True
 
     def _show(self, identity: Identity, aws: AwsClient) -> None:
         alias = f" ({identity.account_alias})" if identity.account_alias else ""
-        ui = self._ui
+        ui = self.ui
         self._enter(step_of("account"))
-        if not self._is_first:
+        if not self.is_first:
             ui.section("Detected")
         if "account" in self._answers:
             ui.line(f"account {identity.account_id}{alias}", mark=Mark.OK)
         ui.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
         if region := self._answers.get("region"):
             ui.line(f"region {region.value}, by {region.where}", mark=Mark.OK)
-        for line in () if self._is_first else self._detected:
+        for line in () if self.is_first else self.detected:
             ui.line(line, mark=Mark.OK)
         for disagreement in aws.disagreements:
             ui.line(disagreement, mark=Mark.WARN)
@@ -350,7 +335,7 @@ class Interviewer:
         )
 
     def _answered(self, entry: Input, question: Question) -> Any:
-        return entry.parse(self._ui.ask(question))
+        return entry.parse(self.ui.ask(question))
 
     def _answered_with(self, entry: Input, rest: Input, question: Question) -> Any:
         """The answer to a question that takes the values of two inputs, with a slash between them."""
@@ -359,7 +344,7 @@ class Interviewer:
             head, slash, tail = text.partition("/")
             return entry.fault(head) or (rest.fault(tail) if slash else None)
 
-        head, slash, tail = str(self._ui.ask(replace(question, parse=str, check=fault))).partition("/")
+        head, slash, tail = str(self.ui.ask(replace(question, parse=str, check=fault))).partition("/")
         if slash:
             self._set_along(entry, rest.key, rest.parse(tail))
         return entry.parse(head)
@@ -383,7 +368,7 @@ class Interviewer:
         if entry.key in BEFORE_THE_ACCOUNT:
             return (), None
         if entry.key in ("replica_regions", "trail", "ecs_cluster"):
-            self._ui.working("asking AWS what there is in the account")
+            self.ui.working("asking AWS what there is in the account")
         return choices.choices_for(entry.key, self._connected(), self._values)
 
     def _account(self, entry: Input) -> str:
@@ -392,7 +377,7 @@ class Interviewer:
             assert self._identity is not None
             offered = choices.accounts(self._connected(), self._identity)
             question = self._question(entry, offered, self._identity.account_id)
-            chosen = str(self._ui.ask(replace(question, kind=InputType.SELECT, parse=str, default=offered[0].value)))
+            chosen = str(self.ui.ask(replace(question, kind=InputType.SELECT, parse=str, default=offered[0].value)))
             if chosen == self._identity.account_id:
                 return chosen
             previous = self._answers.get("profile")
@@ -401,7 +386,7 @@ class Interviewer:
             try:
                 self._identify()
             except SetupError as error:
-                self._ui.error(error)
+                self.ui.error(error)
                 self._answers.pop("profile")
                 if previous is not None:
                     self._answers["profile"] = previous
@@ -410,7 +395,7 @@ class Interviewer:
 
     def _region(self, entry: Input) -> str:
         """The Region; or several, for a multi-Region key, where nothing said yet whether it is one."""
-        self._ui.working("asking AWS for the account's Regions")
+        self.ui.working("asking AWS for the account's Regions")
         regions, default = choices.choices_for("region", self._connected(), self._values)
         suggested = self._suggested.get("region")
         if suggested is not None:
@@ -424,7 +409,7 @@ class Interviewer:
             chosen = None
             if is_open:
                 question = self._question(entry, (*first, choices.SEVERAL, *offered[1:]), default)
-                chosen = str(self._ui.ask(replace(question, parse=str)))
+                chosen = str(self.ui.ask(replace(question, parse=str)))
             try:
                 is_one = chosen not in (None, choices.SEVERAL.value)
                 value = str(chosen) if is_one else self._answered(entry, self._question(entry, offered, default))
@@ -440,7 +425,7 @@ class Interviewer:
     def _administrators(self, entry: Input) -> tuple[str, ...]:
         assert self._identity is not None
         caller, aws = self._identity.principal_arn, self._connected()
-        self._ui.working("asking AWS for the account's users and roles")
+        self.ui.working("asking AWS for the account's users and roles")
         principals = choices.principals(aws, caller)
         while True:
             arns = self._answered(entry, self._question(entry, principals, (caller,)))
@@ -448,21 +433,21 @@ class Interviewer:
             if not absent:
                 return tuple(caller if arn == CALLER else arn for arn in arns)
             for arn in absent:
-                self._ui.line(f"{arn} does not exist in this account; choose again", mark=Mark.FAIL)
+                self.ui.line(f"{arn} does not exist in this account; choose again", mark=Mark.FAIL)
 
     def _vercel_client(self) -> VercelClient | None:
         token = self._values.get("vercel_token")
-        return self._vercel(token) if token else None
+        return self.vercel(token) if token else None
 
     def _link(self) -> Mapping[str, Answer]:
         """The linked project, or the token's only project; nothing where neither is known."""
         if self._earlier.get("vercel_team"):
             return {}
-        if project := choices.linked_project(self._vercel_client(), self._linked):
+        if project := choices.linked_project(self._vercel_client(), self.linked):
             return choices.of_project(project, ".vercel") if project.team_slug else {}
-        if not self._ui.interactive:
+        if not self.ui.interactive:
             return {}
-        self._ui.working("asking Vercel for its projects")
+        self.ui.working("asking Vercel for its projects")
         projects = choices.list_projects(self._vercel_client())
         return choices.of_project(projects[0], "the only project") if len(projects) == 1 else {}
 
@@ -476,7 +461,7 @@ class Interviewer:
         earlier = f"{self._earlier.get('vercel_team')}/{self._earlier.get('vercel_project')}"
         question = self._question(by_key["vercel_project"])
         question = replace(question, kind=InputType.SEARCH, default=earlier, **choices.projects(projects))
-        chosen = self._ui.ask(question)
+        chosen = self.ui.ask(question)
         if chosen == choices.ANOTHER_PROJECT:
             return None
         project = next(project for project in projects if f"{project.team_slug}/{project.name}" == chosen)
@@ -499,31 +484,31 @@ class Interviewer:
 
     def _token(self, entry: Input) -> str | Answer:
         """A token: that of the Vercel CLI's login, by the browser, or a pasted one."""
-        if self._sign_in_to_vercel is not None:
-            sign_in, self._sign_in_to_vercel = self._sign_in_to_vercel, None
+        if self.sign_in_to_vercel is not None:
+            sign_in, self.sign_in_to_vercel = self.sign_in_to_vercel, None
             back = self._can_go_back or bool(self._asked)
             prompt = "Sign in to Vercel in the browser (vercel login)?"
-            if self._ui.confirm(prompt, why=entry.why, explanation=entry.explanation, back=back):
+            if self.ui.confirm(prompt, why=entry.why, explanation=entry.explanation, back=back):
                 try:
                     return sign_in()
                 except SetupError as error:
-                    self._ui.error(error)
+                    self.ui.error(error)
         while True:
             token: str = self._answered(entry, self._question(entry))
             team, project = self._values.get("vercel_team"), self._values.get("vercel_project")
-            if self._linked and not (team and project):
-                team, project = self._linked.team_id, self._linked.project_id
-            linked = self._linked is not None and team == self._linked.team_id
+            if self.linked and not (team and project):
+                team, project = self.linked.team_id, self.linked.project_id
+            linked = self.linked is not None and team == self.linked.team_id
             try:
                 if team and project:
-                    self._ui.working("asking Vercel")
-                    self._vercel(token).find_project(team, project)
+                    self.ui.working("asking Vercel")
+                    self.vercel(token).find_project(team, project)
             except CredentialsError as error:
                 if linked and isinstance(error, PermissionDenied):
                     # A valid token of another team: the folder's link is only a default, and does not apply.
-                    self._linked = None
+                    self.linked = None
                     return token
-                self._ui.error(error)
+                self.ui.error(error)
                 continue
             except SetupError:
                 pass  # Not a problem of the token: the preflight reports it.

@@ -3,8 +3,6 @@
 Pure. Imports no library.
 """
 
-from __future__ import annotations
-
 from wizard.core.models.inputs import CALLER, Input, InputType
 
 KEY_INPUTS: tuple[Input, ...] = (

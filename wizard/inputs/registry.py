@@ -10,21 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from wizard.core.models.inputs import (
-    CLOUD,
-    CREATE,
-    DEFAULT,
-    LOCAL,
-    PASSPHRASE,
-    S3,
-    VARIABLE,
-    Choice,
-    Input,
-    InputType,
-    accept_backend,
-    accept_passphrase,
-    accept_secrets_provider,
-)
+from wizard.core.models import inputs
 from wizard.inputs.audit import TRAIL_INPUTS
 from wizard.inputs.key import KEY_INPUTS
 from wizard.targets.port import all_targets
@@ -32,10 +18,10 @@ from wizard.targets.port import all_targets
 if TYPE_CHECKING:
     import argparse
 
-TARGET = Input(
+TARGET = inputs.Input(
     key="target",
     saved_as="deploy_targets",
-    kind=InputType.CHECKBOX,
+    kind=inputs.InputType.CHECKBOX,
     prompt="Where does the application run?",
     why="The wizard writes the key's settings to the place where the application reads them.",
     safeguard="164.312(a)(2)(iv), encryption and decryption",
@@ -43,32 +29,32 @@ TARGET = Input(
     help=f"where the application runs: {', '.join(target.name for target in all_targets())}, or several, with commas",
     metavar="NAME,...",
     many=True,
-    choices=tuple(Choice(value=target.name, title=target.title, note=target.note) for target in all_targets()),
+    choices=tuple(inputs.Choice(value=target.name, title=target.title, note=target.note) for target in all_targets()),
 )
 """The first question: it needs nothing from the account, and is asked while the other modules load."""
 
 
-def _of_target(name: str, entry: Input) -> Input:
+def _of_target(name: str, entry: inputs.Input) -> inputs.Input:
     """The input of a target: needed only where the application runs there."""
     return replace(entry, needed=lambda values: name in (values.get("target") or ()) and entry.needed(values))
 
 
-APPLICATION_INPUTS: tuple[Input, ...] = (
-    Input(
+APPLICATION_INPUTS: tuple[inputs.Input, ...] = (
+    inputs.Input(
         key="app_principal",
         saved_as="app_principal_arn",
-        kind=InputType.SELECT,
+        kind=inputs.InputType.SELECT,
         prompt="Which IAM role or user does the application run as?",
         why="Only this identity is allowed to decrypt the data key, and it is allowed nothing else.",
         safeguard="164.312(a)(2)(i), unique user identification",
         link="https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html",
-        help=f"ARN of the IAM role or user that the application runs as; `{CREATE}`: a new role",
+        help=f"ARN of the IAM role or user that the application runs as; `{inputs.CREATE}`: a new role",
         metavar="ARN",
-        words=(CREATE,),
-        choices=(Choice(value=CREATE, title="Create a role for it (recommended)"),),
+        words=(inputs.CREATE,),
+        choices=(inputs.Choice(value=inputs.CREATE, title="Create a role for it (recommended)"),),
         free_text=True,
     ),
-    Input(
+    inputs.Input(
         key="permissions_boundary",
         saved_as="permissions_boundary_arn",
         prompt="Which permissions boundary do the new roles get?",
@@ -79,17 +65,17 @@ APPLICATION_INPUTS: tuple[Input, ...] = (
         asked=False,
         optional=True,
     ),
-    Input(
+    inputs.Input(
         key="secret_store",
-        kind=InputType.SELECT,
+        kind=inputs.InputType.SELECT,
         prompt="Where is the wrapped data key stored?",
         why="Written once and never overwritten; ECS and EKS read it from there.",
         safeguard="164.312(a)(2)(iv), encryption and decryption",
         help="where in AWS the wrapped data key is stored: parameter-store (default, free) or secrets-manager",
         metavar="STORE",
         choices=(
-            Choice(value="parameter-store", title="Parameter Store", note="free"),
-            Choice(value="secrets-manager", title="Secrets Manager", note="$0.40 a month for each secret"),
+            inputs.Choice(value="parameter-store", title="Parameter Store", note="free"),
+            inputs.Choice(value="secrets-manager", title="Secrets Manager", note="$0.40 a month for each secret"),
         ),
         asked=False,
         default="parameter-store",
@@ -97,45 +83,49 @@ APPLICATION_INPUTS: tuple[Input, ...] = (
     *(_of_target(target.name, entry) for target in all_targets() for entry in target.inputs),
 )
 
-STATE_INPUTS: tuple[Input, ...] = (
-    Input(
+STATE_INPUTS: tuple[inputs.Input, ...] = (
+    inputs.Input(
         key="backend",
         saved=False,
-        kind=InputType.SELECT,
+        kind=inputs.InputType.SELECT,
         prompt="Where does Pulumi store its state?",
         why="Every later update needs the state, which lists the created resources and never contains PHI.",
         safeguard="164.316(b)(1), documentation, of what was set up",
         link="https://www.pulumi.com/docs/iac/concepts/state-and-backends/",
-        help=f"Pulumi's state: {S3} (a new bucket), s3://BUCKET, {CLOUD} (Pulumi Cloud), or {LOCAL}",
+        help=f"Pulumi's state: {inputs.S3} (a new bucket), s3://BUCKET, {inputs.CLOUD} (Pulumi Cloud), "
+        f"or {inputs.LOCAL}",
         metavar="URL",
         # Only where nothing says which backend is in use.
         asked=False,
         optional=True,
         free_text=True,
         choices=(
-            Choice(value=S3, title="a new S3 bucket of this account", note="created at once; private, encrypted"),
-            Choice(value=CLOUD, title="Pulumi Cloud", note="asks for a login"),
-            Choice(value=LOCAL, title="files on this machine", note="nobody else can use them"),
+            inputs.Choice(
+                value=inputs.S3, title="a new S3 bucket of this account", note="created at once; private, encrypted"
+            ),
+            inputs.Choice(value=inputs.CLOUD, title="Pulumi Cloud", note="asks for a login"),
+            inputs.Choice(value=inputs.LOCAL, title="files on this machine", note="nobody else can use them"),
         ),
-        accepts=accept_backend,
+        accepts=inputs.accept_backend,
         own_variable="PULUMI_BACKEND_URL",
     ),
-    Input(
+    inputs.Input(
         key="secrets_provider",
         saved=False,
         prompt="What encrypts the stack's secrets?",
         why="Needed only for a new stack: this version stores no secret in a stack, a later one may.",
         safeguard="164.312(a)(2)(iv), encryption and decryption",
-        help=f"of a new stack: awskms://alias/NAME?region=REGION, {PASSPHRASE}, or {DEFAULT} (Pulumi Cloud's own)",
+        help=f"of a new stack: awskms://alias/NAME?region=REGION, {inputs.PASSPHRASE}, or {inputs.DEFAULT} "
+        "(Pulumi Cloud's own)",
         metavar="URL",
         asked=False,
         optional=True,
-        accepts=accept_secrets_provider,
+        accepts=inputs.accept_secrets_provider,
     ),
-    Input(
+    inputs.Input(
         key="passphrase",
         saved=False,
-        kind=InputType.SECRET,
+        kind=inputs.InputType.SECRET,
         prompt="The stack's passphrase",
         why="Pulumi needs it to open a stack whose configuration is encrypted under a passphrase.",
         safeguard="164.312(a)(2)(iv), encryption and decryption",
@@ -144,8 +134,8 @@ STATE_INPUTS: tuple[Input, ...] = (
         asked=False,
         optional=True,
         secret=True,
-        accepts=accept_passphrase,
-        own_variable=VARIABLE,
+        accepts=inputs.accept_passphrase,
+        own_variable=inputs.VARIABLE,
     ),
 )
 
@@ -156,7 +146,7 @@ _STEPS = {
     "administrators": 4,
 }
 
-INPUTS: tuple[Input, ...] = (TARGET, *KEY_INPUTS, *APPLICATION_INPUTS, *TRAIL_INPUTS, *STATE_INPUTS)
+INPUTS: tuple[inputs.Input, ...] = (TARGET, *KEY_INPUTS, *APPLICATION_INPUTS, *TRAIL_INPUTS, *STATE_INPUTS)
 
 
 def step_of(key: str) -> int:
@@ -169,7 +159,7 @@ def heading(step: int) -> tuple[str, str]:
     return STEPS[step - 1], f"step {step} of {len(STEPS)}"
 
 
-by_key: Mapping[str, Input] = MappingProxyType({entry.key: entry for entry in INPUTS})
+by_key: Mapping[str, inputs.Input] = MappingProxyType({entry.key: entry for entry in INPUTS})
 """Every input by its key."""
 
 

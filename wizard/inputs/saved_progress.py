@@ -3,8 +3,6 @@
 Reads and writes `.wizard/STACK.json` in the project's folder. Never holds a secret.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field

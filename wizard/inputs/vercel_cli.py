@@ -3,8 +3,6 @@
 Reads `.vercel/` of a folder, the CLI's data folder, and the environment; runs `vercel login`.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -4,8 +4,6 @@ Part of the client of Pulumi: starts the `pulumi` program. No other file imports
 `tests/wizard/pulumi_engine/test_automation.py` fails where a new version lacks what is used here.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from pulumi.automation import LocalWorkspace, OutputMap, Stack, UpdateSummary, Workspace

@@ -4,8 +4,6 @@ Part of the client of Pulumi: reads the CLI's login and two files of the project
 removes empty sidecar files of one stack in a local backend. Imports YAML only when a file needs it.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

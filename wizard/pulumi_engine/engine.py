@@ -3,8 +3,6 @@
 Touches the `pulumi` program, the stack's backend and `Pulumi.<stack>.yaml` in the project's folder.
 """
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping

@@ -4,8 +4,6 @@ Part of the client of Pulumi: touches one file for each stack in the user's conf
 its owner can read.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import secrets

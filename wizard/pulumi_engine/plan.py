@@ -3,8 +3,6 @@
 Part of the client of Pulumi: touches one file in a folder of its own, which exists only while the engine runs.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

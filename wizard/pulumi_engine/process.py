@@ -3,8 +3,6 @@
 Part of the client of Pulumi: touches the `pulumi` program and this process's SIGINT handler, nothing else.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import shlex

@@ -3,8 +3,6 @@
 Part of the client of Pulumi: touches the `pulumi` program and the stack's backend.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping

@@ -46,7 +46,7 @@ class SetupOptions:
         if self.dry_run or self.save_plan:
             return 0, plan.document(workflow.preview(request, clients), command="setup")
         done = workflow.setup(request, clients)
-        return int(bool(done.failed)), report.document(done)
+        return int(not done.ok), report.document(done)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,6 @@
 Pure. One comparison for the evidence of setup, for verify and for doctor.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

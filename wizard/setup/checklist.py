@@ -3,8 +3,6 @@
 Reads the account through the AWS port. An item that could not be read is `unknown`, never `done`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,7 +15,7 @@ from components.policies.requirements import BY_ID, Topic
 from components.policies.stack import decide_by_key_policy_of
 from components.settings import ImportGroup, Outputs, Settings
 from wizard.core.errors import SetupError
-from wizard.core.models.access import administrators_of, documents_of
+from wizard.core.models.access import administrators_of, documents_of, not_strict
 from wizard.core.models.account import KeyFact, Retention, TrailFact
 from wizard.core.models.audit import BUCKET_REQUIREMENTS, TRAIL_REQUIREMENTS, gaps
 from wizard.core.models.delivery import StoredDataKey, Verification, VerificationState
@@ -47,7 +45,7 @@ class ChecklistEntry:
     state: ItemState
     evidence: str
     next: str = ""
-    """The command that closes it, where an import left it open."""
+    """The command that closes it, where an import left it open or a strict key policy is not in force."""
 
     @property
     def title(self) -> str:
@@ -146,8 +144,11 @@ def evaluate(
 
 def _with_repair(entry: ChecklistEntry, settings: Settings) -> ChecklistEntry:
     left = [part for part in _PARTS.get(entry.topic, ()) if part in settings.kept_as_found]
-    if entry.state is not ItemState.OPEN or not left:
+    if entry.state is not ItemState.OPEN:
         return entry
+    if not left:
+        is_strict = settings.strict_key_policy and entry.topic is Topic.KEY_POLICY
+        return replace(entry, next=wizard("setup")) if is_strict else entry
     evidence = f"{entry.evidence}; it was left as it was found"
     return replace(entry, evidence=evidence, next=wizard("setup", "--repair", ",".join(left)))
 
@@ -229,13 +230,17 @@ def _key_policy(
     violations += [f"allows {', '.join(deleting)} to delete the key"] if deleting else []
     violations += [f"allows the application {', '.join(beyond)}"] if beyond else []
     violations += [f"does not itself allow {', '.join(missing)}"] if missing else []
+    documents = documents_of(outputs.key_arn, policy=policy, grants=readings.grants, iam=readings.iam, key=readings.key)
+    loose = not_strict(documents, settings)
+    violations += [loose] if loose else []
     if violations:
         return ItemState.OPEN, "the key policy " + " and ".join(violations)
+    if loose is None:
+        return ItemState.UNKNOWN, "whether others can change the strict key policy: the account's IAM could not be read"
     number = len(settings.administrators) + len(settings.administrator_patterns)
     administrators = f"{number} administrator{'s' if number > 1 else ''}"
     iam = "the application and" if settings.strict_key_policy else "the account's IAM, the application,"
     ending = f"{len(settings.deletion_administrators) or 'nobody'} can delete it"
-    documents = documents_of(outputs.key_arn, policy=policy, grants=readings.grants, iam=readings.iam, key=readings.key)
     # The settings decide whether IAM can grant the right, so it does not decide the state.
     return (
         ItemState.DONE,

@@ -3,8 +3,6 @@
 Acts through the ports. Changes nothing in the account before the plan is confirmed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass

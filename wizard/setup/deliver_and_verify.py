@@ -3,19 +3,11 @@
 Writes AWS and the targets through their ports. The data key is stored before it is delivered.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from components.settings import Outputs
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.models.delivery import (
-    AccessKey,
-    Delivered,
-    DeliveryState,
-    StoredDataKey,
-    Verification,
-)
+from wizard.core.models import delivery as models
 from wizard.core.models.inputs import Mark
 from wizard.core.ports.run import TargetContext, UserInterface
 from wizard.data_key import delivery
@@ -43,9 +35,9 @@ def context_of(ready: PreparedRun, outputs: Outputs) -> TargetContext:
 class DeliveryResult:
     """The stored data key, its deliveries and their verifications."""
 
-    stored_data_key: StoredDataKey
-    delivered: tuple[Delivered, ...]
-    proofs: tuple[Verification, ...]
+    stored_data_key: models.StoredDataKey
+    delivered: tuple[models.Delivered, ...]
+    proofs: tuple[models.Verification, ...]
     access_key: DeliveredAccessKey | None = None
 
 
@@ -65,7 +57,7 @@ def deliver_and_verify(clients: Clients, ready: PreparedRun, outputs: Outputs, *
     return DeliveryResult(stored_data_key=stored, delivered=delivered, proofs=proofs, access_key=key)
 
 
-def show_stored_data_key(ui: UserInterface, stored: StoredDataKey, outputs: Outputs) -> None:
+def show_stored_data_key(ui: UserInterface, stored: models.StoredDataKey, outputs: Outputs) -> None:
     """Print where the data key is stored."""
     word = "generated, wrapped by the key; stored" if stored.is_new else "exists and is not changed,"
     ui.line(f"{stored.wrapped.fingerprint} {word} in {stored.parameter}", mark=Mark.OK)
@@ -73,9 +65,9 @@ def show_stored_data_key(ui: UserInterface, stored: StoredDataKey, outputs: Outp
         ui.line(f"and in {delivery.region_of(arn)}, with the replica", mark=Mark.OK)
 
 
-def show_delivered(ui: UserInterface, result: Delivered) -> None:
+def show_delivered(ui: UserInterface, result: models.Delivered) -> None:
     """Print one delivery."""
-    state = "written" if result.state is DeliveryState.WRITTEN else "there already"
+    state = "written" if result.state is models.DeliveryState.WRITTEN else "there already"
     ui.line(f"{result.place}: {state}; checked by {result.checked_by}", mark=Mark.OK)
     if result.plain:
         ui.line(
@@ -121,13 +113,13 @@ def ensure_credentials(clients: Clients, context: TargetContext, *, yes: bool) -
 def prove(
     clients: Clients,
     context: TargetContext,
-    delivered: tuple[Delivered, ...],
+    delivered: tuple[models.Delivered, ...],
     wrapped: WrappedDataKey,
     *,
-    access_key: AccessKey | None = None,
+    access_key: models.AccessKey | None = None,
     check_again: bool = False,
     full: bool = False,
-) -> tuple[Verification, ...]:
+) -> tuple[models.Verification, ...]:
     """Whether the application can decrypt what was delivered.
 
     `check_again`: read the variables of the targets again, which a delivery of this run has just done. `full`: a round

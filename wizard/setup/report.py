@@ -3,10 +3,9 @@
 Pure. Holds no secret.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
+from components.policies.requirements import Topic
 from components.settings import Outputs, Settings
 from wizard.core import json_documents
 from wizard.core.models.account import Identity
@@ -62,6 +61,21 @@ class Report:
         """The verifications in which the application could not decrypt what was delivered."""
         return tuple(proof for proof in self.proofs if proof.state is VerificationState.FAILED)
 
+    @property
+    def unmet(self) -> tuple[ChecklistEntry, ...]:
+        """The items that are not met. One that an import left so on request counts only for a strict key policy."""
+        is_strict = self.settings.strict_key_policy
+        return tuple(
+            item
+            for item in self.checklist
+            if item.state is ItemState.OPEN and (not item.next or (is_strict and item.topic is Topic.KEY_POLICY))
+        )
+
+    @property
+    def ok(self) -> bool:
+        """Whether no verification failed, and no item is unmet."""
+        return not self.failed and not self.unmet
+
 
 def what_exists(report: Report) -> tuple[tuple[str, ...], ...]:
     """(what, its names in the account, one for each line)."""
@@ -114,11 +128,11 @@ def repeat_command(report: Report) -> str:
 
 
 def document(report: Report) -> json_documents.Document:
-    """The JSON document of a completed set-up; `ok` is whether no verification failed."""
+    """The JSON document of a completed set-up."""
     outputs, key = report.outputs, report.access_key
     task_secrets = [{"name": name, "valueFrom": source} for name, source in outputs.task_secrets]
     return {
-        **json_documents.head("setup", ok=not report.failed),
+        **json_documents.head("setup", ok=report.ok),
         "stack": report.stack,
         "account": report.settings.account_id,
         "region": report.settings.region,

@@ -3,8 +3,6 @@
 Writes the file of a plan, in place of an earlier plan only; reads a text. The plan holds no secret.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Mapping

@@ -3,8 +3,6 @@
 Touches the terminal only through questionary's applications.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -20,24 +18,7 @@ from prompt_toolkit.renderer import Renderer
 from questionary.prompts.common import InquirerControl
 
 from wizard.core.models.inputs import Choice
-from wizard.terminal.prompts import (
-    BACK,
-    CONFIRM_KEYS,
-    DETAILS,
-    LONG_LIST,
-    NO_KEYS,
-    SEARCH_KEYS,
-    SELECT_KEYS,
-    TICK_KEYS,
-    TICK_SEARCH_KEYS,
-    WHY,
-    CheckTicks,
-    HelpOrBack,
-    PromptRequest,
-    PromptState,
-    instruction,
-    selectable,
-)
+from wizard.terminal import prompts
 from wizard.terminal.text import cells, divided, shortened
 
 STYLE = questionary.Style.from_dict(
@@ -84,22 +65,24 @@ class QuestionaryPrompts:
         if out is not sys.stdout and out.isatty():
             self._options["output"] = create_output(stdout=out)
 
-    def text(self, request: PromptRequest, *, default: str) -> str:
+    def text(self, request: prompts.PromptRequest, *, default: str) -> str:
         """A line; the default is in it and can be edited."""
         typed = self._line(questionary.text, request, default)
         self._on_answer(request.text, typed)
         return typed
 
-    def secret(self, request: PromptRequest) -> str:
+    def secret(self, request: prompts.PromptRequest) -> str:
         """A line that is masked while it is typed."""
         typed = self._line(questionary.password, request, "")
         self._on_answer(request.text, _HIDDEN if typed else "")
         return typed
 
-    def select(self, request: PromptRequest, choices: Sequence[Choice], *, default: str | None, search: bool) -> str:
+    def select(
+        self, request: prompts.PromptRequest, choices: Sequence[Choice], *, default: str | None, search: bool
+    ) -> str:
         """The value of one choice."""
-        text, hint = self._words(request, SEARCH_KEYS if search else SELECT_KEYS)
-        pointed = request.state.pointed or (default if default in selectable(choices, search=search) else None)
+        text, hint = self._words(request, prompts.SEARCH_KEYS if search else prompts.SELECT_KEYS)
+        pointed = request.state.pointed or (default if default in prompts.selectable(choices, search=search) else None)
         question = questionary.select(
             text,
             choices=[self._choice(choice, search=search) for choice in choices],
@@ -116,13 +99,18 @@ class QuestionaryPrompts:
         return value
 
     def checkbox(
-        self, request: PromptRequest, choices: Sequence[Choice], *, checked: Collection[str], check: CheckTicks
+        self,
+        request: prompts.PromptRequest,
+        choices: Sequence[Choice],
+        *,
+        checked: Collection[str],
+        check: prompts.CheckTicks,
     ) -> list[str]:
         """The values of the ticked choices."""
-        search = len(choices) > LONG_LIST
-        text, hint = self._words(request, TICK_SEARCH_KEYS if search else TICK_KEYS)
+        search = len(choices) > prompts.LONG_LIST
+        text, hint = self._words(request, prompts.TICK_SEARCH_KEYS if search else prompts.TICK_KEYS)
         ticked = checked if request.state.ticked is None else request.state.ticked
-        offered = selectable(choices, search=search)
+        offered = prompts.selectable(choices, search=search)
         question = questionary.checkbox(
             text,
             choices=[
@@ -141,10 +129,10 @@ class QuestionaryPrompts:
         self._on_answer(request.text, ", ".join(titles[value] for value in values) or "none")
         return values
 
-    def confirm(self, request: PromptRequest, *, default: bool) -> bool:
+    def confirm(self, request: prompts.PromptRequest, *, default: bool) -> bool:
         """Yes or no, after Enter: a stray key confirms nothing."""
         answer = default if request.state.yes is None else request.state.yes
-        text, hint = self._words(request, CONFIRM_KEYS[answer])
+        text, hint = self._words(request, prompts.CONFIRM_KEYS[answer])
         question = questionary.confirm(text, default=answer, instruction=f"{hint} ", auto_enter=False, **self._options)
         typed: dict[str, bool] = {}
         own, bindings = _bindings(question), KeyBindings()
@@ -158,13 +146,13 @@ class QuestionaryPrompts:
                 original.call(event)
 
         confirmed = bool(
-            self._run(question, request, lambda: PromptState(yes=typed.get("yes", answer)), bindings=bindings)
+            self._run(question, request, lambda: prompts.PromptState(yes=typed.get("yes", answer)), bindings=bindings)
         )
         self._on_answer(request.text, "Yes" if confirmed else "No")
         return confirmed
 
-    def _line(self, ask: Callable[..., questionary.Question], request: PromptRequest, default: str) -> str:
-        text, hint = self._words(request, NO_KEYS, default)
+    def _line(self, ask: Callable[..., questionary.Question], request: prompts.PromptRequest, default: str) -> str:
+        text, hint = self._words(request, prompts.NO_KEYS, default)
         buffer: Buffer | None = None
 
         def is_unchanged() -> bool:
@@ -173,7 +161,7 @@ class QuestionaryPrompts:
 
         question = ask(_Message(text, hint, is_unchanged), default=default, **self._options)
         buffer = question.application.current_buffer
-        return str(self._run(question, request, PromptState, is_unchanged=is_unchanged))
+        return str(self._run(question, request, prompts.PromptState, is_unchanged=is_unchanged))
 
     def _choice(self, choice: Choice, *, search: bool, checked: bool = False) -> questionary.Choice:
         # In a filtered list a disabled choice can be pointed at: it may be the only match. The caller refuses it.
@@ -187,21 +175,21 @@ class QuestionaryPrompts:
             disabled=disabled,  # type: ignore[arg-type]  # questionary takes True where the title holds the reason
         )
 
-    def _validation(self, check: CheckTicks) -> Callable[[list[str]], bool | str]:
+    def _validation(self, check: prompts.CheckTicks) -> Callable[[list[str]], bool | str]:
         def validate(values: list[str]) -> bool | str:
             fault = check(values)
             return shortened(f"! {fault}", self._width - 1, end="…") if fault else True
 
         return validate
 
-    def _words(self, request: PromptRequest, keys: Sequence[str], default: str = "") -> tuple[str, str]:
+    def _words(self, request: prompts.PromptRequest, keys: Sequence[str], default: str = "") -> tuple[str, str]:
         """The question, broken between words, and the keys that answer it, after its last line."""
         lines = ["".join(text for text, _ in line) for line in divided([(f"? {request.text}", "")], self._width - 2)]
         indent = 2 if len(lines) > 1 else 0
-        hint = instruction(request, keys, self._width - indent - cells(lines[-1]) - cells(f"  {default}") - 1)
+        hint = prompts.instruction(request, keys, self._width - indent - cells(lines[-1]) - cells(f"  {default}") - 1)
         return "\n  ".join(lines).removeprefix("? "), hint
 
-    def _run_list(self, question: questionary.Question, request: PromptRequest) -> Any:
+    def _run_list(self, question: questionary.Question, request: prompts.PromptRequest) -> Any:
         control, window = _control(question)
         window.height = Dimension(max=_ROWS)
         for part in question.application.layout.find_all_windows():
@@ -212,8 +200,8 @@ class QuestionaryPrompts:
         if request.state.pointed in values:
             control.pointed_at = values.index(request.state.pointed)
 
-        def state() -> PromptState:
-            return PromptState(
+        def state() -> prompts.PromptState:
+            return prompts.PromptState(
                 pointed=control.get_pointed_at().value,
                 ticked=tuple(control.selected_options),
                 filter=control.search_filter,
@@ -233,8 +221,8 @@ class QuestionaryPrompts:
     def _run(
         self,
         question: questionary.Question,
-        request: PromptRequest,
-        state: Callable[[], PromptState],
+        request: prompts.PromptRequest,
+        state: Callable[[], prompts.PromptState],
         *,
         bindings: KeyBindings | None = None,
         is_unchanged: Callable[[], bool] = lambda: True,
@@ -242,14 +230,14 @@ class QuestionaryPrompts:
         """The answer. The prompt is erased, so that the next line takes its place. Raises HelpOrBack."""
         bindings = bindings or KeyBindings()
         bindings.add("c-z", eager=True)(lambda event: event.app.suspend_to_background())
-        keys = [(WHY, request.has_explanation), (BACK, request.back)]
-        for key, has_effect in [*keys, (DETAILS, True)] if request.has_details else keys:
+        keys = [(prompts.WHY, request.has_explanation), (prompts.BACK, request.back)]
+        for key, has_effect in [*keys, (prompts.DETAILS, True)] if request.has_details else keys:
 
             @bindings.add(key, eager=True, filter=Condition(is_unchanged))
             def _(event: KeyPressEvent, key: str = key, has_effect: bool = has_effect) -> None:
                 if not has_effect:
                     event.app.output.bell()
-                event.app.exit(exception=HelpOrBack(key, state()))
+                event.app.exit(exception=prompts.HelpOrBack(key, state()))
 
         application = question.application
         # Of the eager bindings the last one wins: these come before the letters of a filter.

@@ -3,8 +3,6 @@
 Writes to one stream, and reads standard input. The end of input raises KeyboardInterrupt.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Writes to one stream, from a thread of its own that ends with the next message.
 """
 
-from __future__ import annotations
-
 import atexit
 import threading
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 Writes to one stream, and reads standard input and the variables that `text.capabilities_of` reads.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace

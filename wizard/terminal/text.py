@@ -3,8 +3,6 @@
 Reads TERM, NO_COLOR, COLUMNS and the terminal's size; writes only documents to standard output.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import sys

@@ -3,8 +3,6 @@
 Touches the network through `wizard/vercel/variables.py` only; writes comments and names, never a value.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from datetime import date
 
@@ -15,20 +13,7 @@ from wizard.core.models.account import DiscoveredDataKey
 from wizard.core.models.delivery import PRODUCTION, Scope
 from wizard.core.next_command import Command, wizard
 from wizard.core.safe_text import clean
-from wizard.vercel.variable_state import (
-    ACCESS_KEY_VARIABLES,
-    ID_VARIABLE,
-    PRODUCTION_TARGET,
-    SHAREABLE,
-    ListedVariable,
-    Read,
-    access_key_of,
-    data_key_comment,
-    data_key_identity,
-    entries_of,
-    in_production,
-    is_changed,
-)
+from wizard.vercel import variable_state as state
 from wizard.vercel.variables import Variables
 
 KEY_VARIABLE = "AWS_KMS_KEY_ID"
@@ -45,18 +30,20 @@ def overlaps(variables: Variables) -> tuple[str, ...]:
     """
     listed, shared = variables.list(), _shared(variables)
     concerned = [
-        variable for variable in (*listed, *shared) if variable.key in (*APPLICATION_VARIABLES, *ACCESS_KEY_VARIABLES)
+        variable
+        for variable in (*listed, *shared)
+        if variable.key in (*APPLICATION_VARIABLES, *state.ACCESS_KEY_VARIABLES)
     ]
     places = _Places(variables, concerned)
     lines = _data_key(variables, listed, places)
     lines += _access_key(variables, listed, places)
-    for name in (KEY_VARIABLE, SHAREABLE):
+    for name in (KEY_VARIABLE, state.SHAREABLE):
         if outside := [variable for variable in listed if variable.key == name and variable.elsewhere]:
             lines.append(f"{name} is set for {places.of(outside)} too; that is not changed")
     lines += [
         _shared_line(variables, variable, listed, places)
         for variable in shared
-        if variable.key in (*APPLICATION_VARIABLES, *ACCESS_KEY_VARIABLES)
+        if variable.key in (*APPLICATION_VARIABLES, *state.ACCESS_KEY_VARIABLES)
     ]
     return tuple(lines)
 
@@ -64,7 +51,7 @@ def overlaps(variables: Variables) -> tuple[str, ...]:
 class _Places:
     """The names of a variable's environments; those of custom environments are read only where they are needed."""
 
-    def __init__(self, variables: Variables, concerned: Iterable[ListedVariable]) -> None:
+    def __init__(self, variables: Variables, concerned: Iterable[state.ListedVariable]) -> None:
         self._names: Mapping[str, str] = {}
         if any(variable.custom_environments for variable in concerned):
             try:
@@ -73,14 +60,14 @@ class _Places:
                 # Then the ids are shown.
                 self._names = {}
 
-    def of(self, entries: Iterable[ListedVariable], *, production: bool = False) -> str:
+    def of(self, entries: Iterable[state.ListedVariable], *, production: bool = False) -> str:
         """The environments of all entries as one enumeration, production only where `production` is set."""
         names = list(dict.fromkeys(place for entry in entries for place in self._of_one(entry, production)))
         return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else "".join(names)
 
-    def _of_one(self, entry: ListedVariable, production: bool) -> Iterable[str]:
+    def _of_one(self, entry: state.ListedVariable, production: bool) -> Iterable[str]:
         if production and entry.in_production:
-            yield PRODUCTION_TARGET
+            yield state.PRODUCTION_TARGET
         for place in entry.elsewhere:
             if place not in entry.custom_environments:
                 yield clean(place)
@@ -90,15 +77,15 @@ class _Places:
             yield "every custom environment"
 
 
-def _data_key(variables: Variables, listed: tuple[ListedVariable, ...], places: _Places) -> list[str]:
+def _data_key(variables: Variables, listed: tuple[state.ListedVariable, ...], places: _Places) -> list[str]:
     outside = [variable for variable in listed if variable.key == DATA_KEY_VARIABLE and variable.elsewhere]
     if not outside:
         return []
-    productions = in_production(listed, DATA_KEY_VARIABLE)
-    known = {data_key_identity(variable, variables.decrypt) for variable in productions}
+    productions = state.in_production(listed, DATA_KEY_VARIABLE)
+    known = {state.data_key_identity(variable, variables.decrypt) for variable in productions}
     same, different, unknown = [], [], []
     for entry in outside:
-        identity = None if entry in productions else data_key_identity(entry, variables.decrypt)
+        identity = None if entry in productions else state.data_key_identity(entry, variables.decrypt)
         if entry in productions or (identity is not None and identity in known):
             same.append(entry)
         elif identity is None or (productions and None in known):
@@ -122,12 +109,14 @@ def _data_key(variables: Variables, listed: tuple[ListedVariable, ...], places: 
     return lines
 
 
-def _access_key(variables: Variables, listed: tuple[ListedVariable, ...], places: _Places) -> list[str]:
-    outside = [variable for variable in listed if variable.key in ACCESS_KEY_VARIABLES and variable.elsewhere]
+def _access_key(variables: Variables, listed: tuple[state.ListedVariable, ...], places: _Places) -> list[str]:
+    outside = [variable for variable in listed if variable.key in state.ACCESS_KEY_VARIABLES and variable.elsewhere]
     if not outside:
         return []
     productions = {
-        _access_key_id(variables, variable) for name in ACCESS_KEY_VARIABLES for variable in in_production(listed, name)
+        _access_key_id(variables, variable)
+        for name in state.ACCESS_KEY_VARIABLES
+        for variable in state.in_production(listed, name)
     } - {None}
     same = [
         variable for variable in outside if variable.in_production or _access_key_id(variables, variable) in productions
@@ -143,15 +132,15 @@ def _access_key(variables: Variables, listed: tuple[ListedVariable, ...], places
     return lines
 
 
-def _access_key_id(variables: Variables, entry: ListedVariable) -> str | None:
+def _access_key_id(variables: Variables, entry: state.ListedVariable) -> str | None:
     """The access key's id, from the comment or else from the id's variable. The secret is never read."""
-    reported = access_key_of(entry)
-    if reported is not None or entry.key != ID_VARIABLE or entry.type == "sensitive":
+    reported = state.access_key_of(entry)
+    if reported is not None or entry.key != state.ID_VARIABLE or entry.type == "sensitive":
         return reported
     return entry.value or variables.decrypt(entry)
 
 
-def _shared(variables: Variables) -> tuple[ListedVariable, ...]:
+def _shared(variables: Variables) -> tuple[state.ListedVariable, ...]:
     try:
         return variables.shared()
     except SetupError:
@@ -159,23 +148,24 @@ def _shared(variables: Variables) -> tuple[ListedVariable, ...]:
 
 
 def _shared_line(
-    variables: Variables, entry: ListedVariable, listed: tuple[ListedVariable, ...], places: _Places
+    variables: Variables, entry: state.ListedVariable, listed: tuple[state.ListedVariable, ...], places: _Places
 ) -> str:
     line = f"the team shares a variable {entry.key} with the project, for {places.of([entry], production=True)}"
     if entry.key == DATA_KEY_VARIABLE:
         known = {
-            data_key_identity(variable, variables.decrypt) for variable in in_production(listed, DATA_KEY_VARIABLE)
+            state.data_key_identity(variable, variables.decrypt)
+            for variable in state.in_production(listed, DATA_KEY_VARIABLE)
         } - {None}
-        if data_key_identity(entry, variables.decrypt_shared) in known:
+        if state.data_key_identity(entry, variables.decrypt_shared) in known:
             line += ", with production's data key: every project it is linked to has that key"
     return f"{line}; the project's own takes precedence, where there is one for the same environment"
 
 
 def inherited_data_key(
     variables: Variables,
-    listed: tuple[ListedVariable, ...],
+    listed: tuple[state.ListedVariable, ...],
     wrapped: WrappedDataKey | None,
-    read: Read,
+    read: state.Read,
     *,
     replaceable: frozenset[str] = frozenset(),
     scope: Scope = PRODUCTION,
@@ -184,21 +174,21 @@ def inherited_data_key(
 
     A data key of the scope itself would take precedence, and the records of its deployments could not be decrypted.
     """
-    if entries_of(listed, DATA_KEY_VARIABLE, scope):
+    if state.entries_of(listed, DATA_KEY_VARIABLE, scope):
         return None
     ours = frozenset() if wrapped is None else replaceable | {wrapped.fingerprint}
     if scope.branch:
         # https://vercel.com/docs/environment-variables#preview-environment-variables
-        for entry in entries_of(listed, DATA_KEY_VARIABLE, Scope(environment=scope.environment)):
-            if data_key_identity(entry, read) not in ours:
+        for entry in state.entries_of(listed, DATA_KEY_VARIABLE, Scope(environment=scope.environment)):
+            if state.data_key_identity(entry, read) not in ours:
                 return _inherited(variables, scope, f"the {DATA_KEY_VARIABLE} of all of {scope.environment}", entry)
-    for entry in entries_of(variables.shared(), DATA_KEY_VARIABLE, scope):
-        if data_key_identity(entry, variables.decrypt_shared) not in ours:
+    for entry in state.entries_of(variables.shared(), DATA_KEY_VARIABLE, scope):
+        if state.data_key_identity(entry, variables.decrypt_shared) not in ours:
             return _inherited(variables, scope, f"the {DATA_KEY_VARIABLE} that the team shares", entry)
     return None
 
 
-def _inherited(variables: Variables, scope: Scope, which: str, entry: ListedVariable) -> str:
+def _inherited(variables: Variables, scope: Scope, which: str, entry: state.ListedVariable) -> str:
     return (
         f"{variables.owner}: {scope.words} has {which} (id {entry.id}); a variable of its own would take precedence,"
         " and the inherited one may be the only key to existing records"
@@ -211,7 +201,7 @@ def find_data_key(variables: Variables) -> DiscoveredDataKey:
     Raises DataKeyConflict for two data keys, and for a value that cannot be one; the value is in no message.
     """
     listed = variables.list()
-    entries = in_production(listed, DATA_KEY_VARIABLE)
+    entries = state.in_production(listed, DATA_KEY_VARIABLE)
     if len(entries) > 1:
         raise DataKeyConflict(
             f"{variables.owner} has {DATA_KEY_VARIABLE} for production {len(entries)} times "
@@ -219,7 +209,7 @@ def find_data_key(variables: Variables) -> DiscoveredDataKey:
             "vercel env ls production   # find out which one the application uses; remove none that may be needed",
         )
     wrapped = _wrapped(variables, entries[0]) if entries else None
-    named = in_production(listed, KEY_VARIABLE)
+    named = state.in_production(listed, KEY_VARIABLE)
     key_arn = _value(variables, named[0]) if len(named) == 1 else None
     claim = FINGERPRINT.search(entries[0].comment) if entries and wrapped is None else None
     return DiscoveredDataKey(
@@ -233,7 +223,7 @@ def name_data_key(variables: Variables, wrapped: WrappedDataKey) -> None:
     A person entered the data key, and it was verified with the KMS key; deliveries recognize it by the comment.
     Raises DataKeyConflict where the comment names another data key.
     """
-    entries = in_production(variables.list(), DATA_KEY_VARIABLE)
+    entries = state.in_production(variables.list(), DATA_KEY_VARIABLE)
     if len(entries) != 1:
         raise DataKeyConflict(
             f"{variables.owner} has {DATA_KEY_VARIABLE} for production {len(entries)} times; it had it once before",
@@ -248,10 +238,10 @@ def name_data_key(variables: Variables, wrapped: WrappedDataKey) -> None:
             f"not {wrapped.fingerprint}; nothing was overwritten",
             "find out which of the two the application's records are under",
         )
-    variables.edit(entries[0], {"comment": data_key_comment(wrapped, entered=True)}, doing="comment a variable")
+    variables.edit(entries[0], {"comment": state.data_key_comment(wrapped, entered=True)}, doing="comment a variable")
 
 
-def _wrapped(variables: Variables, entry: ListedVariable) -> WrappedDataKey | None:
+def _wrapped(variables: Variables, entry: state.ListedVariable) -> WrappedDataKey | None:
     value = _value(variables, entry)
     if value is None:
         return None
@@ -265,7 +255,7 @@ def _wrapped(variables: Variables, entry: ListedVariable) -> WrappedDataKey | No
         ) from None
 
 
-def _value(variables: Variables, entry: ListedVariable) -> str | None:
+def _value(variables: Variables, entry: state.ListedVariable) -> str | None:
     if entry.type in _NOT_READABLE:
         return None
     # An empty value may be one that Vercel does not return.
@@ -273,29 +263,37 @@ def _value(variables: Variables, entry: ListedVariable) -> str | None:
 
 
 def rename_variable(variables: Variables, id: str, *, stored: WrappedDataKey, today: date) -> str:
-    """Rename the variable, or remove production from it; returns the change in words. No value is changed.
+    """Rename the data key's variable, or remove production from a variable; the change in words. No value is changed.
 
     Raises UsageError where production has no such variable, DataKeyConflict for the stored data key itself.
     """
     listed = variables.list()
-    entry = next((variable for variable in in_production(listed, DATA_KEY_VARIABLE) if variable.id == id), None)
-    if entry is None:
+    entry = next((variable for variable in listed if variable.in_production and variable.id == id), None)
+    if (
+        entry is not None
+        and entry.elsewhere
+        and entry.key in (KEY_VARIABLE, state.SHAREABLE, *state.ACCESS_KEY_VARIABLES)
+    ):
+        return _from_production(variables, entry)
+    if entry is None or entry.key != DATA_KEY_VARIABLE:
         raise UsageError(
             f"{variables.owner} has no {DATA_KEY_VARIABLE} {id} in production; nothing was changed",
             wizard("doctor", advice="it names the conflicting variable"),
         )
-    known = data_key_identity(entry, variables.decrypt)
-    if known == stored.fingerprint and (entry.type != "sensitive" or not is_changed(entry, listed)):
+    known = state.data_key_identity(entry, variables.decrypt)
+    if known == stored.fingerprint and (entry.type != "sensitive" or not state.is_changed(entry, listed)):
         raise DataKeyConflict(
             f"{DATA_KEY_VARIABLE} {id} is the stored data key {stored.fingerprint}; nothing was changed",
             wizard("push"),
         )
     if entry.elsewhere:
-        others = [target for target in entry.targets if target != PRODUCTION_TARGET]
-        variables.edit(entry, {"target": others}, doing="rename a variable")
-        return (
-            f"{DATA_KEY_VARIABLE} {id} serves {clean(', '.join(entry.elsewhere))} as before, and no longer production"
-        )
+        return _from_production(variables, entry)
     name = f"{DATA_KEY_VARIABLE}_ASIDE_{today:%Y%m%d}_{entry.id[-4:]}"
     variables.edit(entry, {"key": name}, doing="rename a variable")
     return f"{DATA_KEY_VARIABLE} {id} is now {name}, with its value"
+
+
+def _from_production(variables: Variables, entry: state.ListedVariable) -> str:
+    others = [target for target in entry.targets if target != state.PRODUCTION_TARGET]
+    variables.edit(entry, {"target": others}, doing="rename a variable")
+    return f"{entry.key} {entry.id} serves {clean(', '.join(entry.elsewhere))} as before, and no longer production"

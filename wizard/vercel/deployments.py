@@ -4,8 +4,6 @@ Touches the network through `wizard/vercel/http.py` only. Where a deployment fai
 Shapes: https://vercel.com/docs/rest-api/deployments.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime

@@ -3,8 +3,6 @@
 Touches one endpoint over the network; sends the token in the Authorization header only. Reads the proxy's variables.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import json
 import logging
@@ -20,15 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 
-from wizard.core import safe_text
-from wizard.core.errors import (
-    CredentialsError,
-    PermissionDenied,
-    ResourceError,
-    SetupError,
-    Unreachable,
-    UsageError,
-)
+from wizard.core import errors, safe_text
 from wizard.core.models.delivery import VercelProject
 from wizard.core.next_command import Command
 from wizard.core.retry import Clock, Deadline, Reason
@@ -220,7 +210,7 @@ class Api:
             attempts += 1
             try:
                 answer = self.attempt(method, path, query=query, content=content, seconds=seconds)
-            except Unreachable:
+            except errors.Unreachable:
                 is_unknown = not self._has_answered and attempts >= FIRST_CONTACT_ATTEMPTS
                 if is_unknown or not deadline.wait(Reason.NETWORK):
                     raise
@@ -230,31 +220,33 @@ class Api:
             if not deadline.wait(answer.reason, at_least=answer.retry_after):
                 raise self.refusal(answer, f"{method} {path}")
 
-    def refusal(self, answer: Response, doing: str) -> SetupError:
+    def refusal(self, answer: Response, doing: str) -> errors.SetupError:
         """The error for an answer. `doing` names the request: `list the variables`."""
         if answer.bad_token:
             why = "it has expired, was deleted, or was not copied completely"
-            return CredentialsError(f"Vercel does not accept the token: {why} ({answer.reported})", NEW_TOKEN)
+            return errors.CredentialsError(f"Vercel does not accept the token: {why} ({answer.reported})", NEW_TOKEN)
         if answer.status == 403:
-            return PermissionDenied(f"Vercel does not allow this token to {doing} ({answer.reported})", NEW_TOKEN)
+            return errors.PermissionDenied(
+                f"Vercel does not allow this token to {doing} ({answer.reported})", NEW_TOKEN
+            )
         if answer.status == 429:
             wait = f"{answer.retry_after:.0f} seconds" if answer.retry_after else "a while"
-            return ResourceError(
+            return errors.ResourceError(
                 f"Vercel's rate limit was hit: {doing} ({answer.reported})",
                 f"wait {wait}, then run the same command again",
             )
         if answer.is_temporary:
             return self._unreachable(f"{self.base_url} kept failing: {doing} ({answer.reported})")
-        return ResourceError(
+        return errors.ResourceError(
             f"Vercel refused: {doing} ({answer.reported})",
             "fix what Vercel names, then run the same command again",
         )
 
-    def _unreachable(self, message: str) -> Unreachable:
-        return Unreachable(message, "check the network and VERCEL_API_URL, then run the same command again")
+    def _unreachable(self, message: str) -> errors.Unreachable:
+        return errors.Unreachable(message, "check the network and VERCEL_API_URL, then run the same command again")
 
-    def _not_vercel(self, status: int) -> SetupError:
-        return SetupError(
+    def _not_vercel(self, status: int) -> errors.SetupError:
+        return errors.SetupError(
             f"what answers at {self.base_url} is not Vercel's API (status {status}, and no JSON)",
             Command("unset VERCEL_API_URL, or set it to the address of the API itself"),
         )
@@ -298,9 +290,9 @@ def _check_token(token: str) -> str:
     # The error of an HTTP library about a forbidden character quotes the whole header.
     token = token.strip()
     if not token:
-        raise CredentialsError("there is no Vercel token", NEW_TOKEN)
+        raise errors.CredentialsError("there is no Vercel token", NEW_TOKEN)
     if not all("!" <= character <= "~" for character in token):
-        raise CredentialsError(
+        raise errors.CredentialsError(
             "the Vercel token contains impossible characters: more than the token was copied", NEW_TOKEN
         )
     return token
@@ -315,15 +307,15 @@ def _check_endpoint(url: str) -> bool:
     except ValueError:
         host = None
     if host is None or parsed.scheme not in ("http", "https"):
-        raise UsageError(f"{url!r} is not the address of an API", hint)
+        raise errors.UsageError(f"{url!r} is not the address of an API", hint)
     if parsed.username is not None:
-        raise UsageError("the address of Vercel's API must not contain a user name or password", hint)
+        raise errors.UsageError("the address of Vercel's API must not contain a user name or password", hint)
     try:
         local = ipaddress.ip_address(host).is_loopback
     except ValueError:
         local = host == "localhost"
     if parsed.scheme == "http" and not local:
-        raise UsageError(f"{url!r} would send the token over the network unencrypted", hint)
+        raise errors.UsageError(f"{url!r} would send the token over the network unencrypted", hint)
     return local
 
 

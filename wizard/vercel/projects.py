@@ -4,8 +4,6 @@ Reads from the network through `wizard/vercel/http.py`. An unknown shape is refu
 would let a data key be overwritten.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait

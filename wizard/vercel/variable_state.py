@@ -3,8 +3,6 @@
 Pure; reads values through a function that the caller passes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Callable

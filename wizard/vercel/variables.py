@@ -17,16 +17,8 @@ from wizard.core.models.access import VariableEntry
 from wizard.core.models.delivery import PRODUCTION, Scope, VercelProject, VercelVariable
 from wizard.core.next_command import Command
 from wizard.core.retry import Deadline, Reason
+from wizard.vercel import projects
 from wizard.vercel.http import Api, Endpoint, Response, scope_of
-from wizard.vercel.projects import (
-    Unreadable,
-    next_page,
-    read_created,
-    read_environments,
-    read_failures,
-    read_listing,
-    read_shared,
-)
 from wizard.vercel.variable_state import ListedVariable, Read, is_changed
 
 
@@ -54,14 +46,14 @@ class Variables:
         while True:
             body = self._page(query)
             try:
-                fresh = {entry.id: entry for entry in read_listing(body) if entry.id not in listed}
-            except Unreadable as error:
+                fresh = {entry.id: entry for entry in projects.read_listing(body) if entry.id not in listed}
+            except projects.Unreadable as error:
                 raise SetupError(
                     f"the listing of the variables of {self.owner} cannot be understood: {error}",
                     Command("unset VERCEL_API_URL, or set it to the address of the API itself"),
                 ) from error
             listed.update(fresh)
-            following = next_page(body)
+            following = projects.next_page(body)
             # An endpoint without `until` returns the first page again: nothing is new, so it ends.
             if following is None or not fresh:
                 return tuple(listed.values())
@@ -107,7 +99,7 @@ class Variables:
             return ()
         query = {**self._scope, "projectId": self._project.id}
         answer = self._api.persist("GET", Endpoint.SHARED_VARIABLES.path(), query=query, deadline=self.deadline)
-        return read_shared(answer.body, self._project.id) if answer.ok else ()
+        return projects.read_shared(answer.body, self._project.id) if answer.ok else ()
 
     def decrypt_shared(self, variable: VercelVariable) -> str | None:
         """The value of one shared variable; None where it is unknown."""
@@ -120,7 +112,7 @@ class Variables:
         """The name of each of the project's custom environments by its id; empty where they cannot be listed."""
         path = Endpoint.CUSTOM_ENVIRONMENTS.path(project=self._project.id)
         answer = self._api.persist("GET", path, query=self._scope, deadline=self.deadline)
-        return read_environments(answer.body) if answer.ok else {}
+        return projects.read_environments(answer.body) if answer.ok else {}
 
     def edit(self, variable: VercelVariable, fields: Mapping[str, Any], *, doing: str) -> None:
         """Change a variable's name, environments or comment; its value stays. Raises SetupError where Vercel refuses.
@@ -273,11 +265,11 @@ def _send(variables: Variables, request: Callable[[], Response]) -> WriteResult:
 
 
 def _accepted(answer: Response) -> WriteResult:
-    failures = read_failures(answer.body)
+    failures = projects.read_failures(answer.body)
     words = "; ".join(f"{name or 'a variable'}: {code} {message}".strip() for name, code, message in failures)
     # One entry that Vercel never accepts is enough: the batch cannot be completed.
     final = any(code in _DEFINITIVE for _, code, _ in failures)
-    return WriteResult(is_accepted=not failures, ids=read_created(answer.body), words=words, definitive=final)
+    return WriteResult(is_accepted=not failures, ids=projects.read_created(answer.body), words=words, definitive=final)
 
 
 def _refused(variables: Variables, answer: Response) -> WriteResult:

@@ -3,8 +3,6 @@
 Reads moto's IAM and keeps the record in this process.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from sandbox.aws.iam import permission_limits

@@ -8,8 +8,6 @@ The product's evaluator (`components.policies.evaluation`) is not used here on p
 and the tests compare the two.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 Reads moto's IAM and STS in this process.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Touches moto in this process only. `REQUEST_PATCHES` and `RESPONSE_PATCHES` list
 they are for; `patch_moto` applies those that no request or response can carry.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar

@@ -3,8 +3,6 @@
 Reads moto's IAM and STS in this process.
 """
 
-from __future__ import annotations
-
 import boto3
 
 from sandbox.aws.iam.principals import Principal, authenticate

@@ -3,8 +3,6 @@
 Reads moto's trails and buckets in this process.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from typing import Any

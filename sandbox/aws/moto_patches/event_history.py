@@ -3,8 +3,6 @@
 Keeps the record in this process, and changes moto's CloudWatch.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 import threading

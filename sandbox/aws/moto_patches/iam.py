@@ -3,8 +3,6 @@
 Reads and writes moto's IAM in this process.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

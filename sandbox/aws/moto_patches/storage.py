@@ -3,8 +3,6 @@
 Replaces methods of moto's S3, and reads moto's Secrets Manager, in this process.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -3,8 +3,6 @@
 Reads moto's IAM, and creates sessions in its STS, in this process.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 import time

@@ -3,8 +3,6 @@
 Touches what `server` touches.
 """
 
-from __future__ import annotations
-
 import gc
 import os
 import threading

@@ -3,8 +3,6 @@
 Touches the installed SDK through `schema` (read only).
 """
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 Touches STS at the configured endpoint, to read the caller's identity.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Pure. AWS itself rewrites documents in these ways, so a comparison as text would always differ.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

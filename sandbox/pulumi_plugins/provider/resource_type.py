@@ -3,8 +3,6 @@
 Touches nothing itself; the operations touch the endpoint of the region that is passed to them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 

@@ -3,8 +3,6 @@
 Touches the endpoint the provider is configured for.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import os

@@ -238,6 +238,35 @@ def test_every_key_policy_of_the_settings_is_done(aws, changes, expected) -> Non
     assert (item.state, expected in item.evidence) == (ItemState.DONE, True), item.evidence
 
 
+STRICT: dict[str, Any] = {"administrators": (ADMIN, SECOND), "strict_key_policy": True}
+
+
+def test_a_strict_key_policy_is_judged_by_what_kms_holds(aws) -> None:
+    aws.build(settings(administrators=(ADMIN, SECOND)))
+    item = items(aws, **STRICT)[POLICY]
+    assert item.state is ItemState.OPEN and f"lets {ROOT} change it" in item.evidence
+    assert "although it is strict" in item.evidence and item.next
+
+
+def test_a_user_whom_the_strict_policy_lets_change_it_is_told(aws) -> None:
+    aws.build(settings(**STRICT))
+    assert items(aws, **STRICT)[POLICY].state is ItemState.DONE
+    there = aws.key_policies[KEY]["Statement"]
+    # Only those of the account whose tag says so, through IAM: no name of the policy shows who that is.
+    by_tag = {
+        **statement({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "kms:*"),
+        "Condition": {"StringLike": {"aws:PrincipalArn": "*/breakglass"}},
+    }
+    aws.key_policies[KEY] = policies.policy([*there, by_tag])
+    user = IamPrincipal(
+        arn=f"arn:aws:iam::{ACCOUNT}:user/breakglass",
+        policies=(IamPolicy(name="admin", document=policies.policy([no_principal(Action="kms:*", Resource="*")])),),
+    )
+    aws.who_has_access.account = AccountIam(principals=(user,))
+    item = items(aws, **STRICT)[POLICY]
+    assert item.state is ItemState.OPEN and "user/breakglass change it" in item.evidence
+
+
 @pytest.mark.parametrize(
     ("built_with", "said"),
     [

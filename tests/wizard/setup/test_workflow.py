@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from components.policies.evaluation import IamPrincipal
-from components.policies.stack import application_trust_of, vercel_provider_arn_of
+from components.policies.stack import application_trust_of, key_policy_of, vercel_provider_arn_of
 from components.settings import ImportGroup, Settings
 from tests.wizard.fakes.clients import (
+    ACCOUNT,
     ADMIN,
     APP,
     APP_USER,
@@ -60,7 +61,7 @@ from wizard.core.models.delivery import AccessKey, AccessKeyFact, DeliveryState,
 from wizard.core.models.inputs import Question
 from wizard.core.models.stack import Drift, DriftKind
 from wizard.inputs.answers import Answer, Source, from_settings
-from wizard.setup import saved_plan, workflow
+from wizard.setup import SetupOptions, saved_plan, workflow
 from wizard.setup.saved_plan import SavedPlan
 from wizard.setup.steps import Clients, Request
 
@@ -585,6 +586,15 @@ def test_a_proof_that_fails_is_a_report_that_failed(world) -> None:
     world.aws.wrapped_by.clear()
     done = world.setup()
     assert [proof.state for proof in done.failed] == [VerificationState.FAILED]
+
+
+def test_a_strict_key_policy_that_kms_does_not_hold_does_not_end_well(world) -> None:
+    world.stand(settings(administrators=(ADMIN, SECOND), strict_key_policy=True))
+    assert SetupOptions().run(world.request(administrators=(ADMIN, SECOND)), world.clients)[0] == 0
+    world.aws.key_policies[KEY] = key_policy_of(settings(administrators=(ADMIN, SECOND)))
+    code, document = SetupOptions().run(world.request(administrators=(ADMIN, SECOND)), world.clients)
+    assert (code, document["ok"]) == (1, False)
+    assert f"arn:aws:iam::{ACCOUNT}:root change it" in "\n".join(world.ui.said)
 
 
 def test_the_report_is_shown_and_timed(world) -> None:

@@ -4,8 +4,6 @@ Looks at the body before botocore does, which takes a body that breaks off, or a
 members. What an operation always returns is read from botocore's model of it; never repeats a body in a message.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

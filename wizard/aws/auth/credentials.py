@@ -3,8 +3,6 @@
 Reads the environment that it gets and the AWS configuration files it names; calls no service.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

@@ -3,8 +3,6 @@
 Reads the clock; opens no connection itself; logs no secret.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import json
 import logging
@@ -15,17 +13,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from botocore import UNSIGNED
+from botocore import UNSIGNED, exceptions
 from botocore.config import Config
 from botocore.credentials import Credentials
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    HTTPClientError,
-    ProxyConnectionError,
-)
 from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from botocore.parsers import ResponseParserError
 from botocore.session import Session as Botocore
@@ -139,7 +129,7 @@ def make_client(
     config = Config(**options)
     try:
         return botocore.create_client(service, region_name=region, endpoint_url=endpoint, config=config, **credentials)
-    except BotoCoreError:
+    except exceptions.BotoCoreError:
         raise
     except ValueError as error:
         raise UsageError(
@@ -183,14 +173,14 @@ def is_sent_once(service: str, operation: str, parameters: Mapping[str, Any]) ->
     return call in SENT_ONCE or (call == OVERWRITE and parameters.get("Overwrite") is True)
 
 
-_NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
+_NEVER_SENT = (exceptions.ConnectTimeoutError, exceptions.EndpointConnectionError, exceptions.ProxyConnectionError)
 
 
 def may_have_happened(error: BaseException | None) -> bool:
     """Whether AWS may have carried out a call that ended with this error of botocore."""
-    if isinstance(error, ClientError):
+    if isinstance(error, exceptions.ClientError):
         return _failed_inside(int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 500))
-    lost = (HTTPClientError, BotocoreConnectionError, ResponseParserError, UnreadableResponse)
+    lost = (exceptions.HTTPClientError, BotocoreConnectionError, ResponseParserError, UnreadableResponse)
     return isinstance(error, lost) and not isinstance(error, _NEVER_SENT)
 
 

@@ -3,8 +3,6 @@
 Pure: takes the files as botocore parsed them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -20,28 +20,12 @@ from botocore.exceptions import BotoCoreError
 from botocore.paginate import Paginator
 from botocore.session import Session as Botocore
 
-from wizard.aws.auth.credentials import (
-    Resolved,
-    botocore_session,
-    child_environment,
-    environment_credentials,
-    profiles,
-    resolve,
-)
+from wizard.aws.auth import credentials as sources
 from wizard.aws.auth.errors import BOTOCORE_ERRORS, ErrorSource, code_of, translate
 from wizard.aws.auth.http import endpoint_of, is_sent_once, make_client, may_have_happened
 from wizard.aws.auth.profiles import sso_region_of
 from wizard.aws.auth.sign_in import MARGIN, AskCode, Chain
-from wizard.core import retry
-from wizard.core.errors import (
-    CredentialsError,
-    OutcomeUnknown,
-    PermissionDenied,
-    ResourceError,
-    SetupError,
-    UnreadableAnswer,
-    Unsupported,
-)
+from wizard.core import errors, retry
 from wizard.core.models.discovery import ProfileFact
 from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
 
@@ -66,7 +50,7 @@ _METHODS = {
 class Session:
     """Credentials, a Region, and the calls made with them. Threads may share it; its repr holds no secret."""
 
-    resolved: Resolved
+    resolved: sources.Resolved
     environ: Mapping[str, str] = field(repr=False)
     clock: Clock = field(default=SYSTEM_CLOCK, repr=False)
     """For `wizard.core.retry`, and for the pauses that the quotas of some services need."""
@@ -89,8 +73,8 @@ class Session:
         clock: Clock = SYSTEM_CLOCK,
     ) -> Session:
         """Resolve once; calls nothing. Raises CredentialsError for a profile that does not exist."""
-        resolved = resolve(profile=profile, region=region, environ=environ)
-        botocore = botocore_session(resolved.profile, environ)
+        resolved = sources.resolve(profile=profile, region=region, environ=environ)
+        botocore = sources.botocore_session(resolved.profile, environ)
         keys = resolved.keys
         if keys is not None:
             botocore.set_credentials(keys.access_key, keys.secret_key, keys.token)
@@ -133,7 +117,7 @@ class Session:
         The keys of a role or a sign-in are passed on, valid for at least 15 minutes where they can be renewed.
         """
         keys = self._frozen() if self.resolved.passes_keys else self.resolved.keys
-        return child_environment(self.resolved, self.environ, keys)
+        return sources.child_environment(self.resolved, self.environ, keys)
 
     def _frozen(self) -> Credentials:
         self._load_credentials()
@@ -141,7 +125,9 @@ class Session:
             credentials = self._botocore.get_credentials()
             # botocore renews credentials that end within the margin, except those that need an MFA code.
             frozen = credentials.get_frozen_credentials()
-            if self._can_ask_for_code and _ends_soon(self._cache.get("renewed", credentials)):
+            latest = self._cache.get("renewed", credentials)
+            ends = isinstance(latest, RefreshableCredentials) and latest.refresh_needed(MARGIN)
+            if self._can_ask_for_code and ends:
                 self._cache["renewed"] = renewed = self._chain.load_credentials()  # type: ignore[union-attr]
                 frozen = renewed.get_frozen_credentials()
                 # Clients in use keep the old keys, which are still valid for a while; new clients get these.
@@ -153,7 +139,7 @@ class Session:
     def _can_ask_for_code(self) -> bool:
         """Whether the credentials can be renewed by asking a person for an MFA code."""
         source = self.resolved.source
-        return bool(source and source.mfa_serial and self._chain and self._chain.can_ask)
+        return bool(source and source.mfa_serial and self._chain and self._chain.ask_code)
 
     def _load_credentials(self) -> None:
         """Load the credentials once, in the first thread that needs them, so that an MFA code is asked for only once.
@@ -163,14 +149,14 @@ class Session:
         if self._cache.get("loaded") is True:
             return
         with self._lock:
-            if isinstance(failure := self._cache.get("loaded"), SetupError):
+            if isinstance(failure := self._cache.get("loaded"), errors.SetupError):
                 raise failure
             try:
                 with self.translating("sts", "AssumeRole"):
                     credentials = self._botocore.get_credentials()
                     if credentials is not None:
                         credentials.get_frozen_credentials()
-            except CredentialsError as error:
+            except errors.CredentialsError as error:
                 self._cache["loaded"] = error
                 raise
             self._cache["loaded"] = True
@@ -192,7 +178,7 @@ class Session:
 
     def profiles(self) -> tuple[ProfileFact, ...]:
         """The profiles of the AWS configuration files."""
-        return profiles(self.environ)
+        return sources.profiles(self.environ)
 
     def sso_region(self) -> str | None:
         """The Region of IAM Identity Center that the profile signs in to; None where it does not."""
@@ -225,15 +211,15 @@ class Session:
             with self.translating(service, operation):
                 return getattr(client, xform_name(operation))(**parameters)
 
-        def reason(error: SetupError) -> Reason | None:
-            return Reason.NETWORK if is_repeatable and isinstance(error, UnreadableAnswer) else None
+        def reason(error: errors.SetupError) -> Reason | None:
+            return Reason.NETWORK if is_repeatable and isinstance(error, errors.UnreadableAnswer) else None
 
         try:
             return retry.call(send, clock=self.clock, seconds=UNREADABLE_SECONDS, reason=reason)
-        except SetupError as error:
+        except errors.SetupError as error:
             if is_repeatable or not may_have_happened(error.__cause__):
                 raise
-            raise OutcomeUnknown(
+            raise errors.OutcomeUnknown(
                 f"{service}:{operation} was sent once, and its answer was lost ({error.message})",
                 "look whether it was done before you run the same command again",
             ) from error.__cause__
@@ -242,7 +228,7 @@ class Session:
         """One call; None when the service answers with one of the codes in `absent`."""
         try:
             return self.call(service, operation, **parameters)
-        except SetupError as error:
+        except errors.SetupError as error:
             if code_of(error.__cause__) in absent:
                 return None
             raise
@@ -281,7 +267,7 @@ class Session:
             if key not in self._clients:
                 if self.resolved.incomplete:
                     missing = self.resolved.incomplete
-                    raise CredentialsError(
+                    raise errors.CredentialsError(
                         f"the credentials in the environment are incomplete: {missing} is missing",
                         f"export {missing}=…, or unset the other half and name a profile with AWS_PROFILE",
                     )
@@ -309,7 +295,7 @@ class Session:
         except BOTOCORE_ERRORS as error:
             raise self.translation(error, service, operation) from error
 
-    def translation(self, error: Exception, service: str, operation: str) -> SetupError:
+    def translation(self, error: Exception, service: str, operation: str) -> errors.SetupError:
         """The error of `wizard.core.errors` for one of botocore's."""
         origin = ErrorSource(
             region=self.region,
@@ -322,13 +308,13 @@ class Session:
 
     def for_profile(self, profile: str) -> Botocore:
         """A botocore session of another profile, from the same files; nobody is asked for an MFA code."""
-        session = botocore_session(profile, self.environ)
+        session = sources.botocore_session(profile, self.environ)
         _chain_in(session, profile, self.region, self.environ, None)
         return session
 
     def environment_keys(self, prefix: str) -> Credentials | None:
         """The access key in the environment variables with this prefix; None where there is none."""
-        return environment_credentials(self.environ, prefix)[0]
+        return sources.environment_credentials(self.environ, prefix)[0]
 
 
 def _chain_in(
@@ -337,10 +323,6 @@ def _chain_in(
     chain = Chain(botocore, profile=profile, region=region, environ=environ, ask_code=ask_code)
     botocore.register_component("credential_provider", chain)
     return chain
-
-
-def _ends_soon(credentials: Any) -> bool:
-    return isinstance(credentials, RefreshableCredentials) and bool(credentials.refresh_needed(MARGIN))
 
 
 def tags_of(pairs: Sequence[Mapping[str, str]], *, key: str = "Key", value: str = "Value") -> dict[str, str]:
@@ -352,7 +334,7 @@ def or_none(call: Callable[[], T]) -> T | None:
     """The call's result; None where AWS denies it, answers with an error or does not have the operation."""
     try:
         return call()
-    except (PermissionDenied, ResourceError, Unsupported):
+    except (errors.PermissionDenied, errors.ResourceError, errors.Unsupported):
         return None
 
 

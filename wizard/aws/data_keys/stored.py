@@ -3,8 +3,6 @@
 Calls SSM and Secrets Manager. The stored data key is only created here; only `versions` replaces its value.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from components.settings import DATA_KEY_VARIABLE, SecretStore

@@ -4,8 +4,6 @@ Reads and writes one store. A version's entry is only created, never overwritten
 not relied on: Parameter Store keeps 100 versions, Secrets Manager two.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime

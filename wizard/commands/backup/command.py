@@ -3,8 +3,6 @@
 Reads the stored data key and its versions, writes the copies; needs neither the Vercel project nor the Pulumi state.
 """
 
-from __future__ import annotations
-
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path

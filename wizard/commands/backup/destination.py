@@ -3,8 +3,6 @@
 Reads and writes that file, and S3 through the port `BackupStorage`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -3,8 +3,6 @@
 Pure. The only secret in it is the wrapped key, which only the KMS key decrypts.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping, Sequence

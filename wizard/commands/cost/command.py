@@ -3,8 +3,6 @@
 Reads the account through the ports; changes nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal

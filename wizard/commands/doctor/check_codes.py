@@ -3,8 +3,6 @@
 Pure. The names are a contract: programs act on them, and a name is never given another meaning.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -22,11 +20,13 @@ class CheckCode:
 _DESCRIPTIONS: Mapping[str, str] = {
     # Credentials, stack and Region.
     "operator-credentials": "the doctor's own credentials cannot be used",
+    "account-unreachable": "AWS does not answer",
     "stack-not-built": "the stack has settings and no resources",
-    "backend-unreachable": "the backend of Pulumi's state cannot be read",
+    "backend-unreachable": "Pulumi's state cannot be read, or the passphrase does not open the stack",
     "stack-state-damaged": "the state or a lock of the stack is damaged",
     "stack-locked": "a run that has ended still holds the stack's lock",
     "stack-elsewhere": "the environment belongs to another stack or another backend",
+    "stack-second-key": "the stack has another key than the one that opens the stored data key",
     "stack-state-lost": "the account has resources that are not in the state",
     "stack-pending-operations": "an interrupted update left operations behind",
     "region-of-settings": "the settings name another Region than the stack was built in",
@@ -37,6 +37,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "key-disabled": "the key is disabled",
     "alias-missing": "the alias does not exist",
     "alias-moved": "the alias points to another key",
+    "key-policy-not-strict": "others than the administrators can change the strict key policy",
     "deletion-unguarded": "the key's policy allows the deletion of the key",
     # The application's permissions, from the organization to the attached policies.
     "service-control-policy": "the organization forbids it",
@@ -61,6 +62,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "wrong-principal": "the service runs as another role",
     "key-policy-changed": "the key's policy differs from the settings",
     "policy-widened": "the application's policy allows more than the key",
+    "grant-foreign": "a grant lets somebody else decrypt",
     # The data key and the three variables.
     "stored-key-missing": "the stored data key was deleted",
     "data-key-not-created": "no data key was created yet",
@@ -72,7 +74,10 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "stored-key-replica-differs": "a replica's Region has another data key stored",
     "data-key-wrong-length": "the decrypted data key does not have 32 bytes",
     "unwrap-failed": "the key does not decrypt the data key",
+    "vercel-token-missing": "there is no token for Vercel",
     "vercel-token-refused": "Vercel refuses the token",
+    "vercel-unreachable": "the project on Vercel cannot be read",
+    "target-missing": "the project on Vercel does not exist",
     "data-key-foreign": "the application has another data key than the stored one",
     "variable-outdated": "the application has an earlier version of the data key",
     "variable-wrong-environment": "a variable exists for other environments, but not for production",
@@ -154,6 +159,11 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         "stack-behind stack-drifted",
     ),
     (
+        "stack-elsewhere stack-second-key stack-state-lost",
+        "principal-missing policy-missing provider-missing alerts-topic-missing alerts-rule-off trail-missing",
+    ),
+    ("stack-second-key", f"{_LOST_KEY} stack-behind alias-moved stored-key-of-another-kms-key key-policy-changed"),
+    (
         "region-of-settings",
         f"{_LOST_KEY} {_ABSENT} identity-denied key-id-other-key key-id-other-region key-missing region-wrong"
         " stack-behind",
@@ -174,7 +184,7 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
     ),
     ("principal-missing", "trust-changed policy-detached boundary-denies"),
     ("policy-missing", "policy-detached"),
-    ("key-policy-denies key-policy-without-application", "key-policy-changed"),
+    ("key-policy-denies key-policy-without-application key-policy-not-strict", "key-policy-changed stack-drifted"),
     (
         "alias-missing alias-moved principal-missing provider-missing provider-audience trust-changed trust-widened"
         " policy-missing policy-detached policy-edited key-policy-denies key-policy-without-application trail-missing"
@@ -189,6 +199,7 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         _OPENING,
     ),
     ("stored-key-missing", "parameter-missing"),
+    ("target-missing", f"variable-missing deployment-stale {_REMEMBERED}"),
     ("data-key-not-created", "variable-missing parameter-missing"),
     ("stored-key-of-another-kms-key data-key-wrong-length unwrap-failed", _COMPARISONS),
     (
@@ -199,6 +210,7 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         _REMEMBERED,
     ),
     ("variable-wrong-environment", "variable-missing"),
+    ("task-definition-behind", "deployment-stale"),
     (
         "trail-missing",
         "trail-delivery-failing trail-excludes-kms trail-global-events-off trail-encryption-off trail-other-bucket"

@@ -3,8 +3,6 @@
 Reads through the ports and changes nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -37,23 +35,19 @@ def _diagnosis(request: Request, clients: Clients, *, last: Sequence[tuple[str, 
         deployed = deployed_stack.find(request, clients)
     except StackNotFound:
         raise
-    except CredentialsError as error:
+    except SetupError as error:
+        is_refused = isinstance(error, CredentialsError)
         finding = Finding(
-            cause="operator-credentials",
+            cause="operator-credentials" if is_refused else "account-unreachable",
             what=error.message,
-            why="without credentials nothing of the stack can be checked",
+            why=f"without {'credentials' if is_refused else 'AWS'} nothing of the stack can be checked",
             **next_step(error.hint),
         )
-        return Diagnosis(stack=request.stack, findings=(finding,), not_checked=(_everything(),))
-    except SetupError as error:
-        return Diagnosis(stack=request.stack, not_checked=(NotChecked.of("the account", error), _everything()))
+        everything = NotChecked(what="the stack", why="the account could not be read")
+        return Diagnosis(stack=request.stack, findings=(finding,), not_checked=(everything,))
     diagnosis = diagnose(deployed, clients, checks.ALL_CHECKS, last=last)
     skipped = tuple(what for what, check in checks.SLOW_CHECKS if (what, check) not in last)
     return replace(diagnosis, skipped=(*diagnosis.skipped, *skipped))
-
-
-def _everything() -> NotChecked:
-    return NotChecked(what="the stack", why="the account could not be read")
 
 
 def show(ui: UserInterface, diagnosis: Diagnosis) -> None:

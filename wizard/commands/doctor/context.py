@@ -3,8 +3,6 @@
 Reads through the ports.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import TypeVar, cast

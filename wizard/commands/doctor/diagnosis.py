@@ -73,7 +73,7 @@ CheckResult = Finding | NotChecked | Passed | Skipped
 Check = Callable[[CheckContext], Iterable[CheckResult]]
 
 
-CREDENTIALS = frozenset({"operator-credentials", "vercel-token-refused"})
+CREDENTIALS = frozenset({"operator-credentials", "vercel-token-missing", "vercel-token-refused"})
 """The causes that are missing credentials of the doctor itself: exit code 3."""
 
 

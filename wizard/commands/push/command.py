@@ -3,8 +3,6 @@
 Writes the targets' variables, and the stored data key if there never was one; redeploys on request.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any

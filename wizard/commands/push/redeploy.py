@@ -3,8 +3,6 @@
 Acts through the targets. In a non-interactive run nothing is restarted without `--redeploy`.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -80,6 +78,9 @@ def _show(ui: UserInterface, instances: Instances) -> None:
             ui.line(f"{place}: {instances.why}", mark=mark)
         else:
             ui.line(f"whether {place} has the new values is not known: {instances.why}", mark=mark)
+    elif instances.stale and instances.why:
+        name = f"{deployment.name} ({deployment.id})"
+        ui.line(f"{place} does not have the values: {name}: {instances.why}", mark=Mark.WARN)
     elif instances.stale:
         since = f", before the values were changed at {_time(instances.changed)}" if instances.changed else ""
         ui.line(

@@ -3,8 +3,6 @@
 Reads through the ports and changes nothing. What could not be read is unknown, with the reason.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,19 +16,9 @@ from wizard.commands.deployed_stack import DeployedStack, attempted
 from wizard.commands.doctor import checks as doctor_checks
 from wizard.commands.doctor.checks.stack import COMPARISON
 from wizard.commands.doctor.diagnosis import Diagnosis, NotChecked, diagnose
+from wizard.commands.report import facts
 from wizard.commands.report.cost import cost
 from wizard.commands.report.drawing import architecture_facts
-from wizard.commands.report.facts import (
-    AccessFacts,
-    ChecklistItem,
-    CostFacts,
-    DoctorFacts,
-    Phase,
-    ReportFacts,
-    RetentionTimeline,
-    RotationTimeline,
-    Section,
-)
 from wizard.commands.review import storage
 from wizard.commands.review.collect import review as read_review
 from wizard.commands.review.storage import Latest
@@ -73,7 +61,7 @@ class _Read:
 
 def gather(
     stack: DeployedStack, clients: Clients, *, reviews: Path, assumptions: Assumptions, sources: Mapping[str, str]
-) -> ReportFacts:
+) -> facts.ReportFacts:
     """All facts of the report. `sources`: where assumptions come from, by name; the others are assumed.
 
     Raises StackNotFound for a stack that is not deployed, or the error that prevented reading its state.
@@ -81,7 +69,7 @@ def gather(
     settings, outputs = stack.settings, deployed_stack.outputs_of(stack)
     read = _read(stack, clients, outputs)
     access = _access(read, storage.latest(reviews, _plain(stack.stack), now=read.at), reviews)
-    return ReportFacts(
+    return facts.ReportFacts(
         stack=_plain(stack.stack),
         environment=settings.environment,
         account=settings.account_id,
@@ -188,8 +176,8 @@ _SECRET_CALLS = ("secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue
 
 
 def _checklist(
-    read: _Read, access: AccessFacts, settings: Settings, outputs: Outputs, stack: str
-) -> Iterator[ChecklistItem]:
+    read: _Read, access: facts.AccessFacts, settings: Settings, outputs: Outputs, stack: str
+) -> Iterator[facts.ChecklistItem]:
     entries = {
         entry.topic: entry
         for entry in checklist.evaluate(
@@ -210,7 +198,7 @@ def _checklist(
     in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
     for number, (topic, entry) in enumerate(entries.items(), start=1):
         next_ = of_stack.complete(entry.next) or by_person.get(topic, by_state.get(entry.state, ""))
-        yield ChecklistItem(
+        yield facts.ChecklistItem(
             number=number,
             title=entry.title,
             state=entry.state,
@@ -218,7 +206,7 @@ def _checklist(
             requirements=tuple(requirement.text for requirement in requirements_of(topic) if not requirement.optional),
             calls=_SECRET_CALLS if topic is Topic.DATA_KEY and in_secrets else _CALLS[topic],
             read_at=read.at,
-            sections=tuple(Section(section=section, name=SECTIONS[section]) for section in sections_of(topic)),
+            sections=tuple(facts.Section(section=section, name=SECTIONS[section]) for section in sections_of(topic)),
             prowler_checks=prowler_checks_of(topic),
             next="" if entry.state is ItemState.DONE else next_,
         )
@@ -248,7 +236,7 @@ def _times(number: int | None) -> str:
     return "once" if number == 1 else f"{number:,} times"
 
 
-def _reviewed(entry: ChecklistEntry, access: AccessFacts) -> ChecklistEntry:
+def _reviewed(entry: ChecklistEntry, access: facts.AccessFacts) -> ChecklistEntry:
     if access.sign_off is None or access.signed_days_ago is None:
         return replace(entry, evidence="no review is signed yet")
     days = access.signed_days_ago
@@ -262,11 +250,11 @@ def _reviewed(entry: ChecklistEntry, access: AccessFacts) -> ChecklistEntry:
 # --- the other parts
 
 
-def _access(read: _Read, saved: Latest, reviews: Path) -> AccessFacts:
+def _access(read: _Read, saved: Latest, reviews: Path) -> facts.AccessFacts:
     live = None if isinstance(read.live, SetupError) else read.live
     sign_off = saved.sign_off or saved.last_sign_off
     why = f"the account could not be read: {read.live.message}" if isinstance(read.live, SetupError) else ""
-    return AccessFacts(
+    return facts.AccessFacts(
         review=live or saved.review,
         is_live=live is not None,
         saved_file=_below(saved.file, reviews) if saved.file else None,
@@ -286,10 +274,10 @@ def _below(file: str, reviews: Path) -> str:
     return file.removeprefix(f"{reviews.parent}/")
 
 
-def _rotation(read: _Read) -> RotationTimeline:
+def _rotation(read: _Read) -> facts.RotationTimeline:
     reasons = [reading.message for reading in (read.rotations, read.versions) if isinstance(reading, SetupError)]
     rotations = None if isinstance(read.rotations, SetupError) else read.rotations
-    return RotationTimeline(
+    return facts.RotationTimeline(
         rotations=rotations,
         on_demand_left=rotations.on_demand_left if rotations else None,
         versions=None if isinstance(read.versions, SetupError) else read.versions,
@@ -297,19 +285,19 @@ def _rotation(read: _Read) -> RotationTimeline:
     )
 
 
-def _cost(settings: Settings, read: _Read, assumptions: Assumptions, sources: Mapping[str, str]) -> CostFacts:
+def _cost(settings: Settings, read: _Read, assumptions: Assumptions, sources: Mapping[str, str]) -> facts.CostFacts:
     by_use = None
     if isinstance(read.usage, Usage):
         by_use = cost_by_use(settings, assumptions, read.usage, read.account)
     return cost(settings, assumptions, read.account, by_use, sources=sources)
 
 
-def _doctor(diagnosis: Diagnosis | SetupError, stack: str) -> DoctorFacts:
+def _doctor(diagnosis: Diagnosis | SetupError, stack: str) -> facts.DoctorFacts:
     if isinstance(diagnosis, SetupError):
-        return DoctorFacts(findings=None, why=diagnosis.message)
+        return facts.DoctorFacts(findings=None, why=diagnosis.message)
     # A check with a preview of the engine is too slow for a report.
     later = NotChecked(what=COMPARISON, why=f"not part of a report: {wizard('doctor', '--stack', stack)}")
-    return DoctorFacts(
+    return facts.DoctorFacts(
         findings=diagnosis.findings,
         not_checked=(*diagnosis.not_checked, later),
         passed=diagnosis.passed,
@@ -343,7 +331,7 @@ RULE = "45 CFR 164.316(b)(2)(i): six years for documentation, by common practice
 
 def retention(
     reading: Retention | SetupError | None, settings: Settings, outputs: Outputs, *, at: datetime
-) -> RetentionTimeline:
+) -> facts.RetentionTimeline:
     """The timeline of the bucket; without a reading only the required retention."""
     known = reading if isinstance(reading, Retention) else None
     why = ""
@@ -351,7 +339,7 @@ def retention(
         why = f"the bucket could not be read: {reading.message}"
     elif reading is None:
         why = f"there is no bucket {outputs.trail_bucket}"
-    return RetentionTimeline(
+    return facts.RetentionTimeline(
         bucket=outputs.trail_bucket,
         retention_days=known.expires_after_days if known else None,
         required_days=SHORTEST_RETENTION_DAYS,
@@ -361,9 +349,9 @@ def retention(
     )
 
 
-def _phases(bucket: Retention, settings: Settings, at: datetime) -> Iterator[Phase]:
+def _phases(bucket: Retention, settings: Settings, at: datetime) -> Iterator[facts.Phase]:
     end = bucket.expires_after_days
-    own = settings.existing_trail_arn is None
+    own = settings.makes_trail
     moved = settings.trail_archive_days if own else 0
     archives = moved > 0 and (end is None or moved < end)
     rule = "lifecycle rule of the bucket"
@@ -384,8 +372,8 @@ def _phases(bucket: Retention, settings: Settings, at: datetime) -> Iterator[Pha
     yield _phase("Required by the rule", 0, SHORTEST_RETENTION_DAYS, at, RULE)
 
 
-def _phase(name: str, first: int, last: int | None, at: datetime, why: str) -> Phase:
-    return Phase(
+def _phase(name: str, first: int, last: int | None, at: datetime, why: str) -> facts.Phase:
+    return facts.Phase(
         name=name,
         from_day=first,
         until_day=last,

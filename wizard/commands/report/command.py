@@ -3,8 +3,6 @@
 Reads AWS and changes nothing there; writes three new files to a folder, and never overwrites one.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from pathlib import Path
 

@@ -18,32 +18,24 @@ from components.policies.evaluation.account import GrantFact
 from wizard.commands.doctor.diagnosis import Finding, NotChecked
 from wizard.commands.report.facts import ReportFacts
 from wizard.core import json_documents
-from wizard.core.models.access import (
-    AccessKeyAge,
-    AccessReview,
-    History,
-    KeyUse,
-    PrincipalAccess,
-    SignOff,
-    Unread,
-)
+from wizard.core.models import access
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation
 from wizard.core.safe_text import clean
 from wizard.setup.checklist import ItemState
 
 INCLUDED: Mapping[type, tuple[str, ...]] = MappingProxyType(
     {
-        AccessReview: ("at", "window_days", "principals", "grants", "last_use", "history", "unread"),
-        PrincipalAccess: (
+        access.AccessReview: ("at", "window_days", "principals", "grants", "last_use", "history", "unread"),
+        access.PrincipalAccess: (
             *("arn", "use", "administer", "delete", "ways", "assumed_by", "last_use", "events", "refused"),
             *("access_keys", "is_expected", "beyond"),
         ),
-        AccessKeyAge: ("id", "active", "age_days", "last_used"),
+        access.AccessKeyAge: ("id", "active", "age_days", "last_used"),
         GrantFact: ("id", "grantee", "operations", "made"),
-        KeyUse: ("at", "operation", "tracked_since"),
-        History: ("events", "is_cut_off"),
-        SignOff: ("signer", "signer_arn", "at", "review_digest", "file"),
-        Unread: ("what", "why"),
+        access.KeyUse: ("at", "operation", "tracked_since"),
+        access.History: ("events", "is_cut_off"),
+        access.SignOff: ("signer", "signer_arn", "at", "review_digest", "file"),
+        access.Unread: ("what", "why"),
         KeyRotations: ("enabled", "period_days", "next_at", "rotations"),
         Rotation: ("at", "on_demand"),
         DataKeyVersion: ("wrapped", "key_arn", "origin", "kept_at", "same_as", "current"),

@@ -3,8 +3,6 @@
 Pure. They have no secret, and of a data key only its fingerprint. What could not be read is unknown, with the reason.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

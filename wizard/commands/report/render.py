@@ -4,8 +4,6 @@ Reads only the templates in this package. The words of the templates have no dig
 fact: `data-fact` is its JSON Pointer (RFC 6901) in `report.json`.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re

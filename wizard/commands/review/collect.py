@@ -18,16 +18,7 @@ from components.settings import Outputs, Settings
 from wizard.commands.review.baseline import Expectation, expectation_of
 from wizard.commands.review.rights import Rights, merge, rights_on
 from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unreachable, Unsupported
-from wizard.core.models.access import (
-    AccessReview,
-    History,
-    KeyEvents,
-    KeyUse,
-    PrincipalAccess,
-    ReplicaUse,
-    Unread,
-    documents_of,
-)
+from wizard.core.models import access as models
 from wizard.core.models.account import KeyFact
 from wizard.core.ports.run import AwsClient
 
@@ -45,13 +36,13 @@ class KeyReading:
     policy: Document | SetupError
     grants: tuple[GrantFact, ...] | SetupError
     key: KeyFact | SetupError | None
-    last_use: KeyUse | SetupError
-    events: tuple[History, tuple[KeyEvents, ...]] | SetupError
+    last_use: models.KeyUse | SetupError
+    events: tuple[models.History, tuple[models.KeyEvents, ...]] | SetupError
 
 
 def review(
     aws: AwsClient, settings: Settings, outputs: Outputs, *, stack: str, now: datetime, window_days: int
-) -> AccessReview:
+) -> models.AccessReview:
     """Who can use and who can administer the stack's key and its replicas.
 
     Raises CredentialsError, but not for a reading that is denied: that one is in `unread`.
@@ -67,7 +58,7 @@ def review(
         rights
         for reading in readings
         for rights in rights_on(
-            documents_of(reading.arn, policy=reading.policy, grants=reading.grants, iam=iam, key=reading.key),
+            models.documents_of(reading.arn, policy=reading.policy, grants=reading.grants, iam=iam, key=reading.key),
             expected=tuple(expectation.rights),
             region=_region(reading.arn) if has_replicas else "",
         )
@@ -76,7 +67,7 @@ def review(
     unread = [
         *_unread(readings, iam),
         *(
-            Unread(what=f"everybody who can assume {role}", why="there are more principals than review follows")
+            models.Unread(what=f"everybody who can assume {role}", why="there are more principals than review follows")
             for role in incomplete
         ),
     ]
@@ -89,7 +80,7 @@ def review(
     principals += other_callers(principals, histories, rights, expectation)
     principals, unread_keys = _with_access_keys(principals, aws, settings.account_id, now)
     grants = [reading.grants for reading in readings]
-    return AccessReview(
+    return models.AccessReview(
         stack=stack,
         key_arn=outputs.key_arn,
         at=now,
@@ -99,13 +90,13 @@ def review(
         if any(isinstance(of_key, SetupError) for of_key in grants)
         else tuple(grant for of_key in grants if not isinstance(of_key, SetupError) for grant in of_key),
         last_use=_or_none(readings[0].last_use),
-        replicas=tuple(ReplicaUse(arn=replica.arn, use=_or_none(replica.last_use)) for replica in readings[1:]),
+        replicas=tuple(models.ReplicaUse(arn=replica.arn, use=_or_none(replica.last_use)) for replica in readings[1:]),
         history=history_of(histories),
         unread=(*unread, *unread_keys),
     )
 
 
-def _or_none(use: KeyUse | SetupError) -> KeyUse | None:
+def _or_none(use: models.KeyUse | SetupError) -> models.KeyUse | None:
     return None if isinstance(use, SetupError) else use
 
 
@@ -136,9 +127,9 @@ def _region(arn: str) -> str:
     return arn.split(":")[3]
 
 
-def _unread(readings: Iterable[KeyReading], iam: AccountIam | SetupError) -> Iterator[Unread]:
+def _unread(readings: Iterable[KeyReading], iam: AccountIam | SetupError) -> Iterator[models.Unread]:
     if isinstance(iam, SetupError):
-        yield Unread(what="the account's IAM", why=iam.message)
+        yield models.Unread(what="the account's IAM", why=iam.message)
     else:
         missing = {
             policy.name
@@ -147,7 +138,7 @@ def _unread(readings: Iterable[KeyReading], iam: AccountIam | SetupError) -> Ite
             if policy.document is None
         }
         for name in sorted(missing):
-            yield Unread(what=name, why="its document could not be read")
+            yield models.Unread(what=name, why="its document could not be read")
     for reading in readings:
         for what, answer in (
             ("the policy", reading.policy),
@@ -156,7 +147,7 @@ def _unread(readings: Iterable[KeyReading], iam: AccountIam | SetupError) -> Ite
             ("the event history", reading.events),
         ):
             if isinstance(answer, SetupError):
-                yield Unread(what=f"{what} of {reading.arn}", why=answer.message)
+                yield models.Unread(what=f"{what} of {reading.arn}", why=answer.message)
 
 
 # --- evaluation
@@ -216,11 +207,11 @@ def _principal(
     paths: Iterable[trust.AssumePath],
     histories: Histories,
     expectation: Expectation,
-) -> PrincipalAccess:
+) -> models.PrincipalAccess:
     events, refused, last_use = counted(rights.arn, histories)
     is_expected = expectation.names(rights.arn)
     surplus = rights.direct - expectation.rights_of(rights.arn)
-    return PrincipalAccess(
+    return models.PrincipalAccess(
         arn=rights.arn,
         use=rights.permissions["use"],
         administer=rights.permissions["administer"],
@@ -236,8 +227,8 @@ def _principal(
 
 
 def _with_access_keys(
-    principals: Iterable[PrincipalAccess], aws: AwsClient, account: str, now: datetime
-) -> tuple[list[PrincipalAccess], list[Unread]]:
+    principals: Iterable[models.PrincipalAccess], aws: AwsClient, account: str, now: datetime
+) -> tuple[list[models.PrincipalAccess], list[models.Unread]]:
     """The principals with the access keys of the users among them."""
     listed = list(principals)
     users = [principal for principal in listed if ":user/" in principal.arn and f"::{account}:" in principal.arn]
@@ -253,7 +244,7 @@ def _with_access_keys(
         keys = jobs[principal.arn].result()
         if isinstance(keys, SetupError):
             listed[position] = replace(principal, are_access_keys_known=False)
-            unread.append(Unread(what=f"the access keys of {principal.arn}", why=keys.message))
+            unread.append(models.Unread(what=f"the access keys of {principal.arn}", why=keys.message))
         else:
             listed[position] = replace(principal, access_keys=keys)
     return listed, unread
@@ -265,7 +256,7 @@ def _order(rights: Rights) -> tuple[bool, bool, str]:
     return permissions["use"] is not KeyPermission.YES, permissions["administer"] is not KeyPermission.YES, rights.arn
 
 
-Histories = Sequence[tuple[History, tuple[KeyEvents, ...]] | SetupError]
+Histories = Sequence[tuple[models.History, tuple[models.KeyEvents, ...]] | SetupError]
 """What was read of each key, or why it could not be read."""
 
 
@@ -300,11 +291,11 @@ def _is_same(name: str, arn: str) -> bool:
 
 
 def other_callers(
-    principals: Iterable[PrincipalAccess],
+    principals: Iterable[models.PrincipalAccess],
     histories: Histories,
     rights: Mapping[str, Rights],
     expectation: Expectation,
-) -> Iterator[PrincipalAccess]:
+) -> Iterator[models.PrincipalAccess]:
     """The principals that used the key, or tried to, without a known right on it."""
     known = [principal.arn for principal in principals]
     rest = next((entry for entry in rights.values() if entry.arn.endswith(":*")), None)
@@ -313,7 +304,7 @@ def other_callers(
     for name in sorted(names):
         uses, refused, last_use = counted(name, histories)
         if (uses or refused) and not any(_is_same(name, arn) for arn in known):
-            yield PrincipalAccess(
+            yield models.PrincipalAccess(
                 arn=name,
                 use=permissions["use"],
                 administer=permissions["administer"],
@@ -326,12 +317,12 @@ def other_callers(
             )
 
 
-def history_of(histories: Histories) -> History | None:
+def history_of(histories: Histories) -> models.History | None:
     """The histories of all keys together; None if one of them could not be read."""
     read = [of_key for of_key in histories if not isinstance(of_key, SetupError)]
     if not read or len(read) < len(histories):
         return None
-    return History(
+    return models.History(
         since=max(history.since for history, _ in read),
         events=sum(history.events for history, _ in read),
         is_cut_off=any(history.is_cut_off for history, _ in read),

@@ -3,8 +3,6 @@
 Reads AWS and changes nothing there; writes new files to the folder of the reviews.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any

@@ -225,11 +225,12 @@ class ReviewResult:
         """The principals with more rights than in the settings and in the last signed review."""
         if self.sign_off is not None:
             return ()
-        accepted = {principal.arn: principal for principal in self.accepted.principals} if self.accepted else {}
+        # A principal that the settings no longer name was accepted with the rights that it had then.
+        accepted = {principal.arn: principal.rights for principal in self.accepted.principals} if self.accepted else {}
         return tuple(
             principal
             for principal in self.review.principals
-            if _surplus(principal) - _accepted_rights(accepted.get(principal.arn))
+            if _surplus(principal) - accepted.get(principal.arn, frozenset())
         )
 
     @property
@@ -240,11 +241,6 @@ class ReviewResult:
 
 def _surplus(principal: PrincipalAccess) -> frozenset[str]:
     return frozenset(principal.beyond) if principal.is_expected else principal.rights
-
-
-def _accepted_rights(principal: PrincipalAccess | None) -> frozenset[str]:
-    # A principal that the settings no longer name was accepted with the rights that it had then.
-    return frozenset() if principal is None else principal.rights
 
 
 def document(result: ReviewResult) -> json_documents.Document:

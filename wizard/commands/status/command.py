@@ -3,8 +3,6 @@
 Reads through the ports, changes nothing and asks no questions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace

@@ -3,8 +3,6 @@
 Reads AWS through its Protocols and changes nothing. What cannot be read stays unknown and never counts as 0.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -12,17 +10,7 @@ from decimal import Decimal
 
 from components import policies
 from components.settings import Settings
-from wizard.core.cost.drivers import (
-    DAYS,
-    GB,
-    Assumptions,
-    CostItem,
-    Driver,
-    Estimate,
-    creates_trail,
-    estimate,
-    trail_requests,
-)
+from wizard.core.cost import drivers as costs
 from wizard.core.cost.prices import STORAGE
 from wizard.core.errors import SetupError
 from wizard.core.models.audit import Usage
@@ -42,16 +30,16 @@ class AccountFacts:
     unknown: Mapping[str, str] = field(default_factory=dict)
     """Why, by the name of a field that was asked for and could not be read."""
 
-    def applied(self, assumptions: Assumptions) -> Assumptions:
+    def applied(self, assumptions: costs.Assumptions) -> costs.Assumptions:
         """The assumptions with the known values."""
         known = {name: value for name in FACTS if (value := getattr(self, name)) is not None}
         return replace(assumptions, **known)
 
 
-FACTS: Mapping[str, tuple[str, tuple[Driver, ...]]] = {
-    "rotations": ("kms:ListKeyRotations", (Driver.KEY, Driver.REPLICAS)),
-    "trail_key_rotations": ("kms:ListKeyRotations", (Driver.TRAIL_KEY,)),
-    "other_trails": ("cloudtrail:DescribeTrails", (Driver.TRAIL_EVENTS,)),
+FACTS: Mapping[str, tuple[str, tuple[costs.Driver, ...]]] = {
+    "rotations": ("kms:ListKeyRotations", (costs.Driver.KEY, costs.Driver.REPLICAS)),
+    "trail_key_rotations": ("kms:ListKeyRotations", (costs.Driver.TRAIL_KEY,)),
+    "other_trails": ("cloudtrail:DescribeTrails", (costs.Driver.TRAIL_EVENTS,)),
 }
 """The field, the call that it is read from, and the drivers that depend on it."""
 
@@ -92,7 +80,7 @@ def read_account(
         # Only the management account can read the status of an organization's trail; it counts as logging.
         return sum(trail.arn != own and trail.logging is not False for trail in aws.cloudtrail.list_trails())
 
-    has_trail_key = creates_trail(settings) and settings.trail_key
+    has_trail_key = settings.makes_trail and settings.trail_key
     with ThreadPoolExecutor(max_workers=3) as pool:
         key = pool.submit(ask, "rotations", lambda: rotations(key_arn or settings.names.alias))
         trail_key = pool.submit(
@@ -113,25 +101,25 @@ class CostByUse:
 
     usage: Usage
     account: AccountFacts
-    estimate: Estimate
+    estimate: costs.Estimate
     """Without the drivers that are unknown."""
-    unknown: Mapping[Driver, str] = field(default_factory=dict)
+    unknown: Mapping[costs.Driver, str] = field(default_factory=dict)
     """Why, by driver."""
     notes: tuple[str, ...] = ()
 
-    def of(self, driver: Driver) -> Decimal | None:
+    def of(self, driver: costs.Driver) -> Decimal | None:
         """A driver's part in US dollars; None where it is unknown."""
         return None if driver in self.unknown else self.estimate.of(driver)
 
 
 def monthly(count: int, days: float) -> int:
     """The count of so many days, converted to a month."""
-    return round(Decimal(count) * DAYS / max(Decimal(str(days)), SHORTEST_DAYS))
+    return round(Decimal(count) * costs.DAYS / max(Decimal(str(days)), SHORTEST_DAYS))
 
 
-def cost_by_use(settings: Settings, assumptions: Assumptions, usage: Usage, account: AccountFacts) -> CostByUse:
+def cost_by_use(settings: Settings, assumptions: costs.Assumptions, usage: Usage, account: AccountFacts) -> CostByUse:
     """The cost by these counts. Other quantities are as assumed, or unknown."""
-    unknown: dict[Driver, str] = {
+    unknown: dict[costs.Driver, str] = {
         driver: account.unknown[name]
         for name, (_, drivers) in FACTS.items()
         if name in account.unknown
@@ -140,7 +128,7 @@ def cost_by_use(settings: Settings, assumptions: Assumptions, usage: Usage, acco
     notes: list[str] = []
     assumed = account.applied(assumptions)
     if usage.key_requests is None:
-        unknown[Driver.REQUESTS] = usage.unknown.get("key_requests", "")
+        unknown[costs.Driver.REQUESTS] = usage.unknown.get("key_requests", "")
     else:
         days = usage.days
         if usage.is_key_requests_cut_off and usage.key_requests_since is not None:
@@ -153,11 +141,11 @@ def cost_by_use(settings: Settings, assumptions: Assumptions, usage: Usage, acco
         if usage.kms_requests is None:
             notes.append("how many free requests other keys of the account use is unknown")
         else:
-            own = round(assumed.application_requests + trail_requests(settings, assumed))
+            own = round(assumed.application_requests + costs.trail_requests(settings, assumed))
             assumed = replace(assumed, other_requests=max(0, monthly(usage.kms_requests, usage.days) - own))
-    items = estimate(settings, assumed).items
+    items = costs.estimate(settings, assumed).items
     if usage.trail_bytes is None:
-        in_s3 = (Driver.LOG_STORAGE, Driver.ARCHIVE_STORAGE, Driver.ARCHIVE_TRANSITIONS)
+        in_s3 = (costs.Driver.LOG_STORAGE, costs.Driver.ARCHIVE_STORAGE, costs.Driver.ARCHIVE_TRANSITIONS)
         unknown |= dict.fromkeys(in_s3, usage.unknown.get("trail_bytes", ""))
     else:
         items = tuple(_by_size(items, usage.trail_bytes))
@@ -167,21 +155,25 @@ def cost_by_use(settings: Settings, assumptions: Assumptions, usage: Usage, acco
     return CostByUse(
         usage=usage,
         account=account,
-        estimate=Estimate(assumptions=assumed, items=tuple(item for item in items if item.driver not in unknown)),
+        estimate=costs.Estimate(assumptions=assumed, items=tuple(item for item in items if item.driver not in unknown)),
         # A driver that the settings do not include is not unknown, except a second trail, which is in no plan.
         unknown={
-            driver: reason for driver, reason in unknown.items() if driver in included or driver is Driver.TRAIL_EVENTS
+            driver: reason
+            for driver, reason in unknown.items()
+            if driver in included or driver is costs.Driver.TRAIL_EVENTS
         },
         notes=tuple(notes),
     )
 
 
-def _by_size(items: tuple[CostItem, ...], size: int) -> list[CostItem]:
+def _by_size(items: tuple[costs.CostItem, ...], size: int) -> list[costs.CostItem]:
     """The storage of the logs by the bucket's real size, all of it at the price of S3 Standard."""
-    quantity = Decimal(size) / GB
-    archived = (Driver.ARCHIVE_STORAGE, Driver.ARCHIVE_TRANSITIONS)
+    quantity = Decimal(size) / costs.GB
+    archived = (costs.Driver.ARCHIVE_STORAGE, costs.Driver.ARCHIVE_TRANSITIONS)
     return [
-        replace(item, quantity=quantity, monthly=STORAGE.of(quantity)) if item.driver is Driver.LOG_STORAGE else item
+        replace(item, quantity=quantity, monthly=STORAGE.of(quantity))
+        if item.driver is costs.Driver.LOG_STORAGE
+        else item
         for item in items
         if item.driver not in archived
     ]

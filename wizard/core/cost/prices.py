@@ -3,8 +3,6 @@
 Pure. US dollars, as published for us-east-1; other Regions can differ.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from decimal import Decimal
 

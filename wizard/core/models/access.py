@@ -3,15 +3,17 @@
 Pure. No text for people. What could not be read is `unknown`, never no.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from components.policies.evaluation import AccountIam, Document, KeyAccessDocuments
 from components.policies.evaluation.account import GrantFact, KeyPermission
-from components.policies.evaluation.administrators import DecryptingAdministrators, decrypting_administrators
+from components.policies.evaluation.administrators import (
+    DecryptingAdministrators,
+    decrypting_administrators,
+    other_policy_changers,
+)
 from components.policies.evaluation.key_access import key_context
 from components.settings import Settings
 from wizard.core.errors import SetupError
@@ -255,3 +257,16 @@ def administrators_of(documents: KeyAccessDocuments, settings: Settings) -> Decr
     return decrypting_administrators(
         documents, administrators=settings.administrators, patterns=settings.administrator_patterns
     )
+
+
+def not_strict(documents: KeyAccessDocuments, settings: Settings) -> str | None:
+    """Whom the key policy lets change it although it is strict, in words; empty for nobody, None where not known."""
+    if not settings.strict_key_policy:
+        return ""
+    able, is_certain = other_policy_changers(
+        documents, administrators=settings.administrators, patterns=settings.administrator_patterns
+    )
+    if able:
+        more = f" and {len(able) - 2} more" if len(able) > 2 else ""
+        return f"lets {' and '.join(able[:2])}{more} change it, although it is strict"
+    return "" if is_certain else None

@@ -3,8 +3,6 @@
 Pure. No text for people.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

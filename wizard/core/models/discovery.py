@@ -3,8 +3,6 @@
 Pure. No text for people.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

@@ -3,8 +3,6 @@
 Pure. The rules of the values are in `components.settings.settings`, which is loaded only when a value is checked.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

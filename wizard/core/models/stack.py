@@ -3,8 +3,6 @@
 Pure. Imports nothing slow, because the terminal needs it for its first question.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum

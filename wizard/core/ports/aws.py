@@ -3,8 +3,6 @@
 Pure. Methods raise errors of `wizard.core.errors` only, above all those that `wizard.core.ports.run.AwsClient` names.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -12,33 +10,8 @@ from typing import Any, Protocol
 from components.policies.evaluation.account import AccountIam, GrantFact, IamPrincipal
 from components.settings import SecretStore, Settings
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.models.access import (
-    AccessKeyAge,
-    FormerText,
-    History,
-    KeyEvents,
-    KeyUse,
-    ProviderFact,
-    StatementEvaluation,
-)
-from wizard.core.models.account import (
-    DiscoveredSetup,
-    Existing,
-    KeyFact,
-    Principal,
-    Retention,
-    TrailFact,
-)
+from wizard.core.models import access, account, delivery
 from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCalls, Usage
-from wizard.core.models.delivery import (
-    AccessKey,
-    AccessKeyFact,
-    AppVariables,
-    CredentialsSearch,
-    Delivered,
-    Simulation,
-    StoredDataKey,
-)
 from wizard.core.models.deployment import Rollout, Service, TaskDefinition
 from wizard.core.models.discovery import PermissionsFact, QuotaFact
 from wizard.core.models.rotation import BucketLock, DataKeyVersion, KeyRotations, StoredKey, StoredObject, VersionOrigin
@@ -47,13 +20,13 @@ from wizard.core.models.rotation import BucketLock, DataKeyVersion, KeyRotations
 class KmsKeys(Protocol):
     """The KMS keys of one Region (`wizard/aws/kms.py`). No method returns a data key's plaintext."""
 
-    def describe_key(self, key: str) -> KeyFact | None:
+    def describe_key(self, key: str) -> account.KeyFact | None:
         """A key by id, ARN or alias; None when there is none."""
         ...
 
     def key_policy(self, key_arn: str) -> Mapping[str, object]: ...
 
-    def find_keys(self, tags: Mapping[str, str]) -> tuple[KeyFact, ...]:
+    def find_keys(self, tags: Mapping[str, str]) -> tuple[account.KeyFact, ...]:
         """The customer managed keys that carry all these tags."""
         ...
 
@@ -67,7 +40,7 @@ class StoredDataKeys(Protocol):
 
     def read_stored_data_key(
         self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE
-    ) -> StoredDataKey | None: ...
+    ) -> delivery.StoredDataKey | None: ...
 
     def variable_exists(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
         """Whether there is a parameter or secret of that name."""
@@ -96,17 +69,17 @@ class StoredDataKeys(Protocol):
     def deliver_parameters(
         self,
         prefix: str,
-        batch: AppVariables,
+        batch: delivery.AppVariables,
         *,
         tags: Mapping[str, str],
         target: str = "ecs",
         store: SecretStore = SecretStore.PARAMETER_STORE,
-    ) -> Delivered:
+    ) -> delivery.Delivered:
         """The other two variables next to the stored data key; read back and compared."""
         ...
 
     def check_parameters(
-        self, prefix: str, batch: AppVariables, *, store: SecretStore = SecretStore.PARAMETER_STORE
+        self, prefix: str, batch: delivery.AppVariables, *, store: SecretStore = SecretStore.PARAMETER_STORE
     ) -> bool:
         """Whether the parameters or secrets under the prefix hold the batch's values, read with decryption."""
         ...
@@ -115,21 +88,21 @@ class StoredDataKeys(Protocol):
 class Iam(Protocol):
     """The users, roles and policies of the account (`wizard/aws/iam.py`)."""
 
-    def list_principals(self) -> tuple[Principal, ...]:
+    def list_principals(self) -> tuple[account.Principal, ...]:
         """Users and roles that could be administrators: no service-linked roles."""
         ...
 
-    def find_principal(self, arn: str) -> Principal | None: ...
+    def find_principal(self, arn: str) -> account.Principal | None: ...
 
     def policy_document(self, policy_arn: str) -> Mapping[str, object]:
         """The default version of a managed IAM policy."""
         ...
 
-    def list_access_keys(self, user: str) -> tuple[AccessKeyFact, ...]:
+    def list_access_keys(self, user: str) -> tuple[delivery.AccessKeyFact, ...]:
         """The access keys of the user of that name, the oldest first; none where there is no such user."""
         ...
 
-    def make_access_key(self, user: str) -> AccessKey:
+    def make_access_key(self, user: str) -> delivery.AccessKey:
         """A new, active access key; sent once. Raises OutcomeUnknown when the answer with its secret was lost."""
         ...
 
@@ -143,7 +116,7 @@ class Iam(Protocol):
 class Permissions(Protocol):
     """What a principal is allowed to do (`wizard/aws/permissions.py`)."""
 
-    def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation: ...
+    def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> delivery.Simulation: ...
 
     def check_permissions(self, settings: Settings) -> PermissionsFact:
         """Which actions of the set-up the caller lacks: by IAM's simulator, and by dry runs where KMS has them."""
@@ -153,7 +126,7 @@ class Permissions(Protocol):
 class ApplicationCredentials(Protocol):
     """Credentials of the application (`wizard/aws/application_credentials.py`)."""
 
-    def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> CredentialsSearch:
+    def app_credentials(self, principal_arn: str, *, container_first: bool = False) -> delivery.CredentialsSearch:
         """Credentials of the application's principal, from any source that has them.
 
         With `container_first` a container's endpoint is asked before a web identity token.
@@ -164,27 +137,27 @@ class ApplicationCredentials(Protocol):
 class CloudTrail(Protocol):
     """Trails and their buckets (`wizard/aws/cloudtrail.py`)."""
 
-    def list_trails(self) -> tuple[TrailFact, ...]:
+    def list_trails(self) -> tuple[account.TrailFact, ...]:
         """Every trail that records this Region."""
         ...
 
-    def find_trail(self, arn: str) -> TrailFact | None:
+    def find_trail(self, arn: str) -> account.TrailFact | None:
         """The trail with this ARN, in any Region; None when it does not exist."""
         ...
 
-    def bucket_retention(self, bucket: str) -> Retention | None: ...
+    def bucket_retention(self, bucket: str) -> account.Retention | None: ...
 
 
 class ExistingResources(Protocol):
     """What the account has under the stack's names (`wizard/aws/existing_resources.py`)."""
 
-    def find_existing(self, settings: Settings) -> Existing: ...
+    def find_existing(self, settings: Settings) -> account.Existing: ...
 
 
 class ImportDiscovery(Protocol):
     """What the stack can import (`wizard/aws/import_discovery.py`)."""
 
-    def discover_setup(self, settings: Settings) -> DiscoveredSetup:
+    def discover_setup(self, settings: Settings) -> account.DiscoveredSetup:
         """What exists under the stack's names, with all that is needed to compare and import it."""
         ...
 
@@ -314,15 +287,15 @@ class AccessReader(Protocol):
         """
         ...
 
-    def access_keys(self, user: str, *, now: datetime) -> tuple[AccessKeyAge, ...]:
+    def access_keys(self, user: str, *, now: datetime) -> tuple[access.AccessKeyAge, ...]:
         """The access keys of the user of that name, the oldest first."""
         ...
 
-    def last_use(self, key_arn: str) -> KeyUse:
+    def last_use(self, key_arn: str) -> access.KeyUse:
         """When the key was last used, by anybody."""
         ...
 
-    def events(self, key_arn: str, *, since: datetime) -> tuple[History, tuple[KeyEvents, ...]]:
+    def events(self, key_arn: str, *, since: datetime) -> tuple[access.History, tuple[access.KeyEvents, ...]]:
         """The calls on the key since then, by principal; at most a fixed number of pages."""
         ...
 
@@ -416,11 +389,13 @@ class AccessDiagnostics(Protocol):
         """One user or role with its policies, boundary and trust; None where there is none of that ARN."""
         ...
 
-    def provider(self, arn: str) -> ProviderFact | None:
+    def provider(self, arn: str) -> access.ProviderFact | None:
         """One OIDC provider; None where the account has none of that ARN."""
         ...
 
-    def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> tuple[StatementEvaluation, ...]:
+    def simulate(
+        self, principal_arn: str, actions: Sequence[str], resource: str
+    ) -> tuple[access.StatementEvaluation, ...]:
         """The decision of IAM's simulator on each action, and the limit that decided it."""
         ...
 
@@ -432,7 +407,7 @@ class AccessDiagnostics(Protocol):
         """The value of each name that exists in the store, well formed or not."""
         ...
 
-    def history(self, name: str, store: SecretStore) -> tuple[FormerText, ...]:
+    def history(self, name: str, store: SecretStore) -> tuple[access.FormerText, ...]:
         """Every stored version of the value, the oldest first."""
         ...
 

@@ -15,11 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from components.settings import Outputs, Settings, Target
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Problem, SetupError, StackNotFound
-from wizard.core.models.account import (
-    DiscoveredDataKey,
-    Identity,
-    RegionFact,
-)
+from wizard.core.models import account
 from wizard.core.models.delivery import (
     PRODUCTION,
     AccessKey,
@@ -79,8 +75,8 @@ class AwsClient(Protocol):
         """What a child process needs in its environment to be the same caller in the same Region. Secret."""
         ...
 
-    def identify(self) -> Identity: ...
-    def list_regions(self) -> tuple[RegionFact, ...]: ...
+    def identify(self) -> account.Identity: ...
+    def list_regions(self) -> tuple[account.RegionFact, ...]: ...
     def clock_skew(self) -> float | None:
         """Seconds that this machine's clock is ahead of AWS's, by the `Date` of an answer; None: unknown."""
         ...
@@ -154,7 +150,7 @@ class VercelClient(Protocol):
         """
         ...
 
-    def find_data_key(self, project: VercelProject, /) -> DiscoveredDataKey:
+    def find_data_key(self, project: VercelProject, /) -> account.DiscoveredDataKey:
         """What production has under the three names, for the import of a manual set-up. Reads only."""
         ...
 

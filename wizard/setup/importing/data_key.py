@@ -3,8 +3,6 @@
 `verify_before_storing` decrypts as the application; everything else is pure.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from components.settings import DATA_KEY_VARIABLE, Outputs, ResourceKind, Settings, Target

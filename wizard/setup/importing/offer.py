@@ -3,8 +3,6 @@
 Asks at the terminal through its port.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any

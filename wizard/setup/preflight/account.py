@@ -3,8 +3,6 @@
 Reads AWS through its port.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor

@@ -3,8 +3,6 @@
 Reads through the ports and returns facts; the caller decides.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 Reads AWS through its port.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

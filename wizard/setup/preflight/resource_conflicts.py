@@ -3,8 +3,6 @@
 Reads keys through the AWS port; everything else is pure.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from components.settings import ImportGroup, Settings

@@ -3,8 +3,6 @@
 Reads Pulumi, Vercel and AWS through their ports.
 """
 
-from __future__ import annotations
-
 import platform
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -13,15 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from components.settings import DATA_KEY_VARIABLE, SecretStore, Settings
-from wizard.core.errors import (
-    CredentialsError,
-    PermissionDenied,
-    Problem,
-    ResourceError,
-    SetupError,
-    Unsupported,
-    UsageError,
-)
+from wizard.core import errors
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState, VercelProject
 from wizard.core.next_command import Command, shell, wizard
@@ -43,37 +33,37 @@ _CALL_SUFFIX = re.compile(rf" \({_ACTION.pattern}\)$")
 class CheckResult:
     """The result of a check."""
 
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[errors.Problem, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def attempt(call: Callable[..., T], *args: Any) -> tuple[T | None, SetupError | None]:
+def attempt(call: Callable[..., T], *args: Any) -> tuple[T | None, errors.SetupError | None]:
     """The call's answer, or its SetupError; other exceptions are raised."""
     try:
         return call(*args), None
-    except SetupError as error:
+    except errors.SetupError as error:
         return None, error
 
 
-def problem(error: SetupError, why: str) -> Problem:
+def problem(error: errors.SetupError, why: str) -> errors.Problem:
     """An error as a problem."""
-    return Problem(what=error.message, why=why, next=error.hint, exit_code=error.exit_code)
+    return errors.Problem(what=error.message, why=why, next=error.hint, exit_code=error.exit_code)
 
 
-def deduplicate(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+def deduplicate(problems: Iterable[errors.Problem]) -> tuple[errors.Problem, ...]:
     """Each problem once; for example, an endpoint that does not answer is reported once."""
-    by_text: dict[str, Problem] = {}
+    by_text: dict[str, errors.Problem] = {}
     for entry in problems:
         by_text.setdefault(_CALL_SUFFIX.sub("", entry.what), entry)
     return tuple(by_text.values())
 
 
-def drop_covered(problems: Iterable[Problem], denied: Iterable[str]) -> list[Problem]:
+def drop_covered(problems: Iterable[errors.Problem], denied: Iterable[str]) -> list[errors.Problem]:
     """The problems without refusals of `denied` actions, which are reported together."""
     known = set(denied)
 
-    def refused(entry: Problem) -> set[str]:
-        return set(_ACTION.findall(entry.what)) if entry.exit_code == CredentialsError.exit_code else set()
+    def refused(entry: errors.Problem) -> set[str]:
+        return set(_ACTION.findall(entry.what)) if entry.exit_code == errors.CredentialsError.exit_code else set()
 
     return [entry for entry in problems if not refused(entry) or not refused(entry) <= known]
 
@@ -86,7 +76,7 @@ def claim_of(stack: str, backend: str) -> str:
     return f"stack {stack.rsplit('/', 1)[-1]}, state in {place}"
 
 
-def foreign_claim(settings: Settings, owner: str, own: str) -> Problem | None:
+def foreign_claim(settings: Settings, owner: str, own: str) -> errors.Problem | None:
     """The problem where the environment's claim is another stack's or another backend's; None where it is `own`."""
     if owner == own:
         return None
@@ -98,18 +88,18 @@ def foreign_claim(settings: Settings, owner: str, own: str) -> Problem | None:
     gone = shell("aws", "ssm", "delete-parameter", "--name", settings.names.claim, "--region", settings.region)
     advice = f"only if that state is gone for good: {gone}; then: {wizard('doctor', '--stack', stack)}"
     login = f"{shell('pulumi', 'login', url)} && {shell('export', f'PULUMI_BACKEND_URL={url}')}"
-    return Problem(
+    return errors.Problem(
         what=f"the environment {settings.environment} of the account {settings.account_id} belongs to another stack: "
         f"{quoted(owner)}. This is {own}",
         why="two states of one environment would create, change and delete the same resources",
         next=Command(login, advice=advice)
         if "://" in url
         else f"run the wizard on the machine that has the state; {advice}",
-        exit_code=ResourceError.exit_code,
+        exit_code=errors.ResourceError.exit_code,
     )
 
 
-def claimed_elsewhere(aws: AwsClient, settings: Settings, own: str) -> Problem | None:
+def claimed_elsewhere(aws: AwsClient, settings: Settings, own: str) -> errors.Problem | None:
     """The same, by the claim in the account; None without a claim, or where it cannot be read."""
     name = settings.names.claim
     claims, _ = attempt(aws.access_diagnostics.read_values, [name], SecretStore.PARAMETER_STORE)
@@ -119,14 +109,12 @@ def claimed_elsewhere(aws: AwsClient, settings: Settings, own: str) -> Problem |
 LISTED_FIRST = "what the project already has must be known before anything is pushed"
 """Why the set-up stops if the variables cannot be listed."""
 
-_SECRETS = ("data key", "access key")
-
 
 @dataclass(frozen=True, kw_only=True)
 class PulumiResult:
     """The result for Pulumi."""
 
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[errors.Problem, ...] = ()
     version: str = ""
     backend: str = ""
     """Where the state is stored, for a person; empty if the backend does not answer."""
@@ -140,14 +128,14 @@ class PulumiResult:
 class VercelResult:
     """The result for Vercel."""
 
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[errors.Problem, ...] = ()
     project: VercelProject | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     """The notes about a secret of production that is exposed to another environment."""
 
 
-def check_pulumi(engine: Engine, stack: str, location_problems: tuple[Problem, ...] = ()) -> PulumiResult:
+def check_pulumi(engine: Engine, stack: str, location_problems: tuple[errors.Problem, ...] = ()) -> PulumiResult:
     """Check the engine, then its backend and the stack, in parallel.
 
     `location_problems`: why the location of the state is not known; then the backend is not asked.
@@ -167,11 +155,11 @@ def check_pulumi(engine: Engine, stack: str, location_problems: tuple[Problem, .
     if backend_error is not None:
         problems.append(problem(backend_error, "the set-up needs access to the state, which lists what it creates"))
     # Without the backend the stack cannot be read either; with a wrong passphrase it can.
-    if state_error is not None and (backend_error is None or isinstance(backend_error, UsageError)):
+    if state_error is not None and (backend_error is None or isinstance(backend_error, errors.UsageError)):
         problems.append(problem(state_error, "the resources of the stack must be known first"))
     # A refused login to Pulumi Cloud is a CredentialsError, too, but not of AWS.
-    by_aws = isinstance(backend_error, CredentialsError) and (
-        isinstance(backend_error, PermissionDenied) or "AWS" in backend_error.message
+    by_aws = isinstance(backend_error, errors.CredentialsError) and (
+        isinstance(backend_error, errors.PermissionDenied) or "AWS" in backend_error.message
     )
     return PulumiResult(problems=tuple(problems), version=version, backend=backend or "", state=state, by_aws=by_aws)
 
@@ -186,24 +174,19 @@ def check_vercel(values: Mapping[str, Any], vercel: VercelClient | None) -> Verc
         why = f"{DATA_KEY_VARIABLE} could not be delivered to {team}/{name}"
         return VercelResult(problems=(problem(error, why),) if error else ())
     overlaps, error = attempt(vercel.overlaps, project)
-    is_problem = error is not None and not isinstance(error, Unsupported)
+    is_problem = error is not None and not isinstance(error, errors.Unsupported)
     notes = tuple(overlaps or ())
     return VercelResult(
         problems=(problem(error, LISTED_FIRST),) if error and is_problem else (),
         project=project,
         notes=notes,
-        warnings=tuple(note for note in notes if exposes_production(note)),
+        warnings=tuple(note for note in notes if "production's data key" in note or "production's access key" in note),
     )
-
-
-def exposes_production(overlap: str) -> bool:
-    """Whether a note of `overlaps` is about a secret of production."""
-    return any(f"production's {secret}" in overlap for secret in _SECRETS)
 
 
 def orphaned_creations(
     settings: Settings, existing: Existing, state: StackState, aws: AwsClient
-) -> tuple[dict[str, str], list[Problem]]:
+) -> tuple[dict[str, str], list[errors.Problem]]:
     if not state.pending:
         return {}, []
     creations, error = attempt(crashed_creations, settings, existing, state, aws)
@@ -212,7 +195,7 @@ def orphaned_creations(
     return creations or {}, []
 
 
-def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: StackState) -> list[Problem]:
+def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: StackState) -> list[errors.Problem]:
     """Changes that a deployed stack does not allow: Region, environment, multi-Region key, a removed replica.
 
     The replicas are those of the state: the saved settings may hold some that were never created.
@@ -223,7 +206,7 @@ def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: St
     if settings.multi_region != saved.multi_region:
         was = "a multi-Region key" if saved.multi_region else "a key of one Region"
         problems.append(
-            Problem(
+            errors.Problem(
                 what=f"the stack {stack} has {was}, and that cannot be changed",
                 why="it is decided when a key is created: a new key could not decrypt the data key",
                 next=f"keep it: --multi-region {'yes' if saved.multi_region else 'no'}   "
@@ -233,7 +216,7 @@ def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: St
         )
     for region in sorted(set(replicas) - set(settings.replica_regions)):
         problems.append(
-            Problem(
+            errors.Problem(
                 what=f"the replica in {region} would be removed",
                 why="an application there could no longer decrypt the data key, so the set-up removes no replica",
                 next=f"keep it: --replica-regions {','.join(sorted({*replicas, *settings.replica_regions}))}",
@@ -241,7 +224,7 @@ def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: St
             )
         )
     return problems + [
-        Problem(
+        errors.Problem(
             what=f"the stack {stack} is deployed in the {what} {was}, not {desired}",
             why="the key cannot move: a new key could not decrypt the data key",
             next=f"keep it: --{what} {was}   or set up another stack: --stack NAME",

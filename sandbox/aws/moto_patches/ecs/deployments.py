@@ -4,8 +4,6 @@ Reads moto's ECS, IAM, Parameter Store and Secrets Manager in this process. A de
 time: each `advance` is one step.
 """
 
-from __future__ import annotations
-
 import math
 import random
 import secrets

@@ -3,8 +3,6 @@
 Replaces moto's functions in this process.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 from typing import Any

@@ -3,8 +3,6 @@
 Reads moto's grants, and adds their dates, in this process.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from typing import Any, NoReturn

@@ -3,8 +3,6 @@
 Reads moto's IAM in this process.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Mapping

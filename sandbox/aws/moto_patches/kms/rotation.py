@@ -3,8 +3,6 @@
 Writes the period to moto's key in this process.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -4,8 +4,6 @@ Touches nothing; the resource types touch the endpoint that is passed to them. A
 module of its service, and its name in that module's `RESOURCE_TYPES`.
 """
 
-from __future__ import annotations
-
 from sandbox.pulumi_plugins.provider.errors import ProviderError
 from sandbox.pulumi_plugins.provider.resource_type import ResourceType
 from sandbox.pulumi_plugins.provider.resources import (

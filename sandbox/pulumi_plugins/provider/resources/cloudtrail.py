@@ -3,19 +3,10 @@
 Touches CloudTrail at the endpoint of the Region that is passed to it.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
+from sandbox.pulumi_plugins.provider import resource_type as base
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.resource_type import (
-    Names,
-    ResourceType,
-    tag_changes,
-    tag_list,
-    tag_map,
-    without_none,
-)
 from sandbox.pulumi_plugins.provider.values import Properties
 
 _SETTINGS = {
@@ -32,7 +23,7 @@ _SETTINGS = {
 }
 
 
-class Trail(ResourceType):
+class Trail(base.ResourceType):
     """A trail: its events, its bucket, and whether it logs."""
 
     token = "aws:cloudtrail/trail:Trail"
@@ -54,7 +45,7 @@ class Trail(ResourceType):
         """Create the trail, which does not log yet."""
         response = region.cloudtrail.create_trail(
             Name=inputs["name"],
-            TagsList=tag_list(inputs.get("tags")),
+            TagsList=base.tag_list(inputs.get("tags")),
             **_settings(inputs),
         )
         return str(response["TrailARN"])
@@ -78,7 +69,7 @@ class Trail(ResourceType):
             "homeRegion": trail.get("HomeRegion") or arn.split(":")[3],
             "snsTopicArn": trail.get("SnsTopicARN"),
             "enableLogging": bool(status["IsLogging"]),
-            "tags": tag_map(tags[0].get("TagsList") if tags else None),
+            "tags": base.tag_map(tags[0].get("TagsList") if tags else None),
             "enableLogFileValidation": trail.get("LogFileValidationEnabled", False),
         }
         for name, aws in _SETTINGS.items():
@@ -94,7 +85,7 @@ class Trail(ResourceType):
         """A trail imported by name is recorded under its ARN."""
         return str(state["arn"])
 
-    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """Settings in one call, then selectors, logging and tags."""
         if changed & _SETTINGS.keys():
             # "" removes a setting; an omitted setting does not change.
@@ -108,14 +99,14 @@ class Trail(ResourceType):
             else:
                 region.cloudtrail.start_logging(Name=resource_id)
         if "tags" in changed:
-            removed, added = tag_changes(old, new)
+            removed, added = base.tag_changes(old, new)
             if removed:
                 before = old.get("tags") or {}
                 region.cloudtrail.remove_tags(
-                    ResourceId=resource_id, TagsList=tag_list({name: before[name] for name in removed})
+                    ResourceId=resource_id, TagsList=base.tag_list({name: before[name] for name in removed})
                 )
             if added:
-                region.cloudtrail.add_tags(ResourceId=resource_id, TagsList=tag_list(added))
+                region.cloudtrail.add_tags(ResourceId=resource_id, TagsList=base.tag_list(added))
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Delete the trail; the logs stay in the bucket."""
@@ -135,7 +126,7 @@ def _name(resource_id: str) -> str:
 
 
 def _settings(inputs: Properties) -> dict[str, Any]:
-    return without_none(**{aws: inputs.get(name) for name, aws in _SETTINGS.items()})
+    return base.without_none(**{aws: inputs.get(name) for name, aws in _SETTINGS.items()})
 
 
 def _selector_to_aws(selector: Properties) -> dict[str, Any]:

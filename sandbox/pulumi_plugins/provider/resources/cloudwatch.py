@@ -3,27 +3,17 @@
 Touches CloudWatch at the endpoint of the Region that is passed to it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
+from sandbox.pulumi_plugins.provider import resource_type as base
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.resource_type import (
-    Names,
-    ResourceType,
-    change_tags,
-    from_aws,
-    tag_list,
-    tag_map,
-    to_aws,
-)
 from sandbox.pulumi_plugins.provider.values import Properties
 
 _REQUIRED = ("comparisonOperator", "evaluationPeriods", "metricName", "namespace", "period", "threshold")
 
 
-class MetricAlarm(ResourceType):
+class MetricAlarm(base.ResourceType):
     """An alarm; its id is its name."""
 
     token = "aws:cloudwatch/metricAlarm:MetricAlarm"
@@ -54,7 +44,7 @@ class MetricAlarm(ResourceType):
 
     def create(self, region: Region, inputs: Properties) -> str:
         """Put the alarm."""
-        self._put(region, inputs, Tags=tag_list(inputs.get("tags")))
+        self._put(region, inputs, Tags=base.tag_list(inputs.get("tags")))
         return str(inputs["name"])
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
@@ -65,20 +55,20 @@ class MetricAlarm(ResourceType):
         current: Any = alarms[0]
         arn = current["AlarmArn"]
         return {
-            **from_aws(current),
+            **base.from_aws(current),
             "arn": arn,
             "name": resource_id,
             "dimensions": {dimension["Name"]: dimension["Value"] for dimension in current.get("Dimensions") or []},
             "treatMissingData": current.get("TreatMissingData") or "missing",
-            "tags": tag_map(region.cloudwatch.list_tags_for_resource(ResourceARN=arn).get("Tags")),
+            "tags": base.tag_map(region.cloudwatch.list_tags_for_resource(ResourceARN=arn).get("Tags")),
         }
 
-    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """Put the alarm again, which removes omitted settings."""
         if changed - {"tags"}:
             self._put(region, new)
         if "tags" in changed:
-            change_tags(
+            base.change_tags(
                 old, new, region.cloudwatch.untag_resource, region.cloudwatch.tag_resource, ResourceARN=old["arn"]
             )
 
@@ -88,8 +78,10 @@ class MetricAlarm(ResourceType):
 
     @staticmethod
     def _put(region: Region, inputs: Properties, **more: Any) -> None:
-        dimensions = tag_list(inputs.get("dimensions"), "Name", "Value")
-        settings = to_aws({name: inputs[name] for name in inputs.keys() - {"name", "dimensions", "tags", "region"}})
+        dimensions = base.tag_list(inputs.get("dimensions"), "Name", "Value")
+        settings = base.to_aws(
+            {name: inputs[name] for name in inputs.keys() - {"name", "dimensions", "tags", "region"}}
+        )
         region.cloudwatch.put_metric_alarm(AlarmName=inputs["name"], Dimensions=dimensions, **settings, **more)
 
 

@@ -3,24 +3,13 @@
 Touches EventBridge at the endpoint of the Region that is passed to it.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any
 
+from sandbox.pulumi_plugins.provider import resource_type as base
 from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.errors import ProviderError
-from sandbox.pulumi_plugins.provider.resource_type import (
-    Names,
-    ResourceType,
-    change_tags,
-    from_aws,
-    tag_list,
-    tag_map,
-    to_aws,
-    without_none,
-)
 from sandbox.pulumi_plugins.provider.values import Properties
 
 _NOT_FOUND = ("ResourceNotFoundException",)
@@ -28,7 +17,7 @@ _BUS = "default"
 _NOT_OF_PUT_RULE = {"forceDestroy", "namePrefix", "region", "tags"}
 
 
-class EventRule(ResourceType):
+class EventRule(base.ResourceType):
     """A rule; its id is its name, after the name of its bus unless that is the default one."""
 
     token = "aws:cloudwatch/eventRule:EventRule"
@@ -50,7 +39,7 @@ class EventRule(ResourceType):
 
     def create(self, region: Region, inputs: Properties) -> str:
         """Put the rule."""
-        self._put(region, inputs, Tags=tag_list(inputs.get("tags")))
+        self._put(region, inputs, Tags=base.tag_list(inputs.get("tags")))
         bus = inputs["eventBusName"]
         return str(inputs["name"]) if bus == _BUS else f"{bus}/{inputs['name']}"
 
@@ -59,17 +48,17 @@ class EventRule(ResourceType):
         bus, _, name = resource_id.rpartition("/")
         current = region.events.describe_rule(Name=name, EventBusName=bus or _BUS)
         return {
-            **from_aws(current),
+            **base.from_aws(current),
             "eventBusName": current.get("EventBusName") or _BUS,
-            "tags": tag_map(region.events.list_tags_for_resource(ResourceARN=current["Arn"]).get("Tags")),
+            "tags": base.tag_map(region.events.list_tags_for_resource(ResourceARN=current["Arn"]).get("Tags")),
         }
 
-    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """Put the rule again, which removes omitted settings."""
         if changed - {"forceDestroy", "tags"}:
             self._put(region, {"state": old.get("state"), **new})
         if "tags" in changed:
-            change_tags(old, new, region.events.untag_resource, region.events.tag_resource, ResourceARN=old["arn"])
+            base.change_tags(old, new, region.events.untag_resource, region.events.tag_resource, ResourceARN=old["arn"])
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Delete the rule, which has no targets left."""
@@ -77,10 +66,10 @@ class EventRule(ResourceType):
 
     @staticmethod
     def _put(region: Region, inputs: Properties, **more: Any) -> None:
-        region.events.put_rule(**to_aws({name: inputs[name] for name in inputs.keys() - _NOT_OF_PUT_RULE}), **more)
+        region.events.put_rule(**base.to_aws({name: inputs[name] for name in inputs.keys() - _NOT_OF_PUT_RULE}), **more)
 
 
-class EventTarget(ResourceType):
+class EventTarget(base.ResourceType):
     """A target of a rule; its id is `rule-target`, and `rule/target` to import it."""
 
     token = "aws:cloudwatch/eventTarget:EventTarget"
@@ -114,7 +103,7 @@ class EventTarget(ResourceType):
             return None
         transformer = current.get("InputTransformer")
         return {
-            **from_aws(current),
+            **base.from_aws(current),
             "rule": rule,
             "eventBusName": bus,
             "targetId": target_id,
@@ -135,9 +124,9 @@ class EventTarget(ResourceType):
         """Add the target to its rule, or replace it."""
         transformer = inputs.get("inputTransformer")
         names = ("arn", "input", "inputPath", "roleArn", "deadLetterConfig", "retryPolicy")
-        target = {"Id": inputs["targetId"], **to_aws({name: inputs.get(name) for name in names})}
+        target = {"Id": inputs["targetId"], **base.to_aws({name: inputs.get(name) for name in names})}
         if transformer:
-            target["InputTransformer"] = without_none(
+            target["InputTransformer"] = base.without_none(
                 InputPathsMap=transformer.get("inputPaths"), InputTemplate=transformer["inputTemplate"]
             )
         where = {"Rule": inputs["rule"], "EventBusName": inputs["eventBusName"]}

@@ -3,22 +3,13 @@
 Touches KMS at the endpoint of the Region that is passed to it.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from typing import Any
 
+from sandbox.pulumi_plugins.provider import resource_type as base
 from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.errors import PAUSES_SECONDS, none_if_missing, retry_unknown_principals
-from sandbox.pulumi_plugins.provider.resource_type import (
-    Names,
-    ResourceType,
-    change_tags,
-    tag_list,
-    tag_map,
-    without_none,
-)
 from sandbox.pulumi_plugins.provider.values import Properties
 
 # https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
@@ -34,7 +25,7 @@ def _out_of(name: str, value: Any, bounds: tuple[int, int]) -> Iterator[tuple[st
         yield name, f"expected {name} to be in the range ({low} - {high}), got {value}"
 
 
-class Key(ResourceType):
+class Key(base.ResourceType):
     """A customer managed key."""
 
     token = "aws:kms/key:Key"
@@ -63,7 +54,7 @@ class Key(ResourceType):
 
     def create(self, region: Region, inputs: Properties) -> str:
         """Create the key with its policy."""
-        arguments = without_none(
+        arguments = base.without_none(
             Description=inputs.get("description"),
             KeyUsage=inputs.get("keyUsage"),
             KeySpec=inputs.get("customerMasterKeySpec"),
@@ -72,7 +63,7 @@ class Key(ResourceType):
             BypassPolicyLockoutSafetyCheck=inputs.get("bypassPolicyLockoutSafetyCheck") or None,
             CustomKeyStoreId=inputs.get("customKeyStoreId"),
             XksKeyId=inputs.get("xksKeyId"),
-            Tags=tag_list(inputs.get("tags"), "TagKey", "TagValue") or None,
+            Tags=base.tag_list(inputs.get("tags"), "TagKey", "TagValue") or None,
         )
         response = retry_unknown_principals(lambda: region.kms.create_key(**arguments))
         return str(response["KeyMetadata"]["KeyId"])
@@ -111,7 +102,7 @@ class Key(ResourceType):
         """A key imported by ARN is recorded under its id."""
         return str(state["keyId"])
 
-    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """Enable first and disable last: a disabled key accepts no other change."""
         enabled = self.enabled_input
         if enabled in changed and new.get(enabled) is not False:
@@ -119,7 +110,7 @@ class Key(ResourceType):
         if "description" in changed:
             region.kms.update_key_description(KeyId=resource_id, Description=new.get("description") or "")
         if "policy" in changed:
-            bypass = without_none(BypassPolicyLockoutSafetyCheck=new.get("bypassPolicyLockoutSafetyCheck") or None)
+            bypass = base.without_none(BypassPolicyLockoutSafetyCheck=new.get("bypassPolicyLockoutSafetyCheck") or None)
             retry_unknown_principals(
                 lambda: region.kms.put_key_policy(
                     KeyId=resource_id, PolicyName="default", Policy=new["policy"], **bypass
@@ -131,7 +122,7 @@ class Key(ResourceType):
             else:
                 region.kms.disable_key_rotation(KeyId=resource_id)
         if "tags" in changed:
-            change_tags(
+            base.change_tags(
                 old,
                 new,
                 region.kms.untag_resource,
@@ -152,7 +143,7 @@ class Key(ResourceType):
 
     def _rotate(self, region: Region, resource_id: str, inputs: Properties) -> None:
         period = inputs.get("rotationPeriodInDays")
-        region.kms.enable_key_rotation(KeyId=resource_id, **without_none(RotationPeriodInDays=period))
+        region.kms.enable_key_rotation(KeyId=resource_id, **base.without_none(RotationPeriodInDays=period))
 
     def _rotation(self, region: Region, key_id: str, known: Properties) -> Properties:
         status = none_if_missing(
@@ -178,13 +169,13 @@ class ReplicaKey(Key):
     def create(self, region: Region, inputs: Properties) -> str:
         """Replicate from the primary's Region, and wait until the replica exists."""
         primary = inputs["primaryKeyArn"].split(":")
-        arguments = without_none(
+        arguments = base.without_none(
             KeyId=primary[5].removeprefix("key/"),
             ReplicaRegion=region.name,
             Description=inputs.get("description"),
             Policy=inputs.get("policy"),
             BypassPolicyLockoutSafetyCheck=inputs.get("bypassPolicyLockoutSafetyCheck") or None,
-            Tags=tag_list(inputs.get("tags"), "TagKey", "TagValue") or None,
+            Tags=base.tag_list(inputs.get("tags"), "TagKey", "TagValue") or None,
         )
         primary_region = region.endpoint.in_region(primary[3])
         response = retry_unknown_principals(lambda: primary_region.kms.replicate_key(**arguments))
@@ -213,10 +204,10 @@ def _tags_of(region: Region, key_id: str) -> dict[str, str]:
     tags: list[dict[str, str]] = []
     for page in region.kms.get_paginator("list_resource_tags").paginate(KeyId=key_id):
         tags += page.get("Tags", [])
-    return tag_map(tags, "TagKey", "TagValue")
+    return base.tag_map(tags, "TagKey", "TagValue")
 
 
-class Alias(ResourceType):
+class Alias(base.ResourceType):
     """A name for a key; its id is the name."""
 
     token = "aws:kms/alias:Alias"
@@ -252,7 +243,7 @@ class Alias(ResourceType):
                     }
         return None
 
-    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """Point the name to another key."""
         region.kms.update_alias(AliasName=resource_id, TargetKeyId=new["targetKeyId"])
 

@@ -3,8 +3,6 @@
 Touches CloudWatch Logs at the endpoint of the Region that is passed to it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from sandbox.pulumi_plugins.provider.endpoint import Region

@@ -3,22 +3,13 @@
 Touches SNS at the endpoint of the Region that is passed to it.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any
 
+from sandbox.pulumi_plugins.provider import resource_type as base
 from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.errors import retry_unknown_principals
-from sandbox.pulumi_plugins.provider.resource_type import (
-    Names,
-    ResourceType,
-    change_tags,
-    tag_list,
-    tag_map,
-    without_none,
-)
 from sandbox.pulumi_plugins.provider.values import Properties
 
 _NOT_FOUND = ("NotFound", "NotFoundException")
@@ -46,7 +37,7 @@ _FEEDBACK = frozenset(
 )
 
 
-class Topic(ResourceType):
+class Topic(base.ResourceType):
     """A standard topic."""
 
     token = "aws:sns/topic:Topic"
@@ -69,7 +60,7 @@ class Topic(ResourceType):
         """Create the topic with its encryption; SNS returns the ARN of an existing topic of this name."""
         attributes = _texts(_TOPIC, inputs, _TOPIC.keys() - {"policy"})
         response = region.sns.create_topic(
-            Name=inputs["name"], Attributes=attributes, Tags=tag_list(inputs.get("tags"))
+            Name=inputs["name"], Attributes=attributes, Tags=base.tag_list(inputs.get("tags"))
         )
         return str(response["TopicArn"])
 
@@ -89,10 +80,10 @@ class Topic(ResourceType):
             "arn": resource_id,
             "name": resource_id.rsplit(":", 1)[-1],
             "owner": attributes.get("Owner"),
-            "tags": tag_map(region.sns.list_tags_for_resource(ResourceArn=resource_id).get("Tags")),
+            "tags": base.tag_map(region.sns.list_tags_for_resource(ResourceArn=resource_id).get("Tags")),
         }
 
-    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """One call for each setting; "" removes it."""
         for name, text in _texts(_TOPIC, new, changed & _TOPIC.keys(), absent="").items():
             if name == "Policy":
@@ -100,14 +91,14 @@ class Topic(ResourceType):
             else:
                 region.sns.set_topic_attributes(TopicArn=resource_id, AttributeName=name, AttributeValue=text)
         if "tags" in changed:
-            change_tags(old, new, region.sns.untag_resource, region.sns.tag_resource, ResourceArn=resource_id)
+            base.change_tags(old, new, region.sns.untag_resource, region.sns.tag_resource, ResourceArn=resource_id)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the topic with its subscriptions."""
         region.sns.delete_topic(TopicArn=resource_id)
 
 
-class TopicPolicy(ResourceType):
+class TopicPolicy(base.ResourceType):
     """The policy of a topic."""
 
     token = "aws:sns/topicPolicy:TopicPolicy"
@@ -134,7 +125,7 @@ class TopicPolicy(ResourceType):
         _set_policy(region, resource_id, _owners_policy(region, resource_id))
 
 
-class TopicSubscription(ResourceType):
+class TopicSubscription(base.ResourceType):
     """A subscriber of a topic; one by e-mail is pending until its recipient confirms it."""
 
     token = "aws:sns/topicSubscription:TopicSubscription"
@@ -178,7 +169,7 @@ class TopicSubscription(ResourceType):
             "topic": current.get("TopicArn"),
         }
 
-    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """One call for each setting."""
         for name, text in _texts(_SUBSCRIPTION, new, changed & _SUBSCRIPTION.keys(), absent="").items():
             region.sns.set_subscription_attributes(SubscriptionArn=resource_id, AttributeName=name, AttributeValue=text)
@@ -210,7 +201,7 @@ def _owners_policy(region: Region, topic: str) -> str:
 
 
 def _texts(spelling: dict[str, str], inputs: Properties, names: Any, *, absent: str | None = None) -> dict[str, str]:
-    return without_none(**{spelling[name]: _text(inputs.get(name, absent)) for name in sorted(names)})
+    return base.without_none(**{spelling[name]: _text(inputs.get(name, absent)) for name in sorted(names)})
 
 
 def _text(value: Any) -> str | None:

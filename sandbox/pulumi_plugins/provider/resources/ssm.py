@@ -3,26 +3,17 @@
 Touches SSM at the endpoint of the Region that is passed to it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
+from sandbox.pulumi_plugins.provider import resource_type as base
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.resource_type import (
-    Names,
-    ResourceType,
-    change_tags,
-    tag_list,
-    tag_map,
-    without_none,
-)
 from sandbox.pulumi_plugins.provider.values import Properties
 
 _VALUES = ("value", "insecureValue")
 
 
-class Parameter(ResourceType):
+class Parameter(base.ResourceType):
     """A parameter and its value."""
 
     token = "aws:ssm/parameter:Parameter"
@@ -46,8 +37,8 @@ class Parameter(ResourceType):
     def create(self, region: Region, inputs: Properties) -> str:
         """Put the parameter; an existing one is an error unless `overwrite` is set."""
         overwrite = bool(inputs.get("overwrite"))
-        tags = None if overwrite else tag_list(inputs.get("tags")) or None
-        self._put(region, inputs, Overwrite=overwrite, **without_none(Tags=tags))
+        tags = None if overwrite else base.tag_list(inputs.get("tags")) or None
+        self._put(region, inputs, Overwrite=overwrite, **base.without_none(Tags=tags))
         return str(inputs["name"])
 
     def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
@@ -76,10 +67,10 @@ class Parameter(ResourceType):
             "keyId": details.get("KeyId"),
             "tier": details.get("Tier"),
             "allowedPattern": details.get("AllowedPattern"),
-            "tags": tag_map(tags.get("TagList")),
+            "tags": base.tag_map(tags.get("TagList")),
         }
 
-    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """Put a new version, unless only tags change."""
         if changed - {"tags", "overwrite"}:
             self._put(region, new, Overwrite=True)
@@ -97,7 +88,7 @@ class Parameter(ResourceType):
             Name=inputs["name"],
             Type=inputs["type"],
             Value=inputs.get("insecureValue") if value is None else value,
-            **without_none(
+            **base.without_none(
                 Description=inputs.get("description"),
                 KeyId=inputs.get("keyId") if inputs["type"] == "SecureString" else None,
                 AllowedPattern=inputs.get("allowedPattern"),
@@ -110,7 +101,7 @@ class Parameter(ResourceType):
     @staticmethod
     def _tag(region: Region, resource_id: str, old: Properties, new: Properties) -> None:
         remove, add = region.ssm.remove_tags_from_resource, region.ssm.add_tags_to_resource
-        change_tags(old, new, remove, add, ResourceType="Parameter", ResourceId=resource_id)
+        base.change_tags(old, new, remove, add, ResourceType="Parameter", ResourceId=resource_id)
 
 
 RESOURCE_TYPES = (Parameter,)

@@ -3,8 +3,6 @@
 Pure.
 """
 
-from __future__ import annotations
-
 from wizard.commands.doctor.checks import key, policies, principal, runtime, stack, stored_data_key, trail, variables
 from wizard.commands.doctor.diagnosis import Check
 

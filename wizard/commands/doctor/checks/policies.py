@@ -3,8 +3,6 @@
 Reads through the context.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -20,7 +18,7 @@ from wizard.commands.doctor.checks.principal import KEY, REFUSED, RESTART, ROLE
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
 from wizard.core.errors import SetupError
-from wizard.core.models.access import administrators_of, documents_of
+from wizard.core.models.access import administrators_of, documents_of, not_strict
 from wizard.core.models.account import Difference, DiscoveredResource, DiscoveredSetup, KeyFact
 from wizard.data_key.delivery import region_of
 from wizard.setup.application_access import compare_trust
@@ -83,7 +81,6 @@ def _granted(context: CheckContext, arn: str, policy: Mapping[str, Any], expecte
     )
 
 
-KEY_RESOURCE = "aws:kms/key:Key::phi-key"
 APPLICATION_POLICY = "aws:iam/policy:Policy::app-access"
 
 _MAX_LISTED = 3
@@ -91,18 +88,61 @@ _MAX_LISTED = 3
 
 
 def check_key_policies(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether the policy of the key and of each replica is the one of the settings."""
-    if ImportGroup.KEY in context.settings.kept_as_found:
-        return  # Kept on purpose.
-    if isinstance(context.key, KeyFact):  # Otherwise check_keys reports it.
-        yield from _compare_policy(context, context.key, context.key_policy, "the key's policy", KEY_RESOURCE)
+    """Whether the policy of the key and of each replica is the one of the settings, and strict where they say so."""
+    keys = [(context.key, context.key_policy, "the key's policy", KEY)]
     for arn in context.outputs.replica_key_arns if context.outputs else ():
         region = region_of(arn)
-        key = context.replica(arn)
-        if isinstance(key, KeyFact):
-            policy = context.once(f"policy {arn}", partial(context.aws.with_region(region).kms.key_policy, arn))
-            whose = f"the policy of the replica in {region}"
-            yield from _compare_policy(context, key, policy, whose, f"aws:kms/replicaKey:ReplicaKey::phi-key-{region}")
+        policy = context.once(f"policy {arn}", partial(context.aws.with_region(region).kms.key_policy, arn))
+        resource = f"aws:kms/replicaKey:ReplicaKey::phi-key-{region}"
+        keys.append((context.replica(arn), policy, f"the policy of the replica in {region}", resource))
+    for key, policy, whose, resource in keys:
+        if not isinstance(key, KeyFact):
+            continue  # Reported by check_keys.
+        if isinstance(policy, SetupError):
+            yield NotChecked.of(whose, policy)
+            continue
+        yield from _strictness(context, key, policy, whose, resource)
+        if ImportGroup.KEY not in context.settings.kept_as_found:  # Otherwise kept on purpose.
+            yield from _compare_policy(context, key, policy, whose, resource)
+
+
+def _strictness(
+    context: CheckContext, key: KeyFact, policy: Mapping[str, Any], whose: str, resource: str
+) -> Iterator[CheckResult]:
+    if not context.settings.strict_key_policy:
+        return
+    iam = context.once("iam", context.aws.access.iam)
+    loose = not_strict(documents_of(key.arn, policy=policy, grants=(), iam=iam, key=key), context.settings)
+    if loose:
+        yield Finding(
+            cause="key-policy-not-strict",
+            what=f"{whose} {loose}",
+            why="whoever changes it can give the use of the key to anybody",
+            command=fixes.pulumi_up(context, resource),
+        )
+    elif loose is None:
+        yield NotChecked(what=f"who can change {whose}", why="the account's IAM could not be read", is_denied=True)
+
+
+def check_grants(context: CheckContext) -> Iterator[CheckResult]:
+    """Whether a grant lets anybody decrypt who is not the application."""
+    key = context.key
+    if not isinstance(key, KeyFact):
+        return  # Reported by check_keys.
+    grants = context.once("grants", lambda: context.aws.access.grants(key.arn))
+    if isinstance(grants, SetupError):
+        yield NotChecked.of("the grants of the key", grants)
+        return
+    foreign = [grant for grant in grants if "Decrypt" in grant.operations and grant.grantee not in context.principals]
+    for grant in foreign:
+        yield Finding(
+            cause="grant-foreign",
+            what=f"a grant allows {grant.grantee} {', '.join(grant.operations)} with the key",
+            why="whoever has it and the wrapped data key can read every record; no policy shows it",
+            command=fixes.aws(context, "kms", "revoke-grant", "--key-id", key.arn, "--grant-id", grant.id),
+        )
+    if not foreign:
+        yield Passed(what="no grant lets anybody but the application decrypt")
 
 
 def check_administrators(context: CheckContext) -> Iterator[CheckResult]:
@@ -125,11 +165,8 @@ def check_administrators(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _compare_policy(
-    context: CheckContext, key: KeyFact, policy: Mapping[str, object] | SetupError, whose: str, resource: str
+    context: CheckContext, key: KeyFact, policy: Mapping[str, Any], whose: str, resource: str
 ) -> Iterator[CheckResult]:
-    if isinstance(policy, SetupError):
-        yield NotChecked.of(whose, policy)
-        return
     differences = [
         difference
         for difference in differences_of(DiscoveredSetup(key=key, key_policy=policy), context.settings)
@@ -329,5 +366,5 @@ ACCESS_CHECKS: tuple[Check, ...] = (
     check_role_trust,
     check_oidc_provider,
 )
-RIGHTS_CHECKS: tuple[Check, ...] = (check_role_trust, check_application_policy)
-OTHER_CHECKS: tuple[Check, ...] = (check_key_policies, check_administrators, check_application_policy)
+RIGHTS_CHECKS: tuple[Check, ...] = (check_role_trust, check_application_policy, check_grants)
+OTHER_CHECKS: tuple[Check, ...] = (check_key_policies, check_administrators, check_application_policy, check_grants)

@@ -3,8 +3,6 @@
 Reads through the context. No value is shown; the fixing commands restore a kept version.
 """
 
-from __future__ import annotations
-
 import platform
 from collections.abc import Iterator
 from pathlib import Path

@@ -3,8 +3,6 @@
 Reads through the context. For a trail that the stack does not own, the fix is an AWS CLI command, not `pulumi up`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

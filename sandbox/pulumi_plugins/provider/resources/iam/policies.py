@@ -3,20 +3,11 @@
 Touches IAM at the endpoint of the Region that is passed to it.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
+from sandbox.pulumi_plugins.provider import resource_type as base
 from sandbox.pulumi_plugins.provider.documents import to_text
 from sandbox.pulumi_plugins.provider.endpoint import Region
-from sandbox.pulumi_plugins.provider.resource_type import (
-    Names,
-    ResourceType,
-    change_tags,
-    tag_list,
-    tag_map,
-    without_none,
-)
 from sandbox.pulumi_plugins.provider.values import Properties
 
 _NOT_FOUND = ("NoSuchEntity",)
@@ -24,7 +15,7 @@ _NOT_FOUND = ("NoSuchEntity",)
 _VERSIONS = 5
 
 
-class Policy(ResourceType):
+class Policy(base.ResourceType):
     """A managed policy; its id is its ARN."""
 
     token = "aws:iam/policy:Policy"
@@ -42,10 +33,10 @@ class Policy(ResourceType):
         response = region.iam.create_policy(
             PolicyName=inputs["name"],
             PolicyDocument=inputs["policy"],
-            **without_none(
+            **base.without_none(
                 Path=inputs.get("path"),
                 Description=inputs.get("description"),
-                Tags=tag_list(inputs.get("tags")) or None,
+                Tags=base.tag_list(inputs.get("tags")) or None,
             ),
         )
         return str(response["Policy"]["Arn"])
@@ -62,10 +53,10 @@ class Policy(ResourceType):
             "policyId": policy["PolicyId"],
             "attachmentCount": policy.get("AttachmentCount", 0),
             "policy": to_text(version["PolicyVersion"]["Document"]),
-            "tags": tag_map(policy.get("Tags")),
+            "tags": base.tag_map(policy.get("Tags")),
         }
 
-    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """A changed document is a new default version; at the limit the oldest one is deleted."""
         if "policy" in changed:
             versions = region.iam.list_policy_versions(PolicyArn=resource_id)["Versions"]
@@ -77,7 +68,7 @@ class Policy(ResourceType):
                 region.iam.delete_policy_version(PolicyArn=resource_id, VersionId=others[0]["VersionId"])
             region.iam.create_policy_version(PolicyArn=resource_id, PolicyDocument=new["policy"], SetAsDefault=True)
         if "tags" in changed:
-            change_tags(old, new, region.iam.untag_policy, region.iam.tag_policy, PolicyArn=resource_id)
+            base.change_tags(old, new, region.iam.untag_policy, region.iam.tag_policy, PolicyArn=resource_id)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the policy with its versions."""
@@ -87,7 +78,7 @@ class Policy(ResourceType):
         region.iam.delete_policy(PolicyArn=resource_id)
 
 
-class RolePolicy(ResourceType):
+class RolePolicy(base.ResourceType):
     """An inline policy of a role; its id is `role:name`."""
 
     token = "aws:iam/rolePolicy:RolePolicy"
@@ -118,7 +109,7 @@ class RolePolicy(ResourceType):
         region.iam.delete_role_policy(RoleName=role, PolicyName=name)
 
 
-class _Attachment(ResourceType):
+class _Attachment(base.ResourceType):
     principal: ClassVar[str]
     not_found = _NOT_FOUND
 

@@ -3,27 +3,18 @@
 Touches IAM at the endpoint of the Region that is passed to it.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
+from sandbox.pulumi_plugins.provider import resource_type as base
 from sandbox.pulumi_plugins.provider.documents import equivalent_documents, to_text
 from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.errors import retry_unknown_principals
-from sandbox.pulumi_plugins.provider.resource_type import (
-    Names,
-    ResourceType,
-    change_tags,
-    tag_list,
-    tag_map,
-    without_none,
-)
 from sandbox.pulumi_plugins.provider.values import Properties
 
 _NOT_FOUND = ("NoSuchEntity",)
 
 
-class Role(ResourceType):
+class Role(base.ResourceType):
     """A role; its id is its name."""
 
     token = "aws:iam/role:Role"
@@ -39,14 +30,14 @@ class Role(ResourceType):
 
     def create(self, region: Region, inputs: Properties) -> str:
         """Create the role; its policies follow in `complete`."""
-        arguments = without_none(
+        arguments = base.without_none(
             RoleName=inputs["name"],
             AssumeRolePolicyDocument=inputs["assumeRolePolicy"],
             Path=inputs.get("path"),
             Description=inputs.get("description"),
             MaxSessionDuration=inputs.get("maxSessionDuration"),
             PermissionsBoundary=inputs.get("permissionsBoundary"),
-            Tags=tag_list(inputs.get("tags")) or None,
+            Tags=base.tag_list(inputs.get("tags")) or None,
         )
         retry_unknown_principals(lambda: region.iam.create_role(**arguments))
         return str(inputs["name"])
@@ -70,7 +61,7 @@ class Role(ResourceType):
             "maxSessionDuration": role.get("MaxSessionDuration", 3600),
             "permissionsBoundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
             "assumeRolePolicy": to_text(role["AssumeRolePolicyDocument"]),
-            "tags": tag_map(role.get("Tags")),
+            "tags": base.tag_map(role.get("Tags")),
             "managedPolicyArns": _attached(region, resource_id),
             "inlinePolicies": [
                 {
@@ -83,7 +74,7 @@ class Role(ResourceType):
             ],
         }
 
-    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """Change what does not need a new role."""
         if "assumeRolePolicy" in changed:
             trust = new["assumeRolePolicy"]
@@ -112,7 +103,7 @@ class Role(ResourceType):
             for arn in sorted(requested - attached):
                 region.iam.attach_role_policy(RoleName=resource_id, PolicyArn=arn)
         if "tags" in changed:
-            change_tags(old, new, region.iam.untag_role, region.iam.tag_role, RoleName=resource_id)
+            base.change_tags(old, new, region.iam.untag_role, region.iam.tag_role, RoleName=resource_id)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Delete the role and its recorded policies; other policies only with forceDetachPolicies."""
@@ -161,7 +152,7 @@ def _inline(region: Region, role: str) -> list[str]:
     return sorted(name for page in pages for name in page["PolicyNames"])
 
 
-class OpenIdConnectProvider(ResourceType):
+class OpenIdConnectProvider(base.ResourceType):
     """An identity provider whose tokens may assume roles; its id is its ARN."""
 
     token = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
@@ -176,7 +167,9 @@ class OpenIdConnectProvider(ResourceType):
         response = region.iam.create_open_id_connect_provider(
             Url=inputs["url"],
             ClientIDList=inputs["clientIdLists"],
-            **without_none(ThumbprintList=inputs.get("thumbprintLists"), Tags=tag_list(inputs.get("tags")) or None),
+            **base.without_none(
+                ThumbprintList=inputs.get("thumbprintLists"), Tags=base.tag_list(inputs.get("tags")) or None
+            ),
         )
         return str(response["OpenIDConnectProviderArn"])
 
@@ -188,10 +181,10 @@ class OpenIdConnectProvider(ResourceType):
             "url": current["Url"].removeprefix("https://"),
             "clientIdLists": sorted(current.get("ClientIDList", [])),
             "thumbprintLists": current.get("ThumbprintList", []),
-            "tags": tag_map(current.get("Tags")),
+            "tags": base.tag_map(current.get("Tags")),
         }
 
-    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """Audiences, thumbprints and tags."""
         if "clientIdLists" in changed:
             before, after = set(old.get("clientIdLists") or []), set(new.get("clientIdLists") or [])
@@ -208,7 +201,7 @@ class OpenIdConnectProvider(ResourceType):
                 OpenIDConnectProviderArn=resource_id, ThumbprintList=new.get("thumbprintLists") or []
             )
         if "tags" in changed:
-            change_tags(
+            base.change_tags(
                 old,
                 new,
                 region.iam.untag_open_id_connect_provider,

@@ -3,24 +3,15 @@
 Touches IAM at the endpoint of the Region that is passed to it.
 """
 
-from __future__ import annotations
-
+from sandbox.pulumi_plugins.provider import resource_type as base
 from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.errors import none_if_missing
-from sandbox.pulumi_plugins.provider.resource_type import (
-    Names,
-    ResourceType,
-    change_tags,
-    tag_list,
-    tag_map,
-    without_none,
-)
 from sandbox.pulumi_plugins.provider.values import Properties
 
 _NOT_FOUND = ("NoSuchEntity",)
 
 
-class User(ResourceType):
+class User(base.ResourceType):
     """A user; its id is its name."""
 
     token = "aws:iam/user:User"
@@ -36,10 +27,10 @@ class User(ResourceType):
         """Create the user."""
         region.iam.create_user(
             UserName=inputs["name"],
-            **without_none(
+            **base.without_none(
                 Path=inputs.get("path"),
                 PermissionsBoundary=inputs.get("permissionsBoundary"),
-                Tags=tag_list(inputs.get("tags")) or None,
+                Tags=base.tag_list(inputs.get("tags")) or None,
             ),
         )
         return str(inputs["name"])
@@ -53,14 +44,14 @@ class User(ResourceType):
             "path": user["Path"],
             "uniqueId": user["UserId"],
             "permissionsBoundary": user.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
-            "tags": tag_map(region.iam.list_user_tags(UserName=resource_id)["Tags"]),
+            "tags": base.tag_map(region.iam.list_user_tags(UserName=resource_id)["Tags"]),
         }
 
     def recorded_id(self, resource_id: str, state: Properties) -> str:
         """The name, which an update may have changed."""
         return str(state["name"])
 
-    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """Path, boundary and tags; a new name would change the id under everything that refers to it."""
         if "path" in changed:
             region.iam.update_user(UserName=resource_id, NewPath=new.get("path") or "/")
@@ -71,7 +62,7 @@ class User(ResourceType):
             else:
                 region.iam.delete_user_permissions_boundary(UserName=resource_id)
         if "tags" in changed:
-            change_tags(old, new, region.iam.untag_user, region.iam.tag_user, UserName=resource_id)
+            base.change_tags(old, new, region.iam.untag_user, region.iam.tag_user, UserName=resource_id)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
         """Remove the user, with its access keys under forceDestroy."""
@@ -81,7 +72,7 @@ class User(ResourceType):
         region.iam.delete_user(UserName=resource_id)
 
 
-class AccessKey(ResourceType):
+class AccessKey(base.ResourceType):
     """A user's access key; AWS returns its secret only at creation, and the state keeps it."""
 
     token = "aws:iam/accessKey:AccessKey"
@@ -129,7 +120,7 @@ class AccessKey(ResourceType):
                 }
         return None
 
-    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: Names) -> None:
+    def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
         """Activate or deactivate the key."""
         # The state is read again after an update, and AWS does not return the secret.
         if old.get("secret"):

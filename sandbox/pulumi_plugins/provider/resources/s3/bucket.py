@@ -3,8 +3,6 @@
 Touches S3 at the endpoint of the Region that is passed to it.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
