@@ -45,11 +45,9 @@ class StatePlaces(Protocol):
 
     def circumstances(self, stack: str, *, account: str, region: str, interactive: bool) -> Circumstances:
         """The circumstances on this machine, without the key in the account."""
-        ...
 
     def make_passphrase(self, stack: str) -> str:
         """A new passphrase in a file that only its owner can read; the file's path."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
