@@ -140,7 +140,6 @@ class Input:
 
     @property
     def variable(self) -> str:
-        """The environment variable."""
         return self.own_variable or "EONPRO_" + self.key.upper()
 
     @property
