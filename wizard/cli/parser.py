@@ -286,7 +286,8 @@ def _unknown_flag(command: Command, flag: str) -> str:
 def _like(word: str, known: Iterable[str]) -> str:
     import difflib
 
-    names = list(known)
+    # Only a slip of the fingers, which the first letter mostly escapes: `deploy` is not `destroy`.
+    names = [each for each in known if each.lstrip("-")[:1] == word.lstrip("-")[:1]]
     near = next((each for each in names if each.startswith(f"{word}-")), None)
-    matches = [near] if near else difflib.get_close_matches(word, names, n=1)
+    matches = [near] if near else difflib.get_close_matches(word, names, n=1, cutoff=0.8)
     return f"; did you mean {matches[0]}?" if matches else ""

@@ -83,7 +83,7 @@ def _entry_fault(entry: _Entry) -> str | None:
         )
     from difflib import get_close_matches
 
-    near = get_close_matches(entry.key.lower().replace("-", "_"), list(_BY_FILE_KEY), n=1)
+    near = get_close_matches(entry.key.lower().replace("-", "_"), list(_BY_FILE_KEY), n=1, cutoff=0.8)
     return f"`{entry.key}` is not a known answer" + (f": did you mean `{near[0]}`?" if near else "")
 
 
