@@ -80,7 +80,7 @@ TABLE: tuple[Command, ...] = (
         load_options=lambda: import_module("wizard.setup").PreviewOptions,
         shared=(STACK, ACCOUNT, INPUTS, START),
         reads="AWS, Vercel, Pulumi state, the stack's settings, saved answers",
-        writes="the plan's file, with --save-plan",
+        writes="the plan's file, with --save-plan; the answers file, with --save-answers",
     ),
     Command(
         name="destroy",

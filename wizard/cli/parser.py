@@ -51,7 +51,9 @@ _SHORT = {
 _SWITCHES = frozenset("--yes --json --non-interactive --verbose --debug --adopt --dry-run --help -h --version".split())
 """Flags without a value that may stand before the command."""
 
-_NOT_KEPT = frozenset(("--help", "--json", "--non-interactive", "--verbose", "--debug", "--log", "--confirm", "--plan"))
+_NOT_KEPT = frozenset(
+    "--help --json --non-interactive --verbose --debug --log --confirm --plan --save-plan --save-answers".split()
+)
 """Flags that the next command does not repeat."""
 
 
@@ -102,6 +104,7 @@ def fill(parser: argparse.ArgumentParser, command: Command) -> None:
         parser.add_argument("--from", dest="from_stack", metavar="STACK", help="start from the settings of that stack")
         parser.add_argument("--adopt", action="store_true", help="import what was created manually")
         parser.add_argument("--save-plan", type=Path, metavar="FILE", help="write the plan to a file, for --plan")
+        parser.add_argument("--save-answers", type=Path, metavar="FILE", help="write the answers, for --answers")
     stack = parser.add_argument_group("the stack")
     if Shared.STACK in command.shared:
         stack.add_argument(
@@ -187,9 +190,9 @@ def _first_word(argv: Sequence[str]) -> tuple[Sequence[str], str | None, Sequenc
 
 
 def _valued_flags() -> frozenset[str]:
-    return frozenset(("--stack", "--answers", "--from", "--confirm", "--plan", "--save-plan", "--log")) | {
-        each.flag for each in INPUTS
-    }
+    return frozenset(
+        ("--stack", "--answers", "--from", "--confirm", "--plan", "--save-plan", "--save-answers", "--log")
+    ) | {each.flag for each in INPUTS}
 
 
 # --- help ------------------------------------------------------------------------------------------------------------

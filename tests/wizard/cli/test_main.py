@@ -470,6 +470,7 @@ def test_answers_that_cannot_be_used_are_all_told(folder, steps, capsys) -> None
         (["access-key", "rotate", "--rotation-period-days", "90"], "access-key has no --rotation-period-days"),
         (["backup", "--confirm", "production"], "backup has no --confirm"),
         (["--plan", "a.json", "--dry-run"], "--plan applies a saved plan"),
+        (["--save-answers", "a.yaml"], "--save-answers writes the answers of a run that applies nothing"),
     ],
 )
 def test_a_command_line_that_makes_no_sense_is_told_with_its_way_out(folder, steps, capsys, argv, said) -> None:
