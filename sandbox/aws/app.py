@@ -38,7 +38,7 @@ class AwsApp:
                 return _send(self._control.respond(environ), start_response)
         call = read_call(environ)
         self._control.calls.add(call)
-        fault = self._control.faults.take(call)
+        fault = self._control.faults.take(lambda fault: fault.matches_call(call))
         if fault is not None and (response := self._apply_fault(fault, call, environ)) is not None:
             return _send(response, start_response)
         with self._lock:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from components.settings import Outputs, Settings, Target
@@ -45,11 +46,9 @@ class StatePlaces(Protocol):
 
     def circumstances(self, stack: str, *, account: str, region: str, interactive: bool) -> Circumstances:
         """The circumstances on this machine, without the key in the account."""
-        ...
 
     def make_passphrase(self, stack: str) -> str:
         """A new passphrase in a file that only its owner can read; the file's path."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,16 +197,16 @@ class PreparedRun:
     answers: Mapping[str, Answer] = field(default_factory=dict, repr=False)
 
 
+def _save_draft(
+    request: Request, clients: Clients, stage: str, answers: Mapping[str, Answer], asked: tuple[str, ...] = ()
+) -> None:
+    if clients.drafts is not None:
+        draft = saved_progress.progress_from_answers(answers, stage=stage, at=clients.now(), asked=asked)
+        clients.drafts.save(request.stack, draft)
+
+
 def interviewer(request: Request, clients: Clients) -> Interviewer:
     """The interview of this run; it saves a draft after each answer."""
-
-    def save_progress(answers: Mapping[str, Answer], asked: tuple[str, ...]) -> None:
-        if clients.drafts is not None:
-            draft = saved_progress.progress_from_answers(
-                answers, stage=saved_progress.ANSWERING, at=clients.now(), asked=asked
-            )
-            clients.drafts.save(request.stack, draft)
-
     return Interviewer(
         stack=request.stack,
         answers=request.answers,
@@ -219,7 +218,7 @@ def interviewer(request: Request, clients: Clients) -> Interviewer:
         detected=clients.detected,
         has_state_location=clients.has_state_location,
         asked=request.asked,
-        save_progress=save_progress,
+        save_progress=partial(_save_draft, request, clients, saved_progress.ANSWERING),
     )
 
 
@@ -340,12 +339,9 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
     ui.section("Plan")
     ui.working("Pulumi works out what an update would do")
     engine.prepare(request.stack, ready.settings)
-    if clients.drafts is not None and ui.interactive:
+    if ui.interactive:
         # After a cancellation the next run asks only for the confirmation.
-        draft = saved_progress.progress_from_answers(
-            ready.answers, stage=saved_progress.REVIEWED, at=clients.now(), asked=()
-        )
-        clients.drafts.save(request.stack, draft)
+        _save_draft(request, clients, saved_progress.REVIEWED, ready.answers)
     if ready.findings.state.pending:
         engine.recover(request.stack, ready.findings.orphaned_creations)
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -404,12 +400,8 @@ def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan
     """Apply the confirmed plan; claims the environment and writes the stack's settings first."""
     _claim_environment(ready)
     ready.engine.write_settings(request.stack)
-    if clients.drafts is not None:
-        # The stack's configuration holds the answers now; in the draft they would override later changes of it.
-        draft = saved_progress.progress_from_answers(
-            ready.answers, stage=saved_progress.PLANNED, at=clients.now(), asked=()
-        )
-        clients.drafts.save(request.stack, draft)
+    # The stack's configuration holds the answers now; in the draft they would override later changes of it.
+    _save_draft(request, clients, saved_progress.PLANNED, ready.answers)
     outputs = ready.findings.state.outputs
     if not planned.changes and outputs is not None:
         clients.ui.line("no resource has to be changed", mark=Mark.OK)
