@@ -41,6 +41,8 @@ from sandbox.aws.app import AwsApp, seed_account  # noqa: E402
 
 VERCEL_TEAM = "eonpro"
 VERCEL_PROJECT = "eonpro"
+ECS_SERVICE = "eonpro"
+"""And of its cluster and task definition."""
 
 
 class _WsgiCall(ServerHandler):
@@ -86,7 +88,7 @@ def serve(paths: SandboxPaths, ready_descriptor: int) -> None:
         signal.signal(name, lambda *_: stopped.set())
     nonce, token = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
     aws_app = AwsApp(nonce=nonce)
-    operator = seed_account()
+    operator = seed_account(service=ECS_SERVICE)
     aws = _listen(aws_app)
     os.environ["MOTO_PORT"] = str(aws.server_port)
     vercel = _listen(_vercel(token))

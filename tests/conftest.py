@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.day_two.the_service import without_service
 from tests.onboarding.deployment import Deployment, running_deployment
 from tools.bootstrap import programs
 
@@ -27,8 +28,9 @@ def onboarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="session")
 def on_ecs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """A deployment set up for ECS, once; a test that changes it puts it back."""
+    """A deployment set up for ECS, once, without its service (`service_of`); a test that changes it puts it back."""
     with running_deployment(tmp_path_factory.mktemp("on-ecs")) as made:
+        without_service(made)
         made.set_up("ecs")
         yield made
 

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 
 from components.policies.documents import Policy, Statement, account_root_statement, policy
 
+DENY_DELETION = "Deny deletion of the key"
+"""Sid of the statement that denies the deletion to everybody whom the settings do not name."""
+
 APPLICATION_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey")
 """All that the application does with the key: decrypt its data key, and the calls of its health check."""
 
@@ -128,7 +131,7 @@ def deletion_statements(*, deletion_administrators: Sequence[str]) -> list[State
     Without a name nobody can: to delete the key somebody has to change this policy first, which causes an alert.
     """
     denied: Statement = {
-        "Sid": "Deny deletion of the key",
+        "Sid": DENY_DELETION,
         "Effect": "Deny",
         "Principal": {"AWS": "*"},
         "Action": list(DELETION_ACTIONS),

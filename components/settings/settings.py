@@ -250,6 +250,11 @@ class Settings(BaseModel):
         )
 
     @property
+    def makes_trail(self) -> bool:
+        """Whether the stack has a trail and a bucket of its own."""
+        return self.existing_trail_arn is None
+
+    @property
     def makes_user(self) -> bool:
         """Whether the stack creates an IAM user for the application on Vercel."""
         return fields.Target.VERCEL in self.deploy_targets and self.vercel_access is fields.VercelAccess.USER

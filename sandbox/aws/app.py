@@ -17,6 +17,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from sandbox.aws import moto_patches
 from sandbox.aws.control import Control
 from sandbox.aws.faults import Fault
+from sandbox.aws.moto_patches.ecs.services import seed_service
 from sandbox.aws.protocol import AwsError, Call, Response, error_response, read_call, replace_parameters
 from sandbox.state import ACCOUNT, REGION
 
@@ -37,7 +38,7 @@ class AwsApp:
                 return _send(self._control.respond(environ), start_response)
         call = read_call(environ)
         self._control.calls.add(call)
-        fault = self._control.faults.take(call)
+        fault = self._control.faults.take(lambda fault: fault.matches_call(call))
         if fault is not None and (response := self._apply_fault(fault, call, environ)) is not None:
             return _send(response, start_response)
         with self._lock:
@@ -110,8 +111,9 @@ _OWN_ACCOUNT_TRUST = json.dumps(
 )
 
 
-def seed_account() -> AccessKey:
-    """Create the account's first users and role, and return the operator's access key."""
+def seed_account(*, service: str) -> AccessKey:
+    """Create the account's first users, role and ECS `service`, and return the operator's access key."""
+    seed_service(service)
     iam = iam_backends[ACCOUNT]["aws"]
     iam.create_account_alias(ACCOUNT_ALIAS)
     iam.create_user(REGION, OPERATOR)

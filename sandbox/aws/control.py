@@ -7,12 +7,13 @@ import json
 from typing import Any
 from urllib.parse import parse_qs
 
-from sandbox.aws.faults import Calls, Fault, Faults
+from sandbox.aws.faults import Calls, Fault
 from sandbox.aws.iam import enforcement
 from sandbox.aws.iam.permission_limits import put_service_control_policies
 from sandbox.aws.moto_patches.ecs.services import end_next_tasks, running_tasks
 from sandbox.aws.moto_patches.sts import task_credentials
 from sandbox.aws.protocol import AwsError, Response, json_response, read_body
+from sandbox.faults import Faults
 from sandbox.state import REGION
 
 _JSON = "application/json"
@@ -23,7 +24,7 @@ class Control:
 
     def __init__(self, *, nonce: str) -> None:
         self._nonce = nonce
-        self.faults = Faults()
+        self.faults = Faults[Fault]()
         self.calls = Calls()
 
     def respond(self, environ: dict[str, Any]) -> Response:

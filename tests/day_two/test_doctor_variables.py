@@ -121,10 +121,11 @@ def test_a_token_that_vercel_refuses_is_the_first_to_be_told(on_vercel: Deployme
     assert found["ok"] is False
 
 
-def test_without_a_token_vercel_is_unknown_and_never_well(on_vercel: Deployment):
+def test_without_a_token_the_way_to_one_is_told_and_nothing_is_well(on_vercel: Deployment):
     found = on_vercel.wizard("doctor", "--json", "--quick", env={"VERCEL_TOKEN": None}, expect=3).document
-    assert (found["ok"], found["findings"]) == (False, [])
-    assert any("VERCEL_TOKEN" in each["why"] for each in found["notChecked"])
+    assert found["ok"] is False
+    assert [each["cause"] for each in found["findings"]][:1] == ["vercel-token-missing"]
+    assert "VERCEL_TOKEN" in found["findings"][0]["advice"]
 
 
 # --- in Parameter Store

@@ -51,7 +51,7 @@ def test_a_revision_with_secrets_and_roles_runs_and_a_second_push_does_nothing(s
     deployment.forget_calls()
     again = deployment.wizard("push", "--non-interactive", "--json").document
 
-    assert "the service on ECS runs with outdated values" in before and "push --redeploy" in before
+    assert "the service on ECS does not have the values" in before and "push --redeploy" in before
     [done] = document["redeploys"]
     assert (done["target"], done["state"], done["after"]["revision"]) == ("ecs", "done", revision["taskDefinitionArn"])
     assert done["before"]["revision"] == service.first and service.revisions() == 2

@@ -79,8 +79,8 @@ class OnEcs:
 @contextmanager
 def service_of(deployment: Deployment) -> Iterator[OnEcs]:
     """The service, steady; taken away again at the end, its task definitions with it."""
+    without_service(deployment)
     ecs = deployment.client("ecs")
-    ecs.create_cluster(clusterName=NAME)
     container = {
         "name": "web",
         "image": "clinic/web:7",
@@ -100,6 +100,13 @@ def service_of(deployment: Deployment) -> Iterator[OnEcs]:
         found.look()
         yield found
     finally:
+        without_service(deployment)
+
+
+def without_service(deployment: Deployment) -> None:
+    """The service is taken away, its task definitions with it."""
+    ecs = deployment.client("ecs")
+    if ecs.list_services(cluster=NAME)["serviceArns"]:
         ecs.delete_service(cluster=NAME, service=NAME, force=True)
-        for arn in ecs.list_task_definitions(familyPrefix=NAME)["taskDefinitionArns"]:
-            ecs.deregister_task_definition(taskDefinition=arn)
+    for arn in ecs.list_task_definitions(familyPrefix=NAME)["taskDefinitionArns"]:
+        ecs.deregister_task_definition(taskDefinition=arn)

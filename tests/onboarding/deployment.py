@@ -195,13 +195,12 @@ class Deployment:
         **more: Any,
     ) -> CompletedCommand:
         """One command to its end; `env` adds variables, None takes one away; `expect` is the exit code, None any."""
-        given: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True} | more
+        given: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "timeout": TIMEOUT_SECONDS} | more
         done = subprocess.run(
             command,
             cwd=folder or self.folder,
             env=self.with_changes(env),
             text=True,
-            timeout=TIMEOUT_SECONDS,
             check=False,
             **given,
         )

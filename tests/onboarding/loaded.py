@@ -36,6 +36,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     # The server is the project's own, whichever folder a deployment has.
     "sandbox.server": ("sandbox.server", "sandbox.vercel"),
     "aws": ("awscli.clidriver", "awscli.handlers"),
+    "tests.chaos.client": (),
 }
 """What is loaded before a program begins: libraries, and nothing that a deployment has a copy of."""
 
@@ -134,7 +135,7 @@ sys.exit(int.from_bytes(os.read(told, 4), "big", signed=True) & 255)
 def main(program: str, door: socket.socket) -> None:
     """Fork whoever is asked for, and tell how each ends; in a child it returns and the program has run."""
     before = dict(os.environ)
-    for name in LIBRARIES[program]:
+    for name in LIBRARIES["wizard"] + (program,) if program == "tests.chaos.client" else LIBRARIES[program]:
         importlib.import_module(name)
     # As awscli's, which tells botocore where its data are.
     set_by_libraries = {name: value for name, value in os.environ.items() if before.get(name) != value}
@@ -191,7 +192,7 @@ def _reap(tells: dict[int, int]) -> None:
 def _become(program: str, wanted: dict[str, Any], streams: Sequence[int]) -> None:
     """Run the program as `python -m` does, to its end."""
     out, err, *more = streams
-    if program == "aws":
+    if program in ("aws", "tests.chaos.client"):
         os.dup2(more.pop(), 0)
     else:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -212,6 +213,9 @@ def _become(program: str, wanted: dict[str, Any], streams: Sequence[int]) -> Non
         os.setsid()
         _shuffle()
         sys.modules[program].serve(sys.modules["sandbox.state"].SandboxPaths(root=Path(wanted["arguments"][0])), 3)
+        return
+    if program == "tests.chaos.client":
+        sys.modules[program].become(wanted["arguments"])
         return
     if program == "aws":
         sys.argv = wanted["arguments"]

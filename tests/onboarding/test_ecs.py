@@ -86,6 +86,11 @@ def test_on_top_of_vercel_one_key_and_one_data_key_serve_both(deployment: Deploy
     changes = deployment.changes()
     assert not [call for call in changes if call.startswith(("vercel:", "kms:"))]
     assert {next(iter(each["Principal"])) for each in trust(deployment)} == {"Federated", "Service"}
+    # The demo's service runs, and the printed next step restarts it with the variables.
+    [renewed] = deployment.wizard("push", "--redeploy", "--target", "ecs", "--non-interactive", "--json").document[
+        "redeploys"
+    ]
+    assert (renewed["before"]["name"], renewed["state"]) == ("eonpro/eonpro", "done")
     # And the other way about: Vercel again finds all as it should be.
     deployment.forget_calls()
     deployment.set_up("vercel")

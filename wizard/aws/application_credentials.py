@@ -48,7 +48,7 @@ class ApplicationCredentials(SessionClient):
             ("the container's credentials endpoint", _from_container),
         )
         sources: tuple[_Source, ...] = (
-            ("the access key in EONPRO_APP_ACCESS_KEY_ID", _from_environment),
+            ("the access key in EONPRO_APP_ACCESS_KEY_ID", lambda session, _: session.environment_keys("EONPRO_APP_")),
             ("the profile in EONPRO_APP_PROFILE", _from_profile),
             # Either can decrypt the data key; the source that the platform itself uses proves more.
             *(reversed(deployed) if container_first else deployed),
@@ -74,10 +74,6 @@ class ApplicationCredentials(SessionClient):
                 )
                 return CredentialsSearch(credentials=credentials, tried=(*tried, f"{how}: used"))
         return CredentialsSearch(credentials=None, tried=tuple(tried))
-
-
-def _from_environment(session: Session, principal: Principal) -> Credentials | None:
-    return session.environment_keys("EONPRO_APP_")
 
 
 def _from_profile(session: Session, principal: Principal) -> Credentials | None:

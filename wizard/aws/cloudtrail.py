@@ -326,7 +326,8 @@ class AwsAuditReader(SessionClient):
             if (
                 record.get("eventSource") == "kms.amazonaws.com"
                 and _is_of(record, key_arn)
-                and not _is_verification(record)
+                # This product's verification calls as the application.
+                and not str((record.get("userIdentity") or {}).get("arn") or "").endswith(f"/{SESSION_NAME}")
             ):
                 calls.append(_call(record))
         return KeyCalls(calls=tuple(calls), complete=complete)
@@ -337,11 +338,6 @@ def _is_of(record: Mapping[str, Any], key_arn: str) -> bool:
     resources = [str(resource.get("ARN") or "") for resource in record.get("resources") or ()]
     requested = str((record.get("requestParameters") or {}).get("keyId") or "")
     return any(key_id in text for text in (*resources, requested, str(record.get("errorMessage") or "")))
-
-
-def _is_verification(record: Mapping[str, Any]) -> bool:
-    """Whether this product's verification made the call as the application."""
-    return str((record.get("userIdentity") or {}).get("arn") or "").endswith(f"/{SESSION_NAME}")
 
 
 def _call(record: Mapping[str, Any]) -> KeyCall:

@@ -200,7 +200,7 @@ def _is_attached(session: Session, operation: str, holder: Mapping[str, str], po
 
 
 def _trail(session: Session, settings: Settings) -> _Answer:
-    if settings.existing_trail_arn is not None:
+    if not settings.makes_trail:
         return _NOTHING
     names = settings.names
     # A trail of all Regions has its name in every Region, whichever its home is.

@@ -103,6 +103,10 @@ class OutcomeUnknown(SetupError):
     """A call that must not happen twice was sent once, and its answer was lost. The account shows what happened."""
 
 
+class TargetMissing(SetupError):
+    """Where the application runs does not exist: a project on Vercel."""
+
+
 class Unsupported(SetupError):
     """The endpoint answered that it has no such operation (an emulator, or a Region without the service)."""
 

@@ -24,11 +24,11 @@ Document = dict[str, Any]
 
 
 def verify(stack: str, proofs: Sequence[Verification], findings: Sequence[Mapping[str, str | None]] = ()) -> Document:
-    """Of the verifications and the findings; `ok` is whether none failed and nothing was found."""
+    """Of the verifications and the findings; `ok` is whether each has a result, none failed and nothing was found."""
     entries = [
         {"target": p.target, "state": p.state, "principal": p.principal, "detail": p.detail, "at": p.at} for p in proofs
     ]
-    ok = all(p.state != "failed" for p in proofs) and not findings
+    ok = all(p.state not in ("failed", "unproven") for p in proofs) and not findings
     return {**head("verify", ok=ok), "stack": stack, "proofs": entries, "findings": [dict(entry) for entry in findings]}
 
 
@@ -53,17 +53,14 @@ def destroy(stack: str, left: Sequence[tuple[str, str]]) -> Document:
 
 
 def schema(name: str, content: Mapping[str, Any]) -> Document:
-    """Of a shipped schema."""
     return {**head("schema"), "name": name, "schema": dict(content)}
 
 
 def help_text(topic: str | None, text: str) -> Document:
-    """Of a help text; None is the overview."""
     return {**head("help"), "topic": topic, "text": text}
 
 
 def completion(shell: str, script: str) -> Document:
-    """Of the script that registers the completion in a shell."""
     return {**head("completion"), "shell": shell, "script": script}
 
 

@@ -20,7 +20,6 @@ RECOMMENDED = {"app_principal": CREATE, "vercel_access": "oidc", "ecs_execution_
 
 
 def detected(value: Any, where: str) -> Answer:
-    """An answer that was detected, with its source."""
     return Answer(value=value, source=Source.DETECTED, where=where)
 
 

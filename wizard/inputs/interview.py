@@ -40,39 +40,28 @@ class Interview:
         return {key: answer.value for key, answer in self.answers.items()}
 
 
+@dataclass(kw_only=True)
 class Interviewer:
     """One interview, with the answers so far."""
 
-    def __init__(
-        self,
-        *,
-        stack: str,
-        answers: Mapping[str, Answer],
-        ui: UserInterface,
-        connect: Callable[[str | None, str | None], AwsClient],
-        vercel: Callable[[str], VercelClient],
-        linked: Linked | None,
-        sign_in: Callable[[str], None] | None = None,
-        detected: tuple[str, ...] = (),
-        has_state_location: bool = True,
-        asked: tuple[str, ...] = (),
-        save_progress: SaveProgress = lambda answers, asked: None,
-    ) -> None:
-        """`detected`: lines to show with the account. `asked`: questions already answered in this run.
+    stack: str
+    answers: Mapping[str, Answer] = field(repr=False)
+    ui: UserInterface
+    connect: Callable[[str | None, str | None], AwsClient]
+    vercel: Callable[[str], VercelClient]
+    linked: Linked | None
+    sign_in: Callable[[str], None] | None = None
+    detected: tuple[str, ...] = ()
+    """Lines to show with the account."""
+    has_state_location: bool = True
+    """Whether it is known where Pulumi stores the state."""
+    asked: tuple[str, ...] = ()
+    """The questions that are answered already in this run."""
+    save_progress: SaveProgress = lambda answers, asked: None
 
-        `has_state_location`: whether it is known where Pulumi stores the state.
-        """
-        self._stack = stack
-        self._answers = dict(answers)
-        self._ui = ui
-        self._connect = connect
-        self._vercel = vercel
-        self._linked = linked
-        self._sign_in = sign_in
-        self._detected = detected
-        self._has_state_location = has_state_location
-        self._asked = list(asked)
-        self._save_progress = save_progress
+    def __post_init__(self) -> None:
+        self._answers = dict(self.answers)
+        self._asked = list(self.asked)
         self._earlier: dict[str, Any] = {}
         """The answers from before the person went back."""
         self._can_go_back = False
@@ -80,17 +69,17 @@ class Interviewer:
         self._aws: AwsClient | None = None
         self._identity: Identity | None = None
         # The stack is named after its environment.
-        environment = stack.rsplit("/", 1)[-1]
+        environment = self.stack.rsplit("/", 1)[-1]
         self._answers.setdefault(
             "environment", Answer(value=environment, source=Source.DETECTED, where="the stack's name")
         )
 
     def run(self) -> Interview:
         """Raises MissingAnswers, with all of them, where the terminal is not interactive."""
-        if not self._ui.interactive:
+        if not self.ui.interactive:
             return self._unattended()
         if self._asked:
-            self._save_progress(self._answers, tuple(self._asked))
+            self.save_progress(self._answers, tuple(self._asked))
         self._ask_missing()
         return self._interview()
 
@@ -101,7 +90,7 @@ class Interviewer:
         ]
         question = choices.which_to_change(inputs, self._answers)
         try:
-            key = self._ui.ask(replace(question, back=True))
+            key = self.ui.ask(replace(question, back=True))
         except Back:
             return self._interview()
         previous, self._can_go_back = dict(self._answers), True
@@ -126,7 +115,7 @@ class Interviewer:
         aws: AwsClient | None = None
         identity: Identity | SetupError
         try:
-            aws = self._connect(self._values.get("profile"), self._values.get("region"))
+            aws = self.connect(self._values.get("profile"), self._values.get("region"))
         except SetupError as error:
             # Reported later, with all other problems.
             identity = error
@@ -182,7 +171,7 @@ class Interviewer:
         if entry.key == "profile":
             return self._is_profile_open()
         if entry.key == "backend":
-            return not self._has_state_location
+            return not self.has_state_location
         return entry.asked and entry.needed(self._values)
 
     def _ask_and_save(self, entry: Input) -> None:
@@ -191,7 +180,7 @@ class Interviewer:
         self._answers[entry.key] = Answer(value=value, source=Source.ASKED, where="your answer", secret=entry.secret)
         if entry.key not in self._asked:
             self._asked.append(entry.key)
-        self._save_progress(self._answers, tuple(self._asked))
+        self.save_progress(self._answers, tuple(self._asked))
 
     def _reopen(self, key: str) -> None:
         answer = self._answers.pop(key, None)
@@ -204,7 +193,7 @@ class Interviewer:
 
     def _connected(self) -> AwsClient:
         if self._aws is None:
-            self._aws = self._connect(self._values.get("profile"), self._values.get("region"))
+            self._aws = self.connect(self._values.get("profile"), self._values.get("region"))
         return self._aws
 
     def _identify(self) -> None:
@@ -212,7 +201,7 @@ class Interviewer:
         self._aws = None
         aws = self._connected()
         while True:
-            self._ui.working("asking AWS whose credentials these are")
+            self.ui.working("asking AWS whose credentials these are")
             try:
                 identity = aws.identify()
                 break
@@ -238,23 +227,23 @@ class Interviewer:
                 del self._answers[key]
 
     def _offer_sign_in(self, error: SignInNeeded) -> bool:
-        if self._sign_in is None:
+        if self.sign_in is None:
             return False
-        self._ui.line(error.message, mark=Mark.WARN)
-        if not self._ui.confirm(f"Sign in now ({error.hint})?", default=True):
+        self.ui.line(error.message, mark=Mark.WARN)
+        if not self.ui.confirm(f"Sign in now ({error.hint})?", default=True):
             return False
-        self._sign_in(error.profile)
+        self.sign_in(error.profile)
         return True
 
     def _show(self, identity: Identity, aws: AwsClient) -> None:
         alias = f" ({identity.account_alias})" if identity.account_alias else ""
-        ui = self._ui
+        ui = self.ui
         ui.section("Detected")
         ui.line(f"account {identity.account_id}{alias}", mark=Mark.OK)
         ui.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
         if region := self._answers.get("region"):
             ui.line(f"region {region.value}, by {region.where}", mark=Mark.OK)
-        for line in self._detected:
+        for line in self.detected:
             ui.line(line, mark=Mark.OK)
         for disagreement in aws.disagreements:
             ui.line(disagreement, mark=Mark.WARN)
@@ -288,7 +277,7 @@ class Interviewer:
         return self._answered(entry, self._question(entry, *self._offer(entry)))
 
     def _answered(self, entry: Input, question: Question) -> Any:
-        value = entry.parse(self._ui.ask(question))
+        value = entry.parse(self.ui.ask(question))
         if entry.key == "region":
             self._aws = self._connected().with_region(value)
         return value
@@ -306,13 +295,13 @@ class Interviewer:
         if entry.key in BEFORE_THE_ACCOUNT:
             return (), None
         if entry.key in ("region", "trail"):
-            self._ui.working(f"asking AWS for the account's {entry.key}s")
+            self.ui.working(f"asking AWS for the account's {entry.key}s")
         return choices.choices_for(entry.key, self._connected(), self._values)
 
     def _administrators(self, entry: Input) -> tuple[str, ...]:
         assert self._identity is not None
         caller, aws = self._identity.principal_arn, self._connected()
-        self._ui.working("asking AWS for the account's users and roles")
+        self.ui.working("asking AWS for the account's users and roles")
         principals = choices.principals(aws, caller)
         while True:
             arns = self._answered(entry, self._question(entry, principals, (caller,)))
@@ -320,21 +309,21 @@ class Interviewer:
             if not absent:
                 return tuple(caller if arn == CALLER else arn for arn in arns)
             for arn in absent:
-                self._ui.line(f"{arn} does not exist in this account; choose again", mark=Mark.FAIL)
+                self.ui.line(f"{arn} does not exist in this account; choose again", mark=Mark.FAIL)
 
     def _vercel_client(self) -> VercelClient | None:
         token = self._values.get("vercel_token")
-        return self._vercel(token) if token else None
+        return self.vercel(token) if token else None
 
     def _link(self) -> Mapping[str, Answer]:
         """The linked project, or the token's only project; nothing where neither is known."""
         if self._earlier.get("vercel_team"):
             return {}
-        if project := choices.linked_project(self._vercel_client(), self._linked):
+        if project := choices.linked_project(self._vercel_client(), self.linked):
             return choices.of_project(project, ".vercel/project.json") if project.team_slug else {}
-        if not self._ui.interactive:
+        if not self.ui.interactive:
             return {}
-        self._ui.working("asking Vercel for its projects")
+        self.ui.working("asking Vercel for its projects")
         projects = choices.list_projects(self._vercel_client())
         return choices.of_project(projects[0], "the token's only project") if len(projects) == 1 else {}
 
@@ -348,7 +337,7 @@ class Interviewer:
         earlier = f"{self._earlier.get('vercel_team')}/{self._earlier.get('vercel_project')}"
         question = self._question(by_key["vercel_project"])
         question = replace(question, kind=InputType.SEARCH, default=earlier, **choices.projects(projects))
-        chosen = self._ui.ask(question)
+        chosen = self.ui.ask(question)
         if chosen == choices.ANOTHER_PROJECT:
             return None
         project = next(project for project in projects if f"{project.team_slug}/{project.name}" == chosen)
@@ -373,19 +362,19 @@ class Interviewer:
         while True:
             token: str = self._answered(entry, self._question(entry))
             team, project = self._values.get("vercel_team"), self._values.get("vercel_project")
-            if self._linked and not (team and project):
-                team, project = self._linked.team_id, self._linked.project_id
-            linked = self._linked is not None and team == self._linked.team_id
+            if self.linked and not (team and project):
+                team, project = self.linked.team_id, self.linked.project_id
+            linked = self.linked is not None and team == self.linked.team_id
             try:
                 if team and project:
-                    self._ui.working("asking Vercel")
-                    self._vercel(token).find_project(team, project)
+                    self.ui.working("asking Vercel")
+                    self.vercel(token).find_project(team, project)
             except CredentialsError as error:
                 if linked and isinstance(error, PermissionDenied):
                     # A valid token of another team: the folder's link is only a default, and does not apply.
-                    self._linked = None
+                    self.linked = None
                     return token
-                self._ui.error(error)
+                self.ui.error(error)
                 continue
             except SetupError:
                 pass  # Not a problem of the token: the preflight reports it.

@@ -67,7 +67,6 @@ def progress_from_answers(answers: Mapping[str, Answer], *, stage: str, at: date
 
 
 def text(draft: Draft) -> str:
-    """The draft as JSON."""
     answers = {key: list(value) if isinstance(value, tuple) else value for key, value in draft.answers.items()}
     document = {"stage": draft.stage, "at": draft.at.isoformat(), "asked": list(draft.asked), "answers": answers}
     import json

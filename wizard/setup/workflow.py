@@ -5,6 +5,7 @@ Changes AWS, Vercel and the stack through their ports, each only after the confi
 
 from datetime import UTC, datetime
 
+from components import policies
 from components.settings import Outputs, SecretStore, Settings
 from wizard.core.cost.drivers import options
 from wizard.core.errors import Cancelled, UsageError
@@ -39,7 +40,7 @@ def retained_resources(settings: Settings, outputs: Outputs) -> tuple[tuple[str,
     ]
     if settings.makes_vercel_provider:
         retained.append(("the OIDC provider of the Vercel team", "other roles of the account may trust it"))
-    if settings.existing_trail_arn is None:
+    if settings.makes_trail:
         retained += [
             (f"the trail {outputs.trail_arn}", "it records who removes what"),
             (
@@ -55,12 +56,21 @@ def retained_resources(settings: Settings, outputs: Outputs) -> tuple[tuple[str,
 
 
 def ending(settings: Settings, outputs: Outputs) -> str:
-    """The commands that delete the key, for when no record needs it any more."""
+    """The commands that delete the key, for when no record needs it any more.
+
+    On the key itself: the stack is empty, and an update of it would create a second one.
+    """
+    key = f"--region {settings.region} --key-id {outputs.key_id}"
+    program = (
+        "import json, sys; policy = json.load(sys.stdin); policy['Statement'] = [each for each in policy['Statement'] "
+        f"if each.get('Sid') != {policies.DENY_DELETION!r}]; print(json.dumps(policy))"
+    )
     return (
-        "# the key policy denies deletion to everybody: name an administrator for it first\n"
-        "pulumi config set --path 'eonpro-kms:deletionAdministrators[0]' ARN && pulumi up\n"
-        f"aws kms schedule-key-deletion --region {settings.region} \\\n"
-        f"  --key-id {outputs.key_id} --pending-window-in-days 30"
+        "# only when no record needs the data key any more: it can never be decrypted again\n"
+        f'policy="$(aws kms get-key-policy {key} --policy-name default --query Policy --output text | \\\n'
+        f'  python -c "{program}")" && \\\n'
+        f'aws kms put-key-policy {key} --policy-name default --policy "$policy" && \\\n'
+        f"aws kms schedule-key-deletion {key} --pending-window-in-days 30"
     )
 
 
@@ -172,7 +182,6 @@ def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
 
 
 def show_report(ui: UserInterface, done: report.Report) -> None:
-    """The report, on the terminal."""
     for item in done.checklist:
         ui.line(f"{item.title}: {item.state}", mark=report.MARKS[item.state])
         ui.line(f"  {item.evidence}")
@@ -191,3 +200,6 @@ def show_report(ui: UserInterface, done: report.Report) -> None:
     notes = {deploy_target(delivered.target).repeat_note for delivered in done.delivered}
     ui.section("Non-interactive command", ", ".join(filter(None, sorted(notes))))
     ui.verbatim(report.repeat_command(done))
+    if done.unmet:
+        ui.line(f"not met: {', '.join(item.title for item in done.unmet)}. The cause and its repair:", mark=Mark.FAIL)
+        ui.verbatim(wizard("doctor", "--stack", done.stack))

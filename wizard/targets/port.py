@@ -272,7 +272,6 @@ def registry() -> dict[str, DeployTarget]:
 
 
 def all_targets() -> tuple[DeployTarget, ...]:
-    """Every target, in order."""
     return tuple(registry().values())
 
 

@@ -67,7 +67,6 @@ class QuestionaryPrompts:
     def select(
         self, request: prompts.PromptRequest, choices: Sequence[Choice], *, default: str | None, search: bool
     ) -> str:
-        """The value of one choice."""
         text, hint = self._words(request, prompts.SEARCH_KEYS if search else prompts.SELECT_KEYS)
         pointed = request.state.pointed or (default if default in prompts.selectable(choices, search=search) else None)
         question = questionary.select(
@@ -93,7 +92,6 @@ class QuestionaryPrompts:
         checked: Collection[str],
         check: prompts.CheckTicks,
     ) -> list[str]:
-        """The values of the ticked choices."""
         search = len(choices) > prompts.LONG_LIST
         text, hint = self._words(request, prompts.TICK_SEARCH_KEYS if search else prompts.TICK_KEYS)
         ticked = checked if request.state.ticked is None else request.state.ticked
@@ -234,7 +232,6 @@ class QuestionaryPrompts:
 
 
 def _control(question: questionary.Question) -> tuple[InquirerControl, Window]:
-    """The list of a question and its window."""
     return next(
         (window.content, window)
         for window in question.application.layout.find_all_windows()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
@@ -260,9 +260,10 @@ def _lines(cell: str, width: int) -> list[str]:
 
 def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
     # First no word is broken, then words are broken between their parts; only what still does not fit is cut anywhere.
-    natural = [max(map(_natural, column), default=0) for column in columns]
+    natural = [max((cells(line) for cell in column for line in cell.split("\n")), default=0) for column in columns]
     for need in (longest_word, longest_part, lambda _: 0):
-        floors = [min(most, max(_MIN_CELL, _most(need, column))) for most, column in zip(natural, columns, strict=True)]
+        longest = [max(map(need, column), default=0) for column in columns]
+        floors = [min(most, max(_MIN_CELL, word)) for most, word in zip(natural, longest, strict=True)]
         widths = _narrowed(natural, floors, room)
         if sum(widths) <= room:
             break
@@ -277,11 +278,3 @@ def _narrowed(widths: Sequence[int], floors: Sequence[int], room: int) -> list[i
             break
         narrowed[max(wide, key=narrowed.__getitem__)] -= 1
     return narrowed
-
-
-def _natural(cell: str) -> int:
-    return max(map(cells, cell.split("\n")))
-
-
-def _most(need: Callable[[str], int], column: Sequence[str]) -> int:
-    return max(map(need, column), default=0)

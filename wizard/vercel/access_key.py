@@ -6,7 +6,7 @@ Writes `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of production; overwrites
 from wizard.core.errors import DataKeyConflict, ResourceError, Unreachable, UsageError
 from wizard.core.models.delivery import AccessKey
 from wizard.core.safe_text import quoted
-from wizard.vercel.delivery import shared_reason
+from wizard.vercel.delivery import shared_fix, shared_reason
 from wizard.vercel.variable_state import (
     ACCESS_KEY_VARIABLES,
     ID_VARIABLE,
@@ -127,10 +127,7 @@ def _refuse(variables: Variables, listed: tuple[ListedVariable, ...]) -> None:
         )
     shared = [variable for variable in entries if variable.elsewhere]
     if shared:
-        raise ResourceError(
-            shared_reason(variables, shared),
-            "in Vercel's settings remove production from each of them or delete it, then run the same command",
-        )
+        raise ResourceError(shared_reason(variables, shared), shared_fix(shared))
 
 
 def _incomplete(

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from wizard.core.errors import SetupError
+from wizard.core.errors import SetupError, TargetMissing
 from wizard.core.models.delivery import VercelProject, VercelVariable
 from wizard.core.models.deployment import Deployment, Redeployed
+from wizard.core.next_command import shell
 from wizard.core.retry import Deadline
 from wizard.vercel.access_key import deliver as deliver_access_key
 from wizard.vercel.access_key import delivered_id
@@ -80,7 +81,6 @@ class Vercel:
         return f"Vercel({self._api.base_url!r})"
 
     def close(self) -> None:
-        """Close the connections."""
         self._api.close()
 
     # --- variables
@@ -180,7 +180,10 @@ class Vercel:
         names = [name for entry in listed if (name := label(entry.get("name")))]
         near = difflib.get_close_matches(project, names, n=5, cutoff=0.4) or names[:10]
         similar = f"; it has {', '.join(near)}" if near else ""
-        return SetupError(
+        return TargetMissing(
             f"there is no project {project} in the Vercel team {team}{similar}",
-            f"use its name or id from its settings, or create it first: vercel project add {project}",
+            shell(
+                *("vercel", "project", "add", project, "--scope", team),
+                advice="creates it; or use the name or id of another one",
+            ),
         )

@@ -263,13 +263,19 @@ def _value(variables: Variables, entry: state.ListedVariable) -> str | None:
 
 
 def rename_variable(variables: Variables, id: str, *, stored: WrappedDataKey, today: date) -> str:
-    """Rename the variable, or remove production from it; returns the change in words. No value is changed.
+    """Rename the data key's variable, or remove production from a variable; the change in words. No value is changed.
 
     Raises UsageError where production has no such variable, DataKeyConflict for the stored data key itself.
     """
     listed = variables.list()
-    entry = next((variable for variable in state.in_production(listed, DATA_KEY_VARIABLE) if variable.id == id), None)
-    if entry is None:
+    entry = next((variable for variable in listed if variable.in_production and variable.id == id), None)
+    if (
+        entry is not None
+        and entry.elsewhere
+        and entry.key in (KEY_VARIABLE, state.SHAREABLE, *state.ACCESS_KEY_VARIABLES)
+    ):
+        return _from_production(variables, entry)
+    if entry is None or entry.key != DATA_KEY_VARIABLE:
         raise UsageError(
             f"{variables.owner} has no {DATA_KEY_VARIABLE} {id} in production; nothing was changed",
             wizard("doctor", advice="it names the conflicting variable"),
@@ -281,11 +287,13 @@ def rename_variable(variables: Variables, id: str, *, stored: WrappedDataKey, to
             wizard("push"),
         )
     if entry.elsewhere:
-        others = [target for target in entry.targets if target != state.PRODUCTION_TARGET]
-        variables.edit(entry, {"target": others}, doing="rename a variable")
-        return (
-            f"{DATA_KEY_VARIABLE} {id} serves {clean(', '.join(entry.elsewhere))} as before, and no longer production"
-        )
+        return _from_production(variables, entry)
     name = f"{DATA_KEY_VARIABLE}_ASIDE_{today:%Y%m%d}_{entry.id[-4:]}"
     variables.edit(entry, {"key": name}, doing="rename a variable")
     return f"{DATA_KEY_VARIABLE} {id} is now {name}, with its value"
+
+
+def _from_production(variables: Variables, entry: state.ListedVariable) -> str:
+    others = [target for target in entry.targets if target != state.PRODUCTION_TARGET]
+    variables.edit(entry, {"target": others}, doing="rename a variable")
+    return f"{entry.key} {entry.id} serves {clean(', '.join(entry.elsewhere))} as before, and no longer production"

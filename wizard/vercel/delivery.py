@@ -11,6 +11,7 @@ from components.settings import DATA_KEY_VARIABLE
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, Unreachable, UsageError
 from wizard.core.models.delivery import PRODUCTION, AppVariables, Delivered, DeliveryState, Scope
+from wizard.core.next_command import wizard
 from wizard.core.safe_text import clean, quoted
 from wizard.vercel.conflicts import inherited_data_key
 from wizard.vercel.variable_state import (
@@ -64,8 +65,10 @@ def refusal(
             terms = _Terms(batch=batch, scope=scope, replaceable=replaceable)
             states = _examine(variables, terms, listed, None, read)
             _to_write(variables, states if _gaps(states) else ())
-        except (DataKeyConflict, ResourceError) as error:
+        except DataKeyConflict as error:
             return error.message
+        except ResourceError as error:
+            return f"{error.message}: {error.hint}"
         return None
     if foreign := foreign_data_key(listed, stored, read, replaceable=replaceable, scope=scope):
         return f"{variables.owner}: {foreign}"
@@ -75,7 +78,7 @@ def refusal(
     blocking += [
         variable for variable in shared if variable.key == SHAREABLE and region and not same(variable, region, read)
     ]
-    return shared_reason(variables, blocking, scope) if blocking else None
+    return f"{shared_reason(variables, blocking, scope)}: {shared_fix(blocking, scope)}" if blocking else None
 
 
 def deliver(
@@ -202,10 +205,8 @@ def _to_write(
     blocking = [state for state in states if state.shared and state not in unchanged]
     if blocking:
         scope = blocking[0].scope
-        raise ResourceError(
-            shared_reason(variables, [state.entry for state in blocking if state.entry is not None], scope),
-            f"in Vercel's settings remove {scope.words} from each of them or delete it, then run the same command",
-        )
+        entries = [state.entry for state in blocking if state.entry is not None]
+        raise ResourceError(shared_reason(variables, entries, scope), shared_fix(entries, scope))
     return tuple(state for state in states if state not in unchanged and state.expected.key not in spared)
 
 
@@ -215,6 +216,13 @@ def shared_reason(variables: Variables, entries: Sequence[ListedVariable], scope
         f"{variable.key} ({variable.id}) also serves {clean(', '.join(scope.beside(variable)))}" for variable in entries
     )
     return f"{variables.owner}: {reported}; it was not changed: a change would remove it from there"
+
+
+def shared_fix(entries: Sequence[ListedVariable], scope: Scope = PRODUCTION) -> str:
+    """How the scope gets variables of its own, while the shared ones go on serving the other environments."""
+    if scope != PRODUCTION:
+        return f"in Vercel's settings remove {scope.words} from each of them or delete it, then run the same command"
+    return wizard("push", "--rename-existing", entries[0].id, advice="it goes on serving the other environments")
 
 
 def _incomplete(variables: Variables, states: tuple[VariableState, ...], result: WriteResult) -> ResourceError:

@@ -17,6 +17,7 @@ import wizard
 import wizard.cli.main
 import wizard.cli.main as bell
 import wizard.cli.request
+from components.policies.requirements import Topic
 from tests.wizard.fakes.clients import IDENTITY, TOKEN, settings, step, wrapped
 from tests.wizard.setup.test_report import proof, report
 from tools.documents import commands as commands_page
@@ -47,6 +48,7 @@ from wizard.core.next_command import wizard as wizard_command
 from wizard.inputs.answers import Source
 from wizard.inputs.registry import INPUTS
 from wizard.setup import workflow
+from wizard.setup.checklist import ChecklistEntry, ItemState
 from wizard.setup.plan import Plan
 from wizard.setup.steps import Request
 
@@ -210,6 +212,23 @@ def test_a_proof_that_fails_is_exit_1(folder, steps, capsys) -> None:
     assert json.loads(capsys.readouterr().out)["ok"] is False
 
 
+@pytest.mark.parametrize(
+    ("state", "next", "code"),
+    [
+        (ItemState.OPEN, "", 1),
+        # The person who imported it left it so, and sees the command that repairs it.
+        (ItemState.OPEN, "python -m wizard setup --repair trail", 0),
+        (ItemState.UNKNOWN, "", 0),
+        (ItemState.PERSON, "", 0),
+    ],
+)
+def test_a_pipeline_sees_that_the_account_lacks_what_was_set_up(folder, steps, capsys, state, next, code) -> None:
+    item = ChecklistEntry(topic=Topic.TRAIL, state=state, evidence="the trail records nothing", next=next)
+    steps(report("vercel", checklist=(item,)))
+    assert bell.main(["--json"]) == code
+    assert json.loads(capsys.readouterr().out)["ok"] is (code == 0)
+
+
 @pytest.mark.parametrize("state", [VerificationState.SIMULATED, VerificationState.UNPROVEN])
 def test_a_proof_that_could_not_be_had_is_no_failure(folder, steps, state) -> None:
     steps(report("vercel", proofs=(proof("vercel", state),)))
@@ -233,9 +252,15 @@ def test_a_preview_prints_the_changes(folder, steps, capsys) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "code"), [(VerificationState.PROVED, 0), (VerificationState.SIMULATED, 0), (VerificationState.FAILED, 1)]
+    ("state", "code"),
+    [
+        (VerificationState.PROVED, 0),
+        (VerificationState.SIMULATED, 0),
+        (VerificationState.UNPROVEN, 1),
+        (VerificationState.FAILED, 1),
+    ],
 )
-def test_a_verification_that_fails_is_exit_1(folder, monkeypatch, capsys, state, code) -> None:
+def test_a_verification_that_fails_or_has_no_result_is_exit_1(folder, monkeypatch, capsys, state, code) -> None:
     told = doctor.Verified(stack="production", proofs=(proof("vercel"), proof("ecs", state)))
     monkeypatch.setattr(doctor, "verify", lambda request, clients, full: told)
     assert bell.main(["verify", "--json"]) == code

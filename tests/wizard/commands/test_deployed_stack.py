@@ -45,6 +45,11 @@ class World:
         self.environments: list[Mapping[str, str]] = []
 
     def find(self) -> deployed_stack.DeployedStack:
+        return deployed_stack.find(*self.run())
+
+    def run(self) -> tuple[Request, Clients]:
+        """What a command is given."""
+
         def connect(profile: str | None, region: str | None) -> FakeCloud:
             self.connected.append((profile, region))
             return self.aws
@@ -61,7 +66,7 @@ class World:
             prover=FakeProver(aws=self.aws),
         )
         told = {key: Answer(value=value, source=Source.FLAG, where="flag") for key, value in self.answers.items()}
-        return deployed_stack.find(Request(stack="production", answers=told, saved=self.settings), clients)
+        return Request(stack="production", answers=told, saved=self.settings), clients
 
 
 @pytest.fixture

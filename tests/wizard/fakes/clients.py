@@ -32,6 +32,7 @@ from wizard.core.errors import (
     Problem,
     ResourceError,
     SetupError,
+    TargetMissing,
 )
 from wizard.core.models.access import VariableEntry
 from wizard.core.models.account import (
@@ -642,7 +643,7 @@ class FakeHosting:
     def find_project(self, team: str, project: str) -> VercelProject:
         self._call("find_project")
         if team not in (self.team, self.team_id) or project not in (self.project.name, self.project.id):
-            raise SetupError(f"there is no project {project} in the team {team}", "vercel project ls")
+            raise TargetMissing(f"there is no project {project} in the team {team}", "vercel project ls")
         return self.project
 
     def list_projects(self) -> tuple[VercelProject, ...]:

@@ -338,3 +338,10 @@ def test_what_holds_a_secret_does_not_show_it(holder) -> None:
 
 def test_targets_are_told_by_the_words_that_the_wizard_takes() -> None:
     assert {each.value for each in Target} == {choice.value for choice in by_key["target"].choices}
+
+
+def test_what_is_not_met_is_named_last_with_the_command_that_finds_its_cause() -> None:
+    item = ChecklistEntry(topic=Topic.TRAIL, state=ItemState.OPEN, evidence="the trail records nothing")
+    assert shown(report("vercel", checklist=(item,))).endswith(
+        f"not met: {Topic.TRAIL}. The cause and its repair:\npython -m wizard doctor --stack production\n"
+    )

@@ -363,6 +363,25 @@ def test_a_foreign_data_key_that_serves_preview_too_goes_on_serving_it(vercel: P
     assert (kept["key"], kept["target"]) == ("ENCRYPTED_PHI_KEY", ["preview"])
 
 
+def test_a_region_that_serves_preview_too_goes_on_serving_it_and_production_gets_its_own(vercel: Place) -> None:
+    id = vercel.put("AWS_REGION", type="encrypted", value="eu-west-1", target=["production", "preview"])["id"]
+    project, edge = vercel.project(), vercel.edge()
+    with pytest.raises(ResourceError) as refused:
+        edge.deliver(project, BATCH)
+    assert refused.value.hint == f"python -m wizard push --rename-existing {id}"
+    reported = edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
+    assert reported == f"AWS_REGION {id} serves preview as before, and no longer production"
+    assert edge.deliver(project, BATCH).state is DeliveryState.WRITTEN
+    assert vercel.value_of(id) == "eu-west-1"
+
+
+def test_a_variable_of_production_alone_is_renamed_only_where_it_is_a_data_key(vercel: Place) -> None:
+    id = vercel.put("AWS_REGION", type="encrypted", value="eu-west-1")["id"]
+    project, edge = vercel.project(), vercel.edge()
+    with pytest.raises(UsageError, match="nothing was changed"):
+        edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
+
+
 def test_the_stored_data_key_is_never_set_aside(vercel: Place) -> None:
     project, edge = vercel.project(), vercel.edge()
     edge.deliver(project, BATCH)

@@ -110,7 +110,7 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
     if isinstance(error, (UnreadableResponse, boto.IncompleteReadError)):
         return UnreadableAnswer(
             f"{action}: the answer of {_endpoint_name(origin)} cannot be read: {_unreadable(error)}",
-            "run the same command again; if it happens again, look for a proxy: env | grep -i proxy",
+            Command("env | grep -i _proxy", advice="if no proxy is in the way, run the same command again"),
         )
     if isinstance(error, (boto.HTTPClientError, boto.ConnectionError)):
         return _unreachable(error, action, origin)
@@ -118,9 +118,10 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
         return _sign_in_needed(error, origin)
     if isinstance(error, boto.MissingDependencyException):
         # The sign-in of `aws login` uses a key pair, for which botocore needs another library.
+        by_profile = f" --profile {origin.profile}" if origin.profile else ""
         return CredentialsError(
             f"the credentials from {origin.source} can only be loaded by the AWS CLI",
-            f'eval "$(aws configure export-credentials{_by_profile(origin)} --format env)"',
+            f'eval "$(aws configure export-credentials{by_profile} --format env)"',
         )
     if isinstance(error, boto.RefreshWithMFAUnsupportedError):
         return CredentialsError(
@@ -242,7 +243,7 @@ def _unreachable(error: Exception, action: str, origin: ErrorSource) -> Unreacha
     if isinstance(error, boto.ProxyConnectionError):
         return Unreachable(
             f"the proxy on the way to {_endpoint_name(origin)} does not answer ({action})",
-            "check HTTPS_PROXY and NO_PROXY",
+            Command("env | grep -i _proxy", advice="correct HTTPS_PROXY and NO_PROXY, or unset them"),
         )
     if isinstance(error, boto.SSLError):
         return Unreachable(
@@ -264,10 +265,6 @@ def _sign_in_needed(error: Exception, origin: ErrorSource) -> SignInNeeded:
     command = "login" if isinstance(error, boto.LoginError) else "sso login"
     needed = origin.sign_in or SignIn(profile=origin.profile or "default", command=command)
     return SignInNeeded(f"there is no sign-in for {origin.source}, or it has expired", needed.line, needed.profile)
-
-
-def _by_profile(origin: ErrorSource) -> str:
-    return f" --profile {origin.profile}" if origin.profile else ""
 
 
 def _try_profile(origin: ErrorSource) -> str:

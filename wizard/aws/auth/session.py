@@ -3,8 +3,6 @@
 Calls AWS (or what AWS_ENDPOINT_URL names) through botocore; starts threads for look-ups that run in parallel.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -71,7 +69,7 @@ class Session:
         environ: Mapping[str, str],
         ask_code: AskCode | None = None,
         clock: Clock = SYSTEM_CLOCK,
-    ) -> Session:
+    ) -> "Session":
         """Resolve once; calls nothing. Raises CredentialsError for a profile that does not exist."""
         resolved = sources.resolve(profile=profile, region=region, environ=environ)
         botocore = sources.botocore_session(resolved.profile, environ)
@@ -87,7 +85,7 @@ class Session:
         """The Region of every regional call."""
         return self.resolved.region
 
-    def with_region(self, region: str, source: str = "the answer") -> Session:
+    def with_region(self, region: str, source: str = "the answer") -> "Session":
         """The same credentials in another Region."""
         return replace(self, resolved=replace(self.resolved, region=region, region_source=source))
 
@@ -125,7 +123,9 @@ class Session:
             credentials = self._botocore.get_credentials()
             # botocore renews credentials that end within the margin, except those that need an MFA code.
             frozen = credentials.get_frozen_credentials()
-            if self._can_ask_for_code and _ends_soon(self._cache.get("renewed", credentials)):
+            latest = self._cache.get("renewed", credentials)
+            ends = isinstance(latest, RefreshableCredentials) and latest.refresh_needed(MARGIN)
+            if self._can_ask_for_code and ends:
                 self._cache["renewed"] = renewed = self._chain.load_credentials()  # type: ignore[union-attr]
                 frozen = renewed.get_frozen_credentials()
                 # Clients in use keep the old keys, which are still valid for a while; new clients get these.
@@ -137,7 +137,7 @@ class Session:
     def _can_ask_for_code(self) -> bool:
         """Whether the credentials can be renewed by asking a person for an MFA code."""
         source = self.resolved.source
-        return bool(source and source.mfa_serial and self._chain and self._chain.can_ask)
+        return bool(source and source.mfa_serial and self._chain and self._chain.ask_code)
 
     def _load_credentials(self) -> None:
         """Load the credentials once, in the first thread that needs them, so that an MFA code is asked for only once.
@@ -321,10 +321,6 @@ def _chain_in(
     chain = Chain(botocore, profile=profile, region=region, environ=environ, ask_code=ask_code)
     botocore.register_component("credential_provider", chain)
     return chain
-
-
-def _ends_soon(credentials: Any) -> bool:
-    return isinstance(credentials, RefreshableCredentials) and bool(credentials.refresh_needed(MARGIN))
 
 
 def tags_of(pairs: Sequence[Mapping[str, str]], *, key: str = "Key", value: str = "Value") -> dict[str, str]:

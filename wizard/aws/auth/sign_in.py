@@ -9,6 +9,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -40,28 +41,15 @@ _DIGITS = 6
 """https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html: TokenCode."""
 
 
+@dataclass(frozen=True)
 class Chain:
     """The credential chain that botocore uses instead of its own, in the same order."""
 
-    def __init__(
-        self,
-        botocore: Botocore,
-        *,
-        profile: str | None,
-        region: str,
-        environ: Mapping[str, str],
-        ask_code: AskCode | None,
-    ) -> None:
-        self._botocore = botocore
-        self._profile = profile
-        self._region = region
-        self._environ = environ
-        self._ask_code = ask_code
-
-    @property
-    def can_ask(self) -> bool:
-        """Whether a person can be asked for an MFA code."""
-        return self._ask_code is not None
+    botocore: Botocore
+    profile: str | None = field(kw_only=True)
+    region: str = field(kw_only=True)
+    environ: Mapping[str, str] = field(kw_only=True, repr=False)
+    ask_code: AskCode | None = field(kw_only=True)
 
     def load_credentials(self) -> Any:
         """botocore's credentials, or None where there are none. Raises botocore's errors."""
@@ -74,19 +62,19 @@ class Chain:
             raise CredentialRetrievalError(provider="credential_process", error_msg=type(error).__name__) from error
 
     def _resolver(self) -> CredentialResolver:
-        name = self._profile or "default"
-        home = Path(self._environ.get("HOME") or Path.home())
+        name = self.profile or "default"
+        home = Path(self.environ.get("HOME") or Path.home())
         cache = RoleCache(str(home / ".aws" / "cli" / "cache"))
         builder = ProfileProviderBuilder(
-            self._botocore,
+            self.botocore,
             cache=cache,
-            region_name=self._region,
+            region_name=self.region,
             sso_token_cache=JSONFileCache(str(home / ".aws" / "sso" / "cache"), dumps_func=_token),
         )
-        resolver = create_credential_resolver(self._botocore, cache=cache, region_name=self._region)
-        sources = [EnvProvider(self._environ), *map(resolver.get_provider, ("container-role", "iam-role"))]
+        resolver = create_credential_resolver(self.botocore, cache=cache, region_name=self.region)
+        sources = [EnvProvider(self.environ), *map(resolver.get_provider, ("container-role", "iam-role"))]
         assume_role = AssumeRoleProvider(
-            load_config=lambda: self._botocore.full_config,
+            load_config=lambda: self.botocore.full_config,
             client_creator=self._nested_client,
             cache=cache,
             profile_name=name,
@@ -103,19 +91,19 @@ class Chain:
         return resolver
 
     def _nested_client(self, service: str, **parameters: Any) -> Any:
-        return create_nested_client(self._botocore, service, **{"region_name": self._region, **parameters})
+        return create_nested_client(self.botocore, service, **{"region_name": self.region, **parameters})
 
     def _prompt(self, text: str) -> str:
         """botocore calls this with `Enter MFA code for <serial>: `; its own prompt would read the terminal."""
         serial = text.removeprefix("Enter MFA code for ").removesuffix(": ")
-        if self._ask_code is None:
-            profile = f" --profile {self._profile}" if self._profile else ""
+        if self.ask_code is None:
+            profile = f" --profile {self.profile}" if self.profile else ""
             raise CredentialsError(
-                f"the profile {self._profile or 'default'} needs a code of the MFA device {serial},"
+                f"the profile {self.profile or 'default'} needs a code of the MFA device {serial},"
                 " and nobody can be asked for it here",
                 f"in a terminal: aws sts get-caller-identity{profile}   # its session is valid here, too, for an hour",
             )
-        code = self._ask_code(serial).strip()
+        code = self.ask_code(serial).strip()
         if len(code) != _DIGITS or not code.isdecimal():
             raise CredentialsError(
                 f"that is not a code of an MFA device: a code has {_DIGITS} digits",

@@ -20,11 +20,13 @@ class CheckCode:
 _DESCRIPTIONS: Mapping[str, str] = {
     # Credentials, stack and Region.
     "operator-credentials": "the doctor's own credentials cannot be used",
+    "account-unreachable": "AWS does not answer",
     "stack-not-built": "the stack has settings and no resources",
-    "backend-unreachable": "the backend of Pulumi's state cannot be read",
+    "backend-unreachable": "Pulumi's state cannot be read, or the passphrase does not open the stack",
     "stack-state-damaged": "the state or a lock of the stack is damaged",
     "stack-locked": "a run that has ended still holds the stack's lock",
     "stack-elsewhere": "the environment belongs to another stack or another backend",
+    "stack-second-key": "the stack has another key than the one that opens the stored data key",
     "stack-state-lost": "the account has resources that are not in the state",
     "stack-pending-operations": "an interrupted update left operations behind",
     "region-of-settings": "the settings name another Region than the stack was built in",
@@ -60,6 +62,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "wrong-principal": "the service runs as another role",
     "key-policy-changed": "the key's policy differs from the settings",
     "policy-widened": "a policy of the stack allows more than the settings say",
+    "grant-foreign": "a grant lets somebody else decrypt",
     # The data key and the three variables.
     "stored-key-missing": "the stored data key was deleted",
     "data-key-not-created": "no data key was created yet",
@@ -71,7 +74,10 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "stored-key-replica-differs": "a replica's Region has another data key stored",
     "data-key-wrong-length": "the decrypted data key does not have 32 bytes",
     "unwrap-failed": "the key does not decrypt the data key",
+    "vercel-token-missing": "there is no token for Vercel",
     "vercel-token-refused": "Vercel refuses the token",
+    "vercel-unreachable": "the project on Vercel cannot be read",
+    "target-missing": "the project on Vercel does not exist",
     "data-key-foreign": "the application has another data key than the stored one",
     "variable-outdated": "the application has an earlier version of the data key",
     "variable-wrong-environment": "a variable exists for other environments, but not for production",
@@ -153,6 +159,11 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         "stack-behind stack-drifted",
     ),
     (
+        "stack-elsewhere stack-second-key stack-state-lost",
+        "principal-missing policy-missing provider-missing alerts-topic-missing alerts-rule-off trail-missing",
+    ),
+    ("stack-second-key", f"{_LOST_KEY} stack-behind alias-moved stored-key-of-another-kms-key key-policy-changed"),
+    (
         "region-of-settings",
         f"{_LOST_KEY} {_ABSENT} identity-denied key-id-other-key key-id-other-region key-missing region-wrong"
         " stack-behind",
@@ -188,6 +199,7 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         _OPENING,
     ),
     ("stored-key-missing", "parameter-missing"),
+    ("target-missing", f"variable-missing deployment-stale {_REMEMBERED}"),
     ("data-key-not-created", "variable-missing parameter-missing"),
     ("stored-key-of-another-kms-key data-key-wrong-length unwrap-failed", _COMPARISONS),
     (
@@ -198,6 +210,7 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         _REMEMBERED,
     ),
     ("variable-wrong-environment", "variable-missing"),
+    ("task-definition-behind", "deployment-stale"),
     (
         "trail-missing",
         "trail-delivery-failing trail-excludes-kms trail-global-events-off trail-encryption-off trail-other-bucket"

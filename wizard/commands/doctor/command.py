@@ -35,27 +35,22 @@ def _diagnosis(request: Request, clients: Clients, *, last: Sequence[tuple[str, 
         deployed = deployed_stack.find(request, clients)
     except StackNotFound:
         raise
-    except CredentialsError as error:
+    except SetupError as error:
+        is_refused = isinstance(error, CredentialsError)
         finding = Finding(
-            cause="operator-credentials",
+            cause="operator-credentials" if is_refused else "account-unreachable",
             what=error.message,
-            why="without credentials nothing of the stack can be checked",
+            why=f"without {'credentials' if is_refused else 'AWS'} nothing of the stack can be checked",
             **next_step(error.hint),
         )
-        return Diagnosis(stack=request.stack, findings=(finding,), not_checked=(_everything(),))
-    except SetupError as error:
-        return Diagnosis(stack=request.stack, not_checked=(NotChecked.of("the account", error), _everything()))
+        everything = NotChecked(what="the stack", why="the account could not be read")
+        return Diagnosis(stack=request.stack, findings=(finding,), not_checked=(everything,))
     diagnosis = diagnose(deployed, clients, checks.ALL_CHECKS, last=last)
     skipped = tuple(what for what, check in checks.SLOW_CHECKS if (what, check) not in last)
     return replace(diagnosis, skipped=(*diagnosis.skipped, *skipped))
 
 
-def _everything() -> NotChecked:
-    return NotChecked(what="the stack", why="the account could not be read")
-
-
 def show(ui: UserInterface, diagnosis: Diagnosis) -> None:
-    """Show the diagnosis."""
     if diagnosis.findings:
         ui.section("What is wrong", "the root causes first")
     show_findings(ui, diagnosis.findings)
@@ -77,7 +72,6 @@ def show(ui: UserInterface, diagnosis: Diagnosis) -> None:
 
 
 def show_findings(ui: UserInterface, findings: Sequence[Finding]) -> None:
-    """Show each cause with its command."""
     for finding in findings:
         ui.line(finding.what, mark=Mark.FAIL)
         ui.line(f"  {finding.why} ({finding.cause})")

@@ -25,13 +25,13 @@ NAMED_AT_MOST = 12
 def aws(context: CheckContext, *words: object, region: str | None = None) -> str:
     """`aws WORDS` in the stack's own Region or another; a word that is not a string becomes JSON."""
     place = ["--region", region or context.settings.region]
-    return _typed("aws", *words, *place, *(["--profile", _profile(context)] if _profile(context) else []))
+    return typed("aws", *words, *place, *(["--profile", _profile(context)] if _profile(context) else []))
 
 
 def wizard(context: CheckContext, command: str, *words: str) -> str:
     """`python -m wizard COMMAND`, for this stack."""
     profile = ["--profile", _profile(context)] if _profile(context) else []
-    return _typed("python", "-m", "wizard", *command.split(), "--stack", context.stack, *words, *profile)
+    return typed("python", "-m", "wizard", *command.split(), "--stack", context.stack, *words, *profile)
 
 
 def push(context: CheckContext, *words: str) -> str:
@@ -62,15 +62,19 @@ def pulumi_up(context: CheckContext, *endings: str) -> str:
 
 def pulumi_up_urns(context: CheckContext, urns: Sequence[str]) -> str:
     """`pulumi up --refresh` of these resources; of the whole stack for none or more than NAMED_AT_MOST."""
+    if isinstance(context.state, StackState) and not context.state.has_key:
+        # An update of a stack whose state is lost, or that was destroyed, would create everything a second time.
+        return wizard(context, "setup", "--adopt", "--repair", "all", "--yes")
     targets = urns if len(urns) <= NAMED_AT_MOST else ()
     words = ["pulumi", "up", "--refresh", "--yes", "--skip-preview", "--stack", context.stack]
-    typed = _typed(*words, *(word for urn in targets for word in ("--target", urn)))
-    return f"AWS_PROFILE={shlex.quote(_profile(context))} {typed}" if _profile(context) else typed
+    command = typed(*words, *(word for urn in targets for word in ("--target", urn)))
+    return f"AWS_PROFILE={shlex.quote(_profile(context))} {command}" if _profile(context) else command
 
 
 def _profile(context: CheckContext) -> str:
     return context.aws.profile or ""
 
 
-def _typed(*words: object) -> str:
+def typed(*words: object) -> str:
+    """The words, each quoted for a shell; one that is not a string becomes JSON."""
     return shlex.join(word if isinstance(word, str) else json.dumps(word) for word in words)

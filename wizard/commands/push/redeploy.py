@@ -78,6 +78,9 @@ def _show(ui: UserInterface, instances: Instances) -> None:
             ui.line(f"{place}: {instances.why}", mark=mark)
         else:
             ui.line(f"whether {place} has the new values is not known: {instances.why}", mark=mark)
+    elif instances.stale and instances.why:
+        name = f"{deployment.name} ({deployment.id})"
+        ui.line(f"{place} does not have the values: {name}: {instances.why}", mark=Mark.WARN)
     elif instances.stale:
         since = f", before the values were changed at {_time(instances.changed)}" if instances.changed else ""
         ui.line(

@@ -23,7 +23,6 @@ _X0, _X1, _Y0, _Y1 = 20.0, 420.0, 165.0, 45.0
 
 
 def bars(drivers: Fact) -> Markup:
-    """A bar for each driver."""
     most = max((driver["monthly"].value or 0 for driver in drivers), default=0) or 1
     drawn: list[Element] = []
     for index, driver in enumerate(drivers):
@@ -47,7 +46,8 @@ def chosen(what_if: Fact) -> int:
 def curve(what_if: Fact, name: str) -> Markup:
     """The cost over the values of one quantity."""
     points = list(what_if["points"])
-    along = [_along(point["at"].value, bool(what_if["isLogarithmic"])) for point in points]
+    is_logarithmic = what_if["isLogarithmic"]
+    along = [math.log10(max(point["at"].value, 0.1)) if is_logarithmic else point["at"].value for point in points]
     costs = [float(point["monthly"].value) for point in points]
     low, high = min(along), max(along)
     top = max(costs) or 1.0
@@ -90,10 +90,6 @@ def curve(what_if: Fact, name: str) -> Markup:
     )
     description = "A curve of a month's cost over the values of one quantity. The table below has the same data."
     return svg(f"{name}-curve", "What if", description, _PLOT_WIDTH, _PLOT_HEIGHT, *drawn)
-
-
-def _along(value: float, logarithmic: bool) -> float:
-    return math.log10(max(value, 0.1)) if logarithmic else value
 
 
 _TIMELINE_WIDTH = 960

@@ -351,7 +351,7 @@ def retention(
 
 def _phases(bucket: Retention, settings: Settings, at: datetime) -> Iterator[facts.Phase]:
     end = bucket.expires_after_days
-    own = settings.existing_trail_arn is None
+    own = settings.makes_trail
     moved = settings.trail_archive_days if own else 0
     archives = moved > 0 and (end is None or moved < end)
     rule = "lifecycle rule of the bucket"

@@ -11,7 +11,7 @@ from components.settings import Settings
 from wizard.commands.cost.command import reasons
 from wizard.commands.report.facts import Assumption, CostFacts, CountedUse, Driver, Point, WhatIf
 from wizard.core.cost.account import FACTS, AccountFacts, CostByUse
-from wizard.core.cost.drivers import Assumptions, CostItem, creates_trail, estimate, what_if
+from wizard.core.cost.drivers import Assumptions, CostItem, estimate, what_if
 from wizard.core.models.access import Unread
 
 ASSUMED = "assumed"
@@ -106,7 +106,7 @@ def _what_ifs(settings: Settings, assumed: Assumptions) -> Iterator[WhatIf]:
             True,
         ),
         (True, "replicas", "Replicas of the key", "replicas", replicas, (0.0, 1.0, 2.0, 3.0, 4.0), False),
-        (creates_trail(settings), "other_trails", "Trails that exist already", "trails", trails, (0.0, 1.0), False),
+        (settings.makes_trail, "other_trails", "Trails that exist already", "trails", trails, (0.0, 1.0), False),
     )
     for applies, vary, what, unit, now, values, logarithmic in rows:
         if applies:

@@ -147,7 +147,7 @@ def _applications(settings: Settings, outputs: Outputs) -> Iterator[ApplicationF
 
 
 def _trail(settings: Settings, outputs: Outputs, trail: TrailFact | SetupError | None) -> TrailDetails:
-    own = settings.existing_trail_arn is None
+    own = settings.makes_trail
     fact = trail if isinstance(trail, TrailFact) else None
     return TrailDetails(
         arn=outputs.trail_arn,

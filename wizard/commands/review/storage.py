@@ -118,7 +118,9 @@ def _read(file: Path) -> StoredReview:
     try:
         content = safe_text.parse_json(file.read_text(encoding="utf-8"))
         body = {name: content[name] for name in ("version", "previous", "review")}
-        stored = StoredReview(file=file, review=review_of(content["review"]), digest=digest_of(body))
+        stored = StoredReview(
+            file=file, review=cast("AccessReview", _fact(AccessReview, content["review"])), digest=digest_of(body)
+        )
         written_digest = content["digest"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         return StoredReview(file=file, review=None, digest="", fault=f"{file} cannot be read as a review: {error!r}")
@@ -132,7 +134,7 @@ def _with_sign_off(stored: StoredReview) -> StoredReview:
     if not file.exists():
         return stored
     try:
-        sign_off = sign_off_of(safe_text.parse_json(file.read_text(encoding="utf-8")))
+        sign_off = cast("SignOff", _fact(SignOff, safe_text.parse_json(file.read_text(encoding="utf-8"))))
     except (OSError, ValueError, KeyError, TypeError) as error:
         return replace(stored, fault=f"{file} cannot be read as a sign-off: {error!r}")
     if sign_off.review_digest != stored.digest:
@@ -217,16 +219,6 @@ def canonical(value: Any) -> bytes:
 def digest_of(value: Any) -> str:
     """`sha256:` and 64 hex of the canonical JSON."""
     return f"sha256:{hashlib.sha256(canonical(value)).hexdigest()}"
-
-
-def review_of(values: Mapping[str, Any]) -> AccessReview:
-    """A review from its JSON values. Raises KeyError, TypeError or ValueError for anything else."""
-    return cast("AccessReview", _fact(AccessReview, values))
-
-
-def sign_off_of(values: Mapping[str, Any]) -> SignOff:
-    """A sign-off from its JSON values. Raises KeyError, TypeError or ValueError for anything else."""
-    return cast("SignOff", _fact(SignOff, values))
 
 
 def _fact(kind: Any, value: Any) -> Any:

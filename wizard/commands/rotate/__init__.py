@@ -109,7 +109,7 @@ class RestoreOptions:
         if self.from_target:
             return result.finish(clients.ui, restore.restore_from_target(request, clients, redeploy=self.redeploy))
         versions, again = restore.listing(request, clients)
-        return UsageError.exit_code, result.listing(request.stack, versions, next=again)
+        return 0, result.listing(request.stack, versions, next=again)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,7 +88,7 @@ def document(result: RotateResult) -> json_documents.Document:
 def listing(stack: str, kept_versions: Sequence[DataKeyVersion], *, next: str) -> json_documents.Document:
     """The JSON document of a `restore` without a version: the versions to choose from."""
     return {
-        **json_documents.head("restore", ok=False),
+        **json_documents.head("restore", ok=True),
         "stack": stack,
         "action": "list",
         "changed": False,

@@ -80,7 +80,7 @@ def read_account(
         # Only the management account can read the status of an organization's trail; it counts as logging.
         return sum(trail.arn != own and trail.logging is not False for trail in aws.cloudtrail.list_trails())
 
-    has_trail_key = costs.creates_trail(settings) and settings.trail_key
+    has_trail_key = settings.makes_trail and settings.trail_key
     with ThreadPoolExecutor(max_workers=3) as pool:
         key = pool.submit(ask, "rotations", lambda: rotations(key_arn or settings.names.alias))
         trail_key = pool.submit(

@@ -87,11 +87,6 @@ class Assumptions:
         return len(settings.replica_regions) if self.replicas is None else self.replicas
 
 
-def creates_trail(settings: Settings) -> bool:
-    """Whether the stack has a trail and a bucket of its own."""
-    return settings.existing_trail_arn is None
-
-
 def number_of_secrets(settings: Settings) -> int:
     """Secrets in Secrets Manager: Vercel needs the stored data key only, ECS and EKS read all three variables."""
     return (3 if settings.uses_store else 1) * len(settings.regions)
@@ -102,7 +97,7 @@ def trail_requests(settings: Settings, assumed: Assumptions) -> Decimal:
 
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/encrypting-cloudtrail-log-files-with-aws-kms.html
     """
-    encrypts = creates_trail(settings) and settings.trail_key
+    encrypts = settings.makes_trail and settings.trail_key
     return Decimal(LOG_FILES * assumed.active_regions) if encrypts else Decimal(0)
 
 
@@ -134,7 +129,7 @@ def _unarchived_months(settings: Settings, assumed: Assumptions) -> Decimal:
 
 def archives(settings: Settings) -> bool:
     """Whether the bucket moves old logs to cheaper storage."""
-    return creates_trail(settings) and 0 < settings.trail_archive_days < settings.trail_retention_days
+    return settings.makes_trail and 0 < settings.trail_archive_days < settings.trail_retention_days
 
 
 # --- the table
@@ -175,7 +170,7 @@ class DriverRow:
 
 
 def _if_trail(quantity: Quantity) -> Quantity:
-    return lambda settings, assumed: quantity(settings, assumed) if creates_trail(settings) else 0
+    return lambda settings, assumed: quantity(settings, assumed) if settings.makes_trail else 0
 
 
 def _if_secrets(quantity: Quantity) -> Quantity:
@@ -261,12 +256,10 @@ class CostItem:
 
     @property
     def price(self) -> prices.Price:
-        """Its price."""
         return TABLE[self.driver].price
 
     @property
     def name(self) -> str:
-        """Its name for people."""
         return TABLE[self.driver].name
 
 
@@ -360,7 +353,7 @@ class Option:
 
 def options(settings: Settings) -> tuple[Option, ...]:
     """Every option with a price or without one, in a fixed order."""
-    own, in_secrets = creates_trail(settings), settings.secret_store is SecretStore.SECRETS_MANAGER
+    own, in_secrets = settings.makes_trail, settings.secret_store is SecretStore.SECRETS_MANAGER
     number = number_of_secrets(settings)
     secrets = f"Secrets Manager, {number} secret{'s' if number > 1 else ''}"
     rows = (

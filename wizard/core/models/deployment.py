@@ -40,7 +40,7 @@ class Instances:
     stale: bool | None = None
     """Whether it has outdated values; None: unknown."""
     why: str = ""
-    """Why that is unknown, or why nothing runs."""
+    """Why that is unknown, why nothing runs, or why it has none of the values."""
     is_absent: bool = False
     """Whether the platform says that nothing runs there yet."""
     is_inspected: bool = True

@@ -134,7 +134,6 @@ class Input:
 
     @property
     def variable(self) -> str:
-        """The environment variable."""
         return self.own_variable or "EONPRO_" + self.key.upper()
 
     @property

@@ -39,7 +39,7 @@ FEATURES: Mapping[str, Callable[[Setup], bool]] = {
     "Secrets Manager": lambda setup: _in_secrets(setup.settings),
     "ECS": lambda setup: setup.settings.execution_role_arn is not None,
     "EKS": lambda setup: setup.settings.makes_secrets_role,
-    "existing trail": lambda setup: setup.settings.existing_trail_arn is not None,
+    "existing trail": lambda setup: not setup.settings.makes_trail,
     "multi-Region": lambda setup: setup.settings.multi_region,
     "replicas": lambda setup: bool(setup.settings.replica_regions),
     "several targets of the role": lambda setup: len(setup.settings.deploy_targets) - setup.settings.makes_user > 1,
@@ -84,11 +84,7 @@ def _keys(setup: Setup) -> dict[str, list[str]]:
         "keys": [] if setup.administers else _regional(settings, "kms", "key/*", everywhere=True),
         "key aliases": [
             *(arn for arn in _regional(settings, "kms", names.alias, everywhere=True) if arn != imported_alias),
-            *(
-                _regional(settings, "kms", names.trail_key_alias)
-                if _makes_trail(settings) and settings.trail_key
-                else []
-            ),
+            *(_regional(settings, "kms", names.trail_key_alias) if settings.makes_trail and settings.trail_key else []),
         ],
         "role of the replicas": [_iam(settings, f"role/{linked}")] if settings.multi_region else [],
     }
@@ -184,10 +180,6 @@ def _variables(settings: Settings, names: Sequence[str], regions: Sequence[str])
     ]
     # Secrets Manager adds six random characters to a secret's ARN.
     return [f"{name}-??????" for name in arns] if is_secret else arns
-
-
-def _makes_trail(settings: Settings) -> bool:
-    return settings.existing_trail_arn is None
 
 
 def _trail(setup: Setup) -> dict[str, list[str]]:

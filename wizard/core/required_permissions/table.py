@@ -87,7 +87,7 @@ _CREATIONS: Mapping[str, tuple[ResourceKind, str]] = {
 def _existing_creations(settings: Settings, resource: str) -> set[str]:
     """The creating actions of a resource that was imported or that belongs to somebody else."""
     imported = {entry.partition("=")[0] for entry in settings.adopted}
-    creates_other_key = bool(settings.replica_regions) or (settings.trail_key and settings.existing_trail_arn is None)
+    creates_other_key = bool(settings.replica_regions) or (settings.trail_key and settings.makes_trail)
     creations = set()
     if resource == "Vercel's identity provider" and settings.vercel_oidc_provider_arn:
         creations |= {"iam:CreateOpenIDConnectProvider", "iam:TagOpenIDConnectProvider"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from components.settings import ImportGroup, ResourceKind, Settings
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import Problem
-from wizard.core.models.account import Difference, DiscoveredDataKey, DiscoveredSetup, KeyFact
+from wizard.core.models.account import Difference, DiscoveredDataKey, DiscoveredSetup
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.core.safe_text import clean
@@ -84,7 +84,8 @@ def inspect(
     wrapped = imported_data_key(used, entered)
     is_unknown = not (obstacle or invalid or wrapped or stored_data_key or import_request.data_key == NONE_YET)
     key = discovered.key
-    if is_unknown and key is not None and (key.arn not in state.owned or is_adopted(key, settings)):
+    adopted = key and f"{ResourceKind.KEY}={key.arn.rpartition('/')[2]}" in settings.adopted
+    if is_unknown and key is not None and (adopted or key.arn not in state.owned):
         problems.append(unknown_data_key(discovered))
     shared = set(shared_groups(discovered, settings)) - set(import_request.named)
     unchanged = tuple(part for part in ImportGroup if part not in import_request.repaired or part in shared)
@@ -113,10 +114,6 @@ def entered_data_key(text: str | None) -> tuple[WrappedDataKey | None, Problem |
             next=f"copy ENCRYPTED_PHI_KEY from where the application gets it, whole, into {variable}",
             exit_code=2,
         )
-
-
-def is_adopted(key: KeyFact, settings: Settings) -> bool:
-    return f"{ResourceKind.KEY}={key.arn.rpartition('/')[2]}" in settings.adopted
 
 
 _BUCKET_SETTINGS = frozenset(thing for thing in ResourceKind if thing.startswith("bucket-"))
@@ -166,7 +163,6 @@ HEADINGS = ("setting", "account", "plan")
 
 
 def table(differences: Sequence[Difference]) -> tuple[tuple[str, ...], ...]:
-    """The differences as rows."""
     return tuple(
         tuple(map(clean, (difference.what, difference.actual, difference.desired))) for difference in differences
     )

@@ -85,21 +85,15 @@ class Ecs(StoreTarget):
             return Instances(target=NAME, deployment=None, why=why, is_inspected=False)
         deployment = service.running(services, settings)
         if deployment is None:
-            is_absent = name is not None and services.service(cluster, name) is None
-            why = (
-                f"the service {cluster}/{name} does not exist yet, so nothing runs with outdated values"
-                if is_absent
-                else "which service runs the application is not known"
+            is_absent = not (services.service(cluster, name) if name else services.services(cluster))
+            what = f"the service {cluster}/{name} does not exist" if name else f"the cluster {cluster} has no service"
+            why = f"{what} yet, so nothing runs with outdated values"
+            if not is_absent:
+                why = "which service runs the application is not known"
+            return Instances(
+                target=NAME, deployment=None, stale=False if is_absent else None, why=why, is_absent=is_absent
             )
-            return Instances(target=NAME, deployment=None, why=why, is_absent=is_absent)
-        stale = service.is_stale(services, settings, deployment)
-        return Instances(
-            target=NAME,
-            deployment=deployment,
-            changed=service.changed_at(services, settings),
-            stale=stale,
-            why="" if stale is not None else "when the values were last changed is not known",
-        )
+        return service.inspect(services, settings, deployment)
 
     def redeploy(
         self,

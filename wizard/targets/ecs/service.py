@@ -14,7 +14,7 @@ from typing import Any
 
 from components.settings import APPLICATION_VARIABLES, Outputs, Settings
 from wizard.core.errors import CredentialsError, ResourceError, SetupError, Unreachable
-from wizard.core.models.deployment import Deployment, Rollout, RolloutState, Service, TaskDefinition
+from wizard.core.models.deployment import Deployment, Instances, Rollout, RolloutState, Service, TaskDefinition
 from wizard.core.next_command import Command
 from wizard.core.ports.aws import EcsServices
 from wizard.core.retry import Clock, Reason, attempts
@@ -77,16 +77,19 @@ def running(ecs_services: EcsServices, settings: Settings) -> Deployment | None:
     return deployment_of(service, min(with_tasks, key=lambda rollout: rollout.made))
 
 
-def is_stale(ecs_services: EcsServices, settings: Settings, deployment: Deployment) -> bool | None:
+def inspect(ecs_services: EcsServices, settings: Settings, deployment: Deployment) -> Instances:
     """Whether its tasks have outdated values: it started before they were written, or does not use the stack's store.
 
-    None if that is not known. A task that restarted since then may have the new values.
+    A task that restarted since then may have the new values.
     """
     definition = ecs_services.task_definition(deployment.revision) if deployment.revision else None
     if definition is not None and not reads_all_variables(definition, settings):
-        return True
+        why = f"its task definition {short_name(definition.arn)} does not read them from the stack's store"
+        return Instances(target=NAME, deployment=deployment, stale=True, why=why)
     changed = changed_at(ecs_services, settings)
-    return None if changed is None else deployment.made < changed
+    if changed is None:
+        return Instances(target=NAME, deployment=deployment, why="when the values were last changed is not known")
+    return Instances(target=NAME, deployment=deployment, changed=changed, stale=deployment.made <= changed)
 
 
 def changed_at(ecs_services: EcsServices, settings: Settings) -> datetime | None:

@@ -144,7 +144,6 @@ class Vercel(DeployTarget):
         return context.project if isinstance(context.project, SetupError) else None
 
     def custom_environments(self, context: TargetContext) -> Mapping[str, str]:
-        """The custom environments of the project."""
         vercel, project = project_of(context)
         return vercel.custom_environments(project)
 
@@ -240,7 +239,6 @@ class Vercel(DeployTarget):
     # --- descriptions
 
     def destination(self, settings: Settings) -> str:
-        """The project."""
         return f"the Vercel project {settings.vercel_team}/{settings.vercel_project}, production only"
 
     def plan(self, settings: Settings) -> tuple[str, ...]:

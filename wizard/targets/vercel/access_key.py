@@ -270,6 +270,8 @@ def _create(
 
 def _discard(aws: AwsClient, user: str, key: AccessKey, on_message: OnMessage) -> None:
     try:
+        # The client deletes no active key.
+        aws.iam.retire_access_key(user, key.id)
         aws.iam.delete_access_key(user, key.id)
     except SetupError as error:
         on_message(

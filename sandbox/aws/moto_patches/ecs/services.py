@@ -4,6 +4,7 @@ Reads and writes moto's ECS; keeps services with their deployments in this proce
 """
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from moto.ecs.models import ecs_backends
 from sandbox.aws.iam.principals import Principal
 from sandbox.aws.moto_patches.ecs.deployments import Deployment, Service, Task
 from sandbox.aws.protocol import AwsError, Call, Response, json_response
-from sandbox.state import ACCOUNT
+from sandbox.state import ACCOUNT, REGION
 
 _SETTINGS_DROPPED_BY_MOTO = (
     "availabilityZoneRebalancing",
@@ -142,6 +143,22 @@ def describe_tasks(call: Call, caller: Principal | None) -> Response | None:
         if task.arn.rpartition("/")[2] in task_ids
     ]
     return json_response({"tasks": payload, "failures": []}) if payload else None
+
+
+def seed_service(name: str) -> None:
+    """A cluster with a service that has run for an hour, all of this name; its task definition has no data key."""
+    backend = ecs_backends[ACCOUNT][REGION]
+    backend.create_cluster(name)
+    container = {"name": "web", "image": f"{name}/web:1", "memory": 256, "essential": True}
+    container["environment"] = [{"name": "NODE_ENV", "value": "production"}]
+    definition = backend.register_task_definition(name, [container])
+    backend.create_service(name, name, 1, definition.arn)
+    service = _services[REGION, name, name] = Service(region=REGION, cluster=name, name=name)
+    service.start_deployment(definition.arn, 1)
+    service.advance()
+    service.advance()
+    [deployment] = service.deployments
+    deployment.created_at = deployment.updated_at = deployment.tasks[0].started = time.time() - 3600
 
 
 # For the control API

@@ -135,6 +135,28 @@ def test_on_ecs_without_a_service_it_is_unknown_and_a_wish_for_it_is_told_as_fai
     assert states(world.push(redeploy=True)) == ["failed"] and world.code == 1
 
 
+@pytest.mark.parametrize(
+    ("service", "what"),
+    [("portal", "the service clinic/portal does not exist yet"), (None, "the cluster clinic has no service yet")],
+)
+def test_without_a_service_push_says_that_there_is_none(world, service, what) -> None:
+    world.stand(settings(deploy_targets=("ecs",), ecs_cluster="clinic", ecs_service=service))
+    world.given.clear()
+    document = world.push(redeploy=True)
+    assert (document["redeploys"], document["staleInstances"], world.code) == ([], [], 0)
+    assert f"the service on ECS: {what}, so nothing runs with outdated values" in world.ui.said
+
+
+def test_a_service_that_lacks_the_variables_is_told_so_and_no_time_is_given_as_the_reason(world) -> None:
+    world.stand(settings(deploy_targets=("ecs",), ecs_cluster="clinic", ecs_service="web"))
+    world.given.clear()
+    world.aws.ecs_services.have({"family": "clinic", "containerDefinitions": [{"name": "web"}]})
+    document = world.push()
+    why = "its task definition clinic:1 does not read them from the stack's store"
+    assert document["staleInstances"][0]["why"] == why
+    assert f"the service on ECS does not have the values: clinic/web (ecs-svc/web-0): {why}" in world.ui.said
+
+
 def test_pods_are_the_clusters_own_affair(world) -> None:
     world.stand(settings(deploy_targets=("ecs", "eks"), eks_cluster="clinic"))
     world.given.clear()

@@ -54,7 +54,7 @@ def backup_of(world: World, folder: Path, key_arn: str = KEY, environment: str |
 
 def test_without_a_version_it_lists_what_there_is_and_changes_nothing(world: World, promoted: str) -> None:
     code, told = world.ended("restore", confirm=None)
-    assert (code, told["ok"], told["action"]) == (2, False, "list")
+    assert (code, told["ok"], told["action"]) == (0, True, "list")
     assert {each["fingerprint"]: each["current"] for each in told["versions"]} == {OLD: False, promoted: True}
     assert world.changes() == []
     assert "restore --version" in str(told["next"][0])

@@ -9,7 +9,7 @@ from functools import partial
 
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.principal import RESTART
-from wizard.commands.doctor.checks.variables import Expected, expected, surrounding_fault
+from wizard.commands.doctor.checks.variables import Expected, delivery, expected, surrounding_fault
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
 from wizard.core.errors import SetupError
@@ -111,8 +111,8 @@ def _key_id(context: CheckContext, variable: Expected, value: str, expected_arn:
         cause=cause,
         what=f"AWS_KMS_KEY_ID in {variable.place} is {_shown(value)}, not {expected_arn}",
         why=why,
-        command=fixes.push(context),
-        advice=f"redeploy; {RESTART}",
+        command=delivery(context, variable),
+        advice=RESTART,
     )
 
 

@@ -133,6 +133,27 @@ def _strictness(
         yield NotChecked(what=f"who can change {whose}", why="the account's IAM could not be read", is_denied=True)
 
 
+def check_grants(context: CheckContext) -> Iterator[CheckResult]:
+    """Whether a grant lets anybody decrypt who is not the application."""
+    key = context.key
+    if not isinstance(key, KeyFact):
+        return  # Reported by check_keys.
+    grants = context.once("grants", lambda: context.aws.access.grants(key.arn))
+    if isinstance(grants, SetupError):
+        yield NotChecked.of("the grants of the key", grants)
+        return
+    foreign = [grant for grant in grants if "Decrypt" in grant.operations and grant.grantee not in context.principals]
+    for grant in foreign:
+        yield Finding(
+            cause="grant-foreign",
+            what=f"a grant allows {grant.grantee} {', '.join(grant.operations)} with the key",
+            why="whoever has it and the wrapped data key can read every record; no policy shows it",
+            command=fixes.aws(context, "kms", "revoke-grant", "--key-id", key.arn, "--grant-id", grant.id),
+        )
+    if not foreign:
+        yield Passed(what="no grant lets anybody but the application decrypt")
+
+
 def check_administrators(context: CheckContext) -> Iterator[CheckResult]:
     """Which key administrators can decrypt: through IAM, by a grant, or not at all."""
     key, access = context.key, context.aws.access
@@ -391,5 +412,5 @@ ACCESS_CHECKS: tuple[Check, ...] = (
     check_role_trust,
     check_oidc_provider,
 )
-RIGHTS_CHECKS: tuple[Check, ...] = (check_role_trust, check_application_policy)
-OTHER_CHECKS: tuple[Check, ...] = (check_key_policies, check_administrators, check_application_policy)
+RIGHTS_CHECKS: tuple[Check, ...] = (check_role_trust, check_application_policy, check_grants)
+OTHER_CHECKS: tuple[Check, ...] = (check_key_policies, check_administrators, check_application_policy, check_grants)

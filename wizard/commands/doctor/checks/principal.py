@@ -19,6 +19,7 @@ from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChe
 from wizard.core.errors import SetupError
 from wizard.core.models.access import Ruling, StatementEvaluation
 from wizard.core.models.delivery import VercelProject
+from wizard.core.next_command import wizard
 from wizard.setup.application_access import OwnPrincipal, is_foreign, own_principals, surplus_policies
 
 ROLE = "aws:iam/role:Role::app-principal"
@@ -30,7 +31,7 @@ ATTACHMENTS = (
     "aws:iam/userPolicyAttachment:UserPolicyAttachment::app-access",
 )
 
-RESTART = "restart the application: it caches a failed load of its key"
+RESTART = f"restart the application, which caches a failed load of its key: {wizard('push', '--redeploy', '--yes')}"
 
 REFUSED = "KMS returns AccessDeniedException"
 

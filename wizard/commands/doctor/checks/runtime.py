@@ -42,10 +42,10 @@ def _values(context: CheckContext, instances: Instances, runs: Deployment, place
     elif not instances.stale:
         yield Passed(what=f"{place}, {runs.name}, started after the last change of its values")
     else:
-        changed = f", but its values were changed at {_time(instances.changed)}" if instances.changed else ""
+        times = f"started at {_time(runs.made)}, but its values were changed at {_time(instances.changed)}"
         yield Finding(
             cause="deployment-stale",
-            what=f"{place}, {runs.name}, started at {_time(runs.made)}{changed}",
+            what=f"{place}, {runs.name}, {f'does not have the values: {why}' if (why := instances.why) else times}",
             why="variables are read when a deployment or a task starts: what runs has the old values, or none",
             command=_redeploy(context),
         )

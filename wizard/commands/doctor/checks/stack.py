@@ -10,6 +10,7 @@ from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, next_step
 from wizard.core.errors import CredentialsError, DamagedState, SetupError, StackBusy
 from wizard.core.models.account import KeyFact
+from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.stack import Drift, DriftKind
 from wizard.setup.preflight.resource_conflicts import resource_conflicts, with_existing_provider
 from wizard.setup.preflight.services import attempt, claim_of, claimed_elsewhere
@@ -38,6 +39,14 @@ def check_stack(context: CheckContext) -> Iterator[CheckResult]:
             **next_step(state.hint),
         )
         return
+    opened = context.once("backend", lambda: context.deployed.engine.check_backend(name))
+    if isinstance(opened, SetupError):
+        yield Finding(
+            cause="backend-unreachable",
+            what=opened.message,
+            why="without its passphrase and its backend the stack cannot be changed or repaired",
+            **next_step(opened.hint),
+        )
     if state.stale_lock:
         yield Finding(
             cause="stack-locked",
@@ -45,6 +54,9 @@ def check_stack(context: CheckContext) -> Iterator[CheckResult]:
             why="its process has ended, or it is older than any update takes; nothing can be changed while it is there",
             command=f"pulumi cancel --yes --stack {name}",
         )
+    if (second := _second_key(context, state)) is not None:
+        yield second
+        return
     if not state.has_key:
         yield _no_key(context)
         return
@@ -58,6 +70,24 @@ def check_stack(context: CheckContext) -> Iterator[CheckResult]:
         )
         return
     yield Passed(what=f"the state of the stack {name} exists, and no update was interrupted")
+
+
+def _second_key(context: CheckContext, state: StackState) -> Finding | None:
+    """Resources that an update of an emptied stack created, while the first ones were retained in the account."""
+    alias, stored, name = context.alias_target, context.stored_data_key, context.stack
+    if not (isinstance(alias, KeyFact) and isinstance(stored, StoredDataKey) and stored.key_arn == alias.arn):
+        return None
+    if not state.resources or state.pending or {alias.arn, alias.arn.rpartition("/")[2]} & {*state.owned}:
+        return None
+    keys = ", ".join(entry.id for entry in state.resources if entry.type == "aws:kms/key:Key")
+    empty = fixes.typed("pulumi", "stack", "rm", "--force", "--yes", "--preserve-config", "--stack", name)
+    return Finding(
+        cause="stack-second-key",
+        what=f"{stored.parameter} is wrapped by {alias.arn}, and the state of {name} has other resources than that key",
+        why="an update of an emptied stack created them: the first key, its alias and the trail were retained",
+        command=f"{empty} && {fixes.wizard(context, 'setup', '--adopt', '--repair', 'all', '--yes')}",
+        advice=f"the first ones are the stack's again; no record needs the keys {keys}: aws kms schedule-key-deletion",
+    )
 
 
 def _no_key(context: CheckContext) -> Finding:

@@ -114,7 +114,6 @@ def _versions(fingerprints: frozenset[str] | SetupError) -> tuple[str, ...]:
 
 
 def _vercel_variable(context: CheckContext) -> VariableEntry | None:
-    """The data key of production on Vercel."""
     variables = context.vercel_variables
     entries = () if variables is None or isinstance(variables, SetupError) else variables
     return next((entry for entry in entries if entry.name == DATA_KEY_VARIABLE and entry.in_production), None)

@@ -11,7 +11,7 @@ from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, next_step
 from wizard.core.data_key import Damage, WrappedDataKey, damage, is_remnant
-from wizard.core.errors import CredentialsError, MissingAnswers, SetupError
+from wizard.core.errors import CredentialsError, MissingAnswers, SetupError, TargetMissing
 from wizard.core.models.access import VariableEntry
 from wizard.core.models.delivery import StoredDataKey
 from wizard.data_key.delivery import region_of
@@ -121,16 +121,21 @@ def check_vercel_access(context: CheckContext) -> Iterator[CheckResult]:
     for target in deploy_targets(target_context.targets):
         name = f"{target.title} {target.describe(target_context.settings).place}"
         problem = target.access_problem(target_context)
-        if isinstance(problem, CredentialsError):
+        if isinstance(problem, TargetMissing):
             yield Finding(
-                cause="vercel-token-refused",
+                cause="target-missing",
+                what=problem.message,
+                why="the application does not run there any more, and its variables are lost with it",
+                **next_step(problem.hint),
+            )
+        elif problem is not None:
+            cause = "vercel-token-refused" if isinstance(problem, CredentialsError) else "vercel-unreachable"
+            yield Finding(
+                cause="vercel-token-missing" if isinstance(problem, MissingAnswers) else cause,
                 what=f"{name} cannot be read: {problem.message}",
                 why="it is not known which variables the application has",
                 **next_step(problem.hint),
             )
-        elif isinstance(problem, SetupError):
-            # Without a token the caller's own credentials are the reason.
-            yield NotChecked(what=name, why=problem.message, is_denied=isinstance(problem, MissingAnswers))
         elif target.has_own_copy and isinstance(entries := context.vercel_variables, SetupError):
             yield NotChecked.of(f"the variables of {name}", entries)
 
@@ -209,6 +214,12 @@ def _damaged(
         command=fixes.push(context) if is_ours else _rename_existing(context, entry),
         advice=THEN,
     )
+
+
+def delivery(context: CheckContext, variable: Expected) -> str:
+    """The push of the three; a variable that other environments read too is left to them, with its value."""
+    entry = variable.entry
+    return _rename_existing(context, entry) if entry is not None and entry.elsewhere else fixes.push(context)
 
 
 def _rename_existing(context: CheckContext, entry: VariableEntry) -> str:
@@ -305,7 +316,7 @@ def _unreadable(context: CheckContext, variable: Expected) -> CheckResult:
     stored_data_key = context.stored_data_key
     claimed = variable.entry.claimed if variable.entry else None
     if variable.entry is not None and variable.entry.is_changed:
-        return _changed(variable, command=fixes.push(context), advice=THEN)
+        return _changed(variable, command=delivery(context, variable), advice=THEN)
     if isinstance(stored_data_key, StoredDataKey) and claimed == stored_data_key.wrapped.fingerprint:
         return Passed(
             what=f"{variable.name} in {variable.place} goes with {claimed}, by its comment (Vercel returns no value)"
@@ -314,7 +325,7 @@ def _unreadable(context: CheckContext, variable: Expected) -> CheckResult:
         cause="variable-unreadable",
         what=f"{variable.name} in {variable.place} is sensitive, and its comment does not name the stored data key",
         why="Vercel does not return the value; with a wrong key or Region the application cannot decrypt its data key",
-        command=fixes.push(context),
+        command=delivery(context, variable),
         advice=THEN,
     )
 
@@ -336,7 +347,7 @@ def _region(context: CheckContext, variable: Expected, value: str, expected_regi
         cause="region-wrong",
         what=f"AWS_REGION in {variable.place} is not {expected_region}, the key's Region",
         why="KMS in another Region does not have the key: NotFoundException or AccessDeniedException",
-        command=fixes.push(context),
+        command=delivery(context, variable),
         advice=THEN,
     )
 

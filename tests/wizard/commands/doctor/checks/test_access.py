@@ -12,11 +12,13 @@ from components.policies.evaluation.account import IamPolicy
 from tests.wizard.commands.doctor.account import APP, KEY, DoctorFixture, wrapped
 from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, finding
 from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_KEY, key_fact, settings
+from wizard.commands.doctor import DoctorOptions, command
 from wizard.commands.doctor.checks import principal
 from wizard.commands.doctor.checks.policies import check_readers
 from wizard.core.errors import PermissionDenied, Unreachable
 from wizard.core.models.access import Ruling, VariableEntry
 from wizard.core.models.delivery import AccessKey, ChildResult, StoredDataKey
+from wizard.core.next_command import Command
 
 DENIED = PermissionDenied("you may not", "have it allowed")
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com/acme"
@@ -379,6 +381,16 @@ def test_a_variable_on_vercel_that_is_wrong(fixture: DoctorFixture, name: str, v
     assert fixture.first().command.startswith("python -m wizard push --stack production")
 
 
+@pytest.mark.parametrize(("name", "value"), [("AWS_REGION", "eu-west-1"), ("AWS_KMS_KEY_ID", OTHER_KEY)])
+def test_a_wrong_variable_that_previews_share_is_left_to_them_and_production_gets_its_own(
+    fixture: DoctorFixture, name: str, value: str
+) -> None:
+    shared = VariableEntry(name=name, place="Vercel", elsewhere=("preview",), value=value, id="env_1")
+    del fixture.vercel.variables[name]
+    fixture.vercel.outside = (shared,)
+    assert "push --stack production --rename-existing env_1 --confirm production" in fixture.first().command
+
+
 def test_no_value_of_a_variable_is_ever_told(fixture: DoctorFixture) -> None:
     fixture.vercel.sensitive = False
     fixture.vercel.variables |= {NAME: "a-secret-pasted-by-mistake", "AWS_KMS_KEY_ID": "another-secret-value"}
@@ -489,11 +501,30 @@ def test_a_proof_that_fails_follows_from_what_explains_it(fixture: DoctorFixture
 # --- what cannot be asked
 
 
-def test_without_a_token_vercel_is_unknown(fixture: DoctorFixture) -> None:
+def test_without_a_token_the_way_to_one_is_told(fixture: DoctorFixture) -> None:
     del fixture.answers["vercel_token"]
     told = fixture.diagnosis()
-    assert told.findings == () and told.exit_code == 3
-    assert any("VERCEL_TOKEN" in each.why for each in told.not_checked)
+    assert [each.cause for each in told.findings] == ["vercel-token-missing"] and told.exit_code == 3
+    assert "VERCEL_TOKEN" in told.findings[0].advice
+
+
+def test_vercel_that_does_not_answer_is_a_finding_with_its_way_out(fixture: DoctorFixture) -> None:
+    fixture.vercel.failures["find_project"] = Unreachable("it does not answer", "env | grep -i proxy")
+    found = fixture.first()
+    assert (found.cause, found.advice) == ("vercel-unreachable", "env | grep -i proxy")
+
+
+def test_an_endpoint_that_does_not_answer_is_a_finding_with_its_command(fixture: DoctorFixture) -> None:
+    way_out = Command("env | grep -i proxy", advice="check NO_PROXY")
+    fixture.aws.failures["identify"] = Unreachable("the proxy does not answer", way_out)
+    code, told = command.run(DoctorOptions(quick=True), *fixture.run())
+    assert code == 1
+    [found] = told["findings"]
+    assert (found["cause"], found["command"], found["advice"]) == (
+        "account-unreachable",
+        str(way_out),
+        "check NO_PROXY",
+    )
 
 
 def test_a_refused_token_is_the_first_to_be_told(fixture: DoctorFixture) -> None:

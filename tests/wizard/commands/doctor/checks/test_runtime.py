@@ -8,6 +8,7 @@ import pytest
 
 from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import ADMIN, APP, settings
+from tests.wizard.fakes.ecs import BEGAN
 from wizard.commands.doctor import check_codes as table
 from wizard.commands.doctor.checks.runtime import check_deployments
 from wizard.commands.doctor.diagnosis import NotChecked, Skipped
@@ -102,7 +103,21 @@ def test_a_service_that_is_not_there_yet_holds_no_old_values_and_one_that_nobody
     told = CheckedStack(settings=settings(deploy_targets=("ecs",))).told(check_deployments)
     assert [type(each) for each in told] == [Skipped]
     unnamed = CheckedStack(settings=settings(deploy_targets=("ecs",), ecs_cluster="clinic"))
+    assert all_passed(unnamed.told(check_deployments))
+    unnamed.aws.ecs_services.have({"family": "clinic", "containerDefinitions": []})
     assert len(not_checked(unnamed.told(check_deployments))) == 1
+
+
+def test_a_service_that_lacks_the_variables_is_not_told_to_have_older_ones():
+    stand = CheckedStack(settings=settings(deploy_targets=("ecs",), ecs_cluster="clinic", ecs_service="web"))
+    stand.aws.ecs_services.have({"family": "clinic", "containerDefinitions": [{"name": "web"}]})
+    stand.aws.ecs_services.written = BEGAN - timedelta(days=90)
+    found = finding(stand.told(check_deployments), "deployment-stale")
+    assert found.what == (
+        "the service on ECS, clinic/web, does not have the values: its task definition clinic:1 does not read them "
+        "from the stack's store"
+    )
+    assert "deployment-stale" in table.implied_by(["task-definition-behind"])
 
 
 def test_what_keeps_the_key_shut_explains_the_failure_that_is_remembered():

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from components import policies
+from components.policies.evaluation.account import GrantFact
 from components.policies.stack import key_policy_of
 from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     ADMIN,
+    APP,
     APP_POLICY,
     KEY,
     KEY_ID,
@@ -29,18 +31,20 @@ from tests.wizard.fakes.clients import (
     step,
     wrapped,
 )
+from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.key import check_alias, check_replica_data_keys, check_rotation
-from wizard.commands.doctor.checks.policies import check_application_policy, check_key_policies
+from wizard.commands.doctor.checks.policies import check_application_policy, check_grants, check_key_policies
 from wizard.commands.doctor.checks.stack import COMPARISON, check_drift, check_stack
 from wizard.commands.doctor.checks.stored_data_key import check_stored_data_key
+from wizard.commands.doctor.checks.variables import check_vercel_access
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import CheckResult, Finding, NotChecked, Passed, diagnose
-from wizard.core.errors import DamagedState, PermissionDenied, StackBusy, Unreachable
+from wizard.core.errors import DamagedState, PermissionDenied, StackBusy, TargetMissing, Unreachable, UsageError
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState
 from wizard.core.models.rotation import DataKeyVersion, LastBackup, VersionOrigin
-from wizard.core.models.stack import Drift, DriftKind
-from wizard.core.next_command import shell
+from wizard.core.models.stack import Drift, DriftKind, StateResource
+from wizard.core.next_command import Command, shell
 from wizard.setup.preflight.services import claim_of
 
 ROLE = "urn:pulumi:production::eonpro-kms::eonpro:kms:AppPrincipal$aws:iam/role:Role::app-principal"
@@ -80,6 +84,11 @@ def test_a_state_that_may_not_or_cannot_be_read_just_now_is_unknown(stand: Check
     assert len(not_checked(stand.told(check_stack))) == 1
 
 
+def test_a_passphrase_that_does_not_open_the_stack_is_never_well(stand: CheckedStack):
+    stand.engine.failures["check_backend"] = UsageError("the passphrase does not open it", Command("export X"))
+    assert finding(stand.told(check_stack), "backend-unreachable").command == "export X"
+
+
 def test_settings_without_resources_are_to_be_built(stand: CheckedStack):
     stand.state = StackState(exists=False, has_key=False)
     stand.aws.aliases.clear()
@@ -98,6 +107,28 @@ def test_an_empty_backend_leads_to_the_one_that_has_the_stack_and_to_no_second_o
     stand.aws.claims["/eonpro/production/claim"] = "stack production, state in s3://clinic-state"
     found = finding(stand.told(check_stack), "stack-elsewhere")
     assert found.command == "pulumi login s3://clinic-state && export PULUMI_BACKEND_URL=s3://clinic-state"
+
+
+def test_an_update_after_a_destroy_never_moves_alias_or_data_key_to_the_second_key(stand: CheckedStack):
+    second = StateResource(urn="urn::aws:kms/key:Key::phi-key", type="aws:kms/key:Key", id="second")
+    stand.state = replace(built_state(stand), owned=("second",), outputs=None, resources=(second,))
+    found = finding(stand.told(check_stack), "stack-second-key")
+    assert found.command == (
+        "pulumi stack rm --force --yes --preserve-config --stack production && "
+        "python -m wizard setup --stack production --adopt --repair all --yes"
+    )
+    assert "second" in found.advice and "update-alias" not in found.command
+
+
+def test_an_emptied_stack_is_never_updated_to_repair_what_it_lacks(stand: CheckedStack):
+    stand.state = StackState(exists=True, has_key=False)
+    assert fixes.pulumi_up(stand.context()) == "python -m wizard setup --stack production --adopt --repair all --yes"
+
+
+def test_a_project_that_is_gone_is_a_cause_with_the_command_that_creates_it(stand: CheckedStack):
+    gone = TargetMissing("there is no project eonpro in the Vercel team eonpro", shell("vercel", "project", "add"))
+    context = CheckContext(replace(stand.context().deployed, project=gone), stand.context().clients)
+    assert finding(check_vercel_access(context), "target-missing").command == "vercel project add"
 
 
 def test_the_own_claim_of_a_state_that_was_lost_leads_nowhere_else(stand: CheckedStack):
@@ -237,6 +268,17 @@ def test_a_replica_whose_policy_is_not_strict_is_told():
 def test_a_key_policy_that_may_not_be_read_is_unknown(stand: CheckedStack):
     stand.aws.failures["key_policy"] = DENIED
     assert [each.is_denied for each in not_checked(stand.told(check_key_policies))] == [True]
+
+
+def test_a_grant_that_lets_somebody_else_decrypt_is_found_and_one_for_the_application_is_not(stand: CheckedStack):
+    assert all_passed(stand.told(check_grants))
+    foreign = GrantFact(id="g1", grantee=ADMIN, operations=("Encrypt", "Decrypt"), made=None, retiring=None)
+    harmless = GrantFact(id="g2", grantee=ADMIN, operations=("DescribeKey",), made=None, retiring=None)
+    own = GrantFact(id="g3", grantee=APP, operations=("Decrypt",), made=None, retiring=None)
+    stand.aws.who_has_access.granted = {KEY: (harmless, own, foreign)}
+    found = finding(stand.told(check_grants), "grant-foreign")
+    assert ADMIN in found.what and "Decrypt" in found.what
+    assert found.command == f"aws kms revoke-grant --key-id {KEY} --grant-id g1 --region us-east-1"
 
 
 def test_an_application_policy_that_gives_more_is_told_and_one_that_gives_less_is_not(stand: CheckedStack):
