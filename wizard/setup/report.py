@@ -3,6 +3,7 @@
 Pure. Holds no secret.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from components.policies.requirements import Topic
@@ -16,6 +17,7 @@ from wizard.core.models.delivery import (
     VerificationState,
 )
 from wizard.core.models.inputs import Mark
+from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import Step
 from wizard.core.next_command import wizard
 from wizard.data_key.delivery import region_of
@@ -53,6 +55,8 @@ class Report:
     seconds: float
     profile: str | None = None
     """The AWS profile of the run, if one was named."""
+    last_backup: LastBackup | None = None
+    """The last backup of the data key; None without one, or where that is not known."""
     access_key: DeliveredAccessKey | None = None
     """The access key of the application on Vercel, where it is an IAM user."""
 
@@ -111,6 +115,7 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
             what="Save one record in the application. If it failed to load the key before, restart it: "
             "it does not try again."
         ),
+        *_backup_step(report),
         NextStep(
             what="Commit the settings; they contain no secret.",
             verbatim=f"git add Pulumi.{report.stack.rsplit('/', 1)[-1]}.yaml",
@@ -118,6 +123,18 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
         NextStep(what="Review every three months who can use and who can administer the key."),
     ]
     return tuple(steps)
+
+
+def _backup_step(report: Report) -> Iterator[NextStep]:
+    """Until a backup has the data key in use."""
+    last = report.last_backup
+    if last is None or last.fingerprint != report.stored_data_key.wrapped.fingerprint:
+        name = report.stack.rsplit("/", 1)[-1]
+        yield NextStep(
+            what="Back up the wrapped data key: a mistake can delete every copy in this account. Or to S3 with Object "
+            "Lock (--to s3://BUCKET/KEY), or to another Region (--to-region REGION).",
+            verbatim=wizard("backup", "--stack", report.stack, "--to", f"eonpro-{name}.backup.json"),
+        )
 
 
 def repeat_command(report: Report) -> str:

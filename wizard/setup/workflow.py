@@ -13,8 +13,9 @@ from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import UserInterface, VercelClient
-from wizard.data_key.delivery import region_of
+from wizard.data_key.delivery import find_last_backup, region_of
 from wizard.setup import checklist, confirmation, deliver_and_verify, plan, report, steps
+from wizard.setup.preflight.services import attempt
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import OnMessage, deploy_target
 from wizard.targets.vercel import access_key
@@ -82,6 +83,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
         outputs = steps.update(request, clients, ready, planned)
     delivery = deliver_and_verify.deliver_and_verify(clients, ready, outputs, yes=request.yes)
     ui = clients.ui
+    last_backup, _ = attempt(find_last_backup, ready.aws, ready.settings)
     ui.section("Evidence", "the compliance checklist, read from the account just now")
     ui.working("reading the account")
     items = checklist.read(
@@ -102,6 +104,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
         proofs=delivery.proofs,
         access_key=delivery.access_key,
         checklist=items,
+        last_backup=last_backup,
         seconds=clients.clock() - started,
         profile=ready.profile,
     )
