@@ -110,6 +110,7 @@ def build_clients(
         or (vercel_cli.linked(application.linked) if application.linked else None),
         detected=tuple(_found(application, folder, resolved, backend)),
         sign_in=lambda profile: sign_in(profile, os.environ),
+        sign_in_to_vercel=vercel_cli.sign_in if vercel_cli.can_sign_in() else None,
         drafts=drafts,
         state=places,
         has_state_location=backend is not None or options.command not in ("setup", "preview"),
