@@ -303,6 +303,10 @@ class BackupStorage(Protocol):
 class EcsServices(Protocol):
     """The services of ECS in one Region. Its methods raise errors of `wizard.core.errors` only."""
 
+    def names(self) -> tuple[str, ...]:
+        """Every service of the Region, as CLUSTER/SERVICE."""
+        ...
+
     def services(self, cluster: str) -> tuple[Service, ...]:
         """All active services of a cluster. Raises ResourceError where there is no such cluster."""
 
