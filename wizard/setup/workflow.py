@@ -117,6 +117,8 @@ def preview(request: Request, clients: Clients) -> plan.Plan:
         planned = prepared.planned
         if clients.save_plan is not None:
             clients.save_plan(planned, prepared.ready.findings.state)
+        if clients.save_answers is not None:
+            clients.save_answers({key: answer.value for key, answer in prepared.ready.answers.items()})
     clients.ui.section("Options", "not selected, with their cost")
     rows = [(option.name, option.price, option.flag) for option in options(planned.settings) if not option.selected]
     clients.ui.table(rows, headings=("option", "price", "flag"))
