@@ -14,8 +14,8 @@ from wizard.terminal.text import cells, divided
 LONG_LIST = 10
 """A list with more choices is filtered by typing."""
 
-WHY, BACK = "?", "<"
-"""Typed instead of an answer: the explanation, and the previous question."""
+WHY, BACK, DETAILS = "?", "<", "d"
+"""Typed instead of an answer: the explanation, the previous question, and what is not shown yet."""
 
 NO_KEYS = ("",)
 CONFIRM_KEYS = {True: ("Y/n",), False: ("y/N",)}
@@ -45,6 +45,8 @@ class PromptRequest:
     """Whether `?` has an effect."""
     back: bool = False
     """Whether `<` has an effect."""
+    has_details: bool = False
+    """Whether `d` has an effect."""
     state: PromptState = PromptState()
     on_render: Callable[[], None] = lambda: None
     """Called whenever the prompt was drawn."""
@@ -55,7 +57,7 @@ CheckTicks = Callable[[Collection[str]], str | None]
 
 
 class HelpOrBack(Exception):
-    """`?` or `<` instead of an answer."""
+    """`?`, `<` or `d` instead of an answer."""
 
     def __init__(self, key: str, state: PromptState) -> None:
         super().__init__(key)
@@ -85,7 +87,12 @@ def instruction(request: PromptRequest, keys: Sequence[str], room: int) -> str:
 
     `keys`: the texts for the keys that answer, the longest first.
     """
-    others = [text for text, shown in (("? why", request.has_explanation), ("< back", request.back)) if shown]
+    keys_of = (
+        ("d each resource", request.has_details),
+        ("? why", request.has_explanation),
+        ("< back", request.back),
+    )
+    others = [text for text, is_shown in keys_of if is_shown]
     short = " ".join(text.split()[0] for text in others)
     for other in (", ".join(others), short, ""):
         for answer in keys:
@@ -208,6 +215,8 @@ class PlainPrompts:
         return self._answer(request, line.strip()) or default
 
     def _answer(self, request: PromptRequest, typed: str) -> str:
+        if typed == DETAILS and request.has_details:
+            raise HelpOrBack(typed, PromptState())
         if typed not in (WHY, BACK):
             return typed
         if not (request.has_explanation if typed == WHY else request.back):

@@ -63,43 +63,33 @@ class Store(Protocol):
     @property
     def clock(self) -> Clock:
         """For `wizard.core.retry`."""
-        ...
 
     def read(self, names: Sequence[str]) -> Mapping[str, StoredValue]:
         """The values of those names that exist, decrypted."""
-        ...
 
     def tags(self, name: str) -> Mapping[str, str]:
         """Its tags; empty where the caller is not allowed to see them."""
-        ...
 
     def create(self, name: str, value: str, *, secret: bool, description: str, tags: Mapping[str, str]) -> bool:
         """False when the name exists already; its value is then unchanged."""
-        ...
 
     def overwrite(self, name: str, value: str, existing: StoredValue, *, description: str) -> None:
         """Another value for a name that exists. For the stored data key only `versions` calls it."""
-        ...
 
     def under(self, folder: str) -> Mapping[str, StoredValue]:
         """All names under a folder, at any depth, with their decrypted values."""
-        ...
 
     def tag(self, name: str, tags: Mapping[str, str]) -> None:
         """Add tags to a name that exists; its value stays."""
-        ...
 
     def untag(self, name: str, keys: Sequence[str]) -> None:
         """Remove tags; a tag that it does not have is no error."""
-        ...
 
     def history_command(self, name: str) -> str:
         """What a person types to see which values the name has had."""
-        ...
 
     def listing_command(self, prefix: str) -> str:
         """What a person types to see the names under the prefix."""
-        ...
 
 
 @dataclass(frozen=True)
