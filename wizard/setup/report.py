@@ -133,7 +133,7 @@ def _backup_step(report: Report) -> Iterator[NextStep]:
         yield NextStep(
             what="Back up the wrapped data key: a mistake can delete every copy in this account. Or to S3 with Object "
             "Lock (--to s3://BUCKET/KEY), or to another Region (--to-region REGION).",
-            verbatim=wizard("backup", "--stack", report.stack, "--to", f"eonpro-{name}.backup.json"),
+            verbatim=wizard("backup", "--stack", report.stack, "--to", f"{name}.backup.json"),
         )
 
 
