@@ -3,8 +3,6 @@
 Touches nothing: times are seconds of the one clock that the caller reads.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,12 +30,12 @@ class CachePolicy:
                 "ttl must be above 0, grace 0 or more, and refresh_ahead from 0 to below 1 (a share of the TTL)."
             )
 
-    def unwrapped(self, key: bytes, requested_at: float) -> UnwrappedKey:
+    def unwrapped(self, key: bytes, requested_at: float) -> "UnwrappedKey":
         """The key with its times. Its age counts from the request: KMS checked the permissions then."""
         expires_at = requested_at + self.ttl
         return UnwrappedKey(key=key, expires_at=expires_at, unusable_at=expires_at + self.grace)
 
-    def refresh_at(self, key: UnwrappedKey, jitter: float) -> float:
+    def refresh_at(self, key: "UnwrappedKey", jitter: float) -> float:
         """When to unwrap again; `jitter`, 0 to 1, spreads the requests of many processes."""
         return key.expires_at - self.ttl * self.refresh_ahead * (1 - jitter / 2)
 
@@ -58,7 +56,7 @@ class ReadingKey:
     unwrapped: UnwrappedKey | None
     failure: UnwrapError | None
 
-    def updated(self, result: UnwrappedKey | UnwrapError, now: float) -> ReadingKey:
+    def updated(self, result: UnwrappedKey | UnwrapError, now: float) -> "ReadingKey":
         """The key after an attempt. A transient failure leaves it usable until its grace ends, as the current key."""
         if isinstance(result, UnwrappedKey):
             return ReadingKey(unwrapped=result, failure=None)
@@ -87,7 +85,7 @@ class CacheEntry:
         reading = [key.unwrapped.unusable_at for key in self.reading_keys if key.unwrapped]
         return [self.current.expires_at, self.current.unusable_at, *reading]
 
-    def usable_at(self, now: float) -> CacheEntry | None:
+    def usable_at(self, now: float) -> "CacheEntry | None":
         """The entry without the keys that are not usable at this time; itself, if all are."""
         if now >= self.current.unusable_at:
             return None

@@ -3,8 +3,6 @@
 Touches the mapping passed to it and nothing else; reports all problems at once.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
@@ -46,7 +44,7 @@ class WrappedKey:
         """`sha256:` and the first 16 hex digits over the wrapped bytes; reveals nothing about the data key."""
         return f"sha256:{hashlib.sha256(self.blob).hexdigest()[:16]}"
 
-    def in_region(self, region: str) -> WrappedKey:
+    def in_region(self, region: str) -> "WrappedKey":
         """The same wrapped key with a replica of its multi-Region key; raises MalformedVariable for another key.
 
         Replicas share key id and key material: each decrypts what any of them wrapped, and answers with its own ARN:
@@ -58,12 +56,12 @@ class WrappedKey:
         arn[3] = region
         return replace(self, region=region, key_arn=":".join([*arn, key_id]))
 
-    def with_replicas(self, regions: Iterable[str]) -> tuple[WrappedKey, ...]:
+    def with_replicas(self, regions: Iterable[str]) -> "tuple[WrappedKey, ...]":
         """This key and its replicas, in this order; raises as `in_region`."""
         return (self, *(self.in_region(region) for region in regions))
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> WrappedKey:
+    def from_environment(cls, environment: Mapping[str, str]) -> "WrappedKey":
         """Read the three variables; raises MissingVariable or MalformedVariable naming all that are wrong."""
         _require(environment, REGION, KEY_ID, WRAPPED)
         region, key_arn, wrapped = environment[REGION], environment[KEY_ID], environment[WRAPPED]
@@ -94,7 +92,7 @@ class WrappedKeys:
     reading_keys: tuple[tuple[WrappedKey, ...], ...]
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> WrappedKeys:
+    def from_environment(cls, environment: Mapping[str, str]) -> "WrappedKeys":
         """Read the three variables and, where they are set, the two optional ones.
 
         `AWS_KMS_FALLBACK_REGIONS`: Regions separated by commas, tried in this order where the key's own Region does not
@@ -133,7 +131,7 @@ class Credentials:
     session_token: str | None = field(repr=False, default=None)
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Credentials:
+    def from_environment(cls, environment: Mapping[str, str]) -> "Credentials":
         """Read the standard AWS variables; raises MissingVariable naming all that are missing."""
         _require(environment, ACCESS_KEY_ID, SECRET_ACCESS_KEY)
         return cls(

@@ -3,8 +3,6 @@
 Touches nothing: a message is fixed text and never holds a key, a plaintext or a part of a record.
 """
 
-from __future__ import annotations
-
 from typing import Any, Self
 
 
@@ -16,7 +14,7 @@ class PhiError(Exception):
         return _restore, (self._kind(), self.args), self.__dict__
 
     @classmethod
-    def _kind(cls) -> type[PhiError]:
+    def _kind(cls) -> "type[PhiError]":
         return cls
 
 

@@ -8,8 +8,6 @@ Touches what its cached key touches: KMS, at the first use and every few minutes
     record = fields.encrypt("Jane")
 """
 
-from __future__ import annotations
-
 import os
 import time
 from binascii import b2a_base64
@@ -63,7 +61,7 @@ class PhiFields:
         timeouts: KmsTimeouts | None = None,
         clock: Callable[[], float] = time.monotonic,
         on_event: Callable[[KeyEvent], object] | None = None,
-    ) -> PhiFields:
+    ) -> "PhiFields":
         """Read the variables (by default the process's) and check them all; no request before the first use or `ready`.
 
         `AWS_REGION`, `AWS_KMS_KEY_ID` and `ENCRYPTED_PHI_KEY` are required, `ENCRYPTED_PHI_KEYS_FOR_READING` and

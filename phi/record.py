@@ -3,8 +3,6 @@
 Touches nothing; it converts between text and parts, and has no key.
 """
 
-from __future__ import annotations
-
 import base64
 import re
 from dataclasses import dataclass
@@ -61,7 +59,7 @@ class Record:
         return ":".join(base64.b64encode(part).decode() for part in (self.iv, self.tag, self.ciphertext))
 
     @classmethod
-    def parse(cls, text: str) -> Record:
+    def parse(cls, text: str) -> "Record":
         """Split a stored text; raises DecryptionError unless it is the canonical form of a record."""
         parts = [strict_base64(part) for part in text.split(":")]
         if len(parts) == 3:

@@ -18,7 +18,6 @@ class KeySource(Protocol):
 
     def data_key(self) -> bytes:
         """The 32 bytes of the data key; raises an UnwrapError, transient or terminal, when it is not available."""
-        ...
 
 
 class UnwrapAttempt:

@@ -3,55 +3,25 @@
 Pure.
 """
 
-from components.settings.names import DATA_KEY_VARIABLE, Names
-from components.settings.outputs import Outputs
-from components.settings.settings import (
-    APPLICATION_VARIABLES,
-    CONFIG_KEYS,
-    DEFAULT_RETENTION_DAYS,
-    DELETION_WINDOW_DAYS,
-    LISTS,
-    PROJECT,
-    REMOVED_KEYS,
-    ROTATION_DAYS,
-    SHORTEST_RETENTION_DAYS,
-    Settings,
-    correction,
-    partition_of,
-)
-from components.settings.values import (
-    ContractError,
-    EksIdentity,
-    ImportGroup,
-    ObjectLock,
-    ResourceKind,
-    SecretStore,
-    Target,
-    VercelAccess,
-)
-
-__all__ = [
-    "APPLICATION_VARIABLES",
-    "CONFIG_KEYS",
-    "DATA_KEY_VARIABLE",
-    "DEFAULT_RETENTION_DAYS",
-    "DELETION_WINDOW_DAYS",
-    "LISTS",
-    "PROJECT",
-    "REMOVED_KEYS",
-    "ROTATION_DAYS",
-    "SHORTEST_RETENTION_DAYS",
-    "ContractError",
-    "EksIdentity",
-    "ImportGroup",
-    "Names",
-    "ObjectLock",
-    "Outputs",
-    "ResourceKind",
-    "SecretStore",
-    "Settings",
-    "Target",
-    "VercelAccess",
-    "correction",
-    "partition_of",
-]
+from components.settings.names import DATA_KEY_VARIABLE as DATA_KEY_VARIABLE
+from components.settings.outputs import Outputs as Outputs
+from components.settings.settings import APPLICATION_VARIABLES as APPLICATION_VARIABLES
+from components.settings.settings import CONFIG_KEYS as CONFIG_KEYS
+from components.settings.settings import DEFAULT_RETENTION_DAYS as DEFAULT_RETENTION_DAYS
+from components.settings.settings import DELETION_WINDOW_DAYS as DELETION_WINDOW_DAYS
+from components.settings.settings import LISTS as LISTS
+from components.settings.settings import PROJECT as PROJECT
+from components.settings.settings import REMOVED_KEYS as REMOVED_KEYS
+from components.settings.settings import ROTATION_DAYS as ROTATION_DAYS
+from components.settings.settings import SHORTEST_RETENTION_DAYS as SHORTEST_RETENTION_DAYS
+from components.settings.settings import Settings as Settings
+from components.settings.settings import correction as correction
+from components.settings.settings import partition_of as partition_of
+from components.settings.values import ContractError as ContractError
+from components.settings.values import EksIdentity as EksIdentity
+from components.settings.values import ImportGroup as ImportGroup
+from components.settings.values import ObjectLock as ObjectLock
+from components.settings.values import ResourceKind as ResourceKind
+from components.settings.values import SecretStore as SecretStore
+from components.settings.values import Target as Target
+from components.settings.values import VercelAccess as VercelAccess

@@ -12,19 +12,15 @@ class FieldCipher(Protocol):
 
     def encrypt(self, text: str | None) -> str | None:
         """A text as a record; None and "" return None."""
-        ...
 
     def decrypt(self, record: str | None) -> str | None:
         """A record as its text; None returns None."""
-        ...
 
     def encrypt_many(self, values: list[str | None]) -> list[str | None]:
         """Several texts as records."""
-        ...
 
     def decrypt_many(self, values: list[str | None]) -> list[str | None]:
         """Several records as their texts."""
-        ...
 
 
 CipherProvider = FieldCipher | Callable[[], FieldCipher]

@@ -72,7 +72,6 @@ class Database:
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
 
     def query(self, statement: LiteralString, *arguments: object) -> list[tuple[Any, ...]]:
-        """The rows of one statement."""
         return self._run(lambda connection: connection.execute(statement, arguments).fetchall())
 
     def read(self, table: Table, *, after: str | None, until: str | None, limit: int) -> Rows:

@@ -3,8 +3,6 @@
 Touches nothing. Of a row they hold the value of its key column, and nothing of the other columns.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -45,7 +43,7 @@ class ColumnCounts:
         """Values that stay as they are because no key decrypts them."""
         return self.foreign + self.no_record
 
-    def __add__(self, other: ColumnCounts) -> ColumnCounts:
+    def __add__(self, other: "ColumnCounts") -> "ColumnCounts":
         return ColumnCounts(
             empty=self.empty + other.empty,
             new=self.new + other.new,
@@ -56,7 +54,6 @@ class ColumnCounts:
         )
 
     def as_json(self) -> dict[str, object]:
-        """The counts for the JSON document."""
         return {
             "empty": self.empty,
             "underNewKey": self.new,
@@ -81,7 +78,7 @@ class RowCounts:
     """Times that a batch was read again because another transaction had changed its rows."""
     columns: Mapping[str, ColumnCounts] = field(default_factory=dict)
 
-    def __add__(self, other: RowCounts) -> RowCounts:
+    def __add__(self, other: "RowCounts") -> "RowCounts":
         names = {**self.columns, **other.columns}
         none = ColumnCounts()
         return RowCounts(
@@ -141,7 +138,6 @@ class RunResult:
         return self.passes[-1].undecryptable if self.passes else 0
 
     def as_json(self) -> dict[str, object]:
-        """The run for the JSON document."""
         return {
             "table": self.selection.table,
             "columns": list(self.selection.columns),

@@ -28,7 +28,6 @@ once a pass over all rows has decrypted every record with the new key only.
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the subcommand and its options."""
     parser = commands.add_parser(
         "reencrypt", help="re-encrypt the records of a PostgreSQL table with another data key", description=DESCRIPTION
     )

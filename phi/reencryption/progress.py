@@ -54,7 +54,6 @@ class Progress:
             self._show(self.line(now))
 
     def line(self, now: float) -> str:
-        """The line at this time."""
         seconds = max(now - self._started, 0.001)
         rate = self._rows / seconds
         parts = [f"{self._activity}: {self._rows:,} rows read"]

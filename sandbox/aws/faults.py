@@ -3,7 +3,6 @@
 Touches memory only.
 """
 
-import threading
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -37,44 +36,7 @@ class Fault:
             raise ValueError(f"skip must be at least 0: {self.skip}")
 
     def matches_call(self, call: Call) -> bool:
-        """Whether this fault is for a call."""
         return self.service in ("", call.service) and self.operation in ("", call.operation)
-
-
-class Faults:
-    """The ordered faults that have not happened yet, the oldest first."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pending: list[tuple[Fault, int]] = []
-        self._released = threading.Event()
-
-    def add(self, fault: Fault) -> None:
-        """Order a fault."""
-        with self._lock:
-            self._pending.append((fault, fault.skip + fault.times))
-
-    def take(self, call: Call) -> Fault | None:
-        """The fault for this call, which counts as used; None when there is none or the call is to be skipped."""
-        with self._lock:
-            for position, (fault, remaining) in enumerate(self._pending):
-                if not fault.matches_call(call):
-                    continue
-                self._pending[position : position + 1] = [(fault, remaining - 1)] if remaining > 1 else []
-                if remaining <= fault.times:
-                    return fault
-        return None
-
-    def clear(self) -> None:
-        """Remove all faults, and release the calls that hang."""
-        with self._lock:
-            self._pending.clear()
-            self._released.set()
-            self._released = threading.Event()
-
-    def hold(self, seconds: float) -> None:
-        """Wait for a time, or until the faults are cleared."""
-        self._released.wait(seconds)
 
 
 class Calls:
@@ -84,7 +46,6 @@ class Calls:
         self._calls: deque[Call] = deque(maxlen=REMEMBERED_CALLS)
 
     def add(self, call: Call) -> None:
-        """Record a call."""
         self._calls.append(call)
 
     def clear(self) -> None:

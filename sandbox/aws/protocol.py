@@ -98,7 +98,6 @@ def replace_parameters(environ: dict[str, Any], parameters: dict[str, Any]) -> N
 
 
 def json_response(value: object, status: int = 200, content_type: str = "application/x-amz-json-1.1") -> Response:
-    """A response of a JSON service."""
     return Response(status=status, body=json.dumps(value).encode(), content_type=content_type)
 
 

@@ -12,10 +12,11 @@ from typing import Any
 import flask
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from sandbox.faults import Faults
 from sandbox.vercel import faults
 from sandbox.vercel.account import Account, account_routes, json_body, paged
 from sandbox.vercel.deployments import Deployments, deployment_routes, production_target
-from sandbox.vercel.faults import FaultInjector, FaultKind
+from sandbox.vercel.faults import Calls, Fault, FaultKind
 from sandbox.vercel.shared_variables import shared_variable_routes
 from sandbox.vercel.team import Team
 from sandbox.vercel.variable import ApiError, check_schema
@@ -42,9 +43,9 @@ def create_app(
             for slug, project_id in teams.items()
         )
     )
-    injector = FaultInjector()
-    app.register_blueprint(faults.fault_routes(injector))
-    _add_request_checks(app, injector, token)
+    ordered, calls = Faults[Fault](), Calls()
+    app.register_blueprint(faults.fault_routes(ordered, calls))
+    _add_request_checks(app, ordered, calls, token)
     app.register_blueprint(account_routes(account))
     app.register_blueprint(shared_variable_routes(account))
     deployments = Deployments(account)
@@ -54,14 +55,14 @@ def create_app(
     return app
 
 
-def _add_request_checks(app: flask.Flask, injector: FaultInjector, token: str) -> None:
+def _add_request_checks(app: flask.Flask, ordered: Faults[Fault], calls: Calls, token: str) -> None:
     @app.before_request
     def check_request() -> flask.Response | None:
         path = flask.request.path
         if path.startswith("/_sandbox"):
             return None
-        injector.count(flask.request.method, path)
-        fault = flask.g.fault = injector.take(flask.request.method, path)
+        calls.add(flask.request.method, path)
+        fault = flask.g.fault = faults.take(ordered, flask.request.method, path)
         if fault is not None and not fault.continues:
             return faults.fault_response(fault)
         scheme, _, credentials = flask.request.headers.get("Authorization", "").partition(" ")

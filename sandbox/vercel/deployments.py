@@ -284,7 +284,6 @@ def _common(deployment: Deployment) -> dict[str, Any]:
 
 
 def list_entry(deployment: Deployment) -> dict[str, Any]:
-    """In the form of the list."""
     creator = {"uid": USER_ID, "username": "sandbox"}
     return {
         **_common(deployment),

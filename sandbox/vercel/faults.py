@@ -3,16 +3,16 @@
 Touches memory, and the socket of a request whose connection a fault drops.
 """
 
-from __future__ import annotations
-
 import socket
 import threading
 from collections import Counter
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
 import flask
+
+from sandbox.faults import Faults
 
 
 class FaultKind(StrEnum):
@@ -34,7 +34,7 @@ class FaultKind(StrEnum):
     """A deployment is created, and its build never ends."""
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Fault:
     """One fault. `path` is any part of the request's path; `skip` requests succeed before it."""
 
@@ -51,8 +51,6 @@ class Fault:
     code: str
     name: str = ""
     """Of the variable that is refused, in a batch or in an update of its own; empty: the `nth` of a batch."""
-    released: threading.Event = field(default_factory=threading.Event, init=False)
-    """Set when the faults are cleared."""
 
     @property
     def continues(self) -> bool:
@@ -62,11 +60,11 @@ class Fault:
         )
 
     @classmethod
-    def read(cls, body: Any) -> Fault:
+    def read(cls, body: Any) -> "Fault":
         """A fault from the body of `POST /_sandbox/faults`. Raises ValueError for an invalid one."""
         if not isinstance(body, dict):
             raise ValueError("a fault is an object")
-        names = {field_.name for field_ in fields(cls) if field_.init} - {"retry_after"} | {"retryAfter"}
+        names = {field_.name for field_ in fields(cls)} - {"retry_after"} | {"retryAfter"}
         if unknown := sorted(set(body) - names):
             raise ValueError(f"a fault has no {', '.join(unknown)}; it may have {', '.join(sorted(names))}")
         status = int(body.get("status", 500))
@@ -91,35 +89,19 @@ class Fault:
         return self.kind is FaultKind.HALF and (key == self.name if self.name else position == self.nth)
 
 
-class FaultInjector:
-    """The ordered faults and the count of calls."""
+class Calls:
+    """The count of calls."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._faults: list[Fault] = []
         self._calls: Counter[str] = Counter()
-        self._released = threading.Event()
 
-    def add(self, fault: Fault) -> None:
-        """Order a fault."""
-        with self._lock:
-            fault.released = self._released
-            self._faults.append(fault)
-
-    def clear_faults(self) -> None:
-        """Remove all faults; requests that wait continue."""
-        with self._lock:
-            self._faults.clear()
-            self._released.set()
-            self._released = threading.Event()
-
-    def clear_calls(self) -> None:
+    def clear(self) -> None:
         """Count from zero."""
         with self._lock:
             self._calls.clear()
 
-    def count(self, method: str, path: str) -> None:
-        """Count a call."""
+    def add(self, method: str, path: str) -> None:
         with self._lock:
             self._calls[f"{method} {path}"] += 1
 
@@ -130,52 +112,40 @@ class FaultInjector:
             total = sum(self._calls.values())
             return {"total": total, "reads": total - writes, "writes": writes, "calls": dict(self._calls)}
 
-    def take(self, method: str, path: str) -> Fault | None:
-        """The fault for a request, which counts as used; one that only delays is over when this returns."""
-        fault = self._next_fault(method, path)
-        if fault is None or fault.kind is not FaultKind.HOLD:
-            return fault
-        fault.released.wait(fault.seconds)
-        return None
 
-    def _next_fault(self, method: str, path: str) -> Fault | None:
-        with self._lock:
-            for fault in self._faults:
-                if fault.method in ("*", method) and fault.path in path:
-                    if fault.skip > 0:
-                        fault.skip -= 1
-                        continue
-                    fault.times -= 1
-                    if fault.times <= 0:
-                        self._faults.remove(fault)
-                    return fault
-        return None
+def take(faults: Faults[Fault], method: str, path: str) -> Fault | None:
+    """The fault for a request, which counts as used; one that only delays is over when this returns."""
+    fault = faults.take(lambda fault: fault.method in ("*", method) and fault.path in path)
+    if fault is None or fault.kind is not FaultKind.HOLD:
+        return fault
+    faults.hold(fault.seconds)
+    return None
 
 
-def fault_routes(injector: FaultInjector) -> flask.Blueprint:
+def fault_routes(faults: Faults[Fault], calls: Calls) -> flask.Blueprint:
     """The routes `/_sandbox/faults` and `/_sandbox/calls`."""
     routes = flask.Blueprint("sandbox", __name__, url_prefix="/_sandbox")
 
     @routes.post("/faults")
     def add() -> tuple[dict[str, Any], int]:
         try:
-            injector.add(Fault.read(flask.request.get_json(force=True)))
+            faults.add(Fault.read(flask.request.get_json(force=True)))
         except (TypeError, ValueError) as error:
             return {"error": {"code": "bad_request", "message": str(error)}}, 400
         return {"ordered": True}, 201
 
     @routes.delete("/faults")
     def clear_faults() -> tuple[str, int]:
-        injector.clear_faults()
+        faults.clear()
         return "", 204
 
     @routes.get("/calls")
-    def calls() -> dict[str, Any]:
-        return injector.counts()
+    def counts() -> dict[str, Any]:
+        return calls.counts()
 
     @routes.delete("/calls")
     def clear_calls() -> tuple[str, int]:
-        injector.clear_calls()
+        calls.clear()
         return "", 204
 
     return routes

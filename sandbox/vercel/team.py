@@ -47,7 +47,6 @@ class Team:
     # Projects
 
     def projects(self) -> list[dict[str, Any]]:
-        """All projects of the team."""
         with self._lock:
             return [self._project(id) for id in self._projects]
 
@@ -79,7 +78,6 @@ class Team:
         raise ApiError(404, "not_found", "Project not found.")
 
     def project(self, id_or_name: str) -> dict[str, Any]:
-        """One project."""
         with self._lock:
             return self._project(self.project_id(id_or_name))
 
@@ -134,14 +132,12 @@ class Team:
             return created
 
     def environments(self, project: str) -> list[dict[str, Any]]:
-        """The custom environments of a project."""
         with self._lock:
             return [*self._environments.get(self.project_id(project), ())]
 
     # Variables
 
     def variables(self, project: str) -> tuple[Variable, ...]:
-        """The variables of a project."""
         with self._lock:
             return self._variables[self.project_id(project)]
 
@@ -162,16 +158,7 @@ class Team:
             created = parse_variable(requested)
             for existing in self._variables[id]:
                 if upsert and created.same_environments(existing):
-                    return self._replace(
-                        id,
-                        existing,
-                        replace(
-                            created,
-                            id=existing.id,
-                            created_at=existing.created_at,
-                            updated_at=_next_update_time(existing),
-                        ),
-                    )
+                    return self._replace(id, existing, _successor(existing, created))
             self._check_conflict(id, created)
             return self._replace(id, None, created)
 
@@ -197,17 +184,11 @@ class Team:
                 "gitBranch": existing.git_branch,
                 "comment": existing.comment,
             }
-            created = replace(
-                parse_variable({**fields, **requested}),
-                id=existing.id,
-                created_at=existing.created_at,
-                updated_at=_next_update_time(existing),
-            )
+            created = _successor(existing, parse_variable({**fields, **requested}))
             self._check_conflict(id, created)
             return self._replace(id, existing, created)
 
     def remove(self, project: str, variable_id: str) -> Variable:
-        """Delete one variable."""
         with self._lock:
             id = self.project_id(project)
             existing = self.variable(project, variable_id)
@@ -245,6 +226,7 @@ class Team:
         return created
 
 
-def _next_update_time(existing: Variable) -> int:
+def _successor(existing: Variable, created: Variable) -> Variable:
     # Two writes within one millisecond must have different times.
-    return max(now(), existing.updated_at + 1)
+    updated_at = max(now(), existing.updated_at + 1)
+    return replace(created, id=existing.id, created_at=existing.created_at, updated_at=updated_at)

@@ -3,8 +3,6 @@
 Reads the clock and random numbers only.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re
@@ -77,7 +75,7 @@ class Variable:
         """Bytes that count for the limit."""
         return len(self.key.encode()) + len(self.value.encode())
 
-    def overlaps(self, other: Variable) -> bool:
+    def overlaps(self, other: "Variable") -> bool:
         """Whether one deployment would get both, and neither overrides the other."""
         return (
             self.key == other.key
@@ -85,7 +83,7 @@ class Variable:
             and bool({*self.targets, *self.custom_environments} & {*other.targets, *other.custom_environments})
         )
 
-    def same_environments(self, other: Variable) -> bool:
+    def same_environments(self, other: "Variable") -> bool:
         """Whether both are for exactly the same environments."""
         own = {*self.targets, *self.custom_environments}
         return self.overlaps(other) and own == {*other.targets, *other.custom_environments}

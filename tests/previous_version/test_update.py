@@ -125,7 +125,9 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         yield Cloud(folder=root / "project", environment=environment, account=Account(environment))
 
 
-@pytest.fixture(scope="module", params=STACKS)
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=[pytest.mark.thorough][: name == "ecs"]) for name in STACKS]
+)
 def stack(request: pytest.FixtureRequest, cloud: Cloud) -> Stack:
     cloud.load(request.param, STACKS[request.param])
     return Stack(cloud=cloud, name=STACKS[request.param], folder=request.param)

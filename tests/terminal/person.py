@@ -5,7 +5,9 @@ Touches the program that it starts, and its pseudo-terminal.
 
 from __future__ import annotations
 
+import fcntl
 import re
+import struct
 import sys
 import termios
 import time
@@ -55,6 +57,13 @@ def asked(transcript: str, columns: int) -> list[str]:
     return [line for line in lines if line.startswith("? ")]
 
 
+def take_what_was_detected(person: Person, region: str = "us-east-1") -> None:
+    """Enter at the three questions of a first run that the sandbox answers."""
+    person.answer("Which AWS account?", "» 123456789012 (eonpro-sandbox)")
+    person.answer("Which Region?", f"» {region} (AWS_REGION)")
+    person.answer("Who administers the key?", "» ● user clinic-admin (you)")
+
+
 class Paper(pyte.HistoryScreen):
     """The screen, and what pyte does not tell: which lines were too long for it, and what is dim."""
 
@@ -72,6 +81,27 @@ class Paper(pyte.HistoryScreen):
             if self.cursor.x == self.columns and pyte.modes.DECAWM in self.mode:
                 self.overlong.append("".join(self.buffer[self.cursor.y][n].data for n in range(self.columns)))
             super().draw(character)
+
+    def fold(self, columns: int) -> None:
+        """Become narrower as most terminals do: a line that is too long goes on in the next row."""
+        rows: list[list[Any]] = []
+        at = 0
+        for number in range(self.lines):
+            row = self.buffer[number]
+            length = max((x + 1 for x, cell in row.items() if cell.data.strip()), default=0)
+            if number == self.cursor.y:
+                at, length = len(rows) + self.cursor.x // columns, max(length, self.cursor.x + 1)
+            rows += [
+                [row[x] for x in range(start, min(start + columns, length))]
+                for start in range(0, max(length, 1), columns)
+            ]
+        away = max(0, at + 1 - self.lines)
+        self.resize(columns=columns)
+        self.buffer.clear()
+        for number, cells in enumerate(rows[away : away + self.lines]):
+            for x, cell in enumerate(cells):
+                self.buffer[number][x] = cell
+        self.cursor.x, self.cursor.y = self.cursor.x % columns, at - away
 
     def select_graphic_rendition(self, *attrs: int, **kwargs: Any) -> None:
         """Take a look over (ECMA-48, SGR). The wizard never blinks: what is dim is kept in its place."""
@@ -182,6 +212,12 @@ class Person:
         """Press keys."""
         self.keystrokes += len(_ARROW.sub("^", keys))
         self._child.send(keys)
+
+    def narrow(self, columns: int) -> None:
+        """Make the window narrower."""
+        self.screen.fold(columns)
+        size = struct.pack("HHHH", self.screen.lines, columns, 0, 0)
+        fcntl.ioctl(self._child.child_fd, termios.TIOCSWINSZ, size)
 
     def answer(self, question: str, *choices: str, keys: str = "") -> str:
         """Wait for a question and its choices, press keys and Enter; the screen as the question was put."""

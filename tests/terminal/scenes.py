@@ -20,11 +20,13 @@ from tests.terminal.worlds import (
     set_up_by_hand,
     under_way,
     with_a_lock_for_ever,
+    with_a_service,
     with_many_projects,
     with_problems,
+    with_the_vercel_cli,
     with_trail,
 )
-from tests.wizard.fakes.clients import ACCOUNT, TOKEN
+from tests.wizard.fakes.clients import ACCOUNT, ADMIN, SECOND, TOKEN
 from wizard.inputs.registry import by_key
 
 
@@ -67,6 +69,8 @@ def asks(key: str) -> str:
     return by_key[key].prompt[:40]
 
 
+KNOWN = ("--account", "caller", "--region", "us-east-1", "--multi-region", "no", "--administrators", "caller")
+"""What every first run asks but the target."""
 CARRY_OUT = ("Apply this plan?", "» Apply")
 WHICH = ("Which answer?", "» target")
 """What only a menu that waits shows: its pointer. What was answered stays on the screen without it."""
@@ -81,8 +85,14 @@ LINKED = {
 DRAFT = {
     "stage": "answering",
     "at": "2026-01-02T10:00:00+00:00",
-    "asked": ["target", "multi_region"],
-    "answers": {"target": ["ecs"], "multi_region": False},
+    "asked": ["target", "account", "region", "administrators"],
+    "answers": {
+        "target": ["ecs"],
+        "account": ACCOUNT,
+        "region": "us-east-1",
+        "multi_region": False,
+        "administrators": [ADMIN],
+    },
 }
 
 SCENES: Mapping[str, Scene] = {
@@ -91,8 +101,11 @@ SCENES: Mapping[str, Scene] = {
         moves=(
             at(asks("target"), page="first-question", keys="?"),
             at("It can also be given as", asks("target"), page="explanation", keys=SPACE + ENTER),
-            at(asks("multi_region"), page="multi-region", keys=ENTER),
-            at(*CARRY_OUT, page="last-page", whole="Checks", keys=ENTER),
+            at(asks("account"), page="account", keys=ENTER),
+            at(asks("region"), page="region-detected", keys=ENTER),
+            at(asks("administrators"), page="administrators", keys=ENTER),
+            at("Review", *CARRY_OUT, page="last-page", keys="d"),
+            at(*CARRY_OUT, page="each-resource", whole="Checks", keys=ENTER),
         ),
         code=0,
         last="carried-out",
@@ -107,20 +120,22 @@ SCENES: Mapping[str, Scene] = {
         files=LINKED,
         moves=(
             at(asks("target"), page="first-question-in-a-linked-folder", keys=ENTER),
-            at(asks("multi_region"), page="what-was-found", keys="y" + ENTER),
+            at(asks("account"), page="what-was-found", keys=ENTER),
+            at(asks("region"), "» us-east-1", page="several-regions", keys=DOWN + ENTER),
+            at("? Which Region? Several Regions", "» us-east-1", keys=ENTER),
             at(asks("replica_regions"), page="replica-regions", keys=SPACE + ENTER),
-            at("Another Region", keys=ENTER),
+            at(asks("administrators"), keys=ENTER),
             at(*CARRY_OUT, page="last-page-with-a-replica", whole="Checks", keys=DOWN + ENTER),
             at(*WHICH, page="which-answer", keys="administrators" + ENTER),
-            at(asks("administrators"), page="changing-the-administrators", keys=DOWN + SPACE + ENTER),
-            at("Another administrator", "(? why", page="an-administrator-typed", keys=ENTER),
-            at(*CARRY_OUT, page="last-page-after-a-change", whole="Review", keys=LEAVE),
+            at(asks("administrators"), page="changing-the-administrators", keys=DOWN * 3 + SPACE + ENTER),
+            at("Another administrator", "(? why", page="an-administrator-typed", keys=SECOND + ENTER),
+            at(*CARRY_OUT, page="last-page-after-a-change", keys=LEAVE),
         ),
         code=8,
         last="cancelled",
     ),
     "a-token-typed": Scene(
-        arguments=("--target", "vercel", "--multi-region", "no"),
+        arguments=("--target", "vercel", *KNOWN),
         files=LINKED,
         moves=(
             at(asks("vercel_token"), keys="notThisOne"),
@@ -129,9 +144,17 @@ SCENES: Mapping[str, Scene] = {
             at(*CARRY_OUT, keys=CTRL_C),
         ),
     ),
+    "a-vercel-sign-in": Scene(
+        world=with_the_vercel_cli,
+        arguments=("--target", "vercel", *KNOWN),
+        moves=(
+            at("Sign in to Vercel in the browser", "(Y/n", page="vercel-sign-in", keys=ENTER),
+            at(*CARRY_OUT, keys=CTRL_C),
+        ),
+    ),
     "a-project-chosen": Scene(
         world=with_many_projects,
-        arguments=("--target", "vercel", "--multi-region", "no"),
+        arguments=("--target", "vercel", *KNOWN),
         environment=TO_VERCEL,
         moves=(
             at(asks("vercel_project"), "acme/site", page="project-list", keys=DOWN + DOWN + ENTER),
@@ -147,16 +170,24 @@ SCENES: Mapping[str, Scene] = {
         last="interrupted",
     ),
     "ecs": Scene(
-        arguments=("--multi-region", "no"),
+        world=with_a_service,
+        arguments=KNOWN,
         moves=(
             at(asks("target"), keys=DOWN + SPACE + ENTER),
-            at(asks("ecs_cluster"), page="ecs-cluster", keys="clinic" + ENTER),
-            at(asks("ecs_service"), page="ecs-service", keys="web" + ENTER),
+            at(asks("ecs_cluster"), page="ecs-services", keys=ENTER),
             at(*CARRY_OUT, page="last-page-of-ecs", whole="Checks", keys=CTRL_C),
         ),
     ),
+    "ecs-typed": Scene(
+        arguments=(*KNOWN, "--target", "ecs"),
+        moves=(
+            at(asks("ecs_cluster"), page="ecs-cluster", keys="clinic" + ENTER),
+            at(asks("ecs_service"), page="ecs-service", keys="web" + ENTER),
+            at(*CARRY_OUT, keys=CTRL_C),
+        ),
+    ),
     "eks": Scene(
-        arguments=("--multi-region", "no", "--target", "eks"),
+        arguments=(*KNOWN, "--target", "eks"),
         moves=(
             at(asks("eks_cluster"), page="eks-cluster", keys="clinic" + ENTER),
             at(*CARRY_OUT, keys=CTRL_C),
@@ -164,20 +195,20 @@ SCENES: Mapping[str, Scene] = {
     ),
     "a-trail-there": Scene(
         world=with_trail,
-        arguments=("--multi-region", "no", "--target", "ecs", "--ecs-cluster", ""),
+        arguments=(*KNOWN, "--target", "ecs", "--ecs-cluster", ""),
         moves=(at(asks("trail"), page="trail", keys=CTRL_C),),
     ),
     "no-state-yet": Scene(
         environment={"PULUMI_BACKEND_URL": ""},
-        arguments=("--multi-region", "no", "--target", "ecs", "--ecs-cluster", ""),
+        arguments=(*KNOWN, "--target", "ecs", "--ecs-cluster", ""),
         moves=(
             at(asks("backend"), page="state-backend", keys=DOWN + DOWN + ENTER),
-            at(*CARRY_OUT, page="last-page-with-files-of-this-machine", whole="Detected", keys=CTRL_C),
+            at(*CARRY_OUT, page="last-page-with-files-of-this-machine", whole="Details", keys=CTRL_C),
         ),
     ),
     "several-profiles": Scene(
         world=holding(has_environment_credentials=False, facts=PROFILES, **NO_REGION),
-        arguments=("--multi-region", "no", "--target", "ecs", "--ecs-cluster", ""),
+        arguments=("--target", "ecs", "--ecs-cluster", "", "--administrators", "caller"),
         moves=(
             at(asks("profile"), page="profile", keys=DOWN + ENTER),
             at(asks("region"), page="region", keys="eu-"),
@@ -186,35 +217,35 @@ SCENES: Mapping[str, Scene] = {
     ),
     "a-sign-in-accepted": Scene(
         world=holding(signed_out="clinic"),
-        arguments=("--target", "ecs", "--ecs-cluster", ""),
+        arguments=("--target", "ecs", "--ecs-cluster", "", *KNOWN[2:]),
         moves=(
             at("Sign in now", page="sign-in", keys=ENTER),
-            at(asks("multi_region"), page="signed-in", keys=CTRL_C),
+            at(asks("account"), page="signed-in", keys=CTRL_C),
         ),
     ),
     "a-sign-in-refused": Scene(
         world=holding(signed_out="clinic"),
-        arguments=("--target", "ecs", "--ecs-cluster", ""),
+        arguments=("--target", "ecs", "--ecs-cluster", "", *KNOWN),
         moves=(at("Sign in now", keys="n" + ENTER),),
         code=3,
         last="error",
     ),
     "a-code": Scene(
         world=holding(code_of=f"arn:aws:iam::{ACCOUNT}:mfa/ada"),
-        arguments=("--target", "ecs", "--ecs-cluster", ""),
+        arguments=("--target", "ecs", "--ecs-cluster", "", *KNOWN[2:]),
         moves=(
             at("The code of ada", keys="987321"),
             at("******", page="mfa-code", keys=ENTER),
-            at(asks("multi_region"), keys=CTRL_C),
+            at(asks("account"), keys=CTRL_C),
         ),
     ),
     "problems": Scene(
         world=with_problems,
-        arguments=("--target", "ecs", "--ecs-cluster", "", "--multi-region", "no", "--account", "999988887777"),
+        arguments=("--target", "ecs", "--ecs-cluster", "", *KNOWN[2:], "--account", "999988887777"),
         moves=(
             at("What now?", "» Edit an answer", page="problems", whole="Checks", keys=DOWN),
             at("What now?", "» Check again", keys=ENTER),
-            at("What now?", "» Edit an answer", keys=LEAVE),
+            at("What now?", "» Edit an answer", keys=DOWN + DOWN + ENTER),
         ),
         code=8,
         last="problems-left",
@@ -222,7 +253,7 @@ SCENES: Mapping[str, Scene] = {
     "set-up-by-hand": Scene(
         world=set_up_by_hand,
         environment=TO_VERCEL,
-        arguments=("--target", "vercel", "--multi-region", "no", "--trail", "create"),
+        arguments=("--target", "vercel", *KNOWN, "--trail", "create"),
         moves=(
             at("Take it into the stack?", page="adoption-offer", whole="Checks", keys=ENTER),
             at(asks("repair"), page="adoption-repairs", keys=ENTER),
@@ -232,8 +263,11 @@ SCENES: Mapping[str, Scene] = {
     ),
     "what-cannot-be-undone": Scene(
         world=with_a_lock_for_ever,
-        arguments=(*("--target", "ecs", "--ecs-cluster", "", "--multi-region", "no", "--trail-lock", "compliance"),),
+        arguments=("--target", "ecs", "--ecs-cluster", "", "--trail-lock", "compliance"),
         moves=(
+            at(asks("account"), keys=ENTER),
+            at(asks("region"), keys=ENTER),
+            at(asks("administrators"), keys=ENTER),
             at(*CARRY_OUT, page="last-page-with-a-warning", keys=ENTER),
             at("Type the stack's name", page="typed-name", keys="prod" + ENTER),
         ),
@@ -242,7 +276,7 @@ SCENES: Mapping[str, Scene] = {
     ),
     "under-way": Scene(
         world=under_way,
-        arguments=("--target", "ecs", "--ecs-cluster", "", "--multi-region", "no"),
+        arguments=("--target", "ecs", "--ecs-cluster", "", *KNOWN),
         moves=(
             at(*CARRY_OUT, keys=ENTER),
             at("Trail audit-trail", page="progress", prompt=False, keys=CTRL_C),
@@ -263,5 +297,5 @@ SCENES: Mapping[str, Scene] = {
             at(asks("ecs_cluster"), keys=CTRL_C),
         ),
     ),
-    "many-questions": Scene(world=with_trail),
+    "many-questions": Scene(world=with_trail, arguments=("--region", "us-east-1")),
 }

@@ -27,6 +27,7 @@ import questionary  # noqa: F401
 import wizard.aws
 import wizard.aws.auth.sign_in
 import wizard.data_key.verification
+import wizard.inputs.vercel_cli
 import wizard.pulumi_engine.engine
 import wizard.setup.workflow
 import wizard.vercel.client
@@ -120,6 +121,8 @@ def _replaced(world: World, folder: Path) -> tuple[tuple[Any, str, Any], ...]:
         (wizard.aws, "connect", world.connect),
         (wizard.aws.auth.sign_in, "sign_in", world.sign_in),
         (wizard.vercel.client, "Vercel", world.open_vercel),
+        (wizard.inputs.vercel_cli, "can_sign_in", lambda: world.has_vercel_cli),
+        (wizard.inputs.vercel_cli, "sign_in", world.sign_in_to_vercel),
         (wizard.pulumi_engine.engine, "PulumiEngine", world.pulumi),
         (wizard.data_key.verification, "ChildDecryptVerifier", world.child_prover),
     )

@@ -14,7 +14,7 @@ import pytest
 
 from tests.onboarding.deployment import ACCOUNT, PROJECT, Deployment
 from tests.terminal.conftest import Sit
-from tests.terminal.person import CTRL_C, DOWN, ENTER, SPACE, Person, asked
+from tests.terminal.person import CTRL_C, DOWN, ENTER, SPACE, UP, Person, asked, take_what_was_detected
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/platform-admin"
 COLOUR = re.compile(rb"\x1b\[(?:\d+;)*(?:[349]\d|10\d)(?:;\d+)*m")
@@ -34,13 +34,13 @@ def linked(deployment: Deployment, folder: Path) -> None:
     (folder / ".vercel" / "project.json").write_text(json.dumps(link))
 
 
-def up_to_multi_region(person: Person) -> None:
+def up_to_the_account(person: Person) -> None:
     """The first question, answered by Vercel."""
     person.see("Where does the application run?", "» ○ Vercel")
     person.type(SPACE)
     person.see("» ● Vercel")
     person.type(ENTER)
-    person.see("Create a multi-Region key?", "(y/N")
+    person.see("Which AWS account?", "» 123456789012")
 
 
 def changing(person: Person, key: str) -> None:
@@ -57,7 +57,8 @@ def test_the_region_is_found_by_a_few_letters_and_one_that_is_off_is_refused(unt
     person = sit(untouched, without=("AWS_REGION", "AWS_DEFAULT_REGION"))
     person.see("Where does the application run?", "» ○ Vercel")
     person.type(SPACE + ENTER)
-    assert "ap-southeast-2" in person.see("Which Region?", "» ")
+    person.answer("Which AWS account?", "» 123456789012")
+    assert "ap-southeast-2" in person.see("Which Region?", "» ap-")
     person.type("me-south")
     narrowed = person.see("/ me-south", "» me-south-1 (off in this account)")
     assert "us-east-1\n" not in narrowed and "eu-west-1" not in narrowed
@@ -76,19 +77,20 @@ def test_an_administrator_may_be_typed_and_one_that_does_not_exist_is_asked_for_
     untouched: Deployment, sit: Sit
 ) -> None:
     nobody = f"arn:aws:iam::{ACCOUNT}:role/nobody"
-    person = sit(untouched, "--stack", "typed", "--multi-region", "no")
+    person = sit(untouched, "--stack", "typed")
     person.see("Where does the application run?", "» ○ Vercel")
     person.type(SPACE + ENTER)
-    changing(person, "administrators")
-    person.answer("Who administers the key?", "» ● user clinic-admin (you)", "(Space ticks")
+    person.answer("Which AWS account?", "» 123456789012")
+    person.answer("Which Region?", "» us-east-1")
+    person.answer("Who administers the key?", "» ● user clinic-admin (you)", keys=UP + SPACE)
     person.answer("Another administrator", "(? why", keys=nobody)
     person.see(f"✗ {nobody} does not exist", "» ● user clinic-admin (you)", "(Space ticks")
-    person.type(ENTER)
+    person.type(UP + SPACE + ENTER)
     person.see_at_cursor("Another administrator's ARN")
     person.type(ROLE + ENTER)
     person.see("Apply this plan?", "» Apply")
-    (row,) = re.findall(r"(?m)^administrators  .*\n.*$", person.transcript.rpartition("Review")[2])
-    assert row.split() == "administrators role platform-admin, user clinic-admin asked (you)".split()
+    (row,) = re.findall(r"(?m)^administrators  .*$", person.transcript.rpartition("Review")[2])
+    assert row.split() == "administrators user clinic-admin (you), role platform-admin asked".split()
     left(person)
 
 
@@ -96,11 +98,11 @@ def test_a_linked_folder_answers_for_its_team_and_its_project(untouched: Deploym
     linked(untouched, tmp_path)
     person = sit(untouched, "--stack", "linked", folder=tmp_path, PYTHONPATH=str(untouched.folder))
     person.answer("Where does the application run?", "» ● Vercel")
-    person.answer("Create a multi-Region key?")
+    take_what_was_detected(person)
     person.see("Apply this plan?", "» Apply")
     assert "✓ Vercel project eonpro/eonpro" in person.transcript
     assert ".vercel/project.json" in person.transcript
-    assert len(asked(person.transcript, 80)) == 3 and person.keystrokes == 2
+    assert len(asked(person.transcript, 80)) == 5 and person.keystrokes == 4
     left(person)
 
 
@@ -112,7 +114,7 @@ def test_a_linked_folder_without_a_token_asks_for_the_token_alone(
         untouched, "--stack", "tokenless", folder=tmp_path, without=("VERCEL_TOKEN",), PYTHONPATH=str(untouched.folder)
     )
     person.answer("Where does the application run?", "» ● Vercel")
-    person.answer("Create a multi-Region key?")
+    take_what_was_detected(person)
     person.see("A Vercel token with access to the project")
     person.type("notThisOne" + ENTER)
     person.see("✗ ", "next:")
@@ -157,7 +159,7 @@ def test_without_a_person_the_same_problems_end_the_run(untouched: Deployment, s
 def test_nothing_is_coloured_for_a_person_who_wants_no_colour(untouched: Deployment, sit: Sit) -> None:
     coloured, plain = sit(untouched), sit(untouched, NO_COLOR="1")
     for person in (coloured, plain):
-        up_to_multi_region(person)
+        up_to_the_account(person)
         left(person)
     assert COLOUR.search(coloured.received)
     assert not COLOUR.search(plain.received)
@@ -167,7 +169,9 @@ def test_a_dumb_terminal_is_asked_in_plain_lines(untouched: Deployment, sit: Sit
     person = sit(untouched, "--stack", "dumb", TERM="dumb")
     person.see("1. Vercel - a project's variables", "Where does the application run? (numbers")
     person.type("1" + ENTER)
-    person.answer("Create a multi-Region key? (this cannot be changed later) (y/n", "[n]")
+    person.answer("Which AWS account? (number", "[1]")
+    person.answer("Which Region? (number", "[1]")
+    person.answer("Who administers the key? (numbers", "[1]")
     person.see("1. Apply", "Apply this plan? (number", "[1]")
     person.type("2" + ENTER)
     person.see("Which answer? (number")

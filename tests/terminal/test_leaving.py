@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from tests.onboarding.deployment import Deployment
 from tests.terminal.conftest import Sit
-from tests.terminal.person import CTRL_C, DOWN, ENTER, SPACE, Person, asked
+from tests.terminal.person import CTRL_C, DOWN, ENTER, SPACE, Person, asked, take_what_was_detected
 
 LAST_PAGE = ("Apply this plan?", "» Apply")
 
@@ -20,7 +21,7 @@ def up_to_the_last_page(person: Person) -> None:
     person.type(SPACE)
     person.see("» ● Vercel")
     person.type(ENTER)
-    person.answer("Create a multi-Region key?")
+    take_what_was_detected(person)
     person.see(*LAST_PAGE)
 
 
@@ -59,12 +60,14 @@ def test_ctrl_c_at_a_later_question_keeps_the_answers_and_nothing_else(untouched
     person = sit(untouched, "--stack", "begun")
     person.see("Where does the application run?", "» ○ Vercel")
     person.type(SPACE + ENTER)
-    person.answer("Create a multi-Region key?", keys="y")
+    person.answer("Which AWS account?", "» 123456789012")
+    person.answer("Which Region?", "» us-east-1", keys=DOWN)
+    person.answer("? Which Region? Several Regions", "» us-east-1")
     person.see("Which other Regions get a replica?", "» ")
     interrupted(person, untouched)
     assert not (untouched.folder / "Pulumi.begun.yaml").exists()
     kept = draft_of(untouched, "begun")
-    assert kept["asked"] == ["target", "multi_region"]
+    assert kept["asked"] == ["target", "account", "region"]
     assert kept["answers"]["target"] == ["vercel"] and kept["answers"]["multi_region"] is True
 
     again = sit(untouched, "--stack", "begun")
@@ -106,7 +109,7 @@ def test_leaving_makes_nothing_and_the_answers_need_not_be_given_again(untouched
     again = sit(untouched, "--stack", "refused", "--region", "eu-west-1")
     again.see(*LAST_PAGE)
     assert len(asked(again.transcript, 80)) == 1
-    assert "region          eu-west-1" in again.transcript
+    assert re.search(r"(?m)^region          eu-west-1 +--region$", again.transcript)
     interrupted(again, untouched)
 
 

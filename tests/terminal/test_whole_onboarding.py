@@ -11,10 +11,10 @@ import pytest
 
 from tests.onboarding.deployment import ALIAS, PROJECT, STORED_KEY, Deployment
 from tests.terminal.conftest import Sit
-from tests.terminal.person import DOWN, ENTER, SPACE, TIMEOUT_SECONDS, Person, asked
+from tests.terminal.person import DOWN, ENTER, SPACE, TIMEOUT_SECONDS, Person, asked, take_what_was_detected
 from tests.terminal.screens import expect, told_of_changes
 
-MOST_QUESTIONS, MOST_KEYSTROKES = 5, 12
+MOST_QUESTIONS, MOST_KEYSTROKES = 7, 12
 RESOURCE = re.compile(r"    \+ create |  (\{green\})?\+(\{/\})? \w+ \S+ created ")
 LAST_PAGE = ("Apply this plan?", "» Apply")
 
@@ -39,11 +39,13 @@ def onboarded_to_vercel(person: Person, screens: str) -> None:
     person.type(SPACE)
     person.see("» ● Vercel")
     person.type(ENTER)
-    found = person.answer("(this cannot be changed later) (y/N")
-    assert "✓ account 123456789012 (eonpro-sandbox)" in found
-    assert "✓ arn:aws:iam::123456789012:user/clinic-admin, by environment variables" in found
-    assert "✓ region us-east-1, by AWS_REGION" in found and "✓ Vercel token, by VERCEL_TOKEN" in found
+    take_what_was_detected(person)
     person.see(*LAST_PAGE)
+    found = person.transcript
+    assert "✓ arn:aws:iam::123456789012:user/clinic-admin, by environment variables" in found
+    assert "✓ Vercel token, by VERCEL_TOKEN" in found
+    steps = [line for line in found.splitlines() if line.endswith(" of 6")]
+    assert [line.rpartition("step ")[2] for line in steps] == [f"{number} of 6" for number in range(1, 7)]
     expect(person, f"{screens}/real-last-page", "Checks", arrange=in_order)
 
 
@@ -56,7 +58,7 @@ def onboarded_to_vercel(person: Person, screens: str) -> None:
         pytest.param(120, 40, True, id="120x40-no-colour", marks=pytest.mark.thorough),
     ),
 )
-def test_three_questions_lead_from_nothing_to_vercel(
+def test_five_questions_lead_from_nothing_to_vercel(
     deployment: Deployment, sit: Sit, columns: int, rows: int, plain: bool
 ) -> None:
     screens = f"{columns}x{rows}" + ("-no-colour" if plain else "")
@@ -65,20 +67,19 @@ def test_three_questions_lead_from_nothing_to_vercel(
     plan = person.transcript
     assert "✓ Vercel project eonpro/eonpro" in plan
     assert "administrators  user clinic-admin (you)" in plan
-    assert "team eonpro, project eonpro, production" in plan and "the token's only" in plan
-    assert "eonpro-cloudtrail-logs-123456789012-us-east-1" in plan
-    assert "    + create   Key " in plan and "    + create   Trail " in plan
-    assert "GenerateDataKeyWithoutPlaintext" in plan
-    assert "Nothing has been changed so far." in person.shown
+    assert "team eonpro, project eonpro, production" in plan and "the only project" in plan
+    assert "can use it      the application, and whoever IAM allows" in plan
+    assert re.search(r"\nresources       \d+ to create: key 2, ", plan)
+    assert "Review  step 6 of 6" in person.shown and "Nothing has been changed so far." in person.shown
     under_way = "Pulumi works out what an update would do"
     assert under_way.encode() in person.received
     assert plain or under_way not in plan, "it is said while it lasts, then wiped"
     assert deployment.keys() == [], "something was made before the confirmation"
-    assert len(asked(plan, columns)) == 3 <= MOST_QUESTIONS
+    assert len(asked(plan, columns)) == 5 <= MOST_QUESTIONS
 
     person.type(ENTER)
     assert person.leave() == 0
-    assert person.keystrokes == 4 <= MOST_KEYSTROKES
+    assert person.keystrokes == 6 <= MOST_KEYSTROKES
     expect(person, f"{screens}/real-carried-out", "Resources", ended=True, arrange=in_order)
     report = person.words
     assert "+ Key phi-key created" in report
@@ -105,7 +106,7 @@ def test_three_questions_lead_from_nothing_to_vercel(
     missing = [each for each in person.headings if not any(line.startswith(each) for line in recorded)]
     assert not missing, "the recording is of another wizard: make recording"
     questions = asked(person.transcript, columns)
-    assert len(questions) == 3
+    assert len(questions) == 5
     assert questions == asked(recording, 100), "it is of another wizard: make recording"
 
     # Over what is there: one question. With the answers in a file and the word given: none.
@@ -129,11 +130,12 @@ def test_an_answer_is_changed_on_the_last_page_and_the_plan_is_drawn_anew(deploy
     person.type(DOWN + SPACE)
     person.see("» ● Amazon ECS")
     person.type(ENTER)
-    person.answer("Create a multi-Region key?")
-    person.answer("Which ECS cluster?", keys="eonpro")
-    assert "this service has to be redeployed" in person.answer("Which ECS service?", keys="eonpro-wep")
+    take_what_was_detected(person)
+    assert "this service has to be redeployed" in person.answer("Which ECS service?", keys="eonpro/eonpro-wep")
     person.see(*LAST_PAGE)
     assert "ECS             /eonpro/production/*, for eonpro/eonpro-wep" in person.transcript
+    person.type("d")
+    person.see("Plan", "    + create   Key ", "    + create   Trail ", "GenerateDataKeyWithoutPlaintext", *LAST_PAGE)
     person.type(DOWN + ENTER)
     person.see("Which answer?", "» ")
     person.type("ecs service")
@@ -165,7 +167,7 @@ def test_a_typed_token_is_never_shown_and_never_kept(deployment: Deployment, sit
     person = sit(deployment, without=("VERCEL_TOKEN",))
     person.see("Where does the application run?", "» ")
     person.type(SPACE + ENTER)
-    person.answer("Create a multi-Region key?")
+    take_what_was_detected(person)
     person.see("A Vercel token with access to the project")
     person.type(right)
     while person.shown.count("*") < len(right):

@@ -16,6 +16,7 @@ from tests.wizard.fakes.clients import (
     ACCOUNT,
     ADMIN,
     CREDENTIALS,
+    TOKEN,
     FakeCloud,
     FakeEngine,
     FakeHosting,
@@ -31,6 +32,7 @@ from wizard.core.models.delivery import VercelProject
 from wizard.core.models.discovery import ProfileFact, ProfileKind
 from wizard.core.models.inputs import StepState
 from wizard.core.models.stack import OnProgress, Progress
+from wizard.inputs.answers import Answer, Source
 from wizard.pulumi_engine import config
 
 
@@ -99,6 +101,7 @@ class World:
         self.vercel = FakeHosting(log=self.log, projects=(PORTAL,))
         self.engine = StageEngine(aws=self.aws, log=self.log, steps=FRESH)
         self.prover = FakeProver(aws=self.aws, log=self.log)
+        self.has_vercel_cli = False
 
     def connect(self, *, profile: str | None, region: str | None, ask_code: Any, **_: Any) -> StageCloud:
         self.aws.ask_code = ask_code
@@ -111,6 +114,10 @@ class World:
     def sign_in(self, profile: str, environ: Mapping[str, str]) -> None:
         print(f"(here the AWS CLI signs {profile} in)")
         self.aws.signed_out = None
+
+    def sign_in_to_vercel(self) -> Answer:
+        print("(here the Vercel CLI signs in)")
+        return Answer(value=TOKEN, source=Source.DETECTED, where="the login of the Vercel CLI", secret=True)
 
     def open_vercel(self, *, token: str, **_: Any) -> FakeHosting:
         return replace(self.vercel, token=token)
@@ -146,6 +153,18 @@ def holding(**changes: Any) -> Callable[[], World]:
 def with_trail() -> World:
     arn = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/company-trail"
     return holding(trails=(trail_fact(name="company-trail", arn=arn),), regions=REGIONS)()
+
+
+def with_a_service() -> World:
+    world = World()
+    world.aws.ships.have({"family": "web"})
+    return world
+
+
+def with_the_vercel_cli() -> World:
+    world = World()
+    world.has_vercel_cli = True
+    return world
 
 
 def with_many_projects() -> World:

@@ -17,7 +17,7 @@ from rich.style import Style
 from rich.text import Text
 
 from tests.onboarding.deployment import running_deployment
-from tests.terminal.person import ENTER, SPACE, WIZARD, Person, with_own_home
+from tests.terminal.person import ENTER, SPACE, WIZARD, Person, take_what_was_detected, with_own_home
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs"
 COLUMNS = 100
@@ -87,7 +87,7 @@ def onboard(person: Person) -> None:
     person.type(SPACE)
     person.see("» ● Vercel")
     person.type(ENTER)
-    person.answer("Create a multi-Region key?")
+    take_what_was_detected(person)
     person.answer("Apply this plan?", "» Apply")
 
 

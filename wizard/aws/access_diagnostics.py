@@ -104,7 +104,6 @@ class AwsAccessDiagnostics(SessionClient):
     # --- the stores
 
     def read_values(self, names: Sequence[str], store: SecretStore) -> Mapping[str, str]:
-        """The value of each name that exists in the store."""
         return {name: stored.value for name, stored in store_of(self._session, store).read(names).items()}
 
     def history(self, name: str, store: SecretStore) -> tuple[FormerText, ...]:

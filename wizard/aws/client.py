@@ -3,8 +3,6 @@
 Calls STS, IAM, Account Management and EC2 itself, for the caller and the Regions; the attributes call the rest.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 
@@ -97,7 +95,7 @@ class Aws:
         """
         return self._session.environment()
 
-    def with_region(self, region: str) -> Aws:
+    def with_region(self, region: str) -> "Aws":
         """The same caller in another Region."""
         return Aws(self._session.with_region(region))
 

@@ -27,6 +27,21 @@ class Ecs:
 
     session: Session
 
+    def names(self) -> tuple[str, ...]:
+        """Every service of the Region, as CLUSTER/SERVICE."""
+        clusters = [arn.rpartition("/")[2] for arn in self.session.pages("ecs", "ListClusters", "clusterArns")]
+        services = self.session.together(
+            *(
+                lambda cluster=cluster: list(self.session.pages("ecs", "ListServices", "serviceArns", cluster=cluster))
+                for cluster in clusters
+            )
+        )
+        return tuple(
+            f"{cluster}/{arn.rpartition('/')[2]}"
+            for cluster, arns in zip(clusters, services, strict=True)
+            for arn in arns
+        )
+
     def services(self, cluster: str) -> tuple[Service, ...]:
         """All active services of a cluster."""
         try:

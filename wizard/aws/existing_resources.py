@@ -4,6 +4,7 @@ Asks KMS, IAM, CloudTrail, S3, CloudWatch Logs and SNS, in parallel; changes not
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from components.settings import ResourceKind, SecretStore, Settings
@@ -23,52 +24,33 @@ class ExistingResources(SessionClient):
 
         A name counts as free where the endpoint lacks the operation. Raises PermissionDenied for all denied look-ups.
         """
-        lookups = {
-            **_application_lookups(self._session, settings),
-            **_store_lookups(self._session, settings),
-            **_trail_lookups(self._session, settings),
-        }
-        answers = self._session.together(*(lambda lookup=lookup: _answer(lookup) for lookup in lookups.values()))
+        lookups = _lookups(self._session, settings)
+        answers = self._session.together(*(partial(_answer, lookup) for lookup in lookups.values()))
         _raise_failures(tuple(answer for answer in answers if isinstance(answer, SetupError)))
         return Existing(**dict(zip(lookups, answers, strict=True)))
 
 
-_Lookups = dict[str, Callable[[], Any]]
-
-
-def _application_lookups(session: Session, settings: Settings) -> _Lookups:
-    names = settings.names
-    lookups: _Lookups = {
+def _lookups(session: Session, settings: Settings) -> dict[str, Callable[[], Any]]:
+    names, account = settings.names, settings.account_id
+    lookups: dict[str, Callable[[], Any]] = {
         "alias_target": lambda: kms.KmsKeys(session).alias_target(names.alias),
         "app_policy_arn": lambda: _policy_arn(session, settings, names.app_policy),
     }
     if settings.makes_role:
-        lookups["role_arn"] = lambda: _role_arn(session, names.app_role)
+        lookups["role_arn"] = lambda: _principal_of(session, names.app_role).get("Arn")
     if settings.makes_user:
-        lookups["app_user_arn"] = lambda: _user_arn(session, names.app_user)
+        lookups["app_user_arn"] = lambda: _principal_of(session, names.app_user, "User").get("Arn")
     elif settings.trusts_vercel:
         lookups["oidc_provider_arn"] = lambda: _oidc_provider_arn(session, f"oidc.vercel.com/{settings.vercel_team}")
-    return lookups
-
-
-def _store_lookups(session: Session, settings: Settings) -> _Lookups:
-    names = settings.names
-    lookups: _Lookups = {}
     if settings.makes_execution_role:
-        lookups["execution_role_arn"] = lambda: _role_arn(session, names.execution_role)
+        lookups["execution_role_arn"] = lambda: _principal_of(session, names.execution_role).get("Arn")
     if settings.makes_secrets_role:
-        lookups["secrets_role_arn"] = lambda: _role_arn(session, names.secrets_role)
+        lookups["secrets_role_arn"] = lambda: _principal_of(session, names.secrets_role).get("Arn")
     if settings.uses_store:
         if settings.secret_store is SecretStore.SECRETS_MANAGER:
             lookups["secret_policy_arn"] = lambda: _policy_arn(session, settings, names.secret_policy)
         else:
             lookups["parameter_policy_arn"] = lambda: _policy_arn(session, settings, names.parameter_policy)
-    return lookups
-
-
-def _trail_lookups(session: Session, settings: Settings) -> _Lookups:
-    names, account = settings.names, settings.account_id
-    lookups: _Lookups = {}
     if settings.alerts:
         lookups["alert_topic_arn"] = lambda: _topic_arn(session, settings, names.alert_topic)
     if not settings.makes_trail:
@@ -81,7 +63,7 @@ def _trail_lookups(session: Session, settings: Settings) -> _Lookups:
         lookups["access_log_bucket"] = lambda: cloudtrail.bucket_owner(session, names.access_log_bucket, account)
     if settings.cloudwatch_logs:
         lookups["log_group_arn"] = lambda: _log_group_arn(session, names.log_group)
-        lookups["log_role_arn"] = lambda: _role_arn(session, names.log_role)
+        lookups["log_role_arn"] = lambda: _principal_of(session, names.log_role).get("Arn")
     return lookups
 
 
@@ -107,14 +89,9 @@ def _raise_failures(failures: tuple[SetupError, ...]) -> None:
         raise failures[0]
 
 
-def _role_arn(session: Session, name: str) -> str | None:
-    answer = session.find("iam", "GetRole", absent=_NO_ENTITY, RoleName=name)
-    return str(answer["Role"]["Arn"]) if answer else None
-
-
-def _user_arn(session: Session, name: str) -> str | None:
-    answer = session.find("iam", "GetUser", absent=_NO_ENTITY, UserName=name)
-    return str(answer["User"]["Arn"]) if answer else None
+def _principal_of(session: Session, name: str, kind: str = "Role") -> Mapping[str, Any]:
+    answer = session.find("iam", f"Get{kind}", absent=_NO_ENTITY, **{f"{kind}Name": name})
+    return (answer or {}).get(kind) or {}
 
 
 def _log_group_arn(session: Session, name: str) -> str | None:
@@ -185,15 +162,15 @@ def tagged_lookups(session: Session, settings: Settings) -> tuple[Lookup, ...]:
         lookups.append(lambda: _access_log_bucket(session, settings))
     if settings.makes_trail and settings.cloudwatch_logs:
         lookups.append(lambda: _log_group(session, settings))
-        lookups.append(lambda: _principal(session, settings, ResourceKind.LOG_ROLE, names.log_role))
     if settings.alerts:
         lookups.append(lambda: _topic(session, settings))
-    if settings.makes_user:
-        lookups.append(lambda: _principal(session, settings, ResourceKind.APPLICATION_USER, names.app_user))
-    if settings.makes_execution_role:
-        lookups.append(lambda: _principal(session, settings, ResourceKind.EXECUTION_ROLE, names.execution_role))
-    if settings.makes_secrets_role:
-        lookups.append(lambda: _principal(session, settings, ResourceKind.SECRETS_ROLE, names.secrets_role))
+    principals = (
+        (settings.makes_trail and settings.cloudwatch_logs, ResourceKind.LOG_ROLE, names.log_role),
+        (settings.makes_user, ResourceKind.APPLICATION_USER, names.app_user),
+        (settings.makes_execution_role, ResourceKind.EXECUTION_ROLE, names.execution_role),
+        (settings.makes_secrets_role, ResourceKind.SECRETS_ROLE, names.secrets_role),
+    )
+    lookups += [partial(_principal, session, settings, kind, name) for makes, kind, name in principals if makes]
     if settings.uses_store:
         in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
         name = names.secret_policy if in_secrets else names.parameter_policy
@@ -211,12 +188,7 @@ def bucket_settings(session: Session, bucket: str, account_id: str, kind: Resour
             return False
         return answer is not None
 
-    answers = session.together(
-        *(
-            lambda operation=operation, absent=absent: is_set(operation, absent)
-            for _, operation, absent in BUCKET_SETTINGS
-        )
-    )
+    answers = session.together(*(partial(is_set, operation, absent) for _, operation, absent in BUCKET_SETTINGS))
     return tuple(
         ResourceKind(f"{kind}-{setting}")
         for (setting, _, _), exists in zip(BUCKET_SETTINGS, answers, strict=True)
@@ -224,8 +196,12 @@ def bucket_settings(session: Session, bucket: str, account_id: str, kind: Resour
     )
 
 
-def _ours(tags: Mapping[str, str], settings: Settings) -> bool:
-    return settings.tags.items() <= tags.items()
+def _if_ours(
+    settings: Settings, tags: Mapping[str, str], kind: ResourceKind, id: str, arn: str | None
+) -> tuple[DiscoveredResource, ...]:
+    """The resource; nothing without the stack's tags, as one that does not exist."""
+    is_ours = settings.tags.items() <= tags.items()
+    return (DiscoveredResource(thing=kind, id=id, arn=str(arn)),) if is_ours else ()
 
 
 def _access_log_bucket(session: Session, settings: Settings) -> tuple[DiscoveredResource, ...]:
@@ -237,7 +213,7 @@ def _access_log_bucket(session: Session, settings: Settings) -> tuple[Discovered
         return session.find("s3", operation, absent=(absent,), Bucket=bucket, ExpectedBucketOwner=account)
 
     tagging = ask("GetBucketTagging", "NoSuchTagSet") or {}
-    if not _ours(tags_of(tagging.get("TagSet", ())), settings):
+    if not settings.tags.items() <= tags_of(tagging.get("TagSet", ())).items():
         return ()
     own = [ResourceKind.ACCESS_LOG_BUCKET]
     own += [ResourceKind.ACCESS_LOG_BUCKET_POLICY] if ask("GetBucketPolicy", "NoSuchBucketPolicy") else []
@@ -246,35 +222,27 @@ def _access_log_bucket(session: Session, settings: Settings) -> tuple[Discovered
 
 
 def _principal(session: Session, settings: Settings, kind: ResourceKind, name: str) -> tuple[DiscoveredResource, ...]:
-    iam_type = "User" if kind is ResourceKind.APPLICATION_USER else "Role"
-    answer = session.find("iam", f"Get{iam_type}", absent=_NO_ENTITY, **{f"{iam_type}Name": name})
-    principal = (answer or {}).get(iam_type, {})
+    principal = _principal_of(session, name, "User" if kind is ResourceKind.APPLICATION_USER else "Role")
     # A path never changes, and the stack's roles and users have none.
-    if not principal or principal.get("Path") != "/" or not _ours(tags_of(principal.get("Tags", ())), settings):
-        return ()
-    return (DiscoveredResource(thing=kind, id=name, arn=str(principal["Arn"])),)
+    own = principal.get("Path") == "/"
+    return _if_ours(settings, tags_of(principal.get("Tags", ())) if own else {}, kind, name, principal.get("Arn"))
 
 
 def _policy(session: Session, settings: Settings, name: str) -> tuple[DiscoveredResource, ...]:
     arn = f"arn:{settings.partition}:iam::{settings.account_id}:policy/{name}"
     answer = session.find("iam", "GetPolicy", absent=_NO_ENTITY, PolicyArn=arn)
-    if answer is None or not _ours(tags_of(answer["Policy"].get("Tags", ())), settings):
-        return ()
-    return (DiscoveredResource(thing=ResourceKind.VARIABLES_POLICY, id=arn, arn=arn),)
+    tags = tags_of(answer["Policy"].get("Tags", ())) if answer else {}
+    return _if_ours(settings, tags, ResourceKind.VARIABLES_POLICY, arn, arn)
 
 
 def _topic(session: Session, settings: Settings) -> tuple[DiscoveredResource, ...]:
     arn = f"arn:{settings.partition}:sns:{settings.region}:{settings.account_id}:{settings.names.alert_topic}"
     answer = session.find("sns", "ListTagsForResource", absent=("NotFound", "ResourceNotFound"), ResourceArn=arn)
-    if answer is None or not _ours(tags_of(answer.get("Tags", ())), settings):
-        return ()
-    return (DiscoveredResource(thing=ResourceKind.ALERT_TOPIC, id=arn, arn=arn),)
+    return _if_ours(settings, tags_of((answer or {}).get("Tags", ())), ResourceKind.ALERT_TOPIC, arn, arn)
 
 
 def _log_group(session: Session, settings: Settings) -> tuple[DiscoveredResource, ...]:
     name = settings.names.log_group
     arn = f"arn:{settings.partition}:logs:{settings.region}:{settings.account_id}:log-group:{name}"
     answer = session.find("logs", "ListTagsForResource", absent=("ResourceNotFoundException",), resourceArn=arn)
-    if answer is None or not _ours(answer.get("tags") or {}, settings):
-        return ()
-    return (DiscoveredResource(thing=ResourceKind.LOG_GROUP, id=name, arn=arn),)
+    return _if_ours(settings, (answer or {}).get("tags") or {}, ResourceKind.LOG_GROUP, name, arn)

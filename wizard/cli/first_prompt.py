@@ -10,15 +10,23 @@ from typing import Any, Protocol
 
 from wizard.core.models.inputs import Choice, InputType, Question
 from wizard.inputs import saved_progress
-from wizard.inputs.registry import by_key
+from wizard.inputs.registry import by_key, heading
 
 AFRESH = "\0afresh"
 """No stack is called so."""
 
 
+INTRODUCTION = """\
+Creates a KMS key, a data key, the application's identity and an audit trail.
+Needs an AWS sign-in that may create them and, for Vercel, a sign-in there.
+Nothing is created before the last page, where you confirm the plan."""
+
+
 class Asker(Protocol):
     """As much of the terminal as this needs."""
 
+    def line(self, text: str = "") -> None: ...
+    def section(self, text: str, note: str = "") -> None: ...
     def ask(self, question: Question, *, on_first_render: Callable[[], None] | None = None) -> Any: ...
 
 
@@ -41,6 +49,7 @@ def begin(
     ui: Asker,
     draft: saved_progress.Draft | None,
     is_target_known: bool,
+    is_first: bool,
     suggested: Sequence[tuple[str, str]],
     now: datetime,
     on_first_render: Callable[[], None],
@@ -49,8 +58,10 @@ def begin(
     """Offer to go on with a run that was left, then ask where the application runs, unless that is known.
 
     `suggested` are the targets that the application's folder speaks for, each with what says so. `others` are the
-    stacks whose settings a new stack can start from.
+    stacks whose settings a new stack can start from. `is_first`: whether the stack has no settings yet.
     """
+    if is_first:
+        ui.line(INTRODUCTION)
     opening = EarlyAnswers()
     if draft is not None and draft.stage in (saved_progress.REVIEWED, saved_progress.PLANNED):
         # What could be saved is saved: there is nothing to offer but the rest.
@@ -69,6 +80,7 @@ def begin(
         and (copied := ui.ask(_start(stack, others), on_first_render=on_first_render)) != AFRESH
     ):
         return replace(opening, copied=copied)
+    ui.section(*heading(1))
     target = ui.ask(first_question(suggested), on_first_render=on_first_render)
     return replace(opening, target=tuple(target), asked=("target", *opening.asked))
 

@@ -85,12 +85,8 @@ def _opened(
 ) -> first_prompt.EarlyAnswers:
     given = options.inputs.get("target") is not None or os.environ.get(by_key["target"].variable)
     # Another stack's settings, an answers file or this stack's own say where the application runs.
-    told = (
-        options.from_stack
-        or options.answers
-        or options.plan
-        or (PROJECT_FOLDER / config.file_name(options.stack)).exists()
-    )
+    saved = (PROJECT_FOLDER / config.file_name(options.stack)).exists()
+    told = options.from_stack or options.answers or options.plan or saved
     draft = drafts.load(options.stack)
     others = config.stacks(PROJECT_FOLDER)
     return first_prompt.begin(
@@ -99,6 +95,7 @@ def _opened(
         ui=terminal,
         draft=draft,
         is_target_known=bool(given or told),
+        is_first=not (saved or options.plan),
         suggested=application.targets,
         now=datetime.now(UTC),
         on_first_render=_load_meanwhile,

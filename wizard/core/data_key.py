@@ -3,8 +3,6 @@
 Pure. A wrapped key is ciphertext, but no repr shows it.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib
@@ -33,7 +31,7 @@ class WrappedDataKey:
         _decode(self.value)
 
     @classmethod
-    def from_blob(cls, blob: bytes) -> WrappedDataKey:
+    def from_blob(cls, blob: bytes) -> "WrappedDataKey":
         """The wrapped key of KMS's CiphertextBlob."""
         return cls(value=base64.b64encode(blob).decode())
 

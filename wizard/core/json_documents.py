@@ -53,17 +53,14 @@ def destroy(stack: str, left: Sequence[tuple[str, str]]) -> Document:
 
 
 def schema(name: str, content: Mapping[str, Any]) -> Document:
-    """Of a shipped schema."""
     return {**head("schema"), "name": name, "schema": dict(content)}
 
 
 def help_text(topic: str | None, text: str) -> Document:
-    """Of a help text; None is the overview."""
     return {**head("help"), "topic": topic, "text": text}
 
 
 def completion(shell: str, script: str) -> Document:
-    """Of the script that registers the completion in a shell."""
     return {**head("completion"), "shell": shell, "script": script}
 
 

@@ -4,8 +4,6 @@ Pure. Messages name a command with `wizard` or `shell`; where a message is print
 this run (`--stack`, `--from`, `--target`, `--yes` and others): a copied command acts on the same stack.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Callable, Collection, Mapping
@@ -32,7 +30,7 @@ class Command(str):
     __slots__ = ("advice",)
     advice: str
 
-    def __new__(cls, text: str, *, advice: str = "") -> Command:
+    def __new__(cls, text: str, *, advice: str = "") -> "Command":
         command = super().__new__(cls, text)
         command.advice = advice
         return command
@@ -139,6 +137,7 @@ class RunOptions:
     plan: Path | None = None
     """A saved plan to apply."""
     save_plan: Path | None = None
+    save_answers: Path | None = None
     json: bool = False
     non_interactive: bool = False
     verbose: bool = False

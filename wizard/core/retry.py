@@ -17,8 +17,6 @@ Waits by the clock that it gets, and reports a wait once. How a client uses it:
 An operation inside another one never waits longer than the outer one has left. Threads do not share a deadline.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -92,7 +90,7 @@ class Deadline:
 
     clock: Clock
     seconds: float
-    outer: Deadline | None = None
+    outer: "Deadline | None" = None
     _began: float = field(init=False)
     _slept: float = field(default=0.0, init=False)
     _waits: dict[Reason, int] = field(default_factory=dict, init=False)

@@ -88,7 +88,6 @@ class StateBackend:
 
     @property
     def kind(self) -> BackendKind:
-        """The kind of backend."""
         return BackendFact(url=self.url, source=self.source).kind
 
 

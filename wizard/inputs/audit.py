@@ -13,6 +13,7 @@ TRAIL_INPUTS: tuple[Input, ...] = (
         prompt="Which trail records the use of the key?",
         why="The audit log records who used the key and when; it is retained for at least six years.",
         safeguard="164.312(b), audit controls",
+        link="https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-trails.html",
         help=f"ARN of an existing CloudTrail trail; `{CREATE}`: a new one, with its own bucket",
         metavar="ARN",
         words=(CREATE,),

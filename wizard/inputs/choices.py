@@ -4,6 +4,7 @@ Reads AWS and Vercel through their ports. A list that cannot be read is no error
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from wizard.core.errors import PermissionDenied, SetupError, Unsupported
@@ -14,13 +15,16 @@ from wizard.core.models.discovery import ProfileFact, ProfileKind
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType, Question
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.inputs.answers import Answer, Source
+from wizard.targets.port import all_targets
+
+SEVERAL = Choice(value="several", title="Several Regions", note="a multi-Region key; cannot be changed later")
+"""Among the Regions, where it is open whether the key is a multi-Region key."""
 
 RECOMMENDED = {"app_principal": CREATE, "vercel_access": "oidc", "ecs_execution_role": CREATE}
 """Used without a question; shown on the summary, where they can be changed."""
 
 
 def detected(value: Any, where: str) -> Answer:
-    """An answer that was detected, with its source."""
     return Answer(value=value, source=Source.DETECTED, where=where)
 
 
@@ -103,7 +107,27 @@ def choices_for(key: str, aws: AwsClient, values: Mapping[str, Any]) -> Offer:
         return tuple(choice for choice in _regions(aws) if choice.value != key_region and not choice.disabled), None
     if key == "vercel_access":
         return (), "oidc"
+    for target in all_targets():
+        if places := listed(partial(target.places, key, aws)):
+            return (
+                (*(Choice(value=place, title=place) for place in places), Choice(value="", title="None yet")),
+                places[0] if len(places) == 1 else "",
+            )
     return (), None
+
+
+def accounts(aws: AwsClient, identity: Identity) -> tuple[Choice, ...]:
+    """The account of the credentials first, then the other profiles."""
+    alias = f" ({identity.account_alias})" if identity.account_alias else ""
+    note = f"{_title(identity.principal_arn)}, by {identity.source}"
+    return (
+        Choice(value=identity.account_id, title=f"{identity.account_id}{alias}", note=note),
+        *(
+            Choice(value=profile.name, title=f"The account of the profile {profile.name}", note=_kind(profile))
+            for profile in aws.profiles()
+            if profile.name != aws.profile
+        ),
+    )
 
 
 def profiles(aws: AwsClient) -> tuple[Choice, ...]:
@@ -171,7 +195,8 @@ def source(answer: Answer | None) -> str:
     """Where an answer comes from, as text."""
     if answer is None:
         return ""
-    return "asked" if answer.source is Source.ASKED else answer.where
+    short = {Source.ASKED: "asked", Source.SAVED: "saved"}
+    return short.get(answer.source, answer.where)
 
 
 def may_exist(aws: AwsClient, arn: str) -> bool:

@@ -10,17 +10,23 @@ from typing import Any
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError, SignInNeeded
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked
-from wizard.core.models.inputs import CALLER, Back, Choice, Input, InputType, Mark, Question
+from wizard.core.models.inputs import CALLER, CREATE, Back, Choice, Input, InputType, Mark, Question
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.inputs import choices
 from wizard.inputs.answers import Answer, Source, missing, missing_error
-from wizard.inputs.registry import INPUTS, by_key
+from wizard.inputs.registry import INPUTS, STEPS, by_key, heading, step_of
+
+MOST_QUESTIONS = 7
+"""Of a first run with one target, the confirmation of the plan included."""
 
 BEFORE_THE_ACCOUNT = ("target", "profile")
 """Asked before the account is identified: the target needs no account, the profile decides which account."""
 
 _TOGETHER = {"vercel_team": ("vercel_team", "vercel_project"), "vercel_project": ("vercel_team", "vercel_project")}
 """One question for both, where Vercel lists the projects."""
+
+CONFIRMED = ("account", "region", "administrators")
+"""Asked of a person on a stack's first run, with what was detected as the default."""
 
 SaveProgress = Callable[[Mapping[str, Answer], tuple[str, ...]], None]
 """Called after each answer, with all answers and the keys of the answered questions."""
@@ -51,10 +57,13 @@ class Interviewer:
     vercel: Callable[[str], VercelClient]
     linked: Linked | None
     sign_in: Callable[[str], None] | None = None
+    sign_in_to_vercel: Callable[[], Answer] | None = None
     detected: tuple[str, ...] = ()
     """Lines to show with the account."""
     has_state_location: bool = True
     """Whether it is known where Pulumi stores the state."""
+    is_first: bool = False
+    """Whether this is the stack's first run, and its answers were not confirmed on the command line."""
     asked: tuple[str, ...] = ()
     """The questions that are answered already in this run."""
     save_progress: SaveProgress = lambda answers, asked: None
@@ -62,6 +71,12 @@ class Interviewer:
     def __post_init__(self) -> None:
         self._answers = dict(self.answers)
         self._asked = list(self.asked)
+        self._step = step_of(self.asked[-1]) if self.asked else 0
+        """The page that is shown; 0 before the first."""
+        self._suggested: dict[str, Answer] = {}
+        """What was detected for `CONFIRMED`."""
+        self._along: dict[str, str] = {}
+        """The input that the answer to another one's question set too."""
         self._earlier: dict[str, Any] = {}
         """The answers from before the person went back."""
         self._can_go_back = False
@@ -81,6 +96,8 @@ class Interviewer:
         if self._asked:
             self.save_progress(self._answers, tuple(self._asked))
         self._ask_missing()
+        self._enter(len(STEPS) - 1)
+        self.is_first = False
         return self._interview()
 
     def change(self) -> Interview:
@@ -94,8 +111,7 @@ class Interviewer:
         except Back:
             return self._interview()
         previous, self._can_go_back = dict(self._answers), True
-        for reopened in _TOGETHER.get(key, (key,)):
-            self._reopen(reopened)
+        self._reopen_question(key)
         try:
             self._ask_and_save(by_key[_TOGETHER.get(key, (key,))[0]])
         except Back:
@@ -104,7 +120,8 @@ class Interviewer:
         finally:
             self._can_go_back = False
         for entry in INPUTS:
-            if entry.key in self._answers and (entry.follows == key or not entry.needed(self._values)):
+            is_stale = entry.follows == key and entry.key != self._along.get(key)
+            if entry.key in self._answers and (is_stale or not entry.needed(self._values)):
                 del self._answers[entry.key]
         if key == "profile":
             self._forget_account()
@@ -148,8 +165,7 @@ class Interviewer:
                 self._ask_and_save(entry)
             except Back:
                 last = self._asked.pop()
-                for reopened in _TOGETHER.get(last, (last,)):
-                    self._reopen(reopened)
+                self._reopen_question(last)
                 if last in BEFORE_THE_ACCOUNT:
                     self._forget_account()
 
@@ -161,9 +177,16 @@ class Interviewer:
                 self._add(choices.recommended(self._answers))
             if entry.key == "vercel_team" and entry.needed(self._values) and entry.key not in self._answers:
                 self._add(self._link())
+            if entry.key == "trail" and self.is_first and not self._has_room():
+                self._add({"trail": Answer(value=CREATE, source=Source.DEFAULT, where="default")})
             if self._is_missing(entry):
                 return entry
         return None
+
+    def _has_room(self) -> bool:
+        """Whether one more question leaves room for those that follow: where the state is, and the plan."""
+        asked = len({*self._asked} - {"vercel_token"})
+        return asked + 1 + (not self.has_state_location) + 1 <= MOST_QUESTIONS
 
     def _is_missing(self, entry: Input) -> bool:
         if entry.key in self._answers:
@@ -176,11 +199,29 @@ class Interviewer:
 
     def _ask_and_save(self, entry: Input) -> None:
         """Ask one question and save its answer. Raises Back."""
+        self._enter(step_of(entry.key))
         value = self._ask(entry)
-        self._answers[entry.key] = Answer(value=value, source=Source.ASKED, where="your answer", secret=entry.secret)
+        if not isinstance(value, Answer):
+            value = Answer(value=value, source=Source.ASKED, where="your answer", secret=entry.secret)
+        self._answers[entry.key] = value
         if entry.key not in self._asked:
             self._asked.append(entry.key)
         self.save_progress(self._answers, tuple(self._asked))
+
+    def _enter(self, step: int) -> None:
+        """Show the heading of a page of the first run, and what is known about it; once."""
+        if not self.is_first or step == self._step:
+            return
+        self._step = step
+        self.ui.section(*heading(step))
+        if step == step_of("vercel_token"):
+            for line in self.detected:
+                self.ui.line(line, mark=Mark.OK)
+
+    def _reopen_question(self, key: str) -> None:
+        for reopened in (*_TOGETHER.get(key, (key,)), self._along.pop(key, by_key[key].rest)):
+            if reopened is not None:
+                self._reopen(reopened)
 
     def _reopen(self, key: str) -> None:
         answer = self._answers.pop(key, None)
@@ -212,18 +253,22 @@ class Interviewer:
                 aws = self._connected()
         self._identity = identity
         answers = choices.of_account(aws, identity)
+        if self.is_first:
+            self._suggested = {key: answers.pop(key) for key in CONFIRMED if key in answers}
+            if "profile" in self._asked:
+                # The question which profile was the question which account.
+                answers["account"] = self._suggested["account"]
         if "trail" not in self._answers:
             answers |= choices.of_trails(choices.listed(aws.cloudtrail.list_trails))
-        if not by_key["administrators"].needed(self._values):
-            del answers["administrators"]
         self._add(answers)
         self._show(identity, aws)
 
     def _forget_account(self) -> None:
-        """Remove what was detected in the account: another profile is another account."""
+        """Remove what belongs to the account: another profile is another account."""
         self._aws = self._identity = None
         for key, answer in list(self._answers.items()):
-            if answer.source is Source.DETECTED and key not in ("environment", "vercel_token", "backend"):
+            is_detected = answer.source is Source.DETECTED and key not in ("environment", "vercel_token", "backend")
+            if is_detected or (answer.source is Source.ASKED and key in ("account", "administrators")):
                 del self._answers[key]
 
     def _offer_sign_in(self, error: SignInNeeded) -> bool:
@@ -238,12 +283,15 @@ class Interviewer:
     def _show(self, identity: Identity, aws: AwsClient) -> None:
         alias = f" ({identity.account_alias})" if identity.account_alias else ""
         ui = self.ui
-        ui.section("Detected")
-        ui.line(f"account {identity.account_id}{alias}", mark=Mark.OK)
+        self._enter(step_of("account"))
+        if not self.is_first:
+            ui.section("Detected")
+        if "account" in self._answers:
+            ui.line(f"account {identity.account_id}{alias}", mark=Mark.OK)
         ui.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
         if region := self._answers.get("region"):
             ui.line(f"region {region.value}, by {region.where}", mark=Mark.OK)
-        for line in self.detected:
+        for line in () if self.is_first else self.detected:
             ui.line(line, mark=Mark.OK)
         for disagreement in aws.disagreements:
             ui.line(disagreement, mark=Mark.WARN)
@@ -266,6 +314,10 @@ class Interviewer:
     def _ask(self, entry: Input) -> Any:
         if entry.key == "profile":
             return self._answered(entry, self._question(entry, choices.profiles(self._connected())))
+        if entry.key == "account":
+            return self._account(entry)
+        if entry.key == "region":
+            return self._region(entry)
         if entry.key == "administrators":
             return self._administrators(entry)
         if entry.key == "vercel_token":
@@ -274,18 +326,39 @@ class Interviewer:
             return chosen
         if entry.key == "vercel_project":
             return self._answered(entry, self._of_team(entry))
-        return self._answered(entry, self._question(entry, *self._offer(entry)))
+        offered, default = self._offer(entry)
+        question = self._question(entry, offered, default)
+        if offered and entry.kind is InputType.TEXT:
+            question = replace(question, kind=InputType.SEARCH, free_text=True, typed_as="name")
+        return (
+            self._answered_with(entry, by_key[entry.rest], question) if entry.rest else self._answered(entry, question)
+        )
 
     def _answered(self, entry: Input, question: Question) -> Any:
-        value = entry.parse(self.ui.ask(question))
-        if entry.key == "region":
-            self._aws = self._connected().with_region(value)
-        return value
+        return entry.parse(self.ui.ask(question))
+
+    def _answered_with(self, entry: Input, rest: Input, question: Question) -> Any:
+        """The answer to a question that takes the values of two inputs, with a slash between them."""
+
+        def fault(text: str) -> str | None:
+            head, slash, tail = text.partition("/")
+            return entry.fault(head) or (rest.fault(tail) if slash else None)
+
+        head, slash, tail = str(self.ui.ask(replace(question, parse=str, check=fault))).partition("/")
+        if slash:
+            self._set_along(entry, rest.key, rest.parse(tail))
+        return entry.parse(head)
+
+    def _set_along(self, entry: Input, key: str, value: Any) -> None:
+        self._answers[key] = Answer(value=value, source=Source.ASKED, where="your answer")
+        self._along[entry.key] = key
 
     def _question(
         self, entry: Input, selectable: tuple[Choice, ...] = (), default: str | tuple[str, ...] | None = None
     ) -> Question:
         earlier = self._earlier.get(entry.key)
+        if earlier is not None and entry.rest and self._earlier.get(entry.rest):
+            earlier = f"{earlier}/{self._earlier[entry.rest]}"
         if earlier is not None:
             yes_or_no = {True: "yes", False: "no"}
             default = earlier if isinstance(earlier, tuple) else yes_or_no.get(earlier) or str(earlier)
@@ -294,9 +367,60 @@ class Interviewer:
     def _offer(self, entry: Input) -> choices.Offer:
         if entry.key in BEFORE_THE_ACCOUNT:
             return (), None
-        if entry.key in ("region", "trail"):
-            self.ui.working(f"asking AWS for the account's {entry.key}s")
+        if entry.key in ("replica_regions", "trail", "ecs_cluster"):
+            self.ui.working("asking AWS what there is in the account")
         return choices.choices_for(entry.key, self._connected(), self._values)
+
+    def _account(self, entry: Input) -> str:
+        """The account of the credentials, or that of another profile, which becomes the profile of the run."""
+        while True:
+            assert self._identity is not None
+            offered = choices.accounts(self._connected(), self._identity)
+            question = self._question(entry, offered, self._identity.account_id)
+            chosen = str(self.ui.ask(replace(question, kind=InputType.SELECT, parse=str, default=offered[0].value)))
+            if chosen == self._identity.account_id:
+                return chosen
+            previous = self._answers.get("profile")
+            self._answers["profile"] = Answer(value=chosen, source=Source.ASKED, where="your answer")
+            self._forget_account()
+            try:
+                self._identify()
+            except SetupError as error:
+                self.ui.error(error)
+                self._answers.pop("profile")
+                if previous is not None:
+                    self._answers["profile"] = previous
+                self._forget_account()
+                self._identify()
+
+    def _region(self, entry: Input) -> str:
+        """The Region; or several, for a multi-Region key, where nothing said yet whether it is one."""
+        self.ui.working("asking AWS for the account's Regions")
+        regions, default = choices.choices_for("region", self._connected(), self._values)
+        suggested = self._suggested.get("region")
+        if suggested is not None:
+            default = suggested.value
+        first = tuple(
+            replace(choice, note=suggested.where) for choice in regions if suggested and choice.value == default
+        )
+        offered = (*first, *(choice for choice in regions if not first or choice.value != default))
+        is_open = bool(first) and "multi_region" not in self._answers
+        while True:
+            chosen = None
+            if is_open:
+                question = self._question(entry, (*first, choices.SEVERAL, *offered[1:]), default)
+                chosen = str(self.ui.ask(replace(question, parse=str)))
+            try:
+                is_one = chosen not in (None, choices.SEVERAL.value)
+                value = str(chosen) if is_one else self._answered(entry, self._question(entry, offered, default))
+            except Back:
+                if not is_open:
+                    raise
+                continue
+            if is_open:
+                self._set_along(entry, "multi_region", chosen == choices.SEVERAL.value)
+            self._aws = self._connected().with_region(value)
+            return value
 
     def _administrators(self, entry: Input) -> tuple[str, ...]:
         assert self._identity is not None
@@ -320,12 +444,12 @@ class Interviewer:
         if self._earlier.get("vercel_team"):
             return {}
         if project := choices.linked_project(self._vercel_client(), self.linked):
-            return choices.of_project(project, ".vercel/project.json") if project.team_slug else {}
+            return choices.of_project(project, ".vercel") if project.team_slug else {}
         if not self.ui.interactive:
             return {}
         self.ui.working("asking Vercel for its projects")
         projects = choices.list_projects(self._vercel_client())
-        return choices.of_project(projects[0], "the token's only project") if len(projects) == 1 else {}
+        return choices.of_project(projects[0], "the only project") if len(projects) == 1 else {}
 
     def _project(self) -> str | None:
         """Ask for team and project in one question, where Vercel lists the projects; the team's slug."""
@@ -358,7 +482,17 @@ class Interviewer:
             return self._question(entry)
         return replace(self._question(entry, selectable), kind=InputType.SEARCH, free_text=True, typed_as="name")
 
-    def _token(self, entry: Input) -> str:
+    def _token(self, entry: Input) -> str | Answer:
+        """A token: that of the Vercel CLI's login, by the browser, or a pasted one."""
+        if self.sign_in_to_vercel is not None:
+            sign_in, self.sign_in_to_vercel = self.sign_in_to_vercel, None
+            back = self._can_go_back or bool(self._asked)
+            prompt = "Sign in to Vercel in the browser (vercel login)?"
+            if self.ui.confirm(prompt, why=entry.why, explanation=entry.explanation, back=back):
+                try:
+                    return sign_in()
+                except SetupError as error:
+                    self.ui.error(error)
         while True:
             token: str = self._answered(entry, self._question(entry))
             team, project = self._values.get("vercel_team"), self._values.get("vercel_project")

@@ -23,8 +23,9 @@ TARGET = inputs.Input(
     saved_as="deploy_targets",
     kind=inputs.InputType.CHECKBOX,
     prompt="Where does the application run?",
-    why="The three variables are written to where the application reads them: nothing is copied manually.",
+    why="The wizard writes the key's settings to the place where the application reads them.",
     safeguard="164.312(a)(2)(iv), encryption and decryption",
+    link="https://docs.aws.amazon.com/kms/latest/developerguide/data-keys.html",
     help=f"where the application runs: {', '.join(target.name for target in all_targets())}, or several, with commas",
     metavar="NAME,...",
     many=True,
@@ -46,6 +47,7 @@ APPLICATION_INPUTS: tuple[inputs.Input, ...] = (
         prompt="Which IAM role or user does the application run as?",
         why="Only this identity is allowed to decrypt the data key, and it is allowed nothing else.",
         safeguard="164.312(a)(2)(i), unique user identification",
+        link="https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html",
         help=f"ARN of the IAM role or user that the application runs as; `{inputs.CREATE}`: a new role",
         metavar="ARN",
         words=(inputs.CREATE,),
@@ -89,6 +91,7 @@ STATE_INPUTS: tuple[inputs.Input, ...] = (
         prompt="Where does Pulumi store its state?",
         why="Every later update needs the state, which lists the created resources and never contains PHI.",
         safeguard="164.316(b)(1), documentation, of what was set up",
+        link="https://www.pulumi.com/docs/iac/concepts/state-and-backends/",
         help=f"Pulumi's state: {inputs.S3} (a new bucket), s3://BUCKET, {inputs.CLOUD} (Pulumi Cloud), "
         f"or {inputs.LOCAL}",
         metavar="URL",
@@ -98,7 +101,7 @@ STATE_INPUTS: tuple[inputs.Input, ...] = (
         free_text=True,
         choices=(
             inputs.Choice(
-                value=inputs.S3, title="a new S3 bucket of this account", note="private, versioned, encrypted"
+                value=inputs.S3, title="a new S3 bucket of this account", note="created at once; private, encrypted"
             ),
             inputs.Choice(value=inputs.CLOUD, title="Pulumi Cloud", note="asks for a login"),
             inputs.Choice(value=inputs.LOCAL, title="files on this machine", note="nobody else can use them"),
@@ -136,7 +139,25 @@ STATE_INPUTS: tuple[inputs.Input, ...] = (
     ),
 )
 
+STEPS = ("Application", "Account", "Region", "Administrators", "Details", "Review")
+"""The pages of a stack's first run, in order."""
+_STEPS = {
+    **{"target": 1, "profile": 2, "account": 2, "region": 3, "multi_region": 3, "replica_regions": 3},
+    "administrators": 4,
+}
+
 INPUTS: tuple[inputs.Input, ...] = (TARGET, *KEY_INPUTS, *APPLICATION_INPUTS, *TRAIL_INPUTS, *STATE_INPUTS)
+
+
+def step_of(key: str) -> int:
+    """The number of the page that asks for an input, from 1."""
+    return _STEPS.get(key, 5)
+
+
+def heading(step: int) -> tuple[str, str]:
+    """The heading of a page, and the note that tells its number."""
+    return STEPS[step - 1], f"step {step} of {len(STEPS)}"
+
 
 by_key: Mapping[str, inputs.Input] = MappingProxyType({entry.key: entry for entry in INPUTS})
 """Every input by its key."""

@@ -44,7 +44,6 @@ class Drafts(Protocol):
 
     def load(self, stack: str) -> Draft | None:
         """The stack's draft; None where none can be read."""
-        ...
 
     def save(self, stack: str, draft: Draft) -> None: ...
     def remove(self, stack: str) -> None: ...
@@ -67,7 +66,6 @@ def progress_from_answers(answers: Mapping[str, Answer], *, stage: str, at: date
 
 
 def text(draft: Draft) -> str:
-    """The draft as JSON."""
     answers = {key: list(value) if isinstance(value, tuple) else value for key, value in draft.answers.items()}
     document = {"stage": draft.stage, "at": draft.at.isoformat(), "asked": list(draft.asked), "answers": answers}
     import json

@@ -1,9 +1,11 @@
 """What the Vercel CLI stores on this machine: a folder's link to a project, and a login.
 
-Reads `.vercel/` of a folder, the CLI's data folder, and the environment.
+Reads `.vercel/` of a folder, the CLI's data folder, and the environment; runs `vercel login`.
 """
 
 import os
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -12,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from wizard.core import safe_text
+from wizard.core.errors import SetupError
 from wizard.core.models.delivery import Linked
+from wizard.inputs.answers import Answer, Source
 from wizard.inputs.application_folder import FolderLink, read_link
 
 SIGN_IN = "vercel login"
@@ -90,6 +94,21 @@ def cli_login(environment: Mapping[str, str] | None = None) -> CliLogin | None:
     logins = [login for folder in _folders(environ) if (login := _login(folder, environ)) is not None]
     usable = [login for login in logins if login.token is not None]
     return next(iter((*usable, *logins)), None)
+
+
+def can_sign_in() -> bool:
+    """Whether the Vercel CLI is on the PATH, and so can sign a person in by the browser."""
+    return shutil.which(SIGN_IN.split()[0]) is not None
+
+
+def sign_in() -> Answer:
+    """Run `vercel login` in the foreground; the token of the login. Raises SetupError where there is none then."""
+    code = subprocess.run(SIGN_IN.split(), check=False).returncode
+    login = cli_login()
+    if code != 0 or login is None or login.token is None:
+        why = f"`{SIGN_IN}` ended with {code}" if code else "its token cannot be read from here"
+        raise SetupError(f"the sign-in to Vercel failed: {why}", (login and login.way_out) or SIGN_IN)
+    return Answer(value=login.token, source=Source.DETECTED, where=login.source, secret=True)
 
 
 def _login(folder: Path, environment: Mapping[str, str]) -> CliLogin | None:

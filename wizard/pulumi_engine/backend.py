@@ -207,7 +207,6 @@ class Lock:
 
     @property
     def words(self) -> str:
-        """For a person."""
         return f"{self.username}@{self.hostname} (process {self.pid}) since {self.timestamp}"
 
     @property

@@ -120,7 +120,7 @@ def _decide(request: Request, ui: UserInterface, ready: PreparedRun, planned: pl
     if not (request.yes or request.plan is not None):
         if not ui.interactive:
             raise Cancelled("nothing was changed: no terminal to confirm the plan", f"{again} --yes")
-        decision = _ask_about_plan(ui, planned)
+        decision = _ask_about_plan(request, ui, ready, planned)
         if decision is Decision.CANCEL:
             raise Cancelled("nothing was changed", again)
         if decision is Decision.EDIT:
@@ -133,7 +133,11 @@ def _decide(request: Request, ui: UserInterface, ready: PreparedRun, planned: pl
     return Decision.APPLY
 
 
-def _ask_about_plan(ui: UserInterface, planned: plan.Plan) -> Decision:
+def _ask_about_plan(request: Request, ui: UserInterface, ready: PreparedRun, planned: plan.Plan) -> Decision:
+    def details() -> None:
+        steps.show_each(ui, planned)
+        steps.show_page(ui, request, ready, planned)
+
     question = Question(
         key="decision",
         kind=InputType.SELECT,
@@ -143,6 +147,7 @@ def _ask_about_plan(ui: UserInterface, planned: plan.Plan) -> Decision:
         default=Decision.CANCEL if planned.losses else Decision.APPLY,
         explanation="Exactly this plan is applied: an update that would do anything else is refused.\n\n"
         "You can still edit any answer; then everything is checked and planned again.",
+        details=details,
     )
     return Decision(ui.ask(question))
 

@@ -19,7 +19,6 @@ from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 
 def context_of(ready: PreparedRun, outputs: Outputs) -> TargetContext:
-    """The context of a prepared run for its targets."""
     return TargetContext(
         stack=ready.stack,
         settings=ready.settings,

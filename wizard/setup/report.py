@@ -3,19 +3,16 @@
 Pure. Holds no secret.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from components.policies.requirements import Topic
 from components.settings import Outputs, Settings
 from wizard.core import json_documents
+from wizard.core.models import delivery as models
 from wizard.core.models.account import Identity
-from wizard.core.models.delivery import (
-    Delivered,
-    StoredDataKey,
-    Verification,
-    VerificationState,
-)
 from wizard.core.models.inputs import Mark
+from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import Step
 from wizard.core.next_command import wizard
 from wizard.data_key.delivery import region_of
@@ -30,10 +27,10 @@ MARKS = {
     ItemState.UNKNOWN: Mark.WARN,
 }
 PROOF_MARKS = {
-    VerificationState.PROVED: Mark.OK,
-    VerificationState.SIMULATED: Mark.WARN,
-    VerificationState.UNPROVEN: Mark.WARN,
-    VerificationState.FAILED: Mark.FAIL,
+    models.VerificationState.PROVED: Mark.OK,
+    models.VerificationState.SIMULATED: Mark.WARN,
+    models.VerificationState.UNPROVEN: Mark.WARN,
+    models.VerificationState.FAILED: Mark.FAIL,
 }
 
 
@@ -45,21 +42,23 @@ class Report:
     settings: Settings
     identity: Identity
     outputs: Outputs
-    stored_data_key: StoredDataKey
+    stored_data_key: models.StoredDataKey
     changed: tuple[Step, ...]
-    delivered: tuple[Delivered, ...]
-    proofs: tuple[Verification, ...]
+    delivered: tuple[models.Delivered, ...]
+    proofs: tuple[models.Verification, ...]
     checklist: tuple[ChecklistEntry, ...]
     seconds: float
     profile: str | None = None
     """The AWS profile of the run, if one was named."""
+    last_backup: LastBackup | None = None
+    """The last backup of the data key; None without one, or where that is not known."""
     access_key: DeliveredAccessKey | None = None
     """The access key of the application on Vercel, where it is an IAM user."""
 
     @property
-    def failed(self) -> tuple[Verification, ...]:
+    def failed(self) -> tuple[models.Verification, ...]:
         """The verifications in which the application could not decrypt what was delivered."""
-        return tuple(proof for proof in self.proofs if proof.state is VerificationState.FAILED)
+        return tuple(proof for proof in self.proofs if proof.state is models.VerificationState.FAILED)
 
     @property
     def unmet(self) -> tuple[ChecklistEntry, ...]:
@@ -111,6 +110,7 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
             what="Save one record in the application. If it failed to load the key before, restart it: "
             "it does not try again."
         ),
+        *_backup_step(report),
         NextStep(
             what="Commit the settings; they contain no secret.",
             verbatim=f"git add Pulumi.{report.stack.rsplit('/', 1)[-1]}.yaml",
@@ -118,6 +118,18 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
         NextStep(what="Review every three months who can use and who can administer the key."),
     ]
     return tuple(steps)
+
+
+def _backup_step(report: Report) -> Iterator[NextStep]:
+    """Until a backup has the data key in use."""
+    last = report.last_backup
+    if last is None or last.fingerprint != report.stored_data_key.wrapped.fingerprint:
+        name = report.stack.rsplit("/", 1)[-1]
+        yield NextStep(
+            what="Back up the wrapped data key: a mistake can delete every copy in this account. Or to S3 with Object "
+            "Lock (--to s3://BUCKET/KEY), or to another Region (--to-region REGION).",
+            verbatim=wizard("backup", "--stack", report.stack, "--to", f"{name}.backup.json"),
+        )
 
 
 def repeat_command(report: Report) -> str:

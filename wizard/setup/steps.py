@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from components.settings import Outputs, Settings, Target
 from wizard.core.cost.account import read_account
@@ -27,6 +28,7 @@ from wizard.core.state_backend import KEY_ALIAS, Circumstances, StateBackend, in
 from wizard.inputs import saved_progress
 from wizard.inputs.answers import Answer, Source
 from wizard.inputs.interview import Interview, Interviewer
+from wizard.inputs.registry import STEPS, heading
 from wizard.inputs.saved_progress import Drafts
 from wizard.setup import plan
 from wizard.setup.importing import offer
@@ -45,11 +47,9 @@ class StatePlaces(Protocol):
 
     def circumstances(self, stack: str, *, account: str, region: str, interactive: bool) -> Circumstances:
         """The circumstances on this machine, without the key in the account."""
-        ...
 
     def make_passphrase(self, stack: str) -> str:
         """A new passphrase in a file that only its owner can read; the file's path."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,13 +144,17 @@ class Clients:
     detected: tuple[str, ...] = ()
     """Lines to show with the account: the application, the login to Vercel, the state's backend."""
     sign_in: Callable[[str], None] | None = None
-    """Signs a profile in to IAM Identity Center, interactively."""
+    """Signs a profile in with the AWS CLI, interactively."""
+    sign_in_to_vercel: Callable[[], Answer] | None = None
+    """Signs a person in with the Vercel CLI, interactively, for a token; None without that CLI. Raises SetupError."""
     drafts: Drafts | None = None
     state: StatePlaces | None = None
     has_state_location: bool = True
     """Whether it is known where Pulumi stores the state; if not, a person is asked."""
     save_plan: Callable[[plan.Plan, StackState], None] | None = None
     """Saves a plan for a later run."""
+    save_answers: Callable[[Mapping[str, Any]], None] | None = None
+    """Saves the answers, by the key of their input, for a later run."""
     saved_settings: Callable[[], Mapping[str, Settings | SetupError]] = dict
     """The settings of every stack in the project's folder, or why they cannot be used."""
     list_stacks: ListStacks = lambda environment: ()
@@ -196,16 +200,16 @@ class PreparedRun:
     answers: Mapping[str, Answer] = field(default_factory=dict, repr=False)
 
 
+def _save_draft(
+    request: Request, clients: Clients, stage: str, answers: Mapping[str, Answer], asked: tuple[str, ...] = ()
+) -> None:
+    if clients.drafts is not None:
+        draft = saved_progress.progress_from_answers(answers, stage=stage, at=clients.now(), asked=asked)
+        clients.drafts.save(request.stack, draft)
+
+
 def interviewer(request: Request, clients: Clients) -> Interviewer:
     """The interview of this run; it saves a draft after each answer."""
-
-    def save_progress(answers: Mapping[str, Answer], asked: tuple[str, ...]) -> None:
-        if clients.drafts is not None:
-            draft = saved_progress.progress_from_answers(
-                answers, stage=saved_progress.ANSWERING, at=clients.now(), asked=asked
-            )
-            clients.drafts.save(request.stack, draft)
-
     return Interviewer(
         stack=request.stack,
         answers=request.answers,
@@ -214,10 +218,12 @@ def interviewer(request: Request, clients: Clients) -> Interviewer:
         vercel=clients.vercel,
         linked=clients.linked,
         sign_in=clients.sign_in,
+        sign_in_to_vercel=clients.sign_in_to_vercel,
         detected=clients.detected,
         has_state_location=clients.has_state_location,
+        is_first=request.saved is None and not request.yes,
         asked=request.asked,
-        save_progress=save_progress,
+        save_progress=partial(_save_draft, request, clients, saved_progress.ANSWERING),
     )
 
 
@@ -333,17 +339,11 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
     A plan `to_apply` is made from a state that was read from the account again, where the two differ.
     """
     ui, engine = clients.ui, ready.engine
-    ui.section("Review")
-    ui.table(plan.rows(ready.settings, ready.identity, request.stack, ready.targets, ready.answers))
-    ui.section("Plan")
     ui.working("Pulumi works out what an update would do")
     engine.prepare(request.stack, ready.settings)
-    if clients.drafts is not None and ui.interactive:
+    if ui.interactive:
         # After a cancellation the next run asks only for the confirmation.
-        draft = saved_progress.progress_from_answers(
-            ready.answers, stage=saved_progress.REVIEWED, at=clients.now(), asked=()
-        )
-        clients.drafts.save(request.stack, draft)
+        _save_draft(request, clients, saved_progress.REVIEWED, ready.answers)
     if ready.findings.state.pending:
         engine.recover(request.stack, ready.findings.orphaned_creations)
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -362,9 +362,32 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         engine=ready.findings.engine_version,
         assumptions=account.result().applied(Assumptions()),
     )
+    if to_apply and ui.interactive and not request.yes:
+        show_page(ui, request, ready, planned)
+    else:
+        ui.section("Review")
+        ui.table(_summary(request, ready))
+        show_each(ui, planned)
+    return planned
+
+
+def _summary(request: Request, ready: PreparedRun, *, is_brief: bool = False) -> tuple[plan.Row, ...]:
+    return plan.rows(ready.settings, ready.identity, request.stack, ready.targets, ready.answers, is_brief=is_brief)
+
+
+def show_page(ui: UserInterface, request: Request, ready: PreparedRun, planned: plan.Plan) -> None:
+    """The last page: what was answered and what will be done, on one screen."""
+    title, note = heading(len(STEPS))
+    ui.section(title, note if request.saved is None else "")
+    ui.table(_summary(request, ready, is_brief=True))
+    ui.table(plan.brief(planned))
+
+
+def show_each(ui: UserInterface, planned: plan.Plan) -> None:
+    """Every resource, every other step and every price of the plan."""
+    ui.section("Plan")
     for line in plan.lines(planned):
         ui.line(line)
-    return planned
 
 
 def _quiet(progress: Progress) -> None:
@@ -402,12 +425,8 @@ def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan
     """Apply the confirmed plan; claims the environment and writes the stack's settings first."""
     _claim_environment(ready)
     ready.engine.write_settings(request.stack)
-    if clients.drafts is not None:
-        # The stack's configuration holds the answers now; in the draft they would override later changes of it.
-        draft = saved_progress.progress_from_answers(
-            ready.answers, stage=saved_progress.PLANNED, at=clients.now(), asked=()
-        )
-        clients.drafts.save(request.stack, draft)
+    # The stack's configuration holds the answers now; in the draft they would override later changes of it.
+    _save_draft(request, clients, saved_progress.PLANNED, ready.answers)
     outputs = ready.findings.state.outputs
     if not planned.changes and outputs is not None:
         clients.ui.line("no resource has to be changed", mark=Mark.OK)

@@ -37,6 +37,7 @@ class Eks(StoreTarget):
             prompt="Which EKS cluster?",
             why="Its pods, of one namespace and one service account, may take the application's role.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
+            link="https://docs.aws.amazon.com/eks/latest/userguide/pod-identities.html",
             help="name of the EKS cluster",
             metavar="NAME",
             own=True,

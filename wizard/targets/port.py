@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wizard.core.models.delivery import AppVariables, Delivered, Scope
     from wizard.core.models.deployment import Instances, Redeployed
     from wizard.core.models.inputs import Input
-    from wizard.core.ports.run import TargetContext
+    from wizard.core.ports.run import AwsClient, TargetContext
     from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 OnMessage = Callable[[str], None]
@@ -84,6 +84,10 @@ class DeployTarget(ABC):
     """What a verification does not know about the delivered data key, where the target does not show it."""
     repeat_note: ClassVar[str] = ""
     """What the non-interactive command needs from its environment."""
+
+    def places(self, key: str, aws: AwsClient) -> tuple[str, ...]:
+        """The values to choose from for one of its inputs; empty where it has no list of them. Raises SetupError."""
+        return ()
 
     # --- the delivery
 
@@ -272,7 +276,6 @@ def registry() -> dict[str, DeployTarget]:
 
 
 def all_targets() -> tuple[DeployTarget, ...]:
-    """Every target, in order."""
     return tuple(registry().values())
 
 

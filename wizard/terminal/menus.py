@@ -5,13 +5,16 @@ Touches the terminal only through questionary's applications.
 
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, TextIO
 
 import questionary
+from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.filters import Always, Condition
 from prompt_toolkit.key_binding import KeyBindings, KeyBindingsBase, KeyPressEvent, merge_key_bindings
 from prompt_toolkit.layout import Dimension, Window
 from prompt_toolkit.output import create_output
+from prompt_toolkit.renderer import Renderer
 from questionary.prompts.common import InquirerControl
 
 from wizard.core.models.inputs import Choice
@@ -37,6 +40,16 @@ STYLE = questionary.Style.from_dict(
 _ROWS = 10
 """The most rows of a list: what led to the question has to stay on a screen of 24 lines."""
 _HIDDEN = "********"
+
+
+class _Message:
+    """A question with the keys that have an effect now; questionary formats it whenever it draws."""
+
+    def __init__(self, text: str, hint: str, has_effect: Callable[[], bool]) -> None:
+        self._text, self._hint, self._has_effect = text, hint, has_effect
+
+    def __format__(self, spec: str) -> str:
+        return " ".join(filter(None, (self._text, self._hint if self._has_effect() else "")))
 
 
 class QuestionaryPrompts:
@@ -67,7 +80,6 @@ class QuestionaryPrompts:
     def select(
         self, request: prompts.PromptRequest, choices: Sequence[Choice], *, default: str | None, search: bool
     ) -> str:
-        """The value of one choice."""
         text, hint = self._words(request, prompts.SEARCH_KEYS if search else prompts.SELECT_KEYS)
         pointed = request.state.pointed or (default if default in prompts.selectable(choices, search=search) else None)
         question = questionary.select(
@@ -93,7 +105,6 @@ class QuestionaryPrompts:
         checked: Collection[str],
         check: prompts.CheckTicks,
     ) -> list[str]:
-        """The values of the ticked choices."""
         search = len(choices) > prompts.LONG_LIST
         text, hint = self._words(request, prompts.TICK_SEARCH_KEYS if search else prompts.TICK_KEYS)
         ticked = checked if request.state.ticked is None else request.state.ticked
@@ -139,12 +150,16 @@ class QuestionaryPrompts:
         return confirmed
 
     def _line(self, ask: Callable[..., questionary.Question], request: prompts.PromptRequest, default: str) -> str:
-        question = ask(
-            " ".join(filter(None, self._words(request, prompts.NO_KEYS, default))), default=default, **self._options
-        )
+        text, hint = self._words(request, prompts.NO_KEYS, default)
+        buffer: Buffer | None = None
+
+        def is_unchanged() -> bool:
+            # An answer may contain these signs: only before the first change they are commands.
+            return buffer is None or bool(buffer.text == default)
+
+        question = ask(_Message(text, hint, is_unchanged), default=default, **self._options)
         buffer = question.application.current_buffer
-        # An answer may contain these signs: only before the first change they are commands.
-        return str(self._run(question, request, prompts.PromptState, is_unchanged=lambda: bool(buffer.text == default)))
+        return str(self._run(question, request, prompts.PromptState, is_unchanged=is_unchanged))
 
     def _choice(self, choice: Choice, *, search: bool, checked: bool = False) -> questionary.Choice:
         # In a filtered list a disabled choice can be pointed at: it may be the only match. The caller refuses it.
@@ -196,8 +211,9 @@ class QuestionaryPrompts:
         bindings = KeyBindings()
         bindings.add("<sigint>", eager=True)(lambda event: event.app.exit(exception=KeyboardInterrupt))
         bindings.add("c-d", eager=True)(lambda event: event.app.exit(exception=EOFError))
-        # Without a match questionary shows every choice, and Enter would take the first.
-        bindings.add("enter", eager=True, filter=Condition(has_no_match))(lambda event: event.app.output.bell())
+        for key in ("enter", "space"):
+            # Without a match questionary shows every choice, and the key would take the first.
+            bindings.add(key, eager=True, filter=Condition(has_no_match))(lambda event: event.app.output.bell())
         return self._run(question, request, state, bindings=bindings)
 
     def _run(
@@ -211,7 +227,9 @@ class QuestionaryPrompts:
     ) -> Any:
         """The answer. The prompt is erased, so that the next line takes its place. Raises HelpOrBack."""
         bindings = bindings or KeyBindings()
-        for key, has_effect in ((prompts.WHY, request.has_explanation), (prompts.BACK, request.back)):
+        bindings.add("c-z", eager=True)(lambda event: event.app.suspend_to_background())
+        keys = [(prompts.WHY, request.has_explanation), (prompts.BACK, request.back)]
+        for key, has_effect in [*keys, (prompts.DETAILS, True)] if request.has_details else keys:
 
             @bindings.add(key, eager=True, filter=Condition(is_unchanged))
             def _(event: KeyPressEvent, key: str = key, has_effect: bool = has_effect) -> None:
@@ -226,6 +244,10 @@ class QuestionaryPrompts:
         # A terminal that does not say where its cursor is, or says it late, is no reason for a warning in the question.
         application.renderer.cpr_not_supported_callback = None
         application.after_render += lambda _: request.on_render()
+        # The terminal has folded the lines that are too long for its new width: they are all erased.
+        application.renderer.erase = partial(  # type: ignore[method-assign]
+            _erase, application.renderer, application.renderer.erase
+        )
         try:
             return question.unsafe_ask()
         except (KeyboardInterrupt, EOFError) as error:
@@ -233,8 +255,20 @@ class QuestionaryPrompts:
             raise KeyboardInterrupt from error
 
 
+def _erase(renderer: Renderer, erase: Callable[..., None], leave_alternate_screen: bool = True) -> None:
+    """Erase what is drawn, also where the terminal is narrower than when it was drawn."""
+    screen, columns = renderer.last_rendered_screen, renderer.output.get_size().columns
+    if screen is not None:
+        above = (
+            max((x for x, cell in screen.data_buffer[row].items() if cell.char.strip()), default=0)
+            for row in range(renderer._cursor_pos.y)
+        )
+        folded = sum(last // columns for last in above) + renderer._cursor_pos.x // columns
+        renderer.output.cursor_up(folded)
+    erase(leave_alternate_screen=leave_alternate_screen)
+
+
 def _control(question: questionary.Question) -> tuple[InquirerControl, Window]:
-    """The list of a question and its window."""
     return next(
         (window.content, window)
         for window in question.application.layout.find_all_windows()

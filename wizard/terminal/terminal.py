@@ -11,7 +11,16 @@ from typing import Any, TextIO, TypeVar
 
 from wizard.core.models.inputs import Back, Choice, InputType, Mark, Question
 from wizard.core.next_command import Run
-from wizard.terminal.prompts import LONG_LIST, WHY, HelpOrBack, PlainPrompts, PromptRequest, Prompts, PromptState
+from wizard.terminal.prompts import (
+    DETAILS,
+    LONG_LIST,
+    WHY,
+    HelpOrBack,
+    PlainPrompts,
+    PromptRequest,
+    Prompts,
+    PromptState,
+)
 from wizard.terminal.screen import Screen
 from wizard.terminal.status_line import Clock, Timer, every
 
@@ -28,6 +37,7 @@ class _Prompt:
     explanation: str
     no_way_back: str
     """The message for `<` where it has no effect."""
+    details: Callable[[], None] | None = None
 
 
 class Terminal(Screen):
@@ -46,7 +56,6 @@ class Terminal(Screen):
     ) -> None:
         super().__init__(out=out, width=width, colour=colour, run=run, clock=clock, timer=timer)
         self.interactive = interactive
-        self._prompts: Prompts | None = None
 
     def ask(self, question: Question, *, on_first_render: Callable[[], None] | None = None) -> Any:
         """The answer's value. `?` explains the question and asks it again, with what was typed so far.
@@ -62,6 +71,7 @@ class Terminal(Screen):
             back=question.back,
             no_way_back="this is the first question",
             on_first_render=on_first_render,
+            details=question.details,
         )
         if question.kind is InputType.CONFIRM:
             return self._repeat(prompt, partial(prompts.confirm, default=question.default != "no"))
@@ -82,16 +92,13 @@ class Terminal(Screen):
             self._print()
             if why:
                 self._paragraph(why, style="dim")
-        if self._prompts is None:
-            width = self._capabilities.width
-            if self._capabilities.menus:
-                # Imported only for a person: its libraries take a tenth of a second.
-                from wizard.terminal.menus import QuestionaryPrompts
+        width = self._capabilities.width
+        if not self._capabilities.menus:
+            return PlainPrompts(self._out, width=width, write=self.line)
+        # Imported only for a person: its libraries take a tenth of a second.
+        from wizard.terminal.menus import QuestionaryPrompts
 
-                self._prompts = QuestionaryPrompts(self._out, width=width, on_answer=self._show_answer)
-            else:
-                self._prompts = PlainPrompts(self._out, width=width, write=self.line)
-        return self._prompts
+        return QuestionaryPrompts(self._out, width=width, on_answer=self._show_answer)
 
     def _prompt(
         self,
@@ -101,6 +108,7 @@ class Terminal(Screen):
         back: bool,
         no_way_back: str = "",
         on_first_render: Callable[[], None] | None = None,
+        details: Callable[[], None] | None = None,
     ) -> _Prompt:
         waiting = [on_first_render] if on_first_render else []
 
@@ -109,9 +117,13 @@ class Terminal(Screen):
                 waiting.pop()()
 
         request = PromptRequest(
-            text=self._clean(text), has_explanation=bool(explanation), back=back, on_render=on_render
+            text=self._clean(text),
+            has_explanation=bool(explanation),
+            back=back,
+            has_details=details is not None,
+            on_render=on_render,
         )
-        return _Prompt(request=request, explanation=explanation, no_way_back=no_way_back)
+        return _Prompt(request=request, explanation=explanation, no_way_back=no_way_back, details=details)
 
     def _repeat(self, prompt: _Prompt, ask: Callable[[PromptRequest], _T]) -> _T:
         state = PromptState()
@@ -122,6 +134,8 @@ class Terminal(Screen):
                 state = request.state
                 if request.key == WHY:
                     self._explain(prompt.explanation)
+                elif request.key == DETAILS and prompt.details is not None:
+                    prompt.details()
                 elif prompt.request.back:
                     raise Back from None
                 else:
@@ -202,6 +216,8 @@ class Terminal(Screen):
     def _ask_several(
         self, prompts: Prompts, question: Question, prompt: _Prompt, choices: list[Choice]
     ) -> tuple[str, ...]:
+        if question.free_text:
+            choices.append(Choice(value=_ANOTHER, title=f"Another (type its {question.typed_as})"))
         preset = (question.default,) if isinstance(question.default, str) else question.default or ()
         checked = {choice.value for choice in choices if choice.checked} | set(preset)
         disabled = {choice.value: choice for choice in choices if choice.disabled}
@@ -209,26 +225,18 @@ class Terminal(Screen):
         def check(values: Collection[str]) -> str | None:
             if refused := next((disabled[value] for value in values if value in disabled), None):
                 return _refusal(refused)
-            is_empty_allowed = question.optional or question.free_text
-            return None if values or is_empty_allowed else "Choose at least one."
+            return None if values or question.optional else "Choose at least one."
 
         while True:
             values = self._repeat(prompt, partial(prompts.checkbox, choices=choices, checked=checked, check=check))
             checked = set(values)
-            if question.free_text:
+            if _ANOTHER in values:
                 try:
-                    typed = self._ask_text(
-                        prompts,
-                        self._second_prompt(prompt, f"{question.another} (Enter to skip)"),
-                        "",
-                        lambda text: question.check(text) if text.strip() else None,
-                    )
+                    typed = self._ask_text(prompts, self._second_prompt(prompt, question.another), "", question.check)
                 except Back:
                     continue
-                values += [typed] if typed.strip() else []
-            if values or question.optional:
-                return tuple(values)
-            self.line("At least one is needed.", mark=Mark.WARN)
+                values = [*(value for value in values if value != _ANOTHER), typed]
+            return tuple(values)
 
 
 def _refusal(choice: Choice) -> str:

@@ -7,8 +7,9 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TextIO, cast
 
 from wizard.core import safe_text
@@ -141,8 +142,8 @@ _ASCII = str.maketrans(
 class TerminalCapabilities:
     """What a stream can show, and what its reader has set."""
 
-    width: int
-    """Columns."""
+    columns: Callable[[], int]
+    """Asked again for each line: a window can be resized."""
     encoding: str
     signs: bool
     """Whether it can write `SIGNS`."""
@@ -151,6 +152,11 @@ class TerminalCapabilities:
     """Whether a line can be drawn again: a terminal, not dumb, without NO_COLOR."""
     menus: bool
     """Whether a prompt can be a list with a pointer: not on a dumb terminal, not without the signs."""
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return max(self.columns(), _MIN_WIDTH)
 
     def clean(self, text: str) -> str:
         """The text without control characters, in the signs that the stream can write."""
@@ -169,7 +175,7 @@ def capabilities_of(out: TextIO, *, width: int | None = None, colour: bool | Non
     encoding = out.encoding or "utf-8"
     signs = _can_encode(SIGNS, encoding)
     return TerminalCapabilities(
-        width=max(_columns(out) if width is None else width, _MIN_WIDTH),
+        columns=partial(_columns, out) if width is None else lambda: width,
         encoding=encoding,
         signs=signs,
         colour=(terminal and not plain) if colour is None else colour,

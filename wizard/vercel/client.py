@@ -81,7 +81,6 @@ class Vercel:
         return f"Vercel({self._api.base_url!r})"
 
     def close(self) -> None:
-        """Close the connections."""
         self._api.close()
 
     # --- variables

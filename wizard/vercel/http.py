@@ -143,7 +143,6 @@ class Api:
         return f"Api({self.base_url!r})"
 
     def close(self) -> None:
-        """Close the connections."""
         self._pool.clear()
 
     def deadline(self, seconds: float) -> Deadline:

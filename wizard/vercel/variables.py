@@ -3,8 +3,6 @@
 Touches the network through `wizard/vercel/http.py` only.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -29,7 +27,7 @@ class Variables:
         self._api, self._project, self.deadline = api, project, deadline
         self._scope = scope_of(project)
 
-    def with_new_timeout(self, seconds: float) -> Variables:
+    def with_new_timeout(self, seconds: float) -> "Variables":
         """The same for another operation of so many seconds at most."""
         return Variables(self._api, self._project, self._api.deadline(seconds))
 
@@ -223,7 +221,7 @@ class Change:
         type: str,
         comment: str,
         scope: Scope = PRODUCTION,
-    ) -> Change:
+    ) -> "Change":
         """The change of a variable for this scope only. A sensitive variable stays sensitive."""
         kind = "sensitive" if existing is not None and existing.type == "sensitive" else type
         content = {"key": key, "value": value, "type": kind, "comment": comment, **scope.fields}

@@ -85,6 +85,15 @@ def _pass_role(role_arn: object, service: str) -> Iterator[RequiredAction]:
         )
 
 
+def _and_tagging(
+    call: Call, service: str, resource: object, context: Context, creating: str, tagging: str = "TagResource"
+) -> Iterator[RequiredAction]:
+    """The call's own action, and for a creation with tags the one of tagging."""
+    yield RequiredAction(action=f"{service}:{call.operation}", resource=str(resource), context=context)
+    if call.operation == creating and context:
+        yield RequiredAction(action=f"{service}:{tagging}", resource=str(resource), context=context)
+
+
 # One function for each service
 
 
@@ -116,15 +125,12 @@ def _iam_resource(call: Call) -> tuple[str, str]:
         if name in parameters:
             return str(parameters[name]), "Policy" if name == "PolicyArn" else "OpenIDConnectProvider"
     if "AccessKeyId" in parameters:
-        owners = (user.arn for user in iam.users.values() if _has_key(user, str(parameters["AccessKeyId"])))
+        id = str(parameters["AccessKeyId"])
+        owners = (user.arn for user in iam.users.values() if any(key.access_key_id == id for key in user.access_keys))
         return next(owners, "*"), "User"
     if "Url" in parameters:
         return f"{account}oidc-provider/{str(parameters['Url']).removeprefix('https://')}", "OpenIDConnectProvider"
     return "*", ""
-
-
-def _has_key(user: Any, access_key_id: str) -> bool:
-    return any(key.access_key_id == access_key_id for key in user.access_keys)
 
 
 _S3_ACTIONS = {
@@ -205,9 +211,7 @@ def _ssm_actions(call: Call) -> Iterator[RequiredAction]:
     ]
     for name in names:
         resource = _arn(call, "ssm", f"parameter/{_parameter(str(name))}") if name else "*"
-        yield RequiredAction(action=f"ssm:{call.operation}", resource=resource, context=_named_tags(call))
-        if parameters.get("Tags") and call.operation == "PutParameter":
-            yield RequiredAction(action="ssm:AddTagsToResource", resource=resource, context=_named_tags(call))
+        yield from _and_tagging(call, "ssm", resource, _named_tags(call), "PutParameter", "AddTagsToResource")
 
 
 def _parameter(name: str) -> str:
@@ -219,9 +223,7 @@ def _secretsmanager_actions(call: Call) -> Iterator[RequiredAction]:
     name = parameters.get("SecretId", parameters.get("Name"))
     # Policies have wildcards for the last six characters of a secret's ARN; a new secret does not have them yet.
     resource = _secret(call, str(name)) if name else "*"
-    yield RequiredAction(action=f"secretsmanager:{call.operation}", resource=resource, context=_named_tags(call))
-    if parameters.get("Tags") and call.operation == "CreateSecret":
-        yield RequiredAction(action="secretsmanager:TagResource", resource=resource, context=_named_tags(call))
+    yield from _and_tagging(call, "secretsmanager", resource, _named_tags(call), "CreateSecret")
 
 
 def _secret(call: Call, name: str) -> str:
@@ -241,35 +243,26 @@ def _sns_actions(call: Call) -> Iterator[RequiredAction]:
             "sns:Protocol": (str(parameters.get("Protocol")),),
             "sns:Endpoint": (str(parameters.get("Endpoint")),),
         }
-    yield RequiredAction(action=f"sns:{call.operation}", resource=str(resource), context=context)
-    if call.operation == "CreateTopic" and context:
-        yield RequiredAction(action="sns:TagResource", resource=str(resource), context=context)
+    yield from _and_tagging(call, "sns", resource, context, "CreateTopic")
 
 
 def _events_actions(call: Call) -> Iterator[RequiredAction]:
     parameters, context = call.parameters, _named_tags(call)
     rule = parameters.get("Rule", parameters.get("Name"))
     resource = str(parameters.get("ResourceARN") or (_arn(call, "events", f"rule/{rule}") if rule else "*"))
-    yield RequiredAction(action=f"events:{call.operation}", resource=resource, context=context)
-    if call.operation == "PutRule" and context:
-        yield RequiredAction(action="events:TagResource", resource=resource, context=context)
+    yield from _and_tagging(call, "events", resource, context, "PutRule")
     for target in _members(call, "Targets"):
         yield from _pass_role(target.get("RoleArn"), "events")
 
 
 def _cloudwatch_actions(call: Call) -> Iterator[RequiredAction]:
     parameters, context = call.parameters, _named_tags(call)
-    names = [parameters["AlarmName"]] if "AlarmName" in parameters else []
-    resources = [_arn(call, "cloudwatch", f"alarm:{name}") for name in names]
     # Alarms are described for all names; a metric is no resource.
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-identity-based-access-control-cw.html
     any_metric = "*" if "Metric" in call.operation and call.operation.startswith(("Get", "List")) else None
-    resource = str(
-        any_metric or parameters.get("ResourceARN") or next(iter(resources), _arn(call, "cloudwatch", "alarm:*"))
-    )
-    yield RequiredAction(action=f"cloudwatch:{call.operation}", resource=resource, context=context)
-    if call.operation == "PutMetricAlarm" and context:
-        yield RequiredAction(action="cloudwatch:TagResource", resource=resource, context=context)
+    name = parameters.get("AlarmName", "*")
+    resource = any_metric or parameters.get("ResourceARN") or _arn(call, "cloudwatch", f"alarm:{name}")
+    yield from _and_tagging(call, "cloudwatch", resource, context, "PutMetricAlarm")
 
 
 def _logs_actions(call: Call) -> Iterator[RequiredAction]:
@@ -292,9 +285,7 @@ def _cloudtrail_actions(call: Call) -> Iterator[RequiredAction]:
     first_id = next(iter(parameters.get("ResourceIdList") or ()), None)
     name = parameters.get("Name") or parameters.get("TrailName") or first_id or parameters.get("ResourceId")
     resource = "*" if not name else str(name) if ":" in str(name) else _arn(call, "cloudtrail", f"trail/{name}")
-    yield RequiredAction(action=f"cloudtrail:{call.operation}", resource=resource, context=context)
-    if call.operation == "CreateTrail" and context:
-        yield RequiredAction(action="cloudtrail:AddTags", resource=resource, context=context)
+    yield from _and_tagging(call, "cloudtrail", resource, context, "CreateTrail", "AddTags")
     yield from _pass_role(parameters.get("CloudWatchLogsRoleArn"), "cloudtrail")
 
 
@@ -317,11 +308,6 @@ def _ecs_actions(call: Call) -> Iterator[RequiredAction]:
             yield from _pass_role(parameters.get(role), "ecs-tasks")
 
 
-def _no_actions(call: Call) -> Iterator[RequiredAction]:
-    """Assuming a role: `sandbox.aws.moto_patches.sts` evaluates the trust policy and IAM together."""
-    return iter(())
-
-
 _SERVICES: Mapping[str, Callable[[Call], Iterator[RequiredAction]]] = {
     "cloudtrail": _cloudtrail_actions,
     "ecr": _ecr_actions,
@@ -335,7 +321,8 @@ _SERVICES: Mapping[str, Callable[[Call], Iterator[RequiredAction]]] = {
     "secretsmanager": _secretsmanager_actions,
     "sns": _sns_actions,
     "ssm": _ssm_actions,
-    "sts": _no_actions,
+    # Assuming a role: `sandbox.aws.moto_patches.sts` evaluates the trust policy and IAM together.
+    "sts": lambda call: iter(()),
 }
 """By the service name in the call's signature."""
 

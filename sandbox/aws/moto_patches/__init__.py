@@ -34,7 +34,6 @@ class Patch(Generic[Function]):
     operations: frozenset[str] = frozenset()
 
     def matches(self, call: Call) -> bool:
-        """Whether this patch is for a call."""
         return self.service in ("", call.service) and (not self.operations or call.operation in self.operations)
 
 
@@ -76,7 +75,7 @@ REQUEST_PATCHES: tuple[Patch[RequestPatch], ...] = (
     _request(grants.check_grant, "kms", "CreateGrant"),
     _request(grants.list_grants, "kms", "ListGrants"),
     _request(event_history.get_key_last_usage, "kms", "GetKeyLastUsage"),
-    _request(grants.answer_grant_dry_run, "kms", "CreateGrant", "RetireGrant", "RevokeGrant"),
+    _request(lambda call, _: grants.end_dry_run(call), "kms", "CreateGrant", "RetireGrant", "RevokeGrant"),
     _request(keys.check_decrypt_key, "kms", "Decrypt"),
     _request(key_policy.check_key_policy_syntax, "kms", *key_policy.KEY_POLICY_OPERATIONS),
     _request(key_policy.check_key_policy_principals, "kms", *key_policy.KEY_POLICY_OPERATIONS),
@@ -113,8 +112,7 @@ RESPONSE_PATCHES: tuple[Patch[ResponsePatch], ...] = (
 def patch_moto() -> None:
     """Change in moto itself what no request or response carries: ciphertexts, new buckets, locks, metrics."""
     ciphertext.keep_multi_region_key_ids()
-    storage.encrypt_new_buckets()
-    storage.block_public_access_to_new_buckets()
+    storage.protect_new_buckets()
     storage.allow_object_lock_on_existing_buckets()
     storage.apply_default_retention()
     storage.treat_endpoint_as_tls()

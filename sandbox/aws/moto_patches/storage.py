@@ -17,17 +17,21 @@ from sandbox.aws.protocol import Call, Response, json_response
 from sandbox.state import ACCOUNT
 
 
-def encrypt_new_buckets() -> None:
-    """AWS encrypts every bucket with SSE-S3 by default. Moto returns no encryption for new buckets,
-    and after DeleteBucketEncryption.
+def protect_new_buckets() -> None:
+    """AWS encrypts every bucket with SSE-S3 by default, blocks public access to every new one, and disables its ACLs.
+    Moto does none of it, and returns no encryption after DeleteBucketEncryption.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-encryption-faq.html
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
     """
     create = S3Backend.create_bucket
 
     def create_bucket(backend: Any, *arguments: Any, **named: Any) -> Any:
-        bucket = create(backend, *arguments, **named)
+        bucket: Any = create(backend, *arguments, **named)
         bucket.encryption = _sse_s3()
+        bucket.public_access_block = PublicAccessBlock(True, True, True, True)
+        # An ObjectOwnership in the request replaces this one.
+        bucket.ownership_rule = "BucketOwnerEnforced"
         return bucket
 
     def delete_bucket_encryption(backend: Any, bucket_name: str) -> None:
@@ -40,23 +44,6 @@ def encrypt_new_buckets() -> None:
 def _sse_s3() -> dict[str, Any]:
     # In moto's form: as parsed from the request's XML.
     return {"Rule": {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": "false"}}
-
-
-def block_public_access_to_new_buckets() -> None:
-    """AWS blocks public access to every new bucket and disables its ACLs; moto does neither.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
-    """
-    create = S3Backend.create_bucket
-
-    def create_bucket(backend: Any, *arguments: Any, **named: Any) -> Any:
-        bucket: Any = create(backend, *arguments, **named)
-        bucket.public_access_block = PublicAccessBlock(True, True, True, True)
-        # An ObjectOwnership in the request replaces this one.
-        bucket.ownership_rule = "BucketOwnerEnforced"
-        return bucket
-
-    setattr(S3Backend, "create_bucket", create_bucket)  # noqa: B010 - as above
 
 
 def allow_object_lock_on_existing_buckets() -> None:

@@ -13,7 +13,6 @@ _PRINCIPALS = ("Principal", "NotPrincipal")
 
 
 def is_document(text: object) -> bool:
-    """Whether the text is a JSON object."""
     return isinstance(text, str) and isinstance(_parsed(text), dict)
 
 
@@ -28,7 +27,6 @@ def equivalent_documents(first: object, second: object) -> bool:
 
 
 def to_text(document: Any) -> str:
-    """A policy document as text."""
     return document if isinstance(document, str) else json.dumps(document, separators=(",", ":"))
 
 

@@ -49,7 +49,6 @@ class Endpoint:
 
     @functools.cached_property
     def session(self) -> boto3.Session:
-        """The boto3 session of the configuration."""
         import boto3
 
         settings = self.settings

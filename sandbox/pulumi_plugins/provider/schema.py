@@ -4,8 +4,6 @@ Touches the SDK's source files (read only): it reads class definitions instead o
 would cost most of a second at each start.
 """
 
-from __future__ import annotations
-
 import ast
 import functools
 import importlib.util
@@ -25,7 +23,7 @@ class Type:
     """The type of an input: a scalar's name, "list", "map", "object" or "any"."""
 
     name: str
-    element: Type | None = None
+    element: "Type | None" = None
     fields: str = ""
     package: str = ""
 

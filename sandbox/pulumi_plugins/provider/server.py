@@ -256,7 +256,6 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     @_translate_errors("deleting")
     def Delete(self, request: Any, context: Any) -> Any:
-        """Delete a resource."""
         resource_type, _ = self._resource_type(request.urn)
         state = from_struct(request.properties)
         region = self._region(state)

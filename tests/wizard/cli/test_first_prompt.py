@@ -34,7 +34,7 @@ class Room:
         def on_first_render() -> None:
             self.drawn += 1
 
-        defaults: dict[str, Any] = {"is_target_known": False, "suggested": ()}
+        defaults: dict[str, Any] = {"is_target_known": False, "is_first": False, "suggested": ()}
         return first_prompt.begin(
             stack="production",
             ui=self.ui,
@@ -54,6 +54,15 @@ def test_the_first_question_is_where_the_application_runs(room) -> None:
     room.ui.answers = {"target": [("vercel",)]}
     assert room.begin() == EarlyAnswers(target=("vercel",), asked=("target",))
     assert room.drawn == 1
+
+
+def test_a_first_run_says_first_what_it_creates_and_when(room) -> None:
+    room.ui.answers = {"target": [("vercel",)]}
+    room.begin(is_first=True)
+    creates, needs, nothing = room.ui.said[0].splitlines()
+    assert creates.startswith("Creates a KMS key") and needs.startswith("Needs an AWS sign-in")
+    assert "before the last page" in nothing and max(map(len, room.ui.said[0].splitlines())) <= 80
+    assert room.ui.said[1:] == ["Application"]
 
 
 def test_what_is_known_is_not_asked(room) -> None:

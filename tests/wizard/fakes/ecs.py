@@ -118,6 +118,10 @@ class FakeFleet:
 
     # --- the Protocol
 
+    def names(self) -> tuple[str, ...]:
+        self._call("names")
+        return tuple(f"{one.cluster}/{one.name}" for one in self.there.values())
+
     def services(self, cluster: str) -> tuple[Service, ...]:
         self._call("services", cluster)
         return tuple(one for one in self.there.values() if one.cluster == cluster)

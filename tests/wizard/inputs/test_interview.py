@@ -66,6 +66,7 @@ class Room:
         self.found: tuple[str, ...] = ()
         self.signed_in: list[str] = []
         self.kept: list[tuple[str, ...]] = []
+        self.vercel_login: Any = None
 
     def sign_in(self, profile: str) -> None:
         self.signed_in.append(profile)
@@ -81,7 +82,9 @@ class Room:
         self.vercel.token = token
         return self.vercel
 
-    def run(self, given: dict[str, Any], linked: Linked | None = None, stack: str = "production") -> Interview:
+    def run(
+        self, given: dict[str, Any], linked: Linked | None = None, stack: str = "production", *, is_first: bool = False
+    ) -> Interview:
         answers = {
             key: Answer(value=value, source=Source.FLAG, where=key, secret=key == "vercel_token")
             for key, value in given.items()
@@ -94,7 +97,9 @@ class Room:
             vercel=self.host,
             linked=linked,
             sign_in=self.sign_in,
+            sign_in_to_vercel=self.vercel_login,
             detected=self.found,
+            is_first=is_first,
             save_progress=lambda _, asked: self.kept.append(asked),
         )
         return self.interviewer.run()
@@ -141,7 +146,7 @@ def test_the_only_project_of_a_token_is_not_asked_for(room) -> None:
     room.vercel.projects = PROJECTS[:1]
     interview = room.run(without("vercel_team", "vercel_project"))
     assert room.ui.keys == []
-    assert interview.answers["vercel_project"].where == "the token's only project"
+    assert interview.answers["vercel_project"].where == "the only project"
 
 
 def test_everything_that_can_be_asked_has_its_place_in_the_order(room) -> None:
@@ -270,6 +275,112 @@ def test_a_person_without_a_team_types_its_name(room) -> None:
     assert room.ui.keys == ["vercel_team", "vercel_project"]
 
 
+# --- a stack's first run
+
+
+def first(room: Room, **answers: Any) -> dict[str, Any]:
+    """The values of a first run to ECS, whose questions are answered by what was detected but for `answers`."""
+    room.ui.answers = {
+        "target": [("ecs",)],
+        "account": [ACCOUNT],
+        "region": ["us-east-1"],
+        "administrators": [(ADMIN,)],
+        "ecs_cluster": [""],
+        **answers,
+    }
+    return dict(room.run({}, is_first=True).values)
+
+
+def test_who_governs_the_key_where_and_in_which_account_is_never_decided_in_silence(room) -> None:
+    first(room)
+    assert room.ui.keys == ["target", "account", "region", "administrators", "ecs_cluster"]
+    offered = {question.key: question.default for question in room.ui.asked}
+    assert (offered["account"], offered["region"], offered["administrators"]) == (ACCOUNT, "us-east-1", (ADMIN,))
+    notes = {question.key: question.choices[0].note for question in room.ui.asked if question.choices}
+    assert notes["account"] == "role admin, by environment variables"
+    assert (notes["region"], notes["administrators"]) == ("AWS_REGION", "you")
+
+
+def test_each_page_of_a_first_run_has_a_heading_and_tells_what_was_detected(room) -> None:
+    room.found = ("Next.js 15.1",)
+    first(room)
+    pages = [line for line in room.ui.log if line.startswith("talk.section")]
+    assert pages == [
+        f"talk.section {each}" for each in ("Application", "Account", "Region", "Administrators", "Details")
+    ]
+    assert room.ui.said[room.ui.said.index("Details") + 1] == "Next.js 15.1"
+
+
+def test_another_profile_can_be_chosen_for_its_account(room) -> None:
+    room.aws.profile_names = ("clinic", "private")
+    first(room, account=["private", ACCOUNT])
+    assert room.ui.keys.count("account") == 2
+    assert room.connected[-1][0] == "private"
+
+
+def test_a_profile_that_cannot_sign_in_leads_back_to_the_account_that_can(room) -> None:
+    room.aws.profile_names = ("clinic", "private")
+    refuse = CredentialsError("the token has expired", "aws sso login")
+
+    def refusing(profile: str | None, region: str | None) -> Any:
+        room.aws.failures = {"identify": refuse} if profile == "private" else {}
+        room.connected.append((profile, region))
+        return room.aws
+
+    room.connect = refusing
+    values = first(room, account=["private", ACCOUNT])
+    assert room.ui.told == [refuse]
+    assert (values["account"], "profile" in values) == (ACCOUNT, False)
+
+
+def test_one_region_is_one_region_and_several_make_a_multi_region_key(room) -> None:
+    assert first(room)["multi_region"] is False
+    values = first(room, region=["several", "us-east-1"], replica_regions=[("eu-central-1",)])
+    assert (values["region"], values["multi_region"], values["replica_regions"]) == (
+        *("us-east-1", True),
+        ("eu-central-1",),
+    )
+
+
+def test_a_first_run_asks_at_most_seven_questions_with_that_of_the_plan(room) -> None:
+    room.aws.trails = (trail_fact(),)
+    first(room, trail=["create"])
+    assert room.ui.keys[-1] == "trail" and len(room.ui.keys) == 6
+    room.ui.asked.clear()
+    values = first(room, region=["several", "us-east-1"], replica_regions=[()], ecs_cluster=["clinic/web"])
+    assert ([*dict.fromkeys(room.ui.keys)][-1], len({*room.ui.keys})) == ("ecs_cluster", 6)
+    assert values["trail"] == "create"
+
+
+def test_back_from_several_regions_leaves_one_region_open(room) -> None:
+    assert first(room, region=["several", Back, "us-east-1"])["multi_region"] is False
+
+
+def test_back_to_the_region_asks_again_whether_there_are_several(room) -> None:
+    values = first(
+        room, region=["us-east-1", "several", "us-east-1"], administrators=[Back, (ADMIN,)], replica_regions=[()]
+    )
+    assert values["multi_region"] is True
+
+
+def test_the_profile_that_was_chosen_is_the_account_that_was_chosen(room) -> None:
+    room.aws.has_environment_credentials = False
+    room.aws.profile_names = ("clinic", "private")
+    first(room, profile=["clinic"])
+    assert "account" not in room.ui.keys
+
+
+def test_a_service_of_the_region_is_offered_and_gives_the_cluster_too(room) -> None:
+    room.aws.ships.have({"family": "web"})
+    values = first(room, ecs_cluster=["clinic/web"])
+    question = next(question for question in room.ui.asked if question.key == "ecs_cluster")
+    assert ([choice.value for choice in question.choices], question.default) == (["clinic/web", ""], "clinic/web")
+    assert (values["ecs_cluster"], values["ecs_service"]) == ("clinic", "web")
+    room.ui.answers = {"change": ["ecs_cluster"], "ecs_cluster": ["other/app"]}
+    changed = room.interviewer.change().values
+    assert (changed["ecs_cluster"], changed["ecs_service"]) == ("other", "app")
+
+
 # --- back and forth
 
 
@@ -348,6 +459,26 @@ def test_a_sign_in_that_has_expired_is_offered_and_gone_on_from(room) -> None:
     room.run(GIVEN)
     assert room.signed_in == ["x"]
     assert "talk.confirm Sign in now (aws sso login --profile x)?" in room.ui.log
+
+
+def test_a_person_without_a_token_signs_in_to_vercel_in_the_browser(room) -> None:
+    login = Answer(value=TOKEN, source=Source.DETECTED, where="the login of the Vercel CLI", secret=True)
+    room.vercel_login = lambda: login
+    assert room.run(without("vercel_token")).answers["vercel_token"] == login
+    assert room.ui.keys == []
+
+
+@pytest.mark.parametrize("wants", [True, False])
+def test_a_pasted_token_is_the_second_way(room, wants) -> None:
+    failed = SetupError("the sign-in to Vercel failed", "vercel login")
+
+    def fails() -> Answer:
+        raise failed
+
+    room.vercel_login, room.ui.confirms = fails, [wants]
+    room.ui.answers = {"vercel_token": [TOKEN]}
+    assert room.run(without("vercel_token")).values["vercel_token"] == TOKEN
+    assert room.ui.told == ([failed] if wants else [])
 
 
 def test_without_a_sign_in_the_run_ends_with_the_command(room) -> None:

@@ -31,8 +31,8 @@ def parser() -> argparse.ArgumentParser:
 
 def test_the_inputs_are_asked_in_this_order() -> None:
     assert [each.key for each in INPUTS] == (
-        "target profile account region environment administrators administrator_patterns deletion_administrators "
-        "strict_key_policy exclusive_use multi_region replica_regions "
+        "target profile account region multi_region replica_regions environment administrators "
+        "administrator_patterns deletion_administrators strict_key_policy exclusive_use "
         "encrypted_phi_key repair rotation_period_days "
         "app_principal permissions_boundary secret_store vercel_token vercel_team vercel_project vercel_access "
         "vercel_oidc_provider ecs_cluster ecs_service ecs_execution_role eks_cluster eks_identity eks_oidc_provider "
@@ -57,7 +57,7 @@ def test_no_two_inputs_share_a_door() -> None:
 
 def test_of_the_new_inputs_a_person_is_asked_only_what_cannot_be_changed_or_has_no_default() -> None:
     assert [each.key for each in INPUTS if each.asked] == (
-        "target account region environment administrators multi_region replica_regions app_principal vercel_token "
+        "target account region multi_region replica_regions environment administrators app_principal vercel_token "
         "vercel_team vercel_project vercel_access ecs_cluster ecs_service ecs_execution_role eks_cluster trail"
     ).split()
 

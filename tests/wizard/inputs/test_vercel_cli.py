@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from wizard.core.errors import SetupError
 from wizard.core.models.delivery import Linked
+from wizard.inputs import vercel_cli
 from wizard.inputs.vercel_cli import (
     CliLogin,
     cli_login,
@@ -24,6 +27,37 @@ from wizard.inputs.vercel_cli import (
 def folder(tmp_path: Path) -> Path:
     (tmp_path / ".vercel").mkdir()
     return tmp_path
+
+
+def a_vercel_cli(folder: Path, monkeypatch: pytest.MonkeyPatch, then: str) -> None:
+    """A program `vercel` on the PATH that does this, and no login of the person's own."""
+    program = folder / "vercel"
+    program.write_text(f'#!/bin/sh\n[ "$1" = login ] || exit 9\n{then}\n')
+    program.chmod(0o755)
+    for name in ("HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(folder))
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.defpath}")
+
+
+@pytest.mark.parametrize(
+    ("then", "told"),
+    [("exit 3", "`vercel login` ended with 3"), ("exit 0", "its token cannot be read from here")],
+)
+def test_a_login_that_gives_no_token_is_a_failure_with_its_command(tmp_path, monkeypatch, then, told):
+    a_vercel_cli(tmp_path, monkeypatch, then)
+    with pytest.raises(SetupError, match=told) as failure:
+        vercel_cli.sign_in()
+    assert failure.value.hint == "vercel login"
+
+
+def test_the_login_in_the_browser_gives_its_token(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not vercel_cli.can_sign_in()
+    auth = tmp_path / "com.vercel.cli" / "auth.json"
+    a_vercel_cli(tmp_path, monkeypatch, f'mkdir -p {auth.parent}; echo \'{{"token": "of-the-login"}}\' > {auth}')
+    assert vercel_cli.can_sign_in()
+    answer = vercel_cli.sign_in()
+    assert (answer.value, answer.where, answer.secret) == ("of-the-login", "the login of the Vercel CLI", True)
 
 
 def test_a_linked_folder_tells_project_and_team(folder: Path) -> None:

@@ -349,6 +349,13 @@ def test_no_backend_is_told_with_the_command_that_logs_in(place, monkeypatch, tm
     assert "pulumi login" in refused.value.hint
 
 
+@pytest.fixture
+def nothing_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make setup` was not run."""
+    monkeypatch.setattr("wizard.pulumi_engine.config.CHOICE", tmp_path / "choice.json")
+
+
+@pytest.mark.usefixtures("nothing_chosen")
 def test_no_pulumi_at_all_is_told_with_the_command_that_gets_it(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SetupError, match="no `pulumi` program") as refused:
@@ -364,6 +371,7 @@ def test_no_pulumi_at_all_is_told_with_the_command_that_gets_it(tmp_path, monkey
         ("#!/nowhere/sh\n", 0o755, "PATH"),
     ],
 )
+@pytest.mark.usefixtures("nothing_chosen")
 def test_a_pulumi_that_does_not_fit_is_told(tmp_path, monkeypatch, script, mode, said) -> None:
     stand_in = tmp_path / "pulumi"
     stand_in.write_text(script)

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ from wizard.core.models.delivery import (
     Verification,
     VerificationState,
 )
+from wizard.core.models.rotation import LastBackup
 from wizard.inputs.answers import Answer, Source
 from wizard.inputs.registry import by_key
 from wizard.setup.checklist import ChecklistEntry, ItemState
@@ -221,6 +223,18 @@ def test_nothing_secret_is_in_any_form_of_a_report() -> None:
 
 def whats(of: Report) -> list[str]:
     return [todo.what for todo in next_steps(of)]
+
+
+def test_a_backup_is_asked_for_until_one_has_the_data_key_in_use() -> None:
+    of = report("ecs")
+    command = "python -m wizard backup --stack production --to production.backup.json"
+    assert command in [todo.verbatim for todo in next_steps(of)]
+    last = LastBackup(
+        at=datetime(2026, 11, 1, tzinfo=UTC), fingerprint=wrapped("earlier").fingerprint, place="s3://a/b"
+    )
+    assert command in [todo.verbatim for todo in next_steps(replace(of, last_backup=last))]
+    last = replace(last, fingerprint=of.stored_data_key.wrapped.fingerprint)
+    assert command not in [todo.verbatim for todo in next_steps(replace(of, last_backup=last))]
 
 
 def test_vercel_by_oidc_gets_the_patch_with_its_role() -> None:

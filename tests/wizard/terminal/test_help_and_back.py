@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -203,6 +204,36 @@ def test_the_signs_are_text_within_a_plain_line(lines: Typed) -> None:
     assert terminal.ask(question(InputType.TEXT, back=True)) == "role/a?"
 
 
+@each_kind
+def test_ctrl_z_suspends_the_wizard_at_every_prompt(typing: Typed, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr("os.kill", lambda process, number: sent.append((process, number)))
+    asked, keys, _, answer = EVERY_KIND[kind]
+    terminal, _ = typing("\x1a" + keys)
+    assert terminal.ask(asked) == answer
+    assert sent == [(0, signal.SIGTSTP)]
+
+
+def test_a_key_without_a_match_takes_nothing(typing: Typed) -> None:
+    terminal, _ = typing("zz" + SPACE + BACKSPACE * 2 + "07" + SPACE + ENTER)
+    assert terminal.ask(question(InputType.CHECKBOX, choices=MANY)) == ("fruit-07",)
+
+
+def test_d_shows_the_details_and_the_question_comes_again(typing: Typed) -> None:
+    shown: list[str] = []
+    terminal, _ = typing(DOWN + "d" + ENTER)
+    asked = question(InputType.SELECT, choices=FRUIT, details=lambda: shown.append("details"))
+    assert (terminal.ask(asked), shown) == ("pear", ["details"])
+
+
+def test_d_in_a_plain_line_shows_the_details_too(lines: Typed) -> None:
+    shown: list[str] = []
+    terminal, out = lines("d\n2\n")
+    asked = question(InputType.SELECT, choices=FRUIT, details=lambda: shown.append("details"))
+    assert (terminal.ask(asked), shown) == ("pear", ["details"])
+    assert "d each resource" in out.getvalue()
+
+
 # --- a question of two lines ---------------------------------------------------------------------------------------
 
 
@@ -213,8 +244,16 @@ def test_the_way_back_from_a_typed_value_leads_to_the_list(typing: Typed) -> Non
 
 
 def test_the_way_back_from_one_more_leads_to_the_ticks(typing: Typed) -> None:
-    terminal, _ = typing(SPACE + ENTER + "<" + DOWN + SPACE + ENTER + ENTER)
+    terminal, _ = typing(SPACE + UP + SPACE + ENTER + "<" + UP + SPACE + DOWN + DOWN + SPACE + ENTER)
     assert terminal.ask(question(InputType.CHECKBOX, choices=FRUIT, free_text=True)) == ("apple", "pear")
+
+
+def test_one_more_is_typed_only_where_it_is_ticked(typing: Typed) -> None:
+    asked = question(InputType.CHECKBOX, choices=FRUIT, free_text=True)
+    terminal, _ = typing(SPACE + ENTER)
+    assert terminal.ask(asked) == ("apple",)
+    terminal, _ = typing(SPACE + UP + SPACE + ENTER + "quince" + ENTER)
+    assert terminal.ask(asked) == ("apple", "quince")
 
 
 # --- what the line says of it --------------------------------------------------------------------------------------

@@ -140,9 +140,10 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
             Command("aws configure list-profiles", advice="then set AWS_PROFILE to one of them"),
         )
     if isinstance(error, boto.NoCredentialsError):
-        return CredentialsError(
+        return SignInNeeded(
             "no AWS credentials were found",
-            Command("aws configure", advice="or: aws configure sso, then set AWS_PROFILE"),
+            Command("aws login", advice="or: aws configure sso, then set AWS_PROFILE"),
+            origin.profile or "default",
         )
     if isinstance(
         error,

@@ -3,8 +3,6 @@
 Calls AWS (or what AWS_ENDPOINT_URL names) through botocore; starts threads for look-ups that run in parallel.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -71,7 +69,7 @@ class Session:
         environ: Mapping[str, str],
         ask_code: AskCode | None = None,
         clock: Clock = SYSTEM_CLOCK,
-    ) -> Session:
+    ) -> "Session":
         """Resolve once; calls nothing. Raises CredentialsError for a profile that does not exist."""
         resolved = sources.resolve(profile=profile, region=region, environ=environ)
         botocore = sources.botocore_session(resolved.profile, environ)
@@ -87,7 +85,7 @@ class Session:
         """The Region of every regional call."""
         return self.resolved.region
 
-    def with_region(self, region: str, source: str = "the answer") -> Session:
+    def with_region(self, region: str, source: str = "the answer") -> "Session":
         """The same credentials in another Region."""
         return replace(self, resolved=replace(self.resolved, region=region, region_source=source))
 

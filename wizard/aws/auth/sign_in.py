@@ -6,6 +6,7 @@ does, calls STS and IAM Identity Center through botocore, and runs the AWS CLI.
 
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -19,10 +20,16 @@ from botocore.credentials import (
     CanonicalNameCredentialSourcer,
     CredentialResolver,
     EnvProvider,
+    ProcessProvider,
     ProfileProviderBuilder,
     create_credential_resolver,
 )
-from botocore.exceptions import BotoCoreError, CredentialRetrievalError
+from botocore.exceptions import (
+    BotoCoreError,
+    CredentialRetrievalError,
+    LoginTokenLoadError,
+    MissingDependencyException,
+)
 from botocore.session import Session as Botocore
 from botocore.utils import JSONFileCache, create_nested_client
 
@@ -55,11 +62,28 @@ class Chain:
         """botocore's credentials, or None where there are none. Raises botocore's errors."""
         try:
             return self._resolver().load_credentials()
+        except MissingDependencyException:
+            return self._exported()
         except BotoCoreError:
             raise
         except (OSError, ValueError) as error:
             # A credential process that does not exist, or does not answer with its JSON.
             raise CredentialRetrievalError(provider="credential_process", error_msg=type(error).__name__) from error
+
+    def _exported(self) -> Any:
+        """The credentials as the AWS CLI exports them: for a sign-in of `aws login` botocore needs another library.
+
+        https://docs.aws.amazon.com/cli/latest/reference/configure/export-credentials.html
+        """
+        name, program = self.profile or "default", _program(self.environ)
+        if program is None:
+            raise LoginTokenLoadError(error_msg="version 2 of the AWS CLI is not on PATH")
+        command = shlex.join([program, "configure", "export-credentials", "--profile", name, "--format", "process"])
+        profiles = {"profiles": {name: {"credential_process": command}}}
+        try:
+            return ProcessProvider(profile_name=name, load_config=lambda: profiles).load()
+        except CredentialRetrievalError as error:
+            raise LoginTokenLoadError(error_msg=type(error).__name__) from error
 
     def _resolver(self) -> CredentialResolver:
         name = self.profile or "default"
@@ -178,7 +202,7 @@ def _sign_in_of(profile: str, environ: Mapping[str, str]) -> SignIn:
         configured = sign_in_of(botocore_session(None, environ).full_config, profile)
     except BotoCoreError as error:
         raise translate(error, action="profile", origin=ErrorSource(region=FALLBACK_REGION, profile=profile)) from error
-    return configured or SignIn(profile=profile, command="sso login")
+    return configured or SignIn(profile=profile, command="login")
 
 
 def _program(environ: Mapping[str, str]) -> str | None:

@@ -63,58 +63,54 @@ class Store(Protocol):
     @property
     def clock(self) -> Clock:
         """For `wizard.core.retry`."""
-        ...
 
     def read(self, names: Sequence[str]) -> Mapping[str, StoredValue]:
         """The values of those names that exist, decrypted."""
-        ...
 
     def tags(self, name: str) -> Mapping[str, str]:
         """Its tags; empty where the caller is not allowed to see them."""
-        ...
 
     def create(self, name: str, value: str, *, secret: bool, description: str, tags: Mapping[str, str]) -> bool:
         """False when the name exists already; its value is then unchanged."""
-        ...
 
     def overwrite(self, name: str, value: str, existing: StoredValue, *, description: str) -> None:
         """Another value for a name that exists. For the stored data key only `versions` calls it."""
-        ...
 
     def under(self, folder: str) -> Mapping[str, StoredValue]:
         """All names under a folder, at any depth, with their decrypted values."""
-        ...
 
     def tag(self, name: str, tags: Mapping[str, str]) -> None:
         """Add tags to a name that exists; its value stays."""
-        ...
 
     def untag(self, name: str, keys: Sequence[str]) -> None:
         """Remove tags; a tag that it does not have is no error."""
-        ...
 
     def history_command(self, name: str) -> str:
         """What a person types to see which values the name has had."""
-        ...
 
     def listing_command(self, prefix: str) -> str:
         """What a person types to see the names under the prefix."""
-        ...
 
 
 @dataclass(frozen=True)
-class ParameterStore:
-    """The parameters of the session's Region: a `wizard.aws.data_keys.stores.Store`."""
-
+class _OfSession:
     session: Session
-    kind = SecretStore.PARAMETER_STORE
-    noun = "parameter"
-    title = "Parameter Store"
 
     @property
     def clock(self) -> Clock:
-        """The session's."""
         return self.session.clock
+
+
+def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": text} for key, text in tags.items()]
+
+
+class ParameterStore(_OfSession):
+    """The parameters of the session's Region: a `wizard.aws.data_keys.stores.Store`."""
+
+    kind = SecretStore.PARAMETER_STORE
+    noun = "parameter"
+    title = "Parameter Store"
 
     def read(self, names: Sequence[str]) -> Mapping[str, StoredValue]:
         """The values of those parameters that exist, decrypted, in one call.
@@ -161,7 +157,7 @@ class ParameterStore:
             Tier="Standard",
             Overwrite=False,
             Description=description,
-            Tags=[{"Key": key, "Value": text} for key, text in tags.items()],
+            Tags=_pairs(tags),
         )
         self._existing.add((self.session.region, name))
         return answer is not None
@@ -200,8 +196,7 @@ class ParameterStore:
 
     def tag(self, name: str, tags: Mapping[str, str]) -> None:
         """AddTagsToResource, which replaces a tag of the same key."""
-        pairs = [{"Key": key, "Value": text} for key, text in tags.items()]
-        self.session.call("ssm", "AddTagsToResource", ResourceType="Parameter", ResourceId=name, Tags=pairs)
+        self.session.call("ssm", "AddTagsToResource", ResourceType="Parameter", ResourceId=name, Tags=_pairs(tags))
 
     def untag(self, name: str, keys: Sequence[str]) -> None:
         """RemoveTagsFromResource; a missing tag is no error."""
@@ -231,19 +226,12 @@ _SERVICE = "secretsmanager"
 _ABSENT = ("ResourceNotFoundException",)
 
 
-@dataclass(frozen=True)
-class SecretsManager:
+class SecretsManager(_OfSession):
     """The secrets of the session's Region: a `wizard.aws.data_keys.stores.Store`."""
 
-    session: Session
     kind = SecretStore.SECRETS_MANAGER
     noun = "secret"
     title = "Secrets Manager"
-
-    @property
-    def clock(self) -> Clock:
-        """The session's."""
-        return self.session.clock
 
     def read(self, names: Sequence[str]) -> Mapping[str, StoredValue]:
         """The values of those secrets that exist. Raises ResourceError for one that is scheduled for deletion."""
@@ -288,7 +276,7 @@ class SecretsManager:
                 # The same token for all tries of this call: a repeat after a lost answer creates no second secret.
                 ClientRequestToken=str(uuid4()),
                 Description=description,
-                Tags=[{"Key": key, "Value": text} for key, text in tags.items()],
+                Tags=_pairs(tags),
             )
         self._await(name)
         return answer is not None
@@ -322,8 +310,7 @@ class SecretsManager:
 
     def tag(self, name: str, tags: Mapping[str, str]) -> None:
         """TagResource, which replaces a tag of the same key."""
-        pairs = [{"Key": key, "Value": text} for key, text in tags.items()]
-        self.session.call(_SERVICE, "TagResource", SecretId=name, Tags=pairs)
+        self.session.call(_SERVICE, "TagResource", SecretId=name, Tags=_pairs(tags))
 
     def untag(self, name: str, keys: Sequence[str]) -> None:
         """UntagResource; a missing tag is no error."""

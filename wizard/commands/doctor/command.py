@@ -51,7 +51,6 @@ def _diagnosis(request: Request, clients: Clients, *, last: Sequence[tuple[str, 
 
 
 def show(ui: UserInterface, diagnosis: Diagnosis) -> None:
-    """Show the diagnosis."""
     if diagnosis.findings:
         ui.section("What is wrong", "the root causes first")
     show_findings(ui, diagnosis.findings)
@@ -73,7 +72,6 @@ def show(ui: UserInterface, diagnosis: Diagnosis) -> None:
 
 
 def show_findings(ui: UserInterface, findings: Sequence[Finding]) -> None:
-    """Show each cause with its command."""
     for finding in findings:
         ui.line(finding.what, mark=Mark.FAIL)
         ui.line(f"  {finding.why} ({finding.cause})")

@@ -50,7 +50,6 @@ class CheckContext:
 
     @property
     def stack(self) -> str:
-        """Its name, as for `--stack`."""
         return self.deployed.stack
 
     @property

@@ -3,8 +3,6 @@
 Reads through the context. A check is a function of the context; `checks/` has them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -48,8 +46,7 @@ class NotChecked:
     """Whether the reason is the caller's own credentials or permissions."""
 
     @classmethod
-    def of(cls, what: str, error: SetupError) -> NotChecked:
-        """From the error of a client."""
+    def of(cls, what: str, error: SetupError) -> "NotChecked":
         return cls(what=what, why=error.message, is_denied=isinstance(error, CredentialsError))
 
 

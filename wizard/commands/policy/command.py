@@ -98,7 +98,6 @@ def remarks(setup: Setup) -> tuple[str, ...]:
 
 
 def delivery_policies(setup: Setup) -> Mapping[str, Policy]:
-    """The delivery policy by its name."""
     return in_parts("EONPRODelivery", setup, _statements(setup))
 
 

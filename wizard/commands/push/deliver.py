@@ -3,8 +3,6 @@
 Acts through the ports: creates the stored data key if there never was one, and writes the targets' variables.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +27,7 @@ _FAILED = (RedeployState.FAILED, RedeployState.ROLLED_BACK)
 
 def document(
     stack: str,
-    pushed: Pushed,
+    pushed: "Pushed",
     *,
     targets: Iterable[str],
     scopes: tuple[Scope, ...],
@@ -58,7 +56,6 @@ def document(
 
 
 def redeploy_fields(done: Redeployed) -> dict[str, Any]:
-    """The JSON fields of a redeploy."""
     return {
         "target": str(done.target),
         "state": str(done.state),
@@ -81,7 +78,6 @@ def _delivered(result: Delivered) -> dict[str, Any]:
 
 
 def proof_fields(proof: Verification) -> dict[str, Any]:
-    """The JSON fields of a verification."""
     return {
         "target": proof.target,
         "state": str(proof.state),

@@ -23,7 +23,6 @@ _X0, _X1, _Y0, _Y1 = 20.0, 420.0, 165.0, 45.0
 
 
 def bars(drivers: Fact) -> Markup:
-    """A bar for each driver."""
     most = max((driver["monthly"].value or 0 for driver in drivers), default=0) or 1
     drawn: list[Element] = []
     for index, driver in enumerate(drivers):

@@ -3,8 +3,6 @@
 Pure. The document has no wrapped key, only fingerprints.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -113,10 +111,10 @@ class Fact:
     value: Any
     pointer: str = ""
 
-    def __getitem__(self, key: str | int) -> Fact:
+    def __getitem__(self, key: str | int) -> "Fact":
         return Fact(self.value[key], f"{self.pointer}/{str(key).replace('~', '~0').replace('/', '~1')}")
 
-    def __iter__(self) -> Iterator[Fact]:
+    def __iter__(self) -> "Iterator[Fact]":
         return (self[index] for index in range(len(self.value)))
 
     def __len__(self) -> int:

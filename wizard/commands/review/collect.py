@@ -3,8 +3,6 @@
 Reads through the AWS port; changes nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -205,7 +203,7 @@ def _rights_by_assuming(role: Rights, path: trust.AssumePath) -> Rights:
 def _principal(
     rights: Rights,
     paths: Iterable[trust.AssumePath],
-    histories: Histories,
+    histories: "Histories",
     expectation: Expectation,
 ) -> models.PrincipalAccess:
     events, refused, last_use = counted(rights.arn, histories)

@@ -3,8 +3,6 @@
 Pure, but for the lines that it shows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +22,7 @@ OLD_KEY_DAYS = 90
 _SIGNS = {KeyPermission.YES: "yes", KeyPermission.NO: "no", KeyPermission.UNKNOWN: "?"}
 
 
-def show(ui: UserInterface, result: ReviewResult, *, signs: bool) -> None:
+def show(ui: UserInterface, result: "ReviewResult", *, signs: bool) -> None:
     """Show the whole review; what a person `signs` for is accepted with it, and no failure."""
     review = result.review
     ui.section("Who can use and who can administer the key", review.key_arn)
@@ -180,7 +178,7 @@ def _show_differences(ui: UserInterface, differences: Differences | None) -> Non
         ui.line(f"removed grant: {grant}", mark=Mark.INFO)
 
 
-def _show_result(ui: UserInterface, result: ReviewResult, signs: bool) -> None:
+def _show_result(ui: UserInterface, result: "ReviewResult", signs: bool) -> None:
     ui.section("Result")
     for fault in result.faults:
         ui.line(fault, mark=Mark.FAIL)
@@ -244,7 +242,6 @@ def _surplus(principal: PrincipalAccess) -> frozenset[str]:
 
 
 def document(result: ReviewResult) -> json_documents.Document:
-    """The document of `--json`."""
     return {
         **json_documents.head("review", ok=result.ok),
         "stack": result.review.stack,

@@ -3,8 +3,6 @@
 Pure: calls the evaluator (`components.policies.evaluation`) for each principal and each right.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -39,7 +37,7 @@ class Rights:
         """Whether one of the rights is a yes."""
         return KeyPermission.YES in self.permissions.values()
 
-    def merged_with(self, rights: Rights) -> Rights:
+    def merged_with(self, rights: "Rights") -> "Rights":
         """Both together; the stronger permission wins."""
         return Rights(
             arn=self.arn,

@@ -17,11 +17,12 @@ from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, St
 from wizard.core.models.account import Identity, KeyFact
 from wizard.core.models.delivery import AppVariables, StoredDataKey
 from wizard.core.models.inputs import S3, Mark
+from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus, StatusCheck
 from wizard.core.next_command import Result, wizard
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface, VercelClient
 from wizard.core.state_backend import url_of
-from wizard.data_key.delivery import find_stored_data_key
+from wizard.data_key.delivery import find_last_backup, find_stored_data_key
 from wizard.inputs.registry import by_key
 from wizard.setup.steps import Clients, ListStacks, Request
 from wizard.targets.port import deploy_target
@@ -142,11 +143,19 @@ def _read_account(bare: StackStatus, settings: Settings, caller: _Caller) -> Sta
     if caller.identity.account_id != settings.account_id:
         why = f"your credentials belong to the account {caller.identity.account_id}"
         return replace(status, status=HealthStatus.ELSEWHERE, why=why)
+    record = attempted(find_last_backup, caller.aws.with_region(settings.region), settings)
+    last = record.at.isoformat(timespec="seconds") if isinstance(record, LastBackup) else None
     fingerprint, checks = _run_checks(bare.stack, caller.aws.with_region(settings.region), caller.vercel, settings)
     worst = [
         kind for kind in (HealthStatus.WRONG, HealthStatus.UNKNOWN) if any(check.status is kind for check in checks)
     ]
-    return replace(status, fingerprint=fingerprint, checks=checks, status=worst[0] if worst else HealthStatus.GOOD)
+    return replace(
+        status,
+        fingerprint=fingerprint,
+        last_backup=last,
+        checks=checks,
+        status=worst[0] if worst else HealthStatus.GOOD,
+    )
 
 
 def _run_checks(
@@ -385,6 +394,7 @@ def _in_full(ui: UserInterface, row: StackStatus) -> None:
         ("updated", f"{_when(row)} UTC" if row.last_update and not row.updating else _when(row)),
         ("resources", "?" if row.resources is None else str(row.resources)),
         ("data key", row.fingerprint or "?"),
+        ("last backup", f"{row.last_backup[:10]} UTC" if row.last_backup else "none is recorded"),
     )
     ui.table(facts)
     for check in row.checks:
@@ -416,6 +426,7 @@ def document(rows: Sequence[StackStatus]) -> dict[str, Any]:
                 "updating": row.updating,
                 "resources": row.resources,
                 "dataKey": row.fingerprint,
+                "lastBackup": row.last_backup,
                 "checks": [
                     {"what": check.what, "status": check.status.value, "detail": check.detail} for check in row.checks
                 ],

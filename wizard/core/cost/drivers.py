@@ -256,12 +256,10 @@ class CostItem:
 
     @property
     def price(self) -> prices.Price:
-        """Its price."""
         return TABLE[self.driver].price
 
     @property
     def name(self) -> str:
-        """Its name for people."""
         return TABLE[self.driver].name
 
 

@@ -3,8 +3,6 @@
 Pure. One delivery is for one environment, with variables of its own, so none is ever extended or restricted.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,12 +29,10 @@ class Scope:
 
     @property
     def place(self) -> str:
-        """As `places` names it."""
         return self.custom_id or (f"the branch {self.branch}" if self.branch else self.environment)
 
     @property
     def words(self) -> str:
-        """For a person."""
         if self.branch:
             return f"the branch {self.branch} of preview"
         return f"the custom environment {self.environment}" if self.custom_id else self.environment
@@ -53,13 +49,13 @@ class Scope:
             return {"customEnvironmentIds": [self.custom_id]}
         return {"target": [self.environment], **({"gitBranch": self.branch} if self.branch else {})}
 
-    def sees(self, variable: VercelVariable) -> bool:
+    def sees(self, variable: "VercelVariable") -> bool:
         """Whether deployments there see the variable."""
         environments = places(variable)
         # An endpoint that lists no environment at all must not make a data key look absent.
         return self.place in environments or not environments
 
-    def beside(self, variable: VercelVariable) -> tuple[str, ...]:
+    def beside(self, variable: "VercelVariable") -> tuple[str, ...]:
         """The other environments of the variable."""
         return tuple(place for place in places(variable) if place != self.place)
 
@@ -67,7 +63,7 @@ class Scope:
 PRODUCTION = Scope(environment=_PRODUCTION)
 
 
-def places(variable: VercelVariable) -> tuple[str, ...]:
+def places(variable: "VercelVariable") -> tuple[str, ...]:
     """The places of a variable: environments, a branch as `the branch NAME`, ids of custom environments."""
     branch = (f"the branch {variable.git_branch}",) if variable.git_branch else ()
     # A branch means only its deployments in preview, not all of preview.

@@ -78,6 +78,8 @@ class Question:
     explanation: str = ""
     """The text for `?`: why it matters, which safeguard needs it, which values it takes. Paragraphs are separated by
     empty lines."""
+    details: Callable[[], None] | None = None
+    """Shows more, for the key `d`; then the question is asked again."""
     back: bool = False
     """Whether a person can go back to a previous question."""
 
@@ -118,6 +120,10 @@ class Input:
     """The input whose change makes a saved value of this one invalid."""
     own: bool = False
     """Whether each stack needs its own value, not copied from another stack."""
+    rest: str | None = None
+    """The input that takes what follows a slash in the answer to the question: CLUSTER/SERVICE."""
+    link: str = ""
+    """A page to read before the answer, or where the value is made."""
     accepts: Callable[[str], None] | None = None
     """The rule of an input that has no field in `Settings`. Raises ValueError in words."""
     own_variable: str | None = None
@@ -134,7 +140,6 @@ class Input:
 
     @property
     def variable(self) -> str:
-        """The environment variable."""
         return self.own_variable or "EONPRO_" + self.key.upper()
 
     @property
@@ -150,10 +155,10 @@ class Input:
 
     @property
     def explanation(self) -> str:
-        """The text for `?`, without `why`, which is printed above the question."""
-        serves = f"HIPAA Security Rule: {self.safeguard}." if self.safeguard else ""
-        elsewhere = "It can also be given as " + ", or ".join(self.sources) + "."
-        return "\n\n".join(filter(None, (serves, f"It takes: {self.help}.", elsewhere)))
+        """The text for `?`: why it is asked in two sentences, a link, and what else can give the value."""
+        serves = f"{self.why} It serves the HIPAA Security Rule, {self.safeguard}."
+        elsewhere = f"It takes: {self.help}. It can also be given as " + ", or ".join(self.sources) + "."
+        return "\n\n".join(filter(None, (serves, self.link, elsewhere)))
 
     def parse(self, raw: str | Sequence[str] | int | None, *, deployed: bool = False) -> Any:
         """The parsed value: text, a whole number, or a tuple of texts.

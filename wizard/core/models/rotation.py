@@ -3,8 +3,6 @@
 Pure. No text for people.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -63,7 +61,7 @@ class LastBackup:
         return f"{self.at.isoformat(timespec='seconds')} {self.fingerprint} {self.place}"
 
     @classmethod
-    def read(cls, text: str) -> LastBackup | None:
+    def read(cls, text: str) -> "LastBackup | None":
         """The record of that value; None for anything else."""
         at, _, rest = text.partition(" ")
         fingerprint, _, place = rest.partition(" ")

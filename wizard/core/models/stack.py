@@ -91,6 +91,8 @@ class StackStatus:
     updating: bool = False
     fingerprint: str | None = None
     """Of the stored data key."""
+    last_backup: str | None = None
+    """When it was backed up last: UTC, ISO 8601; None without a record."""
     checks: tuple[StatusCheck, ...] = ()
     status: HealthStatus = HealthStatus.UNKNOWN
     why: str = ""

@@ -22,17 +22,14 @@ class KmsKeys(Protocol):
 
     def describe_key(self, key: str) -> account.KeyFact | None:
         """A key by id, ARN or alias; None when there is none."""
-        ...
 
     def key_policy(self, key_arn: str) -> Mapping[str, object]: ...
 
     def find_keys(self, tags: Mapping[str, str]) -> tuple[account.KeyFact, ...]:
         """The customer managed keys that carry all these tags."""
-        ...
 
     def make_data_key(self, key_arn: str) -> WrappedDataKey:
         """GenerateDataKeyWithoutPlaintext, AES_256, no encryption context."""
-        ...
 
 
 class StoredDataKeys(Protocol):
@@ -44,15 +41,12 @@ class StoredDataKeys(Protocol):
 
     def variable_exists(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
         """Whether there is a parameter or secret of that name."""
-        ...
 
     def claim(self, name: str, owner: str, *, tags: Mapping[str, str]) -> str:
         """The owner of a claim: `owner` where it was free or is its own, else who was first. Create-only."""
-        ...
 
     def record(self, name: str, text: str, *, tags: Mapping[str, str]) -> None:
         """Write a parameter that holds no data key; an earlier value is replaced."""
-        ...
 
     def store_data_key(
         self,
@@ -64,7 +58,6 @@ class StoredDataKeys(Protocol):
         store: SecretStore = SecretStore.PARAMETER_STORE,
     ) -> bool:
         """Create-only. False when the parameter or secret exists already; it is then unchanged."""
-        ...
 
     def deliver_parameters(
         self,
@@ -76,13 +69,11 @@ class StoredDataKeys(Protocol):
         store: SecretStore = SecretStore.PARAMETER_STORE,
     ) -> delivery.Delivered:
         """The other two variables next to the stored data key; read back and compared."""
-        ...
 
     def check_parameters(
         self, prefix: str, batch: delivery.AppVariables, *, store: SecretStore = SecretStore.PARAMETER_STORE
     ) -> bool:
         """Whether the parameters or secrets under the prefix hold the batch's values, read with decryption."""
-        ...
 
 
 class Iam(Protocol):
@@ -90,25 +81,20 @@ class Iam(Protocol):
 
     def list_principals(self) -> tuple[account.Principal, ...]:
         """Users and roles that could be administrators: no service-linked roles."""
-        ...
 
     def find_principal(self, arn: str) -> account.Principal | None: ...
 
     def policy_document(self, policy_arn: str) -> Mapping[str, object]:
         """The default version of a managed IAM policy."""
-        ...
 
     def list_access_keys(self, user: str) -> tuple[delivery.AccessKeyFact, ...]:
         """The access keys of the user of that name, the oldest first; none where there is no such user."""
-        ...
 
     def make_access_key(self, user: str) -> delivery.AccessKey:
         """A new, active access key; sent once. Raises OutcomeUnknown when the answer with its secret was lost."""
-        ...
 
     def retire_access_key(self, user: str, key_id: str) -> None:
         """Switch the access key off; it can be switched on again."""
-        ...
 
     def delete_access_key(self, user: str, key_id: str) -> None: ...
 
@@ -120,7 +106,6 @@ class Permissions(Protocol):
 
     def check_permissions(self, settings: Settings) -> PermissionsFact:
         """Which actions of the set-up the caller lacks: by IAM's simulator, and by dry runs where KMS has them."""
-        ...
 
 
 class ApplicationCredentials(Protocol):
@@ -131,7 +116,6 @@ class ApplicationCredentials(Protocol):
 
         With `container_first` a container's endpoint is asked before a web identity token.
         """
-        ...
 
 
 class CloudTrail(Protocol):
@@ -139,11 +123,9 @@ class CloudTrail(Protocol):
 
     def list_trails(self) -> tuple[account.TrailFact, ...]:
         """Every trail that records this Region."""
-        ...
 
     def find_trail(self, arn: str) -> account.TrailFact | None:
         """The trail with this ARN, in any Region; None when it does not exist."""
-        ...
 
     def bucket_retention(self, bucket: str) -> account.Retention | None: ...
 
@@ -159,7 +141,6 @@ class ImportDiscovery(Protocol):
 
     def discover_setup(self, settings: Settings) -> account.DiscoveredSetup:
         """What exists under the stack's names, with all that is needed to compare and import it."""
-        ...
 
 
 class ServiceQuotas(Protocol):
@@ -167,7 +148,6 @@ class ServiceQuotas(Protocol):
 
     def check_quotas(self, settings: Settings) -> tuple[QuotaFact, ...]:
         """The account's quotas that the set-up needs a part of, without those that cannot be read."""
-        ...
 
 
 class StateStorage(Protocol):
@@ -178,7 +158,6 @@ class StateStorage(Protocol):
 
         The settings of an existing bucket of the account are corrected. Raises SetupError for another account's name.
         """
-        ...
 
 
 class KeyRotation(Protocol):
@@ -189,14 +168,12 @@ class KeyRotation(Protocol):
 
     def rotations(self, key_arn: str) -> KeyRotations:
         """The past and future rotations of a key; a denied value is None."""
-        ...
 
     def rotate_on_demand(self, key_arn: str, *, before: KeyRotations) -> None:
         """RotateKeyOnDemand, sent once: new key material; data keys that the old one wrapped can still be decrypted.
 
         `before` was read a moment ago. Raises OutcomeUnknown when the answer was lost and no new rotation shows.
         """
-        ...
 
     def reencrypt(self, wrapped: WrappedDataKey, *, source: str, destination: str) -> WrappedDataKey:
         """ReEncrypt, inside KMS and without an encryption context: the same data key under another key.
@@ -204,19 +181,15 @@ class KeyRotation(Protocol):
         Raises PermissionDenied without kms:ReEncryptFrom or kms:ReEncryptTo, DataKeyConflict when the source cannot
         decrypt it.
         """
-        ...
 
     def versions(self, settings: Settings, /) -> tuple[DataKeyVersion, ...]:
         """Every version, the oldest first, and the stored data key where it has no entry yet."""
-        ...
 
     def altered(self, settings: Settings, /) -> tuple[str, ...]:
         """The names of entries whose value somebody replaced; they no longer count as versions."""
-        ...
 
     def version(self, settings: Settings, /, fingerprint: str) -> DataKeyVersion | None:
         """The version with that fingerprint, read by its name; None where there is none."""
-        ...
 
     def keep(
         self,
@@ -235,17 +208,14 @@ class KeyRotation(Protocol):
         `was_current`: it was the stored data key, and is no longer.
         Raises DataKeyConflict when its name holds anything else.
         """
-        ...
 
     def reserve_new(
         self, settings: Settings, /, wrapped: WrappedDataKey, *, key_arn: str, at: datetime
     ) -> WrappedDataKey:
         """Reserve the one place for a data key that is not in use yet; the key that has it, whoever put it there."""
-        ...
 
     def stored_key(self, settings: Settings, /) -> StoredKey:
         """The stored value as it is now, well formed or not."""
-        ...
 
     def replace_current(
         self, settings: Settings, version: DataKeyVersion, *, key_arn: str, expected: StoredKey
@@ -254,7 +224,6 @@ class KeyRotation(Protocol):
 
         Raises DataKeyConflict, and changes nothing, unless both have entries and the stored value is still `expected`.
         """
-        ...
 
 
 class Wrapper(Protocol):
@@ -266,7 +235,6 @@ class Wrapper(Protocol):
         `environment` has the operator's credentials. Raises UsageError unless the key is 64 hex digits,
         PermissionDenied without kms:Encrypt.
         """
-        ...
 
 
 class AccessReader(Protocol):
@@ -278,26 +246,21 @@ class AccessReader(Protocol):
 
     def grants(self, key_arn: str) -> tuple[GrantFact, ...]:
         """Every grant on the key, all pages."""
-        ...
 
     def iam(self) -> AccountIam:
         """Every user and role with all their policies, all pages.
 
         A policy whose document cannot be read is listed without it.
         """
-        ...
 
     def access_keys(self, user: str, *, now: datetime) -> tuple[access.AccessKeyAge, ...]:
         """The access keys of the user of that name, the oldest first."""
-        ...
 
     def last_use(self, key_arn: str) -> access.KeyUse:
         """When the key was last used, by anybody."""
-        ...
 
     def events(self, key_arn: str, *, since: datetime) -> tuple[access.History, tuple[access.KeyEvents, ...]]:
         """The calls on the key since then, by principal; at most a fixed number of pages."""
-        ...
 
 
 class AuditReader(Protocol):
@@ -305,20 +268,17 @@ class AuditReader(Protocol):
 
     def selectors(self, arn: str) -> Mapping[str, Any]:
         """The trail's selectors as CloudTrail returns them: `EventSelectors`, `AdvancedEventSelectors`."""
-        ...
 
     def bucket_documents(self, bucket: str) -> BucketDocuments: ...
 
     def alerts(self, settings: Settings) -> AlertsFact:
         """The alerts' topic and rules, under the stack's names, the rules of other Regions too."""
-        ...
 
     def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
         """The Decrypt calls on the key since then, refused ones too, without those of this product's verifications.
 
         CloudTrail lists a call after some minutes.
         """
-        ...
 
 
 class BackupStorage(Protocol):
@@ -329,53 +289,46 @@ class BackupStorage(Protocol):
 
         Raises ResourceError where the account has no such bucket, in any Region.
         """
-        ...
 
     def create(self, bucket: str, key: str, body: bytes, *, until: datetime | None) -> bool:
         """Create the object; False, and nothing written, where one of that name exists.
 
         `until`: the end of its lock in GOVERNANCE mode; None leaves the lock to the bucket.
         """
-        ...
 
     def read(self, bucket: str, key: str) -> StoredObject | None:
         """The object's newest version with its lock; None where the account has no such object or bucket."""
-        ...
 
 
 class EcsServices(Protocol):
     """The services of ECS in one Region. Its methods raise errors of `wizard.core.errors` only."""
 
+    def names(self) -> tuple[str, ...]:
+        """Every service of the Region, as CLUSTER/SERVICE."""
+
     def services(self, cluster: str) -> tuple[Service, ...]:
         """All active services of a cluster. Raises ResourceError where there is no such cluster."""
-        ...
 
     def service(self, cluster: str, name: str) -> Service | None:
         """An active service; None when the cluster has none of that name."""
-        ...
 
     def task_definition(self, name: str) -> TaskDefinition | None:
         """A revision by its ARN, or the newest active one of a family; None when there is none."""
-        ...
 
     def register(self, body: Mapping[str, Any]) -> TaskDefinition:
         """A new revision. Earlier revisions stay."""
-        ...
 
     def update(self, service: Service, task_definition: str, *, force: bool) -> Rollout:
         """Have the service run that revision, and change nothing else. Returns the newest deployment afterwards.
 
         `force`: a new deployment even where the service runs that revision, so that its tasks read their values again.
         """
-        ...
 
     def stopped(self, service: Service, rollout: Rollout) -> tuple[str, ...]:
         """Why tasks of that deployment stopped, in ECS's words; empty where the caller is not allowed to see it."""
-        ...
 
     def changed_at(self, names: Sequence[str], *, store: SecretStore = SecretStore.PARAMETER_STORE) -> datetime | None:
         """When the value of any of those parameters or secrets was last written, UTC; None where there is none."""
-        ...
 
 
 class AccessDiagnostics(Protocol):
@@ -383,29 +336,23 @@ class AccessDiagnostics(Protocol):
 
     def principal(self, arn: str) -> IamPrincipal | None:
         """One user or role with its policies, boundary and trust; None where there is none of that ARN."""
-        ...
 
     def provider(self, arn: str) -> access.ProviderFact | None:
         """One OIDC provider; None where the account has none of that ARN."""
-        ...
 
     def simulate(
         self, principal_arn: str, actions: Sequence[str], resource: str
     ) -> tuple[access.StatementEvaluation, ...]:
         """The decision of IAM's simulator on each action, and the limit that decided it."""
-        ...
 
     def policy_versions(self, policy_arn: str) -> Mapping[str, Mapping[str, object]] | None:
         """The documents of a managed policy by their versions, the default one first; None where it does not exist."""
-        ...
 
     def read_values(self, names: Sequence[str], store: SecretStore) -> Mapping[str, str]:
         """The value of each name that exists in the store, well formed or not."""
-        ...
 
     def history(self, name: str, store: SecretStore) -> tuple[access.FormerText, ...]:
         """Every stored version of the value, the oldest first."""
-        ...
 
 
 class UsageMetrics(Protocol):
@@ -413,4 +360,3 @@ class UsageMetrics(Protocol):
 
     def read(self, *, key_arn: str, bucket: str, since: datetime, until: datetime) -> Usage:
         """The counts from `since` to `until`. Raises only where the endpoint itself cannot be reached."""
-        ...

@@ -54,32 +54,27 @@ class AwsClient(Protocol):
     @property
     def region_source(self) -> str | None:
         """Where the Region comes from, in words; None when nothing names one and `region` is a fallback."""
-        ...
 
     @property
     def disagreements(self) -> tuple[str, ...]:
         """Sources of credentials or Region that contradict each other, in words."""
-        ...
 
     @property
     def has_environment_credentials(self) -> bool: ...
     @property
     def profile(self) -> str | None:
         """The profile in use, where one is named."""
-        ...
 
     def profiles(self) -> tuple[ProfileFact, ...]: ...
 
     def with_region(self, region: str) -> AwsClient: ...
     def environment(self) -> Mapping[str, str]:
         """What a child process needs in its environment to be the same caller in the same Region. Secret."""
-        ...
 
     def identify(self) -> account.Identity: ...
     def list_regions(self) -> tuple[account.RegionFact, ...]: ...
     def clock_skew(self) -> float | None:
         """Seconds that this machine's clock is ahead of AWS's, by the `Date` of an answer; None: unknown."""
-        ...
 
     @property
     def kms(self) -> aws.KmsKeys: ...
@@ -122,15 +117,12 @@ class VercelClient(Protocol):
 
     def find_project(self, team: str, project: str) -> VercelProject:
         """Raises CredentialsError for a bad token or scope, SetupError when there is no such team or project."""
-        ...
 
     def list_projects(self) -> tuple[VercelProject, ...]:
         """Every project that the token reaches, of every team, as a list of choices. At most a hundred of each team."""
-        ...
 
     def overlaps(self, project: VercelProject, /) -> tuple[str, ...]:
         """The uses of the three names outside production, in words: in preview, a branch, a custom environment."""
-        ...
 
     def conflict(
         self,
@@ -148,44 +140,36 @@ class VercelClient(Protocol):
         `replaceable` are fingerprints of data keys that it may replace: stored versions. Without `region` or `key_arn`
         the other two variables are not compared.
         """
-        ...
 
     def find_data_key(self, project: VercelProject, /) -> account.DiscoveredDataKey:
         """What production has under the three names, for the import of a manual set-up. Reads only."""
-        ...
 
     def name_data_key(self, project: VercelProject, /, wrapped: WrappedDataKey) -> None:
         """Write the data key's fingerprint into the comment of a variable that Vercel cannot show. Its value stays.
 
         Raises DataKeyConflict where the comment names another data key.
         """
-        ...
 
     def access_key_id(self, project: VercelProject, /) -> str | None:
         """The id of the access key that was pushed to production, as its variables' comments say; else None."""
-        ...
 
     def deliver_access_key(self, project: VercelProject, /, key: AccessKey) -> None:
         """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to production, sensitive; checked by listing.
 
         Raises DataKeyConflict, before anything is written, for variables of these names that somebody else set.
         """
-        ...
 
     def read_variables(self, project: VercelProject, /) -> tuple[VariableEntry, ...]:
         """The entries of the three names in all environments, with the values that Vercel shows. Reads only."""
-        ...
 
     def rename_variable(self, project: VercelProject, /, id: str, *, stored: WrappedDataKey, today: date) -> str:
         """Rename another data key's variable in production; its value stays. Returns the change in words.
 
         Raises UsageError where production has no such variable, DataKeyConflict for the stored data key itself.
         """
-        ...
 
     def check(self, project: VercelProject, /, batch: AppVariables, *, scope: Scope = PRODUCTION) -> str | None:
         """What the scope lacks of the batch, in words; None when all three are in place. Reads only."""
-        ...
 
     def deliver(
         self,
@@ -200,23 +184,18 @@ class VercelClient(Protocol):
 
         Never overwrites another data key, except those whose fingerprints are `replaceable`: stored versions.
         """
-        ...
 
     def custom_environments(self, project: VercelProject, /) -> Mapping[str, str]:
         """The slug of each of the project's custom environments by its id; empty where they cannot be listed."""
-        ...
 
     def production_deployment(self, project: VercelProject) -> Deployment | None:
         """What production runs; None where nothing was deployed there yet. Raises Unsupported where it is unknown."""
-        ...
 
     def last_change(self, project: VercelProject, /) -> datetime | None:
         """When one of the delivered variables of production was last changed; None where that is unknown."""
-        ...
 
     def redeploy(self, project: VercelProject, former: Deployment, *, tell: Callable[[str], None]) -> Redeployed:
         """Deploy the former's code to production again and wait for it; if it fails, the former continues to run."""
-        ...
 
 
 class Engine(Protocol):
@@ -224,63 +203,49 @@ class Engine(Protocol):
 
     def check(self) -> str:
         """The engine's version. Raises SetupError without a supported one."""
-        ...
 
     def alone(self, stack: str) -> AbstractContextManager[None]:
         """Lock the stack in this folder: a second wizard waits."""
-        ...
 
     def saved_config(self, stack: str) -> Mapping[str, str]:
         """The stack's configuration file, by full key; empty when there is none. Asks no backend."""
-        ...
 
     def check_backend(self, stack: str) -> str:
         """The state's backend in words, after a request to it: `s3://bucket`, `Pulumi Cloud as clinic`.
 
         Raises SetupError for a backend that does not answer, a missing login, or a wrong passphrase of the stack.
         """
-        ...
 
     def login(self, url: str) -> None:
         """Log the CLI in to a backend, in this terminal if it asks; `pulumi` itself then uses it too."""
-        ...
 
     def state(self, stack: str) -> StackState: ...
     def compare(self, stack: str) -> tuple[Drift, ...]:
         """What an update would change, by a preview that reads the account again and stores nothing."""
-        ...
 
     def prepare(self, stack: str, settings: Settings) -> None:
         """Create the stack where it is missing, and a copy of its settings file for the preview; the file stays."""
-        ...
 
     def write_settings(self, stack: str) -> None:
         """Make the prepared copy the stack's settings file: the plan is confirmed. Without a copy, nothing is done."""
-        ...
 
     def discard(self, stack: str) -> None:
         """Forget the prepared copy, and remove the stack that was made for it. Without a copy, nothing is done."""
-        ...
 
     def recover(self, stack: str, created: Mapping[str, str]) -> None:
         """Resolve what a crashed run left pending: `created` maps the URN of each completed creation to its id."""
-        ...
 
     def renew(self, environment: Mapping[str, str]) -> None:
         """Replace the credentials by newer ones of the same caller."""
-        ...
 
     def preview(self, stack: str, on_progress: OnProgress, *, refresh: bool = False) -> tuple[Step, ...]:
         """The steps of an update; with `refresh`, from the account as it is now. Stores no state."""
-        ...
 
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:
         """Update the stack; where this engine previewed it, only what that preview showed."""
-        ...
 
     def destroy(self, stack: str, on_progress: OnProgress) -> None:
         """Delete the stack's resources; retained ones only leave its state and stay in the account."""
-        ...
 
 
 class DecryptVerifier(Protocol):
@@ -288,7 +253,6 @@ class DecryptVerifier(Protocol):
 
     def warm_up(self) -> None:
         """Start early: a verification will follow."""
-        ...
 
     def prove(
         self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = ..., full: bool = False
@@ -297,7 +261,6 @@ class DecryptVerifier(Protocol):
 
         `full`: decrypt the data key and make a round trip with a record. Otherwise a KMS dry run on the wrapped key.
         """
-        ...
 
 
 class UserInterface(Protocol):
@@ -310,7 +273,6 @@ class UserInterface(Protocol):
 
         Raises Back, where the person goes back to the previous question.
         """
-        ...
 
     def confirm(
         self, prompt: str, *, default: bool = True, why: str = "", explanation: str = "", back: bool = False
@@ -324,7 +286,6 @@ class UserInterface(Protocol):
     def error(self, error: SetupError) -> None: ...
     def working(self, text: str) -> None:
         """Show what is running, with its seconds, until the next message."""
-        ...
 
     def progress(self, progress: Progress, elapsed: float) -> None: ...
 

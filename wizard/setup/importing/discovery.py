@@ -163,7 +163,6 @@ HEADINGS = ("setting", "account", "plan")
 
 
 def table(differences: Sequence[Difference]) -> tuple[tuple[str, ...], ...]:
-    """The differences as rows."""
     return tuple(
         tuple(map(clean, (difference.what, difference.actual, difference.desired))) for difference in differences
     )

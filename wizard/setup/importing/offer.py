@@ -18,7 +18,6 @@ from wizard.setup.preflight.checks import Findings
 
 
 def import_request(values: Mapping[str, Any]) -> ImportRequest:
-    """The import request in the answers."""
     chosen = values.get("repair") or ()
     return ImportRequest(
         repaired=tuple(part for part in ImportGroup if "all" in chosen or part in chosen),

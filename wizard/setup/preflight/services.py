@@ -46,7 +46,6 @@ def attempt(call: Callable[..., T], *args: Any) -> tuple[T | None, errors.SetupE
 
 
 def problem(error: errors.SetupError, why: str) -> errors.Problem:
-    """An error as a problem."""
     return errors.Problem(what=error.message, why=why, next=error.hint, exit_code=error.exit_code)
 
 

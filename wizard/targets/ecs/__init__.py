@@ -15,7 +15,7 @@ from wizard.targets.port import NextStep, OnMessage, StoreTarget, TargetDescript
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
     from wizard.core.models.deployment import Instances, Redeployed
-    from wizard.core.ports.run import TargetContext
+    from wizard.core.ports.run import AwsClient, TargetContext
 
 NAME = "ecs"
 
@@ -34,11 +34,13 @@ class Ecs(StoreTarget):
     inputs = (
         Input(
             key="ecs_cluster",
-            prompt="Which ECS cluster? (empty: only the parameters are written)",
-            why="Named in the report, with the command that redeploys the service.",
+            prompt="Which ECS service? (CLUSTER/SERVICE, or empty)",
+            why="A task reads its values when it starts: this service has to be redeployed.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
+            link="https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-ssm-paramstore.html",
             help="name of the ECS cluster",
             metavar="NAME",
+            rest="ecs_service",
             own=True,
             optional=True,
         ),
@@ -47,6 +49,7 @@ class Ecs(StoreTarget):
             prompt="Which ECS service? (empty: none)",
             why="A task reads its values when it starts: this service has to be redeployed.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
+            link="https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_services.html",
             help="name of the ECS service",
             metavar="NAME",
             own=True,
@@ -61,6 +64,7 @@ class Ecs(StoreTarget):
             prompt="Which role reads the parameters for the task?",
             why="ECS reads them, not the application: the task execution role may read these and no others.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
+            link="https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html",
             help=f"ARN of the task execution role; `{CREATE}`: one is made (default)",
             metavar="ARN",
             optional=True,
@@ -69,6 +73,10 @@ class Ecs(StoreTarget):
             free_text=True,
         ),
     )
+
+    def places(self, key: str, aws: AwsClient) -> tuple[str, ...]:
+        """The services of the Region, each as CLUSTER/SERVICE."""
+        return aws.ecs_services.names() if key == "ecs_cluster" else ()
 
     def running(self, context: TargetContext) -> Instances:
         """The service's deployment whose tasks run, and whether they have the values of the store."""

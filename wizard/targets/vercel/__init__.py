@@ -49,6 +49,7 @@ class Vercel(DeployTarget):
             prompt="A Vercel token with access to the project",
             why="Used to write the variables, and then forgotten: it is never saved, printed or passed on.",
             safeguard="164.312(d), person or entity authentication",
+            link="https://vercel.com/account/tokens",
             help="token of the Vercel API, with access to the project",
             metavar="TOKEN",
             own=True,
@@ -60,6 +61,7 @@ class Vercel(DeployTarget):
             prompt="Which Vercel team (its slug)?",
             why="The trust between AWS and Vercel names the team: no other team's project can use the key.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
+            link="https://vercel.com/docs/accounts",
             help="slug of the Vercel team",
             metavar="SLUG",
         ),
@@ -68,6 +70,7 @@ class Vercel(DeployTarget):
             prompt="Which Vercel project?",
             why="Its production environment, and only that, gets the three variables.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
+            link="https://vercel.com/docs/projects",
             help="name of the Vercel project",
             metavar="NAME",
             own=True,
@@ -78,6 +81,7 @@ class Vercel(DeployTarget):
             prompt="How does the application on Vercel get into AWS?",
             why="A token that Vercel gives for minutes cannot leak for years, as an access key can.",
             safeguard="164.312(d), person or entity authentication",
+            link="https://vercel.com/docs/oidc/aws",
             help="oidc: by Vercel's token, with five lines of code (default); user: by an IAM user's access key",
             metavar="HOW",
             needed=lambda values: values.get("app_principal") == CREATE,
@@ -144,7 +148,6 @@ class Vercel(DeployTarget):
         return context.project if isinstance(context.project, SetupError) else None
 
     def custom_environments(self, context: TargetContext) -> Mapping[str, str]:
-        """The custom environments of the project."""
         vercel, project = project_of(context)
         return vercel.custom_environments(project)
 
@@ -190,9 +193,14 @@ class Vercel(DeployTarget):
         vercel, project = project_of(context)
         user = context.settings.names.app_user
         of_stack = partial(access_key.of_stack, stack=context.stack)
-        delivered = access_key.ensure(
-            context.aws, vercel, project, user, lambda line: on_message(of_stack(line)), consent=consent
-        )
+        delivered = access_key.AccessKeys(
+            aws=context.aws,
+            vercel=vercel,
+            project=project,
+            user=user,
+            on_message=lambda line: on_message(of_stack(line)),
+            consent=consent,
+        ).ensure()
         if warning := access_key.age_warning(context.aws.iam.list_access_keys(user), datetime.now(UTC)):
             on_warning(of_stack(warning))
         return delivered
@@ -240,7 +248,6 @@ class Vercel(DeployTarget):
     # --- descriptions
 
     def destination(self, settings: Settings) -> str:
-        """The project."""
         return f"the Vercel project {settings.vercel_team}/{settings.vercel_project}, production only"
 
     def plan(self, settings: Settings) -> tuple[str, ...]:

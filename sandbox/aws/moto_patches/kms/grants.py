@@ -5,7 +5,7 @@ Reads moto's grants, and adds their dates, in this process.
 
 import time
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from moto.kms.models import Key, kms_backends
 
@@ -131,26 +131,17 @@ DRY_RUNS = ("Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlai
 
 
 def answer_dry_run(call: Call, response: Response) -> Response:
-    """AWS answers DryRunOperationException, HTTP 412, when a call with DryRun would have succeeded.
-
-    Moto ignores DryRun and performs the call.
-    https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html
-    """
-    if call.parameters.get("DryRun") is True:
-        raise_dry_run_succeeded()
+    """Moto ignores DryRun and performs the call."""
+    end_dry_run(call)
     return response
 
 
-def raise_dry_run_succeeded() -> NoReturn:
-    """Raise the error that means success."""
-    message = "The request would have succeeded, but the DryRun option is set."
-    raise AwsError("DryRunOperationException", message, 412)
+def end_dry_run(call: Call) -> None:
+    """AWS answers DryRunOperationException, HTTP 412, when a call with DryRun would have succeeded.
 
-
-def answer_grant_dry_run(call: Call, caller: Principal | None) -> None:
-    """AWS creates and revokes no grant in a dry run (DryRunOperationException); moto does.
-
+    It creates and revokes no grant in a dry run; moto does.
     https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html
     """
     if call.parameters.get("DryRun") is True:
-        raise_dry_run_succeeded()
+        message = "The request would have succeeded, but the DryRun option is set."
+        raise AwsError("DryRunOperationException", message, 412)

@@ -43,12 +43,10 @@ class MetricAlarm(base.ResourceType):
                 yield name, f'Missing required argument. The argument "{name}" is required for an alarm on one metric.'
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Put the alarm."""
         self._put(region, inputs, Tags=base.tag_list(inputs.get("tags")))
         return str(inputs["name"])
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The alarm and its tags."""
         alarms = region.cloudwatch.describe_alarms(AlarmNames=[resource_id], AlarmTypes=["MetricAlarm"])["MetricAlarms"]
         if not alarms:
             return None
@@ -73,7 +71,6 @@ class MetricAlarm(base.ResourceType):
             )
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Remove the alarm."""
         region.cloudwatch.delete_alarms(AlarmNames=[resource_id])
 
     @staticmethod

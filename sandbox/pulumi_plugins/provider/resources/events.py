@@ -38,13 +38,11 @@ class EventRule(base.ResourceType):
             yield "eventPattern", "one of eventPattern, scheduleExpression must be specified"
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Put the rule."""
         self._put(region, inputs, Tags=base.tag_list(inputs.get("tags")))
         bus = inputs["eventBusName"]
         return str(inputs["name"]) if bus == _BUS else f"{bus}/{inputs['name']}"
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The rule and its tags."""
         bus, _, name = resource_id.rpartition("/")
         current = region.events.describe_rule(Name=name, EventBusName=bus or _BUS)
         return {

@@ -53,7 +53,6 @@ class Key(base.ResourceType):
             yield "rotationPeriodInDays", "rotationPeriodInDays requires enableKeyRotation to be true"
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Create the key with its policy."""
         arguments = base.without_none(
             Description=inputs.get("description"),
             KeyUsage=inputs.get("keyUsage"),

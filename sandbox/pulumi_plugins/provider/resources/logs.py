@@ -36,7 +36,6 @@ class LogGroup(ResourceType):
             yield "retentionInDays", f"expected retentionInDays to be one of [{offered}], got {days}"
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Create the log group with its encryption."""
         region.logs.create_log_group(
             logGroupName=inputs["name"],
             **without_none(

@@ -116,7 +116,6 @@ class TopicPolicy(base.ResourceType):
         return str(state["arn"])
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The topic's policy."""
         current = region.sns.get_topic_attributes(TopicArn=resource_id)["Attributes"]
         return {"arn": resource_id, "policy": current.get("Policy"), "owner": current.get("Owner")}
 
@@ -155,7 +154,6 @@ class TopicSubscription(base.ResourceType):
         return str(response["SubscriptionArn"])
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The subscription and whether it is confirmed."""
         current = region.sns.get_subscription_attributes(SubscriptionArn=resource_id)["Attributes"]
         return {
             **{name: current.get(aws) for name, aws in _SUBSCRIPTION.items()},
@@ -175,7 +173,6 @@ class TopicSubscription(base.ResourceType):
             region.sns.set_subscription_attributes(SubscriptionArn=resource_id, AttributeName=name, AttributeValue=text)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Unsubscribe."""
         region.sns.unsubscribe(SubscriptionArn=resource_id)
 
 

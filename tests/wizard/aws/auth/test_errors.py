@@ -28,7 +28,7 @@ def said(code: str, message: str = "said by the service", status: int = 400) -> 
 
 
 CASES = [
-    (boto.NoCredentialsError(), CredentialsError, "no AWS credentials", "aws configure"),
+    (boto.NoCredentialsError(), SignInNeeded, "no AWS credentials", "aws login"),
     (boto.PartialCredentialsError(provider="env", cred_var="secret_key"), CredentialsError, "secret_key", "both"),
     (boto.ProfileNotFound(profile="x"), CredentialsError, "profile x", "list-profiles"),
     (boto.ConfigParseError(path="/c", error="e"), CredentialsError, "configuration", "~/.aws/config"),

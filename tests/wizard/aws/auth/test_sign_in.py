@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.wizard.aws.conftest import files
+from wizard.aws.auth.session import Session
 from wizard.aws.auth.sign_in import sign_in
-from wizard.core.errors import CredentialsError, SetupError
+from wizard.core.errors import CredentialsError, SetupError, SignInNeeded
 
 CONFIG = """\
 [profile clinic]
@@ -54,7 +56,7 @@ def environ(tmp_path) -> dict[str, str]:
         ("clinic", "sso login --profile clinic"),
         ("role", "sso login --profile clinic"),
         ("console", "login --profile console"),
-        ("in-no-file", "sso login --profile in-no-file"),
+        ("in-no-file", "login --profile in-no-file"),
     ],
 )
 def test_the_sign_in_behind_the_profile_is_made(environ, tmp_path, profile, called):
@@ -71,6 +73,24 @@ def test_it_is_made_on_the_terminal_of_the_person(tmp_path, environ):
         [sys.executable, "-c", program], env=given, input="yes\n", capture_output=True, text=True, check=True
     )
     assert (done.stdout, done.stderr) == ("open this page: yes\n", "waiting\n")
+
+
+def test_a_sign_in_of_aws_login_is_opened_by_the_aws_cli(tmp_path, environ):
+    exported = {"Version": 1, "AccessKeyId": "ASIAX", "SecretAccessKey": "s", "SessionToken": "t"}
+    folder = a_cli(tmp_path / "exports", then=f"echo '{json.dumps(exported)}'")
+    session = Session.open(profile="console", region=None, environ={**environ, "PATH": f"{folder}"})
+    keys = session.environment()
+    assert (keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], keys["AWS_SESSION_TOKEN"]) == ("ASIAX", "s", "t")
+    called = (folder / "called").read_text().strip()
+    assert called == "configure export-credentials --profile console --format process"
+
+
+def test_a_sign_in_of_aws_login_that_has_ended_is_offered_again(tmp_path, environ):
+    folder = a_cli(tmp_path / "ended", then="exit 255")
+    session = Session.open(profile="console", region=None, environ={**environ, "PATH": f"{folder}"})
+    with pytest.raises(SignInNeeded) as ended:
+        session.environment()
+    assert ended.value.hint == "aws login --profile console"
 
 
 def test_version_1_which_signs_nobody_in_is_passed_over(environ, tmp_path):

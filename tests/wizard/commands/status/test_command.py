@@ -150,6 +150,7 @@ def test_it_asks_nobody_changes_nothing_and_lists_the_stacks_once(world: World) 
     world.read(all_stacks=True)
     reads = {
         "identify", "describe_key", "find_trail", "read_stored_data_key", "check_parameters", "with_region",
+        "symptoms.held",
     }  # fmt: skip
     assert {call.split()[0].removeprefix("cloud.") for call in world.aws.log} <= reads
     assert set(world.vercel.log) <= {"hosting.find_project", "hosting.check"}

@@ -26,6 +26,7 @@ SLOW_CHECKS: tuple[tuple[str, Check], ...] = stack.SLOW_CHECKS
 ALL_CHECKS: tuple[Check, ...] = (
     *ACCESS_CHECKS,
     *stack.OTHER_CHECKS,
+    *stored_data_key.OTHER_CHECKS,
     *key.OTHER_CHECKS,
     *policies.OTHER_CHECKS,
     *trail.OTHER_CHECKS,

@@ -13,7 +13,7 @@ from wizard.commands.backup.document import file_name_of
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.principal import RESTART
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
+from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError
 from wizard.core.models.access import FormerText, VariableEntry
@@ -114,7 +114,6 @@ def _versions(fingerprints: frozenset[str] | SetupError) -> tuple[str, ...]:
 
 
 def _vercel_variable(context: CheckContext) -> VariableEntry | None:
-    """The data key of production on Vercel."""
     variables = context.vercel_variables
     entries = () if variables is None or isinstance(variables, SetupError) else variables
     return next((entry for entry in entries if entry.name == DATA_KEY_VARIABLE and entry.in_production), None)
@@ -361,4 +360,22 @@ def _failed(context: CheckContext, arn: str, result: ChildResult, variables: App
     )
 
 
+def check_backup(context: CheckContext) -> Iterator[CheckResult]:
+    """How old the last backup of the data key is, and whether it has the data key in use."""
+    last, stored = context.last_backup, context.stored_data_key
+    if not isinstance(stored, StoredDataKey):
+        return  # Reported by check_stored_data_key.
+    name = file_name_of(context.settings.environment, stored.wrapped.fingerprint)
+    command = fixes.wizard(context, "backup", "--to", name)
+    if isinstance(last, SetupError):
+        yield Skipped(what=f"the last backup of the data key: {last.message}")
+    elif last is None:
+        yield Skipped(what=f"a backup of the data key: the account records none; make one: {command}")
+    elif last.fingerprint != stored.wrapped.fingerprint:
+        yield Skipped(what=f"a backup of {stored.wrapped.fingerprint}: the last one has {last.fingerprint}; {command}")
+    else:
+        yield Passed(what=f"the data key was backed up {last.age(context.clients.now())}: {quoted(last.place)}")
+
+
 ACCESS_CHECKS: tuple[Check, ...] = (check_decryption, check_stored_data_key)
+OTHER_CHECKS: tuple[Check, ...] = (check_backup,)

@@ -95,6 +95,11 @@ def _expected_value(context: CheckContext, name: str, key_arn: str | None) -> st
     return {"AWS_KMS_KEY_ID": key_arn, "AWS_REGION": region_of(key_arn)}.get(name)
 
 
+def _push(context: CheckContext, cause: str, what: str, why: str) -> Finding:
+    """The finding that a delivery and a new start of the application solve."""
+    return Finding(cause=cause, what=what, why=why, command=fixes.push(context), advice=THEN)
+
+
 def surrounding_fault(context: CheckContext, variable: Expected, value: str) -> Finding | None:
     """The finding for a value that is empty, or correct except for quotation marks or white space around it."""
     bare = value.strip(AROUND)
@@ -105,8 +110,7 @@ def surrounding_fault(context: CheckContext, variable: Expected, value: str) -> 
         why = "the application reads them as a part of the value"
     else:
         return None
-    what = f"{variable.name} in {variable.place} {what}"
-    return Finding(cause=cause, what=what, why=why, command=fixes.push(context), advice=THEN)
+    return _push(context, cause, f"{variable.name} in {variable.place} {what}", why)
 
 
 EMPTY = (
@@ -178,7 +182,7 @@ def _absent(context: CheckContext, variable: Expected) -> Finding:
     if variable.outside:
         cause = "variable-wrong-environment"
         what = f"{variable.name} in {variable.place} is set for {', '.join(variable.outside)}, but not for production"
-    return Finding(cause=cause, what=what, why=EMPTY, command=fixes.push(context), advice=THEN)
+    return _push(context, cause, what, EMPTY)
 
 
 _DAMAGE = {
@@ -274,13 +278,8 @@ def _another(
 ) -> Finding:
     versions = context.version_fingerprints
     if fingerprint is not None and not isinstance(versions, SetupError) and fingerprint in versions:
-        return Finding(
-            cause="variable-outdated",
-            what=f"{variable.name} in {variable.place} is {fingerprint}, an earlier version of the data key",
-            why=f"the stored data key is {ours.fingerprint} now",
-            command=fixes.push(context),
-            advice=THEN,
-        )
+        what = f"{variable.name} in {variable.place} is {fingerprint}, an earlier version of the data key"
+        return _push(context, "variable-outdated", what, f"the stored data key is {ours.fingerprint} now")
     which = (
         f"the data key {fingerprint}"
         if fingerprint
@@ -331,13 +330,8 @@ def _unreadable(context: CheckContext, variable: Expected) -> CheckResult:
 
 
 def _no_parameter(context: CheckContext, variable: Expected) -> Finding:
-    return Finding(
-        cause="parameter-missing",
-        what=f"{variable.place} does not exist",
-        why="no new task or pod starts without it: ECS reports ResourceInitializationError",
-        command=fixes.push(context),
-        advice=THEN,
-    )
+    why = "no new task or pod starts without it: ECS reports ResourceInitializationError"
+    return _push(context, "parameter-missing", f"{variable.place} does not exist", why)
 
 
 def _region(context: CheckContext, variable: Expected, value: str, expected_region: str) -> CheckResult:
@@ -361,13 +355,9 @@ def check_parameters(context: CheckContext) -> Iterator[CheckResult]:
         if not variable.exists:
             yield _no_parameter(context, variable)
         elif variable.value != stored_data_key.wrapped.value:
-            yield Finding(
-                cause="parameter-wrong",
-                what=f"{variable.place} is another data key than the stored {stored_data_key.wrapped.fingerprint}",
-                why="with two data keys in use, each Region can decrypt only its own records",
-                command=fixes.push(context),
-                advice=THEN,
-            )
+            what = f"{variable.place} is another data key than the stored {stored_data_key.wrapped.fingerprint}"
+            why = "with two data keys in use, each Region can decrypt only its own records"
+            yield _push(context, "parameter-wrong", what, why)
 
 
 ACCESS_CHECKS: tuple[Check, ...] = (

@@ -90,21 +90,17 @@ class RolePolicy(base.ResourceType):
     name_limit = 128
 
     def put(self, region: Region, inputs: Properties) -> None:
-        """Put the policy on its role."""
         region.iam.put_role_policy(RoleName=inputs["role"], PolicyName=inputs["name"], PolicyDocument=inputs["policy"])
 
     def recorded_id(self, resource_id: str, state: Properties) -> str:
-        """The role and the name."""
         return f"{state['role']}:{state['name']}"
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The role's policy."""
         role, _, name = resource_id.partition(":")
         response = region.iam.get_role_policy(RoleName=role, PolicyName=name)
         return {"role": role, "name": name, "policy": to_text(response["PolicyDocument"])}
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Delete it from the role."""
         role, _, name = resource_id.partition(":")
         region.iam.delete_role_policy(RoleName=role, PolicyName=name)
 
@@ -118,7 +114,6 @@ class _Attachment(base.ResourceType):
         self._call("attach", region, inputs)
 
     def recorded_id(self, resource_id: str, state: Properties) -> str:
-        """The principal and the policy."""
         return f"{state[self.principal]}/{state['policyArn']}"
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:

@@ -49,7 +49,6 @@ class Role(base.ResourceType):
             region.iam.attach_role_policy(RoleName=resource_id, PolicyArn=arn)
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The role with its policies."""
         role = region.iam.get_role(RoleName=resource_id)["Role"]
         return {
             "arn": role["Arn"],
@@ -210,7 +209,6 @@ class OpenIdConnectProvider(base.ResourceType):
             )
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Remove the provider."""
         region.iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=resource_id)
 
     def is_same(self, name: str, old: Any, new: Any) -> bool:

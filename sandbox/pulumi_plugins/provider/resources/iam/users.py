@@ -24,7 +24,6 @@ class User(base.ResourceType):
     name_input = "name"
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Create the user."""
         region.iam.create_user(
             UserName=inputs["name"],
             **base.without_none(
@@ -36,7 +35,6 @@ class User(base.ResourceType):
         return str(inputs["name"])
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The user."""
         user = region.iam.get_user(UserName=resource_id)["User"]
         return {
             "arn": user["Arn"],
@@ -98,7 +96,6 @@ class AccessKey(base.ResourceType):
             self._set_status(region, resource_id, inputs)
 
     def created_secrets(self, resource_id: str) -> Properties:
-        """The secret access key."""
         secret = self._new_secrets.pop(resource_id, None)
         return {} if secret is None else {"secret": secret}
 
@@ -128,7 +125,6 @@ class AccessKey(base.ResourceType):
         self._set_status(region, resource_id, new)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Remove the key."""
         region.iam.delete_access_key(UserName=state["user"], AccessKeyId=resource_id)
 
     @staticmethod

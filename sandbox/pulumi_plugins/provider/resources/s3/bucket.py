@@ -48,7 +48,6 @@ class Bucket(ResourceType):
     name_is_lowercase = True
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Create the bucket in its region."""
         arguments: dict[str, Any] = {"Bucket": inputs["bucket"]}
         if inputs.get("objectLockEnabled"):
             arguments["ObjectLockEnabledForBucket"] = True

@@ -34,7 +34,6 @@ class BucketSetting(ResourceType):
         return dict(from_aws(getattr(region.s3, f"get_{self.call}")(Bucket=bucket)[self.argument]))
 
     def clear(self, region: Region, bucket: str) -> None:
-        """Remove it."""
         getattr(region.s3, f"delete_{self.call}")(Bucket=bucket)
 
     def recorded_id(self, resource_id: str, state: Properties) -> str:
@@ -42,13 +41,11 @@ class BucketSetting(ResourceType):
         return str(state["bucket"])
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The setting of the bucket."""
         bucket = resource_id.partition(",")[0]
         current = self.get(region, bucket)
         return None if current is None else {"bucket": bucket, **current}
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Remove it from the bucket."""
         self.clear(region, state["bucket"])
 
 
@@ -127,7 +124,6 @@ class BucketOwnershipControls(BucketSetting):
         region.s3.put_bucket_ownership_controls(Bucket=inputs["bucket"], OwnershipControls=controls)
 
     def get(self, region: Region, bucket: str) -> Properties | None:
-        """The rule."""
         current = region.s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]["Rules"]
         return {"rule": from_aws(current[0])} if current else None
 
@@ -144,12 +140,10 @@ class BucketPolicy(BucketSetting):
     documents = frozenset({"policy"})
 
     def put(self, region: Region, inputs: Properties) -> None:
-        """Set the policy."""
         bucket, policy = inputs["bucket"], inputs["policy"]
         retry_unknown_principals(lambda: region.s3.put_bucket_policy(Bucket=bucket, Policy=policy))
 
     def get(self, region: Region, bucket: str) -> Properties | None:
-        """The policy."""
         return {"policy": region.s3.get_bucket_policy(Bucket=bucket)["Policy"]}
 
 
@@ -199,7 +193,6 @@ class BucketLifecycleConfiguration(BucketSetting):
         )
 
     def get(self, region: Region, bucket: str) -> Properties | None:
-        """The rules."""
         current = region.s3.get_bucket_lifecycle_configuration(Bucket=bucket)
         return {
             "rules": from_aws(current["Rules"]),

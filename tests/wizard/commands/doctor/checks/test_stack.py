@@ -35,10 +35,10 @@ from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.key import check_alias, check_replica_data_keys, check_rotation
 from wizard.commands.doctor.checks.policies import check_application_policy, check_grants, check_key_policies
 from wizard.commands.doctor.checks.stack import COMPARISON, check_drift, check_stack
-from wizard.commands.doctor.checks.stored_data_key import check_stored_data_key
+from wizard.commands.doctor.checks.stored_data_key import check_backup, check_stored_data_key
 from wizard.commands.doctor.checks.variables import check_vercel_access
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import CheckResult, Finding, NotChecked, Passed, diagnose
+from wizard.commands.doctor.diagnosis import CheckResult, Finding, NotChecked, Passed, Skipped, diagnose
 from wizard.core.errors import DamagedState, PermissionDenied, StackBusy, TargetMissing, Unreachable, UsageError
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState
@@ -370,6 +370,17 @@ def test_the_copy_that_the_target_shows_comes_before_a_backup(stand: CheckedStac
 def back_up(stand: CheckedStack, place: str = "s3://clinic/a.json") -> None:
     last = LastBackup(at=datetime(2026, 11, 1, tzinfo=UTC), fingerprint=wrapped().fingerprint, place=place)
     stand.aws.claims["/eonpro/production/backup"] = last.text
+
+
+def test_how_old_the_last_backup_is_or_that_there_is_none_is_told_and_is_no_fault(stand: CheckedStack):
+    (none,) = stand.told(check_backup)
+    assert isinstance(none, Skipped) and "python -m wizard backup --stack production --to eonpro-" in none.what
+    back_up(stand)
+    (told,) = stand.told(check_backup)
+    assert isinstance(told, Passed) and " days ago: “s3://clinic/a.json”" in told.what
+    stand.aws.stored_keys[STORED_KEY] = replace(stand.aws.stored_keys[STORED_KEY], wrapped=wrapped("promoted"))
+    (older,) = stand.told(check_backup)
+    assert isinstance(older, Skipped) and wrapped().fingerprint in older.what
 
 
 def test_the_backup_that_the_account_records_is_named_with_its_place(stand: CheckedStack):
