@@ -21,9 +21,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 import botocore.session
 import semver
@@ -144,8 +144,12 @@ def _later(time_since: timedelta) -> None:
     """What waits for another machine's delivery of an access key to be over finds that it is."""
     from wizard.targets.vercel import access_key
 
-    for function in (access_key.ensure, access_key.rotate):
-        (function.__kwdefaults__ or {})["clock"] = lambda: datetime.now(UTC) + time_since
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + time_since
+
+    vars(access_key)["datetime"] = Later
 
 
 def _recorded_engine(folder: Path) -> None:

@@ -248,7 +248,7 @@ def race(stage: Stage, name: str) -> Verdict:
             judge.about_to_run(commands[1], again=True)
         # Each has read what it decides by and has not written, or the other ran from start to end in between.
         meetings = [what for each in commands for side, _, what in stage.side_effects(each) if side == "http"]
-        first = next((each for each in commands if each.replaces), commands[0])
+        first = next((each for each in commands if each.replaces or each.new_keys), commands[0])
         world.order(who=" ".join(first.words[:2]), hold=[chance.choice(meetings or ["none"]), 2])
         begun = [
             world.begin(
