@@ -2,7 +2,7 @@
 
     --seed N            another choice of histories (default 1)
     --long              all histories, for an hour
-    --minutes N         what has not begun by then is left out (default 9; 60 with --long)
+    --minutes N         what has not begun by then is left out (default 8.5; 60 with --long)
     --only KIND,...     crashes, faults, races, machine, hostile
     --history KIND:NAME one history alone, with what its runs printed; with --baseline by the product without its laws
     --write             write the tables to docs/reliability.md
@@ -200,7 +200,7 @@ def main() -> int:
             verdict = one(root, options.history, baseline=options.baseline)
             print("\n".join((*verdict.outputs, *failure(verdict))))
             return int(verdict.failed)
-        until = began + 60 * (options.minutes or (60 if options.long else 9))
+        until = began + 60 * (options.minutes or (60 if options.long else 8.5))
         kinds = options.only.split(",")
         with empty_world(root) as empty:
             stage = Stage(root=root, empty=empty)
