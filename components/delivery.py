@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components import policies
 from components.configuration import import_options
-from components.policies.stack import NewRole, readers_of
+from components.policies.stack import NewRole, readers_of, reading_policy_of, variable_arns_of
 from components.principal import AppPrincipal
-from components.settings import APPLICATION_VARIABLES, ResourceKind, SecretStore, Settings, Target
+from components.settings import ResourceKind, SecretStore, Settings, Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,17 +87,10 @@ class Delivery(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
         logical = f"{name}-secrets" if secrets else f"{name}-parameters"
-        arns = [arn for region in settings.regions for arn in _sources(settings, region).values()]
-        document = (
-            policies.secret_policy(secret_arns=arns)
-            if secrets
-            else policies.parameter_policy(
-                parameter_arns=arns, one_by_one=any(reader.one_by_one for reader in readers_of(settings))
-            )
-        )
+        policy_name, document = reading_policy_of(settings)
         policy = aws.iam.Policy(
             logical,
-            name=settings.names.secret_policy if secrets else settings.names.parameter_policy,
+            name=policy_name,
             description=f"Reading of the EONPRO application's {'secrets' if secrets else 'parameters'}",
             policy=json.dumps(document),
             tags=settings.tags,
@@ -114,19 +106,4 @@ class Delivery(pulumi.ComponentResource):
 
 def _task_secrets(settings: Settings) -> list[dict[str, str]]:
     # The whole ARN, not only the name: a task in another Region then fails, instead of reading another parameter.
-    return [{"name": name, "valueFrom": arn} for name, arn in _sources(settings, settings.region).items()]
-
-
-def _sources(settings: Settings, region: str) -> dict[str, str]:
-    """The ARN of each variable's parameter or secret in a Region."""
-    in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
-    arn = policies.secret_arn if in_secrets else policies.parameter_arn
-    return {
-        variable: arn(
-            account_id=settings.account_id,
-            region=region,
-            name=f"{settings.names.parameter_prefix}/{variable}",
-            partition=settings.partition,
-        )
-        for variable in APPLICATION_VARIABLES
-    }
+    return [{"name": name, "valueFrom": arn} for name, arn in variable_arns_of(settings, settings.region).items()]

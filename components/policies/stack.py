@@ -12,7 +12,7 @@ from typing import Any
 from components import policies
 from components.policies import event_patterns
 from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
-from components.settings import EksIdentity, ResourceKind, SecretStore, Settings, Target
+from components.settings import APPLICATION_VARIABLES, EksIdentity, ResourceKind, SecretStore, Settings, Target
 
 APPLICATION_POLICIES: Mapping[str, str] = {"EONPROKMSAccess": "eonpro:kms:AppAccess"}
 """The managed policies of the application's principals by name, each with the type of the component that attaches it.
@@ -134,6 +134,12 @@ class Reader:
     target: Target
     role: NewRole | str | None = None
     """The role of the stack, or the name of an existing one; None: the application's own principal."""
+    arn: str = ""
+    """Of the role; empty for the application's own principal."""
+    title: str = ""
+    """What a person calls the role."""
+    without: str = ""
+    """What happens when it cannot read the variables."""
     attachment: str = ""
     """The end of the attachment's logical name."""
     one_by_one: bool = False
@@ -154,7 +160,17 @@ def readers_of(settings: Settings) -> tuple[Reader, ...]:
             kind=ResourceKind.EXECUTION_ROLE,
             inline_policy=("StartTasks", start),
         )
-        readers.append(Reader(target=Target.ECS, role=existing.rpartition("/")[2] if existing else role))
+        name = existing.rpartition("/")[2] if existing else role
+        readers.append(
+            Reader(
+                target=Target.ECS,
+                role=name,
+                arn=settings.execution_role_arn or "",
+                title="execution role",
+                without="ECS starts no task whose secrets it cannot read: ResourceInitializationError, "
+                "AccessDeniedException",
+            )
+        )
     if Target.EKS in settings.deploy_targets:
         role = NewRole(
             name=settings.names.secrets_role,
@@ -163,8 +179,44 @@ def readers_of(settings: Settings) -> tuple[Reader, ...]:
             trust=secrets_trust_of(settings),
             kind=ResourceKind.SECRETS_ROLE,
         )
-        readers.append(Reader(target=Target.EKS, role=role, attachment="-eks", one_by_one=True))
+        arn = f"arn:{settings.partition}:iam::{settings.account_id}:role/{role.name}"
+        readers.append(
+            Reader(
+                target=Target.EKS,
+                role=role,
+                arn=arn,
+                title="role of External Secrets",
+                without="External Secrets cannot read them, and a pod keeps old values or does not start: "
+                "SecretSyncedError, AccessDeniedException",
+                attachment="-eks",
+                one_by_one=True,
+            )
+        )
     return tuple(readers)
+
+
+def reading_policy_of(settings: Settings) -> tuple[str, policies.Policy]:
+    """Name and document of the policy with which the readers read the variables in every Region of the key."""
+    arns = [arn for region in settings.regions for arn in variable_arns_of(settings, region).values()]
+    if settings.secret_store is SecretStore.SECRETS_MANAGER:
+        return settings.names.secret_policy, policies.secret_policy(secret_arns=arns)
+    one_by_one = any(reader.one_by_one for reader in readers_of(settings))
+    return settings.names.parameter_policy, policies.parameter_policy(parameter_arns=arns, one_by_one=one_by_one)
+
+
+def variable_arns_of(settings: Settings, region: str) -> dict[str, str]:
+    """The ARN of each variable's parameter or secret in a Region, by the variable's name."""
+    in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
+    arn = policies.secret_arn if in_secrets else policies.parameter_arn
+    return {
+        variable: arn(
+            account_id=settings.account_id,
+            region=region,
+            name=f"{settings.names.parameter_prefix}/{variable}",
+            partition=settings.partition,
+        )
+        for variable in APPLICATION_VARIABLES
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,18 +267,14 @@ def has_trail_here(settings: Settings) -> bool:
 def access_changes_pattern_of(settings: Settings) -> event_patterns.Pattern:
     """The calls that change who is the application or one of its readers, what they may do, or a stored value."""
     names = settings.names
-    readers = [reader.role.name if isinstance(reader.role, NewRole) else reader.role for reader in readers_of(settings)]
-    store_policy = (
-        names.secret_policy if settings.secret_store is SecretStore.SECRETS_MANAGER else names.parameter_policy
-    )
-    principals = settings.app_principal_arns
+    principals = (*settings.app_principal_arns, *(reader.arn for reader in readers_of(settings) if reader.role))
     return event_patterns.access_changes_pattern(
         # A request has the name without its path.
-        roles=[*(_name(arn) for arn in principals if ":role/" in arn), *filter(None, readers)],
+        roles=[_name(arn) for arn in principals if ":role/" in arn],
         users=[_name(arn) for arn in principals if ":user/" in arn],
         policy_arns=[
             f"arn:{settings.partition}:iam::{settings.account_id}:policy/{name}"
-            for name in (names.app_policy, *([store_policy] if settings.uses_store else []))
+            for name in (names.app_policy, *([reading_policy_of(settings)[0]] if settings.uses_store else []))
         ],
         prefix=names.parameter_prefix,
         alert_changes_rule=names.alert_changes_rule,

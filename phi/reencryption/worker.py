@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 
 from phi.reencryption.database import Database
@@ -31,25 +31,16 @@ class Stopped(Exception):
     """The parent asked this worker to end, or has ended itself."""
 
 
+@dataclass(frozen=True)
 class Worker:
     """Processes one batch after another."""
 
-    def __init__(
-        self,
-        database: Database,
-        table: Table,
-        reencryptor: RecordReencryptor,
-        *,
-        size: int,
-        write: bool,
-        pause: Callable[[float], None],
-    ) -> None:
-        self._database = database
-        self._table = table
-        self._reencryptor = reencryptor
-        self._size = size
-        self._write = write
-        self._pause = pause
+    _database: Database
+    _table: Table
+    _reencryptor: RecordReencryptor
+    size: int = field(kw_only=True)
+    write: bool = field(kw_only=True)
+    pause: Callable[[float], None] = field(kw_only=True)
 
     def process(self, after: str | None, on_read: Callable[[str | None], None]) -> RowCounts:
         """The batch after a key; `on_read` gets its last key as soon as it is known, None where it is the last batch.
@@ -57,14 +48,14 @@ class Worker:
         Raises a ReencryptionError; then nothing of the batch is written, or all of it.
         """
         rows = self._with_retries(lambda: self._read(after, None))
-        until = rows.keys[-1] if len(rows) == self._size else None
+        until = rows.keys[-1] if len(rows) == self.size else None
         on_read(until)
         first: RowCounts | None = None
         written = rereads = remaining = 0
         for attempt in range(MAX_READS):
             if attempt:
                 rereads += 1
-                self._pause(0.05 * (attempt - 1))
+                self.pause(0.05 * (attempt - 1))
                 rows = self._with_retries(lambda: self._read(after, until))
             counts, changed, records = self._reencrypt(rows)
             first = first or counts
@@ -83,23 +74,23 @@ class Worker:
         return replace(first, written=written, rereads=rereads, remaining=remaining)
 
     def _read(self, after: str | None, until: str | None) -> Rows:
-        return self._database.read(self._table, after=after, until=until, limit=self._size)
+        return self._database.read(self._table, after=after, until=until, limit=self.size)
 
     def _with_retries(self, read: Callable[[], Rows]) -> Rows:
         for seconds in RETRY_DELAYS:
             try:
                 return read()
             except (LockConflict, ConnectionLost):
-                self._pause(seconds)
+                self.pause(seconds)
         return read()
 
     def _reencrypt(self, rows: Rows) -> tuple[RowCounts, Rows, list[list[str]]]:
         """The counts of the rows, and of those with records under an old key the rows and records to write."""
         names = self._table.selection.columns
-        columns = [self._reencryptor.reencrypt(values, rows.keys, write=self._write) for values in rows.values]
+        columns = [self._reencryptor.reencrypt(values, rows.keys, write=self.write) for values in rows.values]
         by_name = {name: column.counts for name, column in zip(names, columns, strict=False)}
         counts = RowCounts(rows=len(rows), columns=by_name)
-        if not self._write or not any(column.counts.old for column in columns):
+        if not self.write or not any(column.counts.old for column in columns):
             return counts, Rows(keys=(), places=(), versions=(), values=()), []
         records = [column.records for column in columns]
         changed = [at for at, row in enumerate(zip(*records, strict=True)) if any(row)]

@@ -1,4 +1,4 @@
-"""The WSGI application of the sandbox's AWS: moto's server with patches, faults and a record of calls.
+"""The WSGI application of the sandbox's AWS: moto's server with patches, faults, a record of calls and a control API.
 
 Touches moto in this process; nothing on disk.
 """
@@ -9,17 +9,84 @@ import threading
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qs
 from wsgiref.types import StartResponse
 
 from moto.iam.models import AccessKey, iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from sandbox.aws import moto_patches
-from sandbox.aws.control import Control
-from sandbox.aws.faults import Fault
-from sandbox.aws.moto_patches.ecs.services import seed_service
-from sandbox.aws.protocol import AwsError, Call, Response, error_response, read_call, replace_parameters
+from sandbox.aws import moto_patches, protocol
+from sandbox.aws.faults import Calls, Fault
+from sandbox.aws.iam import enforcement
+from sandbox.aws.iam.permission_limits import put_service_control_policies
+from sandbox.aws.moto_patches.ecs.services import end_next_tasks, running_tasks, seed_service
+from sandbox.aws.moto_patches.sts import task_credentials
+from sandbox.faults import Faults
 from sandbox.state import ACCOUNT, REGION
+
+_JSON = "application/json"
+
+
+class Control:
+    """The routes of the control API, below `/_sandbox/`."""
+
+    def __init__(self, *, nonce: str) -> None:
+        self._nonce = nonce
+        self.faults = Faults[Fault]()
+        self.calls = Calls()
+
+    def respond(self, environ: dict[str, Any]) -> protocol.Response:
+        """Answer one request.
+
+        `/` returns the nonce. `/faults` takes POST and DELETE, `/calls` and `/permissions` GET and DELETE.
+        `/task-credentials?role=` returns the credentials of an ECS task. `/tasks?cluster=&service=` returns the
+        environment of the running tasks; a POST there takes `exitCode`, with which the next `times` tasks exit.
+        `/service-control-policies` (PUT) takes the `policies` that the organization applies to this account.
+        """
+        try:
+            return self._route(environ)
+        except protocol.AwsError as error:
+            return protocol.json_response({"code": error.code, "message": error.message}, error.status, _JSON)
+        except (ValueError, TypeError) as error:
+            return protocol.json_response({"code": "BadRequest", "message": str(error)}, 400, _JSON)
+
+    def _route(self, environ: dict[str, Any]) -> protocol.Response:
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"].removeprefix("/_sandbox/")
+        body = protocol.read_body(environ)
+        answer: Any = {}
+        match method, path:
+            case "GET", "":
+                answer = {"nonce": self._nonce}
+            case "POST", "faults":
+                self.faults.add(Fault(**json.loads(body)))
+            case "DELETE", "faults":
+                self.faults.clear()
+            case "GET", "calls":
+                answer = {"calls": self.calls.listing()}
+            case "DELETE", "calls":
+                self.calls.clear()
+            case "GET", "permissions":
+                answer = {"permissions": enforcement.permissions()}
+            case "DELETE", "permissions":
+                enforcement.clear_permissions()
+            case "PUT", "service-control-policies":
+                put_service_control_policies(json.loads(body)["policies"])
+            case "GET", "task-credentials":
+                answer = task_credentials(_query(environ, "role"))
+            case "GET", "tasks":
+                region = _query(environ, "region") or REGION
+                answer = running_tasks(_query(environ, "cluster"), _query(environ, "service"), region)
+            case "POST", "tasks":
+                order = json.loads(body)
+                region, times = order.get("region", REGION), int(order["times"])
+                end_next_tasks(order["cluster"], order["service"], region, int(order["exitCode"]), times)
+            case _:
+                raise protocol.AwsError("NotFound", f"the sandbox has no {method} /_sandbox/{path}", 404)
+        return protocol.json_response(answer, 201 if (method, path) == ("POST", "faults") else 200, _JSON)
+
+
+def _query(environ: dict[str, Any], name: str) -> str:
+    return str(parse_qs(environ.get("QUERY_STRING", "")).get(name, [""])[0])
 
 
 class AwsApp:
@@ -36,7 +103,7 @@ class AwsApp:
         if environ["PATH_INFO"].startswith("/_sandbox/"):
             with self._lock:
                 return _send(self._control.respond(environ), start_response)
-        call = read_call(environ)
+        call = protocol.read_call(environ)
         self._control.calls.add(call)
         fault = self._control.faults.take(lambda fault: fault.matches_call(call))
         if fault is not None and (response := self._apply_fault(fault, call, environ)) is not None:
@@ -44,15 +111,15 @@ class AwsApp:
         with self._lock:
             return self._respond(call, environ, start_response)
 
-    def _respond(self, call: Call, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    def _respond(self, call: protocol.Call, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         try:
             changed = moto_patches.patch_request(call)
-        except AwsError as error:
-            return _send(error_response(call, error), start_response)
-        if isinstance(changed, Response):
+        except protocol.AwsError as error:
+            return _send(protocol.error_response(call, error), start_response)
+        if isinstance(changed, protocol.Response):
             return _send(changed, start_response)
         if changed is not None:
-            replace_parameters(environ, changed)
+            protocol.replace_parameters(environ, changed)
         patches = moto_patches.response_patches(call)
         if not patches:
             return list(self._moto(environ, start_response))
@@ -61,11 +128,11 @@ class AwsApp:
             try:
                 for patch in patches:
                     response = patch(call, response)
-            except AwsError as error:
-                response = error_response(call, error)
+            except protocol.AwsError as error:
+                response = protocol.error_response(call, error)
         return _send(response, start_response)
 
-    def _apply_fault(self, fault: Fault, call: Call, environ: dict[str, Any]) -> Response | None:
+    def _apply_fault(self, fault: Fault, call: protocol.Call, environ: dict[str, Any]) -> protocol.Response | None:
         """The failure that a test ordered; None when the call was only delayed and now continues."""
         if fault.kind == "hang":
             self._control.faults.hold(fault.seconds)
@@ -74,19 +141,19 @@ class AwsApp:
             connection: socket.socket = environ["werkzeug.socket"]
             connection.shutdown(socket.SHUT_RDWR)
             raise ConnectionAbortedError("dropped on demand")
-        return error_response(call, AwsError(fault.error, fault.message, fault.status))
+        return protocol.error_response(call, protocol.AwsError(fault.error, fault.message, fault.status))
 
 
-def _collect(app: Any, environ: dict[str, Any]) -> Response:
+def _collect(app: Any, environ: dict[str, Any]) -> protocol.Response:
     """The complete response of a WSGI application."""
     status_and_headers: list[Any] = []
     body = b"".join(app(environ, lambda status, headers, exc_info=None: status_and_headers.extend((status, headers))))
     status, headers = status_and_headers
     kind = next((value for name, value in headers if name.lower() == "content-type"), "")
-    return Response(status=int(status.split()[0]), body=body, content_type=kind)
+    return protocol.Response(status=int(status.split()[0]), body=body, content_type=kind)
 
 
-def _send(response: Response, start_response: StartResponse) -> Iterable[bytes]:
+def _send(response: protocol.Response, start_response: StartResponse) -> Iterable[bytes]:
     reason = HTTPStatus(response.status).phrase
     headers = [("Content-Type", response.content_type), ("Content-Length", str(len(response.body)))]
     start_response(f"{response.status} {reason}", [*headers, *response.headers])

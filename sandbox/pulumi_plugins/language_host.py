@@ -48,21 +48,13 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
 
     def GetRequiredPackages(self, request: Any, context: Any) -> Any:
         """The providers whose SDKs are installed for this interpreter."""
-        return language_pb2.GetRequiredPackagesResponse(
-            packages=[
-                plugin_pb2.PackageDependency(name=name, kind="resource", version=version, server=server)
-                for name, version, server in _installed_providers()
-            ]
-        )
+        packages = [plugin_pb2.PackageDependency(kind="resource", **each) for each in _installed_providers()]
+        return language_pb2.GetRequiredPackagesResponse(packages=packages)
 
     def GetRequiredPlugins(self, request: Any, context: Any) -> Any:
         """The same for older engines."""
-        return language_pb2.GetRequiredPluginsResponse(
-            plugins=[
-                plugin_pb2.PluginDependency(name=name, kind="resource", version=version, server=server)
-                for name, version, server in _installed_providers()
-            ]
-        )
+        plugins = [plugin_pb2.PluginDependency(kind="resource", **each) for each in _installed_providers()]
+        return language_pb2.GetRequiredPluginsResponse(plugins=plugins)
 
     def GetProgramDependencies(self, request: Any, context: Any) -> Any:
         """Every distribution the interpreter can import, for `pulumi about`."""
@@ -190,8 +182,8 @@ def _output_of(child: subprocess.Popen[bytes]) -> Iterator[Any]:
             yield piece
 
 
-def _installed_providers() -> tuple[tuple[str, str, str], ...]:
-    providers: dict[str, tuple[str, str, str]] = {}
+def _installed_providers() -> list[dict[str, Any]]:
+    providers: dict[str, dict[str, Any]] = {}
     for distribution in metadata.distributions():
         name = (distribution.name or "").lower().replace("-", "_")
         if not name.startswith("pulumi_") or distribution.files is None:
@@ -204,8 +196,9 @@ def _installed_providers() -> tuple[tuple[str, str, str], ...]:
         if plugin.get("resource"):
             package = plugin.get("name") or name.removeprefix("pulumi_")
             version = plugin.get("version") or distribution.version
-            providers[package] = (package, f"v{version.removeprefix('v')}", plugin.get("server", ""))
-    return tuple(providers[package] for package in sorted(providers))
+            version = f"v{version.removeprefix('v')}"
+            providers[package] = {"name": package, "version": version, "server": plugin.get("server", "")}
+    return [providers[package] for package in sorted(providers)]
 
 
 def main() -> None:

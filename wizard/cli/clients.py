@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from components.settings import Settings
 from wizard import aws
@@ -19,7 +20,7 @@ from wizard.core.next_command import RunOptions, wizard
 from wizard.core.retry import Clock
 from wizard.core.state_backend import BackendFact, in_words
 from wizard.data_key.verification import ChildDecryptVerifier, ChildWrapper
-from wizard.inputs import vercel_cli
+from wizard.inputs import answers_file, vercel_cli
 from wizard.inputs.answers import Answer
 from wizard.inputs.application_folder import ApplicationFolder
 from wizard.inputs.registry import by_key
@@ -116,6 +117,7 @@ def build_clients(
         saved_settings=lambda: _saved_settings(project),
         list_stacks=lambda environment: list_stacks(project, environment),
         save_plan=_plan_keeper(options.save_plan, terminal) if options.save_plan else None,
+        save_answers=_answers_keeper(options.save_answers, terminal) if options.save_answers else None,
     )
 
 
@@ -161,6 +163,16 @@ def _plan_keeper(file: Path, terminal: Terminal) -> Callable[[Plan, StackState],
         terminal.line()
         terminal.line(f"the plan is in {file}; nothing was changed. To apply it:")
         terminal.verbatim(wizard("setup", "--stack", planned.stack, "--plan", str(file)))
+
+    return keep
+
+
+def _answers_keeper(file: Path, terminal: Terminal) -> Callable[[Mapping[str, Any]], None]:
+    def keep(answers: Mapping[str, Any]) -> None:
+        answers_file.write(file, answers)
+        terminal.line()
+        terminal.line(f"the answers are in {file}, without secrets; nothing was changed. To repeat this run:")
+        terminal.verbatim(wizard("setup", "--answers", str(file)))
 
     return keep
 

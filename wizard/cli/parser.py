@@ -51,7 +51,9 @@ _SHORT = {
 _SWITCHES = frozenset("--yes --json --non-interactive --verbose --debug --adopt --dry-run --help -h --version".split())
 """Flags without a value that may stand before the command."""
 
-_NOT_KEPT = frozenset(("--help", "--json", "--non-interactive", "--verbose", "--debug", "--log", "--confirm", "--plan"))
+_NOT_KEPT = frozenset(
+    "--help --json --non-interactive --verbose --debug --log --confirm --plan --save-plan --save-answers".split()
+)
 """Flags that the next command does not repeat."""
 
 
@@ -102,6 +104,7 @@ def fill(parser: argparse.ArgumentParser, command: Command) -> None:
         parser.add_argument("--from", dest="from_stack", metavar="STACK", help="start from the settings of that stack")
         parser.add_argument("--adopt", action="store_true", help="import what was created manually")
         parser.add_argument("--save-plan", type=Path, metavar="FILE", help="write the plan to a file, for --plan")
+        parser.add_argument("--save-answers", type=Path, metavar="FILE", help="write the answers, for --answers")
     stack = parser.add_argument_group("the stack")
     if Shared.STACK in command.shared:
         stack.add_argument(
@@ -187,9 +190,9 @@ def _first_word(argv: Sequence[str]) -> tuple[Sequence[str], str | None, Sequenc
 
 
 def _valued_flags() -> frozenset[str]:
-    return frozenset(("--stack", "--answers", "--from", "--confirm", "--plan", "--save-plan", "--log")) | {
-        each.flag for each in INPUTS
-    }
+    return frozenset(
+        ("--stack", "--answers", "--from", "--confirm", "--plan", "--save-plan", "--save-answers", "--log")
+    ) | {each.flag for each in INPUTS}
 
 
 # --- help ------------------------------------------------------------------------------------------------------------
@@ -286,7 +289,8 @@ def _unknown_flag(command: Command, flag: str) -> str:
 def _like(word: str, known: Iterable[str]) -> str:
     import difflib
 
-    names = list(known)
+    # Only a slip of the fingers, which the first letter mostly escapes: `deploy` is not `destroy`.
+    names = [each for each in known if each.lstrip("-")[:1] == word.lstrip("-")[:1]]
     near = next((each for each in names if each.startswith(f"{word}-")), None)
-    matches = [near] if near else difflib.get_close_matches(word, names, n=1)
+    matches = [near] if near else difflib.get_close_matches(word, names, n=1, cutoff=0.8)
     return f"; did you mean {matches[0]}?" if matches else ""

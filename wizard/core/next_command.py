@@ -137,6 +137,7 @@ class RunOptions:
     plan: Path | None = None
     """A saved plan to apply."""
     save_plan: Path | None = None
+    save_answers: Path | None = None
     json: bool = False
     non_interactive: bool = False
     verbose: bool = False

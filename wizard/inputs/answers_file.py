@@ -1,16 +1,18 @@
 """The answers file: YAML or JSON, with all values as text and all faults reported at once.
 
-Reads the one file that it is given. No error holds a value of the file, which may be a secret put there by mistake.
+Reads or creates the one file that it is given. No error holds a value of the file: it may be a secret put there by
+mistake.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from wizard.core import safe_text
+from wizard.core import files, safe_text
 from wizard.core.errors import UsageError
+from wizard.core.next_command import wizard
 from wizard.inputs.registry import INPUTS, by_key
 
 _SECRET_NAMES = r"(?i)token|secret|passw|passphrase|credential|access_?key|private_?key|api_?key"
@@ -65,6 +67,34 @@ def read_file(text: str, name: str) -> dict[str, Any]:
     return answers
 
 
+def write(path: Path, answers: Mapping[str, Any]) -> None:
+    """Write answers by the key of their input to a new file, secrets left out: reading it gives the same answers.
+
+    Raises UsageError for a file that exists or cannot be written.
+    """
+    import yaml
+
+    values = {
+        key: list(value) if isinstance(value, tuple) else _text(value)
+        for key, value in answers.items()
+        if not by_key[key].secret
+    }
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    try:
+        if not files.create(path, text.encode(), private=False):
+            raise FileExistsError(f"{path} exists, and is not overwritten")
+    except OSError as error:
+        another = wizard("preview", "--save-answers", f"{path}.new")
+        raise UsageError(f"the answers cannot be written: {error}", another) from error
+
+
+def _text(value: Any) -> str:
+    """As an answers file has it; an empty text is the answer `none`."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
+
+
 _BY_FILE_KEY = {entry.file_key: entry for entry in INPUTS}
 
 
@@ -83,7 +113,7 @@ def _entry_fault(entry: _Entry) -> str | None:
         )
     from difflib import get_close_matches
 
-    near = get_close_matches(entry.key.lower().replace("-", "_"), list(_BY_FILE_KEY), n=1)
+    near = get_close_matches(entry.key.lower().replace("-", "_"), list(_BY_FILE_KEY), n=1, cutoff=0.8)
     return f"`{entry.key}` is not a known answer" + (f": did you mean `{near[0]}`?" if near else "")
 
 

@@ -25,9 +25,15 @@ class SetupOptions:
 
     dry_run: bool = False
     save_plan: Path | None = None
+    save_answers: Path | None = None
     plan: Path | None = None
 
     def __post_init__(self) -> None:
+        if self.save_answers and not (self.dry_run or self.save_plan):
+            raise UsageError(
+                "--save-answers writes the answers of a run that applies nothing",
+                wizard("setup", "--dry-run", "--save-answers", str(self.save_answers)),
+            )
         if self.plan and (self.dry_run or self.save_plan):
             raise UsageError(
                 "--plan applies a saved plan; --dry-run and --save-plan apply nothing",

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from components.policies import stack as of_stack
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
-from components.policies.stack import application_trust_of, vercel_provider_arn_of
 from components.settings import ImportGroup, Outputs, Settings
 from wizard.setup.importing.policies import Right, rights, statements
 
@@ -23,18 +23,54 @@ class TrustComparison:
     """What the role lets in beyond the settings: `PRINCIPAL (ACTION)`."""
 
 
-def own_principals(settings: Settings) -> tuple[str, ...]:
-    """The ARNs of the role and the user that the stack makes for the application."""
-    iam = f"arn:{settings.partition}:iam::{settings.account_id}"
-    roles = (f"{iam}:role/{settings.names.app_role}",) if settings.makes_role else ()
-    return roles + ((f"{iam}:user/{settings.names.app_user}",) if settings.makes_user else ())
+@dataclass(frozen=True, kw_only=True)
+class OwnPrincipal:
+    """A role or a user that the stack makes, and what the settings give it."""
+
+    arn: str
+    trust: Mapping[str, Any] | None = None
+    """None: not compared; a user has none, and an import may leave a role as it was found."""
+    policies: Mapping[str, Mapping[str, Any] | None] | None = None
+    """Documents by the ARN of a managed policy or the name of an inline one, None for one that is compared elsewhere.
+    None for all of them: not compared."""
 
 
-def compare_trust(trust: Mapping[str, Any] | None, settings: Settings) -> TrustComparison:
-    """Compare the trust policy of the stack's role with the deploy targets of the settings."""
-    if ImportGroup.APPLICATION_ROLE in settings.kept_as_found:
+def own_principals(settings: Settings, outputs: Outputs) -> tuple[OwnPrincipal, ...]:
+    """The role and the user that the stack makes for the application, and the roles that read the variables."""
+    kept, iam = settings.kept_as_found, f"arn:{settings.partition}:iam::{settings.account_id}"
+    own = None if ImportGroup.APPLICATION_POLICY in kept else {outputs.app_policy_arn: None}
+    trust = None if ImportGroup.APPLICATION_ROLE in kept else application_trust(settings)
+    role = OwnPrincipal(arn=f"{iam}:role/{settings.names.app_role}", trust=trust, policies=own)
+    user = OwnPrincipal(arn=f"{iam}:user/{settings.names.app_user}", policies=own)
+    application = ((role,) if settings.makes_role else ()) + ((user,) if settings.makes_user else ())
+    return application + own_readers(settings)
+
+
+def own_readers(settings: Settings) -> tuple[OwnPrincipal, ...]:
+    """The roles that the stack makes for those who read the variables."""
+    name, document = of_stack.reading_policy_of(settings)
+    reading = {f"arn:{settings.partition}:iam::{settings.account_id}:policy/{name}": document}
+    return tuple(
+        OwnPrincipal(
+            arn=reader.arn,
+            trust=reader.role.trust,
+            policies={**reading, **dict([reader.role.inline_policy] if reader.role.inline_policy else [])},
+        )
+        for reader in of_stack.readers_of(settings)
+        if isinstance(reader.role, of_stack.NewRole)
+    )
+
+
+def application_trust(settings: Settings) -> Mapping[str, Any]:
+    """Who may assume the application's role."""
+    return of_stack.application_trust_of(settings, vercel_provider_arn=of_stack.vercel_provider_arn_of(settings))
+
+
+def compare_trust(trust: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None) -> TrustComparison:
+    """Compare the trust policy of a role of the stack with that of the settings; None: not compared."""
+    if wanted is None:
         return TrustComparison()
-    expected = rights(application_trust_of(settings, vercel_provider_arn=vercel_provider_arn_of(settings)))
+    expected = rights(wanted)
     actual = rights(trust)
     surplus = {right for right in actual - expected if right.effect == "Allow"}
     replaced = {(right.principal, right.action) for right in surplus}
@@ -51,28 +87,33 @@ def _words(right: Right, expected: frozenset[Right]) -> str:
     return f"{right.principal} ({right.action}{', by another condition' if known else ''})"
 
 
-def surplus_policies(principal: IamPrincipal, settings: Settings, outputs: Outputs) -> tuple[IamPolicy, ...]:
-    """The policies that allow the application's own role or user more than its one policy does.
+def surplus_policies(principal: IamPrincipal, own: OwnPrincipal) -> tuple[IamPolicy, ...]:
+    """The policies that allow a principal of the stack more than the settings give it.
 
-    A policy that could not be read counts: what it allows is unknown.
+    A policy of somebody else that could not be read counts: what it allows is unknown.
     """
-    if ImportGroup.APPLICATION_POLICY in settings.kept_as_found:
-        return ()
-    return tuple(
-        policy
-        for policy in principal.policies
-        if policy.name != outputs.app_policy_arn
-        and (
-            policy.document is None
-            or any(statement.get("Effect") == "Allow" for statement in statements(policy.document))
-        )
-    )
+    return tuple(policy for policy in principal.policies if _allows_more(policy, own))
 
 
-def surplus(principal: IamPrincipal, settings: Settings, outputs: Outputs) -> tuple[str, ...]:
-    """All surplus of the stack's own role or user, in words; empty for none."""
-    trusted = compare_trust(principal.trust, settings).surplus if principal.is_role else ()
+def is_foreign(policy: IamPolicy, own: OwnPrincipal) -> bool:
+    """Whether the settings give the principal no policy of this name."""
+    return own.policies is not None and policy.name.partition(" of ")[0] not in own.policies
+
+
+def _allows_more(policy: IamPolicy, own: OwnPrincipal) -> bool:
+    if is_foreign(policy, own):
+        return policy.document is None or any(each.get("Effect") == "Allow" for each in statements(policy.document))
+    expected = (own.policies or {}).get(policy.name.partition(" of ")[0])
+    allowed = {right for right in rights(policy.document) if right.effect == "Allow"}
+    return expected is not None and not allowed <= rights(expected)
+
+
+def surplus(principal: IamPrincipal, own: OwnPrincipal) -> tuple[str, ...]:
+    """All surplus of a role or user of the stack, in words; empty for none."""
     return (
-        *(f"{principal.name} also lets in {words}" for words in trusted),
-        *(f"{principal.name} also has {policy.name}" for policy in surplus_policies(principal, settings, outputs)),
+        *(f"{principal.name} also lets in {words}" for words in compare_trust(principal.trust, own.trust).surplus),
+        *(
+            f"{principal.name} {'also has' if is_foreign(policy, own) else 'is allowed more by'} {policy.name}"
+            for policy in surplus_policies(principal, own)
+        ),
     )

@@ -284,8 +284,12 @@ def _app_policy(
 
 
 def _surplus(iam: AccountIam, settings: Settings, outputs: Outputs) -> list[str]:
-    owned = filter(None, map(iam.find, application_access.own_principals(settings)))
-    return [words for principal in owned for words in application_access.surplus(principal, settings, outputs)]
+    return [
+        words
+        for own in application_access.own_principals(settings, outputs)
+        if (principal := iam.find(own.arn))
+        for words in application_access.surplus(principal, own)
+    ]
 
 
 def _as_tuple(value: Any) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from components.settings import Outputs, Settings, Target
 from wizard.core.cost.account import read_account
@@ -153,6 +153,8 @@ class Clients:
     """Whether it is known where Pulumi stores the state; if not, a person is asked."""
     save_plan: Callable[[plan.Plan, StackState], None] | None = None
     """Saves a plan for a later run."""
+    save_answers: Callable[[Mapping[str, Any]], None] | None = None
+    """Saves the answers, by the key of their input, for a later run."""
     saved_settings: Callable[[], Mapping[str, Settings | SetupError]] = dict
     """The settings of every stack in the project's folder, or why they cannot be used."""
     list_stacks: ListStacks = lambda environment: ()

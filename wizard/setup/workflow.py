@@ -3,21 +3,18 @@
 Changes AWS, Vercel and the stack through their ports, each only after the confirmation.
 """
 
-from datetime import UTC, datetime
-
 from components import policies
 from components.settings import Outputs, SecretStore, Settings
 from wizard.core.cost.drivers import options
 from wizard.core.errors import Cancelled, UsageError
-from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import wizard
-from wizard.core.ports.run import UserInterface, VercelClient
+from wizard.core.ports.run import UserInterface
 from wizard.data_key.delivery import find_last_backup, region_of
 from wizard.setup import checklist, confirmation, deliver_and_verify, plan, report, steps
 from wizard.setup.preflight.services import attempt
 from wizard.setup.steps import Clients, Request
-from wizard.targets.port import OnMessage, deploy_target
+from wizard.targets.port import deploy_target
 from wizard.targets.vercel import access_key
 
 
@@ -120,6 +117,8 @@ def preview(request: Request, clients: Clients) -> plan.Plan:
         planned = prepared.planned
         if clients.save_plan is not None:
             clients.save_plan(planned, prepared.ready.findings.state)
+        if clients.save_answers is not None:
+            clients.save_answers({key: answer.value for key, answer in prepared.ready.answers.items()})
     clients.ui.section("Options", "not selected, with their cost")
     rows = [(option.name, option.price, option.flag) for option in options(planned.settings) if not option.selected]
     clients.ui.table(rows, headings=("option", "price", "flag"))
@@ -128,26 +127,17 @@ def preview(request: Request, clients: Clients) -> plan.Plan:
 
 def rotate_access_key(request: Request, clients: Clients) -> dict[str, str | None]:
     """Create and deliver a second access key for the application on Vercel; the old one works until it is retired."""
-    ready, project, vercel = _with_access_key(request, clients)
-    user = ready.settings.names.app_user
-    consent = confirmation.consent(clients.ui, yes=request.yes)
-    done = access_key.rotate(ready.aws, vercel, project, user, _printer(clients, request), consent=consent)
+    done = _access_keys(request, clients).rotate()
     return {"id": done.key_id, "old": done.old_id}
 
 
 def retire_access_key(request: Request, clients: Clients) -> dict[str, str | None]:
     """Deactivate the access key that Vercel no longer has; delete it if it is inactive already."""
-    ready, project, vercel = _with_access_key(request, clients)
-    user, now = ready.settings.names.app_user, datetime.now(UTC)
-    done = access_key.retire_old(ready.aws, vercel, project, user, now, _printer(clients, request), force=request.yes)
+    done = _access_keys(request, clients).retire_old(force=request.yes)
     return {"id": done.key_id, "done": done.done}
 
 
-def _printer(clients: Clients, request: Request) -> OnMessage:
-    return lambda line: clients.ui.line(access_key.of_stack(line, request.stack), mark=Mark.OK)
-
-
-def _with_access_key(request: Request, clients: Clients) -> tuple[steps.PreparedRun, VercelProject, VercelClient]:
+def _access_keys(request: Request, clients: Clients) -> access_key.AccessKeys:
     ready, _ = steps.find_deployed(request, clients)
     project = ready.findings.project
     if not ready.settings.makes_user or project is None or ready.vercel is None:
@@ -156,7 +146,14 @@ def _with_access_key(request: Request, clients: Clients) -> tuple[steps.Prepared
             wizard("verify"),
         )
     clients.ui.section("Access key")
-    return ready, project, ready.vercel
+    return access_key.AccessKeys(
+        aws=ready.aws,
+        vercel=ready.vercel,
+        project=project,
+        user=ready.settings.names.app_user,
+        on_message=lambda line: clients.ui.line(access_key.of_stack(line, request.stack), mark=Mark.OK),
+        consent=confirmation.consent(clients.ui, yes=request.yes),
+    )
 
 
 def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:

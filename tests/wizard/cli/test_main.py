@@ -464,7 +464,13 @@ def test_answers_that_cannot_be_used_are_all_told(folder, steps, capsys) -> None
         (["verify", "--dry-run"], "verify has no --dry-run: it belongs to setup"),
         (["setup", "--all"], "setup has no --all: it belongs to status"),
         (["doctor", "--yes"], "doctor has no --yes: it belongs to setup and"),
+        (["preview", "--confirm", "production"], "preview has no --confirm"),
+        (["destroy", "--multi-region", "yes"], "destroy has no --multi-region"),
+        (["destroy", "--yes"], "destroy has no --yes"),
+        (["access-key", "rotate", "--rotation-period-days", "90"], "access-key has no --rotation-period-days"),
+        (["backup", "--confirm", "production"], "backup has no --confirm"),
         (["--plan", "a.json", "--dry-run"], "--plan applies a saved plan"),
+        (["--save-answers", "a.yaml"], "--save-answers writes the answers of a run that applies nothing"),
     ],
 )
 def test_a_command_line_that_makes_no_sense_is_told_with_its_way_out(folder, steps, capsys, argv, said) -> None:
@@ -491,6 +497,28 @@ def test_a_command_line_that_makes_no_sense_is_told_with_its_way_out(folder, ste
 def test_a_refused_command_line_is_told_with_the_command_it_names(folder, steps, capsys, argv, command) -> None:
     assert bell.main([*argv, "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["command"] == command
+
+
+@pytest.mark.parametrize(
+    "argv", [["deploy"], ["remove"], ["export"], ["--role", "x"], ["--bucket", "x"], ["--tags", "x"]]
+)
+def test_nothing_is_suggested_that_is_not_near_least_of_all_a_removal(folder, steps, capsys, argv) -> None:
+    steps(report("vercel"))
+    assert "did you mean" not in refusal(capsys, argv)
+
+
+@pytest.mark.parametrize(
+    ("argv", "meant"),
+    [
+        (["stauts"], "status"),
+        (["setpu"], "setup"),
+        (["--adminstrators", "x"], "--administrators"),
+        (["--dry"], "--dry-run"),
+    ],
+)
+def test_a_slip_of_the_fingers_is_named(folder, steps, capsys, argv, meant) -> None:
+    steps(report("vercel"))
+    assert f"did you mean {meant}?" in refusal(capsys, argv)
 
 
 @pytest.mark.parametrize("argv", [["--vercel-token", TOKEN], [f"--vercel-token={TOKEN}"], ["push", f"--tokn={TOKEN}"]])

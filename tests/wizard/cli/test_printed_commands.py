@@ -109,3 +109,8 @@ def test_terminal_and_json_complete_every_command_that_they_print() -> None:
     assert len(printed) == 6 and all("--stack staging" in line and "--target ecs" in line for line in printed)
     assert "--stack staging" in document["message"]
     assert all("--stack staging" in text for text in document["next"].values())
+
+
+def test_the_command_that_applies_a_saved_plan_saves_no_other() -> None:
+    run = run_of(("preview", "--stack", "staging", "--save-plan", "plan.json", "--save-answers", "answers.yaml"))
+    assert run.complete(wizard("setup", "--plan", "plan.json")).endswith("setup --plan plan.json --stack staging")

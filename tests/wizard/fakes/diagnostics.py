@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from components import policies
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
-from components.policies.stack import application_trust_of
+from components.policies.stack import NewRole, application_trust_of, readers_of, reading_policy_of
 from components.settings import SecretStore, Settings, Target
 from wizard.core.models.access import FormerText, ProviderFact, Ruling, StatementEvaluation
 
@@ -91,11 +91,16 @@ class FakeSymptoms:
                 policies=(IamPolicy(name=APP_POLICY, document=document),),
                 trust=trust if ":role/" in arn else None,
             )
-        reader = f"arn:aws:iam::{ACCOUNT}:role/{wanted.names.execution_role}"
-        name = f"arn:aws:iam::{ACCOUNT}:policy/{wanted.names.parameter_policy}"
-        parameters: Any = policies.parameter_policy(parameter_arns=["arn:aws:ssm:*:*:parameter/eonpro/*"])
-        self.versions[name] = {"v1": parameters}
-        self.principals[reader] = IamPrincipal(arn=reader, policies=(IamPolicy(name=name, document=parameters),))
+        name, reading = reading_policy_of(wanted)
+        variables = IamPolicy(name=f"arn:aws:iam::{ACCOUNT}:policy/{name}", document=reading)
+        self.versions[variables.name] = {"v1": reading}
+        for reader in readers_of(wanted):
+            role = reader.role if isinstance(reader.role, NewRole) else None
+            start = role.inline_policy if role else None
+            inline = (IamPolicy(name=f"{start[0]} of role/{role.name}", document=start[1]),) if role and start else ()
+            self.principals[reader.arn] = IamPrincipal(
+                arn=reader.arn, policies=(variables, *inline), trust=role.trust if role else None
+            )
 
     def change(self, arn: str, **changes: Any) -> None:
         """The principal otherwise than it was."""

@@ -22,7 +22,7 @@ from wizard.inputs.answers import (
     sso_pattern,
     to_settings,
 )
-from wizard.inputs.answers_file import read_file
+from wizard.inputs.answers_file import read_answers, read_file, write
 from wizard.inputs.registry import INPUTS, by_key
 from wizard.pulumi_engine.config import as_text as as_engine
 
@@ -542,3 +542,18 @@ def test_the_error_names_every_missing_answer_with_all_its_doors_and_the_command
     assert error.hint.startswith("python -m wizard --account ")
     assert "--vercel-token-file FILE" in error.hint
     assert by_key["vercel_token"].variable in error.message
+
+
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yaml")), ids=lambda file: file.stem)
+def test_the_answers_that_are_saved_are_the_same_answers_again(example: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "saved.yaml"
+
+    def values(file: Path) -> dict[str, Any]:
+        return {key: answer.value for key, answer in resolved(file=read_answers(file)).items()}
+
+    first = values(example)
+    write(saved, {**first, "permissions_boundary": None, "vercel_token": "a-secret", "encrypted_phi_key": "a-secret"})
+    assert values(saved) == {**first, "permissions_boundary": None}
+    assert "a-secret" not in saved.read_text()
+    with pytest.raises(UsageError, match="exists, and is not overwritten"):
+        write(saved, first)

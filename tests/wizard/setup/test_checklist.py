@@ -132,6 +132,19 @@ def test_a_set_up_that_somebody_widened_is_not_as_it_should_be(aws, role: IamPri
     assert words in entry.evidence
 
 
+def test_a_role_that_reads_the_variables_and_that_somebody_widened_is_not_as_it_should_be(aws) -> None:
+    changes = {"deploy_targets": ("ecs",), "vercel_team": None, "vercel_project": None}
+    arn = f"arn:aws:iam::{ACCOUNT}:role/eonpro-execution-role"
+    aws.build(settings(**changes))
+    as_made = aws.access_diagnostics.principals[arn]
+    aws.who_has_access.account = AccountIam(principals=(as_made,))
+    assert items(aws, None, **changes)[IAM].state is ItemState.DONE
+    more = IamPolicy(name=f"more of {arn}", document=policies.policy([no_principal()]))
+    aws.who_has_access.account = AccountIam(principals=(replace(as_made, policies=(*as_made.policies, more)),))
+    entry = items(aws, None, **changes)[IAM]
+    assert entry.state is ItemState.OPEN and f"eonpro-execution-role also has more of {arn}" in entry.evidence
+
+
 def test_an_item_that_is_open_because_an_import_left_it_names_what_closes_it(aws) -> None:
     aws.documents[APP_POLICY] = policies.policy([])
     aws.trails = (trail_fact(multi_region=False),)

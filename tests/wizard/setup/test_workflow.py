@@ -60,7 +60,8 @@ from wizard.core.models.account import Existing
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, DeliveryState, StackState, VerificationState
 from wizard.core.models.inputs import Question
 from wizard.core.models.stack import Drift, DriftKind
-from wizard.inputs.answers import Answer, Source, from_settings
+from wizard.inputs import answers_file
+from wizard.inputs.answers import Answer, Source, from_settings, resolve
 from wizard.setup import SetupOptions, saved_plan, workflow
 from wizard.setup.saved_plan import SavedPlan
 from wizard.setup.steps import Clients, Request
@@ -988,6 +989,18 @@ def test_preview_shows_what_each_option_that_was_not_taken_would_cost(world) -> 
     assert {"--cloudwatch-logs yes", "--secret-store secrets-manager"} <= flags
     assert "--trail-key yes" not in flags
     assert any(line.startswith("What it costs: $2.18 a month") for line in world.ui.said)
+
+
+def test_a_preview_hands_over_the_answers_that_repeat_the_run(world, tmp_path) -> None:
+    kept: dict[str, Any] = {}
+    workflow.preview(world.request(yes=False), replace(world.clients, save_answers=kept.update))
+    answers_file.write(tmp_path / "answers.yaml", kept)
+    text = (tmp_path / "answers.yaml").read_text()
+    assert TOKEN not in text and "vercel_token" not in text
+    told: dict[str, Any] = {"flags": {}, "environ": {}, "saved": {}, "saved_name": "", "detected": {}}
+    again = resolve(file=answers_file.read_answers(tmp_path / "answers.yaml"), file_name="", **told)
+    world.given = {key: answer.value for key, answer in again.items()} | {"vercel_token": TOKEN}
+    assert workflow.preview(world.request(yes=False), world.clients).settings == settings()
 
 
 def test_preview_stops_at_the_plan(world) -> None:

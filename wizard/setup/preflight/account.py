@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.settings import ContractError, Settings
+from wizard.core.cost import prices
 from wizard.core.errors import CredentialsError, Problem, SetupError, Unsupported
 from wizard.core.json_documents import camel
 from wizard.core.models.account import Existing, Identity
@@ -35,23 +36,32 @@ def with_trail_bucket(values: Mapping[str, Any], aws: AwsClient) -> Mapping[str,
     return {**values, "trail_bucket": bucket} if bucket else values
 
 
-def trail(settings: Settings, aws: AwsClient) -> CheckResult:
-    """An existing trail must exist, record KMS, and write to the bucket whose retention is checked."""
-    arn = settings.existing_trail_arn
-    trails, _ = attempt(aws.cloudtrail.list_trails) if arn else ((), None)
-    if arn is None or trails is None:
+def trail(settings: Settings, aws: AwsClient, *, first: bool) -> CheckResult:
+    """An existing trail must exist, record every Region and KMS, and write to the bucket whose retention is checked.
+
+    A second trail, on the `first` run, is no problem; its price is a note.
+    """
+    arn, names = settings.existing_trail_arn, settings.names
+    trails, _ = attempt(aws.cloudtrail.list_trails) if arn or first else ((), None)
+    if trails is None:
         return CheckResult()  # Trails that cannot be listed are `unknown` in the evidence after the run.
     shared = [fact for fact in trails if fact.can_be_shared]
-    existing = next((fact for fact in shared if fact.arn == arn), None)
+    if arn is None:
+        good = [fact.arn for fact in shared if fact.name != names.trail and fact.logging and fact.kms_events]
+        price = prices.SECOND_TRAIL_EVENT.text
+        note = f"the trail {', '.join(good)} records KMS already: the second copy of the events costs {price}"
+        return CheckResult(notes=(f"{note}; to use the first: --trail {good[0]}",) if good else ())
+    lost = "without it nobody could say who used the key, and when"
+    new = f"create a new one: --trail {CREATE}"
+    usable = ", ".join(fact.arn for fact in shared if fact.arn != arn)
+    choose = f"choose one of: {usable}   or {new}" if usable else new
+    existing = next((fact for fact in trails if fact.arn == arn), None)
     if existing is None:
-        new = f"create a new one: --trail {CREATE}"
-        usable = ", ".join(fact.arn for fact in shared)
-        missing = Problem(
-            what=f"there is no trail {arn} that records every Region",
-            why="without it nobody could say who used the key, and when",
-            next=f"choose one of: {usable}   or {new}" if usable else new,
-        )
-        return CheckResult(problems=(missing,))
+        what = f"there is no trail {arn} that records every Region"
+        return CheckResult(problems=(Problem(what=what, why=lost, next=choose),))
+    problems = []
+    if not existing.can_be_shared:
+        problems.append(Problem(what=f"the trail {arn} records one Region only", why=lost, next=choose))
     if existing.bucket != settings.trail_bucket:
         wrong_bucket = Problem(
             what=f"the trail {arn} writes to the bucket {existing.bucket}, not to {settings.trail_bucket}",
@@ -59,21 +69,16 @@ def trail(settings: Settings, aws: AwsClient) -> CheckResult:
             next=f"--trail-bucket {existing.bucket}",
             exit_code=2,
         )
-        return CheckResult(problems=(wrong_bucket,))
+        problems.append(wrong_bucket)
     retention, _ = attempt(aws.cloudtrail.bucket_retention, existing.bucket)
-    trail_gaps = gaps(existing, retention)
-    problems = tuple(
-        Problem(
-            what=f"the trail {arn} does not record the use of the key: {gap.text}",
-            why="without it nobody could say who used the key, and when",
-            next=f"ask its owner to fix it, or create a new one: --trail {CREATE}",
-        )
-        for gap in trail_gaps
-        if gap.fatal
-    )
-    notes = [f"the trail {existing.name} is used as it is, and {gap.text}" for gap in trail_gaps if not gap.fatal]
-    notes += [f"could not be read of the trail {existing.name}: {what}" for what in unread(existing, retention)]
-    return CheckResult(problems=problems, notes=tuple(notes))
+    notes = [f"could not be read of the trail {existing.name}: {what}" for what in unread(existing, retention)]
+    for gap in gaps(existing, retention):
+        if gap.fatal:
+            what = f"the trail {arn} does not record the use of the key: {gap.text}"
+            problems.append(Problem(what=what, why=lost, next=f"ask its owner to fix it, or {new}"))
+        elif existing.can_be_shared or gap.requirement.id != "trail-all-regions":
+            notes.append(f"the trail {existing.name} is used as it is, and {gap.text}")
+    return CheckResult(problems=tuple(problems), notes=tuple(notes))
 
 
 SKEW_TO_REPORT_SECONDS = 30.0
@@ -209,7 +214,7 @@ def inspect(
         existing_job = pool.submit(attempt, aws.existing_resources.find_existing, settings)
         stored_data_key_job = pool.submit(attempt, find_data_key, aws, settings)
         lockout_job = pool.submit(lockout, settings, identity, aws)
-        trail_job = pool.submit(trail, settings, aws)
+        trail_job = pool.submit(trail, settings, aws, first=saved is None)
         clock_job = pool.submit(clock, aws)
         # Last, because these two may wait for the stack's state.
         rights_job = pool.submit(lambda: rights(settings, aws, stack) if making() else Rights())

@@ -193,9 +193,14 @@ class Vercel(DeployTarget):
         vercel, project = project_of(context)
         user = context.settings.names.app_user
         of_stack = partial(access_key.of_stack, stack=context.stack)
-        delivered = access_key.ensure(
-            context.aws, vercel, project, user, lambda line: on_message(of_stack(line)), consent=consent
-        )
+        delivered = access_key.AccessKeys(
+            aws=context.aws,
+            vercel=vercel,
+            project=project,
+            user=user,
+            on_message=lambda line: on_message(of_stack(line)),
+            consent=consent,
+        ).ensure()
         if warning := access_key.age_warning(context.aws.iam.list_access_keys(user), datetime.now(UTC)):
             on_warning(of_stack(warning))
         return delivered

@@ -68,146 +68,237 @@ class RetiredAccessKey:
     done: Retirement
 
 
-def ensure(
-    aws: AwsClient,
-    vercel: VercelClient,
-    project: VercelProject,
-    user: str,
-    on_message: OnMessage,
-    *,
-    consent: Consent,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> DeliveredAccessKey:
-    """The access key in Vercel's variables, if the user has it and it is active; else a new one, delivered there.
+@dataclass(frozen=True, kw_only=True)
+class AccessKeys:
+    """The access keys of the application's user in IAM, and the one in Vercel's variables."""
 
-    A key of a crashed run, or of a lost answer, is deleted with consent. Raises ResourceError if the user has two that
-    stay, and the errors of the ports; a new key that was not delivered is deleted again.
-    """
-    now = clock()
-    keys = aws.iam.list_access_keys(user)
-    # After the list: a key that another run delivers meanwhile must not look unused.
-    named = vercel.access_key_id(project)
-    if delivered := _active_key(keys, named, now):
-        _show_others(keys, named, on_message)
-        return delivered
-    if off := next((key for key in keys if key.id == named), None):
-        on_message(f"the access key {off.id} on Vercel is inactive; it is replaced")
-    remaining = _with_room(aws, user, keys, keys, named, now, on_message, consent)
-    try:
-        key = _create(aws, vercel, project, user, remaining, named, on_message, consent)
-    except ResourceError as error:
-        # Another run may have created the second key meanwhile, and may have delivered it: then nothing is left to do.
-        if delivered := _active_key(aws.iam.list_access_keys(user), vercel.access_key_id(project), now):
+    aws: AwsClient
+    vercel: VercelClient
+    project: VercelProject
+    user: str
+    on_message: OnMessage
+    consent: Consent
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def ensure(self) -> DeliveredAccessKey:
+        """The access key in Vercel's variables, if the user has it and it is active; else a new one, delivered there.
+
+        A key of a crashed run, or of a lost answer, is deleted with consent. Raises ResourceError if the user has two
+        that stay, and the errors of the ports; a new key that was not delivered is deleted again.
+        """
+        now = self.clock()
+        keys = self.aws.iam.list_access_keys(self.user)
+        # After the list: a key that another run delivers meanwhile must not look unused.
+        named = self.vercel.access_key_id(self.project)
+        if delivered := _active_key(keys, named, now):
+            self._show_others(keys, named)
             return delivered
-        if len(aws.iam.list_access_keys(user)) < LIMIT:
+        if off := next((key for key in keys if key.id == named), None):
+            self.on_message(f"the access key {off.id} on Vercel is inactive; it is replaced")
+        remaining = self._with_room(keys, keys, named, now)
+        try:
+            key = self._create(remaining, named)
+        except ResourceError as error:
+            # Another run may have created the second key meanwhile, and may have delivered it: then this one is done.
+            if delivered := _active_key(
+                self.aws.iam.list_access_keys(self.user), self.vercel.access_key_id(self.project), now
+            ):
+                return delivered
+            if len(self.aws.iam.list_access_keys(self.user)) < LIMIT:
+                raise
+            raise ResourceError(
+                f"another run created the second access key of the user {self.user} ({error.message})",
+                "wait until that run has ended, then run the same command again",
+            ) from error
+        self._show_others(remaining, key.id)
+        return DeliveredAccessKey(key_id=key.id, is_new=True, age_days=0, key=key)
+
+    def rotate(self) -> RotatedAccessKey:
+        """Create and deliver a second access key; the old one stays active for the running deployments.
+
+        A key of a crashed run, or of a lost answer, is deleted with consent. Raises ResourceError if the user has two
+        that stay. The same command again within an hour reports the rotation that was complete.
+        """
+        now, keys = self.clock(), self.aws.iam.list_access_keys(self.user)
+        named = self.vercel.access_key_id(self.project)
+        current = next((key for key in keys if key.id == named), None)
+        if current and len(keys) >= LIMIT and current == keys[-1] and current.active and now - current.made < QUIET:
+            self.on_message(
+                f"Vercel has the access key {current.id} already: the rotation before this one was complete"
+            )
+            return self._rotated(RotatedAccessKey(key_id=current.id, old_id=keys[0].id))
+        # A run that was killed in the middle of a delivery leaves half a pair: Vercel then names no key, and the newer
+        # of two is of that run. An older key may be the one before, whose last use IAM does not show yet.
+        newer = keys[1:] if current is None else [key for key in keys if key.made > current.made]
+        remaining = self._with_room(keys, newer, named, now)
+        key = self._create(remaining, named)
+        old_id = remaining[0].id if remaining else None
+        return self._rotated(RotatedAccessKey(key_id=key.id, old_id=old_id, key=key))
+
+    def _rotated(self, done: RotatedAccessKey) -> RotatedAccessKey:
+        self.on_message(
+            f"Vercel has the access key {done.key_id}; it takes effect in a new deployment: vercel redeploy, or push"
+        )
+        if old := done.old_id:
+            self.on_message(
+                f"the access key {old} stays active for the deployments that use it; when none does: {RETIRE}"
+            )
+        return done
+
+    def retire_old(self, *, force: bool = False) -> RetiredAccessKey:
+        """Deactivate the access key that is not on Vercel, or delete it if it is inactive already.
+
+        Raises ResourceError if Vercel has none of the user's keys, or the old one may still be in use, unless forced.
+        """
+        keys = self.aws.iam.list_access_keys(self.user)
+        named = self.vercel.access_key_id(self.project)
+        current = next((key for key in keys if key.id == named and key.active), None)
+        if current is None:
+            raise ResourceError(
+                f"no active access key of the user {self.user} is on Vercel, so the old one is not known"
+                + (f": {_described(keys, named)}" if keys else ""),
+                ROTATE if len(keys) < LIMIT else _manual_commands(self.user, keys, named),
+            )
+        others = [key for key in keys if key.id != named]
+        if not others:
+            self.on_message(
+                f"there is no old access key: the user {self.user} has only {current.id}, which is on Vercel"
+            )
+            return RetiredAccessKey(key_id=None, done=Retirement.NOTHING)
+        old = min(others, key=lambda key: (not key.active, key.made))
+        if not old.active:
+            self.aws.iam.delete_access_key(self.user, old.id)
+            self.on_message(f"the access key {old.id} was inactive and is deleted")
+            return RetiredAccessKey(key_id=old.id, done=Retirement.DELETED)
+        # A key that is newer than the one on Vercel was never delivered.
+        is_former = old.made < current.made
+        if not force and is_former and (deployment := self._deployed_before(current)):
+            raise ResourceError(
+                f"the access key {old.id} is in use: production runs {deployment.name}, which was deployed before "
+                f"{current.id} was created and cannot have it",
+                Command(REDEPLOY, advice=f"then, an hour later: {RETIRE}"),
+            )
+        if not force and (why := _possible_use(old, current, self.clock())):
+            raise ResourceError(
+                f"the access key {old.id} may still be in use: {why}",
+                Command(
+                    RETIRE, advice=f"an hour after vercel redeploy; or at once, even if it is in use: {RETIRE} --yes"
+                ),
+            )
+        self.aws.iam.retire_access_key(self.user, old.id)
+        activate = _status_command(self.user, old.id, "Active")
+        self.on_message(f"the access key {old.id} is deactivated; if the application still needs it: {activate}")
+        self.on_message(f"if it does not, delete the key: {RETIRE}")
+        return RetiredAccessKey(key_id=old.id, done=Retirement.DEACTIVATED)
+
+    def _deployed_before(self, current: AccessKeyFact) -> Deployment | None:
+        """What production runs, where that is older than its access key; None also where Vercel has no deployments."""
+        try:
+            deployment = self.vercel.production_deployment(self.project)
+        except Unsupported:
+            # Then only IAM's last use says anything.
+            return None
+        return deployment if deployment is not None and deployment.made <= current.made else None
+
+    def _create(self, keys: Sequence[AccessKeyFact], named: str | None) -> AccessKey:
+        """A new access key, delivered. `keys` and `named` are what was read before.
+
+        A key that was not delivered is deleted again. Raises ResourceError if another run delivered one meanwhile.
+        """
+        try:
+            key = self.aws.iam.make_access_key(self.user)
+        except OutcomeUnknown as error:
+            key = self._create_again(keys, error)
+        try:
+            if (actual := self.vercel.access_key_id(self.project)) not in (named, key.id):
+                raise ResourceError(
+                    f"Vercel has the access key {actual} now: another run delivered it meanwhile",
+                    "run the same command again, on one machine only",
+                )
+            self.vercel.deliver_access_key(self.project, key)
+        except SetupError:
+            try:
+                is_delivered = self.vercel.access_key_id(self.project) == key.id
+            except SetupError:
+                # Production may use the key by now: deleting it would be the worse error.
+                is_delivered = True
+            if is_delivered:
+                self.on_message(
+                    f"the access key {key.id} was not deleted: Vercel may have it; run the same command again"
+                )
+            else:
+                self._discard(key)
             raise
-        raise ResourceError(
-            f"another run created the second access key of the user {user} ({error.message})",
-            "wait until that run has ended, then run the same command again",
-        ) from error
-    _show_others(remaining, key.id, on_message)
-    return DeliveredAccessKey(key_id=key.id, is_new=True, age_days=0, key=key)
+        return key
 
+    def _discard(self, key: AccessKey) -> None:
+        try:
+            # The client deletes no active key.
+            self.aws.iam.retire_access_key(self.user, key.id)
+            self.aws.iam.delete_access_key(self.user, key.id)
+        except SetupError as error:
+            self.on_message(
+                f"the access key {key.id}, whose secret nobody has, could not be deleted ({error.message}):"
+                f" {_deletion(self.user, key.id)}"
+            )
 
-def rotate(
-    aws: AwsClient,
-    vercel: VercelClient,
-    project: VercelProject,
-    user: str,
-    on_message: OnMessage,
-    *,
-    consent: Consent,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> RotatedAccessKey:
-    """Create and deliver a second access key; the old one stays active for the running deployments.
+    def _with_room(
+        self, keys: Sequence[AccessKeyFact], candidates: Sequence[AccessKeyFact], named: str | None, now: datetime
+    ) -> Sequence[AccessKeyFact]:
+        """The keys without the oldest orphan of the candidates, which is deleted with consent.
 
-    A key of a crashed run, or of a lost answer, is deleted with consent. Raises ResourceError if the user has two that
-    stay. The same command again within an hour reports the rotation that was complete.
-    """
-    now, keys = clock(), aws.iam.list_access_keys(user)
-    named = vercel.access_key_id(project)
-    current = next((key for key in keys if key.id == named), None)
-    if current and len(keys) >= LIMIT and current == keys[-1] and current.active and now - current.made < QUIET:
-        on_message(f"Vercel has the access key {current.id} already: the rotation before this one was complete")
-        return _rotated(RotatedAccessKey(key_id=current.id, old_id=keys[0].id), on_message)
-    # A run that was killed in the middle of a delivery leaves half a pair: Vercel then names no key, and the newer of
-    # two is of that run. An older key may be the one before, whose last use IAM does not show yet.
-    newer = keys[1:] if current is None else [key for key in keys if key.made > current.made]
-    remaining = _with_room(aws, user, keys, newer, named, now, on_message, consent)
-    key = _create(aws, vercel, project, user, remaining, named, on_message, consent)
-    old_id = remaining[0].id if remaining else None
-    return _rotated(RotatedAccessKey(key_id=key.id, old_id=old_id, key=key), on_message)
+        Raises ResourceError if there is no room for another key then.
+        """
+        full, orphans = len(keys) >= LIMIT, _orphans(candidates, named, now)
+        if orphans and self.consent(_question(orphans[0]), needed=full):
+            return self._delete_orphan(keys, orphans[0])
+        if not full:
+            return keys
+        limit = f"the user {self.user} has two access keys, which is IAM's limit: {_described(keys, named)}"
+        if orphans:
+            raise ResourceError(limit, f"{_removal(self.user, orphans[0].id)}   # then run the same command again")
+        unused = [key.made for key in candidates if key.id != named and key.last_used is None]
+        if unused:
+            raise ResourceError(
+                f"{limit}. A run that was interrupted left one of them, or another run delivers it now",
+                f"wait until {min(unused) + DELIVERY_TIME:%H:%M:%S} UTC, then run the same command again",
+            )
+        is_known = any(key.id == named and key.active for key in keys)
+        hint = f"{RETIRE}   # then run the same command again" if is_known else _manual_commands(self.user, keys, named)
+        raise ResourceError(limit, hint)
 
+    def _delete_orphan(self, keys: Sequence[AccessKeyFact], orphan: AccessKeyFact) -> tuple[AccessKeyFact, ...]:
+        if orphan.active:
+            self.aws.iam.retire_access_key(self.user, orphan.id)
+        self.aws.iam.delete_access_key(self.user, orphan.id)
+        self.on_message(f"the access key {orphan.id} was never used and is not on Vercel; it is deleted")
+        return tuple(key for key in keys if key.id != orphan.id)
 
-def _rotated(done: RotatedAccessKey, on_message: OnMessage) -> RotatedAccessKey:
-    on_message(
-        f"Vercel has the access key {done.key_id}; it takes effect in a new deployment: vercel redeploy, or push"
-    )
-    if old := done.old_id:
-        on_message(f"the access key {old} stays active for the deployments that use it; when none does: {RETIRE}")
-    return done
+    def _create_again(self, before: Sequence[AccessKeyFact], lost: OutcomeUnknown) -> AccessKey:
+        """Another access key after a lost answer. The one whose secret was lost with it is deleted first, with consent.
 
+        Raises ResourceError if that key stays, `lost` if IAM does not show which key it is.
+        """
+        known = {key.id for key in before}
+        created = [key for key in self.aws.iam.list_access_keys(self.user) if key.id not in known]
+        # A key that is on Vercel is that of another run.
+        if len(created) != 1 or self.vercel.access_key_id(self.project) == created[0].id:
+            raise lost
+        orphan = created[0]
+        self.on_message(f"IAM created the access key {orphan.id}, and its answer was lost: nobody has its secret")
+        if not self.consent(f"Delete the access key {orphan.id}, whose secret nobody has?", needed=True):
+            raise ResourceError(
+                f"IAM created the access key {orphan.id}, whose secret nobody has: its answer was lost; it is active",
+                f"{_removal(self.user, orphan.id)}   # then run the same command again",
+            )
+        self._delete_orphan((orphan,), orphan)
+        return self.aws.iam.make_access_key(self.user)
 
-def retire_old(
-    aws: AwsClient,
-    vercel: VercelClient,
-    project: VercelProject,
-    user: str,
-    now: datetime,
-    on_message: OnMessage,
-    *,
-    force: bool = False,
-) -> RetiredAccessKey:
-    """Deactivate the access key that is not on Vercel, or delete it if it is inactive already.
-
-    Raises ResourceError if Vercel has none of the user's keys, or the old one may still be in use, unless forced.
-    """
-    keys = aws.iam.list_access_keys(user)
-    named = vercel.access_key_id(project)
-    current = next((key for key in keys if key.id == named and key.active), None)
-    if current is None:
-        raise ResourceError(
-            f"no active access key of the user {user} is on Vercel, so the old one is not known"
-            + (f": {_described(keys, named)}" if keys else ""),
-            ROTATE if len(keys) < LIMIT else _manual_commands(user, keys, named),
-        )
-    others = [key for key in keys if key.id != named]
-    if not others:
-        on_message(f"there is no old access key: the user {user} has only {current.id}, which is on Vercel")
-        return RetiredAccessKey(key_id=None, done=Retirement.NOTHING)
-    old = min(others, key=lambda key: (not key.active, key.made))
-    if not old.active:
-        aws.iam.delete_access_key(user, old.id)
-        on_message(f"the access key {old.id} was inactive and is deleted")
-        return RetiredAccessKey(key_id=old.id, done=Retirement.DELETED)
-    # A key that is newer than the one on Vercel was never delivered.
-    is_former = old.made < current.made
-    if not force and is_former and (deployment := _deployed_before(vercel, project, current)):
-        raise ResourceError(
-            f"the access key {old.id} is in use: production runs {deployment.name}, which was deployed before "
-            f"{current.id} was created and cannot have it",
-            Command(REDEPLOY, advice=f"then, an hour later: {RETIRE}"),
-        )
-    if not force and (why := _possible_use(old, current, now)):
-        raise ResourceError(
-            f"the access key {old.id} may still be in use: {why}",
-            Command(RETIRE, advice=f"an hour after vercel redeploy; or at once, even if it is in use: {RETIRE} --yes"),
-        )
-    aws.iam.retire_access_key(user, old.id)
-    activate = _status_command(user, old.id, "Active")
-    on_message(f"the access key {old.id} is deactivated; if the application still needs it: {activate}")
-    on_message(f"if it does not, delete the key: {RETIRE}")
-    return RetiredAccessKey(key_id=old.id, done=Retirement.DEACTIVATED)
-
-
-def _deployed_before(vercel: VercelClient, project: VercelProject, current: AccessKeyFact) -> Deployment | None:
-    """What production runs, where that is older than its access key; None also where Vercel has no deployments."""
-    try:
-        deployment = vercel.production_deployment(project)
-    except Unsupported:
-        # Then only IAM's last use says anything.
-        return None
-    return deployment if deployment is not None and deployment.made <= current.made else None
+    def _show_others(self, keys: Iterable[AccessKeyFact], named: str | None) -> None:
+        for key in keys:
+            if key.id != named:
+                state = "is active" if key.active else "is inactive"
+                self.on_message(f"the access key {key.id} {state} and is not on Vercel: {RETIRE}")
 
 
 def age_warning(facts: Sequence[AccessKeyFact], now: datetime) -> str | None:
@@ -224,60 +315,6 @@ def of_stack(line: str, stack: str) -> str:
     for command in (ROTATE, RETIRE):
         line = line.replace(command, f"{command} --stack {stack}")
     return line
-
-
-# --- delivery
-
-
-def _create(
-    aws: AwsClient,
-    vercel: VercelClient,
-    project: VercelProject,
-    user: str,
-    keys: Sequence[AccessKeyFact],
-    named: str | None,
-    on_message: OnMessage,
-    consent: Consent,
-) -> AccessKey:
-    """A new access key, delivered. `keys` and `named` are what was read before.
-
-    A key that was not delivered is deleted again. Raises ResourceError if another run delivered one meanwhile.
-    """
-    try:
-        key = aws.iam.make_access_key(user)
-    except OutcomeUnknown as error:
-        key = _create_again(aws, vercel, project, user, keys, error, on_message, consent)
-    try:
-        if (actual := vercel.access_key_id(project)) not in (named, key.id):
-            raise ResourceError(
-                f"Vercel has the access key {actual} now: another run delivered it meanwhile",
-                "run the same command again, on one machine only",
-            )
-        vercel.deliver_access_key(project, key)
-    except SetupError:
-        try:
-            is_delivered = vercel.access_key_id(project) == key.id
-        except SetupError:
-            # Production may use the key by now: deleting it would be the worse error.
-            is_delivered = True
-        if is_delivered:
-            on_message(f"the access key {key.id} was not deleted: Vercel may have it; run the same command again")
-        else:
-            _discard(aws, user, key, on_message)
-        raise
-    return key
-
-
-def _discard(aws: AwsClient, user: str, key: AccessKey, on_message: OnMessage) -> None:
-    try:
-        # The client deletes no active key.
-        aws.iam.retire_access_key(user, key.id)
-        aws.iam.delete_access_key(user, key.id)
-    except SetupError as error:
-        on_message(
-            f"the access key {key.id}, whose secret nobody has, could not be deleted ({error.message}):"
-            f" {_deletion(user, key.id)}"
-        )
 
 
 # --- which key is in use
@@ -301,86 +338,6 @@ def _question(orphan: AccessKeyFact) -> str:
         f"The access key {orphan.id}, created {orphan.made:%Y-%m-%d %H:%M} UTC, was never used and is not on Vercel: a "
         "run that was interrupted created it. Delete it?"
     )
-
-
-def _with_room(
-    aws: AwsClient,
-    user: str,
-    keys: Sequence[AccessKeyFact],
-    candidates: Sequence[AccessKeyFact],
-    named: str | None,
-    now: datetime,
-    on_message: OnMessage,
-    consent: Consent,
-) -> Sequence[AccessKeyFact]:
-    """The keys without the oldest orphan of the candidates, which is deleted with consent.
-
-    Raises ResourceError if there is no room for another key then.
-    """
-    full, orphans = len(keys) >= LIMIT, _orphans(candidates, named, now)
-    if orphans and consent(_question(orphans[0]), needed=full):
-        return _delete_orphan(aws, user, keys, orphans[0], on_message)
-    if not full:
-        return keys
-    limit = f"the user {user} has two access keys, which is IAM's limit: {_described(keys, named)}"
-    if orphans:
-        raise ResourceError(limit, f"{_removal(user, orphans[0].id)}   # then run the same command again")
-    unused = [key.made for key in candidates if key.id != named and key.last_used is None]
-    if unused:
-        raise ResourceError(
-            f"{limit}. A run that was interrupted left one of them, or another run delivers it now",
-            f"wait until {min(unused) + DELIVERY_TIME:%H:%M:%S} UTC, then run the same command again",
-        )
-    is_known = any(key.id == named and key.active for key in keys)
-    hint = f"{RETIRE}   # then run the same command again" if is_known else _manual_commands(user, keys, named)
-    raise ResourceError(limit, hint)
-
-
-def _delete_orphan(
-    aws: AwsClient, user: str, keys: Sequence[AccessKeyFact], orphan: AccessKeyFact, on_message: OnMessage
-) -> tuple[AccessKeyFact, ...]:
-    if orphan.active:
-        aws.iam.retire_access_key(user, orphan.id)
-    aws.iam.delete_access_key(user, orphan.id)
-    on_message(f"the access key {orphan.id} was never used and is not on Vercel; it is deleted")
-    return tuple(key for key in keys if key.id != orphan.id)
-
-
-def _create_again(
-    aws: AwsClient,
-    vercel: VercelClient,
-    project: VercelProject,
-    user: str,
-    before: Sequence[AccessKeyFact],
-    lost: OutcomeUnknown,
-    on_message: OnMessage,
-    consent: Consent,
-) -> AccessKey:
-    """Another access key after a lost answer. The one whose secret was lost with it is deleted first, with consent.
-
-    Raises ResourceError if that key stays, `lost` if IAM does not show which key it is.
-    """
-    known = {key.id for key in before}
-    created = [key for key in aws.iam.list_access_keys(user) if key.id not in known]
-    # A key that is on Vercel is that of another run.
-    if len(created) != 1 or vercel.access_key_id(project) == created[0].id:
-        raise lost
-    orphan = created[0]
-    on_message(f"IAM created the access key {orphan.id}, and its answer was lost: nobody has its secret")
-    if not consent(f"Delete the access key {orphan.id}, whose secret nobody has?", needed=True):
-        raise ResourceError(
-            f"IAM created the access key {orphan.id}, whose secret nobody has: its answer was lost; the key is active",
-            f"{_removal(user, orphan.id)}   # then run the same command again",
-        )
-    _delete_orphan(aws, user, (orphan,), orphan, on_message)
-    return aws.iam.make_access_key(user)
-
-
-def _show_others(keys: Iterable[AccessKeyFact], named: str | None, on_message: OnMessage) -> None:
-    for key in keys:
-        if key.id != named:
-            state = "is active" if key.active else "is inactive"
-            on_message(f"the access key {key.id} {state} and is not on Vercel: {RETIRE}")
 
 
 LIMIT = 2

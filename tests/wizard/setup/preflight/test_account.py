@@ -22,6 +22,7 @@ from tests.wizard.fakes.clients import (
     settings,
     trail_fact,
 )
+from wizard.core.cost import prices
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError, Unreachable, Unsupported
 from wizard.core.models.account import Principal, Retention
 from wizard.core.models.delivery import Simulation
@@ -341,9 +342,20 @@ def test_an_existing_trail_that_does_not_record_the_use_of_the_key_is_a_problem(
     assert "--trail create" in problem.next
 
 
-def test_both_that_are_wrong_with_a_trail_are_told_at_once(aws) -> None:
-    aws.trails = (trail_fact(logging=False, kms_events=False),)
-    assert len(seen(aws, trail=TRAIL).problems) == 2
+def test_all_that_is_wrong_with_a_trail_is_told_at_once(aws) -> None:
+    aws.trails = (trail_fact(logging=False, kms_events=False, multi_region=False, validation=False),)
+    account = seen(aws, trail=TRAIL, trail_bucket="clinic-logs", alerts=False)
+    assert len(account.problems) == 4
+    assert sum("records one Region only" in what for what in whats(account)) == 1
+    assert any("log files cannot be validated" in note for note in account.notes)
+
+
+def test_a_second_trail_is_not_paid_for_without_a_word_where_the_company_has_one(aws) -> None:
+    aws.trails = (trail_fact(arn=f"{TRAIL}-company", name="company"),)
+    (note,) = [note for note in seen(aws, alerts=False).notes if "second copy" in note]
+    assert f"{TRAIL}-company" in note and prices.SECOND_TRAIL_EVENT.text in note and f"--trail {TRAIL}-company" in note
+    aws.trails = (trail_fact(arn=f"{TRAIL}-company", name="company", kms_events=False), trail_fact())
+    assert [note for note in seen(aws, alerts=False).notes if "second copy" in note] == []
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from wizard.core.models.deployment import Deployment
 from wizard.core.next_command import Command
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.targets.vercel import access_key
-from wizard.targets.vercel.access_key import DeliveredAccessKey, Retirement, RotatedAccessKey
+from wizard.targets.vercel.access_key import AccessKeys, DeliveredAccessKey, Retirement, RotatedAccessKey
 
 USER = "eonpro-app-user"
 PROJECT = VercelProject(id="prj_1", name="eonpro", team_id=None, team_slug="clinic")
@@ -143,18 +143,25 @@ class World:
         self.asked.append(question)
         return self.attended or (self.consents and needed)
 
-    @property
-    def edges(self) -> tuple[AwsClient, VercelClient, VercelProject, str]:
-        return cast(AwsClient, self.keys), cast(VercelClient, self.vercel), PROJECT, USER
+    def access_keys(self, now: datetime = NOW) -> AccessKeys:
+        return AccessKeys(
+            aws=cast(AwsClient, self.keys),
+            vercel=cast(VercelClient, self.vercel),
+            project=PROJECT,
+            user=USER,
+            on_message=self.told.append,
+            consent=self.consent,
+            clock=lambda: now,
+        )
 
     def ensure(self) -> DeliveredAccessKey:
-        return access_key.ensure(*self.edges, self.told.append, consent=self.consent, clock=lambda: NOW)
+        return self.access_keys().ensure()
 
     def rotate(self) -> RotatedAccessKey:
-        return access_key.rotate(*self.edges, self.told.append, consent=self.consent, clock=lambda: NOW)
+        return self.access_keys().rotate()
 
     def retire(self, *, force: bool = False, now: datetime = NOW) -> access_key.RetiredAccessKey:
-        return access_key.retire_old(*self.edges, now, self.told.append, force=force)
+        return self.access_keys(now).retire_old(force=force)
 
     def delivered_and_alive(self) -> bool:
         """Whether Vercel has a whole pair of a key that is on, with the secret of that key."""
@@ -394,9 +401,7 @@ def test_a_rotation_right_after_a_killed_one_says_when_it_can_go_on_and_that_is_
     assert caught.value.hint == "wait until 15:05:00 UTC, then run the same command again"
     assert world.keys.calls == calls
 
-    done = access_key.rotate(
-        *world.edges, world.told.append, consent=world.consent, clock=lambda: NOW + timedelta(minutes=5)
-    )
+    done = world.access_keys(NOW + timedelta(minutes=5)).rotate()
     assert sorted(world.keys.ids()) == sorted([first, done.key_id])
     assert world.delivered_and_alive()
 

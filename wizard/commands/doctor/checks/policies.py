@@ -1,4 +1,4 @@
-"""The checks of the policies: of the key, of the application, of its role's trust, and of the ECS execution role.
+"""The checks of the policies: of the key, of the application, of its role's trust, and of who reads the variables.
 
 Reads through the context.
 """
@@ -8,20 +8,20 @@ from functools import partial
 from typing import Any
 
 from components import policies
+from components.policies import stack as of_stack
 from components.policies.evaluation import KeyPolicyDecision
 from components.policies.evaluation.account import IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
-from components.policies.stack import decide_by_key_policy_of, key_policy_of, vercel_provider_arn_of
-from components.settings import ImportGroup, ResourceKind, SecretStore
+from components.settings import DATA_KEY_VARIABLE, ImportGroup, ResourceKind, SecretStore
 from wizard.commands.doctor import fixes
-from wizard.commands.doctor.checks.principal import KEY, REFUSED, RESTART, ROLE
+from wizard.commands.doctor.checks.principal import KEY, REFUSED, RESTART, ROLE, surplus_of
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
 from wizard.core.errors import SetupError
 from wizard.core.models.access import administrators_of, documents_of, not_strict
 from wizard.core.models.account import Difference, DiscoveredResource, DiscoveredSetup, KeyFact
 from wizard.data_key.delivery import region_of
-from wizard.setup.application_access import compare_trust
+from wizard.setup.application_access import application_trust, compare_trust, own_readers
 from wizard.setup.importing.differences import differences_of
 
 _WEIGHT = {
@@ -40,14 +40,14 @@ def check_application_grants(context: CheckContext) -> Iterator[CheckResult]:
     policy = context.key_policy
     if isinstance(policy, SetupError):
         return  # Reported by check_key_policies.
-    expected: Mapping[str, Any] = key_policy_of(context.settings, context.principals)
+    expected: Mapping[str, Any] = of_stack.key_policy_of(context.settings, context.principals)
     for arn in context.principals:
         yield _granted(context, arn, policy, expected)
 
 
 def _granted(context: CheckContext, arn: str, policy: Mapping[str, Any], expected: Mapping[str, Any]) -> CheckResult:
     actions = policies.APPLICATION_ACTIONS
-    decisions = {action: decide_by_key_policy_of(context.settings, policy, arn, action) for action in actions}
+    decisions = {action: of_stack.decide_by_key_policy_of(context.settings, policy, arn, action) for action in actions}
     denied = [action for action, grant in decisions.items() if grant is KeyPolicyDecision.DENIED]
     if denied:
         return Finding(
@@ -60,7 +60,8 @@ def _granted(context: CheckContext, arn: str, policy: Mapping[str, Any], expecte
     less = [
         action
         for action in actions
-        if _WEIGHT[decisions[action]] < _WEIGHT[decide_by_key_policy_of(context.settings, expected, arn, action)]
+        if _WEIGHT[decisions[action]]
+        < _WEIGHT[of_stack.decide_by_key_policy_of(context.settings, expected, arn, action)]
     ]
     # An imported key policy that was kept on purpose: it is enough if the policy delegates to IAM.
     is_kept = ImportGroup.KEY in context.settings.kept_as_found
@@ -236,7 +237,7 @@ def _summary(differences: Sequence[Difference]) -> str:
     return "; ".join([*words[:_MAX_LISTED], *more])
 
 
-# --- trust and the execution role
+# --- trust, and who reads the variables
 
 PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider::app-principal-vercel"
 
@@ -250,33 +251,46 @@ def check_role_trust(context: CheckContext) -> Iterator[CheckResult]:
     role = context.principal(arn)
     if not isinstance(role, IamPrincipal):
         return  # Reported by check_principals.
-    compared = compare_trust(role.trust, settings)
+    yield from _trust(
+        context,
+        role,
+        application_trust(settings),
+        resource=ROLE,
+        lacking="without the role the application has no credentials",
+        surplus="whoever assumes this role can decrypt the data key and every record",
+    )
+
+
+def _trust(
+    context: CheckContext, role: IamPrincipal, wanted: Mapping[str, Any], *, resource: str, lacking: str, surplus: str
+) -> Iterator[CheckResult]:
+    """Compare a role's trust both ways; `lacking` and `surplus` say why either matters."""
+    arn, compared = role.arn, compare_trust(role.trust, wanted)
     widened = f"lets in {'; '.join(compared.surplus)}" if compared.surplus else ""
     if compared.lacking:
         principals = ", ".join(compared.lacking)
         yield Finding(
             cause="trust-changed",
-            what=f"the role {arn} no longer trusts the application's platform ({principals})"
+            what=f"the role {arn} no longer trusts its platform ({principals})"
             + (f", and {widened}" if widened else ""),
-            why="STS returns AccessDenied: Not authorized to perform sts:AssumeRole(WithWebIdentity); without the role "
-            "the application has no credentials",
-            command=fixes.pulumi_up(context, ROLE),
+            why="STS returns AccessDenied: Not authorized to perform sts:AssumeRole(WithWebIdentity); " + lacking,
+            command=fixes.pulumi_up(context, resource),
             advice=RESTART,
         )
     elif widened:
         yield Finding(
             cause="trust-widened",
             what=f"beyond the settings, the role {arn} {widened}",
-            why="whoever assumes this role can decrypt the data key and every record",
-            command=fixes.pulumi_up(context, ROLE),
+            why=surplus,
+            command=fixes.pulumi_up(context, resource),
         )
     else:
-        yield Passed(what=f"{arn} trusts the application's platform and nobody else")
+        yield Passed(what=f"{arn} trusts its platform and nobody else")
 
 
 def check_oidc_provider(context: CheckContext) -> Iterator[CheckResult]:
     """Whether the account has the OIDC provider of Vercel, with the audience of its tokens."""
-    settings, arn = context.settings, vercel_provider_arn_of(context.settings)
+    settings, arn = context.settings, of_stack.vercel_provider_arn_of(context.settings)
     if not settings.trusts_vercel or arn is None or settings.vercel_team is None:
         return
     provider = context.once("provider", lambda: context.access_diagnostics.provider(arn))
@@ -305,45 +319,69 @@ def check_oidc_provider(context: CheckContext) -> Iterator[CheckResult]:
         yield Passed(what=f"the OIDC provider {arn} has the audience {audience}")
 
 
-def check_execution_role(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether the execution role is allowed to read the variables."""
-    settings, names = context.settings, context.settings.names
-    arn = settings.execution_role_arn
-    if arn is None:
-        return
-    iam = f"arn:{settings.partition}:iam::{settings.account_id}"
-    role = context.principal(arn)
-    if isinstance(role, SetupError):
-        yield NotChecked.of(f"the execution role {arn}", role)
-        return
-    is_secret = settings.secret_store is SecretStore.SECRETS_MANAGER
+def check_readers(context: CheckContext) -> Iterator[CheckResult]:
+    """Whether each role that reads the variables is allowed to, and whether the stack's own have and trust no more."""
+    own = {each.arn: each for each in own_readers(context.settings)}
+    for reader in of_stack.readers_of(context.settings):
+        if reader.role is None:
+            continue  # The application itself: check_principals.
+        role = context.principal(reader.arn)
+        if isinstance(role, SetupError):
+            yield NotChecked.of(f"the {reader.title} {reader.arn}", role)
+            continue
+        endings = _endings(context, reader)
+        yield from _reading(context, reader, role, endings)
+        if role is not None and reader.arn in own:
+            yield from _trust(
+                context,
+                role,
+                own[reader.arn].trust or {},
+                resource=endings[0],
+                lacking=reader.without,
+                surplus="whoever assumes this role can read the variables, the wrapped data key among them",
+            )
+            yield from surplus_of(context, role, own[reader.arn], *endings)
+
+
+def _endings(context: CheckContext, reader: of_stack.Reader) -> tuple[str, ...]:
+    """The ends of the URNs of the role, its inline policy, the policy that reads the variables and its attachment."""
+    is_secret = context.settings.secret_store is SecretStore.SECRETS_MANAGER
     logical = "delivery-secrets" if is_secret else "delivery-parameters"
-    endings = (
-        "aws:iam/role:Role::delivery-execution",
-        "aws:iam/rolePolicy:RolePolicy::delivery-execution",
+    # The stack has no resource of an existing role.
+    role = f"delivery-{reader.role.logical_name if isinstance(reader.role, of_stack.NewRole) else ''}"
+    return (
+        f"aws:iam/role:Role::{role}",
+        f"aws:iam/rolePolicy:RolePolicy::{role}",
         f"aws:iam/policy:Policy::{logical}",
-        f"aws:iam/rolePolicyAttachment:RolePolicyAttachment::{logical}",
+        f"aws:iam/rolePolicyAttachment:RolePolicyAttachment::{logical}{reader.attachment}",
     )
-    why = "ECS starts no task whose secrets it cannot read: ResourceInitializationError, AccessDeniedException"
+
+
+def _reading(
+    context: CheckContext, reader: of_stack.Reader, role: IamPrincipal | None, endings: tuple[str, ...]
+) -> Iterator[CheckResult]:
+    settings, arn = context.settings, reader.arn
     if role is None:
         yield Finding(
             cause="execution-role-denied",
-            what=f"the execution role {arn} does not exist",
-            why=why,
+            what=f"the {reader.title} {arn} does not exist",
+            why=reader.without,
             command=fixes.pulumi_up(context, *endings),
         )
         return
-    policy = f"{iam}:policy/{names.secret_policy if is_secret else names.parameter_policy}"
-    action = "secretsmanager:GetSecretValue" if is_secret else "ssm:GetParameters"
-    build_arn = policies.secret_arn if is_secret else policies.parameter_arn
-    resource = build_arn(
-        account_id=settings.account_id, region=settings.region, name=names.stored_data_key, partition=settings.partition
-    ) + ("-AbCdEf" if is_secret else "")
+    policy = f"arn:{settings.partition}:iam::{settings.account_id}:policy/{of_stack.reading_policy_of(settings)[0]}"
+    if settings.secret_store is SecretStore.SECRETS_MANAGER:
+        action = "secretsmanager:GetSecretValue"
+    else:
+        action = "ssm:GetParameter" if reader.one_by_one else "ssm:GetParameters"
+    # A secret's ARN ends with six random characters.
+    ending = "-AbCdEf" if settings.secret_store is SecretStore.SECRETS_MANAGER else ""
+    resource = of_stack.variable_arns_of(settings, settings.region)[DATA_KEY_VARIABLE] + ending
     evaluation = evaluate_policies(
         role.policies, Request(action=action, resource=resource, context={"aws:principalarn": (arn,)})
     )
     if evaluation.is_allowed:
-        yield Passed(what=f"the execution role {arn} is allowed to read the variables")
+        yield Passed(what=f"the {reader.title} {arn} is allowed to read the variables")
     elif evaluation.unread:
         yield NotChecked(what=f"the policies of {arn}", why=f"{', '.join(evaluation.unread)} could not be read")
     else:
@@ -352,8 +390,8 @@ def check_execution_role(context: CheckContext) -> Iterator[CheckResult]:
         attach = ("iam", "attach-role-policy", "--role-name", role.name, "--policy-arn", policy)
         yield Finding(
             cause="execution-role-denied",
-            what=f"the execution role {arn} is not allowed to read {names.stored_data_key}",
-            why=why,
+            what=f"the {reader.title} {arn} is not allowed to read {settings.names.stored_data_key}",
+            why=reader.without,
             command=fixes.aws(context, *attach)
             if is_detached and not evaluation.denies and versions is not None
             else fixes.pulumi_up(context, *endings),
@@ -362,7 +400,7 @@ def check_execution_role(context: CheckContext) -> Iterator[CheckResult]:
 
 ACCESS_CHECKS: tuple[Check, ...] = (
     check_application_grants,
-    check_execution_role,
+    check_readers,
     check_role_trust,
     check_oidc_provider,
 )

@@ -20,7 +20,7 @@ from wizard.core.errors import SetupError
 from wizard.core.models.access import Ruling, StatementEvaluation
 from wizard.core.models.delivery import VercelProject
 from wizard.core.next_command import wizard
-from wizard.setup.application_access import own_principals, surplus_policies
+from wizard.setup.application_access import OwnPrincipal, is_foreign, own_principals, surplus_policies
 
 ROLE = "aws:iam/role:Role::app-principal"
 USER = "aws:iam/user:User::app-principal"
@@ -95,17 +95,27 @@ def check_surplus(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _surplus(context: CheckContext, principal: IamPrincipal) -> Iterator[CheckResult]:
-    if context.outputs is None or principal.arn not in own_principals(context.settings):
-        return
-    for policy in surplus_policies(principal, context.settings, context.outputs):
+    for own in own_principals(context.settings, context.outputs) if context.outputs else ():
+        if own.arn == principal.arn:
+            yield from surplus_of(context, principal, own)
+
+
+def surplus_of(
+    context: CheckContext, principal: IamPrincipal, own: OwnPrincipal, *endings: str
+) -> Iterator[CheckResult]:
+    """The policies that give a principal of the stack more than the settings; `endings` of what updates its own."""
+    for policy in surplus_policies(principal, own):
         if policy.document is None:
             yield NotChecked(what=f"the policies of {principal.arn}", why=f"{policy.name} could not be read")
             continue
+        foreign = is_foreign(policy, own)
         yield Finding(
-            cause="policy-foreign",
-            what=f"{principal.arn} also has the policy {policy.name}, which the settings do not give it",
-            why="an attacker in the application has these permissions, too",
-            command=_removal(context, principal, policy),
+            cause="policy-foreign" if foreign else "policy-widened",
+            what=f"{principal.arn} also has the policy {policy.name}, which the settings do not give it"
+            if foreign
+            else f"the policy {policy.name} allows {principal.arn} more than the settings give it",
+            why="an attacker who is this principal has these permissions, too",
+            command=_removal(context, principal, policy) if foreign else fixes.pulumi_up(context, *endings),
         )
 
 

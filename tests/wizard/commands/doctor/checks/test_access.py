@@ -10,9 +10,11 @@ import pytest
 
 from components.policies.evaluation.account import IamPolicy
 from tests.wizard.commands.doctor.account import APP, KEY, DoctorFixture, wrapped
+from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, finding
 from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_KEY, key_fact, settings
 from wizard.commands.doctor import DoctorOptions, command
 from wizard.commands.doctor.checks import principal
+from wizard.commands.doctor.checks.policies import check_readers
 from wizard.core.errors import PermissionDenied, Unreachable
 from wizard.core.models.access import Ruling, VariableEntry
 from wizard.core.models.delivery import AccessKey, ChildResult, StoredDataKey
@@ -280,6 +282,49 @@ def test_an_execution_role_that_may_not_read(on_ecs: DoctorFixture) -> None:
     on_ecs.access_diagnostics.change(role, policies=())
     found = on_ecs.first()
     assert found.cause == "execution-role-denied" and "attach-role-policy" in found.command
+
+
+EKS = {"deploy_targets": ("eks",), "eks_cluster": "clinic", "vercel_team": None, "vercel_project": None}
+ECS = {"deploy_targets": ("ecs",), "vercel_team": None, "vercel_project": None}
+READERS = pytest.mark.parametrize(
+    ("changes", "name"), [(ECS, "eonpro-execution-role"), (EKS, "eonpro-secrets-role")], ids=["ecs", "eks"]
+)
+
+
+@READERS
+def test_a_platform_that_cannot_read_the_variables_is_told(changes: dict[str, Any], name: str) -> None:
+    stand, role = CheckedStack(settings=settings(**changes)), f"arn:aws:iam::{ACCOUNT}:role/{name}"
+    assert all_passed(stand.told(check_readers))
+    stand.aws.access_diagnostics.change(role, policies=())
+    found = finding(stand.told(check_readers), "execution-role-denied")
+    assert name in found.what and "attach-role-policy" in found.command
+    del stand.aws.access_diagnostics.principals[role]
+    assert "does not exist" in finding(stand.told(check_readers), "execution-role-denied").what
+
+
+@READERS
+def test_whoever_gets_at_the_variables_through_their_reader_is_told(changes: dict[str, Any], name: str) -> None:
+    stand, arn = CheckedStack(settings=settings(**changes)), f"arn:aws:iam::{ACCOUNT}:role/{name}"
+    roles = stand.aws.access_diagnostics
+    as_made = roles.principals[arn]
+    foreign = statement("Allow", "sts:AssumeRole", Principal={"AWS": "999988887777"})["Statement"]
+    roles.change(arn, trust={**(as_made.trust or {}), "Statement": [*(as_made.trust or {})["Statement"], *foreign]})
+    assert "999988887777" in finding(stand.told(check_readers), "trust-widened").what
+    more = IamPolicy(name=f"more of role/{name}", document=statement("Allow", "kms:*"))
+    roles.change(arn, trust=as_made.trust, policies=(*as_made.policies, more))
+    assert finding(stand.told(check_readers), "policy-foreign").command.startswith("aws iam delete-role-policy ")
+    reading, *others = as_made.policies
+    roles.change(arn, policies=(replace(reading, document=statement("Allow", "ssm:*")), *others))
+    assert "EONPROParameterAccess" in finding(stand.told(check_readers), "policy-widened").what
+
+
+def test_what_the_account_gives_a_role_of_its_own_is_its_own_business() -> None:
+    role = f"arn:aws:iam::{ACCOUNT}:role/ecs/starter"
+    stand = CheckedStack(settings=settings(**ECS, ecs_execution_role_arn=role))
+    assert all_passed(stand.told(check_readers))
+    more = IamPolicy(name="more of role/starter", document=statement("Allow", "s3:*"))
+    stand.aws.access_diagnostics.change(role, policies=(*stand.aws.access_diagnostics.principals[role].policies, more))
+    assert all_passed(stand.told(check_readers))
 
 
 @pytest.mark.parametrize("method", ["symptoms.principal", "symptoms.weigh", "symptoms.provider", "key_policy"])

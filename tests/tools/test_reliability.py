@@ -1,0 +1,31 @@
+"""docs/reliability.md: each sentence of its tables names the test that holds it, and that test exists."""
+
+import re
+
+import pytest
+
+from tests.onboarding.deployment import PROJECT
+
+TEXT = (PROJECT / "docs" / "reliability.md").read_text()
+NAMED = sorted(set(re.findall(r"(tests/[\w/]+\.py)::(test_\w+)", TEXT)))
+DRILLS = sorted(file.name for file in (PROJECT / "examples" / "drills").glob("*-*.sh"))
+
+
+@pytest.mark.parametrize(("file", "name"), NAMED)
+def test_every_test_that_holds_a_promise_exists(file: str, name: str) -> None:
+    source = PROJECT / file
+    assert source.exists() and re.search(rf"^(async )?def {name}\(", source.read_text(), re.MULTILINE)
+
+
+def test_no_promise_is_without_a_test() -> None:
+    prose = TEXT.partition("<!-- chaos -->")[0]
+    rows = [line for line in prose.splitlines() if line.startswith("| ") and not line.endswith("held by |")]
+    assert rows and [row for row in rows if "::test_" not in row] == []
+
+
+def test_every_drill_is_named() -> None:
+    assert DRILLS and [name for name in DRILLS if f"`{name}" not in TEXT] == []
+
+
+def test_the_tables_of_the_chaos_have_their_place() -> None:
+    assert TEXT.count("<!-- chaos -->") == TEXT.count("<!-- /chaos -->") == 1
