@@ -3,8 +3,6 @@
 Touches the engine, which starts this directory as a program and sends it every resource.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

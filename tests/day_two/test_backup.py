@@ -102,13 +102,15 @@ def test_a_stack_whose_state_is_lost_too_is_taken_in_again_with_the_backups_data
 # --- a file
 
 
-def test_a_file_is_its_owners_alone_and_changes_nothing_in_the_cloud(on_vercel: Deployment, tmp_path: Path) -> None:
+def test_a_file_is_its_owners_alone_and_only_its_place_is_recorded_in_the_cloud(
+    on_vercel: Deployment, tmp_path: Path
+) -> None:
     place = tmp_path / "backup.json"
     on_vercel.forget_calls()
 
     document = backed_up(on_vercel, "--to", str(place))
 
-    assert on_vercel.changes() == {}
+    assert on_vercel.changes() == {"ssm:PutParameter": 1}
     assert stat.S_IMODE(place.stat().st_mode) == 0o600
     backup = parse(place.read_bytes(), "it")
     assert backup.wrapped.value == on_vercel.parameters()[STORED_KEY]

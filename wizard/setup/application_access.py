@@ -7,14 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from components.policies import stack as of_stack
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
-from components.policies.stack import (
-    NewRole,
-    application_trust_of,
-    readers_of,
-    reading_policy_of,
-    vercel_provider_arn_of,
-)
 from components.settings import ImportGroup, Outputs, Settings
 from wizard.setup.importing.policies import Right, rights, statements
 
@@ -54,7 +48,7 @@ def own_principals(settings: Settings, outputs: Outputs) -> tuple[OwnPrincipal, 
 
 def own_readers(settings: Settings) -> tuple[OwnPrincipal, ...]:
     """The roles that the stack makes for those who read the variables."""
-    name, document = reading_policy_of(settings)
+    name, document = of_stack.reading_policy_of(settings)
     reading = {f"arn:{settings.partition}:iam::{settings.account_id}:policy/{name}": document}
     return tuple(
         OwnPrincipal(
@@ -62,14 +56,14 @@ def own_readers(settings: Settings) -> tuple[OwnPrincipal, ...]:
             trust=reader.role.trust,
             policies={**reading, **dict([reader.role.inline_policy] if reader.role.inline_policy else [])},
         )
-        for reader in readers_of(settings)
-        if isinstance(reader.role, NewRole)
+        for reader in of_stack.readers_of(settings)
+        if isinstance(reader.role, of_stack.NewRole)
     )
 
 
 def application_trust(settings: Settings) -> Mapping[str, Any]:
     """Who may assume the application's role."""
-    return application_trust_of(settings, vercel_provider_arn=vercel_provider_arn_of(settings))
+    return of_stack.application_trust_of(settings, vercel_provider_arn=of_stack.vercel_provider_arn_of(settings))
 
 
 def compare_trust(trust: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None) -> TrustComparison:

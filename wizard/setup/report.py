@@ -9,13 +9,8 @@ from dataclasses import dataclass
 from components.policies.requirements import Topic
 from components.settings import Outputs, Settings
 from wizard.core import json_documents
+from wizard.core.models import delivery as models
 from wizard.core.models.account import Identity
-from wizard.core.models.delivery import (
-    Delivered,
-    StoredDataKey,
-    Verification,
-    VerificationState,
-)
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import Step
@@ -32,10 +27,10 @@ MARKS = {
     ItemState.UNKNOWN: Mark.WARN,
 }
 PROOF_MARKS = {
-    VerificationState.PROVED: Mark.OK,
-    VerificationState.SIMULATED: Mark.WARN,
-    VerificationState.UNPROVEN: Mark.WARN,
-    VerificationState.FAILED: Mark.FAIL,
+    models.VerificationState.PROVED: Mark.OK,
+    models.VerificationState.SIMULATED: Mark.WARN,
+    models.VerificationState.UNPROVEN: Mark.WARN,
+    models.VerificationState.FAILED: Mark.FAIL,
 }
 
 
@@ -47,10 +42,10 @@ class Report:
     settings: Settings
     identity: Identity
     outputs: Outputs
-    stored_data_key: StoredDataKey
+    stored_data_key: models.StoredDataKey
     changed: tuple[Step, ...]
-    delivered: tuple[Delivered, ...]
-    proofs: tuple[Verification, ...]
+    delivered: tuple[models.Delivered, ...]
+    proofs: tuple[models.Verification, ...]
     checklist: tuple[ChecklistEntry, ...]
     seconds: float
     profile: str | None = None
@@ -61,9 +56,9 @@ class Report:
     """The access key of the application on Vercel, where it is an IAM user."""
 
     @property
-    def failed(self) -> tuple[Verification, ...]:
+    def failed(self) -> tuple[models.Verification, ...]:
         """The verifications in which the application could not decrypt what was delivered."""
-        return tuple(proof for proof in self.proofs if proof.state is VerificationState.FAILED)
+        return tuple(proof for proof in self.proofs if proof.state is models.VerificationState.FAILED)
 
     @property
     def unmet(self) -> tuple[ChecklistEntry, ...]:
@@ -133,7 +128,7 @@ def _backup_step(report: Report) -> Iterator[NextStep]:
         yield NextStep(
             what="Back up the wrapped data key: a mistake can delete every copy in this account. Or to S3 with Object "
             "Lock (--to s3://BUCKET/KEY), or to another Region (--to-region REGION).",
-            verbatim=wizard("backup", "--stack", report.stack, "--to", f"eonpro-{name}.backup.json"),
+            verbatim=wizard("backup", "--stack", report.stack, "--to", f"{name}.backup.json"),
         )
 
 

@@ -5,7 +5,7 @@ Writes to one stream, and reads standard input. The end of input raises Keyboard
 
 import sys
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TextIO
 
 from wizard.core.models.inputs import Choice
@@ -112,15 +112,14 @@ _NUMBERS_KEYS = ("numbers, with commas; 0: none", "numbers, with commas", "numbe
 _CONFIRM_KEYS = ("y/n",)
 
 
+@dataclass(frozen=True)
 class PlainPrompts:
     """Numbered choices and one line for each answer; for `TERM=dumb` and for encodings without the signs."""
 
     edits_default = False
-
-    def __init__(self, out: TextIO, *, width: int, write: Callable[[str], None]) -> None:
-        self._out = out
-        self._width = width
-        self._write = write
+    out: TextIO
+    width: int = field(kw_only=True)
+    write: Callable[[str], None] = field(kw_only=True)
 
     def text(self, request: PromptRequest, *, default: str) -> str:
         """A line; an empty one is the default."""
@@ -134,7 +133,7 @@ class PlainPrompts:
         self._show(f"{request.text}{f' {hint}' if hint else ''}: ")
         request.on_render()
         try:
-            typed = getpass.getpass("", stream=self._out)
+            typed = getpass.getpass("", stream=self.out)
         except EOFError as error:
             raise KeyboardInterrupt from error
         return self._answer(request, typed)
@@ -181,14 +180,14 @@ class PlainPrompts:
         self, request: PromptRequest, keys: Sequence[str], *, default: str, check: Callable[[str], str | None]
     ) -> str:
         while fault := check(typed := self._line(request, default, keys)):
-            self._write(f"! {fault}")
+            self.write(f"! {fault}")
         return typed
 
     def _list(self, choices: Sequence[Choice], checked: Collection[str]) -> None:
         for number, choice in enumerate(choices, 1):
             note = f" - {choice.note}" if choice.note else ""
             state = " [chosen]" if choice.value in checked else ""
-            self._write(f"  {number}. {choice.title}{note}{f' ({choice.disabled})' if choice.disabled else state}")
+            self.write(f"  {number}. {choice.title}{note}{f' ({choice.disabled})' if choice.disabled else state}")
 
     def _fault(self, text: str, choices: Sequence[Choice], *, only_one: bool = False) -> str | None:
         chosen = self._chosen(text, choices)
@@ -220,15 +219,15 @@ class PlainPrompts:
         if typed not in (WHY, BACK):
             return typed
         if not (request.has_explanation if typed == WHY else request.back):
-            self._out.write("\a")
+            self.out.write("\a")
         raise HelpOrBack(typed, PromptState())
 
     def _instruction(self, request: PromptRequest, keys: Sequence[str], preset: str) -> str:
-        return instruction(request, keys, self._width - cells(f"{request.text}  {preset}") - 1)
+        return instruction(request, keys, self.width - cells(f"{request.text}  {preset}") - 1)
 
     def _show(self, prompt: str) -> None:
-        encoding = self._out.encoding or "utf-8"
+        encoding = self.out.encoding or "utf-8"
         encodable = prompt.encode(encoding, "replace").decode(encoding)
-        lines = ["".join(text for text, _ in line) for line in divided([(encodable, "")], self._width)]
-        self._out.write("\n  ".join(lines) + " ")
-        self._out.flush()
+        lines = ["".join(text for text, _ in line) for line in divided([(encodable, "")], self.width)]
+        self.out.write("\n  ".join(lines) + " ")
+        self.out.flush()

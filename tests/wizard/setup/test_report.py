@@ -227,7 +227,7 @@ def whats(of: Report) -> list[str]:
 
 def test_a_backup_is_asked_for_until_one_has_the_data_key_in_use() -> None:
     of = report("ecs")
-    command = "python -m wizard backup --stack production --to eonpro-production.backup.json"
+    command = "python -m wizard backup --stack production --to production.backup.json"
     assert command in [todo.verbatim for todo in next_steps(of)]
     last = LastBackup(
         at=datetime(2026, 11, 1, tzinfo=UTC), fingerprint=wrapped("earlier").fingerprint, place="s3://a/b"

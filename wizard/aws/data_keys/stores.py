@@ -93,18 +93,24 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True)
-class ParameterStore:
-    """The parameters of the session's Region: a `wizard.aws.data_keys.stores.Store`."""
-
+class _OfSession:
     session: Session
-    kind = SecretStore.PARAMETER_STORE
-    noun = "parameter"
-    title = "Parameter Store"
 
     @property
     def clock(self) -> Clock:
-        """The session's."""
         return self.session.clock
+
+
+def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": text} for key, text in tags.items()]
+
+
+class ParameterStore(_OfSession):
+    """The parameters of the session's Region: a `wizard.aws.data_keys.stores.Store`."""
+
+    kind = SecretStore.PARAMETER_STORE
+    noun = "parameter"
+    title = "Parameter Store"
 
     def read(self, names: Sequence[str]) -> Mapping[str, StoredValue]:
         """The values of those parameters that exist, decrypted, in one call.
@@ -151,7 +157,7 @@ class ParameterStore:
             Tier="Standard",
             Overwrite=False,
             Description=description,
-            Tags=[{"Key": key, "Value": text} for key, text in tags.items()],
+            Tags=_pairs(tags),
         )
         self._existing.add((self.session.region, name))
         return answer is not None
@@ -190,8 +196,7 @@ class ParameterStore:
 
     def tag(self, name: str, tags: Mapping[str, str]) -> None:
         """AddTagsToResource, which replaces a tag of the same key."""
-        pairs = [{"Key": key, "Value": text} for key, text in tags.items()]
-        self.session.call("ssm", "AddTagsToResource", ResourceType="Parameter", ResourceId=name, Tags=pairs)
+        self.session.call("ssm", "AddTagsToResource", ResourceType="Parameter", ResourceId=name, Tags=_pairs(tags))
 
     def untag(self, name: str, keys: Sequence[str]) -> None:
         """RemoveTagsFromResource; a missing tag is no error."""
@@ -221,19 +226,12 @@ _SERVICE = "secretsmanager"
 _ABSENT = ("ResourceNotFoundException",)
 
 
-@dataclass(frozen=True)
-class SecretsManager:
+class SecretsManager(_OfSession):
     """The secrets of the session's Region: a `wizard.aws.data_keys.stores.Store`."""
 
-    session: Session
     kind = SecretStore.SECRETS_MANAGER
     noun = "secret"
     title = "Secrets Manager"
-
-    @property
-    def clock(self) -> Clock:
-        """The session's."""
-        return self.session.clock
 
     def read(self, names: Sequence[str]) -> Mapping[str, StoredValue]:
         """The values of those secrets that exist. Raises ResourceError for one that is scheduled for deletion."""
@@ -278,7 +276,7 @@ class SecretsManager:
                 # The same token for all tries of this call: a repeat after a lost answer creates no second secret.
                 ClientRequestToken=str(uuid4()),
                 Description=description,
-                Tags=[{"Key": key, "Value": text} for key, text in tags.items()],
+                Tags=_pairs(tags),
             )
         self._await(name)
         return answer is not None
@@ -312,8 +310,7 @@ class SecretsManager:
 
     def tag(self, name: str, tags: Mapping[str, str]) -> None:
         """TagResource, which replaces a tag of the same key."""
-        pairs = [{"Key": key, "Value": text} for key, text in tags.items()]
-        self.session.call(_SERVICE, "TagResource", SecretId=name, Tags=pairs)
+        self.session.call(_SERVICE, "TagResource", SecretId=name, Tags=_pairs(tags))
 
     def untag(self, name: str, keys: Sequence[str]) -> None:
         """UntagResource; a missing tag is no error."""

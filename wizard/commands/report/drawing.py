@@ -11,14 +11,7 @@ from xml.etree.ElementTree import Element, tostring
 
 from markupsafe import Markup
 
-from components.settings import (
-    APPLICATION_VARIABLES,
-    DELETION_WINDOW_DAYS,
-    Outputs,
-    SecretStore,
-    Settings,
-    Target,
-)
+from components import settings as contract
 from wizard.commands.report.document import Fact, Form
 from wizard.commands.report.facts import ApplicationFacts, Architecture, DataKeyFacts, RegionKey, TrailDetails
 from wizard.core.errors import SetupError
@@ -84,15 +77,15 @@ def svg(name: str, title: str, description: str, width: float, height: float, *c
 CIPHER = "AES-256-GCM"
 """The cipher of the application's records (`phi/`)."""
 
-_STORES: Mapping[SecretStore, str] = {
-    SecretStore.PARAMETER_STORE: "Parameter Store",
-    SecretStore.SECRETS_MANAGER: "Secrets Manager",
+_STORES: Mapping[contract.SecretStore, str] = {
+    contract.SecretStore.PARAMETER_STORE: "Parameter Store",
+    contract.SecretStore.SECRETS_MANAGER: "Secrets Manager",
 }
 
 
 def architecture_facts(
-    settings: Settings,
-    outputs: Outputs,
+    settings: contract.Settings,
+    outputs: contract.Outputs,
     *,
     keys: Mapping[str, KeyFact | SetupError | None],
     stored_data_key: StoredDataKey | SetupError | None,
@@ -101,7 +94,7 @@ def architecture_facts(
     """The deployed stack. `keys`: by ARN, each read in its Region."""
     return Architecture(
         cipher=CIPHER,
-        variables=APPLICATION_VARIABLES,
+        variables=contract.APPLICATION_VARIABLES,
         applications=tuple(_applications(settings, outputs)),
         alias=outputs.alias_name,
         keys=tuple(
@@ -110,7 +103,7 @@ def architecture_facts(
         ),
         administrators=(*settings.administrators, *settings.administrator_patterns),
         deletion_administrators=settings.deletion_administrators,
-        deletion_window_days=DELETION_WINDOW_DAYS,
+        deletion_window_days=contract.DELETION_WINDOW_DAYS,
         data_key=_data_key_facts(stored_data_key),
         trail=_trail(settings, outputs, trail),
     )
@@ -134,11 +127,11 @@ def _data_key_facts(stored_data_key: StoredDataKey | SetupError | None) -> DataK
     )
 
 
-def _applications(settings: Settings, outputs: Outputs) -> Iterator[ApplicationFacts]:
+def _applications(settings: contract.Settings, outputs: contract.Outputs) -> Iterator[ApplicationFacts]:
     for target in deploy_targets(settings.deploy_targets):
         described = target.describe(settings)
         yield ApplicationFacts(
-            target=Target(target.name),
+            target=contract.Target(target.name),
             place=described.place,
             principal=outputs.principal_of(target.name),
             identity=described.identity,
@@ -146,7 +139,9 @@ def _applications(settings: Settings, outputs: Outputs) -> Iterator[ApplicationF
         )
 
 
-def _trail(settings: Settings, outputs: Outputs, trail: TrailFact | SetupError | None) -> TrailDetails:
+def _trail(
+    settings: contract.Settings, outputs: contract.Outputs, trail: TrailFact | SetupError | None
+) -> TrailDetails:
     own = settings.makes_trail
     fact = trail if isinstance(trail, TrailFact) else None
     return TrailDetails(

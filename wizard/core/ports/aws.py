@@ -305,7 +305,6 @@ class EcsServices(Protocol):
 
     def names(self) -> tuple[str, ...]:
         """Every service of the Region, as CLUSTER/SERVICE."""
-        ...
 
     def services(self, cluster: str) -> tuple[Service, ...]:
         """All active services of a cluster. Raises ResourceError where there is no such cluster."""

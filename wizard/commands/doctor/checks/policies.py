@@ -8,19 +8,10 @@ from functools import partial
 from typing import Any
 
 from components import policies
+from components.policies import stack as of_stack
 from components.policies.evaluation import KeyPolicyDecision
 from components.policies.evaluation.account import IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
-from components.policies.stack import (
-    NewRole,
-    Reader,
-    decide_by_key_policy_of,
-    key_policy_of,
-    readers_of,
-    reading_policy_of,
-    variable_arns_of,
-    vercel_provider_arn_of,
-)
 from components.settings import DATA_KEY_VARIABLE, ImportGroup, ResourceKind, SecretStore
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.principal import KEY, REFUSED, RESTART, ROLE, surplus_of
@@ -49,14 +40,14 @@ def check_application_grants(context: CheckContext) -> Iterator[CheckResult]:
     policy = context.key_policy
     if isinstance(policy, SetupError):
         return  # Reported by check_key_policies.
-    expected: Mapping[str, Any] = key_policy_of(context.settings, context.principals)
+    expected: Mapping[str, Any] = of_stack.key_policy_of(context.settings, context.principals)
     for arn in context.principals:
         yield _granted(context, arn, policy, expected)
 
 
 def _granted(context: CheckContext, arn: str, policy: Mapping[str, Any], expected: Mapping[str, Any]) -> CheckResult:
     actions = policies.APPLICATION_ACTIONS
-    decisions = {action: decide_by_key_policy_of(context.settings, policy, arn, action) for action in actions}
+    decisions = {action: of_stack.decide_by_key_policy_of(context.settings, policy, arn, action) for action in actions}
     denied = [action for action, grant in decisions.items() if grant is KeyPolicyDecision.DENIED]
     if denied:
         return Finding(
@@ -69,7 +60,8 @@ def _granted(context: CheckContext, arn: str, policy: Mapping[str, Any], expecte
     less = [
         action
         for action in actions
-        if _WEIGHT[decisions[action]] < _WEIGHT[decide_by_key_policy_of(context.settings, expected, arn, action)]
+        if _WEIGHT[decisions[action]]
+        < _WEIGHT[of_stack.decide_by_key_policy_of(context.settings, expected, arn, action)]
     ]
     # An imported key policy that was kept on purpose: it is enough if the policy delegates to IAM.
     is_kept = ImportGroup.KEY in context.settings.kept_as_found
@@ -298,7 +290,7 @@ def _trust(
 
 def check_oidc_provider(context: CheckContext) -> Iterator[CheckResult]:
     """Whether the account has the OIDC provider of Vercel, with the audience of its tokens."""
-    settings, arn = context.settings, vercel_provider_arn_of(context.settings)
+    settings, arn = context.settings, of_stack.vercel_provider_arn_of(context.settings)
     if not settings.trusts_vercel or arn is None or settings.vercel_team is None:
         return
     provider = context.once("provider", lambda: context.access_diagnostics.provider(arn))
@@ -330,7 +322,7 @@ def check_oidc_provider(context: CheckContext) -> Iterator[CheckResult]:
 def check_readers(context: CheckContext) -> Iterator[CheckResult]:
     """Whether each role that reads the variables is allowed to, and whether the stack's own have and trust no more."""
     own = {each.arn: each for each in own_readers(context.settings)}
-    for reader in readers_of(context.settings):
+    for reader in of_stack.readers_of(context.settings):
         if reader.role is None:
             continue  # The application itself: check_principals.
         role = context.principal(reader.arn)
@@ -351,12 +343,12 @@ def check_readers(context: CheckContext) -> Iterator[CheckResult]:
             yield from surplus_of(context, role, own[reader.arn], *endings)
 
 
-def _endings(context: CheckContext, reader: Reader) -> tuple[str, ...]:
+def _endings(context: CheckContext, reader: of_stack.Reader) -> tuple[str, ...]:
     """The ends of the URNs of the role, its inline policy, the policy that reads the variables and its attachment."""
     is_secret = context.settings.secret_store is SecretStore.SECRETS_MANAGER
     logical = "delivery-secrets" if is_secret else "delivery-parameters"
     # The stack has no resource of an existing role.
-    role = f"delivery-{reader.role.logical_name if isinstance(reader.role, NewRole) else ''}"
+    role = f"delivery-{reader.role.logical_name if isinstance(reader.role, of_stack.NewRole) else ''}"
     return (
         f"aws:iam/role:Role::{role}",
         f"aws:iam/rolePolicy:RolePolicy::{role}",
@@ -366,7 +358,7 @@ def _endings(context: CheckContext, reader: Reader) -> tuple[str, ...]:
 
 
 def _reading(
-    context: CheckContext, reader: Reader, role: IamPrincipal | None, endings: tuple[str, ...]
+    context: CheckContext, reader: of_stack.Reader, role: IamPrincipal | None, endings: tuple[str, ...]
 ) -> Iterator[CheckResult]:
     settings, arn = context.settings, reader.arn
     if role is None:
@@ -377,14 +369,14 @@ def _reading(
             command=fixes.pulumi_up(context, *endings),
         )
         return
-    policy = f"arn:{settings.partition}:iam::{settings.account_id}:policy/{reading_policy_of(settings)[0]}"
+    policy = f"arn:{settings.partition}:iam::{settings.account_id}:policy/{of_stack.reading_policy_of(settings)[0]}"
     if settings.secret_store is SecretStore.SECRETS_MANAGER:
         action = "secretsmanager:GetSecretValue"
     else:
         action = "ssm:GetParameter" if reader.one_by_one else "ssm:GetParameters"
     # A secret's ARN ends with six random characters.
     ending = "-AbCdEf" if settings.secret_store is SecretStore.SECRETS_MANAGER else ""
-    resource = variable_arns_of(settings, settings.region)[DATA_KEY_VARIABLE] + ending
+    resource = of_stack.variable_arns_of(settings, settings.region)[DATA_KEY_VARIABLE] + ending
     evaluation = evaluate_policies(
         role.policies, Request(action=action, resource=resource, context={"aws:principalarn": (arn,)})
     )
