@@ -289,6 +289,8 @@ class Interviewer:
         if "account" in self._answers:
             ui.line(f"account {identity.account_id}{alias}", mark=Mark.OK)
         ui.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
+        if identity.warning:
+            ui.line(identity.warning, mark=Mark.WARN)
         if region := self._answers.get("region"):
             ui.line(f"region {region.value}, by {region.where}", mark=Mark.OK)
         for line in () if self.is_first else self.detected:
