@@ -271,6 +271,8 @@ COMMANDS = {
             world="user-rotated",
             check=one_access_key,
         ),
-        Command(name="destroy", words=("destroy", *CONFIRMED), check=destroyed, runs_engine=True, done=(0, 6)),
+        Command(
+            name="destroy", words=("destroy", "--confirm", "production"), check=destroyed, runs_engine=True, done=(0, 6)
+        ),
     )
 }
