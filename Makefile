@@ -106,7 +106,7 @@ check: test-setup
 	$(V) -m tests.chaos
 
 # Histories that break the product, for ten minutes, and one table of what they came to. ARGS="--seed 7", --long,
-# --baseline (the product without its laws: the same histories have to find something), --history NAME.
+# --only races, --history NAME.
 chaos: setup
 	@$(V) -m tests.chaos $(ARGS)
 

@@ -21,8 +21,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 import botocore.session
 import semver
@@ -93,6 +94,8 @@ def become(arguments: list[str]) -> None:
     _jumps = bool(orders.get("jumps"))
     if seconds := orders.get("timeOut"):
         _short_time_outs(float(seconds))
+    if seconds := orders.get("later"):
+        _later(timedelta(seconds=float(seconds)))
     if recorded := orders.get("engine"):
         _recorded_engine(Path(recorded))
     if orders.get("baseline"):
@@ -135,6 +138,18 @@ def _short_time_outs(seconds: float) -> None:
     for name in ("CONNECT_TIMEOUT", "READ_TIMEOUT", "FIRST_READ_TIMEOUT"):
         setattr(http, name, seconds)
     (client.Vercel.__init__.__kwdefaults__ or {})["timeout"] = seconds
+
+
+def _later(time_since: timedelta) -> None:
+    """What waits for another machine's delivery of an access key to be over finds that it is."""
+    from wizard.targets.vercel import access_key
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + time_since
+
+    vars(access_key)["datetime"] = Later
 
 
 def _recorded_engine(folder: Path) -> None:

@@ -39,6 +39,8 @@ class Command:
     new_keys: int = 0
     """How many data keys one confirmation makes."""
     changes: bool = True
+    later: int = 0
+    """Seconds until the same command can go on: that long, another machine may be at work on the same."""
     done: tuple[int, ...] = (0,)
     """Exit codes of the same command again, after it has done its work."""
 
@@ -256,7 +258,13 @@ COMMANDS = {
             check=adopted,
             new_keys=1,
         ),
-        Command(name="access-key-rotate", words=("access-key", "rotate", "--yes"), world="user", check=new_access_key),
+        Command(
+            name="access-key-rotate",
+            words=("access-key", "rotate", "--yes"),
+            world="user",
+            check=new_access_key,
+            later=6 * 60,
+        ),
         Command(
             name="access-key-retire",
             words=("access-key", "retire", "--yes"),

@@ -59,7 +59,7 @@ class Stage:
 
     def _made(self, name: str) -> World:
         former, steps = WORLDS[name]
-        world = (self.empty if former == "" else self.template(former).world).fork(self.root / name)
+        world = (self.empty if former == "" else self.template(former).world).fork(self.root / f"of-{name}")
         for words in steps:
             if words[0] == "by hand":
                 world.by_hand(words[1])
@@ -152,7 +152,7 @@ def crash(stage: Stage, name: str) -> Verdict:
             )
             judge.ended(command, ended)
         judge.about_to_run(command, again=True)
-        ended = world.run(*arguments, client=stage.client(), typed=command.typed)
+        ended = world.run(*arguments, client=stage.client(later=command.later), typed=command.typed)
         judge.ended(command, ended)
         judge.converged(command, ended)
         return judge.sentence()
@@ -216,7 +216,7 @@ def fault(stage: Stage, name: str) -> Verdict:
         judge.ended(command, ended)
         if ended.code != 0:
             judge.about_to_run(command, again=True)
-            again = world.run(*arguments, client=stage.client(**FAST), typed=command.typed)
+            again = world.run(*arguments, client=stage.client(**FAST, later=command.later), typed=command.typed)
             judge.ended(command, again)
             judge.converged(command, again)
         return judge.sentence()
@@ -248,7 +248,7 @@ def race(stage: Stage, name: str) -> Verdict:
             judge.about_to_run(commands[1], again=True)
         # Each has read what it decides by and has not written, or the other ran from start to end in between.
         meetings = [what for each in commands for side, _, what in stage.side_effects(each) if side == "http"]
-        first = next((each for each in commands if each.replaces), commands[0])
+        first = next((each for each in commands if each.replaces or each.new_keys), commands[0])
         world.order(who=" ".join(first.words[:2]), hold=[chance.choice(meetings or ["none"]), 2])
         begun = [
             world.begin(
@@ -263,7 +263,11 @@ def race(stage: Stage, name: str) -> Verdict:
             for command, run in zip(commands, ended, strict=True):
                 if run.code not in command.done:
                     judge.about_to_run(command, again=True)
-                    again = world.run(*command.arguments(world.account()), client=stage.client(), typed=command.typed)
+                    again = world.run(
+                        *command.arguments(world.account()),
+                        client=stage.client(later=command.later),
+                        typed=command.typed,
+                    )
                     judge.both_ended([command], [again])
                     judge.converged(command, again)
         return judge.sentence()

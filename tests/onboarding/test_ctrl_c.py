@@ -186,6 +186,9 @@ def leave(deployment: Deployment, target: str, phase: Phase) -> Left:
     )
 
 
+FIRST_RUN = ("Where does the application run?", "Which AWS account?", "Which Region?", "Who administers the key?")
+
+
 def _answer(person: Person, phase: Phase) -> None:
     if phase.name == "preview":
         shows(person, "Go on with it?")
@@ -193,8 +196,9 @@ def _answer(person: Person, phase: Phase) -> None:
         return
     shows(person, "Where does the application run?")
     person.type(SPACE + ENTER)
-    shows(person, "Create a multi-Region key?")
-    person.type(ENTER)
+    for question in FIRST_RUN[1:]:
+        shows(person, question)
+        person.type(ENTER)
 
 
 def hold(deployment: Deployment, phase: Phase) -> Callable[[], int]:
@@ -293,11 +297,7 @@ def test_what_was_under_way_in_an_update_is_waited_for_and_known(chain: Chain, n
 
 def test_no_question_is_put_twice(chain: Chain):
     asked_in = {name: left.questions for name, left in chain.left.items()}
-    first, second = (
-        (("Where does the application run?", "Create a multi-Region key?"), ("Go on with it?",))
-        if chain.target == "vercel"
-        else ((), ())
-    )
+    first, second = (FIRST_RUN, ("Go on with it?",)) if chain.target == "vercel" else ((), ())
     assert (asked_in["checks"], asked_in["preview"]) == (first, second)
     for name in list(asked_in)[2:]:
         assert asked_in[name] == (LAST_PAGE,), name

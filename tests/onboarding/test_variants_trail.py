@@ -105,7 +105,7 @@ def test_a_trail_that_does_not_record_the_key_is_refused_and_what_it_lacks_besid
     for lack in (
         "its log files cannot be validated",
         "its bucket does not block public access",
-        "its bucket keeps no earlier versions",
-        "its bucket may be read over plain HTTP",
+        "its bucket does not keep earlier versions",
+        "its bucket allows plain HTTP",
     ):
         assert f"the trail company-trail is used as it is, and {lack}" in output, lack

@@ -41,7 +41,7 @@ def test_a_person_sees_what_differs_at_80_columns_and_chooses_what_is_repaired(
     person.type(ENTER)
     person.see("Apply this plan?", "» ")
     assert re.search(r"(?m)^left as found   key\b", person.transcript)
-    assert "keep the data key sha256:" in person.words and "that the application uses today" in person.words
+    assert "data key sha256:" in person.words and "which the application uses today" in person.words
     assert "to import" in person.words and "to replace" not in person.words
     person.type(DOWN + DOWN)
     person.see("» Cancel")

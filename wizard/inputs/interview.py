@@ -289,6 +289,8 @@ class Interviewer:
         if "account" in self._answers:
             ui.line(f"account {identity.account_id}{alias}", mark=Mark.OK)
         ui.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
+        if identity.warning:
+            ui.line(identity.warning, mark=Mark.WARN)
         if region := self._answers.get("region"):
             ui.line(f"region {region.value}, by {region.where}", mark=Mark.OK)
         for line in () if self.is_first else self.detected:
@@ -329,7 +331,8 @@ class Interviewer:
         offered, default = self._offer(entry)
         question = self._question(entry, offered, default)
         if offered and entry.kind is InputType.TEXT:
-            question = replace(question, kind=InputType.SEARCH, free_text=True, typed_as="name")
+            typed_as = "/".join(key.rpartition("_")[2] for key in (entry.key, entry.rest) if key)
+            question = replace(question, kind=InputType.SEARCH, free_text=True, typed_as=typed_as)
         return (
             self._answered_with(entry, by_key[entry.rest], question) if entry.rest else self._answered(entry, question)
         )

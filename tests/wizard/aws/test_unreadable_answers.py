@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.wizard.aws.conftest import with_pause
-from wizard.core.errors import UnreadableAnswer
+from wizard.core.errors import SetupError, UnreadableAnswer
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 GRANTS = {"Grants": [{"GrantId": "g-1", "GranteePrincipal": "arn:aws:iam::123456789012:role/other"}]}
@@ -99,3 +99,11 @@ def test_the_body_that_cannot_be_read_is_not_shown(aws, script) -> None:
     with pytest.raises(UnreadableAnswer) as caught:
         aws.stored_data_keys.read_stored_data_key("/eonpro/production/ENCRYPTED_PHI_KEY")
     assert "a-wrapped-data-key" not in f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 500])
+def test_a_web_page_is_never_printed_and_an_endpoint_that_sends_one_is_not_silent(aws, script, status) -> None:
+    script.answer("ListGrants", PAGE, status=status)
+    with pytest.raises(SetupError, match="a web page") as caught:
+        aws.access.grants(KEY)
+    assert "hotel" not in caught.value.message and "does not answer" not in caught.value.message

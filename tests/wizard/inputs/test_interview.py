@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ from wizard.core.errors import (
     Unreachable,
 )
 from wizard.core.models.delivery import Linked, VercelProject
-from wizard.core.models.inputs import Back
+from wizard.core.models.inputs import Back, Mark
 from wizard.inputs.answers import Answer, Source, from_settings
 from wizard.inputs.interview import Interview, Interviewer
 from wizard.inputs.registry import INPUTS
@@ -186,6 +187,16 @@ def test_each_answer_says_where_it_comes_from(room) -> None:
     }
     assert answers["target"].source is Source.ASKED
     assert (answers["trail"].where, answers["app_principal"].where) == ("no other trail", "recommended")
+
+
+def test_the_root_user_is_told_to_use_a_user_or_a_role_and_what_the_evidence_will_say(room) -> None:
+    root = f"arn:aws:iam::{ACCOUNT}:root"
+    room.aws.identity = replace(IDENTITY, arn=root, principal_arn=root)
+    room.ui.answers = {"multi_region": ["no"]}
+    room.run(without("multi_region"))
+    warning = next(line for mark, line in room.ui.marked if mark is Mark.WARN and "root user" in line)
+    assert "talk.ask multi_region" in room.ui.log
+    assert "IAM user or role" in warning and "the account's IAM" in warning
 
 
 def test_what_was_found_is_told_before_the_account_is_asked_about(room) -> None:

@@ -185,6 +185,9 @@ _CREDENTIAL_ACTIONS = {
 def _from_response(error: boto.ClientError, action: str, origin: ErrorSource) -> SetupError:
     code = code_of(error)
     text = str(error.response.get("Error", {}).get("Message") or "").strip()
+    if text[:14].lower().startswith(("<!doctype html", "<html")):
+        # In the protocols with JSON botocore takes the whole page for the message.
+        text = "a web page, perhaps of a proxy"
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     if code in EXPIRED:
         return CredentialsError(f"the credentials from {origin.source} have expired", _try_profile(origin))

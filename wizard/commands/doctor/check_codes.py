@@ -20,7 +20,7 @@ class CheckCode:
 _DESCRIPTIONS: Mapping[str, str] = {
     # Credentials, stack and Region.
     "operator-credentials": "the doctor's own credentials cannot be used",
-    "account-unreachable": "AWS does not answer",
+    "account-unreachable": "AWS does not answer, or only with errors",
     "stack-not-built": "the stack has settings and no resources",
     "backend-unreachable": "Pulumi's state cannot be read, or the passphrase does not open the stack",
     "stack-state-damaged": "the state or a lock of the stack is damaged",

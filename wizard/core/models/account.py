@@ -24,6 +24,16 @@ class Identity:
     source: str
     """Where the credentials came from, in words: `the profile clinic`, `environment variables`."""
 
+    @property
+    def warning(self) -> str:
+        """Why the caller should be another; empty for a user or a role."""
+        if not self.principal_arn.endswith(":root"):
+            return ""
+        return (
+            "these are the credentials of the account's root user, whom no policy limits: use those of an IAM user or "
+            "role. The evidence and the review show root as the account's IAM: it can use and administer the key"
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class RegionFact:

@@ -244,7 +244,7 @@ def inspect(
         quotas=quotas_job.result(),
         settings=settings,
         account_matches=True,
-        notes=(*clock_result.notes, *_notes(settings, saved), *trail_result.notes),
+        notes=(*filter(None, (identity.warning,)), *clock_result.notes, *_notes(settings, saved), *trail_result.notes),
         existing=existing,
         stored_data_key=stored_data_key,
         stored_data_key_known=closed is None,

@@ -217,7 +217,8 @@ def test_the_root_user_of_a_saved_setting_is_refused_as_an_administrator_with_th
 def test_the_account_s_root_cannot_be_locked_out(aws) -> None:
     root = replace(IDENTITY, principal_arn=f"arn:aws:iam::{ACCOUNT}:root")
     aws.simulation = Simulation(allowed=False, detail="no")
-    assert seen(aws, identity=root, administrators=(SECOND,)).problems == ()
+    account = seen(aws, identity=root, administrators=(SECOND,))
+    assert account.problems == () and any("IAM user or role" in note for note in account.notes)
 
 
 def test_the_policy_that_is_judged_is_the_policy_that_is_made() -> None:
