@@ -287,6 +287,7 @@ def test_where_nobody_can_be_asked_what_is_left_of_them_is_handed_out(script, en
     first = connect(profile="with-mfa", environ=environ, ask_code=Person())
     first.identify()
     session = first._session
+    assert session._chain is not None
     monkeypatch.setattr(first, "_session", replace(session, _chain=replace(session._chain, ask_code=None)))
     assert keys(first) == ("ASIAROLE1", "secret-1", "token-1")
 
