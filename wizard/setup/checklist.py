@@ -188,6 +188,10 @@ def _alias(key: KeyFact, outputs: Outputs) -> tuple[ItemState, str]:
     return _state(good), f"{outputs.alias_name} → {which}, {key.state}, {key.spec}"
 
 
+_MAY = (KeyPolicyDecision.NAMED, KeyPolicyDecision.UNKNOWN)
+"""What depends on conditions is not ruled out."""
+
+
 def _key_policy(
     policy: Mapping[str, Any], readings: Readings, settings: Settings, outputs: Outputs
 ) -> tuple[ItemState, str]:
@@ -196,27 +200,20 @@ def _key_policy(
     applications = outputs.app_principal_arns
     unknown = named - {root, *applications, *settings.administrators, *settings.deletion_administrators}
     using = [
-        arn
-        for arn in settings.administrators
-        if decide_by_key_policy_of(settings, policy, arn, "kms:Decrypt") is KeyPolicyDecision.NAMED
+        arn for arn in settings.administrators if decide_by_key_policy_of(settings, policy, arn, "kms:Decrypt") in _MAY
     ]
     management = (*policies.ADMINISTRATOR_ACTIONS, *policies.DELETION_ACTIONS, *policies.USE_ACTIONS)
     beyond = [
         action
         for action in dict.fromkeys(management)
         if action not in policies.APPLICATION_ACTIONS
-        and any(
-            decide_by_key_policy_of(settings, policy, arn, action) is KeyPolicyDecision.NAMED for arn in applications
-        )
+        and any(decide_by_key_policy_of(settings, policy, arn, action) in _MAY for arn in applications)
     ]
     deleting = [
         arn
         for arn in settings.administrators
         if arn not in settings.deletion_administrators
-        and any(
-            decide_by_key_policy_of(settings, policy, arn, action) is KeyPolicyDecision.NAMED
-            for action in policies.DELETION_ACTIONS
-        )
+        and any(decide_by_key_policy_of(settings, policy, arn, action) in _MAY for action in policies.DELETION_ACTIONS)
     ]
     needed = [(arn, "kms:PutKeyPolicy") for arn in settings.administrators]
     needed += [(arn, action) for arn in applications for action in policies.APPLICATION_ACTIONS]

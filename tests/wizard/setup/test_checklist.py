@@ -328,6 +328,15 @@ def test_an_administrator_who_is_not_in_the_settings_is_reported(aws) -> None:
     assert items(aws, administrators=(ADMIN, SECOND))[POLICY].state is ItemState.DONE
 
 
+def test_a_right_that_a_condition_may_take_away_is_not_taken_for_none(aws) -> None:
+    there = aws.key_policies[KEY]["Statement"]
+    right = {"Effect": "Allow", "Principal": {"AWS": ADMIN}, "Action": "kms:Decrypt", "Resource": "*"}
+    sometimes = {**right, "Effect": "Deny", "Condition": {"StringEquals": {"aws:SourceVpce": "vpce-1"}}}
+    aws.key_policies[KEY] = policies.policy([*there, right, sometimes])
+    item = items(aws)[POLICY]
+    assert (item.state, f"allows {ADMIN} to decrypt" in item.evidence) == (ItemState.OPEN, True)
+
+
 def test_a_policy_with_a_single_statement_without_a_list_is_read(aws) -> None:
     aws.key_policies[KEY] = {"Version": "2012-10-17", "Statement": statement("*", "kms:*")}
     aws.documents[APP_POLICY] = {"Version": "2012-10-17", "Statement": no_principal(Action="kms:*")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha1
 from operator import attrgetter
@@ -285,7 +286,9 @@ def test_where_nobody_can_be_asked_what_is_left_of_them_is_handed_out(script, en
     assumed(script, minutes=12)
     first = connect(profile="with-mfa", environ=environ, ask_code=Person())
     first.identify()
-    monkeypatch.setattr(first._session._chain, "_ask_code", None)
+    session = first._session
+    assert session._chain is not None
+    monkeypatch.setattr(first, "_session", replace(session, _chain=replace(session._chain, ask_code=None)))
     assert keys(first) == ("ASIAROLE1", "secret-1", "token-1")
 
 
