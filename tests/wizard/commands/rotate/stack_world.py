@@ -19,7 +19,7 @@ from tests.wizard.fakes.clients import (
     settings,
 )
 from tests.wizard.fakes.rotation import FakeKeyRing, FakeWrapper
-from wizard.cli.parser import parse
+from wizard.cli.parser import flags_of, parse
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.rotation import DataKeyVersion
 from wizard.inputs.answers import Answer, Source
@@ -81,7 +81,9 @@ class World:
     def ended(self, *words: str, confirm: str | None = "production", yes: bool = False) -> tuple[int, dict[str, Any]]:
         """One command to its exit code and its document."""
         self.log.clear()
-        line = parse([*words, *(["--confirm", confirm] if confirm else []), *(["--yes"] if yes else [])])
+        given = {"--confirm": ("--confirm", confirm) if confirm else (), "--yes": ("--yes",) if yes else ()}
+        # `backup` confirms nothing, and takes neither.
+        line = parse([*words, *(word for flag, typed in given.items() if flag in flags_of(words[0]) for word in typed)])
         answers = (
             {"vercel_token": Answer(value=self.token, source=Source.FLAG, where="--vercel-token-file")}
             if self.token

@@ -73,7 +73,8 @@ def test_where_the_keys_arn_stands_beside_a_lost_stored_data_key_it_does_not_tak
     empty.aws.parameters[f"{empty.settings.names.parameter_prefix}/AWS_KMS_KEY_ID"] = KEY
     told = empty.run("adopt", "--encryption-key")
     assert empty.settings.names.stored_data_key not in empty.aws.stored_keys
-    assert "--from-backup" in str(told["next"][0])
+    assert told["next"][0]["command"] == "python -m wizard restore"
+    assert "doctor names the first other copy" in told["next"][0]["advice"]
 
 
 def test_a_first_adoption_that_was_cut_off_is_finished_by_the_next(empty: World) -> None:
