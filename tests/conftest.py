@@ -6,6 +6,7 @@ out of the run; the end of the run names it, and the command that installs the p
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,11 @@ import pytest
 from tests.day_two.the_service import without_service
 from tests.onboarding.deployment import Deployment, running_deployment
 from tools.bootstrap import programs
+
+# A shell starts what runs in its background with SIGINT ignored, and every child inherits that: no test could interrupt
+# the wizard that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LEFT_OUT: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()
 """Missing program to the tests that need it; a worker of xdist hands its own to the process that prints the summary."""
