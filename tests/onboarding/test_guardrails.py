@@ -132,9 +132,9 @@ aws.ssm.Parameter(
 def changed(folder: Path, *, before: str = "", after: str = "") -> Path:
     """A checkout whose program a later hand has changed."""
     program = folder / "__main__.py"
-    head, future, rest = program.read_text().partition("from __future__ import annotations\n")
-    assert future
-    program.write_text(head + future + before + rest + after)
+    docstring, end, rest = program.read_text().partition('\n"""\n')
+    assert end
+    program.write_text(docstring + end + before + rest + after)
     return folder
 
 
