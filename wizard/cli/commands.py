@@ -78,7 +78,7 @@ TABLE: tuple[Command, ...] = (
         group=SET_UP,
         help="show what setup would do",
         load_options=lambda: import_module("wizard.setup").PreviewOptions,
-        shared=(STACK, ACCOUNT, INPUTS, START),
+        shared=(STACK, ACCOUNT, INPUTS, START, YES),
         reads="AWS, Vercel, Pulumi state, the stack's settings, saved answers",
         writes="the plan's file, with --save-plan; the answers file, with --save-answers",
     ),
