@@ -157,7 +157,7 @@ def undecided(built: Built) -> Iterator[Person]:
         environment=built.deployment.before_a_person(),
     )
     shows(person, LAST_PAGE)
-    assert "1 to update" in person.words
+    assert "resources ~ Key" in person.words
     yield person
     person.kill()
     settings.write_text(before)
