@@ -57,7 +57,7 @@ def variables(deployment: Deployment, wrapped: str) -> dict[str, str]:
 
 
 def current(deployment: Deployment) -> str:
-    """The fingerprint of what the stored data key holds, by the wizard's own list; the list is no success."""
+    """The fingerprint of what the stored data key holds, by the wizard's own list."""
     listed = deployment.wizard("restore", "--json").document["versions"]
     (found,) = (each["fingerprint"] for each in listed if each["current"])
     return str(found)

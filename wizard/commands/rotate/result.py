@@ -14,7 +14,6 @@ from typing import Any
 from wizard.commands.push.deliver import proof_fields, redeploy_fields
 from wizard.commands.rotate.replace_version import DecryptProof, RotationDelivery
 from wizard.core import json_documents, next_command
-from wizard.core.errors import UsageError
 from wizard.core.models.delivery import Delivered, VerificationState
 from wizard.core.models.deployment import Redeployed, RedeployState
 from wizard.core.models.inputs import Mark
@@ -100,7 +99,6 @@ def listing(stack: str, kept_versions: Sequence[DataKeyVersion], *, next: str) -
         "proofs": [],
         "redeploys": [],
         "next": [next_command.document(next)],
-        "exitCode": UsageError.exit_code,
     }
 
 
