@@ -156,6 +156,7 @@ def test_what_changed_after_the_plan_is_not_applied(runner: Runner) -> None:
     assert not {call for call in runner.deployment.changes() if call.startswith("kms:")}
 
 
+@pytest.mark.thorough
 def test_the_night_is_quiet_while_all_is_well(runner: Runner) -> None:
     # What was delivered last runs: the deployment of the set-up is older than its variables.
     runner.deployment.wizard("push", "--redeploy", "--yes")

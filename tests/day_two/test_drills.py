@@ -16,11 +16,11 @@ from tests.day_two.doctor_fixture import redeployed
 from tests.onboarding.deployment import PROJECT, STORED_KEY, Deployment, clean_environment
 
 FOLDER = PROJECT / "examples" / "drills"
-DRILLS = ("settings-lost", "wrong-backend", "key-lost-without-backup")
+DRILLS = ("settings-lost", "key-lost-without-backup")
 """The ones that `make test` runs; the others take longer."""
 THOROUGH = (
     *("state-lost", "state-cut", "key-lost-with-backup", "project-lost"),
-    *("key-lost-without-backup history", "key-lost-without-backup target"),
+    *("key-lost-without-backup history", "key-lost-without-backup target", "wrong-backend"),
 )
 NEW_KEY = "kms:GenerateDataKeyWithoutPlaintext"
 

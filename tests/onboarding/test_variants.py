@@ -45,7 +45,7 @@ def on_eks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Variant]:
 @pytest.mark.parametrize(
     ("name", "proofs", "outputs"),
     [
-        ("as_user", [("vercel", "proved")], {"appUserArn"}),
+        pytest.param("as_user", [("vercel", "proved")], {"appUserArn"}, marks=pytest.mark.thorough),
         pytest.param("in_secrets", [("ecs", "proved")], {"taskSecrets"}, marks=pytest.mark.thorough),
         pytest.param("on_eks", [("eks", "simulated")], {"secretsRoleArn"}, marks=pytest.mark.thorough),
     ],
@@ -99,6 +99,7 @@ def secrets_of(deployment: Deployment) -> dict[str, dict[str, Any]]:
     }
 
 
+@pytest.mark.thorough
 def test_three_secrets_hold_the_variables_and_the_task_is_given_exactly_these(in_secrets: Variant) -> None:
     deployment = in_secrets.deployment
     made, outputs = secrets_of(deployment), deployment.outputs()
@@ -123,6 +124,7 @@ def test_three_secrets_hold_the_variables_and_the_task_is_given_exactly_these(in
         assert deployment.client("secretsmanager").get_secret_value(SecretId=arn)["ARN"] == whole
 
 
+@pytest.mark.thorough
 def test_the_execution_role_reads_these_secrets_and_no_others(in_secrets: Variant) -> None:
     iam = in_secrets.deployment.client("iam")
     policy = f"arn:aws:iam::{ACCOUNT}:policy/EONPROSecretAccess"

@@ -27,6 +27,7 @@ def beside_a_trail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Variant
         yield variant
 
 
+@pytest.mark.thorough
 def test_it_ends_with_its_proof_and_a_second_run_changes_nothing(beside_a_trail: Variant) -> None:
     variant = beside_a_trail
     assert variant.proofs == [("vercel", "proved")]
