@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.onboarding.conftest import deployment as deployment
@@ -12,3 +14,10 @@ from tests.onboarding.deployment import Deployment
 def on_vercel(onboarded: Deployment) -> Deployment:
     """A deployment set up for Vercel."""
     return onboarded
+
+
+@pytest.fixture
+def no_backup_afterwards(on_vercel: Deployment) -> Iterator[None]:
+    """What the account records of the last backup does not outlive the test."""
+    yield
+    on_vercel.client("ssm").delete_parameters(Names=["/eonpro/production/backup"])

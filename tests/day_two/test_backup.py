@@ -21,6 +21,8 @@ from tests.onboarding.deployment import STORED_KEY, Deployment
 from tests.onboarding.shipped_schemas import next_step
 from wizard.commands.backup.destination import parse
 
+pytestmark = pytest.mark.usefixtures("no_backup_afterwards")
+
 RECORD = "Ada Lovelace, blood group 0 negative"
 
 

@@ -167,6 +167,7 @@ def test_a_replica_without_its_stored_data_key_gets_it_back(deployment: Deployme
 
 
 @pytest.mark.thorough
+@pytest.mark.usefixtures("no_backup_afterwards")
 def test_a_stored_data_key_that_was_deleted_is_restored_from_the_backup_of_what_stands_on_vercel(on_vercel: Deployment):
     before = on_vercel.parameters()[STORED_KEY]
     on_vercel.wizard("backup", "--to", ".")
