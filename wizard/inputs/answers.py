@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from wizard.core.errors import MissingAnswers, UsageError
-from wizard.core.json_documents import camel
 from wizard.core.models.inputs import CALLER, CREATE, Input
 from wizard.inputs.answers_file import listed
 from wizard.inputs.registry import INPUTS, by_key
@@ -231,6 +230,8 @@ def _with_patterns(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def refused(error: ContractError) -> UsageError:
     """The faults of the settings as a UsageError, each with the flag that fixes it."""
+    from wizard.core.json_documents import camel
+
     inputs = {camel(entry.field): entry for entry in INPUTS if entry.field}
     faults = []
     for field, fault in error.faults:

@@ -5,7 +5,7 @@ Writes to one stream, and reads standard input. The end of input raises Keyboard
 
 import sys
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol, TextIO
 
 from wizard.core.models.inputs import Choice
@@ -112,14 +112,13 @@ _NUMBERS_KEYS = ("numbers, with commas; 0: none", "numbers, with commas", "numbe
 _CONFIRM_KEYS = ("y/n",)
 
 
-@dataclass(frozen=True)
 class PlainPrompts:
     """Numbered choices and one line for each answer; for `TERM=dumb` and for encodings without the signs."""
 
     edits_default = False
-    out: TextIO
-    width: int = field(kw_only=True)
-    write: Callable[[str], None] = field(kw_only=True)
+
+    def __init__(self, out: TextIO, *, width: int, write: Callable[[str], None]) -> None:
+        self.out, self.width, self.write = out, width, write
 
     def text(self, request: PromptRequest, *, default: str) -> str:
         """A line; an empty one is the default."""
