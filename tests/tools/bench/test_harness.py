@@ -32,7 +32,6 @@ SHORT_HERE = {
     "encrypt, times as fast as aws-encryption-sdk with its caching manager",
     "moving 100,000 rows / UPDATE, 3 connections, a commit per 1,000 rows",
     "onboarding / bare `pulumi up`, as guarded, and its pushes",
-    "first prompt / a bare questionary prompt",
 }
 """On the machine of the committed results; docs/decisions/0026 says why. A row that becomes short is not overlooked."""
 
