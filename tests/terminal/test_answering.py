@@ -90,7 +90,7 @@ def test_an_administrator_may_be_typed_and_one_that_does_not_exist_is_asked_for_
     person.type(ROLE + ENTER)
     person.see("Apply this plan?", "» Apply")
     (row,) = re.findall(r"(?m)^administrators  .*$", person.transcript.rpartition("Review")[2])
-    assert row.split() == "administrators user clinic-admin (you), role platform-admin asked".split()
+    assert row.split() == "administrators role platform-admin, user clinic-admin (you) asked".split()
     left(person)
 
 
