@@ -178,7 +178,9 @@ def test_settings_that_change_while_somebody_looks_at_the_plan_are_not_carried_o
 def test_what_a_colleague_did_while_somebody_looks_at_the_plan_is_not_done_again(built: Built, undecided: Person):
     deployment, folder = built.deployment, built.deployment.another_folder("colleague")
     up = ("up", "--yes", "--skip-preview", "--stack", "production")
-    # The wizard of the person has written the settings that it shows; the colleague has them too.
+    settings = folder / "Pulumi.production.yaml"
+    # The colleague came to the same settings, and applies them while the plan is shown.
+    settings.write_text(re.sub(r"(rotationPeriodDays: )\S+", r'\g<1>"180"', settings.read_text()))
     deployment.pulumi(*up, folder=folder)
     try:
         deployment.forget_calls()
@@ -186,7 +188,6 @@ def test_what_a_colleague_did_while_somebody_looks_at_the_plan_is_not_done_again
         assert ended(undecided) == 0
         assert deployment.changes() == {}
     finally:
-        settings = folder / "Pulumi.production.yaml"
         settings.write_text(re.sub(r"(rotationPeriodDays: )\S+", r'\g<1>"365"', settings.read_text()))
         deployment.pulumi(*up, folder=folder)
 

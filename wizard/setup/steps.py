@@ -281,7 +281,13 @@ def check(
     for note in findings.notes:
         ui.line(note, mark=Mark.WARN if note in findings.warnings else Mark.INFO)
     problems = findings.problems
-    if request.saved is None and request.plan is None and findings.state.outputs is not None:
+    if (
+        request.saved is None
+        and request.plan is None
+        and findings.state.outputs is not None
+        # A run in the same folder that this one waited for may have written the file meanwhile.
+        and request.stack not in clients.saved_settings()
+    ):
         # Answers would replace the settings that the stack has by others.
         problems += (
             Problem(
