@@ -21,6 +21,7 @@ from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
 
 from wizard.core import safe_text
+from wizard.core.next_command import plain_name
 
 SHORTEST = 6
 """Characters of a secret that is known by its value; a shorter one would take half the words with it."""
@@ -368,7 +369,7 @@ def _fresh(stack: str, folder: Path) -> tuple[int, Path]:
             # Another folder's mode would be changed, and its logs deleted.
             raise NotADirectoryError(errno.ENOTDIR, "it is a symbolic link", str(part))
     logs.chmod(0o700)
-    name = re.sub(r"[^A-Za-z0-9_.-]", "-", stack.rsplit("/", 1)[-1]).lstrip(".") or "stack"
+    name = re.sub(r"[^A-Za-z0-9_.-]", "-", plain_name(stack)).lstrip(".") or "stack"
     began = f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     for number in range(1, 1000):
         path = logs / (f"{began}.log" if number == 1 else f"{began}-{number}.log")

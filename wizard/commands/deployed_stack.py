@@ -14,7 +14,7 @@ from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import StackState, VercelProject
 from wizard.core.models.inputs import S3
-from wizard.core.next_command import wizard
+from wizard.core.next_command import plain_name, wizard
 from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
 from wizard.core.state_backend import url_of
 from wizard.inputs.registry import by_key
@@ -68,7 +68,7 @@ class DeployedStack:
 def find(request: Request, clients: Clients) -> DeployedStack:
     """Read the stack. Raises StackNotFound without settings, CredentialsError without credentials of its account."""
     settings = request.saved
-    name = request.stack.rsplit("/", 1)[-1]
+    name = plain_name(request.stack)
     if settings is None:
         in_backend = attempted(clients.engine({}).state, request.stack)
         raise StackNotFound(

@@ -39,6 +39,11 @@ class Command(str):
         return (str(self),), {"advice": self.advice}
 
 
+def plain_name(stack: str) -> str:
+    """A stack's name without its owner and project: of `clinic/eonpro-kms/production` the last part."""
+    return stack.rsplit("/", 1)[-1]
+
+
 def wizard(*words: str, advice: str = "") -> Command:
     """`python -m wizard WORDS`, each word quoted where a shell needs it: `wizard("push", "--to", place)`.
 

@@ -11,6 +11,7 @@ from wizard.core.errors import CredentialsError, PermissionDenied, SetupError, S
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked
 from wizard.core.models.inputs import CALLER, CREATE, Back, Choice, Input, InputType, Mark, Question
+from wizard.core.next_command import plain_name
 from wizard.core.ports.run import AwsClient, UserInterface, VercelClient
 from wizard.inputs import choices
 from wizard.inputs.answers import Answer, Source, missing, missing_error
@@ -84,7 +85,7 @@ class Interviewer:
         self._aws: AwsClient | None = None
         self._identity: Identity | None = None
         # The stack is named after its environment.
-        environment = self.stack.rsplit("/", 1)[-1]
+        environment = plain_name(self.stack)
         self._answers.setdefault(
             "environment", Answer(value=environment, source=Source.DETECTED, where="the stack's name")
         )

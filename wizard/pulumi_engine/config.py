@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from wizard.core import files, safe_text
 from wizard.core.errors import SetupError, UsageError
-from wizard.core.next_command import Command, shell
+from wizard.core.next_command import Command, plain_name, shell
 
 if TYPE_CHECKING:
     from components.settings import Settings
@@ -86,7 +86,7 @@ def read(path: Path) -> dict[str, str]:
 
 def file_name(stack: str) -> str:
     """The name of the file with a stack's settings."""
-    return f"Pulumi.{stack.rsplit('/', 1)[-1]}.yaml"
+    return f"Pulumi.{plain_name(stack)}.yaml"
 
 
 def saved_settings(folder: Path, stack: str) -> Settings | None:

@@ -20,7 +20,7 @@ from wizard.core import retry
 from wizard.core.errors import CorruptStateFile, ResourceError, StackBusy, StackHeld, StackNotFound, StalePlan
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import Drift, OnProgress, Step
-from wizard.core.next_command import Command
+from wizard.core.next_command import Command, plain_name
 from wizard.core.retry import Clock, Reason
 from wizard.pulumi_engine import automation, backend, config, passphrase, workspace
 from wizard.pulumi_engine import plan as engine_plan
@@ -28,7 +28,7 @@ from wizard.pulumi_engine.automation import ReadOnlyStack
 from wizard.pulumi_engine.events import Comparison, Watch, interrupted
 from wizard.pulumi_engine.plan import stack_state, with_imports
 from wizard.pulumi_engine.process import EngineProcess
-from wizard.pulumi_engine.workspace import EngineWorkspace, last_part
+from wizard.pulumi_engine.workspace import EngineWorkspace
 
 T = TypeVar("T")
 
@@ -108,7 +108,7 @@ class PulumiEngine:
             self._project.missing.add(stack)
             return StackState(exists=False, has_key=False)
         url = backend.detect(self._project.environment, self._project.folder)
-        locks = backend.locks(url.url, self._project.folder, last_part(stack)) if url else ()
+        locks = backend.locks(url.url, self._project.folder, plain_name(stack)) if url else ()
         stale = ", ".join(lock.words for lock in locks if lock.has_ended or lock.is_stale)
         return replace(stack_state(deployment), stale_lock=stale)
 
@@ -148,7 +148,7 @@ class PulumiEngine:
     @contextmanager
     def alone(self, stack: str) -> Iterator[None]:
         """One wizard at a time on a stack of this folder: two would write the same configuration file."""
-        file = self._project.folder / ".cache" / "locks" / f"{last_part(stack)}.lock"
+        file = self._project.folder / ".cache" / "locks" / f"{plain_name(stack)}.lock"
         with workspace.hold_lock(file, stack, on_message=self._on_message, clock=self._clock):
             yield
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from wizard.core import files
 from wizard.core.errors import SetupError, UsageError
-from wizard.core.next_command import Command, shell
+from wizard.core.next_command import Command, plain_name, shell
 
 VARIABLE, FILE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"
 
@@ -32,7 +32,7 @@ def path_of(environ: Mapping[str, str], stack: str) -> Path:
     """The file for a stack's passphrase: `eonpro-kms/STACK.passphrase` in the user's configuration folder."""
     config = environ.get("XDG_CONFIG_HOME")
     home = Path(config) if config else Path(environ.get("HOME") or Path.home()) / ".config"
-    return home / "eonpro-kms" / f"{stack.rsplit('/', 1)[-1]}.passphrase"
+    return home / "eonpro-kms" / f"{plain_name(stack)}.passphrase"
 
 
 def find(environ: Mapping[str, str], stack: str) -> Path | None:

@@ -17,18 +17,13 @@ from pulumi.automation.errors import InvalidVersionError
 from wizard.core import retry
 from wizard.core.errors import CorruptStateFile, SetupError, StackBusy, StackHeld, StackNotFound
 from wizard.core.models.stack import OnProgress
-from wizard.core.next_command import shell, wizard
+from wizard.core.next_command import plain_name, shell, wizard
 from wizard.core.retry import SCHEDULES, Clock, Reason
 from wizard.pulumi_engine import automation, config
 from wizard.pulumi_engine import backend as engine_backend
 from wizard.pulumi_engine.automation import MinimalStack
 from wizard.pulumi_engine.events import Watch, cli_error, run_error
 from wizard.pulumi_engine.process import EngineProcess
-
-
-def last_part(stack: str) -> str:
-    """The name without its owner: the file of `team/project/production` has the last part."""
-    return stack.rsplit("/", 1)[-1]
 
 
 class EngineWorkspace:
@@ -198,7 +193,7 @@ class EngineWorkspace:
 
     def _repair(self, stack: str, complaint: str) -> SetupError | None:
         """The error for a damaged file of the backend, a CorruptStateFile once it is repaired; None: not known."""
-        backend, again, name = self.open().who_am_i().url or "", "run the same command again", last_part(stack)
+        backend, again, name = self.open().who_am_i().url or "", "run the same command again", plain_name(stack)
         if engine_backend.remove_corrupt_sidecars(backend, self.folder, name):
             self._on_message(f"a killed run left a damaged file next to the state of {stack}; the state is complete")
             return CorruptStateFile(

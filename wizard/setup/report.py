@@ -14,7 +14,7 @@ from wizard.core.models.account import Identity
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import Step
-from wizard.core.next_command import wizard
+from wizard.core.next_command import plain_name, wizard
 from wizard.data_key.delivery import region_of
 from wizard.setup.checklist import ChecklistEntry, ItemState
 from wizard.targets.port import NextStep, deploy_targets
@@ -113,7 +113,7 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
         *_backup_step(report),
         NextStep(
             what="Commit the settings; they contain no secret.",
-            verbatim=f"git add Pulumi.{report.stack.rsplit('/', 1)[-1]}.yaml",
+            verbatim=f"git add Pulumi.{plain_name(report.stack)}.yaml",
         ),
         NextStep(what="Review every three months who can use and who can administer the key."),
     ]
@@ -124,7 +124,7 @@ def _backup_step(report: Report) -> Iterator[NextStep]:
     """Until a backup has the data key in use."""
     last = report.last_backup
     if last is None or last.fingerprint != report.stored_data_key.wrapped.fingerprint:
-        name = report.stack.rsplit("/", 1)[-1]
+        name = plain_name(report.stack)
         yield NextStep(
             what="Back up the wrapped data key: a mistake can delete every copy in this account. Or to S3 with Object "
             "Lock (--to s3://BUCKET/KEY), or to another Region (--to-region REGION).",

@@ -14,6 +14,7 @@ from components.settings import SecretStore, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict
 from wizard.core.models.rotation import DataKeyVersion
+from wizard.core.next_command import plain_name
 
 FORMAT = "eonpro-kms-backup"
 VERSION = "1"
@@ -78,7 +79,7 @@ def backup_of(
     """The backup of these versions; `key_arn` is the key of the current version where that does not name its own."""
     return Backup(
         created_at=created_at.replace(microsecond=0),
-        stack=stack.rsplit("/", 1)[-1],
+        stack=plain_name(stack),
         environment=settings.environment,
         account=settings.account_id,
         region=settings.region,

@@ -30,7 +30,7 @@ from wizard.core.models.account import KeyFact, Retention
 from wizard.core.models.audit import Usage
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations
-from wizard.core.next_command import Run, wizard
+from wizard.core.next_command import Run, plain_name, wizard
 from wizard.data_key.delivery import find_stored_data_key, region_of
 from wizard.setup import checklist
 from wizard.setup.checklist import ChecklistEntry, ItemState, Readings
@@ -68,9 +68,9 @@ def gather(
     """
     settings, outputs = stack.settings, deployed_stack.outputs_of(stack)
     read = _read(stack, clients, outputs)
-    access = _access(read, storage.latest(reviews, _plain(stack.stack), now=read.at), reviews)
+    access = _access(read, storage.latest(reviews, plain_name(stack.stack), now=read.at), reviews)
     return facts.ReportFacts(
-        stack=_plain(stack.stack),
+        stack=plain_name(stack.stack),
         environment=settings.environment,
         account=settings.account_id,
         account_alias=stack.identity.account_alias,
@@ -90,10 +90,6 @@ def gather(
     )
 
 
-def _plain(stack: str) -> str:
-    return stack.rsplit("/", 1)[-1]
-
-
 def _read(stack: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
     aws, settings, now = stack.aws, stack.settings, clients.now().replace(microsecond=0)
     with ThreadPoolExecutor(max_workers=7) as pool:
@@ -111,7 +107,7 @@ def _read(stack: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
             aws,
             settings,
             outputs,
-            stack=_plain(stack.stack),
+            stack=plain_name(stack.stack),
             now=now,
             window_days=WINDOW_DAYS,
         )

@@ -15,7 +15,7 @@ from wizard.commands.review.storage import StoredReview
 from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.access import SignOff
 from wizard.core.models.inputs import InputType, Question
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import Command, plain_name, wizard
 from wizard.setup.steps import Clients, Request
 
 DAYS = range(1, 91)
@@ -44,7 +44,7 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
     clients.ui.working("reading who can use the key, and who used it")
     now = clients.now().replace(microsecond=0)
     review = collect.review(
-        stack.aws, stack.settings, outputs, stack=request.stack.rsplit("/", 1)[-1], now=now, window_days=days
+        stack.aws, stack.settings, outputs, stack=plain_name(request.stack), now=now, window_days=days
     )
     folder = options.out or DEFAULT_FOLDER
     earlier = storage.read(folder, review.stack)

@@ -20,7 +20,7 @@ from wizard.core.errors import SetupError
 from wizard.core.json_documents import camel
 from wizard.core.json_documents import plain as plain
 from wizard.core.models.access import AccessReview, SignOff
-from wizard.core.next_command import wizard
+from wizard.core.next_command import plain_name, wizard
 
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:-(\d+))?\.json")
 
@@ -85,7 +85,7 @@ def latest(folder: Path, stack: str, *, now: datetime) -> Latest:
 
 def read(folder: Path, stack: str) -> tuple[StoredReview, ...]:
     """Every review of a stack, oldest first."""
-    directory = folder / _plain_name(stack)
+    directory = folder / plain_name(stack)
     files = directory.iterdir() if directory.is_dir() else ()
     ordered = sorted((file for file in files if _NAME.fullmatch(file.name)), key=_position)
     return tuple(_with_chain_faults([_read(file) for file in ordered]))
@@ -99,10 +99,6 @@ def last_signed(stored: Sequence[StoredReview]) -> StoredReview | None:
 def last_intact(stored: Sequence[StoredReview]) -> StoredReview | None:
     """The newest review that is intact."""
     return next((review for review in reversed(stored) if review.is_intact), None)
-
-
-def _plain_name(stack: str) -> str:
-    return stack.rsplit("/", 1)[-1]
 
 
 def _position(file: Path) -> tuple[str, int]:
@@ -171,7 +167,7 @@ def write(folder: Path, review: AccessReview, before: StoredReview | None) -> St
     previous = {"file": before.file.name, "digest": before.digest} if before is not None and before.digest else None
     body = {"version": VERSION, "previous": previous, "review": plain(review)}
     digest = digest_of(body)
-    directory = folder / _plain_name(review.stack)
+    directory = folder / plain_name(review.stack)
     date = review.at.astimezone(UTC).strftime("%Y-%m-%d")
     number = 1
     while True:

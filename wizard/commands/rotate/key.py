@@ -14,7 +14,7 @@ from wizard.core.errors import Cancelled, ResourceError, SetupError, UsageError
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import KeyRotations
 from wizard.core.models.stack import Progress, Step
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import Command, plain_name, wizard
 from wizard.setup import plan
 from wizard.setup.steps import Clients, Request
 
@@ -127,7 +127,7 @@ def change_schedule(request: Request, clients: Clients, days: int) -> RotateResu
         stack=data_keys.stack,
         changed=True,
         rotations=after,
-        next=(f"commit Pulumi.{request.stack.rsplit('/', 1)[-1]}.yaml, which has the new period",),
+        next=(f"commit Pulumi.{plain_name(request.stack)}.yaml, which has the new period",),
     )
 
 

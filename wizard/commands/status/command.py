@@ -19,7 +19,7 @@ from wizard.core.models.delivery import AppVariables, StoredDataKey
 from wizard.core.models.inputs import S3, Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus, StatusCheck
-from wizard.core.next_command import Result, wizard
+from wizard.core.next_command import Result, plain_name, wizard
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface, VercelClient
 from wizard.core.state_backend import url_of
 from wizard.data_key.delivery import find_last_backup, find_stored_data_key
@@ -78,7 +78,7 @@ def read(
     `unreadable`: why the settings of a stack cannot be used. What cannot be read is unknown, not an error.
     Raises StackNotFound if the named stack has neither.
     """
-    name = stack.rsplit("/", 1)[-1]
+    name = plain_name(stack)
     unreadable = unreadable or {}
     local = sorted({*settings_by_stack, *unreadable}) if all_stacks else [name]
     known = [settings_by_stack[name] for name in local if name in settings_by_stack]

@@ -14,7 +14,7 @@ from components.settings import DATA_KEY_VARIABLE, SecretStore, Settings
 from wizard.core import errors
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState, VercelProject
-from wizard.core.next_command import Command, shell, wizard
+from wizard.core.next_command import Command, plain_name, shell, wizard
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
 from wizard.core.safe_text import quoted
 from wizard.core.state_backend import CLOUD_URL
@@ -72,7 +72,7 @@ def claim_of(stack: str, backend: str) -> str:
     place = backend.partition(" as ")[0]
     # The path of a local backend names a folder of this machine only.
     place = f"{platform.node()}:{place}" if place.startswith(("/", "~")) else place
-    return f"stack {stack.rsplit('/', 1)[-1]}, state in {place}"
+    return f"stack {plain_name(stack)}, state in {place}"
 
 
 def foreign_claim(settings: Settings, owner: str, own: str) -> errors.Problem | None:
