@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,14 +48,16 @@ def build_request(
     drafts = saved_progress.DraftFiles(PROJECT_FOLDER)
     application = application_folder.detect(_application_folder())
     saved, plan = _saved(options, tolerates_settings), _saved_plan(options)
+    # A pipe, such as `--answers <(sops -d FILE)`, can be read only once.
+    resolve = partial(_resolved, options, saved, plan, cache(read_answers), cache(_secret_in))
     opened = first_prompt.EarlyAnswers()
     if terminal.interactive and options.command in ("setup", "preview"):
         # What is certain to be refused is refused before the first question.
         config.find_engine(os.environ)
-        _resolved(options, opened, saved, plan, {})
+        resolve(opened, {})
         opened = _opened(options, terminal, drafts, application)
     gc.enable()
-    resolved = _resolved(options, opened, saved, plan, _vercel_login())
+    resolved = resolve(opened, _vercel_login())
     for key, answer in resolved.items():
         if by_key[key].secret:
             secret(str(answer.value), by_key[key].variable)
@@ -117,11 +119,17 @@ def _load() -> None:
 # --- answers ---------------------------------------------------------------------------------------------------
 
 
+def _secret_in(path: str) -> str:
+    return Path(path).expanduser().read_text(encoding="utf-8")
+
+
 def _resolved(
     options: RunOptions,
-    opened: first_prompt.EarlyAnswers,
     saved: Settings | None,
     plan: SavedPlan | None,
+    read_file: Callable[[Path | None], dict[str, Any]],
+    read_secret: Callable[[str], str],
+    opened: first_prompt.EarlyAnswers,
     detected: Mapping[str, answers.Answer],
 ) -> dict[str, answers.Answer]:
     copied: Mapping[str, Any] = {}
@@ -133,7 +141,7 @@ def _resolved(
     resolved = answers.resolve(
         flags=options.inputs,
         environ=os.environ,
-        file=read_answers(options.answers),
+        file=read_file(options.answers),
         file_name=str(options.answers or ""),
         draft=opened.draft,
         saved=answers.from_settings(told) if told else {},
@@ -141,7 +149,7 @@ def _resolved(
         copied=copied,
         copied_name=config.file_name(other or ""),
         detected=detected,
-        read_secret=lambda path: Path(path).expanduser().read_text(encoding="utf-8"),
+        read_secret=read_secret,
     )
     if opened.target is not None:
         resolved["target"] = answers.Answer(value=opened.target, source=answers.Source.ASKED, where="your answer")

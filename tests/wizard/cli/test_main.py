@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -343,6 +344,25 @@ def test_no_question_is_asked_that_leads_to_a_refusal_that_was_certain(
 
 
 # --- what is read
+
+
+def test_an_answers_file_and_a_secret_out_of_a_pipe_are_still_there_after_the_first_question(
+    folder, steps, monkeypatch
+) -> None:
+    def pipe(text: str) -> str:
+        read, write = os.pipe()
+        os.write(write, text.encode())
+        os.close(write)
+        return f"/dev/fd/{read}"
+
+    monkeypatch.setattr(wizard.cli.main, "_is_terminal", lambda stream: True)
+    monkeypatch.setattr(wizard.cli.first_prompt, "begin", lambda **_: wizard.cli.first_prompt.EarlyAnswers())
+    monkeypatch.setattr(wizard.pulumi_engine.config, "find_engine", lambda environ: None)
+    requests = steps(report("vercel"))
+    assert bell.main(["--answers", pipe("region: eu-central-1\n"), "--vercel-token-file", pipe(TOKEN)]) == 0
+    (request,) = requests
+    assert request.answers["region"].value == "eu-central-1"
+    assert request.answers["vercel_token"].value == TOKEN
 
 
 def test_answers_come_from_flag_environment_and_file_with_their_source(folder, steps, monkeypatch) -> None:
