@@ -21,7 +21,7 @@ from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked, StackState
 from wizard.core.models.inputs import Mark
 from wizard.core.models.stack import ListedStack, Progress, Step
-from wizard.core.next_command import Command, shell, wizard
+from wizard.core.next_command import Command, plain_name, shell, wizard
 from wizard.core.ports.aws import Wrapper
 from wizard.core.ports.run import AwsClient, DecryptVerifier, Engine, UserInterface, VercelClient
 from wizard.core.state_backend import KEY_ALIAS, Circumstances, StateBackend, in_words, resolve
@@ -286,7 +286,7 @@ def check(
         and request.plan is None
         and findings.state.outputs is not None
         # A run in the same folder that this one waited for may have written the file meanwhile.
-        and request.stack not in clients.saved_settings()
+        and plain_name(request.stack) not in clients.saved_settings()
     ):
         # Answers would replace the settings that the stack has by others.
         problems += (

@@ -471,6 +471,14 @@ def test_a_lost_settings_file_is_taken_from_the_state_and_not_made_of_other_answ
     assert world.written == set() and world.engine.written is None
 
 
+@pytest.mark.parametrize("stack", ["production", "clinic/eonpro-kms/production"])
+def test_a_run_that_waited_for_the_first_one_sees_the_settings_file_which_that_one_wrote(world, stack) -> None:
+    world.stand()
+    world.saved, written = None, world.saved
+    clients = replace(world.clients, saved_settings=lambda: {"production": written})
+    assert workflow.setup(replace(world.request(), stack=stack), clients).ok
+
+
 # --- whose environment it is
 
 
