@@ -59,25 +59,7 @@ def forge() -> Loaded:
 @cache
 def phi() -> Path:
     """What a history's wizard starts instead of its interpreter: the application's part, with its libraries loaded."""
-    made = forge().door.with_name("phi")
-    made.write_text(_PHI.format(python=sys.executable, door=str(forge().door)))
-    made.chmod(0o755)
-    return made
-
-
-_PHI = """\
-#!{python} -IS
-import json, os, socket, sys
-told, tell = os.pipe()
-wanted = {{"arguments": sys.argv[1:], "folder": os.getcwd(), "environment": dict(os.environ)}}
-with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-    door.connect({door!r})
-    socket.send_fds(door, [json.dumps(wanted).encode()], [tell, 1, 2, 0])
-os.close(tell)
-os.read(told, 4)
-sys.exit(int.from_bytes(os.read(told, 4), "big", signed=True) & 255)
-"""
+    return forge().shim("phi")
 
 
 class Running:

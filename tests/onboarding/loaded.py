@@ -43,6 +43,21 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
 _LONGEST_REQUEST = 1 << 20
 
 
+_SHIM = """\
+#!{python} -IS
+import json, os, socket, sys
+told, tell = os.pipe()
+wanted = {{"arguments": [*{before!r}, *sys.argv[1:]], "folder": os.getcwd(), "environment": dict(os.environ)}}
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    door.connect({door!r})
+    socket.send_fds(door, [json.dumps(wanted).encode()], [tell, 1, 2, 0])
+os.close(tell)
+os.read(told, 4)
+sys.exit(int.from_bytes(os.read(told, 4), "big", signed=True) & 255)
+"""
+
+
 class Loaded:
     """A program, ready to begin."""
 
@@ -74,6 +89,13 @@ class Loaded:
             socket.send_fds(door, [json.dumps(wanted).encode()], [tell, *streams])
         os.close(tell)
         return int.from_bytes(os.read(told, 4)), told
+
+    def shim(self, name: str, *before: str) -> Path:
+        """A file beside the door that begins the program when it is started; `before` stands before its arguments."""
+        file = self.door.with_name(name)
+        file.write_text(_SHIM.format(python=sys.executable, door=str(self.door), before=before))
+        file.chmod(0o755)
+        return file
 
     def run(
         self, arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], timeout: float
@@ -108,25 +130,8 @@ def loaded_aws(real: Path) -> Path:
     """A folder with an `aws` that begins loaded: the command at `real`, in the environment that it is installed in."""
     aws = Loaded("aws", real.resolve().with_name("python"))
     folder = aws.door.parent
-    shim = folder / "aws"
-    shim.write_text(_SHIM.format(python=sys.executable, door=str(aws.door), real=str(real.resolve())))
-    shim.chmod(0o755)
+    aws.shim("aws", str(real.resolve()))
     return folder
-
-
-_SHIM = """\
-#!{python} -IS
-import json, os, socket, sys
-told, tell = os.pipe()
-wanted = {{"arguments": [{real!r}, *sys.argv[1:]], "folder": os.getcwd(), "environment": dict(os.environ)}}
-with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-    door.connect({door!r})
-    socket.send_fds(door, [json.dumps(wanted).encode()], [tell, 1, 2, 0])
-os.close(tell)
-os.read(told, 4)
-sys.exit(int.from_bytes(os.read(told, 4), "big", signed=True) & 255)
-"""
 
 
 # --- the process that is forked from
