@@ -126,7 +126,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 
 @pytest.fixture(
-    scope="module", params=[pytest.param(name, marks=[pytest.mark.thorough][: name != "vercel"]) for name in STACKS]
+    scope="module", params=["vercel", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("ecs", "staging"))]
 )
 def stack(request: pytest.FixtureRequest, cloud: Cloud) -> Stack:
     cloud.load(request.param, STACKS[request.param])
