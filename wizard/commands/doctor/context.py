@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TypeVar, cast
 
 from components import policies
+from components.policies.evaluation import AccountIam, GrantFact
 from components.policies.evaluation.account import IamPrincipal
 from components.settings import Outputs, Settings
 from wizard.commands.deployed_stack import DeployedStack, attempted
@@ -102,6 +103,19 @@ class CheckContext:
         if arn is None:
             return self._no_key()
         return self.once("key policy", lambda: self.aws.kms.key_policy(arn))
+
+    @property
+    def grants(self) -> tuple[GrantFact, ...] | SetupError:
+        """The grants of the stack's key."""
+        arn = self.key_arn
+        if arn is None:
+            return self._no_key()
+        return self.once("grants", lambda: self.aws.access.grants(arn))
+
+    @property
+    def iam(self) -> AccountIam | SetupError:
+        """IAM of the whole account."""
+        return self.once("iam", self.aws.access.iam)
 
     def replica(self, arn: str) -> KeyFact | SetupError | None:
         """The key of that ARN, in its own Region."""

@@ -112,8 +112,7 @@ def _strictness(
 ) -> Iterator[CheckResult]:
     if not context.settings.strict_key_policy:
         return
-    iam = context.once("iam", context.aws.access.iam)
-    loose = not_strict(documents_of(key.arn, policy=policy, grants=(), iam=iam, key=key), context.settings)
+    loose = not_strict(documents_of(key.arn, policy=policy, grants=(), iam=context.iam, key=key), context.settings)
     if loose:
         yield Finding(
             cause="key-policy-not-strict",
@@ -130,7 +129,7 @@ def check_grants(context: CheckContext) -> Iterator[CheckResult]:
     key = context.key
     if not isinstance(key, KeyFact):
         return  # Reported by check_keys.
-    grants = context.once("grants", lambda: context.aws.access.grants(key.arn))
+    grants = context.grants
     if isinstance(grants, SetupError):
         yield NotChecked.of("the grants of the key", grants)
         return
@@ -148,16 +147,10 @@ def check_grants(context: CheckContext) -> Iterator[CheckResult]:
 
 def check_administrators(context: CheckContext) -> Iterator[CheckResult]:
     """Which key administrators can decrypt: through IAM, by a grant, or not at all."""
-    key, access = context.key, context.aws.access
+    key = context.key
     if not isinstance(key, KeyFact) or isinstance(context.key_policy, SetupError):
         return  # Reported by check_keys or check_key_policies.
-    documents = documents_of(
-        key.arn,
-        policy=context.key_policy,
-        grants=context.once("grants", lambda: access.grants(key.arn)),
-        iam=context.once("iam", access.iam),
-        key=key,
-    )
+    documents = documents_of(key.arn, policy=context.key_policy, grants=context.grants, iam=context.iam, key=key)
     administrators = administrators_of(documents, context.settings)
     # The settings allow both, so this is not a finding; `review` compares each permission with the settings.
     yield (
