@@ -28,6 +28,11 @@ def detected(value: Any, where: str) -> Answer:
     return Answer(value=value, source=Source.DETECTED, where=where)
 
 
+def asked(value: Any, *, secret: bool = False) -> Answer:
+    """What a person answered in this run."""
+    return Answer(value=value, source=Source.ASKED, where="your answer", secret=secret)
+
+
 def of_account(aws: AwsClient, identity: Identity) -> dict[str, Answer]:
     """From the credentials: the account, the Region in use, the caller as administrator."""
     answers = {

@@ -203,7 +203,7 @@ class Interviewer:
         self._enter(step_of(entry.key))
         value = self._ask(entry)
         if not isinstance(value, Answer):
-            value = Answer(value=value, source=Source.ASKED, where="your answer", secret=entry.secret)
+            value = choices.asked(value, secret=entry.secret)
         self._answers[entry.key] = value
         if entry.key not in self._asked:
             self._asked.append(entry.key)
@@ -354,7 +354,7 @@ class Interviewer:
         return entry.parse(head)
 
     def _set_along(self, entry: Input, key: str, value: Any) -> None:
-        self._answers[key] = Answer(value=value, source=Source.ASKED, where="your answer")
+        self._answers[key] = choices.asked(value)
         self._along[entry.key] = key
 
     def _question(
@@ -366,7 +366,12 @@ class Interviewer:
         if earlier is not None:
             yes_or_no = {True: "yes", False: "no"}
             default = earlier if isinstance(earlier, tuple) else yes_or_no.get(earlier) or str(earlier)
-        return replace(entry.question(selectable, default), back=self._can_go_back or bool(self._asked))
+        return replace(entry.question(selectable, default), back=self._has_back)
+
+    @property
+    def _has_back(self) -> bool:
+        """Whether there is a question to go back to."""
+        return self._can_go_back or bool(self._asked)
 
     def _offer(self, entry: Input) -> choices.Offer:
         if entry.key in BEFORE_THE_ACCOUNT:
@@ -385,7 +390,7 @@ class Interviewer:
             if chosen == self._identity.account_id:
                 return chosen
             previous = self._answers.get("profile")
-            self._answers["profile"] = Answer(value=chosen, source=Source.ASKED, where="your answer")
+            self._answers["profile"] = choices.asked(chosen)
             self._forget_account()
             try:
                 self._identify()
@@ -469,7 +474,7 @@ class Interviewer:
         if chosen == choices.ANOTHER_PROJECT:
             return None
         project = next(project for project in projects if f"{project.team_slug}/{project.name}" == chosen)
-        self._answers["vercel_project"] = Answer(value=project.name, source=Source.ASKED, where="your answer")
+        self._answers["vercel_project"] = choices.asked(project.name)
         return str(project.team_slug)
 
     def _of_team(self, entry: Input) -> Question:
@@ -490,9 +495,8 @@ class Interviewer:
         """A token: that of the Vercel CLI's login, by the browser, or a pasted one."""
         if self.sign_in_to_vercel is not None:
             sign_in, self.sign_in_to_vercel = self.sign_in_to_vercel, None
-            back = self._can_go_back or bool(self._asked)
             prompt = "Sign in to Vercel in the browser (vercel login)?"
-            if self.ui.confirm(prompt, why=entry.why, explanation=entry.explanation, back=back):
+            if self.ui.confirm(prompt, why=entry.why, explanation=entry.explanation, back=self._has_back):
                 try:
                     return sign_in()
                 except SetupError as error:
