@@ -73,6 +73,11 @@ class CheckContext:
         """The stack's outputs; None if it is not deployed or its backend could not be read."""
         return self.deployed.outputs
 
+    @property
+    def backend(self) -> str | SetupError:
+        """Where the state is stored, as `Engine.check_backend` says it, which also opens the stack's secrets."""
+        return self.once("backend", lambda: self.deployed.engine.check_backend(self.stack))
+
     # --- the key
 
     @property

@@ -13,7 +13,7 @@ from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.stack import Drift, DriftKind
 from wizard.setup.preflight.resource_conflicts import resource_conflicts, with_existing_provider
-from wizard.setup.preflight.services import attempt, claim_of, claimed_elsewhere
+from wizard.setup.preflight.services import claim_of, claimed_elsewhere
 
 
 def check_stack(context: CheckContext) -> Iterator[CheckResult]:
@@ -39,7 +39,7 @@ def check_stack(context: CheckContext) -> Iterator[CheckResult]:
             **next_step(state.hint),
         )
         return
-    opened = context.once("backend", lambda: context.deployed.engine.check_backend(name))
+    opened = context.backend
     if isinstance(opened, SetupError):
         yield Finding(
             cause="backend-unreachable",
@@ -93,9 +93,9 @@ def _second_key(context: CheckContext, state: StackState) -> Finding | None:
 def _no_key(context: CheckContext) -> Finding:
     alias = context.alias_target
     if isinstance(alias, KeyFact):
-        backend, _ = attempt(context.deployed.engine.check_backend, context.stack)
-        own = claim_of(context.stack, backend or "")
-        if backend and (elsewhere := claimed_elsewhere(context.aws, context.settings, own)):
+        backend = context.backend
+        own = claim_of(context.stack, backend) if backend and not isinstance(backend, SetupError) else None
+        if own and (elsewhere := claimed_elsewhere(context.aws, context.settings, own)):
             return Finding(cause="stack-elsewhere", what=elsewhere.what, why=elsewhere.why, **next_step(elsewhere.next))
         return Finding(
             cause="stack-state-lost",
