@@ -90,7 +90,10 @@ def test_without_its_data_key_it_does_not_start_and_makes_none_of_its_own(on_ecs
     with pytest.raises(NotStarted, match="ENCRYPTED_PHI_KEY is missing or empty"), application.running(lost):
         pass
     foreign = changed(on_task, ENCRYPTED_PHI_KEY=base64.b64encode(b"of no key" * 20).decode())
-    with pytest.raises(NotStarted, match="does not start without its data key: IncorrectKeyException"), application.running(foreign):
+    with (
+        pytest.raises(NotStarted, match="does not start without its data key: IncorrectKeyException"),
+        application.running(foreign),
+    ):
         pass
     assert {call for call in on_ecs.calls() if call.startswith("kms:")} <= {"kms:Decrypt"}
 
