@@ -78,6 +78,22 @@ class Ecs(StoreTarget):
         """The services of the Region, each as CLUSTER/SERVICE."""
         return aws.ecs_services.names() if key == "ecs_cluster" else ()
 
+    def former_key(self, context: TargetContext) -> str | None:
+        """The task definition of the service, or of the first of the cluster's services whose containers have one."""
+        from wizard.core.models.delivery import FORMER_KEY_VARIABLE
+
+        services, cluster, name = context.aws.ecs_services, context.settings.ecs_cluster, context.settings.ecs_service
+        if cluster is None:
+            return None
+        named = services.service(cluster, name) if name else None
+        for service in filter(None, (named,)) if name else services.services(cluster):
+            definition = services.task_definition(service.task_definition)
+            for container in definition.body.get("containerDefinitions", ()) if definition else ():
+                variables = (*container.get("environment", ()), *container.get("secrets", ()))
+                if any(variable["name"] == FORMER_KEY_VARIABLE for variable in variables):
+                    return f"the container {container['name']} of the ECS service {cluster}/{service.name}"
+        return None
+
     def running(self, context: TargetContext) -> Instances:
         """The service's deployment whose tasks run, and whether they have the values of the store."""
         from wizard.core.models.deployment import Instances
