@@ -65,8 +65,8 @@ _CHOSEN: Context = {
     "kms:schedulekeydeletionpendingwindowindays": ("30",),
     "kms:trailingdayswithoutkeyusage": ("36500",),
 }
-"""What a caller chooses where nothing else is known: the longest waiting period, which is the default, and to wait until
-the key is not in use any more. So a right that is only delayed counts as a right, on every day."""
+"""What a caller chooses where nothing else is known: the longest waiting period, which is the default, and to wait
+until the key is not in use any more. So a right that is only delayed counts as a right, on every day."""
 
 GRANTABLE = frozenset(
     (

@@ -104,8 +104,8 @@ BY_DEFAULT = Table(
 
 DELETION = Table(
     title="The PHI key with deletion administrators",
-    about="`deletionAdministrators` names who may schedule the key's deletion when it is not in use; key administrators "
-    "may not. `incidentResponders` names who may disable a key in use.",
+    about="`deletionAdministrators` names who may schedule the deletion of a key that is not in use; key "
+    "administrators may not. `incidentResponders` names who may disable a key in use.",
     kind=Kind.KEY,
     policy=key_policy_of(
         settings(deletion_administrators=(DELETER.identity,), incident_responders=(RESPONDER.identity,))
