@@ -55,6 +55,7 @@ _NAMED: Mapping[str, tuple[str, str]] = {
     "trail_bucket": ("company-logs", "other-logs-2"),
     "trail_retention_days": ("2192", "3650"),
     "trail_archive_days": ("0", "90"),
+    "backup_max_age_days": ("31", "365"),
     "alert_emails": ("security@clinic.example, ops@clinic.example", "ada@clinic.example"),
     "vercel_token": ("first-token-nobody-may-see", "second-token-nobody-may-see"),
     "encrypted_phi_key": (WRAPPED, WRAPPED.replace("A", "B")),
