@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from components.settings import Settings
-from wizard import aws
+from wizard import aws, github
 from wizard.aws.auth.sign_in import sign_in
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import StackState
@@ -106,6 +106,7 @@ def build_clients(
         engine=engine,
         prover=ChildDecryptVerifier(project, clock=clock),
         wrapper=ChildWrapper(project),
+        github=github.reader(os.environ, secret),
         linked=vercel_cli.linked_by_environment()
         or (vercel_cli.linked(application.linked) if application.linked else None),
         detected=tuple(_found(application, folder, resolved, backend)),

@@ -292,7 +292,12 @@ def _key(settings: Settings, identity: Identity) -> list[tuple[str, str, str | N
     table.append(("administrators", ", ".join(administrators), "administrators"))
     table.append(("can use it", use, "strict_key_policy" if strict else "exclusive_use"))
     deleters = ", ".join(_short(arn, identity) for arn in settings.deletion_administrators)
-    return [*table, ("can delete it", deleters or "nobody", "deletion_administrators")]
+    table.append(("can delete it", deleters or "nobody", "deletion_administrators"))
+    if days := settings.usage_guard_days:
+        responders = ", ".join(_short(arn, identity) for arn in settings.incident_responders)
+        who = f"{responders or 'nobody'}, within {days} days of a use"
+        table.append(("can disable it", who, "incident_responders"))
+    return table
 
 
 def _application(settings: Settings, asked: tuple[Target, ...]) -> list[tuple[str, str, str | None]]:

@@ -49,6 +49,8 @@ EACH: dict[str, dict[str, Any]] = {
     "administrators": {"administrators": (ADMIN, SECOND)},
     "administrator_patterns": {"administrators": (), "administrator_patterns": (SSO,)},
     "deletion_administrators": {"deletion_administrators": (SECOND,)},
+    "usage_guard_days": {"usage_guard_days": 365},
+    "incident_responders": {"incident_responders": (SECOND,)},
     "strict_key_policy": {"strict_key_policy": True, "administrators": (ADMIN, SECOND)},
     "exclusive_use": {"exclusive_use": True},
     "rotation_period_days": {"rotation_period_days": 180},

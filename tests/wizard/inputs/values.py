@@ -31,6 +31,8 @@ _NAMED: Mapping[str, tuple[str, str]] = {
         f"{IAM}:role/admins/*",
     ),
     "deletion_administrators": (f"{IAM}:role/ends-keys", "caller"),
+    "usage_guard_days": ("30", "365"),
+    "incident_responders": (f"{IAM}:role/on-call", "caller"),
     "replica_regions": ("us-west-2, eu-west-1", "us-west-2"),
     "rotation_period_days": ("90", "2560"),
     "app_principal": ("create", f"{IAM}:role/service/app"),
