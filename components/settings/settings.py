@@ -102,6 +102,10 @@ class Settings(BaseModel):
     eks_service_account: fields.KubernetesName = "eonpro"
     """Kubernetes service account of the application."""
 
+    record_tables: tuple[fields.RecordTableText, ...] = ()
+    """Tables of the application with PHI records, as SCHEMA.TABLE.KEY=COLUMN+COLUMN:HASH, where HASH is the column of
+    its search hashes; a rotation of the data key waits for all of them."""
+
     # The audit trail.
     existing_trail_arn: fields.TrailArn | None = None
     """ARN of a CloudTrail trail that already records management events; empty creates eonpro-audit-trail."""
@@ -140,6 +144,7 @@ class Settings(BaseModel):
         "replica_regions",
         "deploy_targets",
         "alert_emails",
+        "record_tables",
         "adopted",
         "kept_as_found",
     )

@@ -382,6 +382,7 @@ def good_values() -> dict[str, Any]:
         "cloudwatch_logs": True,
         "alerts": True,
         "alert_emails": ("ada@clinic.example",),
+        "record_tables": ("Patient.id=email:emailHash",),
     }
 
 
