@@ -124,6 +124,8 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "trail-encryption-off": "the logs are not encrypted with their own key",
     "alerts-topic-missing": "the alerts' topic does not exist",
     "alerts-rule-off": "a rule of the alerts is disabled or does not exist",
+    "alerts-unreceived": "nobody has confirmed the subscription to the alerts",
+    "alerts-without-address": "the settings name nobody who gets the alerts, and nobody else does",
     # The stack.
     "rotation-off": "the key does not rotate",
     "rotation-period": "the key rotates with another period than the settings say",
@@ -243,6 +245,9 @@ TABLE: tuple[CheckCode, ...] = tuple(
     )
     for name, description in _DESCRIPTIONS.items()
 )
+
+ADVISORY = frozenset({"alerts-without-address"})
+"""Codes of a decision that an auditor asks about: nothing is broken, so they do not make a stack unhealthy."""
 
 BY_NAME: Mapping[str, CheckCode] = MappingProxyType({cause.name: cause for cause in TABLE})
 
