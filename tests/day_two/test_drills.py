@@ -5,15 +5,13 @@ Touches the deployments that are set up once; every drill leaves all as it was.
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from tests.day_two.doctor_fixture import redeployed
 from tests.onboarding.deployment import PROJECT, STORED_KEY, Deployment, clean_environment
+from tests.onboarding.loaded import before_path
 
 FOLDER = PROJECT / "examples" / "drills"
 DRILLS = ("settings-lost", "key-lost-without-backup")
@@ -28,8 +26,9 @@ NEW_KEY = "kms:GenerateDataKeyWithoutPlaintext"
 def run(deployment: Deployment, drill: str) -> str:
     """What the drill printed, to its end; `python` is the project's own."""
     name, *words = drill.split()
-    path = os.pathsep.join((str(Path(sys.executable).parent), deployment.environment["PATH"]))
-    done = deployment.run(["bash", f"examples/drills/{name}.sh", *words], env={"PATH": path}, timeout=300)
+    done = deployment.run(
+        ["bash", f"examples/drills/{name}.sh", *words], env={"PATH": before_path(deployment.environment)}, timeout=300
+    )
     return done.out
 
 
@@ -53,8 +52,8 @@ def test_what_is_printed_brings_back_what_was_lost_and_makes_no_second_data_key(
 
 
 @pytest.mark.thorough
+@pytest.mark.onboarded("multi-region")
 def test_a_region_without_its_parameters_gets_them_from_the_region_of_the_replica(deployment: Deployment):
-    deployment.set_up("multi-region")
     before = deployment.parameters()
     deployment.forget_calls()
     assert "Healed" in run(deployment, "region-lost")
@@ -63,8 +62,8 @@ def test_a_region_without_its_parameters_gets_them_from_the_region_of_the_replic
 
 
 @pytest.mark.thorough
+@pytest.mark.onboarded("vercel")
 def test_an_update_after_a_destroy_has_a_way_out_and_the_records_keep_their_key(deployment: Deployment):
-    deployment.set_up("vercel")
     before = deployment.parameters(), deployment.deployed()["ENCRYPTED_PHI_KEY"]
     assert "Healed" in run(deployment, "update-after-destroy")
     assert (deployment.parameters(), deployment.deployed()["ENCRYPTED_PHI_KEY"]) == before
