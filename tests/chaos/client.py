@@ -22,8 +22,10 @@ from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, Self
 
+import botocore.session
 import semver
 
+import phi.kms
 import wizard
 from tests.chaos import baseline
 from tests.chaos.processes import kill_session
@@ -54,10 +56,11 @@ for _found in pkgutil.walk_packages(wizard.__path__, "wizard."):
     if not _found.name.endswith("__main__"):
         importlib.import_module(_found.name)
 
-for _module in ("phi.kms", "phi.environment", "phi.wrapping", "phi.cipher", "phi.reencryption.options"):
+for _module in ("phi.environment", "phi.wrapping", "phi.cipher", "phi.reencryption.options"):
     importlib.import_module(_module)
 
 make_clients()
+vars(phi.kms)["_data_loader"] = botocore.session.create_loader
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _UNCOUNTED = re.compile(r"/\.wizard/logs/|/__pycache__/|\.lock$|^/dev/|^/proc/|^/tmp/[^/]*$")

@@ -11,7 +11,6 @@ from typing import Any
 
 from tests.day_two import in_this_process
 from tests.onboarding.deployment import CompletedCommand, Deployment, until
-from tests.onboarding.loaded import before_path
 
 ABOUT_WHAT_RUNS = ("deployment-stale", "failure-remembered")
 
@@ -25,8 +24,8 @@ def diagnosis(deployment: Deployment, *arguments: str, expect: int | None = None
 
 
 def typed(deployment: Deployment, command: str, *, expect: int | None = 0) -> CompletedCommand:
-    """What a shell makes of a command as the doctor shows it; `python` is the project's own."""
-    return deployment.run(["bash", "-c", command], env={"PATH": before_path(deployment.environment)}, expect=expect)
+    """What a shell makes of a command as the doctor shows it, pasted in a folder that has nothing to do with it."""
+    return deployment.run(["bash", "-c", command], folder=deployment.root, expect=expect)
 
 
 def redeployed(deployment: Deployment) -> None:

@@ -11,7 +11,6 @@ import pytest
 
 from tests.day_two.doctor_fixture import redeployed
 from tests.onboarding.deployment import PROJECT, STORED_KEY, Deployment, clean_environment
-from tests.onboarding.loaded import before_path
 
 FOLDER = PROJECT / "examples" / "drills"
 DRILLS = ("settings-lost", "key-lost-without-backup")
@@ -26,10 +25,7 @@ NEW_KEY = "kms:GenerateDataKeyWithoutPlaintext"
 def run(deployment: Deployment, drill: str) -> str:
     """What the drill printed, to its end; `python` is the project's own."""
     name, *words = drill.split()
-    done = deployment.run(
-        ["bash", f"examples/drills/{name}.sh", *words], env={"PATH": before_path(deployment.environment)}, timeout=300
-    )
-    return done.out
+    return deployment.run(["bash", f"examples/drills/{name}.sh", *words], timeout=300).out
 
 
 def drilled(deployment: Deployment, drill: str) -> None:

@@ -37,6 +37,7 @@ from sandbox.pulumi_plugins.install import install
 from sandbox.state import SandboxPaths, load_state, stop_process
 from tests.onboarding.loaded import loaded, loaded_aws, loaded_engine, loaded_python
 from tests.onboarding.shipped_schemas import fits
+from wizard.core.next_command import SCRIPT
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = ("Pulumi.yaml", "__main__.py", "components", "wizard", "phi", "guardrails", "examples", "schemas")
@@ -486,12 +487,26 @@ def _plugins() -> tuple[Path, Path]:
     return engine, home
 
 
+def written_script(project: Path, folder: Path) -> Path:
+    """The folder with an `eonpro-kms` of that copy of the product: printed commands name it."""
+    folder.mkdir(exist_ok=True)
+    script = folder / SCRIPT
+    python = loaded_python() if sys.platform == "linux" else sys.executable
+    script.write_text(
+        f"#!{python}\nimport sys\n\nsys.path[0] = {str(project)!r}\n"
+        "from wizard.__main__ import main\n\nsys.exit(main())\n"
+    )
+    script.chmod(0o755)
+    return folder
+
+
 @contextmanager
 def running_deployment(root: Path) -> Iterator[Deployment]:
     """A deployment with a fresh, empty cloud."""
     folder = copied_product(root / "project")
     opened = _loaded_sandbox if sys.platform == "linux" else _started_sandbox
     with opened(SandboxPaths(root=root / "sandbox")) as environment:
+        environment["PATH"] = f"{written_script(folder, root / 'bin')}{os.pathsep}{environment['PATH']}"
         yield Deployment(root=root, folder=folder, environment=environment)
 
 
@@ -500,8 +515,10 @@ def forked(template: Deployment, root: Path) -> Iterator[Deployment]:
     """A deployment like the template, whose cloud goes a way of its own from here on (Linux)."""
     for part in ("project", "sandbox/backend", "sandbox/aws"):
         shutil.copytree(template.root / part, root / part, symlinks=True)
+    folder = root / "project"
     with _loaded_sandbox(SandboxPaths(root=root / "sandbox"), template.root / "sandbox") as environment:
-        yield Deployment(root=root, folder=root / "project", environment=environment, printed=[*template.printed])
+        environment["PATH"] = f"{written_script(folder, root / 'bin')}{os.pathsep}{environment['PATH']}"
+        yield Deployment(root=root, folder=folder, environment=environment, printed=[*template.printed])
 
 
 class Templates:

@@ -165,12 +165,6 @@ def loaded_python() -> Path:
     return loaded("python").shim("python")
 
 
-def before_path(environment: Mapping[str, str]) -> str:
-    """The environment's PATH with the project's own `python` first."""
-    own = [loaded_python().parent] if sys.platform == "linux" else []
-    return os.pathsep.join(map(str, [*own, Path(sys.executable).parent, environment["PATH"]]))
-
-
 @cache
 def loaded_engine(chosen: Path) -> Path:
     """The engine at `chosen` with a language host that begins loaded; `chosen` itself where its host is the official.
@@ -372,10 +366,17 @@ def _read_descriptions() -> None:
 
 def make_clients() -> None:
     """The descriptions of the services are read once, not by every process that is forked."""
+    import botocore.compat
+    import botocore.hooks
     import botocore.session
 
+    # Neither is what its own handlers take, nor the services' other names.
     botocore.session.create_loader = cache(botocore.session.create_loader)
-    for service in "kms iam sts ssm s3 cloudtrail logs events cloudwatch sns secretsmanager ecs service-quotas".split():
+    vars(botocore.hooks)["accepts_kwargs"] = cache(botocore.compat.accepts_kwargs)
+    alias = cache(botocore.hooks.EventAliaser(None)._alias_event_name)
+    setattr(botocore.hooks.EventAliaser, "_alias_event_name", lambda _, name: alias(name))  # noqa: B010
+    services = "kms iam sts ssm s3 cloudtrail logs events cloudwatch sns secretsmanager ecs ec2 account service-quotas"
+    for service in services.split():
         botocore.session.Session().create_client(
             service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none"
         )

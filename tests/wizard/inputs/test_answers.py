@@ -360,6 +360,8 @@ def good_values() -> dict[str, Any]:
         "rotation_period_days": 180,
         "administrator_patterns": (PATTERN,),
         "deletion_administrators": (ADMIN,),
+        "usage_guard_days": 30,
+        "incident_responders": (ADMIN,),
         "strict_key_policy": True,
         "exclusive_use": True,
         "multi_region": True,
@@ -380,6 +382,7 @@ def good_values() -> dict[str, Any]:
         "cloudwatch_logs": True,
         "alerts": True,
         "alert_emails": ("ada@clinic.example",),
+        "record_tables": ("Patient.id=email:emailHash",),
     }
 
 

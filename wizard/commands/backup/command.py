@@ -48,7 +48,8 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
     _record(clients.ui, deployed, backup, copies[-1])
     if options.to:
         clients.ui.line("to restore it:")
-        clients.ui.verbatim(wizard("restore", "--stack", backup.stack, "--from-backup", copies[0].place))
+        place = copies[0].place if copies[0].kind is DestinationKind.OBJECT else Path(copies[0].place)
+        clients.ui.verbatim(wizard("restore", "--stack", backup.stack, "--from-backup", place))
     return 0, document(request.stack, backup, tuple(copies))
 
 

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from components.policies.evaluation import AccountIam, Document, GrantFact, KeyPermission, trust
 from components.policies.evaluation.key_access import RIGHTS
 from components.policies.evaluation.principals import PrincipalKind
+from components.policies.evaluation.statements import statements_of
+from components.policies.key import DENY_DISABLING_IN_USE
 from components.settings import Outputs, Settings
 from wizard.commands.review.baseline import Expectation, expectation_of
 from wizard.commands.review.rights import Rights, merge, rights_on
@@ -146,6 +148,11 @@ def _unread(readings: Iterable[KeyReading], iam: AccountIam | SetupError) -> Ite
         ):
             if isinstance(answer, SetupError):
                 yield models.Unread(what=f"{what} of {reading.arn}", why=answer.message)
+        policy = {} if isinstance(reading.policy, SetupError) else reading.policy
+        sids = [statement.get("Sid") for statement in statements_of(policy)]
+        if isinstance(reading.last_use, Unsupported) and DENY_DISABLING_IN_USE in sids:
+            why = "this Region does not count the days since the last use: whoever may disable the key can always do it"
+            yield models.Unread(what=f"the rule '{DENY_DISABLING_IN_USE}' of {reading.arn}", why=why)
 
 
 # --- evaluation

@@ -21,6 +21,16 @@ from wizard.core.models.account import KeyFact
 
 
 @dataclass(frozen=True, kw_only=True)
+class TokenSubject:
+    """How a repository on GitHub names itself in the subject of its tokens: `repo:<repository>:<workflow>`."""
+
+    repository: str
+    """OWNER/NAME; with its immutable ids OWNER@OWNER_ID/NAME@REPOSITORY_ID."""
+    is_default: bool = True
+    """Whether what follows is GitHub's default; False for a template of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccessKeyAge:
     """A long-lived access key of an IAM user."""
 
