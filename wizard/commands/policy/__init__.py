@@ -23,7 +23,7 @@ class PolicyOptions:
 
     action: str
     repository: str | None = None
-    """The GitHub repository, as OWNER/NAME, that CI's roles trust."""
+    """The GitHub repository that CI's roles trust: OWNER/NAME, or with its ids OWNER@OWNER_ID/NAME@REPOSITORY_ID."""
 
     organization: str | None = None
     """The id of the AWS organization that the pair of policies protects, `o-` and at least ten characters."""
@@ -37,7 +37,11 @@ class PolicyOptions:
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("action", choices=ACTIONS, metavar="WHO", help=", ".join(ACTIONS))
-        parser.add_argument("--repository", metavar="OWNER/NAME", help="with ci: the repository on GitHub")
+        parser.add_argument(
+            "--repository",
+            metavar="OWNER/NAME",
+            help="with ci: the repository on GitHub; as OWNER@ID/NAME@ID if its tokens have ids",
+        )
         parser.add_argument("--organization", metavar="ID", help="with organization: its id, such as o-exampleorgid")
         parser.add_argument(
             "--exempt",
