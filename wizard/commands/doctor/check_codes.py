@@ -41,11 +41,13 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "deletion-unguarded": "the key's policy allows the deletion of the key",
     # The application's permissions, from the organization to the attached policies.
     "service-control-policy": "the organization forbids it",
+    "resource-control-policy": "the organization forbids the use of this key",
     "principal-missing": "the application's role or user does not exist",
     "provider-missing": "the OIDC provider does not exist",
     "provider-audience": "the OIDC provider does not know the audience",
     "trust-changed": "the role does not trust the application's platform",
     "trust-widened": "the role lets in somebody whom the settings do not name",
+    "ci-trust-outdated": "a role of CI trusts another subject than the one GitHub sends",
     "policy-foreign": "a role or the user of the stack has a policy of somebody else",
     "boundary-denies": "the permissions boundary does not allow the key",
     "explicit-deny": "a policy of the principal denies it",
@@ -80,6 +82,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "target-missing": "the project on Vercel does not exist",
     "data-key-foreign": "the application has another data key than the stored one",
     "variable-outdated": "the application has an earlier version of the data key",
+    "former-key-beside": "the application has its ENCRYPTION_KEY from before beside the data key",
     "variable-wrong-environment": "a variable exists for other environments, but not for production",
     "variable-missing": "a variable does not exist",
     "variable-empty": "a variable is empty",
@@ -123,6 +126,8 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "trail-encryption-off": "the logs are not encrypted with their own key",
     "alerts-topic-missing": "the alerts' topic does not exist",
     "alerts-rule-off": "a rule of the alerts is disabled or does not exist",
+    "alerts-unreceived": "nobody has confirmed the subscription to the alerts",
+    "alerts-without-address": "the settings name nobody who gets the alerts, and nobody else does",
     # The stack.
     "rotation-off": "the key does not rotate",
     "rotation-period": "the key rotates with another period than the settings say",
@@ -242,6 +247,9 @@ TABLE: tuple[CheckCode, ...] = tuple(
     )
     for name, description in _DESCRIPTIONS.items()
 )
+
+ADVISORY = frozenset({"alerts-without-address"})
+"""Codes of a decision that an auditor asks about: nothing is broken, so they do not make a stack unhealthy."""
 
 BY_NAME: Mapping[str, CheckCode] = MappingProxyType({cause.name: cause for cause in TABLE})
 

@@ -1,4 +1,4 @@
-"""`policy`: the least IAM policies for operator, auditor and delivery, and the trust policies of CI's roles.
+"""`policy`: the least IAM policies for operator, auditor and delivery, CI's trust, and an organization's SCP and RCP.
 
 Reads the answers, the environment and the stack's settings, prints documents, calls no AWS API. The measured
 permissions are in `wizard.core.required_permissions`; the auditor can run status, verify, doctor, review, report, cost.
@@ -15,15 +15,15 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from components.policies import ci
+from components.policies import ci, organization
 from components.policies.ci import GITHUB_AUDIENCE, GITHUB_ISSUER
 from components.policies.documents import Policy
 from wizard.commands.policy import PolicyOptions, operator
 from wizard.commands.policy.operator import in_parts, statements_of
 from wizard.core import json_documents
-from wizard.core.errors import MissingAnswers, UsageError
-from wizard.core.next_command import Result, wizard
-from wizard.core.ports.run import Offline
+from wizard.core.errors import MissingAnswers, SetupError, UsageError
+from wizard.core.next_command import Command, Result, wizard
+from wizard.core.ports.run import GitHub, Offline
 from wizard.core.required_permissions.resources import Setup, resources_of, variables_of
 from wizard.core.required_permissions.table import load, measured_actions
 from wizard.inputs.answers_file import read_answers
@@ -35,9 +35,12 @@ if TYPE_CHECKING:
 
 
 _NO_READERS = ("new keys",)
-REPAIR_READS = (("parameters", "ssm:GetParameterHistory"),)
-"""Not used on a healthy stack: doctor reads the former value if the stored data key was overwritten. In Secrets Manager
-the permission to read the value includes the former one."""
+REPAIR_READS = (
+    ("parameters", "ssm:GetParameterHistory"),
+    ("service deployments", "ecs:DescribeServiceDeployments"),
+)
+"""Not used on a healthy stack: doctor reads the former value if the stored data key was overwritten, and how far a
+deployment in stages is. In Secrets Manager the permission to read the value includes the former one."""
 _APPLICATION = ("application's role", "application's user", "existing application role", "existing application user")
 
 
@@ -122,7 +125,8 @@ SUBJECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """The workflows that can assume each role; examples/ci/github has them."""
 
-_REPOSITORY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[A-Za-z0-9._-]{1,100}")
+_NAMES = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38}){at}/[A-Za-z0-9._-]{1,100}{at}"
+_REPOSITORY = re.compile("|".join(_NAMES.replace("{at}", ids) for ids in ("", r"@[1-9][0-9]{0,19}")))
 _COMMAND = "python -m wizard policy ci --repository OWNER/NAME --account 111122223333"
 
 
@@ -135,7 +139,11 @@ def for_repository(repository: str | None, *, account_id: str | None, partition:
         )
     assert repository and account_id
     if not _REPOSITORY.fullmatch(repository):
-        raise UsageError(f"--repository: {repository!r} is not a GitHub repository OWNER/NAME", _COMMAND)
+        raise UsageError(
+            f"--repository: {repository!r} is not a GitHub repository OWNER/NAME, and not with its ids "
+            "OWNER@OWNER_ID/NAME@REPOSITORY_ID",
+            _COMMAND,
+        )
     provider = ci.github_oidc_provider_arn(account_id=account_id, partition=partition)
     return {
         role: ci.github_trust_policy(oidc_provider_arn=provider, repository=repository, subjects=subjects)
@@ -158,6 +166,61 @@ def _next_steps(account_id: str) -> tuple[str, ...]:
 
 _OTHERS = {"auditor": auditor_policies, "delivery": delivery_policies}
 
+_ORGANIZATION = wizard("policy", "organization", "--organization", "o-exampleorgid", "--administrators", "ARN")
+
+
+def for_organization(setup: Setup, organization_id: str | None, exempt: tuple[str, ...] = ()) -> dict[str, Policy]:
+    """The SCP and the RCP that protect keys, trails and stored data keys. Raises MissingAnswers, UsageError."""
+    settings = setup.settings
+    if not organization_id or setup.operator in settings.administrators:
+        names = tuple(
+            name
+            for name, is_missing in (
+                ("organization", not organization_id),
+                ("administrators", setup.operator in settings.administrators),
+            )
+            if is_missing
+        )
+        raise MissingAnswers(
+            f"the policies need these values, which are missing: {', '.join(names)}", _ORGANIZATION, names
+        )
+    if not re.fullmatch(r"o-[a-z0-9]{10,32}", organization_id):
+        raise UsageError(f"--organization: {organization_id!r} is not the id of an AWS organization", _ORGANIZATION)
+    if wrong := [arn for arn in exempt if not re.fullmatch(r"arn:[a-z-]+:iam::[0-9]{12}:(role|user)/[^\s]+", arn)]:
+        raise UsageError(f"--exempt: {wrong[0]!r} is not the ARN of an IAM role or user", _ORGANIZATION)
+    protection = organization.Protection(
+        organization_id=organization_id,
+        administrators=(*settings.administrators, *settings.administrator_patterns, *exempt),
+        deletion_administrators=settings.deletion_administrators,
+        incident_responders=settings.incident_responders,
+        usage_guard_days=settings.usage_guard_days,
+        partition=settings.partition,
+    )
+    for line in _table(protection):
+        print(line, file=sys.stderr)
+    return {
+        "EONPROProtectionSCP": protection.service_control_policy(),
+        "EONPROProtectionRCP": protection.resource_control_policy(),
+    }
+
+
+def _table(protection: organization.Protection) -> Iterator[str]:
+    """Who may do what under the pair, and what it does not reach, as lines."""
+    rows = [("", *(caller.name for caller in organization.CALLERS))]
+    rows += [(action, *cells) for action, cells in protection.decisions()]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield "`may`: the pair does not deny it; the account's own policies decide. The key of the table is in use."
+    yield "Not limited: service-linked roles, by either; the management account and AWS services, by the SCP."
+    yield "The pair finds keys by their tag Application=EONPRO, and trails, buckets and stored keys by their names."
+    for kind, name in (("SERVICE_CONTROL_POLICY", "SCP"), ("RESOURCE_CONTROL_POLICY", "RCP")):
+        yield (
+            f"aws organizations create-policy --type {kind} --name EONPROProtection{name} "
+            f"--description 'EONPRO key, trail and stored key' --content file://{name}.json"
+        )
+    yield "then attach both, first in a test account: aws organizations attach-policy --policy-id ID --target-id ID"
+
 
 def run(options: PolicyOptions, offline: Offline) -> Result:
     """Print the policy. Raises SetupError."""
@@ -168,6 +231,8 @@ def run(options: PolicyOptions, offline: Offline) -> Result:
 
 def _for_principal(options: PolicyOptions, offline: Offline) -> Mapping[str, object]:
     def policies(setup: Setup) -> Mapping[str, Policy]:
+        if options.action == "organization":
+            return for_organization(setup, options.organization, tuple(options.exempt))
         for remark in remarks(setup) if options.action == "auditor" else ():
             print(remark, file=sys.stderr)
         return _OTHERS[options.action](setup)
@@ -181,10 +246,10 @@ def _for_principal(options: PolicyOptions, offline: Offline) -> Mapping[str, obj
         saved_name=offline.saved_name,
         adopt=offline.run.adopt,
         with_removal=options.with_removal,
-        build=policies if options.action in _OTHERS else None,
+        build=None if options.action == "operator" else policies,
         command=wizard("policy", options.action),
     )
-    if "Statement" not in document:
+    if "Statement" not in document and options.action != "organization":
         print(
             f"too long for one managed policy: attach all {len(document)} documents to the {options.action}",
             file=sys.stderr,
@@ -196,7 +261,42 @@ def _for_ci(options: PolicyOptions, offline: Offline) -> Mapping[str, object]:
     saved = offline.saved()
     account = offline.run.inputs["account"] or os.environ.get(by_key["account"].variable)
     account = account or (saved.account_id if saved else None)
-    documents = for_repository(options.repository, account_id=account, partition=saved.partition if saved else "aws")
-    for line in _next_steps(str(account)):
+    repository, remark = _as_sent(options.repository, offline.github)
+    documents = for_repository(repository, account_id=account, partition=saved.partition if saved else "aws")
+    for line in (remark, *_next_steps(str(account))):
         print(line, file=sys.stderr)
     return documents
+
+
+def _as_sent(repository: str | None, github: GitHub | None) -> tuple[str | None, str]:
+    """The repository as GitHub names it in its tokens, as far as that is known, and what to say about it.
+
+    Raises UsageError for a repository whose tokens have a subject of its own making.
+    """
+    if not repository or not _REPOSITORY.fullmatch(repository):
+        return repository, ""  # `for_repository` refuses it.
+    name = ci.without_ids(repository)
+    question = f"gh api repos/{name}/actions/oidc/customization/sub"
+    why = "there is no GH_TOKEN"
+    if github is not None:
+        try:
+            sent = github(name)
+        except SetupError as error:
+            why = error.message
+        else:
+            if not sent.is_default:
+                raise UsageError(
+                    f"the repository {name} has a subject template of its own, which these policies do not trust",
+                    Command(f"gh api --method PUT repos/{name}/actions/oidc/customization/sub -F use_default=true"),
+                )
+            return sent.repository, f"GitHub sends the subject repo:{sent.repository}:…; only that form is trusted"
+    other = (
+        f"a repository that was created, renamed or transferred since 2026-07-15 sends its ids: "
+        f"--repository {name.replace('/', '@OWNER_ID/')}@REPOSITORY_ID"
+        if name == repository
+        else f"an older repository sends its names: --repository {name}"
+    )
+    return repository, (
+        f"only the subject repo:{repository}:… is trusted. Whether GitHub sends it was not checked ({why}); {other}. "
+        f"To see it: {question}"
+    )

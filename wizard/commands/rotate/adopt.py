@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wizard.commands.rotate.data_key import put_in_place
+from wizard.commands.rotate.data_key import promote_command, put_in_place
 from wizard.commands.rotate.result import Action, RotateResult, show_versions
 from wizard.commands.rotate.versions import (
     DataKeyStore,
@@ -20,7 +20,7 @@ from wizard.commands.rotate.versions import (
 from wizard.core.errors import Cancelled
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import VersionOrigin
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import Command
 from wizard.data_key import guard
 from wizard.setup import confirmation
 from wizard.setup.deliver_and_verify import wrap_former_key
@@ -81,13 +81,4 @@ def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> Rotat
 
 
 def _promote(data_keys: DataKeyStore, fingerprint: str) -> str:
-    return wizard(
-        "rotate",
-        "--promote",
-        fingerprint,
-        "--stack",
-        data_keys.stack,
-        "--confirm",
-        data_keys.stack,
-        advice="only if the records use that data key, or were re-encrypted",
-    )
+    return promote_command(data_keys, fingerprint, advice="only if the records use that data key, or were re-encrypted")

@@ -23,7 +23,6 @@ OPTIONAL = frozenset(
         # Whether the application's task definition has an ENCRYPTION_KEY.
         "ecs:DescribeServices",
         "ecs:DescribeTaskDefinition",
-        "ecs:ListServices",
         "iam:GetAccountSummary",
         "iam:ListAccountAliases",
         "s3:ListAllMyBuckets",

@@ -79,20 +79,13 @@ class Ecs(StoreTarget):
         return aws.ecs_services.names() if key == "ecs_cluster" else ()
 
     def former_key(self, context: TargetContext) -> str | None:
-        """The task definition of the service, or of the first of the cluster's services whose containers have one."""
-        from wizard.core.models.delivery import FORMER_KEY_VARIABLE
+        """The container of the named service's task definition that has one."""
+        from wizard.targets.ecs.service import former_key_in
 
         services, cluster, name = context.aws.ecs_services, context.settings.ecs_cluster, context.settings.ecs_service
-        if cluster is None:
-            return None
-        named = services.service(cluster, name) if name else None
-        for service in filter(None, (named,)) if name else services.services(cluster):
-            definition = services.task_definition(service.task_definition)
-            for container in definition.body.get("containerDefinitions", ()) if definition else ():
-                variables = (*container.get("environment", ()), *container.get("secrets", ()))
-                if any(variable["name"] == FORMER_KEY_VARIABLE for variable in variables):
-                    return f"the container {container['name']} of the ECS service {cluster}/{service.name}"
-        return None
+        service = services.service(cluster, name) if cluster and name else None
+        definition = services.task_definition(service.task_definition) if service else None
+        return former_key_in(definition, f"{cluster}/{name}") if definition else None
 
     def running(self, context: TargetContext) -> Instances:
         """The service's deployment whose tasks run, and whether they have the values of the store."""
@@ -149,6 +142,9 @@ class Ecs(StoreTarget):
         ecs = f"arn:{settings.partition}:ecs:{settings.region}:{settings.account_id}"
         return {
             "service": (f"{ecs}:service/{settings.ecs_cluster}/{settings.ecs_service or '*'}",),
+            "service deployments": (
+                f"{ecs}:service-deployment/{settings.ecs_cluster}/{settings.ecs_service or '*'}/*",
+            ),
             "tasks": (f"{ecs}:task/{settings.ecs_cluster}/*",),
             "container instances": (f"{ecs}:container-instance/{settings.ecs_cluster}/*",),
         }

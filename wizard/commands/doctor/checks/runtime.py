@@ -7,12 +7,20 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from wizard.commands.doctor import fixes
+from wizard.commands.doctor.checks.variables import former_key
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
 from wizard.core.errors import SetupError
 from wizard.core.models.audit import KeyCall
-from wizard.core.models.deployment import Deployment, Instances
-from wizard.targets.ecs.service import ExpectedDefinition, changes, container_of, with_variables
+from wizard.core.models.deployment import Deployment, Instances, Service
+from wizard.targets.ecs.service import (
+    ExpectedDefinition,
+    changes,
+    container_of,
+    express_commands,
+    former_key_in,
+    with_variables,
+)
 from wizard.targets.port import deploy_target
 
 _HISTORY = timedelta(days=90)
@@ -91,6 +99,10 @@ def _redeploy(context: CheckContext) -> str:
     return fixes.wizard(context, "push", "--redeploy", "--yes")
 
 
+def _completion(context: CheckContext, service: Service, expected: ExpectedDefinition) -> str:
+    return express_commands(expected, service) if service.is_express else _redeploy(context)
+
+
 def _name(arn: str) -> str:
     return arn.rpartition("/")[2]
 
@@ -116,6 +128,8 @@ def check_task_definition(context: CheckContext) -> Iterator[CheckResult]:
     if definition is None:
         yield NotChecked(what=f"the task definition {arn}", why="ECS has no such task definition")
         return
+    if place := former_key_in(definition, f"{cluster}/{name}"):
+        yield former_key(context, place)
     expected = ExpectedDefinition.of(settings, outputs)
     task_role = definition.body.get("taskRoleArn")
     if task_role != expected.task_role:
@@ -125,7 +139,7 @@ def check_task_definition(context: CheckContext) -> Iterator[CheckResult]:
             why="the key allows only the application's own role: KMS returns AccessDeniedException"
             if task_role
             else "its tasks have no credentials for KMS",
-            command=fixes.wizard(context, "push", "--redeploy", "--yes"),
+            command=_completion(context, service, expected),
         )
     try:
         container = container_of(definition, expected, service)
@@ -139,7 +153,7 @@ def check_task_definition(context: CheckContext) -> Iterator[CheckResult]:
             cause="task-definition-behind",
             what=f"the task definition of {cluster}/{name} lacks: {'; '.join(missing)}",
             why="its tasks do not get the variables from the stack's store, and say “Encryption key not initialized”",
-            command=fixes.wizard(context, "push", "--redeploy", "--yes"),
+            command=_completion(context, service, expected),
         )
     elif task_role == expected.task_role:
         yield Passed(what=f"the service {cluster}/{name} runs as the application, with the stack's variables")
