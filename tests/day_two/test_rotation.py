@@ -299,6 +299,6 @@ def test_records_under_an_encryption_key_open_after_a_set_up_that_wraps_it(deplo
     assert [each["state"] for each in document["proofs"]] == ["proved"]
     assert the_application.read(deployment, deployment.deployed(), record) == ["before KMS"]
     assert "kms:GenerateDataKeyWithoutPlaintext" not in deployment.calls()
-    examined = deployment.wizard("doctor", "--quick", "--json").document
-    assert [finding["cause"] for finding in examined["findings"]] == []
+    examined = deployment.wizard("doctor", "--quick", "--json", expect=1).document
+    assert [finding["cause"] for finding in examined["findings"]] == ["deployment-stale"]
     assert former.hex() not in "".join(deployment.printed)

@@ -185,6 +185,7 @@ KEY_INPUTS: tuple[Input, ...] = (
         own=True,
         asked=False,
         optional=True,
+        words=("wrap", "new"),
         choices=(
             Choice(value="wrap", title="Wrap it (recommended)", note="every record stays readable"),
             Choice(value="new", title="Begin a new data key", note="it decrypts no record that exists today"),

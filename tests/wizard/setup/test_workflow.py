@@ -733,7 +733,7 @@ def hand(world: World) -> World:
 
 
 @pytest.fixture
-def encrypting(world) -> World:
+def encrypting(world: World) -> World:
     """The application has an ENCRYPTION_KEY, and records under it."""
     world.vercel.variables["ENCRYPTION_KEY"] = "ab" * 32
     return world

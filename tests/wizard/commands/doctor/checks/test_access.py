@@ -404,7 +404,7 @@ def test_a_key_from_before_beside_the_data_key_is_a_mix_until_it_is_kept_and_re_
     assert found.cause == "former-key-beside" and "production of Vercel project" in found.what
     assert found.command.startswith('printf %s "$ENCRYPTION_KEY" | python -m wizard adopt --stack production ')
     fixture.aws.key_rotation.keep(
-        fixture.settings, wrapped("former"), key_arn=KEY, origin=VersionOrigin.ADOPTED, at=datetime.now(UTC)
+        settings(), wrapped("former"), key_arn=KEY, origin=VersionOrigin.ADOPTED, at=datetime.now(UTC)
     )
     kept = fixture.first()
     assert (kept.cause, kept.command) == ("former-key-beside", "")
@@ -414,7 +414,7 @@ def test_a_key_from_before_beside_the_data_key_is_a_mix_until_it_is_kept_and_re_
 def test_a_key_from_before_that_was_wrapped_as_the_data_key_is_no_mix(fixture: DoctorFixture) -> None:
     fixture.vercel.variables["ENCRYPTION_KEY"] = "ab" * 32
     fixture.aws.key_rotation.keep(
-        fixture.settings, wrapped(), key_arn=KEY, origin=VersionOrigin.ADOPTED, at=datetime.now(UTC)
+        settings(), wrapped(), key_arn=KEY, origin=VersionOrigin.ADOPTED, at=datetime.now(UTC)
     )
     assert fixture.diagnosis().findings == ()
 
