@@ -177,7 +177,7 @@ KEY_INPUTS: tuple[Input, ...] = (
         saved=False,
         kind=InputType.SELECT,
         prompt="The application has an ENCRYPTION_KEY. What becomes of it?",
-        why="Its records are encrypted with that key. Wrapped by KMS it is the data key, and they stay readable.",
+        why="Its records are encrypted with that key: wrapped by KMS it is the data key, and they stay readable.",
         safeguard="164.312(a)(2)(iv), encryption and decryption",
         help="what becomes of the application's ENCRYPTION_KEY: `wrap` it, the key comes from a pipe or the terminal; "
         "or begin a `new` data key, which decrypts no earlier record",
