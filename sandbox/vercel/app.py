@@ -117,6 +117,14 @@ def _add_projects(app: flask.Flask, account: Account, deployments: Deployments) 
             raise ApiError(400, "bad_request", "Invalid request: missing required property `name`.")
         return team.create_project(body["name"], body.get("framework"))
 
+    @app.patch("/v<int:version>/projects/<project>")
+    def update_project(version: int, project: str) -> dict[str, Any]:
+        body = json_body()
+        if not isinstance(body, dict):
+            raise ApiError(400, "bad_request", "Invalid request: should be object.")
+        team, id = account.find_project(flask.request.args, project)
+        return team.configure_project(id, body)
+
     @app.delete("/v<int:version>/projects/<project>")
     def delete_project(version: int, project: str) -> tuple[str, int]:
         team, id = account.find_project(flask.request.args, project)

@@ -5,7 +5,7 @@ Touches memory only; every method takes the team's lock.
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sandbox.vercel.variable import MAX_ENVIRONMENT_BYTES, ApiError, Variable, now, parse_variable, stable_id
@@ -18,6 +18,8 @@ class Project:
     name: str
     framework: str | None
     created_at: int
+    oidc: Mapping[str, Any] = field(default_factory=lambda: {"enabled": True, "issuerMode": "team"})
+    """`oidcTokenConfig`, with Vercel's defaults for a new project (https://vercel.com/docs/oidc/reference)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +94,21 @@ class Team:
             "createdAt": project.created_at,
             "updatedAt": project.created_at,
             "directoryListing": False,
+            "oidcTokenConfig": dict(project.oidc),
         }
+
+    def configure_project(self, id_or_name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Change a project's `oidcTokenConfig`, the only part that is kept. Raises ApiError 400 for a wrong one.
+
+        https://vercel.com/docs/rest-api/projects/update-an-existing-project
+        """
+        with self._lock:
+            id = self.project_id(id_or_name)
+            oidc = {**self._projects[id].oidc, **changes.get("oidcTokenConfig", {})}
+            if not isinstance(oidc["enabled"], bool) or oidc["issuerMode"] not in ("team", "global"):
+                raise ApiError(400, "bad_request", "Invalid request: `oidcTokenConfig` is invalid.")
+            self._projects[id] = replace(self._projects[id], oidc=oidc)
+            return self._project(id)
 
     # Shared variables and custom environments
 

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from components.settings import VercelIssuerMode
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.safe_text import clean
@@ -61,13 +62,21 @@ def read_entries(body: Any, collection: str) -> tuple[Mapping[str, Any], ...]:
 def read_project(
     details: Mapping[str, Any], *, fallback: str, team_id: str | None, team_slug: str | None
 ) -> VercelProject:
-    """A project; `fallback` is its id and name where the answer has none."""
+    """A project; `fallback` is its id and name where the answer has none.
+
+    `oidcTokenConfig`: https://vercel.com/docs/rest-api/projects/find-a-project-by-id-or-name
+    """
+    tokens = details.get("oidcTokenConfig")
+    config = tokens if isinstance(tokens, dict) else {}
+    enabled, mode = config.get("enabled"), config.get("issuerMode")
     return VercelProject(
         id=text(details.get("id")) or fallback,
         name=label(details.get("name")) or fallback,
         team_id=team_id,
         team_slug=team_slug,
         framework=text(details.get("framework")),
+        gives_tokens=enabled if isinstance(enabled, bool) else None,
+        issuer_mode=VercelIssuerMode(mode) if mode in tuple(VercelIssuerMode) else None,
     )
 
 

@@ -42,6 +42,8 @@ _DESCRIPTIONS: Mapping[str, str] = {
     # The application's permissions, from the organization to the attached policies.
     "service-control-policy": "the organization forbids it",
     "principal-missing": "the application's role or user does not exist",
+    "vercel-oidc-off": "the project on Vercel gives its deployments no OIDC token",
+    "vercel-issuer-changed": "the project's tokens on Vercel come from another issuer than the role trusts",
     "provider-missing": "the OIDC provider does not exist",
     "provider-audience": "the OIDC provider does not know the audience",
     "trust-changed": "the role does not trust the application's platform",
@@ -173,9 +175,10 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
     ("key-pending-deletion", "key-disabled"),
     ("key-missing", "alias-missing alias-moved"),
     (
-        "service-control-policy principal-missing provider-missing provider-audience trust-changed boundary-denies"
-        " explicit-deny policy-missing policy-detached policy-edited key-policy-denies key-policy-without-application"
-        " identity-denied access-key-missing access-key-deleted access-key-inactive wrong-principal",
+        "service-control-policy principal-missing vercel-oidc-off vercel-issuer-changed provider-missing"
+        " provider-audience trust-changed boundary-denies explicit-deny policy-missing policy-detached"
+        " policy-edited key-policy-denies key-policy-without-application identity-denied access-key-missing"
+        " access-key-deleted access-key-inactive wrong-principal",
         _DENIED,
     ),
     (

@@ -5,13 +5,15 @@ Acts through the clients of the context; imports a library only in the method th
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Command, shell, wizard
 from wizard.targets.port import Consent, DeployTarget, NextStep, OnMessage, TargetDescription
 
 if TYPE_CHECKING:
@@ -89,6 +91,23 @@ class Vercel(DeployTarget):
             choices=(
                 Choice(value="oidc", title="By Vercel's own token (recommended)", note="five lines of code"),
                 Choice(value="user", title="By an access key", note="the code as it is; a key that never expires"),
+            ),
+        ),
+        Input(
+            key="vercel_issuer_mode",
+            kind=InputType.SELECT,
+            prompt="Who issues the Vercel project's tokens?",
+            why="The role trusts one issuer: the one that the project is set to on Vercel.",
+            safeguard="164.312(d), person or entity authentication",
+            link="https://vercel.com/docs/oidc/reference",
+            help="team or global, as the project is set on Vercel (default: read from the project)",
+            metavar="MODE",
+            asked=False,
+            optional=True,
+            follows="vercel_team",
+            choices=(
+                Choice(value="team", title="The team's own issuer (recommended)"),
+                Choice(value="global", title="Vercel's global issuer"),
             ),
         ),
         Input(
@@ -299,6 +318,17 @@ def _production() -> tuple[Scope, ...]:
     from wizard.core.models.delivery import PRODUCTION
 
     return (PRODUCTION,)
+
+
+def enable_tokens(project: VercelProject, settings: Settings) -> Command:
+    """The command that has Vercel give OIDC tokens to the project's deployments, from the issuer of the settings.
+
+    https://vercel.com/docs/rest-api/projects/update-an-existing-project
+    """
+    content = json.dumps({"oidcTokenConfig": {"enabled": True, "issuerMode": settings.vercel_issuer_mode}})
+    call = shell("vercel", "api", f"/v9/projects/{project.id}", "--method", "PATCH", "--input", "-")
+    team = f" --scope {shlex.quote(project.team_slug)}" if project.team_slug else ""
+    return Command(f"echo {shlex.quote(content)} | {call}{team}")
 
 
 def client_code(outputs: Outputs) -> str:
