@@ -29,11 +29,13 @@ def create_app(
     project: str,
     other_teams: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     limited: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    separates_secrets: bool = False,
 ) -> flask.Flask:
     """The API for one token, the only valid one; its user is in one team with one project.
 
     `other_teams` are more teams with their projects. `limited` names teams that the token has no access to, and why
-    (`scope`, `saml`, `mfa`, `invalidated`): they are listed as limited, and requests for them fail.
+    (`scope`, `saml`, `mfa`, `invalidated`): they are listed as limited, and requests for them fail. With
+    `separates_secrets` no other environment may have production's Secrets.
     """
     app = flask.Flask("sandbox.vercel", static_folder=None)
     teams = {team: (project,), **other_teams}
@@ -43,6 +45,8 @@ def create_app(
             for slug, project_id in teams.items()
         )
     )
+    for each in account.teams:
+        each.separates_secrets = separates_secrets
     ordered, calls = Faults[Fault](), Calls()
     app.register_blueprint(faults.fault_routes(ordered, calls))
     _add_request_checks(app, ordered, calls, token)

@@ -38,6 +38,8 @@ class Team:
         self.slug = team
         self.id = stable_id("team_", team, 24)
         self.limited_by = limited_by
+        self.separates_secrets = False
+        """Whether its policy keeps production's Secrets from all other environments, as the CLI 64.0.2 describes it."""
         self.created_at = now()
         self._projects: dict[str, Project] = {}
         self._variables: dict[str, tuple[Variable, ...]] = {}
@@ -172,6 +174,7 @@ class Team:
         with self._lock:
             id = self.project_id(project)
             created = parse_variable(requested)
+            self._check_secret(id, created)
             for existing in self._variables[id]:
                 if upsert and created.same_environments(existing):
                     return self._replace(id, existing, _successor(existing, created))
@@ -201,6 +204,7 @@ class Team:
                 "comment": existing.comment,
             }
             created = _successor(existing, parse_variable({**fields, **requested}))
+            self._check_secret(id, created)
             self._check_conflict(id, created)
             return self._replace(id, existing, created)
 
@@ -210,6 +214,19 @@ class Team:
             existing = self.variable(project, variable_id)
             self._variables[id] = tuple(item for item in self._variables[id] if item is not existing)
             return existing
+
+    def _check_secret(self, project_id: str, created: Variable) -> None:
+        if not self.separates_secrets or created.type != "sensitive":
+            return
+        others = {*created.targets, *created.custom_environments} - {"production"}
+        if others and "production" in created.targets:
+            message = "Production Secrets must be stored separately, in their own environment group."
+            raise ApiError(400, "BAD_REQUEST", message, envVarKey=created.key)
+        for variable in self._variables[project_id] if others else ():
+            same = (variable.key, variable.value) == (created.key, created.value)
+            if same and variable.type == "sensitive" and "production" in variable.targets:
+                message = "Production Secrets must have a different value than those of other environments."
+                raise ApiError(400, "BAD_REQUEST", message, envVarKey=created.key)
 
     def _check_conflict(self, project_id: str, created: Variable) -> None:
         for variable in self._variables[project_id]:

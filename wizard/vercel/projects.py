@@ -120,7 +120,9 @@ def label(value: Any) -> str | None:
 def _variable(entry: Any) -> ListedVariable:
     if not isinstance(entry, Mapping) or not text(entry.get("key")):
         raise Unreadable("it lists something that is no environment variable")
-    kind, raw = text(entry.get("type")) or "", entry.get("value")
+    # Vercel shows Config and Secret since its CLI 64; `type` stays: sensitive is a Secret, the others are Config.
+    kind = "sensitive" if entry.get("visibility") == "secret" else text(entry.get("type")) or ""
+    raw = entry.get("value")
     clear = kind == "plain" or (entry.get("decrypted") is True and kind != "sensitive")
     updated = entry.get("updatedAt")
     return ListedVariable(

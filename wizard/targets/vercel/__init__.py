@@ -137,10 +137,15 @@ class Vercel(DeployTarget):
         """Write the variables of the stack's own Region to each environment."""
         from dataclasses import replace
 
+        from wizard.core.errors import SharedSecretRefused
+
         vercel, project = project_of(context)
         region = context.settings.region
         for scope in scopes or _production():
-            result = vercel.deliver(project, variables[region], replaceable=replaceable, scope=scope)
+            try:
+                result = vercel.deliver(project, variables[region], replaceable=replaceable, scope=scope)
+            except SharedSecretRefused as error:
+                raise SharedSecretRefused(error.message, own_stack(context.stack)) from error
             yield replace(result, region=region, environment=scope.words)
 
     def missing(self, context: TargetContext, variables: Mapping[str, AppVariables]) -> str | None:
@@ -273,7 +278,7 @@ class Vercel(DeployTarget):
         """The access key, if the application is an IAM user."""
         if not settings.makes_user:
             return ()
-        return (f"an access key of {settings.names.app_user}, sensitive, unless one is there already",)
+        return (f"an access key of {settings.names.app_user}, as Secrets, unless one is there already",)
 
     def summary(self, settings: Settings) -> tuple[str, str, str]:
         """The project, and whether it has an access key."""
@@ -285,10 +290,10 @@ class Vercel(DeployTarget):
         """The project, and how it becomes an AWS principal."""
         return TargetDescription(
             place=f"{settings.vercel_team}/{settings.vercel_project}",
-            identity="an IAM user's access key, a sensitive variable on Vercel"
+            identity="an IAM user's access key, a Secret on Vercel"
             if settings.vercel_access == "user"
             else "Vercel's OIDC token, with sts:AssumeRoleWithWebIdentity",
-            reads_from="sensitive environment variables of the project's production",
+            reads_from="the Secret and Config variables of the project's production",
         )
 
     def next_steps(self, settings: Settings, outputs: Outputs, stack: str) -> Iterator[NextStep]:
@@ -320,6 +325,11 @@ def _production() -> tuple[Scope, ...]:
     return (PRODUCTION,)
 
 
+def own_stack(stack: str) -> Command:
+    """The command that gives another environment a stack with a data key of its own."""
+    return wizard("setup", "--stack", "staging", "--from", stack)
+
+
 def enable_tokens(project: VercelProject, settings: Settings) -> Command:
     """The command that has Vercel give OIDC tokens to the project's deployments, from the issuer of the settings.
 
@@ -336,6 +346,9 @@ def client_code(outputs: Outputs) -> str:
     return (
         "import { awsCredentialsProvider }\n"
         '  from "@vercel/oidc-aws-credentials-provider";\n'
+        "// The token comes with each request: use this client inside a request,\n"
+        "// not in middleware and not while a module loads. A token lives two\n"
+        "// hours and is not refreshed: the next request brings a new one.\n"
         "const kms = new KMSClient({\n"
         "  region: process.env.AWS_REGION,\n"
         "  credentials: awsCredentialsProvider({\n"
