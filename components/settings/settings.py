@@ -105,6 +105,10 @@ class Settings(BaseModel):
     eks_service_account: fields.KubernetesName = "eonpro"
     """Kubernetes service account of the application."""
 
+    record_tables: tuple[fields.RecordTableText, ...] = ()
+    """Tables of the application with PHI records, as SCHEMA.TABLE.KEY=COLUMN+COLUMN:HASH, where HASH is the column of
+    its search hashes; a rotation of the data key waits for all of them."""
+
     # The audit trail.
     existing_trail_arn: fields.TrailArn | None = None
     """ARN of a CloudTrail trail that already records management events; empty creates eonpro-audit-trail."""
@@ -126,6 +130,8 @@ class Settings(BaseModel):
     alerts: bool = True
     """Whether changes of the key, the access to it, the trail and the alerts, and bursts of denied use, are published
     to the topic eonpro-alerts."""
+    backup_max_age_days: int = Field(default=92, ge=1, le=3660)
+    """Days that a backup of the wrapped data key, and the drill that opened it, may be old."""
     alert_emails: tuple[fields.Email, ...] = ()
     """E-mail addresses that get the alerts; each has to confirm the message from AWS."""
 
@@ -143,6 +149,7 @@ class Settings(BaseModel):
         "replica_regions",
         "deploy_targets",
         "alert_emails",
+        "record_tables",
         "adopted",
         "kept_as_found",
     )

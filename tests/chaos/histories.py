@@ -121,7 +121,7 @@ WORLDS: Mapping[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     ),
     "undelivered": ("vercel", (("by hand", "vercel/all"),)),
     "pending": ("vercel", (("rotate", "--data-key", *CONFIRMED),)),
-    "promoted": ("pending", (("rotate", "--promote", "{pending}", "--redeploy", *CONFIRMED),)),
+    "promoted": ("pending", (("rotate", "--promote", "{pending}", "--no-hash-columns", "--redeploy", *CONFIRMED),)),
     "user": ("", (("setup", "--answers", "examples/vercel-user.yaml", "--yes"), ("push", "--redeploy", "--yes"))),
     "user-rotated": ("user", (("access-key", "rotate", "--yes"), ("push", "--redeploy", "--yes"))),
 }

@@ -163,7 +163,7 @@ def _plan_keeper(file: Path, terminal: Terminal) -> Callable[[Plan, StackState],
         saved_plan.write(file, document)
         terminal.line()
         terminal.line(f"the plan is in {file}; nothing was changed. To apply it:")
-        terminal.verbatim(wizard("setup", "--stack", planned.stack, "--plan", str(file)))
+        terminal.verbatim(wizard("setup", "--stack", planned.stack, "--plan", file))
 
     return keep
 
@@ -173,7 +173,7 @@ def _answers_keeper(file: Path, terminal: Terminal) -> Callable[[Mapping[str, An
         answers_file.write(file, answers)
         terminal.line()
         terminal.line(f"the answers are in {file}, without secrets; nothing was changed. To repeat this run:")
-        terminal.verbatim(wizard("setup", "--answers", str(file)))
+        terminal.verbatim(wizard("setup", "--answers", file))
 
     return keep
 

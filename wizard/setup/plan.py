@@ -313,6 +313,8 @@ def _application(settings: Settings, asked: tuple[Target, ...]) -> list[tuple[st
     for target in deploy_targets(settings.deploy_targets):
         label, where, key = target.summary(settings)
         table.append((label, where + ("" if target.name in asked else " (set up earlier; kept as it is)"), key))
+    if settings.record_tables:
+        table.append(("its tables", ", ".join(settings.record_tables), "record_tables"))
     if settings.kept_as_found:
         table.append(("left as found", ", ".join(settings.kept_as_found), "repair"))
     return table

@@ -382,7 +382,9 @@ def good_values() -> dict[str, Any]:
         "access_logging": False,
         "cloudwatch_logs": True,
         "alerts": True,
+        "backup_max_age_days": 31,
         "alert_emails": ("ada@clinic.example",),
+        "record_tables": ("Patient.id=email:emailHash",),
     }
 
 

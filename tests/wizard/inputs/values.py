@@ -58,6 +58,8 @@ _NAMED: Mapping[str, tuple[str, str]] = {
     "trail_bucket": ("company-logs", "other-logs-2"),
     "trail_retention_days": ("2192", "3650"),
     "trail_archive_days": ("0", "90"),
+    "backup_max_age_days": ("31", "365"),
+    "record_tables": ("Patient.id=email:emailHash, clinic.Lead.id=email", "Patient.id=dob"),
     "alert_emails": ("security@clinic.example, ops@clinic.example", "ada@clinic.example"),
     "vercel_token": ("first-token-nobody-may-see", "second-token-nobody-may-see"),
     "encrypted_phi_key": (WRAPPED, WRAPPED.replace("A", "B")),

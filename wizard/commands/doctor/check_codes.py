@@ -41,6 +41,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "deletion-unguarded": "the key's policy allows the deletion of the key",
     # The application's permissions, from the organization to the attached policies.
     "service-control-policy": "the organization forbids it",
+    "resource-control-policy": "the organization forbids the use of this key",
     "principal-missing": "the application's role or user does not exist",
     "vercel-oidc-off": "the project on Vercel gives its deployments no OIDC token",
     "vercel-issuer-changed": "the project's tokens on Vercel come from another issuer than the role trusts",
@@ -126,6 +127,8 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "trail-encryption-off": "the logs are not encrypted with their own key",
     "alerts-topic-missing": "the alerts' topic does not exist",
     "alerts-rule-off": "a rule of the alerts is disabled or does not exist",
+    "alerts-unreceived": "nobody has confirmed the subscription to the alerts",
+    "alerts-without-address": "the settings name nobody who gets the alerts, and nobody else does",
     # The stack.
     "rotation-off": "the key does not rotate",
     "rotation-period": "the key rotates with another period than the settings say",
@@ -246,6 +249,9 @@ TABLE: tuple[CheckCode, ...] = tuple(
     )
     for name, description in _DESCRIPTIONS.items()
 )
+
+ADVISORY = frozenset({"alerts-without-address"})
+"""Codes of a decision that an auditor asks about: nothing is broken, so they do not make a stack unhealthy."""
 
 BY_NAME: Mapping[str, CheckCode] = MappingProxyType({cause.name: cause for cause in TABLE})
 
