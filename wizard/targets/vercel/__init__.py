@@ -94,6 +94,19 @@ class Vercel(DeployTarget):
             ),
         ),
         Input(
+            key="vercel_environments",
+            prompt="Which other environments of the project may use the key?",
+            why="Their deployments can then read the records that this stack's data key opens.",
+            safeguard="164.308(a)(4)(ii)(B), access authorization",
+            link="https://vercel.com/docs/deployments/environments",
+            help="environments beside production that may use the key, with commas: preview, or slugs of custom ones",
+            metavar="NAME,...",
+            asked=False,
+            optional=True,
+            many=True,
+            follows="vercel_project",
+        ),
+        Input(
             key="vercel_issuer_mode",
             kind=InputType.SELECT,
             prompt="Who issues the Vercel project's tokens?",
@@ -280,9 +293,10 @@ class Vercel(DeployTarget):
         return f"the Vercel project {settings.vercel_team}/{settings.vercel_project}, production only"
 
     def plan(self, settings: Settings) -> tuple[str, ...]:
-        """The access key, if the application is an IAM user."""
+        """The access key, if the application is an IAM user; else the other environments that the role trusts."""
         if not settings.makes_user:
-            return ()
+            others = ", ".join(settings.vercel_environments)
+            return (f"its role also for the deployments of {others}",) if others else ()
         return (f"an access key of {settings.names.app_user}, as Secrets, unless one is there already",)
 
     def summary(self, settings: Settings) -> tuple[str, str, str]:
