@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
+from components.settings import Target
 from wizard.core.errors import Cancelled, PreflightFailed, ResourceError, StalePlan
 from wizard.core.models.inputs import Choice, InputType, Mark, Question
 from wizard.core.next_command import wizard
@@ -58,6 +59,7 @@ def confirmed(request: Request, clients: Clients, *, confirmed: bool = True) -> 
             try:
                 ready, import_request = steps.check(request, clients, interview, engine, state_location, import_request)
                 _refuse_other_settings(request, ready)
+                _show_missing_parts(clients, ready)
                 planned = steps.make_plan(request, clients, ready, to_apply=confirmed)
                 decision = _decide(request, clients.ui, ready, planned) if confirmed else Decision.APPLY
             except PreflightFailed as failed:
@@ -73,6 +75,16 @@ def confirmed(request: Request, clients: Clients, *, confirmed: bool = True) -> 
                 return
         if decision is Decision.EDIT:
             interview = interviewer.change()
+
+
+def _show_missing_parts(clients: Clients, ready: PreparedRun) -> None:
+    """What the application's code lacks: without it, records are still written under another key, or not at all."""
+    settings = ready.settings
+    by_oidc = Target.VERCEL in settings.deploy_targets and settings.makes_role and not settings.makes_user
+    if missing := clients.missing_parts(by_oidc):
+        clients.ui.line("the application's code needs more to use its data key (docs/application.md):", mark=Mark.WARN)
+        for part in missing:
+            clients.ui.line(f"  {part}", mark=Mark.WARN)
 
 
 @contextmanager
