@@ -63,6 +63,7 @@ _NAMED: Mapping[str, tuple[str, str]] = {
     "encrypted_phi_key": (WRAPPED, WRAPPED.replace("A", "B")),
     "backend": ("s3://clinic-state", "local"),
     "secrets_provider": ("passphrase", "awskms://alias/eonpro-phi-key?region=us-east-1"),
+    "backup_to": ("production.backup.json", "s3://clinic-backups/production.json"),
     "passphrase": ("first-passphrase-nobody-may-see", "second-passphrase-nobody-may-see"),
 }
 
