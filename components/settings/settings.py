@@ -83,6 +83,9 @@ class Settings(BaseModel):
     vercel_access: fields.VercelAccess = fields.VercelAccess.OIDC
     """How the application on Vercel gets AWS credentials: oidc (its role, by Vercel's token) or user (an IAM user with
     an access key)."""
+    vercel_issuer_mode: fields.VercelIssuerMode = fields.VercelIssuerMode.TEAM
+    """Who issues the Vercel project's tokens: team (oidc.vercel.com/<team>) or global (oidc.vercel.com), as the
+    project is set on Vercel."""
     vercel_oidc_provider_arn: fields.OidcProviderArn | None = None
     """ARN of the account's IAM OIDC provider for the Vercel team, if there is one; empty creates it."""
     ecs_cluster: fields.EcsName | None = None
@@ -127,6 +130,8 @@ class Settings(BaseModel):
     alerts: bool = True
     """Whether changes of the key, the access to it, the trail and the alerts, and bursts of denied use, are published
     to the topic eonpro-alerts."""
+    backup_max_age_days: int = Field(default=92, ge=1, le=3660)
+    """Days that a backup of the wrapped data key, and the drill that opened it, may be old."""
     alert_emails: tuple[fields.Email, ...] = ()
     """E-mail addresses that get the alerts; each has to confirm the message from AWS."""
 

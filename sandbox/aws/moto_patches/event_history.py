@@ -72,6 +72,7 @@ def record_event(call: Call, caller: Principal | None, error: AwsError | None = 
         "eventSource": source,
         "eventName": call.operation,
         "awsRegion": call.region,
+        "userAgent": call.user_agent,
         "eventID": secrets.token_hex(16),
         "readOnly": is_read_only,
         "managementEvent": True,

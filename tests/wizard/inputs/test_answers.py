@@ -371,6 +371,7 @@ def good_values() -> dict[str, Any]:
         "permissions_boundary": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
         "secret_store": "secrets-manager",
         "vercel_access": "oidc",
+        "vercel_issuer_mode": "global",
         "eks_cluster": "clinic",
         "eks_identity": "irsa",
         "eks_oidc_provider": f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/ABC123",
@@ -382,6 +383,7 @@ def good_values() -> dict[str, Any]:
         "access_logging": False,
         "cloudwatch_logs": True,
         "alerts": True,
+        "backup_max_age_days": 31,
         "alert_emails": ("ada@clinic.example",),
         "record_tables": ("Patient.id=email:emailHash",),
     }

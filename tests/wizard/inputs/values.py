@@ -39,6 +39,7 @@ _NAMED: Mapping[str, tuple[str, str]] = {
     "permissions_boundary": (f"{IAM}:policy/boundary", f"{IAM}:policy/other"),
     "vercel_team": ("acme", "clinic-2"),
     "vercel_project": ("portal", "eonpro.web"),
+    "vercel_issuer_mode": ("team", "global"),
     "vercel_oidc_provider": (
         f"{IAM}:oidc-provider/oidc.vercel.com/acme",
         f"{IAM}:oidc-provider/oidc.vercel.com/clinic",
@@ -57,6 +58,7 @@ _NAMED: Mapping[str, tuple[str, str]] = {
     "trail_bucket": ("company-logs", "other-logs-2"),
     "trail_retention_days": ("2192", "3650"),
     "trail_archive_days": ("0", "90"),
+    "backup_max_age_days": ("31", "365"),
     "record_tables": ("Patient.id=email:emailHash, clinic.Lead.id=email", "Patient.id=dob"),
     "alert_emails": ("security@clinic.example, ops@clinic.example", "ada@clinic.example"),
     "vercel_token": ("first-token-nobody-may-see", "second-token-nobody-may-see"),
