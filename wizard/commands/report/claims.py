@@ -1,12 +1,16 @@
 """What the report claims: the checklist, the business associate agreements, and the index of all safeguards.
 
-Pure. A claim is done only by what was seen of the thing itself; what could not be read is unknown.
+Reads one file, the scan of the database. A claim is done only by what was seen of the thing itself; what could not be
+read is unknown.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 from components.policies.requirements import (
     SAFEGUARDS,
@@ -27,10 +31,16 @@ from wizard.core.models.account import KeyFact
 from wizard.core.models.audit import BucketDocuments, Usage
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, LastBackup, RestoreDrill
-from wizard.core.next_command import Run, wizard
+from wizard.core.next_command import Run, shell, wizard
 from wizard.setup import checklist
 from wizard.setup.checklist import ChecklistEntry, ItemState, Readings
 from wizard.targets.port import deploy_targets
+
+REVIEW_VALID_DAYS = 92
+"""Access is reviewed quarterly, and so is what is encrypted."""
+
+_UNDONE = {"clear", "unreadable"}
+"""States of a scanned column."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +100,12 @@ _SECRET_CALLS = ("secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue
 
 
 def checklist_of(
-    read: Read, access: facts.AccessFacts, settings: Settings, outputs: Outputs, stack: str
+    read: Read,
+    access: facts.AccessFacts,
+    settings: Settings,
+    outputs: Outputs,
+    stack: str,
+    scan: Mapping[str, Any] | None,
 ) -> Iterator[facts.ChecklistItem]:
     entries = {
         entry.topic: entry
@@ -100,6 +115,8 @@ def checklist_of(
     }
     entries[Topic.KEY_POLICY] = _restricted(entries[Topic.KEY_POLICY], access.review)
     entries[Topic.APPLICATION] = _tested(access.review, outputs)
+    if scan is not None:
+        entries[Topic.APPLICATION] = _scanned(entries[Topic.APPLICATION], scan, read)
     entries[Topic.REVIEW] = _reviewed(entries[Topic.REVIEW], access)
     entries[Topic.BACKUP] = _backed_up(read, settings)
     by_state = {
@@ -168,6 +185,52 @@ def _tested(review: AccessReview | None, outputs: Outputs) -> ChecklistEntry:
         for each in used
     )
     return replace(entry, state=ItemState.DONE, evidence=text + besides)
+
+
+def read_scan(file: Path) -> Mapping[str, Any]:
+    """The document of `python -m phi scan --json`. Raises UsageError for another file."""
+    try:
+        scan = json.loads(file.read_text("utf-8"))
+        datetime.fromisoformat(scan["at"])
+        is_scan = scan["command"] == "scan" and all(table["columns"] for table in scan["tables"]) and scan["keys"]
+    except (OSError, ValueError, KeyError, TypeError):
+        is_scan = False
+    if not is_scan:
+        raise UsageError(
+            f"--phi-scan {file} is not what `python -m phi scan --json` printed",
+            shell("python", "-m", "phi", "scan", "--help", advice="reads the database, then names this file"),
+        )
+    assert isinstance(scan, dict)
+    return scan
+
+
+def _scanned(entry: ChecklistEntry, scan: Mapping[str, Any], read: Read) -> ChecklistEntry:
+    """The entry with the scan of the database: a key beside columns that are not encrypted protects nothing."""
+    at, stored = datetime.fromisoformat(scan["at"]), read.stored_data_key
+    by_state: dict[str, list[str]] = {}
+    for table in scan["tables"]:
+        for column in table["columns"]:
+            by_state.setdefault(column["state"], []).append(f"{table['table']}.{column['column']}")
+    rows = sum(table["rowsRead"] for table in scan["tables"])
+    text = f"phi scan of {at:%Y-%m-%d} ({rows:,} rows): {len(by_state.get('records', ())):,} columns of records"
+    in_use = stored.wrapped.fingerprint if isinstance(stored, StoredDataKey) else None
+    problems = [
+        *([f"in the clear: {', '.join(by_state['clear'])}"] if "clear" in by_state else []),
+        *([f"under an unknown key: {', '.join(by_state['unreadable'])}"] if "unreadable" in by_state else []),
+        *(["not every table was read"] if not scan["complete"] else []),
+        *(["no column of records was found"] if "records" not in by_state else []),
+        *([f"it is about the data key {scan['keys'][0]}, not {in_use}"] if in_use != scan["keys"][0] else []),
+        *([f"it is older than {REVIEW_VALID_DAYS} days"] if read.at - at > timedelta(days=REVIEW_VALID_DAYS) else []),
+        *(["records are under a former key"] if not scan["succeeded"] and not by_state.keys() & _UNDONE else []),
+    ]
+    if not problems:
+        return replace(entry, evidence=f"{entry.evidence}; {text}, none in the clear")
+    return replace(
+        entry,
+        state=ItemState.OPEN,
+        evidence=f"{entry.evidence}; {text}, but {'; '.join(problems)}",
+        next=shell("python", "-m", "phi", "encrypt" if "clear" in by_state else "scan", "--help"),
+    )
 
 
 def _backed_up(read: Read, settings: Settings) -> ChecklistEntry:

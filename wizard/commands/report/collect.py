@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from components.policies.evaluation import AccountIam
 from components.settings import SHORTEST_RETENTION_DAYS, Outputs, SecretStore, Settings
@@ -22,7 +23,7 @@ from wizard.commands.doctor import checks as doctor_checks
 from wizard.commands.doctor.checks.stack import COMPARISON
 from wizard.commands.doctor.diagnosis import Diagnosis, NotChecked, diagnose
 from wizard.commands.report import facts
-from wizard.commands.report.claims import Read, agreements_of, checklist_of, safeguards_of
+from wizard.commands.report.claims import REVIEW_VALID_DAYS, Read, agreements_of, checklist_of, safeguards_of
 from wizard.commands.report.drawing import architecture_facts
 from wizard.commands.review import storage
 from wizard.commands.review.collect import review as read_review
@@ -45,9 +46,6 @@ from wizard.setup.steps import Clients
 WINDOW_DAYS = 90
 """How far back the use of the key is read: a quarter, as far as CloudTrail's event history goes."""
 
-REVIEW_VALID_DAYS = 92
-"""Access is reviewed quarterly."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
@@ -62,6 +60,8 @@ class Inputs:
     """By partner, as a person confirmed them."""
     prepared_by: str | None = None
     reviewed_by: str | None = None
+    scan: Mapping[str, Any] | None = None
+    """The document of `read_scan`; without it the report says nothing of the columns of the database."""
 
 
 def gather(stack: DeployedStack, clients: Clients, inputs: Inputs) -> facts.ReportFacts:
@@ -73,7 +73,7 @@ def gather(stack: DeployedStack, clients: Clients, inputs: Inputs) -> facts.Repo
     read = _read(stack, clients, outputs)
     access = _access(read, storage.latest(inputs.reviews, plain_name(stack.stack), now=read.at), inputs.reviews)
     cost = cost_facts(settings, read, inputs.assumptions)
-    items = tuple(checklist_of(read, access, settings, outputs, stack.stack))
+    items = tuple(checklist_of(read, access, settings, outputs, stack.stack, inputs.scan))
     agreements = agreements_of(settings, inputs.agreements)
     return facts.ReportFacts(
         stack=plain_name(stack.stack),

@@ -14,7 +14,7 @@ from wizard import PROJECT_FOLDER
 from wizard.commands import deployed_stack
 from wizard.commands.cost.command import assumptions_of
 from wizard.commands.report import ReportOptions, document
-from wizard.commands.report.claims import agreement_of
+from wizard.commands.report.claims import agreement_of, read_scan
 from wizard.commands.report.collect import Inputs, gather
 from wizard.commands.report.facts import Agreement
 from wizard.commands.report.render import markdown, page
@@ -41,6 +41,7 @@ def run(options: ReportOptions, request: Request, clients: Clients) -> tuple[int
     confirmed = {agreement.partner: agreement for agreement in map(agreement_of, options.agreement)}
     if options.out:
         _refuse_existing(options.out)
+    scan = read_scan(options.phi_scan) if options.phi_scan else None
     clients.ui.working("reading the account")
     stack = deployed_stack.find(request, clients)
     inputs = Inputs(
@@ -50,6 +51,7 @@ def run(options: ReportOptions, request: Request, clients: Clients) -> tuple[int
         agreements=_agreements(DEFAULT_FOLDER / plain_name(request.stack) / AGREEMENTS, confirmed),
         prepared_by=options.prepared_by,
         reviewed_by=options.reviewed_by,
+        scan=scan,
     )
     facts = gather(stack, clients, inputs)
     folder = options.out or _folder(facts.stack, facts.created_at)

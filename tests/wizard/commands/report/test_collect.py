@@ -39,8 +39,8 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.commands import deployed_stack
 from wizard.commands.doctor.checks.stack import COMPARISON
-from wizard.commands.report.claims import agreement_of
-from wizard.commands.report.collect import REVIEW_VALID_DAYS, Inputs, gather
+from wizard.commands.report.claims import REVIEW_VALID_DAYS, agreement_of, read_scan
+from wizard.commands.report.collect import Inputs, gather
 from wizard.commands.report.document import document, faults
 from wizard.commands.report.facts import Agreement, ChecklistItem, ReportFacts
 from wizard.commands.report.render import markdown, page
@@ -73,6 +73,7 @@ class World:
         self.vercel = FakeHosting(team=settings_.vercel_team or "acme")
         self.assumptions = Assumptions()
         self.agreements: dict[str, Agreement] = {}
+        self.scan: dict[str, Any] | None = None
         stored = StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=next(iter(self.aws.keys)), version=1)
         self.aws.stored_keys[STORED_KEY] = stored
         self.aws.trails = (replace(trail_fact(), key_arn=KEY),)
@@ -99,6 +100,7 @@ class World:
                 reports=self.reviews.parent / "reports",
                 assumptions=self.assumptions,
                 agreements=self.agreements,
+                scan=self.scan,
             ),
         )
 
@@ -300,6 +302,53 @@ def test_what_eonpro_kms_verified_itself_is_no_test_of_the_application(world, us
     events = KeyEvents(principal=APP, uses=uses, verifications=verifications, last_use=NOW)
     world.aws.who_has_access.told = {KEY: (events,)}
     assert item(world.report(), 7).state == state
+
+
+def scan(*states: str, **changed: Any) -> dict[str, Any]:
+    """A document of `phi scan`, with a column of each state."""
+    columns = [{"column": f"column{number}", "state": state} for number, state in enumerate(states)]
+    return {
+        "command": "scan",
+        "at": (NOW - timedelta(days=1)).isoformat(),
+        "keys": [wrapped().fingerprint],
+        "complete": True,
+        "succeeded": not {"clear", "unreadable"} & set(states),
+        "tables": [{"table": "public.Patient", "rowsRead": 1000, "columns": columns}],
+        **changed,
+    }
+
+
+@pytest.mark.parametrize(
+    ("document", "state", "evidence"),
+    [
+        (scan("records", "other"), "done", "1 columns of records, none in the clear"),
+        (scan("records", "clear"), "open", "in the clear: public.Patient.column1"),
+        (scan("records", "unreadable"), "open", "under an unknown key: public.Patient.column1"),
+        (scan("other"), "open", "no column of records was found"),
+        (scan("records", complete=False), "open", "not every table was read"),
+        (scan("records", succeeded=False), "open", "records are under a former key"),
+        (scan("records", keys=["sha256:0123456789abcdef"]), "open", "about the data key sha256:0123456789abcdef"),
+        (scan("records", at=(NOW - timedelta(days=93)).isoformat()), "open", "older than 92 days"),
+    ],
+)
+def test_a_key_beside_columns_in_the_clear_is_not_done(world, document, state, evidence) -> None:
+    events = KeyEvents(principal=APP, uses=12, refused=0, last_use=NOW - timedelta(hours=1))
+    world.aws.who_has_access.told = {KEY: (events,)}
+    world.scan = document
+    tested = item(world.report(), 7)
+    assert (tested.state, f"{APP} used the key 12 times" in tested.evidence) == (state, True)
+    assert evidence in tested.evidence and bool(tested.next) is (state == "open")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", json.dumps(scan("records", command="encrypt")), None])
+def test_a_file_that_is_no_scan_is_refused(tmp_path: Path, text: str | None) -> None:
+    file = tmp_path / "scan.json"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(UsageError, match="phi scan"):
+        read_scan(file)
+    file.write_text(json.dumps(scan("records")))
+    assert read_scan(file)["succeeded"]
 
 
 def test_an_application_whose_calls_could_not_be_read_is_not_called_untested(world) -> None:

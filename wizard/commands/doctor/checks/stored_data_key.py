@@ -11,7 +11,7 @@ from components.settings import DATA_KEY_VARIABLE, SecretStore
 from wizard.commands.backup.destination import S3
 from wizard.commands.backup.document import file_name_of
 from wizard.commands.doctor import fixes
-from wizard.commands.doctor.checks.principal import RESTART
+from wizard.commands.doctor.checks.principal import RESTART, organization_denies
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
@@ -77,7 +77,7 @@ def _recovery(context: CheckContext) -> tuple[str, str] | None:
     in_use = _on_vercel(variable)
     if isinstance(copy, StoredDataKey):
         in_use = copy.wrapped.fingerprint
-    versions = context.once("entries", lambda: context.aws.key_rotation.versions(context.settings))
+    versions = context.versions
     candidates = [
         version.fingerprint
         for version in (() if isinstance(versions, SetupError) else versions)
@@ -331,7 +331,7 @@ def _is_unknown(context: CheckContext, wrapped: WrappedDataKey) -> bool:
     stored = context.stored_data_key
     if isinstance(stored, StoredDataKey) and stored.version == 1:
         return False
-    versions = context.once("entries", lambda: context.aws.key_rotation.versions(context.settings))
+    versions = context.versions
     return isinstance(versions, SetupError) or not any(
         version.kept and version.fingerprint == wrapped.fingerprint for version in versions
     )
@@ -346,6 +346,9 @@ _BY_VERDICT = {
 
 
 def _failed(context: CheckContext, arn: str, result: ChildResult, variables: AppVariables) -> Finding:
+    if "resource control policy" in result.message:
+        # IAM's simulator does not evaluate these policies: only the real call shows it.
+        return organization_denies(context, "resource", "kms:Decrypt on the key")
     cause = _BY_VERDICT.get(result.cause, "proof-failed")
     denied = ("cloudtrail", "lookup-events", "--lookup-attributes", "AttributeKey=EventName,AttributeValue=Decrypt")
     command = fixes.aws(context, *denied, "--max-results", "10")
