@@ -366,6 +366,7 @@ def good_values() -> dict[str, Any]:
         "exclusive_use": True,
         "multi_region": True,
         "replica_regions": ("eu-central-1", "eu-west-2"),
+        "former_key": "wrap",
         "repair": ("key", "trail"),
         "permissions_boundary": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
         "secret_store": "secrets-manager",
@@ -392,7 +393,7 @@ def good_values() -> dict[str, Any]:
 def test_every_value_comes_back_from_the_settings_it_went_into(good_values: dict[str, Any], identity: Identity) -> None:
     settings = to_settings(good_values, identity=identity)
     # Whose credentials are used is nobody's business but this machine's, and what was repaired was repaired once.
-    for unsaved in ("profile", "repair", "backend", "secrets_provider"):
+    for unsaved in ("profile", "former_key", "repair", "backend", "secrets_provider"):
         good_values.pop(unsaved)
     # How it gets in is no question for an application with a principal of its own.
     good_values.pop("vercel_access")

@@ -214,6 +214,11 @@ class Vercel(DeployTarget):
                 )
         return None
 
+    def former_key(self, context: TargetContext) -> str | None:
+        """The variable of production, or the one that the team shares with it."""
+        vercel, project = project_of(context)
+        return vercel.former_key(project)
+
     def rename_existing(self, context: TargetContext, id: str, *, stored: WrappedDataKey, today: date) -> str:
         """Rename a variable of production."""
         vercel, project = project_of(context)
