@@ -109,6 +109,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
         checklist=items,
         last_backup=last_backup,
         backup_error=backup_error,
+        former_key=ready.former_key,
         seconds=clients.clock() - started,
         profile=ready.profile,
     )
