@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
-from components.settings import Target
 from wizard.core.errors import Cancelled, PreflightFailed, ResourceError, StalePlan
 from wizard.core.models.inputs import Choice, InputType, Mark, Question
 from wizard.core.next_command import wizard
@@ -79,9 +78,7 @@ def confirmed(request: Request, clients: Clients, *, confirmed: bool = True) -> 
 
 def _show_missing_parts(clients: Clients, ready: PreparedRun) -> None:
     """What the application's code lacks: without it, records are still written under another key, or not at all."""
-    settings = ready.settings
-    by_oidc = Target.VERCEL in settings.deploy_targets and settings.makes_role and not settings.makes_user
-    if missing := clients.missing_parts(by_oidc):
+    if missing := clients.missing_parts(ready.settings.trusts_vercel):
         clients.ui.line("the application's code needs more to use its data key (docs/application.md):", mark=Mark.WARN)
         for part in missing:
             clients.ui.line(f"  {part}", mark=Mark.WARN)
