@@ -106,6 +106,7 @@ SCENES: Mapping[str, Scene] = {
             at(asks("administrators"), page="administrators", keys=ENTER),
             at("Review", *CARRY_OUT, page="last-page", keys="d"),
             at(*CARRY_OUT, page="each-resource", whole="Checks", keys=ENTER),
+            at(asks("backup_to"), "» Later", page="backup", keys=ENTER),
         ),
         code=0,
         last="carried-out",

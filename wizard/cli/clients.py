@@ -10,12 +10,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from components.settings import Settings
+from components.settings import Outputs, Settings
 from wizard import aws, github
 from wizard.aws.auth.sign_in import sign_in
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import StackState
 from wizard.core.models.inputs import InputType, Question
+from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import RunOptions, wizard
 from wizard.core.retry import Clock
 from wizard.core.state_backend import BackendFact, in_words
@@ -30,7 +31,7 @@ from wizard.pulumi_engine.backend import StatePlaces, list_stacks
 from wizard.pulumi_engine.engine import PulumiEngine
 from wizard.setup import saved_plan
 from wizard.setup.plan import Plan
-from wizard.setup.steps import Clients
+from wizard.setup.steps import Clients, PreparedRun
 from wizard.terminal.terminal import Terminal
 from wizard.vercel import client
 
@@ -97,6 +98,11 @@ def build_clients(
             clock=clock,
         )
 
+    def back_up(place: str, ready: PreparedRun, outputs: Outputs) -> LastBackup:
+        from wizard.commands.backup import command
+
+        return command.after_setup(place, terminal, ready, outputs, at=datetime.now(UTC))
+
     places = StatePlaces(project, os.environ)
     backend = places.detect()
     return Clients(
@@ -115,6 +121,7 @@ def build_clients(
         drafts=drafts,
         state=places,
         has_state_location=backend is not None or options.command not in ("setup", "preview"),
+        back_up=back_up,
         saved_settings=lambda: _saved_settings(project),
         list_stacks=lambda environment: list_stacks(project, environment),
         save_plan=_plan_keeper(options.save_plan, terminal) if options.save_plan else None,

@@ -235,5 +235,5 @@ TABLE: tuple[Command, ...] = (
 COMMANDS: Mapping[str, Command] = MappingProxyType({command.name: command for command in TABLE})
 """The commands by name."""
 
-SCHEMAS = (*COMMANDS, "failure", "answers")
+SCHEMAS = (*COMMANDS, "report-verify", "failure", "answers")
 """The JSON Schemas in `schemas/`: of each command's document, of every failure's, of an answers file."""

@@ -20,6 +20,7 @@ from wizard.core.errors import PreflightFailed, Problem, ResourceError, SetupErr
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, Linked, StackState
 from wizard.core.models.inputs import Choice, Mark
+from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import ListedStack, Progress, Step
 from wizard.core.next_command import Command, plain_name, shell, wizard
 from wizard.core.ports.aws import Wrapper
@@ -162,6 +163,8 @@ class Clients:
     """The settings of every stack in the project's folder, or why they cannot be used."""
     list_stacks: ListStacks = lambda environment: ()
     """The stacks in the state's backend, with the environment of the credentials. Raises SetupError."""
+    back_up: Callable[[str, PreparedRun, Outputs], LastBackup] | None = None
+    """Backs the data key up to a file, an S3 object or a Region. Raises SetupError."""
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 

@@ -37,6 +37,7 @@ from wizard.core.errors import (
 from wizard.core.models.delivery import AccessKey, StoredDataKey
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import VersionOrigin
+from wizard.targets.port import deploy_target
 
 
 class PushWorld(World):
@@ -253,8 +254,10 @@ def test_productions_data_key_elsewhere_is_warned_of(world: PushWorld) -> None:
 
 
 def test_an_environment_that_the_role_trusts_is_not_said_to_be_shut_out(world: PushWorld) -> None:
-    world.stand(settings(vercel_environments=("staging",)))
+    wanted = settings(vercel_environments=("staging",))
+    world.stand(wanted)
     world.vercel.environments = {"env_1": "staging"}
+    assert deploy_target("vercel").plan(wanted) == ("its role also for the deployments of staging",)
     (warning,) = world.push(to="staging")["warnings"]
     assert "now has production's data key" in warning
     _, second = world.push(to="preview,staging")["warnings"]

@@ -27,6 +27,7 @@ from wizard.commands.report import command
 from wizard.commands.report.render import markdown, page
 from wizard.core.errors import SetupError, StackNotFound, UsageError
 from wizard.core.models.delivery import StoredDataKey
+from wizard.core.next_command import Run as RunOptions
 from wizard.inputs.answers import Answer, Source
 from wizard.setup.steps import Clients, Request
 
@@ -129,9 +130,41 @@ def test_the_output_is_the_checklist_and_the_files(run) -> None:
     assert "reports/production/2026-03-02T09-30-15Z/report.html" in lines
 
 
-def test_a_what_if_of_the_command_line_is_in_the_report(run) -> None:
-    _, report = run("--requests", "7000000")
-    assert 7_000_000 in [point["at"] for point in report["cost"]["whatIfs"][0]["points"]]
+def test_a_report_is_verified_with_the_forms_beside_it_and_asks_no_service(run, tmp_path) -> None:
+    run("--out", "here")
+    run.aws.log.clear()
+    code, told = run("verify", "here/report.json")
+    assert (code, told["ok"], told["forms"], told["faults"]) == (0, True, ["report.html", "report.md"], [])
+    assert run.aws.log == []
+
+
+@pytest.mark.parametrize("form", ["report.json", "report.html", "report.md"])
+def test_one_changed_byte_of_any_form_is_caught(run, tmp_path, form) -> None:
+    run("--out", "here")
+    file = tmp_path / "here" / form
+    file.write_bytes(file.read_bytes().replace(b"eonpro-audit-trail", b"eonpro-audit-trial", 1))
+    code, told = run("verify", "here/report.json")
+    assert code == 1 and told["faults"]
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"digest": "x", "checklist": []}'])
+def test_what_is_no_report_is_refused_in_words(run, tmp_path, content) -> None:
+    (tmp_path / "report.json").write_text(content)
+    with pytest.raises(UsageError, match="cannot be read as a report"):
+        run("verify", "report.json")
+
+
+def test_the_digest_is_in_every_form_and_in_the_margin_of_each_printed_page(run, tmp_path) -> None:
+    _, report = run("--out", "here", "--prepared-by", "Ada Byron")
+    html = (tmp_path / "here" / "report.html").read_text()
+    assert f'content: "{report["digest"]}"' in html and "Ada Byron" in html
+    assert report["digest"] in (tmp_path / "here" / "report.md").read_text()
+
+
+def test_a_confirmed_agreement_is_kept_for_later_reports(run) -> None:
+    run("--agreement", "AWS=2026-01-15:aws-baa.pdf")
+    _, later = run("--out", "later")
+    assert [each["file"] for each in later["agreements"]] == ["aws-baa.pdf", ""]
 
 
 def test_a_cache_of_zero_minutes_is_refused_before_anything_is_read(run) -> None:
@@ -145,3 +178,9 @@ def test_without_settings_there_is_no_report_and_no_folder(run, tmp_path) -> Non
     with pytest.raises(StackNotFound):
         run()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_printed_is_the_file_of_which_the_digest_is(run) -> None:
+    _, report = run("--out", "here")
+    printed = RunOptions(flags={"--stack": ("--stack", "other")}).complete_all(report)
+    assert json.dumps(printed) == json.dumps(json.loads(Path("here/report.json").read_text()))
