@@ -100,7 +100,8 @@ def record(name: str, text: str | None) -> Mutation:
         if text is None:
             del world.aws.claims[parameter]
         else:
-            world.aws.claims[parameter] = world.aws.claims[parameter].replace(*text.split("→"))
+            before, _, after = text.partition("→")
+            world.aws.claims[parameter] = world.aws.claims[parameter].replace(before, after)
 
     return mutate
 
@@ -112,8 +113,10 @@ def other_data_key(world: World) -> None:
 MUTATIONS: Mapping[str, tuple[Mutation, tuple[Topic, ...]]] = {
     "the key is disabled": (key(state="Disabled"), (Topic.KEY,)),
     "the alias points to another key": (
-        lambda world: world.aws.keys.update({OTHER: replace(world.aws.keys[KEY], arn=OTHER)})
-        or world.aws.aliases.update({world.settings.names.alias: OTHER}),
+        lambda world: (
+            world.aws.keys.update({OTHER: replace(world.aws.keys[KEY], arn=OTHER)})
+            or world.aws.aliases.update({world.settings.names.alias: OTHER})
+        ),
         (Topic.KEY,),
     ),
     "a grant lets somebody else decrypt": (granted, (Topic.KEY_POLICY,)),
