@@ -317,7 +317,7 @@ def _application(settings: Settings, asked: tuple[Target, ...]) -> list[tuple[st
     new = [f"role {names.app_role}"] if settings.makes_role else []
     new += [f"user {names.app_user}"] if settings.makes_user else []
     boundary = settings.permissions_boundary_arn
-    limit = f"boundary {boundary.rpartition('/')[2]}" if boundary else "no permissions boundary"
+    limit = f"boundary {boundary.rpartition('/')[2]}" if boundary else "no boundary"
     app = settings.app_principal_arn or f"new {' and '.join(new)}, {limit}"
     table: list[tuple[str, str, str | None]] = [("application", app, "app_principal")]
     if settings.secret_store is SecretStore.SECRETS_MANAGER:
