@@ -347,6 +347,25 @@ def accept_backend(text: str) -> None:
         raise ValueError(f"{text!r} names no host or bucket")
 
 
+LATER = "later"
+"""Stands for no backup in this run."""
+
+
+def is_region(text: str) -> bool:
+    """Whether it has the form of a Region's name."""
+    return re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", text) is not None
+
+
+def accept_backup_place(text: str) -> None:
+    """The rule of the answer `backup_to`: a file, s3://BUCKET/KEY, a Region, or `later`. Raises ValueError in words."""
+    if "://" not in text:
+        return
+    scheme, _, place = text.partition("://")
+    bucket, _, key = place.partition("/")
+    if scheme != "s3" or not re.fullmatch(_BUCKET, bucket) or not key:
+        raise ValueError(f"{text!r} is not s3://BUCKET/KEY")
+
+
 def accept_secrets_provider(text: str) -> None:
     """The rule of the answer `secrets_provider`. Raises ValueError in words."""
     if text in (DEFAULT, PASSPHRASE):
