@@ -23,7 +23,7 @@ from wizard.core.state_backend import BackendFact, in_words
 from wizard.data_key.verification import ChildDecryptVerifier, ChildWrapper
 from wizard.inputs import answers_file, vercel_cli
 from wizard.inputs.answers import Answer
-from wizard.inputs.application_folder import ApplicationFolder
+from wizard.inputs.application_folder import ApplicationFolder, missing_parts
 from wizard.inputs.registry import by_key
 from wizard.inputs.saved_progress import DraftFiles
 from wizard.pulumi_engine import config, process
@@ -116,6 +116,7 @@ def build_clients(
         linked=vercel_cli.linked_by_environment()
         or (vercel_cli.linked(application.linked) if application.linked else None),
         detected=tuple(_found(application, folder, resolved, backend)),
+        missing_parts=lambda by_oidc: missing_parts(folder, by_oidc=by_oidc),
         sign_in=lambda profile: sign_in(profile, os.environ),
         sign_in_to_vercel=vercel_cli.sign_in if vercel_cli.can_sign_in() else None,
         drafts=drafts,

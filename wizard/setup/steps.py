@@ -147,6 +147,9 @@ class Clients:
     linked: Linked | None = None
     detected: tuple[str, ...] = ()
     """Lines to show with the account: the application, the login to Vercel, the state's backend."""
+    missing_parts: Callable[[bool], tuple[str, ...]] = lambda by_oidc: ()
+    """What the code of the application's folder lacks to use its data key, each with file and line; `by_oidc`: on
+    Vercel, by its OIDC token."""
     sign_in: Callable[[str], None] | None = None
     """Signs a profile in with the AWS CLI, interactively."""
     sign_in_to_vercel: Callable[[], Answer] | None = None

@@ -60,7 +60,7 @@ from wizard.core.errors import (
 )
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, DeliveryState, StackState, VerificationState
-from wizard.core.models.inputs import Question
+from wizard.core.models.inputs import Mark, Question
 from wizard.core.models.rotation import LastBackup, VersionOrigin
 from wizard.core.models.stack import Drift, DriftKind
 from wizard.data_key.delivery import find_stored_data_key
@@ -212,6 +212,20 @@ def test_everything_that_can_be_wrong_is_looked_at_before_the_stack_is_touched(w
     before = world.calls[: world.calls.index("engine.prepare")]
     for check in ("cloud.find_existing", "cloud.read_stored_data_key", "hosting.find_project", "hosting.conflict"):
         assert check in before
+
+
+@pytest.mark.parametrize(("access", "by_oidc"), [("oidc", True), ("user", False)])
+def test_what_the_application_lacks_to_use_the_key_is_said_before_the_plan(world, access, by_oidc) -> None:
+    asked: list[bool] = []
+
+    def missing(by_oidc: bool) -> tuple[str, ...]:
+        asked.append(by_oidc)
+        return ("src/instrumentation.ts:8: register() does not load the data key",)
+
+    request = world.request(vercel_access=access)
+    workflow.preview(request, replace(world.clients, missing_parts=missing))
+    assert asked == [by_oidc] and world.written == set()
+    assert (Mark.WARN, "  src/instrumentation.ts:8: register() does not load the data key") in world.ui.marked
 
 
 def test_the_engine_works_with_the_credentials_that_were_identified(world) -> None:
