@@ -59,8 +59,13 @@ INCLUDED: Mapping[type, tuple[str, ...]] = MappingProxyType(
 LAW = "45 CFR Part 164, Subpart C (HIPAA Security Rule)"
 
 
-def document(facts: ReportFacts, *, files: Mapping[str, str]) -> json_documents.Document:
-    """All facts as JSON values, with a summary of counts; `files` names the folder and the three files."""
+def document(
+    facts: ReportFacts, *, files: Mapping[str, str | None], before: json_documents.Document | None = None
+) -> json_documents.Document:
+    """All facts as JSON values, with a summary of counts; `files` names the folder and the three files.
+
+    `before`: an earlier report, with which this one is compared.
+    """
     states = Counter(item.state for item in facts.checklist)
     summary = {
         "items": len(facts.checklist),
@@ -79,7 +84,43 @@ def document(facts: ReportFacts, *, files: Mapping[str, str]) -> json_documents.
         **json_documents.plain(facts, INCLUDED),
         "files": dict(files),
     }
+    content["changes"] = changes(before, content) if before else None
     return {"digest": digest_of(content), **content}
+
+
+def changes(before: json_documents.Document, now: json_documents.Document) -> json_documents.Document:
+    """What changed between two reports: the states of items, principals with a right, policies, findings."""
+    old, new = ({item["title"]: item["state"] for item in report["checklist"]} for report in (before, now))
+    entries = [
+        {"what": title, "before": old.get(title, "not in it"), "now": new.get(title, "not in it")}
+        for title in dict.fromkeys((*old, *new))
+        if old.get(title) != new.get(title)
+    ]
+    for label, of in (("principal", _rights), ("policy", _hashes), ("finding", _findings)):
+        former, current = of(before), of(now)
+        entries += [
+            {"what": f"{label} {name}", "before": former.get(name, "none"), "now": current.get(name, "none")}
+            for name in sorted(former.keys() | current.keys())
+            if former.get(name) != current.get(name)
+        ]
+    return {"since": before["createdAt"], "digest": before["digest"], "entries": entries}
+
+
+def _rights(report: json_documents.Document) -> dict[str, str]:
+    review = report["access"]["review"] or {"principals": ()}
+    rights = {
+        principal["arn"]: ", ".join(right for right in ("use", "administer", "delete") if principal[right] != "no")
+        for principal in review["principals"]
+    }
+    return {arn: words for arn, words in rights.items() if words}
+
+
+def _hashes(report: json_documents.Document) -> dict[str, str]:
+    return {policy["name"]: str(policy["sha256"]) for policy in report["policies"]}
+
+
+def _findings(report: json_documents.Document) -> dict[str, str]:
+    return {finding["cause"]: str(finding["what"]) for finding in report["doctor"]["findings"] or ()}
 
 
 def faults(document: json_documents.Document) -> tuple[str, ...]:
