@@ -813,6 +813,8 @@ def test_a_damaged_lock_is_named_at_once_with_the_command_that_removes_it(place)
     with pytest.raises(DamagedState, match=lock.name) as refused:
         engine.up(STACK, lambda progress: None)
     assert str(refused.value.hint) == f"pulumi cancel --yes --stack {STACK}"
+    with pytest.raises(DamagedState, match=lock.name):
+        engine.state(STACK)
 
 
 def test_a_damaged_state_in_a_bucket_gets_its_copy_back(tmp_path) -> None:
