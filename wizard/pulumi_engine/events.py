@@ -199,7 +199,7 @@ def _of_secrets(message: str) -> errors.SetupError | None:
 def _of_backend(message: str) -> errors.SetupError | None:
     """Errors of the state backend."""
     if "pulumi login" in message or "PULUMI_ACCESS_TOKEN" in message:
-        return errors.SetupError(f"Pulumi has no state backend to work with: {message}", _LOG_IN)
+        return errors.NoBackend(f"Pulumi has no state backend to work with: {message}", _LOG_IN)
     said = f"Pulumi's state backend does not answer: {message}"
     if "NoSuchBucket" in message:
         return errors.SetupError(

@@ -112,6 +112,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "trail-global-events-off": "the trail excludes the global services",
     "trail-validation-off": "the trail's files are not validated",
     "bucket-missing": "the trail's bucket does not exist",
+    "logs-key-unusable": "the key of the logs is disabled, going to be deleted, or does not exist",
     "trail-delivery-failing": "the trail cannot write to its bucket",
     "bucket-public": "the trail's bucket can become public",
     "bucket-lock-missing": "the trail's bucket has no Object Lock",
@@ -216,7 +217,7 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         "trail-delivery-failing trail-excludes-kms trail-global-events-off trail-encryption-off trail-other-bucket"
         " trail-single-region trail-stopped trail-validation-off",
     ),
-    ("trail-other-bucket", "trail-delivery-failing"),
+    ("logs-key-unusable trail-other-bucket", "trail-delivery-failing"),
     ("trail-single-region", "trail-global-events-off"),
     (
         "bucket-missing",
