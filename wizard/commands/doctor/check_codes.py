@@ -208,10 +208,10 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         " variable-missing variable-empty variable-quoted variable-truncated variable-malformed variable-changed"
         " key-id-alias key-id-other-region key-id-other-account key-id-other-key region-wrong variable-unreadable"
         " parameter-missing parameter-wrong task-definition-behind",
-        _REMEMBERED,
+        # The command that delivers the right value restarts what runs.
+        f"{_REMEMBERED} deployment-stale",
     ),
     ("variable-wrong-environment", "variable-missing"),
-    ("task-definition-behind", "deployment-stale"),
     (
         "trail-missing",
         "trail-delivery-failing trail-excludes-kms trail-global-events-off trail-encryption-off trail-other-bucket"

@@ -47,6 +47,11 @@ def test_what_follows_from_a_cause_is_told_apart() -> None:
     assert (told.findings, told.consequences) == ((DISABLED,), (PROOF,))
 
 
+def test_a_restart_alone_is_not_printed_where_a_variable_has_to_be_put_right_first() -> None:
+    told = build_diagnosis("production", [finding("deployment-stale"), finding("variable-changed")])
+    assert [each.cause for each in told.findings] == ["variable-changed"]
+
+
 def test_what_two_checks_tell_is_told_once() -> None:
     told = build_diagnosis("production", [DISABLED, DISABLED, DENIED, DENIED, Passed(what="it"), Passed(what="it")])
     assert (len(told.findings), len(told.not_checked), told.passed) == (1, 1, ("it",))
