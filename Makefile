@@ -78,6 +78,7 @@ demo: setup
 	@$(IN_SANDBOX) { $(BEFORE); } \
 	&& $(V) -m wizard --stack $(STACK) --answers examples/$(TARGET).yaml --yes --non-interactive $(MORE) $(ARGS) \
 	&& pulumi preview --stack $(STACK) --expect-no-changes --non-interactive --policy-pack guardrails \
+	&& $(V) -m tools.application --stack $(STACK) \
 	&& echo && echo 'Nothing is left to change. To look around:' \
 	&& echo '  eval "$$($(if $(EONPRO_SANDBOX_DIR),EONPRO_SANDBOX_DIR=.sandboxes/$(TARGET) )$(V) -m sandbox env)"'
 

@@ -147,6 +147,8 @@ class AuditTrail(pulumi.ComponentResource):
                     administrators=settings.administrators,
                     administrator_patterns=settings.administrator_patterns,
                     deletion_administrators=settings.deletion_administrators,
+                    usage_guard_days=settings.usage_guard_days,
+                    incident_responders=settings.incident_responders,
                     trail_arn=_trail_arn(settings),
                     log_group_arn=_log_group_arn(settings) if _logs_to_cloudwatch(settings) else None,
                     publishers=settings.alerts,

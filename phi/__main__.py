@@ -1,7 +1,8 @@
-"""The command line `python -m phi`: `prove` that this environment can encrypt and decrypt, `wrap` a key, `reencrypt`.
+"""The command line `python -m phi`: `prove` that this environment can encrypt and decrypt, `wrap` a key, `reencrypt`
+and `encrypt` a table.
 
 Touches its own environment, standard input or the terminal, STS and KMS; prints one line of JSON that never holds a key
-or a record. `phi.reencryption` has the third command.
+or a record. `phi.reencryption` has the commands for tables.
 """
 
 import argparse
@@ -116,14 +117,16 @@ def main(arguments: list[str] | None = None) -> int:
     wrap_parser.add_argument("--prompt", action="store_true", help="ask for the key at the terminal, without echo")
     reencryption.add_to(commands)
     options = parser.parse_args(arguments)
-    if options.command == "reencrypt":
+    if options.command in ("reencrypt", "encrypt"):
         # Imported here: the other commands need no database.
         try:
             from phi.reencryption import command
         except ModuleNotFoundError as error:
             if error.name != "psycopg":
                 raise
-            print("phi reencrypt: psycopg is not installed; pip install 'eonpro-phi[postgres]'", file=sys.stderr)
+            print(
+                f"phi {options.command}: psycopg is not installed; pip install 'eonpro-phi[postgres]'", file=sys.stderr
+            )
             return 1
         return command.run(options, os.environ)
     if options.command == "wrap":

@@ -5,7 +5,8 @@ Pure. Ids go in, a dict that is ready for `json.dumps` comes out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from components.policies.documents import Policy, policy
 
@@ -22,10 +23,31 @@ def github_oidc_provider_arn(*, account_id: str, partition: str = "aws") -> str:
     return f"arn:{partition}:iam::{account_id}:oidc-provider/{GITHUB_ISSUER}"
 
 
+def github_subjects(trust: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """What a trust policy says of GitHub's workflows: the subjects by the repository, as the tokens name both."""
+    found: dict[str, list[str]] = {}
+    for statement in trust.get("Statement") or ():
+        for operator in (statement.get("Condition") or {}).values():
+            claims = operator.get(f"{GITHUB_ISSUER}:sub") or ()
+            for claim in (claims,) if isinstance(claims, str) else claims:
+                kind, _, rest = str(claim).partition(":")
+                repository, _, subject = rest.partition(":")
+                if kind == "repo" and subject:
+                    found.setdefault(repository, []).append(subject)
+    return {repository: tuple(subjects) for repository, subjects in found.items()}
+
+
+def without_ids(repository: str) -> str:
+    """OWNER/NAME of a repository that may be named with its ids."""
+    return "/".join(part.partition("@")[0] for part in repository.split("/"))
+
+
 def github_trust_policy(*, oidc_provider_arn: str, repository: str, subjects: Sequence[str]) -> Policy:
     """Allows workflows of one repository with one of these subjects to assume the role, and no others.
 
     A subject is what follows the repository's name: `pull_request`, `ref:refs/heads/main`, `environment:production`.
+    The repository is named as its tokens do: `OWNER/NAME`, or with ids that nobody else ever gets, as those that were
+    created, renamed or transferred since 2026-07-15 do: `OWNER@OWNER_ID/NAME@REPOSITORY_ID`.
     Audience and subject are both compared in full. Raises ValueError for a wildcard, and without a subject: every
     repository on GitHub could then assume the role.
     https://docs.github.com/en/actions/reference/security/oidc#example-subject-claims

@@ -12,6 +12,15 @@ from components.policies.documents import Policy, Statement, account_root_statem
 DENY_DELETION = "Deny deletion of the key"
 """Sid of the statement that denies the deletion to everybody whom the settings do not name."""
 
+SHORTEST_DELETION_WINDOW_DAYS = 30
+"""Days of waiting before a key is deleted that the key policy asks for: the longest that KMS offers."""
+
+DENY_SHORT_WINDOW = "Deny a short waiting period of a deletion"
+DENY_DELETION_IN_USE = "Deny deletion of a key in use"
+DENY_DISABLING_IN_USE = "Deny disabling of a key in use"
+DELETION_DENIALS = (DENY_DELETION, DENY_SHORT_WINDOW, DENY_DELETION_IN_USE)
+"""Sids of the statements that can prevent the deletion of a key that is not needed any more."""
+
 APPLICATION_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey")
 """All that the application does with the key: decrypt its data key, and the calls of its health check."""
 
@@ -77,6 +86,8 @@ def key_policy(
     app_principal_arns: Sequence[str],
     administrator_patterns: Sequence[str] = (),
     deletion_administrators: Sequence[str] = (),
+    usage_guard_days: int = 0,
+    incident_responders: Sequence[str] = (),
     strict: bool = False,
     exclusive_use: bool = False,
     multi_region: bool = False,
@@ -97,6 +108,7 @@ def key_policy(
             )
         )
     statements += deletion_statements(deletion_administrators=deletion_administrators)
+    statements += usage_guard_statements(days=usage_guard_days, incident_responders=incident_responders)
     statements.append(application_use_statement(app_principal_arns=app_principal_arns))
     if exclusive_use:
         statements.append(exclusive_use_statement(app_principal_arns=app_principal_arns))
@@ -141,6 +153,39 @@ def deletion_statements(*, deletion_administrators: Sequence[str]) -> list[State
         return [denied]
     denied["Condition"] = {"ArnNotEquals": {"aws:PrincipalArn": list(deletion_administrators)}}
     return [_statement("Allow deletion of the key", deletion_administrators, DELETION_ACTIONS), denied]
+
+
+def usage_guard_statements(*, days: int, incident_responders: Sequence[str]) -> list[Statement]:
+    """Denies disabling and deletion while the key was used in the last `days`, and a short waiting period; 0: nothing.
+
+    The incident responders are allowed to disable the key even so. KMS counts full days since the last cryptographic
+    operation, or since the creation. Where a Region does not know the condition key, the request lacks
+    it, a numeric operator without IfExists does not match, and these statements deny nothing: never use IfExists here,
+    which would make the key impossible to disable in such a Region.
+    https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-trailing-days-without-key-usage
+    """
+    if not days:
+        return []
+    in_use = {"NumericLessThan": {"kms:TrailingDaysWithoutKeyUsage": str(days)}}
+    window = {"NumericLessThan": {"kms:ScheduleKeyDeletionPendingWindowInDays": str(SHORTEST_DELETION_WINDOW_DAYS)}}
+    others = {"ArnNotEquals": {"aws:PrincipalArn": list(incident_responders)}} if incident_responders else {}
+    allowed = _statement("Allow disabling of the key in an incident", incident_responders, ("kms:DisableKey",))
+    denied: list[Statement] = [
+        {
+            "Sid": sid,
+            "Effect": "Deny",
+            "Principal": {"AWS": "*"},
+            "Action": action,
+            "Resource": "*",
+            "Condition": condition,
+        }
+        for sid, action, condition in (
+            (DENY_SHORT_WINDOW, "kms:ScheduleKeyDeletion", window),
+            (DENY_DELETION_IN_USE, "kms:ScheduleKeyDeletion", in_use),
+            (DENY_DISABLING_IN_USE, "kms:DisableKey", {**in_use, **others}),
+        )
+    ]
+    return [allowed, *denied] if incident_responders else denied
 
 
 def application_use_statement(*, app_principal_arns: Sequence[str]) -> Statement:

@@ -8,7 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from components.policies.documents import Policy, Statement, account_root_statement, policy
-from components.policies.key import administration_statement, deletion_statements, pattern_administration_statement
+from components.policies.key import (
+    administration_statement,
+    deletion_statements,
+    pattern_administration_statement,
+    usage_guard_statements,
+)
 
 
 def trail_arn(*, account_id: str, region: str, name: str, partition: str = "aws") -> str:
@@ -84,6 +89,8 @@ def trail_key_policy(
     trail_arn: str,
     administrator_patterns: Sequence[str] = (),
     deletion_administrators: Sequence[str] = (),
+    usage_guard_days: int = 0,
+    incident_responders: Sequence[str] = (),
     log_group_arn: str | None = None,
     publishers: bool = False,
     partition: str = "aws",
@@ -104,6 +111,7 @@ def trail_key_policy(
             )
         )
     statements += deletion_statements(deletion_administrators=deletion_administrators)
+    statements += usage_guard_statements(days=usage_guard_days, incident_responders=incident_responders)
     statements += trail_encryption_statements(trail_arn=trail_arn)
     if log_group_arn:
         statements.append(log_encryption_statement(log_group_arn=log_group_arn))

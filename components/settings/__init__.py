@@ -21,6 +21,7 @@ from components.settings.values import ContractError as ContractError
 from components.settings.values import EksIdentity as EksIdentity
 from components.settings.values import ImportGroup as ImportGroup
 from components.settings.values import ObjectLock as ObjectLock
+from components.settings.values import RecordTable as RecordTable
 from components.settings.values import ResourceKind as ResourceKind
 from components.settings.values import SecretStore as SecretStore
 from components.settings.values import Target as Target

@@ -77,6 +77,11 @@ class Names:
         return f"{self.parameter_prefix}/backup"
 
     @property
+    def last_drill(self) -> str:
+        """Name of the parameter that says when and how a backup of the data key was last opened."""
+        return f"{self.parameter_prefix}/restore-drill"
+
+    @property
     def stored_data_key(self) -> str:
         """Name of the parameter or secret that holds the wrapped data key."""
         return f"{self.parameter_prefix}/{DATA_KEY_VARIABLE}"

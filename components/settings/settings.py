@@ -52,6 +52,10 @@ class Settings(BaseModel):
     endings."""
     deletion_administrators: tuple[fields.PrincipalArn, ...] = ()
     """ARNs of those who may schedule the key's deletion; empty means nobody, until the key's policy is changed."""
+    usage_guard_days: int = Field(default=90, ge=0, le=3650)
+    """Days without any use before the key can be disabled or its deletion scheduled; 0 for no such rule."""
+    incident_responders: tuple[fields.PrincipalArn, ...] = ()
+    """ARNs of those who may disable the key although it is in use; empty means nobody, until its policy is changed."""
     strict_key_policy: bool = False
     """Whether IAM policies have no effect on the key, only its own policy; needs two administrators."""
     exclusive_use: bool = False
@@ -98,6 +102,10 @@ class Settings(BaseModel):
     eks_service_account: fields.KubernetesName = "eonpro"
     """Kubernetes service account of the application."""
 
+    record_tables: tuple[fields.RecordTableText, ...] = ()
+    """Tables of the application with PHI records, as SCHEMA.TABLE.KEY=COLUMN+COLUMN:HASH, where HASH is the column of
+    its search hashes; a rotation of the data key waits for all of them."""
+
     # The audit trail.
     existing_trail_arn: fields.TrailArn | None = None
     """ARN of a CloudTrail trail that already records management events; empty creates eonpro-audit-trail."""
@@ -119,6 +127,8 @@ class Settings(BaseModel):
     alerts: bool = True
     """Whether changes of the key, the access to it, the trail and the alerts, and bursts of denied use, are published
     to the topic eonpro-alerts."""
+    backup_max_age_days: int = Field(default=92, ge=1, le=3660)
+    """Days that a backup of the wrapped data key, and the drill that opened it, may be old."""
     alert_emails: tuple[fields.Email, ...] = ()
     """E-mail addresses that get the alerts; each has to confirm the message from AWS."""
 
@@ -132,9 +142,11 @@ class Settings(BaseModel):
         "administrators",
         "administrator_patterns",
         "deletion_administrators",
+        "incident_responders",
         "replica_regions",
         "deploy_targets",
         "alert_emails",
+        "record_tables",
         "adopted",
         "kept_as_found",
     )
@@ -156,6 +168,7 @@ class Settings(BaseModel):
             ("administrator", self.administrators),
             ("administrator pattern", self.administrator_patterns),
             ("deletion administrator", self.deletion_administrators),
+            ("incident responder", self.incident_responders),
             ("application principal", (self.app_principal_arn,)),
             ("permissions boundary", (self.permissions_boundary_arn,)),
             ("execution role", (self.ecs_execution_role_arn,)),
@@ -172,9 +185,11 @@ class Settings(BaseModel):
         faults = []
         if not (self.administrators or self.administrator_patterns):
             faults.append("administrators: name at least one, or a pattern of roles in administratorPatterns")
-        for arn in (*self.administrators, *self.deletion_administrators):
+        for arn in (*self.administrators, *self.deletion_administrators, *self.incident_responders):
             if arn == self.app_principal_arn:
                 faults.append(f"{arn} cannot be both the application and a key administrator")
+        if self.incident_responders and not self.usage_guard_days:
+            faults.append("incidentResponders needs usageGuardDays: without it every administrator can disable the key")
         if self.strict_key_policy and len(self.administrators) < 2:
             faults.append(
                 "strictKeyPolicy needs at least two administrators: without the account's IAM, "

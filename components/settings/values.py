@@ -4,8 +4,10 @@ Pure.
 """
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, ValidationInfo
 
@@ -15,6 +17,7 @@ _ARN = re.compile(
 _PRINCIPAL = re.compile(r"root|(user|role)/[\w+=,.@/-]+", re.ASCII)
 _ROLE_PATTERN = re.compile(r"role/(?=[^*?]*[A-Za-z0-9])[\w+=,.@/*?-]+", re.ASCII)
 _BUCKET = re.compile(r"(?!xn--|sthree-)[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9](?<!-s3alias)")
+_RECORD_TABLE = re.compile(r"(?P<table>\w+(?:\.\w+)?)\.(?P<key>\w+)=(?P<columns>\w+(?::\w+)?(?:\+\w+(?::\w+)?)*)")
 
 
 class ContractError(ValueError):
@@ -251,6 +254,38 @@ def _adopted(value: str) -> str:
     return value
 
 
+@dataclass(frozen=True, kw_only=True)
+class RecordTable:
+    """A table of the application with PHI records: `SCHEMA.TABLE.KEY=COLUMN+COLUMN:HASH` or without a schema."""
+
+    table: str
+    key_column: str
+    columns: tuple[str, ...]
+    hashes: Mapping[str, str]
+    """The column of search hashes, by the column of their texts."""
+
+    @classmethod
+    def parse(cls, value: str) -> Self:
+        """Raises ValueError for another form. Names are as in the database, without quotes, spaces and signs."""
+        if not (parts := _RECORD_TABLE.fullmatch(value)):
+            raise ValueError(
+                f"{value!r} is not a table with its key column, its columns of records and their hash columns, such as "
+                "Patient.id=firstName+email:emailHash+dob:dobHash"
+            )
+        pairs = [column.partition(":") for column in parts["columns"].split("+")]
+        return cls(
+            table=parts["table"],
+            key_column=parts["key"],
+            columns=tuple(name for name, _, _ in pairs),
+            hashes={name: hash_column for name, _, hash_column in pairs if hash_column},
+        )
+
+
+def _record_table(value: str) -> str:
+    RecordTable.parse(value)
+    return value
+
+
 def _email(value: str) -> str:
     if not re.fullmatch(r"[^@\s,;<>\"]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", value):
         raise ValueError(f"{value!r} is not an e-mail address")
@@ -275,4 +310,5 @@ EcsName = Annotated[str, AfterValidator(_ecs_name)]
 EksCluster = Annotated[str, AfterValidator(_eks_cluster)]
 KubernetesName = Annotated[str, AfterValidator(_kubernetes_name)]
 Email = Annotated[str, AfterValidator(_email)]
+RecordTableText = Annotated[str, AfterValidator(_record_table)]
 Adopted = Annotated[str, AfterValidator(_adopted)]

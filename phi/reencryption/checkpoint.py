@@ -24,10 +24,15 @@ class CheckpointScope:
     selection: ColumnSelection
     to: str
     """Fingerprint of the wrapped new key."""
+    hash_key: str | None = None
+    """Fingerprint of the wrapped hash key; None where there is none."""
 
     def as_json(self) -> dict[str, object]:
         """The scope, as it is written to the file."""
+        hashes = {column.name: column.source for column in self.selection.hashes}
         return {
+            # Without hash columns as it was before there were any: a checkpoint of an earlier version stays valid.
+            **({"hashColumns": hashes, "hashKey": self.hash_key} if hashes else {}),
             "table": self.selection.table,
             "columns": sorted(self.selection.columns),
             "keyColumn": self.selection.key_column,

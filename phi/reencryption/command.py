@@ -1,4 +1,4 @@
-"""`python -m phi reencrypt`: reads the keys from the environment, runs the re-encryption, prints the result.
+"""`python -m phi reencrypt` and `encrypt`: read the keys from the environment, run, print the result.
 
 Touches the environment, KMS through `phi.kms`, standard output and standard error, and what a run touches. Neither keys
 nor wrapped keys are arguments: every user of a machine can see those.
@@ -10,17 +10,28 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from phi.environment import KEY_ID, REGION, WRAPPED, WrappedKey
+from phi.environment import HASH_KEY, KEY_ID, REGION, WRAPPED, WrappedKey
 from phi.errors import MalformedVariable, MissingVariable, PhiError
+from phi.hashes import NORMALISATIONS
 from phi.kms import KmsKeySource
 from phi.reencryption import passes
 from phi.reencryption.checkpoint import Checkpoint, CheckpointScope
 from phi.reencryption.database import Database, reject_passwords
 from phi.reencryption.errors import ReencryptionError, UsageError
+from phi.reencryption.hashing import HashCarrier
 from phi.reencryption.inspection import inspect
-from phi.reencryption.models import MAX_LISTED_ROWS, ColumnSelection, RunResult
+from phi.reencryption.models import MAX_LISTED_ROWS, ColumnSelection, HashColumn, RunResult
 from phi.reencryption.progress import Progress, duration, printable
+
+_COUNTED = ("new", "old", "empty", "foreign", "no_record")
+_RECORDS = "{new:,} under the new key, {old:,} under the old key, {empty:,} empty, {foreign:,} under neither key, "
+_RECORDS += "{no_record:,} not records"
+_TEXTS = "{new:,} encrypted, {old:,} in the clear, {empty:,} empty, {foreign:,} under another key"
+_HASHES = "{new:,} under the new hash key, {old:,} to be written, {empty:,} without, {foreign:,} not of the row's "
+_HASHES += "text, {no_record:,} not hashes"
+_DONE = "No record of these columns needs the old key."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,20 +42,24 @@ class DataKeys:
     new: bytes = field(repr=False)
     new_fingerprint: str
     """Fingerprint of the wrapped new key."""
+    hash_key: bytes | None = field(repr=False, default=None)
+    """The application's own hash key; None where it derives one from the data key."""
+    hash_fingerprint: str | None = None
+    """Fingerprint of the wrapped hash key."""
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Run the command. Exit code 0: all done, 1: not all done, 2: usage error, 130: Ctrl-C, 143: SIGTERM."""
     progress = Progress(sys.stderr)
     try:
-        result = _reencrypt(options, environment, progress)
+        result, keys = _reencrypt(options, environment, progress)
     except PhiError as error:
         progress.end()
         hint = error.hint if isinstance(error, ReencryptionError) else ""
         code = error.exit_code if isinstance(error, ReencryptionError) else 1
         problems = error.problems if isinstance(error, UsageError) else (str(error),)
         for problem in problems:
-            print(printable(f"phi reencrypt: {problem}"), file=sys.stderr)
+            print(printable(f"phi {options.command}: {problem}"), file=sys.stderr)
         if hint:
             print(printable(hint), file=sys.stderr)
         if options.json:
@@ -54,55 +69,97 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     except KeyboardInterrupt:
         # While workers run, the worker pool handles the signal; this is before or after.
         progress.end()
-        print("phi reencrypt: interrupted; no batch was in progress", file=sys.stderr)
+        print(f"phi {options.command}: interrupted; no batch was in progress", file=sys.stderr)
         return 130
     succeeded, lines = evaluate(result, allowed=options.allow_unreadable)
     if options.json:
-        print(json.dumps({**result.as_json(), "succeeded": succeeded, "message": " ".join(lines)}))
+        facts = {"command": options.command, "at": datetime.now(UTC).isoformat(timespec="seconds"), **keys}
+        print(json.dumps({**facts, **result.as_json(), "succeeded": succeeded, "message": " ".join(lines)}))
     for line in lines:
         print(printable(line), file=sys.stderr if options.json else sys.stdout)
     return 0 if succeeded else 1
 
 
-def _reencrypt(options: argparse.Namespace, environment: Mapping[str, str], progress: Progress) -> RunResult:
+def _reencrypt(
+    options: argparse.Namespace, environment: Mapping[str, str], progress: Progress
+) -> tuple[RunResult, dict[str, str | None]]:
+    """The result, and the fingerprints of the keys for JSON."""
     reject_passwords(options.dsn)
     selection = ColumnSelection(
         table=options.table,
-        columns=tuple(name for name in (name.strip() for name in options.columns.split(",")) if name),
+        columns=_names(options.columns),
         key_column=options.key_column,
+        hashes=tuple(_hash_column(text) for text in _names(options.hash_columns)),
     )
-    keys = keys_from(environment, old=tuple(options.old or (WRAPPED,)), new=options.new)
+    first_time = options.command == "encrypt"
+    old = () if first_time else tuple(options.old or (WRAPPED,))
+    keys = keys_from(environment, old=old, new=options.new, hashes=bool(selection.hashes))
     database = Database(options.dsn, read_only=True)
     try:
-        table = inspect(database, selection, write=not options.dry_run)
+        table = inspect(
+            database,
+            selection,
+            write=not options.dry_run,
+            first_time=first_time,
+            hash_columns_named=options.no_hash_columns,
+        )
     finally:
         # Before the workers are forked: they must not share a connection.
         database.close()
     if table.triggers and not options.dry_run:
         progress.say(f"For every row that is written, the database runs these triggers: {', '.join(table.triggers)}.")
-    return passes.reencrypt(
+    for index in table.indexes if first_time else ():
+        progress.say(f"The index {index} will find nothing by a text: equal texts become different records.")
+    result = passes.reencrypt(
         options.dsn,
         table,
         old=keys.old,
         new=keys.new,
+        hashes=HashCarrier(
+            data_keys=(*keys.old, keys.new),
+            hash_key=keys.hash_key,
+            fill=first_time,
+            replace=options.replace_hashes,
+        ),
         processes=options.processes or passes.default_processes(),
         batch=options.batch,
         passes=options.passes,
         dry_run=options.dry_run,
-        checkpoint=Checkpoint(options.checkpoint, CheckpointScope(selection=selection, to=keys.new_fingerprint)),
+        checkpoint=Checkpoint(
+            options.checkpoint,
+            CheckpointScope(selection=selection, to=keys.new_fingerprint, hash_key=keys.hash_fingerprint),
+        ),
         progress=progress,
+        first_time=first_time,
     )
+    return result, {"to": keys.new_fingerprint, "hashKey": keys.hash_fingerprint}
 
 
-def keys_from(environment: Mapping[str, str], *, old: Sequence[str], new: str) -> DataKeys:
-    """The keys in these variables, unwrapped by KMS.
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in (name.strip() for name in text.split(",")) if name)
+
+
+def _hash_column(text: str) -> HashColumn:
+    """One COLUMN:HASH[:FIELD]; raises UsageError."""
+    parts = text.split(":")
+    field = (parts[2] if len(parts) > 2 else parts[0]).casefold()
+    if len(parts) not in (2, 3) or not all(parts) or field not in NORMALISATIONS:
+        raise UsageError(
+            [f"--hash-columns {text}: expected COLUMN:HASH, or COLUMN:HASH:FIELD with {' or '.join(NORMALISATIONS)}"]
+        )
+    return HashColumn(source=parts[0], name=parts[1], field=field)
+
+
+def keys_from(environment: Mapping[str, str], *, old: Sequence[str], new: str, hashes: bool = False) -> DataKeys:
+    """The keys in these variables, unwrapped by KMS; with `hashes` the hash key too, where the variable is set.
 
     Raises UsageError for variables that are missing, malformed or hold the same key, and an UnwrapError where KMS
     returns no key.
     """
     wrapped: dict[str, WrappedKey] = {}
     problems: dict[str, None] = {}
-    for name in (*old, new):
+    hash_key = (HASH_KEY,) if hashes and environment.get(HASH_KEY) else ()
+    for name in (*old, new, *hash_key):
         values = {REGION: environment.get(REGION), KEY_ID: environment.get(KEY_ID), WRAPPED: environment.get(name)}
         try:
             wrapped[name] = WrappedKey.from_environment({variable: text for variable, text in values.items() if text})
@@ -116,19 +173,25 @@ def keys_from(environment: Mapping[str, str], *, old: Sequence[str], new: str) -
     same = [name for name in old if name == new or hmac.compare_digest(keys[name], keys[new])]
     if same:
         raise UsageError([f"{same[0]} and {new} hold the same data key: there is nothing to re-encrypt"])
-    old_keys = tuple(keys[name] for name in dict.fromkeys(old))
-    return DataKeys(old=old_keys, new=keys[new], new_fingerprint=wrapped[new].fingerprint)
+    if hash_key and any(hmac.compare_digest(keys[name], keys[HASH_KEY]) for name in (*old, new)):
+        raise UsageError([f"{HASH_KEY} holds a data key: a hash key is another one"])
+    return DataKeys(
+        old=tuple(keys[name] for name in dict.fromkeys(old)),
+        new=keys[new],
+        new_fingerprint=wrapped[new].fingerprint,
+        hash_key=keys.get(HASH_KEY),
+        hash_fingerprint=wrapped[HASH_KEY].fingerprint if hash_key else None,
+    )
 
 
 def evaluate(result: RunResult, *, allowed: int) -> tuple[bool, list[str]]:
     """Whether the run succeeded, and the lines to print: counts, examples of rows, the next step."""
     last = result.passes[-1]
+    hashes = {column.name for column in result.selection.hashes}
     lines = []
     for name, counts in last.columns.items():
-        lines.append(
-            f"{name}: {counts.new:,} under the new key, {counts.old:,} under the old key, {counts.empty:,} empty, "
-            f"{counts.foreign:,} under neither key, {counts.no_record:,} not records"
-        )
+        words = _HASHES if name in hashes else _TEXTS if result.first_time else _RECORDS
+        lines.append(f"{name}: " + words.format(**{field: getattr(counts, field) for field in _COUNTED}))
         if counts.undecryptable:
             unlisted = counts.undecryptable - len(counts.example_rows)
             more = f" and {unlisted:,} more" if unlisted > 0 else ""
@@ -148,16 +211,27 @@ def evaluate(result: RunResult, *, allowed: int) -> tuple[bool, list[str]]:
         )
     if not result.dry_run and not result.complete:
         lines.append(
-            "The last pass still found records under the old key. If the application still writes with the old key, "
-            "change it to the new one, or stop it. Then run the same command again."
+            "The last pass still found plain texts or missing hashes. If the application still writes them, deploy the "
+            "one that encrypts. Then run the same command again."
+            if result.first_time
+            else "The last pass still found records under the old key. If the application still writes with the old "
+            "key, change it to the new one, or stop it. Then run the same command again."
+        )
+    if any(counts.foreign for name, counts in last.columns.items() if name in hashes):
+        lines.append(
+            "Hashes that are not of their row's text, left unchanged: they match nothing. To replace them, and to "
+            "write those that are missing: --replace-hashes"
         )
     if not tolerable:
         lines.append(
-            f"Values that neither key decrypts, left unchanged: {result.undecryptable:,}. Check whether a third key "
-            f"was in use (--from may be repeated), fix them, or accept them: --allow-unreadable {result.undecryptable}"
+            f"Values that no key of this run decrypts, left unchanged: {result.undecryptable:,}. "
+            + ("" if result.first_time else "Check whether a third key was in use (--from may be repeated), fix them, ")
+            + ("Fix them, " if result.first_time else "")
+            + f"or accept them: --allow-unreadable {result.undecryptable}"
         )
     if result.dry_run:
         lines.append("Nothing was written.")
     elif result.complete and tolerable:
-        lines.append("No record of these columns needs the old key.")
+        done = "Every text of these columns is encrypted." if result.first_time else _DONE
+        lines.append(done)
     return tolerable and (result.dry_run or result.complete), lines

@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from phi.reencryption import errors
+from phi.reencryption.models import REMOVED, UNCHANGED
 from phi.reencryption.statements import Rows, Table, array, select_batch, select_by_keys, update_batch
 
 LOCK_SECONDS = 2
@@ -74,11 +76,23 @@ class Database:
     def query(self, statement: LiteralString, *arguments: object) -> list[tuple[Any, ...]]:
         return self._run(lambda connection: connection.execute(statement, arguments).fetchall())
 
+    def longest(self, schema: str, table: str, columns: Sequence[str]) -> tuple[int, ...]:
+        """The bytes of the longest text of each column; 0 where there is none."""
+        if not columns:
+            return ()
+        statement = sql.SQL("select {} from {}").format(
+            sql.SQL(", ").join(
+                sql.SQL("coalesce(max(octet_length({})), 0)").format(sql.Identifier(name)) for name in columns
+            ),
+            sql.Identifier(schema, table),
+        )
+        return self._run(lambda connection: connection.execute(statement).fetchall())[0]
+
     def read(self, table: Table, *, after: str | None, until: str | None, limit: int) -> Rows:
         """At most `limit` rows by ascending key, after one key and up to another."""
         query, arguments = select_batch(table, after=after, until=until, limit=limit)
         rows = self._run(lambda connection: connection.execute(query, arguments).fetchall())
-        keys, places, versions, *values = zip(*rows, strict=True) if rows else ((), (), (), ())
+        keys, places, versions, *values = zip(*rows, strict=True) if rows else ((),) * (3 + len(table.selection.names))
         return Rows(keys=keys, places=places, versions=versions, values=values)
 
     def write(self, table: Table, rows: Rows, records: Sequence[Sequence[str]]) -> int:
@@ -185,6 +199,10 @@ def _count_different(
     stored = {row[0]: row[1:] for row in connection.execute(select_by_keys(table), (array(written),))}
     sent = dict(zip(rows.keys, zip(*records, strict=True), strict=True))
     return sum(
-        key not in stored or any(ours not in ("", theirs) for ours, theirs in zip(sent[key], stored[key], strict=True))
+        key not in stored
+        or any(
+            ours != UNCHANGED and (None if ours == REMOVED else ours) != theirs
+            for ours, theirs in zip(sent[key], stored[key], strict=True)
+        )
         for key in written
     )

@@ -6,6 +6,7 @@ Touches PostgreSQL's catalog, through a Database.
 import re
 from typing import Any
 
+from phi.hashes import HASH_CHARACTERS
 from phi.reencryption.database import Database
 from phi.reencryption.errors import UsageError
 from phi.reencryption.models import ColumnSelection
@@ -13,6 +14,9 @@ from phi.reencryption.statements import Table
 
 SHORTEST_RECORD = 24 + 1 + 24 + 1 + 4
 """Characters of the record of one byte."""
+
+_HASH_ENDINGS = ("hash", "_hash")
+"""Endings of a column's name, in lower case, after the name of the column whose texts it has the hashes of."""
 
 _RELATION_KINDS = {
     "v": "a view",
@@ -62,6 +66,13 @@ select tgname from pg_trigger
 """
 
 
+_INDEXES = """
+select distinct c.relname from pg_index x join pg_class c on c.oid = x.indexrelid
+  join pg_attribute a on a.attrelid = x.indrelid and a.attnum = any(x.indkey)
+ where x.indrelid = %s::oid and a.attname = any(%s::name[]) order by 1
+"""
+
+
 def name_parts(name: str) -> tuple[str | None, str]:
     """Schema and table of a name as typed, upper and lower case unchanged; quotes around a part that has a dot.
 
@@ -82,8 +93,19 @@ def name_parts(name: str) -> tuple[str | None, str]:
     raise UsageError([f"--table {name}: expected TABLE or SCHEMA.TABLE"])
 
 
-def inspect(database: Database, selection: ColumnSelection, *, write: bool) -> Table:
-    """The table, ready to be re-encrypted. Raises UsageError with all problems; reads none of its rows."""
+def inspect(
+    database: Database,
+    selection: ColumnSelection,
+    *,
+    write: bool,
+    first_time: bool = False,
+    hash_columns_named: bool = False,
+) -> Table:
+    """The table, ready to be re-encrypted. Raises UsageError with all problems; reads none of its rows.
+
+    The `first_time`, when plain texts are encrypted, it reads how long they are. With `hash_columns_named` the person
+    has said that no column holds search hashes, whatever its name.
+    """
     schema, name = name_parts(selection.table)
     relations = database.query(_FIND, name, schema, schema)
     if not relations:
@@ -124,7 +146,10 @@ def inspect(database: Database, selection: ColumnSelection, *, write: bool) -> T
         *([f"{name} has a rule for UPDATE, which changes what is written"] if has_rules else []),
         *_key_problems(selection, columns),
         *_column_problems(selection, columns, write=write),
+        *([] if hash_columns_named else _forgotten_hashes(selection, columns)),
     ]
+    if first_time and not problems:
+        problems += _too_long(database, schema, name, selection, columns)
     if problems:
         raise UsageError(problems, "Nothing was written.")
     triggers = tuple(row[0] for row in database.query(_TRIGGERS, oid, oid))
@@ -137,6 +162,7 @@ def inspect(database: Database, selection: ColumnSelection, *, write: bool) -> T
         partitioned=kind == "p",
         read_back=bool(triggers),
         triggers=triggers,
+        indexes=tuple(row[0] for row in database.query(_INDEXES, oid, list(selection.columns))),
         rows=estimate if estimate >= 0 else None,
     )
 
@@ -168,27 +194,58 @@ def _key_problems(selection: ColumnSelection, columns: dict[str, tuple[Any, ...]
 
 def _column_problems(selection: ColumnSelection, columns: dict[str, tuple[Any, ...]], *, write: bool) -> list[str]:
     problems = [
-        f"{name} is in --columns twice"
-        for name in dict.fromkeys(selection.columns)
-        if selection.columns.count(name) > 1
+        f"{name} is in --columns{' or --hash-columns' if selection.hashes else ''} twice"
+        for name in dict.fromkeys(selection.names)
+        if selection.names.count(name) > 1
     ]
-    for name in dict.fromkeys(selection.columns):
+    problems += [
+        f"{column.name} has the hashes of {column.source}, which is not in --columns"
+        for column in selection.hashes
+        if column.source not in selection.columns
+    ]
+    for name in dict.fromkeys(selection.names):
+        what, shortest = ("record", SHORTEST_RECORD) if name in selection.columns else ("hash", HASH_CHARACTERS)
         if name not in columns:
             problems.append(f"there is no column {name}" + _similar_column(name, columns))
             continue
         _, type_name, base, _, length, generated, readable, writable, _ = columns[name]
         if base not in ("text", "character varying"):
-            problems.append(f"{name} is {type_name}; a record needs text or varchar")
-        if length is not None and length < SHORTEST_RECORD:
-            problems.append(
-                f"{name} is {type_name}, which is too short: the shortest record has {SHORTEST_RECORD} characters"
-            )
+            problems.append(f"{name} is {type_name}; a {what} needs text or varchar")
+        if length is not None and length < shortest:
+            problems.append(f"{name} is {type_name}, which is too short: the shortest {what} has {shortest} characters")
         if generated:
             problems.append(f"{name} is generated by the database")
         if not readable:
             problems.append(f"this role has no SELECT on {name}")
         if write and not writable:
             problems.append(f"this role has no UPDATE on {name}")
+    return problems
+
+
+def _forgotten_hashes(selection: ColumnSelection, columns: dict[str, tuple[Any, ...]]) -> list[str]:
+    """Columns that are named like the hashes of a selected one, and that nobody has mentioned."""
+    carried = {column.source for column in selection.hashes}
+    return [
+        f"{name} looks like the search hashes of {source}, which are lost when its key changes: name it in "
+        f"--hash-columns {source}:{name}, or use --no-hash-columns"
+        for source in selection.columns
+        for name in columns
+        if source not in carried and name.lower() in [source.lower() + ending for ending in _HASH_ENDINGS]
+    ]
+
+
+def _too_long(
+    database: Database, schema: str, name: str, selection: ColumnSelection, columns: dict[str, tuple[Any, ...]]
+) -> list[str]:
+    """Columns whose longest text has a record that does not fit: better known now than in the middle of the table."""
+    limits = {column: columns[column][4] for column in selection.columns if columns[column][4] is not None}
+    problems = []
+    for (column, limit), bytes_ in zip(limits.items(), database.longest(schema, name, tuple(limits)), strict=True):
+        if (needed := SHORTEST_RECORD - 4 + 4 * -(-bytes_ // 3)) > limit:
+            problems.append(
+                f"{column} is {columns[column][1]}, and its longest text needs a record of {needed} characters: "
+                f"alter table … alter column {column} type text"
+            )
     return problems
 
 

@@ -9,6 +9,23 @@ from dataclasses import dataclass, field
 MAX_LISTED_ROWS = 10
 """How many rows are listed, for each column, whose value no key decrypts."""
 
+UNCHANGED = ""
+"""In place of a record or hash: the value stays as it is. Neither is ever the empty text."""
+
+REMOVED = "-"
+"""In place of a hash: the text has none, and the column gets NULL."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HashColumn:
+    """A column with the search hashes of another column's texts."""
+
+    source: str
+    """The column of the texts, one of the selection's `columns`."""
+    name: str
+    field: str
+    """A key of `phi.hashes.NORMALISATIONS`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnSelection:
@@ -19,22 +36,29 @@ class ColumnSelection:
     """With its schema before a dot, or as the search path finds it."""
     columns: tuple[str, ...]
     key_column: str
+    hashes: tuple[HashColumn, ...] = ()
+    """The hash columns that are carried in the same statement as the records."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every column that is read and written: records, then hashes."""
+        return (*self.columns, *(column.name for column in self.hashes))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnCounts:
-    """The values of one column, counted by the key that decrypts them."""
+    """The values of one column, counted by the key that they are under: that decrypts the record or made the hash."""
 
     empty: int = 0
     """NULL, or the empty text: what the application writes for no value."""
     new: int = 0
     """Records under the new key."""
     old: int = 0
-    """Records under an old key."""
+    """Records or hashes under an old key, and hashes that are to be replaced."""
     foreign: int = 0
-    """Values that look like a record and that neither key decrypts."""
+    """Values that look like a record or a hash and are under neither key."""
     no_record: int = 0
-    """Values that are not records."""
+    """Values of another form."""
     example_rows: tuple[str, ...] = ()
     """Key column values of the first rows of `foreign` and `no_record`."""
 
@@ -53,15 +77,26 @@ class ColumnCounts:
             example_rows=(self.example_rows + other.example_rows)[:MAX_LISTED_ROWS],
         )
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self, *, first_time: bool = False) -> dict[str, object]:
         return {
             "empty": self.empty,
             "underNewKey": self.new,
-            "underOldKey": self.old,
+            "inTheClear" if first_time else "underOldKey": self.old,
             "underNeitherKey": self.foreign,
             "notARecord": self.no_record,
             "exampleRows": list(self.example_rows),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReencryptedColumn:
+    """One column of a batch."""
+
+    records: list[str]
+    """What to write, for each row: a record or hash, UNCHANGED or REMOVED."""
+    counts: ColumnCounts
+    texts: list[str | None] = field(default_factory=list, repr=False)
+    """Where they were asked for: the texts of the rows, "" for no text, None where no key decrypts the record."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,14 +134,14 @@ class RowCounts:
         """Values of all columns that no key decrypts."""
         return sum(counts.undecryptable for counts in self.columns.values())
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self, *, first_time: bool = False) -> dict[str, object]:
         """One pass for the JSON document."""
         return {
             "rows": self.rows,
             "rowsWritten": self.written,
             "rowsRemaining": self.remaining,
             "rereads": self.rereads,
-            "columns": {name: counts.as_json() for name, counts in self.columns.items()},
+            "columns": {name: counts.as_json(first_time=first_time) for name, counts in self.columns.items()},
         }
 
 
@@ -117,6 +152,8 @@ class RunResult:
     selection: ColumnSelection
     passes: tuple[RowCounts, ...]
     dry_run: bool
+    first_time: bool = False
+    """Whether plain texts were encrypted: `old` counts those."""
     seconds: float
     pass_seconds: tuple[float, ...]
     """The duration of each pass."""
@@ -142,12 +179,13 @@ class RunResult:
             "table": self.selection.table,
             "columns": list(self.selection.columns),
             "keyColumn": self.selection.key_column,
+            "hashColumns": {column.name: column.source for column in self.selection.hashes},
             "dryRun": self.dry_run,
             "complete": self.complete,
             "rowsWritten": sum(counts.written for counts in self.passes),
             "undecryptableValues": self.undecryptable,
             "passes": [
-                {**counts.as_json(), "seconds": round(seconds, 3)}
+                {**counts.as_json(first_time=self.first_time), "seconds": round(seconds, 3)}
                 for counts, seconds in zip(self.passes, self.pass_seconds, strict=True)
             ],
             "resumedAfter": self.resumed_after,

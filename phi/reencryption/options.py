@@ -9,7 +9,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from phi.environment import KEY_ID, REGION, WRAPPED
+from phi.environment import HASH_KEY, KEY_ID, REGION, WRAPPED
+from phi.hashes import NORMALISATIONS
 
 BATCH = 1000
 """Rows of a transaction: it locks them for about 20 ms; larger ones are hardly faster."""
@@ -24,6 +25,16 @@ Re-encrypts every record of a PostgreSQL table from one data key to another. The
 variables, and so are {REGION}, {KEY_ID} and AWS credentials that can decrypt with that key. Rows are written in
 batches, each completely or not at all: after an interruption run the same command again, and it continues. It succeeds
 once a pass over all rows has decrypted every record with the new key only.
+
+Hash columns (EONPRO's emailHash and dobHash) are under a key that the application derives from its data key: without
+--hash-columns they would match nothing after the rotation. Where {HASH_KEY} is set, they are carried to that key.
+"""
+
+ENCRYPT_DESCRIPTION = f"""\
+Encrypts the plain texts of a PostgreSQL table in place, with the data key of {WRAPPED}. What is a record already is not
+encrypted again. {REGION}, {KEY_ID} and AWS credentials are in the environment too. Rows are written in batches, each
+completely or not at all: after an interruption run the same command again, and it continues. It succeeds once a pass
+over all rows has decrypted every record. Make a backup of the table first: without the data key nobody reads it again.
 """
 
 
@@ -31,6 +42,25 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = commands.add_parser(
         "reencrypt", help="re-encrypt the records of a PostgreSQL table with another data key", description=DESCRIPTION
     )
+    parser.add_argument(
+        "--from",
+        dest="old",
+        action="append",
+        metavar="NAME",
+        help=f"variable of the wrapped key that the records have now (default {WRAPPED}); may be repeated",
+    )
+    parser.add_argument(
+        "--to", dest="new", default=NEW, metavar="NAME", help="variable of the wrapped new key (default %(default)s)"
+    )
+    _add_common(parser)
+    parser = commands.add_parser(
+        "encrypt", help="encrypt plain columns of a PostgreSQL table in place", description=ENCRYPT_DESCRIPTION
+    )
+    parser.set_defaults(old=(), new=WRAPPED)
+    _add_common(parser)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dsn",
         default="",
@@ -43,17 +73,23 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--key-column", required=True, help="a unique column that is never NULL, such as the primary key"
     )
-    parser.add_argument(
-        "--from",
-        dest="old",
-        action="append",
-        metavar="NAME",
-        help=f"variable of the wrapped key that the records have now (default {WRAPPED}); may be repeated",
+    hashes = parser.add_mutually_exclusive_group()
+    hashes.add_argument(
+        "--hash-columns",
+        default="",
+        metavar="COLUMN:HASH[:FIELD],...",
+        help="each column of texts with its column of search hashes, as in email:emailHash,dob:dobHash; FIELD is "
+        f"{' or '.join(NORMALISATIONS)}, where the column has another name",
+    )
+    hashes.add_argument(
+        "--no-hash-columns", action="store_true", help="columns that are named like hash columns hold no hashes"
     )
     parser.add_argument(
-        "--to", dest="new", default=NEW, metavar="NAME", help="variable of the wrapped new key (default %(default)s)"
+        "--replace-hashes",
+        action="store_true",
+        help="also write hashes where there are none, and replace those that are not of the row's text",
     )
-    parser.add_argument("--dry-run", action="store_true", help="count the records of each key, and write nothing")
+    parser.add_argument("--dry-run", action="store_true", help="count the values of each kind, and write nothing")
     parser.add_argument(
         "--processes",
         type=_between(1, 256),

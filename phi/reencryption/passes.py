@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from phi.reencryption.checkpoint import Checkpoint
+from phi.reencryption.hashing import HashCarrier
 from phi.reencryption.models import RowCounts, RunResult
 from phi.reencryption.options import BATCH, PASSES
 from phi.reencryption.progress import Progress
@@ -35,20 +36,24 @@ def reencrypt(
     *,
     old: Sequence[bytes],
     new: bytes,
+    hashes: HashCarrier | None = None,
     processes: int,
     batch: int = BATCH,
     passes: int = PASSES,
     dry_run: bool = False,
     checkpoint: Checkpoint | None = None,
     progress: Progress,
+    first_time: bool = False,
 ) -> RunResult:
-    """Re-encrypt every record from the old keys to the new one; a dry run reads once and writes nothing.
+    """Re-encrypt every record from the old keys to the new one, or the `first_time` every plain text.
+
+    A dry run reads once and writes nothing.
 
     Raises a ReencryptionError, after which the same call continues: every batch is either written or unchanged.
     """
     started = time.monotonic()
     reencryptor = RecordReencryptor(old=old, new=new)
-    config = WorkerConfig(dsn=dsn, table=table, reencryptor=reencryptor, size=batch, write=not dry_run)
+    config = WorkerConfig(dsn=dsn, table=table, reencryptor=reencryptor, hashes=hashes, size=batch, write=not dry_run)
     results: list[RowCounts] = []
     ends = [started]
     resumed_after = checkpoint.read() if checkpoint and not dry_run else None
@@ -56,9 +61,8 @@ def reencrypt(
     with WorkerPool(config, processes=processes) as pool:
         for number in range(1, (1 if dry_run else passes) + 1):
             active = checkpoint if checkpoint and number == 1 and not dry_run else None
-            progress.begin(
-                "reading" if dry_run else "re-encrypting" if number == 1 else f"verifying ({number - 1})", expected
-            )
+            work = "encrypting" if first_time else "re-encrypting"
+            progress.begin("reading" if dry_run else work if number == 1 else f"verifying ({number - 1})", expected)
 
             def on_batch(counts: RowCounts, until: str | None, active: Checkpoint | None = active) -> None:
                 progress.add(counts)
@@ -78,6 +82,7 @@ def reencrypt(
         selection=table.selection,
         passes=tuple(results),
         dry_run=dry_run,
+        first_time=first_time,
         # The memory of the workers is known only after they have ended.
         peak_mib=(_mib(resource.RUSAGE_SELF), _mib(resource.RUSAGE_CHILDREN)),
         seconds=time.monotonic() - started,

@@ -1,10 +1,10 @@
 """Re-encrypts records from one data key to another: finds the key of each, and encrypts its text with the new one.
 
-Touches the operating system's random source. Plaintext stays in local variables, for as long as one column of a batch.
+Touches the operating system's random source. Plaintext stays in local variables, for as long as one column of a batch;
+where the column has search hashes, for as long as the batch.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from os import urandom
 from struct import Struct
 from typing import NoReturn
@@ -17,24 +17,13 @@ from phi.cipher import PhiCipher
 from phi.errors import DecryptionError
 from phi.record import BEFORE_ONE_PAD, BEFORE_TWO_PADS, IV_BYTES, TAG_BYTES, looks_like_a_record
 from phi.reencryption.errors import ReencryptionError
-from phi.reencryption.models import MAX_LISTED_ROWS, ColumnCounts
+from phi.reencryption.models import MAX_LISTED_ROWS, UNCHANGED, ColumnCounts, ReencryptedColumn
 from phi.usage import usage_of
 
 _split_ivs = Struct(f"{IV_BYTES}s").iter_unpack
 _ZEROS = (b"", b"\0", b"\0\0")
 _PAD_AS_ZERO = bytes.maketrans(b"=", b"A")
 _DECRYPTION_FAILURES = (ValueError, IndexError, InvalidTag, OverflowError)
-
-UNCHANGED = ""
-"""In place of a record: the value stays as it is. No record is the empty text."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReencryptedColumn:
-    """One column of a batch: a new record for each row, or UNCHANGED."""
-
-    records: list[str]
-    counts: ColumnCounts
 
 
 class RecordReencryptor:
@@ -47,28 +36,37 @@ class RecordReencryptor:
     __slots__ = ("_mostly_new", "_new_cipher", "_new_key", "_old_cipher", "_old_key", "_usage")
 
     def __init__(self, *, old: Sequence[bytes], new: bytes) -> None:
-        """Take data keys of 32 bytes, at least one old key; raises InvalidDataKey for others."""
-        self._old_cipher = PhiCipher(old[0], reading_keys=old[1:])
+        """Take data keys of 32 bytes; raises InvalidDataKey for others. Without an old key the values are texts that
+        were never encrypted; one that looks like a record and is under another key is not encrypted again.
+        """
+        self._old_cipher = PhiCipher(old[0], reading_keys=old[1:]) if old else None
         self._new_cipher = PhiCipher(new)
-        self._old_key, self._new_key = AESGCM(old[0]), AESGCM(new)
+        self._old_key, self._new_key = AESGCM(old[0]) if old else None, AESGCM(new)
         self._usage = usage_of(new)
         self._mostly_new = False
 
-    def reencrypt(self, values: Sequence[str | None], keys: Sequence[str], *, write: bool = True) -> ReencryptedColumn:
+    def reencrypt(
+        self, values: Sequence[str | None], keys: Sequence[str], *, write: bool = True, texts: bool = False
+    ) -> ReencryptedColumn:
         """A column of values; `keys` are the key column's values of the rows, to name those that no key decrypts.
 
         Every new record was decrypted again with the new key, and compared with the text of the old one. Without
-        `write` nothing is encrypted: every value is UNCHANGED.
+        `write` nothing is encrypted: every value is UNCHANGED. With `texts` the column has the texts too.
         """
-        column = self._fast_path(values, write=write) or self._record_by_record(values, keys, write=write)
+        column = self._fast_path(values, write=write, texts=texts) or self._record_by_record(
+            values, keys, write=write, texts=texts
+        )
         if column.counts.old != column.counts.new:
             self._mostly_new = column.counts.new > column.counts.old
         return column
 
-    def _fast_path(self, values: Sequence[str | None], *, write: bool) -> ReencryptedColumn | None:
+    def _fast_path(self, values: Sequence[str | None], *, write: bool, texts: bool) -> ReencryptedColumn | None:
         """A column whose records are all under the key that most records had before; None for any other."""
         present = [value for value in values if value]
-        unseal = self._new_key.decrypt if self._mostly_new else self._old_key.decrypt
+        key = self._new_key if self._mostly_new else self._old_key
+        if key is None:
+            return None
+        unseal = key.decrypt
         try:
             # The steps of PhiCipher.decrypt, explained there; here each step for all records at once.
             raws = [b64decode(value.replace("==:", "AA", 2), None, True) for value in present]
@@ -77,48 +75,58 @@ class RecordReencryptor:
             invalid += [1 for value in present if value[-1] == "=" and not _has_canonical_end(value)]
             if invalid:
                 return None
-            texts = [unseal(raw[:16], raw[36:] + raw[18:34], None) for raw in raws]
+            encoded = [unseal(raw[:16], raw[36:] + raw[18:34], None) for raw in raws]
             # One UTF-8 check for all: the byte between two texts is never part of a longer character.
-            b"\n".join(texts).decode()
+            b"\n".join(encoded).decode()
         except _DECRYPTION_FAILURES:
             return None
-        if not all(texts):  # the empty text has no record
+        if not all(encoded):  # the empty text has no record
             return None
         empty = len(values) - len(present)
+        decoded: list[str | None] = []
+        if texts:
+            remaining_texts = iter(encoded)
+            decoded = [next(remaining_texts).decode() if value else "" for value in values]
         if self._mostly_new:
             return ReencryptedColumn(
-                records=[UNCHANGED] * len(values), counts=ColumnCounts(empty=empty, new=len(present))
+                records=[UNCHANGED] * len(values), counts=ColumnCounts(empty=empty, new=len(present)), texts=decoded
             )
         counts = ColumnCounts(empty=empty, old=len(present))
         if not write:
-            return ReencryptedColumn(records=[UNCHANGED] * len(values), counts=counts)
-        records = self._encrypt(texts)
+            return ReencryptedColumn(records=[UNCHANGED] * len(values), counts=counts, texts=decoded)
+        records = self._encrypt(encoded)
         if empty:
             remaining = iter(records)
             records = [next(remaining) if value else UNCHANGED for value in values]
-        return ReencryptedColumn(records=records, counts=counts)
+        return ReencryptedColumn(records=records, counts=counts, texts=decoded)
 
-    def _record_by_record(self, values: Sequence[str | None], keys: Sequence[str], *, write: bool) -> ReencryptedColumn:
+    def _record_by_record(
+        self, values: Sequence[str | None], keys: Sequence[str], *, write: bool, texts: bool
+    ) -> ReencryptedColumn:
         records = [UNCHANGED] * len(values)
         empty = new = foreign = no_record = 0
         example_rows: list[str] = []
         positions: list[int] = []
-        texts: list[bytes] = []
+        encoded: list[bytes] = []
+        decoded: list[str | None] = []
         for at, value in enumerate(values):
+            text: str | None = ""
             if not value:
                 empty += 1
-            elif self._decrypt(self._new_cipher, value) is not None:
+            elif (text := self._decrypt(self._new_cipher, value)) is not None:
                 new += 1
-            elif (text := self._decrypt(self._old_cipher, value)) is not None:
+            elif (text := self._old_text(value)) is not None:
                 positions.append(at)
-                texts.append(text.encode())
+                encoded.append(text.encode())
             else:
                 is_record = looks_like_a_record(value)
                 foreign, no_record = foreign + is_record, no_record + (not is_record)
                 if len(example_rows) < MAX_LISTED_ROWS:
                     example_rows.append(keys[at])
+            if texts:
+                decoded.append(text)
         if write:
-            for at, record in zip(positions, self._encrypt(texts), strict=True):
+            for at, record in zip(positions, self._encrypt(encoded), strict=True):
                 records[at] = record
         return ReencryptedColumn(
             records=records,
@@ -130,7 +138,14 @@ class RecordReencryptor:
                 no_record=no_record,
                 example_rows=tuple(example_rows),
             ),
+            texts=decoded,
         )
+
+    def _old_text(self, value: str) -> str | None:
+        """The text to encrypt; None for a value that stays as it is."""
+        if self._old_cipher is None:
+            return None if looks_like_a_record(value) else value
+        return self._decrypt(self._old_cipher, value)
 
     def _decrypt(self, cipher: PhiCipher, value: str) -> str | None:
         try:

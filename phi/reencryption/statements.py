@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from phi.reencryption.models import ColumnSelection
+from phi.reencryption.models import REMOVED, ColumnSelection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,8 @@ class Table:
     read_back: bool = False
     """Whether triggers may change a row after UPDATE has returned what it wrote."""
     triggers: tuple[str, ...] = ()
+    indexes: tuple[str, ...] = ()
+    """Names of the indexes on columns of records."""
     rows: int | None = None
     """The estimate of the statistics; None where there are none."""
 
@@ -66,7 +68,7 @@ def select_batch(
         "select {key}::text, t.ctid, t.xmin, {columns} from {table} t {where} order by {key} limit %s"
     ).format(
         key=key,
-        columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in table.selection.columns),
+        columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in table.selection.names),
         table=_relation(table),
         where=sql.SQL("where {}").format(sql.SQL(" and ").join(bounds)) if bounds else sql.SQL(""),
     )
@@ -79,7 +81,7 @@ def update_batch(table: Table) -> sql.Composed:
     Texts that are split at commas are parsed five times as fast as arrays, and records have no comma. `version` is
     xmin, the number of the transaction that wrote the row: a row that was written since has another number.
     """
-    columns = table.selection.columns
+    columns = table.selection.names
     sent = [sql.Identifier("v", f"c{number}") for number in range(len(columns))]
     own = [sql.Identifier("t", name) for name in columns]
     pairs = list(zip(columns, own, sent, strict=True))
@@ -97,7 +99,10 @@ def update_batch(table: Table) -> sql.Composed:
         keys=sql.SQL(", array_agg(key)" if table.read_back else ""),
         table=_relation(table),
         changes=sql.SQL(", ").join(
-            sql.SQL("{} = coalesce({}, {})").format(sql.Identifier(name), value, old) for name, old, value in pairs
+            sql.SQL("{} = case {value} when {} then null else coalesce({value}, {}) end").format(
+                sql.Identifier(name), sql.Literal(REMOVED), old, value=value
+            )
+            for name, old, value in pairs
         ),
         place_type=sql.SQL(table.key_type if table.partitioned else "tid"),
         texts=sql.SQL(", ").join([sql.SQL("string_to_array(%s, ',', '')")] * len(columns)),
@@ -105,7 +110,9 @@ def update_batch(table: Table) -> sql.Composed:
         place=sql.Identifier("t", table.selection.key_column if table.partitioned else "ctid"),
         equal=sql.SQL(" and ").join(
             # By bytes: a collation may treat different texts as equal.
-            sql.SQL('({} is null or {} collate "C" = {})').format(value, old, value)
+            sql.SQL('({value} is null or {old} collate "C" is not distinct from nullif({value}, {removed}))').format(
+                value=value, old=old, removed=sql.Literal(REMOVED)
+            )
             for _, old, value in pairs
         ),
     )
@@ -116,7 +123,7 @@ def select_by_keys(table: Table) -> sql.Composed:
     key = sql.Identifier("t", table.selection.key_column)
     return sql.SQL("select {key}::text, {columns} from {table} t where {key} = any(%s::{key_type}[])").format(
         key=key,
-        columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in table.selection.columns),
+        columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in table.selection.names),
         table=_relation(table),
         key_type=sql.SQL(table.key_type),
     )

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 
 from phi.reencryption.database import Database
 from phi.reencryption.errors import ConnectionLost, LockConflict, ReencryptionError
+from phi.reencryption.hashing import HashCarrier
 from phi.reencryption.models import RowCounts
 from phi.reencryption.reencryptor import RecordReencryptor
 from phi.reencryption.statements import Rows, Table
@@ -38,6 +39,7 @@ class Worker:
     _database: Database
     _table: Table
     _reencryptor: RecordReencryptor
+    _hashes: HashCarrier | None = None
     size: int = field(kw_only=True)
     write: bool = field(kw_only=True)
     pause: Callable[[float], None] = field(kw_only=True)
@@ -86,13 +88,21 @@ class Worker:
 
     def _reencrypt(self, rows: Rows) -> tuple[RowCounts, Rows, list[list[str]]]:
         """The counts of the rows, and of those with records under an old key the rows and records to write."""
-        names = self._table.selection.columns
-        columns = [self._reencryptor.reencrypt(values, rows.keys, write=self.write) for values in rows.values]
-        by_name = {name: column.counts for name, column in zip(names, columns, strict=False)}
-        counts = RowCounts(rows=len(rows), columns=by_name)
-        if not self.write or not any(column.counts.old for column in columns):
+        selection = self._table.selection
+        stored = dict(zip(selection.names, rows.values, strict=True))
+        sources = {column.source for column in selection.hashes}
+        columns = {
+            name: self._reencryptor.reencrypt(values, rows.keys, write=self.write, texts=name in sources)
+            for name, values in zip(selection.columns, rows.values, strict=False)
+        }
+        for column in selection.hashes:
+            assert self._hashes is not None
+            texts = columns[column.source].texts
+            columns[column.name] = self._hashes.carry(column.field, texts, stored[column.name], rows.keys)
+        counts = RowCounts(rows=len(rows), columns={name: column.counts for name, column in columns.items()})
+        if not self.write or not any(column.counts.old for column in columns.values()):
             return counts, Rows(keys=(), places=(), versions=(), values=()), []
-        records = [column.records for column in columns]
+        records = [column.records for column in columns.values()]
         changed = [at for at, row in enumerate(zip(*records, strict=True)) if any(row)]
         if len(changed) == len(rows):
             return counts, rows, records
@@ -108,6 +118,7 @@ class WorkerConfig:
     dsn: str
     table: Table
     reencryptor: RecordReencryptor
+    hashes: HashCarrier | None
     size: int
     """Rows of a batch."""
     write: bool
@@ -128,7 +139,15 @@ def run_worker(config: WorkerConfig, pipe: Connection, others: Sequence[Connecti
         if pipe.poll(seconds):
             raise Stopped
 
-    worker = Worker(database, config.table, config.reencryptor, size=config.size, write=config.write, pause=pause)
+    worker = Worker(
+        database,
+        config.table,
+        config.reencryptor,
+        config.hashes,
+        size=config.size,
+        write=config.write,
+        pause=pause,
+    )
     try:
         while (message := pipe.recv())[0] != STOP:
             pipe.send((FINISHED, worker.process(message[1], lambda until: pipe.send((LAST_KEY, until)))))

@@ -36,6 +36,7 @@ class Call:
     access_key_id: str
     session_token: str = field(default="", repr=False)
     path: str = ""
+    user_agent: str = ""
     parameters: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
@@ -79,6 +80,7 @@ def read_call(environ: dict[str, Any]) -> Call:
         access_key_id=key,
         session_token=token,
         path=environ.get("PATH_INFO", ""),
+        user_agent=environ.get("HTTP_USER_AGENT", ""),
         parameters=parameters,
     )
 

@@ -63,7 +63,7 @@ def chosen(stage: Stage, kinds: Sequence[str], seed: int, *, size: float, long: 
     if "crashes" in kinds:
         engine = ENGINE if long or size >= 1 else []
         names["crashes"] = histories.crashes(stage, QUICK, None if long else chance, round(120 * size))
-        names["crashes"] += histories.crashes(stage, engine, None if long else chance, round(8 * size))
+        names["crashes"] += histories.crashes(stage, engine, None if long else chance, round(6 * size))
     if "faults" in kinds:
         count = 5000 if long else round(1000 * size)
         names["faults"] = [f"/{seed * 100_000 + number}" for number in range(count)]

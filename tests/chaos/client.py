@@ -25,9 +25,12 @@ from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
+import botocore.compat
+import botocore.hooks
 import botocore.session
 import semver
 
+import phi.kms
 import wizard
 from tests.chaos import baseline
 from tests.chaos.processes import kill_session
@@ -57,12 +60,17 @@ for _found in pkgutil.walk_packages(wizard.__path__, "wizard."):
     if not _found.name.endswith("__main__"):
         importlib.import_module(_found.name)
 
-for _module in ("phi.kms", "phi.environment", "phi.wrapping", "phi.cipher", "phi.reencryption.options"):
+for _module in ("phi.environment", "phi.wrapping", "phi.cipher", "phi.reencryption.options"):
     importlib.import_module(_module)
 
-# The descriptions of the services are read once, not by every process that is forked.
+# What botocore works out anew for each session is worked out once, not by every forked process: the descriptions
+# of the services, what its own handlers take, the services' other names.
 _create_loader = functools.cache(botocore.session.create_loader)
 vars(botocore.session)["create_loader"] = _create_loader
+vars(phi.kms)["_data_loader"] = _create_loader
+vars(botocore.hooks)["accepts_kwargs"] = functools.cache(botocore.compat.accepts_kwargs)
+_alias = functools.cache(botocore.hooks.EventAliaser(None)._alias_event_name)
+setattr(botocore.hooks.EventAliaser, "_alias_event_name", lambda _, name: _alias(name))  # noqa: B010
 _SERVICES = "kms iam sts ssm s3 cloudtrail logs events cloudwatch sns secretsmanager ecs ec2 account service-quotas"
 for _service in _SERVICES.split():
     botocore.session.Session().create_client(

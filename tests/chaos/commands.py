@@ -233,7 +233,7 @@ COMMANDS = {
         Command(name="rotate-data-key", words=("rotate", "--data-key", *CONFIRMED), check=another, new_keys=1),
         Command(
             name="promote",
-            words=("rotate", "--promote", "{pending}", "--no-redeploy", *CONFIRMED),
+            words=("rotate", "--promote", "{pending}", "--no-hash-columns", "--no-redeploy", *CONFIRMED),
             world="pending",
             check=replaced,
             replaces=True,

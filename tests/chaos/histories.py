@@ -121,7 +121,7 @@ WORLDS: Mapping[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     ),
     "undelivered": ("vercel", (("by hand", "vercel/all"),)),
     "pending": ("vercel", (("rotate", "--data-key", *CONFIRMED),)),
-    "promoted": ("pending", (("rotate", "--promote", "{pending}", "--redeploy", *CONFIRMED),)),
+    "promoted": ("pending", (("rotate", "--promote", "{pending}", "--no-hash-columns", "--redeploy", *CONFIRMED),)),
     "user": ("", (("setup", "--answers", "examples/vercel-user.yaml", "--yes"), ("push", "--redeploy", "--yes"))),
     "ecs": ("", (("setup", "--answers", "examples/ecs.yaml", "--yes"), ("push", "--redeploy", "--yes"))),
     "user-rotated": ("user", (("access-key", "rotate", "--yes"), ("push", "--redeploy", "--yes"))),
@@ -191,9 +191,9 @@ def crashes(stage: Stage, names: list[str], chance: random.Random | None, count:
 # --- faults: NAME is a number, by which command, probability and faults are drawn
 
 _FOR_FAULTS = {
-    "push": 6, "push-again": 4, "push-redeploy": 3, "verify": 3, "doctor": 3, "status": 1, "backup": 4, "rotate-cmk": 3,
-    "rotate-data-key": 6, "promote": 6, "restore": 4, "rewrap": 4, "adopt": 3, "review": 2, "report": 1,
-    "access-key-rotate": 4, "access-key-retire": 3, "setup": 0.02, "setup-again": 0.02,
+    "push": 8, "push-again": 5, "push-redeploy": 4, "verify": 3, "doctor": 2, "status": 1, "backup": 5, "rotate-cmk": 4,
+    "rotate-data-key": 8, "promote": 4, "restore": 3, "rewrap": 3, "adopt": 4, "review": 3, "report": 1,
+    "access-key-rotate": 3, "access-key-retire": 3, "setup": 0.02, "setup-again": 0.02,
 }  # fmt: skip
 
 

@@ -77,7 +77,8 @@ def _machine(stage: Stage, verdict: Verdict) -> type[RuleBasedStateMachine]:
             if not names:
                 return
             chosen = names[number % len(names)].removeprefix(VERSIONS)
-            words = (*word.split(), f"sha256:{chosen}", "--no-redeploy", *CONFIRMED)
+            said = ("--no-hash-columns",) if word.startswith("rotate") else ()
+            words = (*word.split(), f"sha256:{chosen}", *said, "--no-redeploy", *CONFIRMED)
             self._run(Command(name="promote", words=words, check=stored, replaces=True), happens)
             # Whether it waits for its promotion still, its slot says.
             self.pending = self._waits()

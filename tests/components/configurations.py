@@ -93,6 +93,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "guarded": {
         "administratorPatterns": [SSO_PATTERN],
         "deletionAdministrators": [SECOND_ADMINISTRATOR],
+        "incidentResponders": [SECOND_ADMINISTRATOR],
         "exclusiveUse": True,
     },
     "full-audit": {

@@ -205,6 +205,7 @@ def test_the_configurations_leave_no_setting_of_the_account_s_untried() -> None:
     elsewhere = {
         "accountId",
         "rotationPeriodDays",
+        "usageGuardDays",
         "trailRetentionDays",
         "ecsCluster",
         "ecsService",

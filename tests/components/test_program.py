@@ -157,6 +157,10 @@ def test_the_strict_policy_and_the_exclusive_one_are_the_key_s_own(recorded: Rec
         "Allow administration by SSO roles",
         "Allow deletion of the key",
         "Deny deletion of the key",
+        "Allow disabling of the key in an incident",
+        "Deny a short waiting period of a deletion",
+        "Deny deletion of a key in use",
+        "Deny disabling of a key in use",
         "Allow use of the key for EONPRO",
         "Deny use of the key to all but EONPRO",
     ]

@@ -6,10 +6,7 @@ Touches the deployment that it is given. A test that seeds a fault has it fixed 
 from __future__ import annotations
 
 import json
-import os
-import sys
 import urllib.request
-from pathlib import Path
 from typing import Any
 
 from tests.day_two import in_this_process
@@ -27,9 +24,8 @@ def diagnosis(deployment: Deployment, *arguments: str, expect: int | None = None
 
 
 def typed(deployment: Deployment, command: str, *, expect: int | None = 0) -> CompletedCommand:
-    """What a shell makes of a command as the doctor shows it; `python` is the project's own."""
-    path = os.pathsep.join((str(Path(sys.executable).parent), deployment.environment["PATH"]))
-    return deployment.run(["bash", "-c", command], env={"PATH": path}, expect=expect)
+    """What a shell makes of a command as the doctor shows it, pasted in a folder that has nothing to do with it."""
+    return deployment.run(["bash", "-c", command], folder=deployment.root, expect=expect)
 
 
 def redeployed(deployment: Deployment) -> None:

@@ -247,3 +247,17 @@ def test_where_a_replica_is_the_copy_is_the_stored_data_key_there_and_the_replic
     kms = deployment.client("kms", region="us-west-2", credentials={**task, "SessionToken": task["Token"]})
     opened = kms.decrypt(KeyId=replica, CiphertextBlob=base64.b64decode(held))
     assert (len(opened["Plaintext"]), opened["KeyId"]) == (32, replica)
+
+
+def test_a_drill_opens_the_backup_as_the_application_and_leaves_only_its_record(
+    on_vercel: Deployment, tmp_path: Path
+) -> None:
+    backed_up(on_vercel, "--to", str(tmp_path / "backup.json"))
+    before = {*tmp_path.rglob("*")}
+    drill = in_this_process.run(on_vercel, "backup", "drill", "--stack", "production", "--json").document["drill"]
+    try:
+        assert (drill["opened"], drill["versions"]) == (True, 1)
+        assert drill["principal"] == on_vercel.outputs()["appPrincipalArn"]
+        assert {*tmp_path.rglob("*")} == before
+    finally:
+        on_vercel.client("ssm").delete_parameters(Names=["/eonpro/production/restore-drill"])

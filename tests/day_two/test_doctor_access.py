@@ -199,7 +199,7 @@ def test_an_oidc_provider_that_lost_the_audience_gets_it_back(on_vercel: Deploym
 @pytest.mark.thorough
 def test_a_service_that_runs_as_another_role_runs_as_the_application_again(on_ecs: Deployment):
     with service_of(on_ecs) as service:
-        typed(on_ecs, "python -m wizard push --redeploy --yes")
+        typed(on_ecs, "eonpro-kms push --redeploy --yes")
         mine = service.revision()
         kept = ("family", "containerDefinitions", "executionRoleArn")
         other = on_ecs.client("ecs").register_task_definition(

@@ -6,6 +6,7 @@ Touches the deployment that is set up for ECS once, and puts it back; one of its
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -101,6 +102,27 @@ def test_a_container_that_dies_is_taken_back_by_the_circuit_breaker_and_told(ser
     assert sent == {"ecs:RegisterTaskDefinition": 1, "ecs:UpdateService": 1}, "it is ECS itself that goes back"
     assert service.look()["taskDefinition"] == service.first
     assert service.held() == [{"NODE_ENV": "production", "AWS_REGION": "eu-west-1"}] * 2
+
+
+def test_a_healthy_deployment_that_waits_for_somebodys_consent_is_not_rolled_back(service: OnEcs) -> None:
+    deployment = service.deployment
+    hook = {"targetType": "PAUSE", "lifecycleStages": ["POST_SCALE_UP"]}
+    service.ecs.update_service(
+        cluster=NAME,
+        service=NAME,
+        deploymentConfiguration={"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 1440, "lifecycleHooks": [hook]},
+    )
+    waits = deployment.wizard(*PUSH).document
+    command = waits["redeploys"][0]["command"]
+    deployment.aws(*shlex.split(command)[1:])
+    document = deployment.wizard(*PUSH).document
+
+    [waiting], [done] = waits["redeploys"], document["redeploys"]
+    assert (waits["ok"], waiting["state"]) == (True, "waiting")
+    assert "BLUE_GREEN, post scale up: 2 of 2 tasks run; it waits at a hook" in waiting["why"]
+    assert [one["target"] for one in waits["staleInstances"]] == ["ecs"]
+    assert (done["state"], document["staleInstances"]) == ("done", [])
+    assert service.look()["taskDefinition"] == done["after"]["revision"] and service.revisions() == 2
 
 
 @pytest.mark.thorough

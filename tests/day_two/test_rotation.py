@@ -72,7 +72,7 @@ def test_a_rotation_of_the_data_key_and_back_again_loses_no_record(life: Deploym
     new = made["fingerprint"]
     (old,) = (each["fingerprint"] for each in made["versions"] if each["current"])
 
-    promoted = life.wizard("rotate", "--promote", new, *SURE).document
+    promoted = life.wizard("rotate", "--promote", new, "--no-hash-columns", *SURE).document
     assert [(each["target"], each["state"]) for each in promoted["proofs"]] == [("ecs", "proved"), ("vercel", "proved")]
     new_value = ledger(life)[new]
     assert life.deployed()["ENCRYPTED_PHI_KEY"] == life.parameters()[STORED_KEY] == new_value
@@ -105,7 +105,7 @@ def test_a_former_key_is_adopted_from_a_pipe_and_promoted_and_is_seen_by_nobody(
     document = _piped(life, former.hex(), "adopt", "--encryption-key", "--yes", *SURE)
     assert document["changed"] and document["fingerprint"] in ledger(life)
 
-    life.wizard("rotate", "--promote", document["fingerprint"], *SURE)
+    life.wizard("rotate", "--promote", document["fingerprint"], "--no-hash-columns", *SURE)
     assert the_application.read(life, life.deployed(), record) == ["before KMS"]
     logs = "".join(log.read_text() for log in (life.folder / ".wizard" / "logs").glob("*.log"))
     assert former.hex() not in logs + "".join(life.printed)
@@ -204,7 +204,7 @@ def test_a_promotion_that_is_killed_in_the_middle_is_finished_by_the_same_comman
     held = life.parameters()[STORED_KEY]
     life.fault(service="ssm", operation="PutParameter", kind="hang", seconds=30)
     running = RunningCommand(
-        [sys.executable, "-m", "wizard", "rotate", "--promote", new, *SURE],
+        [sys.executable, "-m", "wizard", "rotate", "--promote", new, "--no-hash-columns", *SURE],
         folder=life.folder,
         environment=life.environment,
         log=life.root / "killed.log",
@@ -215,7 +215,7 @@ def test_a_promotion_that_is_killed_in_the_middle_is_finished_by_the_same_comman
     assert life.parameters()[STORED_KEY] in (held, ledger(life)[new])
     life.wizard("push", "--no-redeploy")
 
-    life.wizard("rotate", "--promote", new, *SURE)
+    life.wizard("rotate", "--promote", new, "--no-hash-columns", *SURE)
     assert life.deployed()["ENCRYPTED_PHI_KEY"] == life.parameters()[STORED_KEY] == ledger(life)[new]
     assert "eonpro:next-fingerprint" not in _tags(life)
 
@@ -255,7 +255,7 @@ def test_every_region_gets_the_new_data_key_and_keeps_the_old_one(deployment: De
     deployment.set_up("multi-region")
     old = deployment.parameters()[STORED_KEY]
     new = deployment.wizard("rotate", "--data-key", *SURE[:2], "--json").document["fingerprint"]
-    document = deployment.wizard("rotate", "--promote", new, *SURE).document
+    document = deployment.wizard("rotate", "--promote", new, "--no-hash-columns", *SURE).document
     (replica,) = deployment.outputs()["replicaKeyArns"]
     there = deployment.client("ssm", region=replica.split(":")[3])
     pages = there.get_parameters_by_path(Path="/eonpro", Recursive=True, WithDecryption=True)["Parameters"]

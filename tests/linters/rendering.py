@@ -54,7 +54,7 @@ def rendered(settings: Settings, root: Path, *, look_again: bool = False) -> tup
 
 def _configure(deployment: Deployment, settings: Settings) -> None:
     # KMS takes no policy that names a principal which is not there.
-    for arn in (*settings.administrators, *settings.deletion_administrators):
+    for arn in (*settings.administrators, *settings.deletion_administrators, *settings.incident_responders):
         if ":role/" in arn:
             deployment.client("iam").create_role(RoleName=arn.rpartition("/")[2], AssumeRolePolicyDocument="{}")
     # JSON is YAML, too; the engine adds its salt to the file.

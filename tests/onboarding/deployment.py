@@ -33,6 +33,7 @@ from sandbox.lifecycle import create_directories, server_environment
 from sandbox.state import SandboxPaths
 from tests.onboarding.loaded import loaded, loaded_aws
 from tests.onboarding.shipped_schemas import fits
+from wizard.core.next_command import SCRIPT
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = ("Pulumi.yaml", "__main__.py", "components", "wizard", "phi", "guardrails", "examples", "schemas")
@@ -464,6 +465,18 @@ def onboarding(target: str) -> tuple[str, ...]:
     return ("--stack", "production", "--answers", f"examples/{target}.yaml", "--yes", "--non-interactive")
 
 
+def written_script(project: Path, folder: Path) -> Path:
+    """The folder with an `eonpro-kms` of that copy of the product: printed commands name it."""
+    folder.mkdir(exist_ok=True)
+    script = folder / SCRIPT
+    script.write_text(
+        f"#!{sys.executable}\nimport sys\n\nsys.path[0] = {str(project)!r}\n"
+        "from wizard.__main__ import main\n\nsys.exit(main())\n"
+    )
+    script.chmod(0o755)
+    return folder
+
+
 @contextmanager
 def running_deployment(root: Path) -> Iterator[Deployment]:
     """A deployment with a fresh, empty cloud."""
@@ -493,6 +506,7 @@ def running_deployment(root: Path) -> Iterator[Deployment]:
         aws = PROJECT / ".cache" / "awscli" / "bin" / "aws"
         if sys.platform == "linux" and aws.exists():
             environment["PATH"] = f"{loaded_aws(aws)}{os.pathsep}{environment['PATH']}"
+        environment["PATH"] = f"{written_script(folder, root / 'bin')}{os.pathsep}{environment['PATH']}"
         yield Deployment(root=root, folder=folder, environment=environment)
     finally:
         sandbox("stop")

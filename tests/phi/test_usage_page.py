@@ -166,6 +166,8 @@ def test_the_table_of_errors_names_each_of_them_and_no_other():
 def test_what_the_page_links_to_on_itself_is_there():
     text = PAGE.read_text()
     headings = {
-        re.sub(r"[^\w -]", "", line[3:]).lower().replace(" ", "-") for line in text.splitlines() if line[:3] == "## "
+        re.sub(r"[^\w -]", "", line.lstrip("#")[1:]).lower().replace(" ", "-")
+        for line in text.splitlines()
+        if line.startswith(("## ", "### "))
     }
     assert set(re.findall(r"\]\(#([\w-]+)\)", text)) <= headings

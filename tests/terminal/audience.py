@@ -22,7 +22,7 @@ from typing import Any
 
 from pexpect import fdpexpect
 
-from tests.onboarding.deployment import PROJECT
+from tests.onboarding.deployment import PROJECT, written_script
 from tests.terminal.person import TIMEOUT_SECONDS, Person
 from tests.terminal.scenes import SCENES
 from tests.terminal.stage import CALLS, Told
@@ -121,7 +121,7 @@ def _prepared(scene: str, folder: Path) -> dict[str, str]:
     """The environment of a scene, and the files that it finds."""
     played, home = SCENES[scene], folder / "home"
     environment = {
-        "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
+        "PATH": f"{written_script(folder, folder / 'bin')}:{Path(sys.executable).parent}:{os.defpath}",
         "HOME": str(home),
         "TERM": "xterm-256color",
         "LANG": "C.UTF-8",

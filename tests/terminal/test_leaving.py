@@ -101,7 +101,7 @@ def test_leaving_makes_nothing_and_the_answers_need_not_be_given_again(untouched
     assert person.leave() == 8
     assert "nothing was changed" in person.words
     assert not (untouched.folder / "Pulumi.refused.yaml").exists()
-    assert "next: python -m wizard setup --stack refused" in person.words
+    assert "next: eonpro-kms setup --stack refused" in person.words
     assert person.is_sane
     assert not untouched.changes()
     assert not untouched.stack_exists("refused")

@@ -88,7 +88,7 @@ def test_five_questions_lead_from_nothing_to_vercel(
     assert "· Key access reviewed quarterly: needs a person" in report
     assert f'roleArn: "{deployment.outputs()["appPrincipalArn"]}"' in report
     assert deployment.outputs()["keyArn"] in report
-    again = "    python -m wizard --stack production --target vercel --yes --non-interactive"
+    again = "    eonpro-kms --stack production --target vercel --yes --non-interactive"
     assert again in person.transcript.splitlines(), "the command that repeats the run is no line by itself"
     assert person.is_sane
     assert person.screen.overlong == [], "a line is wider than the terminal"
@@ -157,7 +157,7 @@ def test_an_answer_is_changed_on_the_last_page_and_the_plan_is_drawn_anew(deploy
     secrets = deployment.outputs()["taskSecrets"]
     assert json.dumps({"secrets": secrets}, indent=2).replace("\n", "\n    ") in report
     assert "Restart the tasks of eonpro/eonpro-web" in report
-    assert "python -m wizard push --redeploy --stack production" in report
+    assert "eonpro-kms push --redeploy --stack production" in report
     assert person.is_sane
     parameters = deployment.parameters()
     assert {each["name"] for each in secrets} == {

@@ -39,6 +39,7 @@ PROGRAMS = {
     "zsh": Program(package="zsh", names=("zsh",)),
     "fish": Program(package="fish", names=("fish",)),
     "node": Program(package="nodejs", names=("node",)),
+    "npm": Program(package="npm", names=("npm",)),
     "curl": Program(package="curl", names=("curl",)),
     "chromium": Program(package="chromium", names=("chromium", "chromium-browser", "google-chrome")),
     "chromedriver": Program(package="chromium-driver", names=("chromedriver",)),

@@ -16,6 +16,7 @@ from wizard.aws import iam
 from wizard.aws.auth.session import Session, SessionClient, utc
 from wizard.core import safe_text
 from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse
+from wizard.core.models.delivery import VERIFICATION_NAME
 
 MAX_PAGES = 60
 """Pages of the event history that are read for one key, 50 events each."""
@@ -223,8 +224,20 @@ def _count(by_principal: dict[str, KeyEvents], event: Mapping[str, Any]) -> None
         by_principal[name] = replace(before, refused=before.refused + 1)
     elif not record.get("errorCode") and event.get("EventName") in USES:
         by_principal[name] = replace(
-            before, uses=before.uses + 1, last_use=max(filter(None, (before.last_use, at)), default=None)
+            before,
+            uses=before.uses + 1,
+            verifications=before.verifications + is_verification(record),
+            last_use=max(filter(None, (before.last_use, at)), default=None),
         )
+
+
+def is_verification(record: Mapping[str, Any]) -> bool:
+    """Whether an event is a call of this product's verification as the application: by its session or user agent.
+
+    Anybody can choose these names, so such a call is counted separately and never left out of the review.
+    """
+    arn = str((record.get("userIdentity") or {}).get("arn") or "")
+    return arn.endswith(f"/{VERIFICATION_NAME}") or f"app/{VERIFICATION_NAME}" in str(record.get("userAgent") or "")
 
 
 def principal_of(identity: Mapping[str, Any]) -> str:

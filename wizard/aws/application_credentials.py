@@ -18,9 +18,8 @@ from wizard.aws.auth.http import is_loopback
 from wizard.aws.auth.session import Session, SessionClient
 from wizard.core.errors import SetupError
 from wizard.core.models.account import Principal
-from wizard.core.models.delivery import AppCredentials, CredentialsSearch
+from wizard.core.models.delivery import VERIFICATION_NAME, AppCredentials, CredentialsSearch
 
-SESSION_NAME = "eonpro-proof"
 SESSION_SECONDS = 900
 """The shortest session that STS allows."""
 
@@ -102,7 +101,7 @@ def _from_web_identity(session: Session, principal: Principal) -> Credentials | 
     with session.translating("sts", "AssumeRoleWithWebIdentity"):
         answer = client.assume_role_with_web_identity(
             RoleArn=principal.arn,
-            RoleSessionName=SESSION_NAME,
+            RoleSessionName=VERIFICATION_NAME,
             WebIdentityToken=token,
             DurationSeconds=SESSION_SECONDS,
         )
@@ -130,7 +129,7 @@ def _from_assume_role(session: Session, principal: Principal) -> Credentials | N
             "sts",
             "AssumeRole",
             RoleArn=principal.arn,
-            RoleSessionName=SESSION_NAME,
+            RoleSessionName=VERIFICATION_NAME,
             DurationSeconds=SESSION_SECONDS,
         )
     )

@@ -10,8 +10,7 @@ from typing import Any
 
 from components.policies.stack import AlertRule, alert_rules_of
 from components.settings import Settings
-from wizard.aws.access import principal_of
-from wizard.aws.application_credentials import SESSION_NAME
+from wizard.aws.access import is_verification, principal_of
 from wizard.aws.auth.session import Session, SessionClient, or_none
 from wizard.aws.iam import identify
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
@@ -296,7 +295,9 @@ class AwsAuditReader(SessionClient):
             ),
             *(lambda rule=rule: self._rule(rule) for rule in alert_rules_of(settings)),
         )
-        return AlertsFact(topic=topic is not None, rules=tuple(rules))
+        confirmed = (topic or {}).get("Attributes", {}).get("SubscriptionsConfirmed")
+        receivers = int(confirmed) if confirmed is not None else None
+        return AlertsFact(topic=topic is not None, receivers=receivers, rules=tuple(rules))
 
     def _rule(self, rule: AlertRule) -> RuleFact:
         session = self._session.with_region(rule.region)
@@ -326,8 +327,7 @@ class AwsAuditReader(SessionClient):
             if (
                 record.get("eventSource") == "kms.amazonaws.com"
                 and _is_of(record, key_arn)
-                # This product's verification calls as the application.
-                and not str((record.get("userIdentity") or {}).get("arn") or "").endswith(f"/{SESSION_NAME}")
+                and not is_verification(record)
             ):
                 calls.append(_call(record))
         return KeyCalls(calls=tuple(calls), complete=complete)

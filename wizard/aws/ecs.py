@@ -4,6 +4,7 @@ Registers task definitions and updates services; never creates, scales or delete
 Manager when a value was written, never for the value.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +13,14 @@ from typing import Any
 from components.settings import SecretStore
 from wizard.aws.auth.session import Session
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
-from wizard.core.models.deployment import Rollout, RolloutState, Service, TaskDefinition
+from wizard.core.models.deployment import (
+    PausedHook,
+    Rollout,
+    RolloutState,
+    Service,
+    ServiceDeployment,
+    TaskDefinition,
+)
 from wizard.core.next_command import Command
 
 SERVICES_PER_CALL = 10
@@ -114,6 +122,21 @@ class Ecs:
             )
         return newest
 
+    def deployment(self, service: Service) -> ServiceDeployment | None:
+        """The current service deployment; None where it is not known, or the caller is not allowed to see it."""
+        if not service.current:
+            return None
+        try:
+            answer = self.session.find(
+                "ecs",
+                "DescribeServiceDeployments",
+                absent=("ServiceDeploymentNotFoundException",),
+                serviceDeploymentArns=[service.current],
+            )
+        except (PermissionDenied, Unsupported):
+            return None
+        return next(map(_service_deployment, (answer or {}).get("serviceDeployments", ())), None)
+
     def stopped(self, service: Service, rollout: Rollout) -> tuple[str, ...]:
         """Why the deployment's tasks stopped, each reason once; empty where the caller is not allowed to see it."""
         try:
@@ -151,7 +174,8 @@ class Ecs:
 
 
 def _service(service: Mapping[str, Any]) -> Service:
-    breaker = (service.get("deploymentConfiguration") or {}).get("deploymentCircuitBreaker") or {}
+    configuration = service.get("deploymentConfiguration") or {}
+    breaker = configuration.get("deploymentCircuitBreaker") or {}
     # ECS calls the newest one PRIMARY; the others are sorted by their creation.
     rollouts = sorted(service.get("deployments") or (), key=lambda rollout: rollout["createdAt"], reverse=True)
     rollouts.sort(key=lambda rollout: rollout.get("status") != "PRIMARY")
@@ -165,6 +189,47 @@ def _service(service: Mapping[str, Any]) -> Service:
         rolls_back=bool(breaker.get("enable") and breaker.get("rollback")),
         grace_seconds=int(service.get("healthCheckGracePeriodSeconds") or 0),
         events=tuple(str(event["message"]) for event in service.get("events") or ()),
+        arn=str(service.get("serviceArn") or ""),
+        strategy=str(configuration.get("strategy") or "ROLLING"),
+        bake_minutes=int(configuration.get("bakeTimeInMinutes") or 0),
+        shift_minutes=_shift_minutes(configuration),
+        has_hooks=bool(configuration.get("lifecycleHooks")),
+        current=str(service.get("currentServiceDeployment") or ""),
+        is_express=service.get("resourceManagementType") == "ECS",
+    )
+
+
+def _shift_minutes(configuration: Mapping[str, Any]) -> int:
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html"""
+    linear, canary = (configuration.get(f"{name}Configuration") or {} for name in ("linear", "canary"))
+    match configuration.get("strategy"):
+        case "LINEAR":
+            steps = math.ceil(100 / float(linear.get("stepPercent") or 10))
+            return (steps - 1) * int(linear.get("stepBakeTimeInMinutes") or 0)
+        case "CANARY":
+            return int(canary.get("canaryBakeTimeInMinutes") or 0)
+    return 0
+
+
+def _service_deployment(deployment: Mapping[str, Any]) -> ServiceDeployment:
+    paused = (
+        PausedHook(
+            id=str(hook["hookId"]),
+            expires=hook["expiresAt"].astimezone(UTC) if hook.get("expiresAt") else None,
+            then=str(hook.get("timeoutAction") or "ROLLBACK"),
+        )
+        for hook in deployment.get("lifecycleHookDetails") or ()
+        if hook.get("status") == "AWAITING_ACTION" and hook.get("hookId")
+    )
+    rollback = deployment.get("rollback") or {}
+    return ServiceDeployment(
+        arn=str(deployment["serviceDeploymentArn"]),
+        status=str(deployment.get("status") or ""),
+        made=deployment["createdAt"].astimezone(UTC),
+        stage=str(deployment.get("lifecycleStage") or ""),
+        reason=str(rollback.get("reason") or deployment.get("statusReason") or ""),
+        traffic=(deployment.get("targetServiceRevision") or {}).get("requestedProductionTrafficWeight"),
+        paused=next(paused, None),
     )
 
 

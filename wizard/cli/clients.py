@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from components.settings import Settings
-from wizard import aws
+from wizard import aws, github
 from wizard.aws.auth.sign_in import sign_in
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import StackState
@@ -106,6 +106,7 @@ def build_clients(
         engine=engine,
         prover=ChildDecryptVerifier(project, clock=clock),
         wrapper=ChildWrapper(project),
+        github=github.reader(os.environ, secret),
         linked=vercel_cli.linked_by_environment()
         or (vercel_cli.linked(application.linked) if application.linked else None),
         detected=tuple(_found(application, folder, resolved, backend)),
@@ -162,7 +163,7 @@ def _plan_keeper(file: Path, terminal: Terminal) -> Callable[[Plan, StackState],
         saved_plan.write(file, document)
         terminal.line()
         terminal.line(f"the plan is in {file}; nothing was changed. To apply it:")
-        terminal.verbatim(wizard("setup", "--stack", planned.stack, "--plan", str(file)))
+        terminal.verbatim(wizard("setup", "--stack", planned.stack, "--plan", file))
 
     return keep
 
@@ -172,7 +173,7 @@ def _answers_keeper(file: Path, terminal: Terminal) -> Callable[[Mapping[str, An
         answers_file.write(file, answers)
         terminal.line()
         terminal.line(f"the answers are in {file}, without secrets; nothing was changed. To repeat this run:")
-        terminal.verbatim(wizard("setup", "--answers", str(file)))
+        terminal.verbatim(wizard("setup", "--answers", file))
 
     return keep
 

@@ -16,11 +16,8 @@ from wizard import PROJECT_FOLDER
 from wizard.cli.commands import COMMANDS, TABLE
 from wizard.cli.parser import fill
 from wizard.core.models.inputs import Input, InputType
-from wizard.core.next_command import DEFAULT_COMMAND
+from wizard.core.next_command import DEFAULT_COMMAND, SCRIPT
 from wizard.inputs.registry import INPUTS
-
-NAME = "eonpro-kms"
-"""The console script. Completion for `python` itself would take it away from everything else."""
 
 _INPUTS = {each.flag: each for each in INPUTS}
 _STACKS = ("--stack", "--confirm", "--from")
@@ -28,10 +25,13 @@ _PARTITIONS = ("aws", "aws-us-gov", "aws-cn")
 
 
 def script(shell: str) -> str:
-    """What a shell runs to register the completion of the script."""
+    """What a shell runs to register the completion of the script.
+
+    Completion for `python` itself would take it away from everything else.
+    """
     from argcomplete.shell_integration import shellcode
 
-    return shellcode([NAME], shell=shell)
+    return shellcode([SCRIPT], shell=shell)
 
 
 def complete() -> None:
@@ -44,7 +44,7 @@ def complete() -> None:
 
 def tree(environ: Mapping[str, str], folder: Path) -> argparse.ArgumentParser:
     """The whole command line with a completer for each value. `folder` is the project's."""
-    root = argparse.ArgumentParser(prog=NAME, add_help=False, allow_abbrev=False)
+    root = argparse.ArgumentParser(prog=SCRIPT, add_help=False, allow_abbrev=False)
     commands = root.add_subparsers(dest="command", metavar="COMMAND")
     for command in TABLE:
         fill(commands.add_parser(command.name, help=command.help, add_help=False, allow_abbrev=False), command)

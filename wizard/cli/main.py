@@ -140,6 +140,7 @@ def run_command(line: CommandLine, terminal: Terminal, log: Log | None = None) -
 
 
 def _offline(options: RunOptions) -> Offline:
+    from wizard import github
     from wizard.core.ports.run import Offline
     from wizard.pulumi_engine import config
     from wizard.terminal.text import print_text
@@ -150,6 +151,7 @@ def _offline(options: RunOptions) -> Offline:
         saved=lambda: config.saved_settings(PROJECT_FOLDER, options.stack),
         saved_name=config.file_name(options.stack),
         print=(lambda text: None) if options.json else print_text,
+        github=github.reader(os.environ, lambda value, name: None),
     )
 
 

@@ -39,7 +39,7 @@ class SchemaOptions:
             schema = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             message = f"the schema {path} cannot be read: {error}"
-            raise SetupError(message, shell("git", "checkout", "--", "schemas")) from error
+            raise SetupError(message, shell("git", "-C", offline.project, "checkout", "--", "schemas")) from error
         offline.print(json.dumps(schema, indent=2))
         return 0, json_documents.schema(self.name, schema)
 
@@ -54,8 +54,9 @@ class CompletionOptions:
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help="bash, zsh or fish")
         parser.epilog = (
-            'in ~/.bashrc or ~/.zshrc:  eval "$(python -m wizard completion bash)"   (or zsh)\n'
-            "in config.fish:            python -m wizard completion fish | source"
+            'in ~/.bashrc or ~/.zshrc:  eval "$(eonpro-kms completion bash)"   (or zsh)\n'
+            "in config.fish:            eonpro-kms completion fish | source\n"
+            "the folder of eonpro-kms, .venv/bin of the project, has to be on the PATH"
         )
 
     def run_offline(self, offline: Offline) -> Result:

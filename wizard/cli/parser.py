@@ -5,6 +5,7 @@ Pure. Loads argparse, the tables of commands and inputs, and the options of the 
 
 import argparse
 import dataclasses
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -237,16 +238,19 @@ def answered(argv: Sequence[str]) -> str | None:
 
 
 def given_flags(argv: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The flags of a command line that the next command repeats, each with its words as they were typed."""
+    """The flags of a command line that the next command repeats, each with its words; a file by its whole path."""
     name = command_of(argv) or DEFAULT_COMMAND
     actions = _actions(COMMANDS[name])
     flags: dict[str, tuple[str, ...]] = {}
     words = iter(argv)
     for word in words:
-        flag, equals, _ = word.partition("=")
-        takes_value = flag in actions and actions[flag].nargs != 0 and not equals
-        typed = (word, *(value for value in (next(words, None),) if value is not None)) if takes_value else (word,)
-        if flag in actions and flag.startswith("--") and flag not in _NOT_KEPT:
+        flag, equals, value = word.partition("=")
+        action = actions.get(flag)
+        typed: tuple[str, ...] = (word,)
+        if action is not None and action.nargs != 0 and (given := value if equals else next(words, None)) is not None:
+            given = os.path.abspath(given) if action.metavar == "FILE" else given
+            typed = (f"{flag}={given}",) if equals else (flag, given)
+        if action is not None and flag.startswith("--") and flag not in _NOT_KEPT:
             flags[flag] = (*flags.get(flag, ()), *typed)
     own = {option for action in _own_actions(COMMANDS[name]) for option in action.option_strings}
     return {flag: typed for flag, typed in flags.items() if flag not in own}

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from wizard import PROJECT_FOLDER
 from wizard.cli import first_prompt, parser
 from wizard.core.errors import UsageError
-from wizard.core.next_command import Run, RunOptions, wizard
+from wizard.core.next_command import PROGRAM, SCRIPT, Run, RunOptions, wizard
 from wizard.inputs import answers, application_folder, saved_progress
 from wizard.inputs.answers_file import read_answers
 from wizard.inputs.registry import by_key
@@ -206,7 +206,7 @@ def _saved_plan(options: RunOptions) -> SavedPlan | None:
     try:
         return saved_plan.read(options.plan.read_text(encoding="utf-8"), str(options.plan))
     except (OSError, UnicodeDecodeError) as error:
-        again = wizard("preview", "--save-plan", str(options.plan))
+        again = wizard("preview", "--save-plan", options.plan)
         raise UsageError(f"the plan {options.plan} cannot be read: {error}", again) from error
 
 
@@ -235,19 +235,45 @@ def _application_folder() -> Path:
 
 
 def run_of(argv: Sequence[str]) -> Run:
-    """What a command that this run prints repeats of this command line."""
-    return Run(flags=parser.given_flags(argv), takes=parser.flags_of, python=python(), pulumi=pulumi())
+    """What a command that this run prints repeats of this command line, and how it calls the programs."""
+    return Run(
+        flags=parser.given_flags(argv),
+        takes=parser.flags_of,
+        program=program(),
+        python=python(),
+        pulumi=pulumi(),
+        project=shlex.quote(str(PROJECT_FOLDER)),
+    )
+
+
+def program() -> str:
+    """How this program is called: `eonpro-kms` where PATH leads to this project's script, else that script's path.
+
+    Without such a script it is a module of the project's folder, which `Run` adds.
+    """
+    if (found := shutil.which(SCRIPT)) and _starts_this_project(Path(found)):
+        return SCRIPT
+    beside = Path(sys.executable).with_name(SCRIPT)
+    return shlex.quote(str(beside)) if _starts_this_project(beside) else PROGRAM
+
+
+def _starts_this_project(script: Path) -> bool:
+    """Whether a script is the one that `make setup` wrote for this folder: another checkout has other stacks."""
+    try:
+        return repr(str(PROJECT_FOLDER)) in script.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
 
 
 def python() -> str:
-    """How this interpreter is called from here: `python` where that is it, else by its path."""
-    return "python" if shutil.which("python") == sys.executable else near(sys.executable)
+    """How this interpreter is called: `python` where that is it, else by its path."""
+    return "python" if shutil.which("python") == sys.executable else shlex.quote(sys.executable)
 
 
 def pulumi() -> str:
-    """How the engine is called from here: `pulumi` where PATH has it, else by the path of the one of `make setup`."""
+    """How the engine is called: `pulumi` where PATH has it, else by the path of the one of `make setup`."""
     chosen = None if shutil.which("pulumi") else config.chosen_engine()
-    return shlex.quote(near(str(chosen))) if chosen else "pulumi"
+    return shlex.quote(str(chosen)) if chosen else "pulumi"
 
 
 def near(path: str) -> str:

@@ -1,7 +1,8 @@
 """The next command to type, quoted for a shell and completed with the flags of this run; the options of a run.
 
 Pure. Messages name a command with `wizard` or `shell`; where a message is printed, `Run.complete` adds the flags of
-this run (`--stack`, `--from`, `--target`, `--yes` and others): a copied command acts on the same stack.
+this run (`--stack`, `--from`, `--target`, `--yes` and others), and names the programs so that any folder finds them: a
+copied command acts on the same stack, wherever it is pasted.
 """
 
 import re
@@ -12,16 +13,26 @@ from pathlib import Path
 from typing import Any
 
 PROGRAM = "python -m wizard"
+"""The program as texts of this source name it; `Run.program` takes its place where one is printed."""
+
+SCRIPT = "eonpro-kms"
+"""The console script that `make setup` writes into `.venv/bin`."""
 
 DEFAULT_COMMAND = "setup"
 """The command that runs where the command line names none."""
 
-# From the program to the end of this command: a quoted word may hold anything, an operator of the shell or a
-# backquote ends it.
-_COMMAND = rf"""{PROGRAM}(?![\w.])(?:'[^']*'|"[^"]*"|[^'"|;&<>#`\n()])*"""
+# To the end of a command: a quoted word may hold anything, an operator of the shell or a backquote ends it.
+_WORDS = r"""(?:'[^']*'|"[^"]*"|[^'"|;&<>#`\n()])"""
+_COMMAND = rf"{PROGRAM}(?![\w.]){_WORDS}*"
 
 _PYTHON = r"(?<![\w./-])python -m "
-_PULUMI = r"(?<![\w./-])pulumi(?= (?:up|preview|config|stack|state|refresh|import|destroy|cancel|login|whoami)\b)"
+_LOGIN = r"(?<![\w./-])pulumi(?= (?:login|whoami)\b)"
+_OF_STACK = "config set|config rm|config refresh|up|preview|refresh|destroy|cancel"
+_PULUMI = (
+    rf"(?<![\w./-])pulumi (?:(?P<verb>{_OF_STACK})|(?:config|stack|state|import))\b"
+    rf"(?P<words>(?:(?!pulumi ){_WORDS})*)"
+)
+_MAKE = r"(?<![\w./-])make(?= setup\b)"
 
 
 class Command(str):
@@ -44,17 +55,20 @@ def plain_name(stack: str) -> str:
     return stack.rsplit("/", 1)[-1]
 
 
-def wizard(*words: str, advice: str = "") -> Command:
+def wizard(*words: str | Path, advice: str = "") -> Command:
     """`python -m wizard WORDS`, each word quoted where a shell needs it: `wizard("push", "--to", place)`.
 
-    Leave out `--stack` and the other flags of this run: they are added where the command is printed.
+    A path is written whole, for it may be pasted in another folder. Leave out `--stack` and the other flags of this
+    run: they are added where the command is printed.
     """
-    return Command(" ".join((PROGRAM, *map(shlex.quote, words))), advice=advice)
+    return Command(f"{PROGRAM} {shell(*words)}".rstrip(), advice=advice)
 
 
-def shell(*words: str, advice: str = "") -> Command:
-    """A command of another program, each word quoted where a shell needs it."""
-    return Command(shlex.join(words), advice=advice)
+def shell(*words: str | Path, advice: str = "") -> Command:
+    """A command of another program, each word quoted where a shell needs it; a path is written whole."""
+    return Command(
+        shlex.join(str(word.absolute() if isinstance(word, Path) else word) for word in words), advice=advice
+    )
 
 
 def document(step: str) -> dict[str, Any]:
@@ -72,17 +86,22 @@ class Run:
     """The flags of this run, each with its words as they were typed: `{"--stack": ("--stack", "dev")}`."""
     takes: Callable[[str], Collection[str] | None] = lambda command: None
     """The flags that a command has, by its name; None for all."""
+    program: str = PROGRAM
+    """How this program is called from any folder."""
     python: str = "python"
-    """How the interpreter is called in this folder."""
+    """How the interpreter is called from any folder."""
     pulumi: str = "pulumi"
-    """How the engine is called in this folder."""
+    """How the engine is called from any folder."""
+    project: str | None = None
+    """The project's folder, quoted for a shell; None for commands that are typed in it."""
 
     def complete(self, text: str) -> str:
         """The text; each wizard command in it gets the flags of this run that it takes and lacks."""
-        if "python -m " not in text and "pulumi " not in text:
+        if not any(word in text for word in ("python -m ", "pulumi ", "make setup")):
             return text
-        completed = re.sub(_PYTHON, f"{self.python} -m ", re.sub(_COMMAND, self._with_flags, text))
-        completed = re.sub(_PULUMI, self.pulumi, completed)
+        completed = re.sub(_PULUMI, self._of_project, re.sub(_COMMAND, self._with_flags, text))
+        for pattern, called in self._programs():
+            completed = re.sub(pattern, called.replace("\\", r"\\"), completed)
         return Command(completed, advice=self.complete(text.advice)) if isinstance(text, Command) else completed
 
     def complete_all(self, value: Any) -> Any:
@@ -95,14 +114,16 @@ class Run:
 
     def _with_flags(self, match: re.Match[str]) -> str:
         text = match[0].rstrip()
+        end = match[0][len(text) :]
+        called = self.program + text.removeprefix(PROGRAM)
         try:
             words = shlex.split(text)[3:]
         except ValueError:
-            return match[0]
+            return called + end
         command = words[0] if words and not words[0].startswith("-") else DEFAULT_COMMAND
         present = {word.partition("=")[0] for word in words}
         if "--help" in present:
-            return match[0]
+            return called + end
         takes = self.takes(command)
         missing = [
             typed
@@ -110,7 +131,28 @@ class Run:
             if (takes is None or flag in takes) and present.isdisjoint((flag, *_REPLACED_BY.get(flag, ())))
         ]
         added = "".join(f" {shlex.quote(word)}" for typed in missing for word in typed)
-        return text + added + match[0][len(text) :]
+        return called + added + end
+
+    def _of_project(self, match: re.Match[str]) -> str:
+        """Pulumi finds the project by the folder; without `--stack` it takes the stack that is selected."""
+        if self.project is None:
+            return match[0]
+        verb = match["verb"]
+        called, end = f"{self.pulumi} -C {self.project} ", match[0].removeprefix("pulumi ")
+        if verb is None or "--stack" in match["words"]:
+            return called + end
+        stack = (self.flags or {}).get("--stack", ("--stack", RunOptions.stack))
+        return f"{called}{verb} {shlex.join(stack)}{match['words']}"
+
+    def _programs(self) -> tuple[tuple[str, str], ...]:
+        """What a text calls by its bare name, and how any folder finds it."""
+        if self.project is None:
+            return ()
+        return (
+            (_LOGIN, self.pulumi),
+            (_PYTHON, f"PYTHONPATH={self.project} {self.python} -m "),
+            (_MAKE, f"make -C {self.project}"),
+        )
 
 
 _REPLACED_BY: Mapping[str, tuple[str, ...]] = {

@@ -29,7 +29,7 @@ from wizard.core.models.delivery import (
     Verification,
     VerificationState,
 )
-from wizard.core.models.rotation import DataKeyVersion, LastBackup
+from wizard.core.models.rotation import DataKeyVersion, LastBackup, RestoreDrill
 from wizard.core.next_command import wizard
 from wizard.core.ports.aws import KeyRotation
 from wizard.core.ports.run import AwsClient, DecryptVerifier, TargetContext
@@ -61,6 +61,13 @@ def find_last_backup(aws: AwsClient, settings: Settings) -> LastBackup | None:
     name = settings.names.last_backup
     records = aws.access_diagnostics.read_values([name], SecretStore.PARAMETER_STORE)
     return LastBackup.read(records[name]) if name in records else None
+
+
+def find_last_drill(aws: AwsClient, settings: Settings) -> RestoreDrill | None:
+    """The last restore drill that the account records; None without one. Raises SetupError as above."""
+    name = settings.names.last_drill
+    records = aws.access_diagnostics.read_values([name], SecretStore.PARAMETER_STORE)
+    return RestoreDrill.read(records[name]) if name in records else None
 
 
 def find_data_key(aws: AwsClient, settings: Settings, outputs: Outputs | None = None) -> StoredDataKey | None:

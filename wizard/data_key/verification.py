@@ -25,7 +25,15 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
-from wizard.core.models.delivery import BUSY, SILENT, AppCredentials, AppVariables, ChildResult, Proof
+from wizard.core.models.delivery import (
+    BUSY,
+    SILENT,
+    VERIFICATION_NAME,
+    AppCredentials,
+    AppVariables,
+    ChildResult,
+    Proof,
+)
 from wizard.core.next_command import Command, wizard
 from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
 
@@ -220,7 +228,12 @@ class ChildDecryptVerifier:
 
     def _environment(self) -> dict[str, str]:
         # Above all, not the operator's credentials.
-        return {**inherited(self._environ, "AWS_ENDPOINT_URL"), "AWS_EC2_METADATA_DISABLED": "true"}
+        return {
+            **inherited(self._environ, "AWS_ENDPOINT_URL"),
+            "AWS_EC2_METADATA_DISABLED": "true",
+            # CloudTrail records it: with an access key or a container's credentials no session name tells who called.
+            "AWS_SDK_UA_APP_ID": VERIFICATION_NAME,
+        }
 
 
 def _app_environment(credentials: AppCredentials, batch: AppVariables) -> dict[str, str]:

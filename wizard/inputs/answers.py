@@ -201,7 +201,7 @@ def to_settings(values: Mapping[str, Any], *, identity: Identity, retained_targe
             continue
         if entry.key == "account":
             value = identity.account_id if value == CALLER else value
-        elif entry.key in ("administrators", "deletion_administrators"):
+        elif entry.key in ("administrators", "deletion_administrators", "incident_responders"):
             value = tuple(identity.principal_arn if member == CALLER else member for member in value)
         elif entry.key == "target":
             value = (*value, *retained_targets)

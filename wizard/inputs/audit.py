@@ -115,6 +115,16 @@ TRAIL_INPUTS: tuple[Input, ...] = (
         default=True,
     ),
     Input(
+        key="backup_max_age_days",
+        prompt="How old can the last backup of the data key be?",
+        why="A backup that nobody has opened for a long time is none.",
+        safeguard="164.308(a)(7)(ii)(A), data backup plan",
+        help="days that the backup of the data key, and the drill that opened it, can be old (default: 92)",
+        metavar="DAYS",
+        asked=False,
+        default=92,
+    ),
+    Input(
         key="alert_emails",
         prompt="Who gets the alerts?",
         why="Without an address nobody receives the alerts.",

@@ -80,6 +80,18 @@ APPLICATION_INPUTS: tuple[inputs.Input, ...] = (
         asked=False,
         default="parameter-store",
     ),
+    inputs.Input(
+        key="record_tables",
+        prompt="Which tables hold PHI records?",
+        why="A rotation of the data key has to re-encrypt each of them, with its search hashes, before it ends.",
+        safeguard="164.312(a)(2)(iv), encryption and decryption",
+        help="tables with PHI records, with commas: SCHEMA.TABLE.KEY=COLUMN+COLUMN:HASH, where HASH is the column of "
+        "its search hashes, such as Patient.id=firstName+email:emailHash+dob:dobHash",
+        metavar="TABLE,...",
+        asked=False,
+        optional=True,
+        many=True,
+    ),
     *(_of_target(target.name, entry) for target in all_targets() for entry in target.inputs),
 )
 

@@ -154,9 +154,9 @@ def damage(backend: str, folder: Path, stack: str) -> DamagedState | None:
             copies = [*state.glob(f"backups/**/{stack}.*.json"), file.with_suffix(".json.bak")]
             complete = sorted(filter(_is_json, copies), key=lambda copy: copy.stat().st_mtime_ns)
             command = (
-                f"{shell('cp', str(complete[-1]), str(file))} && {shell('rm', '-f', f'{file}.attrs')}"
+                f"{shell('cp', complete[-1], file)} && {shell('rm', '-f', Path(f'{file}.attrs'))}"
                 if complete
-                else shell("mv", str(file), f"{file}.damaged")
+                else shell("mv", file, Path(f"{file}.damaged"))
             )
             advice = "puts the newest complete copy back" if complete else "no copy is complete: doctor goes on"
             return DamagedState(f"the state {file} is damaged: it is not JSON", Command(command, advice=advice))

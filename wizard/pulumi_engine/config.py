@@ -61,8 +61,9 @@ def read(path: Path) -> dict[str, str]:
     import yaml
 
     stack = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+    away = shell("mv", path, path.with_name(f"{path.name}.damaged"))
     fix = Command(
-        f"{shell('mv', path.name, f'{path.name}.damaged')} && {shell('pulumi', 'config', 'refresh', '--stack', stack)}",
+        f"{away} && {shell('pulumi', 'config', 'refresh', '--stack', stack)}",
         advice="takes the settings of the last update from the state; or correct the file by hand",
     )
     try:
@@ -148,7 +149,7 @@ def write(path: Path, content: bytes) -> None:
     try:
         files.replace(path, content, private=False)
     except OSError as error:
-        raise UsageError(f"{path.name} cannot be written: {error}", shell("ls", "-l", str(path.parent))) from error
+        raise UsageError(f"{path.name} cannot be written: {error}", shell("ls", "-l", path.parent)) from error
 
 
 def as_text(value: object) -> str:

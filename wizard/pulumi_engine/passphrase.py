@@ -13,7 +13,7 @@ from pathlib import Path
 
 from wizard.core import files
 from wizard.core.errors import SetupError, UsageError
-from wizard.core.next_command import Command, plain_name, shell
+from wizard.core.next_command import plain_name, shell
 
 VARIABLE, FILE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"
 
@@ -46,11 +46,11 @@ def find(environ: Mapping[str, str], stack: str) -> Path | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise SetupError(f"the passphrase's file cannot be read: {error}", Command(f"ls -l {file}")) from error
+        raise SetupError(f"the passphrase's file cannot be read: {error}", shell("ls", "-l", file)) from error
     if stat.S_IMODE(status.st_mode) & 0o077:
-        raise SetupError(f"others can read the passphrase of {stack}: {file}", shell("chmod", "600", str(file)))
+        raise SetupError(f"others can read the passphrase of {stack}: {file}", shell("chmod", "600", file))
     if not _read(file):
-        raise SetupError(f"the passphrase file of {stack} is empty: {file}", shell("rm", str(file)))
+        raise SetupError(f"the passphrase file of {stack} is empty: {file}", shell("rm", file))
     return file
 
 
@@ -71,7 +71,7 @@ def create(environ: Mapping[str, str], stack: str) -> Path:
             f"export {FILE_VARIABLE}=<a file only you can read>",
         ) from error
     if find(environ, stack) is None:
-        raise SetupError(f"the passphrase just stored in {file} cannot be read again", Command(f"ls -l {file}"))
+        raise SetupError(f"the passphrase just stored in {file} cannot be read again", shell("ls", "-l", file))
     return file
 
 

@@ -32,12 +32,12 @@ class SetupOptions:
         if self.save_answers and not (self.dry_run or self.save_plan):
             raise UsageError(
                 "--save-answers writes the answers of a run that applies nothing",
-                wizard("setup", "--dry-run", "--save-answers", str(self.save_answers)),
+                wizard("setup", "--dry-run", "--save-answers", self.save_answers),
             )
         if self.plan and (self.dry_run or self.save_plan):
             raise UsageError(
                 "--plan applies a saved plan; --dry-run and --save-plan apply nothing",
-                wizard("setup", "--plan", str(self.plan)),
+                wizard("setup", "--plan", self.plan),
             )
 
     @staticmethod

@@ -198,7 +198,8 @@ def _key_policy(
     named = {arn for statement in _allowing(policy) for arn in _principals(statement)}
     root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
     applications = outputs.app_principal_arns
-    unknown = named - {root, *applications, *settings.administrators, *settings.deletion_administrators}
+    special = {*settings.deletion_administrators, *settings.incident_responders}
+    unknown = named - {root, *applications, *settings.administrators, *special}
     using = [
         arn for arn in settings.administrators if decide_by_key_policy_of(settings, policy, arn, "kms:Decrypt") in _MAY
     ]

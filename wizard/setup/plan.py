@@ -292,7 +292,12 @@ def _key(settings: Settings, identity: Identity) -> list[tuple[str, str, str | N
     table.append(("administrators", ", ".join(administrators), "administrators"))
     table.append(("can use it", use, "strict_key_policy" if strict else "exclusive_use"))
     deleters = ", ".join(_short(arn, identity) for arn in settings.deletion_administrators)
-    return [*table, ("can delete it", deleters or "nobody", "deletion_administrators")]
+    table.append(("can delete it", deleters or "nobody", "deletion_administrators"))
+    if days := settings.usage_guard_days:
+        responders = ", ".join(_short(arn, identity) for arn in settings.incident_responders)
+        who = f"{responders or 'nobody'}, within {days} days of a use"
+        table.append(("can disable it", who, "incident_responders"))
+    return table
 
 
 def _application(settings: Settings, asked: tuple[Target, ...]) -> list[tuple[str, str, str | None]]:
@@ -308,6 +313,8 @@ def _application(settings: Settings, asked: tuple[Target, ...]) -> list[tuple[st
     for target in deploy_targets(settings.deploy_targets):
         label, where, key = target.summary(settings)
         table.append((label, where + ("" if target.name in asked else " (set up earlier; kept as it is)"), key))
+    if settings.record_tables:
+        table.append(("its tables", ", ".join(settings.record_tables), "record_tables"))
     if settings.kept_as_found:
         table.append(("left as found", ", ".join(settings.kept_as_found), "repair"))
     return table

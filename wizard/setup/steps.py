@@ -13,25 +13,26 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from components.settings import Outputs, Settings, Target
+from components.settings import ImportGroup, Outputs, Settings, Target
 from wizard.core.cost.account import read_account
 from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import PreflightFailed, Problem, ResourceError, SetupError, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Linked, StackState
-from wizard.core.models.inputs import Mark
+from wizard.core.models.inputs import Choice, Mark
 from wizard.core.models.stack import ListedStack, Progress, Step
 from wizard.core.next_command import Command, plain_name, shell, wizard
 from wizard.core.ports.aws import Wrapper
-from wizard.core.ports.run import AwsClient, DecryptVerifier, Engine, UserInterface, VercelClient
+from wizard.core.ports.run import AwsClient, DecryptVerifier, Engine, GitHub, UserInterface, VercelClient
 from wizard.core.state_backend import KEY_ALIAS, Circumstances, StateBackend, in_words, resolve
 from wizard.inputs import saved_progress
 from wizard.inputs.answers import Answer, Source
 from wizard.inputs.interview import Interview, Interviewer
-from wizard.inputs.registry import STEPS, heading
+from wizard.inputs.registry import STEPS, by_key, heading
 from wizard.inputs.saved_progress import Drafts
 from wizard.setup import plan
-from wizard.setup.importing import offer
+from wizard.setup.importing import discovery
+from wizard.setup.importing.data_key import NONE_YET
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.preflight import checks, services
 
@@ -140,6 +141,8 @@ class Clients:
     prover: DecryptVerifier
     wrapper: Wrapper | None = None
     """Wraps a former ENCRYPTION_KEY."""
+    github: GitHub | None = None
+    """None without a token."""
     linked: Linked | None = None
     detected: tuple[str, ...] = ()
     """Lines to show with the account: the application, the login to Vercel, the state's backend."""
@@ -271,12 +274,12 @@ def check(
         )
 
     has_started = request.saved is not None and bool(request.saved.adopted) and bool(values.get("repair"))
-    requested = offer.import_request(values) if request.adopt or has_started else None
+    requested = _import_request(values) if request.adopt or has_started else None
     findings = run_checks(import_request or requested)
     # An interrupted import resumes by itself, unless the data key must be entered again.
     is_resuming = findings.settings is not None and findings.settings.adopted and not findings.is_data_key_unknown
     if findings.discovered.things and not (request.adopt or import_request or is_resuming) and ui.interactive:
-        import_request = offer.offer(ui, values, findings)
+        import_request = _offer_import(ui, values, findings)
         findings = run_checks(import_request) if import_request else findings
     for note in findings.notes:
         ui.line(note, mark=Mark.WARN if note in findings.warnings else Mark.INFO)
@@ -332,6 +335,49 @@ def check(
         answers=interview.answers,
     )
     return ready, import_request
+
+
+def _import_request(values: Mapping[str, Any]) -> ImportRequest:
+    chosen = values.get("repair") or ()
+    return ImportRequest(
+        repaired=tuple(part for part in ImportGroup if "all" in chosen or part in chosen),
+        named=tuple(part for part in ImportGroup if part in chosen),
+        data_key=values.get("encrypted_phi_key"),
+    )
+
+
+def _offer_import(ui: UserInterface, values: Mapping[str, Any], findings: checks.Findings) -> ImportRequest | None:
+    """Show what was created manually; the person's import request, None if they decline."""
+    ui.section("Created manually", "found under the names that the stack would take; nothing was touched")
+    for resource in findings.discovered.things:
+        ui.line(f"{resource.thing}: {resource.arn}", mark=Mark.INFO)
+    if findings.differences:
+        ui.table(discovery.table(findings.differences), headings=discovery.HEADINGS)
+    why = "Nothing is made twice and nothing is replaced: what is there becomes the stack's."
+    if not ui.confirm("Take it into the stack?", default=True, why=why):
+        return None
+    answers = dict(values)
+    parts = discovery.import_groups(findings.discovered)
+    if parts and not answers.get("repair"):
+        shared = findings.shared_groups
+        choices = [
+            Choice(
+                value=part,
+                title=part.replace("-", " "),
+                checked=part not in shared,
+                note="others use it too, and would be cut off" if part in shared else "",
+            )
+            for part in parts
+        ]
+        agreed = tuple(part for part in parts if part not in shared)
+        answers["repair"] = ui.ask(by_key["repair"].question(choices, agreed)) or ("none",)
+    if not answers.get("encrypted_phi_key") and findings.is_data_key_unknown:
+        question = by_key["encrypted_phi_key"].question()
+        if not findings.data_key_hidden:
+            why = f"It is not known. Only if there never was one, type {NONE_YET}: a new one is made."
+            question = replace(question, why=why)
+        answers["encrypted_phi_key"] = ui.ask(question)
+    return _import_request(answers)
 
 
 def settings_refresh(stack: str) -> Command:

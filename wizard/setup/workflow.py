@@ -61,7 +61,7 @@ def ending(settings: Settings, outputs: Outputs) -> str:
     key = f"--region {settings.region} --key-id {outputs.key_id}"
     program = (
         "import json, sys; policy = json.load(sys.stdin); policy['Statement'] = [each for each in policy['Statement'] "
-        f"if each.get('Sid') != {policies.DENY_DELETION!r}]; print(json.dumps(policy))"
+        f"if each.get('Sid') not in {policies.DELETION_DENIALS!r}]; print(json.dumps(policy))"
     )
     return (
         "# only when no record needs the data key any more: it can never be decrypted again\n"

@@ -90,6 +90,8 @@ def describe_condition(operator: str, key: str, values: tuple[str, ...]) -> str:
     if name == "Null":
         return f"{key} is {'absent' if values == ('true',) else 'present'}"
     text = " or ".join(values)
+    if key.lower() == "kms:trailingdayswithoutkeyusage" and name == "NumericLessThan":
+        return f"the key was used in the last {text} days"
     if name.startswith(("Numeric", "Date")):
         return f"{key} {name} {text}"
     return f"{key} is {'not ' if 'Not' in name else ''}{text}"

@@ -61,6 +61,13 @@ DELETE = ("kms:ScheduleKeyDeletion",)
 RIGHTS: Mapping[str, tuple[str, ...]] = {"use": USE, "administer": ADMINISTER, "delete": DELETE}
 """Each right by its actions, of which one is enough; the first is the one that stands for the right."""
 
+_CHOSEN: Context = {
+    "kms:schedulekeydeletionpendingwindowindays": ("30",),
+    "kms:trailingdayswithoutkeyusage": ("36500",),
+}
+"""What a caller chooses where nothing else is known: the longest waiting period, which is the default, and to wait
+until the key is not in use any more. So a right that is only delayed counts as a right, on every day."""
+
 GRANTABLE = frozenset(
     (
         DECRYPT,
@@ -134,7 +141,7 @@ def evaluate_access(
     Without `include_everybody` a statement that allows everybody does not count for this caller: the review lists
     "everybody" once, and not as a right of each principal.
     """
-    request = Request(action=action, resource=documents.arn, context={**documents.context, **caller.context})
+    request = Request(action=action, resource=documents.arn, context={**_CHOSEN, **documents.context, **caller.context})
     identity = evaluate_policies(caller.iam.policies, request) if caller.iam else PolicyEvaluation()
     has_boundary = caller.iam is not None and caller.iam.boundary is not None
     boundary = evaluate_policies((caller.iam.boundary,), request) if caller.iam and caller.iam.boundary else None
@@ -206,7 +213,7 @@ def decide_by_key_policy(
         }
         for statement in statements_of(policy)
     ]
-    request = Request(action=action, resource="*", context={**(known or {}), **caller.context})
+    request = Request(action=action, resource="*", context={**_CHOSEN, **(known or {}), **caller.context})
     by_key = _match_key_policy({"Statement": statements}, caller, request, account)
     named = (*by_key.named, *by_key.everybody_named)
     if any(not match.terms for match in by_key.denies):

@@ -303,7 +303,7 @@ def _ecs_actions(call: Call) -> Iterator[RequiredAction]:
         if parameters.get("tags") and operation.startswith(("Create", "Register")):
             creation = {**context, "ecs:CreateAction": (operation,)}
             yield RequiredAction(action="ecs:TagResource", resource=resource, context=creation)
-    if operation == "RegisterTaskDefinition":
+    if operation in ("RegisterTaskDefinition", "CreateExpressGatewayService"):
         for role in ("taskRoleArn", "executionRoleArn"):
             yield from _pass_role(parameters.get(role), "ecs-tasks")
 
@@ -352,6 +352,8 @@ def ecs_resources(call: Call) -> list[str]:
         return [_arn(call, "ecs", f"cluster/{_last_part(item)}") for item in parameters.get("clusters") or ["default"]]
     if operation == "ListTasks":
         return [_arn(call, "ecs", f"container-instance/{cluster}/*")]
+    if operation.endswith(("ServiceDeployment", "ServiceDeployments")):
+        return [str(arn) for arn in parameters.get("serviceDeploymentArns") or [parameters.get("serviceDeploymentArn")]]
     kind = "task" if operation.endswith(("Task", "Tasks")) else "service"
     named = parameters.get(f"{kind}s") or [parameters.get("serviceName" if operation == "CreateService" else kind)]
     if operation.startswith("List") or not any(named):

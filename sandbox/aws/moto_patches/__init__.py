@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from sandbox.aws.iam import enforcement
 from sandbox.aws.iam.policy import UnsupportedCondition
 from sandbox.aws.iam.principals import Principal
-from sandbox.aws.moto_patches import account, cloudtrail, event_history, iam, simulation, storage, sts
+from sandbox.aws.moto_patches import account, cloudtrail, event_history, iam, simulation, sns, storage, sts
 from sandbox.aws.moto_patches.ecs import services
 from sandbox.aws.moto_patches.kms import ciphertext, grants, key_policy, keys, rotation
 from sandbox.aws.protocol import AwsError, Call, Response
@@ -61,10 +61,14 @@ REQUEST_PATCHES: tuple[Patch[RequestPatch], ...] = (
     _request(iam.put_user_boundary, "iam", "PutUserPermissionsBoundary"),
     _request(iam.delete_user_boundary, "iam", "DeleteUserPermissionsBoundary"),
     _request(event_history.lookup_events, "cloudtrail", "LookupEvents"),
+    _request(sns.count_subscriptions, "sns", "GetTopicAttributes"),
     _request(services.check_container_secrets, "ecs", "RegisterTaskDefinition"),
     _request(services.refuse_inactive_task_definition, "ecs", "CreateService", "UpdateService"),
     _request(services.list_tasks, "ecs", "ListTasks"),
     _request(services.describe_tasks, "ecs", "DescribeTasks"),
+    _request(services.describe_service_deployments, "ecs", "DescribeServiceDeployments"),
+    _request(services.continue_service_deployment, "ecs", "ContinueServiceDeployment"),
+    _request(services.create_express_gateway_service, "ecs", "CreateExpressGatewayService"),
     _request(cloudtrail.refuse_duplicate_trail, "cloudtrail", "CreateTrail"),
     _request(cloudtrail.delete_trail_by_arn, "cloudtrail", "DeleteTrail"),
     _request(cloudtrail.replace_advanced_selectors, "cloudtrail", "PutEventSelectors"),

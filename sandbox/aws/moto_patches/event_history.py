@@ -15,6 +15,7 @@ from typing import Any
 from moto.cloudwatch import models
 from moto.cloudwatch.models import Dimension, MetricDatum
 from moto.core.common_models import CloudWatchMetricProvider
+from moto.kms.models import Key
 
 from sandbox.aws.iam.principals import Principal
 from sandbox.aws.moto_patches.kms import keys
@@ -23,6 +24,7 @@ from sandbox.state import ACCOUNT
 
 REMEMBERED_EVENTS = 20_000
 _PAGE = 50
+_DAY = 86_400
 _READ_ONLY_PREFIXES = ("Assume", "Batch", "Decrypt", "Describe", "Encrypt", "Generate", "Get", "Head", "List", "Lookup",
             "ReEncrypt", "Simulate")  # fmt: skip
 # The parameters that name a call's resource, in the services that the product uses.
@@ -70,6 +72,7 @@ def record_event(call: Call, caller: Principal | None, error: AwsError | None = 
         "eventSource": source,
         "eventName": call.operation,
         "awsRegion": call.region,
+        "userAgent": call.user_agent,
         "eventID": secrets.token_hex(16),
         "readOnly": is_read_only,
         "managementEvent": True,
@@ -129,9 +132,7 @@ def get_key_last_usage(call: Call, caller: Principal | None) -> Response:
     key = keys.named_key(call)
     if key is None:
         raise AwsError("NotFoundException", f"Key '{call.parameters.get('KeyId')}' does not exist")
-    with _lock:
-        events = [event for region, event in reversed(_events) if region == call.region]
-    last_event = next((event for event in events if _uses(event, key.arn)), None)
+    last_event = _last_use(call, key.arn)
     usage = (
         {
             "Operation": last_event["EventName"],
@@ -145,6 +146,22 @@ def get_key_last_usage(call: Call, caller: Principal | None) -> Response:
     created_at = float(key.creation_date)
     details = {"KeyId": key.arn, "TrackingStartDate": created_at, "KeyCreationDate": created_at}
     return json_response({**details, "KeyLastUsage": usage} if usage else details)
+
+
+def days_without_use(call: Call, key: Key) -> int:
+    """The value of kms:TrailingDaysWithoutKeyUsage: full days since the last use of a key, or since its creation.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-trailing-days-without-key-usage
+    """
+    last_event = _last_use(call, key.arn)
+    since = last_event["EventTime"] if last_event else float(key.creation_date)
+    return int((time.time() - since) // _DAY)
+
+
+def _last_use(call: Call, key_arn: str) -> dict[str, Any] | None:
+    with _lock:
+        events = [event for region, event in reversed(_events) if region == call.region]
+    return next((event for event in events if _uses(event, key_arn)), None)
 
 
 def _uses(event: dict[str, Any], key_arn: str) -> bool:

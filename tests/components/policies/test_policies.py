@@ -99,6 +99,7 @@ DOCUMENTS: dict[str, Callable[[], policies.Policy]] = {
     "key-sso-administrators": lambda: _key(administrator_patterns=(SSO,)),
     "key-sso-administrators-only": lambda: _key(administrators=(), administrator_patterns=(SSO,)),
     "key-deletion-administrators": lambda: _key(deletion_administrators=(SECOND_ADMIN,)),
+    "key-in-use": lambda: _key(usage_guard_days=90, incident_responders=(SECOND_ADMIN,)),
     "key-strict": lambda: _key(administrators=(ADMIN, SECOND_ADMIN), strict=True),
     "key-exclusive": lambda: _key(app_principal_arns=(APP, USER), exclusive_use=True),
     "key-multi-region": lambda: _key(multi_region=True),

@@ -99,10 +99,10 @@ class Operator:
         )
         return self.start_bare(*common, *arguments, **variables)
 
-    def start_bare(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    def start_bare(self, *arguments: str, command: str = "reencrypt", **variables: str) -> subprocess.Popen[str]:
         """Start the command with only these arguments."""
         return subprocess.Popen(
-            [sys.executable, "-m", "phi", "reencrypt", *arguments],
+            [sys.executable, "-m", "phi", command, *arguments],
             cwd=ROOT,
             env={name: value for name, value in {**self.environment, **variables}.items() if value},
             stdin=subprocess.DEVNULL,

@@ -5,7 +5,7 @@ Touches the database passed to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -101,13 +101,20 @@ class Patients:
             database.close()
 
     def worker(
-        self, *, size: int = 1000, table: Table | None = None, database: Database | None = None, write: bool = True
+        self,
+        *,
+        size: int = 1000,
+        table: Table | None = None,
+        database: Database | None = None,
+        write: bool = True,
+        old: Sequence[bytes] = (OLD,),
+        new: bytes = NEW,
     ) -> Worker:
         """A worker in this process, without pauses between attempts."""
         return Worker(
             database or Database(self.dsn),
             table or self.table(),
-            RecordReencryptor(old=[OLD], new=NEW),
+            RecordReencryptor(old=old, new=new),
             size=size,
             write=write,
             pause=lambda _: None,

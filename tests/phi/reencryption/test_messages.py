@@ -207,7 +207,7 @@ def test_what_others_wrote_in_the_database_reaches_the_terminal_as_text(
         raise ReencryptionError("row \x1b[2Jid\nnext: rm -rf /, \u202egpj, " + "x" * 5000, hint="ask \x9b31m\u2066them")
 
     monkeypatch.setattr("phi.reencryption.command._reencrypt", refuse)
-    assert command.run(argparse.Namespace(json=False, allow_unreadable=0), {}) == 1
+    assert command.run(argparse.Namespace(command="reencrypt", json=False, allow_unreadable=0), {}) == 1
     printed = capsys.readouterr().err
     message, hint = printed.splitlines()
     assert message.startswith("phi reencrypt: row ?[2Jid?next: rm -rf /, ?gpj, xxx") and message.endswith("xxx …")

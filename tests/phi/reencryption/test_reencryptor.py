@@ -14,8 +14,8 @@ from pybase64 import b64encode_as_string
 from phi import DecryptionError, PhiCipher
 from phi.reencryption import reencryptor as reencryptor_module
 from phi.reencryption.errors import ReencryptionError
-from phi.reencryption.models import MAX_LISTED_ROWS, ColumnCounts, RowCounts
-from phi.reencryption.reencryptor import UNCHANGED, RecordReencryptor
+from phi.reencryption.models import MAX_LISTED_ROWS, UNCHANGED, ColumnCounts, RowCounts
+from phi.reencryption.reencryptor import RecordReencryptor
 from tests.phi.reencryption.patients import NEW, OLD, THIRD
 
 TEXTS = ["Jane", "Jöhn Dœ", "患者 0", "🩺", "x" * 5000, "a,b\n{}\\"]

@@ -73,9 +73,9 @@ def test_the_demo_sets_up_runs_the_wizard_unattended_and_ends_with_nothing_left_
     stack = "production" if target in SHARED else target
     wanted = f"-m wizard --stack {stack} --answers examples/{target}.yaml --yes --non-interactive"
     ending = f"pulumi preview --stack {stack} --expect-no-changes --non-interactive --policy-pack guardrails"
-    places = [
-        lines.index(part) for part in ("-m tools.bootstrap", "-m sandbox start", "-m sandbox env", wanted, ending)
-    ]
+    application = f"-m tools.application --stack {stack}"
+    steps = ("-m tools.bootstrap", "-m sandbox start", "-m sandbox env", wanted, ending, application)
+    places = [lines.index(step) for step in steps]
     assert places == sorted(places)
 
 

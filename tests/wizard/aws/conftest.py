@@ -153,7 +153,8 @@ class Script:
 _JSON = frozenset(
     "DescribeKey ListAliases ListKeys ListResourceTags GetKeyRotationStatus GenerateDataKeyWithoutPlaintext "
     "GetParameters PutParameter ListTagsForResource DescribeTrails GetTrailStatus GetEventSelectors "
-    "DescribeServices ListServices DescribeTaskDefinition UpdateService ListTasks DescribeTasks "
+    "DescribeServices DescribeServiceDeployments ListServices DescribeTaskDefinition UpdateService ListTasks "
+    "DescribeTasks "
     "ListGrants GetKeyLastUsage LookupEvents "
     "GetSecretValue DescribeSecret CreateSecret PutSecretValue DescribeLogGroups GetServiceQuota "
     "ListKeyRotations RotateKeyOnDemand ReEncrypt ListServiceQuotas ListAWSDefaultServiceQuotas".split()

@@ -275,3 +275,17 @@ def test_a_history_without_end_is_cut_off_and_says_so(script, scripted):
 )
 def test_an_event_is_of_a_role_a_user_an_account_or_a_service(identity, expected):
     assert principal_of(identity) == expected
+
+
+def test_a_verification_is_a_use_that_is_also_counted_separately_whatever_its_credentials(script, scripted):
+    by_session = {**SESSION, "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/app/eonpro-proof"}
+    by_key = event("Decrypt", USER)
+    record = {**json.loads(by_key["CloudTrailEvent"]), "userAgent": "Botocore/1.44 app/eonpro-proof"}
+    events = [
+        event("Decrypt", by_session),
+        event("Decrypt", SESSION),
+        {**by_key, "CloudTrailEvent": json.dumps(record)},
+    ]
+    script.answer("LookupEvents", json.dumps({"Events": events}))
+    _, counted = scripted.access.events(KEY, since=NOW)
+    assert [(each.uses, each.verifications) for each in counted] == [(2, 1), (1, 1)]

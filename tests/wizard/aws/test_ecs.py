@@ -162,6 +162,48 @@ def test_a_cluster_that_is_not_there_is_told_with_what_to_set(ecs_services: EcsS
     assert "pulumi config set eonpro-kms:ecsCluster" in document(refused.value.hint)["advice"]
 
 
+def test_the_strategy_and_how_far_a_deployment_is_are_read(script: Script, theirs: Ecs) -> None:
+    arn = "arn:aws:ecs:us-east-1:123456789012:service-deployment/clinic/web/d1"
+    hook = {"hookId": "h", "targetType": "PAUSE", "status": "AWAITING_ACTION", "expiresAt": 1_770_001_000}
+    linear = {
+        "strategy": "LINEAR",
+        "bakeTimeInMinutes": 30,
+        "linearConfiguration": {"stepPercent": 25.0, "stepBakeTimeInMinutes": 10},
+        "lifecycleHooks": [{"targetType": "PAUSE"}],
+    }
+    script.answer(
+        "DescribeServices",
+        told(deploymentConfiguration=linear, currentServiceDeployment=arn, resourceManagementType="ECS"),
+    )
+    answer = {
+        "serviceDeploymentArn": arn,
+        "status": "ROLLBACK_IN_PROGRESS",
+        "createdAt": 1_770_000_100,
+        "lifecycleStage": "PRODUCTION_TRAFFIC_SHIFT",
+        "rollback": {"reason": "an alarm"},
+        "targetServiceRevision": {"requestedProductionTrafficWeight": 50.0},
+        "lifecycleHookDetails": [{"hookId": "x", "status": "SUCCEEDED"}, {**hook, "timeoutAction": "CONTINUE"}],
+    }
+    script.answer("DescribeServiceDeployments", {"serviceDeployments": [answer]})
+    service = service_of(theirs)
+    found = theirs.deployment(service)
+
+    assert (service.strategy, service.bake_minutes, service.shift_minutes) == ("LINEAR", 30, 30)
+    assert (service.has_hooks, service.is_staged, service.is_express) == (True, True, True)
+    assert found is not None and (found.status, found.reason) == ("ROLLBACK_IN_PROGRESS", "an alarm")
+    assert (found.stage, found.traffic, found.has_shifted) == ("PRODUCTION_TRAFFIC_SHIFT", 50.0, False)
+    assert found.paused is not None and (found.paused.id, found.paused.then) == ("h", "CONTINUE")
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ServiceDeploymentNotFoundException"])
+def test_a_progress_that_may_not_be_seen_is_not_known(script: Script, theirs: Ecs, code: str) -> None:
+    script.answer("DescribeServices", told(currentServiceDeployment="arn:aws:ecs:us-east-1:1:service-deployment/a"))
+    service = service_of(theirs)
+    script.refuse("DescribeServiceDeployments", code)
+
+    assert theirs.deployment(service) is None
+
+
 # A task definition
 
 

@@ -21,10 +21,11 @@ import pytest
 from argcomplete.finders import CompletionFinder
 
 from wizard.cli.commands import COMMANDS
-from wizard.cli.completion import NAME, script, tree
+from wizard.cli.completion import script, tree
 from wizard.cli.offline import SHELLS
 from wizard.cli.parser import flags_of
 from wizard.core.models.inputs import Input
+from wizard.core.next_command import SCRIPT
 from wizard.inputs.registry import INPUTS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -66,7 +67,7 @@ class _Finder(CompletionFinder):
 
 def completed(folder: Path, *words: str, environ: dict[str, str] | None = None) -> dict[str, str]:
     """What argcomplete offers for the last word, each with its description."""
-    line, out = shlex.join((NAME, *words)), io.StringIO()
+    line, out = shlex.join((SCRIPT, *words)), io.StringIO()
     if words[-1] == "":
         line = line.removesuffix("''")
     variables = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_IFS": "\n", "_ARGCOMPLETE_DFS": "\t"}
@@ -221,7 +222,7 @@ def typed(shell: str, tmp_path: Path) -> Iterator[Callable[[str], list[str]]]:
     name = Path(shell).name
     programs = tmp_path / "bin"
     programs.mkdir()
-    program = programs / NAME
+    program = programs / SCRIPT
     program.write_text(
         f"#!{sys.executable}\nimport os, sys\nsys.path[0] = {str(ROOT)!r}\n"
         "if '_ARGCOMPLETE' not in os.environ:\n"
@@ -252,9 +253,9 @@ def typed(shell: str, tmp_path: Path) -> Iterator[Callable[[str], list[str]]]:
 
 
 def test_a_shell_completes_what_is_typed(typed: Callable[[str], list[str]]) -> None:
-    assert typed(f"{NAME} pre\t") == ["preview"]
-    assert typed(f"{NAME} access-key ret\t") == ["access-key", "retire"]
-    assert typed(f"{NAME} setup --rotation-p\t 90") == ["setup", "--rotation-period-days", "90"]
-    assert typed(f"{NAME} setup --region ap-southeast-7\t") == ["setup", "--region", "ap-southeast-7"]
-    assert typed(f"{NAME} setup --target vercel,ec\t") == ["setup", "--target", "vercel,ecs"]
-    assert typed(f"{NAME} setup --answers my\t") == ["setup", "--answers", "my answers.yaml"]
+    assert typed(f"{SCRIPT} pre\t") == ["preview"]
+    assert typed(f"{SCRIPT} access-key ret\t") == ["access-key", "retire"]
+    assert typed(f"{SCRIPT} setup --rotation-p\t 90") == ["setup", "--rotation-period-days", "90"]
+    assert typed(f"{SCRIPT} setup --region ap-southeast-7\t") == ["setup", "--region", "ap-southeast-7"]
+    assert typed(f"{SCRIPT} setup --target vercel,ec\t") == ["setup", "--target", "vercel,ecs"]
+    assert typed(f"{SCRIPT} setup --answers my\t") == ["setup", "--answers", "my answers.yaml"]

@@ -439,7 +439,7 @@ def test_a_setting_of_an_earlier_version_is_refused_with_the_command_that_remove
     assert bell.main(["--json"]) == 2
     document = capsys.readouterr().out
     assert "encryptionContext: no longer exists" in document
-    assert "pulumi config rm --stack production eonpro-kms:encryptionContext" in document
+    assert f"pulumi -C {folder} config rm --stack production eonpro-kms:encryptionContext" in document
 
 
 @pytest.mark.parametrize("name", ["absent.yaml", "a-folder", "bytes.yaml"])

@@ -7,20 +7,26 @@ from __future__ import annotations
 
 import ast
 import io
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from wizard.cli import request
 from wizard.cli.commands import COMMANDS
 from wizard.cli.parser import flags_of, parse
 from wizard.cli.request import run_of
 from wizard.core import json_documents
 from wizard.core.errors import SetupError, UsageError
-from wizard.core.next_command import DEFAULT_COMMAND, PROGRAM, wizard
+from wizard.core.next_command import DEFAULT_COMMAND, PROGRAM, SCRIPT, wizard
 from wizard.terminal.screen import Screen
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -28,6 +34,7 @@ GIVEN = ("--stack", "staging", "--from", "production", "--target", "ecs", "--yes
 KEPT = ("--stack", "--from", "--target", "--yes")
 CODE = (ROOT / "wizard" / "core" / "next_command.py", ROOT / "wizard" / "cli" / "parser.py")
 VALUE = "X"
+PYTHON = shlex.quote(sys.executable)
 
 
 def texts() -> Iterator[str]:
@@ -62,8 +69,7 @@ def commands_in(text: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("text", ALL)
 def test_a_command_in_a_message_keeps_the_flags_of_the_run(text: str) -> None:
-    run = run_of(GIVEN)
-    completed = run.complete(text).replace(run.python, "python")
+    completed = replace(run_of(GIVEN), program=PROGRAM, project=None).complete(text)
     for words in commands_in(completed):
         name = words[0] if words and not words[0].startswith("-") else DEFAULT_COMMAND
         if name not in COMMANDS or {"--help", "--all"} & set(words):
@@ -105,10 +111,37 @@ def test_terminal_and_json_complete_every_command_that_they_print() -> None:
     screen.table([("next", "python -m wizard status")])
     screen.verbatim(wizard("verify"))
     document = run.complete_all(json_documents.failure(error, command="setup"))
-    printed = [line for line in out.getvalue().splitlines() if "-m wizard" in line]
+    printed = [line for line in out.getvalue().splitlines() if "--stack" in line]
     assert len(printed) == 6 and all("--stack staging" in line and "--target ecs" in line for line in printed)
     assert "--stack staging" in document["message"]
     assert all("--stack staging" in text for text in document["next"].values())
+
+
+@pytest.mark.parametrize("has_script", [True, False])
+def test_a_printed_command_can_be_pasted_in_any_folder(has_script: bool, tmp_path, monkeypatch) -> None:
+    script = tmp_path / "bin" / SCRIPT
+    script.parent.mkdir()
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.defpath}")
+    if has_script:
+        called = f"import sys; sys.path[0] = {str(ROOT)!r}; from wizard.__main__ import main; main()"
+        script.write_text(f"#!{sys.executable}\n{called}\n")
+        script.chmod(0o755)
+    # A script of another checkout, which has other stacks, is none.
+    monkeypatch.setattr(request, "PROJECT_FOLDER", ROOT)
+    monkeypatch.setattr(sys, "executable", str(shutil.copy(shutil.which("true") or "", tmp_path / "other")))
+    run = run_of(("setup", "--stack", "staging"))
+    assert (run.program == SCRIPT) is has_script
+    command = replace(run, python=PYTHON).complete(wizard("schema", "failure"))
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert '"$schema"' in done.stdout
+
+
+def test_a_file_that_the_next_command_needs_again_is_found_from_any_folder(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = run_of(("--answers", "answers.yaml", "--vercel-token-file=token"))
+    words = shlex.split(run.complete(wizard("setup")))
+    assert words[-3:] == ["--answers", str(tmp_path / "answers.yaml"), f"--vercel-token-file={tmp_path / 'token'}"]
 
 
 def test_the_command_that_applies_a_saved_plan_saves_no_other() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -75,8 +76,40 @@ def test_words_are_quoted_for_a_shell() -> None:
     assert shlex.split(typed)[-2:] == ["--stack", "a b"]
 
 
-def test_the_interpreter_is_called_as_it_is_from_here() -> None:
-    assert Run(python=".venv/bin/python").complete(wizard("push")) == ".venv/bin/python -m wizard push"
+ANYWHERE = Run(
+    flags={"--stack": ("--stack", "dev")},
+    program="/srv/kms/.venv/bin/eonpro-kms",
+    python="/srv/kms/.venv/bin/python",
+    pulumi="/srv/kms/bin/pulumi",
+    project="/srv/kms",
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "printed"),
+    [
+        (wizard("push"), "/srv/kms/.venv/bin/eonpro-kms push --stack dev"),
+        ("python -m wizard policy --help", "/srv/kms/.venv/bin/eonpro-kms policy --help"),
+        ("python -m phi reencrypt", "PYTHONPATH=/srv/kms /srv/kms/.venv/bin/python -m phi reencrypt"),
+        (shell("make", "setup"), "make -C /srv/kms setup"),
+        ("pulumi login file://~", "/srv/kms/bin/pulumi login file://~"),
+        (shell("pulumi", "stack", "ls"), "/srv/kms/bin/pulumi -C /srv/kms stack ls"),
+        (shell("pulumi", "up", "--stack", "other"), "/srv/kms/bin/pulumi -C /srv/kms up --stack other"),
+        (
+            "pulumi config set eonpro-kms:ecsCluster NAME, then pulumi up",
+            "/srv/kms/bin/pulumi -C /srv/kms config set --stack dev eonpro-kms:ecsCluster NAME, then "
+            "/srv/kms/bin/pulumi -C /srv/kms up --stack dev",
+        ),
+        ("the program pulumi and its stack", "the program pulumi and its stack"),
+    ],
+)
+def test_a_printed_command_acts_on_the_stack_of_this_run_in_any_folder(written, printed) -> None:
+    assert ANYWHERE.complete(written) == printed
+
+
+def test_a_path_in_a_command_is_written_whole(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert shlex.split(wizard("setup", "--plan", Path("a plan.json")))[-1] == str(tmp_path / "a plan.json")
 
 
 def test_a_command_and_its_advice_are_apart() -> None:

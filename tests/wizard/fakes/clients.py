@@ -581,7 +581,7 @@ class FakeAudit:
     def alerts(self, settings: Settings) -> AlertsFact:
         self.aws._call("audit.alerts")
         rules = (RuleFact(rule=rule, state="ENABLED", targets=1) for rule in alert_rules_of(settings))
-        return self.aws.alerts or AlertsFact(topic=True, rules=tuple(rules))
+        return self.aws.alerts or AlertsFact(topic=True, receivers=1, rules=tuple(rules))
 
     def key_calls(self, key_arn: str, *, since: datetime) -> KeyCalls:
         self.aws._call("audit.key_calls")

@@ -12,7 +12,7 @@ from typing import Any
 
 from components.settings import SecretStore
 from wizard.core.errors import SetupError
-from wizard.core.models.deployment import Rollout, RolloutState, Service, TaskDefinition
+from wizard.core.models.deployment import Rollout, RolloutState, Service, ServiceDeployment, TaskDefinition
 
 BEGAN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 REVISIONS = "arn:aws:ecs:us-east-1:111122223333:task-definition/"
@@ -65,6 +65,8 @@ class FakeFleet:
     scripts: list[Script] = field(default_factory=list)
     """For each rollout that is begun, in turn; complete at the second look where there is none."""
     reasons: tuple[str, ...] = ()
+    progress: list[ServiceDeployment] = field(default_factory=list)
+    """What each look at the service deployment finds; the last one stays."""
     written: datetime | None = None
     """When the values were written last."""
     now: datetime = BEGAN
@@ -160,6 +162,12 @@ class FakeFleet:
         self.there[service.name] = replace(there, task_definition=task_definition, rollouts=(begun, *there.rollouts))
         self._script = list(self.scripts.pop(0)) if self.scripts else [running, complete]
         return begun
+
+    def deployment(self, service: Service) -> ServiceDeployment | None:
+        self._call("deployment")
+        if self.progress and len(self.progress) > 1:
+            return self.progress.pop(0)
+        return self.progress[0] if self.progress else None
 
     def stopped(self, service: Service, rollout: Rollout) -> tuple[str, ...]:
         self._call("stopped")

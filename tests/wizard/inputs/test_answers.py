@@ -360,6 +360,8 @@ def good_values() -> dict[str, Any]:
         "rotation_period_days": 180,
         "administrator_patterns": (PATTERN,),
         "deletion_administrators": (ADMIN,),
+        "usage_guard_days": 30,
+        "incident_responders": (ADMIN,),
         "strict_key_policy": True,
         "exclusive_use": True,
         "multi_region": True,
@@ -379,7 +381,9 @@ def good_values() -> dict[str, Any]:
         "access_logging": False,
         "cloudwatch_logs": True,
         "alerts": True,
+        "backup_max_age_days": 31,
         "alert_emails": ("ada@clinic.example",),
+        "record_tables": ("Patient.id=email:emailHash",),
     }
 
 

@@ -236,7 +236,8 @@ def test_a_file_that_is_no_configuration_is_a_usage_error_with_its_name(tmp_path
     (tmp_path / "Pulumi.production.yaml").write_bytes(content)
     with pytest.raises(UsageError, match=said) as refused:
         PulumiEngine(tmp_path, environment={}, on_message=print).saved_config(STACK)
-    moved = "mv Pulumi.production.yaml Pulumi.production.yaml.damaged"
+    file = tmp_path / "Pulumi.production.yaml"
+    moved = f"mv {file} {file}.damaged"
     assert refused.value.hint == f"{moved} && pulumi config refresh --stack production"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 from pulumi.automation.errors import CommandError, StackNotFoundError
 
-from wizard.cli.request import run_of
+from wizard.cli import request
 from wizard.core.errors import SetupError
 from wizard.core.next_command import shell
 from wizard.pulumi_engine import config
@@ -117,11 +118,11 @@ def test_the_engine_that_make_setup_chose_replaces_one_that_is_too_old(chosen) -
 
 
 def test_a_printed_command_calls_the_engine_where_it_is(chosen, monkeypatch) -> None:
-    monkeypatch.chdir(chosen.folder)
-    text = "`pulumi` of Pulumi: " + shell("pulumi", "stack", "ls") + " && pulumi up"
-    assert run_of(()).complete(text) == "`pulumi` of Pulumi: bin/pulumi stack ls && bin/pulumi up"
+    folder = shlex.split(request.run_of(()).project or "")[0]
+    text = "`pulumi` of Pulumi: " + shell("pulumi", "stack", "ls")
+    assert request.run_of(()).complete(text) == f"`pulumi` of Pulumi: {chosen.folder}/bin/pulumi -C {folder} stack ls"
     monkeypatch.setenv("PATH", str(chosen.folder / "bin"))
-    assert run_of(()).complete(text) == text
+    assert request.run_of(()).complete(text) == f"`pulumi` of Pulumi: pulumi -C {folder} stack ls"
 
 
 def test_a_chosen_engine_that_was_deleted_is_none(chosen) -> None:

@@ -219,9 +219,9 @@ def test_the_width_is_that_of_the_stream_written_to(monkeypatch: pytest.MonkeyPa
     assert 28 < max(map(len, lines)) <= 33
 
 
-def test_a_command_that_is_shown_calls_python_as_it_is_called_here() -> None:
+def test_a_command_that_is_shown_calls_the_program_by_its_name_here() -> None:
     out = io.StringIO()
-    screen = Terminal(interactive=False, out=out, width=40, run=Run(python=".venv/bin/python"))
+    screen = Terminal(interactive=False, out=out, width=40, run=Run(program="bin/eonpro-kms"))
     screen.error(ResourceError("no", "python -m wizard push"))
     screen.verbatim("python -m wizard verify")
-    assert out.getvalue() == "✗ no\n  next: .venv/bin/python -m wizard push\n    .venv/bin/python -m wizard verify\n"
+    assert out.getvalue() == "✗ no\n  next: bin/eonpro-kms push\n    bin/eonpro-kms verify\n"

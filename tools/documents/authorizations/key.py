@@ -16,6 +16,7 @@ from tools.documents.authorizations.principals import (
     DEVELOPER,
     KEY,
     POWERFUL,
+    RESPONDER,
     ROOT,
     SECOND_ADMINISTRATOR,
     SSO_ADMINISTRATOR,
@@ -37,14 +38,23 @@ SSO_SID = "Allow administration by SSO roles"
 USE_SID = "Allow use of the key for EONPRO"
 DELETE_SID = "Allow deletion of the key"
 NO_DELETION = "Deny deletion of the key"
+NO_SHORT_WINDOW = "Deny a short waiting period of a deletion"
+NO_DELETION_IN_USE = "Deny deletion of a key in use"
+NO_DISABLING_IN_USE = "Deny disabling of a key in use"
+RESPOND_SID = "Allow disabling of the key in an incident"
 NO_USE = "Deny use of the key to all but EONPRO"
 
 USES = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:CreateGrant")
 END = "kms:ScheduleKeyDeletion"
+DISABLE = "kms:DisableKey"
+
+IN_USE = {"kms:TrailingDaysWithoutKeyUsage": "89"}
+UNUSED = {"kms:TrailingDaysWithoutKeyUsage": "90"}
 
 BY_DEFAULT = Table(
     title="The PHI key with its default policy",
-    about="Administrators manage the key, the application uses it, nobody can delete it. Everything else is left to "
+    about="Administrators manage the key, the application uses it, nobody can delete it, and nobody can disable it "
+    "within `usageGuardDays` of a use (a Region that does not count them lacks this rule). Everything else is left to "
     "IAM: a principal with AdministratorAccess can also decrypt, a key administrator too, unless `exclusiveUse` is "
     "set.",
     kind=Kind.KEY,
@@ -54,6 +64,7 @@ BY_DEFAULT = Table(
         *may(APPLICATION, "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey", by=USE_SID),
         *may(ADMINISTRATOR, "kms:PutKeyPolicy", "kms:DisableKey", "kms:EnableKeyRotation", by=ADMIN_SID),
         *may(ADMINISTRATOR, "kms:CancelKeyDeletion", by=ADMIN_SID, how="to save the key"),
+        *may(ADMINISTRATOR, DISABLE, by=ADMIN_SID, how="90 days after the last use", context=UNUSED),
         *may(
             ADMINISTRATOR,
             "kms:GenerateDataKeyWithoutPlaintext",
@@ -78,6 +89,8 @@ BY_DEFAULT = Table(
         *may_not(APPLICATION, END, by=NO_DELETION),
         *may_not(APPLICATION_WITH_ALL, END, by=NO_DELETION),
         *may_not(ADMINISTRATOR, *USES, how="without an IAM policy that allows it"),
+        *may_not(ADMINISTRATOR, DISABLE, by=NO_DISABLING_IN_USE, how="89 days after a use", context=IN_USE),
+        *may_not(ROOT, DISABLE, by=NO_DISABLING_IN_USE, how="89 days after a use", context=IN_USE),
         *may_not(ADMINISTRATOR, END, by=NO_DELETION),
         *may_not(ADMINISTRATOR_WITH_ALL, END, by=NO_DELETION),
         *may_not(POWERFUL, END, by=NO_DELETION),
@@ -91,12 +104,27 @@ BY_DEFAULT = Table(
 
 DELETION = Table(
     title="The PHI key with deletion administrators",
-    about="`deletionAdministrators` names who may schedule the key's deletion; key administrators may not.",
+    about="`deletionAdministrators` names who may schedule the deletion of a key that is not in use; key "
+    "administrators may not. `incidentResponders` names who may disable a key in use.",
     kind=Kind.KEY,
-    policy=key_policy_of(settings(deletion_administrators=(DELETER.identity,))),
+    policy=key_policy_of(
+        settings(deletion_administrators=(DELETER.identity,), incident_responders=(RESPONDER.identity,))
+    ),
     resource=KEY,
     rows=(
-        *may(DELETER, END, by=DELETE_SID),
+        *may(DELETER, END, by=DELETE_SID, how="90 days after the last use", context=UNUSED),
+        *may(RESPONDER, DISABLE, by=RESPOND_SID, how="89 days after a use", context=IN_USE),
+        *may_not(DELETER, END, by=NO_DELETION_IN_USE, how="89 days after a use", context=IN_USE),
+        *may_not(
+            DELETER,
+            END,
+            by=NO_SHORT_WINDOW,
+            how="with a waiting period of 29 days",
+            context={**UNUSED, "kms:ScheduleKeyDeletionPendingWindowInDays": "29"},
+        ),
+        *may_not(ADMINISTRATOR, DISABLE, by=NO_DISABLING_IN_USE, how="89 days after a use", context=IN_USE),
+        *may_not(RESPONDER, "kms:Decrypt", "kms:PutKeyPolicy"),
+        *may_not(RESPONDER, END, by=NO_DELETION),
         *may(ADMINISTRATOR, "kms:CancelKeyDeletion", by=ADMIN_SID),
         *may_not(DELETER, "kms:Decrypt", "kms:PutKeyPolicy", "kms:DisableKey"),
         *may_not(ADMINISTRATOR, END, by=NO_DELETION),

@@ -6,12 +6,13 @@ Calls SSM and Secrets Manager.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 from uuid import uuid4
 
 from components.settings import SecretStore
 from wizard.aws.auth.errors import code_of
-from wizard.aws.auth.session import Session, tags_of
+from wizard.aws.auth.session import Session, tags_of, utc
 from wizard.core import retry
 from wizard.core.errors import OutcomeUnknown, PermissionDenied, ResourceError, Unreachable, Unsupported
 from wizard.core.next_command import Command
@@ -50,6 +51,8 @@ class StoredValue:
     version: int = 1
     type: str = ""
     """Of a parameter; a secret has none."""
+    at: datetime | None = None
+    """UTC; when the store got this value."""
 
 
 class Store(Protocol):
@@ -216,7 +219,10 @@ class ParameterStore(_OfSession):
 def _values(parameters: Iterable[Mapping[str, Any]]) -> Mapping[str, StoredValue]:
     return {
         str(entry["Name"]): StoredValue(
-            value=str(entry["Value"]), type=str(entry["Type"]), version=int(entry["Version"])
+            value=str(entry["Value"]),
+            type=str(entry["Type"]),
+            version=int(entry["Version"]),
+            at=utc(entry.get("LastModifiedDate")),
         )
         for entry in parameters
     }
@@ -242,7 +248,7 @@ class SecretsManager(_OfSession):
         with self._reporting_deletion(name):
             answer = self.session.find(_SERVICE, "GetSecretValue", absent=_ABSENT, SecretId=name)
         if answer is not None:
-            return StoredValue(value=str(answer.get("SecretString") or ""))
+            return StoredValue(value=str(answer.get("SecretString") or ""), at=utc(answer.get("CreatedDate")))
         # A secret without a current value gets the same answer as a missing one, but its name exists.
         described = self._describe(name)
         if described is None:

@@ -76,19 +76,20 @@ class DataKeyVersions:
             wrapped=wrapped,
             key_arn=key_arn,
             tagged=tagged,
+            at=stored.at,
         )
 
     def versions(self) -> tuple[DataKeyVersion, ...]:
         """Every entry whose value fits its name, and a new or stored data key without an entry; the oldest first."""
         stored_key, listing = self.stored_key(), self.store.under(self.folder)
         versions = [
-            self._entry(name, wrapped, stored_key)
+            self._entry(name, wrapped, stored_key, at=value.at)
             for name, value in listing.items()
             if not self._is_place(name) and (wrapped := self._named(name, value)) is not None
         ]
         fingerprints = {version.fingerprint for version in versions}
         versions += [
-            replace(self._entry(name, wrapped, stored_key), kept=False)
+            replace(self._entry(name, wrapped, stored_key, at=value.at), kept=False)
             for name, value in listing.items()
             if self._is_place(name)
             and (wrapped := self._named(name, value)) is not None
@@ -130,7 +131,7 @@ class DataKeyVersions:
                     "its value; nothing was overwritten",
                     f"{self.store.history_command(name)}   # find out who wrote it, and restore its first version",
                 )
-            return self._entry(name, wrapped, stored_key)
+            return self._entry(name, wrapped, stored_key, at=entry.at)
         if stored_key.wrapped is not None and stored_key.wrapped.fingerprint == fingerprint:
             return _without_entry(stored_key, stored_key.wrapped)
         # A run may have ended after it reserved a new data key, and before that got its entry.
@@ -145,7 +146,10 @@ class DataKeyVersions:
     def _is_place(self, name: str) -> bool:
         return name.startswith(f"{self.folder}/{NEW_FOLDER}/")
 
-    def _entry(self, name: str, wrapped: WrappedDataKey, stored_key: StoredKey) -> DataKeyVersion:
+    def _entry(
+        self, name: str, wrapped: WrappedDataKey, stored_key: StoredKey, *, at: datetime | None
+    ) -> DataKeyVersion:
+        """`at`: when the store got it. An entry is never overwritten, so that is right where its tag does not say."""
         tags = self.store.tags(name)
         origin = tags.get(ORIGIN_TAG, "")
         return DataKeyVersion(
@@ -153,7 +157,7 @@ class DataKeyVersions:
             key_arn=tags.get(KEY_ARN_TAG),
             parameter=name,
             origin=VersionOrigin(origin) if origin in set(VersionOrigin) else VersionOrigin.UNKNOWN,
-            kept_at=_time(tags.get(KEPT_AT_TAG)),
+            kept_at=_time(tags.get(KEPT_AT_TAG)) or at,
             same_as=tags.get(SAME_AS_TAG) or wrapped.fingerprint,
             current=stored_key.wrapped == wrapped,
             was_current=stored_key.wrapped == wrapped or origin == VersionOrigin.FIRST or REPLACED_AT_TAG in tags,
@@ -188,13 +192,13 @@ class DataKeyVersions:
                 "Never delete or overwrite: PHI may be lost with it."
             )
             self._create(name, wrapped, origin, at, own, description)
-        if self._read_back(name, wrapped) is None:
+        if (entry := self._read_back(name, wrapped)) is None:
             raise DataKeyConflict(
                 f"the {self.store.noun} {name} does not hold the data key {fingerprint}, which its name says; "
                 "nothing was overwritten",
                 f"{self.store.history_command(name)}   # find out what wrote it",
             )
-        return self._entry(name, wrapped, self.stored_key())
+        return self._entry(name, wrapped, self.stored_key(), at=entry.at)
 
     def _create(
         self,
@@ -332,7 +336,7 @@ def _without_entry(stored_key: StoredKey, wrapped: WrappedDataKey) -> DataKeyVer
         key_arn=stored_key.key_arn,
         parameter=stored_key.parameter,
         origin=VersionOrigin.FIRST if stored_key.tagged in (None, wrapped.fingerprint) else VersionOrigin.UNKNOWN,
-        kept_at=None,
+        kept_at=stored_key.at,
         same_as=wrapped.fingerprint,
         current=True,
         was_current=True,

@@ -1,33 +1,41 @@
-"""`backup`: every version of the wrapped data key, copied to the places that the options name.
+"""`backup`: every version of the wrapped data key, copied to the places that the options name; and the restore drill.
 
 Reads the stored data key and its versions, writes the copies; needs neither the Vercel project nor the Pulumi state.
+The drill reads a backup, starts a child process as the application, and writes one record to the account.
 """
 
 import platform
+import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from components.settings import DATA_KEY_VARIABLE, Settings
 from wizard.commands import deployed_stack
 from wizard.commands.backup import BackupOptions, destination
-from wizard.commands.backup.destination import BackupCopy, DestinationKind, State
-from wizard.commands.backup.document import Backup, backup_of
+from wizard.commands.backup.destination import S3, BackupCopy, DestinationKind, State
+from wizard.commands.backup.document import Backup, backup_of, file_name_of
 from wizard.commands.deployed_stack import DeployedStack
 from wizard.core import json_documents
-from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, UsageError
-from wizard.core.models.delivery import StoredDataKey
+from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, SetupError, UsageError
+from wizard.core.models.delivery import AppCredentials, AppVariables, StoredDataKey
 from wizard.core.models.inputs import Mark
-from wizard.core.models.rotation import DataKeyVersion, LastBackup
+from wizard.core.models.rotation import DataKeyVersion, LastBackup, RestoreDrill, VersionOrigin
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, UserInterface
 from wizard.data_key import delivery
 from wizard.data_key.delivery import region_of
 from wizard.setup.steps import Clients, Request
+from wizard.targets.port import deploy_targets
 
 
 def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
-    """Write the copies and show where they are. Raises SetupError."""
+    """Write the copies and show where they are, or open the newest one. Raises SetupError."""
+    if options.action:
+        return drill(options, request, clients)
+    if options.from_backup:
+        raise UsageError("--from-backup belongs to the drill", wizard("backup", "drill", "--stack", request.stack))
     if not (options.to or options.to_region):
         raise UsageError(
             "backup needs a destination: --to FILE, --to s3://BUCKET/KEY, or --to-region REGION",
@@ -48,7 +56,8 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
     _record(clients.ui, deployed, backup, copies[-1])
     if options.to:
         clients.ui.line("to restore it:")
-        clients.ui.verbatim(wizard("restore", "--stack", backup.stack, "--from-backup", copies[0].place))
+        place = copies[0].place if copies[0].kind is DestinationKind.OBJECT else Path(copies[0].place)
+        clients.ui.verbatim(wizard("restore", "--stack", backup.stack, "--from-backup", place))
     return 0, document(request.stack, backup, tuple(copies))
 
 
@@ -57,12 +66,145 @@ def _record(ui: UserInterface, deployed: DeployedStack, backup: Backup, copy: Ba
     settings = deployed.settings
     place = copy.place if copy.kind is DestinationKind.OBJECT else f"{copy.region}:{copy.place}"
     if copy.kind is DestinationKind.FILE:
-        place = f"{platform.node()}:{Path(copy.place).absolute()}"
+        place = _file_place(copy.place)
     last = LastBackup(at=backup.created_at, fingerprint=backup.fingerprint, place=place)
     try:
         deployed.aws.stored_data_keys.record(settings.names.last_backup, last.text, tags=settings.tags)
     except SetupError as error:
         ui.line(f"the backup is complete, but the account does not record it: {error.message}", mark=Mark.WARN)
+
+
+# --- the drill
+
+
+def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
+    """Open a backup as the application, in a child process that holds the key only in memory; nothing is left behind.
+
+    The record of it, in the account, is all that it writes. Raises DataKeyConflict for a backup of another data key
+    than the stored one, PermissionDenied without the application's credentials, ResourceError if it does not open.
+    """
+    clients.ui.working("reading the backup")
+    deployed = deployed_stack.find(request, clients)
+    settings, aws, again = deployed.settings, deployed.aws, wizard("backup", "drill", "--stack", request.stack)
+    stored = delivery.find_stored_data_key(aws, settings)
+    place = _options_place(options) or _newest(deployed)
+    started = time.monotonic()
+    backup = _read_backup(place, deployed)
+    if stored is None or backup.fingerprint != stored.wrapped.fingerprint:
+        raise DataKeyConflict(
+            f"{place} holds the data key {backup.fingerprint}, but the application uses "
+            f"{stored.wrapped.fingerprint if stored else 'none: the stored data key is missing'}",
+            wizard(
+                "backup",
+                "--stack",
+                request.stack,
+                "--to",
+                file_name_of(settings.environment, stored.wrapped.fingerprint),
+            )
+            if stored
+            else wizard("restore", "--stack", request.stack, "--from-backup", place.partition(":")[2]),
+        )
+    outputs = deployed_stack.outputs_of(deployed)
+    target = deploy_targets(settings.deploy_targets)[0]
+    principal = outputs.principal_of(target.name)
+    search = aws.application_credentials.app_credentials(principal, container_first=target.container_credentials_first)
+    if search.credentials is None:
+        raise PermissionDenied(
+            f"the backup was not opened: the credentials of {principal} are not available here "
+            f"({'; '.join(search.tried)})",
+            f"set EONPRO_APP_WEB_IDENTITY_TOKEN_FILE, EONPRO_APP_PROFILE or EONPRO_APP_ACCESS_KEY_ID, then: {again}",
+        )
+    clients.ui.working("opening it as the application")
+    # A version that another KMS key wraps needs a grant on that key, which the application does not have any more.
+    versions = [version for version in backup.versions if version.current or version.key_arn in outputs.key_arns]
+    faults = [fault for version in versions if (fault := _fault(version, search.credentials, clients))]
+    record = RestoreDrill(
+        at=clients.now().replace(microsecond=0),
+        fingerprint=backup.fingerprint,
+        opened=not faults,
+        seconds=time.monotonic() - started,
+        versions=len(versions) - len(faults),
+        principal=principal,
+        place=place,
+    )
+    aws.stored_data_keys.record(settings.names.last_drill, record.text, tags=settings.tags)
+    if faults:
+        raise ResourceError(f"the backup {place} does not open: {'; '.join(faults)}", wizard("doctor"))
+    ui = clients.ui
+    ui.line(f"{place}: opened as {principal} in {record.seconds:.1f} s, {record.versions} version(s)", mark=Mark.OK)
+    ui.line(f"recorded in {settings.names.last_drill}; the next report shows it")
+    document_ = document(request.stack, backup, ())
+    return 0, {**document_, "drill": json_documents.plain(record)}
+
+
+def _options_place(options: BackupOptions) -> str:
+    """The backup of the options, in the form of the record."""
+    where = options.from_backup or ""
+    return where if where.startswith(S3) or not where else _file_place(where)
+
+
+def _file_place(path: str) -> str:
+    return f"{platform.node()}:{Path(path).expanduser().absolute()}"
+
+
+def _newest(deployed: DeployedStack) -> str:
+    last = delivery.find_last_backup(deployed.aws, deployed.settings)
+    if last is None:
+        raise UsageError(
+            "the account records no backup of the data key",
+            wizard("backup", "--stack", deployed.stack, "--to", f"eonpro-{deployed.stack}.backup.json"),
+        )
+    return last.place
+
+
+def _read_backup(place: str, deployed: DeployedStack) -> Backup:
+    """The backup at a place in the form of the record, read into memory."""
+    where, _, name = place.partition(":")
+    if place.startswith(S3):
+        return destination.read(place, deployed.aws.backup_storage)
+    if where == platform.node():
+        return destination.read(name, deployed.aws.backup_storage)
+    settings = deployed.settings
+    if not name.startswith(settings.names.parameter_prefix):
+        raise UsageError(
+            f"the newest backup is the file {name} of the machine {where}: it cannot be read from here",
+            "run the drill there, or copy the file here and name it: --from-backup FILE",
+        )
+    copy = deployed.aws.with_region(where).stored_data_keys.read_stored_data_key(name, store=settings.secret_store)
+    if copy is None:
+        raise ResourceError(
+            f"the copy of the data key {name} in {where} does not exist any more",
+            wizard("backup", "--stack", deployed.stack, "--to-region", where),
+        )
+    version = DataKeyVersion(
+        wrapped=copy.wrapped,
+        key_arn=copy.key_arn or deployed_stack.outputs_of(deployed).key_arn,
+        parameter=name,
+        origin=VersionOrigin.UNKNOWN,
+        kept_at=None,
+        same_as=copy.wrapped.fingerprint,
+        current=True,
+    )
+    last = delivery.find_last_backup(deployed.aws, settings)
+    return Backup(
+        created_at=last.at if last else datetime.now(UTC),
+        stack=deployed.stack,
+        environment=settings.environment,
+        account=settings.account_id,
+        region=settings.region,
+        store=settings.secret_store,
+        versions=(version,),
+    )
+
+
+def _fault(version: DataKeyVersion, credentials: AppCredentials, clients: Clients) -> str:
+    """Why the application does not open a version; empty if it does."""
+    variables = AppVariables(
+        region=region_of(version.key_arn or ""), key_arn=version.key_arn or "", wrapped=version.wrapped
+    )
+    result = clients.prover.prove(credentials, variables, retry_seconds=0, full=True)
+    is_same = result.fingerprint == version.fingerprint
+    return "" if result.proved and is_same else f"{version.fingerprint}: {result.cause or 'another data key'}"
 
 
 def _backup(request: Request, clients: Clients, deployed: DeployedStack) -> Backup:
@@ -138,6 +280,7 @@ def document(stack: str, backup: Backup, copies: tuple[BackupCopy, ...]) -> json
         "madeAt": backup.created_at.isoformat(timespec="seconds"),
         "versions": len(backup.versions),
         "kept": entries,
+        "drill": None,
     }
 
 

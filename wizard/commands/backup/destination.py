@@ -16,7 +16,7 @@ from wizard.core import files, safe_text
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import ResourceError, SetupError, UsageError
 from wizard.core.models.rotation import BucketLock, DataKeyVersion, StoredObject, VersionOrigin
-from wizard.core.next_command import Command
+from wizard.core.next_command import Command, shell
 from wizard.core.ports.aws import BackupStorage
 
 S3 = "s3://"
@@ -111,7 +111,7 @@ def _content(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(LONGEST + 1)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}", Command(f"ls -l {path.parent}")) from error
+        raise UsageError(f"{path} cannot be read: {error.strerror}", shell("ls", "-l", path.parent)) from error
 
 
 # --- S3 objects

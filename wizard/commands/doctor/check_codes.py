@@ -46,6 +46,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "provider-audience": "the OIDC provider does not know the audience",
     "trust-changed": "the role does not trust the application's platform",
     "trust-widened": "the role lets in somebody whom the settings do not name",
+    "ci-trust-outdated": "a role of CI trusts another subject than the one GitHub sends",
     "policy-foreign": "a role or the user of the stack has a policy of somebody else",
     "boundary-denies": "the permissions boundary does not allow the key",
     "explicit-deny": "a policy of the principal denies it",
@@ -124,6 +125,8 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "trail-encryption-off": "the logs are not encrypted with their own key",
     "alerts-topic-missing": "the alerts' topic does not exist",
     "alerts-rule-off": "a rule of the alerts is disabled or does not exist",
+    "alerts-unreceived": "nobody has confirmed the subscription to the alerts",
+    "alerts-without-address": "the settings name nobody who gets the alerts, and nobody else does",
     # The stack.
     "rotation-off": "the key does not rotate",
     "rotation-period": "the key rotates with another period than the settings say",
@@ -243,6 +246,9 @@ TABLE: tuple[CheckCode, ...] = tuple(
     )
     for name, description in _DESCRIPTIONS.items()
 )
+
+ADVISORY = frozenset({"alerts-without-address"})
+"""Codes of a decision that an auditor asks about: nothing is broken, so they do not make a stack unhealthy."""
 
 BY_NAME: Mapping[str, CheckCode] = MappingProxyType({cause.name: cause for cause in TABLE})
 

@@ -85,7 +85,9 @@ class Diagnosis:
     not_checked: tuple[NotChecked, ...] = ()
     passed: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
-    """What cannot be checked from here, and what was not requested."""
+    """What cannot be checked from here, and what was not requested; the advisories in words."""
+    advisories: tuple[Finding, ...] = ()
+    """Findings about a decision of the settings, for the report: nothing is broken."""
 
     @property
     def healthy(self) -> bool:
@@ -129,10 +131,12 @@ def diagnose(
 def build_diagnosis(stack: str, results: Iterable[CheckResult]) -> Diagnosis:
     """The diagnosis without duplicates: findings in the table's order, consequences separately."""
     results = tuple(dict.fromkeys(results))
-    findings = sorted(
+    ordered = sorted(
         (result for result in results if isinstance(result, Finding)),
         key=lambda finding: check_codes.place(finding.cause),
     )
+    advisories = tuple(finding for finding in ordered if finding.cause in check_codes.ADVISORY)
+    findings = [finding for finding in ordered if finding not in advisories]
     implied = check_codes.implied_by({finding.cause for finding in findings})
     return Diagnosis(
         stack=stack,
@@ -140,5 +144,9 @@ def build_diagnosis(stack: str, results: Iterable[CheckResult]) -> Diagnosis:
         consequences=tuple(result for result in findings if result.cause in implied),
         not_checked=tuple(result for result in results if isinstance(result, NotChecked)),
         passed=tuple(result.what for result in results if isinstance(result, Passed)),
-        skipped=tuple(result.what for result in results if isinstance(result, Skipped)),
+        skipped=(
+            *(result.what for result in results if isinstance(result, Skipped)),
+            *(f"{finding.what}; {finding.advice}" for finding in advisories),
+        ),
+        advisories=advisories,
     )

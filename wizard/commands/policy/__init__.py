@@ -23,7 +23,7 @@ class PolicyOptions:
 
     action: str
     repository: str | None = None
-    """The GitHub repository, as OWNER/NAME, that CI's roles trust."""
+    """The GitHub repository that CI's roles trust: OWNER/NAME, or with its ids OWNER@OWNER_ID/NAME@REPOSITORY_ID."""
 
     with_removal: bool = False
     """Whether the operator's policy also grants what removes resources."""
@@ -31,7 +31,11 @@ class PolicyOptions:
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("action", choices=ACTIONS, metavar="WHO", help=", ".join(ACTIONS))
-        parser.add_argument("--repository", metavar="OWNER/NAME", help="with ci: the repository on GitHub")
+        parser.add_argument(
+            "--repository",
+            metavar="OWNER/NAME",
+            help="with ci: the repository on GitHub; as OWNER@ID/NAME@ID if its tokens have ids",
+        )
         parser.add_argument(
             "--with-removal",
             action="store_true",

@@ -21,9 +21,9 @@ from components.policies.documents import Policy
 from wizard.commands.policy import PolicyOptions, operator
 from wizard.commands.policy.operator import in_parts, statements_of
 from wizard.core import json_documents
-from wizard.core.errors import MissingAnswers, UsageError
-from wizard.core.next_command import Result, wizard
-from wizard.core.ports.run import Offline
+from wizard.core.errors import MissingAnswers, SetupError, UsageError
+from wizard.core.next_command import Command, Result, wizard
+from wizard.core.ports.run import GitHub, Offline
 from wizard.core.required_permissions.resources import Setup, resources_of, variables_of
 from wizard.core.required_permissions.table import load, measured_actions
 from wizard.inputs.answers_file import read_answers
@@ -35,9 +35,12 @@ if TYPE_CHECKING:
 
 
 _NO_READERS = ("new keys",)
-REPAIR_READS = (("parameters", "ssm:GetParameterHistory"),)
-"""Not used on a healthy stack: doctor reads the former value if the stored data key was overwritten. In Secrets Manager
-the permission to read the value includes the former one."""
+REPAIR_READS = (
+    ("parameters", "ssm:GetParameterHistory"),
+    ("service deployments", "ecs:DescribeServiceDeployments"),
+)
+"""Not used on a healthy stack: doctor reads the former value if the stored data key was overwritten, and how far a
+deployment in stages is. In Secrets Manager the permission to read the value includes the former one."""
 _APPLICATION = ("application's role", "application's user", "existing application role", "existing application user")
 
 
@@ -122,7 +125,8 @@ SUBJECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """The workflows that can assume each role; examples/ci/github has them."""
 
-_REPOSITORY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[A-Za-z0-9._-]{1,100}")
+_NAMES = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38}){at}/[A-Za-z0-9._-]{1,100}{at}"
+_REPOSITORY = re.compile("|".join(_NAMES.replace("{at}", ids) for ids in ("", r"@[1-9][0-9]{0,19}")))
 _COMMAND = "python -m wizard policy ci --repository OWNER/NAME --account 111122223333"
 
 
@@ -135,7 +139,11 @@ def for_repository(repository: str | None, *, account_id: str | None, partition:
         )
     assert repository and account_id
     if not _REPOSITORY.fullmatch(repository):
-        raise UsageError(f"--repository: {repository!r} is not a GitHub repository OWNER/NAME", _COMMAND)
+        raise UsageError(
+            f"--repository: {repository!r} is not a GitHub repository OWNER/NAME, and not with its ids "
+            "OWNER@OWNER_ID/NAME@REPOSITORY_ID",
+            _COMMAND,
+        )
     provider = ci.github_oidc_provider_arn(account_id=account_id, partition=partition)
     return {
         role: ci.github_trust_policy(oidc_provider_arn=provider, repository=repository, subjects=subjects)
@@ -196,7 +204,42 @@ def _for_ci(options: PolicyOptions, offline: Offline) -> Mapping[str, object]:
     saved = offline.saved()
     account = offline.run.inputs["account"] or os.environ.get(by_key["account"].variable)
     account = account or (saved.account_id if saved else None)
-    documents = for_repository(options.repository, account_id=account, partition=saved.partition if saved else "aws")
-    for line in _next_steps(str(account)):
+    repository, remark = _as_sent(options.repository, offline.github)
+    documents = for_repository(repository, account_id=account, partition=saved.partition if saved else "aws")
+    for line in (remark, *_next_steps(str(account))):
         print(line, file=sys.stderr)
     return documents
+
+
+def _as_sent(repository: str | None, github: GitHub | None) -> tuple[str | None, str]:
+    """The repository as GitHub names it in its tokens, as far as that is known, and what to say about it.
+
+    Raises UsageError for a repository whose tokens have a subject of its own making.
+    """
+    if not repository or not _REPOSITORY.fullmatch(repository):
+        return repository, ""  # `for_repository` refuses it.
+    name = ci.without_ids(repository)
+    question = f"gh api repos/{name}/actions/oidc/customization/sub"
+    why = "there is no GH_TOKEN"
+    if github is not None:
+        try:
+            sent = github(name)
+        except SetupError as error:
+            why = error.message
+        else:
+            if not sent.is_default:
+                raise UsageError(
+                    f"the repository {name} has a subject template of its own, which these policies do not trust",
+                    Command(f"gh api --method PUT repos/{name}/actions/oidc/customization/sub -F use_default=true"),
+                )
+            return sent.repository, f"GitHub sends the subject repo:{sent.repository}:…; only that form is trusted"
+    other = (
+        f"a repository that was created, renamed or transferred since 2026-07-15 sends its ids: "
+        f"--repository {name.replace('/', '@OWNER_ID/')}@REPOSITORY_ID"
+        if name == repository
+        else f"an older repository sends its names: --repository {name}"
+    )
+    return repository, (
+        f"only the subject repo:{repository}:… is trusted. Whether GitHub sends it was not checked ({why}); {other}. "
+        f"To see it: {question}"
+    )

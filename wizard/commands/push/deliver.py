@@ -62,6 +62,7 @@ def redeploy_fields(done: Redeployed) -> dict[str, Any]:
         "before": _deployment(done.before),
         "after": _deployment(done.after),
         "why": done.why,
+        "command": done.command or None,
         "seconds": done.seconds,
     }
 

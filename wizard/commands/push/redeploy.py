@@ -136,6 +136,9 @@ def _show_result(ui: UserInterface, stack: str, done: Redeployed) -> None:
             ui.line(f"{place} was not redeployed: {done.why}; the former deployment keeps running", mark=Mark.FAIL)
         case RedeployState.ROLLED_BACK:
             ui.line(f"{place} was rolled back to the former deployment: {done.why}", mark=Mark.FAIL)
+        case RedeployState.WAITING:
+            ui.line(f"the deployment of {place} is healthy and not complete: {done.why}", mark=Mark.WARN)
+            ui.verbatim(done.command)
         case RedeployState.SKIPPED:
             ui.line("nothing was redeployed. To redeploy later:", mark=Mark.INFO)
             ui.verbatim(wizard("push", "--redeploy", "--stack", stack))

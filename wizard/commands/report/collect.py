@@ -12,6 +12,7 @@ from pathlib import Path
 from components.policies.requirements import SECTIONS, Topic, prowler_checks_of, requirements_of, sections_of
 from components.settings import SHORTEST_RETENTION_DAYS, Outputs, SecretStore, Settings
 from wizard.commands import deployed_stack
+from wizard.commands.backup.document import file_name_of
 from wizard.commands.deployed_stack import DeployedStack, attempted
 from wizard.commands.doctor import checks as doctor_checks
 from wizard.commands.doctor.checks.stack import COMPARISON
@@ -25,13 +26,14 @@ from wizard.commands.review.storage import Latest
 from wizard.core.cost.account import AccountFacts, cost_by_use, read_account
 from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import SetupError
+from wizard.core.models import audit
 from wizard.core.models.access import AccessReview, Unread
-from wizard.core.models.account import KeyFact, Retention
+from wizard.core.models.account import KeyFact, Retention, TrailFact
 from wizard.core.models.audit import Usage
 from wizard.core.models.delivery import StoredDataKey
-from wizard.core.models.rotation import DataKeyVersion, KeyRotations
+from wizard.core.models.rotation import DataKeyVersion, KeyRotations, LastBackup, RestoreDrill
 from wizard.core.next_command import Run, plain_name, wizard
-from wizard.data_key.delivery import find_stored_data_key, region_of
+from wizard.data_key.delivery import find_last_backup, find_last_drill, find_stored_data_key, region_of
 from wizard.setup import checklist
 from wizard.setup.checklist import ChecklistEntry, ItemState, Readings
 from wizard.setup.steps import Clients
@@ -56,6 +58,8 @@ class _Read:
     diagnosis: Diagnosis | SetupError
     usage: Usage | SetupError
     account: AccountFacts
+    backup: LastBackup | SetupError | None
+    drill: RestoreDrill | SetupError | None
     at: datetime
 
 
@@ -69,6 +73,7 @@ def gather(
     settings, outputs = stack.settings, deployed_stack.outputs_of(stack)
     read = _read(stack, clients, outputs)
     access = _access(read, storage.latest(reviews, plain_name(stack.stack), now=read.at), reviews)
+    cost_ = _cost(settings, read, assumptions, sources)
     return facts.ReportFacts(
         stack=plain_name(stack.stack),
         environment=settings.environment,
@@ -84,9 +89,9 @@ def gather(
         access=access,
         rotation=_rotation(read),
         retention=retention(read.readings.retention, settings, outputs, at=read.at),
-        cost=_cost(settings, read, assumptions, sources),
+        cost=cost_,
         doctor=_doctor(read.diagnosis, stack.stack),
-        unread=tuple(_unread(read, settings)),
+        unread=tuple(dict.fromkeys(_unread(read, access, settings, cost_))),
     )
 
 
@@ -120,6 +125,8 @@ def _read(stack: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
             since=now - timedelta(days=WINDOW_DAYS),
             until=now,
         )
+        backup = pool.submit(attempted, find_last_backup, aws, settings)
+        drill = pool.submit(attempted, find_last_drill, aws, settings)
         account = pool.submit(read_account, aws, settings, key_arn=outputs.key_arn, trail_arn=outputs.trail_arn)
         return _Read(
             readings=readings.result(),
@@ -131,6 +138,8 @@ def _read(stack: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
             diagnosis=diagnosis.result(),
             usage=usage.result(),
             account=account.result(),
+            backup=backup.result(),
+            drill=drill.result(),
             at=now,
         )
 
@@ -140,7 +149,7 @@ def _read(stack: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
 
 _CALLS: Mapping[Topic, tuple[str, ...]] = {
     Topic.KEY: ("kms:DescribeKey",),
-    Topic.KEY_POLICY: ("kms:GetKeyPolicy",),
+    Topic.KEY_POLICY: ("kms:GetKeyPolicy", "kms:ListGrants", "iam:GetAccountAuthorizationDetails"),
     Topic.APPLICATION_POLICY: ("iam:GetPolicy", "iam:GetPolicyVersion"),
     Topic.ROTATION: ("kms:GetKeyRotationStatus",),
     Topic.TRAIL: (
@@ -157,6 +166,7 @@ _CALLS: Mapping[Topic, tuple[str, ...]] = {
     ),
     Topic.DATA_KEY: ("ssm:GetParameters", "ssm:ListTagsForResource"),
     Topic.APPLICATION: ("cloudtrail:LookupEvents",),
+    Topic.BACKUP: ("ssm:GetParameters",),
     Topic.REVIEW: (
         "kms:GetKeyPolicy",
         "kms:ListGrants",
@@ -180,20 +190,18 @@ def _checklist(
             read.readings, settings=settings, outputs=outputs, stored_data_key=read.stored_data_key, proofs=()
         )
     }
-    entries[Topic.APPLICATION] = _tested(entries[Topic.APPLICATION], access.review, outputs)
+    entries[Topic.KEY_POLICY] = _restricted(entries[Topic.KEY_POLICY], access.review)
+    entries[Topic.APPLICATION] = _tested(access.review, outputs)
     entries[Topic.REVIEW] = _reviewed(entries[Topic.REVIEW], access)
+    entries[Topic.BACKUP] = _backed_up(read, settings)
     by_state = {
         ItemState.OPEN: wizard("doctor", "--stack", stack),
         ItemState.UNKNOWN: wizard("policy", "auditor", "--stack", stack),
     }
-    by_person = {
-        Topic.APPLICATION: wizard("verify", "--stack", stack),
-        Topic.REVIEW: wizard("review", "--sign", "NAME", "--stack", stack),
-    }
     of_stack = Run(flags={"--stack": ("--stack", stack)})
     in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
     for number, (topic, entry) in enumerate(entries.items(), start=1):
-        next_ = of_stack.complete(entry.next) or by_person.get(topic, by_state.get(entry.state, ""))
+        next_ = of_stack.complete(entry.next) or by_state.get(entry.state, "")
         yield facts.ChecklistItem(
             number=number,
             title=entry.title,
@@ -208,24 +216,79 @@ def _checklist(
         )
 
 
-def _tested(entry: ChecklistEntry, review: AccessReview | None, outputs: Outputs) -> ChecklistEntry:
-    """The entry with the application's own use of the key, from CloudTrail."""
-    if review is None or review.history is None:
-        text = "whether the application used the key could not be read; `verify` tests it"
-        return replace(entry, evidence=text)
-    used = [
-        principal for principal in review.principals if principal.arn in outputs.app_principal_arns and principal.events
+def _restricted(entry: ChecklistEntry, review: AccessReview | None) -> ChecklistEntry:
+    """The entry, open where the access table shows a right beyond the settings: the key policy alone does not decide.
+
+    A signed review accepts such a right, but the policy then restricts no more than before: it stays open, and named.
+    """
+    if review is None or entry.state is ItemState.UNKNOWN:
+        unread = "; who else can use or administer the key could not be read" if entry.state is ItemState.DONE else ""
+        state = ItemState.UNKNOWN if unread else entry.state
+        return replace(entry, state=state, evidence=entry.evidence + unread)
+    beyond = [
+        f"{principal.arn} ({', '.join(principal.beyond if principal.is_expected else sorted(principal.rights))})"
+        for principal in review.principals
+        if principal.beyond or (not principal.is_expected and principal.rights)
     ]
+    if beyond:
+        text = f"these can do more with the key than the settings give them: {'; '.join(beyond)}"
+        evidence = f"{entry.evidence}; {text}" if entry.state is ItemState.OPEN else text
+        return replace(entry, state=ItemState.OPEN, evidence=evidence, next=entry.next or wizard("review"))
+    if entry.state is ItemState.DONE and review.undecided:
+        text = f"what these can do with the key is unknown: {', '.join(each.arn for each in review.undecided)}"
+        return replace(entry, state=ItemState.UNKNOWN, evidence=text)
+    return entry
+
+
+def _tested(review: AccessReview | None, outputs: Outputs) -> ChecklistEntry:
+    """The application's own use of the key, from CloudTrail; this product's verifications do not count."""
+    entry = ChecklistEntry(topic=Topic.APPLICATION, state=ItemState.UNKNOWN, evidence="")
+    own = [each for each in review.principals if each.arn in outputs.app_principal_arns] if review else []
+    if review is None or not own or any(each.events is None or each.verifications is None for each in own):
+        return replace(entry, evidence="whether the application used the key could not be read")
+    used = [each for each in own if (each.events or 0) > (each.verifications or 0)]
+    verifications = sum(each.verifications or 0 for each in own)
+    besides = f"; verified by eonpro-kms {_times(verifications)}, which does not count" if verifications else ""
     if not used:
-        text = f"CloudTrail has no use of the key by the application in {review.window_days} days; `verify` tests it"
-        return replace(entry, evidence=text)
+        text = f"CloudTrail has no use of the key by the application itself in {review.window_days} days{besides}"
+        return replace(entry, state=ItemState.OPEN, evidence=text)
     text = "; ".join(
-        f"{principal.arn} used the key {_times(principal.events)} in {review.window_days} days"
-        + (f", the last time at {principal.last_use:%Y-%m-%d %H:%M} UTC" if principal.last_use else "")
-        + (f", and was refused {_times(principal.refused)}" if principal.refused else "")
-        for principal in used
+        f"{each.arn} used the key {_times((each.events or 0) - (each.verifications or 0))} "
+        f"in {review.window_days} days"
+        + (f", the last time at {each.last_use:%Y-%m-%d %H:%M} UTC" if each.last_use and not verifications else "")
+        + (f", and was refused {_times(each.refused)}" if each.refused else "")
+        for each in used
     )
-    return replace(entry, state=ItemState.PERSON, evidence=f"{text}; a person checks that a record can be opened")
+    return replace(entry, state=ItemState.DONE, evidence=text + besides)
+
+
+def _backed_up(read: _Read, settings: Settings) -> ChecklistEntry:
+    """Whether a backup of the data key in use exists, is recent, and was opened in a drill."""
+    entry = ChecklistEntry(topic=Topic.BACKUP, state=ItemState.OPEN, evidence="")
+    unread = [each for each in (read.backup, read.drill, read.stored_data_key) if isinstance(each, SetupError)]
+    if unread:
+        return replace(entry, state=ItemState.UNKNOWN, evidence=f"could not be read: {unread[0].message}")
+    last, drill, stored = read.backup, read.drill, read.stored_data_key
+    in_use = stored.wrapped.fingerprint if isinstance(stored, StoredDataKey) else ""
+    again = wizard("backup", "--to", file_name_of(settings.environment, in_use)) if in_use else ""
+    if not isinstance(last, LastBackup):
+        return replace(entry, evidence="the account records no backup of the data key", next=again)
+    text = f"{last.fingerprint} was backed up {last.age(read.at)} to {last.place_text}"
+    if last.fingerprint != in_use:
+        return replace(entry, evidence=f"{text}, but the data key in use is {in_use or 'missing'}", next=again)
+    longest = timedelta(days=settings.backup_max_age_days)
+    if read.at - last.at > longest:
+        return replace(entry, evidence=f"{text}, more than {longest.days} days", next=again)
+    rehearse = wizard("backup", "drill")
+    if not isinstance(drill, RestoreDrill) or (drill.fingerprint, drill.place) != (last.fingerprint, last.place):
+        return replace(entry, evidence=f"{text}, but no drill has opened it", next=rehearse)
+    tried = f"a drill on {drill.at:%Y-%m-%d}"
+    if not drill.opened:
+        return replace(entry, evidence=f"{text}, but {tried} could not open it", next=rehearse)
+    if read.at - drill.at > longest:
+        return replace(entry, evidence=f"{text}; {tried} opened it, more than {longest.days} days ago", next=rehearse)
+    text += f"; {tried} opened it as {drill.principal} in {drill.seconds:.1f} s"
+    return replace(entry, state=ItemState.DONE, evidence=text)
 
 
 def _times(number: int | None) -> str:
@@ -234,12 +297,13 @@ def _times(number: int | None) -> str:
 
 def _reviewed(entry: ChecklistEntry, access: facts.AccessFacts) -> ChecklistEntry:
     if access.sign_off is None or access.signed_days_ago is None:
-        return replace(entry, evidence="no review is signed yet")
+        return replace(entry, evidence="no review is signed yet", next=wizard("review", "--sign", "NAME"))
     days = access.signed_days_ago
     when = {0: "today", 1: "yesterday"}.get(days, f"{days} days ago")
     text = f"signed by {access.sign_off.signer} {when}"
     if days > access.valid_days:
-        return replace(entry, state=ItemState.OPEN, evidence=f"{text}: a review is valid for {access.valid_days} days")
+        text = f"{text}: a review is valid for {access.valid_days} days"
+        return replace(entry, state=ItemState.OPEN, evidence=text, next=wizard("review", "--sign", "NAME"))
     return replace(entry, state=ItemState.DONE, evidence=text)
 
 
@@ -294,13 +358,15 @@ def _doctor(diagnosis: Diagnosis | SetupError, stack: str) -> facts.DoctorFacts:
     # A check with a preview of the engine is too slow for a report.
     later = NotChecked(what=COMPARISON, why=f"not part of a report: {wizard('doctor', '--stack', stack)}")
     return facts.DoctorFacts(
-        findings=diagnosis.findings,
+        findings=(*diagnosis.findings, *diagnosis.advisories),
         not_checked=(*diagnosis.not_checked, later),
         passed=diagnosis.passed,
     )
 
 
-def _unread(read: _Read, settings: Settings) -> Iterator[Unread]:
+def _unread(read: _Read, access: facts.AccessFacts, settings: Settings, cost_: facts.CostFacts) -> Iterator[Unread]:
+    """Everything that was not read, wherever the report tells it: the one count of the summary."""
+    readings = read.readings
     parts = {
         f"the key under {settings.names.alias}": read.readings.key,
         "the key's policy": read.readings.key_policy,
@@ -310,6 +376,10 @@ def _unread(read: _Read, settings: Settings) -> Iterator[Unread]:
         f"the stored data key {settings.names.stored_data_key}": read.stored_data_key,
         "the key's rotations": read.rotations,
         "the versions of the data key": read.versions,
+        "the last backup of the data key": read.backup,
+        "the last restore drill": read.drill,
+        "the grants on the key": readings.grants,
+        "the account's IAM": readings.iam,
         "the access to the key": read.live,
         "the checks of doctor": read.diagnosis,
         "the usage": read.usage,
@@ -318,8 +388,19 @@ def _unread(read: _Read, settings: Settings) -> Iterator[Unread]:
     for what, reading in parts.items():
         if isinstance(reading, SetupError):
             yield Unread(what=what, why=reading.message)
-    if isinstance(read.live, AccessReview):
-        yield from read.live.unread
+    if isinstance(readings.trail, TrailFact):
+        bucket = readings.retention if isinstance(readings.retention, Retention) else None
+        lacking = (*audit.unread(readings.trail, bucket),) if bucket else (*audit.trail_unread(readings.trail),)
+        for what in lacking:
+            yield Unread(what=f"of the audit trail {readings.trail.name}: {what}", why="AWS does not return it")
+    if access.review is not None:
+        yield from access.review.unread
+    if isinstance(read.diagnosis, Diagnosis):
+        yield from (Unread(what=entry.what, why=entry.why) for entry in read.diagnosis.not_checked)
+    if isinstance(read.rotations, KeyRotations) and read.rotations.on_demand_left is None:
+        yield Unread(what="the remaining rotations on demand", why="Service Quotas does not return the limit")
+    if cost_.counted is not None:
+        yield from cost_.counted.unknown
 
 
 RULE = "45 CFR 164.316(b)(2)(i): six years for documentation, by common practice for audit logs too"

@@ -25,7 +25,18 @@ INCLUDED: Mapping[type, tuple[str, ...]] = MappingProxyType(
     {
         access.AccessReview: ("at", "window_days", "principals", "grants", "last_use", "history", "unread"),
         access.PrincipalAccess: (
-            *("arn", "use", "administer", "delete", "ways", "assumed_by", "last_use", "events", "refused"),
+            *(
+                "arn",
+                "use",
+                "administer",
+                "delete",
+                "ways",
+                "assumed_by",
+                "last_use",
+                "events",
+                "verifications",
+                "refused",
+            ),
             *("access_keys", "is_expected", "beyond"),
         ),
         access.AccessKeyAge: ("id", "active", "age_days", "last_used"),

@@ -52,7 +52,7 @@ def expectation_of(settings: Settings, outputs: Outputs | None) -> Expectation:
 
     for arn in application:
         give(arn, "use")
-    for arn in settings.administrators:
+    for arn in (*settings.administrators, *settings.incident_responders):
         give(arn, "administer")
     for arn in settings.deletion_administrators:
         give(arn, "delete")

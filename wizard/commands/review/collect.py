@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from components.policies.evaluation import AccountIam, Document, GrantFact, KeyPermission, trust
 from components.policies.evaluation.key_access import RIGHTS
 from components.policies.evaluation.principals import PrincipalKind
+from components.policies.evaluation.statements import statements_of
+from components.policies.key import DENY_DISABLING_IN_USE
 from components.settings import Outputs, Settings
 from wizard.commands.review.baseline import Expectation, expectation_of
 from wizard.commands.review.rights import Rights, merge, rights_on
@@ -146,6 +148,11 @@ def _unread(readings: Iterable[KeyReading], iam: AccountIam | SetupError) -> Ite
         ):
             if isinstance(answer, SetupError):
                 yield models.Unread(what=f"{what} of {reading.arn}", why=answer.message)
+        policy = {} if isinstance(reading.policy, SetupError) else reading.policy
+        sids = [statement.get("Sid") for statement in statements_of(policy)]
+        if isinstance(reading.last_use, Unsupported) and DENY_DISABLING_IN_USE in sids:
+            why = "this Region does not count the days since the last use: whoever may disable the key can always do it"
+            yield models.Unread(what=f"the rule '{DENY_DISABLING_IN_USE}' of {reading.arn}", why=why)
 
 
 # --- evaluation
@@ -206,7 +213,7 @@ def _principal(
     histories: "Histories",
     expectation: Expectation,
 ) -> models.PrincipalAccess:
-    events, refused, last_use = counted(rights.arn, histories)
+    events, refused, verifications, last_use = counted(rights.arn, histories)
     is_expected = expectation.names(rights.arn)
     surplus = rights.direct - expectation.rights_of(rights.arn)
     return models.PrincipalAccess(
@@ -218,6 +225,7 @@ def _principal(
         assumed_by=tuple(path.description for path in paths),
         last_use=last_use,
         events=events,
+        verifications=verifications,
         refused=refused,
         is_expected=is_expected,
         beyond=tuple(right for right in RIGHTS if right in surplus) if is_expected else (),
@@ -258,12 +266,12 @@ Histories = Sequence[tuple[models.History, tuple[models.KeyEvents, ...]] | Setup
 """What was read of each key, or why it could not be read."""
 
 
-def counted(arn: str, histories: Histories) -> tuple[int | None, int | None, datetime | None]:
-    """Uses, refusals and the last use of a principal; None for a count that is not known.
+def counted(arn: str, histories: Histories) -> tuple[int | None, int | None, int | None, datetime | None]:
+    """Uses, refusals, verifications and the last use of a principal; None for a count that is not known.
 
     A history that is incomplete makes a count a lower bound.
     """
-    uses, refused, last = 0, 0, None
+    uses, refused, verifications, last = 0, 0, 0, None
     is_incomplete = False
     for of_key in histories:
         if isinstance(of_key, SetupError):
@@ -274,10 +282,11 @@ def counted(arn: str, histories: Histories) -> tuple[int | None, int | None, dat
         for of_principal in events:
             if _is_same(of_principal.principal, arn):
                 uses, refused = uses + of_principal.uses, refused + of_principal.refused
+                verifications += of_principal.verifications
                 last = max(filter(None, (last, of_principal.last_use)), default=None)
     # No event in an incomplete history does not mean that there was none.
     is_known = bool(uses or refused) or not is_incomplete
-    return (uses, refused, last) if is_known else (None, None, None)
+    return (uses, refused, verifications, last) if is_known else (None, None, None, None)
 
 
 def _is_same(name: str, arn: str) -> bool:
@@ -300,7 +309,7 @@ def other_callers(
     permissions = rest.permissions if rest else dict.fromkeys(RIGHTS, KeyPermission.NO)
     names = {event.principal for of_key in histories if not isinstance(of_key, SetupError) for event in of_key[1]}
     for name in sorted(names):
-        uses, refused, last_use = counted(name, histories)
+        uses, refused, verifications, last_use = counted(name, histories)
         if (uses or refused) and not any(_is_same(name, arn) for arn in known):
             yield models.PrincipalAccess(
                 arn=name,
@@ -310,6 +319,7 @@ def other_callers(
                 ways=(),
                 last_use=last_use,
                 events=uses,
+                verifications=verifications,
                 refused=refused,
                 is_expected=expectation.names(name),
             )

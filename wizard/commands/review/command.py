@@ -71,7 +71,7 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
 
 def _again(options: ReviewOptions, *more: str) -> Command:
     days = ("--days", str(options.days)) if options.days is not None else ()
-    out = ("--out", str(options.out)) if options.out is not None else ()
+    out = ("--out", options.out) if options.out is not None else ()
     return wizard("review", "--sign", (options.sign or "").strip(), *days, *out, *more)
 
 

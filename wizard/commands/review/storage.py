@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from itertools import zip_longest
 from pathlib import Path
@@ -221,7 +221,9 @@ def _fact(kind: Any, value: Any) -> Any:
     """What `plain` made a JSON value of, by its type."""
     if isinstance(kind, type) and is_dataclass(kind):
         hints = get_type_hints(kind)
-        return kind(**{field.name: _fact(hints[field.name], value[camel(field.name)]) for field in fields(kind)})
+        # A review that an earlier release stored lacks the fields that were added since.
+        known = [field for field in fields(kind) if camel(field.name) in value or field.default is MISSING]
+        return kind(**{field.name: _fact(hints[field.name], value[camel(field.name)]) for field in known})
     members = get_args(kind)
     if get_origin(kind) is tuple:
         return tuple(_fact(members[0], member) for member in value)

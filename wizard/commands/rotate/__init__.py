@@ -7,7 +7,9 @@ its versions, the stack's settings and the targets.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wizard.core.errors import UsageError
@@ -29,6 +31,10 @@ class RotateOptions:
     data_key: bool = False
     promote: str | None = None
     """The fingerprint of the data key that becomes the current one."""
+    reencrypted: Sequence[Path] = ()
+    """What `phi reencrypt --json` printed for each table, before `--promote`."""
+    no_hash_columns: bool = False
+    """The person says that no table has search hashes under the former data key."""
     redeploy: bool | None = None
 
     @staticmethod
@@ -38,6 +44,19 @@ class RotateOptions:
         parser.add_argument("--reencrypt", metavar="KEY", help="wrap the data key under another KMS key (its ARN)")
         parser.add_argument("--data-key", action="store_true", help="a new data key; the old one stays current")
         parser.add_argument("--promote", metavar="FINGERPRINT", help="make the new data key the current one")
+        parser.add_argument(
+            "--reencrypted",
+            type=Path,
+            action="append",
+            metavar="FILE",
+            default=[],
+            help="with --promote: what `phi reencrypt --json` printed for a table; for each table",
+        )
+        parser.add_argument(
+            "--no-hash-columns",
+            action="store_true",
+            help="with --promote: no table has search hashes (emailHash, dobHash) under the former data key",
+        )
         parser.add_argument("--redeploy", action="store_true", default=None, help="restart the application afterwards")
         parser.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
 
@@ -65,7 +84,14 @@ class RotateOptions:
             return result.finish(clients.ui, done)
         if self.data_key:
             return result.finish(clients.ui, data_key.make_new(request, clients))
-        done = data_key.promote(request, clients, self.promote or "", redeploy=self.redeploy)
+        done = data_key.promote(
+            request,
+            clients,
+            self.promote or "",
+            reencrypted=tuple(self.reencrypted),
+            no_hash_columns=self.no_hash_columns,
+            redeploy=self.redeploy,
+        )
         return result.finish(clients.ui, done)
 
 

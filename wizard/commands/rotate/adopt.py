@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wizard.commands.rotate.data_key import put_in_place
+from wizard.commands.rotate.data_key import promote_command, put_in_place
 from wizard.commands.rotate.reencrypt import temporary_grant
 from wizard.commands.rotate.result import Action, RotateResult, show_versions
 from wizard.commands.rotate.versions import (
@@ -22,7 +22,7 @@ from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Cancelled, PermissionDenied
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import VersionOrigin
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import Command
 from wizard.data_key import guard
 from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
@@ -95,13 +95,4 @@ def _wrapped(clients: Clients, data_keys: DataKeyStore) -> WrappedDataKey:
 
 
 def _promote(data_keys: DataKeyStore, fingerprint: str) -> str:
-    return wizard(
-        "rotate",
-        "--promote",
-        fingerprint,
-        "--stack",
-        data_keys.stack,
-        "--confirm",
-        data_keys.stack,
-        advice="only if the records use that data key, or were re-encrypted",
-    )
+    return promote_command(data_keys, fingerprint, advice="only if the records use that data key, or were re-encrypted")

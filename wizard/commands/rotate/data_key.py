@@ -5,7 +5,13 @@ Acts through the ports. KMS creates the data key wrapped; every version is kept.
 
 from __future__ import annotations
 
-from components.settings import DATA_KEY_VARIABLE, SecretStore
+import json
+import shlex
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from components.settings import DATA_KEY_VARIABLE, RecordTable, SecretStore
 from wizard.commands.deployed_stack import attempted
 from wizard.commands.push.redeploy import offer, running
 from wizard.commands.rotate import replace_version
@@ -26,7 +32,7 @@ from wizard.commands.rotate.versions import (
     stored,
     version_of,
 )
-from wizard.core.errors import Cancelled, SetupError
+from wizard.core.errors import Cancelled, PolicyRefusal, SetupError, UsageError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
@@ -82,6 +88,7 @@ def next_steps(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> tup
     """The commands between the creation of a data key and its promotion."""
     former = data_keys.own.key_rotation.version(data_keys.settings, old)
     assert former is not None
+    tables = record_tables(data_keys)
     return (
         Command(
             f"export AWS_REGION={data_keys.own.region} AWS_KMS_KEY_ID={data_keys.own.key_arn} "
@@ -89,22 +96,115 @@ def next_steps(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> tup
             f"NEW_{DATA_KEY_VARIABLE}={_read_command(data_keys, new)}",
             advice=f"the wrapped {old} and {new.fingerprint}; only the KMS key decrypts them",
         ),
-        Command(
-            "python -m phi reencrypt --dsn postgresql://HOST/DATABASE --table TABLE --columns COLUMN,COLUMN "
-            "--key-column id --dry-run",
-            advice="with the application's AWS credentials, for each table with records; then again without --dry-run",
+        *(Command(reencrypt_command(table), advice="with the application's AWS credentials") for table in tables),
+        *(
+            ()
+            if tables
+            else (
+                Command(
+                    "python -m phi reencrypt --dsn postgresql://HOST/DATABASE --table TABLE --columns COLUMN,COLUMN "
+                    "--key-column id --dry-run",
+                    advice="with the application's AWS credentials, for each table with records; then again without "
+                    "--dry-run. The application's search hashes too: --hash-columns email:emailHash,dob:dobHash",
+                ),
+            )
         ),
-        wizard(
-            "rotate",
-            "--promote",
-            new.fingerprint,
-            "--stack",
-            data_keys.stack,
-            "--confirm",
-            data_keys.stack,
-            advice="when no record needs the old data key; it is still kept",
-        ),
+        promote_command(data_keys, new.fingerprint, advice="when no record needs the old data key; it is still kept"),
     )
+
+
+def record_tables(data_keys: DataKeyStore) -> tuple[RecordTable, ...]:
+    """The application's tables with records, as the settings name them."""
+    return tuple(map(RecordTable.parse, data_keys.settings.record_tables))
+
+
+def reencrypt_command(table: RecordTable) -> str:
+    """The command that re-encrypts a table and carries its hashes; its result goes to a file."""
+    hashes = ",".join(f"{column}:{name}" for column, name in table.hashes.items())
+    return (
+        f"python -m phi reencrypt --dsn postgresql://HOST/DATABASE --table {table.table} "
+        f"--columns {','.join(table.columns)} --key-column {table.key_column} "
+        + (f"--hash-columns {hashes}" if hashes else "--no-hash-columns")
+        + f" --json > {_result_file(table)}"
+    )
+
+
+def _result_file(table: RecordTable) -> str:
+    return f"reencrypted-{table.table}.json"
+
+
+def promote_command(data_keys: DataKeyStore, fingerprint: str, *, advice: str) -> Command:
+    """The command that promotes a version after its tables were re-encrypted."""
+    stack, tables = data_keys.stack, record_tables(data_keys)
+    evidence = [word for table in tables for word in ("--reencrypted", _result_file(table))]
+    words = ("rotate", "--promote", fingerprint, *(evidence or ["--no-hash-columns"]))
+    if not tables:
+        advice += "; only if no table has search hashes, else --reencrypted FILE for each table in its place"
+    return wizard(*words, "--stack", stack, "--confirm", stack, advice=advice)
+
+
+def require_carried(
+    data_keys: DataKeyStore, version: DataKeyVersion, *, files: Sequence[Path], no_hash_columns: bool
+) -> None:
+    """Raises PolicyRefusal unless each table of the settings was re-encrypted for this version, with its search hashes.
+
+    What the application derives from the data key changes with it: a hash under the former one matches nothing, and no
+    error says so. `files` are the results of `phi reencrypt --json`.
+    """
+    again = promote_command(data_keys, version.fingerprint, advice="after that")
+    hashes = [f"{table.table}.{name}" for table in record_tables(data_keys) for name in table.hashes.values()]
+    if no_hash_columns:
+        if not hashes:
+            return
+        raise PolicyRefusal(
+            f"the settings name hash columns ({', '.join(hashes)}), --no-hash-columns says there are none; "
+            "nothing was changed",
+            again,
+        )
+    results = {str(result.get("table")): result for result in map(_result, files)}
+    same = {entry.fingerprint for entry in data_keys.versions() if entry.same_as == version.same_as}
+    for name, document in results.items():
+        if problem := _incomplete(document, same | {version.fingerprint}):
+            raise PolicyRefusal(f"{name}: {problem}; nothing was changed", again)
+    for table in record_tables(data_keys):
+        result = results.get(table.table, {})
+        carried = result.get("hashColumns") or {}
+        missing = {*table.columns} - {*(result.get("columns") or ())}
+        missing |= {name for column, name in table.hashes.items() if carried.get(name) != column}
+        if missing:
+            raise PolicyRefusal(
+                f"{table.table}: no result of phi reencrypt says that {', '.join(sorted(missing))} is under "
+                f"{version.fingerprint}; nothing was changed",
+                Command(reencrypt_command(table), advice="with the wrapped keys in the environment; then promote"),
+            )
+    if not results and not record_tables(data_keys):
+        raise PolicyRefusal(
+            "whether search hashes (EONPRO's emailHash and dobHash) were carried is not known: they are derived from "
+            "the data key, and under the former one they match nothing; nothing was changed",
+            again,
+        )
+
+
+_RESULT_HINT = "python -m phi reencrypt … --json > FILE writes it; without --dry-run"
+
+
+def _result(file: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--reencrypted {file} cannot be read: {error}", _RESULT_HINT) from error
+    if not isinstance(document, dict) or not {"table", "to", "complete", "hashColumns"} <= document.keys():
+        raise UsageError(f"--reencrypted {file} is not what `phi reencrypt --json` printed", _RESULT_HINT)
+    return document
+
+
+def _incomplete(result: dict[str, Any], fingerprints: Collection[str]) -> str | None:
+    """Why a result is no evidence; None for one that is."""
+    if result["to"] not in fingerprints:
+        return f"it was re-encrypted with {result['to']}, which is another data key"
+    if result.get("dryRun") or not result["complete"] or not result.get("succeeded"):
+        return "phi reencrypt did not finish it; run it again"
+    return None
 
 
 def _read_command(data_keys: DataKeyStore, version: DataKeyVersion) -> str:
@@ -116,13 +216,27 @@ def _read_command(data_keys: DataKeyStore, version: DataKeyVersion) -> str:
     return f'"$(aws {what} --output text --region {data_keys.own.region})"'
 
 
-def promote(request: Request, clients: Clients, fingerprint: str, *, redeploy: bool | None) -> RotateResult:
+def promote(
+    request: Request,
+    clients: Clients,
+    fingerprint: str,
+    *,
+    reencrypted: Sequence[Path] = (),
+    no_hash_columns: bool = False,
+    redeploy: bool | None,
+) -> RotateResult:
     """Make the version the current one after a typed confirmation; deliver and verify it."""
     data_keys = read_stack(request, clients)
     command = f"python -m wizard rotate --promote FINGERPRINT --stack {data_keys.stack}"
     current = stored(data_keys)
     assert current.wrapped is not None
     version = version_of(data_keys, fingerprint, command=command)
+    former = data_keys.own.key_rotation.version(data_keys.settings, current.wrapped.fingerprint)
+    # The same data key, wrapped again or current already, changes no record and no hash.
+    if former is None or former.same_as != version.same_as:
+        require_carried(data_keys, version, files=reencrypted, no_hash_columns=no_hash_columns)
+    evidence = [word for file in reencrypted for word in ("--reencrypted", str(file))]
+    evidence += ["--no-hash-columns"] if no_hash_columns else []
     return put_in_place(
         request,
         clients,
@@ -130,7 +244,7 @@ def promote(request: Request, clients: Clients, fingerprint: str, *, redeploy: b
         version,
         action=Action.PROMOTE,
         warnings=_warnings(data_keys, version, old=current.wrapped.fingerprint),
-        command=f"rotate --promote {version.fingerprint} --stack {data_keys.stack}",
+        command=shlex.join(("rotate", "--promote", version.fingerprint, *evidence, "--stack", data_keys.stack)),
         redeploy=redeploy,
     )
 
@@ -140,7 +254,8 @@ def _warnings(data_keys: DataKeyStore, version: DataKeyVersion, *, old: str) -> 
     if former is not None and former.same_as == version.same_as:
         return ("it is the same data key, wrapped again: no record has to be re-encrypted",)
     return (
-        f"the application can no longer read records of {old} that were not re-encrypted before",
+        f"the application can no longer read records of {old} that were not re-encrypted before, nor find anything by "
+        "search hashes that were not carried",
         f"{old} is kept: python -m wizard restore --version {old} makes it current again",
     )
 

@@ -159,7 +159,10 @@ def _put_back(
         data_keys,
         version,
         action=Action.RESTORE,
-        warnings=(replaced, "the application can no longer read records of another data key"),
+        warnings=(
+            replaced,
+            "the application can no longer read records of another data key, nor find anything by its search hashes",
+        ),
         command=command,
         redeploy=redeploy,
         trusted=trusted,

@@ -21,6 +21,16 @@ from wizard.core.models.account import KeyFact
 
 
 @dataclass(frozen=True, kw_only=True)
+class TokenSubject:
+    """How a repository on GitHub names itself in the subject of its tokens: `repo:<repository>:<workflow>`."""
+
+    repository: str
+    """OWNER/NAME; with its immutable ids OWNER@OWNER_ID/NAME@REPOSITORY_ID."""
+    is_default: bool = True
+    """Whether what follows is GitHub's default; False for a template of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccessKeyAge:
     """A long-lived access key of an IAM user."""
 
@@ -50,6 +60,8 @@ class PrincipalAccess:
     """UTC; of the key, by CloudTrail."""
     events: int | None = None
     """Its cryptographic calls on the key in the window; None: unknown. A lower bound where the history is cut off."""
+    verifications: int | None = None
+    """How many of them this product's verification made; None: unknown."""
     refused: int | None = None
     """Its calls on the key that were refused in the window; None: unknown."""
     access_keys: tuple[AccessKeyAge, ...] = ()
@@ -111,6 +123,8 @@ class KeyEvents:
     """An IAM user's or role's ARN, sessions reduced to their role; an account's root; a service."""
     uses: int = 0
     """Cryptographic calls that succeeded."""
+    verifications: int = 0
+    """Those of them that this product's verification as the application made."""
     refused: int = 0
     """Calls of any kind that were denied."""
     last_use: datetime | None = None

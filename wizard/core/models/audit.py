@@ -31,6 +31,8 @@ class AlertsFact:
 
     topic: bool
     """Whether the topic exists."""
+    receivers: int | None = None
+    """Number of its confirmed subscriptions; None: unknown."""
     rules: tuple[RuleFact, ...] = ()
 
 

@@ -139,6 +139,9 @@ class Delivered:
 
 # --- the application's credentials and the proof ---------------------------------------------------------------
 
+VERIFICATION_NAME = "eonpro-proof"
+"""Name of the sessions, and application id in the user agent, of this product's verifications as the application."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AppCredentials:

@@ -57,6 +57,8 @@ class RedeployState(StrEnum):
     """It failed, and the former one was restored."""
     SKIPPED = "skipped"
     """It was declined: running instances still have the old values."""
+    WAITING = "waiting"
+    """It is healthy, and the platform goes on with it: its strategy takes longer, or a person has to let it go on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,9 @@ class Redeployed:
     before: Deployment | None
     after: Deployment | None
     why: str = ""
-    """In the platform's words, where it failed."""
+    """In the platform's words, where it failed; how far it is, where it waits."""
+    command: str = ""
+    """What lets a waiting one go on, or shows it; else empty."""
     seconds: float = 0.0
 
 
@@ -103,6 +107,45 @@ class Rollout:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PausedHook:
+    """A lifecycle hook at which a deployment waits until somebody calls ContinueServiceDeployment."""
+
+    id: str
+    expires: datetime | None = None
+    """UTC."""
+    then: str = "ROLLBACK"
+    """What ECS does when it expires: ROLLBACK or CONTINUE."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceDeployment:
+    """How far a service is with its strategy (DescribeServiceDeployments).
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceDeployment.html
+    """
+
+    arn: str
+    status: str
+    """PENDING, IN_PROGRESS, SUCCESSFUL, STOPPED, ROLLBACK_IN_PROGRESS, …"""
+    made: datetime
+    """UTC."""
+    stage: str = ""
+    """The lifecycle stage: SCALE_UP, PRODUCTION_TRAFFIC_SHIFT, BAKE_TIME, …; empty: unknown."""
+    reason: str = ""
+    """In ECS's words."""
+    traffic: float | None = None
+    """Per cent of the production traffic that the new tasks are to get; None: unknown."""
+    paused: PausedHook | None = None
+
+    @property
+    def has_shifted(self) -> bool:
+        """Whether all production traffic goes to the new tasks: the former ones only wait for their end."""
+        return self.status == "SUCCESSFUL" or (
+            self.status == "IN_PROGRESS" and self.stage in ("POST_PRODUCTION_TRAFFIC_SHIFT", "BAKE_TIME", "CLEAN_UP")
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Service:
     """A service of a cluster."""
 
@@ -123,6 +166,24 @@ class Service:
     """After a task's start, in which failing health checks are ignored."""
     events: tuple[str, ...] = ()
     """In ECS's words, the newest first."""
+    arn: str = ""
+    strategy: str = "ROLLING"
+    """How ECS replaces the tasks: ROLLING, BLUE_GREEN, LINEAR or CANARY."""
+    bake_minutes: int = 0
+    """How long the former tasks run on after the production traffic has shifted; up to a day."""
+    shift_minutes: int = 0
+    """How long ECS waits between the steps of a shift (LINEAR, CANARY), all in all."""
+    has_hooks: bool = False
+    """Whether the strategy stops at lifecycle hooks: a PAUSE waits for a person, up to 14 days."""
+    current: str = ""
+    """The ARN of the current service deployment; empty: ECS names none."""
+    is_express: bool = False
+    """Whether ECS manages it (Express Mode): its task definition is not to be registered by hand."""
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether a healthy deployment takes longer than its tasks need to start."""
+        return self.strategy != "ROLLING" or self.has_hooks or self.bake_minutes > 0
 
     @property
     def newest(self) -> Rollout | None:

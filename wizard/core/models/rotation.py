@@ -70,10 +70,59 @@ class LastBackup:
         except ValueError:
             return None
 
+    @property
+    def place_text(self) -> str:
+        """The place for a document that must not hold paths of a machine: of a file its name and its machine."""
+        machine, _, path = self.place.partition(":")
+        return f"{path.rpartition('/')[2]} on {machine}" if path.startswith("/") and machine != "s3" else self.place
+
     def age(self, now: datetime) -> str:
         """`today`, `1 day ago`, `12 days ago`."""
         days = (now - self.at).days
         return "today" if days < 1 else f"{days} day{'s' * (days > 1)} ago"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreDrill:
+    """A rehearsal of the restore: a backup was opened as the application. No secret."""
+
+    at: datetime
+    """UTC."""
+    fingerprint: str
+    """Of the backup's current version."""
+    opened: bool
+    seconds: float
+    """From the first byte that was read of the backup to the verdict of the last version."""
+    versions: int
+    """How many of its versions were opened."""
+    principal: str
+    """The ARN that opened it."""
+    place: str
+    """The backup's, as `LastBackup` has it."""
+
+    @property
+    def text(self) -> str:
+        """The value of the record."""
+        verdict = "opened" if self.opened else "failed"
+        at = self.at.isoformat(timespec="seconds")
+        return f"{at} {self.fingerprint} {verdict} {self.seconds:.1f} {self.versions} {self.principal} {self.place}"
+
+    @classmethod
+    def read(cls, text: str) -> "RestoreDrill | None":
+        """The record of that value; None for anything else."""
+        try:
+            at, fingerprint, verdict, seconds, versions, principal, place = text.split(" ", 6)
+            return cls(
+                at=datetime.fromisoformat(at).astimezone(UTC),
+                fingerprint=fingerprint,
+                opened={"opened": True, "failed": False}[verdict],
+                seconds=float(seconds),
+                versions=int(versions),
+                principal=principal,
+                place=place,
+            )
+        except (ValueError, KeyError):
+            return None
 
 
 class VersionOrigin(StrEnum):
@@ -134,6 +183,8 @@ class StoredKey:
     """The KMS key that wraps it, by tags that fit the value; None where they do not say."""
     tagged: str | None = None
     """The fingerprint in its tags; None where they have none."""
+    at: datetime | None = None
+    """UTC; when the store got the value."""
 
     @property
     def exists(self) -> bool:

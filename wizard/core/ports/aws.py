@@ -12,7 +12,7 @@ from components.settings import SecretStore, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models import access, account, delivery
 from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCalls, Usage
-from wizard.core.models.deployment import Rollout, Service, TaskDefinition
+from wizard.core.models.deployment import Rollout, Service, ServiceDeployment, TaskDefinition
 from wizard.core.models.discovery import PermissionsFact, QuotaFact
 from wizard.core.models.rotation import BucketLock, DataKeyVersion, KeyRotations, StoredKey, StoredObject, VersionOrigin
 
@@ -322,6 +322,11 @@ class EcsServices(Protocol):
         """Have the service run that revision, and change nothing else. Returns the newest deployment afterwards.
 
         `force`: a new deployment even where the service runs that revision, so that its tasks read their values again.
+        """
+
+    def deployment(self, service: Service) -> ServiceDeployment | None:
+        """How far the current deployment of a service is; None where ECS names none, does not know it, or the caller is
+        not allowed to see it.
         """
 
     def stopped(self, service: Service, rollout: Rollout) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ from wizard.core.models.stack import OnProgress, Progress, Step
 from wizard.core.next_command import RunOptions, wizard
 
 if TYPE_CHECKING:
-    from wizard.core.models.access import VariableEntry
+    from wizard.core.models.access import TokenSubject, VariableEntry
     from wizard.core.models.inputs import Question
     from wizard.core.models.stack import Drift
     from wizard.core.ports import aws
@@ -290,6 +290,10 @@ class UserInterface(Protocol):
     def progress(self, progress: Progress, elapsed: float) -> None: ...
 
 
+GitHub = Callable[[str], "TokenSubject"]
+"""From a repository OWNER/NAME on GitHub to the subject of its tokens (`wizard/github.py`). Raises SetupError."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Offline:
     """What a command gets that asks no service."""
@@ -303,6 +307,8 @@ class Offline:
     """The name of that file."""
     print: Callable[[str], None]
     """Prints the result alone on standard output, where no JSON document is asked for."""
+    github: GitHub | None = None
+    """None without a token."""
 
 
 @dataclass(frozen=True, kw_only=True)

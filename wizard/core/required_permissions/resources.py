@@ -92,7 +92,8 @@ def _keys(setup: Setup) -> dict[str, list[str]]:
 
 def _administrators(setup: Setup) -> dict[str, list[str]]:
     settings = setup.settings
-    named = {*settings.administrators, *settings.deletion_administrators} - {setup.operator}
+    named = {*settings.administrators, *settings.deletion_administrators, *settings.incident_responders}
+    named -= {setup.operator}
     return {
         "administrators, users": sorted(arn for arn in named if ":user/" in arn),
         "administrators, roles": sorted(arn for arn in named if ":role/" in arn),

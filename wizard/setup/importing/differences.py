@@ -102,7 +102,8 @@ def _named(actual: Mapping[str, Any], desired: Mapping[str, Any], settings: Sett
         # Reported as the delegation; only rights under a condition are not part of it.
         for side in (actual_rights, desired_rights):
             side[settings.account_id] = {pair for pair in side.get(settings.account_id, ()) if pair[1]}
-    order = [*settings.administrators, *settings.deletion_administrators, *settings.app_principal_arns]
+    special = (*settings.deletion_administrators, *settings.incident_responders)
+    order = [*settings.administrators, *special, *settings.app_principal_arns]
     for principal in sorted(
         {*actual_rights, *desired_rights}, key=lambda arn: (order.index(arn) if arn in order else 99, arn)
     ):
@@ -127,9 +128,13 @@ def _denials(actual: Mapping[str, Any], desired: Mapping[str, Any], settings: Se
     actual_rights = {right for right in rights(actual) if right.effect == "Deny"}
     desired_rights = {right for right in rights(desired) if right.effect == "Deny"}
     missing, extra = desired_rights - actual_rights, actual_rights - desired_rights
-    if any(right.action == "kms:ScheduleKeyDeletion" for right in missing):
+    if any(right.action == "kms:ScheduleKeyDeletion" and "kms:" not in _condition_words(right) for right in missing):
         named = ", ".join(short(arn) for arn in settings.deletion_administrators)
         yield ("key policy, deletion", _who_deletes(actual, settings), f"{named or 'nobody'} may schedule it")
+    if any(right.action == "kms:DisableKey" and right.principal == "*" for right in missing):
+        named = ", ".join(short(arn) for arn in settings.incident_responders)
+        rule = f"{named or 'nobody'} may disable or delete it within {settings.usage_guard_days} days of a use"
+        yield ("key policy, a key in use", "may be disabled by whoever is allowed", rule)
     if any(right.action == "kms:Decrypt" and right.principal == "*" for right in missing):
         yield (
             "key policy, use",

@@ -11,12 +11,14 @@ from components.policies.stack import decide_by_key_policy_of, key_policy_of
 from components.settings import Settings
 from wizard.core.errors import Problem
 from wizard.core.models.account import Identity, Principal
+from wizard.core.models.inputs import CALLER
 from wizard.core.ports.run import AwsClient
 from wizard.inputs.answers import sso_pattern
 from wizard.inputs.registry import by_key
 from wizard.setup.preflight.services import attempt, problem
 
 ROLES = {
+    "incident_responders": "incident responder",
     "deletion_administrators": "deletion administrator",
     "administrators": "administrator",
     "app_principal": "application principal",
@@ -28,6 +30,7 @@ ROLES = {
 def principals(settings: Settings, identity: Identity, aws: AwsClient) -> list[Problem]:
     """The principals of the settings that do not exist; the caller itself is not checked."""
     named = {
+        "incident_responders": settings.incident_responders,
         "deletion_administrators": settings.deletion_administrators,
         "administrators": settings.administrators,
         "app_principal": (settings.app_principal_arn,),
@@ -50,7 +53,7 @@ def named(values: Mapping[str, Any], faults: str, identity: Identity, aws: AwsCl
 
 
 def _needs_check(arn: str, key: str, identity: Identity) -> bool:
-    return arn != identity.principal_arn or key not in ("administrators", "deletion_administrators")
+    return arn != identity.principal_arn or CALLER not in by_key[key].words
 
 
 def _missing(inputs: Mapping[str, str], aws: AwsClient) -> list[Problem]:

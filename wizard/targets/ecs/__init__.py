@@ -133,6 +133,9 @@ class Ecs(StoreTarget):
         ecs = f"arn:{settings.partition}:ecs:{settings.region}:{settings.account_id}"
         return {
             "service": (f"{ecs}:service/{settings.ecs_cluster}/{settings.ecs_service or '*'}",),
+            "service deployments": (
+                f"{ecs}:service-deployment/{settings.ecs_cluster}/{settings.ecs_service or '*'}/*",
+            ),
             "tasks": (f"{ecs}:task/{settings.ecs_cluster}/*",),
             "container instances": (f"{ecs}:container-instance/{settings.ecs_cluster}/*",),
         }

@@ -14,7 +14,7 @@ from components.policies import parameter_arn, secret_arn
 from components.settings import APPLICATION_VARIABLES, SecretStore, Settings
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.deployment import Redeployed, RedeployState, Rollout, RolloutState, Service, TaskDefinition
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import Command, shell, wizard
 from wizard.core.ports.aws import EcsServices
 from wizard.core.ports.run import TargetContext
 from wizard.targets.ecs import NAME
@@ -29,7 +29,11 @@ from wizard.targets.ecs.service import (
     changes,
     container_of,
     deployment_of,
+    express_commands,
+    in_words,
     locate,
+    progress_of,
+    region_of,
     short_name,
     with_variables,
 )
@@ -58,6 +62,12 @@ def redeploy_statements(settings: Settings, *, task_role: str) -> list[Statement
             "Effect": "Allow",
             "Action": ["ecs:DescribeServices", "ecs:UpdateService"],
             "Resource": f"{ecs}:service/{cluster}/{service}",
+        },
+        {
+            "Sid": "SeeItsProgress",
+            "Effect": "Allow",
+            "Action": "ecs:DescribeServiceDeployments",
+            "Resource": f"{ecs}:service-deployment/{cluster}/{service}/*",
         },
         {
             "Sid": "FindTheService",
@@ -166,7 +176,11 @@ def redeploy(
         ended = watch.until_over(service, rollout, former.task_definition)
     except PermissionDenied as error:
         raise with_rights(error, settings, task_role=expected.task_role) from error
-    outcome = _after_rollback(ecs_services, watch, ended, former, on_message)
+    outcome = (
+        _waiting(ended, context.stack)
+        if ended.end is RolloutEnd.WAITING
+        else _after_rollback(ecs_services, watch, ended, former, on_message)
+    )
     after = next((entry for entry in outcome.service.rollouts if entry.running), outcome.service.newest)
     return Redeployed(
         target=NAME,
@@ -174,6 +188,7 @@ def redeploy(
         before=deployment_of(service, former),
         after=deployment_of(outcome.service, after) if after else None,
         why=outcome.why,
+        command=outcome.command,
         seconds=(now() - started_at).total_seconds(),
     )
 
@@ -185,6 +200,25 @@ def _require_ecs_controller(service: Service) -> None:
             "nothing was changed",
             f"deploy it with {service.controller}: its tasks read the variables when they start",
         )
+
+
+def _require_no_other(ecs_services: EcsServices, service: Service) -> None:
+    """Raises SetupError while somebody's deployment in stages is under way: a new one would end its strategy early."""
+    under_way = service.newest
+    if not service.is_staged or under_way is None or under_way.state is not RolloutState.IN_PROGRESS:
+        return
+    progress = progress_of(ecs_services, service, under_way)
+    if under_way.failed or progress is None or progress.has_shifted:
+        return
+    raise SetupError(
+        f"a deployment of {service.cluster}/{service.name} is in progress ({in_words(service, under_way, progress)}); "
+        "nothing was changed",
+        shell(
+            *("aws", "ecs", "describe-service-deployments", "--service-deployment-arns", progress.arn),
+            *("--region", region_of(service)),
+            advice="run the same command again when it has ended",
+        ),
+    )
 
 
 def _current_definition(ecs_services: EcsServices, service: Service) -> TaskDefinition:
@@ -222,9 +256,17 @@ def _revision(
     body = with_variables(current.body, container, expected)
     if body == current.body and current.active:
         return current
+    if service.is_express:
+        raise SetupError(
+            f"the service {service.cluster}/{service.name} is an Express service: ECS itself registers its task "
+            f"definitions. The present one lacks: {'; '.join(changes(current.body, body, container))}; "
+            "nothing was changed",
+            express_commands(expected, service),
+        )
     newest = ecs_services.task_definition(current.family)
     if newest is not None and newest.active and newest.body == body:
         return newest
+    _require_no_other(ecs_services, service)
     revision = ecs_services.register(body)
     on_message(f"registered {short_name(revision.arn)}: {'; '.join(changes(current.body, body, container))}")
     return revision
@@ -249,6 +291,7 @@ def _start_rollout(
     ):
         on_message(f"{under_way.id} of {short_name(definition.arn)} is in progress already")
         return under_way
+    _require_no_other(ecs_services, service)
     rollout = ecs_services.update(service, definition.arn, force=True)
     on_message(f"{service.cluster}/{service.name} restarts its tasks with {short_name(definition.arn)} ({rollout.id})")
     return rollout
@@ -259,6 +302,24 @@ class _Outcome:
     state: RedeployState
     service: Service
     why: str = ""
+    command: str = ""
+
+
+def _waiting(ended: EndedRollout, stack: str) -> _Outcome:
+    """A healthy deployment that takes longer than one waits: what goes on with it, or shows how it ends."""
+    progress, service = ended.progress, ended.service
+    paused = progress.paused if progress else None
+    if progress is None or paused is None:
+        command = wizard("push", "--redeploy", "--stack", stack)
+        return _Outcome(state=RedeployState.WAITING, service=service, why=ended.why, command=command)
+    until = f" at {paused.expires:%Y-%m-%d %H:%M} UTC" if paused.expires else " when its time is over"
+    what = "goes on by itself" if paused.then == "CONTINUE" else "rolls it back"
+    command = shell(
+        *("aws", "ecs", "continue-service-deployment", "--service-deployment-arn", progress.arn),
+        *("--hook-id", paused.id, "--action", "CONTINUE", "--region", region_of(service)),
+    )
+    why = f"{ended.why}; it waits at a hook for somebody to let it go on, and ECS {what}{until}"
+    return _Outcome(state=RedeployState.WAITING, service=service, why=why, command=command)
 
 
 def _after_rollback(
@@ -269,6 +330,11 @@ def _after_rollback(
     back = former.task_definition
     match ended.end:
         case RolloutEnd.STEADY:
+            if ended.progress is not None:
+                on_message(
+                    "all production traffic goes to the new tasks; ECS keeps the former ones for the bake time "
+                    f"({ended.service.bake_minutes} minutes)"
+                )
             return _Outcome(state=RedeployState.DONE, service=ended.service)
         case RolloutEnd.SUPERSEDED:
             # Somebody else's deployment is not rolled back.

@@ -5,6 +5,7 @@ Reads through the port `EcsServices`, and changes nothing.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,15 @@ from typing import Any
 
 from components.settings import APPLICATION_VARIABLES, Outputs, Settings
 from wizard.core.errors import CredentialsError, ResourceError, SetupError, Unreachable
-from wizard.core.models.deployment import Deployment, Instances, Rollout, RolloutState, Service, TaskDefinition
+from wizard.core.models.deployment import (
+    Deployment,
+    Instances,
+    Rollout,
+    RolloutState,
+    Service,
+    ServiceDeployment,
+    TaskDefinition,
+)
 from wizard.core.next_command import Command
 from wizard.core.ports.aws import EcsServices
 from wizard.core.retry import Clock, Reason, attempts
@@ -62,7 +71,8 @@ def locate(ecs_services: EcsServices, settings: Settings) -> Service:
 def running(ecs_services: EcsServices, settings: Settings) -> Deployment | None:
     """The oldest deployment with running tasks; None if the settings name no cluster, or its service is not known.
 
-    During a rollout the tasks of the previous deployment still run, and may have outdated values.
+    During a rollout the tasks of the previous deployment still run, and may have outdated values; but while the new one
+    bakes they get no more production traffic.
     """
     if settings.ecs_cluster is None:
         return None
@@ -74,6 +84,11 @@ def running(ecs_services: EcsServices, settings: Settings) -> Deployment | None:
     if service is None or not service.rollouts:
         return None
     with_tasks = [rollout for rollout in service.rollouts if rollout.running] or [service.rollouts[0]]
+    newest = service.rollouts[0]
+    if len(with_tasks) > 1 and newest in with_tasks and service.is_staged:
+        progress = progress_of(ecs_services, service, newest)
+        if progress is not None and progress.has_shifted:
+            return deployment_of(service, newest)
     return deployment_of(service, min(with_tasks, key=lambda rollout: rollout.made))
 
 
@@ -255,10 +270,36 @@ def _manual_commands(definition: TaskDefinition, expected: ExpectedDefinition, s
     )
 
 
+def express_commands(expected: ExpectedDefinition, service: Service) -> str:
+    """The commands that give an Express service the variables: ECS itself registers its task definitions.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateExpressGatewayService.html
+    """
+    names = f"--service-arn {service.arn} --region {region_of(service)}"
+    secrets = json.dumps([{"name": name, "valueFrom": source} for name, source in expected.secrets])
+    return (
+        f"aws ecs describe-express-gateway-service {names} "
+        "--query 'service.activeConfigurations[0].primaryContainer' > container.json\n"
+        f'  # set its "secrets" to these, beside those that it has: {secrets}\n'
+        f'  # and remove these names from its "environment"\n'
+        f"aws ecs update-express-gateway-service {names} --primary-container file://container.json "
+        f"--task-role-arn {expected.task_role} --execution-role-arn {expected.execution_role}"
+    )
+
+
+def region_of(service: Service) -> str:
+    """The Region of a service, by its ARN."""
+    return service.arn.split(":")[3] if service.arn.count(":") > 4 else ""
+
+
 # --- rollouts
 
 ROLLOUT_TIMEOUT = timedelta(minutes=15)
-"""Without the service's grace period for health checks, which is added."""
+"""Without the service's grace period for health checks and the waits of its strategy, which are added."""
+LONGEST_SHIFT = timedelta(minutes=60)
+"""A shift of the traffic that takes longer is left to ECS, which ends or takes back a deployment by itself."""
+CLOCKS = timedelta(seconds=5)
+"""Between the times of a rollout and of its service deployment."""
 ROLLBACK_TIMEOUT = timedelta(minutes=1)
 """Until the circuit breaker's rollback starts, after a deployment has failed."""
 
@@ -276,6 +317,8 @@ class RolloutEnd(StrEnum):
     SUPERSEDED = "superseded"
     """Somebody deployed something else meanwhile."""
     LATE = "late"
+    WAITING = "waiting"
+    """It is healthy: ECS goes on with it after a wait of its strategy, or once a person lets it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,6 +330,8 @@ class EndedRollout:
     rollout: Rollout
     """Its last known state."""
     why: str = ""
+    progress: ServiceDeployment | None = None
+    """Where the service's strategy has stages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,8 +346,9 @@ class RolloutWatch:
     def until_over(self, service: Service, rollout: Rollout, former: str) -> EndedRollout:
         """Wait until the rollout is steady or has failed. `former`: the revision that a rollback goes back to."""
         failed_at: datetime | None = None
+        progress: ServiceDeployment | None = None
         late = said = ""
-        for polled in self._polls(service, ROLLOUT_TIMEOUT + timedelta(seconds=service.grace_seconds)):
+        for polled in self._polls(service, _timeout(service)):
             if isinstance(polled, SetupError):
                 late = polled.message
                 continue
@@ -322,6 +368,12 @@ class RolloutWatch:
                 rollout = newest  # Another deployment of the same revision.
             if _is_steady(service, rollout):
                 return EndedRollout(end=RolloutEnd.STEADY, service=service, rollout=rollout)
+            progress = progress_of(self.ecs_services, service, rollout)
+            if end := _staged_end(progress):
+                why = in_words(service, rollout, progress) if end is RolloutEnd.WAITING else ""
+                if end in (RolloutEnd.FAILED, RolloutEnd.ROLLED_BACK):
+                    return self._ended(end, service, rollout, quoted(progress.reason) if progress else "")
+                return EndedRollout(end=end, service=service, rollout=rollout, why=why, progress=progress)
             if rollout.state is RolloutState.FAILED:
                 failed_at = failed_at or self.now()
                 if not service.rolls_back or self.now() - failed_at > ROLLBACK_TIMEOUT:
@@ -329,14 +381,17 @@ class RolloutWatch:
             elif not service.breaks and not rollout.running and rollout.failed >= _threshold(rollout):
                 # As the circuit breaker decides, for a service without one.
                 return self._ended(RolloutEnd.FAILED, service, rollout)
-            said = self._say(f"{rollout.running} of {rollout.desired} tasks run{_failures(rollout)}", said)
+            said = self._say(in_words(service, rollout, progress), said)
+        if not late and _is_healthy(rollout, progress):
+            why = in_words(service, rollout, progress)
+            return EndedRollout(end=RolloutEnd.WAITING, service=service, rollout=rollout, why=why, progress=progress)
         return self._ended(RolloutEnd.LATE, service, rollout, late)
 
     def until_back(self, service: Service, former: str) -> EndedRollout:
         """Wait until the newest deployment, of the former revision, is steady."""
         last = service.newest
         late = said = ""
-        for polled in self._polls(service, ROLLOUT_TIMEOUT + timedelta(seconds=service.grace_seconds)):
+        for polled in self._polls(service, _timeout(service)):
             if isinstance(polled, SetupError):
                 late = polled.message
                 continue
@@ -378,7 +433,7 @@ class RolloutWatch:
     def _ended(self, end: RolloutEnd, service: Service, rollout: Rollout, said: str = "") -> EndedRollout:
         parts = [quoted(rollout.reason.rstrip("."))] if rollout.state is RolloutState.FAILED else []
         if end is RolloutEnd.LATE:
-            minutes = int((ROLLOUT_TIMEOUT + timedelta(seconds=service.grace_seconds)).total_seconds() // 60)
+            minutes = int(_timeout(service).total_seconds() // 60)
             parts.append(f"not steady after {minutes} minutes: {rollout.running} of {rollout.desired} tasks run")
         if rollout.failed and rollout.state is not RolloutState.FAILED:
             parts.append(f"{rollout.failed} tasks in a row did not start")
@@ -393,6 +448,51 @@ class RolloutWatch:
             stopped = ()
         launches = (event for event in service.events if "failed to launch" in event or "unable to" in event)
         return tuple(map(quoted, stopped or (*launches,)[:1]))
+
+
+def _timeout(service: Service) -> timedelta:
+    shift = min(timedelta(minutes=service.shift_minutes), LONGEST_SHIFT)
+    return ROLLOUT_TIMEOUT + timedelta(seconds=service.grace_seconds) + shift
+
+
+def progress_of(ecs_services: EcsServices, service: Service, rollout: Rollout) -> ServiceDeployment | None:
+    """How far a rollout is with its service's strategy; None where that has no stages, or it is not known."""
+    progress = ecs_services.deployment(service) if service.is_staged else None
+    # ECS is eventually consistent: it may still name the deployment before.
+    return progress if progress is not None and progress.made >= rollout.made - CLOCKS else None
+
+
+def _staged_end(progress: ServiceDeployment | None) -> RolloutEnd | None:
+    """How a deployment in stages ended, as far as one waits for it; None while it goes on."""
+    if progress is None:
+        return None
+    if progress.status in ("STOPPED", "ROLLBACK_FAILED"):
+        return RolloutEnd.FAILED
+    if progress.status.startswith("ROLLBACK"):
+        return RolloutEnd.ROLLED_BACK
+    if progress.paused is not None:
+        return RolloutEnd.WAITING
+    # The former tasks run on for the bake time, and ECS takes the new ones back by itself if an alarm goes off.
+    return RolloutEnd.STEADY if progress.has_shifted else None
+
+
+def _is_healthy(rollout: Rollout, progress: ServiceDeployment | None) -> bool:
+    """Whether a rollout that is not complete has no fault that anybody knows of."""
+    if rollout.failed or rollout.state is RolloutState.FAILED:
+        return False
+    if progress is not None:
+        return progress.status in ("PENDING", "IN_PROGRESS") and rollout.running > 0
+    return 0 < rollout.desired <= rollout.running
+
+
+def in_words(service: Service, rollout: Rollout, progress: ServiceDeployment | None) -> str:
+    """How far a rollout is: `2 of 2 tasks run`; with its strategy and stage where it has them."""
+    tasks = f"{rollout.running} of {rollout.desired} tasks run{_failures(rollout)}"
+    if progress is None:
+        return tasks
+    stage = progress.stage.lower().replace("_", " ") or progress.status.lower().replace("_", " ")
+    traffic = f", {progress.traffic:g} % of the production traffic" if progress.traffic is not None else ""
+    return f"{service.strategy}, {stage}: {tasks}{traffic}"
 
 
 def _is_steady(service: Service, rollout: Rollout) -> bool:

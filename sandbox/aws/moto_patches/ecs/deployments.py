@@ -22,6 +22,21 @@ from sandbox.aws.protocol import AwsError, Call
 from sandbox.state import ACCOUNT
 
 IN_PROGRESS, COMPLETED, FAILED = "IN_PROGRESS", "COMPLETED", "FAILED"
+STAGES = (
+    "PRE_SCALE_UP",
+    "SCALE_UP",
+    "POST_SCALE_UP",
+    "TEST_TRAFFIC_SHIFT",
+    "POST_TEST_TRAFFIC_SHIFT",
+    "PRODUCTION_TRAFFIC_SHIFT",
+    "POST_PRODUCTION_TRAFFIC_SHIFT",
+    "BAKE_TIME",
+    "CLEAN_UP",
+)
+"""The lifecycle stages of a deployment with a strategy, in order.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceDeployment.html
+"""
 _MAX_STOPPED_TASKS = 20
 
 
@@ -52,6 +67,12 @@ class Deployment:
     state: str = IN_PROGRESS
     failed: int = 0
     tasks: list[Task] = field(default_factory=list)
+    stage: str = STAGES[0]
+    stage_at: float = field(default_factory=time.time)
+    waits_for: str = ""
+    """The id of the PAUSE hook that somebody has to answer; empty for none."""
+    answered: list[str] = field(default_factory=list)
+    """The stages whose PAUSE hooks somebody let go on."""
 
     def __post_init__(self) -> None:
         self.reason = self.reason or f"ECS deployment {self.id} in progress."
@@ -86,6 +107,8 @@ class Service:
         current = self.deployments[0]
         if current.state != IN_PROGRESS:
             return
+        if self.is_staged and not self._advance_stage(current):
+            return
         if len(current.tasks) >= current.desired:
             current.state, current.reason = COMPLETED, f"ECS deployment {current.id} completed."
             current.updated_at, current.failed = time.time(), 0
@@ -102,6 +125,59 @@ class Service:
         if len(running) < len(started):
             current.failed += 1
             self._break_circuit(current)
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """The deploymentConfiguration."""
+        configuration: dict[str, Any] = self.settings.get("deploymentConfiguration", {})
+        return configuration
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether a deployment goes through lifecycle stages: by its strategy, its hooks or its bake time."""
+        staged = self.configuration.get("strategy", "ROLLING") != "ROLLING"
+        return bool(staged or self.configuration.get("lifecycleHooks") or self.configuration.get("bakeTimeInMinutes"))
+
+    def _advance_stage(self, deployment: Deployment) -> bool:
+        """One stage further, but for a hook or a wait of the strategy; whether tasks start or the deployment ends now.
+
+        The waits pass by the clock, the rest step by step.
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/pause-lifecycle-hooks.html
+        """
+        if deployment.stage == "SCALE_UP" and len(deployment.tasks) < deployment.desired:
+            return True
+        if self._waits(deployment):
+            return False
+        if deployment.stage == STAGES[-1]:
+            return True
+        deployment.stage = STAGES[STAGES.index(deployment.stage) + 1]
+        deployment.stage_at = deployment.updated_at = time.time()
+        return deployment.stage == "SCALE_UP"
+
+    def _waits(self, deployment: Deployment) -> bool:
+        for hook in self.configuration.get("lifecycleHooks") or ():
+            is_here = hook.get("targetType") == "PAUSE" and deployment.stage in (hook.get("lifecycleStages") or ())
+            if is_here and deployment.stage not in deployment.answered:
+                deployment.waits_for = deployment.waits_for or f"ecs-pause-{secrets.token_urlsafe(32)}"
+                return True
+        canary, linear = (self.configuration.get(f"{name}Configuration", {}) for name in ("canary", "linear"))
+        minutes = 0
+        if deployment.stage == "PRODUCTION_TRAFFIC_SHIFT":
+            minutes = canary.get("canaryBakeTimeInMinutes", 0) or linear.get("stepBakeTimeInMinutes", 0)
+        elif deployment.stage == "BAKE_TIME":
+            minutes = self.configuration.get("bakeTimeInMinutes", 0)
+        return time.time() < deployment.stage_at + 60 * minutes
+
+    def answer_hook(self, action: str) -> None:
+        """CONTINUE or ROLLBACK, as ContinueServiceDeployment has it."""
+        current = self.deployments[0]
+        current.waits_for = ""
+        current.answered.append(current.stage)
+        if action == "ROLLBACK":
+            current.state, current.reason = FAILED, "A lifecycle hook rolled it back."
+            last = next(item for item in self.deployments if item.state == COMPLETED)
+            self.deployments = [last, current]
+            current.tasks = []
 
     def _start(self, deployment: Deployment) -> Task | None:
         """A running task, a task that stopped at once, or None when ECS cannot assume a role."""
@@ -133,7 +209,7 @@ class Service:
 
     def _break_circuit(self, failing: Deployment) -> None:
         """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html"""
-        breaker = self.settings.get("deploymentConfiguration", {}).get("deploymentCircuitBreaker", {})
+        breaker = self.configuration.get("deploymentCircuitBreaker", {})
         threshold = min(200, max(3, math.ceil(failing.desired / 2)))
         if not breaker.get("enable") or failing.failed < threshold:
             return

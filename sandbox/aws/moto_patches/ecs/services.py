@@ -145,6 +145,93 @@ def describe_tasks(call: Call, caller: Principal | None) -> Response | None:
     return json_response({"tasks": payload, "failures": []}) if payload else None
 
 
+def describe_service_deployments(call: Call, caller: Principal | None) -> Response:
+    """AWS tells how far each service deployment is with its strategy; moto does not know them.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServiceDeployments.html
+    """
+    asked = set(call.parameters.get("serviceDeploymentArns") or ())
+    known = {
+        arn: _service_deployment(service, deployment, arn)
+        for service in _services.values()
+        if service.region == call.region
+        for deployment in service.deployments
+        if (arn := _service_deployment_arn(service, deployment)) in asked
+    }
+    failures = [{"arn": arn, "reason": "MISSING"} for arn in sorted(asked - known.keys())]
+    return json_response({"serviceDeployments": list(known.values()), "failures": failures})
+
+
+def continue_service_deployment(call: Call, caller: Principal | None) -> Response:
+    """AWS lets a deployment go on that waits at a PAUSE hook, or rolls it back; moto does not know it.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContinueServiceDeployment.html
+    """
+    arn, hook = call.parameters.get("serviceDeploymentArn"), call.parameters.get("hookId")
+    for service in _services.values():
+        current = service.deployments[0]
+        if _service_deployment_arn(service, current) == arn and current.waits_for and current.waits_for == hook:
+            service.answer_hook(str(call.parameters.get("action", "CONTINUE")))
+            return json_response({"serviceDeploymentArn": arn})
+    raise AwsError("InvalidParameterException", "The hook does not await an action.")
+
+
+def _service_deployment_arn(service: Service, deployment: Deployment) -> str:
+    id = deployment.id.rpartition("/")[2]
+    return f"arn:aws:ecs:{service.region}:{ACCOUNT}:service-deployment/{service.cluster}/{service.name}/{id}"
+
+
+_STATUSES = {"IN_PROGRESS": "IN_PROGRESS", "COMPLETED": "SUCCESSFUL", "FAILED": "ROLLBACK_SUCCESSFUL"}
+
+
+def _service_deployment(service: Service, deployment: Deployment, arn: str) -> dict[str, Any]:
+    hook = {"hookId": deployment.waits_for, "targetType": "PAUSE", "status": "AWAITING_ACTION"}
+    hooks = service.configuration.get("lifecycleHooks") or [{}]
+    timeout: dict[str, Any] = hooks[0].get("timeoutConfiguration", {})
+    expires = deployment.stage_at + 60 * timeout.get("timeoutInMinutes", 1440)
+    hook |= {"expiresAt": expires, "timeoutAction": timeout.get("action", "ROLLBACK")}
+    return {
+        "serviceDeploymentArn": arn,
+        "status": _STATUSES[deployment.state],
+        "statusReason": deployment.reason,
+        "createdAt": deployment.created_at,
+        "updatedAt": deployment.updated_at,
+        "lifecycleStage": deployment.stage,
+        "lifecycleHookDetails": [hook] if deployment.waits_for else [],
+        "deploymentConfiguration": service.configuration,
+    }
+
+
+def create_express_gateway_service(call: Call, caller: Principal | None) -> Response:
+    """AWS makes a service whose task definitions and canary deployments it manages itself; moto does not know it.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateExpressGatewayService.html
+    """
+    parameters, backend = call.parameters, ecs_backends[ACCOUNT][call.region]
+    cluster, name = str(parameters.get("cluster", "default")), str(parameters["serviceName"])
+    backend.create_cluster(cluster)
+    container = {"name": "Main", "essential": True, "memory": 512, **parameters["primaryContainer"]}
+    definition = backend.register_task_definition(
+        f"{cluster}-{name}", [container], execution_role_arn=parameters["executionRoleArn"]
+    )
+    described = backend.create_service(cluster, name, 1, definition.arn)
+    service = _services[call.region, cluster, name] = Service(region=call.region, cluster=cluster, name=name)
+    service.settings = {
+        "resourceManagementType": "ECS",
+        "deploymentConfiguration": {
+            "strategy": "CANARY",
+            "canaryConfiguration": {"canaryPercent": 5.0, "canaryBakeTimeInMinutes": 3},
+            "bakeTimeInMinutes": 3,
+        },
+    }
+    service.start_deployment(definition.arn, 1)
+    first = service.deployments[0]
+    service.advance()
+    service.advance()
+    first.state, first.stage = "COMPLETED", "CLEAN_UP"
+    return json_response({"service": {"cluster": cluster, "serviceName": name, "serviceArn": described.arn}})
+
+
 def seed_service(name: str) -> None:
     """A cluster with a service that has run for an hour, all of this name; its task definition has no data key."""
     backend = ecs_backends[ACCOUNT][REGION]
@@ -228,6 +315,7 @@ def _add_deployments(response: Response, payload: dict[str, Any], services: list
             "pendingCount": max(0, described["desiredCount"] - running),
             "events": service.events[:100],
             "deployments": [_deployment(service, deployment) for deployment in service.deployments],
+            "currentServiceDeployment": _service_deployment_arn(service, service.deployments[0]),
         }
         # ListServices and the next UpdateService read moto's own record.
         ecs_backends[ACCOUNT][region].services[f"{service.cluster}:{service.name}"].task_definition = described[

@@ -158,6 +158,8 @@ def _enforce_limits(caller: Principal, request: Request, *, is_named: bool) -> N
 
 def _context(call: Call, key: Key) -> dict[str, tuple[str, ...]]:
     """The condition keys of KMS (https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html)."""
+    from sandbox.aws.moto_patches import event_history  # which reads the keys of a call here
+
     parameters = call.parameters.get("EncryptionContext") or {}
     tags = backend(call).tagger.get_tag_dict_for_resource(key.id)
     window = call.parameters.get("PendingWindowInDays", 30)
@@ -171,6 +173,7 @@ def _context(call: Call, key: Key) -> dict[str, tuple[str, ...]]:
         "kms:KeyOrigin": (key.origin,),
         "kms:MultiRegion": (str(bool(key.multi_region)).lower(),),
         "kms:ScheduleKeyDeletionPendingWindowInDays": (str(window),),
+        "kms:TrailingDaysWithoutKeyUsage": (str(event_history.days_without_use(call, key)),),
     }
 
 

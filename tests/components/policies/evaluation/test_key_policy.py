@@ -259,6 +259,7 @@ MODES: dict[str, dict[str, Any]] = {
     "several Regions": {"multi_region": True, "replica_regions": ("us-west-2",)},
     "exclusive": {"exclusive_use": True},
     "deletion": {"deletion_administrators": (DELETER,)},
+    "incident": {"incident_responders": (OTHER,)},
     "sso": {"administrator_patterns": (PATTERN,)},
     "sso alone": {"administrators": (), "administrator_patterns": (PATTERN,)},
     "strict": {"administrators": TWO, "strict_key_policy": True},
@@ -341,10 +342,41 @@ def test_the_key_s_deletion_is_denied_in_every_mode_to_all_but_the_deletion_admi
     assert decide_by_key_policy(_future_policy(mode), caller, "kms:ScheduleKeyDeletion") is expected
 
 
-def test_a_deletion_administrator_may_delete_and_do_nothing_else_of_the_administrators() -> None:
+def test_a_deletion_administrator_may_delete_an_unused_key_and_do_nothing_else_of_the_administrators() -> None:
     policy = _future_policy("deletion")
     assert decide_by_key_policy(policy, DELETER, "kms:ScheduleKeyDeletion") is KeyPolicyDecision.NAMED
     assert decide_by_key_policy(policy, DELETER, "kms:CancelKeyDeletion") is KeyPolicyDecision.THROUGH_IAM
+
+
+USED = {"kms:trailingdayswithoutkeyusage": ("89",)}
+
+
+@pytest.mark.parametrize("mode", EACH_MODE)
+@pytest.mark.parametrize("caller", [ADMIN, DELETER, ROOT])
+@pytest.mark.parametrize("action", ["kms:DisableKey", "kms:ScheduleKeyDeletion"])
+def test_nobody_can_disable_or_delete_the_key_while_records_need_it(mode: str, caller: str, action: str) -> None:
+    assert decide_by_key_policy(_future_policy(mode), caller, action, known=USED) is KeyPolicyDecision.DENIED
+
+
+@pytest.mark.parametrize("days", [("90",), ()], ids=["unused", "a Region without the condition key"])
+def test_an_administrator_can_disable_a_key_that_nobody_uses(days: tuple[str, ...]) -> None:
+    known = {"kms:trailingdayswithoutkeyusage": days}
+    assert (
+        decide_by_key_policy(_future_policy("default"), ADMIN, "kms:DisableKey", known=known) is KeyPolicyDecision.NAMED
+    )
+
+
+def test_an_incident_responder_can_disable_a_key_in_use_but_not_delete_it() -> None:
+    policy = _future_policy("incident")
+    assert decide_by_key_policy(policy, OTHER, "kms:DisableKey", known=USED) is KeyPolicyDecision.NAMED
+    assert decide_by_key_policy(policy, OTHER, "kms:ScheduleKeyDeletion", known=USED) is KeyPolicyDecision.DENIED
+    assert decide_by_key_policy(policy, ADMIN, "kms:DisableKey", known=USED) is KeyPolicyDecision.DENIED
+
+
+def test_a_short_waiting_period_is_denied() -> None:
+    known = {**USED, "kms:trailingdayswithoutkeyusage": ("99",), "kms:schedulekeydeletionpendingwindowindays": ("29",)}
+    told = decide_by_key_policy(_future_policy("deletion"), DELETER, "kms:ScheduleKeyDeletion", known=known)
+    assert told is KeyPolicyDecision.DENIED
 
 
 @pytest.mark.parametrize("mode", EACH_MODE)

@@ -347,3 +347,73 @@ def test_a_role_is_passed_to_ecs_tasks_only() -> None:
 
     [passed] = [need for need in required_actions(call) if need.action == "iam:PassRole"]
     assert passed.context["iam:PassedToService"] == ("ecs-tasks.amazonaws.com",)
+
+
+# Strategies
+
+
+def progress(service: EcsService) -> dict[str, Any]:
+    """How far the current deployment is, after one step."""
+    arn = service.describe()["currentServiceDeployment"]
+    [described] = service.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
+    payload: dict[str, Any] = described
+    return payload
+
+
+def test_a_blue_green_deployment_waits_at_its_hook_and_for_its_bake_time(service: EcsService) -> None:
+    hook = {
+        "targetType": "PAUSE",
+        "lifecycleStages": ["POST_SCALE_UP"],
+        "timeoutConfiguration": {"timeoutInMinutes": 20160, "action": "CONTINUE"},
+    }
+    service.update(
+        taskDefinition=service.register(),
+        deploymentConfiguration={"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 1440, "lifecycleHooks": [hook]},
+    )
+    while (paused := progress(service))["lifecycleStage"] != "POST_SCALE_UP":
+        pass
+    paused = progress(service)
+    [waiting] = paused["lifecycleHookDetails"]
+    at_the_hook = service.describe()
+    service.ecs.continue_service_deployment(
+        serviceDeploymentArn=paused["serviceDeploymentArn"], hookId=waiting["hookId"], action="CONTINUE"
+    )
+    for _ in range(8):
+        baking = progress(service)
+    both = service.describe()
+
+    assert (paused["status"], waiting["status"]) == ("IN_PROGRESS", "AWAITING_ACTION")
+    assert waiting["timeoutAction"] == "CONTINUE"
+    assert (waiting["expiresAt"] - paused["createdAt"]).days in (13, 14)
+    assert [one["rolloutState"] for one in at_the_hook["deployments"]] == ["IN_PROGRESS", "COMPLETED"]
+    assert (baking["status"], baking["lifecycleStage"]) == ("IN_PROGRESS", "BAKE_TIME")
+    assert [one["runningCount"] for one in both["deployments"]] == [2, 2], "the former tasks run on"
+
+
+def test_a_hook_that_is_answered_with_a_rollback_leaves_the_former_tasks(service: EcsService) -> None:
+    hook = {"targetType": "PAUSE", "lifecycleStages": ["PRE_SCALE_UP"]}
+    service.update(taskDefinition=service.register(), deploymentConfiguration={"lifecycleHooks": [hook]})
+    paused = progress(service)
+    [waiting] = paused["lifecycleHookDetails"]
+    named = {"serviceDeploymentArn": paused["serviceDeploymentArn"], "hookId": waiting["hookId"]}
+    service.ecs.continue_service_deployment(**named, action="ROLLBACK")
+
+    assert service.describe()["taskDefinition"] == service.first
+    with pytest.raises(ClientError, match="does not await an action"):
+        service.ecs.continue_service_deployment(**named, action="CONTINUE")
+
+
+def test_an_express_service_says_that_ecs_manages_it_and_that_it_deploys_by_canary(service: EcsService) -> None:
+    name = f"express-{service.name[-12:]}"
+    service.ecs.create_express_gateway_service(
+        cluster=service.name,
+        serviceName=name,
+        executionRoleArn=service.role,
+        infrastructureRoleArn=service.role,
+        primaryContainer={"image": "web:1", "containerPort": 80},
+    )
+    [described] = service.ecs.describe_services(cluster=service.name, services=[name])["services"]
+
+    assert described["resourceManagementType"] == "ECS"
+    assert described["deploymentConfiguration"]["strategy"] == "CANARY"
+    assert [one["rolloutState"] for one in described["deployments"]] == ["COMPLETED"]

@@ -446,3 +446,33 @@ def test_a_wrapped_key_is_opaque_and_short_enough_for_a_variable(kms: Any, key: 
     made = kms.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")
     assert "Plaintext" not in made
     assert len(base64.b64encode(made["CiphertextBlob"])) < 300
+
+
+def test_a_key_in_use_is_not_disabled_where_its_policy_says_so(kms: Any) -> None:
+    def key_that_rests(days: int) -> str:
+        guard = {
+            "Effect": "Deny",
+            "Principal": {"AWS": "*"},
+            "Action": ["kms:DisableKey", "kms:ScheduleKeyDeletion"],
+            "Resource": "*",
+            "Condition": {"NumericLessThan": {"kms:TrailingDaysWithoutKeyUsage": str(days)}},
+        }
+        arn: str = kms.create_key(Policy=policy(ROOT, guard))["KeyMetadata"]["Arn"]
+        return arn
+
+    # A key that was never used counts from its creation.
+    assert refusal(kms.disable_key, KeyId=key_that_rests(1))[0] == "AccessDeniedException"
+    kms.disable_key(KeyId=key_that_rests(0))
+
+
+def test_a_short_waiting_period_is_denied_where_the_policy_says_so(kms: Any) -> None:
+    guard = {
+        "Effect": "Deny",
+        "Principal": {"AWS": "*"},
+        "Action": "kms:ScheduleKeyDeletion",
+        "Resource": "*",
+        "Condition": {"NumericLessThan": {"kms:ScheduleKeyDeletionPendingWindowInDays": "30"}},
+    }
+    key = kms.create_key(Policy=policy(ROOT, guard))["KeyMetadata"]["Arn"]
+    assert refusal(kms.schedule_key_deletion, KeyId=key, PendingWindowInDays=29)[0] == "AccessDeniedException"
+    assert kms.schedule_key_deletion(KeyId=key)["PendingWindowInDays"] == 30

@@ -12,6 +12,7 @@ import pytest
 from components.settings import SecretStore, Settings
 from tests.wizard.fakes.backup import VAULT_BUCKET
 from tests.wizard.fakes.clients import (
+    CREDENTIALS,
     KEY,
     OTHER_KEY,
     REPLICA,
@@ -28,11 +29,18 @@ from tests.wizard.fakes.clients import (
     wrapped,
 )
 from wizard.commands.backup import BackupOptions, command, destination
-from wizard.core.errors import DataKeyConflict, PermissionDenied, StackNotFound, Unreachable, UsageError
-from wizard.core.models.delivery import StoredDataKey
+from wizard.core.errors import (
+    DataKeyConflict,
+    PermissionDenied,
+    ResourceError,
+    StackNotFound,
+    Unreachable,
+    UsageError,
+)
+from wizard.core.models.delivery import AppCredentials, StoredDataKey
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import VersionOrigin
-from wizard.data_key.delivery import find_last_backup
+from wizard.data_key.delivery import find_last_backup, find_last_drill
 from wizard.setup.steps import Clients, Request
 
 NOW = datetime(2026, 11, 24, 12, 30, 15, 7, tzinfo=UTC)
@@ -45,6 +53,7 @@ class World:
     def __init__(self, wanted: Settings | None = None) -> None:
         self.settings = wanted or settings()
         self.aws, self.ui = FakeCloud(), FakeTalk()
+        self.application: AppCredentials | None = CREDENTIALS
         self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, self.settings))
 
     def run(self, **options: Any) -> dict[str, Any]:
@@ -56,6 +65,7 @@ class World:
             prover=FakeProver(aws=self.aws),
             now=lambda: NOW,
         )
+        self.aws.credentials = self.application
         request = Request(stack="production", answers={}, saved=self.settings)
         code, document = command.run(BackupOptions(**options), request, clients)
         assert code == 0
@@ -180,3 +190,60 @@ def test_the_wrapped_key_is_in_the_backup_and_nowhere_else() -> None:
     world = World()
     told = world.run(to=S3)
     assert wrapped().value not in str(told) and not any(wrapped().value in line for line in world.ui.said)
+
+
+# --- the drill
+
+
+@pytest.mark.parametrize("to", ["s3", "file", "region"])
+def test_a_drill_opens_the_newest_backup_as_the_application_and_records_how_long_it_took(
+    to: str, tmp_path: Path
+) -> None:
+    world = World(multi_region())
+    where: dict[str, dict[str, Any]] = {
+        "s3": {"to": S3},
+        "file": {"to": str(tmp_path / "b.json")},
+        "region": {"to_region": REPLICA_REGION},
+    }
+    world.run(**where[to])
+    before = {*tmp_path.iterdir()}
+    told = world.run(action="drill")
+    drill = find_last_drill(world.aws, world.settings)
+    assert drill is not None and drill.opened and (drill.versions, drill.fingerprint) == (1, wrapped().fingerprint)
+    assert (told["drill"]["place"], told["drill"]["opened"], told["kept"]) == (drill.place, True, [])
+    assert {*tmp_path.iterdir()} == before
+    assert wrapped().value not in str(told)
+
+
+def test_a_backup_that_the_application_cannot_open_is_recorded_as_failed() -> None:
+    world = World()
+    world.run(to=S3)
+    world.aws.wrapped_by[wrapped().fingerprint] = OTHER_KEY
+    with pytest.raises(ResourceError, match="does not open"):
+        world.run(action="drill")
+    drill = find_last_drill(world.aws, world.settings)
+    assert drill is not None and not drill.opened
+
+
+def test_a_backup_of_another_data_key_than_the_one_in_use_is_refused() -> None:
+    world = World()
+    world.run(to=S3)
+    world.aws.stored_keys[STORED_KEY] = replace(world.aws.stored_keys[STORED_KEY], wrapped=wrapped("newer"))
+    with pytest.raises(DataKeyConflict, match="but the application uses"):
+        world.run(action="drill")
+    assert find_last_drill(world.aws, world.settings) is None
+
+
+def test_without_the_applications_credentials_nothing_counts_as_opened() -> None:
+    world = World()
+    world.run(to=S3)
+    world.application = None
+    with pytest.raises(PermissionDenied, match="not opened"):
+        world.run(action="drill")
+    assert find_last_drill(world.aws, world.settings) is None
+
+
+def test_a_drill_without_a_backup_says_how_to_make_one() -> None:
+    with pytest.raises(UsageError, match="records no backup") as refused:
+        World().run(action="drill")
+    assert "backup --stack production --to" in refused.value.hint

@@ -16,6 +16,7 @@ from tests.wizard.fakes.diagnostics import FakeSymptoms
 from wizard.cli import parser
 from wizard.commands.doctor import checks
 from wizard.commands.doctor.diagnosis import Check, Diagnosis, Finding, diagnose
+from wizard.core.ports.run import GitHub
 from wizard.setup.steps import Clients
 
 
@@ -25,6 +26,7 @@ class DoctorFixture(World):
     def __init__(self, wanted: Settings) -> None:
         super().__init__(wanted)
         self.prover = FakeProver(aws=self.aws)
+        self.github: GitHub | None = None
         values = {"ENCRYPTED_PHI_KEY": wrapped().value, "AWS_KMS_KEY_ID": KEY, "AWS_REGION": wanted.region}
         if "vercel" in wanted.deploy_targets:
             self.vercel.variables |= values
@@ -48,6 +50,7 @@ class DoctorFixture(World):
             vercel=lambda token: self.vercel,
             engine=lambda environment, *, secrets_provider=None: self.engine,
             prover=self.prover,
+            github=self.github,
         )
         told = diagnose(self.find(), clients, of)
         for finding in (*told.findings, *told.consequences):

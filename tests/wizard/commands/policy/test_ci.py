@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 import wizard.cli.main as bell
+from components.policies import ci
 from wizard.commands.policy import command
 from wizard.commands.policy.command import APPLY_ROLE, READ_ROLE
-from wizard.core.errors import MissingAnswers, UsageError
+from wizard.core.errors import MissingAnswers, Unreachable, UsageError
+from wizard.core.models.access import TokenSubject
 
 ACCOUNT = "111122223333"
 
@@ -34,9 +37,76 @@ def test_what_it_needs_and_nobody_told_is_named() -> None:
     assert missing.value.missing == ("account",)
 
 
+def test_a_repository_with_ids_is_trusted_by_them_alone() -> None:
+    documents = command.for_repository("clinic@123/eonpro@456", account_id=ACCOUNT)
+    assert ci.github_subjects(documents[READ_ROLE]) == {
+        "clinic@123/eonpro@456": ("pull_request", "ref:refs/heads/main")
+    }
+
+
+class Asked:
+    """What `policy ci` prints where GitHub answers so."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, github: Any) -> None:
+        monkeypatch.setattr("wizard.github.reader", lambda environ, secret: github)
+        self.code = bell.main(["policy", "ci", "--repository", "clinic/eonpro", "--account", ACCOUNT])
+        self.out, self.err = capsys.readouterr()
+
+    @property
+    def trusted(self) -> set[str]:
+        documents = json.loads(self.out)
+        return {name for document in documents.values() for name in ci.github_subjects(document)}
+
+
+@pytest.mark.parametrize("sent", ["clinic/eonpro", "clinic@123/eonpro@456"])
+def test_the_form_that_github_sends_is_trusted_and_the_other_is_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, sent: str
+) -> None:
+    asked = Asked(capsys, monkeypatch, lambda name: TokenSubject(repository=sent))
+    assert asked.trusted == {sent}
+    assert f"GitHub sends the subject repo:{sent}:…; only that form is trusted" in asked.err
+
+
+@pytest.mark.parametrize("github", [None, "refuses"])
+def test_where_github_cannot_be_asked_the_other_form_is_named_with_its_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, github: str | None
+) -> None:
+    def refuse(name: str) -> TokenSubject:
+        raise Unreachable("GitHub does not answer", "")
+
+    asked = Asked(capsys, monkeypatch, refuse if github else None)
+    assert asked.trusted == {"clinic/eonpro"}
+    assert ("GitHub does not answer" if github else "there is no GH_TOKEN") in asked.err
+    assert "--repository clinic@OWNER_ID/eonpro@REPOSITORY_ID" in asked.err
+    assert "gh api repos/clinic/eonpro/actions/oidc/customization/sub" in asked.err
+
+
+def test_a_repository_whose_subject_has_a_template_of_its_own_gets_no_policy_that_would_not_work(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Asked(capsys, monkeypatch, lambda name: TokenSubject(repository=name, is_default=False))
+    assert (asked.code, asked.out) == (2, "")
+    assert "gh api --method PUT repos/clinic/eonpro/actions/oidc/customization/sub -F use_default=true" in asked.err
+
+
 @pytest.mark.parametrize(
     "wrong",
-    ["eonpro", "clinic/", "/eonpro", "clinic/eonpro/", "clinic/*", "*/*", "-clinic/eonpro", "clinic/e p", "a/b:c"],
+    [
+        "clinic@1/eonpro",
+        "clinic/eonpro@2",
+        "clinic@/eonpro@",
+        "clinic@x/eonpro@2",
+        "clinic@0/eonpro@0",
+        "eonpro",
+        "clinic/",
+        "/eonpro",
+        "clinic/eonpro/",
+        "clinic/*",
+        "*/*",
+        "-clinic/eonpro",
+        "clinic/e p",
+        "a/b:c",
+    ],
 )
 def test_what_is_no_repository_is_refused(wrong: str) -> None:
     with pytest.raises(UsageError, match="is not a GitHub repository"):

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from components.policies.evaluation.account import GrantFact
 from components.settings import Settings
 from tests.wizard.fakes.clients import (
+    ACCOUNT,
     ADMIN,
     APP,
     APP_POLICY,
@@ -34,6 +36,7 @@ from tests.wizard.fakes.clients import (
     wrapped,
 )
 from wizard.commands import deployed_stack
+from wizard.commands.doctor.checks.stack import COMPARISON
 from wizard.commands.report.collect import REVIEW_VALID_DAYS, gather
 from wizard.commands.report.document import document
 from wizard.commands.report.facts import ChecklistItem, ReportFacts
@@ -44,12 +47,13 @@ from wizard.core.errors import PermissionDenied, StackNotFound, Unreachable
 from wizard.core.models.access import KeyEvents, KeyUse
 from wizard.core.models.account import Retention
 from wizard.core.models.delivery import StackState, StoredDataKey
-from wizard.core.models.rotation import KeyRotations, Rotation
+from wizard.core.models.rotation import KeyRotations, LastBackup, RestoreDrill, Rotation
 from wizard.inputs.answers import Answer, Source
 from wizard.setup.checklist import ItemState
 from wizard.setup.steps import Clients, Request
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+OTHER = f"arn:aws:iam::{ACCOUNT}:role/somebody-else"
 DENIED = PermissionDenied("you may not look", "ask for the right to")
 READ = ("describe_key", "key_policy", "policy_document", "find_trail", "bucket_retention", "read_stored_data_key")
 
@@ -111,9 +115,9 @@ def forms(report: ReportFacts) -> str:
     return json.dumps(document_) + page(document_) + markdown(document_)
 
 
-def test_in_a_good_stack_six_items_are_done_and_two_need_a_person(world) -> None:
+def test_in_a_stack_that_is_only_set_up_what_nobody_has_done_yet_is_open(world) -> None:
     states = [each.state for each in world.report().checklist]
-    assert states == [ItemState.DONE] * 6 + [ItemState.PERSON] * 2
+    assert states == [ItemState.DONE] * 6 + [ItemState.OPEN, ItemState.PERSON, ItemState.OPEN]
 
 
 def test_each_item_names_its_calls_its_time_its_requirements_and_its_sections(world) -> None:
@@ -272,8 +276,123 @@ def test_the_application_that_used_the_key_is_listed_with_its_calls(world) -> No
     events = KeyEvents(principal=APP, uses=12, refused=0, last_use=NOW - timedelta(hours=1))
     world.aws.who_has_access.told = {KEY: (events,)}
     tested = item(world.report(), 7)
-    assert tested.state is ItemState.PERSON
+    assert tested.state is ItemState.DONE
     assert f"{APP} used the key 12 times in 90 days" in tested.evidence
+
+
+@pytest.mark.parametrize(
+    ("uses", "verifications", "state"), [(0, 0, "open"), (3, 3, "open"), (3, 2, "done"), (3, 0, "done")]
+)
+def test_what_eonpro_kms_verified_itself_is_no_test_of_the_application(world, uses, verifications, state) -> None:
+    events = KeyEvents(principal=APP, uses=uses, verifications=verifications, last_use=NOW)
+    world.aws.who_has_access.told = {KEY: (events,)}
+    assert item(world.report(), 7).state == state
+
+
+def test_an_application_whose_calls_could_not_be_read_is_not_called_untested(world) -> None:
+    world.aws.access.failures["events"] = DENIED
+    assert item(world.report(), 7).state is ItemState.UNKNOWN
+
+
+def test_a_right_beyond_the_settings_is_named_although_the_key_policy_is_as_it_was(world) -> None:
+    assert item(world.report(), 2).state is ItemState.DONE
+    grant = GrantFact(id="g", grantee=OTHER, operations=("Decrypt",), made=NOW, retiring=None)
+    world.aws.who_has_access.granted = {KEY: (grant,)}
+    restricted = item(world.report(), 2)
+    assert restricted.state is ItemState.OPEN
+    assert f"{OTHER} (use)" in restricted.evidence
+    assert restricted.next == "python -m wizard review --stack production"
+
+
+def test_a_signature_does_not_make_a_right_beyond_the_settings_a_restriction(world) -> None:
+    grant = GrantFact(id="g", grantee=OTHER, operations=("Decrypt",), made=NOW, retiring=None)
+    world.aws.who_has_access.granted = {KEY: (grant,)}
+    world.signed(1)
+    assert item(world.report(), 2).state is ItemState.OPEN
+
+
+def test_a_key_policy_restricts_nobody_for_certain_when_the_accounts_iam_is_unread(world) -> None:
+    world.aws.access.failures["iam"] = DENIED
+    assert item(world.report(), 2).state is ItemState.UNKNOWN
+
+
+# --- the backup
+
+PLACE = "s3://clinic-backups/production.json"
+
+
+def backed_up(world: World, *, days: float = 1, drill_days: float | None = 1, **changes: Any) -> ChecklistItem:
+    """The item of the backup: one that is so many days old, and a drill that opened it so many days ago."""
+    names, fingerprint = world.settings.names, wrapped().fingerprint
+    last = LastBackup(at=NOW - timedelta(days=days), fingerprint=fingerprint, place=PLACE)
+    drill = RestoreDrill(
+        at=NOW - timedelta(days=drill_days or 0),
+        fingerprint=fingerprint,
+        opened=True,
+        seconds=1.4,
+        versions=1,
+        principal=APP,
+        place=PLACE,
+    )
+    world.aws.claims[names.last_backup] = replace(last, **changes.pop("backup", {})).text
+    if drill_days is not None:
+        world.aws.claims[names.last_drill] = replace(drill, **changes).text
+    return item(world.report(), 9)
+
+
+def test_a_backup_that_was_opened_in_a_drill_is_done_with_its_time(world) -> None:
+    done = backed_up(world)
+    assert (done.state, done.next) == (ItemState.DONE, "")
+    assert "1.4 s" in done.evidence and APP in done.evidence
+
+
+@pytest.mark.parametrize(
+    ("changes", "said", "command"),
+    [
+        ({"drill_days": None}, "no drill has opened it", "backup drill"),
+        ({"drill_days": 93}, "more than 92 days ago", "backup drill"),
+        ({"opened": False}, "could not open it", "backup drill"),
+        ({"place": "s3://elsewhere/b.json"}, "no drill has opened it", "backup drill"),
+        ({"days": 93}, "more than 92 days", "backup --to"),
+        ({"backup": {"fingerprint": wrapped("old").fingerprint}}, "the data key in use is", "backup --to"),
+    ],
+)
+def test_a_data_key_that_could_be_lost_is_not_called_backed_up(world, changes, said, command) -> None:
+    told = backed_up(world, **changes)
+    assert told.state is ItemState.OPEN and said in told.evidence
+    assert told.next.startswith(f"python -m wizard {command}")
+
+
+def test_how_old_a_backup_can_be_is_a_setting(tmp_path) -> None:
+    assert backed_up(World(settings(backup_max_age_days=100), tmp_path), days=93, drill_days=93).state == "done"
+
+
+def test_the_place_of_a_backup_names_no_folder_of_a_machine(world) -> None:
+    told = backed_up(world, backup={"place": "laptop:/home/ada/b.json"}, place="laptop:/home/ada/b.json")
+    assert "b.json on laptop" in told.evidence and "/home/ada" not in told.evidence
+
+
+# --- what was not read
+
+
+def test_everything_that_was_not_read_is_counted_wherever_it_is_told(world) -> None:
+    world.aws.trails = (replace(world.aws.trails[0], logging=None),)
+    world.aws.access.failures["grants"] = DENIED
+    world.aws.failures["audit.alerts"] = DENIED
+    world.vercel.failures["find_project"] = DENIED
+    report = world.report()
+    told = {each.what for each in report.unread}
+    assert {each.what for each in report.doctor.not_checked if COMPARISON not in each.what} <= told
+    assert report.access.review is not None and {each.what for each in report.access.review.unread} <= told
+    assert report.cost.counted is not None and {each.what for each in report.cost.counted.unknown} <= told
+    assert any("whether it is logging" in what for what in told)
+    assert document(report, files={})["summary"]["unread"] == len(report.unread)
+
+
+def test_alerts_that_nobody_receives_are_a_finding_of_the_report(world) -> None:
+    assert "alerts-without-address" not in {each.cause for each in world.report().doctor.findings or ()}
+    world.aws.alerts = replace(world.aws.audit.alerts(world.settings), receivers=0)
+    assert "alerts-without-address" in {each.cause for each in world.report().doctor.findings or ()}
 
 
 def test_without_a_review_the_next_step_is_to_sign_one(world) -> None:

@@ -17,32 +17,32 @@ def told(*events: KeyEvents, is_cut_off: bool = False) -> tuple[History, tuple[K
     return History(since=NOW - timedelta(days=90), events=len(events), is_cut_off=is_cut_off), events
 
 
-USED = KeyEvents(principal="arn:aws:iam::111122223333:role/app", uses=2, refused=1, last_use=NOW)
+USED = KeyEvents(principal="arn:aws:iam::111122223333:role/app", uses=2, verifications=1, refused=1, last_use=NOW)
 BEFORE = KeyEvents(principal=APP, uses=1, last_use=NOW - timedelta(days=1))
 
 
 def test_the_calls_on_every_key_are_added_and_the_latest_use_is_the_last():
-    assert counted(APP, [told(USED), told(BEFORE)]) == (3, 1, NOW)
+    assert counted(APP, [told(USED), told(BEFORE)]) == (3, 1, 1, NOW)
 
 
 def test_one_who_is_in_no_history_called_never():
-    assert counted(APP, [told(), told()]) == (0, 0, None)
+    assert counted(APP, [told(), told()]) == (0, 0, 0, None)
 
 
 def test_one_who_is_in_a_part_of_the_histories_called_as_often_at_least():
-    assert counted(APP, [told(USED), DENIED]) == (2, 1, NOW)
-    assert counted(APP, [told(USED, is_cut_off=True)]) == (2, 1, NOW)
+    assert counted(APP, [told(USED), DENIED]) == (2, 1, 1, NOW)
+    assert counted(APP, [told(USED, is_cut_off=True)]) == (2, 1, 1, NOW)
 
 
 def test_one_who_is_in_no_part_that_was_read_is_not_known_to_have_called_never():
     partial: tuple[Histories, ...] = ([told(), DENIED], [told(is_cut_off=True)], [DENIED])
     for histories in partial:
-        assert counted(APP, histories) == (None, None, None)
+        assert counted(APP, histories) == (None, None, None, None)
 
 
 def test_somebody_of_another_name_is_somebody_else():
     other = KeyEvents(principal="arn:aws:iam::111122223333:role/app2", uses=5)
-    assert counted(APP, [told(other)]) == (0, 0, None)
+    assert counted(APP, [told(other)]) == (0, 0, 0, None)
 
 
 def test_a_history_that_lacks_one_key_is_none():

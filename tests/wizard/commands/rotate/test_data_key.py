@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from tests.wizard.commands.rotate.stack_world import NOW, World
@@ -21,12 +24,14 @@ from wizard.core.errors import (
     DataKeyConflict,
     MissingAnswers,
     PermissionDenied,
+    PolicyRefusal,
     StackNotFound,
     Unreachable,
     UsageError,
 )
 from wizard.core.models.delivery import ChildResult
 from wizard.core.models.rotation import VersionOrigin
+from wizard.core.next_command import Command
 
 OLD = wrapped().fingerprint
 DENIED = PermissionDenied("the caller may not do kms:ReEncryptFrom", "have it allowed")
@@ -113,7 +118,7 @@ def test_two_machines_at_once_end_with_one_new_data_key(world: World) -> None:
 
 
 def test_one_that_was_in_use_once_does_not_wait(world: World, new: str) -> None:
-    world.run("rotate", "--promote", new)
+    world.run("rotate", "--promote", new, "--no-hash-columns")
     world.run("restore", "--version", OLD)
     assert world.run("rotate", "--data-key")["fingerprint"] not in (OLD, new)
 
@@ -169,7 +174,7 @@ def test_with_replicas_every_region_keeps_both_under_its_own_key() -> None:
 
 
 def test_a_promoted_data_key_is_current_delivered_and_proved(world: World, new: str) -> None:
-    told = world.run("rotate", "--promote", new)
+    told = world.run("rotate", "--promote", new, "--no-hash-columns")
     assert world.current.fingerprint == new
     assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == world.current.value
     assert [each["state"] for each in told["proofs"]] == ["proved"]
@@ -178,30 +183,30 @@ def test_a_promoted_data_key_is_current_delivered_and_proved(world: World, new: 
 
 def test_what_has_the_variables_beside_production_is_named(world: World, new: str) -> None:
     world.vercel.overlapping = ("preview has ENCRYPTED_PHI_KEY", "preview has AWS_REGION")
-    (told,) = world.run("rotate", "--promote", new)["next"]
+    (told,) = world.run("rotate", "--promote", new, "--no-hash-columns")["next"]
     assert told["advice"].startswith("preview has ENCRYPTED_PHI_KEY") and "push --to" in told["advice"]
 
 
 def test_what_cannot_be_looked_at_afterwards_is_told_and_changes_no_success(world: World, new: str) -> None:
     world.vercel.failures["overlaps"] = Unreachable("Vercel does not answer", "try again")
-    code, told = world.ended("rotate", "--promote", new)
+    code, told = world.ended("rotate", "--promote", new, "--no-hash-columns")
     assert (code, told["changed"]) == (0, True)
     assert "is unknown" in str(told["next"][0])
 
 
 def test_the_old_one_stays(world: World, new: str) -> None:
-    told = world.run("rotate", "--promote", new)
+    told = world.run("rotate", "--promote", new, "--no-hash-columns")
     (old,) = (each for each in told["versions"] if each["fingerprint"] == OLD)
     assert (old["current"], old["wasCurrent"], old["kept"]) == (False, True, True)
 
 
 def test_it_is_opened_before_the_stored_data_key_is_touched(world: World, new: str) -> None:
-    world.run("rotate", "--promote", new)
+    world.run("rotate", "--promote", new, "--no-hash-columns")
     assert world.log.index("prover.prove") < world.log.index(f"keyring.replace_current {new}")
 
 
 def test_what_is_said_names_what_can_no_longer_be_read_and_the_way_back(world: World, new: str) -> None:
-    world.run("rotate", "--promote", new)
+    world.run("rotate", "--promote", new, "--no-hash-columns")
     told = " ".join(world.ui.said)
     assert f"the application can no longer read records of {OLD}" in told
     assert f"restore --version {OLD}" in told
@@ -210,25 +215,25 @@ def test_what_is_said_names_what_can_no_longer_be_read_and_the_way_back(world: W
 @pytest.mark.parametrize("confirm", (None, "staging"))
 def test_nothing_is_promoted_without_the_stacks_name(world: World, new: str, confirm: str | None) -> None:
     with pytest.raises(Cancelled, match="nothing was changed"):
-        world.run("rotate", "--promote", new, confirm=confirm, yes=True)
+        world.run("rotate", "--promote", new, "--no-hash-columns", confirm=confirm, yes=True)
     assert world.changes() == []
     assert world.current.fingerprint == OLD
 
 
 def test_the_fingerprint_is_good_without_its_prefix(world: World, new: str) -> None:
-    world.run("rotate", "--promote", new.removeprefix("sha256:"))
+    world.run("rotate", "--promote", new.removeprefix("sha256:"), "--no-hash-columns")
     assert world.current.fingerprint == new
 
 
 @pytest.mark.parametrize("given", ("latest", "sha256:123", "sha256:" + "g" * 16))
 def test_what_is_no_fingerprint_is_refused(world: World, given: str) -> None:
     with pytest.raises(UsageError, match="is not a fingerprint"):
-        world.run("rotate", "--promote", given)
+        world.run("rotate", "--promote", given, "--no-hash-columns")
 
 
 def test_a_version_that_nobody_kept_is_refused_and_those_there_are_named(world: World, new: str) -> None:
     with pytest.raises(UsageError, match=rf"(?s){OLD}.*{new}|{new}.*{OLD}"):
-        world.run("rotate", "--promote", "sha256:" + "0" * 16)
+        world.run("rotate", "--promote", "sha256:" + "0" * 16, "--no-hash-columns")
     assert world.changes() == []
 
 
@@ -238,21 +243,21 @@ def test_a_version_under_another_key_never_becomes_current(world: World) -> None
     entry = world.kept()[told["fingerprint"]]
     world.key_rotation.entries[entry.fingerprint] = type(entry)(**{**entry.__dict__, "key_arn": OTHER_KEY})
     with pytest.raises(DataKeyConflict, match="not by the stack's key"):
-        world.run("rotate", "--promote", entry.fingerprint)
+        world.run("rotate", "--promote", entry.fingerprint, "--no-hash-columns")
     assert world.current.fingerprint == OLD
 
 
 def test_what_the_application_cannot_open_never_becomes_current(world: World, new: str) -> None:
     world.prover.verdict = ChildResult(proved=False, principal="", fingerprint="", cause="AccessDenied", message="no")
     with pytest.raises(DataKeyConflict, match="the application cannot decrypt"):
-        world.run("rotate", "--promote", new)
+        world.run("rotate", "--promote", new, "--no-hash-columns")
     assert world.changes() == []
     assert world.current.fingerprint == OLD
 
 
 def test_without_the_applications_credentials_kms_opens_it_and_gives_nothing(world: World, new: str) -> None:
     world.aws.credentials = None
-    told = world.run("rotate", "--promote", new)
+    told = world.run("rotate", "--promote", new, "--no-hash-columns")
     assert told["opened"] == "reencrypted"
     assert f"keyring.reencrypt {KEY} {KEY}" in world.log
     assert len(world.kept()) == 2
@@ -261,7 +266,7 @@ def test_without_the_applications_credentials_kms_opens_it_and_gives_nothing(wor
 def test_where_neither_can_be_tried_the_ledgers_word_counts_and_is_said_to(world: World, new: str) -> None:
     world.aws.credentials = None
     world.key_rotation.failures["reencrypt"] = DENIED
-    told = world.run("rotate", "--promote", new)
+    told = world.run("rotate", "--promote", new, "--no-hash-columns")
     assert told["opened"] == "kept-version"
     assert any("this could not be proved from here" in line for line in world.ui.said)
 
@@ -269,31 +274,31 @@ def test_where_neither_can_be_tried_the_ledgers_word_counts_and_is_said_to(world
 def test_without_a_token_for_vercel_nothing_is_promoted(world: World, new: str) -> None:
     world.token = None
     with pytest.raises(MissingAnswers):
-        world.run("rotate", "--promote", new)
+        world.run("rotate", "--promote", new, "--no-hash-columns")
     assert world.changes() == []
 
 
 def test_where_vercel_does_not_answer_nothing_is_promoted(world: World, new: str) -> None:
     world.vercel.failures["find_project"] = Unreachable("Vercel does not answer", "try again")
     with pytest.raises(Unreachable):
-        world.run("rotate", "--promote", new)
+        world.run("rotate", "--promote", new, "--no-hash-columns")
     assert world.changes() == []
 
 
 def test_a_data_key_of_somebody_elses_on_vercel_keeps_it_from_being_promoted(world: World, new: str) -> None:
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
     with pytest.raises(DataKeyConflict, match="nothing was changed"):
-        world.run("rotate", "--promote", new)
+        world.run("rotate", "--promote", new, "--no-hash-columns")
     assert world.changes() == []
 
 
 def test_a_delivery_that_fails_is_finished_by_the_same_command(world: World, new: str) -> None:
     world.vercel.failures["deliver"] = Unreachable("Vercel does not answer", "try again")
     with pytest.raises(Unreachable):
-        world.run("rotate", "--promote", new)
+        world.run("rotate", "--promote", new, "--no-hash-columns")
     assert world.current.fingerprint == new
     world.vercel.failures.clear()
-    told = world.run("rotate", "--promote", new, confirm=None)
+    told = world.run("rotate", "--promote", new, "--no-hash-columns", confirm=None)
     assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == world.current.value
     assert told["changed"] is False
     assert not any("replace_current" in call for call in world.log)
@@ -310,12 +315,12 @@ def test_a_stored_data_key_that_changed_while_it_was_being_confirmed_is_left_alo
 
     world.ui.ask = meanwhile  # type: ignore[method-assign]
     with pytest.raises(DataKeyConflict, match="somebody else changed it meanwhile"):
-        world.run("rotate", "--promote", new, confirm=None)
+        world.run("rotate", "--promote", new, "--no-hash-columns", confirm=None)
     assert world.current.fingerprint == OLD
 
 
 def test_two_runs_at_once_wait_for_each_other(world: World, new: str) -> None:
-    world.run("rotate", "--promote", new)
+    world.run("rotate", "--promote", new, "--no-hash-columns")
     held, freed = world.log.index("engine.alone"), world.log.index("engine.alone ends")
     assert held < world.log.index(f"keyring.replace_current {new}") < freed
 
@@ -323,7 +328,7 @@ def test_two_runs_at_once_wait_for_each_other(world: World, new: str) -> None:
 def test_replicas_come_first_and_the_stacks_own_region_last() -> None:
     world = World(multi_region())
     new = str(world.run("rotate", "--data-key")["fingerprint"])
-    world.run("rotate", "--promote", new)
+    world.run("rotate", "--promote", new, "--no-hash-columns")
     there = world.aws.with_region(REPLICA_REGION)
     assert there.stored_keys[world.settings.names.stored_data_key].wrapped == world.current
     assert there.stored_keys[world.settings.names.stored_data_key].key_arn == REPLICA
@@ -335,15 +340,102 @@ def test_a_power_cut_between_two_regions_is_taken_up_by_the_same_command() -> No
     new = str(world.run("rotate", "--data-key")["fingerprint"])
     world.key_rotation.crash_at = "replace_current"
     with pytest.raises(KeyboardInterrupt):
-        world.run("rotate", "--promote", new)
+        world.run("rotate", "--promote", new, "--no-hash-columns")
     assert world.current.fingerprint == OLD
-    told = world.run("rotate", "--promote", new)
+    told = world.run("rotate", "--promote", new, "--no-hash-columns")
     assert (world.current.fingerprint, told["changed"]) == (new, True)
 
 
 def test_the_same_data_key_in_another_wrapping_asks_for_no_re_encryption(world: World) -> None:
     world.run("rotate", "--reencrypt", KEY)
-    world.run("rotate", "--promote", OLD)
+    world.run("rotate", "--promote", OLD, "--no-hash-columns")
     told = " ".join(world.ui.said)
     assert "no record has to be re-encrypted" in told
     assert "can no longer read records" not in told
+
+
+# --- the search hashes, which are derived from the data key
+
+TABLES = ("Patient.id=firstName+email:emailHash+dob:dobHash", "clinic.Lead.id=email:emailHash")
+
+
+def result(folder: Path, table: str, new: str, **changed: object) -> str:
+    """The file of a result of `phi reencrypt --json` that carried everything, but for what is changed."""
+    hashes = {"emailHash": "email", "dobHash": "dob"} if table == "Patient" else {"emailHash": "email"}
+    columns = ["firstName", "email", "dob"] if table == "Patient" else ["email"]
+    document = {"table": table, "columns": columns, "hashColumns": hashes, "to": new, "dryRun": False}
+    file = folder / f"{table}.json"
+    file.write_text(json.dumps({**document, "complete": True, "succeeded": True, **changed}))
+    return str(file)
+
+
+@pytest.fixture
+def hashed() -> World:
+    """The settings name two tables with hash columns."""
+    return World(settings(record_tables=TABLES))
+
+
+def test_no_patient_becomes_unfindable_because_nobody_thought_of_the_hashes(world: World, new: str) -> None:
+    with pytest.raises(PolicyRefusal, match="emailHash and dobHash") as refused:
+        world.run("rotate", "--promote", new)
+    hint = refused.value.hint
+    assert isinstance(hint, Command) and "--no-hash-columns" in hint and "--reencrypted FILE" in hint.advice
+    assert world.changes() == [] and world.current.fingerprint == OLD
+
+
+def test_every_table_of_the_settings_has_to_be_carried_first(hashed: World, tmp_path: Path) -> None:
+    told = hashed.run("rotate", "--data-key")
+    new = str(told["fingerprint"])
+    _, first, second, promoting = (step["command"] for step in told["next"])
+    assert "--table Patient --columns firstName,email,dob --key-column id" in first
+    assert "--hash-columns email:emailHash,dob:dobHash --json > reencrypted-Patient.json" in first
+    assert "--table clinic.Lead" in second
+    assert "--reencrypted reencrypted-Patient.json --reencrypted reencrypted-clinic.Lead.json" in promoting
+
+    patient = result(tmp_path, "Patient", new)
+    with pytest.raises(PolicyRefusal, match=r"clinic.Lead: no result .* email, emailHash") as refused:
+        hashed.run("rotate", "--promote", new, "--reencrypted", patient)
+    assert str(refused.value.hint) == second
+    with pytest.raises(PolicyRefusal, match="no-hash-columns says there are none"):
+        hashed.run("rotate", "--promote", new, "--no-hash-columns")
+    assert hashed.current.fingerprint == OLD
+
+    both = ("--reencrypted", patient, "--reencrypted", result(tmp_path, "clinic.Lead", new))
+    with pytest.raises(Cancelled) as asked:
+        hashed.run("rotate", "--promote", new, *both, confirm=None)
+    assert f"--reencrypted {patient}" in asked.value.hint
+    assert hashed.run("rotate", "--promote", new, *both)["changed"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"to": "sha256:0123456789abcdef"}, "another data key"),
+        ({"dryRun": True}, "did not finish"),
+        ({"complete": False}, "did not finish"),
+        ({"succeeded": False}, "did not finish"),
+        ({"hashColumns": {"emailHash": "email"}}, "dobHash is under"),
+        ({"hashColumns": {"emailHash": "email", "dobHash": "email"}}, "dobHash is under"),
+        ({"columns": ["email", "dob"]}, "firstName is under"),
+    ],
+)
+def test_a_result_that_proves_less_is_no_evidence(tmp_path: Path, changed: dict[str, object], why: str) -> None:
+    world = World(settings(record_tables=TABLES[:1]))
+    new = str(world.run("rotate", "--data-key")["fingerprint"])
+    with pytest.raises(PolicyRefusal, match=why):
+        world.run("rotate", "--promote", new, "--reencrypted", result(tmp_path, "Patient", new, **changed))
+    assert world.current.fingerprint == OLD
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"table": "Patient"}', None])
+def test_a_file_that_is_no_result_is_refused(world: World, new: str, tmp_path: Path, text: str | None) -> None:
+    file = tmp_path / "result.json"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(UsageError, match="--reencrypted"):
+        world.run("rotate", "--promote", new, "--reencrypted", str(file))
+
+
+def test_the_same_data_key_wrapped_again_needs_no_evidence(hashed: World) -> None:
+    """Its hashes are those of the former wrapping."""
+    hashed.run("rotate", "--promote", OLD)

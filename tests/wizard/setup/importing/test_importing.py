@@ -375,6 +375,11 @@ def test_the_guides_key_policy_is_told_statement_by_statement() -> None:
         ),
         ("key policy, application role/eonpro-app-role", "may Encrypt, GenerateDataKeyWithoutPlaintext", "may not"),
         ("key policy, deletion", "administrators may schedule it", "nobody may schedule it"),
+        (
+            "key policy, a key in use",
+            "may be disabled by whoever is allowed",
+            "nobody may disable or delete it within 90 days of a use",
+        ),
     ]
 
 

@@ -38,7 +38,15 @@ from wizard.core.errors import (
     StackNotFound,
     Unreachable,
 )
-from wizard.core.models.deployment import Redeployed, RedeployState, Rollout, RolloutState, Service
+from wizard.core.models.deployment import (
+    PausedHook,
+    Redeployed,
+    RedeployState,
+    Rollout,
+    RolloutState,
+    Service,
+    ServiceDeployment,
+)
 from wizard.core.ports.run import TargetContext
 from wizard.targets.ecs import redeploy, service
 from wizard.targets.ecs.redeploy import redeploy_policy
@@ -482,6 +490,175 @@ def test_a_rollback_that_is_refused_is_told_with_what_to_type(world: World) -> N
     assert "the rollback to clinic:1 failed: TaskDefinition is inactive; see the message" in redeployed.why
 
 
+# Strategies that take longer than tasks need to start
+
+
+def stage(name: str, **changes: Any) -> ServiceDeployment:
+    return ServiceDeployment(
+        **{
+            "arn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:service-deployment/clinic/web/d1",
+            "status": "IN_PROGRESS",
+            "made": BEGAN,
+            "stage": name,
+            **changes,
+        }
+    )
+
+
+STAGED = {"arn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/clinic/web", "current": "there is one"}
+
+
+def test_a_healthy_canary_that_takes_hours_is_not_rolled_back(world: World) -> None:
+    world.ecs_services.have(BODY, strategy="CANARY", shift_minutes=240, **STAGED)
+    world.ecs_services.scripts = [[running]]
+    world.ecs_services.progress = [stage("SCALE_UP"), stage("PRODUCTION_TRAFFIC_SHIFT", traffic=10.0)]
+
+    redeployed = world.redeploy()
+
+    assert redeployed.state is RedeployState.WAITING
+    assert world.done == ["register clinic", "update clinic:2 forced"]
+    assert redeployed.why == "CANARY, production traffic shift: 2 of 2 tasks run, 10 % of the production traffic"
+    assert redeployed.command == "python -m wizard push --redeploy --stack production"
+    assert world.told[-2:] == ["CANARY, scale up: 2 of 2 tasks run", redeployed.why]
+    assert redeployed.seconds <= 75 * 60, "a shift of hours is not sat through"
+
+
+def test_a_shift_of_minutes_is_waited_for_although_it_is_longer_than_the_start_of_tasks(world: World) -> None:
+    world.ecs_services.have(BODY, strategy="LINEAR", shift_minutes=30, **STAGED)
+    world.ecs_services.scripts = [[running]]
+    shifting = [stage("PRODUCTION_TRAFFIC_SHIFT", traffic=50.0)] * 120
+    world.ecs_services.progress = [*shifting, stage("BAKE_TIME", traffic=100.0)]
+
+    redeployed = world.redeploy()
+
+    assert redeployed.state is RedeployState.DONE
+    assert redeployed.seconds > 15 * 60
+
+
+def test_a_deployment_whose_traffic_has_shifted_is_done_and_not_waited_for_a_day(world: World) -> None:
+    world.ecs_services.have(BODY, strategy="BLUE_GREEN", bake_minutes=1440, **STAGED)
+    world.ecs_services.scripts = [[running]]
+    world.ecs_services.progress = [stage("TEST_TRAFFIC_SHIFT"), stage("BAKE_TIME")]
+
+    redeployed = world.redeploy()
+
+    assert redeployed.state is RedeployState.DONE and redeployed.seconds < 60
+    assert redeployed.after is not None and redeployed.after.revision == revision("clinic", 2)
+    assert "for the bake time (1440 minutes)" in world.told[-1]
+
+
+def test_a_deployment_that_waits_for_a_persons_consent_is_left_waiting_with_the_command(world: World) -> None:
+    world.ecs_services.have(BODY, has_hooks=True, **STAGED)
+    world.ecs_services.scripts = [[running]]
+    hook = PausedHook(id="ecs-pause-1", expires=BEGAN + timedelta(days=14))
+    world.ecs_services.progress = [stage("SCALE_UP"), stage("POST_SCALE_UP", paused=hook)]
+
+    redeployed = world.redeploy()
+
+    assert redeployed.state is RedeployState.WAITING and redeployed.seconds < 60
+    assert world.done == ["register clinic", "update clinic:2 forced"]
+    assert "ECS rolls it back at 2026-03-15 12:00 UTC" in redeployed.why
+    assert redeployed.command == (
+        "aws ecs continue-service-deployment --service-deployment-arn "
+        f"arn:aws:ecs:{REGION}:{ACCOUNT}:service-deployment/clinic/web/d1 --hook-id ecs-pause-1 --action CONTINUE "
+        f"--region {REGION}"
+    )
+
+
+def test_the_next_run_goes_on_with_a_deployment_that_waited(world: World) -> None:
+    world.ecs_services.have(BODY, strategy="CANARY", shift_minutes=240, **STAGED)
+    world.ecs_services.scripts = [[running]]
+    world.ecs_services.progress = [stage("PRODUCTION_TRAFFIC_SHIFT")]
+    world.redeploy()
+    world.ecs_services.progress = [stage("CLEAN_UP")]
+
+    assert world.redeploy().state is RedeployState.DONE
+    assert world.done == ["register clinic", "update clinic:2 forced"]
+
+
+def test_a_strategy_that_ecs_itself_takes_back_is_told_with_its_reason(world: World) -> None:
+    there = world.ecs_services.have(BODY, strategy="BLUE_GREEN", **STAGED)
+    world.ecs_services.scripts = [[running, lambda service: replace(service, rollouts=there.rollouts)]]
+    world.ecs_services.progress = [stage("", status="ROLLBACK_IN_PROGRESS", reason="The alarm p99 went off.")]
+
+    redeployed = world.redeploy()
+
+    assert redeployed.state is RedeployState.ROLLED_BACK and "The alarm p99 went off" in redeployed.why
+    assert world.done == ["register clinic", "update clinic:2 forced"]
+
+
+def test_the_progress_of_the_deployment_before_is_not_taken_for_ours(world: World) -> None:
+    world.ecs_services.have(BODY, strategy="BLUE_GREEN", **STAGED)
+    world.ecs_services.scripts = [[running, running, complete]]
+    earlier = stage("CLEAN_UP", status="SUCCESSFUL", made=BEGAN - timedelta(days=1))
+    world.ecs_services.progress = [earlier]
+    world.redeploy()
+
+    assert [line for line in world.told if "tasks run" in line] == ["2 of 2 tasks run"]
+
+
+def test_tasks_that_do_not_start_are_rolled_back_whatever_the_strategy(world: World) -> None:
+    world.ecs_services.have(BODY, strategy="CANARY", shift_minutes=240, **STAGED)
+    world.ecs_services.scripts = [[failing(3)], [running, complete]]
+    world.ecs_services.progress = [stage("SCALE_UP")]
+
+    assert world.redeploy().state is RedeployState.ROLLED_BACK
+
+
+def test_a_rolling_deployment_whose_tasks_all_run_is_not_rolled_back_while_the_former_ones_drain(world: World) -> None:
+    world.ecs_services.have(BODY)
+    world.ecs_services.scripts = [[running]]
+
+    redeployed = world.redeploy()
+
+    assert redeployed.state is RedeployState.WAITING and redeployed.why == "2 of 2 tasks run"
+    assert world.done == ["register clinic", "update clinic:2 forced"]
+
+
+def test_a_release_of_somebody_else_that_is_still_tested_is_not_pushed_to_everybody(world: World) -> None:
+    there = world.ecs_services.have(BODY, strategy="CANARY", **STAGED)
+    theirs = replace(there.rollouts[0], id="ecs-svc/theirs", state=RolloutState.IN_PROGRESS, made=BEGAN)
+    world.ecs_services.there["web"] = replace(there, rollouts=(theirs, *there.rollouts))
+    world.ecs_services.progress = [stage("PRODUCTION_TRAFFIC_SHIFT", traffic=10.0)]
+
+    with pytest.raises(SetupError, match="is in progress .CANARY, production traffic shift: .* nothing was changed"):
+        world.redeploy()
+
+    assert world.done == []
+
+
+def test_while_a_deployment_bakes_the_tasks_that_get_the_traffic_are_what_runs(world: World) -> None:
+    there = world.ecs_services.have(READY, strategy="BLUE_GREEN", **STAGED)
+    green = replace(there.rollouts[0], id="ecs-svc/green", state=RolloutState.IN_PROGRESS, made=BEGAN)
+    world.ecs_services.there["web"] = replace(there, rollouts=(green, *there.rollouts))
+    world.ecs_services.progress = [stage("PRODUCTION_TRAFFIC_SHIFT"), stage("BAKE_TIME")]
+
+    shifting = service.running(world.ecs_services, world.settings)
+    baking = service.running(world.ecs_services, world.settings)
+
+    assert shifting is not None and shifting.id == "ecs-svc/web-0"
+    assert baking is not None and baking.id == "ecs-svc/green"
+
+
+def test_an_express_service_is_left_to_ecs_with_the_commands_that_complete_it(world: World) -> None:
+    world.ecs_services.have(BODY, is_express=True, **STAGED)
+
+    with pytest.raises(SetupError, match="is an Express service: .* nothing was changed") as refused:
+        world.redeploy()
+
+    assert world.done == []
+    hint = refused.value.hint
+    assert f"aws ecs update-express-gateway-service --service-arn {STAGED['arn']} --region {REGION}" in hint
+    assert all(source in hint for _, source in SECRETS)
+
+
+def test_an_express_service_that_has_it_all_is_started_anew(world: World) -> None:
+    world.ecs_services.have(READY, is_express=True, strategy="CANARY", **STAGED)
+
+    assert world.redeploy().state is RedeployState.DONE
+    assert world.done == ["update clinic:1 forced"]
+
+
 # A run that was killed
 
 
@@ -616,6 +793,7 @@ def test_the_rights_name_the_service_the_two_roles_and_to_whom_they_are_passed(w
         for action in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
     }
     assert every == {
+        "ecs:DescribeServiceDeployments",
         "ecs:DescribeServices",
         "ecs:DescribeTaskDefinition",
         "ecs:DescribeTasks",

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from components import policies
+from components.policies import ci
 from components.policies import stack as of_stack
 from components.policies.evaluation import KeyPolicyDecision
 from components.policies.evaluation.account import IamPrincipal
@@ -17,8 +18,9 @@ from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.principal import KEY, REFUSED, RESTART, ROLE, surplus_of
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
+from wizard.commands.policy.command import APPLY_ROLE, READ_ROLE
 from wizard.core.errors import SetupError
-from wizard.core.models.access import administrators_of, documents_of, not_strict
+from wizard.core.models.access import TokenSubject, administrators_of, documents_of, not_strict
 from wizard.core.models.account import Difference, DiscoveredResource, DiscoveredSetup, KeyFact
 from wizard.data_key.delivery import region_of
 from wizard.setup.application_access import application_trust, compare_trust, own_readers
@@ -281,6 +283,64 @@ def _trust(
         yield Passed(what=f"{arn} trusts its platform and nobody else")
 
 
+def check_ci_trust(context: CheckContext) -> Iterator[CheckResult]:
+    """Whether the roles of CI trust the subject that GitHub sends: names, or since 2026-07-15 names with ids."""
+    if isinstance(context.iam, SetupError):
+        return  # Reported by check_administrators.
+    arn = f"arn:{context.settings.partition}:iam::{context.settings.account_id}"
+    roles = [role for name in (READ_ROLE, APPLY_ROLE) if (role := context.iam.find(f"{arn}:role/{name}")) is not None]
+    github = context.clients.github
+    for role in roles:
+        trusted = ci.github_subjects(role.trust or {})
+        for name in dict.fromkeys(map(ci.without_ids, trusted)):
+            if github is None:
+                yield Skipped(what=f"whether GitHub sends the subject that {role.name} trusts: there is no GH_TOKEN")
+                continue
+            sent = context.once(f"GitHub {name}", partial(github, name))
+            if isinstance(sent, SetupError):
+                yield NotChecked.of(f"whether GitHub sends the subject that {role.name} trusts", sent)
+            elif sent.is_default and sent.repository in trusted:
+                others = [other for other in trusted if ci.without_ids(other) == name and other != sent.repository]
+                also = f", and also repo:{others[0]}, which it does not send" if others else ""
+                yield Passed(what=f"{role.name} trusts repo:{sent.repository}, as GitHub sends it{also}")
+            else:
+                yield _outdated_trust(context, role, name, trusted, sent)
+
+
+def _outdated_trust(
+    context: CheckContext, role: IamPrincipal, name: str, trusted: Mapping[str, Sequence[str]], sent: TokenSubject
+) -> Finding:
+    why = (
+        "STS returns AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity; CI cannot preview or apply"
+    )
+    former = next(repository for repository in trusted if ci.without_ids(repository) == name)
+    if not sent.is_default:
+        path = f"repos/{name}/actions/oidc/customization/sub"
+        return Finding(
+            cause="ci-trust-outdated",
+            what=f"the repository {name} sends a subject of a template of its own, which {role.name} does not trust",
+            why=why,
+            command=fixes.typed("gh", "api", "--method", "PUT", path, "-F", "use_default=true"),
+        )
+    if any("*" in subject or "?" in subject for subject in trusted[former]):
+        command = fixes.wizard(context, "policy ci", "--repository", sent.repository)
+    else:
+        settings = context.settings
+        trust = ci.github_trust_policy(
+            oidc_provider_arn=ci.github_oidc_provider_arn(account_id=settings.account_id, partition=settings.partition),
+            repository=sent.repository,
+            subjects=trusted[former],
+        )
+        update = ("iam", "update-assume-role-policy", "--role-name", role.name, "--policy-document", trust)
+        command = fixes.aws(context, *update)
+    return Finding(
+        cause="ci-trust-outdated",
+        what=f"the role {role.name} trusts repo:{former}, but GitHub sends repo:{sent.repository}",
+        why=why,
+        command=command,
+    )
+
+
 def check_oidc_provider(context: CheckContext) -> Iterator[CheckResult]:
     """Whether the account has the OIDC provider of Vercel, with the audience of its tokens."""
     settings, arn = context.settings, of_stack.vercel_provider_arn_of(context.settings)
@@ -398,4 +458,10 @@ ACCESS_CHECKS: tuple[Check, ...] = (
     check_oidc_provider,
 )
 RIGHTS_CHECKS: tuple[Check, ...] = (check_role_trust, check_application_policy, check_grants)
-OTHER_CHECKS: tuple[Check, ...] = (check_key_policies, check_administrators, check_application_policy, check_grants)
+OTHER_CHECKS: tuple[Check, ...] = (
+    check_key_policies,
+    check_administrators,
+    check_application_policy,
+    check_grants,
+    check_ci_trust,
+)

@@ -11,8 +11,8 @@ from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
 from wizard.core.errors import SetupError
 from wizard.core.models.audit import KeyCall
-from wizard.core.models.deployment import Deployment, Instances
-from wizard.targets.ecs.service import ExpectedDefinition, changes, container_of, with_variables
+from wizard.core.models.deployment import Deployment, Instances, Service
+from wizard.targets.ecs.service import ExpectedDefinition, changes, container_of, express_commands, with_variables
 from wizard.targets.port import deploy_target
 
 _HISTORY = timedelta(days=90)
@@ -91,6 +91,10 @@ def _redeploy(context: CheckContext) -> str:
     return fixes.wizard(context, "push", "--redeploy", "--yes")
 
 
+def _completion(context: CheckContext, service: Service, expected: ExpectedDefinition) -> str:
+    return express_commands(expected, service) if service.is_express else _redeploy(context)
+
+
 def _name(arn: str) -> str:
     return arn.rpartition("/")[2]
 
@@ -125,7 +129,7 @@ def check_task_definition(context: CheckContext) -> Iterator[CheckResult]:
             why="the key allows only the application's own role: KMS returns AccessDeniedException"
             if task_role
             else "its tasks have no credentials for KMS",
-            command=fixes.wizard(context, "push", "--redeploy", "--yes"),
+            command=_completion(context, service, expected),
         )
     try:
         container = container_of(definition, expected, service)
@@ -139,7 +143,7 @@ def check_task_definition(context: CheckContext) -> Iterator[CheckResult]:
             cause="task-definition-behind",
             what=f"the task definition of {cluster}/{name} lacks: {'; '.join(missing)}",
             why="its tasks do not get the variables from the stack's store, and say “Encryption key not initialized”",
-            command=fixes.wizard(context, "push", "--redeploy", "--yes"),
+            command=_completion(context, service, expected),
         )
     elif task_role == expected.task_role:
         yield Passed(what=f"the service {cluster}/{name} runs as the application, with the stack's variables")

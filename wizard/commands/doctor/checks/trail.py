@@ -247,8 +247,28 @@ def check_alerts(context: CheckContext) -> Iterator[CheckResult]:
             why=BY_ID["alerts"].reason,
             command=fixes.pulumi_up(context, f"Rule::{rule.logical_name}", f"Target::{rule.logical_name}"),
         )
-    if alerts.topic and not silent:
+    if alerts.topic and alerts.receivers == 0:
+        yield _unreceived(context)
+    elif alerts.topic and alerts.receivers is None:
+        yield NotChecked(what="whether anybody receives the alerts", why="SNS does not return the topic's subscribers")
+    elif alerts.topic and not silent:
         yield Passed(what=f"the alerts are published to {settings.names.alert_topic}")
+
+
+def _unreceived(context: CheckContext) -> Finding:
+    """Without an address in the settings it was decided so: an auditor asks about it, but nothing is broken."""
+    settings = context.settings
+    topic = f"arn:{settings.partition}:sns:{settings.region}:{settings.account_id}:{settings.names.alert_topic}"
+    subscribe = ("sns", "subscribe", "--topic-arn", topic, "--protocol", "email", "--notification-endpoint")
+    return Finding(
+        cause="alerts-unreceived" if settings.alert_emails else "alerts-without-address",
+        what=f"nobody receives the alerts: the topic {settings.names.alert_topic} has no confirmed subscriber",
+        why=BY_ID["alerts"].reason,
+        command=" && ".join(fixes.aws(context, *subscribe, email) for email in settings.alert_emails),
+        advice="AWS sends a message to each address: its owner has to open the link in it"
+        if settings.alert_emails
+        else f"name who gets them: {fixes.wizard(context, 'setup', '--alert-emails', 'ADDRESS')}",
+    )
 
 
 def _why_silent(fact: RuleFact) -> str:

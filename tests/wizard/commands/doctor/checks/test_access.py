@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from components.policies.evaluation.account import IamPolicy
+from components.policies import ci
+from components.policies.evaluation.account import AccountIam, IamPolicy, IamPrincipal
 from tests.wizard.commands.doctor.account import APP, KEY, DoctorFixture, wrapped
 from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, finding
 from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_KEY, key_fact, settings
 from wizard.commands.doctor import DoctorOptions, command
 from wizard.commands.doctor.checks import principal
-from wizard.commands.doctor.checks.policies import check_readers
+from wizard.commands.doctor.checks.policies import check_ci_trust, check_readers
 from wizard.core.errors import PermissionDenied, Unreachable
-from wizard.core.models.access import Ruling, VariableEntry
+from wizard.core.models.access import Ruling, TokenSubject, VariableEntry
 from wizard.core.models.delivery import AccessKey, ChildResult, StoredDataKey
 from wizard.core.next_command import Command
 
@@ -597,3 +600,73 @@ def test_an_access_key_that_was_never_pushed_is_pushed(as_user: DoctorFixture) -
     as_user.vercel.access_key = None
     found = as_user.first((principal.check_access_key,))
     assert found.cause == "access-key-missing" and found.command.startswith("python -m wizard push")
+
+
+# --- CI
+
+
+def trusted_by_ci(fixture: DoctorFixture, *repositories: str) -> None:
+    """The role that reads exists, and trusts these."""
+    statements = [
+        statement
+        for repository in repositories
+        for statement in ci.github_trust_policy(
+            oidc_provider_arn=ci.github_oidc_provider_arn(account_id=ACCOUNT),
+            repository=repository,
+            subjects=("pull_request", "ref:refs/heads/main"),
+        )["Statement"]
+    ]
+    role = IamPrincipal(arn=f"arn:aws:iam::{ACCOUNT}:role/eonpro-ci-read", trust={"Statement": statements})
+    fixture.aws.access.account = AccountIam(principals=(role,))
+
+
+@pytest.mark.parametrize("former", ["clinic/eonpro", "clinic@9/eonpro@9"])
+def test_ci_that_nobody_lets_in_any_more_after_a_rename_is_named_with_the_new_trust(
+    fixture: DoctorFixture, former: str
+) -> None:
+    trusted_by_ci(fixture, former)
+    fixture.github = lambda name: TokenSubject(repository="clinic@123/eonpro@456")
+    found = fixture.first([check_ci_trust])
+
+    assert found.cause == "ci-trust-outdated"
+    assert f"trusts repo:{former}, but GitHub sends repo:clinic@123/eonpro@456" in found.what
+    words = shlex.split(found.command)
+    assert words[:5] == ["aws", "iam", "update-assume-role-policy", "--role-name", "eonpro-ci-read"]
+    document = json.loads(words[words.index("--policy-document") + 1])
+    assert ci.github_subjects(document) == {"clinic@123/eonpro@456": ("pull_request", "ref:refs/heads/main")}
+
+
+def test_ci_that_github_lets_in_passes_and_a_second_form_is_said(fixture: DoctorFixture) -> None:
+    trusted_by_ci(fixture, "clinic/eonpro", "clinic@123/eonpro@456")
+    fixture.github = lambda name: TokenSubject(repository="clinic@123/eonpro@456")
+    told = fixture.diagnosis([check_ci_trust])
+
+    assert not told.findings
+    assert told.passed == (
+        "eonpro-ci-read trusts repo:clinic@123/eonpro@456, as GitHub sends it, and also repo:clinic/eonpro, which it "
+        "does not send",
+    )
+
+
+def test_without_a_token_for_github_the_trust_of_ci_is_not_checked_and_that_is_no_fault(fixture: DoctorFixture) -> None:
+    trusted_by_ci(fixture, "clinic/eonpro")
+    told = fixture.diagnosis([check_ci_trust])
+    assert told.healthy and "there is no GH_TOKEN" in told.skipped[0]
+
+    def silent(name: str) -> TokenSubject:
+        raise Unreachable("GitHub does not answer", "")
+
+    fixture.github = silent
+    assert not fixture.diagnosis([check_ci_trust]).healthy
+
+
+def test_a_template_of_the_repositorys_own_and_a_wildcard_get_a_command_that_runs(fixture: DoctorFixture) -> None:
+    trusted_by_ci(fixture, "clinic/eonpro")
+    fixture.github = lambda name: TokenSubject(repository=name, is_default=False)
+    assert fixture.first([check_ci_trust]).command.startswith("gh api --method PUT repos/clinic/eonpro/actions/oidc")
+
+    (role,) = fixture.aws.access.account.principals
+    wide = json.loads(json.dumps(role.trust).replace("pull_request", "*"))
+    fixture.aws.access.account = AccountIam(principals=(replace(role, trust=wide),))
+    fixture.github = lambda name: TokenSubject(repository="clinic@123/eonpro@456")
+    assert "policy ci" in fixture.first([check_ci_trust]).command

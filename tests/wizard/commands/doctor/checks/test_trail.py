@@ -13,7 +13,7 @@ from components.policies.stack import alert_rules_of
 from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import ACCOUNT, BUCKET, REGION, TRAIL, key_fact, settings, trail_fact
 from wizard.commands.doctor.checks.trail import check_alerts, check_bucket, check_trail
-from wizard.commands.doctor.diagnosis import NotChecked
+from wizard.commands.doctor.diagnosis import NotChecked, build_diagnosis
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import Retention
 from wizard.core.models.audit import AlertsFact, BucketDocuments, RuleFact
@@ -283,7 +283,7 @@ def test_a_rule_that_is_off_is_named(stand: CheckedStack):
         RuleFact(rule=rule, state=silent[rule.kind][0], targets=silent[rule.kind][1])
         for rule in alert_rules_of(stand.settings)
     )
-    stand.aws.alerts = AlertsFact(topic=True, rules=tuple(rules))
+    stand.aws.alerts = AlertsFact(topic=True, receivers=1, rules=tuple(rules))
     told = stand.told(check_alerts)
     assert causes(told) == ["alerts-rule-off"] * 3
     assert not all_passed(told)
@@ -295,7 +295,7 @@ def test_a_rule_of_another_region_that_is_off_is_named_with_its_region():
         RuleFact(rule=rule, state="ENABLED" if rule.region == "eu-central-1" else "DISABLED", targets=1)
         for rule in alert_rules_of(stand.settings)
     )
-    stand.aws.alerts = AlertsFact(topic=True, rules=tuple(rules))
+    stand.aws.alerts = AlertsFact(topic=True, receivers=1, rules=tuple(rules))
     told = stand.told(check_alerts)
     assert [each.what for each in told if "us-east-1 is DISABLED" in each.what] == [each.what for each in told]
     assert len(told) == 2
@@ -310,3 +310,25 @@ def test_a_topic_that_is_gone_is_made_again_with_all_that_hangs_on_it(stand: Che
 def test_without_alerts_nobody_looks_for_them():
     stand = CheckedStack(settings=settings(alerts=False))
     assert stand.told(check_alerts) == () and "cloud.audit" not in stand.aws.log
+
+
+def test_alerts_that_everybody_left_unconfirmed_are_sent_again():
+    stand = CheckedStack(settings=settings(alert_emails=("ops@clinic.example",)))
+    stand.aws.alerts = replace(stand.aws.audit.alerts(stand.settings), receivers=0)
+    found = finding(stand.told(check_alerts), "alerts-unreceived")
+    assert found.command.startswith("aws sns subscribe ") and "ops@clinic.example" in found.command
+
+
+def test_alerts_without_any_address_are_a_decision_that_breaks_nothing_and_that_the_report_lists(stand: CheckedStack):
+    stand.aws.alerts = replace(stand.aws.audit.alerts(stand.settings), receivers=0)
+    told = stand.told(check_alerts)
+    assert causes(told) == ["alerts-without-address"]
+    diagnosis = build_diagnosis("production", told)
+    assert (diagnosis.healthy, [each.cause for each in diagnosis.advisories]) == (True, ["alerts-without-address"])
+    assert any("nobody receives the alerts" in line for line in diagnosis.skipped)
+
+
+def test_subscribers_that_cannot_be_counted_are_not_called_well(stand: CheckedStack):
+    stand.aws.alerts = replace(stand.aws.audit.alerts(stand.settings), receivers=None)
+    told = stand.told(check_alerts)
+    assert not all_passed(told) and [each.what for each in not_checked(told)] == ["whether anybody receives the alerts"]

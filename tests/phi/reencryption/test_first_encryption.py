@@ -1,0 +1,109 @@
+"""`phi encrypt`: plain columns become records in place, once, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from phi import PhiCipher
+from tests.phi.reencryption.command_process import CommandResult, Operator, kill, wait_for, wait_until
+from tests.phi.reencryption.patients import COLUMNS, NEW, OLD, Patients, decrypt_rows, expected, texts
+
+pytestmark = pytest.mark.needs("postgresql")
+
+
+def fill_in_the_clear(patients: Patients, rows: int) -> None:
+    """Patients as they were stored before anything was encrypted."""
+    columns = ", ".join(f'"{name}"' for name in COLUMNS)
+    with patients.connection.cursor().copy(f'copy "Patient" (id, clinic, {columns}) from stdin') as copy:
+        for number in range(1, rows + 1):
+            copy.write_row((number, 1, *texts(number)))
+
+
+def arguments(patients: Patients, *more: str) -> tuple[str, ...]:
+    where = ("--dsn", patients.dsn, "--table", "Patient", "--columns", ",".join(COLUMNS), "--key-column", "id")
+    return (*where, *more)
+
+
+def encrypt(operator: Operator, *more: str) -> CommandResult:
+    return wait_for(operator.start_bare(*arguments(operator.patients, *more), command="encrypt"))
+
+
+def assert_encrypted(patients: Patients, rows: list[tuple[Any, ...]]) -> None:
+    """Every text opens with the current key, once: no record of a record."""
+    assert list(decrypt_rows(patients.records(), OLD)) == rows
+
+
+def test_plain_columns_are_encrypted_and_a_second_run_changes_nothing(operator: Operator) -> None:
+    patients = operator.patients
+    fill_in_the_clear(patients, 100)
+    patients.fill(20, first=101, key=OLD)  # written by the application that encrypts already
+    patients.run('create unique index by_email on "Patient" (email)')
+    before = patients.records()
+    done = encrypt(operator, "--dry-run", "--json")
+    assert done.code == 0 and done.document["passes"][0]["columns"]["email"]["inTheClear"] == 100
+    assert patients.records() == before
+
+    done = encrypt(operator, "--batch", "16", "--json")
+    assert done.code == 0, done.stderr
+    assert "The index by_email will find nothing by a text" in done.stderr
+    assert (done.document["command"], done.document["complete"], done.document["rowsWritten"]) == ("encrypt", True, 100)
+    assert_encrypted(patients, expected(120))
+    versions = patients.versions()
+    done = encrypt(operator)
+    assert done.code == 0 and "email: 120 encrypted, 0 in the clear" in done.stdout
+    assert patients.versions() == versions
+
+
+def test_a_record_of_another_key_is_never_encrypted_again(operator: Operator) -> None:
+    patients = operator.patients
+    fill_in_the_clear(patients, 10)
+    other = PhiCipher(NEW).encrypt("Jane")
+    damaged = f"{other}"[:40]
+    patients.run('update "Patient" set email = %s where id = 4', other)
+    patients.run('update "Patient" set email = %s where id = 6', damaged)
+    done = encrypt(operator)
+    assert done.code == 1 and "email: 8 encrypted, 0 in the clear, 0 empty, 2 under another key" in done.stdout
+    assert "id: 4, 6" in done.stdout
+    assert patients.run('select email from "Patient" where id in (4, 6) order by id') == [(other,), (damaged,)]
+
+
+def test_a_column_that_is_too_short_is_refused_before_half_the_table_is_encrypted(operator: Operator) -> None:
+    patients = operator.patients
+    patients.run('alter table "Patient" alter email type varchar(80)')
+    fill_in_the_clear(patients, 10)
+    patients.run('update "Patient" set email = %s where id = 9', "患" * 30)
+    before = patients.versions()
+    done = encrypt(operator, "--json")
+    assert done.code == 2 and "needs a record of 170 characters" in done.document["message"]
+    assert "alter column email type text" in done.document["message"]
+    assert patients.versions() == before
+
+
+def test_what_the_application_writes_meanwhile_is_not_lost(patients: Patients) -> None:
+    fill_in_the_clear(patients, 30)
+
+    def write(_: str | None) -> None:
+        patients.run('update "Patient" set "lastName" = %s where id = 12', "Newly Wed")
+
+    counts = patients.worker(size=100, old=(), new=OLD).process(None, write)
+    assert (counts.written, counts.rereads, counts.remaining) == (30, 1, 0)
+    rows = [(*row[:2], "Newly Wed", *row[3:]) if row[0] == 12 else row for row in expected(30)]
+    assert_encrypted(patients, rows)
+
+
+def test_after_several_kills_every_text_is_encrypted_exactly_once(operator: Operator) -> None:
+    rows, points = 2000, random.Random(20261127)
+    patients = operator.patients
+    fill_in_the_clear(patients, rows)
+    for _ in range(2):
+        point = patients.rewritten() + points.randrange(1, 600)
+        process = operator.start_bare(*arguments(patients, "--batch", "25"), command="encrypt")
+        wait_until(lambda at=point: patients.rewritten() >= at, process)  # type: ignore[misc]
+        kill(process)
+        lenient = PhiCipher(OLD, lenient=True)
+        assert [(row[0], *map(lenient.decrypt, row[1:])) for row in patients.records()] == expected(rows)
+    assert encrypt(operator).code == 0
+    assert_encrypted(patients, expected(rows))
