@@ -10,7 +10,7 @@ from typing import Any
 from phi.batches import PHI_FIELDS, map_fields, map_values
 from phi.cipher import PhiCipher
 from phi.errors import DecryptionError, TransientUnwrapError, UnwrapError
-from phi.record import Record
+from phi.record import V2, Record, RecordV2
 
 RETRY_DELAYS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """The delay before the next attempt after one failure, two in a row…; jitter cuts each to between half and all."""
@@ -157,13 +157,17 @@ class _PartialCipher(PhiCipher):
         super().__init__(key, reading_keys=reading_keys, lenient=lenient)
         object.__setattr__(self, "_failure", failure)
 
-    def decrypt(self, record: str | None) -> str | None:
+    def decrypt(self, record: str | None, context: str = "") -> str | None:
         try:
-            return super().decrypt(record)
+            return super().decrypt(record, context)
         except DecryptionError:
             pass
         if isinstance(record, str):
-            Record.parse(record)  # raises for a text that is not a record
+            # Raises for a text that is not a record, and for one of version 2 that names a key which is there.
+            if not record.startswith(V2):
+                Record.parse(record)
+            elif RecordV2.parse(record).key_id in self._by_id:
+                raise DecryptionError
             raise self._failure.copy()
         raise DecryptionError
 

@@ -6,6 +6,8 @@ Touches the operating system's random source and the counter of `phi.usage`, and
 import os
 from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from os import urandom
 from struct import Struct
 from typing import Any, NoReturn, TypeVar, overload
@@ -16,7 +18,16 @@ from pybase64 import b64decode
 
 from phi.batches import PHI_FIELDS, Column, map_fields, map_values
 from phi.errors import AlreadyEncrypted, CipherUnsupported, DecryptionError, InvalidDataKey, InvalidText, NotText
-from phi.record import BEFORE_ONE_PAD, BEFORE_TWO_PADS, IV_BYTES, looks_like_a_record
+from phi.record import (
+    BEFORE_ONE_PAD,
+    BEFORE_TWO_PADS,
+    IV_BYTES,
+    V2,
+    V2_IV_BYTES,
+    RecordV2,
+    key_id,
+    looks_like_a_record,
+)
 from phi.usage import AtomicCounter, KeyUsage, usage_of
 
 DATA_KEY_BYTES = 32
@@ -61,8 +72,10 @@ class PhiCipher:
     'Jane'
     """
 
-    __slots__ = ("_aead", "_lenient", "_passed_through", "_reading", "_usage")
+    __slots__ = ("_aead", "_by_id", "_id", "_lenient", "_passed_through", "_reading", "_usage")
     _aead: AESGCM
+    _by_id: Mapping[str, AESGCM]
+    _id: str
     _lenient: bool
     _passed_through: AtomicCounter
     _reading: tuple[Callable[[bytes, bytes, None], bytes], ...]
@@ -80,6 +93,8 @@ class PhiCipher:
         for name, value in {
             "_aead": AESGCM(key),
             "_reading": tuple(AESGCM(reading_key).decrypt for reading_key in reading_keys),
+            "_by_id": {key_id(data_key): AESGCM(data_key) for data_key in (*reading_keys, key)},
+            "_id": key_id(key),
             "_usage": usage_of(key),
             "_lenient": lenient,
             "_passed_through": AtomicCounter(),
@@ -119,8 +134,32 @@ class PhiCipher:
         # Raised outside the handlers: the encoding error, which holds the plaintext, would be its context.
         raise error
 
-    def decrypt(self, record: str | None) -> str | None:
+    def encrypt_v2(self, text: str | None, context: str = "") -> str | None:
+        """A record of version 2, which only `decrypt` with the same context opens; else as `encrypt`.
+
+        The context names the record's place, such as `Patient.email`: there and nowhere else it can be decrypted. The
+        application cannot read this version. docs/decisions/0033.
+
+        >>> cipher = PhiCipher(bytes(32))
+        >>> cipher.decrypt(cipher.encrypt_v2("Jane", "Patient.firstName"), "Patient.firstName")
+        'Jane'
+        """
+        try:
+            if not (text := _as_text(text)):
+                return None
+            record = RecordV2(key_id=self._id, iv=urandom(V2_IV_BYTES), sealed=b"")
+            sealed = self._aead.encrypt(record.iv, utf8(text), record.associated_data(context))
+        except (UnicodeEncodeError, OverflowError):
+            pass
+        else:
+            self._usage.add(1)
+            return str(replace(record, sealed=sealed))
+        raise InvalidText
+
+    def decrypt(self, record: str | None, context: str = "") -> str | None:
         """Decrypt a record; None returns None. Raises DecryptionError, always the same, for anything else.
+
+        `context` is that of `encrypt_v2`; a record of the first version has none, and opens with any.
 
         >>> PhiCipher(bytes(32)).decrypt("MTIzNDU2Nzg5MDEyMzQ1Ng==:nIIi7aadRf2gAFnSWQKmNg==:tavicw==")
         'Jane'
@@ -152,9 +191,11 @@ class PhiCipher:
         except _DECRYPTION_FAILURES:
             pass
         # Outside the handler: the errors, which hold the record or the plaintext, would be the context.
-        return self._decrypt_fallback(record)
+        return self._decrypt_fallback(record, context)
 
-    def _decrypt_fallback(self, record: str) -> str:
+    def _decrypt_fallback(self, record: str, context: str) -> str:
+        if isinstance(record, str) and record.startswith(V2):
+            return self._decrypt_v2(record, context)
         for unseal in self._reading:
             try:
                 return unseal(*_split_record(record), None).decode()
@@ -163,6 +204,15 @@ class PhiCipher:
         if self._lenient and isinstance(record, str) and not looks_like_a_record(record):
             next(self._passed_through.steps)
             return record
+        raise DecryptionError
+
+    def _decrypt_v2(self, record: str, context: str) -> str:
+        parts = RecordV2.parse(record)
+        text = ""
+        with suppress(*_DECRYPTION_FAILURES):
+            text = self._by_id[parts.key_id].decrypt(parts.iv, parts.sealed, parts.associated_data(context)).decode()
+        if text:
+            return text
         raise DecryptionError
 
     # A mapping is also an iterable of its names. The first overload that matches counts, for mypy as at run time.
@@ -284,12 +334,15 @@ class PhiCipher:
 
     def _encrypt_once(self, values: list[str | None]) -> list[str | None]:
         for value in values:
-            if isinstance(value, str) and looks_like_a_record(value) and self._opens(value):
+            if isinstance(value, str) and looks_like_a_record(value) and self._holds(value):
                 raise AlreadyEncrypted
         return self._encrypt_list(values)
 
-    def _opens(self, record: str) -> bool:
+    def _holds(self, record: str) -> bool:
+        """Whether it is a record of one of these keys; the context of version 2 is not known here, the key is."""
         try:
+            if record.startswith(V2):
+                return RecordV2.parse(record).key_id in self._by_id
             return self.decrypt(record) is not None
         except DecryptionError:
             return False

@@ -130,16 +130,20 @@ class PhiFields:
         # The cipher raises the right error; outside the handler, whose error holds the text.
         return self._key.cipher().encrypt(text)
 
-    def decrypt(self, record: str | None) -> str | None:
-        """Decrypt a record; None returns None.
+    def encrypt_v2(self, text: str | None, context: str = "") -> str | None:
+        """A record of version 2, bound to its place: see PhiCipher.encrypt_v2. The application cannot read it."""
+        return self._key.cipher().encrypt_v2(text, context)
+
+    def decrypt(self, record: str | None, context: str = "") -> str | None:
+        """Decrypt a record; None returns None. `context` is that of `encrypt_v2`.
 
         Raises DecryptionError. While a reading key that may be the record's is not available, raises that key's
         UnwrapError instead.
         """
         snapshot, clock = self._key._snapshot, self._clock
         if clock() < snapshot.valid_until:
-            return snapshot.cipher.decrypt(record)
-        return self._key.cipher().decrypt(record)
+            return snapshot.cipher.decrypt(record, context)
+        return self._key.cipher().decrypt(record, context)
 
     @overload
     def encrypt_many(self, values: Mapping[Name, Column]) -> dict[Name, list[str | None]]: ...  # type: ignore[overload-overlap]

@@ -260,6 +260,9 @@ def _aws_error(error: ClientError, region: str) -> errors.UnwrapError:
     code = str(error.response.get("Error", {}).get("Code", "no code"))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     kind, message = error_for(code, status)
+    # No simulation of IAM shows this kind of policy: only the message of the denial names it.
+    if kind is errors.AccessDenied and "resource control policy" in str(error.response["Error"].get("Message")):
+        message = "A resource control policy of the organization denies it"
     return kind(f"{message} ({code} from {error.operation_name} in {region}).")
 
 

@@ -1,9 +1,11 @@
-"""The text form of one encrypted PHI field: `base64(iv):base64(tag):base64(ciphertext)`.
+"""The text form of one encrypted PHI field: `base64(iv):base64(tag):base64(ciphertext)`, or that of version 2.
 
-Touches nothing; it converts between text and parts, and has no key.
+Touches nothing; it converts between text and parts. Version 2 is `v2:<key id>:base64(iv + ciphertext + tag)`, with an
+IV of 12 bytes: docs/decisions/0033.
 """
 
 import base64
+import hmac
 import re
 from dataclasses import dataclass
 
@@ -21,7 +23,14 @@ BEFORE_ONE_PAD = frozenset("AEIMQUYcgkosw048")
 BEFORE_TWO_PADS = frozenset("AQgw")
 """The characters allowed before a final "==": four of the six bits are unused, and 0."""
 
-_PREFIX = re.compile(r"[A-Za-z0-9+/_-]{22}={0,2}:|.{24}:.{24}:", re.DOTALL)
+V2_IV_BYTES = 12
+"""Length of the IV of a record of version 2: the one that GCM is defined for without a hash of the IV."""
+
+V2 = "v2:"
+"""How a record of version 2 begins."""
+
+_V2 = re.compile(r"v2:([0-9a-f]{16}):([A-Za-z0-9+/]+={0,2})")
+_PREFIX = re.compile(r"[A-Za-z0-9+/_-]{22}={0,2}:|.{24}:.{24}:|v2:[0-9a-f]{16}:", re.DOTALL)
 
 
 def strict_base64(text: str) -> bytes | None:
@@ -40,6 +49,39 @@ def looks_like_a_record(text: str) -> bool:
     The rest may be damaged: a damaged record must not be taken for a text that was never encrypted.
     """
     return _PREFIX.match(text) is not None
+
+
+def key_id(data_key: bytes) -> str:
+    """16 hex digits that name a data key in records of version 2, whichever KMS key wraps it; they reveal nothing."""
+    return hmac.digest(data_key, b"eonpro-phi-record-v2 key id", "sha256")[:8].hex()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordV2:
+    """The parts of a record of version 2."""
+
+    key_id: str
+    iv: bytes
+    sealed: bytes
+    """Ciphertext and tag."""
+
+    def __str__(self) -> str:
+        """The text as the database stores it."""
+        return f"{V2}{self.key_id}:{base64.b64encode(self.iv + self.sealed).decode()}"
+
+    @classmethod
+    def parse(cls, text: str) -> "RecordV2":
+        """Split a stored text; raises DecryptionError unless it is the canonical form of a record of version 2."""
+        if parts := _V2.fullmatch(text):
+            raw = strict_base64(parts[2])
+            # No record has an empty ciphertext.
+            if raw is not None and len(raw) > V2_IV_BYTES + TAG_BYTES:
+                return cls(key_id=parts[1], iv=raw[:V2_IV_BYTES], sealed=raw[V2_IV_BYTES:])
+        raise DecryptionError
+
+    def associated_data(self, context: str) -> bytes:
+        """What the tag also covers: the version, the key and the record's place, such as `Patient.email`."""
+        return f"{V2}{self.key_id}:{context}".encode()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

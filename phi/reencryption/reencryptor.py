@@ -15,7 +15,7 @@ from pybase64 import b64decode, b64encode_as_string
 
 from phi.cipher import PhiCipher
 from phi.errors import DecryptionError
-from phi.record import BEFORE_ONE_PAD, BEFORE_TWO_PADS, IV_BYTES, TAG_BYTES, looks_like_a_record
+from phi.record import BEFORE_ONE_PAD, BEFORE_TWO_PADS, IV_BYTES, TAG_BYTES, V2, looks_like_a_record
 from phi.reencryption.errors import ReencryptionError
 from phi.reencryption.models import MAX_LISTED_ROWS, UNCHANGED, ColumnCounts, ReencryptedColumn
 from phi.usage import usage_of
@@ -23,6 +23,7 @@ from phi.usage import usage_of
 _split_ivs = Struct(f"{IV_BYTES}s").iter_unpack
 _ZEROS = (b"", b"\0", b"\0\0")
 _PAD_AS_ZERO = bytes.maketrans(b"=", b"A")
+_FAULTY = "A new record cannot be decrypted again: this machine's memory or CPU is faulty."
 _DECRYPTION_FAILURES = (ValueError, IndexError, InvalidTag, OverflowError)
 
 
@@ -128,6 +129,9 @@ class RecordReencryptor:
         if write:
             for at, record in zip(positions, self._encrypt(encoded), strict=True):
                 records[at] = record
+            for at in positions:
+                if (values[at] or "").startswith(V2):  # the version stays
+                    records[at] = self._encrypt_v2(values[at])
         return ReencryptedColumn(
             records=records,
             counts=ColumnCounts(
@@ -140,6 +144,13 @@ class RecordReencryptor:
             ),
             texts=decoded,
         )
+
+    def _encrypt_v2(self, value: str | None) -> str:
+        text = self._old_text(value or "")
+        record = self._new_cipher.encrypt_v2(text)
+        if record is None or self._new_cipher.decrypt(record) != text:
+            raise ReencryptionError(_FAULTY)
+        return record
 
     def _old_text(self, value: str) -> str | None:
         """The text to encrypt; None for a value that stays as it is."""
@@ -177,7 +188,7 @@ class RecordReencryptor:
         except (ValueError, InvalidTag):
             correct = False
         if not correct:
-            raise ReencryptionError("A new record cannot be decrypted again: this machine's memory or CPU is faulty.")
+            raise ReencryptionError(_FAULTY)
         return records
 
     def __repr__(self) -> str:

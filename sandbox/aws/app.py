@@ -18,7 +18,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from sandbox.aws import moto_patches, protocol
 from sandbox.aws.faults import Calls, Fault
 from sandbox.aws.iam import enforcement
-from sandbox.aws.iam.permission_limits import put_service_control_policies
+from sandbox.aws.iam.permission_limits import put_resource_control_policies, put_service_control_policies
 from sandbox.aws.moto_patches.ecs.services import end_next_tasks, running_tasks, seed_service
 from sandbox.aws.moto_patches.sts import task_credentials
 from sandbox.faults import Faults
@@ -41,7 +41,8 @@ class Control:
         `/` returns the nonce. `/faults` takes POST and DELETE, `/calls` and `/permissions` GET and DELETE.
         `/task-credentials?role=` returns the credentials of an ECS task. `/tasks?cluster=&service=` returns the
         environment of the running tasks; a POST there takes `exitCode`, with which the next `times` tasks exit.
-        `/service-control-policies` (PUT) takes the `policies` that the organization applies to this account.
+        `/service-control-policies` (PUT) takes the `policies` that the organization applies to this account;
+        `/resource-control-policies` those that it applies to the account's resources.
         """
         try:
             return self._route(environ)
@@ -71,6 +72,8 @@ class Control:
                 enforcement.clear_permissions()
             case "PUT", "service-control-policies":
                 put_service_control_policies(json.loads(body)["policies"])
+            case "PUT", "resource-control-policies":
+                put_resource_control_policies(json.loads(body)["policies"])
             case "GET", "task-credentials":
                 answer = task_credentials(_query(environ, "role"))
             case "GET", "tasks":

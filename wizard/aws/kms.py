@@ -136,7 +136,12 @@ class DryRun(StrEnum):
     """There is no such key, it cannot be used, or the endpoint lacks the call."""
 
 
-_ABOVE_THE_KEY = ("service control policy", "permissions boundary", "explicit deny in an identity-based policy")
+_ABOVE_THE_KEY = (
+    "service control policy",
+    "resource control policy",
+    "permissions boundary",
+    "explicit deny in an identity-based policy",
+)
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"""
 
 

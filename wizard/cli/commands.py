@@ -198,7 +198,7 @@ TABLE: tuple[Command, ...] = (
     Command(
         name="policy",
         group=HELP,
-        help="print the least IAM policy for operator, auditor, delivery or CI",
+        help="print the least IAM policies, or the pair for an organization",
         load_options=lambda: import_module("wizard.commands.policy").PolicyOptions,
         shared=(STACK, ACCOUNT, INPUTS),
         reads="the stack's settings, the answers file",

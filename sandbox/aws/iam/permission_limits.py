@@ -1,7 +1,8 @@
-"""The limits of a principal, whatever its policies allow: its permissions boundary and service control policies.
+"""The limits of a request, whatever policies allow: a permissions boundary, service and resource control policies.
 
-Reads moto's IAM in this process, and keeps the service control policies that an organization's management
-account, which the sandbox does not have, would apply to the account.
+Reads moto's IAM in this process, and keeps the policies that an organization's management account, which the sandbox
+does not have, would apply to the account. A resource control policy has the principal "*", and limits the resources of
+a few services only. https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html
 """
 
@@ -22,6 +23,7 @@ class Limit(StrEnum):
     """The kinds of limits, in the words of AWS's error messages."""
 
     ORGANIZATION = "service control policy"
+    RESOURCES = "resource control policy"
     BOUNDARY = "permissions boundary"
 
 
@@ -44,11 +46,18 @@ class Denial:
 
 
 _organization: list[tuple[Statement, ...]] = []
+_resources: list[tuple[Statement, ...]] = []
+_WITH_RESOURCE_POLICIES = ("kms:", "s3:", "secretsmanager:", "sqs:", "sts:")
 
 
 def put_service_control_policies(documents: Sequence[Mapping[str, Any]]) -> None:
     """Set the service control policies of this account; without any it is in no organization."""
     _organization[:] = [statements(document) for document in documents]
+
+
+def put_resource_control_policies(documents: Sequence[Mapping[str, Any]]) -> None:
+    """Set the resource control policies of this account, beside RCPFullAWSAccess, which every account has."""
+    _resources[:] = [statements(document) for document in documents]
 
 
 def is_member() -> bool:
@@ -77,6 +86,10 @@ def denials(identity: str, request: Request) -> Iterator[Denial]:
         if decision is not Decision.ALLOWED:
             yield Denial(limit=Limit.ORGANIZATION, decision=decision)
             break
+    if request.action.startswith(_WITH_RESOURCE_POLICIES) and any(
+        evaluate(policy, request) is Decision.EXPLICIT_DENY for policy in _resources
+    ):
+        yield Denial(limit=Limit.RESOURCES, decision=Decision.EXPLICIT_DENY)
     boundary = boundary_of(identity)
     if boundary is not None and (decision := evaluate(boundary, request)) is not Decision.ALLOWED:
         yield Denial(limit=Limit.BOUNDARY, decision=decision)

@@ -16,6 +16,9 @@ from sandbox.aws.iam.policy import Statement, statements
 from sandbox.aws.protocol import AwsError, Call
 from sandbox.state import ACCOUNT
 
+ORGANIZATION = "o-sandboxclinic"
+"""Id of the organization of the account."""
+
 _QUERY_OR_S3 = ("sts", "iam", "s3")
 
 
@@ -43,6 +46,7 @@ class Principal:
             "aws:PrincipalType": (kind,),
             "aws:userid": (self.user_id,),
             "aws:PrincipalIsAWSService": ("false",),
+            "aws:PrincipalOrgID": (ORGANIZATION,),
             "aws:SecureTransport": ("true",),
             "kms:CallerAccount": (ACCOUNT,),
         }

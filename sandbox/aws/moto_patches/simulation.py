@@ -75,7 +75,12 @@ def _context(call: Call) -> dict[str, tuple[str, ...]]:
 
 
 def _result(source: str, policy: list[Statement], request: Request) -> str:
-    denied = {entry.limit: entry.decision for entry in permission_limits.denials(source, request)}
+    # AWS's simulator does not evaluate resource control policies.
+    denied = {
+        entry.limit: entry.decision
+        for entry in permission_limits.denials(source, request)
+        if entry.limit is not permission_limits.Limit.RESOURCES
+    }
     decision = evaluate(policy, request)
     if Decision.EXPLICIT_DENY in denied.values():
         decision = Decision.EXPLICIT_DENY

@@ -293,6 +293,7 @@ def test_what_kms_allows_is_allowed_whatever_the_simulator_says(asked, caller):
 
 ABOVE = [
     "not authorized to perform: kms:X on resource: Y with an explicit deny in a service control policy",
+    "not authorized to perform: kms:X on resource: Y with an explicit deny in a resource control policy",
     "not authorized to perform: kms:X on resource: Y because no permissions boundary allows the kms:X action",
     "not authorized to perform: kms:X on resource: Y with an explicit deny in an identity-based policy",
 ]

@@ -92,7 +92,7 @@ def test_first_come_the_commands_with_what_they_do(folder: Path) -> None:
     ("command", "actions"),
     [
         ("access-key", {"rotate", "retire"}),
-        ("policy", {"operator", "auditor", "delivery", "ci"}),
+        ("policy", {"operator", "auditor", "delivery", "ci", "organization"}),
         ("completion", set(SHELLS)),
     ],
 )

@@ -236,8 +236,8 @@ def _from_response(error: boto.ClientError, action: str, origin: ErrorSource) ->
 
 def _denied(text: str, action: str, origin: ErrorSource) -> PermissionDenied:
     hint = f"allow {action} for the caller ({origin.source}), or use a profile that is allowed: AWS_PROFILE=…"
-    if "service control policy" in text:
-        hint = f"the organization's service control policy forbids {action}; ask its administrators"
+    if kind := next((kind for kind in ("service", "resource") if f"{kind} control policy" in text), None):
+        hint = f"the organization's {kind} control policy forbids {action}; ask its administrators"
     elif "permissions boundary" in text:
         hint = f"the caller's permissions boundary does not allow {action}; ask who set it"
     return PermissionDenied(f"the caller is not allowed {action}" + (f": {quoted(text)}" if text else ""), hint)

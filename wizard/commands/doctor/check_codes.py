@@ -41,6 +41,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "deletion-unguarded": "the key's policy allows the deletion of the key",
     # The application's permissions, from the organization to the attached policies.
     "service-control-policy": "the organization forbids it",
+    "resource-control-policy": "the organization forbids the use of this key",
     "principal-missing": "the application's role or user does not exist",
     "provider-missing": "the OIDC provider does not exist",
     "provider-audience": "the OIDC provider does not know the audience",

@@ -1,4 +1,4 @@
-"""`policy`: the IAM policies for operator, auditor, delivery and CI.
+"""`policy`: the IAM policies for operator, auditor, delivery and CI, and the pair for an organization.
 
 Pure: the options only; `command` is imported when it runs.
 """
@@ -14,7 +14,7 @@ from wizard.core.next_command import Result
 if TYPE_CHECKING:
     from wizard.core.ports.run import Offline
 
-ACTIONS = ("operator", "auditor", "delivery", "ci")
+ACTIONS = ("operator", "auditor", "delivery", "ci", "organization")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,12 @@ class PolicyOptions:
     action: str
     repository: str | None = None
     """The GitHub repository that CI's roles trust: OWNER/NAME, or with its ids OWNER@OWNER_ID/NAME@REPOSITORY_ID."""
+
+    organization: str | None = None
+    """The id of the AWS organization that the pair of policies protects, `o-` and at least ten characters."""
+
+    exempt: tuple[str, ...] = ()
+    """ARNs, or patterns of them, that the pair excepts besides the administrators: CI's role, for example."""
 
     with_removal: bool = False
     """Whether the operator's policy also grants what removes resources."""
@@ -35,6 +41,14 @@ class PolicyOptions:
             "--repository",
             metavar="OWNER/NAME",
             help="with ci: the repository on GitHub; as OWNER@ID/NAME@ID if its tokens have ids",
+        )
+        parser.add_argument("--organization", metavar="ID", help="with organization: its id, such as o-exampleorgid")
+        parser.add_argument(
+            "--exempt",
+            metavar="ARN",
+            action="append",
+            default=[],
+            help="with organization: another principal that may change what is protected, such as CI's role",
         )
         parser.add_argument(
             "--with-removal",

@@ -104,3 +104,25 @@ def test_a_service_control_policy_limits_everyone_and_the_simulator_shows_it(
     assert said.endswith("with an explicit deny in a service control policy")
     told = simulated(iam, arn)
     assert told["OrganizationsDecisionDetail"] == {"AllowedByOrganizations": False}
+
+
+def test_a_resource_control_policy_denies_what_the_simulator_still_allows(cloud: Any, iam: Any) -> None:
+    arn, kms = application(cloud, iam)
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    denial = {"Effect": "Deny", "Principal": "*", "Action": "kms:Encrypt", "Resource": "*"}
+    outsiders = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "kms:*",
+        "Resource": "*",
+        "Condition": {"StringNotEqualsIfExists": {"aws:PrincipalOrgID": "o-sandboxclinic"}},
+    }
+    policies = [{"Version": "2012-10-17", "Statement": [denial, outsiders]}]
+    assert cloud.ask("PUT", "resource-control-policies", {"policies": policies})[0] == 200
+    try:
+        with pytest.raises(ClientError, match="with an explicit deny in a resource control policy"):
+            kms.encrypt(KeyId=key, Plaintext=b"x")
+        kms.describe_key(KeyId=key)
+        assert simulated(iam, arn)["EvalDecision"] == "allowed"
+    finally:
+        cloud.ask("PUT", "resource-control-policies", {"policies": []})

@@ -59,6 +59,7 @@ CASES = [
     (said("UnauthorizedOperation", status=403), PermissionDenied, "kms:CreateKey", "kms:CreateKey"),
     (said("403", "Forbidden", 403), PermissionDenied, "kms:CreateKey", "kms:CreateKey"),
     (said("AccessDenied", "with an explicit deny in a service control policy"), PermissionDenied, "", "organization"),
+    (said("AccessDenied", "with an explicit deny in a resource control policy"), PermissionDenied, "", "organization"),
     (said("AccessDenied", "no permissions boundary allows it"), PermissionDenied, "", "boundary"),
     (
         boto.EndpointConnectionError(endpoint_url="https://kms.eu-west-1.amazonaws.com/"),

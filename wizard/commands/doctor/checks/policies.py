@@ -168,12 +168,13 @@ def _compare_policy(
         for difference in differences_of(DiscoveredSetup(key=key, key_policy=policy), context.settings)
         if difference.what.startswith("key policy")
     ]
-    unguarded = [difference for difference in differences if difference.what == "key policy, deletion"]
+    guards = ("key policy, deletion", "key policy, a key in use")
+    unguarded = [difference for difference in differences if difference.what in guards]
     changed = [difference for difference in differences if difference not in unguarded]
     if unguarded:
         yield Finding(
             cause="deletion-unguarded",
-            what=f"{whose} allows its deletion: {_summary(unguarded)}",
+            what=f"{whose} allows its deletion, or disabling it by mistake: {_summary(unguarded)}",
             why="without the key every record is lost; the settings say who can schedule its deletion",
             command=fixes.pulumi_up(context, resource),
         )

@@ -240,8 +240,8 @@ def _limits_of(context: CheckContext, principal: IamPrincipal) -> Iterator[Check
         if context.key_arn is not None:
             yield NotChecked.of(f"IAM's policy simulation of {principal.arn}", simulation)
         simulation = ()
-    if any(evaluation.by_organization is False for evaluation in simulation):
-        yield _organization(context, principal, simulation)
+    if denied := [evaluation.action for evaluation in simulation if evaluation.by_organization is False]:
+        yield organization_denies(context, "service", ", ".join(denied))
     if principal.boundary is not None and not _passes(context, principal, principal.boundary, simulation):
         yield _boundary(context, principal, principal.boundary)
     refused = [
@@ -275,17 +275,16 @@ def _passes(
     return all(evaluation.is_allowed for evaluation in says)
 
 
-def _organization(
-    context: CheckContext, principal: IamPrincipal, simulation: tuple[StatementEvaluation, ...]
-) -> Finding:
-    actions = ", ".join(evaluation.action for evaluation in simulation if evaluation.by_organization is False)
+def organization_denies(context: CheckContext, kind: str, actions: str) -> Finding:
+    """A policy of the organization, of the kind `service` or `resource`, that denies the actions."""
     account = context.settings.account_id
     return Finding(
-        cause="service-control-policy",
-        what=f"a service control policy of the organization does not allow the account {account} {actions}",
+        cause=f"{kind}-control-policy",
+        what=f"a {kind} control policy of the organization does not allow the account {account} {actions}",
         why=f"{REFUSED} to everybody, whatever IAM and the key allow; only the organization's administrators can "
         "read and change it",
-        command=f"aws organizations list-policies-for-target --target-id {account} --filter SERVICE_CONTROL_POLICY",
+        command=f"aws organizations list-policies-for-target --target-id {account} "
+        f"--filter {kind.upper()}_CONTROL_POLICY",
         advice="run the command in the organization's management account, whose administrators detach or change the "
         f"policy; then {RESTART}",
     )

@@ -11,7 +11,7 @@ from components.settings import DATA_KEY_VARIABLE, SecretStore
 from wizard.commands.backup.destination import S3
 from wizard.commands.backup.document import file_name_of
 from wizard.commands.doctor import fixes
-from wizard.commands.doctor.checks.principal import RESTART
+from wizard.commands.doctor.checks.principal import RESTART, organization_denies
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
@@ -346,6 +346,9 @@ _BY_VERDICT = {
 
 
 def _failed(context: CheckContext, arn: str, result: ChildResult, variables: AppVariables) -> Finding:
+    if "resource control policy" in result.message:
+        # IAM's simulator does not evaluate these policies: only the real call shows it.
+        return organization_denies(context, "resource", "kms:Decrypt on the key")
     cause = _BY_VERDICT.get(result.cause, "proof-failed")
     denied = ("cloudtrail", "lookup-events", "--lookup-attributes", "AttributeKey=EventName,AttributeValue=Decrypt")
     command = fixes.aws(context, *denied, "--max-results", "10")

@@ -490,6 +490,17 @@ def test_a_proof_that_fails_and_nothing_explains(fixture: DoctorFixture, verdict
     assert [each.cause for each in fixture.diagnosis().findings] == [cause]
 
 
+def test_a_resource_control_policy_is_named_though_no_simulation_shows_it(fixture: DoctorFixture) -> None:
+    fixture.aws.credentials = CREDENTIALS
+    said = "A resource control policy of the organization denies it"
+    fixture.prover.verdict = ChildResult(
+        proved=False, principal=APP, fingerprint="", cause="AccessDenied", message=said
+    )
+    [told] = fixture.diagnosis().findings
+    assert told.cause == "resource-control-policy" and "RESOURCE_CONTROL_POLICY" in told.command
+    assert "management account" in told.advice
+
+
 def test_a_proof_that_fails_follows_from_what_explains_it(fixture: DoctorFixture) -> None:
     fixture.aws.credentials = CREDENTIALS
     fixture.prover.verdict = ChildResult(
