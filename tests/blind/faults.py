@@ -645,7 +645,6 @@ HERE = (
         name="profile-unknown", do=exported(AWS_PROFILE="clinic", AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None)
     ),
     Fault(name="credentials-none", do=exported(AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None)),
-    Fault(name="region-of-this-terminal", do=exported(AWS_REGION="eu-west-1", AWS_DEFAULT_REGION="eu-west-1")),
 )
 TYPED = (
     Fault(name="review-unconfirmed", do=lambda night: None, begin=("review", "--sign", "Ada Example")),

@@ -12,7 +12,6 @@ import sys
 import urllib.error
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +65,14 @@ class Ended:
         return found if isinstance(found, dict) else {}
 
 
-@cache
-def programs() -> Path:
-    """A folder with `python`, `eonpro-kms` and `vercel`: the wizard begins with its libraries loaded."""
-    folder = phi().parent / "bin"
+def programs(root: Path, project: Path) -> Path:
+    """A folder with `python`, `eonpro-kms` and `vercel` of one project: the wizard begins with its libraries loaded."""
+    folder = root / "bin"
     folder.mkdir(exist_ok=True)
     for name, text in {
         "python": _PYTHON.format(phi=phi(), real=sys.executable),
-        "eonpro-kms": f'#!/bin/sh\nexec {phi()} -m wizard "$@"\n',
+        # The wizard looks whether it is the script of its own folder.
+        "eonpro-kms": f'#!/bin/sh\n# {str(project)!r}\nexec {phi()} -m wizard "$@"\n',
         "vercel": _VERCEL,
     }.items():
         (folder / name).write_text(text)
@@ -88,7 +87,8 @@ class Night:
         self.cloud, self.world = deployment, world
         self.elsewhere = deployment.root / "elsewhere"
         self.elsewhere.mkdir(exist_ok=True)
-        orders = {"phi": str(programs() / "python"), "folder": str(deployment.folder)}
+        bin_folder = programs(deployment.root, deployment.folder)
+        orders = {"phi": str(bin_folder / "python"), "folder": str(deployment.folder)}
         if world is not None:
             orders["control"] = str(world.root / "control")
             if world.recorded:
@@ -96,7 +96,7 @@ class Night:
         self.environment = {
             **deployment.environment,
             "HOME": str(deployment.root / "home"),
-            "PATH": f"{programs()}{os.pathsep}{deployment.environment['PATH']}",
+            "PATH": f"{bin_folder}{os.pathsep}{deployment.environment['PATH']}",
             "CHAOS_ORDERS": json.dumps(orders),
         }
         self._own_pulumi_home()
@@ -129,7 +129,7 @@ class Night:
         try:
             done = subprocess.run(
                 ["bash", "-c", script, "bash", command, str(variables)],
-                cwd=folder or (self.cloud.folder if os.environ.get("BLIND_HERE") else self.elsewhere), env=self.environment, input=self.typed if typed is None else typed,
+                cwd=folder or self.elsewhere, env=self.environment, input=self.typed if typed is None else typed,
                 capture_output=True, text=True, check=False, timeout=SECONDS,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
@@ -144,7 +144,7 @@ class Night:
 
     def wizard(self, *words: str) -> Ended:
         """The wizard in the project's folder, as the person who has the trouble types it."""
-        return self.paste(f"python -m wizard {' '.join(words)}", folder=self.cloud.folder)
+        return self.paste(f"eonpro-kms {' '.join(words)}", folder=self.cloud.folder)
 
     # --- what there is
 

@@ -468,6 +468,15 @@ def sound(context: CheckContext) -> tuple[CheckResult, ...]:
     return (Passed(what="sound"),)
 
 
+def advised(context: CheckContext) -> tuple[CheckResult, ...]:
+    return (Finding(cause="alerts-without-address", what="nobody gets them", why="so", command="", advice="name one"),)
+
+
+def test_a_stack_whose_alerts_nobody_gets_is_compared_all_the_same(stand: CheckedStack):
+    context = stand.context()
+    assert diagnose(context.deployed, context.clients, (advised,), last=((COMPARISON, check_drift),)).healthy
+
+
 def test_pulumis_comparison_is_made_where_nothing_else_is_wrong(stand: CheckedStack):
     context = stand.context()
     last = ((COMPARISON, check_drift),)
