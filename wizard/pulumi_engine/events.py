@@ -13,6 +13,7 @@ from wizard.core import errors
 from wizard.core.models.inputs import StepState
 from wizard.core.models.stack import Drift, DriftKind, OnProgress, Progress, Step
 from wizard.core.next_command import Command, shell, wizard
+from wizard.core.state_backend import ENTER_PASSPHRASE
 from wizard.pulumi_engine import plan
 from wizard.pulumi_engine.passphrase import LOST
 
@@ -131,7 +132,6 @@ def _drift(metadata: Any, kind: DriftKind) -> Drift:
     )
 
 
-_EXPORT = "export PULUMI_CONFIG_PASSPHRASE_FILE=<a file only you can read>"
 _LOG_IN = shell("pulumi", "login", advice="for Pulumi Cloud; for a bucket: pulumi login s3://<bucket>")
 _NOISE = re.compile(r"(?:https response error )?StatusCode: \d+, |RequestID: \S*, |HostID: \S*, ")
 
@@ -173,7 +173,7 @@ def cli_error(stack: str, text: str) -> errors.SetupError:
     if "passphrase" in message:
         wrong = "incorrect passphrase" in message
         what = "is wrong" if wrong else "is missing"
-        return errors.UsageError(f"the stack's passphrase {what}: {message}" + (f"; {LOST}" if wrong else ""), _EXPORT)
+        return errors.UsageError(f"the stack's passphrase {what}: {message}" + (f"; {LOST}" if wrong else ""), ENTER_PASSPHRASE)
     return (
         _of_secrets(message)
         or _of_backend(message)

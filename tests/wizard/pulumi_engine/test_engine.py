@@ -332,7 +332,7 @@ def test_a_wrong_passphrase_is_a_usage_error(place, monkeypatch) -> None:
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "another")
     with pytest.raises(UsageError, match="passphrase") as refused:
         place.engine().preview(STACK, quiet)
-    assert "PULUMI_CONFIG_PASSPHRASE_FILE" in refused.value.hint
+    assert "PULUMI_CONFIG_PASSPHRASE_FILE" in refused.value.hint.advice
 
 
 def test_no_passphrase_is_a_usage_error(place, monkeypatch) -> None:
