@@ -43,7 +43,7 @@ help:
 	@echo 'make mutation   change the cipher and the key cache in small ways; each change must fail a test'
 	@echo 'make spark-tests  the tests of the re-encryption on Spark (Java 17 or newer)'
 	@echo 'make measure    the size and shape of the code, and old words left in it (ARGS="--before REVISION")'
-	@echo 'make recording  run the demo and write its recording for the README'
+	@echo 'make recording  record an onboarding for the README, and one repair (ARGS=night for that alone)'
 	@echo 'make lock       write uv.lock and requirements.txt from pyproject.toml (ARGS=--upgrade for newer versions)'
 	@echo 'make clean      stop the sandbox and remove all that the set-up, the sandbox and the tools made'
 	@echo

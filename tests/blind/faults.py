@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.blind.night import Night
-from tests.blind.outcomes import Fault
+from tests.blind.outcomes import IN_THE_APPLICATION, Fault
+from tests.chaos.world import PASSPHRASE
 from tests.onboarding.deployment import ACCESS_LOG_BUCKET, ACCOUNT, ALIAS, BUCKET, STORED_KEY
 
 Does = Callable[[Night], None]
@@ -415,8 +416,8 @@ NAMED = (
     Fault(name="backend-wrong", do=_other_backend, whole=True),
     Fault(name="backend-none", do=exported(PULUMI_BACKEND_URL=None), whole=True),
     Fault(name="engine-none", do=_no_engine, whole=True),
-    Fault(name="passphrase-none", do=NO_PASSPHRASE, whole=True),
-    Fault(name="passphrase-wrong", do=exported(PULUMI_CONFIG_PASSPHRASE="not-it"), whole=True),
+    Fault(name="passphrase-none", do=NO_PASSPHRASE, whole=True, typed=PASSPHRASE),
+    Fault(name="passphrase-wrong", do=exported(PULUMI_CONFIG_PASSPHRASE="not-it"), whole=True, typed=PASSPHRASE),
     Fault(
         name="proxy",
         do=exported(
@@ -509,6 +510,7 @@ IN_THE_ACCOUNT = (
             key_policy(lambda found: [each for each in found if each["Effect"] == "Allow"], logs=True),
             aws("kms", "schedule_key_deletion", KeyId="LOGS", PendingWindowInDays=7),
         ),
+        whole=True,
     ),
     Fault(name="logs-key-policy-without-cloudtrail", do=key_policy(lambda found: found[:1], logs=True), whole=True),
     Fault(name="logs-alias-deleted", do=aws("kms", "delete_alias", AliasName="alias/eonpro-audit-key"), whole=True),
@@ -561,11 +563,10 @@ IN_THE_ACCOUNT = (
     Fault(name="access-logs-public", do=aws("s3", "delete_public_access_block", Bucket=ACCESS_LOG_BUCKET), whole=True),
     Fault(name="rule-deleted", do=_rule_deleted),
     Fault(name="rule-without-target", do=_rule_silent),
-    Fault(name="alarm-deleted", do=aws("cloudwatch", "delete_alarms", AlarmNames=["eonpro-denied-use"])),
+    Fault(name="alarm-deleted", do=aws("cloudwatch", "delete_alarms", AlarmNames=["eonpro-denied-use"]), whole=True),
     Fault(
         name="alarm-silent", do=aws("cloudwatch", "disable_alarm_actions", AlarmNames=["eonpro-denied-use"]), whole=True
     ),
-    Fault(name="rights-refused", do=refused("AccessDeniedException", service="kms")),
 )
 AT_THE_TARGET = (
     Fault(name="variables-deleted", do=NOT_DELIVERED),
@@ -599,19 +600,14 @@ AT_THE_TARGET = (
     Fault(name="access-key-not-on-vercel", do=unset("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), world="user"),
 )
 IN_THE_STORE = (
-    Fault(name="versions-deleted", do=deleted("*/data-keys/*"), whole=True),
-    Fault(name="all-parameters-deleted", do=deleted(everything=True), typed="APPLICATION"),
+    Fault(name="all-parameters-deleted", do=deleted(everything=True), typed=IN_THE_APPLICATION),
     Fault(name="claim-deleted", do=deleted("*/claim"), whole=True),
-    Fault(
-        name="claim-of-another-stack",
-        do=written("/eonpro/production/claim", "stack prod, state in s3://clinic-state"),
-        begin=("setup", *ANSWERS),
-    ),
     Fault(name="stored-key-overwritten", do=_stored_as(lambda night: "changeme")),
     Fault(name="stored-key-without-tags", do=_no_tags),
-    Fault(name="versions-overwritten", do=written("/eonpro/production/data-keys/*", "overwritten")),
     Fault(
-        name="stored-key-and-versions-deleted", do=deleted("*/ENCRYPTED_PHI_KEY", "*/data-keys/*"), typed="APPLICATION"
+        name="stored-key-and-versions-deleted",
+        do=deleted("*/ENCRYPTED_PHI_KEY", "*/data-keys/*"),
+        typed=IN_THE_APPLICATION,
     ),
 )
 HERE = (
@@ -670,7 +666,6 @@ TYPED = (
             "service",
         ),
     ),
-    Fault(name="rotate-unconfirmed", do=lambda night: None, begin=("rotate", "--data-key")),
     Fault(name="stack-misspelt", do=lambda night: None, begin=("status", "--stack", "prodution")),
     Fault(
         name="backup-without-lock",
@@ -682,7 +677,6 @@ TYPED = (
     Fault(name="push-without-project", do=_no_project, begin=("push", "--no-redeploy"), stays=("vercel",)),
     Fault(name="verify-disabled", do=DISABLED, begin=("verify",)),
     Fault(name="push-stored-key-edited", do=_stored_as(lambda night: "changeme"), begin=("push", "--no-redeploy")),
-    Fault(name="review-of-a-grant", do=_grant, begin=("review",)),
     Fault(name="setup-next-steps", do=lambda night: None, begin=("setup", *ANSWERS)),
     Fault(name="setup-without-answers", do=lambda night: None, begin=("setup",), world="empty"),
     Fault(name="report-in-a-dead-region", do=exported(AWS_ENDPOINT_URL=UNREACHABLE), begin=("report",)),
@@ -724,7 +718,6 @@ PAIRS = tuple(
     for names in (
         "key-disabled+value-edited-under-its-comment",
         "policy-detached+denied",
-        "state-truncated+settings-deleted",
         "state-truncated+key-disabled",
         "lock-of-another-machine+update-interrupted",
         "stored-key-deleted+variables-deleted",

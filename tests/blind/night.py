@@ -177,7 +177,8 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
 
 
-_OF_AN_IMPORT = {"adopted", "kept_as_found", "vercel_oidc_provider_arn"}
+_OF_AN_IMPORT = {"adopted", "kept_as_found", "trail_bucket", "vercel_oidc_provider_arn"}
+"""What an import writes down that was not written before; the bucket's name is compared apart."""
 _LEFT_OUT = ("ResponseMetadata", "Owner", "LastModifiedDate", "LastModifiedUser")
 
 
@@ -316,6 +317,7 @@ def _here(cloud: Deployment) -> Iterator[tuple[str, object]]:
         config = (yaml.safe_load((cloud.folder / "Pulumi.production.yaml").read_text()) or {})["config"]
         found = Settings.from_config({name: as_text(value) for name, value in config.items()})
         yield "settings", found.model_dump(mode="json", exclude=_OF_AN_IMPORT)
+        yield "settings of the bucket", found.names.trail_bucket
         yield "settings of the account", as_text(config.get("aws:allowedAccountIds", ""))
     except (OSError, yaml.YAMLError, AttributeError, LookupError, ContractError) as error:
         yield "settings", type(error).__name__

@@ -5,6 +5,7 @@ Runs one fault in worlds of its own, a world for each printed command.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ from typing import Any
 from tests.blind.night import Ended, Night
 
 DOCTOR = ("doctor",)
+IN_THE_APPLICATION = "ENCRYPTED_PHI_KEY"
+"""For `typed`: the data key that the running application has in its environment."""
 STEPS = 5
 """The most commands from a fault to well."""
 
@@ -51,6 +54,7 @@ class Fault:
     whole: bool = False
     """Whether the doctor also compares settings, state and account, which takes seconds."""
     typed: str = ""
+    """What the person types where a command asks."""
     stays: tuple[str, ...] = ()
     """The places, by their beginning, that are no part of the stack and stay as the fault left them."""
     pair: bool = False
@@ -105,8 +109,8 @@ class Result:
 
     @property
     def failed(self) -> bool:
-        """Whether whoever pasted it is no nearer to well, or worse."""
-        return self.outcome in FAILED
+        """Whether whoever pasted it is no nearer to well, or worse, or is led no further."""
+        return self.outcome in FAILED or (self.is_first and self.outcome is Outcome.NEARER and not self.steps)
 
 
 def printed_by(document: Mapping[str, Any]) -> Iterator[Printed]:
@@ -166,7 +170,16 @@ def judged(fault: Fault, right: Mapping[str, str], before: Look, after: Look, en
 
 
 def _shown(places: Sequence[str], right: Mapping[str, str], after: Look) -> str:
-    return ", ".join(f"{place} ({after.facts.get(place)}, not {right.get(place)})"[:900] for place in places)
+    """The places with what is there and what should be; of a mapping the differing parts alone."""
+    found = []
+    for place in places:
+        there, wanted = after.facts.get(place), right.get(place)
+        if there and wanted and there.startswith("{") and wanted.startswith("{"):
+            mine, other = json.loads(there), json.loads(wanted)
+            names = [name for name in {**mine, **other} if mine.get(name) != other.get(name)]
+            there, wanted = (str({name: each.get(name) for name in names}) for each in (mine, other))
+        found.append(f"{place} ({there}, not {wanted})"[:600])
+    return ", ".join(found)
 
 
 def _lost(right: Mapping[str, str], before: Look, after: Look) -> list[str]:
@@ -194,7 +207,7 @@ Begins = Callable[[Fault], AbstractContextManager[Night]]
 def results(fault: Fault, begins: Begins) -> Iterator[Result]:
     """Every command that is printed for a fault, each run in a world of its own."""
     with begins(fault) as night:
-        right = night.facts()
+        right, root = night.facts(), str(night.cloud.root)
         begun(night, fault)
         before = look(night, fault)
         printed = list(dict.fromkeys(printed_by(before.ended.document)))
@@ -204,7 +217,8 @@ def results(fault: Fault, begins: Begins) -> Iterator[Result]:
         with begins(fault) as night:
             right = night.facts()
             fault.do(night)
-            ended = night.paste(each.command)
+            # It names the files of the world that it was printed in.
+            ended = night.paste(each.command.replace(root, str(night.cloud.root)))
             outcome, why = judged(fault, right, before, look(night, fault), ended)
             yield Result(
                 fault=fault, printed=each, is_first=False, outcome=_advised(outcome, each), why=why, log=night.log
@@ -212,9 +226,9 @@ def results(fault: Fault, begins: Begins) -> Iterator[Result]:
 
 
 def begun(night: Night, fault: Fault) -> None:
-    """The fault is done; the person has at hand what the application runs with, where the fault says so."""
-    if fault.typed:
-        night.typed = night.cloud.runs()["environment"]["ENCRYPTED_PHI_KEY"] + "\n"
+    """The fault is done; the person has at hand what a command may ask for."""
+    runs = night.cloud.runs()["environment"] if fault.typed == IN_THE_APPLICATION else {}
+    night.typed = runs.get(fault.typed, fault.typed) + "\n"
     fault.do(night)
 
 
@@ -222,6 +236,9 @@ def _followed(night: Night, fault: Fault, right: Mapping[str, str], before: Look
     """The first command, and then the first of each answer, until all is well."""
     if first is None:
         nothing = Printed(command="", advice="", cause=before.causes[0])
+        if before.is_well and not wrong(before.facts, right, fault):
+            why = "no command is needed: all is right, and the doctor says so"
+            return Result(fault=fault, printed=nothing, is_first=True, outcome=Outcome.HEALED, why=why, log=night.log)
         is_advised = '"advice": "' in before.ended.out
         outcome = Outcome.ADVICE if is_advised else Outcome.NO_CHANGE
         why = "" if is_advised else f"nothing to type is printed: {before.ended.out[-600:]}{before.ended.err[-300:]}"

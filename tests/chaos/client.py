@@ -72,7 +72,9 @@ def become(arguments: list[str]) -> None:
         sys.argv = ["phi", *arguments[2:]]
         to_its_end(functools.partial(runpy.run_module, "phi", run_name="__main__", alter_sys=True))
     global _jumps
-    os.setsid()
+    if os.getpgid(0) != os.getpid():
+        # What a shim began leads a session already.
+        os.setsid()
     orders: dict[str, Any] = json.loads(os.environ.pop("CHAOS_ORDERS"))
     if "control" in orders:
         _tell_session(orders["control"])

@@ -70,10 +70,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.documents.recording", description=__doc__)
     parser.add_argument("names", nargs="*", default=["recording", "night"], help="recording, night: both by default")
     for name in parser.parse_args(arguments).names:
-        with tempfile.TemporaryDirectory(prefix="eonpro-recording-") as root:
-            with running_deployment(Path(root)) as deployment:
-                with_own_home(deployment)
-                screen, text = {"recording": _onboarding, "night": _night}[name](deployment)
+        with (
+            tempfile.TemporaryDirectory(prefix="eonpro-recording-") as root,
+            running_deployment(Path(root)) as deployment,
+        ):
+            with_own_home(deployment)
+            screen, text = {"recording": _onboarding, "night": _night}[name](deployment)
         (FOLDER / f"{name}.txt").write_text(f"{text}\n")
         (FOLDER / f"{name}.svg").write_text(drawing(screen))
         print(f"docs/{name}.txt and docs/{name}.svg: {len(text.splitlines())} lines")

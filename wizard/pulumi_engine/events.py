@@ -173,7 +173,8 @@ def cli_error(stack: str, text: str) -> errors.SetupError:
     if "passphrase" in message:
         wrong = "incorrect passphrase" in message
         what = "is wrong" if wrong else "is missing"
-        return errors.UsageError(f"the stack's passphrase {what}: {message}" + (f"; {LOST}" if wrong else ""), ENTER_PASSPHRASE)
+        why = f"; {LOST}" if wrong else ""
+        return errors.UsageError(f"the stack's passphrase {what}: {message}{why}", ENTER_PASSPHRASE)
     return (
         _of_secrets(message)
         or _of_backend(message)

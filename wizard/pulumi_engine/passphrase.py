@@ -129,9 +129,11 @@ def check(environ: Mapping[str, str], folder: Path, *, stack: str, salt: str) ->
     """Raises UsageError where the passphrase of a stack is missing, cannot be read, or is not the stack's."""
     passphrase = read(environ, folder)
     if passphrase is None:
-        raise UsageError(f"the passphrase of the stack {stack} is missing: {FILE_VARIABLE} is not set", ENTER_PASSPHRASE)
+        missing = f"the passphrase of the stack {stack} is missing: {FILE_VARIABLE} is not set"
+        raise UsageError(missing, ENTER_PASSPHRASE)
     if not opens(passphrase, salt):
-        raise UsageError(f"the passphrase of {variable(environ)} does not open the stack {stack}; {LOST}", ENTER_PASSPHRASE)
+        wrong = f"the passphrase of {variable(environ)} does not open the stack {stack}; {LOST}"
+        raise UsageError(wrong, ENTER_PASSPHRASE)
 
 
 def _read(file: Path) -> str:
