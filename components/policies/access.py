@@ -35,15 +35,17 @@ def application_statements(*, key_arns: Sequence[str]) -> list[Statement]:
 
 
 def vercel_trust_statements(
-    *, oidc_provider_arn: str, team: str, project: str, vercel_environment: str = "production"
+    *, oidc_provider_arn: str, team: str, project: str, vercel_environments: Sequence[str] = ("production",)
 ) -> list[Statement]:
-    """Allows one environment of one Vercel project to assume the role, with the token that Vercel gives its functions.
+    """Allows environments of one Vercel project to assume the role, with the token that Vercel gives its functions.
 
+    A custom environment has its slug in the subject, as `VERCEL_TARGET_ENV` has it.
     Audience and subject are both compared in full. The condition keys begin with the issuer, which is the name of the
     provider: with Vercel's team issuer `oidc.vercel.com/<team>`, with its global one `oidc.vercel.com`.
     https://vercel.com/docs/oidc/aws
     """
     issuer = oidc_provider_arn.partition(":oidc-provider/")[2]
+    subjects = [f"owner:{team}:project:{project}:environment:{environment}" for environment in vercel_environments]
     return [
         {
             "Sid": "TrustVercel",
@@ -53,16 +55,20 @@ def vercel_trust_statements(
             "Condition": {
                 "StringEquals": {
                     f"{issuer}:aud": vercel_audience(team=team),
-                    f"{issuer}:sub": f"owner:{team}:project:{project}:environment:{vercel_environment}",
+                    f"{issuer}:sub": subjects[0] if len(subjects) == 1 else subjects,
                 }
             },
         }
     ]
 
 
-def vercel_issuer(*, team: str) -> str:
-    """Host and path of the team's OIDC issuer; its URL without the scheme."""
-    return f"oidc.vercel.com/{team}"
+VERCEL_ISSUER = "oidc.vercel.com"
+"""Host of Vercel's OIDC issuers: of the global one, and with a path of each team's."""
+
+
+def vercel_issuer(*, team: str, is_global: bool = False) -> str:
+    """Host and path of the OIDC issuer of the team's tokens; its URL without the scheme."""
+    return VERCEL_ISSUER if is_global else f"{VERCEL_ISSUER}/{team}"
 
 
 def vercel_audience(*, team: str) -> str:
@@ -70,9 +76,9 @@ def vercel_audience(*, team: str) -> str:
     return f"https://vercel.com/{team}"
 
 
-def vercel_oidc_provider_arn(*, account_id: str, team: str, partition: str = "aws") -> str:
+def vercel_oidc_provider_arn(*, account_id: str, team: str, is_global: bool = False, partition: str = "aws") -> str:
     """The ARN that the account's OIDC provider for the team's issuer has, or will have."""
-    return f"arn:{partition}:iam::{account_id}:oidc-provider/{vercel_issuer(team=team)}"
+    return f"arn:{partition}:iam::{account_id}:oidc-provider/{vercel_issuer(team=team, is_global=is_global)}"
 
 
 def ecs_trust_statements(*, account_id: str, regions: Sequence[str], partition: str = "aws") -> list[Statement]:

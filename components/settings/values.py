@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, ValidationInfo
 
@@ -28,6 +28,33 @@ class ContractError(ValueError):
         super().__init__("; ".join(f"{field}: {fault}" for field, fault in faults))
 
 
+_NEEDED = (
+    ("int_", "a whole number"),
+    ("bool_", "true or false"),
+    ("string_", "text"),
+    ("list_", "a list"),
+    ("tuple_", "a list"),
+)
+"""The beginning of pydantic's types of errors (https://docs.pydantic.dev/latest/errors/validation_errors/)."""
+
+
+def in_words(detail: Mapping[str, Any]) -> str:
+    """What is wrong with a value, from one of the `errors()` of a ValidationError; none of pydantic's own sentences."""
+    kind, value, limits = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "enum":
+        return f"{value!r} is not one of {str(limits['expected']).replace(' or ', ', ')}"
+    if kind == "greater_than_equal":
+        return f"{value} is less than {limits['ge']}"
+    if kind == "less_than":
+        return f"{value} is more than {limits['lt'] - 1}"
+    if kind == "less_than_equal":
+        return f"{value} is more than {limits['le']}"
+    if kind == "too_short":
+        return "is empty"
+    needed = next((needed for beginning, needed in _NEEDED if kind.startswith(beginning)), None)
+    return f"{value!r} is not {needed}" if needed else str(detail["msg"]).removeprefix("Value error, ")
+
+
 class Target(StrEnum):
     """Where the application runs."""
 
@@ -43,6 +70,18 @@ class VercelAccess(StrEnum):
     """It assumes its role with Vercel's OIDC token: no secret that could leak, and a patch of five lines."""
     USER = "user"
     """It is an IAM user with an access key, which needs no change of the application; the key never expires."""
+
+
+class VercelIssuerMode(StrEnum):
+    """Who issues the tokens of a project on Vercel (`oidcTokenConfig.issuerMode`).
+
+    https://vercel.com/docs/oidc/reference
+    """
+
+    TEAM = "team"
+    """`oidc.vercel.com/<team>`, which no other team's tokens have."""
+    GLOBAL = "global"
+    """`oidc.vercel.com`, one for all teams: the audience and the subject name the team."""
 
 
 class EksIdentity(StrEnum):
@@ -200,6 +239,16 @@ def _slug(value: str) -> str:
     return value
 
 
+def _vercel_environment(value: str) -> str:
+    if value == "production":
+        raise ValueError("production may use the key anyway: name the other environments only")
+    if value == "development":
+        raise ValueError("development may not use the key: its tokens are on the developers' machines")
+    if not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", value):
+        raise ValueError(f"{value!r} is not an environment on Vercel: preview, or the slug of a custom environment")
+    return value
+
+
 def _ecs_name(value: str) -> str:
     if value in PLACEHOLDERS or not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", value):
         raise ValueError(f"{value!r} is not an ECS name: letters, digits, '-' and '_'")
@@ -306,6 +355,7 @@ OidcProviderArn = Annotated[str, AfterValidator(_oidc_provider)]
 ClusterProviderArn = Annotated[str, AfterValidator(_cluster_provider)]
 BucketName = Annotated[str, AfterValidator(_bucket)]
 VercelSlug = Annotated[str, AfterValidator(_slug)]
+VercelEnvironment = Annotated[str, AfterValidator(_vercel_environment)]
 EcsName = Annotated[str, AfterValidator(_ecs_name)]
 EksCluster = Annotated[str, AfterValidator(_eks_cluster)]
 KubernetesName = Annotated[str, AfterValidator(_kubernetes_name)]

@@ -119,6 +119,10 @@ class NoBackend(SetupError):
     """Pulumi is logged in to no state backend, and none is named."""
 
 
+class SharedSecretRefused(DataKeyConflict):
+    """Vercel's team does not let another environment have production's Secret."""
+
+
 class StackBusy(SetupError):
     """Another run holds the stack's lock."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from components.policies.requirements import Topic
 from components.settings import Outputs, Settings
 from wizard.core import json_documents
+from wizard.core.errors import SetupError
 from wizard.core.models import delivery as models
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import Mark
@@ -52,8 +53,12 @@ class Report:
     """The AWS profile of the run, if one was named."""
     last_backup: LastBackup | None = None
     """The last backup of the data key; None without one, or where that is not known."""
+    backup_error: SetupError | None = None
+    """Why the backup that was asked for was not made."""
     access_key: DeliveredAccessKey | None = None
     """The access key of the application on Vercel, where it is an IAM user."""
+    former_key: models.FormerKey | None = None
+    """What became of the application's ENCRYPTION_KEY in this run; None if it had none."""
 
     @property
     def failed(self) -> tuple[models.Verification, ...]:
@@ -72,8 +77,8 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether no verification failed, and no item is unmet."""
-        return not self.failed and not self.unmet
+        """Whether no verification failed, no item is unmet, and a backup that was asked for was made."""
+        return not self.failed and not self.unmet and self.backup_error is None
 
 
 def what_exists(report: Report) -> tuple[tuple[str, ...], ...]:
@@ -87,6 +92,7 @@ def what_exists(report: Report) -> tuple[tuple[str, ...], ...]:
         ("audit trail and its bucket", outputs.trail_arn, f"s3://{outputs.trail_bucket}"),
         (f"data key, {origin}", report.stored_data_key.parameter, report.stored_data_key.wrapped.fingerprint),
         *(("delivered", f"{delivery.place}: {delivery.state}") for delivery in report.delivered),
+        *((("backup of the data key", report.last_backup.place),) if report.last_backup else ()),
     )
 
 
@@ -110,6 +116,7 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
             what="Save one record in the application. If it failed to load the key before, restart it: "
             "it does not try again."
         ),
+        *_former_key_step(report),
         *_backup_step(report),
         NextStep(
             what="Commit the settings; they contain no secret.",
@@ -120,10 +127,28 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
     return tuple(steps)
 
 
+def has_backup(last: LastBackup | None, stored: models.StoredDataKey) -> bool:
+    """Whether the last backup has the data key in use."""
+    return last is not None and last.fingerprint == stored.wrapped.fingerprint
+
+
+def _former_key_step(report: Report) -> Iterator[NextStep]:
+    """What is left to do about the application's ENCRYPTION_KEY."""
+    if report.former_key is models.FormerKey.WRAP:
+        yield NextStep(
+            what="ENCRYPTION_KEY is the same key in the clear. Remove it from the application's variables when the "
+            "application loads ENCRYPTED_PHI_KEY at its start (docs/application.md)."
+        )
+    elif report.former_key is models.FormerKey.NEW:
+        yield NextStep(
+            what="No record that is encrypted with ENCRYPTION_KEY is readable with the new data key. Keep "
+            "ENCRYPTION_KEY. This keeps it as a version of the data key, and then `phi reencrypt` can re-encrypt them:",
+            verbatim=wizard("adopt", "--encryption-key", "--stack", report.stack, "--confirm", report.stack),
+        )
+
+
 def _backup_step(report: Report) -> Iterator[NextStep]:
-    """Until a backup has the data key in use."""
-    last = report.last_backup
-    if last is None or last.fingerprint != report.stored_data_key.wrapped.fingerprint:
+    if not has_backup(report.last_backup, report.stored_data_key):
         name = plain_name(report.stack)
         yield NextStep(
             what="Back up the wrapped data key: a mistake can delete every copy in this account. Or to S3 with Object "
@@ -170,6 +195,12 @@ def document(report: Report) -> json_documents.Document:
             "version": report.stored_data_key.version,
             "isNew": report.stored_data_key.is_new,
             "store": report.stored_data_key.store,
+        },
+        "lastBackup": report.last_backup
+        and {
+            "at": report.last_backup.at.isoformat(timespec="seconds"),
+            "fingerprint": report.last_backup.fingerprint,
+            "place": report.last_backup.place,
         },
         **({"accessKey": {"id": key.key_id, "isNew": key.is_new, "ageDays": key.age_days}} if key else {}),
         "changes": [{"op": step.op, "type": step.type, "name": step.name} for step in report.changed],

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from components.settings import Outputs, SecretStore
+from components.settings import Outputs, SecretStore, VercelIssuerMode
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.stack import StateResource, Step
 
@@ -106,6 +106,19 @@ class AppVariables:
             ("AWS_KMS_KEY_ID", self.key_arn),
             ("AWS_REGION", self.region),
         )
+
+
+FORMER_KEY_VARIABLE = "ENCRYPTION_KEY"
+"""The variable with the application's key before it had a wrapped one: 64 hex digits, in the clear."""
+
+
+class FormerKey(StrEnum):
+    """What becomes of the application's ENCRYPTION_KEY when it gets its first wrapped data key."""
+
+    WRAP = "wrap"
+    """KMS wraps it: it is the data key from then on, and every record stays readable."""
+    NEW = "new"
+    """Another data key is generated, which decrypts no earlier record."""
 
 
 class DeliveryState(StrEnum):
@@ -262,6 +275,10 @@ class VercelProject:
     team_slug: str | None
     framework: str | None = None
     """As Vercel detected it: `nextjs`; None where it did not."""
+    gives_tokens: bool | None = None
+    """Whether its deployments get OIDC tokens; None: the endpoint does not say."""
+    issuer_mode: VercelIssuerMode | None = None
+    """Who issues them; None: the endpoint does not say."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from components.settings import ImportGroup, ResourceKind, SecretStore
+from components.settings import ImportGroup, ResourceKind, SecretStore, VercelIssuerMode
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     APP,
@@ -656,6 +656,28 @@ def test_an_oidc_provider_that_is_there_goes_into_the_settings(world) -> None:
     assert findings.settings is not None and findings.settings.vercel_oidc_provider_arn == arn
 
 
+@pytest.mark.parametrize("saved", [None, settings(vercel_issuer_mode="global")])
+def test_the_issuer_is_the_one_that_the_project_on_vercel_is_set_to(world, saved) -> None:
+    world.vercel.project = replace(world.vercel.project, gives_tokens=True, issuer_mode=VercelIssuerMode.GLOBAL)
+    findings = world.check(saved=saved)
+    assert findings.problems == ()
+    assert findings.settings is not None and findings.settings.vercel_issuer_mode is VercelIssuerMode.GLOBAL
+
+
+def test_an_endpoint_that_says_no_issuer_changes_nothing(world) -> None:
+    assert world.check().settings.vercel_issuer_mode is VercelIssuerMode.TEAM
+
+
+def test_a_project_whose_application_would_get_no_token_is_not_set_up_in_vain(world) -> None:
+    world.vercel.project = replace(world.vercel.project, gives_tokens=False)
+    (found,) = world.check().problems
+    assert found.what == "the Vercel project portal gives its deployments no OIDC token"
+    assert found.next == (
+        """echo '{"oidcTokenConfig": {"enabled": true, "issuerMode": "team"}}' | """
+        "vercel api /v9/projects/prj_1 --method PATCH --input - --scope acme"
+    )
+
+
 def test_a_personal_account_without_a_team_slug_keeps_what_was_typed(world) -> None:
     world.vercel.project = VercelProject(id="prj_1", name="portal", team_id=None, team_slug=None)
     findings = world.check()
@@ -868,3 +890,24 @@ def test_the_failure_counts_its_problems() -> None:
     one = Problem(what="a", why="b", next="c")
     assert PreflightFailed((one,)).message.startswith("1 problem was found; nothing was created")
     assert PreflightFailed((one, replace(one, what="d"))).message.startswith("2 problems were found")
+
+
+@pytest.mark.parametrize("given", ["environment", "secrets"])
+def test_an_encryption_key_in_the_task_definition_is_found_before_a_data_key_is_made(world, given) -> None:
+    variable = {"name": "ENCRYPTION_KEY", "value" if given == "environment" else "valueFrom": "ab" * 32}
+    world.aws.ecs_services.have({"family": "clinic", "containerDefinitions": [{"name": "web", given: [variable]}]})
+    ecs = {"target": ("ecs",), "ecs_cluster": "clinic", "ecs_service": "web", "ecs_execution_role": "create"}
+    [problem] = world.check(**ecs).problems
+    assert "the container web of the ECS service clinic/web" in problem.what and "--former-key wrap" in problem.next
+    assert world.check(**ecs, former_key="wrap").problems == ()
+
+
+def test_a_task_definition_that_may_not_be_read_is_no_problem_and_is_said(world) -> None:
+    def denied(cluster: str, name: str) -> None:
+        raise PermissionDenied("you may not do ecs:DescribeServices", "ask for it")
+
+    world.aws.ecs_services.service = denied
+    ecs = {"target": ("ecs",), "ecs_cluster": "clinic", "ecs_service": "web", "ecs_execution_role": "create"}
+    findings = world.check(**ecs)
+    assert findings.problems == () and findings.former_keys == ()
+    assert any("ENCRYPTION_KEY" in warning and "--former-key wrap" in warning for warning in findings.warnings)

@@ -6,21 +6,24 @@ import json
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from components.policies import ci
 from components.policies.evaluation.account import AccountIam, IamPolicy, IamPrincipal
+from components.settings import VercelIssuerMode
 from tests.wizard.commands.doctor.account import APP, KEY, DoctorFixture, wrapped
 from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, finding
 from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_KEY, key_fact, settings
 from wizard.commands.doctor import DoctorOptions, command
 from wizard.commands.doctor.checks import principal
-from wizard.commands.doctor.checks.policies import check_ci_trust, check_readers
+from wizard.commands.doctor.checks.policies import check_ci_trust, check_readers, check_vercel_tokens
 from wizard.core.errors import PermissionDenied, Unreachable
 from wizard.core.models.access import Ruling, TokenSubject, VariableEntry
 from wizard.core.models.delivery import AccessKey, ChildResult, StoredDataKey
+from wizard.core.models.rotation import VersionOrigin
 from wizard.core.next_command import Command
 
 DENIED = PermissionDenied("you may not", "have it allowed")
@@ -394,6 +397,29 @@ def test_a_wrong_variable_that_previews_share_is_left_to_them_and_production_get
     assert "push --stack production --rename-existing env_1 --confirm production" in fixture.first().command
 
 
+def test_a_key_from_before_beside_the_data_key_is_a_mix_until_it_is_kept_and_re_encrypted(
+    fixture: DoctorFixture,
+) -> None:
+    fixture.vercel.variables["ENCRYPTION_KEY"] = "ab" * 32
+    found = fixture.first()
+    assert found.cause == "former-key-beside" and "production of Vercel project" in found.what
+    assert found.command.startswith('printf %s "$ENCRYPTION_KEY" | python -m wizard adopt --stack production ')
+    fixture.aws.key_rotation.keep(
+        settings(), wrapped("former"), key_arn=KEY, origin=VersionOrigin.ADOPTED, at=datetime.now(UTC)
+    )
+    kept = fixture.first()
+    assert (kept.cause, kept.command) == ("former-key-beside", "")
+    assert wrapped("former").fingerprint in kept.advice and "ab" * 32 not in repr(fixture.diagnosis())
+
+
+def test_a_key_from_before_that_was_wrapped_as_the_data_key_is_no_mix(fixture: DoctorFixture) -> None:
+    fixture.vercel.variables["ENCRYPTION_KEY"] = "ab" * 32
+    fixture.aws.key_rotation.keep(
+        settings(), wrapped(), key_arn=KEY, origin=VersionOrigin.ADOPTED, at=datetime.now(UTC)
+    )
+    assert fixture.diagnosis().findings == ()
+
+
 def test_no_value_of_a_variable_is_ever_told(fixture: DoctorFixture) -> None:
     fixture.vercel.sensitive = False
     fixture.vercel.variables |= {NAME: "a-secret-pasted-by-mistake", "AWS_KMS_KEY_ID": "another-secret-value"}
@@ -611,6 +637,36 @@ def test_an_access_key_that_was_never_pushed_is_pushed(as_user: DoctorFixture) -
     as_user.vercel.access_key = None
     found = as_user.first((principal.check_access_key,))
     assert found.cause == "access-key-missing" and found.command.startswith("python -m wizard push")
+
+
+# --- Vercel's tokens
+
+
+def on_vercel(fixture: DoctorFixture, **project: Any) -> None:
+    fixture.vercel.project = replace(fixture.vercel.project, **project)
+
+
+def test_a_project_that_gives_no_tokens_is_named_with_the_command_that_turns_them_on(fixture: DoctorFixture) -> None:
+    on_vercel(fixture, gives_tokens=False, issuer_mode=VercelIssuerMode.TEAM)
+    found = fixture.first([check_vercel_tokens])
+    assert found.cause == "vercel-oidc-off"
+    assert "vercel api /v9/projects/prj_1 --method PATCH --input - --scope acme" in found.command
+
+
+def test_tokens_of_another_issuer_than_the_trusted_one_are_named(fixture: DoctorFixture) -> None:
+    on_vercel(fixture, gives_tokens=True, issuer_mode=VercelIssuerMode.GLOBAL)
+    found = fixture.first([check_vercel_tokens])
+    assert found.cause == "vercel-issuer-changed"
+    assert "come from oidc.vercel.com, but the role trusts oidc.vercel.com/acme" in found.what
+    assert found.command == "python -m wizard setup --stack production --yes"
+
+
+@pytest.mark.parametrize("known", [{"gives_tokens": True, "issuer_mode": VercelIssuerMode.TEAM}, {}])
+def test_tokens_that_the_role_trusts_and_an_endpoint_that_says_nothing_are_no_fault(
+    fixture: DoctorFixture, known: dict[str, Any]
+) -> None:
+    on_vercel(fixture, **known)
+    assert not fixture.diagnosis([check_vercel_tokens]).findings
 
 
 # --- CI
