@@ -28,6 +28,7 @@ from tests.wizard.fakes.clients import ADMIN, EXPORTING, KEY_ID, OUTPUTS, SECOND
 from wizard.core.errors import Cancelled, DamagedState, ResourceError, SetupError, StackBusy, UsageError
 from wizard.core.models.inputs import StepState
 from wizard.core.models.stack import Progress
+from wizard.core.state_backend import ENTER_PASSPHRASE
 from wizard.pulumi_engine import backend as engine_backend
 from wizard.pulumi_engine import workspace
 from wizard.pulumi_engine.engine import PulumiEngine
@@ -332,7 +333,7 @@ def test_a_wrong_passphrase_is_a_usage_error(place, monkeypatch) -> None:
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "another")
     with pytest.raises(UsageError, match="passphrase") as refused:
         place.engine().preview(STACK, quiet)
-    assert "PULUMI_CONFIG_PASSPHRASE_FILE" in refused.value.hint.advice
+    assert refused.value.hint == ENTER_PASSPHRASE
 
 
 def test_no_passphrase_is_a_usage_error(place, monkeypatch) -> None:

@@ -136,7 +136,8 @@ def test_the_command_that_is_printed_asks_for_the_passphrase_and_keeps_it_out_of
 def test_no_passphrase_at_all_is_refused_with_both_variables() -> None:
     with pytest.raises(UsageError, match="is missing") as refused:
         passphrase.check({}, Path(), stack=STACK, salt=SALT)
-    assert str(refused.value.hint).endswith(f" {VARIABLE}") and FILE_VARIABLE in refused.value.hint.advice
+    assert refused.value.hint == ENTER_PASSPHRASE
+    assert ENTER_PASSPHRASE.endswith(f" {VARIABLE}") and FILE_VARIABLE in ENTER_PASSPHRASE.advice
 
 
 @pytest.mark.parametrize("salt", ["v2:a:b", "v1:a", "v1:!:v1:!:!", ""])
