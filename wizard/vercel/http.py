@@ -235,7 +235,10 @@ class Api:
                 f"wait {wait}, then run the same command again",
             )
         if answer.is_temporary:
-            return self._unreachable(f"{self.base_url} kept failing: {doing} ({answer.reported})")
+            return errors.Unreachable(
+                f"{self.base_url} answers, and kept failing: {doing} ({answer.reported})",
+                "wait until https://www.vercel-status.com reports no incident, then run the same command again",
+            )
         return errors.ResourceError(
             f"Vercel refused: {doing} ({answer.reported})",
             "fix what Vercel names, then run the same command again",
