@@ -184,6 +184,9 @@ def from_settings(settings: Settings) -> dict[str, Any]:
             values[entry.key] = value
         elif answered:
             values[entry.key] = None
+    if settings.makes_trail:
+        # So that a stack keeps its bucket: a new one has its name in another namespace.
+        values["trail_bucket"] = settings.names.trail_bucket
     return values
 
 
@@ -210,7 +213,23 @@ def to_settings(values: Mapping[str, Any], *, identity: Identity, retained_targe
         fields.update(_with_patterns(fields))
     if retained_targets:
         fields.setdefault("deploy_targets", retained_targets)
+    if "existing_trail_arn" not in fields and {"account_id", "region"} <= fields.keys():
+        fields["trail_bucket"] = _trail_bucket(fields)
     return Settings.read(fields)
+
+
+def _trail_bucket(fields: Mapping[str, Any]) -> str | None:
+    """The bucket of the stack's own trail: the given one, or a name in the account's own namespace.
+
+    None for the name that the settings derive.
+    """
+    from components.settings.names import Names, regional_bucket
+
+    place = {"account_id": str(fields["account_id"]), "region": str(fields["region"])}
+    place["environment"] = str(fields.get("environment") or "production")
+    given: str | None = fields.get("trail_bucket")
+    derived = Names.of(**place, trail_bucket=None).trail_bucket
+    return (None if given == derived else given) if given else regional_bucket(**place)
 
 
 def _with_patterns(fields: Mapping[str, Any]) -> dict[str, Any]:
