@@ -13,7 +13,7 @@ import pulumi_aws as aws
 
 from components import policies
 from components.configuration import import_options
-from components.policies.stack import application_trust_of, vercel_provider_arn_of
+from components.policies.stack import application_trust_of, vercel_issuer_of, vercel_provider_arn_of
 from components.settings import ImportGroup, ResourceKind, Settings
 
 
@@ -98,7 +98,7 @@ class AppPrincipal(pulumi.ComponentResource):
     def _oidc_provider(self, name: str, settings: Settings, team: str) -> aws.iam.OpenIdConnectProvider:
         return aws.iam.OpenIdConnectProvider(
             f"{name}-vercel",
-            url=f"https://{policies.vercel_issuer(team=team)}",
+            url=f"https://{vercel_issuer_of(settings)}",
             client_id_lists=[policies.vercel_audience(team=team)],
             tags=settings.tags,
             # An account has one provider for each issuer: other environments, and roles of others, may trust this one.

@@ -138,7 +138,7 @@ class PhiCipher:
         """A record of version 2, which only `decrypt` with the same context opens; else as `encrypt`.
 
         The context names the record's place, such as `Patient.email`: there and nowhere else it can be decrypted. The
-        application cannot read this version. docs/decisions/0032.
+        application cannot read this version. docs/decisions/0033.
 
         >>> cipher = PhiCipher(bytes(32))
         >>> cipher.decrypt(cipher.encrypt_v2("Jane", "Patient.firstName"), "Patient.firstName")

@@ -1,7 +1,7 @@
 """The text form of one encrypted PHI field: `base64(iv):base64(tag):base64(ciphertext)`, or that of version 2.
 
 Touches nothing; it converts between text and parts. Version 2 is `v2:<key id>:base64(iv + ciphertext + tag)`, with an
-IV of 12 bytes: docs/decisions/0032.
+IV of 12 bytes: docs/decisions/0033.
 """
 
 import base64

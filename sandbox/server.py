@@ -81,37 +81,45 @@ class KeepAliveHandler(MotoRequestHandler):
         return [b"".join(self.server.app(environ, start_response))]
 
 
-def serve(paths: SandboxPaths, ready_descriptor: int) -> None:
-    """Serve until SIGTERM. Writes a byte to `ready_descriptor` when both ports answer and the state is written."""
-    stopped = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stopped.set())
-    nonce, token = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
-    aws_app = AwsApp(nonce=nonce)
-    operator = seed_account(service=ECS_SERVICE)
-    aws = _listen(aws_app)
-    os.environ["MOTO_PORT"] = str(aws.server_port)
-    vercel = _listen(_vercel(token))
-    for server in (aws, vercel):
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-    write_private(paths.web_identity_token, deployment_token(team=VERCEL_TEAM, project=VERCEL_PROJECT))
-    save_state(
-        paths,
-        State(
-            pid=os.getpid(),
-            nonce=nonce,
-            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            aws_port=aws.server_port,
-            vercel_port=vercel.server_port,
-            access_key_id=operator.access_key_id,
-            secret_access_key=operator.secret_access_key,
-            vercel_token=token,
-        ),
-    )
-    os.write(ready_descriptor, b".")
-    os.close(ready_descriptor)
-    # The end of the process closes both ports and all connections, so that `stop` is quick.
-    stopped.wait()
+class Sandbox:
+    """The account and the team, as they are seeded, and the two applications that stand for AWS and Vercel."""
+
+    def __init__(self) -> None:
+        from sandbox.vercel import create_app
+
+        self.nonce, self.token = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+        self.aws = AwsApp(nonce=self.nonce)
+        self.operator = seed_account(service=ECS_SERVICE)
+        self.vercel = create_app(token=self.token, team=VERCEL_TEAM, project=VERCEL_PROJECT)
+        self.servers: tuple[BaseWSGIServer, ...] = ()
+
+    def serve(self, paths: SandboxPaths, ready_descriptor: int) -> None:
+        """Serve until SIGTERM; writes a byte to `ready_descriptor` when both ports answer and the state is written."""
+        stopped = threading.Event()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: stopped.set())
+        aws, vercel = self.servers = (_listen(self.aws), _listen(self.vercel))
+        os.environ["MOTO_PORT"] = str(aws.server_port)
+        for server in self.servers:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        write_private(paths.web_identity_token, deployment_token(team=VERCEL_TEAM, project=VERCEL_PROJECT))
+        save_state(
+            paths,
+            State(
+                pid=os.getpid(),
+                nonce=self.nonce,
+                started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                aws_port=aws.server_port,
+                vercel_port=vercel.server_port,
+                access_key_id=self.operator.access_key_id,
+                secret_access_key=self.operator.secret_access_key,
+                vercel_token=self.token,
+            ),
+        )
+        os.write(ready_descriptor, b".")
+        os.close(ready_descriptor)
+        # The end of the process closes both ports and all connections, so that `stop` is quick.
+        stopped.wait()
 
 
 def _listen(app: WSGIApplication) -> BaseWSGIServer:
@@ -121,11 +129,5 @@ def _listen(app: WSGIApplication) -> BaseWSGIServer:
     return server
 
 
-def _vercel(token: str) -> WSGIApplication:
-    from sandbox.vercel import create_app
-
-    return create_app(token=token, team=VERCEL_TEAM, project=VERCEL_PROJECT)
-
-
 if __name__ == "__main__":
-    serve(SandboxPaths(root=Path(sys.argv[1])), int(sys.argv[2]))
+    Sandbox().serve(SandboxPaths(root=Path(sys.argv[1])), int(sys.argv[2]))

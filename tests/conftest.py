@@ -6,13 +6,16 @@ out of the run; the end of the run names it, and the command that installs the p
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
+from functools import cache
 
+import botocore.session
 import pytest
 
 from tests.day_two.the_service import without_service
-from tests.onboarding.deployment import Deployment, running_deployment
+from tests.onboarding.deployment import Deployment, Templates
 from tools.bootstrap import programs
 
 # A shell starts what runs in its background with SIGINT ignored, and every child inherits that: no test could interrupt
@@ -24,20 +27,30 @@ LEFT_OUT: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()
 """Missing program to the tests that need it; a worker of xdist hands its own to the process that prints the summary."""
 
 
+# What botocore reads of the services is the same for every session of a run.
+vars(botocore.session)["create_loader"] = cache(botocore.session.create_loader)
+
+
 @pytest.fixture(scope="session")
-def onboarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Templates]:
+    """Deployments that were set up once, to fork."""
+    own = tmp_path_factory.getbasetemp()
+    made = Templates((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "templates", own / "templates-made")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def onboarded(templates: Templates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A deployment set up for Vercel, once; a test that changes it puts it back."""
-    with running_deployment(tmp_path_factory.mktemp("onboarded")) as made:
-        made.set_up("vercel")
+    with templates.fork(tmp_path_factory.mktemp("onboarded"), "vercel") as made:
         yield made
 
 
 @pytest.fixture(scope="session")
-def on_ecs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def on_ecs(templates: Templates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A deployment set up for ECS, once, without its service (`service_of`); a test that changes it puts it back."""
-    with running_deployment(tmp_path_factory.mktemp("on-ecs")) as made:
-        without_service(made)
-        made.set_up("ecs")
+    with templates.fork(tmp_path_factory.mktemp("on-ecs"), "ecs", before=without_service) as made:
         yield made
 
 

@@ -398,8 +398,9 @@ def test_each_way_of_telling_targets_apart_is_found(source: str) -> None:
 
 def test_no_default_argument_is_the_environment() -> None:
     """`help()` prints default arguments: the environment's secrets would be on the screen."""
-    for file in python_files(ROOT):
-        for function in ast.walk(ast.parse((ROOT / file).read_text("utf-8"))):
+    texts = {file: (ROOT / file).read_text("utf-8") for file in python_files(ROOT)}
+    for file, text in texts.items():
+        for function in ast.walk(ast.parse(text)) if "os.environ" in text else ():
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
                 defaults = [*function.args.defaults, *(each for each in function.args.kw_defaults if each)]
                 assert "os.environ" not in map(ast.unparse, defaults), f"{file}:{function.lineno}"

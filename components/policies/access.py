@@ -60,9 +60,13 @@ def vercel_trust_statements(
     ]
 
 
-def vercel_issuer(*, team: str) -> str:
-    """Host and path of the team's OIDC issuer; its URL without the scheme."""
-    return f"oidc.vercel.com/{team}"
+VERCEL_ISSUER = "oidc.vercel.com"
+"""Host of Vercel's OIDC issuers: of the global one, and with a path of each team's."""
+
+
+def vercel_issuer(*, team: str, is_global: bool = False) -> str:
+    """Host and path of the OIDC issuer of the team's tokens; its URL without the scheme."""
+    return VERCEL_ISSUER if is_global else f"{VERCEL_ISSUER}/{team}"
 
 
 def vercel_audience(*, team: str) -> str:
@@ -70,9 +74,9 @@ def vercel_audience(*, team: str) -> str:
     return f"https://vercel.com/{team}"
 
 
-def vercel_oidc_provider_arn(*, account_id: str, team: str, partition: str = "aws") -> str:
+def vercel_oidc_provider_arn(*, account_id: str, team: str, is_global: bool = False, partition: str = "aws") -> str:
     """The ARN that the account's OIDC provider for the team's issuer has, or will have."""
-    return f"arn:{partition}:iam::{account_id}:oidc-provider/{vercel_issuer(team=team)}"
+    return f"arn:{partition}:iam::{account_id}:oidc-provider/{vercel_issuer(team=team, is_global=is_global)}"
 
 
 def ecs_trust_statements(*, account_id: str, regions: Sequence[str], partition: str = "aws") -> list[Statement]:

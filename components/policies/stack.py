@@ -12,7 +12,15 @@ from typing import Any
 from components import policies
 from components.policies import event_patterns
 from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
-from components.settings import APPLICATION_VARIABLES, EksIdentity, ResourceKind, SecretStore, Settings, Target
+from components.settings import (
+    APPLICATION_VARIABLES,
+    EksIdentity,
+    ResourceKind,
+    SecretStore,
+    Settings,
+    Target,
+    VercelIssuerMode,
+)
 
 APPLICATION_POLICIES: Mapping[str, str] = {"EONPROKMSAccess": "eonpro:kms:AppAccess"}
 """The managed policies of the application's principals by name, each with the type of the component that attaches it.
@@ -68,8 +76,17 @@ def vercel_provider_arn_of(settings: Settings) -> str | None:
     if settings.vercel_team is None:
         return None
     return settings.vercel_oidc_provider_arn or policies.vercel_oidc_provider_arn(
-        account_id=settings.account_id, team=settings.vercel_team, partition=settings.partition
+        account_id=settings.account_id,
+        team=settings.vercel_team,
+        is_global=settings.vercel_issuer_mode is VercelIssuerMode.GLOBAL,
+        partition=settings.partition,
     )
+
+
+def vercel_issuer_of(settings: Settings) -> str | None:
+    """The issuer whose tokens the application's role trusts, its URL without the scheme; None without a team."""
+    arn = vercel_provider_arn_of(settings)
+    return arn.partition(":oidc-provider/")[2] if arn else None
 
 
 def application_trust_of(settings: Settings, *, vercel_provider_arn: str | None) -> policies.Policy:

@@ -26,3 +26,4 @@ from components.settings.values import ResourceKind as ResourceKind
 from components.settings.values import SecretStore as SecretStore
 from components.settings.values import Target as Target
 from components.settings.values import VercelAccess as VercelAccess
+from components.settings.values import VercelIssuerMode as VercelIssuerMode

@@ -83,6 +83,9 @@ class Settings(BaseModel):
     vercel_access: fields.VercelAccess = fields.VercelAccess.OIDC
     """How the application on Vercel gets AWS credentials: oidc (its role, by Vercel's token) or user (an IAM user with
     an access key)."""
+    vercel_issuer_mode: fields.VercelIssuerMode = fields.VercelIssuerMode.TEAM
+    """Who issues the Vercel project's tokens: team (oidc.vercel.com/<team>) or global (oidc.vercel.com), as the
+    project is set on Vercel."""
     vercel_oidc_provider_arn: fields.OidcProviderArn | None = None
     """ARN of the account's IAM OIDC provider for the Vercel team, if there is one; empty creates it."""
     ecs_cluster: fields.EcsName | None = None

@@ -45,6 +45,18 @@ class VercelAccess(StrEnum):
     """It is an IAM user with an access key, which needs no change of the application; the key never expires."""
 
 
+class VercelIssuerMode(StrEnum):
+    """Who issues the tokens of a project on Vercel (`oidcTokenConfig.issuerMode`).
+
+    https://vercel.com/docs/oidc/reference
+    """
+
+    TEAM = "team"
+    """`oidc.vercel.com/<team>`, which no other team's tokens have."""
+    GLOBAL = "global"
+    """`oidc.vercel.com`, one for all teams: the audience and the subject name the team."""
+
+
 class EksIdentity(StrEnum):
     """How a pod gets AWS credentials."""
 

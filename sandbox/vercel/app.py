@@ -29,11 +29,13 @@ def create_app(
     project: str,
     other_teams: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     limited: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    separates_secrets: bool = False,
 ) -> flask.Flask:
     """The API for one token, the only valid one; its user is in one team with one project.
 
     `other_teams` are more teams with their projects. `limited` names teams that the token has no access to, and why
-    (`scope`, `saml`, `mfa`, `invalidated`): they are listed as limited, and requests for them fail.
+    (`scope`, `saml`, `mfa`, `invalidated`): they are listed as limited, and requests for them fail. With
+    `separates_secrets` no other environment may have production's Secrets.
     """
     app = flask.Flask("sandbox.vercel", static_folder=None)
     teams = {team: (project,), **other_teams}
@@ -43,6 +45,8 @@ def create_app(
             for slug, project_id in teams.items()
         )
     )
+    for each in account.teams:
+        each.separates_secrets = separates_secrets
     ordered, calls = Faults[Fault](), Calls()
     app.register_blueprint(faults.fault_routes(ordered, calls))
     _add_request_checks(app, ordered, calls, token)
@@ -116,6 +120,14 @@ def _add_projects(app: flask.Flask, account: Account, deployments: Deployments) 
         if not isinstance(body, dict) or not isinstance(body.get("name"), str):
             raise ApiError(400, "bad_request", "Invalid request: missing required property `name`.")
         return team.create_project(body["name"], body.get("framework"))
+
+    @app.patch("/v<int:version>/projects/<project>")
+    def update_project(version: int, project: str) -> dict[str, Any]:
+        body = json_body()
+        if not isinstance(body, dict):
+            raise ApiError(400, "bad_request", "Invalid request: should be object.")
+        team, id = account.find_project(flask.request.args, project)
+        return team.configure_project(id, body)
 
     @app.delete("/v<int:version>/projects/<project>")
     def delete_project(version: int, project: str) -> tuple[str, int]:

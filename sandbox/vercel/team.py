@@ -5,7 +5,7 @@ Touches memory only; every method takes the team's lock.
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sandbox.vercel.variable import MAX_ENVIRONMENT_BYTES, ApiError, Variable, now, parse_variable, stable_id
@@ -18,6 +18,8 @@ class Project:
     name: str
     framework: str | None
     created_at: int
+    oidc: Mapping[str, Any] = field(default_factory=lambda: {"enabled": True, "issuerMode": "team"})
+    """`oidcTokenConfig`, with Vercel's defaults for a new project (https://vercel.com/docs/oidc/reference)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,8 @@ class Team:
         self.slug = team
         self.id = stable_id("team_", team, 24)
         self.limited_by = limited_by
+        self.separates_secrets = False
+        """Whether its policy keeps production's Secrets from all other environments, as the CLI 64.0.2 describes it."""
         self.created_at = now()
         self._projects: dict[str, Project] = {}
         self._variables: dict[str, tuple[Variable, ...]] = {}
@@ -92,7 +96,21 @@ class Team:
             "createdAt": project.created_at,
             "updatedAt": project.created_at,
             "directoryListing": False,
+            "oidcTokenConfig": dict(project.oidc),
         }
+
+    def configure_project(self, id_or_name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Change a project's `oidcTokenConfig`, the only part that is kept. Raises ApiError 400 for a wrong one.
+
+        https://vercel.com/docs/rest-api/projects/update-an-existing-project
+        """
+        with self._lock:
+            id = self.project_id(id_or_name)
+            oidc = {**self._projects[id].oidc, **changes.get("oidcTokenConfig", {})}
+            if not isinstance(oidc["enabled"], bool) or oidc["issuerMode"] not in ("team", "global"):
+                raise ApiError(400, "bad_request", "Invalid request: `oidcTokenConfig` is invalid.")
+            self._projects[id] = replace(self._projects[id], oidc=oidc)
+            return self._project(id)
 
     # Shared variables and custom environments
 
@@ -156,6 +174,7 @@ class Team:
         with self._lock:
             id = self.project_id(project)
             created = parse_variable(requested)
+            self._check_secret(id, created)
             for existing in self._variables[id]:
                 if upsert and created.same_environments(existing):
                     return self._replace(id, existing, _successor(existing, created))
@@ -185,6 +204,7 @@ class Team:
                 "comment": existing.comment,
             }
             created = _successor(existing, parse_variable({**fields, **requested}))
+            self._check_secret(id, created)
             self._check_conflict(id, created)
             return self._replace(id, existing, created)
 
@@ -194,6 +214,19 @@ class Team:
             existing = self.variable(project, variable_id)
             self._variables[id] = tuple(item for item in self._variables[id] if item is not existing)
             return existing
+
+    def _check_secret(self, project_id: str, created: Variable) -> None:
+        if not self.separates_secrets or created.type != "sensitive":
+            return
+        others = {*created.targets, *created.custom_environments} - {"production"}
+        if others and "production" in created.targets:
+            message = "Production Secrets must be stored separately, in their own environment group."
+            raise ApiError(400, "BAD_REQUEST", message, envVarKey=created.key)
+        for variable in self._variables[project_id] if others else ():
+            same = (variable.key, variable.value) == (created.key, created.value)
+            if same and variable.type == "sensitive" and "production" in variable.targets:
+                message = "Production Secrets must have a different value than those of other environments."
+                raise ApiError(400, "BAD_REQUEST", message, envVarKey=created.key)
 
     def _check_conflict(self, project_id: str, created: Variable) -> None:
         for variable in self._variables[project_id]:

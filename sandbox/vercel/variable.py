@@ -101,6 +101,7 @@ class Variable:
             "id": self.id,
             "key": self.key,
             "type": self.type,
+            "visibility": "secret" if self.type == "sensitive" else "config",
             "target": list(self.targets),
             "value": value,
             "decrypted": decrypted,
@@ -163,14 +164,18 @@ def parse_variable(requested: Mapping[str, Any]) -> Variable:
     if branch and targets != ("preview",):
         message = "The `gitBranch` can only be set for the target preview."
         raise ApiError(400, "BAD_REQUEST", message, envVarKey=key, key=key)
-    if requested["type"] == "sensitive" and "development" in targets:
+    kind = requested["type"]
+    if requested.get("visibility") == "secret" and targets != ("development",):
+        # Of both the CLI sends `visibility` too; a Secret of development can be pulled, so it is no sensitive one.
+        kind = "sensitive"
+    if kind == "sensitive" and "development" in targets:
         message = "You cannot set a Sensitive Environment Variable's target to development."
         raise ApiError(400, "BAD_REQUEST", message, envVarKey=key, key=key)
     created_at = now()
     return Variable(
         id="".join(secrets.choice(_ALPHABET) for _ in range(16)),
         key=key,
-        type=requested["type"],
+        type=kind,
         targets=targets,
         custom_environments=tuple(requested.get("customEnvironmentIds") or ()),
         git_branch=branch,

@@ -6,7 +6,6 @@ one of this checkout; the folder that it works in is the history's.
 
 from __future__ import annotations
 
-import atexit
 import errno
 import functools
 import importlib
@@ -18,15 +17,11 @@ import runpy
 import signal
 import socket
 import sys
-import threading
 import time
-from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
-import botocore.compat
-import botocore.hooks
 import botocore.session
 import semver
 
@@ -34,6 +29,7 @@ import phi.kms
 import wizard
 from tests.chaos import baseline
 from tests.chaos.processes import kill_session
+from tests.onboarding.loaded import make_clients, to_its_end
 
 _SLEEP, _MONOTONIC = time.sleep, time.monotonic
 _jumped = 0.0
@@ -63,19 +59,8 @@ for _found in pkgutil.walk_packages(wizard.__path__, "wizard."):
 for _module in ("phi.environment", "phi.wrapping", "phi.cipher", "phi.reencryption.options"):
     importlib.import_module(_module)
 
-# What botocore works out anew for each session is worked out once, not by every forked process: the descriptions
-# of the services, what its own handlers take, the services' other names.
-_create_loader = functools.cache(botocore.session.create_loader)
-vars(botocore.session)["create_loader"] = _create_loader
-vars(phi.kms)["_data_loader"] = _create_loader
-vars(botocore.hooks)["accepts_kwargs"] = functools.cache(botocore.compat.accepts_kwargs)
-_alias = functools.cache(botocore.hooks.EventAliaser(None)._alias_event_name)
-setattr(botocore.hooks.EventAliaser, "_alias_event_name", lambda _, name: _alias(name))  # noqa: B010
-_SERVICES = "kms iam sts ssm s3 cloudtrail logs events cloudwatch sns secretsmanager ecs ec2 account service-quotas"
-for _service in _SERVICES.split():
-    botocore.session.Session().create_client(
-        _service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none"
-    )
+make_clients()
+vars(phi.kms)["_data_loader"] = botocore.session.create_loader
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _UNCOUNTED = re.compile(r"/\.wizard/logs/|/__pycache__/|\.lock$|^/dev/|^/proc/|^/tmp/[^/]*$")
@@ -85,7 +70,7 @@ def become(arguments: list[str]) -> None:
     """Run `phi ARGUMENTS` or `wizard ARGUMENTS`, to its end; the orders are in the environment."""
     if arguments[:2] == ["-m", "phi"]:
         sys.argv = ["phi", *arguments[2:]]
-        _to_its_end(functools.partial(runpy.run_module, "phi", run_name="__main__", alter_sys=True))
+        to_its_end(functools.partial(runpy.run_module, "phi", run_name="__main__", alter_sys=True))
     global _jumps
     os.setsid()
     orders: dict[str, Any] = json.loads(os.environ.pop("CHAOS_ORDERS"))
@@ -112,24 +97,7 @@ def become(arguments: list[str]) -> None:
     sys.argv = ["wizard", *arguments]
     from wizard.cli.main import run
 
-    _to_its_end(run)
-
-
-def _to_its_end(program: Callable[[], object]) -> NoReturn:
-    """Run it, and leave without taking apart what was loaded for a hundred others: that takes longer than the run."""
-    code: object = 0
-    try:
-        program()
-    except SystemExit as left:
-        code = left.code
-    except BaseException:  # noqa: BLE001 - as the interpreter does
-        sys.excepthook(*sys.exc_info())
-        code = 1
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(code if isinstance(code, int) else int(code is not None))
+    to_its_end(run)
 
 
 def _tell_session(control: str) -> None:

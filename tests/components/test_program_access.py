@@ -119,6 +119,16 @@ def test_an_existing_oidc_provider_is_trusted_under_its_own_issuer(run_program: 
     assert set(statement["Condition"]["StringEquals"]) == {"oidc.vercel.com:aud", "oidc.vercel.com:sub"}
 
 
+def test_a_project_with_vercels_global_issuer_gets_a_provider_and_a_trust_for_that_one(run_program: Run) -> None:
+    recording = run_program(vercelIssuerMode="global")
+    provider, role = recording.one(OIDC), recording.one(ROLE)
+    assert provider.inputs["url"] == "https://oidc.vercel.com"
+    assert provider.inputs["clientIdLists"] == ["https://vercel.com/acme"], "other teams' tokens are refused"
+    (statement,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
+    assert statement["Principal"] == {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com"}
+    assert set(statement["Condition"]["StringEquals"]) == {"oidc.vercel.com:aud", "oidc.vercel.com:sub"}
+
+
 def test_a_made_oidc_provider_is_the_one_the_role_trusts_and_comes_first(vercel: Any) -> None:
     provider, role = vercel.one(OIDC), vercel.one(ROLE)
     assert provider.inputs["url"] == "https://oidc.vercel.com/acme"

@@ -64,7 +64,7 @@ def test_the_description_of_a_choice_tells_each_of_its_words(project: dict[str, 
 
 def test_the_choices_are_found_where_there_are_some() -> None:
     choices = {key for key in CONFIG_KEYS if _choices(Settings.model_fields[FIELDS[key]].annotation)}
-    expected = "deployTargets secretStore vercelAccess eksIdentity trailLock keptAsFound"
+    expected = "deployTargets secretStore vercelAccess vercelIssuerMode eksIdentity trailLock keptAsFound"
     assert choices == set(expected.split())
 
 

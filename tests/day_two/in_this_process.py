@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from unittest.mock import patch
@@ -15,6 +17,7 @@ import wizard.cli.main
 import wizard.cli.main as bell
 import wizard.cli.request  # noqa: F401
 from tests.onboarding.deployment import CompletedCommand, Deployment
+from tests.onboarding.loaded import loaded_python, with_phi_loaded
 from tests.onboarding.shipped_schemas import fits
 
 
@@ -27,7 +30,9 @@ def run(
     """
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     here = os.getcwd()
+    begin = with_phi_loaded(str(loaded_python())) if sys.platform == "linux" else subprocess.Popen.__init__
     with (
+        patch.object(subprocess.Popen, "__init__", begin),
         patch.dict(os.environ, deployment.with_changes(env), clear=True),
         patch("wizard.cli.main.PROJECT_FOLDER", deployment.folder),
         patch("wizard.cli.request.PROJECT_FOLDER", deployment.folder),

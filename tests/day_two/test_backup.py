@@ -45,8 +45,8 @@ def bucket(on_vercel: Deployment) -> str:
 # --- what the backup is for
 
 
+@pytest.mark.onboarded("vercel")
 def test_a_record_opens_from_nothing_but_the_backup_and_the_key(deployment: Deployment, tmp_path: Path) -> None:
-    deployment.set_up("vercel")
     (record,) = the_application.write(deployment, deployment.deployed(), RECORD)
     backup = tmp_path / "production.backup.json"
     backed_up(deployment, "--to", str(backup))
@@ -83,10 +83,10 @@ def lose_the_data_key(deployment: Deployment) -> None:
 
 
 @pytest.mark.thorough
+@pytest.mark.onboarded("vercel")
 def test_a_stack_whose_state_is_lost_too_is_taken_in_again_with_the_backups_data_key(
     deployment: Deployment, tmp_path: Path
 ) -> None:
-    deployment.set_up("vercel")
     (record,) = the_application.write(deployment, deployment.deployed(), RECORD)
     backup = tmp_path / "production.backup.json"
     backed_up(deployment, "--to", str(backup))
@@ -230,10 +230,10 @@ def test_without_a_replica_the_copy_in_another_region_opens_with_the_first_key_o
 
 
 @pytest.mark.thorough
+@pytest.mark.onboarded("multi-region")
 def test_where_a_replica_is_the_copy_is_the_stored_data_key_there_and_the_replica_opens_it(
     deployment: Deployment,
 ) -> None:
-    deployment.set_up("multi-region")
     ssm = deployment.client("ssm", region="us-west-2")
     ssm.delete_parameter(Name=STORED_KEY)
 

@@ -6,6 +6,7 @@ Touches the deployments that are set up once; every test leaves them as they wer
 from __future__ import annotations
 
 import json
+import shlex
 import urllib.request
 from typing import Any
 
@@ -194,6 +195,29 @@ def test_an_oidc_provider_that_lost_the_audience_gets_it_back(on_vercel: Deploym
     iam.remove_client_id_from_open_id_connect_provider(**audience)
     fixed(on_vercel, "provider-audience")
     iam.remove_client_id_from_open_id_connect_provider(**{**audience, "ClientID": "https://vercel.com/other"})
+
+
+def test_a_project_on_vercel_that_gives_no_token_is_named_until_it_does(on_vercel: Deployment):
+    path = "/v9/projects/eonpro"
+    on_vercel.vercel("PATCH", path, {"oidcTokenConfig": {"enabled": False}})
+    found = diagnosis(on_vercel, "--quick", expect=1)["findings"]
+    body = json.loads(shlex.split(found[0]["command"])[1])
+    on_vercel.vercel("PATCH", path, body)
+
+    assert found[0]["cause"] == "vercel-oidc-off"
+    assert body == {"oidcTokenConfig": {"enabled": True, "issuerMode": "team"}}
+    causes = {each["cause"] for each in diagnosis(on_vercel, "--quick", expect=None)["findings"]}
+    assert "vercel-oidc-off" not in causes
+
+
+@pytest.mark.thorough
+def test_a_project_that_goes_over_to_vercels_global_issuer_is_trusted_again(on_vercel: Deployment):
+    path = "/v9/projects/eonpro"
+    for mode in ("global", "team"):
+        on_vercel.vercel("PATCH", path, {"oidcTokenConfig": {"issuerMode": mode}})
+        fixed(on_vercel, "vercel-issuer-changed")
+        trust = json.dumps(on_vercel.client("iam").get_role(RoleName=ROLE)["Role"]["AssumeRolePolicyDocument"])
+        assert ("oidc.vercel.com/eonpro:sub" in trust) is (mode == "team")
 
 
 @pytest.mark.thorough

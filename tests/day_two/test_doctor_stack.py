@@ -131,8 +131,8 @@ def test_an_interrupted_update_is_taken_up(on_vercel: Deployment):
 
 
 @pytest.mark.thorough
+@pytest.mark.onboarded("vercel")
 def test_a_state_that_was_lost_is_made_of_what_is_there(deployment: Deployment):
-    deployment.set_up("vercel")
     before = deployment.keys(), deployment.parameters()[STORED_KEY]
     deployment.pulumi("stack", "rm", "--force", "--yes", "--preserve-config", "production")
     fixed(deployment, "stack-state-lost", *WHOLE)

@@ -48,8 +48,8 @@ def test_what_is_printed_brings_back_what_was_lost_and_makes_no_second_data_key(
 
 
 @pytest.mark.thorough
+@pytest.mark.onboarded("multi-region")
 def test_a_region_without_its_parameters_gets_them_from_the_region_of_the_replica(deployment: Deployment):
-    deployment.set_up("multi-region")
     before = deployment.parameters()
     deployment.forget_calls()
     assert "Healed" in run(deployment, "region-lost")
@@ -58,8 +58,8 @@ def test_a_region_without_its_parameters_gets_them_from_the_region_of_the_replic
 
 
 @pytest.mark.thorough
+@pytest.mark.onboarded("vercel")
 def test_an_update_after_a_destroy_has_a_way_out_and_the_records_keep_their_key(deployment: Deployment):
-    deployment.set_up("vercel")
     before = deployment.parameters(), deployment.deployed()["ENCRYPTED_PHI_KEY"]
     assert "Healed" in run(deployment, "update-after-destroy")
     assert (deployment.parameters(), deployment.deployed()["ENCRYPTED_PHI_KEY"]) == before

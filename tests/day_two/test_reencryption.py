@@ -17,8 +17,8 @@ TEXTS = ("jane@example.org", "jöhn@example.org", "患者@example.org")
 
 
 @pytest.mark.thorough
+@pytest.mark.onboarded("vercel")
 def test_the_next_steps_of_a_new_data_key_are_typed_and_no_record_is_lost(deployment: Deployment) -> None:
-    deployment.set_up("vercel")
     before = the_application.write(deployment, deployment.deployed(), *TEXTS)
     with running("fsync=off") as server, server.connect() as patients:
         patients.execute("create table patients (id int primary key, email text)")

@@ -251,8 +251,8 @@ def test_a_person_types_the_stacks_name_and_the_key_and_sees_only_the_one(life: 
 
 
 @pytest.mark.thorough
+@pytest.mark.onboarded("multi-region")
 def test_every_region_gets_the_new_data_key_and_keeps_the_old_one(deployment: Deployment) -> None:
-    deployment.set_up("multi-region")
     old = deployment.parameters()[STORED_KEY]
     new = deployment.wizard("rotate", "--data-key", *SURE[:2], "--json").document["fingerprint"]
     document = deployment.wizard("rotate", "--promote", new, "--no-hash-columns", *SURE).document
@@ -273,8 +273,8 @@ def test_every_region_gets_the_new_data_key_and_keeps_the_old_one(deployment: De
 
 
 @pytest.mark.thorough
+@pytest.mark.onboarded("vercel")
 def test_a_stack_that_never_had_a_data_key_gets_the_former_one_as_its_first(deployment: Deployment) -> None:
-    deployment.set_up("vercel")
     for name in deployment.parameters():
         deployment.client("ssm").delete_parameter(Name=name)
     for variable in deployment.vercel("GET", "/v10/projects/eonpro/env")["envs"]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.onboarding.deployment import Deployment, running_deployment
+from tests.onboarding.deployment import Deployment, Templates, running_deployment
 
 
 @pytest.fixture(autouse=True)
@@ -17,9 +17,12 @@ def started_for_its_exit_code(request: pytest.FixtureRequest, monkeypatch: pytes
 
 
 @pytest.fixture
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """A deployment with a fresh, empty cloud."""
-    with running_deployment(tmp_path_factory.mktemp("deployment")) as made:
+def deployment(
+    request: pytest.FixtureRequest, templates: Templates, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
+    """A deployment with a fresh, empty cloud, or set up by the example of `@pytest.mark.onboarded`."""
+    mark, root = request.node.get_closest_marker("onboarded"), tmp_path_factory.mktemp("deployment")
+    with templates.fork(root, *mark.args) if mark else running_deployment(root) as made:
         yield made
 
 

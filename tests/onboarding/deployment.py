@@ -6,12 +6,14 @@ Touches its temporary directory, the sandbox that it starts and ends, and the pr
 from __future__ import annotations
 
 import compileall
+import fcntl
 import json
 import os
 import select
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,7 +22,7 @@ import urllib.parse
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -29,9 +31,11 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from sandbox import environment as sandbox_environment
 from sandbox.lifecycle import create_directories, server_environment
-from sandbox.state import SandboxPaths
-from tests.onboarding.loaded import loaded, loaded_aws
+from sandbox.pulumi_plugins.install import install
+from sandbox.state import SandboxPaths, load_state, stop_process
+from tests.onboarding.loaded import loaded, loaded_aws, loaded_engine, loaded_python
 from tests.onboarding.shipped_schemas import fits
 from wizard.core.next_command import SCRIPT
 
@@ -443,15 +447,22 @@ def can_begin_loaded(*, env: Mapping[str, str | None] | None = None, **options: 
     return sys.platform == "linux" and not steering and options.keys() <= {"folder", "expect"}
 
 
-def _serve(where: SandboxPaths, environment: Mapping[str, str]) -> None:
-    """Begin a sandbox's server with its libraries loaded; it answers by then."""
+def _serve(where: SandboxPaths, environment: Mapping[str, str], template: Path | None) -> None:
+    """Begin a sandbox's server with its libraries loaded, or fork the one in the folder `template`; it answers then."""
     create_directories(where)
     ready, tell = os.pipe()
-    with where.log.open("wb") as log:
-        streams = (log.fileno(), log.fileno(), tell)
-        arguments, clean = (str(where.root),), server_environment(environment)
-        _, ended = loaded("sandbox.server").begin(arguments, folder=PROJECT, environment=clean, streams=streams)
-    os.close(ended)
+    if template is not None:
+        state = load_state(SandboxPaths(root=template))
+        assert state is not None
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
+            door.connect(f"\0sandbox-{state.pid}")
+            socket.send_fds(door, [os.fsencode(where.root)], [tell])
+    else:
+        with where.log.open("wb") as log:
+            streams = (log.fileno(), log.fileno(), tell)
+            arguments, clean = (str(where.root),), server_environment(environment)
+            _, ended = loaded("sandbox.server").begin(arguments, folder=PROJECT, environment=clean, streams=streams)
+        os.close(ended)
     os.close(tell)
     try:
         said = os.read(ready, 1) if select.select([ready], [], [], TIMEOUT_SECONDS)[0] else b""
@@ -465,12 +476,24 @@ def onboarding(target: str) -> tuple[str, ...]:
     return ("--stack", "production", "--answers", f"examples/{target}.yaml", "--yes", "--non-interactive")
 
 
+@cache
+def _plugins() -> tuple[Path, Path]:
+    """The engine, and a PULUMI_HOME with its plug-ins, which is copied: all that is the same in every deployment."""
+    chosen = sandbox_environment.engine()
+    assert chosen is not None, "there is no Pulumi engine: make setup"
+    engine = loaded_engine(chosen.path)
+    home = loaded_python().with_name("pulumi-home")
+    install(engine, home, loaded_python(), home)
+    return engine, home
+
+
 def written_script(project: Path, folder: Path) -> Path:
     """The folder with an `eonpro-kms` of that copy of the product: printed commands name it."""
     folder.mkdir(exist_ok=True)
     script = folder / SCRIPT
+    python = loaded_python() if sys.platform == "linux" else sys.executable
     script.write_text(
-        f"#!{sys.executable}\nimport sys\n\nsys.path[0] = {str(project)!r}\n"
+        f"#!{python}\nimport sys\n\nsys.path[0] = {str(project)!r}\n"
         "from wizard.__main__ import main\n\nsys.exit(main())\n"
     )
     script.chmod(0o755)
@@ -480,34 +503,115 @@ def written_script(project: Path, folder: Path) -> Path:
 @contextmanager
 def running_deployment(root: Path) -> Iterator[Deployment]:
     """A deployment with a fresh, empty cloud."""
-    base = clean_environment() | {"EONPRO_SANDBOX_DIR": str(root / "sandbox")}
     folder = copied_product(root / "project")
+    opened = _loaded_sandbox if sys.platform == "linux" else _started_sandbox
+    with opened(SandboxPaths(root=root / "sandbox")) as environment:
+        environment["PATH"] = f"{written_script(folder, root / 'bin')}{os.pathsep}{environment['PATH']}"
+        yield Deployment(root=root, folder=folder, environment=environment)
+
+
+@contextmanager
+def forked(template: Deployment, root: Path) -> Iterator[Deployment]:
+    """A deployment like the template, whose cloud goes a way of its own from here on (Linux)."""
+    for part in ("project", "sandbox/backend", "sandbox/aws"):
+        shutil.copytree(template.root / part, root / part, symlinks=True)
+    folder = root / "project"
+    with _loaded_sandbox(SandboxPaths(root=root / "sandbox"), template.root / "sandbox") as environment:
+        environment["PATH"] = f"{written_script(folder, root / 'bin')}{os.pathsep}{environment['PATH']}"
+        yield Deployment(root=root, folder=folder, environment=environment, printed=[*template.printed])
+
+
+class Templates:
+    """Deployments that a run of pytest sets up once, whichever worker needs one first, and forks for each who does."""
+
+    def __init__(self, shared: Path, own: Path) -> None:
+        """`shared` is a folder of all workers, `own` is this one's."""
+        self._shared, self._own = shared, own
+        self._made: dict[str, Deployment] = {}
+        self._open = ExitStack()
+
+    @contextmanager
+    def fork(
+        self, root: Path, target: str, *, before: Callable[[Deployment], object] | None = None
+    ) -> Iterator[Deployment]:
+        """A deployment set up for the target by its example, after `before`, which has a name."""
+        if sys.platform != "linux":
+            with running_deployment(root) as made:
+                _set_up(made, target, before)
+                yield made
+            return
+        name = f"{target}-{before.__name__}" if before else target
+        if name not in self._made:
+            self._made[name] = self._template(name, target, before)
+        with forked(self._made[name], root) as made:
+            yield made
+
+    def _template(self, name: str, target: str, before: Callable[[Deployment], object] | None) -> Deployment:
+        record = self._shared / f"{name}.json"
+        with self._locked(name):
+            if record.exists():
+                first = json.loads(record.read_text())
+                first = Deployment(**first | {"root": Path(first["root"]), "folder": Path(first["folder"])})
+                return self._open.enter_context(forked(first, self._own / name))
+            made = self._open.enter_context(running_deployment(self._own / name))
+            _set_up(made, target, before)
+            record.write_text(json.dumps(vars(made) | {"root": str(made.root), "folder": str(made.folder)}))
+            self._open.callback(record.unlink)
+            return made
+
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        self._shared.mkdir(parents=True, exist_ok=True)
+        with (self._shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def close(self) -> None:
+        """End this worker's templates; whoever forks one of them at this moment has it."""
+        with ExitStack() as locks:
+            for name in self._made:
+                locks.enter_context(self._locked(name))
+            self._open.close()
+
+
+def _set_up(made: Deployment, target: str, before: Callable[[Deployment], object] | None) -> None:
+    if before is not None:
+        before(made)
+    made.set_up(target)
+
+
+@contextmanager
+def _loaded_sandbox(paths: SandboxPaths, template: Path | None = None) -> Iterator[dict[str, str]]:
+    engine, home = _plugins()
+    base = clean_environment() | {"EONPRO_SANDBOX_DIR": str(paths.root), "EONPRO_ENGINE": str(engine)}
+    _serve(paths, base, template)
+    shutil.copytree(home, paths.pulumi_home, dirs_exist_ok=True)
+    state = load_state(paths)
+    assert state is not None
+    try:
+        environment = base | sandbox_environment.variables(paths, state, base)
+        aws = PROJECT / ".cache" / "awscli" / "bin" / "aws"
+        if aws.exists():
+            environment["PATH"] = f"{loaded_aws(aws)}{os.pathsep}{environment['PATH']}"
+        yield environment
+    finally:
+        stop_process(state.pid)
+
+
+@contextmanager
+def _started_sandbox(paths: SandboxPaths) -> Iterator[dict[str, str]]:
+    base = clean_environment() | {"EONPRO_SANDBOX_DIR": str(paths.root)}
 
     def sandbox(command: str) -> str:
-        done = subprocess.run(
+        return subprocess.run(
             [sys.executable, "-m", "sandbox", command],
-            cwd=PROJECT,
-            env=base,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+            cwd=PROJECT, env=base, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT_SECONDS, check=True,
+        ).stdout  # fmt: skip
 
-    if sys.platform == "linux":
-        _serve(SandboxPaths(root=root / "sandbox"), base)
-    # It finds the server there, and installs the plug-ins.
     sandbox("start")
     try:
         words = [shlex.split(line) for line in sandbox("env").splitlines() if line.startswith("export ")]
-        environment = base | dict(word[1].partition("=")[::2] for word in words)
-        aws = PROJECT / ".cache" / "awscli" / "bin" / "aws"
-        if sys.platform == "linux" and aws.exists():
-            environment["PATH"] = f"{loaded_aws(aws)}{os.pathsep}{environment['PATH']}"
-        environment["PATH"] = f"{written_script(folder, root / 'bin')}{os.pathsep}{environment['PATH']}"
-        yield Deployment(root=root, folder=folder, environment=environment)
+        yield base | dict(word[1].partition("=")[::2] for word in words)
     finally:
         sandbox("stop")
 

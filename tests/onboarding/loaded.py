@@ -1,4 +1,4 @@
-"""Processes that begin with their libraries loaded: each wizard, sandbox and AWS CLI is forked from one that has them.
+"""Processes that begin with their libraries loaded: each wizard, sandbox, AWS CLI and plug-in of the engine is forked.
 
 Touches the processes that it starts. Each is a process like any other, with a folder, an environment and streams of its
 own, and loads the project's files by itself; what every one of them would load first, and never changes, it has.
@@ -6,6 +6,7 @@ own, and loads the project's files by itself; what every one of them would load 
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import io
@@ -19,23 +20,33 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 PROJECT = Path(__file__).resolve().parents[2]
 
+_OF_THE_WIZARD = (
+    *("pulumi.automation", "botocore.session", "botocore.client", "botocore.credentials", "botocore.args"),
+    *("botocore.endpoint", "botocore.handlers", "botocore.waiter", "urllib3", "pydantic", "yaml"),
+    *("rich.console", "rich.table", "rich.live", "rich.markup", "asyncio", "argparse", "ssl", "uuid", "zoneinfo"),
+)
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
-    "wizard": (
-        *("pulumi.automation", "botocore.session", "botocore.client", "botocore.credentials", "botocore.args"),
-        *("botocore.endpoint", "botocore.handlers", "botocore.waiter", "urllib3", "pydantic", "yaml"),
-        *("rich.console", "rich.table", "rich.live", "rich.markup", "asyncio", "argparse", "ssl", "uuid", "zoneinfo"),
-    ),
+    "wizard": _OF_THE_WIZARD,
     # The server is the project's own, whichever folder a deployment has.
     "sandbox.server": ("sandbox.server", "sandbox.vercel"),
     "aws": ("awscli.clidriver", "awscli.handlers"),
+    # The interpreter of the engine's plug-ins, programs and policy packs, of the application's part, and of commands.
+    "python": (
+        # The real SDK first: the plug-ins would take its messages without it.
+        *("pulumi.runtime", "sandbox.pulumi_plugins.language_host", "sandbox.pulumi_plugins.provider.server", "boto3"),
+        *("pulumi.policy", "pulumi_policy", "pydantic", "cryptography.hazmat.primitives.ciphers.aead", "pybase64"),
+        *(f"pulumi_aws.{each}" for each in "iam kms s3 ssm sns sqs ecs cloudtrail cloudwatch secretsmanager".split()),
+        *_OF_THE_WIZARD,
+    ),
     "tests.chaos.client": (),
 }
 """What is loaded before a program begins: libraries, and nothing that a deployment has a copy of."""
@@ -45,23 +56,35 @@ _LONGEST_REQUEST = 1 << 20
 
 _SHIM = """\
 #!{python} -IS
-import json, os, socket, sys
+import json, os, signal, socket, sys
 told, tell = os.pipe()
+ended, alive = os.pipe()
 wanted = {{"arguments": [*{before!r}, *sys.argv[1:]], "folder": os.getcwd(), "environment": dict(os.environ)}}
+wanted["python"] = sys.argv[0]
 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
     door.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     door.connect({door!r})
-    socket.send_fds(door, [json.dumps(wanted).encode()], [tell, 1, 2, 0])
+    socket.send_fds(door, [json.dumps(wanted).encode()], [tell, 1, 2, 0, ended])
 os.close(tell)
-os.read(told, 4)
-sys.exit(int.from_bytes(os.read(told, 4), "big", signed=True) & 255)
+os.close(ended)
+pid = int.from_bytes(os.read(told, 4), "big")
+for each in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(each, lambda number, _: os.kill(pid, number))
+code = int.from_bytes(os.read(told, 4), "big", signed=True)
+if code < 0:
+    if -code != signal.SIGKILL:
+        signal.signal(-code, signal.SIG_DFL)
+    os.kill(os.getpid(), -code)
+sys.exit(code)
 """
+"""Signals are passed on, and who kills it kills the program: `alive` is closed by its end alone."""
 
 
 class Loaded:
     """A program, ready to begin."""
 
     def __init__(self, program: str, python: Path = Path(sys.executable)) -> None:
+        self._program = program
         # A socket's path is short, and pytest's folders are not.
         self.door = Path(tempfile.mkdtemp(prefix="loaded-")) / "door"
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -83,6 +106,8 @@ class Loaded:
         """Its process, and a descriptor that gives its exit code once it has ended. `streams`: out, err, and more."""
         told, tell = os.pipe()
         wanted = {"arguments": list(arguments), "folder": str(folder), "environment": dict(environment)}
+        if self._program == "wizard":
+            wanted["python"] = str(loaded_python())
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
             door.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LONGEST_REQUEST)
             door.connect(str(self.door))
@@ -134,18 +159,44 @@ def loaded_aws(real: Path) -> Path:
     return folder
 
 
+@cache
+def loaded_python() -> Path:
+    """An interpreter that begins loaded; it runs what a real one runs, and says nothing of itself."""
+    return loaded("python").shim("python")
+
+
+@cache
+def loaded_engine(chosen: Path) -> Path:
+    """The engine at `chosen` with a language host that begins loaded; `chosen` itself where its host is the official.
+
+    A copy in a folder of its own: the engine looks for the host beside itself.
+    """
+    host = chosen.with_name("pulumi-language-python")
+    if host.exists() and b"# Written by sandbox." not in host.read_bytes()[:200]:
+        return chosen
+    engine = loaded_python().with_name("engine") / chosen.name
+    engine.parent.mkdir()
+    try:
+        engine.hardlink_to(chosen.resolve())
+    except OSError:
+        shutil.copy2(chosen, engine)
+    return engine
+
+
 # --- the process that is forked from
 
 
 def main(program: str, door: socket.socket) -> None:
     """Fork whoever is asked for, and tell how each ends; in a child it returns and the program has run."""
     before = dict(os.environ)
-    for name in LIBRARIES["wizard"] + (program,) if program == "tests.chaos.client" else LIBRARIES[program]:
+    for name in _OF_THE_WIZARD + (program,) if program == "tests.chaos.client" else LIBRARIES[program]:
         importlib.import_module(name)
     # As awscli's, which tells botocore where its data are.
     set_by_libraries = {name: value for name, value in os.environ.items() if before.get(name) != value}
     if program == "sandbox.server":
         _read_descriptions()
+    if program in ("wizard", "python"):
+        make_clients()
     gc.collect()
     gc.freeze()
     woken, wake = os.pipe()
@@ -197,15 +248,24 @@ def _reap(tells: dict[int, int]) -> None:
 def _become(program: str, wanted: dict[str, Any], streams: Sequence[int]) -> None:
     """Run the program as `python -m` does, to its end."""
     out, err, *more = streams
-    if program in ("aws", "tests.chaos.client"):
-        os.dup2(more.pop(), 0)
+    if program in ("aws", "python", "tests.chaos.client"):
+        os.dup2(more.pop(0), 0)
+        alive = os.dup(more.pop()) if more else None
     else:
+        alive = None
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(out, 1)
     os.dup2(err, 2)
     for index, stream in enumerate(more):
         os.dup2(stream, 3 + index)
-    os.closerange(3 + len(more), 1024)
+    if alive is None:
+        os.closerange(3 + len(more), 1024)
+    else:
+        os.dup2(alive, 3)
+        os.closerange(4, 1024)
+        # A Ctrl-C at the terminal comes through the one that began it.
+        os.setpgrp()
+        threading.Thread(target=_end_with, args=(3,), daemon=True).start()
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8")
     sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w", closefd=False)), encoding="utf-8")
     sys.stderr = io.TextIOWrapper(
@@ -217,18 +277,83 @@ def _become(program: str, wanted: dict[str, Any], streams: Sequence[int]) -> Non
     if program == "sandbox.server":
         os.setsid()
         _shuffle()
-        sys.modules[program].serve(sys.modules["sandbox.state"].SandboxPaths(root=Path(wanted["arguments"][0])), 3)
+        sandbox = sys.modules[program].Sandbox()
+        paths = sys.modules["sandbox.state"].SandboxPaths(root=Path(wanted["arguments"][0]))
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        threading.Thread(target=_fork, args=(sandbox, paths.root), daemon=True).start()
+        sandbox.serve(paths, 3)
         return
     if program == "tests.chaos.client":
         sys.modules[program].become(wanted["arguments"])
         return
     if program == "aws":
         sys.argv = wanted["arguments"]
-        runpy.run_path(sys.argv[0], run_name="__main__")
-        return
+        to_its_end(lambda: runpy.run_path(sys.argv[0], run_name="__main__"))
+    if program == "python":
+        _interpret(wanted["arguments"], executable=wanted["python"])
+    setattr(subprocess.Popen, "__init__", with_phi_loaded(wanted["python"]))  # noqa: B010 - it would not be typed
     sys.path[0] = wanted["folder"]
     sys.argv = [program, *wanted["arguments"]]
-    runpy.run_module(program, run_name="__main__", alter_sys=True)
+    to_its_end(lambda: runpy.run_module(program, run_name="__main__", alter_sys=True))
+
+
+def with_phi_loaded(python: str) -> Callable[..., None]:
+    """`Popen.__init__`, but the application's part, which the wizard starts with its own interpreter, begins loaded."""
+    begin = subprocess.Popen.__init__
+
+    def begin_loaded(self: Any, command: Any, *more: Any, **named: Any) -> None:
+        if isinstance(command, list) and command[:3] == [sys.executable, "-m", "phi"]:
+            command = [python, *command[1:]]
+        begin(self, command, *more, **named)
+
+    return begin_loaded
+
+
+def _interpret(arguments: list[str], *, executable: str) -> NoReturn:
+    """What `python ARGUMENTS` does, of the arguments that the sandbox's plug-ins and the wizard give it."""
+    # What it starts with its own interpreter begins loaded too.
+    sys.executable = executable
+    options = {argument for argument in arguments[:2] if argument in ("-u", "-P")}
+    first, *rest = arguments[len(options) :]
+    if "-u" in options:
+        raw: Any = io.FileIO(1, "w", closefd=False)
+        sys.stdout = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
+    if first in ("-c", "-m"):
+        what, *rest = rest
+        sys.argv = [first, *rest]
+        if "-P" in options:
+            del sys.path[0]
+        else:
+            sys.path[0] = os.getcwd()
+        if first == "-c":
+            to_its_end(lambda: exec(what, {"__name__": "__main__"}))
+        to_its_end(lambda: runpy.run_module(what, run_name="__main__", alter_sys=True))
+    sys.argv = [first, *rest]
+    sys.path[0] = str(Path(first).resolve().parent)
+    to_its_end(lambda: runpy.run_path(first, run_name="__main__"))
+
+
+def _end_with(alive: int) -> None:
+    """End this process and all that it started when the one that began it is gone."""
+    os.read(alive, 1)
+    os.killpg(0, signal.SIGKILL)
+
+
+def to_its_end(program: Callable[[], object]) -> NoReturn:
+    """Run it, and leave without taking apart what was loaded for a hundred others: that takes longer than the run."""
+    code: object = 0
+    try:
+        program()
+    except SystemExit as left:
+        code = left.code
+    except BaseException:  # noqa: BLE001 - as the interpreter does
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def _read_descriptions() -> None:
@@ -237,6 +362,57 @@ def _read_descriptions() -> None:
 
     for service in "kms iam sts s3 ssm cloudtrail logs events cloudwatch sns secretsmanager ecs".split():
         get_service_model(service)
+
+
+def make_clients() -> None:
+    """The descriptions of the services are read once, not by every process that is forked."""
+    import botocore.compat
+    import botocore.hooks
+    import botocore.session
+
+    # Neither is what its own handlers take, nor the services' other names.
+    botocore.session.create_loader = cache(botocore.session.create_loader)
+    vars(botocore.hooks)["accepts_kwargs"] = cache(botocore.compat.accepts_kwargs)
+    alias = cache(botocore.hooks.EventAliaser(None)._alias_event_name)
+    setattr(botocore.hooks.EventAliaser, "_alias_event_name", lambda _, name: alias(name))  # noqa: B010
+    services = "kms iam sts ssm s3 cloudtrail logs events cloudwatch sns secretsmanager ecs ec2 account service-quotas"
+    for service in services.split():
+        botocore.session.Session().create_client(
+            service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none"
+        )
+
+
+def _fork(sandbox: Any, root: Path) -> None:
+    """Fork this server, and all it holds, whenever it is asked; the copy serves for the folder that is asked for."""
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    door.bind(f"\0sandbox-{os.getpid()}")
+    door.listen(16)
+    while True:
+        asking, _ = door.accept()
+        with asking:
+            message, [tell], _, _ = socket.recv_fds(asking, _LONGEST_REQUEST, 1)
+        # No call is being answered meanwhile.
+        with sandbox.aws._lock:
+            pid = os.fork()
+        if pid == 0:
+            break
+        os.close(tell)
+    door.close()
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for server in sandbox.servers:
+        server.socket.close()
+    _shuffle()
+    paths = sys.modules["sandbox.state"].SandboxPaths(root=Path(os.fsdecode(message)))
+    for backend in sys.modules["moto.ssm.models"].ssm_backends["123456789012"].values():
+        for name, versions in backend._parameters.items():
+            if name.endswith("/claim"):
+                # The claim of an environment names the folder of its state, which was copied too.
+                for version in versions:
+                    version.value = version.value.replace(str(root), str(paths.root))
+    threading.Thread(target=_fork, args=(sandbox, paths.root), daemon=True).start()
+    sandbox.serve(paths, tell)
+    os._exit(0)
 
 
 def _shuffle() -> None:

@@ -59,8 +59,8 @@ def test_a_stack_by_hand_is_the_wizards_and_its_push_completes_it(deployment: De
 
 
 @pytest.mark.thorough
+@pytest.mark.onboarded("vercel")
 def test_undone_as_the_readme_says_the_key_and_all_that_leads_to_it_are_still_there(deployment: Deployment):
-    deployment.set_up("vercel")
     outputs, variables, before = deployment.outputs(), deployment.variables(), deployment.inventory()
     [command] = commands("Removing a stack", "each of these is retained:")
     deployment.forget_calls()

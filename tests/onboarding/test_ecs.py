@@ -65,8 +65,8 @@ def test_ecs_without_a_vercel_token_is_onboarded_again_with_nothing_to_do(on_ecs
     assert on_ecs.changes() == {}
 
 
+@pytest.mark.onboarded("vercel")
 def test_on_top_of_vercel_one_key_and_one_data_key_serve_both(deployment: Deployment):
-    deployment.set_up("vercel")
     variables, stored_key, key = (
         deployment.variables(),
         deployment.stored_key_versions(),

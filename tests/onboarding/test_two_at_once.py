@@ -32,8 +32,8 @@ def test_two_at_once_end_with_one_key_and_one_data_key(deployment: Deployment, f
     deployment.pulumi("preview", "--stack", "production", "--expect-no-changes")
 
 
+@pytest.mark.onboarded("vercel")
 def test_two_that_make_the_data_key_at_the_same_moment_keep_one(deployment: Deployment):
-    deployment.set_up("vercel")
     # As if the run had ended before its data key: the stack is built; no stored data key, no version, no variables.
     deployment.client("ssm").delete_parameters(Names=[*deployment.parameters()])
     for variable in deployment.variables().values():

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from sandbox.lifecycle import create_directories
-from sandbox.server import serve
+from sandbox.server import Sandbox
 from sandbox.state import SandboxPaths
 
 # ruff: isort: split
@@ -24,7 +24,7 @@ def main(root: str, ready: str) -> None:
     vars(models)["generate_master_key"] = lambda: mock_random.randbytes(32)
     where = SandboxPaths(root=Path(root))
     create_directories(where)
-    serve(where, int(ready))
+    Sandbox().serve(where, int(ready))
 
 
 if __name__ == "__main__":

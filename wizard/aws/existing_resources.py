@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from components.policies.stack import vercel_issuer_of
 from components.settings import ResourceKind, SecretStore, Settings
 from wizard.aws import cloudtrail, kms
 from wizard.aws.auth.session import Session, SessionClient, tags_of
@@ -41,7 +42,7 @@ def _lookups(session: Session, settings: Settings) -> dict[str, Callable[[], Any
     if settings.makes_user:
         lookups["app_user_arn"] = lambda: _principal_of(session, names.app_user, "User").get("Arn")
     elif settings.trusts_vercel:
-        lookups["oidc_provider_arn"] = lambda: _oidc_provider_arn(session, f"oidc.vercel.com/{settings.vercel_team}")
+        lookups["oidc_provider_arn"] = lambda: _oidc_provider_arn(session, vercel_issuer_of(settings))
     if settings.makes_execution_role:
         lookups["execution_role_arn"] = lambda: _principal_of(session, names.execution_role).get("Arn")
     if settings.makes_secrets_role:
@@ -110,7 +111,7 @@ def _policy_arn(session: Session, settings: Settings, name: str) -> str | None:
     return arn if session.find("iam", "GetPolicy", absent=_NO_ENTITY, PolicyArn=arn) else None
 
 
-def _oidc_provider_arn(session: Session, issuer: str) -> str | None:
+def _oidc_provider_arn(session: Session, issuer: str | None) -> str | None:
     providers = session.call("iam", "ListOpenIDConnectProviders")["OpenIDConnectProviderList"]
     return next(
         (str(entry["Arn"]) for entry in providers if entry["Arn"].partition(":oidc-provider/")[2] == issuer),

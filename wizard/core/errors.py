@@ -115,6 +115,10 @@ class DataKeyConflict(SetupError):
     """There is another data key where only one can be; nothing was overwritten."""
 
 
+class SharedSecretRefused(DataKeyConflict):
+    """Vercel's team does not let another environment have production's Secret."""
+
+
 class StackBusy(SetupError):
     """Another run holds the stack's lock."""
 

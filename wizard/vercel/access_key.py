@@ -148,7 +148,7 @@ def _state(name: str, listed: tuple[ListedVariable, ...], key: AccessKey) -> str
     if len(entries) > 1:
         return f"it exists {len(entries)} times"
     if entries[0].type not in _STORED:
-        return f"it is stored as {entries[0].type}, not as sensitive"
+        return f"it is stored as Config ({entries[0].type}), not as Secret"
     if is_changed(entries[0], listed):
         return "it was changed since it was delivered"
     reported = access_key_of(entries[0])

@@ -4,12 +4,20 @@ Writes `AWS_REGION`, `AWS_KMS_KEY_ID` and `ENCRYPTED_PHI_KEY` of one environment
 with all three or as it began; docs/decisions names the exceptions.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from components.settings import DATA_KEY_VARIABLE
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, Unreachable, UsageError
+from wizard.core.errors import (
+    DataKeyConflict,
+    ResourceError,
+    SetupError,
+    SharedSecretRefused,
+    Unreachable,
+    UsageError,
+)
 from wizard.core.models.delivery import PRODUCTION, AppVariables, Delivered, DeliveryState, Scope
 from wizard.core.next_command import wizard
 from wizard.core.safe_text import clean, quoted
@@ -117,7 +125,7 @@ def deliver(
             if not _gaps(states):
                 return _delivered(variables, terms, states, DeliveryState.WRITTEN, unchanged)
             if result.definitive or not variables.deadline.wait(result.reason, at_least=result.retry_after):
-                raise _incomplete(variables, states, result)
+                raise _incomplete(variables, states, result, scope)
             # A data key that somebody else set during the pause must not be overwritten either.
             states = _list_again(variables, terms, known)
             if not _gaps(states):
@@ -225,7 +233,18 @@ def shared_fix(entries: Sequence[ListedVariable], scope: Scope = PRODUCTION) -> 
     return wizard("push", "--rename-existing", entries[0].id, advice="it goes on serving the other environments")
 
 
-def _incomplete(variables: Variables, states: tuple[VariableState, ...], result: WriteResult) -> ResourceError:
+_SEPARATE_SECRETS = re.compile(r"production secrets?.*(different value|separat|own environment group)", re.IGNORECASE)
+"""In Vercel's words: a team's policy that no other environment has production's Secrets (Vercel's CLI 64)."""
+
+
+def _incomplete(
+    variables: Variables, states: tuple[VariableState, ...], result: WriteResult, scope: Scope
+) -> SetupError:
+    if _SEPARATE_SECRETS.search(result.words):
+        return SharedSecretRefused(
+            f"{variables.owner}: the team on Vercel does not let {scope.words} have production's Secret",
+            "give that environment a stack, and so a data key, of its own",
+        )
     missing = "; ".join(f"{state.expected.key}: {state.gap}" for state in _gaps(states))
     in_place = ", ".join(state.expected.key for state in states if not state.gap)
     words = result.words

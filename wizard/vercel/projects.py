@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from components.settings import VercelIssuerMode
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.safe_text import clean
@@ -61,13 +62,21 @@ def read_entries(body: Any, collection: str) -> tuple[Mapping[str, Any], ...]:
 def read_project(
     details: Mapping[str, Any], *, fallback: str, team_id: str | None, team_slug: str | None
 ) -> VercelProject:
-    """A project; `fallback` is its id and name where the answer has none."""
+    """A project; `fallback` is its id and name where the answer has none.
+
+    `oidcTokenConfig`: https://vercel.com/docs/rest-api/projects/find-a-project-by-id-or-name
+    """
+    tokens = details.get("oidcTokenConfig")
+    config = tokens if isinstance(tokens, dict) else {}
+    enabled, mode = config.get("enabled"), config.get("issuerMode")
     return VercelProject(
         id=text(details.get("id")) or fallback,
         name=label(details.get("name")) or fallback,
         team_id=team_id,
         team_slug=team_slug,
         framework=text(details.get("framework")),
+        gives_tokens=enabled if isinstance(enabled, bool) else None,
+        issuer_mode=VercelIssuerMode(mode) if mode in tuple(VercelIssuerMode) else None,
     )
 
 
@@ -111,7 +120,9 @@ def label(value: Any) -> str | None:
 def _variable(entry: Any) -> ListedVariable:
     if not isinstance(entry, Mapping) or not text(entry.get("key")):
         raise Unreadable("it lists something that is no environment variable")
-    kind, raw = text(entry.get("type")) or "", entry.get("value")
+    # Vercel shows Config and Secret since its CLI 64; `type` stays: sensitive is a Secret, the others are Config.
+    kind = "sensitive" if entry.get("visibility") == "secret" else text(entry.get("type")) or ""
+    raw = entry.get("value")
     clear = kind == "plain" or (entry.get("decrypted") is True and kind != "sensitive")
     updated = entry.get("updatedAt")
     return ListedVariable(

@@ -245,7 +245,7 @@ def state_of(
     if len(entries) > 1:
         return VariableState(expected=desired, entry=entry, gap=f"it exists {len(entries)} times", scope=scope)
     if desired.type == "sensitive" and entry.type not in ("sensitive", ""):
-        gap = f"it is stored as {entry.type}, not as sensitive"
+        gap = f"it is stored as Config ({entry.type}), not as Secret"
         return VariableState(expected=desired, entry=entry, gap=gap, scope=scope)
     proof = _proof(desired, entry, read)
     if not proof and _newly_written(entry, listed, before) and same(entry, desired.value, read) is None:

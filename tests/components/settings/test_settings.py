@@ -63,6 +63,7 @@ EACH: dict[str, dict[str, Any]] = {
     "vercel_team": VERCEL,
     "vercel_project": VERCEL,
     "vercel_access": {**VERCEL, "vercel_access": "user"},
+    "vercel_issuer_mode": {**VERCEL, "vercel_issuer_mode": "global"},
     "vercel_oidc_provider_arn": {**VERCEL, "vercel_oidc_provider_arn": PROVIDER},
     "ecs_cluster": {"ecs_cluster": "clinic"},
     "ecs_service": {"ecs_cluster": "clinic", "ecs_service": "web"},

@@ -370,6 +370,7 @@ def good_values() -> dict[str, Any]:
         "permissions_boundary": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
         "secret_store": "secrets-manager",
         "vercel_access": "oidc",
+        "vercel_issuer_mode": "global",
         "eks_cluster": "clinic",
         "eks_identity": "irsa",
         "eks_oidc_provider": f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/ABC123",

@@ -39,6 +39,7 @@ _NAMED: Mapping[str, tuple[str, str]] = {
     "permissions_boundary": (f"{IAM}:policy/boundary", f"{IAM}:policy/other"),
     "vercel_team": ("acme", "clinic-2"),
     "vercel_project": ("portal", "eonpro.web"),
+    "vercel_issuer_mode": ("team", "global"),
     "vercel_oidc_provider": (
         f"{IAM}:oidc-provider/oidc.vercel.com/acme",
         f"{IAM}:oidc-provider/oidc.vercel.com/clinic",

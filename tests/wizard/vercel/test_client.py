@@ -28,10 +28,11 @@ from wizard.core.errors import (
     PermissionDenied,
     ResourceError,
     SetupError,
+    SharedSecretRefused,
     Unreachable,
     UsageError,
 )
-from wizard.core.models.delivery import AppVariables, DeliveryState, VercelProject
+from wizard.core.models.delivery import AppVariables, DeliveryState, Scope, VercelProject
 from wizard.vercel.client import Vercel
 from wizard.vercel.http import FIRST_CONTACT_ATTEMPTS, Api, Endpoint
 
@@ -284,6 +285,26 @@ def test_a_team_that_makes_everything_sensitive_is_judged_by_the_comments(vercel
     assert vercel.writes(lambda: vercel.edge().deliver(project, BATCH)) == 0
     other_region = AppVariables(region="eu-west-1", key_arn=ARN, wrapped=OURS)
     assert vercel.writes(lambda: vercel.edge().deliver(project, other_region)) == 3
+
+
+@pytest.fixture
+def separating() -> Iterator[Place]:
+    """A team that keeps production's Secrets from every other environment."""
+    yield from serve(create_app(token=TOKEN, team="clinic", project="eonpro", separates_secrets=True))
+
+
+def test_a_team_that_lets_no_other_environment_have_productions_secret_is_told_and_nothing_stays(
+    separating: Place,
+) -> None:
+    edge, project = separating.edge(), separating.project()
+    assert edge.deliver(project, BATCH).state == "written"
+    with pytest.raises(SharedSecretRefused, match="does not let preview have production's Secret") as refused:
+        edge.deliver(project, BATCH, scope=Scope(environment="preview"))
+    listed = separating.door.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]
+
+    assert BATCH.wrapped.value not in refused.value.message
+    assert [each["target"] for each in listed] == [["production"]] * 3
+    assert edge.check(project, BATCH) is None
 
 
 def test_our_key_stored_readably_is_made_sensitive(vercel: Place) -> None:

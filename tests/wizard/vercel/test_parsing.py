@@ -14,6 +14,7 @@ from werkzeug.serving import make_server
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import CredentialsError, DataKeyConflict, ResourceError, SetupError
 from wizard.core.models.delivery import AppVariables, DeliveryState, VercelProject
+from wizard.vercel import projects
 from wizard.vercel.client import Vercel
 
 OURS = WrappedDataKey.from_blob(b"\x01" * 184)
@@ -215,9 +216,25 @@ def test_a_value_that_the_answer_repeats_is_not_told_on(edge: Vercel, other: Oth
     assert OURS.value not in "".join(traceback.format_exception(caught.value))
 
 
+@pytest.mark.parametrize(
+    ("listed", "kind"),
+    [
+        ({"type": "encrypted", "visibility": "secret"}, "sensitive"),
+        ({"visibility": "secret"}, "sensitive"),
+        ({"type": "encrypted", "visibility": "config"}, "encrypted"),
+        ({"type": "sensitive"}, "sensitive"),
+        ({}, ""),
+    ],
+)
+def test_config_and_secret_are_the_types_that_they_were(listed: dict[str, str], kind: str) -> None:
+    (variable,) = projects.read_listing({"envs": [{"key": "A", "value": "x", "target": ["production"], **listed}]})
+    assert variable.type == kind
+    assert (variable.value is None) or kind != "sensitive"
+
+
 def test_a_data_key_that_is_not_stored_as_sensitive_is_found_out(edge: Vercel, other: Other) -> None:
     other.tell = lambda env: {**env, "type": "encrypted"}
-    with pytest.raises(ResourceError, match="ENCRYPTED_PHI_KEY: it is stored as encrypted, not as sensitive"):
+    with pytest.raises(ResourceError, match=r"ENCRYPTED_PHI_KEY: it is stored as Config \(encrypted\), not as Secret"):
         edge.deliver(PROJECT, BATCH)
 
 

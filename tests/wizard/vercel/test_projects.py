@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from components.settings import VercelIssuerMode
 from sandbox.vercel import create_app
 from tests.wizard.vercel.test_client import TOKEN, Place, serve
 from wizard.vercel import projects
@@ -46,6 +48,22 @@ def test_a_project_without_a_framework_says_so(vercel: Place) -> None:
     listed = {each.name: each.framework for each in vercel.edge().list_projects()}
     assert listed["api"] is None
     assert vercel.edge().find_project("clinic", "api").framework is None
+
+
+def test_who_issues_a_projects_tokens_is_read_as_the_project_is_set(vercel: Place) -> None:
+    as_made = vercel.project()
+    changed = {"oidcTokenConfig": {"enabled": False, "issuerMode": "global"}}
+    assert vercel.door.patch(f"/v9/projects/{as_made.id}?slug=clinic", json=changed).status_code == 200
+    off = vercel.edge().find_project("clinic", "eonpro")
+
+    assert (as_made.gives_tokens, as_made.issuer_mode) == (True, VercelIssuerMode.TEAM)
+    assert (off.gives_tokens, off.issuer_mode) == (False, VercelIssuerMode.GLOBAL)
+
+
+@pytest.mark.parametrize("told", [None, "on", {}, {"enabled": "yes", "issuerMode": "nobody"}])
+def test_a_project_that_does_not_say_who_issues_its_tokens_is_not_guessed_at(told: Any) -> None:
+    read = projects.read_project({"oidcTokenConfig": told}, fallback="x", team_id=None, team_slug=None)
+    assert (read.gives_tokens, read.issuer_mode) == (None, None)
 
 
 def test_no_project_is_written_or_told_twice(vercel: Place) -> None:

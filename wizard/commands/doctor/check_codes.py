@@ -43,6 +43,8 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "service-control-policy": "the organization forbids it",
     "resource-control-policy": "the organization forbids the use of this key",
     "principal-missing": "the application's role or user does not exist",
+    "vercel-oidc-off": "the project on Vercel gives its deployments no OIDC token",
+    "vercel-issuer-changed": "the project's tokens on Vercel come from another issuer than the role trusts",
     "provider-missing": "the OIDC provider does not exist",
     "provider-audience": "the OIDC provider does not know the audience",
     "trust-changed": "the role does not trust the application's platform",
@@ -88,7 +90,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "variable-quoted": "a value has quotation marks or white space around it",
     "variable-truncated": "a value is cut off",
     "variable-malformed": "a value is not a wrapped data key",
-    "variable-changed": "a sensitive variable was changed since it was delivered",
+    "variable-changed": "a Secret on Vercel was changed since it was delivered",
     "key-id-alias": "AWS_KMS_KEY_ID names an alias, not the key",
     "key-id-bare": "AWS_KMS_KEY_ID is a key id without account and Region",
     "key-id-other-region": "AWS_KMS_KEY_ID is a key of another Region",
@@ -96,7 +98,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "key-id-other-key": "AWS_KMS_KEY_ID is another key",
     "region-wrong": "AWS_REGION is not the key's Region",
     "variable-unreadable": "a variable cannot be read, and its comment does not name the data key",
-    "variable-type": "a variable is not stored as sensitive",
+    "variable-type": "a variable is not stored as a Secret",
     "parameter-missing": "a parameter next to the stored data key does not exist",
     "parameter-wrong": "a parameter next to the stored data key has another value than the stack's",
     "task-definition-behind": "the service's task definition lacks the variables",
@@ -176,9 +178,10 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
     ("key-pending-deletion", "key-disabled"),
     ("key-missing", "alias-missing alias-moved"),
     (
-        "service-control-policy principal-missing provider-missing provider-audience trust-changed boundary-denies"
-        " explicit-deny policy-missing policy-detached policy-edited key-policy-denies key-policy-without-application"
-        " identity-denied access-key-missing access-key-deleted access-key-inactive wrong-principal",
+        "service-control-policy principal-missing vercel-oidc-off vercel-issuer-changed provider-missing"
+        " provider-audience trust-changed boundary-denies explicit-deny policy-missing policy-detached"
+        " policy-edited key-policy-denies key-policy-without-application identity-denied access-key-missing"
+        " access-key-deleted access-key-inactive wrong-principal",
         _DENIED,
     ),
     (

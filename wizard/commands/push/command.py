@@ -18,6 +18,7 @@ from wizard.core.ports.run import TargetContext
 from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_target
+from wizard.targets.vercel import own_stack
 
 
 def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
@@ -27,6 +28,7 @@ def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, 
     deployed_stack.outputs_of(stack)
     context = stack.reachable(deliver.targets_of(request, stack))
     scopes = _scopes(options, context)
+    _offer_own_stack(scopes, context, request, clients)
     if options.rename_existing:
         _confirm(options.rename_existing, request, clients)
     pushed = deliver.push(clients, context, scopes, rename_existing=options.rename_existing, yes=request.yes)
@@ -48,6 +50,19 @@ def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, 
         stale=redeploy.still_stale(running, redeploys),
     )
     return int(not result["ok"]), result
+
+
+def _offer_own_stack(scopes: tuple[Scope, ...], context: TargetContext, request: Request, clients: Clients) -> None:
+    """Ask before another environment gets production's data key. Raises Cancelled for a no."""
+    others = ", ".join(scope.words for scope in scopes if scope != PRODUCTION)
+    if not others or context.settings.environment != "production" or request.yes or not clients.ui.interactive:
+        return
+    if not clients.ui.confirm(
+        f"Deliver production's data key to {others} too?",
+        default=False,
+        why="Who can deploy there can then read production's records. A stack of its own has a data key of its own.",
+    ):
+        raise Cancelled("nothing was delivered", own_stack(context.stack))
 
 
 def _confirm(id: str, request: Request, clients: Clients) -> None:
@@ -90,8 +105,8 @@ def chosen(names: Sequence[str], branch: str | None, custom: Mapping[str, str]) 
     for name in dict.fromkeys(names):
         if name == _DEVELOPMENT:
             raise UsageError(
-                "the data key is not delivered to development: Vercel has no sensitive variables there, and "
-                "`vercel env pull` would write it into a file on every developer's machine",
+                "the data key is not delivered to development: `vercel env pull` would write it into a file on every "
+                "developer's machine, a Secret too",
                 "use NODE_ENV=production only in deployments; development uses its own data",
             )
         if name in (_PRODUCTION, _PREVIEW):

@@ -20,6 +20,7 @@ from wizard.data_key import delivery, guard
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_target
+from wizard.targets.vercel import own_stack
 from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 _FAILED = (RedeployState.FAILED, RedeployState.ROLLED_BACK)
@@ -245,7 +246,7 @@ def _warnings(context: TargetContext, scopes: tuple[Scope, ...]) -> tuple[str, .
     if settings.environment == "production":
         warnings.append(
             f"{places} now has production's data key: who can deploy there can read production's records; give "
-            f"each environment a data key of its own: python -m wizard setup --stack staging --from {context.stack}"
+            f"each environment a data key of its own: {own_stack(context.stack)}"
         )
     warnings.append(
         f"the access key of {settings.names.app_user} was not delivered to {places}: it is only for production"

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from components.settings import Outputs, SecretStore
+from components.settings import Outputs, SecretStore, VercelIssuerMode
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.stack import StateResource, Step
 
@@ -262,6 +262,10 @@ class VercelProject:
     team_slug: str | None
     framework: str | None = None
     """As Vercel detected it: `nextjs`; None where it did not."""
+    gives_tokens: bool | None = None
+    """Whether its deployments get OIDC tokens; None: the endpoint does not say."""
+    issuer_mode: VercelIssuerMode | None = None
+    """Who issues them; None: the endpoint does not say."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,11 +5,12 @@ Reads through the ports and returns facts; the caller decides.
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from components.settings import ImportGroup, Settings
+from components.policies.stack import vercel_issuer_of
+from components.settings import ImportGroup, Settings, VercelIssuerMode
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, Problem, SetupError
 from wizard.core.models.account import Difference, DiscoveredDataKey, DiscoveredSetup, Existing, Identity
@@ -122,6 +123,10 @@ def check(
             "vercel_project": on_vercel.project.name,
         }
         settings = settings.model_copy(update=slugs)
+        problems += services.token_problems(settings, on_vercel.project)
+        mode = on_vercel.project.issuer_mode
+        if mode is not None and mode is not settings.vercel_issuer_mode:
+            settings, on_aws = _with_issuer(settings, mode, on_aws, aws)
     if settings is not None and on_aws.account_matches and aws is not None:
         if saved is not None:
             import_request = import_request or _resumed_import(saved, values, on_aws.stored_data_key, state)
@@ -177,6 +182,21 @@ def check(
         data_key=conflicts.manual.data_key,
         imported_data_key=conflicts.manual.wrapped if on_aws.stored_data_key is None else None,
     )
+
+
+def _with_issuer(
+    settings: Settings, mode: VercelIssuerMode, on_aws: account.Account, aws: AwsClient | None
+) -> tuple[Settings, account.Account]:
+    """The settings with the issuer that the project on Vercel is set to, and what exists under the names they give."""
+    arn = settings.vercel_oidc_provider_arn
+    changed = settings.model_copy(update={"vercel_issuer_mode": mode, "vercel_oidc_provider_arn": None})
+    if arn is not None and arn.endswith(f"/{vercel_issuer_of(changed)}"):
+        changed = changed.model_copy(update={"vercel_oidc_provider_arn": arn})
+    if on_aws.existing is None or aws is None or not changed.makes_vercel_provider:
+        return changed, on_aws
+    # The account was read for the other issuer's provider, at the same time as the project.
+    existing, _ = attempt(aws.existing_resources.find_existing, changed)
+    return changed, replace(on_aws, existing=existing or on_aws.existing)
 
 
 @dataclass(frozen=True, kw_only=True)

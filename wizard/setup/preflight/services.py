@@ -21,6 +21,7 @@ from wizard.core.state_backend import CLOUD_URL
 from wizard.data_key.delivery import region_of
 from wizard.inputs.registry import by_key
 from wizard.setup.preflight.resource_conflicts import crashed_creations
+from wizard.targets.vercel import enable_tokens
 
 T = TypeVar("T")
 
@@ -180,6 +181,19 @@ def check_vercel(values: Mapping[str, Any], vercel: VercelClient | None) -> Verc
         project=project,
         notes=notes,
         warnings=tuple(note for note in notes if "production's data key" in note or "production's access key" in note),
+    )
+
+
+def token_problems(settings: Settings, project: VercelProject) -> tuple[errors.Problem, ...]:
+    """Why the application on Vercel would get no token for its role."""
+    if not settings.trusts_vercel or project.gives_tokens is not False:
+        return ()
+    return (
+        errors.Problem(
+            what=f"the Vercel project {project.name} gives its deployments no OIDC token",
+            why="the application assumes its role with that token: without it it has no AWS credentials",
+            next=enable_tokens(project, settings),
+        ),
     )
 
 

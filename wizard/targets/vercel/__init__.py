@@ -5,13 +5,15 @@ Acts through the clients of the context; imports a library only in the method th
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Command, shell, wizard
 from wizard.targets.port import Consent, DeployTarget, NextStep, OnMessage, TargetDescription
 
 if TYPE_CHECKING:
@@ -92,6 +94,23 @@ class Vercel(DeployTarget):
             ),
         ),
         Input(
+            key="vercel_issuer_mode",
+            kind=InputType.SELECT,
+            prompt="Who issues the Vercel project's tokens?",
+            why="The role trusts one issuer: the one that the project is set to on Vercel.",
+            safeguard="164.312(d), person or entity authentication",
+            link="https://vercel.com/docs/oidc/reference",
+            help="team or global, as the project is set on Vercel (default: read from the project)",
+            metavar="MODE",
+            asked=False,
+            optional=True,
+            follows="vercel_team",
+            choices=(
+                Choice(value="team", title="The team's own issuer (recommended)"),
+                Choice(value="global", title="Vercel's global issuer"),
+            ),
+        ),
+        Input(
             key="vercel_oidc_provider",
             saved_as="vercel_oidc_provider_arn",
             prompt="Which IAM OIDC provider is the one of the Vercel team?",
@@ -118,10 +137,15 @@ class Vercel(DeployTarget):
         """Write the variables of the stack's own Region to each environment."""
         from dataclasses import replace
 
+        from wizard.core.errors import SharedSecretRefused
+
         vercel, project = project_of(context)
         region = context.settings.region
         for scope in scopes or _production():
-            result = vercel.deliver(project, variables[region], replaceable=replaceable, scope=scope)
+            try:
+                result = vercel.deliver(project, variables[region], replaceable=replaceable, scope=scope)
+            except SharedSecretRefused as error:
+                raise SharedSecretRefused(error.message, own_stack(context.stack)) from error
             yield replace(result, region=region, environment=scope.words)
 
     def missing(self, context: TargetContext, variables: Mapping[str, AppVariables]) -> str | None:
@@ -254,7 +278,7 @@ class Vercel(DeployTarget):
         """The access key, if the application is an IAM user."""
         if not settings.makes_user:
             return ()
-        return (f"an access key of {settings.names.app_user}, sensitive, unless one is there already",)
+        return (f"an access key of {settings.names.app_user}, as Secrets, unless one is there already",)
 
     def summary(self, settings: Settings) -> tuple[str, str, str]:
         """The project, and whether it has an access key."""
@@ -266,10 +290,10 @@ class Vercel(DeployTarget):
         """The project, and how it becomes an AWS principal."""
         return TargetDescription(
             place=f"{settings.vercel_team}/{settings.vercel_project}",
-            identity="an IAM user's access key, a sensitive variable on Vercel"
+            identity="an IAM user's access key, a Secret on Vercel"
             if settings.vercel_access == "user"
             else "Vercel's OIDC token, with sts:AssumeRoleWithWebIdentity",
-            reads_from="sensitive environment variables of the project's production",
+            reads_from="the Secret and Config variables of the project's production",
         )
 
     def next_steps(self, settings: Settings, outputs: Outputs, stack: str) -> Iterator[NextStep]:
@@ -301,11 +325,30 @@ def _production() -> tuple[Scope, ...]:
     return (PRODUCTION,)
 
 
+def own_stack(stack: str) -> Command:
+    """The command that gives another environment a stack with a data key of its own."""
+    return wizard("setup", "--stack", "staging", "--from", stack)
+
+
+def enable_tokens(project: VercelProject, settings: Settings) -> Command:
+    """The command that has Vercel give OIDC tokens to the project's deployments, from the issuer of the settings.
+
+    https://vercel.com/docs/rest-api/projects/update-an-existing-project
+    """
+    content = json.dumps({"oidcTokenConfig": {"enabled": True, "issuerMode": settings.vercel_issuer_mode}})
+    call = shell("vercel", "api", f"/v9/projects/{project.id}", "--method", "PATCH", "--input", "-")
+    team = f" --scope {shlex.quote(project.team_slug)}" if project.team_slug else ""
+    return Command(f"echo {shlex.quote(content)} | {call}{team}")
+
+
 def client_code(outputs: Outputs) -> str:
     """The TypeScript that gives the application the role's credentials on Vercel."""
     return (
         "import { awsCredentialsProvider }\n"
         '  from "@vercel/oidc-aws-credentials-provider";\n'
+        "// The token comes with each request: use this client inside a request,\n"
+        "// not in middleware and not while a module loads. A token lives two\n"
+        "// hours and is not refreshed: the next request brings a new one.\n"
         "const kms = new KMSClient({\n"
         "  region: process.env.AWS_REGION,\n"
         "  credentials: awsCredentialsProvider({\n"

@@ -48,7 +48,7 @@ def test_a_branch_of_anything_else_is_refused(names: list[str]) -> None:
 
 
 def test_development_is_refused_with_why() -> None:
-    with pytest.raises(UsageError, match="no sensitive variables") as refused:
+    with pytest.raises(UsageError, match="`vercel env pull` would write it into a file") as refused:
         chosen(["preview", "development"], None, {})
     assert refused.value.exit_code == 2
 

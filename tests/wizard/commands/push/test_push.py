@@ -251,6 +251,18 @@ def test_productions_data_key_elsewhere_is_warned_of(world: PushWorld) -> None:
     assert world.push()["warnings"] == []
 
 
+def test_a_person_is_asked_before_preview_gets_productions_records_and_is_offered_a_stack_of_its_own(
+    world: PushWorld,
+) -> None:
+    world.ui.interactive = True
+    with pytest.raises(Cancelled) as refused:
+        world.push(to="preview", request={"yes": False})
+    assert refused.value.hint == "python -m wizard setup --stack staging --from production"
+    assert world.wrote == set()
+    world.ui.confirms = [True]
+    assert world.push(to="preview", request={"yes": False})["delivered"]
+
+
 def test_development_and_a_push_without_vercel_are_refused(world: PushWorld) -> None:
     with pytest.raises(UsageError, match="development"):
         world.push(to="development")

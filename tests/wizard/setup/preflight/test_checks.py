@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from components.settings import ImportGroup, ResourceKind, SecretStore
+from components.settings import ImportGroup, ResourceKind, SecretStore, VercelIssuerMode
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     APP,
@@ -654,6 +654,28 @@ def test_an_oidc_provider_that_is_there_goes_into_the_settings(world) -> None:
     findings = world.check()
     assert findings.problems == ()
     assert findings.settings is not None and findings.settings.vercel_oidc_provider_arn == arn
+
+
+@pytest.mark.parametrize("saved", [None, settings(vercel_issuer_mode="global")])
+def test_the_issuer_is_the_one_that_the_project_on_vercel_is_set_to(world, saved) -> None:
+    world.vercel.project = replace(world.vercel.project, gives_tokens=True, issuer_mode=VercelIssuerMode.GLOBAL)
+    findings = world.check(saved=saved)
+    assert findings.problems == ()
+    assert findings.settings is not None and findings.settings.vercel_issuer_mode is VercelIssuerMode.GLOBAL
+
+
+def test_an_endpoint_that_says_no_issuer_changes_nothing(world) -> None:
+    assert world.check().settings.vercel_issuer_mode is VercelIssuerMode.TEAM
+
+
+def test_a_project_whose_application_would_get_no_token_is_not_set_up_in_vain(world) -> None:
+    world.vercel.project = replace(world.vercel.project, gives_tokens=False)
+    (found,) = world.check().problems
+    assert found.what == "the Vercel project portal gives its deployments no OIDC token"
+    assert found.next == (
+        """echo '{"oidcTokenConfig": {"enabled": true, "issuerMode": "team"}}' | """
+        "vercel api /v9/projects/prj_1 --method PATCH --input - --scope acme"
+    )
 
 
 def test_a_personal_account_without_a_team_slug_keeps_what_was_typed(world) -> None:

@@ -13,7 +13,7 @@ from components.policies import stack as of_stack
 from components.policies.evaluation import KeyPolicyDecision
 from components.policies.evaluation.account import IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
-from components.settings import DATA_KEY_VARIABLE, ImportGroup, ResourceKind, SecretStore
+from components.settings import DATA_KEY_VARIABLE, ImportGroup, ResourceKind, SecretStore, VercelIssuerMode
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.principal import KEY, REFUSED, RESTART, ROLE, surplus_of
 from wizard.commands.doctor.context import CheckContext
@@ -22,9 +22,11 @@ from wizard.commands.policy.command import APPLY_ROLE, READ_ROLE
 from wizard.core.errors import SetupError
 from wizard.core.models.access import TokenSubject, administrators_of, documents_of, not_strict
 from wizard.core.models.account import Difference, DiscoveredResource, DiscoveredSetup, KeyFact
+from wizard.core.models.delivery import VercelProject
 from wizard.data_key.delivery import region_of
 from wizard.setup.application_access import application_trust, compare_trust, own_readers
 from wizard.setup.importing.differences import differences_of
+from wizard.targets.vercel import enable_tokens
 
 _WEIGHT = {
     KeyPolicyDecision.DENIED: 0,
@@ -373,6 +375,34 @@ def check_oidc_provider(context: CheckContext) -> Iterator[CheckResult]:
         yield Passed(what=f"the OIDC provider {arn} has the audience {audience}")
 
 
+def check_vercel_tokens(context: CheckContext) -> Iterator[CheckResult]:
+    """Whether the project on Vercel gives its deployments a token, from the issuer that the role trusts."""
+    settings, project = context.settings, context.deployed.project
+    trusted = of_stack.vercel_issuer_of(settings)
+    if not settings.trusts_vercel or trusted is None or not isinstance(project, VercelProject):
+        return  # check_vercel reports a project that cannot be read.
+    mode = project.issuer_mode
+    issuer = policies.vercel_issuer(team=settings.vercel_team or "", is_global=mode is VercelIssuerMode.GLOBAL)
+    if project.gives_tokens is False:
+        yield Finding(
+            cause="vercel-oidc-off",
+            what=f"the Vercel project {project.name} gives its deployments no OIDC token",
+            why="the application assumes its role with that token: without it it has no AWS credentials",
+            command=enable_tokens(project, settings),
+            advice=RESTART,
+        )
+    elif mode is not None and issuer != trusted:
+        yield Finding(
+            cause="vercel-issuer-changed",
+            what=f"the tokens of the Vercel project {project.name} come from {issuer}, but the role trusts {trusted}",
+            why="STS returns InvalidIdentityToken: No OpenIDConnect provider found in your account, or AccessDenied",
+            command=fixes.wizard(context, "setup", "--yes"),
+            advice=RESTART,
+        )
+    elif project.gives_tokens:
+        yield Passed(what=f"the Vercel project {project.name} gives its deployments tokens of {trusted}")
+
+
 def check_readers(context: CheckContext) -> Iterator[CheckResult]:
     """Whether each role that reads the variables is allowed to, and whether the stack's own have and trust no more."""
     own = {each.arn: each for each in own_readers(context.settings)}
@@ -457,6 +487,7 @@ ACCESS_CHECKS: tuple[Check, ...] = (
     check_readers,
     check_role_trust,
     check_oidc_provider,
+    check_vercel_tokens,
 )
 RIGHTS_CHECKS: tuple[Check, ...] = (check_role_trust, check_application_policy, check_grants)
 OTHER_CHECKS: tuple[Check, ...] = (

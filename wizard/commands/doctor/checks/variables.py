@@ -267,7 +267,7 @@ def _type(context: CheckContext, variable: Expected, entry: VariableEntry) -> Ch
         return Passed(what=f"{variable.name} in {variable.place} is the stored data key")
     return Finding(
         cause="variable-type",
-        what=f"{variable.name} in {variable.place} is stored as {entry.type}, not as sensitive",
+        what=f"{variable.name} in {variable.place} is stored as Config ({entry.type}), not as Secret",
         why="everybody who can see the project's settings can read it; it is the stored data key",
         command=fixes.push(context),
     )
@@ -322,7 +322,7 @@ def _unreadable(context: CheckContext, variable: Expected) -> CheckResult:
         )
     return Finding(
         cause="variable-unreadable",
-        what=f"{variable.name} in {variable.place} is sensitive, and its comment does not name the stored data key",
+        what=f"{variable.name} in {variable.place} is a Secret, and its comment does not name the stored data key",
         why="Vercel does not return the value; with a wrong key or Region the application cannot decrypt its data key",
         command=delivery(context, variable),
         advice=THEN,

@@ -12,12 +12,13 @@ import pytest
 
 from components.policies import ci
 from components.policies.evaluation.account import AccountIam, IamPolicy, IamPrincipal
+from components.settings import VercelIssuerMode
 from tests.wizard.commands.doctor.account import APP, KEY, DoctorFixture, wrapped
 from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, finding
 from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_KEY, key_fact, settings
 from wizard.commands.doctor import DoctorOptions, command
 from wizard.commands.doctor.checks import principal
-from wizard.commands.doctor.checks.policies import check_ci_trust, check_readers
+from wizard.commands.doctor.checks.policies import check_ci_trust, check_readers, check_vercel_tokens
 from wizard.core.errors import PermissionDenied, Unreachable
 from wizard.core.models.access import Ruling, TokenSubject, VariableEntry
 from wizard.core.models.delivery import AccessKey, ChildResult, StoredDataKey
@@ -611,6 +612,36 @@ def test_an_access_key_that_was_never_pushed_is_pushed(as_user: DoctorFixture) -
     as_user.vercel.access_key = None
     found = as_user.first((principal.check_access_key,))
     assert found.cause == "access-key-missing" and found.command.startswith("python -m wizard push")
+
+
+# --- Vercel's tokens
+
+
+def on_vercel(fixture: DoctorFixture, **project: Any) -> None:
+    fixture.vercel.project = replace(fixture.vercel.project, **project)
+
+
+def test_a_project_that_gives_no_tokens_is_named_with_the_command_that_turns_them_on(fixture: DoctorFixture) -> None:
+    on_vercel(fixture, gives_tokens=False, issuer_mode=VercelIssuerMode.TEAM)
+    found = fixture.first([check_vercel_tokens])
+    assert found.cause == "vercel-oidc-off"
+    assert "vercel api /v9/projects/prj_1 --method PATCH --input - --scope acme" in found.command
+
+
+def test_tokens_of_another_issuer_than_the_trusted_one_are_named(fixture: DoctorFixture) -> None:
+    on_vercel(fixture, gives_tokens=True, issuer_mode=VercelIssuerMode.GLOBAL)
+    found = fixture.first([check_vercel_tokens])
+    assert found.cause == "vercel-issuer-changed"
+    assert "come from oidc.vercel.com, but the role trusts oidc.vercel.com/acme" in found.what
+    assert found.command == "python -m wizard setup --stack production --yes"
+
+
+@pytest.mark.parametrize("known", [{"gives_tokens": True, "issuer_mode": VercelIssuerMode.TEAM}, {}])
+def test_tokens_that_the_role_trusts_and_an_endpoint_that_says_nothing_are_no_fault(
+    fixture: DoctorFixture, known: dict[str, Any]
+) -> None:
+    on_vercel(fixture, **known)
+    assert not fixture.diagnosis([check_vercel_tokens]).findings
 
 
 # --- CI
