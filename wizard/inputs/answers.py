@@ -185,8 +185,8 @@ def from_settings(settings: Settings) -> dict[str, Any]:
         elif answered:
             values[entry.key] = None
     if settings.makes_trail:
-        # So that a stack keeps its bucket: a new one has its name in another namespace.
-        values["trail_bucket"] = settings.names.trail_bucket
+        # None too: it is the name that the settings derive, and a new stack's bucket has another one.
+        values["trail_bucket"] = settings.trail_bucket
     return values
 
 
@@ -196,6 +196,7 @@ def to_settings(values: Mapping[str, Any], *, identity: Identity, retained_targe
     Raises ContractError with every fault.
     """
     from components.settings import Settings
+    from components.settings.names import regional_bucket
 
     fields: dict[str, Any] = {}
     for entry in INPUTS:
@@ -213,23 +214,15 @@ def to_settings(values: Mapping[str, Any], *, identity: Identity, retained_targe
         fields.update(_with_patterns(fields))
     if retained_targets:
         fields.setdefault("deploy_targets", retained_targets)
-    if "existing_trail_arn" not in fields and {"account_id", "region"} <= fields.keys():
-        fields["trail_bucket"] = _trail_bucket(fields)
+    own_trail = "existing_trail_arn" not in fields and {"account_id", "region"} <= fields.keys()
+    if own_trail and "trail_bucket" not in values:
+        # A new stack: nobody else can take a name in the account's own namespace.
+        fields["trail_bucket"] = regional_bucket(
+            account_id=str(fields["account_id"]),
+            region=str(fields["region"]),
+            environment=str(fields.get("environment") or "production"),
+        )
     return Settings.read(fields)
-
-
-def _trail_bucket(fields: Mapping[str, Any]) -> str | None:
-    """The bucket of the stack's own trail: the given one, or a name in the account's own namespace.
-
-    None for the name that the settings derive.
-    """
-    from components.settings.names import Names, regional_bucket
-
-    place = {"account_id": str(fields["account_id"]), "region": str(fields["region"])}
-    place["environment"] = str(fields.get("environment") or "production")
-    given: str | None = fields.get("trail_bucket")
-    derived = Names.of(**place, trail_bucket=None).trail_bucket
-    return (None if given == derived else given) if given else regional_bucket(**place)
 
 
 def _with_patterns(fields: Mapping[str, Any]) -> dict[str, Any]:
