@@ -1,5 +1,5 @@
 """The command line `python -m phi`: `prove` that this environment can encrypt and decrypt, `wrap` a key, `reencrypt`
-and `encrypt` a table.
+and `encrypt` a table, `scan` a database.
 
 Touches its own environment, standard input or the terminal, STS and KMS; prints one line of JSON that never holds a key
 or a record. `phi.reencryption` has the commands for tables.
@@ -40,7 +40,7 @@ def prove(environment: Mapping[str, str], *, dry_run: bool = False) -> dict[str,
         facts |= {"keyArn": wrapped.key_arn, "fingerprint": wrapped.fingerprint}
         credentials = Credentials.from_environment(environment)
         facts["principal"] = caller_arn(wrapped.region, credentials)
-        additional = (*keys.current[1:], *chain.from_iterable(keys.reading_keys))
+        additional = (*keys.current[1:], *chain.from_iterable(keys.reading_keys), *keys.hash_key)
         others = {"otherKeys": len(additional)} if additional else {}
         if dry_run:
             is_dry = [_dry_run(key, credentials) for key in (wrapped, *additional)]
@@ -117,10 +117,10 @@ def main(arguments: list[str] | None = None) -> int:
     wrap_parser.add_argument("--prompt", action="store_true", help="ask for the key at the terminal, without echo")
     reencryption.add_to(commands)
     options = parser.parse_args(arguments)
-    if options.command in ("reencrypt", "encrypt"):
+    if options.command in ("reencrypt", "encrypt", "scan"):
         # Imported here: the other commands need no database.
         try:
-            from phi.reencryption import command
+            from phi.reencryption import command, scan
         except ModuleNotFoundError as error:
             if error.name != "psycopg":
                 raise
@@ -128,6 +128,8 @@ def main(arguments: list[str] | None = None) -> int:
                 f"phi {options.command}: psycopg is not installed; pip install 'eonpro-phi[postgres]'", file=sys.stderr
             )
             return 1
+        if options.command == "scan":
+            return scan.run(options, os.environ)
         return command.run(options, os.environ)
     if options.command == "wrap":
         result = wrapping.wrap(os.environ, wrapping.from_terminal if options.prompt else wrapping.from_stdin)

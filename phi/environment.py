@@ -1,4 +1,4 @@
-"""The application's environment variables: the three of the wrapped key, two optional ones, and AWS credentials.
+"""The application's environment variables: the three of the wrapped key, three optional ones, and AWS credentials.
 
 Touches the mapping passed to it and nothing else; reports all problems at once.
 """
@@ -91,14 +91,16 @@ class WrappedKeys:
 
     current: tuple[WrappedKey, ...]
     reading_keys: tuple[tuple[WrappedKey, ...], ...]
+    hash_key: tuple[WrappedKey, ...] = ()
+    """The key of the search hashes; empty where they are derived from the data key."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "WrappedKeys":
-        """Read the three variables and, where they are set, the two optional ones.
+        """Read the three variables and, where they are set, the three optional ones.
 
         `AWS_KMS_FALLBACK_REGIONS`: Regions separated by commas, tried in this order where the key's own Region does not
-        answer. `ENCRYPTED_PHI_KEYS_FOR_READING`: wrapped keys separated by white space. Raises MissingVariable or
-        MalformedVariable naming all that are wrong.
+        answer. `ENCRYPTED_PHI_KEYS_FOR_READING`: wrapped keys separated by white space. `ENCRYPTED_PHI_HASH_KEY`: the
+        wrapped key of the search hashes. Raises MissingVariable or MalformedVariable naming all that are wrong.
         """
         problems = []
         current = None
@@ -109,6 +111,9 @@ class WrappedKeys:
         except MalformedVariable as error:
             problems.append(str(error).removesuffix("."))
         blobs = _blobs(environment.get(FOR_READING, ""), problems)
+        hash_key = strict_base64(environment.get(HASH_KEY, ""))
+        if environment.get(HASH_KEY) and (hash_key is None or len(hash_key) > _BLOB_LIMIT):
+            problems.append(f"{HASH_KEY} is not the base64 of a wrapped key{_mistake(environment[HASH_KEY])}")
         regions = _regions(environment.get(FALLBACK_REGIONS, ""), problems)
         if regions and "key/mrk-" not in environment[KEY_ID]:
             problems.append(f"{FALLBACK_REGIONS} is set, but {KEY_ID} is not a multi-Region key (mrk-…)")
@@ -120,6 +125,7 @@ class WrappedKeys:
             reading_keys=tuple(
                 replace(current, blob=blob).with_replicas(others) for blob in blobs if blob != current.blob
             ),
+            hash_key=replace(current, blob=hash_key).with_replicas(others) if hash_key else (),
         )
 
 

@@ -19,6 +19,7 @@ from phi.cipher import CIPHERTEXT, TAG, join_parts, random_bytes, require_sixtee
 from phi.environment import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Credentials, WrappedKey, WrappedKeys
 from phi.events import KeyEvent
 from phi.failover import FailoverKeySource
+from phi.hashes import NORMALISATIONS, derived_hash_key, text_hash
 from phi.key_cache import GRACE_SECONDS, TTL_SECONDS, CachedKey, KeySource
 from phi.kms import KmsKeySource, KmsTimeouts
 
@@ -42,11 +43,12 @@ class PhiFields:
     'Jane'
     """
 
-    __slots__ = ("_clock", "_key")
+    __slots__ = ("_clock", "_hash_key", "_key")
 
-    def __init__(self, key: CachedKey) -> None:
-        """Use this cached key, whatever its source."""
+    def __init__(self, key: CachedKey, *, hash_key: CachedKey | None = None) -> None:
+        """Use these cached keys, whatever their source; without a `hash_key` it is derived from the data key."""
         self._key = key
+        self._hash_key = hash_key
         self._clock = key._clock
 
     @classmethod
@@ -64,9 +66,9 @@ class PhiFields:
     ) -> "PhiFields":
         """Read the variables (by default the process's) and check them all; no request before the first use or `ready`.
 
-        `AWS_REGION`, `AWS_KMS_KEY_ID` and `ENCRYPTED_PHI_KEY` are required, `ENCRYPTED_PHI_KEYS_FOR_READING` and
-        `AWS_KMS_FALLBACK_REGIONS` optional: see WrappedKeys.from_environment. Credentials are the argument, else
-        `AWS_ACCESS_KEY_ID` and the variables that belong to it in `environ`, else those of botocore's own chain.
+        `AWS_REGION`, `AWS_KMS_KEY_ID` and `ENCRYPTED_PHI_KEY` are required, `ENCRYPTED_PHI_KEYS_FOR_READING`,
+        `ENCRYPTED_PHI_HASH_KEY` and `AWS_KMS_FALLBACK_REGIONS` optional: see WrappedKeys. Credentials: the argument,
+        else `AWS_ACCESS_KEY_ID` and the variables that belong to it in `environ`, else those of botocore's own chain.
 
         Raises MissingVariable or MalformedVariable, and CipherUnsupported where the cryptography library refuses
         16-byte IVs. `ttl`, `grace`, `clock` and `on_event` are CachedKey's, `lenient` is PhiCipher's.
@@ -82,25 +84,40 @@ class PhiFields:
             sources = {key.region: KmsKeySource(key, credentials=credentials, timeouts=timeouts) for key in replicas}
             return FailoverKeySource(sources, on_event=on_event) if len(sources) > 1 else sources[replicas[0].region]
 
-        return cls(
-            CachedKey(
-                source(keys.current),
-                reading_keys=[source(replicas) for replicas in keys.reading_keys],
+        def cached(key: tuple[WrappedKey, ...], *reading_keys: tuple[WrappedKey, ...]) -> CachedKey:
+            return CachedKey(
+                source(key),
+                reading_keys=[source(replicas) for replicas in reading_keys],
                 ttl=ttl,
                 grace=grace,
                 lenient=lenient,
                 clock=clock,
                 on_event=on_event,
             )
-        )
+
+        hash_key = cached(keys.hash_key) if keys.hash_key else None
+        return cls(cached(keys.current, *keys.reading_keys), hash_key=hash_key)
 
     async def ready(self) -> None:
-        """Get a key without blocking the event loop."""
+        """Get the keys without blocking the event loop."""
         await self._key.ready()
+        if self._hash_key is not None:
+            await self._hash_key.ready()
 
     def forget(self) -> None:
         """Drop all keys now; the next use unwraps again."""
         self._key.forget()
+        if self._hash_key is not None:
+            self._hash_key.forget()
+
+    def search_hash(self, field: str, text: str | None) -> str | None:
+        """What the application stores in `emailHash` (field "email") or `dobHash` ("dob"); None for a placeholder.
+
+        Raises KeyError for another field.
+        """
+        if self._hash_key is None:
+            return text_hash(derived_hash_key(self._key.data_key()), text, NORMALISATIONS[field])
+        return text_hash(self._hash_key.data_key(), text, NORMALISATIONS[field])
 
     # The next two repeat CachedKey.cipher inline: one call less for each field. The clock gets a local name because
     # Python looks `self._clock()` up as a method first, which takes as long as the clock itself.

@@ -35,15 +35,17 @@ def application_statements(*, key_arns: Sequence[str]) -> list[Statement]:
 
 
 def vercel_trust_statements(
-    *, oidc_provider_arn: str, team: str, project: str, vercel_environment: str = "production"
+    *, oidc_provider_arn: str, team: str, project: str, vercel_environments: Sequence[str] = ("production",)
 ) -> list[Statement]:
-    """Allows one environment of one Vercel project to assume the role, with the token that Vercel gives its functions.
+    """Allows environments of one Vercel project to assume the role, with the token that Vercel gives its functions.
 
+    A custom environment has its slug in the subject, as `VERCEL_TARGET_ENV` has it.
     Audience and subject are both compared in full. The condition keys begin with the issuer, which is the name of the
     provider: with Vercel's team issuer `oidc.vercel.com/<team>`, with its global one `oidc.vercel.com`.
     https://vercel.com/docs/oidc/aws
     """
     issuer = oidc_provider_arn.partition(":oidc-provider/")[2]
+    subjects = [f"owner:{team}:project:{project}:environment:{environment}" for environment in vercel_environments]
     return [
         {
             "Sid": "TrustVercel",
@@ -53,7 +55,7 @@ def vercel_trust_statements(
             "Condition": {
                 "StringEquals": {
                     f"{issuer}:aud": vercel_audience(team=team),
-                    f"{issuer}:sub": f"owner:{team}:project:{project}:environment:{vercel_environment}",
+                    f"{issuer}:sub": subjects[0] if len(subjects) == 1 else subjects,
                 }
             },
         }

@@ -95,7 +95,10 @@ def application_trust_of(settings: Settings, *, vercel_provider_arn: str | None)
     takes_role = Target.VERCEL in settings.deploy_targets and not settings.makes_user
     if takes_role and vercel_provider_arn and settings.vercel_team and settings.vercel_project:
         trust += policies.vercel_trust_statements(
-            oidc_provider_arn=vercel_provider_arn, team=settings.vercel_team, project=settings.vercel_project
+            oidc_provider_arn=vercel_provider_arn,
+            team=settings.vercel_team,
+            project=settings.vercel_project,
+            vercel_environments=("production", *settings.vercel_environments),
         )
     if Target.ECS in settings.deploy_targets:
         trust += policies.ecs_trust_statements(

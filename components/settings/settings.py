@@ -83,6 +83,9 @@ class Settings(BaseModel):
     vercel_access: fields.VercelAccess = fields.VercelAccess.OIDC
     """How the application on Vercel gets AWS credentials: oidc (its role, by Vercel's token) or user (an IAM user with
     an access key)."""
+    vercel_environments: tuple[fields.VercelEnvironment, ...] = ()
+    """Environments of the Vercel project beside production whose deployments may use the key too: preview, or slugs of
+    custom environments."""
     vercel_issuer_mode: fields.VercelIssuerMode = fields.VercelIssuerMode.TEAM
     """Who issues the Vercel project's tokens: team (oidc.vercel.com/<team>) or global (oidc.vercel.com), as the
     project is set on Vercel."""
@@ -148,6 +151,7 @@ class Settings(BaseModel):
         "incident_responders",
         "replica_regions",
         "deploy_targets",
+        "vercel_environments",
         "alert_emails",
         "record_tables",
         "adopted",

@@ -212,6 +212,16 @@ def _slug(value: str) -> str:
     return value
 
 
+def _vercel_environment(value: str) -> str:
+    if value == "production":
+        raise ValueError("production may use the key anyway: name the other environments only")
+    if value == "development":
+        raise ValueError("development may not use the key: its tokens are on the developers' machines")
+    if not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", value):
+        raise ValueError(f"{value!r} is not an environment on Vercel: preview, or the slug of a custom environment")
+    return value
+
+
 def _ecs_name(value: str) -> str:
     if value in PLACEHOLDERS or not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", value):
         raise ValueError(f"{value!r} is not an ECS name: letters, digits, '-' and '_'")
@@ -318,6 +328,7 @@ OidcProviderArn = Annotated[str, AfterValidator(_oidc_provider)]
 ClusterProviderArn = Annotated[str, AfterValidator(_cluster_provider)]
 BucketName = Annotated[str, AfterValidator(_bucket)]
 VercelSlug = Annotated[str, AfterValidator(_slug)]
+VercelEnvironment = Annotated[str, AfterValidator(_vercel_environment)]
 EcsName = Annotated[str, AfterValidator(_ecs_name)]
 EksCluster = Annotated[str, AfterValidator(_eks_cluster)]
 KubernetesName = Annotated[str, AfterValidator(_kubernetes_name)]

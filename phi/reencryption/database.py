@@ -6,7 +6,7 @@ only where those cannot hold values of a row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
@@ -75,6 +75,19 @@ class Database:
 
     def query(self, statement: LiteralString, *arguments: object) -> list[tuple[Any, ...]]:
         return self._run(lambda connection: connection.execute(statement, arguments).fetchall())
+
+    def stream(self, statement: sql.Composed) -> Iterator[tuple[Any, ...]]:
+        """The rows of a statement, a few at a time."""
+        try:
+            with self._open().transaction(), self._open().cursor(name="phi") as cursor:
+                cursor.itersize = 200
+                cursor.execute(statement)
+                yield from cursor
+        except psycopg.Error as error:
+            translated = _translate(error)
+        else:
+            return
+        raise translated
 
     def longest(self, schema: str, table: str, columns: Sequence[str]) -> tuple[int, ...]:
         """The bytes of the longest text of each column; 0 where there is none."""

@@ -37,6 +37,12 @@ completely or not at all: after an interruption run the same command again, and 
 over all rows has decrypted every record. Make a backup of the table first: without the data key nobody reads it again.
 """
 
+SCAN_DESCRIPTION = f"""\
+Reads a sample of every table of a PostgreSQL database, and reports which text columns hold records and under which key,
+and which hold what looks like PHI in the clear: by the form of the texts, the name of the column, and the texts of the
+row's own records. The keys are {WRAPPED} and ENCRYPTED_PHI_KEYS_FOR_READING. It writes nothing, and prints no value.
+"""
+
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
@@ -58,14 +64,33 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     parser.set_defaults(old=(), new=WRAPPED)
     _add_common(parser)
+    parser = commands.add_parser(
+        "scan", help="report which columns of a PostgreSQL database hold records or PHI", description=SCAN_DESCRIPTION
+    )
+    _add_dsn(parser)
+    parser.add_argument(
+        "--rows",
+        type=_between(0, 2**31),
+        default=1000,
+        metavar="N",
+        help="rows of each table that are read, from all over the table; 0 for all (default %(default)s)",
+    )
+    parser.add_argument(
+        "--no-phi", default="", metavar="TABLE.COLUMN,...", help="columns that hold no PHI, whatever they look like"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
+def _add_dsn(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dsn",
         default="",
         help="the database, as a URI or name=value, without a password; the PG* variables add what is missing",
     )
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    _add_dsn(parser)
     parser.add_argument(
         "--table", required=True, help="TABLE or SCHEMA.TABLE, in upper and lower case as in the database"
     )

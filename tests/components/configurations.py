@@ -77,7 +77,11 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "vercel-user": USER,
     "vercel-user-and-ecs": {**BOTH, **USER},
     "vercel-and-ecs": BOTH,
-    "vercel-existing-provider": {"vercelOidcProviderArn": f"{IAM}:oidc-provider/oidc.vercel.com/acme"},
+    "vercel-existing-provider": {
+        "vercelIssuerMode": "global",
+        "vercelOidcProviderArn": f"{IAM}:oidc-provider/oidc.vercel.com",
+        "vercelEnvironments": ["staging"],
+    },
     "ecs": ECS_ONLY,
     "ecs-secrets-manager": {**ECS_ONLY, "secretStore": "secrets-manager"},
     "ecs-existing-execution-role": {**ECS_ONLY, "ecsExecutionRoleArn": f"{IAM}:role/ecs/starter"},

@@ -207,6 +207,8 @@ def test_the_configurations_leave_no_setting_of_the_account_s_untried() -> None:
         "rotationPeriodDays",
         "usageGuardDays",
         "trailRetentionDays",
+        "backupMaxAgeDays",
+        "recordTables",
         "ecsCluster",
         "ecsService",
         "eksNamespace",

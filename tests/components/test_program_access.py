@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.aws.iam.policy import Decision, Request, evaluate, statements
 from tests.components.configurations import (
     ACCOUNT,
     BOUNDARY,
@@ -127,6 +128,27 @@ def test_a_project_with_vercels_global_issuer_gets_a_provider_and_a_trust_for_th
     (statement,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
     assert statement["Principal"] == {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com"}
     assert set(statement["Condition"]["StringEquals"]) == {"oidc.vercel.com:aud", "oidc.vercel.com:sub"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "decision"),
+    [
+        ("production", Decision.ALLOWED),
+        ("staging", Decision.ALLOWED),
+        ("preview", Decision.IMPLICIT_DENY),
+        ("staging-2", Decision.IMPLICIT_DENY),
+    ],
+)
+def test_a_custom_environment_takes_the_role_where_the_settings_name_it(
+    run_program: Run, environment: str, decision: Decision
+) -> None:
+    trust = json.loads(run_program(vercelEnvironments=["staging"]).one(ROLE).inputs["assumeRolePolicy"])
+    (statement,) = ({**each, "Resource": "*"} for each in trust["Statement"])
+    del statement["Principal"]
+    claims = {"aud": "https://vercel.com/acme", "sub": f"owner:acme:project:portal:environment:{environment}"}
+    context = {f"oidc.vercel.com/acme:{name}": (value,) for name, value in claims.items()}
+    request = Request(action="sts:AssumeRoleWithWebIdentity", resource="*", context=context)
+    assert evaluate(statements({"Statement": [statement]}), request) is decision
 
 
 def test_a_made_oidc_provider_is_the_one_the_role_trusts_and_comes_first(vercel: Any) -> None:

@@ -115,6 +115,8 @@ def test_a_healthy_deployment_that_waits_for_somebodys_consent_is_not_rolled_bac
     waits = deployment.wizard(*PUSH).document
     command = waits["redeploys"][0]["command"]
     deployment.aws(*shlex.split(command)[1:])
+    for _ in range(4):
+        service.look()  # The stages pass without waiting for the polls of a push.
     document = deployment.wizard(*PUSH).document
 
     [waiting], [done] = waits["redeploys"], document["redeploys"]

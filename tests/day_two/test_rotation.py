@@ -24,6 +24,7 @@ from tests.onboarding.deployment import (
     TIMEOUT_SECONDS,
     Deployment,
     RunningCommand,
+    onboarding,
     running_deployment,
     until,
 )
@@ -285,3 +286,19 @@ def test_a_stack_that_never_had_a_data_key_gets_the_former_one_as_its_first(depl
     document = _piped(deployment, former.hex(), "adopt", "--encryption-key", "--yes", *SURE)
     assert [each["state"] for each in document["proofs"]] == ["proved"]
     assert the_application.read(deployment, deployment.deployed(), record) == ["before KMS"]
+
+
+@pytest.mark.thorough
+def test_records_under_an_encryption_key_open_after_a_set_up_that_wraps_it(deployment: Deployment) -> None:
+    former = secrets.token_bytes(32)
+    record = PhiCipher(former).encrypt("before KMS")
+    assert record is not None
+    variable = {"key": "ENCRYPTION_KEY", "value": former.hex(), "type": "encrypted", "target": ["production"]}
+    deployment.vercel("POST", "/v10/projects/eonpro/env", variable)
+    document = _piped(deployment, former.hex(), *onboarding("vercel"), "--former-key", "wrap", "--json")
+    assert [each["state"] for each in document["proofs"]] == ["proved"]
+    assert the_application.read(deployment, deployment.deployed(), record) == ["before KMS"]
+    assert "kms:GenerateDataKeyWithoutPlaintext" not in deployment.calls()
+    examined = deployment.wizard("doctor", "--quick", "--json", expect=1).document
+    assert [finding["cause"] for finding in examined["findings"]] == ["deployment-stale"]
+    assert former.hex() not in "".join(deployment.printed)

@@ -16,7 +16,15 @@ from typing import Any
 
 import pytest
 
-from tests.onboarding.deployment import ACCOUNT, ALIAS, BUCKET, STORED_KEY, CompletedCommand, Deployment
+from tests.onboarding.deployment import (
+    ACCOUNT,
+    ALIAS,
+    BUCKET,
+    STORED_KEY,
+    CompletedCommand,
+    Deployment,
+    onboarding,
+)
 from tests.onboarding.shipped_schemas import in_words, next_step
 
 OFFICER = f"arn:aws:iam::{ACCOUNT}:user/security-officer"
@@ -45,6 +53,19 @@ def refused(
 def only(problems: list[dict[str, Any]]) -> str:
     assert len(problems) == 1, problems
     return in_words(problems[0])
+
+
+def test_records_under_an_encryption_key_are_asked_about_before_there_is_a_second_key(bare: Deployment):
+    variable = {"key": "ENCRYPTION_KEY", "value": "ab" * 32, "type": "sensitive", "target": ["production"]}
+    made = bare.vercel("POST", "/v10/projects/eonpro/env", variable)["created"]
+    try:
+        problem = only(refused(bare, code=1))
+        previewed = bare.wizard("preview", *onboarding("vercel"), "--former-key", "wrap").output
+    finally:
+        bare.vercel("DELETE", f"/v9/projects/eonpro/env/{made['id']}")
+    assert f"production of Vercel project eonpro/eonpro (id {made['id']})" in problem
+    assert "setup --former-key wrap" in problem
+    assert "wrap the application's ENCRYPTION_KEY as the data key: every record stays readable" in previewed
 
 
 # --- who asks, and where ----------------------------------------------------------------------------------------

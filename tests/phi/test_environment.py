@@ -37,6 +37,14 @@ def test_keys_of_every_partition_and_replicas_are_accepted(arn: str) -> None:
     assert WrappedKey.from_environment(environment).key_arn == arn
 
 
+def test_the_hash_key_is_optional_and_checked_with_the_others() -> None:
+    assert WrappedKeys.from_environment({**GOOD, "ENCRYPTED_PHI_HASH_KEY": ""}).hash_key == ()
+    other = base64.b64encode(b"hash key").decode()
+    assert WrappedKeys.from_environment({**GOOD, "ENCRYPTED_PHI_HASH_KEY": other}).hash_key[0].blob == b"hash key"
+    with pytest.raises(MalformedVariable, match="ENCRYPTED_PHI_HASH_KEY .*quotation marks"):
+        WrappedKeys.from_environment({**GOOD, "ENCRYPTED_PHI_HASH_KEY": f'"{other}"'})
+
+
 def test_all_missing_and_empty_variables_are_named_at_once() -> None:
     with pytest.raises(MissingVariable) as caught:
         WrappedKey.from_environment({"ENCRYPTED_PHI_KEY": ""})

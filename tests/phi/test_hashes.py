@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from phi import CachedKey, PhiFields
 from phi.hashes import NORMALISATIONS, derived_hash_key, text_hash
 
 KEY = bytes(range(32))
@@ -38,6 +39,21 @@ def test_a_patient_is_found_again_by_the_hash_of_a_vector(field: str, text: str,
 @pytest.mark.parametrize(("field", "text"), NO_HASH)
 def test_placeholders_have_no_hash_and_match_no_other_patient(field: str, text: str) -> None:
     assert text_hash(KEY, text, NORMALISATIONS[field]) is None
+
+
+def pinned(key: bytes) -> CachedKey:
+    """A cached key without KMS."""
+    return CachedKey(type("Pinned", (), {"data_key": lambda self: key})())
+
+
+def test_a_service_finds_a_patient_by_the_key_of_the_application() -> None:
+    text, expected = VECTORS[1][1], VECTORS[1][2]
+    assert PhiFields(pinned(KEY)).search_hash("email", text) == expected
+    rotated = PhiFields(pinned(bytes(32)), hash_key=pinned(derived_hash_key(KEY)))
+    assert rotated.search_hash("email", text) == expected, "a hash key of its own outlives the data key"
+    assert rotated.search_hash("dob", None) is None
+    with pytest.raises(KeyError):
+        rotated.search_hash("phone", "555")
 
 
 # As in the application, whose runtime is Node: what its String functions make of white space and upper case.

@@ -185,11 +185,12 @@ def test_an_endpoint_that_ignores_a_dry_run_is_named_and_shows_no_key(cloud: Clo
     assert base64.b64encode(cloud.plaintext).decode() not in output
 
 
-def test_every_reading_key_is_unwrapped_too(cloud: Cloud) -> None:
-    code, verdict, _ = prove(changed(cloud, ENCRYPTED_PHI_KEYS_FOR_READING=base64.b64encode(cloud.older_blob).decode()))
+@pytest.mark.parametrize("variable", ["ENCRYPTED_PHI_KEYS_FOR_READING", "ENCRYPTED_PHI_HASH_KEY"])
+def test_every_reading_key_and_the_hash_key_are_unwrapped_too(cloud: Cloud, variable: str) -> None:
+    code, verdict, _ = prove(changed(cloud, **{variable: base64.b64encode(cloud.older_blob).decode()}))
     assert (code, verdict["proved"], verdict["otherKeys"]) == (0, True, 1)
     short = base64.b64encode(cloud.short_blob).decode()
-    code, verdict, _ = prove(changed(cloud, ENCRYPTED_PHI_KEYS_FOR_READING=short))
+    code, verdict, _ = prove(changed(cloud, **{variable: short}))
     assert (code, verdict["proved"], verdict["cause"]) == (1, False, "WrongLength")
     assert hashlib.sha256(cloud.short_blob).hexdigest()[:16] in verdict["message"]
 

@@ -29,7 +29,7 @@ from wizard.core.models.delivery import (
     Verification,
     VerificationState,
 )
-from wizard.core.models.rotation import DataKeyVersion, LastBackup, RestoreDrill
+from wizard.core.models.rotation import DataKeyVersion, LastBackup, RestoreDrill, VersionOrigin
 from wizard.core.next_command import wizard
 from wizard.core.ports.aws import KeyRotation
 from wizard.core.ports.run import AwsClient, DecryptVerifier, TargetContext
@@ -115,13 +115,15 @@ def ensure_data_key(
     outputs: Outputs,
     *,
     adopted: WrappedDataKey | None = None,
+    is_former: bool = False,
     keeps_versions: bool = True,
 ) -> StoredDataKey:
     """The stored data key: the existing one, the `adopted` one, or a new one. Two runs at once end with one.
 
     A data key in the other store, or in a replica's Region, is copied, and no new one is made. The Region of every
     replica gets a copy too. It is kept among the versions of every Region at once, because a
-    deletion of a parameter is final. `keeps_versions`: also one that exists already, which `policy delivery` does not
+    deletion of a parameter is final. `is_former`: `adopted` is the application's ENCRYPTION_KEY, wrapped just now.
+    `keeps_versions`: also one that exists already, which `policy delivery` does not
     allow.
     Raises DataKeyConflict when a stored data key is wrapped by another KMS key, or is another data key.
     """
@@ -138,6 +140,10 @@ def ensure_data_key(
             guard.may_create(aws, settings, saved=settings, outputs=outputs, is_known=is_known).require()
         wrapped = elsewhere.wrapped if elsewhere else adopted or aws.kms.make_data_key(outputs.key_arn)
         stored_data_key = _store(aws, settings, wrapped, outputs.key_arn, is_new=elsewhere is None and adopted is None)
+        if is_former and stored_data_key.wrapped == adopted:
+            aws.key_rotation.keep(
+                settings, adopted, key_arn=outputs.key_arn, origin=VersionOrigin.ADOPTED, at=datetime.now(UTC)
+            )
     _refuse_another(stored_data_key, outputs)
     for arn in outputs.replica_key_arns:
         region = region_of(arn)

@@ -14,7 +14,7 @@ from itertools import product
 
 from components.settings import Outputs, SecretStore, Settings
 from wizard.core.errors import CredentialsError, DataKeyConflict, PermissionDenied, Problem, SetupError, Unsupported
-from wizard.core.models.delivery import Scope, StoredDataKey
+from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, Scope, StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, TargetContext
@@ -69,6 +69,8 @@ ALLOWED = Decision(state=DecisionState.YES)
 
 ConflictAt = Callable[[DeployTarget], Callable[[], DataKeyConflict | None] | None]
 """How to read from a target why a delivery would be refused; None where this run does not reach the target."""
+FormerAt = Callable[[DeployTarget], str | None]
+"""Where a target has the application's ENCRYPTION_KEY, in words; None if it has none. Raises SetupError."""
 
 
 def may_create(
@@ -80,26 +82,38 @@ def may_create(
     importing: bool = False,
     is_known: bool = False,
     conflict_at: ConflictAt | None = None,
+    former_at: FormerAt | None = None,
     is_deployed: bool = True,
 ) -> Decision:
     """Whether a data key may be made where none is stored, by what AWS and the targets with own copies have.
 
     AWS has the stored key, versions and variables. Without `conflict_at` only AWS is asked. `is_deployed`: whether the
-    stack has its KMS key. `is_known`: the earlier data key is at hand and is stored again.
+    stack has its KMS key. `is_known`: the earlier data key is at hand and is stored again. Without `former_at` it is
+    decided what becomes of the application's ENCRYPTION_KEY.
     """
     decision = _by_account(aws, settings, saved=saved, outputs=outputs, importing=importing, is_known=is_known)
     for target in deploy_targets(settings.deploy_targets):
         if decision.is_allowed and target.has_own_copy and conflict_at is not None:
             decision = _by_target(target.title, conflict_at(target), settings, is_deployed=is_deployed)
+        if decision.is_allowed and former_at is not None:
+            decision = _by_former_key(partial(former_at, target))
     return decision
 
 
 def may_create_in(context: TargetContext, *, importing: bool = False, scopes: tuple[Scope, ...] = ()) -> Decision:
-    """Whether a data key may be made for a deployed stack; a target that the context does not reach is unknown."""
+    """Whether a data key may be made for a deployed stack; a target that the context does not reach is unknown.
+
+    `importing`: the data key is the application's ENCRYPTION_KEY.
+    """
+
+    def is_reached(target: DeployTarget) -> bool:
+        return target.name in context.targets and target.access_problem(context) is None
 
     def conflict_at(target: DeployTarget) -> Callable[[], DataKeyConflict | None] | None:
-        is_reached = target.name in context.targets and target.access_problem(context) is None
-        return partial(target.conflict, context, None, scopes=scopes) if is_reached else None
+        return partial(target.conflict, context, None, scopes=scopes) if is_reached(target) else None
+
+    def former_at(target: DeployTarget) -> str | None:
+        return target.former_key(context) if is_reached(target) else None
 
     return may_create(
         context.aws,
@@ -108,6 +122,32 @@ def may_create_in(context: TargetContext, *, importing: bool = False, scopes: tu
         outputs=context.outputs,
         importing=importing,
         conflict_at=conflict_at,
+        former_at=None if importing else former_at,
+    )
+
+
+def _by_former_key(read: Callable[[], str | None]) -> Decision:
+    """By the application's key before the wrapped one, at a target."""
+    try:
+        place = read()
+    except (PermissionDenied, Unsupported):
+        # The set-up needs no access to a task definition: its preflight says that it was not read.
+        return ALLOWED
+    except SetupError as error:
+        return _unknown(error, f"whether the application has an {FORMER_KEY_VARIABLE} must be known first")
+    if place is None:
+        return ALLOWED
+    return Decision(
+        state=DecisionState.NO,
+        what=f"the application has an {FORMER_KEY_VARIABLE}: {place}",
+        why="its records so far are encrypted with that key, and a new data key decrypts none of them",
+        next=wizard(
+            "setup",
+            "--former-key",
+            FormerKey.WRAP,
+            advice="makes that key the data key, so that every record stays readable; it asks for the key, or reads it "
+            f"from a pipe. With --former-key {FormerKey.NEW} it begins another data key",
+        ),
     )
 
 

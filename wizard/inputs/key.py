@@ -3,7 +3,7 @@
 Pure. Imports no library.
 """
 
-from wizard.core.models.inputs import CALLER, Input, InputType
+from wizard.core.models.inputs import CALLER, Choice, Input, InputType
 
 KEY_INPUTS: tuple[Input, ...] = (
     Input(
@@ -171,6 +171,25 @@ KEY_INPUTS: tuple[Input, ...] = (
         optional=True,
         secret=True,
         own_variable="EONPRO_ENCRYPTED_PHI_KEY",
+    ),
+    Input(
+        key="former_key",
+        saved=False,
+        kind=InputType.SELECT,
+        prompt="The application has an ENCRYPTION_KEY. What becomes of it?",
+        why="Its records are encrypted with that key: wrapped by KMS it is the data key, and they stay readable.",
+        safeguard="164.312(a)(2)(iv), encryption and decryption",
+        help="what becomes of the application's ENCRYPTION_KEY: `wrap` it, the key comes from a pipe or the terminal; "
+        "or begin a `new` data key, which decrypts no earlier record",
+        metavar="HOW",
+        own=True,
+        asked=False,
+        optional=True,
+        words=("wrap", "new"),
+        choices=(
+            Choice(value="wrap", title="Wrap it (recommended)", note="every record stays readable"),
+            Choice(value="new", title="Begin a new data key", note="it decrypts no record that exists today"),
+        ),
     ),
     Input(
         key="repair",

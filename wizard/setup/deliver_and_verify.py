@@ -3,13 +3,17 @@
 Writes AWS and the targets through their ports. The data key is stored before it is delivered.
 """
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from components.settings import Outputs
+from components.settings import Outputs, Settings
 from wizard.core.data_key import WrappedDataKey
+from wizard.core.errors import PermissionDenied, UsageError
 from wizard.core.models import delivery as models
+from wizard.core.models.account import Identity
 from wizard.core.models.inputs import Mark
-from wizard.core.ports.run import TargetContext, UserInterface
+from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
 from wizard.data_key import delivery
 from wizard.setup import confirmation, report
 from wizard.setup.importing.data_key import verify_before_storing
@@ -45,15 +49,76 @@ def deliver_and_verify(clients: Clients, ready: PreparedRun, outputs: Outputs, *
     ui, settings = clients.ui, ready.settings
     ui.section("Data key")
     ui.working("reading the stored data key")
-    if ready.findings.imported_data_key is not None:
-        _verify_imported_data_key(clients, ready, outputs, ready.findings.imported_data_key)
-    stored = delivery.ensure_data_key(ready.aws, settings, outputs, adopted=ready.findings.imported_data_key)
+    adopted, is_former = ready.findings.imported_data_key, ready.former_key is models.FormerKey.WRAP
+    if is_former:
+        ui.line("a child process reads the ENCRYPTION_KEY, and KMS wraps it; it is never shown")
+        adopted = wrap_former_key(clients, ready.aws, settings, ready.identity, outputs, ready.stack)
+    if adopted is not None:
+        _verify_imported_data_key(clients, ready, outputs, adopted)
+    stored = delivery.ensure_data_key(ready.aws, settings, outputs, adopted=adopted, is_former=is_former)
     show_stored_data_key(ui, stored, outputs)
     context = context_of(ready, outputs)
     delivered = delivery.deliver(context, stored.wrapped, on_delivered=lambda result: show_delivered(ui, result))
     key = ensure_credentials(clients, context, yes=yes)
     proofs = prove(clients, context, delivered, stored.wrapped, access_key=key.key if key else None)
     return DeliveryResult(stored_data_key=stored, delivered=delivered, proofs=proofs, access_key=key)
+
+
+def wrap_former_key(
+    clients: Clients, aws: AwsClient, settings: Settings, identity: Identity, outputs: Outputs, stack: str
+) -> WrappedDataKey:
+    """The application's ENCRYPTION_KEY, wrapped by the stack's key; a person who mistypes it is asked again.
+
+    Raises UsageError for a text that is no such key, PermissionDenied with the temporary policy that allows it.
+    """
+    assert clients.wrapper is not None
+    key_arn, ui = outputs.key_arn, clients.ui
+    while True:
+        try:
+            return clients.wrapper.wrap(aws.environment(), key_arn=key_arn, prompt=ui.interactive)
+        except UsageError as error:
+            if not ui.interactive:
+                raise
+            ui.error(error)
+            if not ui.confirm("Enter it again?"):
+                raise
+        except PermissionDenied as error:
+            statements = [{"Effect": "Allow", "Action": "kms:Encrypt", "Resource": key_arn}]
+            raise PermissionDenied(
+                f"the caller has no permission kms:Encrypt for {key_arn}: the key's policy allows it to nobody; "
+                "no data key was stored",
+                temporary_grant(settings, identity, stack, statements, name="eonpro-adopt"),
+            ) from error
+
+
+def temporary_grant(
+    settings: Settings, identity: Identity, stack: str, statements: Sequence[Mapping[str, str]], *, name: str
+) -> str:
+    """How to give the caller these permissions for one command, and how to remove them again."""
+    if settings.strict_key_policy:
+        added = [
+            {**statement, "Principal": {"AWS": identity.principal_arn}, "Resource": "*"} for statement in statements
+        ]
+        return (
+            "the key's policy delegates nothing to IAM (strict): an administrator adds to it with aws kms "
+            f"put-key-policy: {json.dumps(added)}; run the same command again; pulumi up --stack {stack} removes it"
+        )
+    first = ""
+    if settings.exclusive_use:
+        first = (
+            "the key's policy allows its use only to the application: first pulumi config set --stack "
+            f"{stack} eonpro-kms:exclusiveUse false && pulumi up --stack {stack} (and undo it afterwards), then "
+        )
+    kind, principal_name = (
+        "user" if ":user/" in identity.principal_arn else "role",
+        identity.principal_arn.rpartition("/")[2],
+    )
+    document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    return (
+        f"{first}aws iam put-{kind}-policy --{kind}-name {principal_name} --policy-name {name} --policy-document "
+        f"'{document}'   # run the same command again, then: aws iam delete-{kind}-policy --{kind}-name "
+        f"{principal_name} --policy-name {name}"
+    )
 
 
 def show_stored_data_key(ui: UserInterface, stored: models.StoredDataKey, outputs: Outputs) -> None:

@@ -54,6 +54,8 @@ class Report:
     """The last backup of the data key; None without one, or where that is not known."""
     access_key: DeliveredAccessKey | None = None
     """The access key of the application on Vercel, where it is an IAM user."""
+    former_key: models.FormerKey | None = None
+    """What became of the application's ENCRYPTION_KEY in this run; None if it had none."""
 
     @property
     def failed(self) -> tuple[models.Verification, ...]:
@@ -110,6 +112,7 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
             what="Save one record in the application. If it failed to load the key before, restart it: "
             "it does not try again."
         ),
+        *_former_key_step(report),
         *_backup_step(report),
         NextStep(
             what="Commit the settings; they contain no secret.",
@@ -118,6 +121,21 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
         NextStep(what="Review every three months who can use and who can administer the key."),
     ]
     return tuple(steps)
+
+
+def _former_key_step(report: Report) -> Iterator[NextStep]:
+    """What is left to do about the application's ENCRYPTION_KEY."""
+    if report.former_key is models.FormerKey.WRAP:
+        yield NextStep(
+            what="ENCRYPTION_KEY is the same key in the clear. Remove it from the application's variables when the "
+            "application loads ENCRYPTED_PHI_KEY at its start (docs/application.md)."
+        )
+    elif report.former_key is models.FormerKey.NEW:
+        yield NextStep(
+            what="No record that is encrypted with ENCRYPTION_KEY is readable with the new data key. Keep "
+            "ENCRYPTION_KEY. This keeps it as a version of the data key, and then `phi reencrypt` can re-encrypt them:",
+            verbatim=wizard("adopt", "--encryption-key", "--stack", report.stack, "--confirm", report.stack),
+        )
 
 
 def _backup_step(report: Report) -> Iterator[NextStep]:

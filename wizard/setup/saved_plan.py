@@ -14,7 +14,7 @@ from typing import Any
 from components.settings import Settings
 from wizard.core import files, safe_text
 from wizard.core.errors import UsageError
-from wizard.core.models.delivery import StackState
+from wizard.core.models.delivery import FORMER_KEY_VARIABLE, StackState
 from wizard.core.models.stack import Step
 from wizard.setup.plan import QUIET, Plan, word
 
@@ -70,7 +70,7 @@ def document(planned: Plan, state: StackState, *, at: datetime, version: str) ->
         "settings": planned.settings.to_config(),
         "steps": [_step_document(step) for step in _changing(planned.steps)],
         "dataKey": planned.stored_data_key.wrapped.fingerprint if planned.stored_data_key else None,
-        "adopts": planned.imported_data_key.fingerprint if planned.imported_data_key else None,
+        "adopts": _adopts(planned),
         "state": state.digest,
     }
     # Through JSON, so that the checksum is over what a reader has.
@@ -167,9 +167,16 @@ def settings_changes(saved: SavedPlan, settings: Settings) -> tuple[str, ...]:
     )
 
 
+def _adopts(planned: Plan) -> str | None:
+    """The earlier data key that is kept: its fingerprint, or what becomes of ENCRYPTION_KEY, which has none."""
+    if planned.imported_data_key:
+        return planned.imported_data_key.fingerprint
+    return f"{FORMER_KEY_VARIABLE} ({planned.former_key})" if planned.former_key else None
+
+
 def _data_key(saved: SavedPlan, planned: Plan) -> list[str]:
     now = planned.stored_data_key.wrapped.fingerprint if planned.stored_data_key else None
-    adopts = planned.imported_data_key.fingerprint if planned.imported_data_key else None
+    adopts = _adopts(planned)
     texts = []
     if saved.data_key != now:
         texts.append(f"the stored data key is {now or 'none'}, and was {saved.data_key or 'none'}")

@@ -18,7 +18,7 @@ from wizard.core.cost.account import read_account
 from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import PreflightFailed, Problem, ResourceError, SetupError, StackNotFound
 from wizard.core.models.account import Identity
-from wizard.core.models.delivery import Linked, StackState
+from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, Linked, StackState
 from wizard.core.models.inputs import Choice, Mark
 from wizard.core.models.stack import ListedStack, Progress, Step
 from wizard.core.next_command import Command, plain_name, shell, wizard
@@ -200,6 +200,8 @@ class PreparedRun:
     targets: tuple[Target, ...]
     profile: str | None
     """The AWS profile of this run; None where the credentials come from the environment."""
+    former_key: FormerKey | None = None
+    """What becomes of the application's ENCRYPTION_KEY; None where it has none, or has a data key already."""
     answers: Mapping[str, Answer] = field(default_factory=dict, repr=False)
 
 
@@ -281,6 +283,12 @@ def check(
     if findings.discovered.things and not (request.adopt or import_request or is_resuming) and ui.interactive:
         import_request = _offer_import(ui, values, findings)
         findings = run_checks(import_request) if import_request else findings
+    if findings.former_keys and not values.get("former_key") and ui.interactive:
+        ui.section("The key that the application has", "its records so far are encrypted with it")
+        for place in findings.former_keys:
+            ui.line(f"{FORMER_KEY_VARIABLE}: {place}", mark=Mark.INFO)
+        values = {**values, "former_key": ui.ask(by_key["former_key"].question(default=FormerKey.WRAP))}
+        findings = run_checks(import_request or requested)
     for note in findings.notes:
         ui.line(note, mark=Mark.WARN if note in findings.warnings else Mark.INFO)
     problems = findings.problems
@@ -322,6 +330,7 @@ def check(
             f"an earlier run did not finish; {len(findings.state.pending)} operation(s) are resumed",
             mark=Mark.WARN,
         )
+    has_data_key = findings.stored_data_key is not None or findings.imported_data_key is not None
     ready = PreparedRun(
         stack=request.stack,
         settings=findings.settings,
@@ -332,6 +341,7 @@ def check(
         findings=findings,
         targets=tuple(Target(name) for name in values["target"]),
         profile=values.get("profile"),
+        former_key=FormerKey(values["former_key"]) if values.get("former_key") and not has_data_key else None,
         answers=interview.answers,
     )
     return ready, import_request
@@ -411,6 +421,7 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         stored_data_key=ready.findings.stored_data_key,
         targets=ready.targets,
         imported_data_key=ready.findings.imported_data_key,
+        former_key=ready.former_key,
         engine=ready.findings.engine_version,
         assumptions=account.result().applied(Assumptions()),
     )

@@ -102,6 +102,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
         access_key=delivery.access_key,
         checklist=items,
         last_backup=last_backup,
+        former_key=ready.former_key,
         seconds=clients.clock() - started,
         profile=ready.profile,
     )

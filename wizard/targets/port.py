@@ -137,6 +137,10 @@ class DeployTarget(ABC):
         """
         return None
 
+    def former_key(self, context: TargetContext) -> str | None:
+        """Where the application has an ENCRYPTION_KEY, in words; None if it has none. Raises SetupError."""
+        return None
+
     def rename_existing(self, context: TargetContext, id: str, *, stored: WrappedDataKey, today: date) -> str:
         """Rename a variable that holds another data key, with its value; returns a line for the user.
 

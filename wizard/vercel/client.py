@@ -17,7 +17,7 @@ from wizard.core.next_command import shell
 from wizard.core.retry import Deadline
 from wizard.vercel.access_key import deliver as deliver_access_key
 from wizard.vercel.access_key import delivered_id
-from wizard.vercel.conflicts import find_data_key, name_data_key, overlaps, rename_variable
+from wizard.vercel.conflicts import find_data_key, former_key, name_data_key, overlaps, rename_variable
 from wizard.vercel.delivery import deliver, missing, refusal
 from wizard.vercel.deployments import Deployments, last_change
 from wizard.vercel.http import Api, Endpoint
@@ -98,6 +98,7 @@ class Vercel:
     conflict = _reading(refusal)
     overlaps = _reading(overlaps)
     find_data_key = _reading(find_data_key)
+    former_key = _reading(former_key)
     read_variables = _reading(list_entries)
     check = _reading(missing)
     custom_environments = _reading(Variables.custom_environments)

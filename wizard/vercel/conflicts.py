@@ -10,7 +10,7 @@ from components.settings import APPLICATION_VARIABLES, DATA_KEY_VARIABLE
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, UsageError
 from wizard.core.models.account import DiscoveredDataKey
-from wizard.core.models.delivery import PRODUCTION, Scope
+from wizard.core.models.delivery import FORMER_KEY_VARIABLE, PRODUCTION, Scope
 from wizard.core.next_command import Command, wizard
 from wizard.core.safe_text import clean
 from wizard.vercel import variable_state as state
@@ -193,6 +193,15 @@ def _inherited(variables: Variables, scope: Scope, which: str, entry: state.List
         f"{variables.owner}: {scope.words} has {which} (id {entry.id}); a variable of its own would take precedence,"
         " and the inherited one may be the only key to existing records"
     )
+
+
+def former_key(variables: Variables) -> str | None:
+    """Where production has an ENCRYPTION_KEY, the application's key before the wrapped one; None if it has none."""
+    for entry in state.in_production(variables.list(), FORMER_KEY_VARIABLE):
+        return f"production of {variables.owner} (id {entry.id})"
+    for entry in state.in_production(variables.shared(), FORMER_KEY_VARIABLE):
+        return f"production of {variables.owner}, shared by the team (id {entry.id})"
+    return None
 
 
 def find_data_key(variables: Variables) -> DiscoveredDataKey:

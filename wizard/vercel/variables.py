@@ -12,7 +12,7 @@ from components.settings import APPLICATION_VARIABLES
 from wizard.core.data_key import FINGERPRINT
 from wizard.core.errors import PermissionDenied, SetupError, Unreachable
 from wizard.core.models.access import VariableEntry
-from wizard.core.models.delivery import PRODUCTION, Scope, VercelProject, VercelVariable
+from wizard.core.models.delivery import FORMER_KEY_VARIABLE, PRODUCTION, Scope, VercelProject, VercelVariable
 from wizard.core.next_command import Command
 from wizard.core.retry import Deadline, Reason
 from wizard.vercel import projects
@@ -283,15 +283,16 @@ def _refused(variables: Variables, answer: Response) -> WriteResult:
 
 
 def list_entries(variables: Variables) -> tuple[VariableEntry, ...]:
-    """Every entry of the three names, in all environments."""
+    """Every entry of the three names and of ENCRYPTION_KEY, in all environments; the value of that one is not read."""
     listed = variables.list()
-    return tuple(_to_entry(variables, entry, listed) for entry in listed if entry.key in APPLICATION_VARIABLES)
+    names = (*APPLICATION_VARIABLES, FORMER_KEY_VARIABLE)
+    return tuple(_to_entry(variables, entry, listed) for entry in listed if entry.key in names)
 
 
 def _to_entry(variables: Variables, entry: ListedVariable, listed: tuple[ListedVariable, ...]) -> VariableEntry:
     claim = FINGERPRINT.search(entry.comment)
     # The data keys of other environments are not read.
-    is_ours = entry.in_production and entry.type != "sensitive"
+    is_ours = entry.in_production and entry.type != "sensitive" and entry.key in APPLICATION_VARIABLES
     value = (entry.value or variables.decrypt_or_empty(entry)) if is_ours else None
     return VariableEntry(
         name=entry.key,

@@ -39,7 +39,7 @@ def _key(**changes: Any) -> policies.Policy:
     )
 
 
-def _vercel(**changes: str) -> list[policies.Statement]:
+def _vercel(**changes: Any) -> list[policies.Statement]:
     provider = policies.vercel_oidc_provider_arn(account_id=ACCOUNT, team="acme")
     return policies.vercel_trust_statements(
         **{"oidc_provider_arn": provider, "team": "acme", "project": "portal", **changes}
@@ -121,7 +121,7 @@ DOCUMENTS: dict[str, Callable[[], policies.Policy]] = {
     "application": lambda: policies.application_policy(key_arns=(KEY,)),
     "application-replicas": lambda: policies.application_policy(key_arns=(KEY, REPLICA)),
     "trust-vercel": lambda: policies.policy(_vercel()),
-    "trust-vercel-preview": lambda: policies.policy(_vercel(vercel_environment="preview")),
+    "trust-vercel-preview": lambda: policies.policy(_vercel(vercel_environments=("preview",))),
     "trust-vercel-global-issuer": lambda: policies.policy(
         _vercel(oidc_provider_arn=f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.vercel.com")
     ),

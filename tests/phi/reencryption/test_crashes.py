@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from phi import DecryptionError, PhiCipher
-from tests.phi.reencryption import command_process
+from tests.phi.reencryption import command_process, test_hash_columns
 from tests.phi.reencryption.command_process import Operator, kill, wait_for, wait_until, worker_pids
 from tests.phi.reencryption.conftest import FAST_SETTINGS
 from tests.phi.reencryption.patients import CREATE_TABLE, NEW, OLD, Patients, decrypt_rows, expected
@@ -148,6 +148,41 @@ def test_a_hundred_thousand_rows_survive_a_kill_at_any_point(
         kill(process)
         assert operator.run().code == 0
         assert_complete(patients, MANY)
+    finally:
+        patients.connection.close()
+        server.drop(patients.database)
+
+
+@pytest.mark.thorough
+def test_a_hundred_thousand_patients_are_encrypted_scanned_and_rotated_with_twenty_kills_each(
+    server: Server, kms: str
+) -> None:
+    """From plain columns to records and hashes, then to another key; each command is killed twenty times at random."""
+    patients = Patients(server=server, database=server.copy_of("clinic"))
+    mine = command_process.operator(patients, kms)
+    try:
+        test_hash_columns.fill(patients, MANY, key=None)
+        where = ("--dsn", patients.dsn, "--table", "Patient", "--key-column", "id", *test_hash_columns.HASHES)
+        connected = "select count(*) from pg_stat_activity where application_name like 'eonpro phi%%' and datname = %s"
+        for command in ("encrypt", "reencrypt"):
+            # One transaction writes all rows: `rewritten` counts from here. Half of the hashes were never written.
+            patients.run('update "Patient" set "emailHash" = case when id % 2 = 0 or clinic = 2 then "emailHash" end')
+            patients.run('update "Patient" set clinic = 2')
+            points = random.Random(command)
+            for slice in range(20):
+                point = points.randrange(slice * MANY // 20, (slice + 1) * MANY // 20)
+                process = mine.start_bare(*where, "--batch", "50", "--processes", "2", command=command)
+                wait_until(lambda at=point: patients.rewritten() >= at, process)  # type: ignore[misc]
+                kill(process)
+                scan = mine.start_bare("--dsn", patients.dsn, "--rows", "0", command="scan")
+                wait_until(lambda: patients.run(connected, patients.database)[0][0] > 0, scan)
+                kill(scan)
+            done = wait_for(mine.start_bare(*where, command=command))
+            assert done.code == 0, done.stdout
+        test_hash_columns.assert_carried(patients, MANY)
+        after = {**mine.environment, "ENCRYPTED_PHI_KEY": mine.environment["NEW_ENCRYPTED_PHI_KEY"]}
+        scanned = wait_for(mine.start_bare("--dsn", patients.dsn, "--rows", "0", command="scan", **after))
+        assert scanned.code == 0, scanned.stdout
     finally:
         patients.connection.close()
         server.drop(patients.database)

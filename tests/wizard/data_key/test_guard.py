@@ -26,6 +26,7 @@ from wizard.core.errors import PermissionDenied, SetupError, StackNotFound, Unre
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
+from wizard.core.ports.run import TargetContext
 from wizard.data_key import guard
 from wizard.data_key.guard import DecisionState
 from wizard.inputs.answers import Answer, Source, from_settings
@@ -181,6 +182,43 @@ def test_every_command_gives_the_same_answer_for_the_same_account(
     assert world.settings.names.stored_data_key not in world.aws.stored_keys
     if state is DecisionState.NO:
         assert next_step.startswith("python -m wizard restore"), ask.__name__
+
+
+def target_has_an_encryption_key(world: World) -> None:
+    world.vercel.variables["ENCRYPTION_KEY"] = "ab" * 32
+
+
+@pytest.mark.parametrize("ask", [setup, push, rotate])
+def test_records_under_an_encryption_key_get_no_second_key_unasked(ask: Callable[[World], str | None]) -> None:
+    world = world_after(target_has_an_encryption_key)
+
+    next_step = ask(world)
+
+    assert next_step is not None and next_step.startswith("python -m wizard setup --former-key wrap")
+    assert "cloud.make_data_key" not in {call.split()[0] for call in world.log}
+
+
+def test_an_encryption_key_that_is_adopted_becomes_the_data_key() -> None:
+    assert import_(world_after(target_has_an_encryption_key)) is None
+
+
+def test_a_target_that_cannot_be_read_may_hold_an_encryption_key() -> None:
+    world = world_after(never)
+    world.vercel.failures["former_key"] = Unreachable("Vercel does not answer", "run the same command again")
+
+    assert guard.may_create_in(world_context(world)).state is DecisionState.UNKNOWN
+
+
+def world_context(world: World) -> TargetContext:
+    return TargetContext(
+        stack="production",
+        settings=world.settings,
+        aws=world.aws,
+        targets=world.settings.deploy_targets,
+        outputs=world.outputs,
+        vercel=world.vercel,
+        project=world.vercel.project,
+    )
 
 
 @pytest.mark.parametrize("history", [versions_kept, target_has_a_kept_version])

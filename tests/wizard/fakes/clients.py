@@ -683,6 +683,10 @@ class FakeHosting:
             key_arn=None if self.sensitive else self.variables.get("AWS_KMS_KEY_ID"),
         )
 
+    def former_key(self, project: VercelProject) -> str | None:
+        self._call("former_key")
+        return "production of acme/portal (id env_1)" if "ENCRYPTION_KEY" in self.variables else None
+
     def name_data_key(self, project: VercelProject, wrapped: WrappedDataKey) -> None:
         self._call("name_data_key")
         self.named = wrapped.fingerprint

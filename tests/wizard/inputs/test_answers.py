@@ -366,11 +366,13 @@ def good_values() -> dict[str, Any]:
         "exclusive_use": True,
         "multi_region": True,
         "replica_regions": ("eu-central-1", "eu-west-2"),
+        "former_key": "wrap",
         "repair": ("key", "trail"),
         "permissions_boundary": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
         "secret_store": "secrets-manager",
         "vercel_access": "oidc",
         "vercel_issuer_mode": "global",
+        "vercel_environments": ("preview",),
         "eks_cluster": "clinic",
         "eks_identity": "irsa",
         "eks_oidc_provider": f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/ABC123",
@@ -391,7 +393,7 @@ def good_values() -> dict[str, Any]:
 def test_every_value_comes_back_from_the_settings_it_went_into(good_values: dict[str, Any], identity: Identity) -> None:
     settings = to_settings(good_values, identity=identity)
     # Whose credentials are used is nobody's business but this machine's, and what was repaired was repaired once.
-    for unsaved in ("profile", "repair", "backend", "secrets_provider"):
+    for unsaved in ("profile", "former_key", "repair", "backend", "secrets_provider"):
         good_values.pop(unsaved)
     # How it gets in is no question for an application with a principal of its own.
     good_values.pop("vercel_access")

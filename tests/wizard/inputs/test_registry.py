@@ -34,10 +34,10 @@ def test_the_inputs_are_asked_in_this_order() -> None:
         "target profile account region multi_region replica_regions environment administrators "
         "administrator_patterns deletion_administrators usage_guard_days incident_responders "
         "strict_key_policy exclusive_use "
-        "encrypted_phi_key repair rotation_period_days "
+        "encrypted_phi_key former_key repair rotation_period_days "
         "app_principal permissions_boundary secret_store record_tables vercel_token vercel_team vercel_project "
-        "vercel_access vercel_issuer_mode vercel_oidc_provider ecs_cluster ecs_service ecs_execution_role eks_cluster "
-        "eks_identity eks_oidc_provider eks_namespace eks_service_account "
+        "vercel_access vercel_environments vercel_issuer_mode vercel_oidc_provider ecs_cluster ecs_service "
+        "ecs_execution_role eks_cluster eks_identity eks_oidc_provider eks_namespace eks_service_account "
         "trail trail_bucket trail_retention_days trail_key trail_lock trail_archive_days access_logging "
         "cloudwatch_logs alerts backup_max_age_days alert_emails backend secrets_provider passphrase"
     ).split()

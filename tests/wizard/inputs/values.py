@@ -39,6 +39,7 @@ _NAMED: Mapping[str, tuple[str, str]] = {
     "permissions_boundary": (f"{IAM}:policy/boundary", f"{IAM}:policy/other"),
     "vercel_team": ("acme", "clinic-2"),
     "vercel_project": ("portal", "eonpro.web"),
+    "vercel_environments": ("preview", "staging, qa"),
     "vercel_issuer_mode": ("team", "global"),
     "vercel_oidc_provider": (
         f"{IAM}:oidc-provider/oidc.vercel.com/acme",
@@ -63,6 +64,7 @@ _NAMED: Mapping[str, tuple[str, str]] = {
     "alert_emails": ("security@clinic.example, ops@clinic.example", "ada@clinic.example"),
     "vercel_token": ("first-token-nobody-may-see", "second-token-nobody-may-see"),
     "encrypted_phi_key": (WRAPPED, WRAPPED.replace("A", "B")),
+    "former_key": ("wrap", "new"),
     "backend": ("s3://clinic-state", "local"),
     "secrets_provider": ("passphrase", "awskms://alias/eonpro-phi-key?region=us-east-1"),
     "passphrase": ("first-passphrase-nobody-may-see", "second-passphrase-nobody-may-see"),

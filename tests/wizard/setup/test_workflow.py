@@ -43,6 +43,7 @@ from tests.wizard.fakes.clients import (
     step,
     wrapped,
 )
+from tests.wizard.fakes.rotation import FakeWrapper
 from tests.wizard.inputs.test_interview import GIVEN
 from wizard.commands.doctor import VerifyOptions
 from wizard.commands.doctor import command as doctor
@@ -59,10 +60,11 @@ from wizard.core.errors import (
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, DeliveryState, StackState, VerificationState
 from wizard.core.models.inputs import Question
+from wizard.core.models.rotation import VersionOrigin
 from wizard.core.models.stack import Drift, DriftKind
 from wizard.inputs import answers_file
 from wizard.inputs.answers import Answer, Source, from_settings, resolve
-from wizard.setup import SetupOptions, saved_plan, workflow
+from wizard.setup import SetupOptions, report, saved_plan, workflow
 from wizard.setup.saved_plan import SavedPlan
 from wizard.setup.steps import Clients, Request
 
@@ -112,6 +114,7 @@ class World:
         self.vercel = FakeHosting(log=self.log)
         self.engine = FakeEngine(aws=self.aws, log=self.log)
         self.prover = FakeProver(aws=self.aws, log=self.log)
+        self.wrapper = FakeWrapper(aws=self.aws)
         self.ui = FakeTalk(log=self.log)
         self.drafts = FakeDrafts()
         self.saved: Any = None
@@ -127,6 +130,7 @@ class World:
             vercel=lambda token: replace_token(self.vercel, token),
             engine=self.made_engine,
             prover=self.prover,
+            wrapper=self.wrapper,
             drafts=self.drafts,
             clock=lambda: float(next(self.ticks)),
         )
@@ -727,6 +731,61 @@ def hand(world: World) -> World:
     }
     world.aws.wrapped_by[wrapped("by hand").fingerprint] = KEY
     return world
+
+
+@pytest.fixture
+def encrypting(world: World) -> World:
+    """The application has an ENCRYPTION_KEY, and records under it."""
+    world.vercel.variables["ENCRYPTION_KEY"] = "ab" * 32
+    return world
+
+
+def test_records_under_an_encryption_key_are_not_orphaned_by_an_unattended_run(encrypting) -> None:
+    with pytest.raises(PreflightFailed) as refused:
+        encrypting.setup()
+    [problem] = refused.value.problems
+    assert problem.what == "the application has an ENCRYPTION_KEY: production of acme/portal (id env_1)"
+    assert "--former-key wrap" in problem.next and encrypting.written == set()
+
+
+def test_a_wrapped_encryption_key_is_the_data_key_and_no_other_one_is_made(encrypting) -> None:
+    done = encrypting.setup(former_key="wrap")
+    assert "cloud.make_data_key" not in encrypting.calls
+    assert encrypting.calls.index("engine.up") < encrypting.calls.index("wrapper.wrap")
+    assert encrypting.calls.index("prover.prove") < encrypting.calls.index("cloud.write_stored_data_key")
+    [version] = encrypting.aws.key_rotation.versions(done.settings)
+    assert (version.wrapped, version.origin) == (done.stored_data_key.wrapped, VersionOrigin.ADOPTED)
+    assert encrypting.vercel.variables["ENCRYPTED_PHI_KEY"] == done.stored_data_key.wrapped.value
+    assert any("ENCRYPTION_KEY is the same key in the clear" in step.what for step in report.next_steps(done))
+    encrypting.saved = done.settings
+    encrypting.given = {key: value for key, value in GIVEN.items() if key in ("vercel_token", "profile")}
+    assert encrypting.setup().stored_data_key.wrapped == done.stored_data_key.wrapped
+    assert encrypting.wrapper.prompted == [False]
+
+
+def test_a_new_data_key_beside_an_encryption_key_says_which_records_it_does_not_open(encrypting) -> None:
+    done = encrypting.setup(former_key="new")
+    assert done.stored_data_key.is_new and encrypting.wrapper.prompted == []
+    [step] = [step for step in report.next_steps(done) if "ENCRYPTION_KEY" in step.what]
+    assert step.what.startswith("No record that is encrypted with ENCRYPTION_KEY is readable with the new data key")
+    assert "adopt --encryption-key" in step.verbatim
+
+
+def test_a_person_is_asked_what_becomes_of_the_encryption_key_and_may_mistype_it_once(encrypting) -> None:
+    encrypting.ui.interactive = True
+    encrypting.ui.answers = {"former_key": ["wrap"], "decision": ["apply"]}
+    encrypting.wrapper.failure = UsageError("the input is not an ENCRYPTION_KEY", "")
+    asked = encrypting.ui.error
+
+    def mended(error) -> None:
+        encrypting.wrapper.failure = None
+        asked(error)
+
+    encrypting.ui.error = mended
+    done = encrypting.setup(yes=False)
+    assert [question.default for question in encrypting.ui.asked if question.key == "former_key"] == ["wrap"]
+    assert any("wrapped by KMS: stored once" in " ".join(row) for row in encrypting.ui.rows)
+    assert encrypting.wrapper.prompted == [True, True] and not done.stored_data_key.is_new
 
 
 def test_an_adoption_unattended_keeps_the_data_key_and_makes_none(hand) -> None:

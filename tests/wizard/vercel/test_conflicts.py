@@ -149,6 +149,18 @@ def test_another_access_key_of_preview_is_left(vercel: Place) -> None:
     assert reported(vercel) == ("AWS_ACCESS_KEY_ID is set for preview too; that is not changed",)
 
 
+def test_an_encryption_key_of_production_is_known_by_its_name_and_its_value_is_never_read(vercel: Place) -> None:
+    vercel.put("ENCRYPTION_KEY", "ab" * 32, type="encrypted", target=["preview"])
+    assert vercel.edge().former_key(vercel.project()) is None
+    share(vercel, "ENCRYPTION_KEY", "ab" * 32, target=["production"])
+    shared = vercel.edge().former_key(vercel.project())
+    assert shared is not None and "shared by the team" in shared
+    id = vercel.put("ENCRYPTION_KEY", "ab" * 32, type="encrypted")["id"]
+    assert f"(id {id})" in str(vercel.edge().former_key(vercel.project()))
+    listed = vercel.edge().read_variables(vercel.project())
+    assert [(entry.name, entry.value) for entry in listed] == [("ENCRYPTION_KEY", None)] * 2
+
+
 # --- what the team shares
 
 

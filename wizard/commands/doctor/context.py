@@ -18,7 +18,7 @@ from wizard.core.models.access import StatementEvaluation, VariableEntry
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.deployment import Instances
-from wizard.core.models.rotation import LastBackup
+from wizard.core.models.rotation import DataKeyVersion, LastBackup
 from wizard.core.next_command import Command
 from wizard.core.ports.aws import AccessDiagnostics
 from wizard.core.ports.run import AwsClient
@@ -171,12 +171,15 @@ class CheckContext:
         return self.once("last backup", lambda: find_last_backup(self.aws, self.settings))
 
     @property
+    def versions(self) -> tuple[DataKeyVersion, ...] | SetupError:
+        """All kept versions of the data key."""
+        return self.once("versions", lambda: self.aws.key_rotation.versions(self.settings))
+
+    @property
     def version_fingerprints(self) -> frozenset[str] | SetupError:
         """The fingerprints of all kept versions of the data key."""
-        return self.once(
-            "versions",
-            lambda: frozenset(version.fingerprint for version in self.aws.key_rotation.versions(self.settings)),
-        )
+        versions = self.versions
+        return versions if isinstance(versions, SetupError) else frozenset(each.fingerprint for each in versions)
 
     @property
     def vercel_variables(self) -> tuple[VariableEntry, ...] | SetupError | None:

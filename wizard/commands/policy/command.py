@@ -125,7 +125,7 @@ SUBJECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """The workflows that can assume each role; examples/ci/github has them."""
 
-_NAMES = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38}){at}/[A-Za-z0-9._-]{1,100}{at}"
+_NAMES = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,38}){at}/[A-Za-z0-9._-]{1,100}{at}"
 _REPOSITORY = re.compile("|".join(_NAMES.replace("{at}", ids) for ids in ("", r"@[1-9][0-9]{0,19}")))
 _COMMAND = "python -m wizard policy ci --repository OWNER/NAME --account 111122223333"
 

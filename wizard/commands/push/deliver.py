@@ -248,10 +248,16 @@ def _warnings(context: TargetContext, scopes: tuple[Scope, ...]) -> tuple[str, .
             f"{places} now has production's data key: who can deploy there can read production's records; give "
             f"each environment a data key of its own: {own_stack(context.stack)}"
         )
-    warnings.append(
-        f"the access key of {settings.names.app_user} was not delivered to {places}: it is only for production"
-        if settings.makes_user
-        else f"the role {settings.names.app_role} trusts only production's deployments: in {places} it "
-        "cannot decrypt the data key"
-    )
+    if settings.makes_user:
+        warnings.append(
+            f"the access key of {settings.names.app_user} was not delivered to {places}: it is only for production"
+        )
+    elif untrusted := [scope for scope in others if scope.environment not in settings.vercel_environments]:
+        named = sorted({*settings.vercel_environments, *(scope.environment for scope in untrusted)})
+        also = wizard("setup", "--stack", context.stack, "--vercel-environments", ",".join(named))
+        warnings.append(
+            f"the role {settings.names.app_role} trusts only the deployments of "
+            f"{', '.join(('production', *settings.vercel_environments))}: in "
+            f"{', '.join(scope.words for scope in untrusted)} it cannot decrypt the data key. To trust them too: {also}"
+        )
     return tuple(warnings)

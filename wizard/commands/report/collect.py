@@ -3,11 +3,13 @@
 Reads through the ports and changes nothing. What could not be read is unknown, with the reason.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from components.policies.requirements import SECTIONS, Topic, prowler_checks_of, requirements_of, sections_of
 from components.settings import SHORTEST_RETENTION_DAYS, Outputs, SecretStore, Settings
@@ -25,14 +27,14 @@ from wizard.commands.review.collect import review as read_review
 from wizard.commands.review.storage import Latest
 from wizard.core.cost.account import AccountFacts, cost_by_use, read_account
 from wizard.core.cost.drivers import Assumptions
-from wizard.core.errors import SetupError
+from wizard.core.errors import SetupError, UsageError
 from wizard.core.models import audit
 from wizard.core.models.access import AccessReview, Unread
 from wizard.core.models.account import KeyFact, Retention, TrailFact
 from wizard.core.models.audit import Usage
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, LastBackup, RestoreDrill
-from wizard.core.next_command import Run, plain_name, wizard
+from wizard.core.next_command import Run, plain_name, shell, wizard
 from wizard.data_key.delivery import find_last_backup, find_last_drill, find_stored_data_key, region_of
 from wizard.setup import checklist
 from wizard.setup.checklist import ChecklistEntry, ItemState, Readings
@@ -42,7 +44,10 @@ WINDOW_DAYS = 90
 """How far back the use of the key is read: a quarter, as far as CloudTrail's event history goes."""
 
 REVIEW_VALID_DAYS = 92
-"""Access is reviewed quarterly."""
+"""Access is reviewed quarterly, and so is what is encrypted."""
+
+_UNDONE = {"clear", "unreadable"}
+"""States of a scanned column."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +69,17 @@ class _Read:
 
 
 def gather(
-    stack: DeployedStack, clients: Clients, *, reviews: Path, assumptions: Assumptions, sources: Mapping[str, str]
+    stack: DeployedStack,
+    clients: Clients,
+    *,
+    reviews: Path,
+    assumptions: Assumptions,
+    sources: Mapping[str, str],
+    scan: Mapping[str, Any] | None = None,
 ) -> facts.ReportFacts:
     """All facts of the report. `sources`: where assumptions come from, by name; the others are assumed.
+
+    `scan`: the document of `read_scan`; without it the report says nothing of the columns of the database.
 
     Raises StackNotFound for a stack that is not deployed, or the error that prevented reading its state.
     """
@@ -82,7 +95,7 @@ def gather(
         region=settings.region,
         created_at=read.at,
         created_by=stack.identity.arn,
-        checklist=tuple(_checklist(read, access, settings, outputs, stack.stack)),
+        checklist=tuple(_checklist(read, access, settings, outputs, stack.stack, scan)),
         architecture=architecture_facts(
             settings, outputs, keys=read.keys, stored_data_key=read.stored_data_key, trail=read.readings.trail
         ),
@@ -182,7 +195,12 @@ _SECRET_CALLS = ("secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue
 
 
 def _checklist(
-    read: _Read, access: facts.AccessFacts, settings: Settings, outputs: Outputs, stack: str
+    read: _Read,
+    access: facts.AccessFacts,
+    settings: Settings,
+    outputs: Outputs,
+    stack: str,
+    scan: Mapping[str, Any] | None,
 ) -> Iterator[facts.ChecklistItem]:
     entries = {
         entry.topic: entry
@@ -192,6 +210,8 @@ def _checklist(
     }
     entries[Topic.KEY_POLICY] = _restricted(entries[Topic.KEY_POLICY], access.review)
     entries[Topic.APPLICATION] = _tested(access.review, outputs)
+    if scan is not None:
+        entries[Topic.APPLICATION] = _scanned(entries[Topic.APPLICATION], scan, read)
     entries[Topic.REVIEW] = _reviewed(entries[Topic.REVIEW], access)
     entries[Topic.BACKUP] = _backed_up(read, settings)
     by_state = {
@@ -260,6 +280,52 @@ def _tested(review: AccessReview | None, outputs: Outputs) -> ChecklistEntry:
         for each in used
     )
     return replace(entry, state=ItemState.DONE, evidence=text + besides)
+
+
+def read_scan(file: Path) -> Mapping[str, Any]:
+    """The document of `python -m phi scan --json`. Raises UsageError for another file."""
+    try:
+        scan = json.loads(file.read_text("utf-8"))
+        datetime.fromisoformat(scan["at"])
+        is_scan = scan["command"] == "scan" and all(table["columns"] for table in scan["tables"]) and scan["keys"]
+    except (OSError, ValueError, KeyError, TypeError):
+        is_scan = False
+    if not is_scan:
+        raise UsageError(
+            f"--phi-scan {file} is not what `python -m phi scan --json` printed",
+            shell("python", "-m", "phi", "scan", "--help", advice="reads the database, then names this file"),
+        )
+    assert isinstance(scan, dict)
+    return scan
+
+
+def _scanned(entry: ChecklistEntry, scan: Mapping[str, Any], read: _Read) -> ChecklistEntry:
+    """The entry with the scan of the database: a key beside columns that are not encrypted protects nothing."""
+    at, stored = datetime.fromisoformat(scan["at"]), read.stored_data_key
+    by_state: dict[str, list[str]] = {}
+    for table in scan["tables"]:
+        for column in table["columns"]:
+            by_state.setdefault(column["state"], []).append(f"{table['table']}.{column['column']}")
+    rows = sum(table["rowsRead"] for table in scan["tables"])
+    text = f"phi scan of {at:%Y-%m-%d} ({rows:,} rows): {len(by_state.get('records', ())):,} columns of records"
+    in_use = stored.wrapped.fingerprint if isinstance(stored, StoredDataKey) else None
+    problems = [
+        *([f"in the clear: {', '.join(by_state['clear'])}"] if "clear" in by_state else []),
+        *([f"under an unknown key: {', '.join(by_state['unreadable'])}"] if "unreadable" in by_state else []),
+        *(["not every table was read"] if not scan["complete"] else []),
+        *(["no column of records was found"] if "records" not in by_state else []),
+        *([f"it is about the data key {scan['keys'][0]}, not {in_use}"] if in_use != scan["keys"][0] else []),
+        *([f"it is older than {REVIEW_VALID_DAYS} days"] if read.at - at > timedelta(days=REVIEW_VALID_DAYS) else []),
+        *(["records are under a former key"] if not scan["succeeded"] and not by_state.keys() & _UNDONE else []),
+    ]
+    if not problems:
+        return replace(entry, evidence=f"{entry.evidence}; {text}, none in the clear")
+    return replace(
+        entry,
+        state=ItemState.OPEN,
+        evidence=f"{entry.evidence}; {text}, but {'; '.join(problems)}",
+        next=shell("python", "-m", "phi", "encrypt" if "clear" in by_state else "scan", "--help"),
+    )
 
 
 def _backed_up(read: _Read, settings: Settings) -> ChecklistEntry:

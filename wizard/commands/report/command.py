@@ -10,7 +10,7 @@ from wizard import PROJECT_FOLDER
 from wizard.commands import deployed_stack
 from wizard.commands.cost.command import assumptions_of
 from wizard.commands.report import ReportOptions, document
-from wizard.commands.report.collect import gather
+from wizard.commands.report.collect import gather, read_scan
 from wizard.commands.report.cost import COMMAND_LINE
 from wizard.commands.report.render import markdown, page
 from wizard.commands.review.command import DEFAULT_FOLDER as REVIEWS
@@ -37,9 +37,10 @@ def run(options: ReportOptions, request: Request, clients: Clients) -> tuple[int
     }
     if options.out:
         _refuse_existing(options.out)
+    scan = read_scan(options.phi_scan) if options.phi_scan else None
     clients.ui.working("reading the account")
     stack = deployed_stack.find(request, clients)
-    facts = gather(stack, clients, reviews=REVIEWS, assumptions=assumptions, sources=sources)
+    facts = gather(stack, clients, reviews=REVIEWS, assumptions=assumptions, sources=sources, scan=scan)
     folder = options.out or _folder(facts.stack, facts.created_at)
     report = document.document(facts, files={"folder": str(folder), "page": PAGE, "text": TEXT, "data": DATA})
     _write(folder, {DATA: document.text(report), PAGE: page(report), TEXT: markdown(report)})

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wizard.commands.rotate.data_key import promote_command, put_in_place
-from wizard.commands.rotate.reencrypt import temporary_grant
 from wizard.commands.rotate.result import Action, RotateResult, show_versions
 from wizard.commands.rotate.versions import (
     DataKeyStore,
@@ -18,13 +17,13 @@ from wizard.commands.rotate.versions import (
     read_stack,
     refuse_other_store,
 )
-from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import Cancelled, PermissionDenied
+from wizard.core.errors import Cancelled
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import VersionOrigin
 from wizard.core.next_command import Command
 from wizard.data_key import guard
 from wizard.setup import confirmation
+from wizard.setup.deliver_and_verify import wrap_former_key
 from wizard.setup.steps import Clients, Request
 
 
@@ -51,7 +50,8 @@ def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> Rotat
             "nothing was changed: confirm with the stack's name",
             Command(f'printf %s "$ENCRYPTION_KEY" | python -m wizard {command} --confirm {request.stack}'),
         )
-    wrapped = _wrapped(clients, data_keys)
+    deployed, outputs = data_keys.deployed, data_keys.outputs
+    wrapped = wrap_former_key(clients, deployed.aws, data_keys.settings, deployed.identity, outputs, data_keys.stack)
     with data_keys.deployed.engine.alone(request.stack):
         now = clients.now()
         keep_stored_keys(data_keys, at=now)
@@ -78,20 +78,6 @@ def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> Rotat
         subject=version,
         next=(decision.next if decision else _promote(data_keys, version.fingerprint),),
     )
-
-
-def _wrapped(clients: Clients, data_keys: DataKeyStore) -> WrappedDataKey:
-    assert clients.wrapper is not None
-    aws, key_arn = data_keys.deployed.aws, data_keys.outputs.key_arn
-    try:
-        return clients.wrapper.wrap(aws.environment(), key_arn=key_arn, prompt=clients.ui.interactive)
-    except PermissionDenied as error:
-        statements = [{"Effect": "Allow", "Action": "kms:Encrypt", "Resource": key_arn}]
-        raise PermissionDenied(
-            f"the caller has no permission kms:Encrypt for {key_arn}: the key's policy allows it to nobody; "
-            "nothing was changed",
-            temporary_grant(data_keys, statements, name="eonpro-adopt"),
-        ) from error
 
 
 def _promote(data_keys: DataKeyStore, fingerprint: str) -> str:

@@ -5,8 +5,6 @@ Acts through the ports; changes no IAM policy and no key policy.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from wizard.commands.deployed_stack import attempted
@@ -26,33 +24,8 @@ from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 from wizard.core.next_command import Command
 from wizard.data_key import delivery
+from wizard.setup.deliver_and_verify import temporary_grant
 from wizard.setup.steps import Clients, Request
-
-
-def temporary_grant(data_keys: DataKeyStore, statements: Sequence[Mapping[str, str]], *, name: str) -> str:
-    """How to give the caller these permissions for one command, and how to remove them again."""
-    settings, stack = data_keys.settings, data_keys.stack
-    if settings.strict_key_policy:
-        principal = {"AWS": data_keys.deployed.identity.principal_arn}
-        added = [{**statement, "Principal": principal, "Resource": "*"} for statement in statements]
-        return (
-            "the key's policy delegates nothing to IAM (strict): an administrator adds to it with aws kms "
-            f"put-key-policy: {json.dumps(added)}; run the same command again; pulumi up --stack {stack} removes it"
-        )
-    first = ""
-    if settings.exclusive_use:
-        first = (
-            "the key's policy allows its use only to the application: first pulumi config set --stack "
-            f"{stack} eonpro-kms:exclusiveUse false && pulumi up --stack {stack} (and undo it afterwards), then "
-        )
-    principal_arn = data_keys.deployed.identity.principal_arn
-    kind, principal_name = "user" if ":user/" in principal_arn else "role", principal_arn.rpartition("/")[2]
-    document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-    return (
-        f"{first}aws iam put-{kind}-policy --{kind}-name {principal_name} --policy-name {name} --policy-document "
-        f"'{document}'   # run the same command again, then: aws iam delete-{kind}-policy --{kind}-name "
-        f"{principal_name} --policy-name {name}"
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,7 +200,9 @@ def _denied(error: PermissionDenied, data_keys: DataKeyStore, source: str, desti
         "the caller cannot re-encrypt: the key policies allow kms:ReEncryptFrom for the key that wraps the data key, "
         f"and kms:ReEncryptTo for the other one, to nobody; nothing was changed ({error.message})",
         temporary_grant(
-            data_keys,
+            data_keys.settings,
+            data_keys.deployed.identity,
+            data_keys.stack,
             [
                 {"Effect": "Allow", "Action": "kms:ReEncryptFrom", "Resource": source},
                 {"Effect": "Allow", "Action": "kms:ReEncryptTo", "Resource": destination},

@@ -108,6 +108,19 @@ class AppVariables:
         )
 
 
+FORMER_KEY_VARIABLE = "ENCRYPTION_KEY"
+"""The variable with the application's key before it had a wrapped one: 64 hex digits, in the clear."""
+
+
+class FormerKey(StrEnum):
+    """What becomes of the application's ENCRYPTION_KEY when it gets its first wrapped data key."""
+
+    WRAP = "wrap"
+    """KMS wraps it: it is the data key from then on, and every record stays readable."""
+    NEW = "new"
+    """Another data key is generated, which decrypts no earlier record."""
+
+
 class DeliveryState(StrEnum):
     """What a delivery did."""
 

@@ -144,6 +144,9 @@ class VercelClient(Protocol):
     def find_data_key(self, project: VercelProject, /) -> account.DiscoveredDataKey:
         """What production has under the three names, for the import of a manual set-up. Reads only."""
 
+    def former_key(self, project: VercelProject, /) -> str | None:
+        """Where production has an ENCRYPTION_KEY, in words; None if it has none. Reads only."""
+
     def name_data_key(self, project: VercelProject, /, wrapped: WrappedDataKey) -> None:
         """Write the data key's fingerprint into the comment of a variable that Vercel cannot show. Its value stays.
 

@@ -20,6 +20,9 @@ TABLE = Path(__file__).with_name("measured.json")
 OPTIONAL = frozenset(
     {
         "account:ListRegions",
+        # Whether the application's task definition has an ENCRYPTION_KEY.
+        "ecs:DescribeServices",
+        "ecs:DescribeTaskDefinition",
         "iam:GetAccountSummary",
         "iam:ListAccountAliases",
         "s3:ListAllMyBuckets",

@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any
 
 from components.policies.stack import vercel_issuer_of
-from components.settings import ImportGroup, Settings, VercelIssuerMode
+from components.settings import ImportGroup, Settings, Target, VercelIssuerMode
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import DataKeyConflict, Problem, SetupError
+from wizard.core.errors import DataKeyConflict, PermissionDenied, Problem, SetupError, Unsupported
 from wizard.core.models.account import Difference, DiscoveredDataKey, DiscoveredSetup, Existing, Identity
-from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
+from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, StackState, StoredDataKey, VercelProject
 from wizard.core.next_command import shell, wizard
-from wizard.core.ports.run import AwsClient, Engine, VercelClient
+from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
 from wizard.data_key import guard
 from wizard.setup.importing import data_key, discovery
 from wizard.setup.preflight import account, services
@@ -29,7 +29,7 @@ from wizard.setup.preflight.services import (
     orphaned_creations,
     problem,
 )
-from wizard.targets.port import DeployTarget
+from wizard.targets.port import DeployTarget, deploy_targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,8 @@ class Findings:
     """The data key on Vercel of a manual set-up."""
     imported_data_key: WrappedDataKey | None = None
     """The data key to store, instead of a new one."""
+    former_keys: tuple[str, ...] = ()
+    """Where the application has an ENCRYPTION_KEY, in words; read only if it has no data key yet."""
 
     @property
     def shared_groups(self) -> tuple[ImportGroup, ...]:
@@ -116,6 +118,7 @@ def check(
     refused = isinstance(identity, SetupError) and pulumi.by_aws
     problems += [*(() if refused else pulumi.problems), *on_vercel.problems]
     settings, conflicts = on_aws.settings, _Conflicts()
+    former: dict[str, str | SetupError] = {}
     if settings is not None and on_vercel.project is not None:
         # The trust policy needs the slugs; the answer may be an id.
         slugs = {
@@ -159,12 +162,29 @@ def check(
             settings = conflicts.settings or settings
         has_manual_problems = import_request and conflicts.manual.problems
         if on_aws.stored_data_key_known and is_checkable and not (has_manual_problems or elsewhere):
+            if on_aws.stored_data_key is None and conflicts.manual.wrapped is None:
+                former = _former_keys(stack, settings, values, aws, vercel, on_vercel)
             problems += _data_key(
-                settings, on_aws.stored_data_key, saved, values, pulumi.state, conflicts.manual, aws, vercel, on_vercel
+                settings,
+                on_aws.stored_data_key,
+                saved,
+                values,
+                pulumi.state,
+                conflicts.manual,
+                aws,
+                vercel,
+                on_vercel,
+                former,
             )
         if on_aws.existing is not None:
             settings = with_existing_provider(settings, on_aws.existing, state, conflicts.orphaned_creations)
-    warnings = (*(aws.disagreements if aws else ()), *on_vercel.warnings)
+    unread = [
+        f"whether {FORMER_KEY_VARIABLE} is set on {name} could not be read ({error.message}); if it is: "
+        f"--former-key {FormerKey.WRAP}"
+        for name, error in former.items()
+        if isinstance(error, PermissionDenied | Unsupported) and not values.get("former_key")
+    ]
+    warnings = (*(aws.disagreements if aws else ()), *on_vercel.warnings, *unread)
     return Findings(
         problems=deduplicate(problems),
         notes=(*warnings, *notes, *(note for note in on_vercel.notes if note not in on_vercel.warnings)),
@@ -181,6 +201,7 @@ def check(
         differences=conflicts.manual.differences,
         data_key=conflicts.manual.data_key,
         imported_data_key=conflicts.manual.wrapped if on_aws.stored_data_key is None else None,
+        former_keys=tuple(place for place in former.values() if isinstance(place, str)),
     )
 
 
@@ -252,6 +273,27 @@ def _resumed_import(
     )
 
 
+def _former_keys(
+    stack: str,
+    settings: Settings,
+    values: Mapping[str, Any],
+    aws: AwsClient,
+    vercel: VercelClient | None,
+    on_vercel: services.VercelResult,
+) -> dict[str, str | SetupError]:
+    """Where each target of this run has an ENCRYPTION_KEY, in words, or why that cannot be read; only those."""
+    targets = tuple(Target(name) for name in values.get("target") or ())
+    project = None if on_vercel.problems else on_vercel.project
+    context = TargetContext(stack=stack, settings=settings, aws=aws, targets=targets, vercel=vercel, project=project)
+    former = {}
+    for target in deploy_targets(targets):
+        # What keeps it from being read is a problem of its own.
+        if not (target.has_own_copy and project is None):
+            place, error = attempt(target.former_key, context)
+            former[target.title] = error or place
+    return {name: fact for name, fact in former.items() if fact}
+
+
 def _data_key(
     settings: Settings,
     stored_data_key: StoredDataKey | None,
@@ -262,6 +304,7 @@ def _data_key(
     aws: AwsClient,
     vercel: VercelClient | None,
     on_vercel: services.VercelResult,
+    former: Mapping[str, str | SetupError],
 ) -> list[Problem]:
     """Why the stored data key is not the stack's or the application's; without one, why none may be made."""
     project = None if on_vercel.problems else on_vercel.project
@@ -280,6 +323,12 @@ def _data_key(
         is_unread = not is_target and not is_entered and saved is not None and target.name in saved.deploy_targets
         return None if is_unread else lambda: None
 
+    def former_at(target: DeployTarget) -> str | None:
+        fact = former.get(target.title)
+        if isinstance(fact, SetupError):
+            raise fact
+        return fact
+
     decision = guard.may_create(
         aws,
         settings,
@@ -287,6 +336,7 @@ def _data_key(
         outputs=state.outputs if state else None,
         is_known=manual.wrapped is not None,
         conflict_at=conflict_at,
+        former_at=None if values.get("former_key") else former_at,
         is_deployed=state is not None and state.has_key,
     )
     return list(decision.problems)

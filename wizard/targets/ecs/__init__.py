@@ -78,6 +78,15 @@ class Ecs(StoreTarget):
         """The services of the Region, each as CLUSTER/SERVICE."""
         return aws.ecs_services.names() if key == "ecs_cluster" else ()
 
+    def former_key(self, context: TargetContext) -> str | None:
+        """The container of the named service's task definition that has one."""
+        from wizard.targets.ecs.service import former_key_in
+
+        services, cluster, name = context.aws.ecs_services, context.settings.ecs_cluster, context.settings.ecs_service
+        service = services.service(cluster, name) if cluster and name else None
+        definition = services.task_definition(service.task_definition) if service else None
+        return former_key_in(definition, f"{cluster}/{name}") if definition else None
+
     def running(self, context: TargetContext) -> Instances:
         """The service's deployment whose tasks run, and whether they have the values of the store."""
         from wizard.core.models.deployment import Instances

@@ -15,6 +15,7 @@ from typing import Any
 
 from components.settings import APPLICATION_VARIABLES, Outputs, Settings
 from wizard.core.errors import CredentialsError, ResourceError, SetupError, Unreachable
+from wizard.core.models.delivery import FORMER_KEY_VARIABLE
 from wizard.core.models.deployment import (
     Deployment,
     Instances,
@@ -179,6 +180,15 @@ class ExpectedDefinition:
             task_role=outputs.principal_of(NAME),
             execution_role=settings.execution_role_arn or "",
         )
+
+
+def former_key_in(definition: TaskDefinition, service: str) -> str | None:
+    """The container that gets an ENCRYPTION_KEY, as a value or as a secret, in words; None if none does."""
+    for container in definition.body.get("containerDefinitions", ()):
+        variables = (*container.get("environment", ()), *container.get("secrets", ()))
+        if any(variable.get("name") == FORMER_KEY_VARIABLE for variable in variables):
+            return f"the container {container.get('name')} of the ECS service {service}"
+    return None
 
 
 def container_of(definition: TaskDefinition, expected: ExpectedDefinition, service: Service) -> str:

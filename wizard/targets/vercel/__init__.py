@@ -94,6 +94,19 @@ class Vercel(DeployTarget):
             ),
         ),
         Input(
+            key="vercel_environments",
+            prompt="Which other environments of the project may use the key?",
+            why="Their deployments can then read the records that this stack's data key opens.",
+            safeguard="164.308(a)(4)(ii)(B), access authorization",
+            link="https://vercel.com/docs/deployments/environments",
+            help="environments beside production that may use the key, with commas: preview, or slugs of custom ones",
+            metavar="NAME,...",
+            asked=False,
+            optional=True,
+            many=True,
+            follows="vercel_project",
+        ),
+        Input(
             key="vercel_issuer_mode",
             kind=InputType.SELECT,
             prompt="Who issues the Vercel project's tokens?",
@@ -201,6 +214,11 @@ class Vercel(DeployTarget):
                 )
         return None
 
+    def former_key(self, context: TargetContext) -> str | None:
+        """The variable of production, or the one that the team shares with it."""
+        vercel, project = project_of(context)
+        return vercel.former_key(project)
+
     def rename_existing(self, context: TargetContext, id: str, *, stored: WrappedDataKey, today: date) -> str:
         """Rename a variable of production."""
         vercel, project = project_of(context)
@@ -275,9 +293,10 @@ class Vercel(DeployTarget):
         return f"the Vercel project {settings.vercel_team}/{settings.vercel_project}, production only"
 
     def plan(self, settings: Settings) -> tuple[str, ...]:
-        """The access key, if the application is an IAM user."""
+        """The access key, if the application is an IAM user; else the other environments that the role trusts."""
         if not settings.makes_user:
-            return ()
+            others = ", ".join(settings.vercel_environments)
+            return (f"its role also for the deployments of {others}",) if others else ()
         return (f"an access key of {settings.names.app_user}, as Secrets, unless one is there already",)
 
     def summary(self, settings: Settings) -> tuple[str, str, str]:

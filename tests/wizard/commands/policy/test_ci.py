@@ -17,6 +17,12 @@ from wizard.core.models.access import TokenSubject
 ACCOUNT = "111122223333"
 
 
+@pytest.fixture(autouse=True)
+def without_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GH_TOKEN", "GITHUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
 def subjects(role: str) -> list[str]:
     (statement,) = command.for_repository("clinic/eonpro", account_id=ACCOUNT)[role]["Statement"]
     told = statement["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
@@ -35,6 +41,10 @@ def test_what_it_needs_and_nobody_told_is_named() -> None:
     with pytest.raises(MissingAnswers) as missing:
         command.for_repository("clinic/eonpro", account_id="")
     assert missing.value.missing == ("account",)
+
+
+def test_a_managed_users_name_may_have_an_underscore() -> None:
+    assert command.for_repository("ada_clinic/eonpro", account_id=ACCOUNT)
 
 
 def test_a_repository_with_ids_is_trusted_by_them_alone() -> None:

@@ -37,6 +37,7 @@ from wizard.core.errors import (
 from wizard.core.models.delivery import AccessKey, StoredDataKey
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import VersionOrigin
+from wizard.targets.port import deploy_target
 
 
 class PushWorld(World):
@@ -246,9 +247,22 @@ def test_productions_data_key_elsewhere_is_warned_of(world: PushWorld) -> None:
     document = world.push(to="preview")
     first, second = document["warnings"]
     assert "preview now has production's data key" in first and "--from production" in first
-    assert "trusts only production's deployments" in second
+    assert "trusts only the deployments of production: in preview it cannot decrypt" in second
+    assert second.endswith("python -m wizard setup --stack production --vercel-environments preview")
     assert first in world.warned and second in world.warned
     assert world.push()["warnings"] == []
+
+
+def test_an_environment_that_the_role_trusts_is_not_said_to_be_shut_out(world: PushWorld) -> None:
+    wanted = settings(vercel_environments=("staging",))
+    world.stand(wanted)
+    world.vercel.environments = {"env_1": "staging"}
+    assert deploy_target("vercel").plan(wanted) == ("its role also for the deployments of staging",)
+    (warning,) = world.push(to="staging")["warnings"]
+    assert "now has production's data key" in warning
+    _, second = world.push(to="preview,staging")["warnings"]
+    assert "of production, staging: in preview it cannot" in second
+    assert "--vercel-environments preview,staging" in second
 
 
 def test_a_person_is_asked_before_preview_gets_productions_records_and_is_offered_a_stack_of_its_own(

@@ -37,13 +37,13 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.commands import deployed_stack
 from wizard.commands.doctor.checks.stack import COMPARISON
-from wizard.commands.report.collect import REVIEW_VALID_DAYS, gather
+from wizard.commands.report.collect import REVIEW_VALID_DAYS, gather, read_scan
 from wizard.commands.report.document import document
 from wizard.commands.report.facts import ChecklistItem, ReportFacts
 from wizard.commands.report.render import markdown, page
 from wizard.commands.review import storage
 from wizard.core.cost.drivers import Assumptions
-from wizard.core.errors import PermissionDenied, StackNotFound, Unreachable
+from wizard.core.errors import PermissionDenied, StackNotFound, Unreachable, UsageError
 from wizard.core.models.access import KeyEvents, KeyUse
 from wizard.core.models.account import Retention
 from wizard.core.models.delivery import StackState, StoredDataKey
@@ -68,6 +68,7 @@ class World:
         self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, settings_))
         self.vercel = FakeHosting(team=settings_.vercel_team or "acme")
         self.assumptions = Assumptions()
+        self.scan: dict[str, Any] | None = None
         self.sources: dict[str, str] = {}
         stored = StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=next(iter(self.aws.keys)), version=1)
         self.aws.stored_keys[STORED_KEY] = stored
@@ -87,7 +88,14 @@ class World:
         clients = self.clients()
         answers = {"vercel_token": Answer(value=TOKEN, source=Source.FLAG, where="flag")}
         stack = deployed_stack.find(Request(stack="production", answers=answers, saved=self.settings), clients)
-        return gather(stack, clients, reviews=self.reviews, assumptions=self.assumptions, sources=self.sources)
+        return gather(
+            stack,
+            clients,
+            reviews=self.reviews,
+            assumptions=self.assumptions,
+            sources=self.sources,
+            scan=self.scan,
+        )
 
     def signed(self, days_ago: int) -> None:
         """A review that was read and signed so many days ago."""
@@ -287,6 +295,53 @@ def test_what_eonpro_kms_verified_itself_is_no_test_of_the_application(world, us
     events = KeyEvents(principal=APP, uses=uses, verifications=verifications, last_use=NOW)
     world.aws.who_has_access.told = {KEY: (events,)}
     assert item(world.report(), 7).state == state
+
+
+def scan(*states: str, **changed: Any) -> dict[str, Any]:
+    """A document of `phi scan`, with a column of each state."""
+    columns = [{"column": f"column{number}", "state": state} for number, state in enumerate(states)]
+    return {
+        "command": "scan",
+        "at": (NOW - timedelta(days=1)).isoformat(),
+        "keys": [wrapped().fingerprint],
+        "complete": True,
+        "succeeded": not {"clear", "unreadable"} & set(states),
+        "tables": [{"table": "public.Patient", "rowsRead": 1000, "columns": columns}],
+        **changed,
+    }
+
+
+@pytest.mark.parametrize(
+    ("document", "state", "evidence"),
+    [
+        (scan("records", "other"), "done", "1 columns of records, none in the clear"),
+        (scan("records", "clear"), "open", "in the clear: public.Patient.column1"),
+        (scan("records", "unreadable"), "open", "under an unknown key: public.Patient.column1"),
+        (scan("other"), "open", "no column of records was found"),
+        (scan("records", complete=False), "open", "not every table was read"),
+        (scan("records", succeeded=False), "open", "records are under a former key"),
+        (scan("records", keys=["sha256:0123456789abcdef"]), "open", "about the data key sha256:0123456789abcdef"),
+        (scan("records", at=(NOW - timedelta(days=93)).isoformat()), "open", "older than 92 days"),
+    ],
+)
+def test_a_key_beside_columns_in_the_clear_is_not_done(world, document, state, evidence) -> None:
+    events = KeyEvents(principal=APP, uses=12, refused=0, last_use=NOW - timedelta(hours=1))
+    world.aws.who_has_access.told = {KEY: (events,)}
+    world.scan = document
+    tested = item(world.report(), 7)
+    assert (tested.state, f"{APP} used the key 12 times" in tested.evidence) == (state, True)
+    assert evidence in tested.evidence and bool(tested.next) is (state == "open")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", json.dumps(scan("records", command="encrypt")), None])
+def test_a_file_that_is_no_scan_is_refused(tmp_path: Path, text: str | None) -> None:
+    file = tmp_path / "scan.json"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(UsageError, match="phi scan"):
+        read_scan(file)
+    file.write_text(json.dumps(scan("records")))
+    assert read_scan(file)["succeeded"]
 
 
 def test_an_application_whose_calls_could_not_be_read_is_not_called_untested(world) -> None:

@@ -891,3 +891,24 @@ def test_the_failure_counts_its_problems() -> None:
     one = Problem(what="a", why="b", next="c")
     assert PreflightFailed((one,)).message.startswith("1 problem was found; nothing was created")
     assert PreflightFailed((one, replace(one, what="d"))).message.startswith("2 problems were found")
+
+
+@pytest.mark.parametrize("given", ["environment", "secrets"])
+def test_an_encryption_key_in_the_task_definition_is_found_before_a_data_key_is_made(world, given) -> None:
+    variable = {"name": "ENCRYPTION_KEY", "value" if given == "environment" else "valueFrom": "ab" * 32}
+    world.aws.ecs_services.have({"family": "clinic", "containerDefinitions": [{"name": "web", given: [variable]}]})
+    ecs = {"target": ("ecs",), "ecs_cluster": "clinic", "ecs_service": "web", "ecs_execution_role": "create"}
+    [problem] = world.check(**ecs).problems
+    assert "the container web of the ECS service clinic/web" in problem.what and "--former-key wrap" in problem.next
+    assert world.check(**ecs, former_key="wrap").problems == ()
+
+
+def test_a_task_definition_that_may_not_be_read_is_no_problem_and_is_said(world) -> None:
+    def denied(cluster: str, name: str) -> None:
+        raise PermissionDenied("you may not do ecs:DescribeServices", "ask for it")
+
+    world.aws.ecs_services.service = denied
+    ecs = {"target": ("ecs",), "ecs_cluster": "clinic", "ecs_service": "web", "ecs_execution_role": "create"}
+    findings = world.check(**ecs)
+    assert findings.problems == () and findings.former_keys == ()
+    assert any("ENCRYPTION_KEY" in warning and "--former-key wrap" in warning for warning in findings.warnings)

@@ -7,12 +7,20 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from wizard.commands.doctor import fixes
+from wizard.commands.doctor.checks.variables import former_key
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
 from wizard.core.errors import SetupError
 from wizard.core.models.audit import KeyCall
 from wizard.core.models.deployment import Deployment, Instances, Service
-from wizard.targets.ecs.service import ExpectedDefinition, changes, container_of, express_commands, with_variables
+from wizard.targets.ecs.service import (
+    ExpectedDefinition,
+    changes,
+    container_of,
+    express_commands,
+    former_key_in,
+    with_variables,
+)
 from wizard.targets.port import deploy_target
 
 _HISTORY = timedelta(days=90)
@@ -120,6 +128,8 @@ def check_task_definition(context: CheckContext) -> Iterator[CheckResult]:
     if definition is None:
         yield NotChecked(what=f"the task definition {arn}", why="ECS has no such task definition")
         return
+    if place := former_key_in(definition, f"{cluster}/{name}"):
+        yield former_key(context, place)
     expected = ExpectedDefinition.of(settings, outputs)
     task_role = definition.body.get("taskRoleArn")
     if task_role != expected.task_role:

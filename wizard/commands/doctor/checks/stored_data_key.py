@@ -77,7 +77,7 @@ def _recovery(context: CheckContext) -> tuple[str, str] | None:
     in_use = _on_vercel(variable)
     if isinstance(copy, StoredDataKey):
         in_use = copy.wrapped.fingerprint
-    versions = context.once("entries", lambda: context.aws.key_rotation.versions(context.settings))
+    versions = context.versions
     candidates = [
         version.fingerprint
         for version in (() if isinstance(versions, SetupError) else versions)
@@ -331,7 +331,7 @@ def _is_unknown(context: CheckContext, wrapped: WrappedDataKey) -> bool:
     stored = context.stored_data_key
     if isinstance(stored, StoredDataKey) and stored.version == 1:
         return False
-    versions = context.once("entries", lambda: context.aws.key_rotation.versions(context.settings))
+    versions = context.versions
     return isinstance(versions, SetupError) or not any(
         version.kept and version.fingerprint == wrapped.fingerprint for version in versions
     )

@@ -13,7 +13,8 @@ from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChe
 from wizard.core.data_key import Damage, WrappedDataKey, damage, is_remnant
 from wizard.core.errors import CredentialsError, MissingAnswers, SetupError, TargetMissing
 from wizard.core.models.access import VariableEntry
-from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.delivery import FORMER_KEY_VARIABLE, StoredDataKey
+from wizard.core.models.rotation import VersionOrigin
 from wizard.data_key.delivery import region_of
 from wizard.targets.port import deploy_targets
 
@@ -295,6 +296,51 @@ def _another(
     )
 
 
+# --- ENCRYPTION_KEY, the key from before
+
+
+def former_key(context: CheckContext, place: str) -> CheckResult:
+    """The result for an ENCRYPTION_KEY at a place, beside the data key: which of the two an application writes with."""
+    what = f"the application has an {FORMER_KEY_VARIABLE} beside its data key: {place}"
+    stored, versions = context.stored_data_key, context.versions
+    if isinstance(versions, SetupError):
+        return NotChecked.of(f"which data key {FORMER_KEY_VARIABLE} is ({place})", versions)
+    adopted = [version for version in versions if version.origin is VersionOrigin.ADOPTED]
+    if isinstance(stored, StoredDataKey) and any(version.wrapped == stored.wrapped for version in adopted):
+        return Passed(what=f"{what}; the data key was wrapped from such a key")
+    why = "it writes a record with the one that it has when it writes: there may be records of both"
+    removal = (
+        f"when every record is under the data key, and the application loads it at its start, remove "
+        f"{FORMER_KEY_VARIABLE} from {place}"
+    )
+    if adopted:
+        kept = ", ".join(version.fingerprint for version in adopted)
+        return Finding(
+            cause="former-key-beside",
+            what=what,
+            why=why,
+            command="",
+            advice=f"re-encrypt its records from the version that was adopted ({kept}), with phi reencrypt; {removal}",
+        )
+    return Finding(
+        cause="former-key-beside",
+        what=f"{what}, and it is not kept anywhere",
+        why=why,
+        command=f'printf %s "${FORMER_KEY_VARIABLE}" | '
+        + fixes.wizard(context, "adopt", "--encryption-key", "--confirm", context.stack),
+        advice=f"keeps it as a version of the data key; then re-encrypt its records; {removal}",
+    )
+
+
+def check_former_key(context: CheckContext) -> Iterator[CheckResult]:
+    """Whether production on Vercel has an ENCRYPTION_KEY; the one of a task definition: `runtime`."""
+    variables = context.vercel_variables
+    if isinstance(variables, tuple) and isinstance(context.stored_data_key, StoredDataKey):
+        for entry in variables:
+            if entry.name == FORMER_KEY_VARIABLE and entry.in_production:
+                yield former_key(context, f"production of {entry.place}")
+
+
 # --- AWS_KMS_KEY_ID and AWS_REGION
 
 
@@ -364,6 +410,7 @@ ACCESS_CHECKS: tuple[Check, ...] = (
     check_vercel_access,
     check_store_access,
     check_data_key_on_vercel,
+    check_former_key,
     check_companion_variables,
     check_parameters,
 )

@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from wizard.commands.doctor.checks.policies import check_ci_trust, check_readers
 from wizard.core.errors import PermissionDenied, Unreachable
 from wizard.core.models.access import Ruling, TokenSubject, VariableEntry
 from wizard.core.models.delivery import AccessKey, ChildResult, StoredDataKey
+from wizard.core.models.rotation import VersionOrigin
 from wizard.core.next_command import Command
 
 DENIED = PermissionDenied("you may not", "have it allowed")
@@ -393,6 +395,29 @@ def test_a_wrong_variable_that_previews_share_is_left_to_them_and_production_get
     del fixture.vercel.variables[name]
     fixture.vercel.outside = (shared,)
     assert "push --stack production --rename-existing env_1 --confirm production" in fixture.first().command
+
+
+def test_a_key_from_before_beside_the_data_key_is_a_mix_until_it_is_kept_and_re_encrypted(
+    fixture: DoctorFixture,
+) -> None:
+    fixture.vercel.variables["ENCRYPTION_KEY"] = "ab" * 32
+    found = fixture.first()
+    assert found.cause == "former-key-beside" and "production of Vercel project" in found.what
+    assert found.command.startswith('printf %s "$ENCRYPTION_KEY" | python -m wizard adopt --stack production ')
+    fixture.aws.key_rotation.keep(
+        settings(), wrapped("former"), key_arn=KEY, origin=VersionOrigin.ADOPTED, at=datetime.now(UTC)
+    )
+    kept = fixture.first()
+    assert (kept.cause, kept.command) == ("former-key-beside", "")
+    assert wrapped("former").fingerprint in kept.advice and "ab" * 32 not in repr(fixture.diagnosis())
+
+
+def test_a_key_from_before_that_was_wrapped_as_the_data_key_is_no_mix(fixture: DoctorFixture) -> None:
+    fixture.vercel.variables["ENCRYPTION_KEY"] = "ab" * 32
+    fixture.aws.key_rotation.keep(
+        settings(), wrapped(), key_arn=KEY, origin=VersionOrigin.ADOPTED, at=datetime.now(UTC)
+    )
+    assert fixture.diagnosis().findings == ()
 
 
 def test_no_value_of_a_variable_is_ever_told(fixture: DoctorFixture) -> None:
