@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from components.policies.requirements import SECTIONS, Topic, prowler_checks_of, requirements_of, sections_of
+from components.policies.requirements import PROPOSED, SECTIONS, Topic, prowler_checks_of, requirements_of, sections_of
 from components.settings import SHORTEST_RETENTION_DAYS, Outputs, SecretStore, Settings
 from wizard.commands import deployed_stack
 from wizard.commands.backup.document import file_name_of
@@ -232,6 +232,7 @@ def _checklist(
             read_at=read.at,
             sections=tuple(facts.Section(section=section, name=SECTIONS[section]) for section in sections_of(topic)),
             prowler_checks=prowler_checks_of(topic),
+            proposed_rule=PROPOSED.get(topic, ""),
             next="" if entry.state is ItemState.DONE else next_,
         )
 
