@@ -115,7 +115,7 @@ chaos: setup
 tool-%:
 	@$(PYTHON) -m tools.bootstrap --tool $*
 
-# All parts (a quarter of an hour), or some: make bench ARGS="phi" (a minute), reencryption, commands, onboarding.
+# All parts (20 minutes), or some: make bench ARGS="phi" (a minute), reencryption, commands, onboarding, latency.
 bench: setup tool-bench
 	@$(V) -m tools.bench $(ARGS)
 

@@ -37,7 +37,8 @@ _PHI = """
 import json, sys
 from phi import PhiFields
 fields = PhiFields.from_environment()
-print(json.dumps([getattr(fields, sys.argv[1])(text) for text in json.load(sys.stdin)]))
+given = ("email",) if sys.argv[1] == "search_hash" else ()
+print(json.dumps([getattr(fields, sys.argv[1])(*given, text) for text in json.load(sys.stdin)]))
 """
 
 
@@ -136,7 +137,7 @@ def running(platform: Platform) -> Iterator[Application]:
 
 
 def phi(platform: Platform, method: str, *texts: str) -> list[str]:
-    """What `phi` answers to `encrypt` or `decrypt`, in a process of its own, as the same principal."""
+    """What `phi` answers to `encrypt`, `decrypt` or `search_hash`, in a process of its own, as the same principal."""
     done = subprocess.run(
         [sys.executable, "-c", _PHI, method],
         cwd=PROJECT,

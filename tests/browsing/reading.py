@@ -7,7 +7,7 @@ from datetime import datetime
 from html.parser import HTMLParser
 from typing import Any
 
-from wizard.core.safe_text import clean
+from wizard.core.safe_text import clean, lines
 
 _VOID = frozenset(("meta", "link", "br", "hr", "wbr", "input", "col"))
 _UNSEEN = frozenset(("style", "script"))
@@ -85,7 +85,7 @@ def ways_to_tell(value: Any) -> set[str]:
     if isinstance(value, int | float):
         plain = f"{value:,.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"
         return {plain, f"${value:,.2f}"}
-    forms = {clean(str(value)), str(value).capitalize()}
+    forms = {clean(str(value)), lines(str(value)), str(value).capitalize()}
     try:
         when = datetime.fromisoformat(str(value))
     except ValueError:

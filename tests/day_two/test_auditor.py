@@ -117,6 +117,8 @@ def unknowns(document: Mapping[str, Any]) -> list[str]:
             return [*document["undecided"], *(each["what"] for each in document["review"]["unread"])]
         case "doctor":
             return [each["what"] for each in document["notChecked"]]
+        case "report":
+            return [each["what"] for each in document["unread"]]
         case _:
             checks = [each for stack in document["stacks"] for each in stack["checks"]]
             return [each["what"] for each in checks if each["status"] == "unknown"]
@@ -135,8 +137,11 @@ def test_the_auditor_changed_nothing(read: Read) -> None:
 
 
 def test_nothing_is_unknown_to_the_auditor(read: Read) -> None:
-    assert {command: unknowns(read.ended[command].document) for command in ("review", "doctor", "status")} == {
+    assert {
+        command: unknowns(read.ended[command].document) for command in ("review", "report", "doctor", "status")
+    } == {
         "review": [],
+        "report": [],
         "doctor": [],
         "status": [],
     }
@@ -176,6 +181,17 @@ def test_without_any_one_action_of_it_a_call_that_was_made_is_refused(read: Read
             if evaluate(left, Request(action=each["action"], resource=each["resource"])) is not Decision.ALLOWED
         ]
         assert {each["action"] for each in refused} >= {action}
+
+
+def test_a_drill_is_refused_to_the_auditor_who_may_only_read(read: Read, tmp_path: Path) -> None:
+    arguments = ("backup", *STACK, "--json", "--to", str(tmp_path / "backup.json"))
+    in_this_process.run(read.deployment, *arguments)
+    try:
+        with an_auditor(read.deployment, read.policies) as env:
+            ended = in_this_process.run(read.deployment, "backup", "drill", "--json", *STACK, env=env, expect=3)
+    finally:
+        read.deployment.client("ssm").delete_parameters(Names=["/eonpro/production/backup"])
+    assert "ssm:PutParameter" in ended.document["message"]
 
 
 LESS = {

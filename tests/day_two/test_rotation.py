@@ -263,7 +263,9 @@ def test_every_region_gets_the_new_data_key_and_keeps_the_old_one(deployment: De
     elsewhere = {each["Name"]: each["Value"] for each in pages}
     assert elsewhere[STORED_KEY] == deployment.parameters()[STORED_KEY] != old
     assert {old, elsewhere[STORED_KEY]} == {value for name, value in elsewhere.items() if name.startswith(LEDGER)}
-    assert ledger(deployment) == {
+    # The slot in which a new data key is reserved exists in the stack's own Region only: it is no version.
+    versions = {name: value for name, value in ledger(deployment).items() if not name.startswith("sha256:new/")}
+    assert versions == {
         f"sha256:{name.removeprefix(LEDGER)}": value for name, value in elsewhere.items() if name.startswith(LEDGER)
     }
     assert {each["state"] for each in document["proofs"]} <= {"proved", "simulated"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.terminal.person import CTRL_C, DOWN, ENTER, SPACE
 from tests.terminal.worlds import (
@@ -78,7 +79,9 @@ TO_VERCEL = {"VERCEL_TOKEN": TOKEN}
 LEAVE = DOWN + DOWN + ENTER
 """At the last page."""
 
+APPLICATION = Path(__file__).parents[2] / "examples" / "application" / "src"
 LINKED = {
+    **{f"portal/src/{name}": (APPLICATION / name).read_text() for name in ("instrumentation.ts", "phi.ts")},
     "portal/.vercel/project.json": json.dumps({"projectId": "prj_1", "orgId": "team_1", "projectName": "portal"}),
     "portal/package.json": json.dumps({"dependencies": {"next": "^15.1.0"}}),
 }
@@ -106,6 +109,7 @@ SCENES: Mapping[str, Scene] = {
             at(asks("administrators"), page="administrators", keys=ENTER),
             at("Review", *CARRY_OUT, page="last-page", keys="d"),
             at(*CARRY_OUT, page="each-resource", whole="Checks", keys=ENTER),
+            at(asks("backup_to"), "» Later", page="backup", keys=ENTER),
         ),
         code=0,
         last="carried-out",

@@ -16,7 +16,7 @@ from components.settings import Settings
 from wizard.core.models.inputs import Input, InputType
 from wizard.inputs.audit import TRAIL_INPUTS
 from wizard.inputs.key import KEY_INPUTS
-from wizard.inputs.registry import APPLICATION_INPUTS, INPUTS, STATE_INPUTS, TARGET
+from wizard.inputs.registry import APPLICATION_INPUTS, BACKUP_TO, INPUTS, STATE_INPUTS, TARGET
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "inputs.md"
@@ -30,6 +30,7 @@ GROUPS = {
     "The application": (TARGET, *APPLICATION_INPUTS),
     "The audit trail and the alerts": TRAIL_INPUTS,
     "Pulumi's state": STATE_INPUTS,
+    "The backup": (BACKUP_TO,),
 }
 """The inputs under each heading of the page, in its order."""
 

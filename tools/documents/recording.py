@@ -89,6 +89,7 @@ def onboard(person: Person) -> None:
     person.type(ENTER)
     take_what_was_detected(person)
     person.answer("Apply this plan?", "» Apply")
+    person.answer("Back up the wrapped data key now?", "» Later")
 
 
 def drawing(screen: pyte.Screen) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.settings import SecretStore
 from wizard.aws import iam
-from wizard.aws.auth.session import SessionClient
+from wizard.aws.auth.session import SessionClient, utc
 from wizard.aws.data_keys.stored import store_of
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.access import FormerText, ProviderFact, Ruling, StatementEvaluation
@@ -119,7 +119,11 @@ class AwsAccessDiagnostics(SessionClient):
             return ()
         history = self._session.pages("ssm", "GetParameterHistory", "Parameters", Name=name, WithDecryption=True)
         return tuple(
-            FormerText(version=str(version["Version"]), text=str(version["Value"]))
+            FormerText(
+                version=str(version["Version"]),
+                text=str(version["Value"]),
+                at=utc(version.get("LastModifiedDate")),
+            )
             for version in sorted(history, key=lambda version: int(version["Version"]))
         )
 
@@ -133,7 +137,11 @@ class AwsAccessDiagnostics(SessionClient):
         )
         if not answer:
             return None
-        return FormerText(version=str(answer["VersionId"]), text=str(answer.get("SecretString") or ""))
+        return FormerText(
+            version=str(answer["VersionId"]),
+            text=str(answer.get("SecretString") or ""),
+            at=utc(answer.get("CreatedDate")),
+        )
 
 
 def _read(document: Any) -> Mapping[str, Any] | None:

@@ -10,19 +10,21 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from components.settings import Settings
+from components.settings import Outputs, Settings
 from wizard import aws, github
 from wizard.aws.auth.sign_in import sign_in
+from wizard.cli.commands import READ_ONLY
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import StackState
 from wizard.core.models.inputs import InputType, Question
+from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import RunOptions, wizard
 from wizard.core.retry import Clock
 from wizard.core.state_backend import BackendFact, in_words
 from wizard.data_key.verification import ChildDecryptVerifier, ChildWrapper
 from wizard.inputs import answers_file, vercel_cli
 from wizard.inputs.answers import Answer
-from wizard.inputs.application_folder import ApplicationFolder
+from wizard.inputs.application_folder import ApplicationFolder, missing_parts
 from wizard.inputs.registry import by_key
 from wizard.inputs.saved_progress import DraftFiles
 from wizard.pulumi_engine import config, process
@@ -30,7 +32,7 @@ from wizard.pulumi_engine.backend import StatePlaces, list_stacks
 from wizard.pulumi_engine.engine import PulumiEngine
 from wizard.setup import saved_plan
 from wizard.setup.plan import Plan
-from wizard.setup.steps import Clients
+from wizard.setup.steps import Clients, PreparedRun
 from wizard.terminal.terminal import Terminal
 from wizard.vercel import client
 
@@ -95,7 +97,13 @@ def build_clients(
             environ=os.environ,
             ask_code=code if terminal.interactive else None,
             clock=clock,
+            asks_once=options.command in READ_ONLY,
         )
+
+    def back_up(place: str, ready: PreparedRun, outputs: Outputs) -> LastBackup:
+        from wizard.commands.backup import command
+
+        return command.after_setup(place, terminal, ready, outputs, at=datetime.now(UTC))
 
     places = StatePlaces(project, os.environ)
     backend = places.detect()
@@ -110,11 +118,13 @@ def build_clients(
         linked=vercel_cli.linked_by_environment()
         or (vercel_cli.linked(application.linked) if application.linked else None),
         detected=tuple(_found(application, folder, resolved, backend)),
+        missing_parts=lambda by_oidc: missing_parts(folder, by_oidc=by_oidc),
         sign_in=lambda profile: sign_in(profile, os.environ),
         sign_in_to_vercel=vercel_cli.sign_in if vercel_cli.can_sign_in() else None,
         drafts=drafts,
         state=places,
         has_state_location=backend is not None or options.command not in ("setup", "preview"),
+        back_up=back_up,
         saved_settings=lambda: _saved_settings(project),
         list_stacks=lambda environment: list_stacks(project, environment),
         save_plan=_plan_keeper(options.save_plan, terminal) if options.save_plan else None,

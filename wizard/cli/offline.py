@@ -31,7 +31,9 @@ class SchemaOptions:
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         from wizard.cli.commands import SCHEMAS
 
-        parser.add_argument("name", choices=SCHEMAS, metavar="NAME", help="a command, failure, or answers")
+        parser.add_argument(
+            "name", choices=SCHEMAS, metavar="NAME", help="a command, report-verify, failure, or answers"
+        )
 
     def run_offline(self, offline: Offline) -> Result:
         path = offline.project / "schemas" / f"{self.name}.schema.json"

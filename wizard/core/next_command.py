@@ -78,6 +78,10 @@ def document(step: str) -> dict[str, Any]:
     return {"command": None, "advice": step or None}
 
 
+class Sealed(dict[str, Any]):
+    """A document with a digest of its content: it is printed as it was written."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """The parts of this run that a printed command has to repeat."""
@@ -105,7 +109,9 @@ class Run:
         return Command(completed, advice=self.complete(text.advice)) if isinstance(text, Command) else completed
 
     def complete_all(self, value: Any) -> Any:
-        """The same for every text in a document."""
+        """The same for every text in a document, but not in a sealed one."""
+        if isinstance(value, Sealed):
+            return value
         if isinstance(value, str):
             return self.complete(value)
         if isinstance(value, Mapping):

@@ -213,3 +213,92 @@ def _targets(files: _Files, linked: FolderLink | None) -> Iterator[tuple[str, st
 
 def _text(value: object) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
+
+
+# --- what its code lacks
+
+
+CODE = (".ts", ".tsx", ".js", ".mjs")
+MOST_FILES = 8_000
+_NO_CODE = frozenset(
+    {"node_modules", "dist", "build", "coverage", "out", "tests", "test", "__tests__", "e2e", "scripts"}
+)
+_VARIABLE = "ENCRYPTED_PHI_KEY"
+_OWN_KEY = r"\bGenerateDataKeyCommand\s*\("
+_FORMER_KEY = r"process\.env\.ENCRYPTION_KEY\b"
+_DEFAULT = r"process\.env\.(AWS_REGION|AWS_KMS_KEY_ID|ENCRYPTED_PHI_KEY)\s*(?:\|\||\?\?)"
+_CLIENT = r"\bnew\s+KMSClient\s*\("
+_BY_OIDC = ("awsCredentialsProvider", "fromWebToken", "AssumeRoleWithWebIdentity")
+
+
+def missing_parts(folder: Path, *, by_oidc: bool) -> tuple[str, ...]:
+    """What the code of a Next.js application lacks to use its data key, each as `FILE:LINE: what`; docs/application.md.
+
+    Judged by the text of its files. `by_oidc`: the application takes its role by Vercel's OIDC token.
+    """
+    framework = _framework(_Files(folder))
+    if framework is None or not framework.startswith("Next.js"):
+        return ()
+    code = dict(_code(folder))
+    loaders = {name: text for name, text in code.items() if _VARIABLE in text}
+    if not loaders:
+        return (f"{folder.name}: no file reads {_VARIABLE}",)
+    ciphers = {name: text for name, text in code.items() if "createDecipheriv" in text and _imports(text, loaders)}
+    parts = loaders | ciphers
+    found = [*_at_the_start(code, parts)]
+    for name, text in parts.items():
+        found += _first(name, text, _OWN_KEY, "can make a data key of its own, which decrypts no earlier record")
+        found += _first(name, text, _FORMER_KEY, "uses ENCRYPTION_KEY: records may be written under either key")
+        found += _first(name, text, _DEFAULT, "goes on without a variable that it needs")
+        if by_oidc and not any(word in text for word in _BY_OIDC):
+            found += _first(name, text, _CLIENT, "takes no role by Vercel's OIDC token")
+    if not any(f"{_VARIABLE}S_FOR_READING" in text for text in parts.values()):
+        for name, text in parts.items():
+            found += _first(
+                name, text, r"createDecipheriv\(", "reads with one key only: not the other one in a rotation"
+            )
+    return tuple(found)
+
+
+def _at_the_start(code: dict[str, str], parts: dict[str, str]) -> Iterator[str]:
+    """Next.js runs the instrumentation file of the root, or of `src`, before the first request."""
+    names = [name for name in code if re.fullmatch(r"(?:src/)?instrumentation\.(?:ts|js|mjs)", name)]
+    if not names:
+        yield "instrumentation.ts: does not exist; nothing loads the data key before the first request"
+    for name in names:
+        if not _imports(code[name], parts):
+            what = "register() does not load the data key"
+            yield next(_first(name, code[name], r"\bregister\b", what), f"{name}:1: {what}")
+
+
+def _imports(text: str, modules: dict[str, str]) -> bool:
+    stems = "|".join(re.escape(os.path.basename(name).partition(".")[0]) for name in modules)
+    return (
+        re.search(rf"""(?:\bfrom|\bimport\s*\(|\brequire\s*\()\s*["'][^"']*/(?:{stems})(?:\.\w+)?["']""", text)
+        is not None
+    )
+
+
+def _first(name: str, text: str, pattern: str, what: str) -> Iterator[str]:
+    """The first line of a file that has the pattern outside a comment of its own."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.lstrip().startswith(("//", "*", "/*")) and re.search(pattern, line):
+            yield f"{name}:{number}: {what}"
+            return
+
+
+def _code(folder: Path) -> Iterator[tuple[str, str]]:
+    """(name relative to the folder, text) of the files that may concern the key; at most `MOST_FILES` are opened."""
+    opened = 0
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(each for each in folders if each not in _NO_CODE and not each.startswith("."))
+        files, below = _Files(Path(place)), os.path.relpath(place, folder)
+        for name in sorted(names):
+            if not name.endswith(CODE) or name.endswith(".d.ts") or ".test." in name or ".spec." in name:
+                continue
+            opened += 1
+            if opened > MOST_FILES:
+                return
+            text = files.content(name)
+            if name.startswith("instrumentation.") or _VARIABLE in text or "createDecipheriv" in text:
+                yield (name if below == "." else f"{below}/{name}"), text

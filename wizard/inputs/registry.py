@@ -151,6 +151,26 @@ STATE_INPUTS: tuple[inputs.Input, ...] = (
     ),
 )
 
+BACKUP_TO = inputs.Input(
+    key="backup_to",
+    saved=False,
+    kind=inputs.InputType.SELECT,
+    prompt="Back up the wrapped data key now?",
+    why="Without a copy outside, one mistake in this account can delete every copy of it, and with it all records.",
+    safeguard="164.308(a)(7)(ii)(A), data backup plan",
+    link="https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html",
+    help="where the end of the set-up backs up the wrapped data key: FILE, s3://BUCKET/KEY with Object Lock, a Region, "
+    f"or {inputs.LATER} (default)",
+    metavar="PLACE",
+    # By the end of the set-up, not before the plan.
+    asked=False,
+    optional=True,
+    choices=(inputs.Choice(value=inputs.LATER, title="Later", note="the next steps name the command"),),
+    free_text=True,
+    accepts=inputs.accept_backup_place,
+)
+"""The last question: asked when there is a data key to back up."""
+
 STEPS = ("Application", "Account", "Region", "Administrators", "Details", "Review")
 """The pages of a stack's first run, in order."""
 _STEPS = {
@@ -158,7 +178,7 @@ _STEPS = {
     "administrators": 4,
 }
 
-INPUTS: tuple[inputs.Input, ...] = (TARGET, *KEY_INPUTS, *APPLICATION_INPUTS, *TRAIL_INPUTS, *STATE_INPUTS)
+INPUTS: tuple[inputs.Input, ...] = (TARGET, *KEY_INPUTS, *APPLICATION_INPUTS, *TRAIL_INPUTS, *STATE_INPUTS, BACKUP_TO)
 
 
 def step_of(key: str) -> int:

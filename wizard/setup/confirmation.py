@@ -58,6 +58,7 @@ def confirmed(request: Request, clients: Clients, *, confirmed: bool = True) -> 
             try:
                 ready, import_request = steps.check(request, clients, interview, engine, state_location, import_request)
                 _refuse_other_settings(request, ready)
+                _show_missing_parts(clients, ready)
                 planned = steps.make_plan(request, clients, ready, to_apply=confirmed)
                 decision = _decide(request, clients.ui, ready, planned) if confirmed else Decision.APPLY
             except PreflightFailed as failed:
@@ -73,6 +74,14 @@ def confirmed(request: Request, clients: Clients, *, confirmed: bool = True) -> 
                 return
         if decision is Decision.EDIT:
             interview = interviewer.change()
+
+
+def _show_missing_parts(clients: Clients, ready: PreparedRun) -> None:
+    """What the application's code lacks: without it, records are still written under another key, or not at all."""
+    if missing := clients.missing_parts(ready.settings.trusts_vercel):
+        clients.ui.line("the application's code needs more to use its data key (docs/application.md):", mark=Mark.WARN)
+        for part in missing:
+            clients.ui.line(f"  {part}", mark=Mark.WARN)
 
 
 @contextmanager

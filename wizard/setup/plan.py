@@ -304,12 +304,11 @@ def _key(settings: Settings, identity: Identity) -> list[tuple[str, str, str | N
     table.append(("administrators", ", ".join(administrators), "administrators"))
     table.append(("can use it", use, "strict_key_policy" if strict else "exclusive_use"))
     deleters = ", ".join(_short(arn, identity) for arn in settings.deletion_administrators)
-    # In one row by default: the last page has to fit a screen of 24 lines.
-    responders = ", ".join(_short(arn, identity) for arn in settings.incident_responders)
-    in_use = "; in use, nobody can disable it" if settings.usage_guard_days and not responders else ""
-    table.append(("can delete it", f"{deleters or 'nobody'}{in_use}", "deletion_administrators"))
-    if responders:
-        table.append(("can disable it", f"{responders}, also while it is in use", "incident_responders"))
+    table.append(("can delete it", deleters or "nobody", "deletion_administrators"))
+    if days := settings.usage_guard_days:
+        responders = ", ".join(_short(arn, identity) for arn in settings.incident_responders)
+        who = f"{responders or 'nobody'}, within {days} days of a use"
+        table.append(("can disable it", who, "incident_responders"))
     return table
 
 
@@ -318,7 +317,7 @@ def _application(settings: Settings, asked: tuple[Target, ...]) -> list[tuple[st
     new = [f"role {names.app_role}"] if settings.makes_role else []
     new += [f"user {names.app_user}"] if settings.makes_user else []
     boundary = settings.permissions_boundary_arn
-    limit = f"boundary {boundary.rpartition('/')[2]}" if boundary else "no permissions boundary"
+    limit = f"boundary {boundary.rpartition('/')[2]}" if boundary else "no boundary"
     app = settings.app_principal_arn or f"new {' and '.join(new)}, {limit}"
     table: list[tuple[str, str, str | None]] = [("application", app, "app_principal")]
     if settings.secret_store is SecretStore.SECRETS_MANAGER:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from components.policies.requirements import Topic
 from components.settings import Outputs, Settings
 from wizard.core import json_documents
+from wizard.core.errors import SetupError
 from wizard.core.models import delivery as models
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import Mark
@@ -52,6 +53,8 @@ class Report:
     """The AWS profile of the run, if one was named."""
     last_backup: LastBackup | None = None
     """The last backup of the data key; None without one, or where that is not known."""
+    backup_error: SetupError | None = None
+    """Why the backup that was asked for was not made."""
     access_key: DeliveredAccessKey | None = None
     """The access key of the application on Vercel, where it is an IAM user."""
     former_key: models.FormerKey | None = None
@@ -74,8 +77,8 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether no verification failed, and no item is unmet."""
-        return not self.failed and not self.unmet
+        """Whether no verification failed, no item is unmet, and a backup that was asked for was made."""
+        return not self.failed and not self.unmet and self.backup_error is None
 
 
 def what_exists(report: Report) -> tuple[tuple[str, ...], ...]:
@@ -89,6 +92,7 @@ def what_exists(report: Report) -> tuple[tuple[str, ...], ...]:
         ("audit trail and its bucket", outputs.trail_arn, f"s3://{outputs.trail_bucket}"),
         (f"data key, {origin}", report.stored_data_key.parameter, report.stored_data_key.wrapped.fingerprint),
         *(("delivered", f"{delivery.place}: {delivery.state}") for delivery in report.delivered),
+        *((("backup of the data key", report.last_backup.place),) if report.last_backup else ()),
     )
 
 
@@ -123,6 +127,11 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
     return tuple(steps)
 
 
+def has_backup(last: LastBackup | None, stored: models.StoredDataKey) -> bool:
+    """Whether the last backup has the data key in use."""
+    return last is not None and last.fingerprint == stored.wrapped.fingerprint
+
+
 def _former_key_step(report: Report) -> Iterator[NextStep]:
     """What is left to do about the application's ENCRYPTION_KEY."""
     if report.former_key is models.FormerKey.WRAP:
@@ -139,9 +148,7 @@ def _former_key_step(report: Report) -> Iterator[NextStep]:
 
 
 def _backup_step(report: Report) -> Iterator[NextStep]:
-    """Until a backup has the data key in use."""
-    last = report.last_backup
-    if last is None or last.fingerprint != report.stored_data_key.wrapped.fingerprint:
+    if not has_backup(report.last_backup, report.stored_data_key):
         name = plain_name(report.stack)
         yield NextStep(
             what="Back up the wrapped data key: a mistake can delete every copy in this account. Or to S3 with Object "
@@ -188,6 +195,12 @@ def document(report: Report) -> json_documents.Document:
             "version": report.stored_data_key.version,
             "isNew": report.stored_data_key.is_new,
             "store": report.stored_data_key.store,
+        },
+        "lastBackup": report.last_backup
+        and {
+            "at": report.last_backup.at.isoformat(timespec="seconds"),
+            "fingerprint": report.last_backup.fingerprint,
+            "place": report.last_backup.place,
         },
         **({"accessKey": {"id": key.key_id, "isNew": key.is_new, "ageDays": key.age_days}} if key else {}),
         "changes": [{"op": step.op, "type": step.type, "name": step.name} for step in report.changed],

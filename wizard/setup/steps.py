@@ -20,6 +20,7 @@ from wizard.core.errors import PreflightFailed, Problem, ResourceError, SetupErr
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, Linked, StackState
 from wizard.core.models.inputs import Choice, Mark
+from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import ListedStack, Progress, Step
 from wizard.core.next_command import Command, plain_name, shell, wizard
 from wizard.core.ports.aws import Wrapper
@@ -146,6 +147,9 @@ class Clients:
     linked: Linked | None = None
     detected: tuple[str, ...] = ()
     """Lines to show with the account: the application, the login to Vercel, the state's backend."""
+    missing_parts: Callable[[bool], tuple[str, ...]] = lambda by_oidc: ()
+    """What the code of the application's folder lacks to use its data key, each with file and line; `by_oidc`: on
+    Vercel, by its OIDC token."""
     sign_in: Callable[[str], None] | None = None
     """Signs a profile in with the AWS CLI, interactively."""
     sign_in_to_vercel: Callable[[], Answer] | None = None
@@ -162,6 +166,8 @@ class Clients:
     """The settings of every stack in the project's folder, or why they cannot be used."""
     list_stacks: ListStacks = lambda environment: ()
     """The stacks in the state's backend, with the environment of the credentials. Raises SetupError."""
+    back_up: Callable[[str, PreparedRun, Outputs], LastBackup] | None = None
+    """Backs the data key up to a file, an S3 object or a Region. Raises SetupError."""
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 

@@ -3,16 +3,22 @@
 Changes AWS, Vercel and the stack through their ports, each only after the confirmation.
 """
 
+from dataclasses import replace
+
 from components import policies
 from components.settings import Outputs, SecretStore, Settings
 from wizard.core.cost.drivers import options
-from wizard.core.errors import Cancelled, UsageError
-from wizard.core.models.inputs import Mark
-from wizard.core.next_command import wizard
+from wizard.core.errors import Cancelled, SetupError, UsageError
+from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.inputs import LATER, Choice, Mark
+from wizard.core.models.rotation import LastBackup
+from wizard.core.next_command import plain_name, wizard
 from wizard.core.ports.run import UserInterface
 from wizard.data_key.delivery import find_last_backup, region_of
+from wizard.inputs.registry import BACKUP_TO
 from wizard.setup import checklist, confirmation, deliver_and_verify, plan, report, steps
 from wizard.setup.preflight.services import attempt
+from wizard.setup.report import has_backup
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_target
 from wizard.targets.vercel import access_key
@@ -80,7 +86,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
         outputs = steps.update(request, clients, ready, planned)
     delivery = deliver_and_verify.deliver_and_verify(clients, ready, outputs, yes=request.yes)
     ui = clients.ui
-    last_backup, _ = attempt(find_last_backup, ready.aws, ready.settings)
+    last_backup, backup_error = _backed_up(request, clients, ready, outputs, delivery.stored_data_key)
     ui.section("Evidence", "the compliance checklist, read from the account just now")
     ui.working("reading the account")
     items = checklist.read(
@@ -102,6 +108,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
         access_key=delivery.access_key,
         checklist=items,
         last_backup=last_backup,
+        backup_error=backup_error,
         former_key=ready.former_key,
         seconds=clients.clock() - started,
         profile=ready.profile,
@@ -110,6 +117,37 @@ def setup(request: Request, clients: Clients) -> report.Report:
     if clients.drafts is not None and done.ok:
         clients.drafts.remove(request.stack)
     return done
+
+
+def _backed_up(
+    request: Request, clients: Clients, ready: steps.PreparedRun, outputs: Outputs, stored: StoredDataKey
+) -> tuple[LastBackup | None, SetupError | None]:
+    """The last backup, after one to the place that was answered; and why that one failed. A first run asks for it."""
+    last, _ = attempt(find_last_backup, ready.aws, ready.settings)
+    if clients.back_up is None:
+        return last, None
+    answer = ready.answers.get(BACKUP_TO.key)
+    place = answer.value if answer else None
+    is_first = request.saved is None and not request.yes and request.plan is None
+    if place is None and is_first and clients.ui.interactive and not has_backup(last, stored):
+        file = f"{plain_name(request.stack)}.backup.json"
+        offered = (
+            Choice(value=file, title=f"The file {file}", note="keep it outside this account"),
+            *(Choice(value=each, title=f"The Region {each}") for each in ready.settings.replica_regions),
+        )
+        clients.ui.section("Backup", "optional")
+        question = BACKUP_TO.question(offered, default=LATER)
+        place = clients.ui.ask(replace(question, typed_as="place: s3://BUCKET/KEY with Object Lock, REGION or FILE"))
+    if place in (None, LATER):
+        return last, None
+    clients.ui.working("backing up the data key")
+    try:
+        return clients.back_up(place, ready, outputs), None
+    except SetupError as error:
+        clients.ui.line(f"the data key was not backed up: {error.message}", mark=Mark.FAIL)
+        if error.hint:
+            clients.ui.verbatim(error.hint)
+        return last, error
 
 
 def preview(request: Request, clients: Clients) -> plan.Plan:

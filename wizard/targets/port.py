@@ -81,6 +81,8 @@ class DeployTarget(ABC):
     container_credentials_first: ClassVar[bool] = False
     """Whether the application usually gets credentials from a container's endpoint, not by a web identity token."""
     proof_note: ClassVar[str] = ""
+    company: ClassVar[str] = "AWS"
+    """Who runs the platform, and so needs a business associate agreement."""
     """What a verification does not know about the delivered data key, where the target does not show it."""
     repeat_note: ClassVar[str] = ""
     """What the non-interactive command needs from its environment."""

@@ -109,9 +109,10 @@ async function load(): Promise<void> {
   });
   try {
     const [current, ...reading] = await Promise.all([wrapped, ...forReading].map((each) => unwrap(kms, keyId, each)));
-    const hashSource = hashKey ? await unwrap(kms, keyId, hashKey) : current!;
-    // The derivation of the application's hashes.
-    const hash = createHmac("sha256", hashSource).update("patient-dedup-v1").digest();
+    // Without a key of its own it is derived from the data key, and changes with it.
+    const hash = hashKey
+      ? await unwrap(kms, keyId, hashKey)
+      : createHmac("sha256", current!).update("patient-dedup-v1").digest();
     state.keys = { current: current!, reading, hash };
   } finally {
     kms.destroy();

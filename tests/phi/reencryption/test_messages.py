@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from phi.environment import HASH_KEY
 from phi.errors import InvalidCiphertext
 from phi.reencryption import command, options
 from phi.reencryption.checkpoint import Checkpoint, CheckpointScope
@@ -83,6 +84,13 @@ def test_all_missing_and_malformed_variables_are_named(variables: dict[str, str]
     assert caught.value.problems == ("AWS_REGION is not set", "OLD is not set", "MISSING is not set")
     with pytest.raises(UsageError, match="QUOTED is not the base64 of a wrapped key"):
         keys_from(variables | {"AWS_REGION": "us-east-1", "QUOTED": "'x'"}, old=("OLD",), new="QUOTED")
+
+
+def test_a_data_key_is_never_taken_for_a_hash_key(variables: dict[str, str]) -> None:
+    """Whoever has the hashes could then guess texts under the key that encrypts the records."""
+    with pytest.raises(UsageError, match="a hash key is another one"):
+        keys_from({**variables, HASH_KEY: variables["AGAIN"]}, old=("OLD",), new="NEW", hashes=True)
+    assert keys_from({**variables, HASH_KEY: variables["AGAIN"]}, old=("OLD",), new="NEW").hash_key is None
 
 
 def test_an_error_of_kms_is_passed_on(variables: dict[str, str]) -> None:

@@ -27,6 +27,7 @@ from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, settings, step, wrappe
 from tests.wizard.setup.test_report import REPORTS, proof, report
 from wizard.cli.commands import COMMANDS, SCHEMAS
 from wizard.cli.parser import EXIT_CODES
+from wizard.commands.report.command import verified_document
 from wizard.commands.report.document import document as report_document
 from wizard.commands.status import command
 from wizard.core import json_documents
@@ -84,6 +85,8 @@ FAILURES = {
 STATEMENT = {"Sid": "Identify", "Effect": "Allow", "Action": "sts:GetCallerIdentity", "Resource": "*"}
 POLICY = {"Version": "2012-10-17", "Statement": [STATEMENT]}
 
+REPORT_DOCUMENT = report_document(REPORT_STATES["in full"], files=REPORT_FILES)
+
 STACKS = (
     StackStatus(
         stack="production",
@@ -118,6 +121,10 @@ DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
     "report": {
         state: report_document(REPORT_STATES[state], files=REPORT_FILES)
         for state in ("in full", "nothing could be read")
+    },
+    "report-verify": {
+        "unchanged": verified_document(Path("report.json"), REPORT_DOCUMENT, forms=("report.html",), faults=()),
+        "changed": verified_document(Path("report.json"), REPORT_DOCUMENT, forms=(), faults=("its digest differs",)),
     },
     "status": {
         "in full": json_documents.status(command.document(STACKS)),

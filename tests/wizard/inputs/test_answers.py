@@ -342,6 +342,7 @@ def good_values() -> dict[str, Any]:
         "profile": "clinic",
         "backend": "s3://clinic-state",
         "secrets_provider": "passphrase",
+        "backup_to": "later",
         "account": ACCOUNT,
         "region": "eu-west-1",
         "environment": "staging",
@@ -393,7 +394,7 @@ def good_values() -> dict[str, Any]:
 def test_every_value_comes_back_from_the_settings_it_went_into(good_values: dict[str, Any], identity: Identity) -> None:
     settings = to_settings(good_values, identity=identity)
     # Whose credentials are used is nobody's business but this machine's, and what was repaired was repaired once.
-    for unsaved in ("profile", "former_key", "repair", "backend", "secrets_provider"):
+    for unsaved in ("profile", "former_key", "repair", "backend", "secrets_provider", "backup_to"):
         good_values.pop(unsaved)
     # How it gets in is no question for an application with a principal of its own.
     good_values.pop("vercel_access")

@@ -67,6 +67,7 @@ _NAMED: Mapping[str, tuple[str, str]] = {
     "former_key": ("wrap", "new"),
     "backend": ("s3://clinic-state", "local"),
     "secrets_provider": ("passphrase", "awskms://alias/eonpro-phi-key?region=us-east-1"),
+    "backup_to": ("production.backup.json", "s3://clinic-backups/production.json"),
     "passphrase": ("first-passphrase-nobody-may-see", "second-passphrase-nobody-may-see"),
 }
 

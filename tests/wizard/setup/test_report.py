@@ -185,7 +185,7 @@ def test_the_document_has_these_keys() -> None:
     assert set(document(report("vercel"))) == set(
         (
             "version command ok stack account region identity settings outputs dataKey "
-            "changes delivered proofs checklist seconds repeat"
+            "lastBackup changes delivered proofs checklist seconds repeat"
         ).split()
     )
 

@@ -51,6 +51,7 @@ from wizard.core.errors import (
     Cancelled,
     CredentialsError,
     DataKeyConflict,
+    PermissionDenied,
     PreflightFailed,
     ResourceError,
     StackNotFound,
@@ -59,12 +60,14 @@ from wizard.core.errors import (
 )
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, DeliveryState, StackState, VerificationState
-from wizard.core.models.inputs import Question
-from wizard.core.models.rotation import VersionOrigin
+from wizard.core.models.inputs import Mark, Question
+from wizard.core.models.rotation import LastBackup, VersionOrigin
 from wizard.core.models.stack import Drift, DriftKind
+from wizard.data_key.delivery import find_stored_data_key
 from wizard.inputs import answers_file
 from wizard.inputs.answers import Answer, Source, from_settings, resolve
 from wizard.setup import SetupOptions, report, saved_plan, workflow
+from wizard.setup.report import next_steps
 from wizard.setup.saved_plan import SavedPlan
 from wizard.setup.steps import Clients, Request
 
@@ -210,6 +213,20 @@ def test_everything_that_can_be_wrong_is_looked_at_before_the_stack_is_touched(w
     before = world.calls[: world.calls.index("engine.prepare")]
     for check in ("cloud.find_existing", "cloud.read_stored_data_key", "hosting.find_project", "hosting.conflict"):
         assert check in before
+
+
+@pytest.mark.parametrize(("access", "by_oidc"), [("oidc", True), ("user", False)])
+def test_what_the_application_lacks_to_use_the_key_is_said_before_the_plan(world, access, by_oidc) -> None:
+    asked: list[bool] = []
+
+    def missing(by_oidc: bool) -> tuple[str, ...]:
+        asked.append(by_oidc)
+        return ("src/instrumentation.ts:8: register() does not load the data key",)
+
+    request = world.request(vercel_access=access)
+    workflow.preview(request, replace(world.clients, missing_parts=missing))
+    assert asked == [by_oidc] and world.written == set()
+    assert (Mark.WARN, "  src/instrumentation.ts:8: register() does not load the data key") in world.ui.marked
 
 
 def test_the_engine_works_with_the_credentials_that_were_identified(world) -> None:
@@ -600,6 +617,57 @@ def test_a_proof_that_fails_is_a_report_that_failed(world) -> None:
     world.aws.wrapped_by.clear()
     done = world.setup()
     assert [proof.state for proof in done.failed] == [VerificationState.FAILED]
+
+
+def backed_up(world: World, *, fails: bool = False) -> tuple[Clients, list[str]]:
+    """The clients of a run whose backups are made by a fake, and the places that it was given."""
+    places: list[str] = []
+
+    def back_up(place: str, *_: Any) -> LastBackup:
+        places.append(place)
+        if fails:
+            raise PermissionDenied("no s3:PutObject", "aws sts get-caller-identity")
+        stored = find_stored_data_key(world.aws, settings())
+        assert stored is not None
+        return LastBackup(at=AT, fingerprint=stored.wrapped.fingerprint, place=place)
+
+    return replace(world.clients, back_up=back_up), places
+
+
+def test_a_first_run_does_not_end_without_the_offer_of_a_backup(world) -> None:
+    world.ui.interactive = True
+    world.ui.answers = {"decision": ["apply"], "backup_to": ["s3://clinic/key.json"]}
+    clients, places = backed_up(world)
+    done = workflow.setup(world.request(yes=False), clients)
+    assert places == ["s3://clinic/key.json"]
+    (question,) = [each for each in world.ui.asked if each.key == "backup_to"]
+    assert question.default == "later" and question.choices[1].value == "production.backup.json"
+    assert not [step for step in next_steps(done) if "Back up" in step.what]
+
+
+def test_a_backup_that_is_left_for_later_is_a_next_step(world) -> None:
+    world.ui.interactive = True
+    world.ui.answers = {"decision": ["apply"], "backup_to": ["later"]}
+    clients, places = backed_up(world)
+    done = workflow.setup(world.request(yes=False), clients)
+    assert places == [] and done.ok
+    assert [step.verbatim for step in next_steps(done) if "Back up" in step.what]
+
+
+@pytest.mark.parametrize("is_interactive", [True, False])
+def test_nobody_is_asked_for_a_backup_where_yes_was_given(world, is_interactive) -> None:
+    world.ui.interactive = is_interactive
+    clients, places = backed_up(world)
+    workflow.setup(world.request(), clients)
+    assert places == [] and "backup_to" not in world.ui.keys
+
+
+def test_a_backup_that_was_asked_for_and_not_made_does_not_end_well(world) -> None:
+    clients, places = backed_up(world, fails=True)
+    code, document = SetupOptions().run(world.request(backup_to="eu-west-1"), clients)
+    assert places == ["eu-west-1"]
+    assert (code, document["ok"], document["lastBackup"]) == (1, False, None)
+    assert "the data key was not backed up: no s3:PutObject" in world.ui.said
 
 
 def test_a_strict_key_policy_that_kms_does_not_hold_does_not_end_well(world) -> None:

@@ -7,11 +7,12 @@ The drill reads a backup, starts a child process as the application, and writes 
 import platform
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from components.settings import DATA_KEY_VARIABLE, Settings
+from components.settings import DATA_KEY_VARIABLE, Outputs, Settings
 from wizard.commands import deployed_stack
 from wizard.commands.backup import BackupOptions, destination
 from wizard.commands.backup.destination import S3, BackupCopy, DestinationKind, State
@@ -20,13 +21,13 @@ from wizard.commands.deployed_stack import DeployedStack
 from wizard.core import json_documents
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, SetupError, UsageError
 from wizard.core.models.delivery import AppCredentials, AppVariables, StoredDataKey
-from wizard.core.models.inputs import Mark
+from wizard.core.models.inputs import Mark, is_region
 from wizard.core.models.rotation import DataKeyVersion, LastBackup, RestoreDrill, VersionOrigin
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, UserInterface
 from wizard.data_key import delivery
 from wizard.data_key.delivery import region_of
-from wizard.setup.steps import Clients, Request
+from wizard.setup.steps import Clients, PreparedRun, Request
 from wizard.targets.port import deploy_targets
 
 
@@ -43,17 +44,7 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
         )
     clients.ui.working("reading the stored data key")
     deployed = deployed_stack.find(request, clients)
-    backup = _backup(request, clients, deployed)
-    copies: list[BackupCopy] = []
-    if options.to:
-        retention = deployed.settings.trail_retention_days
-        copies.append(destination.write(options.to, backup, deployed.aws.backup_storage, retention_days=retention))
-        _show(clients.ui, backup, copies[-1])
-    if options.to_region:
-        replicas = deployed.outputs.replica_key_arns if deployed.outputs else ()
-        copies.append(copy_to_region(options.to_region, backup, deployed.aws, deployed.settings, replica_arns=replicas))
-        _show(clients.ui, backup, copies[-1])
-    _record(clients.ui, deployed, backup, copies[-1])
+    backup, copies, _ = _back_up(options, clients.ui, deployed, at=clients.now())
     if options.to:
         clients.ui.line("to restore it:")
         place = copies[0].place if copies[0].kind is DestinationKind.OBJECT else Path(copies[0].place)
@@ -61,7 +52,37 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
     return 0, document(request.stack, backup, tuple(copies))
 
 
-def _record(ui: UserInterface, deployed: DeployedStack, backup: Backup, copy: BackupCopy) -> None:
+def after_setup(place: str, ui: UserInterface, ready: PreparedRun, outputs: Outputs, *, at: datetime) -> LastBackup:
+    """The backup at the end of the set-up: to a file, `s3://BUCKET/KEY` or a Region. Raises SetupError."""
+    deployed = DeployedStack(
+        stack=ready.stack,
+        settings=ready.settings,
+        aws=ready.aws,
+        identity=ready.identity,
+        engine=ready.engine,
+        state=replace(ready.findings.state, outputs=outputs),
+    )
+    options = BackupOptions(to_region=place) if is_region(place) else BackupOptions(to=place)
+    return _back_up(options, ui, deployed, at=at)[2]
+
+
+def _back_up(
+    options: BackupOptions, ui: UserInterface, deployed: DeployedStack, *, at: datetime
+) -> tuple[Backup, list[BackupCopy], LastBackup]:
+    backup = _backup(deployed, at)
+    copies: list[BackupCopy] = []
+    if options.to:
+        retention = deployed.settings.trail_retention_days
+        copies.append(destination.write(options.to, backup, deployed.aws.backup_storage, retention_days=retention))
+        _show(ui, backup, copies[-1])
+    if options.to_region:
+        replicas = deployed.outputs.replica_key_arns if deployed.outputs else ()
+        copies.append(copy_to_region(options.to_region, backup, deployed.aws, deployed.settings, replica_arns=replicas))
+        _show(ui, backup, copies[-1])
+    return backup, copies, _record(ui, deployed, backup, copies[-1])
+
+
+def _record(ui: UserInterface, deployed: DeployedStack, backup: Backup, copy: BackupCopy) -> LastBackup:
     """Record in the account where the backup is: whoever needs it may be another person, on another machine."""
     settings = deployed.settings
     place = copy.place if copy.kind is DestinationKind.OBJECT else f"{copy.region}:{copy.place}"
@@ -72,6 +93,7 @@ def _record(ui: UserInterface, deployed: DeployedStack, backup: Backup, copy: Ba
         deployed.aws.stored_data_keys.record(settings.names.last_backup, last.text, tags=settings.tags)
     except SetupError as error:
         ui.line(f"the backup is complete, but the account does not record it: {error.message}", mark=Mark.WARN)
+    return last
 
 
 # --- the drill
@@ -207,7 +229,7 @@ def _fault(version: DataKeyVersion, credentials: AppCredentials, clients: Client
     return "" if result.proved and is_same else f"{version.fingerprint}: {result.cause or 'another data key'}"
 
 
-def _backup(request: Request, clients: Clients, deployed: DeployedStack) -> Backup:
+def _backup(deployed: DeployedStack, at: datetime) -> Backup:
     settings, aws = deployed.settings, deployed.aws
     stored = delivery.find_stored_data_key(aws, settings)
     if stored is None:
@@ -216,8 +238,8 @@ def _backup(request: Request, clients: Clients, deployed: DeployedStack) -> Back
             wizard("doctor", advice="names the copies that exist; for a new stack: setup"),
         )
     return backup_of(
-        created_at=clients.now(),
-        stack=request.stack,
+        created_at=at,
+        stack=deployed.stack,
         settings=settings,
         store=stored.store,
         key_arn=stored.key_arn or deployed_stack.outputs_of(deployed).key_arn,

@@ -121,7 +121,7 @@ def diagnose(
 
     with ThreadPoolExecutor(max_workers=8) as pool:
         results = [result for answers in pool.map(run, checks) for result in answers]
-    if not any(isinstance(result, Finding) for result in results):
+    if not any(isinstance(result, Finding) and result.cause not in check_codes.ADVISORY for result in results):
         results += [result for _, check in last for result in run(check)]
     else:
         results += [NotChecked(what=what, why="it is checked only if nothing else is wrong") for what, _ in last]

@@ -94,6 +94,10 @@ def remarks(setup: Setup) -> tuple[str, ...]:
         tags = " and ".join(f"{name}={value}" for name, value in setup.settings.tags.items())
         lines.append(f"it finds keys by their tags, {tags}: an imported key that was kept unchanged needs them")
     lines.append(
+        "not enough for `backup drill`, the only command of an audit that does not only read: it opens the backup with "
+        f"the application's credentials, and writes ssm:PutParameter on {setup.settings.names.last_drill}"
+    )
+    lines.append(
         "not in the policy: for a state in a bucket, s3:ListBucket on the bucket and s3:GetObject on its objects, and "
         "kms:Decrypt on the key that encrypts the stack's secrets"
     )

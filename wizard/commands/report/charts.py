@@ -1,9 +1,8 @@
-"""The charts of the report: bars and curves of the cost, timelines of the rotations and of the retention.
+"""The charts of the report: timelines of the rotations and of the retention.
 
 Pure.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,84 +12,6 @@ from markupsafe import Markup
 
 from wizard.commands.report.document import Fact, Form
 from wizard.commands.report.drawing import cited, element, label, svg
-
-_WIDTH = 960
-_LEFT = 300
-_ROW = 30
-
-_PLOT_WIDTH, _PLOT_HEIGHT = 440, 210
-_X0, _X1, _Y0, _Y1 = 20.0, 420.0, 165.0, 45.0
-
-
-def bars(drivers: Fact) -> Markup:
-    most = max((driver["monthly"].value or 0 for driver in drivers), default=0) or 1
-    drawn: list[Element] = []
-    for index, driver in enumerate(drivers):
-        y = 12 + _ROW * index
-        width = (_WIDTH - _LEFT - 110) * (driver["monthly"].value or 0) / most
-        drawn += [
-            label(_LEFT - 16, y + 15, driver["what"], class_="row-label", text_anchor="end"),
-            element("rect", x=_LEFT, y=y, width=max(width, 1.5), height=20, rx=3, class_="bar storage"),
-            label(_LEFT + max(width, 1.5) + 10, y + 15, driver["monthly"], Form.MONEY, class_="date"),
-        ]
-    description = "A bar for each driver, as long as its part of a month's cost. The table below has the same data."
-    return svg("cost-bars", "Cost by driver", description, _WIDTH, 24 + _ROW * len(drivers), *drawn)
-
-
-def chosen(what_if: Fact) -> int:
-    """The index of the point that is nearest to the current value."""
-    values = [point["at"].value for point in what_if["points"]]
-    return min(range(len(values)), key=lambda index: abs(values[index] - what_if["now"].value))
-
-
-def curve(what_if: Fact, name: str) -> Markup:
-    """The cost over the values of one quantity."""
-    points = list(what_if["points"])
-    is_logarithmic = what_if["isLogarithmic"]
-    along = [math.log10(max(point["at"].value, 0.1)) if is_logarithmic else point["at"].value for point in points]
-    costs = [float(point["monthly"].value) for point in points]
-    low, high = min(along), max(along)
-    top = max(costs) or 1.0
-    places = [
-        (_X0 + (_X1 - _X0) * ((a - low) / ((high - low) or 1)), _Y0 + (_Y1 - _Y0) * (c / top))
-        for a, c in zip(along, costs, strict=True)
-    ]
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    current = chosen(what_if)
-    drawn: list[Element] = [
-        element("line", x1=_X0, x2=_X1, y1=_Y0, y2=_Y0, class_="axis"),
-        element("polyline", points=line, class_="curve"),
-        *(
-            element("circle", cx=x, cy=y, r=6 if i == current else 3, class_="now-point" if i == current else "point")
-            for i, (x, y) in enumerate(places)
-        ),
-    ]
-    shown = dict.fromkeys((0, current, len(points) - 1))
-    label_positions: list[float] = []
-    for index in shown:
-        x, y = places[index]
-        if any(abs(x - position) < 70 for position in label_positions):
-            continue
-        label_positions.append(x)
-        anchor = "start" if x < _X0 + 60 else "end" if x > _X1 - 60 else "middle"
-        drawn += [
-            label(x, y - 12, points[index]["monthly"], Form.MONEY, class_="date", text_anchor=anchor),
-            label(x, _Y0 + 20, points[index]["at"], class_="tick", text_anchor=anchor),
-        ]
-    drawn.append(
-        element(
-            "text",
-            what_if["unit"].text(),
-            x=_X1,
-            y=_Y0 + 38,
-            class_="tick",
-            text_anchor="end",
-            data_fact=what_if["unit"].pointer,
-        )
-    )
-    description = "A curve of a month's cost over the values of one quantity. The table below has the same data."
-    return svg(f"{name}-curve", "What if", description, _PLOT_WIDTH, _PLOT_HEIGHT, *drawn)
-
 
 _TIMELINE_WIDTH = 960
 _TIMELINE_LEFT = 250

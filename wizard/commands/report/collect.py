@@ -3,90 +3,78 @@
 Reads through the ports and changes nothing. What could not be read is unknown, with the reason.
 """
 
+import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from components.policies.requirements import PROPOSED, SECTIONS, Topic, prowler_checks_of, requirements_of, sections_of
+from components.policies.evaluation import AccountIam
 from components.settings import SHORTEST_RETENTION_DAYS, Outputs, SecretStore, Settings
 from wizard.commands import deployed_stack
-from wizard.commands.backup.document import file_name_of
+from wizard.commands.cost.command import reasons
 from wizard.commands.deployed_stack import DeployedStack, attempted
 from wizard.commands.doctor import checks as doctor_checks
 from wizard.commands.doctor.checks.stack import COMPARISON
 from wizard.commands.doctor.diagnosis import Diagnosis, NotChecked, diagnose
 from wizard.commands.report import facts
-from wizard.commands.report.cost import cost
+from wizard.commands.report.claims import REVIEW_VALID_DAYS, Read, agreements_of, checklist_of, safeguards_of
 from wizard.commands.report.drawing import architecture_facts
 from wizard.commands.review import storage
 from wizard.commands.review.collect import review as read_review
 from wizard.commands.review.storage import Latest
-from wizard.core.cost.account import AccountFacts, cost_by_use, read_account
-from wizard.core.cost.drivers import Assumptions
-from wizard.core.errors import SetupError, UsageError
+from wizard.core import safe_text
+from wizard.core.cost.account import CostByUse, cost_by_use, read_account
+from wizard.core.cost.drivers import Assumptions, CostItem, estimate
+from wizard.core.data_key import MalformedDataKey, WrappedDataKey
+from wizard.core.errors import SetupError
 from wizard.core.models import audit
-from wizard.core.models.access import AccessReview, Unread
-from wizard.core.models.account import KeyFact, Retention, TrailFact
+from wizard.core.models.access import FormerText, Unread
+from wizard.core.models.account import Retention, TrailFact
 from wizard.core.models.audit import Usage
-from wizard.core.models.delivery import StoredDataKey
-from wizard.core.models.rotation import DataKeyVersion, KeyRotations, LastBackup, RestoreDrill
-from wizard.core.next_command import Run, plain_name, shell, wizard
+from wizard.core.models.rotation import KeyRotations, LastBackup, RestoreDrill
+from wizard.core.next_command import plain_name, wizard
 from wizard.data_key.delivery import find_last_backup, find_last_drill, find_stored_data_key, region_of
 from wizard.setup import checklist
-from wizard.setup.checklist import ChecklistEntry, ItemState, Readings
 from wizard.setup.steps import Clients
 
 WINDOW_DAYS = 90
 """How far back the use of the key is read: a quarter, as far as CloudTrail's event history goes."""
 
-REVIEW_VALID_DAYS = 92
-"""Access is reviewed quarterly, and so is what is encrypted."""
-
-_UNDONE = {"clear", "unreadable"}
-"""States of a scanned column."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class _Read:
-    """Everything that was read for one report."""
+class Inputs:
+    """What a report takes besides the account."""
 
-    readings: Readings
-    stored_data_key: StoredDataKey | SetupError | None
-    keys: Mapping[str, KeyFact | SetupError | None]
-    rotations: KeyRotations | SetupError
-    versions: tuple[DataKeyVersion, ...] | SetupError
-    live: AccessReview | SetupError
-    diagnosis: Diagnosis | SetupError
-    usage: Usage | SetupError
-    account: AccountFacts
-    backup: LastBackup | SetupError | None
-    drill: RestoreDrill | SetupError | None
-    at: datetime
+    reviews: Path
+    """The folder of the reviews."""
+    reports: Path
+    """The folder of earlier reports."""
+    assumptions: Assumptions
+    agreements: Mapping[str, facts.Agreement] = field(default_factory=dict)
+    """By partner, as a person confirmed them."""
+    prepared_by: str | None = None
+    reviewed_by: str | None = None
+    scan: Mapping[str, Any] | None = None
+    """The document of `read_scan`; without it the report says nothing of the columns of the database."""
 
 
-def gather(
-    stack: DeployedStack,
-    clients: Clients,
-    *,
-    reviews: Path,
-    assumptions: Assumptions,
-    sources: Mapping[str, str],
-    scan: Mapping[str, Any] | None = None,
-) -> facts.ReportFacts:
-    """All facts of the report. `sources`: where assumptions come from, by name; the others are assumed.
-
-    `scan`: the document of `read_scan`; without it the report says nothing of the columns of the database.
+def gather(stack: DeployedStack, clients: Clients, inputs: Inputs) -> facts.ReportFacts:
+    """All facts of the report.
 
     Raises StackNotFound for a stack that is not deployed, or the error that prevented reading its state.
     """
     settings, outputs = stack.settings, deployed_stack.outputs_of(stack)
     read = _read(stack, clients, outputs)
-    access = _access(read, storage.latest(reviews, plain_name(stack.stack), now=read.at), reviews)
-    cost_ = _cost(settings, read, assumptions, sources)
+    access = _access(read, storage.latest(inputs.reviews, plain_name(stack.stack), now=read.at), inputs.reviews)
+    cost = cost_facts(settings, read, inputs.assumptions)
+    items = tuple(checklist_of(read, access, settings, outputs, stack.stack, inputs.scan))
+    agreements = agreements_of(settings, inputs.agreements)
     return facts.ReportFacts(
         stack=plain_name(stack.stack),
         environment=settings.environment,
@@ -95,22 +83,39 @@ def gather(
         region=settings.region,
         created_at=read.at,
         created_by=stack.identity.arn,
-        checklist=tuple(_checklist(read, access, settings, outputs, stack.stack, scan)),
+        since=read.at - timedelta(days=WINDOW_DAYS),
+        prepared_by=inputs.prepared_by,
+        reviewed_by=inputs.reviewed_by,
+        checklist=items,
         architecture=architecture_facts(
             settings, outputs, keys=read.keys, stored_data_key=read.stored_data_key, trail=read.readings.trail
         ),
         access=access,
         rotation=_rotation(read),
         retention=retention(read.readings.retention, settings, outputs, at=read.at),
-        cost=cost_,
+        cost=cost,
         doctor=_doctor(read.diagnosis, stack.stack),
-        unread=tuple(dict.fromkeys(_unread(read, access, settings, cost_))),
+        agreements=agreements,
+        safeguards=tuple(safeguards_of(items, agreements)),
+        history=tuple(sorted(_history(read, inputs, plain_name(stack.stack)), key=lambda event: event.at)),
+        policies=tuple(_policies(read, settings)),
+        unread=tuple(dict.fromkeys(_unread(read, access, settings, cost))),
     )
 
 
-def _read(stack: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
+def _read(stack: DeployedStack, clients: Clients, outputs: Outputs) -> Read:
     aws, settings, now = stack.aws, stack.settings, clients.now().replace(microsecond=0)
-    with ThreadPoolExecutor(max_workers=7) as pool:
+    names = settings.names
+    with ThreadPoolExecutor(max_workers=12) as pool:
+        bucket = pool.submit(attempted, aws.audit.bucket_documents, outputs.trail_bucket)
+        records = {
+            name: pool.submit(attempted, aws.access_diagnostics.history, name, store)
+            for name, store in (
+                (names.last_backup, SecretStore.PARAMETER_STORE),
+                (names.last_drill, SecretStore.PARAMETER_STORE),
+                (names.stored_data_key, settings.secret_store),
+            )
+        }
         readings = pool.submit(checklist.read_account, aws, outputs)
         stored_data_key = pool.submit(attempted, find_stored_data_key, aws, settings)
         keys = {
@@ -141,7 +146,7 @@ def _read(stack: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
         backup = pool.submit(attempted, find_last_backup, aws, settings)
         drill = pool.submit(attempted, find_last_drill, aws, settings)
         account = pool.submit(read_account, aws, settings, key_arn=outputs.key_arn, trail_arn=outputs.trail_arn)
-        return _Read(
+        return Read(
             readings=readings.result(),
             stored_data_key=stored_data_key.result(),
             keys={arn: job.result() for arn, job in keys.items()},
@@ -153,231 +158,16 @@ def _read(stack: DeployedStack, clients: Clients, outputs: Outputs) -> _Read:
             account=account.result(),
             backup=backup.result(),
             drill=drill.result(),
+            bucket=bucket.result(),
+            records={name: job.result() for name, job in records.items()},
             at=now,
         )
-
-
-# --- the checklist
-
-
-_CALLS: Mapping[Topic, tuple[str, ...]] = {
-    Topic.KEY: ("kms:DescribeKey",),
-    Topic.KEY_POLICY: ("kms:GetKeyPolicy", "kms:ListGrants", "iam:GetAccountAuthorizationDetails"),
-    Topic.APPLICATION_POLICY: ("iam:GetPolicy", "iam:GetPolicyVersion"),
-    Topic.ROTATION: ("kms:GetKeyRotationStatus",),
-    Topic.TRAIL: (
-        "cloudtrail:DescribeTrails",
-        "cloudtrail:GetTrailStatus",
-        "cloudtrail:GetEventSelectors",
-        "s3:GetBucketLifecycleConfiguration",
-        "s3:GetObjectLockConfiguration",
-        "s3:GetBucketVersioning",
-        "s3:GetBucketEncryption",
-        "s3:GetPublicAccessBlock",
-        "s3:GetBucketPolicy",
-        "s3:GetBucketLogging",
-    ),
-    Topic.DATA_KEY: ("ssm:GetParameters", "ssm:ListTagsForResource"),
-    Topic.APPLICATION: ("cloudtrail:LookupEvents",),
-    Topic.BACKUP: ("ssm:GetParameters",),
-    Topic.REVIEW: (
-        "kms:GetKeyPolicy",
-        "kms:ListGrants",
-        "iam:GetAccountAuthorizationDetails",
-        "iam:ListAccessKeys",
-        "cloudtrail:LookupEvents",
-    ),
-}
-"""The calls that return the evidence of each item."""
-
-_SECRET_CALLS = ("secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue")
-"""The calls for a data key in Secrets Manager."""
-
-
-def _checklist(
-    read: _Read,
-    access: facts.AccessFacts,
-    settings: Settings,
-    outputs: Outputs,
-    stack: str,
-    scan: Mapping[str, Any] | None,
-) -> Iterator[facts.ChecklistItem]:
-    entries = {
-        entry.topic: entry
-        for entry in checklist.evaluate(
-            read.readings, settings=settings, outputs=outputs, stored_data_key=read.stored_data_key, proofs=()
-        )
-    }
-    entries[Topic.KEY_POLICY] = _restricted(entries[Topic.KEY_POLICY], access.review)
-    entries[Topic.APPLICATION] = _tested(access.review, outputs)
-    if scan is not None:
-        entries[Topic.APPLICATION] = _scanned(entries[Topic.APPLICATION], scan, read)
-    entries[Topic.REVIEW] = _reviewed(entries[Topic.REVIEW], access)
-    entries[Topic.BACKUP] = _backed_up(read, settings)
-    by_state = {
-        ItemState.OPEN: wizard("doctor", "--stack", stack),
-        ItemState.UNKNOWN: wizard("policy", "auditor", "--stack", stack),
-    }
-    of_stack = Run(flags={"--stack": ("--stack", stack)})
-    in_secrets = settings.secret_store is SecretStore.SECRETS_MANAGER
-    for number, (topic, entry) in enumerate(entries.items(), start=1):
-        next_ = of_stack.complete(entry.next) or by_state.get(entry.state, "")
-        yield facts.ChecklistItem(
-            number=number,
-            title=entry.title,
-            state=entry.state,
-            evidence=entry.evidence,
-            requirements=tuple(requirement.text for requirement in requirements_of(topic) if not requirement.optional),
-            calls=_SECRET_CALLS if topic is Topic.DATA_KEY and in_secrets else _CALLS[topic],
-            read_at=read.at,
-            sections=tuple(facts.Section(section=section, name=SECTIONS[section]) for section in sections_of(topic)),
-            prowler_checks=prowler_checks_of(topic),
-            proposed_rule=PROPOSED.get(topic, ""),
-            next="" if entry.state is ItemState.DONE else next_,
-        )
-
-
-def _restricted(entry: ChecklistEntry, review: AccessReview | None) -> ChecklistEntry:
-    """The entry, open where the access table shows a right beyond the settings: the key policy alone does not decide.
-
-    A signed review accepts such a right, but the policy then restricts no more than before: it stays open, and named.
-    """
-    if review is None or entry.state is ItemState.UNKNOWN:
-        unread = "; who else can use or administer the key could not be read" if entry.state is ItemState.DONE else ""
-        state = ItemState.UNKNOWN if unread else entry.state
-        return replace(entry, state=state, evidence=entry.evidence + unread)
-    beyond = [
-        f"{principal.arn} ({', '.join(principal.beyond if principal.is_expected else sorted(principal.rights))})"
-        for principal in review.principals
-        if principal.beyond or (not principal.is_expected and principal.rights)
-    ]
-    if beyond:
-        text = f"these can do more with the key than the settings give them: {'; '.join(beyond)}"
-        evidence = f"{entry.evidence}; {text}" if entry.state is ItemState.OPEN else text
-        return replace(entry, state=ItemState.OPEN, evidence=evidence, next=entry.next or wizard("review"))
-    if entry.state is ItemState.DONE and review.undecided:
-        text = f"what these can do with the key is unknown: {', '.join(each.arn for each in review.undecided)}"
-        return replace(entry, state=ItemState.UNKNOWN, evidence=text)
-    return entry
-
-
-def _tested(review: AccessReview | None, outputs: Outputs) -> ChecklistEntry:
-    """The application's own use of the key, from CloudTrail; this product's verifications do not count."""
-    entry = ChecklistEntry(topic=Topic.APPLICATION, state=ItemState.UNKNOWN, evidence="")
-    own = [each for each in review.principals if each.arn in outputs.app_principal_arns] if review else []
-    if review is None or not own or any(each.events is None or each.verifications is None for each in own):
-        return replace(entry, evidence="whether the application used the key could not be read")
-    used = [each for each in own if (each.events or 0) > (each.verifications or 0)]
-    verifications = sum(each.verifications or 0 for each in own)
-    besides = f"; verified by eonpro-kms {_times(verifications)}, which does not count" if verifications else ""
-    if not used:
-        text = f"CloudTrail has no use of the key by the application itself in {review.window_days} days{besides}"
-        return replace(entry, state=ItemState.OPEN, evidence=text)
-    text = "; ".join(
-        f"{each.arn} used the key {_times((each.events or 0) - (each.verifications or 0))} "
-        f"in {review.window_days} days"
-        + (f", the last time at {each.last_use:%Y-%m-%d %H:%M} UTC" if each.last_use and not verifications else "")
-        + (f", and was refused {_times(each.refused)}" if each.refused else "")
-        for each in used
-    )
-    return replace(entry, state=ItemState.DONE, evidence=text + besides)
-
-
-def read_scan(file: Path) -> Mapping[str, Any]:
-    """The document of `python -m phi scan --json`. Raises UsageError for another file."""
-    try:
-        scan = json.loads(file.read_text("utf-8"))
-        datetime.fromisoformat(scan["at"])
-        is_scan = scan["command"] == "scan" and all(table["columns"] for table in scan["tables"]) and scan["keys"]
-    except (OSError, ValueError, KeyError, TypeError):
-        is_scan = False
-    if not is_scan:
-        raise UsageError(
-            f"--phi-scan {file} is not what `python -m phi scan --json` printed",
-            shell("python", "-m", "phi", "scan", "--help", advice="reads the database, then names this file"),
-        )
-    assert isinstance(scan, dict)
-    return scan
-
-
-def _scanned(entry: ChecklistEntry, scan: Mapping[str, Any], read: _Read) -> ChecklistEntry:
-    """The entry with the scan of the database: a key beside columns that are not encrypted protects nothing."""
-    at, stored = datetime.fromisoformat(scan["at"]), read.stored_data_key
-    by_state: dict[str, list[str]] = {}
-    for table in scan["tables"]:
-        for column in table["columns"]:
-            by_state.setdefault(column["state"], []).append(f"{table['table']}.{column['column']}")
-    rows = sum(table["rowsRead"] for table in scan["tables"])
-    text = f"phi scan of {at:%Y-%m-%d} ({rows:,} rows): {len(by_state.get('records', ())):,} columns of records"
-    in_use = stored.wrapped.fingerprint if isinstance(stored, StoredDataKey) else None
-    problems = [
-        *([f"in the clear: {', '.join(by_state['clear'])}"] if "clear" in by_state else []),
-        *([f"under an unknown key: {', '.join(by_state['unreadable'])}"] if "unreadable" in by_state else []),
-        *(["not every table was read"] if not scan["complete"] else []),
-        *(["no column of records was found"] if "records" not in by_state else []),
-        *([f"it is about the data key {scan['keys'][0]}, not {in_use}"] if in_use != scan["keys"][0] else []),
-        *([f"it is older than {REVIEW_VALID_DAYS} days"] if read.at - at > timedelta(days=REVIEW_VALID_DAYS) else []),
-        *(["records are under a former key"] if not scan["succeeded"] and not by_state.keys() & _UNDONE else []),
-    ]
-    if not problems:
-        return replace(entry, evidence=f"{entry.evidence}; {text}, none in the clear")
-    return replace(
-        entry,
-        state=ItemState.OPEN,
-        evidence=f"{entry.evidence}; {text}, but {'; '.join(problems)}",
-        next=shell("python", "-m", "phi", "encrypt" if "clear" in by_state else "scan", "--help"),
-    )
-
-
-def _backed_up(read: _Read, settings: Settings) -> ChecklistEntry:
-    """Whether a backup of the data key in use exists, is recent, and was opened in a drill."""
-    entry = ChecklistEntry(topic=Topic.BACKUP, state=ItemState.OPEN, evidence="")
-    unread = [each for each in (read.backup, read.drill, read.stored_data_key) if isinstance(each, SetupError)]
-    if unread:
-        return replace(entry, state=ItemState.UNKNOWN, evidence=f"could not be read: {unread[0].message}")
-    last, drill, stored = read.backup, read.drill, read.stored_data_key
-    in_use = stored.wrapped.fingerprint if isinstance(stored, StoredDataKey) else ""
-    again = wizard("backup", "--to", file_name_of(settings.environment, in_use)) if in_use else ""
-    if not isinstance(last, LastBackup):
-        return replace(entry, evidence="the account records no backup of the data key", next=again)
-    text = f"{last.fingerprint} was backed up {last.age(read.at)} to {last.place_text}"
-    if last.fingerprint != in_use:
-        return replace(entry, evidence=f"{text}, but the data key in use is {in_use or 'missing'}", next=again)
-    longest = timedelta(days=settings.backup_max_age_days)
-    if read.at - last.at > longest:
-        return replace(entry, evidence=f"{text}, more than {longest.days} days", next=again)
-    rehearse = wizard("backup", "drill")
-    if not isinstance(drill, RestoreDrill) or (drill.fingerprint, drill.place) != (last.fingerprint, last.place):
-        return replace(entry, evidence=f"{text}, but no drill has opened it", next=rehearse)
-    tried = f"a drill on {drill.at:%Y-%m-%d}"
-    if not drill.opened:
-        return replace(entry, evidence=f"{text}, but {tried} could not open it", next=rehearse)
-    if read.at - drill.at > longest:
-        return replace(entry, evidence=f"{text}; {tried} opened it, more than {longest.days} days ago", next=rehearse)
-    text += f"; {tried} opened it as {drill.principal} in {drill.seconds:.1f} s"
-    return replace(entry, state=ItemState.DONE, evidence=text)
-
-
-def _times(number: int | None) -> str:
-    return "once" if number == 1 else f"{number:,} times"
-
-
-def _reviewed(entry: ChecklistEntry, access: facts.AccessFacts) -> ChecklistEntry:
-    if access.sign_off is None or access.signed_days_ago is None:
-        return replace(entry, evidence="no review is signed yet", next=wizard("review", "--sign", "NAME"))
-    days = access.signed_days_ago
-    when = {0: "today", 1: "yesterday"}.get(days, f"{days} days ago")
-    text = f"signed by {access.sign_off.signer} {when}"
-    if days > access.valid_days:
-        text = f"{text}: a review is valid for {access.valid_days} days"
-        return replace(entry, state=ItemState.OPEN, evidence=text, next=wizard("review", "--sign", "NAME"))
-    return replace(entry, state=ItemState.DONE, evidence=text)
 
 
 # --- the other parts
 
 
-def _access(read: _Read, saved: Latest, reviews: Path) -> facts.AccessFacts:
+def _access(read: Read, saved: Latest, reviews: Path) -> facts.AccessFacts:
     live = None if isinstance(read.live, SetupError) else read.live
     sign_off = saved.sign_off or saved.last_sign_off
     why = f"the account could not be read: {read.live.message}" if isinstance(read.live, SetupError) else ""
@@ -401,7 +191,7 @@ def _below(file: str, reviews: Path) -> str:
     return file.removeprefix(f"{reviews.parent}/")
 
 
-def _rotation(read: _Read) -> facts.RotationTimeline:
+def _rotation(read: Read) -> facts.RotationTimeline:
     reasons = [reading.message for reading in (read.rotations, read.versions) if isinstance(reading, SetupError)]
     rotations = None if isinstance(read.rotations, SetupError) else read.rotations
     return facts.RotationTimeline(
@@ -412,11 +202,51 @@ def _rotation(read: _Read) -> facts.RotationTimeline:
     )
 
 
-def _cost(settings: Settings, read: _Read, assumptions: Assumptions, sources: Mapping[str, str]) -> facts.CostFacts:
-    by_use = None
-    if isinstance(read.usage, Usage):
-        by_use = cost_by_use(settings, assumptions, read.usage, read.account)
-    return cost(settings, assumptions, read.account, by_use, sources=sources)
+def cost_facts(settings: Settings, read: Read, assumptions: Assumptions) -> facts.CostFacts:
+    """A month's cost: the estimate, and what was used where it could be counted. What-ifs belong to `cost`."""
+    used = read.usage
+    by_use = cost_by_use(settings, assumptions, used, read.account) if isinstance(used, Usage) else None
+    bill = estimate(settings, read.account.applied(assumptions))
+    planned = {item.driver for item in bill.items}
+    unplanned = [item for item in by_use.estimate.items if item.driver not in planned] if by_use else []
+    return facts.CostFacts(
+        monthly=_dollars(bill.monthly),
+        basis="estimated from the settings and the account",
+        drivers=(
+            *(_driver(item, by_use.of(item.driver) if by_use else None) for item in bill.items),
+            *(replace(_driver(item, item.monthly), monthly=None) for item in unplanned),
+        ),
+        counted=_counted(by_use) if by_use else None,
+    )
+
+
+def _driver(item: CostItem, by_use: Decimal | None) -> facts.Driver:
+    return facts.Driver(
+        what=item.name[0].upper() + item.name[1:],
+        quantity=float(round(item.quantity, 3)),
+        unit=item.price.unit if item.price.unit == "GB" else f"{item.price.unit}s",
+        price=item.price.text,
+        monthly=_dollars(item.monthly),
+        by_use=None if by_use is None else _dollars(by_use),
+    )
+
+
+def _counted(used: CostByUse) -> facts.CountedUse:
+    return facts.CountedUse(
+        since=used.usage.since,
+        until=used.usage.until,
+        monthly=_dollars(used.estimate.monthly),
+        key_requests=used.usage.key_requests,
+        kms_requests=used.usage.kms_requests,
+        trail_bytes=used.usage.trail_bytes,
+        notes=used.notes,
+        unknown=tuple(Unread(what=what, why=why) for what, why in reasons(used)),
+    )
+
+
+def _dollars(amount: Decimal) -> float:
+    # Cents, as on a bill: more digits would only seem exact.
+    return float(round(amount, 2))
 
 
 def _doctor(diagnosis: Diagnosis | SetupError, stack: str) -> facts.DoctorFacts:
@@ -431,7 +261,65 @@ def _doctor(diagnosis: Diagnosis | SetupError, stack: str) -> facts.DoctorFacts:
     )
 
 
-def _unread(read: _Read, access: facts.AccessFacts, settings: Settings, cost_: facts.CostFacts) -> Iterator[Unread]:
+def _policies(read: Read, settings: Settings) -> Iterator[facts.PolicyDocument]:
+    """The policies that decide who reaches the key, the role and the logs, as they were read."""
+    names, readings = settings.names, read.readings
+    role = f"arn:{settings.partition}:iam::{settings.account_id}:role/{names.app_role}"
+    principal = readings.iam.find(role) if isinstance(readings.iam, AccountIam) else None
+    documents: tuple[tuple[str, object], ...] = (
+        ("key policy", readings.key_policy),
+        (f"IAM policy {names.app_policy}", readings.app_policy),
+        (f"trust policy of {names.app_role}", principal.trust if principal else None),
+        (f"bucket policy of {names.trail_bucket}", getattr(read.bucket, "policy", None)),
+    )
+    for name, document in documents:
+        if isinstance(document, Mapping):
+            text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True)
+            yield facts.PolicyDocument(name=name, text=text, sha256=hashlib.sha256(text.encode()).hexdigest())
+
+
+def _history(read: Read, inputs: Inputs, stack: str) -> Iterator[facts.Event]:
+    """Reviews, reports, rotations, replacements of the stored data key, backups and drills that are on record."""
+    for stored in storage.read(inputs.reviews, stack):
+        if stored.review is not None:
+            signed = f", signed by {stored.sign_off.signer}" if stored.sign_off else ""
+            yield facts.Event(at=stored.review.at, what="access review", detail=f"{stored.digest}{signed}")
+    for file in sorted((inputs.reports / stack).glob("*/report.json")):
+        if event := _report_event(file):
+            yield event
+    if isinstance(read.rotations, KeyRotations):
+        for rotation in read.rotations.rotations:
+            kind = "on demand" if rotation.on_demand else "automatic"
+            yield facts.Event(at=rotation.at, what="rotation of the KMS key", detail=kind)
+    for parameter, values in read.records.items():
+        if not isinstance(values, SetupError):
+            yield from _record_events(parameter, values)
+
+
+def _report_event(file: Path) -> facts.Event | None:
+    """An earlier report; None for a file that is none, or that an earlier release wrote without a digest."""
+    try:
+        report = safe_text.parse_json(file.read_text(encoding="utf-8"))
+        at = datetime.fromisoformat(report["createdAt"])
+        return facts.Event(at=at, what="report", detail=str(report["digest"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _record_events(parameter: str, values: Iterable[FormerText]) -> Iterator[facts.Event]:
+    for number, value in enumerate(values):
+        if drill := RestoreDrill.read(value.text):
+            verdict = "opened" if drill.opened else "not opened"
+            yield facts.Event(at=drill.at, what="restore drill", detail=f"{drill.fingerprint} {verdict}")
+        elif backup := LastBackup.read(value.text):
+            yield facts.Event(at=backup.at, what="backup", detail=f"{backup.fingerprint} to {backup.place_text}")
+        elif value.at is not None:
+            with suppress(MalformedDataKey):
+                what = "data key stored" if number == 0 else "stored data key replaced or restored"
+                yield facts.Event(at=value.at, what=what, detail=WrappedDataKey(value=value.text).fingerprint)
+
+
+def _unread(read: Read, access: facts.AccessFacts, settings: Settings, cost: facts.CostFacts) -> Iterator[Unread]:
     """Everything that was not read, wherever the report tells it: the one count of the summary."""
     readings = read.readings
     parts = {
@@ -445,6 +333,8 @@ def _unread(read: _Read, access: facts.AccessFacts, settings: Settings, cost_: f
         "the versions of the data key": read.versions,
         "the last backup of the data key": read.backup,
         "the last restore drill": read.drill,
+        "the policy of the audit trail's bucket": read.bucket,
+        **{f"the history of {parameter}": values for parameter, values in read.records.items()},
         "the grants on the key": readings.grants,
         "the account's IAM": readings.iam,
         "the access to the key": read.live,
@@ -466,8 +356,8 @@ def _unread(read: _Read, access: facts.AccessFacts, settings: Settings, cost_: f
         yield from (Unread(what=entry.what, why=entry.why) for entry in read.diagnosis.not_checked)
     if isinstance(read.rotations, KeyRotations) and read.rotations.on_demand_left is None:
         yield Unread(what="the remaining rotations on demand", why="Service Quotas does not return the limit")
-    if cost_.counted is not None:
-        yield from cost_.counted.unknown
+    if cost.counted is not None:
+        yield from cost.counted.unknown
 
 
 RULE = "45 CFR 164.316(b)(2)(i): six years for documentation, by common practice for audit logs too"

@@ -3,6 +3,7 @@
 Pure. The document has no wrapped key, only fingerprints.
 """
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -15,10 +16,11 @@ from typing import Any
 from components.policies.evaluation.account import GrantFact
 from wizard.commands.doctor.diagnosis import Finding, NotChecked
 from wizard.commands.report.facts import ReportFacts
+from wizard.commands.review.storage import digest_of
 from wizard.core import json_documents
 from wizard.core.models import access
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation
-from wizard.core.safe_text import clean
+from wizard.core.safe_text import clean, lines
 from wizard.setup.checklist import ItemState
 
 INCLUDED: Mapping[type, tuple[str, ...]] = MappingProxyType(
@@ -57,8 +59,13 @@ INCLUDED: Mapping[type, tuple[str, ...]] = MappingProxyType(
 LAW = "45 CFR Part 164, Subpart C (HIPAA Security Rule)"
 
 
-def document(facts: ReportFacts, *, files: Mapping[str, str]) -> json_documents.Document:
-    """All facts as JSON values, with a summary of counts; `files` names the folder and the three files."""
+def document(
+    facts: ReportFacts, *, files: Mapping[str, str | None], before: json_documents.Document | None = None
+) -> json_documents.Document:
+    """All facts as JSON values, with a summary of counts; `files` names the folder and the three files.
+
+    `before`: an earlier report, with which this one is compared.
+    """
     states = Counter(item.state for item in facts.checklist)
     summary = {
         "items": len(facts.checklist),
@@ -70,13 +77,68 @@ def document(facts: ReportFacts, *, files: Mapping[str, str]) -> json_documents.
         "principals": len(facts.access.review.principals) if facts.access.review else None,
         "unread": len(facts.unread),
     }
-    return {
+    content = {
         **json_documents.head("report"),
         "law": LAW,
         "summary": summary,
         **json_documents.plain(facts, INCLUDED),
         "files": dict(files),
     }
+    content["changes"] = changes(before, content) if before else None
+    return {"digest": digest_of(content), **content}
+
+
+def changes(before: json_documents.Document, now: json_documents.Document) -> json_documents.Document:
+    """What changed between two reports: the states of items, principals with a right, policies, findings."""
+    old, new = ({item["title"]: item["state"] for item in report["checklist"]} for report in (before, now))
+    entries = [
+        {"what": title, "before": old.get(title, "not in it"), "now": new.get(title, "not in it")}
+        for title in dict.fromkeys((*old, *new))
+        if old.get(title) != new.get(title)
+    ]
+    for label, of in (("principal", _rights), ("policy", _hashes), ("finding", _findings)):
+        former, current = of(before), of(now)
+        entries += [
+            {"what": f"{label} {name}", "before": former.get(name, "none"), "now": current.get(name, "none")}
+            for name in sorted(former.keys() | current.keys())
+            if former.get(name) != current.get(name)
+        ]
+    return {"since": before["createdAt"], "digest": before["digest"], "entries": entries}
+
+
+def _rights(report: json_documents.Document) -> dict[str, str]:
+    review = report["access"]["review"] or {"principals": ()}
+    rights = {
+        principal["arn"]: ", ".join(right for right in ("use", "administer", "delete") if principal[right] != "no")
+        for principal in review["principals"]
+    }
+    return {arn: words for arn, words in rights.items() if words}
+
+
+def _hashes(report: json_documents.Document) -> dict[str, str]:
+    return {policy["name"]: str(policy["sha256"]) for policy in report["policies"]}
+
+
+def _findings(report: json_documents.Document) -> dict[str, str]:
+    return {finding["cause"]: str(finding["what"]) for finding in report["doctor"]["findings"] or ()}
+
+
+def faults(document: json_documents.Document) -> tuple[str, ...]:
+    """What contradicts itself in a report that was read again: its digest, its counts, its policies. Empty: nothing."""
+    content = {name: value for name, value in document.items() if name != "digest"}
+    wrong = []
+    if document.get("digest") != digest_of(content):
+        wrong.append(f"its content has the digest {digest_of(content)}, but it says {document.get('digest')}")
+    states = Counter(item["state"] for item in document["checklist"])
+    for name, state in (("done", "done"), ("open", "open"), ("person", "needs a person"), ("unknown", "unknown")):
+        if document["summary"][name] != states[state]:
+            wrong.append(f"its summary counts {document['summary'][name]} items as {state}, but {states[state]} are")
+    if document["summary"]["unread"] != len(document["unread"]):
+        wrong.append("its summary counts other things as unread than it lists")
+    for policy in document["policies"]:
+        if policy["sha256"] != hashlib.sha256(policy["text"].encode()).hexdigest():
+            wrong.append(f"the text of {policy['name']} does not have the SHA-256 beside it")
+    return tuple(wrong)
 
 
 def text(document: json_documents.Document) -> str:
@@ -94,6 +156,7 @@ class Form(StrEnum):
     MONEY = "money"
     DAY = "day"
     MOMENT = "moment"
+    LINES = "lines"
 
 
 def written(value: Any, form: Form = Form.PLAIN) -> str:
@@ -109,6 +172,8 @@ def written(value: Any, form: Form = Form.PLAIN) -> str:
             return f"{datetime.fromisoformat(value):%-d %B %Y}"
         case Form.MOMENT:
             return f"{datetime.fromisoformat(value):%-d %B %Y, %H:%M} UTC"
+        case Form.LINES:
+            return lines(str(value))
         case _ if isinstance(value, float):
             return f"{value:,.3f}".rstrip("0").rstrip(".")
         case _:

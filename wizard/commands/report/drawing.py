@@ -253,9 +253,10 @@ def _recorded(key: _PositionedBox, audit: list[_PositionedBox]) -> list[Element]
     lines = [_down(upper, lower, _COLUMNS[2]) for upper, lower in zip(logs, logs[1:], strict=False)]
     alerts = next((positioned for positioned in audit if positioned[1].kind == "alerts"), None)
     if alerts is not None:
-        x, half = _COLUMNS[1] + _BOX, _COLUMNS[1] + _BOX + _BETWEEN / 2
-        lines.append(_path(f"M{half:g} {y}V{_middle(alerts):g}H{_COLUMNS[2] - 3}"))
-        lines.append(label(x + 8, _middle(alerts) - 9, "changes", class_="arrow-label"))
+        # To the right, so that its name has room between the boxes and the line.
+        x = _COLUMNS[2] - 22
+        lines.append(_path(f"M{x} {y}V{_middle(alerts):g}H{_COLUMNS[2] - 3}"))
+        lines.append(label(x - 7, _middle(alerts) + 4, "changes", class_="arrow-label", text_anchor="end"))
     return [to_trail, caption, *lines]
 
 

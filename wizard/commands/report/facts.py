@@ -214,44 +214,12 @@ class CountedUse:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Assumption:
-    """A number that the estimate uses."""
-
-    what: str
-    value: float
-    unit: str
-    source: str
-    """`assumed`, the call that returned it, or the command line."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Point:
-    """The cost a month at one value of the quantity."""
-
-    at: float
-    monthly: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class WhatIf:
-    """The cost as one quantity varies and all others stay."""
-
-    what: str
-    unit: str
-    now: float
-    points: tuple[Point, ...]
-    is_logarithmic: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
 class CostFacts:
     """The cost a month, in US dollars."""
 
     monthly: float
     basis: str
     drivers: tuple[Driver, ...]
-    assumptions: tuple[Assumption, ...]
-    what_ifs: tuple[WhatIf, ...]
     counted: CountedUse | None
     """None: not available."""
 
@@ -268,6 +236,52 @@ class DoctorFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """A business associate agreement, as a person confirmed it; this program cannot see it."""
+
+    partner: str
+    """`AWS` or `Vercel`."""
+    signed_on: str | None = None
+    """Its date, `2026-01-15`; None: nobody has confirmed it."""
+    file: str = ""
+    """Name of the document."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Safeguard:
+    """A line of the index: a safeguard of the Security Rule and its evidence in this report."""
+
+    section: str
+    name: str
+    state: str
+    """`done`, `open`, `a person` (it is a matter of people or premises), `not seen` (it was not read)."""
+    evidence: tuple[str, ...]
+    """Titles of the items."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyDocument:
+    """A policy in full, as it was read."""
+
+    name: str
+    text: str
+    """JSON with two spaces and sorted names."""
+    sha256: str
+    """Of that text, 64 hex digits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What was done for the stack and is on record."""
+
+    at: datetime
+    """UTC."""
+    what: str
+    detail: str
+    """Names, fingerprints and digests."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportFacts:
     """All facts of a report."""
 
@@ -280,6 +294,11 @@ class ReportFacts:
     """UTC."""
     created_by: str
     """ARN of the caller."""
+    since: datetime
+    """UTC; begin of the period of the evidence, which ends when the report is created."""
+    prepared_by: str | None
+    """Name as typed; None: to be written by hand."""
+    reviewed_by: str | None
     checklist: tuple[ChecklistItem, ...]
     architecture: Architecture
     access: AccessFacts
@@ -287,4 +306,9 @@ class ReportFacts:
     retention: RetentionTimeline
     cost: CostFacts
     doctor: DoctorFacts
+    agreements: tuple[Agreement, ...]
+    safeguards: tuple[Safeguard, ...]
+    history: tuple[Event, ...]
+    """The oldest first."""
+    policies: tuple[PolicyDocument, ...]
     unread: tuple[Unread, ...]

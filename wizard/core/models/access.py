@@ -245,6 +245,8 @@ class FormerText:
     version: str
     """A parameter's number, a secret's id."""
     text: str = field(repr=False)
+    at: datetime | None = None
+    """UTC; when it was written; None: unknown."""
 
 
 def documents_of(

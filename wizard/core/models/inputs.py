@@ -256,7 +256,7 @@ class Input:
             if not text.isprintable():
                 raise ValueError(f"{text!r} has characters that cannot be printed")
             return value
-        from components.settings import ContractError, Settings
+        from components.settings import ContractError, Settings, in_words
 
         if isinstance(self.default, int) and not isinstance(self.default, bool):
             value = _whole(value)
@@ -267,7 +267,7 @@ class Input:
             cause: Any = error.__cause__
             for detail in cause.errors(include_url=False):
                 if detail["type"] != "missing" and detail["loc"]:
-                    raise ValueError(_in_words(detail)) from None
+                    raise ValueError(in_words(detail)) from None
         return value
 
 
@@ -284,19 +284,6 @@ def _whole(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
         raise ValueError(f"{text!r} is not a whole number")
     return int(text)
-
-
-def _in_words(detail: Mapping[str, Any]) -> str:
-    kind, value, limits = detail["type"], detail["input"], detail.get("ctx", {})
-    if kind == "enum":
-        return f"{value!r} is not one of {str(limits['expected']).replace(' or ', ', ')}"
-    if kind == "greater_than_equal":
-        return f"{value} is less than {limits['ge']}"
-    if kind == "less_than":
-        return f"{value} is more than {limits['lt'] - 1}"
-    if kind == "less_than_equal":
-        return f"{value} is more than {limits['le']}"
-    return str(detail["msg"]).removeprefix("Value error, ")
 
 
 def _split(text: str) -> list[str]:
@@ -345,6 +332,25 @@ def accept_backend(text: str) -> None:
         raise ValueError(f"{parts.netloc!r} is not a name of an S3 bucket")
     if parts.scheme in ("https", "http", "gs", "azblob") and not parts.netloc:
         raise ValueError(f"{text!r} names no host or bucket")
+
+
+LATER = "later"
+"""Stands for no backup in this run."""
+
+
+def is_region(text: str) -> bool:
+    """Whether it has the form of a Region's name."""
+    return re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", text) is not None
+
+
+def accept_backup_place(text: str) -> None:
+    """The rule of the answer `backup_to`: a file, s3://BUCKET/KEY, a Region, or `later`. Raises ValueError in words."""
+    if "://" not in text:
+        return
+    scheme, _, place = text.partition("://")
+    bucket, _, key = place.partition("/")
+    if scheme != "s3" or not re.fullmatch(_BUCKET, bucket) or not key:
+        raise ValueError(f"{text!r} is not s3://BUCKET/KEY")
 
 
 def accept_secrets_provider(text: str) -> None:

@@ -35,6 +35,7 @@ class Vercel(DeployTarget):
     name = NAME
     order = 1
     title = "Vercel"
+    company = "Vercel"
     note = "a project's variables"
     runtime = "production on Vercel"
     free_inputs = ("vercel_project",)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from components.settings import SecretStore, Settings
 from tests.wizard.fakes.backup import VAULT_BUCKET
 from tests.wizard.fakes.clients import (
     CREDENTIALS,
+    IDENTITY,
     KEY,
     OTHER_KEY,
     REPLICA,
@@ -25,6 +27,7 @@ from tests.wizard.fakes.clients import (
     FakeTalk,
     built,
     multi_region,
+    outputs_of,
     settings,
     wrapped,
 )
@@ -41,7 +44,7 @@ from wizard.core.models.delivery import AppCredentials, StoredDataKey
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import VersionOrigin
 from wizard.data_key.delivery import find_last_backup, find_last_drill
-from wizard.setup.steps import Clients, Request
+from wizard.setup.steps import Clients, PreparedRun, Request
 
 NOW = datetime(2026, 11, 24, 12, 30, 15, 7, tzinfo=UTC)
 S3 = f"s3://{VAULT_BUCKET}/backup.json"
@@ -89,6 +92,32 @@ def test_it_holds_what_is_stored_and_says_when_it_was_read(tmp_path: Path) -> No
         "2026-11-24T12:30:15+00:00",
     )
     assert any("restore" in line and str(file) in line for line in world.ui.said)
+
+
+@pytest.mark.parametrize(
+    ("place", "recorded"), [("b.json", "/b.json"), (S3, S3), ("eu-west-1", "eu-west-1:/eonpro/production/backups/")]
+)
+def test_the_end_of_a_set_up_backs_up_where_it_was_told_and_the_account_records_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, recorded: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    world = World()
+    findings: Any = SimpleNamespace(state=world.engine.stack_state)
+    ready = PreparedRun(
+        stack="production",
+        settings=world.settings,
+        identity=IDENTITY,
+        aws=world.aws,
+        vercel=None,
+        engine=world.engine,
+        findings=findings,
+        targets=(),
+        profile=None,
+    )
+    done = command.after_setup(place, world.ui, ready, outputs_of(world.settings), at=NOW)
+    last = find_last_backup(world.aws, world.settings)
+    assert last is not None and recorded in last.place
+    assert (last.place, last.fingerprint) == (done.place, wrapped().fingerprint)
 
 
 def test_every_kept_version_is_in_it() -> None:

@@ -9,10 +9,11 @@ import pytest
 
 from tests.wizard.commands.doctor.account import DoctorFixture
 from tests.wizard.commands.doctor.doctor_documents import DENIED, DIAGNOSES, DISABLED, DOCTOR, PROOF
+from tests.wizard.commands.doctor.stacks import CheckedStack
 from tests.wizard.fakes.clients import settings
 from wizard.commands.doctor import check_codes
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import CheckResult, Finding, Passed, build_diagnosis
+from wizard.commands.doctor.diagnosis import CheckResult, Finding, Passed, build_diagnosis, diagnose
 from wizard.core.errors import PermissionDenied, ResourceError
 
 
@@ -105,3 +106,16 @@ def test_a_stored_data_key_that_is_wrong_puts_no_blame_on_who_differs_from_it() 
 def test_what_is_wrong_on_vercel_does_not_hide_a_stored_data_key_that_does_not_open() -> None:
     told = build_diagnosis("production", [finding("variable-missing"), finding("unwrap-failed")])
     assert [each.cause for each in told.findings] == ["unwrap-failed", "variable-missing"]
+
+
+def test_an_advisory_does_not_keep_the_slow_checks_from_running() -> None:
+    context = CheckedStack().context()
+
+    def advise(context: CheckContext) -> tuple[Finding, ...]:
+        return (Finding(cause="alerts-without-address", what="nobody", why="", command=""),)
+
+    def slow(context: CheckContext) -> tuple[Passed, ...]:
+        return (Passed(what="the account is as in the state"),)
+
+    diagnosis = diagnose(context.deployed, context.clients, (advise,), last=(("the comparison", slow),))
+    assert (diagnosis.healthy, diagnosis.passed) == (True, ("the account is as in the state",))

@@ -127,7 +127,7 @@ def test_it_is_printed_alone_and_what_it_cannot_give_beside_it(capsys, tmp_path,
     assert bell.main(argv) == 0
     printed = capsys.readouterr()
     assert granted(json.loads(printed.out)) == granted(asked(target="ecs", vercel_team=None))
-    assert "s3:GetObject" in printed.err
+    assert "s3:GetObject" in printed.err and "not enough for `backup drill`" in printed.err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,24 +27,25 @@ from tests.wizard.fakes.clients import (
 from wizard.commands.doctor.diagnosis import Finding, NotChecked
 from wizard.commands.report.facts import (
     AccessFacts,
+    Agreement,
     ApplicationFacts,
     Architecture,
-    Assumption,
     ChecklistItem,
     CostFacts,
     CountedUse,
     DataKeyFacts,
     DoctorFacts,
     Driver,
+    Event,
     Phase,
-    Point,
+    PolicyDocument,
     RegionKey,
     ReportFacts,
     RetentionTimeline,
     RotationTimeline,
+    Safeguard,
     Section,
     TrailDetails,
-    WhatIf,
 )
 from wizard.core.models.access import (
     AccessKeyAge,
@@ -59,7 +62,13 @@ AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 STRANGE = '<script>alert("x")</script>&\'`|*_[a](b)'
 """A name that is harmless only where it is escaped."""
 
-FILES = {"folder": "reports/production/x", "page": "report.html", "text": "report.md", "data": "report.json"}
+FILES = {
+    "folder": "reports/production/x",
+    "copy": None,
+    "page": "report.html",
+    "text": "report.md",
+    "data": "report.json",
+}
 
 
 def ago(days: float) -> datetime:
@@ -299,10 +308,6 @@ COST = CostFacts(
             by_use=1.12,
         ),
     ),
-    assumptions=(
-        Assumption(what="Instances of the application", value=2, unit="", source="assumed"),
-        Assumption(what="Minutes the key is cached", value=5.0, unit="minutes", source="assumed"),
-    ),
     counted=CountedUse(
         since=ago(90),
         until=AT,
@@ -312,33 +317,6 @@ COST = CostFacts(
         trail_bytes=52_428_800,
         notes=("there were more calls on the key than the 8,760 that were counted",),
         unknown=(Unread(what="KMS requests in the Region", why="cloudwatch:GetMetricData was denied"),),
-    ),
-    what_ifs=(
-        WhatIf(
-            what="Requests to KMS",
-            unit="requests a month",
-            now=26280.0,
-            points=tuple(Point(at=10.0**n, monthly=3.1 + 10.0**n * 0.000003) for n in range(3, 9)),
-            is_logarithmic=True,
-        ),
-        WhatIf(
-            what="Replicas of the key",
-            unit="replicas",
-            now=1.0,
-            points=tuple(Point(at=float(n), monthly=3.14 + n) for n in range(5)),
-        ),
-        WhatIf(
-            what="Trails that exist already",
-            unit="trails",
-            now=1.0,
-            points=(Point(at=0.0, monthly=2.14), Point(at=1.0, monthly=4.14)),
-        ),
-        WhatIf(
-            what="Minutes the key is cached",
-            unit="minutes",
-            now=5.0,
-            points=tuple(Point(at=at, monthly=3.0 + 1 / at) for at in (0.5, 1.0, 2.0, 5.0, 15.0, 60.0)),
-        ),
     ),
 )
 DOCTOR = DoctorFacts(
@@ -368,6 +346,9 @@ ACCESS = AccessFacts(
 )
 
 
+POLICY = json.dumps({"Version": "2012-10-17", "Statement": [{"Sid": "`~`", "Effect": "Allow"}]}, indent=2)
+
+
 def facts(**changes: Any) -> ReportFacts:
     """A stack of two targets and two Regions, with something of every kind to tell."""
     report = ReportFacts(
@@ -385,6 +366,27 @@ def facts(**changes: Any) -> ReportFacts:
         retention=RETENTION,
         cost=COST,
         doctor=DOCTOR,
+        since=ago(90),
+        prepared_by="Ada Byron",
+        reviewed_by=None,
+        agreements=(
+            Agreement(partner="AWS", signed_on="2026-01-15", file="aws-baa.pdf"),
+            Agreement(partner="Vercel"),
+        ),
+        safeguards=(
+            Safeguard(
+                section="164.308(a)(7)(ii)(A)",
+                name="data backup plan",
+                state="open",
+                evidence=("Data key backed up, and the backup opened", "ENCRYPTED_PHI_KEY generated and stored"),
+            ),
+            Safeguard(section="164.310(b)", name="workstation use", state="a person", evidence=()),
+        ),
+        history=(
+            Event(at=ago(41), what="access review", detail="sha256:" + "3f" * 32 + ", signed by Ada Byron"),
+            Event(at=ago(3), what="restore drill", detail=f"{wrapped('new').fingerprint} opened"),
+        ),
+        policies=(PolicyDocument(name="key policy", text=POLICY, sha256=hashlib.sha256(POLICY.encode()).hexdigest()),),
         unread=(Unread(what=f"KMS key in {REPLICA_REGION}", why="kms:DescribeKey was denied"),),
     )
     return replace(report, **changes)

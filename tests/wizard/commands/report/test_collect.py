@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from components.policies.evaluation.account import GrantFact
+from components.policies.requirements import SAFEGUARDS
 from components.settings import Settings
 from tests.wizard.fakes.clients import (
     ACCOUNT,
@@ -37,11 +39,13 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.commands import deployed_stack
 from wizard.commands.doctor.checks.stack import COMPARISON
-from wizard.commands.report.collect import REVIEW_VALID_DAYS, gather, read_scan
-from wizard.commands.report.document import document
-from wizard.commands.report.facts import ChecklistItem, ReportFacts
+from wizard.commands.report.claims import REVIEW_VALID_DAYS, agreement_of, read_scan
+from wizard.commands.report.collect import Inputs, gather
+from wizard.commands.report.document import document, faults
+from wizard.commands.report.facts import Agreement, ChecklistItem, ReportFacts
 from wizard.commands.report.render import markdown, page
 from wizard.commands.review import storage
+from wizard.commands.review.storage import digest_of
 from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import PermissionDenied, StackNotFound, Unreachable, UsageError
 from wizard.core.models.access import KeyEvents, KeyUse
@@ -68,8 +72,8 @@ class World:
         self.engine = FakeEngine(aws=self.aws, stack_state=built(self.aws, settings_))
         self.vercel = FakeHosting(team=settings_.vercel_team or "acme")
         self.assumptions = Assumptions()
+        self.agreements: dict[str, Agreement] = {}
         self.scan: dict[str, Any] | None = None
-        self.sources: dict[str, str] = {}
         stored = StoredDataKey(parameter=STORED_KEY, wrapped=wrapped(), key_arn=next(iter(self.aws.keys)), version=1)
         self.aws.stored_keys[STORED_KEY] = stored
         self.aws.trails = (replace(trail_fact(), key_arn=KEY),)
@@ -91,10 +95,13 @@ class World:
         return gather(
             stack,
             clients,
-            reviews=self.reviews,
-            assumptions=self.assumptions,
-            sources=self.sources,
-            scan=self.scan,
+            Inputs(
+                reviews=self.reviews,
+                reports=self.reviews.parent / "reports",
+                assumptions=self.assumptions,
+                agreements=self.agreements,
+                scan=self.scan,
+            ),
         )
 
     def signed(self, days_ago: int) -> None:
@@ -546,26 +553,75 @@ def test_the_drivers_add_up_to_the_cost(world) -> None:
     assert sum(each.monthly for each in cost.drivers) == pytest.approx(cost.monthly, abs=0.005 * len(cost.drivers))
 
 
-def test_an_assumption_of_the_command_line_says_so(world) -> None:
-    world.assumptions, world.sources = Assumptions(requests=5_000_000), {"requests": "the command line"}
-    cost = world.report().cost
-    asked = next(each for each in cost.assumptions if each.what.startswith("KMS requests"))
-    assert (asked.value, asked.source) == (5_000_000, "the command line")
-    assert cost.what_ifs[0].now == 5_000_000
-    assert 5_000_000 in [each.at for each in cost.what_ifs[0].points]
-
-
-def test_every_point_of_a_curve_is_there_and_the_present_is_one_of_them(world) -> None:
-    for each in world.report().cost.what_ifs:
-        assert [point.at for point in each.points] == sorted({point.at for point in each.points})
-        assert each.now in [point.at for point in each.points]
-
-
-def test_an_existing_trail_has_no_second_copy_to_vary(tmp_path) -> None:
-    world = World(settings(existing_trail_arn=TRAIL, trail_bucket="organization-logs"), tmp_path)
-    assert "Trails that exist already" not in [each.what for each in world.report().cost.what_ifs]
-
-
 def test_no_wrapped_key_is_in_any_form(world) -> None:
     assert wrapped().value not in forms(world.report())
     assert wrapped().fingerprint in forms(world.report())
+
+
+# --- what auditors ask for
+
+
+def test_no_safeguard_of_the_rule_is_left_out_and_each_has_a_state(world) -> None:
+    index = {each.section: each.state for each in world.report().safeguards}
+    assert len(index) == len(SAFEGUARDS) > 55
+    assert {section[:7] for section in index} == {"164.308", "164.310", "164.312", "164.316"}
+    assert (index["164.308(a)(7)(ii)(A)"], index["164.312(b)"]) == ("open", "done")
+    assert (index["164.310(b)"], index["164.312(e)(1)"]) == ("a person", "not seen")
+
+
+def test_a_section_has_the_state_of_its_worst_item(world) -> None:
+    assert {each.section: each.state for each in world.report().safeguards}["164.312(a)(2)(iv)"] == "open"
+
+
+def test_an_agreement_is_done_only_by_a_person_and_only_when_every_partner_has_one(world) -> None:
+    world.agreements = {"AWS": agreement_of("AWS=2026-01-15:legal/aws-baa.pdf")}
+    report = world.report()
+    assert [(each.partner, each.signed_on, each.file) for each in report.agreements] == [
+        ("AWS", "2026-01-15", "aws-baa.pdf"),
+        ("Vercel", None, ""),
+    ]
+    index = {each.section: each.state for each in report.safeguards}
+    assert index["164.308(b)(1)"] == "a person"
+    world.agreements |= {"Vercel": agreement_of("Vercel=2026-02-01:v.pdf")}
+    assert {each.section: each.state for each in world.report().safeguards}["164.308(b)(1)"] == "done"
+
+
+@pytest.mark.parametrize("text", ["AWS", "AWS=2026-13-01:a.pdf", "Google=2026-01-01:a.pdf", "AWS=2026-01-01:"])
+def test_an_agreement_without_date_and_document_is_refused(text) -> None:
+    with pytest.raises(UsageError):
+        agreement_of(text)
+
+
+def test_the_policies_are_in_the_appendix_as_they_were_read(world) -> None:
+    policies = {each.name: each for each in world.report().policies}
+    assert json.loads(policies["key policy"].text) == json.loads(json.dumps(world.aws.key_policies[KEY]))
+    assert [hashlib.sha256(each.text.encode()).hexdigest() for each in policies.values()] == [
+        each.sha256 for each in policies.values()
+    ]
+
+
+def test_the_history_has_the_reviews_backups_drills_and_rotations_in_order(world) -> None:
+    backed_up(world, days=3, drill_days=2)
+    world.signed(40)
+    history = world.report().history
+    assert [each.at for each in history] == sorted(each.at for each in history)
+    assert {"access review", "backup", "restore drill"} <= {each.what for each in history}
+    assert "signed by Ada Byron" in next(each.detail for each in history if each.what == "access review")
+
+
+def test_the_digest_catches_one_changed_byte_and_a_recomputed_one_does_not_hide_a_changed_fact(world) -> None:
+    whole = document(world.report(), files={})
+    assert faults(whole) == ()
+    changed = json.loads(json.dumps(whole).replace("eonpro-audit-trail", "eonpro-audit-trial", 1))
+    assert len(faults(changed)) == 1
+    for place, name, value in (
+        (("summary",), "done", 9),
+        (("policies", 0), "text", "{}"),
+        ((), "unread", [{"what": "x", "why": "y"}] * 99),
+    ):
+        inner = forged = json.loads(json.dumps(whole))
+        for part in place:
+            inner = inner[part]
+        inner[name] = value
+        forged["digest"] = digest_of({name: value for name, value in forged.items() if name != "digest"})
+        assert faults(forged) != ()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.wizard.fakes.backup import VAULT_BUCKET
 from tests.wizard.fakes.clients import (
     KEY,
     STORED_KEY,
@@ -25,8 +27,9 @@ from tests.wizard.fakes.clients import (
 from wizard.cli import parser
 from wizard.commands.report import command
 from wizard.commands.report.render import markdown, page
-from wizard.core.errors import SetupError, StackNotFound, UsageError
+from wizard.core.errors import ResourceError, SetupError, StackNotFound, UsageError
 from wizard.core.models.delivery import StoredDataKey
+from wizard.core.next_command import Run as RunOptions
 from wizard.inputs.answers import Answer, Source
 from wizard.setup.steps import Clients, Request
 
@@ -83,6 +86,7 @@ def test_the_document_says_where_the_files_are_and_nothing_of_this_machine(run, 
     _, report = run()
     assert report["files"] == {
         "folder": "reports/production/2026-03-02T09-30-15Z",
+        "copy": None,
         "page": "report.html",
         "text": "report.md",
         "data": "report.json",
@@ -129,9 +133,41 @@ def test_the_output_is_the_checklist_and_the_files(run) -> None:
     assert "reports/production/2026-03-02T09-30-15Z/report.html" in lines
 
 
-def test_a_what_if_of_the_command_line_is_in_the_report(run) -> None:
-    _, report = run("--requests", "7000000")
-    assert 7_000_000 in [point["at"] for point in report["cost"]["whatIfs"][0]["points"]]
+def test_a_report_is_verified_with_the_forms_beside_it_and_asks_no_service(run, tmp_path) -> None:
+    run("--out", "here")
+    run.aws.log.clear()
+    code, told = run("verify", "here/report.json")
+    assert (code, told["ok"], told["forms"], told["faults"]) == (0, True, ["report.html", "report.md"], [])
+    assert run.aws.log == []
+
+
+@pytest.mark.parametrize("form", ["report.json", "report.html", "report.md"])
+def test_one_changed_byte_of_any_form_is_caught(run, tmp_path, form) -> None:
+    run("--out", "here")
+    file = tmp_path / "here" / form
+    file.write_bytes(file.read_bytes().replace(b"eonpro-audit-trail", b"eonpro-audit-trial", 1))
+    code, told = run("verify", "here/report.json")
+    assert code == 1 and told["faults"]
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"digest": "x", "checklist": []}'])
+def test_what_is_no_report_is_refused_in_words(run, tmp_path, content) -> None:
+    (tmp_path / "report.json").write_text(content)
+    with pytest.raises(UsageError, match="cannot be read as a report"):
+        run("verify", "report.json")
+
+
+def test_the_digest_is_in_every_form_and_in_the_margin_of_each_printed_page(run, tmp_path) -> None:
+    _, report = run("--out", "here", "--prepared-by", "Ada Byron")
+    html = (tmp_path / "here" / "report.html").read_text()
+    assert f'content: "{report["digest"]}"' in html and "Ada Byron" in html
+    assert report["digest"] in (tmp_path / "here" / "report.md").read_text()
+
+
+def test_a_confirmed_agreement_is_kept_for_later_reports(run) -> None:
+    run("--agreement", "AWS=2026-01-15:aws-baa.pdf")
+    _, later = run("--out", "later")
+    assert [each["file"] for each in later["agreements"]] == ["aws-baa.pdf", ""]
 
 
 def test_a_cache_of_zero_minutes_is_refused_before_anything_is_read(run) -> None:
@@ -145,3 +181,53 @@ def test_without_settings_there_is_no_report_and_no_folder(run, tmp_path) -> Non
     with pytest.raises(StackNotFound):
         run()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_printed_is_the_file_of_which_the_digest_is(run) -> None:
+    _, report = run("--out", "here")
+    printed = RunOptions(flags={"--stack": ("--stack", "other")}).complete_all(report)
+    assert json.dumps(printed) == json.dumps(json.loads(Path("here/report.json").read_text()))
+
+
+def test_a_copy_in_a_locked_bucket_is_the_same_three_files(run) -> None:
+    _, report = run("--out", "here", "--to", f"s3://{VAULT_BUCKET}/evidence")
+    copy = f"s3://{VAULT_BUCKET}/evidence/production/here"
+    assert report["files"]["copy"] == copy
+    for name in ("report.json", "report.html", "report.md"):
+        stored = run.aws.backup_storage.read(VAULT_BUCKET, f"evidence/production/here/{name}")
+        assert stored is not None and stored.body == Path(f"here/{name}").read_bytes()
+
+
+def test_a_bucket_that_does_not_lock_is_refused_for_evidence(run, monkeypatch) -> None:
+    monkeypatch.setattr(run.aws.backup_storage, "lock_of", lambda bucket: None)
+    with pytest.raises(ResourceError, match="no Object Lock"):
+        run("--out", "here", "--to", f"s3://{VAULT_BUCKET}/evidence")
+    assert not Path("here").exists()
+
+
+def test_a_copy_that_is_not_in_s3_is_refused_before_anything_is_read(run) -> None:
+    with pytest.raises(UsageError, match="not a place in S3"):
+        run("--to", "/tmp/evidence")
+    assert run.aws.log == []
+
+
+def test_what_changed_since_an_earlier_report_is_shown_with_its_digest(run) -> None:
+    _, first = run()
+    run.aws.keys[KEY] = replace(run.aws.keys[KEY], rotation_enabled=False)
+    _, second = run("--out", "later", "--since", f"{NOW:%Y-%m-%d}")
+    changes = second["changes"]
+    assert (changes["digest"], changes["since"]) == (first["digest"], first["createdAt"])
+    assert {"what": "Automatic key rotation", "before": "done", "now": "open"} in changes["entries"]
+    assert "finding rotation-off" in [each["what"] for each in changes["entries"]]
+    assert (
+        "Changes since" in Path("later/report.html").read_text()
+        and "Changes since" in Path("later/report.md").read_text()
+    )
+    assert run("verify", "later/report.json")[1]["ok"]
+
+
+@pytest.mark.parametrize("since", ["2026-03-01", "yesterday"])
+def test_without_an_earlier_report_nothing_is_compared(run, since) -> None:
+    run()
+    with pytest.raises(UsageError, match=since):
+        run("--out", "later", "--since", since)

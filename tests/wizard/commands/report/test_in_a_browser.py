@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from tests.browsing.browser import Browser
-from tests.browsing.reading import resolved
 from tests.wizard.commands.report.samples import FILES, STATES
 from wizard.commands.report.document import document
 from wizard.commands.report.render import page
@@ -170,28 +169,6 @@ def _plain(pdf: bytes) -> bytes:
         except zlib.error:
             continue
     return b"\n".join(parts)
-
-
-def test_the_sliders_show_facts_and_only_with_a_script(browser: Browser, file: Path) -> None:
-    browser.open(file)
-    shown_facts = browser.ask(
-        "const input = document.querySelector('.slider input'); input.value = input.max;"
-        "input.dispatchEvent(new Event('input'));"
-        "return [...document.querySelectorAll('.slider output')].map(output => "
-        "[...output.querySelectorAll('[data-fact]')].map(each => [each.dataset.fact, each.textContent]))"
-    )
-    facts: Any = document(STATES[FULL], files=FILES)
-    last = facts["cost"]["whatIfs"][0]["points"][-1]
-    pointer, shown = shown_facts[0][1]
-    assert (resolved(facts, pointer), shown) == (last["monthly"], f"${last['monthly']:,.2f}")
-    assert all(len(each) == 2 for each in shown_facts)
-
-
-def test_without_a_script_nothing_is_missing_but_the_sliders(browser: Browser, file: Path) -> None:
-    browser.open(file, script=False)
-    browser.command("Emulation.setScriptExecutionDisabled", value=False)
-    assert browser.ask("return [...document.querySelectorAll('.slider')].every(each => each.hidden)")
-    assert browser.ask("return document.querySelectorAll('.what-if table tbody tr').length") > 10
 
 
 def test_with_the_keyboard_the_first_stop_is_the_skip_link(browser: Browser, file: Path) -> None:

@@ -100,7 +100,9 @@ def test_every_number_of_the_markdown_is_a_fact_too(name) -> None:
     assert [line for line in words.splitlines() if any(c.isdigit() for c in line)] == []
     for pointer, text_ in facts_:
         plain = {" ".join(way.split()) for way in ways_to_tell(resolved(document_, pointer))}
-        assert text_.replace("\\", "").strip("`") in {way.replace("\\", "").strip("`") for way in plain}
+        assert " ".join(text_.split()).replace("\\", "").strip("`") in {
+            way.replace("\\", "").strip("`") for way in plain
+        }
 
 
 def test_the_title_is_the_stack_and_the_day() -> None:
@@ -155,10 +157,11 @@ def test_its_policy_allows_only_its_own_style_and_script() -> None:
     )
     digests = [
         "'sha256-" + base64.b64encode(hashlib.sha256(each.text.encode()).digest()).decode() + "'"
-        for each in (*read.named("style"), *read.named("script"))
+        for each in read.named("style")
     ]
     assert policy.startswith("default-src 'none';")
-    assert [digest in policy for digest in digests] == [True, True]
+    assert [digest in policy for digest in digests] == [True]
+    assert read.named("script") == []
     assert "unsafe" not in policy
     assert [each for each in read.elements if any(k.startswith("on") or k == "style" for k in each.attributes)] == []
 
@@ -173,15 +176,14 @@ def test_every_internal_link_leads_somewhere() -> None:
 
 def test_a_name_with_markup_is_shown_and_harmless() -> None:
     read = report("strange names").read
-    assert len(read.named("script")) == 1
-    assert read.named("a", "b", "script")[-1].text != "alert"
+    assert read.named("script") == []
     assert read.named("h1")[0].text == f"Compliance report: {STRANGE}"
 
 
 def test_a_name_with_markup_is_harmless_in_the_markdown() -> None:
     written = markdown(report("strange names").document)
     assert "<script>" not in written.replace("\\<script\\>", "").replace("`", "")
-    rows = [line for line in written.splitlines() if line.startswith("| Vercel")]
+    rows = [line for line in written.splitlines() if line.startswith("| Vercel") and "acme" in line]
     assert [line.replace("\\|", "").count("|") for line in rows] == [6] * len(rows)
 
 
