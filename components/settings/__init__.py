@@ -27,3 +27,4 @@ from components.settings.values import SecretStore as SecretStore
 from components.settings.values import Target as Target
 from components.settings.values import VercelAccess as VercelAccess
 from components.settings.values import VercelIssuerMode as VercelIssuerMode
+from components.settings.values import in_words as in_words

@@ -3,7 +3,9 @@
 Pure. Every rule about a value is checked here, and all faults are reported together.
 """
 
+import difflib
 import json
+import shlex
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -409,12 +411,24 @@ REMOVED_KEYS = ("encryptionContext", "viaServices")
 """Configuration keys of earlier versions. The application sends no encryption context and calls KMS directly."""
 
 
-def correction(field: str, stack: str) -> str | None:
-    """The Pulumi command that corrects a field of a stack's configuration; None for a fault between fields."""
-    if field in REMOVED_KEYS:
-        return f"pulumi config rm --stack {stack} {PROJECT}:{field}"
-    if field != "region" and field not in CONFIG_KEYS:
+def similar(field: str) -> str | None:
+    """The configuration key that somebody meant who wrote another; None where none is near."""
+    return next(iter(difflib.get_close_matches(field, CONFIG_KEYS, n=1, cutoff=0.8)), None)
+
+
+def correction(field: str, stack: str, value: str | None = None) -> str | None:
+    """The Pulumi command that corrects a field of a stack's configuration; None for a fault between fields.
+
+    A value under a mistyped key moves to the key that was meant.
+    """
+    if field == "settings":
         return None
+    if field != "region" and field not in CONFIG_KEYS:
+        away = f"pulumi config rm --stack {stack} {PROJECT}:{field}"
+        near = None if field in REMOVED_KEYS else similar(field)
+        if near is None or near in LISTS or not value:
+            return away
+        return f"{away} && pulumi config set --stack {stack} {PROJECT}:{near} {shlex.quote(value)}"
     key = "aws:region" if field == "region" else f"{PROJECT}:{field}"
     where = f"--path '{key}[N]'" if field in LISTS else key
     return f"pulumi config set --stack {stack} {where} VALUE"
@@ -451,7 +465,9 @@ def _faults(error: ValidationError) -> tuple[tuple[str, str], ...]:
         if detail["type"] == "missing" or (name == "region" and detail["input"] == ""):
             faults.append((to_camel(name), "is missing"))
         else:
-            text = str(detail["msg"]).removeprefix("Value error, ")
+            text = "there is no such setting" if detail["type"] == "extra_forbidden" else fields.in_words(detail)
+            if detail["type"] == "extra_forbidden" and (near := similar(name)):
+                text += f": did you mean {near}?"
             faults += (
                 [_with_field(fault) for fault in text.split("; ")] if name == "settings" else [(to_camel(name), text)]
             )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, ValidationInfo
 
@@ -26,6 +26,33 @@ class ContractError(ValueError):
     def __init__(self, faults: tuple[tuple[str, str], ...]) -> None:
         self.faults = faults
         super().__init__("; ".join(f"{field}: {fault}" for field, fault in faults))
+
+
+_NEEDED = (
+    ("int_", "a whole number"),
+    ("bool_", "true or false"),
+    ("string_", "text"),
+    ("list_", "a list"),
+    ("tuple_", "a list"),
+)
+"""The beginning of pydantic's types of errors (https://docs.pydantic.dev/latest/errors/validation_errors/)."""
+
+
+def in_words(detail: Mapping[str, Any]) -> str:
+    """What is wrong with a value, from one of the `errors()` of a ValidationError; none of pydantic's own sentences."""
+    kind, value, limits = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "enum":
+        return f"{value!r} is not one of {str(limits['expected']).replace(' or ', ', ')}"
+    if kind == "greater_than_equal":
+        return f"{value} is less than {limits['ge']}"
+    if kind == "less_than":
+        return f"{value} is more than {limits['lt'] - 1}"
+    if kind == "less_than_equal":
+        return f"{value} is more than {limits['le']}"
+    if kind == "too_short":
+        return "is empty"
+    needed = next((needed for beginning, needed in _NEEDED if kind.startswith(beginning)), None)
+    return f"{value!r} is not {needed}" if needed else str(detail["msg"]).removeprefix("Value error, ")
 
 
 class Target(StrEnum):

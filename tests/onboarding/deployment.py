@@ -347,9 +347,13 @@ class Deployment:
         found = _request("GET", f"{self.environment['AWS_ENDPOINT_URL']}/_sandbox/calls")["calls"]
         return Counter(f"{call['service']}:{_DRY * call['dryRun']}{call['operation']}" for call in found)
 
+    def vercel_calls(self) -> Counter[str]:
+        """How often each request was made of Vercel, as `METHOD path`."""
+        return Counter(_request("GET", f"{self.environment['VERCEL_API_URL']}/_sandbox/calls")["calls"])
+
     def changes(self) -> Counter[str]:
         """The calls that change something, of AWS and of Vercel."""
-        calls = _request("GET", f"{self.environment['VERCEL_API_URL']}/_sandbox/calls")["calls"]
+        calls = self.vercel_calls()
         made = Counter({f"vercel:{call}": count for call, count in calls.items() if not call.startswith("GET ")})
         for call, count in self.calls().items():
             operation = call.partition(":")[2]

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from tools.bench import commands, phi, reencryption, results
+from tools.bench import commands, latency, phi, reencryption, results
 from tools.bench.rows import HEADING, Measured, Part, line
 
 Rows = Callable[[int], Iterator[Measured]]
@@ -21,12 +21,14 @@ PARTS: Mapping[str, Sequence[Rows]] = {
     "reencryption": (reencryption.rows,),
     "commands": (commands.rows,),
     "onboarding": (commands.onboarding_rows,),
+    "latency": (latency.rows,),
 }
 LIBRARIES: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "phi": phi.versions,
     "reencryption": reencryption.versions,
     "commands": lambda: results.versions("questionary", "pulumi"),
     "onboarding": lambda: results.versions("pulumi", "pulumi-aws", "boto3"),
+    "latency": lambda: results.versions("pulumi", "botocore", "urllib3"),
 }
 """The versions that the ratios of a part may depend on."""
 

@@ -22,7 +22,7 @@ from tools.bootstrap.places import PROJECT
 PLACE = PROJECT
 """The project whose documentation is written."""
 
-ORDER = ("phi", "reencryption", "commands", "onboarding")
+ORDER = ("phi", "reencryption", "commands", "onboarding", "latency")
 """The parts of the benchmarks, in the order of the page."""
 
 
@@ -107,6 +107,7 @@ TITLES = {
     "reencryption": "Re-encryption of a table",
     "commands": "The wizard's commands",
     "onboarding": "The whole onboarding",
+    "latency": "Commands on a distant account: 80 ms a request, 160 ms a new connection",
 }
 
 _HEADING = """\

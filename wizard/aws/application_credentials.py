@@ -135,17 +135,26 @@ def _from_assume_role(session: Session, principal: Principal) -> Credentials | N
     )
 
 
+class _SessionKeys(Credentials):  # type: ignore[misc]
+    """Keys that STS made in this run, with the ARN that it named with them."""
+
+    owner: str | None = None
+
+
 def _from_sts(answer: Any) -> Credentials:
-    keys = answer["Credentials"]
-    return Credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+    made = answer["Credentials"]
+    keys = _SessionKeys(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
+    keys.owner = (answer.get("AssumedRoleUser") or {}).get("Arn")
+    return keys
 
 
 def _check_owner(session: Session, keys: Credentials, principal_arn: str) -> None:
     """Refuse keys of another principal: a verification with them would prove nothing."""
-    client = session.make_client("sts", keys=keys)
+    arn = keys.owner if isinstance(keys, _SessionKeys) else None
     try:
-        with session.translating("sts", "GetCallerIdentity"):
-            arn = str(client.get_caller_identity()["Arn"])
+        if arn is None:
+            with session.translating("sts", "GetCallerIdentity"):
+                arn = str(session.make_client("sts", keys=keys).get_caller_identity()["Arn"])
     except SetupError as error:
         raise _Unavailable(f"STS did not say whose they are ({type(error).__name__})") from error
     if _owner(arn) != _owner(principal_arn):

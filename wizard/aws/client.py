@@ -119,14 +119,19 @@ def connect(
     environ: Mapping[str, str] | None = None,
     ask_code: AskCode | None = None,
     clock: Clock = SYSTEM_CLOCK,
+    asks_once: bool = False,
 ) -> Aws:
     """AWS with credentials and Region resolved once; calls nothing yet.
 
     `ask_code` gets the serial number of an MFA device and returns the code that it shows. It is called once, before the
     first call with a profile that needs a code. Without it such a profile is refused, unless the AWS CLI has cached a
-    session for it.
+    session for it. `asks_once`: as `Session.open` says.
 
     Raises CredentialsError for a profile that does not exist or files that cannot be read.
     """
     environ = os.environ if environ is None else environ
-    return Aws(Session.open(profile=profile, region=region, environ=environ, ask_code=ask_code, clock=clock))
+    return Aws(
+        Session.open(
+            profile=profile, region=region, environ=environ, ask_code=ask_code, clock=clock, asks_once=asks_once
+        )
+    )

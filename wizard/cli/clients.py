@@ -13,6 +13,7 @@ from typing import Any
 from components.settings import Outputs, Settings
 from wizard import aws, github
 from wizard.aws.auth.sign_in import sign_in
+from wizard.cli.commands import READ_ONLY
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import StackState
 from wizard.core.models.inputs import InputType, Question
@@ -96,6 +97,7 @@ def build_clients(
             environ=os.environ,
             ask_code=code if terminal.interactive else None,
             clock=clock,
+            asks_once=options.command in READ_ONLY,
         )
 
     def back_up(place: str, ready: PreparedRun, outputs: Outputs) -> LastBackup:

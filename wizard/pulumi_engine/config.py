@@ -7,6 +7,7 @@ reads the choice of `make setup`. Imports YAML when a file is read.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
@@ -106,10 +107,21 @@ def saved_settings(folder: Path, stack: str) -> Settings | None:
     try:
         return Settings.from_config(config, deployed=True)
     except ContractError as error:
-        commands = [command for field, _ in error.faults if (command := correction(field, stack))]
+        keys = {field: "aws:region" if field == "region" else f"{PROJECT}:{field}" for field, _ in error.faults}
+        commands = [command for field, key in keys.items() if (command := correction(field, stack, config.get(key)))]
         advice = f"correct it: pulumi config set --stack {stack} {PROJECT}:KEY VALUE   or move the file away"
-        message = f"{file} cannot be used: {error}"
-        raise UsageError(message, "   ".join(dict.fromkeys(commands)) or advice) from error
+        faults = (f"{_line_of(keys[field], folder / file)}{field}: {fault}" for field, fault in error.faults)
+        message = f"{file} cannot be used: {'; '.join(faults)}"
+        fix = " && ".join(dict.fromkeys(commands))
+        raise UsageError(message, (fix if "VALUE" in fix else Command(fix)) if fix else advice) from error
+
+
+def _line_of(key: str, path: Path) -> str:
+    """`line 7: ` of a key of the file; empty where it is not written on a line of its own."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    pattern = re.compile(rf"\s*['\"]?{re.escape(key)}['\"]?\s*:")
+    found = (number for number, line in enumerate(lines, 1) if pattern.match(line))
+    return next((f"line {number}: " for number in found), "")
 
 
 def stacks(folder: Path) -> list[str]:

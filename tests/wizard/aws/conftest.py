@@ -16,7 +16,6 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import boto3
-import botocore.session
 import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
@@ -37,14 +36,6 @@ def moto_url() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def service_descriptions() -> Iterator[None]:
-    """botocore's descriptions of the services are read once for all tests: each session would read them again."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("botocore.session.create_loader", cache(botocore.session.create_loader))
-        yield
 
 
 @pytest.fixture

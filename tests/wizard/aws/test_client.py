@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from operator import attrgetter
 
 import pytest
@@ -13,6 +14,7 @@ from wizard.core.errors import SetupError
 from wizard.core.models.delivery import AppVariables
 from wizard.core.ports.run import AwsClient
 
+KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 ROLE = "arn:aws:iam::123456789012:role/eonpro-app-role"
 
 
@@ -72,3 +74,34 @@ def test_an_endpoint_that_is_gone_raises_the_wizards_own_errors_only(environ, ca
     gone = connect(environ={**environ, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
     with pytest.raises(SetupError, match="AWS_ENDPOINT_URL=http://127.0.0.1:1 does not answer"):
         attrgetter(call)(gone)()
+
+
+@pytest.fixture
+def once(scripted: Aws) -> Aws:
+    """As the commands that change nothing connect."""
+    return Aws(replace(scripted._session, _answers={}))
+
+
+def test_what_several_parts_of_a_report_ask_is_asked_of_aws_once(once: Aws, script):
+    script.answer("ListGrants", {"Grants": [], "Truncated": False})
+    for _ in range(3):
+        assert once.access.grants(KEY) == ()
+    assert script.calls == ["ListGrants"]
+    once.access.grants(KEY.replace("1111", "2222"))
+    once.with_region("eu-west-1").access.grants(KEY)
+    assert script.calls == ["ListGrants"] * 3
+
+
+def test_an_answer_that_was_not_given_is_asked_for_again(once: Aws, script):
+    script.answer("ListGrants", {"__type": "AccessDeniedException"}, status=400)
+    with pytest.raises(SetupError):
+        once.access.grants(KEY)
+    script.answer("ListGrants", {"Grants": [], "Truncated": False})
+    assert once.access.grants(KEY) == ()
+
+
+def test_a_run_that_changes_something_sees_each_change(scripted: Aws, script):
+    script.answer("ListGrants", {"Grants": [], "Truncated": False})
+    scripted.access.grants(KEY)
+    scripted.access.grants(KEY)
+    assert script.calls == ["ListGrants"] * 2

@@ -5,8 +5,9 @@ Calls AWS (or what AWS_ENDPOINT_URL names) through botocore; starts threads for 
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -28,6 +29,9 @@ from wizard.core.models.discovery import ProfileFact
 from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
 
 T = TypeVar("T")
+
+_READS = ("Get", "List", "Describe", "Head", "Lookup", "BatchGet")
+"""How the operations begin that change nothing."""
 
 UNREADABLE_SECONDS = 10.0
 """How long an answer that cannot be read is asked for again: a broken connection is over by then, a proxy stays."""
@@ -57,6 +61,8 @@ class Session:
     """None where the credentials are the environment's."""
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
     """What is asked once for all Regions: `loaded`, True once the credentials were loaded or else the error; `skew`."""
+    _answers: dict[str, Future[Any]] | None = field(default=None, repr=False)
+    """What was answered to each question, where a run asks none twice; None where it may."""
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
@@ -69,16 +75,23 @@ class Session:
         environ: Mapping[str, str],
         ask_code: AskCode | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        asks_once: bool = False,
     ) -> "Session":
-        """Resolve once; calls nothing. Raises CredentialsError for a profile that does not exist."""
+        """Resolve once; calls nothing. Raises CredentialsError for a profile that does not exist.
+
+        `asks_once`: a run that changes nothing gets the same answer to the same question, without another request.
+        """
+        answers: dict[str, Future[Any]] | None = {} if asks_once else None
         resolved = sources.resolve(profile=profile, region=region, environ=environ)
         botocore = sources.botocore_session(resolved.profile, environ)
         keys = resolved.keys
         if keys is not None:
             botocore.set_credentials(keys.access_key, keys.secret_key, keys.token)
-            return cls(resolved=resolved, environ=dict(environ), clock=clock, _botocore=botocore)
+            return cls(resolved=resolved, environ=dict(environ), clock=clock, _botocore=botocore, _answers=answers)
         chain = _chain_in(botocore, resolved.profile, resolved.region, environ, ask_code)
-        return cls(resolved=resolved, environ=dict(environ), clock=clock, _botocore=botocore, _chain=chain)
+        return cls(
+            resolved=resolved, environ=dict(environ), clock=clock, _botocore=botocore, _chain=chain, _answers=answers
+        )
 
     @property
     def region(self) -> str:
@@ -202,6 +215,24 @@ class Session:
         An answer that cannot be read is asked for again, then UnreadableAnswer. A call that is sent once
         (`is_sent_once`) and whose answer was lost is OutcomeUnknown.
         """
+        # An object's content is a stream, which is read once.
+        if self._answers is None or not operation.startswith(_READS) or operation == "GetObject":
+            return self._send(service, operation, parameters)
+        question = repr((service, operation, self.region, sorted(parameters.items())))
+        with self._lock:
+            is_first = question not in self._answers
+            answer = self._answers.setdefault(question, Future())
+        if is_first:
+            try:
+                answer.set_result(self._send(service, operation, parameters))
+            except BaseException as error:
+                # Whoever tries again asks again.
+                del self._answers[question]
+                answer.set_exception(error)
+                raise
+        return deepcopy(answer.result())
+
+    def _send(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any:
         client = self.client(service)
         is_repeatable = not is_sent_once(service, operation, parameters)
 

@@ -117,19 +117,25 @@ def _content(path: Path) -> bytes:
 # --- S3 objects
 
 
-def _to_object(place: str, backup: Backup, backup_storage: BackupStorage, retention_days: int) -> BackupCopy:
-    bucket, key = _bucket_and_key(place, backup.file_name)
-    name = f"{S3}{bucket}/{key}"
+def required_lock(bucket: str, backup_storage: BackupStorage, retention_days: int) -> BucketLock:
+    """The Object Lock of a bucket for evidence. Raises ResourceError for a bucket without one."""
     lock = backup_storage.lock_of(bucket)
     if lock is None:
         raise ResourceError(
-            f"the bucket {bucket} has no Object Lock, so everybody who can write there could delete the backup; "
-            "nothing was written",
+            f"the bucket {bucket} has no Object Lock, so everybody who can write there could delete what is copied "
+            "there; nothing was written",
             f"aws s3api put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled && "
             f"aws s3api put-object-lock-configuration --bucket {bucket} --object-lock-configuration "
             f"'ObjectLockEnabled=Enabled,Rule={{DefaultRetention={{Mode=GOVERNANCE,Days={retention_days}}}}}'"
             "   # an Object Lock cannot be switched off again",
         )
+    return lock
+
+
+def _to_object(place: str, backup: Backup, backup_storage: BackupStorage, retention_days: int) -> BackupCopy:
+    bucket, key = _bucket_and_key(place, backup.file_name)
+    name = f"{S3}{bucket}/{key}"
+    lock = required_lock(bucket, backup_storage, retention_days)
     # The bucket's default retention wins; without one the backup is locked as long as the audit trail is kept.
     locked_until = None if lock.mode else backup.created_at + timedelta(days=retention_days)
     written = backup_storage.create(bucket, key, text_of(backup).encode(), until=locked_until)

@@ -4,6 +4,7 @@ Reads through the ports and changes nothing.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from wizard.commands import deployed_stack
@@ -130,6 +131,7 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
     `full`: with a round trip of a record, not by a dry run of KMS.
     """
     clients.ui.working("reading the stack")
+    clients.prover.warm_up()
     deployed = deployed_stack.find(request, clients)
     deployed_stack.outputs_of(deployed)
     context = deployed.reachable(targets_of(request, deployed))
@@ -140,11 +142,14 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
             wizard("push", "--stack", deployed.stack),
         )
     delivered = _delivered(context, stored_data_key)
-    proofs = deliver_and_verify.prove(clients, context, delivered, stored_data_key.wrapped, check_again=True, full=full)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # The application may be let in. Whether anybody else is, too, no proof says.
+        widened = pool.submit(diagnose, deployed, clients, checks.RIGHTS_CHECKS)
+        proofs = deliver_and_verify.prove(
+            clients, context, delivered, stored_data_key.wrapped, check_again=True, full=full
+        )
     if all(proof.state is not VerificationState.FAILED for proof in proofs):
-        # The application is let in. Whether anybody else is, too, no proof says.
-        clients.ui.working("comparing rights and trust with the settings")
-        diagnosis = diagnose(deployed, clients, checks.RIGHTS_CHECKS)
+        diagnosis = widened.result()
         if diagnosis.findings:
             clients.ui.section("What was widened")
             show_findings(clients.ui, diagnosis.findings)

@@ -24,6 +24,7 @@ from wizard.targets.vercel import own_stack
 def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, Mapping[str, Any]]:
     """Deliver the stored data key, and offer the redeploy. Raises SetupError."""
     clients.ui.working("reading the stack")
+    clients.prover.warm_up()
     stack = deployed_stack.find(request, clients)
     deployed_stack.outputs_of(stack)
     context = stack.reachable(deliver.targets_of(request, stack))

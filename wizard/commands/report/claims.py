@@ -65,7 +65,7 @@ class Read:
     at: datetime
 
 
-_CALLS: Mapping[Topic, tuple[str, ...]] = {
+CALLS: Mapping[Topic, tuple[str, ...]] = {
     Topic.KEY: ("kms:DescribeKey",),
     Topic.KEY_POLICY: ("kms:GetKeyPolicy", "kms:ListGrants", "iam:GetAccountAuthorizationDetails"),
     Topic.APPLICATION_POLICY: ("iam:GetPolicy", "iam:GetPolicyVersion"),
@@ -133,7 +133,7 @@ def checklist_of(
             state=entry.state,
             evidence=entry.evidence,
             requirements=tuple(requirement.text for requirement in requirements_of(topic) if not requirement.optional),
-            calls=_SECRET_CALLS if topic is Topic.DATA_KEY and in_secrets else _CALLS[topic],
+            calls=_SECRET_CALLS if topic is Topic.DATA_KEY and in_secrets else CALLS[topic],
             read_at=read.at,
             sections=tuple(facts.Section(section=section, name=SECTIONS[section]) for section in sections_of(topic)),
             prowler_checks=prowler_checks_of(topic),

@@ -5,14 +5,17 @@ Reads AWS and changes nothing there; writes three new files to a folder, and nev
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock
 from pathlib import Path
 
 from jinja2 import UndefinedError
 
 from wizard import PROJECT_FOLDER
 from wizard.commands import deployed_stack
+from wizard.commands.backup.destination import S3, required_lock
 from wizard.commands.cost.command import assumptions_of
+from wizard.commands.deployed_stack import DeployedStack
 from wizard.commands.report import ReportOptions, document
 from wizard.commands.report.claims import agreement_of, read_scan
 from wizard.commands.report.collect import Inputs, gather
@@ -20,9 +23,9 @@ from wizard.commands.report.facts import Agreement
 from wizard.commands.report.render import markdown, page
 from wizard.commands.review.command import DEFAULT_FOLDER as REVIEWS
 from wizard.core import files, json_documents, safe_text
-from wizard.core.errors import SetupError, UsageError
+from wizard.core.errors import ResourceError, SetupError, UsageError
 from wizard.core.models.inputs import Mark
-from wizard.core.next_command import Sealed, plain_name, wizard
+from wizard.core.next_command import Command, Sealed, plain_name, wizard
 from wizard.core.ports.run import UserInterface
 from wizard.setup.steps import Clients, Request
 
@@ -30,6 +33,7 @@ DEFAULT_FOLDER = PROJECT_FOLDER / "reports"
 """Next to Pulumi.<stack>.yaml."""
 
 PAGE, TEXT, DATA = "report.html", "report.md", "report.json"
+OSCAL = "assessment-results.json"
 AGREEMENTS = "agreements.json"
 
 _MARKS = {"done": Mark.OK, "open": Mark.FAIL, "needs a person": Mark.WARN, "unknown": Mark.WARN}
@@ -41,6 +45,9 @@ def run(options: ReportOptions, request: Request, clients: Clients) -> tuple[int
     confirmed = {agreement.partner: agreement for agreement in map(agreement_of, options.agreement)}
     if options.out:
         _refuse_existing(options.out)
+    before = _earlier(DEFAULT_FOLDER / plain_name(request.stack), options.since) if options.since else None
+    if options.to and not options.to.startswith(S3):
+        raise UsageError(f"--to {options.to} is not a place in S3", wizard("report", "--to", "s3://BUCKET/PREFIX"))
     scan = read_scan(options.phi_scan) if options.phi_scan else None
     clients.ui.working("reading the account")
     stack = deployed_stack.find(request, clients)
@@ -53,12 +60,43 @@ def run(options: ReportOptions, request: Request, clients: Clients) -> tuple[int
         reviewed_by=options.reviewed_by,
         scan=scan,
     )
+    if options.to:
+        bucket = options.to.removeprefix(S3).partition("/")[0]
+        required_lock(bucket, stack.aws.backup_storage, stack.settings.trail_retention_days)
     facts = gather(stack, clients, inputs)
     folder = options.out or _folder(facts.stack, facts.created_at)
-    report = document.document(facts, files={"folder": str(folder), "page": PAGE, "text": TEXT, "data": DATA})
-    _write(folder, {DATA: document.text(report), PAGE: page(report), TEXT: markdown(report)})
+    copy = f"{options.to.rstrip('/')}/{facts.stack}/{folder.name}" if options.to else None
+    names = {"folder": str(folder), "copy": copy, "page": PAGE, "text": TEXT, "data": DATA}
+    report = document.document(facts, files=names, before=before)
+    texts = {DATA: document.text(report), PAGE: page(report), TEXT: markdown(report)}
+    if options.format:
+        texts[OSCAL] = json.dumps(document.oscal(report), indent=2) + "\n"
+    _write(folder, texts)
+    if copy:
+        _copy(copy, texts, stack)
     _show(clients.ui, report)
     return 0, Sealed(report)
+
+
+def _earlier(folder: Path, since: str) -> json_documents.Document:
+    """The newest report of a stack of that day or before. Raises UsageError without one, or for a damaged one."""
+    try:
+        last = datetime.combine(date.fromisoformat(since), clock.max, UTC)
+    except ValueError as error:
+        raise UsageError(f"--since {since} is not a date", wizard("report", "--since", "2026-01-31")) from error
+    reports: list[json_documents.Document] = []
+    for file in folder.glob(f"*/{DATA}"):
+        try:
+            report = safe_text.parse_json(file.read_text(encoding="utf-8"))
+            if datetime.fromisoformat(report["createdAt"]) <= last and not document.faults(report):
+                reports.append(report)
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # `report verify` says what is wrong with it
+    if not reports:
+        raise UsageError(
+            f"{folder.parent.name}/{folder.name} has no intact report of {since} or before", wizard("report")
+        )
+    return max(reports, key=lambda report: str(report["createdAt"]))
 
 
 def _agreements(file: Path, confirmed: dict[str, Agreement]) -> dict[str, Agreement]:
@@ -130,7 +168,7 @@ def _folder(stack: str, at: datetime) -> Path:
 
 
 def _refuse_existing(folder: Path) -> None:
-    existing = [name for name in (PAGE, TEXT, DATA) if (folder / name).exists()]
+    existing = [name for name in (PAGE, TEXT, DATA, OSCAL) if (folder / name).exists()]
     if existing:
         raise UsageError(
             f"{folder} already has a report: {', '.join(existing)}; nothing was overwritten",
@@ -151,6 +189,25 @@ def _write(folder: Path, texts: dict[str, str]) -> None:
         ) from error
 
 
+def _copy(place: str, texts: dict[str, str], stack: DeployedStack) -> None:
+    """The three files as locked objects: nobody can change or delete them before the end of the audit trail's."""
+    storage, days = stack.aws.backup_storage, stack.settings.trail_retention_days
+    bucket, _, prefix = place.removeprefix(S3).partition("/")
+    lock = required_lock(bucket, storage, days)
+    # The bucket's default retention wins.
+    until = None if lock.mode else datetime.now(UTC) + timedelta(days=days)
+    for name, text in texts.items():
+        key = f"{prefix}/{name}"
+        if not storage.create(bucket, key, text.encode(), until=until):
+            raise UsageError(f"{S3}{bucket}/{key} exists already; it was not overwritten", wizard("report"))
+        stored = storage.read(bucket, key)
+        if stored is None or stored.body != text.encode():
+            raise ResourceError(
+                f"{S3}{bucket}/{key} differs from what was written",
+                Command(f"aws s3api head-object --bucket {bucket} --key {key}"),
+            )
+
+
 def _show(ui: UserInterface, report: json_documents.Document) -> None:
     ui.section("Compliance checklist")
     for item in report["checklist"]:
@@ -161,5 +218,7 @@ def _show(ui: UserInterface, report: json_documents.Document) -> None:
     if summary["unread"]:
         ui.line(f"{summary['unread']} things could not be read; the report lists them", mark=Mark.WARN)
     ui.line(f"digest: {report['digest']}")
+    if files["copy"]:
+        ui.line(f"{files['copy']}/: locked, read back and compared", mark=Mark.OK)
     for name in ("page", "text", "data"):
         ui.line(f"{files['folder']}/{files[name]}", mark=Mark.OK)

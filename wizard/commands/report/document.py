@@ -5,6 +5,7 @@ Pure. The document has no wrapped key, only fingerprints.
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID, uuid5
 
 from components.policies.evaluation.account import GrantFact
 from wizard.commands.doctor.diagnosis import Finding, NotChecked
@@ -59,8 +61,13 @@ INCLUDED: Mapping[type, tuple[str, ...]] = MappingProxyType(
 LAW = "45 CFR Part 164, Subpart C (HIPAA Security Rule)"
 
 
-def document(facts: ReportFacts, *, files: Mapping[str, str]) -> json_documents.Document:
-    """All facts as JSON values, with a summary of counts; `files` names the folder and the three files."""
+def document(
+    facts: ReportFacts, *, files: Mapping[str, str | None], before: json_documents.Document | None = None
+) -> json_documents.Document:
+    """All facts as JSON values, with a summary of counts; `files` names the folder and the three files.
+
+    `before`: an earlier report, with which this one is compared.
+    """
     states = Counter(item.state for item in facts.checklist)
     summary = {
         "items": len(facts.checklist),
@@ -79,7 +86,124 @@ def document(facts: ReportFacts, *, files: Mapping[str, str]) -> json_documents.
         **json_documents.plain(facts, INCLUDED),
         "files": dict(files),
     }
+    content["changes"] = changes(before, content) if before else None
     return {"digest": digest_of(content), **content}
+
+
+def changes(before: json_documents.Document, now: json_documents.Document) -> json_documents.Document:
+    """What changed between two reports: the states of items, principals with a right, policies, findings."""
+    old, new = ({item["title"]: item["state"] for item in report["checklist"]} for report in (before, now))
+    entries = [
+        {"what": title, "before": old.get(title, "not in it"), "now": new.get(title, "not in it")}
+        for title in dict.fromkeys((*old, *new))
+        if old.get(title) != new.get(title)
+    ]
+    for label, of in (("principal", _rights), ("policy", _hashes), ("finding", _findings)):
+        former, current = of(before), of(now)
+        entries += [
+            {"what": f"{label} {name}", "before": former.get(name, "none"), "now": current.get(name, "none")}
+            for name in sorted(former.keys() | current.keys())
+            if former.get(name) != current.get(name)
+        ]
+    return {"since": before["createdAt"], "digest": before["digest"], "entries": entries}
+
+
+def _rights(report: json_documents.Document) -> dict[str, str]:
+    review = report["access"]["review"] or {"principals": ()}
+    rights = {
+        principal["arn"]: ", ".join(right for right in ("use", "administer", "delete") if principal[right] != "no")
+        for principal in review["principals"]
+    }
+    return {arn: words for arn, words in rights.items() if words}
+
+
+def _hashes(report: json_documents.Document) -> dict[str, str]:
+    return {policy["name"]: str(policy["sha256"]) for policy in report["policies"]}
+
+
+def _findings(report: json_documents.Document) -> dict[str, str]:
+    return {finding["cause"]: str(finding["what"]) for finding in report["doctor"]["findings"] or ()}
+
+
+OSCAL_VERSION = "1.2.1"
+_NAMESPACE = UUID("5a2bb3a4-5d0c-4d5e-9a53-0f4e1b6f7d11")
+"""Of this program's names: the same report has the same identifiers."""
+
+
+def oscal(report: json_documents.Document) -> json_documents.Document:
+    """The report as OSCAL assessment results: an observation an item, a finding a section of the Security Rule.
+
+    https://pages.nist.gov/OSCAL/resources/concepts/layer/assessment/assessment-results/
+    """
+
+    def identifier(*names: object) -> str:
+        return str(uuid5(_NAMESPACE, "/".join(map(str, (report["digest"], *names)))))
+
+    def control(section: str) -> str:
+        # A token: letters, digits, hyphens and dots.
+        return "hipaa-" + re.sub(r"[^0-9A-Za-z.]+", "-", section).strip("-")
+
+    observations = [
+        {
+            "uuid": identifier("observation", item["number"]),
+            "title": item["title"],
+            "description": item["evidence"] or item["title"],
+            "methods": ["TEST"],
+            "relevant-evidence": [{"description": f"AWS API: {', '.join(item['calls'])}"}],
+            "collected": item["readAt"],
+            "remarks": f"state: {item['state']}",
+        }
+        for item in report["checklist"]
+    ]
+    by_title = {observation["title"]: observation["uuid"] for observation in observations}
+    findings = [
+        {
+            "uuid": identifier("finding", safeguard["section"]),
+            "title": f"{safeguard['section']} {safeguard['name']}",
+            "description": f"45 CFR {safeguard['section']}, {safeguard['name']}: {safeguard['state']}",
+            "target": {
+                "type": "objective-id",
+                "target-id": control(safeguard["section"]),
+                # OSCAL knows only these two: what nobody saw is not satisfied, and says why.
+                "status": {
+                    "state": "satisfied" if safeguard["state"] == "done" else "not-satisfied",
+                    "reason": {"done": "pass", "open": "fail"}.get(safeguard["state"], "other"),
+                    "remarks": safeguard["state"],
+                },
+            },
+            **(
+                {"related-observations": [{"observation-uuid": by_title[title]} for title in evidence]}
+                if (evidence := [title for title in safeguard["evidence"] if title in by_title])
+                else {}
+            ),
+        }
+        for safeguard in report["safeguards"]
+    ]
+    controls = [{"control-id": control(safeguard["section"])} for safeguard in report["safeguards"]]
+    result = {
+        "uuid": identifier("result"),
+        "title": f"Technical safeguards of the stack {report['stack']}",
+        "description": f"Read in the AWS account {report['account']} by {report['createdBy']}",
+        "start": report["since"],
+        "end": report["createdAt"],
+        "reviewed-controls": {"control-selections": [{"include-controls": controls}]},
+        "observations": observations,
+        "findings": findings,
+    }
+    return {
+        "assessment-results": {
+            "uuid": identifier("results"),
+            "metadata": {
+                "title": f"Compliance report of {report['stack']}",
+                "last-modified": report["createdAt"],
+                "version": report["version"],
+                "oscal-version": OSCAL_VERSION,
+                "remarks": f"made of report.json with the digest {report['digest']}",
+            },
+            "import-ap": {"href": "https://www.ecfr.gov/current/title-45/part-164/subpart-C"},
+            "results": [result],
+        }
+    }
 
 
 def faults(document: json_documents.Document) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from wizard.commands.status import StatusOptions
 from wizard.core import json_documents
 from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.account import Identity, KeyFact
-from wizard.core.models.delivery import AppVariables, StoredDataKey
+from wizard.core.models.delivery import AppVariables, StoredDataKey, VercelProject
 from wizard.core.models.inputs import S3, Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus, StatusCheck
@@ -143,9 +143,11 @@ def _read_account(bare: StackStatus, settings: Settings, caller: _Caller) -> Sta
     if caller.identity.account_id != settings.account_id:
         why = f"your credentials belong to the account {caller.identity.account_id}"
         return replace(status, status=HealthStatus.ELSEWHERE, why=why)
-    record = attempted(find_last_backup, caller.aws.with_region(settings.region), settings)
-    last = record.at.isoformat(timespec="seconds") if isinstance(record, LastBackup) else None
-    fingerprint, checks = _run_checks(bare.stack, caller.aws.with_region(settings.region), caller.vercel, settings)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        record = pool.submit(attempted, find_last_backup, caller.aws.with_region(settings.region), settings)
+        fingerprint, checks = _run_checks(bare.stack, caller.aws.with_region(settings.region), caller.vercel, settings)
+    backup = record.result()
+    last = backup.at.isoformat(timespec="seconds") if isinstance(backup, LastBackup) else None
     worst = [
         kind for kind in (HealthStatus.WRONG, HealthStatus.UNKNOWN) if any(check.status is kind for check in checks)
     ]
@@ -162,9 +164,15 @@ def _run_checks(
     stack: str, aws: AwsClient, vercel: VercelClient | None, settings: Settings
 ) -> tuple[str | None, tuple[StatusCheck, ...]]:
     """The data key's fingerprint, and all checks of one stack; independent ones run concurrently."""
-    with ThreadPoolExecutor(max_workers=3) as pool:
+    with ThreadPoolExecutor(max_workers=4) as pool:
         futures = pool.submit(_key, aws, settings), pool.submit(_stored_data_key, aws, settings)
         trail = pool.submit(_trail, aws, settings)
+        is_used = vercel and by_key["vercel_project"].needed({"target": tuple(settings.deploy_targets)})
+        found = (
+            pool.submit(attempted, vercel.find_project, settings.vercel_team or "", settings.vercel_project or "")
+            if vercel and is_used
+            else None
+        )
         (key, key_checks), (stored_data_key, stored_key_check) = futures[0].result(), futures[1].result()
         if stored_data_key and key and stored_data_key.key_arn not in (None, key.arn):
             detail = (
@@ -172,9 +180,10 @@ def _run_checks(
                 f"not by the key under {settings.names.alias}"
             )
             stored_key_check = StatusCheck(what="stored data key", status=HealthStatus.WRONG, detail=detail)
+        project = found.result() if found else None
         delivered = list(
             pool.map(
-                lambda target: _target(target, stack, aws, vercel, settings, key, stored_data_key),
+                lambda target: _target(target, stack, aws, vercel, project, settings, key, stored_data_key),
                 settings.deploy_targets,
             )
         )
@@ -246,6 +255,7 @@ def _target(
     stack: str,
     aws: AwsClient,
     vercel: VercelClient | None,
+    project: VercelProject | SetupError | None,
     settings: Settings,
     key: KeyFact | None,
     stored_data_key: StoredDataKey | None,
@@ -260,9 +270,7 @@ def _target(
         aws=aws,
         targets=(target,),
         vercel=vercel,
-        project=attempted(vercel.find_project, settings.vercel_team or "", settings.vercel_project or "")
-        if vercel and by_key["vercel_project"].needed({"target": (target,)})
-        else None,
+        project=project,
     )
     variables = {
         region: AppVariables(

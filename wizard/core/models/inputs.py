@@ -256,7 +256,7 @@ class Input:
             if not text.isprintable():
                 raise ValueError(f"{text!r} has characters that cannot be printed")
             return value
-        from components.settings import ContractError, Settings
+        from components.settings import ContractError, Settings, in_words
 
         if isinstance(self.default, int) and not isinstance(self.default, bool):
             value = _whole(value)
@@ -267,7 +267,7 @@ class Input:
             cause: Any = error.__cause__
             for detail in cause.errors(include_url=False):
                 if detail["type"] != "missing" and detail["loc"]:
-                    raise ValueError(_in_words(detail)) from None
+                    raise ValueError(in_words(detail)) from None
         return value
 
 
@@ -284,19 +284,6 @@ def _whole(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
         raise ValueError(f"{text!r} is not a whole number")
     return int(text)
-
-
-def _in_words(detail: Mapping[str, Any]) -> str:
-    kind, value, limits = detail["type"], detail["input"], detail.get("ctx", {})
-    if kind == "enum":
-        return f"{value!r} is not one of {str(limits['expected']).replace(' or ', ', ')}"
-    if kind == "greater_than_equal":
-        return f"{value} is less than {limits['ge']}"
-    if kind == "less_than":
-        return f"{value} is more than {limits['lt'] - 1}"
-    if kind == "less_than_equal":
-        return f"{value} is more than {limits['le']}"
-    return str(detail["msg"]).removeprefix("Value error, ")
 
 
 def _split(text: str) -> list[str]:

@@ -62,7 +62,13 @@ AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 STRANGE = '<script>alert("x")</script>&\'`|*_[a](b)'
 """A name that is harmless only where it is escaped."""
 
-FILES = {"folder": "reports/production/x", "page": "report.html", "text": "report.md", "data": "report.json"}
+FILES = {
+    "folder": "reports/production/x",
+    "copy": None,
+    "page": "report.html",
+    "text": "report.md",
+    "data": "report.json",
+}
 
 
 def ago(days: float) -> datetime:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.wizard.fakes.backup import VAULT_BUCKET
 from tests.wizard.fakes.clients import (
     KEY,
     STORED_KEY,
@@ -25,7 +27,7 @@ from tests.wizard.fakes.clients import (
 from wizard.cli import parser
 from wizard.commands.report import command
 from wizard.commands.report.render import markdown, page
-from wizard.core.errors import SetupError, StackNotFound, UsageError
+from wizard.core.errors import ResourceError, SetupError, StackNotFound, UsageError
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.next_command import Run as RunOptions
 from wizard.inputs.answers import Answer, Source
@@ -84,6 +86,7 @@ def test_the_document_says_where_the_files_are_and_nothing_of_this_machine(run, 
     _, report = run()
     assert report["files"] == {
         "folder": "reports/production/2026-03-02T09-30-15Z",
+        "copy": None,
         "page": "report.html",
         "text": "report.md",
         "data": "report.json",
@@ -184,3 +187,54 @@ def test_what_is_printed_is_the_file_of_which_the_digest_is(run) -> None:
     _, report = run("--out", "here")
     printed = RunOptions(flags={"--stack": ("--stack", "other")}).complete_all(report)
     assert json.dumps(printed) == json.dumps(json.loads(Path("here/report.json").read_text()))
+
+
+def test_a_copy_in_a_locked_bucket_is_the_same_three_files(run) -> None:
+    _, report = run("--out", "here", "--to", f"s3://{VAULT_BUCKET}/evidence")
+    copy = f"s3://{VAULT_BUCKET}/evidence/production/here"
+    assert report["files"]["copy"] == copy
+    for name in ("report.json", "report.html", "report.md"):
+        stored = run.aws.backup_storage.read(VAULT_BUCKET, f"evidence/production/here/{name}")
+        assert stored is not None and stored.body == Path(f"here/{name}").read_bytes()
+
+
+def test_a_bucket_that_does_not_lock_is_refused_for_evidence(run, monkeypatch) -> None:
+    monkeypatch.setattr(run.aws.backup_storage, "lock_of", lambda bucket: None)
+    with pytest.raises(ResourceError, match="no Object Lock"):
+        run("--out", "here", "--to", f"s3://{VAULT_BUCKET}/evidence")
+    assert not Path("here").exists()
+
+
+def test_a_copy_that_is_not_in_s3_is_refused_before_anything_is_read(run) -> None:
+    with pytest.raises(UsageError, match="not a place in S3"):
+        run("--to", "/tmp/evidence")
+    assert run.aws.log == []
+
+
+def test_what_changed_since_an_earlier_report_is_shown_with_its_digest(run) -> None:
+    _, first = run()
+    run.aws.keys[KEY] = replace(run.aws.keys[KEY], rotation_enabled=False)
+    _, second = run("--out", "later", "--since", f"{NOW:%Y-%m-%d}")
+    changes = second["changes"]
+    assert (changes["digest"], changes["since"]) == (first["digest"], first["createdAt"])
+    assert {"what": "Automatic key rotation", "before": "done", "now": "open"} in changes["entries"]
+    assert "finding rotation-off" in [each["what"] for each in changes["entries"]]
+    assert (
+        "Changes since" in Path("later/report.html").read_text()
+        and "Changes since" in Path("later/report.md").read_text()
+    )
+    assert run("verify", "later/report.json")[1]["ok"]
+
+
+@pytest.mark.parametrize("since", ["2026-03-01", "yesterday"])
+def test_without_an_earlier_report_nothing_is_compared(run, since) -> None:
+    run()
+    with pytest.raises(UsageError, match=since):
+        run("--out", "later", "--since", since)
+
+
+def test_oscal_is_a_file_beside_the_three_and_of_the_same_facts(run) -> None:
+    _, report = run("--out", "here", "--format", "oscal")
+    results = json.loads(Path("here/assessment-results.json").read_text())["assessment-results"]
+    assert report["digest"] in results["metadata"]["remarks"]
+    assert len(results["results"][0]["findings"]) == len(report["safeguards"])

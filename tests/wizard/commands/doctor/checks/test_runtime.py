@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,10 +11,11 @@ from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes
 from tests.wizard.fakes.clients import ADMIN, APP, settings
 from tests.wizard.fakes.ecs import BEGAN
 from wizard.commands.doctor import check_codes as table
-from wizard.commands.doctor.checks.runtime import check_deployments
-from wizard.commands.doctor.diagnosis import NotChecked, Skipped
+from wizard.commands.doctor.checks.runtime import check_deployments, check_task_definition
+from wizard.commands.doctor.diagnosis import Finding, NotChecked, Skipped
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.audit import KeyCall
+from wizard.core.models.delivery import StackState
 from wizard.core.models.deployment import Deployment
 
 NOW = datetime.now(UTC)
@@ -106,6 +108,20 @@ def test_a_service_that_is_not_there_yet_holds_no_old_values_and_one_that_nobody
     assert all_passed(unnamed.told(check_deployments))
     unnamed.aws.ecs_services.have({"family": "clinic", "containerDefinitions": []})
     assert len(not_checked(unnamed.told(check_deployments))) == 1
+
+
+@pytest.mark.parametrize("given", [{"environment": "value"}, {"secrets": "valueFrom"}], ids=str)
+def test_records_of_two_keys_are_named_where_the_tasks_have_a_key_from_before(given: dict[str, str]):
+    stand = CheckedStack(settings=settings(deploy_targets=("ecs",), ecs_cluster="clinic", ecs_service="web"))
+    [(place, form)] = given.items()
+    container = {"name": "web", place: [{"name": "ENCRYPTION_KEY", form: "ab" * 32}]}
+    stand.aws.ecs_services.have({"family": "clinic", "containerDefinitions": [container]})
+    assert isinstance(stand.state, StackState) and stand.state.outputs is not None
+    secrets = (("AWS_REGION", "arn:aws:ssm:us-east-1:111122223333:parameter/eonpro/production/AWS_REGION"),)
+    stand.state = replace(stand.state, outputs=replace(stand.state.outputs, task_secrets=secrets))
+    told = stand.told(check_task_definition)
+    found = next(each for each in told if isinstance(each, Finding) and each.cause == "former-key-beside")
+    assert "the container web of the ECS service clinic/web" in found.what and "ab" * 32 not in repr(found)
 
 
 def test_a_service_that_lacks_the_variables_is_not_told_to_have_older_ones():
