@@ -6,7 +6,7 @@ Calls KMS, Service Quotas and the data key's store. Never an action of KMS that 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -53,16 +53,13 @@ class AwsKeyRotation:
 
     def rotations(self, key_arn: str) -> KeyRotations:
         """The rotations of a key; `on_demand_limit` is None where Service Quotas does not say it."""
-        status, rotations, limit = self.session.together(
-            lambda: self.session.call("kms", "GetKeyRotationStatus", KeyId=key_arn),
+        schedule, rotations, limit = self.session.together(
+            lambda: self.schedule(key_arn),
             lambda: list(self.session.pages("kms", "ListKeyRotations", "Rotations", KeyId=key_arn)),
             self._on_demand_limit,
         )
-        period = status.get("RotationPeriodInDays")
-        return KeyRotations(
-            enabled=bool(status["KeyRotationEnabled"]),
-            period_days=int(period) if period is not None else None,
-            next_at=utc(status.get("NextRotationDate")),
+        complete: KeyRotations = replace(
+            schedule,
             rotations=tuple(
                 sorted(
                     (
@@ -74,6 +71,17 @@ class AwsKeyRotation:
                 )
             ),
             on_demand_limit=limit,
+        )
+        return complete
+
+    def schedule(self, key_arn: str) -> KeyRotations:
+        """The period and the next rotation alone (GetKeyRotationStatus)."""
+        status = self.session.call("kms", "GetKeyRotationStatus", KeyId=key_arn)
+        period = status.get("RotationPeriodInDays")
+        return KeyRotations(
+            enabled=bool(status["KeyRotationEnabled"]),
+            period_days=int(period) if period is not None else None,
+            next_at=utc(status.get("NextRotationDate")),
             on_demand_started=utc(status.get("OnDemandRotationStartDate")),
         )
 

@@ -17,7 +17,7 @@ from wizard.core import safe_text
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import Linked
 from wizard.inputs.answers import Answer, Source
-from wizard.inputs.application_folder import FolderLink, read_link
+from wizard.inputs.application_folder import FolderLink
 
 SIGN_IN = "vercel login"
 RENEW = "vercel whoami"
@@ -50,12 +50,6 @@ class CliLogin:
         return RENEW if self.renewable else SIGN_IN
 
 
-def detect_link(folder: Path) -> Linked | None:
-    """The link of a folder: `.vercel/project.json`, or a `.vercel/repo.json` with one project; else None."""
-    link = read_link(folder)
-    return None if link is None else linked(link)
-
-
 def linked(link: FolderLink) -> Linked:
     """The link as a model of the core."""
     return Linked(project_id=link.project_id, team_id=link.team_id, project_name=link.project_name)
@@ -77,12 +71,6 @@ def cli_token(environment: Mapping[str, str] | None = None) -> str | None:
     """The token of the Vercel CLI's login; None when there is no login or it has expired."""
     login = cli_login(environment)
     return None if login is None else login.token
-
-
-def login_source(environment: Mapping[str, str] | None = None) -> str | None:
-    """The source of `cli_token`, for a person; None when no login can be used."""
-    login = cli_login(environment)
-    return None if login is None or login.token is None else login.source
 
 
 def cli_login(environment: Mapping[str, str] | None = None) -> CliLogin | None:

@@ -50,6 +50,10 @@ class FakeKeyRing:
         self._call("rotations", key_arn)
         return self.by_key.get(key_arn, self.told)
 
+    def schedule(self, key_arn: str) -> KeyRotations:
+        self._call("schedule", key_arn)
+        return replace(self.by_key.get(key_arn, self.told), rotations=(), on_demand_limit=None)
+
     def rotate_on_demand(self, key_arn: str, *, before: KeyRotations) -> None:
         self._call("rotate_on_demand", key_arn)
         made = Rotation(at=datetime.fromisoformat("2026-11-24T12:00:00+00:00"), on_demand=True)

@@ -13,14 +13,20 @@ import pytest
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import Linked
 from wizard.inputs import vercel_cli
+from wizard.inputs.application_folder import read_link
 from wizard.inputs.vercel_cli import (
     CliLogin,
     cli_login,
     cli_token,
-    detect_link,
+    linked,
     linked_by_environment,
-    login_source,
 )
+
+
+def detect_link(folder: Path) -> Linked | None:
+    """The link of a folder, as the core has it."""
+    link = read_link(folder)
+    return None if link is None else linked(link)
 
 
 @pytest.fixture
@@ -144,7 +150,6 @@ def test_a_login_tells_where_it_was_found_and_for_which_team(tmp_path: Path) -> 
     login(tmp_path / ".local/share", {"token": "one"})
     (tmp_path / ".local/share/com.vercel.cli/config.json").write_text('{"currentTeam": "team_1"}')
     assert found(tmp_path) == CliLogin(source="the login of the Vercel CLI", token="one", team="team_1")
-    assert login_source({"HOME": str(tmp_path)}) == "the login of the Vercel CLI"
     assert found(tmp_path).way_out is None
     assert "one" not in repr(found(tmp_path))
 
@@ -156,7 +161,6 @@ def test_a_login_that_has_expired_is_told_with_the_way_out(tmp_path: Path, more:
     login(tmp_path / ".local/share", {"token": "old", "expiresAt": 1_700_000_000, **more})
     expired = found(tmp_path)
     assert (expired.token, expired.expired, expired.way_out) == (None, True, way_out)
-    assert login_source({"HOME": str(tmp_path)}) is None
     assert "old" not in repr(expired) and "again" not in repr(expired)
 
 

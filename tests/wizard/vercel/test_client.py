@@ -775,6 +775,14 @@ def test_not_knowing_what_was_written_is_told_as_such(vercel: Place) -> None:
     assert "run the same command again" in caught.value.hint
 
 
+def test_an_api_that_answers_500_to_everything_is_not_told_as_one_that_does_not_answer(vercel: Place) -> None:
+    project = vercel.project()
+    vercel.fault(method="GET", path="/env", status=500, times=999)
+    with pytest.raises(Unreachable, match="answers, and kept failing") as caught:
+        vercel.edge().list_variables(project)
+    assert "vercel-status.com" in caught.value.hint and "network" not in caught.value.hint
+
+
 # --- reading
 
 

@@ -27,6 +27,8 @@ class ReportOptions:
     requests: int | None = None
     instances: int | None = None
     cache_minutes: float | None = None
+    format: str | None = None
+    """`oscal`: the assessment results, too."""
     since: str | None = None
     """`2026-01-31`: compare with the newest report of that day or before."""
     to: str | None = None
@@ -66,6 +68,7 @@ class ReportOptions:
         parser.add_argument(
             "--to", metavar="s3://BUCKET/PREFIX", help="a copy there, too; the bucket must lock objects"
         )
+        parser.add_argument("--format", choices=("oscal",), help="NIST's OSCAL assessment results, too")
         parser.add_argument("--requests", type=int, metavar="N", help="assume this many KMS requests a month")
         parser.add_argument("--instances", type=int, metavar="N", help="assume this many running instances")
         parser.add_argument("--cache-minutes", type=float, metavar="M", help="assume this lifetime of the key cache")

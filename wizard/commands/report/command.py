@@ -33,6 +33,7 @@ DEFAULT_FOLDER = PROJECT_FOLDER / "reports"
 """Next to Pulumi.<stack>.yaml."""
 
 PAGE, TEXT, DATA = "report.html", "report.md", "report.json"
+OSCAL = "assessment-results.json"
 AGREEMENTS = "agreements.json"
 
 _MARKS = {"done": Mark.OK, "open": Mark.FAIL, "needs a person": Mark.WARN, "unknown": Mark.WARN}
@@ -68,6 +69,8 @@ def run(options: ReportOptions, request: Request, clients: Clients) -> tuple[int
     names = {"folder": str(folder), "copy": copy, "page": PAGE, "text": TEXT, "data": DATA}
     report = document.document(facts, files=names, before=before)
     texts = {DATA: document.text(report), PAGE: page(report), TEXT: markdown(report)}
+    if options.format:
+        texts[OSCAL] = json.dumps(document.oscal(report), indent=2) + "\n"
     _write(folder, texts)
     if copy:
         _copy(copy, texts, stack)
@@ -165,7 +168,7 @@ def _folder(stack: str, at: datetime) -> Path:
 
 
 def _refuse_existing(folder: Path) -> None:
-    existing = [name for name in (PAGE, TEXT, DATA) if (folder / name).exists()]
+    existing = [name for name in (PAGE, TEXT, DATA, OSCAL) if (folder / name).exists()]
     if existing:
         raise UsageError(
             f"{folder} already has a report: {', '.join(existing)}; nothing was overwritten",

@@ -5,6 +5,7 @@ Pure. The document has no wrapped key, only fingerprints.
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID, uuid5
 
 from components.policies.evaluation.account import GrantFact
 from wizard.commands.doctor.diagnosis import Finding, NotChecked
@@ -121,6 +123,87 @@ def _hashes(report: json_documents.Document) -> dict[str, str]:
 
 def _findings(report: json_documents.Document) -> dict[str, str]:
     return {finding["cause"]: str(finding["what"]) for finding in report["doctor"]["findings"] or ()}
+
+
+OSCAL_VERSION = "1.2.1"
+_NAMESPACE = UUID("5a2bb3a4-5d0c-4d5e-9a53-0f4e1b6f7d11")
+"""Of this program's names: the same report has the same identifiers."""
+
+
+def oscal(report: json_documents.Document) -> json_documents.Document:
+    """The report as OSCAL assessment results: an observation an item, a finding a section of the Security Rule.
+
+    https://pages.nist.gov/OSCAL/resources/concepts/layer/assessment/assessment-results/
+    """
+
+    def identifier(*names: object) -> str:
+        return str(uuid5(_NAMESPACE, "/".join(map(str, (report["digest"], *names)))))
+
+    def control(section: str) -> str:
+        # A token: letters, digits, hyphens and dots.
+        return "hipaa-" + re.sub(r"[^0-9A-Za-z.]+", "-", section).strip("-")
+
+    observations = [
+        {
+            "uuid": identifier("observation", item["number"]),
+            "title": item["title"],
+            "description": item["evidence"] or item["title"],
+            "methods": ["TEST"],
+            "relevant-evidence": [{"description": f"AWS API: {', '.join(item['calls'])}"}],
+            "collected": item["readAt"],
+            "remarks": f"state: {item['state']}",
+        }
+        for item in report["checklist"]
+    ]
+    by_title = {observation["title"]: observation["uuid"] for observation in observations}
+    findings = [
+        {
+            "uuid": identifier("finding", safeguard["section"]),
+            "title": f"{safeguard['section']} {safeguard['name']}",
+            "description": f"45 CFR {safeguard['section']}, {safeguard['name']}: {safeguard['state']}",
+            "target": {
+                "type": "objective-id",
+                "target-id": control(safeguard["section"]),
+                # OSCAL knows only these two: what nobody saw is not satisfied, and says why.
+                "status": {
+                    "state": "satisfied" if safeguard["state"] == "done" else "not-satisfied",
+                    "reason": {"done": "pass", "open": "fail"}.get(safeguard["state"], "other"),
+                    "remarks": safeguard["state"],
+                },
+            },
+            **(
+                {"related-observations": [{"observation-uuid": by_title[title]} for title in evidence]}
+                if (evidence := [title for title in safeguard["evidence"] if title in by_title])
+                else {}
+            ),
+        }
+        for safeguard in report["safeguards"]
+    ]
+    controls = [{"control-id": control(safeguard["section"])} for safeguard in report["safeguards"]]
+    result = {
+        "uuid": identifier("result"),
+        "title": f"Technical safeguards of the stack {report['stack']}",
+        "description": f"Read in the AWS account {report['account']} by {report['createdBy']}",
+        "start": report["since"],
+        "end": report["createdAt"],
+        "reviewed-controls": {"control-selections": [{"include-controls": controls}]},
+        "observations": observations,
+        "findings": findings,
+    }
+    return {
+        "assessment-results": {
+            "uuid": identifier("results"),
+            "metadata": {
+                "title": f"Compliance report of {report['stack']}",
+                "last-modified": report["createdAt"],
+                "version": report["version"],
+                "oscal-version": OSCAL_VERSION,
+                "remarks": f"made of report.json with the digest {report['digest']}",
+            },
+            "import-ap": {"href": "https://www.ecfr.gov/current/title-45/part-164/subpart-C"},
+            "results": [result],
+        }
+    }
 
 
 def faults(document: json_documents.Document) -> tuple[str, ...]:

@@ -5,9 +5,11 @@ Acts through the ports. Data key and records do not change: the key still decryp
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from components.settings import ContractError, Settings
+from wizard.commands.deployed_stack import attempted
 from wizard.commands.rotate.result import Action, RotateResult, cost_of_another, show_rotations
 from wizard.commands.rotate.versions import DataKeyStore, read_stack
 from wizard.core.errors import Cancelled, ResourceError, SetupError, UsageError
@@ -101,18 +103,23 @@ def change_schedule(request: Request, clients: Clients, days: int) -> RotateResu
             f"nothing was changed: an earlier update of {data_keys.stack} did not finish, so its state may be wrong",
             wizard("setup", "--stack", data_keys.stack, advice="finishes it; then run this command again"),
         )
-    before = own.key_rotation.rotations(own.key_arn)
+    before = own.key_rotation.schedule(own.key_arn)
+    past = attempted(own.key_rotation.rotations, own.key_arn)
     ui.section("The key's rotations", own.key_arn)
-    show_rotations(ui, before)
+    if isinstance(past, SetupError):
+        ui.line(f"its past rotations cannot be read: {past.message}", mark=Mark.WARN)
+    else:
+        show_rotations(ui, past)
+    known = None if isinstance(past, SetupError) else past
     if not pending and settings == data_keys.settings and before.enabled and before.period_days == days:
         ui.line(f"the period is {days} days already", mark=Mark.OK)
-        return RotateResult(action=Action.SCHEDULE, stack=data_keys.stack, changed=False, rotations=before)
+        return RotateResult(action=Action.SCHEDULE, stack=data_keys.stack, changed=False, rotations=known)
     with engine.alone(request.stack):
         if pending:
             ui.line("an earlier run did not finish its update of the key; it is resumed", mark=Mark.INFO)
             engine.recover(request.stack, {})
         _update(request, clients, data_keys, settings)
-    after = own.key_rotation.rotations(own.key_arn)
+    after = own.key_rotation.schedule(own.key_arn)
     if not after.enabled or after.period_days not in (days, None):
         raise ResourceError(
             f"the stack was updated, but the key is still rotated every {after.period_days} days",
@@ -126,7 +133,7 @@ def change_schedule(request: Request, clients: Clients, days: int) -> RotateResu
         action=Action.SCHEDULE,
         stack=data_keys.stack,
         changed=True,
-        rotations=after,
+        rotations=known and replace(after, rotations=known.rotations, on_demand_limit=known.on_demand_limit),
         next=(f"commit Pulumi.{plain_name(request.stack)}.yaml, which has the new period",),
     )
 

@@ -169,6 +169,9 @@ class KeyRotation(Protocol):
     def rotations(self, key_arn: str) -> KeyRotations:
         """The past and future rotations of a key; a denied value is None."""
 
+    def schedule(self, key_arn: str) -> KeyRotations:
+        """The period and the next rotation alone, which need no permission for the past ones."""
+
     def rotate_on_demand(self, key_arn: str, *, before: KeyRotations) -> None:
         """RotateKeyOnDemand, sent once: new key material; data keys that the old one wrapped can still be decrypted.
 

@@ -231,3 +231,10 @@ def test_without_an_earlier_report_nothing_is_compared(run, since) -> None:
     run()
     with pytest.raises(UsageError, match=since):
         run("--out", "later", "--since", since)
+
+
+def test_oscal_is_a_file_beside_the_three_and_of_the_same_facts(run) -> None:
+    _, report = run("--out", "here", "--format", "oscal")
+    results = json.loads(Path("here/assessment-results.json").read_text())["assessment-results"]
+    assert report["digest"] in results["metadata"]["remarks"]
+    assert len(results["results"][0]["findings"]) == len(report["safeguards"])

@@ -115,7 +115,7 @@ class World:
 
     def changes(self) -> list[str]:
         """The calls of the last command that changed something."""
-        quiet = ("versions", "version", "stored_key", "rotations", "altered")
+        quiet = ("versions", "version", "stored_key", "rotations", "schedule", "altered")
         changing = ("cloud.make", "cloud.write", "cloud.deliver", "hosting.deliver", "engine.prepare", "engine.up")
         return [
             call

@@ -146,6 +146,13 @@ def test_the_period_is_the_stacks_setting_and_its_update(world: World) -> None:
     assert "Pulumi.production.yaml" in str(told["next"][0])
 
 
+def test_the_period_is_set_where_the_past_rotations_may_not_be_read(world: World) -> None:
+    world.key_rotation.failures["rotations"] = PermissionDenied("the caller is not allowed kms:ListKeyRotations", "")
+    told = world.run("rotate", "--schedule", "180", yes=True, confirm=None)
+    assert (told["changed"], told["rotations"]) == (True, None)
+    assert "its past rotations cannot be read" in "\n".join(world.ui.said)
+
+
 def test_a_state_that_an_unfinished_update_made_wrong_is_no_ground_for_a_plan(world: World) -> None:
     pending = (step("incomplete", "aws:kms/key:Key", "phi-key"),)
     world.engine.stack_state = replace(world.engine.stack_state, pending=pending)
