@@ -28,7 +28,7 @@ IN_SANDBOX = unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN AWS_SECURIT
 	NO_PROXY="127.0.0.1,localhost,::1$${NO_PROXY:+,$$NO_PROXY}"; no_proxy="$$NO_PROXY"; export NO_PROXY no_proxy; \
 	$(V) -m sandbox start && exports="$$($(V) -m sandbox env)" && eval "$$exports" &&
 
-.PHONY: help setup test-setup demo wizard test unit check chaos bench mutation spark-tests measure recording lock clean
+.PHONY: help setup test-setup demo wizard test unit check chaos blind bench mutation spark-tests measure recording lock clean
 
 help:
 	@echo 'make setup      set this checkout up: packages, Pulumi engine, AWS CLI (ENGINE=auto|path|download|build)'
@@ -36,13 +36,14 @@ help:
 	@echo 'make wizard     set up, then the same with its questions, in the sandbox'
 	@echo 'make test       set up, then the tests (ARGS="-k rotation" for some of them)'
 	@echo 'make unit       set up, then the tests that start nothing (under a minute)'
-	@echo 'make check      format, lint, types, tests, chaos'
+	@echo 'make check      format, lint, types, tests, chaos, blind'
 	@echo 'make chaos      crashes, faults and races in the sandbox: nothing lost, nothing twice (ARGS=--long for an hour)'
+	@echo 'make blind      run every command that is printed for a fault: healed, nearer, no change, worse'
 	@echo 'make bench      measure this product beside the plain tools (ARGS="phi" for some rows)'
 	@echo 'make mutation   change the cipher and the key cache in small ways; each change must fail a test'
 	@echo 'make spark-tests  the tests of the re-encryption on Spark (Java 17 or newer)'
 	@echo 'make measure    the size and shape of the code, and old words left in it (ARGS="--before REVISION")'
-	@echo 'make recording  run the demo and write its recording for the README'
+	@echo 'make recording  record an onboarding for the README, and one repair (ARGS=night for that alone)'
 	@echo 'make lock       write uv.lock and requirements.txt from pyproject.toml (ARGS=--upgrade for newer versions)'
 	@echo 'make clean      stop the sandbox and remove all that the set-up, the sandbox and the tools made'
 	@echo
@@ -105,11 +106,16 @@ check: test-setup
 	$(V) -m mypy
 	$(PYTEST) $(ARGS)
 	$(V) -m tests.chaos
+	$(V) -m tests.blind
 
 # Histories that break the product, for ten minutes, and one table of what they came to. ARGS="--seed 7", --long,
 # --only races, --history NAME.
 chaos: setup
 	@$(V) -m tests.chaos $(ARGS)
+
+# Faults of all kinds, and what each command came to that was printed for them. ARGS="--only NAME,NAME", --write.
+blind: setup
+	@$(V) -m tests.blind $(ARGS)
 
 # What one of the commands below alone needs: nobody else waits for it.
 tool-%:

@@ -32,7 +32,7 @@ from tests.chaos.judge import COLUMNS, Verdict
 from tests.chaos.world import empty_world
 
 PROJECT = Path(__file__).resolve().parents[2]
-DOCUMENT, BEGIN, END = PROJECT / "docs" / "reliability.md", "<!-- chaos -->", "<!-- /chaos -->"
+DOCUMENT = PROJECT / "docs" / "reliability.md"
 SECTIONS = ("The product", "The product without its laws, in a few of the same histories")
 WORKERS = 2
 FOUND_OUT = ("races:rotate-data-key+rotate-data-key/two-folders/0", "faults:push/15", "faults:push/21")
@@ -125,16 +125,16 @@ def table(found: Mapping[str, Sequence[Verdict]]) -> list[tuple[str, ...]]:
     return rows
 
 
-def printed(rows: Sequence[tuple[str, ...]]) -> str:
+def printed(rows: Sequence[tuple[str, ...]], headings: Sequence[str] = HEADINGS) -> str:
     """The table for a terminal."""
     width = max(len(row[0]) for row in rows)
-    lines = [" " * width + "".join(f"  {name:>11}" for name in HEADINGS)]
+    lines = [" " * width + "".join(f"  {name:>11}" for name in headings)]
     return "\n".join(lines + [row[0].ljust(width) + "".join(f"  {cell:>11}" for cell in row[1:]) for row in rows])
 
 
-def markdown(rows: Sequence[tuple[str, ...]]) -> str:
+def markdown(rows: Sequence[tuple[str, ...]], headings: Sequence[str] = HEADINGS) -> str:
     """The table for the document."""
-    lines = [("", *HEADINGS), ("---", *("---:" for _ in HEADINGS)), *rows]
+    lines = [("", *headings), ("---", *("---:" for _ in headings)), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -156,13 +156,12 @@ def one(root: Path, history: str, *, baseline: bool) -> Verdict:
         return KINDS[kind](Stage(root=root, empty=empty, is_baseline=baseline), name)
 
 
-def written(tables: Mapping[str, str]) -> None:
-    """Put the tables in their place in the document."""
-    text = DOCUMENT.read_text(encoding="utf-8")
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    parts = "\n\n".join(f"{title}:\n\n{each}" for title, each in tables.items())
-    DOCUMENT.write_text(f"{head}{BEGIN}\n{parts}\n{END}{tail}", encoding="utf-8")
+def written(name: str, text: str) -> None:
+    """Put a text in its place in the document."""
+    document = DOCUMENT.read_text(encoding="utf-8")
+    head, _, rest = document.partition(f"<!-- {name} -->")
+    _, _, tail = rest.partition(f"<!-- /{name} -->")
+    DOCUMENT.write_text(f"{head}<!-- {name} -->\n{text}\n<!-- /{name} -->{tail}", encoding="utf-8")
 
 
 def harmless(found: Mapping[str, Sequence[Verdict]]) -> list[str]:
@@ -217,7 +216,7 @@ def main() -> int:
     print("\n\n".join(f"{title}\n{printed(each)}" for title, each in rows.items()))
     print(f"{time.monotonic() - began:.0f} s, seed {options.seed}")
     if options.write:
-        written({title: markdown(each) for title, each in rows.items()})
+        written("chaos", "\n\n".join(f"{title}:\n\n{markdown(each)}" for title, each in rows.items()))
     if not_found := harmless(other):
         print(f"✗ the histories find nothing in a product without laws: {', '.join(not_found)}")
     return int(bool(not_found) or any(verdict.failed for each in found.values() for verdict in each))

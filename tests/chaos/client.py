@@ -67,15 +67,18 @@ _UNCOUNTED = re.compile(r"/\.wizard/logs/|/__pycache__/|\.lock$|^/dev/|^/proc/|^
 
 
 def become(arguments: list[str]) -> None:
-    """Run `phi ARGUMENTS` or `wizard ARGUMENTS`, to its end; the orders are in the environment."""
+    """Run `-m phi ARGUMENTS` or `[-m wizard] ARGUMENTS`, to its end; the orders are in the environment."""
     if arguments[:2] == ["-m", "phi"]:
         sys.argv = ["phi", *arguments[2:]]
         to_its_end(functools.partial(runpy.run_module, "phi", run_name="__main__", alter_sys=True))
     global _jumps
-    os.setsid()
+    if os.getpgid(0) != os.getpid():
+        # What a shim began leads a session already.
+        os.setsid()
     orders: dict[str, Any] = json.loads(os.environ.pop("CHAOS_ORDERS"))
-    _tell_session(orders["control"])
-    folder = Path.cwd()
+    if "control" in orders:
+        _tell_session(orders["control"])
+    folder = Path(orders.get("folder", Path.cwd()))
     for name, module in list(sys.modules.items()):
         if name.split(".")[0] == "wizard":
             if hasattr(module, "PROJECT_FOLDER"):
@@ -94,7 +97,7 @@ def become(arguments: list[str]) -> None:
     if orders.get("baseline"):
         baseline.without_laws()
     _Files(orders, folder)
-    sys.argv = ["wizard", *arguments]
+    sys.argv = ["wizard", *(arguments[2:] if arguments[:2] == ["-m", "wizard"] else arguments)]
     from wizard.cli.main import run
 
     to_its_end(run)

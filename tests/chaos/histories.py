@@ -123,6 +123,7 @@ WORLDS: Mapping[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     "pending": ("vercel", (("rotate", "--data-key", *CONFIRMED),)),
     "promoted": ("pending", (("rotate", "--promote", "{pending}", "--no-hash-columns", "--redeploy", *CONFIRMED),)),
     "user": ("", (("setup", "--answers", "examples/vercel-user.yaml", "--yes"), ("push", "--redeploy", "--yes"))),
+    "ecs": ("", (("setup", "--answers", "examples/ecs.yaml", "--yes"), ("push", "--redeploy", "--yes"))),
     "user-rotated": ("user", (("access-key", "rotate", "--yes"), ("push", "--redeploy", "--yes"))),
 }
 """Each kind of world: the one that it is forked from, and what is done there."""

@@ -1,11 +1,13 @@
 """`python -m tools.documents.recording` runs the wizard in a terminal as a person does, and records the screen.
 
-Writes `docs/recording.txt` and `docs/recording.svg`; uses a temporary folder and its own sandbox.
+`recording` is one onboarding. `night` is one repair: the key is disabled, a variable edited by hand, the state cut off.
+Writes `docs/NAME.txt` and `docs/NAME.svg`; uses a temporary folder and its own sandbox.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import sys
 import tempfile
 from itertools import groupby
@@ -16,7 +18,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from tests.onboarding.deployment import running_deployment
+from tests.onboarding.deployment import Deployment, running_deployment
 from tests.terminal.person import ENTER, SPACE, WIZARD, Person, take_what_was_detected, with_own_home
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs"
@@ -25,6 +27,10 @@ ROWS = 400
 """More than a run prints, so that nothing scrolls away."""
 
 COMMAND = "python -m wizard"
+PROMPT, MARK = "$ ", "\x1b[0m\x1b[0m"
+"""The prompt, and what stands before it: a terminal shows nothing of it, and no command prints it."""
+SHOWN_FOLDER = "/home/ada/eonpro-kms"
+MOST_COMMANDS = 8
 
 # Rich's own template without the fonts, which it would download.
 SVG = """\
@@ -60,25 +66,76 @@ SVG = """\
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Record one onboarding to Vercel; the exit code."""
-    argparse.ArgumentParser(prog="python -m tools.documents.recording", description=__doc__).parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="eonpro-recording-") as name, running_deployment(Path(name)) as deployment:
-        with_own_home(deployment)
-        person = Person(
-            WIZARD, folder=deployment.folder, environment=deployment.environment, columns=COLUMNS, rows=ROWS
-        )
-        try:
-            onboard(person)
-            code = person.leave()
-        finally:
-            person.kill()
-    if code != 0:
-        print(f"the recorded run ended with exit code {code}:\n{person.transcript}", file=sys.stderr)
-        return code
-    (FOLDER / "recording.txt").write_text(f"$ {COMMAND}\n{person.transcript}\n")
-    (FOLDER / "recording.svg").write_text(drawing(person.screen))
-    print(f"docs/recording.txt and docs/recording.svg: {len(person.transcript.splitlines())} lines")
+    """Record one onboarding to Vercel, or one repair; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.documents.recording", description=__doc__)
+    parser.add_argument("names", nargs="*", default=["recording", "night"], help="recording, night: both by default")
+    for name in parser.parse_args(arguments).names:
+        with (
+            tempfile.TemporaryDirectory(prefix="eonpro-recording-") as root,
+            running_deployment(Path(root)) as deployment,
+        ):
+            with_own_home(deployment)
+            screen, text = {"recording": _onboarding, "night": _night}[name](deployment)
+        (FOLDER / f"{name}.txt").write_text(f"{text}\n")
+        (FOLDER / f"{name}.svg").write_text(drawing(screen))
+        print(f"docs/{name}.txt and docs/{name}.svg: {len(text.splitlines())} lines")
     return 0
+
+
+def _onboarding(deployment: Deployment) -> tuple[pyte.Screen, str]:
+    person = Person(WIZARD, folder=deployment.folder, environment=deployment.environment, columns=COLUMNS, rows=ROWS)
+    try:
+        person.screen.draw(f"$ {COMMAND}")
+        person.screen.index()
+        person.screen.carriage_return()
+        onboard(person)
+        code = person.leave()
+    finally:
+        person.kill()
+    assert code == 0, f"the recorded run ended with exit code {code}:\n{person.transcript}"
+    return person.screen, person.transcript
+
+
+def _night(deployment: Deployment) -> tuple[pyte.Screen, str]:
+    deployment.set_up("vercel")
+    deployment.wizard("push", "--redeploy", "--yes")
+    _break(deployment)
+    shell = ("bash", "--norc", "--noprofile", "--noediting")
+    environment = {**deployment.environment, "PS1": f"{MARK}{PROMPT}"}
+    person = Person(shell, folder=deployment.folder, environment=environment, columns=COLUMNS, rows=ROWS)
+    try:
+        person.see_at_cursor(PROMPT)
+        for _ in range(MOST_COMMANDS):
+            _typed(person, f"{COMMAND} doctor")
+            doctor = deployment.wizard("doctor", "--json", expect=None)
+            if doctor.code == 0:
+                break
+            _typed(person, doctor.document["findings"][0]["command"])
+        else:
+            raise AssertionError(f"it did not get well:\n{person.transcript}")
+    finally:
+        person.kill()
+    # The state's own path is told, and is that of this machine.
+    screen = pyte.Screen(COLUMNS, ROWS)
+    pyte.ByteStream(screen).feed(person.received.replace(str(deployment.folder).encode(), SHOWN_FOLDER.encode()))
+    rows = [row.rstrip() for row in screen.display]
+    return screen, "\n".join(rows).rstrip().removesuffix(PROMPT.strip()).rstrip()
+
+
+def _break(deployment: Deployment) -> None:
+    """Somebody disabled the key, somebody edited a variable by hand, and a full disk cut the state off."""
+    deployment.client("kms").disable_key(KeyId=deployment.keys()[0])
+    variable, value = deployment.variables()["ENCRYPTED_PHI_KEY"], base64.b64encode(b"\x07" * 184).decode()
+    deployment.vercel("PATCH", f"/v9/projects/eonpro/env/{variable['id']}", {"value": value})
+    state = deployment.folder / "state" / ".pulumi" / "stacks" / "eonpro-kms" / "production.json"
+    state.write_text(state.read_text()[:2000])
+
+
+def _typed(person: Person, command: str) -> None:
+    before = person.received.count(MARK.encode())
+    person.type(command + ENTER)
+    while person.received.count(MARK.encode()) == before:
+        person.goes_on(1.0)
 
 
 def onboard(person: Person) -> None:
@@ -102,7 +159,6 @@ def drawing(screen: pyte.Screen) -> str:
         console = Console(
             record=True, width=screen.columns, file=discarded, force_terminal=True, color_system="truecolor"
         )
-        console.print(Text(f"$ {COMMAND}"), no_wrap=True, crop=False)
         for row in rows:
             console.print(row, no_wrap=True, crop=False)
     return console.export_svg(title=COMMAND, code_format=SVG, unique_id="recording")

@@ -115,6 +115,10 @@ class DataKeyConflict(SetupError):
     """There is another data key where only one can be; nothing was overwritten."""
 
 
+class NoBackend(SetupError):
+    """Pulumi is logged in to no state backend, and none is named."""
+
+
 class SharedSecretRefused(DataKeyConflict):
     """Vercel's team does not let another environment have production's Secret."""
 

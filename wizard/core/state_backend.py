@@ -10,6 +10,7 @@ from typing import Any
 
 from wizard.core.errors import Problem
 from wizard.core.models.inputs import CLOUD, DEFAULT, FILE_VARIABLE, LOCAL, PASSPHRASE, S3, VARIABLE
+from wizard.core.next_command import Command
 
 CHOSEN = "chosen"
 """The source of an answer."""
@@ -19,6 +20,12 @@ LOCAL_URL = "file://~"
 
 KEY_ALIAS = "alias/eonpro-pulumi-state"
 """The KMS key of this alias, where the account has one, encrypts the secrets of a new stack."""
+
+ENTER_PASSPHRASE = Command(
+    f"read -rsp 'passphrase of the stack: ' {VARIABLE} && export {VARIABLE}",
+    advice=f"or, from a file that only you can read: export {FILE_VARIABLE}=FILE",
+)
+"""Asks for the passphrase, so that it is in no command line; it has precedence over a file."""
 
 
 class BackendKind(StrEnum):
@@ -229,7 +236,9 @@ def _no_passphrase(circumstances: Circumstances) -> Problem:
             if exists
             else "a self-managed backend encrypts a stack's configuration with a passphrase"
         ),
-        next=f"export {FILE_VARIABLE}=<a file only you can read>   or: export {VARIABLE}=...   "
-        + ("or: --passphrase-file FILE" if exists else f"or: --secrets-provider awskms://{KEY_ALIAS}?region=REGION"),
+        next=ENTER_PASSPHRASE
+        if exists
+        else f"export {FILE_VARIABLE}=<a file only you can read>   or: export {VARIABLE}=...   "
+        f"or: --secrets-provider awskms://{KEY_ALIAS}?region=REGION",
         exit_code=2,
     )

@@ -147,12 +147,8 @@ def damage(backend: str, folder: Path, stack: str) -> DamagedState | None:
     state = _stacks(backend, folder)
     if state is None:
         return _damage_in_bucket(backend, stack)
-    for lock in state.glob(f"locks/**/{stack}/*.json"):
-        if not _is_json(lock):
-            return DamagedState(
-                f"the lock {lock} is damaged: it does not say which run holds the stack {stack}",
-                shell("pulumi", "cancel", "--yes", "--stack", stack, advice="removes it; only if no run is active"),
-            )
+    if (lock := damaged_lock(backend, folder, stack)) is not None:
+        return lock
     for file in state.glob(f"stacks/**/{stack}.json"):
         if not _is_json(file):
             copies = [*state.glob(f"backups/**/{stack}.*.json"), file.with_suffix(".json.bak")]
@@ -164,6 +160,18 @@ def damage(backend: str, folder: Path, stack: str) -> DamagedState | None:
             )
             advice = "puts the newest complete copy back" if complete else "no copy is complete: doctor goes on"
             return DamagedState(f"the state {file} is damaged: it is not JSON", Command(command, advice=advice))
+    return None
+
+
+def damaged_lock(backend: str, folder: Path, stack: str) -> DamagedState | None:
+    """A lock of the stack in a local backend that is not JSON, with the command that removes it."""
+    state = _stacks(backend, folder)
+    for lock in state.glob(f"locks/**/{stack}/*.json") if state else ():
+        if not _is_json(lock):
+            return DamagedState(
+                f"the lock {lock} is damaged: it does not say which run holds the stack {stack}",
+                shell("pulumi", "cancel", "--yes", "--stack", stack, advice="removes it; only if no run is active"),
+            )
     return None
 
 

@@ -101,14 +101,18 @@ class PulumiEngine:
             self._project.process.log_in(url, str(self._project.folder), self._project.extra_environment, asks=asks)
 
     def state(self, stack: str) -> StackState:
-        """The stack's state in the backend. A missing stack is a fact, not an error."""
+        """The stack's state in the backend. A missing stack is a fact, not an error. Raises DamagedState."""
         try:
             deployment = self._exported(stack)
         except StackNotFound:
             self._project.missing.add(stack)
             return StackState(exists=False, has_key=False)
         url = backend.detect(self._project.environment, self._project.folder)
-        locks = backend.locks(url.url, self._project.folder, plain_name(stack)) if url else ()
+        place = (url.url if url else "", self._project.folder, plain_name(stack))
+        # The engine reads a state beside a damaged lock, and then refuses every change of it.
+        if (damage := backend.damaged_lock(*place)) is not None:
+            raise damage
+        locks = backend.locks(*place)
         stale = ", ".join(lock.words for lock in locks if lock.has_ended or lock.is_stale)
         return replace(stack_state(deployment), stale_lock=stale)
 

@@ -13,6 +13,7 @@ from wizard.core import errors
 from wizard.core.models.inputs import StepState
 from wizard.core.models.stack import Drift, DriftKind, OnProgress, Progress, Step
 from wizard.core.next_command import Command, shell, wizard
+from wizard.core.state_backend import ENTER_PASSPHRASE
 from wizard.pulumi_engine import plan
 from wizard.pulumi_engine.passphrase import LOST
 
@@ -131,7 +132,6 @@ def _drift(metadata: Any, kind: DriftKind) -> Drift:
     )
 
 
-_EXPORT = "export PULUMI_CONFIG_PASSPHRASE_FILE=<a file only you can read>"
 _LOG_IN = shell("pulumi", "login", advice="for Pulumi Cloud; for a bucket: pulumi login s3://<bucket>")
 _NOISE = re.compile(r"(?:https response error )?StatusCode: \d+, |RequestID: \S*, |HostID: \S*, ")
 
@@ -173,7 +173,8 @@ def cli_error(stack: str, text: str) -> errors.SetupError:
     if "passphrase" in message:
         wrong = "incorrect passphrase" in message
         what = "is wrong" if wrong else "is missing"
-        return errors.UsageError(f"the stack's passphrase {what}: {message}" + (f"; {LOST}" if wrong else ""), _EXPORT)
+        why = f"; {LOST}" if wrong else ""
+        return errors.UsageError(f"the stack's passphrase {what}: {message}{why}", ENTER_PASSPHRASE)
     return (
         _of_secrets(message)
         or _of_backend(message)
@@ -199,7 +200,7 @@ def _of_secrets(message: str) -> errors.SetupError | None:
 def _of_backend(message: str) -> errors.SetupError | None:
     """Errors of the state backend."""
     if "pulumi login" in message or "PULUMI_ACCESS_TOKEN" in message:
-        return errors.SetupError(f"Pulumi has no state backend to work with: {message}", _LOG_IN)
+        return errors.NoBackend(f"Pulumi has no state backend to work with: {message}", _LOG_IN)
     said = f"Pulumi's state backend does not answer: {message}"
     if "NoSuchBucket" in message:
         return errors.SetupError(

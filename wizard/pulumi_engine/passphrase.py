@@ -14,6 +14,7 @@ from pathlib import Path
 from wizard.core import files
 from wizard.core.errors import SetupError, UsageError
 from wizard.core.next_command import plain_name, shell
+from wizard.core.state_backend import ENTER_PASSPHRASE
 
 VARIABLE, FILE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"
 
@@ -127,11 +128,12 @@ def opens(passphrase: str, salt: str) -> bool:
 def check(environ: Mapping[str, str], folder: Path, *, stack: str, salt: str) -> None:
     """Raises UsageError where the passphrase of a stack is missing, cannot be read, or is not the stack's."""
     passphrase = read(environ, folder)
-    export = f"export {FILE_VARIABLE}=<a file only you can read>   or: export {VARIABLE}=..."
     if passphrase is None:
-        raise UsageError(f"the passphrase of the stack {stack} is missing: {FILE_VARIABLE} is not set", export)
+        missing = f"the passphrase of the stack {stack} is missing: {FILE_VARIABLE} is not set"
+        raise UsageError(missing, ENTER_PASSPHRASE)
     if not opens(passphrase, salt):
-        raise UsageError(f"the passphrase of {variable(environ)} does not open the stack {stack}; {LOST}", export)
+        wrong = f"the passphrase of {variable(environ)} does not open the stack {stack}; {LOST}"
+        raise UsageError(wrong, ENTER_PASSPHRASE)
 
 
 def _read(file: Path) -> str:

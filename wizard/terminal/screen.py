@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from wizard.core.errors import Problem, SetupError
 from wizard.core.models.inputs import Mark, StepState
-from wizard.core.next_command import Command, Run
+from wizard.core.next_command import PROGRAM, Command, Run
 from wizard.terminal.status_line import Clock, Status, Timer, every
 from wizard.terminal.text import Piece, capabilities_of, cells, divided, folded, longest_part, longest_word, painted
 
@@ -40,6 +40,8 @@ _OPERATIONS = {
 }
 
 # An item of a list: its further lines begin below the first word after its sign or number.
+_COMMAND_AT_END = re.compile(rf"(?<=: )(?:{PROGRAM}|pulumi|aws|make) [^\n;()]*$")
+"""A command that ends a text, before it is completed."""
 _ITEM = re.compile(r"(?:[-+~±=>] +(?:(?:create|update|delete|replace|import|retain) +)?|\d+\. )(?=\S)")
 
 _MIN_COLUMN = 20
@@ -89,11 +91,14 @@ class Screen:
                 self._paragraph(text)
                 return
             sign = self._sign(mark)
-            first, *rest = self._clean(text).split("\n")
             indent = " " * (cells(sign) + 1)
+            text, command = self._divided(text, indent)
+            first, *rest = self._clean(text).split("\n")
             self._wrapped([(first, "")], sign + " ", indent, mark_style=_STYLES[mark])
             for further in rest:
                 self._paragraph(further, indent=indent)
+            if command:
+                self._commands(command, indent + "  ")
 
     def verbatim(self, text: str) -> None:
         """Lines to copy, a command or code: indented and never wrapped: a wrapped command is a different one."""
@@ -194,13 +199,24 @@ class Screen:
         for line in self._clean(text).split("\n"):
             self._print((f"{indent}{line}", "cyan"))
 
+    def _divided(self, text: str, indent: str) -> tuple[str, str]:
+        """A text that ends with a command which would be wrapped, and that command; otherwise the text alone."""
+        found = _COMMAND_AT_END.search(text)
+        last = indent + self._clean(text).rpartition("\n")[2]
+        if found is None or cells(last) <= self._capabilities.width:
+            return text, ""
+        return text[: found.start()].rstrip(), found[0]
+
     def _paragraph(self, text: str, *, style: str = "", indent: str = "") -> None:
+        text, command = self._divided(text, indent)
         for line in self._clean(text).split("\n"):
             bare = line.lstrip(" ")
             own = indent + " " * (len(line) - len(bare))
             item = _ITEM.match(bare)
             head, bare = (item[0], bare[item.end() :]) if item else ("", bare)
             self._wrapped([(bare, style)], own + head, own + " " * cells(head))
+        if command:
+            self._commands(command, indent + "    ")
 
     def _wrapped(self, pieces: Sequence[Piece], first: str, rest: str, *, mark_style: str = "") -> None:
         width = max(self._capabilities.width - cells(rest), _MIN_COLUMN)

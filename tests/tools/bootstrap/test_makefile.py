@@ -19,6 +19,7 @@ COMMANDS = (
     "wizard",
     "test",
     "check",
+    "blind",
     "bench",
     "mutation",
     "spark-tests",

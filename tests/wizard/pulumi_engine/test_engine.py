@@ -28,6 +28,7 @@ from tests.wizard.fakes.clients import ADMIN, EXPORTING, KEY_ID, OUTPUTS, SECOND
 from wizard.core.errors import Cancelled, DamagedState, ResourceError, SetupError, StackBusy, UsageError
 from wizard.core.models.inputs import StepState
 from wizard.core.models.stack import Progress
+from wizard.core.state_backend import ENTER_PASSPHRASE
 from wizard.pulumi_engine import backend as engine_backend
 from wizard.pulumi_engine import workspace
 from wizard.pulumi_engine.engine import PulumiEngine
@@ -332,7 +333,7 @@ def test_a_wrong_passphrase_is_a_usage_error(place, monkeypatch) -> None:
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "another")
     with pytest.raises(UsageError, match="passphrase") as refused:
         place.engine().preview(STACK, quiet)
-    assert "PULUMI_CONFIG_PASSPHRASE_FILE" in refused.value.hint
+    assert refused.value.hint == ENTER_PASSPHRASE
 
 
 def test_no_passphrase_is_a_usage_error(place, monkeypatch) -> None:
@@ -814,6 +815,8 @@ def test_a_damaged_lock_is_named_at_once_with_the_command_that_removes_it(place)
     with pytest.raises(DamagedState, match=lock.name) as refused:
         engine.up(STACK, lambda progress: None)
     assert str(refused.value.hint) == f"pulumi cancel --yes --stack {STACK}"
+    with pytest.raises(DamagedState, match=lock.name):
+        engine.state(STACK)
 
 
 def test_a_damaged_state_in_a_bucket_gets_its_copy_back(tmp_path) -> None:

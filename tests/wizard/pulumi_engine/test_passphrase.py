@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 
 from wizard.core.errors import SetupError, UsageError
+from wizard.core.state_backend import ENTER_PASSPHRASE
 from wizard.pulumi_engine import passphrase
 from wizard.pulumi_engine.passphrase import FILE_VARIABLE, VARIABLE
 
@@ -124,10 +126,18 @@ def test_another_passphrase_is_refused_with_what_is_lost_and_what_is_not() -> No
     assert "sesame" not in refused.value.message + refused.value.hint
 
 
+def test_the_command_that_is_printed_asks_for_the_passphrase_and_keeps_it_out_of_the_history() -> None:
+    done = subprocess.run(
+        ["bash", "-c", f'{ENTER_PASSPHRASE} && printf %s "${VARIABLE}"'], input="a b\n", text=True, capture_output=True
+    )
+    assert done.stdout == "a b"
+
+
 def test_no_passphrase_at_all_is_refused_with_both_variables() -> None:
     with pytest.raises(UsageError, match="is missing") as refused:
         passphrase.check({}, Path(), stack=STACK, salt=SALT)
-    assert FILE_VARIABLE in refused.value.hint and VARIABLE in refused.value.hint.replace(FILE_VARIABLE, "")
+    assert refused.value.hint == ENTER_PASSPHRASE
+    assert ENTER_PASSPHRASE.endswith(f" {VARIABLE}") and FILE_VARIABLE in ENTER_PASSPHRASE.advice
 
 
 @pytest.mark.parametrize("salt", ["v2:a:b", "v1:a", "v1:!:v1:!:!", ""])

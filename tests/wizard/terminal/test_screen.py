@@ -84,6 +84,17 @@ def test_an_arn_longer_than_the_line_is_not_cut(told: Told) -> None:
     assert ARN in told(lambda terminal: terminal.line(f"the key that was made is {ARN}", mark=Mark.INFO)).split()
 
 
+def test_a_command_at_the_end_of_a_sentence_is_not_torn_by_the_width(told: Told) -> None:
+    command = "python -m wizard push --redeploy --yes --stack production"
+    assert told(lambda terminal: terminal.line(f"  then: restart the application: {command}")).splitlines() == [
+        "  then: restart the application:",
+        f"    {command}",
+    ]
+    marked = told(lambda terminal: terminal.line(f"no backup is recorded; make one: {command}", mark=Mark.INFO))
+    assert marked.splitlines()[1] == f"    {command}"
+    assert told(lambda terminal: terminal.line("again: python -m wizard push")) == "again: python -m wizard push\n"
+
+
 def test_a_table_keeps_to_the_width_and_loses_nothing(told: Told) -> None:
     text = told(lambda terminal: terminal.table([("key", ARN), ("b",)], headings=("name", "value")))
     assert max(map(len, text.splitlines())) <= 60

@@ -68,6 +68,10 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "policy-widened": "a policy of the stack allows more than the settings say",
     "grant-foreign": "a grant lets somebody else decrypt",
     # The data key and the three variables.
+    "vercel-token-missing": "there is no token for Vercel",
+    "vercel-token-refused": "Vercel refuses the token",
+    "vercel-unreachable": "the project on Vercel cannot be read",
+    "target-missing": "the project on Vercel does not exist",
     "stored-key-missing": "the stored data key was deleted",
     "data-key-not-created": "no data key was created yet",
     "stored-key-tag-changed": "the tag of the stored data key names another data key",
@@ -78,10 +82,6 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "stored-key-replica-differs": "a replica's Region has another data key stored",
     "data-key-wrong-length": "the decrypted data key does not have 32 bytes",
     "unwrap-failed": "the key does not decrypt the data key",
-    "vercel-token-missing": "there is no token for Vercel",
-    "vercel-token-refused": "Vercel refuses the token",
-    "vercel-unreachable": "the project on Vercel cannot be read",
-    "target-missing": "the project on Vercel does not exist",
     "data-key-foreign": "the application has another data key than the stored one",
     "variable-outdated": "the application has an earlier version of the data key",
     "former-key-beside": "the application has its ENCRYPTION_KEY from before beside the data key",
@@ -117,6 +117,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "trail-global-events-off": "the trail excludes the global services",
     "trail-validation-off": "the trail's files are not validated",
     "bucket-missing": "the trail's bucket does not exist",
+    "logs-key-unusable": "the key of the logs is disabled, going to be deleted, or does not exist",
     "trail-delivery-failing": "the trail cannot write to its bucket",
     "bucket-public": "the trail's bucket can become public",
     "bucket-lock-missing": "the trail's bucket has no Object Lock",
@@ -206,7 +207,9 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         " stored-key-of-another-kms-key",
         _OPENING,
     ),
-    ("stored-key-missing", "parameter-missing"),
+    # The command that restores it delivers it too.
+    ("stored-key-missing", "parameter-missing variable-missing"),
+    ("stack-locked", "stack-pending-operations"),
     ("target-missing", f"variable-missing deployment-stale {_REMEMBERED}"),
     ("data-key-not-created", "variable-missing parameter-missing"),
     ("stored-key-of-another-kms-key data-key-wrong-length unwrap-failed", _COMPARISONS),
@@ -215,16 +218,16 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         " variable-missing variable-empty variable-quoted variable-truncated variable-malformed variable-changed"
         " key-id-alias key-id-other-region key-id-other-account key-id-other-key region-wrong variable-unreadable"
         " parameter-missing parameter-wrong task-definition-behind",
-        _REMEMBERED,
+        # The command that delivers the right value restarts what runs.
+        f"{_REMEMBERED} deployment-stale",
     ),
     ("variable-wrong-environment", "variable-missing"),
-    ("task-definition-behind", "deployment-stale"),
     (
         "trail-missing",
         "trail-delivery-failing trail-excludes-kms trail-global-events-off trail-encryption-off trail-other-bucket"
         " trail-single-region trail-stopped trail-validation-off",
     ),
-    ("trail-other-bucket", "trail-delivery-failing"),
+    ("logs-key-unusable trail-other-bucket", "trail-delivery-failing"),
     ("trail-single-region", "trail-global-events-off"),
     (
         "bucket-missing",

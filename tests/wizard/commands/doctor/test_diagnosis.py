@@ -48,6 +48,24 @@ def test_what_follows_from_a_cause_is_told_apart() -> None:
     assert (told.findings, told.consequences) == ((DISABLED,), (PROOF,))
 
 
+def test_a_restart_alone_is_not_printed_where_a_variable_has_to_be_put_right_first() -> None:
+    told = build_diagnosis("production", [finding("deployment-stale"), finding("variable-changed")])
+    assert [each.cause for each in told.findings] == ["variable-changed"]
+
+
+@pytest.mark.parametrize(
+    ("causes", "printed"),
+    [
+        (("stack-locked", "stack-pending-operations"), ["stack-locked"]),
+        (("stored-key-missing", "variable-missing"), ["stored-key-missing"]),
+        (("stored-key-missing", "target-missing"), ["target-missing", "stored-key-missing"]),
+    ],
+)
+def test_no_command_is_printed_first_that_another_fault_refuses(causes: tuple[str, ...], printed: list[str]) -> None:
+    told = build_diagnosis("production", [finding(cause) for cause in causes])
+    assert [each.cause for each in told.findings] == printed
+
+
 def test_what_two_checks_tell_is_told_once() -> None:
     told = build_diagnosis("production", [DISABLED, DISABLED, DENIED, DENIED, Passed(what="it"), Passed(what="it")])
     assert (len(told.findings), len(told.not_checked), told.passed) == (1, 1, ("it",))

@@ -42,28 +42,25 @@ def check_keys(context: CheckContext) -> Iterator[CheckResult]:
         if isinstance(key, SetupError):
             yield NotChecked.of(f"the key {arn}", key)
         elif key is None:
-            yield _missing(arn)
+            yield _missing(context, arn)
         else:
-            yield _state(key)
+            yield _state(context, key)
     if not arns and isinstance(target := context.alias_target, SetupError):
         yield NotChecked.of("the key", target)
 
 
-def _missing(arn: str) -> Finding:
-    region = region_of(arn)
+def _missing(context: CheckContext, arn: str) -> Finding:
+    words = ("cloudtrail", "lookup-events", "--lookup-attributes", f"AttributeKey=ResourceName,AttributeValue={arn}")
     return Finding(
         cause="key-missing",
         what=f"the key {arn} does not exist",
         why="it was deleted, or the credentials are for another account; without it no record can be decrypted",
-        command=f"aws cloudtrail lookup-events --region {region} "
-        f"--lookup-attributes AttributeKey=ResourceName,AttributeValue={arn}",
+        command=fixes.aws(context, *words, region=region_of(arn)),
         advice="shows who deleted the key, and when; only a replica, or a backup of another key, decrypts the data key",
     )
 
 
-def _state(key: KeyFact) -> CheckResult:
-    region = region_of(key.arn)
-    where = f"--key-id {key.arn} --region {region}"
+def _state(context: CheckContext, key: KeyFact) -> CheckResult:
     if key.state == "Enabled":
         return Passed(what=f"the key {key.arn} exists and is enabled")
     if key.state == "PendingDeletion":
@@ -71,7 +68,7 @@ def _state(key: KeyFact) -> CheckResult:
             cause="key-pending-deletion",
             what=f"the key {key.arn} is scheduled for deletion",
             why="KMS returns KMSInvalidStateException for every use; when it is deleted, every record is lost",
-            command=f"aws kms cancel-key-deletion {where} && aws kms enable-key {where}",
+            command=usable_again(context, key),
             advice=f"find out who scheduled it, then {RESTART}",
         )
     if key.state == "Disabled":
@@ -79,14 +76,23 @@ def _state(key: KeyFact) -> CheckResult:
             cause="key-disabled",
             what=f"the key {key.arn} is disabled",
             why="KMS returns DisabledException for every use, so the application cannot decrypt its data key",
-            command=f"aws kms enable-key {where}",
+            command=usable_again(context, key),
             advice=RESTART,
         )
     return Finding(
         cause="key-unavailable",
         what=f"the key {key.arn} cannot be used: {key.state}",
         why="KMS returns KMSInvalidStateException for every use in this state",
-        command=f"aws kms describe-key {where}",
+        command=usable_again(context, key),
+    )
+
+
+def usable_again(context: CheckContext, key: KeyFact) -> str:
+    """The command that enables a disabled key, or saves one from its deletion; that shows it in any other state."""
+    calls = {"PendingDeletion": ("cancel-key-deletion", "enable-key"), "Disabled": ("enable-key",)}
+    return " && ".join(
+        fixes.aws(context, "kms", call, "--key-id", key.arn, region=region_of(key.arn))
+        for call in calls.get(key.state, ("describe-key",))
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, next_step
-from wizard.core.errors import CredentialsError, DamagedState, SetupError, StackBusy
+from wizard.core.errors import CredentialsError, DamagedState, NoBackend, SetupError, StackBusy
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.stack import Drift, DriftKind
@@ -32,11 +32,13 @@ def check_stack(context: CheckContext) -> Iterator[CheckResult]:
         )
         return
     if isinstance(state, SetupError):
+        # Where this machine does not say where the state is, the environment's claim in the account does.
+        owner = claimed_elsewhere(context.aws, context.settings, "") if isinstance(state, NoBackend) else None
         yield Finding(
             cause="backend-unreachable",
             what=f"Pulumi's state of the stack {name} cannot be read: {state.message}",
             why="the state lists the stack's resources; without it nothing can be changed or repaired",
-            **next_step(state.hint),
+            **next_step(owner.next if owner else state.hint),
         )
         return
     opened = context.backend

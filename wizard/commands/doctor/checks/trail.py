@@ -12,8 +12,9 @@ from components.policies.requirements import BY_ID
 from components.policies.stack import trail_arn_of
 from components.settings import ImportGroup, ObjectLock, Settings
 from wizard.commands.doctor import fixes
+from wizard.commands.doctor.checks.key import usable_again
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
+from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact, Retention, TrailFact
 from wizard.core.models.audit import Gap, RuleFact, bucket_gaps, trail_gaps, trail_unread
@@ -147,6 +148,8 @@ def _place(context: CheckContext, trail: TrailFact) -> Iterator[CheckResult]:
             why="the confirmed retention is that of the other bucket",
             command=fixes.aws(context, *update, "--s3-bucket-name", bucket, region=home),
         )
+    if trail.key_arn is not None:
+        yield from _logs_key(context, trail, trail.key_arn)
     if trail.delivery_error and trail.bucket == bucket:
         yield _undelivered(context, trail)
     if owns_trail(settings) and settings.trail_key and trail.key_arn is None:
@@ -159,6 +162,21 @@ def _place(context: CheckContext, trail: TrailFact) -> Iterator[CheckResult]:
             command=fixes.aws(
                 context, *update, "--kms-key-id", key.arn if isinstance(key, KeyFact) else alias, region=home
             ),
+        )
+
+
+def _logs_key(context: CheckContext, trail: TrailFact, arn: str) -> Iterator[CheckResult]:
+    """Whether the key of the logs can be used. That of an organization's trail may be another account's."""
+    key = context.replica(arn)
+    if isinstance(key, SetupError):
+        what = f"the key of the logs {arn}"
+        yield NotChecked.of(what, key) if owns_trail(context.settings) else Skipped(what=f"{what}: {key.message}")
+    elif key is None or key.state != "Enabled":
+        yield Finding(
+            cause="logs-key-unusable",
+            what=f"the key of the logs {arn} {f'cannot be used: {key.state}' if key else 'does not exist'}",
+            why=f"CloudTrail cannot encrypt what {trail.name} records, and nobody can read the logs that are there",
+            command=usable_again(context, key) if key else fixes.pulumi_up(context, TRAIL_KEY, TRAIL),
         )
 
 

@@ -39,7 +39,15 @@ from wizard.commands.doctor.checks.stored_data_key import check_backup, check_st
 from wizard.commands.doctor.checks.variables import check_vercel_access
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import CheckResult, Finding, NotChecked, Passed, Skipped, diagnose
-from wizard.core.errors import DamagedState, PermissionDenied, StackBusy, TargetMissing, Unreachable, UsageError
+from wizard.core.errors import (
+    DamagedState,
+    NoBackend,
+    PermissionDenied,
+    StackBusy,
+    TargetMissing,
+    Unreachable,
+    UsageError,
+)
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState
 from wizard.core.models.rotation import DataKeyVersion, LastBackup, VersionOrigin
@@ -76,6 +84,14 @@ def test_a_stack_that_stands_is_well(stand: CheckedStack):
 def test_a_backend_that_does_not_answer_is_a_fault_with_its_way_out(stand: CheckedStack):
     stand.state = AWAY
     assert finding(stand.told(check_stack), "backend-unreachable").command == "pulumi login s3://state"
+
+
+def test_a_machine_that_does_not_know_where_the_state_is_learns_it_from_the_account(stand: CheckedStack):
+    stand.state = NoBackend("Pulumi has no state backend", shell("pulumi", "login"))
+    assert finding(stand.told(check_stack), "backend-unreachable").command == "pulumi login"
+    stand.aws.claims["/eonpro/production/claim"] = "stack production, state in s3://clinic-state"
+    command = finding(stand.told(check_stack), "backend-unreachable").command
+    assert command == "pulumi login s3://clinic-state && export PULUMI_BACKEND_URL=s3://clinic-state"
 
 
 @pytest.mark.parametrize("error", [DENIED, StackBusy("another run holds it", "wait")])
@@ -450,6 +466,15 @@ def ill(context: CheckContext) -> tuple[CheckResult, ...]:
 
 def sound(context: CheckContext) -> tuple[CheckResult, ...]:
     return (Passed(what="sound"),)
+
+
+def advised(context: CheckContext) -> tuple[CheckResult, ...]:
+    return (Finding(cause="alerts-without-address", what="nobody gets them", why="so", command="", advice="name one"),)
+
+
+def test_a_stack_whose_alerts_nobody_gets_is_compared_all_the_same(stand: CheckedStack):
+    context = stand.context()
+    assert diagnose(context.deployed, context.clients, (advised,), last=((COMPARISON, check_drift),)).healthy
 
 
 def test_pulumis_comparison_is_made_where_nothing_else_is_wrong(stand: CheckedStack):

@@ -11,9 +11,9 @@ import pytest
 
 from components.policies.stack import alert_rules_of
 from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes, finding, not_checked
-from tests.wizard.fakes.clients import ACCOUNT, BUCKET, REGION, TRAIL, settings, trail_fact
+from tests.wizard.fakes.clients import ACCOUNT, BUCKET, REGION, TRAIL, key_fact, settings, trail_fact
 from wizard.commands.doctor.checks.trail import check_alerts, check_bucket, check_trail
-from wizard.commands.doctor.diagnosis import build_diagnosis
+from wizard.commands.doctor.diagnosis import NotChecked, build_diagnosis
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import Retention
 from wizard.core.models.audit import AlertsFact, BucketDocuments, RuleFact
@@ -28,13 +28,15 @@ WHOLE = Retention(
     lock_days=2557,
     tls_only=True,
 )
+LOGS_KEY = "arn:aws:kms:us-east-1:111122223333:key/logs"
 DENIED = PermissionDenied("you may not", "ask for it")
 
 
 @pytest.fixture
 def stand() -> CheckedStack:
     made = CheckedStack()
-    made.aws.trails = (trail_fact(key_arn="arn:aws:kms:us-east-1:111122223333:key/logs"),)
+    made.aws.trails = (trail_fact(key_arn=LOGS_KEY),)
+    made.aws.keys[LOGS_KEY] = key_fact(LOGS_KEY)
     made.aws.retention = WHOLE
     return made
 
@@ -183,6 +185,21 @@ def test_logs_without_their_key_are_a_fault_only_where_the_settings_say_that_the
     assert causes(with_trail(stand, key_arn=None).told(check_trail)) == ["trail-encryption-off"]
     without = CheckedStack(settings=settings(trail_key=False))
     assert causes(without.told(check_trail)) == []
+
+
+@pytest.mark.parametrize(("state", "command"), [
+    ("Disabled", f"aws kms enable-key --key-id {LOGS_KEY} --region {REGION}"),
+    ("PendingDeletion", f"aws kms cancel-key-deletion --key-id {LOGS_KEY} --region {REGION} "
+     f"&& aws kms enable-key --key-id {LOGS_KEY} --region {REGION}"),
+])  # fmt: skip
+def test_the_audit_log_is_not_lost_with_its_key(stand: CheckedStack, state: str, command: str):
+    stand.aws.keys[LOGS_KEY] = replace(stand.aws.keys[LOGS_KEY], state=state)
+    assert finding(stand.told(check_trail), "logs-key-unusable").command == command
+
+
+def test_a_key_of_the_logs_that_cannot_be_read_is_not_checked(stand: CheckedStack):
+    stand.aws.failures["describe_key"] = DENIED
+    assert [each.is_denied for each in stand.told(check_trail) if isinstance(each, NotChecked)] == [True]
 
 
 def test_what_cloudtrail_does_not_tell_is_never_well(stand: CheckedStack):

@@ -1,0 +1,96 @@
+"""A small part of `make blind`, in the deployment that is set up once: each command that is printed heals.
+
+Touches that deployment, and leaves it as it was by the very commands that it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.blind.faults import FAULTS, GROUPS, SINGLE, STOPPED
+from tests.blind.night import Ended, Night
+from tests.blind.outcomes import Fault, Look, Outcome, judged, look, printed_by, results
+from tests.day_two.doctor_fixture import redeployed
+from tests.onboarding.deployment import Deployment
+
+SAMPLE = (
+    "grant-of-a-stranger",
+    "logs-key-disabled",
+    "application-has-an-inline-policy",
+    "value-edited-under-its-comment",
+    "stored-key-deleted",
+    "key-id-empty",
+)
+FAULT = Fault(name="trail-stopped", do=STOPPED)
+RIGHT = {"trail": "logs", "parameter /eonpro/production/ENCRYPTED_PHI_KEY": "ours"}
+KEY = "parameter /eonpro/production/ENCRYPTED_PHI_KEY"
+NOTHING = Ended(command="true", code=0, out="", err="")
+
+
+@pytest.mark.parametrize("name", SAMPLE)
+def test_nobody_is_left_alone_with_a_command_that_does_not_heal(onboarded: Deployment, name: str) -> None:
+    redeployed(onboarded)
+
+    @contextmanager
+    def here(fault: Fault) -> Iterator[Night]:
+        yield Night(onboarded)
+
+    found = [*results(SINGLE[name], here)]
+    assert [result.outcome for result in found if result.is_first] == [Outcome.HEALED], [each.why for each in found]
+    assert not [result for result in found if result.failed], [each.why for each in found]
+
+
+def test_a_wrong_command_is_found_out(onboarded: Deployment) -> None:
+    """The harness would be worth nothing, if a command that does harm or nothing passed."""
+    redeployed(onboarded)
+    night = Night(onboarded)
+    right = night.facts()
+    FAULT.do(night)
+    before = look(night, FAULT)
+    [printed] = printed_by(before.ended.document)
+    outcomes = []
+    harm = f"aws kms disable-key-rotation --key-id {onboarded.keys()[0]}"
+    for command in ("aws kms list-keys", harm, printed.command):
+        ended = night.paste(command)
+        outcomes.append(judged(FAULT, right, before, look(night, FAULT), ended)[0])
+        if outcomes[-1] is Outcome.WORSE:
+            onboarded.client("kms").enable_key_rotation(KeyId=onboarded.keys()[0], RotationPeriodInDays=365)
+    assert outcomes == [Outcome.NO_CHANGE, Outcome.WORSE, Outcome.HEALED]
+
+
+def said(causes: tuple[str, ...], **facts: str) -> Look:
+    """A look at a world that differs from the right one in these facts, and where the doctor names these causes."""
+    document = ", ".join(f'{{"cause": "{cause}"}}' for cause in causes)
+    ended = Ended(command="doctor", code=int(bool(causes)), out=f'{{"findings": [{document}]}}', err="")
+    return Look(ended=ended, facts={**RIGHT, **{place.replace("key", KEY): value for place, value in facts.items()}})
+
+
+@pytest.mark.parametrize(
+    ("after", "outcome"),
+    [
+        (said(()), Outcome.HEALED),
+        (said(("other",), trail="stopped"), Outcome.NEARER),
+        (said(("trail-stopped",), trail="stopped"), Outcome.NO_CHANGE),
+        (said((), trail="stopped"), Outcome.NO_CHANGE),
+        (said((), bucket="new"), Outcome.WORSE),
+        (said((), key="another"), Outcome.WORSE),
+    ],
+    ids=["all is right", "another cause is left", "the same cause", "the doctor errs", "something new", "another key"],
+)
+def test_what_the_doctor_says_is_well_only_if_the_account_is(after: Look, outcome: Outcome) -> None:
+    before = said(("trail-stopped",), trail="stopped")
+    assert judged(FAULT, RIGHT, before, after, NOTHING)[0] is outcome
+
+
+def test_a_data_key_that_replaces_a_lost_one_is_worse_than_none() -> None:
+    before = Look(ended=said(("stored-key-missing",)).ended, facts={"trail": "logs"})
+    assert judged(FAULT, RIGHT, before, said((), key="another"), NOTHING)[0] is Outcome.WORSE
+
+
+def test_the_table_has_sixty_faults_and_twelve_pairs() -> None:
+    names = [fault.name for fault in FAULTS]
+    assert len(names) == len({*names}) >= 72 and sum(fault.pair for fault in FAULTS) >= 12
+    assert {*names} == {name for group in GROUPS.values() for name in group}
