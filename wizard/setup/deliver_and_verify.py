@@ -13,6 +13,7 @@ from wizard.core.errors import PermissionDenied, UsageError
 from wizard.core.models import delivery as models
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import Mark
+from wizard.core.next_command import Command
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
 from wizard.data_key import delivery
 from wizard.setup import confirmation, report
@@ -78,8 +79,9 @@ def wrap_former_key(
             return clients.wrapper.wrap(aws.environment(), key_arn=key_arn, prompt=ui.interactive)
         except UsageError as error:
             if not ui.interactive:
-                raise
-            ui.error(error)
+                adopt = f"python -m wizard adopt --encryption-key --stack {stack} --confirm {stack}"
+                raise UsageError(error.message, Command(f'printf %s "$ENCRYPTION_KEY" | {adopt}')) from error
+            ui.line(error.message, mark=Mark.FAIL)
             if not ui.confirm("Enter it again?"):
                 raise
         except PermissionDenied as error:
