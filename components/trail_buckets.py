@@ -16,6 +16,7 @@ import pulumi_aws as aws
 from components import policies
 from components.configuration import import_options
 from components.settings import ImportGroup, ObjectLock, ResourceKind, Settings
+from components.settings.names import ACCOUNT_NAMESPACE
 
 ARCHIVE_STORAGE = "GLACIER_IR"
 """The cheapest storage with immediate access: neither an auditor nor a validation of the logs has to wait."""
@@ -49,10 +50,16 @@ class TrailBuckets:
         return aws.s3.Bucket(
             self.name,
             bucket=self.settings.names.trail_bucket,
+            bucket_namespace=self._namespace(self.settings.names.trail_bucket),
             force_destroy=False,
             tags=self.settings.tags,
             opts=pulumi.ResourceOptions.merge(self.retained, imported),
         )
+
+    def _namespace(self, bucket: str) -> str | None:
+        """None for a bucket in the global namespace, so that an existing one shows no difference."""
+        ending = f"-{self.settings.account_id}-{self.settings.region}{ACCOUNT_NAMESPACE}"
+        return "account-regional" if bucket.endswith(ending) else None
 
     def guards(self, bucket: aws.s3.Bucket) -> list[pulumi.Resource]:
         """The resources that protect the records; none where the settings leave an imported bucket unchanged."""
@@ -96,6 +103,7 @@ class TrailBuckets:
         target = aws.s3.Bucket(
             name,
             bucket=settings.names.access_log_bucket,
+            bucket_namespace=self._namespace(settings.names.access_log_bucket),
             force_destroy=False,
             tags=settings.tags,
             opts=pulumi.ResourceOptions.merge(self.retained, import_options(settings, ResourceKind.ACCESS_LOG_BUCKET)),

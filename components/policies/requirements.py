@@ -91,6 +91,22 @@ class Topic(StrEnum):
     BACKUP = "Data key backed up, and the backup opened"
 
 
+_NOT_FINAL = "RIN 0945-AA22, not final"
+PROPOSED = MappingProxyType(
+    {
+        Topic.KEY: f"{_NOT_FINAL}: would require encryption of all ePHI at rest and in transit: no longer addressable",
+        Topic.KEY_POLICY: f"{_NOT_FINAL}: would require multi-factor authentication for whoever administers the key",
+        Topic.DATA_KEY: f"{_NOT_FINAL}: would require an inventory of the systems with ePHI every 12 months",
+        Topic.REVIEW: f"{_NOT_FINAL}: would require an audit of compliance every 12 months",
+        Topic.BACKUP: f"{_NOT_FINAL}: would require a written procedure that restores the data within 72 hours",
+    }
+)
+"""What the rule that was proposed on 6 January 2025 (RIN 0945-AA22) would ask beyond the rule in force, by item.
+
+It is not final and decides no state. https://www.federalregister.gov/documents/2025/01/06/2024-30983
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Requirement:
     """One requirement."""

@@ -6,6 +6,12 @@ Pure.
 from dataclasses import dataclass
 from typing import Self
 
+ACCOUNT_NAMESPACE = "-an"
+"""How the name of a bucket ends in the account's own namespace, after account and Region: nobody else can take it.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html
+"""
+
 DATA_KEY_VARIABLE = "ENCRYPTED_PHI_KEY"
 """The variable with the wrapped data key; also the last part of the stored data key's name."""
 
@@ -41,6 +47,10 @@ class Names:
     def of(cls, *, account_id: str, region: str, environment: str, trail_bucket: str | None) -> Self:
         """The names for one environment; each ends with the environment, except for production."""
         suffix = "" if environment == "production" else f"-{environment}"
+        place = f"-{account_id}-{region}"
+        # Both buckets are in one namespace.
+        is_regional = trail_bucket is not None and trail_bucket.endswith(f"{place}{ACCOUNT_NAMESPACE}")
+        ending = f"{suffix}{place}{ACCOUNT_NAMESPACE}" if is_regional else f"{place}{suffix}"
         return cls(
             alias=f"alias/eonpro-phi-key{suffix}",
             app_policy=f"EONPROKMSAccess{suffix}",
@@ -51,9 +61,9 @@ class Names:
             parameter_policy=f"EONPROParameterAccess{suffix}",
             secret_policy=f"EONPROSecretAccess{suffix}",
             trail=f"eonpro-audit-trail{suffix}",
-            trail_bucket=trail_bucket or f"eonpro-cloudtrail-logs-{account_id}-{region}{suffix}",
+            trail_bucket=trail_bucket or f"eonpro-cloudtrail-logs{ending}",
             trail_key_alias=f"alias/eonpro-audit-key{suffix}",
-            access_log_bucket=f"eonpro-access-logs-{account_id}-{region}{suffix}",
+            access_log_bucket=f"eonpro-access-logs{ending}",
             log_group=f"/aws/cloudtrail/eonpro-audit-trail{suffix}",
             log_role=f"eonpro-trail-logs-role{suffix}",
             alert_topic=f"eonpro-alerts{suffix}",
@@ -85,3 +95,13 @@ class Names:
     def stored_data_key(self) -> str:
         """Name of the parameter or secret that holds the wrapped data key."""
         return f"{self.parameter_prefix}/{DATA_KEY_VARIABLE}"
+
+
+def regional_bucket(*, account_id: str, region: str, environment: str) -> str | None:
+    """The name of a new trail's bucket in the account's own namespace; None where the Region has none, or it is long.
+
+    Every Region has it but Bahrain and the UAE.
+    """
+    suffix = "" if environment == "production" else f"-{environment}"
+    name = f"eonpro-cloudtrail-logs{suffix}-{account_id}-{region}{ACCOUNT_NAMESPACE}"
+    return name if len(name) <= 63 and region not in ("me-south-1", "me-central-1") else None

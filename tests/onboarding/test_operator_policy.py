@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from components.settings import Settings
 from sandbox.aws.iam.policy import Decision, Request, evaluate
-from tests.onboarding.deployment import ACCOUNT, Deployment, onboarding, running_deployment
+from tests.onboarding.deployment import ACCOUNT, BUCKET, Deployment, onboarding, running_deployment
 from tools.documents.permissions import operator as operator_permissions
 from tools.documents.permissions.operator import SCENARIOS, leaves, saved_settings
 from wizard.commands.policy.operator import for_values, policies_of
@@ -187,7 +187,7 @@ REFUSED: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "another bucket": ("s3", lambda it: it.create_bucket(Bucket="not-the-trails-bucket")),
     "the end of the bucket": (
         "s3",
-        lambda it: it.delete_bucket(Bucket=f"eonpro-cloudtrail-logs-{ACCOUNT}-us-east-1"),
+        lambda it: it.delete_bucket(Bucket=BUCKET),
     ),
     "a parameter of another application": ("ssm", lambda it: it.get_parameters(Names=["/other/secret"])),
     "the deletion of the stored data key": (

@@ -184,6 +184,9 @@ def from_settings(settings: Settings) -> dict[str, Any]:
             values[entry.key] = value
         elif answered:
             values[entry.key] = None
+    if settings.makes_trail:
+        # None too: it is the name that the settings derive, and a new stack's bucket has another one.
+        values["trail_bucket"] = settings.trail_bucket
     return values
 
 
@@ -193,6 +196,7 @@ def to_settings(values: Mapping[str, Any], *, identity: Identity, retained_targe
     Raises ContractError with every fault.
     """
     from components.settings import Settings
+    from components.settings.names import regional_bucket
 
     fields: dict[str, Any] = {}
     for entry in INPUTS:
@@ -210,6 +214,14 @@ def to_settings(values: Mapping[str, Any], *, identity: Identity, retained_targe
         fields.update(_with_patterns(fields))
     if retained_targets:
         fields.setdefault("deploy_targets", retained_targets)
+    own_trail = "existing_trail_arn" not in fields and {"account_id", "region"} <= fields.keys()
+    if own_trail and "trail_bucket" not in values:
+        # A new stack: nobody else can take a name in the account's own namespace.
+        fields["trail_bucket"] = regional_bucket(
+            account_id=str(fields["account_id"]),
+            region=str(fields["region"]),
+            environment=str(fields.get("environment") or "production"),
+        )
     return Settings.read(fields)
 
 

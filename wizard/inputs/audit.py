@@ -25,7 +25,8 @@ TRAIL_INPUTS: tuple[Input, ...] = (
         prompt="Which bucket does that trail write to?",
         why="Its retention is checked: the log must not expire too early.",
         safeguard="164.312(b), audit controls",
-        help="name of the trail's bucket: a name for the new one, or the bucket of the existing trail",
+        help="name of the trail's bucket: a name for the new one (default: one that no other account can take), or the "
+        "bucket of the existing trail",
         metavar="NAME",
         own=True,
         needed=lambda values: values.get("trail") not in (None, CREATE),

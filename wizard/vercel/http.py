@@ -154,7 +154,7 @@ class Api:
     ) -> Response:
         """One request, not repeated; within `seconds` where that is less than the time-out.
 
-        Raises Unreachable without an answer, SetupError for an answer that is not Vercel's.
+        Raises Unreachable without an answer or with one that cannot be read, SetupError for a redirect.
         """
         limit = self._timeout if seconds is None else min(seconds, self._timeout)
         headers = {"Accept": "application/json", "User-Agent": "eonpro-kms", "Authorization": self._authorization()}
@@ -178,16 +178,18 @@ class Api:
         except urllib3.exceptions.HTTPError as error:
             reason = quoted(str(error)) if str(error) else type(error).__name__
             raise self._unreachable(f"{self.base_url} cannot be reached ({method} {path}: {reason})") from error
-        self._has_answered = True
         _LOGGER.debug("%s %s: %d, %.0f ms", method, path, response.status, (time.monotonic() - started) * 1000)
         try:
             body = safe_text.parse_json(response.data) if response.data else None
         except ValueError as error:
             body = None
             if 200 <= response.status < 300:
-                raise self._not_vercel(response.status) from error
+                # One page of a proxy's between Vercel's answers is asked past; whoever never was Vercel is told soon.
+                said = self._not_vercel(response.status)
+                raise errors.UnreadableAnswer(said.message, said.hint) from error
         if 300 <= response.status < 400:
             raise self._not_vercel(response.status)
+        self._has_answered = True
         return Response(status=response.status, body=body, retry_after=_seconds(response.headers.get("Retry-After")))
 
     def persist(

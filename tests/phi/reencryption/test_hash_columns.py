@@ -53,14 +53,14 @@ def rows_of(patients: Patients) -> list[tuple[Any, ...]]:
     return patients.run('select id, email, dob, "emailHash", "dobHash" from "Patient" order by id')
 
 
-def assert_carried(patients: Patients, rows: int, hash_key: bytes = NEW) -> None:
-    """Every record opens with the new key alone, and every hash is what the application would look for."""
-    cipher = PhiCipher(NEW)
+def assert_carried(patients: Patients, rows: int, key: bytes = NEW) -> None:
+    """Every record opens with the key alone, and every hash is what the application would look for."""
+    cipher = PhiCipher(key)
     assert [
         (number, cipher.decrypt(email), cipher.decrypt(dob), *hashes)
         for number, email, dob, *hashes in rows_of(patients)
     ] == [
-        (number, email, dob, hash_of("email", email, hash_key), hash_of("dob", dob, hash_key))
+        (number, email, dob, hash_of("email", email, key), hash_of("dob", dob, key))
         for number in range(1, rows + 1)
         for email, dob in (texts_of(number),)
     ]

@@ -114,7 +114,9 @@ def found(child) -> Callable[..., Found]:
 def test_nothing_of_the_operators_reaches_the_child(found) -> None:
     there = found()
     assert not [name for name, value in (there.environment | there.given).items() if "operators" in value]
-    assert set(there.environment) - {"LC_CTYPE"} == {"PATH", "AWS_EC2_METADATA_DISABLED"}
+    assert set(there.environment) - {"LC_CTYPE"} == {"PATH", "AWS_EC2_METADATA_DISABLED", "AWS_SDK_UA_APP_ID"}
+    # CloudTrail tells by it that this is no call of the application.
+    assert there.environment["AWS_SDK_UA_APP_ID"] == "eonpro-proof"
 
 
 def test_secrets_of_this_very_process_do_not_reach_the_child_either(child, monkeypatch) -> None:

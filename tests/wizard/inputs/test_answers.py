@@ -408,8 +408,9 @@ def test_settings_come_back_from_their_saved_answers(identity: Identity) -> None
     )
     saved = from_settings(smallest)
     assert (saved["app_principal"], saved["trail"]) == ("create", "create")
-    assert not {"vercel_team", "vercel_access", "eks_cluster", "trail_bucket"} & set(saved)
+    assert not {"vercel_team", "vercel_access", "eks_cluster"} & set(saved)
     assert (saved["ecs_cluster"], saved["ecs_execution_role"], saved["multi_region"]) == (None, None, False)
+    assert saved["trail_bucket"] is None
     assert to_settings(saved, identity=identity) == smallest
     values = {key: answer.value for key, answer in resolved(saved=saved).items()}
     assert to_settings(values, identity=identity) == smallest
@@ -565,3 +566,28 @@ def test_the_answers_that_are_saved_are_the_same_answers_again(example: Path, tm
     assert "a-secret" not in saved.read_text()
     with pytest.raises(UsageError, match="exists, and is not overwritten"):
         write(saved, first)
+
+
+def test_nobody_can_take_the_name_of_a_new_stack_s_log_bucket_before_it(identity: Identity) -> None:
+    names = sso(identity).names
+    assert names.trail_bucket == f"eonpro-cloudtrail-logs-{ACCOUNT}-us-east-1-an"
+    assert names.access_log_bucket == f"eonpro-access-logs-{ACCOUNT}-us-east-1-an"
+    assert sso(identity, trail_bucket="our-logs").names.trail_bucket == "our-logs"
+
+
+@pytest.mark.parametrize(
+    "given", [{"region": "me-south-1"}, {"environment": "long-staging", "region": "ap-southeast-1"}]
+)
+def test_a_region_without_the_namespace_and_a_long_name_have_the_former_bucket(
+    given: dict[str, Any], identity: Identity
+) -> None:
+    assert sso(identity, **given).trail_bucket is None
+
+
+def test_a_stack_keeps_the_bucket_that_holds_its_audit_log(identity: Identity) -> None:
+    former = Settings.read(
+        {"account_id": ACCOUNT, "region": "us-east-1", "administrators": (ADMIN,), "deploy_targets": ("ecs",)}
+    )
+    again = to_settings(from_settings(former), identity=identity)
+    assert again == former
+    assert again.names.trail_bucket == f"eonpro-cloudtrail-logs-{ACCOUNT}-us-east-1"

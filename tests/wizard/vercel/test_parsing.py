@@ -34,6 +34,8 @@ class Other:
         self.answer: Callable[[list[dict[str, Any]]], Any] = lambda batch: {"created": batch, "failed": []}
         self.listing: Callable[[list[dict[str, Any]]], Any] = lambda envs: {"envs": envs}
         self.project: Any = {"id": "eonpro", "name": "eonpro"}
+        self.pages = 0
+        """How many web pages with the status 200 stand before the project's first answer."""
         self.forbidden = False
         self.url = ""
 
@@ -46,7 +48,10 @@ class Other:
 
         @app.get("/v9/projects/eonpro")
         def project() -> Any:
-            return flask.jsonify(self.project) if self.project else flask.Response("<html>", mimetype="text/html")
+            self.pages -= 1
+            if self.pages >= 0 or not self.project:
+                return flask.Response("<html>", mimetype="text/html")
+            return flask.jsonify(self.project)
 
         @app.get("/v9/projects/eonpro/env")
         def variables() -> Any:
@@ -236,6 +241,11 @@ def test_a_data_key_that_is_not_stored_as_sensitive_is_found_out(edge: Vercel, o
     other.tell = lambda env: {**env, "type": "encrypted"}
     with pytest.raises(ResourceError, match=r"ENCRYPTED_PHI_KEY: it is stored as Config \(encrypted\), not as Secret"):
         edge.deliver(PROJECT, BATCH)
+
+
+def test_one_web_page_of_a_proxy_does_not_end_the_run(edge: Vercel, other: Other) -> None:
+    other.pages = 1
+    assert edge.find_project("clinic", "eonpro").name == "eonpro"
 
 
 def test_a_web_page_is_not_taken_for_an_api(edge: Vercel, other: Other) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from components.policies.requirements import (
+    PROPOSED,
     SAFEGUARDS,
     SECTIONS,
     Topic,
@@ -137,6 +138,7 @@ def checklist_of(
             read_at=read.at,
             sections=tuple(facts.Section(section=section, name=SECTIONS[section]) for section in sections_of(topic)),
             prowler_checks=prowler_checks_of(topic),
+            proposed_rule=PROPOSED.get(topic, ""),
             next="" if entry.state is ItemState.DONE else next_,
         )
 

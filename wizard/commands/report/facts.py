@@ -38,6 +38,8 @@ class ChecklistItem:
     sections: tuple[Section, ...]
     prowler_checks: tuple[str, ...]
     """Ids of Prowler's checks for the same requirement (https://hub.prowler.com)."""
+    proposed_rule: str = ""
+    """What a proposed rule that is not final would ask; it does not decide the state."""
     next: str = ""
     """The command to type if something has to be done."""
 

@@ -94,7 +94,7 @@ def item(number: int, title: str, state: ItemState = ItemState.DONE, **changes: 
 
 
 CHECKLIST = (
-    item(1, "Customer managed key with its alias"),
+    item(1, "Customer managed key with its alias", proposed_rule="not final: would require encryption"),
     item(2, "Key policy restricts access", ItemState.OPEN, next="python -m wizard setup --stack production"),
     item(3, "IAM policy follows least privilege"),
     item(4, "Automatic key rotation"),

@@ -79,7 +79,7 @@ def whats(account: Account) -> list[str]:
 def test_an_account_that_is_free_and_right_has_no_problem(aws) -> None:
     account = seen(aws)
     assert (account.problems, account.rights, account.quotas) == ((), Rights(), CheckResult())
-    assert account.settings == settings()
+    assert account.settings == settings(trail_bucket=f"eonpro-cloudtrail-logs-{ACCOUNT}-{REGION}-an")
     assert account.existing is not None
 
 

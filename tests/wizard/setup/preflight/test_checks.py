@@ -76,7 +76,8 @@ class World:
     ) -> checks.Findings:
         return checks.check(
             stack="production",
-            values={**VALUES, **changes},
+            # The bucket of these worlds has the name that an earlier version gave it.
+            values={**VALUES, "trail_bucket": None, **changes},
             saved=saved,
             identity=identity,
             aws=self.aws if not isinstance(identity, SetupError) else None,

@@ -3,14 +3,18 @@
 Touches S3 at the endpoint of the Region that is passed to it.
 """
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.errors import none_if_missing
 from sandbox.pulumi_plugins.provider.resource_type import Names, ResourceType, tag_list, tag_map
 from sandbox.pulumi_plugins.provider.values import Properties
+from sandbox.state import ACCOUNT
 
 NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
+_NAMESPACES = ("global", "account-regional")
 _NO_TAGS = ("NoSuchTagSet", "NoSuchTagSetError")
 
 
@@ -29,7 +33,6 @@ class Bucket(ResourceType):
         {
             "accelerationStatus",
             "acl",
-            "bucketNamespace",
             "corsRules",
             "grants",
             "lifecycleRules",
@@ -47,8 +50,15 @@ class Bucket(ResourceType):
     name_limit = 63
     name_is_lowercase = True
 
+    def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
+        """A namespace that S3 does not have."""
+        if inputs.get("bucketNamespace") not in (None, *_NAMESPACES):
+            yield "bucketNamespace", f"expected bucket_namespace to be one of {json.dumps(_NAMESPACES)}"
+
     def create(self, region: Region, inputs: Properties) -> str:
         arguments: dict[str, Any] = {"Bucket": inputs["bucket"]}
+        if namespace := inputs.get("bucketNamespace"):
+            arguments["BucketNamespace"] = namespace
         if inputs.get("objectLockEnabled"):
             arguments["ObjectLockEnabledForBucket"] = True
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html: no constraint means us-east-1.
@@ -71,6 +81,7 @@ class Bucket(ResourceType):
         )
         enabled = (lock or {}).get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") == "Enabled"
         return {
+            "bucketNamespace": _NAMESPACES[resource_id.endswith(f"-{ACCOUNT}-{region.name}-an")],
             "arn": f"arn:{region.partition}:s3:::{resource_id}",
             "bucket": resource_id,
             "bucketDomainName": f"{resource_id}.s3.amazonaws.com",
