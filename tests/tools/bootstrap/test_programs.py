@@ -62,7 +62,7 @@ def test_root_gets_what_is_missing_by_apt(folder: Path, monkeypatch: pytest.Monk
     debian.add("apt-get")
     debian.add("zsh")
     told = programs.install(debian.machine())
-    assert told == "installed by apt-get: bash, fish, node, curl, chromium, chromedriver, postgresql"
+    assert told == "installed by apt-get: bash, fish, node, npm, curl, chromium, chromedriver, postgresql"
     assert not any("zsh" in argv for argv in debian.started)
     assert all(argv[0] == "env" for argv in debian.started)
     assert programs.install(debian.machine()) == "already there"
@@ -87,7 +87,7 @@ def test_without_the_right_to_install_nothing_is_tried(
         debian.add(name)
     told = programs.install(debian.machine())
     assert told == (
-        "bash, zsh, fish, node, curl, chromium, chromedriver, postgresql missing, "
+        "bash, zsh, fish, node, npm, curl, chromium, chromedriver, postgresql missing, "
         "and there is no apt-get with root or a sudo that does not ask"
     )
     assert not any("apt-get" in argv for argv in debian.started)

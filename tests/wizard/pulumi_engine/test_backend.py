@@ -11,6 +11,7 @@ import pytest
 
 from wizard.core.errors import (
     CredentialsError,
+    NoBackend,
     PermissionDenied,
     ResourceError,
     SetupError,
@@ -150,7 +151,7 @@ def test_a_passphrase_made_once_is_found_by_the_next_run(home) -> None:
     [
         (
             "PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions",
-            SetupError,
+            NoBackend,
             "no state backend",
             "pulumi login",
         ),
@@ -234,7 +235,7 @@ def test_a_complaint_is_told_with_its_cause_and_the_next_command(complaint, kind
     failure = cli_error("production", f"\n code: 1\n stdout: \n stderr: error: {complaint}\n")
     assert type(failure) is kind
     assert said in failure.message
-    assert hint in failure.hint
+    assert hint in failure.hint + getattr(failure.hint, "advice", "")
     assert "RequestID" not in failure.message, "noise to a reader"
 
 

@@ -163,7 +163,7 @@ def _restricted(entry: ChecklistEntry, review: AccessReview | None) -> Checklist
         return replace(entry, state=ItemState.OPEN, evidence=evidence, next=entry.next or wizard("review"))
     if entry.state is ItemState.DONE and review.undecided:
         text = f"what these can do with the key is unknown: {', '.join(each.arn for each in review.undecided)}"
-        return replace(entry, state=ItemState.UNKNOWN, evidence=text)
+        return replace(entry, state=ItemState.UNKNOWN, evidence=f"{entry.evidence}; {text}")
     return entry
 
 

@@ -155,7 +155,7 @@ def test_a_copy_that_vercel_hides_is_taken_from_the_running_application(world: W
     world.vercel.sensitive = True
     with pytest.raises(UsageError, match="no target shows its data key") as refused:
         world.run("restore", "--from-target")
-    assert "read -rsp" in refused.value.hint and "export EONPRO_ENCRYPTED_PHI_KEY" in refused.value.hint
+    assert "read -rs " in refused.value.hint and "export EONPRO_ENCRYPTED_PHI_KEY" in refused.value.hint
     world.entered = wrapped().value
     world.run("restore", "--from-target")
     assert world.current == wrapped()

@@ -415,7 +415,9 @@ def test_a_backup_on_another_machine_is_named_and_no_command_is_made_up(stand: C
 def test_without_any_copy_here_the_running_application_has_the_last_one(stand: CheckedStack):
     stand.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
     found = recovery(stand)
-    assert found.command.startswith("read -rsp") and "do not redeploy it" in found.advice
+    assert (
+        found.command.startswith("printf 'ENCRYPTED_PHI_KEY: ' && read -rs ") and "do not redeploy it" in found.advice
+    )
 
 
 # --- the drift
