@@ -210,7 +210,8 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
     # The command that restores it delivers it too.
     ("stored-key-missing", "parameter-missing variable-missing"),
     ("stack-locked", "stack-pending-operations"),
-    ("target-missing", f"variable-missing deployment-stale {_REMEMBERED}"),
+    # The command that restores the stored data key delivers it too, and is refused while its target is missing.
+    ("target-missing", f"stored-key-missing variable-missing deployment-stale {_REMEMBERED}"),
     ("data-key-not-created", "variable-missing parameter-missing"),
     ("stored-key-of-another-kms-key data-key-wrong-length unwrap-failed", _COMPARISONS),
     (

@@ -58,7 +58,7 @@ def test_a_restart_alone_is_not_printed_where_a_variable_has_to_be_put_right_fir
     [
         (("stack-locked", "stack-pending-operations"), ["stack-locked"]),
         (("stored-key-missing", "variable-missing"), ["stored-key-missing"]),
-        (("stored-key-missing", "target-missing"), ["target-missing", "stored-key-missing"]),
+        (("stored-key-missing", "target-missing"), ["target-missing"]),
     ],
 )
 def test_no_command_is_printed_first_that_another_fault_refuses(causes: tuple[str, ...], printed: list[str]) -> None:
