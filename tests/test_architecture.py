@@ -55,7 +55,6 @@ TABLE = (
     Row(files=("wizard/terminal/*.py",), outside=("questionary", "prompt_toolkit"), ours=("wizard.terminal.*", *CORE)),
     Row(files=("wizard/aws/*.py",), outside=("boto3", "botocore"), ours=("wizard.aws.*", *CORE)),
     Row(files=("wizard/vercel/*.py",), outside=("urllib3", "certifi"), ours=("wizard.vercel.*", *CORE)),
-    Row(files=("wizard/github.py",), ours=CORE),
     # A passphrase is tried as the engine tries it, because the engine itself does so only when it is too late.
     Row(
         files=("wizard/pulumi_engine/*.py",),

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from components.settings import Outputs, Settings
-from wizard import aws, github
+from wizard import aws
 from wizard.aws.auth.sign_in import sign_in
+from wizard.cli import github
 from wizard.cli.commands import READ_ONLY
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import StackState

@@ -140,7 +140,7 @@ def run_command(line: CommandLine, terminal: Terminal, log: Log | None = None) -
 
 
 def _offline(options: RunOptions) -> Offline:
-    from wizard import github
+    from wizard.cli import github
     from wizard.core.ports.run import Offline
     from wizard.pulumi_engine import config
     from wizard.terminal.text import print_text

@@ -294,7 +294,7 @@ class UserInterface(Protocol):
 
 
 GitHub = Callable[[str], "TokenSubject"]
-"""From a repository OWNER/NAME on GitHub to the subject of its tokens (`wizard/github.py`). Raises SetupError."""
+"""From a repository OWNER/NAME on GitHub to the subject of its tokens (`wizard/cli/github.py`). Raises SetupError."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,7 +58,7 @@ class Asked:
     """What `policy ci` prints where GitHub answers so."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, github: Any) -> None:
-        monkeypatch.setattr("wizard.github.reader", lambda environ, secret: github)
+        monkeypatch.setattr("wizard.cli.github.reader", lambda environ, secret: github)
         self.code = bell.main(["policy", "ci", "--repository", "clinic/eonpro", "--account", ACCOUNT])
         self.out, self.err = capsys.readouterr()
 

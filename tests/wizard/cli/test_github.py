@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from wizard import github
+from wizard.cli import github
 from wizard.core.errors import CredentialsError, ResourceError, SetupError, TargetMissing, Unreachable, UsageError
 
 TEMPLATE, DETAILS = "/repos/clinic/eonpro/actions/oidc/customization/sub", "/repos/clinic/eonpro"
