@@ -67,7 +67,7 @@ class Ended:
 
 def programs(root: Path, project: Path) -> Path:
     """A folder with `python`, `eonpro-kms` and `vercel` of one project: the wizard begins with its libraries loaded."""
-    folder = root / "bin"
+    folder = root / "programs"
     folder.mkdir(exist_ok=True)
     for name, text in {
         "python": _PYTHON.format(phi=phi(), real=sys.executable),
