@@ -208,7 +208,7 @@ def nothing(world: World, account: Account, template: Account) -> list[str]:
     return []
 
 
-CONFIRMED = ("--confirm", "production", "--yes")
+CONFIRMED = ("--confirm", "production")
 ANSWERS = ("--answers", "examples/vercel.yaml", "--yes")
 
 COMMANDS = {

@@ -53,7 +53,7 @@ def test_a_record_opens_from_nothing_but_the_backup_and_the_key(deployment: Depl
 
     # All but the stack's state is gone: one command puts it back, and the application has its variables again.
     lose_the_data_key(deployment)
-    deployment.wizard("restore", "--from-backup", str(backup), "--yes", "--confirm", "production", "--no-redeploy")
+    deployment.wizard("restore", "--from-backup", str(backup), "--confirm", "production", "--no-redeploy")
     assert the_application.read(deployment, deployment.deployed(), record) == [RECORD]
     assert deployment.parameters()[STORED_KEY] == json.loads(backup.read_text())["wrappedKey"]
 

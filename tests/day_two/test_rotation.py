@@ -103,7 +103,7 @@ def test_a_former_key_is_adopted_from_a_pipe_and_promoted_and_is_seen_by_nobody(
     former = secrets.token_bytes(32)
     (record,) = (PhiCipher(former).encrypt("before KMS"),)
     assert record is not None
-    document = _piped(life, former.hex(), "adopt", "--encryption-key", "--yes", *SURE)
+    document = _piped(life, former.hex(), "adopt", "--encryption-key", *SURE)
     assert document["changed"] and document["fingerprint"] in ledger(life)
 
     life.wizard("rotate", "--promote", document["fingerprint"], "--no-hash-columns", *SURE)
@@ -285,7 +285,7 @@ def test_a_stack_that_never_had_a_data_key_gets_the_former_one_as_its_first(depl
     former = secrets.token_bytes(32)
     record = PhiCipher(former).encrypt("before KMS")
     assert record is not None
-    document = _piped(deployment, former.hex(), "adopt", "--encryption-key", "--yes", *SURE)
+    document = _piped(deployment, former.hex(), "adopt", "--encryption-key", *SURE)
     assert [each["state"] for each in document["proofs"]] == ["proved"]
     assert the_application.read(deployment, deployment.deployed(), record) == ["before KMS"]
 

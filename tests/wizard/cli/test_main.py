@@ -520,6 +520,8 @@ def test_answers_that_cannot_be_used_are_all_told(folder, steps, capsys) -> None
         (["preview", "--confirm", "production"], "preview has no --confirm"),
         (["destroy", "--multi-region", "yes"], "destroy has no --multi-region"),
         (["destroy", "--yes"], "destroy has no --yes"),
+        (["restore", "--yes"], "restore has no --yes: it belongs to setup and"),
+        (["adopt", "--encryption-key", "--yes"], "adopt has no --yes: it belongs to setup and"),
         (["access-key", "rotate", "--rotation-period-days", "90"], "access-key has no --rotation-period-days"),
         (["backup", "--confirm", "production"], "backup has no --confirm"),
         (["--plan", "a.json", "--dry-run"], "--plan applies a saved plan"),

@@ -206,7 +206,7 @@ class World:
 
         None where the power went or the command was refused.
         """
-        line = parse([*words, "--stack", self.environment, "--confirm", self.environment, "--yes"])
+        line = parse([*words, "--stack", self.environment, "--confirm", self.environment])
         wire = self.account.wire
         wire.left, wire.after = cut if cut is not None else (None, False)
         try:

@@ -87,7 +87,7 @@ def test_a_first_adoption_that_was_cut_off_is_finished_by_the_next(empty: World)
 
 def test_it_takes_the_stacks_name_before_the_key_is_read(world: World) -> None:
     with pytest.raises(Cancelled) as refused:
-        world.run("adopt", "--encryption-key", confirm=None, yes=True)
+        world.run("adopt", "--encryption-key", confirm=None)
     assert "--confirm production" in refused.value.hint
     assert world.wrapper.prompted == []
 

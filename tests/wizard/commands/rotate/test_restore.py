@@ -96,7 +96,7 @@ def test_what_makes_way_is_kept_and_goes_back_as_well(world: World, promoted: st
 
 def test_it_takes_the_stacks_name(world: World, promoted: str) -> None:
     with pytest.raises(Cancelled) as refused:
-        world.run("restore", "--version", OLD, confirm=None, yes=True)
+        world.run("restore", "--version", OLD, confirm=None)
     assert f"restore --version {OLD}" in refused.value.hint
     assert world.changes() == []
 
