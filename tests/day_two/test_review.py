@@ -75,6 +75,8 @@ def test_a_deployment_as_it_was_set_up_shows_exactly_the_principals_there_are(be
     assert rights(told) == AS_SET_UP
     # An administrator of the whole account, whom the stack's settings do not name, and who can use the key through IAM.
     assert told["unexpected"] == [PLATFORM]
+    # The caller has the same right by the same policy; the settings name it, and do not let it use the key.
+    assert {each["arn"]: each["beyond"] for each in told["review"]["principals"] if each["beyond"]} == {CALLER: ["use"]}
     assert (told["undecided"], told["review"]["unread"], told["review"]["grants"]) == ([], [], [])
 
 
@@ -238,7 +240,7 @@ def test_a_review_that_was_tampered_with_is_said_and_not_relied_on(on_vercel: De
     document = review(on_vercel, tmp_path, expect=1).document
     assert document["faults"] == [f"{kept} was changed since it was written: it no longer matches its digest"]
     # What it was signed with is not accepted any more, and nothing is compared with it.
-    assert (document["notAccepted"], document["differences"]) == ([PLATFORM], None)
+    assert (set(document["notAccepted"]), document["differences"]) == ({CALLER, PLATFORM}, None)
 
 
 def test_a_sign_off_without_the_stacks_name_reads_and_keeps_nothing(on_vercel: Deployment, tmp_path: Path) -> None:

@@ -109,7 +109,6 @@ class PermissionSource:
 
     source: str
     terms: tuple[str, ...] = ()
-    through_iam: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,7 +291,7 @@ def _grants(documents: KeyAccessDocuments, caller: Caller, action: str) -> Itera
 
 def _source(match: StatementMatch, more: Iterable[str], *, through_iam: bool = False) -> PermissionSource:
     source = f"IAM policy {match.source}" if through_iam else match.source
-    return PermissionSource(source=source, terms=tuple(dict.fromkeys((*match.terms, *more))), through_iam=through_iam)
+    return PermissionSource(source=source, terms=tuple(dict.fromkeys((*match.terms, *more))))
 
 
 def _could_be_allowed(

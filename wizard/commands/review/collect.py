@@ -166,7 +166,7 @@ def _assume_paths(
     incomplete = []
     for arn, entry in rights.items():
         role = iam.find(arn) if iam else None
-        if iam is not None and role is not None and role.is_role and entry.has_any:
+        if iam is not None and role is not None and role.is_role and entry.certain:
             paths[arn], is_incomplete = trust.assume_paths(role, iam, account=account)
             incomplete += [arn] if is_incomplete else []
     return paths, incomplete
@@ -196,7 +196,7 @@ def _with_assuming_principals(
 
 
 def _rights_by_assuming(role: Rights, path: trust.AssumePath) -> Rights:
-    gained = [right for right in RIGHTS if role.permissions[right] is KeyPermission.YES]
+    gained = [right for right in RIGHTS if right in role.certain]
     terms = f" if {' and '.join(path.terms)}" if path.terms else ""
     through = "".join(f" through {arn.rpartition('/')[2]}" for arn in path.through)
     return Rights(
@@ -215,7 +215,7 @@ def _principal(
 ) -> models.PrincipalAccess:
     events, refused, verifications, last_use = counted(rights.arn, histories)
     is_expected = expectation.names(rights.arn)
-    surplus = rights.direct - expectation.rights_of(rights.arn)
+    surplus = rights.certain - expectation.rights_of(rights.arn)
     return models.PrincipalAccess(
         arn=rights.arn,
         use=rights.permissions["use"],

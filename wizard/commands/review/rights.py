@@ -4,7 +4,7 @@ Pure: calls the evaluator (`components.policies.evaluation`) for each principal 
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from components.policies.evaluation import AccessDecision, KeyAccessDocuments, KeyPermission, evaluate_access
 from components.policies.evaluation.key_access import RIGHTS
@@ -29,13 +29,11 @@ class Rights:
     permissions: Mapping[str, KeyPermission]
     """By right: use, administer, delete."""
     ways: tuple[str, ...] = ()
-    direct: frozenset[str] = field(default_factory=frozenset)
-    """The rights that do not come only through the account's IAM."""
 
     @property
-    def has_any(self) -> bool:
-        """Whether one of the rights is a yes."""
-        return KeyPermission.YES in self.permissions.values()
+    def certain(self) -> frozenset[str]:
+        """The rights that are a yes."""
+        return frozenset(right for right, permission in self.permissions.items() if permission is KeyPermission.YES)
 
     def merged_with(self, rights: "Rights") -> "Rights":
         """Both together; the stronger permission wins."""
@@ -47,7 +45,6 @@ class Rights:
                 for right in RIGHTS
             },
             ways=tuple(dict.fromkeys((*self.ways, *rights.ways))),
-            direct=self.direct | rights.direct,
         )
 
 
@@ -63,7 +60,7 @@ def rights_on(documents: KeyAccessDocuments, *, expected: Collection[str], regio
     """
     for caller in _callers(documents, expected):
         rights = _rights(documents, caller, region)
-        if rights.has_any or caller.arn in expected or _is_uncertain(documents, caller, rights):
+        if rights.certain or caller.arn in expected or _is_uncertain(documents, caller, rights):
             yield rights
     if None in (documents.policy, documents.grants, documents.iam):
         # The unread documents may allow principals that no other document names.
@@ -103,17 +100,11 @@ def _rights(documents: KeyAccessDocuments, caller: Caller, region: str) -> Right
         right: max((decisions[right, action].permission for action in RIGHTS[right]), key=_BY_STRENGTH.index)
         for right in RIGHTS
     }
-    direct = frozenset(
-        right
-        for (right, _), decision in decisions.items()
-        if any(not source.through_iam for source in decision.sources)
-    )
     return Rights(
         arn=caller.arn,
         kind=caller.kind,
         permissions=permissions,
         ways=tuple(_ways(decisions, caller, region)),
-        direct=direct,
     )
 
 

@@ -70,7 +70,7 @@ class PrincipalAccess:
     is_expected: bool = True
     """Whether the stack's settings name it: an application principal, an administrator, the root statement."""
     beyond: tuple[str, ...] = ()
-    """Rights of an expected principal that the settings do not give it, and that do not come through IAM."""
+    """Rights of an expected principal that the settings do not give it, by whatever way it has them."""
 
     @property
     def rights(self) -> frozenset[str]:

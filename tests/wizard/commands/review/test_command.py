@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from components.policies.evaluation.account import AccountIam
 from tests.components.policies.evaluation.policy_documents import allow, document, grant, named, principal
 from tests.wizard.commands.review.reviews import (
     NOW,
     SETTINGS,
     STRANGER,
     account,
+    application,
     aws,
     key_statements,
     stranger,
@@ -120,6 +122,19 @@ def test_a_history_that_may_not_be_read_does_not(world):
 def test_an_administrator_with_more_than_it_was_given_fails_the_review(world):
     world.aws.key_policies[KEY] = document(*key_statements(world.aws), named(ADMIN, Sid="more"))
     assert world.review()[0] == 1
+
+
+def test_of_two_with_administrator_access_the_one_that_the_settings_name_passes_no_sooner(world):
+    """A reviewer believes that only the unnamed one can decrypt."""
+    everything = allow("*")
+    administrators = principal(ADMIN, everything, trust=document()), stranger(everything)
+    world.aws.who_has_access.account = AccountIam(principals=(*administrators, application()))
+    code, told = world.review()
+    assert (code, set(told["notAccepted"])) == (1, {ADMIN, STRANGER})
+    assert world.review(sign="Ada", confirmed="production")[0] == 0
+    code, told = world.review()
+    assert (code, told["notAccepted"]) == (0, [])
+    assert [mark for mark, line in world.ui.marked if line.startswith((ADMIN, STRANGER))] == [Mark.WARN] * 2
 
 
 def test_whom_a_signed_review_shows_is_accepted_with_what_it_had(world):
