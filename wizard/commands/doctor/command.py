@@ -214,6 +214,9 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
         proofs = deliver_and_verify.prove(
             clients, context, delivered, stored_data_key.wrapped, check_again=True, full=full
         )
+    for proof in proofs:
+        if proof.key_material:
+            clients.ui.line(f"{proof.target}: opened with the key material {proof.key_material} of the KMS key")
     if all(proof.state is not VerificationState.FAILED for proof in proofs):
         diagnosis = widened.result()
         if diagnosis.findings:
