@@ -45,8 +45,11 @@ def prove(environment: Mapping[str, str], *, dry_run: bool = False) -> dict[str,
         if dry_run:
             is_dry = [_dry_run(key, credentials) for key in (wrapped, *additional)]
             return {"proved": True, **facts, **others, "record": "dry run" if all(is_dry) else "dry run ignored"}
-        cipher = PhiCipher(KmsKeySource(wrapped, credentials=credentials).data_key())
+        source = KmsKeySource(wrapped, credentials=credentials)
+        cipher = PhiCipher(source.data_key())
         facts["keyBytes"] = DATA_KEY_BYTES
+        if source.key_material_id:
+            facts["keyMaterialId"] = source.key_material_id
         record = cipher.encrypt(SYNTHETIC)
         if record == cipher.encrypt(SYNTHETIC) or cipher.decrypt(record) != SYNTHETIC:
             return {

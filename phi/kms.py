@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -79,6 +80,9 @@ ERRORS_BY_CODE: Mapping[str, tuple[type[errors.UnwrapError], str]] = {
     "KMSInternalException": _UNAVAILABLE,
 }
 
+_KEY_MATERIAL_ID = re.compile("[0-9a-f]{64}")
+"""https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html#KMS-Decrypt-response-KeyMaterialId"""
+
 _Response = TypeVar("_Response")
 
 
@@ -103,6 +107,9 @@ class KmsKeySource:
         self._credentials = credentials
         self._timeouts = timeouts or KmsTimeouts()
         self._client_of_process: tuple[int, Any] | None = None
+        self.key_material_id = ""
+        """Of the last `data_key`: the key material of the KMS key that opened it (KeyMaterialId of Decrypt), 64 hex
+        digits; empty where the endpoint does not send it or an older botocore does not know it."""
         logging.getLogger("botocore.parsers").addFilter(_drop_while_unwrapping)
 
     def data_key(self) -> bytes:
@@ -146,6 +153,8 @@ class KmsKeySource:
             length = len(key)
             del key
             raise errors.WrongLength(f"The wrapped key holds {length} bytes; a data key is {DATA_KEY_BYTES}.")
+        material = str(response.get("KeyMaterialId"))
+        self.key_material_id = material if _KEY_MATERIAL_ID.fullmatch(material) else ""
         return key
 
     def _client(self) -> Any:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+LAW = "45 CFR Part 164, Subpart C (HIPAA Security Rule)"
+
 SAFEGUARDS = MappingProxyType(
     {
         "164.308(a)(1)(i)": "security management process",

@@ -72,10 +72,11 @@ def cloud() -> Iterator[Cloud]:
 
 @dataclass
 class Script:
-    """An endpoint whose KMS answers a dry run with `code`."""
+    """An endpoint whose KMS answers with `code`, or else with `answer`."""
 
     url: str = ""
     code: str = "DryRunOperationException"
+    answer: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, bool]] = field(default_factory=list)
 
     @property
@@ -99,7 +100,8 @@ class Script:
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 if operation := self.headers.get("X-Amz-Target", "").rpartition(".")[2]:
                     script.asked.append((operation, json.loads(body).get("DryRun") is True))
-                    self.answer(412 if script.code.startswith("DryRun") else 400, json.dumps({"__type": script.code}))
+                    status = 412 if script.code.startswith("DryRun") else 400 if script.code else 200
+                    self.answer(status, json.dumps({"__type": script.code} if script.code else script.answer))
                 else:
                     self.answer(200, CALLER)
 
@@ -166,6 +168,13 @@ def test_the_plaintext_of_the_data_key_does_not_come_to_the_operators_machine_fo
     assert (code, verdict["proved"], verdict["record"]) == (0, True, "dry run")
     assert "keyBytes" not in verdict
     assert sandbox.asked == [("Decrypt", True)]
+
+
+def test_the_verdict_names_the_key_material_that_opened_the_data_key(sandbox: Script) -> None:
+    key_arn, plaintext = sandbox.environment["AWS_KMS_KEY_ID"], base64.b64encode(bytes(32)).decode()
+    sandbox.code, sandbox.answer = "", {"KeyId": key_arn, "Plaintext": plaintext, "KeyMaterialId": "0f" * 32}
+    code, verdict, _ = prove(sandbox.environment)
+    assert (code, verdict["record"], verdict["keyMaterialId"]) == (0, "round trip", "0f" * 32)
 
 
 @pytest.mark.parametrize(

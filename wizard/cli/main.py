@@ -205,7 +205,7 @@ def _print(error: SetupError, log: str | None, run: Run) -> None:
         screen.line(f"the log: {request.near(log)}")
 
 
-def _print_document(document: Mapping[str, Any]) -> None:
+def _print_document(document: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
     import json
 
     print(json.dumps(document, indent=2))

@@ -25,11 +25,21 @@ Document = dict[str, Any]
 
 def verify(stack: str, proofs: Sequence[Verification], findings: Sequence[Mapping[str, str | None]] = ()) -> Document:
     """Of the verifications and the findings; `ok` is whether each has a result, none failed and nothing was found."""
-    entries = [
-        {"target": p.target, "state": p.state, "principal": p.principal, "detail": p.detail, "at": p.at} for p in proofs
-    ]
+    entries = [proof_fields(proof) for proof in proofs]
     ok = all(p.state not in ("failed", "unproven") for p in proofs) and not findings
     return {**head("verify", ok=ok), "stack": stack, "proofs": entries, "findings": [dict(entry) for entry in findings]}
+
+
+def proof_fields(proof: Verification) -> Document:
+    """The JSON fields of a verification; `keyMaterialId` only where KMS named the key material."""
+    return {
+        "target": proof.target,
+        "state": str(proof.state),
+        "principal": proof.principal,
+        "detail": proof.detail,
+        "at": proof.at,
+        **({"keyMaterialId": proof.key_material} if proof.key_material else {}),
+    }
 
 
 def status(rows: Document) -> Document:

@@ -7,7 +7,7 @@ copied command acts on the same stack, wherever it is pasted.
 
 import re
 import shlex
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -170,7 +170,7 @@ _REPLACED_BY: Mapping[str, tuple[str, ...]] = {
 """Flags that make another one meaningless: a saved plan holds its own settings, `--all` is every stack."""
 
 
-Result = tuple[int, Mapping[str, Any]]
+Result = tuple[int, Mapping[str, Any] | Sequence[Mapping[str, Any]]]
 """An exit code, and the document that `--json` prints."""
 
 

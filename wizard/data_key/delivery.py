@@ -285,8 +285,8 @@ def prove(
         created = access_key if principal == outputs.app_user_arn else None
         gap = target.missing(context, {region: app_variables})
         # What the target gives to the application decides, whatever the stored data key is.
-        state, detail = (
-            (VerificationState.FAILED, gap)
+        state, detail, key_material = (
+            (VerificationState.FAILED, gap, "")
             if gap
             else _verify(
                 context.aws.with_region(region),
@@ -301,7 +301,16 @@ def prove(
         )
         if len(variables) > 1:
             detail = f"in {region}: {detail}"
-        proofs.append(Verification(target=delivery.target, state=state, principal=principal, detail=detail, at=now))
+        proofs.append(
+            Verification(
+                target=delivery.target,
+                state=state,
+                principal=principal,
+                detail=detail,
+                at=now,
+                key_material=key_material,
+            )
+        )
     return tuple(proofs)
 
 
@@ -315,7 +324,8 @@ def _verify(
     created: AccessKey | None,
     *,
     full: bool,
-) -> tuple[VerificationState, str]:
+) -> tuple[VerificationState, str, str]:
+    """The state, how that is known, and the id of the key material that opened the data key, or ""."""
     if created:
         how = f"its access key {created.id}, created just now"
         search = CredentialsSearch(
@@ -334,20 +344,23 @@ def _verify(
                 VerificationState.UNPROVEN,
                 f"as {result.principal or principal}: could not be verified: KMS did not answer "
                 f"({result.cause}: {result.message}); try again later",
+                "",
             )
         if not result.proved:
-            return VerificationState.FAILED, f"as {result.principal or principal}: {result.cause}: {result.message}"
+            return VerificationState.FAILED, f"as {result.principal or principal}: {result.cause}: {result.message}", ""
         if result.fingerprint != app_variables.wrapped.fingerprint:
             return (
                 VerificationState.FAILED,
                 f"the application opened {result.fingerprint}, not {app_variables.wrapped.fingerprint}",
+                "",
             )
         return (
             VerificationState.PROVED,
             f"as {result.principal}, by {credentials.how}: {_DONE.get(result.how, 'KMS decrypts the data key')}"
             + (f", {target.proof_note}" if target.proof_note else ""),
+            result.key_material,
         )
-    return _simulated(aws, settings, principal, app_variables.key_arn, search.tried)
+    return (*_simulated(aws, settings, principal, app_variables.key_arn, search.tried), "")
 
 
 _DONE: Mapping[Proof | None, str] = {

@@ -224,6 +224,7 @@ class ChildDecryptVerifier:
             cause=str(answer.get("cause") or ""),
             message=str(answer.get("message") or ""),
             how=next((proof for proof in Proof if proof == answer.get("record")), None),
+            key_material=str(answer.get("keyMaterialId") or ""),
         )
 
     def _environment(self) -> dict[str, str]:

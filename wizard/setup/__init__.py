@@ -14,6 +14,7 @@ from wizard.core.errors import UsageError
 from wizard.core.next_command import Result, wizard
 
 if TYPE_CHECKING:
+    from wizard.core.json_documents import Document
     from wizard.setup.steps import Clients, Request
 
 INPUTS = "The inputs (the Region, the trail and others): python -m wizard help inputs"
@@ -46,7 +47,7 @@ class SetupOptions:
         parser.add_argument("--plan", type=Path, metavar="FILE", help="apply a saved plan, if it still fits")
         parser.epilog = INPUTS
 
-    def run(self, request: Request, clients: Clients) -> Result:
+    def run(self, request: Request, clients: Clients) -> tuple[int, Document]:
         from wizard.setup import plan, report, workflow
 
         if self.dry_run or self.save_plan:

@@ -214,10 +214,7 @@ def document(report: Report) -> json_documents.Document:
             }
             for delivery in report.delivered
         ],
-        "proofs": [
-            {"target": p.target, "state": p.state, "principal": p.principal, "detail": p.detail, "at": p.at}
-            for p in report.proofs
-        ],
+        "proofs": [json_documents.proof_fields(proof) for proof in report.proofs],
         "checklist": [
             {"title": item.title, "state": item.state, "evidence": item.evidence, "next": item.next}
             for item in report.checklist

@@ -21,6 +21,7 @@ ARN = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-5555555555
 OTHER = "arn:aws:kms:us-east-1:123456789012:key/99999999-2222-3333-4444-555555555555"
 KEY = bytes(range(200, 232))
 REQUEST = ("us-east-1", b"wrapped")
+MATERIAL = "0123456789abcdef" * 4
 CREDENTIALS = Credentials(access_key_id="AKIAEXAMPLE", secret_access_key="s3cret", session_token="t0ken")
 ONCE = KmsTimeouts(attempts=1)
 
@@ -75,6 +76,15 @@ def test_the_request_has_the_key_the_wrapped_bytes_and_no_context(kms: ScriptedK
     assert "/us-east-1/kms/" in headers["Authorization"]
     assert headers["X-Amz-Security-Token"] == "t0ken"
     assert body == {"KeyId": ARN, "CiphertextBlob": base64.b64encode(b"wrapped").decode()}
+
+
+@pytest.mark.parametrize(("sent", "read"), [(MATERIAL, MATERIAL), (None, ""), ("", ""), (3, ""), ("\x1b[2J", "")])
+def test_an_auditor_learns_which_key_material_opened_the_key_and_nothing_an_endpoint_made_up(
+    kms: ScriptedKms, unwrapper: KmsKeySource, sent: object, read: str
+) -> None:
+    kms.faults[REQUEST] = Fault(body=lambda good: good if sent is None else good | {"KeyMaterialId": sent})
+    assert unwrapper.data_key() == KEY
+    assert unwrapper.key_material_id == read
 
 
 def test_no_request_and_no_search_for_credentials_before_the_first_unwrap(

@@ -14,6 +14,7 @@ from tests.wizard.fakes.clients import (
     APP_USER,
     CREDENTIALS,
     KEY,
+    MATERIAL,
     MULTI_KEY,
     MULTI_OUTPUTS,
     OTHER_KEY,
@@ -255,6 +256,15 @@ def test_the_application_opens_what_was_delivered(aws) -> None:
     assert proof.detail.startswith(f"as {APP}, by a Vercel OIDC token: 32 bytes unwrapped")
     assert proof.detail.endswith("with the stored data key: Vercel does not show the one that was delivered")
     assert proof.at.endswith("+00:00")
+
+
+def test_the_key_material_that_opened_it_is_evidence_where_kms_names_it(aws) -> None:
+    aws.credentials = CREDENTIALS
+    (proof,) = proofs(aws)
+    assert proof.key_material == MATERIAL
+    silent = ChildResult(proved=True, principal=APP, fingerprint=wrapped().fingerprint)
+    (proof,) = proofs(aws, verdict=silent)
+    assert (proof.state, proof.key_material) == (VerificationState.PROVED, "")
 
 
 def test_what_the_application_cannot_open_has_failed(aws) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.wizard.fakes.clients import APP, CREDENTIALS, KEY, wrapped
+from tests.wizard.fakes.clients import APP, CREDENTIALS, KEY, MATERIAL, wrapped
 from wizard.core import retry
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import AppCredentials, AppVariables, ChildResult
@@ -173,6 +173,13 @@ def test_no_secret_is_on_the_childs_command_line(child) -> None:
 def test_a_verdict_is_what_the_child_said(child) -> None:
     child.prints(GOOD)
     assert child.prove() == ChildResult(proved=True, principal=APP, fingerprint=wrapped().fingerprint)
+
+
+def test_the_key_material_that_opened_the_data_key_is_not_lost(child) -> None:
+    child.prints({**GOOD, "keyMaterialId": MATERIAL})
+    assert child.prove() == ChildResult(
+        proved=True, principal=APP, fingerprint=wrapped().fingerprint, key_material=MATERIAL
+    )
 
 
 @pytest.mark.parametrize("proved", ["false", "true", 1, None, [], {}])

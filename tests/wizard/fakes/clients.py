@@ -83,6 +83,8 @@ APP_POLICY = f"arn:aws:iam::{ACCOUNT}:policy/EONPROKMSAccess"
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"
 OTHER_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/99999999-12ab-34cd-56ef-1234567890ab"
+MATERIAL = "0f" * 32
+"""The id of the key material that opens every data key here."""
 MULTI_KEY_ID = "mrk-1234abcd12ab34cd56ef1234567890ab"
 MULTI_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{MULTI_KEY_ID}"
 REPLICA_REGION = "eu-central-1"
@@ -910,7 +912,14 @@ class FakeProver:
         cause = "" if opens else "InvalidCiphertext"
         principal = APP_USER if credentials.access_key_id.startswith("AKIAMADE") else APP
         how = (Proof.ROUND_TRIP if full else Proof.DRY_RUN) if opens else None
-        return ChildResult(proved=opens, principal=principal, fingerprint=fingerprint, cause=cause, how=how)
+        return ChildResult(
+            proved=opens,
+            principal=principal,
+            fingerprint=fingerprint,
+            cause=cause,
+            how=how,
+            key_material=MATERIAL if how is Proof.ROUND_TRIP else "",
+        )
 
 
 @dataclass(kw_only=True)

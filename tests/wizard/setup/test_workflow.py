@@ -21,6 +21,7 @@ from tests.wizard.fakes.clients import (
     IDENTITY,
     KEY,
     KEY_ID,
+    MATERIAL,
     MULTI_OUTPUTS,
     REPLICA_REGION,
     SECOND,
@@ -1151,6 +1152,15 @@ def test_verify_only_reads(world) -> None:
     assert proof.state is VerificationState.PROVED
     assert world.written == set()
     assert not {"engine.prepare", "engine.preview"} & set(world.calls)
+
+
+@pytest.mark.parametrize(("full", "named"), [(True, MATERIAL), (False, None)])
+def test_a_full_verification_names_the_key_material_and_a_dry_run_says_nothing(world, full, named) -> None:
+    world.stand()
+    _, document = doctor.run_verify(VerifyOptions(full=full), world.request(), world.clients)
+    (proof,) = document["proofs"]
+    assert proof.get("keyMaterialId") == named
+    assert any(MATERIAL in line for line in world.ui.said) is full
 
 
 def test_verify_does_not_end_well_while_another_account_can_become_the_application(world) -> None:

@@ -20,15 +20,34 @@ class DoctorOptions:
     """The options of `doctor`."""
 
     quick: bool = False
+    format: str | None = None
+    """`ocsf`: the document is an array of events."""
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--quick", action="store_true", help="without Pulumi's own comparison (seconds)")
+        parser.add_argument(
+            "--format", choices=("ocsf",), action=_Form, help="the document as OCSF events, for a SIEM; implies --json"
+        )
 
     def run(self, request: Request, clients: Clients) -> Result:
         from wizard.commands.doctor import command
 
-        return command.run(self, request, clients)
+        code, document = command.run(self, request, clients)
+        if self.format is None:
+            return code, document
+        assert request.saved is not None  # else StackNotFound
+        return code, command.ocsf(document, request.saved, clients.now())
+
+
+class _Form(argparse.Action):
+    """A form of the document: it is on standard output, as with `--json`."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
+    ) -> None:
+        setattr(namespace, self.dest, values)
+        namespace.json = True
 
 
 @dataclass(frozen=True, kw_only=True)

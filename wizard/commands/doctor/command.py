@@ -6,9 +6,16 @@ Reads through the ports and changes nothing.
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
+from components.policies.requirements import LAW
+from components.settings import Settings
+from wizard import version
 from wizard.commands import deployed_stack
 from wizard.commands.doctor import DoctorOptions, VerifyOptions, checks
+from wizard.commands.doctor.checks.trail import SECTIONS
 from wizard.commands.doctor.diagnosis import Check, Diagnosis, Finding, NotChecked, diagnose, next_step
 from wizard.commands.push.deliver import targets_of
 from wizard.core import json_documents
@@ -107,6 +114,65 @@ def plain(finding: Finding) -> dict[str, str | None]:
     }
 
 
+_STATUSES = {1: "Pass", 2: "Warning", 3: "Fail"}
+_SEVERITIES = {1: "Informational", 2: "Low", 3: "Medium", 4: "High"}
+_EVENTS = {"findings": (3, 4), "consequences": (3, 2), "notChecked": (2, 3), "skipped": (2, 1), "passed": (1, 1)}
+"""The status and the severity of OCSF for each list of the document. A warning is a check without a result."""
+
+
+def ocsf(document: json_documents.Document, settings: Settings, at: datetime) -> list[json_documents.Document]:
+    """The document as events of OCSF 1.3.0, a compliance finding a result: https://schema.ocsf.io/1.3.0/classes/compliance_finding
+
+    1.3.0: its required fields are enough for every later version up to 1.8.0. A result has the same `uid` in every run.
+    """
+    return [
+        _event(kind, result if isinstance(result, dict) else {"what": result}, str(document["stack"]), settings, at)
+        for kind in _EVENTS
+        for result in document[kind]
+    ]
+
+
+def _event(kind: str, result: dict[str, Any], stack: str, settings: Settings, at: datetime) -> json_documents.Document:
+    status, severity = _EVENTS[kind]
+    cause, fix = result.get("cause", ""), [text for name in ("command", "advice") if (text := result.get(name))]
+    place = f"{settings.account_id}/{stack}"
+    return {
+        **{"category_uid": 2, "category_name": "Findings", "class_uid": 2003, "class_name": "Compliance Finding"},
+        **{"activity_id": 1, "activity_name": "Create", "type_uid": 200301},
+        **{"severity_id": severity, "severity": _SEVERITIES[severity], "status_id": 1, "status": "New"},
+        "time": int(at.timestamp() * 1000),
+        "message": result["what"],
+        "metadata": {
+            "version": "1.3.0",
+            "product": {"vendor_name": "EONPRO", "name": "eonpro-kms", "version": version()},
+            "profiles": ["cloud"],
+        },
+        "cloud": {
+            "provider": "AWS",
+            "region": settings.region,
+            "account": {"uid": settings.account_id, "type": "AWS Account", "type_id": 10},
+        },
+        "finding_info": {
+            "uid": str(uuid5(NAMESPACE_URL, f"urn:eonpro-kms:{place}:{cause}:{result['what']}")),
+            "title": result["what"],
+            **({"desc": result["why"]} if result.get("why") else {}),
+        },
+        "compliance": {
+            "standards": [LAW],
+            **({"control": cause} if cause else {}),
+            **({"requirements": list(SECTIONS[cause])} if cause in SECTIONS else {}),
+            **{"status_id": status, "status": _STATUSES[status], "status_code": kind},
+        },
+        **({"remediation": {"desc": "\n".join(fix)}} if fix else {}),
+        "resources": [
+            {
+                **{"uid": place, "name": stack, "type": "Pulumi stack"},
+                **{"region": settings.region, "cloud_partition": settings.partition},
+            }
+        ],
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verified:
     """The verifications, and the causes of a failed one, or what was widened."""
@@ -148,6 +214,9 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
         proofs = deliver_and_verify.prove(
             clients, context, delivered, stored_data_key.wrapped, check_again=True, full=full
         )
+    for proof in proofs:
+        if proof.key_material:
+            clients.ui.line(f"{proof.target}: opened with the key material {proof.key_material} of the KMS key")
     if all(proof.state is not VerificationState.FAILED for proof in proofs):
         diagnosis = widened.result()
         if diagnosis.findings:

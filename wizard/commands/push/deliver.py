@@ -49,7 +49,7 @@ def document(
         else None,
         "renamed": pushed.renamed,
         "delivered": [_delivered(entry) for entry in pushed.delivered],
-        "proofs": [proof_fields(entry) for entry in pushed.proofs],
+        "proofs": [json_documents.proof_fields(entry) for entry in pushed.proofs],
         "warnings": list(pushed.warnings),
         "redeploys": [redeploy_fields(entry) for entry in redeploys],
         "staleInstances": [_instances(entry) for entry in stale],
@@ -76,16 +76,6 @@ def _delivered(result: Delivered) -> dict[str, Any]:
         "state": str(result.state),
         "fingerprint": result.fingerprint,
         "checkedBy": result.checked_by,
-    }
-
-
-def proof_fields(proof: Verification) -> dict[str, Any]:
-    return {
-        "target": proof.target,
-        "state": str(proof.state),
-        "principal": proof.principal,
-        "detail": proof.detail,
-        "at": proof.at,
     }
 
 

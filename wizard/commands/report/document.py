@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from components.policies.evaluation.account import GrantFact
+from components.policies.requirements import LAW
 from wizard.commands.doctor.diagnosis import Finding, NotChecked
 from wizard.commands.report.facts import ReportFacts
 from wizard.commands.review.storage import digest_of
@@ -57,8 +58,6 @@ INCLUDED: Mapping[type, tuple[str, ...]] = MappingProxyType(
     }
 )
 """The fields that the report includes of facts that other commands use, too; of its own facts it has all."""
-
-LAW = "45 CFR Part 164, Subpart C (HIPAA Security Rule)"
 
 
 def document(

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from wizard.commands.push.deliver import proof_fields, redeploy_fields
+from wizard.commands.push.deliver import redeploy_fields
 from wizard.commands.rotate.replace_version import DecryptProof, RotationDelivery
 from wizard.core import json_documents, next_command
 from wizard.core.models.delivery import Delivered, VerificationState
@@ -78,7 +78,7 @@ def document(result: RotateResult) -> json_documents.Document:
         "versions": versions(result.versions),
         "rotations": None if result.rotations is None else rotations(result.rotations),
         "delivered": [delivered(entry) for entry in result.delivery.delivered] if result.delivery else [],
-        "proofs": [proof_fields(entry) for entry in result.delivery.proofs] if result.delivery else [],
+        "proofs": [json_documents.proof_fields(entry) for entry in result.delivery.proofs] if result.delivery else [],
         "redeploys": [redeploy_fields(entry) for entry in result.redeploys],
         "next": [next_command.document(entry) for entry in result.next],
     }

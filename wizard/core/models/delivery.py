@@ -223,6 +223,8 @@ class ChildResult:
     message: str = ""
     how: Proof | None = None
     """None where nothing was proved."""
+    key_material: str = ""
+    """Id of the key material of the KMS key that opened the data key; empty after a dry run, or if not known."""
 
     @property
     def is_answer(self) -> bool:
@@ -251,6 +253,8 @@ class Verification:
     detail: str
     at: str
     """UTC, ISO 8601."""
+    key_material: str = ""
+    """As in ChildResult."""
 
 
 @dataclass(frozen=True, kw_only=True)

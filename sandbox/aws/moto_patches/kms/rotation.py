@@ -1,14 +1,16 @@
-"""Patches of key rotation: its period, and the rules and the quota of rotations on demand.
+"""Patches of key rotation: its period, the rules and the quota of rotations on demand, and the key material.
 
-Writes the period to moto's key in this process.
+Writes the period to moto's key, and remembers which key material made a ciphertext, in this process.
 """
 
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from sandbox.aws.iam.principals import Principal
+from sandbox.aws.moto_patches.kms.ciphertext import key_id_of
 from sandbox.aws.moto_patches.kms.keys import named_key
 from sandbox.aws.protocol import AwsError, Call, Response, json_response
 
@@ -67,6 +69,38 @@ def limit_on_demand_rotations(call: Call, caller: Principal | None) -> None:
         raise AwsError("UnsupportedOperationException", f"{key.arn} cannot be rotated on demand.")
     if sum(rotation["RotationType"] == "ON_DEMAND" for rotation in key.rotations) >= ON_DEMAND:
         raise AwsError("LimitExceededException", f"The key has been rotated on demand {ON_DEMAND} times.")
+
+
+_material_of_ciphertext: dict[str, str] = {}
+"""By the ciphertext in base64; a ciphertext that is not here is older than the sandbox's first rotation of its key."""
+
+
+def add_key_material(call: Call, response: Response) -> Response:
+    """AWS names the key material: a rotation gives new one, and a ciphertext is opened by the one that made it.
+
+    A replica has its primary's. Moto has none. https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
+    """
+    payload = json.loads(response.body)
+    key: Any = named_key(replace(call, parameters={"KeyId": payload["KeyId"]}))
+    if key.key_spec != "SYMMETRIC_DEFAULT":
+        return response
+    read = call.parameters.get("CiphertextBlob", "")
+    source = _material_of_ciphertext.get(read) or _material(key_id_of(read), 0)
+    if call.operation == "Decrypt":
+        payload["KeyMaterialId"] = source
+    else:
+        current = _material(key.id, len(key.rotations))
+        if key.rotations:
+            _material_of_ciphertext[payload["CiphertextBlob"]] = current
+        if call.operation == "ReEncrypt":
+            payload |= {"SourceKeyMaterialId": source, "DestinationKeyMaterialId": current}
+        elif call.operation != "Encrypt":
+            payload["KeyMaterialId"] = current
+    return replace(response, body=json_response(payload).body)
+
+
+def _material(key_id: str, rotations: int) -> str:
+    return sha256(f"{key_id} {rotations}".encode()).hexdigest()
 
 
 def list_kms_quotas(call: Call, caller: Principal | None) -> Response | None:

@@ -144,6 +144,27 @@ def test_a_rotation_on_demand_is_listed_with_its_time(kms: Any, key: str) -> Non
     assert made["RotationDate"]
 
 
+def test_a_rotation_gives_new_key_material_and_each_ciphertext_names_its_own(kms: Any, key: str) -> None:
+    before = kms.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")
+    kms.rotate_key_on_demand(KeyId=key)
+    after = kms.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")
+    assert before["KeyMaterialId"] != after["KeyMaterialId"]
+    for made in (before, after):
+        assert kms.decrypt(CiphertextBlob=made["CiphertextBlob"])["KeyMaterialId"] == made["KeyMaterialId"]
+    moved = kms.re_encrypt(CiphertextBlob=before["CiphertextBlob"], DestinationKeyId=key)
+    assert moved["SourceKeyMaterialId"] == before["KeyMaterialId"]
+    assert moved["DestinationKeyMaterialId"] == after["KeyMaterialId"]
+    assert kms.decrypt(CiphertextBlob=moved["CiphertextBlob"])["KeyMaterialId"] == after["KeyMaterialId"]
+
+
+def test_a_replica_opens_with_the_key_material_of_its_primary(kms: Any, cloud: Any) -> None:
+    primary = kms.create_key(MultiRegion=True)["KeyMetadata"]["Arn"]
+    made = kms.generate_data_key_without_plaintext(KeyId=primary, KeySpec="AES_256")
+    kms.replicate_key(KeyId=primary, ReplicaRegion="eu-central-1")
+    there = cloud.client("kms", region="eu-central-1")
+    assert there.decrypt(CiphertextBlob=made["CiphertextBlob"])["KeyMaterialId"] == made["KeyMaterialId"]
+
+
 def test_a_key_is_rotated_on_demand_so_many_times_and_no_more(kms: Any, cloud: Any, key: str) -> None:
     quotas = cloud.client("service-quotas").list_service_quotas(ServiceCode="kms")["Quotas"]
     (limit,) = (int(each["Value"]) for each in quotas if "On-demand" in each["QuotaName"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tests.wizard.setup.test_report import proof
@@ -29,6 +30,7 @@ DIAGNOSES: dict[str, Diagnosis] = {
 DOCTOR: dict[str, dict[str, Any]] = {name: document(told) for name, told in DIAGNOSES.items()}
 VERIFY: dict[str, dict[str, Any]] = {
     **{state: json_documents.verify("production", [proof("vercel", state)]) for state in VerificationState},
+    "with its key material": json_documents.verify("production", [replace(proof("vercel"), key_material="0f" * 32)]),
     "failed, and why": json_documents.verify(
         "production", [proof("vercel", VerificationState.FAILED)], [plain(DISABLED)]
     ),

@@ -299,6 +299,11 @@ _BUCKET_CODES: Mapping[str, str] = {
 }
 """The check's code, by the id of the requirement that is not met."""
 
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    code: BY_ID[requirement].sections for requirement, code in (*_TRAIL_CODES.items(), *_BUCKET_CODES.items())
+}
+"""The sections of the Security Rule, by the code of a requirement that is not met."""
+
 
 def check_bucket(context: CheckContext) -> Iterator[CheckResult]:
     """Whether the bucket exists and meets the requirements."""
