@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import compileall
 import fcntl
+import hashlib
 import json
 import os
 import select
@@ -522,6 +523,12 @@ def forked(template: Deployment, root: Path) -> Iterator[Deployment]:
     folder = root / "project"
     with _loaded_sandbox(SandboxPaths(root=root / "sandbox"), template.root / "sandbox") as environment:
         environment["PATH"] = f"{written_script(folder, root / 'bin')}{os.pathsep}{environment['PATH']}"
+        for selected in (template.root / "sandbox/pulumi-home/workspaces").glob("*-workspace.json"):
+            # The stack that is selected: the engine names the file by the project's path, and has the backend's in it.
+            path = hashlib.sha1(str(folder / "Pulumi.yaml").encode(), usedforsecurity=False).hexdigest()
+            place = root / "sandbox/pulumi-home/workspaces" / f"eonpro-kms-{path}-workspace.json"
+            place.parent.mkdir(exist_ok=True)
+            place.write_text(selected.read_text().replace(str(template.root), str(root)))
         yield Deployment(root=root, folder=folder, environment=environment, printed=[*template.printed])
 
 

@@ -22,7 +22,7 @@ KEY_ALIAS = "alias/eonpro-pulumi-state"
 """The KMS key of this alias, where the account has one, encrypts the secrets of a new stack."""
 
 ENTER_PASSPHRASE = Command(
-    f"printf 'passphrase of the stack: ' && read -rs {VARIABLE} && export {VARIABLE}",
+    f"printf 'passphrase of the stack: ' >&2 && read -rs {VARIABLE} && export {VARIABLE}",
     advice=f"or, from a file that only you can read: export {FILE_VARIABLE}=FILE",
 )
 """Asks for the passphrase, so that it is in no command line; it has precedence over a file."""

@@ -18,7 +18,7 @@ DATA_KEY_INPUT_VARIABLE = "EONPRO_ENCRYPTED_PHI_KEY"
 """The environment variable for the wrapped data key, if Vercel does not show it."""
 
 READ_FROM_APPLICATION = (
-    f"printf 'ENCRYPTED_PHI_KEY: ' && read -rs {DATA_KEY_INPUT_VARIABLE} && export {DATA_KEY_INPUT_VARIABLE}"
+    f"printf 'ENCRYPTED_PHI_KEY: ' >&2 && read -rs {DATA_KEY_INPUT_VARIABLE} && export {DATA_KEY_INPUT_VARIABLE}"
 )
 """Asks for the value that the running application has in its environment, so that it is in no command line."""
 

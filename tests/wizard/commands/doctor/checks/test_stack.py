@@ -416,7 +416,8 @@ def test_without_any_copy_here_the_running_application_has_the_last_one(stand: C
     stand.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
     found = recovery(stand)
     assert (
-        found.command.startswith("printf 'ENCRYPTED_PHI_KEY: ' && read -rs ") and "do not redeploy it" in found.advice
+        found.command.startswith("printf 'ENCRYPTED_PHI_KEY: ' >&2 && read -rs ")
+        and "do not redeploy it" in found.advice
     )
 
 
