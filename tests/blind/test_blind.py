@@ -17,12 +17,12 @@ from tests.day_two.doctor_fixture import redeployed
 from tests.onboarding.deployment import Deployment
 
 SAMPLE = (
-    "grant-of-a-stranger",
-    "logs-key-disabled",
-    "application-has-an-inline-policy",
     "value-edited-under-its-comment",
     "stored-key-deleted",
-    "key-id-empty",
+    pytest.param("grant-of-a-stranger", marks=pytest.mark.thorough),
+    pytest.param("logs-key-disabled", marks=pytest.mark.thorough),
+    pytest.param("application-has-an-inline-policy", marks=pytest.mark.thorough),
+    pytest.param("key-id-empty", marks=pytest.mark.thorough),
 )
 FAULT = Fault(name="trail-stopped", do=STOPPED)
 RIGHT = {"trail": "logs", "parameter /eonpro/production/ENCRYPTED_PHI_KEY": "ours"}

@@ -222,6 +222,7 @@ def test_one_who_may_read_next_to_nothing_is_told_unknown_wherever_it_matters(
     assert len(document["review"]["unread"]) == 6
 
 
+@pytest.mark.thorough
 def test_one_who_may_not_read_iam_knows_whom_the_key_policy_names_and_nothing_of_the_rest(
     on_vercel: Deployment, tmp_path: Path
 ) -> None:
@@ -249,6 +250,7 @@ def test_a_sign_off_without_the_stacks_name_reads_and_keeps_nothing(on_vercel: D
     assert list(tmp_path.rglob("*.json")) == []
 
 
+@pytest.mark.thorough
 def test_a_person_reads_it_in_eighty_columns(on_vercel: Deployment) -> None:
     ended = on_vercel.wizard("review", "--out", "read-by-a-person", expect=1, env={"COLUMNS": "80"})
     assert max(map(len, ended.out.splitlines())) <= 80

@@ -10,6 +10,8 @@ from tests.linters.exceptions import Exemption, dead, standing
 from tests.linters.terraform_plan import policy_documents
 from tests.linters.terraform_types import Document
 
+pytestmark = pytest.mark.thorough
+
 
 def test_no_linter_finds_anything_but_the_exceptions(judged: Judged, exemptions: tuple[Exemption, ...]) -> None:
     found = standing(judged.findings, exemptions)

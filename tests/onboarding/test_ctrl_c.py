@@ -19,6 +19,8 @@ from tests.onboarding.deployment import STORED_KEY, CompletedCommand, Deployment
 from tests.onboarding.screen_waits import ended, shows
 from tests.terminal.person import CTRL_C, ENTER, SPACE, WIZARD, Person, asked
 
+pytestmark = pytest.mark.thorough
+
 LAST_PAGE = "Apply this plan?"
 THE_PUSH = "vercel:POST"
 GRACE_SECONDS = 10.0

@@ -115,7 +115,7 @@ def test_a_sample_comes_from_all_over_the_table(operator: Operator) -> None:
     patients.run("create table notes (id int primary key, note text)")
     patients.run(
         "insert into notes "
-        "select n, case when n > 15000 then 'a@b.example' else 'x' end from generate_series(1, 20000) n"
+        "select n, case when n > 5000 then 'a@b.example' else 'x' end from generate_series(1, 20000) n"
     )
     done = scan(operator, "--rows", "2000", "--json")
     [entry] = [entry for entry in done.document["tables"] if entry["table"] == "public.notes"]

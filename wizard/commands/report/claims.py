@@ -159,8 +159,9 @@ def _restricted(entry: ChecklistEntry, review: AccessReview | None) -> Checklist
     ]
     if beyond:
         text = f"these can do more with the key than the settings give them: {'; '.join(beyond)}"
-        evidence = f"{entry.evidence}; {text}" if entry.state is ItemState.OPEN else text
-        return replace(entry, state=ItemState.OPEN, evidence=evidence, next=entry.next or wizard("review"))
+        return replace(
+            entry, state=ItemState.OPEN, evidence=f"{entry.evidence}; {text}", next=entry.next or wizard("review")
+        )
     if entry.state is ItemState.DONE and review.undecided:
         text = f"what these can do with the key is unknown: {', '.join(each.arn for each in review.undecided)}"
         return replace(entry, state=ItemState.UNKNOWN, evidence=f"{entry.evidence}; {text}")
