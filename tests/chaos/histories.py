@@ -269,7 +269,7 @@ def race(stage: Stage, name: str) -> Verdict:
                         client=stage.client(later=command.later),
                         typed=command.typed,
                     )
-                    judge.both_ended([command], [again])
+                    judge.both_ended([command], [again], among=commands)
                     judge.converged(command, again)
         return judge.sentence()
 

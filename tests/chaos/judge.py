@@ -75,10 +75,10 @@ class Judge:
             self.verdict.not_converged.append(f"{command.name} sent a raw control character to the terminal")
         return account
 
-    def both_ended(self, commands: Sequence[Command], runs: Sequence[Run]) -> None:
-        """Runs at the same moment ended: each promise that the other was not made to change holds."""
+    def both_ended(self, commands: Sequence[Command], runs: Sequence[Run], *, among: Sequence[Command] = ()) -> None:
+        """Runs ended that were, or are `among`, a race: each promise that the others were not made to change holds."""
         for command, run in zip(commands, runs, strict=True):
-            others = [each for each in commands if each is not command]
+            others = [each for each in among or commands if each is not command]
             is_changed = any(each.replaces or each.new_keys for each in others)
             self.ended(replace(command, check=stored) if is_changed else command, run)
 

@@ -162,7 +162,12 @@ def verified_document(
 
 
 def _folder(stack: str, at: datetime) -> Path:
-    folder = DEFAULT_FOLDER / stack / f"{at:%Y-%m-%dT%H-%M-%SZ}"
+    folder = first = DEFAULT_FOLDER / stack / f"{at:%Y-%m-%dT%H-%M-%SZ}"
+    # A run that was interrupted in this very second may have left a part.
+    number = 1
+    while folder.exists():
+        number += 1
+        folder = first.with_name(f"{first.name}-{number}")
     # Relative to the current folder: the report must not contain paths of this machine.
     return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 

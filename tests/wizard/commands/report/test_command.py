@@ -108,6 +108,14 @@ def test_a_report_is_never_written_over_another(run, tmp_path) -> None:
     assert {each: each.read_bytes() for each in (tmp_path / "here").iterdir()} == before
 
 
+def test_a_report_that_lost_its_power_is_made_again_in_the_same_second(run, tmp_path) -> None:
+    first = Path(run()[1]["files"]["folder"])
+    (first / "report.md").unlink()
+    code, report = run()
+    assert code == 0 and Path(report["files"]["folder"]) == first.with_name(f"{first.name}-2")
+    assert not (first / "report.md").exists()
+
+
 def test_one_existing_file_is_enough_to_write_none(run, tmp_path) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "report.md").write_text("mine")
