@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +109,10 @@ def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[i
     deployed = deployed_stack.find(request, clients)
     settings, aws, again = deployed.settings, deployed.aws, wizard("backup", "drill", "--stack", request.stack)
     stored = delivery.find_stored_data_key(aws, settings)
-    place = _options_place(options) or _newest(deployed)
+    last = None if options.from_backup else _newest(deployed)
+    place = last.place if last else _place_of(str(options.from_backup))
     started = time.monotonic()
-    backup = _read_backup(place, deployed)
+    backup = _read_backup(place, deployed, at=last.at if last else clients.now())
     if stored is None or backup.fingerprint != stored.wrapped.fingerprint:
         raise DataKeyConflict(
             f"{place} holds the data key {backup.fingerprint}, but the application uses "
@@ -124,7 +125,7 @@ def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[i
                 file_name_of(settings.environment, stored.wrapped.fingerprint),
             )
             if stored
-            else wizard("restore", "--stack", request.stack, "--from-backup", place.partition(":")[2]),
+            else _restoring(place, request.stack),
         )
     outputs = deployed_stack.outputs_of(deployed)
     target = deploy_targets(settings.deploy_targets)[0]
@@ -159,28 +160,35 @@ def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[i
     return 0, {**document_, "drill": json_documents.plain(record)}
 
 
-def _options_place(options: BackupOptions) -> str:
-    """The backup of the options, in the form of the record."""
-    where = options.from_backup or ""
-    return where if where.startswith(S3) or not where else _file_place(where)
+def _place_of(backup: str) -> str:
+    """The place of a backup that an option names, in the form of the record."""
+    return backup if backup.startswith(S3) else _file_place(backup)
+
+
+def _restoring(place: str, stack: str) -> str:
+    """The command that restores a backup that was read here; of a copy in another Region the doctor has it."""
+    where, _, name = place.partition(":")
+    if place.startswith(S3) or where == platform.node():
+        return wizard("restore", "--stack", stack, "--from-backup", place if place.startswith(S3) else name)
+    return wizard("doctor", "--stack", stack)
 
 
 def _file_place(path: str) -> str:
     return f"{platform.node()}:{Path(path).expanduser().absolute()}"
 
 
-def _newest(deployed: DeployedStack) -> str:
+def _newest(deployed: DeployedStack) -> LastBackup:
     last = delivery.find_last_backup(deployed.aws, deployed.settings)
     if last is None:
         raise UsageError(
             "the account records no backup of the data key",
             wizard("backup", "--stack", deployed.stack, "--to", f"eonpro-{deployed.stack}.backup.json"),
         )
-    return last.place
+    return last
 
 
-def _read_backup(place: str, deployed: DeployedStack) -> Backup:
-    """The backup at a place in the form of the record, read into memory."""
+def _read_backup(place: str, deployed: DeployedStack, *, at: datetime) -> Backup:
+    """The backup at a place in the form of the record, read into memory. `at`: when it was made, if it does not say."""
     where, _, name = place.partition(":")
     if place.startswith(S3):
         return destination.read(place, deployed.aws.backup_storage)
@@ -207,9 +215,8 @@ def _read_backup(place: str, deployed: DeployedStack) -> Backup:
         same_as=copy.wrapped.fingerprint,
         current=True,
     )
-    last = delivery.find_last_backup(deployed.aws, settings)
     return Backup(
-        created_at=last.at if last else datetime.now(UTC),
+        created_at=at,
         stack=deployed.stack,
         environment=settings.environment,
         account=settings.account_id,

@@ -263,6 +263,27 @@ def test_a_backup_of_another_data_key_than_the_one_in_use_is_refused() -> None:
     assert find_last_drill(world.aws, world.settings) is None
 
 
+@pytest.mark.parametrize("to", ["s3", "file", "region"])
+def test_a_drill_that_finds_no_stored_data_key_names_a_command_that_takes_the_backup(to: str, tmp_path: Path) -> None:
+    world, file = World(multi_region()), tmp_path / "b.json"
+    where: dict[str, dict[str, Any]] = {
+        "s3": {"to": S3},
+        "file": {"to": str(file)},
+        "region": {"to_region": REPLICA_REGION},
+    }
+    world.run(**where[to])
+    del world.aws.stored_keys[STORED_KEY]
+    with pytest.raises(DataKeyConflict, match="the stored data key is missing") as refused:
+        world.run(action="drill")
+    restore = "python -m wizard restore --stack production --from-backup"
+    commands = {
+        "s3": f"{restore} {S3}",
+        "file": f"{restore} {file}",
+        "region": "python -m wizard doctor --stack production",
+    }
+    assert refused.value.hint == commands[to]
+
+
 def test_without_the_applications_credentials_nothing_counts_as_opened() -> None:
     world = World()
     world.run(to=S3)
