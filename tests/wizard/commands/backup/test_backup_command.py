@@ -224,17 +224,17 @@ def test_the_wrapped_key_is_in_the_backup_and_nowhere_else() -> None:
 # --- the drill
 
 
+def places(file: Path) -> dict[str, dict[str, Any]]:
+    """Where a backup can go, as options."""
+    return {"s3": {"to": S3}, "file": {"to": str(file)}, "region": {"to_region": REPLICA_REGION}}
+
+
 @pytest.mark.parametrize("to", ["s3", "file", "region"])
 def test_a_drill_opens_the_newest_backup_as_the_application_and_records_how_long_it_took(
     to: str, tmp_path: Path
 ) -> None:
     world = World(multi_region())
-    where: dict[str, dict[str, Any]] = {
-        "s3": {"to": S3},
-        "file": {"to": str(tmp_path / "b.json")},
-        "region": {"to_region": REPLICA_REGION},
-    }
-    world.run(**where[to])
+    world.run(**places(tmp_path / "b.json")[to])
     before = {*tmp_path.iterdir()}
     told = world.run(action="drill")
     drill = find_last_drill(world.aws, world.settings)
@@ -266,12 +266,7 @@ def test_a_backup_of_another_data_key_than_the_one_in_use_is_refused() -> None:
 @pytest.mark.parametrize("to", ["s3", "file", "region"])
 def test_a_drill_that_finds_no_stored_data_key_names_a_command_that_takes_the_backup(to: str, tmp_path: Path) -> None:
     world, file = World(multi_region()), tmp_path / "b.json"
-    where: dict[str, dict[str, Any]] = {
-        "s3": {"to": S3},
-        "file": {"to": str(file)},
-        "region": {"to_region": REPLICA_REGION},
-    }
-    world.run(**where[to])
+    world.run(**places(file)[to])
     del world.aws.stored_keys[STORED_KEY]
     with pytest.raises(DataKeyConflict, match="the stored data key is missing") as refused:
         world.run(action="drill")
