@@ -334,11 +334,11 @@ class PhiCipher:
 
     def _encrypt_once(self, values: list[str | None]) -> list[str | None]:
         for value in values:
-            if isinstance(value, str) and looks_like_a_record(value) and self._holds(value):
+            if isinstance(value, str) and looks_like_a_record(value) and self.holds(value):
                 raise AlreadyEncrypted
         return self._encrypt_list(values)
 
-    def _holds(self, record: str) -> bool:
+    def holds(self, record: str) -> bool:
         """Whether it is a record of one of these keys; the context of version 2 is not known here, the key is."""
         try:
             if record.startswith(V2):

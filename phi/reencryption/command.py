@@ -19,11 +19,11 @@ from phi.kms import KmsKeySource
 from phi.reencryption import passes
 from phi.reencryption.checkpoint import Checkpoint, CheckpointScope
 from phi.reencryption.database import Database, reject_passwords
-from phi.reencryption.errors import ReencryptionError, UsageError
+from phi.reencryption.errors import UsageError
 from phi.reencryption.hashing import HashCarrier
 from phi.reencryption.inspection import inspect
 from phi.reencryption.models import MAX_LISTED_ROWS, ColumnSelection, HashColumn, RunResult
-from phi.reencryption.progress import Progress, duration, printable
+from phi.reencryption.progress import Progress, duration, printable, report_failure
 
 _COUNTED = ("new", "old", "empty", "foreign", "no_record")
 _RECORDS = "{new:,} under the new key, {old:,} under the old key, {empty:,} empty, {foreign:,} under neither key, "
@@ -55,17 +55,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         result, keys = _reencrypt(options, environment, progress)
     except PhiError as error:
         progress.end()
-        hint = error.hint if isinstance(error, ReencryptionError) else ""
-        code = error.exit_code if isinstance(error, ReencryptionError) else 1
-        problems = error.problems if isinstance(error, UsageError) else (str(error),)
-        for problem in problems:
-            print(printable(f"phi {options.command}: {problem}"), file=sys.stderr)
-        if hint:
-            print(printable(hint), file=sys.stderr)
-        if options.json:
-            document = {"cause": type(error).__name__, "message": str(error), "hint": hint, "problems": list(problems)}
-            print(json.dumps({"complete": False, **document}))
-        return code
+        return report_failure(error, options.command, as_json=options.json)
     except KeyboardInterrupt:
         # While workers run, the worker pool handles the signal; this is before or after.
         progress.end()

@@ -1,4 +1,4 @@
-"""The command line of `python -m phi reencrypt`.
+"""The command lines of `python -m phi reencrypt`, `encrypt` and `scan`.
 
 Touches nothing, and imports nothing that the other commands of `python -m phi` do not need.
 """

@@ -1,13 +1,18 @@
 """The progress of a re-encryption: rows so far, rate, and time left.
 
-Touches the stream passed to it: at a terminal one line that is redrawn, elsewhere a new line every few seconds.
+Touches the stream passed to it: at a terminal one line that is redrawn, elsewhere a new line every few seconds. What
+ends a command is on standard output and standard error.
 """
 
+import json
+import sys
 import time
 import unicodedata
 from collections.abc import Callable
 from typing import TextIO
 
+from phi.errors import PhiError
+from phi.reencryption.errors import ReencryptionError, UsageError
 from phi.reencryption.models import RowCounts
 
 _REDRAW_SECONDS = 0.2
@@ -25,6 +30,20 @@ def printable(text: str) -> str:
         for character in text[:_LONGEST]
     )
     return f"{shown} …" if len(text) > _LONGEST else shown
+
+
+def report_failure(error: PhiError, command: str, *, as_json: bool) -> int:
+    """Print why a command for tables failed, on standard error and with `as_json` as its document; its exit code."""
+    hint = error.hint if isinstance(error, ReencryptionError) else ""
+    problems = error.problems if isinstance(error, UsageError) else (str(error),)
+    for problem in problems:
+        print(printable(f"phi {command}: {problem}"), file=sys.stderr)
+    if hint:
+        print(printable(hint), file=sys.stderr)
+    if as_json:
+        document = {"cause": type(error).__name__, "message": str(error), "hint": hint, "problems": list(problems)}
+        print(json.dumps({"complete": False, **document}))
+    return error.exit_code if isinstance(error, ReencryptionError) else 1
 
 
 class Progress:

@@ -26,7 +26,7 @@ from phi.kms import KmsKeySource
 from phi.record import looks_like_a_record
 from phi.reencryption.database import Database, reject_passwords
 from phi.reencryption.errors import ReencryptionError, UsageError
-from phi.reencryption.progress import printable
+from phi.reencryption.progress import printable, report_failure
 
 _COLUMNS = """
 select n.nspname, c.relname,
@@ -138,13 +138,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         finally:
             database.close()
     except PhiError as error:
-        hint = error.hint if isinstance(error, ReencryptionError) else ""
-        print(printable(f"phi scan: {error}"), file=sys.stderr)
-        if hint:
-            print(printable(hint), file=sys.stderr)
-        if options.json:
-            print(json.dumps({"complete": False, "cause": type(error).__name__, "message": str(error), "hint": hint}))
-        return error.exit_code if isinstance(error, ReencryptionError) else 1
+        return report_failure(error, "scan", as_json=options.json)
     except KeyboardInterrupt:
         print("phi scan: interrupted; it only reads", file=sys.stderr)
         return 130
@@ -260,7 +254,7 @@ def _open(value: str, ciphers: Mapping[str, PhiCipher]) -> tuple[str, str] | Non
                 return fingerprint, text
         except DecryptionError:
             # A record of version 2 that is bound to its place: its key id says whose it is.
-            if cipher._holds(value):
+            if cipher.holds(value):
                 return fingerprint, ""
     return None
 
