@@ -160,8 +160,8 @@ def days_without_use(call: Call, key: Key) -> int:
 
 def _last_use(call: Call, key_arn: str) -> dict[str, Any] | None:
     with _lock:
-        events = [event for region, event in reversed(_events) if region == call.region]
-    return next((event for event in events if _uses(event, key_arn)), None)
+        mine = (event for region, event in reversed(_events) if region == call.region)
+        return next((event for event in mine if _uses(event, key_arn)), None)
 
 
 def _uses(event: dict[str, Any], key_arn: str) -> bool:
