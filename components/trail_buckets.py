@@ -16,7 +16,7 @@ import pulumi_aws as aws
 from components import policies
 from components.configuration import import_options
 from components.settings import ImportGroup, ObjectLock, ResourceKind, Settings
-from components.settings.names import ACCOUNT_NAMESPACE
+from components.settings.names import in_account_namespace
 
 ARCHIVE_STORAGE = "GLACIER_IR"
 """The cheapest storage with immediate access: neither an auditor nor a validation of the logs has to wait."""
@@ -58,8 +58,8 @@ class TrailBuckets:
 
     def _namespace(self, bucket: str) -> str | None:
         """None for a bucket in the global namespace, so that an existing one shows no difference."""
-        ending = f"-{self.settings.account_id}-{self.settings.region}{ACCOUNT_NAMESPACE}"
-        return "account-regional" if bucket.endswith(ending) else None
+        is_regional = in_account_namespace(bucket, account_id=self.settings.account_id, region=self.settings.region)
+        return "account-regional" if is_regional else None
 
     def guards(self, bucket: aws.s3.Bucket) -> list[pulumi.Resource]:
         """The resources that protect the records; none where the settings leave an imported bucket unchanged."""

@@ -49,7 +49,7 @@ class Names:
         suffix = "" if environment == "production" else f"-{environment}"
         place = f"-{account_id}-{region}"
         # Both buckets are in one namespace.
-        is_regional = trail_bucket is not None and trail_bucket.endswith(f"{place}{ACCOUNT_NAMESPACE}")
+        is_regional = in_account_namespace(trail_bucket or "", account_id=account_id, region=region)
         ending = f"{suffix}{place}{ACCOUNT_NAMESPACE}" if is_regional else f"{place}{suffix}"
         return cls(
             alias=f"alias/eonpro-phi-key{suffix}",
@@ -95,6 +95,11 @@ class Names:
     def stored_data_key(self) -> str:
         """Name of the parameter or secret that holds the wrapped data key."""
         return f"{self.parameter_prefix}/{DATA_KEY_VARIABLE}"
+
+
+def in_account_namespace(bucket: str, *, account_id: str, region: str) -> bool:
+    """Whether the name of a bucket is one of the account's own namespace."""
+    return bucket.endswith(f"-{account_id}-{region}{ACCOUNT_NAMESPACE}")
 
 
 def regional_bucket(*, account_id: str, region: str, environment: str) -> str | None:
