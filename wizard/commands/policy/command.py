@@ -22,7 +22,7 @@ from wizard.commands.policy import PolicyOptions, operator
 from wizard.commands.policy.operator import in_parts, statements_of
 from wizard.core import json_documents
 from wizard.core.errors import MissingAnswers, SetupError, UsageError
-from wizard.core.next_command import Command, Result, wizard
+from wizard.core.next_command import Command, Result, shell, wizard
 from wizard.core.ports.run import GitHub, Offline
 from wizard.core.required_permissions.resources import Setup, resources_of, variables_of
 from wizard.core.required_permissions.table import load, measured_actions
@@ -272,6 +272,12 @@ def _for_ci(options: PolicyOptions, offline: Offline) -> Mapping[str, object]:
     return documents
 
 
+def use_default_subject(repository: str) -> Command:
+    """The command that gives the tokens of a repository OWNER/NAME GitHub's default subject."""
+    path = f"repos/{repository}/actions/oidc/customization/sub"
+    return shell("gh", "api", "--method", "PUT", path, "-F", "use_default=true")
+
+
 def _as_sent(repository: str | None, github: GitHub | None) -> tuple[str | None, str]:
     """The repository as GitHub names it in its tokens, as far as that is known, and what to say about it.
 
@@ -291,7 +297,7 @@ def _as_sent(repository: str | None, github: GitHub | None) -> tuple[str | None,
             if not sent.is_default:
                 raise UsageError(
                     f"the repository {name} has a subject template of its own, which these policies do not trust",
-                    Command(f"gh api --method PUT repos/{name}/actions/oidc/customization/sub -F use_default=true"),
+                    use_default_subject(name),
                 )
             return sent.repository, f"GitHub sends the subject repo:{sent.repository}:…; only that form is trusted"
     other = (

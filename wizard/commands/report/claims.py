@@ -4,7 +4,6 @@ Reads one file, the scan of the database. A claim is done only by what was seen 
 read is unknown.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -33,9 +32,10 @@ from wizard.core.models.audit import BucketDocuments, Usage
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, LastBackup, RestoreDrill
 from wizard.core.next_command import Run, shell, wizard
+from wizard.core.safe_text import parse_json
 from wizard.setup import checklist
 from wizard.setup.checklist import ChecklistEntry, ItemState, Readings
-from wizard.targets.port import deploy_targets
+from wizard.targets.port import all_targets, deploy_targets
 
 REVIEW_VALID_DAYS = 92
 """Access is reviewed quarterly, and so is what is encrypted."""
@@ -153,9 +153,9 @@ def _restricted(entry: ChecklistEntry, review: AccessReview | None) -> Checklist
         state = ItemState.UNKNOWN if unread else entry.state
         return replace(entry, state=state, evidence=entry.evidence + unread)
     beyond = [
-        f"{principal.arn} ({', '.join(principal.beyond if principal.is_expected else sorted(principal.rights))})"
+        f"{principal.arn} ({', '.join(sorted(principal.surplus))})"
         for principal in review.principals
-        if principal.beyond or (not principal.is_expected and principal.rights)
+        if principal.surplus
     ]
     if beyond:
         text = f"these can do more with the key than the settings give them: {'; '.join(beyond)}"
@@ -193,7 +193,7 @@ def _tested(review: AccessReview | None, outputs: Outputs) -> ChecklistEntry:
 def read_scan(file: Path) -> Mapping[str, Any]:
     """The document of `python -m phi scan --json`. Raises UsageError for another file."""
     try:
-        scan = json.loads(file.read_text("utf-8"))
+        scan = parse_json(file.read_text("utf-8"))
         datetime.fromisoformat(scan["at"])
         is_scan = scan["command"] == "scan" and all(table["columns"] for table in scan["tables"]) and scan["keys"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -291,7 +291,8 @@ def agreements_of(settings: Settings, confirmed: Mapping[str, facts.Agreement]) 
     return tuple(confirmed.get(partner) or facts.Agreement(partner=partner) for partner in partners)
 
 
-_AGREEMENT = re.compile(r"(AWS|Vercel)=(\d{4}-\d{2}-\d{2}):(.+)")
+_COMPANIES = "|".join(sorted({target.company for target in all_targets()}))
+_AGREEMENT = re.compile(rf"({_COMPANIES})=(\d{{4}}-\d{{2}}-\d{{2}}):(.+)")
 
 
 def agreement_of(text: str) -> facts.Agreement:

@@ -80,7 +80,7 @@ def _title(principal: PrincipalAccess) -> str:
 def _mark(principal: PrincipalAccess, not_accepted: set[str]) -> Mark:
     if principal.arn in not_accepted:
         return Mark.FAIL
-    if not principal.is_known or _surplus(principal):
+    if not principal.is_known or principal.surplus:
         return Mark.WARN
     return Mark.OK if principal.rights else Mark.INFO
 
@@ -185,7 +185,7 @@ def _show_result(ui: UserInterface, result: "ReviewResult", signs: bool) -> None
     for unread in result.review.unread:
         ui.line(f"not read: {unread.what}: {unread.why}", mark=Mark.WARN)
     for principal in result.not_accepted:
-        rights = ", ".join(sorted(_surplus(principal)))
+        rights = ", ".join(sorted(principal.surplus))
         ui.line(
             f"{principal.arn} has rights that are neither in the settings nor in a signed review: {rights}",
             mark=Mark.WARN if signs else Mark.FAIL,
@@ -228,18 +228,13 @@ class ReviewResult:
         return tuple(
             principal
             for principal in self.review.principals
-            if _surplus(principal) - accepted.get(principal.arn, frozenset())
+            if principal.surplus - accepted.get(principal.arn, frozenset())
         )
 
     @property
     def ok(self) -> bool:
         """Whether no right is unaccepted or unknown, and no stored file was changed."""
         return not (self.not_accepted or self.review.undecided or self.faults)
-
-
-def _surplus(principal: PrincipalAccess) -> frozenset[str]:
-    """Its rights that the settings do not give it."""
-    return frozenset(principal.beyond) if principal.is_expected else principal.rights
 
 
 def document(result: ReviewResult) -> json_documents.Document:

@@ -5,7 +5,6 @@ Acts through the ports. KMS creates the data key wrapped; every version is kept.
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -32,6 +31,7 @@ from wizard.commands.rotate.versions import (
     stored,
     version_of,
 )
+from wizard.core import safe_text
 from wizard.core.errors import Cancelled, PolicyRefusal, SetupError, UsageError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
@@ -190,7 +190,7 @@ _RESULT_HINT = "python -m phi reencrypt … --json > FILE writes it; without --d
 
 def _result(file: Path) -> dict[str, Any]:
     try:
-        document = json.loads(file.read_text("utf-8"))
+        document = safe_text.parse_json(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"--reencrypted {file} cannot be read: {error}", _RESULT_HINT) from error
     if not isinstance(document, dict) or not {"table", "to", "complete", "hashColumns"} <= document.keys():

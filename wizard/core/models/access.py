@@ -79,6 +79,11 @@ class PrincipalAccess:
         return frozenset(right for right, permission in permissions.items() if permission is KeyPermission.YES)
 
     @property
+    def surplus(self) -> frozenset[str]:
+        """Its rights that the settings do not give it."""
+        return frozenset(self.beyond) if self.is_expected else self.rights
+
+    @property
     def is_known(self) -> bool:
         """Whether every one of the three is a yes or a no."""
         return KeyPermission.UNKNOWN not in (self.use, self.administer, self.delete)

@@ -186,14 +186,15 @@ def check_vercel(values: Mapping[str, Any], vercel: VercelClient | None) -> Verc
 
 def token_problems(settings: Settings, project: VercelProject) -> tuple[errors.Problem, ...]:
     """Why the application on Vercel would get no token for its role."""
-    if not settings.trusts_vercel or project.gives_tokens is not False:
-        return ()
-    return (
-        errors.Problem(
-            what=f"the Vercel project {project.name} gives its deployments no OIDC token",
-            why="the application assumes its role with that token: without it it has no AWS credentials",
-            next=enable_tokens(project, settings),
-        ),
+    return (tokens_off(settings, project),) if settings.trusts_vercel and project.gives_tokens is False else ()
+
+
+def tokens_off(settings: Settings, project: VercelProject) -> errors.Problem:
+    """A project on Vercel that gives its deployments no token."""
+    return errors.Problem(
+        what=f"the Vercel project {project.name} gives its deployments no OIDC token",
+        why="the application assumes its role with that token: without it it has no AWS credentials",
+        next=enable_tokens(project, settings),
     )
 
 

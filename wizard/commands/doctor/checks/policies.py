@@ -18,7 +18,7 @@ from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.principal import KEY, REFUSED, RESTART, ROLE, surplus_of
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
-from wizard.commands.policy.command import APPLY_ROLE, READ_ROLE
+from wizard.commands.policy.command import APPLY_ROLE, READ_ROLE, use_default_subject
 from wizard.core.errors import SetupError
 from wizard.core.models.access import TokenSubject, administrators_of, documents_of, not_strict
 from wizard.core.models.account import Difference, DiscoveredResource, DiscoveredSetup, KeyFact
@@ -26,7 +26,7 @@ from wizard.core.models.delivery import VercelProject
 from wizard.data_key.delivery import region_of
 from wizard.setup.application_access import application_trust, compare_trust, own_readers
 from wizard.setup.importing.differences import differences_of
-from wizard.targets.vercel import enable_tokens
+from wizard.setup.preflight.services import tokens_off
 
 _WEIGHT = {
     KeyPolicyDecision.DENIED: 0,
@@ -318,12 +318,11 @@ def _outdated_trust(
     )
     former = next(repository for repository in trusted if ci.without_ids(repository) == name)
     if not sent.is_default:
-        path = f"repos/{name}/actions/oidc/customization/sub"
         return Finding(
             cause="ci-trust-outdated",
             what=f"the repository {name} sends a subject of a template of its own, which {role.name} does not trust",
             why=why,
-            command=fixes.typed("gh", "api", "--method", "PUT", path, "-F", "use_default=true"),
+            command=use_default_subject(name),
         )
     if any("*" in subject or "?" in subject for subject in trusted[former]):
         command = fixes.wizard(context, "policy ci", "--repository", sent.repository)
@@ -384,13 +383,8 @@ def check_vercel_tokens(context: CheckContext) -> Iterator[CheckResult]:
     mode = project.issuer_mode
     issuer = policies.vercel_issuer(team=settings.vercel_team or "", is_global=mode is VercelIssuerMode.GLOBAL)
     if project.gives_tokens is False:
-        yield Finding(
-            cause="vercel-oidc-off",
-            what=f"the Vercel project {project.name} gives its deployments no OIDC token",
-            why="the application assumes its role with that token: without it it has no AWS credentials",
-            command=enable_tokens(project, settings),
-            advice=RESTART,
-        )
+        off = tokens_off(settings, project)
+        yield Finding(cause="vercel-oidc-off", what=off.what, why=off.why, command=off.next, advice=RESTART)
     elif mode is not None and issuer != trusted:
         yield Finding(
             cause="vercel-issuer-changed",
