@@ -126,6 +126,7 @@ def patch_moto() -> None:
     """Change in moto itself what no request or response carries: ciphertexts, new buckets, locks, metrics."""
     ciphertext.keep_multi_region_key_ids()
     storage.protect_new_buckets()
+    storage.keep_blocked_encryption_types()
     storage.allow_object_lock_on_existing_buckets()
     storage.apply_default_retention()
     storage.treat_endpoint_as_tls()
