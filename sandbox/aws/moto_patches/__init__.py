@@ -80,6 +80,7 @@ REQUEST_PATCHES: tuple[Patch[RequestPatch], ...] = (
     _request(grants.list_grants, "kms", "ListGrants"),
     _request(event_history.get_key_last_usage, "kms", "GetKeyLastUsage"),
     _request(lambda call, _: grants.end_dry_run(call), "kms", "CreateGrant", "RetireGrant", "RevokeGrant"),
+    _request(grants.end_dry_run_without_ciphertext, "kms", "Decrypt"),
     _request(keys.check_decrypt_key, "kms", "Decrypt"),
     _request(key_policy.check_key_policy_syntax, "kms", *key_policy.KEY_POLICY_OPERATIONS),
     _request(key_policy.check_key_policy_principals, "kms", *key_policy.KEY_POLICY_OPERATIONS),
