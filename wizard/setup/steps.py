@@ -549,7 +549,8 @@ def find_deployed(request: Request, clients: Clients) -> tuple[TargetContext, En
         *account.caller_problems(interview.values, request.saved, interview.identity, request.stack),
         *pulumi.problems_beside(interview.identity),
     ]
-    outputs, settings, aws = pulumi.state and pulumi.state.outputs, request.saved, interview.aws
+    outputs = pulumi.state.outputs if pulumi.state else None
+    settings, aws = request.saved, interview.aws
     if outputs and settings is None:
         problems.append(_lost_settings(request.stack))
     if problems:
