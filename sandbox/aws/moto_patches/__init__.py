@@ -80,6 +80,7 @@ REQUEST_PATCHES: tuple[Patch[RequestPatch], ...] = (
     _request(grants.list_grants, "kms", "ListGrants"),
     _request(event_history.get_key_last_usage, "kms", "GetKeyLastUsage"),
     _request(lambda call, _: grants.end_dry_run(call), "kms", "CreateGrant", "RetireGrant", "RevokeGrant"),
+    _request(grants.end_dry_run_without_ciphertext, "kms", "Decrypt"),
     _request(keys.check_decrypt_key, "kms", "Decrypt"),
     _request(key_policy.check_key_policy_syntax, "kms", *key_policy.KEY_POLICY_OPERATIONS),
     _request(key_policy.check_key_policy_principals, "kms", *key_policy.KEY_POLICY_OPERATIONS),
@@ -126,6 +127,7 @@ def patch_moto() -> None:
     """Change in moto itself what no request or response carries: ciphertexts, new buckets, locks, metrics."""
     ciphertext.keep_multi_region_key_ids()
     storage.protect_new_buckets()
+    storage.keep_blocked_encryption_types()
     storage.allow_object_lock_on_existing_buckets()
     storage.apply_default_retention()
     storage.treat_endpoint_as_tls()

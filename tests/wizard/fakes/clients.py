@@ -891,9 +891,15 @@ class FakeProver:
     """For how long each proof was to be tried again."""
     full: list[bool] = field(default_factory=list)
     """Whether each proof was a round trip."""
+    permission: ChildResult = ChildResult(proved=True, principal=APP, fingerprint="", how=Proof.PERMISSION)
+    """Where there is no data key to prove."""
 
     def warm_up(self) -> None:
         """Nothing takes long here."""
+
+    def may_decrypt(self, credentials: AppCredentials, *, region: str, key_arn: str) -> ChildResult:
+        self.log.append("prover.may_decrypt")
+        return self.permission
 
     def prove(
         self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0, full: bool = False

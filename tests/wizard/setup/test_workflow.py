@@ -1029,6 +1029,13 @@ def test_an_access_key_that_may_be_in_use_is_not_retired_without_a_yes(world) ->
     assert "cloud.retire_access_key" not in world.calls
 
 
+def test_a_leaked_access_key_is_rotated_whatever_a_new_set_up_would_have_to_wait_for(world) -> None:
+    world.stand(USER)
+    old = kept(world)
+    world.aws.existing = replace(world.aws.existing, alert_topic_arn="arn:aws:sns:us-east-1:111122223333:foreign")
+    assert workflow.rotate_access_key(world.request(), world.clients)["old"] == old.id
+
+
 @pytest.mark.parametrize("command", [workflow.rotate_access_key, workflow.retire_access_key])
 def test_an_application_that_takes_a_role_has_no_access_key_to_change(world, command) -> None:
     world.stand()
@@ -1114,6 +1121,28 @@ def test_a_stack_that_is_not_built_cannot_be_ended(world) -> None:
     with pytest.raises(StackNotFound):
         workflow.destroy(world.request(confirmed="production"), world.clients)
     assert world.written == set()
+
+
+def test_a_destroy_that_lost_its_power_after_the_key_had_left_the_stack_is_ended_by_the_same_command(world) -> None:
+    world.stand()
+    world.engine.stack_state = replace(world.engine.stack_state, has_key=False, owned=(APP,))
+    left = workflow.destroy(world.request(confirmed="production"), world.clients)
+    assert world.written == {"engine.destroy"} and left[0][0] == f"the key {KEY}"
+
+
+def test_a_stack_can_be_removed_after_its_project_on_vercel(world) -> None:
+    world.stand()
+    world.vercel.failures["find_project"] = ResourceError("no such project", "")
+    workflow.destroy(world.request(confirmed="production"), world.clients)
+    assert world.written == {"engine.destroy"}
+
+
+def test_a_stack_of_another_account_is_not_removed_with_these_credentials(world) -> None:
+    world.stand()
+    world.aws.identity = replace(world.aws.identity, account_id="999988887777")
+    with pytest.raises(PreflightFailed) as refused:
+        workflow.destroy(world.request(confirmed="production"), world.clients)
+    assert "belong to the account 999988887777" in refused.value.problems[0].what and world.written == set()
 
 
 # --- the other commands

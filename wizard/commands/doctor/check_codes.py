@@ -203,11 +203,9 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         " rotation-period",
         "stack-drifted",
     ),
-    (
-        "stored-key-missing stored-key-tag-changed stored-key-malformed stored-key-replaced"
-        " stored-key-of-another-kms-key",
-        _OPENING,
-    ),
+    ("stored-key-of-another-kms-key", _OPENING),
+    # Without a data key at hand only the permission is asked: a denial has a cause of its own.
+    ("stored-key-missing stored-key-tag-changed stored-key-malformed stored-key-replaced", _REMEMBERED),
     # The command that restores it delivers it too.
     ("stored-key-missing", "parameter-missing variable-missing"),
     ("stack-locked", "stack-pending-operations"),

@@ -265,6 +265,12 @@ class DecryptVerifier(Protocol):
         `full`: decrypt the data key and make a round trip with a record. Otherwise a KMS dry run on the wrapped key.
         """
 
+    def may_decrypt(self, credentials: AppCredentials, *, region: str, key_arn: str) -> ChildResult:
+        """Whether the application may decrypt with the key, where no wrapped data key is at hand.
+
+        The cause is `Unsupported` where the endpoint does not know such a dry run.
+        """
+
 
 class UserInterface(Protocol):
     """The terminal (`wizard/terminal/terminal.py`). Ctrl-C at a prompt is KeyboardInterrupt."""

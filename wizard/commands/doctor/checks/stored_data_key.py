@@ -328,15 +328,16 @@ def _other_key(context: CheckContext, stored_data_key: StoredDataKey, key_arn: s
 def check_decryption(context: CheckContext) -> Iterator[CheckResult]:
     """Whether the application decrypts its data key, with its own credentials if they are available."""
     stored_data_key, key, settings = context.stored_data_key, context.key, context.settings
-    if not isinstance(stored_data_key, StoredDataKey) or not isinstance(key, KeyFact):
+    if not isinstance(key, KeyFact):
         return
-    variables = AppVariables(region=settings.region, key_arn=key.arn, wrapped=stored_data_key.wrapped)
+    stored = stored_data_key if isinstance(stored_data_key, StoredDataKey) else None
+    variables = AppVariables(region=settings.region, key_arn=key.arn, wrapped=stored.wrapped) if stored else None
     principals: dict[str, DeployTarget] = {}
     for target in deploy_targets(settings.deploy_targets):
         arn = context.outputs.principal_of(target.name) if context.outputs else settings.app_principal_arns[0]
         principals.setdefault(arn, target)
     for arn, target in principals.items():
-        if (result := _verdict(context, arn, target, variables)) is None:
+        if (result := _verdict(context, arn, target, variables, key.arn)) is None:
             continue  # The checks of its policies report the rest.
         if isinstance(result, SetupError):
             yield NotChecked.of("the verification as the application", result)
@@ -344,14 +345,18 @@ def check_decryption(context: CheckContext) -> Iterator[CheckResult]:
             yield NotChecked(
                 what="the verification as the application", why=f"KMS did not answer ({result.cause}: {result.message})"
             )
+        elif result.proved and variables is None:
+            yield Passed(what=f"{result.principal} may decrypt with the key; no data key was at hand to verify it with")
         elif result.proved:
             yield Passed(what=f"{result.principal} can decrypt the data key {result.fingerprint}")
+        elif result.cause == "Unsupported":
+            yield NotChecked(what=f"whether {arn} may decrypt, without the stored data key", why=result.message)
         else:
-            yield _failed(context, arn, result, variables)
+            yield _failed(context, arn, result, stored)
 
 
 def _verdict(
-    context: CheckContext, arn: str, target: DeployTarget, variables: AppVariables
+    context: CheckContext, arn: str, target: DeployTarget, variables: AppVariables | None, key_arn: str
 ) -> ChildResult | SetupError | None:
     container_first = target.container_credentials_first
     search = context.once(
@@ -361,6 +366,12 @@ def _verdict(
     if isinstance(search, SetupError) or search.credentials is None:
         return None
     credentials = search.credentials
+    if variables is None:
+        region = context.settings.region
+        return context.once(
+            f"permission {arn}",
+            lambda: context.clients.prover.may_decrypt(credentials, region=region, key_arn=key_arn),
+        )
     full = _is_unknown(context, variables.wrapped)
     # No retries: nothing was created just now that has to become consistent.
     return context.once(
@@ -387,18 +398,19 @@ _BY_VERDICT = {
 }
 
 
-def _failed(context: CheckContext, arn: str, result: ChildResult, variables: AppVariables) -> Finding:
+def _failed(context: CheckContext, arn: str, result: ChildResult, stored: StoredDataKey | None) -> Finding:
     if "resource control policy" in result.message:
         # IAM's simulator does not evaluate these policies: only the real call shows it.
         return organization_denies(context, "resource", "kms:Decrypt on the key")
     cause = _BY_VERDICT.get(result.cause, "proof-failed")
     denied = ("cloudtrail", "lookup-events", "--lookup-attributes", "AttributeKey=EventName,AttributeValue=Decrypt")
     command = fixes.aws(context, *denied, "--max-results", "10")
-    if cause in ("data-key-wrong-length", "unwrap-failed"):
-        command = restore_previous(context, variables.wrapped)
+    if stored and cause in ("data-key-wrong-length", "unwrap-failed"):
+        command = restore_previous(context, stored.wrapped)
+    what = f"the data key {stored.wrapped.fingerprint}" if stored else "with the key"
     return Finding(
         cause=cause,
-        what=f"{result.principal or arn} cannot decrypt the data key {variables.wrapped.fingerprint}: {result.cause}",
+        what=f"{result.principal or arn} cannot decrypt {what}: {result.cause}",
         why=result.message,
         command=command,
         advice=RESTART,
