@@ -714,6 +714,14 @@ SEEDED = (
     Fault(name="role-deleted", do=_role_gone),
     Fault(name="policy-deleted", do=both(DETACHED, _policy_gone)),
     Fault(name="update-interrupted", do=_pending, whole=True),
+    Fault(
+        name="imported-role-deleted",
+        do=both(
+            lambda night: night.state.unlink(),
+            typed("setup", "--adopt", "--repair", "all", "--yes"),
+            _role_gone,
+        ),
+    ),
 )
 """Some of tests/day_two, whose pairs are new."""
 SINGLE = {
