@@ -68,10 +68,12 @@ def pulumi_up_urns(context: CheckContext, urns: Sequence[str]) -> str:
     targets = urns if len(urns) <= NAMED_AT_MOST else ()
     words = ["pulumi", "up", "--refresh", "--yes", "--skip-preview", "--stack", context.stack]
     command = typed(*words, *(word for urn in targets for word in ("--target", urn)))
+    if _profile(context):
+        command = f"AWS_PROFILE={shlex.quote(_profile(context))} {command}"
     if context.settings.adopted and context.outputs is not None:
-        # The import is complete. With its id in the settings, a resource that was deleted later would be imported again.
+        # The import is complete. With its id in the settings, a resource that was deleted later is imported again.
         command = f"{typed('pulumi', 'config', 'rm', '--stack', context.stack, f'{PROJECT}:adopted')} && {command}"
-    return f"AWS_PROFILE={shlex.quote(_profile(context))} {command}" if _profile(context) else command
+    return command
 
 
 def _profile(context: CheckContext) -> str:
