@@ -436,6 +436,7 @@ NAMED = (
     ),
     Fault(name="endpoint-dead", do=exported(AWS_ENDPOINT_URL=UNREACHABLE)),
     Fault(name="credentials-expired", do=refused("ExpiredTokenException")),
+    Fault(name="reading-denied", do=refused("AccessDeniedException", operation="GetTrailStatus")),
     Fault(name="credentials-unknown", do=exported(AWS_ACCESS_KEY_ID="AKIAAAAAAAAAAAAAAAAA")),
     Fault(name="settings-merge-conflict", do=MARKERS, whole=True),
     Fault(
