@@ -196,8 +196,11 @@ class KeyRotation(Protocol):
     def versions(self, settings: Settings, /) -> tuple[DataKeyVersion, ...]:
         """Every version, the oldest first, and the stored data key where it has no entry yet."""
 
-    def altered(self, settings: Settings, /) -> tuple[str, ...]:
-        """The names of entries whose value somebody replaced; they no longer count as versions."""
+    def altered(self, settings: Settings, /, *, current: str | None = None) -> tuple[str, ...]:
+        """The names of entries whose value somebody replaced; they no longer count as versions.
+
+        `current`: the fingerprint of a version whose entry is among them where it does not exist.
+        """
 
     def version(self, settings: Settings, /, fingerprint: str) -> DataKeyVersion | None:
         """The version with that fingerprint, read by its name; None where there is none."""
