@@ -23,6 +23,7 @@ import yaml
 
 from components.settings import Settings
 from sandbox.pulumi_plugins.install import install
+from tests.onboarding.loaded import loaded_python
 from tests.sandbox.pulumi_plugins.engine_project import engine_binary
 from tests.wizard.fakes.clients import ADMIN, EXPORTING, KEY_ID, OUTPUTS, SECOND, settings
 from wizard.core.errors import Cancelled, DamagedState, ResourceError, SetupError, StackBusy, UsageError
@@ -52,7 +53,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         os.link(engine_binary(), pulumi)
     except OSError:
         shutil.copy2(engine_binary(), pulumi)
-    install(pulumi, directory / "home", Path(sys.executable), directory / "cache")
+    install(pulumi, directory / "home", loaded_python(), directory / "cache")
     return SimpleNamespace(bin=pulumi.parent, home=directory / "home")
 
 

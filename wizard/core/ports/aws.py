@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from components.policies.evaluation.account import AccountIam, GrantFact, IamPrincipal
+from components.policies.stack import StackPolicy
 from components.settings import SecretStore, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models import access, account, delivery
@@ -106,6 +107,13 @@ class Permissions(Protocol):
 
     def check_permissions(self, settings: Settings) -> PermissionsFact:
         """Which actions of the set-up the caller lacks: by IAM's simulator, and by dry runs where KMS has them."""
+
+
+class PolicyAnalyzer(Protocol):
+    """IAM Access Analyzer (`wizard/aws/permissions.py`)."""
+
+    def judge(self, planned: Sequence[StackPolicy], before: Sequence[StackPolicy]) -> access.PolicyJudgement:
+        """Whether the policies are valid, public, or allow more than those of the same name before. Raises nothing."""
 
 
 class ApplicationCredentials(Protocol):
