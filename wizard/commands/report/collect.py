@@ -78,7 +78,8 @@ def gather(stack: DeployedStack, clients: Clients, inputs: Inputs) -> facts.Repo
     """
     settings, outputs = stack.settings, deployed_stack.outputs_of(stack)
     read = _read(stack, clients, outputs, inputs.log_files)
-    access = _access(read, storage.latest(inputs.reviews, plain_name(stack.stack), now=read.at), inputs.reviews)
+    saved = storage.latest(inputs.reviews, plain_name(stack.stack), now=read.at)
+    access = _access(read, saved, inputs.reviews)
     cost = cost_facts(settings, read, inputs.assumptions)
     items = tuple(checklist_of(read, access, settings, outputs, stack.stack, inputs.scan))
     agreements = agreements_of(settings, inputs.agreements)
@@ -106,7 +107,9 @@ def gather(stack: DeployedStack, clients: Clients, inputs: Inputs) -> facts.Repo
         doctor=_doctor(read.diagnosis, stack.stack),
         agreements=agreements,
         safeguards=tuple(safeguards_of(items, agreements)),
-        history=tuple(sorted(_history(read, inputs, plain_name(stack.stack)), key=lambda event: event.at)),
+        history=tuple(
+            sorted(_history(read, saved, inputs.reports / plain_name(stack.stack)), key=lambda event: event.at)
+        ),
         policies=tuple(_policies(read, settings)),
         unread=tuple(dict.fromkeys(_unread(read, access, settings, cost))),
     )
@@ -115,7 +118,7 @@ def gather(stack: DeployedStack, clients: Clients, inputs: Inputs) -> facts.Repo
 def _read(stack: DeployedStack, clients: Clients, outputs: Outputs, log_files: int | None) -> Read:
     aws, settings, now = stack.aws, stack.settings, clients.now().replace(microsecond=0)
     names, since = settings.names, now - timedelta(days=WINDOW_DAYS)
-    with ThreadPoolExecutor(max_workers=12) as pool:
+    with ThreadPoolExecutor(max_workers=24) as pool:
         bucket = pool.submit(attempted, aws.audit.bucket_documents, outputs.trail_bucket)
         logs = pool.submit(attempted, _validated, aws, outputs, since, now, log_files)
         records = {
@@ -334,13 +337,13 @@ def _policies(read: Read, settings: Settings) -> Iterator[facts.PolicyDocument]:
             yield facts.PolicyDocument(name=name, text=text, sha256=hashlib.sha256(text.encode()).hexdigest())
 
 
-def _history(read: Read, inputs: Inputs, stack: str) -> Iterator[facts.Event]:
+def _history(read: Read, saved: Latest, reports: Path) -> Iterator[facts.Event]:
     """Reviews, reports, rotations, replacements of the stored data key, backups and drills that are on record."""
-    for stored in storage.read(inputs.reviews, stack):
+    for stored in saved.reviews:
         if stored.review is not None:
             signed = f", signed by {stored.sign_off.signer}" if stored.sign_off else ""
             yield facts.Event(at=stored.review.at, what="access review", detail=f"{stored.digest}{signed}")
-    for file in sorted((inputs.reports / stack).glob("*/report.json")):
+    for file in sorted(reports.glob("*/report.json")):
         if event := _report_event(file):
             yield event
     if isinstance(read.rotations, KeyRotations):
