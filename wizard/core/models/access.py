@@ -73,6 +73,24 @@ class AccessKeyAge:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SignIn:
+    """How somebody who can use or administer the key proves who it is."""
+
+    arn: str
+    """A user, the account's root user, or a role whose MFA another place decides."""
+    mfa: bool | None = None
+    """Whether an MFA device is assigned; None: not seen, and `why` says why."""
+    has_password: bool = False
+    """Whether it can sign in to the console."""
+    password_age_days: int | None = None
+    """None: it has none, or AWS does not tell its age (root)."""
+    access_keys: tuple[AccessKeyAge, ...] = ()
+    has_root_keys: bool = False
+    """Whether the root user has access keys; AWS tells neither their ids nor their age."""
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PrincipalAccess:
     """One principal and its rights on the key."""
 
