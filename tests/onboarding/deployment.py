@@ -56,7 +56,7 @@ TIMEOUT_SECONDS = 60.0
 """For one command: a busy machine is no failure, a command that never ends is."""
 
 _DRY = "DryRun-"
-_READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup", _DRY)
+_READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup", "Validate", "CheckNo", _DRY)
 # The proof: the application takes its role and opens the key. No call of these changes anything.
 _PROOF = ("AssumeRole", "AssumeRoleWithWebIdentity", "Decrypt")
 
