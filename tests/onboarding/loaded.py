@@ -348,6 +348,8 @@ def to_its_end(program: Callable[[], object]) -> NoReturn:
         program()
     except SystemExit as left:
         code = left.code
+        if isinstance(code, str):
+            print(code, file=sys.stderr)
     except BaseException:  # noqa: BLE001 - as the interpreter does
         sys.excepthook(*sys.exc_info())
         code = 1
