@@ -6,6 +6,7 @@ out of the run; the end of the run names it, and the command that installs the p
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 from collections.abc import Iterator
@@ -26,6 +27,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 LEFT_OUT: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()
 """Missing program to the tests that need it; a worker of xdist hands its own to the process that prints the summary."""
 
+
+# A passphrase is tried with a million rounds, a quarter of a second; few are tried, and often.
+vars(hashlib)["pbkdf2_hmac"] = cache(hashlib.pbkdf2_hmac)
 
 # What botocore reads of the services is the same for every session of a run.
 vars(botocore.session)["create_loader"] = cache(botocore.session.create_loader)
