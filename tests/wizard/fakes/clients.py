@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from components import policies
-from components.policies.stack import alert_rules_of, key_policy_of
+from components.policies.stack import StackPolicy, alert_rules_of, key_policy_of
 from components.settings import DATA_KEY_VARIABLE, Outputs, ResourceKind, SecretStore, Settings
 from tests.wizard.fakes.access import FakeAccess
 from tests.wizard.fakes.backup import FakeVault
@@ -34,7 +34,7 @@ from wizard.core.errors import (
     SetupError,
     TargetMissing,
 )
-from wizard.core.models.access import VariableEntry
+from wizard.core.models.access import PolicyJudgement, VariableEntry
 from wizard.core.models.account import (
     DiscoveredDataKey,
     DiscoveredResource,
@@ -210,6 +210,10 @@ class FakeCloud:
     skew: float | None = 0.0
     """Seconds."""
     unknown_rights: tuple[str, ...] = ()
+    judgement: PolicyJudgement = PolicyJudgement()
+    """Of IAM Access Analyzer."""
+    judged: tuple[tuple[StackPolicy, ...], tuple[StackPolicy, ...]] = ((), ())
+    """The policies that it was asked about: of the plan, and before."""
     state_buckets: list[str] = field(default_factory=list)
     regions: tuple[RegionFact, ...] = (
         RegionFact(name="af-south-1", enabled=False),
@@ -302,6 +306,10 @@ class FakeCloud:
 
     @property
     def permissions(self) -> FakeCloud:
+        return self
+
+    @property
+    def policy_analyzer(self) -> FakeCloud:
         return self
 
     @property
@@ -560,6 +568,10 @@ class FakeCloud:
     def audit(self) -> FakeAudit:
         self._call("audit")
         return FakeAudit(aws=self)
+
+    def judge(self, planned: Sequence[StackPolicy], before: Sequence[StackPolicy]) -> PolicyJudgement:
+        self.judged = (tuple(planned), tuple(before))
+        return self.judgement
 
     def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation:
         self._call("simulate", f"{principal_arn} {','.join(actions)}")
@@ -891,9 +903,15 @@ class FakeProver:
     """For how long each proof was to be tried again."""
     full: list[bool] = field(default_factory=list)
     """Whether each proof was a round trip."""
+    permission: ChildResult = ChildResult(proved=True, principal=APP, fingerprint="", how=Proof.PERMISSION)
+    """Where there is no data key to prove."""
 
     def warm_up(self) -> None:
         """Nothing takes long here."""
+
+    def may_decrypt(self, credentials: AppCredentials, *, region: str, key_arn: str) -> ChildResult:
+        self.log.append("prover.may_decrypt")
+        return self.permission
 
     def prove(
         self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0, full: bool = False

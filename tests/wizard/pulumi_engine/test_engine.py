@@ -275,6 +275,20 @@ def test_a_stack_that_was_taken_away_is_there_and_empty_and_can_be_built_again(p
     assert engine.up(STACK, quiet) == OUTPUTS
 
 
+def test_a_key_that_the_state_protects_and_does_not_retain_is_not_deleted_with_the_stack(place) -> None:
+    engine = place.built()
+    engine.up(STACK, quiet)
+    [state] = (place.folder / "state").rglob(f"{STACK}.json")
+    document = json.loads(state.read_text())
+    # As `pulumi import` leaves a resource.
+    document["checkpoint"]["latest"]["resources"][0]["protect"] = True
+    state.write_text(json.dumps(document))
+    before = state.read_bytes()
+    with pytest.raises(ResourceError, match="nothing was deleted: .*: eonpro-kms-production$") as refused:
+        place.engine().destroy(STACK, quiet)
+    assert state.read_bytes() == before and "pulumi up --stack production" in str(refused.value.hint)
+
+
 def test_a_comparison_keeps_nothing_and_selects_no_stack(place) -> None:
     engine = place.built()
     engine.up(STACK, quiet)

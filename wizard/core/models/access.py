@@ -20,6 +20,37 @@ from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact
 
 
+class PolicyFindingKind(StrEnum):
+    """What IAM Access Analyzer says about a policy; the first two are the words of its ValidatePolicy."""
+
+    ERROR = "ERROR"
+    """Some of it is no valid policy."""
+    SECURITY_WARNING = "SECURITY_WARNING"
+    PUBLIC = "public access"
+    NEW = "new access"
+    """Something that the policy before it did not allow."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyFinding:
+    """One thing that IAM Access Analyzer says about a policy of the plan."""
+
+    policy: str
+    """The `StackPolicy.name`."""
+    kind: PolicyFindingKind
+    text: str
+    """AWS's words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyJudgement:
+    """What IAM Access Analyzer says about the policies of a plan."""
+
+    findings: tuple[PolicyFinding, ...] = ()
+    not_asked: str = ""
+    """Why nothing, or not everything, could be asked; empty where all was."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TokenSubject:
     """How a repository on GitHub names itself in the subject of its tokens: `repo:<repository>:<workflow>`."""

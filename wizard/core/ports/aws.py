@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from components.policies.evaluation.account import AccountIam, GrantFact, IamPrincipal
+from components.policies.stack import StackPolicy
 from components.settings import SecretStore, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models import access, account, delivery
@@ -108,6 +109,13 @@ class Permissions(Protocol):
         """Which actions of the set-up the caller lacks: by IAM's simulator, and by dry runs where KMS has them."""
 
 
+class PolicyAnalyzer(Protocol):
+    """IAM Access Analyzer (`wizard/aws/permissions.py`)."""
+
+    def judge(self, planned: Sequence[StackPolicy], before: Sequence[StackPolicy]) -> access.PolicyJudgement:
+        """Whether the policies are valid, public, or allow more than those of the same name before. Raises nothing."""
+
+
 class ApplicationCredentials(Protocol):
     """Credentials of the application (`wizard/aws/application_credentials.py`)."""
 
@@ -188,8 +196,11 @@ class KeyRotation(Protocol):
     def versions(self, settings: Settings, /) -> tuple[DataKeyVersion, ...]:
         """Every version, the oldest first, and the stored data key where it has no entry yet."""
 
-    def altered(self, settings: Settings, /) -> tuple[str, ...]:
-        """The names of entries whose value somebody replaced; they no longer count as versions."""
+    def altered(self, settings: Settings, /, *, current: str | None = None) -> tuple[str, ...]:
+        """The names of entries whose value somebody replaced; they no longer count as versions.
+
+        `current`: the fingerprint of a version whose entry is among them where it does not exist.
+        """
 
     def version(self, settings: Settings, /, fingerprint: str) -> DataKeyVersion | None:
         """The version with that fingerprint, read by its name; None where there is none."""

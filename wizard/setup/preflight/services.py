@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from components.settings import DATA_KEY_VARIABLE, SecretStore, Settings
 from wizard.core import errors
-from wizard.core.models.account import Existing
+from wizard.core.models.account import Existing, Identity
 from wizard.core.models.delivery import StackState, VercelProject
 from wizard.core.next_command import Command, plain_name, shell, wizard
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
@@ -122,6 +122,10 @@ class PulumiResult:
     """None if it could not be read."""
     by_aws: bool = False
     """Whether AWS refused the credentials of the backend."""
+
+    def problems_beside(self, identity: Identity | errors.SetupError) -> tuple[errors.Problem, ...]:
+        """The problems, but for those of wrong credentials, which are wrong for the state, too."""
+        return () if isinstance(identity, errors.SetupError) and self.by_aws else self.problems
 
 
 @dataclass(frozen=True, kw_only=True)

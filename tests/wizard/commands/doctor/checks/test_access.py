@@ -516,6 +516,34 @@ def test_a_proof_that_fails_and_nothing_explains(fixture: DoctorFixture, verdict
     assert [each.cause for each in fixture.diagnosis().findings] == [cause]
 
 
+@pytest.mark.parametrize(
+    ("cause", "message", "causes", "not_checked"),
+    [
+        ("", "", ["stored-key-missing"], 0),
+        ("AccessDenied", "it says so", ["access-denied", "stored-key-missing"], 0),
+        (
+            "AccessDenied",
+            "A resource control policy of the organization denies it",
+            ["resource-control-policy", "stored-key-missing"],
+            0,
+        ),
+        ("Unsupported", "the endpoint does not know it", ["stored-key-missing"], 1),
+    ],
+)
+def test_a_restored_data_key_that_the_application_could_not_open_is_known_before_it_is_restored(
+    fixture: DoctorFixture, cause: str, message: str, causes: list[str], not_checked: int
+) -> None:
+    fixture.aws.credentials = CREDENTIALS
+    fixture.aws.stored_keys.clear()
+    fixture.prover.permission = ChildResult(
+        proved=not cause, principal=APP, fingerprint="", cause=cause, message=message
+    )
+    told = fixture.diagnosis()
+    assert sorted(each.cause for each in told.findings) == causes
+    assert [each.why for each in told.not_checked if "may decrypt" in each.what] == [message] * not_checked
+    assert any("no data key was at hand" in each for each in told.passed) is (not cause)
+
+
 def test_a_resource_control_policy_is_named_though_no_simulation_shows_it(fixture: DoctorFixture) -> None:
     fixture.aws.credentials = CREDENTIALS
     said = "A resource control policy of the organization denies it"
