@@ -557,7 +557,7 @@ class Templates:
                 _set_up(made, target, before)
                 yield made
             return
-        name = f"{target}-{before.__name__}" if before else target
+        name = f"{target}-{before.__name__}" if before else str(target)
         if name not in self._made:
             self._made[name] = self._template(name, target, before)
         with forked(self._made[name], root) as made:

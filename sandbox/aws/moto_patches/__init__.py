@@ -146,7 +146,7 @@ def patch_moto() -> None:
     # For each request, moto lists the folders of its own package and the methods of a class: a third of its time.
     modules = frozenset(moto.backends.list_of_moto_modules())
     moto.backends.list_of_moto_modules = lambda: modules
-    moto.core.responses.method_names_from_class = cache(method_names_from_class)
+    vars(moto.core.responses)["method_names_from_class"] = cache(method_names_from_class)
     ciphertext.keep_multi_region_key_ids()
     storage.protect_new_buckets()
     storage.keep_blocked_encryption_types()
