@@ -436,6 +436,7 @@ NAMED = (
     ),
     Fault(name="endpoint-dead", do=exported(AWS_ENDPOINT_URL=UNREACHABLE)),
     Fault(name="credentials-expired", do=refused("ExpiredTokenException")),
+    Fault(name="reading-denied", do=refused("AccessDeniedException", operation="GetTrailStatus")),
     Fault(name="credentials-unknown", do=exported(AWS_ACCESS_KEY_ID="AKIAAAAAAAAAAAAAAAAA")),
     Fault(name="settings-merge-conflict", do=MARKERS, whole=True),
     Fault(
@@ -714,6 +715,14 @@ SEEDED = (
     Fault(name="role-deleted", do=_role_gone),
     Fault(name="policy-deleted", do=both(DETACHED, _policy_gone)),
     Fault(name="update-interrupted", do=_pending, whole=True),
+    Fault(
+        name="imported-role-deleted",
+        do=both(
+            lambda night: night.state.unlink(),
+            typed("setup", "--adopt", "--repair", "all", "--yes"),
+            _role_gone,
+        ),
+    ),
 )
 """Some of tests/day_two, whose pairs are new."""
 SINGLE = {

@@ -502,9 +502,8 @@ def written_script(project: Path, folder: Path) -> Path:
     """The folder with an `eonpro-kms` of that copy of the product: printed commands name it."""
     folder.mkdir(exist_ok=True)
     script = folder / SCRIPT
-    python = loaded_python() if sys.platform == "linux" else sys.executable
     script.write_text(
-        f"#!{python}\nimport sys\n\nsys.path[0] = {str(project)!r}\n"
+        f"#!{loaded_python()}\nimport sys\n\nsys.path[0] = {str(project)!r}\n"
         "from wizard.__main__ import main\n\nsys.exit(main())\n"
     )
     script.chmod(0o755)

@@ -236,7 +236,14 @@ class ReviewResult:
     def next(self) -> tuple[Command, ...]:
         """The commands that take away what is not accepted, and the one that shows what is unknown."""
         arns = {principal.arn for principal in self.not_accepted}
-        foreign = [grant for grant in self.review.grants or () if grant.grantee in arns]
+        known = {grant.id for grant in self.accepted.grants or ()} if self.accepted else set()
+        given = {principal.arn for principal in self.review.principals if principal.is_expected} - arns
+        # A right that was accepted by a policy is given a second time by a new grant, which outlives the policy.
+        foreign = [
+            grant
+            for grant in self.review.grants or ()
+            if grant.grantee not in given and grant.id not in known and self.sign_off is None
+        ]
         steps = [
             shell(
                 *("aws", "kms", "revoke-grant", "--key-id", (arn := grant.key_arn or self.review.key_arn)),

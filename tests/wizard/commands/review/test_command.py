@@ -218,6 +218,15 @@ def test_a_grant_that_nobody_accepted_comes_with_the_command_that_revokes_it(wor
     assert revoke in world.ui.said
 
 
+def test_a_new_grant_of_somebody_whose_right_was_accepted_comes_with_the_command_too(world):
+    world.with_stranger()
+    world.review(sign="Ada", confirmed="production")
+    world.aws.who_has_access.granted = {KEY: (replace(grant(STRANGER, "Decrypt"), id="new", key_arn=KEY),)}
+    assert ["--grant-id new" in each["command"] for each in world.review()[1]["next"]] == [True]
+    world.review(sign="Ada", confirmed="production")
+    assert world.review()[1]["next"] == []
+
+
 def test_a_right_by_a_policy_that_nobody_accepted_comes_with_a_command(world):
     world.with_stranger()
     assert [each["command"] for each in world.review()[1]["next"]] == ["python -m wizard doctor"]

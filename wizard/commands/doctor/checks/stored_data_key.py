@@ -139,7 +139,7 @@ def _lost_version(context: CheckContext, entry: str, in_use: str) -> Finding:
         command, advice = _from_backup(context, fingerprint)
     return Finding(
         cause="data-key-version-lost",
-        what=f"{entry}, a version of the data key, was deleted or its value was replaced",
+        what=f"{entry}, a version of the data key, does not exist, or somebody replaced its value",
         why="a record that is encrypted under a lost version can never be decrypted again",
         command=command,
         advice=advice or ("" if command else "no copy of it is known here: look for it in every backup"),
