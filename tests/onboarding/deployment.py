@@ -56,7 +56,7 @@ TIMEOUT_SECONDS = 60.0
 """For one command: a busy machine is no failure, a command that never ends is."""
 
 _DRY = "DryRun-"
-_READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup", _DRY)
+_READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup", "Validate", "CheckNo", _DRY)
 # The proof: the application takes its role and opens the key. No call of these changes anything.
 _PROOF = ("AssumeRole", "AssumeRoleWithWebIdentity", "Decrypt")
 
@@ -488,7 +488,7 @@ def onboarding(target: str) -> tuple[str, ...]:
 
 
 @cache
-def _plugins() -> tuple[Path, Path]:
+def plugins() -> tuple[Path, Path]:
     """The engine, and a PULUMI_HOME with its plug-ins, which is copied: all that is the same in every deployment."""
     chosen = sandbox_environment.engine()
     assert chosen is not None, "there is no Pulumi engine: make setup"
@@ -599,7 +599,7 @@ def _set_up(made: Deployment, target: str | None, before: Callable[[Deployment],
 
 @contextmanager
 def _loaded_sandbox(paths: SandboxPaths, template: Path | None = None) -> Iterator[dict[str, str]]:
-    engine, home = _plugins()
+    engine, home = plugins()
     base = clean_environment() | {"EONPRO_SANDBOX_DIR": str(paths.root), "EONPRO_ENGINE": str(engine)}
     _serve(paths, base, template)
     shutil.copytree(home, paths.pulumi_home, dirs_exist_ok=True)

@@ -87,6 +87,7 @@ REQUEST_PATCHES: tuple[Patch[RequestPatch], ...] = (
     _request(services.describe_service_deployments, "ecs", "DescribeServiceDeployments"),
     _request(services.continue_service_deployment, "ecs", "ContinueServiceDeployment"),
     _request(services.create_express_gateway_service, "ecs", "CreateExpressGatewayService"),
+    _request(cloudtrail.list_public_keys, "cloudtrail", "ListPublicKeys"),
     _request(cloudtrail.refuse_duplicate_trail, "cloudtrail", "CreateTrail"),
     _request(cloudtrail.delete_trail_by_arn, "cloudtrail", "DeleteTrail"),
     _request(cloudtrail.replace_advanced_selectors, "cloudtrail", "PutEventSelectors"),

@@ -47,7 +47,7 @@ from wizard.core.models.account import (
     Retention,
     TrailFact,
 )
-from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCall, KeyCalls, RuleFact
+from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCall, KeyCalls, LogValidation, RuleFact
 from wizard.core.models.delivery import (
     PRODUCTION,
     AccessKey,
@@ -252,6 +252,8 @@ class FakeCloud:
     simulation: Simulation = Simulation(allowed=True, detail="allowed")
     event_selectors: Mapping[str, Any] = field(default_factory=dict)
     bucket_documents: BucketDocuments = BucketDocuments(policy=None)
+    log_validation: LogValidation | None = None
+    """None: all is as it was signed."""
     alerts: AlertsFact | None = None
     """None: all are there and enabled."""
     key_calls: tuple[KeyCall, ...] = ()
@@ -591,6 +593,12 @@ class FakeAudit:
     def bucket_documents(self, bucket: str) -> BucketDocuments:
         self.aws._call("audit.bucket_documents")
         return self.aws.bucket_documents
+
+    def validate_logs(
+        self, trail: TrailFact, region: str, *, since: datetime, until: datetime, most: int | None
+    ) -> LogValidation:
+        self.aws._call("audit.validate_logs")
+        return self.aws.log_validation or LogValidation(region=region, since=since, until=until, digests=9, logs=4)
 
     def alerts(self, settings: Settings) -> AlertsFact:
         self.aws._call("audit.alerts")

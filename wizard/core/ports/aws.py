@@ -12,7 +12,7 @@ from components.policies.stack import StackPolicy
 from components.settings import SecretStore, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models import access, account, delivery
-from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCalls, Usage
+from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCalls, LogValidation, Usage
 from wizard.core.models.deployment import Rollout, Service, ServiceDeployment, TaskDefinition
 from wizard.core.models.discovery import PermissionsFact, QuotaFact
 from wizard.core.models.rotation import BucketLock, DataKeyVersion, KeyRotations, StoredKey, StoredObject, VersionOrigin
@@ -270,6 +270,9 @@ class AccessReader(Protocol):
     def access_keys(self, user: str, *, now: datetime) -> tuple[access.AccessKeyAge, ...]:
         """The access keys of the user of that name, the oldest first."""
 
+    def sign_in(self, arn: str, *, now: datetime) -> access.SignIn:
+        """MFA, password and access keys of a user of the account, or of its root user."""
+
     def last_use(self, key_arn: str) -> access.KeyUse:
         """When the key was last used, by anybody."""
 
@@ -284,6 +287,14 @@ class AuditReader(Protocol):
         """The trail's selectors as CloudTrail returns them: `EventSelectors`, `AdvancedEventSelectors`."""
 
     def bucket_documents(self, bucket: str) -> BucketDocuments: ...
+
+    def validate_logs(
+        self, trail: account.TrailFact, region: str, *, since: datetime, until: datetime, most: int | None
+    ) -> LogValidation:
+        """Whether the trail's logs of a Region are as CloudTrail signed them; of `most` log files, or of all (None).
+
+        Raises PermissionDenied where the digests cannot be read.
+        """
 
     def alerts(self, settings: Settings) -> AlertsFact:
         """The alerts' topic and rules, under the stack's names, the rules of other Regions too."""
