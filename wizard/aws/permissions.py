@@ -177,11 +177,11 @@ class PolicyAnalyzer(SessionClient):
         return [
             PolicyFinding(
                 policy=policy.name,
-                kind=PolicyFindingKind(answer["findingType"]),
+                kind=PolicyFindingKind[answer["findingType"]],
                 text=f"{answer['issueCode']}: {answer['findingDetails']}",
             )
             for answer in answers
-            if answer["findingType"] in (PolicyFindingKind.ERROR, PolicyFindingKind.SECURITY_WARNING)
+            if answer["findingType"] in PolicyFindingKind.__members__
         ]
 
     def _public(self, policy: StackPolicy) -> list[PolicyFinding]:

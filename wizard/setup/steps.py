@@ -434,11 +434,11 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         steps = engine.preview(request.stack, _quiet)
         if outputs and not ready.findings.state.pending and not plan.changing(steps):
             steps = _after_comparison(request.stack, ui, engine, to_apply) or steps
-    problems, lines = judged.result()
-    for text, mark in lines:
+    policies = judged.result()
+    for text, mark in policies.lines:
         ui.line(text, mark=mark)
-    if problems:
-        raise PreflightFailed(tuple(problems))
+    if policies.problems:
+        raise PreflightFailed(policies.problems)
     planned = plan.Plan(
         stack=request.stack,
         settings=ready.settings,
@@ -450,6 +450,7 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         former_key=ready.former_key,
         engine=ready.findings.engine_version,
         assumptions=account.result().applied(Assumptions()),
+        policies=policies.judgement,
     )
     if to_apply and ui.interactive and not request.yes:
         show_page(ui, request, ready, planned)

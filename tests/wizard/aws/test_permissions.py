@@ -370,12 +370,12 @@ def test_every_policy_is_judged_by_what_it_is_for_and_by_what_it_was(script, scr
 
     assert said.not_asked == ""
     assert sorted((finding.policy, finding.kind) for finding in said.findings) == [
-        ("IDENTITY", "ERROR"),
-        ("KEY", "ERROR"),
-        ("KEY", "new access"),
-        ("KEY", "public access"),
-        ("TRUST", "ERROR"),
-        ("TRUST", "public access"),
+        ("IDENTITY", "error"),
+        ("KEY", "error"),
+        ("KEY", "new-access"),
+        ("KEY", "public-access"),
+        ("TRUST", "error"),
+        ("TRUST", "public-access"),
     ]
     asked = [(call.rpartition("/")[2], body) for call, body in zip(script.calls, script.requests, strict=True)]
     assert sorted(body["resourceType"] for call, body in asked if call == "check-no-public-access") == [

@@ -68,7 +68,7 @@ from wizard.core.models.stack import Drift, DriftKind
 from wizard.data_key.delivery import find_stored_data_key
 from wizard.inputs import answers_file
 from wizard.inputs.answers import Answer, Source, from_settings, resolve
-from wizard.setup import SetupOptions, report, saved_plan, workflow
+from wizard.setup import SetupOptions, plan, report, saved_plan, workflow
 from wizard.setup.report import next_steps
 from wizard.setup.saved_plan import SavedPlan
 from wizard.setup.steps import Clients, Request
@@ -246,7 +246,8 @@ def test_a_key_that_everybody_may_use_is_never_made(world) -> None:
 def test_what_access_analyzer_says_of_the_plan_is_shown_before_the_plan_is_confirmed(world) -> None:
     more = PolicyFinding(policy="the bucket logs", kind=PolicyFindingKind.NEW, text="it may be read")
     world.aws.judgement = PolicyJudgement(findings=(more, public("the topic alerts")), not_asked="denied")
-    world.setup()
+    document = plan.document(workflow.preview(world.request(), world.clients))
+    assert [each["kind"] for each in document["policies"]["findings"]] == ["new-access", "public-access"]
     assert (
         Mark.WARN,
         "IAM Access Analyzer, new access by the policy of the bucket logs: it may be read",

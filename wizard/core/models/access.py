@@ -21,13 +21,13 @@ from wizard.core.models.account import KeyFact
 
 
 class PolicyFindingKind(StrEnum):
-    """What IAM Access Analyzer says about a policy; the first two are the words of its ValidatePolicy."""
+    """What IAM Access Analyzer says about a policy; the first two are types of ValidatePolicy's findings."""
 
-    ERROR = "ERROR"
+    ERROR = "error"
     """Some of it is no valid policy."""
-    SECURITY_WARNING = "SECURITY_WARNING"
-    PUBLIC = "public access"
-    NEW = "new access"
+    SECURITY_WARNING = "security-warning"
+    PUBLIC = "public-access"
+    NEW = "new-access"
     """Something that the policy before it did not allow."""
 
 

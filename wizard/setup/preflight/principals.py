@@ -4,13 +4,14 @@ Reads AWS through its port.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from components.policies.evaluation import KeyPolicyDecision
 from components.policies.stack import PolicyKind, StackPolicy, decide_by_key_policy_of, key_policy_of, policies_of
 from components.settings import Settings
-from wizard.core.errors import Problem
-from wizard.core.models.access import PolicyFindingKind
+from wizard.core.errors import PolicyRefusal, Problem
+from wizard.core.models.access import PolicyFindingKind, PolicyJudgement
 from wizard.core.models.account import Identity, Principal
 from wizard.core.models.inputs import CALLER, Mark
 from wizard.core.ports.run import AwsClient
@@ -130,13 +131,20 @@ def lockout(settings: Settings, identity: Identity, aws: AwsClient) -> list[Prob
 _NO_KEY_YET = "00000000-0000-0000-0000-000000000000"
 
 
-def judge(
-    settings: Settings, saved: Settings | None, key_arn: str | None, aws: AwsClient
-) -> tuple[list[Problem], list[tuple[str, Mark]]]:
-    """What IAM Access Analyzer says about every policy of the plan: why the plan is refused, and lines to show.
+@dataclass(frozen=True, kw_only=True)
+class JudgedPolicies:
+    """What IAM Access Analyzer says about the policies of a plan, why it is refused, and lines to show."""
 
-    Nothing where it finds no fault. `saved`: the settings of the stack as it is; None for a new one. Only a PHI key
-    that everybody may use is a problem: of other policies AWS may call public what an AWS service needs.
+    judgement: PolicyJudgement
+    problems: tuple[Problem, ...]
+    lines: tuple[tuple[str, Mark], ...]
+    """None where nothing is wrong."""
+
+
+def judge(settings: Settings, saved: Settings | None, key_arn: str | None, aws: AwsClient) -> JudgedPolicies:
+    """Ask IAM Access Analyzer about every policy of the plan. `saved`: the settings of the stack as it is, if any.
+
+    Only a PHI key that everybody may use is a problem: of others AWS may call public what an AWS service needs.
     """
 
     def policies(of: Settings) -> tuple[StackPolicy, ...]:
@@ -157,14 +165,14 @@ def judge(
             what=f"IAM Access Analyzer: the policy of {each.policy} is public: {each.text}",
             why="whoever is let in can decrypt the records of the patients; nothing was changed",
             next="name the administrators and the application, each by its ARN: --administrators, --app-principal",
-            exit_code=5,
+            exit_code=PolicyRefusal.exit_code,
         )
         for each in judgement.findings
         if each.kind is PolicyFindingKind.PUBLIC
         and each.policy == planned[0].name
         and planned[0].kind is PolicyKind.KEY
     ]
-    return problems, lines
+    return JudgedPolicies(judgement=judgement, problems=tuple(problems), lines=tuple(lines))
 
 
 _SAYS = {
