@@ -345,8 +345,7 @@ def check_access_key(context: CheckContext) -> Iterator[CheckResult]:
             cause="access-key-deleted",
             what=f"production on Vercel has the access key {pushed}, but {user} has no such key",
             why="AWS returns UnrecognizedClientException or InvalidClientTokenId: it was deleted, or is another user's",
-            command=fixes.wizard(context, "access-key rotate"),
-            advice="redeploy: `python -m wizard push --redeploy --yes`",
+            command=f"{fixes.wizard(context, 'access-key rotate')} && {fixes.push(context)}",
         )
     elif not mine.active:
         arguments = ("--user-name", user, "--access-key-id", mine.id, "--status", "Active")

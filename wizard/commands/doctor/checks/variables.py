@@ -132,7 +132,7 @@ def check_vercel_access(context: CheckContext) -> Iterator[CheckResult]:
                 cause="target-missing",
                 what=problem.message,
                 why="the application does not run there any more, and its variables are lost with it",
-                command=f"{step['command']} && {fixes.push(context)}",
+                command=f"{step['command']} && {fixes.wizard(context, 'push', '--yes', '--redeploy')}",
                 advice=step["advice"],
             )
         elif problem is not None:

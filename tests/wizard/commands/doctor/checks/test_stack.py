@@ -144,7 +144,7 @@ def test_an_emptied_stack_is_never_updated_to_repair_what_it_lacks(stand: Checke
 def test_a_project_that_is_gone_is_a_cause_with_the_command_that_creates_it(stand: CheckedStack):
     gone = TargetMissing("there is no project eonpro in the Vercel team eonpro", shell("vercel", "project", "add"))
     context = CheckContext(replace(stand.context().deployed, project=gone), stand.context().clients)
-    deliver = "python -m wizard push --stack production --yes --no-redeploy"
+    deliver = "python -m wizard push --stack production --yes --redeploy"
     assert finding(check_vercel_access(context), "target-missing").command == f"vercel project add && {deliver}"
 
 
