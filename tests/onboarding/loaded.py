@@ -368,18 +368,19 @@ def make_clients() -> None:
     """The descriptions of the services are read once, not by every process that is forked."""
     import botocore.compat
     import botocore.hooks
+    import botocore.loaders
     import botocore.session
 
-    # Neither is what its own handlers take, nor the services' other names.
-    botocore.session.create_loader = cache(botocore.session.create_loader)
+    # Neither is what its own handlers take, nor the services' other names. phi takes the loader from its own module.
+    botocore.session.create_loader = botocore.loaders.create_loader = cache(botocore.loaders.create_loader)
     vars(botocore.hooks)["accepts_kwargs"] = cache(botocore.compat.accepts_kwargs)
     alias = cache(botocore.hooks.EventAliaser(None)._alias_event_name)
     setattr(botocore.hooks.EventAliaser, "_alias_event_name", lambda _, name: alias(name))  # noqa: B010
     services = "kms iam sts ssm s3 cloudtrail logs events cloudwatch sns secretsmanager ecs ec2 account service-quotas"
     for service in services.split():
-        botocore.session.Session().create_client(
-            service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none"
-        )
+        session = botocore.session.Session()
+        session.create_client(service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
+        session.get_paginator_model(service)
 
 
 def _fork(sandbox: Any, root: Path) -> None:
