@@ -42,12 +42,16 @@ class Stage:
     templates: dict[str, Template] = field(default_factory=dict)
     effects: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)
     """By command: `http` or `file`, the number, and what it is."""
-    lock: threading.RLock = field(default_factory=threading.RLock)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    locks: dict[str, threading.Lock] = field(default_factory=dict)
+    """By template, while it is made."""
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def template(self, name: str) -> Template:
         """A world of that kind."""
         with self.lock:
+            lock = self.locks.setdefault(name, threading.Lock())
+        with lock:
             if name not in self.templates:
                 world = self._made(name)
                 self.templates[name] = Template(world=world, account=world.account())
@@ -76,8 +80,7 @@ class Stage:
     def fork(self, name: str, *, seed: int = 0) -> Iterator[tuple[World, Mapping[str, Any]]]:
         """A world of that kind for one history, and its account."""
         template = self.template(name)
-        with self.lock:
-            world = template.world.fork(self.root / f"h{next(self.numbers)}", seed=seed)
+        world = template.world.fork(self.root / f"h{next(self.numbers)}", seed=seed)
         try:
             yield world, template.account
         finally:

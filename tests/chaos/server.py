@@ -7,6 +7,7 @@ web identity token. What is recorded is taken from the emulators' own memory, ne
 from __future__ import annotations
 
 import base64
+import gc
 import hashlib
 import json
 import logging
@@ -546,6 +547,8 @@ def serve(control: socket.socket, world: World) -> None:
 def _fork(world: World, order: dict[str, Any]) -> socket.socket | None:
     """A process with a copy of the world; None in the one that was asked."""
     root = Path(order["root"])
+    # What is there already is not looked through again, and so not copied, by every world that is forked.
+    gc.freeze()
     with world.aws._lock:
         pid = os.fork()
         if pid:
