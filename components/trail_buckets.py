@@ -15,6 +15,7 @@ import pulumi_aws as aws
 
 from components import policies
 from components.configuration import import_options
+from components.policies.stack import access_log_bucket_policy_of, trail_bucket_policy_of
 from components.settings import ImportGroup, ObjectLock, ResourceKind, Settings
 from components.settings.names import in_account_namespace
 
@@ -34,7 +35,6 @@ class TrailBuckets:
 
     name: str
     settings: Settings
-    trail_arn: str
     key_arn: pulumi.Output[str] | None
     """Of the key that the records are encrypted under; None: S3's own."""
     retained: pulumi.ResourceOptions
@@ -84,17 +84,11 @@ class TrailBuckets:
         settings = self.settings
         if ImportGroup.BUCKET in settings.kept_as_found:
             return []
-        document = policies.trail_bucket_policy(
-            bucket=settings.names.trail_bucket,
-            account_id=settings.account_id,
-            trail_arn=self.trail_arn,
-            partition=settings.partition,
-        )
         guards = self._guarded(
             self.name,
             bucket,
             _retention(settings.trail_retention_days, _LOGS, archive_days=settings.trail_archive_days),
-            document,
+            trail_bucket_policy_of(settings),
             key_arn=self.key_arn,
             kind=ResourceKind.BUCKET,
         )
@@ -126,12 +120,6 @@ class TrailBuckets:
             tags=settings.tags,
             opts=pulumi.ResourceOptions.merge(self.retained, import_options(settings, ResourceKind.ACCESS_LOG_BUCKET)),
         )
-        document = policies.access_log_bucket_policy(
-            bucket=settings.names.access_log_bucket,
-            source_bucket=settings.names.trail_bucket,
-            account_id=settings.account_id,
-            partition=settings.partition,
-        )
         # S3 delivers access logs neither to a bucket with KMS encryption by default nor to one with Object Lock. They
         # are small: in the cheaper storage each would be billed as 128 KB.
         # https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
@@ -139,7 +127,7 @@ class TrailBuckets:
             name,
             target,
             _retention(settings.trail_retention_days, _ACCESS_LOGS, archive_days=0),
-            document,
+            access_log_bucket_policy_of(settings),
             key_arn=None,
             kind=ResourceKind.ACCESS_LOG_BUCKET,
         )

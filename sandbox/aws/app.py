@@ -21,6 +21,7 @@ from sandbox.aws import moto_patches, protocol
 from sandbox.aws.faults import Calls, Fault
 from sandbox.aws.iam import enforcement
 from sandbox.aws.iam.permission_limits import put_resource_control_policies, put_service_control_policies
+from sandbox.aws.moto_patches.cloudtrail import deliver_logs
 from sandbox.aws.moto_patches.ecs.services import end_next_tasks, running_tasks, seed_service
 from sandbox.aws.moto_patches.sts import task_credentials
 from sandbox.faults import Faults
@@ -45,6 +46,7 @@ class Control:
         environment of the running tasks; a POST there takes `exitCode`, with which the next `times` tasks exit.
         `/service-control-policies` (PUT) takes the `policies` that the organization applies to this account;
         `/resource-control-policies` those that it applies to the account's resources.
+        `/logs` (POST) takes `hours`: so many digests, each with a log file, are delivered for each trail.
         """
         try:
             return self._route(environ)
@@ -76,6 +78,8 @@ class Control:
                 put_service_control_policies(json.loads(body)["policies"])
             case "PUT", "resource-control-policies":
                 put_resource_control_policies(json.loads(body)["policies"])
+            case "POST", "logs":
+                answer = {"objects": deliver_logs(int(json.loads(body)["hours"]))}
             case "GET", "task-credentials":
                 answer = task_credentials(_query(environ, "role"))
             case "GET", "tasks":

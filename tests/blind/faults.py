@@ -436,6 +436,7 @@ NAMED = (
     ),
     Fault(name="endpoint-dead", do=exported(AWS_ENDPOINT_URL=UNREACHABLE)),
     Fault(name="credentials-expired", do=refused("ExpiredTokenException")),
+    Fault(name="reading-denied", do=refused("AccessDeniedException", operation="GetTrailStatus")),
     Fault(name="credentials-unknown", do=exported(AWS_ACCESS_KEY_ID="AKIAAAAAAAAAAAAAAAAA")),
     Fault(name="settings-merge-conflict", do=MARKERS, whole=True),
     Fault(
@@ -610,6 +611,8 @@ IN_THE_STORE = (
     Fault(name="claim-deleted", do=deleted("*/claim"), whole=True),
     Fault(name="stored-key-overwritten", do=_stored_as(lambda night: "changeme")),
     Fault(name="stored-key-without-tags", do=_no_tags),
+    Fault(name="versions-deleted", do=deleted("*/data-keys/*")),
+    Fault(name="versions-overwritten", do=written("/eonpro/production/data-keys/*", "changeme")),
     Fault(
         name="stored-key-and-versions-deleted",
         do=deleted("*/ENCRYPTED_PHI_KEY", "*/data-keys/*"),
@@ -650,6 +653,7 @@ HERE = (
 )
 TYPED = (
     Fault(name="review-unconfirmed", do=lambda night: None, begin=("review", "--sign", "Ada Example")),
+    Fault(name="review-of-a-foreign-grant", do=_grant, begin=("review",)),
     Fault(name="promote-unknown", do=lambda night: None, begin=("rotate", "--promote", "sha256:0123456789abcdef")),
     Fault(name="restore-unknown", do=lambda night: None, begin=("restore", "--version", "sha256:0123456789abcdef")),
     Fault(name="restore-nothing-named", do=lambda night: None, begin=("restore",)),
@@ -711,6 +715,14 @@ SEEDED = (
     Fault(name="role-deleted", do=_role_gone),
     Fault(name="policy-deleted", do=both(DETACHED, _policy_gone)),
     Fault(name="update-interrupted", do=_pending, whole=True),
+    Fault(
+        name="imported-role-deleted",
+        do=both(
+            lambda night: night.state.unlink(),
+            typed("setup", "--adopt", "--repair", "all", "--yes"),
+            _role_gone,
+        ),
+    ),
 )
 """Some of tests/day_two, whose pairs are new."""
 SINGLE = {
@@ -730,6 +742,7 @@ PAIRS = tuple(
         "trail-stopped+bucket-without-policy",
         "project-deleted+stored-key-deleted",
         "settings-deleted+stored-key-deleted",
+        "settings-deleted+state-truncated",
         "claim-deleted+state-deleted",
         "topic-deleted+rule-deleted",
         "backend-wrong+key-disabled",

@@ -44,7 +44,8 @@ from sandbox.state import ACCOUNT, write_private
 from sandbox.vercel import create_app
 from tests.chaos.processes import kill_session, session
 
-READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup", "BatchGet", "Decrypt", "AssumeRole", "DryRun")
+READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup", "BatchGet", "Decrypt", "AssumeRole", "DryRun",
+         "Validate", "CheckNo")  # fmt: skip
 HTML = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>The network asks you to sign in.</body></html>"
 STORED = "ENCRYPTED_PHI_KEY"
 

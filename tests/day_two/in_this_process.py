@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from unittest.mock import patch
@@ -30,9 +29,8 @@ def run(
     """
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     here = os.getcwd()
-    begin = with_phi_loaded(str(loaded_python())) if sys.platform == "linux" else subprocess.Popen.__init__
     with (
-        patch.object(subprocess.Popen, "__init__", begin),
+        patch.object(subprocess.Popen, "__init__", with_phi_loaded(str(loaded_python()))),
         patch.dict(os.environ, deployment.with_changes(env), clear=True),
         patch("wizard.cli.main.PROJECT_FOLDER", deployment.folder),
         patch("wizard.cli.request.PROJECT_FOLDER", deployment.folder),

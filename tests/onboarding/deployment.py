@@ -56,7 +56,7 @@ TIMEOUT_SECONDS = 60.0
 """For one command: a busy machine is no failure, a command that never ends is."""
 
 _DRY = "DryRun-"
-_READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup", _DRY)
+_READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup", "Validate", "CheckNo", _DRY)
 # The proof: the application takes its role and opens the key. No call of these changes anything.
 _PROOF = ("AssumeRole", "AssumeRoleWithWebIdentity", "Decrypt")
 
@@ -482,7 +482,7 @@ def onboarding(target: str) -> tuple[str, ...]:
 
 
 @cache
-def _plugins() -> tuple[Path, Path]:
+def plugins() -> tuple[Path, Path]:
     """The engine, and a PULUMI_HOME with its plug-ins, which is copied: all that is the same in every deployment."""
     chosen = sandbox_environment.engine()
     assert chosen is not None, "there is no Pulumi engine: make setup"
@@ -496,9 +496,8 @@ def written_script(project: Path, folder: Path) -> Path:
     """The folder with an `eonpro-kms` of that copy of the product: printed commands name it."""
     folder.mkdir(exist_ok=True)
     script = folder / SCRIPT
-    python = loaded_python() if sys.platform == "linux" else sys.executable
     script.write_text(
-        f"#!{python}\nimport sys\n\nsys.path[0] = {str(project)!r}\n"
+        f"#!{loaded_python()}\nimport sys\n\nsys.path[0] = {str(project)!r}\n"
         "from wizard.__main__ import main\n\nsys.exit(main())\n"
     )
     script.chmod(0o755)
@@ -593,7 +592,7 @@ def _set_up(made: Deployment, target: str, before: Callable[[Deployment], object
 
 @contextmanager
 def _loaded_sandbox(paths: SandboxPaths, template: Path | None = None) -> Iterator[dict[str, str]]:
-    engine, home = _plugins()
+    engine, home = plugins()
     base = clean_environment() | {"EONPRO_SANDBOX_DIR": str(paths.root), "EONPRO_ENGINE": str(engine)}
     _serve(paths, base, template)
     shutil.copytree(home, paths.pulumi_home, dirs_exist_ok=True)

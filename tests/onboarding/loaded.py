@@ -161,8 +161,10 @@ def loaded_aws(real: Path) -> Path:
 
 @cache
 def loaded_python() -> Path:
-    """An interpreter that begins loaded; it runs what a real one runs, and says nothing of itself."""
-    return loaded("python").shim("python")
+    """An interpreter that begins loaded; it runs what a real one runs, and says nothing of itself. Elsewhere than on
+    Linux, the real one.
+    """
+    return loaded("python").shim("python") if sys.platform == "linux" else Path(sys.executable)
 
 
 @cache
@@ -364,18 +366,25 @@ def _read_descriptions() -> None:
         get_service_model(service)
 
 
-def make_clients() -> None:
-    """The descriptions of the services are read once, not by every process that is forked."""
+def remember_descriptions() -> None:
+    """What botocore reads of the services, of what its handlers take and of the services' other names: once each."""
     import botocore.compat
     import botocore.hooks
     import botocore.loaders
     import botocore.session
 
-    # Neither is what its own handlers take, nor the services' other names. phi takes the loader from its own module.
+    # phi takes the loader from its own module.
     botocore.session.create_loader = botocore.loaders.create_loader = cache(botocore.loaders.create_loader)
     vars(botocore.hooks)["accepts_kwargs"] = cache(botocore.compat.accepts_kwargs)
     alias = cache(botocore.hooks.EventAliaser(None)._alias_event_name)
     setattr(botocore.hooks.EventAliaser, "_alias_event_name", lambda _, name: alias(name))  # noqa: B010
+
+
+def make_clients() -> None:
+    """The descriptions of the services are read once, not by every process that is forked."""
+    import botocore.session
+
+    remember_descriptions()
     services = "kms iam sts ssm s3 cloudtrail logs events cloudwatch sns secretsmanager ecs ec2 account service-quotas"
     for service in services.split():
         session = botocore.session.Session()

@@ -146,6 +146,7 @@ def test_verify_and_preview_only_read(onboarded: Deployment):
     assert [(proof["target"], proof["state"]) for proof in verified["proofs"]] == [("vercel", "proved")]
     planned = onboarded.wizard("preview", "--json").document
     assert {change["op"] for change in planned["changes"]} == set()
+    assert planned["policies"] == {"findings": [], "notAsked": None}
     [stack] = onboarded.wizard("status", "--all", "--json").document["stacks"]
     assert (stack["stack"], stack["status"], stack["dataKey"]) == (
         "production",

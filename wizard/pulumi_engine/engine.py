@@ -323,7 +323,9 @@ class PulumiEngine:
                 except StackBusy as error:
                     if isinstance(error, StackHeld) or deadline.left <= 0 or process.interrupted:
                         raise
-                    self._on_message(f"{error.message}; trying again for up to {deadline.left:.0f} s")
+                    # Who waits can end the wait: of a run on another machine only a person knows whether it lives.
+                    way_out = f"; {error.hint.advice}: {error.hint}" if isinstance(error.hint, Command) else ""
+                    self._on_message(f"{error.message}; trying again for up to {deadline.left:.0f} s{way_out}")
                     if not deadline.wait(Reason.BUSY, at_least=2.0):
                         raise
         if process.interrupted:

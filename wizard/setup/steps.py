@@ -43,7 +43,7 @@ from wizard.setup import plan
 from wizard.setup.importing import discovery
 from wizard.setup.importing.data_key import NONE_YET
 from wizard.setup.importing.discovery import ImportRequest
-from wizard.setup.preflight import account, checks, services
+from wizard.setup.preflight import account, checks, principals, services
 
 if TYPE_CHECKING:
     from wizard.setup.saved_plan import SavedPlan
@@ -414,7 +414,8 @@ def settings_refresh(stack: str) -> Command:
 def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_apply: bool = True) -> plan.Plan:
     """Make the plan of the engine's preview and the wizard's own steps, and show it. Changes nothing in the account.
 
-    A plan `to_apply` is made from a state that was read from the account again, where the two differ.
+    A plan `to_apply` is made from a state that was read from the account again, where the two differ. Raises
+    PreflightFailed for a public policy of the key.
     """
     ui, engine = clients.ui, ready.engine
     ui.working("Pulumi works out what an update would do")
@@ -424,11 +425,20 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         _save_draft(request, clients, saved_progress.REVIEWED, ready.answers)
     if ready.findings.state.pending:
         engine.recover(request.stack, ready.findings.orphaned_creations)
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    outputs = ready.findings.state.outputs
+    with ThreadPoolExecutor(max_workers=2) as pool:
         account = pool.submit(read_account, ready.aws, ready.settings)
+        judged = pool.submit(
+            principals.judge, ready.settings, request.saved, outputs.key_arn if outputs else None, ready.aws
+        )
         steps = engine.preview(request.stack, _quiet)
-        if ready.findings.state.outputs and not ready.findings.state.pending and not plan.changing(steps):
+        if outputs and not ready.findings.state.pending and not plan.changing(steps):
             steps = _after_comparison(request.stack, ui, engine, to_apply) or steps
+    policies = judged.result()
+    for text, mark in policies.lines:
+        ui.line(text, mark=mark)
+    if policies.problems:
+        raise PreflightFailed(policies.problems)
     planned = plan.Plan(
         stack=request.stack,
         settings=ready.settings,
@@ -440,6 +450,7 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         former_key=ready.former_key,
         engine=ready.findings.engine_version,
         assumptions=account.result().applied(Assumptions()),
+        policies=policies.judgement,
     )
     if to_apply and ui.interactive and not request.yes:
         show_page(ui, request, ready, planned)

@@ -11,7 +11,17 @@ from typing import Any, Generic, TypeVar
 from sandbox.aws.iam import enforcement
 from sandbox.aws.iam.policy import UnsupportedCondition
 from sandbox.aws.iam.principals import Principal
-from sandbox.aws.moto_patches import account, cloudtrail, event_history, iam, simulation, sns, storage, sts
+from sandbox.aws.moto_patches import (
+    access_analyzer,
+    account,
+    cloudtrail,
+    event_history,
+    iam,
+    simulation,
+    sns,
+    storage,
+    sts,
+)
 from sandbox.aws.moto_patches.ecs import services
 from sandbox.aws.moto_patches.kms import ciphertext, grants, key_policy, keys, rotation
 from sandbox.aws.protocol import AwsError, Call, Response
@@ -51,6 +61,9 @@ REQUEST_PATCHES: tuple[Patch[RequestPatch], ...] = (
     _request(enforcement.enforce_identity_policies),
     _request(account.list_regions, "account", "ListRegions"),
     _request(account.get_region_opt_status, "account", "GetRegionOptStatus"),
+    _request(access_analyzer.validate_policy, "access-analyzer", "ValidatePolicy"),
+    _request(access_analyzer.check_no_public_access, "access-analyzer", "CheckNoPublicAccess"),
+    _request(access_analyzer.check_no_new_access, "access-analyzer", "CheckNoNewAccess"),
     _request(sts.enforce_role_trust, "sts", "AssumeRole"),
     _request(sts.enforce_web_identity_trust, "sts", "AssumeRoleWithWebIdentity"),
     _request(iam.check_trusted_principals, "iam", "CreateRole", "UpdateAssumeRolePolicy"),
@@ -69,6 +82,7 @@ REQUEST_PATCHES: tuple[Patch[RequestPatch], ...] = (
     _request(services.describe_service_deployments, "ecs", "DescribeServiceDeployments"),
     _request(services.continue_service_deployment, "ecs", "ContinueServiceDeployment"),
     _request(services.create_express_gateway_service, "ecs", "CreateExpressGatewayService"),
+    _request(cloudtrail.list_public_keys, "cloudtrail", "ListPublicKeys"),
     _request(cloudtrail.refuse_duplicate_trail, "cloudtrail", "CreateTrail"),
     _request(cloudtrail.delete_trail_by_arn, "cloudtrail", "DeleteTrail"),
     _request(cloudtrail.replace_advanced_selectors, "cloudtrail", "PutEventSelectors"),

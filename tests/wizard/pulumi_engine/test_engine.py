@@ -23,6 +23,7 @@ import yaml
 
 from components.settings import Settings
 from sandbox.pulumi_plugins.install import install
+from tests.onboarding.loaded import loaded_python
 from tests.sandbox.pulumi_plugins.engine_project import engine_binary
 from tests.wizard.fakes.clients import ADMIN, EXPORTING, KEY_ID, OUTPUTS, SECOND, settings
 from wizard.core.errors import Cancelled, DamagedState, ResourceError, SetupError, StackBusy, UsageError
@@ -52,7 +53,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         os.link(engine_binary(), pulumi)
     except OSError:
         shutil.copy2(engine_binary(), pulumi)
-    install(pulumi, directory / "home", Path(sys.executable), directory / "cache")
+    install(pulumi, directory / "home", loaded_python(), directory / "cache")
     return SimpleNamespace(bin=pulumi.parent, home=directory / "home")
 
 
@@ -456,7 +457,8 @@ def test_the_lock_of_a_run_that_lives_is_waited_for(place) -> None:
     place.on_sleep = lock.unlink
     made.recover(STACK, {})
     assert place.slept == [2.0]
-    assert any("another run holds the stack production" in line for line in place.said)
+    told = next(line for line in place.said if "another run holds the stack production" in line)
+    assert told.endswith("if that run has ended, remove its lock: pulumi cancel --yes --stack production")
 
 
 @pytest.mark.parametrize("host", [None, "another-machine"])
@@ -467,7 +469,7 @@ def test_a_lock_that_may_be_alive_is_never_removed(place, host, dead, monkeypatc
     with pytest.raises(StackBusy) as refused:
         made.up(STACK, quiet)
     assert lock.exists()
-    assert "pulumi cancel --stack production" in refused.value.hint
+    assert "pulumi cancel --yes --stack production" in refused.value.hint
 
 
 def test_nobody_waits_ten_minutes_for_the_lock_of_another_machine_that_nobody_gives_back(place) -> None:
@@ -475,7 +477,7 @@ def test_nobody_waits_ten_minutes_for_the_lock_of_another_machine_that_nobody_gi
     place.lock(pid=12, host="another-machine")
     with pytest.raises(StackBusy, match=r"ada@another-machine \(process 12\) since 2026-01-01") as refused:
         made.up(STACK, quiet)
-    assert place.slept == [] and refused.value.hint == f"pulumi cancel --stack {STACK}"
+    assert place.slept == [] and refused.value.hint == f"pulumi cancel --yes --stack {STACK}"
     assert made.state(STACK).stale_lock == "ada@another-machine (process 12) since 2026-01-01T00:00:00Z"
 
 

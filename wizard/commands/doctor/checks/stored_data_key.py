@@ -14,7 +14,7 @@ from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.principal import RESTART, organization_denies
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
-from wizard.core.data_key import MalformedDataKey, WrappedDataKey
+from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError
 from wizard.core.models.access import FormerText, VariableEntry
 from wizard.core.models.account import KeyFact
@@ -91,7 +91,7 @@ def _recovery(context: CheckContext) -> tuple[str, str] | None:
         return fixes.push(context), f"copies {in_use} back, which the Region of a replica has"
     altered = context.once("altered", lambda: context.aws.key_rotation.altered(context.settings))
     for entry in () if isinstance(altered, SetupError) else altered:
-        fingerprint, former = f"sha256:{entry.rpartition('/')[2]}", _former(context, entry)
+        fingerprint, former = _version_of(entry), _former(context, entry)
         if fingerprint in former and in_use in (None, fingerprint):
             return _from_history(context, entry, former, fingerprint), "puts the version back; then ask doctor again"
     from_target = fixes.wizard(context, "restore", "--from-target", "--confirm", context.stack)
@@ -107,6 +107,48 @@ def _recovery(context: CheckContext) -> tuple[str, str] | None:
         "no version and no backup is known: the running application has the only copy; take the value of "
         "ENCRYPTED_PHI_KEY from its environment, and do not redeploy it before"
     )
+
+
+def check_versions(context: CheckContext) -> Iterator[CheckResult]:
+    """Whether the data key is kept among its versions, and each version has the value that its name says."""
+    stored, settings = context.stored_data_key, context.settings
+    if not isinstance(stored, StoredDataKey):
+        return  # Reported by check_stored_data_key.
+    fingerprint = stored.wrapped.fingerprint
+    lost = context.once("lost", lambda: context.aws.key_rotation.altered(settings, current=fingerprint))
+    if isinstance(lost, SetupError):
+        yield NotChecked.of(f"the versions of {settings.names.stored_data_key}", lost)
+        return
+    for entry in lost:
+        yield _lost_version(context, entry, fingerprint)
+    if not lost:
+        yield Passed(what=f"{fingerprint} is kept among the versions of the data key, and nobody replaced a version")
+
+
+def _lost_version(context: CheckContext, entry: str, in_use: str) -> Finding:
+    fingerprint, former = _version_of(entry), _former(context, entry)
+    # The name of a new data key, which is not in use yet, is a number.
+    known = [fingerprint] if FINGERPRINT.fullmatch(fingerprint) else [*former][-1:]
+    command, advice = "", ""
+    if known and known[0] in former:
+        command = _from_history(context, entry, former, known[0])
+    elif fingerprint == in_use:
+        words = ("--version", fingerprint, "--confirm", context.stack, "--no-redeploy")
+        command, advice = fixes.wizard(context, "restore", *words), "the stored data key is a copy of it"
+    else:
+        command, advice = _from_backup(context, fingerprint)
+    return Finding(
+        cause="data-key-version-lost",
+        what=f"{entry}, a version of the data key, does not exist, or somebody replaced its value",
+        why="a record that is encrypted under a lost version can never be decrypted again",
+        command=command,
+        advice=advice or ("" if command else "no copy of it is known here: look for it in every backup"),
+    )
+
+
+def _version_of(entry: str) -> str:
+    """The fingerprint in the name of a version."""
+    return f"sha256:{entry.rpartition('/')[2]}"
 
 
 def _versions(fingerprints: frozenset[str] | SetupError) -> tuple[str, ...]:
@@ -393,4 +435,4 @@ def check_backup(context: CheckContext) -> Iterator[CheckResult]:
 
 
 ACCESS_CHECKS: tuple[Check, ...] = (check_decryption, check_stored_data_key)
-OTHER_CHECKS: tuple[Check, ...] = (check_backup,)
+OTHER_CHECKS: tuple[Check, ...] = (check_versions, check_backup)

@@ -13,7 +13,7 @@ import pytest
 
 from components.policies import ci
 from components.policies.evaluation.account import AccountIam, IamPolicy, IamPrincipal
-from components.settings import VercelIssuerMode
+from components.settings import ResourceKind, VercelIssuerMode
 from tests.wizard.commands.doctor.account import APP, KEY, DoctorFixture, wrapped
 from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, finding
 from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_KEY, key_fact, settings
@@ -281,6 +281,18 @@ def test_no_update_is_offered_for_ever_that_leaves_a_part_as_it_was_found(
         policy: dict[str, Any] = dict(fixture.aws.key_policies[KEY])
         fixture.aws.key_policies[KEY] = {**policy, "Statement": [*policy["Statement"], *denial]}
     assert fixture.first().command == f"python -m wizard setup --stack production --repair {part} --yes"
+
+
+@pytest.mark.parametrize("kept", [(), ("application-role",)])
+def test_a_role_that_was_imported_and_then_deleted_is_created_and_not_imported_for_ever(
+    fixture: DoctorFixture, kept: tuple[str, ...]
+) -> None:
+    fixture.settings = settings(adopted=(f"{ResourceKind.APPLICATION_ROLE}=eonpro-app-role",), kept_as_found=kept)
+    del fixture.access_diagnostics.principals[APP]
+    finding = fixture.first()
+    assert finding.cause == "principal-missing"
+    forget = "pulumi config rm --stack production eonpro-kms:adopted && pulumi up --refresh --yes"
+    assert finding.command.startswith(forget)
 
 
 def test_an_execution_role_that_may_not_read(on_ecs: DoctorFixture) -> None:
@@ -655,10 +667,9 @@ def test_an_access_key_that_is_switched_off_is_switched_on(as_user: DoctorFixtur
 def test_an_access_key_that_was_deleted_is_replaced(as_user: DoctorFixture) -> None:
     as_user.aws.access_keys.clear()
     found = as_user.first((principal.check_access_key,))
-    assert (found.cause, found.command) == (
-        "access-key-deleted",
-        "python -m wizard access-key rotate --stack production",
-    )
+    replaced, _, delivered = found.command.partition(" && ")
+    assert (found.cause, replaced) == ("access-key-deleted", "python -m wizard access-key rotate --stack production")
+    assert delivered.startswith("python -m wizard push"), "what runs has the key that was deleted"
 
 
 def test_an_access_key_that_was_never_pushed_is_pushed(as_user: DoctorFixture) -> None:
