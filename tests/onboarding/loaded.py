@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import hashlib
 import importlib
 import io
 import json
@@ -43,7 +44,14 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "python": (
         # The real SDK first: the plug-ins would take its messages without it.
         *("pulumi.runtime", "sandbox.pulumi_plugins.language_host", "sandbox.pulumi_plugins.provider.server", "boto3"),
-        *("pulumi.policy", "pulumi_policy", "pydantic", "cryptography.hazmat.primitives.ciphers.aead", "pybase64"),
+        *(
+            "pulumi.policy",
+            "pulumi_policy",
+            "grpc._server",
+            "pydantic",
+            "cryptography.hazmat.primitives.ciphers.aead",
+            "pybase64",
+        ),
         *(f"pulumi_aws.{each}" for each in "iam kms s3 ssm sns sqs ecs cloudtrail cloudwatch secretsmanager".split()),
         *_OF_THE_WIZARD,
     ),
@@ -192,13 +200,20 @@ def main(program: str, door: socket.socket) -> None:
     """Fork whoever is asked for, and tell how each ends; in a child it returns and the program has run."""
     before = dict(os.environ)
     for name in _OF_THE_WIZARD + (program,) if program == "tests.chaos.client" else LIBRARIES[program]:
-        importlib.import_module(name)
+        # The modules of pulumi_aws are read when something of them is first asked for.
+        getattr(importlib.import_module(name), "__all__", ())
     # As awscli's, which tells botocore where its data are.
     set_by_libraries = {name: value for name, value in os.environ.items() if before.get(name) != value}
     if program == "sandbox.server":
         _read_descriptions()
     if program in ("wizard", "python"):
         make_clients()
+    if program == "wizard":
+        hashlib.pbkdf2_hmac = derived_once(Path(door.getsockname()).parent)
+    if program == "python":
+        sys.modules["sandbox.pulumi_plugins.provider.schema"].package_schema()
+        # The engine drops these, after a call for each.
+        vars(sys.modules["pulumi.log"])["debug"] = lambda *_, **__: None
     gc.collect()
     gc.freeze()
     woken, wake = os.pipe()
@@ -233,6 +248,21 @@ def main(program: str, door: socket.socket) -> None:
                 os.close(stream)
             tells[pid] = tell
             os.write(tell, pid.to_bytes(4))
+
+
+def derived_once(folder: Path) -> Callable[..., bytes]:
+    """`hashlib.pbkdf2_hmac`, with each key in a file of the folder: a passphrase's takes a quarter of a second."""
+    derive = hashlib.pbkdf2_hmac
+
+    def from_file(*arguments: Any) -> bytes:
+        file = folder / hashlib.sha256(repr(arguments).encode()).hexdigest()
+        if not file.exists():
+            partial = file.with_suffix(f".{os.getpid()}")
+            partial.write_bytes(derive(*arguments))
+            partial.replace(file)
+        return file.read_bytes()
+
+    return from_file
 
 
 def _reap(tells: dict[int, int]) -> None:
@@ -348,6 +378,8 @@ def to_its_end(program: Callable[[], object]) -> NoReturn:
         program()
     except SystemExit as left:
         code = left.code
+        if isinstance(code, str):
+            print(code, file=sys.stderr)
     except BaseException:  # noqa: BLE001 - as the interpreter does
         sys.excepthook(*sys.exc_info())
         code = 1
