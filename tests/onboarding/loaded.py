@@ -401,9 +401,11 @@ def remember_descriptions() -> None:
     """What botocore reads of the services, of what its handlers take and of the services' other names: once each."""
     import botocore.compat
     import botocore.hooks
+    import botocore.loaders
     import botocore.session
 
-    botocore.session.create_loader = cache(botocore.session.create_loader)
+    # phi takes the loader from its own module.
+    botocore.session.create_loader = botocore.loaders.create_loader = cache(botocore.loaders.create_loader)
     vars(botocore.hooks)["accepts_kwargs"] = cache(botocore.compat.accepts_kwargs)
     alias = cache(botocore.hooks.EventAliaser(None)._alias_event_name)
     setattr(botocore.hooks.EventAliaser, "_alias_event_name", lambda _, name: alias(name))  # noqa: B010
@@ -416,9 +418,9 @@ def make_clients() -> None:
     remember_descriptions()
     services = "kms iam sts ssm s3 cloudtrail logs events cloudwatch sns secretsmanager ecs ec2 account service-quotas"
     for service in services.split():
-        botocore.session.Session().create_client(
-            service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none"
-        )
+        session = botocore.session.Session()
+        session.create_client(service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
+        session.get_paginator_model(service)
 
 
 def _fork(sandbox: Any, root: Path) -> None:
