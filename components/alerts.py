@@ -12,11 +12,18 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components import policies
 from components.audit import AuditTrail
 from components.configuration import import_options
 from components.policies import event_patterns
-from components.policies.stack import AlertRule, access_changes_pattern_of, alert_rules_of, trail_arn_of
+from components.policies.stack import (
+    AlertRule,
+    access_changes_pattern_of,
+    alert_rules_of,
+    alert_topic_policy_of,
+    arn_of,
+    forwarding_policies_of,
+    trail_arn_of,
+)
 from components.settings import ResourceKind, Settings
 
 BURST = 5
@@ -105,7 +112,7 @@ class Alerts(pulumi.ComponentResource):
         )
         alert_changes = event_patterns.alert_changes_pattern(
             rules=list(dict.fromkeys(rule.name for rule in alert_rules_of(settings))),
-            topic_arn=_arn(settings, "sns", names.alert_topic),
+            topic_arn=arn_of(settings, "sns", names.alert_topic),
             alarm=names.denied_use_rule,
         )
         return {
@@ -133,13 +140,7 @@ class Alerts(pulumi.ComponentResource):
         policy = aws.sns.TopicPolicy(
             name,
             arn=topic.arn,
-            policy=json.dumps(
-                policies.alert_topic_policy(
-                    topic_arn=_arn(settings, "sns", names.alert_topic),
-                    account_id=settings.account_id,
-                    source_arns=[_arn(settings, "cloudwatch", f"alarm:{names.denied_use_rule}")],
-                )
-            ),
+            policy=json.dumps(alert_topic_policy_of(settings)),
             opts=child,
         )
         for email in settings.alert_emails:
@@ -214,24 +215,25 @@ class Alerts(pulumi.ComponentResource):
 
     def _forwarder(self, name: str) -> _Forwarder:
         settings = self._settings
+        trust, document = forwarding_policies_of(settings)
         role = aws.iam.Role(
             f"{name}-forwarding",
             name=settings.names.forwarding_role,
             # IAM's events too. Another text would need iam:UpdateRole, which operators of earlier stacks do not have.
             description="EventBridge: sends what happens to the replicas of the EONPRO PHI key to its own Region",
-            assume_role_policy=json.dumps(policies.forwarding_trust_policy(account_id=settings.account_id)),
+            assume_role_policy=json.dumps(trust),
             permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        bus = _arn(settings, "events", "event-bus/default")
         permissions = aws.iam.RolePolicy(
             f"{name}-forwarding",
             name=settings.names.forwarding_role,
             role=role.name,
-            policy=json.dumps(policies.forwarding_policy(event_bus_arn=bus)),
+            policy=json.dumps(document),
             opts=pulumi.ResourceOptions(parent=self),
         )
+        bus = arn_of(settings, "events", "event-bus/default")
         return _Forwarder(bus=bus, role=role, permissions=permissions)
 
     def _forward(self, rule: AlertRule, pattern: pulumi.Input[str], forwarder: _Forwarder) -> None:
@@ -258,10 +260,6 @@ class _Forwarder:
     bus: str
     role: aws.iam.Role
     permissions: aws.iam.RolePolicy
-
-
-def _arn(settings: Settings, service: str, rest: str) -> str:
-    return f"arn:{settings.partition}:{service}:{settings.region}:{settings.account_id}:{rest}"
 
 
 def _buckets(settings: Settings) -> list[str]:

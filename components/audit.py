@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components import policies
 from components.configuration import import_options
+from components.policies.stack import log_role_policies_of, logs_to_cloudwatch, trail_key_policy_of
 from components.settings import DELETION_WINDOW_DAYS, ImportGroup, ResourceKind, Settings
 from components.trail_buckets import TrailBuckets
 
@@ -55,7 +55,6 @@ class AuditTrail(pulumi.ComponentResource):
             buckets = TrailBuckets(
                 name=name,
                 settings=settings,
-                trail_arn=_trail_arn(settings),
                 key_arn=self.key_arn,
                 retained=self._retained,
             )
@@ -68,7 +67,7 @@ class AuditTrail(pulumi.ComponentResource):
     def _trail(
         self, name: str, settings: Settings, bucket: aws.s3.Bucket, guards: list[pulumi.Resource]
     ) -> aws.cloudtrail.Trail:
-        group, role, *permissions = self._log_group(name, settings) if _logs_to_cloudwatch(settings) else (None, None)
+        group, role, *permissions = self._log_group(name, settings) if logs_to_cloudwatch(settings) else (None, None)
         imported = import_options(settings, ResourceKind.TRAIL, group=ImportGroup.TRAIL, properties=_TRAIL_PROPERTIES)
         return aws.cloudtrail.Trail(
             name,
@@ -104,7 +103,7 @@ class AuditTrail(pulumi.ComponentResource):
         self, name: str, settings: Settings
     ) -> tuple[aws.cloudwatch.LogGroup, aws.iam.Role, aws.iam.RolePolicy]:
         child = pulumi.ResourceOptions(parent=self)
-        arn = _log_group_arn(settings)
+        trust, document = log_role_policies_of(settings)
         group = aws.cloudwatch.LogGroup(
             f"{name}-logs",
             name=settings.names.log_group,
@@ -117,9 +116,7 @@ class AuditTrail(pulumi.ComponentResource):
             f"{name}-logs",
             name=settings.names.log_role,
             description="CloudTrail: writes the EONPRO audit trail to CloudWatch Logs",
-            assume_role_policy=json.dumps(
-                policies.log_role_trust_policy(account_id=settings.account_id, trail_arn=_trail_arn(settings))
-            ),
+            assume_role_policy=json.dumps(trust),
             permissions_boundary=settings.permissions_boundary_arn,
             tags=settings.tags,
             opts=pulumi.ResourceOptions.merge(child, import_options(settings, ResourceKind.LOG_ROLE)),
@@ -128,9 +125,7 @@ class AuditTrail(pulumi.ComponentResource):
             f"{name}-logs",
             name=settings.names.log_role,
             role=role.name,
-            policy=json.dumps(
-                policies.log_role_policy(log_group_arn=arn, account_id=settings.account_id, region=settings.region)
-            ),
+            policy=json.dumps(document),
             opts=child,
         )
         return group, role, permissions
@@ -141,20 +136,7 @@ class AuditTrail(pulumi.ComponentResource):
             description=AUDIT_KEY_DESCRIPTION,
             customer_master_key_spec="SYMMETRIC_DEFAULT",
             key_usage="ENCRYPT_DECRYPT",
-            policy=json.dumps(
-                policies.trail_key_policy(
-                    account_id=settings.account_id,
-                    administrators=settings.administrators,
-                    administrator_patterns=settings.administrator_patterns,
-                    deletion_administrators=settings.deletion_administrators,
-                    usage_guard_days=settings.usage_guard_days,
-                    incident_responders=settings.incident_responders,
-                    trail_arn=_trail_arn(settings),
-                    log_group_arn=_log_group_arn(settings) if _logs_to_cloudwatch(settings) else None,
-                    publishers=settings.alerts,
-                    partition=settings.partition,
-                )
-            ),
+            policy=json.dumps(trail_key_policy_of(settings)),
             enable_key_rotation=True,
             rotation_period_in_days=ROTATION_DAYS,
             deletion_window_in_days=DELETION_WINDOW_DAYS,
@@ -188,26 +170,3 @@ _TRAIL_PROPERTIES = (
     "snsTopicName",
     "tags",
 )
-
-
-def _trail_arn(settings: Settings) -> str:
-    return policies.trail_arn(
-        account_id=settings.account_id,
-        region=settings.region,
-        name=settings.names.trail,
-        partition=settings.partition,
-    )
-
-
-def _log_group_arn(settings: Settings) -> str:
-    return policies.log_group_arn(
-        account_id=settings.account_id,
-        region=settings.region,
-        name=settings.names.log_group,
-        partition=settings.partition,
-    )
-
-
-def _logs_to_cloudwatch(settings: Settings) -> bool:
-    # A trail that the stack does not change would never write to the log group.
-    return settings.cloudwatch_logs and ImportGroup.TRAIL not in settings.kept_as_found

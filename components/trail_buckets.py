@@ -15,6 +15,7 @@ import pulumi_aws as aws
 
 from components import policies
 from components.configuration import import_options
+from components.policies.stack import access_log_bucket_policy_of, trail_bucket_policy_of
 from components.settings import ImportGroup, ObjectLock, ResourceKind, Settings
 from components.settings.names import in_account_namespace
 
@@ -34,7 +35,6 @@ class TrailBuckets:
 
     name: str
     settings: Settings
-    trail_arn: str
     key_arn: pulumi.Output[str] | None
     """Of the key that the records are encrypted under; None: S3's own."""
     retained: pulumi.ResourceOptions
@@ -61,22 +61,34 @@ class TrailBuckets:
         is_regional = in_account_namespace(bucket, account_id=self.settings.account_id, region=self.settings.region)
         return "account-regional" if is_regional else None
 
+    def _encryption(
+        self, key_arn: pulumi.Output[str] | None
+    ) -> aws.s3.BucketServerSideEncryptionConfigurationRuleArgsDict:
+        rule: aws.s3.BucketServerSideEncryptionConfigurationRuleArgsDict = {
+            "apply_server_side_encryption_by_default": (
+                {"sse_algorithm": "AES256"}
+                if key_arn is None
+                else {"sse_algorithm": "aws:kms", "kms_master_key_id": key_arn}
+            )
+        }
+        if self._namespace(self.settings.names.trail_bucket):
+            # With SSE-C whoever may write could replace a record by one that only they can read. S3 blocks it for new
+            # buckets since April 2026; it is declared so that the plan of an update shows when somebody unblocked it.
+            # Left out for the buckets of earlier stacks, as their namespace is.
+            # https://docs.aws.amazon.com/AmazonS3/latest/userguide/blocking-unblocking-s3-c-encryption-gpb.html
+            rule["blocked_encryption_types"] = ["SSE-C"]
+        return rule
+
     def guards(self, bucket: aws.s3.Bucket) -> list[pulumi.Resource]:
         """The resources that protect the records; none where the settings leave an imported bucket unchanged."""
         settings = self.settings
         if ImportGroup.BUCKET in settings.kept_as_found:
             return []
-        document = policies.trail_bucket_policy(
-            bucket=settings.names.trail_bucket,
-            account_id=settings.account_id,
-            trail_arn=self.trail_arn,
-            partition=settings.partition,
-        )
         guards = self._guarded(
             self.name,
             bucket,
             _retention(settings.trail_retention_days, _LOGS, archive_days=settings.trail_archive_days),
-            document,
+            trail_bucket_policy_of(settings),
             key_arn=self.key_arn,
             kind=ResourceKind.BUCKET,
         )
@@ -108,12 +120,6 @@ class TrailBuckets:
             tags=settings.tags,
             opts=pulumi.ResourceOptions.merge(self.retained, import_options(settings, ResourceKind.ACCESS_LOG_BUCKET)),
         )
-        document = policies.access_log_bucket_policy(
-            bucket=settings.names.access_log_bucket,
-            source_bucket=settings.names.trail_bucket,
-            account_id=settings.account_id,
-            partition=settings.partition,
-        )
         # S3 delivers access logs neither to a bucket with KMS encryption by default nor to one with Object Lock. They
         # are small: in the cheaper storage each would be billed as 128 KB.
         # https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
@@ -121,7 +127,7 @@ class TrailBuckets:
             name,
             target,
             _retention(settings.trail_retention_days, _ACCESS_LOGS, archive_days=0),
-            document,
+            access_log_bucket_policy_of(settings),
             key_arn=None,
             kind=ResourceKind.ACCESS_LOG_BUCKET,
         )
@@ -173,15 +179,7 @@ class TrailBuckets:
         encrypted = aws.s3.BucketServerSideEncryptionConfiguration(
             name,
             bucket=bucket.id,
-            rules=[
-                {
-                    "apply_server_side_encryption_by_default": (
-                        {"sse_algorithm": "AES256"}
-                        if key_arn is None
-                        else {"sse_algorithm": "aws:kms", "kms_master_key_id": key_arn}
-                    )
-                }
-            ],
+            rules=[self._encryption(key_arn)],
             opts=guard("encryption"),
         )
         # S3 accepts rules on noncurrent versions only for a versioned bucket.

@@ -14,9 +14,9 @@ from itertools import chain
 
 from phi import wrapping
 from phi.cipher import DATA_KEY_BYTES, PhiCipher, require_sixteen_byte_ivs
-from phi.environment import Credentials, WrappedKey, WrappedKeys
+from phi.environment import WRAPPED, Credentials, WrappedKey, WrappedKeys
 from phi.errors import PhiError, UnwrapError
-from phi.kms import KmsKeySource, caller_arn, load_botocore
+from phi.kms import KmsKeySource, caller_arn, load_botocore, may_decrypt
 from phi.reencryption import options as reencryption
 
 SYNTHETIC = "Synthetic record: Jöhn Dœ, 患者 0, 🩺"
@@ -24,7 +24,12 @@ SYNTHETIC = "Synthetic record: Jöhn Dœ, 患者 0, 🩺"
 
 
 DRY_RUN_VARIABLE = "PHI_PROVE_DRY_RUN"
-"""In the JSON object on standard input, where the process was started before it was known which proof it is."""
+"""In the JSON object on standard input, where the process was started before it was known which proof it is.
+
+The value PERMISSION stands for `--permission`, any other for `--dry-run`.
+"""
+
+PERMISSION = "permission"
 
 
 def prove(environment: Mapping[str, str], *, dry_run: bool = False) -> dict[str, object]:
@@ -65,6 +70,26 @@ def prove(environment: Mapping[str, str], *, dry_run: bool = False) -> dict[str,
         cause = error.cause if isinstance(error, UnwrapError) else type(error).__name__
         return {"proved": False, "cause": cause, "message": str(error), **facts}
     return {"proved": True, **facts, "record": "round trip"}
+
+
+def permission(environment: Mapping[str, str]) -> dict[str, object]:
+    """Whether KMS lets the principal of this environment decrypt with its key, for JSON; there may be no wrapped key.
+
+    It says nothing about any data key.
+    """
+    facts: dict[str, object] = {}
+    try:
+        # Only the Region and the KMS key count.
+        key = WrappedKey.from_environment({**environment, WRAPPED: "AA=="})
+        facts["keyArn"] = key.key_arn
+        credentials = Credentials.from_environment(environment)
+        facts["principal"] = caller_arn(key.region, credentials)
+        if not may_decrypt(key.region, key.key_arn, credentials):
+            message = "The endpoint does not know a dry run without a wrapped key (DryRunModifiers)."
+            return {"proved": False, "cause": "Unsupported", "message": message, **facts}
+    except UnwrapError as error:
+        return {"proved": False, "cause": error.cause, "message": str(error), **facts}
+    return {"proved": True, **facts, "record": PERMISSION}
 
 
 def _dry_run(key: WrappedKey, credentials: Credentials) -> bool:
@@ -111,6 +136,11 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="only ask KMS whether it would unwrap the data key: no data key comes to this machine",
     )
+    prove_parser.add_argument(
+        "--permission",
+        action="store_true",
+        help="only ask KMS whether it lets this principal decrypt with the key, where no wrapped data key is at hand",
+    )
     wrap_parser = commands.add_parser(
         "wrap",
         help="wrap a former ENCRYPTION_KEY, read from standard input",
@@ -139,8 +169,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps(result))
         return 0 if result["wrapped"] else 1
     variables = _from_stdin() if options.stdin else os.environ
-    dry_run = options.dry_run or (options.stdin and DRY_RUN_VARIABLE in variables)
-    verdict = prove(variables, dry_run=dry_run)
+    dry_run = variables.get(DRY_RUN_VARIABLE) if options.stdin else None
+    if options.permission or dry_run == PERMISSION:
+        verdict = permission(variables)
+    else:
+        verdict = prove(variables, dry_run=options.dry_run or dry_run is not None)
     print(json.dumps(verdict))
     return 0 if verdict["proved"] else 1
 

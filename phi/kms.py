@@ -132,7 +132,12 @@ class KmsKeySource:
         kms = self._client()
         _log_filter.unwrapping = True
         try:
-            response = _call(lambda: _ask_to_decrypt(kms, wrapped, dry_run=dry_run), client=kms)
+            request = {
+                "KeyId": wrapped.key_arn,
+                "CiphertextBlob": wrapped.blob,
+                **({"DryRun": True} if dry_run else {}),
+            }
+            response = _call(lambda: _ask_to_decrypt(kms, request), client=kms)
             if response is None:
                 return None
         except errors.NoCredentials:
@@ -177,6 +182,20 @@ def encrypt(region: str, key_arn: str, key: bytearray) -> bytes:
     kms = _create_client("kms", region, None)
     blob: bytes = _call(lambda: kms.encrypt(KeyId=key_arn, Plaintext=key), client=kms)["CiphertextBlob"]
     return blob
+
+
+def may_decrypt(region: str, key_arn: str, credentials: Credentials) -> bool:
+    """Whether KMS allows the decryption with this key, by a dry run without a wrapped key.
+
+    False where the endpoint or botocore does not know such a dry run; no endpoint can answer it with a key. Raises the
+    UnwrapError of a refusal. https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html
+    """
+    kms = _create_client("kms", region, credentials)
+    request = {"KeyId": key_arn, "DryRun": True, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]}
+    try:
+        return _call(lambda: _ask_to_decrypt(kms, request), client=kms) is None
+    except (errors.MalformedVariable, errors.InvalidCiphertext, errors.RequestRejected, errors.InvalidResponse):
+        return False
 
 
 def caller_arn(region: str, credentials: Credentials) -> str:
@@ -292,15 +311,14 @@ def _local_error(error: BotoCoreError, target: str) -> errors.UnwrapError:
     return errors.RequestRejected(f"The request to {target} could not be made ({name}).")
 
 
-def _ask_to_decrypt(kms: Any, wrapped: WrappedKey, *, dry_run: bool) -> dict[str, Any] | None:
+def _ask_to_decrypt(kms: Any, request: Mapping[str, Any]) -> dict[str, Any] | None:
     """The answer of Decrypt; None for the answer to a dry run that would have succeeded."""
     from botocore.exceptions import ClientError
 
     try:
-        extra = {"DryRun": True} if dry_run else {}
-        answer: dict[str, Any] = kms.decrypt(KeyId=wrapped.key_arn, CiphertextBlob=wrapped.blob, **extra)
+        answer: dict[str, Any] = kms.decrypt(**request)
     except ClientError as error:
-        if dry_run and error.response.get("Error", {}).get("Code") == "DryRunOperationException":
+        if "DryRun" in request and error.response.get("Error", {}).get("Code") == "DryRunOperationException":
             return None
         raise
     return answer

@@ -6,16 +6,18 @@ out of the run; the end of the run names it, and the command that installs the p
 
 from __future__ import annotations
 
+import gc
+import hashlib
 import os
 import signal
 from collections.abc import Iterator
 from functools import cache
 
-import botocore.session
 import pytest
 
 from tests.day_two.the_service import without_service
 from tests.onboarding.deployment import Deployment, Templates
+from tests.onboarding.loaded import remember_descriptions
 from tools.bootstrap import programs
 
 # A shell starts what runs in its background with SIGINT ignored, and every child inherits that: no test could interrupt
@@ -27,8 +29,18 @@ LEFT_OUT: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()
 """Missing program to the tests that need it; a worker of xdist hands its own to the process that prints the summary."""
 
 
-# What botocore reads of the services is the same for every session of a run.
-vars(botocore.session)["create_loader"] = cache(botocore.session.create_loader)
+remember_descriptions()
+
+# A passphrase is tried with a million rounds, a quarter of a second; few are tried, and often.
+vars(hashlib)["pbkdf2_hmac"] = cache(hashlib.pbkdf2_hmac)
+
+# What is imported and collected stays to the end: to look through it for garbage takes seconds.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Looks for garbage again: the tests make some."""
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -53,6 +53,8 @@ TABLE = (
     Row(files=("wizard/core/*.py",), ours=CORE, pure=True),
     # The edges: one outside library each; none knows another.
     Row(files=("wizard/terminal/*.py",), outside=("questionary", "prompt_toolkit"), ours=("wizard.terminal.*", *CORE)),
+    # The digests of the audit logs are signed.
+    Row(files=("wizard/aws/log_validation.py",), outside=("cryptography",), ours=("wizard.aws.*", *CORE)),
     Row(files=("wizard/aws/*.py",), outside=("boto3", "botocore"), ours=("wizard.aws.*", *CORE)),
     Row(files=("wizard/vercel/*.py",), outside=("urllib3", "certifi"), ours=("wizard.vercel.*", *CORE)),
     # A passphrase is tried as the engine tries it, because the engine itself does so only when it is too late.

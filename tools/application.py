@@ -60,18 +60,18 @@ class Platform:
     """Vercel's OIDC token: in the headers of each request, and nowhere else."""
 
 
-def packages() -> Path:
-    """The folder with exactly the packages of the lock file, installed when they are missing; raises NotStarted."""
+def packages(source: Path = EXAMPLE) -> Path:
+    """The folder with exactly the packages of a lock file, installed when they are missing; raises NotStarted."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             raise NotStarted(f"{program} is not installed")
-    folder = CACHE / f"application-{fingerprint(EXAMPLE / LOCK)}" / "node_modules"
+    folder = CACHE / f"{source.name}-{fingerprint(source / LOCK)}" / "node_modules"
     with exclusive(CACHE / "application.lock", print):
         if not folder.is_dir():
             new = temporary(folder.parent)
             new.mkdir()
             for name in ("package.json", LOCK):
-                shutil.copy(EXAMPLE / name, new)
+                shutil.copy(source / name, new)
             # No script of a package runs: none of them needs one.
             command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
             try:

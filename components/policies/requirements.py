@@ -91,6 +91,8 @@ class Topic(StrEnum):
     APPLICATION = "Application tested with KMS"
     REVIEW = "Key access reviewed quarterly"
     BACKUP = "Data key backed up, and the backup opened"
+    LOGS = "Audit logs as CloudTrail signed them"
+    SIGN_IN = "MFA and recent access keys"
 
 
 _NOT_FINAL = "RIN 0945-AA22, not final"
@@ -333,6 +335,21 @@ REQUIREMENTS = (
         topic=Topic.BACKUP,
         text="A backup of the data key in use exists outside its store, and a drill has opened it as the application.",
         sections=("164.308(a)(7)(ii)(A)", "164.308(a)(7)(ii)(B)", "164.308(a)(7)(ii)(D)"),
+    ),
+    Requirement(
+        id="audit-logs-signed",
+        topic=Topic.LOGS,
+        text="No audit record of the period was changed or deleted: the signed digests are complete, and the log files "
+        "are as they were signed.",
+        sections=("164.312(b)", "164.312(c)(1)"),
+    ),
+    Requirement(
+        id="sign-in",
+        topic=Topic.SIGN_IN,
+        text="Everybody who can use or administer the key signs in with MFA; access keys are at most 90 days old, and "
+        "the root user has none.",
+        sections=("164.312(d)", "164.308(a)(5)(ii)(D)"),
+        prowler=("iam_root_mfa_enabled", "iam_no_root_access_key", "iam_user_mfa_enabled_console_access"),
     ),
 )
 

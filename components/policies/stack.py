@@ -5,8 +5,9 @@ Pure. The program and the preflight both use it, so that they evaluate the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from components import policies
@@ -15,6 +16,7 @@ from components.policies.evaluation import KeyPolicyDecision, decide_by_key_poli
 from components.settings import (
     APPLICATION_VARIABLES,
     EksIdentity,
+    ImportGroup,
     ResourceKind,
     SecretStore,
     Settings,
@@ -305,3 +307,164 @@ def access_changes_pattern_of(settings: Settings) -> event_patterns.Pattern:
 
 def _name(arn: str) -> str:
     return arn.rpartition("/")[2]
+
+
+# --- the audit trail and the alerts -----------------------------------------------------------------------------
+
+
+def trail_key_policy_of(settings: Settings) -> policies.Policy:
+    """The policy of the key of the audit logs and the alerts."""
+    return policies.trail_key_policy(
+        account_id=settings.account_id,
+        administrators=settings.administrators,
+        administrator_patterns=settings.administrator_patterns,
+        deletion_administrators=settings.deletion_administrators,
+        usage_guard_days=settings.usage_guard_days,
+        incident_responders=settings.incident_responders,
+        trail_arn=trail_arn_of(settings),
+        log_group_arn=log_group_arn_of(settings) if logs_to_cloudwatch(settings) else None,
+        publishers=settings.alerts,
+        partition=settings.partition,
+    )
+
+
+def trail_bucket_policy_of(settings: Settings) -> policies.Policy:
+    """The policy of the bucket of the audit trail."""
+    return policies.trail_bucket_policy(
+        bucket=settings.names.trail_bucket,
+        account_id=settings.account_id,
+        trail_arn=trail_arn_of(settings),
+        partition=settings.partition,
+    )
+
+
+def access_log_bucket_policy_of(settings: Settings) -> policies.Policy:
+    """The policy of the bucket of the access logs."""
+    return policies.access_log_bucket_policy(
+        bucket=settings.names.access_log_bucket,
+        source_bucket=settings.names.trail_bucket,
+        account_id=settings.account_id,
+        partition=settings.partition,
+    )
+
+
+def log_role_policies_of(settings: Settings) -> tuple[policies.Policy, policies.Policy]:
+    """Who can assume the role that writes to CloudWatch Logs, and what it may do."""
+    return (
+        policies.log_role_trust_policy(account_id=settings.account_id, trail_arn=trail_arn_of(settings)),
+        policies.log_role_policy(
+            log_group_arn=log_group_arn_of(settings), account_id=settings.account_id, region=settings.region
+        ),
+    )
+
+
+def log_group_arn_of(settings: Settings) -> str:
+    """The ARN of the log group of the audit trail."""
+    return policies.log_group_arn(
+        account_id=settings.account_id,
+        region=settings.region,
+        name=settings.names.log_group,
+        partition=settings.partition,
+    )
+
+
+def logs_to_cloudwatch(settings: Settings) -> bool:
+    """Whether the stack's trail writes to a log group: one that the stack does not change never would."""
+    return settings.cloudwatch_logs and ImportGroup.TRAIL not in settings.kept_as_found
+
+
+def alert_topic_policy_of(settings: Settings) -> policies.Policy:
+    """The policy of the topic of the alerts."""
+    return policies.alert_topic_policy(
+        topic_arn=arn_of(settings, "sns", settings.names.alert_topic),
+        account_id=settings.account_id,
+        source_arns=[arn_of(settings, "cloudwatch", f"alarm:{settings.names.denied_use_rule}")],
+    )
+
+
+def forwarding_policies_of(settings: Settings) -> tuple[policies.Policy, policies.Policy]:
+    """Who can assume the role that sends alerts from another Region, and what it may do."""
+    return (
+        policies.forwarding_trust_policy(account_id=settings.account_id),
+        policies.forwarding_policy(event_bus_arn=arn_of(settings, "events", "event-bus/default")),
+    )
+
+
+def arn_of(settings: Settings, service: str, rest: str) -> str:
+    """The ARN of a resource in the stack's Region."""
+    return f"arn:{settings.partition}:{service}:{settings.region}:{settings.account_id}:{rest}"
+
+
+# --- all of them ------------------------------------------------------------------------------------------------
+
+
+class PolicyKind(StrEnum):
+    """What a policy is attached to, as IAM Access Analyzer names it."""
+
+    IDENTITY = "identity"
+    TRUST = "AWS::IAM::AssumeRolePolicyDocument"
+    KEY = "AWS::KMS::Key"
+    BUCKET = "AWS::S3::Bucket"
+    TOPIC = "AWS::SNS::Topic"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackPolicy:
+    """A policy that the stack writes."""
+
+    name: str
+    """In words, with the name of the resource."""
+    kind: PolicyKind
+    document: policies.Policy
+
+
+def policies_of(settings: Settings, *, key_arns: Sequence[str]) -> Iterator[StackPolicy]:
+    """Every policy that the program writes with these settings, but those that an import left as they were.
+
+    The PHI key's is the first. `key_arns`: the key's and its replicas'.
+    """
+    names, kept = settings.names, settings.kept_as_found
+    if ImportGroup.KEY not in kept:
+        yield _policy(f"the key {names.alias}", PolicyKind.KEY, key_policy_of(settings))
+    if ImportGroup.APPLICATION_POLICY not in kept:
+        document = policies.application_policy(key_arns=key_arns)
+        yield _policy(f"the policy {names.app_policy}", PolicyKind.IDENTITY, document)
+    if settings.makes_role and ImportGroup.APPLICATION_ROLE not in kept:
+        trust = application_trust_of(settings, vercel_provider_arn=vercel_provider_arn_of(settings))
+        yield _policy(f"the trust of {names.app_role}", PolicyKind.TRUST, trust)
+    readers = readers_of(settings)
+    for role in (reader.role for reader in readers):
+        if isinstance(role, NewRole):
+            yield _policy(f"the trust of {role.name}", PolicyKind.TRUST, role.trust)
+            if role.inline_policy is not None:
+                yield _policy(f"the inline policy of {role.name}", PolicyKind.IDENTITY, role.inline_policy[1])
+    if readers:
+        name, document = reading_policy_of(settings)
+        yield _policy(f"the policy {name}", PolicyKind.IDENTITY, document)
+    if settings.makes_trail:
+        yield from _trail_policies(settings)
+    if settings.alerts:
+        yield _policy(f"the topic {names.alert_topic}", PolicyKind.TOPIC, alert_topic_policy_of(settings))
+        if any(rule.region != settings.region for rule in alert_rules_of(settings)):
+            trust, document = forwarding_policies_of(settings)
+            yield _policy(f"the trust of {names.forwarding_role}", PolicyKind.TRUST, trust)
+            yield _policy(f"the inline policy of {names.forwarding_role}", PolicyKind.IDENTITY, document)
+
+
+def _trail_policies(settings: Settings) -> Iterator[StackPolicy]:
+    names = settings.names
+    if settings.trail_key:
+        yield _policy(f"the key {names.trail_key_alias}", PolicyKind.KEY, trail_key_policy_of(settings))
+    if ImportGroup.BUCKET not in settings.kept_as_found:
+        yield _policy(f"the bucket {names.trail_bucket}", PolicyKind.BUCKET, trail_bucket_policy_of(settings))
+        if settings.access_logging:
+            document = access_log_bucket_policy_of(settings)
+            yield _policy(f"the bucket {names.access_log_bucket}", PolicyKind.BUCKET, document)
+    if logs_to_cloudwatch(settings):
+        trust, document = log_role_policies_of(settings)
+        yield _policy(f"the trust of {names.log_role}", PolicyKind.TRUST, trust)
+        yield _policy(f"the inline policy of {names.log_role}", PolicyKind.IDENTITY, document)
+
+
+def _policy(name: str, kind: PolicyKind, document: policies.Policy) -> StackPolicy:
+    return StackPolicy(name=name, kind=kind, document=document)

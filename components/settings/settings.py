@@ -173,21 +173,25 @@ class Settings(BaseModel):
 
     def _account_faults(self) -> list[str]:
         faults = []
-        for role, arns in (
-            ("administrator", self.administrators),
-            ("administrator pattern", self.administrator_patterns),
-            ("deletion administrator", self.deletion_administrators),
-            ("incident responder", self.incident_responders),
-            ("application principal", (self.app_principal_arn,)),
-            ("permissions boundary", (self.permissions_boundary_arn,)),
-            ("execution role", (self.ecs_execution_role_arn,)),
-            ("OIDC provider", (self.vercel_oidc_provider_arn, self.eks_oidc_provider_arn)),
+        for name in (
+            "administrators",
+            "administrator_patterns",
+            "deletion_administrators",
+            "incident_responders",
+            "app_principal_arn",
+            "permissions_boundary_arn",
+            "ecs_execution_role_arn",
+            "vercel_oidc_provider_arn",
+            "eks_oidc_provider_arn",
         ):
-            for arn in filter(None, arns):
+            value = getattr(self, name)
+            for arn in filter(None, (value,) if isinstance(value, str) else value or ()):
                 if arn.split(":")[4] != self.account_id:
-                    faults.append(f"the {role} {arn} belongs to another account than {self.account_id}")
+                    faults.append(f"{to_camel(name)}: {arn} belongs to another account than {self.account_id}")
                 elif arn.split(":")[1] != self.partition:
-                    faults.append(f"the {role} {arn} is in another partition than {self.region} ({self.partition})")
+                    faults.append(
+                        f"{to_camel(name)}: {arn} is in another partition than {self.region} ({self.partition})"
+                    )
         return faults
 
     def _key_faults(self) -> list[str]:
@@ -196,7 +200,7 @@ class Settings(BaseModel):
             faults.append("administrators: name at least one, or a pattern of roles in administratorPatterns")
         for arn in (*self.administrators, *self.deletion_administrators, *self.incident_responders):
             if arn == self.app_principal_arn:
-                faults.append(f"{arn} cannot be both the application and a key administrator")
+                faults.append(f"appPrincipalArn: {arn} cannot be both the application and a key administrator")
         if self.incident_responders and not self.usage_guard_days:
             faults.append("incidentResponders needs usageGuardDays: without it every administrator can disable the key")
         if self.strict_key_policy and len(self.administrators) < 2:

@@ -124,6 +124,8 @@ def _encrypts(rule: Mapping[str, Any]) -> Iterator[str]:
     default = rule.get("applyServerSideEncryptionByDefault") or {}
     if default.get("sseAlgorithm") not in ("AES256", "aws:kms", "aws:kms:dsse"):
         yield "The bucket does not encrypt by default: set sseAlgorithm to AES256 or aws:kms."
+    if "NONE" in (rule.get("blockedEncryptionTypes") or ()):
+        yield "The bucket takes objects under keys that only the writer has: set blockedEncryptionTypes to SSE-C."
 
 
 RULES = (

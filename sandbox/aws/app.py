@@ -7,11 +7,13 @@ import json
 import socket
 import threading
 from collections.abc import Iterable
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 from wsgiref.types import StartResponse
 
+from moto.core import responses, utils
 from moto.iam.models import AccessKey, iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
@@ -19,6 +21,7 @@ from sandbox.aws import moto_patches, protocol
 from sandbox.aws.faults import Calls, Fault
 from sandbox.aws.iam import enforcement
 from sandbox.aws.iam.permission_limits import put_resource_control_policies, put_service_control_policies
+from sandbox.aws.moto_patches.cloudtrail import deliver_logs
 from sandbox.aws.moto_patches.ecs.services import end_next_tasks, running_tasks, seed_service
 from sandbox.aws.moto_patches.sts import task_credentials
 from sandbox.faults import Faults
@@ -43,6 +46,7 @@ class Control:
         environment of the running tasks; a POST there takes `exitCode`, with which the next `times` tasks exit.
         `/service-control-policies` (PUT) takes the `policies` that the organization applies to this account;
         `/resource-control-policies` those that it applies to the account's resources.
+        `/logs` (POST) takes `hours`: so many digests, each with a log file, are delivered for each trail.
         """
         try:
             return self._route(environ)
@@ -74,6 +78,8 @@ class Control:
                 put_service_control_policies(json.loads(body)["policies"])
             case "PUT", "resource-control-policies":
                 put_resource_control_policies(json.loads(body)["policies"])
+            case "POST", "logs":
+                answer = {"objects": deliver_logs(int(json.loads(body)["hours"]))}
             case "GET", "task-credentials":
                 answer = task_credentials(_query(environ, "role"))
             case "GET", "tasks":
@@ -98,6 +104,9 @@ class AwsApp:
     def __init__(self, *, nonce: str) -> None:
         moto_patches.patch_moto()
         self._moto = DomainDispatcherApplication(create_backend_app)
+        # Moto lists its own folder and tries two hundred patterns for each call: a third of the time of an answer.
+        vars(self._moto)["get_backend_for_host"] = cache(self._moto.get_backend_for_host)
+        vars(responses)["method_names_from_class"] = cache(utils.method_names_from_class)
         # Moto checks and then writes without a lock; AWS's conditional writes (SSM's Overwrite=False) are atomic.
         self._lock = threading.Lock()
         self._control = Control(nonce=nonce)

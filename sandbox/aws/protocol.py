@@ -23,6 +23,9 @@ _QUERY = {
 _REST_JSON_ROUTES = {
     ("account", "/listRegions"): "ListRegions",
     ("account", "/getRegionOptStatus"): "GetRegionOptStatus",
+    ("access-analyzer", "/policy/validation"): "ValidatePolicy",
+    ("access-analyzer", "/policy/check-no-public-access"): "CheckNoPublicAccess",
+    ("access-analyzer", "/policy/check-no-new-access"): "CheckNoNewAccess",
 }
 
 

@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import Any
 from tests.blind.night import Night
 from tests.blind.outcomes import IN_THE_APPLICATION, Fault
 from tests.chaos.world import PASSPHRASE
-from tests.onboarding.deployment import ACCESS_LOG_BUCKET, ACCOUNT, ALIAS, BUCKET, STORED_KEY
+from tests.onboarding.deployment import ACCESS_LOG_BUCKET, ACCOUNT, ALIAS, BUCKET, STORED_KEY, until
+from wizard.vercel.variable_state import ONE_REQUEST
 
 Does = Callable[[Night], None]
 
@@ -106,7 +108,11 @@ def edited(name: str, **fields: Any) -> Does:
     """A variable edited on Vercel; its comment stays."""
 
     def do(night: Night) -> None:
-        night.cloud.vercel("PATCH", f"/v9/projects/eonpro/env/{night.cloud.variables()[name]['id']}", fields)
+        found = night.cloud.variables()
+        # A person's edit: what is changed in the second of a delivery has the times of a delivery.
+        delivered = max(each["updatedAt"] for each in found.values())
+        until(lambda: time.time() * 1000 > delivered + ONE_REQUEST)
+        night.cloud.vercel("PATCH", f"/v9/projects/eonpro/env/{found[name]['id']}", fields)
 
     return do
 
@@ -430,6 +436,7 @@ NAMED = (
     ),
     Fault(name="endpoint-dead", do=exported(AWS_ENDPOINT_URL=UNREACHABLE)),
     Fault(name="credentials-expired", do=refused("ExpiredTokenException")),
+    Fault(name="reading-denied", do=refused("AccessDeniedException", operation="GetTrailStatus")),
     Fault(name="credentials-unknown", do=exported(AWS_ACCESS_KEY_ID="AKIAAAAAAAAAAAAAAAAA")),
     Fault(name="settings-merge-conflict", do=MARKERS, whole=True),
     Fault(
@@ -604,6 +611,8 @@ IN_THE_STORE = (
     Fault(name="claim-deleted", do=deleted("*/claim"), whole=True),
     Fault(name="stored-key-overwritten", do=_stored_as(lambda night: "changeme")),
     Fault(name="stored-key-without-tags", do=_no_tags),
+    Fault(name="versions-deleted", do=deleted("*/data-keys/*")),
+    Fault(name="versions-overwritten", do=written("/eonpro/production/data-keys/*", "changeme")),
     Fault(
         name="stored-key-and-versions-deleted",
         do=deleted("*/ENCRYPTED_PHI_KEY", "*/data-keys/*"),
@@ -644,6 +653,7 @@ HERE = (
 )
 TYPED = (
     Fault(name="review-unconfirmed", do=lambda night: None, begin=("review", "--sign", "Ada Example")),
+    Fault(name="review-of-a-foreign-grant", do=_grant, begin=("review",)),
     Fault(name="promote-unknown", do=lambda night: None, begin=("rotate", "--promote", "sha256:0123456789abcdef")),
     Fault(name="restore-unknown", do=lambda night: None, begin=("restore", "--version", "sha256:0123456789abcdef")),
     Fault(name="restore-nothing-named", do=lambda night: None, begin=("restore",)),
@@ -705,6 +715,14 @@ SEEDED = (
     Fault(name="role-deleted", do=_role_gone),
     Fault(name="policy-deleted", do=both(DETACHED, _policy_gone)),
     Fault(name="update-interrupted", do=_pending, whole=True),
+    Fault(
+        name="imported-role-deleted",
+        do=both(
+            lambda night: night.state.unlink(),
+            typed("setup", "--adopt", "--repair", "all", "--yes"),
+            _role_gone,
+        ),
+    ),
 )
 """Some of tests/day_two, whose pairs are new."""
 SINGLE = {
@@ -724,6 +742,7 @@ PAIRS = tuple(
         "trail-stopped+bucket-without-policy",
         "project-deleted+stored-key-deleted",
         "settings-deleted+stored-key-deleted",
+        "settings-deleted+state-truncated",
         "claim-deleted+state-deleted",
         "topic-deleted+rule-deleted",
         "backend-wrong+key-disabled",

@@ -5,16 +5,20 @@ Touches that deployment, and leaves it as it was by the very commands that it is
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from tests.blind.faults import FAULTS, GROUPS, SINGLE, STOPPED
+from tests.blind.faults import FAULTS, GROUPS, SINGLE, STOPPED, UNDER_ITS_COMMENT
 from tests.blind.night import Ended, Night
 from tests.blind.outcomes import Fault, Look, Outcome, judged, look, printed_by, results
 from tests.day_two.doctor_fixture import redeployed
 from tests.onboarding.deployment import Deployment
+from wizard.vercel.variable_state import ONE_REQUEST
 
 SAMPLE = (
     "value-edited-under-its-comment",
@@ -59,6 +63,17 @@ def test_a_wrong_command_is_found_out(onboarded: Deployment) -> None:
         if outcomes[-1] is Outcome.WORSE:
             onboarded.client("kms").enable_key_rotation(KeyId=onboarded.keys()[0], RotationPeriodInDays=365)
     assert outcomes == [Outcome.NO_CHANGE, Outcome.WORSE, Outcome.HEALED]
+
+
+def test_a_person_edits_a_variable_later_than_the_second_of_its_delivery() -> None:
+    """Within it Vercel's times show no edit, and the doctor's command would deploy the edited value."""
+    delivered, edits = time.time() * 1000, []
+    cloud = SimpleNamespace(
+        variables=lambda: {"ENCRYPTED_PHI_KEY": {"id": "env_1", "updatedAt": delivered}},
+        vercel=lambda *request: edits.append(time.time() * 1000),
+    )
+    UNDER_ITS_COMMENT(cast("Night", SimpleNamespace(cloud=cloud)))
+    assert [at > delivered + ONE_REQUEST for at in edits] == [True]
 
 
 def said(causes: tuple[str, ...], **facts: str) -> Look:

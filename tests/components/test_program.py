@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.policies.stack import key_policy_of
+from components.policies.stack import key_policy_of, policies_of
 from components.settings import Outputs, Settings
 from tests.components.configurations import (
     ACCOUNT,
@@ -21,6 +21,7 @@ from tests.components.configurations import (
     EXISTING_USER,
     IAM,
     ORGANIZATION_TRAIL,
+    as_text,
 )
 
 KEY_ARN = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -304,3 +305,22 @@ def test_an_account_that_the_provider_may_confuse_is_warned_of(run_program: Run,
 
 def test_a_good_configuration_is_not_commented_on(vercel: Any) -> None:
     assert vercel.log == []
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_no_policy_is_written_that_nobody_judged(recorded: Recorded, name: str) -> None:
+    settings = Settings.from_config(
+        as_text({**CONFIG, **{f"eonpro-kms:{key}": value for key, value in CONFIGURATIONS[name].items()}})
+    )
+    arns = [KEY_ARN.replace("us-east-1", region) for region in settings.regions]
+    judged = [policy.document for policy in policies_of(settings, key_arns=arns)]
+
+    written = [
+        json.loads(resource.inputs[of])
+        for resource in recorded(name).resources
+        for of in ("policy", "assumeRolePolicy")
+        if of in resource.inputs and of not in resource.ignored
+    ]
+
+    assert [document for document in written if document not in judged] == []
+    assert [document for document in judged if document not in written] == []

@@ -77,6 +77,18 @@ def test_each_bucket_of_the_trail_is_private_versioned_encrypted_and_kept(record
     assert {"DenyPlainHttp", "DenyOldTls"} <= sids
 
 
+@pytest.mark.parametrize(
+    ("ending", "blocked"), [("-an", ["SSE-C"]), ("", None)], ids=["of a new stack", "of an earlier stack"]
+)
+def test_nobody_replaces_a_record_by_one_that_only_they_can_read(
+    run_program: Run, ending: str, blocked: list[str] | None
+) -> None:
+    recording = run_program(trailBucket=f"eonpro-cloudtrail-logs-{ACCOUNT}-us-east-1{ending}")
+    for bucket in ("audit-trail", "audit-trail-access"):
+        (rule,) = recording.called(ENCRYPTION, bucket).inputs["rules"]
+        assert rule.get("blockedEncryptionTypes") == blocked
+
+
 def _retention(recording: Any, bucket: str) -> dict[str, Any]:
     """The one rule of a bucket's lifecycle that lets records expire."""
     rules = recording.called(LIFECYCLE, bucket).inputs["rules"]

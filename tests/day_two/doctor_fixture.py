@@ -28,6 +28,13 @@ def typed(deployment: Deployment, command: str, *, expect: int | None = 0) -> Co
     return deployment.run(["bash", "-c", command], folder=deployment.root, expect=expect)
 
 
+def deliver_logs(deployment: Deployment, hours: int = 2) -> None:
+    """CloudTrail delivers log files and signed digests, as it has in a real account after an hour."""
+    url, order = f"{deployment.environment['AWS_ENDPOINT_URL']}/_sandbox/logs", json.dumps({"hours": hours}).encode()
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, order, timeout=60) as answer:
+        assert json.loads(answer.read())["objects"] > 0
+
+
 def redeployed(deployment: Deployment) -> None:
     """Somebody deploys the application, unless what production runs is younger than its variables."""
     url = f"{deployment.environment['VERCEL_API_URL']}/_sandbox/running/eonpro"

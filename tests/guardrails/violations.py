@@ -12,6 +12,7 @@ from guardrails.rules import resource_types as types
 from tests.guardrails.resources import (
     APP_ROLE,
     APP_STATEMENT,
+    ENCRYPTED,
     KEY_ARN,
     LOGS,
     OLD_TLS,
@@ -302,6 +303,11 @@ VIOLATIONS = (
         "trail-bucket-encrypted",
         types.ENCRYPTION[0],
         rules=[{"applyServerSideEncryptionByDefault": {"sseAlgorithm": ""}}],
+    ),
+    violation(
+        "trail-bucket-encrypted",
+        types.ENCRYPTION[0],
+        rules=[{**ENCRYPTED["rules"][0], "blockedEncryptionTypes": ["NONE"]}],
     ),
     violation(RETENTION, types.LIFECYCLES[0], **lifecycle(expiration={"days": 2191.0})),
     violation(RETENTION, types.LIFECYCLES[0], **lifecycle(expiration={"date": "2040-01-01T00:00:00Z"})),

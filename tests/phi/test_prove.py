@@ -21,6 +21,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tests.onboarding.loaded import loaded_python
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -78,6 +80,7 @@ class Script:
     code: str = "DryRunOperationException"
     answer: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, bool]] = field(default_factory=list)
+    bodies: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -99,7 +102,8 @@ class Script:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 if operation := self.headers.get("X-Amz-Target", "").rpartition(".")[2]:
-                    script.asked.append((operation, json.loads(body).get("DryRun") is True))
+                    script.bodies.append(json.loads(body))
+                    script.asked.append((operation, script.bodies[-1].get("DryRun") is True))
                     status = 412 if script.code.startswith("DryRun") else 400 if script.code else 200
                     self.answer(status, json.dumps({"__type": script.code} if script.code else script.answer))
                 else:
@@ -130,7 +134,7 @@ CALLER = """<GetCallerIdentityResponse><GetCallerIdentityResult><UserId>AIDA</Us
 def prove(environment: dict[str, str], *arguments: str) -> tuple[int, dict[str, Any], str]:
     """Exit code, verdict and all output; the verdict must be the only line of stdout."""
     done = subprocess.run(
-        [sys.executable, "-m", "phi", *(arguments or ("prove",))],
+        [loaded_python(), "-m", "phi", *(arguments or ("prove",))],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
@@ -185,6 +189,35 @@ def test_a_dry_run_that_kms_refuses_does_not_prove(sandbox: Script, code: str, c
     sandbox.code = code
     done, verdict, _ = prove(sandbox.environment, "prove", "--dry-run")
     assert (done, verdict["proved"], verdict["cause"]) == (1, False, cause)
+
+
+@pytest.mark.parametrize(
+    ("code", "proved", "said"),
+    [
+        ("DryRunOperationException", True, {"record": "permission"}),
+        ("AccessDeniedException", False, {"cause": "AccessDenied"}),
+        ("DisabledException", False, {"cause": "Disabled"}),
+        ("ValidationException", False, {"cause": "Unsupported"}),
+    ],
+)
+def test_the_right_to_decrypt_is_known_when_the_data_key_is_lost(
+    sandbox: Script, code: str, proved: bool, said: dict[str, str]
+) -> None:
+    sandbox.code = code
+    environment = {name: value for name, value in sandbox.environment.items() if name != "ENCRYPTED_PHI_KEY"}
+    done, verdict, _ = prove(environment, "prove", "--permission")
+    assert (done, verdict["proved"]) == (int(not proved), proved)
+    assert said.items() <= verdict.items()
+    assert "fingerprint" not in verdict
+    assert sandbox.bodies == [
+        {"KeyId": environment["AWS_KMS_KEY_ID"], "DryRun": True, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]}
+    ]
+
+
+def test_an_endpoint_without_such_a_dry_run_gives_neither_a_key_nor_a_proof(cloud: Cloud) -> None:
+    code, verdict, output = prove(cloud.environment, "prove", "--permission")
+    assert (code, verdict["proved"], verdict["cause"]) == (1, False, "Unsupported")
+    assert base64.b64encode(cloud.plaintext).decode() not in output
 
 
 def test_an_endpoint_that_ignores_a_dry_run_is_named_and_shows_no_key(cloud: Cloud) -> None:
@@ -288,7 +321,7 @@ VARIABLES = (
 
 def prove_stdin(cloud: Cloud, text: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "phi", "prove", "--stdin"],
+        [loaded_python(), "-m", "phi", "prove", "--stdin"],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": cloud.url},
         input=text,

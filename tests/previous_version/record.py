@@ -25,7 +25,8 @@ from moto.core.utils import get_service_model
 from tests.previous_version.fixture import BASES, HERE, SAME, request, state
 
 _CREDENTIAL = re.compile(r"Credential=[^/,]+/\d{8}/([^/]+)/([^/]+)/aws4_request")
-_READS = ("Get", "List", "Describe", "Head", "Lookup", "Simulate", "Assume", "Decrypt", "Encrypt", "Generate")
+_READS = ("Get", "List", "Describe", "Head", "Lookup", "Simulate", "Assume", "Decrypt", "Encrypt", "Generate",
+          "Validate", "CheckNo")  # fmt: skip
 _SERVICES = {"monitoring": "cloudwatch"}
 _DROPPED = ("stackTrace", "sourcePosition", "created", "modified")
 """Of a resource: where and when this machine made it. The engine does not compare them."""

@@ -6,6 +6,7 @@ Touches one sandbox, filled from the fixture beside this file, and a copy of the
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.onboarding.deployment import plugins
+from tests.onboarding.loaded import loaded_python
 from tests.previous_version.fixture import BASES, HERE, PROJECT, Account, running_cloud, state
 
 REGIONS = ("us-east-1", "us-west-2")
@@ -82,7 +85,7 @@ class Stack:
         role = self.cloud.environment["EONPRO_APP_CONTAINER_CREDENTIALS_URI"]
         # A task has the role of its environment.
         role += "" if self.name == "production" else f"-{self.name}"
-        command = (sys.executable, "-m", "wizard", *arguments, "--stack", self.name, "--non-interactive")
+        command = (str(loaded_python()), "-m", "wizard", *arguments, "--stack", self.name, "--non-interactive")
         return self.cloud.run(*command, EONPRO_APP_CONTAINER_CREDENTIALS_URI=role)
 
     @property
@@ -122,6 +125,10 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     ignored = shutil.ignore_patterns(".*", "tests", "Pulumi.*.yaml")
     shutil.copytree(PROJECT, root / "project", ignore=ignored)
     with running_cloud(root / "sandbox") as environment:
+        if sys.platform == "linux":
+            engine, home = plugins()
+            shutil.copytree(home, environment["PULUMI_HOME"], dirs_exist_ok=True)
+            environment["PATH"] = f"{engine.parent}{os.pathsep}{environment['PATH']}"
         yield Cloud(folder=root / "project", environment=environment, account=Account(environment))
 
 
@@ -155,7 +162,7 @@ def test_the_wizard_finds_the_stored_data_key_and_makes_no_other(stack: Stack) -
 def test_the_status_and_the_reports_name_the_stored_data_keys(cloud: Cloud, tmp_path: Path) -> None:
     for folder, name in STACKS.items():
         cloud.load(folder, name)
-    status = cloud.run(sys.executable, "-m", "wizard", "status", "--all", "--json")
+    status = cloud.run(str(loaded_python()), "-m", "wizard", "status", "--all", "--json")
     for folder in ("ecs", "staging"):
         stack = Stack(cloud=cloud, name=STACKS[folder], folder=folder)
         assert stack.fingerprint in status

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,9 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "it's a sandbox"
 
 
-@pytest.fixture
-def run(directory: Path) -> Iterator[Run]:
-    """`python -m sandbox` for this test's sandbox, which is stopped in the end."""
+@contextmanager
+def running_in(directory: Path) -> Iterator[Run]:
+    """`python -m sandbox` for the sandbox in that directory, which is stopped in the end."""
 
     def call(command: str, *options: str, **more: str) -> subprocess.CompletedProcess[str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "EONPRO_", "PULUMI_"))}
@@ -51,6 +52,27 @@ def run(directory: Path) -> Iterator[Run]:
 
     yield call
     call("stop")
+
+
+@pytest.fixture
+def run(directory: Path) -> Iterator[Run]:
+    """This test's sandbox, which does not run yet."""
+    with running_in(directory) as call:
+        yield call
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the sandbox of the tests that change nothing lives."""
+    return tmp_path_factory.mktemp("shared") / "it's a sandbox"
+
+
+@pytest.fixture(scope="module")
+def started(shared: Path) -> Iterator[Run]:
+    """That sandbox; it runs."""
+    with running_in(shared) as call:
+        assert call("start").returncode == 0
+        yield call
 
 
 def evaluated(printed: str, **before: str) -> dict[str, str]:
@@ -79,9 +101,8 @@ def state(directory: Path) -> dict[str, Any]:
     return found
 
 
-def test_a_started_sandbox_serves_what_env_says(run: Run, directory: Path) -> None:
-    assert run("start").returncode == 0
-    variables = evaluated(run("env").stdout)
+def test_a_started_sandbox_serves_what_env_says(started: Run, shared: Path) -> None:
+    variables = evaluated(started("env").stdout)
     assert variables.keys() >= CONTRACT
     assert client(variables, "sts").get_caller_identity()["Arn"].endswith(":user/clinic-admin")
     request = urllib.request.Request(
@@ -90,16 +111,15 @@ def test_a_started_sandbox_serves_what_env_says(run: Run, directory: Path) -> No
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert json.loads(answer.read())["name"] == "eonpro"
-    assert variables["PULUMI_HOME"] == str(directory / "pulumi-home")
+    assert variables["PULUMI_HOME"] == str(shared / "pulumi-home")
     assert Path(variables["PULUMI_BACKEND_URL"].removeprefix("file://")).is_dir()
 
 
-def test_a_second_start_says_so_and_changes_nothing(run: Run, directory: Path) -> None:
-    run("start")
-    before = state(directory)
-    again = run("start")
+def test_a_second_start_says_so_and_changes_nothing(started: Run, shared: Path) -> None:
+    before = state(shared)
+    again = started("start")
     assert (again.returncode, "already runs" in again.stderr) == (0, True)
-    assert state(directory) == before
+    assert state(shared) == before
 
 
 def test_two_starts_at_once_make_one_sandbox(run: Run) -> None:
@@ -109,10 +129,15 @@ def test_two_starts_at_once_make_one_sandbox(run: Run) -> None:
     assert sorted("already runs" in one.stderr for one in done) == [False, True]
 
 
-def test_stop_ends_it_and_may_be_repeated(run: Run, directory: Path) -> None:
+def test_status_tells_by_its_exit_code_and_stop_ends_it_and_may_be_repeated(run: Run, directory: Path) -> None:
+    assert run("status").returncode == 1
     run("start")
+    said = run("status")
+    assert said.returncode == 0
+    assert "http://127.0.0.1:" in said.stdout
     server = state(directory)
     assert run("stop").returncode == 0
+    assert run("status").returncode == 1
     # Not that its port is free: another test's server may have been given it in the meantime.
     assert not is_alive(server["pid"])
     assert not (directory / "state.json").exists()
@@ -139,16 +164,6 @@ def test_stop_does_not_wait_for_connections_that_clients_keep_open(run: Run, dir
 def test_stop_without_a_sandbox_creates_nothing(run: Run, directory: Path) -> None:
     assert run("stop").returncode == 0
     assert not directory.exists()
-
-
-def test_status_tells_by_its_exit_code(run: Run) -> None:
-    assert run("status").returncode == 1
-    run("start")
-    said = run("status")
-    assert said.returncode == 0
-    assert "http://127.0.0.1:" in said.stdout
-    run("stop")
-    assert run("status").returncode == 1
 
 
 def test_env_without_a_sandbox_prints_nothing_to_evaluate_and_the_next_command(run: Run) -> None:
@@ -220,24 +235,21 @@ def test_a_server_that_cannot_start_is_reported_with_its_own_error(run: Run, tmp
     assert run("status").returncode == 1
 
 
-def test_what_is_secret_is_for_the_owner_alone(run: Run, directory: Path) -> None:
-    run("start")
-    secret = (directory / "state.json", directory / "vercel-oidc-token")
+def test_what_is_secret_is_for_the_owner_alone(started: Run, shared: Path) -> None:
+    secret = (shared / "state.json", shared / "vercel-oidc-token")
     assert [path.stat().st_mode & 0o777 for path in secret] == [0o600, 0o600]
-    log = (directory / "server.log").read_text()
-    assert state(directory)["secret_access_key"] not in log
-    assert state(directory)["vercel_token"] not in log
+    log = (shared / "server.log").read_text()
+    assert state(shared)["secret_access_key"] not in log
+    assert state(shared)["vercel_token"] not in log
 
 
-def test_both_servers_listen_on_the_loopback_address_alone(run: Run, directory: Path) -> None:
-    run("start")
+def test_both_servers_listen_on_the_loopback_address_alone(started: Run, shared: Path) -> None:
     for name in ("aws_port", "vercel_port"):
         with pytest.raises(OSError):
-            socket.create_connection(("127.0.0.2", state(directory)[name]), timeout=2)
+            socket.create_connection(("127.0.0.2", state(shared)[name]), timeout=2)
 
 
-def test_env_unsets_variables_that_would_change_the_endpoint_or_the_credentials(run: Run) -> None:
-    run("start")
+def test_env_unsets_variables_that_would_change_the_endpoint_or_the_credentials(started: Run) -> None:
     foreign = {
         "AWS_PROFILE": "work",
         "AWS_SESSION_TOKEN": "x",
@@ -247,36 +259,33 @@ def test_env_unsets_variables_that_would_change_the_endpoint_or_the_credentials(
         "HTTP_PROXY": "http://proxy.example.com:3128",
         "NO_PROXY": "localhost",
     }
-    variables = evaluated(run("env", **foreign).stdout, **foreign)
+    variables = evaluated(started("env", **foreign).stdout, **foreign)
     assert variables.keys().isdisjoint({"AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_KMS"})
     assert "PULUMI_ACCESS_TOKEN" not in variables
     assert Path(variables["AWS_CONFIG_FILE"]).read_text() == ""
     assert variables["NO_PROXY"] == "localhost,127.0.0.1"
 
 
-def test_env_is_only_exports_when_no_variable_conflicts(run: Run) -> None:
-    run("start")
-    lines = run("env").stdout.splitlines()
+def test_env_is_only_exports_when_no_variable_conflicts(started: Run) -> None:
+    lines = started("env").stdout.splitlines()
     assert all(line.startswith("export ") for line in lines)
 
 
 def test_env_puts_the_engine_and_the_projects_python_first_however_often_it_is_evaluated(
-    run: Run, tmp_path: Path
+    started: Run, tmp_path: Path
 ) -> None:
     engine = tmp_path / "engine"
     engine.mkdir()
     (engine / "pulumi").touch()
-    run("start")
-    once = evaluated(run("env", EONPRO_ENGINE=str(engine / "pulumi")).stdout)["PATH"]
-    twice = evaluated(run("env", EONPRO_ENGINE=str(engine / "pulumi"), PATH=once).stdout)["PATH"]
+    once = evaluated(started("env", EONPRO_ENGINE=str(engine / "pulumi")).stdout)["PATH"]
+    twice = evaluated(started("env", EONPRO_ENGINE=str(engine / "pulumi"), PATH=once).stdout)["PATH"]
     assert once.split(os.pathsep)[0] == str(engine)
     assert Path(once.split(os.pathsep)[1], "python").exists()
     assert twice == once
 
 
-def test_env_loads_neither_the_emulator_nor_an_sdk(run: Run) -> None:
-    run("start")
-    loaded = run("env", "-X", "importtime").stderr
+def test_env_loads_neither_the_emulator_nor_an_sdk(started: Run) -> None:
+    loaded = started("env", "-X", "importtime").stderr
     assert "sandbox.environment" in loaded
     assert [name for name in ("moto", "boto", "flask", "werkzeug") if name in loaded] == []
 

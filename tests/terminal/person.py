@@ -71,6 +71,17 @@ class Paper(pyte.HistoryScreen):
         super().__init__(columns, rows, history=10_000)
         self.overlong: list[str] = []
         """The rows that the terminal itself had to break."""
+        self._rows: dict[int, str] = {}
+
+    @property
+    def display(self) -> list[str]:
+        """The rows as text. Only those that changed are joined again: a test looks at each of a thousand pieces."""
+        buffer, columns = self.buffer, range(self.columns)
+        for number in self.dirty:
+            row = buffer[number]
+            self._rows[number] = "".join([row[column].data for column in columns])
+        self.dirty.clear()
+        return [self._rows[number] for number in range(self.lines)]
 
     def draw(self, data: str) -> None:
         """Draw characters; a row that is full goes on in the next one."""

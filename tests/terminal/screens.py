@@ -10,6 +10,7 @@ import os
 import re
 import time
 from collections.abc import Sequence
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,8 @@ def marked(person: Person, *, whole: bool) -> str:
 
 
 def _row(cells: Sequence[Any]) -> str:
-    text = "".join(cell.data or " " for cell in cells).rstrip()
-    pairs = zip(_seen(text, [_look(cell) for cell in cells]), text, strict=False)
+    text = "".join([cell.data or " " for cell in cells]).rstrip()
+    pairs = zip(_seen(text, [_look(cell) for cell in cells[: len(text)]]), text, strict=False)
     pieces = []
     for look, same in groupby(pairs, key=lambda pair: pair[0]):
         run = "".join(character for _, character in same)
@@ -73,6 +74,7 @@ def _seen(text: str, looks: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return looks
 
 
+@cache
 def _look(cell: Any) -> tuple[str, ...]:
     looks = [word for name, word in _LOOKS.items() if getattr(cell, name)]
     if cell.fg != "default":

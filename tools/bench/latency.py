@@ -6,21 +6,27 @@ Touches a temporary folder, a sandbox and proxies of its own, and the processes 
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import boto3
+
 from tools.bench import onboarding
 from tools.bench.rows import Bound, Measured
 from tools.bootstrap.places import PROJECT
+from wizard.commands.review.storage import last_intact, read, write
 
 REQUEST_SECONDS, CONNECTION_SECONDS = 0.08, 0.16
 """What a distant Region takes for an answer, and before it for TCP and TLS."""
@@ -155,11 +161,14 @@ class Case:
     """At most, at 80 ms a request."""
     ratio: float | None = None
     chain: int | None = None
+    of: str = ""
+    """What is large about the account."""
 
     @property
     def name(self) -> str:
         """As a person types it."""
-        return " ".join(word for word in self.words if word not in (*UNATTENDED, *STACK))
+        words = " ".join(word for word in self.words if word not in (*UNATTENDED, *STACK))
+        return f"{words}, {self.of}" if self.of else words
 
 
 CASES = (
@@ -174,13 +183,17 @@ CASES = (
     Case(words=("report", *STACK), beside="status"),
 )
 
+LARGE = Case(
+    words=("report", *STACK), beside="status", seconds=20.0, of="200 roles, 100 reviews, a quarter of audit logs"
+)
+
 
 def rows(rounds: int) -> Iterator[Measured]:
     """Each command on a deployment where nothing is left to do, and how many calls of it wait for one another."""
     with ExitStack() as stack:
         folder, environment = stack.enter_context(onboarding.fresh())
         onboarding.run([*WIZARD, *STACK, *UNATTENDED], folder, environment)
-        traffic = Traffic()
+        traffic, direct = Traffic(), dict(environment)
         for name in ("AWS_ENDPOINT_URL", "VERCEL_API_URL"):
             environment[name] = stack.enter_context(delayed(environment[name], traffic))
         beside: dict[str, list[float]] = {}
@@ -188,6 +201,29 @@ def rows(rounds: int) -> Iterator[Measured]:
             beside[name] = [sum(_seconds(each, folder, environment) for each in commands) for _ in range(rounds)]
         for case in CASES:
             yield from _measured(case, folder, environment, traffic, beside[case.beside], rounds)
+        _grow(folder, direct)
+        yield from _measured(LARGE, folder, environment, traffic, beside[LARGE.beside], rounds)
+
+
+def _grow(folder: Path, environment: Mapping[str, str]) -> None:
+    """200 roles that can use the key, 100 reviews of the access, and the digests of 90 days with a log file each."""
+    aws = boto3.Session(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"], region_name="us-east-1")
+    iam = aws.client("iam", endpoint_url=environment["AWS_ENDPOINT_URL"])
+    everything = {"Statement": [{"Effect": "Allow", "Action": "kms:*", "Resource": "*"}], "Version": "2012-10-17"}
+    trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    for number in range(200):
+        name, document = f"department-{number}", json.dumps({"Statement": [trust], "Version": "2012-10-17"})
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)
+        iam.put_role_policy(RoleName=name, PolicyName="keys", PolicyDocument=json.dumps(everything))
+    _seconds((*WIZARD, "review", *STACK), folder, environment)
+    reviews = folder / "reviews"
+    before = last_intact(read(reviews, onboarding.STACK))
+    assert before is not None and before.review is not None
+    newest = before.review
+    for number in range(99, 0, -1):
+        before = write(reviews, replace(newest, at=newest.at - timedelta(days=number)), before)
+    order = json.dumps({"hours": 90 * 24}).encode()
+    urllib.request.urlopen(f"{environment['AWS_ENDPOINT_URL']}/_sandbox/logs", order, timeout=300).close()
 
 
 def _measured(

@@ -15,7 +15,7 @@ from components.policies.evaluation.principals import role_of_session
 from wizard.aws import iam
 from wizard.aws.auth.session import Session, SessionClient, utc
 from wizard.core import safe_text
-from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse
+from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse, SignIn
 from wizard.core.models.delivery import VERIFICATION_NAME
 
 MAX_PAGES = 60
@@ -46,6 +46,8 @@ USES = frozenset(
 _PAGE_SIZE = 1000
 """Users, groups, roles and policies of an account that IAM returns in one page
 (https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html)."""
+
+_NO_LOGIN = ("NoSuchEntity", "NoSuchEntityException")
 
 _REFUSED = ("AccessDenied", "AccessDeniedException")
 
@@ -91,6 +93,36 @@ class AwsAccessReader(SessionClient):
         return tuple(
             AccessKeyAge(id=key.id, active=key.active, age_days=(now - key.made).days, last_used=key.last_used)
             for key in iam.Iam(self._session).list_access_keys(user)
+        )
+
+    def sign_in(self, arn: str, *, now: datetime) -> SignIn:
+        """MFA, password and access keys of a user, or of the account's root user.
+
+        Read as they are now; IAM's credential report may be four hours old.
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountSummary.html
+        """
+        if arn.endswith(":root"):
+            summary = self._session.call("iam", "GetAccountSummary")["SummaryMap"]
+            return SignIn(
+                arn=arn,
+                mfa=bool(summary.get("AccountMFAEnabled")),
+                # Without the entry it is not known that an organization removed the password.
+                has_password=bool(summary.get("AccountPasswordPresent", 1)),
+                has_root_keys=bool(summary.get("AccountAccessKeysPresent")),
+            )
+        user = arn.rpartition("/")[2]
+        devices, login, keys = self._session.together(
+            lambda: list(self._session.pages("iam", "ListMFADevices", "MFADevices", UserName=user)),
+            lambda: self._session.find("iam", "GetLoginProfile", absent=_NO_LOGIN, UserName=user),
+            lambda: self.access_keys(user, now=now),
+        )
+        made = utc((login or {}).get("LoginProfile", {}).get("CreateDate"))
+        return SignIn(
+            arn=arn,
+            mfa=bool(devices),
+            has_password=login is not None,
+            password_age_days=(now - made).days if made else None,
+            access_keys=keys,
         )
 
     def last_use(self, key_arn: str) -> KeyUse:

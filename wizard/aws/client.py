@@ -19,7 +19,7 @@ from wizard.aws.existing_resources import ExistingResources
 from wizard.aws.import_discovery import ImportDiscovery
 from wizard.aws.key_rotation import AwsKeyRotation
 from wizard.aws.kms import KmsKeys
-from wizard.aws.permissions import Permissions, ServiceQuotas
+from wizard.aws.permissions import Permissions, PolicyAnalyzer, ServiceQuotas
 from wizard.aws.s3 import S3BackupStorage, StateStorage
 from wizard.aws.usage_metrics import CloudWatchUsage
 from wizard.core.models.account import Identity, RegionFact
@@ -36,6 +36,7 @@ class Aws:
         self.kms = KmsKeys(session)
         self.iam = iam.Iam(session)
         self.permissions = Permissions(session)
+        self.policy_analyzer = PolicyAnalyzer(session)
         self.application_credentials = ApplicationCredentials(session)
         self.cloudtrail = CloudTrail(session)
         self.stored_data_keys = StoredDataKeys(session)

@@ -11,11 +11,11 @@ from typing import Any
 from components.policies.stack import AlertRule, alert_rules_of
 from components.settings import Settings
 from wizard.aws.access import is_verification, principal_of
-from wizard.aws.auth.session import Session, SessionClient, or_none
+from wizard.aws.auth.session import Session, SessionClient, or_none, utc
 from wizard.aws.iam import identify
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import Retention, TrailFact
-from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCall, KeyCalls, RuleFact
+from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCall, KeyCalls, LogValidation, RuleFact
 
 _NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
 
@@ -103,6 +103,7 @@ def fact_of(session: Session, trail: Mapping[str, Any]) -> TrailFact:
         key_arn=str(trail["KmsKeyId"]) if trail.get("KmsKeyId") else None,
         prefix=str(trail.get("S3KeyPrefix") or ""),
         delivery_error=str(error) if error else None,
+        last_digest=utc((status or {}).get("LatestDigestDeliveryTime")),
     )
 
 
@@ -285,6 +286,15 @@ class AwsAuditReader(SessionClient):
         return BucketDocuments(
             policy=json.loads(policy["Policy"]) if policy else None, lifecycle=tuple(lifecycle.get("Rules") or ())
         )
+
+    def validate_logs(
+        self, trail: TrailFact, region: str, *, since: datetime, until: datetime, most: int | None
+    ) -> LogValidation:
+        """Whether the trail's logs of a Region are as CloudTrail signed them."""
+        # Imported here: its library takes time at the start of each command.
+        from wizard.aws.log_validation import validate
+
+        return validate(self._session, trail, region, since=since, until=until, most=most)
 
     def alerts(self, settings: Settings) -> AlertsFact:
         """The alerts' topic and rules."""

@@ -1,18 +1,22 @@
-"""What IAM's policy simulator and a dry run say that a principal is allowed to do, and the account's quotas.
+"""What IAM's policy simulator, a dry run and Access Analyzer say of permissions and policies, and the account's quotas.
 
-Asks IAM, KMS, Service Quotas, CloudTrail and S3; changes nothing.
+Asks IAM, Access Analyzer, KMS, Service Quotas, CloudTrail and S3; changes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from components.policies.stack import PolicyKind, StackPolicy
 from components.settings import Settings
 from wizard.aws import kms
 from wizard.aws.auth.session import Session, SessionClient, or_none
 from wizard.aws.iam import identify
-from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
+from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unsupported
+from wizard.core.models.access import PolicyFinding, PolicyFindingKind, PolicyJudgement
 from wizard.core.models.account import Identity, Principal
 from wizard.core.models.delivery import Simulation
 from wizard.core.models.discovery import PermissionsFact, QuotaFact
@@ -138,6 +142,91 @@ def _simulate_all(
     unclear = frozenset(action for decision in decisions for action in decision.unclear) - denied
     context = sorted({key for decision in decisions for key in decision.context})
     return denied, unclear, [f"it depends on {', '.join(context)}"] if unclear else []
+
+
+class PolicyAnalyzer(SessionClient):
+    """IAM Access Analyzer, which needs no analyzer for this: a `wizard.core.ports.aws.PolicyAnalyzer`.
+
+    ValidatePolicy is free, each of the other two checks costs $0.002.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-checks-validating-policies.html
+    """
+
+    def judge(self, planned: Sequence[StackPolicy], before: Sequence[StackPolicy]) -> PolicyJudgement:
+        """One policy is validated first: an endpoint that does not know it is asked nothing else."""
+        former = {policy.name: policy.document for policy in before}
+        checks: list[Callable[[], list[PolicyFinding]]] = [partial(self._validate, policy) for policy in planned]
+        checks += [partial(self._public, policy) for policy in planned if policy.kind is not PolicyKind.IDENTITY]
+        checks += [
+            partial(self._new, policy, former[policy.name])
+            for policy in planned
+            if former.get(policy.name, policy.document) != policy.document
+        ]
+        first = _answer(checks[0])
+        more = (
+            () if isinstance(first, SetupError) else self._session.together(*(partial(_answer, c) for c in checks[1:]))
+        )
+        answers = (first, *more)
+        return PolicyJudgement(
+            findings=tuple(one for answer in answers if not isinstance(answer, SetupError) for one in answer),
+            not_asked=next((answer.message for answer in answers if isinstance(answer, SetupError)), ""),
+        )
+
+    def _validate(self, policy: StackPolicy) -> list[PolicyFinding]:
+        of_type = {"validatePolicyResourceType": policy.kind} if policy.kind in _VALIDATED_TYPES else {}
+        answers = self._session.pages("accessanalyzer", "ValidatePolicy", "findings", **_document(policy), **of_type)
+        return [
+            PolicyFinding(
+                policy=policy.name,
+                kind=PolicyFindingKind[answer["findingType"]],
+                text=f"{answer['issueCode']}: {answer['findingDetails']}",
+            )
+            for answer in answers
+            if answer["findingType"] in PolicyFindingKind.__members__
+        ]
+
+    def _public(self, policy: StackPolicy) -> list[PolicyFinding]:
+        document = _document(policy)["policyDocument"]
+        return self._check(
+            policy, PolicyFindingKind.PUBLIC, "CheckNoPublicAccess", policyDocument=document, resourceType=policy.kind
+        )
+
+    def _new(self, policy: StackPolicy, former: Mapping[str, Any]) -> list[PolicyFinding]:
+        document = _document(policy)
+        return self._check(
+            policy,
+            PolicyFindingKind.NEW,
+            "CheckNoNewAccess",
+            newPolicyDocument=document["policyDocument"],
+            existingPolicyDocument=json.dumps(former),
+            policyType=document["policyType"],
+        )
+
+    def _check(
+        self, policy: StackPolicy, kind: PolicyFindingKind, operation: str, **parameters: str
+    ) -> list[PolicyFinding]:
+        answer = self._session.call("accessanalyzer", operation, **parameters)
+        if answer.get("result") == "PASS":
+            return []
+        if answer.get("result") != "FAIL":
+            raise Unsupported(f"access-analyzer:{operation} answered neither PASS nor FAIL", "use another endpoint")
+        reasons = [str(reason.get("description")) for reason in answer.get("reasons") or ()]
+        return [PolicyFinding(policy=policy.name, kind=kind, text="; ".join(reasons) or str(answer.get("message")))]
+
+
+def _answer(check: Callable[[], list[PolicyFinding]]) -> list[PolicyFinding] | SetupError:
+    try:
+        return check()
+    except SetupError as error:
+        return error
+
+
+_VALIDATED_TYPES = (PolicyKind.BUCKET, PolicyKind.TRUST)
+"""The types of resources that ValidatePolicy has checks of its own for."""
+
+
+def _document(policy: StackPolicy) -> dict[str, str]:
+    kind = "IDENTITY_POLICY" if policy.kind is PolicyKind.IDENTITY else "RESOURCE_POLICY"
+    return {"policyDocument": json.dumps(policy.document), "policyType": kind}
 
 
 TRAILS = 5

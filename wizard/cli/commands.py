@@ -88,7 +88,7 @@ TABLE: tuple[Command, ...] = (
         help="remove the stack; the key, the data key and the audit trail stay",
         load_options=lambda: import_module("wizard.setup").DestroyOptions,
         shared=(STACK, ACCOUNT, CONFIRM),
-        reads="AWS, Vercel, Pulumi state, the stack's settings",
+        reads="AWS, Pulumi state, the stack's settings",
         locks=True,
         writes="resources in AWS, Pulumi state",
     ),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from components.settings import Outputs, Settings, Target
-from wizard.core.errors import CredentialsError, SetupError, StackNotFound
+from wizard.core.errors import CredentialsError, DamagedState, SetupError, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import StackState, VercelProject
 from wizard.core.models.inputs import S3
@@ -71,8 +71,12 @@ def find(request: Request, clients: Clients) -> DeployedStack:
     name = plain_name(request.stack)
     if settings is None:
         in_backend = attempted(clients.engine({}).state, request.stack)
+        message = f"Pulumi.{name}.yaml, the settings file of the stack {request.stack}, does not exist"
+        if isinstance(in_backend, DamagedState):
+            # Only from a state that can be read the settings are taken again.
+            raise StackNotFound(f"{message}, and {in_backend.message}", in_backend.hint)
         raise StackNotFound(
-            f"Pulumi.{name}.yaml, the settings file of the stack {request.stack}, does not exist",
+            message,
             settings_refresh(request.stack)
             if isinstance(in_backend, StackState) and in_backend.outputs
             else wizard("status", "--all", advice="lists the stacks; the settings file is kept with the code"),

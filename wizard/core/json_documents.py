@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from wizard.core import next_command
@@ -139,6 +140,7 @@ def plain(value: Any, included: Mapping[type, tuple[str, ...]] | None = None) ->
     return str(value) if isinstance(value, str) else value
 
 
+@cache
 def camel(name: str) -> str:
     """`key_arn` as `keyArn`."""
     first, *rest = name.split("_")

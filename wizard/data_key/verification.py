@@ -163,10 +163,24 @@ class ChildDecryptVerifier:
         `full`: the child unwraps the key, and encrypts and decrypts one invented record.
         `retry_seconds`: for how long a refusal may still change. A KMS that does not answer is always asked again.
         """
+        variables = dict(batch.values) | ({} if full else {DRY_RUN_VARIABLE: "yes"})
+        return self._answer(credentials, variables, retry_seconds=retry_seconds)
+
+    def may_decrypt(self, credentials: AppCredentials, *, region: str, key_arn: str) -> ChildResult:
+        """Ask KMS, as the application, whether it may decrypt with the key, where no wrapped data key is at hand.
+
+        The cause is `Unsupported` where the endpoint does not know a dry run without one.
+        """
+        variables = {"AWS_REGION": region, "AWS_KMS_KEY_ID": key_arn, DRY_RUN_VARIABLE: Proof.PERMISSION}
+        return self._answer(credentials, variables, retry_seconds=0)
+
+    def _answer(
+        self, credentials: AppCredentials, variables: Mapping[str, str], *, retry_seconds: float
+    ) -> ChildResult:
         deadline = retry.new_deadline(max(retry_seconds, NO_ANSWER_SECONDS), clock=self._clock)
         settling = retry.Deadline(clock=self._clock, seconds=retry_seconds, outer=deadline)
         while True:
-            result = self._once(credentials, batch, full=full)
+            result = self._once({**variables, **_app_credentials(credentials)})
             reason = _REASONS.get(result.cause)
             if result.proved or reason is None:
                 return result
@@ -191,10 +205,9 @@ class ChildDecryptVerifier:
             process_group=0,
         )
 
-    def _once(self, credentials: AppCredentials, batch: AppVariables, *, full: bool) -> ChildResult:
+    def _once(self, variables: Mapping[str, str]) -> ChildResult:
         child, self._child = self._child or self._start(), None
         try:
-            variables = _app_environment(credentials, batch) | ({} if full else {DRY_RUN_VARIABLE: "yes"})
             stdout, stderr = child.communicate(json.dumps(variables), timeout=TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             child.kill()
@@ -237,10 +250,9 @@ class ChildDecryptVerifier:
         }
 
 
-def _app_environment(credentials: AppCredentials, batch: AppVariables) -> dict[str, str]:
-    """What the application has in its environment. Sent through a pipe, which other processes cannot read."""
+def _app_credentials(credentials: AppCredentials) -> dict[str, str]:
+    """As the application has them in its environment. Sent through a pipe, which other processes cannot read."""
     environment = {
-        **dict(batch.values),
         "AWS_ACCESS_KEY_ID": credentials.access_key_id,
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
     }

@@ -52,6 +52,9 @@ def prefer_chosen_engine(environ: MutableMapping[str, str]) -> bool:
     return True
 
 
+_REFRESHED = "takes the settings of the last update from the state"
+
+
 def read(path: Path) -> dict[str, str]:
     """The configuration by full key, lists in JSON as the engine gives them; empty without a file.
 
@@ -65,7 +68,7 @@ def read(path: Path) -> dict[str, str]:
     away = shell("mv", path, path.with_name(f"{path.name}.damaged"))
     fix = Command(
         f"{away} && {shell('pulumi', 'config', 'refresh', '--stack', stack)}",
-        advice="takes the settings of the last update from the state; or correct the file by hand",
+        advice=f"{_REFRESHED}; or correct the file by hand",
     )
     try:
         text = path.read_text(encoding="utf-8")
@@ -109,11 +112,15 @@ def saved_settings(folder: Path, stack: str) -> Settings | None:
     except ContractError as error:
         keys = {field: "aws:region" if field == "region" else f"{PROJECT}:{field}" for field, _ in error.faults}
         commands = [command for field, key in keys.items() if (command := correction(field, stack, config.get(key)))]
-        advice = f"correct it: pulumi config set --stack {stack} {PROJECT}:KEY VALUE   or move the file away"
+        advice = f"correct it: pulumi config set --stack {stack} {PROJECT}:KEY VALUE"
         faults = (f"{_line_of(keys[field], folder / file)}{field}: {fault}" for field, fault in error.faults)
         message = f"{file} cannot be used: {'; '.join(faults)}"
         fix = " && ".join(dict.fromkeys(commands))
-        raise UsageError(message, (fix if "VALUE" in fix else Command(fix)) if fix else advice) from error
+        if fix and "VALUE" not in fix:
+            raise UsageError(message, Command(fix)) from error
+        # The CLI keeps a copy of the file that it replaces.
+        refresh = shell("pulumi", "config", "refresh", "--stack", stack, advice=f"{_REFRESHED}; or {fix or advice}")
+        raise UsageError(message, refresh) from error
 
 
 def _line_of(key: str, path: Path) -> str:

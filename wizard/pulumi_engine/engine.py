@@ -29,7 +29,7 @@ from wizard.core.errors import (
 )
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import Drift, OnProgress, Step
-from wizard.core.next_command import Command, plain_name
+from wizard.core.next_command import Command, plain_name, shell
 from wizard.core.retry import Clock, Reason
 from wizard.core.state_backend import BackendKind
 from wizard.pulumi_engine import automation, backend, config, passphrase, workspace
@@ -312,10 +312,26 @@ class PulumiEngine:
             ) from error
 
     def destroy(self, stack: str, on_progress: OnProgress) -> None:
-        """Delete the stack's resources. Retained ones only leave the state: key, alias, trail and buckets."""
+        """Delete the stack's resources. Retained ones only leave the state: key, alias, trail and buckets.
+
+        Raises ResourceError, before anything is deleted, for a protected resource that its state does not retain.
+        """
 
         def delete_resources(watch: Watch) -> None:
-            # Protected resources are retained too: they leave the state, and stay in the account.
+            # As `pulumi import` leaves a resource, until the next update: without its protection it would be deleted.
+            resources = self._project.open().export_stack(stack).deployment or {}
+            exposed = [
+                resource["urn"].rsplit("::", 1)[-1]
+                for resource in resources.get("resources") or ()
+                if resource.get("protect") and not resource.get("retainOnDelete")
+            ]
+            if exposed:
+                raise ResourceError(
+                    "nothing was deleted: these resources are protected, but the state does not say that they stay in "
+                    f"the account: {', '.join(exposed)}",
+                    shell("pulumi", "up", "--stack", stack, advice="says so; then run the same command again"),
+                )
+            # Each protected resource is retained: it leaves the state, and stays in the account.
             self._run(stack, "state", "unprotect", "--all", "--yes")
             self._project.stack(stack).destroy(on_event=watch, remove=False)
 
@@ -339,7 +355,9 @@ class PulumiEngine:
                 except StackBusy as error:
                     if isinstance(error, StackHeld) or deadline.left <= 0 or process.interrupted:
                         raise
-                    self._on_message(f"{error.message}; trying again for up to {deadline.left:.0f} s")
+                    # Who waits can end the wait: of a run on another machine only a person knows whether it lives.
+                    way_out = f"; {error.hint.advice}: {error.hint}" if isinstance(error.hint, Command) else ""
+                    self._on_message(f"{error.message}; trying again for up to {deadline.left:.0f} s{way_out}")
                     if not deadline.wait(Reason.BUSY, at_least=2.0):
                         raise
         if process.interrupted:

@@ -180,7 +180,7 @@ class EngineWorkspace:
                 ) from error
             message = f"another run holds the stack {stack}" + "".join(f": {lock.words}" for lock in held)
             cancel = shell(
-                "pulumi", "cancel", "--stack", stack, advice="only if no run is active; otherwise wait for it"
+                "pulumi", "cancel", "--yes", "--stack", stack, advice="if that run has ended, remove its lock"
             )
             if held and all(lock.is_stale for lock in held):
                 raise StackHeld(f"{message}; no update takes that long", cancel) from error

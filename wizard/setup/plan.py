@@ -12,6 +12,7 @@ from components.settings import APPLICATION_VARIABLES, ImportGroup, ObjectLock, 
 from wizard.core import json_documents
 from wizard.core.cost.drivers import Assumptions, estimate, growth
 from wizard.core.data_key import WrappedDataKey
+from wizard.core.models.access import PolicyJudgement
 from wizard.core.models.account import Identity, Principal
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, StoredDataKey
 from wizard.core.models.stack import Step
@@ -70,6 +71,8 @@ class Plan:
     """The version of Pulumi that made it."""
     assumptions: Assumptions = Assumptions()
     """The assumptions of the cost estimate."""
+    policies: PolicyJudgement = PolicyJudgement()
+    """What IAM Access Analyzer says about its policies."""
 
     @property
     def changes(self) -> tuple[Step, ...]:
@@ -240,7 +243,11 @@ def document(plan: Plan, *, command: str = "preview") -> json_documents.Document
     changes = [
         {"op": step.op, "type": step.type, "name": step.name, "changed": list(step.changed)} for step in plan.changes
     ]
-    return {**json_documents.head(command), "stack": plan.stack, "changes": changes}
+    policies = {
+        "findings": [{"policy": one.policy, "kind": one.kind, "text": one.text} for one in plan.policies.findings],
+        "notAsked": plan.policies.not_asked or None,
+    }
+    return {**json_documents.head(command), "stack": plan.stack, "changes": changes, "policies": policies}
 
 
 Row = tuple[str, str, str]

@@ -24,7 +24,15 @@ from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import ListedStack, Progress, Step
 from wizard.core.next_command import Command, plain_name, shell, wizard
 from wizard.core.ports.aws import Wrapper
-from wizard.core.ports.run import AwsClient, DecryptVerifier, Engine, GitHub, UserInterface, VercelClient
+from wizard.core.ports.run import (
+    AwsClient,
+    DecryptVerifier,
+    Engine,
+    GitHub,
+    TargetContext,
+    UserInterface,
+    VercelClient,
+)
 from wizard.core.state_backend import KEY_ALIAS, Circumstances, StateBackend, in_words, resolve
 from wizard.inputs import saved_progress
 from wizard.inputs.answers import Answer, Source
@@ -35,7 +43,7 @@ from wizard.setup import plan
 from wizard.setup.importing import discovery
 from wizard.setup.importing.data_key import NONE_YET
 from wizard.setup.importing.discovery import ImportRequest
-from wizard.setup.preflight import checks, services
+from wizard.setup.preflight import account, checks, principals, services
 
 if TYPE_CHECKING:
     from wizard.setup.saved_plan import SavedPlan
@@ -306,13 +314,7 @@ def check(
         and plain_name(request.stack) not in clients.saved_settings()
     ):
         # Answers would replace the settings that the stack has by others.
-        problems += (
-            Problem(
-                what=f"the stack {request.stack} is deployed, and its settings file does not exist",
-                why="the settings of the last update would be replaced by the answers of this run",
-                next=settings_refresh(request.stack),
-            ),
-        )
+        problems += (_lost_settings(request.stack),)
     if problems:
         raise PreflightFailed(problems)
     assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.aws is not None
@@ -396,6 +398,14 @@ def _offer_import(ui: UserInterface, values: Mapping[str, Any], findings: checks
     return _import_request(answers)
 
 
+def _lost_settings(stack: str) -> Problem:
+    return Problem(
+        what=f"the stack {stack} is deployed, and its settings file does not exist",
+        why="this run would go by its own answers, not by the settings of the last update",
+        next=settings_refresh(stack),
+    )
+
+
 def settings_refresh(stack: str) -> Command:
     """The command that brings a lost settings file back."""
     return shell("pulumi", "config", "refresh", "--stack", stack, advice="takes them from the last update")
@@ -404,7 +414,8 @@ def settings_refresh(stack: str) -> Command:
 def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_apply: bool = True) -> plan.Plan:
     """Make the plan of the engine's preview and the wizard's own steps, and show it. Changes nothing in the account.
 
-    A plan `to_apply` is made from a state that was read from the account again, where the two differ.
+    A plan `to_apply` is made from a state that was read from the account again, where the two differ. Raises
+    PreflightFailed for a public policy of the key.
     """
     ui, engine = clients.ui, ready.engine
     ui.working("Pulumi works out what an update would do")
@@ -414,11 +425,20 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         _save_draft(request, clients, saved_progress.REVIEWED, ready.answers)
     if ready.findings.state.pending:
         engine.recover(request.stack, ready.findings.orphaned_creations)
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    outputs = ready.findings.state.outputs
+    with ThreadPoolExecutor(max_workers=2) as pool:
         account = pool.submit(read_account, ready.aws, ready.settings)
+        judged = pool.submit(
+            principals.judge, ready.settings, request.saved, outputs.key_arn if outputs else None, ready.aws
+        )
         steps = engine.preview(request.stack, _quiet)
-        if ready.findings.state.outputs and not ready.findings.state.pending and not plan.changing(steps):
+        if outputs and not ready.findings.state.pending and not plan.changing(steps):
             steps = _after_comparison(request.stack, ui, engine, to_apply) or steps
+    policies = judged.result()
+    for text, mark in policies.lines:
+        ui.line(text, mark=mark)
+    if policies.problems:
+        raise PreflightFailed(policies.problems)
     planned = plan.Plan(
         stack=request.stack,
         settings=ready.settings,
@@ -430,6 +450,7 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         former_key=ready.former_key,
         engine=ready.findings.engine_version,
         assumptions=account.result().applied(Assumptions()),
+        policies=policies.judgement,
     )
     if to_apply and ui.interactive and not request.yes:
         show_page(ui, request, ready, planned)
@@ -526,12 +547,35 @@ def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan
     return outputs
 
 
-def find_deployed(request: Request, clients: Clients) -> tuple[PreparedRun, Outputs]:
-    """A deployed stack, for the commands that deploy nothing."""
+def find_deployed(request: Request, clients: Clients) -> tuple[TargetContext, Engine]:
+    """A deployed stack, for the commands that create nothing in it. Raises PreflightFailed, StackNotFound.
+
+    No check of a creation is made: it would take what an interrupted removal left in the account for somebody else's.
+    """
     interview = interviewer(request, clients).run()
-    engine, state_location = open_engine(request, clients, interview)
-    ready, _ = check(request, clients, interview, engine, state_location)
-    outputs = ready.findings.state.outputs
-    if outputs is None:
+    engine, location = open_engine(request, clients, interview)
+    clients.ui.working("asking Pulumi for the stack")
+    pulumi = services.check_pulumi(engine, request.stack, location.problems)
+    problems = [
+        *account.caller_problems(interview.values, request.saved, interview.identity, request.stack),
+        *pulumi.problems_beside(interview.identity),
+    ]
+    outputs = pulumi.state.outputs if pulumi.state else None
+    settings, aws = request.saved, interview.aws
+    if outputs and settings is None:
+        problems.append(_lost_settings(request.stack))
+    if problems:
+        raise PreflightFailed(tuple(problems))
+    if outputs is None or settings is None or aws is None:
         raise StackNotFound(f"the stack {request.stack} is not deployed yet", wizard("setup", "--stack", request.stack))
-    return ready, outputs
+    clients.ui.line(f"account {settings.account_id}, {settings.region}, state in {pulumi.backend}", mark=Mark.OK)
+    token = interview.values.get("vercel_token")
+    context = TargetContext(
+        stack=request.stack,
+        settings=settings,
+        aws=aws.with_region(settings.region),
+        targets=settings.deploy_targets,
+        outputs=outputs,
+        vercel=clients.vercel(token) if token else None,
+    )
+    return context, engine

@@ -177,19 +177,19 @@ def retire_access_key(request: Request, clients: Clients) -> dict[str, str | Non
 
 
 def _access_keys(request: Request, clients: Clients) -> access_key.AccessKeys:
-    ready, _ = steps.find_deployed(request, clients)
-    project = ready.findings.project
-    if not ready.settings.makes_user or project is None or ready.vercel is None:
+    stack, _ = steps.find_deployed(request, clients)
+    settings, vercel = stack.settings, stack.vercel
+    if not settings.makes_user or vercel is None:
         raise UsageError(
             f"the application of the stack {request.stack} has no access key of its own: it takes a role",
             wizard("verify"),
         )
     clients.ui.section("Access key")
     return access_key.AccessKeys(
-        aws=ready.aws,
-        vercel=ready.vercel,
-        project=project,
-        user=ready.settings.names.app_user,
+        aws=stack.aws,
+        vercel=vercel,
+        project=vercel.find_project(settings.vercel_team or "", settings.vercel_project or ""),
+        user=settings.names.app_user,
         on_message=lambda line: clients.ui.line(access_key.of_stack(line, request.stack), mark=Mark.OK),
         consent=confirmation.consent(clients.ui, yes=request.yes),
     )
@@ -197,8 +197,8 @@ def _access_keys(request: Request, clients: Clients) -> access_key.AccessKeys:
 
 def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
     """Remove the stack. What the records depend on is retained in the account: (what, why)."""
-    ready, outputs = steps.find_deployed(request, clients)
-    ui, settings = clients.ui, ready.settings
+    stack, engine = steps.find_deployed(request, clients)
+    ui, settings, outputs = clients.ui, stack.settings, stack.require_outputs()
     retained = retained_resources(settings, outputs)
     ui.section("Retained", "it leaves the stack, and no stack can remove it")
     for what, why in retained:
@@ -212,9 +212,9 @@ def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
             "nothing was changed: type the stack's name to confirm its removal",
             wizard("destroy", "--stack", request.stack, "--confirm", request.stack),
         )
-    with ready.engine.alone(request.stack):
+    with engine.alone(request.stack):
         ui.working("Pulumi removes the stack")
-        ready.engine.destroy(request.stack, lambda progress: ui.progress(progress, 0.0))
+        engine.destroy(request.stack, lambda progress: ui.progress(progress, 0.0))
     ui.section("Delete the retained resources")
     ui.verbatim(ending(settings, outputs))
     return retained

@@ -1,15 +1,18 @@
-"""Patches of CloudTrail's trails: names and ARNs, event selectors, and delivery errors.
+"""Patches of CloudTrail's trails: names and ARNs, event selectors, delivery errors, and logs with signed digests.
 
 Reads moto's trails and buckets in this process.
 """
 
 import json
+from base64 import b64encode
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.cloudtrail.models import cloudtrail_backends
 from moto.s3.models import s3_backends
 
+from sandbox.aws import digests
 from sandbox.aws.iam.policy import Decision, Request, evaluate, names_principal, statements
 from sandbox.aws.iam.principals import Principal
 from sandbox.aws.protocol import AwsError, Call, Response, json_response
@@ -121,6 +124,42 @@ def add_delivery_error(call: Call, response: Response) -> Response:
     if error:
         payload["LatestDeliveryError"] = error
     return replace(response, body=json_response(payload).body)
+
+
+def list_public_keys(call: Call, caller: Principal | None) -> Response:
+    """AWS returns the keys that signed in the period; here the one key, if it has signed. Moto has no such call.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_ListPublicKeys.html
+    """
+    if not digests.has_signed():
+        return json_response({"PublicKeyList": []})
+    fingerprint, der = digests.public_key()
+    return json_response({"PublicKeyList": [{"Fingerprint": fingerprint, "Value": b64encode(der).decode()}]})
+
+
+def deliver_logs(hours: int) -> int:
+    """Deliver the logs of the last hours for each trail that validates them; returns the number of objects.
+
+    AWS delivers by itself: log files every five minutes or so, and a digest every hour. Here no time passes, and a
+    trail has none until it is ordered (POST /_sandbox/logs). A log file has one event, which nothing else knows.
+    """
+    number = 0
+    for region, backend in cloudtrail_backends[ACCOUNT].items():
+        for trail in backend.trails.values():
+            if not (trail.log_validation and trail.status.is_logging):
+                continue
+            for each in digests.delivered(
+                bucket=trail.bucket_name,
+                prefix=trail.s3_key_prefix or "",
+                trail_arn=trail.arn,
+                region=region,
+                until=datetime.now(UTC),
+                hours=hours,
+            ):
+                number += 1
+                key = s3_backends[ACCOUNT]["aws"].put_object(trail.bucket_name, each.key, each.body)
+                key.set_metadata({f"x-amz-meta-{name}": value for name, value in each.metadata.items()})
+    return number
 
 
 def _delivery_error(trail: Any) -> str | None:

@@ -25,8 +25,8 @@ from sandbox.state import ACCOUNT
 REMEMBERED_EVENTS = 20_000
 _PAGE = 50
 _DAY = 86_400
-_READ_ONLY_PREFIXES = ("Assume", "Batch", "Decrypt", "Describe", "Encrypt", "Generate", "Get", "Head", "List", "Lookup",
-            "ReEncrypt", "Simulate")  # fmt: skip
+_READ_ONLY_PREFIXES = ("Assume", "Batch", "CheckNo", "Decrypt", "Describe", "Encrypt", "Generate", "Get", "Head",
+            "List", "Lookup", "ReEncrypt", "Simulate", "Validate")  # fmt: skip
 # The parameters that name a call's resource, in the services that the product uses.
 _RESOURCE_PARAMETERS = (
     "KeyId",

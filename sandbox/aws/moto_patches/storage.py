@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from moto.core.responses import ActionResult
 from moto.s3.exceptions import InvalidBucketState
 from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
+from moto.s3.responses import S3Response
 from moto.secretsmanager.models import secretsmanager_backends
 
 from sandbox.aws.protocol import Call, Response, json_response
@@ -18,11 +20,13 @@ from sandbox.state import ACCOUNT
 
 
 def protect_new_buckets() -> None:
-    """AWS encrypts every bucket with SSE-S3 by default, blocks public access to every new one, and disables its ACLs.
+    """AWS encrypts every bucket with SSE-S3 by default, blocks public access to every new one, disables its ACLs, and
+    refuses keys of the writer's own (SSE-C, since April 2026).
     Moto does none of it, and returns no encryption after DeleteBucketEncryption.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-encryption-faq.html
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-s3-c-encryption-setting-faq.html
     """
     create = S3Backend.create_bucket
 
@@ -43,7 +47,36 @@ def protect_new_buckets() -> None:
 
 def _sse_s3() -> dict[str, Any]:
     # In moto's form: as parsed from the request's XML.
-    return {"Rule": {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": "false"}}
+    return {
+        "Rule": {
+            "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"},
+            "BucketKeyEnabled": "false",
+            "BlockedEncryptionTypes": {"EncryptionType": "SSE-C"},
+        }
+    }
+
+
+def keep_blocked_encryption_types() -> None:
+    """S3 keeps the types of encryption that a bucket refuses, also where a later request names none. Moto drops them.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/blocking-unblocking-s3-c-encryption-gpb.html
+    """
+
+    def put_bucket_encryption(backend: Any, bucket_name: str, encryption: dict[str, Any]) -> None:
+        bucket = backend.get_bucket(bucket_name)
+        blocked = bucket.encryption["Rule"].get("BlockedEncryptionTypes")
+        bucket.encryption = {"Rule": {"BlockedEncryptionTypes": blocked, **encryption["Rule"]}}
+
+    def get_bucket_encryption(response: Any) -> Any:
+        rule = response.backend.get_bucket_encryption(response.bucket_name)["Rule"]
+        blocked = (rule.get("BlockedEncryptionTypes") or {}).get("EncryptionType")
+        answer = {**rule, "BucketKeyEnabled": rule.get("BucketKeyEnabled") == "true"}
+        answer["BlockedEncryptionTypes"] = {"EncryptionType": [blocked]} if blocked else None
+        response.data["Action"] = "GetBucketEncryption"
+        return response.serialized(ActionResult({"ServerSideEncryptionConfiguration": {"Rules": [answer]}}))
+
+    setattr(S3Backend, "put_bucket_encryption", put_bucket_encryption)  # noqa: B010 - an assignment would not be typed
+    setattr(S3Response, "get_bucket_encryption", get_bucket_encryption)  # noqa: B010 - as above
 
 
 def allow_object_lock_on_existing_buckets() -> None:

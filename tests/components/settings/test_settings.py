@@ -393,10 +393,10 @@ def test_a_value_that_breaks_its_rule_is_refused_under_its_own_name(field, value
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"administrators": ("arn:aws:iam::999988887777:role/admin",)}, "the administrator arn:aws:iam::999988887777"),
-        ({"app_principal_arn": "arn:aws:iam::999988887777:role/x"}, "the application principal"),
-        ({"ecs_execution_role_arn": "arn:aws:iam::999988887777:role/x"}, "the execution role"),
-        ({"vercel_oidc_provider_arn": PROVIDER.replace(ACCOUNT, "9" * 12)}, "the OIDC provider"),
+        ({"administrators": ("arn:aws:iam::999988887777:role/admin",)}, "administrators: arn:aws:iam::999988887777"),
+        ({"app_principal_arn": "arn:aws:iam::999988887777:role/x"}, "appPrincipalArn: arn"),
+        ({"ecs_execution_role_arn": "arn:aws:iam::999988887777:role/x"}, "ecsExecutionRoleArn: arn"),
+        ({"vercel_oidc_provider_arn": PROVIDER.replace(ACCOUNT, "9" * 12)}, "OidcProviderArn: arn"),
         ({"region": "us-gov-west-1"}, "is in another partition than us-gov-west-1 (aws-us-gov)"),
         ({"region": "cn-north-1"}, "is in another partition than cn-north-1 (aws-cn)"),
         ({"app_principal_arn": ADMIN}, "cannot be both the application and a key administrator"),
@@ -404,11 +404,11 @@ def test_a_value_that_breaks_its_rule_is_refused_under_its_own_name(field, value
         ({"deploy_targets": ("vercel",), "vercel_team": "acme"}, "needs vercelTeam and vercelProject"),
         ({"ecs_service": "web"}, "ecsService needs ecsCluster"),
         ({"existing_trail_arn": TRAIL}, "existingTrailArn needs trailBucket"),
-        ({"administrator_patterns": (SSO.replace(ACCOUNT, "9" * 12),)}, "the administrator pattern"),
+        ({"administrator_patterns": (SSO.replace(ACCOUNT, "9" * 12),)}, "administratorPatterns: arn"),
         ({"administrator_patterns": (SSO.replace("aws:", "aws-cn:", 1),)}, "is in another partition"),
-        ({"deletion_administrators": (ADMIN.replace(ACCOUNT, "9" * 12),)}, "the deletion administrator"),
-        ({"permissions_boundary_arn": f"arn:aws:iam::{'9' * 12}:policy/B"}, "the permissions boundary"),
-        ({"eks_oidc_provider_arn": CLUSTER.replace(ACCOUNT, "9" * 12)}, "the OIDC provider"),
+        ({"deletion_administrators": (ADMIN.replace(ACCOUNT, "9" * 12),)}, "deletionAdministrators: arn"),
+        ({"permissions_boundary_arn": f"arn:aws:iam::{'9' * 12}:policy/B"}, "permissionsBoundaryArn: arn"),
+        ({"eks_oidc_provider_arn": CLUSTER.replace(ACCOUNT, "9" * 12)}, "OidcProviderArn: arn"),
         (
             {"app_principal_arn": SECOND, "deletion_administrators": (SECOND,)},
             "cannot be both the application and a key administrator",
@@ -453,7 +453,7 @@ def test_everything_that_does_not_fit_together_is_told_at_once() -> None:
         existing_trail_arn=TRAIL,
     )
     assert len(told) == 4
-    assert {field for field, _ in told} == {"settings"}
+    assert {field for field, _ in told} == {"administrators", "settings"}
 
 
 @pytest.mark.parametrize(("days", "fits"), [(90, True), (365, True), (2560, True), (89, False), (2561, False)])

@@ -6,7 +6,7 @@ import base64
 import json
 import random
 import subprocess
-from collections.abc import Iterator
+from functools import cache
 
 import pytest
 from Crypto.Cipher import AES
@@ -40,23 +40,22 @@ require("node:readline").createInterface({ input: process.stdin }).on("line", (l
 """
 
 
-def texts() -> Iterator[str]:
+@cache
+def texts() -> list[str]:
     """Of 1 to 300 characters, each length many times, of characters that take one to four bytes in UTF-8."""
-    generator = random.Random(22)
+    made, generator = [], random.Random(22)
     planes = ('aZ09 ,.:=/+\\"\x00\n', "äßéñΩж", "患者字€\uffff\u2028", "🩺👩\U0010ffff𝒜")
     for number in range(NUMBER):
         alphabet = "".join(generator.sample(planes, generator.randint(1, 4)))
-        yield "".join(generator.choices(alphabet, k=number % 300 + 1))
-
-
-TEXTS = list(texts())
+        made.append("".join(generator.choices(alphabet, k=number % 300 + 1)))
+    return made
 
 
 def encrypted_with(monkeypatch: pytest.MonkeyPatch, ivs: list[bytes]) -> list[str | None]:
     """The records of all texts, encrypted one at a time with these IVs."""
     remaining = iter(ivs)
     monkeypatch.setattr(phi.cipher, "random_bytes", lambda size: next(remaining))
-    return [PhiCipher(KEY).encrypt(text) for text in TEXTS]
+    return [PhiCipher(KEY).encrypt(text) for text in texts()]
 
 
 def ivs_of(records: list[str | None]) -> list[bytes]:
@@ -64,16 +63,16 @@ def ivs_of(records: list[str | None]) -> list[bytes]:
 
 
 def test_the_texts_are_of_every_length_and_width() -> None:
-    assert len(TEXTS) == NUMBER
-    assert {len(text) for text in TEXTS} == set(range(1, 301))
-    assert {len(character.encode()) for text in TEXTS for character in text} == {1, 2, 3, 4}
+    assert len(texts()) == NUMBER
+    assert {len(text) for text in texts()} == set(range(1, 301))
+    assert {len(character.encode()) for text in texts() for character in text} == {1, 2, 3, 4}
 
 
 @pytest.mark.needs("node")
 def test_ten_thousand_records_are_nodes_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    records = PhiCipher(KEY).encrypt_many(TEXTS)
+    records = PhiCipher(KEY).encrypt_many(texts())
     ivs = [iv[::-1] for iv in ivs_of(records)]
-    requests = (json.dumps([iv.hex(), text, record]) for iv, text, record in zip(ivs, TEXTS, records, strict=True))
+    requests = (json.dumps([iv.hex(), text, record]) for iv, text, record in zip(ivs, texts(), records, strict=True))
     done = subprocess.run(
         ["node", "-e", NODE, KEY.hex()],
         input="\n".join(requests),
@@ -83,24 +82,24 @@ def test_ten_thousand_records_are_nodes_too(monkeypatch: pytest.MonkeyPatch) -> 
         timeout=120,
     )
     answers = [json.loads(line) for line in done.stdout.rstrip("\n").split("\n")]
-    assert [text for _, text in answers] == TEXTS
+    assert [text for _, text in answers] == texts()
     theirs = [record for record, _ in answers]
-    assert PhiCipher(KEY).decrypt_many(theirs) == TEXTS
-    assert [PhiCipher(KEY).decrypt(record) for record in theirs] == TEXTS
+    assert PhiCipher(KEY).decrypt_many(theirs) == texts()
+    assert [PhiCipher(KEY).decrypt(record) for record in theirs] == texts()
     assert encrypted_with(monkeypatch, ivs) == theirs
 
 
 def test_ten_thousand_records_equal_those_of_an_implementation_without_openssl(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    records = PhiCipher(KEY).encrypt_many(TEXTS)
+    records = PhiCipher(KEY).encrypt_many(texts())
     ivs = [iv[::-1] for iv in ivs_of(records)]
     theirs = []
-    for iv, text, record in zip(ivs, TEXTS, records, strict=True):
+    for iv, text, record in zip(ivs, texts(), records, strict=True):
         ours = [base64.b64decode(part, validate=True) for part in (record or "").split(":")]
         assert AES.new(KEY, AES.MODE_GCM, nonce=ours[0]).decrypt_and_verify(ours[2], ours[1]).decode() == text
         body, tag = AES.new(KEY, AES.MODE_GCM, nonce=iv, mac_len=16).encrypt_and_digest(text.encode())
         theirs.append(":".join(base64.b64encode(part).decode() for part in (iv, tag, body)))
-    assert PhiCipher(KEY).decrypt_many(theirs) == TEXTS
-    assert [PhiCipher(KEY).decrypt(record) for record in theirs] == TEXTS
+    assert PhiCipher(KEY).decrypt_many(theirs) == texts()
+    assert [PhiCipher(KEY).decrypt(record) for record in theirs] == texts()
     assert encrypted_with(monkeypatch, ivs) == theirs

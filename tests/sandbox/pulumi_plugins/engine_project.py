@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from moto.server import ThreadedMotoServer
 
 from sandbox import environment
 from sandbox.pulumi_plugins.install import install
+from tests.onboarding.loaded import loaded_python
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
@@ -130,7 +130,7 @@ def engine_setup(tmp_path_factory: pytest.TempPathFactory, aws_endpoint: str) ->
     except OSError:
         shutil.copy2(binary, engine)
     (directory / "state").mkdir()
-    install(engine, directory / "home", Path(sys.executable), directory / "cache")
+    install(engine, directory / "home", loaded_python(), directory / "cache")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_"))}
     variables = {
         **kept,

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sandbox.pulumi_plugins.install import InstallError, install
+from tests.onboarding.loaded import loaded_python
 from tests.sandbox.pulumi_plugins.engine_project import (
     ACCOUNT,
     EngineSetup,
@@ -240,7 +240,7 @@ def test_installing_again_changes_nothing_and_spares_an_official_host(
     official.write_bytes(b"\x7fELF\xff\xfe")
     before = {path: path.stat().st_mtime_ns for path in home.rglob("pulumi-resource-aws")}
 
-    install(bin_directory / "pulumi", home, Path(sys.executable), tmp_path / "cache")
+    install(bin_directory / "pulumi", home, loaded_python(), tmp_path / "cache")
 
     assert official.read_bytes() == b"\x7fELF\xff\xfe"
     assert before
@@ -254,7 +254,7 @@ def test_another_provider_is_never_overwritten(engine_setup: EngineSetup, tmp_pa
     real.write_bytes(b"\x7fELF\xff\xfe")
 
     with pytest.raises(InstallError, match="not the sandbox's provider"):
-        install(engine_setup.directory / "bin" / "pulumi", tmp_path, Path(sys.executable), tmp_path / "cache")
+        install(engine_setup.directory / "bin" / "pulumi", tmp_path, loaded_python(), tmp_path / "cache")
 
     assert real.read_bytes() == b"\x7fELF\xff\xfe"
 

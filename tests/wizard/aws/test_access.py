@@ -13,7 +13,7 @@ from components.policies.evaluation.account import IamPolicy
 from wizard.aws import Aws
 from wizard.aws.access import MAX_PAGES, AwsAccessReader, principal_of
 from wizard.core.errors import PermissionDenied, Unsupported
-from wizard.core.models.access import KeyEvents, KeyUse
+from wizard.core.models.access import KeyEvents, KeyUse, SignIn
 from wizard.core.retry import Clock
 
 ACCOUNT = "123456789012"
@@ -289,3 +289,61 @@ def test_a_verification_is_a_use_that_is_also_counted_separately_whatever_its_cr
     script.answer("LookupEvents", json.dumps({"Events": events}))
     _, counted = scripted.access.events(KEY, since=NOW)
     assert [(each.uses, each.verifications) for each in counted] == [(2, 1), (1, 1)]
+
+
+# How somebody signs in.
+
+
+def test_a_user_is_told_with_its_mfa_its_password_and_its_keys(boto, access):
+    iam = boto("iam")
+    later = datetime.now(UTC) + timedelta(days=30, hours=1)
+    iam.create_user(UserName="ada")
+    assert access.sign_in(ADA, now=later) == SignIn(arn=ADA, mfa=False)
+    iam.create_login_profile(UserName="ada", Password="not-a-secret-1A")
+    made = iam.create_access_key(UserName="ada")["AccessKey"]["AccessKeyId"]
+    serial = iam.create_virtual_mfa_device(VirtualMFADeviceName="ada")["VirtualMFADevice"]["SerialNumber"]
+    iam.enable_mfa_device(
+        UserName="ada", SerialNumber=serial, AuthenticationCode1="123456", AuthenticationCode2="234567"
+    )
+    told = access.sign_in(ADA, now=later)
+    assert (told.mfa, told.has_password, told.password_age_days) == (True, True, 30)
+    assert [(key.id, key.age_days) for key in told.access_keys] == [(made, 30)]
+
+
+@pytest.mark.parametrize(
+    ("entries", "told"),
+    [
+        ({"AccountMFAEnabled": 1}, {"mfa": True, "has_password": True}),
+        ({"AccountMFAEnabled": 0, "AccountPasswordPresent": 0}, {"mfa": False, "has_password": False}),
+        ({"AccountMFAEnabled": 0, "AccountAccessKeysPresent": 1}, {"has_root_keys": True, "has_password": True}),
+    ],
+)
+def test_the_root_user_is_told_by_the_summary_of_the_account(script, scripted, entries, told):
+    members = "".join(f"<entry><key>{key}</key><value>{value}</value></entry>" for key, value in entries.items())
+    script.answer(
+        "GetAccountSummary",
+        "<GetAccountSummaryResponse><GetAccountSummaryResult>"
+        f"<SummaryMap>{members}</SummaryMap></GetAccountSummaryResult></GetAccountSummaryResponse>",
+    )
+    root = f"arn:aws:iam::{ACCOUNT}:root"
+    assert scripted.access.sign_in(root, now=NOW) == SignIn(**{"arn": root, "mfa": False, **told})
+
+
+@pytest.mark.parametrize("operation", ["ListMFADevices", "GetLoginProfile", "ListAccessKeys"])
+def test_a_user_of_whom_a_part_cannot_be_read_is_not_told_without_mfa(boto, scripted, script, operation):
+    empty = "<IsTruncated>false</IsTruncated>"
+    script.answer(
+        "ListMFADevices",
+        f"<ListMFADevicesResponse><ListMFADevicesResult><MFADevices/>{empty}"
+        "</ListMFADevicesResult></ListMFADevicesResponse>",
+    )
+    script.answer(
+        "ListAccessKeys",
+        f"<ListAccessKeysResponse><ListAccessKeysResult><AccessKeyMetadata/>{empty}"
+        "</ListAccessKeysResult></ListAccessKeysResponse>",
+    )
+    script.refuse("GetLoginProfile", "NoSuchEntity", status=404)
+    assert scripted.access.sign_in(ADA, now=NOW).mfa is False
+    script.refuse(operation, "AccessDenied", "no", status=403)
+    with pytest.raises(PermissionDenied):
+        scripted.access.sign_in(ADA, now=NOW)

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from components.policies.stack import PolicyKind, StackPolicy
 from tests.wizard.commands.policy.test_operator import listed
 from wizard.commands.policy.operator import policies_of
 from wizard.core.errors import ResourceError
 from wizard.core.models.delivery import Simulation
 from wizard.core.models.discovery import PermissionsFact
 from wizard.core.required_permissions.resources import Setup
+from wizard.core.required_permissions.table import UNCHECKED
 
 ACCOUNT = "123456789012"
 ADMIN = f"arn:aws:iam::{ACCOUNT}:user/admin"
@@ -233,7 +235,8 @@ def test_the_preflight_checks_exactly_the_actions_that_policy_operator_grants(
         for statement in document["Statement"]
         for action in listed(statement["Action"])
     }
-    assert checked == granted
+    # The set-up can do without IAM Access Analyzer.
+    assert checked == granted - UNCHECKED and granted >= UNCHECKED
 
 
 def test_what_the_policys_conditions_ask_for_is_passed_to_the_simulator(script, scripted, settings_of):
@@ -338,3 +341,77 @@ def test_nothing_but_reads_and_a_dry_run_is_asked(asked, script):
     asked("AccessDeniedException")
     asking = {"GetCallerIdentity", "ListAccountAliases", "SimulatePrincipalPolicy"}
     assert set(script.calls) == {*asking, "GenerateDataKeyWithoutPlaintext"}
+
+
+# --- IAM Access Analyzer
+
+
+def planned(**documents: dict[str, Any]) -> list[StackPolicy]:
+    """A policy for each kind that is named."""
+    return [StackPolicy(name=kind, kind=PolicyKind[kind], document=document) for kind, document in documents.items()]
+
+
+VALIDATION, PUBLIC, NEW = (
+    f"POST /policy/{check}" for check in ("validation", "check-no-public-access", "check-no-new-access")
+)
+OPEN: dict[str, Any] = {"Statement": [allow("kms:*")]}
+SHUT: dict[str, Any] = {"Statement": []}
+
+
+def test_every_policy_is_judged_by_what_it_is_for_and_by_what_it_was(script, scripted):
+    error = {"findingType": "ERROR", "issueCode": "INVALID_ACTION", "findingDetails": "no such action"}
+    suggestion = {"findingType": "SUGGESTION", "issueCode": "EMPTY_ARRAY_ACTION", "findingDetails": "is empty"}
+    fail = {"result": "FAIL", "reasons": [{"description": "everybody"}]}
+    script.answer(VALIDATION, {"findings": [error, suggestion]})
+    script.answer(PUBLIC, fail)
+    script.answer(NEW, fail)
+
+    said = scripted.policy_analyzer.judge(planned(KEY=OPEN, IDENTITY=OPEN, TRUST=OPEN), planned(KEY=SHUT, TRUST=OPEN))
+
+    assert said.not_asked == ""
+    assert sorted((finding.policy, finding.kind) for finding in said.findings) == [
+        ("IDENTITY", "error"),
+        ("KEY", "error"),
+        ("KEY", "new-access"),
+        ("KEY", "public-access"),
+        ("TRUST", "error"),
+        ("TRUST", "public-access"),
+    ]
+    asked = [(call.rpartition("/")[2], body) for call, body in zip(script.calls, script.requests, strict=True)]
+    assert sorted(body["resourceType"] for call, body in asked if call == "check-no-public-access") == [
+        "AWS::IAM::AssumeRolePolicyDocument",
+        "AWS::KMS::Key",
+    ]
+    assert [body for call, body in asked if call == "check-no-new-access"] == [
+        {
+            "newPolicyDocument": json.dumps(OPEN),
+            "existingPolicyDocument": json.dumps(SHUT),
+            "policyType": "RESOURCE_POLICY",
+        }
+    ]
+
+
+def test_an_endpoint_without_access_analyzer_is_asked_once_and_named(script, scripted):
+    said = scripted.policy_analyzer.judge(planned(KEY=OPEN, BUCKET=OPEN), ())
+    assert (said.findings, script.calls) == ((), [VALIDATION])
+    assert "access-analyzer:ValidatePolicy" in said.not_asked
+
+
+def test_moto_has_no_access_analyzer_and_that_is_said(aws):
+    said = aws.policy_analyzer.judge(planned(KEY=OPEN), ())
+    assert said.findings == () and said.not_asked
+
+
+def test_a_check_that_says_neither_yes_nor_no_is_no_yes(script, scripted):
+    script.answer(VALIDATION, {"findings": []})
+    script.answer(PUBLIC, {"message": "another emulator"})
+    assert "neither" in scripted.policy_analyzer.judge(planned(KEY=OPEN), ()).not_asked
+
+
+def test_a_right_that_is_missing_takes_nothing_from_what_was_said(script, scripted):
+    script.answer(VALIDATION, {"findings": []})
+    script.refuse(PUBLIC, "AccessDeniedException", status=403)
+    script.answer(NEW, {"result": "FAIL", "reasons": [], "message": "more than before"})
+    said = scripted.policy_analyzer.judge(planned(KEY=OPEN), planned(KEY=SHUT))
+    assert [finding.text for finding in said.findings] == ["more than before"]
+    assert "access-analyzer:CheckNoPublicAccess" in said.not_asked

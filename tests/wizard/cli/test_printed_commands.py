@@ -42,7 +42,10 @@ def texts() -> Iterator[str]:
     for file in sorted((ROOT / "wizard").rglob("*.py")):
         if file in CODE:
             continue
-        tree = ast.parse(file.read_text(encoding="utf-8"))
+        source = file.read_text(encoding="utf-8")
+        if PROGRAM not in source and "wizard(" not in source:
+            continue
+        tree = ast.parse(source)
         docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "wizard":

@@ -24,8 +24,9 @@ from tests.wizard.fakes.clients import (
     settings,
 )
 from wizard.commands import deployed_stack
-from wizard.core.errors import CredentialsError, SetupError, StackNotFound, Unreachable
+from wizard.core.errors import CredentialsError, DamagedState, SetupError, StackNotFound, Unreachable
 from wizard.core.models.delivery import StackState
+from wizard.core.next_command import Command
 from wizard.inputs.answers import Answer, Source
 from wizard.setup.steps import Clients, Request
 
@@ -104,6 +105,14 @@ def test_without_a_token_nobody_asks_vercel(world: World) -> None:
 def test_a_stack_that_is_not_for_vercel_has_no_project() -> None:
     found = World(settings(deploy_targets=("ecs",), vercel_team=None, vercel_project=None)).find()
     assert (found.vercel, found.project) == (None, None)
+
+
+def test_without_settings_and_with_a_damaged_state_the_state_comes_first(world: World) -> None:
+    world.settings, back = None, Command("cp production.json.bak production.json")
+    world.engine.failures["state"] = DamagedState("the state production.json is damaged", back)
+    with pytest.raises(StackNotFound, match=r"does not exist, and the state production\.json is damaged") as refused:
+        world.find()
+    assert refused.value.hint == back
 
 
 def test_without_settings_there_is_no_stack(world: World) -> None:

@@ -42,6 +42,7 @@ from wizard.core.errors import (
     StackNotFound,
     UsageError,
 )
+from wizard.core.models.access import PolicyFinding, PolicyFindingKind, PolicyJudgement
 from wizard.core.models.delivery import VerificationState
 from wizard.core.models.stack import HealthStatus, StackStatus, StatusCheck
 from wizard.setup import plan
@@ -71,6 +72,7 @@ PLAN = Plan(
     stored_data_key=None,
     targets=(),
 )
+NEW_ACCESS = (PolicyFinding(policy="the key alias/eonpro-phi-key", kind=PolicyFindingKind.NEW, text="one more"),)
 FAILURES = {
     "a failure": SetupError("it went wrong", "do this next"),
     "usage": UsageError("it went wrong", "do this next"),
@@ -113,7 +115,12 @@ DOCUMENTS: dict[str, dict[str, dict[str, Any]]] = {
         **{name: setup_report.document(of) for name, of in REPORTS.items()},
         "failed proof": setup_report.document(report("vercel", proofs=(proof("vercel", VerificationState.FAILED),))),
     },
-    "preview": {"changes": plan.document(PLAN), "a dry run": plan.document(PLAN, command="setup")},
+    "preview": {
+        "changes": plan.document(PLAN),
+        "a dry run": plan.document(PLAN, command="setup"),
+        "new access": plan.document(replace(PLAN, policies=PolicyJudgement(findings=NEW_ACCESS))),
+        "policies not judged": plan.document(replace(PLAN, policies=PolicyJudgement(not_asked="the Region has none"))),
+    },
     "push": push_documents.DOCUMENTS,
     **rotation_documents.DOCUMENTS,
     "verify": doctor_documents.VERIFY,

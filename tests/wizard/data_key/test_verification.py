@@ -141,6 +141,14 @@ def test_the_child_gets_the_applications_credentials_and_what_was_delivered_thro
     assert not set(there.given.values()) & set(there.environment.values())
 
 
+def test_without_a_data_key_the_child_gets_none_and_asks_for_the_permission_only(child) -> None:
+    child.says(TELL_ENVIRONMENT)
+    prover = ChildDecryptVerifier(child.folder, environ=OPERATORS | {"PATH": os.environ["PATH"]})
+    given = json.loads(prover.may_decrypt(CREDENTIALS, region="eu-central-1", key_arn=KEY).principal)["given"]
+    assert (given["AWS_KMS_KEY_ID"], given["PHI_PROVE_DRY_RUN"]) == (KEY, "permission")
+    assert "ENCRYPTED_PHI_KEY" not in given
+
+
 def test_credentials_without_a_session_bring_no_session(found) -> None:
     users = AppCredentials(how="an access key", access_key_id="AKIA", secret_access_key="s")
     assert "AWS_SESSION_TOKEN" not in found(users).given

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from components.policies.evaluation.account import AccountIam, GrantFact
 from wizard.core.errors import SetupError
-from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse
+from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse, SignIn
 
 
 @dataclass(kw_only=True)
@@ -28,6 +28,8 @@ class FakeAccess:
     is_cut_off: bool = False
     keys_of_users: Mapping[str, tuple[AccessKeyAge, ...]] = field(default_factory=dict)
     """By the user's name."""
+    sign_ins: Mapping[str, SignIn] = field(default_factory=dict)
+    """By ARN; with a password and MFA where it is not told."""
     failures: dict[str, SetupError] = field(default_factory=dict)
     """The error that a method raises, by the method's name."""
 
@@ -46,6 +48,10 @@ class FakeAccess:
     def access_keys(self, user: str, *, now: datetime) -> tuple[AccessKeyAge, ...]:
         self._call("access_keys")
         return self.keys_of_users.get(user, ())
+
+    def sign_in(self, arn: str, *, now: datetime) -> SignIn:
+        self._call("sign_in")
+        return self.sign_ins.get(arn, SignIn(arn=arn, mfa=True, has_password=True, password_age_days=30))
 
     def last_use(self, key_arn: str) -> KeyUse:
         self._call("last_use")

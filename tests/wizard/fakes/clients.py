@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from components import policies
-from components.policies.stack import alert_rules_of, key_policy_of
+from components.policies.stack import StackPolicy, alert_rules_of, key_policy_of
 from components.settings import DATA_KEY_VARIABLE, Outputs, ResourceKind, SecretStore, Settings
 from tests.wizard.fakes.access import FakeAccess
 from tests.wizard.fakes.backup import FakeVault
@@ -34,7 +34,7 @@ from wizard.core.errors import (
     SetupError,
     TargetMissing,
 )
-from wizard.core.models.access import VariableEntry
+from wizard.core.models.access import PolicyJudgement, VariableEntry
 from wizard.core.models.account import (
     DiscoveredDataKey,
     DiscoveredResource,
@@ -47,7 +47,7 @@ from wizard.core.models.account import (
     Retention,
     TrailFact,
 )
-from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCall, KeyCalls, RuleFact
+from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCall, KeyCalls, LogValidation, RuleFact
 from wizard.core.models.delivery import (
     PRODUCTION,
     AccessKey,
@@ -210,6 +210,10 @@ class FakeCloud:
     skew: float | None = 0.0
     """Seconds."""
     unknown_rights: tuple[str, ...] = ()
+    judgement: PolicyJudgement = PolicyJudgement()
+    """Of IAM Access Analyzer."""
+    judged: tuple[tuple[StackPolicy, ...], tuple[StackPolicy, ...]] = ((), ())
+    """The policies that it was asked about: of the plan, and before."""
     state_buckets: list[str] = field(default_factory=list)
     regions: tuple[RegionFact, ...] = (
         RegionFact(name="af-south-1", enabled=False),
@@ -248,6 +252,8 @@ class FakeCloud:
     simulation: Simulation = Simulation(allowed=True, detail="allowed")
     event_selectors: Mapping[str, Any] = field(default_factory=dict)
     bucket_documents: BucketDocuments = BucketDocuments(policy=None)
+    log_validation: LogValidation | None = None
+    """None: all is as it was signed."""
     alerts: AlertsFact | None = None
     """None: all are there and enabled."""
     key_calls: tuple[KeyCall, ...] = ()
@@ -302,6 +308,10 @@ class FakeCloud:
 
     @property
     def permissions(self) -> FakeCloud:
+        return self
+
+    @property
+    def policy_analyzer(self) -> FakeCloud:
         return self
 
     @property
@@ -561,6 +571,10 @@ class FakeCloud:
         self._call("audit")
         return FakeAudit(aws=self)
 
+    def judge(self, planned: Sequence[StackPolicy], before: Sequence[StackPolicy]) -> PolicyJudgement:
+        self.judged = (tuple(planned), tuple(before))
+        return self.judgement
+
     def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> Simulation:
         self._call("simulate", f"{principal_arn} {','.join(actions)}")
         return self.simulation
@@ -579,6 +593,12 @@ class FakeAudit:
     def bucket_documents(self, bucket: str) -> BucketDocuments:
         self.aws._call("audit.bucket_documents")
         return self.aws.bucket_documents
+
+    def validate_logs(
+        self, trail: TrailFact, region: str, *, since: datetime, until: datetime, most: int | None
+    ) -> LogValidation:
+        self.aws._call("audit.validate_logs")
+        return self.aws.log_validation or LogValidation(region=region, since=since, until=until, digests=9, logs=4)
 
     def alerts(self, settings: Settings) -> AlertsFact:
         self.aws._call("audit.alerts")
@@ -891,9 +911,15 @@ class FakeProver:
     """For how long each proof was to be tried again."""
     full: list[bool] = field(default_factory=list)
     """Whether each proof was a round trip."""
+    permission: ChildResult = ChildResult(proved=True, principal=APP, fingerprint="", how=Proof.PERMISSION)
+    """Where there is no data key to prove."""
 
     def warm_up(self) -> None:
         """Nothing takes long here."""
+
+    def may_decrypt(self, credentials: AppCredentials, *, region: str, key_arn: str) -> ChildResult:
+        self.log.append("prover.may_decrypt")
+        return self.permission
 
     def prove(
         self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0, full: bool = False

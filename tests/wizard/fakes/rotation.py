@@ -76,9 +76,11 @@ class FakeKeyRing:
             found.append(self._unkept(stored_key, stored_key.wrapped))
         return tuple(found)
 
-    def altered(self, settings: Settings) -> tuple[str, ...]:
+    def altered(self, settings: Settings, *, current: str | None = None) -> tuple[str, ...]:
         self._call("altered")
-        return self.altered_entries
+        missing = current is not None and current not in self.entries
+        name = f"{settings.names.parameter_prefix}/data-keys/{(current or '').removeprefix('sha256:')}"
+        return (*self.altered_entries, *[name] * (missing and name not in self.altered_entries))
 
     def version(self, settings: Settings, fingerprint: str) -> DataKeyVersion | None:
         self._call("version", fingerprint)

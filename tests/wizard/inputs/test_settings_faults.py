@@ -36,7 +36,7 @@ def test_a_fault_between_fields_names_the_flags_of_both() -> None:
     error = refused(
         refusal(account_id=ACCOUNT, region="us-east-1", administrators=(STRANGER,), deploy_targets=("vercel",))
     )
-    assert f"the administrator {STRANGER} belongs to another account than {ACCOUNT}" in error.message
+    assert f"--administrators: {STRANGER} belongs to another account than {ACCOUNT}" in error.message
     assert "needs --vercel-team and --vercel-project" in error.message
 
 
@@ -45,6 +45,7 @@ def test_the_pass_before_the_plan_tells_every_fault_as_a_problem_of_its_own() ->
     account = inspect(stack="production", values=values, saved=None, identity=IDENTITY, aws=FakeCloud())
     assert len(account.problems) == 2
     assert {problem.exit_code for problem in account.problems} == {2}
+    assert not [problem.next for problem in account.problems if "--help" in problem.next]
 
 
 def test_the_message_of_the_refusal_holds_every_fault() -> None:

@@ -23,6 +23,7 @@ import yaml
 
 from components.settings import Settings
 from sandbox.pulumi_plugins.install import install
+from tests.onboarding.loaded import loaded_python
 from tests.sandbox.pulumi_plugins.engine_project import engine_binary
 from tests.wizard.fakes.clients import ADMIN, EXPORTING, KEY_ID, OUTPUTS, SECOND, settings
 from wizard.core.errors import Cancelled, DamagedState, ResourceError, SetupError, StackBusy, UsageError
@@ -54,7 +55,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         os.link(engine_binary(), pulumi)
     except OSError:
         shutil.copy2(engine_binary(), pulumi)
-    install(pulumi, directory / "home", Path(sys.executable), directory / "cache")
+    install(pulumi, directory / "home", loaded_python(), directory / "cache")
     return SimpleNamespace(bin=pulumi.parent, home=directory / "home")
 
 
@@ -277,6 +278,20 @@ def test_a_stack_that_was_taken_away_is_there_and_empty_and_can_be_built_again(p
     assert engine.up(STACK, quiet) == OUTPUTS
 
 
+def test_a_key_that_the_state_protects_and_does_not_retain_is_not_deleted_with_the_stack(place) -> None:
+    engine = place.built()
+    engine.up(STACK, quiet)
+    [state] = (place.folder / "state").rglob(f"{STACK}.json")
+    document = json.loads(state.read_text())
+    # As `pulumi import` leaves a resource.
+    document["checkpoint"]["latest"]["resources"][0]["protect"] = True
+    state.write_text(json.dumps(document))
+    before = state.read_bytes()
+    with pytest.raises(ResourceError, match="nothing was deleted: .*: eonpro-kms-production$") as refused:
+        place.engine().destroy(STACK, quiet)
+    assert state.read_bytes() == before and "pulumi up --stack production" in str(refused.value.hint)
+
+
 def test_a_comparison_keeps_nothing_and_selects_no_stack(place) -> None:
     engine = place.built()
     engine.up(STACK, quiet)
@@ -463,7 +478,8 @@ def test_the_lock_of_a_run_that_lives_is_waited_for(place) -> None:
     place.on_sleep = lock.unlink
     made.recover(STACK, {})
     assert place.slept == [2.0]
-    assert any("another run holds the stack production" in line for line in place.said)
+    told = next(line for line in place.said if "another run holds the stack production" in line)
+    assert told.endswith("if that run has ended, remove its lock: pulumi cancel --yes --stack production")
 
 
 @pytest.mark.parametrize("host", [None, "another-machine"])
@@ -474,7 +490,7 @@ def test_a_lock_that_may_be_alive_is_never_removed(place, host, dead, monkeypatc
     with pytest.raises(StackBusy) as refused:
         made.up(STACK, quiet)
     assert lock.exists()
-    assert "pulumi cancel --stack production" in refused.value.hint
+    assert "pulumi cancel --yes --stack production" in refused.value.hint
 
 
 def test_nobody_waits_ten_minutes_for_the_lock_of_another_machine_that_nobody_gives_back(place) -> None:
@@ -482,7 +498,7 @@ def test_nobody_waits_ten_minutes_for_the_lock_of_another_machine_that_nobody_gi
     place.lock(pid=12, host="another-machine")
     with pytest.raises(StackBusy, match=r"ada@another-machine \(process 12\) since 2026-01-01") as refused:
         made.up(STACK, quiet)
-    assert place.slept == [] and refused.value.hint == f"pulumi cancel --stack {STACK}"
+    assert place.slept == [] and refused.value.hint == f"pulumi cancel --yes --stack {STACK}"
     assert made.state(STACK).stale_lock == "ada@another-machine (process 12) since 2026-01-01T00:00:00Z"
 
 

@@ -59,6 +59,7 @@ from wizard.core.errors import (
     StalePlan,
     UsageError,
 )
+from wizard.core.models.access import PolicyFinding, PolicyFindingKind, PolicyJudgement
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, DeliveryState, StackState, VerificationState
 from wizard.core.models.inputs import Mark, Question
@@ -67,7 +68,7 @@ from wizard.core.models.stack import Drift, DriftKind
 from wizard.data_key.delivery import find_stored_data_key
 from wizard.inputs import answers_file
 from wizard.inputs.answers import Answer, Source, from_settings, resolve
-from wizard.setup import SetupOptions, report, saved_plan, workflow
+from wizard.setup import SetupOptions, plan, report, saved_plan, workflow
 from wizard.setup.report import next_steps
 from wizard.setup.saved_plan import SavedPlan
 from wizard.setup.steps import Clients, Request
@@ -228,6 +229,40 @@ def test_what_the_application_lacks_to_use_the_key_is_said_before_the_plan(world
     workflow.preview(request, replace(world.clients, missing_parts=missing))
     assert asked == [by_oidc] and world.written == set()
     assert (Mark.WARN, "  src/instrumentation.ts:8: register() does not load the data key") in world.ui.marked
+
+
+def public(policy: str) -> PolicyFinding:
+    return PolicyFinding(policy=policy, kind=PolicyFindingKind.PUBLIC, text="everybody may use it")
+
+
+def test_a_key_that_everybody_may_use_is_never_made(world) -> None:
+    world.aws.judgement = PolicyJudgement(findings=(public("the key alias/eonpro-phi-key"),))
+    with pytest.raises(PreflightFailed) as refused:
+        world.setup()
+    assert (world.written, refused.value.exit_code) == (set(), 5)
+    assert "everybody may use it" in refused.value.problems[0].what
+
+
+def test_what_access_analyzer_says_of_the_plan_is_shown_before_the_plan_is_confirmed(world) -> None:
+    more = PolicyFinding(policy="the bucket logs", kind=PolicyFindingKind.NEW, text="it may be read")
+    world.aws.judgement = PolicyJudgement(findings=(more, public("the topic alerts")), not_asked="denied")
+    document = plan.document(workflow.preview(world.request(), world.clients))
+    assert [each["kind"] for each in document["policies"]["findings"]] == ["new-access", "public-access"]
+    assert (
+        Mark.WARN,
+        "IAM Access Analyzer, new access by the policy of the bucket logs: it may be read",
+    ) in world.ui.marked
+    assert any("the topic alerts" in text for mark, text in world.ui.marked if mark is Mark.WARN)
+    assert (Mark.INFO, "IAM Access Analyzer was not asked about every policy: denied") in world.ui.marked
+
+
+def test_an_update_is_judged_against_the_policies_that_the_stack_has(world) -> None:
+    world.stand()
+    world.setup(administrators=(ADMIN, SECOND, IDENTITY.principal_arn))
+    planned, before = ({policy.name: policy.document for policy in each} for each in world.aws.judged)
+    different = [name for name in planned if planned[name] != before[name]]
+    assert different == ["the key alias/eonpro-phi-key", "the key alias/eonpro-audit-key"]
+    assert KEY in json.dumps(planned["the policy EONPROKMSAccess"])
 
 
 def test_the_engine_works_with_the_credentials_that_were_identified(world) -> None:
@@ -1029,6 +1064,13 @@ def test_an_access_key_that_may_be_in_use_is_not_retired_without_a_yes(world) ->
     assert "cloud.retire_access_key" not in world.calls
 
 
+def test_a_leaked_access_key_is_rotated_whatever_a_new_set_up_would_have_to_wait_for(world) -> None:
+    world.stand(USER)
+    old = kept(world)
+    world.aws.existing = replace(world.aws.existing, alert_topic_arn="arn:aws:sns:us-east-1:111122223333:foreign")
+    assert workflow.rotate_access_key(world.request(), world.clients)["old"] == old.id
+
+
 @pytest.mark.parametrize("command", [workflow.rotate_access_key, workflow.retire_access_key])
 def test_an_application_that_takes_a_role_has_no_access_key_to_change(world, command) -> None:
     world.stand()
@@ -1114,6 +1156,28 @@ def test_a_stack_that_is_not_built_cannot_be_ended(world) -> None:
     with pytest.raises(StackNotFound):
         workflow.destroy(world.request(confirmed="production"), world.clients)
     assert world.written == set()
+
+
+def test_a_destroy_that_lost_its_power_after_the_key_had_left_the_stack_is_ended_by_the_same_command(world) -> None:
+    world.stand()
+    world.engine.stack_state = replace(world.engine.stack_state, has_key=False, owned=(APP,))
+    left = workflow.destroy(world.request(confirmed="production"), world.clients)
+    assert world.written == {"engine.destroy"} and left[0][0] == f"the key {KEY}"
+
+
+def test_a_stack_can_be_removed_after_its_project_on_vercel(world) -> None:
+    world.stand()
+    world.vercel.failures["find_project"] = ResourceError("no such project", "")
+    workflow.destroy(world.request(confirmed="production"), world.clients)
+    assert world.written == {"engine.destroy"}
+
+
+def test_a_stack_of_another_account_is_not_removed_with_these_credentials(world) -> None:
+    world.stand()
+    world.aws.identity = replace(world.aws.identity, account_id="999988887777")
+    with pytest.raises(PreflightFailed) as refused:
+        workflow.destroy(world.request(confirmed="production"), world.clients)
+    assert "belong to the account 999988887777" in refused.value.problems[0].what and world.written == set()
 
 
 # --- the other commands

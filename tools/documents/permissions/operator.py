@@ -156,12 +156,13 @@ def needed_permissions(
     calls: Iterable[Mapping[str, str]],
     *,
     known: Mapping[str, tuple[str, ...]] | None = None,
+    optional: frozenset[str] = OPTIONAL,
 ) -> Measured:
     """The permissions that the operator needs from IAM; what a key policy grants needs no IAM policy."""
     known = resources_of(setup) if known is None else known
     needed, unknown = set(), set()
     for call in calls:
-        if call["principal"] != setup.operator or call["by"] != "iam" or call["action"] in OPTIONAL:
+        if call["principal"] != setup.operator or call["by"] != "iam" or call["action"] in optional:
             continue
         if call["action"].startswith("secretsmanager:") and not FEATURES["Secrets Manager"](setup):
             # The operator needs no permission for a store that this stack never uses.

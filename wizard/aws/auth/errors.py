@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
-from wizard.aws.auth.answers import UnreadableResponse
-from wizard.aws.auth.http import wrong_clock
+from wizard.aws.auth.http import UnreadableResponse, wrong_clock
 from wizard.aws.auth.profiles import SignIn
 from wizard.core.errors import (
     CredentialsError,

@@ -333,7 +333,8 @@ class Session:
             endpoint=self.endpoint(service),
             sign_in=self.resolved.sign_in,
         )
-        return translate(error, action=f"{service}:{operation}", origin=origin)
+        prefix = {"accessanalyzer": "access-analyzer", "service-quotas": "servicequotas"}.get(service, service)
+        return translate(error, action=f"{prefix}:{operation}", origin=origin)
 
     def for_profile(self, profile: str) -> Botocore:
         """A botocore session of another profile, from the same files; nobody is asked for an MFA code."""

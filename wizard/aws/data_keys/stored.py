@@ -12,7 +12,7 @@ from wizard.core import retry
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
 from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState, StoredDataKey
-from wizard.core.next_command import Command
+from wizard.core.next_command import Command, wizard
 from wizard.core.retry import Reason
 from wizard.core.safe_text import quoted
 
@@ -109,13 +109,13 @@ def read_stored_data_key(store: stores.Store, name: str) -> StoredDataKey | None
     stored = store.read([name]).get(name)
     if stored is None:
         return None
-    history = store.history_command(name)
+    back = wizard("doctor", advice=f"names the command that puts it back; its history: {store.history_command(name)}")
     try:
         wrapped = WrappedDataKey(value=stored.value)
     except MalformedDataKey as error:
         raise DataKeyConflict(
             f"the {store.noun} {name} holds a value that is not a wrapped data key ({error}); nothing was overwritten",
-            f"{history}   # find out what wrote it, and restore the version that is a wrapped data key",
+            back,
         ) from error
     tags = store.tags(name)
     if tags.get(stores.NEXT_FINGERPRINT_TAG) == wrapped.fingerprint:
@@ -133,7 +133,7 @@ def read_stored_data_key(store: stores.Store, name: str) -> StoredDataKey | None
         raise DataKeyConflict(
             f"the {store.noun} {name} holds the data key {wrapped.fingerprint}, but its tag says {quoted(tagged)}: "
             "somebody replaced its value; nothing was overwritten",
-            f"{history}   # find out which of the two the application's records are under",
+            back,
         )
     return StoredDataKey(
         parameter=name,

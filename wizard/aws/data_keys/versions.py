@@ -113,10 +113,17 @@ class DataKeyVersions:
             )
         )
 
-    def altered(self) -> tuple[str, ...]:
-        """The names of entries whose value somebody replaced: it no longer fits the name."""
-        entries = self.store.under(self.folder).items()
-        return tuple(sorted(name for name, value in entries if self._named(name, value) is None))
+    def altered(self, *, current: str | None = None) -> tuple[str, ...]:
+        """The names of entries whose value somebody replaced: it no longer fits the name.
+
+        `current`: the fingerprint of a version whose entry is among them where it does not exist.
+        """
+        entries = self.store.under(self.folder)
+        lost = {name for name, value in entries.items() if self._named(name, value) is None}
+        # A list may not show a new entry yet.
+        if current and (name := self.name_of(current)) not in entries and name not in self.store.read([name]):
+            lost.add(name)
+        return tuple(sorted(lost))
 
     def version(self, fingerprint: str, stored_key: StoredKey | None = None) -> DataKeyVersion | None:
         """The version with that fingerprint; None where neither an entry nor the stored data key has it."""

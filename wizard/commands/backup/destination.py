@@ -124,10 +124,12 @@ def required_lock(bucket: str, backup_storage: BackupStorage, retention_days: in
         raise ResourceError(
             f"the bucket {bucket} has no Object Lock, so everybody who can write there could delete what is copied "
             "there; nothing was written",
-            f"aws s3api put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled && "
-            f"aws s3api put-object-lock-configuration --bucket {bucket} --object-lock-configuration "
-            f"'ObjectLockEnabled=Enabled,Rule={{DefaultRetention={{Mode=GOVERNANCE,Days={retention_days}}}}}'"
-            "   # an Object Lock cannot be switched off again",
+            Command(
+                f"aws s3api put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled && "
+                f"aws s3api put-object-lock-configuration --bucket {bucket} --object-lock-configuration "
+                f"'ObjectLockEnabled=Enabled,Rule={{DefaultRetention={{Mode=GOVERNANCE,Days={retention_days}}}}}'",
+                advice="an Object Lock cannot be switched off again; then run the same command again",
+            ),
         )
     return lock
 

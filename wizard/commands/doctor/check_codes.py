@@ -80,6 +80,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "stored-key-of-another-kms-key": "the stored data key is wrapped by another KMS key",
     "stored-key-replica-missing": "a replica's Region has no copy of the stored data key",
     "stored-key-replica-differs": "a replica's Region has another data key stored",
+    "data-key-version-lost": "a kept version of the data key does not exist, or its value was replaced",
     "data-key-wrong-length": "the decrypted data key does not have 32 bytes",
     "unwrap-failed": "the key does not decrypt the data key",
     "data-key-foreign": "the application has another data key than the stored one",
@@ -202,11 +203,9 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         " rotation-period",
         "stack-drifted",
     ),
-    (
-        "stored-key-missing stored-key-tag-changed stored-key-malformed stored-key-replaced"
-        " stored-key-of-another-kms-key",
-        _OPENING,
-    ),
+    ("stored-key-of-another-kms-key", _OPENING),
+    # Without a data key at hand only the permission is asked: a denial has a cause of its own.
+    ("stored-key-missing stored-key-tag-changed stored-key-malformed stored-key-replaced", _REMEMBERED),
     # The command that restores it delivers it too.
     ("stored-key-missing", "parameter-missing variable-missing"),
     ("stack-locked", "stack-pending-operations"),

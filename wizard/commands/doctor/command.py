@@ -18,14 +18,15 @@ from wizard.commands.doctor import DoctorOptions, VerifyOptions, checks
 from wizard.commands.doctor.checks.trail import SECTIONS
 from wizard.commands.doctor.diagnosis import Check, Diagnosis, Finding, NotChecked, diagnose, next_step
 from wizard.commands.push.deliver import targets_of
-from wizard.core import json_documents
+from wizard.core import json_documents, next_command
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.delivery import Delivered, DeliveryState, StoredDataKey, Verification, VerificationState
 from wizard.core.models.inputs import Mark
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Command, wizard
 from wizard.core.ports.run import TargetContext, UserInterface
 from wizard.data_key.delivery import find_stored_data_key
 from wizard.setup import deliver_and_verify
+from wizard.setup.preflight.services import ACTION
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_target
 
@@ -68,6 +69,9 @@ def show(ui: UserInterface, diagnosis: Diagnosis) -> None:
         ui.section("Not checked", "so nothing is known about it")
     for not_checked in diagnosis.not_checked:
         ui.line(f"{not_checked.what}: {not_checked.why}", mark=Mark.WARN)
+    for step in _next(diagnosis):
+        ui.line(f"{step.advice}:")
+        ui.verbatim(step)
     if diagnosis.passed:
         ui.section("Passed")
     for what in diagnosis.passed:
@@ -77,6 +81,13 @@ def show(ui: UserInterface, diagnosis: Diagnosis) -> None:
     if diagnosis.healthy:
         everything = "everything else" if diagnosis.skipped else "everything"
         ui.line(f"healthy: {everything} was checked, and nothing is wrong", mark=Mark.OK)
+
+
+def _next(diagnosis: Diagnosis) -> tuple[Command, ...]:
+    """The command for what AWS does not let the caller read."""
+    is_denied = any(entry.is_denied and ACTION.search(entry.why) for entry in diagnosis.not_checked)
+    advice = "to let the doctor read it, an administrator of the account attaches this policy to the caller"
+    return (wizard("policy", "auditor", advice=advice),) if is_denied else ()
 
 
 def show_findings(ui: UserInterface, findings: Sequence[Finding]) -> None:
@@ -98,6 +109,7 @@ def document(diagnosis: Diagnosis) -> json_documents.Document:
         "findings": [plain(finding) for finding in diagnosis.findings],
         "consequences": [plain(finding) for finding in diagnosis.consequences],
         "notChecked": [{"what": entry.what, "why": entry.why} for entry in diagnosis.not_checked],
+        "next": [next_command.document(step) for step in _next(diagnosis)],
         "skipped": list(diagnosis.skipped),
         "passed": list(diagnosis.passed),
     }

@@ -7,7 +7,7 @@ import json
 import shlex
 from collections.abc import Sequence
 
-from components.settings import ImportGroup
+from components.settings import PROJECT, ImportGroup
 from wizard.commands.doctor.context import CheckContext
 from wizard.core.models.delivery import StackState
 
@@ -44,14 +44,14 @@ def redeploy_flag(context: CheckContext) -> str:
     return "--redeploy" if any(instances.deployment is not None for instances in context.instances) else "--no-redeploy"
 
 
-def pulumi_up(context: CheckContext, *endings: str) -> str:
+def pulumi_up(context: CheckContext, *endings: str, is_missing: bool = False) -> str:
     """`pulumi up --refresh` of the resources whose URN has one of these endings.
 
     The whole stack if none has, or more than NAMED_AT_MOST. An update leaves a part as an import found it: then `setup`
-    with the repair of that part.
+    with the repair of that part, unless the resource `is_missing` and is created.
     """
     kept = [part for ending in endings if (part := _PARTS.get(ending)) in context.settings.kept_as_found and part]
-    if kept:
+    if kept and not is_missing:
         return wizard(context, "setup", "--repair", ",".join(kept), "--yes")
     state = context.state
     resources = state.resources if isinstance(state, StackState) else ()
@@ -68,7 +68,12 @@ def pulumi_up_urns(context: CheckContext, urns: Sequence[str]) -> str:
     targets = urns if len(urns) <= NAMED_AT_MOST else ()
     words = ["pulumi", "up", "--refresh", "--yes", "--skip-preview", "--stack", context.stack]
     command = typed(*words, *(word for urn in targets for word in ("--target", urn)))
-    return f"AWS_PROFILE={shlex.quote(_profile(context))} {command}" if _profile(context) else command
+    if _profile(context):
+        command = f"AWS_PROFILE={shlex.quote(_profile(context))} {command}"
+    if context.settings.adopted and context.outputs is not None:
+        # The import is complete. With its id in the settings, a resource that was deleted later is imported again.
+        command = f"{typed('pulumi', 'config', 'rm', '--stack', context.stack, f'{PROJECT}:adopted')} && {command}"
+    return command
 
 
 def _profile(context: CheckContext) -> str:

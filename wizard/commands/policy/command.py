@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from components.policies import ci, organization
 from components.policies.ci import GITHUB_AUDIENCE, GITHUB_ISSUER
 from components.policies.documents import Policy
+from components.policies.stack import trail_arn_of
 from wizard.commands.policy import PolicyOptions, operator
 from wizard.commands.policy.operator import in_parts, statements_of
 from wizard.core import json_documents
@@ -58,8 +59,9 @@ def resources_read(setup: Setup) -> dict[str, tuple[str, ...]]:
     arns_by_resource["keys"] = resources_of(replace(setup, operator=""))["keys"]
     # The policy simulator is called only for the principals of the application.
     arns_by_resource["callers"] = tuple(arn for name in _APPLICATION for arn in arns_by_resource.get(name, ()))
-    # The review reports the age of the access keys of every user with a permission on the key.
-    return {**arns_by_resource, "users": (f"{iam}:user/*",), **_services(setup)}
+    # The report shows how every user with a permission on the key signs in, and validates the audit logs.
+    logs = f"arn:{settings.partition}:s3:::{settings.names.trail_bucket}/*"
+    return {**arns_by_resource, "users": (f"{iam}:user/*",), "audit logs": (logs,), **_services(setup)}
 
 
 def _services(setup: Setup) -> dict[str, tuple[str, ...]]:
@@ -84,18 +86,24 @@ def refresh_reads() -> set[tuple[str, str]]:
 
 def remarks(setup: Setup) -> tuple[str, ...]:
     """The limits of the auditor's policy, in words."""
-    lines = []
-    if setup.settings.strict_key_policy:
+    settings, lines = setup.settings, []
+    if settings.strict_key_policy:
         lines.append(
             "the key's policy delegates nothing to IAM (strictKeyPolicy): only its administrators can read the key. "
             "For everybody else, doctor, review and report show what depends on the key as unknown"
         )
-    if setup.settings.kept_as_found:
-        tags = " and ".join(f"{name}={value}" for name, value in setup.settings.tags.items())
+    if settings.kept_as_found:
+        tags = " and ".join(f"{name}={value}" for name, value in settings.tags.items())
         lines.append(f"it finds keys by their tags, {tags}: an imported key that was kept unchanged needs them")
+    if settings.makes_trail and settings.trail_key:
+        context = f"kms:EncryptionContext:aws:cloudtrail:arn = {trail_arn_of(settings)}"
+        lines.append(
+            f"not in the policy: kms:Decrypt on {settings.names.trail_key_alias}, with the condition {context}, which "
+            "report needs to compare the log files with their signed digests; without it that item is unknown"
+        )
     lines.append(
         "not enough for `backup drill`, the only command of an audit that does not only read: it opens the backup with "
-        f"the application's credentials, and writes ssm:PutParameter on {setup.settings.names.last_drill}"
+        f"the application's credentials, and writes ssm:PutParameter on {settings.names.last_drill}"
     )
     lines.append(
         "not in the policy: for a state in a bucket, s3:ListBucket on the bucket and s3:GetObject on its objects, and "

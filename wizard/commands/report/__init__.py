@@ -24,6 +24,8 @@ class ReportOptions:
     out: Path | None = None
     phi_scan: Path | None = None
     """What `python -m phi scan --json` printed."""
+    all_logs: bool = False
+    """Compare every log file of the period with its signed digest."""
     requests: int | None = None
     instances: int | None = None
     cache_minutes: float | None = None
@@ -56,19 +58,18 @@ class ReportOptions:
             help="a business associate agreement that you confirm, with AWS or Vercel; later reports keep it",
         )
         parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the files go (default: reports/)")
-        parser.add_argument(
-            "--since", metavar="DATE", help="what changed since the newest report of that day or before"
-        )
+        parser.add_argument("--since", metavar="DATE", help="what changed since the report of that day")
         parser.add_argument(
             "--phi-scan",
             type=Path,
             metavar="FILE",
-            help="what `python -m phi scan --json` printed: evidence of the report",
+            help="what `python -m phi scan --json` printed",
         )
         parser.add_argument(
             "--to", metavar="s3://BUCKET/PREFIX", help="a copy there, too; the bucket must lock objects"
         )
         parser.add_argument("--format", choices=("oscal",), help="NIST's OSCAL assessment results, too")
+        parser.add_argument("--all-logs", action="store_true", help="compare all audit logs, not the newest 500")
         parser.add_argument("--requests", type=int, metavar="N", help="assume this many KMS requests a month")
         parser.add_argument("--instances", type=int, metavar="N", help="assume this many running instances")
         parser.add_argument("--cache-minutes", type=float, metavar="M", help="assume this lifetime of the key cache")

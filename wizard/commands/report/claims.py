@@ -26,9 +26,9 @@ from wizard.commands.doctor.diagnosis import Diagnosis
 from wizard.commands.report import facts
 from wizard.core.cost.account import AccountFacts
 from wizard.core.errors import SetupError, UsageError
-from wizard.core.models.access import AccessReview, FormerText
+from wizard.core.models.access import AccessReview, FormerText, SignIn
 from wizard.core.models.account import KeyFact
-from wizard.core.models.audit import BucketDocuments, Usage
+from wizard.core.models.audit import BucketDocuments, LogValidation, Usage
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, LastBackup, RestoreDrill
 from wizard.core.next_command import Run, shell, wizard
@@ -36,6 +36,7 @@ from wizard.core.safe_text import parse_json
 from wizard.setup import checklist
 from wizard.setup.checklist import ChecklistEntry, ItemState, Readings
 from wizard.targets.port import all_targets, deploy_targets
+from wizard.targets.vercel.access_key import OLDEST
 
 REVIEW_VALID_DAYS = 92
 """Access is reviewed quarterly, and so is what is encrypted."""
@@ -54,6 +55,7 @@ class Read:
     rotations: KeyRotations | SetupError
     versions: tuple[DataKeyVersion, ...] | SetupError
     live: AccessReview | SetupError
+    sign_ins: tuple[SignIn, ...] | SetupError
     diagnosis: Diagnosis | SetupError
     usage: Usage | SetupError
     account: AccountFacts
@@ -61,8 +63,12 @@ class Read:
     drill: RestoreDrill | SetupError | None
     bucket: BucketDocuments | SetupError
     """Of the audit trail."""
+    logs: tuple[LogValidation, ...] | SetupError
+    """Of each Region that has the key."""
     records: Mapping[str, tuple[FormerText, ...] | SetupError]
     """The earlier values of the records of backups and drills, and of the stored data key, by parameter."""
+    since: datetime
+    """UTC; begin of the period of the evidence, which ends with `at`."""
     at: datetime
 
 
@@ -93,6 +99,14 @@ CALLS: Mapping[Topic, tuple[str, ...]] = {
         "iam:ListAccessKeys",
         "cloudtrail:LookupEvents",
     ),
+    Topic.SIGN_IN: (
+        "iam:GetAccountSummary",
+        "iam:ListMFADevices",
+        "iam:GetLoginProfile",
+        "iam:ListAccessKeys",
+        "iam:GetAccessKeyLastUsed",
+    ),
+    Topic.LOGS: ("cloudtrail:ListPublicKeys", "s3:ListObjectsV2", "s3:GetObject"),
 }
 """The calls that return the evidence of each item."""
 
@@ -120,6 +134,8 @@ def checklist_of(
         entries[Topic.APPLICATION] = _scanned(entries[Topic.APPLICATION], scan, read)
     entries[Topic.REVIEW] = _reviewed(entries[Topic.REVIEW], access)
     entries[Topic.BACKUP] = _backed_up(read, settings)
+    entries[Topic.LOGS] = _signed(read, outputs.trail_arn)
+    entries[Topic.SIGN_IN] = _signs_in(read, settings, outputs)
     by_state = {
         ItemState.OPEN: wizard("doctor", "--stack", stack),
         ItemState.UNKNOWN: wizard("policy", "auditor", "--stack", stack),
@@ -263,6 +279,85 @@ def _backed_up(read: Read, settings: Settings) -> ChecklistEntry:
         return replace(entry, evidence=f"{text}; {tried} opened it, more than {longest.days} days ago", next=rehearse)
     text += f"; {tried} opened it as {drill.principal} in {drill.seconds:.1f} s"
     return replace(entry, state=ItemState.DONE, evidence=text)
+
+
+def _signed(read: Read, trail_arn: str) -> ChecklistEntry:
+    """Whether the audit logs of the period are as CloudTrail signed them."""
+    entry = ChecklistEntry(topic=Topic.LOGS, state=ItemState.UNKNOWN, evidence="")
+    if isinstance(read.logs, SetupError):
+        return replace(entry, evidence=f"could not be read: {read.logs.message}")
+    text = "; ".join(
+        f"{each.region}: from {each.since:%Y-%m-%d %H:%M} to {each.until:%Y-%m-%d %H:%M} UTC {each.digests:,} digests "
+        f"and {each.logs:,} log files are as CloudTrail signed them"
+        for each in read.logs
+        if each.since and each.until
+    )
+    faults = [fault for each in read.logs for fault in each.faults]
+    if faults:
+        more = f"; and {len(faults) - 3:,} more, all in report.json" if len(faults) > 3 else ""
+        command = shell(
+            *("aws", "cloudtrail", "validate-logs", "--trail-arn", trail_arn),
+            *("--start-time", f"{read.since:%Y-%m-%dT%H:%M:%SZ}"),
+        )
+        text = "; ".join(filter(None, (*faults[:3], text))) + more
+        return replace(entry, state=ItemState.OPEN, evidence=text, next=command)
+    unread = [f"{each.region}: {text}" for each in read.logs for text in each.unread]
+    left = sum(each.left for each in read.logs)
+    if left:
+        unread.append(f"{left:,} older log files were not compared")
+    state = ItemState.UNKNOWN if unread else ItemState.DONE
+    text = "; ".join(filter(None, (text, *unread)))
+    # Without a right `policy auditor` is the next command, as for every item that is unknown.
+    next_ = wizard("report", "--all-logs") if left else ""
+    if any(each.since is None for each in read.logs):
+        next_ = wizard("doctor")
+    return replace(entry, state=state, evidence=text, next=next_)
+
+
+def _signs_in(read: Read, settings: Settings, outputs: Outputs) -> ChecklistEntry:
+    """Whether everybody who reaches the key has MFA, and no access key is too old (CIS AWS Foundations 1.5, 1.14)."""
+    entry = ChecklistEntry(topic=Topic.SIGN_IN, state=ItemState.UNKNOWN, evidence="")
+    if isinstance(read.sign_ins, SetupError):
+        return replace(entry, evidence=f"could not be read: {read.sign_ins.message}")
+    wrong = [problem for each in read.sign_ins for problem in _problems(each, settings, outputs)]
+    unseen = [f"{each.arn} ({each.why})" for each in read.sign_ins if each.mfa is None]
+    keys = sum(key.active for each in read.sign_ins for key in each.access_keys)
+    seen = len(read.sign_ins) - len(unseen)
+    text = f"users with a right on the key, the root user among them: {seen}; their active access keys: {keys}"
+    if unseen:
+        text = f"{text}; the MFA of these was not seen: {', '.join(unseen)}"
+    if wrong:
+        text = f"{'; '.join(problem for problem, _ in wrong)}; {text}"
+        return replace(entry, state=ItemState.OPEN, evidence=text, next=wrong[0][1])
+    is_elsewhere = not any(each.is_in_iam(settings.account_id) for each in read.sign_ins if each.mfa is None)
+    next_ = wizard("review") if is_elsewhere else ""
+    return replace(entry, state=ItemState.UNKNOWN if unseen else ItemState.DONE, evidence=text, next=next_)
+
+
+def _problems(each: SignIn, settings: Settings, outputs: Outputs) -> Iterator[tuple[str, str]]:
+    """What is wrong with how somebody signs in, and the command for it."""
+    user = each.arn.rpartition("/")[2]
+    active = [key for key in each.access_keys if key.active]
+    # The application has an access key for a program, which no MFA device can confirm.
+    is_program = each.arn in outputs.app_principal_arns and not each.has_password
+    if each.mfa is False and (each.has_password or active) and not is_program:
+        device = ("--virtual-mfa-device-name", user, "--bootstrap-method", "QRCodePNG", "--outfile", f"{user}.png")
+        advice = "the user scans it, then: aws iam enable-mfa-device"
+        command = shell("aws", "iam", "create-virtual-mfa-device", *device, advice=advice)
+        is_root = each.arn.endswith(":root")
+        yield f"{each.arn} has no MFA device", shell("aws", "iam", "get-account-summary") if is_root else command
+    if each.has_root_keys:
+        yield f"{each.arn} has access keys", shell("aws", "iam", "get-account-summary")
+    for key in active:
+        if key.age_days > OLDEST.days:
+            command = shell(
+                *("aws", "iam", "update-access-key", "--user-name", user),
+                *("--access-key-id", key.id, "--status", "Inactive"),
+                advice="after its user has a new one",
+            )
+            is_own = user == settings.names.app_user
+            text = f"the access key {key.id} of {each.arn} is {key.age_days} days old"
+            yield text, wizard("access-key", "rotate") if is_own else command
 
 
 def _times(number: int | None) -> str:

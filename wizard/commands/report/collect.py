@@ -6,7 +6,7 @@ Reads through the ports and changes nothing. What could not be read is unknown, 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -32,19 +32,24 @@ from wizard.core import safe_text
 from wizard.core.cost.account import CostByUse, cost_by_use, read_account
 from wizard.core.cost.drivers import Assumptions, CostItem, estimate
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
-from wizard.core.errors import SetupError
+from wizard.core.errors import ResourceError, SetupError
 from wizard.core.models import audit
-from wizard.core.models.access import FormerText, Unread
+from wizard.core.models.access import AccessReview, FormerText, PrincipalAccess, SignIn, Unread
 from wizard.core.models.account import Retention, TrailFact
-from wizard.core.models.audit import Usage
+from wizard.core.models.audit import LogValidation, Usage
 from wizard.core.models.rotation import KeyRotations, LastBackup, RestoreDrill
 from wizard.core.next_command import plain_name, wizard
+from wizard.core.ports.run import AwsClient
 from wizard.data_key.delivery import find_last_backup, find_last_drill, find_stored_data_key, region_of
 from wizard.setup import checklist
 from wizard.setup.steps import Clients
 
 WINDOW_DAYS = 90
 """How far back the use of the key is read: a quarter, as far as CloudTrail's event history goes."""
+
+
+LOG_FILES = 500
+"""Log files that are compared with their signed digests, the newest; a busy account writes some 25,000 a quarter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +67,8 @@ class Inputs:
     reviewed_by: str | None = None
     scan: Mapping[str, Any] | None = None
     """The document of `read_scan`; without it the report says nothing of the columns of the database."""
+    log_files: int | None = LOG_FILES
+    """How many are compared; None: all."""
 
 
 def gather(stack: DeployedStack, clients: Clients, inputs: Inputs) -> facts.ReportFacts:
@@ -70,8 +77,9 @@ def gather(stack: DeployedStack, clients: Clients, inputs: Inputs) -> facts.Repo
     Raises StackNotFound for a stack that is not deployed, or the error that prevented reading its state.
     """
     settings, outputs = stack.settings, deployed_stack.outputs_of(stack)
-    read = _read(stack, clients, outputs)
-    access = _access(read, storage.latest(inputs.reviews, plain_name(stack.stack), now=read.at), inputs.reviews)
+    read = _read(stack, clients, outputs, inputs.log_files)
+    saved = storage.latest(inputs.reviews, plain_name(stack.stack), now=read.at)
+    access = _access(read, saved, inputs.reviews)
     cost = cost_facts(settings, read, inputs.assumptions)
     items = tuple(checklist_of(read, access, settings, outputs, stack.stack, inputs.scan))
     agreements = agreements_of(settings, inputs.agreements)
@@ -83,7 +91,7 @@ def gather(stack: DeployedStack, clients: Clients, inputs: Inputs) -> facts.Repo
         region=settings.region,
         created_at=read.at,
         created_by=stack.identity.arn,
-        since=read.at - timedelta(days=WINDOW_DAYS),
+        since=read.since,
         prepared_by=inputs.prepared_by,
         reviewed_by=inputs.reviewed_by,
         checklist=items,
@@ -93,21 +101,26 @@ def gather(stack: DeployedStack, clients: Clients, inputs: Inputs) -> facts.Repo
         access=access,
         rotation=_rotation(read),
         retention=retention(read.readings.retention, settings, outputs, at=read.at),
+        logs=() if isinstance(read.logs, SetupError) else read.logs,
+        sign_ins=() if isinstance(read.sign_ins, SetupError) else read.sign_ins,
         cost=cost,
         doctor=_doctor(read.diagnosis, stack.stack),
         agreements=agreements,
         safeguards=tuple(safeguards_of(items, agreements)),
-        history=tuple(sorted(_history(read, inputs, plain_name(stack.stack)), key=lambda event: event.at)),
+        history=tuple(
+            sorted(_history(read, saved, inputs.reports / plain_name(stack.stack)), key=lambda event: event.at)
+        ),
         policies=tuple(_policies(read, settings)),
         unread=tuple(dict.fromkeys(_unread(read, access, settings, cost))),
     )
 
 
-def _read(stack: DeployedStack, clients: Clients, outputs: Outputs) -> Read:
+def _read(stack: DeployedStack, clients: Clients, outputs: Outputs, log_files: int | None) -> Read:
     aws, settings, now = stack.aws, stack.settings, clients.now().replace(microsecond=0)
-    names = settings.names
-    with ThreadPoolExecutor(max_workers=12) as pool:
+    names, since = settings.names, now - timedelta(days=WINDOW_DAYS)
+    with ThreadPoolExecutor(max_workers=24) as pool:
         bucket = pool.submit(attempted, aws.audit.bucket_documents, outputs.trail_bucket)
+        logs = pool.submit(attempted, _validated, aws, outputs, since, now, log_files)
         records = {
             name: pool.submit(attempted, aws.access_diagnostics.history, name, store)
             for name, store in (
@@ -140,9 +153,10 @@ def _read(stack: DeployedStack, clients: Clients, outputs: Outputs) -> Read:
             aws.usage_metrics.read,
             key_arn=outputs.key_arn,
             bucket=outputs.trail_bucket,
-            since=now - timedelta(days=WINDOW_DAYS),
+            since=since,
             until=now,
         )
+        sign_ins = pool.submit(attempted, _sign_ins, aws, live, now)
         backup = pool.submit(attempted, find_last_backup, aws, settings)
         drill = pool.submit(attempted, find_last_drill, aws, settings)
         account = pool.submit(read_account, aws, settings, key_arn=outputs.key_arn, trail_arn=outputs.trail_arn)
@@ -153,15 +167,60 @@ def _read(stack: DeployedStack, clients: Clients, outputs: Outputs) -> Read:
             rotations=rotations.result(),
             versions=versions.result(),
             live=live.result(),
+            sign_ins=sign_ins.result(),
             diagnosis=diagnosis.result(),
             usage=usage.result(),
             account=account.result(),
             backup=backup.result(),
             drill=drill.result(),
             bucket=bucket.result(),
+            logs=logs.result(),
             records={name: job.result() for name, job in records.items()},
+            since=since,
             at=now,
         )
+
+
+def _sign_ins(aws: AwsClient, live: Future[AccessReview | SetupError], now: datetime) -> tuple[SignIn, ...]:
+    """Of everybody who can, or may be able to, use or administer the key; not of programs."""
+    review = live.result()
+    if isinstance(review, SetupError):
+        raise review
+    account = review.key_arn.split(":")[4]
+
+    def sign_in(principal: PrincipalAccess) -> SignIn | None:
+        arn = principal.arn
+        if SignIn(arn=arn).is_in_iam(account):
+            answer = attempted(aws.access.sign_in, arn, now=now)
+            return SignIn(arn=arn, why=answer.message) if isinstance(answer, SetupError) else answer
+        why = _other_sign_in(principal, account)
+        return SignIn(arn=arn, why=why) if why else None
+
+    reaching = [principal for principal in review.principals if principal.rights or not principal.is_known]
+    with ThreadPoolExecutor(max_workers=8, thread_name_prefix="sign-in") as pool:
+        return tuple(filter(None, pool.map(sign_in, reaching)))
+
+
+def _other_sign_in(principal: PrincipalAccess, account: str) -> str:
+    """Where its MFA is decided, if not in IAM; empty for a role of users that are listed, or of a program."""
+    if "/aws-reserved/sso.amazonaws.com/" in principal.arn:
+        return "IAM Identity Center decides its MFA"
+    if any(":saml-provider/" in text for text in principal.assumed_by):
+        return "its identity provider decides its MFA"
+    if f"::{account}:role/" in principal.arn or principal.arn.endswith(".amazonaws.com"):
+        return ""
+    return "it is not a user or a role of this account"
+
+
+def _validated(
+    aws: AwsClient, outputs: Outputs, since: datetime, until: datetime, most: int | None
+) -> tuple[LogValidation, ...]:
+    """The validation of the audit logs of each Region that has the key."""
+    trail = aws.cloudtrail.find_trail(outputs.trail_arn)
+    if trail is None:
+        raise ResourceError(f"there is no trail {outputs.trail_arn}", wizard("doctor"))
+    regions = dict.fromkeys(map(region_of, outputs.key_arns))
+    return tuple(aws.audit.validate_logs(trail, region, since=since, until=until, most=most) for region in regions)
 
 
 # --- the other parts
@@ -278,13 +337,13 @@ def _policies(read: Read, settings: Settings) -> Iterator[facts.PolicyDocument]:
             yield facts.PolicyDocument(name=name, text=text, sha256=hashlib.sha256(text.encode()).hexdigest())
 
 
-def _history(read: Read, inputs: Inputs, stack: str) -> Iterator[facts.Event]:
+def _history(read: Read, saved: Latest, reports: Path) -> Iterator[facts.Event]:
     """Reviews, reports, rotations, replacements of the stored data key, backups and drills that are on record."""
-    for stored in storage.read(inputs.reviews, stack):
+    for stored in saved.reviews:
         if stored.review is not None:
             signed = f", signed by {stored.sign_off.signer}" if stored.sign_off else ""
             yield facts.Event(at=stored.review.at, what="access review", detail=f"{stored.digest}{signed}")
-    for file in sorted((inputs.reports / stack).glob("*/report.json")):
+    for file in sorted(reports.glob("*/report.json")):
         if event := _report_event(file):
             yield event
     if isinstance(read.rotations, KeyRotations):
@@ -334,6 +393,7 @@ def _unread(read: Read, access: facts.AccessFacts, settings: Settings, cost: fac
         "the last backup of the data key": read.backup,
         "the last restore drill": read.drill,
         "the policy of the audit trail's bucket": read.bucket,
+        "the digests of the audit logs": read.logs,
         **{f"the history of {parameter}": values for parameter, values in read.records.items()},
         "the grants on the key": readings.grants,
         "the account's IAM": readings.iam,
@@ -350,6 +410,11 @@ def _unread(read: Read, access: facts.AccessFacts, settings: Settings, cost: fac
         lacking = (*audit.unread(readings.trail, bucket),) if bucket else (*audit.trail_unread(readings.trail),)
         for what in lacking:
             yield Unread(what=f"of the audit trail {readings.trail.name}: {what}", why="AWS does not return it")
+    for logs in () if isinstance(read.logs, SetupError) else read.logs:
+        yield from (Unread(what=f"the audit logs of {logs.region}", why=why) for why in logs.unread)
+    for each in () if isinstance(read.sign_ins, SetupError) else read.sign_ins:
+        if each.mfa is None:
+            yield Unread(what=f"the MFA of {each.arn}", why=each.why)
     if access.review is not None:
         yield from access.review.unread
     if isinstance(read.diagnosis, Diagnosis):

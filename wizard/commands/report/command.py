@@ -18,7 +18,7 @@ from wizard.commands.cost.command import assumptions_of
 from wizard.commands.deployed_stack import DeployedStack
 from wizard.commands.report import ReportOptions, document
 from wizard.commands.report.claims import agreement_of, read_scan
-from wizard.commands.report.collect import Inputs, gather
+from wizard.commands.report.collect import LOG_FILES, Inputs, gather
 from wizard.commands.report.facts import Agreement
 from wizard.commands.report.render import markdown, page
 from wizard.commands.review.command import DEFAULT_FOLDER as REVIEWS
@@ -59,6 +59,7 @@ def run(options: ReportOptions, request: Request, clients: Clients) -> tuple[int
         prepared_by=options.prepared_by,
         reviewed_by=options.reviewed_by,
         scan=scan,
+        log_files=None if options.all_logs else LOG_FILES,
     )
     if options.to:
         bucket = options.to.removeprefix(S3).partition("/")[0]

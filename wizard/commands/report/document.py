@@ -22,6 +22,7 @@ from wizard.commands.report.facts import ReportFacts
 from wizard.commands.review.storage import digest_of
 from wizard.core import json_documents
 from wizard.core.models import access
+from wizard.core.models.audit import LogValidation
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation
 from wizard.core.safe_text import clean, lines
 from wizard.setup.checklist import ItemState
@@ -50,6 +51,8 @@ INCLUDED: Mapping[type, tuple[str, ...]] = MappingProxyType(
         access.History: ("events", "is_cut_off"),
         access.SignOff: ("signer", "signer_arn", "at", "review_digest", "file"),
         access.Unread: ("what", "why"),
+        access.SignIn: (*("arn", "mfa", "has_password", "password_age_days", "access_keys", "has_root_keys", "why"),),
+        LogValidation: ("region", "since", "until", "digests", "logs", "faults", "left", "unread"),
         KeyRotations: ("enabled", "period_days", "next_at", "rotations"),
         Rotation: ("at", "on_demand"),
         DataKeyVersion: ("wrapped", "key_arn", "origin", "kept_at", "same_as", "current"),

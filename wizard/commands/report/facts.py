@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from wizard.commands.doctor.diagnosis import Finding, NotChecked
-from wizard.core.models.access import AccessReview, SignOff, Unread
+from wizard.core.models.access import AccessReview, SignIn, SignOff, Unread
+from wizard.core.models.audit import LogValidation
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations
 from wizard.setup.checklist import ItemState
 
@@ -23,7 +24,7 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class ChecklistItem:
-    """One of the eight items of the checklist."""
+    """One item of the checklist."""
 
     number: int
     title: str
@@ -302,8 +303,12 @@ class ReportFacts:
     checklist: tuple[ChecklistItem, ...]
     architecture: Architecture
     access: AccessFacts
+    sign_ins: tuple[SignIn, ...]
+    """Of everybody who can use or administer the key; none: the access could not be read."""
     rotation: RotationTimeline
     retention: RetentionTimeline
+    logs: tuple[LogValidation, ...]
+    """Of each Region that has the key; none: they could not be read."""
     cost: CostFacts
     doctor: DoctorFacts
     agreements: tuple[Agreement, ...]

@@ -9,10 +9,10 @@ from datetime import datetime
 
 from components.policies.evaluation import KeyPermission
 from wizard.commands.review.baseline import Differences
-from wizard.core import json_documents
+from wizard.core import json_documents, next_command
 from wizard.core.models.access import AccessKeyAge, AccessReview, PrincipalAccess, SignOff
 from wizard.core.models.inputs import Mark
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Command, shell, wizard
 from wizard.core.ports.run import UserInterface
 from wizard.core.safe_text import clean
 
@@ -190,15 +190,16 @@ def _show_result(ui: UserInterface, result: "ReviewResult", signs: bool) -> None
             f"{principal.arn} has rights that are neither in the settings nor in a signed review: {rights}",
             mark=Mark.WARN if signs else Mark.FAIL,
         )
-    if result.review.undecided:
-        ui.line("an unknown right is not accepted; to let the reviewer read it, attach this policy:", mark=Mark.WARN)
-        ui.verbatim(wizard("policy", "auditor"))
     if result.ok:
         ui.line("nobody has a right that was not given or accepted", mark=Mark.OK)
     if result.not_accepted and signs:
         ui.line("your signature accepts these rights")
-    elif result.not_accepted:
-        ui.line("remove the right, or accept it by signing this review:")
+    # A signature accepts a right, and makes no unknown one known.
+    for step in result.next[-1:] * bool(result.review.undecided) if signs else result.next:
+        ui.line(f"{step.advice}:")
+        ui.verbatim(step)
+    if result.not_accepted and not signs:
+        ui.line("or accept the rights by signing this review:")
         ui.verbatim(f"python -m wizard review --stack {result.review.stack} --sign NAME")
 
 
@@ -232,6 +233,34 @@ class ReviewResult:
         )
 
     @property
+    def next(self) -> tuple[Command, ...]:
+        """The commands that take away what is not accepted, and the one that shows what is unknown."""
+        arns = {principal.arn for principal in self.not_accepted}
+        known = {grant.id for grant in self.accepted.grants or ()} if self.accepted else set()
+        given = {principal.arn for principal in self.review.principals if principal.is_expected} - arns
+        # A right that was accepted by a policy is given a second time by a new grant, which outlives the policy.
+        foreign = [
+            grant
+            for grant in self.review.grants or ()
+            if grant.grantee not in given and grant.id not in known and self.sign_off is None
+        ]
+        steps = [
+            shell(
+                *("aws", "kms", "revoke-grant", "--key-id", (arn := grant.key_arn or self.review.key_arn)),
+                *("--grant-id", grant.id, "--region", arn.split(":")[3]),
+                advice=f"to revoke the grant of {grant.grantee}",
+            )
+            for grant in foreign
+        ]
+        if arns - {grant.grantee for grant in foreign}:
+            advice = "to see which policy gives the right, with the command that removes it"
+            steps.append(wizard("doctor", advice=advice))
+        if self.review.undecided:
+            advice = "an unknown right is not accepted; to let the reviewer read it, attach this policy"
+            steps.append(wizard("policy", "auditor", advice=advice))
+        return tuple(steps)
+
+    @property
     def ok(self) -> bool:
         """Whether no right is unaccepted or unknown, and no stored file was changed."""
         return not (self.not_accepted or self.review.undecided or self.faults)
@@ -250,4 +279,5 @@ def document(result: ReviewResult) -> json_documents.Document:
         "differences": json_documents.plain(result.differences) if result.differences else None,
         "signOff": json_documents.plain(result.sign_off) if result.sign_off else None,
         "faults": list(result.faults),
+        "next": [next_command.document(step) for step in result.next],
     }

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, cast, get_args, get_origin, get_type_hints
@@ -59,6 +60,8 @@ class Latest:
     """The newest sign-off; of an earlier review if the newest is not signed."""
     faults: tuple[str, ...] = ()
     """What is wrong with files of the folder: changed since they were written, or unreadable."""
+    reviews: tuple[StoredReview, ...] = ()
+    """All of the stack, the oldest first."""
 
 
 def latest(folder: Path, stack: str, *, now: datetime) -> Latest:
@@ -71,7 +74,7 @@ def latest(folder: Path, stack: str, *, now: datetime) -> Latest:
     newest = last_intact(stored)
     review = newest.review if newest else None
     if newest is None or review is None:
-        return Latest(faults=faults)
+        return Latest(faults=faults, reviews=stored)
     return Latest(
         review=review,
         digest=newest.digest,
@@ -80,6 +83,7 @@ def latest(folder: Path, stack: str, *, now: datetime) -> Latest:
         age_days=max((now - review.at).days, 0),
         last_sign_off=signed.sign_off if (signed := last_signed(stored)) else None,
         faults=faults,
+        reviews=stored,
     )
 
 
@@ -217,13 +221,21 @@ def digest_of(value: Any) -> str:
     return f"sha256:{hashlib.sha256(canonical(value)).hexdigest()}"
 
 
+@cache
+def _shape(kind: type) -> tuple[tuple[str, str, Any, bool], ...]:
+    """Each field of a dataclass: its name, its name in JSON, its type, and whether it has a default."""
+    hints = get_type_hints(kind)
+    return tuple(
+        (field.name, camel(field.name), hints[field.name], field.default is not MISSING) for field in fields(kind)
+    )
+
+
 def _fact(kind: Any, value: Any) -> Any:
     """What `plain` made a JSON value of, by its type."""
     if isinstance(kind, type) and is_dataclass(kind):
-        hints = get_type_hints(kind)
         # A review that an earlier release stored lacks the fields that were added since.
-        known = [field for field in fields(kind) if camel(field.name) in value or field.default is MISSING]
-        return kind(**{field.name: _fact(hints[field.name], value[camel(field.name)]) for field in known})
+        known = [(name, key, hint) for name, key, hint, is_new in _shape(kind) if not is_new or key in value]
+        return kind(**{name: _fact(hint, value[key]) for name, key, hint in known})
     members = get_args(kind)
     if get_origin(kind) is tuple:
         return tuple(_fact(members[0], member) for member in value)

@@ -300,6 +300,7 @@ def put_in_place(
             f"{version.fingerprint} is in {data_keys.settings.names.stored_data_key}; all others are kept", mark=Mark.OK
         )
     else:
+        keep_stored_keys(data_keys, at=clients.now())
         ui.line(
             f"{version.fingerprint} is the stored data key already; this run delivers and verifies it", mark=Mark.OK
         )

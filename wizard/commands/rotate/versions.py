@@ -137,17 +137,13 @@ def _require_replaceable(decision: guard.Decision) -> None:
 def version_of(data_keys: DataKeyStore, typed: str, *, command: str) -> DataKeyVersion:
     """The kept version with the fingerprint that was typed. Raises UsageError with the existing ones."""
     fingerprint = typed if typed.startswith("sha256:") else f"sha256:{typed}"
+    listing = wizard("restore", "--stack", data_keys.stack, advice=f"lists the kept versions; then: {command}")
     if not FINGERPRINT.fullmatch(fingerprint):
-        raise UsageError(
-            f"{typed!r} is not a fingerprint: sha256: and 16 hex digits",
-            wizard("restore", "--stack", data_keys.stack, advice="lists the kept versions"),
-        )
+        raise UsageError(f"{typed!r} is not a fingerprint: sha256: and 16 hex digits", listing)
     version = data_keys.version(fingerprint)
     if version is None:
         existing = ", ".join(entry.fingerprint for entry in data_keys.versions()) or "none"
-        raise UsageError(
-            f"the version {fingerprint} does not exist (kept: {existing})", f"{command}   # with one of these"
-        )
+        raise UsageError(f"the version {fingerprint} does not exist (kept: {existing})", listing)
     return version
 
 

@@ -20,6 +20,37 @@ from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact
 
 
+class PolicyFindingKind(StrEnum):
+    """What IAM Access Analyzer says about a policy; the first two are types of ValidatePolicy's findings."""
+
+    ERROR = "error"
+    """Some of it is no valid policy."""
+    SECURITY_WARNING = "security-warning"
+    PUBLIC = "public-access"
+    NEW = "new-access"
+    """Something that the policy before it did not allow."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyFinding:
+    """One thing that IAM Access Analyzer says about a policy of the plan."""
+
+    policy: str
+    """The `StackPolicy.name`."""
+    kind: PolicyFindingKind
+    text: str
+    """AWS's words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyJudgement:
+    """What IAM Access Analyzer says about the policies of a plan."""
+
+    findings: tuple[PolicyFinding, ...] = ()
+    not_asked: str = ""
+    """Why nothing, or not everything, could be asked; empty where all was."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TokenSubject:
     """How a repository on GitHub names itself in the subject of its tokens: `repo:<repository>:<workflow>`."""
@@ -39,6 +70,28 @@ class AccessKeyAge:
     age_days: int
     last_used: datetime | None
     """UTC; None: never, or unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignIn:
+    """How somebody who can use or administer the key proves who it is."""
+
+    arn: str
+    """A user, the account's root user, or a role whose MFA another place decides."""
+    mfa: bool | None = None
+    """Whether an MFA device is assigned; None: not seen, and `why` says why."""
+    has_password: bool = False
+    """Whether it can sign in to the console."""
+    password_age_days: int | None = None
+    """None: it has none, or AWS does not tell its age (root)."""
+    access_keys: tuple[AccessKeyAge, ...] = ()
+    has_root_keys: bool = False
+    """Whether the root user has access keys; AWS tells neither their ids nor their age."""
+    why: str = ""
+
+    def is_in_iam(self, account: str) -> bool:
+        """Whether IAM of this account knows how it signs in: a user, or the root user."""
+        return self.arn.partition(f"::{account}:")[2].startswith(("user/", "root"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ Pure. No text for people.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from components.settings import ImportGroup, ResourceKind
@@ -100,6 +101,8 @@ class TrailFact:
     """The prefix of the logs in the bucket."""
     delivery_error: str | None = None
     """The error of the last delivery to S3, from CloudTrail (`AccessDenied`); None: no error, or unknown."""
+    last_digest: datetime | None = None
+    """UTC; when CloudTrail last delivered a digest of the logs; None: not yet, or unknown."""
 
     @property
     def can_be_shared(self) -> bool:

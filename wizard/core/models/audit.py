@@ -69,6 +69,27 @@ class KeyCalls:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LogValidation:
+    """What the signed digests say about the logs of one Region."""
+
+    region: str
+    since: datetime | None
+    """UTC; the begin of the oldest digest; None: there is no digest."""
+    until: datetime | None
+    """UTC; the end of the newest one."""
+    digests: int
+    """Digests with a correct signature."""
+    logs: int
+    """Log files that are as they were signed."""
+    faults: tuple[str, ...] = ()
+    """In words: what was changed, deleted or never signed."""
+    left: int = 0
+    """Log files that were not compared: older than the newest ones that were."""
+    unread: tuple[str, ...] = ()
+    """In words: what could not be read."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Usage:
     """Counts of a window of time; None where one could not be read, and `unknown` says why."""
 

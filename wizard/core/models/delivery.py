@@ -205,6 +205,8 @@ class Proof(StrEnum):
     """KMS evaluated the decryption of this very wrapped key, and returned no plaintext."""
     DECRYPTED = "dry run ignored"
     """The endpoint ignores DryRun: the child process got the data key, and dropped it."""
+    PERMISSION = "permission"
+    """KMS evaluated a decryption with the key, without a wrapped data key: none was at hand."""
 
 
 BUSY = ("Throttled",)

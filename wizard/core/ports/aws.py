@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from components.policies.evaluation.account import AccountIam, GrantFact, IamPrincipal
+from components.policies.stack import StackPolicy
 from components.settings import SecretStore, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models import access, account, delivery
-from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCalls, Usage
+from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCalls, LogValidation, Usage
 from wizard.core.models.deployment import Rollout, Service, ServiceDeployment, TaskDefinition
 from wizard.core.models.discovery import PermissionsFact, QuotaFact
 from wizard.core.models.rotation import BucketLock, DataKeyVersion, KeyRotations, StoredKey, StoredObject, VersionOrigin
@@ -108,6 +109,13 @@ class Permissions(Protocol):
         """Which actions of the set-up the caller lacks: by IAM's simulator, and by dry runs where KMS has them."""
 
 
+class PolicyAnalyzer(Protocol):
+    """IAM Access Analyzer (`wizard/aws/permissions.py`)."""
+
+    def judge(self, planned: Sequence[StackPolicy], before: Sequence[StackPolicy]) -> access.PolicyJudgement:
+        """Whether the policies are valid, public, or allow more than those of the same name before. Raises nothing."""
+
+
 class ApplicationCredentials(Protocol):
     """Credentials of the application (`wizard/aws/application_credentials.py`)."""
 
@@ -188,8 +196,11 @@ class KeyRotation(Protocol):
     def versions(self, settings: Settings, /) -> tuple[DataKeyVersion, ...]:
         """Every version, the oldest first, and the stored data key where it has no entry yet."""
 
-    def altered(self, settings: Settings, /) -> tuple[str, ...]:
-        """The names of entries whose value somebody replaced; they no longer count as versions."""
+    def altered(self, settings: Settings, /, *, current: str | None = None) -> tuple[str, ...]:
+        """The names of entries whose value somebody replaced; they no longer count as versions.
+
+        `current`: the fingerprint of a version whose entry is among them where it does not exist.
+        """
 
     def version(self, settings: Settings, /, fingerprint: str) -> DataKeyVersion | None:
         """The version with that fingerprint, read by its name; None where there is none."""
@@ -259,6 +270,9 @@ class AccessReader(Protocol):
     def access_keys(self, user: str, *, now: datetime) -> tuple[access.AccessKeyAge, ...]:
         """The access keys of the user of that name, the oldest first."""
 
+    def sign_in(self, arn: str, *, now: datetime) -> access.SignIn:
+        """MFA, password and access keys of a user of the account, or of its root user."""
+
     def last_use(self, key_arn: str) -> access.KeyUse:
         """When the key was last used, by anybody."""
 
@@ -273,6 +287,14 @@ class AuditReader(Protocol):
         """The trail's selectors as CloudTrail returns them: `EventSelectors`, `AdvancedEventSelectors`."""
 
     def bucket_documents(self, bucket: str) -> BucketDocuments: ...
+
+    def validate_logs(
+        self, trail: account.TrailFact, region: str, *, since: datetime, until: datetime, most: int | None
+    ) -> LogValidation:
+        """Whether the trail's logs of a Region are as CloudTrail signed them; of `most` log files, or of all (None).
+
+        Raises PermissionDenied where the digests cannot be read.
+        """
 
     def alerts(self, settings: Settings) -> AlertsFact:
         """The alerts' topic and rules, under the stack's names, the rules of other Regions too."""

@@ -83,6 +83,8 @@ class AwsClient(Protocol):
     @property
     def permissions(self) -> aws.Permissions: ...
     @property
+    def policy_analyzer(self) -> aws.PolicyAnalyzer: ...
+    @property
     def application_credentials(self) -> aws.ApplicationCredentials: ...
     @property
     def cloudtrail(self) -> aws.CloudTrail: ...
@@ -263,6 +265,12 @@ class DecryptVerifier(Protocol):
         """The application's answer; repeated for `retry_seconds`, while AWS may still be applying a change.
 
         `full`: decrypt the data key and make a round trip with a record. Otherwise a KMS dry run on the wrapped key.
+        """
+
+    def may_decrypt(self, credentials: AppCredentials, *, region: str, key_arn: str) -> ChildResult:
+        """Whether the application may decrypt with the key, where no wrapped data key is at hand.
+
+        The cause is `Unsupported` where the endpoint does not know such a dry run.
         """
 
 

@@ -37,6 +37,12 @@ s3:PutBucketVersioning, s3:PutEncryptionConfiguration, s3:PutBucketTagging and t
 """
 
 
+UNCHECKED = frozenset(
+    {"access-analyzer:CheckNoNewAccess", "access-analyzer:CheckNoPublicAccess", "access-analyzer:ValidatePolicy"}
+)
+"""Actions of the operator's policy that the set-up can do without: the preflight does not ask for them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RequiredPermission:
     """Actions that are needed together, on one resource."""
@@ -145,7 +151,7 @@ def _policy_arns(setup: Setup) -> list[str]:
 
 
 def required(settings: Settings, caller_arn: str) -> tuple[RequiredPermission, ...]:
-    """What `policy operator` grants for these settings, as the requests that the caller will make."""
+    """What `policy operator` grants for these settings but UNCHECKED, as the requests that the caller will make."""
     setup = Setup(settings=settings, operator=caller_arn)
     return tuple(_required(setup))
 
@@ -153,7 +159,7 @@ def required(settings: Settings, caller_arn: str) -> tuple[RequiredPermission, .
 def _required(setup: Setup) -> Iterator[RequiredPermission]:
     for resource, arns in resources_of(setup).items():
         by_context: dict[str, list[str]] = {}
-        for action in sorted(operator_actions(setup, resource)):
+        for action in sorted(operator_actions(setup, resource) - UNCHECKED):
             by_context.setdefault(json.dumps(_context(setup, resource, action)), []).append(action)
         for context, actions in by_context.items():
             for arn, region in _requests(setup, resource, arns, actions):

@@ -192,13 +192,10 @@ def inspect(
 
     `making` returns, once it is known, whether a key will be created: only then permissions and quotas are checked.
     """
-    if isinstance(identity, SetupError):
-        unknown = problem(identity, "without an identity nothing in the account can be checked or created")
-        return Account(problems=(unknown,))
-    if aws is None:
-        return Account(problems=())
+    problems = caller_problems(values, saved, identity, stack)
+    if isinstance(identity, SetupError) or aws is None:
+        return Account(problems=tuple(problems))
     values = with_trail_bucket(values, aws)
-    problems = _wrong_account(values, saved, identity, stack)
     settings, faults = None, ""
     try:
         retained_targets = tuple(saved.deploy_targets) if saved else ()
@@ -290,7 +287,12 @@ def _notes(settings: Settings, saved: Settings | None) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _wrong_account(values: Mapping[str, Any], saved: Settings | None, identity: Identity, stack: str) -> list[Problem]:
+def caller_problems(
+    values: Mapping[str, Any], saved: Settings | None, identity: Identity | SetupError, stack: str
+) -> list[Problem]:
+    """Why these credentials cannot be used for the stack: nobody knows whose they are, or the account is another."""
+    if isinstance(identity, SetupError):
+        return [problem(identity, "without an identity nothing in the account can be checked or created")]
     # A deployed stack stays in its account, whatever `caller` means today.
     expected = saved.account_id if saved else values.get("account")
     if expected in (None, CALLER, identity.account_id):

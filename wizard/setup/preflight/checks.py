@@ -114,9 +114,7 @@ def check(
     if not state.has_key:
         problems = [*drop_covered(problems, on_aws.rights.denied), *on_aws.rights.problems, *on_aws.quotas.problems]
         notes = (*notes, *on_aws.rights.notes, *on_aws.quotas.notes)
-    # Wrong credentials are wrong for the state, too.
-    refused = isinstance(identity, SetupError) and pulumi.by_aws
-    problems += [*(() if refused else pulumi.problems), *on_vercel.problems]
+    problems += [*pulumi.problems_beside(identity), *on_vercel.problems]
     settings, conflicts = on_aws.settings, _Conflicts()
     former: dict[str, str | SetupError] = {}
     if settings is not None and on_vercel.project is not None:

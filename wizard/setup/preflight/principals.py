@@ -1,17 +1,19 @@
-"""The checks of the key policy: its principals exist, and it does not lock out the caller.
+"""The checks of the policies: principals exist, the caller is not locked out, IAM Access Analyzer finds no fault.
 
 Reads AWS through its port.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from components.policies.evaluation import KeyPolicyDecision
-from components.policies.stack import decide_by_key_policy_of, key_policy_of
+from components.policies.stack import PolicyKind, StackPolicy, decide_by_key_policy_of, key_policy_of, policies_of
 from components.settings import Settings
-from wizard.core.errors import Problem
+from wizard.core.errors import PolicyRefusal, Problem
+from wizard.core.models.access import PolicyFindingKind, PolicyJudgement
 from wizard.core.models.account import Identity, Principal
-from wizard.core.models.inputs import CALLER
+from wizard.core.models.inputs import CALLER, Mark
 from wizard.core.ports.run import AwsClient
 from wizard.inputs.answers import sso_pattern
 from wizard.inputs.registry import by_key
@@ -124,3 +126,58 @@ def lockout(settings: Settings, identity: Identity, aws: AwsClient) -> list[Prob
             next=f"add yourself: --administrators {','.join((*settings.administrators, caller))}",
         )
     ]
+
+
+_NO_KEY_YET = "00000000-0000-0000-0000-000000000000"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedPolicies:
+    """What IAM Access Analyzer says about the policies of a plan, why it is refused, and lines to show."""
+
+    judgement: PolicyJudgement
+    problems: tuple[Problem, ...]
+    lines: tuple[tuple[str, Mark], ...]
+    """None where nothing is wrong."""
+
+
+def judge(settings: Settings, saved: Settings | None, key_arn: str | None, aws: AwsClient) -> JudgedPolicies:
+    """Ask IAM Access Analyzer about every policy of the plan. `saved`: the settings of the stack as it is, if any.
+
+    Only a PHI key that everybody may use is a problem: of others AWS may call public what an AWS service needs.
+    """
+
+    def policies(of: Settings) -> tuple[StackPolicy, ...]:
+        key = key_arn.rpartition("/")[2] if key_arn else _NO_KEY_YET
+        arns = [f"arn:{of.partition}:kms:{region}:{of.account_id}:key/{key}" for region in of.regions]
+        return tuple(policies_of(of, key_arns=arns))
+
+    planned = policies(settings)
+    judgement = aws.policy_analyzer.judge(planned, policies(saved) if saved else ())
+    lines = [
+        (f"IAM Access Analyzer, {_SAYS[each.kind]} of {each.policy}: {each.text}", Mark.WARN)
+        for each in judgement.findings
+    ]
+    if judgement.not_asked:
+        lines.append((f"IAM Access Analyzer was not asked about every policy: {judgement.not_asked}", Mark.INFO))
+    problems = [
+        Problem(
+            what=f"IAM Access Analyzer: the policy of {each.policy} is public: {each.text}",
+            why="whoever is let in can decrypt the records of the patients; nothing was changed",
+            next="name the administrators and the application, each by its ARN: --administrators, --app-principal",
+            exit_code=PolicyRefusal.exit_code,
+        )
+        for each in judgement.findings
+        if each.kind is PolicyFindingKind.PUBLIC
+        and each.policy == planned[0].name
+        and planned[0].kind is PolicyKind.KEY
+    ]
+    return JudgedPolicies(judgement=judgement, problems=tuple(problems), lines=tuple(lines))
+
+
+_SAYS = {
+    PolicyFindingKind.ERROR: "an error in the policy",
+    PolicyFindingKind.SECURITY_WARNING: "a warning about the policy",
+    PolicyFindingKind.PUBLIC: "public access by the policy",
+    PolicyFindingKind.NEW: "new access by the policy",
+}

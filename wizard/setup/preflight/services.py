@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from components.settings import DATA_KEY_VARIABLE, SecretStore, Settings
 from wizard.core import errors
-from wizard.core.models.account import Existing
+from wizard.core.models.account import Existing, Identity
 from wizard.core.models.delivery import StackState, VercelProject
 from wizard.core.next_command import Command, plain_name, shell, wizard
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
@@ -25,8 +25,8 @@ from wizard.targets.vercel import enable_tokens
 
 T = TypeVar("T")
 
-_ACTION = re.compile(r"\b[a-z0-9-]+:[A-Z]\w+")
-_CALL_SUFFIX = re.compile(rf" \({_ACTION.pattern}\)$")
+ACTION = re.compile(r"\b[a-z0-9-]+:[A-Z]\w+")
+_CALL_SUFFIX = re.compile(rf" \({ACTION.pattern}\)$")
 """The call that an endpoint did not answer, at the end of a message."""
 
 
@@ -63,7 +63,7 @@ def drop_covered(problems: Iterable[errors.Problem], denied: Iterable[str]) -> l
     known = set(denied)
 
     def refused(entry: errors.Problem) -> set[str]:
-        return set(_ACTION.findall(entry.what)) if entry.exit_code == errors.CredentialsError.exit_code else set()
+        return set(ACTION.findall(entry.what)) if entry.exit_code == errors.CredentialsError.exit_code else set()
 
     return [entry for entry in problems if not refused(entry) or not refused(entry) <= known]
 
@@ -122,6 +122,10 @@ class PulumiResult:
     """None if it could not be read."""
     by_aws: bool = False
     """Whether AWS refused the credentials of the backend."""
+
+    def problems_beside(self, identity: Identity | errors.SetupError) -> tuple[errors.Problem, ...]:
+        """The problems, but for those of wrong credentials, which are wrong for the state, too."""
+        return () if isinstance(identity, errors.SetupError) and self.by_aws else self.problems
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,6 +130,18 @@ DRY_RUNS = ("Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlai
             "Sign", "Verify", "VerifyMac")  # fmt: skip
 
 
+def end_dry_run_without_ciphertext(call: Call, caller: Principal | None) -> None:
+    """AWS only evaluates the permission in a dry run with IGNORE_CIPHERTEXT, which needs no ciphertext.
+
+    The modifier applies only to a dry run, and is the only one.
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html#KMS-Decrypt-request-DryRunModifiers
+    """
+    if "IGNORE_CIPHERTEXT" in (call.parameters.get("DryRunModifiers") or ()):
+        if call.parameters.get("DryRun") is not True:
+            raise AwsError("ValidationException", "DryRunModifiers requires DryRun to be true.")
+        end_dry_run(call)
+
+
 def answer_dry_run(call: Call, response: Response) -> Response:
     """Moto ignores DryRun and performs the call."""
     end_dry_run(call)

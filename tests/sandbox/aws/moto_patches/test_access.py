@@ -206,3 +206,68 @@ def test_an_event_has_the_keys_arn_however_the_call_names_the_key(cloud: Any, km
     blob = kms.encrypt(KeyId=alias, Plaintext=b"x")["CiphertextBlob"]
     kms.decrypt(CiphertextBlob=blob)
     assert len(identities(cloud, key, "Encrypt")) == len(identities(cloud, key, "Decrypt")) == 1
+
+
+# IAM Access Analyzer
+
+KEY_OWNERS = {
+    "Effect": "Allow",
+    "Principal": {"AWS": "arn:aws:iam::123456789012:root"},
+    "Action": "kms:*",
+    "Resource": "*",
+}
+EVERYBODY = {**KEY_OWNERS, "Sid": "Open", "Principal": {"AWS": "*"}}
+
+
+def of(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+@pytest.mark.parametrize(
+    ("document", "kind", "codes"),
+    [
+        (of(KEY_OWNERS), "RESOURCE_POLICY", []),
+        (of(KEY_OWNERS), "IDENTITY_POLICY", ["UNSUPPORTED_PRINCIPAL"]),
+        (
+            of({"Effect": "Allow", "Action": "kms", "Resource": "*"}),
+            "RESOURCE_POLICY",
+            ["MISSING_PRINCIPAL", "INVALID_ACTION"],
+        ),
+        (
+            of({"Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"}),
+            "IDENTITY_POLICY",
+            ["PASS_ROLE_WITH_STAR_IN_RESOURCE"],
+        ),
+        ("{", "IDENTITY_POLICY", ["JSON_SYNTAX_ERROR"]),
+    ],
+)
+def test_a_policy_is_validated(cloud: Any, document: str, kind: str, codes: list[str]) -> None:
+    answer = cloud.client("accessanalyzer").validate_policy(policyDocument=document, policyType=kind)
+    assert [finding["issueCode"] for finding in answer["findings"]] == codes
+
+
+def test_a_policy_for_everybody_is_public_unless_a_condition_restricts_it(cloud: Any) -> None:
+    def result(statement: dict[str, Any]) -> tuple[str, list[str]]:
+        answer = cloud.client("accessanalyzer").check_no_public_access(
+            policyDocument=of(KEY_OWNERS, statement), resourceType="AWS::KMS::Key"
+        )
+        return answer["result"], [reason["statementId"] for reason in answer["reasons"]]
+
+    ours = {"Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}
+    assert result(EVERYBODY) == ("FAIL", ["Open"])
+    assert result({**EVERYBODY, **ours}) == ("PASS", [])
+    assert result({**EVERYBODY, "Effect": "Deny"}) == ("PASS", [])
+
+
+def test_what_a_policy_did_not_allow_before_is_new(cloud: Any) -> None:
+    def result(existing: str, new: str) -> str:
+        checked = cloud.client("accessanalyzer").check_no_new_access(
+            existingPolicyDocument=existing, newPolicyDocument=new, policyType="RESOURCE_POLICY"
+        )
+        return str(checked["result"])
+
+    denial = {**EVERYBODY, "Effect": "Deny", "Action": "kms:ScheduleKeyDeletion"}
+    assert result(of(KEY_OWNERS), of(KEY_OWNERS)) == "PASS"
+    assert result(of(KEY_OWNERS, EVERYBODY), of(KEY_OWNERS)) == "PASS"
+    assert result(of(KEY_OWNERS), of(KEY_OWNERS, EVERYBODY)) == "FAIL"
+    assert result(of(KEY_OWNERS, denial), of(KEY_OWNERS)) == "FAIL"

@@ -233,6 +233,20 @@ def test_a_bucket_is_encrypted_whatever_happens(s3: Any, bucket: str, meddling: 
     assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
 
 
+def test_a_bucket_refuses_the_writers_own_keys_until_it_is_told_otherwise(s3: Any, bucket: str) -> None:
+    def blocked_after(**asked: Any) -> Any:
+        default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+        encryption = {"Rules": [{**default, **asked}]}
+        s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=encryption)
+        (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+        return rule["BlockedEncryptionTypes"]["EncryptionType"]
+
+    assert blocked_after() == ["SSE-C"]
+    assert blocked_after(BlockedEncryptionTypes={"EncryptionType": ["NONE"]}) == ["NONE"]
+    assert blocked_after(BucketKeyEnabled=True) == ["NONE"]
+    assert blocked_after(BlockedEncryptionTypes={"EncryptionType": ["SSE-C"]}) == ["SSE-C"]
+
+
 def test_a_new_bucket_is_closed_to_the_public(s3: Any, bucket: str) -> None:
     block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
     ownership = s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]

@@ -204,6 +204,17 @@ def test_a_dry_run_of_a_broken_ciphertext_is_no_success(kms: Any, key: str) -> N
     assert code == "InvalidCiphertextException"
 
 
+def test_a_dry_run_without_a_ciphertext_evaluates_the_permission_and_the_keys_state(
+    kms: Any, key: str, officer: Any
+) -> None:
+    ask = {"KeyId": key, "DryRun": True, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]}
+    assert refusal(kms.decrypt, **ask)[0] == "DryRunOperationException"
+    assert refusal(officer.decrypt, **ask)[0] == "AccessDeniedException"
+    assert refusal(kms.decrypt, **ask | {"DryRun": False})[0] == "ValidationException"
+    kms.disable_key(KeyId=key)
+    assert refusal(kms.decrypt, **ask)[0] == "DisabledException"
+
+
 # Key states
 
 

@@ -140,7 +140,14 @@ CASES = (
                 }
             ],
         },
-        update={"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}]},
+        update={
+            "rules": [
+                {
+                    "applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"},
+                    "blockedEncryptionTypes": ["SSE-C"],
+                }
+            ]
+        },
         replace={"bucket": "another"},
     ),
     ResourceCase(

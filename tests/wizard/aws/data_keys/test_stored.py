@@ -146,8 +146,9 @@ def test_anything_else_under_the_name_is_a_conflict_that_never_quotes_it(place, 
 def test_a_value_that_is_not_the_one_its_tag_tells_of_is_a_conflict(place):
     place.stored_data_key()
     place.put_by_hand(STORED_KEY, TWO.value)
-    with pytest.raises(DataKeyConflict, match=f"{TWO.fingerprint}.*{ONE.fingerprint}"):
+    with pytest.raises(DataKeyConflict, match=f"{TWO.fingerprint}.*{ONE.fingerprint}") as conflict:
         place.read()
+    assert conflict.value.hint == "python -m wizard doctor", "it names the command that puts the right one back"
 
 
 def test_a_wrapped_key_that_somebody_put_there_by_hand_is_taken_as_it_is(place):

@@ -237,6 +237,14 @@ def test_a_new_data_key_whose_run_ended_is_the_one_that_waits(place):
     assert place.ring.altered(place.settings) == ()
 
 
+def test_the_version_in_use_that_has_no_entry_is_among_those_that_are_lost(place):
+    place.begin()
+    name = f"/eonpro/production/data-keys/{ONE.fingerprint.removeprefix('sha256:')}"
+    assert place.ring.altered(place.settings, current=ONE.fingerprint) == (name,)
+    place.keep(ONE, VersionOrigin.FIRST)
+    assert place.ring.altered(place.settings, current=ONE.fingerprint) == ()
+
+
 def test_after_a_promotion_another_new_data_key_can_be_made(place):
     place.begin()
     place.keep(ONE, VersionOrigin.FIRST)

@@ -32,6 +32,7 @@ from wizard.commands.backup.destination import BackupCopy, DestinationKind, Stat
 from wizard.commands.backup.document import text_of
 from wizard.core.errors import DataKeyConflict, ResourceError, UsageError
 from wizard.core.models.rotation import BucketLock
+from wizard.core.next_command import Command
 
 S3 = f"s3://{VAULT_BUCKET}/backup.json"
 
@@ -131,6 +132,7 @@ def test_a_bucket_without_a_lock_gets_nothing() -> None:
     backup_storage = FakeVault(buckets={"plain": None})
     with pytest.raises(ResourceError, match="no Object Lock") as refused:
         kept("s3://plain/b.json", backup_storage)
+    assert isinstance(refused.value.hint, Command) and "#" not in refused.value.hint, "it runs as it is"
     assert "put-object-lock-configuration" in refused.value.hint and backup_storage.objects == {}
 
 

@@ -5,6 +5,7 @@ Touches the fakes only.
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -53,8 +54,9 @@ class DoctorFixture(World):
             github=self.github,
         )
         told = diagnose(self.find(), clients, of)
-        for finding in (*told.findings, *told.consequences):
-            program, *words = shlex.split(finding.command) or [""]
+        commands = [finding.command.split(" && ") for finding in (*told.findings, *told.consequences)]
+        for command in itertools.chain(*commands):
+            program, *words = shlex.split(command) or [""]
             if (program, *words[:2]) == ("python", "-m", "wizard"):
                 # Raises for a command that could not be typed.
                 parser.parse(words[2:])

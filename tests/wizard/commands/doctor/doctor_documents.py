@@ -19,7 +19,7 @@ DISABLED = Finding(
     advice="start the application anew",
 )
 PROOF = Finding(cause="proof-failed", what="it does not open", why="it says so", command="aws cloudtrail lookup-events")
-DENIED = NotChecked(what="the trail", why="you may not look", is_denied=True)
+DENIED = NotChecked(what="the trail", why="the caller is not allowed cloudtrail:DescribeTrails", is_denied=True)
 
 DIAGNOSES: dict[str, Diagnosis] = {
     "healthy": build_diagnosis("production", [Passed(what="the key is there"), Skipped(what="the pods")]),

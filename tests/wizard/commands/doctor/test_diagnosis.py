@@ -85,6 +85,11 @@ def test_a_cause_is_worse_than_what_could_not_be_looked_at() -> None:
     assert build_diagnosis("production", [finding("operator-credentials"), DENIED]).exit_code == 3
 
 
+def test_what_aws_does_not_let_the_caller_read_comes_with_the_command_for_the_policy() -> None:
+    assert [each["command"] for each in DOCTOR["denied"]["next"]] == ["python -m wizard policy auditor"]
+    assert DOCTOR["unreachable"]["next"] == DOCTOR["healthy"]["next"] == []
+
+
 def test_a_check_that_is_refused_is_unknown_and_the_others_go_on() -> None:
     def what_may_not_be_seen(context: CheckContext) -> Iterator[CheckResult]:
         yield Passed(what="so far")

@@ -17,7 +17,7 @@ from wizard.core.required_permissions.table import load
 ACCOUNT = "111122223333"
 GIVEN = {"account": ACCOUNT, "region": "us-east-1", "target": "vercel", "vercel_team": "eonpro"}
 OFFICER = f"arn:aws:iam::{ACCOUNT}:user/officer"
-READS = ("Get", "List", "Describe", "Head", "Simulate")
+READS = ("Get", "List", "Describe", "Head", "Simulate", "Check", "Validate")
 
 
 def asked(**changes: Any) -> dict[str, Any]:

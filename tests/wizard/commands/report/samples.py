@@ -52,9 +52,11 @@ from wizard.core.models.access import (
     AccessReview,
     KeyUse,
     PrincipalAccess,
+    SignIn,
     SignOff,
     Unread,
 )
+from wizard.core.models.audit import LogValidation
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation, VersionOrigin
 from wizard.setup.checklist import ItemState
 
@@ -244,6 +246,28 @@ def days_on(days: int) -> datetime:
     return AT + timedelta(days=days)
 
 
+SIGN_INS = (
+    SignIn(arn=f"arn:aws:iam::{ACCOUNT}:root", mfa=False, has_password=True, has_root_keys=True),
+    SignIn(arn=ADMIN, mfa=True, has_password=True, password_age_days=412),
+    SignIn(
+        arn=f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Administrator_0123456789abcdef",
+        why="IAM Identity Center decides its MFA",
+    ),
+)
+
+LOGS = (
+    LogValidation(region=REGION, since=ago(90), until=ago(0.1), digests=2158, logs=500, left=12_345),
+    LogValidation(
+        region=REPLICA_REGION,
+        since=None,
+        until=None,
+        digests=0,
+        logs=0,
+        faults=("the digest s3://eonpro-cloudtrail-logs/AWSLogs/111122223333/CloudTrail-Digest/x.json.gz is missing",),
+        unread=("CloudTrail has delivered no digest in this period",),
+    ),
+)
+
 RETENTION = RetentionTimeline(
     bucket=BUCKET,
     retention_days=2557,
@@ -364,6 +388,8 @@ def facts(**changes: Any) -> ReportFacts:
         access=ACCESS,
         rotation=RotationTimeline(rotations=ROTATIONS, on_demand_left=9, versions=VERSIONS),
         retention=RETENTION,
+        logs=LOGS,
+        sign_ins=SIGN_INS,
         cost=COST,
         doctor=DOCTOR,
         since=ago(90),
@@ -420,6 +446,8 @@ def _nothing_read() -> ReportFacts:
             why=why,
         ),
         rotation=RotationTimeline(rotations=None, on_demand_left=None, versions=None, why=why),
+        logs=(),
+        sign_ins=(),
         retention=replace(RETENTION, retention_days=None, lock=None, phases=(), why=why),
         cost=replace(COST, counted=None, drivers=tuple(replace(each, by_use=None) for each in COST.drivers)),
         doctor=DoctorFacts(findings=None, why=why),

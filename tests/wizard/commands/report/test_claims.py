@@ -16,20 +16,24 @@ import pytest
 from components.policies.evaluation.account import GrantFact
 from components.policies.requirements import Topic
 from tests.wizard.commands.report.test_collect import NOW, OTHER, PLACE, World
-from tests.wizard.fakes.clients import ADMIN, APP, APP_POLICY, KEY, STORED_KEY, settings, wrapped
+from tests.wizard.fakes.clients import ACCOUNT, ADMIN, APP, APP_POLICY, KEY, STORED_KEY, settings, wrapped
 from wizard.commands.report.claims import CALLS
-from wizard.core.models.access import KeyEvents
+from wizard.core.models.access import AccessKeyAge, KeyEvents, SignIn
 from wizard.core.models.account import Retention
+from wizard.core.models.audit import LogValidation
 from wizard.core.models.rotation import LastBackup, RestoreDrill
 
 ROOT = Path(__file__).resolve().parents[4]
 Mutation = Callable[[World], None]
+MAINTAINER = f"arn:aws:iam::{ACCOUNT}:user/maintainer"
+ROOT_USER = f"arn:aws:iam::{ACCOUNT}:root"
+OLD_KEY = AccessKeyAge(id="AKIAOLD", active=True, age_days=91, last_used=None)
 
 
 @pytest.fixture
 def done(tmp_path: Path) -> World:
     """A stack of which every claim is done."""
-    world = World(settings(), tmp_path / "reviews")
+    world = World(settings(administrators=(ADMIN, MAINTAINER)), tmp_path / "reviews")
     names, fingerprint = world.settings.names, wrapped().fingerprint
     world.aws.who_has_access.told = {KEY: (KeyEvents(principal=APP, uses=3, verifications=1, last_use=NOW),)}
     last = LastBackup(at=NOW - timedelta(days=1), fingerprint=fingerprint, place=PLACE)
@@ -87,6 +91,21 @@ def wider_policy(world: World) -> None:
 
 def only_verified(world: World) -> None:
     world.aws.who_has_access.told = {KEY: (KeyEvents(principal=APP, uses=3, verifications=3, last_use=NOW),)}
+
+
+def logs(**changes: Any) -> Mutation:
+    def mutate(world: World) -> None:
+        values = {"region": "us-east-1", "since": NOW, "until": NOW, "digests": 9, "logs": 4, **changes}
+        world.aws.log_validation = LogValidation(**values)
+
+    return mutate
+
+
+def signs_in(arn: str = MAINTAINER, **changes: Any) -> Mutation:
+    def mutate(world: World) -> None:
+        world.aws.who_has_access.sign_ins = {arn: SignIn(**{"arn": arn, "mfa": True, "has_password": True, **changes})}
+
+    return mutate
 
 
 def unsigned(world: World) -> None:
@@ -153,6 +172,19 @@ MUTATIONS: Mapping[str, tuple[Mutation, tuple[Topic, ...]]] = {
     "no drill is on record": (record("last_drill", None), (Topic.BACKUP,)),
     "the drill failed": (record("last_drill", "opened→failed"), (Topic.BACKUP,)),
     "the drill opened another backup": (record("last_drill", "clinic-backups→other"), (Topic.BACKUP,)),
+    "a log file was changed": (logs(faults=("the log file s3://logs/x was changed",)), (Topic.LOGS,)),
+    "a digest is missing": (logs(faults=("the digest s3://logs/x is missing",)), (Topic.LOGS,)),
+    "older log files were not compared": (logs(left=7), (Topic.LOGS,)),
+    "the log files cannot be decrypted": (logs(unread=("4 log files could not be read: denied",)), (Topic.LOGS,)),
+    "the trail has no digest": (
+        logs(since=None, until=None, unread=("CloudTrail has delivered no digest in this period",)),
+        (Topic.LOGS,),
+    ),
+    "the root user has no MFA": (signs_in(ROOT_USER, mfa=False), (Topic.SIGN_IN,)),
+    "the root user has access keys": (signs_in(ROOT_USER, has_root_keys=True), (Topic.SIGN_IN,)),
+    "an administrator has no MFA": (signs_in(mfa=False), (Topic.SIGN_IN,)),
+    "an access key of an administrator is old": (signs_in(access_keys=(OLD_KEY,)), (Topic.SIGN_IN,)),
+    "the MFA of an administrator cannot be read": (signs_in(mfa=None, why="denied"), (Topic.SIGN_IN,)),
     "the backup is old": (record("last_backup", "2026→2025"), (Topic.BACKUP,)),
 }
 

@@ -20,6 +20,7 @@ from tests.wizard.fakes.clients import (
     ADMIN,
     APP,
     APP_POLICY,
+    APP_USER,
     KEY,
     MULTI_KEY,
     REPLICA,
@@ -48,8 +49,9 @@ from wizard.commands.review import storage
 from wizard.commands.review.storage import digest_of
 from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import PermissionDenied, StackNotFound, Unreachable, UsageError
-from wizard.core.models.access import KeyEvents, KeyUse
+from wizard.core.models.access import AccessKeyAge, KeyEvents, KeyUse, SignIn
 from wizard.core.models.account import Retention
+from wizard.core.models.audit import LogValidation
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.rotation import KeyRotations, LastBackup, RestoreDrill, Rotation
 from wizard.inputs.answers import Answer, Source
@@ -132,7 +134,13 @@ def forms(report: ReportFacts) -> str:
 
 def test_in_a_stack_that_is_only_set_up_what_nobody_has_done_yet_is_open(world) -> None:
     states = [each.state for each in world.report().checklist]
-    assert states == [ItemState.DONE] * 6 + [ItemState.OPEN, ItemState.PERSON, ItemState.OPEN]
+    assert states == [ItemState.DONE] * 6 + [
+        ItemState.OPEN,
+        ItemState.PERSON,
+        ItemState.OPEN,
+        ItemState.DONE,
+        ItemState.DONE,
+    ]
 
 
 def test_each_item_names_its_calls_its_time_its_requirements_and_its_sections(world) -> None:
@@ -170,7 +178,8 @@ def test_a_report_changes_nothing(world) -> None:
         ("describe_key", (1, 4)),
         ("key_policy", (2,)),
         ("policy_document", (3,)),
-        ("find_trail", (5,)),
+        ("find_trail", (5, 10)),
+        ("audit.validate_logs", (10,)),
         ("bucket_retention", (5,)),
         ("read_stored_data_key", (6,)),
     ],
@@ -212,6 +221,76 @@ def test_a_backend_that_does_not_answer_is_that_error(world) -> None:
     world.engine.failures["state"] = Unreachable("the backend does not answer", "try again")
     with pytest.raises(Unreachable, match="backend"):
         world.report()
+
+
+# --- how those who reach the key sign in
+
+
+@pytest.mark.parametrize(
+    ("arn", "why"),
+    [
+        (f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_A_1", "IAM Identity Center"),
+        ("arn:aws:iam::999988887777:role/partner", "not a user or a role of this account"),
+    ],
+)
+def test_the_mfa_of_somebody_who_signs_in_elsewhere_is_not_seen_and_never_done(world, arn, why) -> None:
+    grant = GrantFact(id="g", grantee=arn, operations=("Decrypt",), made=NOW, retiring=None)
+    world.aws.who_has_access.granted = {KEY: (grant,)}
+    report = world.report()
+    assert item(report, 11).state is ItemState.UNKNOWN and why in item(report, 11).evidence
+    assert item(report, 11).next == "python -m wizard review --stack production"
+    assert f"the MFA of {arn}" in [each.what for each in report.unread]
+
+
+def test_an_access_key_that_is_off_or_of_the_application_needs_no_mfa(tmp_path) -> None:
+    world = World(settings(vercel_access="user"), tmp_path / "reviews")
+    key = AccessKeyAge(id="AKIA", active=True, age_days=10, last_used=None)
+    off = replace(key, active=False, age_days=400)
+    world.aws.who_has_access.sign_ins = {APP_USER: SignIn(arn=APP_USER, mfa=False, access_keys=(key, off))}
+    assert item(world.report(), 11).state is ItemState.DONE
+    old = SignIn(arn=APP_USER, mfa=False, access_keys=(replace(key, age_days=91),))
+    world.aws.who_has_access.sign_ins = {APP_USER: old}
+    entry = item(world.report(), 11)
+    assert (entry.state, entry.next) == (
+        ItemState.OPEN,
+        "python -m wizard access-key rotate --stack production",
+    )
+
+
+# --- the validation of the audit logs
+
+
+def test_changed_logs_are_named_and_the_tool_that_shows_them_again_is_printed(world) -> None:
+    faults = tuple(f"the log file s3://logs/{number} was changed" for number in range(5))
+    world.aws.log_validation = LogValidation(region="us-east-1", since=NOW, until=NOW, digests=9, logs=4, faults=faults)
+    entry = item(world.report(), 10)
+    assert (entry.state, entry.next) == (
+        ItemState.OPEN,
+        f"aws cloudtrail validate-logs --trail-arn {TRAIL} --start-time 2025-12-02T09:30:00Z",
+    )
+    assert faults[2] in entry.evidence and "and 2 more" in entry.evidence and faults[3] not in entry.evidence
+    assert all(fault in forms(world.report()) for fault in faults)
+
+
+def test_log_files_beyond_the_limit_are_counted_and_the_command_that_reads_them_is_printed(world) -> None:
+    world.aws.log_validation = LogValidation(region="us-east-1", since=NOW, until=NOW, digests=9, logs=500, left=1200)
+    entry = item(world.report(), 10)
+    assert (entry.state, entry.next) == (
+        ItemState.UNKNOWN,
+        "python -m wizard report --all-logs --stack production",
+    )
+    assert "1,200 older log files were not compared" in entry.evidence
+
+
+def test_what_nobody_could_compare_is_listed_as_not_readable(world) -> None:
+    world.aws.log_validation = LogValidation(
+        region="us-east-1", since=None, until=None, digests=0, logs=0, unread=("CloudTrail has delivered no digest",)
+    )
+    report = world.report()
+    assert item(report, 10).state is ItemState.UNKNOWN
+    assert ("the audit logs of us-east-1", "CloudTrail has delivered no digest") in [
+        (each.what, each.why) for each in report.unread
+    ]
 
 
 # --- prowler

@@ -210,6 +210,28 @@ def test_what_a_person_signs_for_is_not_shown_as_a_failure_beside_the_signature(
     assert not [line for line in world.ui.said if "--sign NAME" in line]
 
 
+def test_a_grant_that_nobody_accepted_comes_with_the_command_that_revokes_it(world):
+    world.aws.who_has_access.granted = {KEY: (replace(grant(STRANGER, "Decrypt"), id="g 1", key_arn=KEY),)}
+    code, told = world.review()
+    revoke = f"aws kms revoke-grant --key-id {KEY} --grant-id 'g 1' --region us-east-1"
+    assert (code, told["next"][0]["command"]) == (1, revoke)
+    assert revoke in world.ui.said
+
+
+def test_a_new_grant_of_somebody_whose_right_was_accepted_comes_with_the_command_too(world):
+    world.with_stranger()
+    world.review(sign="Ada", confirmed="production")
+    world.aws.who_has_access.granted = {KEY: (replace(grant(STRANGER, "Decrypt"), id="new", key_arn=KEY),)}
+    assert ["--grant-id new" in each["command"] for each in world.review()[1]["next"]] == [True]
+    world.review(sign="Ada", confirmed="production")
+    assert world.review()[1]["next"] == []
+
+
+def test_a_right_by_a_policy_that_nobody_accepted_comes_with_a_command(world):
+    world.with_stranger()
+    assert [each["command"] for each in world.review()[1]["next"]] == ["python -m wizard doctor"]
+
+
 def test_another_word_signs_nothing_and_keeps_the_review(world):
     world.ui = FakeTalk(interactive=True, answers={"confirmation": ["no"]})
     with pytest.raises(Cancelled, match="nothing was signed; the review is stored") as refused:

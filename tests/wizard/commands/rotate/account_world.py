@@ -83,6 +83,9 @@ class Prover:
     def warm_up(self) -> None:
         """Nothing takes long."""
 
+    def may_decrypt(self, credentials: AppCredentials, *, region: str, key_arn: str) -> ChildResult:
+        raise AssertionError("a rotation has a data key at hand")
+
     def prove(
         self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0, full: bool = False
     ) -> ChildResult:

@@ -65,6 +65,22 @@ def test_before_any_rotation_the_list_has_the_stored_data_keys_own(world: World)
     assert [(each["fingerprint"], each["kept"]) for each in told["versions"]] == [(OLD, False)]
 
 
+def test_a_version_that_does_not_exist_comes_with_the_command_that_lists_those_that_do(world: World) -> None:
+    with pytest.raises(UsageError, match=f"does not exist .kept: {OLD}.") as refused:
+        world.run("restore", "--version", "sha256:0123456789abcdef")
+    assert refused.value.hint == "python -m wizard restore --stack production"
+
+
+def test_a_data_key_whose_version_was_deleted_is_kept_again_without_a_change_of_it(world: World) -> None:
+    assert world.key_rotation.versions(world.settings)[0].kept is False
+    done = world.run("restore", "--version", OLD)
+    assert (done["changed"], world.key_rotation.versions(world.settings)[0].kept, world.current) == (
+        False,
+        True,
+        wrapped(),
+    )
+
+
 def test_no_wrapped_key_is_in_the_list(world: World, promoted: str) -> None:
     _, told = world.ended("restore", confirm=None)
     assert wrapped().value not in str(told)

@@ -58,7 +58,7 @@ def _missing(context: CheckContext, arn: str) -> Finding:
         why="the application has no credentials, and the key's policy allows no other principal",
         command=fixes.aws(context, "iam", "list-roles", "--query", "Roles[].Arn")
         if is_theirs
-        else fixes.pulumi_up(context, *endings),
+        else fixes.pulumi_up(context, *endings, is_missing=True),
         advice="choose another: pulumi config set appPrincipalArn ARN, then pulumi up" if is_theirs else RESTART,
     )
 
@@ -183,7 +183,7 @@ def _lacking(context: CheckContext, principal: IamPrincipal, actions: list[str])
             cause="policy-missing",
             what=f"the application's policy {arn} does not exist",
             why=why,
-            command=fixes.pulumi_up(context, POLICY, *ATTACHMENTS),
+            command=fixes.pulumi_up(context, POLICY, *ATTACHMENTS, is_missing=True),
             advice=RESTART,
         )
     if arn not in {policy.name for policy in principal.policies}:
@@ -345,8 +345,7 @@ def check_access_key(context: CheckContext) -> Iterator[CheckResult]:
             cause="access-key-deleted",
             what=f"production on Vercel has the access key {pushed}, but {user} has no such key",
             why="AWS returns UnrecognizedClientException or InvalidClientTokenId: it was deleted, or is another user's",
-            command=fixes.wizard(context, "access-key rotate"),
-            advice="redeploy: `python -m wizard push --redeploy --yes`",
+            command=f"{fixes.wizard(context, 'access-key rotate')} && {fixes.push(context)}",
         )
     elif not mine.active:
         arguments = ("--user-name", user, "--access-key-id", mine.id, "--status", "Active")

@@ -14,7 +14,7 @@ from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.principal import RESTART, organization_denies
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
-from wizard.core.data_key import MalformedDataKey, WrappedDataKey
+from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError
 from wizard.core.models.access import FormerText, VariableEntry
 from wizard.core.models.account import KeyFact
@@ -91,7 +91,7 @@ def _recovery(context: CheckContext) -> tuple[str, str] | None:
         return fixes.push(context), f"copies {in_use} back, which the Region of a replica has"
     altered = context.once("altered", lambda: context.aws.key_rotation.altered(context.settings))
     for entry in () if isinstance(altered, SetupError) else altered:
-        fingerprint, former = f"sha256:{entry.rpartition('/')[2]}", _former(context, entry)
+        fingerprint, former = _version_of(entry), _former(context, entry)
         if fingerprint in former and in_use in (None, fingerprint):
             return _from_history(context, entry, former, fingerprint), "puts the version back; then ask doctor again"
     from_target = fixes.wizard(context, "restore", "--from-target", "--confirm", context.stack)
@@ -107,6 +107,48 @@ def _recovery(context: CheckContext) -> tuple[str, str] | None:
         "no version and no backup is known: the running application has the only copy; take the value of "
         "ENCRYPTED_PHI_KEY from its environment, and do not redeploy it before"
     )
+
+
+def check_versions(context: CheckContext) -> Iterator[CheckResult]:
+    """Whether the data key is kept among its versions, and each version has the value that its name says."""
+    stored, settings = context.stored_data_key, context.settings
+    if not isinstance(stored, StoredDataKey):
+        return  # Reported by check_stored_data_key.
+    fingerprint = stored.wrapped.fingerprint
+    lost = context.once("lost", lambda: context.aws.key_rotation.altered(settings, current=fingerprint))
+    if isinstance(lost, SetupError):
+        yield NotChecked.of(f"the versions of {settings.names.stored_data_key}", lost)
+        return
+    for entry in lost:
+        yield _lost_version(context, entry, fingerprint)
+    if not lost:
+        yield Passed(what=f"{fingerprint} is kept among the versions of the data key, and nobody replaced a version")
+
+
+def _lost_version(context: CheckContext, entry: str, in_use: str) -> Finding:
+    fingerprint, former = _version_of(entry), _former(context, entry)
+    # The name of a new data key, which is not in use yet, is a number.
+    known = [fingerprint] if FINGERPRINT.fullmatch(fingerprint) else [*former][-1:]
+    command, advice = "", ""
+    if known and known[0] in former:
+        command = _from_history(context, entry, former, known[0])
+    elif fingerprint == in_use:
+        words = ("--version", fingerprint, "--confirm", context.stack, "--no-redeploy")
+        command, advice = fixes.wizard(context, "restore", *words), "the stored data key is a copy of it"
+    else:
+        command, advice = _from_backup(context, fingerprint)
+    return Finding(
+        cause="data-key-version-lost",
+        what=f"{entry}, a version of the data key, does not exist, or somebody replaced its value",
+        why="a record that is encrypted under a lost version can never be decrypted again",
+        command=command,
+        advice=advice or ("" if command else "no copy of it is known here: look for it in every backup"),
+    )
+
+
+def _version_of(entry: str) -> str:
+    """The fingerprint in the name of a version."""
+    return f"sha256:{entry.rpartition('/')[2]}"
 
 
 def _versions(fingerprints: frozenset[str] | SetupError) -> tuple[str, ...]:
@@ -286,15 +328,16 @@ def _other_key(context: CheckContext, stored_data_key: StoredDataKey, key_arn: s
 def check_decryption(context: CheckContext) -> Iterator[CheckResult]:
     """Whether the application decrypts its data key, with its own credentials if they are available."""
     stored_data_key, key, settings = context.stored_data_key, context.key, context.settings
-    if not isinstance(stored_data_key, StoredDataKey) or not isinstance(key, KeyFact):
+    if not isinstance(key, KeyFact):
         return
-    variables = AppVariables(region=settings.region, key_arn=key.arn, wrapped=stored_data_key.wrapped)
+    stored = stored_data_key if isinstance(stored_data_key, StoredDataKey) else None
+    variables = AppVariables(region=settings.region, key_arn=key.arn, wrapped=stored.wrapped) if stored else None
     principals: dict[str, DeployTarget] = {}
     for target in deploy_targets(settings.deploy_targets):
         arn = context.outputs.principal_of(target.name) if context.outputs else settings.app_principal_arns[0]
         principals.setdefault(arn, target)
     for arn, target in principals.items():
-        if (result := _verdict(context, arn, target, variables)) is None:
+        if (result := _verdict(context, arn, target, variables, key.arn)) is None:
             continue  # The checks of its policies report the rest.
         if isinstance(result, SetupError):
             yield NotChecked.of("the verification as the application", result)
@@ -302,14 +345,18 @@ def check_decryption(context: CheckContext) -> Iterator[CheckResult]:
             yield NotChecked(
                 what="the verification as the application", why=f"KMS did not answer ({result.cause}: {result.message})"
             )
+        elif result.proved and variables is None:
+            yield Passed(what=f"{result.principal} may decrypt with the key; no data key was at hand to verify it with")
         elif result.proved:
             yield Passed(what=f"{result.principal} can decrypt the data key {result.fingerprint}")
+        elif result.cause == "Unsupported":
+            yield NotChecked(what=f"whether {arn} may decrypt, without the stored data key", why=result.message)
         else:
-            yield _failed(context, arn, result, variables)
+            yield _failed(context, arn, result, stored)
 
 
 def _verdict(
-    context: CheckContext, arn: str, target: DeployTarget, variables: AppVariables
+    context: CheckContext, arn: str, target: DeployTarget, variables: AppVariables | None, key_arn: str
 ) -> ChildResult | SetupError | None:
     container_first = target.container_credentials_first
     search = context.once(
@@ -319,6 +366,12 @@ def _verdict(
     if isinstance(search, SetupError) or search.credentials is None:
         return None
     credentials = search.credentials
+    if variables is None:
+        region = context.settings.region
+        return context.once(
+            f"permission {arn}",
+            lambda: context.clients.prover.may_decrypt(credentials, region=region, key_arn=key_arn),
+        )
     full = _is_unknown(context, variables.wrapped)
     # No retries: nothing was created just now that has to become consistent.
     return context.once(
@@ -345,18 +398,19 @@ _BY_VERDICT = {
 }
 
 
-def _failed(context: CheckContext, arn: str, result: ChildResult, variables: AppVariables) -> Finding:
+def _failed(context: CheckContext, arn: str, result: ChildResult, stored: StoredDataKey | None) -> Finding:
     if "resource control policy" in result.message:
         # IAM's simulator does not evaluate these policies: only the real call shows it.
         return organization_denies(context, "resource", "kms:Decrypt on the key")
     cause = _BY_VERDICT.get(result.cause, "proof-failed")
     denied = ("cloudtrail", "lookup-events", "--lookup-attributes", "AttributeKey=EventName,AttributeValue=Decrypt")
     command = fixes.aws(context, *denied, "--max-results", "10")
-    if cause in ("data-key-wrong-length", "unwrap-failed"):
-        command = restore_previous(context, variables.wrapped)
+    if stored and cause in ("data-key-wrong-length", "unwrap-failed"):
+        command = restore_previous(context, stored.wrapped)
+    what = f"the data key {stored.wrapped.fingerprint}" if stored else "with the key"
     return Finding(
         cause=cause,
-        what=f"{result.principal or arn} cannot decrypt the data key {variables.wrapped.fingerprint}: {result.cause}",
+        what=f"{result.principal or arn} cannot decrypt {what}: {result.cause}",
         why=result.message,
         command=command,
         advice=RESTART,
@@ -381,4 +435,4 @@ def check_backup(context: CheckContext) -> Iterator[CheckResult]:
 
 
 ACCESS_CHECKS: tuple[Check, ...] = (check_decryption, check_stored_data_key)
-OTHER_CHECKS: tuple[Check, ...] = (check_backup,)
+OTHER_CHECKS: tuple[Check, ...] = (check_versions, check_backup)

@@ -127,11 +127,13 @@ def check_vercel_access(context: CheckContext) -> Iterator[CheckResult]:
         name = f"{target.title} {target.describe(target_context.settings).place}"
         problem = target.access_problem(target_context)
         if isinstance(problem, TargetMissing):
+            step = next_step(problem.hint)
             yield Finding(
                 cause="target-missing",
                 what=problem.message,
                 why="the application does not run there any more, and its variables are lost with it",
-                **next_step(problem.hint),
+                command=f"{step['command']} && {fixes.wizard(context, 'push', '--yes', '--redeploy')}",
+                advice=step["advice"],
             )
         elif problem is not None:
             cause = "vercel-token-refused" if isinstance(problem, CredentialsError) else "vercel-unreachable"

@@ -92,6 +92,29 @@ class BucketServerSideEncryptionConfiguration(BucketSetting):
     not_found = (*NO_BUCKET, "ServerSideEncryptionConfigurationNotFoundError")
     sets = frozenset({"rules"})
 
+    def put(self, region: Region, inputs: Properties) -> None:
+        """Set the rule; S3 has the blocked types one level deeper."""
+        rules = [
+            {**rule, "blockedEncryptionTypes": {"encryptionType": blocked}}
+            if (blocked := rule.get("blockedEncryptionTypes"))
+            else rule
+            for rule in inputs["rules"]
+        ]
+        super().put(region, {**inputs, "rules": rules})
+
+    def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
+        """The rule; blocked types that no program declares are S3's own choice, and no difference."""
+        current = super().read(region, resource_id, known)
+        declared = [
+            rule["blockedEncryptionTypes"] for rule in known.get("rules") or () if "blockedEncryptionTypes" in rule
+        ]
+        for rule in (current or {}).get("rules", ()):
+            blocked = rule.pop("blockedEncryptionTypes", {}).get("encryptionType")
+            if declared:
+                # Another emulator may not know them.
+                rule["blockedEncryptionTypes"] = blocked or declared[0]
+        return current
+
 
 class BucketPublicAccessBlock(BucketSetting):
     """Whether the bucket can be public."""

@@ -13,7 +13,7 @@ import pytest
 
 from components.policies import ci
 from components.policies.evaluation.account import AccountIam, IamPolicy, IamPrincipal
-from components.settings import VercelIssuerMode
+from components.settings import ResourceKind, VercelIssuerMode
 from tests.wizard.commands.doctor.account import APP, KEY, DoctorFixture, wrapped
 from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, finding
 from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_KEY, key_fact, settings
@@ -283,6 +283,18 @@ def test_no_update_is_offered_for_ever_that_leaves_a_part_as_it_was_found(
     assert fixture.first().command == f"python -m wizard setup --stack production --repair {part} --yes"
 
 
+@pytest.mark.parametrize("kept", [(), ("application-role",)])
+def test_a_role_that_was_imported_and_then_deleted_is_created_and_not_imported_for_ever(
+    fixture: DoctorFixture, kept: tuple[str, ...]
+) -> None:
+    fixture.settings = settings(adopted=(f"{ResourceKind.APPLICATION_ROLE}=eonpro-app-role",), kept_as_found=kept)
+    del fixture.access_diagnostics.principals[APP]
+    finding = fixture.first()
+    assert finding.cause == "principal-missing"
+    forget = "pulumi config rm --stack production eonpro-kms:adopted && pulumi up --refresh --yes"
+    assert finding.command.startswith(forget)
+
+
 def test_an_execution_role_that_may_not_read(on_ecs: DoctorFixture) -> None:
     role = f"arn:aws:iam::{ACCOUNT}:role/eonpro-execution-role"
     on_ecs.access_diagnostics.change(role, policies=())
@@ -516,6 +528,34 @@ def test_a_proof_that_fails_and_nothing_explains(fixture: DoctorFixture, verdict
     assert [each.cause for each in fixture.diagnosis().findings] == [cause]
 
 
+@pytest.mark.parametrize(
+    ("cause", "message", "causes", "not_checked"),
+    [
+        ("", "", ["stored-key-missing"], 0),
+        ("AccessDenied", "it says so", ["access-denied", "stored-key-missing"], 0),
+        (
+            "AccessDenied",
+            "A resource control policy of the organization denies it",
+            ["resource-control-policy", "stored-key-missing"],
+            0,
+        ),
+        ("Unsupported", "the endpoint does not know it", ["stored-key-missing"], 1),
+    ],
+)
+def test_a_restored_data_key_that_the_application_could_not_open_is_known_before_it_is_restored(
+    fixture: DoctorFixture, cause: str, message: str, causes: list[str], not_checked: int
+) -> None:
+    fixture.aws.credentials = CREDENTIALS
+    fixture.aws.stored_keys.clear()
+    fixture.prover.permission = ChildResult(
+        proved=not cause, principal=APP, fingerprint="", cause=cause, message=message
+    )
+    told = fixture.diagnosis()
+    assert sorted(each.cause for each in told.findings) == causes
+    assert [each.why for each in told.not_checked if "may decrypt" in each.what] == [message] * not_checked
+    assert any("no data key was at hand" in each for each in told.passed) is (not cause)
+
+
 def test_a_resource_control_policy_is_named_though_no_simulation_shows_it(fixture: DoctorFixture) -> None:
     fixture.aws.credentials = CREDENTIALS
     said = "A resource control policy of the organization denies it"
@@ -627,10 +667,9 @@ def test_an_access_key_that_is_switched_off_is_switched_on(as_user: DoctorFixtur
 def test_an_access_key_that_was_deleted_is_replaced(as_user: DoctorFixture) -> None:
     as_user.aws.access_keys.clear()
     found = as_user.first((principal.check_access_key,))
-    assert (found.cause, found.command) == (
-        "access-key-deleted",
-        "python -m wizard access-key rotate --stack production",
-    )
+    replaced, _, delivered = found.command.partition(" && ")
+    assert (found.cause, replaced) == ("access-key-deleted", "python -m wizard access-key rotate --stack production")
+    assert delivered.startswith("python -m wizard push"), "what runs has the key that was deleted"
 
 
 def test_an_access_key_that_was_never_pushed_is_pushed(as_user: DoctorFixture) -> None:

@@ -35,7 +35,7 @@ from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.key import check_alias, check_replica_data_keys, check_rotation
 from wizard.commands.doctor.checks.policies import check_application_policy, check_grants, check_key_policies
 from wizard.commands.doctor.checks.stack import COMPARISON, check_drift, check_stack
-from wizard.commands.doctor.checks.stored_data_key import check_backup, check_stored_data_key
+from wizard.commands.doctor.checks.stored_data_key import check_backup, check_stored_data_key, check_versions
 from wizard.commands.doctor.checks.variables import check_vercel_access
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import CheckResult, Finding, NotChecked, Passed, Skipped, diagnose
@@ -144,7 +144,8 @@ def test_an_emptied_stack_is_never_updated_to_repair_what_it_lacks(stand: Checke
 def test_a_project_that_is_gone_is_a_cause_with_the_command_that_creates_it(stand: CheckedStack):
     gone = TargetMissing("there is no project eonpro in the Vercel team eonpro", shell("vercel", "project", "add"))
     context = CheckContext(replace(stand.context().deployed, project=gone), stand.context().clients)
-    assert finding(check_vercel_access(context), "target-missing").command == "vercel project add"
+    deliver = "python -m wizard push --stack production --yes --redeploy"
+    assert finding(check_vercel_access(context), "target-missing").command == f"vercel project add && {deliver}"
 
 
 def test_the_own_claim_of_a_state_that_was_lost_leads_nowhere_else(stand: CheckedStack):
@@ -374,6 +375,44 @@ def test_a_version_whose_value_somebody_replaced_is_taken_from_the_history(stand
     stand.aws.access_diagnostics.former = (wrapped().value,)
     found = recovery(stand)
     assert f"get-parameter-history --name {entry}" in found.command and "put-parameter --overwrite" in found.command
+
+
+VERSION = f"/eonpro/production/data-keys/{wrapped().fingerprint.removeprefix('sha256:')}"
+
+
+def test_a_version_that_is_lost_is_told_while_the_data_key_is_still_stored(stand: CheckedStack):
+    found = finding(stand.told(check_versions), "data-key-version-lost")
+    assert VERSION in found.what
+    assert f"restore --stack production --version {wrapped().fingerprint} --confirm production" in found.command
+    kept_version(stand)
+    assert all_passed(stand.told(check_versions))
+
+
+@pytest.mark.parametrize("entry", [VERSION, "/eonpro/production/data-keys/new/1"])
+def test_a_version_whose_value_somebody_replaced_is_told_while_the_data_key_is_still_stored(
+    stand: CheckedStack, entry: str
+):
+    kept_version(stand)
+    stand.aws.key_rotation.altered_entries = (entry,)
+    stand.aws.access_diagnostics.former = (wrapped().value,)
+    found = finding(stand.told(check_versions), "data-key-version-lost")
+    assert f"get-parameter-history --name {entry}" in found.command and "put-parameter --overwrite" in found.command
+
+
+def test_a_lost_version_without_a_copy_here_is_taken_from_the_backup(stand: CheckedStack):
+    kept_version(stand)
+    stand.aws.key_rotation.altered_entries = (f"/eonpro/production/data-keys/{wrapped('other').fingerprint[7:]}",)
+    assert finding(stand.told(check_versions), "data-key-version-lost").advice.startswith("no copy of it is known here")
+    last = LastBackup(
+        at=datetime(2026, 11, 1, tzinfo=UTC), fingerprint=wrapped("other").fingerprint, place="s3://clinic/a"
+    )
+    stand.aws.claims["/eonpro/production/backup"] = last.text
+    assert "--from-backup s3://clinic/a" in finding(stand.told(check_versions), "data-key-version-lost").command
+
+
+def test_versions_that_cannot_be_read_are_not_called_well(stand: CheckedStack):
+    stand.aws.key_rotation.failures["altered"] = DENIED
+    assert [each.is_denied for each in not_checked(stand.told(check_versions))] == [True]
 
 
 def test_the_copy_that_the_target_shows_comes_before_a_backup(stand: CheckedStack):
