@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import hashlib
 import importlib
 import io
 import json
@@ -43,7 +44,14 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "python": (
         # The real SDK first: the plug-ins would take its messages without it.
         *("pulumi.runtime", "sandbox.pulumi_plugins.language_host", "sandbox.pulumi_plugins.provider.server", "boto3"),
-        *("pulumi.policy", "pulumi_policy", "pydantic", "cryptography.hazmat.primitives.ciphers.aead", "pybase64"),
+        *(
+            "pulumi.policy",
+            "pulumi_policy",
+            "grpc._server",
+            "pydantic",
+            "cryptography.hazmat.primitives.ciphers.aead",
+            "pybase64",
+        ),
         *(f"pulumi_aws.{each}" for each in "iam kms s3 ssm sns sqs ecs cloudtrail cloudwatch secretsmanager".split()),
         *_OF_THE_WIZARD,
     ),
@@ -192,13 +200,19 @@ def main(program: str, door: socket.socket) -> None:
     """Fork whoever is asked for, and tell how each ends; in a child it returns and the program has run."""
     before = dict(os.environ)
     for name in _OF_THE_WIZARD + (program,) if program == "tests.chaos.client" else LIBRARIES[program]:
-        importlib.import_module(name)
+        # The modules of pulumi_aws are read when something of them is first asked for.
+        getattr(importlib.import_module(name), "__all__", ())
     # As awscli's, which tells botocore where its data are.
     set_by_libraries = {name: value for name, value in os.environ.items() if before.get(name) != value}
     if program == "sandbox.server":
         _read_descriptions()
     if program in ("wizard", "python"):
         make_clients()
+        hashlib.pbkdf2_hmac = derived_once(Path(door.getsockname()).parent)
+    if program == "python":
+        sys.modules["sandbox.pulumi_plugins.provider.schema"].package_schema()
+        # The engine drops these, after a call for each.
+        vars(sys.modules["pulumi.log"])["debug"] = lambda *_, **__: None
     gc.collect()
     gc.freeze()
     woken, wake = os.pipe()
@@ -233,6 +247,21 @@ def main(program: str, door: socket.socket) -> None:
                 os.close(stream)
             tells[pid] = tell
             os.write(tell, pid.to_bytes(4))
+
+
+def derived_once(folder: Path) -> Callable[..., bytes]:
+    """`hashlib.pbkdf2_hmac`, with each key in a file of the folder: a passphrase's takes a quarter of a second."""
+    derive = hashlib.pbkdf2_hmac
+
+    def from_file(*arguments: Any) -> bytes:
+        file = folder / hashlib.sha256(repr(arguments).encode()).hexdigest()
+        if not file.exists():
+            partial = file.with_suffix(f".{os.getpid()}")
+            partial.write_bytes(derive(*arguments))
+            partial.replace(file)
+        return file.read_bytes()
+
+    return from_file
 
 
 def _reap(tells: dict[int, int]) -> None:
@@ -348,6 +377,8 @@ def to_its_end(program: Callable[[], object]) -> NoReturn:
         program()
     except SystemExit as left:
         code = left.code
+        if isinstance(code, str):
+            print(code, file=sys.stderr)
     except BaseException:  # noqa: BLE001 - as the interpreter does
         sys.excepthook(*sys.exc_info())
         code = 1
@@ -370,9 +401,11 @@ def remember_descriptions() -> None:
     """What botocore reads of the services, of what its handlers take and of the services' other names: once each."""
     import botocore.compat
     import botocore.hooks
+    import botocore.loaders
     import botocore.session
 
-    botocore.session.create_loader = cache(botocore.session.create_loader)
+    # phi takes the loader from its own module.
+    botocore.session.create_loader = botocore.loaders.create_loader = cache(botocore.loaders.create_loader)
     vars(botocore.hooks)["accepts_kwargs"] = cache(botocore.compat.accepts_kwargs)
     alias = cache(botocore.hooks.EventAliaser(None)._alias_event_name)
     setattr(botocore.hooks.EventAliaser, "_alias_event_name", lambda _, name: alias(name))  # noqa: B010
@@ -385,9 +418,9 @@ def make_clients() -> None:
     remember_descriptions()
     services = "kms iam sts ssm s3 cloudtrail logs events cloudwatch sns secretsmanager ecs ec2 account service-quotas"
     for service in services.split():
-        botocore.session.Session().create_client(
-            service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none"
-        )
+        session = botocore.session.Session()
+        session.create_client(service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
+        session.get_paginator_model(service)
 
 
 def _fork(sandbox: Any, root: Path) -> None:

@@ -24,7 +24,7 @@ from tests.onboarding.deployment import (
     CompletedCommand,
     Deployment,
     RunningCommand,
-    running_deployment,
+    Templates,
     until,
 )
 from tests.onboarding.shipped_schemas import next_step
@@ -46,6 +46,7 @@ LOSSES = {"replace", "create-replacement", "delete-replaced", "import-replacemen
 
 
 def guide(deployment: Deployment, **variables: str) -> None:
+    """What a person has who followed the guide."""
     deployment.run(["bash", "examples/manual-setup/guide.sh"], env={"GUIDE_PAUSE_SECONDS": "0", **variables})
 
 
@@ -154,9 +155,8 @@ class Adopted:
 
 
 @pytest.fixture(scope="module")
-def adopted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adopted]:
-    with running_deployment(tmp_path_factory.mktemp("adopted")) as deployment:
-        guide(deployment)
+def adopted(templates: Templates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adopted]:
+    with templates.fork(tmp_path_factory.mktemp("adopted"), None, before=guide) as deployment:
         before, variables = deployment.inventory(), deployment.deployed()
         key = key_id(deployment)
         record = as_application(deployment, "print(cipher.encrypt(sys.argv[1]), end='')", PHI)
@@ -284,10 +284,13 @@ def remembered(deployment: Deployment) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def hidden(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def hidden(templates: Templates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """An account by the guide whose variables on Vercel nobody reads back. Its tests follow each other."""
-    with running_deployment(tmp_path_factory.mktemp("hidden")) as deployment:
-        guide(deployment, GUIDE_VERCEL_TYPE="sensitive")
+    with templates.fork(tmp_path_factory.mktemp("hidden"), None, before=guide) as deployment:
+        for name, each in deployment.variables().items():
+            deployment.vercel("DELETE", f"/v9/projects/eonpro/env/{each['id']}")
+            body = {"key": name, "value": each["value"], "type": "sensitive", "target": each["target"]}
+            deployment.vercel("POST", "/v10/projects/eonpro/env", body)
         yield deployment
 
 

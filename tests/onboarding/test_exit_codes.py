@@ -101,7 +101,7 @@ CASES: Mapping[int, tuple[Callable[..., Any], ...]] = {
     2: (test_a_command_line_that_cannot_be_read_is_2, test_answers_that_are_missing_are_2),
     3: (test_nobodys_credentials_are_3,),
     4: (test_a_resource_that_cannot_be_made_is_4_and_the_log_tells_every_call,),
-    5: (test_after_onboarding.test_the_guardrails_pass_what_was_built_and_refuse_what_would_undo_it,),
+    5: (test_after_onboarding.test_the_wizards_own_update_is_refused_by_the_guardrails,),
     6: (test_without_a_terminal.test_the_commands_for_a_stack_that_is_built_say_so_where_it_is_not,),
     8: (test_found_beforehand.test_an_update_that_nobody_confirmed_makes_nothing,),
     INTERRUPTED: (test_ctrl_c_at_a_prompt_is_130,),

@@ -120,8 +120,21 @@ def unasked(bare: Deployment) -> Iterator[Deployment]:
     assert asked(bare) == {}
 
 
-@pytest.mark.parametrize("out", ["a terminal", "a pipe", pytest.param("a file", marks=pytest.mark.thorough)])
-@pytest.mark.parametrize("stdin", ["nothing", "a pipe", "closed"])
+@pytest.mark.parametrize(
+    ("stdin", "out"),
+    [
+        ("nothing", "a terminal"),
+        ("a pipe", "a terminal"),
+        ("closed", "a pipe"),
+        *(
+            pytest.param(*pair, marks=pytest.mark.thorough)
+            for pair in (
+                *(("closed", "a terminal"), ("nothing", "a pipe"), ("a pipe", "a pipe")),
+                *(("nothing", "a file"), ("a pipe", "a file"), ("closed", "a file")),
+            )
+        ),
+    ],
+)
 def test_all_that_is_missing_is_named_before_anybody_is_asked(
     unasked: Deployment, tmp_path: Path, stdin: str, out: str
 ):
