@@ -79,7 +79,7 @@ def test_an_endpoint_that_is_gone_raises_the_wizards_own_errors_only(environ, ca
 @pytest.fixture
 def once(scripted: Aws) -> Aws:
     """As the commands that change nothing connect."""
-    return Aws(replace(scripted._session, _answers={}))
+    return Aws(replace(scripted._session, _answers=Once()))
 
 
 def test_what_several_parts_of_a_report_ask_is_asked_of_aws_once(once: Aws, script):
