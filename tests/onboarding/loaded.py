@@ -208,7 +208,6 @@ def main(program: str, door: socket.socket) -> None:
         _read_descriptions()
     if program in ("wizard", "python"):
         make_clients()
-    if program == "wizard":
         hashlib.pbkdf2_hmac = derived_once(Path(door.getsockname()).parent)
     if program == "python":
         sys.modules["sandbox.pulumi_plugins.provider.schema"].package_schema()
