@@ -34,13 +34,15 @@ remember_descriptions()
 # A passphrase is tried with a million rounds, a quarter of a second; few are tried, and often.
 vars(hashlib)["pbkdf2_hmac"] = cache(hashlib.pbkdf2_hmac)
 
-# What is imported and collected stays to the end: to look through it for garbage takes seconds.
-gc.disable()
 
-
-def pytest_collection_finish() -> None:
-    """Looks for garbage again: the tests make some."""
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is imported and collected stays to the end: to look through it for garbage takes seconds."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.fixture(scope="session")
