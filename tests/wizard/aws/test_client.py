@@ -13,6 +13,7 @@ from wizard.aws import Aws, connect
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import AppVariables
 from wizard.core.ports.run import AwsClient
+from wizard.core.retry import Once
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 ROLE = "arn:aws:iam::123456789012:role/eonpro-app-role"
