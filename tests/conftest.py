@@ -7,11 +7,9 @@ out of the run; the end of the run names it, and the command that installs the p
 from __future__ import annotations
 
 import gc
-import hashlib
 import os
 import signal
 from collections.abc import Iterator
-from functools import cache
 
 import pytest
 
@@ -30,9 +28,6 @@ LEFT_OUT: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()
 
 
 remember_descriptions()
-
-# A passphrase is tried with a million rounds, a quarter of a second; few are tried, and often.
-vars(hashlib)["pbkdf2_hmac"] = cache(hashlib.pbkdf2_hmac)
 
 # What is imported and collected stays to the end: to look through it for garbage takes seconds.
 gc.disable()

@@ -20,6 +20,7 @@ Check = Callable[[World, Account, Account], list[str]]
 PHI, LOGS = "EONPRO PHI encryption key for HIPAA compliance", "EONPRO audit log encryption key, not for PHI"
 PLACE = "us-east-1/eonpro/production"
 STORED, VERSIONS = f"{PLACE}/ENCRYPTED_PHI_KEY", f"{PLACE}/data-keys/"
+DELIVERED = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
 FORMER_KEY = "4f" * 32
 """The ENCRYPTION_KEY that is adopted."""
 
@@ -97,6 +98,31 @@ def delivered(world: World, account: Account, template: Account) -> list[str]:
     }
     wrong = [name for name, value in wanted.items() if value is None or account["deployed"].get(name) != value]
     return stored(world, account, template) + [f"{name} was not delivered" for name in wrong]
+
+
+def everywhere(world: World, account: Account, template: Account) -> list[str]:
+    """Every Region has the stored data key, its versions and what is delivered beside it."""
+    values, keys, wrong = account["parameters"], account["dataKeys"], stored(world, account, template)
+    for region in sorted({place.partition("/")[0] for place in template["parameters"]}):
+        here = PLACE.replace("us-east-1", region)
+        # The slot of the new data key is the stack's own Region's.
+        for place in (place for place in keys if place.startswith(f"{PLACE}/") and "/new/" not in place):
+            if (there := keys.get(place.replace(PLACE, here))) != keys[place]:
+                wrong.append(f"{region} has {there} for {place}, which is {keys[place]}")
+        wrong += [f"{region} has no {name}" for name in DELIVERED if f"{here}/{name}" not in values]
+    return wrong
+
+
+def another_everywhere(world: World, account: Account, template: Account) -> list[str]:
+    """There is one more data key, in every Region, and the stored one is the one that it was."""
+    return another(world, account, template) + everywhere(world, account, template)
+
+
+def replaced_everywhere(world: World, account: Account, template: Account) -> list[str]:
+    """The version that was named is the stored data key in every Region."""
+    wanted = account["dataKeys"].get(f"{VERSIONS}{fingerprints(template)['pending'].removeprefix('sha256:')}")
+    wrong = wanted is None or account["dataKeys"].get(STORED) != wanted
+    return ["another version is stored"] * wrong + everywhere(world, account, template)
 
 
 def runs(world: World, account: Account, template: Account) -> list[str]:
@@ -270,6 +296,27 @@ COMMANDS = {
             words=("access-key", "retire", "--yes"),
             world="user-rotated",
             check=one_access_key,
+        ),
+        *(
+            command
+            for kind, push in (("replica", "replica-lost"), ("secrets", "secrets"))
+            for command in (
+                Command(name=f"{kind}-push", words=("push", "--no-redeploy"), world=push, check=everywhere),
+                Command(
+                    name=f"{kind}-rotate-data-key",
+                    words=("rotate", "--data-key", *CONFIRMED),
+                    world=kind,
+                    check=another_everywhere,
+                    new_keys=1,
+                ),
+                Command(
+                    name=f"{kind}-promote",
+                    words=("rotate", "--promote", "{pending}", "--no-hash-columns", "--no-redeploy", *CONFIRMED),
+                    world=f"{kind}-pending",
+                    check=replaced_everywhere,
+                    replaces=True,
+                ),
+            )
         ),
         Command(
             name="destroy", words=("destroy", "--confirm", "production"), check=destroyed, runs_engine=True, done=(0, 6)

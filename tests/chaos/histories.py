@@ -42,12 +42,16 @@ class Stage:
     templates: dict[str, Template] = field(default_factory=dict)
     effects: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)
     """By command: `http` or `file`, the number, and what it is."""
-    lock: threading.RLock = field(default_factory=threading.RLock)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    locks: dict[str, threading.Lock] = field(default_factory=dict)
+    """By template, while it is made."""
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def template(self, name: str) -> Template:
         """A world of that kind."""
         with self.lock:
+            lock = self.locks.setdefault(name, threading.Lock())
+        with lock:
             if name not in self.templates:
                 world = self._made(name)
                 self.templates[name] = Template(world=world, account=world.account())
@@ -76,8 +80,7 @@ class Stage:
     def fork(self, name: str, *, seed: int = 0) -> Iterator[tuple[World, Mapping[str, Any]]]:
         """A world of that kind for one history, and its account."""
         template = self.template(name)
-        with self.lock:
-            world = template.world.fork(self.root / f"h{next(self.numbers)}", seed=seed)
+        world = template.world.fork(self.root / f"h{next(self.numbers)}", seed=seed)
         try:
             yield world, template.account
         finally:
@@ -123,7 +126,11 @@ WORLDS: Mapping[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     "pending": ("vercel", (("rotate", "--data-key", *CONFIRMED),)),
     "promoted": ("pending", (("rotate", "--promote", "{pending}", "--no-hash-columns", "--redeploy", *CONFIRMED),)),
     "user": ("", (("setup", "--answers", "examples/vercel-user.yaml", "--yes"), ("push", "--redeploy", "--yes"))),
-    "ecs": ("", (("setup", "--answers", "examples/ecs.yaml", "--yes"), ("push", "--redeploy", "--yes"))),
+    "replica": ("", (("setup", "--answers", "examples/multi-region.yaml", "--yes"),)),
+    "replica-lost": ("replica", (("by hand", "us-west-2/eonpro/production/ENCRYPTED_PHI_KEY"),)),
+    "replica-pending": ("replica", (("rotate", "--data-key", *CONFIRMED),)),
+    "secrets": ("", (("setup", "--answers", "examples/ecs-secrets-manager.yaml", "--yes"),)),
+    "secrets-pending": ("secrets", (("rotate", "--data-key", *CONFIRMED),)),
     "user-rotated": ("user", (("access-key", "rotate", "--yes"), ("push", "--redeploy", "--yes"))),
 }
 """Each kind of world: the one that it is forked from, and what is done there."""
@@ -194,6 +201,8 @@ _FOR_FAULTS = {
     "push": 8, "push-again": 5, "push-redeploy": 4, "verify": 3, "doctor": 2, "status": 1, "backup": 5, "rotate-cmk": 4,
     "rotate-data-key": 8, "promote": 4, "restore": 3, "rewrap": 3, "adopt": 4, "review": 3, "report": 1,
     "access-key-rotate": 3, "access-key-retire": 3, "setup": 0.02, "setup-again": 0.02,
+    "replica-push": 2, "replica-rotate-data-key": 2, "replica-promote": 2,
+    "secrets-push": 2, "secrets-rotate-data-key": 2, "secrets-promote": 2,
 }  # fmt: skip
 
 

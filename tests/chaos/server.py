@@ -7,6 +7,7 @@ web identity token. What is recorded is taken from the emulators' own memory, ne
 from __future__ import annotations
 
 import base64
+import gc
 import hashlib
 import json
 import logging
@@ -32,6 +33,7 @@ from moto.kms import utils as kms_utils
 from moto.kms.models import kms_backends
 from moto.moto_api._internal import mock_random
 from moto.s3.models import s3_backends
+from moto.secretsmanager.models import secretsmanager_backends
 from moto.sns.models import sns_backends
 from moto.ssm.models import ssm_backends
 
@@ -339,7 +341,7 @@ class World:
         """What a changing call changed of what may never be lost, doubled or overwritten."""
         if status < 300 and name in ("kms:CreateKey", "iam:CreateAccessKey", "kms:RotateKeyOnDemand"):
             self.record.events.append({"who": self.orders.who, "what": name, "old": None, "new": None})
-        if name.startswith(("ssm:", "vercel:")):
+        if name.startswith(("ssm:", "secretsmanager:", "vercel:")):
             facts = self._facts()
             for what in sorted(facts.keys() | self.facts.keys()):
                 old, new = self.facts.get(what), facts.get(what)
@@ -349,11 +351,7 @@ class World:
 
     def _facts(self) -> dict[str, str]:
         """Each place of a data key, with what identifies the data key there: two wrappings of one are the same."""
-        places = {
-            f"{region}{name}": self.data_key(versions[-1].value)
-            for region, name, versions in self._parameters()
-            if name.endswith(f"/{STORED}") or "/data-keys/" in name
-        }
+        places = {place: self.data_key(value) for place, value in self._values().items() if _holds(place)}
         for name, value in self.deployed().items():
             places[f"vercel/{name}"] = self.data_key(value) if name == STORED else value
         return places
@@ -366,6 +364,17 @@ class World:
             for name, versions in list(backend._parameters.items())
             if name.startswith("/eonpro/") and versions
         ]
+
+    def _values(self) -> dict[str, str]:
+        """By Region and name: the parameters of the product, and its secrets."""
+        return {f"{region}{name}": versions[-1].value for region, name, versions in self._parameters()} | {
+            f"{region}{secret.name}": version["secret_string"]
+            for region, backend in secretsmanager_backends[ACCOUNT].items()
+            for secret in list(backend.secrets.values())
+            for version in list(secret.versions.values())
+            if secret.name.startswith("/eonpro/") and not secret.is_deleted()
+            if "AWSCURRENT" in version["version_stages"]
+        }
 
     def plaintext(self, wrapped: str) -> bytes | None:
         """What a wrapped data key holds; None where no key of the account opens it."""
@@ -393,10 +402,7 @@ class World:
     def account(self) -> dict[str, Any]:
         """What there is, from the emulators' memory."""
         iam = iam_backends[ACCOUNT]["aws"]
-        parameters = {
-            f"{region}{name}": versions[-1].value.removeprefix("kms:alias/aws/ssm:")
-            for region, name, versions in self._parameters()
-        }
+        parameters = {place: value.removeprefix("kms:alias/aws/ssm:") for place, value in self._values().items()}
         keys = [
             {
                 "id": key.id,
@@ -547,6 +553,8 @@ def serve(control: socket.socket, world: World) -> None:
 def _fork(world: World, order: dict[str, Any]) -> socket.socket | None:
     """A process with a copy of the world; None in the one that was asked."""
     root = Path(order["root"])
+    # What is there already is not looked through again, and so not copied, by every world that is forked.
+    gc.freeze()
     with world.aws._lock:
         pid = os.fork()
         if pid:

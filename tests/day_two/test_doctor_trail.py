@@ -91,6 +91,16 @@ def test_a_bucket_that_could_be_opened_to_the_public_is_shut_again(on_vercel: De
 
 
 @pytest.mark.thorough
+def test_a_bucket_that_takes_the_writers_own_keys_refuses_them_again(on_vercel: Deployment):
+    s3 = on_vercel.client("s3")
+    before = s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]
+    opened = [{**rule, "BlockedEncryptionTypes": {"EncryptionType": ["NONE"]}} for rule in before["Rules"]]
+    s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": opened})
+    fixed(on_vercel, "stack-drifted", "--stack", "production")
+    assert s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"] == before
+
+
+@pytest.mark.thorough
 def test_a_bucket_that_keeps_no_versions_keeps_them_again(on_vercel: Deployment):
     on_vercel.client("s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
     fixed(on_vercel, "bucket-unversioned")

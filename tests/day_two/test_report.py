@@ -161,3 +161,16 @@ def test_a_deployment_on_ecs_is_drawn_with_its_service_and_its_store(on_ecs: Dep
     assert [(each["target"], each["identity"]) for each in drawn] == [("ecs", "the task role of the service")]
     assert drawn[0]["readsFrom"].startswith("Parameter Store")
     assert [item["state"] for item in document["checklist"]][2:6] == ["done"] * 4
+
+
+@pytest.mark.thorough
+def test_the_aws_cli_validates_the_same_digests_and_log_files(created: CreatedReport) -> None:
+    [logs] = created.document["logs"]
+    ended = created.deployment.run(
+        [
+            *("aws", "cloudtrail", "validate-logs", "--trail-arn", created.deployment.outputs()["trailArn"]),
+            *("--start-time", created.document["since"]),
+        ]
+    )
+    assert f"{logs['digests']}/{logs['digests']} digest files valid" in ended.out
+    assert f"{logs['logs']}/{logs['logs']} log files valid" in ended.out

@@ -28,6 +28,7 @@ from tests.onboarding.deployment import (
     running_deployment,
     until,
 )
+from tests.onboarding.loaded import loaded_python
 from tests.onboarding.shipped_schemas import fits, next_step
 
 LEDGER = "/eonpro/production/data-keys/"
@@ -114,7 +115,7 @@ def test_a_former_key_is_adopted_from_a_pipe_and_promoted_and_is_seen_by_nobody(
 
 def _piped(deployment: Deployment, given: str, *words: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", "wizard", *words],
+        [loaded_python(), "-m", "wizard", *words],
         cwd=deployment.folder,
         env=deployment.environment,
         input=given,

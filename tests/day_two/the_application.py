@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tests.onboarding.deployment import ACCOUNT, PROJECT, Deployment
+from tests.onboarding.loaded import loaded_python
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"
 
@@ -57,7 +57,7 @@ def _as_the_application(
         **variables,
     }
     done = subprocess.run(
-        [sys.executable, "-c", _WRITE, what],
+        [loaded_python(), "-c", _WRITE, what],
         cwd=PROJECT,
         env=environment,
         input=json.dumps(texts),

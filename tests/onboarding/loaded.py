@@ -210,7 +210,6 @@ def main(program: str, door: socket.socket) -> None:
         make_clients()
         # The first model of a process looks for plug-ins in all that is installed.
         sys.modules["pydantic"].create_model("First")
-    if program == "wizard":
         hashlib.pbkdf2_hmac = derived_once(Path(door.getsockname()).parent)
     if program == "python":
         sys.modules["sandbox.pulumi_plugins.provider.schema"].package_schema()
@@ -380,6 +379,8 @@ def to_its_end(program: Callable[[], object]) -> NoReturn:
         program()
     except SystemExit as left:
         code = left.code
+        if isinstance(code, str):
+            print(code, file=sys.stderr)
     except BaseException:  # noqa: BLE001 - as the interpreter does
         sys.excepthook(*sys.exc_info())
         code = 1
@@ -402,9 +403,11 @@ def remember_descriptions() -> None:
     """What botocore reads of the services, of what its handlers take and of the services' other names: once each."""
     import botocore.compat
     import botocore.hooks
+    import botocore.loaders
     import botocore.session
 
-    botocore.session.create_loader = cache(botocore.session.create_loader)
+    # phi takes the loader from its own module.
+    botocore.session.create_loader = botocore.loaders.create_loader = cache(botocore.loaders.create_loader)
     vars(botocore.hooks)["accepts_kwargs"] = cache(botocore.compat.accepts_kwargs)
     alias = cache(botocore.hooks.EventAliaser(None)._alias_event_name)
     setattr(botocore.hooks.EventAliaser, "_alias_event_name", lambda _, name: alias(name))  # noqa: B010
@@ -417,9 +420,9 @@ def make_clients() -> None:
     remember_descriptions()
     services = "kms iam sts ssm s3 cloudtrail logs events cloudwatch sns secretsmanager ecs ec2 account service-quotas"
     for service in services.split():
-        botocore.session.Session().create_client(
-            service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none"
-        )
+        session = botocore.session.Session()
+        session.create_client(service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
+        session.get_paginator_model(service)
 
 
 def _fork(sandbox: Any, root: Path) -> None:

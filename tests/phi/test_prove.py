@@ -21,6 +21,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tests.onboarding.loaded import loaded_python
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -132,7 +134,7 @@ CALLER = """<GetCallerIdentityResponse><GetCallerIdentityResult><UserId>AIDA</Us
 def prove(environment: dict[str, str], *arguments: str) -> tuple[int, dict[str, Any], str]:
     """Exit code, verdict and all output; the verdict must be the only line of stdout."""
     done = subprocess.run(
-        [sys.executable, "-m", "phi", *(arguments or ("prove",))],
+        [loaded_python(), "-m", "phi", *(arguments or ("prove",))],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
@@ -319,7 +321,7 @@ VARIABLES = (
 
 def prove_stdin(cloud: Cloud, text: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "phi", "prove", "--stdin"],
+        [loaded_python(), "-m", "phi", "prove", "--stdin"],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": cloud.url},
         input=text,

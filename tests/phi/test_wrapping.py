@@ -20,6 +20,7 @@ from moto.server import ThreadedMotoServer
 
 from phi import wrapping
 from phi.errors import InvalidEncryptionKey
+from tests.onboarding.loaded import loaded_python
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -64,7 +65,7 @@ def cloud() -> Iterator[Cloud]:
 def run(cloud: Cloud, text: str, **more: str | None) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in {**cloud.environment, **more}.items() if value is not None}
     return subprocess.run(
-        [sys.executable, "-m", "phi", "wrap"],
+        [loaded_python(), "-m", "phi", "wrap"],
         cwd=ROOT,
         env=environment,
         input=text,

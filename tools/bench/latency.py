@@ -15,7 +15,8 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -218,8 +219,9 @@ def _grow(folder: Path, environment: Mapping[str, str]) -> None:
     reviews = folder / "reviews"
     before = last_intact(read(reviews, onboarding.STACK))
     assert before is not None and before.review is not None
-    for _ in range(99):
-        before = write(reviews, before.review, before)
+    newest = before.review
+    for number in range(99, 0, -1):
+        before = write(reviews, replace(newest, at=newest.at - timedelta(days=number)), before)
     order = json.dumps({"hours": 90 * 24}).encode()
     urllib.request.urlopen(f"{environment['AWS_ENDPOINT_URL']}/_sandbox/logs", order, timeout=300).close()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -26,6 +27,27 @@ BUILT_HERE = ".built-by-setup"
 DOWNLOAD_SITE = "https://get.pulumi.com/install.sh"
 _MODULE = "github.com/pulumi/pulumi/pkg/v3"
 _VERSION_SYMBOL = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
+_WORD_LISTS = ("github.com/ccojocar/zxcvbn-go", "github.com/nbutton23/zxcvbn-go")
+"""A library that judges passwords, and its fork. Each reads its lists of words whenever `pulumi` starts."""
+_LOAD_WHEN_USED = (
+    ("frequency/frequency.go", "func init() {", "func Load() {"),
+    ("matching/matching.go", "func init() {\n\tloadFrequencyList()\n}", ""),
+    ("matching/matching.go", "func loadFrequencyList() {", "func loadFrequencyList() {\n\tfrequency.Load()"),
+)
+"""(file, text, replacement): the words are read for the first password, as `Omnimatch` allows for (decision 37)."""
+_RARELY_RUN = (
+    "cloud.google.com/...",
+    "github.com/Azure/...",
+    "github.com/aws/...",
+    "github.com/envoyproxy/...",
+    "github.com/pb33f/...",
+    "google.golang.org/api/...",
+    f"{_MODULE}/cmd/pulumi/cloud",
+)
+"""Half of the compiler's time: clients of clouds and of Pulumi's own API. They wait for a network, and nothing else."""
+_FLAGS = ("-gcflags=all=-dwarf=false", *(f"-gcflags={pattern}=-N -l -dwarf=false" for pattern in _RARELY_RUN))
+"""Without tables for a debugger, which `-ldflags -w` would drop; and without optimization what rarely runs."""
+_CHANGES = str((_WORD_LISTS, _LOAD_WHEN_USED, _FLAGS))
 _PROBE = "import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1], method='HEAD'), timeout=3).close()"
 _INSTALL = (
     "import sys; from pulumi.automation import PulumiCommand; from semver import VersionInfo; "
@@ -107,7 +129,7 @@ class Engine:
     @property
     def _pins(self) -> str:
         module = self._places.engine_module
-        return fingerprint(module / "go.mod", module / "go.sum", str(OFFICIAL_ENGINE), str(self._sdk))
+        return fingerprint(module / "go.mod", module / "go.sum", _CHANGES, str(OFFICIAL_ENGINE), str(self._sdk))
 
     @property
     def _sdk(self) -> Version:
@@ -116,7 +138,7 @@ class Engine:
     @property
     def _built(self) -> Path:
         module = self._places.engine_module
-        key = fingerprint(module / "go.mod", module / "go.sum", f"{platform.system()} {platform.machine()}")
+        key = fingerprint(module / "go.mod", module / "go.sum", _CHANGES, f"{platform.system()} {platform.machine()}")
         return self._places.cache / "engine" / key / "pulumi"
 
     def _inspect(self, path: Path) -> tuple[Version | None, str]:
@@ -170,15 +192,45 @@ class Engine:
         draft.mkdir()
         binary = draft / "pulumi"
         flags = f"-s -w -X {_VERSION_SYMBOL}=v{version}"
-        argv = (str(go.program), "build", "-v", "-ldflags", flags, "-o", str(binary), f"{_MODULE}/cmd/pulumi")
-        module = self._places.engine_module
-        self._machine.say(f"{version} from source with {go.described}; the first build takes about four minutes")
-        self._machine.run(Job(argv=argv, environment=go.environment, log="engine", seconds=3600, cwd=module))
+        self._machine.say(f"{version} from source with {go.described}; the first build takes two to four minutes")
+        modules = draft / "modules"
+        module_file = str(self._changed(go, modules))
+        argv = ("build", "-v", "-modfile", module_file, *_FLAGS, "-ldflags", flags, "-o", str(binary))
+        self._go(go, *argv, f"{_MODULE}/cmd/pulumi", log="engine")
         self._check(binary, version)
+        remove(modules)
         (draft / BUILT_HERE).touch()
         put_in_place(draft, final)
         for folder in go.leftovers:
             remove(folder)
+
+    def _changed(self, go: Go, folder: Path) -> Path:
+        """The pinned go.mod, with changed copies of the modules of `_WORD_LISTS`, in a new folder."""
+        go_mod = folder / "go.mod"
+        shutil.copytree(self._places.engine_module, folder)
+        for name in _WORD_LISTS:
+            downloaded = self._go(go, "mod", "download", "-json", name, log="engine-modules")
+            source, copy = Path(json.loads(downloaded)["Dir"]), folder / name.replace("/", "-")
+            for path in source.rglob("*.go"):
+                target = copy / path.relative_to(source)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                # Its content only: the module cache is read-only.
+                shutil.copyfile(path, target)
+            for file, text, replacement in _LOAD_WHEN_USED:
+                content = (copy / file).read_text(encoding="utf-8")
+                if text not in content:
+                    raise StepFailed(f"{name} has no {text!r} in {file}", "correct tools/bootstrap/engine.py")
+                (copy / file).write_text(content.replace(text, replacement), encoding="utf-8")
+            (copy / "go.mod").write_text(f"module {name}\n", encoding="utf-8")
+            with go_mod.open("a", encoding="utf-8") as lines:
+                lines.write(f"\nreplace {name} => {copy}\n")
+        return go_mod
+
+    def _go(self, go: Go, *arguments: str, log: str) -> str:
+        argv, module = (str(go.program), *arguments), self._places.engine_module
+        # The compiler's own garbage collection takes a quarter of its time at Go's default of 100.
+        environment = {**go.environment, "GOGC": "400"}
+        return self._machine.run(Job(argv=argv, environment=environment, log=log, seconds=3600, cwd=module))
 
     def _check(self, binary: Path, version: Version) -> None:
         environment: Mapping[str, str] = {**self._machine.environment, "PULUMI_SKIP_UPDATE_CHECK": "true"}

@@ -4,10 +4,11 @@ Touches the `pulumi` program, the stack's backend and `Pulumi.<stack>.yaml` in t
 """
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,11 +18,20 @@ from pulumi.automation import Deployment, EngineEvent
 
 from components.settings import PROJECT, ContractError, Outputs, Settings
 from wizard.core import retry
-from wizard.core.errors import CorruptStateFile, ResourceError, StackBusy, StackHeld, StackNotFound, StalePlan
+from wizard.core.errors import (
+    CorruptStateFile,
+    DamagedState,
+    ResourceError,
+    StackBusy,
+    StackHeld,
+    StackNotFound,
+    StalePlan,
+)
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import Drift, OnProgress, Step
 from wizard.core.next_command import Command, plain_name, shell
 from wizard.core.retry import Clock, Reason
+from wizard.core.state_backend import BackendKind
 from wizard.pulumi_engine import automation, backend, config, passphrase, workspace
 from wizard.pulumi_engine import plan as engine_plan
 from wizard.pulumi_engine.automation import ReadOnlyStack
@@ -63,6 +73,9 @@ class PulumiEngine:
         """The settings file as it was when the copy was prepared."""
         self._created = False
         """Whether the stack was created for a plan that is not confirmed yet."""
+        self._readings: dict[str, Future[Mapping[str, Any]]] = {}
+        """The states that are being read now."""
+        self._reading_lock = threading.Lock()
 
     # --- reading -----------------------------------------------------------------------------------------
 
@@ -77,19 +90,27 @@ class PulumiEngine:
     def check_backend(self, stack: str) -> str:
         """A description of the state backend, after a request to it and a check of the stack's passphrase.
 
+        A folder or a bucket answers by the stack's state, which `state` reads too; a service also names the user.
         Raises SetupError: no backend, no answer, access denied, a wrong passphrase.
         """
         opened = self._project.open()
+        place = backend.detect(self._project.environment, self._project.folder)
         salt = backend.salt(self._project.settings_file(stack))
         with ThreadPoolExecutor(max_workers=1) as pool:
             # The check takes a quarter of a second of processor time, while the CLI waits for the backend.
             check = partial(passphrase.check, self._project.environment, self._project.folder, stack=stack)
             passphrase_check = pool.submit(check, salt=salt) if salt else None
-            with self._project.translated(stack):
-                user = opened.who_am_i()
+            if place is None or place.kind is BackendKind.CLOUD:
+                with self._project.translated(stack):
+                    user = opened.who_am_i()
+                described = backend.describe(user.url or "", user.user or "")
+            else:
+                with suppress(StackNotFound, DamagedState, CorruptStateFile):
+                    self._exported(stack)
+                described = backend.describe(place.url, "")
             if passphrase_check:
                 passphrase_check.result()
-        return backend.describe(user.url or "", user.user or "")
+        return described
 
     def login(self, url: str) -> None:
         """Log the CLI in to a backend permanently, so that `pulumi preview` later finds the stack.
@@ -117,7 +138,18 @@ class PulumiEngine:
         return replace(stack_state(deployment), stale_lock=stale)
 
     def _exported(self, stack: str) -> Mapping[str, Any]:
-        return self._read(stack, lambda: self._project.open().export_stack(stack).deployment or {})
+        """The stack's state; who asks while it is being read waits for that answer."""
+        with self._reading_lock:
+            answer, is_first = self._readings.get(stack), stack not in self._readings
+            answer = answer or self._readings.setdefault(stack, Future())
+        if is_first:
+            try:
+                answer.set_result(self._read(stack, lambda: self._project.open().export_stack(stack).deployment or {}))
+            except BaseException as error:  # noqa: BLE001 - `result` raises it, here and for whoever waits
+                answer.set_exception(error)
+            finally:
+                del self._readings[stack]
+        return answer.result()
 
     def _read(self, stack: str, action: Callable[[], T]) -> T:
         """Run an action that reads the state; again, where a file was corrupt and is readable now."""

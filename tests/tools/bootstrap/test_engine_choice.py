@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tools.bootstrap.module_cache import download
 from tools.bootstrap.engine import BUILT_HERE, DOWNLOAD_SITE, LANGUAGE_HOST, Engine, Kind
 from tools.bootstrap.go import Go
 from tools.bootstrap.machine import Machine
@@ -28,6 +30,8 @@ class World:
     root: Path
     site: Callable[[Job], str]
     started: list[tuple[str, ...]] = field(default_factory=list)
+    sources: dict[str, str] = field(default_factory=dict)
+    """Of the last build: the go.mod, and each file of a replaced module."""
 
     @property
     def places(self) -> Places:
@@ -37,7 +41,10 @@ class World:
         self.started.append(job.argv)
         if DOWNLOAD_SITE in job.argv or "PulumiCommand" in " ".join(job.argv):
             return self.site(job)
+        if "download" in job.argv:
+            return download(self.root / "modules", job.argv[-1])
         if "build" in job.argv:
+            self.sources = sources(Path(job.argv[job.argv.index("-modfile") + 1]))
             cli(Path(job.argv[job.argv.index("-o") + 1]), "v3.259.0")
             return ""
         return Processes(logs=self.root / "logs", alive=lambda seconds, last: None)(job)
@@ -55,6 +62,15 @@ def cli(path: Path, says: str, *, language_host: bool = False) -> None:
     path.chmod(0o755)
     if language_host:
         shutil.copy(path, path.with_name(LANGUAGE_HOST))
+
+
+def sources(go_mod: Path) -> dict[str, str]:
+    """The go.mod, and each file of the modules that it replaces by a folder, by `module/file`."""
+    texts = {"go.mod": go_mod.read_text()}
+    for name, folder in re.findall(r"^replace (\S+) => (/\S+)$", texts["go.mod"], re.MULTILINE):
+        files = (path for path in Path(folder).rglob("*") if path.is_file())
+        texts |= {f"{name}/{path.relative_to(folder)}": path.read_text() for path in files}
+    return texts
 
 
 def unreachable(job: Job) -> str:
@@ -149,6 +165,28 @@ def test_a_download_site_that_does_not_answer_leads_to_the_build(world: World):
     assert "does not answer" in record["why"]
     assert "3.259.0, built here" in outcome
     assert world.places.engine().parent.joinpath(BUILT_HERE).exists()
+
+
+@pytest.mark.parametrize("module", ["github.com/ccojocar/zxcvbn-go", "github.com/nbutton23/zxcvbn-go"])
+def test_the_engine_that_is_built_reads_its_word_lists_only_when_it_judges_a_password(world: World, module: str):
+    world.engine(Kind.BUILD).build(GO, "asked for")
+    pinned = PROJECT / "tools/bootstrap/go_modules/engine/go.mod"
+    assert world.sources["go.mod"].startswith(pinned.read_text())
+    assert "func Load() {" in world.sources[f"{module}/frequency/frequency.go"]
+    matching = world.sources[f"{module}/matching/matching.go"]
+    assert "func loadFrequencyList() {\n\tfrequency.Load()\n" in matching
+    assert "func init()" not in "".join(text for name, text in world.sources.items() if name.startswith(module))
+    assert [path.name for path in world.places.engine().parent.iterdir() if path.is_dir()] == []
+
+
+def test_a_library_that_changed_stops_the_build_instead_of_being_built_unchanged(world: World):
+    name = "github.com/nbutton23/zxcvbn-go"
+    download(world.root / "modules", name)
+    changed = world.root / "modules" / name / "matching/matching.go"
+    changed.chmod(0o644)
+    changed.write_text("package matching\n")
+    with pytest.raises(StepFailed, match="matching/matching.go"):
+        world.engine(Kind.BUILD).build(GO, "asked for")
 
 
 def test_the_site_is_asked_for_seconds_and_the_download_is_bounded(world: World):

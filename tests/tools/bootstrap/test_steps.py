@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tools.bootstrap.module_cache import download
 from tools.bootstrap import programs
 from tools.bootstrap.cli import run
 from tools.bootstrap.engine import LANGUAGE_HOST, Kind
@@ -57,6 +58,8 @@ class Bare:
             folder = Path(job.environment["UV_PROJECT_ENVIRONMENT"])
             for name in ("python", "aws", "../lib/python3/site-packages/go/bin/go"):
                 _program(folder / "bin" / name)
+        if " download " in words:
+            return download(self.places.project.parent / "modules", job.argv[-1])
         if " build " in words:
             _program(Path(job.argv[job.argv.index("-o") + 1]))
         if "sandbox prepare" in words:
@@ -250,7 +253,7 @@ def test_a_go_that_is_too_old_is_replaced_by_the_pinned_one(bare: Bare):
     def old(job: Job) -> str:
         said = Bare.run(bare, job)
         if "GOMODCACHE" in job.environment:
-            Path(job.environment["GOMODCACHE"]).mkdir(parents=True)
+            Path(job.environment["GOMODCACHE"]).mkdir(parents=True, exist_ok=True)
         return "go version go1.21.3" if job.argv[-1] == "version" and job.argv[0].endswith("tools/go") else said
 
     progress = Progress(bare.shown)

@@ -242,3 +242,20 @@ def test_the_digests_of_an_organizations_trail_are_below_its_id(bucket) -> None:
     there.objects = {key.replace("o-clinic12345/AWSLogs", "o-clinic12345"): it for key, it in there.objects.items()}
     # They name another place, so each was moved; but all are read.
     assert len(validated(there, trail).faults) == HOURS
+
+
+def test_logs_that_another_bucket_holds_are_not_called_as_signed(bucket) -> None:
+    """The trail wrote to another bucket before."""
+    digest = log_validation._Digest(
+        key=bucket.digests[0],
+        since=NOW - timedelta(hours=1),
+        until=NOW,
+        signature="",
+        previous=("the-former-bucket", bucket.digests[0]),
+        previous_signature="",
+        logs=(),
+    )
+    assert log_validation._chain([digest], bucket.digests, BUCKET, NOW - timedelta(days=1)) == (
+        [],
+        ["the logs before 2026-07-01 11:20 UTC are in the bucket the-former-bucket"],
+    )

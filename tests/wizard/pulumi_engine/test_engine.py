@@ -35,6 +35,8 @@ from wizard.pulumi_engine import workspace
 from wizard.pulumi_engine.engine import PulumiEngine
 from wizard.pulumi_engine.events import Watch
 from wizard.pulumi_engine.plan import digest, pending_step, pending_steps, with_imports
+from wizard.pulumi_engine.process import EngineProcess
+from wizard.setup.preflight.services import check_pulumi
 
 STACK = "production"
 GOOD = EXPORTING
@@ -334,6 +336,25 @@ def test_a_program_that_refuses_its_settings_is_told_in_its_words_alone(place, c
     assert "accountId: is missing" in refused.value.message
     assert "Traceback" not in refused.value.message
     assert refused.value.exit_code == 4
+
+
+def test_a_state_in_a_folder_is_read_by_one_start_of_the_engine_for_both_checks_of_it(place, monkeypatch) -> None:
+    engine, started = place.engine(), []
+    run = EngineProcess.run
+
+    def counted(process: EngineProcess, args: list[str], *rest: Any) -> Any:
+        started.append(args[:2])
+        return run(process, args, *rest)
+
+    monkeypatch.setattr(EngineProcess, "run", counted)
+    for expected in (False, True):
+        checked = check_pulumi(engine, STACK)
+        assert (checked.problems, checked.backend) == ((), f"{place.folder}/state/.pulumi")
+        assert checked.state is not None
+        assert checked.state.exists is expected
+        assert started == [["stack", "export"]]
+        engine.prepare(STACK, settings())
+        started.clear()
 
 
 def test_the_engine_tells_its_version(place) -> None:

@@ -66,7 +66,8 @@ def _timeline(name: str, title: str, description: str, rows: Sequence[Row], now:
             class_="now",
             text_anchor=anchor,
         )
-        drawn += [element("line", x1=at, x2=at, y1=top - 8, y2=end, class_="now"), caption]
+        # Behind the dates, whose outline keeps them clear of the line.
+        drawn = [element("line", x1=at, x2=at, y1=top - 8, y2=end, class_="now"), caption, *drawn]
     return svg(name, title, description, _TIMELINE_WIDTH, height, *drawn)
 
 

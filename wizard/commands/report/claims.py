@@ -307,7 +307,11 @@ def _signed(read: Read, trail_arn: str) -> ChecklistEntry:
         unread.append(f"{left:,} older log files were not compared")
     state = ItemState.UNKNOWN if unread else ItemState.DONE
     text = "; ".join(filter(None, (text, *unread)))
-    return replace(entry, state=state, evidence=text, next=wizard("report", "--all-logs") if left else "")
+    # Without a right `policy auditor` is the next command, as for every item that is unknown.
+    next_ = wizard("report", "--all-logs") if left else ""
+    if any(each.since is None for each in read.logs):
+        next_ = wizard("doctor")
+    return replace(entry, state=state, evidence=text, next=next_)
 
 
 def _signs_in(read: Read, settings: Settings, outputs: Outputs) -> ChecklistEntry:
@@ -319,13 +323,15 @@ def _signs_in(read: Read, settings: Settings, outputs: Outputs) -> ChecklistEntr
     unseen = [f"{each.arn} ({each.why})" for each in read.sign_ins if each.mfa is None]
     keys = sum(key.active for each in read.sign_ins for key in each.access_keys)
     seen = len(read.sign_ins) - len(unseen)
-    text = f"{seen} users with a right on the key were read, and their {keys} active access keys"
+    text = f"users with a right on the key, the root user among them: {seen}; their active access keys: {keys}"
     if unseen:
         text = f"{text}; the MFA of these was not seen: {', '.join(unseen)}"
     if wrong:
         text = f"{'; '.join(problem for problem, _ in wrong)}; {text}"
         return replace(entry, state=ItemState.OPEN, evidence=text, next=wrong[0][1])
-    return replace(entry, state=ItemState.UNKNOWN if unseen else ItemState.DONE, evidence=text)
+    is_elsewhere = not any(each.is_in_iam(settings.account_id) for each in read.sign_ins if each.mfa is None)
+    next_ = wizard("review") if is_elsewhere else ""
+    return replace(entry, state=ItemState.UNKNOWN if unseen else ItemState.DONE, evidence=text, next=next_)
 
 
 def _problems(each: SignIn, settings: Settings, outputs: Outputs) -> Iterator[tuple[str, str]]:

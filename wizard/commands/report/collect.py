@@ -186,14 +186,14 @@ def _sign_ins(aws: AwsClient, live: Future[AccessReview | SetupError], now: date
     review = live.result()
     if isinstance(review, SetupError):
         raise review
-    own = f"::{review.key_arn.split(':')[4]}:"
+    account = review.key_arn.split(":")[4]
 
     def sign_in(principal: PrincipalAccess) -> SignIn | None:
         arn = principal.arn
-        if arn.endswith(f"{own}root") or f"{own}user/" in arn:
+        if SignIn(arn=arn).is_in_iam(account):
             answer = attempted(aws.access.sign_in, arn, now=now)
             return SignIn(arn=arn, why=answer.message) if isinstance(answer, SetupError) else answer
-        why = _other_sign_in(principal, own)
+        why = _other_sign_in(principal, account)
         return SignIn(arn=arn, why=why) if why else None
 
     reaching = [principal for principal in review.principals if principal.rights or not principal.is_known]
@@ -201,13 +201,13 @@ def _sign_ins(aws: AwsClient, live: Future[AccessReview | SetupError], now: date
         return tuple(filter(None, pool.map(sign_in, reaching)))
 
 
-def _other_sign_in(principal: PrincipalAccess, own: str) -> str:
+def _other_sign_in(principal: PrincipalAccess, account: str) -> str:
     """Where its MFA is decided, if not in IAM; empty for a role of users that are listed, or of a program."""
     if "/aws-reserved/sso.amazonaws.com/" in principal.arn:
         return "IAM Identity Center decides its MFA"
     if any(":saml-provider/" in text for text in principal.assumed_by):
         return "its identity provider decides its MFA"
-    if f"{own}role/" in principal.arn or principal.arn.endswith(".amazonaws.com"):
+    if f"::{account}:role/" in principal.arn or principal.arn.endswith(".amazonaws.com"):
         return ""
     return "it is not a user or a role of this account"
 

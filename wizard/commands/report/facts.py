@@ -24,7 +24,7 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class ChecklistItem:
-    """One of the eight items of the checklist."""
+    """One item of the checklist."""
 
     number: int
     title: str

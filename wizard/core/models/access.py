@@ -89,6 +89,10 @@ class SignIn:
     """Whether the root user has access keys; AWS tells neither their ids nor their age."""
     why: str = ""
 
+    def is_in_iam(self, account: str) -> bool:
+        """Whether IAM of this account knows how it signs in: a user, or the root user."""
+        return self.arn.partition(f"::{account}:")[2].startswith(("user/", "root"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class PrincipalAccess:

@@ -238,6 +238,7 @@ def test_the_mfa_of_somebody_who_signs_in_elsewhere_is_not_seen_and_never_done(w
     world.aws.who_has_access.granted = {KEY: (grant,)}
     report = world.report()
     assert item(report, 11).state is ItemState.UNKNOWN and why in item(report, 11).evidence
+    assert item(report, 11).next == "python -m wizard review --stack production"
     assert f"the MFA of {arn}" in [each.what for each in report.unread]
 
 
