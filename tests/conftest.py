@@ -7,9 +7,11 @@ out of the run; the end of the run names it, and the command that installs the p
 from __future__ import annotations
 
 import gc
+import hashlib
 import os
 import signal
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -29,13 +31,18 @@ LEFT_OUT: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()
 
 remember_descriptions()
 
-# What is imported and collected stays to the end: to look through it for garbage takes seconds.
-gc.disable()
+# A passphrase is tried with a million rounds, a quarter of a second; few are tried, and often.
+vars(hashlib)["pbkdf2_hmac"] = cache(hashlib.pbkdf2_hmac)
 
 
-def pytest_collection_finish() -> None:
-    """Looks for garbage again: the tests make some."""
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is imported and collected stays to the end: to look through it for garbage takes seconds."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

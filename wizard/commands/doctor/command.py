@@ -26,7 +26,6 @@ from wizard.core.next_command import Command, wizard
 from wizard.core.ports.run import TargetContext, UserInterface
 from wizard.data_key.delivery import find_stored_data_key
 from wizard.setup import deliver_and_verify
-from wizard.setup.preflight.services import ACTION
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_target
 
@@ -85,7 +84,8 @@ def show(ui: UserInterface, diagnosis: Diagnosis) -> None:
 
 def _next(diagnosis: Diagnosis) -> tuple[Command, ...]:
     """The command for what AWS does not let the caller read."""
-    is_denied = any(entry.is_denied and ACTION.search(entry.why) for entry in diagnosis.not_checked)
+    others = ("Vercel", "Pulumi", "GitHub")
+    is_denied = any(entry.is_denied and not entry.why.startswith(others) for entry in diagnosis.not_checked)
     advice = "to let the doctor read it, an administrator of the account attaches this policy to the caller"
     return (wizard("policy", "auditor", advice=advice),) if is_denied else ()
 

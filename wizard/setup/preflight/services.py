@@ -25,8 +25,8 @@ from wizard.targets.vercel import enable_tokens
 
 T = TypeVar("T")
 
-ACTION = re.compile(r"\b[a-z0-9-]+:[A-Z]\w+")
-_CALL_SUFFIX = re.compile(rf" \({ACTION.pattern}\)$")
+_ACTION = re.compile(r"\b[a-z0-9-]+:[A-Z]\w+")
+_CALL_SUFFIX = re.compile(rf" \({_ACTION.pattern}\)$")
 """The call that an endpoint did not answer, at the end of a message."""
 
 
@@ -63,7 +63,7 @@ def drop_covered(problems: Iterable[errors.Problem], denied: Iterable[str]) -> l
     known = set(denied)
 
     def refused(entry: errors.Problem) -> set[str]:
-        return set(ACTION.findall(entry.what)) if entry.exit_code == errors.CredentialsError.exit_code else set()
+        return set(_ACTION.findall(entry.what)) if entry.exit_code == errors.CredentialsError.exit_code else set()
 
     return [entry for entry in problems if not refused(entry) or not refused(entry) <= known]
 

@@ -12,8 +12,9 @@ from tests.wizard.commands.doctor.doctor_documents import DENIED, DIAGNOSES, DIS
 from tests.wizard.commands.doctor.stacks import CheckedStack
 from tests.wizard.fakes.clients import settings
 from wizard.commands.doctor import check_codes
+from wizard.commands.doctor.command import document
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import CheckResult, Finding, Passed, build_diagnosis, diagnose
+from wizard.commands.doctor.diagnosis import CheckResult, Finding, NotChecked, Passed, build_diagnosis, diagnose
 from wizard.core.errors import PermissionDenied, ResourceError
 
 
@@ -87,6 +88,10 @@ def test_a_cause_is_worse_than_what_could_not_be_looked_at() -> None:
 
 def test_what_aws_does_not_let_the_caller_read_comes_with_the_command_for_the_policy() -> None:
     assert [each["command"] for each in DOCTOR["denied"]["next"]] == ["python -m wizard policy auditor"]
+    of_vercel = NotChecked(what="the variables", why="Vercel does not allow this token to list them", is_denied=True)
+    assert document(build_diagnosis("production", [of_vercel]))["next"] == []
+    unreadable = NotChecked(what="whether the trail logs", why="CloudTrail does not return it", is_denied=True)
+    assert document(build_diagnosis("production", [unreadable]))["next"] == DOCTOR["denied"]["next"]
     assert DOCTOR["unreachable"]["next"] == DOCTOR["healthy"]["next"] == []
 
 
