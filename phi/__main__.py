@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
 from phi import wrapping
@@ -44,14 +45,21 @@ def prove(environment: Mapping[str, str], *, dry_run: bool = False) -> dict[str,
         wrapped = keys.current[0]
         facts |= {"keyArn": wrapped.key_arn, "fingerprint": wrapped.fingerprint}
         credentials = Credentials.from_environment(environment)
-        facts["principal"] = caller_arn(wrapped.region, credentials)
         additional = (*keys.current[1:], *chain.from_iterable(keys.reading_keys), *keys.hash_key)
         others = {"otherKeys": len(additional)} if additional else {}
-        if dry_run:
-            is_dry = [_dry_run(key, credentials) for key in (wrapped, *additional)]
-            return {"proved": True, **facts, **others, "record": "dry run" if all(is_dry) else "dry run ignored"}
         source = KmsKeySource(wrapped, credentials=credentials)
-        cipher = PhiCipher(source.data_key())
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            # STS answers while KMS does; a verdict names the principal also where KMS refuses.
+            principal = pool.submit(caller_arn, wrapped.region, credentials)
+            try:
+                if dry_run:
+                    is_dry = [_dry_run(key, credentials) for key in (wrapped, *additional)]
+                else:
+                    cipher = PhiCipher(source.data_key())
+            finally:
+                facts["principal"] = principal.result()
+        if dry_run:
+            return {"proved": True, **facts, **others, "record": "dry run" if all(is_dry) else "dry run ignored"}
         facts["keyBytes"] = DATA_KEY_BYTES
         if source.key_material_id:
             facts["keyMaterialId"] = source.key_material_id

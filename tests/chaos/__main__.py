@@ -74,7 +74,7 @@ def chosen(stage: Stage, kinds: Sequence[str], seed: int, *, size: float, long: 
         if long or size >= 1:
             names["races"] += histories.races(["setup"], None if long else chance, 3)
     if "machine" in kinds:
-        names["machine"] = [str(seed * 1000 + number) for number in range(200 if long else round(10 * size) or 1)]
+        names["machine"] = [str(seed * 1000 + number) for number in range(200 if long else round(8 * size) or 1)]
     if "hostile" in kinds:
         names["hostile"] = hostile.names(2000 if long else round(120 * size), seed)
     return names

@@ -23,10 +23,9 @@ from typing import IO, Any
 
 from sandbox import environment
 from sandbox.lifecycle import server_environment
-from sandbox.pulumi_plugins.install import install
 from sandbox.state import SandboxPaths, State
 from tests.chaos.processes import kill_session
-from tests.onboarding.deployment import PARTS, PROJECT, clean_environment
+from tests.onboarding.deployment import PARTS, PROJECT, clean_environment, plugins
 from tests.onboarding.loaded import Loaded
 
 PASSPHRASE = "canary-passphrase-6f1d2c"
@@ -84,8 +83,8 @@ class Running:
 class World:
     """One folder, one backend, one cloud."""
 
-    def __init__(self, root: Path, begun: Mapping[str, Any], home: Path) -> None:
-        self.root, self._begun, self._home = root, begun, home
+    def __init__(self, root: Path, begun: Mapping[str, Any], engine: Path, home: Path) -> None:
+        self.root, self._begun, self._engine, self._home = root, begun, engine, home
         self.folder = root / "project"
         self.environment = self._environment()
         self.runs: list[Run] = []
@@ -97,13 +96,16 @@ class World:
         state = State(
             nonce="chaos", started_at="", **{key: begun[key] for key in State.__annotations__ if key in begun}
         )
+        named = environment.variables(paths, state, clean_environment())
         mine = {
+            # Its plug-ins begin loaded.
+            "PATH": f"{self._engine.parent}{os.pathsep}{named['PATH']}",
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
             "PULUMI_HOME": str(self._home),
             "HOME": str(self.root / "home"),
             "TMPDIR": str(self.root / "temporary"),
         }
-        return {**clean_environment(), **environment.variables(paths, state, clean_environment()), **mine}
+        return {**clean_environment(), **named, **mine}
 
     # --- processes
 
@@ -113,7 +115,7 @@ class World:
         for part in ("project", "backend", "home", "temporary", "aws"):
             shutil.copytree(self.root / part, root / part, symlinks=True)
         begun = self._ask({"do": "fork", "root": str(root), "seed": seed})
-        world = World(root, begun, self._home)
+        world = World(root, begun, self._engine, self._home)
         world.secrets, world.recorded = set(self.secrets), self.recorded
         return world
 
@@ -236,10 +238,7 @@ class World:
 @contextmanager
 def empty_world(root: Path) -> Iterator[World]:
     """A world where nothing has been made, with the product's folder; it and its processes end with the block."""
-    engine = environment.engine()
-    assert engine is not None, "there is no Pulumi engine: make setup"
-    home = root / "pulumi-home"
-    install(engine.path, home, environment.interpreter(), environment.CACHE)
+    engine, home = plugins()
     first = root / "empty"
     for part in ("project", "backend", "home", "temporary", "aws"):
         (first / part).mkdir(parents=True)
@@ -259,7 +258,7 @@ def empty_world(root: Path) -> Iterator[World]:
     try:
         assert server.stdout is not None
         begun = json.loads(server.stdout.readline())
-        yield World(first, begun, home)
+        yield World(first, begun, engine, home)
     finally:
         # The forks are of its session.
         kill_session(server.pid)

@@ -5,13 +5,11 @@ Touches the environment and the standard streams while it runs, and puts them ba
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import subprocess
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
-from functools import cache
 from unittest.mock import patch
 
 import wizard.cli.main
@@ -20,9 +18,6 @@ import wizard.cli.request  # noqa: F401
 from tests.onboarding.deployment import CompletedCommand, Deployment
 from tests.onboarding.loaded import loaded_python, with_phi_loaded
 from tests.onboarding.shipped_schemas import fits
-
-_derived_once = cache(hashlib.pbkdf2_hmac)
-"""A passphrase's key takes a quarter of a second."""
 
 
 def run(
@@ -35,7 +30,6 @@ def run(
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     here = os.getcwd()
     with (
-        patch("hashlib.pbkdf2_hmac", _derived_once),
         patch.object(subprocess.Popen, "__init__", with_phi_loaded(str(loaded_python()))),
         patch.dict(os.environ, deployment.with_changes(env), clear=True),
         patch("wizard.cli.main.PROJECT_FOLDER", deployment.folder),

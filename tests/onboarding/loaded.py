@@ -32,8 +32,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 _OF_THE_WIZARD = (
     *("pulumi.automation", "botocore.session", "botocore.client", "botocore.credentials", "botocore.args"),
-    *("botocore.endpoint", "botocore.handlers", "botocore.waiter", "urllib3", "pydantic", "yaml"),
+    *("botocore.endpoint", "botocore.handlers", "botocore.waiter", "urllib3", "pydantic.types", "yaml"),
     *("rich.console", "rich.table", "rich.live", "rich.markup", "asyncio", "argparse", "ssl", "uuid", "zoneinfo"),
+    *("pydantic.functional_validators", "pydantic.alias_generators", "difflib", "secrets"),
 )
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "wizard": _OF_THE_WIZARD,
@@ -48,7 +49,6 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
             "pulumi.policy",
             "pulumi_policy",
             "grpc._server",
-            "pydantic",
             "cryptography.hazmat.primitives.ciphers.aead",
             "pybase64",
         ),
@@ -208,6 +208,8 @@ def main(program: str, door: socket.socket) -> None:
         _read_descriptions()
     if program in ("wizard", "python"):
         make_clients()
+        # The first model of a process looks for plug-ins in all that is installed.
+        sys.modules["pydantic"].create_model("First")
         hashlib.pbkdf2_hmac = derived_once(Path(door.getsockname()).parent)
     if program == "python":
         sys.modules["sandbox.pulumi_plugins.provider.schema"].package_schema()

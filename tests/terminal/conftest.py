@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.onboarding.deployment import Deployment, copied_product, running_deployment
+from tests.onboarding.deployment import Deployment, copied_product, running_deployment, written_script
 from tests.terminal.audience import Spectator, Stage
 from tests.terminal.person import WIZARD, Person, with_own_home
 
@@ -36,7 +37,8 @@ def untouched(untouched_cloud: Deployment, tmp_path_factory: pytest.TempPathFact
     """That cloud, from a folder of the test's own: another's stacks and drafts would be offered in it."""
     folder = copied_product(tmp_path_factory.mktemp("deployment") / "project")
     (folder / "state").mkdir()
-    return replace(untouched_cloud, folder=folder)
+    path = f"{written_script(folder, folder.with_name('bin'))}{os.pathsep}{untouched_cloud.environment['PATH']}"
+    return replace(untouched_cloud, folder=folder, environment=untouched_cloud.environment | {"PATH": path})
 
 
 @pytest.fixture

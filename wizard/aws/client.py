@@ -100,6 +100,10 @@ class Aws:
         """The same caller in another Region."""
         return Aws(self._session.with_region(region))
 
+    def account_id(self) -> str:
+        """The caller's account; asked once, and before anything else."""
+        return iam.account_of(self._session)
+
     def identify(self) -> Identity:
         """Who the caller is; asked once."""
         return iam.identify(self._session)

@@ -12,7 +12,7 @@ from components.policies.stack import AlertRule, alert_rules_of
 from components.settings import Settings
 from wizard.aws.access import is_verification, principal_of
 from wizard.aws.auth.session import Session, SessionClient, or_none, utc
-from wizard.aws.iam import identify
+from wizard.aws.iam import account_of
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import Retention, TrailFact
 from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCall, KeyCalls, LogValidation, RuleFact
@@ -43,7 +43,7 @@ class CloudTrail(SessionClient):
 
         Raises PermissionDenied for what the trail depends on; what only an auditor needs is None where it is denied.
         """
-        owner = identify(self._session).account_id
+        owner = account_of(self._session)
 
         def ask(operation: str, *absent: str) -> Any:
             return self._session.find("s3", operation, absent=absent, Bucket=bucket, ExpectedBucketOwner=owner)
@@ -267,7 +267,7 @@ class AwsAuditReader(SessionClient):
 
     @property
     def _owner(self) -> str:
-        return identify(self._session).account_id
+        return account_of(self._session)
 
     def selectors(self, arn: str) -> Mapping[str, Any]:
         """The trail's event selectors."""

@@ -6,7 +6,7 @@ Asks STS, IAM, Account Management and EC2; creates, switches off and deletes acc
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from wizard.aws.auth.credentials import FALLBACK_REGION
 from wizard.aws.auth.errors import code_of
@@ -24,16 +24,30 @@ SERVICE_LINKED = "/aws-service-role/"
 """Path of the roles that only an AWS service can assume."""
 
 
+def account_of(session: Session) -> str:
+    """The caller's account, before anything else of the caller is known. Raises CredentialsError, Unreachable."""
+    return str(_caller(session)["Account"])
+
+
 def identify(session: Session) -> Identity:
-    """The caller, as STS answers; asked once for every Region. Raises CredentialsError, Unreachable."""
-    identity: Identity = session.once("identity", lambda: _in_known_region(session, _identify))
+    """The caller, as STS and IAM answer; asked once for every Region. Raises CredentialsError, Unreachable."""
+    identity: Identity = session.once("identity", lambda: _identify(session))
     return identity
 
 
+def _caller(session: Session) -> Mapping[str, Any]:
+    def ask(session: Session) -> Mapping[str, Any]:
+        # Alone and first: this call has the shortest time-out, so an endpoint that does not answer is noticed soon.
+        answer: Mapping[str, Any] = session.call("sts", "GetCallerIdentity")
+        session.record_skew(skew_of(answer))
+        return answer
+
+    caller: Mapping[str, Any] = session.once("caller", lambda: _in_known_region(session, ask))
+    return caller
+
+
 def _identify(session: Session) -> Identity:
-    # Alone and first: this call has the shortest time-out, so an endpoint that does not answer is noticed soon.
-    answer = session.call("sts", "GetCallerIdentity")
-    session.record_skew(skew_of(answer))
+    answer = _caller(session)
     account, arn = str(answer["Account"]), str(answer["Arn"])
     aliases, (principal_arn, guess) = session.together(
         lambda: or_none(lambda: session.call("iam", "ListAccountAliases")), lambda: _principal_arn(session, arn)
@@ -149,7 +163,7 @@ class Iam(SessionClient):
         principal = Principal(arn=arn)
         if arn == identify(self._session).principal_arn:
             return principal
-        if arn.split(":")[4] != identify(self._session).account_id:
+        if arn.split(":")[4] != account_of(self._session):
             return None
         if principal.kind == "root":
             return principal

@@ -91,14 +91,17 @@ class KmsKeys(SessionClient):
 
 def _fact(session: Session, metadata: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> KeyFact:
     arn = str(metadata["Arn"])
-    rotation = _tolerated(session, "GetKeyRotationStatus", arn) or {}
+    rotation, own_tags = session.together(
+        lambda: _tolerated(session, "GetKeyRotationStatus", arn) or {},
+        lambda: (_tags(session, arn) or {}) if tags is None else tags,
+    )
     return KeyFact(
         arn=arn,
         state=str(metadata.get("KeyState", "Enabled")),
         spec=str(metadata.get("KeySpec") or metadata.get("CustomerMasterKeySpec") or "SYMMETRIC_DEFAULT"),
         usage=str(metadata.get("KeyUsage", "ENCRYPT_DECRYPT")),
         description=str(metadata.get("Description") or ""),
-        tags=tags if tags is not None else (_tags(session, arn) or {}),
+        tags=own_tags,
         rotation_enabled=rotation.get("KeyRotationEnabled"),
         rotation_period_days=rotation.get("RotationPeriodInDays"),
         origin=str(metadata.get("Origin") or "AWS_KMS"),

@@ -12,7 +12,7 @@ from typing import Any
 from wizard.aws import cloudtrail
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, SessionClient
-from wizard.aws.iam import identify
+from wizard.aws.iam import account_of
 from wizard.core import retry
 from wizard.core.errors import ResourceError, SetupError, UsageError
 from wizard.core.models.rotation import BucketLock, StoredObject
@@ -45,7 +45,7 @@ class StateStorage(SessionClient):
 
         Raises SetupError for a name that another account has, UsageError for an invalid name.
         """
-        account_id = identify(self._session).account_id
+        account_id = account_of(self._session)
         owner = cloudtrail.bucket_owner(self._session, bucket, account_id)
         if owner == "foreign":
             raise _belongs_to_another(bucket, account_id)
@@ -194,7 +194,7 @@ class S3BackupStorage:
     @property
     def account_id(self) -> str:
         """The owner of the buckets."""
-        return identify(self.session).account_id
+        return account_of(self.session)
 
     def lock_of(self, bucket: str) -> BucketLock | None:
         """The bucket's Object Lock; None where it has none. Raises ResourceError where there is no such bucket."""

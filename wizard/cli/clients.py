@@ -72,9 +72,13 @@ def build_clients(
             program=program(),
         )
 
+    is_read_only = options.command in READ_ONLY
+
+    @cache
     def vercel(token: str) -> client.Vercel:
         secret(token, "Vercel token")
-        return client.Vercel(token=token, base_url=os.environ.get("VERCEL_API_URL") or client.BASE_URL)
+        base_url = os.environ.get("VERCEL_API_URL") or client.BASE_URL
+        return client.Vercel(token=token, base_url=base_url, asks_once=is_read_only)
 
     def code(serial: str) -> str:
         secret_code = Question(
@@ -98,7 +102,7 @@ def build_clients(
             environ=os.environ,
             ask_code=code if terminal.interactive else None,
             clock=clock,
-            asks_once=options.command in READ_ONLY,
+            asks_once=is_read_only,
         )
 
     def back_up(place: str, ready: PreparedRun, outputs: Outputs) -> LastBackup:

@@ -235,8 +235,8 @@ TABLE: tuple[Command, ...] = (
 COMMANDS: Mapping[str, Command] = MappingProxyType({command.name: command for command in TABLE})
 """The commands by name."""
 
-READ_ONLY = frozenset(command.name for command in TABLE if command.group == INSPECT)
-"""The commands that change nothing: what one of them has asked AWS, it does not ask again."""
+READ_ONLY = frozenset(command.name for command in TABLE if command.group == INSPECT or command.name == "verify")
+"""The commands that change nothing: what one of them has asked AWS or Vercel, it does not ask again."""
 
 SCHEMAS = (*COMMANDS, "report-verify", "failure", "answers")
 """The JSON Schemas in `schemas/`: of each command's document, of every failure's, of an answers file."""

@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 from components.settings import Outputs, Settings, Target
 from wizard.core.errors import CredentialsError, DamagedState, SetupError, StackNotFound
 from wizard.core.models.account import Identity
-from wizard.core.models.delivery import StackState, VercelProject
+from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.inputs import S3
 from wizard.core.next_command import plain_name, wizard
 from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
 from wizard.core.state_backend import url_of
+from wizard.data_key.delivery import find_stored_data_key
 from wizard.inputs.registry import by_key
 from wizard.setup.steps import Clients, Request, settings_refresh
 from wizard.targets.port import deploy_target
@@ -38,6 +39,8 @@ class DeployedStack:
     vercel: VercelClient | None = None
     """None without a token, or if Vercel is not a target."""
     project: VercelProject | SetupError | None = None
+    stored_data_key: StoredDataKey | SetupError | None = None
+    """None where there is none, and where it was not asked for."""
 
     @property
     def outputs(self) -> Outputs | None:
@@ -65,8 +68,11 @@ class DeployedStack:
         return context
 
 
-def find(request: Request, clients: Clients) -> DeployedStack:
-    """Read the stack. Raises StackNotFound without settings, CredentialsError without credentials of its account."""
+def find(request: Request, clients: Clients, *, reads_data_key: bool = False) -> DeployedStack:
+    """Read the stack. Raises StackNotFound without settings, CredentialsError without credentials of its account.
+
+    `reads_data_key`: read the stored data key too, at the same time.
+    """
     settings = request.saved
     name = plain_name(request.stack)
     if settings is None:
@@ -83,11 +89,11 @@ def find(request: Request, clients: Clients) -> DeployedStack:
         )
     values: dict[str, Any] = {key: answer.value for key, answer in request.answers.items()}
     aws = clients.connect(values.get("profile"), settings.region)
-    identity = aws.identify()
-    if identity.account_id != settings.account_id:
+    if (account := aws.account_id()) != settings.account_id:
+        identity = aws.identify()
         raise CredentialsError(
             f"the stack {request.stack} is in the account {settings.account_id}, but the credentials "
-            f"({identity.arn}, from {identity.source}) belong to the account {identity.account_id}",
+            f"({identity.arn}, from {identity.source}) belong to the account {account}",
             "use a profile of that account: --profile NAME",
         )
     configured_backend = str(values.get("backend") or "")
@@ -100,34 +106,35 @@ def find(request: Request, clients: Clients) -> DeployedStack:
     token = values.get("vercel_token")
     is_used = by_key["vercel_token"].needed({"target": settings.deploy_targets})
     vercel = clients.vercel(token) if token and is_used else None
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with ThreadPoolExecutor(max_workers=3) as pool:
         state = pool.submit(attempted, engine.state, request.stack)
         project = (
             pool.submit(attempted, vercel.find_project, settings.vercel_team or "", settings.vercel_project or "")
             if vercel
             else None
         )
+        stored = pool.submit(attempted, find_stored_data_key, aws, settings) if reads_data_key else None
         return DeployedStack(
             stack=request.stack,
             settings=settings,
             aws=aws,
-            identity=identity,
+            identity=aws.identify(),
             engine=engine,
             state=state.result(),
             vercel=vercel,
             project=project.result() if project else None,
+            stored_data_key=stored.result() if stored else None,
         )
 
 
 def outputs_of(deployed: DeployedStack) -> Outputs:
     """The outputs. Raises StackNotFound if the stack is not deployed, or the error of reading its state."""
-    if isinstance(deployed.state, SetupError):
-        raise deployed.state
-    if deployed.state.outputs is None:
+    outputs = known(deployed.state).outputs
+    if outputs is None:
         raise StackNotFound(
             f"the stack {deployed.stack} is not deployed yet", wizard("setup", "--stack", deployed.stack)
         )
-    return deployed.state.outputs
+    return outputs
 
 
 def attempted(call: Callable[..., T], *arguments: Any, **options: Any) -> T | SetupError:
@@ -136,3 +143,10 @@ def attempted(call: Callable[..., T], *arguments: Any, **options: Any) -> T | Se
         return call(*arguments, **options)
     except SetupError as error:
         return error
+
+
+def known(value: T | SetupError) -> T:
+    """The value. Raises the SetupError that it is instead."""
+    if isinstance(value, SetupError):
+        raise value
+    return value

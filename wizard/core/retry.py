@@ -1,4 +1,5 @@
-"""When a call is tried again: one schedule for each kind of reason, and one deadline for each operation.
+"""When a call is tried again: one schedule for each kind of reason, one deadline for each operation; and what is asked
+only once, or together.
 
 Waits by the clock that it gets, and reports a wait once. How a client uses it:
 
@@ -18,12 +19,14 @@ An operation inside another one never waits longer than the outer one has left. 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeVar
+from threading import Lock
+from typing import Any, TypeVar
 
 from wizard.core.errors import SetupError, Throttled, Unreachable
 
@@ -185,3 +188,39 @@ def attempts(reason: Reason, *, clock: Clock, seconds: float | None = None) -> I
     while deadline.wait(reason):
         number += 1
         yield number
+
+
+class Once:
+    """The answers to questions that are asked once, whichever threads want them."""
+
+    def __init__(self) -> None:
+        self._guard = Lock()
+        self._answers: dict[Hashable, Future[Any]] = {}
+
+    def __call__(self, question: Hashable, ask: Callable[[], T]) -> T:
+        """What `ask` returned at the first call. Its error is raised to all who wait for it, and is not kept."""
+        with self._guard:
+            is_first = question not in self._answers
+            answer: Future[T] = self._answers.setdefault(question, Future())
+        if is_first:
+            try:
+                answer.set_result(ask())
+            except BaseException as error:
+                # Whoever tries again asks again.
+                del self._answers[question]
+                answer.set_exception(error)
+                raise
+        return answer.result()
+
+
+MAX_PARALLEL = 8
+"""Calls that run in parallel; botocore keeps ten connections for each client."""
+
+
+def together(*calls: Callable[[], Any]) -> tuple[Any, ...]:
+    """The results of all calls, run in parallel; when all have ended, the first failure is raised."""
+    if not calls:
+        return ()
+    with ThreadPoolExecutor(max_workers=min(MAX_PARALLEL, len(calls)), thread_name_prefix="together") as pool:
+        futures = [pool.submit(call) for call in calls]
+    return tuple(future.result() for future in futures)

@@ -5,9 +5,10 @@ Reads and writes AWS and the targets through their ports.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from components import policies
 from components.policies.evaluation import KeyPolicyDecision
@@ -33,7 +34,7 @@ from wizard.core.models.rotation import DataKeyVersion, LastBackup, RestoreDrill
 from wizard.core.next_command import wizard
 from wizard.core.ports.aws import KeyRotation
 from wizard.core.ports.run import AwsClient, DecryptVerifier, TargetContext
-from wizard.core.retry import SCHEDULES, Reason
+from wizard.core.retry import SCHEDULES, Reason, together
 from wizard.data_key import guard
 from wizard.targets.port import DeployTarget, deploy_target
 
@@ -262,6 +263,27 @@ def deliver(
     return tuple(done)
 
 
+Searches = Mapping[tuple[str, str], CredentialsSearch]
+"""The application's credentials by target and principal."""
+
+
+def find_credentials(context: TargetContext, targets: Iterable[str]) -> Searches:
+    """The application's credentials at these targets, from this machine."""
+    outputs = context.require_outputs()
+    wanted = [(target, outputs.principal_of(target)) for target in dict.fromkeys(targets)]
+    found = together(
+        *(
+            partial(
+                context.aws.application_credentials.app_credentials,
+                principal,
+                container_first=deploy_target(target).container_credentials_first,
+            )
+            for target, principal in wanted
+        )
+    )
+    return dict(zip(wanted, found, strict=True))
+
+
 def prove(
     context: TargetContext,
     delivered: tuple[Delivered, ...],
@@ -270,20 +292,27 @@ def prove(
     prover: DecryptVerifier,
     access_key: AccessKey | None = None,
     full: bool = False,
+    credentials: Callable[[], Searches] | None = None,
 ) -> tuple[Verification, ...]:
     """One verification for each delivery: as the application, or else by its policies.
 
     As the application it is a dry run of KMS; a full round trip for what was written now, and for all if `full`.
-    `access_key`: the application's, created in this run.
+    `access_key`: the application's, created in this run. `credentials`: of `find_credentials`, which was begun earlier.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     outputs, variables = context.require_outputs(), variables_of(context, wrapped)
+    regions = [delivery.region or context.settings.region for delivery in delivered]
+    searches, *gaps = together(
+        credentials or partial(find_credentials, context, [delivery.target for delivery in delivered]),
+        *(
+            partial(deploy_target(delivery.target).missing, context, {region: variables[region]})
+            for delivery, region in zip(delivered, regions, strict=True)
+        ),
+    )
     proofs = []
-    for delivery in delivered:
-        target, region = deploy_target(delivery.target), delivery.region or context.settings.region
-        app_variables, principal = variables[region], outputs.principal_of(delivery.target)
+    for delivery, region, gap in zip(delivered, regions, gaps, strict=True):
+        principal = outputs.principal_of(delivery.target)
         created = access_key if principal == outputs.app_user_arn else None
-        gap = target.missing(context, {region: app_variables})
         # What the target gives to the application decides, whatever the stored data key is.
         state, detail, key_material = (
             (VerificationState.FAILED, gap, "")
@@ -293,9 +322,10 @@ def prove(
                 context.settings,
                 prover,
                 principal,
-                app_variables,
-                target,
-                created,
+                variables[region],
+                deploy_target(delivery.target),
+                _created(created) if created else searches[delivery.target, principal],
+                seconds=NEW_KEY_SECONDS if created else SCHEDULES[Reason.PROPAGATION].seconds,
                 full=full or delivery.state is DeliveryState.WRITTEN,
             )
         )
@@ -314,6 +344,11 @@ def prove(
     return tuple(proofs)
 
 
+def _created(key: AccessKey) -> CredentialsSearch:
+    how = f"its access key {key.id}, created just now"
+    return CredentialsSearch(credentials=AppCredentials(how=how, access_key_id=key.id, secret_access_key=key.secret))
+
+
 def _verify(
     aws: AwsClient,
     settings: Settings,
@@ -321,23 +356,14 @@ def _verify(
     principal: str,
     app_variables: AppVariables,
     target: DeployTarget,
-    created: AccessKey | None,
+    search: CredentialsSearch,
     *,
+    seconds: float,
     full: bool,
 ) -> tuple[VerificationState, str, str]:
     """The state, how that is known, and the id of the key material that opened the data key, or ""."""
-    if created:
-        how = f"its access key {created.id}, created just now"
-        search = CredentialsSearch(
-            credentials=AppCredentials(how=how, access_key_id=created.id, secret_access_key=created.secret)
-        )
-    else:
-        search = aws.application_credentials.app_credentials(
-            principal, container_first=target.container_credentials_first
-        )
     credentials = search.credentials
     if credentials is not None:
-        seconds = NEW_KEY_SECONDS if created else SCHEDULES[Reason.PROPAGATION].seconds
         result = prover.prove(credentials, app_variables, retry_seconds=seconds, full=full)
         if not result.is_answer:
             return (

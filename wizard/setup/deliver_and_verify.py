@@ -4,7 +4,8 @@ Writes AWS and the targets through their ports. The data key is stored before it
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from components.settings import Outputs, Settings
@@ -45,8 +46,13 @@ class DeliveryResult:
     access_key: DeliveredAccessKey | None = None
 
 
-def deliver_and_verify(clients: Clients, ready: PreparedRun, outputs: Outputs, *, yes: bool) -> DeliveryResult:
-    """Store the data key, deliver it to every target, and verify each delivery."""
+def deliver_and_verify(
+    clients: Clients, ready: PreparedRun, outputs: Outputs, *, yes: bool, is_new: bool
+) -> DeliveryResult:
+    """Store the data key, deliver it to every target, and verify each delivery.
+
+    `is_new`: whether this run changed the account, so that AWS may not know the application's role everywhere yet.
+    """
     ui, settings = clients.ui, ready.settings
     ui.section("Data key")
     ui.working("reading the stored data key")
@@ -59,9 +65,11 @@ def deliver_and_verify(clients: Clients, ready: PreparedRun, outputs: Outputs, *
     stored = delivery.ensure_data_key(ready.aws, settings, outputs, adopted=adopted, is_former=is_former)
     show_stored_data_key(ui, stored, outputs)
     context = context_of(ready, outputs)
-    delivered = delivery.deliver(context, stored.wrapped, on_delivered=lambda result: show_delivered(ui, result))
-    key = ensure_credentials(clients, context, yes=yes)
-    proofs = prove(clients, context, delivered, stored.wrapped, access_key=key.key if key else None)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        credentials = None if is_new else pool.submit(delivery.find_credentials, context, context.targets).result
+        delivered = delivery.deliver(context, stored.wrapped, on_delivered=lambda result: show_delivered(ui, result))
+        key = ensure_credentials(clients, context, yes=yes)
+        proofs = prove(clients, context, delivered, stored.wrapped, access_key=key, credentials=credentials)
     return DeliveryResult(stored_data_key=stored, delivered=delivered, proofs=proofs, access_key=key)
 
 
@@ -182,14 +190,15 @@ def prove(
     delivered: tuple[models.Delivered, ...],
     wrapped: WrappedDataKey,
     *,
-    access_key: models.AccessKey | None = None,
+    access_key: DeliveredAccessKey | None = None,
     check_again: bool = False,
     full: bool = False,
+    credentials: Callable[[], delivery.Searches] | None = None,
 ) -> tuple[models.Verification, ...]:
     """Whether the application can decrypt what was delivered.
 
     `check_again`: read the variables of the targets again, which a delivery of this run has just done. `full`: a round
-    trip with the data key, for what was not written now, too.
+    trip with the data key, for what was not written now, too. `credentials`: as `delivery.prove` takes them.
     """
     clients.ui.section("Proof")
     clients.ui.working("becoming the application, and opening the key")
@@ -198,8 +207,9 @@ def prove(
         delivered,
         wrapped,
         prover=clients.prover,
-        access_key=access_key,
+        access_key=access_key.key if access_key else None,
         full=full,
+        credentials=credentials,
     )
     for proof in proofs:
         clients.ui.line(f"{proof.target}: {proof.state}, {proof.detail}", mark=report.PROOF_MARKS[proof.state])

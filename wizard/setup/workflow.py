@@ -84,7 +84,9 @@ def setup(request: Request, clients: Clients) -> report.Report:
     with confirmation.confirmed(request, clients) as confirmed_plan:
         ready, planned = confirmed_plan.ready, confirmed_plan.planned
         outputs = steps.update(request, clients, ready, planned)
-    delivery = deliver_and_verify.deliver_and_verify(clients, ready, outputs, yes=request.yes)
+    delivery = deliver_and_verify.deliver_and_verify(
+        clients, ready, outputs, yes=request.yes, is_new=bool(planned.changes)
+    )
     ui = clients.ui
     last_backup, backup_error = _backed_up(request, clients, ready, outputs, delivery.stored_data_key)
     ui.section("Evidence", "the compliance checklist, read from the account just now")

@@ -20,7 +20,7 @@ from wizard.vercel.access_key import delivered_id
 from wizard.vercel.conflicts import find_data_key, former_key, name_data_key, overlaps, rename_variable
 from wizard.vercel.delivery import deliver, missing, refusal
 from wizard.vercel.deployments import Deployments, last_change
-from wizard.vercel.http import Api, Endpoint
+from wizard.vercel.http import Api, Endpoint, scope_of
 from wizard.vercel.projects import label, list_projects, no_access, owner, read_entries, read_project
 from wizard.vercel.variables import Variables, list_entries
 
@@ -69,12 +69,15 @@ class Vercel:
         deadline: float = 60.0,
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], float] = time.monotonic,
+        asks_once: bool = False,
     ) -> None:
         """`timeout` is for one request, `deadline` for one delivery with all its repeats; both in seconds.
 
+        `asks_once`: as `Api` says.
+
         Raises CredentialsError for an impossible token, UsageError for an address to which no token may be sent.
         """
-        self._api = Api(token=token, base_url=base_url, timeout=timeout, sleep=sleep, now=now)
+        self._api = Api(token=token, base_url=base_url, timeout=timeout, sleep=sleep, now=now, asks_once=asks_once)
         self._deadline = deadline
 
     def __repr__(self) -> str:
@@ -146,7 +149,7 @@ class Vercel:
         project, Unreachable when the endpoint does not answer.
         """
         deadline = self._api.deadline(READING_SECONDS)
-        scope = {"teamId" if team.startswith("team_") else "slug": team} if team else {}
+        scope = scope_of(VercelProject.named(team, project))
         answer = self._api.persist("GET", Endpoint.PROJECT.path(project=project), query=scope, deadline=deadline)
         if answer.bad_token:
             raise self._api.refusal(answer, f"see the project {project}")

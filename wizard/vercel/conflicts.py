@@ -12,6 +12,7 @@ from wizard.core.errors import DataKeyConflict, SetupError, UsageError
 from wizard.core.models.account import DiscoveredDataKey
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, PRODUCTION, Scope
 from wizard.core.next_command import Command, wizard
+from wizard.core.retry import together
 from wizard.core.safe_text import clean
 from wizard.vercel import variable_state as state
 from wizard.vercel.variables import Variables
@@ -28,7 +29,8 @@ def overlaps(variables: Variables) -> tuple[str, ...]:
     In preview, development, a branch, a custom environment, or as the team's shared variables; above all, whether
     one of them has production's data key.
     """
-    listed, shared = variables.list(), _shared(variables)
+    # Threads do not share a deadline.
+    listed, shared = together(variables.list, lambda: _shared(variables.with_new_timeout(variables.deadline.left)))
     concerned = [
         variable
         for variable in (*listed, *shared)

@@ -64,7 +64,7 @@ def refusal(
     exists already, the other two variables are compared as well.
     """
     listed = variables.list()
-    read = variables.reader()
+    read = variables.reader(listed, scope)
     if inherited := inherited_data_key(variables, listed, stored, read, replaceable=replaceable, scope=scope):
         return inherited
     if stored is not None and region and key_arn:
@@ -107,7 +107,8 @@ def deliver(
         if not value or value.strip() != value:
             message = f"{name} is empty or has white space around it, and is not delivered"
             raise UsageError(message, "run the same command again")
-    before, read = variables.list(), variables.reader()
+    before = variables.list()
+    read = variables.reader(before, scope)
     terms = _Terms(batch=batch, scope=scope, replaceable=replaceable)
     states = _examine(variables, terms, before, None, read)
     unchanged = tuple(state.expected.key for state in states if not state.gap)
@@ -140,7 +141,8 @@ def deliver(
 
 def missing(variables: Variables, batch: AppVariables, *, scope: Scope = PRODUCTION) -> str | None:
     """What the scope lacks of the batch; see `wizard.vercel.client.Vercel.check`."""
-    listed, read = variables.list(), variables.reader()
+    listed = variables.list()
+    read = variables.reader(listed, scope)
     if foreign := foreign_data_key(listed, batch.wrapped, read, scope=scope):
         return foreign
     gaps = _gaps(tuple(state_of(desired, listed, read, None, scope) for desired in expected(batch)))
@@ -151,7 +153,8 @@ def _list_again(
     variables: Variables, terms: _Terms, before: tuple[ListedVariable, ...] | None
 ) -> tuple[VariableState, ...]:
     try:
-        return _examine(variables, terms, variables.list(), before, variables.reader())
+        listed = variables.list()
+        return _examine(variables, terms, listed, before, variables.reader(listed, terms.scope))
     except Unreachable as error:
         message = f"it is unknown whether Vercel stored the variables: {error.message}"
         raise Unreachable(message, _AGAIN) from error
@@ -356,7 +359,8 @@ def _undo(
 
 
 def _as_it_was(fresh: Variables, snapshot: Snapshot, written: Sequence[ExpectedVariable], scope: Scope) -> bool:
-    listed, read = fresh.list(), fresh.reader()
+    listed = fresh.list()
+    read = fresh.reader(listed, scope)
     for desired in written:
         entries = entries_of(listed, desired.key, scope)
         if {variable.id for variable in entries} != {

@@ -21,7 +21,7 @@ import urllib3
 from wizard.core import errors, safe_text
 from wizard.core.models.delivery import VercelProject
 from wizard.core.next_command import Command
-from wizard.core.retry import Clock, Deadline, Reason
+from wizard.core.retry import Clock, Deadline, Once, Reason
 from wizard.core.safe_text import quoted
 
 
@@ -128,8 +128,13 @@ class Api:
         timeout: float,
         sleep: Callable[[float], None],
         now: Callable[[], float],
+        asks_once: bool = False,
     ) -> None:
+        """`asks_once`: a run that changes nothing gets the same answer to the same GET, without another request."""
         self.base_url = base_url.rstrip("/")
+        self._answers = Once() if asks_once else None
+        self.values: dict[tuple[str, int | None], str] = {}
+        """The values that were read, by the id and the last change of the variable, until the next write."""
         self._clock = Clock(now=now, sleep=sleep)
         self._has_answered = False
         self._timeout = timeout
@@ -161,6 +166,8 @@ class Api:
         if content is not None:
             headers["Content-Type"] = "application/json"
         url = self.base_url + path + (f"?{urlencode(dict(query))}" if query else "")
+        if method != "GET":
+            self.values.clear()
         started = time.monotonic()
         try:
             response = self._pool.request(
@@ -206,6 +213,24 @@ class Api:
 
         Raises Unreachable, or ResourceError when the rate limit lasts longer than the deadline.
         """
+
+        def ask() -> Response:
+            return self._persist(method, path, query=query, deadline=deadline, content=content, seconds=seconds)
+
+        if self._answers is None or method != "GET":
+            return ask()
+        return self._answers((path, *sorted(query.items())), ask)
+
+    def _persist(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str],
+        deadline: Deadline,
+        content: Any,
+        seconds: float | None,
+    ) -> Response:
         attempts = 0
         while True:
             attempts += 1

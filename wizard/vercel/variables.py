@@ -14,7 +14,7 @@ from wizard.core.errors import PermissionDenied, SetupError, Unreachable
 from wizard.core.models.access import VariableEntry
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, PRODUCTION, Scope, VercelProject, VercelVariable
 from wizard.core.next_command import Command
-from wizard.core.retry import Deadline, Reason
+from wizard.core.retry import Deadline, Reason, together
 from wizard.vercel import projects
 from wizard.vercel.http import Api, Endpoint, Response, scope_of
 from wizard.vercel.variable_state import ListedVariable, Read, is_changed
@@ -144,13 +144,32 @@ class Variables:
         if not answer.ok and answer.status != 404:
             raise self._api.refusal(answer, f"remove a variable of {self.owner}")
 
-    def reader(self) -> Read:
-        """A function that reads values, and asks for each only once."""
+    def reader(self, listed: Sequence[ListedVariable] = (), scope: Scope = PRODUCTION) -> Read:
+        """A function that reads values, and asks for each only once; for all of the three in the scope together.
+
+        Of a variable that has not changed since an earlier operation of this client the value is known.
+        """
         values: dict[str, str | None] = {}
+        three = [
+            entry
+            for entry in listed
+            if entry.key in APPLICATION_VARIABLES and entry.type != "sensitive" and scope.sees(entry)
+        ]
+
+        def ask(entry: ListedVariable) -> str | None:
+            if entry.value or (known := self._api.values.get(entry.stamp)):
+                return entry.value or known
+            # Threads do not share a deadline.
+            value = self.with_new_timeout(self.deadline.left).decrypt_or_empty(entry)
+            if value and entry.updated_at is not None:
+                self._api.values[entry.stamp] = value
+            return value
 
         def read(entry: ListedVariable) -> str | None:
             if entry.id not in values:
-                values[entry.id] = entry.value or self.decrypt_or_empty(entry)
+                asked = three if entry in three else [entry]
+                answers = together(*(partial(ask, other) for other in asked))
+                values.update(zip((other.id for other in asked), answers, strict=True))
             return values[entry.id]
 
         return read
@@ -286,14 +305,17 @@ def list_entries(variables: Variables) -> tuple[VariableEntry, ...]:
     """Every entry of the three names and of ENCRYPTION_KEY, in all environments; the value of that one is not read."""
     listed = variables.list()
     names = (*APPLICATION_VARIABLES, FORMER_KEY_VARIABLE)
-    return tuple(_to_entry(variables, entry, listed) for entry in listed if entry.key in names)
+    read = variables.reader(listed)
+    return tuple(_to_entry(variables, entry, listed, read) for entry in listed if entry.key in names)
 
 
-def _to_entry(variables: Variables, entry: ListedVariable, listed: tuple[ListedVariable, ...]) -> VariableEntry:
+def _to_entry(
+    variables: Variables, entry: ListedVariable, listed: tuple[ListedVariable, ...], read: Read
+) -> VariableEntry:
     claim = FINGERPRINT.search(entry.comment)
     # The data keys of other environments are not read.
     is_ours = entry.in_production and entry.type != "sensitive" and entry.key in APPLICATION_VARIABLES
-    value = (entry.value or variables.decrypt_or_empty(entry)) if is_ours else None
+    value = read(entry) if is_ours else None
     return VariableEntry(
         name=entry.key,
         place=f"{variables.owner} (id {entry.id})",

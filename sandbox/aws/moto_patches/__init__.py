@@ -6,12 +6,7 @@ they are for; `patch_moto` applies those that no request or response can carry.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any, Generic, TypeVar
-
-import moto.backends
-import moto.core.responses
-from moto.core.utils import method_names_from_class
 
 from sandbox.aws.iam import enforcement
 from sandbox.aws.iam.policy import UnsupportedCondition
@@ -144,10 +139,6 @@ RESPONSE_PATCHES: tuple[Patch[ResponsePatch], ...] = (
 
 def patch_moto() -> None:
     """Change in moto itself what no request or response carries: ciphertexts, new buckets, locks, metrics."""
-    # For each request, moto lists the folders of its own package and the methods of a class: a third of its time.
-    modules = frozenset(moto.backends.list_of_moto_modules())
-    moto.backends.list_of_moto_modules = lambda: modules
-    vars(moto.core.responses)["method_names_from_class"] = cache(method_names_from_class)
     ciphertext.keep_multi_region_key_ids()
     storage.protect_new_buckets()
     storage.keep_blocked_encryption_types()

@@ -13,6 +13,7 @@ from wizard.aws import Aws, connect
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import AppVariables
 from wizard.core.ports.run import AwsClient
+from wizard.core.retry import Once
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 ROLE = "arn:aws:iam::123456789012:role/eonpro-app-role"
@@ -79,7 +80,7 @@ def test_an_endpoint_that_is_gone_raises_the_wizards_own_errors_only(environ, ca
 @pytest.fixture
 def once(scripted: Aws) -> Aws:
     """As the commands that change nothing connect."""
-    return Aws(replace(scripted._session, _answers={}))
+    return Aws(replace(scripted._session, _answers=Once()))
 
 
 def test_what_several_parts_of_a_report_ask_is_asked_of_aws_once(once: Aws, script):

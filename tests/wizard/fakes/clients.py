@@ -371,6 +371,11 @@ class FakeCloud:
     def environment(self) -> Mapping[str, str]:
         return {"AWS_ACCESS_KEY_ID": "the-operators", "AWS_REGION": self.region}
 
+    def account_id(self) -> str:
+        if "identify" in self.failures:
+            raise self.failures["identify"]
+        return self.identity.account_id
+
     def identify(self) -> Identity:
         self._call("identify")
         return self.identity

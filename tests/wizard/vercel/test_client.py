@@ -847,3 +847,30 @@ def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch, e
         monkeypatch.setenv(name, value)
     api = Api(token="token", base_url="https://api.example.org", timeout=1, sleep=print, now=time.monotonic)
     assert (api._pool.proxy is not None) == proxied
+
+
+def values_read(vercel: Place, act: Callable[[], object]) -> int:
+    vercel.door.delete("/_sandbox/calls")
+    act()
+    calls: dict[str, int] = vercel.door.get("/_sandbox/calls").json()["calls"]
+    return sum(count for call, count in calls.items() if call.startswith("GET /v1/projects/"))
+
+
+def test_a_value_is_read_once_in_a_run_and_again_when_somebody_changed_it(vercel: Place):
+    edge, project = vercel.edge(), vercel.project()
+    vercel.edge().deliver(project, BATCH)
+    assert values_read(vercel, lambda: edge.check(project, BATCH)) == 2
+    assert values_read(vercel, lambda: edge.check(project, BATCH)) == 0
+    region = vercel.envs()["AWS_REGION"]["id"]
+    vercel.door.patch(f"/v9/projects/eonpro/env/{region}?slug=clinic", json={"value": "eu-west-1"})
+    assert "AWS_REGION" in (edge.check(project, BATCH) or ""), "the same comment, another value"
+
+
+def test_a_run_that_changes_nothing_asks_vercel_once(vercel: Place):
+    project = vercel.project()
+    vercel.edge().deliver(project, BATCH)
+    edge = vercel.edge(asks_once=True)
+    assert edge.check(project, BATCH) is None
+    vercel.door.delete("/_sandbox/calls")
+    assert edge.check(project, BATCH) is None
+    assert vercel.door.get("/_sandbox/calls").json()["calls"] == {}

@@ -5,7 +5,6 @@ Calls AWS (or what AWS_ENDPOINT_URL names) through botocore; starts threads for 
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -36,9 +35,6 @@ _READS = ("Get", "List", "Describe", "Head", "Lookup", "BatchGet")
 UNREADABLE_SECONDS = 10.0
 """How long an answer that cannot be read is asked for again: a broken connection is over by then, a proxy stays."""
 
-MAX_PARALLEL = 8
-"""Look-ups that run in parallel; botocore keeps ten connections for each client."""
-
 _METHODS = {
     "shared-credentials-file": "the profile {profile}",
     "config-file": "the profile {profile}",
@@ -60,8 +56,9 @@ class Session:
     _chain: Chain | None = field(default=None, repr=False)
     """None where the credentials are the environment's."""
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
-    """What is asked once for all Regions: `loaded`, True once the credentials were loaded or else the error; `skew`."""
-    _answers: dict[str, Future[Any]] | None = field(default=None, repr=False)
+    """For all Regions: `loaded`, True once the credentials were loaded or else the error; `renewed`, `skew`."""
+    _once: retry.Once = field(default_factory=retry.Once, repr=False)
+    _answers: retry.Once | None = field(default=None, repr=False)
     """What was answered to each question, where a run asks none twice; None where it may."""
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
@@ -81,7 +78,7 @@ class Session:
 
         `asks_once`: a run that changes nothing gets the same answer to the same question, without another request.
         """
-        answers: dict[str, Future[Any]] | None = {} if asks_once else None
+        answers = retry.Once() if asks_once else None
         resolved = sources.resolve(profile=profile, region=region, environ=environ)
         botocore = sources.botocore_session(resolved.profile, environ)
         keys = resolved.keys
@@ -174,9 +171,7 @@ class Session:
 
     def once(self, name: str, find: Callable[[], Any]) -> Any:
         """The value of `find()`, called once for all Regions; an error is raised, and not cached."""
-        if name not in self._cache:
-            self._cache[name] = find()
-        return self._cache[name]
+        return self._once(name, find)
 
     def record_skew(self, skew: float | None) -> None:
         """Remember by how many seconds this machine's clock is ahead of AWS's."""
@@ -219,18 +214,7 @@ class Session:
         if self._answers is None or not operation.startswith(_READS) or operation == "GetObject":
             return self._send(service, operation, parameters)
         question = repr((service, operation, self.region, sorted(parameters.items())))
-        with self._lock:
-            is_first = question not in self._answers
-            answer = self._answers.setdefault(question, Future())
-        if is_first:
-            try:
-                answer.set_result(self._send(service, operation, parameters))
-            except BaseException as error:
-                # Whoever tries again asks again.
-                del self._answers[question]
-                answer.set_exception(error)
-                raise
-        return deepcopy(answer.result())
+        return deepcopy(self._answers(question, lambda: self._send(service, operation, parameters)))
 
     def _send(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any:
         client = self.client(service)
@@ -279,13 +263,7 @@ class Session:
         with self.translating(service, operation):
             yield from Paginator(page, config, model).paginate(**parameters)
 
-    def together(self, *calls: Callable[[], Any]) -> tuple[Any, ...]:
-        """The results of all calls, run in parallel; when all have ended, the first failure is raised."""
-        if not calls:
-            return ()
-        with ThreadPoolExecutor(max_workers=min(MAX_PARALLEL, len(calls)), thread_name_prefix="aws") as pool:
-            futures = [pool.submit(call) for call in calls]
-        return tuple(future.result() for future in futures)
+    together = staticmethod(retry.together)
 
     def client(self, service: str) -> Any:
         """The service's client, created at its first use: that costs 20 to 60 ms."""

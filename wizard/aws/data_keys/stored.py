@@ -106,7 +106,7 @@ def read_stored_data_key(store: stores.Store, name: str) -> StoredDataKey | None
 
     Raises DataKeyConflict when it holds anything else, or another key than its tags say.
     """
-    stored = store.read([name]).get(name)
+    stored, tags = stores.read_with_tags(store, name)
     if stored is None:
         return None
     back = wizard("doctor", advice=f"names the command that puts it back; its history: {store.history_command(name)}")
@@ -117,7 +117,6 @@ def read_stored_data_key(store: stores.Store, name: str) -> StoredDataKey | None
             f"the {store.noun} {name} holds a value that is not a wrapped data key ({error}); nothing was overwritten",
             back,
         ) from error
-    tags = store.tags(name)
     if tags.get(stores.NEXT_FINGERPRINT_TAG) == wrapped.fingerprint:
         # A replacement was interrupted after the value and before its tags.
         return StoredDataKey(

@@ -64,6 +64,9 @@ class Store(Protocol):
     title: str
 
     @property
+    def session(self) -> Session: ...
+
+    @property
     def clock(self) -> Clock:
         """For `wizard.core.retry`."""
 
@@ -93,6 +96,12 @@ class Store(Protocol):
 
     def listing_command(self, prefix: str) -> str:
         """What a person types to see the names under the prefix."""
+
+
+def read_with_tags(store: Store, name: str) -> tuple[StoredValue | None, Mapping[str, str]]:
+    """The value, None where there is no such name, and its tags; asked for together."""
+    values, tags = store.session.together(lambda: store.read([name]), lambda: store.tags(name))
+    return values.get(name), tags
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ not relied on: Parameter Store keeps 100 versions, Secrets Manager two.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from wizard.aws.data_keys.stored import store_data_key
 from wizard.aws.data_keys.stores import (
@@ -20,6 +21,7 @@ from wizard.aws.data_keys.stores import (
     READ_BACK_SECONDS,
     Store,
     StoredValue,
+    read_with_tags,
 )
 from wizard.core import retry
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
@@ -59,11 +61,10 @@ class DataKeyVersions:
 
     def stored_key(self) -> StoredKey:
         """The stored value, well formed or not, and what its tags say about it."""
-        stored = self.store.read([self.stored_data_key]).get(self.stored_data_key)
+        stored, tags = read_with_tags(self.store, self.stored_data_key)
         if stored is None:
             return StoredKey(parameter=self.stored_data_key, version=0)
         wrapped = _wrapped(stored)
-        tags = self.store.tags(self.stored_data_key)
         tagged, key_arn = tags.get(FINGERPRINT_TAG), tags.get(KEY_ARN_TAG)
         if wrapped is not None and tags.get(NEXT_FINGERPRINT_TAG) == wrapped.fingerprint:
             key_arn = tags.get(NEXT_KEY_ARN_TAG)
@@ -81,20 +82,19 @@ class DataKeyVersions:
 
     def versions(self) -> tuple[DataKeyVersion, ...]:
         """Every entry whose value fits its name, and a new or stored data key without an entry; the oldest first."""
-        stored_key, listing = self.stored_key(), self.store.under(self.folder)
-        versions = [
-            self._entry(name, wrapped, stored_key, at=value.at)
-            for name, value in listing.items()
-            if not self._is_place(name) and (wrapped := self._named(name, value)) is not None
-        ]
-        fingerprints = {version.fingerprint for version in versions}
-        versions += [
-            replace(self._entry(name, wrapped, stored_key, at=value.at), kept=False)
-            for name, value in listing.items()
-            if self._is_place(name)
-            and (wrapped := self._named(name, value)) is not None
-            and wrapped.fingerprint not in fingerprints
-        ]
+        together = self.store.session.together
+        stored_key, listing = together(self.stored_key, lambda: self.store.under(self.folder))
+        named = {name: wrapped for name, value in listing.items() if (wrapped := self._named(name, value)) is not None}
+        fingerprints = {wrapped.fingerprint for name, wrapped in named.items() if not self._is_place(name)}
+        counted = {
+            name: wrapped
+            for name, wrapped in named.items()
+            if not self._is_place(name) or wrapped.fingerprint not in fingerprints
+        }
+        entries = together(
+            *(partial(self._entry, name, wrapped, stored_key, at=listing[name].at) for name, wrapped in counted.items())
+        )
+        versions = [replace(entry, kept=not self._is_place(name)) for name, entry in zip(counted, entries, strict=True)]
         if stored_key.wrapped is not None and all(not version.current for version in versions):
             # A list may not show a new entry yet; the entry is read by its name before it counts as missing.
             versions.append(

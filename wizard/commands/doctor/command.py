@@ -24,7 +24,6 @@ from wizard.core.models.delivery import Delivered, DeliveryState, StoredDataKey,
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import Command, wizard
 from wizard.core.ports.run import TargetContext, UserInterface
-from wizard.data_key.delivery import find_stored_data_key
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_target
@@ -210,10 +209,10 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
     """
     clients.ui.working("reading the stack")
     clients.prover.warm_up()
-    deployed = deployed_stack.find(request, clients)
+    deployed = deployed_stack.find(request, clients, reads_data_key=True)
     deployed_stack.outputs_of(deployed)
     context = deployed.reachable(targets_of(request, deployed))
-    stored_data_key = find_stored_data_key(deployed.aws, deployed.settings)
+    stored_data_key = deployed_stack.known(deployed.stored_data_key)
     if stored_data_key is None:
         raise StackNotFound(
             f"{deployed.settings.names.stored_data_key} has no data key yet",

@@ -4,8 +4,7 @@ Reads through the ports.
 """
 
 from collections.abc import Callable, Mapping
-from threading import Lock
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from components import policies
 from components.policies.evaluation import AccountIam, GrantFact
@@ -22,6 +21,7 @@ from wizard.core.models.rotation import DataKeyVersion, LastBackup
 from wizard.core.next_command import Command
 from wizard.core.ports.aws import AccessDiagnostics
 from wizard.core.ports.run import AwsClient
+from wizard.core.retry import Once
 from wizard.data_key.delivery import find_data_key, find_last_backup, find_stored_data_key, region_of
 from wizard.setup.steps import Clients
 
@@ -34,18 +34,11 @@ class CheckContext:
     def __init__(self, deployed: DeployedStack, clients: Clients) -> None:
         self.deployed = deployed
         self.clients = clients
-        self._guard = Lock()
-        self._locks: dict[str, Lock] = {}
-        self._read: dict[str, object] = {}
+        self._once = Once()
 
     def once(self, name: str, read: Callable[[], T]) -> T | SetupError:
         """What `read` returns, or the SetupError that it raised; read once for each name."""
-        with self._guard:
-            lock = self._locks.setdefault(name, Lock())
-        with lock:
-            if name not in self._read:
-                self._read[name] = attempted(read)
-            return cast("T | SetupError", self._read[name])
+        return self._once(name, lambda: attempted(read))
 
     # --- the stack
 

@@ -4,7 +4,6 @@ Writes the targets' variables, and the stored data key if there never was one; r
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from components.settings import DATA_KEY_VARIABLE
@@ -25,30 +24,31 @@ def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, 
     """Deliver the stored data key, and offer the redeploy. Raises SetupError."""
     clients.ui.working("reading the stack")
     clients.prover.warm_up()
-    stack = deployed_stack.find(request, clients)
+    stack = deployed_stack.find(request, clients, reads_data_key=True)
     deployed_stack.outputs_of(stack)
     context = stack.reachable(deliver.targets_of(request, stack))
     scopes = _scopes(options, context)
     _offer_own_stack(scopes, context, request, clients)
     if options.rename_existing:
         _confirm(options.rename_existing, request, clients)
-    pushed = deliver.push(clients, context, scopes, rename_existing=options.rename_existing, yes=request.yes)
-    # Other environments are deployed with every push to a branch; production needs a redeploy.
-    deployed = replace(
+    pushed = deliver.push(
+        clients,
         context,
-        targets=tuple(
-            target for target in context.targets if PRODUCTION in scopes or not deploy_target(target).has_environments
-        ),
+        scopes,
+        stored=deployed_stack.known(stack.stored_data_key),
+        rename_existing=options.rename_existing,
+        yes=request.yes,
     )
-    running = redeploy.running(deployed)
-    redeploys = redeploy.offer(deployed, clients, redeploy=options.redeploy, running=running) if running else ()
+    redeploys = (
+        redeploy.offer(context, clients, redeploy=options.redeploy, running=pushed.running) if pushed.running else ()
+    )
     result = document(
         context.stack,
         pushed,
         targets=context.targets,
         scopes=scopes,
         redeploys=redeploys,
-        stale=redeploy.still_stale(running, redeploys),
+        stale=redeploy.still_stale(pushed.running, redeploys),
     )
     return int(not result["ok"]), result
 

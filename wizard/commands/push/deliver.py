@@ -4,11 +4,13 @@ Acts through the ports: creates the stored data key if there never was one, and 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
 
 from components.settings import Target
 from wizard.commands.deployed_stack import DeployedStack
+from wizard.commands.push import redeploy
 from wizard.core import json_documents
 from wizard.core.errors import DataKeyConflict, PermissionDenied, UsageError
 from wizard.core.models.delivery import PRODUCTION, Delivered, Scope, StoredDataKey, Verification, VerificationState
@@ -109,6 +111,8 @@ class Pushed:
     stored_data_key: StoredDataKey
     delivered: tuple[Delivered, ...]
     proofs: tuple[Verification, ...]
+    running: tuple[Instances, ...] = ()
+    """What runs at each target that gets its values by a redeploy only."""
     warnings: tuple[str, ...] = ()
     renamed: str | None = None
     """A line about the variable that was renamed; None if none was."""
@@ -132,41 +136,62 @@ def push(
     context: TargetContext,
     scopes: tuple[Scope, ...],
     *,
+    stored: StoredDataKey | None,
     rename_existing: str | None = None,
     yes: bool = False,
 ) -> Pushed:
     """Deliver the stored data key, created if there never was one, to every target and scope; check and verify it.
 
-    `rename_existing` is the id of another data key in production whose renaming was confirmed.
+    `stored` was read in the stack's own Region; it is read again before anything is delivered. `rename_existing` is the
+    id of another data key in production whose renaming was confirmed.
     """
     ui, aws, settings, outputs = clients.ui, context.aws, context.settings, context.require_outputs()
     ui.section("Data key")
     ui.working("reading the stored data key")
-    existing = delivery.find_data_key(aws, settings, outputs)
+    existing = stored or delivery.find_data_key(aws, settings, outputs)
     if existing is None:
         guard.may_create_in(context, scopes=tuple(dict.fromkeys((PRODUCTION, *scopes)))).require()
     renamed = _rename_existing(clients, context, rename_existing, existing) if rename_existing else None
     replaceable = _refuse_conflicts(context, scopes, existing)
-    stored = delivery.ensure_data_key(aws, settings, outputs, keeps_versions=False)
-    deliver_and_verify.show_stored_data_key(ui, stored, outputs)
-    delivered = delivery.deliver(
+    # Other environments are deployed with every push to a branch; production needs a redeploy.
+    deployed = replace(
         context,
-        stored.wrapped,
-        on_delivered=lambda result: deliver_and_verify.show_delivered(ui, result),
-        replaceable=replaceable,
-        scopes=scopes,
+        targets=tuple(
+            target for target in context.targets if PRODUCTION in scopes or not deploy_target(target).has_environments
+        ),
     )
-    warnings = _warnings(context, scopes)
-    for warning in warnings:
-        ui.line(warning, mark=Mark.WARN)
-    key = _access_key(clients, context, yes) if PRODUCTION in scopes else None
-    in_production = tuple(delivery_ for delivery_ in delivered if delivery_.environment in ("", PRODUCTION.words))
-    proofs = (
-        deliver_and_verify.prove(clients, context, in_production, stored.wrapped, access_key=key.key if key else None)
-        if in_production
-        else ()
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        credentials = pool.submit(delivery.find_credentials, context, context.targets)
+        stored = delivery.ensure_data_key(aws, settings, outputs, keeps_versions=False)
+        deliver_and_verify.show_stored_data_key(ui, stored, outputs)
+        delivered = delivery.deliver(
+            context,
+            stored.wrapped,
+            on_delivered=lambda result: deliver_and_verify.show_delivered(ui, result),
+            replaceable=replaceable,
+            scopes=scopes,
+        )
+        warnings = _warnings(context, scopes)
+        for warning in warnings:
+            ui.line(warning, mark=Mark.WARN)
+        key = _access_key(clients, context, yes) if PRODUCTION in scopes else None
+        running = pool.submit(redeploy.running, deployed)
+        in_production = tuple(delivery_ for delivery_ in delivered if delivery_.environment in ("", PRODUCTION.words))
+        proofs = (
+            deliver_and_verify.prove(
+                clients, context, in_production, stored.wrapped, access_key=key, credentials=credentials.result
+            )
+            if in_production
+            else ()
+        )
+    return Pushed(
+        stored_data_key=stored,
+        delivered=delivered,
+        proofs=proofs,
+        running=running.result(),
+        warnings=warnings,
+        renamed=renamed,
     )
-    return Pushed(stored_data_key=stored, delivered=delivered, proofs=proofs, warnings=warnings, renamed=renamed)
 
 
 def _rename_existing(clients: Clients, context: TargetContext, id: str, existing: StoredDataKey | None) -> str:

@@ -4,8 +4,9 @@ Reads through the ports, changes nothing and asks no questions.
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from components.policies.stack import trail_arn_of
@@ -14,13 +15,14 @@ from wizard.commands.deployed_stack import attempted
 from wizard.commands.status import StatusOptions
 from wizard.core import json_documents
 from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, StackNotFound
-from wizard.core.models.account import Identity, KeyFact
+from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import AppVariables, StoredDataKey, VercelProject
 from wizard.core.models.inputs import S3, Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus, StatusCheck
 from wizard.core.next_command import Result, plain_name, wizard
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface, VercelClient
+from wizard.core.retry import together
 from wizard.core.state_backend import url_of
 from wizard.data_key.delivery import find_last_backup, find_stored_data_key
 from wizard.inputs.registry import by_key
@@ -33,7 +35,8 @@ class _Caller:
     """The caller and its clients, or why there are none."""
 
     aws: AwsClient | None = None
-    identity: Identity | None = None
+    account: str | None = None
+    """None before it is asked for."""
     vercel: VercelClient | None = None
     why: str = ""
 
@@ -83,41 +86,69 @@ def read(
     local = sorted({*settings_by_stack, *unreadable}) if all_stacks else [name]
     known = [settings_by_stack[name] for name in local if name in settings_by_stack]
     caller = _caller(clients, profile, region or next((settings.region for settings in known), None), vercel_token)
-    listed, why_unlisted = _listed(list_stacks, caller)
+    with ThreadPoolExecutor(max_workers=8) as pool, ThreadPoolExecutor(max_workers=8) as asking:
+        # The backend, the account and Vercel are asked at the same time.
+        here = {each: settings_by_stack[each] for each in local if each in settings_by_stack}
+        projects = {each: asking.submit(_project, caller.vercel, settings) for each, settings in here.items()}
+        caller = _identified(caller)
+        listing = asking.submit(_listed, list_stacks, caller)
+        accounts = {
+            each: pool.submit(_read_account, each, settings, caller, projects[each]) for each, settings in here.items()
+        }
+    listed, why_unlisted = listing.result()
     by_name = {row.name: row for row in listed or ()}
-    names = sorted({*local, *by_name}) if all_stacks else local
     if not all_stacks and listed is not None and name not in {*by_name, *settings_by_stack, *unreadable}:
         raise StackNotFound(
             f"the stack {name} does not exist: it has neither a settings file Pulumi.{name}.yaml nor a state",
             wizard("status", "--all"),
         )
 
-    def read_stack(stack_name: str) -> StackStatus:
+    def status_of(stack_name: str) -> StackStatus:
         row = by_name.get(stack_name)
-        bare = StackStatus(
-            stack=stack_name,
+        if stack_name not in here:
+            why = unreadable.get(stack_name, f"its settings file Pulumi.{stack_name}.yaml does not exist")
+            status = StackStatus(stack=stack_name, why=why)
+        elif listed is not None and (row is None or row.resources == 0):
+            status = replace(_unread(stack_name, here[stack_name]), status=HealthStatus.NOT_BUILT)
+        else:
+            status = accounts[stack_name].result()
+            status = replace(status, why=status.why or why_unlisted)
+        return replace(
+            status,
             in_backend=None if listed is None else row is not None,
             last_update=row.last_update if row else None,
             resources=row.resources if row else None,
             updating=bool(row and row.updating),
-            caller=caller.identity.account_id if caller.identity else None,
+            caller=caller.account,
         )
-        if stack_name not in settings_by_stack:
-            why = unreadable.get(stack_name, f"its settings file Pulumi.{stack_name}.yaml does not exist")
-            return replace(bare, why=why)
-        status = _read_account(bare, settings_by_stack[stack_name], caller)
-        return replace(status, why=status.why or why_unlisted)
 
-    with ThreadPoolExecutor(max_workers=min(8, max(len(names), 1))) as pool:
-        return tuple(pool.map(read_stack, names))
+    return tuple(map(status_of, sorted({*local, *by_name}) if all_stacks else local))
 
 
 def _caller(clients: Clients, profile: str | None, region: str | None, token: str | None) -> _Caller:
     try:
-        aws = clients.connect(profile, region)
-        return _Caller(aws=aws, identity=aws.identify(), vercel=clients.vercel(token) if token else None)
+        return _Caller(aws=clients.connect(profile, region), vercel=clients.vercel(token) if token else None)
     except SetupError as error:
         return _Caller(why=f"AWS is not reachable: {error.message}")
+
+
+def _identified(caller: _Caller) -> _Caller:
+    try:
+        return replace(caller, account=caller.aws.account_id()) if caller.aws else caller
+    except SetupError as error:
+        return _Caller(why=f"AWS is not reachable: {error.message}")
+
+
+def _project(vercel: VercelClient | None, settings: Settings) -> VercelProject | SetupError | None:
+    """The stack's project; its variables are asked for too, so that they are known when they are compared."""
+    if vercel is None or not by_key["vercel_project"].needed({"target": tuple(settings.deploy_targets)}):
+        return None
+    team_and_name = settings.vercel_team or "", settings.vercel_project or ""
+    named = VercelProject.named(*team_and_name)
+    project, _ = together(
+        partial(attempted, vercel.find_project, *team_and_name), partial(attempted, vercel.read_variables, named)
+    )
+    return project if isinstance(project, SetupError) else named
 
 
 def _listed(list_stacks: ListStacks, caller: _Caller) -> tuple[tuple[ListedStack, ...] | None, str]:
@@ -128,24 +159,29 @@ def _listed(list_stacks: ListStacks, caller: _Caller) -> tuple[tuple[ListedStack
         return None, error.message
 
 
-def _read_account(bare: StackStatus, settings: Settings, caller: _Caller) -> StackStatus:
-    status = replace(
-        bare,
+def _unread(stack: str, settings: Settings) -> StackStatus:
+    return StackStatus(
+        stack=stack,
         account=settings.account_id,
         region=settings.region,
         environment=settings.environment,
         targets=tuple(settings.deploy_targets),
     )
-    if bare.in_backend is False or bare.resources == 0:
-        return replace(status, status=HealthStatus.NOT_BUILT)
-    if caller.aws is None or caller.identity is None:
+
+
+def _read_account(
+    stack: str, settings: Settings, caller: _Caller, project: Future[VercelProject | SetupError | None]
+) -> StackStatus:
+    status = _unread(stack, settings)
+    if caller.aws is None or caller.account is None:
         return replace(status, why=caller.why)
-    if caller.identity.account_id != settings.account_id:
-        why = f"your credentials belong to the account {caller.identity.account_id}"
+    if caller.account != settings.account_id:
+        why = f"your credentials belong to the account {caller.account}"
         return replace(status, status=HealthStatus.ELSEWHERE, why=why)
     with ThreadPoolExecutor(max_workers=1) as pool:
         record = pool.submit(attempted, find_last_backup, caller.aws.with_region(settings.region), settings)
-        fingerprint, checks = _run_checks(bare.stack, caller.aws.with_region(settings.region), caller.vercel, settings)
+        aws = caller.aws.with_region(settings.region)
+        fingerprint, checks = _run_checks(stack, aws, caller.vercel, settings, project)
     backup = record.result()
     last = backup.at.isoformat(timespec="seconds") if isinstance(backup, LastBackup) else None
     worst = [
@@ -161,18 +197,16 @@ def _read_account(bare: StackStatus, settings: Settings, caller: _Caller) -> Sta
 
 
 def _run_checks(
-    stack: str, aws: AwsClient, vercel: VercelClient | None, settings: Settings
+    stack: str,
+    aws: AwsClient,
+    vercel: VercelClient | None,
+    settings: Settings,
+    project: Future[VercelProject | SetupError | None],
 ) -> tuple[str | None, tuple[StatusCheck, ...]]:
     """The data key's fingerprint, and all checks of one stack; independent ones run concurrently."""
     with ThreadPoolExecutor(max_workers=4) as pool:
         futures = pool.submit(_key, aws, settings), pool.submit(_stored_data_key, aws, settings)
         trail = pool.submit(_trail, aws, settings)
-        is_used = vercel and by_key["vercel_project"].needed({"target": tuple(settings.deploy_targets)})
-        found = (
-            pool.submit(attempted, vercel.find_project, settings.vercel_team or "", settings.vercel_project or "")
-            if vercel and is_used
-            else None
-        )
         (key, key_checks), (stored_data_key, stored_key_check) = futures[0].result(), futures[1].result()
         if stored_data_key and key and stored_data_key.key_arn not in (None, key.arn):
             detail = (
@@ -180,10 +214,9 @@ def _run_checks(
                 f"not by the key under {settings.names.alias}"
             )
             stored_key_check = StatusCheck(what="stored data key", status=HealthStatus.WRONG, detail=detail)
-        project = found.result() if found else None
         delivered = list(
             pool.map(
-                lambda target: _target(target, stack, aws, vercel, project, settings, key, stored_data_key),
+                lambda target: _target(target, stack, aws, vercel, project.result(), settings, key, stored_data_key),
                 settings.deploy_targets,
             )
         )

@@ -286,6 +286,12 @@ class VercelProject:
     issuer_mode: VercelIssuerMode | None = None
     """Who issues them; None: the endpoint does not say."""
 
+    @classmethod
+    def named(cls, team: str, project: str) -> "VercelProject":
+        """The project by name or id, of the team with that slug or id, before Vercel is asked about it."""
+        is_id = team.startswith("team_")
+        return cls(id=project, name=project, team_id=team if is_id else None, team_slug=None if is_id else team or None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class VercelVariable:

@@ -71,6 +71,9 @@ class AwsClient(Protocol):
     def environment(self) -> Mapping[str, str]:
         """What a child process needs in its environment to be the same caller in the same Region. Secret."""
 
+    def account_id(self) -> str:
+        """The caller's account, by the first request of a run; `identify` needs others, which nothing may wait for."""
+
     def identify(self) -> account.Identity: ...
     def list_regions(self) -> tuple[account.RegionFact, ...]: ...
     def clock_skew(self) -> float | None:

@@ -258,14 +258,16 @@ class Vercel(DeployTarget):
     def running(self, context: TargetContext) -> Instances:
         """The production deployment, and whether it is older than the last change of its variables."""
         from wizard.core.models.deployment import Instances
+        from wizard.core.retry import together
 
         if context.vercel is None or context.project is None:
             return Instances(target=NAME, deployment=None, why=_NO_TOKEN)
         vercel, project = project_of(context)
-        deployment = vercel.production_deployment(project)
+        deployment, changed = together(
+            lambda: vercel.production_deployment(project), lambda: vercel.last_change(project)
+        )
         if deployment is None:
             return Instances(target=NAME, deployment=None, stale=False, why="nothing is deployed to production yet")
-        changed = vercel.last_change(project)
         if changed is None:
             why = "Vercel does not say when the variables were last changed"
             return Instances(target=NAME, deployment=deployment, why=why)

@@ -153,7 +153,7 @@ def test_it_asks_nobody_changes_nothing_and_lists_the_stacks_once(world: World) 
         "symptoms.held",
     }  # fmt: skip
     assert {call.split()[0].removeprefix("cloud.") for call in world.aws.log} <= reads
-    assert set(world.vercel.log) <= {"hosting.find_project", "hosting.check"}
+    assert set(world.vercel.log) <= {"hosting.find_project", "hosting.see_variables", "hosting.check"}
     assert world.asked == [world.aws.environment()]
     assert world.ui.asked == []
 

@@ -23,6 +23,7 @@ from wizard.core.errors import SetupError
 from wizard.core.models.access import TokenSubject, administrators_of, documents_of, not_strict
 from wizard.core.models.account import Difference, DiscoveredResource, DiscoveredSetup, KeyFact
 from wizard.core.models.delivery import VercelProject
+from wizard.core.retry import together
 from wizard.data_key.delivery import region_of
 from wizard.setup.application_access import application_trust, compare_trust, own_readers
 from wizard.setup.importing.differences import differences_of
@@ -130,10 +131,9 @@ def _strictness(
 
 def check_grants(context: CheckContext) -> Iterator[CheckResult]:
     """Whether a grant lets anybody decrypt who is not the application."""
-    key = context.key
+    key, grants = together(lambda: context.key, lambda: context.grants)
     if not isinstance(key, KeyFact):
         return  # Reported by check_keys.
-    grants = context.grants
     if isinstance(grants, SetupError):
         yield NotChecked.of("the grants of the key", grants)
         return
@@ -193,15 +193,15 @@ def _compare_policy(
 
 def check_application_policy(context: CheckContext) -> Iterator[CheckResult]:
     """Whether the application's policy allows more than the use of the key."""
-    outputs, key = context.outputs, context.key
-    if (
-        outputs is None
-        or not isinstance(key, KeyFact)
-        or ImportGroup.APPLICATION_POLICY in context.settings.kept_as_found
-    ):
+    if context.outputs is None or ImportGroup.APPLICATION_POLICY in context.settings.kept_as_found:
         return
-    arn = outputs.app_policy_arn
-    policy = context.once("application policy", lambda: context.aws.iam.policy_document(arn))
+    arn = context.outputs.app_policy_arn
+    key, policy = together(
+        lambda: context.key,
+        lambda: context.once("application policy", lambda: context.aws.iam.policy_document(arn)),
+    )
+    if not isinstance(key, KeyFact):
+        return
     if isinstance(policy, SetupError):
         # check_principals reports a missing policy.
         yield NotChecked.of(f"the application's policy {arn}", policy)
