@@ -15,8 +15,6 @@ import psycopg
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from psycopg.conninfo import conninfo_to_dict
 
-from tools.application import packages
-
 FOLDER = Path(__file__).parent
 PGCRYPTO_OPTIONS = "cipher-algo=aes256, compress-algo=0, s2k-mode=1"
 """The fastest that fits: a random key needs no key stretching (s2k-mode 3, the default, takes 100 times as long)."""
@@ -51,6 +49,9 @@ def script(dsn: str, *, old: bytes, new: bytes, columns: tuple[str, ...], batch:
 
 def application(dsn: str) -> float:
     """An application's loop in Node: a page of rows, then one UPDATE for each."""
+    # Here, for the memory of the process that re-encrypts, and imports this module, is measured.
+    from tools.application import packages
+
     parameters = conninfo_to_dict(dsn)
     program = packages(FOLDER).parent / "row_by_row.mjs"
     program.write_bytes((FOLDER / program.name).read_bytes())
