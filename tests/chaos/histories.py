@@ -290,7 +290,7 @@ def races(names: list[str], chance: random.Random | None, count: int) -> list[st
 
 
 def _meet(first: str, second: str) -> bool:
-    kinds = {COMMANDS[name].world for name in (first, second)} - {"vercel"}
-    # Nobody has given the service on ECS its roles, which a person does: the doctor says so, and never ends well.
+    kinds = {COMMANDS[name].world for name in (first, second)}
+    # The others are judged by what is on Vercel.
     is_on_ecs = any(kind.startswith(("replica", "secrets")) for kind in kinds)
-    return len(kinds) <= 1 and not (is_on_ecs and "doctor" in (first, second))
+    return len(kinds if is_on_ecs else kinds - {"vercel"}) <= 1
