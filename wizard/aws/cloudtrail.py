@@ -13,6 +13,7 @@ from components.settings import Settings
 from wizard.aws.access import is_verification, principal_of
 from wizard.aws.auth.session import Session, SessionClient, or_none, utc
 from wizard.aws.iam import account_of
+from wizard.core import safe_text
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import Retention, TrailFact
 from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCall, KeyCalls, LogValidation, RuleFact
@@ -333,7 +334,10 @@ class AwsAuditReader(SessionClient):
             if number >= MAX_EVENTS:
                 complete = False
                 break
-            record = json.loads(event["CloudTrailEvent"])
+            record = safe_text.json_object(event["CloudTrailEvent"])
+            if record is None:
+                complete = False
+                continue
             if (
                 record.get("eventSource") == "kms.amazonaws.com"
                 and _is_of(record, key_arn)

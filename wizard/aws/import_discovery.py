@@ -3,7 +3,6 @@
 Asks KMS, IAM, CloudTrail, S3 and Parameter Store, in parallel; changes nothing.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from components.settings import ResourceKind, Settings
 from wizard.aws import cloudtrail, existing_resources, iam, kms
 from wizard.aws.auth.session import Session, SessionClient
 from wizard.aws.data_keys.stores import ParameterStore
+from wizard.core import safe_text
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import DiscoveredDataKey, DiscoveredResource, DiscoveredSetup
@@ -256,8 +256,8 @@ def _region_of(constraint: str | None) -> str:
 def _document(bucket: str, answer: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     if not answer:
         return None
-    document = json.loads(answer["Policy"])
-    if not isinstance(document, dict):
+    document = safe_text.json_object(answer["Policy"])
+    if document is None:
         raise ResourceError(
             f"the policy of {bucket} is not a JSON object", Command(f"aws s3api get-bucket-policy --bucket {bucket}")
         )

@@ -4,7 +4,6 @@ Calls KMS. Never Decrypt, GenerateDataKey or any other action that returns plain
 endpoint that ignores DryRun would return the plaintext.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -12,7 +11,7 @@ from typing import Any
 
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, SessionClient, or_none, tags_of
-from wizard.core import retry
+from wizard.core import retry, safe_text
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unsupported
 from wizard.core.models.account import KeyFact
@@ -39,8 +38,9 @@ class KmsKeys(SessionClient):
 
     def key_policy(self, key_arn: str) -> Mapping[str, object]:
         """The key's policy document."""
-        document = json.loads(self._session.call("kms", "GetKeyPolicy", KeyId=key_arn, PolicyName="default")["Policy"])
-        if not isinstance(document, dict):
+        answer = self._session.call("kms", "GetKeyPolicy", KeyId=key_arn, PolicyName="default")
+        document = safe_text.json_object(answer["Policy"])
+        if document is None:
             raise ResourceError(
                 f"the policy of {key_arn} is not a JSON object", Command(f"aws kms get-key-policy --key-id {key_arn}")
             )

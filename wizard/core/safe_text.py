@@ -60,5 +60,14 @@ def parse_json(text: str | bytes) -> Any:
     return parse(json.loads, text)
 
 
+def json_object(text: str | bytes) -> dict[str, Any] | None:
+    """The JSON object of a text; None for any other text."""
+    try:
+        value = parse_json(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def _is_shown(character: str, spaces: frozenset[str] | str) -> bool:
     return character in spaces or unicodedata.category(character) not in _UNSAFE

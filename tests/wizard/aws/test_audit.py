@@ -142,6 +142,14 @@ def test_more_events_than_are_read_are_reported(script, scripted, monkeypatch):
     assert len(history.calls) == 1 and not history.complete
 
 
+@pytest.mark.parametrize("text", ["{} and more", "[]", ""])
+def test_an_event_that_cannot_be_read_leaves_the_history_incomplete(script, scripted, text):
+    script.say_who()
+    script.answer("LookupEvents", {"Events": [{"CloudTrailEvent": text}, event("2026-05-02T09:00:00Z")]})
+    history = scripted.audit.key_calls(KEY, since=SINCE)
+    assert (len(history.calls), history.complete) == (1, False)
+
+
 def test_a_history_that_may_not_be_read_is_that_error(script, scripted):
     script.say_who()
     script.refuse("LookupEvents", "AccessDeniedException")
