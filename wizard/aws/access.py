@@ -3,7 +3,6 @@
 Reads KMS, IAM and CloudTrail; changes nothing.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -234,10 +233,7 @@ def _default_version(policy: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def _parsed(document: Any) -> Mapping[str, Any] | None:
     """IAM sends documents as percent-encoded JSON; botocore decodes it in the fields that it knows."""
     if isinstance(document, str):
-        try:
-            document = safe_text.parse_json(unquote(document))
-        except ValueError:
-            return None
+        return safe_text.json_object(unquote(document))
     return document if isinstance(document, dict) else None
 
 
@@ -245,10 +241,7 @@ def _parsed(document: Any) -> Mapping[str, Any] | None:
 
 
 def _count(by_principal: dict[str, KeyEvents], event: Mapping[str, Any]) -> None:
-    try:
-        record = json.loads(event.get("CloudTrailEvent") or "{}")
-    except ValueError:
-        record = {}
+    record = safe_text.json_object(event.get("CloudTrailEvent") or "") or {}
     name = principal_of(record.get("userIdentity") or {})
     before = by_principal.get(name, KeyEvents(principal=name))
     at = utc(event.get("EventTime"))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from components.policies.stack import AlertRule, alert_rules_of
+from components.policies.stack import AlertRule, alert_rules_of, arn_of
 from components.settings import Settings
 from wizard.aws.access import is_verification, principal_of
 from wizard.aws.auth.session import Session, SessionClient, or_none, utc
@@ -17,6 +17,7 @@ from wizard.core import safe_text
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import Retention, TrailFact
 from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCall, KeyCalls, LogValidation, RuleFact
+from wizard.core.next_command import Command
 
 _NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
 
@@ -160,6 +161,18 @@ def _default_lock(configuration: Mapping[str, Any]) -> tuple[str | None, int | N
     return str(mode), int(days) if days else 365 * int(years)
 
 
+def bucket_policy_of(bucket: str, answer: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The document of GetBucketPolicy's answer; None where there is none. Raises ResourceError for any other text."""
+    if not answer:
+        return None
+    document = safe_text.json_object(answer["Policy"])
+    if document is None:
+        raise ResourceError(
+            f"the policy of {bucket} is not a JSON object", Command(f"aws s3api get-bucket-policy --bucket {bucket}")
+        )
+    return document
+
+
 def denies_plain_http(policy: str | None, bucket: str) -> bool:
     """Whether the bucket's policy denies everybody everything over plain HTTP, on the bucket and on its objects.
 
@@ -284,9 +297,7 @@ class AwsAuditReader(SessionClient):
 
         policy = ask("GetBucketPolicy", "NoSuchBucketPolicy")
         lifecycle = ask("GetBucketLifecycleConfiguration", "NoSuchLifecycleConfiguration") or {}
-        return BucketDocuments(
-            policy=json.loads(policy["Policy"]) if policy else None, lifecycle=tuple(lifecycle.get("Rules") or ())
-        )
+        return BucketDocuments(policy=bucket_policy_of(bucket, policy), lifecycle=tuple(lifecycle.get("Rules") or ()))
 
     def validate_logs(
         self, trail: TrailFact, region: str, *, since: datetime, until: datetime, most: int | None
@@ -299,7 +310,7 @@ class AwsAuditReader(SessionClient):
 
     def alerts(self, settings: Settings) -> AlertsFact:
         """The alerts' topic and rules."""
-        arn = f"arn:{settings.partition}:sns:{settings.region}:{settings.account_id}:{settings.names.alert_topic}"
+        arn = arn_of(settings, "sns", settings.names.alert_topic)
         topic, *rules = self._session.together(
             lambda: self._session.find(
                 "sns", "GetTopicAttributes", absent=("NotFound", "NotFoundException"), TopicArn=arn

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from components.policies.stack import vercel_issuer_of
+from components.policies.stack import arn_of, log_group_arn_of, vercel_issuer_of
 from components.settings import ResourceKind, SecretStore, Settings
 from wizard.aws import cloudtrail, kms
 from wizard.aws.auth.session import Session, SessionClient, tags_of
@@ -102,7 +102,7 @@ def _log_group_arn(session: Session, name: str) -> str | None:
 
 
 def _topic_arn(session: Session, settings: Settings, name: str) -> str | None:
-    arn = f"arn:{settings.partition}:sns:{settings.region}:{settings.account_id}:{name}"
+    arn = arn_of(settings, "sns", name)
     return arn if session.find("sns", "GetTopicAttributes", absent=("NotFound",), TopicArn=arn) else None
 
 
@@ -237,13 +237,13 @@ def _policy(session: Session, settings: Settings, name: str) -> tuple[Discovered
 
 
 def _topic(session: Session, settings: Settings) -> tuple[DiscoveredResource, ...]:
-    arn = f"arn:{settings.partition}:sns:{settings.region}:{settings.account_id}:{settings.names.alert_topic}"
+    arn = arn_of(settings, "sns", settings.names.alert_topic)
     answer = session.find("sns", "ListTagsForResource", absent=("NotFound", "ResourceNotFound"), ResourceArn=arn)
     return _if_ours(settings, tags_of((answer or {}).get("Tags", ())), ResourceKind.ALERT_TOPIC, arn, arn)
 
 
 def _log_group(session: Session, settings: Settings) -> tuple[DiscoveredResource, ...]:
     name = settings.names.log_group
-    arn = f"arn:{settings.partition}:logs:{settings.region}:{settings.account_id}:log-group:{name}"
+    arn = log_group_arn_of(settings)
     answer = session.find("logs", "ListTagsForResource", absent=("ResourceNotFoundException",), resourceArn=arn)
     return _if_ours(settings, (answer or {}).get("tags") or {}, ResourceKind.LOG_GROUP, name, arn)

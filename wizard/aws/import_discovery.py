@@ -11,11 +11,9 @@ from components.settings import ResourceKind, Settings
 from wizard.aws import cloudtrail, existing_resources, iam, kms
 from wizard.aws.auth.session import Session, SessionClient
 from wizard.aws.data_keys.stores import ParameterStore
-from wizard.core import safe_text
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
-from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
+from wizard.core.errors import PermissionDenied, Unsupported
 from wizard.core.models.account import DiscoveredDataKey, DiscoveredResource, DiscoveredSetup
-from wizard.core.next_command import Command
 
 GUIDE_DATA_KEY = "/eonpro/ENCRYPTED_PHI_KEY"
 GUIDE_KEY = "/eonpro/AWS_KMS_KEY_ID"
@@ -244,21 +242,10 @@ def _bucket(session: Session, settings: Settings, bucket: str) -> _Answer:
     kinds = [ResourceKind.BUCKET, *([ResourceKind.BUCKET_POLICY] if policy else []), *bucket_settings]
     return _Answer(
         resources=tuple(DiscoveredResource(thing=kind, id=bucket, arn=bucket) for kind in kinds),
-        facts={"retention": retention, "bucket_policy": _document(bucket, policy)},
+        facts={"retention": retention, "bucket_policy": cloudtrail.bucket_policy_of(bucket, policy)},
     )
 
 
 def _region_of(constraint: str | None) -> str:
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html: the oldest names are still in use.
     return {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(constraint, constraint or "us-east-1")
-
-
-def _document(bucket: str, answer: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    if not answer:
-        return None
-    document = safe_text.json_object(answer["Policy"])
-    if document is None:
-        raise ResourceError(
-            f"the policy of {bucket} is not a JSON object", Command(f"aws s3api get-bucket-policy --bucket {bucket}")
-        )
-    return document

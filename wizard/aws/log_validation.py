@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from wizard.aws.auth.http import PARALLEL_OBJECTS
 from wizard.aws.auth.session import Session
-from wizard.aws.iam import identify
+from wizard.aws.iam import account_of
 from wizard.core.errors import PermissionDenied, SetupError
 from wizard.core.models.account import TrailFact
 from wizard.core.models.audit import LogValidation
@@ -47,7 +47,7 @@ def validate(
             "cloudtrail", "ListPublicKeys", "PublicKeyList", StartTime=since, EndTime=until
         )
     }
-    bucket = _Bucket(session=session, name=trail.bucket, owner=identify(session).account_id)
+    bucket = _Bucket(session=session, name=trail.bucket, owner=account_of(session))
     listed = tuple(_listed(bucket, trail, region, since, until))
     with ThreadPoolExecutor(max_workers=PARALLEL_OBJECTS, thread_name_prefix="digests") as pool:
         read = tuple(pool.map(lambda key: _digest(bucket, key, signers), listed))

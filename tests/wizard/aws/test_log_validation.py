@@ -17,7 +17,7 @@ from sandbox.aws.digests import delivered, public_key
 from tests.wizard.fakes.clients import ACCOUNT, BUCKET, REGION, TRAIL, trail_fact
 from wizard.aws import log_validation
 from wizard.core.errors import PermissionDenied
-from wizard.core.models.account import Identity, TrailFact
+from wizard.core.models.account import TrailFact
 from wizard.core.models.audit import LogValidation
 
 NOW = datetime(2026, 7, 1, 12, 20, tzinfo=UTC)
@@ -41,8 +41,8 @@ class Bucket:
     def with_region(self, region: str) -> Bucket:
         return self
 
-    def once(self, name: str, find: Callable[[], Any]) -> Identity:
-        return Identity(account_id=ACCOUNT, arn="", principal_arn="", account_alias=None, source="")
+    def once(self, name: str, find: Callable[[], Any]) -> dict[str, str]:
+        return {"Account": ACCOUNT}
 
     def translating(self, service: str, operation: str) -> Any:
         return nullcontext()
