@@ -43,7 +43,9 @@ def test_a_first_set_up_that_is_given_up_is_removed_with_what_nobody_heard_of(de
     deployment.fault(service="iam", operation="CreateRole", kind="hang", times=1)
     running = deployment.start("vercel")
     # The key, and what else nothing stands before, is in the state; the role is not.
-    until(lambda: deployment.calls()["iam:CreateRole"] and deployment.calls()["sns:CreateTopic"], running, what="a role")
+    until(
+        lambda: deployment.calls()["iam:CreateRole"] and deployment.calls()["sns:CreateTopic"], running, what="a role"
+    )
     until(lambda: deployment.keys(), running, what="the key")
     running.kill_tree()
     deployment.no_more_faults()
