@@ -6,7 +6,7 @@ Changes AWS, Vercel and the stack through their ports, each only after the confi
 from dataclasses import replace
 
 from components import policies
-from components.settings import Outputs, SecretStore, Settings, Target
+from components.settings import Outputs, SecretStore, Settings
 from wizard.core.cost.drivers import options
 from wizard.core.errors import Cancelled, SetupError, UsageError
 from wizard.core.models.delivery import StackState, StoredDataKey
@@ -195,9 +195,8 @@ def _access_keys(request: Request, clients: Clients) -> access_key.AccessKeys:
             f"the application of the stack {request.stack} has no access key of its own: it takes a role",
             wizard("verify"),
         )
-    if problem := deploy_target(Target.VERCEL).access_problem(stack):
-        raise problem
-    assert vercel is not None
+    if vercel is None:
+        raise next(filter(None, (deploy_target(name).access_problem(stack) for name in settings.deploy_targets)))
     clients.ui.section("Access key")
     return access_key.AccessKeys(
         aws=stack.aws,
