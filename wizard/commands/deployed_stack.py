@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from components.settings import Outputs, Settings, Target
-from wizard.core.errors import CredentialsError, DamagedState, SetupError, StackNotFound
+from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.inputs import S3
-from wizard.core.next_command import plain_name, wizard
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
 from wizard.core.state_backend import url_of
 from wizard.data_key.delivery import find_stored_data_key
 from wizard.inputs.registry import by_key
-from wizard.setup.steps import Clients, Request, settings_refresh
+from wizard.setup.steps import Clients, Request, settings_of
 from wizard.targets.port import deploy_target
 
 T = TypeVar("T")
@@ -73,20 +73,7 @@ def find(request: Request, clients: Clients, *, reads_data_key: bool = False) ->
 
     `reads_data_key`: read the stored data key too, at the same time.
     """
-    settings = request.saved
-    name = plain_name(request.stack)
-    if settings is None:
-        in_backend = attempted(clients.engine({}).state, request.stack)
-        message = f"Pulumi.{name}.yaml, the settings file of the stack {request.stack}, does not exist"
-        if isinstance(in_backend, DamagedState):
-            # Only from a state that can be read the settings are taken again.
-            raise StackNotFound(f"{message}, and {in_backend.message}", in_backend.hint)
-        raise StackNotFound(
-            message,
-            settings_refresh(request.stack)
-            if isinstance(in_backend, StackState) and in_backend.outputs
-            else wizard("status", "--all", advice="lists the stacks; the settings file is kept with the code"),
-        )
+    settings = settings_of(request, clients)
     values: dict[str, Any] = {key: answer.value for key, answer in request.answers.items()}
     aws = clients.connect(values.get("profile"), settings.region)
     if (account := aws.account_id()) != settings.account_id:
