@@ -74,7 +74,7 @@ def on_ecs(templates: Templates, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def what_is_delivered(deployment: Deployment) -> tuple[list[str], list[str]]:
-    """The names of Vercel's variables and of the parameters; a KMS key that a test made stays, for none can be removed."""
+    """The names of Vercel's variables and of the parameters. A KMS key that a test made stays: none can be removed."""
     return sorted(deployment.variables()), sorted(deployment.parameters())
 
 
