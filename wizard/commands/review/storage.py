@@ -89,10 +89,13 @@ def latest(folder: Path, stack: str, *, now: datetime) -> Latest:
 
 def read(folder: Path, stack: str) -> tuple[StoredReview, ...]:
     """Every review of a stack, oldest first."""
-    directory = folder / plain_name(stack)
+    return tuple(_with_chain_faults([_read(file) for file in _files(folder / plain_name(stack))]))
+
+
+def _files(directory: Path) -> list[Path]:
+    """Every review of a folder, oldest first."""
     files = directory.iterdir() if directory.is_dir() else ()
-    ordered = sorted((file for file in files if _NAME.fullmatch(file.name)), key=_position)
-    return tuple(_with_chain_faults([_read(file) for file in ordered]))
+    return sorted((file for file in files if _NAME.fullmatch(file.name)), key=_position)
 
 
 def last_signed(stored: Sequence[StoredReview]) -> StoredReview | None:
@@ -173,12 +176,13 @@ def write(folder: Path, review: AccessReview, before: StoredReview | None) -> St
     digest = digest_of(body)
     directory = folder / plain_name(review.stack)
     date = review.at.astimezone(UTC).strftime("%Y-%m-%d")
-    number = 1
+    number = max((number for day, number in map(_position, _files(directory)) if day == date), default=0)
     while True:
+        # A second time only where another process takes the name meanwhile.
+        number += 1
         file = directory / (f"{date}.json" if number == 1 else f"{date}-{number}.json")
         if _create(file, {"digest": digest, **body}):
             return StoredReview(file=file, review=review, digest=digest)
-        number += 1
 
 
 def sign(stored: StoredReview, *, signer: str, signer_arn: str, at: datetime) -> SignOff:
