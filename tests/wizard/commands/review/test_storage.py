@@ -13,6 +13,7 @@ import pytest
 from tests.wizard.commands.review.reviews import NOW, in_full
 from wizard.commands.review import storage
 from wizard.commands.review.storage import StoredReview
+from wizard.core import files
 from wizard.core.errors import SetupError
 from wizard.core.models.access import AccessReview
 
@@ -54,13 +55,13 @@ def test_a_second_review_of_a_day_is_a_file_of_its_own(place, found):
 def test_a_review_after_many_others_of_its_day_is_written_at_the_first_attempt(place, found, monkeypatch):
     written = [storage.write(place, found, None) for _ in range(3)]
     tried: list[str] = []
-    create = storage.files.create
+    create = files.create
 
     def counted(file: Path, content: bytes, *, private: bool) -> bool:
         tried.append(file.name)
         return create(file, content, private=private)
 
-    monkeypatch.setattr(storage.files, "create", counted)
+    monkeypatch.setattr(files, "create", counted)
     storage.write(place, found, written[-1])
     assert tried == ["2026-07-01-4.json"]
 
