@@ -6,6 +6,7 @@ Pure. Loads argparse, the tables of commands and inputs, and the options of the 
 import argparse
 import dataclasses
 import os
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +18,7 @@ from typing import Any, NoReturn
 from wizard import version
 from wizard.cli.commands import COMMANDS, TABLE, Command, Shared
 from wizard.core.errors import UsageError
-from wizard.core.next_command import DEFAULT_COMMAND, PROGRAM, RunOptions, wizard
+from wizard.core.next_command import DEFAULT_COMMAND, PROGRAM, SCRIPT, RunOptions, wizard
 from wizard.inputs.registry import INPUTS, TARGET, add_flags
 
 INTERRUPTED = 130
@@ -80,6 +81,14 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         words = (name,) if (name := self.prog.removeprefix(PROGRAM).strip()) else ()
         raise UsageError(message, wizard(*words, "--help"))
+
+    def format_help(self) -> str:
+        return _as_called(super().format_help())
+
+
+def _as_called(text: str) -> str:
+    """A help with this program named as it was called."""
+    return text.replace(PROGRAM, SCRIPT) if os.path.basename(sys.argv[0]) == SCRIPT else text
 
 
 @cache
@@ -248,9 +257,8 @@ def overview() -> str:
         lines += ["", f"{group}:"]
         lines += [f"  {command.name:<11} {command.help}" for command in TABLE if command.group == group]
     codes = textwrap.fill(", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()), 78)
-    return "\n".join(
-        [*lines, "", "exit codes:", textwrap.indent(codes, "  "), "", f"more: {PROGRAM} COMMAND --help", ""]
-    )
+    lines += ["", "exit codes:", textwrap.indent(codes, "  "), "", f"more: {PROGRAM} COMMAND --help", ""]
+    return _as_called("\n".join(lines))
 
 
 def answered(argv: Sequence[str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
 import json
 import os
@@ -625,6 +626,15 @@ def test_the_help_of_a_command_fits_a_screen(capsys, name) -> None:
     assert [line for line in told.splitlines() if len(line) > 80] == []
     assert bell.main(["help", name]) == 0
     assert capsys.readouterr().out.rstrip() == told.rstrip()
+
+
+@pytest.mark.parametrize("words", [["--help"], ["setup", "--help"], ["help", "rotate"]])
+def test_the_help_names_the_program_as_it_was_called(capsys, monkeypatch, words) -> None:
+    monkeypatch.setattr(sys, "argv", ["/project/.venv/bin/eonpro-kms", *words])
+    with contextlib.suppress(SystemExit):
+        bell.main()
+    out = capsys.readouterr().out
+    assert out.startswith("usage: eonpro-kms ") and "python -m" not in out
 
 
 def test_the_help_of_the_inputs_names_every_input(capsys) -> None:
