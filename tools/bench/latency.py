@@ -186,7 +186,11 @@ CASES = (
 )
 
 LARGE = Case(
-    words=("report", *STACK), beside="status", seconds=20.0, of="200 roles, 100 reviews, a quarter of audit logs"
+    words=("report", *STACK),
+    beside="status",
+    seconds=20.0,
+    chain=60,
+    of="200 roles, 100 reviews, a quarter of audit logs",
 )
 
 

@@ -20,7 +20,7 @@ from botocore.session import Session as Botocore
 
 from wizard.aws.auth import credentials as sources
 from wizard.aws.auth.errors import BOTOCORE_ERRORS, ErrorSource, code_of, translate
-from wizard.aws.auth.http import endpoint_of, is_sent_once, make_client, may_have_happened
+from wizard.aws.auth.http import ObjectReader, endpoint_of, is_sent_once, make_client, may_have_happened
 from wizard.aws.auth.profiles import sso_region_of
 from wizard.aws.auth.sign_in import MARGIN, AskCode, Chain
 from wizard.core import errors, retry
@@ -266,6 +266,10 @@ class Session:
 
         with self.translating(service, operation):
             yield from Paginator(page, config, model).paginate(**parameters)
+
+    def object_reader(self, bucket: str, owner: str) -> ObjectReader:
+        """Of a bucket that belongs to this account."""
+        return ObjectReader(client=self.client("s3"), credentials=self._frozen(), bucket=bucket, owner=owner)
 
     together = staticmethod(retry.together)
 
