@@ -81,14 +81,6 @@ def detect(folder: Path) -> ApplicationFolder:
     return ApplicationFolder(framework=_framework(files), linked=linked, targets=tuple(_targets(files, linked)))
 
 
-def read_link(folder: Path) -> FolderLink | None:
-    """The link of a folder: `.vercel/project.json`, or the one project of `.vercel/repo.json`; else None.
-
-    Of several projects in a linked repository: the one whose directory is the folder itself.
-    """
-    return _link(_Files(folder))
-
-
 class _Files:
     """A folder, listed once, because most of the files do not exist in most folders."""
 

@@ -67,12 +67,6 @@ def linked_by_environment(environment: Mapping[str, str] | None = None) -> Linke
     return Linked(project_id=project, team_id=owner if owner.startswith("team_") else None)
 
 
-def cli_token(environment: Mapping[str, str] | None = None) -> str | None:
-    """The token of the Vercel CLI's login; None when there is no login or it has expired."""
-    login = cli_login(environment)
-    return None if login is None else login.token
-
-
 def cli_login(environment: Mapping[str, str] | None = None) -> CliLogin | None:
     """The CLI's login: the first that can be used, else the first; None for none.
 

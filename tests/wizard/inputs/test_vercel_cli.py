@@ -13,11 +13,10 @@ import pytest
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import Linked
 from wizard.inputs import vercel_cli
-from wizard.inputs.application_folder import read_link
+from wizard.inputs.application_folder import detect
 from wizard.inputs.vercel_cli import (
     CliLogin,
     cli_login,
-    cli_token,
     linked,
     linked_by_environment,
 )
@@ -25,8 +24,14 @@ from wizard.inputs.vercel_cli import (
 
 def detect_link(folder: Path) -> Linked | None:
     """The link of a folder, as the core has it."""
-    link = read_link(folder)
+    link = detect(folder).linked
     return None if link is None else linked(link)
+
+
+def cli_token(environment: dict[str, str]) -> str | None:
+    """The token of the CLI's login; None without one, or for one that has expired."""
+    found = cli_login(environment)
+    return found.token if found else None
 
 
 @pytest.fixture

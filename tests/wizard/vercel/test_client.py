@@ -373,7 +373,8 @@ def test_a_foreign_data_key_is_set_aside_with_its_value(vercel: Place) -> None:
     assert edge.conflict(project, OURS) is None
     (kept,) = vercel.envs().values()
     assert (kept["id"], kept["key"].startswith("ENCRYPTED_PHI_KEY_ASIDE_20261124_")) == (id, True)
-    assert edge.read_value(project, edge.list_variables(project)[0]) == OTHER.value
+    variables = edge._variables(project, 9)
+    assert variables.decrypt(variables.list()[0]) == OTHER.value
 
 
 def test_a_foreign_data_key_that_serves_preview_too_goes_on_serving_it(vercel: Place) -> None:
@@ -779,7 +780,7 @@ def test_an_api_that_answers_500_to_everything_is_not_told_as_one_that_does_not_
     project = vercel.project()
     vercel.fault(method="GET", path="/env", status=500, times=999)
     with pytest.raises(Unreachable, match="answers, and kept failing") as caught:
-        vercel.edge().list_variables(project)
+        vercel.edge()._variables(project, 9).list()
     assert "vercel-status.com" in caught.value.hint and "network" not in caught.value.hint
 
 
@@ -790,22 +791,18 @@ def test_variables_are_listed_and_readable_values_are_had_on_asking(vercel: Plac
     vercel.put("PLAIN", "open", type="plain", comment="why")
     vercel.put("CLOSED", "inside", target=["preview"], gitBranch="next")
     vercel.put("SECRET", "hidden", type="sensitive")
-    project, edge = vercel.project(), vercel.edge()
-    listed = {each.key: each for each in edge.list_variables(project)}
+    variables = vercel.edge()._variables(vercel.project(), 9)
+    listed = {each.key: each for each in variables.list()}
     assert (listed["PLAIN"].value, listed["PLAIN"].comment) == ("open", "why")
     assert (listed["CLOSED"].value, listed["CLOSED"].git_branch) == (None, "next")
-    assert [edge.read_value(project, listed[key]) for key in ("PLAIN", "CLOSED", "SECRET")] == [
-        "open",
-        "inside",
-        None,
-    ]
+    assert [variables.decrypt(listed[key]) for key in ("CLOSED", "SECRET")] == ["inside", None]
     assert not [each for each in listed.values() if "open" in repr(each) or "inside" in repr(each)]
 
 
 def test_a_project_that_went_away_is_told(vercel: Place) -> None:
     gone = VercelProject(id="prj_gone", name="gone", team_id=None, team_slug="clinic")
     with pytest.raises(SetupError, match="no Vercel project clinic/gone"):
-        vercel.edge().list_variables(gone)
+        vercel.edge()._variables(gone, 9).list()
 
 
 def test_the_client_loads_no_other_http_library_and_blanks_no_module():
