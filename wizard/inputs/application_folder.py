@@ -43,12 +43,6 @@ class ApplicationFolder:
     targets: tuple[tuple[str, str], ...] = ()
     """(target, what suggests it) of each suggestion, the strongest first: (`vercel`, `.vercel/project.json`)."""
 
-    @property
-    def target(self) -> str | None:
-        """The only suggested target; None for none or several."""
-        suggested = {target for target, _ in self.targets}
-        return suggested.pop() if len(suggested) == 1 else None
-
 
 _NODE = (
     ("next", "Next.js"),

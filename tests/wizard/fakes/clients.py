@@ -844,9 +844,6 @@ class FakeEngine:
         finally:
             self.log.append("engine.alone ends")
 
-    def saved_config(self, stack: str) -> Mapping[str, str]:
-        return {}
-
     def check_backend(self, stack: str) -> str:
         self._call("check_backend")
         return "file://~"
