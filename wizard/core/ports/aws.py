@@ -26,6 +26,9 @@ class KmsKeys(Protocol):
 
     def key_policy(self, key_arn: str) -> Mapping[str, object]: ...
 
+    def aliases_of(self, key_arn: str) -> tuple[str, ...]:
+        """The names of the key's aliases: `alias/…`."""
+
     def find_keys(self, tags: Mapping[str, str]) -> tuple[account.KeyFact, ...]:
         """The customer managed keys that carry all these tags."""
 
