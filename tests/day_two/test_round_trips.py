@@ -30,6 +30,7 @@ REQUESTS = {
     "push --no-redeploy": (9, 7, 7),
     "review": (12, 1, 6),
     "report": (72, 5, 9),
+    "setup --yes": (128, 6, 9),
 }
 """Of AWS, of Vercel, and of the longest chain, in which each is sent after the one before it was answered; at most.
 
@@ -102,7 +103,7 @@ def chains() -> Iterator[list[tuple[str, ...]]]:
 
 
 def asked(deployment: Deployment, command: str) -> tuple[Counter[str], Counter[str], tuple[str, ...]]:
-    """The requests of a command to AWS, and to Vercel; and the longest chain of them."""
+    """The requests of a command to AWS, and to Vercel; and the longest chain of them, beside the engine's."""
     deployment.forget_calls()
     with chains() as seen:
         own = ("--out", str(deployment.root / command)) if command in ("review", "report") else ()

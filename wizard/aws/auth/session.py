@@ -99,6 +99,10 @@ class Session:
         """The same credentials in another Region."""
         return replace(self, resolved=replace(self.resolved, region=region, region_source=source))
 
+    def asking_once(self) -> "Session":
+        """The same session, which gets the same answer to the same question without another request, from now on."""
+        return replace(self, _answers=retry.Once())
+
     @cached_property
     def source(self) -> str:
         """Where the credentials came from, in words. Without a profile or keys it walks the default chain once."""
