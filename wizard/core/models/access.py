@@ -306,6 +306,7 @@ def documents_of(
     grants: tuple[GrantFact, ...] | SetupError | None,
     iam: AccountIam | SetupError | None,
     key: KeyFact | SetupError | None,
+    aliases: tuple[str, ...] | SetupError | None = None,
 ) -> KeyAccessDocuments:
     """Everything that was read about the access to the key of this ARN."""
     return KeyAccessDocuments(
@@ -314,7 +315,11 @@ def documents_of(
         policy=None if isinstance(policy, SetupError) else policy,
         grants=None if isinstance(grants, SetupError) else grants,
         iam=None if isinstance(iam, SetupError) else iam,
-        context=key_context(arn, tags=key.tags if isinstance(key, KeyFact) else None),
+        context=key_context(
+            arn,
+            tags=key.tags if isinstance(key, KeyFact) else None,
+            aliases=None if isinstance(aliases, SetupError) else aliases,
+        ),
     )
 
 
