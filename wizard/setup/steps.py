@@ -431,14 +431,20 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
     if ready.findings.state.pending:
         engine.recover(request.stack, ready.findings.orphaned_creations)
     outputs = ready.findings.state.outputs
+    is_built = outputs is not None and not ready.findings.state.pending
     with ThreadPoolExecutor(max_workers=2) as pool:
         # Most of it is what the checks have asked.
         account = pool.submit(read_account, ready.findings.asked or ready.aws, ready.settings)
         judged = pool.submit(
             principals.judge, ready.settings, request.saved, outputs.key_arn if outputs else None, ready.aws
         )
-        steps = engine.preview(request.stack, _quiet)
-        if outputs and not ready.findings.state.pending and not plan.changing(steps):
+        # With the settings of the last update one preview tells whether settings, state and account agree.
+        is_compared = is_built and ready.settings == request.saved
+        steps = engine.preview(request.stack, _quiet, refresh=is_compared)
+        if is_compared and plan.changing(steps):
+            # An update is bound to a plan that was made from the state.
+            is_compared, steps = False, engine.preview(request.stack, _quiet)
+        if is_built and not is_compared and not plan.changing(steps):
             steps = _after_comparison(request.stack, ui, engine, to_apply) or steps
     policies = judged.result()
     for text, mark in policies.lines:
