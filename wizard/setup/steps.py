@@ -424,6 +424,9 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
     """
     ui, engine = clients.ui, ready.engine
     ui.working("Pulumi works out what an update would do")
+    if to_apply:
+        # The proof is the last step, and its interpreter starts meanwhile.
+        clients.prover.warm_up()
     engine.prepare(request.stack, ready.settings)
     if ui.interactive:
         # After a cancellation the next run asks only for the confirmation.
@@ -543,7 +546,6 @@ def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan
         if progress.step.op not in plan.QUIET:
             clients.ui.progress(progress, clock() - started)
 
-    clients.prover.warm_up()
     # The session may have expired while the plan waited for its confirmation.
     ready.engine.renew(ready.aws.environment())
     outputs = ready.engine.up(request.stack, show_progress)
