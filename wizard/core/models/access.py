@@ -267,14 +267,6 @@ class StatementEvaluation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProviderFact:
-    """An IAM OIDC provider (GetOpenIDConnectProvider)."""
-
-    arn: str
-    audiences: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class VariableEntry:
     """One of the application's variables: on Vercel, or in a store of the account."""
 

@@ -373,7 +373,7 @@ class AccessDiagnostics(Protocol):
     def principal(self, arn: str) -> IamPrincipal | None:
         """One user or role with its policies, boundary and trust; None where there is none of that ARN."""
 
-    def provider(self, arn: str) -> access.ProviderFact | None:
+    def audiences(self, arn: str) -> tuple[str, ...] | None:
         """One OIDC provider; None where the account has none of that ARN."""
 
     def simulate(
