@@ -146,6 +146,8 @@ class StateResource:
     type: str
     id: str
     """Empty for a component."""
+    is_retained: bool = False
+    """Whether a removal leaves it in the account."""
 
     @property
     def name(self) -> str:
