@@ -474,6 +474,7 @@ def test_the_backup_that_the_account_records_is_named_with_its_place(stand: Chec
 def test_a_backup_in_the_projects_folder_is_named_by_its_whole_path(
     stand: CheckedStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
+    stand.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
     monkeypatch.chdir(tmp_path)
     (tmp_path / file_name_of("production", wrapped().fingerprint)).write_text("{}")
     assert f" --from-backup {tmp_path}/eonpro-production-" in recovery(stand).command
