@@ -39,6 +39,28 @@ def test_a_run_killed_while_aws_makes_several_things_converges(deployment: Deplo
 
 
 @pytest.mark.thorough
+def test_a_first_set_up_that_is_given_up_is_removed_with_what_nobody_heard_of(deployment: Deployment):
+    deployment.fault(service="iam", operation="CreateRole", kind="hang", times=1)
+    running = deployment.start("vercel")
+    # The key, and what else nothing stands before, is in the state; the role is not.
+    until(
+        lambda: deployment.calls()["iam:CreateRole"] and deployment.calls()["sns:CreateTopic"], running, what="a role"
+    )
+    until(lambda: deployment.keys(), running, what="the key")
+    running.kill_tree()
+    deployment.no_more_faults()
+    iam, topics = deployment.client("iam"), deployment.client("sns").list_topics
+
+    def own_roles() -> list[str]:
+        return [name for role in iam.list_roles()["Roles"] if (name := role["RoleName"]).startswith("eonpro-")]
+
+    until(own_roles, what="the role that nobody heard of")
+    deployment.wizard("destroy", "--stack", "production", "--confirm", "production", "--non-interactive")
+    assert (own_roles(), topics()["Topics"]) == ([], [])
+    assert len(deployment.keys()) == 1, "a key is never deleted by a stack"
+
+
+@pytest.mark.thorough
 def test_a_second_run_does_not_end_well_without_the_rotation_the_logging_and_the_key_policy_of_the_plan(
     deployment: Deployment,
 ):

@@ -67,6 +67,8 @@ class Interviewer:
     """Whether this is the stack's first run, and its answers were not confirmed on the command line."""
     asked: tuple[str, ...] = ()
     """The questions that are answered already in this run."""
+    unasked: tuple[str, ...] = ()
+    """The inputs that this command does without."""
     save_progress: SaveProgress = lambda answers, asked: None
 
     def __post_init__(self) -> None:
@@ -139,19 +141,22 @@ class Interviewer:
             identity = error
         if aws is not None and aws.region_source:
             self._answers.setdefault("region", choices.detected(aws.region, aws.region_source))
-        lacking = {entry.key for entry in missing(self._values)}
+        lacking = {entry.key for entry in self._missing()}
         if lacking and lacking <= {"vercel_team", "vercel_project"}:
             # Vercel is asked only where nothing else is missing.
             self._add(self._link())
         self._default()
-        if absent := missing(self._values):
+        if absent := self._missing():
             raise missing_error(absent)
         if aws is not None:
             try:
-                identity = aws.identify()
+                identity = aws.caller()
             except SetupError as error:
                 identity = error
         return Interview(answers=self._answers, aws=aws, identity=identity)
+
+    def _missing(self) -> tuple[Input, ...]:
+        return tuple(entry for entry in missing(self._values) if entry.key not in self.unasked)
 
     def _interview(self) -> Interview:
         self._default()
@@ -190,7 +195,7 @@ class Interviewer:
         return asked + 1 + (not self.has_state_location) + 1 <= MOST_QUESTIONS
 
     def _is_missing(self, entry: Input) -> bool:
-        if entry.key in self._answers:
+        if entry.key in (*self._answers, *self.unasked):
             return False
         if entry.key == "profile":
             return self._is_profile_open()

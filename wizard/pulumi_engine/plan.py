@@ -124,7 +124,13 @@ def stack_state(deployment: Mapping[str, Any]) -> StackState:
         pending=pending_steps(deployment),
         outputs=read_outputs,
         resources=tuple(
-            StateResource(urn=str(r["urn"]), type=str(r["type"]), id=str(r.get("id") or "")) for r in resources
+            StateResource(
+                urn=str(r["urn"]),
+                type=str(r["type"]),
+                id=str(r.get("id") or ""),
+                is_retained=bool(r.get("retainOnDelete")),
+            )
+            for r in resources
         ),
         digest=digest(deployment),
     )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from components.settings import ImportGroup, Outputs, Settings, Target
 from wizard.core.cost.account import read_account
 from wizard.core.cost.drivers import Assumptions
-from wizard.core.errors import PreflightFailed, Problem, ResourceError, SetupError, StackNotFound
+from wizard.core.errors import DamagedState, PreflightFailed, Problem, ResourceError, SetupError, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, Linked, StackState
 from wizard.core.models.inputs import Choice, Mark
@@ -227,8 +227,8 @@ def _save_draft(
         clients.drafts.save(request.stack, draft)
 
 
-def interviewer(request: Request, clients: Clients) -> Interviewer:
-    """The interview of this run; it saves a draft after each answer."""
+def interviewer(request: Request, clients: Clients, *, unasked: tuple[str, ...] = ()) -> Interviewer:
+    """The interview of this run; it saves a draft after each answer. `unasked`: the inputs that it does without."""
     return Interviewer(
         stack=request.stack,
         answers=request.answers,
@@ -242,6 +242,7 @@ def interviewer(request: Request, clients: Clients) -> Interviewer:
         has_state_location=clients.has_state_location,
         is_first=request.saved is None and not request.yes,
         asked=request.asked,
+        unasked=unasked,
         save_progress=partial(_save_draft, request, clients, saved_progress.ANSWERING),
     )
 
@@ -291,7 +292,11 @@ def check(
 
     has_started = request.saved is not None and bool(request.saved.adopted) and bool(values.get("repair"))
     requested = _import_request(values) if request.adopt or has_started else None
-    findings = run_checks(import_request or requested)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # With the account's alias, which is only shown; a person has seen it in the interview.
+        aws = None if ui.interactive else interview.aws
+        full_identity = pool.submit(services.attempt, aws.identify) if aws else None
+        findings = run_checks(import_request or requested)
     # An interrupted import resumes by itself, unless the data key must be entered again.
     is_resuming = findings.settings is not None and findings.settings.adopted and not findings.is_data_key_unknown
     if findings.discovered.things and not (request.adopt or import_request or is_resuming) and ui.interactive:
@@ -318,7 +323,7 @@ def check(
     if problems:
         raise PreflightFailed(problems)
     assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.aws is not None
-    identity = interview.identity
+    identity = (full_identity and full_identity.result()[0]) or interview.identity
     if not ui.interactive:
         # The interview has shown it to a person.
         ui.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
@@ -419,6 +424,9 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
     """
     ui, engine = clients.ui, ready.engine
     ui.working("Pulumi works out what an update would do")
+    if to_apply:
+        # The proof is the last step, and its interpreter starts meanwhile.
+        clients.prover.warm_up()
     engine.prepare(request.stack, ready.settings)
     if ui.interactive:
         # After a cancellation the next run asks only for the confirmation.
@@ -426,13 +434,20 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
     if ready.findings.state.pending:
         engine.recover(request.stack, ready.findings.orphaned_creations)
     outputs = ready.findings.state.outputs
+    is_built = outputs is not None and not ready.findings.state.pending
     with ThreadPoolExecutor(max_workers=2) as pool:
-        account = pool.submit(read_account, ready.aws, ready.settings)
+        # Most of it is what the checks have asked.
+        account = pool.submit(read_account, ready.findings.asked or ready.aws, ready.settings)
         judged = pool.submit(
             principals.judge, ready.settings, request.saved, outputs.key_arn if outputs else None, ready.aws
         )
-        steps = engine.preview(request.stack, _quiet)
-        if outputs and not ready.findings.state.pending and not plan.changing(steps):
+        # With the settings of the last update one preview tells whether settings, state and account agree.
+        is_compared = is_built and ready.settings == request.saved
+        steps = engine.preview(request.stack, _quiet, refresh=is_compared)
+        if is_compared and plan.changing(steps):
+            # An update is bound to a plan that was made from the state.
+            is_compared, steps = False, engine.preview(request.stack, _quiet)
+        if is_built and not is_compared and not plan.changing(steps):
             steps = _after_comparison(request.stack, ui, engine, to_apply) or steps
     policies = judged.result()
     for text, mark in policies.lines:
@@ -531,7 +546,6 @@ def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan
         if progress.step.op not in plan.QUIET:
             clients.ui.progress(progress, clock() - started)
 
-    clients.prover.warm_up()
     # The session may have expired while the plan waited for its confirmation.
     ready.engine.renew(ready.aws.environment())
     outputs = ready.engine.up(request.stack, show_progress)
@@ -547,12 +561,35 @@ def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan
     return outputs
 
 
-def find_deployed(request: Request, clients: Clients) -> tuple[TargetContext, Engine]:
+def settings_of(request: Request, clients: Clients) -> Settings:
+    """The settings of a stack that was set up. Raises StackNotFound with the way back to a lost settings file."""
+    if request.saved is not None:
+        return request.saved
+    state, error = services.attempt(clients.engine({}).state, request.stack)
+    message = f"Pulumi.{plain_name(request.stack)}.yaml, the settings file of the stack {request.stack}, does not exist"
+    if isinstance(error, DamagedState):
+        # Only from a state that can be read the settings are taken again.
+        raise StackNotFound(f"{message}, and {error.message}", error.hint)
+    raise StackNotFound(
+        message,
+        settings_refresh(request.stack)
+        if state and state.outputs
+        else wizard("status", "--all", advice="lists the stacks; the settings file is kept with the code"),
+    )
+
+
+def find_deployed(
+    request: Request, clients: Clients, *, is_removal: bool = False
+) -> tuple[TargetContext, Engine, StackState]:
     """A deployed stack, for the commands that create nothing in it. Raises PreflightFailed, StackNotFound.
 
+    `is_removal`: also a stack whose first set-up was interrupted, which has no outputs yet; nothing on Vercel is asked.
     No check of a creation is made: it would take what an interrupted removal left in the account for somebody else's.
     """
-    interview = interviewer(request, clients).run()
+    settings = settings_of(request, clients)
+    # Without a terminal the command itself says that it needs the token, and what for.
+    unasked = ("vercel_token",) if is_removal or not clients.ui.interactive else ()
+    interview = interviewer(request, clients, unasked=unasked).run()
     engine, location = open_engine(request, clients, interview)
     clients.ui.working("asking Pulumi for the stack")
     pulumi = services.check_pulumi(engine, request.stack, location.problems)
@@ -560,13 +597,11 @@ def find_deployed(request: Request, clients: Clients) -> tuple[TargetContext, En
         *account.caller_problems(interview.values, request.saved, interview.identity, request.stack),
         *pulumi.problems_beside(interview.identity),
     ]
-    outputs = pulumi.state.outputs if pulumi.state else None
-    settings, aws = request.saved, interview.aws
-    if outputs and settings is None:
-        problems.append(_lost_settings(request.stack))
+    state, aws = pulumi.state, interview.aws
     if problems:
         raise PreflightFailed(tuple(problems))
-    if outputs is None or settings is None or aws is None:
+    is_there = state is not None and (state.outputs or is_removal and (state.owned or state.pending))
+    if state is None or aws is None or not is_there:
         raise StackNotFound(f"the stack {request.stack} is not deployed yet", wizard("setup", "--stack", request.stack))
     clients.ui.line(f"account {settings.account_id}, {settings.region}, state in {pulumi.backend}", mark=Mark.OK)
     token = interview.values.get("vercel_token")
@@ -575,7 +610,7 @@ def find_deployed(request: Request, clients: Clients) -> tuple[TargetContext, En
         settings=settings,
         aws=aws.with_region(settings.region),
         targets=settings.deploy_targets,
-        outputs=outputs,
+        outputs=state.outputs,
         vercel=clients.vercel(token) if token else None,
     )
-    return context, engine
+    return context, engine, state

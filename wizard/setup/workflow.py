@@ -3,25 +3,32 @@
 Changes AWS, Vercel and the stack through their ports, each only after the confirmation.
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
 
 from components import policies
 from components.settings import Outputs, SecretStore, Settings
 from wizard.core.cost.drivers import options
 from wizard.core.errors import Cancelled, SetupError, UsageError
-from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.inputs import LATER, Choice, Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import plain_name, wizard
-from wizard.core.ports.run import UserInterface
+from wizard.core.ports.run import TargetContext, UserInterface
 from wizard.data_key.delivery import find_last_backup, region_of
 from wizard.inputs.registry import BACKUP_TO
 from wizard.setup import checklist, confirmation, deliver_and_verify, plan, report, steps
+from wizard.setup.preflight.resource_conflicts import crashed_creations
 from wizard.setup.preflight.services import attempt
 from wizard.setup.report import has_backup
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_target
 from wizard.targets.vercel import access_key
+
+T = TypeVar("T")
 
 
 def retained_resources(settings: Settings, outputs: Outputs) -> tuple[tuple[str, str], ...]:
@@ -59,12 +66,20 @@ def retained_resources(settings: Settings, outputs: Outputs) -> tuple[tuple[str,
     return tuple(retained)
 
 
-def ending(settings: Settings, outputs: Outputs) -> str:
+def _retained(stack: TargetContext, state: StackState) -> tuple[tuple[str, str], ...]:
+    """The same by the state of the stack; of a first set-up that did not end, by each resource that was created."""
+    if state.outputs is not None:
+        return retained_resources(stack.settings, state.outputs)
+    why = "records or the audit log may depend on it: no stack deletes it"
+    return tuple((f"{each.type.rpartition(':')[2]} {each.id}", why) for each in state.resources if each.is_retained)
+
+
+def ending(settings: Settings, key_id: str) -> str:
     """The commands that delete the key, for when no record needs it any more.
 
     On the key itself: the stack is empty, and an update of it would create a second one.
     """
-    key = f"--region {settings.region} --key-id {outputs.key_id}"
+    key = f"--region {settings.region} --key-id {key_id}"
     program = (
         "import json, sys; policy = json.load(sys.stdin); policy['Statement'] = [each for each in policy['Statement'] "
         f"if each.get('Sid') not in {policies.DELETION_DENIALS!r}]; print(json.dumps(policy))"
@@ -84,15 +99,23 @@ def setup(request: Request, clients: Clients) -> report.Report:
     with confirmation.confirmed(request, clients) as confirmed_plan:
         ready, planned = confirmed_plan.ready, confirmed_plan.planned
         outputs = steps.update(request, clients, ready, planned)
-    delivery = deliver_and_verify.deliver_and_verify(
-        clients, ready, outputs, yes=request.yes, is_new=bool(planned.changes)
+    is_new, ui = bool(planned.changes), clients.ui
+    with ThreadPoolExecutor(max_workers=2) as pool:
+
+        def begin(call: Callable[..., T], *arguments: Any) -> Callable[[], T]:
+            # What this run has changed is read when the proof has waited until AWS knows it everywhere.
+            return partial(call, *arguments) if is_new else pool.submit(call, *arguments).result
+
+        last_backup_job = begin(attempt, find_last_backup, ready.aws, ready.settings)
+        account_job = begin(checklist.read_account, ready.aws, outputs)
+        delivery = deliver_and_verify.deliver_and_verify(clients, ready, outputs, yes=request.yes, is_new=is_new)
+    last_backup, backup_error = _backed_up(
+        request, clients, ready, outputs, delivery.stored_data_key, last=last_backup_job()[0]
     )
-    ui = clients.ui
-    last_backup, backup_error = _backed_up(request, clients, ready, outputs, delivery.stored_data_key)
     ui.section("Evidence", "the compliance checklist, read from the account just now")
     ui.working("reading the account")
-    items = checklist.read(
-        aws=ready.aws,
+    items = checklist.evaluate(
+        account_job(),
         settings=ready.settings,
         outputs=outputs,
         stored_data_key=delivery.stored_data_key,
@@ -122,10 +145,15 @@ def setup(request: Request, clients: Clients) -> report.Report:
 
 
 def _backed_up(
-    request: Request, clients: Clients, ready: steps.PreparedRun, outputs: Outputs, stored: StoredDataKey
+    request: Request,
+    clients: Clients,
+    ready: steps.PreparedRun,
+    outputs: Outputs,
+    stored: StoredDataKey,
+    *,
+    last: LastBackup | None,
 ) -> tuple[LastBackup | None, SetupError | None]:
     """The last backup, after one to the place that was answered; and why that one failed. A first run asks for it."""
-    last, _ = attempt(find_last_backup, ready.aws, ready.settings)
     if clients.back_up is None:
         return last, None
     answer = ready.answers.get(BACKUP_TO.key)
@@ -179,13 +207,15 @@ def retire_access_key(request: Request, clients: Clients) -> dict[str, str | Non
 
 
 def _access_keys(request: Request, clients: Clients) -> access_key.AccessKeys:
-    stack, _ = steps.find_deployed(request, clients)
+    stack, _, _ = steps.find_deployed(request, clients)
     settings, vercel = stack.settings, stack.vercel
-    if not settings.makes_user or vercel is None:
+    if not settings.makes_user:
         raise UsageError(
             f"the application of the stack {request.stack} has no access key of its own: it takes a role",
             wizard("verify"),
         )
+    if vercel is None:
+        raise next(filter(None, (deploy_target(name).access_problem(stack) for name in settings.deploy_targets)))
     clients.ui.section("Access key")
     return access_key.AccessKeys(
         aws=stack.aws,
@@ -199,9 +229,9 @@ def _access_keys(request: Request, clients: Clients) -> access_key.AccessKeys:
 
 def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
     """Remove the stack. What the records depend on is retained in the account: (what, why)."""
-    stack, engine = steps.find_deployed(request, clients)
-    ui, settings, outputs = clients.ui, stack.settings, stack.require_outputs()
-    retained = retained_resources(settings, outputs)
+    stack, engine, state = steps.find_deployed(request, clients, is_removal=True)
+    ui, settings = clients.ui, stack.settings
+    retained = _retained(stack, state)
     ui.section("Retained", "it leaves the stack, and no stack can remove it")
     for what, why in retained:
         ui.line(what, mark=Mark.INFO)
@@ -215,10 +245,18 @@ def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
             wizard("destroy", "--stack", request.stack, "--confirm", request.stack),
         )
     with engine.alone(request.stack):
+        if state.pending:
+            ui.working("Pulumi takes over what an interrupted run created")
+            existing = stack.aws.existing_resources.find_existing(settings)
+            engine.recover(request.stack, crashed_creations(settings, existing, state, stack.aws))
+            state = engine.state(request.stack)
+            retained = _retained(stack, state)
         ui.working("Pulumi removes the stack")
         engine.destroy(request.stack, lambda progress: ui.progress(progress, 0.0))
-    ui.section("Delete the retained resources")
-    ui.verbatim(ending(settings, outputs))
+    key_id = state.outputs.key_id if state.outputs else next((r.id for r in state.resources if r.name == "phi-key"), "")
+    if key_id:
+        ui.section("Delete the retained resources")
+        ui.verbatim(ending(settings, key_id))
     return retained
 
 

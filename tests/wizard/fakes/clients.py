@@ -368,6 +368,9 @@ class FakeCloud:
             self.elsewhere[region] = replace(self, region=region, **alone)
         return self.elsewhere[region]
 
+    def asking_once(self) -> FakeCloud:
+        return self
+
     def environment(self) -> Mapping[str, str]:
         return {"AWS_ACCESS_KEY_ID": "the-operators", "AWS_REGION": self.region}
 
@@ -379,6 +382,12 @@ class FakeCloud:
     def identify(self) -> Identity:
         self._call("identify")
         return self.identity
+
+    def caller(self) -> Identity:
+        self.log.append("cloud.caller")
+        if "identify" in self.failures:
+            raise self.failures["identify"]
+        return replace(self.identity, account_alias=None)
 
     def list_regions(self) -> tuple[RegionFact, ...]:
         self._call("list_regions")
@@ -408,6 +417,10 @@ class FakeCloud:
         self._call("describe_key")
         arn = key if key.startswith("arn:") else f"arn:aws:kms:{self.region}:{ACCOUNT}:key/{key}"
         return self.keys.get(self.aliases.get(key, arn))
+
+    def aliases_of(self, key_arn: str) -> tuple[str, ...]:
+        self._call("aliases_of")
+        return tuple(name for name, arn in self.aliases.items() if arn == key_arn)
 
     def key_policy(self, key_arn: str) -> Mapping[str, object]:
         self._call("key_policy")
@@ -667,6 +680,9 @@ class FakeHosting:
         if self.token != self.good_token:
             raise CredentialsError("Vercel refuses the token", "make one at vercel.com/account/tokens")
 
+    def asking_once(self) -> FakeHosting:
+        return self
+
     def find_project(self, team: str, project: str) -> VercelProject:
         self._call("find_project")
         if team not in (self.team, self.team_id) or project not in (self.project.name, self.project.id):
@@ -844,9 +860,6 @@ class FakeEngine:
         finally:
             self.log.append("engine.alone ends")
 
-    def saved_config(self, stack: str) -> Mapping[str, str]:
-        return {}
-
     def check_backend(self, stack: str) -> str:
         self._call("check_backend")
         return "file://~"
@@ -882,6 +895,7 @@ class FakeEngine:
 
     def preview(self, stack: str, on_progress: OnProgress, *, refresh: bool = False) -> tuple[Step, ...]:
         self._call("preview")
+        self.log += ["engine.reads_the_account"] * refresh
         if self.steps_after_refresh is not None and (refresh or self.recovered is not None):
             return self.steps_after_refresh
         return self.steps

@@ -80,7 +80,7 @@ def test_a_secret_is_called_a_secret() -> None:
 
 def test_the_end_of_the_key_makes_no_second_one() -> None:
     """The stack is empty: what changes its settings and updates it would make everything again."""
-    text = ending(settings(), OUTPUTS)
+    text = ending(settings(), OUTPUTS.key_id)
     assert "pulumi" not in text and "Deny deletion of the key" in text
     assert text.index("put-key-policy") < text.index("schedule-key-deletion")
     assert KEY_ID in text and "--region us-east-1" in text and "--pending-window-in-days 30" in text

@@ -52,6 +52,7 @@ from wizard.core.errors import (
     Cancelled,
     CredentialsError,
     DataKeyConflict,
+    MissingAnswers,
     PermissionDenied,
     PreflightFailed,
     ResourceError,
@@ -64,7 +65,7 @@ from wizard.core.models.account import Existing
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, DeliveryState, StackState, VerificationState
 from wizard.core.models.inputs import Mark, Question
 from wizard.core.models.rotation import LastBackup, VersionOrigin
-from wizard.core.models.stack import Drift, DriftKind
+from wizard.core.models.stack import Drift, DriftKind, StateResource
 from wizard.data_key.delivery import find_stored_data_key
 from wizard.inputs import answers_file
 from wizard.inputs.answers import Answer, Source, from_settings, resolve
@@ -87,7 +88,7 @@ WRITES = {
 }
 MILESTONES = (
     "engine.alone",
-    "cloud.identify",
+    "cloud.caller",
     "engine.prepare",
     "engine.recover",
     "engine.preview",
@@ -194,7 +195,7 @@ def test_a_first_run_does_every_step_once_and_in_order(world) -> None:
     done = world.setup()
     milestones = [call for call in world.calls if call in MILESTONES]
     assert milestones == [
-        "cloud.identify",
+        "cloud.caller",
         "engine.alone",
         "engine.prepare",
         "engine.preview",
@@ -622,7 +623,15 @@ def test_no_change_is_said_after_the_account_was_read(world) -> None:
     world.stand()
     world.setup()
     assert "no resource has to be changed" in world.ui.said
-    assert "engine.compare" in world.calls and "engine.recover" not in world.calls
+    assert "engine.reads_the_account" in world.calls and "engine.recover" not in world.calls
+    assert world.calls.count("engine.preview") == 1 and "engine.compare" not in world.calls, "the engine runs once"
+
+
+def test_nobody_waits_for_the_interpreter_of_the_proof_after_the_plan(world) -> None:
+    world.stand()
+    world.prover.warm_up = lambda: world.log.append("prover.warm_up")
+    world.setup()
+    assert world.calls.index("prover.warm_up") < world.calls.index("engine.preview")
 
 
 def test_nothing_pending_is_nothing_to_recover(world) -> None:
@@ -1071,6 +1080,14 @@ def test_a_leaked_access_key_is_rotated_whatever_a_new_set_up_would_have_to_wait
     assert workflow.rotate_access_key(world.request(), world.clients)["old"] == old.id
 
 
+def test_an_access_key_is_not_rotated_without_a_terminal_and_a_token(world) -> None:
+    world.stand(USER)
+    del world.given["vercel_token"]
+    with pytest.raises(MissingAnswers, match="delivers to Vercel") as refused:
+        workflow.rotate_access_key(world.request(), world.clients)
+    assert "export VERCEL_TOKEN" in str(refused.value.hint) and world.written == set()
+
+
 @pytest.mark.parametrize("command", [workflow.rotate_access_key, workflow.retire_access_key])
 def test_an_application_that_takes_a_role_has_no_access_key_to_change(world, command) -> None:
     world.stand()
@@ -1156,6 +1173,50 @@ def test_a_stack_that_is_not_built_cannot_be_ended(world) -> None:
     with pytest.raises(StackNotFound):
         workflow.destroy(world.request(confirmed="production"), world.clients)
     assert world.written == set()
+
+
+def test_what_an_interrupted_first_set_up_created_can_be_removed(world) -> None:
+    world.saved, key = settings(), "urn::aws:kms/key:Key::phi-key"
+    role = step("creating", "aws:iam/role:Role", "app-role", physical_name="eonpro-app-role")
+    resources = (
+        StateResource(urn=key, type="aws:kms/key:Key", id=KEY_ID, is_retained=True),
+        StateResource(urn="urn::aws:sns/topic:Topic::alerts", type="aws:sns/topic:Topic", id="alerts"),
+    )
+    world.engine.stack_state = StackState(
+        exists=True, has_key=True, owned=(KEY_ID, KEY), resources=resources, pending=(role,)
+    )
+    world.aws.existing = Existing(role_arn=APP)
+    left = workflow.destroy(world.request(confirmed="production"), world.clients)
+    assert world.written == {"engine.destroy"}
+    assert world.engine.recovered == {role.urn: "eonpro-app-role"}, "AWS had made it, and nobody heard of it"
+    assert [what for what, _ in left] == [f"Key {KEY_ID}"]
+    assert any(f"--key-id {KEY_ID}" in line for line in world.ui.said)
+
+
+@pytest.mark.parametrize("interactive", [True, False])
+def test_a_stack_is_removed_without_a_token_for_vercel(world, interactive) -> None:
+    world.stand()
+    world.ui.interactive = interactive
+    del world.given["vercel_token"]
+    workflow.destroy(world.request(confirmed="production"), world.clients)
+    assert world.written == {"engine.destroy"}
+
+
+def test_without_a_terminal_a_removal_is_refused_with_its_own_command(world) -> None:
+    world.stand()
+    del world.given["vercel_token"]
+    with pytest.raises(Cancelled) as refused:
+        workflow.destroy(world.request(yes=False), world.clients)
+    assert refused.value.hint == "python -m wizard destroy --stack production --confirm production"
+
+
+def test_a_stack_without_its_settings_file_is_not_asked_about_again_before_its_removal(world) -> None:
+    world.stand()
+    world.saved, world.ui.interactive = None, True
+    with pytest.raises(StackNotFound, match=r"Pulumi\.production\.yaml") as refused:
+        workflow.destroy(world.request(confirmed="production"), world.clients)
+    assert "pulumi config refresh --stack production" in str(refused.value.hint)
+    assert not [call for call in world.calls if call == "talk.ask"]
 
 
 def test_a_destroy_that_lost_its_power_after_the_key_had_left_the_stack_is_ended_by_the_same_command(world) -> None:

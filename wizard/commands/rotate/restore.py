@@ -6,6 +6,7 @@ Acts through the ports. The data key that it replaces is kept as a version.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from wizard.commands.backup import destination
 from wizard.commands.backup.document import refuse_foreign
@@ -22,7 +23,7 @@ from wizard.core.errors import DataKeyConflict, UsageError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import Command, shell, wizard
 from wizard.setup.importing.data_key import DATA_KEY_INPUT_VARIABLE, READ_FROM_APPLICATION, imported_data_key
 from wizard.setup.importing.discovery import entered_data_key
 from wizard.setup.steps import Clients, Request
@@ -74,13 +75,14 @@ def restore_backup(request: Request, clients: Clients, where: str, *, redeploy: 
     ui.line(f"{where}: {backup.fingerprint}, of {backup.created_at:%Y-%m-%d}, {len(backup.versions)} version(s)")
     known = {version.fingerprint for version in data_keys.versions()}
     is_known = backup.fingerprint in known
+    place = where if where.startswith(destination.S3) else Path(where)
     origin = backup.current.origin if is_known else VersionOrigin.RESTORED
     return _put_back(
         request,
         clients,
         data_keys,
         replace(backup.current, parameter=where, current=False, origin=origin),
-        command=f"restore --from-backup {where} --stack {data_keys.stack}",
+        command=str(shell("restore", "--from-backup", place, "--stack", data_keys.stack)),
         redeploy=redeploy,
         others=tuple(
             version for version in backup.versions if version.fingerprint not in known and not version.current

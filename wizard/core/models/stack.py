@@ -97,8 +97,6 @@ class StackStatus:
     status: HealthStatus = HealthStatus.UNKNOWN
     why: str = ""
     """The reason of the status, where no check says it."""
-    caller: str | None = None
-    """The caller's account."""
 
     def of(self, status: HealthStatus) -> tuple[StatusCheck, ...]:
         """The checks with that status."""
@@ -146,6 +144,8 @@ class StateResource:
     type: str
     id: str
     """Empty for a component."""
+    is_retained: bool = False
+    """Whether a removal leaves it in the account."""
 
     @property
     def name(self) -> str:
