@@ -191,14 +191,12 @@ def deliver(
             f"the {store.noun}s under {prefix} do not have the values that were just written",
             f"{store.listing_command(prefix)}   # then run the same command again",
         )
-    unchanged = [DATA_KEY_VARIABLE, *(name.removeprefix(f"{prefix}/") for name in others if name not in written)]
     return Delivered(
         target=target,
         place=f"{store.title} {prefix}",
         state=DeliveryState.WRITTEN if written else DeliveryState.UNCHANGED,
         fingerprint=batch.wrapped.fingerprint,
         checked_by="values read back",
-        kept=tuple(unchanged),
         plain="" if stored_data_key.type in ("", stores.SECURE) else stored_data_key.type,
     )
 

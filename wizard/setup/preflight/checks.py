@@ -45,7 +45,6 @@ class Findings:
     state: StackState = StackState(exists=False, has_key=False)
     backend: str = ""
     """Where the state is stored, for a person; empty if the backend does not answer."""
-    existing: Existing = Existing()
     stored_data_key: StoredDataKey | None = None
     project: VercelProject | None = None
     engine_version: str = ""
@@ -194,7 +193,6 @@ def check(
         settings=settings,
         state=state,
         backend=pulumi.backend,
-        existing=on_aws.existing or Existing(),
         stored_data_key=on_aws.stored_data_key,
         project=on_vercel.project,
         engine_version=pulumi.version,
