@@ -65,8 +65,8 @@ from wizard.core.models.account import Existing
 from wizard.core.models.delivery import AccessKey, AccessKeyFact, DeliveryState, StackState, VerificationState
 from wizard.core.models.inputs import Mark, Question
 from wizard.core.models.rotation import LastBackup, VersionOrigin
-from wizard.core.next_command import VERCEL_LOGIN
 from wizard.core.models.stack import Drift, DriftKind, StateResource
+from wizard.core.next_command import VERCEL_LOGIN
 from wizard.data_key.delivery import find_stored_data_key
 from wizard.inputs import answers_file
 from wizard.inputs.answers import Answer, Source, from_settings, resolve
