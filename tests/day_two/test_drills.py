@@ -50,6 +50,7 @@ def test_what_is_printed_brings_back_what_was_lost_and_makes_no_second_data_key(
 @pytest.mark.thorough
 @pytest.mark.onboarded("multi-region")
 def test_a_region_without_its_parameters_gets_them_from_the_region_of_the_replica(deployment: Deployment):
+    deployment.wizard("push", "--redeploy", "--yes")
     before = deployment.parameters()
     deployment.forget_calls()
     assert "Healed" in run(deployment, "region-lost")
