@@ -188,7 +188,7 @@ def _without_effect(command: Command, words: Sequence[str]) -> dict[str, str]:
     conflicts: Mapping[str, Collection[str]] = getattr(command.options, "CONFLICTS", {})
     return {
         **{flag: f"does nothing without {' or '.join(of)}" for flag, of in needs.items() if given.isdisjoint(of)},
-        **{flag: f"does nothing beside {word}" for word, of in conflicts.items() if word in given for flag in of},
+        **{flag: f"does nothing with {word}" for word, of in conflicts.items() if word in given for flag in of},
     }
 
 
