@@ -54,7 +54,8 @@ _SWITCHES = frozenset("--yes --json --non-interactive --verbose --debug --adopt 
 """Flags without a value that may stand before the command."""
 
 _NOT_KEPT = frozenset(
-    "--help --json --non-interactive --verbose --debug --log --confirm --plan --save-plan --save-answers".split()
+    "--help --json --non-interactive --verbose --debug --log --confirm --redeploy --no-redeploy "
+    "--plan --save-plan --save-answers".split()
 )
 """Flags that the next command does not repeat."""
 
@@ -130,6 +131,9 @@ def fill(parser: argparse.ArgumentParser, command: Command) -> None:
         run.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     if Shared.CONFIRM in command.shared:
         run.add_argument("--confirm", metavar="NAME", help="the stack's name, for what cannot be undone")
+    if Shared.REDEPLOY in command.shared:
+        run.add_argument("--redeploy", action="store_true", default=None, help="restart the application afterwards")
+        run.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
     run.add_argument("--json", action="store_true", help="one JSON document on stdout; asks nothing")
     run.add_argument("--non-interactive", action="store_true", help="never ask; implied without a terminal")
     run.add_argument("--verbose", action="store_true", help="print every call of AWS, Vercel and Pulumi")

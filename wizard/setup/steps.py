@@ -192,6 +192,8 @@ class Request:
     """The confirmation was given on the command line."""
     confirmed: str | None = None
     """The stack's name, given on the command line to confirm what cannot be undone."""
+    redeploy: bool | None = None
+    """Whether to restart the application afterwards; None: ask."""
     adopt: bool = False
     """Import resources that were created manually."""
     plan: SavedPlan | None = None

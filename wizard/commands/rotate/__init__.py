@@ -35,7 +35,6 @@ class RotateOptions:
     """What `phi reencrypt --json` printed for each table, before `--promote`."""
     no_hash_columns: bool = False
     """The person says that no table has search hashes under the former data key."""
-    redeploy: bool | None = None
 
     NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "--yes": ("--cmk", "--schedule", "--reencrypt"),
@@ -67,8 +66,6 @@ class RotateOptions:
             action="store_true",
             help="with --promote: no table has search hashes (emailHash, dobHash) under the former data key",
         )
-        parser.add_argument("--redeploy", action="store_true", default=None, help="restart the application afterwards")
-        parser.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
 
     def run(self, request: Request, clients: Clients) -> Result:
         from wizard.commands.rotate import data_key, key, reencrypt, result
@@ -90,7 +87,7 @@ class RotateOptions:
         if self.schedule is not None:
             return result.finish(clients.ui, key.change_schedule(request, clients, self.schedule))
         if self.reencrypt is not None:
-            done = reencrypt.reencrypt(request, clients, self.reencrypt, redeploy=self.redeploy)
+            done = reencrypt.reencrypt(request, clients, self.reencrypt)
             return result.finish(clients.ui, done)
         if self.data_key:
             return result.finish(clients.ui, data_key.make_new(request, clients))
@@ -100,7 +97,6 @@ class RotateOptions:
             self.promote or "",
             reencrypted=tuple(self.reencrypted),
             no_hash_columns=self.no_hash_columns,
-            redeploy=self.redeploy,
         )
         return result.finish(clients.ui, done)
 
@@ -115,7 +111,6 @@ class RestoreOptions:
     """A file or `s3://…`."""
     from_target: bool = False
     """The data key that the application has: on Vercel, or in EONPRO_ENCRYPTED_PHI_KEY."""
-    redeploy: bool | None = None
 
     NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = dict.fromkeys(
         ("--confirm", "--redeploy", "--no-redeploy"), ("--version", "--from-backup", "--from-target")
@@ -131,8 +126,6 @@ class RestoreOptions:
             action="store_true",
             help="the application's own copy: what Vercel shows, or EONPRO_ENCRYPTED_PHI_KEY",
         )
-        parser.add_argument("--redeploy", action="store_true", default=None, help="restart the application afterwards")
-        parser.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
 
     def run(self, request: Request, clients: Clients) -> Result:
         from wizard.commands.rotate import restore, result
@@ -142,13 +135,13 @@ class RestoreOptions:
                 "restore needs one of --version, --from-backup and --from-target", wizard("restore", "--help")
             )
         if self.version:
-            done = restore.restore_version(request, clients, self.version, redeploy=self.redeploy)
+            done = restore.restore_version(request, clients, self.version)
             return result.finish(clients.ui, done)
         if self.from_backup:
-            done = restore.restore_backup(request, clients, self.from_backup, redeploy=self.redeploy)
+            done = restore.restore_backup(request, clients, self.from_backup)
             return result.finish(clients.ui, done)
         if self.from_target:
-            return result.finish(clients.ui, restore.restore_from_target(request, clients, redeploy=self.redeploy))
+            return result.finish(clients.ui, restore.restore_from_target(request, clients))
         versions, again = restore.listing(request, clients)
         return 0, result.listing(request.stack, versions, next=again)
 
@@ -158,13 +151,10 @@ class AdoptOptions:
     """The options of `adopt`."""
 
     encryption_key: bool = False
-    redeploy: bool | None = None
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--encryption-key", action="store_true", help="64 hex digits, from stdin or a prompt")
-        parser.add_argument("--redeploy", action="store_true", default=None, help="restart the application afterwards")
-        parser.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
 
     def run(self, request: Request, clients: Clients) -> Result:
         from wizard.commands.rotate import adopt, result
@@ -174,4 +164,4 @@ class AdoptOptions:
                 "adopt needs --encryption-key: the key that the application used before",
                 wizard("adopt", "--encryption-key"),
             )
-        return result.finish(clients.ui, adopt.adopt(request, clients, redeploy=self.redeploy))
+        return result.finish(clients.ui, adopt.adopt(request, clients))

@@ -223,7 +223,6 @@ def promote(
     *,
     reencrypted: Sequence[Path] = (),
     no_hash_columns: bool = False,
-    redeploy: bool | None,
 ) -> RotateResult:
     """Make the version the current one after a typed confirmation; deliver and verify it."""
     data_keys = read_stack(request, clients)
@@ -245,7 +244,6 @@ def promote(
         action=Action.PROMOTE,
         warnings=_warnings(data_keys, version, old=current.wrapped.fingerprint),
         command=shlex.join(("rotate", "--promote", version.fingerprint, *evidence, "--stack", data_keys.stack)),
-        redeploy=redeploy,
     )
 
 
@@ -269,7 +267,6 @@ def put_in_place(
     action: Action,
     warnings: tuple[str, ...],
     command: str,
-    redeploy: bool | None,
     trusted: bool = True,
 ) -> RotateResult:
     """Make the version current in every Region, deliver and verify it, and offer the redeploy.
@@ -305,7 +302,7 @@ def put_in_place(
             f"{version.fingerprint} is the stored data key already; this run delivers and verifies it", mark=Mark.OK
         )
     delivery = replace_version.deliver_to_targets(clients, data_keys, to, version.wrapped, replaceable)
-    redeploys = offer(to, clients, redeploy=redeploy, running=running(to))
+    redeploys = offer(to, clients, redeploy=request.redeploy, running=running(to))
     return RotateResult(
         action=action,
         stack=data_keys.stack,

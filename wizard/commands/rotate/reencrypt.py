@@ -39,7 +39,7 @@ class Destination:
     copy_arn: str | None = None
 
 
-def reencrypt(request: Request, clients: Clients, key: str, *, redeploy: bool | None) -> RotateResult:
+def reencrypt(request: Request, clients: Clients, key: str) -> RotateResult:
     """Wrap the current data key with another key: the stack's own key makes it current, any other only a version."""
     data_keys = read_stack(request, clients)
     ui = clients.ui
@@ -72,7 +72,6 @@ def reencrypt(request: Request, clients: Clients, key: str, *, redeploy: bool | 
             action=Action.REENCRYPT,
             warnings=("it is the same data key, wrapped again: no record has to be re-encrypted",),
             command=command,
-            redeploy=redeploy,
         )
     versions = data_keys.versions()
     show_versions(ui, versions, data_keys.outputs.key_arns)

@@ -43,7 +43,7 @@ def listing(request: Request, clients: Clients) -> tuple[tuple[DataKeyVersion, .
     return versions, again
 
 
-def restore_version(request: Request, clients: Clients, fingerprint: str, *, redeploy: bool | None) -> RotateResult:
+def restore_version(request: Request, clients: Clients, fingerprint: str) -> RotateResult:
     """Make a kept version the stored data key, whatever is stored now."""
     data_keys = read_stack(request, clients)
     refuse_other_store(data_keys)
@@ -55,11 +55,10 @@ def restore_version(request: Request, clients: Clients, fingerprint: str, *, red
         data_keys,
         version,
         command=f"restore --version {version.fingerprint} --stack {data_keys.stack}",
-        redeploy=redeploy,
     )
 
 
-def restore_backup(request: Request, clients: Clients, where: str, *, redeploy: bool | None) -> RotateResult:
+def restore_backup(request: Request, clients: Clients, where: str) -> RotateResult:
     """Make the current version of a backup the stored data key, after a proof; keep its other versions, too."""
     data_keys = read_stack(request, clients)
     refuse_other_store(data_keys)
@@ -83,7 +82,6 @@ def restore_backup(request: Request, clients: Clients, where: str, *, redeploy: 
         data_keys,
         replace(backup.current, parameter=where, current=False, origin=origin),
         command=str(shell("restore", "--from-backup", place, "--stack", data_keys.stack)),
-        redeploy=redeploy,
         others=tuple(
             version for version in backup.versions if version.fingerprint not in known and not version.current
         ),
@@ -91,7 +89,7 @@ def restore_backup(request: Request, clients: Clients, where: str, *, redeploy: 
     )
 
 
-def restore_from_target(request: Request, clients: Clients, *, redeploy: bool | None) -> RotateResult:
+def restore_from_target(request: Request, clients: Clients) -> RotateResult:
     """Make the application's own copy of the data key the stored one, after a proof.
 
     It is what Vercel shows; a hidden or any other copy is in EONPRO_ENCRYPTED_PHI_KEY. Raises UsageError without one,
@@ -131,7 +129,6 @@ def restore_from_target(request: Request, clients: Clients, *, redeploy: bool | 
             current=False,
         ),
         command=f"restore --from-target --stack {data_keys.stack}",
-        redeploy=redeploy,
         trusted=False,
     )
 
@@ -143,7 +140,6 @@ def _put_back(
     version: DataKeyVersion,
     *,
     command: str,
-    redeploy: bool | None,
     others: tuple[DataKeyVersion, ...] = (),
     trusted: bool = True,
 ) -> RotateResult:
@@ -166,7 +162,6 @@ def _put_back(
             "the application can no longer read records of another data key, nor find anything by its search hashes",
         ),
         command=command,
-        redeploy=redeploy,
         trusted=trusted,
     )
     if not others:
