@@ -111,11 +111,17 @@ class RestoreOptions:
     """A file or `s3://…`."""
     from_target: bool = False
     """The data key that the application has: on Vercel, or in EONPRO_ENCRYPTED_PHI_KEY."""
+    versions_only: bool = False
+    """Keep what the backup, or the store's history, has and is not kept; the stored data key stays."""
 
     NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = dict.fromkeys(
         ("--confirm", "--redeploy", "--no-redeploy"), ("--version", "--from-backup", "--from-target")
     )
     """Flags that do something only beside one of these words."""
+    CONFLICTS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "--versions-only": ("--confirm", "--redeploy", "--no-redeploy")
+    }
+    """Flags that do nothing beside a word."""
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -126,6 +132,11 @@ class RestoreOptions:
             action="store_true",
             help="the application's own copy: what Vercel shows, or EONPRO_ENCRYPTED_PHI_KEY",
         )
+        parser.add_argument(
+            "--versions-only",
+            action="store_true",
+            help="keep the lost versions that the backup, or the store's history, has; the stored data key stays",
+        )
 
     def run(self, request: Request, clients: Clients) -> Result:
         from wizard.commands.rotate import restore, result
@@ -134,6 +145,10 @@ class RestoreOptions:
             raise UsageError(
                 "restore needs one of --version, --from-backup and --from-target", wizard("restore", "--help")
             )
+        if self.versions_only and (self.version or self.from_target):
+            raise UsageError("--versions-only goes with --from-backup, or alone", wizard("restore", "--versions-only"))
+        if self.versions_only:
+            return result.finish(clients.ui, restore.keep_lost(request, clients, self.from_backup))
         if self.version:
             done = restore.restore_version(request, clients, self.version)
             return result.finish(clients.ui, done)
