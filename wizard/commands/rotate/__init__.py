@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wizard.core.errors import UsageError
 from wizard.core.next_command import Result, wizard
@@ -105,6 +105,8 @@ class RestoreOptions:
     """A file or `s3://…`."""
     from_target: bool = False
     """The data key that the application has: on Vercel, or in EONPRO_ENCRYPTED_PHI_KEY."""
+    hash_key: bool = False
+    """Of the hash key, not of the data key."""
     redeploy: bool | None = None
 
     @staticmethod
@@ -116,6 +118,7 @@ class RestoreOptions:
             action="store_true",
             help="the application's own copy: what Vercel shows, or EONPRO_ENCRYPTED_PHI_KEY",
         )
+        parser.add_argument("--hash-key", action="store_true", help="of the hash key, not of the data key")
         parser.add_argument("--redeploy", action="store_true", default=None, help="restart the application afterwards")
         parser.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
 
@@ -126,15 +129,14 @@ class RestoreOptions:
             raise UsageError(
                 "restore needs one of --version, --from-backup and --from-target", wizard("restore", "--help")
             )
+        how: dict[str, Any] = {"redeploy": self.redeploy, "hash_key": self.hash_key}
         if self.version:
-            done = restore.restore_version(request, clients, self.version, redeploy=self.redeploy)
-            return result.finish(clients.ui, done)
+            return result.finish(clients.ui, restore.restore_version(request, clients, self.version, **how))
         if self.from_backup:
-            done = restore.restore_backup(request, clients, self.from_backup, redeploy=self.redeploy)
-            return result.finish(clients.ui, done)
+            return result.finish(clients.ui, restore.restore_backup(request, clients, self.from_backup, **how))
         if self.from_target:
-            return result.finish(clients.ui, restore.restore_from_target(request, clients, redeploy=self.redeploy))
-        versions, again = restore.listing(request, clients)
+            return result.finish(clients.ui, restore.restore_from_target(request, clients, **how))
+        versions, again = restore.listing(request, clients, hash_key=self.hash_key)
         return 0, result.listing(request.stack, versions, next=again)
 
 
