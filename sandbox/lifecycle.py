@@ -206,6 +206,6 @@ def _install_plugins(paths: processes.SandboxPaths) -> None:
 
     paths.pulumi_home.mkdir(parents=True, exist_ok=True)
     try:
-        install(chosen.path, paths.pulumi_home, environment.interpreter(), environment.CACHE)
+        install(chosen.path, paths.pulumi_home, environment.interpreter())
     except InstallError as error:
         raise SandboxError(str(error), "make setup") from error

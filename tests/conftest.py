@@ -28,6 +28,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 LEFT_OUT: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()
 """Missing program to the tests that need it; a worker of xdist hands its own to the process that prints the summary."""
 
+SHARED: list[tuple[Deployment, tuple[list[str], list[str]]]] = []
+"""Each deployment that several files use, and what was delivered there when it was made."""
+
 
 remember_descriptions()
 
@@ -58,6 +61,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Templates]:
 def onboarded(templates: Templates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A deployment set up for Vercel, once; a test that changes it puts it back."""
     with templates.fork(tmp_path_factory.mktemp("onboarded"), "vercel") as made:
+        SHARED.append((made, what_is_delivered(made)))
         yield made
 
 
@@ -65,7 +69,21 @@ def onboarded(templates: Templates, tmp_path_factory: pytest.TempPathFactory) ->
 def on_ecs(templates: Templates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A deployment set up for ECS, once, without its service (`service_of`); a test that changes it puts it back."""
     with templates.fork(tmp_path_factory.mktemp("on-ecs"), "ecs", before=without_service) as made:
+        SHARED.append((made, what_is_delivered(made)))
         yield made
+
+
+def what_is_delivered(deployment: Deployment) -> tuple[list[str], list[str]]:
+    """The names of Vercel's variables and of the parameters. A KMS key that a test made stays: none can be removed."""
+    return sorted(deployment.variables()), sorted(deployment.parameters())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_deployments_are_put_back() -> Iterator[None]:
+    """A file that leaves a deployment changed fails itself, not the file that happens to be run after it."""
+    yield
+    for deployment, made in SHARED:
+        assert what_is_delivered(deployment) == made, f"{deployment.root.name}: this file leaves it changed"
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,9 +1,8 @@
 """Installs the language host next to an engine, and the AWS provider in its PULUMI_HOME.
 
-Writes the engine's directory, the PULUMI_HOME that is passed to it and its own cache; never the user's plug-ins.
+Writes the engine's directory and the PULUMI_HOME that is passed to it; never the user's plug-ins.
 """
 
-import argparse
 import os
 import shlex
 import subprocess
@@ -25,12 +24,11 @@ class InstallError(Exception):
     """A plug-in could not be installed; the message says which and why."""
 
 
-def install(engine: Path, home: Path, python: Path, cache: Path) -> None:
+def install(engine: Path, home: Path, python: Path) -> None:
     """Install the language host for `engine`, and the provider in `home` (its PULUMI_HOME); `python` runs both.
 
     Idempotent. An official language host next to the engine stays. `engine` must not be a symbolic link: the
-    engine looks for its host next to the link's target. `cache` holds the wrapper while the engine copies it.
-    Raises InstallError.
+    engine looks for its host next to the link's target. Raises InstallError.
     """
     # Not resolved: a virtual environment's interpreter is a link to one without the packages.
     interpreter = Path(os.path.abspath(python))
@@ -47,20 +45,21 @@ def install(engine: Path, home: Path, python: Path, cache: Path) -> None:
     if installed.exists() and not incomplete.exists():
         _write(installed, wrapper_text)
         return
-    cache.mkdir(parents=True, exist_ok=True)
-    wrapper = cache / _PROVIDER
-    _write(wrapper, wrapper_text)
     home.mkdir(parents=True, exist_ok=True)
     settings = {"PULUMI_HOME": str(home), "PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_BACKEND_URL": "file://~"}
     command = [str(engine), "plugin", "install", "resource", "aws", version, "--reinstall"]
-    done = subprocess.run(
-        [*command, "--file", str(wrapper)],
-        env=os.environ | settings,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=cache,
-    )
+    # A folder of this run alone: another checkout may install its own at the same time.
+    with tempfile.TemporaryDirectory() as folder:
+        wrapper = Path(folder, _PROVIDER)
+        _write(wrapper, wrapper_text)
+        done = subprocess.run(
+            [*command, "--file", str(wrapper)],
+            env=os.environ | settings,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=folder,
+        )
     if done.returncode or not installed.exists():
         raise InstallError(f"the engine did not install the provider {version}: {(done.stderr or done.stdout).strip()}")
 
@@ -102,16 +101,3 @@ def _installed_sdk(python: Path) -> str:
     if done.returncode:
         raise InstallError(f"{python} has no pulumi_aws: {done.stderr.strip().splitlines()[-1:]}")
     return done.stdout.strip()
-
-
-def main() -> None:
-    """`python -m sandbox.pulumi_plugins.install --engine … --home … --python … --cache …`."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox.pulumi_plugins.install", description=__doc__)
-    for name in ("engine", "home", "python", "cache"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    options = parser.parse_args()
-    install(options.engine, options.home, options.python, options.cache)
-
-
-if __name__ == "__main__":
-    main()

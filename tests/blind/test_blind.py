@@ -16,7 +16,7 @@ import pytest
 from tests.blind.faults import FAULTS, GROUPS, SINGLE, STOPPED, UNDER_ITS_COMMENT
 from tests.blind.night import Ended, Night
 from tests.blind.outcomes import Fault, Look, Outcome, judged, look, printed_by, results
-from tests.day_two.doctor_fixture import redeployed
+from tests.day_two.doctor_fixture import redeployed, taken_aside
 from tests.onboarding.deployment import Deployment
 from wizard.vercel.variable_state import ONE_REQUEST
 
@@ -43,6 +43,7 @@ def test_nobody_is_left_alone_with_a_command_that_does_not_heal(onboarded: Deplo
         yield Night(onboarded)
 
     found = [*results(SINGLE[name], here)]
+    taken_aside(onboarded)
     assert [result.outcome for result in found if result.is_first] == [Outcome.HEALED], [each.why for each in found]
     assert not [result for result in found if result.failed], [each.why for each in found]
 

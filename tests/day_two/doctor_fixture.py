@@ -51,6 +51,17 @@ def redeployed(deployment: Deployment) -> None:
     )
 
 
+def taken_aside(deployment: Deployment) -> str | None:
+    """The value of the data key that was set aside, which is removed as its owner would; None for nothing."""
+    aside = {name: each["id"] for name, each in deployment.variables().items() if "_ASIDE_" in name}
+    if not aside:
+        return None
+    [(name, variable)] = aside.items()
+    value: str = deployment.deployed()[name]
+    deployment.vercel("DELETE", f"/v9/projects/eonpro/env/{variable}")
+    return value
+
+
 def fixed(deployment: Deployment, cause: str, *arguments: str) -> dict[str, Any]:
     """The doctor names that cause first; its command, typed as it is, mends it; all is well again.
 

@@ -18,7 +18,6 @@ from botocore.exceptions import ClientError
 
 from tests.day_two import in_this_process, the_application
 from tests.onboarding.deployment import STORED_KEY, Deployment
-from tests.onboarding.shipped_schemas import next_step
 from wizard.commands.backup.destination import parse
 
 pytestmark = pytest.mark.usefixtures("no_backup_afterwards")
@@ -199,7 +198,7 @@ def test_a_bucket_without_object_lock_is_refused_and_the_command_that_is_told_me
 
     assert "Object Lock" in refused["message"]
     assert "Contents" not in on_vercel.client("s3").list_objects_v2(Bucket=name)
-    on_vercel.run(["bash", "-ec", next_step(refused)])
+    on_vercel.run(["bash", "-ec", refused["next"]["command"]])
     assert backed_up(on_vercel, "--to", place)["kept"][0]["lockMode"] == "GOVERNANCE"
 
 
@@ -209,7 +208,7 @@ def test_a_bucket_that_is_not_there_is_told_with_the_command_that_makes_it(on_ve
 
     refused = backed_up(on_vercel, "--to", f"s3://{name}/backup.json", expect=4)
 
-    on_vercel.run(["bash", "-ec", next_step(refused)])
+    on_vercel.run(["bash", "-ec", refused["next"]["command"]])
     assert backed_up(on_vercel, "--to", f"s3://{name}/backup.json")["kept"][0]["state"] == "written"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.day_two.doctor_fixture import diagnosis, fixed
+from tests.day_two.doctor_fixture import diagnosis, fixed, taken_aside
 from tests.onboarding.deployment import STORED_KEY, Deployment
 from wizard.core.data_key import WrappedDataKey
 
@@ -33,17 +33,6 @@ def set_by_hand(deployment: Deployment, value: str, **fields: Any) -> None:
 def is_delivered(deployment: Deployment) -> bool:
     """Whether production has the stored data key again, and nobody can read it."""
     return deployment.deployed()[NAME] == stored_key(deployment) and deployment.variables()[NAME]["type"] == "sensitive"
-
-
-def taken_aside(deployment: Deployment) -> str | None:
-    """The value of what was set aside, which is removed as its owner would; None for nothing."""
-    aside = [(name, each) for name, each in deployment.variables().items() if name.startswith(f"{NAME}_ASIDE_")]
-    if not aside:
-        return None
-    [(name, variable)] = aside
-    value = deployment.deployed()[name]
-    deployment.vercel("DELETE", f"/v9/projects/eonpro/env/{variable['id']}")
-    return value
 
 
 # --- on Vercel
@@ -74,7 +63,6 @@ DAMAGES: dict[str, Callable[[str], str]] = {
     ],
 )
 def test_a_data_key_that_was_damaged_is_put_right(on_vercel: Deployment, cause: str):
-    taken_aside(on_vercel)  # by another test of this deployment
     set_by_hand(on_vercel, DAMAGES[cause](stored_key(on_vercel)))
     fixed(on_vercel, cause)
     assert is_delivered(on_vercel)

@@ -19,6 +19,7 @@ from botocore.client import BaseClient
 
 from tests.day_two import in_this_process
 from tests.onboarding.deployment import Deployment
+from wizard.aws.auth.http import ObjectReader
 from wizard.data_key.verification import ChildDecryptVerifier
 from wizard.vercel.http import Api
 
@@ -29,6 +30,7 @@ REQUESTS = {
     "push --no-redeploy": (9, 7, 7),
     "review": (11, 1, 10),
     "report": (72, 5, 9),
+    "setup --yes": (128, 6, 9),
 }
 """Of AWS, of Vercel, and of the longest chain, in which each is sent after the one before it was answered; at most.
 
@@ -94,13 +96,14 @@ def chains() -> Iterator[list[tuple[str, ...]]]:
         patch.object(Future, "set_exception", ending(Future.set_exception)),
         patch.object(BaseClient, "_make_api_call", counting(BaseClient._make_api_call, lambda name, _: str(name))),
         patch.object(Api, "attempt", counting(Api.attempt, lambda method, path, **_: f"{method} {path}")),
+        patch.object(ObjectReader, "read", counting(ObjectReader.read, lambda key: f"GetObject {key}")),
         patch.object(ChildDecryptVerifier, "_once", counting(ChildDecryptVerifier._once, lambda *_: "verification")),
     ):
         yield seen
 
 
 def asked(deployment: Deployment, command: str) -> tuple[Counter[str], Counter[str], tuple[str, ...]]:
-    """The requests of a command to AWS, and to Vercel; and the longest chain of them."""
+    """The requests of a command to AWS, and to Vercel; and the longest chain of them, beside the engine's."""
     deployment.forget_calls()
     with chains() as seen:
         own = ("--out", str(deployment.root / command)) if command in ("review", "report") else ()

@@ -494,7 +494,7 @@ def plugins() -> tuple[Path, Path]:
     assert chosen is not None, "there is no Pulumi engine: make setup"
     engine = loaded_engine(chosen.path)
     home = loaded_python().with_name("pulumi-home")
-    install(engine, home, loaded_python(), home)
+    install(engine, home, loaded_python())
     return engine, home
 
 

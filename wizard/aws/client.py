@@ -100,6 +100,10 @@ class Aws:
         """The same caller in another Region."""
         return Aws(self._session.with_region(region))
 
+    def asking_once(self) -> "Aws":
+        """The same caller; what is asked through this client a second time is answered without another request."""
+        return Aws(self._session.asking_once())
+
     def account_id(self) -> str:
         """The caller's account; asked once, and before anything else."""
         return iam.account_of(self._session)
@@ -107,6 +111,10 @@ class Aws:
     def identify(self) -> Identity:
         """Who the caller is; asked once."""
         return iam.identify(self._session)
+
+    def caller(self) -> Identity:
+        """The same without the account's alias."""
+        return iam.caller(self._session)
 
     def list_regions(self) -> tuple[RegionFact, ...]:
         """The Regions, by name, and whether the account may use each."""

@@ -4,6 +4,7 @@ Asks STS, IAM, Account Management and EC2; creates, switches off and deletes acc
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -46,15 +47,27 @@ def _caller(session: Session) -> Mapping[str, Any]:
     return caller
 
 
+def caller(session: Session) -> Identity:
+    """The same without the account's alias, which nothing but the display waits for."""
+    identity: Identity = session.once("identity without alias", lambda: _identify_caller(session))
+    return identity
+
+
 def _identify(session: Session) -> Identity:
+    _caller(session)
+    identity: Identity
+    aliases, identity = session.together(
+        lambda: or_none(lambda: session.call("iam", "ListAccountAliases")), lambda: caller(session)
+    )
+    return replace(identity, account_alias=next(iter((aliases or {}).get("AccountAliases", ())), None))
+
+
+def _identify_caller(session: Session) -> Identity:
     answer = _caller(session)
     account, arn = str(answer["Account"]), str(answer["Arn"])
-    aliases, (principal_arn, guess) = session.together(
-        lambda: or_none(lambda: session.call("iam", "ListAccountAliases")), lambda: _principal_arn(session, arn)
-    )
+    principal_arn, guess = _principal_arn(session, arn)
     source = f"{session.source}; {guess}" if guess else session.source
-    alias = next(iter((aliases or {}).get("AccountAliases", ())), None)
-    return Identity(account_id=account, arn=arn, principal_arn=principal_arn, account_alias=alias, source=source)
+    return Identity(account_id=account, arn=arn, principal_arn=principal_arn, account_alias=None, source=source)
 
 
 def _in_known_region(session: Session, ask: Callable[[Session], T]) -> T:

@@ -164,6 +164,7 @@ class AwsKeyRotation:
     # --- the data key's versions -------------------------------------------------------------------------------
 
     versions = _of_versions(DataKeyVersions.versions)
+    fingerprints = _of_versions(DataKeyVersions.fingerprints)
     altered = _of_versions(DataKeyVersions.altered)
     version = _of_versions(DataKeyVersions.version)
     keep = _of_versions(DataKeyVersions.keep)

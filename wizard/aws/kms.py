@@ -64,10 +64,22 @@ class KmsKeys(SessionClient):
 
     def alias_target(self, alias: str) -> KeyFact | None:
         """The key that an alias points to; None when the Region has no such alias."""
-        for entry in self._session.pages("kms", "ListAliases", "Aliases"):
-            if entry["AliasName"] == alias and entry.get("TargetKeyId"):
-                return self.describe_key(str(entry["TargetKeyId"]))
-        return None
+
+        def has_target() -> bool:
+            listed = self._session.pages("kms", "ListAliases", "Aliases")
+            return any(entry["AliasName"] == alias and entry.get("TargetKeyId") for entry in listed)
+
+        def describe() -> KeyFact | SetupError | None:
+            try:
+                return self.describe_key(alias)
+            except SetupError as error:
+                return error
+
+        # Asked for together. Without the alias KMS may say so, or that the caller is not allowed to know.
+        exists, key = self._session.together(has_target, describe)
+        if exists and isinstance(key, SetupError):
+            raise key
+        return key if exists else None
 
     def make_data_key(self, key_arn: str) -> WrappedDataKey:
         """GenerateDataKeyWithoutPlaintext, AES_256, no encryption context: the application decrypts without one.

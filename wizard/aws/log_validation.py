@@ -9,10 +9,11 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from hashlib import sha256
-from itertools import islice
+from itertools import islice, tee
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -21,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from wizard.aws.auth.http import PARALLEL_OBJECTS
+from wizard.aws.auth.http import PARALLEL_OBJECTS, ObjectReader
 from wizard.aws.auth.session import Session
 from wizard.aws.iam import account_of
 from wizard.core.errors import PermissionDenied, SetupError
@@ -48,9 +49,11 @@ def validate(
         )
     }
     bucket = _Bucket(session=session, name=trail.bucket, owner=account_of(session))
-    listed = tuple(_listed(bucket, trail, region, since, until))
     with ThreadPoolExecutor(max_workers=PARALLEL_OBJECTS, thread_name_prefix="digests") as pool:
-        read = tuple(pool.map(lambda key: _digest(bucket, key, signers), listed))
+        # The first page's digests are read while the next page is listed.
+        keys, again = tee(_listed(bucket, trail, region, since, until))
+        read = tuple(pool.map(lambda key: _digest(bucket, key, signers), keys))
+    listed = tuple(again)
     digests = sorted((each for each in read if isinstance(each, _Digest)), key=lambda digest: digest.until)
     faults = [each for each in read if isinstance(each, str)]
     chained, unread = _chain(digests, listed, bucket.name, since)
@@ -85,6 +88,10 @@ class _Bucket:
     name: str
     owner: str
 
+    @cached_property
+    def reader(self) -> ObjectReader:
+        return self.session.object_reader(self.name, self.owner)
+
     def pages(self, key: str, **query: Any) -> Iterator[Any]:
         yield from self.session.pages(
             "s3", "ListObjectsV2", key, Bucket=self.name, ExpectedBucketOwner=self.owner, **query
@@ -92,6 +99,8 @@ class _Bucket:
 
     def read(self, key: str) -> tuple[bytes, Mapping[str, str]] | None:
         """The content and the metadata of an object; None where there is none."""
+        if read := self.reader.read(key):
+            return read
         answer = self.session.find(
             "s3", "GetObject", absent=_NO_OBJECT, Bucket=self.name, ExpectedBucketOwner=self.owner, Key=key
         )
@@ -219,7 +228,7 @@ def _compare(bucket: _Bucket, log: Mapping[str, str]) -> str | SetupError | None
     place, key, expected = log["s3Bucket"], log["s3Object"], log["hashValue"]
     where = f"the log file s3://{place}/{key}"
     try:
-        read = _Bucket(session=bucket.session, name=place, owner=bucket.owner).read(key)
+        read = (bucket if place == bucket.name else replace(bucket, name=place)).read(key)
         if read is None:
             return f"{where} is missing"
         unzip = zlib.decompressobj(zlib.MAX_WBITS | 16)

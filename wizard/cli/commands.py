@@ -20,7 +20,7 @@ class Shared(StrEnum):
     ACCOUNT = "account"
     """Whose credentials, where the state is, where the application runs."""
     INPUTS = "inputs"
-    """Every input of the set-up."""
+    """The inputs that are settings; with START, every input."""
     START = "start"
     """What a plan starts from and is saved to."""
     YES = "yes"
@@ -200,7 +200,7 @@ TABLE: tuple[Command, ...] = (
         group=HELP,
         help="print the least IAM policies, or the pair for an organization",
         load_options=lambda: import_module("wizard.commands.policy").PolicyOptions,
-        shared=(STACK, ACCOUNT, INPUTS),
+        shared=(STACK, INPUTS),
         reads="the stack's settings, the answers file",
         is_offline=True,
     ),

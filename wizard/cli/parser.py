@@ -6,7 +6,8 @@ Pure. Loads argparse, the tables of commands and inputs, and the options of the 
 import argparse
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -17,7 +18,7 @@ from typing import Any, NoReturn
 from wizard import version
 from wizard.cli.commands import COMMANDS, TABLE, Command, Shared
 from wizard.core.errors import UsageError
-from wizard.core.next_command import DEFAULT_COMMAND, PROGRAM, RunOptions, wizard
+from wizard.core.next_command import DEFAULT_COMMAND, PROGRAM, SCRIPT, RunOptions, wizard
 from wizard.inputs.registry import INPUTS, TARGET, add_flags
 
 INTERRUPTED = 130
@@ -38,7 +39,7 @@ EXIT_CODES: Mapping[int, str] = MappingProxyType(
 )
 """Pulumi's own table (https://www.pulumi.com/docs/iac/cli/exit-codes/), and the shells' code for an interrupt."""
 
-ACCOUNT_INPUTS = ("target", "profile", "region", "vercel_token", "backend", "secrets_provider", "passphrase_file")
+ACCOUNT_INPUTS = frozenset(("target", "profile", "region", "vercel_token", "backend", "passphrase"))
 """The inputs that a command for a deployed stack takes: the others are in the stack's settings."""
 
 _SHORT = {
@@ -81,6 +82,14 @@ class _Parser(argparse.ArgumentParser):
         words = (name,) if (name := self.prog.removeprefix(PROGRAM).strip()) else ()
         raise UsageError(message, wizard(*words, "--help"))
 
+    def format_help(self) -> str:
+        return _as_called(super().format_help())
+
+
+def _as_called(text: str) -> str:
+    """A help with this program named as it was called."""
+    return text.replace(PROGRAM, SCRIPT) if os.path.basename(sys.argv[0]) == SCRIPT else text
+
 
 @cache
 def parser_of(command: Command) -> argparse.ArgumentParser:
@@ -112,9 +121,10 @@ def fill(parser: argparse.ArgumentParser, command: Command) -> None:
             "--stack", default="production", metavar="NAME", help="the Pulumi stack (default: production)"
         )
         stack.add_argument("--answers", type=Path, metavar="FILE", help="answers file, YAML or JSON (see examples/)")
-    if Shared.ACCOUNT in command.shared:
-        keys = None if Shared.INPUTS in command.shared else ACCOUNT_INPUTS
-        add_flags(stack, keys=keys, helps=_SHORT)
+    keys = ACCOUNT_INPUTS if Shared.ACCOUNT in command.shared else frozenset()
+    if Shared.INPUTS in command.shared:
+        keys |= {each.key for each in INPUTS if Shared.START in command.shared or each.field is not None}
+    add_flags(stack, keys=keys, helps=_SHORT)
     run = parser.add_argument_group("this run")
     if Shared.YES in command.shared:
         run.add_argument("--yes", action="store_true", help="do not ask for confirmation")
@@ -135,6 +145,11 @@ def parse(argv: Sequence[str]) -> CommandLine:
     namespace, unknown = parser_of(command).parse_known_args(words)
     if unknown:
         raise UsageError(_unknown(command, unknown), wizard(command.name, "--help"))
+    without_effect = _without_effect(command, words)
+    if idle := [
+        f"{flag} {without_effect[flag]}" for flag in _flags_and_actions(command, words) if flag in without_effect
+    ]:
+        raise UsageError("; ".join(idle), wizard(command.name, "--help"))
     values = vars(namespace)
     kinds = command.options, RunOptions
     own, run = ({name: values[name] for name in _fields(kind) if name in values} for kind in kinds)
@@ -154,6 +169,27 @@ def _refuse_placeholders(command: Command, words: Sequence[str]) -> None:
         if metavar and value in (metavar, "ENVIRONMENT", "FILE", "STACK"):
             message = f"{flag}: {value} stands for a value; write the value in its place"
             raise UsageError(message, wizard(command.name, "--help"))
+
+
+def _flags_and_actions(command: Command, words: Sequence[str]) -> Iterator[str]:
+    """The words of a command without the values of its flags."""
+    actions, rest = _actions(command), iter(words)
+    for word in rest:
+        flag, equals, _ = word.partition("=")
+        yield flag if flag in actions else word
+        if flag in actions and actions[flag].nargs != 0 and not equals:
+            next(rest, None)
+
+
+def _without_effect(command: Command, words: Sequence[str]) -> dict[str, str]:
+    """The flags that would do nothing beside these words of a command, each with the reason."""
+    given = frozenset(_flags_and_actions(command, words))
+    needs: Mapping[str, Collection[str]] = getattr(command.options, "NEEDS", {})
+    conflicts: Mapping[str, Collection[str]] = getattr(command.options, "CONFLICTS", {})
+    return {
+        **{flag: f"does nothing without {' or '.join(of)}" for flag, of in needs.items() if given.isdisjoint(of)},
+        **{flag: f"does nothing beside {word}" for word, of in conflicts.items() if word in given for flag in of},
+    }
 
 
 def command_of(argv: Sequence[str]) -> str | None:
@@ -221,9 +257,8 @@ def overview() -> str:
         lines += ["", f"{group}:"]
         lines += [f"  {command.name:<11} {command.help}" for command in TABLE if command.group == group]
     codes = textwrap.fill(", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()), 78)
-    return "\n".join(
-        [*lines, "", "exit codes:", textwrap.indent(codes, "  "), "", f"more: {PROGRAM} COMMAND --help", ""]
-    )
+    lines += ["", "exit codes:", textwrap.indent(codes, "  "), "", f"more: {PROGRAM} COMMAND --help", ""]
+    return _as_called("\n".join(lines))
 
 
 def answered(argv: Sequence[str]) -> str | None:
@@ -256,9 +291,12 @@ def given_flags(argv: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return {flag: typed for flag, typed in flags.items() if flag not in own}
 
 
-def flags_of(command: str) -> frozenset[str]:
-    """The flags that a command takes; none for an unknown one."""
-    return frozenset(_actions(COMMANDS[command])) if command in COMMANDS else frozenset()
+def flags_of(command: str, words: Sequence[str] | None = None) -> frozenset[str]:
+    """The flags that a command takes, without those that do nothing beside its words; none for an unknown command."""
+    if command not in COMMANDS:
+        return frozenset()
+    without_effect = {} if words is None else _without_effect(COMMANDS[command], words)
+    return frozenset(_actions(COMMANDS[command])) - without_effect.keys()
 
 
 def _actions(command: Command) -> dict[str, argparse.Action]:

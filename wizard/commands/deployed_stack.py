@@ -4,7 +4,7 @@ Reads through the ports, asks nobody and changes nothing. It goes on if the stat
 is wrong there is what these commands report.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,10 +13,9 @@ from components.settings import Outputs, Settings, Target
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
-from wizard.core.models.inputs import S3
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
-from wizard.core.state_backend import url_of
+from wizard.core.state_backend import Circumstances, resolve
 from wizard.data_key.delivery import find_stored_data_key
 from wizard.inputs.registry import by_key
 from wizard.setup.steps import Clients, Request, settings_of
@@ -71,6 +70,8 @@ class DeployedStack:
 def find(request: Request, clients: Clients, *, reads_data_key: bool = False) -> DeployedStack:
     """Read the stack. Raises StackNotFound without settings, CredentialsError without credentials of its account.
 
+    A file with its passphrase that others can read is refused, as in the set-up.
+
     `reads_data_key`: read the stored data key too, at the same time.
     """
     settings = settings_of(request, clients)
@@ -83,13 +84,7 @@ def find(request: Request, clients: Clients, *, reads_data_key: bool = False) ->
             f"({identity.arn}, from {identity.source}) belong to the account {account}",
             "use a profile of that account: --profile NAME",
         )
-    configured_backend = str(values.get("backend") or "")
-    backend = (
-        {"PULUMI_BACKEND_URL": url_of(configured_backend, account="", region="")}
-        if configured_backend not in ("", S3)
-        else {}
-    )
-    engine = clients.engine({**aws.environment(), **backend})
+    engine = clients.engine({**aws.environment(), **_state_environment(request.stack, settings, values, clients)})
     token = values.get("vercel_token")
     is_used = by_key["vercel_token"].needed({"target": settings.deploy_targets})
     vercel = clients.vercel(token) if token and is_used else None
@@ -112,6 +107,17 @@ def find(request: Request, clients: Clients, *, reads_data_key: bool = False) ->
             project=project.result() if project else None,
             stored_data_key=stored.result() if stored else None,
         )
+
+
+def _state_environment(
+    stack: str, settings: Settings, values: Mapping[str, Any], clients: Clients
+) -> Mapping[str, str]:
+    """The backend and the passphrase, as far as the engine does not know them itself. Raises SetupError."""
+    account, region = settings.account_id, settings.region
+    if clients.state is None:
+        return resolve(values, Circumstances(account=account, region=region)).environment
+    found = clients.state.circumstances(stack, account=account, region=region, interactive=False)
+    return resolve(values, found).environment
 
 
 def outputs_of(deployed: DeployedStack) -> Outputs:

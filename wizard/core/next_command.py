@@ -88,8 +88,8 @@ class Run:
 
     flags: Mapping[str, tuple[str, ...]] | None = None
     """The flags of this run, each with its words as they were typed: `{"--stack": ("--stack", "dev")}`."""
-    takes: Callable[[str], Collection[str] | None] = lambda command: None
-    """The flags that a command has, by its name; None for all."""
+    takes: Callable[[str, Sequence[str]], Collection[str] | None] = lambda command, words: None
+    """The flags that a command takes, by its name and its other words; None for all."""
     program: str = PROGRAM
     """How this program is called from any folder."""
     python: str = "python"
@@ -130,7 +130,7 @@ class Run:
         present = {word.partition("=")[0] for word in words}
         if "--help" in present:
             return called + end
-        takes = self.takes(command)
+        takes = self.takes(command, words[1:])
         missing = [
             typed
             for flag, typed in (self.flags or {}).items()

@@ -129,9 +129,14 @@ def ensure_data_key(
     Raises DataKeyConflict when a stored data key is wrapped by another KMS key, or is another data key.
     """
     name, store = settings.names.stored_data_key, settings.secret_store
-    stored_data_key = aws.stored_data_keys.read_stored_data_key(name, store=store)
+    key_rotations = {arn: aws.with_region(region_of(arn)).key_rotation for arn in outputs.key_arns}
+    stored_data_key: StoredDataKey | None
+    stored_data_key, needs_entries = together(
+        lambda: aws.stored_data_keys.read_stored_data_key(name, store=store),
+        lambda: keeps_versions and not _are_kept(key_rotations, settings),
+    )
     if stored_data_key is None:
-        keeps_versions = True
+        needs_entries = True
         elsewhere = find_data_key(aws, settings, outputs)
         if elsewhere is not None:
             _refuse_another(elsewhere, outputs)
@@ -158,8 +163,7 @@ def ensure_data_key(
                 f"not the data key {stored_data_key.wrapped.fingerprint}",
                 "nothing was overwritten; find out which of the two encrypts the application's records",
             )
-    if keeps_versions:
-        key_rotations = {arn: aws.with_region(region_of(arn)).key_rotation for arn in outputs.key_arns}
+    if needs_entries:
         keep_versions(key_rotations, settings, at=datetime.now(UTC))
     return stored_data_key
 
@@ -192,6 +196,12 @@ def keep_versions(key_rotations: Mapping[str, KeyRotation], settings: Settings, 
                     same_as=version.same_as,
                     was_current=version.was_current and not version.current,
                 )
+
+
+def _are_kept(key_rotations: Mapping[str, KeyRotation], settings: Settings) -> bool:
+    """Whether every version has an entry in every Region."""
+    regions = together(*(partial(key_rotation.fingerprints, settings) for key_rotation in key_rotations.values()))
+    return all(region.get(fingerprint) for region in regions for other in regions for fingerprint in other)
 
 
 def _refuse_another(stored_data_key: StoredDataKey, outputs: Outputs) -> None:

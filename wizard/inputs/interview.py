@@ -150,7 +150,7 @@ class Interviewer:
             raise missing_error(absent)
         if aws is not None:
             try:
-                identity = aws.identify()
+                identity = aws.caller()
             except SetupError as error:
                 identity = error
         return Interview(answers=self._answers, aws=aws, identity=identity)

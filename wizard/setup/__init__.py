@@ -6,9 +6,10 @@ Touches nothing; `workflow` is loaded when a command runs.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from wizard.core.errors import UsageError
 from wizard.core.next_command import Result, wizard
@@ -29,16 +30,17 @@ class SetupOptions:
     save_answers: Path | None = None
     plan: Path | None = None
 
+    CONFLICTS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "--dry-run": ("--confirm", "--plan"),
+        "--save-plan": ("--confirm", "--plan"),
+    }
+    """Flags that do nothing beside a word."""
+
     def __post_init__(self) -> None:
         if self.save_answers and not (self.dry_run or self.save_plan):
             raise UsageError(
                 "--save-answers writes the answers of a run that applies nothing",
                 wizard("setup", "--dry-run", "--save-answers", self.save_answers),
-            )
-        if self.plan and (self.dry_run or self.save_plan):
-            raise UsageError(
-                "--plan applies a saved plan; --dry-run and --save-plan apply nothing",
-                wizard("setup", "--plan", self.plan),
             )
 
     @staticmethod

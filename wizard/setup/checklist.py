@@ -68,20 +68,6 @@ class Readings:
     """Grants and IAM only decide which administrators can decrypt."""
 
 
-def read(
-    *,
-    aws: AwsClient,
-    settings: Settings,
-    outputs: Outputs,
-    stored_data_key: StoredDataKey | None,
-    proofs: tuple[Verification, ...],
-) -> tuple[ChecklistEntry, ...]:
-    """All eight, in order."""
-    return evaluate(
-        read_account(aws, outputs), settings=settings, outputs=outputs, stored_data_key=stored_data_key, proofs=proofs
-    )
-
-
 def read_account(aws: AwsClient, outputs: Outputs) -> Readings:
     """The facts of the account, read in parallel."""
     with ThreadPoolExecutor(max_workers=7) as pool:

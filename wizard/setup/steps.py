@@ -292,7 +292,11 @@ def check(
 
     has_started = request.saved is not None and bool(request.saved.adopted) and bool(values.get("repair"))
     requested = _import_request(values) if request.adopt or has_started else None
-    findings = run_checks(import_request or requested)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # With the account's alias, which is only shown; a person has seen it in the interview.
+        aws = None if ui.interactive else interview.aws
+        full_identity = pool.submit(services.attempt, aws.identify) if aws else None
+        findings = run_checks(import_request or requested)
     # An interrupted import resumes by itself, unless the data key must be entered again.
     is_resuming = findings.settings is not None and findings.settings.adopted and not findings.is_data_key_unknown
     if findings.discovered.things and not (request.adopt or import_request or is_resuming) and ui.interactive:
@@ -319,7 +323,7 @@ def check(
     if problems:
         raise PreflightFailed(problems)
     assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.aws is not None
-    identity = interview.identity
+    identity = (full_identity and full_identity.result()[0]) or interview.identity
     if not ui.interactive:
         # The interview has shown it to a person.
         ui.line(f"{identity.arn}, by {identity.source}", mark=Mark.OK)
@@ -428,7 +432,8 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         engine.recover(request.stack, ready.findings.orphaned_creations)
     outputs = ready.findings.state.outputs
     with ThreadPoolExecutor(max_workers=2) as pool:
-        account = pool.submit(read_account, ready.aws, ready.settings)
+        # Most of it is what the checks have asked.
+        account = pool.submit(read_account, ready.findings.asked or ready.aws, ready.settings)
         judged = pool.submit(
             principals.judge, ready.settings, request.saved, outputs.key_arn if outputs else None, ready.aws
         )

@@ -3,7 +3,11 @@
 Changes AWS, Vercel and the stack through their ports, each only after the confirmation.
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
 
 from components import policies
 from components.settings import Outputs, SecretStore, Settings
@@ -23,6 +27,8 @@ from wizard.setup.report import has_backup
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_target
 from wizard.targets.vercel import access_key
+
+T = TypeVar("T")
 
 
 def retained_resources(settings: Settings, outputs: Outputs) -> tuple[tuple[str, str], ...]:
@@ -96,15 +102,23 @@ def setup(request: Request, clients: Clients) -> report.Report:
     with confirmation.confirmed(request, clients) as confirmed_plan:
         ready, planned = confirmed_plan.ready, confirmed_plan.planned
         outputs = steps.update(request, clients, ready, planned)
-    delivery = deliver_and_verify.deliver_and_verify(
-        clients, ready, outputs, yes=request.yes, is_new=bool(planned.changes)
+    is_new, ui = bool(planned.changes), clients.ui
+    with ThreadPoolExecutor(max_workers=2) as pool:
+
+        def begin(call: Callable[..., T], *arguments: Any) -> Callable[[], T]:
+            # What this run has changed is read when the proof has waited until AWS knows it everywhere.
+            return partial(call, *arguments) if is_new else pool.submit(call, *arguments).result
+
+        last_backup_job = begin(attempt, find_last_backup, ready.aws, ready.settings)
+        account_job = begin(checklist.read_account, ready.aws, outputs)
+        delivery = deliver_and_verify.deliver_and_verify(clients, ready, outputs, yes=request.yes, is_new=is_new)
+    last_backup, backup_error = _backed_up(
+        request, clients, ready, outputs, delivery.stored_data_key, last=last_backup_job()[0]
     )
-    ui = clients.ui
-    last_backup, backup_error = _backed_up(request, clients, ready, outputs, delivery.stored_data_key)
     ui.section("Evidence", "the compliance checklist, read from the account just now")
     ui.working("reading the account")
-    items = checklist.read(
-        aws=ready.aws,
+    items = checklist.evaluate(
+        account_job(),
         settings=ready.settings,
         outputs=outputs,
         stored_data_key=delivery.stored_data_key,
@@ -135,10 +149,15 @@ def setup(request: Request, clients: Clients) -> report.Report:
 
 
 def _backed_up(
-    request: Request, clients: Clients, ready: steps.PreparedRun, outputs: Outputs, stored: StoredDataKey
+    request: Request,
+    clients: Clients,
+    ready: steps.PreparedRun,
+    outputs: Outputs,
+    stored: StoredDataKey,
+    *,
+    last: LastBackup | None,
 ) -> tuple[LastBackup | None, SetupError | None]:
     """The last backup, after one to the place that was answered; and why that one failed. A first run asks for it."""
-    last, _ = attempt(find_last_backup, ready.aws, ready.settings)
     if clients.back_up is None:
         return last, None
     answer = ready.answers.get(BACKUP_TO.key)

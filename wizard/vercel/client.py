@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from wizard.core.errors import SetupError, TargetMissing
@@ -82,6 +83,12 @@ class Vercel:
 
     def __repr__(self) -> str:
         return f"Vercel({self._api.base_url!r})"
+
+    def asking_once(self) -> Vercel:
+        """The same client and connections; a GET that is sent a second time is answered without another request."""
+        other = copy(self)
+        other._api = self._api.asking_once()
+        return other
 
     def close(self) -> None:
         self._api.close()

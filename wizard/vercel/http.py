@@ -10,6 +10,7 @@ import os
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -146,6 +147,12 @@ class Api:
 
     def __repr__(self) -> str:
         return f"Api({self.base_url!r})"
+
+    def asking_once(self) -> "Api":
+        """The same endpoint and connections, and the same answer to the same GET from now on."""
+        other = copy(self)
+        other._answers = Once()
+        return other
 
     def close(self) -> None:
         self._pool.clear()

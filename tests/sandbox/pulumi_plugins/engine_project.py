@@ -130,7 +130,7 @@ def engine_setup(tmp_path_factory: pytest.TempPathFactory, aws_endpoint: str) ->
     except OSError:
         shutil.copy2(binary, engine)
     (directory / "state").mkdir()
-    install(engine, directory / "home", loaded_python(), directory / "cache")
+    install(engine, directory / "home", loaded_python())
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_"))}
     variables = {
         **kept,

@@ -6,6 +6,7 @@ It may touch what `engine_project` makes.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -240,11 +241,32 @@ def test_installing_again_changes_nothing_and_spares_an_official_host(
     official.write_bytes(b"\x7fELF\xff\xfe")
     before = {path: path.stat().st_mtime_ns for path in home.rglob("pulumi-resource-aws")}
 
-    install(bin_directory / "pulumi", home, loaded_python(), tmp_path / "cache")
+    install(bin_directory / "pulumi", home, loaded_python())
 
     assert official.read_bytes() == b"\x7fELF\xff\xfe"
     assert before
     assert {path: path.stat().st_mtime_ns for path in home.rglob("pulumi-resource-aws")} == before
+
+
+def test_two_checkouts_that_install_at_once_each_get_their_own_provider(tmp_path: Path, monkeypatch) -> None:
+    homes = {name: tmp_path / name / "home" for name in "ab"}
+    for name in homes:
+        (tmp_path / name / "lib/python3.12/site-packages/pulumi_aws-7.0.0.dist-info").mkdir(parents=True)
+    others = ["b"]
+
+    def engine(command: list[str], *, env: dict[str, str], **_: object) -> subprocess.CompletedProcess[str]:
+        for other in (others.pop() for _ in tuple(others)):  # before it copies the file
+            install(tmp_path / "pulumi", homes[other], tmp_path / other / "bin" / "python")
+        installed = Path(env["PULUMI_HOME"], "plugins", "resource-aws-v7.0.0", "pulumi-resource-aws")
+        installed.parent.mkdir(parents=True)
+        shutil.copy(command[-1], installed)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", engine)
+    install(tmp_path / "pulumi", homes["a"], tmp_path / "a" / "bin" / "python")
+    for name, home in homes.items():
+        (provider,) = home.rglob("pulumi-resource-aws")
+        assert f"exec {tmp_path}/{name}/bin/python" in provider.read_text(encoding="utf-8")
 
 
 def test_another_provider_is_never_overwritten(engine_setup: EngineSetup, tmp_path: Path) -> None:
@@ -254,7 +276,7 @@ def test_another_provider_is_never_overwritten(engine_setup: EngineSetup, tmp_pa
     real.write_bytes(b"\x7fELF\xff\xfe")
 
     with pytest.raises(InstallError, match="not the sandbox's provider"):
-        install(engine_setup.directory / "bin" / "pulumi", tmp_path, loaded_python(), tmp_path / "cache")
+        install(engine_setup.directory / "bin" / "pulumi", tmp_path, loaded_python())
 
     assert real.read_bytes() == b"\x7fELF\xff\xfe"
 

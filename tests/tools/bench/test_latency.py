@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -36,22 +38,48 @@ class Echo(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-def test_each_request_and_each_connection_is_delayed_counted_and_passed_on():
+@contextmanager
+def echo() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def describe_key(connection: http.client.HTTPConnection, text: bytes) -> None:
+    connection.request("POST", "/path?query", text, {"X-Amz-Target": "TrentService.DescribeKey"})
+    answer = connection.getresponse()
+    assert (answer.status, answer.read()) == (201, text)
+
+
+def test_each_request_and_each_connection_is_delayed_counted_and_passed_on():
     traffic = Traffic()
-    url = f"http://127.0.0.1:{server.server_port}"
-    with delayed(url, traffic, request_seconds=0.02, connection_seconds=0.04) as proxy:
+    with echo() as url, delayed(url, traffic, request_seconds=0.02, connection_seconds=0.04) as proxy:
         began = time.monotonic()
         connection = http.client.HTTPConnection(urlsplit(proxy).netloc)
         for number in range(2):
-            connection.request("POST", "/path?query", b"%d" % number, {"X-Amz-Target": "TrentService.DescribeKey"})
-            answer = connection.getresponse()
-            assert (answer.status, answer.read()) == (201, b"%d" % number)
+            describe_key(connection, b"%d" % number)
         took = time.monotonic() - began
         connection.close()
-    server.shutdown()
-    server.server_close()
     assert took >= 0.08
     assert traffic.connections == 1
     assert [each.name for each in longest_chain(traffic.requests)] == ["DescribeKey", "DescribeKey"]
+
+
+def test_a_request_that_had_to_connect_first_is_not_counted_after_one_that_ran_beside_it():
+    traffic = Traffic()
+    with echo() as url, delayed(url, traffic, request_seconds=0.1, connection_seconds=0.3) as proxy:
+        open_already, new = (http.client.HTTPConnection(urlsplit(proxy).netloc) for _ in range(2))
+        describe_key(open_already, b"first")
+        new.connect()
+        beside = threading.Thread(target=describe_key, args=(new, b"connects"))
+        beside.start()
+        describe_key(open_already, b"answered before the other one is connected")
+        beside.join()
+        for connection in (open_already, new):
+            connection.close()
+    assert len(traffic.requests) == 3
+    assert len(longest_chain(traffic.requests)) == 2

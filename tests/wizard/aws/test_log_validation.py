@@ -9,13 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from math import ceil
+from threading import Condition
 from typing import Any
 
 import pytest
 
 from sandbox.aws.digests import delivered, public_key
+from tests.wizard.aws.conftest import KEYS, files
 from tests.wizard.fakes.clients import ACCOUNT, BUCKET, REGION, TRAIL, trail_fact
-from wizard.aws import log_validation
+from wizard.aws import connect, log_validation
+from wizard.aws.auth.http import PARALLEL_OBJECTS
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import TrailFact
 from wizard.core.models.audit import LogValidation
@@ -64,6 +68,13 @@ class Bucket:
             return None
         body, metadata = self.objects[Key]
         return {"Body": io.BytesIO(body), "Metadata": metadata}
+
+    def object_reader(self, bucket: str, owner: str) -> Bucket:
+        return self
+
+    def read(self, key: str) -> tuple[bytes, dict[str, str]] | None:
+        """As `ObjectReader` does: nothing for an answer that GetObject has to explain."""
+        return None if self.denied and self.denied in key else self.objects.get(key)
 
     @property
     def digests(self) -> list[str]:
@@ -259,3 +270,54 @@ def test_logs_that_another_bucket_holds_are_not_called_as_signed(bucket) -> None
         [],
         ["the logs before 2026-07-01 11:20 UTC are in the bucket the-former-bucket"],
     )
+
+
+@dataclass
+class DistantBucket(Bucket):
+    """Answers when as many requests have come as can be sent together, and counts these rounds."""
+
+    left: dict[bool, int] = field(default_factory=dict)
+    """How many digests (True) and log files are still to be asked for."""
+    waiting: int = 0
+    rounds: int = 0
+    gate: Condition = field(default_factory=Condition)
+
+    def read(self, key: str) -> tuple[bytes, dict[str, str]] | None:
+        kind = "CloudTrail-Digest" in key
+        with self.gate:
+            self.waiting, number = self.waiting + 1, self.rounds
+            if self.waiting == min(PARALLEL_OBJECTS, self.left[kind]):
+                self.left[kind] -= self.waiting
+                self.waiting, self.rounds = 0, number + 1
+                self.gate.notify_all()
+            assert self.gate.wait_for(lambda: self.rounds > number, timeout=30)
+        return super().read(key)
+
+
+def test_a_month_of_logs_is_validated_in_a_few_rounds_of_requests_and_not_one_after_another() -> None:
+    bucket = DistantBucket(left={True: 720, False: 500})
+    bucket.put(hours=720)
+    of = validated(bucket, most=500)
+    assert (of.digests, of.logs, of.faults) == (720, 500, ())
+    # A quarter: 23 and 6.
+    assert bucket.rounds == ceil(720 / 96) + ceil(500 / 96)
+
+
+def test_an_object_is_read_as_get_object_reads_it_and_a_missing_one_is_left_to_it(aws, boto) -> None:
+    name, body = "logs/2026/07/a b+~=ü.json.gz", gzip.compress(b"{}")
+    boto("s3").create_bucket(Bucket=BUCKET)
+    boto("s3").put_object(Bucket=BUCKET, Key=name, Body=body, ContentEncoding="gzip", Metadata={"signature": "ab"})
+    reader = aws._session.object_reader(BUCKET, ACCOUNT)
+    answer = aws._session.call("s3", "GetObject", Bucket=BUCKET, Key=name)
+    assert reader.read(name) == (answer["Body"].read(), answer["Metadata"]) == (body, {"signature": "ab"})
+    assert reader.read("logs/none") is None
+
+
+@pytest.mark.parametrize("fault", ["an answer that breaks off", "a refusal", "no connection"])
+def test_a_log_file_whose_answer_was_lost_is_read_again_and_not_called_changed(script, tmp_path, fault) -> None:
+    url = script.url if fault != "no connection" else "http://127.0.0.1:9"
+    session = connect(environ={**files(tmp_path), **KEYS, "AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1"})._session
+    request = f"GET /{BUCKET}/log"
+    script.answer(request, "the log file", status=503 if fault == "a refusal" else 200)
+    script.break_off[request] = int(fault == "an answer that breaks off")
+    assert session.object_reader(BUCKET, ACCOUNT).read("log") is None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import inspect
 import json
 import os
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +143,7 @@ def test_the_next_command_keeps_the_flags_of_this_run(folder, steps, capsys, giv
     assert shlex.split(command)[-len(given) :] == given
     assert f"    {command}" in err.splitlines()
     taken = [word for word in given if word not in ("--from", "production", "--yes")]
-    assert bell.main(["cost", *taken, "--days", "9"]) == 2
+    assert bell.main(["cost", *taken, "--used", "--days", "900"]) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "-m wizard cost" in line]
     assert all(word in line for word in taken)
 
@@ -527,7 +530,26 @@ def test_answers_that_cannot_be_used_are_all_told(folder, steps, capsys) -> None
         (["adopt", "--encryption-key", "--yes"], "adopt has no --yes: it belongs to setup and"),
         (["access-key", "rotate", "--rotation-period-days", "90"], "access-key has no --rotation-period-days"),
         (["backup", "--confirm", "production"], "backup has no --confirm"),
-        (["--plan", "a.json", "--dry-run"], "--plan applies a saved plan"),
+        (["--plan", "a.json", "--dry-run"], "--plan does nothing beside --dry-run"),
+        (["--dry-run", "--confirm", "production"], "--confirm does nothing beside --dry-run"),
+        (["rotate", "--data-key", "--yes"], "--yes does nothing without --cmk or --schedule or --reencrypt"),
+        (["rotate", "--promote", "sha256:0", "--yes"], "--yes does nothing without --cmk"),
+        (["rotate", "--cmk", "--redeploy"], "--redeploy does nothing without --promote or --reencrypt"),
+        (["rotate", "--cmk", "--confirm", "production"], "--confirm does nothing without --data-key"),
+        (["rotate", "--data-key", "--reencrypted", "a.json"], "--reencrypted does nothing without --promote"),
+        (["restore", "--confirm", "production"], "--confirm does nothing without --version"),
+        (["restore", "--no-redeploy", "--stack=--version"], "--no-redeploy does nothing without --version"),
+        (["review", "--confirm", "production"], "--confirm does nothing without --sign"),
+        (["push", "--confirm", "production"], "--confirm does nothing without --rename-existing"),
+        (["backup", "--to", "a.json", "--from-backup", "b.json"], "--from-backup does nothing without drill"),
+        (["backup", "drill", "--to", "a.json"], "--to does nothing beside drill"),
+        (["cost", "--days", "30"], "--days does nothing without --used"),
+        (["cost", "--backup-to", "a.json"], "cost has no --backup-to"),
+        (["report", "verify", "report.json", "--since", "2026-01-31"], "--since does nothing beside verify"),
+        (["policy", "operator", "--profile", "clinic"], "policy has no --profile"),
+        (["policy", "operator", "--exempt", "arn"], "--exempt does nothing without organization"),
+        (["policy", "ci", "--region", "us-east-1"], "--region does nothing beside ci"),
+        (["destroy", "--secrets-provider", "passphrase"], "destroy has no --secrets-provider"),
         (["--save-answers", "a.yaml"], "--save-answers writes the answers of a run that applies nothing"),
     ],
 )
@@ -606,6 +628,15 @@ def test_the_help_of_a_command_fits_a_screen(capsys, name) -> None:
     assert capsys.readouterr().out.rstrip() == told.rstrip()
 
 
+@pytest.mark.parametrize("words", [["--help"], ["setup", "--help"], ["help", "rotate"]])
+def test_the_help_names_the_program_as_it_was_called(capsys, monkeypatch, words) -> None:
+    monkeypatch.setattr(sys, "argv", ["/project/.venv/bin/eonpro-kms", *words])
+    with contextlib.suppress(SystemExit):
+        bell.main()
+    out = capsys.readouterr().out
+    assert out.startswith("usage: eonpro-kms ") and "python -m" not in out
+
+
 def test_the_help_of_the_inputs_names_every_input(capsys) -> None:
     assert bell.main(["help", "inputs"]) == 0
     told = capsys.readouterr().out
@@ -627,6 +658,22 @@ def test_each_command_has_options_of_its_own_that_nobody_can_change(name) -> Non
     options = COMMANDS[name].options
     assert is_dataclass(options) and vars(options)["__dataclass_params__"].frozen
     assert hasattr(options, "run_offline" if COMMANDS[name].is_offline else "run")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_command_takes_an_option_that_its_package_never_reads(name) -> None:
+    options = COMMANDS[name].options
+    nodes = [
+        node
+        for file in Path(inspect.getfile(options)).parent.glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    ]
+    read = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    # `assumptions_of` of cost reads these by their names.
+    read |= {"requests", "instances", "cache_minutes"} if name in ("cost", "report") else set()
+    # `Clients` is made from the two.
+    read |= {"save_answers"} if name == "setup" else set()
+    assert {each.name for each in fields(options)} - read == set()
 
 
 def test_the_help_loads_only_argparse_and_the_tables() -> None:

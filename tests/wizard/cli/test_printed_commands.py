@@ -78,7 +78,7 @@ def test_a_command_in_a_message_keeps_the_flags_of_the_run(text: str) -> None:
         if name not in COMMANDS or {"--help", "--all"} & set(words):
             continue
         # A saved plan holds its own settings.
-        taken = flags_of(name) - ({"--from", "--target"} if "--plan" in words else set())
+        taken = flags_of(name, words[1:]) - ({"--from", "--target"} if "--plan" in words else set())
         assert [flag for flag in KEPT if flag in taken and flag not in words] == [], completed
 
 

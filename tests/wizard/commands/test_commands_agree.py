@@ -98,7 +98,13 @@ def test_every_command_sees_a_trail_of_one_region_that_was_imported_as_it_was(tm
     world = World(settings(adopted=("trail=eonpro-audit-trail",), kept_as_found=("trail",)), tmp_path)
     world.aws.trails = (replace(world.aws.trails[0], multi_region=False),)
 
-    items = checklist.read(aws=world.aws, settings=world.settings, outputs=OUTPUTS, stored_data_key=None, proofs=())
+    items = checklist.evaluate(
+        checklist.read_account(world.aws, OUTPUTS),
+        settings=world.settings,
+        outputs=OUTPUTS,
+        stored_data_key=None,
+        proofs=(),
+    )
     report = world.report()
     (row,) = status.read(
         world.clients(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from wizard.core.errors import CredentialsError, DamagedState, SetupError, Stack
 from wizard.core.models.delivery import StackState
 from wizard.core.next_command import Command
 from wizard.inputs.answers import Answer, Source
+from wizard.pulumi_engine.backend import StatePlaces
 from wizard.setup.steps import Clients, Request
 
 AWAY = Unreachable("it does not answer", "try again")
@@ -44,6 +46,7 @@ class World:
         self.answers: dict[str, Any] = {"vercel_token": TOKEN}
         self.connected: list[tuple[str | None, str | None]] = []
         self.environments: list[Mapping[str, str]] = []
+        self.state: StatePlaces | None = None
 
     def find(self) -> deployed_stack.DeployedStack:
         return deployed_stack.find(*self.run())
@@ -65,6 +68,7 @@ class World:
             vercel=lambda token: self.vercel,
             engine=engine,
             prover=FakeProver(aws=self.aws),
+            state=self.state,
         )
         told = {key: Answer(value=value, source=Source.FLAG, where="flag") for key, value in self.answers.items()}
         return Request(stack="production", answers=told, saved=self.settings), clients
@@ -163,3 +167,21 @@ def test_only_the_wizards_own_errors_become_values() -> None:
     assert isinstance(deployed_stack.attempted(refused), SetupError)
     with pytest.raises(KeyError):
         deployed_stack.attempted(bug)
+
+
+@pytest.mark.parametrize("given", [None, "a passphrase"])
+def test_a_stack_whose_passphrase_the_set_up_made_can_be_rotated_later(world: World, tmp_path: Path, given) -> None:
+    """The engine opens it with the file that the set-up made, or with what `--passphrase-file` holds."""
+    environ = {"XDG_CONFIG_HOME": str(tmp_path), "PULUMI_BACKEND_URL": "file://~"}
+    (tmp_path / "Pulumi.production.yaml").write_text("encryptionsalt: v1:AAAAAAAAAAA=:v1:AAAAAAAAAAAAAAAA:AAAA\n")
+    world.state = StatePlaces(tmp_path, environ)
+    file = world.state.make_passphrase("production")
+    world.answers["passphrase"] = given
+    world.find()
+    [environment] = world.environments
+    assert environment.get("PULUMI_CONFIG_PASSPHRASE") == given
+    assert environment.get("PULUMI_CONFIG_PASSPHRASE_FILE") == (None if given else file)
+    environ["PULUMI_CONFIG_PASSPHRASE"] = "of the shell"
+    world.answers.clear()
+    world.find()
+    assert not {name for name in world.environments[-1] if name.startswith("PULUMI")}

@@ -55,9 +55,13 @@ def test_all_four_commands_say_the_same_of_an_administrator_with_administrator_a
     change(world)
     stack = deployed_stack.find(Request(stack="production", answers={}, saved=world.settings), world.clients())
 
-    evidence = checklist.read(aws=world.aws, settings=world.settings, outputs=OUTPUTS, stored_data_key=None, proofs=())[
-        1
-    ].evidence
+    evidence = checklist.evaluate(
+        checklist.read_account(world.aws, OUTPUTS),
+        settings=world.settings,
+        outputs=OUTPUTS,
+        stored_data_key=None,
+        proofs=(),
+    )[1].evidence
     diagnosis = diagnose(stack, world.clients(), [policies.check_administrators])
     review = collect.review(world.aws, world.settings, OUTPUTS, stack="production", now=NOW, window_days=1)
     report = world.report()

@@ -18,7 +18,7 @@ RUN = Run(
         "--target": ("--target", "ecs,vercel"),
         "--yes": ("--yes",),
     },
-    takes=lambda command: {"setup": {"--stack", "--from", "--target", "--yes"}, "schema": set()}.get(
+    takes=lambda command, words: {"setup": {"--stack", "--from", "--target", "--yes"}, "schema": set()}.get(
         command, {"--stack", "--target", "--yes"}
     ),
 )

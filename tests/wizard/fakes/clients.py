@@ -368,6 +368,9 @@ class FakeCloud:
             self.elsewhere[region] = replace(self, region=region, **alone)
         return self.elsewhere[region]
 
+    def asking_once(self) -> FakeCloud:
+        return self
+
     def environment(self) -> Mapping[str, str]:
         return {"AWS_ACCESS_KEY_ID": "the-operators", "AWS_REGION": self.region}
 
@@ -379,6 +382,12 @@ class FakeCloud:
     def identify(self) -> Identity:
         self._call("identify")
         return self.identity
+
+    def caller(self) -> Identity:
+        self.log.append("cloud.caller")
+        if "identify" in self.failures:
+            raise self.failures["identify"]
+        return replace(self.identity, account_alias=None)
 
     def list_regions(self) -> tuple[RegionFact, ...]:
         self._call("list_regions")
@@ -664,6 +673,9 @@ class FakeHosting:
             raise self.failures[name]
         if self.token != self.good_token:
             raise CredentialsError("Vercel refuses the token", "make one at vercel.com/account/tokens")
+
+    def asking_once(self) -> FakeHosting:
+        return self
 
     def find_project(self, team: str, project: str) -> VercelProject:
         self._call("find_project")

@@ -78,6 +78,11 @@ class FakeKeyRing:
             found.append(self._unkept(stored_key, stored_key.wrapped))
         return tuple(found)
 
+    def fingerprints(self, settings: Settings) -> Mapping[str, bool]:
+        self._call("fingerprints")
+        current = self._stored_key(settings).wrapped
+        return {**({current.fingerprint: False} if current else {}), **dict.fromkeys(self.entries, True)}
+
     def altered(self, settings: Settings, *, current: str | None = None) -> tuple[str, ...]:
         self._call("altered")
         missing = current is not None and current not in self.entries

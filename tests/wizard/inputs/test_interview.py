@@ -692,7 +692,7 @@ def test_a_linked_project_without_a_team_gives_no_answers(nobody) -> None:
 def test_nobody_is_ever_asked_who_is_not_there(nobody) -> None:
     interview = nobody.run(GIVEN)
     assert nobody.ui.log == []
-    assert interview.identity == IDENTITY
+    assert interview.identity == replace(IDENTITY, account_alias=None)
 
 
 def test_missing_answers_are_found_before_any_service_is_asked(nobody) -> None:

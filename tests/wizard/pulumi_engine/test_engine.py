@@ -55,7 +55,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         os.link(engine_binary(), pulumi)
     except OSError:
         shutil.copy2(engine_binary(), pulumi)
-    install(pulumi, directory / "home", loaded_python(), directory / "cache")
+    install(pulumi, directory / "home", loaded_python())
     return SimpleNamespace(bin=pulumi.parent, home=directory / "home")
 
 

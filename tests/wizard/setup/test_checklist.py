@@ -10,6 +10,7 @@ import pytest
 
 from components import policies
 from components.policies.evaluation import AccountIam, IamPolicy, IamPrincipal
+from components.settings import Outputs
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     ADMIN,
@@ -34,7 +35,7 @@ from tests.wizard.fakes.clients import (
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import Retention
 from wizard.core.models.delivery import StoredDataKey, Verification, VerificationState
-from wizard.setup.checklist import ChecklistEntry, ItemState, read
+from wizard.setup.checklist import ChecklistEntry, ItemState, evaluate, read_account
 
 ALIAS, POLICY, IAM, ROTATION, TRAIL, DATA_KEY, TESTED, REVIEWED = range(8)
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
@@ -53,6 +54,10 @@ def aws() -> FakeCloud:
     account = FakeCloud()
     built(account, settings())
     return account
+
+
+def read(*, aws: FakeCloud, outputs: Outputs, **given: Any) -> tuple[ChecklistEntry, ...]:
+    return evaluate(read_account(aws, outputs), outputs=outputs, **given)
 
 
 def items(

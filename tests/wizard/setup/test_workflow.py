@@ -88,7 +88,7 @@ WRITES = {
 }
 MILESTONES = (
     "engine.alone",
-    "cloud.identify",
+    "cloud.caller",
     "engine.prepare",
     "engine.recover",
     "engine.preview",
@@ -195,7 +195,7 @@ def test_a_first_run_does_every_step_once_and_in_order(world) -> None:
     done = world.setup()
     milestones = [call for call in world.calls if call in MILESTONES]
     assert milestones == [
-        "cloud.identify",
+        "cloud.caller",
         "engine.alone",
         "engine.prepare",
         "engine.preview",

@@ -874,3 +874,14 @@ def test_a_run_that_changes_nothing_asks_vercel_once(vercel: Place):
     vercel.door.delete("/_sandbox/calls")
     assert edge.check(project, BATCH) is None
     assert vercel.door.get("/_sandbox/calls").json()["calls"] == {}
+
+
+def test_checks_that_belong_together_ask_vercel_once_and_a_delivery_after_them_asks_again(vercel: Place):
+    edge, project = vercel.edge(), vercel.project()
+    edge.deliver(project, BATCH)
+    checks = edge.asking_once()
+    assert checks.check(project, BATCH) is None
+    region = vercel.envs()["AWS_REGION"]["id"]
+    vercel.door.patch(f"/v9/projects/eonpro/env/{region}?slug=clinic", json={"value": "eu-west-1"})
+    assert checks.check(project, BATCH) is None
+    assert "AWS_REGION" in (edge.check(project, BATCH) or "")

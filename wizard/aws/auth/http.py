@@ -9,18 +9,23 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from botocore import UNSIGNED, exceptions, parsers
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, DataNotFoundError
 from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from botocore.parsers import ResponseParserError
 from botocore.session import Session as Botocore
+from botocore.utils import parse_timestamp
 
 from wizard.core.errors import CredentialsError, UsageError
 from wizard.core.next_command import Command
@@ -107,8 +112,41 @@ def _timeouts(service: str, endpoint: str | None) -> dict[str, Any]:
     return options
 
 
-PARALLEL_OBJECTS = 32
-"""Objects that are read in parallel: a quarter has some 2,200 digests of a trail, and more log files."""
+PARALLEL_OBJECTS = 96
+"""Objects that are read in parallel: a quarter has some 2,200 digests of a trail, and more log files.
+
+S3 answers 5,500 reads a second of one prefix
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html).
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectReader:
+    """Reads the objects of a bucket in less than half of the CPU that botocore's model of S3 takes for each."""
+
+    client: Any
+    """Of S3: its connections, with their time-outs, proxies and certificates, are used."""
+    credentials: Credentials = field(repr=False)
+    bucket: str
+    owner: str
+
+    def read(self, key: str) -> tuple[bytes, Mapping[str, str]] | None:
+        """The content and the metadata; None for any other answer, which the client's own GetObject has to explain."""
+        if self.client.meta.config.use_fips_endpoint:
+            # botocore knows the host for us-east-1 only after its own endpoint rules.
+            return None
+        url = f"{self.client.meta.endpoint_url}/{quote(f'{self.bucket}/{key}', safe='/~')}"
+        request = AWSRequest("GET", url, headers={"x-amz-expected-bucket-owner": self.owner})
+        S3SigV4Auth(self.credentials, "s3", self.client.meta.region_name).add_auth(request)
+        try:
+            response = self.client._endpoint.http_session.send(request.prepare())
+        except BotoCoreError:
+            return None
+        if response.status_code != 200 or response.headers.get("content-length") != str(len(response.content)):
+            return None
+        prefix = "x-amz-meta-"
+        names = (name for name in response.headers if name.lower().startswith(prefix))
+        return response.content, {name.lower().removeprefix(prefix): response.headers[name] for name in names}
 
 
 def make_client(
@@ -178,6 +216,16 @@ def watch_answers(session: Botocore) -> None:
             raise UnreadableResponse(what=what)
 
     session.register("before-parse", check)
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+
+
+def _timestamp(value: Any) -> datetime:
+    """As botocore's, which takes half of the time of a long listing for these."""
+    if isinstance(value, str) and value[10:11] == "T":
+        with suppress(ValueError):
+            return datetime.fromisoformat(value)
+    parsed: datetime = parse_timestamp(value)
+    return parsed
 
 
 def _wrong(operation: Any, response: Mapping[str, Any], session: Botocore) -> str | None:
@@ -197,7 +245,8 @@ def _wrong(operation: Any, response: Mapping[str, Any], session: Botocore) -> st
         return None
     protocol = operation.service_model.resolved_protocol
     try:
-        parsed = parsers.create_parser(protocol).parse(dict(response), shape)
+        parser = session.get_component("response_parser_factory").create_parser(protocol)
+        parsed = parser.parse(dict(response), shape)
     except (parsers.ResponseParserError, LookupError, ValueError, TypeError, AttributeError) as error:
         # The parser's errors quote the body.
         return f"it is not {protocol} ({type(error).__name__})"

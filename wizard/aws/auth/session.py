@@ -20,7 +20,7 @@ from botocore.session import Session as Botocore
 
 from wizard.aws.auth import credentials as sources
 from wizard.aws.auth.errors import BOTOCORE_ERRORS, ErrorSource, code_of, translate
-from wizard.aws.auth.http import endpoint_of, is_sent_once, make_client, may_have_happened
+from wizard.aws.auth.http import ObjectReader, endpoint_of, is_sent_once, make_client, may_have_happened
 from wizard.aws.auth.profiles import sso_region_of
 from wizard.aws.auth.sign_in import MARGIN, AskCode, Chain
 from wizard.core import errors, retry
@@ -98,6 +98,10 @@ class Session:
     def with_region(self, region: str, source: str = "the answer") -> "Session":
         """The same credentials in another Region."""
         return replace(self, resolved=replace(self.resolved, region=region, region_source=source))
+
+    def asking_once(self) -> "Session":
+        """The same session, which gets the same answer to the same question without another request, from now on."""
+        return replace(self, _answers=retry.Once())
 
     @cached_property
     def source(self) -> str:
@@ -262,6 +266,10 @@ class Session:
 
         with self.translating(service, operation):
             yield from Paginator(page, config, model).paginate(**parameters)
+
+    def object_reader(self, bucket: str, owner: str) -> ObjectReader:
+        """Of a bucket that belongs to this account."""
+        return ObjectReader(client=self.client("s3"), credentials=self._frozen(), bucket=bucket, owner=owner)
 
     together = staticmethod(retry.together)
 

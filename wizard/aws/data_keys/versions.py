@@ -117,6 +117,16 @@ class DataKeyVersions:
             )
         )
 
+    def fingerprints(self) -> Mapping[str, bool]:
+        """Of every version, and whether it has an entry of its own; by two requests, which are sent together."""
+        stored, listing = self.store.session.together(
+            lambda: self.store.read([self.stored_data_key]), lambda: self.store.under(self.folder)
+        )
+        current = (wrapped for value in stored.values() if (wrapped := _wrapped(value)) is not None)
+        named = {name: wrapped for name, value in listing.items() if (wrapped := self._named(name, value)) is not None}
+        entries = {wrapped.fingerprint for name, wrapped in named.items() if not self._is_place(name)}
+        return {wrapped.fingerprint: wrapped.fingerprint in entries for wrapped in (*current, *named.values())}
+
     def altered(self, *, current: str | None = None) -> tuple[str, ...]:
         """The names of entries whose value somebody replaced: it no longer fits the name.
 

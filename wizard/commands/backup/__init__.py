@@ -6,8 +6,9 @@ Pure: the options only; `command` is imported when it runs.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from wizard.core.errors import UsageError
 from wizard.core.next_command import Result, wizard
@@ -27,6 +28,11 @@ class BackupOptions:
     """`drill`, or None: make a copy."""
     from_backup: str | None = None
     """The backup that the drill opens; None: the newest one that the account records."""
+
+    NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"--from-backup": ("drill",)}
+    """Flags that do something only beside one of these words."""
+    CONFLICTS: ClassVar[Mapping[str, tuple[str, ...]]] = {"drill": ("--to", "--to-region")}
+    """Flags that do nothing beside a word."""
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -35,8 +35,6 @@ def run(options: BackupOptions, request: Request, clients: Clients) -> tuple[int
     """Write the copies and show where they are, or open the newest one. Raises SetupError."""
     if options.action:
         return drill(options, request, clients)
-    if options.from_backup:
-        raise UsageError("--from-backup belongs to the drill", wizard("backup", "drill", "--stack", request.stack))
     if not (options.to or options.to_region):
         raise UsageError(
             "backup needs a destination: --to FILE, --to s3://BUCKET/KEY, or --to-region REGION",

@@ -6,8 +6,9 @@ Pure: the options only; `command` is imported when it runs.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from wizard.core.next_command import Result
 
@@ -24,6 +25,9 @@ class CostOptions:
     requests: int | None = None
     instances: int | None = None
     cache_minutes: float | None = None
+
+    NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"--days": ("--used",)}
+    """Flags that do something only beside one of these words."""
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -207,10 +207,6 @@ def run(options: CostOptions, request: Request, clients: Clients) -> tuple[int, 
         stack = deployed_stack.find(request, clients)
         settings, by_use = stack.settings, _by_use(stack, clients, assumptions, days)
         account = by_use.account
-    elif options.days is not None:
-        raise UsageError(
-            "--days needs --used: use is counted over this many days", wizard("cost", "--used", "--days", "30")
-        )
     else:
         settings, account = settings_of(request), _account(request, clients)
     assumed = account.applied(assumptions)

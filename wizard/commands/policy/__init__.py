@@ -6,10 +6,12 @@ Pure: the options only; `command` is imported when it runs.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from wizard.core.next_command import Result
+from wizard.inputs.registry import INPUTS
 
 if TYPE_CHECKING:
     from wizard.core.ports.run import Offline
@@ -33,6 +35,19 @@ class PolicyOptions:
 
     with_removal: bool = False
     """Whether the operator's policy also grants what removes resources."""
+
+    NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "--repository": ("ci",),
+        "--organization": ("organization",),
+        "--exempt": ("organization",),
+        "--with-removal": ("operator",),
+        "--adopt": ("operator",),
+    }
+    """Flags that do something only beside one of these words."""
+    CONFLICTS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "ci": ("--answers", *(each.flag for each in INPUTS if each.key != "account"))
+    }
+    """Flags that do nothing beside a word."""
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,9 @@ Pure: the options only; `command` is imported when it runs.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from wizard.core.next_command import Result
 
@@ -26,6 +27,9 @@ class PushOptions:
     """The id of an ENCRYPTED_PHI_KEY on Vercel that is renamed."""
     redeploy: bool | None = None
     """None: ask."""
+
+    NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"--confirm": ("--rename-existing",)}
+    """Flags that do something only beside one of these words."""
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:

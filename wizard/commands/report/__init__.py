@@ -6,9 +6,10 @@ Pure: the options only; `command` is imported when it runs.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from wizard.core.errors import UsageError
 from wizard.core.next_command import Result, wizard
@@ -43,6 +44,14 @@ class ReportOptions:
     reviewed_by: str | None = None
     agreement: tuple[str, ...] = ()
     """`AWS=2026-01-15:aws-baa.pdf`: a business associate agreement that a person confirms."""
+
+    CONFLICTS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "verify": tuple(
+            "--prepared-by --reviewed-by --agreement --out --since --phi-scan --to --format --all-logs --requests "
+            "--instances --cache-minutes".split()
+        )
+    }
+    """Flags that do nothing beside a word."""
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,9 +6,10 @@ Pure: the options only; `command` is imported when it runs.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from wizard.core.next_command import Result
 
@@ -24,6 +25,9 @@ class ReviewOptions:
     """The name of the person who signs the review."""
     days: int | None = None
     out: Path | None = None
+
+    NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"--confirm": ("--sign",)}
+    """Flags that do something only beside one of these words."""
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:

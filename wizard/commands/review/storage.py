@@ -7,13 +7,13 @@ its sign-off, `….signed.json`. Each review contains the digest of the one befo
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, cast, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from components.policies.evaluation.account import KeyPermission
 from wizard.core import files, safe_text
@@ -39,6 +39,8 @@ class StoredReview:
     """Why the file cannot be trusted; empty: it is intact."""
     sign_off: SignOff | None = None
     """Only if it is a sign-off of exactly this review."""
+    previous: Mapping[str, Any] | None = None
+    """File and digest of the review before it, as this one names them."""
 
     @property
     def is_intact(self) -> bool:
@@ -89,10 +91,13 @@ def latest(folder: Path, stack: str, *, now: datetime) -> Latest:
 
 def read(folder: Path, stack: str) -> tuple[StoredReview, ...]:
     """Every review of a stack, oldest first."""
-    directory = folder / plain_name(stack)
+    return tuple(_with_chain_faults([_read(file) for file in _files(folder / plain_name(stack))]))
+
+
+def _files(directory: Path) -> list[Path]:
+    """Every review of a folder, oldest first."""
     files = directory.iterdir() if directory.is_dir() else ()
-    ordered = sorted((file for file in files if _NAME.fullmatch(file.name)), key=_position)
-    return tuple(_with_chain_faults([_read(file) for file in ordered]))
+    return sorted((file for file in files if _NAME.fullmatch(file.name)), key=_position)
 
 
 def last_signed(stored: Sequence[StoredReview]) -> StoredReview | None:
@@ -119,7 +124,10 @@ def _read(file: Path) -> StoredReview:
         content = safe_text.parse_json(file.read_text(encoding="utf-8"))
         body = {name: content[name] for name in ("version", "previous", "review")}
         stored = StoredReview(
-            file=file, review=cast("AccessReview", _fact(AccessReview, content["review"])), digest=digest_of(body)
+            file=file,
+            review=_reader(AccessReview)(content["review"]),
+            digest=digest_of(body),
+            previous=None if content["previous"] is None else dict(content["previous"]),
         )
         written_digest = content["digest"]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -134,7 +142,7 @@ def _with_sign_off(stored: StoredReview) -> StoredReview:
     if not file.exists():
         return stored
     try:
-        sign_off = cast("SignOff", _fact(SignOff, safe_text.parse_json(file.read_text(encoding="utf-8"))))
+        sign_off = _reader(SignOff)(safe_text.parse_json(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         return replace(stored, fault=f"{file} cannot be read as a sign-off: {error!r}")
     if sign_off.review_digest != stored.digest:
@@ -147,7 +155,7 @@ def _with_sign_off(stored: StoredReview) -> StoredReview:
 def _with_chain_faults(reviews: list[StoredReview]) -> Iterator[StoredReview]:
     """Each review, with a fault if the next one contains another digest of it."""
     for review, following in zip_longest(reviews, reviews[1:]):
-        previous = _previous(following) if following is not None and following.is_intact else None
+        previous = following.previous if following is not None and following.is_intact else None
         is_previous = review.is_intact and previous is not None and previous.get("file") == review.file.name
         if is_previous and previous is not None and previous.get("digest") != review.digest:
             name = following.file.name if following else ""
@@ -155,12 +163,6 @@ def _with_chain_faults(reviews: list[StoredReview]) -> Iterator[StoredReview]:
             yield replace(review, fault=fault, sign_off=None)
         else:
             yield review
-
-
-def _previous(stored: StoredReview) -> Mapping[str, Any] | None:
-    content: Mapping[str, Any] = json.loads(stored.file.read_text(encoding="utf-8"))
-    previous: Mapping[str, Any] | None = content.get("previous")
-    return previous
 
 
 # --- writing
@@ -173,12 +175,13 @@ def write(folder: Path, review: AccessReview, before: StoredReview | None) -> St
     digest = digest_of(body)
     directory = folder / plain_name(review.stack)
     date = review.at.astimezone(UTC).strftime("%Y-%m-%d")
-    number = 1
+    number = max((number for day, number in map(_position, _files(directory)) if day == date), default=0)
     while True:
+        # A second time only where another process takes the name meanwhile.
+        number += 1
         file = directory / (f"{date}.json" if number == 1 else f"{date}-{number}.json")
         if _create(file, {"digest": digest, **body}):
-            return StoredReview(file=file, review=review, digest=digest)
-        number += 1
+            return StoredReview(file=file, review=review, digest=digest, previous=previous)
 
 
 def sign(stored: StoredReview, *, signer: str, signer_arn: str, at: datetime) -> SignOff:
@@ -222,25 +225,25 @@ def digest_of(value: Any) -> str:
 
 
 @cache
-def _shape(kind: type) -> tuple[tuple[str, str, Any, bool], ...]:
-    """Each field of a dataclass: its name, its name in JSON, its type, and whether it has a default."""
-    hints = get_type_hints(kind)
-    return tuple(
-        (field.name, camel(field.name), hints[field.name], field.default is not MISSING) for field in fields(kind)
-    )
-
-
-def _fact(kind: Any, value: Any) -> Any:
-    """What `plain` made a JSON value of, by its type."""
-    if isinstance(kind, type) and is_dataclass(kind):
-        # A review that an earlier release stored lacks the fields that were added since.
-        known = [(name, key, hint) for name, key, hint, is_new in _shape(kind) if not is_new or key in value]
-        return kind(**{name: _fact(hint, value[key]) for name, key, hint in known})
+def _reader(kind: Any) -> Callable[[Any], Any]:
+    """What makes of a JSON value of `plain` again what it was, by its type; one for each type, as reviews are long."""
     members = get_args(kind)
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = get_type_hints(kind)
+        known = [
+            (each.name, camel(each.name), _reader(hints[each.name]), each.default is not MISSING)
+            for each in fields(kind)
+        ]
+        # A review that an earlier release stored lacks the fields that were added since.
+        return lambda value: kind(
+            **{name: read(value[key]) for name, key, read, is_new in known if not is_new or key in value}
+        )
     if get_origin(kind) is tuple:
-        return tuple(_fact(members[0], member) for member in value)
+        read = _reader(members[0])
+        return lambda value: tuple(map(read, value))
     if members:
-        return None if value is None else _fact(members[0], value)
+        read = _reader(members[0])
+        return lambda value: None if value is None else read(value)
     if kind is datetime:
-        return datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    return kind(value) if kind in (KeyPermission, bool, int) else value
+        return lambda value: datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    return kind if kind in (KeyPermission, bool, int) else lambda value: value

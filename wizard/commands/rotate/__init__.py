@@ -7,10 +7,10 @@ its versions, the stack's settings and the targets.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from wizard.core.errors import UsageError
 from wizard.core.next_command import Result, wizard
@@ -36,6 +36,16 @@ class RotateOptions:
     no_hash_columns: bool = False
     """The person says that no table has search hashes under the former data key."""
     redeploy: bool | None = None
+
+    NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "--yes": ("--cmk", "--schedule", "--reencrypt"),
+        "--confirm": ("--data-key", "--promote", "--reencrypt"),
+        "--reencrypted": ("--promote",),
+        "--no-hash-columns": ("--promote",),
+        "--redeploy": ("--promote", "--reencrypt"),
+        "--no-redeploy": ("--promote", "--reencrypt"),
+    }
+    """Flags that do something only beside one of these words."""
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,6 +118,11 @@ class RestoreOptions:
     hash_key: bool = False
     """Of the hash key, not of the data key."""
     redeploy: bool | None = None
+
+    NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = dict.fromkeys(
+        ("--confirm", "--redeploy", "--no-redeploy"), ("--version", "--from-backup", "--from-target")
+    )
+    """Flags that do something only beside one of these words."""
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:

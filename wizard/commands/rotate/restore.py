@@ -6,6 +6,7 @@ Acts through the ports. The data key that it replaces is kept as a version.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from wizard.commands.backup import destination
 from wizard.commands.backup.document import refuse_foreign
@@ -22,7 +23,7 @@ from wizard.core.errors import DataKeyConflict, UsageError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import Command, shell, wizard
 from wizard.data_key import guard
 from wizard.setup.importing.data_key import imported_data_key, input_variable, read_from_application
 from wizard.setup.importing.discovery import entered_data_key
@@ -31,9 +32,9 @@ from wizard.setup.steps import Clients, Request
 _INSTEAD = "name another backup; one that was made after the hash key has it"
 
 
-def _restore(data_keys: DataKeyStore, *words: str) -> str:
+def _restore(data_keys: DataKeyStore, *words: str | Path) -> str:
     """`restore WORDS` of the data key or the hash key, for this stack."""
-    return " ".join(("restore", *guard.key_option(data_keys.settings), *words, "--stack", data_keys.stack))
+    return str(shell("restore", *guard.key_option(data_keys.settings), *words, "--stack", data_keys.stack))
 
 
 def listing(request: Request, clients: Clients, *, hash_key: bool) -> tuple[tuple[DataKeyVersion, ...], str]:
@@ -90,13 +91,14 @@ def restore_backup(
     ui.line(f"{where}: {backup.fingerprint}, of {backup.created_at:%Y-%m-%d}, {len(backup.versions)} version(s)")
     known = {version.fingerprint for version in data_keys.versions()}
     is_known = backup.fingerprint in known
+    place = where if where.startswith(destination.S3) else Path(where)
     origin = backup.current.origin if is_known else VersionOrigin.RESTORED
     return _put_back(
         request,
         clients,
         data_keys,
         replace(backup.current, parameter=where, current=False, origin=origin),
-        command=_restore(data_keys, "--from-backup", where),
+        command=_restore(data_keys, "--from-backup", place),
         redeploy=redeploy,
         others=tuple(
             version for version in backup.versions if version.fingerprint not in known and not version.current

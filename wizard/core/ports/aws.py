@@ -196,6 +196,9 @@ class KeyRotation(Protocol):
     def versions(self, settings: Settings, /) -> tuple[DataKeyVersion, ...]:
         """Every version, the oldest first, and the stored data key where it has no entry yet."""
 
+    def fingerprints(self, settings: Settings, /) -> Mapping[str, bool]:
+        """Of every version, and whether it has an entry; in the time of one request."""
+
     def altered(self, settings: Settings, /, *, current: str | None = None) -> tuple[str, ...]:
         """The names of entries whose value somebody replaced; they no longer count as versions.
 

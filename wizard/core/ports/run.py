@@ -68,6 +68,9 @@ class AwsClient(Protocol):
     def profiles(self) -> tuple[ProfileFact, ...]: ...
 
     def with_region(self, region: str) -> AwsClient: ...
+    def asking_once(self) -> AwsClient:
+        """A client for checks that belong together: the same question gets the answer that it got before."""
+
     def environment(self) -> Mapping[str, str]:
         """What a child process needs in its environment to be the same caller in the same Region. Secret."""
 
@@ -75,6 +78,9 @@ class AwsClient(Protocol):
         """The caller's account, by the first request of a run; `identify` needs others, which nothing may wait for."""
 
     def identify(self) -> account.Identity: ...
+    def caller(self) -> account.Identity:
+        """`identify` without the account's alias, for which nothing has to wait."""
+
     def list_regions(self) -> tuple[account.RegionFact, ...]: ...
     def clock_skew(self) -> float | None:
         """Seconds that this machine's clock is ahead of AWS's, by the `Date` of an answer; None: unknown."""
@@ -119,6 +125,9 @@ class AwsClient(Protocol):
 
 class VercelClient(Protocol):
     """Vercel (`wizard/vercel/client.py`)."""
+
+    def asking_once(self) -> VercelClient:
+        """As `AwsClient.asking_once`."""
 
     def find_project(self, team: str, project: str) -> VercelProject:
         """Raises CredentialsError for a bad token or scope, SetupError when there is no such team or project."""

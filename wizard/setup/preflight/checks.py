@@ -61,6 +61,8 @@ class Findings:
     """The data key on Vercel of a manual set-up."""
     imported_data_key: WrappedDataKey | None = None
     """The data key to store, instead of a new one."""
+    asked: AwsClient | None = None
+    """The client of these checks: it asks nothing a second time."""
     former_keys: tuple[str, ...] = ()
     """Where the application has an ENCRYPTION_KEY, in words; read only if it has no data key yet."""
 
@@ -98,6 +100,8 @@ def check(
     `location_problems`: why the location of Pulumi's state is not known; then Pulumi is not asked for it.
     A failed check hides no other problem, and no problem is reported that only follows from it.
     """
+    aws = aws.asking_once() if aws else None
+    vercel = vercel.asking_once() if vercel else None
     with ThreadPoolExecutor(max_workers=3) as pool:
         engine_job = pool.submit(services.check_pulumi, engine, stack, location_problems)
         vercel_job = pool.submit(services.check_vercel, values, vercel)
@@ -209,6 +213,7 @@ def check(
         project=on_vercel.project,
         engine_version=pulumi.version,
         orphaned_creations=conflicts.orphaned_creations,
+        asked=aws,
         discovered=conflicts.manual.discovered,
         differences=conflicts.manual.differences,
         data_key=conflicts.manual.data_key,

@@ -70,6 +70,7 @@ class Place:
 
     def versions(self) -> tuple[DataKeyVersion, ...]:
         found: tuple[DataKeyVersion, ...] = self.ring.versions(self.settings)
+        assert self.ring.fingerprints(self.settings) == {version.fingerprint: version.kept for version in found}
         return found
 
     def read(self) -> Any:

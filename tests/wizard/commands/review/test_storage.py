@@ -13,6 +13,7 @@ import pytest
 from tests.wizard.commands.review.reviews import NOW, in_full
 from wizard.commands.review import storage
 from wizard.commands.review.storage import StoredReview
+from wizard.core import files
 from wizard.core.errors import SetupError
 from wizard.core.models.access import AccessReview
 
@@ -49,6 +50,36 @@ def test_a_second_review_of_a_day_is_a_file_of_its_own(place, found):
     assert [file.name for file in files[:2]] == ["2026-07-01.json", "2026-07-01-2.json"]
     # By number, not by letter: 10 is after 2.
     assert [each.file for each in storage.read(place, "production")] == files
+
+
+def test_a_review_after_many_others_of_its_day_is_written_at_the_first_attempt(place, found, monkeypatch):
+    written = [storage.write(place, found, None) for _ in range(3)]
+    tried: list[str] = []
+    create = files.create
+
+    def counted(file: Path, content: bytes, *, private: bool) -> bool:
+        tried.append(file.name)
+        return create(file, content, private=private)
+
+    monkeypatch.setattr(files, "create", counted)
+    storage.write(place, found, written[-1])
+    assert tried == ["2026-07-01-4.json"]
+
+
+def test_a_review_never_takes_the_place_of_one_that_was_removed(place, found):
+    _, second, third = [storage.write(place, found, None) for _ in range(3)]
+    second.file.unlink()
+    fourth = storage.write(place, found, third)
+    # Else it would be read as older than the one before it.
+    assert storage.read(place, "production")[-1].file == fourth.file
+
+
+def test_a_review_that_another_process_writes_meanwhile_is_not_overwritten(place, found, monkeypatch):
+    other = storage.write(place, found, None)
+    with monkeypatch.context() as before_it:
+        before_it.setattr(Path, "iterdir", lambda folder: iter(()))
+        assert storage.write(place, found, None).file.name == "2026-07-01-2.json"
+    assert storage.read(place, "production")[0] == other
 
 
 def test_a_stack_of_an_organization_has_the_folder_of_its_plain_name(place, found):

@@ -26,7 +26,7 @@ from phi.__main__ import prove
 from tests.onboarding.deployment import _request
 from tests.wizard.fakes.clients import FakeCloud, FakeEngine, FakeTalk
 from wizard.aws import Aws, connect
-from wizard.cli.parser import parse
+from wizard.cli.parser import flags_of, parse
 from wizard.commands.backup import document
 from wizard.commands.push import PushOptions
 from wizard.commands.push import command as push
@@ -209,7 +209,8 @@ class World:
 
         None where the power went or the command was refused.
         """
-        line = parse([*words, "--stack", self.environment, "--confirm", self.environment])
+        confirm = ("--confirm", self.environment) if "--confirm" in flags_of(words[0], words[1:]) else ()
+        line = parse([*words, "--stack", self.environment, *confirm])
         wire = self.account.wire
         wire.left, wire.after = cut if cut is not None else (None, False)
         try:

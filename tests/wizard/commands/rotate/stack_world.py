@@ -82,8 +82,8 @@ class World:
         """One command to its exit code and its document."""
         self.log.clear()
         given = {"--confirm": ("--confirm", confirm) if confirm else (), "--yes": ("--yes",) if yes else ()}
-        # `backup` confirms nothing, and takes neither.
-        line = parse([*words, *(word for flag, typed in given.items() if flag in flags_of(words[0]) for word in typed)])
+        taken = flags_of(words[0], words[1:])
+        line = parse([*words, *(word for flag, typed in given.items() if flag in taken for word in typed)])
         answers = (
             {"vercel_token": Answer(value=self.token, source=Source.FLAG, where="--vercel-token-file")}
             if self.token

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +17,13 @@ from tests.wizard.fakes.clients import (
     OTHER_KEY,
     REPLICA,
     REPLICA_REGION,
+    key_fact,
     multi_region,
     settings,
     wrapped,
 )
+from wizard.cli.parser import flags_of
+from wizard.commands.rotate import AdoptOptions, RestoreOptions, RotateOptions
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import (
     Cancelled,
@@ -25,6 +31,7 @@ from wizard.core.errors import (
     MissingAnswers,
     PermissionDenied,
     PolicyRefusal,
+    SetupError,
     StackNotFound,
     Unreachable,
     UsageError,
@@ -32,6 +39,7 @@ from wizard.core.errors import (
 from wizard.core.models.delivery import ChildResult
 from wizard.core.models.rotation import VersionOrigin
 from wizard.core.next_command import Command
+from wizard.setup.steps import Request
 
 OLD = wrapped().fingerprint
 DENIED = PermissionDenied("the caller may not do kms:ReEncryptFrom", "have it allowed")
@@ -439,3 +447,42 @@ def test_a_file_that_is_no_result_is_refused(world: World, new: str, tmp_path: P
 def test_the_same_data_key_wrapped_again_needs_no_evidence(hashed: World) -> None:
     """Its hashes are those of the former wrapping."""
     hashed.run("rotate", "--promote", OLD)
+
+
+# --- options
+
+
+@pytest.mark.parametrize(
+    "ways",
+    [
+        (("rotate", "--cmk"),),
+        (("rotate", "--schedule", "180"),),
+        (("rotate", "--data-key"),),
+        (("rotate", "--promote", "NEW", "--no-hash-columns"),),
+        (("rotate", "--reencrypt", KEY), ("rotate", "--reencrypt", OTHER_KEY)),
+        (("restore",),),
+        (("restore", "--version", "NEW"),),
+        (("adopt", "--encryption-key"),),
+    ],
+    ids=lambda ways: " ".join(ways[0][:2]),
+)
+def test_nobody_confirms_what_is_then_asked_again(world: World, ways, monkeypatch) -> None:
+    """No option is accepted that the command never reads: a script that has it would stop at the next question."""
+    world.aws.keys[OTHER_KEY] = key_fact(OTHER_KEY)
+    new = str(world.run("rotate", "--data-key")["fingerprint"]) if "NEW" in ways[0] else ""
+    read: set[str] = set()
+
+    def recorded(self: object, name: str) -> object:
+        # `replace` copies every field, and reads none of them.
+        if sys._getframe(1).f_code is not replace.__code__:
+            read.add(name)
+        return object.__getattribute__(self, name)
+
+    for kind in (Request, RotateOptions, RestoreOptions, AdoptOptions):
+        monkeypatch.setattr(kind, "__getattribute__", recorded, raising=False)
+    for words in ways:
+        with contextlib.suppress(SetupError):
+            world.run(*(new if word == "NEW" else word for word in words), confirm=None)
+    options = {"--yes": "yes", "--confirm": "confirmed", "--redeploy": "redeploy", "--reencrypted": "reencrypted"}
+    taken = {options[flag] for flag in flags_of(ways[0][0], ways[0][1:]) if flag in options}
+    assert taken - read == set()

@@ -260,8 +260,8 @@ def _fingerprint(value: str | None) -> str | None:
 def _from_backup(context: CheckContext, fingerprint: str | None) -> tuple[str, str]:
     """The command that restores the last backup of that data key, and an advice; both empty without a backup."""
     last, settings = context.last_backup, context.settings
-    if fingerprint is not None and Path(name := file_name_of(settings.environment, fingerprint)).is_file():
-        return fixes.wizard(context, "restore", "--from-backup", name, "--confirm", context.stack), ""
+    if fingerprint is not None and (file := Path(file_name_of(settings.environment, fingerprint)).resolve()).is_file():
+        return fixes.wizard(context, "restore", "--from-backup", str(file), "--confirm", context.stack), ""
     if not isinstance(last, LastBackup) or fingerprint not in (None, last.fingerprint):
         return "", ""
     made = f"the backup of {last.at:%Y-%m-%d}"

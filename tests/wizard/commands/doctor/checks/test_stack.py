@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ from tests.wizard.fakes.clients import (
     step,
     wrapped,
 )
+from wizard.commands.backup.document import file_name_of
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.key import check_alias, check_replica_data_keys, check_rotation
 from wizard.commands.doctor.checks.policies import check_application_policy, check_grants, check_key_policies
@@ -443,6 +445,14 @@ def test_the_backup_that_the_account_records_is_named_with_its_place(stand: Chec
     found = recovery(stand)
     assert found.command.endswith("restore --stack production --from-backup s3://clinic/a.json --confirm production")
     assert "2026-11-01" in found.advice
+
+
+def test_a_backup_in_the_projects_folder_is_named_by_its_whole_path(
+    stand: CheckedStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / file_name_of("production", wrapped().fingerprint)).write_text("{}")
+    assert f" --from-backup {tmp_path}/eonpro-production-" in recovery(stand).command
 
 
 def test_a_backup_on_another_machine_is_named_and_no_command_is_made_up(stand: CheckedStack):
