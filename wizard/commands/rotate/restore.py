@@ -116,7 +116,7 @@ def restore_from_target(request: Request, clients: Clients, *, redeploy: bool | 
     data_keys = read_stack(request, clients, hash_key=hash_key)
     refuse_other_store(data_keys)
     vercel, project = data_keys.deployed.vercel, data_keys.deployed.project
-    variable = data_keys.settings.names.variable
+    variable, noun = data_keys.settings.names.variable, data_keys.settings.names.noun
     on_vercel = vercel.find_data_key(project, name=variable) if vercel and isinstance(project, VercelProject) else None
     answer = request.answers.get(variable.lower())
     entered, invalid = entered_data_key(answer.value if answer else None, variable)
@@ -126,12 +126,12 @@ def restore_from_target(request: Request, clients: Clients, *, redeploy: bool | 
     claimed = on_vercel.claimed if on_vercel else None
     if entered is not None and (wrapped is None or claimed not in (None, entered.fingerprint)):
         raise DataKeyConflict(
-            f"{input_variable(variable)} is {entered.fingerprint}, but Vercel has another key; nothing was changed",
+            f"{input_variable(variable)} is {entered.fingerprint}, but Vercel has another {noun}; nothing was changed",
             f"copy the one that the application has: {claimed or 'Vercel shows it'}",
         )
     if wrapped is None:
         raise UsageError(
-            f"no target shows its {variable}; nothing was changed",
+            f"no target shows its {noun}; nothing was changed",
             Command(read_from_application(variable), advice="then the same command again"),
         )
     return _put_back(
