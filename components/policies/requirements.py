@@ -360,11 +360,6 @@ SECTIONS = MappingProxyType({section: name for section, name in SAFEGUARDS.items
 BY_ID = MappingProxyType({requirement.id: requirement for requirement in REQUIREMENTS})
 
 
-def texts(*ids: str) -> str:
-    """The sentences of these requirements, one after the other."""
-    return " ".join(BY_ID[id_].text for id_ in ids)
-
-
 def requirements_of(topic: Topic) -> tuple[Requirement, ...]:
     """The requirements of an item of the checklist, in order."""
     return tuple(requirement for requirement in REQUIREMENTS if requirement.topic is topic)

@@ -33,18 +33,18 @@ A name may end with the environment.
 def key_policy_of(settings: Settings, app_principal_arns: Sequence[str] | None = None) -> policies.Policy:
     """The policy of the key and of each replica; the application's ARNs are those of the settings by default."""
     return policies.key_policy(
-        account_id=settings.account_id,
-        administrators=settings.administrators,
-        administrator_patterns=settings.administrator_patterns,
-        deletion_administrators=settings.deletion_administrators,
-        usage_guard_days=settings.usage_guard_days,
-        incident_responders=settings.incident_responders,
+        **_administration_of(settings),
         app_principal_arns=settings.app_principal_arns if app_principal_arns is None else app_principal_arns,
         strict=settings.strict_key_policy,
         exclusive_use=settings.exclusive_use,
         multi_region=settings.multi_region,
-        partition=settings.partition,
     )
+
+
+def _administration_of(settings: Settings) -> dict[str, Any]:
+    """Who governs a key of the stack, and how it is guarded: arguments of both key policies."""
+    names = "account_id administrators administrator_patterns deletion_administrators usage_guard_days"
+    return {name: getattr(settings, name) for name in (*names.split(), "incident_responders", "partition")}
 
 
 def decide_by_key_policy_of(
@@ -314,16 +314,10 @@ def _name(arn: str) -> str:
 def trail_key_policy_of(settings: Settings) -> policies.Policy:
     """The policy of the key of the audit logs and the alerts."""
     return policies.trail_key_policy(
-        account_id=settings.account_id,
-        administrators=settings.administrators,
-        administrator_patterns=settings.administrator_patterns,
-        deletion_administrators=settings.deletion_administrators,
-        usage_guard_days=settings.usage_guard_days,
-        incident_responders=settings.incident_responders,
+        **_administration_of(settings),
         trail_arn=trail_arn_of(settings),
         log_group_arn=log_group_arn_of(settings) if logs_to_cloudwatch(settings) else None,
         publishers=settings.alerts,
-        partition=settings.partition,
     )
 
 

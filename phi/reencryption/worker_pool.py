@@ -83,11 +83,6 @@ class WorkerPool:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """The workers' process ids."""
-        return tuple(worker.process.pid or 0 for worker in self._workers)
-
     def run_pass(self, after: str | None, on_batch: Callable[[RowCounts, str | None], None]) -> RowCounts:
         """Process all rows after a key once; None for all rows. `on_batch` is called for each batch: its counts, and
         the key up to which every batch is finished.

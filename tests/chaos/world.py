@@ -198,7 +198,7 @@ class World:
         self.recorded.mkdir()
         state = self.root / "backend/.pulumi/stacks/eonpro-kms/production.json"
         shutil.copy(state, self.recorded / "state.json")
-        exported = self.pulumi("stack", "export", "--show-secrets", "--stack", "production")
+        exported = self.pulumi("stack", "export", "--stack", "production")
         (self.recorded / "export.json").write_text(exported)
         (self.recorded / "user.json").write_text(self.pulumi("whoami", "--json"))
         (self.recorded / "version.txt").write_text(self.pulumi("version").strip())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from sandbox.aws.iam.policy import Decision, Request, evaluate
 from tests.day_two import in_this_process
@@ -150,6 +152,28 @@ def test_nothing_is_unknown_to_the_auditor(read: Read) -> None:
 def test_the_auditor_has_no_right_on_the_key(read: Read) -> None:
     principals = read.ended["review"].document["review"]["principals"]
     assert [each for each in principals if each["arn"] == AUDITOR and "yes" in (each["use"], each["administer"])] == []
+
+
+def test_the_auditor_reads_the_logs_but_decrypts_neither_the_data_key_nor_anything_directly(read: Read) -> None:
+    deployment, names = read.deployment, setup_of(read.deployment).settings.names
+    outputs, logs = deployment.outputs(), names.trail_bucket
+    kms, s3 = deployment.client("kms"), deployment.client("s3")
+    context = {"aws:cloudtrail:arn": outputs["trailArn"], "aws:s3:arn": f"arn:aws:s3:::{logs}/AWSLogs/log"}
+    under_logs_key = kms.encrypt(KeyId=names.trail_key_alias, Plaintext=b"text", EncryptionContext=context)
+    data_key = b64decode(deployment.stored_key_versions()[-1])
+    log = s3.list_objects_v2(Bucket=logs, Prefix="AWSLogs/")["Contents"][0]["Key"]
+    under_phi_key = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": outputs["keyArn"]}
+    s3.put_object(Bucket=logs, Key="AWSLogs/phi", Body=b"", **under_phi_key)
+    with an_auditor(deployment, read.policies) as env:
+        mine = {"AccessKeyId": env["AWS_ACCESS_KEY_ID"], "SecretAccessKey": env["AWS_SECRET_ACCESS_KEY"]}
+        reader, decrypter = deployment.client("s3", credentials=mine), deployment.client("kms", credentials=mine)
+        assert reader.get_object(Bucket=logs, Key=log)["Body"].read()
+        with pytest.raises(ClientError, match="AccessDenied"):
+            reader.get_object(Bucket=logs, Key="AWSLogs/phi")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            decrypter.decrypt(CiphertextBlob=data_key)
+        with pytest.raises(ClientError, match="AccessDenied"):
+            decrypter.decrypt(CiphertextBlob=under_logs_key["CiphertextBlob"], EncryptionContext=context)
 
 
 def test_what_is_printed_is_the_policy_of_the_stacks_settings(read: Read) -> None:

@@ -13,6 +13,7 @@ import importlib
 import io
 import json
 import os
+import pkgutil
 import runpy
 import select
 import shutil
@@ -25,7 +26,9 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -57,7 +60,14 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     ),
     "tests.chaos.client": (),
 }
-"""What is loaded before a program begins: libraries, and nothing that a deployment has a copy of."""
+"""The libraries that are loaded before a program begins."""
+
+_OF_PHI = tuple(f"phi.{each}" for each in "cipher environment kms wrapping reencryption.options".split())
+PRODUCT: Mapping[str, tuple[str, ...]] = {
+    "wizard": ("components", "wizard"),
+    "python": ("components", "wizard", *_OF_PHI),
+}
+"""What of the product is loaded too, whole packages: for a copy of it that is the same file by file."""
 
 _LONGEST_REQUEST = 1 << 20
 
@@ -196,6 +206,67 @@ def loaded_engine(chosen: Path) -> Path:
 # --- the process that is forked from
 
 
+class Product:
+    """A finder of the product's modules, loaded here: a copy of the product has them, unless a file of it differs."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        for name in names:
+            package = importlib.import_module(name)
+            for found in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{name}."):
+                if not found.name.endswith("__main__"):
+                    importlib.import_module(found.name)
+        self._roots = {name.partition(".")[0] for name in names}
+        of_it = [name for name in sys.modules if name.partition(".")[0] in self._roots]
+        self._modules = {name: sys.modules.pop(name) for name in of_it}
+        files = [Path(str(module.__file__)) for module in self._modules.values() if module.__file__]
+        self._files = [(file.relative_to(PROJECT), self._looks(file)) for file in files]
+        # Looked for here: whoever touches every module copies them all.
+        self._places = [
+            (vars(module), name, value.relative_to(PROJECT))
+            for module in self._modules.values()
+            for name, value in vars(module).items()
+            if isinstance(value, Path) and value.is_relative_to(PROJECT)
+        ]
+        self._packages = [
+            (module, name.replace(".", "/")) for name, module in self._modules.items() if hasattr(module, "__path__")
+        ]
+
+    @staticmethod
+    def _looks(file: Path) -> tuple[int, int]:
+        status = file.stat()
+        return status.st_size, status.st_mtime_ns
+
+    def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
+        """The first of the packages that is imported decides whose modules they all are."""
+        if name not in self._roots:
+            return None
+        sys.meta_path.remove(self)
+        spec = PathFinder.find_spec(name)
+        places = list(spec.submodule_search_locations or ()) if spec else []
+        if spec is None or len(places) != 1 or not self._is_same(folder := Path(places[0]).parent):
+            return spec
+        for where, what, place in self._places:
+            where[what] = folder / place
+        for package, relative in self._packages:
+            package.__path__ = [str(folder / relative)]
+        sys.modules.update(self._modules)
+        spec.loader = self  # type: ignore[assignment]
+        return spec
+
+    def _is_same(self, folder: Path) -> bool:
+        try:
+            return all(self._looks(folder / file) == looks for file, looks in self._files)
+        except OSError:
+            return False
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """The module as it is."""
+        return self._modules[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing: it ran here."""
+
+
 def main(program: str, door: socket.socket) -> None:
     """Fork whoever is asked for, and tell how each ends; in a child it returns and the program has run."""
     before = dict(os.environ)
@@ -206,7 +277,8 @@ def main(program: str, door: socket.socket) -> None:
     set_by_libraries = {name: value for name, value in os.environ.items() if before.get(name) != value}
     if program == "sandbox.server":
         _read_descriptions()
-    if program in ("wizard", "python"):
+    product = Product(PRODUCT[program]) if program in PRODUCT else None
+    if product:
         make_clients()
         # The first model of a process looks for plug-ins in all that is installed.
         sys.modules["pydantic"].create_model("First")
@@ -243,6 +315,8 @@ def main(program: str, door: socket.socket) -> None:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 door.close()
                 wanted = json.loads(message)
+                if product:
+                    sys.meta_path.insert(0, product)
                 _become(program, {**wanted, "environment": {**set_by_libraries, **wanted["environment"]}}, streams)
                 return
             for stream in streams:
@@ -262,6 +336,27 @@ def derived_once(folder: Path) -> Callable[..., bytes]:
             partial.write_bytes(derive(*arguments))
             partial.replace(file)
         return file.read_bytes()
+
+    return from_file
+
+
+def asked_once(folder: Path) -> Callable[..., None]:
+    """`PulumiCommand.__init__`, with each engine's version in a file of the folder: to ask takes 0.07 s."""
+    from pulumi.automation import PulumiCommand
+    from semver import VersionInfo
+
+    ask = PulumiCommand.__init__
+
+    def from_file(self: Any, *arguments: Any, **named: Any) -> None:
+        engine = Path(shutil.which("pulumi") or "")
+        status = engine.stat()
+        file = folder / f"version-{status.st_ino}-{status.st_mtime_ns}"
+        if engine.name != "pulumi" or arguments or named or not file.exists():
+            ask(self, *arguments, **named)
+            partial = file.with_suffix(f".{os.getpid()}")
+            partial.write_text(str(self.version))
+            partial.replace(file)
+        self.command, self.version = "pulumi", VersionInfo.parse(file.read_text())
 
     return from_file
 
@@ -325,6 +420,7 @@ def _become(program: str, wanted: dict[str, Any], streams: Sequence[int]) -> Non
     if program == "python":
         _interpret(wanted["arguments"], executable=wanted["python"])
     setattr(subprocess.Popen, "__init__", with_phi_loaded(wanted["python"]))  # noqa: B010 - it would not be typed
+    setattr(sys.modules["pulumi.automation"].PulumiCommand, "__init__", asked_once(Path(wanted["python"]).parent))  # noqa: B010
     sys.path[0] = wanted["folder"]
     sys.argv = [program, *wanted["arguments"]]
     to_its_end(lambda: runpy.run_module(program, run_name="__main__", alter_sys=True))

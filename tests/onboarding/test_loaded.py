@@ -14,7 +14,14 @@ from typing import Any
 
 import pytest
 
-from tests.onboarding.deployment import PROJECT, TIMEOUT_SECONDS, CompletedCommand, Deployment, can_begin_loaded
+from tests.onboarding.deployment import (
+    PROJECT,
+    TIMEOUT_SECONDS,
+    CompletedCommand,
+    Deployment,
+    can_begin_loaded,
+    copied_product,
+)
 from tests.onboarding.loaded import loaded
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every wizard is started")
@@ -51,6 +58,20 @@ def test_it_is_a_process_of_its_own_in_its_folder_with_its_environment(tmp_path:
     assert (folder, environment, arguments) == (str(tmp_path), ["A"], ["x"])
     # The streams, and the directory that is being listed.
     assert descriptors == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_copy_of_the_product_runs_as_it_is_in_its_own_folder(tmp_path: Path, changed: bool) -> None:
+    folder = copied_product(tmp_path / "project")
+    (folder / "wizard" / "__main__.py").write_text(
+        "import wizard\nfrom wizard.cli import main\n"
+        "print(hasattr(wizard, 'changed'), main.PROJECT_FOLDER, wizard.PROJECT_FOLDER)\n"
+    )
+    if changed:
+        with (folder / "wizard" / "__init__.py").open("a") as file:
+            file.write("changed = True\n")
+    done = loaded("wizard").run([], folder=folder, environment={}, timeout=TIMEOUT_SECONDS)
+    assert done.stdout.splitlines() == [f"{changed} {folder} {folder}"], done.stderr
 
 
 def test_one_that_is_killed_is_told_as_killed(tmp_path: Path) -> None:

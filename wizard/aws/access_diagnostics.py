@@ -12,7 +12,7 @@ from wizard.aws import iam
 from wizard.aws.auth.session import SessionClient, utc
 from wizard.aws.data_keys.stored import store_of
 from wizard.core.errors import PermissionDenied
-from wizard.core.models.access import FormerText, ProviderFact, Ruling, StatementEvaluation
+from wizard.core.models.access import FormerText, Ruling, StatementEvaluation
 
 _ABSENT = ("NoSuchEntity", "NoSuchEntityException")
 
@@ -63,12 +63,10 @@ class AwsAccessDiagnostics(SessionClient):
             return IamPolicy(name=f"{policy} of {holder}", document=None)
         return IamPolicy(name=f"{policy} of {holder}", document=_read(answer["PolicyDocument"]))
 
-    def provider(self, arn: str) -> ProviderFact | None:
-        """One OIDC provider; None where there is none."""
+    def audiences(self, arn: str) -> tuple[str, ...] | None:
+        """The audiences of one OIDC provider; None where there is no such provider."""
         answer = self._session.find("iam", "GetOpenIDConnectProvider", absent=_ABSENT, OpenIDConnectProviderArn=arn)
-        if answer is None:
-            return None
-        return ProviderFact(arn=arn, audiences=tuple(map(str, answer.get("ClientIDList") or ())))
+        return None if answer is None else tuple(map(str, answer.get("ClientIDList") or ()))
 
     def simulate(self, principal_arn: str, actions: Sequence[str], resource: str) -> tuple[StatementEvaluation, ...]:
         """SimulatePrincipalPolicy, with the decision of each limit.

@@ -71,11 +71,6 @@ class Aws:
         return self._session.resolved.region_source
 
     @property
-    def endpoint(self) -> str | None:
-        """What AWS_ENDPOINT_URL names; None for AWS itself."""
-        return self._session.endpoint("kms")
-
-    @property
     def disagreements(self) -> tuple[str, ...]:
         """Settings that contradict each other, and which of them is used, in words."""
         return self._session.resolved.disagreements

@@ -81,6 +81,11 @@ class KmsKeys(SessionClient):
             raise key
         return key if exists else None
 
+    def aliases_of(self, key_arn: str) -> tuple[str, ...]:
+        """The names of the key's aliases: `alias/…`."""
+        entries = self._session.pages("kms", "ListAliases", "Aliases", KeyId=key_arn)
+        return tuple(str(entry["AliasName"]) for entry in entries)
+
     def make_data_key(self, key_arn: str) -> WrappedDataKey:
         """GenerateDataKeyWithoutPlaintext, AES_256, no encryption context: the application decrypts without one.
 

@@ -214,11 +214,8 @@ class S3BackupStorage:
         if configuration.get("ObjectLockEnabled") != "Enabled":
             return None
         retention = configuration.get("Rule", {}).get("DefaultRetention", {})
-        days = int(retention.get("Days") or 365 * retention.get("Years", 0))
         # A bucket may have Object Lock without a default retention.
-        if not days or not retention.get("Mode"):
-            return BucketLock(region=home.region)
-        return BucketLock(region=home.region, mode=str(retention["Mode"]), days=days)
+        return BucketLock(region=home.region, mode=retention.get("Mode"))
 
     def create(self, bucket: str, key: str, body: bytes, *, until: datetime | None) -> bool:
         """PutObject that overwrites nothing, with a checksum. False where an object of that name exists.

@@ -43,12 +43,6 @@ class ApplicationFolder:
     targets: tuple[tuple[str, str], ...] = ()
     """(target, what suggests it) of each suggestion, the strongest first: (`vercel`, `.vercel/project.json`)."""
 
-    @property
-    def target(self) -> str | None:
-        """The only suggested target; None for none or several."""
-        suggested = {target for target, _ in self.targets}
-        return suggested.pop() if len(suggested) == 1 else None
-
 
 _NODE = (
     ("next", "Next.js"),
@@ -79,14 +73,6 @@ def detect(folder: Path) -> ApplicationFolder:
     files = _Files(folder)
     linked = _link(files)
     return ApplicationFolder(framework=_framework(files), linked=linked, targets=tuple(_targets(files, linked)))
-
-
-def read_link(folder: Path) -> FolderLink | None:
-    """The link of a folder: `.vercel/project.json`, or the one project of `.vercel/repo.json`; else None.
-
-    Of several projects in a linked repository: the one whose directory is the folder itself.
-    """
-    return _link(_Files(folder))
 
 
 class _Files:

@@ -37,8 +37,6 @@ class CliLogin:
     """Whether the CLI can renew an expired login without a new sign-in."""
     in_keyring: bool = False
     """Whether the token is in the system's keyring, which only the CLI reads."""
-    team: str | None = None
-    """The current team of the CLI (`vercel switch`): a `team_…` id or a slug."""
 
     @property
     def way_out(self) -> str | None:
@@ -52,7 +50,7 @@ class CliLogin:
 
 def linked(link: FolderLink) -> Linked:
     """The link as a model of the core."""
-    return Linked(project_id=link.project_id, team_id=link.team_id, project_name=link.project_name)
+    return Linked(project_id=link.project_id, team_id=link.team_id)
 
 
 def linked_by_environment(environment: Mapping[str, str] | None = None) -> Linked | None:
@@ -65,12 +63,6 @@ def linked_by_environment(environment: Mapping[str, str] | None = None) -> Linke
     if project is None or owner is None:
         return None
     return Linked(project_id=project, team_id=owner if owner.startswith("team_") else None)
-
-
-def cli_token(environment: Mapping[str, str] | None = None) -> str | None:
-    """The token of the Vercel CLI's login; None when there is no login or it has expired."""
-    login = cli_login(environment)
-    return None if login is None else login.token
 
 
 def cli_login(environment: Mapping[str, str] | None = None) -> CliLogin | None:
@@ -101,7 +93,6 @@ def sign_in() -> Answer:
 
 def _login(folder: Path, environment: Mapping[str, str]) -> CliLogin | None:
     login, settings = _object(folder / "auth.json"), _object(folder / "config.json") or {}
-    team = _field_text(settings.get("currentTeam"))
     token, renewal = (_field_text((login or {}).get(name)) for name in ("token", "refreshToken"))
     if token is None and renewal is None:
         if not folder.is_dir():
@@ -110,7 +101,7 @@ def _login(folder: Path, environment: Mapping[str, str]) -> CliLogin | None:
         storage = environment.get("VERCEL_TOKEN_STORAGE") or settings.get("credStorage")
         if storage not in ("keyring", "auto"):
             return None
-        return CliLogin(source="the login of the Vercel CLI (in the keyring)", in_keyring=True, team=team)
+        return CliLogin(source="the login of the Vercel CLI (in the keyring)", in_keyring=True)
     expires = (login or {}).get("expiresAt")
     # Only the CLI itself renews a login that has expired; `expiresAt` is in seconds since 1970.
     expired = token is None or (isinstance(expires, int | float) and expires <= time.time())
@@ -119,7 +110,6 @@ def _login(folder: Path, environment: Mapping[str, str]) -> CliLogin | None:
         token=None if expired else token,
         expired=expired,
         renewable=renewal is not None,
-        team=team,
     )
 
 

@@ -75,7 +75,7 @@ class EngineWorkspace:
     def open(self) -> LocalWorkspace:
         """The Automation API's workspace. Raises SetupError as `process` does."""
         if self._workspace is None:
-            self._workspace = LocalWorkspace(
+            self._workspace = automation.SealedWorkspace(
                 work_dir=str(self.folder),
                 env_vars={**self.extra_environment, "PULUMI_SKIP_UPDATE_CHECK": "true"},
                 pulumi_command=self.process,

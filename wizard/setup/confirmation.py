@@ -24,7 +24,6 @@ class ConfirmedPlan:
 
     ready: PreparedRun
     planned: plan.Plan
-    engine: Engine
 
 
 class Decision(StrEnum):
@@ -70,7 +69,7 @@ def confirmed(request: Request, clients: Clients, *, confirmed: bool = True) -> 
                     again = wizard("setup", "--stack", request.stack)
                     raise Cancelled("nothing was created or changed: the problems are not fixed", again) from failed
             if decision is Decision.APPLY:
-                yield ConfirmedPlan(ready=ready, planned=planned, engine=engine)
+                yield ConfirmedPlan(ready=ready, planned=planned)
                 return
         if decision is Decision.EDIT:
             interview = interviewer.change()

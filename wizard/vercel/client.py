@@ -12,7 +12,7 @@ from copy import copy
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from wizard.core.errors import SetupError, TargetMissing
-from wizard.core.models.delivery import VercelProject, VercelVariable
+from wizard.core.models.delivery import VercelProject
 from wizard.core.models.deployment import Deployment, Redeployed
 from wizard.core.next_command import shell
 from wizard.core.retry import Deadline
@@ -94,16 +94,6 @@ class Vercel:
         self._api.close()
 
     # --- variables
-
-    def list_variables(self, project: VercelProject) -> tuple[VercelVariable, ...]:
-        """All variables of the project, with values only where the listing has them in plain text."""
-        return self._variables(project, READING_SECONDS).list()
-
-    def read_value(self, project: VercelProject, variable: VercelVariable) -> str | None:
-        """The value of one variable; None for a sensitive one, and where it is unknown."""
-        if variable.type == "sensitive" or variable.value is not None:
-            return variable.value
-        return self._variables(project, READING_SECONDS).decrypt(variable)
 
     conflict = _reading(refusal)
     overlaps = _reading(overlaps)

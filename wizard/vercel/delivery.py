@@ -114,9 +114,8 @@ def deliver(
     read = variables.reader(before, scope)
     terms = _Terms(batch=batch, scope=scope, replaceable=replaceable)
     states = _examine(variables, terms, before, None, read)
-    unchanged = tuple(state.expected.key for state in states if not state.gap)
     if not _gaps(states):
-        return _delivered(variables, terms, states, DeliveryState.UNCHANGED, unchanged)
+        return _delivered(variables, terms, states, DeliveryState.UNCHANGED)
     writing = _to_write(variables, states, spared := _spared(states))
     snapshot = take_snapshot(before, writing, read)
     written_ids: frozenset[str] = frozenset()
@@ -127,13 +126,13 @@ def deliver(
             known = before if result.is_accepted else None
             states = _list_again(variables, terms, known)
             if not _gaps(states):
-                return _delivered(variables, terms, states, DeliveryState.WRITTEN, unchanged)
+                return _delivered(variables, terms, states, DeliveryState.WRITTEN)
             if result.definitive or not variables.deadline.wait(result.reason, at_least=result.retry_after):
                 raise _incomplete(variables, states, result, scope)
             # A data key that somebody else set during the pause must not be overwritten either.
             states = _list_again(variables, terms, known)
             if not _gaps(states):
-                return _delivered(variables, terms, states, DeliveryState.WRITTEN, unchanged)
+                return _delivered(variables, terms, states, DeliveryState.WRITTEN)
             writing = _to_write(variables, states, spared)
         except SetupError as error:
             if not roll_back(variables, snapshot, [state.expected for state in writing], written_ids, scope):
@@ -268,7 +267,6 @@ def _delivered(
     terms: _Terms,
     states: tuple[VariableState, ...],
     state: DeliveryState,
-    unchanged: tuple[str, ...],
 ) -> Delivered:
     proofs = {checked_state.proof for checked_state in states}
     checked = "values read back" if proofs == {"value"} else "listing and fingerprint"
@@ -281,7 +279,6 @@ def _delivered(
         state=state,
         fingerprint=terms.batch.wrapped.fingerprint,
         checked_by=checked,
-        kept=unchanged,
     )
 
 

@@ -119,8 +119,8 @@ class AccessDecision:
     sources: tuple[PermissionSource, ...] = ()
 
 
-def key_context(arn: str, *, tags: Mapping[str, str] | None = None) -> Context:
-    """What is known of every request for a key: transport, Region, account, and the key's tags where they were read.
+def key_context(arn: str, *, tags: Mapping[str, str] | None = None, aliases: tuple[str, ...] | None = None) -> Context:
+    """What is known of every request for a key: transport, Region, account, and its tags and aliases where read.
 
     KMS answers over TLS alone. https://docs.aws.amazon.com/kms/latest/developerguide/infrastructure-security.html
     """
@@ -129,7 +129,8 @@ def key_context(arn: str, *, tags: Mapping[str, str] | None = None) -> Context:
         "aws:requestedregion": (arn.split(":")[3],),
         "aws:resourceaccount": (arn.split(":")[4],),
     }
-    return known | {f"aws:resourcetag/{name.lower()}": (value,) for name, value in (tags or {}).items()}
+    named = {} if aliases is None else {"kms:resourcealiases": aliases}
+    return known | named | {f"aws:resourcetag/{name.lower()}": (value,) for name, value in (tags or {}).items()}
 
 
 def evaluate_access(

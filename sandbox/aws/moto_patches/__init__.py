@@ -86,6 +86,7 @@ REQUEST_PATCHES: tuple[Patch[RequestPatch], ...] = (
     _request(cloudtrail.refuse_duplicate_trail, "cloudtrail", "CreateTrail"),
     _request(cloudtrail.delete_trail_by_arn, "cloudtrail", "DeleteTrail"),
     _request(cloudtrail.replace_advanced_selectors, "cloudtrail", "PutEventSelectors"),
+    _request(keys.enforce_key_of_object, "s3", "GetObject"),
     _request(keys.refuse_arn_of_other_region, "kms"),
     _request(keys.enforce_key_policy, "kms"),
     _request(keys.enforce_key_state, "kms"),

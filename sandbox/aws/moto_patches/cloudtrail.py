@@ -15,6 +15,7 @@ from moto.s3.models import s3_backends
 from sandbox.aws import digests
 from sandbox.aws.iam.policy import Decision, Request, evaluate, names_principal, statements
 from sandbox.aws.iam.principals import Principal
+from sandbox.aws.moto_patches.kms import keys
 from sandbox.aws.protocol import AwsError, Call, Response, json_response
 from sandbox.state import ACCOUNT
 
@@ -142,6 +143,8 @@ def deliver_logs(hours: int) -> int:
 
     AWS delivers by itself: log files every five minutes or so, and a digest every hour. Here no time passes, and a
     trail has none until it is ordered (POST /_sandbox/logs). A log file has one event, which nothing else knows.
+    Both are encrypted under the trail's key, where it has one, in the encryption context of the trail.
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
     """
     number = 0
     for region, backend in cloudtrail_backends[ACCOUNT].items():
@@ -157,8 +160,15 @@ def deliver_logs(hours: int) -> int:
                 hours=hours,
             ):
                 number += 1
-                key = s3_backends[ACCOUNT]["aws"].put_object(trail.bucket_name, each.key, each.body)
+                key = s3_backends[ACCOUNT]["aws"].put_object(
+                    trail.bucket_name,
+                    each.key,
+                    each.body,
+                    encryption="aws:kms" if trail.kms_key_id else None,
+                    kms_key_id=trail.kms_key_id,
+                )
                 key.set_metadata({f"x-amz-meta-{name}": value for name, value in each.metadata.items()})
+                vars(key)[keys.CONTEXT_OF_OBJECT] = {"aws:cloudtrail:arn": trail.arn}
     return number
 
 

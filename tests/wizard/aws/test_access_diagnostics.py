@@ -66,8 +66,8 @@ def test_a_provider_tells_its_audiences(boto, aws):
         Url="https://oidc.vercel.com/acme", ClientIDList=["https://vercel.com/acme"], ThumbprintList=["0" * 40]
     )
     arn = made["OpenIDConnectProviderArn"]
-    assert aws.access_diagnostics.provider(arn).audiences == ("https://vercel.com/acme",)
-    assert aws.access_diagnostics.provider(f"{arn}x") is None
+    assert aws.access_diagnostics.audiences(arn) == ("https://vercel.com/acme",)
+    assert aws.access_diagnostics.audiences(f"{arn}x") is None
 
 
 def test_the_versions_of_a_policy_come_with_the_default_one_first(boto, aws):

@@ -17,7 +17,7 @@ class FakeVault:
 
     log: list[str] = field(default_factory=list)
     buckets: dict[str, BucketLock | None] = field(
-        default_factory=lambda: {VAULT_BUCKET: BucketLock(region="us-east-1", mode="GOVERNANCE", days=2557)}
+        default_factory=lambda: {VAULT_BUCKET: BucketLock(region="us-east-1", mode="GOVERNANCE")}
     )
     objects: dict[tuple[str, str], StoredObject] = field(default_factory=dict)
     meddle: bytes | None = None

@@ -418,6 +418,10 @@ class FakeCloud:
         arn = key if key.startswith("arn:") else f"arn:aws:kms:{self.region}:{ACCOUNT}:key/{key}"
         return self.keys.get(self.aliases.get(key, arn))
 
+    def aliases_of(self, key_arn: str) -> tuple[str, ...]:
+        self._call("aliases_of")
+        return tuple(name for name, arn in self.aliases.items() if arn == key_arn)
+
     def key_policy(self, key_arn: str) -> Mapping[str, object]:
         self._call("key_policy")
         return self.key_policies[key_arn]
@@ -862,9 +866,6 @@ class FakeEngine:
             yield
         finally:
             self.log.append("engine.alone ends")
-
-    def saved_config(self, stack: str) -> Mapping[str, str]:
-        return {}
 
     def check_backend(self, stack: str) -> str:
         self._call("check_backend")

@@ -13,7 +13,7 @@ from components import policies
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.policies.stack import NewRole, application_trust_of, readers_of, reading_policy_of
 from components.settings import SecretStore, Settings, Target
-from wizard.core.models.access import FormerText, ProviderFact, Ruling, StatementEvaluation
+from wizard.core.models.access import FormerText, Ruling, StatementEvaluation
 
 if TYPE_CHECKING:
     from tests.wizard.fakes.clients import FakeCloud
@@ -25,7 +25,7 @@ class FakeSymptoms:
 
     aws: FakeCloud
     principals: dict[str, IamPrincipal] = field(default_factory=dict)
-    providers: dict[str, ProviderFact] = field(default_factory=dict)
+    providers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     versions: dict[str, dict[str, Mapping[str, object]]] = field(default_factory=dict)
     """Of managed policies, by ARN and version, the default one first."""
     ruling: Ruling = Ruling.ALLOWED
@@ -40,7 +40,7 @@ class FakeSymptoms:
         self.aws._call("symptoms.principal")
         return self.principals.get(arn)
 
-    def provider(self, arn: str) -> ProviderFact | None:
+    def audiences(self, arn: str) -> tuple[str, ...] | None:
         self.aws._call("symptoms.provider")
         return self.providers.get(arn)
 
@@ -83,7 +83,7 @@ class FakeSymptoms:
         if Target.VERCEL in wanted.deploy_targets and wanted.vercel_team:
             provider = policies.vercel_oidc_provider_arn(account_id=ACCOUNT, team=wanted.vercel_team)
             audience = policies.vercel_audience(team=wanted.vercel_team)
-            self.providers[provider] = ProviderFact(arn=provider, audiences=(audience,))
+            self.providers[provider] = (audience,)
         trust: Any = application_trust_of(wanted, vercel_provider_arn=provider)
         for arn in wanted.app_principal_arns:
             self.principals[arn] = IamPrincipal(

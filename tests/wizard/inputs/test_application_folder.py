@@ -114,7 +114,6 @@ def test_a_link_is_the_strongest_suggestion(tmp_path: Path) -> None:
     found = detect(tmp_path)
     assert found.linked == FolderLink(project_id="prj_1", team_id="team_1", project_name="eonpro")
     assert found.targets == (("vercel", ".vercel/project.json"), ("vercel", "vercel.json"))
-    assert found.target == "vercel"
 
 
 def test_a_linked_repository_says_so_by_its_own_file(tmp_path: Path) -> None:
@@ -122,11 +121,10 @@ def test_a_linked_repository_says_so_by_its_own_file(tmp_path: Path) -> None:
     assert detect(tmp_path).targets == (("vercel", ".vercel/repo.json"),)
 
 
-def test_a_folder_that_speaks_for_several_targets_suggests_no_single_one(tmp_path: Path) -> None:
+def test_a_folder_that_speaks_for_several_targets_suggests_each(tmp_path: Path) -> None:
     put(tmp_path, "vercel.json", "{}")
     put(tmp_path, "skaffold.yaml")
     assert {target for target, _ in detect(tmp_path).targets} == {"vercel", "eks"}
-    assert detect(tmp_path).target is None
 
 
 def test_an_empty_folder_a_missing_one_and_a_file_say_nothing(tmp_path: Path) -> None:

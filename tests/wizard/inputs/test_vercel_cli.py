@@ -13,11 +13,10 @@ import pytest
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import Linked
 from wizard.inputs import vercel_cli
-from wizard.inputs.application_folder import read_link
+from wizard.inputs.application_folder import detect
 from wizard.inputs.vercel_cli import (
     CliLogin,
     cli_login,
-    cli_token,
     linked,
     linked_by_environment,
 )
@@ -25,8 +24,14 @@ from wizard.inputs.vercel_cli import (
 
 def detect_link(folder: Path) -> Linked | None:
     """The link of a folder, as the core has it."""
-    link = read_link(folder)
+    link = detect(folder).linked
     return None if link is None else linked(link)
+
+
+def cli_token(environment: dict[str, str]) -> str | None:
+    """The token of the CLI's login; None without one, or for one that has expired."""
+    found = cli_login(environment)
+    return found.token if found else None
 
 
 @pytest.fixture
@@ -68,7 +73,7 @@ def test_the_login_in_the_browser_gives_its_token(tmp_path, monkeypatch):
 
 def test_a_linked_folder_tells_project_and_team(folder: Path) -> None:
     (folder / ".vercel/project.json").write_text('{"projectId": "prj_1", "orgId": "team_1", "projectName": "eonpro"}')
-    assert detect_link(folder) == Linked(project_id="prj_1", team_id="team_1", project_name="eonpro")
+    assert detect_link(folder) == Linked(project_id="prj_1", team_id="team_1")
 
 
 def test_a_persons_own_account_is_no_team(folder: Path) -> None:
@@ -79,7 +84,7 @@ def test_a_persons_own_account_is_no_team(folder: Path) -> None:
 def test_a_linked_repository_with_one_project_is_that_project(folder: Path) -> None:
     repository = {"orgId": "team_1", "projects": [{"id": "prj_1", "name": "eonpro", "directory": "."}]}
     (folder / ".vercel/repo.json").write_text(json.dumps(repository))
-    assert detect_link(folder) == Linked(project_id="prj_1", team_id="team_1", project_name="eonpro")
+    assert detect_link(folder) == Linked(project_id="prj_1", team_id="team_1")
 
 
 def test_a_linked_repository_with_several_projects_decides_nothing(folder: Path) -> None:
@@ -146,10 +151,9 @@ def found(home: Path, **environment: str) -> CliLogin:
     return login
 
 
-def test_a_login_tells_where_it_was_found_and_for_which_team(tmp_path: Path) -> None:
+def test_a_login_tells_where_it_was_found(tmp_path: Path) -> None:
     login(tmp_path / ".local/share", {"token": "one"})
-    (tmp_path / ".local/share/com.vercel.cli/config.json").write_text('{"currentTeam": "team_1"}')
-    assert found(tmp_path) == CliLogin(source="the login of the Vercel CLI", token="one", team="team_1")
+    assert found(tmp_path) == CliLogin(source="the login of the Vercel CLI", token="one")
     assert found(tmp_path).way_out is None
     assert "one" not in repr(found(tmp_path))
 

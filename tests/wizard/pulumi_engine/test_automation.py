@@ -24,7 +24,11 @@ class Workspace(api.LocalWorkspace):
         self.calls: list[str] = []
         self.commands: list[tuple[Any, ...]] = []
         self.work_dir, self.env_vars = "project", {"GIVEN": "value"}
-        self.pulumi_command = SimpleNamespace(run=lambda *call: self.commands.append(call))  # type: ignore[assignment]
+        self.pulumi_command = SimpleNamespace(run=self._record)  # type: ignore[assignment]
+
+    def _record(self, *call: Any) -> SimpleNamespace:
+        self.commands.append(call)
+        return SimpleNamespace(stdout="done")
 
     def select_stack(self, stack_name: str) -> None:
         self.calls.append("select")
@@ -58,7 +62,7 @@ def test_an_update_asks_for_outputs_and_history_by_the_methods_that_are_replaced
 
 def test_a_command_runs_in_the_projects_folder_with_the_workspaces_variables() -> None:
     workspace = Workspace()
-    automation.run(workspace, "stack", "rm")
+    assert automation.run(workspace, "stack", "rm") == "done"
     assert workspace.commands == [(["stack", "rm"], "project", {"GIVEN": "value"})]
 
 

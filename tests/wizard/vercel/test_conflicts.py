@@ -250,5 +250,5 @@ def test_what_production_does_not_see_is_no_conflict(vercel: Place, place: dict[
 
 def test_a_listed_variable_tells_its_branch_and_custom_environments(vercel: Place) -> None:
     vercel.put("AWS_REGION", "us-east-1", target=["production"], customEnvironmentIds=["env_staging"])
-    (variable,) = vercel.edge().list_variables(vercel.project())
+    (variable,) = vercel.edge()._variables(vercel.project(), 9).list()
     assert (variable.targets, variable.custom_environments) == (("production",), ("env_staging",))

@@ -30,7 +30,7 @@ from tools.documents.permissions.operator import (
     write,
 )
 from wizard.commands.policy.command import resources_read
-from wizard.core.required_permissions.resources import FEATURES, Setup
+from wizard.core.required_permissions.resources import FEATURES, LOGS_KEY, Setup
 from wizard.core.required_permissions.table import OPTIONAL
 
 AUDITOR = f"arn:aws:iam::{ACCOUNT}:user/auditor"
@@ -78,8 +78,8 @@ def measure(name: str, folder: Path) -> Measured:
 
 
 def _whose(thing: str, action: str) -> str:
-    """How a user signs in is read for any user, so there is one pattern."""
-    return "users" if action in SIGN_IN else thing
+    """How a user signs in is read for any user, so there is one pattern; a key is used only to read the logs."""
+    return "users" if action in SIGN_IN else LOGS_KEY if action == "kms:Decrypt" else thing
 
 
 SIGN_IN = ("iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:ListMFADevices", "iam:GetLoginProfile")

@@ -191,17 +191,12 @@ def deliver(
             f"the {store.noun}s under {prefix} do not have the values that were just written",
             f"{store.listing_command(prefix)}   # then run the same command again",
         )
-    unchanged = [
-        *(name for name, _ in batch.wrapped_keys),
-        *(name.removeprefix(f"{prefix}/") for name in others if name not in written),
-    ]
     return Delivered(
         target=target,
         place=f"{store.title} {prefix}",
         state=DeliveryState.WRITTEN if written else DeliveryState.UNCHANGED,
         fingerprint=batch.wrapped.fingerprint,
         checked_by="values read back",
-        kept=tuple(unchanged),
         plain=next((stored.type for stored in stored_keys if stored.type not in ("", stores.SECURE)), ""),
     )
 

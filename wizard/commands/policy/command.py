@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING
 from components.policies import ci, organization
 from components.policies.ci import GITHUB_AUDIENCE, GITHUB_ISSUER
 from components.policies.documents import Policy
-from components.policies.stack import trail_arn_of
 from wizard.commands.policy import PolicyOptions, operator
 from wizard.commands.policy.operator import in_parts, statements_of
 from wizard.core import json_documents
 from wizard.core.errors import MissingAnswers, SetupError, UsageError
 from wizard.core.next_command import Command, Result, shell, wizard
 from wizard.core.ports.run import GitHub, Offline
-from wizard.core.required_permissions.resources import Setup, resources_of, variables_of
+from wizard.core.required_permissions.resources import LOGS_KEY, Setup, resources_of, variables_of
 from wizard.core.required_permissions.table import load, measured_actions
 from wizard.inputs.answers_file import read_answers
 from wizard.inputs.registry import by_key
@@ -60,8 +59,12 @@ def resources_read(setup: Setup) -> dict[str, tuple[str, ...]]:
     # The policy simulator is called only for the principals of the application.
     arns_by_resource["callers"] = tuple(arn for name in _APPLICATION for arn in arns_by_resource.get(name, ()))
     # The report shows how every user with a permission on the key signs in, and validates the audit logs.
-    logs = f"arn:{settings.partition}:s3:::{settings.names.trail_bucket}/*"
-    return {**arns_by_resource, "users": (f"{iam}:user/*",), "audit logs": (logs,), **_services(setup)}
+    arns_by_resource["users"] = (f"{iam}:user/*",)
+    arns_by_resource["audit logs"] = (f"arn:{settings.partition}:s3:::{settings.names.trail_bucket}/*",)
+    if settings.makes_trail and settings.trail_key:
+        keys = f"arn:{settings.partition}:kms:{settings.region}:{settings.account_id}:key/*"
+        arns_by_resource[LOGS_KEY] = (keys,)
+    return {**arns_by_resource, **_services(setup)}
 
 
 def _services(setup: Setup) -> dict[str, tuple[str, ...]]:
@@ -95,11 +98,10 @@ def remarks(setup: Setup) -> tuple[str, ...]:
     if settings.kept_as_found:
         tags = " and ".join(f"{name}={value}" for name, value in settings.tags.items())
         lines.append(f"it finds keys by their tags, {tags}: an imported key that was kept unchanged needs them")
-    if settings.makes_trail and settings.trail_key:
-        context = f"kms:EncryptionContext:aws:cloudtrail:arn = {trail_arn_of(settings)}"
+    if not settings.makes_trail:
         lines.append(
-            f"not in the policy: kms:Decrypt on {settings.names.trail_key_alias}, with the condition {context}, which "
-            "report needs to compare the log files with their signed digests; without it that item is unknown"
+            f"not in the policy: kms:Decrypt on the key of {settings.existing_trail_arn}, if it has one, which report "
+            "needs to compare the log files with their signed digests; without it that item is unknown"
         )
     lines.append(
         "not enough for `backup drill`, the only command of an audit that does not only read: it opens the backup with "

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from components.policies.evaluation import AccountIam, Document, GrantFact, KeyPermission, trust
@@ -21,6 +22,7 @@ from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unre
 from wizard.core.models import access as models
 from wizard.core.models.account import KeyFact
 from wizard.core.ports.run import AwsClient
+from wizard.core.retry import together
 
 T = TypeVar("T")
 
@@ -36,6 +38,7 @@ class KeyReading:
     policy: Document | SetupError
     grants: tuple[GrantFact, ...] | SetupError
     key: KeyFact | SetupError | None
+    aliases: tuple[str, ...] | SetupError
     last_use: models.KeyUse | SetupError
     events: tuple[models.History, tuple[models.KeyEvents, ...]] | SetupError
 
@@ -58,7 +61,14 @@ def review(
         rights
         for reading in readings
         for rights in rights_on(
-            models.documents_of(reading.arn, policy=reading.policy, grants=reading.grants, iam=iam, key=reading.key),
+            models.documents_of(
+                reading.arn,
+                policy=reading.policy,
+                grants=reading.grants,
+                iam=iam,
+                key=reading.key,
+                aliases=reading.aliases,
+            ),
             expected=tuple(expectation.rights),
             region=_region(reading.arn) if has_replicas else "",
         )
@@ -113,14 +123,15 @@ def _attempt(call: Callable[..., T], *arguments: Any, **options: Any) -> T | Set
 def _read(aws: AwsClient, arn: str, since: datetime) -> KeyReading:
     in_region = aws if _region(arn) == aws.region else aws.with_region(_region(arn))
     access = in_region.access
-    return KeyReading(
-        arn=arn,
-        policy=_attempt(in_region.kms.key_policy, arn),
-        grants=_attempt(access.grants, arn),
-        key=_attempt(in_region.kms.describe_key, arn),
-        last_use=_attempt(access.last_use, arn),
-        events=_attempt(access.events, arn, since=since),
+    policy, grants, key, aliases, last_use, events = together(
+        partial(_attempt, in_region.kms.key_policy, arn),
+        partial(_attempt, access.grants, arn),
+        partial(_attempt, in_region.kms.describe_key, arn),
+        partial(_attempt, in_region.kms.aliases_of, arn),
+        partial(_attempt, access.last_use, arn),
+        partial(_attempt, access.events, arn, since=since),
     )
+    return KeyReading(arn=arn, policy=policy, grants=grants, key=key, aliases=aliases, last_use=last_use, events=events)
 
 
 def _region(arn: str) -> str:

@@ -119,7 +119,6 @@ def read(
             last_update=row.last_update if row else None,
             resources=row.resources if row else None,
             updating=bool(row and row.updating),
-            caller=caller.account,
         )
 
     return tuple(map(status_of, sorted({*local, *by_name}) if all_stacks else local))

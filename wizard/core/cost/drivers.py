@@ -3,12 +3,11 @@
 Pure: Decimal in and out, nothing is rounded here. Used by the plan, `cost` and `report`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
 
 from components.settings import ObjectLock, SecretStore, Settings
 from wizard.core.cost import prices
@@ -314,16 +313,6 @@ class Point:
 
     value: float
     monthly: Decimal
-
-
-def what_if(settings: Settings, assumptions: Assumptions, vary: str, values: Iterable[float]) -> tuple[Point, ...]:
-    """The cost with one assumption at each of these values, by its field's name: `requests`, `cache_minutes`, …"""
-
-    def cost_at(value: float) -> Decimal:
-        changes: dict[str, Any] = {vary: value if vary == "cache_minutes" else int(value)}
-        return estimate(settings, replace(assumptions, **changes)).monthly
-
-    return tuple(Point(value=value, monthly=cost_at(value)) for value in values)
 
 
 def growth(settings: Settings, assumptions: Assumptions | None = None) -> tuple[Point, ...]:

@@ -267,14 +267,6 @@ class StatementEvaluation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProviderFact:
-    """An IAM OIDC provider (GetOpenIDConnectProvider)."""
-
-    arn: str
-    audiences: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class VariableEntry:
     """One of the application's variables: on Vercel, or in a store of the account."""
 
@@ -314,6 +306,7 @@ def documents_of(
     grants: tuple[GrantFact, ...] | SetupError | None,
     iam: AccountIam | SetupError | None,
     key: KeyFact | SetupError | None,
+    aliases: tuple[str, ...] | SetupError | None = None,
 ) -> KeyAccessDocuments:
     """Everything that was read about the access to the key of this ARN."""
     return KeyAccessDocuments(
@@ -322,7 +315,11 @@ def documents_of(
         policy=None if isinstance(policy, SetupError) else policy,
         grants=None if isinstance(grants, SetupError) else grants,
         iam=None if isinstance(iam, SetupError) else iam,
-        context=key_context(arn, tags=key.tags if isinstance(key, KeyFact) else None),
+        context=key_context(
+            arn,
+            tags=key.tags if isinstance(key, KeyFact) else None,
+            aliases=None if isinstance(aliases, SetupError) else aliases,
+        ),
     )
 
 

@@ -150,8 +150,6 @@ class Delivered:
     fingerprint: str
     checked_by: str
     """How it was checked: `values read back` or `listing and fingerprint`."""
-    kept: tuple[str, ...] = ()
-    """Variables that were in place already and were not written."""
     region: str = ""
     """The Region whose key the delivered values name; empty: the stack's own."""
     plain: str = ""
@@ -327,8 +325,6 @@ class Linked:
     project_id: str
     team_id: str | None
     """`team_…`; None when the project belongs to a person's own account."""
-    project_name: str | None = None
-    """Only newer versions of the CLI write it."""
 
 
 # --- the engine -------------------------------------------------------------------------------------------------

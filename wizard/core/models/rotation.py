@@ -205,7 +205,6 @@ class BucketLock:
     """The bucket's."""
     mode: str | None = None
     """GOVERNANCE or COMPLIANCE, for every new object; None where nothing is locked by default."""
-    days: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

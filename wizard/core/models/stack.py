@@ -97,8 +97,6 @@ class StackStatus:
     status: HealthStatus = HealthStatus.UNKNOWN
     why: str = ""
     """The reason of the status, where no check says it."""
-    caller: str | None = None
-    """The caller's account."""
 
     def of(self, status: HealthStatus) -> tuple[StatusCheck, ...]:
         """The checks with that status."""

@@ -26,6 +26,9 @@ class KmsKeys(Protocol):
 
     def key_policy(self, key_arn: str) -> Mapping[str, object]: ...
 
+    def aliases_of(self, key_arn: str) -> tuple[str, ...]:
+        """The names of the key's aliases: `alias/…`."""
+
     def find_keys(self, tags: Mapping[str, str]) -> tuple[account.KeyFact, ...]:
         """The customer managed keys that carry all these tags."""
 
@@ -370,7 +373,7 @@ class AccessDiagnostics(Protocol):
     def principal(self, arn: str) -> IamPrincipal | None:
         """One user or role with its policies, boundary and trust; None where there is none of that ARN."""
 
-    def provider(self, arn: str) -> access.ProviderFact | None:
+    def audiences(self, arn: str) -> tuple[str, ...] | None:
         """One OIDC provider; None where the account has none of that ARN."""
 
     def simulate(

@@ -227,9 +227,6 @@ class Engine(Protocol):
     def alone(self, stack: str) -> AbstractContextManager[None]:
         """Lock the stack in this folder: a second wizard waits."""
 
-    def saved_config(self, stack: str) -> Mapping[str, str]:
-        """The stack's configuration file, by full key; empty when there is none. Asks no backend."""
-
     def check_backend(self, stack: str) -> str:
         """The state's backend in words, after a request to it: `s3://bucket`, `Pulumi Cloud as clinic`.
 

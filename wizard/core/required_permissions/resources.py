@@ -132,6 +132,9 @@ def _in_secrets(settings: Settings) -> bool:
     return settings.secret_store == "secrets-manager"
 
 
+LOGS_KEY = "logs' key"
+"""The key of the audit logs, whose only use by an auditor is through S3, for the trail's objects."""
+
 GUIDES_PARAMETERS = ("parameter/eonpro/ENCRYPTED_PHI_KEY", "parameter/eonpro/AWS_KMS_KEY_ID")
 """The names that the guide's script for ECS uses; they contain no environment."""
 

@@ -12,8 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from components.policies.stack import trail_arn_of
 from components.settings import ResourceKind, Settings
-from wizard.core.required_permissions.resources import FEATURES, Setup, resources_of
+from wizard.core.required_permissions.resources import FEATURES, LOGS_KEY, Setup, resources_of
 
 TABLE = Path(__file__).with_name("measured.json")
 
@@ -133,6 +134,20 @@ def condition_of(setup: Setup, resource: str, action: str) -> dict[str, Any]:
         return {"StringEquals": _tags(settings, "RequestTag")}
     if resource == "keys":
         return {"StringEquals": _tags(settings, "ResourceTag")}
+    if resource == LOGS_KEY:
+        # CloudTrail names the trail, and S3 the object:
+        # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#encryption-context
+        return {
+            "ForAnyValue:StringEquals": {"kms:ResourceAliases": settings.names.trail_key_alias},
+            "StringEquals": {
+                "kms:ViaService": f"s3.{settings.region}.amazonaws.com",
+                "kms:EncryptionContext:aws:cloudtrail:arn": trail_arn_of(settings),
+            },
+            "StringLike": {
+                "kms:EncryptionContext:aws:s3:arn": f"arn:{settings.partition}:s3:::{settings.names.trail_bucket}/*"
+            },
+        }
     if action == "sns:Subscribe":
         return {"StringEquals": {"sns:Protocol": "email", "sns:Endpoint": list(settings.alert_emails)}}
     return {}

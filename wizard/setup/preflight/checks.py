@@ -46,7 +46,6 @@ class Findings:
     state: StackState = StackState(exists=False, has_key=False)
     backend: str = ""
     """Where the state is stored, for a person; empty if the backend does not answer."""
-    existing: Existing = Existing()
     stored_data_key: StoredDataKey | None = None
     hash_key: StoredDataKey | None = None
     """The stored hash key; None where there is none, or none is asked for."""
@@ -207,7 +206,6 @@ def check(
         settings=settings,
         state=state,
         backend=pulumi.backend,
-        existing=on_aws.existing or Existing(),
         stored_data_key=on_aws.stored_data_key,
         hash_key=hash_key,
         project=on_vercel.project,

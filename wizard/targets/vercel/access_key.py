@@ -46,8 +46,6 @@ class RotatedAccessKey:
     key_id: str
     old_id: str | None
     """None if the user had none."""
-    key: AccessKey | None = field(default=None, repr=False)
-    """None if an earlier run created and delivered it: IAM shows a secret only once."""
 
 
 class Retirement(StrEnum):
@@ -133,7 +131,7 @@ class AccessKeys:
         remaining = self._with_room(keys, newer, named, now)
         key = self._create(remaining, named)
         old_id = remaining[0].id if remaining else None
-        return self._rotated(RotatedAccessKey(key_id=key.id, old_id=old_id, key=key))
+        return self._rotated(RotatedAccessKey(key_id=key.id, old_id=old_id))
 
     def _rotated(self, done: RotatedAccessKey) -> RotatedAccessKey:
         self.on_message(

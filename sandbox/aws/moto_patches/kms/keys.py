@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from moto.kms.models import Key, KmsBackend, kms_backends
+from moto.s3.models import s3_backends
 
 from sandbox.aws.iam import enforcement, permission_limits
 from sandbox.aws.iam.policy import (
@@ -116,29 +117,58 @@ def enforce_key_policy(call: Call, caller: Principal | None) -> None:
     if caller is None:
         return
     for action, key in keys_of_call(call):
-        request = Request(action=action, resource=key.arn, context=caller.context | _context(call, key))
-        identity = evaluate(identity_statements(caller.identity), request)
-        policy = statements(json.loads(key.policy))
-        applying = [statement for statement in policy if applies(without_resource(statement), request)]
-        named = [
-            statement for statement in applying if names_principal(statement, "AWS", (caller.arn, caller.identity))
-        ]
-        delegated = [statement for statement in applying if names_principal(statement, "AWS", caller.names)]
-        denied = identity is Decision.EXPLICIT_DENY or any(statement["Effect"] == "Deny" for statement in delegated)
-        by_itself = any(statement["Effect"] == "Allow" for statement in named)
-        by_iam = identity is Decision.ALLOWED and any(statement["Effect"] == "Allow" for statement in delegated)
-        by_itself |= grants.is_granted(key, caller, action, call.parameters.get("EncryptionContext") or {})
-        _enforce_limits(caller, request, is_named=any(_names_user_or_session(statement, caller) for statement in named))
-        if denied or not (by_itself or by_iam):
-            reason = (
-                "with an explicit deny" if denied
-                else "because no identity-based policy allows the action" if delegated
-                else "because no resource-based policy allows the action"
-            )  # fmt: skip
-            message = f"User: {caller.arn} is not authorized to perform: {action} on resource: {key.arn} {reason}"
-            raise AwsError("AccessDeniedException", message)
-        source = enforcement.BY_KEY_POLICY if by_itself else enforcement.BY_IAM
-        enforcement.record_permission(call, caller, action=action, resource=key.arn, by=source)
+        _enforce(call, caller, action, key, _context(call, key))
+
+
+def _enforce(call: Call, caller: Principal, action: str, key: Key, context: dict[str, tuple[str, ...]]) -> None:
+    request = Request(action=action, resource=key.arn, context=caller.context | context)
+    identity = evaluate(identity_statements(caller.identity), request)
+    policy = statements(json.loads(key.policy))
+    applying = [statement for statement in policy if applies(without_resource(statement), request)]
+    named = [statement for statement in applying if names_principal(statement, "AWS", (caller.arn, caller.identity))]
+    delegated = [statement for statement in applying if names_principal(statement, "AWS", caller.names)]
+    denied = identity is Decision.EXPLICIT_DENY or any(statement["Effect"] == "Deny" for statement in delegated)
+    by_itself = any(statement["Effect"] == "Allow" for statement in named)
+    by_iam = identity is Decision.ALLOWED and any(statement["Effect"] == "Allow" for statement in delegated)
+    by_itself |= grants.is_granted(key, caller, action, call.parameters.get("EncryptionContext") or {})
+    _enforce_limits(caller, request, is_named=any(_names_user_or_session(statement, caller) for statement in named))
+    if denied or not (by_itself or by_iam):
+        reason = (
+            "with an explicit deny" if denied
+            else "because no identity-based policy allows the action" if delegated
+            else "because no resource-based policy allows the action"
+        )  # fmt: skip
+        message = f"User: {caller.arn} is not authorized to perform: {action} on resource: {key.arn} {reason}"
+        raise AwsError("AccessDeniedException", message)
+    source = enforcement.BY_KEY_POLICY if by_itself else enforcement.BY_IAM
+    enforcement.record_permission(call, caller, action=action, resource=key.arn, by=source)
+
+
+CONTEXT_OF_OBJECT = "encryption_context"
+"""The attribute of an object of moto's S3 with the encryption context that its writer named."""
+
+
+def enforce_key_of_object(call: Call, caller: Principal | None) -> None:
+    """S3 decrypts an object for its reader, who needs kms:Decrypt on its key, through S3. Moto checks nothing.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+    """
+    bucket, _, name = call.path.lstrip("/").partition("/")
+    stored = s3_backends[ACCOUNT]["aws"].buckets.get(bucket)
+    item = stored.keys.get(name) if stored else None
+    if caller is None or item is None or item.encryption != "aws:kms" or not str(item.kms_key_id).startswith("arn:"):
+        return
+    region, key_id = str(item.kms_key_id).split(":")[3], str(item.kms_key_id).rpartition("/")[2]
+    context = {"aws:s3:arn": f"arn:aws:s3:::{bucket}/{name}", **vars(item).get(CONTEXT_OF_OBJECT, {})}
+    decrypt = replace(
+        call, service="kms", operation="Decrypt", region=region, parameters={"EncryptionContext": context}
+    )
+    key = backend(decrypt).keys[key_id]
+    via = {"kms:ViaService": (f"s3.{region}.amazonaws.com",)}
+    try:
+        _enforce(decrypt, caller, "kms:Decrypt", key, _context(decrypt, key) | via)
+    except AwsError as error:
+        raise AwsError("AccessDenied", error.message, 403) from error
 
 
 def _names_user_or_session(statement: Statement, caller: Principal) -> bool:

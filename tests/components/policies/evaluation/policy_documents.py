@@ -63,6 +63,6 @@ def papers(*key_policy: dict[str, Any], iam: Any = (), **more: Any) -> KeyAccess
         "policy": document(*key_policy),
         "grants": (),
         "iam": None if iam is None else AccountIam(principals=tuple(iam)),
-        "context": key_context(KEY, tags={"Application": "EONPRO"}),
+        "context": key_context(KEY, tags={"Application": "EONPRO"}, aliases=("alias/eonpro-phi-key",)),
     }
     return KeyAccessDocuments(**values | more)

@@ -60,6 +60,9 @@ ALLOWED = {
     "a condition on the key's tags holds": through_iam(
         allow(Condition={"StringEquals": {"aws:ResourceTag/Application": "EONPRO"}})
     ),
+    "a condition on the key's aliases holds": through_iam(
+        allow(Condition={"ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/eonpro-phi-key"}})
+    ),
     "a denial of another action": through_iam(allow(), deny("kms:Encrypt")),
     "a denial on another key": through_iam(allow(), deny(Resource=OTHER_KEY)),
     "a denial whose condition does not hold": through_iam(
@@ -93,6 +96,9 @@ REFUSED = {
     ),
     "a condition on the key's tags does not hold": through_iam(
         allow(Condition={"StringEquals": {"aws:ResourceTag/Application": "OTHER"}})
+    ),
+    "a condition on the aliases of another key": through_iam(
+        allow(Condition={"ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/eonpro-audit-key"}})
     ),
     "a condition on another Region": through_iam(
         allow(Condition={"StringEquals": {"aws:RequestedRegion": "eu-central-1"}})

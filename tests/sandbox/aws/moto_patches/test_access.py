@@ -271,3 +271,34 @@ def test_what_a_policy_did_not_allow_before_is_new(cloud: Any) -> None:
     assert result(of(KEY_OWNERS, EVERYBODY), of(KEY_OWNERS)) == "PASS"
     assert result(of(KEY_OWNERS), of(KEY_OWNERS, EVERYBODY)) == "FAIL"
     assert result(of(KEY_OWNERS, denial), of(KEY_OWNERS)) == "FAIL"
+
+
+@pytest.mark.parametrize(
+    ("condition", "is_read"),
+    [
+        (None, False),
+        ({}, True),
+        ({"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}, True),
+        ({"StringLike": {"kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::another/*"}}, False),
+    ],
+)
+def test_an_object_under_a_key_is_read_by_who_may_decrypt_through_s3(
+    cloud: Any, kms: Any, key: str, condition: dict[str, Any] | None, is_read: bool
+) -> None:
+    name, bucket = f"reader-{uuid.uuid4().hex}", f"objects-{uuid.uuid4().hex}"
+    iam, s3 = cloud.client("iam"), cloud.client("s3")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="a/log", Body=b"events", ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
+    statements: list[dict[str, Any]] = [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]
+    if condition is not None:
+        statements.append({"Effect": "Allow", "Action": "kms:Decrypt", "Resource": key, "Condition": condition})
+    iam.create_user(UserName=name)
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_user_policy(UserName=name, PolicyName="read", PolicyDocument=document)
+    made = iam.create_access_key(UserName=name)["AccessKey"]
+    reader = cloud.client("s3", aws_access_key_id=made["AccessKeyId"], aws_secret_access_key=made["SecretAccessKey"])
+    if is_read:
+        assert reader.get_object(Bucket=bucket, Key="a/log")["Body"].read() == b"events"
+    else:
+        with pytest.raises(ClientError, match="AccessDenied.*kms:Decrypt"):
+            reader.get_object(Bucket=bucket, Key="a/log")

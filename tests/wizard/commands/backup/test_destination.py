@@ -120,7 +120,7 @@ def test_an_object_is_created_read_back_and_told_with_its_lock() -> None:
 
 def test_the_buckets_own_lock_is_left_to_it_and_one_without_gets_the_audit_logs(tmp_path: Path) -> None:
     backup_storage = FakeVault()
-    compliance = {"compliance": BucketLock(region="eu-west-1", mode="COMPLIANCE", days=30)}
+    compliance = {"compliance": BucketLock(region="eu-west-1", mode="COMPLIANCE")}
     backup_storage.buckets |= {**compliance, "silent": BucketLock(region="eu-west-1")}
     assert kept("s3://compliance/b.json", backup_storage).lock_mode == "COMPLIANCE"
     silent = kept("s3://silent/b.json", backup_storage)

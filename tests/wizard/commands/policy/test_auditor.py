@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import wizard.cli.main as bell
+from sandbox.aws.iam.policy import Decision, Request, evaluate
 from tests.wizard.commands.policy.test_operator import (
     ACCOUNT,
     EVERYTHING,
@@ -19,7 +20,7 @@ from tests.wizard.commands.policy.test_operator import (
 from wizard.commands.policy import command
 from wizard.commands.policy.command import resources_read
 from wizard.commands.policy.operator import LONGEST_POLICY, characters, for_values
-from wizard.core.required_permissions.resources import FEATURES
+from wizard.core.required_permissions.resources import FEATURES, LOGS_KEY
 from wizard.core.required_permissions.table import load
 
 READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup")
@@ -46,13 +47,13 @@ SETUPS: dict[str, dict[str, Any]] = {
 def test_nothing_of_it_changes_anything(setup):
     actions = {action for action, _ in granted(asked(**SETUPS[setup]))}
     assert actions
-    assert [action for action in actions if not action.partition(":")[2].startswith(READS)] == []
+    assert [action for action in actions - {"kms:Decrypt"} if not action.partition(":")[2].startswith(READS)] == []
 
 
 @pytest.mark.parametrize("setup", SETUPS)
-def test_nothing_of_it_uses_a_key(setup):
+def test_nothing_of_it_uses_a_key_but_to_read_the_audit_logs(setup):
     actions = {action for action, _ in granted(asked(**SETUPS[setup])) if action.startswith("kms:")}
-    assert actions <= {
+    assert actions - {"kms:Decrypt"} <= {
         "kms:DescribeKey",
         "kms:GetKeyLastUsage",
         "kms:GetKeyPolicy",
@@ -62,6 +63,80 @@ def test_nothing_of_it_uses_a_key(setup):
         "kms:ListKeyRotations",
         "kms:ListResourceTags",
     }
+
+
+ALIAS, TRAIL = "alias/eonpro-audit-key", f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/eonpro-audit-trail"
+LOGS = f"arn:aws:s3:::eonpro-cloudtrail-logs-{ACCOUNT}-us-east-1-an"
+TO_READ_A_LOG = {
+    "kms:ResourceAliases": (ALIAS,),
+    "kms:ViaService": ("s3.us-east-1.amazonaws.com",),
+    "kms:EncryptionContext:aws:cloudtrail:arn": (TRAIL,),
+    "kms:EncryptionContext:aws:s3:arn": (f"{LOGS}/AWSLogs/{ACCOUNT}/CloudTrail/log.json.gz",),
+    "aws:ResourceTag/Application": ("EONPRO",),
+    "aws:ResourceTag/Environment": ("Production",),
+}
+"""The condition keys of the request that S3 sends to KMS for a reader of the audit logs."""
+
+
+def decrypts(document: dict[str, Any], **changes: tuple[str, ...] | None) -> bool:
+    context = {name: value for name, value in {**TO_READ_A_LOG, **changes}.items() if value}
+    request = Request(action="kms:Decrypt", resource=f"arn:aws:kms:us-east-1:{ACCOUNT}:key/any", context=context)
+    return evaluate(each_statement(document), request) is Decision.ALLOWED
+
+
+@pytest.mark.parametrize("setup", ["vercel", "everything"])
+def test_the_only_use_of_a_key_is_to_read_the_audit_logs_through_s3(setup):
+    document = asked(**SETUPS[setup])
+    [statement] = [each for each in each_statement(document) if "kms:Decrypt" in listed(each["Action"])]
+    assert statement == {
+        "Sid": "LogsKey",
+        "Effect": "Allow",
+        "Action": "kms:Decrypt",
+        "Resource": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/*",
+        "Condition": {
+            "ForAnyValue:StringEquals": {"kms:ResourceAliases": ALIAS},
+            "StringEquals": {
+                "kms:ViaService": "s3.us-east-1.amazonaws.com",
+                "kms:EncryptionContext:aws:cloudtrail:arn": TRAIL,
+            },
+            "StringLike": {"kms:EncryptionContext:aws:s3:arn": f"{LOGS}/*"},
+        },
+    }
+    assert decrypts(document)
+
+
+REFUSED: dict[str, dict[str, tuple[str, ...] | None]] = {
+    "the PHI key": {"kms:ResourceAliases": ("alias/eonpro-phi-key",)},
+    "a key without an alias": {"kms:ResourceAliases": None},
+    "a direct call": {"kms:ViaService": None},
+    "another service": {"kms:ViaService": ("ssm.us-east-1.amazonaws.com",)},
+    "no encryption context, as the data key has none": {
+        "kms:EncryptionContext:aws:cloudtrail:arn": None,
+        "kms:EncryptionContext:aws:s3:arn": None,
+    },
+    "another trail": {"kms:EncryptionContext:aws:cloudtrail:arn": (f"{TRAIL}-of-another",)},
+    "an object that CloudTrail did not write": {"kms:EncryptionContext:aws:cloudtrail:arn": None},
+    "another bucket": {"kms:EncryptionContext:aws:s3:arn": ("arn:aws:s3:::backups/production.json",)},
+}
+
+
+@pytest.mark.parametrize("changed", REFUSED)
+def test_an_auditor_decrypts_nothing_else(changed):
+    assert not decrypts(asked(), **REFUSED[changed])
+
+
+@pytest.mark.parametrize("logs", [{"trail_key": "no"}, {"trail": TRAIL, "trail_bucket": "their-logs"}])
+def test_logs_that_are_not_under_a_key_of_the_stack_need_no_use_of_one(logs):
+    assert "kms:Decrypt" not in {action for action, _ in granted(asked(**logs))}
+
+
+def test_an_auditor_of_an_existing_trail_is_told_that_its_key_is_not_in_the_policy(capsys):
+    existing = ["--trail", TRAIL, "--trail-bucket", "their-logs"]
+    assert (
+        bell.main(["policy", "auditor", "--account", ACCOUNT, "--region", "us-east-1", "--target", "ecs", *existing])
+        == 0
+    )
+    assert f"not in the policy: kms:Decrypt on the key of {TRAIL}" in capsys.readouterr().err
 
 
 def test_no_action_is_a_pattern_and_what_has_a_name_is_named():
@@ -106,7 +181,7 @@ def test_each_part_is_short_enough_for_a_managed_policy(setup):
 def test_the_table_names_things_and_features_that_there_are():
     table = load("auditor")
     known = {thing for each in SETUPS.values() for thing in _things(**each)} | set(load("operator"))
-    assert set(table) <= known | {"users", "audit logs"}
+    assert set(table) <= known | {"users", "audit logs", LOGS_KEY}
     assert {feature for row in table.values() for features in row.values() for feature in features} <= set(FEATURES)
 
 

@@ -18,7 +18,6 @@ from wizard.core.cost.drivers import (
     estimate,
     growth,
     trail_requests,
-    what_if,
 )
 
 EXISTING = {"existing_trail_arn": TRAIL, "trail_bucket": "clinic-logs"}
@@ -143,13 +142,10 @@ def test_the_ordinary_set_up_for_vercel_costs_two_dollars_and_some_cents() -> No
     assert round(expected, 2) == Decimal("2.18")
 
 
-def test_what_if_varies_one_assumption_and_leaves_the_others() -> None:
-    points = what_if(BARE, assumed(rotations=1), "requests", [0, 30_000])
-    assert [(point.value, point.monthly) for point in points] == [(0, 2), (30_000, Decimal("2.03"))]
-    assert [round(point.monthly, 4) for point in what_if(BARE, assumed(instances=10), "cache_minutes", [0.5, 5])] == [
-        Decimal("3.568"),
-        Decimal("1.2028"),
-    ]
+def test_one_assumption_varies_and_the_others_stay() -> None:
+    assert [estimate(BARE, assumed(rotations=1, requests=n)).monthly for n in (0, 30_000)] == [2, Decimal("2.03")]
+    costs = [estimate(BARE, assumed(instances=10, cache_minutes=minutes)).monthly for minutes in (0.5, 5)]
+    assert [round(cost, 4) for cost in costs] == [Decimal("3.568"), Decimal("1.2028")]
 
 
 @pytest.mark.parametrize("wrong", [{"cache_minutes": 0}, {"cache_minutes": -1}, {"requests": -1}, {"instances": -2}])
@@ -192,10 +188,10 @@ def test_free_requests_are_shared_and_never_counted_twice(others: int, requests:
     longer=some.floats(min_value=0.1, max_value=1440, allow_nan=False),
 )
 def test_a_longer_cache_never_costs_more(shorter: float, longer: float) -> None:
-    low, high = sorted((shorter, longer))
-    assumptions = assumed(instances=50)
-    points = what_if(BARE, assumptions, "cache_minutes", [low, high])
-    assert points[0].monthly >= points[1].monthly
+    often, seldom = (
+        estimate(BARE, assumed(instances=50, cache_minutes=minutes)).monthly for minutes in sorted((shorter, longer))
+    )
+    assert often >= seldom
 
 
 @given(rotations=some.integers(min_value=0, max_value=50), replicas=some.integers(min_value=0, max_value=10))

@@ -348,11 +348,11 @@ def check_oidc_provider(context: CheckContext) -> Iterator[CheckResult]:
     settings, arn = context.settings, of_stack.vercel_provider_arn_of(context.settings)
     if not settings.trusts_vercel or arn is None or settings.vercel_team is None:
         return
-    provider = context.once("provider", lambda: context.access_diagnostics.provider(arn))
+    audiences = context.once("provider", lambda: context.access_diagnostics.audiences(arn))
     audience = policies.vercel_audience(team=settings.vercel_team)
-    if isinstance(provider, SetupError):
-        yield NotChecked.of(f"the OIDC provider {arn}", provider)
-    elif provider is None:
+    if isinstance(audiences, SetupError):
+        yield NotChecked.of(f"the OIDC provider {arn}", audiences)
+    elif audiences is None:
         yield Finding(
             cause="provider-missing",
             what=f"the OIDC provider {arn} does not exist",
@@ -360,7 +360,7 @@ def check_oidc_provider(context: CheckContext) -> Iterator[CheckResult]:
             command=fixes.pulumi_up(context, PROVIDER),
             advice=RESTART,
         )
-    elif audience not in provider.audiences:
+    elif audience not in audiences:
         request = {"OpenIDConnectProviderArn": arn, "ClientID": audience}
         yield Finding(
             cause="provider-audience",

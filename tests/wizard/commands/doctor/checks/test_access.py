@@ -160,9 +160,7 @@ FAULTS: dict[str, tuple[str, Callable[[DoctorFixture], Any], str]] = {
     ),
     "without the audience": (
         "provider-audience",
-        lambda fixture: fixture.access_diagnostics.providers.update(
-            {PROVIDER: replace(fixture.access_diagnostics.providers[PROVIDER], audiences=("https://vercel.com/other",))}
-        ),
+        lambda fixture: fixture.access_diagnostics.providers.update({PROVIDER: ("https://vercel.com/other",)}),
         "aws iam add-client-id-to-open-id-connect-provider --cli-input-json",
     ),
 }
