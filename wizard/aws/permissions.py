@@ -21,6 +21,7 @@ from wizard.core.models.account import Identity, Principal
 from wizard.core.models.delivery import Simulation
 from wizard.core.models.discovery import PermissionsFact, QuotaFact
 from wizard.core.required_permissions.table import RequiredPermission, required
+from wizard.core.retry import MAX_PARALLEL
 
 
 class Permissions(SessionClient):
@@ -152,7 +153,7 @@ class PolicyAnalyzer(SessionClient):
     """
 
     def judge(self, planned: Sequence[StackPolicy], before: Sequence[StackPolicy]) -> PolicyJudgement:
-        """One policy is validated first: an endpoint that does not know it is asked nothing else."""
+        """In two rounds, the first a small one: an endpoint that does not know it is asked nothing else."""
         former = {policy.name: policy.document for policy in before}
         checks: list[Callable[[], list[PolicyFinding]]] = [partial(self._validate, policy) for policy in planned]
         checks += [partial(self._public, policy) for policy in planned if policy.kind is not PolicyKind.IDENTITY]
@@ -161,11 +162,12 @@ class PolicyAnalyzer(SessionClient):
             for policy in planned
             if former.get(policy.name, policy.document) != policy.document
         ]
-        first = _answer(checks[0])
-        more = (
-            () if isinstance(first, SetupError) else self._session.together(*(partial(_answer, c) for c in checks[1:]))
-        )
-        answers = (first, *more)
+        answers: tuple[list[PolicyFinding] | SetupError, ...] = ()
+        begin = max(1, len(checks) - MAX_PARALLEL)
+        for part in (checks[:begin], checks[begin:]):
+            answers += self._session.together(*(partial(_answer, check) for check in part))
+            if isinstance(answers[0], SetupError):
+                break
         return PolicyJudgement(
             findings=tuple(one for answer in answers if not isinstance(answer, SetupError) for one in answer),
             not_asked=next((answer.message for answer in answers if isinstance(answer, SetupError)), ""),

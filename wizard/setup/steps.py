@@ -424,6 +424,9 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
     """
     ui, engine = clients.ui, ready.engine
     ui.working("Pulumi works out what an update would do")
+    if to_apply:
+        # The proof is the last step, and its interpreter starts meanwhile.
+        clients.prover.warm_up()
     engine.prepare(request.stack, ready.settings)
     if ui.interactive:
         # After a cancellation the next run asks only for the confirmation.
@@ -431,14 +434,20 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
     if ready.findings.state.pending:
         engine.recover(request.stack, ready.findings.orphaned_creations)
     outputs = ready.findings.state.outputs
+    is_built = outputs is not None and not ready.findings.state.pending
     with ThreadPoolExecutor(max_workers=2) as pool:
         # Most of it is what the checks have asked.
         account = pool.submit(read_account, ready.findings.asked or ready.aws, ready.settings)
         judged = pool.submit(
             principals.judge, ready.settings, request.saved, outputs.key_arn if outputs else None, ready.aws
         )
-        steps = engine.preview(request.stack, _quiet)
-        if outputs and not ready.findings.state.pending and not plan.changing(steps):
+        # With the settings of the last update one preview tells whether settings, state and account agree.
+        is_compared = is_built and ready.settings == request.saved
+        steps = engine.preview(request.stack, _quiet, refresh=is_compared)
+        if is_compared and plan.changing(steps):
+            # An update is bound to a plan that was made from the state.
+            is_compared, steps = False, engine.preview(request.stack, _quiet)
+        if is_built and not is_compared and not plan.changing(steps):
             steps = _after_comparison(request.stack, ui, engine, to_apply) or steps
     policies = judged.result()
     for text, mark in policies.lines:
@@ -538,7 +547,6 @@ def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan
         if progress.step.op not in plan.QUIET:
             clients.ui.progress(progress, clock() - started)
 
-    clients.prover.warm_up()
     # The session may have expired while the plan waited for its confirmation.
     ready.engine.renew(ready.aws.environment())
     outputs = ready.engine.up(request.stack, show_progress)

@@ -902,6 +902,7 @@ class FakeEngine:
 
     def preview(self, stack: str, on_progress: OnProgress, *, refresh: bool = False) -> tuple[Step, ...]:
         self._call("preview")
+        self.log += ["engine.reads_the_account"] * refresh
         if self.steps_after_refresh is not None and (refresh or self.recovered is not None):
             return self.steps_after_refresh
         return self.steps

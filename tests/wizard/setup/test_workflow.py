@@ -623,7 +623,15 @@ def test_no_change_is_said_after_the_account_was_read(world) -> None:
     world.stand()
     world.setup()
     assert "no resource has to be changed" in world.ui.said
-    assert "engine.compare" in world.calls and "engine.recover" not in world.calls
+    assert "engine.reads_the_account" in world.calls and "engine.recover" not in world.calls
+    assert world.calls.count("engine.preview") == 1 and "engine.compare" not in world.calls, "the engine runs once"
+
+
+def test_nobody_waits_for_the_interpreter_of_the_proof_after_the_plan(world) -> None:
+    world.stand()
+    world.prover.warm_up = lambda: world.log.append("prover.warm_up")
+    world.setup()
+    assert world.calls.index("prover.warm_up") < world.calls.index("engine.preview")
 
 
 def test_nothing_pending_is_nothing_to_recover(world) -> None:
