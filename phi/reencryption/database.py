@@ -15,7 +15,16 @@ from psycopg.conninfo import conninfo_to_dict
 
 from phi.reencryption import errors
 from phi.reencryption.models import REMOVED, UNCHANGED
-from phi.reencryption.statements import Rows, Table, array, select_batch, select_by_keys, update_batch
+from phi.reencryption.statements import (
+    Rows,
+    Table,
+    array,
+    batch_arguments,
+    lock_any_row,
+    select_batch,
+    select_by_keys,
+    update_batch,
+)
 
 LOCK_SECONDS = 2
 """How long a statement waits for a row that another transaction locks; then its batch is tried again later."""
@@ -30,12 +39,16 @@ _SETTINGS = {
     "datestyle": "ISO",
     "intervalstyle": "postgres",
     "extra_float_digits": "1",
-    # The rows of a batch are found one by one, by place or key. Without statistics the planner may choose to read the
-    # whole table for every batch.
+    # The rows of a batch are found one by one, by key. Without statistics the planner may choose to read the table
+    # for each one.
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "enable_seqscan": "off",
     "jit": "off",
+    # A plan for the values of a batch would copy them all, several times.
+    "plan_cache_mode": "force_generic_plan",
+    # A commit does not wait for the disk: `flush` does, before the next pass proves what is stored.
+    "synchronous_commit": "off",
 }
 
 # Classes of SQLSTATE whose messages name objects, limits and states of the server, and no values of rows.
@@ -73,7 +86,7 @@ class Database:
         self._read_only = read_only
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
 
-    def query(self, statement: LiteralString, *arguments: object) -> list[tuple[Any, ...]]:
+    def query(self, statement: LiteralString | sql.SQL, *arguments: object) -> list[tuple[Any, ...]]:
         return self._run(lambda connection: connection.execute(statement, arguments).fetchall())
 
     def stream(self, statement: sql.Composed) -> Iterator[tuple[Any, ...]]:
@@ -105,8 +118,8 @@ class Database:
         """At most `limit` rows by ascending key, after one key and up to another."""
         query, arguments = select_batch(table, after=after, until=until, limit=limit)
         rows = self._run(lambda connection: connection.execute(query, arguments).fetchall())
-        keys, places, versions, *values = zip(*rows, strict=True) if rows else ((),) * (3 + len(table.selection.names))
-        return Rows(keys=keys, places=places, versions=versions, values=values)
+        keys, versions, *values = zip(*rows, strict=True) if rows else ((),) * (2 + len(table.selection.names))
+        return Rows(keys=keys, versions=versions, values=values)
 
     def write(self, table: Table, rows: Rows, records: Sequence[Sequence[str]]) -> int:
         """Write records over the rows' values in one transaction; "" leaves a value unchanged. Returns the count.
@@ -114,13 +127,11 @@ class Database:
         A row that was changed since it was read has another version, and is not updated. Before the commit the database
         compares what it holds with what was sent: raises WriteMismatch, and commits nothing, where they differ.
         """
-        columns = [",".join(column) for column in records]
-        places = array(rows.keys if table.partitioned else rows.places)
-        versions = "{" + ",".join(rows.versions) + "}"
+        arguments = batch_arguments(rows, records)
 
         def update(connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[int, int]:
             with connection.transaction():
-                result = connection.execute(update_batch(table), (places, versions, *columns)).fetchone()
+                result = connection.execute(update_batch(table), arguments).fetchone()
                 assert result is not None
                 updated, equal = int(result[0]), int(result[1])
                 if table.read_back and updated == equal > 0:
@@ -139,6 +150,16 @@ class Database:
                 + ". Disable it for these columns, then run the same command again.",
             )
         return updated
+
+    def flush(self, table: Table) -> None:
+        """Return when every earlier commit is on the server's disk, and on its synchronous standbys."""
+
+        def commit(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+            with connection.transaction():
+                connection.execute("set local synchronous_commit = on")
+                connection.execute(lock_any_row(table))
+
+        self._run(commit)
 
     def close(self) -> None:
         """Close the connection; the database rolls an open transaction back."""

@@ -35,7 +35,7 @@ _FIND = """
 select c.oid, n.nspname, c.relname, c.relkind::text, c.reltuples::bigint,
        has_schema_privilege(n.oid, 'USAGE'), row_security_active(c.oid),
        c.relkind not in ('r', 'p')
-         or (has_column_privilege(c.oid, 'ctid', 'SELECT') and has_column_privilege(c.oid, 'xmin', 'SELECT')),
+         or has_column_privilege(c.oid, 'xmin', 'SELECT'),
        current_setting('server_encoding'),
        exists (select from pg_inherits i where i.inhparent = c.oid and c.relkind <> 'p'),
        exists (select from pg_rewrite w
@@ -133,7 +133,7 @@ def inspect(
         *([f"this role has no USAGE on the schema {schema}"] if not schema_usable else []),
         *([f"row-level security hides rows of {name} from this role: it needs BYPASSRLS"] if rows_hidden else []),
         *(
-            [f"this role cannot read ctid and xmin of {name}: it needs SELECT on the whole table"]
+            [f"this role cannot read xmin of {name}: it needs SELECT on the whole table"]
             if schema_usable and not system_columns_readable
             else []
         ),

@@ -11,16 +11,18 @@ import resource
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import pairwise
 
 from phi.reencryption.checkpoint import Checkpoint
+from phi.reencryption.database import Database
 from phi.reencryption.hashing import HashCarrier
 from phi.reencryption.models import RowCounts, RunResult
 from phi.reencryption.options import BATCH, PASSES
 from phi.reencryption.progress import Progress
 from phi.reencryption.reencryptor import RecordReencryptor
 from phi.reencryption.statements import Table
-from phi.reencryption.worker import WorkerConfig
+from phi.reencryption.worker import WorkerConfig, with_retries
 from phi.reencryption.worker_pool import WorkerPool
 
 
@@ -49,7 +51,7 @@ def reencrypt(
 
     A dry run reads once and writes nothing.
 
-    Raises a ReencryptionError, after which the same call continues: every batch is either written or unchanged.
+    Raises a ReencryptionError, after which the same call continues: every row is either written or unchanged.
     """
     started = time.monotonic()
     reencryptor = RecordReencryptor(old=old, new=new)
@@ -58,7 +60,8 @@ def reencrypt(
     ends = [started]
     resumed_after = checkpoint.read() if checkpoint and not dry_run else None
     after, expected = resumed_after, table.rows
-    with WorkerPool(config, processes=processes) as pool:
+    database = Database(dsn)
+    with closing(database), WorkerPool(config, processes=processes) as pool:
         for number in range(1, (1 if dry_run else passes) + 1):
             active = checkpoint if checkpoint and number == 1 and not dry_run else None
             work = "encrypting" if first_time else "re-encrypting"
@@ -70,6 +73,10 @@ def reencrypt(
                     active.write(until)
 
             counts = pool.run_pass(after, on_batch)
+            if counts.written:
+                # Commits do not wait for the disk: without this, a crash of the server after the pass that proves them
+                # could take them back.
+                with_retries(lambda: database.flush(table), time.sleep)
             results.append(counts)
             ends.append(time.monotonic())
             if active:

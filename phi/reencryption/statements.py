@@ -5,6 +5,7 @@ Touches nothing; psycopg composes the statements, so no name and no value is eve
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from psycopg import sql
 
@@ -32,10 +33,9 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Rows that were read: keys as text, places and versions for the write, values column by column."""
+    """Rows that were read: keys as text, versions for the write, values column by column."""
 
     keys: Sequence[str]
-    places: Sequence[str]
     versions: Sequence[str]
     values: Sequence[Sequence[str | None]]
 
@@ -64,9 +64,7 @@ def select_batch(
     bounds = [
         bound.format(key, sql.SQL(sign), cast) for sign, value in ((">", after), ("<=", until)) if value is not None
     ]
-    query = sql.SQL(
-        "select {key}::text, t.ctid, t.xmin, {columns} from {table} t {where} order by {key} limit %s"
-    ).format(
+    query = sql.SQL("select {key}::text, t.xmin, {columns} from {table} t {where} order by {key} limit %s").format(
         key=key,
         columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in table.selection.names),
         table=_relation(table),
@@ -75,47 +73,57 @@ def select_batch(
     return query, (*(value for value in (after, until) if value is not None), limit)
 
 
-def update_batch(table: Table) -> sql.Composed:
-    """One statement: updates rows by place and version, and counts the rows that hold exactly what was sent.
+def batch_arguments(rows: Rows, records: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """The arguments of `update_batch`: keys, versions, and the records of each column."""
+    return array(rows.keys), "{" + ",".join(rows.versions) + "}", *(",".join(column) for column in records)
 
-    Texts that are split at commas are parsed five times as fast as arrays, and records have no comma. `version` is
-    xmin, the number of the transaction that wrote the row: a row that was written since has another number.
+
+@lru_cache(maxsize=1)
+def update_batch(table: Table) -> sql.SQL:
+    """One statement: updates rows by key and version, and counts the rows that hold exactly what was sent.
+
+    Texts that are split at commas are parsed five times as fast as arrays, and records have no comma. `unnest` in the
+    list of a SELECT, unlike in FROM, stores no rows between. `version` is xmin, the number of the transaction that
+    wrote the row: a row that was written since has another number.
     """
-    columns = table.selection.names
-    sent = [sql.Identifier("v", f"c{number}") for number in range(len(columns))]
-    own = [sql.Identifier("t", name) for name in columns]
-    pairs = list(zip(columns, own, sent, strict=True))
-    return sql.SQL(
+    records = len(table.selection.columns)
+    changes, equal = [], []
+    for number, name in enumerate(table.selection.names):
+        value, old = sql.Identifier("v", f"c{number}"), sql.Identifier("t", name)
+        # By bytes: a collation may treat different texts as equal.
+        change, same = "coalesce({value}, {old})", '{old} collate "C" = {value}'
+        if number >= records:  # only a hash can be removed
+            change = "case {value} when {removed} then null else " + change + " end"
+            same = "case {value} when {removed} then {old} is null else " + same + " end"
+        names = {"value": value, "old": old, "removed": sql.Literal(REMOVED)}
+        changes.append(sql.SQL("{} = " + change).format(sql.Identifier(name), **names))
+        equal.append(sql.SQL("({value} is null or " + same + ")").format(**names))
+    statement = sql.SQL(
         "with written as ("
         "update {table} as t set {changes} "
-        "from unnest(%s::{place_type}[], %s::xid[], {texts}) as v(place, version, {names}) "
-        "where {place} = v.place and t.xmin = v.version "
-        "returning {equal} as equal{key}"
+        "from (select unnest(%s::{key_type}[]) as key, unnest(%s::xid[]) as version, {texts}) as v "
+        "where {key} = v.key and t.xmin = v.version "
+        "returning {equal} as equal{returned}"
         ") select count(*), count(*) filter (where equal){keys} from written"
     ).format(
-        key=sql.SQL(", {}::text as key").format(sql.Identifier("t", table.selection.key_column))
-        if table.read_back
-        else sql.SQL(""),
+        returned=sql.SQL(", v.key::text as key" if table.read_back else ""),
         keys=sql.SQL(", array_agg(key)" if table.read_back else ""),
         table=_relation(table),
-        changes=sql.SQL(", ").join(
-            sql.SQL("{} = case {value} when {} then null else coalesce({value}, {}) end").format(
-                sql.Identifier(name), sql.Literal(REMOVED), old, value=value
-            )
-            for name, old, value in pairs
+        changes=sql.SQL(", ").join(changes),
+        key_type=sql.SQL(table.key_type),
+        texts=sql.SQL(", ").join(
+            sql.SQL("unnest(string_to_array(%s, ',', '')) as {}").format(sql.Identifier(f"c{number}"))
+            for number in range(len(table.selection.names))
         ),
-        place_type=sql.SQL(table.key_type if table.partitioned else "tid"),
-        texts=sql.SQL(", ").join([sql.SQL("string_to_array(%s, ',', '')")] * len(columns)),
-        names=sql.SQL(", ").join(sql.Identifier(f"c{number}") for number in range(len(columns))),
-        place=sql.Identifier("t", table.selection.key_column if table.partitioned else "ctid"),
-        equal=sql.SQL(" and ").join(
-            # By bytes: a collation may treat different texts as equal.
-            sql.SQL('({value} is null or {old} collate "C" is not distinct from nullif({value}, {removed}))').format(
-                value=value, old=old, removed=sql.Literal(REMOVED)
-            )
-            for _, old, value in pairs
-        ),
+        key=sql.Identifier("t", table.selection.key_column),
+        equal=sql.SQL(" and ").join(equal),
     )
+    return sql.SQL(statement.as_string())
+
+
+def lock_any_row(table: Table) -> sql.Composed:
+    """Locks a row that nobody else locks: it changes nothing, and its transaction has something to commit."""
+    return sql.SQL("select from {} limit 1 for no key update skip locked").format(_relation(table))
 
 
 def select_by_keys(table: Table) -> sql.Composed:

@@ -7,9 +7,10 @@ as soon as it has read it, so that another worker can read on, and the counts wh
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
+from typing import TypeVar
 
 from phi.reencryption.database import Database
 from phi.reencryption.errors import ConnectionLost, LockConflict, ReencryptionError
@@ -23,6 +24,18 @@ MAX_READS = 5
 
 RETRY_DELAYS = (0.1, 0.5, 2.0, 5.0, 10.0)
 """Seconds between attempts to reach a database that was lost; a restart of PostgreSQL takes a few seconds."""
+
+TRANSACTIONS = 4
+"""Transactions of a batch, each with every fourth row. The first frees a part of each page; the new rows of the others
+fit there (HOT), so three of four touch no index, and the table grows by a third instead of its own size."""
+
+_SMALL = 100
+"""Rows of a batch that is one transaction: they share few pages."""
+
+Records = Sequence[Sequence[str]]
+"""What to write, column by column: see ReencryptedColumn."""
+
+_T = TypeVar("_T")
 
 # Messages of the pipe. To a worker: (START, key or None), STOP. To the parent: LAST_KEY, FINISHED, FAILED.
 START, STOP, LAST_KEY, FINISHED, FAILED = "start", "stop", "last key", "finished", "failed"
@@ -47,9 +60,9 @@ class Worker:
     def process(self, after: str | None, on_read: Callable[[str | None], None]) -> RowCounts:
         """The batch after a key; `on_read` gets its last key as soon as it is known, None where it is the last batch.
 
-        Raises a ReencryptionError; then nothing of the batch is written, or all of it.
+        Raises a ReencryptionError; every row is then written or unchanged.
         """
-        rows = self._with_retries(lambda: self._read(after, None))
+        rows = with_retries(lambda: self._read(after, None), self.pause)
         until = rows.keys[-1] if len(rows) == self.size else None
         on_read(until)
         first: RowCounts | None = None
@@ -58,16 +71,12 @@ class Worker:
             if attempt:
                 rereads += 1
                 self.pause(0.05 * (attempt - 1))
-                rows = self._with_retries(lambda: self._read(after, until))
+                rows = with_retries(lambda: self._read(after, until), self.pause)
             counts, changed, records = self._reencrypt(rows)
             first = first or counts
             remaining = len(changed)
             if remaining:
-                try:
-                    updated = self._database.write(self._table, changed, records)
-                except (LockConflict, ConnectionLost):
-                    # Rolled back, or committed without an answer: the next read shows which.
-                    updated = 0
+                updated = _write(self._database, self._table, changed, records)
                 written += updated
                 remaining -= updated
             if not remaining:
@@ -77,14 +86,6 @@ class Worker:
 
     def _read(self, after: str | None, until: str | None) -> Rows:
         return self._database.read(self._table, after=after, until=until, limit=self.size)
-
-    def _with_retries(self, read: Callable[[], Rows]) -> Rows:
-        for seconds in RETRY_DELAYS:
-            try:
-                return read()
-            except (LockConflict, ConnectionLost):
-                self.pause(seconds)
-        return read()
 
     def _reencrypt(self, rows: Rows) -> tuple[RowCounts, Rows, list[list[str]]]:
         """The counts of the rows, and of those with records under an old key the rows and records to write."""
@@ -101,14 +102,47 @@ class Worker:
             columns[column.name] = self._hashes.carry(column.field, texts, stored[column.name], rows.keys)
         counts = RowCounts(rows=len(rows), columns={name: column.counts for name, column in columns.items()})
         if not self.write or not any(column.counts.old for column in columns.values()):
-            return counts, Rows(keys=(), places=(), versions=(), values=()), []
+            return counts, Rows(keys=(), versions=(), values=()), []
         records = [column.records for column in columns.values()]
         changed = [at for at, row in enumerate(zip(*records, strict=True)) if any(row)]
         if len(changed) == len(rows):
             return counts, rows, records
-        keys, places, versions = ([part[at] for at in changed] for part in (rows.keys, rows.places, rows.versions))
-        changed_rows = Rows(keys=keys, places=places, versions=versions, values=())
+        keys, versions = ([part[at] for at in changed] for part in (rows.keys, rows.versions))
+        changed_rows = Rows(keys=keys, versions=versions, values=())
         return counts, changed_rows, [[column[at] for at in changed] for column in records]
+
+
+def transactions(rows: Rows, records: Records) -> Iterator[tuple[Rows, Records]]:
+    """The rows and records of each transaction of a batch."""
+    step = TRANSACTIONS if len(rows) >= _SMALL else 1
+    for part in (slice(start, None, step) for start in range(step)):
+        some = Rows(keys=rows.keys[part], versions=rows.versions[part], values=())
+        yield some, [column[part] for column in records]
+
+
+def _write(database: Database, table: Table, rows: Rows, records: Records) -> int:
+    """Write the records of a batch, in TRANSACTIONS; how many rows were written.
+
+    Raises WriteMismatch; the transactions before it are committed.
+    """
+    written = 0
+    for some_rows, some_records in transactions(rows, records):
+        try:
+            written += database.write(table, some_rows, some_records)
+        except (LockConflict, ConnectionLost):
+            # Rolled back, or committed without an answer: the next read shows which.
+            continue
+    return written
+
+
+def with_retries(attempt: Callable[[], _T], pause: Callable[[float], None]) -> _T:
+    """The result of an attempt; it is repeated while the database is lost or a lock is not free, then it raises."""
+    for seconds in RETRY_DELAYS:
+        try:
+            return attempt()
+        except (LockConflict, ConnectionLost):
+            pause(seconds)
+    return attempt()
 
 
 @dataclass(frozen=True, kw_only=True)

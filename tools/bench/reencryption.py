@@ -6,8 +6,7 @@ is on the disk.
 The table is a clinic's: key, clinic, two times, and four of the application's PHI fields (firstName, lastName, email,
 phone: records of 58 to 86 characters), with a primary key and two more indexes. The database's own UPDATE puts each of
 the four columns' records into another one: as many bytes written, to the same rows, but none of them encrypted, sent
-or checked. It runs over as many connections, in the same batches, each committed. What people would use instead is in
-`tables`.
+or checked. It runs over as many connections, in batches, each committed. What people would use instead is in `tables`.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -32,7 +31,8 @@ from phi.reencryption.models import ColumnSelection
 from phi.reencryption.options import BATCH
 from phi.reencryption.passes import default_processes, reencrypt
 from phi.reencryption.progress import Progress
-from phi.reencryption.statements import Table, array, update_batch
+from phi.reencryption.statements import Table, batch_arguments, update_batch
+from phi.reencryption.worker import transactions
 from tests.phi.reencryption.postgres import Server, running
 from tools.bench import results
 from tools.bench.rows import Bound, Measured, compared
@@ -41,6 +41,9 @@ from tools.bootstrap.places import PROJECT
 
 FEW, SOME, MANY, MOST = 10_000, 100_000, 1_000_000, 10_000_000
 """Rows. MOST is measured only when asked for: it needs some 20 GB of disk and half an hour."""
+
+COMMIT = 1_000
+"""Rows of a transaction of the others; ours has half of them."""
 
 PGCRYPTO = "pgcrypto"
 """The template with SOME rows of pgcrypto's records."""
@@ -126,7 +129,7 @@ def moved(of: Server, rows: int, *, processes: int | None = None) -> RunCost:
         return RunCost(**json.loads(done.stdout))
 
 
-def updated(of: Server, rows: int, *, connections: int, batch: int = BATCH) -> float:
+def updated(of: Server, rows: int, *, connections: int, batch: int = COMMIT) -> float:
     """Seconds of the database's own UPDATE of this many rows over several connections, with a commit for each batch."""
     starts = iter(range(0, rows, batch))
     hand_out = threading.Lock()
@@ -151,7 +154,7 @@ def updated(of: Server, rows: int, *, connections: int, batch: int = BATCH) -> f
 
 
 def written(of: Server, rows: int) -> float:
-    """Seconds of the statements that write and compare ready records, over one connection; a commit for each batch.
+    """Seconds of the statements that write and compare ready records, over one connection, until all are on the disk.
 
     The records are those that `updated` writes.
     """
@@ -161,15 +164,17 @@ def written(of: Server, rows: int) -> float:
         ready, after = [], None
         while batch := database.read(table, after=after, until=None, limit=BATCH):
             *others, last = batch.values
-            texts = [",".join(text or "" for text in column) for column in (*others[1:], last, others[0])]
-            ready.append((array(batch.places), "{" + ",".join(batch.versions) + "}", *texts))
+            records = [[text or "" for text in column] for column in (*others[1:], last, others[0])]
+            ready += [batch_arguments(*part) for part in transactions(batch, records)]
             after = batch.keys[-1]
         database.close()
-        with psycopg.connect(of.dsn(name), autocommit=True, prepare_threshold=None) as connection:
+        with closing(Database(of.dsn(name))) as database:
+            database.query("select 1")
             started = time.perf_counter()
             for arguments in ready:
-                counts = connection.execute(update_batch(table), arguments).fetchone()
-                assert counts is not None and counts[0] == counts[1] > 0
+                [(count, equal)] = database.query(update_batch(table), *arguments)
+                assert count == equal > 0
+            database.flush(table)
             return time.perf_counter() - started
 
 
@@ -180,7 +185,7 @@ def alternatives(of: Server) -> Mapping[str, tuple[Bound, Callable[[], float]]]:
         with _copied(of, rows) as name:
             return run(of.dsn(name))
 
-    script = partial(by_hand.script, old=OLD, new=NEW, columns=COLUMNS, batch=BATCH)
+    script = partial(by_hand.script, old=OLD, new=NEW, columns=COLUMNS, batch=COMMIT)
     database = partial(by_hand.pgcrypto, old=OLD, new=NEW, columns=COLUMNS)
     return {
         "a careful script with psycopg: server-side cursor, executemany": (Bound(at_least=3), lambda: on(script)),
@@ -194,8 +199,8 @@ def rows(rounds: int) -> Iterator[Measured]:
     processes = default_processes()
     with server() as of:
         plain = [
-            (f"{processes} connections, a commit per {BATCH:,} rows", lambda n: updated(of, n, connections=processes)),
-            (f"one connection, a commit per {BATCH:,} rows", lambda n: updated(of, n, connections=1)),
+            (f"{processes} connections, a commit per {COMMIT:,} rows", lambda n: updated(of, n, connections=processes)),
+            (f"one connection, a commit per {COMMIT:,} rows", lambda n: updated(of, n, connections=1)),
             ("one statement", lambda n: updated(of, n, connections=1, batch=n)),
         ]
         yield from _alternatives(of, min(rounds, 3))

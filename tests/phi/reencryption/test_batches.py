@@ -103,6 +103,14 @@ def test_a_key_column_of_any_ordered_type_works(patients: Patients, kind: str, v
     assert list(decrypt_rows(patients.records())) == expected(53)
 
 
+def test_the_disk_does_not_fill_with_a_second_copy_of_the_table(patients: Patients) -> None:
+    patients.fill(4000)
+    size = "select pg_relation_size('\"Patient\"')"
+    before = patients.run(size)[0][0]
+    assert run_pass(patients.worker(size=1000)).written == 4000
+    assert patients.run(size)[0][0] < 1.5 * before
+
+
 def test_a_partitioned_table_is_re_encrypted_completely(patients: Patients) -> None:
     patients.run('create table parts (like "Patient") partition by range (id)')
     patients.run("create table low partition of parts for values from (0) to (20)")
@@ -192,6 +200,17 @@ def test_a_row_that_stays_locked_remains_for_the_next_pass(patients: Patients) -
         assert (counts.written, counts.remaining, counts.complete) == (0, 10, False)
         other.execute("commit")
         assert run_pass(worker).written == 10
+
+
+def test_a_row_that_stays_locked_delays_few_others(patients: Patients) -> None:
+    patients.fill(100)
+    with patients.server.connect(patients.database) as other:
+        database = Database(patients.dsn)
+        database.query("select set_config('lock_timeout', '20ms', false)")
+        other.execute("begin")
+        other.execute('select from "Patient" where id = 5 for update')
+        counts = run_pass(patients.worker(database=database))
+        assert (counts.written, counts.remaining, counts.complete) == (75, 25, False)
 
 
 # --- the database changes what is written

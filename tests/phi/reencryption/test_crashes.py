@@ -124,6 +124,24 @@ def test_a_restart_of_the_server_is_waited_for_and_a_stopped_server_is_reported(
     own_server.start()
 
 
+def test_what_a_run_has_proved_survives_a_crash_of_the_server(operator: Operator) -> None:
+    """Else the former key is taken away, and the crash brings back records that only it decrypts."""
+    # What no commit has flushed stays in memory for so long, and is lost.
+    with running(*FAST_SETTINGS, "wal_writer_delay=10s", "wal_buffers=16MB") as server:
+        with server.connect() as connection:
+            connection.execute(CREATE_TABLE)
+        patients = Patients(server=server, database="postgres")
+        patients.fill(200)
+        patients.run("set synchronous_commit = on")  # the patients themselves are on the disk
+        patients.run('select from "Patient" limit 1 for update')
+        done = replace(operator, patients=patients).run()
+        assert done.code == 0 and server.process, done.stderr
+        server.process.send_signal(signal.SIGQUIT)
+        server.process.wait()
+        server.start()
+        assert_complete(replace(patients), 200)
+
+
 @pytest.fixture(scope="module")
 def hundred_thousand(server: Server) -> str:
     """A database with this many patients."""
