@@ -117,6 +117,8 @@ class RestoreOptions:
     """The data key that the application has: on Vercel, or in EONPRO_ENCRYPTED_PHI_KEY."""
     hash_key: bool = False
     """Of the hash key, not of the data key."""
+    versions_only: bool = False
+    """Keep what the backup, or the store's history, has and is not kept; the stored data key stays."""
     redeploy: bool | None = None
 
     NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = dict.fromkeys(
@@ -134,6 +136,11 @@ class RestoreOptions:
             help="the application's own copy: what Vercel shows, or EONPRO_ENCRYPTED_PHI_KEY",
         )
         parser.add_argument("--hash-key", action="store_true", help="of the hash key, not of the data key")
+        parser.add_argument(
+            "--versions-only",
+            action="store_true",
+            help="keep the lost versions that the backup, or the store's history, has; the stored data key stays",
+        )
         parser.add_argument("--redeploy", action="store_true", default=None, help="restart the application afterwards")
         parser.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
 
@@ -143,6 +150,12 @@ class RestoreOptions:
         if sum(map(bool, (self.version, self.from_backup, self.from_target))) > 1:
             raise UsageError(
                 "restore needs one of --version, --from-backup and --from-target", wizard("restore", "--help")
+            )
+        if self.versions_only and (self.version or self.from_target):
+            raise UsageError("--versions-only goes with --from-backup, or alone", wizard("restore", "--versions-only"))
+        if self.versions_only:
+            return result.finish(
+                clients.ui, restore.keep_lost(request, clients, self.from_backup, hash_key=self.hash_key)
             )
         how: dict[str, Any] = {"redeploy": self.redeploy, "hash_key": self.hash_key}
         if self.version:
