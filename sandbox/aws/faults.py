@@ -19,6 +19,8 @@ class Fault:
 
     service: str = ""
     operation: str = ""
+    access_key_id: str = ""
+    """Of who makes the calls; empty for everybody."""
     kind: str = "error"
     error: str = "InternalFailure"
     message: str = "A test ordered the sandbox to fail this call."
@@ -36,7 +38,9 @@ class Fault:
             raise ValueError(f"skip must be at least 0: {self.skip}")
 
     def matches_call(self, call: Call) -> bool:
-        return self.service in ("", call.service) and self.operation in ("", call.operation)
+        wanted = (self.service, self.operation, self.access_key_id)
+        actual = (call.service, call.operation, call.access_key_id)
+        return all(name in ("", of_call) for name, of_call in zip(wanted, actual, strict=True))
 
 
 class Calls:

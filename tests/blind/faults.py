@@ -32,6 +32,10 @@ PREVIEWS = tuple(f"vercel {name} in {where}" for name in VARIABLES for where in 
 """What other environments read is theirs: no command takes it from them."""
 EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 UNREACHABLE = "http://127.0.0.1:9"
+KEPT = ("parameter /eonpro/production/data-keys/",)
+"""A data key that is replaced is kept as a version, and so is one that is taken in."""
+DEAD_PROXY = {"HTTP_PROXY": UNREACHABLE, "HTTPS_PROXY": UNREACHABLE, "NO_PROXY": None, "no_proxy": None}
+NOBODY = {"Effect": "Deny", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"}, "Action": "kms:Decrypt"}
 ANSWERS = ("--answers", "examples/vercel.yaml", "--yes")
 
 
@@ -259,9 +263,61 @@ def _grant(night: Night) -> None:
     )
 
 
-def _other_data_key(night: Night) -> None:
+def _another(night: Night) -> str:
     other = night.cloud.client("kms").generate_data_key_without_plaintext(KeyId=key(night), KeySpec="AES_256")
-    edited("ENCRYPTED_PHI_KEY", value=base64.b64encode(other["CiphertextBlob"]).decode())(night)
+    return base64.b64encode(other["CiphertextBlob"]).decode()
+
+
+def _other_data_key(night: Night) -> None:
+    edited("ENCRYPTED_PHI_KEY", value=_another(night))(night)
+
+
+def _former(night: Night) -> str:
+    """The name of the version that was in use before the rotation."""
+    stored = night.cloud.parameters()[STORED_KEY]
+    [former] = [
+        name
+        for name, value in night.cloud.parameters().items()
+        if "/data-keys/" in name and "/new/" not in name and value != stored
+    ]
+    return former
+
+
+def _of_before(night: Night) -> None:
+    edited("ENCRYPTED_PHI_KEY", value=night.cloud.parameters()[_former(night)])(night)
+
+
+def _first_version_gone(night: Night) -> None:
+    deleted(_former(night))(night)
+
+
+def _cut_off(night: Night) -> None:
+    variable("ENCRYPTED_PHI_KEY", night.cloud.parameters()[STORED_KEY][:-40])(night)
+
+
+def _no_tokens(night: Night) -> None:
+    night.cloud.vercel("PATCH", "/v9/projects/eonpro", {"oidcTokenConfig": {"enabled": False}})
+
+
+def _boundary(night: Night) -> None:
+    iam = night.cloud.client("iam")
+    alone = policy({"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
+    made = iam.create_policy(PolicyName="s3-alone", PolicyDocument=alone)["Policy"]["Arn"]
+    iam.put_role_permissions_boundary(RoleName=ROLE, PermissionsBoundary=made)
+
+
+def _alarm_too_high(night: Night) -> None:
+    watch = night.cloud.client("cloudwatch")
+    [alarm] = watch.describe_alarms(AlarmNames=["eonpro-denied-use"])["MetricAlarms"]
+    known = watch.meta.service_model.operation_model("PutMetricAlarm").input_shape.members
+    watch.put_metric_alarm(**{name: value for name, value in alarm.items() if name in known} | {"Threshold": 1e6})
+
+
+def _misspelt(night: Night) -> None:
+    key, secret = (night.environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
+    with Path(night.environment["AWS_CONFIG_FILE"]).open("a") as config:
+        config.write(f"\n[profile clinic]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n")
+    exported(AWS_PROFILE="clinc", AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None)(night)
 
 
 def _policy_version(night: Night, *statements: dict[str, Any]) -> None:
@@ -299,18 +355,26 @@ def _bucket_elsewhere(night: Night) -> None:
     night.cloud.client("cloudtrail").update_trail(Name=TRAIL, S3BucketName="logs-of-somebody")
 
 
-def _service_without(night: Night) -> None:
+def _service(night: Night, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     ecs = night.cloud.client("ecs")
     [one] = ecs.describe_services(cluster="eonpro", services=["eonpro"])["services"]
     task = ecs.describe_task_definition(taskDefinition=one["taskDefinition"])["taskDefinition"]
-    containers = [{**each, "secrets": []} for each in task["containerDefinitions"]]
-    made = ecs.register_task_definition(
-        family=task["family"], containerDefinitions=containers, taskRoleArn=task["taskRoleArn"],
-        executionRoleArn=task["executionRoleArn"],
-    )  # fmt: skip
+    names = ("family", "containerDefinitions", "taskRoleArn", "executionRoleArn")
+    made = ecs.register_task_definition(**{name: task[name] for name in names} | change(task))
     ecs.update_service(cluster="eonpro", service="eonpro", taskDefinition=made["taskDefinition"]["taskDefinitionArn"])
     for _ in range(4):
         ecs.describe_services(cluster="eonpro", services=["eonpro"])
+
+
+def _service_without(night: Night) -> None:
+    _service(
+        night,
+        lambda task: {"containerDefinitions": [{**each, "secrets": []} for each in task["containerDefinitions"]]},
+    )
+
+
+def _other_role(night: Night) -> None:
+    _service(night, lambda task: {"taskRoleArn": task["executionRoleArn"]})
 
 
 def _execution_role(night: Night) -> None:
@@ -340,6 +404,20 @@ def refused(error: str, **where: Any) -> Does:
         night.cloud.fault(**night.refusals[-1])
 
     return do
+
+
+def _expired(night: Night) -> None:
+    old = night.environment["AWS_ACCESS_KEY_ID"]
+    iam = night.cloud.client("iam")
+    [user] = [each["UserName"] for each in iam.list_users()["Users"] if _has_key(night, each["UserName"], old)]
+    new = iam.create_access_key(UserName=user)["AccessKey"]
+    night.signs_in_as(new["AccessKeyId"], new["SecretAccessKey"])
+    refused("ExpiredTokenException", access_key_id=old)(night)
+
+
+def _has_key(night: Night, user: str, key: str) -> bool:
+    keys = night.cloud.client("iam").list_access_keys(UserName=user)["AccessKeyMetadata"]
+    return key in {each["AccessKeyId"] for each in keys}
 
 
 def _no_project(night: Night) -> None:
@@ -426,16 +504,10 @@ NAMED = (
     Fault(name="passphrase-wrong", do=exported(PULUMI_CONFIG_PASSPHRASE="not-it"), whole=True, typed=PASSPHRASE),
     Fault(
         name="proxy",
-        do=exported(
-            AWS_ENDPOINT_URL="http://aws.clinic.example",
-            HTTP_PROXY=UNREACHABLE,
-            HTTPS_PROXY=UNREACHABLE,
-            NO_PROXY=None,
-            no_proxy=None,
-        ),
+        do=exported(AWS_ENDPOINT_URL="http://aws.clinic.example", **DEAD_PROXY),
     ),
     Fault(name="endpoint-dead", do=exported(AWS_ENDPOINT_URL=UNREACHABLE)),
-    Fault(name="credentials-expired", do=refused("ExpiredTokenException")),
+    Fault(name="credentials-expired", do=_expired),
     Fault(name="reading-denied", do=refused("AccessDeniedException", operation="GetTrailStatus")),
     Fault(name="credentials-unknown", do=exported(AWS_ACCESS_KEY_ID="AKIAAAAAAAAAAAAAAAAA")),
     Fault(name="settings-merge-conflict", do=MARKERS, whole=True),
@@ -558,6 +630,25 @@ IN_THE_ACCOUNT = (
         name="trail-without-global-events",
         do=aws("cloudtrail", "update_trail", Name=TRAIL, IsMultiRegionTrail=False, IncludeGlobalServiceEvents=False),
     ),  # fmt: skip
+    Fault(name="boundary-of-s3-alone", do=_boundary, stays=("policy s3-alone",)),
+    Fault(
+        name="key-policy-denies-the-application",
+        do=key_policy(lambda found: [*found, {**NOBODY, "Sid": "Freeze", "Resource": "*"}]),
+    ),
+    Fault(name="provider-deleted", do=aws("iam", "delete_open_id_connect_provider", OpenIDConnectProviderArn=PROVIDER)),
+    Fault(name="rule-disabled", do=aws("events", "disable_rule", Name="eonpro-key-changes")),
+    Fault(name="alarm-too-high", do=_alarm_too_high, whole=True),
+    Fault(
+        name="topic-closed-to-the-rules",
+        do=aws(
+            "sns",
+            "set_topic_attributes",
+            TopicArn=TOPIC,
+            AttributeName="Policy",
+            AttributeValue=policy({**NOBODY, "Action": "sns:Publish", "Resource": TOPIC}),
+        ),
+        whole=True,
+    ),  # fmt: skip
     Fault(name="trail-to-another-bucket", do=_bucket_elsewhere, stays=("bucket logs-of-somebody",)),
     Fault(name="bucket-without-policy", do=aws("s3", "delete_bucket_policy", Bucket=BUCKET)),
     Fault(name="bucket-without-encryption", do=aws("s3", "delete_bucket_encryption", Bucket=BUCKET), whole=True),
@@ -596,10 +687,22 @@ AT_THE_TARGET = (
         do=lambda night: variable("AWS_KMS_KEY_ID", key(night), "production", "preview", "development")(night),
         stays=PREVIEWS,
     ),
+    Fault(name="data-key-for-preview-alone", do=edited("ENCRYPTED_PHI_KEY", target=["preview"]), stays=PREVIEWS),
+    Fault(name="data-key-cut-off", do=_cut_off),
+    Fault(
+        name="former-key-beside",
+        do=variable("ENCRYPTION_KEY", "ab" * 32),
+        typed="ab" * 32,
+        stays=("vercel ENCRYPTION_KEY", *KEPT),
+    ),
+    Fault(name="no-tokens-for-deployments", do=_no_tokens),
+    Fault(name="data-key-of-before-the-rotation", do=_of_before, world="promoted"),
     Fault(name="project-deleted", do=_no_project),
     Fault(name="vercel-dead", do=exported(VERCEL_API_URL=UNREACHABLE)),
     Fault(name="service-without-variables", do=_service_without, world="ecs"),
     Fault(name="execution-role-detached", do=_execution_role, world="ecs"),
+    Fault(name="service-of-another-role", do=_other_role, world="ecs"),
+    Fault(name="ecs-region-overwritten", do=written("/eonpro/production/AWS_REGION", "eu-central-1"), world="ecs"),
     Fault(name="ecs-stored-key-deleted", do=STORED_GONE, world="ecs"),
     Fault(name="ecs-parameters-deleted", do=deleted("*/AWS_REGION", "*/AWS_KMS_KEY_ID"), world="ecs"),
     Fault(name="access-key-deleted", do=_access_key("deleted"), world="user"),
@@ -610,7 +713,9 @@ IN_THE_STORE = (
     Fault(name="all-parameters-deleted", do=deleted(everything=True), typed=IN_THE_APPLICATION),
     Fault(name="claim-deleted", do=deleted("*/claim"), whole=True),
     Fault(name="stored-key-overwritten", do=_stored_as(lambda night: "changeme")),
+    Fault(name="stored-key-replaced-by-another-data-key", do=_stored_as(_another), stays=KEPT),
     Fault(name="stored-key-without-tags", do=_no_tags),
+    Fault(name="version-of-before-the-rotation-deleted", do=_first_version_gone, world="promoted"),
     Fault(name="versions-deleted", do=deleted("*/data-keys/*")),
     Fault(name="versions-overwritten", do=written("/eonpro/production/data-keys/*", "changeme")),
     Fault(
@@ -649,7 +754,13 @@ HERE = (
     Fault(
         name="profile-unknown", do=exported(AWS_PROFILE="clinic", AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None)
     ),
+    Fault(name="profile-misspelt", do=_misspelt),
     Fault(name="credentials-none", do=exported(AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None)),
+    Fault(name="credentials-half", do=exported(AWS_SECRET_ACCESS_KEY=None)),
+    Fault(name="proxy-dead", do=exported(AWS_ENDPOINT_URL=None, **DEAD_PROXY)),
+    Fault(name="vercel-token-none", do=exported(VERCEL_TOKEN=None)),
+    Fault(name="vercel-token-refused", do=exported(VERCEL_TOKEN="not-a-token")),
+    Fault(name="vercel-token-with-a-quote", do=exported(VERCEL_TOKEN="“token”")),
 )
 TYPED = (
     Fault(name="review-unconfirmed", do=lambda night: None, begin=("review", "--sign", "Ada Example")),

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import urllib.error
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,16 @@ from tests.chaos.world import World, phi
 from tests.onboarding.deployment import Deployment
 from wizard.pulumi_engine.config import as_text
 
+BROWSER = "browser.json"
+"""In a world's folder: the keys that whoever signs in to AWS in the browser gets."""
 SECONDS = 600.0
 """For one pasted command: on a busy machine too, only one that never ends takes longer."""
 
 _PYTHON = """\
 #!/bin/sh
 case "$1 $2" in
-"-m phi") exec {phi} "$@" ;;
+# For whom no variable names an endpoint, this is AWS itself.
+"-m phi") AWS_ENDPOINT_URL="${{AWS_ENDPOINT_URL:-{aws}}}" exec {phi} "$@" ;;
 "-m wizard") [ -d wizard ] && exec {phi} "$@"; echo "$0: No module named wizard" >&2; exit 1 ;;
 esac
 exec {real} "$@"
@@ -36,13 +40,47 @@ exec {real} "$@"
 
 _VERCEL = """\
 #!/bin/sh
-# What Vercel's own CLI does, as far as a message asks for it.
+# Made up: what Vercel's own CLI does, as far as a message asks for it. The person signs in in the browser.
+login="$HOME/.local/share/com.vercel.cli/auth.json"
 case "$1 $2" in
-"project add") exec curl -fsS -o /dev/null -X POST -H "Authorization: Bearer $VERCEL_TOKEN" \\
-    "$VERCEL_API_URL/v11/projects?slug=eonpro" -d "{\\"name\\": \\"$3\\", \\"framework\\": \\"nextjs\\"}" ;;
+"login "*) mkdir -p "$(dirname "$login")" && echo '{{"token": "{token}"}}' >"$login"; exit ;;
+"api /"*) exec curl -fsS -o /dev/null -X "$4" -H "Authorization: Bearer ${{VERCEL_TOKEN:-{token}}}" \\
+    -H "Content-Type: application/json" "${{VERCEL_API_URL:-{url}}}$2?slug=eonpro" -d @- ;;
+"project add") exec curl -fsS -o /dev/null -X POST -H "Authorization: Bearer ${{VERCEL_TOKEN:-{token}}}" \\
+    "${{VERCEL_API_URL:-{url}}}/v11/projects?slug=eonpro" \\
+    -d "{{\\"name\\": \\"$3\\", \\"framework\\": \\"nextjs\\"}}" ;;
 esac
 echo "Error: $* is not known here" >&2
 exit 1
+"""
+
+_AWS = """\
+#!{python} -IS
+# Made up: `aws login` of the second AWS CLI, where the person signs in in the browser, and the credentials of that
+# sign-in, which it exports; everything else is the real first one.
+import configparser, os, sys
+arguments, file = sys.argv[1:], os.environ["AWS_CONFIG_FILE"]
+named = dict(zip(arguments, arguments[1:])).get("--profile", os.environ.get("AWS_PROFILE") or "default")
+section = "default" if named == "default" else "profile " + named
+profiles = configparser.ConfigParser(interpolation=None)
+profiles.read(file)
+if arguments == ["--version"]:
+    print("aws-cli/2.32.0 (made up)")
+elif arguments[:1] == ["login"]:
+    if profiles.has_option(section, "aws_access_key_id"):
+        sys.exit(f"Profile '{{named}}' is already configured with Access Key credentials.")
+    profiles.has_section(section) or profiles.add_section(section)
+    profiles.set(section, "login_session", "arn:aws:iam::000000000000:user/made-up")
+    with open(file, "w") as written:
+        profiles.write(written)
+elif arguments[:2] == ["configure", "export-credentials"]:
+    print(open({browser!r}).read())
+else:
+    if not os.environ.get("AWS_ACCESS_KEY_ID") and profiles.has_option(section, "login_session"):
+        import json
+        new = json.load(open({browser!r}))
+        os.environ.update(AWS_ACCESS_KEY_ID=new["AccessKeyId"], AWS_SECRET_ACCESS_KEY=new["SecretAccessKey"])
+    os.execv({real!r}, ["aws", *arguments])
 """
 
 
@@ -65,15 +103,18 @@ class Ended:
         return found if isinstance(found, dict) else {}
 
 
-def programs(root: Path, project: Path) -> Path:
-    """A folder with `python`, `eonpro-kms` and `vercel` of one project: the wizard begins with its libraries loaded."""
+def programs(root: Path, project: Path, environment: Mapping[str, str]) -> Path:
+    """A folder with `python`, `eonpro-kms`, `aws` and `vercel` of one project: the wizard begins with its libraries
+    loaded."""
     folder = root / "programs"
     folder.mkdir(exist_ok=True)
+    real = shutil.which("aws", path=environment["PATH"])
     for name, text in {
-        "python": _PYTHON.format(phi=phi(), real=sys.executable),
+        "python": _PYTHON.format(phi=phi(), real=sys.executable, aws=environment["AWS_ENDPOINT_URL"]),
         # The wizard looks whether it is the script of its own folder.
         "eonpro-kms": f'#!/bin/sh\n# {str(project)!r}\nexec {phi()} -m wizard "$@"\n',
-        "vercel": _VERCEL,
+        "vercel": _VERCEL.format(token=environment["VERCEL_TOKEN"], url=environment["VERCEL_API_URL"]),
+        "aws": _AWS.format(python=sys.executable, real=real, browser=str(root / BROWSER)),
     }.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
@@ -87,8 +128,11 @@ class Night:
         self.cloud, self.world = deployment, world
         self.elsewhere = deployment.root / "elsewhere"
         self.elsewhere.mkdir(exist_ok=True)
-        bin_folder = programs(deployment.root, deployment.folder)
-        orders = {"phi": str(bin_folder / "python"), "folder": str(deployment.folder)}
+        given = deployment.environment
+        bin_folder = programs(deployment.root, deployment.folder, given)
+        orders = {
+            "phi": str(bin_folder / "python"), "folder": str(deployment.folder), "vercel": given["VERCEL_API_URL"],
+        }  # fmt: skip
         if world is not None:
             orders["control"] = str(world.root / "control")
             if world.recorded:
@@ -100,6 +144,10 @@ class Night:
             "CHAOS_ORDERS": json.dumps(orders),
         }
         self._own_pulumi_home()
+        self.signs_in_as(given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"])
+        config = deployment.root / "aws-config"
+        config.write_text(f"[default]\nendpoint_url = {given['AWS_ENDPOINT_URL']}\n")
+        self.environment["AWS_CONFIG_FILE"] = str(config)
         self.typed = ""
         """What the person has at hand when a command asks for a value."""
         self.refusals: list[dict[str, Any]] = []
@@ -119,6 +167,11 @@ class Night:
             for each in shared.iterdir():
                 (own / each.name).symlink_to(each)
             self.environment["PULUMI_HOME"] = str(own)
+
+    def signs_in_as(self, key: str, secret: str) -> None:
+        """Who signs in to AWS in the browser gets that access key."""
+        keys = {"Version": 1, "AccessKeyId": key, "SecretAccessKey": secret}
+        (self.cloud.root / BROWSER).write_text(json.dumps(keys))
 
     # --- the shell
 
@@ -275,8 +328,10 @@ def _buckets(cloud: Deployment) -> Iterator[tuple[str, object]]:
 
 
 def _alerts(cloud: Deployment) -> Iterator[tuple[str, object]]:
-    for topic in cloud.client("sns").list_topics()["Topics"]:
-        yield f"topic {topic['TopicArn']}", "there"
+    sns = cloud.client("sns")
+    for topic in sns.list_topics()["Topics"]:
+        attributes = sns.get_topic_attributes(TopicArn=topic["TopicArn"])["Attributes"]
+        yield f"topic {topic['TopicArn']}", json.loads(attributes["Policy"])
     events = cloud.client("events")
     for rule in events.list_rules()["Rules"]:
         targets = sorted(each["Arn"] for each in events.list_targets_by_rule(Rule=rule["Name"])["Targets"])

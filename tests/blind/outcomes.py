@@ -87,6 +87,12 @@ class Look:
         return self.ended.code == 0
 
     @property
+    def first(self) -> tuple[str, str]:
+        """The first cause and its command."""
+        findings: Sequence[Mapping[str, str]] = self.ended.document.get("findings") or ({},)
+        return self.causes[0], findings[0].get("command") or ""
+
+    @property
     def causes(self) -> tuple[str, ...]:
         """The causes that the doctor names; those of an error by its text."""
         document = self.ended.document
@@ -148,7 +154,7 @@ def wrong(facts: Mapping[str, str], right: Mapping[str, str], fault: Fault) -> s
 def judged(fault: Fault, right: Mapping[str, str], before: Look, after: Look, ended: Ended) -> tuple[Outcome, str]:
     """What a command came to, and why."""
     was, is_now = wrong(before.facts, right, fault), wrong(after.facts, right, fault)
-    if harm := sorted(is_now - was) + _lost(right, before, after):
+    if harm := sorted(is_now - was) + _lost(fault, right, before, after):
         return Outcome.WORSE, f"these were right before: {_shown(harm, right, after)}"
     if fault.asks_doctor:
         if after.is_well and not is_now:
@@ -158,11 +164,20 @@ def judged(fault: Fault, right: Mapping[str, str], before: Look, after: Look, en
                 Outcome.NO_CHANGE,
                 f"the doctor calls it well, and these are wrong: {_shown(sorted(is_now), right, after)}",
             )
-        if len(is_now) < len(was) or before.causes[0] not in after.causes:
+        if (
+            len(is_now) < len(was)
+            or before.causes[0] not in after.causes
+            or (
+                # Of one cause there may be several: its other command leads on, and whether it does is seen.
+                after.causes[0] == before.causes[0] and after.first[1] not in ("", before.first[1])
+            )
+        ):
             return Outcome.NEARER, f"then: {', '.join(after.causes)}"
         why = f"{', '.join(after.causes)} as before; exit code {ended.code}: {(ended.err or ended.out)[-300:]}"
         return Outcome.NO_CHANGE, why
-    if ended.code == 0 and not is_now:
+    # What sets this terminal right has not yet done what was wanted: typed again, it is done.
+    last = ended if "eonpro-kms " in ended.command else after.ended
+    if last.code == 0 and not is_now:
         return Outcome.HEALED, ""
     if is_now:
         return Outcome.NO_CHANGE, f"exit code {ended.code}, and these are wrong: {_shown(sorted(is_now), right, after)}"
@@ -182,10 +197,11 @@ def _shown(places: Sequence[str], right: Mapping[str, str], after: Look) -> str:
     return ", ".join(found)
 
 
-def _lost(right: Mapping[str, str], before: Look, after: Look) -> list[str]:
+def _lost(fault: Fault, right: Mapping[str, str], before: Look, after: Look) -> list[str]:
     """Data keys that were there before the command and are not now, and others that came to be."""
     known = {*_data_keys(right), *_data_keys(before.facts)}
     found = [f"another data key in {place}" for place, key in _places(after.facts) if key not in known]
+    found = [each for each in found if not each.removeprefix("another data key in ").startswith(fault.stays or "\0")]
     gone = {*_data_keys(before.facts)} & {*_data_keys(right)} - {*_data_keys(after.facts)}
     return found + ["a data key is nowhere any more"] * bool(gone)
 

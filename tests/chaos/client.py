@@ -93,6 +93,8 @@ def become(arguments: list[str]) -> None:
         _short_time_outs(float(seconds))
     if seconds := orders.get("later"):
         _later(timedelta(seconds=float(seconds)))
+    if url := orders.get("vercel"):
+        _vercel_itself(url)
     if recorded := orders.get("engine"):
         _recorded_engine(Path(recorded))
     if orders.get("baseline"):
@@ -118,6 +120,13 @@ def _short_time_outs(seconds: float) -> None:
     for name in ("CONNECT_TIMEOUT", "READ_TIMEOUT", "FIRST_READ_TIMEOUT"):
         setattr(http, name, seconds)
     (client.Vercel.__init__.__kwdefaults__ or {})["timeout"] = seconds
+
+
+def _vercel_itself(url: str) -> None:
+    """Where Vercel is for whom no variable names an endpoint."""
+    from wizard.vercel import http
+
+    http.BASE_URL = url
 
 
 def _later(time_since: timedelta) -> None:

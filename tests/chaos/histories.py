@@ -126,6 +126,7 @@ WORLDS: Mapping[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     "pending": ("vercel", (("rotate", "--data-key", *CONFIRMED),)),
     "promoted": ("pending", (("rotate", "--promote", "{pending}", "--no-hash-columns", "--redeploy", *CONFIRMED),)),
     "user": ("", (("setup", "--answers", "examples/vercel-user.yaml", "--yes"), ("push", "--redeploy", "--yes"))),
+    "ecs": ("", (("setup", "--answers", "examples/ecs.yaml", "--yes"), ("push", "--redeploy", "--yes"))),
     "replica": ("", (("setup", "--answers", "examples/multi-region.yaml", "--yes"),)),
     "replica-lost": ("replica", (("by hand", "us-west-2/eonpro/production/ENCRYPTED_PHI_KEY"),)),
     "replica-pending": ("replica", (("rotate", "--data-key", *CONFIRMED),)),

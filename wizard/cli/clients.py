@@ -35,7 +35,7 @@ from wizard.setup import saved_plan
 from wizard.setup.plan import Plan
 from wizard.setup.steps import Clients, PreparedRun
 from wizard.terminal.terminal import Terminal
-from wizard.vercel import client
+from wizard.vercel import client, http
 
 Secret = Callable[[str | None, str], None]
 """Takes a value that no log may hold, and the name that is written instead."""
@@ -77,7 +77,7 @@ def build_clients(
     @cache
     def vercel(token: str) -> client.Vercel:
         secret(token, "Vercel token")
-        base_url = os.environ.get("VERCEL_API_URL") or client.BASE_URL
+        base_url = os.environ.get("VERCEL_API_URL") or http.BASE_URL
         return client.Vercel(token=token, base_url=base_url, asks_once=is_read_only)
 
     def code(serial: str) -> str:

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from components.settings import Outputs, Settings, Target
-from wizard.core.errors import CredentialsError, SetupError, StackNotFound
+from wizard.core.errors import CredentialsError, DataKeyConflict, SetupError, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
+from wizard.core.models.rotation import DataKeyVersion
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
 from wizard.core.state_backend import Circumstances, resolve
 from wizard.data_key.delivery import find_stored_data_key
 from wizard.inputs.registry import by_key
-from wizard.setup.steps import Clients, Request, settings_of
+from wizard.setup.steps import Clients, Request, settings_of, settings_refresh
 from wizard.targets.port import deploy_target
 
 T = TypeVar("T")
@@ -79,10 +80,16 @@ def find(request: Request, clients: Clients, *, reads_data_key: bool = False) ->
     aws = clients.connect(values.get("profile"), settings.region)
     if (account := aws.account_id()) != settings.account_id:
         identity = aws.identify()
+        last = attempted(
+            lambda: clients.engine(_state_environment(request.stack, settings, values, clients)).state(request.stack)
+        )
+        # The settings file is at fault where the last update was made in the caller's account.
+        is_here = isinstance(last, StackState) and last.outputs and f":{account}:" in last.outputs.key_arn
         raise CredentialsError(
-            f"the stack {request.stack} is in the account {settings.account_id}, but the credentials "
-            f"({identity.arn}, from {identity.source}) belong to the account {account}",
-            "use a profile of that account: --profile NAME",
+            f"the stack {request.stack} is in the account {settings.account_id}, by its settings file, but the "
+            f"credentials ({identity.arn}, from {identity.source}) belong to the account {account}"
+            + (", and so does the stack's key" if is_here else ""),
+            settings_refresh(request.stack) if is_here else "use a profile of that account: --profile NAME",
         )
     engine = clients.engine({**aws.environment(), **_state_environment(request.stack, settings, values, clients)})
     token = values.get("vercel_token")
@@ -128,6 +135,20 @@ def outputs_of(deployed: DeployedStack) -> Outputs:
             f"the stack {deployed.stack} is not deployed yet", wizard("setup", "--stack", deployed.stack)
         )
     return outputs
+
+
+def stored_data_key_of(deployed: DeployedStack) -> StoredDataKey | None:
+    """The stored data key. Raises the error of reading it; of a replaced value with the command that puts it back."""
+    found = deployed.stored_data_key
+    if isinstance(found, DataKeyConflict):
+        rotation, settings = deployed.aws.key_rotation, deployed.settings
+        stored = attempted(rotation.stored_key, settings)
+        tagged = None if isinstance(stored, SetupError) else stored.tagged
+        version = attempted(rotation.version, settings, tagged) if tagged else None
+        if isinstance(version, DataKeyVersion) and not version.current:
+            back = ("--version", version.fingerprint, "--stack", deployed.stack, "--confirm", deployed.stack)
+            raise DataKeyConflict(found.message, wizard("restore", *back, "--no-redeploy")) from found
+    return known(found)
 
 
 def attempted(call: Callable[..., T], *arguments: Any, **options: Any) -> T | SetupError:

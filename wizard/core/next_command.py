@@ -50,6 +50,17 @@ class Command(str):
         return (str(self),), {"advice": self.advice}
 
 
+WITHOUT_PROXY = Command(
+    "unset HTTP_PROXY HTTPS_PROXY ALL_PROXY http_proxy https_proxy all_proxy",
+    advice="where the network needs a proxy, correct its address instead",
+)
+VERCEL_LOGIN = Command(
+    "unset VERCEL_TOKEN && vercel login",
+    advice="without a browser: create a token at https://vercel.com/account/settings/tokens, its scope the team of the "
+    "project, then: export VERCEL_TOKEN=<token>",
+)
+
+
 def plain_name(stack: str) -> str:
     """A stack's name without its owner and project: of `clinic/eonpro-kms/production` the last part."""
     return stack.rsplit("/", 1)[-1]

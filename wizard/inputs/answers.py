@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from wizard.core.errors import MissingAnswers, UsageError
 from wizard.core.models.inputs import CALLER, CREATE, Input
+from wizard.core.next_command import VERCEL_LOGIN
 from wizard.inputs.answers_file import listed
 from wizard.inputs.registry import INPUTS, by_key
 
@@ -126,10 +127,9 @@ def resolve(
             faults.append(f"{place}: {error}")
     if faults:
         count = "1 answer cannot be used" if len(faults) == 1 else f"{len(faults)} answers cannot be used"
-        raise UsageError(
-            listed(count, faults),
-            "fix these answers (python -m wizard --help describes each), then run the command again",
-        )
+        is_token = [fault.partition(":")[0] for fault in faults] == ["VERCEL_TOKEN"]
+        again = "fix these answers (python -m wizard --help describes each), then run the command again"
+        raise UsageError(listed(count, faults), VERCEL_LOGIN if is_token else again)
     return answers
 
 

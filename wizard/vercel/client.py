@@ -21,11 +21,10 @@ from wizard.vercel.access_key import delivered_id
 from wizard.vercel.conflicts import find_data_key, former_key, name_data_key, overlaps, rename_variable
 from wizard.vercel.delivery import deliver, missing, refusal
 from wizard.vercel.deployments import Deployments, last_change
-from wizard.vercel.http import Api, Endpoint, scope_of
+from wizard.vercel.http import BASE_URL, Api, Endpoint, scope_of
 from wizard.vercel.projects import label, list_projects, no_access, owner, read_entries, read_project
 from wizard.vercel.variables import Variables, list_entries
 
-BASE_URL = "https://api.vercel.com"
 READING_SECONDS = 20.0
 """How long an operation that only reads may take, with its repeats."""
 BUILD_SECONDS = 900.0

@@ -21,7 +21,7 @@ import urllib3
 
 from wizard.core import errors, safe_text
 from wizard.core.models.delivery import VercelProject
-from wizard.core.next_command import Command
+from wizard.core.next_command import VERCEL_LOGIN, WITHOUT_PROXY, Command
 from wizard.core.retry import Clock, Deadline, Once, Reason
 from wizard.core.safe_text import quoted
 
@@ -53,10 +53,8 @@ class Endpoint(StrEnum):
         return self.value.format(**{key: quote(name, safe="") for key, name in names.items()})
 
 
-NEW_TOKEN = (
-    "create a token at https://vercel.com/account/settings/tokens, its scope the team of the project,"
-    " then: export VERCEL_TOKEN=<token>"
-)
+BASE_URL = "https://api.vercel.com"
+ITSELF = Command("unset VERCEL_API_URL", advice="Vercel itself is used then")
 FIRST_CONTACT_ATTEMPTS = 3
 """An endpoint that never answered is not waited for: a wrong address must be reported soon."""
 CONNECT_SECONDS = 5.0
@@ -189,6 +187,9 @@ class Api:
             )
         except urllib3.exceptions.TimeoutError as error:
             raise self._unreachable(f"{self.base_url} did not answer {method} {path} in time") from error
+        except urllib3.exceptions.ProxyError as error:
+            proxy = f"the proxy on the way to {self.base_url} does not answer ({method} {path})"
+            raise errors.Unreachable(proxy, WITHOUT_PROXY) from error
         except urllib3.exceptions.HTTPError as error:
             reason = quoted(str(error)) if str(error) else type(error).__name__
             raise self._unreachable(f"{self.base_url} cannot be reached ({method} {path}: {reason})") from error
@@ -257,10 +258,10 @@ class Api:
         """The error for an answer. `doing` names the request: `list the variables`."""
         if answer.bad_token:
             why = "it has expired, was deleted, or was not copied completely"
-            return errors.CredentialsError(f"Vercel does not accept the token: {why} ({answer.reported})", NEW_TOKEN)
+            return errors.CredentialsError(f"Vercel does not accept the token: {why} ({answer.reported})", VERCEL_LOGIN)
         if answer.status == 403:
             return errors.PermissionDenied(
-                f"Vercel does not allow this token to {doing} ({answer.reported})", NEW_TOKEN
+                f"Vercel does not allow this token to {doing} ({answer.reported})", VERCEL_LOGIN
             )
         if answer.status == 429:
             wait = f"{answer.retry_after:.0f} seconds" if answer.retry_after else "a while"
@@ -279,12 +280,13 @@ class Api:
         )
 
     def _unreachable(self, message: str) -> errors.Unreachable:
-        return errors.Unreachable(message, "check the network and VERCEL_API_URL, then run the same command again")
+        is_ours = self.base_url == BASE_URL
+        return errors.Unreachable(message, "check the network, then run the same command again" if is_ours else ITSELF)
 
     def _not_vercel(self, status: int) -> errors.SetupError:
         return errors.SetupError(
             f"what answers at {self.base_url} is not Vercel's API (status {status}, and no JSON)",
-            Command("unset VERCEL_API_URL, or set it to the address of the API itself"),
+            ITSELF,
         )
 
 
@@ -326,10 +328,10 @@ def _check_token(token: str) -> str:
     # The error of an HTTP library about a forbidden character quotes the whole header.
     token = token.strip()
     if not token:
-        raise errors.CredentialsError("there is no Vercel token", NEW_TOKEN)
+        raise errors.CredentialsError("there is no Vercel token", VERCEL_LOGIN)
     if not all("!" <= character <= "~" for character in token):
         raise errors.CredentialsError(
-            "the Vercel token contains impossible characters: more than the token was copied", NEW_TOKEN
+            "the Vercel token contains impossible characters: more than the token was copied", VERCEL_LOGIN
         )
     return token
 

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 from components.settings import VercelIssuerMode
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError
 from wizard.core.models.delivery import VercelProject
+from wizard.core.next_command import VERCEL_LOGIN
 from wizard.core.safe_text import clean
-from wizard.vercel.http import NEW_TOKEN, Api, Endpoint, Response
+from wizard.vercel.http import Api, Endpoint, Response
 from wizard.vercel.variable_state import ListedVariable
 
 MAX_LABEL = 100
@@ -304,8 +305,8 @@ _BARRED = {
     "invalidated": "that team has invalidated the token",
 }
 _FIXES = {
-    "saml": "sign in to the team at https://vercel.com, then: vercel login   # or: " + NEW_TOKEN,
-    "mfa": "set up a second factor at https://vercel.com/account/settings/authentication, then: " + NEW_TOKEN,
+    "saml": f"sign in to the team at https://vercel.com, then: {VERCEL_LOGIN}",
+    "mfa": f"set up a second factor at https://vercel.com/account/settings/authentication, then: {VERCEL_LOGIN}",
 }
 
 
@@ -315,7 +316,7 @@ def no_access(api: Api, team: str, refused: Response) -> SetupError:
         teams = list_teams(api)
     except PermissionDenied:
         either = f"Vercel does not accept the token, or it has no access to the team {team}"
-        return CredentialsError(f"{either} ({refused.reported})", NEW_TOKEN)
+        return CredentialsError(f"{either} ({refused.reported})", VERCEL_LOGIN)
     except SetupError as error:
         return error
     named = next((entry for entry in teams if team in (entry.id, entry.slug)), None)
@@ -325,11 +326,14 @@ def no_access(api: Api, team: str, refused: Response) -> SetupError:
         return PermissionDenied(
             f"the Vercel token belongs to a member of the team {team} without access to its projects "
             f"({refused.reported})",
-            f"ask an owner of the team for a role with access to the project, or: {NEW_TOKEN}",
+            "ask an owner of the team for a role with access to the project, or sign in as somebody else: "
+            + VERCEL_LOGIN,
         )
     within = [entry.slug or entry.id for entry in teams if not entry.barred_by]
     reach = f"; it reaches {', '.join(within)}" if within else "; it reaches no team"
-    return PermissionDenied(f"the Vercel token has no access to the team {team}{reach} ({refused.reported})", NEW_TOKEN)
+    return PermissionDenied(
+        f"the Vercel token has no access to the team {team}{reach} ({refused.reported})", VERCEL_LOGIN
+    )
 
 
 def _barred(named: Team, team: str, refused: Response) -> SetupError:
@@ -337,5 +341,5 @@ def _barred(named: Team, team: str, refused: Response) -> SetupError:
     reported = team if named.slug in (None, team) else f"{named.slug} ({team})"
     return PermissionDenied(
         f"the Vercel token has no access to the team {reported}: {_BARRED[reason]} ({refused.reported})",
-        _FIXES.get(reason, NEW_TOKEN),
+        _FIXES.get(reason, VERCEL_LOGIN),
     )

@@ -13,10 +13,9 @@ from wizard.core.data_key import FINGERPRINT
 from wizard.core.errors import PermissionDenied, SetupError, Unreachable
 from wizard.core.models.access import VariableEntry
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, PRODUCTION, Scope, VercelProject, VercelVariable
-from wizard.core.next_command import Command
 from wizard.core.retry import Deadline, Reason, together
 from wizard.vercel import projects
-from wizard.vercel.http import Api, Endpoint, Response, scope_of
+from wizard.vercel.http import ITSELF, Api, Endpoint, Response, scope_of
 from wizard.vercel.variable_state import ListedVariable, Read, is_changed
 
 
@@ -48,7 +47,7 @@ class Variables:
             except projects.Unreadable as error:
                 raise SetupError(
                     f"the listing of the variables of {self.owner} cannot be understood: {error}",
-                    Command("unset VERCEL_API_URL, or set it to the address of the API itself"),
+                    ITSELF,
                 ) from error
             listed.update(fresh)
             following = projects.next_page(body)

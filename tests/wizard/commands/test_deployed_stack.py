@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +26,18 @@ from tests.wizard.fakes.clients import (
     built,
     settings,
 )
+from tests.wizard.fakes.rotation import FakeKeyRing
 from wizard.commands import deployed_stack
-from wizard.core.errors import CredentialsError, DamagedState, SetupError, StackNotFound, Unreachable
+from wizard.core.data_key import WrappedDataKey
+from wizard.core.errors import CredentialsError, DamagedState, DataKeyConflict, SetupError, StackNotFound, Unreachable
 from wizard.core.models.delivery import StackState
+from wizard.core.models.rotation import StoredKey, VersionOrigin
 from wizard.core.next_command import Command
 from wizard.inputs.answers import Answer, Source
 from wizard.pulumi_engine.backend import StatePlaces
 from wizard.setup.steps import Clients, Request
 
+WRAPPED = WrappedDataKey(value=base64.b64encode(b"a wrapped data key".ljust(184)).decode())
 AWAY = Unreachable("it does not answer", "try again")
 
 
@@ -130,11 +136,39 @@ def test_without_settings_there_is_no_stack(world: World) -> None:
     assert refused.value.hint == "python -m wizard status --all"
 
 
-def test_credentials_of_another_account_are_refused_before_anything_is_asked(world: World) -> None:
+def test_credentials_of_another_account_are_refused_before_the_account_or_vercel_is_asked(world: World) -> None:
     world.aws.identity = replace(IDENTITY, account_id=OTHER_ACCOUNT)
-    with pytest.raises(CredentialsError, match=f"{ACCOUNT}.*{OTHER_ACCOUNT}"):
+    with pytest.raises(CredentialsError, match=f"{ACCOUNT}.*{OTHER_ACCOUNT}") as refused:
         world.find()
-    assert world.engine.log == [] and world.vercel.log == []
+    assert refused.value.hint == "use a profile of that account: --profile NAME"
+    assert world.engine.log == ["engine.state"] and world.vercel.log == []
+
+
+def test_a_settings_file_with_another_account_than_the_stacks_key_is_what_is_put_right(world: World) -> None:
+    """Nobody has credentials of an account that somebody mistyped."""
+    assert world.settings is not None
+    world.settings = world.settings.model_copy(update={"account_id": OTHER_ACCOUNT})
+    with pytest.raises(CredentialsError, match="and so does the stack's key") as refused:
+        world.find()
+    assert refused.value.hint == "pulumi config refresh --stack production"
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_stored_data_key_that_somebody_edited_is_put_back_by_the_command_that_is_printed(
+    world: World, is_kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conflict, fingerprint = DataKeyConflict("somebody replaced its value", Command("doctor")), WRAPPED.fingerprint
+    edited = StoredKey(parameter="the stored key", version=2, value="changeme", tagged=fingerprint)
+    if is_kept:
+        world.aws.key_rotation.keep(
+            settings(), WRAPPED, key_arn=OUTPUTS.key_arn, origin=VersionOrigin.FIRST, at=datetime.now(UTC)
+        )
+    monkeypatch.setattr(FakeKeyRing, "stored_key", lambda *_: edited)
+    found = replace(world.find(), stored_data_key=conflict)
+    with pytest.raises(DataKeyConflict, match="somebody replaced its value") as refused:
+        deployed_stack.stored_data_key_of(found)
+    back = f"restore --version {fingerprint} --stack production --confirm production --no-redeploy"
+    assert refused.value.hint == (f"python -m wizard {back}" if is_kept else "doctor")
 
 
 def test_a_backend_that_does_not_answer_is_a_fact(world: World) -> None:

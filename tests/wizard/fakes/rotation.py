@@ -6,7 +6,7 @@ It touches nothing but the fake cloud whose Region it belongs to.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -81,11 +81,11 @@ class FakeKeyRing:
         current = self._stored_key(settings).wrapped
         return {**({current.fingerprint: False} if current else {}), **dict.fromkeys(self.entries, True)}
 
-    def altered(self, settings: Settings, *, current: str | None = None) -> tuple[str, ...]:
+    def altered(self, settings: Settings, *, known: Collection[str] = ()) -> tuple[str, ...]:
         self._call("altered")
-        missing = current is not None and current not in self.entries
-        name = f"{settings.names.parameter_prefix}/data-keys/{(current or '').removeprefix('sha256:')}"
-        return (*self.altered_entries, *[name] * (missing and name not in self.altered_entries))
+        folder = f"{settings.names.parameter_prefix}/data-keys"
+        missing = {f"{folder}/{each.removeprefix('sha256:')}" for each in known if each not in self.entries}
+        return tuple(sorted({*self.altered_entries, *missing}))
 
     def version(self, settings: Settings, fingerprint: str) -> DataKeyVersion | None:
         self._call("version", fingerprint)

@@ -11,6 +11,7 @@ import pytest
 from components.settings import ContractError, Settings
 from wizard.core.errors import MissingAnswers, UsageError
 from wizard.core.models.account import Identity
+from wizard.core.next_command import VERCEL_LOGIN
 from wizard.inputs.answers import (
     Answer,
     Source,
@@ -263,6 +264,12 @@ def test_all_values_that_cannot_be_used_are_told_at_once_each_with_its_door() ->
         "VERCEL_TOKEN",
     ]
     assert SECRET not in refusal.value.message + refusal.value.hint
+
+
+def test_a_vercel_token_that_was_cut_is_replaced_by_a_sign_in() -> None:
+    with pytest.raises(UsageError) as refusal:
+        resolved(environ={"VERCEL_TOKEN": "a token"})
+    assert refusal.value.hint == VERCEL_LOGIN
 
 
 def test_a_value_that_a_stronger_door_overrules_is_no_fault() -> None:

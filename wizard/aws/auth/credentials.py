@@ -3,15 +3,17 @@
 Reads the environment that it gets and the AWS configuration files it names; calls no service.
 """
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError
 
-from wizard.aws.auth.errors import ErrorSource, translate
+from wizard.aws.auth.errors import LOGIN, ErrorSource, translate
 from wizard.aws.auth.http import BoundedSession, watch
-from wizard.aws.auth.profiles import SignIn, profile_fact, profile_facts, sign_in_of
+from wizard.aws.auth.profiles import SignIn, profile_fact, profile_facts, renewal_of, sign_in_of
 from wizard.core.errors import CredentialsError
 from wizard.core.models.discovery import ProfileFact, ProfileKind
 from wizard.core.next_command import Command
@@ -37,6 +39,8 @@ class Resolved:
     """The profile whose credentials are used; None for those of the environment."""
     sign_in: SignIn | None = None
     """The sign-in that a person does first, where that profile needs one."""
+    renewal: Command = LOGIN
+    """What gives new credentials."""
 
     @property
     def passes_keys(self) -> bool:
@@ -95,9 +99,12 @@ def resolve(*, profile: str | None, region: str | None, environ: Mapping[str, st
     try:
         if chosen is not None and chosen not in session.available_profiles:
             known = ", ".join(session.available_profiles) or "none at all"
+            near = get_close_matches(chosen, session.available_profiles, 1) if profile is None else ()
             raise CredentialsError(
                 f"there is no AWS profile {chosen} (the files have {known})",
-                Command(f"aws configure --profile {chosen}", advice="or name another"),
+                Command(f"export AWS_PROFILE={shlex.quote(near[0])}")
+                if near
+                else Command(f"aws login --profile {shlex.quote(chosen)}", advice="creates it; or name another"),
             )
         config = session.full_config
     except BotoCoreError as error:
@@ -120,6 +127,7 @@ def resolve(*, profile: str | None, region: str | None, environ: Mapping[str, st
         disagreements=(*contradictions, *_credential_conflicts(profile, by_environment, environ)),
         source=None if by_environment else profile_fact(config, chosen or "default"),
         sign_in=None if by_environment else sign_in_of(config, chosen or "default"),
+        renewal=renewal_of(config, chosen or named or "default", instead_of_keys=by_environment),
     )
 
 

@@ -24,7 +24,7 @@ from wizard.core.errors import (
     Unsupported,
     UsageError,
 )
-from wizard.core.next_command import Command
+from wizard.core.next_command import WITHOUT_PROXY, Command
 from wizard.core.safe_text import clean, quoted
 
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
@@ -79,6 +79,9 @@ BOTOCORE_ERRORS = (boto.BotoCoreError, boto.ClientError, ResponseParserError)
 """The exceptions of botocore, which have no common base class."""
 
 
+LOGIN = Command("aws login", advice="with IAM Identity Center: aws configure sso, then set AWS_PROFILE")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ErrorSource:
     """What an error message needs to know about the session; holds no credentials."""
@@ -87,9 +90,12 @@ class ErrorSource:
     profile: str | None = None
     source: str = "the default chain"
     endpoint: str | None = None
-    """The endpoint that AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_<SERVICE> names; None for AWS itself."""
+    """The endpoint that the environment names; None for AWS itself."""
+    endpoint_variable: str = "AWS_ENDPOINT_URL"
     sign_in: SignIn | None = None
     """The sign-in behind the credentials, where a person has to sign in."""
+    renewal: Command = LOGIN
+    """What gives new credentials."""
 
 
 def code_of(error: BaseException | None) -> str:
@@ -131,7 +137,7 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
         missing = error.kwargs.get("cred_var", "a part")
         return CredentialsError(
             f"the credentials from {origin.source} are incomplete: {missing} is missing",
-            "set both the access key id and its secret, or choose another profile with AWS_PROFILE",
+            origin.renewal,
         )
     if isinstance(error, boto.ProfileNotFound):
         return CredentialsError(
@@ -139,11 +145,7 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
             Command("aws configure list-profiles", advice="then set AWS_PROFILE to one of them"),
         )
     if isinstance(error, boto.NoCredentialsError):
-        return SignInNeeded(
-            "no AWS credentials were found",
-            Command("aws login", advice="or: aws configure sso, then set AWS_PROFILE"),
-            origin.profile or "default",
-        )
+        return SignInNeeded("no AWS credentials were found", origin.renewal, origin.profile or "default")
     if isinstance(
         error,
         (boto.ConfigNotFound, boto.ConfigParseError, boto.InvalidConfigError, boto.UnknownCredentialError),
@@ -159,7 +161,7 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
         # The message may quote what a credential_process wrote; only its type is reported.
         return CredentialsError(
             f"credentials could not be loaded from {origin.source} ({type(error).__name__})",
-            _try_profile(origin),
+            origin.renewal,
         )
     if isinstance(error, (boto.InvalidRegionError, boto.NoRegionError)):
         return UsageError(f"{origin.region!r} is not an AWS Region", "set AWS_REGION to a Region such as us-east-1")
@@ -189,13 +191,13 @@ def _from_response(error: boto.ClientError, action: str, origin: ErrorSource) ->
         text = "a web page, perhaps of a proxy"
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     if code in EXPIRED:
-        return CredentialsError(f"the credentials from {origin.source} have expired", _try_profile(origin))
+        return CredentialsError(f"the credentials from {origin.source} have expired", origin.renewal)
     if code in MISSIGNED | SKEWED and (wrong := wrong_clock(error.response)):
         return wrong
     if code in MISSIGNED:
         return CredentialsError(
             f"AWS refused the signature of the credentials from {origin.source} ({code})",
-            "check the secret access key and this machine's clock, then: aws sts get-caller-identity",
+            Command(origin.renewal, advice="the secret access key is another one's, or this machine's clock is wrong"),
         )
     if code in SKEWED:
         return CredentialsError(
@@ -205,9 +207,7 @@ def _from_response(error: boto.ClientError, action: str, origin: ErrorSource) ->
     if code in REJECTED:
         return CredentialsError(
             f"AWS does not accept the credentials from {origin.source} in {origin.region} ({code})",
-            Command(
-                "aws sts get-caller-identity", advice="the key deleted, its session token missing, or the Region off?"
-            ),
+            Command(origin.renewal, advice="the key was deleted, its session token is missing, or the Region is off"),
         )
     if code in DENIED and action == "sts:AssumeRole" and "MultiFactorAuthentication failed" in text:
         return CredentialsError(
@@ -246,7 +246,7 @@ def _unreachable(error: Exception, action: str, origin: ErrorSource) -> Unreacha
     if isinstance(error, boto.ProxyConnectionError):
         return Unreachable(
             f"the proxy on the way to {_endpoint_name(origin)} does not answer ({action})",
-            Command("env | grep -i _proxy", advice="correct HTTPS_PROXY and NO_PROXY, or unset them"),
+            WITHOUT_PROXY,
         )
     if isinstance(error, boto.SSLError):
         return Unreachable(
@@ -255,9 +255,12 @@ def _unreachable(error: Exception, action: str, origin: ErrorSource) -> Unreacha
         )
     url = str(getattr(error, "kwargs", {}).get("endpoint_url") or "")
     host = urlsplit(url).netloc if url else ""
-    where = f"AWS_ENDPOINT_URL={origin.endpoint}" if origin.endpoint else (host or f"AWS in {origin.region}")
+    where = f"{origin.endpoint_variable}={origin.endpoint}" if origin.endpoint else (host or f"AWS in {origin.region}")
     hint = (
-        "start the server of that endpoint, or unset AWS_ENDPOINT_URL to use AWS itself"
+        Command(
+            f"unset {origin.endpoint_variable}",
+            advice="AWS itself is used then; to use that endpoint, start its server instead",
+        )
         if origin.endpoint
         else "check the network and the Region's name"
     )
@@ -268,14 +271,6 @@ def _sign_in_needed(error: Exception, origin: ErrorSource) -> SignInNeeded:
     command = "login" if isinstance(error, boto.LoginError) else "sso login"
     needed = origin.sign_in or SignIn(profile=origin.profile or "default", command=command)
     return SignInNeeded(f"there is no sign-in for {origin.source}, or it has expired", needed.line, needed.profile)
-
-
-def _try_profile(origin: ErrorSource) -> str:
-    if origin.sign_in:
-        return f"{origin.sign_in.line}   # then run the same command again"
-    if origin.profile:
-        return f"aws sso login --profile {origin.profile}   # or renew that profile's credentials in another way"
-    return "get new credentials (aws sso login --profile …), then run the same command again"
 
 
 def _says_not_implemented(text: str) -> bool:

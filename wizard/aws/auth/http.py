@@ -72,11 +72,16 @@ FIRST_ATTEMPTS = 2
 
 
 def endpoint_of(service: str, environ: Mapping[str, str]) -> str | None:
-    """The service's endpoint, if the environment names one: AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL."""
+    """The service's endpoint, if the environment names one."""
     if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
         return None
+    return environ.get(endpoint_variable(service, environ)) or None
+
+
+def endpoint_variable(service: str, environ: Mapping[str, str]) -> str:
+    """Which variable names the service's endpoint: AWS_ENDPOINT_URL_<SERVICE>, else AWS_ENDPOINT_URL."""
     variable = f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}"
-    return environ.get(variable) or environ.get("AWS_ENDPOINT_URL") or None
+    return variable if environ.get(variable) else "AWS_ENDPOINT_URL"
 
 
 class BoundedSession(Botocore):  # type: ignore[misc]

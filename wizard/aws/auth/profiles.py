@@ -3,11 +3,13 @@
 Pure: takes the files as botocore parsed them.
 """
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from wizard.core.models.discovery import ProfileFact, ProfileKind
+from wizard.core.next_command import Command
 
 Config = Mapping[str, Any]
 """Both files as botocore parses them (`Session.full_config`); ~/.aws/credentials takes precedence."""
@@ -24,7 +26,7 @@ class SignIn:
     @property
     def line(self) -> str:
         """What a person types."""
-        return f"aws {self.command} --profile {self.profile}"
+        return f"aws {self.command} --profile {shlex.quote(self.profile)}"
 
 
 def profile_facts(config: Config) -> tuple[ProfileFact, ...]:
@@ -52,6 +54,27 @@ def sign_in_of(config: Config, name: str) -> SignIn | None:
         if _kind(profile) is ProfileKind.SIGN_IN:
             return SignIn(profile=profile["name"], command="sso login" if _by_sso(profile) else "login")
     return None
+
+
+def renewal_of(config: Config, name: str, *, instead_of_keys: bool = False) -> Command:
+    """The command that gives a profile new credentials; `instead_of_keys`: those of the environment are not used then.
+
+    `aws login` creates a profile, and refuses one that has credentials of another kind.
+    https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-sign-in.html
+    """
+    last = [*_chain(config, name)][-1]
+    by_name = "" if last["name"] == "default" else f" --profile {shlex.quote(last['name'])}"
+    kind, then, command = _kind(last), "then run the same command again", ""
+    if needed := sign_in_of(config, name):
+        command = needed.line
+    elif kind is ProfileKind.NONE:
+        command, then = f"aws login{by_name}", f"with IAM Identity Center instead: aws configure sso{by_name}"
+    elif kind is ProfileKind.KEYS and not instead_of_keys:
+        command, then = f"aws configure{by_name}", "it asks for a new access key; then run the same command again"
+    elif not instead_of_keys:
+        command, then = f"aws sts get-caller-identity{by_name}", "its source may say why it gives no credentials"
+    dropped = ("unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN",) if instead_of_keys else ()
+    return Command(" && ".join((*dropped, *filter(None, (command,)))), advice=then)
 
 
 def sso_region_of(config: Config, name: str) -> str | None:

@@ -20,7 +20,14 @@ from botocore.session import Session as Botocore
 
 from wizard.aws.auth import credentials as sources
 from wizard.aws.auth.errors import BOTOCORE_ERRORS, ErrorSource, code_of, translate
-from wizard.aws.auth.http import ObjectReader, endpoint_of, is_sent_once, make_client, may_have_happened
+from wizard.aws.auth.http import (
+    ObjectReader,
+    endpoint_of,
+    endpoint_variable,
+    is_sent_once,
+    make_client,
+    may_have_happened,
+)
 from wizard.aws.auth.profiles import sso_region_of
 from wizard.aws.auth.sign_in import MARGIN, AskCode, Chain
 from wizard.core import errors, retry
@@ -284,7 +291,7 @@ class Session:
                     missing = self.resolved.incomplete
                     raise errors.CredentialsError(
                         f"the credentials in the environment are incomplete: {missing} is missing",
-                        f"export {missing}=…, or unset the other half and name a profile with AWS_PROFILE",
+                        self.resolved.renewal,
                     )
                 self._clients[key] = self.make_client(service)
             return self._clients[key]
@@ -317,7 +324,9 @@ class Session:
             profile=self.resolved.profile,
             source=self.source,
             endpoint=self.endpoint(service),
+            endpoint_variable=endpoint_variable(service, self.environ),
             sign_in=self.resolved.sign_in,
+            renewal=self.resolved.renewal,
         )
         prefix = {"accessanalyzer": "access-analyzer", "service-quotas": "servicequotas"}.get(service, service)
         return translate(error, action=f"{prefix}:{operation}", origin=origin)

@@ -4,7 +4,7 @@ Reads and writes one store. A version's entry is only created, never overwritten
 not relied on: Parameter Store keeps 100 versions, Secrets Manager two.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -123,16 +123,16 @@ class DataKeyVersions:
         entries = {wrapped.fingerprint for name, wrapped in named.items() if not self._is_place(name)}
         return {wrapped.fingerprint: wrapped.fingerprint in entries for wrapped in (*current, *named.values())}
 
-    def altered(self, *, current: str | None = None) -> tuple[str, ...]:
+    def altered(self, *, known: Collection[str] = ()) -> tuple[str, ...]:
         """The names of entries whose value somebody replaced: it no longer fits the name.
 
-        `current`: the fingerprint of a version whose entry is among them where it does not exist.
+        `known`: the fingerprints of versions whose entries are among them where they do not exist.
         """
         entries = self.store.under(self.folder)
         lost = {name for name, value in entries.items() if self._named(name, value) is None}
         # A list may not show a new entry yet.
-        if current and (name := self.name_of(current)) not in entries and name not in self.store.read([name]):
-            lost.add(name)
+        if missing := sorted({*map(self.name_of, known)} - entries.keys()):
+            lost |= {*missing} - self.store.read(missing).keys()
         return tuple(sorted(lost))
 
     def version(self, fingerprint: str, stored_key: StoredKey | None = None) -> DataKeyVersion | None:

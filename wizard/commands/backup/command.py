@@ -86,7 +86,9 @@ def _record(ui: UserInterface, deployed: DeployedStack, backup: Backup, copy: Ba
     place = copy.place if copy.kind is DestinationKind.OBJECT else f"{copy.region}:{copy.place}"
     if copy.kind is DestinationKind.FILE:
         place = _file_place(copy.place)
-    last = LastBackup(at=backup.created_at, fingerprint=backup.fingerprint, place=place)
+    # A copy in another Region has the current version alone; a parameter has room for some 150 fingerprints.
+    versions = () if copy.kind is DestinationKind.STORE else tuple(each.fingerprint for each in backup.versions)[-100:]
+    last = LastBackup(at=backup.created_at, fingerprint=backup.fingerprint, place=place, versions=versions)
     try:
         deployed.aws.stored_data_keys.record(settings.names.last_backup, last.text, tags=settings.tags)
     except SetupError as error:

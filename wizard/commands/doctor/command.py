@@ -212,7 +212,7 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
     deployed = deployed_stack.find(request, clients, reads_data_key=True)
     deployed_stack.outputs_of(deployed)
     context = deployed.reachable(targets_of(request, deployed))
-    stored_data_key = deployed_stack.known(deployed.stored_data_key)
+    stored_data_key = deployed_stack.stored_data_key_of(deployed)
     if stored_data_key is None:
         raise StackNotFound(
             f"{deployed.settings.names.stored_data_key} has no data key yet",

@@ -35,7 +35,7 @@ def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, 
         clients,
         context,
         scopes,
-        stored=deployed_stack.known(stack.stored_data_key),
+        stored=deployed_stack.stored_data_key_of(stack),
         rename_existing=options.rename_existing,
         yes=request.yes,
     )

@@ -115,6 +115,8 @@ class RestoreOptions:
     """A file or `s3://…`."""
     from_target: bool = False
     """The data key that the application has: on Vercel, or in EONPRO_ENCRYPTED_PHI_KEY."""
+    versions_only: bool = False
+    """Keep what the backup, or the store's history, has and is not kept; the stored data key stays."""
     redeploy: bool | None = None
 
     NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = dict.fromkeys(
@@ -131,6 +133,11 @@ class RestoreOptions:
             action="store_true",
             help="the application's own copy: what Vercel shows, or EONPRO_ENCRYPTED_PHI_KEY",
         )
+        parser.add_argument(
+            "--versions-only",
+            action="store_true",
+            help="keep the lost versions that the backup, or the store's history, has; the stored data key stays",
+        )
         parser.add_argument("--redeploy", action="store_true", default=None, help="restart the application afterwards")
         parser.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
 
@@ -141,6 +148,10 @@ class RestoreOptions:
             raise UsageError(
                 "restore needs one of --version, --from-backup and --from-target", wizard("restore", "--help")
             )
+        if self.versions_only and (self.version or self.from_target):
+            raise UsageError("--versions-only goes with --from-backup, or alone", wizard("restore", "--versions-only"))
+        if self.versions_only:
+            return result.finish(clients.ui, restore.keep_lost(request, clients, self.from_backup))
         if self.version:
             done = restore.restore_version(request, clients, self.version, redeploy=self.redeploy)
             return result.finish(clients.ui, done)

@@ -5,6 +5,7 @@ Acts through the ports. The data key that it replaces is kept as a version.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from wizard.commands.rotate.versions import (
     refuse_other_store,
     version_of,
 )
+from wizard.core.data_key import WrappedDataKey, damage
 from wizard.core.errors import DataKeyConflict, UsageError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
@@ -89,6 +91,60 @@ def restore_backup(request: Request, clients: Clients, where: str, *, redeploy: 
         ),
         trusted=is_known,
     )
+
+
+def keep_lost(request: Request, clients: Clients, where: str | None) -> RotateResult:
+    """Keep every version of a backup, or of the store's history, that is not kept; the stored data key stays."""
+    data_keys = read_stack(request, clients)
+    refuse_other_store(data_keys)
+    deployed, settings = data_keys.deployed, data_keys.settings
+    if where:
+        backup = destination.read(where, deployed.aws.backup_storage)
+        refuse_foreign(backup, settings, where)
+        found = backup.versions
+    else:
+        name = settings.names.stored_data_key
+        history = deployed.aws.access_diagnostics.history(name, settings.secret_store)
+        values = dict.fromkeys(former.text for former in history if damage(former.text, of=None) is None)
+        found = tuple(_of_history(WrappedDataKey(value=value)) for value in values)
+    with deployed.engine.alone(request.stack):
+        known = {version.fingerprint: version for version in data_keys.versions()}
+        # A data key that was never in use has its entry when it is promoted.
+        lost = [
+            version
+            for version in found
+            if (mine := known.get(version.fingerprint)) is None
+            or (version.was_current and not mine.kept and not mine.current)
+        ]
+        _keep(data_keys, lost, clients)
+    return RotateResult(action=Action.RESTORE, stack=data_keys.stack, changed=bool(lost), versions=data_keys.versions())
+
+
+def _of_history(wrapped: WrappedDataKey) -> DataKeyVersion:
+    return DataKeyVersion(
+        wrapped=wrapped,
+        key_arn=None,
+        parameter="the store's history",
+        origin=VersionOrigin.RESTORED,
+        kept_at=None,
+        same_as=wrapped.fingerprint,
+        current=False,
+        was_current=True,
+    )
+
+
+def _keep(data_keys: DataKeyStore, versions: Sequence[DataKeyVersion], clients: Clients) -> None:
+    for version in versions:
+        keep_everywhere(
+            data_keys,
+            version.wrapped,
+            key_arn=version.key_arn,
+            origin=VersionOrigin.RESTORED,
+            at=clients.now(),
+            same_as=version.same_as,
+            was_current=version.was_current and not version.current,
+        )
+    clients.ui.line(f"{len(versions)} other version(s) are kept, too", mark=Mark.OK)
 
 
 def restore_from_target(request: Request, clients: Clients, *, redeploy: bool | None) -> RotateResult:
@@ -171,15 +227,5 @@ def _put_back(
     )
     if not others:
         return restored
-    now = clients.now()
-    for other in others:
-        keep_everywhere(
-            data_keys,
-            other.wrapped,
-            key_arn=other.key_arn,
-            origin=VersionOrigin.RESTORED,
-            at=now,
-            same_as=other.same_as,
-        )
-    clients.ui.line(f"{len(others)} other version(s) of the backup are kept, too", mark=Mark.OK)
+    _keep(data_keys, others, clients)
     return replace(restored, versions=data_keys.versions())

@@ -155,6 +155,7 @@ def keep_everywhere(
     origin: VersionOrigin,
     at: datetime,
     same_as: str | None = None,
+    was_current: bool = False,
 ) -> DataKeyVersion:
     """Keep the version in every Region, the stack's own first; an existing entry stays unchanged."""
     versions = [
@@ -165,6 +166,7 @@ def keep_everywhere(
             origin=origin,
             at=at,
             same_as=same_as,
+            was_current=was_current,
         )
         for region_store in data_keys.region_stores
     ]

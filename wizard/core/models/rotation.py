@@ -54,19 +54,25 @@ class LastBackup:
     """Of the version that was current."""
     place: str
     """`s3://bucket/key`, `host:/path` of a file, `region:name` of a parameter."""
+    versions: tuple[str, ...] = ()
+    """The fingerprints of all versions in it."""
 
     @property
     def text(self) -> str:
-        """The value of the record."""
-        return f"{self.at.isoformat(timespec='seconds')} {self.fingerprint} {self.place}"
+        """The value of the record; its second line is of the versions."""
+        first = f"{self.at.isoformat(timespec='seconds')} {self.fingerprint} {self.place}"
+        return "\n".join((first, *filter(None, (" ".join(self.versions),))))
 
     @classmethod
     def read(cls, text: str) -> "LastBackup | None":
         """The record of that value; None for anything else."""
-        at, _, rest = text.partition(" ")
+        first, _, second = text.partition("\n")
+        at, _, rest = first.partition(" ")
         fingerprint, _, place = rest.partition(" ")
+        versions = tuple(second.split())
         try:
-            return cls(at=datetime.fromisoformat(at).astimezone(UTC), fingerprint=fingerprint, place=place)
+            made = datetime.fromisoformat(at).astimezone(UTC)
+            return cls(at=made, fingerprint=fingerprint, place=place, versions=versions)
         except ValueError:
             return None
 

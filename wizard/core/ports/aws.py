@@ -3,7 +3,7 @@
 Pure. Methods raise errors of `wizard.core.errors` only, above all those that `wizard.core.ports.run.AwsClient` names.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -202,10 +202,10 @@ class KeyRotation(Protocol):
     def fingerprints(self, settings: Settings, /) -> Mapping[str, bool]:
         """Of every version, and whether it has an entry; in the time of one request."""
 
-    def altered(self, settings: Settings, /, *, current: str | None = None) -> tuple[str, ...]:
+    def altered(self, settings: Settings, /, *, known: Collection[str] = ()) -> tuple[str, ...]:
         """The names of entries whose value somebody replaced; they no longer count as versions.
 
-        `current`: the fingerprint of a version whose entry is among them where it does not exist.
+        `known`: the fingerprints of versions whose entries are among them where they do not exist.
         """
 
     def version(self, settings: Settings, /, fingerprint: str) -> DataKeyVersion | None:

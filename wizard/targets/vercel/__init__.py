@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType
-from wizard.core.next_command import Command, shell, wizard
+from wizard.core.next_command import VERCEL_LOGIN, Command, shell, wizard
 from wizard.targets.port import Consent, DeployTarget, NextStep, OnMessage, TargetDescription
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class Vercel(DeployTarget):
         if context.vercel is None:
             return MissingAnswers(
                 f"the stack {context.stack} delivers to Vercel, and {_NO_TOKEN}",
-                "export VERCEL_TOKEN=…   # or --vercel-token-file FILE",
+                VERCEL_LOGIN,
                 ("vercel_token",),
             )
         return context.project if isinstance(context.project, SetupError) else None

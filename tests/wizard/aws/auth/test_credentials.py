@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from wizard.aws import connect
+from wizard.aws.auth.credentials import resolve
 from wizard.core.errors import CredentialsError, UsageError
 
 CONFIG = """\
@@ -118,6 +120,53 @@ def test_no_credentials_at_all_are_a_credentials_error_with_a_way_out(files):
     with pytest.raises(CredentialsError, match="no AWS credentials") as refusal:
         connect(environ=files).identify()
     assert refusal.value.hint == "aws login"
+
+
+UNSET = "unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN"
+OTHERS = """
+[profile signs-in]
+sso_account_id = 123456789012
+sso_role_name = Operator
+
+[profile role]
+role_arn = arn:aws:iam::123456789012:role/operator
+source_profile = signs-in
+
+[profile console]
+login_session = arn:aws:iam::123456789012:user/ada
+
+[profile process]
+credential_process = /bin/creds
+
+[profile region-only]
+region = eu-west-1
+"""
+
+
+@pytest.mark.parametrize(
+    ("profile", "renewed", "beside_keys"),
+    [
+        ("clinic", "aws configure --profile clinic", UNSET),
+        ("signs-in", "aws sso login --profile signs-in", f"{UNSET} && aws sso login --profile signs-in"),
+        ("role", "aws sso login --profile signs-in", f"{UNSET} && aws sso login --profile signs-in"),
+        ("console", "aws login --profile console", f"{UNSET} && aws login --profile console"),
+        ("process", "aws sts get-caller-identity --profile process", UNSET),
+        ("region-only", "aws login --profile region-only", f"{UNSET} && aws login --profile region-only"),
+    ],
+)
+def test_whoever_has_no_valid_credentials_is_given_the_command_that_gets_new_ones(files, profile, renewed, beside_keys):
+    """`aws sso login` refuses a profile with an access key, and `aws login` one that has credentials of another kind;
+    and whatever a profile gets, the environment's keys come before it."""
+    Path(files["AWS_CONFIG_FILE"]).write_text(CONFIG + OTHERS)
+    assert resolve(profile=None, region=None, environ={**files, "AWS_PROFILE": profile}).renewal == renewed
+    assert resolve(profile=None, region=None, environ={**files, **KEYS, "AWS_PROFILE": profile}).renewal == beside_keys
+
+
+def test_a_misspelt_profile_is_set_right_and_an_unknown_one_is_created(files):
+    for named, command in (("clinc", "export AWS_PROFILE=clinic"), ("x y", "aws login --profile 'x y'")):
+        with pytest.raises(CredentialsError) as refusal:
+            connect(environ={**files, "AWS_PROFILE": named})
+        assert refusal.value.hint == command
 
 
 def test_an_endpoint_that_is_no_url_is_a_usage_error(files):

@@ -269,6 +269,15 @@ def test_with_too_many_principals_the_page_says_how_many_there_are() -> None:
     assert len(page(document_of(of)).encode()) < 300_000
 
 
+def test_an_item_that_is_longer_than_a_page_is_not_held_together_on_paper() -> None:
+    of = STATES["in full"]
+    first, *rest = of.checklist
+    long = replace(first, evidence="user/clinic-admin can decrypt; " * 300)
+    read = Page(page(document_of(replace(of, checklist=(long, *rest)))))
+    articles = [each.attributes["class"] for each in read.named("article")]
+    assert articles == ["item long", *["item"] * len(rest)]
+
+
 # --- nothing changes by itself
 
 

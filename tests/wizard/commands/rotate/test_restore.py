@@ -81,6 +81,23 @@ def test_a_data_key_whose_version_was_deleted_is_kept_again_without_a_change_of_
     )
 
 
+@pytest.mark.parametrize("source", ["backup", "history"])
+def test_an_earlier_version_that_was_deleted_is_kept_again_and_the_data_key_in_use_stays(
+    world: World, tmp_path: Path, source: str
+) -> None:
+    """Records may be encrypted under it still. A backup of before the rotation has it as the data key in use."""
+    words = ("--from-backup", str(backup_of(world, tmp_path))) if source == "backup" else ()
+    new = str(world.run("rotate", "--data-key")["fingerprint"])
+    world.run("rotate", "--promote", new, "--no-hash-columns")
+    world.aws.access_diagnostics.former = (wrapped().value, "changeme")
+    del world.key_rotation.entries[OLD]
+    told = world.run("restore", *words, "--versions-only")
+    assert (told["changed"], world.current.fingerprint, told["delivered"]) == (True, new, [])
+    [again] = [each for each in world.key_rotation.versions(world.settings) if each.fingerprint == OLD]
+    assert (again.wrapped, again.origin, again.current) == (wrapped(), VersionOrigin.RESTORED, False)
+    assert world.run("restore", *words, "--versions-only")["changed"] is False and world.changes() == []
+
+
 def test_no_wrapped_key_is_in_the_list(world: World, promoted: str) -> None:
     _, told = world.ended("restore", confirm=None)
     assert wrapped().value not in str(told)

@@ -114,8 +114,12 @@ def check_versions(context: CheckContext) -> Iterator[CheckResult]:
     stored, settings = context.stored_data_key, context.settings
     if not isinstance(stored, StoredDataKey):
         return  # Reported by check_stored_data_key.
-    fingerprint = stored.wrapped.fingerprint
-    lost = context.once("lost", lambda: context.aws.key_rotation.altered(settings, current=fingerprint))
+    fingerprint, last = stored.wrapped.fingerprint, context.last_backup
+    # What was stored before, by the store's own history, and what was there at the last backup. An auditor may not
+    # read the history.
+    known = {fingerprint, *(_former(context) if stored.version > 1 else ())}
+    known |= {*last.versions} if isinstance(last, LastBackup) else set()
+    lost = context.once("lost", lambda: context.aws.key_rotation.altered(settings, known=known))
     if isinstance(lost, SetupError):
         yield NotChecked.of(f"the versions of {settings.names.stored_data_key}", lost)
         return
@@ -126,7 +130,7 @@ def check_versions(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _lost_version(context: CheckContext, entry: str, in_use: str) -> Finding:
-    fingerprint, former = _version_of(entry), _former(context, entry)
+    fingerprint, former, last = _version_of(entry), _former(context, entry), context.last_backup
     # The name of a new data key, which is not in use yet, is a number.
     known = [fingerprint] if FINGERPRINT.fullmatch(fingerprint) else [*former][-1:]
     command, advice = "", ""
@@ -135,8 +139,11 @@ def _lost_version(context: CheckContext, entry: str, in_use: str) -> Finding:
     elif fingerprint == in_use:
         words = ("--version", fingerprint, "--confirm", context.stack, "--no-redeploy")
         command, advice = fixes.wizard(context, "restore", *words), "the stored data key is a copy of it"
-    else:
-        command, advice = _from_backup(context, fingerprint)
+    elif fingerprint in _former(context):
+        command, advice = fixes.wizard(context, "restore", "--versions-only"), "the store's history has its value"
+    elif isinstance(last, LastBackup) and fingerprint in (last.fingerprint, *last.versions):
+        # Nothing that the backup has replaces the data key in use.
+        command, advice = _from_place(context, last, "--versions-only")
     return Finding(
         cause="data-key-version-lost",
         what=f"{entry}, a version of the data key, does not exist, or somebody replaced its value",
@@ -255,19 +262,24 @@ def _from_backup(context: CheckContext, fingerprint: str | None) -> tuple[str, s
         return fixes.wizard(context, "restore", "--from-backup", str(file), "--confirm", context.stack), ""
     if not isinstance(last, LastBackup) or fingerprint not in (None, last.fingerprint):
         return "", ""
-    made = f"the backup of {last.at:%Y-%m-%d}"
     where, _, name = last.place.partition(":")
-    if last.place.startswith(S3) or (where == platform.node() and Path(name).is_file()):
-        place = last.place if last.place.startswith(S3) else name
-        return fixes.wizard(context, "restore", "--from-backup", place, "--confirm", context.stack), made
     if not name.startswith(settings.names.parameter_prefix):
-        return "", f"{made} is the file {quoted(name)} of the machine {quoted(where)}: copy it here, and restore it"
+        return _from_place(context, last, "--confirm", context.stack)
     secret = ("secretsmanager", "get-secret-value", "--secret-id", name, "--query", "SecretString")
     parameter = ("ssm", "get-parameter", "--name", name, "--with-decryption", "--query", "Parameter.Value")
     words = secret if settings.secret_store is SecretStore.SECRETS_MANAGER else parameter
     read = fixes.aws(context, *words, "--output", "text", region=where)
     from_target = fixes.wizard(context, "restore", "--from-target", "--confirm", context.stack)
-    return f'{DATA_KEY_INPUT_VARIABLE}="$({read})" {from_target}', made
+    return f'{DATA_KEY_INPUT_VARIABLE}="$({read})" {from_target}', f"the backup of {last.at:%Y-%m-%d}"
+
+
+def _from_place(context: CheckContext, last: LastBackup, *words: str) -> tuple[str, str]:
+    """The command that restores the backup, and an advice; no command where its file is on another machine."""
+    made, (where, _, name) = f"the backup of {last.at:%Y-%m-%d}", last.place.partition(":")
+    if last.place.startswith(S3) or (where == platform.node() and Path(name).is_file()):
+        place = last.place if last.place.startswith(S3) else name
+        return fixes.wizard(context, "restore", "--from-backup", place, *words), made
+    return "", f"{made} is the file {quoted(name)} of the machine {quoted(where)}: copy it here, and restore it"
 
 
 def _backup_advice(context: CheckContext) -> str:

@@ -328,9 +328,8 @@ def former_key(context: CheckContext, place: str) -> CheckResult:
         cause="former-key-beside",
         what=f"{what}, and it is not kept anywhere",
         why=why,
-        command=f'printf %s "${FORMER_KEY_VARIABLE}" | '
-        + fixes.wizard(context, "adopt", "--encryption-key", "--confirm", context.stack),
-        advice=f"keeps it as a version of the data key; then re-encrypt its records; {removal}",
+        command=fixes.wizard(context, "adopt", "--encryption-key", "--confirm", context.stack),
+        advice=f"asks for it, and keeps it as a version of the data key; then re-encrypt its records; {removal}",
     )
 
 

@@ -32,6 +32,7 @@ from tests.wizard.fakes.clients import (
     step,
     wrapped,
 )
+from tests.wizard.fakes.diagnostics import FakeSymptoms
 from wizard.commands.backup.document import file_name_of
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.key import check_alias, check_replica_data_keys, check_rotation
@@ -50,6 +51,7 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
+from wizard.core.models.access import FormerText
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState
 from wizard.core.models.rotation import DataKeyVersion, LastBackup, VersionOrigin
@@ -401,15 +403,36 @@ def test_a_version_whose_value_somebody_replaced_is_told_while_the_data_key_is_s
     assert f"get-parameter-history --name {entry}" in found.command and "put-parameter --overwrite" in found.command
 
 
-def test_a_lost_version_without_a_copy_here_is_taken_from_the_backup(stand: CheckedStack):
+@pytest.mark.parametrize("current", ["other", ""], ids=["of before the rotation", "of today"])
+def test_a_lost_version_without_a_copy_here_is_taken_from_the_backup(stand: CheckedStack, current: str):
+    """And only the version: a backup of before the rotation has another data key than the one in use."""
     kept_version(stand)
     stand.aws.key_rotation.altered_entries = (f"/eonpro/production/data-keys/{wrapped('other').fingerprint[7:]}",)
     assert finding(stand.told(check_versions), "data-key-version-lost").advice.startswith("no copy of it is known here")
-    last = LastBackup(
-        at=datetime(2026, 11, 1, tzinfo=UTC), fingerprint=wrapped("other").fingerprint, place="s3://clinic/a"
-    )
-    stand.aws.claims["/eonpro/production/backup"] = last.text
-    assert "--from-backup s3://clinic/a" in finding(stand.told(check_versions), "data-key-version-lost").command
+    back_up(stand, "s3://clinic/a", wrapped(current).fingerprint, wrapped("other").fingerprint)
+    found = finding(stand.told(check_versions), "data-key-version-lost")
+    assert found.command == ("python -m wizard restore --stack production --from-backup s3://clinic/a --versions-only")
+
+
+def test_an_earlier_version_that_is_gone_is_told_by_the_last_backup(stand: CheckedStack):
+    kept_version(stand)
+    back_up(stand, "s3://clinic/a", wrapped().fingerprint, wrapped("earlier").fingerprint, wrapped().fingerprint)
+    found = finding(stand.told(check_versions), "data-key-version-lost")
+    assert wrapped("earlier").fingerprint[7:] in found.what
+    assert found.command.endswith("restore --stack production --from-backup s3://clinic/a --versions-only")
+
+
+def test_an_earlier_version_that_is_gone_is_told_by_the_history_of_the_stored_data_key(
+    stand: CheckedStack, monkeypatch: pytest.MonkeyPatch
+):
+    kept_version(stand)
+    stand.aws.stored_keys[STORED_KEY] = replace(stand.aws.stored_keys[STORED_KEY], version=2)
+    values = (wrapped("earlier").value, wrapped().value)
+    history = tuple(FormerText(version=str(number), text=text) for number, text in enumerate(values, 1))
+    monkeypatch.setattr(FakeSymptoms, "history", lambda _, name, store: history if name == STORED_KEY else ())
+    found = finding(stand.told(check_versions), "data-key-version-lost")
+    assert wrapped("earlier").fingerprint[7:] in found.what
+    assert found.command == "python -m wizard restore --stack production --versions-only"
 
 
 def test_versions_that_cannot_be_read_are_not_called_well(stand: CheckedStack):
@@ -424,8 +447,9 @@ def test_the_copy_that_the_target_shows_comes_before_a_backup(stand: CheckedStac
     assert recovery(stand).command.endswith("restore --stack production --from-target --confirm production")
 
 
-def back_up(stand: CheckedStack, place: str = "s3://clinic/a.json") -> None:
-    last = LastBackup(at=datetime(2026, 11, 1, tzinfo=UTC), fingerprint=wrapped().fingerprint, place=place)
+def back_up(stand: CheckedStack, place: str = "s3://clinic/a.json", current: str = "", *versions: str) -> None:
+    fingerprint = current or wrapped().fingerprint
+    last = LastBackup(at=datetime(2026, 11, 1, tzinfo=UTC), fingerprint=fingerprint, place=place, versions=versions)
     stand.aws.claims["/eonpro/production/backup"] = last.text
 
 
@@ -450,8 +474,10 @@ def test_the_backup_that_the_account_records_is_named_with_its_place(stand: Chec
 def test_a_backup_in_the_projects_folder_is_named_by_its_whole_path(
     stand: CheckedStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
+    stand.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
     monkeypatch.chdir(tmp_path)
     (tmp_path / file_name_of("production", wrapped().fingerprint)).write_text("{}")
+    stand.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped().value
     assert f" --from-backup {tmp_path}/eonpro-production-" in recovery(stand).command
 
 
