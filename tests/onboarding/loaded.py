@@ -7,6 +7,7 @@ own, and loads the project's files by itself; what every one of them would load 
 from __future__ import annotations
 
 import atexit
+import fcntl
 import gc
 import hashlib
 import importlib
@@ -22,6 +23,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -119,11 +121,21 @@ class Loaded:
             )
 
     def begin(
-        self, arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], streams: Sequence[int]
+        self,
+        arguments: Sequence[str],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        streams: Sequence[int],
+        terminal: bool = False,
     ) -> tuple[int, int]:
-        """Its process, and a descriptor that gives its exit code once it has ended. `streams`: out, err, and more."""
+        """Its process, and a descriptor that gives its exit code once it has ended. `streams`: out, err, and more.
+
+        `terminal`: a wizard's `streams` are the terminal of a session of its own, and its input too.
+        """
         told, tell = os.pipe()
-        wanted = {"arguments": list(arguments), "folder": str(folder), "environment": dict(environment)}
+        wanted: dict[str, Any] = {"arguments": list(arguments), "folder": str(folder), "environment": dict(environment)}
+        wanted["terminal"] = terminal
         if self._program == "wizard":
             wanted["python"] = str(loaded_python())
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
@@ -379,6 +391,11 @@ def _become(program: str, wanted: dict[str, Any], streams: Sequence[int]) -> Non
     if program in ("aws", "python", "tests.chaos.client"):
         os.dup2(more.pop(0), 0)
         alive = os.dup(more.pop()) if more else None
+    elif wanted.get("terminal"):
+        alive = None
+        os.setsid()
+        fcntl.ioctl(out, termios.TIOCSCTTY, 0)
+        os.dup2(out, 0)
     else:
         alive = None
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -395,9 +412,15 @@ def _become(program: str, wanted: dict[str, Any], streams: Sequence[int]) -> Non
         os.setpgrp()
         threading.Thread(target=_end_with, args=(3,), daemon=True).start()
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8")
-    sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w", closefd=False)), encoding="utf-8")
+    at_terminal = os.isatty(1)
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(io.FileIO(1, "w", closefd=False)), encoding="utf-8", line_buffering=at_terminal
+    )
     sys.stderr = io.TextIOWrapper(
-        io.BufferedWriter(io.FileIO(2, "w", closefd=False)), encoding="utf-8", errors="backslashreplace"
+        io.BufferedWriter(io.FileIO(2, "w", closefd=False)),
+        encoding="utf-8",
+        errors="backslashreplace",
+        line_buffering=at_terminal,
     )
     os.environ.clear()
     os.environ.update(wanted["environment"])

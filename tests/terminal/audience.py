@@ -5,27 +5,19 @@ Touches the process of the stage, pseudo-terminals, and the folder of each scene
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pty
-import signal
 import socket
-import struct
 import subprocess
 import sys
-import termios
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pexpect import fdpexpect
-
 from tests.onboarding.deployment import PROJECT, written_script
-from tests.terminal.person import TIMEOUT_SECONDS, Person
+from tests.terminal.person import TIMEOUT_SECONDS, PersonAtForked
 from tests.terminal.scenes import SCENES
-from tests.terminal.stage import CALLS, Told
+from tests.terminal.stage import CALLS
 
 PASSPHRASE = "passphrase-that-nobody-may-see"
 
@@ -56,7 +48,7 @@ class Stage:
         self._program.wait(TIMEOUT_SECONDS)
 
 
-class Spectator(Person):
+class Spectator(PersonAtForked):
     """A person at one scene. The files of the scene are made in `folder`, unless it was played there before."""
 
     def __init__(
@@ -71,7 +63,6 @@ class Spectator(Person):
         rows: int = 24,
     ) -> None:
         self._stage, self._scene, self._arguments, self.folder = stage, scene, arguments, folder
-        self._told = -1
         super().__init__(
             ["the wizard"],
             folder=folder,
@@ -85,36 +76,18 @@ class Spectator(Person):
         """What the fakes were asked, once the scene is over."""
         return (self.folder / CALLS).read_text().splitlines()
 
-    def kill(self) -> None:
-        """End it, if it has not ended."""
-        if self._told >= 0:
-            with suppress(ProcessLookupError):
-                os.kill(self._actor, signal.SIGKILL)
-            self._ended()
-
-    def _started(
-        self, command: Sequence[str], folder: Path, environment: Mapping[str, str], dimensions: tuple[int, int]
-    ) -> Any:
-        ours, terminal = pty.openpty()
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", *dimensions, 0, 0))
+    def begun(
+        self, command: Sequence[str], folder: Path, environment: Mapping[str, str], terminal: int
+    ) -> tuple[int, int]:
+        """The actor, and where it is told how the scene ended."""
         order = {
             "scene": self._scene,
             "arguments": list(self._arguments),
             "folder": str(folder),
             "environment": dict(environment),
         }
-        self._told = self._stage.order(order, terminal)
-        os.close(terminal)
-        (self._actor,) = Told.unpack(os.read(self._told, Told.size))
-        return fdpexpect.fdspawn(ours, timeout=TIMEOUT_SECONDS)
-
-    def _ended(self) -> tuple[int, int | None]:
-        (status,) = Told.unpack(os.read(self._told, Told.size))
-        os.close(self._told)
-        self._told = -1
-        self._child.close()
-        code = os.waitstatus_to_exitcode(status)
-        return (code, None) if code >= 0 else (0, -code)
+        told = self._stage.order(order, terminal)
+        return int.from_bytes(os.read(told, 4)), told
 
 
 def _prepared(scene: str, folder: Path) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from tests.onboarding.deployment import Deployment, copied_product, running_deployment, written_script
 from tests.terminal.audience import Spectator, Stage
-from tests.terminal.person import WIZARD, Person, with_own_home
+from tests.terminal.person import WIZARD, Person, PersonAtForked, with_own_home
 
 Sit = Callable[..., Person]
 Watch = Callable[..., Spectator]
@@ -57,7 +58,9 @@ def sit() -> Iterator[Sit]:
         **variables: str,
     ) -> Person:
         environment = deployment.environment | variables
-        person = Person(
+        # A start of its own is the matter of test_exit_codes.py and test_ctrl_c.py.
+        at_forked = sys.platform == "linux" and command == WIZARD and "PYTHONPATH" not in variables
+        person = (PersonAtForked if at_forked else Person)(
             [*command, *arguments],
             folder=folder or deployment.folder,
             environment={name: value for name, value in environment.items() if name not in without},

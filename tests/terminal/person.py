@@ -6,12 +6,16 @@ Touches the program that it starts, and its pseudo-terminal.
 from __future__ import annotations
 
 import fcntl
+import os
+import pty
 import re
+import signal
 import struct
 import sys
 import termios
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -19,8 +23,10 @@ from typing import Any
 import pexpect
 import pyte
 import pyte.modes
+from pexpect import fdpexpect
 
 from tests.onboarding.deployment import Deployment
+from tests.onboarding.loaded import loaded
 
 ENTER, SPACE, TAB, BACKSPACE, CTRL_C, CTRL_D = "\r", " ", "\t", "\x7f", "\x03", "\x04"
 UP, DOWN = "\x1b[A", "\x1b[B"
@@ -271,3 +277,40 @@ class Person:
             # A terminal tells where its cursor is when it is asked.
             cursor = self.screen.cursor
             self._child.send(f"\x1b[{cursor.y + 1};{cursor.x + 1}R")
+
+
+class PersonAtForked(Person):
+    """A person at a program that is forked from a loaded one, in a session of its own at a terminal of its own."""
+
+    _told = -1
+
+    def begun(
+        self, command: Sequence[str], folder: Path, environment: Mapping[str, str], terminal: int
+    ) -> tuple[int, int]:
+        """The wizard's process, and a descriptor that gives its exit code once it has ended."""
+        return loaded("wizard").begin(
+            command[len(WIZARD) :], folder=folder, environment=environment, streams=(terminal,) * 2, terminal=True
+        )
+
+    def _started(
+        self, command: Sequence[str], folder: Path, environment: Mapping[str, str], dimensions: tuple[int, int]
+    ) -> Any:
+        ours, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", *dimensions, 0, 0))
+        self._process, self._told = self.begun(command, folder, environment, terminal)
+        os.close(terminal)
+        return fdpexpect.fdspawn(ours, timeout=TIMEOUT_SECONDS)
+
+    def kill(self) -> None:
+        """End it, if it has not ended."""
+        if self._told >= 0:
+            with suppress(ProcessLookupError):
+                os.kill(self._process, signal.SIGKILL)
+            self._ended()
+
+    def _ended(self) -> tuple[int, int | None]:
+        code = int.from_bytes(os.read(self._told, 4), signed=True)
+        os.close(self._told)
+        self._told = -1
+        self._child.close()
+        return (code, None) if code >= 0 else (0, -code)

@@ -12,7 +12,6 @@ import json
 import os
 import signal
 import socket
-import struct
 import sys
 import termios
 import traceback
@@ -38,8 +37,6 @@ from wizard.cli import request
 
 CALLS = "calls-of-the-fakes.txt"
 """What the fakes were asked, one call a line; written when the scene is over."""
-
-Told = struct.Struct("=i")
 
 
 def main() -> None:
@@ -67,9 +64,9 @@ def _stand_by(order: dict[str, Any], terminal: int, told: int) -> NoReturn:
         os.close(told)
         _enter(order, terminal)
     os.close(terminal)
-    os.write(told, Told.pack(actor))
+    os.write(told, actor.to_bytes(4))
     _, status = os.waitpid(actor, 0)
-    os.write(told, Told.pack(status))
+    os.write(told, os.waitstatus_to_exitcode(status).to_bytes(4, signed=True))
     os._exit(0)
 
 
