@@ -464,6 +464,7 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         stored_data_key=ready.findings.stored_data_key,
         targets=ready.targets,
         imported_data_key=ready.findings.imported_data_key,
+        hash_key=ready.findings.hash_key,
         former_key=ready.former_key,
         engine=ready.findings.engine_version,
         assumptions=account.result().applied(Assumptions()),

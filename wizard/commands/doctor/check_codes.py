@@ -212,7 +212,8 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
     # The command that restores the stored data key delivers it too, and is refused while its target is missing.
     ("target-missing", f"stored-key-missing variable-missing deployment-stale {_REMEMBERED}"),
     ("data-key-not-created", "variable-missing parameter-missing"),
-    ("stored-key-of-another-kms-key data-key-wrong-length unwrap-failed", _COMPARISONS),
+    # A stored value that is no data key of the stack has no version that could be lost.
+    ("stored-key-of-another-kms-key data-key-wrong-length unwrap-failed", f"{_COMPARISONS} data-key-version-lost"),
     (
         "data-key-wrong-length unwrap-failed data-key-foreign variable-outdated variable-wrong-environment"
         " variable-missing variable-empty variable-quoted variable-truncated variable-malformed variable-changed"

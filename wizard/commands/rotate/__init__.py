@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from wizard.core.errors import UsageError
 from wizard.core.next_command import Result, wizard
@@ -111,6 +111,8 @@ class RestoreOptions:
     """A file or `s3://…`."""
     from_target: bool = False
     """The data key that the application has: on Vercel, or in EONPRO_ENCRYPTED_PHI_KEY."""
+    hash_key: bool = False
+    """Of the hash key, not of the data key."""
     versions_only: bool = False
     """Keep what the backup, or the store's history, has and is not kept; the stored data key stays."""
 
@@ -132,6 +134,7 @@ class RestoreOptions:
             action="store_true",
             help="the application's own copy: what Vercel shows, or EONPRO_ENCRYPTED_PHI_KEY",
         )
+        parser.add_argument("--hash-key", action="store_true", help="of the hash key, not of the data key")
         parser.add_argument(
             "--versions-only",
             action="store_true",
@@ -148,16 +151,20 @@ class RestoreOptions:
         if self.versions_only and (self.version or self.from_target):
             raise UsageError("--versions-only goes with --from-backup, or alone", wizard("restore", "--versions-only"))
         if self.versions_only:
-            return result.finish(clients.ui, restore.keep_lost(request, clients, self.from_backup))
+            return result.finish(
+                clients.ui, restore.keep_lost(request, clients, self.from_backup, hash_key=self.hash_key)
+            )
         if self.version:
-            done = restore.restore_version(request, clients, self.version)
-            return result.finish(clients.ui, done)
+            return result.finish(
+                clients.ui, restore.restore_version(request, clients, self.version, hash_key=self.hash_key)
+            )
         if self.from_backup:
-            done = restore.restore_backup(request, clients, self.from_backup)
-            return result.finish(clients.ui, done)
+            return result.finish(
+                clients.ui, restore.restore_backup(request, clients, self.from_backup, hash_key=self.hash_key)
+            )
         if self.from_target:
-            return result.finish(clients.ui, restore.restore_from_target(request, clients))
-        versions, again = restore.listing(request, clients)
+            return result.finish(clients.ui, restore.restore_from_target(request, clients, hash_key=self.hash_key))
+        versions, again = restore.listing(request, clients, hash_key=self.hash_key)
         return 0, result.listing(request.stack, versions, next=again)
 
 
