@@ -44,9 +44,9 @@ CIPHERTEXT = slice(None, -16)
 TAG = slice(-16, None)
 
 # The parts of a whole record that is decoded as one base64 text: see PhiCipher.decrypt.
-_RAW_IV = slice(None, 16)
-_RAW_TAG = slice(18, 34)
-_RAW_CIPHERTEXT = slice(36, None)
+RAW_IV = slice(None, 16)
+RAW_TAG = slice(18, 34)
+RAW_CIPHERTEXT = slice(36, None)
 
 # Both read the operating system's random source at each call. getrandom is the system call itself, so it is a little
 # faster; a signal can cut it short only above 256 bytes. urandom continues after a signal, so it reads the IVs of many.
@@ -185,7 +185,7 @@ class PhiCipher:
                         or (record[-2] == "=" and record[-3] in BEFORE_TWO_PADS)
                     )
                 ):
-                    text = self._aead.decrypt(raw[_RAW_IV], raw[_RAW_CIPHERTEXT] + raw[_RAW_TAG], None).decode()
+                    text = self._aead.decrypt(raw[RAW_IV], raw[RAW_CIPHERTEXT] + raw[RAW_TAG], None).decode()
                     if text:  # the empty text has no record
                         return text
         except _DECRYPTION_FAILURES:
@@ -384,7 +384,7 @@ def _split_record(record: str) -> tuple[bytes, bytes]:
                 or (record[-2] == "=" and record[-3] in BEFORE_TWO_PADS)
             )
         ):
-            return raw[_RAW_IV], raw[_RAW_CIPHERTEXT] + raw[_RAW_TAG]
+            return raw[RAW_IV], raw[RAW_CIPHERTEXT] + raw[RAW_TAG]
     raise ValueError
 
 

@@ -195,9 +195,9 @@ def _stored(settings: Settings) -> dict[str, str]:
     """The three variables, read from the stack's store as the platform reads them when it starts a container."""
     import boto3
 
-    from components.settings import APPLICATION_VARIABLES, SecretStore
+    from components.settings import SecretStore
 
-    names = {f"{settings.names.parameter_prefix}/{name}": name for name in APPLICATION_VARIABLES}
+    names = {f"{settings.names.parameter_prefix}/{name}": name for name in settings.variables}
     if settings.secret_store is SecretStore.SECRETS_MANAGER:
         client = boto3.client("secretsmanager", region_name=settings.region)
         return {name: client.get_secret_value(SecretId=place)["SecretString"] for place, name in names.items()}

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from components.policies.documents import Policy, Statement, policy
 from components.policies.evaluation.conditions import Context
 from components.policies.evaluation.statements import Request, match_statement, statements_of
+from components.settings.names import WRAPPED_KEYS
 
 LONGEST_POLICY = 5120
 """Characters of an SCP or RCP without white space that every organization accepts.
@@ -46,7 +47,9 @@ class Protection:
         """Attach it beside FullAWSAccess."""
         logs = ("eonpro-cloudtrail-logs-*", "eonpro-access-logs-*")
         stored = [
-            *self._arns("ssm", "parameter/eonpro/*/ENCRYPTED_PHI_KEY", "parameter/eonpro/*/data-keys/*"),
+            *self._arns(
+                "ssm", *(f"parameter/eonpro/*/{name}" for name in (*WRAPPED_KEYS, "data-keys/*", "hash-keys/*"))
+            ),
             *self._arns("secretsmanager", "secret:/eonpro/*"),
         ]
         others = self.administrators

@@ -14,7 +14,6 @@ from components import policies
 from components.policies import event_patterns
 from components.policies.evaluation import KeyPolicyDecision, decide_by_key_policy
 from components.settings import (
-    APPLICATION_VARIABLES,
     EksIdentity,
     ImportGroup,
     ResourceKind,
@@ -239,7 +238,7 @@ def variable_arns_of(settings: Settings, region: str) -> dict[str, str]:
             name=f"{settings.names.parameter_prefix}/{variable}",
             partition=settings.partition,
         )
-        for variable in APPLICATION_VARIABLES
+        for variable in settings.variables
     }
 
 

@@ -4,12 +4,15 @@ Pure.
 """
 
 from components.settings.names import DATA_KEY_VARIABLE as DATA_KEY_VARIABLE
+from components.settings.names import HASH_KEY_VARIABLE as HASH_KEY_VARIABLE
+from components.settings.names import WRAPPED_KEYS as WRAPPED_KEYS
 from components.settings.outputs import Outputs as Outputs
 from components.settings.settings import APPLICATION_VARIABLES as APPLICATION_VARIABLES
 from components.settings.settings import CONFIG_KEYS as CONFIG_KEYS
 from components.settings.settings import DEFAULT_RETENTION_DAYS as DEFAULT_RETENTION_DAYS
 from components.settings.settings import DELETION_WINDOW_DAYS as DELETION_WINDOW_DAYS
 from components.settings.settings import LISTS as LISTS
+from components.settings.settings import POSSIBLE_VARIABLES as POSSIBLE_VARIABLES
 from components.settings.settings import PROJECT as PROJECT
 from components.settings.settings import REMOVED_KEYS as REMOVED_KEYS
 from components.settings.settings import ROTATION_DAYS as ROTATION_DAYS

@@ -15,6 +15,12 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html
 DATA_KEY_VARIABLE = "ENCRYPTED_PHI_KEY"
 """The variable with the wrapped data key; also the last part of the stored data key's name."""
 
+HASH_KEY_VARIABLE = "ENCRYPTED_PHI_HASH_KEY"
+"""The variable with the wrapped key of the search hashes, where they have one of their own."""
+
+WRAPPED_KEYS = (DATA_KEY_VARIABLE, HASH_KEY_VARIABLE)
+"""The variables that hold a key which KMS wrapped. The laws of the data key are those of both."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Names:
@@ -42,9 +48,19 @@ class Names:
     access_changes_rule: str
     alert_changes_rule: str
     parameter_prefix: str
+    variable: str = DATA_KEY_VARIABLE
+    """Of the `WRAPPED_KEYS`, the one whose stored value, versions and backup these names are."""
 
     @classmethod
-    def of(cls, *, account_id: str, region: str, environment: str, trail_bucket: str | None) -> Self:
+    def of(
+        cls,
+        *,
+        account_id: str,
+        region: str,
+        environment: str,
+        trail_bucket: str | None,
+        variable: str = DATA_KEY_VARIABLE,
+    ) -> Self:
         """The names for one environment; each ends with the environment, except for production."""
         suffix = "" if environment == "production" else f"-{environment}"
         place = f"-{account_id}-{region}"
@@ -74,6 +90,7 @@ class Names:
             access_changes_rule=f"eonpro-access-changes{suffix}",
             alert_changes_rule=f"eonpro-alert-changes{suffix}",
             parameter_prefix=f"/eonpro/{environment}",
+            variable=variable,
         )
 
     @property
@@ -82,9 +99,14 @@ class Names:
         return f"{self.parameter_prefix}/claim"
 
     @property
+    def noun(self) -> str:
+        """`data key` or `hash key`."""
+        return "data key" if self.variable == DATA_KEY_VARIABLE else "hash key"
+
+    @property
     def last_backup(self) -> str:
-        """Name of the parameter that says where the last backup of the data key is."""
-        return f"{self.parameter_prefix}/backup"
+        """Name of the parameter that says where the last backup of the key is."""
+        return f"{self.parameter_prefix}/{'backup' if self.variable == DATA_KEY_VARIABLE else 'hash-key-backup'}"
 
     @property
     def last_drill(self) -> str:
@@ -93,8 +115,19 @@ class Names:
 
     @property
     def stored_data_key(self) -> str:
-        """Name of the parameter or secret that holds the wrapped data key."""
-        return f"{self.parameter_prefix}/{DATA_KEY_VARIABLE}"
+        """Name of the parameter or secret that holds the wrapped key."""
+        return f"{self.parameter_prefix}/{self.variable}"
+
+    @property
+    def versions(self) -> str:
+        """The folder with an entry for each version of the key."""
+        return f"{self.parameter_prefix}/{self.noun.replace(' ', '-')}s"
+
+    @property
+    def written_after(self) -> tuple[str, ...]:
+        """The names that exist only where the stored key once did."""
+        variables = (f"{self.parameter_prefix}/AWS_KMS_KEY_ID",) if self.variable == DATA_KEY_VARIABLE else ()
+        return (*variables, self.last_backup)
 
 
 def in_account_namespace(bucket: str, *, account_id: str, region: str) -> bool:

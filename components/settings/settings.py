@@ -9,17 +9,20 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from components.settings import values as fields
-from components.settings.names import DATA_KEY_VARIABLE, Names
+from components.settings.names import DATA_KEY_VARIABLE, HASH_KEY_VARIABLE, WRAPPED_KEYS, Names
 
 PROJECT = "eonpro-kms"
 """Name of the Pulumi project, hence the namespace of its configuration keys."""
 
 APPLICATION_VARIABLES = ("AWS_REGION", "AWS_KMS_KEY_ID", DATA_KEY_VARIABLE)
-"""What the application reads. They are delivered together: without the third it would create a new data key."""
+"""What every application reads. They are delivered together: without the third it would create a new data key."""
+
+POSSIBLE_VARIABLES = (*APPLICATION_VARIABLES, HASH_KEY_VARIABLE)
+"""What an application may have, whatever its settings."""
 
 ROTATION_DAYS = range(90, 2561)
 """Rotation periods that KMS accepts, in days (EnableKeyRotation, RotationPeriodInDays)."""
@@ -110,6 +113,9 @@ class Settings(BaseModel):
     eks_service_account: fields.KubernetesName = "eonpro"
     """Kubernetes service account of the application."""
 
+    hash_key: bool = False
+    """Whether the search hashes have a wrapped key of their own, ENCRYPTED_PHI_HASH_KEY: then a rotation of the data
+    key changes none of them."""
     record_tables: tuple[fields.RecordTableText, ...] = ()
     """Tables of the application with PHI records, as SCHEMA.TABLE.KEY=COLUMN+COLUMN:HASH, where HASH is the column of
     its search hashes; a rotation of the data key waits for all of them."""
@@ -145,6 +151,9 @@ class Settings(BaseModel):
     """Existing resources that the stack imports instead of creating them, as kind=id."""
     kept_as_found: tuple[fields.ImportGroup, ...] = ()
     """Imported groups of resources that no update changes."""
+
+    _variable: str = PrivateAttr(default=DATA_KEY_VARIABLE)
+    """Of the wrapped keys, the one that `names` names."""
 
     @field_validator(
         "administrators",
@@ -275,7 +284,24 @@ class Settings(BaseModel):
             region=self.region,
             environment=self.environment,
             trail_bucket=self.trail_bucket,
+            variable=self._variable,
         )
+
+    def of_key(self, variable: str) -> Self:
+        """The same settings, with the names of another wrapped key: what is done by them is done to that key."""
+        settings = self.model_copy()
+        settings._variable = variable
+        return settings
+
+    @property
+    def wrapped_keys(self) -> tuple[str, ...]:
+        """The variables of the wrapped keys that the application has; the data key first."""
+        return WRAPPED_KEYS if self.hash_key else WRAPPED_KEYS[:1]
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What the application reads, delivered together."""
+        return (*APPLICATION_VARIABLES, *self.wrapped_keys[1:])
 
     @property
     def makes_trail(self) -> bool:

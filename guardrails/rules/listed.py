@@ -66,7 +66,7 @@ def _expected_trust(role: Resource, settings: Settings) -> policies.Policy | Non
 
 def _policy(policy: Resource, settings: Settings) -> Iterator[str]:
     if policy.type != kinds.POLICY and any(_is_application(name, settings) for name in _names(policy)):
-        yield "The application has a policy of its own beside EONPROKMSAccess: remove it."
+        yield "The application has a policy of its own in addition to EONPROKMSAccess: remove it."
     check = _own_keys(settings) if policy.is_within(kinds.APP_ACCESS) else _uses_no_key
     if "policy" not in policy.ignored:
         yield from check_statements(policy.props.get("policy"), check)

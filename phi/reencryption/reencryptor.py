@@ -4,6 +4,7 @@ Touches the operating system's random source. Plaintext stays in local variables
 where the column has search hashes, for as long as the batch.
 """
 
+from binascii import b2a_base64
 from collections.abc import Sequence
 from os import urandom
 from struct import Struct
@@ -11,11 +12,11 @@ from typing import NoReturn
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from pybase64 import b64decode, b64encode_as_string
+from pybase64 import b64decode
 
-from phi.cipher import PhiCipher
+from phi.cipher import CIPHERTEXT, RAW_CIPHERTEXT, RAW_IV, RAW_TAG, TAG, PhiCipher, join_parts
 from phi.errors import DecryptionError
-from phi.record import BEFORE_ONE_PAD, BEFORE_TWO_PADS, IV_BYTES, TAG_BYTES, V2, looks_like_a_record
+from phi.record import BEFORE_ONE_PAD, BEFORE_TWO_PADS, IV_BYTES, V2, looks_like_a_record
 from phi.reencryption.errors import ReencryptionError
 from phi.reencryption.models import MAX_LISTED_ROWS, UNCHANGED, ColumnCounts, ReencryptedColumn
 from phi.usage import usage_of
@@ -76,7 +77,8 @@ class RecordReencryptor:
             invalid += [1 for value in present if value[-1] == "=" and not _has_canonical_end(value)]
             if invalid:
                 return None
-            encoded = [unseal(raw[:16], raw[36:] + raw[18:34], None) for raw in raws]
+            iv, tag, ciphertext = RAW_IV, RAW_TAG, RAW_CIPHERTEXT
+            encoded = [unseal(raw[iv], raw[ciphertext] + raw[tag], None) for raw in raws]
             # One UTF-8 check for all: the byte between two texts is never part of a longer character.
             b"\n".join(encoded).decode()
         except _DECRYPTION_FAILURES:
@@ -170,21 +172,28 @@ class RecordReencryptor:
         ivs = [iv for (iv,) in _split_ivs(urandom(IV_BYTES * len(texts)))]
         seal, unseal = self._new_key.encrypt, self._new_key.decrypt
         self._usage.add(len(texts))
-        sealed = [(iv, seal(iv, text, None)) for iv, text in zip(ivs, texts, strict=True)]
+        sealed = [seal(iv, text, None) for iv, text in zip(ivs, texts, strict=True)]
+        split = [(iv, value[TAG], value[CIPHERTEXT]) for iv, value in zip(ivs, sealed, strict=True)]
         records = [
-            f"{b64encode_as_string(iv)}:{b64encode_as_string(value[-TAG_BYTES:])}:{b64encode_as_string(value[:-TAG_BYTES])}"
-            for iv, value in sealed
+            join_parts(
+                (
+                    b2a_base64(iv, newline=False),
+                    b2a_base64(tag, newline=False),
+                    b2a_base64(ciphertext, newline=False),
+                )
+            ).decode()
+            for iv, tag, ciphertext in split
         ]
         two = _ZEROS[2]
         try:
             # Each part padded with zeros to a multiple of three bytes, as it is in base64.
             parts = [
                 part
-                for iv, value in sealed
-                for part in (iv, two, value[-TAG_BYTES:], two, value[:-TAG_BYTES], _ZEROS[(TAG_BYTES - len(value)) % 3])
+                for iv, tag, ciphertext in split
+                for part in (iv, two, tag, two, ciphertext, _ZEROS[-len(ciphertext) % 3])
             ]
             correct = _decode_all(records) == b"".join(parts)
-            correct = correct and [unseal(iv, value, None) for iv, value in sealed] == texts
+            correct = correct and [unseal(iv, value, None) for iv, value in zip(ivs, sealed, strict=True)] == texts
         except (ValueError, InvalidTag):
             correct = False
         if not correct:

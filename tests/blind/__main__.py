@@ -99,8 +99,8 @@ def main() -> int:
     finally:
         shutil.rmtree(root, ignore_errors=True)
     rows = table(found)
-    healed, of = (sum(int(row[column]) for row in rows[-1:]) for column in (2, 1))
-    share = f"{healed / of:.0%} of the faults are healed by the first command that is printed."
+    single = [result.outcome for result in found if result.is_first and not result.fault.pair]
+    share = f"The first command that is printed heals {single.count(Outcome.HEALED)} of {len(single)} single faults."
     print(f"{printed(rows, HEADINGS)}\n{share}\n{time.monotonic() - began:.0f} s")
     if options.write:
         written("blind", f"{markdown(rows, HEADINGS)}\n\n{share}")

@@ -19,6 +19,7 @@ import pytest
 
 from phi import PhiCipher
 from tests.day_two import the_application
+from tests.day_two.doctor_fixture import typed
 from tests.onboarding.deployment import (
     STORED_KEY,
     TIMEOUT_SECONDS,
@@ -142,6 +143,53 @@ def test_a_list_of_what_can_be_restored_changes_nothing(life: Deployment) -> Non
     life.forget_calls()
     assert current(life)
     assert life.changes() == Counter()
+
+
+HASH_KEY = "/eonpro/production/ENCRYPTED_PHI_HASH_KEY"
+
+
+def hash_keys(deployment: Deployment) -> tuple[str, str, str]:
+    """The stored hash key, its kept version, and what the application on Vercel gets."""
+    parameters = deployment.parameters()
+    (kept,) = (value for name, value in parameters.items() if name.startswith("/eonpro/production/hash-keys/"))
+    return parameters[HASH_KEY], kept, deployment.deployed()["ENCRYPTED_PHI_HASH_KEY"]
+
+
+def test_a_hash_key_of_its_own_outlives_a_rotation_and_its_deletion(life: Deployment) -> None:
+    made = life.wizard("setup", "--hash-key", "yes", "--yes", "--json").document
+    assert (made["hashKey"]["isNew"], made["dataKey"]["isNew"]) == (True, False)
+    assert {proof["state"] for proof in made["proofs"]} == {"proved"}
+    (value,) = set(hash_keys(life))
+    read_by_tasks = {each["name"]: each["valueFrom"] for each in life.outputs()["taskSecrets"]}
+    assert read_by_tasks["ENCRYPTED_PHI_HASH_KEY"].endswith(f":parameter{HASH_KEY}")
+    opened = life.client("kms").decrypt(CiphertextBlob=base64.b64decode(value))["Plaintext"]
+    assert len(opened) == 32 and base64.b64encode(opened).decode() not in "".join(life.printed)
+
+    new = life.wizard("rotate", "--data-key", *SURE[:2], "--json").document["fingerprint"]
+    life.wizard("rotate", "--promote", new, "--no-hash-columns", *SURE)
+    assert life.deployed()["ENCRYPTED_PHI_KEY"] == ledger(life)[new] and set(hash_keys(life)) == {value}
+
+    life.client("ssm").delete_parameter(Name=HASH_KEY)
+    found = life.wizard("doctor", "--quick", "--json", expect=1).document["findings"]
+    (lost,) = (each["command"] for each in found if each["cause"] == "stored-key-missing")
+    assert lost.startswith("eonpro-kms restore --hash-key --stack production --version sha256:")
+    typed(life, lost)
+    assert set(hash_keys(life)) == {value}
+
+
+@pytest.mark.thorough
+def test_a_backup_and_a_rewrapping_know_the_hash_key(life: Deployment) -> None:
+    (was,) = set(hash_keys(life))
+    backup = str(life.root / "with-hash-key.json")
+    assert life.wizard("backup", "--to", backup, "--json").document["hashKeyVersions"] == 1
+    life.client("kms").rotate_key_on_demand(KeyId=life.keys()[0])
+    life.wizard("rotate", "--reencrypt", "alias/eonpro-phi-key", *SURE)
+    now = life.parameters()[HASH_KEY]
+    assert now == life.deployed()["ENCRYPTED_PHI_HASH_KEY"] != was
+    plain = {life.client("kms").decrypt(CiphertextBlob=base64.b64decode(each))["Plaintext"] for each in (was, now)}
+    assert len(plain) == 1, "it is the same key, wrapped again"
+    life.wizard("restore", "--hash-key", "--from-backup", backup, *SURE)
+    assert life.parameters()[HASH_KEY] == life.deployed()["ENCRYPTED_PHI_HASH_KEY"] == was
 
 
 @pytest.mark.thorough

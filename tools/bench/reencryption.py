@@ -40,7 +40,7 @@ from tools.bench.tables import by_hand
 from tools.bootstrap.places import PROJECT
 
 FEW, SOME, MANY, MOST = 10_000, 100_000, 1_000_000, 10_000_000
-"""Rows. MOST is measured only when asked for: it needs some 20 GB of disk and half an hour."""
+"""Rows of the tables."""
 
 COMMIT = 1_000
 """Rows of a transaction of the others; ours has half of them."""
@@ -74,20 +74,21 @@ class RunCost:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
-    """PostgreSQL with its defaults and a database of each size, as templates."""
+def server(*sizes: int) -> Iterator[Server]:
+    """PostgreSQL with its defaults and a database of each size, as templates; beside SOME one for pgcrypto."""
     with running() as postgres:
-        for rows in (FEW, SOME, MANY):
+        for rows in sizes:
             with postgres.connect() as connection:
                 connection.execute(f"create database rows_{rows}")
             with postgres.connect(f"rows_{rows}") as connection:
                 _fill(connection, PhiCipher(OLD).encrypt_many, rows)
-        with postgres.connect() as connection:
-            connection.execute(f"create database rows_{PGCRYPTO}")
-        with postgres.connect(f"rows_{PGCRYPTO}") as connection:
-            _fill(connection, tuple, SOME)
-            by_hand.pgcrypto_records(connection, key=OLD, columns=COLUMNS)
-            connection.execute("vacuum full analyze patients")
+        if SOME in sizes:
+            with postgres.connect() as connection:
+                connection.execute(f"create database rows_{PGCRYPTO}")
+            with postgres.connect(f"rows_{PGCRYPTO}") as connection:
+                _fill(connection, tuple, SOME)
+                by_hand.pgcrypto_records(connection, key=OLD, columns=COLUMNS)
+                connection.execute("vacuum full analyze patients")
         yield postgres
 
 
@@ -196,18 +197,29 @@ def alternatives(of: Server) -> Mapping[str, tuple[Bound, Callable[[], float]]]:
 
 def rows(rounds: int) -> Iterator[Measured]:
     """The rows of this part; the long ones have fewer rounds."""
-    processes = default_processes()
-    with server() as of:
-        plain = [
-            (f"{processes} connections, a commit per {COMMIT:,} rows", lambda n: updated(of, n, connections=processes)),
-            (f"one connection, a commit per {COMMIT:,} rows", lambda n: updated(of, n, connections=1)),
-            ("one statement", lambda n: updated(of, n, connections=1, batch=n)),
-        ]
+    with server(FEW, SOME, MANY) as of:
+        plain = _plain(of)
         yield from _alternatives(of, min(rounds, 3))
         yield _statement(of, max(rounds, 5))
         yield from _rates(of, SOME, max(rounds, 5), plain[:1])
         yield from _rates(of, MANY, min(rounds, 3), plain)
         yield from _growth(of, min(rounds, 3))
+
+
+def most_rows(_: int) -> Iterator[Measured]:
+    """The rows of the largest table, in one round."""
+    with server(MOST) as of:
+        yield from _rates(of, MOST, 1, _plain(of)[:1])
+
+
+def _plain(of: Server) -> list[tuple[str, Callable[[int], float]]]:
+    """The database's own UPDATE, by name, and what takes its seconds."""
+    processes = default_processes()
+    return [
+        (f"{processes} connections, a commit per {COMMIT:,} rows", lambda n: updated(of, n, connections=processes)),
+        (f"one connection, a commit per {COMMIT:,} rows", lambda n: updated(of, n, connections=1)),
+        ("one statement", lambda n: updated(of, n, connections=1, batch=n)),
+    ]
 
 
 def _alternatives(of: Server, rounds: int) -> Iterator[Measured]:

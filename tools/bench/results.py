@@ -22,7 +22,7 @@ from tools.bootstrap.places import PROJECT
 PLACE = PROJECT
 """The project whose documentation is written."""
 
-ORDER = ("phi", "reencryption", "commands", "onboarding", "latency")
+ORDER = ("phi", "reencryption", "most", "commands", "onboarding", "latency")
 """The parts of the benchmarks, in the order of the page."""
 
 
@@ -105,6 +105,7 @@ def _processor() -> str:
 TITLES = {
     "phi": "One field, and the key behind it",
     "reencryption": "Re-encryption of a table",
+    "most": "Re-encryption of ten million rows, by hand",
     "commands": "The wizard's commands",
     "onboarding": "The whole onboarding",
     "latency": "Commands on a distant account: 80 ms a request, 160 ms a new connection",

@@ -36,7 +36,7 @@ def descriptions() -> dict[str, str]:
     body = settings.body if isinstance(settings, ast.ClassDef) else []
     by_key = {}
     for field, text in zip(body, body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and field.target.id[0] != "_":
             if not (isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)):
                 raise SystemExit(f"components/settings/settings.py: {field.target.id} has no docstring")
             description = " ".join(str(text.value.value).split()).removesuffix(".")

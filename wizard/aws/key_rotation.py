@@ -182,8 +182,7 @@ class AwsKeyRotation:
     def _data_key_versions(self, settings: Settings) -> DataKeyVersions:
         return DataKeyVersions(
             store=store_of(self.session, settings.secret_store),
-            prefix=settings.names.parameter_prefix,
-            stored_data_key=settings.names.stored_data_key,
+            names=settings.names,
             tags=settings.tags,
         )
 

@@ -25,9 +25,10 @@ class Shared(StrEnum):
     """What a plan starts from and is saved to."""
     YES = "yes"
     CONFIRM = "confirm"
+    REDEPLOY = "redeploy"
 
 
-STACK, ACCOUNT, INPUTS, START, YES, CONFIRM = Shared
+STACK, ACCOUNT, INPUTS, START, YES, CONFIRM, REDEPLOY = Shared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,7 @@ TABLE: tuple[Command, ...] = (
         group=DELIVER,
         help="deliver the stored data key again, and offer the redeploy",
         load_options=lambda: import_module("wizard.commands.push").PushOptions,
-        shared=(STACK, ACCOUNT, YES, CONFIRM),
+        shared=(STACK, ACCOUNT, YES, CONFIRM, REDEPLOY),
         reads="AWS, Vercel, Pulumi state, the stack's settings",
         writes="the variables at each target; the stored data key, where there is none; what runs, with --redeploy",
     ),
@@ -153,7 +154,7 @@ TABLE: tuple[Command, ...] = (
         group=CHANGE,
         help="new key material, schedule, KMS key or data key",
         load_options=lambda: import_module("wizard.commands.rotate").RotateOptions,
-        shared=(STACK, ACCOUNT, YES, CONFIRM),
+        shared=(STACK, ACCOUNT, YES, CONFIRM, REDEPLOY),
         reads="AWS, Vercel, Pulumi state, the stack's settings",
         locks=True,
         writes="the KMS key, the stored data key and its versions, the variables at each target, the settings",
@@ -163,7 +164,7 @@ TABLE: tuple[Command, ...] = (
         group=CHANGE,
         help="put an earlier data key, or a backup, back in its place",
         load_options=lambda: import_module("wizard.commands.rotate").RestoreOptions,
-        shared=(STACK, ACCOUNT, CONFIRM),
+        shared=(STACK, ACCOUNT, CONFIRM, REDEPLOY),
         reads="AWS, Vercel, Pulumi state, the stack's settings, a backup",
         locks=True,
         writes="the stored data key and its versions, the variables at each target",
@@ -173,7 +174,7 @@ TABLE: tuple[Command, ...] = (
         group=CHANGE,
         help="wrap the ENCRYPTION_KEY that the application used until now",
         load_options=lambda: import_module("wizard.commands.rotate").AdoptOptions,
-        shared=(STACK, ACCOUNT, CONFIRM),
+        shared=(STACK, ACCOUNT, CONFIRM, REDEPLOY),
         reads="AWS, Vercel, Pulumi state, the stack's settings, standard input",
         locks=True,
         writes="the versions of the data key",

@@ -106,7 +106,7 @@ def _start(stack: str, others: Sequence[str]) -> Question:
         why="The settings of another stack are a start: only what each needs for itself is asked for.",
         choices=(
             *(Choice(value=other, title=f"The settings of {other}") for other in others),
-            Choice(value=AFRESH, title="Afresh"),
+            Choice(value=AFRESH, title="The defaults"),
         ),
         default=others[0],
         explanation="Each stack has a key, a data key and names of its own: staging never reads production's data.\n\n"

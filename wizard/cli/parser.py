@@ -54,7 +54,8 @@ _SWITCHES = frozenset("--yes --json --non-interactive --verbose --debug --adopt 
 """Flags without a value that may stand before the command."""
 
 _NOT_KEPT = frozenset(
-    "--help --json --non-interactive --verbose --debug --log --confirm --plan --save-plan --save-answers".split()
+    "--help --json --non-interactive --verbose --debug --log --confirm --redeploy --no-redeploy "
+    "--plan --save-plan --save-answers".split()
 )
 """Flags that the next command does not repeat."""
 
@@ -130,6 +131,9 @@ def fill(parser: argparse.ArgumentParser, command: Command) -> None:
         run.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     if Shared.CONFIRM in command.shared:
         run.add_argument("--confirm", metavar="NAME", help="the stack's name, for what cannot be undone")
+    if Shared.REDEPLOY in command.shared:
+        run.add_argument("--redeploy", action="store_true", default=None, help="restart the application afterwards")
+        run.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
     run.add_argument("--json", action="store_true", help="one JSON document on stdout; asks nothing")
     run.add_argument("--non-interactive", action="store_true", help="never ask; implied without a terminal")
     run.add_argument("--verbose", action="store_true", help="print every call of AWS, Vercel and Pulumi")
@@ -188,7 +192,7 @@ def _without_effect(command: Command, words: Sequence[str]) -> dict[str, str]:
     conflicts: Mapping[str, Collection[str]] = getattr(command.options, "CONFLICTS", {})
     return {
         **{flag: f"does nothing without {' or '.join(of)}" for flag, of in needs.items() if given.isdisjoint(of)},
-        **{flag: f"does nothing beside {word}" for word, of in conflicts.items() if word in given for flag in of},
+        **{flag: f"does nothing with {word}" for word, of in conflicts.items() if word in given for flag in of},
     }
 
 

@@ -192,6 +192,7 @@ def _request(
         saved=saved,
         yes=options.yes,
         confirmed=options.confirm,
+        redeploy=options.redeploy,
         adopt=options.adopt,
         plan=plan,
         asked=opened.asked,

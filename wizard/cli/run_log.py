@@ -123,7 +123,7 @@ _LOOKS: tuple[tuple[tuple[str, ...], str, Callable[[re.Match[str]], str]], ...] 
         _value_of(r"\bplaintext(?:blob)?", rf"(?:[^\"'\r\n]*(?=[\"'])|{_WORDS})"),
         _redacted_name("[plaintext]"),
     ),
-    (("encrypted_phi_key",), _value_of(r"ENCRYPTED_PHI_KEY", r"[A-Za-z0-9+/=_%-]{8,}"), _data_key),
+    (("encrypted_phi_",), _value_of(r"ENCRYPTED_PHI_(?:HASH_)?KEY", r"[A-Za-z0-9+/=_%-]{8,}"), _data_key),
     # KMS's own blobs, wherever they stand.
     (("aqi",), r"(?P<name>)(?P<value>\bAQI[A-D][A-Za-z0-9+/]{80,}={0,2})", _data_key),
     (

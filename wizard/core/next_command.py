@@ -197,6 +197,8 @@ class RunOptions:
     yes: bool = False
     confirm: str | None = None
     """The stack's name, which confirms a command that cannot be undone."""
+    redeploy: bool | None = None
+    """Whether to restart the application afterwards; None: ask."""
     adopt: bool = False
     plan: Path | None = None
     """A saved plan to apply."""

@@ -13,7 +13,7 @@ from functools import partial
 from components import policies
 from components.policies.evaluation import KeyPolicyDecision
 from components.policies.stack import decide_by_key_policy_of
-from components.settings import Outputs, SecretStore, Settings
+from components.settings import DATA_KEY_VARIABLE, HASH_KEY_VARIABLE, Outputs, SecretStore, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, SetupError, Unsupported
 from wizard.core.models.delivery import (
@@ -93,7 +93,7 @@ def _find_copy(aws: AwsClient, settings: Settings, outputs: Outputs | None) -> S
         held = ", ".join(f"{copy.wrapped.fingerprint} in {region}" for region, copy in copies.items())
         raise DataKeyConflict(
             f"{name} is missing in {settings.region}, and the replicas' Regions hold different data keys ({held})",
-            wizard("restore", advice="lists them; restore the one that was current"),
+            wizard("restore", *guard.key_option(settings), advice="lists them; restore the one that was current"),
         )
     for copy in copies.values():
         if all(version.wrapped == copy.wrapped for version in aws.key_rotation.versions(settings)):
@@ -119,7 +119,7 @@ def ensure_data_key(
     is_former: bool = False,
     keeps_versions: bool = True,
 ) -> StoredDataKey:
-    """The stored data key: the existing one, the `adopted` one, or a new one. Two runs at once end with one.
+    """The stored key that the settings name: the existing one, the `adopted` one, or a new one. Two runs end with one.
 
     A data key in the other store, or in a replica's Region, is copied, and no new one is made. The Region of every
     replica gets a copy too. It is kept among the versions of every Region at once, because a
@@ -238,12 +238,57 @@ def region_of(arn: str) -> str:
     return arn.split(":")[3]
 
 
+def keys_beside(context: TargetContext, wrapped: WrappedDataKey) -> dict[str, WrappedDataKey]:
+    """The application's wrapped keys by their variables: `wrapped`, which the context's settings name, and the others.
+
+    A hash key that was not made yet is left out. Raises DataKeyConflict without a stored data key.
+    """
+    keys, settings = {}, context.settings
+    for variable in settings.wrapped_keys:
+        is_this = variable == settings.names.variable
+        stored = None if is_this else find_stored_data_key(context.aws, settings.of_key(variable))
+        if is_this or stored:
+            keys[variable] = stored.wrapped if stored else wrapped
+    if DATA_KEY_VARIABLE not in keys:
+        name = settings.of_key(DATA_KEY_VARIABLE).names.stored_data_key
+        raise DataKeyConflict(
+            f"{name} does not exist; nothing was delivered", wizard("doctor", "--stack", context.stack)
+        )
+    return keys
+
+
 def variables_of(context: TargetContext, wrapped: WrappedDataKey) -> dict[str, AppVariables]:
-    """The three variables for each Region that has the key; the wrapped data key is the same in all of them."""
+    """The variables for each Region that has the key; the wrapped keys are the same in all of them."""
+    keys = keys_beside(context, wrapped)
+    data_key, hash_key = keys[DATA_KEY_VARIABLE], keys.get(HASH_KEY_VARIABLE)
     return {
-        region_of(arn): AppVariables(region=region_of(arn), key_arn=arn, wrapped=wrapped)
+        region_of(arn): AppVariables(region=region_of(arn), key_arn=arn, wrapped=data_key, hash_key=hash_key)
         for arn in context.require_outputs().key_arns
     }
+
+
+def conflict(
+    target: DeployTarget,
+    context: TargetContext,
+    wrapped: WrappedDataKey,
+    *,
+    replaceable: frozenset[str] = frozenset(),
+    scopes: tuple[Scope, ...] = (),
+) -> DataKeyConflict | None:
+    """Why a delivery to the target would be refused, for any of the wrapped keys."""
+    for variable, key in keys_beside(context, wrapped).items():
+        of_key = replace(context, settings=context.settings.of_key(variable))
+        key_arn = context.require_outputs().key_arn
+        if refusal := target.conflict(of_key, key, key_arn=key_arn, replaceable=replaceable, scopes=scopes):
+            return refusal
+    return None
+
+
+def fingerprints_of(context: TargetContext) -> frozenset[str]:
+    """The fingerprints of all versions of the wrapped keys: what a target can replace. Raises SetupError."""
+    settings, rotation = context.settings, context.aws.key_rotation
+    keys = map(settings.of_key, settings.wrapped_keys)
+    return frozenset(version.fingerprint for of_key in keys for version in rotation.versions(of_key))
 
 
 def deliver(
@@ -254,7 +299,7 @@ def deliver(
     replaceable: frozenset[str] = frozenset(),
     scopes: tuple[Scope, ...] = (PRODUCTION,),
 ) -> tuple[Delivered, ...]:
-    """The three variables, together, to every target of this run, in every Region; each checked after writing.
+    """The variables, together, to every target of this run, in every Region; each checked after writing.
 
     `replaceable`: the fingerprints of stored versions, which may be replaced at a target. `scopes`: the environments,
     for a target that has any.
@@ -263,9 +308,10 @@ def deliver(
     variables = variables_of(context, wrapped)
     for target in context.targets:
         for result in deploy_target(target).deliver(context, variables, replaceable=replaceable, scopes=scopes):
-            if result.fingerprint != wrapped.fingerprint:
+            data_key = variables[context.settings.region].wrapped
+            if result.fingerprint != data_key.fingerprint:
                 raise DataKeyConflict(
-                    f"{result.place} has the data key {result.fingerprint}, not the stored {wrapped.fingerprint}",
+                    f"{result.place} has the data key {result.fingerprint}, not the stored {data_key.fingerprint}",
                     wizard("push", "--stack", context.stack),
                 )
             on_delivered(result)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import partial
 from itertools import product
 
-from components.settings import Outputs, SecretStore, Settings
+from components.settings import DATA_KEY_VARIABLE, Outputs, SecretStore, Settings
 from wizard.core.errors import CredentialsError, DataKeyConflict, PermissionDenied, Problem, SetupError, Unsupported
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, Scope, StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
@@ -64,6 +64,22 @@ class Decision:
 
 
 _COPIES = "lists the versions; where there is none, doctor names the first other copy, and the command for it"
+
+
+def key_option(settings: Settings) -> tuple[str, ...]:
+    """The option of `restore` for the wrapped key that the settings name; none for the data key."""
+    return () if settings.names.variable == DATA_KEY_VARIABLE else ("--hash-key",)
+
+
+def _restore(settings: Settings, advice: str) -> str:
+    return wizard("restore", *key_option(settings), advice=advice)
+
+
+def _loss(settings: Settings, which: str) -> str:
+    if settings.names.variable == DATA_KEY_VARIABLE:
+        return f"a new data key could not open the records under {which}"
+    return f"under a new hash key no search hash under {which} matches"
+
 
 ALLOWED = Decision(state=DecisionState.YES)
 
@@ -122,7 +138,7 @@ def may_create_in(context: TargetContext, *, importing: bool = False, scopes: tu
         outputs=context.outputs,
         importing=importing,
         conflict_at=conflict_at,
-        former_at=None if importing else former_at,
+        former_at=None if importing or context.settings.names.variable != DATA_KEY_VARIABLE else former_at,
     )
 
 
@@ -167,16 +183,15 @@ def _by_account(
     current, do not count. `is_known`: the earlier data key is at hand and is stored again; the record of its backup
     does not count.
     """
-    name, key_variable = settings.names.stored_data_key, f"{settings.names.parameter_prefix}/AWS_KMS_KEY_ID"
+    name, backup = settings.names.stored_data_key, settings.names.last_backup
     used = {settings.secret_store, saved.secret_store} if saved else {settings.secret_store}
     if outputs is not None and saved is None:
         used = set(SecretStore)
     try:
         for regional, store in product(_regions(aws, settings, saved, outputs), SecretStore):
             trace, stored = None, None
-            # Both are written after the data key.
             has_record = store is SecretStore.PARAMETER_STORE and not is_known
-            names = (key_variable, settings.names.last_backup) if has_record else (key_variable,)
+            names = [name for name in settings.names.written_after if has_record or name != backup]
             versions: tuple[DataKeyVersion, ...] = ()
             altered: tuple[str, ...] = ()
             in_store = settings.model_copy(update={"secret_store": store})
@@ -195,13 +210,14 @@ def _by_account(
             if stored is not None:
                 return _stored(stored, regional.region, settings)
             if counted := [version for version in versions if not (importing and _is_leftover(version))]:
-                return _has_versions(name, len(counted))
+                return _has_versions(settings, len(counted))
             if altered:
-                return _altered(name, altered)
+                return _altered(settings, altered)
             if trace:
-                return _lost(name, trace)
+                return _lost(settings, trace)
     except SetupError as error:
-        return _unknown(error, f"it must be known whether {name} ever existed before another data key is made")
+        noun = settings.names.noun
+        return _unknown(error, f"it must be known whether {name} ever existed before another {noun} is made")
     return ALLOWED
 
 
@@ -214,7 +230,7 @@ def _by_target(
         return Decision(
             state=DecisionState.UNKNOWN,
             what=f"{name} does not exist, and this run does not read {target}, where the stack delivered",
-            why=f"{target} may hold the only copy of the data key; another one could not open its records",
+            why=f"{target} may hold the only copy of the {settings.names.noun}; {_loss(settings, 'that one')}",
             next=wizard("setup", "--target", ",".join(settings.deploy_targets)),
         )
     try:
@@ -229,8 +245,10 @@ def _by_target(
     return Decision(
         state=DecisionState.NO,
         what=f"{name} does not exist; {refusal.message}",
-        why="a new data key could not open the records under that one",
-        next=wizard("restore", advice=f"{_COPIES}; if this stack has set up nothing yet: setup --adopt"),
+        why=_loss(settings, "that one"),
+        next=_restore(settings, f"{_COPIES}; if this stack has set up nothing yet: setup --adopt")
+        if settings.names.variable == DATA_KEY_VARIABLE
+        else wizard("restore", "--hash-key", "--from-target", advice="stores the one that the application has"),
     )
 
 
@@ -255,7 +273,7 @@ def may_replace(
         if elsewhere is not None:
             return Decision(
                 state=DecisionState.NO,
-                what=f"the data key is still in the {other_store}, and the settings say {store}",
+                what=f"the {settings.names.noun} is still in the {other_store}, and the settings say {store}",
                 why="it must be copied first",
                 next=wizard("push", advice="copies it first"),
             )
@@ -303,37 +321,38 @@ def _stored(stored: StoredDataKey, region: str, settings: Settings) -> Decision:
     return Decision(
         state=DecisionState.NO,
         what=f"{stored.parameter} in {region} holds {stored.wrapped.fingerprint}",
-        why="a new data key could not open the records under that one",
+        why=_loss(settings, "that one"),
         next=wizard("push", advice=f"copies it to {settings.region}")
         if is_copied
-        else wizard("restore", advice="lists the versions"),
+        else _restore(settings, "lists the versions"),
     )
 
 
-def _has_versions(name: str, count: int) -> Decision:
+def _has_versions(settings: Settings, count: int) -> Decision:
     return Decision(
         state=DecisionState.NO,
-        what=f"{name} is missing, and versions of it exist ({count})",
-        why="a new data key could not open the records under them",
-        next=wizard("restore", advice="lists them; restore the one that was current"),
+        what=f"{settings.names.stored_data_key} is missing, and versions of it exist ({count})",
+        why=_loss(settings, "them"),
+        next=_restore(settings, "lists them; restore the one that was current"),
     )
 
 
-def _altered(name: str, entries: tuple[str, ...]) -> Decision:
+def _altered(settings: Settings, entries: tuple[str, ...]) -> Decision:
     return Decision(
         state=DecisionState.NO,
-        what=f"{name} is missing, and somebody replaced the value of every version of it: {', '.join(entries)}",
-        why="a new data key could not open the records under the former one",
-        next=wizard("restore", advice=_COPIES),
+        what=f"{settings.names.stored_data_key} is missing, and somebody replaced the value of every version of it: "
+        f"{', '.join(entries)}",
+        why=_loss(settings, "the former one"),
+        next=_restore(settings, _COPIES),
     )
 
 
-def _lost(name: str, trace: str) -> Decision:
+def _lost(settings: Settings, trace: str) -> Decision:
     return Decision(
         state=DecisionState.NO,
-        what=f"{name} is missing, and {trace}, which is written after it, exists",
-        why="a new data key could not open the records under the lost one",
-        next=wizard("restore", advice=_COPIES),
+        what=f"{settings.names.stored_data_key} is missing, and {trace}, which is written after it, exists",
+        why=_loss(settings, "the lost one"),
+        next=_restore(settings, _COPIES),
     )
 
 

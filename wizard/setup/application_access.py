@@ -111,7 +111,7 @@ def _allows_more(policy: IamPolicy, own: OwnPrincipal) -> bool:
 def surplus(principal: IamPrincipal, own: OwnPrincipal) -> tuple[str, ...]:
     """All surplus of a role or user of the stack, in words; empty for none."""
     return (
-        *(f"{principal.name} also lets in {words}" for words in compare_trust(principal.trust, own.trust).surplus),
+        *(f"{principal.name} also trusts {words}" for words in compare_trust(principal.trust, own.trust).surplus),
         *(
             f"{principal.name} {'also has' if is_foreign(policy, own) else 'is allowed more by'} {policy.name}"
             for policy in surplus_policies(principal, own)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from components.settings import Outputs, Settings
+from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import PermissionDenied, UsageError
 from wizard.core.models import delivery as models
@@ -41,6 +41,7 @@ class DeliveryResult:
     """The stored data key, its deliveries and their verifications."""
 
     stored_data_key: models.StoredDataKey
+    hash_key: models.StoredDataKey | None
     delivered: tuple[models.Delivered, ...]
     proofs: tuple[models.Verification, ...]
     access_key: DeliveredAccessKey | None = None
@@ -64,13 +65,14 @@ def deliver_and_verify(
         _verify_imported_data_key(clients, ready, outputs, adopted)
     stored = delivery.ensure_data_key(ready.aws, settings, outputs, adopted=adopted, is_former=is_former)
     show_stored_data_key(ui, stored, outputs)
+    hash_key = ensure_hash_key(ui, ready.aws, settings, outputs)
     context = context_of(ready, outputs)
     with ThreadPoolExecutor(max_workers=1) as pool:
         credentials = None if is_new else pool.submit(delivery.find_credentials, context, context.targets).result
         delivered = delivery.deliver(context, stored.wrapped, on_delivered=lambda result: show_delivered(ui, result))
         key = ensure_credentials(clients, context, yes=yes)
         proofs = prove(clients, context, delivered, stored.wrapped, access_key=key, credentials=credentials)
-    return DeliveryResult(stored_data_key=stored, delivered=delivered, proofs=proofs, access_key=key)
+    return DeliveryResult(stored_data_key=stored, hash_key=hash_key, delivered=delivered, proofs=proofs, access_key=key)
 
 
 def wrap_former_key(
@@ -129,6 +131,18 @@ def temporary_grant(
         f"'{document}'   # run the same command again, then: aws iam delete-{kind}-policy --{kind}-name "
         f"{principal_name} --policy-name {name}"
     )
+
+
+def ensure_hash_key(
+    ui: UserInterface, aws: AwsClient, settings: Settings, outputs: Outputs, *, keeps_versions: bool = True
+) -> models.StoredDataKey | None:
+    """The stored hash key, made where there never was one; None where the settings ask for none. Prints where it is."""
+    if not settings.hash_key:
+        return None
+    of_key = settings.of_key(HASH_KEY_VARIABLE)
+    stored = delivery.ensure_data_key(aws, of_key, outputs, keeps_versions=keeps_versions)
+    show_stored_data_key(ui, stored, outputs)
+    return stored
 
 
 def show_stored_data_key(ui: UserInterface, stored: models.StoredDataKey, outputs: Outputs) -> None:

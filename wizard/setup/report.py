@@ -5,6 +5,7 @@ Pure. Holds no secret.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from components.policies.requirements import Topic
 from components.settings import Outputs, Settings
@@ -57,6 +58,8 @@ class Report:
     """Why the backup that was asked for was not made."""
     access_key: DeliveredAccessKey | None = None
     """The access key of the application on Vercel, where it is an IAM user."""
+    hash_key: models.StoredDataKey | None = None
+    """The stored hash key; None where the settings ask for none."""
     former_key: models.FormerKey | None = None
     """What became of the application's ENCRYPTION_KEY in this run; None if it had none."""
 
@@ -84,13 +87,17 @@ class Report:
 def what_exists(report: Report) -> tuple[tuple[str, ...], ...]:
     """(what, its names in the account, one for each line)."""
     outputs = report.outputs
-    origin = "generated now" if report.stored_data_key.is_new else "unchanged"
+    keys = (("data key", report.stored_data_key), ("hash key", report.hash_key))
     return (
         ("key", outputs.alias_name, outputs.key_arn),
         *((f"replica in {region_of(arn)}", arn) for arn in outputs.replica_key_arns),
         ("application and its policy", *outputs.app_principal_arns, outputs.app_policy_arn),
         ("audit trail and its bucket", outputs.trail_arn, f"s3://{outputs.trail_bucket}"),
-        (f"data key, {origin}", report.stored_data_key.parameter, report.stored_data_key.wrapped.fingerprint),
+        *(
+            (f"{noun}, {'generated now' if key.is_new else 'unchanged'}", key.parameter, key.wrapped.fingerprint)
+            for noun, key in keys
+            if key is not None
+        ),
         *(("delivered", f"{delivery.place}: {delivery.state}") for delivery in report.delivered),
         *((("backup of the data key", report.last_backup.place),) if report.last_backup else ()),
     )
@@ -116,6 +123,7 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
             what="Save one record in the application. If it failed to load the key before, restart it: "
             "it does not try again."
         ),
+        *_hash_key_step(report),
         *_former_key_step(report),
         *_backup_step(report),
         NextStep(
@@ -130,6 +138,17 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
 def has_backup(last: LastBackup | None, stored: models.StoredDataKey) -> bool:
     """Whether the last backup has the data key in use."""
     return last is not None and last.fingerprint == stored.wrapped.fingerprint
+
+
+def _hash_key_step(report: Report) -> Iterator[NextStep]:
+    """What is left to do about the search hashes that exist, before the application has the new hash key."""
+    if report.hash_key is not None and report.hash_key.is_new and not report.stored_data_key.is_new:
+        yield NextStep(
+            what="Before the application is deployed with its new hash key: carry the search hashes of each table. "
+            "Those that exist match nothing under it (docs/application.md).",
+            verbatim="python -m phi reencrypt --dsn postgresql://HOST/DATABASE --table TABLE --columns COLUMN,COLUMN "
+            "--key-column id --hash-columns email:emailHash,dob:dobHash",
+        )
 
 
 def _former_key_step(report: Report) -> Iterator[NextStep]:
@@ -164,6 +183,16 @@ def repeat_command(report: Report) -> str:
     return wizard("--stack", report.stack, *profile, "--target", targets, "--yes", "--non-interactive")
 
 
+def _key_fields(stored: models.StoredDataKey) -> dict[str, Any]:
+    return {
+        "parameter": stored.parameter,
+        "fingerprint": stored.wrapped.fingerprint,
+        "version": stored.version,
+        "isNew": stored.is_new,
+        "store": stored.store,
+    }
+
+
 def document(report: Report) -> json_documents.Document:
     """The JSON document of a completed set-up."""
     outputs, key = report.outputs, report.access_key
@@ -189,13 +218,8 @@ def document(report: Report) -> json_documents.Document:
             **({"secretsRoleArn": outputs.secrets_role_arn} if outputs.secrets_role_arn else {}),
             **({"replicaKeyArns": list(outputs.replica_key_arns)} if outputs.replica_key_arns else {}),
         },
-        "dataKey": {
-            "parameter": report.stored_data_key.parameter,
-            "fingerprint": report.stored_data_key.wrapped.fingerprint,
-            "version": report.stored_data_key.version,
-            "isNew": report.stored_data_key.is_new,
-            "store": report.stored_data_key.store,
-        },
+        "dataKey": _key_fields(report.stored_data_key),
+        **({"hashKey": _key_fields(report.hash_key)} if report.hash_key else {}),
         "lastBackup": report.last_backup
         and {
             "at": report.last_backup.at.isoformat(timespec="seconds"),

@@ -192,6 +192,8 @@ class Request:
     """The confirmation was given on the command line."""
     confirmed: str | None = None
     """The stack's name, given on the command line to confirm what cannot be undone."""
+    redeploy: bool | None = None
+    """Whether to restart the application afterwards; None: ask."""
     adopt: bool = False
     """Import resources that were created manually."""
     plan: SavedPlan | None = None
@@ -462,6 +464,7 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         stored_data_key=ready.findings.stored_data_key,
         targets=ready.targets,
         imported_data_key=ready.findings.imported_data_key,
+        hash_key=ready.findings.hash_key,
         former_key=ready.former_key,
         engine=ready.findings.engine_version,
         assumptions=account.result().applied(Assumptions()),

@@ -39,16 +39,19 @@ def retained_resources(settings: Settings, outputs: Outputs) -> tuple[tuple[str,
         (f"the key {outputs.key_arn}", records),
         *((f"the replica {arn}", records) for arn in outputs.replica_key_arns),
         (f"its alias {outputs.alias_name}", "it shows that the key is in use"),
-        (
-            f"the {store} {settings.names.stored_data_key}",
-            "the wrapped data key: no stack created it, and no stack can remove it",
-        ),
-        (f"every {store} under {settings.names.parameter_prefix}/data-keys", "every version of it"),
     ]
-    retained += [
-        (f"the {store} {settings.names.stored_data_key} in {region_of(arn)}", "the same, with the replica")
-        for arn in outputs.replica_key_arns
-    ]
+    for names in (settings.of_key(variable).names for variable in settings.wrapped_keys):
+        retained += [
+            (
+                f"the {store} {names.stored_data_key}",
+                f"the wrapped {names.noun}: no stack created it, and no stack can remove it",
+            ),
+            (f"every {store} under {names.versions}", "every version of it"),
+            *(
+                (f"the {store} {names.stored_data_key} in {region_of(arn)}", "the same, with the replica")
+                for arn in outputs.replica_key_arns
+            ),
+        ]
     if settings.makes_vercel_provider:
         retained.append(("the OIDC provider of the Vercel team", "other roles of the account may trust it"))
     if settings.makes_trail:
@@ -127,6 +130,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
         identity=ready.identity,
         outputs=outputs,
         stored_data_key=delivery.stored_data_key,
+        hash_key=delivery.hash_key,
         changed=planned.changes,
         delivered=delivery.delivered,
         proofs=delivery.proofs,

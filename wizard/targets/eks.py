@@ -144,7 +144,7 @@ def external_secret(settings: Settings) -> str:
     import yaml
 
     from components.policies.stack import SECRETS_NAMESPACE, SECRETS_SERVICE_ACCOUNT
-    from components.settings import APPLICATION_VARIABLES, EksIdentity, SecretStore
+    from components.settings import EksIdentity, SecretStore
 
     service = "SecretsManager" if settings.secret_store is SecretStore.SECRETS_MANAGER else "ParameterStore"
     aws: dict[str, Any] = {"service": service, "region": settings.region}
@@ -168,7 +168,7 @@ def external_secret(settings: Settings) -> str:
             "target": {"name": SECRET_NAME, "creationPolicy": "Owner", "deletionPolicy": "Retain"},
             "data": [
                 {"secretKey": variable, "remoteRef": {"key": f"{settings.names.parameter_prefix}/{variable}"}}
-                for variable in APPLICATION_VARIABLES
+                for variable in settings.variables
             ],
         },
     }

@@ -102,7 +102,7 @@ class DeployTarget(ABC):
         replaceable: frozenset[str] = frozenset(),
         scopes: tuple[Scope, ...] = (),
     ) -> Iterator[Delivered]:
-        """Write the three variables, given by Region, and check each after writing.
+        """Write the variables, given by Region, and check each after writing.
 
         `replaceable` are the fingerprints of stored versions: the data keys that can be replaced here. `scopes` are
         the environments; empty means production.
@@ -135,7 +135,7 @@ class DeployTarget(ABC):
     ) -> DataKeyConflict | None:
         """Why `deliver` would be refused: usually because the target has another data key than the stored one.
 
-        Without `key_arn` only the data key is compared.
+        Of the wrapped keys it is the one that the context's settings name. Without `key_arn` only that is compared.
         """
         return None
 
@@ -143,10 +143,12 @@ class DeployTarget(ABC):
         """Where the application has an ENCRYPTION_KEY, in words; None if it has none. Raises SetupError."""
         return None
 
-    def rename_existing(self, context: TargetContext, id: str, *, stored: WrappedDataKey, today: date) -> str:
-        """Rename a variable that holds another data key, with its value; returns a line for the user.
+    def rename_existing(
+        self, context: TargetContext, id: str, *, stored: tuple[WrappedDataKey, ...], today: date
+    ) -> str:
+        """Rename a variable that holds another wrapped key, with its value; returns a line for the user.
 
-        Raises UsageError if the variable does not exist, DataKeyConflict if it holds the stored data key.
+        Raises UsageError if the variable does not exist, DataKeyConflict if it holds a stored key.
         """
         raise NotImplementedError
 

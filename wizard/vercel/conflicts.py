@@ -6,7 +6,7 @@ Touches the network through `wizard/vercel/variables.py` only; writes comments a
 from collections.abc import Iterable, Mapping
 from datetime import date
 
-from components.settings import APPLICATION_VARIABLES, DATA_KEY_VARIABLE
+from components.settings import DATA_KEY_VARIABLE, POSSIBLE_VARIABLES, WRAPPED_KEYS
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, UsageError
 from wizard.core.models.account import DiscoveredDataKey
@@ -34,10 +34,10 @@ def overlaps(variables: Variables) -> tuple[str, ...]:
     concerned = [
         variable
         for variable in (*listed, *shared)
-        if variable.key in (*APPLICATION_VARIABLES, *state.ACCESS_KEY_VARIABLES)
+        if variable.key in (*POSSIBLE_VARIABLES, *state.ACCESS_KEY_VARIABLES)
     ]
     places = _Places(variables, concerned)
-    lines = _data_key(variables, listed, places)
+    lines = [line for name in WRAPPED_KEYS for line in _data_key(variables, listed, places, name)]
     lines += _access_key(variables, listed, places)
     for name in (KEY_VARIABLE, state.SHAREABLE):
         if outside := [variable for variable in listed if variable.key == name and variable.elsewhere]:
@@ -45,7 +45,7 @@ def overlaps(variables: Variables) -> tuple[str, ...]:
     lines += [
         _shared_line(variables, variable, listed, places)
         for variable in shared
-        if variable.key in (*APPLICATION_VARIABLES, *state.ACCESS_KEY_VARIABLES)
+        if variable.key in (*POSSIBLE_VARIABLES, *state.ACCESS_KEY_VARIABLES)
     ]
     return tuple(lines)
 
@@ -79,11 +79,11 @@ class _Places:
             yield "every custom environment"
 
 
-def _data_key(variables: Variables, listed: tuple[state.ListedVariable, ...], places: _Places) -> list[str]:
-    outside = [variable for variable in listed if variable.key == DATA_KEY_VARIABLE and variable.elsewhere]
+def _data_key(variables: Variables, listed: tuple[state.ListedVariable, ...], places: _Places, name: str) -> list[str]:
+    outside = [variable for variable in listed if variable.key == name and variable.elsewhere]
     if not outside:
         return []
-    productions = state.in_production(listed, DATA_KEY_VARIABLE)
+    productions = state.in_production(listed, name)
     known = {state.data_key_identity(variable, variables.decrypt) for variable in productions}
     same, different, unknown = [], [], []
     for entry in outside:
@@ -97,15 +97,15 @@ def _data_key(variables: Variables, listed: tuple[state.ListedVariable, ...], pl
     lines = []
     if same:
         lines.append(
-            f"{DATA_KEY_VARIABLE} of {places.of(same)} is production's data key: whoever is allowed to use the KMS key"
+            f"{name} of {places.of(same)} is production's data key: whoever is allowed to use the KMS key"
             " there can decrypt production's records; give each environment its own data key"
         )
     if different:
         which = "another data key than production's" if productions else "a data key; production has none yet"
-        lines.append(f"{DATA_KEY_VARIABLE} of {places.of(different)} is {which}; it is not changed")
+        lines.append(f"{name} of {places.of(different)} is {which}; it is not changed")
     if unknown:
         lines.append(
-            f"{DATA_KEY_VARIABLE} is set for {places.of(unknown)} too; Vercel does not show"
+            f"{name} is set for {places.of(unknown)} too; Vercel does not show"
             + (" whether it is production's data key" if productions else " which data key it is")
         )
     return lines
@@ -153,10 +153,9 @@ def _shared_line(
     variables: Variables, entry: state.ListedVariable, listed: tuple[state.ListedVariable, ...], places: _Places
 ) -> str:
     line = f"the team shares a variable {entry.key} with the project, for {places.of([entry], production=True)}"
-    if entry.key == DATA_KEY_VARIABLE:
+    if entry.key in WRAPPED_KEYS:
         known = {
-            state.data_key_identity(variable, variables.decrypt)
-            for variable in state.in_production(listed, DATA_KEY_VARIABLE)
+            state.data_key_identity(variable, variables.decrypt) for variable in state.in_production(listed, entry.key)
         } - {None}
         if state.data_key_identity(entry, variables.decrypt_shared) in known:
             line += ", with production's data key: every project it is linked to has that key"
@@ -171,22 +170,23 @@ def inherited_data_key(
     *,
     replaceable: frozenset[str] = frozenset(),
     scope: Scope = PRODUCTION,
+    name: str = DATA_KEY_VARIABLE,
 ) -> str | None:
     """Why the scope's inherited data key may be another than `wrapped` or a `replaceable` one, in words; else None.
 
     A data key of the scope itself would take precedence, and the records of its deployments could not be decrypted.
     """
-    if state.entries_of(listed, DATA_KEY_VARIABLE, scope):
+    if state.entries_of(listed, name, scope):
         return None
     ours = frozenset() if wrapped is None else replaceable | {wrapped.fingerprint}
     if scope.branch:
         # https://vercel.com/docs/environment-variables#preview-environment-variables
-        for entry in state.entries_of(listed, DATA_KEY_VARIABLE, Scope(environment=scope.environment)):
+        for entry in state.entries_of(listed, name, Scope(environment=scope.environment)):
             if state.data_key_identity(entry, read) not in ours:
-                return _inherited(variables, scope, f"the {DATA_KEY_VARIABLE} of all of {scope.environment}", entry)
-    for entry in state.entries_of(variables.shared(), DATA_KEY_VARIABLE, scope):
+                return _inherited(variables, scope, f"the {name} of all of {scope.environment}", entry)
+    for entry in state.entries_of(variables.shared(), name, scope):
         if state.data_key_identity(entry, variables.decrypt_shared) not in ours:
-            return _inherited(variables, scope, f"the {DATA_KEY_VARIABLE} that the team shares", entry)
+            return _inherited(variables, scope, f"the {name} that the team shares", entry)
     return None
 
 
@@ -206,16 +206,16 @@ def former_key(variables: Variables) -> str | None:
     return None
 
 
-def find_data_key(variables: Variables) -> DiscoveredDataKey:
-    """What production has under the three names, without the variables of branches and custom environments.
+def find_data_key(variables: Variables, *, name: str = DATA_KEY_VARIABLE) -> DiscoveredDataKey:
+    """What production has under that name and beside it, without the variables of branches and custom environments.
 
     Raises DataKeyConflict for two data keys, and for a value that cannot be one; the value is in no message.
     """
     listed = variables.list()
-    entries = state.in_production(listed, DATA_KEY_VARIABLE)
+    entries = state.in_production(listed, name)
     if len(entries) > 1:
         raise DataKeyConflict(
-            f"{variables.owner} has {DATA_KEY_VARIABLE} for production {len(entries)} times "
+            f"{variables.owner} has {name} for production {len(entries)} times "
             f"(ids {', '.join(entry.id for entry in entries)})",
             "vercel env ls production   # find out which one the application uses; remove none that may be needed",
         )
@@ -261,8 +261,8 @@ def _wrapped(variables: Variables, entry: state.ListedVariable) -> WrappedDataKe
     except MalformedDataKey as error:
         # Not corrected here: the application may accept it, and a delivery would treat it as another data key.
         raise DataKeyConflict(
-            f"{DATA_KEY_VARIABLE} in production of {variables.owner} cannot be a wrapped data key: {error}",
-            f"set it again as it was printed when it was created: vercel env update {DATA_KEY_VARIABLE} production",
+            f"{entry.key} in production of {variables.owner} cannot be a wrapped data key: {error}",
+            f"set it again as it was printed when it was created: vercel env update {entry.key} production",
         ) from None
 
 
@@ -273,10 +273,10 @@ def _value(variables: Variables, entry: state.ListedVariable) -> str | None:
     return entry.value or variables.decrypt(entry)
 
 
-def rename_variable(variables: Variables, id: str, *, stored: WrappedDataKey, today: date) -> str:
-    """Rename the data key's variable, or remove production from a variable; the change in words. No value is changed.
+def rename_variable(variables: Variables, id: str, *, stored: tuple[WrappedDataKey, ...], today: date) -> str:
+    """Rename a wrapped key's variable, or remove production from a variable; the change in words. No value is changed.
 
-    Raises UsageError where production has no such variable, DataKeyConflict for the stored data key itself.
+    Raises UsageError where production has no such variable, DataKeyConflict for a `stored` key itself.
     """
     listed = variables.list()
     entry = next((variable for variable in listed if variable.in_production and variable.id == id), None)
@@ -286,22 +286,24 @@ def rename_variable(variables: Variables, id: str, *, stored: WrappedDataKey, to
         and entry.key in (KEY_VARIABLE, state.SHAREABLE, *state.ACCESS_KEY_VARIABLES)
     ):
         return _from_production(variables, entry)
-    if entry is None or entry.key != DATA_KEY_VARIABLE:
+    if entry is None or entry.key not in WRAPPED_KEYS:
         raise UsageError(
             f"{variables.owner} has no {DATA_KEY_VARIABLE} {id} in production; nothing was changed",
             wizard("doctor", advice="it names the conflicting variable"),
         )
     known = state.data_key_identity(entry, variables.decrypt)
-    if known == stored.fingerprint and (entry.type != "sensitive" or not state.is_changed(entry, listed)):
+    if known in [key.fingerprint for key in stored] and (
+        entry.type != "sensitive" or not state.is_changed(entry, listed)
+    ):
         raise DataKeyConflict(
-            f"{DATA_KEY_VARIABLE} {id} is the stored data key {stored.fingerprint}; nothing was changed",
+            f"{entry.key} {id} is the stored {state.noun_of(entry.key)} {known}; nothing was changed",
             wizard("push"),
         )
     if entry.elsewhere:
         return _from_production(variables, entry)
-    name = f"{DATA_KEY_VARIABLE}_ASIDE_{today:%Y%m%d}_{entry.id[-4:]}"
+    name = f"{entry.key}_ASIDE_{today:%Y%m%d}_{entry.id[-4:]}"
     variables.edit(entry, {"key": name}, doing="rename a variable")
-    return f"{DATA_KEY_VARIABLE} {id} is now {name}, with its value"
+    return f"{entry.key} {id} is now {name}, with its value"
 
 
 def _from_production(variables: Variables, entry: state.ListedVariable) -> str:

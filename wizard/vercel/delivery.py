@@ -1,14 +1,14 @@
-"""The delivery to Vercel: a check of the existing variables, one write of all three, a new listing; and the rollback.
+"""The delivery to Vercel: a check of the existing variables, one write of all of them, a new listing; and the rollback.
 
-Writes `AWS_REGION`, `AWS_KMS_KEY_ID` and `ENCRYPTED_PHI_KEY` of one environment, never over another data key. It ends
-with all three or as it began; docs/decisions names the exceptions.
+Writes `AWS_REGION`, `AWS_KMS_KEY_ID`, `ENCRYPTED_PHI_KEY` and, with a hash key, `ENCRYPTED_PHI_HASH_KEY` of one
+environment, never over another key. It ends with all of them or as it began; docs/decisions names the exceptions.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from components.settings import DATA_KEY_VARIABLE
+from components.settings import DATA_KEY_VARIABLE, WRAPPED_KEYS
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import (
     DataKeyConflict,
@@ -57,15 +57,18 @@ def refusal(
     key_arn: str | None = None,
     replaceable: frozenset[str] = frozenset(),
     scope: Scope = PRODUCTION,
+    name: str = DATA_KEY_VARIABLE,
 ) -> str | None:
     """Why a delivery would be refused, in words; None when it would not be. Reads only.
 
-    `stored` is the stored data key, None when it does not exist yet. With `region`, and `key_arn` where the key
-    exists already, the other two variables are compared as well.
+    `stored` is the stored key with that name, None when it does not exist yet. With `region`, and `key_arn` where the
+    key exists already, the other two variables are compared as well.
     """
     listed = variables.list()
     read = variables.reader(listed, scope)
-    if inherited := inherited_data_key(variables, listed, stored, read, replaceable=replaceable, scope=scope):
+    if inherited := inherited_data_key(
+        variables, listed, stored, read, replaceable=replaceable, scope=scope, name=name
+    ):
         return inherited
     if stored is not None and region and key_arn:
         batch = AppVariables(region=region, key_arn=key_arn, wrapped=stored)
@@ -78,7 +81,7 @@ def refusal(
         except ResourceError as error:
             return f"{error.message}: {error.hint}"
         return None
-    if foreign := foreign_data_key(listed, stored, read, replaceable=replaceable, scope=scope):
+    if foreign := foreign_data_key(listed, stored, read, replaceable=replaceable, scope=scope, name=name):
         return f"{variables.owner}: {foreign}"
     shared = [variable for variable in listed if scope.sees(variable) and scope.beside(variable)]
     # A key that is still to be created differs from any shared one; with an existing key nothing may be left to write.
@@ -142,8 +145,9 @@ def missing(variables: Variables, batch: AppVariables, *, scope: Scope = PRODUCT
     """What the scope lacks of the batch; see `wizard.vercel.client.Vercel.check`."""
     listed = variables.list()
     read = variables.reader(listed, scope)
-    if foreign := foreign_data_key(listed, batch.wrapped, read, scope=scope):
-        return foreign
+    for name, wrapped in batch.wrapped_keys:
+        if foreign := foreign_data_key(listed, wrapped, read, scope=scope, name=name):
+            return foreign
     gaps = _gaps(tuple(state_of(desired, listed, read, None, scope) for desired in expected(batch)))
     return "; ".join(f"{state.expected.key} {state.gap}" for state in gaps) or None
 
@@ -167,13 +171,14 @@ def _examine(
     read: Read,
 ) -> tuple[VariableState, ...]:
     batch, scope = terms.batch, terms.scope
-    foreign = foreign_data_key(listed, batch.wrapped, read, before, replaceable=terms.replaceable, scope=scope)
-    if foreign:
-        raise DataKeyConflict(
-            f"{variables.owner}: {foreign}",
-            "find out which records need it; only if none does:"
-            f" vercel env rm {DATA_KEY_VARIABLE} {scope.typed}, then run the same command again",
-        )
+    for name, wrapped in batch.wrapped_keys:
+        foreign = foreign_data_key(listed, wrapped, read, before, replaceable=terms.replaceable, scope=scope, name=name)
+        if foreign:
+            raise DataKeyConflict(
+                f"{variables.owner}: {foreign}",
+                "find out which records need it; only if none does:"
+                f" vercel env rm {name} {scope.typed}, then run the same command again",
+            )
     return tuple(state_of(desired, listed, read, before, scope) for desired in expected(batch))
 
 
@@ -197,11 +202,11 @@ def _gaps(states: tuple[VariableState, ...]) -> tuple[VariableState, ...]:
 
 
 def _spared(states: tuple[VariableState, ...]) -> tuple[str, ...]:
-    """The data key whose value this program did not write: a person named it, and its value could not be restored."""
+    """The keys whose value this program did not write: a person named them, and no value could be restored."""
     return tuple(
         state.expected.key
         for state in states
-        if state.expected.key == DATA_KEY_VARIABLE and not state.gap and state.proof == "fingerprint"
+        if state.expected.key in WRAPPED_KEYS and not state.gap and state.proof == "fingerprint"
         if state.entry is not None and state.entry.comment != state.expected.comment
     )
 
@@ -209,7 +214,7 @@ def _spared(states: tuple[VariableState, ...]) -> tuple[str, ...]:
 def _to_write(
     variables: Variables, states: tuple[VariableState, ...], spared: tuple[str, ...] = ()
 ) -> tuple[VariableState, ...]:
-    """The variables to write: all three without the `spared`. Raises ResourceError for one with other environments."""
+    """The variables to write: all without the `spared`. Raises ResourceError for one with other environments."""
     # A correct Region that serves other environments too is not written: the write would remove it from them.
     unchanged = [state for state in states if state.shared and state.expected.key == SHAREABLE and not state.gap]
     blocking = [state for state in states if state.shared and state not in unchanged]
@@ -282,7 +287,7 @@ def _delivered(
 ROLLBACK_SECONDS = 30.0
 """How long it may take, in addition to the delivery's own time."""
 
-_ORDER = ("AWS_KMS_KEY_ID", "AWS_REGION", DATA_KEY_VARIABLE)
+_ORDER = ("AWS_KMS_KEY_ID", "AWS_REGION", *WRAPPED_KEYS)
 """The KMS key first: the application would create a new data key if it found the KMS key alone."""
 
 

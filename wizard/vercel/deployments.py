@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from components.settings import APPLICATION_VARIABLES
+from components.settings import POSSIBLE_VARIABLES
 from wizard.core.errors import SetupError, Unreachable, Unsupported
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
@@ -36,7 +36,7 @@ def last_change(variables: Variables) -> datetime | None:
     listed = variables.list()
     times = [
         variable.updated_at
-        for name in (*APPLICATION_VARIABLES, *ACCESS_KEY_VARIABLES)
+        for name in (*POSSIBLE_VARIABLES, *ACCESS_KEY_VARIABLES)
         for variable in in_production(listed, name)
         if variable.updated_at is not None
     ]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from components.settings import DATA_KEY_VARIABLE
+from components.settings import DATA_KEY_VARIABLE, HASH_KEY_VARIABLE, WRAPPED_KEYS
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey, damage, is_remnant
 from wizard.core.models.delivery import PRODUCTION as IN_PRODUCTION
 from wizard.core.models.delivery import AppVariables, Scope, VercelVariable, places
@@ -32,7 +32,7 @@ ACCESS_KEY_VARIABLES = (ID_VARIABLE, SECRET_VARIABLE)
 _ACCESS_KEY_COMMENT = re.compile(rf"^{re.escape(MARK)} access key (\w{{16,128}});")
 
 
-_WRITTEN_TOGETHER = ((DATA_KEY_VARIABLE, "AWS_KMS_KEY_ID", SHAREABLE), ACCESS_KEY_VARIABLES)
+_WRITTEN_TOGETHER = ((*WRAPPED_KEYS, "AWS_KMS_KEY_ID", SHAREABLE), ACCESS_KEY_VARIABLES)
 """The variables of one delivery, in the order in which they are written."""
 ONE_REQUEST, ONE_DELIVERY = 1_000, 60_000
 """Milliseconds between the first and the last write of one request, and of one delivery with its repeats."""
@@ -108,12 +108,17 @@ def value_fingerprint(value: str) -> str:
     return "sha256:" + hashlib.sha256(value.encode()).hexdigest()[:16]
 
 
-def data_key_comment(wrapped: WrappedDataKey, *, entered: bool = False) -> str:
-    """The comment that identifies a data key whose value Vercel does not show.
+def noun_of(name: str) -> str:
+    """What the wrapped key in that variable is called."""
+    return "hash key" if name == HASH_KEY_VARIABLE else "data key"
 
-    `entered`: a person said which data key it is; this program did not write the value.
+
+def data_key_comment(wrapped: WrappedDataKey, *, name: str = DATA_KEY_VARIABLE, entered: bool = False) -> str:
+    """The comment that identifies a wrapped key whose value Vercel does not show.
+
+    `entered`: a person said which key it is; this program did not write the value.
     """
-    return f"{MARK} data key {wrapped.fingerprint}{f', {_ENTERED}' if entered else ''}; do not edit"
+    return f"{MARK} {noun_of(name)} {wrapped.fingerprint}{f', {_ENTERED}' if entered else ''}; do not edit"
 
 
 def is_changed(entry: ListedVariable, listed: tuple[ListedVariable, ...], scope: Scope = IN_PRODUCTION) -> bool:
@@ -158,14 +163,13 @@ def data_key_identity(entry: ListedVariable, read: Read) -> str | None:
 
 
 def expected(batch: AppVariables) -> tuple[ExpectedVariable, ...]:
-    """The three variables, the data key first."""
-    key = batch.wrapped.fingerprint
+    """The variables, the data key first."""
+    key, wrapped_keys = batch.wrapped.fingerprint, dict(batch.wrapped_keys)
     variables = []
     for name, value in batch.values:
-        if name == DATA_KEY_VARIABLE:
-            variables.append(
-                ExpectedVariable(key=name, type="sensitive", comment=data_key_comment(batch.wrapped), value=value)
-            )
+        if name in wrapped_keys:
+            comment = data_key_comment(wrapped_keys[name], name=name)
+            variables.append(ExpectedVariable(key=name, type="sensitive", comment=comment, value=value))
         else:
             comment = f"{MARK} goes with data key {key}; value {value_fingerprint(value)}; do not edit"
             variables.append(ExpectedVariable(key=name, type="encrypted", comment=comment, value=value))
@@ -195,14 +199,15 @@ def foreign_data_key(
     *,
     replaceable: frozenset[str] = frozenset(),
     scope: Scope = IN_PRODUCTION,
+    name: str = DATA_KEY_VARIABLE,
 ) -> str | None:
-    """The scope's data key that is not `wrapped`, in words; None when there is none.
+    """The scope's data key that is not `wrapped`, in words; None when there is none. `name`: of another wrapped key.
 
     `before` is the listing before an acknowledged write of `wrapped`, if there was one. A data key whose fingerprint is
     among the `replaceable` is not foreign: that version is stored. Nor is a damaged `wrapped`: empty, cut off, in
     quotation marks.
     """
-    for entry in entries_of(listed, DATA_KEY_VARIABLE, scope):
+    for entry in entries_of(listed, name, scope):
         if wrapped is not None:
             reported = FINGERPRINT.search(entry.comment)
             claimed = reported is not None and reported[0] == wrapped.fingerprint
@@ -301,7 +306,7 @@ def _whose(entry: ListedVariable, wrapped: WrappedDataKey | None) -> str:
         else "was not set by this stack"
     )
     return (
-        f"there is an {DATA_KEY_VARIABLE} already ({description(entry)}) that {ours};"
+        f"there is an {entry.key} already ({description(entry)}) that {ours};"
         " nothing was overwritten: it may be the only key to existing records"
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from components.settings import APPLICATION_VARIABLES
+from components.settings import POSSIBLE_VARIABLES
 from wizard.core.data_key import FINGERPRINT
 from wizard.core.errors import PermissionDenied, SetupError, Unreachable
 from wizard.core.models.access import VariableEntry
@@ -152,7 +152,7 @@ class Variables:
         three = [
             entry
             for entry in listed
-            if entry.key in APPLICATION_VARIABLES and entry.type != "sensitive" and scope.sees(entry)
+            if entry.key in POSSIBLE_VARIABLES and entry.type != "sensitive" and scope.sees(entry)
         ]
 
         def ask(entry: ListedVariable) -> str | None:
@@ -303,7 +303,7 @@ def _refused(variables: Variables, answer: Response) -> WriteResult:
 def list_entries(variables: Variables) -> tuple[VariableEntry, ...]:
     """Every entry of the three names and of ENCRYPTION_KEY, in all environments; the value of that one is not read."""
     listed = variables.list()
-    names = (*APPLICATION_VARIABLES, FORMER_KEY_VARIABLE)
+    names = (*POSSIBLE_VARIABLES, FORMER_KEY_VARIABLE)
     read = variables.reader(listed)
     return tuple(_to_entry(variables, entry, listed, read) for entry in listed if entry.key in names)
 
@@ -313,7 +313,7 @@ def _to_entry(
 ) -> VariableEntry:
     claim = FINGERPRINT.search(entry.comment)
     # The data keys of other environments are not read.
-    is_ours = entry.in_production and entry.type != "sensitive" and entry.key in APPLICATION_VARIABLES
+    is_ours = entry.in_production and entry.type != "sensitive" and entry.key in POSSIBLE_VARIABLES
     value = read(entry) if is_ours else None
     return VariableEntry(
         name=entry.key,

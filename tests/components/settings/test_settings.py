@@ -85,6 +85,7 @@ EACH: dict[str, dict[str, Any]] = {
     "alerts": {"alerts": False},
     "backup_max_age_days": {"backup_max_age_days": 31},
     "alert_emails": {"alert_emails": ("security@clinic.example", "ops@clinic.example")},
+    "hash_key": {"hash_key": True},
     "record_tables": {"record_tables": ("Patient.id=firstName+email:emailHash", "clinic.Lead.id=email")},
     "adopted": {"adopted": ("key=1234abcd-12ab-34cd-56ef-1234567890ab", "alias=alias/eonpro-phi-key")},
     "kept_as_found": {"kept_as_found": ("key", "bucket")},
@@ -545,7 +546,19 @@ def test_production_has_the_names_of_the_guide() -> None:
 def test_no_name_of_another_environment_is_one_of_productions() -> None:
     names = dataclasses.astuple(read().names)
     others = dataclasses.astuple(read(environment="staging").names)
-    assert not set(names) & set(others)
+    # The variable is the application's name for the key, the same in every environment.
+    assert set(names) & set(others) == {"ENCRYPTED_PHI_KEY"}
+
+
+def test_the_names_of_the_hash_key_are_its_own_and_nothing_else_differs() -> None:
+    settings = read(hash_key=True)
+    data_key, hash_key = (settings.of_key(variable).names for variable in settings.wrapped_keys)
+    assert hash_key.stored_data_key == "/eonpro/production/ENCRYPTED_PHI_HASH_KEY"
+    assert hash_key.versions == "/eonpro/production/hash-keys"
+    assert not {hash_key.last_backup, *hash_key.written_after} & {data_key.last_backup, *data_key.written_after}
+    assert dataclasses.replace(hash_key, variable=data_key.variable) == data_key
+    assert settings.of_key(hash_key.variable).to_config() == settings.to_config()
+    assert read().wrapped_keys == ("ENCRYPTED_PHI_KEY",) and "ENCRYPTED_PHI_HASH_KEY" not in read().variables
 
 
 def test_govcloud_settings_are_settings() -> None:

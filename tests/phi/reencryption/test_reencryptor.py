@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import pickle
+from binascii import b2a_base64
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from pybase64 import b64encode_as_string
 
 from phi import DecryptionError, PhiCipher
 from phi.reencryption import reencryptor as reencryptor_module
@@ -148,8 +148,12 @@ def test_a_record_that_cannot_be_decrypted_is_never_returned() -> None:
 
 
 def test_a_wrongly_encoded_record_is_never_returned(monkeypatch: pytest.MonkeyPatch) -> None:
-    correct = b64encode_as_string
-    monkeypatch.setattr(reencryptor_module, "b64encode_as_string", lambda data: correct(data).replace("A", "B"))
+    correct = b2a_base64
+
+    def wrong(data: bytes, *, newline: bool) -> bytes:
+        return correct(data, newline=newline).replace(b"A", b"B")
+
+    monkeypatch.setattr(reencryptor_module, "b2a_base64", wrong)
     values = PhiCipher(OLD).encrypt_many([f"patient {number}" for number in range(20)])
     with pytest.raises(ReencryptionError, match="cannot be decrypted again"):
         reencryptor().reencrypt(values, keys(values))

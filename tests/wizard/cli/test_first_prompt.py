@@ -123,7 +123,7 @@ def test_a_new_stack_beside_others_may_start_from_one_of_them(room) -> None:
     assert [choice.title for choice in question.choices] == [
         "The settings of production",
         "The settings of staging",
-        "Afresh",
+        "The defaults",
     ]
 
 

@@ -105,6 +105,14 @@ def test_a_message_names_commands_that_there_are(text: str) -> None:
         assert not words or words[0].startswith(("-", VALUE)) or words[0].rstrip(",;.)") in (*COMMANDS, "COMMAND")
 
 
+@pytest.mark.parametrize("text", ALL)
+def test_a_message_names_no_flag_that_its_command_would_refuse(text: str) -> None:
+    for name, *words in filter(None, commands_in(text)):
+        flags = {word.partition("=")[0] for word in words if word.startswith("--")}
+        # What is added where the message is printed may be the words that a flag needs.
+        assert name not in COMMANDS or VALUE in words or flags <= flags_of(name, words)
+
+
 def test_terminal_and_json_complete_every_command_that_they_print() -> None:
     run, out = run_of(GIVEN), io.StringIO()
     error = SetupError("see `python -m wizard doctor`", wizard("push", advice="or `python -m wizard restore`"))

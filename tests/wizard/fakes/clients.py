@@ -17,7 +17,7 @@ from typing import Any
 
 from components import policies
 from components.policies.stack import StackPolicy, alert_rules_of, key_policy_of
-from components.settings import DATA_KEY_VARIABLE, Outputs, ResourceKind, SecretStore, Settings
+from components.settings import DATA_KEY_VARIABLE, WRAPPED_KEYS, Outputs, ResourceKind, SecretStore, Settings
 from tests.wizard.fakes.access import FakeAccess
 from tests.wizard.fakes.backup import FakeVault
 from tests.wizard.fakes.diagnostics import FakeSymptoms
@@ -504,10 +504,10 @@ class FakeCloud:
         store: SecretStore = SecretStore.PARAMETER_STORE,
     ) -> Delivered:
         self._call("deliver_parameters", prefix)
-        stored_data_key = self._stored_keys(store)[f"{prefix}/{DATA_KEY_VARIABLE}"]
-        if stored_data_key.wrapped != batch.wrapped:
-            raise DataKeyConflict("the stored data key is another data key", "nothing was written")
-        wanted = {f"{prefix}/{name}": value for name, value in batch.values if name != DATA_KEY_VARIABLE}
+        for name, key in batch.wrapped_keys:
+            if self._stored_keys(store)[f"{prefix}/{name}"].wrapped != key:
+                raise DataKeyConflict(f"the stored {name} is another key", "nothing was written")
+        wanted = {f"{prefix}/{name}": value for name, value in batch.values if name not in WRAPPED_KEYS}
         values = self._values(store)
         state = DeliveryState.UNCHANGED if wanted.items() <= values.items() else DeliveryState.WRITTEN
         values |= wanted
@@ -524,12 +524,10 @@ class FakeCloud:
         self, prefix: str, batch: AppVariables, *, store: SecretStore = SecretStore.PARAMETER_STORE
     ) -> bool:
         self._call("check_parameters")
-        stored_data_key = self._stored_keys(store).get(f"{prefix}/{DATA_KEY_VARIABLE}")
-        rest = {f"{prefix}/{name}": value for name, value in batch.values if name != DATA_KEY_VARIABLE}
-        return (
-            stored_data_key is not None
-            and stored_data_key.wrapped == batch.wrapped
-            and rest.items() <= self._values(store).items()
+        stored = self._stored_keys(store)
+        rest = {f"{prefix}/{name}": value for name, value in batch.values if name not in WRAPPED_KEYS}
+        return rest.items() <= self._values(store).items() and all(
+            (there := stored.get(f"{prefix}/{name}")) and there.wrapped == key for name, key in batch.wrapped_keys
         )
 
     def list_access_keys(self, user: str) -> tuple[AccessKeyFact, ...]:
@@ -713,13 +711,14 @@ class FakeHosting:
         key_arn: str | None = None,
         replaceable: frozenset[str] = frozenset(),
         scope: Scope = PRODUCTION,
+        name: str = DATA_KEY_VARIABLE,
     ) -> str | None:
         self._call("conflict")
-        return self._foreign(stored, replaceable, scope)
+        return self._foreign(stored, replaceable, scope, name)
 
-    def find_data_key(self, project: VercelProject) -> DiscoveredDataKey:
+    def find_data_key(self, project: VercelProject, *, name: str = DATA_KEY_VARIABLE) -> DiscoveredDataKey:
         self._call("find_data_key")
-        value = self.variables.get(DATA_KEY_VARIABLE)
+        value = self.variables.get(name)
         return DiscoveredDataKey(
             wrapped=None if value is None or self.sensitive else WrappedDataKey(value=value),
             exists=value is not None,
@@ -747,7 +746,7 @@ class FakeHosting:
         return tuple(self._seen(name, value) for name, value in self.variables.items()) + self.outside
 
     def _seen(self, name: str, value: str) -> VariableEntry:
-        is_hidden = name == DATA_KEY_VARIABLE and self.sensitive
+        is_hidden = name in WRAPPED_KEYS and self.sensitive
         told = self.named or (WrappedDataKey(value=value).fingerprint if is_hidden else None)
         return VariableEntry(
             name=name,
@@ -758,7 +757,9 @@ class FakeHosting:
             id=name,
         )
 
-    def rename_variable(self, project: VercelProject, id: str, *, stored: WrappedDataKey, today: date) -> str:
+    def rename_variable(
+        self, project: VercelProject, id: str, *, stored: tuple[WrappedDataKey, ...], today: date
+    ) -> str:
         self._call("set_aside")
         self.variables[f"{id}_ASIDE_{today:%Y%m%d}"] = self.variables.pop(id)
         return f"{id} is set aside"
@@ -766,7 +767,7 @@ class FakeHosting:
     def check(self, project: VercelProject, batch: AppVariables, *, scope: Scope = PRODUCTION) -> str | None:
         self._call("check")
         lacking = [name for name, value in batch.values if self._of(scope).get(name) != value]
-        foreign = self._foreign(batch.wrapped, frozenset(), scope)
+        foreign = self._foreign_in(batch, frozenset(), scope)
         return foreign or (f"{', '.join(lacking)} is not there" if lacking else None)
 
     def custom_environments(self, project: VercelProject) -> Mapping[str, str]:
@@ -795,13 +796,19 @@ class FakeHosting:
     def _of(self, scope: Scope) -> dict[str, str]:
         return self.variables if scope == PRODUCTION else self.beside.setdefault(scope.words, {})
 
-    def _foreign(self, stored: WrappedDataKey | None, replaceable: frozenset[str], scope: Scope) -> str | None:
-        there = self._of(scope).get(DATA_KEY_VARIABLE)
+    def _foreign_in(self, batch: AppVariables, replaceable: frozenset[str], scope: Scope) -> str | None:
+        found = (self._foreign(key, replaceable, scope, name) for name, key in batch.wrapped_keys)
+        return next(filter(None, found), None)
+
+    def _foreign(
+        self, stored: WrappedDataKey | None, replaceable: frozenset[str], scope: Scope, name: str
+    ) -> str | None:
+        there = self._of(scope).get(name)
         if there is None or (stored is not None and there == stored.value):
             return None
         if stored is not None and WrappedDataKey(value=there).fingerprint in replaceable:
             return None
-        return f"the project {self.project.name} has another {DATA_KEY_VARIABLE} already"
+        return f"the project {self.project.name} has another {name} already"
 
     def deliver(
         self,
@@ -812,7 +819,7 @@ class FakeHosting:
         scope: Scope = PRODUCTION,
     ) -> Delivered:
         self._call("deliver" if scope == PRODUCTION else f"deliver to {scope.words}")
-        if conflict := self._foreign(batch.wrapped, replaceable, scope):
+        if conflict := self._foreign_in(batch, replaceable, scope):
             raise DataKeyConflict(conflict, "vercel env ls production")
         same = dict(batch.values).items() <= self._of(scope).items()
         self._of(scope).update(dict(batch.values))
@@ -950,10 +957,13 @@ class FakeProver:
         if self.verdict is not None:
             return self.verdict
         fingerprint = batch.wrapped.fingerprint
-        by = self.aws.wrapped_by.get(fingerprint, "")
-        # A replica has its primary's id, and opens what that wrapped.
-        replica = "/mrk-" in by and by.rpartition("/")[2] == batch.key_arn.rpartition("/")[2]
-        opens = by == batch.key_arn or replica
+
+        def is_opened(key: WrappedDataKey) -> bool:
+            by = self.aws.wrapped_by.get(key.fingerprint, "")
+            # A replica has its primary's id, and opens what that wrapped.
+            return by == batch.key_arn or "/mrk-" in by and by.rpartition("/")[2] == batch.key_arn.rpartition("/")[2]
+
+        opens = all(is_opened(key) for _, key in batch.wrapped_keys)
         cause = "" if opens else "InvalidCiphertext"
         principal = APP_USER if credentials.access_key_id.startswith("AKIAMADE") else APP
         how = (Proof.ROUND_TRIP if full else Proof.DRY_RUN) if opens else None

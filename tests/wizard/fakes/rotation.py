@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from components.settings import SecretStore, Settings
+from components.settings import HASH_KEY_VARIABLE, SecretStore, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError
 from wizard.core.models.delivery import StoredDataKey
@@ -71,7 +71,9 @@ class FakeKeyRing:
     def versions(self, settings: Settings) -> tuple[DataKeyVersion, ...]:
         self._call("versions")
         stored_key = self._stored_key(settings)
-        found = [self._marked(each, stored_key) for each in self.entries.values()]
+        of_hash = settings.names.variable == HASH_KEY_VARIABLE
+        entries = [each for each in self.entries.values() if ("/hash-keys/" in each.parameter) == of_hash]
+        found = [self._marked(each, stored_key) for each in entries]
         if stored_key.wrapped is not None and stored_key.wrapped.fingerprint not in self.entries:
             found.append(self._unkept(stored_key, stored_key.wrapped))
         return tuple(found)
@@ -83,8 +85,9 @@ class FakeKeyRing:
 
     def altered(self, settings: Settings, *, known: Collection[str] = ()) -> tuple[str, ...]:
         self._call("altered")
-        folder = f"{settings.names.parameter_prefix}/data-keys"
-        missing = {f"{folder}/{each.removeprefix('sha256:')}" for each in known if each not in self.entries}
+        missing = {
+            f"{settings.names.versions}/{each.removeprefix('sha256:')}" for each in known if each not in self.entries
+        }
         return tuple(sorted({*self.altered_entries, *missing}))
 
     def version(self, settings: Settings, fingerprint: str) -> DataKeyVersion | None:
@@ -113,7 +116,7 @@ class FakeKeyRing:
             DataKeyVersion(
                 wrapped=wrapped,
                 key_arn=key_arn,
-                parameter=f"{settings.names.parameter_prefix}/data-keys/{wrapped.fingerprint[7:]}",
+                parameter=f"{settings.names.versions}/{wrapped.fingerprint[7:]}",
                 origin=origin,
                 kept_at=at,
                 same_as=same_as or wrapped.fingerprint,

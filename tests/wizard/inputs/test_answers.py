@@ -372,6 +372,7 @@ def good_values() -> dict[str, Any]:
         "incident_responders": (ADMIN,),
         "strict_key_policy": True,
         "exclusive_use": True,
+        "hash_key": True,
         "multi_region": True,
         "replica_regions": ("eu-central-1", "eu-west-2"),
         "former_key": "wrap",

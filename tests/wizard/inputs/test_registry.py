@@ -34,7 +34,7 @@ def test_the_inputs_are_asked_in_this_order() -> None:
         "target profile account region multi_region replica_regions environment administrators "
         "administrator_patterns deletion_administrators usage_guard_days incident_responders "
         "strict_key_policy exclusive_use "
-        "encrypted_phi_key former_key repair rotation_period_days "
+        "encrypted_phi_key encrypted_phi_hash_key hash_key former_key repair rotation_period_days "
         "app_principal permissions_boundary secret_store record_tables vercel_token vercel_team vercel_project "
         "vercel_access vercel_environments vercel_issuer_mode vercel_oidc_provider ecs_cluster ecs_service "
         "ecs_execution_role eks_cluster eks_identity eks_oidc_provider eks_namespace eks_service_account "
@@ -73,8 +73,9 @@ def test_a_secret_s_flag_and_file_key_name_a_file_and_only_its_variable_holds_it
     assert secret.kind is InputType.SECRET and secret.field is None
 
 
-def test_there_are_three_secrets() -> None:
-    assert [each.key for each in INPUTS if each.secret] == ["encrypted_phi_key", "vercel_token", "passphrase"]
+def test_there_are_four_secrets() -> None:
+    secrets = [each.key for each in INPUTS if each.secret]
+    assert secrets == ["encrypted_phi_key", "encrypted_phi_hash_key", "vercel_token", "passphrase"]
 
 
 def test_every_field_of_the_settings_has_exactly_one_input() -> None:

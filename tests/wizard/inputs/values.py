@@ -64,6 +64,7 @@ _NAMED: Mapping[str, tuple[str, str]] = {
     "alert_emails": ("security@clinic.example, ops@clinic.example", "ada@clinic.example"),
     "vercel_token": ("first-token-nobody-may-see", "second-token-nobody-may-see"),
     "encrypted_phi_key": (WRAPPED, WRAPPED.replace("A", "B")),
+    "encrypted_phi_hash_key": (WRAPPED.replace("A", "C"), WRAPPED.replace("A", "D")),
     "former_key": ("wrap", "new"),
     "backend": ("s3://clinic-state", "local"),
     "secrets_provider": ("passphrase", "awskms://alias/eonpro-phi-key?region=us-east-1"),

@@ -119,7 +119,7 @@ def test_a_read_that_is_denied_is_unknown_and_never_done(aws, method, places) ->
                     "Statement": {"Effect": "Allow", "Principal": {"AWS": STRANGER}, "Action": "sts:AssumeRole"},
                 },
             ),
-            f"eonpro-app-role also lets in {STRANGER} (sts:assumerole)",
+            f"eonpro-app-role also trusts {STRANGER} (sts:assumerole)",
         ),
         (
             IamPrincipal(

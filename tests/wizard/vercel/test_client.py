@@ -366,7 +366,7 @@ def test_our_own_data_key_damaged_is_put_right(vercel: Place, damaged: dict[str,
 def test_a_foreign_data_key_is_set_aside_with_its_value(vercel: Place) -> None:
     id = vercel.put("ENCRYPTED_PHI_KEY", type="encrypted", value=OTHER.value)["id"]
     project, edge = vercel.project(), vercel.edge()
-    reported = edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
+    reported = edge.rename_variable(project, id, stored=(OURS,), today=date(2026, 11, 24))
     assert "ENCRYPTED_PHI_KEY_ASIDE_20261124" in reported
     assert edge.conflict(project, OURS) is None
     (kept,) = vercel.envs().values()
@@ -378,7 +378,7 @@ def test_a_foreign_data_key_is_set_aside_with_its_value(vercel: Place) -> None:
 def test_a_foreign_data_key_that_serves_preview_too_goes_on_serving_it(vercel: Place) -> None:
     id = vercel.put("ENCRYPTED_PHI_KEY", type="encrypted", value=OTHER.value, target=["production", "preview"])["id"]
     project, edge = vercel.project(), vercel.edge()
-    edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
+    edge.rename_variable(project, id, stored=(OURS,), today=date(2026, 11, 24))
     (kept,) = vercel.envs().values()
     assert (kept["key"], kept["target"]) == ("ENCRYPTED_PHI_KEY", ["preview"])
 
@@ -389,7 +389,7 @@ def test_a_region_that_serves_preview_too_goes_on_serving_it_and_production_gets
     with pytest.raises(ResourceError) as refused:
         edge.deliver(project, BATCH)
     assert refused.value.hint == f"python -m wizard push --rename-existing {id}"
-    reported = edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
+    reported = edge.rename_variable(project, id, stored=(OURS,), today=date(2026, 11, 24))
     assert reported == f"AWS_REGION {id} serves preview as before, and no longer production"
     assert edge.deliver(project, BATCH).state is DeliveryState.WRITTEN
     assert vercel.value_of(id) == "eu-west-1"
@@ -399,7 +399,7 @@ def test_a_variable_of_production_alone_is_renamed_only_where_it_is_a_data_key(v
     id = vercel.put("AWS_REGION", type="encrypted", value="eu-west-1")["id"]
     project, edge = vercel.project(), vercel.edge()
     with pytest.raises(UsageError, match="nothing was changed"):
-        edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
+        edge.rename_variable(project, id, stored=(OURS,), today=date(2026, 11, 24))
 
 
 def test_the_stored_data_key_is_never_set_aside(vercel: Place) -> None:
@@ -408,9 +408,9 @@ def test_the_stored_data_key_is_never_set_aside(vercel: Place) -> None:
     before = vercel.envs()
     id = before["ENCRYPTED_PHI_KEY"]["id"]
     with pytest.raises(DataKeyConflict, match="is the stored data key"):
-        edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
+        edge.rename_variable(project, id, stored=(OURS,), today=date(2026, 11, 24))
     with pytest.raises(UsageError, match="nothing was changed"):
-        edge.rename_variable(project, "no-such-id", stored=OURS, today=date(2026, 11, 24))
+        edge.rename_variable(project, "no-such-id", stored=(OURS,), today=date(2026, 11, 24))
     assert vercel.envs() == before
 
 
@@ -603,7 +603,7 @@ def test_a_data_key_changed_by_hand_can_be_renamed_with_its_value(
     id = vercel.envs()["ENCRYPTED_PHI_KEY"]["id"]
     a_day_later()
     change_by_hand(vercel, "ENCRYPTED_PHI_KEY", OTHER.value)
-    edge.rename_variable(project, id, stored=OURS, today=date(2026, 11, 24))
+    edge.rename_variable(project, id, stored=(OURS,), today=date(2026, 11, 24))
     edge.deliver(project, BATCH)
     deployed = vercel.door.get("/_sandbox/deployment/eonpro").json()
     (renamed,) = deployed.keys() - NAMES

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -206,3 +208,54 @@ def test_no_value_is_in_what_is_told(vercel: Place) -> None:
         vercel.edge().deliver(vercel.project(), BATCH)
     reported = f"{caught.value.message} {caught.value.hint} {caught.value!r}"
     assert OURS.value not in reported and "the-old-value" not in reported
+
+
+# --- the fourth variable
+
+HASH = "ENCRYPTED_PHI_HASH_KEY"
+FOUR = replace(BATCH, hash_key=WrappedDataKey.from_blob(b"\x09" * 184))
+
+
+def test_a_hash_key_joins_the_three_as_a_secret_and_is_told_from_another_one(vercel: Place) -> None:
+    project, edge = vercel.project(), vercel.edge()
+    edge.deliver(project, BATCH)
+    assert "it is missing" in (edge.check(project, FOUR) or "")
+    edge.deliver(project, FOUR)
+    assert running(vercel) == dict(FOUR.values)
+    assert (vercel.envs()[HASH]["type"], "hash key sha256:" in vercel.envs()[HASH]["comment"]) == ("sensitive", True)
+    assert vercel.writes(lambda: edge.deliver(project, FOUR)) == 0
+    assert edge.check(project, FOUR) is None
+    assert edge.conflict(project, FOUR.hash_key, name=HASH) is None
+    assert HASH in (edge.conflict(project, OTHER, name=HASH) or "")
+
+
+@pytest.mark.parametrize("name", [HASH, "ENCRYPTED_PHI_KEY"])
+def test_neither_key_is_left_there_without_the_other(vercel: Place, name: str) -> None:
+    project = vercel.project()
+    vercel.fault(kind="half", name=name, method="*", path="/env", times=999)
+    with pytest.raises(SetupError):
+        vercel.edge().deliver(project, FOUR)
+    assert running(vercel) == {}
+
+
+def test_another_hash_key_is_replaced_only_if_it_is_kept(vercel: Place) -> None:
+    project, edge = vercel.project(), vercel.edge()
+    vercel.put(HASH, OTHER.value)
+    with pytest.raises(DataKeyConflict, match=f"there is an {HASH} already"):
+        edge.deliver(project, FOUR)
+    assert vercel.value(HASH) == OTHER.value and set(vercel.envs()) == {HASH}
+    edge.deliver(project, FOUR, replaceable=frozenset({OTHER.fingerprint}))
+    assert running(vercel) == dict(FOUR.values)
+
+
+def test_another_hash_key_is_renamed_with_its_value_and_the_stored_one_is_not(vercel: Place) -> None:
+    project, edge, today = vercel.project(), vercel.edge(), date(2026, 11, 24)
+    assert FOUR.hash_key is not None
+    stored = (OURS, FOUR.hash_key)
+    foreign = vercel.put(HASH, OTHER.value)["id"]
+    assert f"{HASH} {foreign} is now {HASH}_ASIDE_20261124" in edge.rename_variable(
+        project, foreign, stored=stored, today=today
+    )
+    edge.deliver(project, FOUR)
+    with pytest.raises(DataKeyConflict, match="is the stored hash key"):
+        edge.rename_variable(project, vercel.envs()[HASH]["id"], stored=stored, today=today)

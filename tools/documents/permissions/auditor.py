@@ -72,15 +72,25 @@ def measure(name: str, folder: Path) -> Measured:
                 # Some end with exit code 1: their findings are not measured.
                 deployment.wizard(command, "--stack", "production", "--non-interactive", *more, env=env, expect=None)
         measured = needed_permissions(
-            name, setup, leaves(deployment), known=resources_read(setup), optional=OPTIONAL - {"iam:GetAccountSummary"}
+            name, setup, leaves(deployment), known=resources_read(setup), optional=OPTIONAL - REPORTED
         )
         return replace(measured, needed=frozenset((_whose(thing, action), action) for thing, action in measured.needed))
 
 
 def _whose(thing: str, action: str) -> str:
-    """How a user signs in is read for any user, so there is one pattern; a key is used only to read the logs."""
-    return "users" if action in SIGN_IN else LOGS_KEY if action == "kms:Decrypt" else thing
+    """How a user signs in is read for any user, so there is one pattern; a key is used only to read the logs.
 
+    Every secret of the stack is read, those of the variables too.
+    """
+    if action in SIGN_IN:
+        return "users"
+    return LOGS_KEY if action == "kms:Decrypt" else "secrets" if thing == "delivered secrets" else thing
+
+
+REPORTED = frozenset(
+    {"ecs:DescribeServices", "ecs:DescribeTaskDefinition", "iam:GetAccountSummary", "iam:ListAccountAliases"}
+)
+"""What a set-up can do without, and a reader shows."""
 
 SIGN_IN = ("iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:ListMFADevices", "iam:GetLoginProfile")
 

@@ -5,7 +5,7 @@ Calls SSM and Secrets Manager. The stored data key is only created here; only `v
 
 from collections.abc import Mapping
 
-from components.settings import DATA_KEY_VARIABLE, SecretStore
+from components.settings import WRAPPED_KEYS, SecretStore
 from wizard.aws.auth.session import Session, SessionClient
 from wizard.aws.data_keys import stores
 from wizard.core import retry
@@ -157,7 +157,7 @@ def store_data_key(
         name,
         wrapped.value,
         secret=True,
-        description=stores.DESCRIPTION,
+        description=stores.description_of(name),
         tags={**tags, **own},
     )
 
@@ -171,15 +171,15 @@ def deliver(
     target: str,
     written: set[str] | None = None,
 ) -> Delivered:
-    """The key's ARN and the Region next to the stored data key, then all three read back and compared.
+    """The key's ARN and the Region next to the stored keys, then all of them read back and compared.
 
     `written` collects the names that were written. A retry passes the same set again, so that a value which an earlier
     try may have written does not count as one that existed before.
     Raises DataKeyConflict, before anything is written, unless the stored data key holds the batch's data key under the
     batch's key; ResourceError when what is read back differs.
     """
-    stored_data_key = _check_stored(store, prefix, batch)
-    others = {f"{prefix}/{name}": value for name, value in batch.values if name != DATA_KEY_VARIABLE}
+    stored_keys = [_check_stored(store, prefix, batch, name, wrapped) for name, wrapped in batch.wrapped_keys]
+    others = {f"{prefix}/{name}": value for name, value in batch.values if name not in WRAPPED_KEYS}
     existing = store.read(list(others))
     written = set() if written is None else written
     for name, value in others.items():
@@ -197,20 +197,22 @@ def deliver(
         state=DeliveryState.WRITTEN if written else DeliveryState.UNCHANGED,
         fingerprint=batch.wrapped.fingerprint,
         checked_by="values read back",
-        plain="" if stored_data_key.type in ("", stores.SECURE) else stored_data_key.type,
+        plain=next((stored.type for stored in stored_keys if stored.type not in ("", stores.SECURE)), ""),
     )
 
 
-def _check_stored(store: stores.Store, prefix: str, batch: AppVariables) -> StoredDataKey:
-    name = f"{prefix}/{DATA_KEY_VARIABLE}"
+def _check_stored(
+    store: stores.Store, prefix: str, batch: AppVariables, variable: str, wrapped: WrappedDataKey
+) -> StoredDataKey:
+    name = f"{prefix}/{variable}"
     stored_data_key = read_stored_data_key(store, name)
     hint = "run the set-up again: it reads the stored data key first and delivers it"
     if stored_data_key is None:
         raise DataKeyConflict(f"no data key is stored in {name}; nothing was written", hint)
-    if stored_data_key.wrapped != batch.wrapped:
+    if stored_data_key.wrapped != wrapped:
         raise DataKeyConflict(
             f"{name} holds the data key {stored_data_key.wrapped.fingerprint}, "
-            f"not {batch.wrapped.fingerprint}; nothing was written",
+            f"not {wrapped.fingerprint}; nothing was written",
             hint,
         )
     if stored_data_key.key_arn not in (None, batch.key_arn):
@@ -240,7 +242,7 @@ def _reads_back(store: stores.Store, prefix: str, batch: AppVariables) -> bool:
 
 
 def check(store: stores.Store, prefix: str, batch: AppVariables) -> bool:
-    """Whether the three values under the prefix are the batch's, read with decryption."""
+    """Whether the values under the prefix are the batch's, read with decryption."""
     stored = store.read([f"{prefix}/{name}" for name, _ in batch.values])
     values = {name: held.value for name, held in stored.items()}
     return values == {f"{prefix}/{name}": value for name, value in batch.values}

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import uuid4
 
-from components.settings import SecretStore
+from components.settings import HASH_KEY_VARIABLE, SecretStore
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, tags_of, utc
 from wizard.core import retry
@@ -29,10 +29,15 @@ CREATED_BY = "eonpro-kms wizard"
 SECURE = "SecureString"
 """The type of a parameter that is stored encrypted."""
 
-DESCRIPTION = (
-    "EONPRO PHI data key, wrapped; the tags say by which key. Never delete or overwrite it: PHI is lost with it."
-)
-"""Of the stored data key, whichever version it holds: Secrets Manager keeps it when the value changes."""
+
+def description_of(name: str) -> str:
+    """Of the stored key of that name, whichever version it holds: Secrets Manager keeps it when the value changes."""
+    if name.endswith(f"/{HASH_KEY_VARIABLE}"):
+        what, loss = "hash key", "no search hash matches without it"
+    else:
+        what, loss = "data key", "PHI is lost with it"
+    return f"EONPRO PHI {what}, wrapped; the tags say by which key. Never delete or overwrite it: {loss}."
+
 
 BACKUP_DESCRIPTION = "When and where eonpro-kms last backed up the data key of this environment."
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
+from components.settings.names import Names
 from wizard.aws.data_keys.stored import store_data_key
 from wizard.aws.data_keys.stores import (
     CREATED_BY,
     CREATED_BY_TAG,
-    DESCRIPTION,
     FINGERPRINT_TAG,
     KEY_ARN_TAG,
     NEXT_FINGERPRINT_TAG,
@@ -21,6 +21,7 @@ from wizard.aws.data_keys.stores import (
     READ_BACK_SECONDS,
     Store,
     StoredValue,
+    description_of,
     read_with_tags,
 )
 from wizard.core import retry
@@ -29,9 +30,8 @@ from wizard.core.errors import DataKeyConflict
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
 from wizard.core.retry import Reason
 
-FOLDER = "data-keys"
 NEW_FOLDER = "new"
-"""Under FOLDER: the numbered places of new data keys, `new/1` and so on (`DataKeyVersions.reserve_new`)."""
+"""Under the folder of the versions: the places of new data keys, `new/1` and so on (`DataKeyVersions.reserve_new`)."""
 ORIGIN_TAG = "eonpro:origin"
 SAME_AS_TAG = "eonpro:same-as"
 KEPT_AT_TAG = "eonpro:kept-at"
@@ -43,15 +43,19 @@ class DataKeyVersions:
     """The versions of one environment's data key in one store of one Region."""
 
     store: Store
-    prefix: str
-    """`/eonpro/production`."""
-    stored_data_key: str
+    names: Names
+    """Of the data key, or of the hash key."""
     tags: Mapping[str, str]
+
+    @property
+    def stored_data_key(self) -> str:
+        """The name of the stored key."""
+        return self.names.stored_data_key
 
     @property
     def folder(self) -> str:
         """The prefix of all entries' names."""
-        return f"{self.prefix}/{FOLDER}"
+        return self.names.versions
 
     def name_of(self, fingerprint: str) -> str:
         """The name of a version's entry: its fingerprint's 16 hex digits, under the folder."""
@@ -205,7 +209,7 @@ class DataKeyVersions:
                 **({REPLACED_AT_TAG: at.isoformat(timespec="seconds")} if was_current else {}),
             }
             description = (
-                f"EONPRO PHI data key {fingerprint}, {origin.value}; a kept version. "
+                f"EONPRO PHI {self.names.noun} {fingerprint}, {origin.value}; a kept version. "
                 "Never delete or overwrite: PHI may be lost with it."
             )
             self._create(name, wrapped, origin, at, own, description)
@@ -246,7 +250,7 @@ class DataKeyVersions:
             number += 1
             name = f"{self.folder}/{NEW_FOLDER}/{number}"
             if name not in self.store.read([name]):
-                description = "EONPRO PHI data key, new and not in use yet. Never delete or overwrite."
+                description = f"EONPRO PHI {self.names.noun}, new and not in use yet. Never delete or overwrite."
                 self._create(name, wrapped, VersionOrigin.MADE, at, {KEY_ARN_TAG: key_arn}, description)
             existing = self._read_place(name)
             if existing == wrapped:
@@ -302,7 +306,9 @@ class DataKeyVersions:
             current = self.store.read([self.stored_data_key]).get(self.stored_data_key)
             if current is None or (current.value, current.version) != (expected.value, expected.version):
                 raise self._changed_meanwhile(expected)
-            self.store.overwrite(self.stored_data_key, version.wrapped.value, current, description=DESCRIPTION)
+            self.store.overwrite(
+                self.stored_data_key, version.wrapped.value, current, description=description_of(self.stored_data_key)
+            )
             number = self._read_back_or_refuse(version)
             if number > expected.version + 1:
                 raise DataKeyConflict(

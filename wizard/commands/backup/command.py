@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from components.settings import DATA_KEY_VARIABLE, Outputs, Settings
+from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
 from wizard.commands import deployed_stack
 from wizard.commands.backup import BackupOptions, destination
 from wizard.commands.backup.destination import S3, BackupCopy, DestinationKind, State
@@ -75,14 +75,27 @@ def _back_up(
         _show(ui, backup, copies[-1])
     if options.to_region:
         replicas = deployed.outputs.replica_key_arns if deployed.outputs else ()
-        copies.append(copy_to_region(options.to_region, backup, deployed.aws, deployed.settings, replica_arns=replicas))
-        _show(ui, backup, copies[-1])
-    return backup, copies, _record(ui, deployed, backup, copies[-1])
+        for settings, of_key in _by_key(backup, deployed.settings):
+            copies.append(copy_to_region(options.to_region, of_key, deployed.aws, settings, replica_arns=replicas))
+            _show(ui, of_key, copies[-1])
+    # Of a Region each key has a copy of its own, else all are in the last copy.
+    last_copies = copies[-2:] if options.to_region and backup.hash_versions else copies[-1:] * 2
+    records = [
+        _record(ui, deployed.aws, settings, of_key, copy)
+        for (settings, of_key), copy in zip(_by_key(backup, deployed.settings), last_copies, strict=False)
+    ]
+    return backup, copies, records[0]
 
 
-def _record(ui: UserInterface, deployed: DeployedStack, backup: Backup, copy: BackupCopy) -> LastBackup:
+def _by_key(backup: Backup, settings: Settings) -> tuple[tuple[Settings, Backup], ...]:
+    """The backup of each wrapped key in it, with the settings that name the key; the data key first."""
+    if not backup.hash_versions:
+        return ((settings, backup),)
+    return ((settings, backup), (settings.of_key(HASH_KEY_VARIABLE), replace(backup, versions=backup.hash_versions)))
+
+
+def _record(ui: UserInterface, aws: AwsClient, settings: Settings, backup: Backup, copy: BackupCopy) -> LastBackup:
     """Record in the account where the backup is: whoever needs it may be another person, on another machine."""
-    settings = deployed.settings
     place = copy.place if copy.kind is DestinationKind.OBJECT else f"{copy.region}:{copy.place}"
     if copy.kind is DestinationKind.FILE:
         place = _file_place(copy.place)
@@ -90,7 +103,7 @@ def _record(ui: UserInterface, deployed: DeployedStack, backup: Backup, copy: Ba
     versions = () if copy.kind is DestinationKind.STORE else tuple(each.fingerprint for each in backup.versions)[-100:]
     last = LastBackup(at=backup.created_at, fingerprint=backup.fingerprint, place=place, versions=versions)
     try:
-        deployed.aws.stored_data_keys.record(settings.names.last_backup, last.text, tags=settings.tags)
+        aws.stored_data_keys.record(settings.names.last_backup, last.text, tags=settings.tags)
     except SetupError as error:
         ui.line(f"the backup is complete, but the account does not record it: {error.message}", mark=Mark.WARN)
     return last
@@ -113,6 +126,7 @@ def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[i
     place = last.place if last else _place_of(str(options.from_backup))
     started = time.monotonic()
     backup = _read_backup(place, deployed, at=last.at if last else clients.now())
+    _require_hash_key(backup, place, deployed)
     if stored is None or backup.fingerprint != stored.wrapped.fingerprint:
         raise DataKeyConflict(
             f"{place} holds the data key {backup.fingerprint}, but the application uses "
@@ -139,7 +153,11 @@ def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[i
         )
     clients.ui.working("opening it as the application")
     # A version that another KMS key wraps needs a grant on that key, which the application does not have any more.
-    versions = [version for version in backup.versions if version.current or version.key_arn in outputs.key_arns]
+    versions = [
+        version
+        for version in (*backup.versions, *backup.hash_versions)
+        if version.current or version.key_arn in outputs.key_arns
+    ]
     faults = [fault for version in versions if (fault := _fault(version, search.credentials, clients))]
     record = RestoreDrill(
         at=clients.now().replace(microsecond=0),
@@ -158,6 +176,18 @@ def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[i
     ui.line(f"recorded in {settings.names.last_drill}; the next report shows it")
     document_ = document(request.stack, backup, ())
     return 0, {**document_, "drill": json_documents.plain(record)}
+
+
+def _require_hash_key(backup: Backup, place: str, deployed: DeployedStack) -> None:
+    """Raises DataKeyConflict where the application has a hash key that the backup has not."""
+    held = {version.fingerprint for version in backup.hash_versions if version.current}
+    for of_key in map(deployed.settings.of_key, deployed.settings.wrapped_keys[1:]):
+        stored = delivery.find_stored_data_key(deployed.aws, of_key)
+        if stored is not None and stored.wrapped.fingerprint not in held:
+            raise DataKeyConflict(
+                f"{place} does not hold the hash key {stored.wrapped.fingerprint}, which the application uses",
+                wizard("backup", "--stack", deployed.stack, "--to", f"eonpro-{deployed.stack}-hash-key.backup.json"),
+            )
 
 
 def _place_of(backup: str) -> str:
@@ -200,21 +230,12 @@ def _read_backup(place: str, deployed: DeployedStack, *, at: datetime) -> Backup
             f"the newest backup is the file {name} of the machine {where}: it cannot be read from here",
             "run the drill there, or copy the file here and name it: --from-backup FILE",
         )
-    copy = deployed.aws.with_region(where).stored_data_keys.read_stored_data_key(name, store=settings.secret_store)
-    if copy is None:
-        raise ResourceError(
-            f"the copy of the data key {name} in {where} does not exist any more",
-            wizard("backup", "--stack", deployed.stack, "--to-region", where),
-        )
-    version = DataKeyVersion(
-        wrapped=copy.wrapped,
-        key_arn=copy.key_arn or deployed_stack.outputs_of(deployed).key_arn,
-        parameter=name,
-        origin=VersionOrigin.UNKNOWN,
-        kept_at=None,
-        same_as=copy.wrapped.fingerprint,
-        current=True,
-    )
+    others = [
+        last.place
+        for of_key in map(settings.of_key, settings.wrapped_keys[1:])
+        if (last := delivery.find_last_backup(deployed.aws, of_key))
+    ]
+    hash_places = [other.partition(":")[2] for other in others if other.startswith(f"{where}:")]
     return Backup(
         created_at=at,
         stack=deployed.stack,
@@ -222,7 +243,28 @@ def _read_backup(place: str, deployed: DeployedStack, *, at: datetime) -> Backup
         account=settings.account_id,
         region=settings.region,
         store=settings.secret_store,
-        versions=(version,),
+        versions=(_read_copy(name, where, deployed),),
+        hash_versions=tuple(_read_copy(other, where, deployed) for other in hash_places),
+    )
+
+
+def _read_copy(name: str, region: str, deployed: DeployedStack) -> DataKeyVersion:
+    """The copy of a wrapped key in another Region."""
+    store = deployed.settings.secret_store
+    copy = deployed.aws.with_region(region).stored_data_keys.read_stored_data_key(name, store=store)
+    if copy is None:
+        raise ResourceError(
+            f"the copy of the data key {name} in {region} does not exist any more",
+            wizard("backup", "--stack", deployed.stack, "--to-region", region),
+        )
+    return DataKeyVersion(
+        wrapped=copy.wrapped,
+        key_arn=copy.key_arn or deployed_stack.outputs_of(deployed).key_arn,
+        parameter=name,
+        origin=VersionOrigin.UNKNOWN,
+        kept_at=None,
+        same_as=copy.wrapped.fingerprint,
+        current=True,
     )
 
 
@@ -244,6 +286,11 @@ def _backup(deployed: DeployedStack, at: datetime) -> Backup:
             f"there is nothing to back up: {settings.names.stored_data_key} does not exist",
             wizard("doctor", advice="names the copies that exist; for a new stack: setup"),
         )
+    others = [
+        (of_key, other)
+        for of_key in map(settings.of_key, settings.wrapped_keys[1:])
+        if (other := delivery.find_stored_data_key(aws, of_key))
+    ]
     return backup_of(
         created_at=at,
         stack=deployed.stack,
@@ -251,6 +298,7 @@ def _backup(deployed: DeployedStack, at: datetime) -> Backup:
         store=stored.store,
         key_arn=stored.key_arn or deployed_stack.outputs_of(deployed).key_arn,
         versions=_versions(aws, settings, stored),
+        hash_versions=[version for of_key, other in others for version in _versions(aws, of_key, other)],
     )
 
 
@@ -308,6 +356,7 @@ def document(stack: str, backup: Backup, copies: tuple[BackupCopy, ...]) -> json
         "keyArn": backup.key_arn,
         "madeAt": backup.created_at.isoformat(timespec="seconds"),
         "versions": len(backup.versions),
+        "hashKeyVersions": len(backup.hash_versions),
         "kept": entries,
         "drill": None,
     }
@@ -329,7 +378,7 @@ def copy_to_region(
     regional_aws = aws.with_region(region)
     replica = _replica(region, backup, replica_arns)
     hex_digits = backup.fingerprint.removeprefix("sha256:")
-    own_name = f"{settings.names.parameter_prefix}/backups/{hex_digits}/{DATA_KEY_VARIABLE}"
+    own_name = f"{settings.names.parameter_prefix}/backups/{hex_digits}/{settings.names.variable}"
     name = settings.names.stored_data_key if replica else own_name
     opens_with = replica or backup.key_arn
     written = regional_aws.stored_data_keys.store_data_key(

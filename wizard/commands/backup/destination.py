@@ -249,8 +249,10 @@ def _json(text: bytes | str, name: str) -> dict[str, Any]:
 
 def _read(fields: Mapping[str, Any]) -> Backup:
     versions = tuple(_read_version(version) for version in _list(fields["versions"]))
-    if [version.current for version in versions].count(True) != 1:
-        raise ValueError("exactly one version has to be the current one")
+    hash_versions = tuple(_read_version(version) for version in _list(fields.get("hashKeyVersions", [])))
+    for one_key in (versions, hash_versions) if hash_versions else (versions,):
+        if [version.current for version in one_key].count(True) != 1:
+            raise ValueError("exactly one version has to be the current one")
     backup = Backup(
         created_at=_time(fields["madeAt"]),
         stack=_text(fields["stack"]),
@@ -259,6 +261,7 @@ def _read(fields: Mapping[str, Any]) -> Backup:
         region=_text(fields["region"]),
         store=SecretStore(fields["store"]),
         versions=versions,
+        hash_versions=hash_versions,
     )
     if backup.key_arn.split(":")[:3] != ["arn", backup.key_arn.split(":")[1], "kms"]:
         raise ValueError("its keyArn is not the ARN of a KMS key")

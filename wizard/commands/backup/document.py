@@ -35,6 +35,8 @@ class Backup:
     store: SecretStore
     versions: tuple[DataKeyVersion, ...] = field(repr=False)
     """Oldest first; exactly one is current."""
+    hash_versions: tuple[DataKeyVersion, ...] = field(repr=False, default=())
+    """The same of the hash key; empty where there is none."""
 
     @property
     def current(self) -> DataKeyVersion:
@@ -75,16 +77,12 @@ def backup_of(
     store: SecretStore,
     key_arn: str,
     versions: Sequence[DataKeyVersion],
+    hash_versions: Sequence[DataKeyVersion] = (),
 ) -> Backup:
     """The backup of these versions; `key_arn` is the key of the current version where that does not name its own."""
-    return Backup(
-        created_at=created_at.replace(microsecond=0),
-        stack=plain_name(stack),
-        environment=settings.environment,
-        account=settings.account_id,
-        region=settings.region,
-        store=store,
-        versions=tuple(
+
+    def as_read(versions: Sequence[DataKeyVersion]) -> tuple[DataKeyVersion, ...]:
+        return tuple(
             replace(
                 version,
                 key_arn=version.key_arn or (key_arn if version.current else None),
@@ -92,7 +90,17 @@ def backup_of(
                 kept=True,
             )
             for version in versions
-        ),
+        )
+
+    return Backup(
+        created_at=created_at.replace(microsecond=0),
+        stack=plain_name(stack),
+        environment=settings.environment,
+        account=settings.account_id,
+        region=settings.region,
+        store=store,
+        versions=as_read(versions),
+        hash_versions=as_read(hash_versions),
     )
 
 
@@ -121,6 +129,11 @@ def document(backup: Backup) -> dict[str, Any]:
         "keyArn": backup.key_arn,
         "wrappedKey": backup.wrapped.value,
         "versions": [_version_fields(version) for version in backup.versions],
+        **(
+            {"hashKeyVersions": [_version_fields(version) for version in backup.hash_versions]}
+            if backup.hash_versions
+            else {}
+        ),
         "toRestore": list(to_restore(backup)),
     }
     return {**fields, "digest": digest(fields)}
@@ -156,6 +169,14 @@ def to_restore(backup: Backup) -> tuple[str, ...]:
         "decoded from base64, without an encryption context, returns the 32 bytes of an AES-256 key. A record is "
         "base64(iv):base64(tag):base64(ciphertext), AES-256-GCM, with no associated data.",
         "An older record may need another version: its own keyArn decrypts that version in the same way.",
+        *(
+            (
+                "hashKeyVersions has the key of the search hashes (ENCRYPTED_PHI_HASH_KEY), which restore --hash-key "
+                "--from-backup PLACE puts back: under another one no search hash matches.",
+            )
+            if backup.hash_versions
+            else ()
+        ),
     )
 
 

@@ -48,7 +48,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "provider-missing": "the OIDC provider does not exist",
     "provider-audience": "the OIDC provider does not know the audience",
     "trust-changed": "the role does not trust the application's platform",
-    "trust-widened": "the role lets in somebody whom the settings do not name",
+    "trust-widened": "the role trusts a principal that the settings do not name",
     "ci-trust-outdated": "a role of CI trusts another subject than the one GitHub sends",
     "policy-foreign": "a role or the user of the stack has a policy of somebody else",
     "boundary-denies": "the permissions boundary does not allow the key",

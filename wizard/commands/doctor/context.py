@@ -4,12 +4,13 @@ Reads through the ports.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from components import policies
 from components.policies.evaluation import AccountIam, GrantFact
 from components.policies.evaluation.account import IamPrincipal
-from components.settings import Outputs, Settings
+from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
 from wizard.commands.deployed_stack import DeployedStack, attempted
 from wizard.commands.push.redeploy import running
 from wizard.core.errors import SetupError, Unsupported
@@ -35,6 +36,12 @@ class CheckContext:
         self.deployed = deployed
         self.clients = clients
         self._once = Once()
+        self.of_hash_key: CheckContext | None = None
+        """The same for the hash key, in place of the data key; None where the settings have none."""
+        settings = deployed.settings
+        if settings.hash_key and settings.names.variable != HASH_KEY_VARIABLE:
+            of_key = settings.of_key(HASH_KEY_VARIABLE)
+            self.of_hash_key = CheckContext(replace(deployed, settings=of_key), clients)
 
     def once(self, name: str, read: Callable[[], T]) -> T | SetupError:
         """What `read` returns, or the SetupError that it raised; read once for each name."""
@@ -185,7 +192,7 @@ class CheckContext:
     def stored_values(self, region: str) -> Mapping[str, str] | SetupError:
         """The values in the store of a Region, by the name of the variable."""
         prefix, store = self.settings.names.parameter_prefix, self.settings.secret_store
-        names = [f"{prefix}/{name}" for name in ("ENCRYPTED_PHI_KEY", "AWS_KMS_KEY_ID", "AWS_REGION")]
+        names = [f"{prefix}/{name}" for name in self.settings.variables]
         access_diagnostics = self.aws.with_region(region).access_diagnostics
         values = self.once(f"stored {region}", lambda: access_diagnostics.read_values(names, store))
         return values if isinstance(values, SetupError) else {name.rpartition("/")[2]: values[name] for name in values}

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from components.settings import PROJECT, ImportGroup
 from wizard.commands.doctor.context import CheckContext
 from wizard.core.models.delivery import StackState
+from wizard.data_key.guard import key_option
 
 _PARTS = {
     "aws:kms/key:Key::phi-key": ImportGroup.KEY,
@@ -31,7 +32,8 @@ def aws(context: CheckContext, *words: object, region: str | None = None) -> str
 def wizard(context: CheckContext, command: str, *words: str) -> str:
     """`python -m wizard COMMAND`, for this stack."""
     profile = ["--profile", _profile(context)] if _profile(context) else []
-    return typed("python", "-m", "wizard", *command.split(), "--stack", context.stack, *words, *profile)
+    option = key_option(context.settings) if command == "restore" else ()
+    return typed("python", "-m", "wizard", *command.split(), *option, "--stack", context.stack, *words, *profile)
 
 
 def push(context: CheckContext, *words: str) -> str:

@@ -35,12 +35,8 @@ if TYPE_CHECKING:
 
 
 _NO_READERS = ("new keys",)
-REPAIR_READS = (
-    ("parameters", "ssm:GetParameterHistory"),
-    ("service deployments", "ecs:DescribeServiceDeployments"),
-)
-"""Not used on a healthy stack: doctor reads the former value if the stored data key was overwritten, and how far a
-deployment in stages is. In Secrets Manager the permission to read the value includes the former one."""
+REPAIR_READS = (("service deployments", "ecs:DescribeServiceDeployments"),)
+"""Not used on a healthy stack: doctor reads how far a deployment in stages is."""
 _APPLICATION = ("application's role", "application's user", "existing application role", "existing application user")
 
 

@@ -25,8 +25,6 @@ class PushOptions:
     branch: str | None = None
     rename_existing: str | None = None
     """The id of an ENCRYPTED_PHI_KEY on Vercel that is renamed."""
-    redeploy: bool | None = None
-    """None: ask."""
 
     NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"--confirm": ("--rename-existing",)}
     """Flags that do something only beside one of these words."""
@@ -36,8 +34,6 @@ class PushOptions:
         parser.add_argument("--to", metavar="NAMES", help="Vercel environments, with commas (production)")
         parser.add_argument("--branch", metavar="NAME", help="with --to preview: one git branch only")
         parser.add_argument("--rename-existing", metavar="ID", help="that ENCRYPTED_PHI_KEY gets another name")
-        parser.add_argument("--redeploy", action="store_true", default=None, help="restart the application afterwards")
-        parser.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
 
     def run(self, request: Request, clients: Clients) -> Result:
         from wizard.commands.push import command

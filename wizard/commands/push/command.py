@@ -40,7 +40,7 @@ def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, 
         yes=request.yes,
     )
     redeploys = (
-        redeploy.offer(context, clients, redeploy=options.redeploy, running=pushed.running) if pushed.running else ()
+        redeploy.offer(context, clients, redeploy=request.redeploy, running=pushed.running) if pushed.running else ()
     )
     result = document(
         context.stack,

@@ -149,8 +149,12 @@ def push(
     ui.section("Data key")
     ui.working("reading the stored data key")
     existing = stored or delivery.find_data_key(aws, settings, outputs)
+    all_scopes = tuple(dict.fromkeys((PRODUCTION, *scopes)))
     if existing is None:
-        guard.may_create_in(context, scopes=tuple(dict.fromkeys((PRODUCTION, *scopes)))).require()
+        guard.may_create_in(context, scopes=all_scopes).require()
+    for of_key in map(settings.of_key, settings.wrapped_keys[1:]):
+        if delivery.find_data_key(aws, of_key, outputs) is None:
+            guard.may_create_in(replace(context, settings=of_key), scopes=all_scopes).require()
     renamed = _rename_existing(clients, context, rename_existing, existing) if rename_existing else None
     replaceable = _refuse_conflicts(context, scopes, existing)
     # Other environments are deployed with every push to a branch; production needs a redeploy.
@@ -164,6 +168,7 @@ def push(
         credentials = pool.submit(delivery.find_credentials, context, context.targets)
         stored = delivery.ensure_data_key(aws, settings, outputs, keeps_versions=False)
         deliver_and_verify.show_stored_data_key(ui, stored, outputs)
+        deliver_and_verify.ensure_hash_key(ui, aws, settings, outputs, keeps_versions=False)
         delivered = delivery.deliver(
             context,
             stored.wrapped,
@@ -202,7 +207,8 @@ def _rename_existing(clients: Clients, context: TargetContext, id: str, existing
             f"the variable {id} was not renamed: this stack has no data key to replace it",
             wizard("doctor", "--stack", context.stack),
         )
-    renamed = target.rename_existing(context, id, stored=existing.wrapped, today=clients.now().date())
+    stored = tuple(delivery.keys_beside(context, existing.wrapped).values())
+    renamed = target.rename_existing(context, id, stored=stored, today=clients.now().date())
     clients.ui.line(renamed, mark=Mark.WARN)
     return renamed
 
@@ -214,13 +220,10 @@ def _refuse_conflicts(
     replaceable: frozenset[str] = frozenset()
     if existing is None:
         return replaceable
-    key_arn = context.require_outputs().key_arn
     for target in map(deploy_target, context.targets):
-        conflict = target.conflict(context, existing.wrapped, key_arn=key_arn, scopes=scopes)
+        conflict = delivery.conflict(target, context, existing.wrapped, scopes=scopes)
         if conflict and (replaceable := _version_fingerprints(context)):
-            conflict = target.conflict(
-                context, existing.wrapped, key_arn=key_arn, replaceable=replaceable, scopes=scopes
-            )
+            conflict = delivery.conflict(target, context, existing.wrapped, replaceable=replaceable, scopes=scopes)
         if conflict:
             raise DataKeyConflict(f"{conflict.message}; nothing was changed", conflict.hint)
     return replaceable
@@ -229,7 +232,7 @@ def _refuse_conflicts(
 def _version_fingerprints(context: TargetContext) -> frozenset[str]:
     """The fingerprints of all stored versions; none if the caller is not allowed to list them."""
     try:
-        return frozenset(version.fingerprint for version in context.aws.key_rotation.versions(context.settings))
+        return delivery.fingerprints_of(context)
     except PermissionDenied:
         # A data key at the target then counts as an unknown one, and is not replaced.
         return frozenset()

@@ -94,7 +94,7 @@ def architecture_facts(
     """The deployed stack. `keys`: by ARN, each read in its Region."""
     return Architecture(
         cipher=CIPHER,
-        variables=contract.APPLICATION_VARIABLES,
+        variables=settings.variables,
         applications=tuple(_applications(settings, outputs)),
         alias=outputs.alias_name,
         keys=tuple(

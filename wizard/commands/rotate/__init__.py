@@ -35,7 +35,6 @@ class RotateOptions:
     """What `phi reencrypt --json` printed for each table, before `--promote`."""
     no_hash_columns: bool = False
     """The person says that no table has search hashes under the former data key."""
-    redeploy: bool | None = None
 
     NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "--yes": ("--cmk", "--schedule", "--reencrypt"),
@@ -67,8 +66,6 @@ class RotateOptions:
             action="store_true",
             help="with --promote: no table has search hashes (emailHash, dobHash) under the former data key",
         )
-        parser.add_argument("--redeploy", action="store_true", default=None, help="restart the application afterwards")
-        parser.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
 
     def run(self, request: Request, clients: Clients) -> Result:
         from wizard.commands.rotate import data_key, key, reencrypt, result
@@ -90,7 +87,7 @@ class RotateOptions:
         if self.schedule is not None:
             return result.finish(clients.ui, key.change_schedule(request, clients, self.schedule))
         if self.reencrypt is not None:
-            done = reencrypt.reencrypt(request, clients, self.reencrypt, redeploy=self.redeploy)
+            done = reencrypt.reencrypt(request, clients, self.reencrypt)
             return result.finish(clients.ui, done)
         if self.data_key:
             return result.finish(clients.ui, data_key.make_new(request, clients))
@@ -100,7 +97,6 @@ class RotateOptions:
             self.promote or "",
             reencrypted=tuple(self.reencrypted),
             no_hash_columns=self.no_hash_columns,
-            redeploy=self.redeploy,
         )
         return result.finish(clients.ui, done)
 
@@ -115,14 +111,19 @@ class RestoreOptions:
     """A file or `s3://…`."""
     from_target: bool = False
     """The data key that the application has: on Vercel, or in EONPRO_ENCRYPTED_PHI_KEY."""
+    hash_key: bool = False
+    """Of the hash key, not of the data key."""
     versions_only: bool = False
     """Keep what the backup, or the store's history, has and is not kept; the stored data key stays."""
-    redeploy: bool | None = None
 
     NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = dict.fromkeys(
         ("--confirm", "--redeploy", "--no-redeploy"), ("--version", "--from-backup", "--from-target")
     )
     """Flags that do something only beside one of these words."""
+    CONFLICTS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "--versions-only": ("--confirm", "--redeploy", "--no-redeploy")
+    }
+    """Flags that do nothing beside a word."""
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -133,13 +134,12 @@ class RestoreOptions:
             action="store_true",
             help="the application's own copy: what Vercel shows, or EONPRO_ENCRYPTED_PHI_KEY",
         )
+        parser.add_argument("--hash-key", action="store_true", help="of the hash key, not of the data key")
         parser.add_argument(
             "--versions-only",
             action="store_true",
             help="keep the lost versions that the backup, or the store's history, has; the stored data key stays",
         )
-        parser.add_argument("--redeploy", action="store_true", default=None, help="restart the application afterwards")
-        parser.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
 
     def run(self, request: Request, clients: Clients) -> Result:
         from wizard.commands.rotate import restore, result
@@ -151,16 +151,20 @@ class RestoreOptions:
         if self.versions_only and (self.version or self.from_target):
             raise UsageError("--versions-only goes with --from-backup, or alone", wizard("restore", "--versions-only"))
         if self.versions_only:
-            return result.finish(clients.ui, restore.keep_lost(request, clients, self.from_backup))
+            return result.finish(
+                clients.ui, restore.keep_lost(request, clients, self.from_backup, hash_key=self.hash_key)
+            )
         if self.version:
-            done = restore.restore_version(request, clients, self.version, redeploy=self.redeploy)
-            return result.finish(clients.ui, done)
+            return result.finish(
+                clients.ui, restore.restore_version(request, clients, self.version, hash_key=self.hash_key)
+            )
         if self.from_backup:
-            done = restore.restore_backup(request, clients, self.from_backup, redeploy=self.redeploy)
-            return result.finish(clients.ui, done)
+            return result.finish(
+                clients.ui, restore.restore_backup(request, clients, self.from_backup, hash_key=self.hash_key)
+            )
         if self.from_target:
-            return result.finish(clients.ui, restore.restore_from_target(request, clients, redeploy=self.redeploy))
-        versions, again = restore.listing(request, clients)
+            return result.finish(clients.ui, restore.restore_from_target(request, clients, hash_key=self.hash_key))
+        versions, again = restore.listing(request, clients, hash_key=self.hash_key)
         return 0, result.listing(request.stack, versions, next=again)
 
 
@@ -169,13 +173,10 @@ class AdoptOptions:
     """The options of `adopt`."""
 
     encryption_key: bool = False
-    redeploy: bool | None = None
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--encryption-key", action="store_true", help="64 hex digits, from stdin or a prompt")
-        parser.add_argument("--redeploy", action="store_true", default=None, help="restart the application afterwards")
-        parser.add_argument("--no-redeploy", action="store_false", dest="redeploy", help="do not, and do not ask")
 
     def run(self, request: Request, clients: Clients) -> Result:
         from wizard.commands.rotate import adopt, result
@@ -185,4 +186,4 @@ class AdoptOptions:
                 "adopt needs --encryption-key: the key that the application used before",
                 wizard("adopt", "--encryption-key"),
             )
-        return result.finish(clients.ui, adopt.adopt(request, clients, redeploy=self.redeploy))
+        return result.finish(clients.ui, adopt.adopt(request, clients))

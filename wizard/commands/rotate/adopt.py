@@ -27,7 +27,7 @@ from wizard.setup.deliver_and_verify import wrap_former_key
 from wizard.setup.steps import Clients, Request
 
 
-def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> RotateResult:
+def adopt(request: Request, clients: Clients) -> RotateResult:
     """Store the former key as the data key if there never was one, else only as a version."""
     data_keys = read_stack(request, clients)
     refuse_other_store(data_keys)
@@ -68,7 +68,6 @@ def adopt(request: Request, clients: Clients, *, redeploy: bool | None) -> Rotat
             action=Action.ADOPT,
             warnings=(),
             command=command,
-            redeploy=redeploy,
         )
     return RotateResult(
         action=Action.ADOPT,

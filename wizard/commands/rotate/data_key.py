@@ -55,6 +55,8 @@ def make_new(request: Request, clients: Clients) -> RotateResult:
         ui.line(f"{waiting[0].fingerprint} exists already and is not in use yet; no other is created", mark=Mark.INFO)
     else:
         ui.line(f"{current.wrapped.fingerprint} stays the current data key; a new one is kept as another version")
+        if data_keys.others:
+            ui.line("the hash key stays as it is: no search hash changes with the data key", mark=Mark.INFO)
         confirm_by_name(
             request,
             clients,
@@ -89,11 +91,14 @@ def next_steps(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> tup
     former = data_keys.own.key_rotation.version(data_keys.settings, old)
     assert former is not None
     tables = record_tables(data_keys)
+    # With their own key the search hashes are compared with it, and none changes.
+    stored = [other.settings.names for other in data_keys.others]
+    hash_key = "".join(f" {names.variable}={_read_command(data_keys, names.stored_data_key)}" for names in stored)
     return (
         Command(
             f"export AWS_REGION={data_keys.own.region} AWS_KMS_KEY_ID={data_keys.own.key_arn} "
-            f"{DATA_KEY_VARIABLE}={_read_command(data_keys, former)} "
-            f"NEW_{DATA_KEY_VARIABLE}={_read_command(data_keys, new)}",
+            f"{DATA_KEY_VARIABLE}={_read_command(data_keys, former.parameter)} "
+            f"NEW_{DATA_KEY_VARIABLE}={_read_command(data_keys, new.parameter)}{hash_key}",
             advice=f"the wrapped {old} and {new.fingerprint}; only the KMS key decrypts them",
         ),
         *(Command(reencrypt_command(table), advice="with the application's AWS credentials") for table in tables),
@@ -207,12 +212,12 @@ def _incomplete(result: dict[str, Any], fingerprints: Collection[str]) -> str | 
     return None
 
 
-def _read_command(data_keys: DataKeyStore, version: DataKeyVersion) -> str:
-    """The shell expression that reads the wrapped key from the store."""
+def _read_command(data_keys: DataKeyStore, name: str) -> str:
+    """The shell expression that reads the wrapped key of that name from the store."""
     if data_keys.settings.secret_store is SecretStore.SECRETS_MANAGER:
-        what = f"secretsmanager get-secret-value --secret-id {version.parameter} --query SecretString"
+        what = f"secretsmanager get-secret-value --secret-id {name} --query SecretString"
     else:
-        what = f"ssm get-parameter --name {version.parameter} --with-decryption --query Parameter.Value"
+        what = f"ssm get-parameter --name {name} --with-decryption --query Parameter.Value"
     return f'"$(aws {what} --output text --region {data_keys.own.region})"'
 
 
@@ -223,7 +228,6 @@ def promote(
     *,
     reencrypted: Sequence[Path] = (),
     no_hash_columns: bool = False,
-    redeploy: bool | None,
 ) -> RotateResult:
     """Make the version the current one after a typed confirmation; deliver and verify it."""
     data_keys = read_stack(request, clients)
@@ -245,7 +249,6 @@ def promote(
         action=Action.PROMOTE,
         warnings=_warnings(data_keys, version, old=current.wrapped.fingerprint),
         command=shlex.join(("rotate", "--promote", version.fingerprint, *evidence, "--stack", data_keys.stack)),
-        redeploy=redeploy,
     )
 
 
@@ -269,7 +272,6 @@ def put_in_place(
     action: Action,
     warnings: tuple[str, ...],
     command: str,
-    redeploy: bool | None,
     trusted: bool = True,
 ) -> RotateResult:
     """Make the version current in every Region, deliver and verify it, and offer the redeploy.
@@ -279,7 +281,7 @@ def put_in_place(
     ui = clients.ui
     refuse_another_key(data_keys, version)
     versions = data_keys.versions()
-    replaceable = replace_version.replaceable((*versions, version))
+    replaceable = replace_version.replaceable(data_keys, (*versions, version))
     to = replace_version.deliverable(data_keys, version, replaceable)
     ui.section("Data keys")
     show_versions(ui, versions, data_keys.outputs.key_arns)
@@ -305,7 +307,7 @@ def put_in_place(
             f"{version.fingerprint} is the stored data key already; this run delivers and verifies it", mark=Mark.OK
         )
     delivery = replace_version.deliver_to_targets(clients, data_keys, to, version.wrapped, replaceable)
-    redeploys = offer(to, clients, redeploy=redeploy, running=running(to))
+    redeploys = offer(to, clients, redeploy=request.redeploy, running=running(to))
     return RotateResult(
         action=action,
         stack=data_keys.stack,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from wizard.commands.deployed_stack import attempted
 from wizard.commands.rotate.data_key import confirm_by_name, put_in_place
+from wizard.commands.rotate.replace_version import is_current_everywhere, make_current, prove_opening, stored_keys
 from wizard.commands.rotate.result import Action, RotateResult, show_versions
 from wizard.commands.rotate.versions import (
     DataKeyStore,
@@ -39,7 +40,7 @@ class Destination:
     copy_arn: str | None = None
 
 
-def reencrypt(request: Request, clients: Clients, key: str, *, redeploy: bool | None) -> RotateResult:
+def reencrypt(request: Request, clients: Clients, key: str) -> RotateResult:
     """Wrap the current data key with another key: the stack's own key makes it current, any other only a version."""
     data_keys = read_stack(request, clients)
     ui = clients.ui
@@ -61,6 +62,9 @@ def reencrypt(request: Request, clients: Clients, key: str, *, redeploy: bool | 
     _confirm(request, clients, command, own=own)
     before = {version.fingerprint for version in data_keys.versions()}
     with data_keys.deployed.engine.alone(request.stack):
+        # First the keys beside it: the delivery of the data key delivers all of them, under one KMS key.
+        for other in data_keys.others:
+            _reencrypt_beside(clients, other, destination, own=own)
         new = _keep_reencrypted(clients, data_keys, old, source, destination)
     ui.line(f"{new.fingerprint} is kept in {new.parameter}", mark=Mark.OK)
     if own:
@@ -72,7 +76,6 @@ def reencrypt(request: Request, clients: Clients, key: str, *, redeploy: bool | 
             action=Action.REENCRYPT,
             warnings=("it is the same data key, wrapped again: no record has to be re-encrypted",),
             command=command,
-            redeploy=redeploy,
         )
     versions = data_keys.versions()
     show_versions(ui, versions, data_keys.outputs.key_arns)
@@ -87,6 +90,20 @@ def reencrypt(request: Request, clients: Clients, key: str, *, redeploy: bool | 
             f"ENCRYPTED_PHI_KEY in {new.parameter}; this stack uses it only if that key becomes the stack's key",
         ),
     )
+
+
+def _reencrypt_beside(clients: Clients, data_keys: DataKeyStore, destination: Destination, *, own: bool) -> None:
+    """The same for a wrapped key that the application has beside its data key."""
+    stored_key = data_keys.stored_key()
+    if stored_key.wrapped is None:
+        return  # Not made yet; a lost one is the doctor's finding.
+    old = data_keys.version(stored_key.wrapped.fingerprint)
+    assert old is not None
+    new = _keep_reencrypted(clients, data_keys, old, old.key_arn or data_keys.outputs.key_arn, destination)
+    clients.ui.line(f"{data_keys.settings.names.noun} {new.fingerprint} is kept in {new.parameter}", mark=Mark.OK)
+    if own and not is_current_everywhere(data_keys, new):
+        prove_opening(clients, data_keys, new, trusted=True)
+        make_current(data_keys, new, former=stored_keys(data_keys), at=clients.now())
 
 
 def _confirm(request: Request, clients: Clients, command: str, *, own: bool) -> None:

@@ -43,7 +43,7 @@ def deliverable(data_keys: DataKeyStore, version: DataKeyVersion, replaceable: f
     """
     context = data_keys.deployed.reachable()
     for target in map(deploy_target, context.targets):
-        conflict = target.conflict(context, version.wrapped, key_arn=data_keys.outputs.key_arn, replaceable=replaceable)
+        conflict = delivery.conflict(target, context, version.wrapped, replaceable=replaceable)
         if conflict:
             raise DataKeyConflict(
                 f"{conflict.message}; nothing was changed",
@@ -52,9 +52,10 @@ def deliverable(data_keys: DataKeyStore, version: DataKeyVersion, replaceable: f
     return context
 
 
-def replaceable(versions: Iterable[DataKeyVersion]) -> frozenset[str]:
-    """The fingerprints of the data keys that a target can replace: those that are kept."""
-    return frozenset(version.fingerprint for version in versions)
+def replaceable(data_keys: DataKeyStore, versions: Iterable[DataKeyVersion]) -> frozenset[str]:
+    """The fingerprints of the keys that a target can replace: these `versions`, and those of the other wrapped keys."""
+    others = (version for other in data_keys.others for version in other.versions())
+    return frozenset(version.fingerprint for version in (*versions, *others))
 
 
 def deliver_to_targets(
@@ -67,7 +68,7 @@ def deliver_to_targets(
     """Deliver the data key to every target in every Region, and verify that the application can decrypt it there."""
     ui = clients.ui
     ui.section("Delivery", f"if this fails: python -m wizard push --stack {data_keys.stack}")
-    ui.working("delivering the three variables")
+    ui.working("delivering the variables")
     delivered = delivery.deliver(
         context,
         wrapped,

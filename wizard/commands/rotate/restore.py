@@ -26,48 +26,59 @@ from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 from wizard.core.next_command import Command, shell, wizard
-from wizard.setup.importing.data_key import DATA_KEY_INPUT_VARIABLE, READ_FROM_APPLICATION, imported_data_key
+from wizard.data_key import guard
+from wizard.setup.importing.data_key import imported_data_key, input_variable, read_from_application
 from wizard.setup.importing.discovery import entered_data_key
 from wizard.setup.steps import Clients, Request
 
+_INSTEAD = "name another backup; one that was made after the hash key has it"
 
-def listing(request: Request, clients: Clients) -> tuple[tuple[DataKeyVersion, ...], str]:
+
+def _restore(data_keys: DataKeyStore, *words: str | Path) -> str:
+    """`restore WORDS` of the data key or the hash key, for this stack."""
+    return str(shell("restore", *guard.key_option(data_keys.settings), *words, "--stack", data_keys.stack))
+
+
+def listing(request: Request, clients: Clients, *, hash_key: bool) -> tuple[tuple[DataKeyVersion, ...], str]:
     """Show the versions and the command that restores one. Changes nothing."""
-    data_keys = read_stack(request, clients)
+    data_keys = read_stack(request, clients, hash_key=hash_key)
     clients.ui.section("Kept versions")
     versions = data_keys.versions()
     show_versions(clients.ui, versions, data_keys.outputs.key_arns)
     warn_of_altered(clients.ui, data_keys.own.key_rotation.altered(data_keys.settings))
-    again = f"python -m wizard restore --version FINGERPRINT --stack {data_keys.stack} --confirm {data_keys.stack}"
+    again = f"python -m wizard {_restore(data_keys, '--version', 'FINGERPRINT')} --confirm {data_keys.stack}"
     if not versions:
         again = wizard("doctor", "--stack", data_keys.stack)
     clients.ui.line(again)
     return versions, again
 
 
-def restore_version(request: Request, clients: Clients, fingerprint: str, *, redeploy: bool | None) -> RotateResult:
+def restore_version(request: Request, clients: Clients, fingerprint: str, *, hash_key: bool) -> RotateResult:
     """Make a kept version the stored data key, whatever is stored now."""
-    data_keys = read_stack(request, clients)
+    data_keys = read_stack(request, clients, hash_key=hash_key)
     refuse_other_store(data_keys)
-    command = f"python -m wizard restore --version FINGERPRINT --stack {data_keys.stack}"
+    command = f"python -m wizard {_restore(data_keys, '--version', 'FINGERPRINT')}"
     version = version_of(data_keys, fingerprint, command=command)
     return _put_back(
         request,
         clients,
         data_keys,
         version,
-        command=f"restore --version {version.fingerprint} --stack {data_keys.stack}",
-        redeploy=redeploy,
+        command=_restore(data_keys, "--version", version.fingerprint),
     )
 
 
-def restore_backup(request: Request, clients: Clients, where: str, *, redeploy: bool | None) -> RotateResult:
+def restore_backup(request: Request, clients: Clients, where: str, *, hash_key: bool) -> RotateResult:
     """Make the current version of a backup the stored data key, after a proof; keep its other versions, too."""
-    data_keys = read_stack(request, clients)
+    data_keys = read_stack(request, clients, hash_key=hash_key)
     refuse_other_store(data_keys)
     ui = clients.ui
     backup = destination.read(where, data_keys.deployed.aws.backup_storage)
     refuse_foreign(backup, data_keys.settings, where)
+    if hash_key:
+        if not backup.hash_versions:
+            raise UsageError(f"{where} has no hash key; nothing was changed", _INSTEAD)
+        backup = replace(backup, versions=backup.hash_versions)
     if backup.key_arn not in data_keys.outputs.key_arns:
         raise UsageError(
             f"{where} has a data key of {backup.key_arn}, but the stack's key is {data_keys.outputs.key_arn}; "
@@ -84,8 +95,7 @@ def restore_backup(request: Request, clients: Clients, where: str, *, redeploy: 
         clients,
         data_keys,
         replace(backup.current, parameter=where, current=False, origin=origin),
-        command=str(shell("restore", "--from-backup", place, "--stack", data_keys.stack)),
-        redeploy=redeploy,
+        command=_restore(data_keys, "--from-backup", place),
         others=tuple(
             version for version in backup.versions if version.fingerprint not in known and not version.current
         ),
@@ -93,15 +103,15 @@ def restore_backup(request: Request, clients: Clients, where: str, *, redeploy: 
     )
 
 
-def keep_lost(request: Request, clients: Clients, where: str | None) -> RotateResult:
+def keep_lost(request: Request, clients: Clients, where: str | None, *, hash_key: bool) -> RotateResult:
     """Keep every version of a backup, or of the store's history, that is not kept; the stored data key stays."""
-    data_keys = read_stack(request, clients)
+    data_keys = read_stack(request, clients, hash_key=hash_key)
     refuse_other_store(data_keys)
     deployed, settings = data_keys.deployed, data_keys.settings
     if where:
         backup = destination.read(where, deployed.aws.backup_storage)
         refuse_foreign(backup, settings, where)
-        found = backup.versions
+        found = backup.hash_versions if hash_key else backup.versions
     else:
         name = settings.names.stored_data_key
         history = deployed.aws.access_diagnostics.history(name, settings.secret_store)
@@ -147,31 +157,32 @@ def _keep(data_keys: DataKeyStore, versions: Sequence[DataKeyVersion], clients: 
     clients.ui.line(f"{len(versions)} other version(s) are kept, too", mark=Mark.OK)
 
 
-def restore_from_target(request: Request, clients: Clients, *, redeploy: bool | None) -> RotateResult:
+def restore_from_target(request: Request, clients: Clients, *, hash_key: bool) -> RotateResult:
     """Make the application's own copy of the data key the stored one, after a proof.
 
-    It is what Vercel shows; a hidden or any other copy is in EONPRO_ENCRYPTED_PHI_KEY. Raises UsageError without one,
-    DataKeyConflict where Vercel has another data key than that.
+    It is what Vercel shows; a hidden or any other copy is in EONPRO_ENCRYPTED_PHI_KEY, or for the `hash_key` in
+    EONPRO_ENCRYPTED_PHI_HASH_KEY. Raises UsageError without one, DataKeyConflict where Vercel has another one.
     """
-    data_keys = read_stack(request, clients)
+    data_keys = read_stack(request, clients, hash_key=hash_key)
     refuse_other_store(data_keys)
     vercel, project = data_keys.deployed.vercel, data_keys.deployed.project
-    on_vercel = vercel.find_data_key(project) if vercel and isinstance(project, VercelProject) else None
-    answer = request.answers.get("encrypted_phi_key")
-    entered, invalid = entered_data_key(answer.value if answer else None)
+    variable, noun = data_keys.settings.names.variable, data_keys.settings.names.noun
+    on_vercel = vercel.find_data_key(project, name=variable) if vercel and isinstance(project, VercelProject) else None
+    answer = request.answers.get(variable.lower())
+    entered, invalid = entered_data_key(answer.value if answer else None, variable)
     if invalid is not None:
         raise UsageError(f"{invalid.what}; nothing was changed", invalid.next)
     wrapped = imported_data_key(on_vercel, entered)
     claimed = on_vercel.claimed if on_vercel else None
     if entered is not None and (wrapped is None or claimed not in (None, entered.fingerprint)):
         raise DataKeyConflict(
-            f"{DATA_KEY_INPUT_VARIABLE} is {entered.fingerprint}, but Vercel has another data key; nothing was changed",
+            f"{input_variable(variable)} is {entered.fingerprint}, but Vercel has another {noun}; nothing was changed",
             f"copy the one that the application has: {claimed or 'Vercel shows it'}",
         )
     if wrapped is None:
         raise UsageError(
-            "no target shows its data key; nothing was changed",
-            Command(READ_FROM_APPLICATION, advice="then the same command again"),
+            f"no target shows its {noun}; nothing was changed",
+            Command(read_from_application(variable), advice="then the same command again"),
         )
     return _put_back(
         request,
@@ -186,8 +197,7 @@ def restore_from_target(request: Request, clients: Clients, *, redeploy: bool | 
             same_as=wrapped.fingerprint,
             current=False,
         ),
-        command=f"restore --from-target --stack {data_keys.stack}",
-        redeploy=redeploy,
+        command=_restore(data_keys, "--from-target"),
         trusted=False,
     )
 
@@ -199,17 +209,22 @@ def _put_back(
     version: DataKeyVersion,
     *,
     command: str,
-    redeploy: bool | None,
     others: tuple[DataKeyVersion, ...] = (),
     trusted: bool = True,
 ) -> RotateResult:
+    if any(version.fingerprint == known.fingerprint for other in data_keys.others for known in other.versions()):
+        raise DataKeyConflict(
+            f"{version.fingerprint} is no {data_keys.settings.names.noun}: it is the other key; nothing was changed",
+            wizard(*_restore(data_keys).split(), advice="lists the versions"),
+        )
     stored_key = data_keys.stored_key()
     replaced = (
         f"{stored_key.parameter} is empty now"
         if not stored_key.exists
         else f"{stored_key.parameter} has a value that is not a data key; the store's history keeps it"
         if stored_key.wrapped is None
-        else f"{stored_key.wrapped.fingerprint} is replaced; undo: restore --version {stored_key.wrapped.fingerprint}"
+        else f"{stored_key.wrapped.fingerprint} is replaced; undo: "
+        + _restore(data_keys, "--version", stored_key.wrapped.fingerprint)
     )
     restored = put_in_place(
         request,
@@ -219,10 +234,11 @@ def _put_back(
         action=Action.RESTORE,
         warnings=(
             replaced,
-            "the application can no longer read records of another data key, nor find anything by its search hashes",
+            "the application finds nothing by search hashes under another hash key"
+            if guard.key_option(data_keys.settings)
+            else "the application can no longer read records of another data key, nor find it by its search hashes",
         ),
         command=command,
-        redeploy=redeploy,
         trusted=trusted,
     )
     if not others:

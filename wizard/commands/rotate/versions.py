@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from components.settings import Outputs, Settings
+from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
 from wizard.commands import deployed_stack
 from wizard.commands.deployed_stack import DeployedStack
 from wizard.core.data_key import FINGERPRINT, WrappedDataKey
@@ -54,6 +54,16 @@ class DataKeyStore:
         """The stack's own Region."""
         return self.region_stores[0]
 
+    @property
+    def others(self) -> tuple[DataKeyStore, ...]:
+        """The same of the stack's other wrapped keys: for the data key, of the hash key."""
+        names, settings = self.settings.wrapped_keys, self.settings
+        return tuple(self.of_key(settings.of_key(name)) for name in names if name != settings.names.variable)
+
+    def of_key(self, settings: Settings) -> DataKeyStore:
+        """The same of the wrapped key that these settings name."""
+        return replace(self, deployed=replace(self.deployed, settings=settings))
+
     def stored_key(self) -> StoredKey:
         """The stored data key of the stack's own Region."""
         return self.own.key_rotation.stored_key(self.settings)
@@ -81,8 +91,8 @@ class DataKeyStore:
         return replace(version, key_arn=key_arn, current=False, kept=False)
 
 
-def read_stack(request: Request, clients: Clients) -> DataKeyStore:
-    """Read the stack. Raises StackNotFound if it is not deployed."""
+def read_stack(request: Request, clients: Clients, *, hash_key: bool = False) -> DataKeyStore:
+    """Read the stack, with the versions of its data key or of its `hash_key`. Raises StackNotFound if not deployed."""
     clients.ui.working("reading the stack and its data keys")
     deployed = deployed_stack.find(request, clients)
     outputs = deployed_stack.outputs_of(deployed)
@@ -91,7 +101,12 @@ def read_stack(request: Request, clients: Clients) -> DataKeyStore:
         for arn in outputs.key_arns
         for region in (delivery.region_of(arn),)
     )
-    return DataKeyStore(deployed=deployed, outputs=outputs, region_stores=region_stores)
+    data_keys = DataKeyStore(deployed=deployed, outputs=outputs, region_stores=region_stores)
+    if not hash_key:
+        return data_keys
+    # One that the application has already is stored before the settings ask for it.
+    settings = deployed.settings.model_copy(update={"hash_key": True})
+    return data_keys.of_key(settings.of_key(HASH_KEY_VARIABLE))
 
 
 def stored(data_keys: DataKeyStore) -> StoredKey:
@@ -109,7 +124,11 @@ def stored(data_keys: DataKeyStore) -> StoredKey:
     if stored_key.wrapped is None:
         raise ResourceError(
             f"the value of {name} is not a wrapped data key; nothing was changed",
-            wizard("restore", advice="lists the kept versions, to restore one of them"),
+            wizard(
+                "restore",
+                *guard.key_option(data_keys.settings),
+                advice="lists the kept versions, to restore one of them",
+            ),
         )
     return stored_key
 
@@ -137,7 +156,8 @@ def _require_replaceable(decision: guard.Decision) -> None:
 def version_of(data_keys: DataKeyStore, typed: str, *, command: str) -> DataKeyVersion:
     """The kept version with the fingerprint that was typed. Raises UsageError with the existing ones."""
     fingerprint = typed if typed.startswith("sha256:") else f"sha256:{typed}"
-    listing = wizard("restore", "--stack", data_keys.stack, advice=f"lists the kept versions; then: {command}")
+    option = guard.key_option(data_keys.settings)
+    listing = wizard("restore", *option, "--stack", data_keys.stack, advice=f"lists the kept versions; then: {command}")
     if not FINGERPRINT.fullmatch(fingerprint):
         raise UsageError(f"{typed!r} is not a fingerprint: sha256: and 16 hex digits", listing)
     version = data_keys.version(fingerprint)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from components.policies.stack import trail_arn_of
-from components.settings import Settings, Target
+from components.settings import HASH_KEY_VARIABLE, Settings, Target
 from wizard.commands.deployed_stack import attempted
 from wizard.commands.status import StatusOptions
 from wizard.core import json_documents
@@ -24,7 +24,7 @@ from wizard.core.next_command import Result, plain_name, wizard
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface, VercelClient
 from wizard.core.retry import together
 from wizard.core.state_backend import url_of
-from wizard.data_key.delivery import find_last_backup, find_stored_data_key
+from wizard.data_key.delivery import find_last_backup, find_stored_data_key, keys_beside
 from wizard.inputs.registry import by_key
 from wizard.setup.steps import Clients, ListStacks, Request
 from wizard.targets.port import deploy_target
@@ -304,24 +304,31 @@ def _target(
         vercel=vercel,
         project=project,
     )
-    variables = {
-        region: AppVariables(
-            region=region,
-            key_arn=key.arn.replace(f":{settings.region}:", f":{region}:"),
-            wrapped=stored_data_key.wrapped,
-        )
-        for region in settings.regions
-    }
     try:
         if problem := deploy_target(target).access_problem(context):
             return _unknown(target, problem)
+        keys = keys_beside(context, stored_data_key.wrapped)
+        variables = {
+            region: AppVariables(
+                region=region,
+                key_arn=key.arn.replace(f":{settings.region}:", f":{region}:"),
+                wrapped=stored_data_key.wrapped,
+                hash_key=keys.get(HASH_KEY_VARIABLE),
+            )
+            for region in settings.regions
+        }
         missing = deploy_target(target).missing(context, variables) or ""
     except DataKeyConflict as error:
         missing = error.message
     except SetupError as error:
         return _unknown(target, error)
     status = HealthStatus.WRONG if missing else HealthStatus.GOOD
-    return StatusCheck(what=target, status=status, detail=missing or "has the three variables")
+    return StatusCheck(
+        what=target, status=status, detail=missing or f"has the {_COUNTS[len(settings.variables)]} variables"
+    )
+
+
+_COUNTS = {3: "three", 4: "four"}
 
 
 def _unknown(what: str, error: SetupError) -> StatusCheck:

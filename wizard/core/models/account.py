@@ -31,7 +31,7 @@ class Identity:
         if not self.principal_arn.endswith(":root"):
             return ""
         return (
-            "these are the credentials of the account's root user, whom no policy limits: use those of an IAM user or "
+            "these are the credentials of the account's root user, which no policy limits: use those of an IAM user or "
             "role. The evidence and the review show root as the account's IAM: it can use and administer the key"
         )
 

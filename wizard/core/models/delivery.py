@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from components.settings import Outputs, SecretStore, VercelIssuerMode
+from components.settings import WRAPPED_KEYS, Outputs, SecretStore, VercelIssuerMode
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.stack import StateResource, Step
 
@@ -92,17 +92,27 @@ class StoredDataKey:
 
 @dataclass(frozen=True, kw_only=True)
 class AppVariables:
-    """The three variables of the application. They travel together."""
+    """The variables of the application: three, or four with a hash key. They travel together."""
 
     region: str
     key_arn: str
     wrapped: WrappedDataKey
+    hash_key: WrappedDataKey | None = None
+
+    @property
+    def wrapped_keys(self) -> tuple[tuple[str, WrappedDataKey], ...]:
+        """(name, wrapped key) of each, the data key first."""
+        return tuple(
+            (name, key)
+            for name, key in zip(WRAPPED_KEYS, (self.wrapped, self.hash_key), strict=True)
+            if key is not None
+        )
 
     @property
     def values(self) -> tuple[tuple[str, str], ...]:
         """(name, value) of each, the data key first, so that no reader sees a key without it."""
         return (
-            ("ENCRYPTED_PHI_KEY", self.wrapped.value),
+            *((name, key.value) for name, key in self.wrapped_keys),
             ("AWS_KMS_KEY_ID", self.key_arn),
             ("AWS_REGION", self.region),
         )

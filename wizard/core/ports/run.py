@@ -12,7 +12,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from components.settings import Outputs, Settings, Target
+from components.settings import DATA_KEY_VARIABLE, Outputs, Settings, Target
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Problem, SetupError, StackNotFound
 from wizard.core.models import account
@@ -148,15 +148,16 @@ class VercelClient(Protocol):
         key_arn: str | None = None,
         replaceable: frozenset[str] = frozenset(),
         scope: Scope = PRODUCTION,
+        name: str = DATA_KEY_VARIABLE,
     ) -> str | None:
-        """Why `deliver` would be refused, in words: above all, for another data key than the stored one.
+        """Why `deliver` would be refused, in words: above all, for another key with that name than the stored one.
 
         `replaceable` are fingerprints of data keys that it may replace: stored versions. Without `region` or `key_arn`
         the other two variables are not compared.
         """
 
-    def find_data_key(self, project: VercelProject, /) -> account.DiscoveredDataKey:
-        """What production has under the three names, for the import of a manual set-up. Reads only."""
+    def find_data_key(self, project: VercelProject, /, *, name: str = DATA_KEY_VARIABLE) -> account.DiscoveredDataKey:
+        """What production has under that name and the two others, to import it. Reads only."""
 
     def former_key(self, project: VercelProject, /) -> str | None:
         """Where production has an ENCRYPTION_KEY, in words; None if it has none. Reads only."""
@@ -179,14 +180,16 @@ class VercelClient(Protocol):
     def read_variables(self, project: VercelProject, /) -> tuple[VariableEntry, ...]:
         """The entries of the three names in all environments, with the values that Vercel shows. Reads only."""
 
-    def rename_variable(self, project: VercelProject, /, id: str, *, stored: WrappedDataKey, today: date) -> str:
-        """Rename another data key's variable in production; its value stays. Returns the change in words.
+    def rename_variable(
+        self, project: VercelProject, /, id: str, *, stored: tuple[WrappedDataKey, ...], today: date
+    ) -> str:
+        """Rename another wrapped key's variable in production; its value stays. Returns the change in words.
 
-        Raises UsageError where production has no such variable, DataKeyConflict for the stored data key itself.
+        Raises UsageError where production has no such variable, DataKeyConflict for a `stored` key itself.
         """
 
     def check(self, project: VercelProject, /, batch: AppVariables, *, scope: Scope = PRODUCTION) -> str | None:
-        """What the scope lacks of the batch, in words; None when all three are in place. Reads only."""
+        """What the scope lacks of the batch, in words; None when all are in place. Reads only."""
 
     def deliver(
         self,

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 from components import policies
 from components.policies.stack import alert_rules_of, trail_arn_of, vercel_provider_arn_of
-from components.settings import APPLICATION_VARIABLES, DATA_KEY_VARIABLE, ObjectLock, ResourceKind, Settings
+from components.settings import ObjectLock, ResourceKind, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,26 +147,27 @@ def _stores(setup: Setup) -> dict[str, list[str]]:
         "guide's parameters": guide if setup.imports else [],
         "parameters": _regional(settings, "ssm", f"parameter{prefix}/*", everywhere=True),
         "secrets": _regional(settings, "secretsmanager", f"secret:{prefix}/*", everywhere=True),
-        "delivered secrets": _variables(settings, _OTHERS, settings.regions)
+        "delivered secrets": _variables(settings, _others(settings), settings.regions)
         if _in_secrets(settings) and settings.uses_store
         else [],
     }
 
 
 def variables_of(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """The variables that a delivery reads and writes. The stored data key is written only to other Regions."""
+    """The variables that a delivery reads and writes. A stored key is written only to other Regions."""
     written = [
-        *_variables(settings, _OTHERS, settings.regions),
-        *_variables(settings, (DATA_KEY_VARIABLE,), settings.replica_regions),
+        *_variables(settings, _others(settings), settings.regions),
+        *_variables(settings, settings.wrapped_keys, settings.replica_regions),
     ]
     return {
         "account": ("*",),
-        "variables": tuple(_variables(settings, APPLICATION_VARIABLES, settings.regions)),
+        "variables": tuple(_variables(settings, settings.variables, settings.regions)),
         **({"delivered variables": tuple(written)} if settings.uses_store else {}),
     }
 
 
-_OTHERS = tuple(name for name in APPLICATION_VARIABLES if name != DATA_KEY_VARIABLE)
+def _others(settings: Settings) -> list[str]:
+    return [name for name in settings.variables if name not in settings.wrapped_keys]
 
 
 def _variables(settings: Settings, names: Sequence[str], regions: Sequence[str]) -> list[str]:

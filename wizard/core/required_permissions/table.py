@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from components.policies.stack import trail_arn_of
-from components.settings import APPLICATION_VARIABLES, DATA_KEY_VARIABLE, ResourceKind, Settings
+from components.settings import ResourceKind, Settings
 from wizard.core.required_permissions.resources import FEATURES, LOGS_KEY, Setup, resources_of
 
 TABLE = Path(__file__).with_name("measured.json")
@@ -186,8 +186,8 @@ def _required(setup: Setup) -> Iterator[RequiredPermission]:
                 )
 
 
-_A_VERSION = "data-keys/0123456789abcdef"
-"""The name of a version of the data key, under the stack's prefix: any fingerprint."""
+_A_VERSION = "0123456789abcdef"
+"""The name of a version of a wrapped key in its folder: any fingerprint."""
 
 _READERS = frozenset({"execution role", "existing execution role", "role that reads the variables"})
 """The roles that get the second of the two policies, which reads the variables."""
@@ -220,7 +220,9 @@ def _requests(setup: Setup, resource: str, arns: tuple[str, ...], actions: list[
         region = arn.split(":")[3] or (iam_region if arn.split(":")[2] == "iam" else settings.region)
         if resource in ("parameters", "secrets"):
             # Name by name: a caller whose policies list the variables is allowed all that is needed.
-            names = (*(APPLICATION_VARIABLES if settings.uses_store else (DATA_KEY_VARIABLE,)), _A_VERSION)
+            names = [*(settings.variables if settings.uses_store else settings.wrapped_keys)]
+            folders = [settings.of_key(name).names.versions for name in settings.wrapped_keys]
+            names += [f"{folder.rpartition('/')[2]}/{_A_VERSION}" for folder in folders]
             ending = "-AbCdEf" if resource == "secrets" else ""
             yield from ((f"{arn.removesuffix('*')}{name}{ending}", region) for name in names)
         else:

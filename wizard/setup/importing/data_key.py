@@ -14,13 +14,19 @@ from wizard.core.next_command import Command
 from wizard.core.ports.run import AwsClient, DecryptVerifier
 from wizard.targets.port import deploy_target
 
-DATA_KEY_INPUT_VARIABLE = "EONPRO_ENCRYPTED_PHI_KEY"
-"""The environment variable for the wrapped data key, if Vercel does not show it."""
 
-READ_FROM_APPLICATION = (
-    f"printf 'ENCRYPTED_PHI_KEY: ' >&2 && read -rs {DATA_KEY_INPUT_VARIABLE} && export {DATA_KEY_INPUT_VARIABLE}"
-)
-"""Asks for the value that the running application has in its environment, so that it is in no command line."""
+def input_variable(variable: str) -> str:
+    """The environment variable for a wrapped key of the application, if Vercel does not show it."""
+    return f"EONPRO_{variable}"
+
+
+DATA_KEY_INPUT_VARIABLE = input_variable(DATA_KEY_VARIABLE)
+
+
+def read_from_application(variable: str) -> str:
+    """The command that asks for the value that the running application has, so that it is in no command line."""
+    return f"printf '{variable}: ' >&2 && read -rs {input_variable(variable)} && export {input_variable(variable)}"
+
 
 NONE_YET = "none"
 """Entered instead of a data key: the application never had one under this key."""

@@ -6,7 +6,7 @@ Reads AWS and Vercel through their ports.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from components.settings import ImportGroup, ResourceKind, Settings
+from components.settings import DATA_KEY_VARIABLE, ImportGroup, ResourceKind, Settings
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import Problem
 from wizard.core.models.account import Difference, DiscoveredDataKey, DiscoveredSetup
@@ -100,18 +100,20 @@ def inspect(
     )
 
 
-def entered_data_key(text: str | None) -> tuple[WrappedDataKey | None, Problem | None]:
-    """The wrapped data key that a person entered, or why it is none; neither, if nothing was entered."""
+def entered_data_key(
+    text: str | None, variable: str = DATA_KEY_VARIABLE
+) -> tuple[WrappedDataKey | None, Problem | None]:
+    """The wrapped key that a person entered, or why it is none; neither, if nothing was entered."""
     if text is None or text == NONE_YET:
         return None, None
     try:
         return WrappedDataKey(value=text), None
     except MalformedDataKey as error:
-        variable = by_key["encrypted_phi_key"].variable
+        entered = by_key[variable.lower()].variable
         return None, Problem(
-            what=f"the value of {variable} is not a wrapped data key: {error}",
+            what=f"the value of {entered} is not a wrapped data key: {error}",
             why="with another data key the records could not be read any more",
-            next=f"copy ENCRYPTED_PHI_KEY from where the application gets it, whole, into {variable}",
+            next=f"copy {variable} from where the application gets it, whole, into {entered}",
             exit_code=2,
         )
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from components.policies.stack import vercel_issuer_of
-from components.settings import ImportGroup, Settings, Target, VercelIssuerMode
+from components.settings import DATA_KEY_VARIABLE, ImportGroup, Settings, Target, VercelIssuerMode
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, Problem, SetupError, Unsupported
 from wizard.core.models.account import Difference, DiscoveredDataKey, DiscoveredSetup, Existing, Identity
@@ -18,6 +18,7 @@ from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, StackSta
 from wizard.core.next_command import shell, wizard
 from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
 from wizard.data_key import guard
+from wizard.data_key.delivery import find_data_key
 from wizard.setup.importing import data_key, discovery
 from wizard.setup.preflight import account, services
 from wizard.setup.preflight.resource_conflicts import certain_conflicts, resource_conflicts, with_existing_provider
@@ -46,6 +47,8 @@ class Findings:
     backend: str = ""
     """Where the state is stored, for a person; empty if the backend does not answer."""
     stored_data_key: StoredDataKey | None = None
+    hash_key: StoredDataKey | None = None
+    """The stored hash key; None where there is none, or none is asked for."""
     project: VercelProject | None = None
     engine_version: str = ""
     orphaned_creations: Mapping[str, str] = field(default_factory=dict)
@@ -118,7 +121,7 @@ def check(
         problems = [*drop_covered(problems, on_aws.rights.denied), *on_aws.rights.problems, *on_aws.quotas.problems]
         notes = (*notes, *on_aws.rights.notes, *on_aws.quotas.notes)
     problems += [*pulumi.problems_beside(identity), *on_vercel.problems]
-    settings, conflicts = on_aws.settings, _Conflicts()
+    settings, conflicts, hash_key = on_aws.settings, _Conflicts(), None
     former: dict[str, str | SetupError] = {}
     if settings is not None and on_vercel.project is not None:
         # The trust policy needs the slugs; the answer may be an id.
@@ -177,6 +180,16 @@ def check(
                 on_vercel,
                 former,
             )
+            for of_key in map(settings.of_key, settings.wrapped_keys[1:]):
+                hash_key, error = attempt(find_data_key, aws, of_key, state.outputs)
+                manual, saved_key = discovery.ManualSetup(), saved and saved.of_key(of_key.names.variable)
+                problems += (
+                    [problem(error, "whether there is a hash key must be known before one is made")]
+                    if error
+                    else _data_key(
+                        of_key, hash_key, saved_key, values, pulumi.state, manual, aws, vercel, on_vercel, {}
+                    )
+                )
         if on_aws.existing is not None:
             settings = with_existing_provider(settings, on_aws.existing, state, conflicts.orphaned_creations)
     unread = [
@@ -194,6 +207,7 @@ def check(
         state=state,
         backend=pulumi.backend,
         stored_data_key=on_aws.stored_data_key,
+        hash_key=hash_key,
         project=on_vercel.project,
         engine_version=pulumi.version,
         orphaned_creations=conflicts.orphaned_creations,
@@ -320,7 +334,7 @@ def _data_key(
     def conflict_at(target: DeployTarget) -> Callable[[], DataKeyConflict | None] | None:
         is_target = target.name in (values.get("target") or ())
         if is_target and project is not None and vercel is not None and not is_entered:
-            return partial(conflict_on_vercel, vercel, project, manual.wrapped, settings.region)
+            return partial(conflict_on_vercel, vercel, project, manual.wrapped, settings)
         is_unread = not is_target and not is_entered and saved is not None and target.name in saved.deploy_targets
         return None if is_unread else lambda: None
 
@@ -368,8 +382,12 @@ def foreign_data_key(
     aws: AwsClient, vercel: VercelClient, project: VercelProject, stored_data_key: StoredDataKey, settings: Settings
 ) -> list[Problem]:
     """A data key on Vercel that is not the stored one: an earlier version of it, or an unknown one."""
-    region, wrapped, key_arn = settings.region, stored_data_key.wrapped, stored_data_key.key_arn
-    conflict, error = attempt(lambda: vercel.conflict(project, wrapped, region=region, key_arn=key_arn))
+    name, wrapped = settings.names.variable, stored_data_key.wrapped
+    ask = partial(vercel.conflict, project, wrapped, name=name)
+    if name == DATA_KEY_VARIABLE:
+        # The other variables go with the data key.
+        ask = partial(ask, region=settings.region, key_arn=stored_data_key.key_arn)
+    conflict, error = attempt(ask)
     if error is not None:
         return [problem(error, "what the project already has must be known before anything is pushed")]
     if conflict is None:
@@ -377,8 +395,7 @@ def foreign_data_key(
     versions, _ = attempt(aws.key_rotation.versions, settings)
     if versions:
         replaceable = frozenset(version.fingerprint for version in versions)
-        ask = partial(vercel.conflict, project, wrapped, region=region, key_arn=key_arn, replaceable=replaceable)
-        other_conflict, error = attempt(ask)
+        other_conflict, error = attempt(partial(ask, replaceable=replaceable))
         if error is None and other_conflict is None:
             return [
                 Problem(
@@ -391,13 +408,17 @@ def foreign_data_key(
         Problem(
             what=conflict,
             why="the delivery would be refused, after everything else was created",
-            next=vercel_advice(project),
+            next=vercel_advice(project, settings),
         )
     ]
 
 
-def vercel_advice(project: VercelProject) -> str:
-    """The next step where production has an unknown data key."""
+def vercel_advice(project: VercelProject, settings: Settings) -> str:
+    """The next step where production has an unknown data key, or an unknown hash key."""
+    if option := guard.key_option(settings):
+        return wizard(
+            "restore", *option, "--from-target", advice="stores the one of the application; then set up again"
+        )
     return shell(
         "vercel",
         "env",
@@ -409,8 +430,8 @@ def vercel_advice(project: VercelProject) -> str:
 
 
 def conflict_on_vercel(
-    vercel: VercelClient, project: VercelProject, imported: WrappedDataKey | None, region: str
+    vercel: VercelClient, project: VercelProject, imported: WrappedDataKey | None, settings: Settings
 ) -> DataKeyConflict | None:
     """Why a first delivery to production would be refused; `imported` is the existing data key that is imported."""
-    conflict = vercel.conflict(project, imported, region=region)
-    return DataKeyConflict(conflict, vercel_advice(project)) if conflict else None
+    conflict = vercel.conflict(project, imported, region=settings.region, name=settings.names.variable)
+    return DataKeyConflict(conflict, vercel_advice(project, settings)) if conflict else None

@@ -232,6 +232,15 @@ def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: St
                 exit_code=2,
             )
         )
+    if saved.hash_key and not settings.hash_key:
+        problems.append(
+            errors.Problem(
+                what=f"the stack {stack} has a hash key, and the set-up takes none away",
+                why="without it the application derives other search hashes, and finds nothing by those that exist",
+                next="keep it: --hash-key yes",
+                exit_code=2,
+            )
+        )
     for region in sorted(set(replicas) - set(settings.replica_regions)):
         problems.append(
             errors.Problem(

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from components.policies import parameter_arn, secret_arn
-from components.settings import APPLICATION_VARIABLES, SecretStore, Settings
+from components.settings import SecretStore, Settings
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.deployment import Redeployed, RedeployState, Rollout, RolloutState, Service, TaskDefinition
 from wizard.core.next_command import Command, shell, wizard
@@ -130,7 +130,7 @@ def _times(settings: Settings) -> Statement:
             name=f"{settings.names.parameter_prefix}/{variable}",
             partition=settings.partition,
         )
-        for variable in APPLICATION_VARIABLES
+        for variable in settings.variables
     ]
     return {
         "Sid": "SeeWhenTheValuesWereWritten",

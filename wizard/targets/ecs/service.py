@@ -109,15 +109,15 @@ def inspect(ecs_services: EcsServices, settings: Settings, deployment: Deploymen
 
 
 def changed_at(ecs_services: EcsServices, settings: Settings) -> datetime | None:
-    """When one of the three values was last written."""
-    names = [f"{settings.names.parameter_prefix}/{variable}" for variable in APPLICATION_VARIABLES]
+    """When one of the variables was last written."""
+    names = [f"{settings.names.parameter_prefix}/{variable}" for variable in settings.variables]
     return ecs_services.changed_at(names, store=settings.secret_store)
 
 
 def reads_all_variables(definition: TaskDefinition, settings: Settings) -> bool:
-    """Whether one of its containers reads all three from the stack's store."""
+    """Whether one of its containers reads all variables from the stack's store."""
     return any(
-        set(APPLICATION_VARIABLES) <= _stored_variables(container, settings) for container in _containers(definition)
+        set(settings.variables) <= _stored_variables(container, settings) for container in _containers(definition)
     )
 
 

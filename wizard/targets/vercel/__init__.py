@@ -199,13 +199,16 @@ class Vercel(DeployTarget):
         scopes: tuple[Scope, ...] = (),
     ) -> DataKeyConflict | None:
         """The conflict in the first environment that has one."""
+        from components.settings import DATA_KEY_VARIABLE
         from wizard.core.errors import DataKeyConflict
 
         vercel, project = project_of(context)
-        region = context.settings.region if key_arn else None
+        name = context.settings.names.variable
+        # The other variables go with the data key.
+        region, key_arn = (context.settings.region, key_arn) if key_arn and name == DATA_KEY_VARIABLE else (None, None)
         for scope in scopes or _production():
             conflict = vercel.conflict(
-                project, stored, region=region, key_arn=key_arn, scope=scope, replaceable=replaceable
+                project, stored, region=region, key_arn=key_arn, scope=scope, replaceable=replaceable, name=name
             )
             if conflict:
                 return DataKeyConflict(
@@ -220,7 +223,9 @@ class Vercel(DeployTarget):
         vercel, project = project_of(context)
         return vercel.former_key(project)
 
-    def rename_existing(self, context: TargetContext, id: str, *, stored: WrappedDataKey, today: date) -> str:
+    def rename_existing(
+        self, context: TargetContext, id: str, *, stored: tuple[WrappedDataKey, ...], today: date
+    ) -> str:
         """Rename a variable of production."""
         vercel, project = project_of(context)
         return vercel.rename_variable(project, id, stored=stored, today=today)

@@ -78,8 +78,13 @@ def named_key(call: Call, parameter: str = "KeyId") -> Key | None:
 
 
 def keys_of_call(call: Call) -> tuple[tuple[str, Key], ...]:
-    """The keys that a call uses, each with the action that it needs."""
+    """The keys that a call uses, each with the action that it needs; no key policy decides about a list of aliases.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_ListAliases.html
+    """
     operation = call.operation
+    if operation == "ListAliases":
+        return ()
     source = backend(call).keys.get(key_id_of(str(call.parameters.get("CiphertextBlob", ""))))
     if operation == "ReEncrypt":
         used = [("ReEncryptFrom", source), ("ReEncryptTo", named_key(call, "DestinationKeyId"))]

@@ -302,3 +302,17 @@ def test_an_object_under_a_key_is_read_by_who_may_decrypt_through_s3(
     else:
         with pytest.raises(ClientError, match="AccessDenied.*kms:Decrypt"):
             reader.get_object(Bucket=bucket, Key="a/log")
+
+
+def test_the_aliases_of_a_key_are_listed_by_whom_iam_allows_it_whatever_the_key_policy_says(
+    cloud: Any, kms: Any, somebody: Any
+) -> None:
+    only_admin = {"Effect": "Allow", "Principal": {"AWS": ADMIN}, "Action": "kms:*", "Resource": "*"}
+    closed = kms.create_key(Policy=json.dumps({"Version": "2012-10-17", "Statement": [only_admin]}))["KeyMetadata"]
+    allow = {"Effect": "Allow", "Action": "kms:ListAliases", "Resource": "*"}
+    cloud.client("iam").put_user_policy(
+        UserName=somebody.arn.rpartition("/")[2],
+        PolicyName="list",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]}),
+    )
+    assert somebody.list_aliases(KeyId=closed["KeyId"])["Aliases"] == []

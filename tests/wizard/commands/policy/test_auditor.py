@@ -165,6 +165,11 @@ def test_the_former_values_of_a_stored_data_key_that_was_written_over_can_be_loo
     assert resources == {resource for action, resource in granted(asked()) if action == "ssm:GetParameters"} != set()
 
 
+def test_the_records_of_backups_are_read_where_the_data_key_is_in_secrets_manager():
+    read = {resource for action, resource in granted(asked(**SETUPS["secrets"])) if action == "ssm:GetParameters"}
+    assert read == {f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/*"}
+
+
 def test_a_replica_is_read_in_its_own_region():
     resources = {resource for _, resource in granted(asked(**SETUPS["replicas"]))}
     assert f"arn:aws:kms:us-west-2:{ACCOUNT}:key/*" in resources

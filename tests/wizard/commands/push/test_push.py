@@ -49,8 +49,15 @@ class PushWorld(World):
         # The rest is in the stack's settings.
         self.given = {"vercel_token": TOKEN}
 
-    def push(self, *, confirmed: str | None = None, request: Mapping[str, Any] | None = None, **options: Any) -> Any:
-        asked = self.request(confirmed=confirmed, **(request or {}))
+    def push(
+        self,
+        *,
+        confirmed: str | None = None,
+        redeploy: bool | None = None,
+        request: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Any:
+        asked = replace(self.request(confirmed=confirmed, **(request or {})), redeploy=redeploy)
         self.code, document = command.run(PushOptions(**options), asked, self.clients)
         return document
 

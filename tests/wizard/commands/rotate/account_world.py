@@ -11,7 +11,7 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -231,7 +231,7 @@ class World:
         """The stored data key to its targets; a new one where the stack never had any."""
         clients = self._doors(None)
         try:
-            push.run(PushOptions(redeploy=False), self._request(), clients)
+            push.run(PushOptions(), replace(self._request(), redeploy=False), clients)
         except SetupError as error:
             self.refused.append(f"push: {error.message}")
         finally:

@@ -92,7 +92,12 @@ class World:
         if self.entered is not None:
             answers["encrypted_phi_key"] = Answer(value=self.entered, source=Source.ENVIRONMENT, where="EONPRO_…")
         request = Request(
-            stack="production", answers=answers, saved=self.settings, yes=line.run.yes, confirmed=line.run.confirm
+            stack="production",
+            answers=answers,
+            saved=self.settings,
+            yes=line.run.yes,
+            confirmed=line.run.confirm,
+            redeploy=line.run.redeploy,
         )
         code, document = line.options.run(request, self.clients())
         return code, dict(document)

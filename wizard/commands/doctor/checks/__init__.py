@@ -3,8 +3,26 @@
 Pure.
 """
 
+from collections.abc import Iterator
+
 from wizard.commands.doctor.checks import key, policies, principal, runtime, stack, stored_data_key, trail, variables
-from wizard.commands.doctor.diagnosis import Check
+from wizard.commands.doctor.context import CheckContext
+from wizard.commands.doctor.diagnosis import Check, CheckResult
+
+
+def check_hash_key(context: CheckContext) -> Iterator[CheckResult]:
+    """The checks of the data key, for the hash key beside it."""
+    if context.of_hash_key is not None:
+        for check in (
+            stored_data_key.check_stored_data_key,
+            variables.check_data_key_on_vercel,
+            variables.check_parameters,
+            stored_data_key.check_versions,
+            stored_data_key.check_backup,
+            key.check_replica_data_keys,
+        ):
+            yield from check(context.of_hash_key)
+
 
 ACCESS_CHECKS: tuple[Check, ...] = (
     # The check that takes longest comes first.
@@ -14,6 +32,7 @@ ACCESS_CHECKS: tuple[Check, ...] = (
     *policies.ACCESS_CHECKS,
     *variables.ACCESS_CHECKS,
     *runtime.ACCESS_CHECKS,
+    check_hash_key,
 )
 """Whether the application can decrypt its data key: run after a failed verification."""
 

@@ -264,7 +264,7 @@ def _trust(
 ) -> Iterator[CheckResult]:
     """Compare a role's trust both ways; `lacking` and `surplus` say why either matters."""
     arn, compared = role.arn, compare_trust(role.trust, wanted)
-    widened = f"lets in {'; '.join(compared.surplus)}" if compared.surplus else ""
+    widened = f"trusts {'; '.join(compared.surplus)}" if compared.surplus else ""
     if compared.lacking:
         principals = ", ".join(compared.lacking)
         yield Finding(

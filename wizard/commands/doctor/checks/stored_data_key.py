@@ -7,7 +7,7 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.settings import DATA_KEY_VARIABLE, SecretStore
+from components.settings import HASH_KEY_VARIABLE, SecretStore
 from wizard.commands.backup.destination import S3
 from wizard.commands.backup.document import file_name_of
 from wizard.commands.doctor import fixes
@@ -21,10 +21,14 @@ from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import AppVariables, ChildResult, StoredDataKey
 from wizard.core.models.rotation import LastBackup
 from wizard.core.safe_text import quoted
-from wizard.setup.importing.data_key import DATA_KEY_INPUT_VARIABLE, READ_FROM_APPLICATION
+from wizard.setup.importing.data_key import input_variable, read_from_application
 from wizard.targets.port import DeployTarget, deploy_targets
 
-_LOST = "without it the data key cannot be delivered again, and a new one would decrypt no record"
+
+def _lost(context: CheckContext) -> str:
+    if context.settings.names.variable == HASH_KEY_VARIABLE:
+        return "without it the hash key cannot be delivered again, and under a new one no search hash matches"
+    return "without it the data key cannot be delivered again, and a new one would decrypt no record"
 
 
 def check_stored_data_key(context: CheckContext) -> Iterator[CheckResult]:
@@ -43,7 +47,7 @@ def check_stored_data_key(context: CheckContext) -> Iterator[CheckResult]:
     ):
         yield _other_key(context, stored_data_key, stored_data_key.key_arn, context.key_arn)
     else:
-        yield Passed(what=f"{name} is the data key {stored_data_key.wrapped.fingerprint}")
+        yield Passed(what=f"{name} is the {context.settings.names.noun} {stored_data_key.wrapped.fingerprint}")
 
 
 def _missing(context: CheckContext) -> Iterator[CheckResult]:
@@ -54,15 +58,17 @@ def _missing(context: CheckContext) -> Iterator[CheckResult]:
     if recovery is None:
         yield Finding(
             cause="data-key-not-created",
-            what=f"{name} has no data key yet",
-            why="the stack is deployed, but no data key was created; the application would create its own",
+            what=f"{name} has no {context.settings.names.noun} yet",
+            why="the settings ask for a hash key, and none was created; until then the hashes depend on the data key"
+            if context.settings.names.variable == HASH_KEY_VARIABLE
+            else "the stack is deployed, but no data key was created; the application would create its own",
             command=fixes.push(context),
         )
         return
     yield Finding(
         cause="stored-key-missing",
-        what=f"the stored data key {name} was deleted",
-        why=_LOST,
+        what=f"the stored {context.settings.names.noun} {name} was deleted",
+        why=_lost(context),
         command=recovery[0],
         advice=recovery[1],
     )
@@ -103,9 +109,10 @@ def _recovery(context: CheckContext) -> tuple[str, str] | None:
     is_known = in_use or advice or isinstance(versions, SetupError)
     if not is_known and not _was_delivered(context):
         return None
-    return f"{READ_FROM_APPLICATION} && {from_target}", advice or (
+    variable_name = context.settings.names.variable
+    return f"{read_from_application(variable_name)} && {from_target}", advice or (
         "no version and no backup is known: the running application has the only copy; take the value of "
-        "ENCRYPTED_PHI_KEY from its environment, and do not redeploy it before"
+        f"{variable_name} from its environment, and do not redeploy it before"
     )
 
 
@@ -165,7 +172,8 @@ def _versions(fingerprints: frozenset[str] | SetupError) -> tuple[str, ...]:
 def _vercel_variable(context: CheckContext) -> VariableEntry | None:
     variables = context.vercel_variables
     entries = () if variables is None or isinstance(variables, SetupError) else variables
-    return next((entry for entry in entries if entry.name == DATA_KEY_VARIABLE and entry.in_production), None)
+    name = context.settings.names.variable
+    return next((entry for entry in entries if entry.name == name and entry.in_production), None)
 
 
 def _on_vercel(variable: VariableEntry | None) -> str | None:
@@ -174,11 +182,12 @@ def _on_vercel(variable: VariableEntry | None) -> str | None:
 
 
 def _was_delivered(context: CheckContext) -> bool:
-    variables = context.vercel_variables
-    if variables is not None and not isinstance(variables, SetupError) and variables:
+    """Whether a target has the key, or for the data key any variable: they travel together."""
+    variables, stored = context.vercel_variables, context.stored_values(context.settings.region)
+    if isinstance(stored, SetupError):
         return True
-    stored = context.stored_values(context.settings.region)
-    return isinstance(stored, SetupError) or bool(stored)
+    names = {*stored, *(entry.name for entry in variables or ())} if isinstance(variables, tuple) else {*stored}
+    return HASH_KEY_VARIABLE in names if context.settings.names.variable == HASH_KEY_VARIABLE else bool(names)
 
 
 def _conflict(context: CheckContext, conflict: DataKeyConflict) -> CheckResult:
@@ -194,7 +203,7 @@ def _conflict(context: CheckContext, conflict: DataKeyConflict) -> CheckResult:
         return Finding(
             cause="stored-key-malformed",
             what=f"the value of {name} is not a wrapped data key: somebody overwrote it",
-            why=f"{_LOST}; running instances keep their key until they restart",
+            why=f"{_lost(context)}; running instances keep their key until they restart",
             command=(command := _back(context, version, former)),
             advice=RESTART if command else _backup_advice(context),
         )
@@ -270,7 +279,7 @@ def _from_backup(context: CheckContext, fingerprint: str | None) -> tuple[str, s
     words = secret if settings.secret_store is SecretStore.SECRETS_MANAGER else parameter
     read = fixes.aws(context, *words, "--output", "text", region=where)
     from_target = fixes.wizard(context, "restore", "--from-target", "--confirm", context.stack)
-    return f'{DATA_KEY_INPUT_VARIABLE}="$({read})" {from_target}', f"the backup of {last.at:%Y-%m-%d}"
+    return f'{input_variable(settings.names.variable)}="$({read})" {from_target}', f"the backup of {last.at:%Y-%m-%d}"
 
 
 def _from_place(context: CheckContext, last: LastBackup, *words: str) -> tuple[str, str]:
@@ -343,7 +352,13 @@ def check_decryption(context: CheckContext) -> Iterator[CheckResult]:
     if not isinstance(key, KeyFact):
         return
     stored = stored_data_key if isinstance(stored_data_key, StoredDataKey) else None
-    variables = AppVariables(region=settings.region, key_arn=key.arn, wrapped=stored.wrapped) if stored else None
+    beside = context.of_hash_key.stored_data_key if context.of_hash_key else None
+    hash_key = beside.wrapped if isinstance(beside, StoredDataKey) else None
+    variables = (
+        AppVariables(region=settings.region, key_arn=key.arn, wrapped=stored.wrapped, hash_key=hash_key)
+        if stored
+        else None
+    )
     principals: dict[str, DeployTarget] = {}
     for target in deploy_targets(settings.deploy_targets):
         arn = context.outputs.principal_of(target.name) if context.outputs else settings.app_principal_arns[0]
@@ -434,16 +449,16 @@ def check_backup(context: CheckContext) -> Iterator[CheckResult]:
     last, stored = context.last_backup, context.stored_data_key
     if not isinstance(stored, StoredDataKey):
         return  # Reported by check_stored_data_key.
-    name = file_name_of(context.settings.environment, stored.wrapped.fingerprint)
+    noun, name = context.settings.names.noun, file_name_of(context.settings.environment, stored.wrapped.fingerprint)
     command = fixes.wizard(context, "backup", "--to", name)
     if isinstance(last, SetupError):
-        yield Skipped(what=f"the last backup of the data key: {last.message}")
+        yield Skipped(what=f"the last backup of the {noun}: {last.message}")
     elif last is None:
-        yield Skipped(what=f"a backup of the data key: the account records none; make one: {command}")
+        yield Skipped(what=f"a backup of the {noun}: the account records none; make one: {command}")
     elif last.fingerprint != stored.wrapped.fingerprint:
         yield Skipped(what=f"a backup of {stored.wrapped.fingerprint}: the last one has {last.fingerprint}; {command}")
     else:
-        yield Passed(what=f"the data key was backed up {last.age(context.clients.now())}: {quoted(last.place)}")
+        yield Passed(what=f"the {noun} was backed up {last.age(context.clients.now())}: {quoted(last.place)}")
 
 
 ACCESS_CHECKS: tuple[Check, ...] = (check_decryption, check_stored_data_key)

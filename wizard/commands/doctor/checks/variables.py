@@ -6,7 +6,7 @@ Reads through the context.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from components.settings import DATA_KEY_VARIABLE, SecretStore
+from components.settings import HASH_KEY_VARIABLE, SecretStore
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, next_step
@@ -118,6 +118,9 @@ EMPTY = (
     "the application says “Encryption key not initialized”; with AWS_KMS_KEY_ID set and no ENCRYPTED_PHI_KEY "
     "it creates a new data key, which decrypts no record"
 )
+_NO_HASH_KEY = (
+    "the application derives its search hashes from the data key, and finds nothing by those under the hash key"
+)
 
 
 def check_vercel_access(context: CheckContext) -> Iterator[CheckResult]:
@@ -163,7 +166,7 @@ def check_data_key_on_vercel(context: CheckContext) -> Iterator[CheckResult]:
     """Whether production has the stored data key: by its value if Vercel returns it, else by its comment."""
     stored_data_key = context.stored_data_key
     ours = stored_data_key.wrapped if isinstance(stored_data_key, StoredDataKey) else None
-    for variable in on_vercel(context, DATA_KEY_VARIABLE):
+    for variable in on_vercel(context, context.settings.names.variable):
         if not variable.exists or variable.entry is None:
             yield _absent(context, variable)
         elif variable.value is None:
@@ -185,7 +188,7 @@ def _absent(context: CheckContext, variable: Expected) -> Finding:
     if variable.outside:
         cause = "variable-wrong-environment"
         what = f"{variable.name} in {variable.place} is set for {', '.join(variable.outside)}, but not for production"
-    return _push(context, cause, what, EMPTY)
+    return _push(context, cause, what, _NO_HASH_KEY if variable.name == HASH_KEY_VARIABLE else EMPTY)
 
 
 _DAMAGE = {
@@ -398,7 +401,7 @@ def check_parameters(context: CheckContext) -> Iterator[CheckResult]:
     stored_data_key = context.stored_data_key
     if not isinstance(stored_data_key, StoredDataKey):
         return
-    for variable in in_the_store(context, DATA_KEY_VARIABLE):
+    for variable in in_the_store(context, context.settings.names.variable):
         if not variable.exists:
             yield _no_parameter(context, variable)
         elif variable.value != stored_data_key.wrapped.value:
