@@ -6,7 +6,7 @@ Touches the deployments that are set up once; every test leaves them as they wer
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -120,14 +120,6 @@ def test_without_a_token_the_way_to_one_is_told_and_nothing_is_well(on_vercel: D
 # --- in Parameter Store
 
 
-@pytest.fixture
-def no_other_version_afterwards(on_ecs: Deployment) -> Iterator[None]:
-    """What a restoration replaces is kept, for records may be encrypted under it: here there are none."""
-    before = {*on_ecs.parameters()}
-    yield
-    on_ecs.client("ssm").delete_parameters(Names=[*{*on_ecs.parameters()} - before])
-
-
 @pytest.mark.parametrize("name", ["AWS_KMS_KEY_ID", pytest.param("AWS_REGION", marks=pytest.mark.thorough)])
 def test_a_parameter_that_was_deleted_is_there_again(on_ecs: Deployment, name: str):
     before = on_ecs.parameters()
@@ -144,7 +136,6 @@ def test_a_stored_data_key_that_was_written_over_is_restored(on_ecs: Deployment)
 
 
 @pytest.mark.thorough
-@pytest.mark.usefixtures("no_other_version_afterwards")
 def test_a_stored_data_key_with_another_data_key_is_restored(on_ecs: Deployment):
     before, [key] = stored_key(on_ecs), on_ecs.keys()
     other = on_ecs.client("kms").generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")["CiphertextBlob"]
@@ -154,7 +145,6 @@ def test_a_stored_data_key_with_another_data_key_is_restored(on_ecs: Deployment)
 
 
 @pytest.mark.thorough
-@pytest.mark.usefixtures("no_other_version_afterwards")
 def test_a_stored_data_key_that_opens_to_16_bytes_makes_way_for_the_one_before(on_ecs: Deployment):
     before, [key] = stored_key(on_ecs), on_ecs.keys()
     short = on_ecs.client("kms").encrypt(KeyId=key, Plaintext=b"x" * 16)["CiphertextBlob"]

@@ -122,8 +122,8 @@ def check_versions(context: CheckContext) -> Iterator[CheckResult]:
     if not isinstance(stored, StoredDataKey):
         return  # Reported by check_stored_data_key.
     fingerprint, last = stored.wrapped.fingerprint, context.last_backup
-    # What was stored before, by the store's own history, and what was there at the last backup. An auditor may not
-    # read the history.
+    # What was stored before, by the store's own history, and what was there at the last backup: not everybody may read
+    # the history.
     known = {fingerprint, *(_former(context) if stored.version > 1 else ())}
     known |= {*last.versions} if isinstance(last, LastBackup) else set()
     lost = context.once("lost", lambda: context.aws.key_rotation.altered(settings, known=known))
