@@ -8,7 +8,6 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -28,6 +27,7 @@ from wizard.aws.iam import account_of
 from wizard.core.errors import PermissionDenied, SetupError
 from wizard.core.models.account import TrailFact
 from wizard.core.models.audit import LogValidation
+from wizard.core.retry import Threads
 
 _NO_OBJECT = ("404", "NoSuchKey", "NotFound")
 
@@ -49,7 +49,7 @@ def validate(
         )
     }
     bucket = _Bucket(session=session, name=trail.bucket, owner=account_of(session))
-    with ThreadPoolExecutor(max_workers=PARALLEL_OBJECTS, thread_name_prefix="digests") as pool:
+    with Threads(max_workers=PARALLEL_OBJECTS, thread_name_prefix="digests") as pool:
         # The first page's digests are read while the next page is listed.
         keys, again = tee(_listed(bucket, trail, region, since, until))
         read = tuple(pool.map(lambda key: _digest(bucket, key, signers), keys))
@@ -58,7 +58,7 @@ def validate(
     faults = [each for each in read if isinstance(each, str)]
     chained, unread = _chain(digests, listed, bucket.name, since)
     logs = [log for digest in reversed(digests) for log in digest.logs]
-    with ThreadPoolExecutor(max_workers=PARALLEL_OBJECTS, thread_name_prefix="logs") as pool:
+    with Threads(max_workers=PARALLEL_OBJECTS, thread_name_prefix="logs") as pool:
         compared = tuple(pool.map(lambda log: _compare(bucket, log), islice(logs, most)))
     denied = [each for each in compared if isinstance(each, SetupError)]
     if not listed:

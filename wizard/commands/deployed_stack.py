@@ -5,7 +5,6 @@ is wrong there is what these commands report.
 """
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,6 +15,7 @@ from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.rotation import DataKeyVersion
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
+from wizard.core.retry import Threads
 from wizard.core.state_backend import Circumstances, resolve
 from wizard.data_key.delivery import find_stored_data_key
 from wizard.inputs.registry import by_key
@@ -95,7 +95,7 @@ def find(request: Request, clients: Clients, *, reads_data_key: bool = False) ->
     token = values.get("vercel_token")
     is_used = by_key["vercel_token"].needed({"target": settings.deploy_targets})
     vercel = clients.vercel(token) if token and is_used else None
-    with ThreadPoolExecutor(max_workers=3) as pool:
+    with Threads(max_workers=3) as pool:
         state = pool.submit(attempted, engine.state, request.stack)
         project = (
             pool.submit(attempted, vercel.find_project, settings.vercel_team or "", settings.vercel_project or "")

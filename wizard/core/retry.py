@@ -217,10 +217,19 @@ MAX_PARALLEL = 8
 """Calls that run in parallel; botocore keeps ten connections for each client."""
 
 
+class Threads(ThreadPoolExecutor):
+    """Threads beside this one, for a block. Whoever interrupts the block does not wait for a call that hangs."""
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """After an error it waits too: what is under way in the threads must not outlive the command's next step."""
+        is_interrupted = kind is not None and not issubclass(kind, Exception)
+        self.shutdown(wait=not is_interrupted, cancel_futures=is_interrupted)
+
+
 def together(*calls: Callable[[], Any]) -> tuple[Any, ...]:
     """The results of all calls, run in parallel; when all have ended, the first failure is raised."""
     if not calls:
         return ()
-    with ThreadPoolExecutor(max_workers=min(MAX_PARALLEL, len(calls)), thread_name_prefix="together") as pool:
+    with Threads(max_workers=min(MAX_PARALLEL, len(calls)), thread_name_prefix="together") as pool:
         futures = [pool.submit(call) for call in calls]
     return tuple(future.result() for future in futures)

@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -30,7 +30,7 @@ from wizard.core.errors import (
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import Drift, OnProgress, Step
 from wizard.core.next_command import Command, plain_name, shell
-from wizard.core.retry import Clock, Reason
+from wizard.core.retry import Clock, Reason, Threads
 from wizard.core.state_backend import BackendKind
 from wizard.pulumi_engine import automation, backend, config, passphrase, workspace
 from wizard.pulumi_engine import plan as engine_plan
@@ -96,7 +96,7 @@ class PulumiEngine:
         opened = self._project.open()
         place = backend.detect(self._project.environment, self._project.folder)
         salt = backend.salt(self._project.settings_file(stack))
-        with ThreadPoolExecutor(max_workers=1) as pool:
+        with Threads(max_workers=1) as pool:
             # The check takes a quarter of a second of processor time, while the CLI waits for the backend.
             check = partial(passphrase.check, self._project.environment, self._project.folder, stack=stack)
             passphrase_check = pool.submit(check, salt=salt) if salt else None

@@ -4,7 +4,6 @@ Reads the account through the AWS port. An item that could not be read is `unkno
 """
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -21,6 +20,7 @@ from wizard.core.models.audit import BUCKET_REQUIREMENTS, TRAIL_REQUIREMENTS, ga
 from wizard.core.models.delivery import StoredDataKey, Verification, VerificationState
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient
+from wizard.core.retry import Threads
 from wizard.setup import application_access
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ class Readings:
 
 def read_account(aws: AwsClient, outputs: Outputs) -> Readings:
     """The facts of the account, read in parallel."""
-    with ThreadPoolExecutor(max_workers=7) as pool:
+    with Threads(max_workers=7) as pool:
         key = pool.submit(_read, aws.kms.describe_key, outputs.alias_name)
         key_policy = pool.submit(_read, aws.kms.key_policy, outputs.key_arn)
         app_policy = pool.submit(_read, aws.iam.policy_document, outputs.app_policy_arn)

@@ -5,7 +5,6 @@ Writes AWS and the targets through their ports. The data key is stored before it
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
@@ -16,6 +15,7 @@ from wizard.core.models.account import Identity
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import Command
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
+from wizard.core.retry import Threads
 from wizard.data_key import delivery
 from wizard.setup import confirmation, report
 from wizard.setup.importing.data_key import verify_before_storing
@@ -67,7 +67,7 @@ def deliver_and_verify(
     show_stored_data_key(ui, stored, outputs)
     hash_key = ensure_hash_key(ui, ready.aws, settings, outputs)
     context = context_of(ready, outputs)
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    with Threads(max_workers=1) as pool:
         credentials = None if is_new else pool.submit(delivery.find_credentials, context, context.targets).result
         delivered = delivery.deliver(context, stored.wrapped, on_delivered=lambda result: show_delivered(ui, result))
         key = ensure_credentials(clients, context, yes=yes)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -33,6 +32,7 @@ from wizard.core.ports.run import (
     UserInterface,
     VercelClient,
 )
+from wizard.core.retry import Threads
 from wizard.core.state_backend import KEY_ALIAS, Circumstances, StateBackend, in_words, resolve
 from wizard.inputs import saved_progress
 from wizard.inputs.answers import Answer, Source
@@ -294,7 +294,7 @@ def check(
 
     has_started = request.saved is not None and bool(request.saved.adopted) and bool(values.get("repair"))
     requested = _import_request(values) if request.adopt or has_started else None
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    with Threads(max_workers=1) as pool:
         # With the account's alias, which is only shown; a person has seen it in the interview.
         aws = None if ui.interactive else interview.aws
         full_identity = pool.submit(services.attempt, aws.identify) if aws else None
@@ -437,7 +437,7 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         engine.recover(request.stack, ready.findings.orphaned_creations)
     outputs = ready.findings.state.outputs
     is_built = outputs is not None and not ready.findings.state.pending
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with Threads(max_workers=2) as pool:
         # Most of it is what the checks have asked.
         account = pool.submit(read_account, ready.findings.asked or ready.aws, ready.settings)
         judged = pool.submit(

@@ -4,7 +4,6 @@ Changes AWS, Vercel and the stack through their ports, each only after the confi
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -18,6 +17,7 @@ from wizard.core.models.inputs import LATER, Choice, Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import plain_name, wizard
 from wizard.core.ports.run import TargetContext, UserInterface
+from wizard.core.retry import Threads
 from wizard.data_key.delivery import find_last_backup, region_of
 from wizard.inputs.registry import BACKUP_TO
 from wizard.setup import checklist, confirmation, deliver_and_verify, plan, report, steps
@@ -103,7 +103,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
         ready, planned = confirmed_plan.ready, confirmed_plan.planned
         outputs = steps.update(request, clients, ready, planned)
     is_new, ui = bool(planned.changes), clients.ui
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with Threads(max_workers=2) as pool:
 
         def begin(call: Callable[..., T], *arguments: Any) -> Callable[[], T]:
             # What this run has changed is read when the proof has waited until AWS knows it everywhere.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Event
 
 import pytest
 
 from wizard.core import retry
 from wizard.core.errors import PermissionDenied, SetupError, Throttled, Unreachable
-from wizard.core.retry import Clock, Reason
+from wizard.core.retry import Clock, Reason, Threads
 
 
 @dataclass(kw_only=True)
@@ -128,3 +129,14 @@ def test_a_person_reads_once_why_and_for_how_long() -> None:
     retry.call(failing(Throttled("slow down", ""), times=3), clock=time.clock)
 
     assert time.messages == ["the service limits the number of calls; trying again for up to 60 s"]
+
+
+def test_whoever_interrupts_does_not_wait_for_a_call_that_hangs():
+    answered = Event()
+    try:
+        with pytest.raises(KeyboardInterrupt), Threads(max_workers=1) as pool:
+            hanging = pool.submit(answered.wait, 30)
+            raise KeyboardInterrupt
+        assert not hanging.done()
+    finally:
+        answered.set()

@@ -4,7 +4,6 @@ Reads through the ports and changes nothing.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -24,6 +23,7 @@ from wizard.core.models.delivery import Delivered, DeliveryState, StoredDataKey,
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import Command, wizard
 from wizard.core.ports.run import TargetContext, UserInterface
+from wizard.core.retry import Threads
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_target
@@ -219,7 +219,7 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
             wizard("push", "--stack", deployed.stack),
         )
     delivered = _delivered(context, stored_data_key)
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    with Threads(max_workers=1) as pool:
         # The application may be let in. Whether anybody else is, too, no proof says.
         widened = pool.submit(diagnose, deployed, clients, checks.RIGHTS_CHECKS)
         proofs = deliver_and_verify.prove(

@@ -4,7 +4,6 @@ Reads through the context. A check is a function of the context; `checks/` has t
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from wizard.commands.deployed_stack import DeployedStack
@@ -12,6 +11,7 @@ from wizard.commands.doctor import check_codes
 from wizard.commands.doctor.context import CheckContext
 from wizard.core import next_command
 from wizard.core.errors import CredentialsError, SetupError
+from wizard.core.retry import Threads
 from wizard.setup.steps import Clients
 
 
@@ -119,7 +119,7 @@ def diagnose(
             # The check did not handle the error: its result is unknown.
             return (NotChecked.of(check.__name__.replace("_", " "), error),)
 
-    with ThreadPoolExecutor(max_workers=8) as pool:
+    with Threads(max_workers=8) as pool:
         results = [result for answers in pool.map(run, checks) for result in answers]
     if not any(isinstance(result, Finding) and result.cause not in check_codes.ADVISORY for result in results):
         results += [result for _, check in last for result in run(check)]

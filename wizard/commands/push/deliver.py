@@ -4,7 +4,6 @@ Acts through the ports: creates the stored data key if there never was one, and 
 """
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +17,7 @@ from wizard.core.models.deployment import Deployment, Instances, Redeployed, Red
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import TargetContext
+from wizard.core.retry import Threads
 from wizard.data_key import delivery, guard
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients, Request
@@ -164,7 +164,7 @@ def push(
             target for target in context.targets if PRODUCTION in scopes or not deploy_target(target).has_environments
         ),
     )
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with Threads(max_workers=2) as pool:
         credentials = pool.submit(delivery.find_credentials, context, context.targets)
         stored = delivery.ensure_data_key(aws, settings, outputs, keeps_versions=False)
         deliver_and_verify.show_stored_data_key(ui, stored, outputs)

@@ -6,7 +6,7 @@ Reads through the ports and changes nothing. What could not be read is unknown, 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -40,6 +40,7 @@ from wizard.core.models.audit import LogValidation, Usage
 from wizard.core.models.rotation import KeyRotations, LastBackup, RestoreDrill
 from wizard.core.next_command import plain_name, wizard
 from wizard.core.ports.run import AwsClient
+from wizard.core.retry import Threads
 from wizard.data_key.delivery import find_last_backup, find_last_drill, find_stored_data_key, region_of
 from wizard.setup import checklist
 from wizard.setup.steps import Clients
@@ -118,7 +119,7 @@ def gather(stack: DeployedStack, clients: Clients, inputs: Inputs) -> facts.Repo
 def _read(stack: DeployedStack, clients: Clients, outputs: Outputs, log_files: int | None) -> Read:
     aws, settings, now = stack.aws, stack.settings, clients.now().replace(microsecond=0)
     names, since = settings.names, now - timedelta(days=WINDOW_DAYS)
-    with ThreadPoolExecutor(max_workers=24) as pool:
+    with Threads(max_workers=24) as pool:
         bucket = pool.submit(attempted, aws.audit.bucket_documents, outputs.trail_bucket)
         logs = pool.submit(attempted, _validated, aws, outputs, since, now, log_files)
         records = {
@@ -197,7 +198,7 @@ def _sign_ins(aws: AwsClient, live: Future[AccessReview | SetupError], now: date
         return SignIn(arn=arn, why=why) if why else None
 
     reaching = [principal for principal in review.principals if principal.rights or not principal.is_known]
-    with ThreadPoolExecutor(max_workers=8, thread_name_prefix="sign-in") as pool:
+    with Threads(max_workers=8, thread_name_prefix="sign-in") as pool:
         return tuple(filter(None, pool.map(sign_in, reaching)))
 
 

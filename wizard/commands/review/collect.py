@@ -4,7 +4,6 @@ Reads through the AWS port; changes nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,7 +21,7 @@ from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unre
 from wizard.core.models import access as models
 from wizard.core.models.account import KeyFact
 from wizard.core.ports.run import AwsClient
-from wizard.core.retry import together
+from wizard.core.retry import Threads, together
 
 T = TypeVar("T")
 
@@ -51,7 +50,7 @@ def review(
     Raises CredentialsError, but not for a reading that is denied: that one is in `unread`.
     """
     keys = outputs.key_arns
-    with ThreadPoolExecutor(max_workers=4, thread_name_prefix="review") as pool:
+    with Threads(max_workers=4, thread_name_prefix="review") as pool:
         iam_job = pool.submit(_attempt, aws.access.iam)
         readings = list(pool.map(lambda arn: _read(aws, arn, now - timedelta(days=window_days)), keys))
         iam = iam_job.result()
@@ -250,7 +249,7 @@ def _with_access_keys(
     listed = list(principals)
     users = [principal for principal in listed if ":user/" in principal.arn and f"::{account}:" in principal.arn]
     access = aws.access
-    with ThreadPoolExecutor(max_workers=4, thread_name_prefix="access-keys") as pool:
+    with Threads(max_workers=4, thread_name_prefix="access-keys") as pool:
         jobs = {
             user.arn: pool.submit(_attempt, access.access_keys, user.arn.rpartition("/")[2], now=now) for user in users
         }

@@ -4,7 +4,7 @@ Reads through the ports, changes nothing and asks no questions.
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus, StatusCheck
 from wizard.core.next_command import Result, plain_name, wizard
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface, VercelClient
-from wizard.core.retry import together
+from wizard.core.retry import Threads, together
 from wizard.core.state_backend import url_of
 from wizard.data_key.delivery import find_last_backup, find_stored_data_key, keys_beside
 from wizard.inputs.registry import by_key
@@ -86,7 +86,7 @@ def read(
     local = sorted({*settings_by_stack, *unreadable}) if all_stacks else [name]
     known = [settings_by_stack[name] for name in local if name in settings_by_stack]
     caller = _caller(clients, profile, region or next((settings.region for settings in known), None), vercel_token)
-    with ThreadPoolExecutor(max_workers=8) as pool, ThreadPoolExecutor(max_workers=8) as asking:
+    with Threads(max_workers=8) as pool, Threads(max_workers=8) as asking:
         # The backend, the account and Vercel are asked at the same time.
         here = {each: settings_by_stack[each] for each in local if each in settings_by_stack}
         projects = {each: asking.submit(_project, caller.vercel, settings) for each, settings in here.items()}
@@ -177,7 +177,7 @@ def _read_account(
     if caller.account != settings.account_id:
         why = f"your credentials belong to the account {caller.account}"
         return replace(status, status=HealthStatus.ELSEWHERE, why=why)
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    with Threads(max_workers=1) as pool:
         record = pool.submit(attempted, find_last_backup, caller.aws.with_region(settings.region), settings)
         aws = caller.aws.with_region(settings.region)
         fingerprint, checks = _run_checks(stack, aws, caller.vercel, settings, project)
@@ -203,7 +203,7 @@ def _run_checks(
     project: Future[VercelProject | SetupError | None],
 ) -> tuple[str | None, tuple[StatusCheck, ...]]:
     """The data key's fingerprint, and all checks of one stack; independent ones run concurrently."""
-    with ThreadPoolExecutor(max_workers=4) as pool:
+    with Threads(max_workers=4) as pool:
         futures = pool.submit(_key, aws, settings), pool.submit(_stored_data_key, aws, settings)
         trail = pool.submit(_trail, aws, settings)
         (key, key_checks), (stored_data_key, stored_key_check) = futures[0].result(), futures[1].result()

@@ -4,7 +4,6 @@ Reads AWS through its Protocols and changes nothing. What cannot be read stays u
 """
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -15,6 +14,7 @@ from wizard.core.cost.prices import STORAGE
 from wizard.core.errors import SetupError
 from wizard.core.models.audit import Usage
 from wizard.core.ports.run import AwsClient
+from wizard.core.retry import Threads
 
 SHORTEST_DAYS = Decimal(1)
 """A shorter window counts as a whole day: an hour's calls times 730 would be a guess, not a measurement."""
@@ -81,7 +81,7 @@ def read_account(
         return sum(trail.arn != own and trail.logging is not False for trail in aws.cloudtrail.list_trails())
 
     has_trail_key = settings.makes_trail and settings.trail_key
-    with ThreadPoolExecutor(max_workers=3) as pool:
+    with Threads(max_workers=3) as pool:
         key = pool.submit(ask, "rotations", lambda: rotations(key_arn or settings.names.alias))
         trail_key = pool.submit(
             ask, "trail_key_rotations", lambda: rotations(settings.names.trail_key_alias) if has_trail_key else 0

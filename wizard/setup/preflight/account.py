@@ -5,7 +5,6 @@ Reads AWS through its port.
 
 import re
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +18,7 @@ from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.inputs import CALLER, CREATE
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient
+from wizard.core.retry import Threads
 from wizard.data_key.delivery import find_data_key
 from wizard.inputs.answers import to_settings
 from wizard.inputs.registry import INPUTS
@@ -205,7 +205,7 @@ def inspect(
         faults = str(error)
     if settings is None or problems:
         return _limited(problems, values, settings, faults, identity, aws)
-    with ThreadPoolExecutor(max_workers=10) as pool:
+    with Threads(max_workers=10) as pool:
         region_job = pool.submit(_region, values, aws)
         principals_job = pool.submit(principals, settings, identity, aws)
         existing_job = pool.submit(attempt, aws.existing_resources.find_existing, settings)

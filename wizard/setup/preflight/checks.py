@@ -4,7 +4,6 @@ Reads through the ports and returns facts; the caller decides.
 """
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -17,6 +16,7 @@ from wizard.core.models.account import Difference, DiscoveredDataKey, Discovered
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, StackState, StoredDataKey, VercelProject
 from wizard.core.next_command import shell, wizard
 from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
+from wizard.core.retry import Threads
 from wizard.data_key import guard
 from wizard.data_key.delivery import find_data_key
 from wizard.setup.importing import data_key, discovery
@@ -101,7 +101,7 @@ def check(
     """
     aws = aws.asking_once() if aws else None
     vercel = vercel.asking_once() if vercel else None
-    with ThreadPoolExecutor(max_workers=3) as pool:
+    with Threads(max_workers=3) as pool:
         engine_job = pool.submit(services.check_pulumi, engine, stack, location_problems)
         vercel_job = pool.submit(services.check_vercel, values, vercel)
 

@@ -6,7 +6,6 @@ Reads Pulumi, Vercel and AWS through their ports.
 import platform
 import re
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,6 +15,7 @@ from wizard.core.models.account import Existing, Identity
 from wizard.core.models.delivery import StackState, VercelProject
 from wizard.core.next_command import Command, plain_name, shell, wizard
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
+from wizard.core.retry import Threads
 from wizard.core.safe_text import quoted
 from wizard.core.state_backend import CLOUD_URL
 from wizard.data_key.delivery import region_of
@@ -150,7 +150,7 @@ def check_pulumi(engine: Engine, stack: str, location_problems: tuple[errors.Pro
         return PulumiResult(problems=(*missing, *location_problems))
     if location_problems:
         return PulumiResult(problems=location_problems, version=version)
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with Threads(max_workers=2) as pool:
         backend_job = pool.submit(attempt, engine.check_backend, stack)
         state_job = pool.submit(attempt, engine.state, stack)
     backend, backend_error = backend_job.result()
