@@ -88,7 +88,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "eks-pod-identity": EKS_ONLY,
     "eks-irsa": {**EKS_ONLY, "eksIdentity": "irsa", "eksOidcProviderArn": CLUSTER_PROVIDER},
     "eks-secrets-manager": {**EKS_ONLY, "secretStore": "secrets-manager"},
-    "every-target": {"deployTargets": ["ecs", "eks", "vercel"], "eksCluster": "clinic", **USER},
+    "every-target": {"deployTargets": ["ecs", "eks", "vercel"], "eksCluster": "clinic", "hashKey": True, **USER},
     "replicas": {**BOTH, **REPLICAS},
     "existing-role": {"appPrincipalArn": EXISTING_ROLE},
     "existing-user": {"appPrincipalArn": EXISTING_USER},

@@ -181,6 +181,10 @@ PARAMETERS = [
     {"name": name, "valueFrom": f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/{name}"}
     for name in VARIABLES
 ]
+HASH_KEY = {
+    "name": "ENCRYPTED_PHI_HASH_KEY",
+    "valueFrom": f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/ENCRYPTED_PHI_HASH_KEY",
+}
 SECRETS = [
     {"name": name, "valueFrom": f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:/eonpro/production/{name}"}
     for name in VARIABLES
@@ -197,7 +201,7 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "eks-pod-identity": SECRETS_ROLE,
     "eks-irsa": SECRETS_ROLE,
     "eks-secrets-manager": SECRETS_ROLE,
-    "every-target": {"appUserArn": USER_ARN, "taskSecrets": PARAMETERS, **SECRETS_ROLE},
+    "every-target": {"appUserArn": USER_ARN, "taskSecrets": [*PARAMETERS, HASH_KEY], **SECRETS_ROLE},
     "replicas": {
         "taskSecrets": PARAMETERS,
         "replicaKeyArns": [KEY_ARN.replace("us-east-1", region) for region in ("eu-west-1", "us-west-2")],

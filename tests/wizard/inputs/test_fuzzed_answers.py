@@ -147,7 +147,7 @@ def refusal_of(wrong: Wrong) -> SetupError | None:
     return None
 
 
-COMMAND = re.compile(r"python -m wizard|run (the same command|it) again|examples/")
+COMMAND = re.compile(r"python -m wizard|run (the same command|it) again|examples/|vercel login")
 
 
 def named(wrong: Wrong, error: SetupError) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from moto.kms.models import Key, KmsBackend, kms_backends
-from moto.s3.models import s3_backends
+from moto.s3.models import FakeKey, s3_backends
 
 from sandbox.aws.iam import enforcement, permission_limits
 from sandbox.aws.iam.policy import (
@@ -161,14 +161,17 @@ def enforce_key_of_object(call: Call, caller: Principal | None) -> None:
     bucket, _, name = call.path.lstrip("/").partition("/")
     stored = s3_backends[ACCOUNT]["aws"].buckets.get(bucket)
     item = stored.keys.get(name) if stored else None
-    if caller is None or item is None or item.encryption != "aws:kms" or not str(item.kms_key_id).startswith("arn:"):
-        return
-    region, key_id = str(item.kms_key_id).split(":")[3], str(item.kms_key_id).rpartition("/")[2]
+    if caller is None or not isinstance(item, FakeKey) or not str(item.kms_key_id).startswith("arn:"):
+        return  # Nobody reads it, there is no object, or it is under a key of S3's own.
+    region = str(item.kms_key_id).split(":")[3]
     context = {"aws:s3:arn": f"arn:aws:s3:::{bucket}/{name}", **vars(item).get(CONTEXT_OF_OBJECT, {})}
     decrypt = replace(
         call, service="kms", operation="Decrypt", region=region, parameters={"EncryptionContext": context}
     )
-    key = backend(decrypt).keys[key_id]
+    # Its writer may have named an alias.
+    key = named_key(replace(decrypt, parameters={"KeyId": item.kms_key_id}))
+    if key is None:
+        return
     via = {"kms:ViaService": (f"s3.{region}.amazonaws.com",)}
     try:
         _enforce(decrypt, caller, "kms:Decrypt", key, _context(decrypt, key) | via)
