@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -67,8 +68,13 @@ def test_a_strict_key_under_a_locked_log_then_one_for_the_application_alone_then
     application = deployment.client("kms", credentials=given | {"SessionToken": given["Token"]})
     assert len(application.decrypt(KeyId=key, CiphertextBlob=blob)["Plaintext"]) == 32
 
-    # The one who is named may end the key, the application may not, and either administrator can save it.
+    # The one who is named may end a key that nobody uses, the application may not, and either administrator can save it.
     refusal(application.schedule_key_deletion, KeyId=key)
+    assert "explicit deny" in refusal(kms.schedule_key_deletion, KeyId=key)
+    deployment.pulumi("config", "rm", "eonpro-kms:incidentResponders", "--stack", "production")
+    answers = deployment.folder / "examples" / "ecs.yaml"
+    answers.write_text(re.sub(r"incident_responders:\n(  - .*\n)+", "usage_guard_days: 0\n", answers.read_text()))
+    deployment.set_up("ecs", *relaxed, "--exclusive-use", "yes", "--deletion-administrators", CALLER)
     kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=30)
     assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingDeletion"
     kms.cancel_key_deletion(KeyId=key)
