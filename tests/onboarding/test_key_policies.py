@@ -68,7 +68,7 @@ def test_a_strict_key_under_a_locked_log_then_one_for_the_application_alone_then
     application = deployment.client("kms", credentials=given | {"SessionToken": given["Token"]})
     assert len(application.decrypt(KeyId=key, CiphertextBlob=blob)["Plaintext"]) == 32
 
-    # The one who is named may end a key that nobody uses, the application may not, and either administrator can save it.
+    # Who is named may end a key that nobody uses, the application may not, and either administrator can save it.
     refusal(application.schedule_key_deletion, KeyId=key)
     assert "explicit deny" in refusal(kms.schedule_key_deletion, KeyId=key)
     deployment.pulumi("config", "rm", "eonpro-kms:incidentResponders", "--stack", "production")
