@@ -70,6 +70,7 @@ from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
 from wizard.core.models.discovery import PermissionsFact, ProfileFact, ProfileKind, QuotaFact
 from wizard.core.models.inputs import Back, Mark, Question, StepState
 from wizard.core.models.stack import Drift, OnProgress, Progress, Step
+from wizard.core.next_command import VERCEL_LOGIN
 from wizard.inputs.saved_progress import Draft
 
 ACCOUNT = "111122223333"
@@ -676,7 +677,7 @@ class FakeHosting:
         if name in self.failures:
             raise self.failures[name]
         if self.token != self.good_token:
-            raise CredentialsError("Vercel refuses the token", "make one at vercel.com/account/tokens")
+            raise CredentialsError("Vercel refuses the token", VERCEL_LOGIN)
 
     def asking_once(self) -> FakeHosting:
         return self

@@ -16,7 +16,7 @@ from wizard.core.models.account import Existing, Identity
 from wizard.core.models.audit import gaps, unread
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.inputs import CALLER, CREATE
-from wizard.core.next_command import wizard
+from wizard.core.next_command import Command, shell, wizard
 from wizard.core.ports.run import AwsClient
 from wizard.core.retry import Threads
 from wizard.data_key.delivery import find_data_key
@@ -88,7 +88,7 @@ SKEW_TO_STOP_SECONDS = 240.0
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
 """
 
-_SET_THE_CLOCK = "timedatectl set-ntp true   or on macOS: sudo sntp -sS time.apple.com"
+_SET_THE_CLOCK = Command("timedatectl set-ntp true", advice="on macOS: sudo sntp -sS time.apple.com")
 _NAMED = 8
 """How many of the unknown actions are named; the policy has all of them."""
 
@@ -153,7 +153,9 @@ def clock(aws: AwsClient) -> CheckResult:
         return CheckResult()
     off = f"this machine's clock is {abs(skew):.0f} seconds {'ahead of' if skew > 0 else 'behind'} AWS's"
     if abs(skew) <= SKEW_TO_STOP_SECONDS:
-        return CheckResult(notes=(f"{off}; from 300 seconds AWS refuses every request: {_SET_THE_CLOCK}",))
+        return CheckResult(
+            notes=(f"{off}; from 300 seconds AWS refuses every request: {_SET_THE_CLOCK}, or {_SET_THE_CLOCK.advice}",)
+        )
     far = Problem(
         what=off, why="AWS refuses every request that was signed more than 300 seconds off", next=_SET_THE_CLOCK
     )
@@ -325,7 +327,9 @@ def _region(values: Mapping[str, Any], aws: AwsClient) -> tuple[list[Problem], l
         disabled = Problem(
             what=f"the Region {region} is not enabled in this account",
             why="nothing can be created in it",
-            next=f"aws account enable-region --region-name {region}   or choose another: --region",
+            next=shell(
+                *("aws", "account", "enable-region", "--region-name", region), advice="or choose another: --region NAME"
+            ),
         )
         return [disabled], []
     missing = Problem(

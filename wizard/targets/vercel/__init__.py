@@ -52,7 +52,7 @@ class Vercel(DeployTarget):
             prompt="A Vercel token with access to the project",
             why="Used to write the variables, and then forgotten: it is never saved, printed or passed on.",
             safeguard="164.312(d), person or entity authentication",
-            link="https://vercel.com/account/tokens",
+            link="https://vercel.com/account/settings/tokens",
             help="token of the Vercel API, with access to the project",
             metavar="TOKEN",
             own=True,

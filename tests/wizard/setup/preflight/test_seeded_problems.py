@@ -42,6 +42,7 @@ from wizard.core.errors import (
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Simulation, StoredDataKey
 from wizard.core.models.discovery import QuotaFact
+from wizard.core.next_command import VERCEL_LOGIN
 from wizard.setup.preflight import checks
 
 NOBODY = f"arn:aws:iam::{ACCOUNT}:role/nobody"
@@ -261,7 +262,7 @@ def wrong_token(world: Seeded) -> None:
 
 @fault("may not list variables", uses="token project", breaks="variables")
 def variables_denied(world: Seeded) -> None:
-    denied = PermissionDenied("the token may not list variables", "make one at https://vercel.com/account/tokens")
+    denied = PermissionDenied("the token may not list variables", VERCEL_LOGIN)
     world.vercel.failures |= {"overlaps": denied, "conflict": denied}
 
 
