@@ -146,9 +146,9 @@ def test_settings_without_a_stack_are_built_and_then_what_runs_is_started_anew(
 ):
     shutil.copy(on_vercel.folder / "Pulumi.production.yaml", deployment.folder)
     for cause in ("stack-not-built", "deployment-stale"):
-        [finding] = diagnosis(deployment, "--quick", expect=1)["findings"]
-        assert finding["cause"] == cause
-        typed(deployment, finding["command"])
+        found = diagnosis(deployment, "--quick", expect=1)["findings"]
+        assert [each["cause"] for each in found] == [cause], found
+        typed(deployment, found[0]["command"])
     assert diagnosis(deployment, expect=0)["ok"]
 
 
