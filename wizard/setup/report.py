@@ -126,10 +126,7 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
         *_hash_key_step(report),
         *_former_key_step(report),
         *_backup_step(report),
-        NextStep(
-            what="Commit the settings; they contain no secret.",
-            verbatim=f"git add Pulumi.{plain_name(report.stack)}.yaml",
-        ),
+        NextStep(what=f"Commit the settings, Pulumi.{plain_name(report.stack)}.yaml; they contain no secret."),
         NextStep(what="Review every three months who can use and who can administer the key."),
     ]
     return tuple(steps)
