@@ -6,6 +6,7 @@ Pure.
 from components.settings.names import DATA_KEY_VARIABLE as DATA_KEY_VARIABLE
 from components.settings.names import HASH_KEY_VARIABLE as HASH_KEY_VARIABLE
 from components.settings.names import WRAPPED_KEYS as WRAPPED_KEYS
+from components.settings.names import noun_of as noun_of
 from components.settings.outputs import Outputs as Outputs
 from components.settings.settings import APPLICATION_VARIABLES as APPLICATION_VARIABLES
 from components.settings.settings import CONFIG_KEYS as CONFIG_KEYS

@@ -22,6 +22,11 @@ WRAPPED_KEYS = (DATA_KEY_VARIABLE, HASH_KEY_VARIABLE)
 """The variables that hold a key which KMS wrapped. The laws of the data key are those of both."""
 
 
+def noun_of(variable: str) -> str:
+    """What the wrapped key in that variable is called."""
+    return "data key" if variable == DATA_KEY_VARIABLE else "hash key"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Names:
     """The name of every resource of one environment; for production they are the guide's."""
@@ -101,7 +106,7 @@ class Names:
     @property
     def noun(self) -> str:
         """`data key` or `hash key`."""
-        return "data key" if self.variable == DATA_KEY_VARIABLE else "hash key"
+        return noun_of(self.variable)
 
     @property
     def last_backup(self) -> str:

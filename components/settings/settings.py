@@ -299,6 +299,11 @@ class Settings(BaseModel):
         return WRAPPED_KEYS if self.hash_key else WRAPPED_KEYS[:1]
 
     @property
+    def of_each_key(self) -> tuple[Self, ...]:
+        """These settings for each wrapped key that the application has; those of the data key first."""
+        return tuple(map(self.of_key, self.wrapped_keys))
+
+    @property
     def variables(self) -> tuple[str, ...]:
         """What the application reads, delivered together."""
         return (*APPLICATION_VARIABLES, *self.wrapped_keys[1:])

@@ -149,10 +149,9 @@ def parse(argv: Sequence[str]) -> CommandLine:
     namespace, unknown = parser_of(command).parse_known_args(words)
     if unknown:
         raise UsageError(_unknown(command, unknown), wizard(command.name, "--help"))
-    without_effect = _without_effect(command, words)
-    if idle := [
-        f"{flag} {without_effect[flag]}" for flag in _flags_and_actions(command, words) if flag in without_effect
-    ]:
+    given = tuple(_flags_and_actions(command, words))
+    without_effect = _without_effect(command, given)
+    if idle := [f"{flag} {without_effect[flag]}" for flag in given if flag in without_effect]:
         raise UsageError("; ".join(idle), wizard(command.name, "--help"))
     values = vars(namespace)
     kinds = command.options, RunOptions
@@ -185,9 +184,9 @@ def _flags_and_actions(command: Command, words: Sequence[str]) -> Iterator[str]:
             next(rest, None)
 
 
-def _without_effect(command: Command, words: Sequence[str]) -> dict[str, str]:
-    """The flags that would do nothing beside these words of a command, each with the reason."""
-    given = frozenset(_flags_and_actions(command, words))
+def _without_effect(command: Command, given: Iterable[str]) -> dict[str, str]:
+    """The flags that would do nothing beside these flags and actions of a command, each with the reason."""
+    given = frozenset(given)
     needs: Mapping[str, Collection[str]] = getattr(command.options, "NEEDS", {})
     conflicts: Mapping[str, Collection[str]] = getattr(command.options, "CONFLICTS", {})
     return {
@@ -299,8 +298,9 @@ def flags_of(command: str, words: Sequence[str] | None = None) -> frozenset[str]
     """The flags that a command takes, without those that do nothing beside its words; none for an unknown command."""
     if command not in COMMANDS:
         return frozenset()
-    without_effect = {} if words is None else _without_effect(COMMANDS[command], words)
-    return frozenset(_actions(COMMANDS[command])) - without_effect.keys()
+    known = COMMANDS[command]
+    without_effect = {} if words is None else _without_effect(known, _flags_and_actions(known, words))
+    return frozenset(_actions(known)) - without_effect.keys()
 
 
 def _actions(command: Command) -> dict[str, argparse.Action]:

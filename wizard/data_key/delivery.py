@@ -5,7 +5,7 @@ Reads and writes AWS and the targets through their ports.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -257,13 +257,18 @@ def keys_beside(context: TargetContext, wrapped: WrappedDataKey) -> dict[str, Wr
     return keys
 
 
-def variables_of(context: TargetContext, wrapped: WrappedDataKey) -> dict[str, AppVariables]:
-    """The variables for each Region that has the key; the wrapped keys are the same in all of them."""
+def variables_of(
+    context: TargetContext, wrapped: WrappedDataKey, key_arns: Sequence[str] = ()
+) -> dict[str, AppVariables]:
+    """The variables for each Region that has the key; the wrapped keys are the same in all of them.
+
+    `key_arns`: of the key in each Region, where the stack's outputs are not at hand.
+    """
     keys = keys_beside(context, wrapped)
     data_key, hash_key = keys[DATA_KEY_VARIABLE], keys.get(HASH_KEY_VARIABLE)
     return {
         region_of(arn): AppVariables(region=region_of(arn), key_arn=arn, wrapped=data_key, hash_key=hash_key)
-        for arn in context.require_outputs().key_arns
+        for arn in key_arns or context.require_outputs().key_arns
     }
 
 
@@ -276,9 +281,9 @@ def conflict(
     scopes: tuple[Scope, ...] = (),
 ) -> DataKeyConflict | None:
     """Why a delivery to the target would be refused, for any of the wrapped keys."""
+    key_arn = context.require_outputs().key_arn
     for variable, key in keys_beside(context, wrapped).items():
         of_key = replace(context, settings=context.settings.of_key(variable))
-        key_arn = context.require_outputs().key_arn
         if refusal := target.conflict(of_key, key, key_arn=key_arn, replaceable=replaceable, scopes=scopes):
             return refusal
     return None
@@ -286,9 +291,10 @@ def conflict(
 
 def fingerprints_of(context: TargetContext) -> frozenset[str]:
     """The fingerprints of all versions of the wrapped keys: what a target can replace. Raises SetupError."""
-    settings, rotation = context.settings, context.aws.key_rotation
-    keys = map(settings.of_key, settings.wrapped_keys)
-    return frozenset(version.fingerprint for of_key in keys for version in rotation.versions(of_key))
+    rotation = context.aws.key_rotation
+    return frozenset(
+        version.fingerprint for of_key in context.settings.of_each_key for version in rotation.versions(of_key)
+    )
 
 
 def deliver(
@@ -306,9 +312,9 @@ def deliver(
     """
     done: list[Delivered] = []
     variables = variables_of(context, wrapped)
+    data_key = variables[context.settings.region].wrapped
     for target in context.targets:
         for result in deploy_target(target).deliver(context, variables, replaceable=replaceable, scopes=scopes):
-            data_key = variables[context.settings.region].wrapped
             if result.fingerprint != data_key.fingerprint:
                 raise DataKeyConflict(
                     f"{result.place} has the data key {result.fingerprint}, not the stored {data_key.fingerprint}",

@@ -5,6 +5,26 @@ Pure. Imports no library.
 
 from wizard.core.models.inputs import CALLER, Choice, Input, InputType
 
+
+def _wrapped_key(variable: str, *, why: str, safeguard: str, help: str) -> Input:
+    """The wrapped key that the application has in that variable, typed where Vercel does not show it."""
+    return Input(
+        key=variable.lower(),
+        saved=False,
+        kind=InputType.SECRET,
+        prompt=f"The {variable} that the application uses today",
+        why=why,
+        safeguard=safeguard,
+        help=help,
+        metavar="BASE64",
+        own=True,
+        asked=False,
+        optional=True,
+        secret=True,
+        own_variable=f"EONPRO_{variable}",
+    )
+
+
 KEY_INPUTS: tuple[Input, ...] = (
     Input(
         key="profile",
@@ -157,35 +177,17 @@ KEY_INPUTS: tuple[Input, ...] = (
         asked=False,
         default=False,
     ),
-    Input(
-        key="encrypted_phi_key",
-        saved=False,
-        kind=InputType.SECRET,
-        prompt="The ENCRYPTED_PHI_KEY that the application uses today",
+    _wrapped_key(
+        "ENCRYPTED_PHI_KEY",
         why="Vercel does not show a Secret; without it the records could no longer be decrypted.",
         safeguard="164.312(a)(2)(iv), encryption and decryption",
         help="the wrapped data key of a manual setup, for --adopt, if Vercel does not show it",
-        metavar="BASE64",
-        own=True,
-        asked=False,
-        optional=True,
-        secret=True,
-        own_variable="EONPRO_ENCRYPTED_PHI_KEY",
     ),
-    Input(
-        key="encrypted_phi_hash_key",
-        saved=False,
-        kind=InputType.SECRET,
-        prompt="The ENCRYPTED_PHI_HASH_KEY that the application uses today",
+    _wrapped_key(
+        "ENCRYPTED_PHI_HASH_KEY",
         why="Vercel does not show a Secret; under another hash key no search hash matches.",
         safeguard="164.312(c)(1), integrity",
         help="the wrapped hash key of the application, for restore --hash-key --from-target, if Vercel hides it",
-        metavar="BASE64",
-        own=True,
-        asked=False,
-        optional=True,
-        secret=True,
-        own_variable="EONPRO_ENCRYPTED_PHI_HASH_KEY",
     ),
     Input(
         key="hash_key",

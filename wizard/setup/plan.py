@@ -143,7 +143,7 @@ def lines(plan: Plan) -> tuple[str, ...]:
         )
         if plan.stored_data_key.store is not settings.secret_store:
             text.append(f"  + copy it to {store}, written once; the other one stays")
-    for names in (settings.of_key(variable).names for variable in settings.wrapped_keys[1:]):
+    for names in (of_key.names for of_key in settings.of_each_key[1:]):
         if plan.hash_key is None:
             text.append(f"  + generate the hash key in the same way; store it, written once: {names.stored_data_key}")
             text += [f"  ! {HASHES_CHANGE}"] if plan.stored_data_key else []

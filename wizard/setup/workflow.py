@@ -40,7 +40,7 @@ def retained_resources(settings: Settings, outputs: Outputs) -> tuple[tuple[str,
         *((f"the replica {arn}", records) for arn in outputs.replica_key_arns),
         (f"its alias {outputs.alias_name}", "it shows that the key is in use"),
     ]
-    for names in (settings.of_key(variable).names for variable in settings.wrapped_keys):
+    for names in (of_key.names for of_key in settings.of_each_key):
         retained += [
             (
                 f"the {store} {names.stored_data_key}",

@@ -6,7 +6,7 @@ Touches the network through `wizard/vercel/variables.py` only; writes comments a
 from collections.abc import Iterable, Mapping
 from datetime import date
 
-from components.settings import DATA_KEY_VARIABLE, POSSIBLE_VARIABLES, WRAPPED_KEYS
+from components.settings import DATA_KEY_VARIABLE, POSSIBLE_VARIABLES, WRAPPED_KEYS, noun_of
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, UsageError
 from wizard.core.models.account import DiscoveredDataKey
@@ -296,7 +296,7 @@ def rename_variable(variables: Variables, id: str, *, stored: tuple[WrappedDataK
         entry.type != "sensitive" or not state.is_changed(entry, listed)
     ):
         raise DataKeyConflict(
-            f"{entry.key} {id} is the stored {state.noun_of(entry.key)} {known}; nothing was changed",
+            f"{entry.key} {id} is the stored {noun_of(entry.key)} {known}; nothing was changed",
             wizard("push"),
         )
     if entry.elsewhere:

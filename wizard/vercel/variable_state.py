@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from components.settings import DATA_KEY_VARIABLE, HASH_KEY_VARIABLE, WRAPPED_KEYS
+from components.settings import DATA_KEY_VARIABLE, WRAPPED_KEYS, noun_of
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey, damage, is_remnant
 from wizard.core.models.delivery import PRODUCTION as IN_PRODUCTION
 from wizard.core.models.delivery import AppVariables, Scope, VercelVariable, places
@@ -106,11 +106,6 @@ class VariableState:
 def value_fingerprint(value: str) -> str:
     """The fingerprint of a value that is not a data key."""
     return "sha256:" + hashlib.sha256(value.encode()).hexdigest()[:16]
-
-
-def noun_of(name: str) -> str:
-    """What the wrapped key in that variable is called."""
-    return "hash key" if name == HASH_KEY_VARIABLE else "data key"
 
 
 def data_key_comment(wrapped: WrappedDataKey, *, name: str = DATA_KEY_VARIABLE, entered: bool = False) -> str:

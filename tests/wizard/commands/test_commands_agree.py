@@ -13,7 +13,6 @@ from tests.wizard.fakes.clients import (
     IDENTITY,
     KEY,
     OTHER_KEY,
-    OUTPUTS,
     TRAIL,
     FakeTalk,
     key_fact,
@@ -27,7 +26,7 @@ from wizard.core.models.audit import Usage
 from wizard.core.models.rotation import KeyRotations, Rotation
 from wizard.core.models.stack import HealthStatus, ListedStack
 from wizard.inputs.answers import Answer, Source, from_settings
-from wizard.setup import checklist, steps
+from wizard.setup import steps
 from wizard.setup.checklist import ItemState
 from wizard.setup.preflight.checks import Findings
 from wizard.setup.steps import PreparedRun, Request
@@ -98,13 +97,7 @@ def test_every_command_sees_a_trail_of_one_region_that_was_imported_as_it_was(tm
     world = World(settings(adopted=("trail=eonpro-audit-trail",), kept_as_found=("trail",)), tmp_path)
     world.aws.trails = (replace(world.aws.trails[0], multi_region=False),)
 
-    items = checklist.evaluate(
-        checklist.read_account(world.aws, OUTPUTS),
-        settings=world.settings,
-        outputs=OUTPUTS,
-        stored_data_key=None,
-        proofs=(),
-    )
+    items = world.checklist()
     report = world.report()
     (row,) = status.read(
         world.clients(),

@@ -16,7 +16,6 @@ from wizard.commands.doctor.checks import policies
 from wizard.commands.doctor.diagnosis import diagnose
 from wizard.commands.review import collect
 from wizard.core.errors import PermissionDenied
-from wizard.setup import checklist
 from wizard.setup.steps import Request
 
 ADMINISTRATOR_ACCESS = "arn:aws:iam::aws:policy/AdministratorAccess"
@@ -55,13 +54,7 @@ def test_all_four_commands_say_the_same_of_an_administrator_with_administrator_a
     change(world)
     stack = deployed_stack.find(Request(stack="production", answers={}, saved=world.settings), world.clients())
 
-    evidence = checklist.evaluate(
-        checklist.read_account(world.aws, OUTPUTS),
-        settings=world.settings,
-        outputs=OUTPUTS,
-        stored_data_key=None,
-        proofs=(),
-    )[1].evidence
+    evidence = world.checklist()[1].evidence
     diagnosis = diagnose(stack, world.clients(), [policies.check_administrators])
     review = collect.review(world.aws, world.settings, OUTPUTS, stack="production", now=NOW, window_days=1)
     report = world.report()

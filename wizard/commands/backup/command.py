@@ -68,21 +68,23 @@ def _back_up(
     options: BackupOptions, ui: UserInterface, deployed: DeployedStack, *, at: datetime
 ) -> tuple[Backup, list[BackupCopy], LastBackup]:
     backup = _backup(deployed, at)
-    copies: list[BackupCopy] = []
+    by_key, copies, last_copies = _by_key(backup, deployed.settings), [], []
     if options.to:
         retention = deployed.settings.trail_retention_days
-        copies.append(destination.write(options.to, backup, deployed.aws.backup_storage, retention_days=retention))
-        _show(ui, backup, copies[-1])
+        copy = destination.write(options.to, backup, deployed.aws.backup_storage, retention_days=retention)
+        _show(ui, backup, copy)
+        # All keys are in one document; in another Region each has a copy of its own.
+        copies, last_copies = [copy], [copy] * len(by_key)
     if options.to_region:
-        replicas = deployed.outputs.replica_key_arns if deployed.outputs else ()
-        for settings, of_key in _by_key(backup, deployed.settings):
-            copies.append(copy_to_region(options.to_region, of_key, deployed.aws, settings, replica_arns=replicas))
-            _show(ui, of_key, copies[-1])
-    # Of a Region each key has a copy of its own, else all are in the last copy.
-    last_copies = copies[-2:] if options.to_region and backup.hash_versions else copies[-1:] * 2
+        replicas, last_copies = deployed.outputs.replica_key_arns if deployed.outputs else (), []
+        for settings, of_key in by_key:
+            copy = copy_to_region(options.to_region, of_key, deployed.aws, settings, replica_arns=replicas)
+            _show(ui, of_key, copy)
+            last_copies.append(copy)
+        copies += last_copies
     records = [
         _record(ui, deployed.aws, settings, of_key, copy)
-        for (settings, of_key), copy in zip(_by_key(backup, deployed.settings), last_copies, strict=False)
+        for (settings, of_key), copy in zip(by_key, last_copies, strict=True)
     ]
     return backup, copies, records[0]
 
@@ -181,7 +183,7 @@ def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[i
 def _require_hash_key(backup: Backup, place: str, deployed: DeployedStack) -> None:
     """Raises DataKeyConflict where the application has a hash key that the backup has not."""
     held = {version.fingerprint for version in backup.hash_versions if version.current}
-    for of_key in map(deployed.settings.of_key, deployed.settings.wrapped_keys[1:]):
+    for of_key in deployed.settings.of_each_key[1:]:
         stored = delivery.find_stored_data_key(deployed.aws, of_key)
         if stored is not None and stored.wrapped.fingerprint not in held:
             raise DataKeyConflict(
@@ -231,9 +233,7 @@ def _read_backup(place: str, deployed: DeployedStack, *, at: datetime) -> Backup
             "run the drill there, or copy the file here and name it: --from-backup FILE",
         )
     others = [
-        last.place
-        for of_key in map(settings.of_key, settings.wrapped_keys[1:])
-        if (last := delivery.find_last_backup(deployed.aws, of_key))
+        last.place for of_key in settings.of_each_key[1:] if (last := delivery.find_last_backup(deployed.aws, of_key))
     ]
     hash_places = [other.partition(":")[2] for other in others if other.startswith(f"{where}:")]
     return Backup(
@@ -287,9 +287,7 @@ def _backup(deployed: DeployedStack, at: datetime) -> Backup:
             wizard("doctor", advice="names the copies that exist; for a new stack: setup"),
         )
     others = [
-        (of_key, other)
-        for of_key in map(settings.of_key, settings.wrapped_keys[1:])
-        if (other := delivery.find_stored_data_key(aws, of_key))
+        (of_key, other) for of_key in settings.of_each_key[1:] if (other := delivery.find_stored_data_key(aws, of_key))
     ]
     return backup_of(
         created_at=at,

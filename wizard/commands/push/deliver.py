@@ -152,7 +152,7 @@ def push(
     all_scopes = tuple(dict.fromkeys((PRODUCTION, *scopes)))
     if existing is None:
         guard.may_create_in(context, scopes=all_scopes).require()
-    for of_key in map(settings.of_key, settings.wrapped_keys[1:]):
+    for of_key in settings.of_each_key[1:]:
         if delivery.find_data_key(aws, of_key, outputs) is None:
             guard.may_create_in(replace(context, settings=of_key), scopes=all_scopes).require()
     renamed = _rename_existing(clients, context, rename_existing, existing) if rename_existing else None

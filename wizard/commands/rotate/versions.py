@@ -57,8 +57,8 @@ class DataKeyStore:
     @property
     def others(self) -> tuple[DataKeyStore, ...]:
         """The same of the stack's other wrapped keys: for the data key, of the hash key."""
-        names, settings = self.settings.wrapped_keys, self.settings
-        return tuple(self.of_key(settings.of_key(name)) for name in names if name != settings.names.variable)
+        mine, keys = self.settings.names.variable, self.settings.of_each_key
+        return tuple(self.of_key(of_key) for of_key in keys if of_key.names.variable != mine)
 
     def of_key(self, settings: Settings) -> DataKeyStore:
         """The same of the wrapped key that these settings name."""

@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any
 
 from components.policies.stack import trail_arn_of
-from components.settings import HASH_KEY_VARIABLE, Settings, Target
+from components.settings import Settings, Target
 from wizard.commands.deployed_stack import attempted
 from wizard.commands.status import StatusOptions
 from wizard.core import json_documents
 from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, StackNotFound
 from wizard.core.models.account import KeyFact
-from wizard.core.models.delivery import AppVariables, StoredDataKey, VercelProject
+from wizard.core.models.delivery import StoredDataKey, VercelProject
 from wizard.core.models.inputs import S3, Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus, StatusCheck
@@ -24,7 +24,7 @@ from wizard.core.next_command import Result, plain_name, wizard
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface, VercelClient
 from wizard.core.retry import Threads, together
 from wizard.core.state_backend import url_of
-from wizard.data_key.delivery import find_last_backup, find_stored_data_key, keys_beside
+from wizard.data_key.delivery import find_last_backup, find_stored_data_key, variables_of
 from wizard.inputs.registry import by_key
 from wizard.setup.steps import Clients, ListStacks, Request
 from wizard.targets.port import deploy_target
@@ -307,16 +307,8 @@ def _target(
     try:
         if problem := deploy_target(target).access_problem(context):
             return _unknown(target, problem)
-        keys = keys_beside(context, stored_data_key.wrapped)
-        variables = {
-            region: AppVariables(
-                region=region,
-                key_arn=key.arn.replace(f":{settings.region}:", f":{region}:"),
-                wrapped=stored_data_key.wrapped,
-                hash_key=keys.get(HASH_KEY_VARIABLE),
-            )
-            for region in settings.regions
-        }
+        key_arns = [key.arn.replace(f":{settings.region}:", f":{region}:") for region in settings.regions]
+        variables = variables_of(context, stored_data_key.wrapped, key_arns)
         missing = deploy_target(target).missing(context, variables) or ""
     except DataKeyConflict as error:
         missing = error.message

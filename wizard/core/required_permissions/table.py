@@ -221,7 +221,7 @@ def _requests(setup: Setup, resource: str, arns: tuple[str, ...], actions: list[
         if resource in ("parameters", "secrets"):
             # Name by name: a caller whose policies list the variables is allowed all that is needed.
             names = [*(settings.variables if settings.uses_store else settings.wrapped_keys)]
-            folders = [settings.of_key(name).names.versions for name in settings.wrapped_keys]
+            folders = [of_key.names.versions for of_key in settings.of_each_key]
             names += [f"{folder.rpartition('/')[2]}/{_A_VERSION}" for folder in folders]
             ending = "-AbCdEf" if resource == "secrets" else ""
             yield from ((f"{arn.removesuffix('*')}{name}{ending}", region) for name in names)

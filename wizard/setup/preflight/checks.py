@@ -180,7 +180,7 @@ def check(
                 on_vercel,
                 former,
             )
-            for of_key in map(settings.of_key, settings.wrapped_keys[1:]):
+            for of_key in settings.of_each_key[1:]:
                 hash_key, error = attempt(find_data_key, aws, of_key, state.outputs)
                 manual, saved_key = discovery.ManualSetup(), saved and saved.of_key(of_key.names.variable)
                 problems += (

@@ -23,6 +23,7 @@ from tests.wizard.fakes.clients import (
     APP_USER,
     KEY,
     MULTI_KEY,
+    OUTPUTS,
     REPLICA,
     STORED_KEY,
     TOKEN,
@@ -55,7 +56,7 @@ from wizard.core.models.audit import LogValidation
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.rotation import KeyRotations, LastBackup, RestoreDrill, Rotation
 from wizard.inputs.answers import Answer, Source
-from wizard.setup.checklist import ItemState
+from wizard.setup.checklist import ChecklistEntry, ItemState, evaluate, read_account
 from wizard.setup.steps import Clients, Request
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -89,6 +90,11 @@ class World:
             prover=FakeProver(aws=self.aws),
             now=lambda: NOW,
         )
+
+    def checklist(self) -> tuple[ChecklistEntry, ...]:
+        """The set-up's, of a stack without a data key."""
+        read = read_account(self.aws, OUTPUTS)
+        return evaluate(read, settings=self.settings, outputs=OUTPUTS, stored_data_key=None, proofs=())
 
     def report(self) -> ReportFacts:
         clients = self.clients()
