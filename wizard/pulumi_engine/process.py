@@ -40,6 +40,8 @@ else:
 
     pulumi_errors = _Errors()
 
+__all__ = ["EngineProcess", "pulumi_errors", "start_early"]
+
 _LOGGER = logging.getLogger("eonpro.engine")
 _OUTPUT = logging.getLogger("eonpro.engine.output")
 _LOGGED_COMMANDS = frozenset(("up", "preview", "destroy", "refresh", "import", "cancel"))
