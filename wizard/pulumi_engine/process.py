@@ -27,7 +27,6 @@ from wizard.pulumi_engine import config
 if TYPE_CHECKING:
     from pulumi.automation import OnOutput
     from pulumi.automation import errors as pulumi_errors
-    from semver import VersionInfo
 else:
 
     class _Errors:
@@ -77,8 +76,8 @@ class EngineProcess:
         self._process: subprocess.Popen[str] | None = None
 
     @cached_property
-    def version(self) -> VersionInfo | None:
-        """The program's version; None where it is not checked. Raises SetupError for one that does not fit the SDK."""
+    def version(self) -> Any:
+        """The program's version as the SDK has it; None where it is not checked. Raises SetupError for one that does not fit the SDK."""
         from pulumi.automation import PulumiCommand
 
         try:
