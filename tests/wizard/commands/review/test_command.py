@@ -100,13 +100,17 @@ def test_a_stack_where_nobody_has_more_than_was_given_is_fine(world):
 
 def test_years_of_reviews_are_read_while_aws_is_waited_for(world, monkeypatch):
     access, is_begun = world.aws.who_has_access, Event()
-    read, iam = storage.read, access.iam
-    monkeypatch.setattr(storage, "read", lambda *given: is_begun.set() or read(*given))
+    reading, iam = storage.read, access.iam
 
-    def answer() -> AccountIam:
+    def read(*given: Any) -> Any:
+        is_begun.set()
+        return reading(*given)
+
+    def answer() -> Any:
         assert is_begun.wait(10), "the stored reviews are not read before AWS has answered"
         return iam()
 
+    monkeypatch.setattr(storage, "read", read)
     monkeypatch.setattr(access, "iam", answer)
     assert world.review()[0] == 0
 

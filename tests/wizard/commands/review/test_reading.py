@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from threading import Event
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -337,11 +338,11 @@ def departments(count: int, actions: Any, trusted: dict[str, str]) -> list[IamPr
 
 def counted(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, roles: list[IamPrincipal]) -> int:
     """How often the review of an account with these roles calls a function of the evaluator."""
-    calls, function = [], getattr(module, name)
     with monkeypatch.context() as patch:
-        patch.setattr(module, name, lambda *given, **named: calls.append(name) or function(*given, **named))
+        function = Mock(wraps=getattr(module, name))
+        patch.setattr(module, name, function)
         review(aws(*roles))
-    return len(calls)
+    return function.call_count
 
 
 def test_two_hundred_roles_with_policies_of_the_same_text_take_no_longer_than_two(monkeypatch):
@@ -363,11 +364,15 @@ def test_access_keys_are_read_while_the_event_history_is(monkeypatch):
     made, is_asked = aws(principal(SECOND, allow("kms:*"))), Event()
     access = made.who_has_access
     keys, events = access.access_keys, access.events
-    monkeypatch.setattr(access, "access_keys", lambda *given, **named: is_asked.set() or keys(*given, **named))
+
+    def asked(*given: Any, **named: Any) -> Any:
+        is_asked.set()
+        return keys(*given, **named)
 
     def slow(*given: Any, **named: Any) -> Any:
         assert is_asked.wait(10), "the access keys are not asked for before the history has ended"
         return events(*given, **named)
 
+    monkeypatch.setattr(access, "access_keys", asked)
     monkeypatch.setattr(access, "events", slow)
     assert of(review(made), SECOND).are_access_keys_known
