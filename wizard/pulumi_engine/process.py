@@ -77,7 +77,7 @@ class EngineProcess:
 
     @cached_property
     def version(self) -> Any:
-        """The program's version as the SDK has it; None where it is not checked. Raises SetupError for one that does not fit the SDK."""
+        """The program's version, as the SDK has it; None where it is not checked. Raises SetupError for a wrong one."""
         from pulumi.automation import PulumiCommand
 
         try:
