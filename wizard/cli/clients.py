@@ -1,24 +1,22 @@
 """The edges of a run, made from the environment: AWS, Vercel, Pulumi, the proof, and what this machine knows.
 
-Touches the environment and nothing else; each edge says what it touches itself. Loads all of them.
+Touches the environment and nothing else; each edge says what it touches itself, and is loaded when it is needed.
 """
+
+from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.settings import Outputs, Settings
-from wizard import aws
-from wizard.aws.auth.sign_in import sign_in
 from wizard.cli import github
 from wizard.cli.commands import READ_ONLY
 from wizard.core.errors import SetupError
-from wizard.core.models.delivery import StackState
 from wizard.core.models.inputs import InputType, Question
-from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import RunOptions, wizard
 from wizard.core.retry import Clock
 from wizard.core.state_backend import BackendFact, in_words
@@ -30,12 +28,16 @@ from wizard.inputs.registry import by_key
 from wizard.inputs.saved_progress import DraftFiles
 from wizard.pulumi_engine import config, process
 from wizard.pulumi_engine.backend import StatePlaces, list_stacks
-from wizard.pulumi_engine.engine import PulumiEngine
-from wizard.setup import saved_plan
-from wizard.setup.plan import Plan
 from wizard.setup.steps import Clients, PreparedRun
 from wizard.terminal.terminal import Terminal
-from wizard.vercel import client, http
+
+if TYPE_CHECKING:
+    from wizard.aws import Aws
+    from wizard.core.models.delivery import StackState
+    from wizard.core.models.rotation import LastBackup
+    from wizard.pulumi_engine.engine import PulumiEngine
+    from wizard.setup.plan import Plan
+    from wizard.vercel.client import Vercel
 
 Secret = Callable[[str | None, str], None]
 """Takes a value that no log may hold, and the name that is written instead."""
@@ -61,6 +63,8 @@ def build_clients(
         terminal.working("waiting for Pulumi")
 
     def engine(environment: Mapping[str, str], *, secrets_provider: str | None = None) -> PulumiEngine:
+        from wizard.pulumi_engine.engine import PulumiEngine
+
         for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PULUMI_CONFIG_PASSPHRASE"):
             secret(environment.get(name), name)
         return PulumiEngine(
@@ -75,7 +79,9 @@ def build_clients(
     is_read_only = options.command in READ_ONLY
 
     @cache
-    def vercel(token: str) -> client.Vercel:
+    def vercel(token: str) -> Vercel:
+        from wizard.vercel import client, http
+
         secret(token, "Vercel token")
         base_url = os.environ.get("VERCEL_API_URL") or http.BASE_URL
         return client.Vercel(token=token, base_url=base_url, asks_once=is_read_only)
@@ -93,7 +99,9 @@ def build_clients(
 
     program = cache(process.start_early)
 
-    def connect(profile: str | None, region: str | None) -> aws.Aws:
+    def connect(profile: str | None, region: str | None) -> Aws:
+        from wizard import aws
+
         # Begun when AWS is first asked: who needs no account starts no program, and who only reads needs no SDK.
         if not is_read_only:
             program()
@@ -111,6 +119,11 @@ def build_clients(
 
         return command.after_setup(place, terminal, ready, outputs, at=datetime.now(UTC))
 
+    def sign_in(profile: str) -> None:
+        from wizard.aws.auth import sign_in
+
+        sign_in.sign_in(profile, os.environ)
+
     places = StatePlaces(project, os.environ)
     backend = places.detect()
     return Clients(
@@ -125,7 +138,7 @@ def build_clients(
         or (vercel_cli.linked(application.linked) if application.linked else None),
         detected=tuple(_found(application, folder, resolved, backend)),
         missing_parts=lambda by_oidc: missing_parts(folder, by_oidc=by_oidc),
-        sign_in=lambda profile: sign_in(profile, os.environ),
+        sign_in=sign_in,
         sign_in_to_vercel=vercel_cli.sign_in if vercel_cli.can_sign_in() else None,
         drafts=drafts,
         state=places,
@@ -175,6 +188,8 @@ def _saved_settings(project: Path) -> dict[str, Settings | SetupError]:
 
 
 def _plan_keeper(file: Path, terminal: Terminal) -> Callable[[Plan, StackState], None]:
+    from wizard.setup import saved_plan
+
     def keep(planned: Plan, state: StackState) -> None:
         document = saved_plan.document(planned, state, at=datetime.now(UTC), version=planned.engine)
         saved_plan.write(file, document)

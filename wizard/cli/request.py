@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,14 @@ def _load_meanwhile() -> None:
 
 def _load() -> None:
     import wizard.cli.clients
-    import wizard.setup.workflow  # noqa: F401
+    import wizard.pulumi_engine.automation
+    import wizard.pulumi_engine.engine
+    import wizard.setup.workflow
+    import wizard.vercel.client  # noqa: F401
+    from wizard.aws.client import MODULES
+
+    for module in MODULES.values():
+        import_module(f"wizard.aws.{module}")
 
 
 # --- answers ---------------------------------------------------------------------------------------------------
