@@ -14,7 +14,7 @@ from wizard.aws import iam
 from wizard.aws.auth.session import Session
 from wizard.aws.auth.sign_in import AskCode
 from wizard.core.models.account import Identity, RegionFact
-from wizard.core.retry import SYSTEM_CLOCK, Clock
+from wizard.core.retry import SYSTEM_CLOCK, Clock, Threads
 
 if TYPE_CHECKING:
     from wizard.aws.access import AwsAccessReader
@@ -139,6 +139,18 @@ class Aws:
     def account_id(self) -> str:
         """The caller's account; asked once, and before anything else."""
         return iam.account_of(self._session)
+
+    def ask_ahead(self) -> None:
+        """Begin to ask for the account, and to load what is asked for next, in threads.
+
+        Not where a person is asked for a code first. An error is left to whoever asks for the account.
+        """
+        if self._session.can_ask_for_code:
+            return
+        pool = Threads(max_workers=2, thread_name_prefix="ahead")
+        pool.submit(self.account_id)
+        pool.submit(lambda: [self.kms, self.stored_data_keys, *map(self._session.client, ("kms", "ssm"))])
+        pool.shutdown(wait=False)
 
     def identify(self) -> Identity:
         """Who the caller is; asked once."""

@@ -7,37 +7,37 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.settings import Outputs, Settings
-from wizard.cli import github
 from wizard.cli.commands import READ_ONLY
 from wizard.core.errors import SetupError
 from wizard.core.models.inputs import InputType, Question
 from wizard.core.next_command import RunOptions, wizard
 from wizard.core.retry import Clock
-from wizard.core.state_backend import BackendFact, in_words
-from wizard.data_key.verification import ChildDecryptVerifier, ChildWrapper
-from wizard.inputs import answers_file, vercel_cli
 from wizard.inputs.answers import Answer
 from wizard.inputs.application_folder import ApplicationFolder, missing_parts
 from wizard.inputs.registry import by_key
 from wizard.inputs.saved_progress import DraftFiles
 from wizard.pulumi_engine import config, process
-from wizard.pulumi_engine.backend import StatePlaces, list_stacks
-from wizard.setup.steps import Clients, PreparedRun
 from wizard.terminal.terminal import Terminal
 
 if TYPE_CHECKING:
+    from components.settings import Outputs, Settings
     from wizard.aws import Aws
     from wizard.core.models.delivery import StackState
     from wizard.core.models.rotation import LastBackup
+    from wizard.core.state_backend import BackendFact
     from wizard.pulumi_engine.engine import PulumiEngine
     from wizard.setup.plan import Plan
+    from wizard.setup.steps import Clients, PreparedRun
     from wizard.vercel.client import Vercel
+
+ASK_AHEAD = frozenset({"status", "verify", "doctor", "review", "report"})
+"""The commands whose first question is who the caller is: it is asked while the rest of the wizard is loaded."""
 
 Secret = Callable[[str | None, str], None]
 """Takes a value that no log may hold, and the name that is written instead."""
@@ -99,9 +99,13 @@ def build_clients(
 
     program = cache(process.start_early)
 
+    ahead: dict[tuple[str | None, str | None], Aws] = {}
+
     def connect(profile: str | None, region: str | None) -> Aws:
         from wizard import aws
 
+        if (profile, region) in ahead:
+            return ahead.pop((profile, region))
         # Begun when AWS is first asked: who needs no account starts no program, and who only reads needs no SDK.
         if not is_read_only:
             program()
@@ -113,6 +117,21 @@ def build_clients(
             clock=clock,
             asks_once=is_read_only,
         )
+
+    given = {key: answer.value for key, answer in resolved.items()}
+    profile, region = given.get("profile"), given.get("region")
+    if region and options.command in ASK_AHEAD:
+        # What is wrong with the credentials is raised where the command connects.
+        with suppress(SetupError):
+            ahead[profile, region] = connect(profile, region)
+            ahead[profile, region].ask_ahead()
+        import wizard.pulumi_engine.engine
+        import wizard.vercel.client  # noqa: F401
+    from wizard.cli import github
+    from wizard.data_key.verification import ChildDecryptVerifier, ChildWrapper
+    from wizard.inputs import vercel_cli
+    from wizard.pulumi_engine.backend import StatePlaces, list_stacks
+    from wizard.setup.steps import Clients
 
     def back_up(place: str, ready: PreparedRun, outputs: Outputs) -> LastBackup:
         from wizard.commands.backup import command
@@ -156,6 +175,9 @@ def _found(
     application: ApplicationFolder, folder: Path, resolved: Mapping[str, Answer], backend: BackendFact | None
 ) -> list[str]:
     """What was found beside the account, in words, each with its source."""
+    from wizard.core.state_backend import in_words
+    from wizard.inputs import vercel_cli
+
     told = []
     if application.framework:
         told.append(f"application {application.framework}, in {_short(folder)}")
@@ -201,6 +223,8 @@ def _plan_keeper(file: Path, terminal: Terminal) -> Callable[[Plan, StackState],
 
 
 def _answers_keeper(file: Path, terminal: Terminal) -> Callable[[Mapping[str, Any]], None]:
+    from wizard.inputs import answers_file
+
     def keep(answers: Mapping[str, Any]) -> None:
         answers_file.write(file, answers)
         terminal.line()
