@@ -3,11 +3,15 @@
 Pure. They have no secret, and of a data key only its fingerprint. What could not be read is unknown, with the reason.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from components.settings import SHORTEST_RETENTION_DAYS, Outputs, Settings
 from wizard.commands.doctor.diagnosis import Finding, NotChecked
+from wizard.core.errors import SetupError
 from wizard.core.models.access import AccessReview, SignIn, SignOff, Unread
+from wizard.core.models.account import Retention
 from wizard.core.models.audit import LogValidation
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations
 from wizard.setup.checklist import ItemState
@@ -179,6 +183,63 @@ class RetentionTimeline:
     phases: tuple[Phase, ...]
     why: str = ""
     """Why it is not known."""
+
+
+RULE = "45 CFR 164.316(b)(2)(i): six years for documentation, by common practice for audit logs too"
+
+
+def retention(
+    reading: Retention | SetupError | None, settings: Settings, outputs: Outputs, *, at: datetime
+) -> RetentionTimeline:
+    """The timeline of the bucket; without a reading only the required retention."""
+    known = reading if isinstance(reading, Retention) else None
+    why = ""
+    if isinstance(reading, SetupError):
+        why = f"the bucket could not be read: {reading.message}"
+    elif reading is None:
+        why = f"there is no bucket {outputs.trail_bucket}"
+    return RetentionTimeline(
+        bucket=outputs.trail_bucket,
+        retention_days=known.expires_after_days if known else None,
+        required_days=SHORTEST_RETENTION_DAYS,
+        lock=known.lock if known else None,
+        phases=tuple(_phases(known, settings, at)) if known else (),
+        why=why,
+    )
+
+
+def _phases(bucket: Retention, settings: Settings, at: datetime) -> Iterator[Phase]:
+    end = bucket.expires_after_days
+    own = settings.makes_trail
+    moved = settings.trail_archive_days if own else 0
+    archives = moved > 0 and (end is None or moved < end)
+    rule = "lifecycle rule of the bucket"
+    if not own:
+        yield _phase("In the bucket", 0, end, at, rule if end else "no lifecycle rule ends it")
+    else:
+        yield _phase(
+            "In S3 Standard",
+            0,
+            moved if archives else end,
+            at,
+            rule if archives or end else "no lifecycle rule ends it",
+        )
+        if archives:
+            yield _phase("In archive storage", moved, end, at, rule if end else "no lifecycle rule ends it")
+    if bucket.lock and bucket.lock_days:
+        yield _phase("Locked against deletion", 0, bucket.lock_days, at, f"Object Lock, {bucket.lock} mode")
+    yield _phase("Required by the rule", 0, SHORTEST_RETENTION_DAYS, at, RULE)
+
+
+def _phase(name: str, first: int, last: int | None, at: datetime, why: str) -> Phase:
+    return Phase(
+        name=name,
+        from_day=first,
+        until_day=last,
+        from_date=at + timedelta(days=first),
+        until_date=None if last is None else at + timedelta(days=last),
+        why=why,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
