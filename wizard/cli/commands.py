@@ -33,8 +33,6 @@ STACK, ACCOUNT, INPUTS, START, YES, CONFIRM, REDEPLOY = Shared
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """One command."""
-
     name: str
     group: str
     help: str
