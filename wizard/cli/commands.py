@@ -35,8 +35,6 @@ STACK, ACCOUNT, TARGET, INPUTS, START, YES, CONFIRM, REDEPLOY = Shared
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """One command."""
-
     name: str
     group: str
     help: str

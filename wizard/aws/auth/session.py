@@ -356,7 +356,6 @@ def _chain_in(
 
 
 def tags_of(pairs: Sequence[Mapping[str, str]], *, key: str = "Key", value: str = "Value") -> dict[str, str]:
-    """Tags as a mapping, from any service's list of pairs."""
     return {pair[key]: pair.get(value, "") for pair in pairs}
 
 

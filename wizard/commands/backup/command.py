@@ -249,7 +249,6 @@ def _read_backup(place: str, deployed: DeployedStack, *, at: datetime) -> Backup
 
 
 def _read_copy(name: str, region: str, deployed: DeployedStack) -> DataKeyVersion:
-    """The copy of a wrapped key in another Region."""
     store = deployed.settings.secret_store
     copy = deployed.aws.with_region(region).stored_data_keys.read_stored_data_key(name, store=store)
     if copy is None:

@@ -28,8 +28,6 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class ChecklistItem:
-    """One item of the checklist."""
-
     number: int
     title: str
     state: ItemState
@@ -67,8 +65,6 @@ class ApplicationFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class RegionKey:
-    """The KMS key in one Region."""
-
     region: str
     arn: str
     replica: bool
@@ -78,8 +74,6 @@ class RegionKey:
 
 @dataclass(frozen=True, kw_only=True)
 class DataKeyFacts:
-    """The stored data key."""
-
     name: str
     store: str
     """`Parameter Store` or `Secrets Manager`."""
@@ -107,8 +101,6 @@ class TrailDetails:
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """The deployed stack."""
-
     cipher: str
     variables: tuple[str, ...]
     applications: tuple[ApplicationFacts, ...]
@@ -244,8 +236,6 @@ def _phase(name: str, first: int, last: int | None, at: datetime, why: str) -> P
 
 @dataclass(frozen=True, kw_only=True)
 class Driver:
-    """One driver of the cost."""
-
     what: str
     quantity: float | None
     unit: str
@@ -259,8 +249,6 @@ class Driver:
 
 @dataclass(frozen=True, kw_only=True)
 class CountedUse:
-    """What was used, as AWS counted it."""
-
     since: datetime
     """UTC."""
     until: datetime
@@ -288,8 +276,6 @@ class CostFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorFacts:
-    """The result of doctor."""
-
     findings: tuple[Finding, ...] | None
     """None: it could not run, and `why` says why."""
     not_checked: tuple[NotChecked, ...] = ()
@@ -323,8 +309,6 @@ class Safeguard:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyDocument:
-    """A policy in full, as it was read."""
-
     name: str
     text: str
     """JSON with two spaces and sorted names."""
@@ -345,8 +329,6 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportFacts:
-    """All facts of a report."""
-
     stack: str
     environment: str
     account: str

@@ -40,8 +40,6 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class RegionFact:
-    """A Region and whether the account has it enabled."""
-
     name: str
     enabled: bool
 
@@ -229,8 +227,6 @@ class Difference:
 
 
 class ProfileKind(StrEnum):
-    """The source of a profile's credentials."""
-
     KEYS = "access key"
     SIGN_IN = "IAM Identity Center"
     ROLE = "assumed role"

@@ -32,8 +32,6 @@ Pause = Callable[[float], None]
 
 
 class RolloutEnd(StrEnum):
-    """How a rollout ended."""
-
     STEADY = "steady"
     FAILED = "failed"
     ROLLED_BACK = "rolled back"

@@ -184,7 +184,6 @@ class ExpectedDefinition:
 
     @classmethod
     def of(cls, settings: Settings, outputs: Outputs) -> ExpectedDefinition:
-        """From the settings and outputs of the stack."""
         return cls(
             secrets=outputs.task_secrets,
             task_role=outputs.principal_of(NAME),
@@ -308,5 +307,4 @@ def express_commands(expected: ExpectedDefinition, service: Service) -> str:
 
 
 def region_of(service: Service) -> str:
-    """The Region of a service, by its ARN."""
     return service.arn.split(":")[3] if service.arn.count(":") > 4 else ""
