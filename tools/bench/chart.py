@@ -28,7 +28,6 @@ _STYLE = """\
 
 
 def draw(parts: Sequence[Part]) -> str:
-    """The drawing, as SVG."""
     rows = [row for part in parts for row in part.rows]
     body, height = [], 20.0
     for panel in (_libraries(rows), _bounds(rows)):

@@ -55,7 +55,6 @@ class Traffic:
     connections: int = 0
 
     def forget(self) -> None:
-        """Count from nought."""
         self.requests.clear()
         self.connections = 0
 
@@ -358,8 +357,6 @@ def _measured(
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Seconds of one command."""
-
     seconds: float
     first_output: float
     """Until the first output, on either stream."""

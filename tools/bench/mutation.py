@@ -163,14 +163,12 @@ def equivalents() -> dict[tuple[str, str, str], str]:
 
 
 def total(scores: Sequence[Score]) -> Score:
-    """All files together."""
     return Score(
         file="all", mutants=sum(score.mutants for score in scores), killed=sum(score.killed for score in scores)
     )
 
 
 def page(scores: Sequence[Score], survivors: Sequence[Survivor]) -> str:
-    """The page of the documentation."""
     return "\n".join([*_heading(), *_table(scores), "", *_survivors(survivors), ""])
 
 

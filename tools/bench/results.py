@@ -48,7 +48,6 @@ def versions(*names: str) -> dict[str, str]:
 
 
 def today() -> str:
-    """The day, in UTC."""
     return datetime.now(UTC).date().isoformat()
 
 
@@ -125,7 +124,6 @@ side compared with itself in the same rounds: its distance from 1 is the uncerta
 
 
 def written(parts: Sequence[Part]) -> str:
-    """The page, in Markdown."""
     return "\n".join([_HEADING, *(_part(part) for part in parts)])
 
 

@@ -27,7 +27,6 @@ def _row(command: Command) -> str:
 
 
 def page(text: str) -> str:
-    """The page with the table in its place."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{section()}{after}"

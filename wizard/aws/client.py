@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from wizard.aws.permissions import Permissions, PolicyAnalyzer, ServiceQuotas
     from wizard.aws.s3 import S3BackupStorage, StateStorage
     from wizard.aws.usage_metrics import CloudWatchUsage
-    from wizard.core.models.discovery import ProfileFact
+    from wizard.core.models.account import ProfileFact
 
 MODULES = {
     "kms": "kms",

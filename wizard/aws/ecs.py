@@ -51,7 +51,6 @@ class Ecs:
         )
 
     def services(self, cluster: str) -> tuple[Service, ...]:
-        """All active services of a cluster."""
         try:
             arns = list(self.session.pages("ecs", "ListServices", "serviceArns", cluster=cluster))
         except ResourceError as error:

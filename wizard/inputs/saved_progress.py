@@ -40,8 +40,6 @@ class Draft:
 
 
 class Drafts(Protocol):
-    """The port for drafts."""
-
     def load(self, stack: str) -> Draft | None:
         """The stack's draft; None where none can be read."""
 
@@ -112,7 +110,6 @@ class DraftFiles:
             files.replace(self._file(stack), text(draft).encode())
 
     def remove(self, stack: str) -> None:
-        """Delete the stack's draft."""
         with contextlib.suppress(OSError):
             self._file(stack).unlink()
 

@@ -25,7 +25,6 @@ BatchFunction = Callable[[Sequence[str]], object]
 
 
 def rows(rounds: Rounds) -> Iterator[Measured]:
-    """Yields each row when it is measured."""
     key = urandom(32)
     cipher = PhiCipher(key)
     scalar = Side(run=scalar_encryption(cipher))

@@ -17,8 +17,6 @@ from tools.bench.rows import Bound, Measured, compared
 
 @dataclass(frozen=True, kw_only=True)
 class Rounds:
-    """How many rounds, of how many texts each."""
-
     count: int
     texts: int
 

@@ -30,7 +30,6 @@ account is `999988887777`.
 
 
 def page() -> str:
-    """The whole page, in Markdown."""
     contents = [f"- [{table.title}](#{_anchor(table.title)})" for table in TABLES]
     return "\n".join([_HEAD, *contents, "", *(_section(table) for table in TABLES)])
 

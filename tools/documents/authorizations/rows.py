@@ -61,7 +61,6 @@ class Who:
 
     @property
     def request_context(self) -> dict[str, str]:
-        """The condition keys of each of its requests."""
         transport = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
         if self.kind != "AWS":
             return {**transport, **self.context}
@@ -71,8 +70,6 @@ class Who:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One request and its answer."""
-
     who: Who
     action: str
     allowed: bool
@@ -89,7 +86,6 @@ class Row:
 
     @property
     def request_context(self) -> dict[str, tuple[str, ...]]:
-        """The condition keys of the request."""
         merged = {**self.who.request_context, **self.context}
         return {name: (value,) for name, value in merged.items() if value is not None}
 

@@ -134,7 +134,6 @@ def run(deployment: Deployment, scenario: Scenario, env: Mapping[str, str] | Non
 
 
 def saved_settings(deployment: Deployment) -> Settings:
-    """The settings of the stack `production`."""
     config = yaml.safe_load((deployment.folder / "Pulumi.production.yaml").read_text())["config"]
     texts = {
         key: value if isinstance(value, str) else json.dumps(value)

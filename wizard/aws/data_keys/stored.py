@@ -18,7 +18,6 @@ from wizard.core.safe_text import quoted
 
 
 def store_of(session: Session, kind: SecretStore) -> stores.Store:
-    """The store of that kind in the session's Region."""
     return stores.SecretsManager(session) if kind is SecretStore.SECRETS_MANAGER else stores.ParameterStore(session)
 
 

@@ -49,7 +49,6 @@ class DataKeyVersions:
 
     @property
     def stored_data_key(self) -> str:
-        """The name of the stored key."""
         return self.names.stored_data_key
 
     @property
