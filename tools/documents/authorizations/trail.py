@@ -3,8 +3,6 @@
 Pure.
 """
 
-from __future__ import annotations
-
 from components import policies
 from components.policies import trail
 from tools.documents.authorizations.principals import (
