@@ -6,7 +6,7 @@ Calls STS, IAM, Account Management and EC2 itself, for the caller and the Region
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -32,27 +32,27 @@ if TYPE_CHECKING:
     from wizard.aws.usage_metrics import CloudWatchUsage
     from wizard.core.models.account import ProfileFact
 
-MODULES = {
-    "kms": "kms",
-    "iam": "iam",
-    "permissions": "permissions",
-    "policy_analyzer": "permissions",
-    "application_credentials": "application_credentials",
-    "cloudtrail": "cloudtrail",
-    "stored_data_keys": "data_keys.stored",
-    "key_rotation": "key_rotation",
-    "existing_resources": "existing_resources",
-    "import_discovery": "import_discovery",
-    "service_quotas": "permissions",
-    "state_storage": "s3",
-    "backup_storage": "s3",
-    "ecs_services": "ecs",
-    "access": "access",
-    "access_diagnostics": "access_diagnostics",
-    "audit": "cloudtrail",
-    "usage_metrics": "usage_metrics",
+LOADERS: Mapping[str, Callable[[], Any]] = {
+    "kms": lambda: import_module("wizard.aws.kms").KmsKeys,
+    "iam": lambda: import_module("wizard.aws.iam").Iam,
+    "permissions": lambda: import_module("wizard.aws.permissions").Permissions,
+    "policy_analyzer": lambda: import_module("wizard.aws.permissions").PolicyAnalyzer,
+    "application_credentials": lambda: import_module("wizard.aws.application_credentials").ApplicationCredentials,
+    "cloudtrail": lambda: import_module("wizard.aws.cloudtrail").CloudTrail,
+    "stored_data_keys": lambda: import_module("wizard.aws.data_keys.stored").StoredDataKeys,
+    "key_rotation": lambda: import_module("wizard.aws.key_rotation").AwsKeyRotation,
+    "existing_resources": lambda: import_module("wizard.aws.existing_resources").ExistingResources,
+    "import_discovery": lambda: import_module("wizard.aws.import_discovery").ImportDiscovery,
+    "service_quotas": lambda: import_module("wizard.aws.permissions").ServiceQuotas,
+    "state_storage": lambda: import_module("wizard.aws.s3").StateStorage,
+    "backup_storage": lambda: import_module("wizard.aws.s3").S3BackupStorage,
+    "ecs_services": lambda: import_module("wizard.aws.ecs").Ecs,
+    "access": lambda: import_module("wizard.aws.access").AwsAccessReader,
+    "access_diagnostics": lambda: import_module("wizard.aws.access_diagnostics").AwsAccessDiagnostics,
+    "audit": lambda: import_module("wizard.aws.cloudtrail").AwsAuditReader,
+    "usage_metrics": lambda: import_module("wizard.aws.usage_metrics").CloudWatchUsage,
 }
-"""The module of each attribute of `Aws` for a service: imported with its first use, for a command uses a few."""
+"""The class of each attribute of `Aws` for a service, imported with its first use: a command uses a few."""
 
 
 class Aws:
@@ -82,10 +82,9 @@ class Aws:
         self.region = session.region
 
     def __getattr__(self, name: str) -> Any:
-        if name not in MODULES:
+        if name not in LOADERS:
             raise AttributeError(name)
-        module = import_module(f"wizard.aws.{MODULES[name]}")
-        calls = getattr(module, Aws.__annotations__[name].rpartition(".")[2])(self._session)
+        calls = LOADERS[name]()(self._session)
         setattr(self, name, calls)
         return calls
 

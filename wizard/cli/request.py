@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,10 +117,10 @@ def _load() -> None:
     import wizard.pulumi_engine.engine
     import wizard.setup.workflow
     import wizard.vercel.client  # noqa: F401
-    from wizard.aws.client import MODULES
+    from wizard.aws.client import LOADERS
 
-    for module in MODULES.values():
-        import_module(f"wizard.aws.{module}")
+    for load in LOADERS.values():
+        load()
 
 
 # --- answers ---------------------------------------------------------------------------------------------------
