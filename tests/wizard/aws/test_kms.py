@@ -8,7 +8,6 @@ import pytest
 
 from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
-from wizard.aws.client import LOADERS, Aws
 from wizard.core.errors import PermissionDenied, ResourceError
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -185,9 +184,3 @@ def test_of_two_keys_with_the_stacks_tags_both_are_found_and_told_apart_by_the_f
     found = {key.arn: key.tags.get("Purpose") for key in aws.kms.find_keys(TAGS)}
     assert found == {phi: None, audit: "AuditLogs"}
     assert [key.arn for key in aws.kms.find_keys({**TAGS, "Purpose": "AuditLogs"})] == [audit]
-
-
-def test_each_service_of_the_client_is_the_one_that_its_type_says():
-    assert {name: load().__name__ for name, load in LOADERS.items()} == {
-        name: kind.rpartition(".")[2] for name, kind in Aws.__annotations__.items()
-    }
