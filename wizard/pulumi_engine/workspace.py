@@ -75,13 +75,21 @@ class EngineWorkspace:
     def open(self) -> LocalWorkspace:
         """The Automation API's workspace. Raises SetupError as `process` does."""
         if self._workspace is None:
-            self._workspace = automation.SealedWorkspace(
-                work_dir=str(self.folder),
-                env_vars={**self.extra_environment, "PULUMI_SKIP_UPDATE_CHECK": "true"},
-                pulumi_command=self.process,
-                secrets_provider=self._secrets_provider,
-            )
+            self._workspace = self._opened(self.process)
         return self._workspace
+
+    def apart(self) -> tuple[LocalWorkspace, EngineProcess]:
+        """A workspace for one command that may be ended by itself, and its program."""
+        process = self.process.apart()
+        return self._opened(process), process
+
+    def _opened(self, process: EngineProcess) -> LocalWorkspace:
+        return automation.SealedWorkspace(
+            work_dir=str(self.folder),
+            env_vars={**self.extra_environment, "PULUMI_SKIP_UPDATE_CHECK": "true"},
+            pulumi_command=process,
+            secrets_provider=self._secrets_provider,
+        )
 
     def renew(self, environment: Mapping[str, str]) -> None:
         """Environment variables for the next programs: credentials may have been renewed."""
