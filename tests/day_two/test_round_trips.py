@@ -28,7 +28,7 @@ REQUESTS = {
     "verify": (16, 4, 5),
     "doctor --quick": (50, 5, 7),
     "push --no-redeploy": (9, 7, 7),
-    "review": (12, 1, 6),
+    "review": (12, 1, 5),
     "report": (72, 5, 9),
     "setup --yes": (128, 6, 9),
 }

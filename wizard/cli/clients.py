@@ -69,7 +69,7 @@ def build_clients(
             on_message=tell,
             policy_pack=project / "guardrails",
             secrets_provider=secrets_provider,
-            program=program(),
+            program=program() if program.cache_info().currsize else process.EngineProcess,
         )
 
     is_read_only = options.command in READ_ONLY
@@ -91,11 +91,12 @@ def build_clients(
         )
         return str(terminal.ask(secret_code)).strip()
 
-    # Begun when AWS is first asked: whoever needs an account needs Pulumi next, and who needs none starts no program.
     program = cache(process.start_early)
 
     def connect(profile: str | None, region: str | None) -> aws.Aws:
-        program()
+        # Begun when AWS is first asked: who needs no account starts no program, and who only reads needs no SDK.
+        if not is_read_only:
+            program()
         return aws.connect(
             profile=profile,
             region=region,
@@ -132,6 +133,7 @@ def build_clients(
         back_up=back_up,
         saved_settings=lambda: _saved_settings(project),
         list_stacks=lambda environment: list_stacks(project, environment),
+        start_engine=program,
         save_plan=_plan_keeper(options.save_plan, terminal) if options.save_plan else None,
         save_answers=_answers_keeper(options.save_answers, terminal) if options.save_answers else None,
     )

@@ -3,6 +3,8 @@
 Touches the `pulumi` program, the stack's backend and `Pulumi.<stack>.yaml` in the project's folder.
 """
 
+from __future__ import annotations
+
 import json
 import threading
 import time
@@ -12,9 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pulumi.automation import Deployment, EngineEvent
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.settings import PROJECT, ContractError, Outputs, Settings
 from wizard.core import retry
@@ -32,13 +32,17 @@ from wizard.core.models.stack import Drift, OnProgress, Step
 from wizard.core.next_command import Command, plain_name, shell
 from wizard.core.retry import Clock, Reason, Threads
 from wizard.core.state_backend import BackendKind
-from wizard.pulumi_engine import automation, backend, config, passphrase, workspace
+from wizard.pulumi_engine import backend, config, passphrase, workspace
 from wizard.pulumi_engine import plan as engine_plan
-from wizard.pulumi_engine.automation import MinimalStack, ReadOnlyStack
 from wizard.pulumi_engine.events import Comparison, Watch, interrupted
 from wizard.pulumi_engine.plan import stack_state, with_imports
 from wizard.pulumi_engine.process import EngineProcess
 from wizard.pulumi_engine.workspace import EngineWorkspace
+
+if TYPE_CHECKING:
+    from pulumi.automation import EngineEvent
+
+    from wizard.pulumi_engine.automation import MinimalStack
 
 T = TypeVar("T")
 
@@ -105,7 +109,6 @@ class PulumiEngine:
         A folder or a bucket answers by the stack's state, which `state` reads too; a service also names the user.
         Raises SetupError: no backend, no answer, access denied, a wrong passphrase.
         """
-        opened = self._project.open()
         place = backend.detect(self._project.environment, self._project.folder)
         salt = backend.salt(self._project.settings_file(stack))
         with Threads(max_workers=1) as pool:
@@ -114,7 +117,7 @@ class PulumiEngine:
             passphrase_check = pool.submit(check, salt=salt) if salt else None
             if place is None or place.kind is BackendKind.CLOUD:
                 with self._project.translated(stack):
-                    user = opened.who_am_i()
+                    user = self._project.open().who_am_i()
                 described = backend.describe(user.url or "", user.user or "")
             else:
                 with suppress(StackNotFound, DamagedState, CorruptStateFile):
@@ -156,7 +159,7 @@ class PulumiEngine:
             answer = answer or self._readings.setdefault(stack, Future())
         if is_first:
             try:
-                answer.set_result(self._read(stack, lambda: self._project.open().export_stack(stack).deployment or {}))
+                answer.set_result(self._read(stack, lambda: self._project.export(stack).get("deployment") or {}))
             except BaseException as error:  # noqa: BLE001 - `result` raises it, here and for whoever waits
                 answer.set_exception(error)
             finally:
@@ -177,6 +180,8 @@ class PulumiEngine:
 
         Nothing is stored: neither the state nor the stack's lock changes.
         """
+
+        from wizard.pulumi_engine.automation import ReadOnlyStack
 
         def read_drift() -> tuple[Drift, ...]:
             comparison = Comparison()
@@ -235,7 +240,7 @@ class PulumiEngine:
 
     def _configure(self, stack: str, command: str, *arguments: str) -> None:
         copy = str(self._settings.file(stack))
-        automation.run(self._project.open(), "config", command, "--stack", stack, "--config-file", copy, *arguments)
+        self._project.run("config", command, "--stack", stack, "--config-file", copy, *arguments)
 
     def write_settings(self, stack: str) -> None:
         """Replace the stack's settings file by the prepared copy, if there is one."""
@@ -260,13 +265,14 @@ class PulumiEngine:
     def recover(self, stack: str, created: Mapping[str, str]) -> None:
         """Resolve the pending operations of a crashed run: `created` (URN → id) is imported, the rest dropped."""
 
+        from pulumi.automation import Deployment
+
         def import_pending(watch: Watch) -> None:
             handle = self._project.stack(stack)
             # `refresh --import-pending-creates` drops these resources (engine 3.259), so the state is edited.
-            exported = handle.export_stack()
-            handle.import_stack(
-                Deployment(version=exported.version, deployment=with_imports(exported.deployment or {}, created))
-            )
+            exported = self._project.export(stack)
+            edited = with_imports(exported.get("deployment") or {}, created)
+            handle.import_stack(Deployment(version=exported.get("version"), deployment=edited))
             self._run(stack, "refresh", "--yes", "--skip-preview", "--clear-pending-creates")
 
         self._plan.forget()
@@ -278,10 +284,12 @@ class PulumiEngine:
         self._project.renew(environment)
 
     def begin_preview(self, stack: str) -> None:
-        """Begin a preview with a refresh of the settings as they are, which `preview` then waits for; `discard` ends it.
+        """Begin a preview with a refresh of the settings as they are; `preview` waits for it, `discard` ends it.
 
         It changes nothing and shows nothing. Not in Pulumi Cloud, where people see each preview of a stack.
         """
+        from wizard.pulumi_engine.automation import ReadOnlyStack
+
         place, file = (
             backend.detect(self._project.environment, self._project.folder),
             self._project.settings_file(stack),
@@ -386,7 +394,7 @@ class PulumiEngine:
 
         def delete_resources(watch: Watch) -> None:
             # As `pulumi import` leaves a resource, until the next update: without its protection it would be deleted.
-            resources = self._project.open().export_stack(stack).deployment or {}
+            resources = self._project.export(stack).get("deployment") or {}
             exposed = [
                 resource["urn"].rsplit("::", 1)[-1]
                 for resource in resources.get("resources") or ()
@@ -431,7 +439,7 @@ class PulumiEngine:
             raise interrupted()
 
     def _run(self, stack: str, *arguments: str) -> None:
-        automation.run(self._project.open(), *arguments, "--stack", stack)
+        self._project.run(*arguments, "--stack", stack)
 
     def _policy_packs(self) -> list[str] | None:
         return [str(self._policy_pack)] if self._policy_pack else None

@@ -3,11 +3,11 @@
 Part of the client of Pulumi: touches nothing but its arguments.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
-from typing import Any
-
-from pulumi.automation import EngineEvent
+from typing import TYPE_CHECKING, Any
 
 from wizard.core import errors
 from wizard.core.models.inputs import StepState
@@ -16,6 +16,9 @@ from wizard.core.next_command import Command, shell, wizard
 from wizard.core.state_backend import ENTER_PASSPHRASE
 from wizard.pulumi_engine import plan
 from wizard.pulumi_engine.passphrase import LOST
+
+if TYPE_CHECKING:
+    from pulumi.automation import EngineEvent
 
 _COLOUR = re.compile(r"<\{%[^%]*%\}>")
 

@@ -174,6 +174,8 @@ class Clients:
     """The settings of every stack in the project's folder, or why they cannot be used."""
     list_stacks: ListStacks = lambda environment: ()
     """The stacks in the state's backend, with the environment of the credentials. Raises SetupError."""
+    start_engine: Callable[[], object] = lambda: None
+    """Begins to load Pulumi's SDK, for a command that reads all else without it."""
     back_up: Callable[[str, PreparedRun, Outputs], LastBackup] | None = None
     """Backs the data key up to a file, an S3 object or a Region. Raises SetupError."""
     clock: Callable[[], float] = time.monotonic

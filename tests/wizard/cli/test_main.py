@@ -685,6 +685,34 @@ def test_the_help_loads_only_argparse_and_the_tables() -> None:
     assert not [name for name in loaded if name.startswith(("components", "wizard.setup.", "wizard.data_key"))]
 
 
+def test_a_command_that_reads_loads_nothing_of_the_sdk_of_pulumi() -> None:
+    reading = ("status.command", "doctor.command", "push.command", "review.command", "report.command")
+    code = f"import sys, wizard.cli.clients, {', '.join(f'wizard.commands.{name}' for name in reading)}; "
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}print(*sys.modules)"], capture_output=True, text=True, check=True
+    )
+    assert "wizard.pulumi_engine.engine" in done.stdout.split()
+    assert {"pulumi", "grpc", "opentelemetry"} & set(done.stdout.split()) == set()
+
+
+def test_nobody_waits_for_what_a_command_left_behind_but_for_what_has_to_be_cleared() -> None:
+    code = (
+        "import atexit, sys, time\nfrom concurrent.futures import ThreadPoolExecutor\nfrom wizard.cli import main\n"
+        "atexit.register(print, 'cleared')\nThreadPoolExecutor().submit(time.sleep, 60)\n"
+        "sys.argv = ['wizard', '--version']\nmain.run()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout.splitlines()[1:] == ["cleared"]
+
+
+def test_output_that_is_lost_is_no_success() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "wizard", "schema", "status"], stdout=full, stderr=subprocess.DEVNULL
+        )
+    assert done.returncode != 0
+
+
 # --- the words of the command line
 
 
