@@ -22,8 +22,7 @@ from wizard.aws.kms import KmsKeys
 from wizard.aws.permissions import Permissions, PolicyAnalyzer, ServiceQuotas
 from wizard.aws.s3 import S3BackupStorage, StateStorage
 from wizard.aws.usage_metrics import CloudWatchUsage
-from wizard.core.models.account import Identity, RegionFact
-from wizard.core.models.discovery import ProfileFact
+from wizard.core.models.account import Identity, ProfileFact, RegionFact
 from wizard.core.retry import SYSTEM_CLOCK, Clock
 
 

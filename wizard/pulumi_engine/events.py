@@ -170,7 +170,6 @@ def run_error(stack: str, watch: Watch, *, was_interrupted: bool, is_silent: boo
 
 
 def cli_error(stack: str, text: str) -> errors.SetupError:
-    """The CLI's error message as a SetupError."""
     stderr = plain(text.partition("stderr: ")[2] or text)
     message = _NOISE.sub("", stderr.removeprefix("error: ").strip() or text.strip())
     if "passphrase" in message:

@@ -139,8 +139,6 @@ class EngineFactory(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Clients:
-    """The clients of a run."""
-
     ui: UserInterface
     connect: Callable[[str | None, str | None], AwsClient]
     """From profile and Region to the AWS client."""

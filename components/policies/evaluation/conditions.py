@@ -20,7 +20,6 @@ Context = Mapping[str, tuple[str, ...]]
 
 
 def all_of(truths: Iterable[Truth]) -> Truth:
-    """Whether all are true."""
     values = list(truths)
     return False if False in values else None if None in values else True
 

@@ -98,8 +98,6 @@ def _token(urn: str) -> str:
 
 
 class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
-    """The resource provider of the package `aws`."""
-
     def __init__(self) -> None:
         """Unconfigured; the engine calls Configure before it asks for a resource."""
         self._configuration: Configuration | None = None

@@ -504,6 +504,12 @@ def test_answers_that_cannot_be_used_are_all_told(folder, steps, capsys) -> None
     assert "--region" in message and "--rotation-period-days" in message
 
 
+OF_ALL_TARGETS = (
+    *("status", "doctor", "review", "report", "rotate --cmk", "restore", "adopt", "backup", "access-key rotate"),
+    "destroy",
+)
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
@@ -522,6 +528,12 @@ def test_answers_that_cannot_be_used_are_all_told(folder, steps, capsys) -> None
         (["setup", "one", "two", "three"], "setup does not take 3 more words"),
         (["verify", "--dry-run"], "verify has no --dry-run: it belongs to setup"),
         (["setup", "--all"], "setup has no --all: it belongs to status"),
+        # It would be done for all targets, and in the stack's own Region, all the same.
+        *(([*words.split(), "--target", "ecs"], f"{words.split()[0]} has no --target") for words in OF_ALL_TARGETS),
+        *(
+            ([*words.split(), "--region", "eu-west-1"], f"{words.split()[0]} has no --region")
+            for words in (*OF_ALL_TARGETS, "push", "verify")
+        ),
         (["doctor", "--yes"], "doctor has no --yes: it belongs to setup and"),
         (["preview", "--confirm", "production"], "preview has no --confirm"),
         (["destroy", "--multi-region", "yes"], "destroy has no --multi-region"),

@@ -42,7 +42,11 @@ from wizard.core.models.account import (
     Existing,
     Identity,
     KeyFact,
+    PermissionsFact,
     Principal,
+    ProfileFact,
+    ProfileKind,
+    QuotaFact,
     RegionFact,
     Retention,
     TrailFact,
@@ -67,7 +71,6 @@ from wizard.core.models.delivery import (
     VercelVariable,
 )
 from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
-from wizard.core.models.discovery import PermissionsFact, ProfileFact, ProfileKind, QuotaFact
 from wizard.core.models.inputs import Back, Mark, Question, StepState
 from wizard.core.models.stack import Drift, OnProgress, Progress, Step
 from wizard.core.next_command import VERCEL_LOGIN

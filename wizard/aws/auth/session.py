@@ -31,7 +31,7 @@ from wizard.aws.auth.http import (
 from wizard.aws.auth.profiles import sso_region_of
 from wizard.aws.auth.sign_in import MARGIN, AskCode, Chain
 from wizard.core import errors, retry
-from wizard.core.models.discovery import ProfileFact
+from wizard.core.models.account import ProfileFact
 from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
 
 T = TypeVar("T")
@@ -356,7 +356,6 @@ def _chain_in(
 
 
 def tags_of(pairs: Sequence[Mapping[str, str]], *, key: str = "Key", value: str = "Value") -> dict[str, str]:
-    """Tags as a mapping, from any service's list of pairs."""
     return {pair[key]: pair.get(value, "") for pair in pairs}
 
 

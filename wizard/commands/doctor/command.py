@@ -117,7 +117,6 @@ def document(diagnosis: Diagnosis) -> json_documents.Document:
 
 
 def plain(finding: Finding) -> dict[str, str | None]:
-    """The JSON fields of a finding."""
     return {
         "cause": finding.cause,
         "what": finding.what,

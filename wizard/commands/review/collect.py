@@ -32,8 +32,6 @@ _READ_ERRORS = (PermissionDenied, Unsupported, ResourceError, Unreachable)
 
 @dataclass(frozen=True, kw_only=True)
 class KeyReading:
-    """What was read of one key."""
-
     arn: str
     policy: Document | SetupError
     grants: tuple[GrantFact, ...] | SetupError

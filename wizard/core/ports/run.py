@@ -16,6 +16,7 @@ from components.settings import DATA_KEY_VARIABLE, Outputs, Settings, Target
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Problem, SetupError, StackNotFound
 from wizard.core.models import account
+from wizard.core.models.account import ProfileFact
 from wizard.core.models.delivery import (
     PRODUCTION,
     AccessKey,
@@ -28,7 +29,6 @@ from wizard.core.models.delivery import (
     VercelProject,
 )
 from wizard.core.models.deployment import Deployment, Redeployed
-from wizard.core.models.discovery import ProfileFact
 from wizard.core.models.inputs import Mark
 from wizard.core.models.stack import OnProgress, Progress, Step
 from wizard.core.next_command import RunOptions, wizard

@@ -118,7 +118,6 @@ class AccessKey(base.ResourceType):
         return None
 
     def update(self, region: Region, resource_id: str, old: Properties, new: Properties, changed: base.Names) -> None:
-        """Activate or deactivate the key."""
         # The state is read again after an update, and AWS does not return the secret.
         if old.get("secret"):
             self._new_secrets[resource_id] = old["secret"]
