@@ -659,14 +659,17 @@ def test_the_evidence_is_read_while_pulumi_works_only_where_no_person_thinks_abo
 ) -> None:
     world.stand()
     is_read, answered = threading.Event(), world.aws.policy_document
-    world.aws.policy_document = lambda *given: (is_read.set(), answered(*given))[1]
     shown, early = world.engine.preview, []
+
+    def policy_document(arn: str) -> Any:
+        is_read.set()
+        return answered(arn)
 
     def preview(*given: Any, **named: Any) -> Any:
         early.append(is_read.wait(10.0 if is_early else 0.0))
         return shown(*given, **named)
 
-    world.engine.preview = preview
+    world.aws.policy_document, world.engine.preview = policy_document, preview
     world.ui.interactive, world.ui.answers = not yes, {"decision": ["apply"]}
     done = world.setup(yes=yes)
     assert (early, done.unmet) == ([is_early], ())
