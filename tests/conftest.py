@@ -40,11 +40,12 @@ vars(hashlib)["pbkdf2_hmac"] = cache(hashlib.pbkdf2_hmac)
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """What is imported and collected stays to the end: to look through it for garbage takes seconds."""
+    """What is imported and collected stays to the end: to look through it for garbage takes a second each time."""
     gc.disable()
     try:
         return (yield)
     finally:
+        gc.freeze()
         gc.enable()
 
 
