@@ -28,7 +28,6 @@ from wizard.core.ports.run import (
     DecryptVerifier,
     Engine,
     GitHub,
-    TargetContext,
     UserInterface,
     VercelClient,
 )
@@ -43,7 +42,7 @@ from wizard.setup import plan
 from wizard.setup.importing import discovery
 from wizard.setup.importing.data_key import NONE_YET
 from wizard.setup.importing.discovery import ImportRequest
-from wizard.setup.preflight import account, checks, principals, services
+from wizard.setup.preflight import checks, principals, services
 
 if TYPE_CHECKING:
     from wizard.setup.saved_plan import SavedPlan
@@ -579,41 +578,3 @@ def settings_of(request: Request, clients: Clients) -> Settings:
         if state and state.outputs
         else wizard("status", "--all", advice="lists the stacks; the settings file is kept with the code"),
     )
-
-
-def find_deployed(
-    request: Request, clients: Clients, *, is_removal: bool = False
-) -> tuple[TargetContext, Engine, StackState]:
-    """A deployed stack, for the commands that create nothing in it. Raises PreflightFailed, StackNotFound.
-
-    `is_removal`: also a stack whose first set-up was interrupted, which has no outputs yet; nothing on Vercel is asked.
-    No check of a creation is made: it would take what an interrupted removal left in the account for somebody else's.
-    """
-    settings = settings_of(request, clients)
-    # Without a terminal the command itself says that it needs the token, and what for.
-    unasked = ("vercel_token",) if is_removal or not clients.ui.interactive else ()
-    interview = interviewer(request, clients, unasked=unasked).run()
-    engine, location = open_engine(request, clients, interview)
-    clients.ui.working("asking Pulumi for the stack")
-    pulumi = services.check_pulumi(engine, request.stack, location.problems)
-    problems = [
-        *account.caller_problems(interview.values, request.saved, interview.identity, request.stack),
-        *pulumi.problems_beside(interview.identity),
-    ]
-    state, aws = pulumi.state, interview.aws
-    if problems:
-        raise PreflightFailed(tuple(problems))
-    is_there = state is not None and (state.outputs or is_removal and (state.owned or state.pending))
-    if state is None or aws is None or not is_there:
-        raise StackNotFound(f"the stack {request.stack} is not deployed yet", wizard("setup", "--stack", request.stack))
-    clients.ui.line(f"account {settings.account_id}, {settings.region}, state in {pulumi.backend}", mark=Mark.OK)
-    token = interview.values.get("vercel_token")
-    context = TargetContext(
-        stack=request.stack,
-        settings=settings,
-        aws=aws.with_region(settings.region),
-        targets=settings.deploy_targets,
-        outputs=state.outputs,
-        vercel=clients.vercel(token) if token else None,
-    )
-    return context, engine, state

@@ -906,6 +906,9 @@ class FakeEngine:
     def renew(self, environment: Mapping[str, str]) -> None:
         self.environment = environment
 
+    def begin_preview(self, stack: str) -> None:
+        self._call("begin_preview")
+
     def preview(self, stack: str, on_progress: OnProgress, *, refresh: bool = False) -> tuple[Step, ...]:
         self._call("preview")
         self.log += ["engine.reads_the_account"] * refresh
