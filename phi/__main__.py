@@ -106,7 +106,7 @@ def _dry_run(key: WrappedKey, credentials: Credentials) -> bool:
         raise type(error)(f"{key.key_arn} and the wrapped key {key.fingerprint}: {error}") from error
 
 
-def _reads(record: str, key: WrappedKey, credentials: Credentials) -> bool:
+def _reads(record: str | None, key: WrappedKey, credentials: Credentials) -> bool:
     """Whether a replica's or a reading key opens to the data key of a record.
 
     It has to be unwrapped in any case: a failure must show now, not when the key is needed.
