@@ -18,7 +18,7 @@ from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import DamagedState, PreflightFailed, Problem, ResourceError, SetupError, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, Linked, StackState
-from wizard.core.models.inputs import Choice, Mark
+from wizard.core.models.inputs import FILE_VARIABLE, Choice, Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import ListedStack, Progress, Step
 from wizard.core.next_command import Command, plain_name, shell, wizard
@@ -46,9 +46,6 @@ from wizard.setup.preflight import checks, principals, services
 
 if TYPE_CHECKING:
     from wizard.setup.saved_plan import SavedPlan
-
-
-PASSPHRASE_FILE = "PULUMI_CONFIG_PASSPHRASE_FILE"
 
 
 class StatePlaces(Protocol):
@@ -113,10 +110,10 @@ def _create(
         result = "created" if aws.state_storage.make_state_bucket(state.make_bucket) else "there already"
         ui.line(f"{state.make_bucket}: {result}; private, versioned, encrypted", mark=Mark.OK)
     if state.make_passphrase:
-        environment[PASSPHRASE_FILE] = path = places.make_passphrase(stack)
+        environment[FILE_VARIABLE] = path = places.make_passphrase(stack)
         ui.line(f"the stack's passphrase is in {path}: keep a copy where you keep secrets", mark=Mark.WARN)
         ui.line("to use the Pulumi CLI directly:", mark=Mark.INFO)
-        ui.verbatim(f"export {PASSPHRASE_FILE}={path}")
+        ui.verbatim(f"export {FILE_VARIABLE}={path}")
     backend = interview.answers.get("backend")
     chosen = backend is not None and backend.source is Source.ASKED
     return StateLocation(
