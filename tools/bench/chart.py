@@ -3,8 +3,6 @@
 Pure; the drawing is SVG, with colours for a light and for a dark page.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from html import escape

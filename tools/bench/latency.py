@@ -3,8 +3,6 @@
 Touches a temporary folder, a sandbox and proxies of its own, and the processes it times.
 """
 
-from __future__ import annotations
-
 import http.client
 import json
 import os

@@ -3,8 +3,6 @@
 Touches .cache/mutation/, where mutmut changes a copy, and docs/mutation.md.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -3,8 +3,6 @@
 Touches docs/benchmarks.md and docs/benchmarks/.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import platform

@@ -3,8 +3,6 @@
 Writes that page, between its two marks. A test compares it with the table in `wizard/cli/commands.py`.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from wizard.cli.commands import TABLE, Command

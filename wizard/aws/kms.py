@@ -31,19 +31,22 @@ _NOT_YET = ("NotFoundException", "KMSInvalidStateException", "DependencyTimeoutE
 class KmsKeys(SessionClient):
     """The KMS keys of one Region: a `wizard.core.ports.aws.KmsKeys`."""
 
-    def describe_key(self, key: str) -> KeyFact | None:
-        """A key by id, ARN or alias; None when there is none."""
+    def describe_key(self, key: str, *, with_tags: bool = False) -> KeyFact | None:
+        """A key by id, ARN or alias; None when there is none. Its tags are read only where they are wanted."""
+
+        def read_details(arn: str) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+            return _details(self._session, arn) if with_tags else (_rotation(self._session, arn), {})
 
         def describe() -> Mapping[str, Any] | None:
             answer = self._session.find("kms", "DescribeKey", absent=_ABSENT, KeyId=key)
             return answer["KeyMetadata"] if answer else None
 
         if ":key/" in key:
-            metadata, details = self._session.together(describe, lambda: _details(self._session, key))
+            metadata, details = self._session.together(describe, lambda: read_details(key))
         else:
             # Nothing but DescribeKey takes an alias.
             metadata = describe()
-            details = _details(self._session, metadata["Arn"]) if metadata else None
+            details = read_details(metadata["Arn"]) if metadata else None
         return _fact(metadata, *details) if metadata else None
 
     def key_policy(self, key_arn: str) -> Mapping[str, object]:
@@ -81,7 +84,7 @@ class KmsKeys(SessionClient):
 
         def describe() -> KeyFact | SetupError | None:
             try:
-                return self.describe_key(alias)
+                return self.describe_key(alias, with_tags=True)
             except SetupError as error:
                 return error
 

@@ -97,7 +97,6 @@ class DraftFiles:
         self._folder = folder / ".wizard"
 
     def load(self, stack: str) -> Draft | None:
-        """The stack's draft; None where none can be read."""
         try:
             return read(self._file(stack).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError):

@@ -9,9 +9,9 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -42,7 +42,20 @@ from wizard.pulumi_engine.workspace import EngineWorkspace
 if TYPE_CHECKING:
     from pulumi.automation import EngineEvent
 
+    from wizard.pulumi_engine.automation import MinimalStack
+
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _BegunPreview:
+    """A preview with a refresh, of a copy of the settings, that nobody has asked for yet."""
+
+    stack: str
+    settings: config.PreparedSettings
+    plan: engine_plan.StoredPlan
+    steps: Future[tuple[Step, ...]]
+    process: EngineProcess
 
 
 class PulumiEngine:
@@ -75,6 +88,7 @@ class PulumiEngine:
         """The settings file as it was when the copy was prepared."""
         self._created = False
         """Whether the stack was created for a plan that is not confirmed yet."""
+        self._begun: _BegunPreview | None = None
         self._readings: dict[str, Future[Mapping[str, Any]]] = {}
         """The states that are being read now."""
         self._reading_lock = threading.Lock()
@@ -243,6 +257,7 @@ class PulumiEngine:
     def discard(self, stack: str) -> None:
         """Drop the prepared copy, and remove the stack that was created for it: the plan was not confirmed."""
         self._plan.forget()
+        self._end_begun()
         if self._settings.take(stack) is not None and self._created:
             self._created = False
             self._change(stack, None, lambda watch: self._project.remove_empty(stack))
@@ -261,30 +276,86 @@ class PulumiEngine:
             self._run(stack, "refresh", "--yes", "--skip-preview", "--clear-pending-creates")
 
         self._plan.forget()
+        self._end_begun()
         self._change(stack, None, import_pending)
 
     def renew(self, environment: Mapping[str, str]) -> None:
         """Replace the credentials."""
         self._project.renew(environment)
 
+    def begin_preview(self, stack: str) -> None:
+        """Begin a preview with a refresh of the settings as they are; `preview` waits for it, `discard` ends it.
+
+        It changes nothing and shows nothing. Not in Pulumi Cloud, where people see each preview of a stack.
+        """
+        from wizard.pulumi_engine.automation import ReadOnlyStack
+
+        place, file = (
+            backend.detect(self._project.environment, self._project.folder),
+            self._project.settings_file(stack),
+        )
+        if self._begun is not None or place is None or place.kind is BackendKind.CLOUD:
+            return
+        settings, plan = config.PreparedSettings(), engine_plan.StoredPlan()
+        settings.file(stack).write_bytes(file.read_bytes())
+        opened, process = self._project.apart()
+        handle, watch = ReadOnlyStack(stack, opened), Watch(None)
+        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="preview")
+        steps = pool.submit(self._plan_steps, handle, watch, plan, settings, refresh=True)
+        pool.shutdown(wait=False)
+        self._begun = _BegunPreview(stack=stack, settings=settings, plan=plan, steps=steps, process=process)
+
+    def _take_begun(self, stack: str) -> tuple[Step, ...] | None:
+        """The steps of the preview that was begun; None where there is none, of other settings, or one that failed."""
+        begun, copy = self._begun, self._settings.existing(stack)
+        if begun is None or begun.stack != stack or copy is None:
+            return None
+        if begun.settings.file(stack).read_bytes() != Path(copy).read_bytes() or begun.steps.exception() is not None:
+            return None
+        self._begun, self._plan = None, begun.plan
+        return begun.steps.result()
+
+    def _end_begun(self) -> None:
+        """End the preview that nobody asks for any more."""
+        if (begun := self._begun) is not None:
+            self._begun = None
+            begun.process.end()
+            begun.steps.exception()
+
     def preview(self, stack: str, on_progress: OnProgress, *, refresh: bool = False) -> tuple[Step, ...]:
         """The steps of an update, one for each resource, unchanged ones too. `up` is bound to them.
 
         `refresh` plans from the account as it is now; the state in the backend stays.
         """
+        if refresh and (steps := self._take_begun(stack)) is not None:
+            return steps
+        # One that failed is made again, and its failure is explained.
+        self._end_begun()
 
         def plan_steps() -> tuple[Step, ...]:
-            with self._project.watched(stack, on_progress) as watch, self._plan.written(stack) as plan:
-                self._project.stack(stack).preview(
-                    on_event=watch,
-                    policy_packs=self._policy_packs(),
-                    plan=plan,
-                    config_file=self._settings.existing(stack),
-                    refresh=refresh,
-                )
-            return tuple(watch.planned.values())
+            with self._project.watched(stack, on_progress) as watch:
+                return self._plan_steps(self._project.stack(stack), watch, self._plan, self._settings, refresh=refresh)
 
         return self._read(stack, plan_steps)
+
+    def _plan_steps(
+        self,
+        handle: MinimalStack,
+        watch: Watch,
+        plan: engine_plan.StoredPlan,
+        settings: config.PreparedSettings,
+        *,
+        refresh: bool,
+    ) -> tuple[Step, ...]:
+        with plan.written(handle.name) as file:
+            handle.preview(
+                on_event=watch,
+                policy_packs=self._policy_packs(),
+                plan=file,
+                config_file=settings.existing(handle.name),
+                refresh=refresh,
+            )
+        return tuple(watch.planned.values())
 
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:
         """Apply. A Ctrl-C is passed on once and waited for; then Cancelled is raised.

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import copy
 from functools import cached_property
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -74,6 +75,17 @@ class EngineProcess:
         """Exit code of the last command (https://www.pulumi.com/docs/iac/cli/exit-codes/)."""
         self.interrupted = False
         self._process: subprocess.Popen[str] | None = None
+        self._is_unwanted = False
+
+    def apart(self) -> EngineProcess:
+        """The same program for a command that may be ended by itself, while others run."""
+        return copy(self)
+
+    def end(self) -> None:
+        """End the command, which only reads, or the one that begins next."""
+        self._is_unwanted = True
+        if self._process is not None:
+            _end(self._process)
 
     @cached_property
     def version(self) -> Any:
@@ -136,6 +148,8 @@ class EngineProcess:
             process_group=0,
         ) as process:
             self._process = process
+            if self._is_unwanted:
+                _end(process)
             assert process.stdout is not None and process.stderr is not None
             readers = [
                 threading.Thread(

@@ -86,17 +86,25 @@ class EngineWorkspace:
     def open(self) -> LocalWorkspace:
         """The Automation API's workspace. Raises SetupError as `process` does, and for an unsupported version."""
         if self._workspace is None:
-            from pulumi.automation import LocalWorkspace
-
             _ = self.process.version
-            self._workspace = LocalWorkspace(
-                work_dir=str(self.folder),
-                env_vars=self._variables,
-                # Its version is looked at when it is needed, so it cannot be one by inheritance.
-                pulumi_command=cast("PulumiCommand", self.process),
-                secrets_provider=self._secrets_provider,
-            )
+            self._workspace = self._opened(self.process)
         return self._workspace
+
+    def apart(self) -> tuple[LocalWorkspace, EngineProcess]:
+        """A workspace for one command that may be ended by itself, and its program."""
+        process = self.process.apart()
+        return self._opened(process), process
+
+    def _opened(self, process: EngineProcess) -> LocalWorkspace:
+        from pulumi.automation import LocalWorkspace
+
+        return LocalWorkspace(
+            work_dir=str(self.folder),
+            env_vars=self._variables,
+            # Its version is looked at when it is needed, so it cannot be one by inheritance.
+            pulumi_command=cast("PulumiCommand", process),
+            secrets_provider=self._secrets_provider,
+        )
 
     def renew(self, environment: Mapping[str, str]) -> None:
         """Environment variables for the next programs: credentials may have been renewed."""

@@ -248,6 +248,8 @@ class FakeCloud:
     closed: tuple[SecretStore, ...] = ()
     """The stores that the caller may not read."""
     wrapped_by: dict[str, str] = field(default_factory=dict)
+    holds: dict[str, str] = field(default_factory=dict)
+    """Which former ENCRYPTION_KEY is in a wrapped key, by its fingerprint."""
     """Fingerprint → ARN of the key that wrapped it."""
     credentials: AppCredentials | None = None
     credentials_from: tuple[str, ...] = ("token", "container")
@@ -904,6 +906,9 @@ class FakeEngine:
     def renew(self, environment: Mapping[str, str]) -> None:
         self.environment = environment
 
+    def begin_preview(self, stack: str) -> None:
+        self._call("begin_preview")
+
     def preview(self, stack: str, on_progress: OnProgress, *, refresh: bool = False) -> tuple[Step, ...]:
         self._call("preview")
         self.log += ["engine.reads_the_account"] * refresh
@@ -978,6 +983,11 @@ class FakeProver:
             cause=cause,
             how=how,
             key_material=MATERIAL if how is Proof.ROUND_TRIP else "",
+            same=tuple(
+                key.fingerprint
+                for key in batch.reading
+                if full and self.aws.holds.get(key.fingerprint, key) == self.aws.holds.get(fingerprint)
+            ),
         )
 
 

@@ -3,8 +3,6 @@
 Touches memory, and the operating system's random source.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from os import urandom
 

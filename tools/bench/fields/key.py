@@ -3,8 +3,6 @@
 Touches memory and threads; the source of the key is a stand-in that answers when its gate opens.
 """
 
-from __future__ import annotations
-
 import sys
 import threading
 from collections.abc import Callable, Iterator

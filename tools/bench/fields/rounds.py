@@ -3,8 +3,6 @@
 Touches the clock and the garbage collector, which is off while a side runs.
 """
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Writes `docs/authorizations.md` only. The tests evaluate its rows against the policies.
 """
 
-from __future__ import annotations
-
 from itertools import groupby
 from pathlib import Path
 

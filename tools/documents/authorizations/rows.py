@@ -3,8 +3,6 @@
 Pure.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -124,7 +122,12 @@ def may_not(
     on: str | None = None,
     but: tuple[str, ...] = (),
     context: Mapping[str, str | None] | None = None,
+    because: Mapping[str, str | None] | None = None,
 ) -> list[Row]:
-    """Rows of denied requests: `by` a statement, because of a condition (`but`), or because nothing allows them."""
-    row = Row(who=who, action="", allowed=False, by=by, how=how, resource=on, context=context or {}, but=but)
+    """Rows of denied requests: `by` a statement, because of a condition (`but`), or because nothing allows them.
+
+    `because`: a context in place of `context`, each of whose keys is such a condition.
+    """
+    context, but = because or context or {}, but or tuple(because or ())
+    row = Row(who=who, action="", allowed=False, by=by, how=how, resource=on, context=context, but=but)
     return [replace(row, action=action) for action in actions]

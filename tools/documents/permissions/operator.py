@@ -4,8 +4,6 @@ Writes `wizard/core/required_permissions/measured.json`, in sandboxes and a temp
 Every scenario is a whole set-up in its own sandbox; what IAM evaluated for the operator is what it needs.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import tempfile

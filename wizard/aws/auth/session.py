@@ -148,7 +148,7 @@ class Session:
             frozen = credentials.get_frozen_credentials()
             latest = self._cache.get("renewed", credentials)
             ends = isinstance(latest, RefreshableCredentials) and latest.refresh_needed(MARGIN)
-            if self._can_ask_for_code and ends:
+            if self.can_ask_for_code and ends:
                 self._cache["renewed"] = renewed = self._chain.load_credentials()  # type: ignore[union-attr]
                 frozen = renewed.get_frozen_credentials()
                 # Clients in use keep the old keys, which are still valid for a while; new clients get these.
@@ -157,7 +157,7 @@ class Session:
             return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
     @property
-    def _can_ask_for_code(self) -> bool:
+    def can_ask_for_code(self) -> bool:
         """Whether the credentials can be renewed by asking a person for an MFA code."""
         source = self.resolved.source
         return bool(source and source.mfa_serial and self._chain and self._chain.ask_code)

@@ -132,7 +132,6 @@ class CheckContext:
         return self.outputs.app_principal_arns if self.outputs else self.settings.app_principal_arns
 
     def principal(self, arn: str) -> IamPrincipal | SetupError | None:
-        """A user or role with its policies, boundary and trust; None if it does not exist."""
         return self.once(f"principal {arn}", lambda: self.access_diagnostics.principal(arn))
 
     def simulate(self, arn: str) -> tuple[StatementEvaluation, ...] | SetupError:

@@ -247,13 +247,16 @@ class Engine(Protocol):
         """Make the prepared copy the stack's settings file: the plan is confirmed. Without a copy, nothing is done."""
 
     def discard(self, stack: str) -> None:
-        """Forget the prepared copy, and remove the stack that was made for it. Without a copy, nothing is done."""
+        """Forget the prepared copy, remove the stack that was made for it, and end a preview that was begun."""
 
     def recover(self, stack: str, created: Mapping[str, str]) -> None:
         """Resolve what a crashed run left pending: `created` maps the URN of each completed creation to its id."""
 
     def renew(self, environment: Mapping[str, str]) -> None:
         """Replace the credentials by newer ones of the same caller."""
+
+    def begin_preview(self, stack: str) -> None:
+        """Begin the preview with `refresh` of the settings as they are; `preview` waits for it, `discard` ends it."""
 
     def preview(self, stack: str, on_progress: OnProgress, *, refresh: bool = False) -> tuple[Step, ...]:
         """The steps of an update; with `refresh`, from the account as it is now. Stores no state."""
