@@ -6,7 +6,7 @@ Calls STS, IAM, Account Management and EC2 itself, for the caller and the Region
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -140,8 +140,8 @@ class Aws:
         """The caller's account; asked once, and before anything else."""
         return iam.account_of(self._session)
 
-    def ask_ahead(self) -> None:
-        """Begin to ask for the account, and to load what is asked for next, in threads.
+    def ask_ahead(self, services: Sequence[str]) -> None:
+        """Begin to ask for the account, and to make the clients of the services that are asked next, in threads.
 
         Not where a person is asked for a code first. An answer's error is left to whoever asks for the account. Raises
         CredentialsError where there are no credentials.
@@ -152,7 +152,7 @@ class Aws:
         self._session.client("sts")
         retry.ahead(
             self.account_id,
-            lambda: [self.kms, self.stored_data_keys, *map(self._session.client, ("kms", "ssm"))],
+            lambda: [self.kms, self.stored_data_keys, *map(self._session.client, services)],
         )
 
     def identify(self) -> Identity:

@@ -36,8 +36,15 @@ if TYPE_CHECKING:
     from wizard.setup.steps import Clients, PreparedRun
     from wizard.vercel.client import Vercel
 
-ASK_AHEAD = frozenset({"status", "verify", "doctor", "review", "report"})
-"""The commands whose first question is who the caller is: it is asked while the rest of the wizard is loaded."""
+ASK_AHEAD = {
+    "status": ("kms", "ssm", "cloudtrail"),
+    "verify": ("kms", "ssm", "iam"),
+    "doctor": ("kms", "ssm", "iam", "cloudtrail", "s3", "events", "sns"),
+    "review": ("kms", "iam", "cloudtrail"),
+    "report": ("kms", "ssm", "iam", "cloudtrail", "s3", "events", "sns"),
+}
+"""The commands whose first question is who the caller is: it is asked while the rest of the wizard is loaded, and the
+models of the services that they ask next."""
 
 Secret = Callable[[str | None, str], None]
 """Takes a value that no log may hold, and the name that is written instead."""
@@ -124,7 +131,7 @@ def build_clients(
         # What is wrong with the credentials is raised where the command connects.
         with suppress(SetupError):
             ahead[profile, region] = connect(profile, region)
-            ahead[profile, region].ask_ahead()
+            ahead[profile, region].ask_ahead(ASK_AHEAD[options.command])
         import wizard.pulumi_engine.engine
         import wizard.vercel.client  # noqa: F401
     from wizard.cli import github

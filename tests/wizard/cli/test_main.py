@@ -733,7 +733,7 @@ from wizard.inputs.application_folder import ApplicationFolder
 from wizard.inputs.saved_progress import DraftFiles
 from wizard.terminal.terminal import Terminal
 
-Aws.ask_ahead = lambda self: print(self.region, *sys.modules)
+Aws.ask_ahead = lambda self, services: print(self.region, *sys.modules)
 region, here = Answer(value="eu-west-1", source=Source.FLAG, where="the settings"), Path.cwd()
 clients = build_clients(
     RunOptions(command="verify"), Terminal(interactive=False, out=sys.stderr), lambda value, name: None,
