@@ -125,6 +125,9 @@ def build_clients(
             asks_once=is_read_only,
         )
 
+    from wizard.data_key.verification import ChildDecryptVerifier, ChildWrapper
+
+    prover = ChildDecryptVerifier(project, clock=clock)
     given = {key: answer.value for key, answer in resolved.items()}
     profile, region = given.get("profile"), given.get("region")
     if region and options.command in ASK_AHEAD:
@@ -132,10 +135,11 @@ def build_clients(
         with suppress(SetupError):
             ahead[profile, region] = connect(profile, region)
             ahead[profile, region].ask_ahead(ASK_AHEAD[options.command])
+        if options.command in ("verify", "doctor"):
+            prover.warm_up()
         import wizard.pulumi_engine.engine
         import wizard.vercel.client  # noqa: F401
     from wizard.cli import github
-    from wizard.data_key.verification import ChildDecryptVerifier, ChildWrapper
     from wizard.inputs import vercel_cli
     from wizard.pulumi_engine.backend import StatePlaces, list_stacks
     from wizard.setup.steps import Clients
@@ -157,7 +161,7 @@ def build_clients(
         connect=connect,
         vercel=vercel,
         engine=engine,
-        prover=ChildDecryptVerifier(project, clock=clock),
+        prover=prover,
         wrapper=ChildWrapper(project),
         github=github.reader(os.environ, secret),
         linked=vercel_cli.linked_by_environment()

@@ -32,7 +32,6 @@ from wizard.targets.port import deploy_target
 def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
     """`doctor`: show the diagnosis. Raises StackNotFound without settings."""
     clients.ui.working("checking the account, the state and the deploy targets")
-    clients.prover.warm_up()
     if not options.quick:
         clients.start_engine()
     diagnosis = _diagnosis(request, clients, last=() if options.quick else checks.SLOW_CHECKS)
@@ -210,7 +209,6 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
     `full`: with a round trip of a record, not by a dry run of KMS.
     """
     clients.ui.working("reading the stack")
-    clients.prover.warm_up()
     deployed = deployed_stack.find(request, clients, reads_data_key=True, reads_variables=True)
     deployed_stack.outputs_of(deployed)
     context = deployed.reachable(targets_of(request, deployed))
