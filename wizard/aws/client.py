@@ -143,10 +143,13 @@ class Aws:
     def ask_ahead(self) -> None:
         """Begin to ask for the account, and to load what is asked for next, in threads.
 
-        Not where a person is asked for a code first. An error is left to whoever asks for the account.
+        Not where a person is asked for a code first. An answer's error is left to whoever asks for the account. Raises
+        CredentialsError where there are no credentials.
         """
         if self._session.can_ask_for_code:
             return
+        # Made here: in a thread it would share the processor with what is loaded next.
+        self._session.client("sts")
         retry.ahead(
             self.account_id,
             lambda: [self.kms, self.stored_data_keys, *map(self._session.client, ("kms", "ssm"))],

@@ -425,12 +425,6 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
     if to_apply:
         # The proof is the last step, and its interpreter starts meanwhile.
         clients.prover.warm_up()
-    engine.prepare(request.stack, ready.settings)
-    if ui.interactive:
-        # After a cancellation the next run asks only for the confirmation.
-        _save_draft(request, clients, saved_progress.REVIEWED, ready.answers)
-    if ready.findings.state.pending:
-        engine.recover(request.stack, ready.findings.orphaned_creations)
     outputs = ready.findings.state.outputs
     is_built = outputs is not None and not ready.findings.state.pending
     with Threads(max_workers=2) as pool:
@@ -439,6 +433,12 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         judged = pool.submit(
             principals.judge, ready.settings, request.saved, outputs.key_arn if outputs else None, ready.aws
         )
+        engine.prepare(request.stack, ready.settings)
+        if ui.interactive:
+            # After a cancellation the next run asks only for the confirmation.
+            _save_draft(request, clients, saved_progress.REVIEWED, ready.answers)
+        if ready.findings.state.pending:
+            engine.recover(request.stack, ready.findings.orphaned_creations)
         # With the settings of the last update one preview tells whether settings, state and account agree.
         is_compared = is_built and ready.settings == request.saved
         steps = engine.preview(request.stack, _quiet, refresh=is_compared)

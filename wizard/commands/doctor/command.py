@@ -32,6 +32,7 @@ from wizard.targets.port import deploy_target
 def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
     """`doctor`: show the diagnosis. Raises StackNotFound without settings."""
     clients.ui.working("checking the account, the state and the deploy targets")
+    clients.prover.warm_up()
     if not options.quick:
         clients.start_engine()
     diagnosis = _diagnosis(request, clients, last=() if options.quick else checks.SLOW_CHECKS)
