@@ -97,11 +97,7 @@ def find(request: Request, clients: Clients, *, reads_data_key: bool = False) ->
     vercel = clients.vercel(token) if token and is_used else None
     with Threads(max_workers=3) as pool:
         state = pool.submit(attempted, engine.state, request.stack)
-        project = (
-            pool.submit(attempted, vercel.find_project, settings.vercel_team or "", settings.vercel_project or "")
-            if vercel
-            else None
-        )
+        project = pool.submit(attempted, vercel.find_project, *settings.vercel_place) if vercel else None
         stored = pool.submit(attempted, find_stored_data_key, aws, settings) if reads_data_key else None
         return DeployedStack(
             stack=request.stack,
