@@ -18,8 +18,6 @@ from components.settings import ImportGroup, ResourceKind, Settings
 
 @dataclass(frozen=True, kw_only=True)
 class AppAccessArgs:
-    """The arguments of AppAccess."""
-
     settings: Settings
     key_arns: Sequence[pulumi.Input[str]]
     """The key's and its replicas'."""

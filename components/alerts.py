@@ -57,8 +57,6 @@ _SUBJECTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class AlertsArgs:
-    """The arguments of Alerts."""
-
     settings: Settings
     key_arns: Sequence[pulumi.Input[str]]
     """The key's and its replicas'."""

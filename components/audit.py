@@ -27,8 +27,6 @@ LOG_GROUP_RETENTION_DAYS = 365
 
 @dataclass(frozen=True, kw_only=True)
 class AuditTrailArgs:
-    """The arguments of AuditTrail."""
-
     settings: Settings
 
 

@@ -18,8 +18,6 @@ from components.settings import ResourceKind, SecretStore, Settings, Target
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryArgs:
-    """The arguments of Delivery."""
-
     settings: Settings
     principal: AppPrincipal
     """Reads the variables where a deploy target has no other reader."""

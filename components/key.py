@@ -21,8 +21,6 @@ DESCRIPTION = "EONPRO PHI encryption key for HIPAA compliance"
 
 @dataclass(frozen=True, kw_only=True)
 class PhiKeyArgs:
-    """The arguments of PhiKey."""
-
     settings: Settings
     app_principal_arns: Sequence[pulumi.Input[str]]
     """The application's principals. They must exist: KMS refuses a key policy that names one that does not."""

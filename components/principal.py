@@ -19,8 +19,6 @@ from components.settings import ImportGroup, ResourceKind, Settings
 
 @dataclass(frozen=True, kw_only=True)
 class AppPrincipalArgs:
-    """The arguments of AppPrincipal."""
-
     settings: Settings
 
 

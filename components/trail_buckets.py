@@ -31,8 +31,6 @@ _Rule: TypeAlias = aws.s3.BucketLifecycleConfigurationRuleArgsDict
 
 @dataclass(frozen=True, kw_only=True)
 class TrailBuckets:
-    """Registers the buckets of one environment's trail."""
-
     name: str
     settings: Settings
     key_arn: pulumi.Output[str] | None

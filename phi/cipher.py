@@ -8,6 +8,7 @@ from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import repeat
 from os import urandom
 from struct import Struct
 from typing import Any, NoReturn, TypeVar, overload
@@ -284,13 +285,12 @@ class PhiCipher:
                 texts = values[start : start + _CHUNK]
                 if not all(texts):
                     texts = [text or _as_text(text) for text in texts]
-                encoded = [utf8(text) for text in texts if text]
+                encoded = list(map(utf8, filter(None, texts)))
                 self._usage.add(len(encoded))
                 # Read in the frame that uses them, and stored nowhere, so that a forked child never finds unused IVs:
                 # no foreign code runs between here and their use, and other threads' frames do not exist in a child.
                 ivs = [iv for (iv,) in _split_ivs(urandom(16 * len(encoded)))]
-                seal = self._aead.encrypt
-                sealed = [seal(iv, text, None) for iv, text in zip(ivs, encoded, strict=True)]
+                sealed = list(map(self._aead.encrypt, ivs, encoded, repeat(None)))
                 written = [
                     join_parts(
                         (

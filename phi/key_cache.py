@@ -46,7 +46,7 @@ class _Snapshot:
         key: bytes
         aead: AESGCM  # the cipher's own, as is its usage: for PhiFields.encrypt
         usage: KeyUsage
-        steps: Iterator[int]  # of that usage; where it ends, the usage goes on with another
+        steps: Iterator[None]  # of that usage; where it ends, the usage goes on with another
     valid_until: float
 
 

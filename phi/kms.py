@@ -11,6 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -220,6 +221,15 @@ def load_botocore() -> None:
     """Load botocore now, so that the first client is created sooner."""
     import botocore.config
     import botocore.session  # noqa: F401
+
+
+def prepare_clients() -> None:
+    """Load what a client of KMS and of STS takes, before Region and credentials are known; sends nothing."""
+    nobody = Credentials(access_key_id="none", secret_access_key="none")
+    for service in ("kms", "sts"):
+        # The real client says what is wrong with the endpoint.
+        with suppress(errors.UnwrapError):
+            _create_client(service, "us-east-1", nobody)
 
 
 def _create_client(

@@ -5,7 +5,7 @@ Touches the log (`phi.usage`); keeps a digest of each key for as long as the pro
 
 import hashlib
 import logging
-from itertools import islice
+from itertools import islice, repeat
 from operator import length_hint
 
 WARN_AFTER = 2**26
@@ -29,7 +29,7 @@ class AtomicCounter:
     def __init__(self, size: int = 2**62) -> None:
         """Count up to `size`; a process does not live long enough to reach the default."""
         self.size = size
-        self.steps = iter(range(size))
+        self.steps = repeat(None, size)
 
     @property
     def count(self) -> int:

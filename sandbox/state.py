@@ -63,8 +63,6 @@ class SandboxPaths:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """One running sandbox."""
-
     pid: int
     nonce: str = field(repr=False)
     started_at: str
@@ -81,7 +79,6 @@ class State:
 
     @property
     def vercel_url(self) -> str:
-        """The Vercel API's address."""
         return f"http://{LOOPBACK}:{self.vercel_port}"
 
 

@@ -60,7 +60,6 @@ class Tree:
 
     @classmethod
     def of(cls, revision: str) -> Tree:
-        """A revision that git knows."""
         with tarfile.open(fileobj=io.BytesIO(_git("archive", "--format=tar", revision))) as archive:
             files = [member for member in archive.getmembers() if member.isfile()]
             texts = {
@@ -81,7 +80,6 @@ class Tree:
 
     @property
     def root(self) -> set[str]:
-        """The entries of the root folder."""
         return {name.partition("/")[0] for name in self.names}
 
     @cached_property

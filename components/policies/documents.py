@@ -15,7 +15,6 @@ _VERSION = "2012-10-17"
 
 
 def policy(statements: Iterable[Statement]) -> Policy:
-    """The statements as a policy document."""
     return {"Version": _VERSION, "Statement": list(statements)}
 
 

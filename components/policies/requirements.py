@@ -113,8 +113,6 @@ It is not final and decides no state. https://www.federalregister.gov/documents/
 
 @dataclass(frozen=True, kw_only=True)
 class Requirement:
-    """One requirement."""
-
     id: str
     topic: Topic
     text: str

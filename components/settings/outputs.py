@@ -14,8 +14,6 @@ from components.settings.values import ContractError, Target
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """The values of the stack's outputs."""
-
     key_arn: str
     key_id: str
     alias_name: str
@@ -34,16 +32,13 @@ class Outputs:
 
     @property
     def app_principal_arns(self) -> tuple[str, ...]:
-        """All principals of the application."""
         return tuple(dict.fromkeys(filter(None, (self.app_principal_arn, self.app_user_arn))))
 
     def principal_of(self, target: str) -> str:
-        """The application's principal at one target."""
         return self.app_user_arn or self.app_principal_arn if target == Target.VERCEL else self.app_principal_arn
 
     @property
     def key_arns(self) -> tuple[str, ...]:
-        """The key and its replicas."""
         return (self.key_arn, *self.replica_key_arns)
 
     @classmethod

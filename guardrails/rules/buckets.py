@@ -116,7 +116,6 @@ def versioned_bucket(resource: Resource) -> Iterator[str]:
 
 
 def encrypted_bucket(resource: Resource) -> Iterator[str]:
-    """The bucket encrypts by default."""
     return check_values(_encrypts, resource.props.get("rules"))
 
 

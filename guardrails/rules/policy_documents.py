@@ -30,11 +30,9 @@ class Statement:
 
     @property
     def label(self) -> str:
-        """Its name in a message."""
         return f"Statement {self.sid!r}" if self.sid else "A statement without a Sid"
 
     def matches_everybody(self) -> bool:
-        """Whether it has the principal "*"."""
         return any(name == "*" for kind, name in self.principals if kind in ("AWS", "*"))
 
 

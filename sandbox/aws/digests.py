@@ -20,8 +20,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveredObject:
-    """An object of the bucket."""
-
     key: str
     body: bytes = field(repr=False)
     metadata: dict[str, str] = field(default_factory=dict)

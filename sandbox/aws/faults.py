@@ -53,7 +53,6 @@ class Calls:
         self._calls.append(call)
 
     def clear(self) -> None:
-        """Remove all of them."""
         self._calls.clear()
 
     def listing(self) -> list[dict[str, Any]]:

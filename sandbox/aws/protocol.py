@@ -45,8 +45,6 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """An HTTP response."""
-
     status: int
     body: bytes
     content_type: str
@@ -97,7 +95,6 @@ def read_body(environ: dict[str, Any]) -> bytes:
 
 
 def replace_parameters(environ: dict[str, Any], parameters: dict[str, Any]) -> None:
-    """Replace the parameters of a JSON request."""
     body = json.dumps(parameters).encode()
     environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
 

@@ -136,7 +136,6 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         )
 
     def end_children(self) -> None:
-        """End the processes that this host started."""
         with self._lock:
             children = tuple(self._children)
         for child in children:

@@ -16,8 +16,6 @@ from sandbox.faults import Faults
 
 
 class FaultKind(StrEnum):
-    """What fails."""
-
     STATUS = "status"
     """The request is answered with an error status and does nothing."""
     TIMEOUT = "timeout"
@@ -90,14 +88,11 @@ class Fault:
 
 
 class Calls:
-    """The count of calls."""
-
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._calls: Counter[str] = Counter()
 
     def clear(self) -> None:
-        """Count from zero."""
         with self._lock:
             self._calls.clear()
 
@@ -123,7 +118,6 @@ def take(faults: Faults[Fault], method: str, path: str) -> Fault | None:
 
 
 def fault_routes(faults: Faults[Fault], calls: Calls) -> flask.Blueprint:
-    """The routes `/_sandbox/faults` and `/_sandbox/calls`."""
     routes = flask.Blueprint("sandbox", __name__, url_prefix="/_sandbox")
 
     @routes.post("/faults")

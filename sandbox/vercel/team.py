@@ -182,7 +182,6 @@ class Team:
             return self._replace(id, None, created)
 
     def change(self, project: str, variable_id: str, requested: Mapping[str, Any]) -> Variable:
-        """Change some fields of one variable."""
         with self._lock:
             id = self.project_id(project)
             existing = self.variable(project, variable_id)

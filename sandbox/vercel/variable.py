@@ -84,7 +84,6 @@ class Variable:
         )
 
     def same_environments(self, other: "Variable") -> bool:
-        """Whether both are for exactly the same environments."""
         own = {*self.targets, *self.custom_environments}
         return self.overlaps(other) and own == {*other.targets, *other.custom_environments}
 

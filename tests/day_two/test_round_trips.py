@@ -24,12 +24,12 @@ from wizard.data_key.verification import ChildDecryptVerifier
 from wizard.vercel.http import Api
 
 REQUESTS = {
-    "status": (10, 4, 3),
-    "verify": (16, 4, 5),
+    "status": (9, 4, 3),
+    "verify": (15, 4, 5),
     "doctor --quick": (50, 5, 7),
     "push --no-redeploy": (9, 7, 7),
-    "review": (12, 1, 6),
-    "report": (72, 5, 9),
+    "review": (12, 1, 5),
+    "report": (72, 5, 6),
     "setup --yes": (128, 6, 9),
 }
 """Of AWS, of Vercel, and of the longest chain, in which each is sent after the one before it was answered; at most.

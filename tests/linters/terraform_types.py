@@ -66,7 +66,6 @@ TYPES: Mapping[str, TerraformType] = {
     "aws:iam/user:User": TerraformType(name="aws_iam_user"),
     "aws:iam/userPolicy:UserPolicy": TerraformType(name="aws_iam_user_policy", documents={"policy": Document.IDENTITY}),
     "aws:iam/userPolicyAttachment:UserPolicyAttachment": TerraformType(name="aws_iam_user_policy_attachment"),
-    "aws:iam/accessKey:AccessKey": TerraformType(name="aws_iam_access_key"),
     "aws:s3/bucket:Bucket": TerraformType(name="aws_s3_bucket"),
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": TerraformType(name="aws_s3_bucket_public_access_block"),
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": TerraformType(name="aws_s3_bucket_ownership_controls"),

@@ -3,8 +3,6 @@
 Touches what the benchmarks touch, standard output, and the results in docs/.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -1,7 +1,5 @@
 """The minimal delivery, to compare with: one data key into Parameter Store, one POST to Vercel; nothing is checked."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

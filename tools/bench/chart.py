@@ -3,8 +3,6 @@
 Pure; the drawing is SVG, with colours for a light and for a dark page.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -28,7 +26,6 @@ _STYLE = """\
 
 
 def draw(parts: Sequence[Part]) -> str:
-    """The drawing, as SVG."""
     rows = [row for part in parts for row in part.rows]
     body, height = [], 20.0
     for panel in (_libraries(rows), _bounds(rows)):

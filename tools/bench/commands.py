@@ -3,8 +3,6 @@
 Touches temporary folders, sandboxes of its own, pseudo-terminals, and the processes it times.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import pty

@@ -3,8 +3,6 @@
 Touches a temporary folder, a sandbox and proxies of its own, and the processes it times.
 """
 
-from __future__ import annotations
-
 import http.client
 import json
 import os
@@ -55,7 +53,6 @@ class Traffic:
     connections: int = 0
 
     def forget(self) -> None:
-        """Count from nought."""
         self.requests.clear()
         self.connections = 0
 
@@ -358,8 +355,6 @@ def _measured(
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Seconds of one command."""
-
     seconds: float
     first_output: float
     """Until the first output, on either stream."""

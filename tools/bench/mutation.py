@@ -3,8 +3,6 @@
 Touches .cache/mutation/, where mutmut changes a copy, and docs/mutation.md.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -163,14 +161,12 @@ def equivalents() -> dict[tuple[str, str, str], str]:
 
 
 def total(scores: Sequence[Score]) -> Score:
-    """All files together."""
     return Score(
         file="all", mutants=sum(score.mutants for score in scores), killed=sum(score.killed for score in scores)
     )
 
 
 def page(scores: Sequence[Score], survivors: Sequence[Survivor]) -> str:
-    """The page of the documentation."""
     return "\n".join([*_heading(), *_table(scores), "", *_survivors(survivors), ""])
 
 

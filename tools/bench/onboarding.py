@@ -3,8 +3,6 @@
 Touches temporary folders, sandboxes of its own, and the processes it times.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

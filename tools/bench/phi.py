@@ -3,8 +3,6 @@
 Touches the processes it starts and times.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

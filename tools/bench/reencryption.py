@@ -9,8 +9,6 @@ the four columns' records into another one: as many bytes written, to the same r
 or checked. It runs over as many connections, in batches, each committed. What people would use instead is in `tables`.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import subprocess

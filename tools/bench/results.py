@@ -3,8 +3,6 @@
 Touches docs/benchmarks.md and docs/benchmarks/.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import platform
@@ -48,7 +46,6 @@ def versions(*names: str) -> dict[str, str]:
 
 
 def today() -> str:
-    """The day, in UTC."""
     return datetime.now(UTC).date().isoformat()
 
 
@@ -125,7 +122,6 @@ side compared with itself in the same rounds: its distance from 1 is the uncerta
 
 
 def written(parts: Sequence[Part]) -> str:
-    """The page, in Markdown."""
     return "\n".join([_HEADING, *(_part(part) for part in parts)])
 
 

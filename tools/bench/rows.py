@@ -72,12 +72,10 @@ class Measured:
         return PASS if self.holds else SHORT
 
     def document(self) -> dict[str, object]:
-        """As JSON; `from_document` reads it."""
         return asdict(self)
 
     @classmethod
     def from_document(cls, document: dict[str, object]) -> Measured:
-        """The row that `document` wrote."""
         bound = document["bound"]
         assert isinstance(bound, dict)
         return cls(**{**document, "bound": Bound(**bound)})  # type: ignore[arg-type]

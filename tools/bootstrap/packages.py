@@ -58,7 +58,6 @@ class PinnedEnvironment:
 
     @property
     def python(self) -> Path:
-        """Its interpreter."""
         return self.folder / "bin" / "python"
 
     def is_current(self) -> bool:

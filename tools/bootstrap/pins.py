@@ -97,7 +97,6 @@ def go_needed(go_mod: Path) -> Version:
 
 
 def module_version(go_mod: Path, module: str) -> Version:
-    """The version of a required module."""
     match = re.search(rf"^\s*(?:require )?{re.escape(module)} v(\S+)", go_mod.read_text(), re.MULTILINE)
     version = Version.find(match.group(1)) if match else None
     if version is None:

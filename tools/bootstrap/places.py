@@ -16,18 +16,14 @@ class NotSetUp(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """The folders of one checkout."""
-
     project: Path
 
     @property
     def venv(self) -> Path:
-        """The environment of the project."""
         return self.project / ".venv"
 
     @property
     def python(self) -> Path:
-        """The interpreter of that environment."""
         return self.venv / "bin" / "python"
 
     @property
@@ -57,7 +53,6 @@ class Places:
 
     @property
     def actionlint_module(self) -> Path:
-        """The Go module that pins actionlint."""
         return self.project / "tools" / "bootstrap" / "go_modules" / "actionlint"
 
     @property
@@ -77,7 +72,6 @@ class Places:
 
     @property
     def tools(self) -> Path:
-        """The tools, one environment each."""
         return self.cache / "tools"
 
     def engine(self) -> Path:

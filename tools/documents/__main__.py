@@ -3,8 +3,6 @@
 Writes what its parts write. The measured permissions and the recording are not among them: they take minutes.
 """
 
-from __future__ import annotations
-
 import runpy
 
 PARTS = ("settings", "inputs", "commands", "authorizations")

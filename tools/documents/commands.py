@@ -3,8 +3,6 @@
 Writes that page, between its two marks. A test compares it with the table in `wizard/cli/commands.py`.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from wizard.cli.commands import TABLE, Command
@@ -27,7 +25,6 @@ def _row(command: Command) -> str:
 
 
 def page(text: str) -> str:
-    """The page with the table in its place."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{section()}{after}"

@@ -68,7 +68,7 @@ def section() -> str:
 
 def _row(entry: Input) -> str:
     names = (f"`{name}`" for name in (entry.flag, entry.variable, entry.file_key))
-    cells = (*names, _without(entry), entry.help, entry.safeguard)
+    cells = (*names, _without(entry), entry.takes, entry.safeguard)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -106,7 +106,7 @@ def schema() -> dict[str, Any]:
 
 
 def _property(entry: Input) -> dict[str, Any]:
-    paragraphs = [entry.prompt, f"{entry.why}", f"Takes: {entry.help}."]
+    paragraphs = [entry.prompt, f"{entry.why}", f"Takes: {entry.takes}."]
     if entry.safeguard:
         paragraphs.append(f"HIPAA Security Rule: {entry.safeguard}.")
     described: dict[str, Any] = {"description": "\n\n".join(paragraphs)}

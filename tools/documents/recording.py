@@ -4,8 +4,6 @@
 Writes `docs/NAME.txt` and `docs/NAME.svg`; uses a temporary folder and its own sandbox.
 """
 
-from __future__ import annotations
-
 import argparse
 import base64
 import sys

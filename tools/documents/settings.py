@@ -4,8 +4,6 @@ Writes the configuration in `Pulumi.yaml`, the settings in `schemas/setup.schema
 every schema. The tests compare these files with `components/settings/` and `wizard/targets/`.
 """
 
-from __future__ import annotations
-
 import ast
 import inspect
 import json

@@ -55,7 +55,6 @@ class AwsAccessReader(SessionClient):
     """A `wizard.core.ports.aws.AccessReader`; the port lists the errors."""
 
     def grants(self, key_arn: str) -> tuple[GrantFact, ...]:
-        """Every grant on the key, by id."""
         grants = self._session.pages("kms", "ListGrants", "Grants", KeyId=key_arn)
         return tuple(sorted((_grant(grant, key_arn) for grant in grants), key=lambda grant: grant.id))
 
@@ -88,7 +87,6 @@ class AwsAccessReader(SessionClient):
         return AccountIam(principals=tuple(sorted(principals, key=lambda principal: principal.arn)))
 
     def access_keys(self, user: str, *, now: datetime) -> tuple[AccessKeyAge, ...]:
-        """The user's access keys with their age, the oldest first."""
         return tuple(
             AccessKeyAge(id=key.id, active=key.active, age_days=(now - key.made).days, last_used=key.last_used)
             for key in iam.Iam(self._session).list_access_keys(user)

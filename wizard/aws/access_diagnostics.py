@@ -64,7 +64,6 @@ class AwsAccessDiagnostics(SessionClient):
         return IamPolicy(name=f"{policy} of {holder}", document=_read(answer["PolicyDocument"]))
 
     def audiences(self, arn: str) -> tuple[str, ...] | None:
-        """The audiences of one OIDC provider; None where there is no such provider."""
         answer = self._session.find("iam", "GetOpenIDConnectProvider", absent=_ABSENT, OpenIDConnectProviderArn=arn)
         return None if answer is None else tuple(map(str, answer.get("ClientIDList") or ()))
 

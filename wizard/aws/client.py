@@ -3,54 +3,90 @@
 Calls STS, IAM, Account Management and EC2 itself, for the caller and the Regions; the attributes call the rest.
 """
 
+from __future__ import annotations
+
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from wizard.aws import iam
-from wizard.aws.access import AwsAccessReader
-from wizard.aws.access_diagnostics import AwsAccessDiagnostics
-from wizard.aws.application_credentials import ApplicationCredentials
 from wizard.aws.auth.session import Session
 from wizard.aws.auth.sign_in import AskCode
-from wizard.aws.cloudtrail import AwsAuditReader, CloudTrail
-from wizard.aws.data_keys.stored import StoredDataKeys
-from wizard.aws.ecs import Ecs
-from wizard.aws.existing_resources import ExistingResources
-from wizard.aws.import_discovery import ImportDiscovery
-from wizard.aws.key_rotation import AwsKeyRotation
-from wizard.aws.kms import KmsKeys
-from wizard.aws.permissions import Permissions, PolicyAnalyzer, ServiceQuotas
-from wizard.aws.s3 import S3BackupStorage, StateStorage
-from wizard.aws.usage_metrics import CloudWatchUsage
 from wizard.core.models.account import Identity, RegionFact
-from wizard.core.models.discovery import ProfileFact
-from wizard.core.retry import SYSTEM_CLOCK, Clock
+from wizard.core.retry import SYSTEM_CLOCK, Clock, Threads
+
+if TYPE_CHECKING:
+    from wizard.aws.access import AwsAccessReader
+    from wizard.aws.access_diagnostics import AwsAccessDiagnostics
+    from wizard.aws.application_credentials import ApplicationCredentials
+    from wizard.aws.cloudtrail import AwsAuditReader, CloudTrail
+    from wizard.aws.data_keys.stored import StoredDataKeys
+    from wizard.aws.ecs import Ecs
+    from wizard.aws.existing_resources import ExistingResources
+    from wizard.aws.import_discovery import ImportDiscovery
+    from wizard.aws.key_rotation import AwsKeyRotation
+    from wizard.aws.kms import KmsKeys
+    from wizard.aws.permissions import Permissions, PolicyAnalyzer, ServiceQuotas
+    from wizard.aws.s3 import S3BackupStorage, StateStorage
+    from wizard.aws.usage_metrics import CloudWatchUsage
+    from wizard.core.models.account import ProfileFact
+
+LOADERS: Mapping[str, Callable[[], Any]] = {
+    "kms": lambda: import_module("wizard.aws.kms").KmsKeys,
+    "iam": lambda: import_module("wizard.aws.iam").Iam,
+    "permissions": lambda: import_module("wizard.aws.permissions").Permissions,
+    "policy_analyzer": lambda: import_module("wizard.aws.permissions").PolicyAnalyzer,
+    "application_credentials": lambda: import_module("wizard.aws.application_credentials").ApplicationCredentials,
+    "cloudtrail": lambda: import_module("wizard.aws.cloudtrail").CloudTrail,
+    "stored_data_keys": lambda: import_module("wizard.aws.data_keys.stored").StoredDataKeys,
+    "key_rotation": lambda: import_module("wizard.aws.key_rotation").AwsKeyRotation,
+    "existing_resources": lambda: import_module("wizard.aws.existing_resources").ExistingResources,
+    "import_discovery": lambda: import_module("wizard.aws.import_discovery").ImportDiscovery,
+    "service_quotas": lambda: import_module("wizard.aws.permissions").ServiceQuotas,
+    "state_storage": lambda: import_module("wizard.aws.s3").StateStorage,
+    "backup_storage": lambda: import_module("wizard.aws.s3").S3BackupStorage,
+    "ecs_services": lambda: import_module("wizard.aws.ecs").Ecs,
+    "access": lambda: import_module("wizard.aws.access").AwsAccessReader,
+    "access_diagnostics": lambda: import_module("wizard.aws.access_diagnostics").AwsAccessDiagnostics,
+    "audit": lambda: import_module("wizard.aws.cloudtrail").AwsAuditReader,
+    "usage_metrics": lambda: import_module("wizard.aws.usage_metrics").CloudWatchUsage,
+}
+"""The class of each attribute of `Aws` for a service, imported with its first use: a command uses a few."""
 
 
 class Aws:
     """AWS with one set of credentials in one Region: a `wizard.core.ports.run.AwsClient`; the port lists the errors."""
 
+    kms: KmsKeys
+    iam: iam.Iam
+    permissions: Permissions
+    policy_analyzer: PolicyAnalyzer
+    application_credentials: ApplicationCredentials
+    cloudtrail: CloudTrail
+    stored_data_keys: StoredDataKeys
+    key_rotation: AwsKeyRotation
+    existing_resources: ExistingResources
+    import_discovery: ImportDiscovery
+    service_quotas: ServiceQuotas
+    state_storage: StateStorage
+    backup_storage: S3BackupStorage
+    ecs_services: Ecs
+    access: AwsAccessReader
+    access_diagnostics: AwsAccessDiagnostics
+    audit: AwsAuditReader
+    usage_metrics: CloudWatchUsage
+
     def __init__(self, session: Session) -> None:
         self._session = session
         self.region = session.region
-        self.kms = KmsKeys(session)
-        self.iam = iam.Iam(session)
-        self.permissions = Permissions(session)
-        self.policy_analyzer = PolicyAnalyzer(session)
-        self.application_credentials = ApplicationCredentials(session)
-        self.cloudtrail = CloudTrail(session)
-        self.stored_data_keys = StoredDataKeys(session)
-        self.key_rotation = AwsKeyRotation(session)
-        self.existing_resources = ExistingResources(session)
-        self.import_discovery = ImportDiscovery(session)
-        self.service_quotas = ServiceQuotas(session)
-        self.state_storage = StateStorage(session)
-        self.backup_storage = S3BackupStorage(session)
-        self.ecs_services = Ecs(session)
-        self.access = AwsAccessReader(session)
-        self.access_diagnostics = AwsAccessDiagnostics(session)
-        self.audit = AwsAuditReader(session)
-        self.usage_metrics = CloudWatchUsage(session)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in LOADERS:
+            raise AttributeError(name)
+        calls = LOADERS[name]()(self._session)
+        setattr(self, name, calls)
+        return calls
 
     def __repr__(self) -> str:
         return f"Aws(region={self.region!r}, source={self.source!r})"
@@ -91,17 +127,29 @@ class Aws:
         """
         return self._session.environment()
 
-    def with_region(self, region: str) -> "Aws":
+    def with_region(self, region: str) -> Aws:
         """The same caller in another Region."""
         return Aws(self._session.with_region(region))
 
-    def asking_once(self) -> "Aws":
+    def asking_once(self) -> Aws:
         """The same caller; what is asked through this client a second time is answered without another request."""
         return Aws(self._session.asking_once())
 
     def account_id(self) -> str:
         """The caller's account; asked once, and before anything else."""
         return iam.account_of(self._session)
+
+    def ask_ahead(self) -> None:
+        """Begin to ask for the account, and to load what is asked for next, in threads.
+
+        Not where a person is asked for a code first. An error is left to whoever asks for the account.
+        """
+        if self._session.can_ask_for_code:
+            return
+        pool = Threads(max_workers=2, thread_name_prefix="ahead")
+        pool.submit(self.account_id)
+        pool.submit(lambda: [self.kms, self.stored_data_keys, *map(self._session.client, ("kms", "ssm"))])
+        pool.shutdown(wait=False)
 
     def identify(self) -> Identity:
         """Who the caller is; asked once."""

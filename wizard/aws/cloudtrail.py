@@ -37,8 +37,11 @@ class CloudTrail(SessionClient):
         The checklist, `status`, `doctor` and `report` all read a stack's trail here.
         """
         home = self._session.with_region(arn.split(":")[3])
-        trails = home.call("cloudtrail", "DescribeTrails", trailNameList=[arn], includeShadowTrails=True)
-        return next((fact_of(home, trail) for trail in trails["trailList"] if trail["TrailARN"] == arn), None)
+        trails, details = home.together(
+            lambda: home.call("cloudtrail", "DescribeTrails", trailNameList=[arn], includeShadowTrails=True),
+            lambda: _details(home, arn),
+        )
+        return next((_fact(trail, *details) for trail in trails["trailList"] if trail["TrailARN"] == arn), None)
 
     def bucket_retention(self, bucket: str) -> Retention | None:
         """How long the account's bucket retains its objects and how it is protected; None when there is no such bucket.
@@ -86,11 +89,20 @@ def find_trail(session: Session, name: str) -> TrailFact | None:
 
 def fact_of(session: Session, trail: Mapping[str, Any]) -> TrailFact:
     """A trail from DescribeTrails, with its status and its event selectors."""
+    return _fact(trail, *_details(session, trail["TrailARN"]))
+
+
+def _details(session: Session, arn: str) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
+    """The status and the event selectors; None for what cannot be read."""
     # Only the management account may read the status and the selectors of an organization's trail.
     status, selectors = session.together(
-        lambda: or_none(lambda: session.call("cloudtrail", "GetTrailStatus", Name=trail["TrailARN"])),
-        lambda: or_none(lambda: session.call("cloudtrail", "GetEventSelectors", TrailName=trail["TrailARN"])),
+        lambda: or_none(lambda: session.call("cloudtrail", "GetTrailStatus", Name=arn)),
+        lambda: or_none(lambda: session.call("cloudtrail", "GetEventSelectors", TrailName=arn)),
     )
+    return status, selectors
+
+
+def _fact(trail: Mapping[str, Any], status: Mapping[str, Any] | None, selectors: Mapping[str, Any] | None) -> TrailFact:
     error = (status or {}).get("LatestDeliveryError") or (status or {}).get("LatestDigestDeliveryError")
     return TrailFact(
         arn=str(trail["TrailARN"]),

@@ -36,7 +36,6 @@ class Ecs:
     session: Session
 
     def names(self) -> tuple[str, ...]:
-        """Every service of the Region, as CLUSTER/SERVICE."""
         clusters = [arn.rpartition("/")[2] for arn in self.session.pages("ecs", "ListClusters", "clusterArns")]
         services = self.session.together(
             *(
@@ -51,7 +50,6 @@ class Ecs:
         )
 
     def services(self, cluster: str) -> tuple[Service, ...]:
-        """All active services of a cluster."""
         try:
             arns = list(self.session.pages("ecs", "ListServices", "serviceArns", cluster=cluster))
         except ResourceError as error:
@@ -88,7 +86,6 @@ class Ecs:
         return None if answer is None else self._definition(answer)
 
     def register(self, body: Mapping[str, Any]) -> TaskDefinition:
-        """A new revision of the body's family."""
         return self._definition(self.session.call("ecs", "RegisterTaskDefinition", **body))
 
     def _definition(self, answer: Mapping[str, Any]) -> TaskDefinition:
@@ -105,7 +102,6 @@ class Ecs:
         )
 
     def update(self, service: Service, task_definition: str, *, force: bool) -> Rollout:
-        """UpdateService with the revision and nothing else; returns the deployment that is newest afterwards."""
         answer = self.session.call(
             "ecs",
             "UpdateService",
@@ -123,7 +119,6 @@ class Ecs:
         return newest
 
     def deployment(self, service: Service) -> ServiceDeployment | None:
-        """The current service deployment; None where it is not known, or the caller is not allowed to see it."""
         if not service.current:
             return None
         try:
@@ -152,7 +147,6 @@ class Ecs:
         return tuple(dict.fromkeys(filter(None, reasons)))[:_MAX_REASONS]
 
     def changed_at(self, names: Sequence[str], *, store: SecretStore = SecretStore.PARAMETER_STORE) -> datetime | None:
-        """When any of these values was last written; None where there is none."""
         if store is SecretStore.SECRETS_MANAGER:
             moments = self.session.together(*(lambda name=name: self._secret_written(name) for name in names))
         else:

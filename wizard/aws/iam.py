@@ -238,7 +238,6 @@ class Iam(SessionClient):
             ) from error.__cause__
 
     def retire_access_key(self, user: str, key_id: str) -> None:
-        """Switch the key off; it can be switched on again."""
         self._session.call("iam", "UpdateAccessKey", UserName=user, AccessKeyId=key_id, Status="Inactive")
 
     def delete_access_key(self, user: str, key_id: str) -> None:

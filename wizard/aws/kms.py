@@ -31,10 +31,23 @@ _NOT_YET = ("NotFoundException", "KMSInvalidStateException", "DependencyTimeoutE
 class KmsKeys(SessionClient):
     """The KMS keys of one Region: a `wizard.core.ports.aws.KmsKeys`."""
 
-    def describe_key(self, key: str) -> KeyFact | None:
-        """A key by id, ARN or alias; None when there is none."""
-        answer = self._session.find("kms", "DescribeKey", absent=_ABSENT, KeyId=key)
-        return _fact(self._session, answer["KeyMetadata"]) if answer else None
+    def describe_key(self, key: str, *, with_tags: bool = False) -> KeyFact | None:
+        """A key by id, ARN or alias; None when there is none. Its tags are read only where they are wanted."""
+
+        def read_details(arn: str) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+            return _details(self._session, arn) if with_tags else (_rotation(self._session, arn), {})
+
+        def describe() -> Mapping[str, Any] | None:
+            answer = self._session.find("kms", "DescribeKey", absent=_ABSENT, KeyId=key)
+            return answer["KeyMetadata"] if answer else None
+
+        if ":key/" in key:
+            metadata, details = self._session.together(describe, lambda: read_details(key))
+        else:
+            # Nothing but DescribeKey takes an alias.
+            metadata = describe()
+            details = read_details(metadata["Arn"]) if metadata else None
+        return _fact(metadata, *details) if metadata else None
 
     def key_policy(self, key_arn: str) -> Mapping[str, object]:
         """The key's policy document."""
@@ -56,7 +69,7 @@ class KmsKeys(SessionClient):
             answer = self._session.find("kms", "DescribeKey", absent=_ABSENT, KeyId=key)
             if answer is None or answer["KeyMetadata"].get("KeyManager") == "AWS":
                 return None
-            return _fact(self._session, answer["KeyMetadata"], key_tags)
+            return _fact(answer["KeyMetadata"], _rotation(self._session, key), key_tags)
 
         keys = [str(entry["KeyArn"]) for entry in self._session.pages("kms", "ListKeys", "Keys")]
         facts = self._session.together(*(lambda key=key: matching(key) for key in keys))
@@ -71,7 +84,7 @@ class KmsKeys(SessionClient):
 
         def describe() -> KeyFact | SetupError | None:
             try:
-                return self.describe_key(alias)
+                return self.describe_key(alias, with_tags=True)
             except SetupError as error:
                 return error
 
@@ -106,19 +119,24 @@ class KmsKeys(SessionClient):
         return retry.call(generate, clock=self._session.clock, seconds=_SECONDS, reason=reason)
 
 
-def _fact(session: Session, metadata: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> KeyFact:
-    arn = str(metadata["Arn"])
-    rotation, own_tags = session.together(
-        lambda: _tolerated(session, "GetKeyRotationStatus", arn) or {},
-        lambda: (_tags(session, arn) or {}) if tags is None else tags,
-    )
+def _details(session: Session, key: str) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    """The rotation and the tags of a key by its ARN or id, as far as they can be read."""
+    rotation, tags = session.together(lambda: _rotation(session, key), lambda: _tags(session, key) or {})
+    return rotation, tags
+
+
+def _rotation(session: Session, key: str) -> Mapping[str, Any]:
+    return _tolerated(session, "GetKeyRotationStatus", key) or {}
+
+
+def _fact(metadata: Mapping[str, Any], rotation: Mapping[str, Any], tags: Mapping[str, str]) -> KeyFact:
     return KeyFact(
-        arn=arn,
+        arn=str(metadata["Arn"]),
         state=str(metadata.get("KeyState", "Enabled")),
         spec=str(metadata.get("KeySpec") or metadata.get("CustomerMasterKeySpec") or "SYMMETRIC_DEFAULT"),
         usage=str(metadata.get("KeyUsage", "ENCRYPT_DECRYPT")),
         description=str(metadata.get("Description") or ""),
-        tags=own_tags,
+        tags=tags,
         rotation_enabled=rotation.get("KeyRotationEnabled"),
         rotation_period_days=rotation.get("RotationPeriodInDays"),
         origin=str(metadata.get("Origin") or "AWS_KMS"),

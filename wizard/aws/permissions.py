@@ -17,9 +17,8 @@ from wizard.aws.auth.session import Session, SessionClient, or_none
 from wizard.aws.iam import identify
 from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unsupported
 from wizard.core.models.access import PolicyFinding, PolicyFindingKind, PolicyJudgement
-from wizard.core.models.account import Identity, Principal
+from wizard.core.models.account import Identity, PermissionsFact, Principal, QuotaFact
 from wizard.core.models.delivery import Simulation
-from wizard.core.models.discovery import PermissionsFact, QuotaFact
 from wizard.core.required_permissions.table import RequiredPermission, required
 from wizard.core.retry import MAX_PARALLEL
 

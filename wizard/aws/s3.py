@@ -197,7 +197,6 @@ class S3BackupStorage:
         return account_of(self.session)
 
     def lock_of(self, bucket: str) -> BucketLock | None:
-        """The bucket's Object Lock; None where it has none. Raises ResourceError where there is no such bucket."""
         home = self._home(bucket)
         if home is None:
             region = self.session.region

@@ -1,41 +1,43 @@
 """The edges of a run, made from the environment: AWS, Vercel, Pulumi, the proof, and what this machine knows.
 
-Touches the environment and nothing else; each edge says what it touches itself. Loads all of them.
+Touches the environment and nothing else; each edge says what it touches itself, and is loaded when it is needed.
 """
+
+from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from components.settings import Outputs, Settings
-from wizard import aws
-from wizard.aws.auth.sign_in import sign_in
-from wizard.cli import github
 from wizard.cli.commands import READ_ONLY
 from wizard.core.errors import SetupError
-from wizard.core.models.delivery import StackState
 from wizard.core.models.inputs import InputType, Question
-from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import RunOptions, wizard
 from wizard.core.retry import Clock
-from wizard.core.state_backend import BackendFact, in_words
-from wizard.data_key.verification import ChildDecryptVerifier, ChildWrapper
-from wizard.inputs import answers_file, vercel_cli
 from wizard.inputs.answers import Answer
 from wizard.inputs.application_folder import ApplicationFolder, missing_parts
 from wizard.inputs.registry import by_key
 from wizard.inputs.saved_progress import DraftFiles
 from wizard.pulumi_engine import config, process
-from wizard.pulumi_engine.backend import StatePlaces, list_stacks
-from wizard.pulumi_engine.engine import PulumiEngine
-from wizard.setup import saved_plan
-from wizard.setup.plan import Plan
-from wizard.setup.steps import Clients, PreparedRun
 from wizard.terminal.terminal import Terminal
-from wizard.vercel import client, http
+
+if TYPE_CHECKING:
+    from components.settings import Outputs, Settings
+    from wizard.aws import Aws
+    from wizard.core.models.delivery import StackState
+    from wizard.core.models.rotation import LastBackup
+    from wizard.core.state_backend import BackendFact
+    from wizard.pulumi_engine.engine import PulumiEngine
+    from wizard.setup.plan import Plan
+    from wizard.setup.steps import Clients, PreparedRun
+    from wizard.vercel.client import Vercel
+
+ASK_AHEAD = frozenset({"status", "verify", "doctor", "review", "report"})
+"""The commands whose first question is who the caller is: it is asked while the rest of the wizard is loaded."""
 
 Secret = Callable[[str | None, str], None]
 """Takes a value that no log may hold, and the name that is written instead."""
@@ -61,6 +63,8 @@ def build_clients(
         terminal.working("waiting for Pulumi")
 
     def engine(environment: Mapping[str, str], *, secrets_provider: str | None = None) -> PulumiEngine:
+        from wizard.pulumi_engine.engine import PulumiEngine
+
         for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PULUMI_CONFIG_PASSPHRASE"):
             secret(environment.get(name), name)
         return PulumiEngine(
@@ -69,13 +73,15 @@ def build_clients(
             on_message=tell,
             policy_pack=project / "guardrails",
             secrets_provider=secrets_provider,
-            program=program(),
+            program=program() if program.cache_info().currsize else process.EngineProcess,
         )
 
     is_read_only = options.command in READ_ONLY
 
     @cache
-    def vercel(token: str) -> client.Vercel:
+    def vercel(token: str) -> Vercel:
+        from wizard.vercel import client, http
+
         secret(token, "Vercel token")
         base_url = os.environ.get("VERCEL_API_URL") or http.BASE_URL
         return client.Vercel(token=token, base_url=base_url, asks_once=is_read_only)
@@ -91,11 +97,18 @@ def build_clients(
         )
         return str(terminal.ask(secret_code)).strip()
 
-    # Begun when AWS is first asked: whoever needs an account needs Pulumi next, and who needs none starts no program.
     program = cache(process.start_early)
 
-    def connect(profile: str | None, region: str | None) -> aws.Aws:
-        program()
+    ahead: dict[tuple[str | None, str | None], Aws] = {}
+
+    def connect(profile: str | None, region: str | None) -> Aws:
+        from wizard import aws
+
+        if (profile, region) in ahead:
+            return ahead.pop((profile, region))
+        # Begun when AWS is first asked: who needs no account starts no program, and who only reads needs no SDK.
+        if not is_read_only:
+            program()
         return aws.connect(
             profile=profile,
             region=region,
@@ -105,10 +118,30 @@ def build_clients(
             asks_once=is_read_only,
         )
 
+    given = {key: answer.value for key, answer in resolved.items()}
+    profile, region = given.get("profile"), given.get("region")
+    if region and options.command in ASK_AHEAD:
+        # What is wrong with the credentials is raised where the command connects.
+        with suppress(SetupError):
+            ahead[profile, region] = connect(profile, region)
+            ahead[profile, region].ask_ahead()
+        import wizard.pulumi_engine.engine
+        import wizard.vercel.client  # noqa: F401
+    from wizard.cli import github
+    from wizard.data_key.verification import ChildDecryptVerifier, ChildWrapper
+    from wizard.inputs import vercel_cli
+    from wizard.pulumi_engine.backend import StatePlaces, list_stacks
+    from wizard.setup.steps import Clients
+
     def back_up(place: str, ready: PreparedRun, outputs: Outputs) -> LastBackup:
         from wizard.commands.backup import command
 
         return command.after_setup(place, terminal, ready, outputs, at=datetime.now(UTC))
+
+    def sign_in(profile: str) -> None:
+        from wizard.aws.auth import sign_in
+
+        sign_in.sign_in(profile, os.environ)
 
     places = StatePlaces(project, os.environ)
     backend = places.detect()
@@ -124,7 +157,7 @@ def build_clients(
         or (vercel_cli.linked(application.linked) if application.linked else None),
         detected=tuple(_found(application, folder, resolved, backend)),
         missing_parts=lambda by_oidc: missing_parts(folder, by_oidc=by_oidc),
-        sign_in=lambda profile: sign_in(profile, os.environ),
+        sign_in=sign_in,
         sign_in_to_vercel=vercel_cli.sign_in if vercel_cli.can_sign_in() else None,
         drafts=drafts,
         state=places,
@@ -132,6 +165,7 @@ def build_clients(
         back_up=back_up,
         saved_settings=lambda: _saved_settings(project),
         list_stacks=lambda environment: list_stacks(project, environment),
+        start_engine=program,
         save_plan=_plan_keeper(options.save_plan, terminal) if options.save_plan else None,
         save_answers=_answers_keeper(options.save_answers, terminal) if options.save_answers else None,
     )
@@ -141,6 +175,9 @@ def _found(
     application: ApplicationFolder, folder: Path, resolved: Mapping[str, Answer], backend: BackendFact | None
 ) -> list[str]:
     """What was found beside the account, in words, each with its source."""
+    from wizard.core.state_backend import in_words
+    from wizard.inputs import vercel_cli
+
     told = []
     if application.framework:
         told.append(f"application {application.framework}, in {_short(folder)}")
@@ -173,6 +210,8 @@ def _saved_settings(project: Path) -> dict[str, Settings | SetupError]:
 
 
 def _plan_keeper(file: Path, terminal: Terminal) -> Callable[[Plan, StackState], None]:
+    from wizard.setup import saved_plan
+
     def keep(planned: Plan, state: StackState) -> None:
         document = saved_plan.document(planned, state, at=datetime.now(UTC), version=planned.engine)
         saved_plan.write(file, document)
@@ -184,6 +223,8 @@ def _plan_keeper(file: Path, terminal: Terminal) -> Callable[[Plan, StackState],
 
 
 def _answers_keeper(file: Path, terminal: Terminal) -> Callable[[Mapping[str, Any]], None]:
+    from wizard.inputs import answers_file
+
     def keep(answers: Mapping[str, Any]) -> None:
         answers_file.write(file, answers)
         terminal.line()

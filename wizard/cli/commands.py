@@ -18,7 +18,9 @@ class Shared(StrEnum):
     STACK = "stack"
     """--stack and --answers."""
     ACCOUNT = "account"
-    """Whose credentials, where the state is, where the application runs."""
+    """Whose credentials, and where the state is."""
+    TARGET = "target"
+    """--target: to some of the stack's targets alone."""
     INPUTS = "inputs"
     """The inputs that are settings; with START, every input."""
     START = "start"
@@ -28,13 +30,11 @@ class Shared(StrEnum):
     REDEPLOY = "redeploy"
 
 
-STACK, ACCOUNT, INPUTS, START, YES, CONFIRM, REDEPLOY = Shared
+STACK, ACCOUNT, TARGET, INPUTS, START, YES, CONFIRM, REDEPLOY = Shared
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """One command."""
-
     name: str
     group: str
     help: str
@@ -98,7 +98,7 @@ TABLE: tuple[Command, ...] = (
         group=DELIVER,
         help="deliver the stored data key again, and offer the redeploy",
         load_options=lambda: import_module("wizard.commands.push").PushOptions,
-        shared=(STACK, ACCOUNT, YES, CONFIRM, REDEPLOY),
+        shared=(STACK, ACCOUNT, TARGET, YES, CONFIRM, REDEPLOY),
         reads="AWS, Vercel, Pulumi state, the stack's settings",
         writes="the variables at each target; the stored data key, where there is none; what runs, with --redeploy",
     ),
@@ -107,6 +107,7 @@ TABLE: tuple[Command, ...] = (
         group=DELIVER,
         help="verify again that the application can decrypt the data key",
         load_options=lambda: import_module("wizard.commands.doctor").VerifyOptions,
+        shared=(STACK, ACCOUNT, TARGET),
         reads="AWS, Vercel, Pulumi state, the stack's settings",
     ),
     Command(

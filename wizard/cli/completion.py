@@ -110,7 +110,6 @@ def _of_input(each: Input, environ: Mapping[str, str], folder: Path) -> Pairs:
 
 
 def _meaning(each: Input, word: str) -> str:
-    """What the input's help says of one of its words."""
     found = re.search(rf"`{re.escape(word)}`: ([^;,()]+)", each.help)
     choice = next((choice.title for choice in each.choices if choice.value == word), "")
     return choice or (found[1].strip() if found else "")

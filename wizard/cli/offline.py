@@ -23,8 +23,6 @@ SHELLS = ("bash", "zsh", "fish")
 
 @dataclass(frozen=True, kw_only=True)
 class SchemaOptions:
-    """The options of `schema`."""
-
     name: str
 
     @staticmethod
@@ -48,8 +46,6 @@ class SchemaOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class CompletionOptions:
-    """The options of `completion`."""
-
     shell: str
 
     @staticmethod
@@ -71,8 +67,6 @@ class CompletionOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class HelpOptions:
-    """The options of `help`."""
-
     topic: str | None = None
 
     @staticmethod

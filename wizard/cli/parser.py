@@ -39,7 +39,12 @@ EXIT_CODES: Mapping[int, str] = MappingProxyType(
 )
 """Pulumi's own table (https://www.pulumi.com/docs/iac/cli/exit-codes/), and the shells' code for an interrupt."""
 
-ACCOUNT_INPUTS = frozenset(("target", "profile", "region", "vercel_token", "backend", "passphrase"))
+SHARED_INPUTS: Mapping[Shared, frozenset[str]] = MappingProxyType(
+    {
+        Shared.ACCOUNT: frozenset(("profile", "vercel_token", "backend", "passphrase")),
+        Shared.TARGET: frozenset(("target",)),
+    }
+)
 """The inputs that a command for a deployed stack takes: the others are in the stack's settings."""
 
 _SHORT = {
@@ -48,7 +53,7 @@ _SHORT = {
     "vercel_token": "a file that holds the Vercel token",
     "backend": "where Pulumi keeps the state",
 }
-"""The account's inputs that a command's help lists; `help inputs` has all."""
+"""The shared inputs that a command's help lists; `help inputs` has all."""
 
 _SWITCHES = frozenset("--yes --json --non-interactive --verbose --debug --adopt --dry-run --help -h --version".split())
 """Flags without a value that may stand before the command."""
@@ -122,7 +127,7 @@ def fill(parser: argparse.ArgumentParser, command: Command) -> None:
             "--stack", default="production", metavar="NAME", help="the Pulumi stack (default: production)"
         )
         stack.add_argument("--answers", type=Path, metavar="FILE", help="answers file, YAML or JSON (see examples/)")
-    keys = ACCOUNT_INPUTS if Shared.ACCOUNT in command.shared else frozenset()
+    keys = frozenset[str]().union(*(SHARED_INPUTS.get(shared, ()) for shared in command.shared))
     if Shared.INPUTS in command.shared:
         keys |= {each.key for each in INPUTS if Shared.START in command.shared or each.field is not None}
     add_flags(stack, keys=keys, helps=_SHORT)

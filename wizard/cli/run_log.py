@@ -54,7 +54,6 @@ class Redaction:
             self._labels = {spelling: known[spelling] for spelling in sorted(known, key=len, reverse=True)}
 
     def __call__(self, text: str) -> str:
-        """The text without secrets."""
         labels = self._labels
         # Of those that are there alone: a pattern of all, made anew for each further secret, takes a fifth of a run.
         if there := [spelling for spelling in labels if spelling in text]:
@@ -190,8 +189,6 @@ class Loudness(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Log:
-    """The log of this run."""
-
     path: Path | None
     """The file; None where none can be written."""
     warning: str = ""

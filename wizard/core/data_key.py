@@ -32,12 +32,10 @@ class WrappedDataKey:
 
     @classmethod
     def from_blob(cls, blob: bytes) -> "WrappedDataKey":
-        """The wrapped key of KMS's CiphertextBlob."""
         return cls(value=base64.b64encode(blob).decode())
 
     @property
     def blob(self) -> bytes:
-        """The CiphertextBlob for KMS."""
         return _decode(self.value)
 
     @property

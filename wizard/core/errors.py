@@ -80,8 +80,6 @@ class PolicyRefusal(SetupError):
 
 
 class StackNotFound(SetupError):
-    """There is no such stack in this backend."""
-
     exit_code = 6
 
 

@@ -61,7 +61,6 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def json_object(text: str | bytes) -> dict[str, Any] | None:
-    """The JSON object of a text; None for any other text."""
     try:
         value = parse_json(text)
     except ValueError:

@@ -22,8 +22,6 @@ from wizard.targets.port import DeployTarget, deploy_targets
 
 
 class DecisionState(StrEnum):
-    """The three answers."""
-
     YES = "yes"
     NO = "no"
     UNKNOWN = "cannot be known"
@@ -44,7 +42,6 @@ class Decision:
 
     @property
     def is_allowed(self) -> bool:
-        """Whether the answer is yes."""
         return self.state is DecisionState.YES
 
     @property

@@ -8,10 +8,9 @@ from functools import partial
 from typing import Any
 
 from wizard.core.errors import PermissionDenied, SetupError, Unsupported
-from wizard.core.models.account import Identity, Principal, TrailFact
+from wizard.core.models.account import Identity, Principal, ProfileFact, ProfileKind, TrailFact
 from wizard.core.models.audit import gaps
 from wizard.core.models.delivery import Linked, VercelProject
-from wizard.core.models.discovery import ProfileFact, ProfileKind
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType, Question
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.inputs.answers import Answer, Source

@@ -40,8 +40,6 @@ class Draft:
 
 
 class Drafts(Protocol):
-    """The port for drafts."""
-
     def load(self, stack: str) -> Draft | None:
         """The stack's draft; None where none can be read."""
 
@@ -99,7 +97,6 @@ class DraftFiles:
         self._folder = folder / ".wizard"
 
     def load(self, stack: str) -> Draft | None:
-        """The stack's draft; None where none can be read."""
         try:
             return read(self._file(stack).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError):
@@ -112,7 +109,6 @@ class DraftFiles:
             files.replace(self._file(stack), text(draft).encode())
 
     def remove(self, stack: str) -> None:
-        """Delete the stack's draft."""
         with contextlib.suppress(OSError):
             self._file(stack).unlink()
 

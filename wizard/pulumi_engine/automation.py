@@ -4,24 +4,10 @@ Part of the client of Pulumi: starts the `pulumi` program. No other file imports
 `tests/wizard/pulumi_engine/test_automation.py` fails where a new version lacks what is used here.
 """
 
-import json
 from datetime import UTC, datetime
 
-from pulumi.automation import Deployment, LocalWorkspace, OutputMap, Stack, UpdateSummary, Workspace
+from pulumi.automation import OutputMap, Stack, UpdateSummary, Workspace
 from pulumi.automation._stack import StackInitMode
-
-
-class SealedWorkspace(LocalWorkspace):
-    """A workspace whose exported states have their secrets encrypted.
-
-    The Automation API's would decrypt them: the CLI derives the passphrase's key for that, or asks KMS. No fact of a
-    state is a secret here, and what is imported again is encrypted as it was.
-    """
-
-    def export_stack(self, stack_name: str) -> Deployment:
-        """The stack's state. Raises what `run` raises."""
-        exported = json.loads(run(self, "stack", "export", "--stack", stack_name))
-        return Deployment(version=exported.get("version"), deployment=exported.get("deployment"))
 
 
 class MinimalStack(Stack):
@@ -57,8 +43,3 @@ def select(stack: str, workspace: Workspace) -> MinimalStack:
 def create(stack: str, workspace: Workspace) -> MinimalStack:
     """A new stack, selected. Raises StackAlreadyExistsError."""
     return MinimalStack(stack, workspace, StackInitMode.CREATE)
-
-
-def run(workspace: LocalWorkspace, *arguments: str) -> str:
-    """The output of a command that the Automation API has no method for. Raises its CommandError."""
-    return workspace.pulumi_command.run(list(arguments), workspace.work_dir, workspace.env_vars).stdout

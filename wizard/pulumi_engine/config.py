@@ -90,7 +90,6 @@ def read(path: Path) -> dict[str, str]:
 
 
 def file_name(stack: str) -> str:
-    """The name of the file with a stack's settings."""
     return f"Pulumi.{plain_name(stack)}.yaml"
 
 

@@ -3,18 +3,18 @@
 Touches the `pulumi` program, the stack's backend and `Pulumi.<stack>.yaml` in the project's folder.
 """
 
+from __future__ import annotations
+
 import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pulumi.automation import Deployment, EngineEvent
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.settings import PROJECT, ContractError, Outputs, Settings
 from wizard.core import retry
@@ -32,15 +32,30 @@ from wizard.core.models.stack import Drift, OnProgress, Step
 from wizard.core.next_command import Command, plain_name, shell
 from wizard.core.retry import Clock, Reason, Threads
 from wizard.core.state_backend import BackendKind
-from wizard.pulumi_engine import automation, backend, config, passphrase, workspace
+from wizard.pulumi_engine import backend, config, passphrase, workspace
 from wizard.pulumi_engine import plan as engine_plan
-from wizard.pulumi_engine.automation import ReadOnlyStack
 from wizard.pulumi_engine.events import Comparison, Watch, interrupted
 from wizard.pulumi_engine.plan import stack_state, with_imports
 from wizard.pulumi_engine.process import EngineProcess
 from wizard.pulumi_engine.workspace import EngineWorkspace
 
+if TYPE_CHECKING:
+    from pulumi.automation import EngineEvent
+
+    from wizard.pulumi_engine.automation import MinimalStack
+
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _BegunPreview:
+    """A preview with a refresh, of a copy of the settings, that nobody has asked for yet."""
+
+    stack: str
+    settings: config.PreparedSettings
+    plan: engine_plan.StoredPlan
+    steps: Future[tuple[Step, ...]]
+    process: EngineProcess
 
 
 class PulumiEngine:
@@ -73,6 +88,7 @@ class PulumiEngine:
         """The settings file as it was when the copy was prepared."""
         self._created = False
         """Whether the stack was created for a plan that is not confirmed yet."""
+        self._begun: _BegunPreview | None = None
         self._readings: dict[str, Future[Mapping[str, Any]]] = {}
         """The states that are being read now."""
         self._reading_lock = threading.Lock()
@@ -93,7 +109,6 @@ class PulumiEngine:
         A folder or a bucket answers by the stack's state, which `state` reads too; a service also names the user.
         Raises SetupError: no backend, no answer, access denied, a wrong passphrase.
         """
-        opened = self._project.open()
         place = backend.detect(self._project.environment, self._project.folder)
         salt = backend.salt(self._project.settings_file(stack))
         with Threads(max_workers=1) as pool:
@@ -102,7 +117,7 @@ class PulumiEngine:
             passphrase_check = pool.submit(check, salt=salt) if salt else None
             if place is None or place.kind is BackendKind.CLOUD:
                 with self._project.translated(stack):
-                    user = opened.who_am_i()
+                    user = self._project.open().who_am_i()
                 described = backend.describe(user.url or "", user.user or "")
             else:
                 with suppress(StackNotFound, DamagedState, CorruptStateFile):
@@ -144,7 +159,7 @@ class PulumiEngine:
             answer = answer or self._readings.setdefault(stack, Future())
         if is_first:
             try:
-                answer.set_result(self._read(stack, lambda: self._project.open().export_stack(stack).deployment or {}))
+                answer.set_result(self._read(stack, lambda: self._project.export(stack).get("deployment") or {}))
             except BaseException as error:  # noqa: BLE001 - `result` raises it, here and for whoever waits
                 answer.set_exception(error)
             finally:
@@ -165,6 +180,8 @@ class PulumiEngine:
 
         Nothing is stored: neither the state nor the stack's lock changes.
         """
+
+        from wizard.pulumi_engine.automation import ReadOnlyStack
 
         def read_drift() -> tuple[Drift, ...]:
             comparison = Comparison()
@@ -223,7 +240,7 @@ class PulumiEngine:
 
     def _configure(self, stack: str, command: str, *arguments: str) -> None:
         copy = str(self._settings.file(stack))
-        automation.run(self._project.open(), "config", command, "--stack", stack, "--config-file", copy, *arguments)
+        self._project.run("config", command, "--stack", stack, "--config-file", copy, *arguments)
 
     def write_settings(self, stack: str) -> None:
         """Replace the stack's settings file by the prepared copy, if there is one."""
@@ -240,6 +257,7 @@ class PulumiEngine:
     def discard(self, stack: str) -> None:
         """Drop the prepared copy, and remove the stack that was created for it: the plan was not confirmed."""
         self._plan.forget()
+        self._end_begun()
         if self._settings.take(stack) is not None and self._created:
             self._created = False
             self._change(stack, None, lambda watch: self._project.remove_empty(stack))
@@ -247,40 +265,97 @@ class PulumiEngine:
     def recover(self, stack: str, created: Mapping[str, str]) -> None:
         """Resolve the pending operations of a crashed run: `created` (URN → id) is imported, the rest dropped."""
 
+        from pulumi.automation import Deployment
+
         def import_pending(watch: Watch) -> None:
             handle = self._project.stack(stack)
             # `refresh --import-pending-creates` drops these resources (engine 3.259), so the state is edited.
-            exported = handle.export_stack()
-            handle.import_stack(
-                Deployment(version=exported.version, deployment=with_imports(exported.deployment or {}, created))
-            )
+            exported = self._project.export(stack)
+            edited = with_imports(exported.get("deployment") or {}, created)
+            handle.import_stack(Deployment(version=exported.get("version"), deployment=edited))
             self._run(stack, "refresh", "--yes", "--skip-preview", "--clear-pending-creates")
 
         self._plan.forget()
+        self._end_begun()
         self._change(stack, None, import_pending)
 
     def renew(self, environment: Mapping[str, str]) -> None:
         """Replace the credentials."""
         self._project.renew(environment)
 
+    def begin_preview(self, stack: str) -> None:
+        """Begin a preview with a refresh of the settings as they are; `preview` waits for it, `discard` ends it.
+
+        It changes nothing and shows nothing. Not in Pulumi Cloud, where people see each preview of a stack.
+        """
+        from wizard.pulumi_engine.automation import ReadOnlyStack
+
+        place, file = (
+            backend.detect(self._project.environment, self._project.folder),
+            self._project.settings_file(stack),
+        )
+        if self._begun is not None or place is None or place.kind is BackendKind.CLOUD:
+            return
+        settings, plan = config.PreparedSettings(), engine_plan.StoredPlan()
+        settings.file(stack).write_bytes(file.read_bytes())
+        opened, process = self._project.apart()
+        handle, watch = ReadOnlyStack(stack, opened), Watch(None)
+        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="preview")
+        steps = pool.submit(self._plan_steps, handle, watch, plan, settings, refresh=True)
+        pool.shutdown(wait=False)
+        self._begun = _BegunPreview(stack=stack, settings=settings, plan=plan, steps=steps, process=process)
+
+    def _take_begun(self, stack: str) -> tuple[Step, ...] | None:
+        """The steps of the preview that was begun; None where there is none, of other settings, or one that failed."""
+        begun, copy = self._begun, self._settings.existing(stack)
+        if begun is None or begun.stack != stack or copy is None:
+            return None
+        if begun.settings.file(stack).read_bytes() != Path(copy).read_bytes() or begun.steps.exception() is not None:
+            return None
+        self._begun, self._plan = None, begun.plan
+        return begun.steps.result()
+
+    def _end_begun(self) -> None:
+        """End the preview that nobody asks for any more."""
+        if (begun := self._begun) is not None:
+            self._begun = None
+            begun.process.end()
+            begun.steps.exception()
+
     def preview(self, stack: str, on_progress: OnProgress, *, refresh: bool = False) -> tuple[Step, ...]:
         """The steps of an update, one for each resource, unchanged ones too. `up` is bound to them.
 
         `refresh` plans from the account as it is now; the state in the backend stays.
         """
+        if refresh and (steps := self._take_begun(stack)) is not None:
+            return steps
+        # One that failed is made again, and its failure is explained.
+        self._end_begun()
 
         def plan_steps() -> tuple[Step, ...]:
-            with self._project.watched(stack, on_progress) as watch, self._plan.written(stack) as plan:
-                self._project.stack(stack).preview(
-                    on_event=watch,
-                    policy_packs=self._policy_packs(),
-                    plan=plan,
-                    config_file=self._settings.existing(stack),
-                    refresh=refresh,
-                )
-            return tuple(watch.planned.values())
+            with self._project.watched(stack, on_progress) as watch:
+                return self._plan_steps(self._project.stack(stack), watch, self._plan, self._settings, refresh=refresh)
 
         return self._read(stack, plan_steps)
+
+    def _plan_steps(
+        self,
+        handle: MinimalStack,
+        watch: Watch,
+        plan: engine_plan.StoredPlan,
+        settings: config.PreparedSettings,
+        *,
+        refresh: bool,
+    ) -> tuple[Step, ...]:
+        with plan.written(handle.name) as file:
+            handle.preview(
+                on_event=watch,
+                policy_packs=self._policy_packs(),
+                plan=file,
+                config_file=settings.existing(handle.name),
+                refresh=refresh,
+            )
+        return tuple(watch.planned.values())
 
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:
         """Apply. A Ctrl-C is passed on once and waited for; then Cancelled is raised.
@@ -319,7 +394,7 @@ class PulumiEngine:
 
         def delete_resources(watch: Watch) -> None:
             # As `pulumi import` leaves a resource, until the next update: without its protection it would be deleted.
-            resources = self._project.open().export_stack(stack).deployment or {}
+            resources = self._project.export(stack).get("deployment") or {}
             exposed = [
                 resource["urn"].rsplit("::", 1)[-1]
                 for resource in resources.get("resources") or ()
@@ -364,7 +439,7 @@ class PulumiEngine:
             raise interrupted()
 
     def _run(self, stack: str, *arguments: str) -> None:
-        automation.run(self._project.open(), *arguments, "--stack", stack)
+        self._project.run(*arguments, "--stack", stack)
 
     def _policy_packs(self) -> list[str] | None:
         return [str(self._policy_pack)] if self._policy_pack else None

@@ -3,11 +3,11 @@
 Part of the client of Pulumi: touches nothing but its arguments.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
-from typing import Any
-
-from pulumi.automation import EngineEvent
+from typing import TYPE_CHECKING, Any
 
 from wizard.core import errors
 from wizard.core.models.inputs import StepState
@@ -16,6 +16,9 @@ from wizard.core.next_command import Command, shell, wizard
 from wizard.core.state_backend import ENTER_PASSPHRASE
 from wizard.pulumi_engine import plan
 from wizard.pulumi_engine.passphrase import LOST
+
+if TYPE_CHECKING:
+    from pulumi.automation import EngineEvent
 
 _COLOUR = re.compile(r"<\{%[^%]*%\}>")
 
@@ -167,7 +170,6 @@ def run_error(stack: str, watch: Watch, *, was_interrupted: bool, is_silent: boo
 
 
 def cli_error(stack: str, text: str) -> errors.SetupError:
-    """The CLI's error message as a SetupError."""
     stderr = plain(text.partition("stderr: ")[2] or text)
     message = _NOISE.sub("", stderr.removeprefix("error: ").strip() or text.strip())
     if "passphrase" in message:

@@ -3,6 +3,8 @@
 Part of the client of Pulumi: touches the `pulumi` program and this process's SIGINT handler, nothing else.
 """
 
+from __future__ import annotations
+
 import logging
 import os
 import shlex
@@ -13,14 +15,32 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import copy
+from functools import cached_property
 from types import FrameType
-from typing import IO
-
-from pulumi.automation import CommandResult, OnOutput, PulumiCommand
-from pulumi.automation.errors import InvalidVersionError, create_command_error
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from wizard.core.child_environment import of_pulumi
+from wizard.core.errors import SetupError
+from wizard.core.next_command import shell
 from wizard.pulumi_engine import config
+
+if TYPE_CHECKING:
+    from pulumi.automation import OnOutput
+    from pulumi.automation import errors as pulumi_errors
+else:
+
+    class _Errors:
+        """`pulumi.automation.errors`, when a command has failed: the SDK takes a fifth of a second to import."""
+
+        def __getattr__(self, name: str) -> Any:
+            from pulumi.automation import errors
+
+            return getattr(errors, name)
+
+    pulumi_errors = _Errors()
+
+__all__ = ["EngineProcess", "pulumi_errors", "start_early"]
 
 _LOGGER = logging.getLogger("eonpro.engine")
 _OUTPUT = logging.getLogger("eonpro.engine.output")
@@ -31,26 +51,56 @@ GRACE_SECONDS = 5.0
 """For a command that only reads, to end by itself after a Ctrl-C."""
 
 
-class EngineProcess(PulumiCommand):
-    """`PulumiCommand` in a process group of its own, so that the terminal's Ctrl-C reaches the engine once.
+class Ended(NamedTuple):
+    """What a command left: the fields of the Automation API's CommandResult."""
+
+    stdout: str
+    stderr: str
+    code: int
+
+
+class EngineProcess:
+    """A `PulumiCommand` with a process group of its own, so that the terminal's Ctrl-C reaches the engine once.
 
     The engine finishes the current operations and saves its state on the first SIGINT; a second makes it stop at once,
     which can leave a new key that no state has. So a second is never passed on.
     """
 
+    command = "pulumi"
+
     def __init__(self) -> None:
-        """Raises SetupError without a program; what PulumiCommand raises for one that is unusable."""
+        """Raises SetupError without a program."""
         config.find_engine(os.environ)
-        try:
-            super().__init__()
-        except (OSError, subprocess.CalledProcessError, InvalidVersionError):
-            if not config.prefer_chosen_engine(os.environ):
-                raise
-            super().__init__()
         self.code = 0
         """Exit code of the last command (https://www.pulumi.com/docs/iac/cli/exit-codes/)."""
         self.interrupted = False
         self._process: subprocess.Popen[str] | None = None
+        self._is_unwanted = False
+
+    def apart(self) -> EngineProcess:
+        """The same program for a command that may be ended by itself, while others run."""
+        return copy(self)
+
+    def end(self) -> None:
+        """End the command, which only reads, or the one that begins next."""
+        self._is_unwanted = True
+        if self._process is not None:
+            _end(self._process)
+
+    @cached_property
+    def version(self) -> Any:
+        """The program's version, as the SDK has it; None where it is not checked. Raises SetupError for a wrong one."""
+        from pulumi.automation import PulumiCommand
+
+        try:
+            return PulumiCommand().version
+        except (OSError, subprocess.CalledProcessError, pulumi_errors.InvalidVersionError) as error:
+            if config.prefer_chosen_engine(os.environ):
+                return self.version
+            fault = (
+                "has an unsupported version" if isinstance(error, pulumi_errors.InvalidVersionError) else "does not run"
+            )
+            raise SetupError(f"the `pulumi` program on the PATH {fault}: {error}", shell("make", "setup")) from error
 
     def run(
         self,
@@ -59,8 +109,27 @@ class EngineProcess(PulumiCommand):
         additional_env: Mapping[str, str],
         on_output: OnOutput | None = None,
         on_error: OnOutput | None = None,
-    ) -> CommandResult:
-        """Run one command to its end. Raises the Automation API's CommandError when it fails."""
+    ) -> Ended:
+        """Run one command to its end. Raises the Automation API's CommandError when it fails.
+
+        A program whose version nobody asked for is asked for it then, and raises SetupError if that is why.
+        """
+        is_checked, path = "version" in vars(self), os.environ.get("PATH")
+        try:
+            return self._run(args, cwd, additional_env, on_output, on_error)
+        except (OSError, pulumi_errors.CommandError):
+            if is_checked or self.version is None or os.environ.get("PATH") == path:
+                raise
+            return self._run(args, cwd, additional_env, on_output, on_error)
+
+    def _run(
+        self,
+        args: list[str],
+        cwd: str,
+        additional_env: Mapping[str, str],
+        on_output: OnOutput | None,
+        on_error: OnOutput | None,
+    ) -> Ended:
         command = [self.command, "--non-interactive", *args]
         environment = {**of_pulumi(os.environ), **additional_env, "PULUMI_AUTOMATION_API": "true"}
         line, began = shlex.join(("pulumi", *args)), time.monotonic()
@@ -79,6 +148,8 @@ class EngineProcess(PulumiCommand):
             process_group=0,
         ) as process:
             self._process = process
+            if self._is_unwanted:
+                _end(process)
             assert process.stdout is not None and process.stderr is not None
             readers = [
                 threading.Thread(
@@ -101,10 +172,9 @@ class EngineProcess(PulumiCommand):
                 raise
         _LOGGER.debug("%s ended with exit code %d after %.1f s", line, code, time.monotonic() - began)
         self._process = None
-        result = CommandResult(stdout="\n".join(out), stderr="\n".join(err), code=code)
         if code != 0:
-            raise create_command_error(result)
-        return result
+            raise _failure("\n".join(out), "\n".join(err), code)
+        return Ended("\n".join(out), "\n".join(err), code)
 
     def log_in(self, url: str, cwd: str, environment: Mapping[str, str], *, asks: bool) -> None:
         """`pulumi login URL`, in this terminal where it asks. Raises the Automation API's CommandError."""
@@ -117,7 +187,7 @@ class EngineProcess(PulumiCommand):
         )
         self.code = done.returncode
         if done.returncode != 0:
-            raise create_command_error(CommandResult(stdout="", stderr="pulumi login failed", code=done.returncode))
+            raise _failure("", "pulumi login failed", done.returncode)
 
     @contextmanager
     def defer_interrupts(self, on_interrupt: Callable[[], None]) -> Iterator[None]:
@@ -144,13 +214,25 @@ class EngineProcess(PulumiCommand):
 def start_early() -> Callable[[], EngineProcess]:
     """Start to look for the program in the background; the returned function waits for it, and raises its errors.
 
-    `pulumi version` takes a tenth of a second. Called a second time, the function looks again: a program that was
-    missing or too old may have been installed since.
+    The SDK and `pulumi version` take a third of a second. Called a second time, the function looks again: a program
+    that was missing or too old may have been installed since.
     """
+
+    def look() -> EngineProcess:
+        process = EngineProcess()
+        _ = process.version
+        return process
+
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pulumi")
-    first = [pool.submit(EngineProcess).result]
+    first = [pool.submit(look).result]
     pool.shutdown(wait=False)
     return lambda: first.pop()() if first else EngineProcess()
+
+
+def _failure(stdout: str, stderr: str, code: int) -> pulumi_errors.CommandError:
+    from pulumi.automation import CommandResult
+
+    return pulumi_errors.create_command_error(CommandResult(stdout=stdout, stderr=stderr, code=code))
 
 
 def _end(process: subprocess.Popen[str]) -> None:

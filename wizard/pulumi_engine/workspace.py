@@ -3,27 +3,30 @@
 Part of the client of Pulumi: touches the `pulumi` program and the stack's backend.
 """
 
+from __future__ import annotations
+
 import fcntl
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import CalledProcessError
-
-from pulumi.automation import LocalWorkspace
-from pulumi.automation import errors as pulumi_errors
-from pulumi.automation.errors import InvalidVersionError
+from typing import TYPE_CHECKING, Any, cast
 
 from wizard.core import retry
 from wizard.core.errors import CorruptStateFile, SetupError, StackBusy, StackHeld, StackNotFound
 from wizard.core.models.stack import OnProgress
 from wizard.core.next_command import plain_name, shell, wizard
 from wizard.core.retry import SCHEDULES, Clock, Reason
-from wizard.pulumi_engine import automation, config
 from wizard.pulumi_engine import backend as engine_backend
-from wizard.pulumi_engine.automation import MinimalStack
+from wizard.pulumi_engine import config
 from wizard.pulumi_engine.events import Watch, cli_error, run_error
-from wizard.pulumi_engine.process import EngineProcess
+from wizard.pulumi_engine.process import EngineProcess, pulumi_errors
+
+if TYPE_CHECKING:
+    from pulumi.automation import LocalWorkspace, PulumiCommand
+
+    from wizard.pulumi_engine.automation import MinimalStack
 
 
 class EngineWorkspace:
@@ -58,36 +61,56 @@ class EngineWorkspace:
 
     @property
     def process(self) -> EngineProcess:
-        """The program. Raises SetupError without one, or for an unsupported version."""
+        """The program. Raises SetupError without one."""
         if self._process is None:
-            try:
-                self._process = self._program()
-            except (OSError, CalledProcessError) as error:
-                raise SetupError(
-                    f"the `pulumi` program on the PATH does not run: {error}", shell("make", "setup")
-                ) from error
-            except InvalidVersionError as error:
-                raise SetupError(
-                    f"the `pulumi` program on the PATH has an unsupported version: {error}", shell("make", "setup")
-                ) from error
+            self._process = self._program()
         return self._process
 
+    def run(self, *arguments: str) -> str:
+        """The output of a command of the CLI. Raises the Automation API's CommandError."""
+        return self.process.run(list(arguments), str(self.folder), self._variables).stdout
+
+    def export(self, stack: str) -> dict[str, Any]:
+        """The stack's state: `version` and `deployment`.
+
+        Its secrets stay encrypted: to decrypt them the CLI derives the passphrase's key, or asks KMS. No fact of a
+        state is a secret here, and what is imported again is encrypted as it was.
+        """
+        exported: dict[str, Any] = json.loads(self.run("stack", "export", "--stack", stack))
+        return exported
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        return {**self.extra_environment, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+
     def open(self) -> LocalWorkspace:
-        """The Automation API's workspace. Raises SetupError as `process` does."""
+        """The Automation API's workspace. Raises SetupError as `process` does, and for an unsupported version."""
         if self._workspace is None:
-            self._workspace = automation.SealedWorkspace(
-                work_dir=str(self.folder),
-                env_vars={**self.extra_environment, "PULUMI_SKIP_UPDATE_CHECK": "true"},
-                pulumi_command=self.process,
-                secrets_provider=self._secrets_provider,
-            )
+            _ = self.process.version
+            self._workspace = self._opened(self.process)
         return self._workspace
+
+    def apart(self) -> tuple[LocalWorkspace, EngineProcess]:
+        """A workspace for one command that may be ended by itself, and its program."""
+        process = self.process.apart()
+        return self._opened(process), process
+
+    def _opened(self, process: EngineProcess) -> LocalWorkspace:
+        from pulumi.automation import LocalWorkspace
+
+        return LocalWorkspace(
+            work_dir=str(self.folder),
+            env_vars=self._variables,
+            # Its version is looked at when it is needed, so it cannot be one by inheritance.
+            pulumi_command=cast("PulumiCommand", process),
+            secrets_provider=self._secrets_provider,
+        )
 
     def renew(self, environment: Mapping[str, str]) -> None:
         """Environment variables for the next programs: credentials may have been renewed."""
         self.extra_environment = {**self.extra_environment, **environment}
         if self._workspace is not None:
-            self._workspace.env_vars = {**self._workspace.env_vars, **environment}
+            self._workspace.env_vars = self._variables
 
     def settings_file(self, stack: str) -> Path:
         """`Pulumi.<stack>.yaml`, whether or not it exists."""
@@ -95,6 +118,8 @@ class EngineWorkspace:
 
     def stack(self, stack: str) -> MinimalStack:
         """The stack, selected."""
+        from wizard.pulumi_engine import automation
+
         if self._handle is None or self._handle.name != stack:
             # Selected on purpose: afterwards `pulumi config set` and `pulumi preview` of the CLI use this stack.
             self._handle = automation.select(stack, self.open())
@@ -121,9 +146,9 @@ class EngineWorkspace:
     def remove_empty(self, stack: str) -> bool:
         """Remove a stack with an empty state; False where it has resources."""
         try:
-            if (self.open().export_stack(stack).deployment or {}).get("resources"):
+            if (self.export(stack).get("deployment") or {}).get("resources"):
                 return False
-            automation.run(self.open(), "stack", "rm", "--stack", stack, "--yes", "--preserve-config")
+            self.run("stack", "rm", "--stack", stack, "--yes", "--preserve-config")
         except pulumi_errors.StackNotFoundError:
             pass
         self._handle = None
@@ -132,6 +157,8 @@ class EngineWorkspace:
 
     def _create(self, stack: str) -> str | None:
         """Create the stack and restore its settings file; returns what the CLI wrote there, None if it existed."""
+        from wizard.pulumi_engine import automation
+
         file = self.settings_file(stack)
         before = file.read_bytes() if file.exists() else None
         try:

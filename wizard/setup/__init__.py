@@ -23,8 +23,6 @@ INPUTS = "The inputs (the Region, the trail and others): python -m wizard help i
 
 @dataclass(frozen=True, kw_only=True)
 class SetupOptions:
-    """The options of `setup`."""
-
     dry_run: bool = False
     save_plan: Path | None = None
     save_answers: Path | None = None
@@ -60,8 +58,6 @@ class SetupOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewOptions:
-    """The options of `preview`."""
-
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.epilog = INPUTS
@@ -74,8 +70,6 @@ class PreviewOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class AccessKeyOptions:
-    """The options of `access-key`."""
-
     action: str
 
     @staticmethod
@@ -97,8 +91,6 @@ class AccessKeyOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DestroyOptions:
-    """The options of `destroy`."""
-
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         """It has none of its own."""

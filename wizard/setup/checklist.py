@@ -27,8 +27,6 @@ T = TypeVar("T")
 
 
 class ItemState(StrEnum):
-    """The state of an item."""
-
     DONE = "done"
     OPEN = "open"
     """Not met; the evidence says what is wrong."""
@@ -39,8 +37,6 @@ class ItemState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ChecklistEntry:
-    """One item of the checklist."""
-
     topic: Topic
     state: ItemState
     evidence: str

@@ -3,7 +3,7 @@
 Acts through the ports. Changes nothing in the account before the plan is confirmed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -42,8 +42,16 @@ _CANCEL = Choice(value=Decision.CANCEL, title="Cancel")
 
 
 @contextmanager
-def confirmed(request: Request, clients: Clients, *, confirmed: bool = True) -> Iterator[ConfirmedPlan]:
+def confirmed(
+    request: Request,
+    clients: Clients,
+    *,
+    confirmed: bool = True,
+    on_checked: Callable[[PreparedRun], None] = lambda ready: None,
+) -> Iterator[ConfirmedPlan]:
     """A confirmed plan, while this run holds the stack's lock. Without `confirmed` nobody is asked.
+
+    `on_checked` is called when the checks have passed, before the plan is made.
 
     Raises PreflightFailed, Cancelled, StalePlan if a saved plan no longer fits, ResourceError if an import would delete
     or replace something.
@@ -58,6 +66,7 @@ def confirmed(request: Request, clients: Clients, *, confirmed: bool = True) -> 
                 ready, import_request = steps.check(request, clients, interview, engine, state_location, import_request)
                 _refuse_other_settings(request, ready)
                 _show_missing_parts(clients, ready)
+                on_checked(ready)
                 planned = steps.make_plan(request, clients, ready, to_apply=confirmed)
                 decision = _decide(request, clients.ui, ready, planned) if confirmed else Decision.APPLY
             except PreflightFailed as failed:

@@ -15,7 +15,6 @@ from wizard.core.models.account import Identity
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import Command
 from wizard.core.ports.run import AwsClient, TargetContext, UserInterface
-from wizard.core.retry import Threads
 from wizard.data_key import delivery
 from wizard.setup import confirmation, report
 from wizard.setup.importing.data_key import verify_before_storing
@@ -48,11 +47,16 @@ class DeliveryResult:
 
 
 def deliver_and_verify(
-    clients: Clients, ready: PreparedRun, outputs: Outputs, *, yes: bool, is_new: bool
+    clients: Clients,
+    ready: PreparedRun,
+    outputs: Outputs,
+    *,
+    yes: bool,
+    credentials: Callable[[], delivery.Searches] | None,
 ) -> DeliveryResult:
     """Store the data key, deliver it to every target, and verify each delivery.
 
-    `is_new`: whether this run changed the account, so that AWS may not know the application's role everywhere yet.
+    `credentials`: as `delivery.prove` takes them.
     """
     ui, settings = clients.ui, ready.settings
     ui.section("Data key")
@@ -67,11 +71,9 @@ def deliver_and_verify(
     show_stored_data_key(ui, stored, outputs)
     hash_key = ensure_hash_key(ui, ready.aws, settings, outputs)
     context = context_of(ready, outputs)
-    with Threads(max_workers=1) as pool:
-        credentials = None if is_new else pool.submit(delivery.find_credentials, context, context.targets).result
-        delivered = delivery.deliver(context, stored.wrapped, on_delivered=lambda result: show_delivered(ui, result))
-        key = ensure_credentials(clients, context, yes=yes)
-        proofs = prove(clients, context, delivered, stored.wrapped, access_key=key, credentials=credentials)
+    delivered = delivery.deliver(context, stored.wrapped, on_delivered=lambda result: show_delivered(ui, result))
+    key = ensure_credentials(clients, context, yes=yes)
+    proofs = prove(clients, context, delivered, stored.wrapped, access_key=key, credentials=credentials)
     return DeliveryResult(stored_data_key=stored, hash_key=hash_key, delivered=delivered, proofs=proofs, access_key=key)
 
 

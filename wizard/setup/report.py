@@ -133,7 +133,6 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
 
 
 def has_backup(last: LastBackup | None, stored: models.StoredDataKey) -> bool:
-    """Whether the last backup has the data key in use."""
     return last is not None and last.fingerprint == stored.wrapped.fingerprint
 
 

@@ -29,8 +29,6 @@ _KEYS = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class SavedPlan:
-    """A plan as it was shown and saved."""
-
     name: str
     """Of the file."""
     at: datetime

@@ -139,8 +139,6 @@ class EngineFactory(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Clients:
-    """The clients of a run."""
-
     ui: UserInterface
     connect: Callable[[str | None, str | None], AwsClient]
     """From profile and Region to the AWS client."""
@@ -174,6 +172,8 @@ class Clients:
     """The settings of every stack in the project's folder, or why they cannot be used."""
     list_stacks: ListStacks = lambda environment: ()
     """The stacks in the state's backend, with the environment of the credentials. Raises SetupError."""
+    start_engine: Callable[[], object] = lambda: None
+    """Begins to load Pulumi's SDK, for a command that reads all else without it."""
     back_up: Callable[[str, PreparedRun, Outputs], LastBackup] | None = None
     """Backs the data key up to a file, an S3 object or a Region. Raises SetupError."""
     clock: Callable[[], float] = time.monotonic

@@ -3,10 +3,10 @@
 Changes AWS, Vercel and the stack through their ports, each only after the confirmation.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from components import policies
 from components.settings import Outputs, SecretStore, Settings
@@ -18,7 +18,7 @@ from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import plain_name, wizard
 from wizard.core.ports.run import TargetContext, UserInterface
 from wizard.core.retry import Threads
-from wizard.data_key.delivery import find_last_backup, region_of
+from wizard.data_key.delivery import find_credentials, find_last_backup, region_of
 from wizard.inputs.registry import BACKUP_TO
 from wizard.setup import checklist, confirmation, deliver_and_verify, plan, report, steps
 from wizard.setup.preflight.resource_conflicts import crashed_creations
@@ -27,8 +27,6 @@ from wizard.setup.report import has_backup
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_target
 from wizard.targets.vercel import access_key
-
-T = TypeVar("T")
 
 
 def retained_resources(settings: Settings, outputs: Outputs) -> tuple[tuple[str, str], ...]:
@@ -99,26 +97,34 @@ def ending(settings: Settings, key_id: str) -> str:
 def setup(request: Request, clients: Clients) -> report.Report:
     """The whole set-up; on a deployed stack only the changes."""
     started = clients.clock()
-    with confirmation.confirmed(request, clients) as confirmed_plan:
-        ready, planned = confirmed_plan.ready, confirmed_plan.planned
-        outputs = steps.update(request, clients, ready, planned)
-    is_new, ui = bool(planned.changes), clients.ui
-    with Threads(max_workers=2) as pool:
+    with Threads(max_workers=3) as pool:
+        begun: list[Callable[[], Any]] = []
 
-        def begin(call: Callable[..., T], *arguments: Any) -> Callable[[], T]:
-            # What this run has changed is read when the proof has waited until AWS knows it everywhere.
-            return partial(call, *arguments) if is_new else pool.submit(call, *arguments).result
+        def begin(ready: steps.PreparedRun) -> None:
+            # Nobody is asked about the plan, and it will most likely change nothing that is read here.
+            outputs = ready.findings.state.outputs
+            if outputs is not None and request.yes and ready.settings == request.saved:
+                begun.extend(pool.submit(read).result for read in _readings(ready, outputs))
 
-        last_backup_job = begin(attempt, find_last_backup, ready.aws, ready.settings)
-        account_job = begin(checklist.read_account, ready.aws, outputs)
-        delivery = deliver_and_verify.deliver_and_verify(clients, ready, outputs, yes=request.yes, is_new=is_new)
+        with confirmation.confirmed(request, clients, on_checked=begin) as confirmed_plan:
+            ready, planned = confirmed_plan.ready, confirmed_plan.planned
+            outputs = steps.update(request, clients, ready, planned)
+        is_new, ui = bool(planned.changes), clients.ui
+        readings: Sequence[Callable[[], Any]] = _readings(ready, outputs)
+        # What this run has changed is read when the proof has waited until AWS knows it everywhere.
+        if not is_new:
+            readings = begun or [pool.submit(read).result for read in readings]
+        read_last_backup, read_account, credentials = readings
+        delivery = deliver_and_verify.deliver_and_verify(
+            clients, ready, outputs, yes=request.yes, credentials=None if is_new else credentials
+        )
     last_backup, backup_error = _backed_up(
-        request, clients, ready, outputs, delivery.stored_data_key, last=last_backup_job()[0]
+        request, clients, ready, outputs, delivery.stored_data_key, last=read_last_backup()[0]
     )
     ui.section("Evidence", "the compliance checklist, read from the account just now")
     ui.working("reading the account")
     items = checklist.evaluate(
-        account_job(),
+        read_account(),
         settings=ready.settings,
         outputs=outputs,
         stored_data_key=delivery.stored_data_key,
@@ -146,6 +152,16 @@ def setup(request: Request, clients: Clients) -> report.Report:
     if clients.drafts is not None and done.ok:
         clients.drafts.remove(request.stack)
     return done
+
+
+def _readings(ready: steps.PreparedRun, outputs: Outputs) -> tuple[Callable[[], Any], ...]:
+    """What is read of a stack that this run does not change: the last backup, the account, the credentials."""
+    context = deliver_and_verify.context_of(ready, outputs)
+    return (
+        partial(attempt, find_last_backup, ready.aws, ready.settings),
+        partial(checklist.read_account, ready.aws, outputs),
+        partial(find_credentials, context, context.targets),
+    )
 
 
 def _backed_up(

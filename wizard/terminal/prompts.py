@@ -165,7 +165,6 @@ class PlainPrompts:
         return self._chosen(typed, choices)
 
     def confirm(self, request: PromptRequest, *, default: bool) -> bool:
-        """Yes or no."""
         known = {"y": True, "yes": True, "n": False, "no": False}
         typed = self._checked(
             request,

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 Document = Mapping[str, Any]
@@ -69,7 +70,11 @@ class AccountIam:
 
     def find(self, arn: str) -> IamPrincipal | None:
         """The user or role with exactly this ARN."""
-        return next((principal for principal in self.principals if principal.arn == arn), None)
+        return self._by_arn.get(arn)
+
+    @cached_property
+    def _by_arn(self) -> Mapping[str, IamPrincipal]:
+        return {principal.arn: principal for principal in self.principals}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,6 @@ Context = Mapping[str, tuple[str, ...]]
 
 
 def all_of(truths: Iterable[Truth]) -> Truth:
-    """Whether all are true."""
     values = list(truths)
     return False if False in values else None if None in values else True
 
@@ -40,7 +39,9 @@ def as_tuple(value: Any) -> tuple[str, ...]:
     """The values of an element that may be one value or a list of them."""
     if value is None:
         return ()
-    return tuple(map(_text, value)) if isinstance(value, list | tuple) else (_text(value),)
+    values = value if isinstance(value, list | tuple) else (value,)
+    # Managed policies list hundreds of actions, nearly always as text.
+    return tuple([each if type(each) is str else _text(each) for each in values])
 
 
 def _text(value: object) -> str:

@@ -246,9 +246,9 @@ class _KeyPolicyMatches:
 def _match_key_policy(policy: Document | None, caller: Caller, request: Request, account: str) -> _KeyPolicyMatches:
     matches = _KeyPolicyMatches()
     for statement in statements_of(policy):
-        covers = match_principal(statement, caller, account)
         source = f"key policy: {statement.get('Sid') or 'a statement without Sid'}"
         match = match_statement(statement, request, source=source)
+        covers = match_principal(statement, caller, account) if match is not None else None
         if covers is None or match is None:
             continue
         if statement.get("Effect") == "Deny":

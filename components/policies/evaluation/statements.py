@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from components.policies.evaluation.account import IamPolicy
@@ -88,8 +89,9 @@ def evaluate_policies(policies: Iterable[IamPolicy], request: Request) -> Policy
 def match_statement(statement: Statement, request: Request, *, source: str) -> StatementMatch | None:
     """How a statement applies to a request; None where it does not. Its principal is not considered."""
     covers = all_of((_element(statement, "Action", request.action), _covers_resource(statement, request.resource)))
-    holds = conditions_hold(statement.get("Condition"), request.context)
-    if all_of((covers, holds)) is False or statement.get("Effect") not in ("Allow", "Deny"):
+    if covers is False or statement.get("Effect") not in ("Allow", "Deny"):
+        return None
+    if conditions_hold(statement.get("Condition"), request.context) is False:
         return None
     return StatementMatch(source=source, terms=tuple(_terms(statement, request, covers)))
 
@@ -109,8 +111,13 @@ def _covers_resource(statement: Statement, resource: str) -> Truth:
 
 
 def _element(statement: Statement, name: str, value: str) -> Truth:
-    is_action = name == "Action"
-    if f"Not{name}" in statement:
-        patterns = as_tuple(statement[f"Not{name}"])
-        return negate(any_of(matches(pattern, value, ignore_case=is_action) for pattern in patterns))
-    return any_of(matches(pattern, value, ignore_case=is_action) for pattern in as_tuple(statement.get(name)))
+    is_excluded = f"Not{name}" in statement
+    patterns = as_tuple(statement.get(f"Not{name}" if is_excluded else name))
+    covers = _is_covered(patterns, value, name == "Action")
+    return negate(covers) if is_excluded else covers
+
+
+@lru_cache(maxsize=2**14)
+def _is_covered(patterns: tuple[str, ...], value: str, ignore_case: bool) -> Truth:
+    # An account's principals share most of their policies' texts: each is compared once, not for every principal.
+    return any_of(matches(pattern, value, ignore_case=ignore_case) for pattern in patterns)

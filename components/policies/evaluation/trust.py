@@ -61,23 +61,36 @@ class AssumePath:
         return f"{self.principal}{f' through {roles}' if roles else ''}{f' if {terms}' if terms else ''}"
 
 
-def assume_paths(role: IamPrincipal, iam: AccountIam, *, account: str) -> tuple[tuple[AssumePath, ...], bool]:
-    """Every principal that can assume the role, each by its shortest path; and whether the list is incomplete."""
+DirectPaths = dict[str, tuple[AssumePath, ...]]
+"""Of each role by its ARN, as far as it was evaluated."""
+
+
+def assume_paths(
+    role: IamPrincipal, iam: AccountIam, *, account: str, direct: DirectPaths | None = None
+) -> tuple[tuple[AssumePath, ...], bool]:
+    """Every principal that can assume the role, each by its shortest path; and whether the list is incomplete.
+
+    `direct` is filled for the next role of the account: where roles trust one another, each is evaluated once.
+    """
+    direct = {} if direct is None else direct
     paths: dict[str, AssumePath] = {}
     visited, is_incomplete = {role.arn}, False
     level: list[tuple[IamPrincipal, tuple[str, ...]]] = [(role, ())]
     for _ in range(MAX_CHAIN):
         next_level: list[tuple[IamPrincipal, tuple[str, ...]]] = []
         for current, through in level:
-            for path in direct_paths(current, iam, account=account):
+            if current.arn not in direct:
+                direct[current.arn] = tuple(direct_paths(current, iam, account=account))
+            for path in direct[current.arn]:
                 if path.principal == role.arn:
                     continue
-                if len(paths) >= MAX_PATHS and path.principal not in paths:
-                    is_incomplete = True
-                    continue
-                paths.setdefault(path.principal, replace(path, through=through))
-                previous = iam.find(path.principal)
-                if previous is not None and previous.is_role and previous.arn not in visited:
+                if path.principal not in paths:
+                    if len(paths) >= MAX_PATHS:
+                        is_incomplete = True
+                        continue
+                    paths[path.principal] = replace(path, through=through)
+                previous = iam.find(path.principal) if path.principal not in visited else None
+                if previous is not None and previous.is_role:
                     visited.add(previous.arn)
                     next_level.append((previous, (previous.arn, *through)))
         level = next_level

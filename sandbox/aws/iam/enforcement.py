@@ -37,7 +37,6 @@ def permissions() -> list[dict[str, str]]:
 
 
 def clear_permissions() -> None:
-    """Remove all of them."""
     _permissions.clear()
 
 

@@ -14,8 +14,6 @@ from sandbox.pulumi_plugins.provider.values import UNKNOWN, Properties, Unknown,
 
 
 class Action(StrEnum):
-    """What happens to one property."""
-
     ADD = "add"
     DELETE = "delete"
     UPDATE = "update"

@@ -44,7 +44,6 @@ def check_inputs(
     region: str,
     seed: bytes,
 ) -> tuple[Properties, tuple[Failure, ...]]:
-    """The inputs with their defaults, and every failure."""
     present = {name: value for name, value in inputs.items() if value is not None and not name.startswith("__")}
     failures = [
         Failure(name=path, reason=f"{reason} Examine values at '{resource}.{path}'.")

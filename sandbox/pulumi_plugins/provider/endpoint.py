@@ -106,8 +106,6 @@ class Endpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Region:
-    """One region of the endpoint."""
-
     endpoint: Endpoint
     name: str
 
@@ -118,7 +116,6 @@ class Region:
 
     @property
     def account(self) -> str:
-        """The caller's account id."""
         return self.endpoint.identity["Account"]
 
     @property

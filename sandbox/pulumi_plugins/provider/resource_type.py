@@ -57,10 +57,6 @@ class ResourceType:
     def complete(self, region: Region, resource_id: str, inputs: Properties) -> None:
         """The steps after creation; when they fail, the resource is recorded as created but not ready."""
 
-    def created_secrets(self, resource_id: str) -> Properties:
-        """Outputs that AWS returns at creation only, to be recorded also when `complete` fails."""
-        return {}
-
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
         """Its properties in AWS, None or `not_found` where it does not exist; `known` is the recorded state."""
         raise NotImplementedError

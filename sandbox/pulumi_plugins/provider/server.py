@@ -98,8 +98,6 @@ def _token(urn: str) -> str:
 
 
 class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
-    """The resource provider of the package `aws`."""
-
     def __init__(self) -> None:
         """Unconfigured; the engine calls Configure before it asks for a resource."""
         self._configuration: Configuration | None = None
@@ -211,7 +209,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         except aws_failures as error:
             reason = error_message(error, action="creating", display_name=resource_type.display_name, name=resource_id)
             # As the real provider: it records the planned values, not AWS's, so the next update finds no difference.
-            state = changes.known_creation(resource_type, schema, inputs) | resource_type.created_secrets(resource_id)
+            state = changes.known_creation(resource_type, schema, inputs)
             raise NotReadyError(reason, resource_id=resource_id, state=state, inputs=inputs) from error
         return provider_pb2.CreateResponse(id=resource_id, properties=to_struct(state))
 

@@ -92,7 +92,6 @@ def _to_value(value: Any) -> struct_pb2.Value:
 
 
 def is_unknown(value: Any) -> bool:
-    """Whether any part of the value is unknown."""
     if isinstance(value, Unknown):
         return True
     if isinstance(value, dict):

@@ -14,7 +14,7 @@ import pytest
 
 from phi import Credentials, KmsKeySource, KmsTimeouts, UnwrapError, WrappedKey
 from phi.errors import InvalidResponse, WrongLength
-from phi.kms import caller_arn
+from phi.kms import _data_loader, caller_arn, prepare_clients
 from tests.phi.scripted_kms import Fault, ScriptedKms, serving
 
 ARN = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -264,6 +264,25 @@ def test_the_users_aws_files_have_no_effect(kms: ScriptedKms, monkeypatch: pytes
     monkeypatch.setenv("AWS_PROFILE", "a-profile-that-does-not-exist")
     assert source().data_key() == KEY
     assert "AKIAEXAMPLE" in kms.requests[0][0]["Authorization"]
+
+
+def test_a_person_who_waits_for_the_proof_does_not_wait_for_botocores_descriptions(
+    kms: ScriptedKms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _data_loader.cache_clear()
+    prepare_clients()
+    assert kms.requests == []
+    monkeypatch.setattr("botocore.loaders.JSONFileLoader.load_file", pytest.fail)
+    assert source().data_key() == KEY
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed_port()}")
+    with pytest.raises(UnwrapError, match="sts in us-east-1|did not answer"):
+        caller_arn("us-east-1", CREDENTIALS)
+
+
+def test_a_wrong_endpoint_is_told_by_the_proof_and_not_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "no url")
+    prepare_clients()
+    assert error_of(source()).cause == "MalformedVariable"
 
 
 def test_its_repr_shows_no_wrapped_bytes() -> None:

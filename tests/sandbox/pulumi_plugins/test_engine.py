@@ -5,7 +5,6 @@ It may touch what `engine_project` makes.
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -62,9 +61,6 @@ if config.get_bool("nonsense"):
     class Raw(pulumi.CustomResource):
         pass
     Raw("aws:kms/key:Key", "raw", {"nonsense": 1})
-if config.get_bool("accessKey"):
-    user = aws.iam.User("user", name="engine")
-    aws.iam.AccessKey("user", user=user.name)
 pulumi.export("keyId", key.key_id)
 """
 
@@ -150,24 +146,6 @@ def test_an_existing_key_is_adopted_without_replacing_it(project: Project, aws_e
     steps = project.steps()
 
     assert {name: step["op"] for name, step in steps.items()} == {"adopted": "import"}
-
-
-def test_an_access_keys_secret_is_encrypted_in_the_state(project: Project, aws_endpoint: str) -> None:
-    project.configure({**CONFIG, "accessKey": True})
-
-    project.pulumi("up", "--yes", "--skip-preview").check_returncode()
-    sealed = project.pulumi("stack", "export").stdout
-    opened = project.pulumi("stack", "export", "--show-secrets").stdout
-    project.configure(CONFIG)
-    project.pulumi("up", "--yes", "--skip-preview").check_returncode()
-
-    (secret,) = [
-        json.loads(one["outputs"]["secret"]["plaintext"])
-        for one in json.loads(opened)["deployment"]["resources"]
-        if one["type"] == "aws:iam/accessKey:AccessKey"
-    ]
-    assert secret
-    assert secret not in sealed
 
 
 def test_an_unknown_input_is_refused_before_anything_is_made(project: Project) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from components.policies.evaluation.account import IamPolicy
+from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
 from wizard.aws.access import MAX_PAGES, AwsAccessReader, principal_of
+from wizard.aws.auth import http
 from wizard.core.errors import PermissionDenied, Unsupported
 from wizard.core.models.access import KeyEvents, KeyUse, SignIn
 from wizard.core.retry import Clock
@@ -124,6 +126,20 @@ def test_groups_and_policies_of_a_later_page_belong_to_the_users_of_an_earlier_o
         (f"g of arn:aws:iam::{ACCOUNT}:group/crew", {"Statement": []}),
     ]
     assert script.requests[1]["Marker"] == ["more"]
+
+
+def test_a_review_of_a_busy_account_is_not_left_without_its_iam(script, scripted, monkeypatch):
+    """IAM refuses what comes too fast; said to be unread, nobody's rights would be known."""
+    monkeypatch.setattr(http, "ATTEMPTS", 1)
+    script.refuse("GetAccountAuthorizationDetails", "Throttling", "Rate exceeded")
+    pauses: list[float] = []
+
+    def calm(seconds: float) -> None:
+        pauses.append(seconds)
+        script.answer("GetAccountAuthorizationDetails", PAGES[1])
+
+    assert with_pause(scripted, calm).access.iam().principals == ()
+    assert (len(pauses), script.calls) == (1, ["GetAccountAuthorizationDetails"] * 2)
 
 
 def test_a_policy_that_is_in_no_page_and_may_not_be_read_has_no_document(script, scripted):

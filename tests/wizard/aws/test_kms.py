@@ -30,7 +30,7 @@ def retrying(scripted: Aws) -> tuple[Aws, list[float]]:
 def test_a_key_is_described_with_its_tags_and_rotation(boto, aws):
     arn = make_key(boto, **TAGS)
     boto("kms").enable_key_rotation(KeyId=arn)
-    key = aws.kms.describe_key(arn)
+    key = aws.kms.describe_key(arn, with_tags=True)
     assert (key.arn, key.state, key.spec, key.usage) == (arn, "Enabled", "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")
     assert (key.description, key.tags, key.rotation_enabled) == ("of the test", TAGS, True)
 
@@ -50,7 +50,7 @@ def test_a_key_that_shows_neither_tags_nor_rotation_is_described_all_the_same(sc
     script.answer("DescribeKey", {"KeyMetadata": {"Arn": KEY, "KeyId": KEY, "KeyState": "PendingDeletion"}})
     script.refuse("GetKeyRotationStatus", "KMSInvalidStateException")
     script.refuse("ListResourceTags", "AccessDeniedException")
-    key = scripted.kms.describe_key(KEY)
+    key = scripted.kms.describe_key(KEY, with_tags=True)
     assert (key.state, key.tags, key.rotation_enabled, key.rotation_period_days) == ("PendingDeletion", {}, None, None)
 
 

@@ -11,8 +11,8 @@ from components.policies.stack import PolicyKind, StackPolicy
 from tests.wizard.commands.policy.test_operator import listed
 from wizard.commands.policy.operator import policies_of
 from wizard.core.errors import ResourceError
+from wizard.core.models.account import PermissionsFact
 from wizard.core.models.delivery import Simulation
-from wizard.core.models.discovery import PermissionsFact
 from wizard.core.required_permissions.resources import Setup
 from wizard.core.required_permissions.table import UNCHECKED
 

@@ -504,6 +504,12 @@ def test_answers_that_cannot_be_used_are_all_told(folder, steps, capsys) -> None
     assert "--region" in message and "--rotation-period-days" in message
 
 
+OF_ALL_TARGETS = (
+    *("status", "doctor", "review", "report", "rotate --cmk", "restore", "adopt", "backup", "access-key rotate"),
+    "destroy",
+)
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
@@ -522,6 +528,12 @@ def test_answers_that_cannot_be_used_are_all_told(folder, steps, capsys) -> None
         (["setup", "one", "two", "three"], "setup does not take 3 more words"),
         (["verify", "--dry-run"], "verify has no --dry-run: it belongs to setup"),
         (["setup", "--all"], "setup has no --all: it belongs to status"),
+        # It would be done for all targets, and in the stack's own Region, all the same.
+        *(([*words.split(), "--target", "ecs"], f"{words.split()[0]} has no --target") for words in OF_ALL_TARGETS),
+        *(
+            ([*words.split(), "--region", "eu-west-1"], f"{words.split()[0]} has no --region")
+            for words in (*OF_ALL_TARGETS, "push", "verify")
+        ),
         (["doctor", "--yes"], "doctor has no --yes: it belongs to setup and"),
         (["preview", "--confirm", "production"], "preview has no --confirm"),
         (["destroy", "--multi-region", "yes"], "destroy has no --multi-region"),
@@ -683,6 +695,78 @@ def test_the_help_loads_only_argparse_and_the_tables() -> None:
     heavy = {"boto3", "botocore", "pulumi", "pydantic", "yaml", "httpx", "prompt_toolkit", "jinja2", "argcomplete"}
     assert {name.partition(".")[0] for name in loaded} & heavy == set()
     assert not [name for name in loaded if name.startswith(("components", "wizard.setup.", "wizard.data_key"))]
+
+
+def test_a_command_that_reads_loads_nothing_of_the_sdk_of_pulumi() -> None:
+    commands = (f"commands.{name}.command" for name in ("status", "doctor", "push", "review", "report"))
+    loaded = loaded_with("cli.clients", "pulumi_engine.engine", "aws", "vercel.client", *commands)
+    assert {"pulumi", "grpc", "opentelemetry"} & loaded == set()
+
+
+def test_the_status_loads_of_aws_what_it_asks() -> None:
+    loaded = loaded_with("cli.clients", "aws", "vercel.client", "commands.status.command")
+    assert {name for name in loaded if name.startswith("wizard.aws.")} == {
+        "wizard.aws.iam",
+        "wizard.aws.client",
+        *(
+            f"wizard.aws.auth{name}"
+            for name in ("", ".credentials", ".errors", ".http", ".profiles", ".session", ".sign_in")
+        ),
+    }
+
+
+def loaded_with(*modules: str) -> set[str]:
+    """What a new process has loaded with these modules of the wizard."""
+    code = f"import sys, {', '.join(f'wizard.{name}' for name in modules)}; print(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_who_the_caller_is_is_asked_before_the_rest_of_the_wizard_is_loaded(tmp_path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from wizard.aws.client import Aws
+from wizard.cli.clients import build_clients
+from wizard.core.next_command import RunOptions
+from wizard.inputs.answers import Answer, Source
+from wizard.inputs.application_folder import ApplicationFolder
+from wizard.inputs.saved_progress import DraftFiles
+from wizard.terminal.terminal import Terminal
+
+Aws.ask_ahead = lambda self: print(self.region, *sys.modules)
+region, here = Answer(value="eu-west-1", source=Source.FLAG, where="the settings"), Path.cwd()
+clients = build_clients(
+    RunOptions(command="verify"), Terminal(interactive=False, out=sys.stderr), lambda value, name: None,
+    project=here, folder=here, drafts=DraftFiles(here), application=ApplicationFolder(), resolved={"region": region},
+)
+assert clients.connect(None, "eu-west-1") is not clients.connect(None, "eu-west-1")
+"""
+    keys = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "secret", "PYTHONPATH": str(wizard.PROJECT_FOLDER)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, **keys}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    region, *loaded = done.stdout.split()
+    assert region == "eu-west-1"
+    assert {"wizard.setup.steps", "wizard.pulumi_engine.engine", "wizard.vercel.client"} & set(loaded) == set()
+
+
+def test_nobody_waits_for_what_a_command_left_behind_but_for_what_has_to_be_cleared() -> None:
+    code = (
+        "import atexit, sys, time\nfrom concurrent.futures import ThreadPoolExecutor\nfrom wizard.cli import main\n"
+        "atexit.register(print, 'cleared')\nThreadPoolExecutor().submit(time.sleep, 60)\n"
+        "sys.argv = ['wizard', '--version']\nmain.run()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout.splitlines()[1:] == ["cleared"]
+
+
+def test_output_that_is_lost_is_no_success() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "wizard", "schema", "status"], stdout=full, stderr=subprocess.DEVNULL
+        )
+    assert done.returncode != 0
 
 
 # --- the words of the command line

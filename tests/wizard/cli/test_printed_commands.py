@@ -123,7 +123,9 @@ def test_terminal_and_json_complete_every_command_that_they_print() -> None:
     screen.verbatim(wizard("verify"))
     document = run.complete_all(json_documents.failure(error, command="setup"))
     printed = [line for line in out.getvalue().splitlines() if "--stack" in line]
-    assert len(printed) == 6 and all("--stack staging" in line and "--target ecs" in line for line in printed)
+    assert len(printed) == 6 and all("--stack staging" in line for line in printed)
+    kept = [word for line in printed for word in ("push", "verify") if f" {word} " in line and "--target ecs" in line]
+    assert sorted(kept) == ["push", "push", "verify"] and sum("--target" in line for line in printed) == 3
     assert "--stack staging" in document["message"]
     assert all("--stack staging" in text for text in document["next"].values())
 

@@ -42,7 +42,11 @@ from wizard.core.models.account import (
     Existing,
     Identity,
     KeyFact,
+    PermissionsFact,
     Principal,
+    ProfileFact,
+    ProfileKind,
+    QuotaFact,
     RegionFact,
     Retention,
     TrailFact,
@@ -67,7 +71,6 @@ from wizard.core.models.delivery import (
     VercelVariable,
 )
 from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
-from wizard.core.models.discovery import PermissionsFact, ProfileFact, ProfileKind, QuotaFact
 from wizard.core.models.inputs import Back, Mark, Question, StepState
 from wizard.core.models.stack import Drift, OnProgress, Progress, Step
 from wizard.core.next_command import VERCEL_LOGIN
@@ -901,6 +904,9 @@ class FakeEngine:
 
     def renew(self, environment: Mapping[str, str]) -> None:
         self.environment = environment
+
+    def begin_preview(self, stack: str) -> None:
+        self._call("begin_preview")
 
     def preview(self, stack: str, on_progress: OnProgress, *, refresh: bool = False) -> tuple[Step, ...]:
         self._call("preview")

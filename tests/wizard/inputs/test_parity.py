@@ -107,6 +107,17 @@ def test_a_flag_of_several_values_can_be_given_several_times(each: Input) -> Non
     assert set(answer.value) == {*each.parse(first), *each.parse(second)}
 
 
+@pytest.mark.parametrize("door", DOORS)
+def test_whoever_left_is_taken_off_every_list_that_the_stack_has_saved(door: str) -> None:
+    """`none`, as the interview shows an empty list; else the name stays until somebody edits the settings file."""
+    for each in (each for each in INPUTS if each.many and each.optional and each.key != "repair"):
+        saved = {each.key: each.parse(good(each)[0])}
+        assert resolved(**DOORS[door](each, "none"), saved=saved)[each.key].value is None, each.key
+        with pytest.raises(UsageError, match="cannot be given with other values"):
+            resolved(**DOORS[door](each, f"{good(each)[0]},none"))
+        assert "`none` empties the list" in each.explanation
+
+
 @every_input
 def test_the_help_tells_of_every_door(each: Input) -> None:
     told = parser.help_of("inputs")

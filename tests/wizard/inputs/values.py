@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from tools.documents.inputs import schema
@@ -101,6 +102,7 @@ def resolved(
     text: str = "",
     file_name: str = "answers.yaml",
     files: Mapping[str, str] | None = None,
+    saved: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Answer]:
     """The answers of a run with this command line, this environment and this answers file, as the wizard takes them."""
 
@@ -114,7 +116,7 @@ def resolved(
         environ=environ or {},
         file=read_file(text, file_name),
         file_name=file_name,
-        saved={},
+        saved=saved,
         saved_name="Pulumi.production.yaml",
         detected={},
         read_secret=read_secret,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,13 +21,6 @@ class Workspace(api.LocalWorkspace):
 
     def __init__(self) -> None:
         self.calls: list[str] = []
-        self.commands: list[tuple[Any, ...]] = []
-        self.work_dir, self.env_vars = "project", {"GIVEN": "value"}
-        self.pulumi_command = SimpleNamespace(run=self._record)  # type: ignore[assignment]
-
-    def _record(self, *call: Any) -> SimpleNamespace:
-        self.commands.append(call)
-        return SimpleNamespace(stdout="done")
 
     def select_stack(self, stack_name: str) -> None:
         self.calls.append("select")
@@ -58,12 +50,6 @@ def test_a_stack_is_selected_or_created_and_nothing_else(open_stack: Any, call: 
 def test_an_update_asks_for_outputs_and_history_by_the_methods_that_are_replaced() -> None:
     assert {"outputs", "info"} <= set(api.Stack.up.__code__.co_names), "`up` would start the CLI for them again"
     assert inspect.signature(api.Stack.info).parameters.keys() == {"self", "show_secrets"}
-
-
-def test_a_command_runs_in_the_projects_folder_with_the_workspaces_variables() -> None:
-    workspace = Workspace()
-    assert automation.run(workspace, "stack", "rm") == "done"
-    assert workspace.commands == [(["stack", "rm"], "project", {"GIVEN": "value"})]
 
 
 def test_no_other_file_of_the_wizard_uses_a_private_part() -> None:

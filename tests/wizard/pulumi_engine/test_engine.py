@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,7 +28,7 @@ from sandbox.pulumi_plugins.install import install
 from tests.onboarding.loaded import asked_once, loaded_python
 from tests.sandbox.pulumi_plugins.engine_project import engine_binary
 from tests.wizard.fakes.clients import ADMIN, EXPORTING, KEY_ID, OUTPUTS, SECOND, settings
-from wizard.core.errors import Cancelled, DamagedState, ResourceError, SetupError, StackBusy, UsageError
+from wizard.core.errors import Cancelled, DamagedState, ResourceError, SetupError, StackBusy, StalePlan, UsageError
 from wizard.core.models.inputs import StepState
 from wizard.core.models.stack import Progress
 from wizard.core.state_backend import ENTER_PASSPHRASE
@@ -541,6 +542,78 @@ def test_a_wizard_that_never_ends_is_not_waited_for_for_ever(place, monkeypatch)
     monkeypatch.setattr(workspace, "LOCK_SECONDS", -1.0)
     with place.engine().alone(STACK), pytest.raises(StackBusy), place.engine().alone(STACK):
         pytest.fail("both held the stack")
+
+
+# --- a preview that begins during the checks
+
+
+@pytest.fixture
+def previews(monkeypatch) -> list[str]:
+    """The settings of each preview that the CLI is started for."""
+    run, started = EngineProcess.run, list[str]()
+
+    def counted(process: EngineProcess, args: list[str], *rest: Any) -> Any:
+        if args[0] == "preview":
+            started.append(Path(args[args.index("--config-file") + 1]).read_text())
+        return run(process, args, *rest)
+
+    monkeypatch.setattr(EngineProcess, "run", counted)
+    return started
+
+
+def test_the_update_is_bound_to_the_plan_that_was_begun_during_the_checks(place, previews) -> None:
+    place.built().up(STACK, quiet)
+    engine = place.engine()
+    engine.begin_preview(STACK)
+    engine.prepare(STACK, settings())
+    assert [step.op for step in engine.preview(STACK, quiet, refresh=True)] == ["same"]
+    assert len(previews) == 1
+    place.program(f"{GOOD}pulumi.export('another', 1)\n")
+    with pytest.raises(StalePlan, match="the stack's outputs would differ"):
+        engine.up(STACK, quiet)
+
+
+def test_a_plan_of_other_settings_than_the_confirmed_ones_is_never_shown(place, previews) -> None:
+    place.built()
+    engine = place.engine()
+    engine.begin_preview(STACK)
+    engine.prepare(STACK, BOTH)
+    engine.preview(STACK, quiet, refresh=True)
+    assert BOTH.ecs_cluster is not None
+    assert [BOTH.ecs_cluster in text for text in previews] == [False, True]
+
+
+def test_a_preview_that_failed_during_the_checks_is_made_again_and_its_failure_told(place, previews) -> None:
+    place.built()
+    place.program("import pulumi\nraise pulumi.RunError('accountId: is missing')\n")
+    engine = place.engine()
+    engine.begin_preview(STACK)
+    engine.prepare(STACK, settings())
+    with pytest.raises(ResourceError, match="accountId: is missing"):
+        engine.preview(STACK, quiet, refresh=True)
+    assert len(previews) == 2
+
+
+def test_checks_that_fail_leave_no_pulumi_running(place) -> None:
+    place.built()
+    place.program("import os, time\nopen('running', 'w').write(str(os.getpid()))\nwhile True:\n    time.sleep(0.05)\n")
+    engine, running = place.engine(), place.folder / "running"
+    engine.begin_preview(STACK)
+    while not (running.exists() and running.read_text()):
+        time.sleep(0.05)
+    engine.discard(STACK)
+    with pytest.raises(ProcessLookupError):
+        while True:
+            os.kill(int(running.read_text()), 0)
+            time.sleep(0.05)
+
+
+def test_pulumi_cloud_gets_no_preview_that_nobody_asked_for(place, previews) -> None:
+    place.built()
+    engine = place.engine(PULUMI_BACKEND_URL="https://api.pulumi.com")
+    engine.begin_preview(STACK)
+    engine.discard(STACK)
+    assert previews == []
 
 
 # --- an interrupt

@@ -117,6 +117,13 @@ def test_the_engine_that_make_setup_chose_replaces_one_that_is_too_old(chosen) -
     assert str(EngineProcess().version) == "3.259.0"
 
 
+def test_a_command_that_an_engine_too_old_refuses_is_run_by_the_one_that_make_setup_chose(chosen) -> None:
+    old = chosen.folder / "pulumi"
+    old.write_text('#!/bin/sh\n[ "$1" = version ] && echo v2.0.0 && exit\nexit 1\n')
+    old.chmod(0o755)
+    assert EngineProcess().run(["facts"], str(chosen.folder), {"GIVEN": "value"}).code == 0
+
+
 def test_a_printed_command_calls_the_engine_where_it_is(chosen, monkeypatch) -> None:
     folder = shlex.split(request.run_of(()).project or "")[0]
     text = "`pulumi` of Pulumi: " + shell("pulumi", "stack", "ls")

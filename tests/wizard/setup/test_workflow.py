@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -626,6 +628,61 @@ def test_no_change_is_said_after_the_account_was_read(world) -> None:
     assert "no resource has to be changed" in world.ui.said
     assert "engine.reads_the_account" in world.calls and "engine.recover" not in world.calls
     assert world.calls.count("engine.preview") == 1 and "engine.compare" not in world.calls, "the engine runs once"
+
+
+def test_who_repeats_a_set_up_does_not_wait_for_the_checks_before_pulumi_begins(world) -> None:
+    world.stand()
+    world.setup()
+    assert world.calls.count("engine.begin_preview") == 1
+    assert world.calls.index("engine.begin_preview") < world.calls.index("engine.state")
+
+
+@pytest.mark.parametrize("changes", [{"rotation_period_days": 180}, {"adopt": True}, {"region": "eu-central-1"}])
+def test_no_preview_is_begun_for_other_settings_than_those_that_are_kept(world, changes) -> None:
+    world.stand()
+    with suppress(PreflightFailed):
+        world.setup(**changes)
+    assert "engine.check" in world.calls and "engine.begin_preview" not in world.calls
+
+
+def test_no_account_but_the_stacks_own_is_read_by_pulumi_before_the_checks(world) -> None:
+    world.stand()
+    world.aws.identity = replace(IDENTITY, account_id="999988887777")
+    with pytest.raises(PreflightFailed):
+        world.setup()
+    assert "engine.begin_preview" not in world.calls
+
+
+@pytest.mark.parametrize(("yes", "is_early"), [(True, True), (False, False)])
+def test_the_evidence_is_read_while_pulumi_works_only_where_no_person_thinks_about_the_plan(
+    world, yes, is_early
+) -> None:
+    world.stand()
+    is_read, answered = threading.Event(), world.aws.policy_document
+    shown, early = world.engine.preview, []
+
+    def policy_document(arn: str) -> Any:
+        is_read.set()
+        return answered(arn)
+
+    def preview(*given: Any, **named: Any) -> Any:
+        early.append(is_read.wait(10.0 if is_early else 0.0))
+        return shown(*given, **named)
+
+    world.aws.policy_document, world.engine.preview = policy_document, preview
+    world.ui.interactive, world.ui.answers = not yes, {"decision": ["apply"]}
+    done = world.setup(yes=yes)
+    assert (early, done.unmet) == ([is_early], ())
+
+
+def test_the_evidence_of_what_a_run_repairs_is_read_after_the_repair(world) -> None:
+    world.stand()
+    world.engine.drifts = (drift("app-role", "aws:iam/role:Role", "assumeRolePolicy"),)
+    world.engine.steps_after_refresh = (step("update", "aws:iam/role:Role", "app-role"),)
+    world.setup()
+    after = world.calls[world.calls.index("engine.up") :]
+    for reading in ("policy_document", "key_policy", "app_credentials", "find_trail"):
+        assert f"cloud.{reading}" in after
 
 
 def test_nobody_waits_for_the_interpreter_of_the_proof_after_the_plan(world) -> None:

@@ -3,8 +3,6 @@
 Touches standard output, and what its rows touch.
 """
 
-from __future__ import annotations
-
 import argparse
 import gc
 import json

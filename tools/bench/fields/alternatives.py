@@ -3,8 +3,6 @@
 Touches memory, and the operating system's random source.
 """
 
-from __future__ import annotations
-
 import base64
 import os
 from binascii import b2a_base64

@@ -3,8 +3,6 @@
 Touches memory, and the operating system's random source.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from os import urandom
 
@@ -25,7 +23,6 @@ BatchFunction = Callable[[Sequence[str]], object]
 
 
 def rows(rounds: Rounds) -> Iterator[Measured]:
-    """Yields each row when it is measured."""
     key = urandom(32)
     cipher = PhiCipher(key)
     scalar = Side(run=scalar_encryption(cipher))

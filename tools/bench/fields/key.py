@@ -3,8 +3,6 @@
 Touches memory and threads; the source of the key is a stand-in that answers when its gate opens.
 """
 
-from __future__ import annotations
-
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -39,7 +37,6 @@ class GatedSource:
         self._key = urandom(32)
 
     def data_key(self) -> bytes:
-        """The same key each time."""
         self.calls += 1
         self.gate.wait(_TIMEOUT_SECONDS)
         return self._key
@@ -83,7 +80,6 @@ class Readers:
         return self._reads
 
     def stop(self) -> None:
-        """End the threads."""
         self._stopped = True
         self._start.wait()
         for thread in self._threads:
@@ -114,7 +110,6 @@ class Readers:
 
 
 def rows(rounds: Rounds) -> Iterator[Measured]:
-    """Yields each row when it is measured."""
     key = urandom(32)
     cipher = PhiCipher(key)
     fields = PhiFields(CachedKey(_Ready(key)))
@@ -217,7 +212,6 @@ class _Ready:
         self._key = key
 
     def data_key(self) -> bytes:
-        """The key."""
         return self._key
 
 

@@ -3,8 +3,6 @@
 Touches the clock and the garbage collector, which is off while a side runs.
 """
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,8 +15,6 @@ from tools.bench.rows import Bound, Measured, compared
 
 @dataclass(frozen=True, kw_only=True)
 class Rounds:
-    """How many rounds, of how many texts each."""
-
     count: int
     texts: int
 

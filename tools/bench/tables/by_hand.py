@@ -3,8 +3,6 @@
 Touches the database of the DSN; the application's loop starts Node.
 """
 
-from __future__ import annotations
-
 import subprocess
 import time
 from base64 import b64decode, b64encode

@@ -3,8 +3,6 @@
 Writes `docs/authorizations.md` only. The tests evaluate its rows against the policies.
 """
 
-from __future__ import annotations
-
 from itertools import groupby
 from pathlib import Path
 
@@ -30,7 +28,6 @@ account is `999988887777`.
 
 
 def page() -> str:
-    """The whole page, in Markdown."""
     contents = [f"- [{table.title}](#{_anchor(table.title)})" for table in TABLES]
     return "\n".join([_HEAD, *contents, "", *(_section(table) for table in TABLES)])
 

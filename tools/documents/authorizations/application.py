@@ -3,8 +3,6 @@
 Pure.
 """
 
-from __future__ import annotations
-
 from components import policies
 from components.settings import APPLICATION_VARIABLES
 from tools.documents.authorizations.principals import (

@@ -3,8 +3,6 @@
 Pure.
 """
 
-from __future__ import annotations
-
 from components.policies.stack import key_policy_of
 from tools.documents.authorizations.principals import (
     ADMINISTRATOR,

@@ -3,8 +3,6 @@
 Pure.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -61,7 +59,6 @@ class Who:
 
     @property
     def request_context(self) -> dict[str, str]:
-        """The condition keys of each of its requests."""
         transport = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
         if self.kind != "AWS":
             return {**transport, **self.context}
@@ -71,8 +68,6 @@ class Who:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One request and its answer."""
-
     who: Who
     action: str
     allowed: bool
@@ -89,7 +84,6 @@ class Row:
 
     @property
     def request_context(self) -> dict[str, tuple[str, ...]]:
-        """The condition keys of the request."""
         merged = {**self.who.request_context, **self.context}
         return {name: (value,) for name, value in merged.items() if value is not None}
 
@@ -128,7 +122,12 @@ def may_not(
     on: str | None = None,
     but: tuple[str, ...] = (),
     context: Mapping[str, str | None] | None = None,
+    because: Mapping[str, str | None] | None = None,
 ) -> list[Row]:
-    """Rows of denied requests: `by` a statement, because of a condition (`but`), or because nothing allows them."""
-    row = Row(who=who, action="", allowed=False, by=by, how=how, resource=on, context=context or {}, but=but)
+    """Rows of denied requests: `by` a statement, because of a condition (`but`), or because nothing allows them.
+
+    `because`: a context in place of `context`, each of whose keys is such a condition.
+    """
+    context, but = because or context or {}, but or tuple(because or ())
+    row = Row(who=who, action="", allowed=False, by=by, how=how, resource=on, context=context, but=but)
     return [replace(row, action=action) for action in actions]

@@ -3,8 +3,6 @@
 Pure.
 """
 
-from __future__ import annotations
-
 from components import policies
 from components.policies import trail
 from tools.documents.authorizations.principals import (
@@ -88,8 +86,7 @@ BUCKET = Table(
             "s3:GetBucketAcl",
             how="for a trail of another account",
             on=_BUCKET,
-            but=("aws:SourceArn",),
-            context={"aws:SourceArn": _FOREIGN_TRAIL},
+            because={"aws:SourceArn": _FOREIGN_TRAIL},
         ),
         *may_not(CLOUDTRAIL, "s3:PutObject", how="without giving the object to the account", but=("s3:x-amz-acl",)),
         *may_not(
@@ -131,8 +128,7 @@ ACCESS_BUCKET = Table(
             ACCESS_LOGS,
             "s3:PutObject",
             how="for another bucket",
-            but=("aws:SourceArn",),
-            context={"aws:SourceArn": "arn:aws:s3:::another-bucket"},
+            because={"aws:SourceArn": "arn:aws:s3:::another-bucket"},
         ),
         *may_not(
             ACCESS_LOGS,
@@ -174,8 +170,7 @@ TRAIL_KEY = Table(
             CLOUDTRAIL,
             "kms:GenerateDataKey",
             how="for another trail",
-            but=("aws:SourceArn", _TRAIL_CONTEXT),
-            context={"aws:SourceArn": _OTHER_TRAIL, _TRAIL_CONTEXT: _OTHER_TRAIL},
+            because={"aws:SourceArn": _OTHER_TRAIL, _TRAIL_CONTEXT: _OTHER_TRAIL},
         ),
         *may_not(
             CLOUDTRAIL,
@@ -189,24 +184,21 @@ TRAIL_KEY = Table(
             CLOUDTRAIL,
             "kms:DescribeKey",
             how="for a trail of another account",
-            but=("aws:SourceArn",),
-            context={"aws:SourceArn": _FOREIGN_TRAIL},
+            because={"aws:SourceArn": _FOREIGN_TRAIL},
         ),
         *may_not(CLOUDTRAIL, "kms:Decrypt", "kms:Encrypt", "kms:CreateGrant", context={_TRAIL_CONTEXT: TRAIL}),
         *may_not(
             LOGS,
             "kms:Decrypt",
             how="for another log group",
-            but=(_GROUP_CONTEXT,),
-            context={_GROUP_CONTEXT: _GROUP.replace(_NAMES.log_group, "/other")},
+            because={_GROUP_CONTEXT: _GROUP.replace(_NAMES.log_group, "/other")},
         ),
         *may_not(LOGS, "kms:CreateGrant", context={_GROUP_CONTEXT: _GROUP}),
         *may_not(
             EVENTS,
             "kms:GenerateDataKey",
             how="for a topic of another account",
-            but=(_TOPIC_CONTEXT,),
-            context={_TOPIC_CONTEXT: _TOPIC.replace(ACCOUNT, FOREIGN)},
+            because={_TOPIC_CONTEXT: _TOPIC.replace(ACCOUNT, FOREIGN)},
         ),
         *may_not(EVENTS, "kms:Decrypt", how="for no topic", but=(_TOPIC_CONTEXT,)),
         *may_not(EVENTS, "kms:Encrypt", context={_TOPIC_CONTEXT: _TOPIC}),
@@ -228,19 +220,12 @@ TOPIC = Table(
     rows=(
         *may(EVENTS, "sns:Publish", by="PublishEvents", how="for any rule"),
         *may(ALARMS, "sns:Publish", by="PublishAlarms", how="for the stack's alarm", context={"aws:SourceArn": _ALARM}),
-        *may_not(
-            ALARMS,
-            "sns:Publish",
-            how="for another alarm",
-            but=("aws:SourceArn",),
-            context={"aws:SourceArn": f"{_ALARM}-other"},
-        ),
+        *may_not(ALARMS, "sns:Publish", how="for another alarm", because={"aws:SourceArn": f"{_ALARM}-other"}),
         *may_not(
             ALARMS,
             "sns:Publish",
             how="for an alarm of another account",
-            but=("aws:SourceAccount", "aws:SourceArn"),
-            context={"aws:SourceAccount": FOREIGN, "aws:SourceArn": _ALARM.replace(ACCOUNT, FOREIGN)},
+            because={"aws:SourceAccount": FOREIGN, "aws:SourceArn": _ALARM.replace(ACCOUNT, FOREIGN)},
         ),
         *may_not(
             EVENTS, "sns:Publish", by="DenyPlainHttp", how="over plain HTTP", context={"aws:SecureTransport": "false"}
@@ -263,19 +248,12 @@ LOG_ROLE_TRUST = Table(
     resource=_LOG_ROLE.identity,
     rows=(
         *may(CLOUDTRAIL, "sts:AssumeRole", by="TrustCloudTrail"),
-        *may_not(
-            CLOUDTRAIL,
-            "sts:AssumeRole",
-            how="for another trail",
-            but=("aws:SourceArn",),
-            context={"aws:SourceArn": _OTHER_TRAIL},
-        ),
+        *may_not(CLOUDTRAIL, "sts:AssumeRole", how="for another trail", because={"aws:SourceArn": _OTHER_TRAIL}),
         *may_not(
             CLOUDTRAIL,
             "sts:AssumeRole",
             how="for a trail of another account",
-            but=("aws:SourceAccount", "aws:SourceArn"),
-            context={"aws:SourceAccount": FOREIGN, "aws:SourceArn": _FOREIGN_TRAIL},
+            because={"aws:SourceAccount": FOREIGN, "aws:SourceArn": _FOREIGN_TRAIL},
         ),
         *may_not(CONFIG, "sts:AssumeRole"),
         *may_not(EC2, "sts:AssumeRole"),
@@ -308,13 +286,7 @@ FORWARDER_TRUST = Table(
     resource=_FORWARDER.identity,
     rows=(
         *may(EVENTS, "sts:AssumeRole", by="TrustEventBridge"),
-        *may_not(
-            EVENTS,
-            "sts:AssumeRole",
-            how="on behalf of another account",
-            but=("aws:SourceAccount",),
-            context={"aws:SourceAccount": FOREIGN},
-        ),
+        *may_not(EVENTS, "sts:AssumeRole", how="on behalf of another account", because={"aws:SourceAccount": FOREIGN}),
         *may_not(LAMBDA, "sts:AssumeRole"),
         *may_not(POWERFUL, "sts:AssumeRole"),
     ),

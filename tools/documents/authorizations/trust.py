@@ -3,8 +3,6 @@
 Pure.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from components import policies
@@ -75,8 +73,7 @@ VERCEL_TRUST = Table(
             vercel_token("a production function of the project"),
             WEB,
             how="with a token for another audience",
-            but=(f"{_ISSUER}:aud",),
-            context={f"{_ISSUER}:aud": "sts.amazonaws.com"},
+            because={f"{_ISSUER}:aud": "sts.amazonaws.com"},
         ),
         *may_not(vercel_token("a production function of the project"), ASSUME, "sts:TagSession"),
         *may_not(OTHER_TEAM, WEB),
@@ -100,8 +97,7 @@ ECS_TRUST = Table(
             ECS_TASKS,
             ASSUME,
             how="on behalf of another account",
-            but=("aws:SourceAccount", "aws:SourceArn"),
-            context={
+            because={
                 "aws:SourceAccount": FOREIGN,
                 "aws:SourceArn": f"arn:aws:ecs:{REGION}:{FOREIGN}:task/clinic/0123456789abcdef",
             },
@@ -110,15 +106,13 @@ ECS_TRUST = Table(
             ECS_TASKS,
             ASSUME,
             how="in another Region",
-            but=("aws:SourceArn",),
-            context={"aws:SourceArn": f"arn:aws:ecs:eu-west-1:{ACCOUNT}:task/clinic/0123456789abcdef"},
+            because={"aws:SourceArn": f"arn:aws:ecs:eu-west-1:{ACCOUNT}:task/clinic/0123456789abcdef"},
         ),
         *may_not(
             ECS_TASKS,
             ASSUME,
             how="without a source account and ARN",
-            but=("aws:SourceAccount", "aws:SourceArn"),
-            context={"aws:SourceAccount": None, "aws:SourceArn": None},
+            because={"aws:SourceAccount": None, "aws:SourceArn": None},
         ),
         *may_not(ECS_TASKS, "sts:TagSession"),
         *may_not(LAMBDA, ASSUME),
@@ -198,40 +192,24 @@ POD_TRUST = Table(
             POD,
             ASSUME,
             how="of another cluster",
-            but=("aws:SourceArn",),
-            context={"aws:SourceArn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/other"},
+            because={"aws:SourceArn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/other"},
         ),
         *may_not(
             POD,
             ASSUME,
             how="of another account's cluster of the same name",
-            but=("aws:SourceAccount", "aws:SourceArn"),
-            context={
+            because={
                 "aws:SourceAccount": FOREIGN,
                 "aws:SourceArn": f"arn:aws:eks:{REGION}:{FOREIGN}:cluster/{CLUSTER}",
             },
         ),
-        *may_not(
-            POD,
-            ASSUME,
-            "sts:TagSession",
-            how="of another namespace",
-            but=(f"{_TAG}namespace",),
-            context={f"{_TAG}namespace": "default"},
-        ),
-        *may_not(
-            POD,
-            ASSUME,
-            how="of another service account",
-            but=(f"{_TAG}service-account",),
-            context={f"{_TAG}service-account": "default"},
-        ),
+        *may_not(POD, ASSUME, "sts:TagSession", how="of another namespace", because={f"{_TAG}namespace": "default"}),
+        *may_not(POD, ASSUME, how="of another service account", because={f"{_TAG}service-account": "default"}),
         *may_not(
             POD,
             ASSUME,
             how="whose session is not tagged",
-            but=(f"{_TAG}namespace", f"{_TAG}service-account"),
-            context={f"{_TAG}namespace": None, f"{_TAG}service-account": None},
+            because={f"{_TAG}namespace": None, f"{_TAG}service-account": None},
         ),
         *may_not(SECRETS_POD, ASSUME, but=(f"{_TAG}namespace", f"{_TAG}service-account")),
         *may_not(service_account_token("a pod of the application"), WEB, how="by IRSA"),
@@ -254,8 +232,7 @@ SECRETS_TRUST = Table(
             SECRETS_POD,
             ASSUME,
             how="of another cluster",
-            but=("aws:SourceArn",),
-            context={"aws:SourceArn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/other"},
+            because={"aws:SourceArn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/other"},
         ),
         *may_not(POWERFUL, ASSUME),
     ),

@@ -4,8 +4,6 @@ Writes `wizard/core/required_permissions/measured.json`, in sandboxes and a temp
 scenario is a set-up in its own sandbox, followed by every command that only reads, as a separate user.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import tempfile

@@ -4,8 +4,6 @@ Writes `wizard/core/required_permissions/measured.json`, in sandboxes and a temp
 Every scenario is a whole set-up in its own sandbox; what IAM evaluated for the operator is what it needs.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import tempfile
@@ -134,7 +132,6 @@ def run(deployment: Deployment, scenario: Scenario, env: Mapping[str, str] | Non
 
 
 def saved_settings(deployment: Deployment) -> Settings:
-    """The settings of the stack `production`."""
     config = yaml.safe_load((deployment.folder / "Pulumi.production.yaml").read_text())["config"]
     texts = {
         key: value if isinstance(value, str) else json.dumps(value)

@@ -15,7 +15,7 @@ from wizard.aws.auth.errors import LOGIN, ErrorSource, translate
 from wizard.aws.auth.http import BoundedSession, watch
 from wizard.aws.auth.profiles import SignIn, profile_fact, profile_facts, renewal_of, sign_in_of
 from wizard.core.errors import CredentialsError
-from wizard.core.models.discovery import ProfileFact, ProfileKind
+from wizard.core.models.account import ProfileFact, ProfileKind
 from wizard.core.next_command import Command
 
 FALLBACK_REGION = "us-east-1"

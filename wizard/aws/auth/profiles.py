@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wizard.core.models.discovery import ProfileFact, ProfileKind
+from wizard.core.models.account import ProfileFact, ProfileKind
 from wizard.core.next_command import Command
 
 Config = Mapping[str, Any]

@@ -19,7 +19,7 @@ from botocore.paginate import Paginator
 from botocore.session import Session as Botocore
 
 from wizard.aws.auth import credentials as sources
-from wizard.aws.auth.errors import BOTOCORE_ERRORS, ErrorSource, code_of, translate
+from wizard.aws.auth.errors import BOTOCORE_ERRORS, THROTTLED, ErrorSource, code_of, translate
 from wizard.aws.auth.http import (
     ObjectReader,
     endpoint_of,
@@ -31,7 +31,7 @@ from wizard.aws.auth.http import (
 from wizard.aws.auth.profiles import sso_region_of
 from wizard.aws.auth.sign_in import MARGIN, AskCode, Chain
 from wizard.core import errors, retry
-from wizard.core.models.discovery import ProfileFact
+from wizard.core.models.account import ProfileFact
 from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
 
 T = TypeVar("T")
@@ -39,8 +39,10 @@ T = TypeVar("T")
 _READS = ("Get", "List", "Describe", "Head", "Lookup", "BatchGet")
 """How the operations begin that change nothing."""
 
-UNREADABLE_SECONDS = 10.0
-"""How long an answer that cannot be read is asked for again: a broken connection is over by then, a proxy stays."""
+AGAIN_SECONDS = 10.0
+"""How long a question is asked again whose answer cannot be read, or that AWS refuses because of its rate alone.
+
+A broken connection is over by then, a proxy stays. AWS counts the calls of each second."""
 
 _METHODS = {
     "shared-credentials-file": "the profile {profile}",
@@ -146,7 +148,7 @@ class Session:
             frozen = credentials.get_frozen_credentials()
             latest = self._cache.get("renewed", credentials)
             ends = isinstance(latest, RefreshableCredentials) and latest.refresh_needed(MARGIN)
-            if self._can_ask_for_code and ends:
+            if self.can_ask_for_code and ends:
                 self._cache["renewed"] = renewed = self._chain.load_credentials()  # type: ignore[union-attr]
                 frozen = renewed.get_frozen_credentials()
                 # Clients in use keep the old keys, which are still valid for a while; new clients get these.
@@ -155,7 +157,7 @@ class Session:
             return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
     @property
-    def _can_ask_for_code(self) -> bool:
+    def can_ask_for_code(self) -> bool:
         """Whether the credentials can be renewed by asking a person for an MFA code."""
         source = self.resolved.source
         return bool(source and source.mfa_serial and self._chain and self._chain.ask_code)
@@ -218,7 +220,8 @@ class Session:
     def call(self, service: str, operation: str, /, **parameters: Any) -> Any:
         """One call, `call("kms", "CreateKey", …)`. Raises errors of `wizard.core.errors` only.
 
-        An answer that cannot be read is asked for again, then UnreadableAnswer. A call that is sent once
+        An answer that cannot be read is asked for again, then UnreadableAnswer; so is what AWS refuses because of its
+        rate, then Throttled. A call that is sent once
         (`is_sent_once`) and whose answer was lost is OutcomeUnknown.
         """
         # An object's content is a stream, which is read once.
@@ -236,10 +239,12 @@ class Session:
                 return getattr(client, xform_name(operation))(**parameters)
 
         def reason(error: errors.SetupError) -> Reason | None:
+            if operation.startswith(_READS) and code_of(error.__cause__) in THROTTLED:
+                return Reason.THROTTLED
             return Reason.NETWORK if is_repeatable and isinstance(error, errors.UnreadableAnswer) else None
 
         try:
-            return retry.call(send, clock=self.clock, seconds=UNREADABLE_SECONDS, reason=reason)
+            return retry.call(send, clock=self.clock, seconds=AGAIN_SECONDS, reason=reason)
         except errors.SetupError as error:
             if is_repeatable or not may_have_happened(error.__cause__):
                 raise
@@ -351,7 +356,6 @@ def _chain_in(
 
 
 def tags_of(pairs: Sequence[Mapping[str, str]], *, key: str = "Key", value: str = "Value") -> dict[str, str]:
-    """Tags as a mapping, from any service's list of pairs."""
     return {pair[key]: pair.get(value, "") for pair in pairs}
 
 

@@ -218,7 +218,6 @@ def _programs(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _is_old(program: str, environ: Mapping[str, str]) -> bool:
-    """Whether the program is version 1, or does not answer with its version."""
     try:
         answer = subprocess.run(
             [program, "--version"],

@@ -18,7 +18,6 @@ from wizard.core.safe_text import quoted
 
 
 def store_of(session: Session, kind: SecretStore) -> stores.Store:
-    """The store of that kind in the session's Region."""
     return stores.SecretsManager(session) if kind is SecretStore.SECRETS_MANAGER else stores.ParameterStore(session)
 
 
@@ -32,7 +31,6 @@ class StoredDataKeys(SessionClient):
         return read_stored_data_key(store_of(self._session, store), name)
 
     def variable_exists(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
-        """Whether there is a parameter or secret of that name."""
         return name in store_of(self._session, store).read([name])
 
     def claim(self, name: str, owner: str, *, tags: Mapping[str, str]) -> str:
@@ -56,7 +54,6 @@ class StoredDataKeys(SessionClient):
         )
 
     def record(self, name: str, text: str, *, tags: Mapping[str, str]) -> None:
-        """Write a parameter that holds no data key; an earlier value is replaced."""
         store = store_of(self._session, SecretStore.PARAMETER_STORE)
         if not store.create(name, text, secret=False, description=stores.BACKUP_DESCRIPTION, tags=tags):
             existing = store.read([name]).get(name, stores.StoredValue(value=""))
@@ -72,7 +69,6 @@ class StoredDataKeys(SessionClient):
         tags: Mapping[str, str],
         store: SecretStore = SecretStore.PARAMETER_STORE,
     ) -> bool:
-        """Create-only. False when the name exists already; its value is then unchanged."""
         return store_data_key(store_of(self._session, store), name, wrapped, key_arn=key_arn, tags=tags)
 
     def deliver_parameters(
@@ -97,7 +93,6 @@ class StoredDataKeys(SessionClient):
     def check_parameters(
         self, prefix: str, batch: AppVariables, *, store: SecretStore = SecretStore.PARAMETER_STORE
     ) -> bool:
-        """Whether the parameters or secrets under the prefix hold the batch's values."""
         return check(store_of(self._session, store), prefix, batch)
 
 

@@ -49,7 +49,6 @@ class DataKeyVersions:
 
     @property
     def stored_data_key(self) -> str:
-        """The name of the stored key."""
         return self.names.stored_data_key
 
     @property
@@ -128,10 +127,6 @@ class DataKeyVersions:
         return {wrapped.fingerprint: wrapped.fingerprint in entries for wrapped in (*current, *named.values())}
 
     def altered(self, *, known: Collection[str] = ()) -> tuple[str, ...]:
-        """The names of entries whose value somebody replaced: it no longer fits the name.
-
-        `known`: the fingerprints of versions whose entries are among them where they do not exist.
-        """
         entries = self.store.under(self.folder)
         lost = {name for name, value in entries.items() if self._named(name, value) is None}
         # A list may not show a new entry yet.

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class BackupOptions:
-    """The options of `backup`."""
-
     to: str | None = None
     """A file or `s3://…`."""
     to_region: str | None = None

@@ -174,7 +174,7 @@ def drill(options: BackupOptions, request: Request, clients: Clients) -> tuple[i
     if faults:
         raise ResourceError(f"the backup {place} does not open: {'; '.join(faults)}", wizard("doctor"))
     ui = clients.ui
-    ui.line(f"{place}: opened as {principal} in {record.seconds:.1f} s, {record.versions} version(s)", mark=Mark.OK)
+    ui.line(f"{place}: opened as {principal} in {record.seconds:.1f} s; versions: {record.versions}", mark=Mark.OK)
     ui.line(f"recorded in {settings.names.last_drill}; the next report shows it")
     document_ = document(request.stack, backup, ())
     return 0, {**document_, "drill": json_documents.plain(record)}
@@ -249,7 +249,6 @@ def _read_backup(place: str, deployed: DeployedStack, *, at: datetime) -> Backup
 
 
 def _read_copy(name: str, region: str, deployed: DeployedStack) -> DataKeyVersion:
-    """The copy of a wrapped key in another Region."""
     store = deployed.settings.secret_store
     copy = deployed.aws.with_region(region).stored_data_keys.read_stored_data_key(name, store=store)
     if copy is None:

@@ -45,7 +45,6 @@ class Backup:
 
     @property
     def wrapped(self) -> WrappedDataKey:
-        """The wrapped data key of the current version."""
         return self.current.wrapped
 
     @property

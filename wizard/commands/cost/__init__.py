@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class CostOptions:
-    """The options of `cost`."""
-
     used: bool = False
     days: int | None = None
     requests: int | None = None

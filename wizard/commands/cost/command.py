@@ -36,7 +36,6 @@ FACT_NAMES = {
 def show(
     ui: UserInterface, bill: Estimate, growth: tuple[Point, ...], account: AccountFacts, by_use: CostByUse | None
 ) -> None:
-    """Show the cost, one row for each driver."""
     ui.section("Cost", "US dollars a month, by the prices of us-east-1")
     headings = ("driver", "quantity", "price", "estimate", *(("by use",) if by_use else ()))
     rows = [_row(item, by_use) for item in bill.items]

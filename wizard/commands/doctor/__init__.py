@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorOptions:
-    """The options of `doctor`."""
-
     quick: bool = False
     format: str | None = None
     """`ocsf`: the document is an array of events."""
@@ -52,8 +50,6 @@ class _Form(argparse.Action):
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyOptions:
-    """The options of `verify`."""
-
     full: bool = False
     """Decrypt the data key as the application, and encrypt and decrypt a record with it."""
 

@@ -32,6 +32,8 @@ from wizard.targets.port import deploy_target
 def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
     """`doctor`: show the diagnosis. Raises StackNotFound without settings."""
     clients.ui.working("checking the account, the state and the deploy targets")
+    if not options.quick:
+        clients.start_engine()
     diagnosis = _diagnosis(request, clients, last=() if options.quick else checks.SLOW_CHECKS)
     show(clients.ui, diagnosis)
     return diagnosis.exit_code, document(diagnosis)
@@ -115,7 +117,6 @@ def document(diagnosis: Diagnosis) -> json_documents.Document:
 
 
 def plain(finding: Finding) -> dict[str, str | None]:
-    """The JSON fields of a finding."""
     return {
         "cause": finding.cause,
         "what": finding.what,

@@ -65,7 +65,6 @@ class CheckContext:
 
     @property
     def state(self) -> StackState | SetupError:
-        """The stack's state in Pulumi's backend."""
         return self.deployed.state
 
     @property
@@ -82,7 +81,6 @@ class CheckContext:
 
     @property
     def alias_target(self) -> KeyFact | SetupError | None:
-        """The key of the stack's alias; None if there is none."""
         return self.once("alias", lambda: self.aws.kms.describe_key(self.settings.names.alias))
 
     @property
@@ -103,7 +101,6 @@ class CheckContext:
 
     @property
     def key_policy(self) -> Mapping[str, object] | SetupError:
-        """The policy of the stack's key."""
         arn = self.key_arn
         if arn is None:
             return self._no_key()
@@ -111,7 +108,6 @@ class CheckContext:
 
     @property
     def grants(self) -> tuple[GrantFact, ...] | SetupError:
-        """The grants of the stack's key."""
         arn = self.key_arn
         if arn is None:
             return self._no_key()
@@ -119,7 +115,6 @@ class CheckContext:
 
     @property
     def iam(self) -> AccountIam | SetupError:
-        """IAM of the whole account."""
         return self.once("iam", self.aws.access.iam)
 
     def replica(self, arn: str) -> KeyFact | SetupError | None:
@@ -137,7 +132,6 @@ class CheckContext:
         return self.outputs.app_principal_arns if self.outputs else self.settings.app_principal_arns
 
     def principal(self, arn: str) -> IamPrincipal | SetupError | None:
-        """A user or role with its policies, boundary and trust; None if it does not exist."""
         return self.once(f"principal {arn}", lambda: self.access_diagnostics.principal(arn))
 
     def simulate(self, arn: str) -> tuple[StatementEvaluation, ...] | SetupError:
@@ -172,7 +166,6 @@ class CheckContext:
 
     @property
     def versions(self) -> tuple[DataKeyVersion, ...] | SetupError:
-        """All kept versions of the data key."""
         return self.once("versions", lambda: self.aws.key_rotation.versions(self.settings))
 
     @property

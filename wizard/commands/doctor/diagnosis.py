@@ -52,8 +52,6 @@ class NotChecked:
 
 @dataclass(frozen=True, kw_only=True)
 class Passed:
-    """One check that passed."""
-
     what: str
 
 

@@ -21,8 +21,6 @@ ACTIONS = ("operator", "auditor", "delivery", "ci", "organization")
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyOptions:
-    """The options of `policy`."""
-
     action: str
     repository: str | None = None
     """The GitHub repository that CI's roles trust: OWNER/NAME, or with its ids OWNER@OWNER_ID/NAME@REPOSITORY_ID."""

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportOptions:
-    """The options of `report`."""
-
     out: Path | None = None
     phi_scan: Path | None = None
     """What `python -m phi scan --json` printed."""

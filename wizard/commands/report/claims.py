@@ -47,8 +47,6 @@ _UNDONE = {"clear", "unreadable"}
 
 @dataclass(frozen=True, kw_only=True)
 class Read:
-    """Everything that was read for one report."""
-
     readings: Readings
     stored_data_key: StoredDataKey | SetupError | None
     keys: Mapping[str, KeyFact | SetupError | None]

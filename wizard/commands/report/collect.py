@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components.policies.evaluation import AccountIam
-from components.settings import SHORTEST_RETENTION_DAYS, Outputs, SecretStore, Settings
+from components.settings import Outputs, SecretStore, Settings
 from wizard.commands import deployed_stack
 from wizard.commands.cost.command import reasons
 from wizard.commands.deployed_stack import DeployedStack, attempted
@@ -101,7 +101,7 @@ def gather(stack: DeployedStack, clients: Clients, inputs: Inputs) -> facts.Repo
         ),
         access=access,
         rotation=_rotation(read),
-        retention=retention(read.readings.retention, settings, outputs, at=read.at),
+        retention=facts.retention(read.readings.retention, settings, outputs, at=read.at),
         logs=() if isinstance(read.logs, SetupError) else read.logs,
         sign_ins=() if isinstance(read.sign_ins, SetupError) else read.sign_ins,
         cost=cost,
@@ -424,60 +424,3 @@ def _unread(read: Read, access: facts.AccessFacts, settings: Settings, cost: fac
         yield Unread(what="the remaining rotations on demand", why="Service Quotas does not return the limit")
     if cost.counted is not None:
         yield from cost.counted.unknown
-
-
-RULE = "45 CFR 164.316(b)(2)(i): six years for documentation, by common practice for audit logs too"
-
-
-def retention(
-    reading: Retention | SetupError | None, settings: Settings, outputs: Outputs, *, at: datetime
-) -> facts.RetentionTimeline:
-    """The timeline of the bucket; without a reading only the required retention."""
-    known = reading if isinstance(reading, Retention) else None
-    why = ""
-    if isinstance(reading, SetupError):
-        why = f"the bucket could not be read: {reading.message}"
-    elif reading is None:
-        why = f"there is no bucket {outputs.trail_bucket}"
-    return facts.RetentionTimeline(
-        bucket=outputs.trail_bucket,
-        retention_days=known.expires_after_days if known else None,
-        required_days=SHORTEST_RETENTION_DAYS,
-        lock=known.lock if known else None,
-        phases=tuple(_phases(known, settings, at)) if known else (),
-        why=why,
-    )
-
-
-def _phases(bucket: Retention, settings: Settings, at: datetime) -> Iterator[facts.Phase]:
-    end = bucket.expires_after_days
-    own = settings.makes_trail
-    moved = settings.trail_archive_days if own else 0
-    archives = moved > 0 and (end is None or moved < end)
-    rule = "lifecycle rule of the bucket"
-    if not own:
-        yield _phase("In the bucket", 0, end, at, rule if end else "no lifecycle rule ends it")
-    else:
-        yield _phase(
-            "In S3 Standard",
-            0,
-            moved if archives else end,
-            at,
-            rule if archives or end else "no lifecycle rule ends it",
-        )
-        if archives:
-            yield _phase("In archive storage", moved, end, at, rule if end else "no lifecycle rule ends it")
-    if bucket.lock and bucket.lock_days:
-        yield _phase("Locked against deletion", 0, bucket.lock_days, at, f"Object Lock, {bucket.lock} mode")
-    yield _phase("Required by the rule", 0, SHORTEST_RETENTION_DAYS, at, RULE)
-
-
-def _phase(name: str, first: int, last: int | None, at: datetime, why: str) -> facts.Phase:
-    return facts.Phase(
-        name=name,
-        from_day=first,
-        until_day=last,
-        from_date=at + timedelta(days=first),
-        until_date=None if last is None else at + timedelta(days=last),
-        why=why,
-    )

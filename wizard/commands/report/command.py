@@ -150,7 +150,6 @@ def verify(file: Path, clients: Clients) -> tuple[int, json_documents.Document]:
 def verified_document(
     file: Path, report: json_documents.Document, *, forms: Sequence[str], faults: Sequence[str]
 ) -> json_documents.Document:
-    """The JSON document of `report verify`."""
     return {
         **json_documents.head("report-verify", ok=not faults),
         "file": str(file),

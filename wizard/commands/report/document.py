@@ -227,7 +227,6 @@ def faults(document: json_documents.Document) -> tuple[str, ...]:
 
 
 def text(document: json_documents.Document) -> str:
-    """The content of `report.json`."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -235,8 +234,6 @@ def text(document: json_documents.Document) -> str:
 
 
 class Form(StrEnum):
-    """The form of a value as text."""
-
     PLAIN = "plain"
     MONEY = "money"
     DAY = "day"
@@ -245,7 +242,6 @@ class Form(StrEnum):
 
 
 def written(value: Any, form: Form = Form.PLAIN) -> str:
-    """A value as text for a person."""
     if value is None:
         return "unknown"
     if isinstance(value, bool):
@@ -286,14 +282,11 @@ class Fact:
 
     @property
     def is_known(self) -> bool:
-        """Whether there is a value."""
         return self.value is not None
 
     @property
     def time(self) -> datetime:
-        """The value as a time, UTC."""
         return datetime.fromisoformat(str(self.value))
 
     def text(self, form: Form = Form.PLAIN) -> str:
-        """The value as text for a person."""
         return written(self.value, form)

@@ -49,12 +49,10 @@ def _number(value: Any) -> str:
 
 
 def cited(fact: Fact, form: Form = Form.PLAIN) -> Element:
-    """A fact as a part of a text."""
     return element("tspan", fact.text(form), data_fact=fact.pointer)
 
 
 def label(x: float, y: float, child: Fact | str, form: Form = Form.PLAIN, **attributes: str) -> Element:
-    """A text at a position."""
     return element("text", cited(child, form) if isinstance(child, Fact) else child, x=x, y=y, **attributes)
 
 
@@ -228,7 +226,6 @@ def architecture(report: Fact) -> Markup:
 
 
 def _calls(applications: list[_PositionedBox], key: _PositionedBox) -> list[Element]:
-    """From each application to the key, as one bus."""
     start, bus, end, y = _COLUMNS[0] + _BOX, _COLUMNS[0] + _BOX + 34, _COLUMNS[1], _TOP + 40
     branches = [f"M{start} {top + 40:g}H{bus}V{y}" for top, _ in applications]
     drawn = [element("path", d=branch, class_="arrow") for branch in branches]

@@ -3,11 +3,15 @@
 Pure. They have no secret, and of a data key only its fingerprint. What could not be read is unknown, with the reason.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from components.settings import SHORTEST_RETENTION_DAYS, Outputs, Settings
 from wizard.commands.doctor.diagnosis import Finding, NotChecked
+from wizard.core.errors import SetupError
 from wizard.core.models.access import AccessReview, SignIn, SignOff, Unread
+from wizard.core.models.account import Retention
 from wizard.core.models.audit import LogValidation
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations
 from wizard.setup.checklist import ItemState
@@ -24,8 +28,6 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class ChecklistItem:
-    """One item of the checklist."""
-
     number: int
     title: str
     state: ItemState
@@ -63,8 +65,6 @@ class ApplicationFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class RegionKey:
-    """The KMS key in one Region."""
-
     region: str
     arn: str
     replica: bool
@@ -74,8 +74,6 @@ class RegionKey:
 
 @dataclass(frozen=True, kw_only=True)
 class DataKeyFacts:
-    """The stored data key."""
-
     name: str
     store: str
     """`Parameter Store` or `Secrets Manager`."""
@@ -103,8 +101,6 @@ class TrailDetails:
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """The deployed stack."""
-
     cipher: str
     variables: tuple[str, ...]
     applications: tuple[ApplicationFacts, ...]
@@ -181,10 +177,65 @@ class RetentionTimeline:
     """Why it is not known."""
 
 
+RULE = "45 CFR 164.316(b)(2)(i): six years for documentation, by common practice for audit logs too"
+
+
+def retention(
+    reading: Retention | SetupError | None, settings: Settings, outputs: Outputs, *, at: datetime
+) -> RetentionTimeline:
+    """The timeline of the bucket; without a reading only the required retention."""
+    known = reading if isinstance(reading, Retention) else None
+    why = ""
+    if isinstance(reading, SetupError):
+        why = f"the bucket could not be read: {reading.message}"
+    elif reading is None:
+        why = f"there is no bucket {outputs.trail_bucket}"
+    return RetentionTimeline(
+        bucket=outputs.trail_bucket,
+        retention_days=known.expires_after_days if known else None,
+        required_days=SHORTEST_RETENTION_DAYS,
+        lock=known.lock if known else None,
+        phases=tuple(_phases(known, settings, at)) if known else (),
+        why=why,
+    )
+
+
+def _phases(bucket: Retention, settings: Settings, at: datetime) -> Iterator[Phase]:
+    end = bucket.expires_after_days
+    own = settings.makes_trail
+    moved = settings.trail_archive_days if own else 0
+    archives = moved > 0 and (end is None or moved < end)
+    rule = "lifecycle rule of the bucket"
+    if not own:
+        yield _phase("In the bucket", 0, end, at, rule if end else "no lifecycle rule ends it")
+    else:
+        yield _phase(
+            "In S3 Standard",
+            0,
+            moved if archives else end,
+            at,
+            rule if archives or end else "no lifecycle rule ends it",
+        )
+        if archives:
+            yield _phase("In archive storage", moved, end, at, rule if end else "no lifecycle rule ends it")
+    if bucket.lock and bucket.lock_days:
+        yield _phase("Locked against deletion", 0, bucket.lock_days, at, f"Object Lock, {bucket.lock} mode")
+    yield _phase("Required by the rule", 0, SHORTEST_RETENTION_DAYS, at, RULE)
+
+
+def _phase(name: str, first: int, last: int | None, at: datetime, why: str) -> Phase:
+    return Phase(
+        name=name,
+        from_day=first,
+        until_day=last,
+        from_date=at + timedelta(days=first),
+        until_date=None if last is None else at + timedelta(days=last),
+        why=why,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Driver:
-    """One driver of the cost."""
-
     what: str
     quantity: float | None
     unit: str
@@ -198,8 +249,6 @@ class Driver:
 
 @dataclass(frozen=True, kw_only=True)
 class CountedUse:
-    """What was used, as AWS counted it."""
-
     since: datetime
     """UTC."""
     until: datetime
@@ -227,8 +276,6 @@ class CostFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorFacts:
-    """The result of doctor."""
-
     findings: tuple[Finding, ...] | None
     """None: it could not run, and `why` says why."""
     not_checked: tuple[NotChecked, ...] = ()
@@ -262,8 +309,6 @@ class Safeguard:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyDocument:
-    """A policy in full, as it was read."""
-
     name: str
     text: str
     """JSON with two spaces and sorted names."""
@@ -284,8 +329,6 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportFacts:
-    """All facts of a report."""
-
     stack: str
     environment: str
     account: str

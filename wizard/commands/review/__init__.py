@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ReviewOptions:
-    """The options of `review`."""
-
     sign: str | None = None
     """The name of the person who signs the review."""
     days: int | None = None

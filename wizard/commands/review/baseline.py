@@ -29,7 +29,6 @@ class Expectation:
     """The statements that trust the application, normalized; None: the stack does not create the role."""
 
     def names(self, arn: str) -> bool:
-        """Whether the settings name a principal."""
         return arn in self.rights or any(matches(pattern, arn) for pattern in self.patterns)
 
     def rights_of(self, arn: str) -> frozenset[str]:
@@ -85,8 +84,6 @@ def _sorted(value: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class PrincipalChange:
-    """What changed for one principal."""
-
     arn: str
     gained: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
@@ -116,7 +113,6 @@ class Differences:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing changed."""
         return self == Differences(since=self.since)
 
 

@@ -4,7 +4,8 @@ Reads through the AWS port; changes nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -21,7 +22,7 @@ from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unre
 from wizard.core.models import access as models
 from wizard.core.models.account import KeyFact
 from wizard.core.ports.run import AwsClient
-from wizard.core.retry import Threads, together
+from wizard.core.retry import MAX_PARALLEL, Threads, together
 
 T = TypeVar("T")
 
@@ -31,15 +32,12 @@ _READ_ERRORS = (PermissionDenied, Unsupported, ResourceError, Unreachable)
 
 @dataclass(frozen=True, kw_only=True)
 class KeyReading:
-    """What was read of one key."""
-
     arn: str
     policy: Document | SetupError
     grants: tuple[GrantFact, ...] | SetupError
     key: KeyFact | SetupError | None
     aliases: tuple[str, ...] | SetupError
     last_use: models.KeyUse | SetupError
-    events: tuple[models.History, tuple[models.KeyEvents, ...]] | SetupError
 
 
 def review(
@@ -50,44 +48,50 @@ def review(
     Raises CredentialsError, but not for a reading that is denied: that one is in `unread`.
     """
     keys = outputs.key_arns
-    with Threads(max_workers=4, thread_name_prefix="review") as pool:
-        iam_job = pool.submit(_attempt, aws.access.iam)
-        readings = list(pool.map(lambda arn: _read(aws, arn, now - timedelta(days=window_days)), keys))
-        iam = iam_job.result()
     expectation = expectation_of(settings, outputs)
     has_replicas = len(keys) > 1
-    direct = merge(
-        rights
-        for reading in readings
-        for rights in rights_on(
-            models.documents_of(
-                reading.arn,
-                policy=reading.policy,
-                grants=reading.grants,
-                iam=iam,
-                key=reading.key,
-                aliases=reading.aliases,
-            ),
-            expected=tuple(expectation.rights),
-            region=_region(reading.arn) if has_replicas else "",
+    with Threads(max_workers=MAX_PARALLEL, thread_name_prefix="review") as pool:
+        iam_job = pool.submit(_attempt, aws.access.iam)
+        reading_jobs = [pool.submit(_read, _in_region_of(arn, aws), arn) for arn in keys]
+        # CloudTrail answers two pages a second: everything else is done meanwhile.
+        since = now - timedelta(days=window_days)
+        history_jobs = [pool.submit(_attempt, _in_region_of(arn, aws).access.events, arn, since=since) for arn in keys]
+        iam, readings = iam_job.result(), [job.result() for job in reading_jobs]
+        direct = merge(
+            rights
+            for reading in readings
+            for rights in rights_on(
+                models.documents_of(
+                    reading.arn,
+                    policy=reading.policy,
+                    grants=reading.grants,
+                    iam=iam,
+                    key=reading.key,
+                    aliases=reading.aliases,
+                ),
+                expected=tuple(expectation.rights),
+                region=_region(reading.arn) if has_replicas else "",
+            )
         )
-    )
-    paths, incomplete = _assume_paths(direct, None if isinstance(iam, SetupError) else iam, settings.account_id)
+        paths, incomplete = _assume_paths(direct, None if isinstance(iam, SetupError) else iam, settings.account_id)
+        rights = _with_assuming_principals(direct, paths, expectation)
+        access_keys = _AccessKeys(pool=pool, aws=aws, account=settings.account_id, now=now)
+        access_keys.ask(rights)
+        histories = [job.result() for job in history_jobs]
+        principals = [
+            _principal(entry, paths.get(entry.arn, ()), histories, expectation)
+            for entry in sorted(rights.values(), key=_order)
+        ]
+        principals += other_callers(principals, histories, rights, expectation)
+        access_keys.ask(principal.arn for principal in principals)
+        principals, unread_keys = access_keys.added_to(principals)
     unread = [
-        *_unread(readings, iam),
+        *_unread(readings, histories, iam),
         *(
             models.Unread(what=f"everybody who can assume {role}", why="there are more principals than review follows")
             for role in incomplete
         ),
     ]
-    rights = _with_assuming_principals(direct, paths, expectation)
-    histories = [reading.events for reading in readings]
-    principals = [
-        _principal(entry, paths.get(entry.arn, ()), histories, expectation)
-        for entry in sorted(rights.values(), key=_order)
-    ]
-    principals += other_callers(principals, histories, rights, expectation)
-    principals, unread_keys = _with_access_keys(principals, aws, settings.account_id, now)
     grants = [reading.grants for reading in readings]
     return models.AccessReview(
         stack=stack,
@@ -119,25 +123,28 @@ def _attempt(call: Callable[..., T], *arguments: Any, **options: Any) -> T | Set
         return error
 
 
-def _read(aws: AwsClient, arn: str, since: datetime) -> KeyReading:
-    in_region = aws if _region(arn) == aws.region else aws.with_region(_region(arn))
-    access = in_region.access
-    policy, grants, key, aliases, last_use, events = together(
-        partial(_attempt, in_region.kms.key_policy, arn),
-        partial(_attempt, access.grants, arn),
-        partial(_attempt, in_region.kms.describe_key, arn),
-        partial(_attempt, in_region.kms.aliases_of, arn),
-        partial(_attempt, access.last_use, arn),
-        partial(_attempt, access.events, arn, since=since),
+def _in_region_of(arn: str, aws: AwsClient) -> AwsClient:
+    return aws if _region(arn) == aws.region else aws.with_region(_region(arn))
+
+
+def _read(aws: AwsClient, arn: str) -> KeyReading:
+    policy, grants, key, aliases, last_use = together(
+        partial(_attempt, aws.kms.key_policy, arn),
+        partial(_attempt, aws.access.grants, arn),
+        partial(_attempt, aws.kms.describe_key, arn),
+        partial(_attempt, aws.kms.aliases_of, arn),
+        partial(_attempt, aws.access.last_use, arn),
     )
-    return KeyReading(arn=arn, policy=policy, grants=grants, key=key, aliases=aliases, last_use=last_use, events=events)
+    return KeyReading(arn=arn, policy=policy, grants=grants, key=key, aliases=aliases, last_use=last_use)
 
 
 def _region(arn: str) -> str:
     return arn.split(":")[3]
 
 
-def _unread(readings: Iterable[KeyReading], iam: AccountIam | SetupError) -> Iterator[models.Unread]:
+def _unread(
+    readings: Iterable[KeyReading], histories: "Histories", iam: AccountIam | SetupError
+) -> Iterator[models.Unread]:
     if isinstance(iam, SetupError):
         yield models.Unread(what="the account's IAM", why=iam.message)
     else:
@@ -149,12 +156,12 @@ def _unread(readings: Iterable[KeyReading], iam: AccountIam | SetupError) -> Ite
         }
         for name in sorted(missing):
             yield models.Unread(what=name, why="its document could not be read")
-    for reading in readings:
+    for reading, history in zip(readings, histories, strict=True):
         for what, answer in (
             ("the policy", reading.policy),
             ("the grants", reading.grants),
             ("the last use", reading.last_use),
-            ("the event history", reading.events),
+            ("the event history", history),
         ):
             if isinstance(answer, SetupError):
                 yield models.Unread(what=f"{what} of {reading.arn}", why=answer.message)
@@ -173,11 +180,12 @@ def _assume_paths(
 ) -> tuple[dict[str, tuple[trust.AssumePath, ...]], list[str]]:
     """The principals that can assume each role with a right, and the roles for which that list is incomplete."""
     paths: dict[str, tuple[trust.AssumePath, ...]] = {}
+    direct: trust.DirectPaths = {}
     incomplete = []
     for arn, entry in rights.items():
         role = iam.find(arn) if iam else None
         if iam is not None and role is not None and role.is_role and entry.certain:
-            paths[arn], is_incomplete = trust.assume_paths(role, iam, account=account)
+            paths[arn], is_incomplete = trust.assume_paths(role, iam, account=account, direct=direct)
             incomplete += [arn] if is_incomplete else []
     return paths, incomplete
 
@@ -242,28 +250,39 @@ def _principal(
     )
 
 
-def _with_access_keys(
-    principals: Iterable[models.PrincipalAccess], aws: AwsClient, account: str, now: datetime
-) -> tuple[list[models.PrincipalAccess], list[models.Unread]]:
-    """The principals with the access keys of the users among them."""
-    listed = list(principals)
-    users = [principal for principal in listed if ":user/" in principal.arn and f"::{account}:" in principal.arn]
-    access = aws.access
-    with Threads(max_workers=4, thread_name_prefix="access-keys") as pool:
-        jobs = {
-            user.arn: pool.submit(_attempt, access.access_keys, user.arn.rpartition("/")[2], now=now) for user in users
-        }
-    unread = []
-    for position, principal in enumerate(listed):
-        if principal.arn not in jobs:
-            continue
-        keys = jobs[principal.arn].result()
-        if isinstance(keys, SetupError):
-            listed[position] = replace(principal, are_access_keys_known=False)
-            unread.append(models.Unread(what=f"the access keys of {principal.arn}", why=keys.message))
-        else:
-            listed[position] = replace(principal, access_keys=keys)
-    return listed, unread
+@dataclass(frozen=True, kw_only=True)
+class _AccessKeys:
+    """The access keys of the account's users among the principals."""
+
+    pool: Threads
+    aws: AwsClient
+    account: str
+    now: datetime
+    jobs: dict[str, Future[tuple[models.AccessKeyAge, ...] | SetupError]] = field(default_factory=dict)
+    """By the user's ARN."""
+
+    def ask(self, principals: Iterable[str]) -> None:
+        """Begin to read those of the users that were not asked for yet, by ARN."""
+        read = self.aws.access.access_keys
+        for arn in principals:
+            if arn not in self.jobs and ":user/" in arn and f"::{self.account}:" in arn:
+                self.jobs[arn] = self.pool.submit(_attempt, read, arn.rpartition("/")[2], now=self.now)
+
+    def added_to(
+        self, principals: Iterable[models.PrincipalAccess]
+    ) -> tuple[list[models.PrincipalAccess], list[models.Unread]]:
+        """The principals with their access keys, and whose could not be listed."""
+        listed, unread = list(principals), []
+        for position, principal in enumerate(listed):
+            if principal.arn not in self.jobs:
+                continue
+            keys = self.jobs[principal.arn].result()
+            if isinstance(keys, SetupError):
+                listed[position] = replace(principal, are_access_keys_known=False)
+                unread.append(models.Unread(what=f"the access keys of {principal.arn}", why=keys.message))
+            else:
+                listed[position] = replace(principal, access_keys=keys)
+        return listed, unread
 
 
 def _order(rights: Rights) -> tuple[bool, bool, str]:

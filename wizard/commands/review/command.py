@@ -16,6 +16,7 @@ from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.access import SignOff
 from wizard.core.models.inputs import InputType, Question
 from wizard.core.next_command import Command, plain_name, wizard
+from wizard.core.retry import Threads
 from wizard.setup.steps import Clients, Request
 
 DAYS = range(1, 91)
@@ -43,11 +44,12 @@ def run(options: ReviewOptions, request: Request, clients: Clients) -> tuple[int
     outputs = deployed_stack.outputs_of(stack)
     clients.ui.working("reading who can use the key, and who used it")
     now = clients.now().replace(microsecond=0)
-    review = collect.review(
-        stack.aws, stack.settings, outputs, stack=plain_name(request.stack), now=now, window_days=days
-    )
-    folder = options.out or DEFAULT_FOLDER
-    earlier = storage.read(folder, review.stack)
+    folder, name = options.out or DEFAULT_FOLDER, plain_name(request.stack)
+    with Threads(max_workers=1, thread_name_prefix="reviews") as pool:
+        # Years of reviews are read while AWS is waited for.
+        reading = pool.submit(storage.read, folder, name)
+        review = collect.review(stack.aws, stack.settings, outputs, stack=name, now=now, window_days=days)
+        earlier = reading.result()
     before, signed = storage.last_intact(earlier), storage.last_signed(earlier)
     stored = storage.write(folder, review, before)
     result = ReviewResult(

@@ -205,8 +205,6 @@ def _show_result(ui: UserInterface, result: "ReviewResult", signs: bool) -> None
 
 @dataclass(frozen=True, kw_only=True)
 class ReviewResult:
-    """The result of a run of `review`."""
-
     review: AccessReview
     file: str
     digest: str

@@ -32,7 +32,6 @@ class Rights:
 
     @property
     def certain(self) -> frozenset[str]:
-        """The rights that are a yes."""
         return frozenset(right for right, permission in self.permissions.items() if permission is KeyPermission.YES)
 
     def merged_with(self, rights: "Rights") -> "Rights":

@@ -28,8 +28,6 @@ _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:-(\d+))?\.json")
 
 @dataclass(frozen=True, kw_only=True)
 class StoredReview:
-    """A stored review."""
-
     file: Path
     review: AccessReview | None
     """None: the file is not a review."""

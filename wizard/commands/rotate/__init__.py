@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RotateOptions:
-    """The options of `rotate`."""
-
     cmk: bool = False
     schedule: int | None = None
     """Days between automatic rotations."""
@@ -103,8 +101,6 @@ class RotateOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreOptions:
-    """The options of `restore`."""
-
     version: str | None = None
     """The fingerprint of a stored version."""
     from_backup: str | None = None
@@ -170,8 +166,6 @@ class RestoreOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class AdoptOptions:
-    """The options of `adopt`."""
-
     encryption_key: bool = False
 
     @staticmethod

@@ -85,7 +85,7 @@ def restore_backup(request: Request, clients: Clients, where: str, *, hash_key: 
             "nothing was changed",
             "use the stack that made the backup: only its KMS key can decrypt the data key",
         )
-    ui.line(f"{where}: {backup.fingerprint}, of {backup.created_at:%Y-%m-%d}, {len(backup.versions)} version(s)")
+    ui.line(f"{where}: {backup.fingerprint}, of {backup.created_at:%Y-%m-%d}; versions: {len(backup.versions)}")
     known = {version.fingerprint for version in data_keys.versions()}
     is_known = backup.fingerprint in known
     place = where if where.startswith(destination.S3) else Path(where)
@@ -154,7 +154,9 @@ def _keep(data_keys: DataKeyStore, versions: Sequence[DataKeyVersion], clients: 
             same_as=version.same_as,
             was_current=version.was_current and not version.current,
         )
-    clients.ui.line(f"{len(versions)} other version(s) are kept, too", mark=Mark.OK)
+    counted = "1 lost version is" if len(versions) == 1 else f"{len(versions)} lost versions are"
+    again = f"{counted} kept again: {', '.join(version.fingerprint for version in versions)}"
+    clients.ui.line(again if versions else "no version is lost: nothing was changed", mark=Mark.OK)
 
 
 def restore_from_target(request: Request, clients: Clients, *, hash_key: bool) -> RotateResult:

@@ -23,8 +23,6 @@ from wizard.core.ports.run import UserInterface
 
 
 class Action(StrEnum):
-    """The action that the options chose."""
-
     CMK = "cmk"
     SCHEDULE = "schedule"
     REENCRYPT = "reencrypt"
@@ -134,7 +132,6 @@ def rotations(key_rotations: KeyRotations) -> dict[str, Any]:
 
 
 def delivered(delivery: Delivered) -> dict[str, Any]:
-    """The JSON fields of a delivery."""
     return {
         "target": delivery.target,
         "place": delivery.place,
@@ -182,7 +179,6 @@ def warn_of_altered(ui: UserInterface, names: Sequence[str]) -> None:
 
 
 def show_next(ui: UserInterface, steps: Sequence[str]) -> None:
-    """The next steps, numbered."""
     if steps:
         ui.section("Next steps")
     for number, step in enumerate(steps, 1):

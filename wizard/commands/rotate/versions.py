@@ -32,8 +32,6 @@ class RegionStore:
 
 @dataclass(frozen=True, kw_only=True)
 class DataKeyStore:
-    """A deployed stack, and the stores of its data key."""
-
     deployed: DeployedStack
     outputs: Outputs
     region_stores: tuple[RegionStore, ...]
@@ -41,17 +39,14 @@ class DataKeyStore:
 
     @property
     def stack(self) -> str:
-        """The stack's name."""
         return self.deployed.stack
 
     @property
     def settings(self) -> Settings:
-        """The stack's settings."""
         return self.deployed.settings
 
     @property
     def own(self) -> RegionStore:
-        """The stack's own Region."""
         return self.region_stores[0]
 
     @property

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class StatusOptions:
-    """The options of `status`."""
-
     all_stacks: bool = False
 
     @staticmethod

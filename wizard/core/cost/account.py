@@ -31,7 +31,6 @@ class AccountFacts:
     """Why, by the name of a field that was asked for and could not be read."""
 
     def applied(self, assumptions: costs.Assumptions) -> costs.Assumptions:
-        """The assumptions with the known values."""
         known = {name: value for name in FACTS if (value := getattr(self, name)) is not None}
         return replace(assumptions, **known)
 
@@ -45,7 +44,6 @@ FACTS: Mapping[str, tuple[str, tuple[costs.Driver, ...]]] = {
 
 
 def not_asked(why: str) -> AccountFacts:
-    """The facts of an account that could not be asked at all."""
     return AccountFacts(unknown=dict.fromkeys(FACTS, why))
 
 

@@ -82,7 +82,6 @@ class Assumptions:
         return Decimal(self.instances * MINUTES) / Decimal(str(self.cache_minutes))
 
     def replicas_of(self, settings: Settings) -> int:
-        """How many replicas there are."""
         return len(settings.replica_regions) if self.replicas is None else self.replicas
 
 
@@ -135,8 +134,6 @@ def archives(settings: Settings) -> bool:
 
 
 class Driver(StrEnum):
-    """What is paid for."""
-
     KEY = "key"
     REPLICAS = "replicas"
     TRAIL_KEY = "trail-key"
@@ -159,8 +156,6 @@ Quantity = Callable[[Settings, Assumptions], Decimal | int]
 
 @dataclass(frozen=True, kw_only=True)
 class DriverRow:
-    """One row of the table."""
-
     name: str
     price: prices.Price
     quantity: Quantity

@@ -1,4 +1,5 @@
-"""Facts of the account: the caller, its Regions, keys and trails, and what was created manually. Frozen.
+"""Facts of the account: profiles, the caller, permissions, quotas, Regions, keys, trails, and what was created
+manually. Frozen.
 
 Pure. No text for people.
 """
@@ -6,6 +7,7 @@ Pure. No text for people.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from components.settings import ImportGroup, ResourceKind
@@ -38,8 +40,6 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class RegionFact:
-    """A Region and whether the account has it enabled."""
-
     name: str
     enabled: bool
 
@@ -224,3 +224,56 @@ class Difference:
     """The resource and its property, for a person."""
     actual: str
     desired: str
+
+
+class ProfileKind(StrEnum):
+    KEYS = "access key"
+    SIGN_IN = "IAM Identity Center"
+    ROLE = "assumed role"
+    PROCESS = "credential process"
+    WEB_IDENTITY = "web identity"
+    NONE = "no credentials"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileFact:
+    """A profile of the AWS configuration files; read from these files only."""
+
+    name: str
+    kind: ProfileKind
+    role_arn: str | None = None
+    """The role that it assumes."""
+    mfa_serial: str | None = None
+    """The MFA device."""
+    region: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PermissionsFact:
+    """The caller's permissions for the set-up."""
+
+    denied: tuple[str, ...] = ()
+    """Actions that IAM's simulator, or KMS itself by a dry run, refuses."""
+    unknown: tuple[str, ...] = ()
+    """Actions that could not be checked."""
+    why_unknown: str = ""
+    """In words; empty when all is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuotaFact:
+    """A quota of the account that the set-up needs a part of (Service Quotas, or the service's own summary)."""
+
+    what: str
+    """In words, in the plural: `trails in us-east-1`."""
+    used: int
+    limit: int
+    needed: int
+    """How many more the set-up creates."""
+    next: str
+    """The command that requests a higher limit, or that lists the current resources."""
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether the set-up would exceed it."""
+        return self.used + self.needed > self.limit

@@ -16,8 +16,6 @@ from wizard.core.models.account import Retention, TrailFact
 
 @dataclass(frozen=True, kw_only=True)
 class RuleFact:
-    """A rule of the alerts in the account."""
-
     rule: AlertRule
     state: str | None
     """ENABLED, DISABLED, …; None: there is no such rule."""
@@ -173,7 +171,6 @@ def trail_gaps(trail: TrailFact) -> Iterator[Gap]:
 
 
 def bucket_gaps(retention: Retention) -> Iterator[Gap]:
-    """The requirements that its bucket does not meet."""
     days = retention.expires_after_days
     met = (
         retention.public_access_blocked,

@@ -23,6 +23,9 @@ CLOUD, LOCAL, S3 = "cloud", "local", "s3"
 DEFAULT, PASSPHRASE = "default", "passphrase"
 """Words for a secrets provider: Pulumi Cloud's own, a passphrase."""
 
+NONE = "none"
+"""Stands for an empty list."""
+
 VARIABLE, FILE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"
 
 
@@ -148,6 +151,15 @@ class Input:
         return f"{self.key}_file" if self.secret else self.key
 
     @property
+    def takes(self) -> str:
+        """What it takes, in words."""
+        return f"{self.help}; `{NONE}` empties the list" if self._takes_none else self.help
+
+    @property
+    def _takes_none(self) -> bool:
+        return self.many and self.optional and NONE not in self.words
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """Its sources other than a prompt, in words, in order of precedence."""
         named = "FILE" if self.secret else self.metavar
@@ -157,14 +169,14 @@ class Input:
     def explanation(self) -> str:
         """The text for `?`: why it is asked in two sentences, a link, and what else can give the value."""
         serves = f"{self.why} It serves the HIPAA Security Rule, {self.safeguard}."
-        elsewhere = f"It takes: {self.help}. It can also be given as " + ", or ".join(self.sources) + "."
+        elsewhere = f"It takes: {self.takes}. It can also be given as " + ", or ".join(self.sources) + "."
         return "\n\n".join(filter(None, (serves, self.link, elsewhere)))
 
     def parse(self, raw: str | Sequence[str] | int | None, *, deployed: bool = False) -> Any:
         """The parsed value: text, a whole number, or a tuple of texts.
 
-        For an optional input an empty text means None. A parsed value parses to itself. A `deployed` stack may have
-        values that new settings refuse.
+        For an optional input an empty text means None, and so does `none` for an optional list. A parsed value parses
+        to itself. A `deployed` stack may have values that new settings refuse.
         Raises ValueError in words; they never hold a secret.
         """
         if self.many:
@@ -230,6 +242,10 @@ class Input:
             raise ValueError("must be text or a list of texts")
         # A dictionary keeps the order and removes duplicates.
         members = tuple(dict.fromkeys(member for part in parts for member in _split(part)))
+        if self._takes_none and NONE in members:
+            if len(members) > 1:
+                raise ValueError(f"{NONE!r} stands for an empty list: it cannot be given with other values")
+            members = ()
         if not members:
             if self.optional:
                 return None
@@ -290,7 +306,11 @@ def _split(text: str) -> list[str]:
     # An IAM name may hold a comma, but no space: after an ARN a bare comma separates only before another ARN or word.
     parts: list[str] = []
     for chunk in re.split(r"\s*,\s+|\s+,\s*|\s*\n\s*", text.strip()):
-        pieces = re.split(rf",(?=arn:|{CALLER}(?:,|$)|$)", chunk) if chunk.startswith("arn:") else chunk.split(",")
+        pieces = (
+            re.split(rf",(?=arn:|(?:{CALLER}|{NONE})(?:,|$)|$)", chunk)
+            if chunk.startswith("arn:")
+            else chunk.split(",")
+        )
         parts += [piece.strip() for piece in pieces]
     return [part for part in parts if part]
 

@@ -108,7 +108,6 @@ class RestoreDrill:
 
     @property
     def text(self) -> str:
-        """The value of the record."""
         verdict = "opened" if self.opened else "failed"
         at = self.at.isoformat(timespec="seconds")
         return f"{at} {self.fingerprint} {verdict} {self.seconds:.1f} {self.versions} {self.principal} {self.place}"
@@ -194,7 +193,6 @@ class StoredKey:
 
     @property
     def exists(self) -> bool:
-        """Whether there is a value."""
         return self.version > 0
 
     @property
@@ -205,8 +203,6 @@ class StoredKey:
 
 @dataclass(frozen=True, kw_only=True)
 class BucketLock:
-    """The Object Lock of a bucket that has it."""
-
     region: str
     """The bucket's."""
     mode: str | None = None

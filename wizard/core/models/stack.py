@@ -99,7 +99,6 @@ class StackStatus:
     """The reason of the status, where no check says it."""
 
     def of(self, status: HealthStatus) -> tuple[StatusCheck, ...]:
-        """The checks with that status."""
         return tuple(check for check in self.checks if check.status is status)
 
 
@@ -138,8 +137,6 @@ class Drift:
 
 @dataclass(frozen=True, kw_only=True)
 class StateResource:
-    """A resource in a stack's state."""
-
     urn: str
     type: str
     id: str

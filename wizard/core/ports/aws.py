@@ -12,9 +12,9 @@ from components.policies.stack import StackPolicy
 from components.settings import SecretStore, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models import access, account, delivery
+from wizard.core.models.account import PermissionsFact, QuotaFact
 from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCalls, LogValidation, Usage
 from wizard.core.models.deployment import Rollout, Service, ServiceDeployment, TaskDefinition
-from wizard.core.models.discovery import PermissionsFact, QuotaFact
 from wizard.core.models.rotation import BucketLock, DataKeyVersion, KeyRotations, StoredKey, StoredObject, VersionOrigin
 
 

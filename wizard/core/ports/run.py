@@ -16,6 +16,7 @@ from components.settings import DATA_KEY_VARIABLE, Outputs, Settings, Target
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import Problem, SetupError, StackNotFound
 from wizard.core.models import account
+from wizard.core.models.account import ProfileFact
 from wizard.core.models.delivery import (
     PRODUCTION,
     AccessKey,
@@ -28,7 +29,6 @@ from wizard.core.models.delivery import (
     VercelProject,
 )
 from wizard.core.models.deployment import Deployment, Redeployed
-from wizard.core.models.discovery import ProfileFact
 from wizard.core.models.inputs import Mark
 from wizard.core.models.stack import OnProgress, Progress, Step
 from wizard.core.next_command import RunOptions, wizard
@@ -248,13 +248,16 @@ class Engine(Protocol):
         """Make the prepared copy the stack's settings file: the plan is confirmed. Without a copy, nothing is done."""
 
     def discard(self, stack: str) -> None:
-        """Forget the prepared copy, and remove the stack that was made for it. Without a copy, nothing is done."""
+        """Forget the prepared copy, remove the stack that was made for it, and end a preview that was begun."""
 
     def recover(self, stack: str, created: Mapping[str, str]) -> None:
         """Resolve what a crashed run left pending: `created` maps the URN of each completed creation to its id."""
 
     def renew(self, environment: Mapping[str, str]) -> None:
         """Replace the credentials by newer ones of the same caller."""
+
+    def begin_preview(self, stack: str) -> None:
+        """Begin the preview with `refresh` of the settings as they are; `preview` waits for it, `discard` ends it."""
 
     def preview(self, stack: str, on_progress: OnProgress, *, refresh: bool = False) -> tuple[Step, ...]:
         """The steps of an update; with `refresh`, from the account as it is now. Stores no state."""

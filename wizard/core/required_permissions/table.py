@@ -69,7 +69,6 @@ def _tables() -> dict[str, Any]:
 
 
 def measured_actions(setup: Setup, role: str, resource: str) -> set[str]:
-    """The actions that a role needs on a resource of this setup."""
     rows = load(role).get(resource, {})
     return {
         action

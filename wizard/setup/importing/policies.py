@@ -51,7 +51,6 @@ def rights(document: Mapping[str, Any] | None) -> frozenset[Right]:
 
 
 def statements(document: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], ...]:
-    """The document's statements; none for no document."""
     return tuple(statement for statement in listed((document or {}).get("Statement")) if isinstance(statement, Mapping))
 
 

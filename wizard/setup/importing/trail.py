@@ -18,7 +18,6 @@ _CLOUDTRAIL = "Service: cloudtrail.amazonaws.com"
 
 
 def trail_differences(discovered: DiscoveredSetup, settings: Settings) -> Iterator[DifferenceRow]:
-    """The differences of the trail itself."""
     trail = discovered.trail
     if trail is None:
         return

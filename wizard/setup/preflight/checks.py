@@ -102,7 +102,8 @@ def check(
     aws = aws.asking_once() if aws else None
     vercel = vercel.asking_once() if vercel else None
     with Threads(max_workers=3) as pool:
-        engine_job = pool.submit(services.check_pulumi, engine, stack, location_problems)
+        is_unchanged = import_request is None and account.is_unchanged(values, saved, identity)
+        engine_job = pool.submit(services.check_pulumi, engine, stack, location_problems, is_unchanged=is_unchanged)
         vercel_job = pool.submit(services.check_vercel, values, vercel)
 
         def making() -> bool:

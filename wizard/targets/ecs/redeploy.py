@@ -18,19 +18,14 @@ from wizard.core.next_command import Command, shell, wizard
 from wizard.core.ports.aws import EcsServices
 from wizard.core.ports.run import TargetContext
 from wizard.targets.ecs import NAME
+from wizard.targets.ecs.rollouts import EndedRollout, Now, Pause, RolloutEnd, RolloutWatch, in_words
 from wizard.targets.ecs.service import (
-    EndedRollout,
     ExpectedDefinition,
-    Now,
-    Pause,
-    RolloutEnd,
-    RolloutWatch,
     changed_at,
     changes,
     container_of,
     deployment_of,
     express_commands,
-    in_words,
     locate,
     progress_of,
     region_of,

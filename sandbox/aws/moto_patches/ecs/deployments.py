@@ -56,8 +56,6 @@ class Task:
 
 @dataclass(kw_only=True)
 class Deployment:
-    """A deployment of a service."""
-
     task_definition: str
     desired: int
     reason: str = ""
@@ -128,7 +126,6 @@ class Service:
 
     @property
     def configuration(self) -> dict[str, Any]:
-        """The deploymentConfiguration."""
         configuration: dict[str, Any] = self.settings.get("deploymentConfiguration", {})
         return configuration
 

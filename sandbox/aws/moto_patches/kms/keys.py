@@ -62,7 +62,6 @@ _NAMES = ("KeyId", "TargetKeyId", "DestinationKeyId", "SourceKeyId")
 
 
 def backend(call: Call) -> KmsBackend:
-    """Moto's KMS in the call's region."""
     return kms_backends[ACCOUNT][call.region]
 
 

@@ -59,7 +59,6 @@ class EventRule(base.ResourceType):
             base.change_tags(old, new, region.events.untag_resource, region.events.tag_resource, ResourceARN=old["arn"])
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Delete the rule, which has no targets left."""
         region.events.delete_rule(Name=state["name"], EventBusName=state["eventBusName"])
 
     @staticmethod
@@ -92,7 +91,6 @@ class EventTarget(base.ResourceType):
     name_input = "targetId"
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The target, from its rule's list."""
         bus, rule, target_id = _where(resource_id, known)
         pages = region.events.get_paginator("list_targets_by_rule").paginate(Rule=rule, EventBusName=bus)
         targets = (target for page in pages for target in page["Targets"])
@@ -115,7 +113,6 @@ class EventTarget(base.ResourceType):
         return f"{bus}{state['rule']}-{state['targetId']}"
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Remove the target from its rule."""
         region.events.remove_targets(Ids=[state["targetId"]], Rule=state["rule"], EventBusName=state["eventBusName"])
 
     def put(self, region: Region, inputs: Properties) -> None:

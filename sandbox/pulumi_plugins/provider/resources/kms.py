@@ -26,8 +26,6 @@ def _out_of(name: str, value: Any, bounds: tuple[int, int]) -> Iterator[tuple[st
 
 
 class Key(base.ResourceType):
-    """A customer managed key."""
-
     token = "aws:kms/key:Key"
     display_name = "KMS Key"
     not_found = _NOT_FOUND

@@ -38,8 +38,6 @@ _FEEDBACK = frozenset(
 
 
 class Topic(base.ResourceType):
-    """A standard topic."""
-
     token = "aws:sns/topic:Topic"
     display_name = "SNS Topic"
     not_found = _NOT_FOUND
@@ -70,7 +68,6 @@ class Topic(base.ResourceType):
             _set_policy(region, resource_id, inputs["policy"])
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The topic's settings and tags."""
         attributes = region.sns.get_topic_attributes(TopicArn=resource_id)["Attributes"]
         current = {name: attributes.get(aws) for name, aws in _TOPIC.items()}
         signature = current["signatureVersion"]
@@ -94,13 +91,10 @@ class Topic(base.ResourceType):
             base.change_tags(old, new, region.sns.untag_resource, region.sns.tag_resource, ResourceArn=resource_id)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Remove the topic with its subscriptions."""
         region.sns.delete_topic(TopicArn=resource_id)
 
 
 class TopicPolicy(base.ResourceType):
-    """The policy of a topic."""
-
     token = "aws:sns/topicPolicy:TopicPolicy"
     display_name = "SNS Topic Policy"
     not_found = _NOT_FOUND
@@ -108,11 +102,9 @@ class TopicPolicy(base.ResourceType):
     documents = frozenset({"policy"})
 
     def put(self, region: Region, inputs: Properties) -> None:
-        """Put the policy in place of the topic's default one."""
         _set_policy(region, inputs["arn"], inputs["policy"])
 
     def recorded_id(self, resource_id: str, state: Properties) -> str:
-        """The topic's ARN."""
         return str(state["arn"])
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:

@@ -14,8 +14,6 @@ _VALUES = ("value", "insecureValue")
 
 
 class Parameter(base.ResourceType):
-    """A parameter and its value."""
-
     token = "aws:ssm/parameter:Parameter"
     display_name = "SSM Parameter"
     not_found = ("ParameterNotFound",)
@@ -78,7 +76,6 @@ class Parameter(base.ResourceType):
             self._tag(region, resource_id, old, new)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Remove the parameter with its versions."""
         region.ssm.delete_parameter(Name=resource_id)
 
     @staticmethod

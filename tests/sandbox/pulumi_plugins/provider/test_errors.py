@@ -342,17 +342,6 @@ def test_an_update_that_fails_half_way_is_recorded_as_planned_while_the_account_
     assert list(provider.diff(KEY, resource_id, refreshed, desired).diffs) == ["policy"]
 
 
-def test_the_secret_of_an_access_key_is_recorded_even_if_its_creation_fails_half_way(
-    provider: ProviderClient, endpoint_environment: str
-) -> None:
-    client(endpoint_environment, "iam").create_user(UserName="half")
-    refuse_once(provider, "iam", "UpdateAccessKey")
-
-    _, recorded = failed_creation(provider, "aws:iam/accessKey:AccessKey", {"user": "half", "status": "Inactive"})
-
-    assert recorded["secret"]
-
-
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [

@@ -96,12 +96,6 @@ CASES = (
         replace={"name": "other"},
     ),
     ResourceCase(
-        token="aws:iam/accessKey:AccessKey",
-        inputs={"user": "{user}"},
-        update={"status": "Inactive"},
-        replace={"user": "another"},
-    ),
-    ResourceCase(
         token="aws:iam/openIdConnectProvider:OpenIdConnectProvider",
         inputs={
             "url": "https://oidc.vercel.com/life",
@@ -412,17 +406,3 @@ def test_a_bucket_that_holds_objects_goes_only_when_forced(provider: ProviderCli
     provider.delete("aws:s3/bucket:Bucket", resource_id, {**state, "forceDestroy": True})
 
     assert provider.read("aws:s3/bucket:Bucket", resource_id, state)[0] == ""
-
-
-def test_an_access_keys_secret_outlives_refresh_and_update(
-    provider: ProviderClient, existing_resources: dict[str, str]
-) -> None:
-    token = "aws:iam/accessKey:AccessKey"
-    inputs = {"user": existing_resources["user"]}
-
-    resource_id, state = provider.create(token, inputs)
-    refreshed = provider.read(token, resource_id, state, inputs)[1]
-    updated = provider.update(token, resource_id, refreshed, {**inputs, "status": "Inactive"})
-
-    assert state["secret"]
-    assert refreshed["secret"] == updated["secret"] == state["secret"]

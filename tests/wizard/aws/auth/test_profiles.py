@@ -8,7 +8,7 @@ from tests.wizard.aws.conftest import files
 from wizard.aws import connect
 from wizard.aws.auth.profiles import sign_in_of
 from wizard.core.errors import CredentialsError
-from wizard.core.models.discovery import ProfileFact, ProfileKind
+from wizard.core.models.account import ProfileFact, ProfileKind
 
 ROLE = "arn:aws:iam::123456789012:role/admin"
 DEVICE = "arn:aws:iam::123456789012:mfa/ana"

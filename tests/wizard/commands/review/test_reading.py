@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from threading import Event
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from components.policies.evaluation.account import AccountIam, IamPolicy, KeyPermission
+from components.policies.evaluation import statements, trust
+from components.policies.evaluation.account import AccountIam, IamPolicy, IamPrincipal, KeyPermission
 from tests.components.policies.evaluation.policy_documents import allow, document, grant, named, principal
 from tests.wizard.commands.review.reviews import (
     NOW,
@@ -319,3 +322,57 @@ def test_credentials_that_are_no_good_end_the_review():
     made.who_has_access.failures["iam"] = CredentialsError("expired", "sign in")
     with pytest.raises(CredentialsError, match="expired"):
         review(made)
+
+
+# An account of hundreds of roles.
+
+
+def departments(count: int, actions: Any, trusted: dict[str, str]) -> list[IamPrincipal]:
+    trust = {"Statement": [{"Effect": "Allow", "Principal": trusted, "Action": "sts:AssumeRole"}]}
+    arns = [f"arn:aws:iam::{ACCOUNT}:role/department-{number}" for number in range(count)]
+    return [
+        principal(arn, policies=(IamPolicy(name=f"keys of {arn}", document=document(allow(actions))),), trust=trust)
+        for arn in arns
+    ]
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, roles: list[IamPrincipal]) -> int:
+    """How often the review of an account with these roles calls a function of the evaluator."""
+    with monkeypatch.context() as patch:
+        function = Mock(wraps=getattr(module, name))
+        patch.setattr(module, name, function)
+        review(aws(*roles))
+    return function.call_count
+
+
+def test_two_hundred_roles_with_policies_of_the_same_text_take_no_longer_than_two(monkeypatch):
+    ec2 = {"Service": "ec2.amazonaws.com"}
+    # A text of its own for each account: nothing of it was compared before.
+    accounts = [departments(count, ["kms:*", f"x{count}:*"], ec2) for count in (2, 200)]
+    few, many = (counted(monkeypatch, statements, "matches", roles) for roles in accounts)
+    assert 0 < many <= few
+
+
+def test_roles_that_may_assume_one_another_are_evaluated_once_each(monkeypatch):
+    """Sixty such roles took eight seconds, and two hundred five minutes."""
+    roles = departments(20, "*", {"AWS": ROOT})
+    assert counted(monkeypatch, trust, "direct_paths", roles) <= len(roles) + 2
+
+
+def test_access_keys_are_read_while_the_event_history_is(monkeypatch):
+    """CloudTrail answers two pages a second: a long history takes half a minute by itself."""
+    made, is_asked = aws(principal(SECOND, allow("kms:*"))), Event()
+    access = made.who_has_access
+    keys, events = access.access_keys, access.events
+
+    def asked(*given: Any, **named: Any) -> Any:
+        is_asked.set()
+        return keys(*given, **named)
+
+    def slow(*given: Any, **named: Any) -> Any:
+        assert is_asked.wait(10), "the access keys are not asked for before the history has ended"
+        return events(*given, **named)
+
+    monkeypatch.setattr(access, "access_keys", asked)
+    monkeypatch.setattr(access, "events", slow)
+    assert of(review(made), SECOND).are_access_keys_known

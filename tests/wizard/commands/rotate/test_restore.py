@@ -93,9 +93,11 @@ def test_an_earlier_version_that_was_deleted_is_kept_again_and_the_data_key_in_u
     del world.key_rotation.entries[OLD]
     told = world.run("restore", *words, "--versions-only")
     assert (told["changed"], world.current.fingerprint, told["delivered"]) == (True, new, [])
+    assert f"1 lost version is kept again: {OLD}" in world.ui.said
     [again] = [each for each in world.key_rotation.versions(world.settings) if each.fingerprint == OLD]
     assert (again.wrapped, again.origin, again.current) == (wrapped(), VersionOrigin.RESTORED, False)
     assert world.run("restore", *words, "--versions-only")["changed"] is False and world.changes() == []
+    assert "no version is lost: nothing was changed" in world.ui.said
 
 
 def test_no_wrapped_key_is_in_the_list(world: World, promoted: str) -> None:

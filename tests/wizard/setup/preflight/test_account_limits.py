@@ -9,7 +9,7 @@ import pytest
 from tests.wizard.fakes.clients import ACCOUNT, IDENTITY, OTHER_ACCOUNT, SECOND, FakeCloud, settings
 from tests.wizard.setup.preflight.test_account import VALUES
 from wizard.core.errors import PermissionDenied, Unsupported
-from wizard.core.models.discovery import QuotaFact
+from wizard.core.models.account import QuotaFact
 from wizard.setup.preflight.account import Account, clock, inspect, quotas, rights
 
 TRAILS = QuotaFact(

@@ -46,9 +46,8 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
-from wizard.core.models.account import DiscoveredResource, Existing
+from wizard.core.models.account import DiscoveredResource, Existing, QuotaFact
 from wizard.core.models.delivery import Simulation, StackState, StoredDataKey, VercelProject
-from wizard.core.models.discovery import QuotaFact
 from wizard.core.models.rotation import VersionOrigin
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.preflight import checks

@@ -39,9 +39,8 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
-from wizard.core.models.account import Identity
+from wizard.core.models.account import Identity, QuotaFact
 from wizard.core.models.delivery import Simulation, StoredDataKey
-from wizard.core.models.discovery import QuotaFact
 from wizard.core.next_command import VERCEL_LOGIN
 from wizard.setup.preflight import checks
 

@@ -1,4 +1,4 @@
-"""The checks of the policies: of the key, of the application, of its role's trust, and of who reads the variables.
+"""The checks of what gives access: policies of the application, grants, trust, and who reads the variables.
 
 Reads through the context.
 """
@@ -15,16 +15,16 @@ from components.policies.evaluation.account import IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
 from components.settings import DATA_KEY_VARIABLE, ImportGroup, ResourceKind, SecretStore, VercelIssuerMode
 from wizard.commands.doctor import fixes
+from wizard.commands.doctor.checks.key import summary
 from wizard.commands.doctor.checks.principal import KEY, REFUSED, RESTART, ROLE, surplus_of
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
 from wizard.commands.policy.command import APPLY_ROLE, READ_ROLE, use_default_subject
 from wizard.core.errors import SetupError
-from wizard.core.models.access import TokenSubject, administrators_of, documents_of, not_strict
-from wizard.core.models.account import Difference, DiscoveredResource, DiscoveredSetup, KeyFact
+from wizard.core.models.access import TokenSubject
+from wizard.core.models.account import DiscoveredResource, DiscoveredSetup, KeyFact
 from wizard.core.models.delivery import VercelProject
 from wizard.core.retry import together
-from wizard.data_key.delivery import region_of
 from wizard.setup.application_access import application_trust, compare_trust, own_readers
 from wizard.setup.importing.differences import differences_of
 from wizard.setup.preflight.services import tokens_off
@@ -89,45 +89,6 @@ def _granted(context: CheckContext, arn: str, policy: Mapping[str, Any], expecte
 
 APPLICATION_POLICY = "aws:iam/policy:Policy::app-access"
 
-_MAX_LISTED = 3
-"""The most differences in one sentence."""
-
-
-def check_key_policies(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether the policy of the key and of each replica is the one of the settings, and strict where they say so."""
-    keys = [(context.key, context.key_policy, "the key's policy", KEY)]
-    for arn in context.outputs.replica_key_arns if context.outputs else ():
-        region = region_of(arn)
-        policy = context.once(f"policy {arn}", partial(context.aws.with_region(region).kms.key_policy, arn))
-        resource = f"aws:kms/replicaKey:ReplicaKey::phi-key-{region}"
-        keys.append((context.replica(arn), policy, f"the policy of the replica in {region}", resource))
-    for key, policy, whose, resource in keys:
-        if not isinstance(key, KeyFact):
-            continue  # Reported by check_keys.
-        if isinstance(policy, SetupError):
-            yield NotChecked.of(whose, policy)
-            continue
-        yield from _strictness(context, key, policy, whose, resource)
-        if ImportGroup.KEY not in context.settings.kept_as_found:  # Otherwise kept on purpose.
-            yield from _compare_policy(context, key, policy, whose, resource)
-
-
-def _strictness(
-    context: CheckContext, key: KeyFact, policy: Mapping[str, Any], whose: str, resource: str
-) -> Iterator[CheckResult]:
-    if not context.settings.strict_key_policy:
-        return
-    loose = not_strict(documents_of(key.arn, policy=policy, grants=(), iam=context.iam, key=key), context.settings)
-    if loose:
-        yield Finding(
-            cause="key-policy-not-strict",
-            what=f"{whose} {loose}",
-            why="whoever changes it can give the use of the key to anybody",
-            command=fixes.pulumi_up(context, resource),
-        )
-    elif loose is None:
-        yield NotChecked(what=f"who can change {whose}", why="the account's IAM could not be read", is_denied=True)
-
 
 def check_grants(context: CheckContext) -> Iterator[CheckResult]:
     """Whether a grant lets anybody decrypt who is not the application."""
@@ -147,48 +108,6 @@ def check_grants(context: CheckContext) -> Iterator[CheckResult]:
         )
     if not foreign:
         yield Passed(what="no grant lets anybody but the application decrypt")
-
-
-def check_administrators(context: CheckContext) -> Iterator[CheckResult]:
-    """Which key administrators can decrypt: through IAM, by a grant, or not at all."""
-    key = context.key
-    if not isinstance(key, KeyFact) or isinstance(context.key_policy, SetupError):
-        return  # Reported by check_keys or check_key_policies.
-    documents = documents_of(key.arn, policy=context.key_policy, grants=context.grants, iam=context.iam, key=key)
-    administrators = administrators_of(documents, context.settings)
-    # The settings allow both, so this is not a finding; `review` compares each permission with the settings.
-    yield (
-        Skipped(what=administrators.description) if administrators.unknown else Passed(what=administrators.description)
-    )
-
-
-def _compare_policy(
-    context: CheckContext, key: KeyFact, policy: Mapping[str, Any], whose: str, resource: str
-) -> Iterator[CheckResult]:
-    differences = [
-        difference
-        for difference in differences_of(DiscoveredSetup(key=key, key_policy=policy), context.settings)
-        if difference.what.startswith("key policy")
-    ]
-    guards = ("key policy, deletion", "key policy, a key in use")
-    unguarded = [difference for difference in differences if difference.what in guards]
-    changed = [difference for difference in differences if difference not in unguarded]
-    if unguarded:
-        yield Finding(
-            cause="deletion-unguarded",
-            what=f"{whose} allows its deletion, or disabling it by mistake: {_summary(unguarded)}",
-            why="without the key every record is lost; the settings say who can schedule its deletion",
-            command=fixes.pulumi_up(context, resource),
-        )
-    if changed:
-        yield Finding(
-            cause="key-policy-changed",
-            what=f"{whose} differs from the settings: {_summary(changed)}",
-            why="somebody changed outside the stack who can use and administer the key",
-            command=fixes.pulumi_up(context, resource),
-        )
-    if not differences:
-        yield Passed(what=f"{whose} is as in the settings")
 
 
 def check_application_policy(context: CheckContext) -> Iterator[CheckResult]:
@@ -218,21 +137,12 @@ def check_application_policy(context: CheckContext) -> Iterator[CheckResult]:
     if wider:
         yield Finding(
             cause="policy-widened",
-            what=f"the application's policy {arn} allows more than the use of the key: {_summary(wider)}",
+            what=f"the application's policy {arn} allows more than the use of the key: {summary(wider)}",
             why="an attacker in the application has these permissions, too",
             command=fixes.pulumi_up(context, APPLICATION_POLICY),
         )
     else:
         yield Passed(what="the application's policy allows the use of the key and nothing else")
-
-
-def _summary(differences: Sequence[Difference]) -> str:
-    words = [
-        f"{difference.what.removeprefix('key policy, ')}: {difference.actual}, and not {difference.desired}"
-        for difference in differences
-    ]
-    more = [f"and {len(words) - _MAX_LISTED} more"] if len(words) > _MAX_LISTED else []
-    return "; ".join([*words[:_MAX_LISTED], *more])
 
 
 # --- trust, and who reads the variables
@@ -485,8 +395,6 @@ ACCESS_CHECKS: tuple[Check, ...] = (
 )
 RIGHTS_CHECKS: tuple[Check, ...] = (check_role_trust, check_application_policy, check_grants)
 OTHER_CHECKS: tuple[Check, ...] = (
-    check_key_policies,
-    check_administrators,
     check_application_policy,
     check_grants,
     check_ci_trust,

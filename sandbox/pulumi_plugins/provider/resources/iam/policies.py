@@ -29,7 +29,6 @@ class Policy(base.ResourceType):
     name_limit = 128
 
     def create(self, region: Region, inputs: Properties) -> str:
-        """Create the policy with its first version."""
         response = region.iam.create_policy(
             PolicyName=inputs["name"],
             PolicyDocument=inputs["policy"],
@@ -71,7 +70,6 @@ class Policy(base.ResourceType):
             base.change_tags(old, new, region.iam.untag_policy, region.iam.tag_policy, PolicyArn=resource_id)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Remove the policy with its versions."""
         for version in region.iam.list_policy_versions(PolicyArn=resource_id)["Versions"]:
             if not version["IsDefaultVersion"]:
                 region.iam.delete_policy_version(PolicyArn=resource_id, VersionId=version["VersionId"])
@@ -117,7 +115,6 @@ class _Attachment(base.ResourceType):
         return f"{state[self.principal]}/{state['policyArn']}"
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
-        """The attachment, from the principal's list."""
         name, _, arn = resource_id.partition("/")
         pages = region.iam.get_paginator(f"list_attached_{self.principal}_policies")
         listed = pages.paginate(**{f"{self.principal.title()}Name": name})
@@ -125,7 +122,6 @@ class _Attachment(base.ResourceType):
         return {self.principal: name, "policyArn": arn} if attached else None
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Detach."""
         self._call("detach", region, state)
 
     def _call(self, verb: str, region: Region, state: Properties) -> None:
@@ -134,8 +130,6 @@ class _Attachment(base.ResourceType):
 
 
 class RolePolicyAttachment(_Attachment):
-    """A managed policy on a role."""
-
     token = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
     display_name = "IAM Role Policy Attachment"
     force_new = frozenset({"policyArn", "role"})
@@ -143,8 +137,6 @@ class RolePolicyAttachment(_Attachment):
 
 
 class UserPolicyAttachment(_Attachment):
-    """A managed policy on a user."""
-
     token = "aws:iam/userPolicyAttachment:UserPolicyAttachment"
     display_name = "IAM User Policy Attachment"
     force_new = frozenset({"policyArn", "user"})

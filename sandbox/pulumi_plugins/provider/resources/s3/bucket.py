@@ -51,7 +51,6 @@ class Bucket(ResourceType):
     name_is_lowercase = True
 
     def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
-        """A namespace that S3 does not have."""
         if inputs.get("bucketNamespace") not in (None, *_NAMESPACES):
             yield "bucketNamespace", f"expected bucket_namespace to be one of {json.dumps(_NAMESPACES)}"
 

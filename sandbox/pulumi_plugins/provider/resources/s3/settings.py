@@ -30,14 +30,12 @@ class BucketSetting(ResourceType):
         getattr(region.s3, f"put_{self.call}")(Bucket=inputs["bucket"], **{self.argument: to_aws(setting)})
 
     def get(self, region: Region, bucket: str) -> Properties | None:
-        """The current setting, None where there is none."""
         return dict(from_aws(getattr(region.s3, f"get_{self.call}")(Bucket=bucket)[self.argument]))
 
     def clear(self, region: Region, bucket: str) -> None:
         getattr(region.s3, f"delete_{self.call}")(Bucket=bucket)
 
     def recorded_id(self, resource_id: str, state: Properties) -> str:
-        """The bucket's name."""
         return str(state["bucket"])
 
     def read(self, region: Region, resource_id: str, known: Properties) -> Properties | None:
@@ -50,8 +48,6 @@ class BucketSetting(ResourceType):
 
 
 class BucketVersioning(BucketSetting):
-    """Whether the bucket keeps versions."""
-
     token = "aws:s3/bucketVersioning:BucketVersioning"
     display_name = "S3 Bucket Versioning"
     write_only = BucketSetting.write_only | {"mfa"}
@@ -67,7 +63,6 @@ class BucketVersioning(BucketSetting):
         )
 
     def get(self, region: Region, bucket: str) -> Properties | None:
-        """The bucket's status."""
         current = region.s3.get_bucket_versioning(Bucket=bucket)
         mfa = current.get("MFADelete")
         return {
@@ -83,8 +78,6 @@ class BucketVersioning(BucketSetting):
 
 
 class BucketServerSideEncryptionConfiguration(BucketSetting):
-    """The default encryption of the bucket's objects."""
-
     token = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
     display_name = "S3 Bucket Server-side Encryption Configuration"
     call = "bucket_encryption"
@@ -117,8 +110,6 @@ class BucketServerSideEncryptionConfiguration(BucketSetting):
 
 
 class BucketPublicAccessBlock(BucketSetting):
-    """Whether the bucket can be public."""
-
     token = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
     display_name = "S3 Bucket Public Access Block"
     call = "public_access_block"
@@ -142,7 +133,6 @@ class BucketOwnershipControls(BucketSetting):
     write_only = frozenset()
 
     def put(self, region: Region, inputs: Properties) -> None:
-        """Set the rule."""
         controls = {"Rules": [to_aws(inputs["rule"])]}
         region.s3.put_bucket_ownership_controls(Bucket=inputs["bucket"], OwnershipControls=controls)
 
@@ -152,8 +142,6 @@ class BucketOwnershipControls(BucketSetting):
 
 
 class BucketPolicy(BucketSetting):
-    """The bucket's policy."""
-
     token = "aws:s3/bucketPolicy:BucketPolicy"
     display_name = "S3 Bucket Policy"
     call = "bucket_policy"
@@ -177,7 +165,6 @@ class BucketLogging(BucketSetting):
     display_name = "S3 Bucket Logging"
 
     def put(self, region: Region, inputs: Properties) -> None:
-        """Set the target."""
         enabled = without_none(
             TargetBucket=inputs["targetBucket"],
             TargetPrefix=inputs["targetPrefix"],
@@ -187,12 +174,10 @@ class BucketLogging(BucketSetting):
         region.s3.put_bucket_logging(Bucket=inputs["bucket"], BucketLoggingStatus={"LoggingEnabled": enabled})
 
     def get(self, region: Region, bucket: str) -> Properties | None:
-        """The target, None without logging."""
         enabled = region.s3.get_bucket_logging(Bucket=bucket).get("LoggingEnabled")
         return dict(from_aws(enabled)) if enabled else None
 
     def clear(self, region: Region, bucket: str) -> None:
-        """Disable the logs."""
         region.s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={})
 
 
@@ -249,7 +234,6 @@ class BucketObjectLockConfiguration(BucketSetting):
         )
 
     def get(self, region: Region, bucket: str) -> Properties | None:
-        """The default retention."""
         current = region.s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
         rule = from_aws(current.get("Rule")) or None
         return {"objectLockEnabled": current.get("ObjectLockEnabled"), "rule": rule}
