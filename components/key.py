@@ -14,9 +14,7 @@ from components.configuration import import_options
 from components.policies.evaluation import KeyPolicyDecision
 from components.policies.evaluation.principals import role_of_session
 from components.policies.stack import decide_by_key_policy_of, key_policy_of
-from components.settings import DELETION_WINDOW_DAYS, PROJECT, ImportGroup, ResourceKind, Settings
-
-DESCRIPTION = "EONPRO PHI encryption key for HIPAA compliance"
+from components.settings import DELETION_WINDOW_DAYS, KEY_DESCRIPTION, PROJECT, ImportGroup, ResourceKind, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +51,7 @@ class PhiKey(pulumi.ComponentResource):
         )
         key = aws.kms.Key(
             name,
-            description=DESCRIPTION,
+            description=KEY_DESCRIPTION,
             customer_master_key_spec="SYMMETRIC_DEFAULT",
             key_usage="ENCRYPT_DECRYPT",
             policy=policy,
@@ -101,7 +99,7 @@ class PhiKey(pulumi.ComponentResource):
             name,
             region=region,
             primary_key_arn=key.arn,
-            description=DESCRIPTION,
+            description=KEY_DESCRIPTION,
             policy=policy,
             deletion_window_in_days=DELETION_WINDOW_DAYS,
             tags=settings.tags,

@@ -16,7 +16,7 @@ from itertools import chain
 from phi import wrapping
 from phi.cipher import DATA_KEY_BYTES, PhiCipher, require_sixteen_byte_ivs
 from phi.environment import WRAPPED, Credentials, WrappedKey, WrappedKeys
-from phi.errors import PhiError, UnwrapError
+from phi.errors import DecryptionError, PhiError, UnwrapError
 from phi.kms import KmsKeySource, caller_arn, may_decrypt, prepare_clients
 from phi.reencryption import options as reencryption
 
@@ -71,9 +71,8 @@ def prove(environment: Mapping[str, str], *, dry_run: bool = False) -> dict[str,
                 "message": "The decrypted text differs from the encrypted one.",
                 **facts,
             }
-        for key in additional:
-            _require_unwraps(key, credentials)
-        facts |= others
+        reading = {key.fingerprint for key in additional if _reads(record, key, credentials)} - {wrapped.fingerprint}
+        facts |= others | ({"sameKeys": sorted(reading)} if reading else {})
     except PhiError as error:
         cause = error.cause if isinstance(error, UnwrapError) else type(error).__name__
         return {"proved": False, "cause": cause, "message": str(error), **facts}
@@ -107,12 +106,19 @@ def _dry_run(key: WrappedKey, credentials: Credentials) -> bool:
         raise type(error)(f"{key.key_arn} and the wrapped key {key.fingerprint}: {error}") from error
 
 
-def _require_unwraps(key: WrappedKey, credentials: Credentials) -> None:
-    """Unwrap a replica's or a reading key: a failure must show now, not when the key is needed."""
+def _reads(record: str | None, key: WrappedKey, credentials: Credentials) -> bool:
+    """Whether a replica's or a reading key opens to the data key of a record.
+
+    It has to be unwrapped in any case: a failure must show now, not when the key is needed.
+    """
     try:
-        KmsKeySource(key, credentials=credentials).data_key()
+        cipher = PhiCipher(KmsKeySource(key, credentials=credentials).data_key())
     except UnwrapError as error:
         raise type(error)(f"{key.key_arn} and the wrapped key {key.fingerprint}: {error}") from error
+    try:
+        return cipher.decrypt(record) == SYNTHETIC
+    except DecryptionError:
+        return False
 
 
 def _from_stdin() -> Mapping[str, str]:

@@ -40,11 +40,14 @@ vars(hashlib)["pbkdf2_hmac"] = cache(hashlib.pbkdf2_hmac)
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """What is imported and collected stays to the end: to look through it for garbage takes seconds."""
+    """What is imported and collected stays to the end: to look through it for garbage takes a second each time."""
     gc.disable()
     try:
         return (yield)
     finally:
+        gc.freeze()
+        # A test makes tens of thousands of objects and drops them: to look after each 700 finds nothing.
+        gc.set_threshold(20_000)
         gc.enable()
 
 

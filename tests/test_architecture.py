@@ -162,7 +162,8 @@ def findings(root: Path, table: tuple[Row, ...]) -> list[str]:
             found.append(f"{file.as_posix()} is in no row of the table")
             continue
         source = (root / file).read_text(encoding="utf-8")
-        for line, name in imports(file, source, modules):
+        # Half of the tree may import what it likes.
+        for line, name in () if row.ours == row.outside == ANY else imports(file, source, modules):
             top = name.partition(".")[0]
             if top in packages:
                 allowed = fits(name, row.ours)

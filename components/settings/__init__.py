@@ -5,6 +5,7 @@ Pure.
 
 from components.settings.names import DATA_KEY_VARIABLE as DATA_KEY_VARIABLE
 from components.settings.names import HASH_KEY_VARIABLE as HASH_KEY_VARIABLE
+from components.settings.names import KEY_DESCRIPTION as KEY_DESCRIPTION
 from components.settings.names import WRAPPED_KEYS as WRAPPED_KEYS
 from components.settings.names import noun_of as noun_of
 from components.settings.outputs import Outputs as Outputs

@@ -12,6 +12,9 @@ ACCOUNT_NAMESPACE = "-an"
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html
 """
 
+KEY_DESCRIPTION = "EONPRO PHI encryption key for HIPAA compliance"
+"""As in the guide."""
+
 DATA_KEY_VARIABLE = "ENCRYPTED_PHI_KEY"
 """The variable with the wrapped data key; also the last part of the stored data key's name."""
 

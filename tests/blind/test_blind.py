@@ -48,6 +48,7 @@ def test_nobody_is_left_alone_with_a_command_that_does_not_heal(onboarded: Deplo
     assert not [result for result in found if result.failed], [each.why for each in found]
 
 
+@pytest.mark.thorough
 def test_a_wrong_command_is_found_out(onboarded: Deployment) -> None:
     """The harness would be worth nothing, if a command that does harm or nothing passed."""
     redeployed(onboarded)

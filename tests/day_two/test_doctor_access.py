@@ -63,6 +63,7 @@ def test_a_policy_that_was_deleted_is_made_again(on_vercel: Deployment):
     fixed(on_vercel, "policy-missing")
 
 
+@pytest.mark.thorough
 def test_a_policy_that_was_edited_gets_its_former_version_back(on_vercel: Deployment):
     iam = on_vercel.client("iam")
     iam.create_policy_version(
@@ -103,6 +104,7 @@ def test_a_key_policy_that_denies_the_application_denies_it_no_more(on_vercel: D
 # --- what limits it
 
 
+@pytest.mark.thorough
 def test_a_boundary_that_leaves_the_key_out_is_taken_off(on_vercel: Deployment):
     iam = on_vercel.client("iam")
     arn = iam.create_policy(PolicyName="no-keys", PolicyDocument=document(NO_KMS))["Policy"]["Arn"]
@@ -158,6 +160,7 @@ def test_a_role_that_was_deleted_is_made_again(on_vercel: Deployment):
     fixed(on_vercel, "principal-missing")
 
 
+@pytest.mark.thorough
 def test_a_role_that_no_longer_trusts_vercel_trusts_it_again(on_vercel: Deployment):
     ec2 = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
     on_vercel.client("iam").update_assume_role_policy(RoleName=ROLE, PolicyDocument=document(ec2))
@@ -188,6 +191,7 @@ def test_an_oidc_provider_that_was_deleted_is_made_again(on_vercel: Deployment):
     fixed(on_vercel, "provider-missing")
 
 
+@pytest.mark.thorough
 def test_an_oidc_provider_that_lost_the_audience_gets_it_back(on_vercel: Deployment):
     iam = on_vercel.client("iam")
     audience = {"OpenIDConnectProviderArn": PROVIDER, "ClientID": "https://vercel.com/eonpro"}
@@ -242,6 +246,7 @@ def test_a_service_that_runs_as_another_role_runs_as_the_application_again(on_ec
 # --- who reads the variables
 
 
+@pytest.mark.thorough
 def test_an_execution_role_that_may_not_read_the_parameters_may_again(on_ecs: Deployment):
     iam = on_ecs.client("iam")
     policy = f"arn:aws:iam::{ACCOUNT}:policy/EONPROParameterAccess"

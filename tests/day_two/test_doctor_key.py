@@ -81,6 +81,7 @@ def test_a_bare_key_id_is_put_right(on_vercel: Deployment):
     fixed(on_vercel, "key-id-bare")
 
 
+@pytest.mark.thorough
 def test_an_alias_for_a_key_in_parameter_store_is_put_right(on_ecs: Deployment):
     on_ecs.client("ssm").put_parameter(Name="/eonpro/production/AWS_KMS_KEY_ID", Value=ALIAS, Overwrite=True)
     fixed(on_ecs, "key-id-alias")

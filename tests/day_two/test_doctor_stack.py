@@ -30,6 +30,7 @@ def state_file(deployment: Deployment) -> Path:
     return backend / ".pulumi" / "stacks" / "eonpro-kms" / "production.json"
 
 
+@pytest.mark.thorough
 def test_a_key_that_does_not_rotate_rotates_again(on_vercel: Deployment):
     on_vercel.client("kms").disable_key_rotation(KeyId=key_of(on_vercel))
     fixed(on_vercel, "rotation-off")

@@ -29,6 +29,7 @@ def test_a_trail_that_was_deleted_is_made_again(on_vercel: Deployment):
     assert "--target" in finding["command"] and "cloudtrail/trail:Trail::audit-trail" in finding["command"]
 
 
+@pytest.mark.thorough
 def test_a_trail_that_leaves_kms_out_records_it_again(on_vercel: Deployment):
     selector = {"ReadWriteType": "All", "ExcludeManagementEventSources": ["kms.amazonaws.com"]}
     on_vercel.client("cloudtrail").put_event_selectors(TrailName=TRAIL, EventSelectors=[selector])
@@ -106,6 +107,7 @@ def test_a_bucket_that_keeps_no_versions_keeps_them_again(on_vercel: Deployment)
     fixed(on_vercel, "bucket-unversioned")
 
 
+@pytest.mark.thorough
 def test_a_bucket_whose_lock_is_gone_locks_again(on_vercel: Deployment):
     s3 = on_vercel.client("s3")
     s3.put_object_lock_configuration(Bucket=BUCKET, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})

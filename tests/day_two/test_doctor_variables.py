@@ -157,6 +157,7 @@ def test_a_stored_data_key_that_opens_to_16_bytes_makes_way_for_the_one_before(o
     assert stored_key(on_ecs) == before
 
 
+@pytest.mark.thorough
 def test_a_tag_that_was_changed_speaks_of_the_data_key_again(on_vercel: Deployment):
     tag = {"Key": "eonpro:fingerprint", "Value": "sha256:0123456789abcdef"}
     on_vercel.client("ssm").add_tags_to_resource(ResourceType="Parameter", ResourceId=STORED_KEY, Tags=[tag])

@@ -13,10 +13,8 @@ from tests.day_two.doctor_fixture import redeployed
 from tests.onboarding.deployment import PROJECT, STORED_KEY, Deployment, clean_environment
 
 FOLDER = PROJECT / "examples" / "drills"
-DRILLS = ("key-lost-without-backup",)
-"""What `make test` runs: what could lose the records. `make check` runs the others too."""
-THOROUGH = (
-    *("settings-lost", "state-lost", "state-cut", "key-lost-with-backup", "project-lost"),
+DRILLS = (
+    *("settings-lost", "state-lost", "state-cut", "key-lost-with-backup", "project-lost", "key-lost-without-backup"),
     *("key-lost-without-backup history", "key-lost-without-backup target", "wrong-backend"),
 )
 NEW_KEY = "kms:GenerateDataKeyWithoutPlaintext"
@@ -42,7 +40,8 @@ def drilled(deployment: Deployment, drill: str) -> None:
     deployment.wizard("doctor", "--stack", "production")
 
 
-@pytest.mark.parametrize("drill", [*DRILLS, *(pytest.param(drill, marks=pytest.mark.thorough) for drill in THOROUGH)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("drill", DRILLS)
 def test_what_is_printed_brings_back_what_was_lost_and_makes_no_second_data_key(on_vercel: Deployment, drill: str):
     drilled(on_vercel, drill)
 
@@ -68,7 +67,7 @@ def test_an_update_after_a_destroy_has_a_way_out_and_the_records_keep_their_key(
 
 def test_every_drill_is_run():
     scripts = {file.stem for file in FOLDER.glob("*-*.sh")}
-    assert scripts == {drill.split()[0] for drill in (*DRILLS, *THOROUGH)} | {"region-lost", "update-after-destroy"}
+    assert scripts == {drill.split()[0] for drill in DRILLS} | {"region-lost", "update-after-destroy"}
 
 
 def test_a_drill_never_breaks_a_real_account():

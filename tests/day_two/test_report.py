@@ -106,6 +106,7 @@ def test_every_number_on_the_page_traces_to_a_fact_in_report_json(created: Creat
 
 
 @pytest.mark.needs("chromium", "chromedriver")
+@pytest.mark.thorough
 def test_it_opens_in_a_browser_asks_nobody_anything_and_axe_finds_nothing_wrong(
     created: CreatedReport, browser: Browser
 ) -> None:

@@ -107,6 +107,8 @@ def test_a_former_key_is_adopted_from_a_pipe_and_promoted_and_is_seen_by_nobody(
     assert record is not None
     document = _piped(life, former.hex(), "adopt", "--encryption-key", *SURE)
     assert document["changed"] and document["fingerprint"] in ledger(life)
+    again = _piped(life, former.hex(), "adopt", "--encryption-key", *SURE)
+    assert (again["changed"], again["fingerprint"]) == (False, document["fingerprint"])
 
     life.wizard("rotate", "--promote", document["fingerprint"], "--no-hash-columns", *SURE)
     assert the_application.read(life, life.deployed(), record) == ["before KMS"]

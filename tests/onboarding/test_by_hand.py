@@ -6,12 +6,12 @@ Touches deployments of its own, and looks at the one that is set up once for ECS
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from tests.onboarding.deployment import ACCOUNT, ALIAS, PROJECT, Deployment
+from tests.onboarding.loaded import loaded_python
 
 
 def commands(section: str, after: str) -> Iterator[str]:
@@ -29,7 +29,7 @@ def commands(section: str, after: str) -> Iterator[str]:
 def typed(command: str) -> list[str]:
     """As a person would type it in the sandbox: its account, this interpreter, and yes to the one confirmation."""
     words = shlex.split(command.replace("111122223333", ACCOUNT))
-    words[0] = sys.executable if words[0] in ("python", ".venv/bin/python") else words[0]
+    words[0] = str(loaded_python()) if words[0] in ("python", ".venv/bin/python") else words[0]
     return [*words, "--yes"] if words[:2] in (["pulumi", "up"], ["pulumi", "destroy"], ["pulumi", "state"]) else words
 
 

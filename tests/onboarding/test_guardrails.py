@@ -138,7 +138,7 @@ def changed(folder: Path, *, before: str = "", after: str = "") -> Path:
     return folder
 
 
-@pytest.mark.parametrize("example", ["onboarded", "on_ecs"])
+@pytest.mark.parametrize("example", ["onboarded", pytest.param("on_ecs", marks=pytest.mark.thorough)])
 def test_what_the_examples_build_passes_an_update_with_the_pack(example: str, request: pytest.FixtureRequest) -> None:
     deployment: Deployment = request.getfixturevalue(example)
     passed = deployment.pulumi("up", "--yes", "--expect-no-changes", *PACK)

@@ -17,12 +17,12 @@ from tests.onboarding.deployment import ACCOUNT, Deployment, running_deployment
 from tests.wizard.fakes.clients import EXPORTING, OUTPUTS, settings
 from wizard import aws
 from wizard.core.errors import SetupError, StalePlan, UsageError
+from wizard.core.models.inputs import FILE_VARIABLE, VARIABLE
 from wizard.core.models.stack import Progress
 from wizard.core.state_backend import KEY_ALIAS, StateBackend, bucket_name, resolve
 from wizard.pulumi_engine import backend
 from wizard.pulumi_engine.backend import StatePlaces
 from wizard.pulumi_engine.engine import PulumiEngine
-from wizard.pulumi_engine.passphrase import FILE_VARIABLE, VARIABLE
 
 STACK = "production"
 REGION = "us-east-1"

@@ -51,6 +51,7 @@ def test_two_that_make_the_data_key_at_the_same_moment_keep_one(deployment: Depl
     assert [each["state"] for each in pushed["delivered"]] == ["unchanged"] and deployment.changes() == {}
 
 
+@pytest.mark.thorough
 def test_two_backends_at_once_end_with_one_stack_and_the_other_makes_nothing(deployment: Deployment):
     """No lock of Pulumi keeps two backends apart: the environment is claimed in the account."""
     backend = deployment.root / "other-state"

@@ -17,6 +17,8 @@ from tests.onboarding.deployment import ALIAS, STORED_KEY, Deployment
 from tests.onboarding.shipped_schemas import in_words
 from tests.onboarding.variant import OUTPUTS, Variant, no_secret_is_kept, nothing_is_left_to_change, onboarded
 
+pytestmark = pytest.mark.thorough
+
 FIRST, SECOND, THIRD = "us-east-1", "us-west-2", "eu-west-1"
 
 
@@ -53,7 +55,6 @@ def opened_in(deployment: Deployment, region: str, key: str) -> bytes:
     return opened
 
 
-@pytest.mark.thorough
 def test_it_ends_with_a_proof_for_each_region_and_a_second_run_changes_nothing(in_two_regions: Variant) -> None:
     variant = in_two_regions
     assert variant.proofs == [("ecs", "proved"), ("ecs", "proved")]
@@ -125,7 +126,6 @@ def test_a_key_of_several_regions_does_not_become_one_of_a_single_region(in_two_
     )
 
 
-@pytest.mark.thorough
 def test_a_third_region_later_gets_the_same_data_key(in_two_regions: Variant) -> None:
     deployment, more = in_two_regions.deployment, ("--replica-regions", f"{SECOND},{THIRD}")
     before = opened_in(deployment, FIRST, deployment.outputs()["keyArn"])

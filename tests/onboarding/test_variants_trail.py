@@ -15,6 +15,8 @@ from tests.onboarding.deployment import ACCOUNT, Deployment
 from tests.onboarding.shipped_schemas import next_step
 from tests.onboarding.variant import OUTPUTS, Variant, no_secret_is_kept, nothing_is_left_to_change, onboarded
 
+pytestmark = pytest.mark.thorough
+
 SCRIPT = ("bash", "examples/manual-setup/trail.sh")
 TRAIL = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/company-trail"
 BUCKET = f"company-trail-logs-{ACCOUNT}"
@@ -27,7 +29,6 @@ def beside_a_trail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Variant
         yield variant
 
 
-@pytest.mark.thorough
 def test_it_ends_with_its_proof_and_a_second_run_changes_nothing(beside_a_trail: Variant) -> None:
     variant = beside_a_trail
     assert variant.proofs == [("vercel", "proved")]
@@ -77,7 +78,6 @@ def trail_of(deployment: Deployment) -> dict[str, Any]:
     return told
 
 
-@pytest.mark.thorough
 def test_a_trail_that_does_not_record_the_key_is_refused_and_what_it_lacks_beside_that_is_told(
     bare: Deployment,
 ) -> None:

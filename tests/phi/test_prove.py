@@ -34,6 +34,8 @@ class Cloud:
     key_arn: str
     other_arn: str
     blob: bytes
+    same_blob: bytes
+    """The same data key, wrapped once more."""
     older_blob: bytes
     short_blob: bytes
     plaintext: bytes
@@ -60,14 +62,16 @@ def cloud() -> Iterator[Cloud]:
     )
     key, other = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
     blob = kms.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")["CiphertextBlob"]
+    plaintext = kms.decrypt(CiphertextBlob=blob)["Plaintext"]
     yield Cloud(
         url=url,
         key_arn=key,
         other_arn=other,
         blob=blob,
+        same_blob=kms.encrypt(KeyId=key, Plaintext=plaintext)["CiphertextBlob"],
         older_blob=kms.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")["CiphertextBlob"],
         short_blob=kms.encrypt(KeyId=key, Plaintext=b"sixteen bytes....")["CiphertextBlob"],
-        plaintext=kms.decrypt(CiphertextBlob=blob)["Plaintext"],
+        plaintext=plaintext,
     )
     server.stop()
 
@@ -235,6 +239,15 @@ def test_every_reading_key_and_the_hash_key_are_unwrapped_too(cloud: Cloud, vari
     code, verdict, _ = prove(changed(cloud, **{variable: short}))
     assert (code, verdict["proved"], verdict["cause"]) == (1, False, "WrongLength")
     assert hashlib.sha256(cloud.short_blob).hexdigest()[:16] in verdict["message"]
+
+
+def test_a_reading_key_that_opens_to_the_same_data_key_is_named_and_another_one_is_not(cloud: Cloud) -> None:
+    named = f"sha256:{hashlib.sha256(cloud.same_blob).hexdigest()[:16]}"
+    for blob, same in ((cloud.same_blob, [named]), (cloud.older_blob, None)):
+        wrapped = base64.b64encode(blob).decode()
+        code, verdict, output = prove(changed(cloud, ENCRYPTED_PHI_KEYS_FOR_READING=wrapped))
+        assert (code, verdict["proved"], verdict.get("sameKeys")) == (0, True, same)
+        assert cloud.plaintext.hex() not in output
 
 
 def test_the_proof_shows_neither_key_nor_secret_nor_record(cloud: Cloud) -> None:

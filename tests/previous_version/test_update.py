@@ -159,6 +159,7 @@ def test_the_wizard_finds_the_stored_data_key_and_makes_no_other(stack: Stack) -
     assert keys_and_values(stack.cloud) == before and stack.fingerprint == fingerprint
 
 
+@pytest.mark.thorough
 def test_the_status_and_the_reports_name_the_stored_data_keys(cloud: Cloud, tmp_path: Path) -> None:
     for folder, name in STACKS.items():
         cloud.load(folder, name)

@@ -94,6 +94,7 @@ def test_an_administrator_may_be_typed_and_one_that_does_not_exist_is_asked_for_
     left(person)
 
 
+@pytest.mark.thorough
 def test_a_linked_folder_answers_for_its_team_and_its_project(untouched: Deployment, sit: Sit, tmp_path: Path) -> None:
     linked(untouched, tmp_path)
     person = sit(untouched, "--stack", "linked", folder=tmp_path, PYTHONPATH=str(untouched.folder))
@@ -122,9 +123,11 @@ def test_a_linked_folder_without_a_token_asks_for_the_token_alone(
     person.type(untouched.environment["VERCEL_TOKEN"] + ENTER)
     person.see("Apply this plan?", "» Apply")
     assert "✓ Vercel project eonpro/eonpro" in person.transcript
+    assert ".vercel/project.json" in person.transcript
     left(person)
-    assert untouched.environment["VERCEL_TOKEN"].encode() not in person.received
-    assert b"notThisOne" not in person.received
+    kept = [file.read_bytes() for place in (untouched.folder, tmp_path) for file in place.rglob("*") if file.is_file()]
+    for token in (untouched.environment["VERCEL_TOKEN"].encode(), b"notThisOne"):
+        assert not [text for text in (person.received, *kept) if token in text]
 
 
 def test_what_is_wrong_is_told_on_a_clean_screen_before_anything_is_made(untouched: Deployment, sit: Sit) -> None:

@@ -172,6 +172,7 @@ def test_an_answer_is_changed_on_the_last_page_and_the_plan_is_drawn_anew(deploy
     assert deployment.client("kms").describe_key(KeyId=ALIAS)["KeyMetadata"]["KeyState"] == "Enabled"
 
 
+@pytest.mark.thorough
 def test_a_typed_token_is_never_shown_and_never_kept(deployment: Deployment, sit: Sit) -> None:
     right = deployment.environment["VERCEL_TOKEN"]
     person = sit(deployment, without=("VERCEL_TOKEN",))

@@ -147,7 +147,7 @@ def onboarding_rows(rounds: int) -> Iterator[Measured]:
         "onboarding / bare `pulumi up`, as guarded, and its pushes",
         onboarding.wizard_seconds,
         onboarding.bare_seconds,
-        bound=Bound(at_most=1.3),
+        bound=Bound(at_most=1.25),
         rounds=rounds,
     )
     yield measure(

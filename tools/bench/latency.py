@@ -162,6 +162,7 @@ BY_HAND: Mapping[str, Sequence[Sequence[str]]] = {
     "preview": (("pulumi", "preview", "--non-interactive", *STACK),),
     "compared": (("pulumi", "preview", "--refresh", "--non-interactive", *STACK),),
     "up": (("pulumi", "up", "--yes", "--non-interactive", *STACK),),
+    "guarded": (("pulumi", "up", "--yes", "--refresh", "--policy-pack", "guardrails", "--non-interactive", *STACK),),
 }
 """The same facts with the tools that everybody has, one command after the other."""
 
@@ -185,7 +186,7 @@ class Case:
     is_checked: bool = False
     """Whether it checks the account before a plan."""
     of: str = ""
-    """What is large about the account."""
+    """What is large about the account, or equal on both sides."""
 
     @property
     def name(self) -> str:
@@ -202,6 +203,7 @@ CASES = (
     Case(words=("push", *STACK), beside="status", chain=7),
     Case(words=("preview", *STACK, *UNATTENDED), beside="preview", is_checked=True),
     Case(words=("setup", *STACK, *UNATTENDED), beside="up", ratio=1.25, chain=9),
+    Case(words=("setup", *STACK, *UNATTENDED), beside="guarded", of="both with the guardrails and a refresh"),
     Case(words=("review", *STACK), beside="status"),
     Case(words=("report", *STACK), beside="status"),
 )

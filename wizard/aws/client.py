@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from wizard.aws import iam
 from wizard.aws.auth.session import Session
 from wizard.aws.auth.sign_in import AskCode
+from wizard.core import retry
 from wizard.core.models.account import Identity, RegionFact
-from wizard.core.retry import SYSTEM_CLOCK, Clock, Threads
+from wizard.core.retry import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
     from wizard.aws.access import AwsAccessReader
@@ -142,14 +143,17 @@ class Aws:
     def ask_ahead(self) -> None:
         """Begin to ask for the account, and to load what is asked for next, in threads.
 
-        Not where a person is asked for a code first. An error is left to whoever asks for the account.
+        Not where a person is asked for a code first. An answer's error is left to whoever asks for the account. Raises
+        CredentialsError where there are no credentials.
         """
         if self._session.can_ask_for_code:
             return
-        pool = Threads(max_workers=2, thread_name_prefix="ahead")
-        pool.submit(self.account_id)
-        pool.submit(lambda: [self.kms, self.stored_data_keys, *map(self._session.client, ("kms", "ssm"))])
-        pool.shutdown(wait=False)
+        # Made here: in a thread it would share the processor with what is loaded next.
+        self._session.client("sts")
+        retry.ahead(
+            self.account_id,
+            lambda: [self.kms, self.stored_data_keys, *map(self._session.client, ("kms", "ssm"))],
+        )
 
     def identify(self) -> Identity:
         """Who the caller is; asked once."""

@@ -6,6 +6,7 @@ is wrong there is what these commands report.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from components.settings import Outputs, Settings, Target
@@ -15,7 +16,7 @@ from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.rotation import DataKeyVersion
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
-from wizard.core.retry import Threads
+from wizard.core.retry import Threads, ahead
 from wizard.core.state_backend import Circumstances, resolve
 from wizard.data_key.delivery import find_stored_data_key
 from wizard.inputs.registry import by_key
@@ -68,36 +69,29 @@ class DeployedStack:
         return context
 
 
-def find(request: Request, clients: Clients, *, reads_data_key: bool = False) -> DeployedStack:
+def find(
+    request: Request, clients: Clients, *, reads_data_key: bool = False, reads_variables: bool = False
+) -> DeployedStack:
     """Read the stack. Raises StackNotFound without settings, CredentialsError without credentials of its account.
 
     A file with its passphrase that others can read is refused, as in the set-up.
 
-    `reads_data_key`: read the stored data key too, at the same time.
+    `reads_data_key`: read the stored data key too, at the same time. `reads_variables`: begin to read the project's
+    variables, with a client that is asked once.
     """
     settings = settings_of(request, clients)
     values: dict[str, Any] = {key: answer.value for key, answer in request.answers.items()}
     aws = clients.connect(values.get("profile"), settings.region)
-    if (account := aws.account_id()) != settings.account_id:
-        identity = aws.identify()
-        last = attempted(
-            lambda: clients.engine(_state_environment(request.stack, settings, values, clients)).state(request.stack)
-        )
-        # The settings file is at fault where the last update was made in the caller's account.
-        is_here = isinstance(last, StackState) and last.outputs and f":{account}:" in last.outputs.key_arn
-        raise CredentialsError(
-            f"the stack {request.stack} is in the account {settings.account_id}, by its settings file, but the "
-            f"credentials ({identity.arn}, from {identity.source}) belong to the account {account}"
-            + (", and so does the stack's key" if is_here else ""),
-            settings_refresh(request.stack) if is_here else "use a profile of that account: --profile NAME",
-        )
-    engine = clients.engine({**aws.environment(), **_state_environment(request.stack, settings, values, clients)})
     token = values.get("vercel_token")
     is_used = by_key["vercel_token"].needed({"target": settings.deploy_targets})
     vercel = clients.vercel(token) if token and is_used else None
     with Threads(max_workers=3) as pool:
+        # Vercel waits for no answer of AWS.
+        project = pool.submit(_read_project, vercel, settings, reads_variables) if vercel else None
+        if (account := aws.account_id()) != settings.account_id:
+            raise _other_account(account, request.stack, settings, values, clients, aws)
+        engine = clients.engine({**aws.environment(), **_state_environment(request.stack, settings, values, clients)})
         state = pool.submit(attempted, engine.state, request.stack)
-        project = pool.submit(attempted, vercel.find_project, *settings.vercel_place) if vercel else None
         stored = pool.submit(attempted, find_stored_data_key, aws, settings) if reads_data_key else None
         return DeployedStack(
             stack=request.stack,
@@ -110,6 +104,28 @@ def find(request: Request, clients: Clients, *, reads_data_key: bool = False) ->
             project=project.result() if project else None,
             stored_data_key=stored.result() if stored else None,
         )
+
+
+def _read_project(vercel: VercelClient, settings: Settings, reads_variables: bool) -> VercelProject | SetupError:
+    project = attempted(vercel.find_project, *settings.vercel_place)
+    if reads_variables and isinstance(project, VercelProject):
+        ahead(partial(vercel.read_variables, project))
+    return project
+
+
+def _other_account(
+    account: str, stack: str, settings: Settings, values: Mapping[str, Any], clients: Clients, aws: AwsClient
+) -> CredentialsError:
+    identity = aws.identify()
+    last = attempted(lambda: clients.engine(_state_environment(stack, settings, values, clients)).state(stack))
+    # The settings file is at fault where the last update was made in the caller's account.
+    is_here = isinstance(last, StackState) and last.outputs and f":{account}:" in last.outputs.key_arn
+    return CredentialsError(
+        f"the stack {stack} is in the account {settings.account_id}, by its settings file, but the "
+        f"credentials ({identity.arn}, from {identity.source}) belong to the account {account}"
+        + (", and so does the stack's key" if is_here else ""),
+        settings_refresh(stack) if is_here else "use a profile of that account: --profile NAME",
+    )
 
 
 def _state_environment(

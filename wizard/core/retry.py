@@ -226,6 +226,14 @@ class Threads(ThreadPoolExecutor):
         self.shutdown(wait=not is_interrupted, cancel_futures=is_interrupted)
 
 
+def ahead(*calls: Callable[[], Any]) -> None:
+    """Begin calls that only read, and wait for none: whoever asks the same later gets their answer, or their error."""
+    pool = Threads(max_workers=len(calls), thread_name_prefix="ahead")
+    for call in calls:
+        pool.submit(call)
+    pool.shutdown(wait=False)
+
+
 def together(*calls: Callable[[], Any]) -> tuple[Any, ...]:
     """The results of all calls, run in parallel; when all have ended, the first failure is raised."""
     if not calls:

@@ -238,6 +238,7 @@ class ChildDecryptVerifier:
             message=str(answer.get("message") or ""),
             how=next((proof for proof in Proof if proof == answer.get("record")), None),
             key_material=str(answer.get("keyMaterialId") or ""),
+            same=tuple(map(str, answer.get("sameKeys") or ())),
         )
 
     def _environment(self) -> dict[str, str]:

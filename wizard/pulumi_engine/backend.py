@@ -21,10 +21,8 @@ from wizard.core.child_environment import of_pulumi
 from wizard.core.errors import DamagedState, SetupError, Unreachable
 from wizard.core.models.stack import ListedStack
 from wizard.core.next_command import Command, shell
-from wizard.core.state_backend import BackendFact, Circumstances
+from wizard.core.state_backend import CLOUD_URL, BackendFact, Circumstances
 from wizard.pulumi_engine import config, passphrase
-
-CLOUD_URL = "https://api.pulumi.com"
 
 
 def detect(environ: Mapping[str, str], folder: Path) -> BackendFact | None:

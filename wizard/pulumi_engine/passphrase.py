@@ -13,10 +13,9 @@ from pathlib import Path
 
 from wizard.core import files
 from wizard.core.errors import SetupError, UsageError
+from wizard.core.models.inputs import FILE_VARIABLE, VARIABLE
 from wizard.core.next_command import plain_name, shell
 from wizard.core.state_backend import ENTER_PASSPHRASE
-
-VARIABLE, FILE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"
 
 LOST = (
     "a lost passphrase loses only what the stack encrypts with it, and this project encrypts nothing there: "

@@ -18,7 +18,7 @@ from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import DamagedState, PreflightFailed, Problem, ResourceError, SetupError, StackNotFound
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, Linked, StackState
-from wizard.core.models.inputs import Choice, Mark
+from wizard.core.models.inputs import FILE_VARIABLE, Choice, Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import ListedStack, Progress, Step
 from wizard.core.next_command import Command, plain_name, shell, wizard
@@ -28,7 +28,6 @@ from wizard.core.ports.run import (
     DecryptVerifier,
     Engine,
     GitHub,
-    TargetContext,
     UserInterface,
     VercelClient,
 )
@@ -43,13 +42,10 @@ from wizard.setup import plan
 from wizard.setup.importing import discovery
 from wizard.setup.importing.data_key import NONE_YET
 from wizard.setup.importing.discovery import ImportRequest
-from wizard.setup.preflight import account, checks, principals, services
+from wizard.setup.preflight import checks, principals, services
 
 if TYPE_CHECKING:
     from wizard.setup.saved_plan import SavedPlan
-
-
-PASSPHRASE_FILE = "PULUMI_CONFIG_PASSPHRASE_FILE"
 
 
 class StatePlaces(Protocol):
@@ -114,10 +110,10 @@ def _create(
         result = "created" if aws.state_storage.make_state_bucket(state.make_bucket) else "there already"
         ui.line(f"{state.make_bucket}: {result}; private, versioned, encrypted", mark=Mark.OK)
     if state.make_passphrase:
-        environment[PASSPHRASE_FILE] = path = places.make_passphrase(stack)
+        environment[FILE_VARIABLE] = path = places.make_passphrase(stack)
         ui.line(f"the stack's passphrase is in {path}: keep a copy where you keep secrets", mark=Mark.WARN)
         ui.line("to use the Pulumi CLI directly:", mark=Mark.INFO)
-        ui.verbatim(f"export {PASSPHRASE_FILE}={path}")
+        ui.verbatim(f"export {FILE_VARIABLE}={path}")
     backend = interview.answers.get("backend")
     chosen = backend is not None and backend.source is Source.ASKED
     return StateLocation(
@@ -429,12 +425,6 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
     if to_apply:
         # The proof is the last step, and its interpreter starts meanwhile.
         clients.prover.warm_up()
-    engine.prepare(request.stack, ready.settings)
-    if ui.interactive:
-        # After a cancellation the next run asks only for the confirmation.
-        _save_draft(request, clients, saved_progress.REVIEWED, ready.answers)
-    if ready.findings.state.pending:
-        engine.recover(request.stack, ready.findings.orphaned_creations)
     outputs = ready.findings.state.outputs
     is_built = outputs is not None and not ready.findings.state.pending
     with Threads(max_workers=2) as pool:
@@ -443,6 +433,12 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         judged = pool.submit(
             principals.judge, ready.settings, request.saved, outputs.key_arn if outputs else None, ready.aws
         )
+        engine.prepare(request.stack, ready.settings)
+        if ui.interactive:
+            # After a cancellation the next run asks only for the confirmation.
+            _save_draft(request, clients, saved_progress.REVIEWED, ready.answers)
+        if ready.findings.state.pending:
+            engine.recover(request.stack, ready.findings.orphaned_creations)
         # With the settings of the last update one preview tells whether settings, state and account agree.
         is_compared = is_built and ready.settings == request.saved
         steps = engine.preview(request.stack, _quiet, refresh=is_compared)
@@ -579,41 +575,3 @@ def settings_of(request: Request, clients: Clients) -> Settings:
         if state and state.outputs
         else wizard("status", "--all", advice="lists the stacks; the settings file is kept with the code"),
     )
-
-
-def find_deployed(
-    request: Request, clients: Clients, *, is_removal: bool = False
-) -> tuple[TargetContext, Engine, StackState]:
-    """A deployed stack, for the commands that create nothing in it. Raises PreflightFailed, StackNotFound.
-
-    `is_removal`: also a stack whose first set-up was interrupted, which has no outputs yet; nothing on Vercel is asked.
-    No check of a creation is made: it would take what an interrupted removal left in the account for somebody else's.
-    """
-    settings = settings_of(request, clients)
-    # Without a terminal the command itself says that it needs the token, and what for.
-    unasked = ("vercel_token",) if is_removal or not clients.ui.interactive else ()
-    interview = interviewer(request, clients, unasked=unasked).run()
-    engine, location = open_engine(request, clients, interview)
-    clients.ui.working("asking Pulumi for the stack")
-    pulumi = services.check_pulumi(engine, request.stack, location.problems)
-    problems = [
-        *account.caller_problems(interview.values, request.saved, interview.identity, request.stack),
-        *pulumi.problems_beside(interview.identity),
-    ]
-    state, aws = pulumi.state, interview.aws
-    if problems:
-        raise PreflightFailed(tuple(problems))
-    is_there = state is not None and (state.outputs or is_removal and (state.owned or state.pending))
-    if state is None or aws is None or not is_there:
-        raise StackNotFound(f"the stack {request.stack} is not deployed yet", wizard("setup", "--stack", request.stack))
-    clients.ui.line(f"account {settings.account_id}, {settings.region}, state in {pulumi.backend}", mark=Mark.OK)
-    token = interview.values.get("vercel_token")
-    context = TargetContext(
-        stack=request.stack,
-        settings=settings,
-        aws=aws.with_region(settings.region),
-        targets=settings.deploy_targets,
-        outputs=state.outputs,
-        vercel=clients.vercel(token) if token else None,
-    )
-    return context, engine, state

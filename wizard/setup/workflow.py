@@ -11,18 +11,18 @@ from typing import Any
 from components import policies
 from components.settings import Outputs, SecretStore, Settings
 from wizard.core.cost.drivers import options
-from wizard.core.errors import Cancelled, SetupError, UsageError
+from wizard.core.errors import Cancelled, PreflightFailed, SetupError, StackNotFound, UsageError
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.inputs import LATER, Choice, Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import plain_name, wizard
-from wizard.core.ports.run import TargetContext, UserInterface
+from wizard.core.ports.run import Engine, TargetContext, UserInterface
 from wizard.core.retry import Threads
 from wizard.data_key.delivery import find_credentials, find_last_backup, region_of
 from wizard.inputs.registry import BACKUP_TO
 from wizard.setup import checklist, confirmation, deliver_and_verify, plan, report, steps
+from wizard.setup.preflight import account, services
 from wizard.setup.preflight.resource_conflicts import crashed_creations
-from wizard.setup.preflight.services import attempt
 from wizard.setup.report import has_backup
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_target
@@ -158,7 +158,7 @@ def _readings(ready: steps.PreparedRun, outputs: Outputs) -> tuple[Callable[[], 
     """What is read of a stack that this run does not change: the last backup, the account, the credentials."""
     context = deliver_and_verify.context_of(ready, outputs)
     return (
-        partial(attempt, find_last_backup, ready.aws, ready.settings),
+        partial(services.attempt, find_last_backup, ready.aws, ready.settings),
         partial(checklist.read_account, ready.aws, outputs),
         partial(find_credentials, context, context.targets),
     )
@@ -226,8 +226,46 @@ def retire_access_key(request: Request, clients: Clients) -> dict[str, str | Non
     return {"id": done.key_id, "done": done.done}
 
 
+def _find_deployed(
+    request: Request, clients: Clients, *, is_removal: bool = False
+) -> tuple[TargetContext, Engine, StackState]:
+    """A deployed stack, for the commands that create nothing in it. Raises PreflightFailed, StackNotFound.
+
+    `is_removal`: also a stack whose first set-up was interrupted, which has no outputs yet; nothing on Vercel is asked.
+    No check of a creation is made: it would take what an interrupted removal left in the account for somebody else's.
+    """
+    settings = steps.settings_of(request, clients)
+    # Without a terminal the command itself says that it needs the token, and what for.
+    unasked = ("vercel_token",) if is_removal or not clients.ui.interactive else ()
+    interview = steps.interviewer(request, clients, unasked=unasked).run()
+    engine, location = steps.open_engine(request, clients, interview)
+    clients.ui.working("asking Pulumi for the stack")
+    pulumi = services.check_pulumi(engine, request.stack, location.problems)
+    problems = [
+        *account.caller_problems(interview.values, request.saved, interview.identity, request.stack),
+        *pulumi.problems_beside(interview.identity),
+    ]
+    state, aws = pulumi.state, interview.aws
+    if problems:
+        raise PreflightFailed(tuple(problems))
+    is_there = state is not None and (state.outputs or is_removal and (state.owned or state.pending))
+    if state is None or aws is None or not is_there:
+        raise StackNotFound(f"the stack {request.stack} is not deployed yet", wizard("setup", "--stack", request.stack))
+    clients.ui.line(f"account {settings.account_id}, {settings.region}, state in {pulumi.backend}", mark=Mark.OK)
+    token = interview.values.get("vercel_token")
+    context = TargetContext(
+        stack=request.stack,
+        settings=settings,
+        aws=aws.with_region(settings.region),
+        targets=settings.deploy_targets,
+        outputs=state.outputs,
+        vercel=clients.vercel(token) if token else None,
+    )
+    return context, engine, state
+
+
 def _access_keys(request: Request, clients: Clients) -> access_key.AccessKeys:
-    stack, _, _ = steps.find_deployed(request, clients)
+    stack, _, _ = _find_deployed(request, clients)
     settings, vercel = stack.settings, stack.vercel
     if not settings.makes_user:
         raise UsageError(
@@ -249,7 +287,7 @@ def _access_keys(request: Request, clients: Clients) -> access_key.AccessKeys:
 
 def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
     """Remove the stack. What the records depend on is retained in the account: (what, why)."""
-    stack, engine, state = steps.find_deployed(request, clients, is_removal=True)
+    stack, engine, state = _find_deployed(request, clients, is_removal=True)
     ui, settings = clients.ui, stack.settings
     retained = _retained(stack, state)
     ui.section("Retained", "it leaves the stack, and no stack can remove it")

@@ -224,6 +224,7 @@ def test_an_import_file_brings_everything_under_its_components_and_the_program_c
     assert (key["protect"], key["retainOnDelete"]) == (True, True)
 
 
+@pytest.mark.thorough
 def test_the_import_option_imports_and_updates_in_one_go(engine_setup: EngineSetup, account: Account) -> None:
     project = engine_setup.project("adopting-by-option", PROGRAM, {"import": account.ids})
 

@@ -119,7 +119,9 @@ def test_the_command_to_install_names_the_packages():
 
 
 @pytest.mark.needs("bash")
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "two workers"])
+@pytest.mark.parametrize(
+    "workers", [pytest.param((), id="alone", marks=pytest.mark.thorough), pytest.param(("-n", "2"), id="two workers")]
+)
 def test_a_run_without_a_program_passes_and_names_what_it_left_out(tmp_path: Path, workers: tuple[str, ...]):
     bash = programs.PROGRAMS["bash"].find()
     assert bash

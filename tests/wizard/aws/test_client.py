@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import replace
 from operator import attrgetter
@@ -113,3 +114,20 @@ def test_each_service_of_the_client_is_the_one_that_its_type_says():
     assert {name: load().__name__ for name, load in LOADERS.items()} == {
         name: kind.rpartition(".")[2] for name, kind in Aws.__annotations__.items()
     }
+
+
+def test_a_client_looks_into_the_folder_of_its_own_service(aws: Aws, monkeypatch: pytest.MonkeyPatch):
+    asked: list[str] = []
+    list_folder = os.listdir
+
+    def listed(path: str) -> list[str]:
+        asked.append(path)
+        return list_folder(path)
+
+    monkeypatch.setattr(os, "listdir", listed)
+    session = aws._session
+    for service in ("sts", "ssm"):
+        session.make_client(service)
+    assert len(asked) < 20, "botocore has the folders of 450 services"
+    with pytest.raises(SetupError, match="no-such-service"):
+        session.make_client("no-such-service")

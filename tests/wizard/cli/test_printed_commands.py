@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -37,7 +38,13 @@ VALUE = "X"
 PYTHON = shlex.quote(sys.executable)
 
 
-def texts() -> Iterator[str]:
+@cache
+def texts() -> list[str]:
+    """What `_texts` gives, each once. Not while pytest collects: each of its processes would parse the product."""
+    return sorted({*_texts()})
+
+
+def _texts() -> Iterator[str]:
     """Every text of the product that names a wizard command, with X in the place of each value; no docstring."""
     for file in sorted((ROOT / "wizard").rglob("*.py")):
         if file in CODE:
@@ -62,55 +69,47 @@ def _text(node: ast.AST) -> str | None:
     return None
 
 
-ALL = sorted(set(texts()))
-
-
 def commands_in(text: str) -> list[list[str]]:
     """The words of each wizard command in a text, without the program."""
     return [shlex.split(found)[3:] for found in re.findall(rf"{PROGRAM}[^`|#\n)]*", text)]
 
 
-@pytest.mark.parametrize("text", ALL)
-def test_a_command_in_a_message_keeps_the_flags_of_the_run(text: str) -> None:
-    completed = replace(run_of(GIVEN), program=PROGRAM, project=None).complete(text)
-    for words in commands_in(completed):
+def test_a_command_in_a_message_keeps_the_flags_of_the_run() -> None:
+    run = replace(run_of(GIVEN), program=PROGRAM, project=None)
+    for words in (words for text in texts() for words in commands_in(run.complete(text))):
         name = words[0] if words and not words[0].startswith("-") else DEFAULT_COMMAND
         if name not in COMMANDS or {"--help", "--all"} & set(words):
             continue
         # A saved plan holds its own settings.
         taken = flags_of(name, words[1:]) - ({"--from", "--target"} if "--plan" in words else set())
-        assert [flag for flag in KEPT if flag in taken and flag not in words] == [], completed
+        assert [flag for flag in KEPT if flag in taken and flag not in words] == [], words
 
 
-WITH_PLACEHOLDERS = sorted(
-    {
+def test_nobody_signs_or_saves_under_a_word_that_stands_for_a_value() -> None:
+    with_placeholders = {
         (words[0], flag, word)
-        for text in ALL
+        for text in texts()
         for words in commands_in(text.replace("{", ""))
         for flag, word in pairwise(words)
         if flag.startswith("--") and re.fullmatch(r"[A-Z][A-Z/-]+", word)
     }
-)
+    assert len(with_placeholders) > 5
+    for words in with_placeholders:
+        with pytest.raises(UsageError, match=f"{words[1]}: {words[2]} stands for a value"):
+            parse(words)
 
 
-@pytest.mark.parametrize("words", WITH_PLACEHOLDERS, ids=" ".join)
-def test_nobody_signs_or_saves_under_a_word_that_stands_for_a_value(words: tuple[str, str, str]) -> None:
-    with pytest.raises(UsageError, match=f"{words[1]}: {words[2]} stands for a value"):
-        parse(words)
+def test_a_message_names_commands_that_there_are() -> None:
+    for words in (words for text in texts() for words in commands_in(text)):
+        known = (*COMMANDS, "COMMAND")
+        assert not words or words[0].startswith(("-", VALUE)) or words[0].rstrip(",;.)") in known, words
 
 
-@pytest.mark.parametrize("text", ALL)
-def test_a_message_names_commands_that_there_are(text: str) -> None:
-    for words in commands_in(text):
-        assert not words or words[0].startswith(("-", VALUE)) or words[0].rstrip(",;.)") in (*COMMANDS, "COMMAND")
-
-
-@pytest.mark.parametrize("text", ALL)
-def test_a_message_names_no_flag_that_its_command_would_refuse(text: str) -> None:
-    for name, *words in filter(None, commands_in(text)):
+def test_a_message_names_no_flag_that_its_command_would_refuse() -> None:
+    for name, *words in (words for text in texts() for words in commands_in(text) if words):
         flags = {word.partition("=")[0] for word in words if word.startswith("--")}
         # What is added where the message is printed may be the words that a flag needs.
-        assert name not in COMMANDS or VALUE in words or flags <= flags_of(name, words)
+        assert name not in COMMANDS or VALUE in words or flags <= flags_of(name, words), (name, words)
 
 
 def test_terminal_and_json_complete_every_command_that_they_print() -> None:

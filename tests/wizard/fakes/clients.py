@@ -248,6 +248,8 @@ class FakeCloud:
     closed: tuple[SecretStore, ...] = ()
     """The stores that the caller may not read."""
     wrapped_by: dict[str, str] = field(default_factory=dict)
+    holds: dict[str, str] = field(default_factory=dict)
+    """Which former ENCRYPTION_KEY is in a wrapped key, by its fingerprint."""
     """Fingerprint → ARN of the key that wrapped it."""
     credentials: AppCredentials | None = None
     credentials_from: tuple[str, ...] = ("token", "container")
@@ -982,6 +984,11 @@ class FakeProver:
             cause=cause,
             how=how,
             key_material=MATERIAL if how is Proof.ROUND_TRIP else "",
+            same=tuple(
+                key.fingerprint
+                for key in batch.reading
+                if full and self.aws.holds.get(key.fingerprint, key) == self.aws.holds.get(fingerprint)
+            ),
         )
 
 

@@ -200,6 +200,8 @@ class FakeWrapper:
 
     aws: FakeCloud
     failure: SetupError | None = None
+    key: str = "ab" * 32
+    """What is read."""
     prompted: list[bool] = field(default_factory=list)
     given: list[tuple[dict[str, str], str]] = field(default_factory=list)
     """Environment and key, in turn."""
@@ -212,5 +214,6 @@ class FakeWrapper:
             raise self.failure
         seed = f"adopted {len(self.prompted)} under {key_arn}".ljust(160).encode()
         made = WrappedDataKey(value=base64.b64encode(seed).decode())
+        self.aws.holds[made.fingerprint] = self.key
         self.aws.wrapped_by[made.fingerprint] = key_arn
         return made

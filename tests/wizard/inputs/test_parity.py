@@ -5,6 +5,7 @@ Touches nothing.
 
 from __future__ import annotations
 
+from itertools import permutations, product
 from typing import Any
 
 import pytest
@@ -39,11 +40,11 @@ def test_the_two_values_of_these_tests_are_two(each: Input) -> None:
 
 
 @every_input
-@pytest.mark.parametrize("number", [0, 1])
-def test_a_prompt_takes_what_the_input_takes(each: Input, number: int) -> None:
-    question, value = each.question(), good(each)[number]
-    assert question.check(value) is None
-    assert question.parse(value) == each.parse(value)
+def test_a_prompt_takes_what_the_input_takes(each: Input) -> None:
+    question = each.question()
+    for value in good(each):
+        assert question.check(value) is None
+        assert question.parse(value) == each.parse(value)
     assert (question.key, question.kind, question.prompt, question.why) == (each.key, each.kind, each.prompt, each.why)
 
 
@@ -67,15 +68,14 @@ def test_a_prompt_to_choose_at_offers_all_that_is_known(each: Input) -> None:
 
 
 @every_input
-@pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("number", [0, 1])
-def test_a_door_takes_what_the_input_takes(each: Input, door: str, number: int) -> None:
-    text = good(each)[number]
-    answer = resolved(**DOORS[door](each, text))[each.key]
-    source = {"flag": Source.FLAG, "variable": Source.ENVIRONMENT}.get(door, Source.FILE)
-    named = {"flag": each.flag, "variable": each.variable, "yaml": "answers.yaml", "json": "answers.json"}[door]
-    assert answer.value == each.parse(text)
-    assert (answer.source, answer.where, answer.secret) == (source, named, each.secret)
+def test_a_door_takes_what_the_input_takes(each: Input) -> None:
+    names = {"flag": each.flag, "variable": each.variable, "yaml": "answers.yaml", "json": "answers.json"}
+    assert names.keys() == DOORS.keys()
+    for door, text in product(DOORS, good(each)):
+        answer = resolved(**DOORS[door](each, text))[each.key]
+        source = {"flag": Source.FLAG, "variable": Source.ENVIRONMENT}.get(door, Source.FILE)
+        assert answer.value == each.parse(text), door
+        assert (answer.source, answer.where, answer.secret) == (source, names[door], each.secret)
 
 
 @every_input
@@ -83,13 +83,10 @@ def test_a_door_takes_what_the_input_takes(each: Input, door: str, number: int) 
     ("stronger", "weaker"),
     [(by_flag, by_variable), (by_flag, by_yaml), (by_variable, by_yaml), (by_variable, by_json)],
 )
-@pytest.mark.parametrize("turned", [False, True])
-def test_the_flag_wins_over_the_variable_and_that_over_the_file(
-    each: Input, stronger: Any, weaker: Any, turned: bool
-) -> None:
-    first, second = reversed(good(each)) if turned else good(each)
-    answer = resolved(**together(weaker(each, second), stronger(each, first)))[each.key]
-    assert answer.value == each.parse(first)
+def test_the_flag_wins_over_the_variable_and_that_over_the_file(each: Input, stronger: Any, weaker: Any) -> None:
+    for first, second in permutations(good(each)):
+        answer = resolved(**together(weaker(each, second), stronger(each, first)))[each.key]
+        assert answer.value == each.parse(first)
 
 
 @every_input

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from wizard.core.errors import SetupError, UsageError
+from wizard.core.models.inputs import FILE_VARIABLE, VARIABLE
 from wizard.core.state_backend import ENTER_PASSPHRASE
 from wizard.pulumi_engine import passphrase
-from wizard.pulumi_engine.passphrase import FILE_VARIABLE, VARIABLE
 
 STACK = "production"
 SALT = "v1:icIt0EuihwE=:v1:Ha9LjcEGJNyU0s8o:8ZGggM9gDDMKclDepqEF80mYERxVtg=="

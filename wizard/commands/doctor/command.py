@@ -32,6 +32,7 @@ from wizard.targets.port import deploy_target
 def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
     """`doctor`: show the diagnosis. Raises StackNotFound without settings."""
     clients.ui.working("checking the account, the state and the deploy targets")
+    clients.prover.warm_up()
     if not options.quick:
         clients.start_engine()
     diagnosis = _diagnosis(request, clients, last=() if options.quick else checks.SLOW_CHECKS)
@@ -41,7 +42,7 @@ def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int
 
 def _diagnosis(request: Request, clients: Clients, *, last: Sequence[tuple[str, Check]]) -> Diagnosis:
     try:
-        deployed = deployed_stack.find(request, clients)
+        deployed = deployed_stack.find(request, clients, reads_variables=True)
     except StackNotFound:
         raise
     except SetupError as error:
@@ -210,7 +211,7 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
     """
     clients.ui.working("reading the stack")
     clients.prover.warm_up()
-    deployed = deployed_stack.find(request, clients, reads_data_key=True)
+    deployed = deployed_stack.find(request, clients, reads_data_key=True, reads_variables=True)
     deployed_stack.outputs_of(deployed)
     context = deployed.reachable(targets_of(request, deployed))
     stored_data_key = deployed_stack.stored_data_key_of(deployed)

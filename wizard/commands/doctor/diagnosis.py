@@ -117,7 +117,8 @@ def diagnose(
             # The check did not handle the error: its result is unknown.
             return (NotChecked.of(check.__name__.replace("_", " "), error),)
 
-    with Threads(max_workers=8) as pool:
+    # Each waits for answers: none has to wait for a thread too.
+    with Threads(max_workers=max(1, len(checks))) as pool:
         results = [result for answers in pool.map(run, checks) for result in answers]
     if not any(isinstance(result, Finding) and result.cause not in check_codes.ADVISORY for result in results):
         results += [result for _, check in last for result in run(check)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wizard.commands.rotate.data_key import promote_command, put_in_place
+from wizard.commands.rotate.replace_version import same_version
 from wizard.commands.rotate.result import Action, RotateResult, show_versions
 from wizard.commands.rotate.versions import (
     DataKeyStore,
@@ -43,7 +44,7 @@ def adopt(request: Request, clients: Clients) -> RotateResult:
         ui.line("no data key is stored yet: the former ENCRYPTION_KEY becomes the application's data key")
     else:
         show_versions(ui, versions, data_keys.outputs.key_arns)
-        ui.line("the former key is kept as another version; whether it equals the current data key is not known")
+        ui.line("the former key is kept as another version, unless the application can tell that it is one of these")
     why = "A child process reads the key, and KMS wraps it. It is never shown, and is kept forever."
     if not confirmation.typed(request, ui, why=why):
         raise Cancelled(
@@ -53,12 +54,24 @@ def adopt(request: Request, clients: Clients) -> RotateResult:
     deployed, outputs = data_keys.deployed, data_keys.outputs
     wrapped = wrap_former_key(clients, deployed.aws, data_keys.settings, deployed.identity, outputs, data_keys.stack)
     with data_keys.deployed.engine.alone(request.stack):
+        # KMS wraps the same key differently each time: an earlier run, perhaps an interrupted one, may have kept it.
+        same = same_version(clients, data_keys, wrapped)
         now = clients.now()
         keep_stored_keys(data_keys, at=now)
         version = keep_everywhere(
-            data_keys, wrapped, key_arn=data_keys.outputs.key_arn, origin=VersionOrigin.ADOPTED, at=now
+            data_keys,
+            same.wrapped if same else wrapped,
+            key_arn=data_keys.outputs.key_arn,
+            origin=same.origin if same else VersionOrigin.ADOPTED,
+            at=now,
+            same_as=same.same_as if same else None,
         )
-    ui.line(f"{version.fingerprint} is kept in {version.parameter}", mark=Mark.OK)
+    ui.line(
+        f"{version.fingerprint} is this key, and the data key in use"
+        if same and same.current
+        else f"{version.fingerprint} is {'this key, and ' if same else ''}kept in {version.parameter}",
+        mark=Mark.OK,
+    )
     if first:
         return put_in_place(
             replace(request, confirmed=request.stack),
@@ -72,10 +85,12 @@ def adopt(request: Request, clients: Clients) -> RotateResult:
     return RotateResult(
         action=Action.ADOPT,
         stack=data_keys.stack,
-        changed=True,
+        changed=same is None,
         versions=data_keys.versions(),
         subject=version,
-        next=(decision.next if decision else _promote(data_keys, version.fingerprint),),
+        next=()
+        if same and same.current
+        else (decision.next if decision else _promote(data_keys, version.fingerprint),),
     )
 
 

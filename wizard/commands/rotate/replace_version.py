@@ -18,7 +18,7 @@ from wizard.commands.rotate.versions import (
 )
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, Unreachable, Unsupported
-from wizard.core.models.delivery import AppVariables, Delivered, Verification
+from wizard.core.models.delivery import AppVariables, ChildResult, Delivered, Verification
 from wizard.core.models.rotation import DataKeyVersion, StoredKey
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import TargetContext
@@ -98,6 +98,48 @@ class DecryptProof:
     words: str
 
 
+def same_version(clients: Clients, data_keys: DataKeyStore, wrapped: WrappedDataKey) -> DataKeyVersion | None:
+    """The version, the current one first, that opens to the same data key, as far as the application can decrypt it.
+
+    None where there is none, or where the application's credentials are not at hand. Raises Unreachable.
+    """
+    key_arn = data_keys.outputs.key_arn
+    ours = [version for version in data_keys.versions() if version.key_arn == key_arn]
+    if not ours:
+        return None
+    ours.sort(key=lambda version: not version.current)
+    reading = tuple(version.wrapped for version in ours)
+    variables = AppVariables(region=data_keys.settings.region, key_arn=key_arn, wrapped=wrapped, reading=reading)
+    answer = _as_application(clients, data_keys, variables)
+    same = answer[1].same if answer else ()
+    return next((version for version in ours if version.fingerprint in same), None)
+
+
+def _as_application(
+    clients: Clients, data_keys: DataKeyStore, variables: AppVariables
+) -> tuple[str, ChildResult] | None:
+    """The principal of the first target whose credentials are at hand, and its answer after a round trip; else None.
+
+    Raises Unreachable where KMS does not answer.
+    """
+    for target in deploy_targets(data_keys.settings.deploy_targets):
+        principal = data_keys.outputs.principal_of(target.name)
+        credentials = data_keys.deployed.aws.application_credentials.app_credentials(
+            principal, container_first=target.container_credentials_first
+        ).credentials
+        if credentials is None:
+            continue
+        verdict = clients.prover.prove(credentials, variables, full=True)
+        if not verdict.is_answer:
+            raise Unreachable(
+                f"whether the application can decrypt {variables.wrapped.fingerprint} could not be verified: KMS did "
+                f"not answer ({verdict.cause}: {verdict.message}); nothing was changed",
+                "wait a minute, then run the same command again",
+            )
+        return principal, verdict
+    return None
+
+
 def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVersion, *, trusted: bool) -> DecryptProof:
     """Prove that the stack's key decrypts the version: as the application, else by a ReEncrypt to the same key.
 
@@ -108,21 +150,9 @@ def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVer
     variables = AppVariables(
         region=data_keys.settings.region, key_arn=data_keys.outputs.key_arn, wrapped=version.wrapped
     )
-    aws = data_keys.deployed.aws
-    for target in deploy_targets(data_keys.settings.deploy_targets):
-        principal = data_keys.outputs.principal_of(target.name)
-        credentials = aws.application_credentials.app_credentials(
-            principal, container_first=target.container_credentials_first
-        ).credentials
-        if credentials is None:
-            continue
-        verdict = clients.prover.prove(credentials, variables, full=True)
-        if not verdict.is_answer:
-            raise Unreachable(
-                f"whether the application can decrypt {version.fingerprint} could not be verified: KMS did not answer "
-                f"({verdict.cause}: {verdict.message}); nothing was changed",
-                "wait a minute, then run the same command again",
-            )
+    answer = _as_application(clients, data_keys, variables)
+    if answer is not None:
+        principal, verdict = answer
         if not verdict.proved or verdict.fingerprint != version.fingerprint:
             cause = (
                 f"{verdict.cause}: {verdict.message}" if not verdict.proved else f"it decrypted {verdict.fingerprint}"

@@ -103,6 +103,8 @@ class AppVariables:
     key_arn: str
     wrapped: WrappedDataKey
     hash_key: WrappedDataKey | None = None
+    reading: tuple[WrappedDataKey, ...] = ()
+    """Other data keys, to compare this one with; they are never delivered."""
 
     @property
     def wrapped_keys(self) -> tuple[tuple[str, WrappedDataKey], ...]:
@@ -120,6 +122,7 @@ class AppVariables:
             *((name, key.value) for name, key in self.wrapped_keys),
             ("AWS_KMS_KEY_ID", self.key_arn),
             ("AWS_REGION", self.region),
+            *((("ENCRYPTED_PHI_KEYS_FOR_READING", " ".join(key.value for key in self.reading)),) * bool(self.reading)),
         )
 
 
@@ -240,6 +243,8 @@ class ChildResult:
     """None where nothing was proved."""
     key_material: str = ""
     """Id of the key material of the KMS key that opened the data key; empty after a dry run, or if not known."""
+    same: tuple[str, ...] = ()
+    """Fingerprints of the keys for reading that open to the same data key; none after a dry run."""
 
     @property
     def is_answer(self) -> bool:

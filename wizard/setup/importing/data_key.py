@@ -12,6 +12,7 @@ from wizard.core.models.account import DiscoveredDataKey, DiscoveredSetup
 from wizard.core.models.delivery import AppVariables, StoredDataKey
 from wizard.core.next_command import Command
 from wizard.core.ports.run import AwsClient, DecryptVerifier
+from wizard.setup.importing.obstacles import OTHER_ENVIRONMENT
 from wizard.targets.port import deploy_target
 
 
@@ -30,8 +31,6 @@ def read_from_application(variable: str) -> str:
 
 NONE_YET = "none"
 """Entered instead of a data key: the application never had one under this key."""
-
-_OTHER_ENVIRONMENT = "set up another environment: --environment NAME --stack NAME"
 
 
 def data_key_obstacle(
@@ -76,7 +75,7 @@ def data_key_obstacle(
             what=f"AWS_KMS_KEY_ID on Vercel names {data_key.key_arn}, and the alias points to {discovered.key.arn}",
             why=f"{DATA_KEY_VARIABLE} on Vercel is wrapped by the first key, and the second cannot decrypt it",
             next=f"point the alias to the key in use: aws kms update-alias --alias-name {_alias(discovered)} "
-            f"--target-key-id {data_key.key_arn}   or {_OTHER_ENVIRONMENT}",
+            f"--target-key-id {data_key.key_arn}   or {OTHER_ENVIRONMENT}",
         )
     if application_key is not None and data_key.claimed not in (None, application_key.fingerprint):
         return Problem(
@@ -141,7 +140,7 @@ def _conflict_with_stored(
             f"and the alias points to {discovered.key.arn}",
             why="the imported key could not open it",
             next=f"point the alias to the key in use: aws kms update-alias --alias-name {_alias(discovered)} "
-            f"--target-key-id {stored_data_key.key_arn}   or {_OTHER_ENVIRONMENT}",
+            f"--target-key-id {stored_data_key.key_arn}   or {OTHER_ENVIRONMENT}",
         )
     return None
 

@@ -14,13 +14,10 @@ from components.policies.stack import (
     key_policy_of,
     vercel_provider_arn_of,
 )
-from components.settings import ImportGroup, ResourceKind, Settings
+from components.settings import KEY_DESCRIPTION, ImportGroup, ResourceKind, Settings
 from wizard.core.models.account import Difference, DiscoveredSetup, KeyFact
 from wizard.setup.importing.policies import Right, condition_of, principals, rights, same, short, statements
 from wizard.setup.importing.trail import DifferenceRow, bucket_differences, trail_differences
-
-KEY_DESCRIPTION = "EONPRO PHI encryption key for HIPAA compliance"
-"""The description in the guide and in the program."""
 
 _MOST_ACTIONS = 5
 _MOST_DANGEROUS = frozenset((*policies.DELETION_ACTIONS, *policies.USE_ACTIONS, "kms:PutKeyPolicy"))

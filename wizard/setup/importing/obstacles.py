@@ -12,7 +12,7 @@ from wizard.core.models.delivery import StackState
 from wizard.core.safe_text import quoted
 from wizard.setup.importing.trail import bucket_of
 
-_OTHER_ENVIRONMENT = "set up another environment: --environment NAME --stack NAME"
+OTHER_ENVIRONMENT = "set up another environment: --environment NAME --stack NAME"
 
 
 def obstacles(discovered: DiscoveredSetup, settings: Settings, state: StackState) -> tuple[Problem, ...]:
@@ -92,14 +92,14 @@ def _wrong_kind(key: KeyFact, named: str, settings: Settings) -> Iterator[Proble
         yield Problem(
             what=f"{named} has key material from outside KMS ({key.origin})",
             why="KMS does not rotate it, and its owner can delete it; the stack creates no such key",
-            next=_OTHER_ENVIRONMENT,
+            next=OTHER_ENVIRONMENT,
         )
     if key.replica_of is not None:
         region = key.replica_of.split(":")[3] if key.replica_of.count(":") > 3 else "REGION"
         yield Problem(
             what=f"{named} is a replica; its primary is {key.replica_of}",
             why="a stack manages the primary, and creates the replicas itself",
-            next=f"run in the primary's Region: --region {region}   or {_OTHER_ENVIRONMENT}",
+            next=f"run in the primary's Region: --region {region}   or {OTHER_ENVIRONMENT}",
             exit_code=2,
         )
     if key.spec != "SYMMETRIC_DEFAULT" or key.usage != "ENCRYPT_DECRYPT":
@@ -107,7 +107,7 @@ def _wrong_kind(key: KeyFact, named: str, settings: Settings) -> Iterator[Proble
             what=f"{named} is of the spec {key.spec} for {key.usage}",
             why="a data key needs a symmetric key for ENCRYPT_DECRYPT, and the spec of a key never changes",
             next=f"point the alias to the right key: aws kms update-alias --alias-name {settings.names.alias} "
-            f"--target-key-id KEY --region {settings.region}   or {_OTHER_ENVIRONMENT}",
+            f"--target-key-id KEY --region {settings.region}   or {OTHER_ENVIRONMENT}",
         )
     multi_region = key.arn.rpartition("/")[2].startswith("mrk-")
     if multi_region != settings.multi_region:
@@ -122,7 +122,7 @@ def _wrong_kind(key: KeyFact, named: str, settings: Settings) -> Iterator[Proble
         yield Problem(
             what=f"{named} {actual}, and the settings want {desired}",
             why="that is decided when a key is created, and never changes",
-            next=f"import it as it is: --multi-region {'yes' if multi_region else 'no'}   or {_OTHER_ENVIRONMENT}",
+            next=f"import it as it is: --multi-region {'yes' if multi_region else 'no'}   or {OTHER_ENVIRONMENT}",
             exit_code=2,
         )
 
@@ -147,7 +147,7 @@ def _wrong_state(key: KeyFact, named: str, about: str, settings: Settings) -> It
         yield Problem(
             what=f"{named} is not enabled: {key.state}",
             why="only an enabled key decrypts a data key",
-            next=f"inspect it: aws kms describe-key {about}   or {_OTHER_ENVIRONMENT}",
+            next=f"inspect it: aws kms describe-key {about}   or {OTHER_ENVIRONMENT}",
         )
 
 
@@ -161,7 +161,7 @@ def _wrong_owner(key: KeyFact, named: str, about: str, settings: Settings) -> It
                 f"and this stack's is {tag}={desired}",
                 why="two environments or applications under one key can read each other's records",
                 next=f"if the tag is wrong: aws kms tag-resource {about} --tags TagKey={tag},TagValue={desired}"
-                f"   else {_OTHER_ENVIRONMENT}",
+                f"   else {OTHER_ENVIRONMENT}",
             )
 
 
@@ -180,7 +180,7 @@ def _policy(arn: str, settings: Settings) -> Iterator[Problem]:
             what=f"the policy {arn} has a path",
             why=f"a path never changes, and a second policy {settings.names.app_policy} cannot exist",
             next=f"who uses it: aws iam list-entities-for-policy --policy-arn {arn}   "
-            f"then detach and delete it (aws iam delete-policy --policy-arn {arn}), or {_OTHER_ENVIRONMENT}",
+            f"then detach and delete it (aws iam delete-policy --policy-arn {arn}), or {OTHER_ENVIRONMENT}",
         )
 
 

@@ -85,6 +85,38 @@ def test_a_first_adoption_that_was_cut_off_is_finished_by_the_next(empty: World)
     assert empty.current.fingerprint == told["fingerprint"]
 
 
+def test_an_adoption_that_was_cut_off_is_not_kept_a_second_time(world: World, empty: World) -> None:
+    """Nobody could tell later which of the two opens the records, and none may be deleted."""
+    world.run("adopt", "--encryption-key")
+    empty.key_rotation.crash_at = "replace_current"
+    with pytest.raises(KeyboardInterrupt):
+        empty.run("adopt", "--encryption-key")
+    for each in (world, empty):
+        told = each.run("adopt", "--encryption-key")
+        adopted = [mine.fingerprint for mine in each.kept().values() if mine.origin is VersionOrigin.ADOPTED]
+        assert adopted == [told["fingerprint"]]
+
+
+def test_the_key_that_is_in_use_already_is_not_kept_beside_itself(world: World) -> None:
+    adopted = world.run("adopt", "--encryption-key")["fingerprint"]
+    world.run("rotate", "--promote", adopted, "--no-hash-columns")
+    told = world.run("adopt", "--encryption-key")
+    assert (told["fingerprint"], told["changed"], told["next"], len(world.kept())) == (adopted, False, [], 2)
+
+
+def test_another_key_is_kept_beside_the_first(world: World) -> None:
+    first = world.run("adopt", "--encryption-key")["fingerprint"]
+    world.wrapper.key = "cd" * 32
+    second = world.run("adopt", "--encryption-key")["fingerprint"]
+    assert set(world.kept()) == {OLD, first, second}
+
+
+def test_without_the_applications_credentials_it_is_kept_rather_twice_than_not_at_all(world: World) -> None:
+    world.aws.credentials = None
+    fingerprints = {world.run("adopt", "--encryption-key")["fingerprint"] for _ in range(2)}
+    assert set(world.kept()) == {OLD, *fingerprints} and len(fingerprints) == 2
+
+
 def test_it_takes_the_stacks_name_before_the_key_is_read(world: World) -> None:
     with pytest.raises(Cancelled) as refused:
         world.run("adopt", "--encryption-key", confirm=None)

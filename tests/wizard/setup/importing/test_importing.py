@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from components import key, policies
+from components import policies
 from components.policies.stack import application_trust_of, key_policy_of
 from components.settings import ImportGroup, ResourceKind, Settings, Target
 from tests.wizard.fakes.clients import (
@@ -446,10 +446,6 @@ def test_rotation_description_and_tags_are_told() -> None:
     ]
     slow = replace(AS_WANTED, key=key_fact(rotation_period_days=700))
     assert told(slow, ImportGroup.KEY) == [("key, rotation", "every 700 days", "every 365 days")]
-
-
-def test_the_description_is_the_programs() -> None:
-    assert differences.KEY_DESCRIPTION == key.DESCRIPTION
 
 
 SUBJECT = "owner:acme:project:portal:environment:production"

@@ -16,7 +16,7 @@ from components.policies.evaluation.statements import Request, evaluate_policies
 from components.settings import DATA_KEY_VARIABLE, ImportGroup, ResourceKind, SecretStore, VercelIssuerMode
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.key import summary
-from wizard.commands.doctor.checks.principal import KEY, REFUSED, RESTART, ROLE, surplus_of
+from wizard.commands.doctor.checks.principal import KEY, POLICY, REFUSED, RESTART, ROLE, surplus_of
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
 from wizard.commands.policy.command import APPLY_ROLE, READ_ROLE, use_default_subject
@@ -87,9 +87,6 @@ def _granted(context: CheckContext, arn: str, policy: Mapping[str, Any], expecte
     )
 
 
-APPLICATION_POLICY = "aws:iam/policy:Policy::app-access"
-
-
 def check_grants(context: CheckContext) -> Iterator[CheckResult]:
     """Whether a grant lets anybody decrypt who is not the application."""
     key, grants = together(lambda: context.key, lambda: context.grants)
@@ -139,7 +136,7 @@ def check_application_policy(context: CheckContext) -> Iterator[CheckResult]:
             cause="policy-widened",
             what=f"the application's policy {arn} allows more than the use of the key: {summary(wider)}",
             why="an attacker in the application has these permissions, too",
-            command=fixes.pulumi_up(context, APPLICATION_POLICY),
+            command=fixes.pulumi_up(context, POLICY),
         )
     else:
         yield Passed(what="the application's policy allows the use of the key and nothing else")
