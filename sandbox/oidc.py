@@ -15,17 +15,17 @@ from typing import Any
 LIFETIME_SECONDS = 10 * 365 * 24 * 3600
 
 
-def deployment_token(*, team: str, project: str) -> str:
-    """The token of a production deployment of a Vercel project (https://vercel.com/docs/oidc/reference)."""
+def deployment_token(*, team: str, project: str, environment: str = "production") -> str:
+    """The token of a deployment to that environment of a Vercel project (https://vercel.com/docs/oidc/reference)."""
     now = int(time.time())
     return encode(
         {
             "iss": f"https://oidc.vercel.com/{team}",
             "aud": f"https://vercel.com/{team}",
-            "sub": f"owner:{team}:project:{project}:environment:production",
+            "sub": f"owner:{team}:project:{project}:environment:{environment}",
             "owner": team,
             "project": project,
-            "environment": "production",
+            "environment": environment,
             "iat": now,
             "nbf": now,
             "exp": now + LIFETIME_SECONDS,

@@ -99,7 +99,7 @@ def application_trust_of(settings: Settings, *, vercel_provider_arn: str | None)
             oidc_provider_arn=vercel_provider_arn,
             team=settings.vercel_team,
             project=settings.vercel_project,
-            vercel_environments=("production", *settings.vercel_environments),
+            vercel_environments=(settings.vercel_environment, *settings.vercel_environments),
         )
     if Target.ECS in settings.deploy_targets:
         trust += policies.ecs_trust_statements(

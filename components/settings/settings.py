@@ -88,9 +88,12 @@ class Settings(BaseModel):
     vercel_access: fields.VercelAccess = fields.VercelAccess.OIDC
     """How the application on Vercel gets AWS credentials: oidc (its role, by Vercel's token) or user (an IAM user with
     an access key)."""
-    vercel_environments: tuple[fields.VercelEnvironment, ...] = ()
-    """Environments of the Vercel project beside production whose deployments may use the key too: preview, or slugs of
-    custom environments."""
+    vercel_environment: fields.VercelEnvironment = "production"
+    """Environment of the Vercel project that the stack is for: production, preview, or the slug of a custom one; it
+    cannot be changed after the key is created."""
+    vercel_environments: tuple[fields.OtherVercelEnvironment, ...] = ()
+    """Environments of the Vercel project beside the stack's own whose deployments may use the key too: preview, or
+    slugs of custom environments."""
     vercel_issuer_mode: fields.VercelIssuerMode = fields.VercelIssuerMode.TEAM
     """Who issues the Vercel project's tokens: team (oidc.vercel.com/<team>) or global (oidc.vercel.com), as the
     project is set on Vercel."""
@@ -230,6 +233,8 @@ class Settings(BaseModel):
         faults = []
         if fields.Target.VERCEL in self.deploy_targets and not (self.vercel_team and self.vercel_project):
             faults.append("the deploy target vercel needs vercelTeam and vercelProject")
+        if self.vercel_environment in self.vercel_environments:
+            faults.append(f"vercelEnvironments: {self.vercel_environment} is the stack's own vercelEnvironment")
         if self.vercel_access is fields.VercelAccess.USER and self.app_principal_arn:
             faults.append(
                 "vercelAccess user creates an IAM user for the application, but appPrincipalArn names another principal"
@@ -333,6 +338,11 @@ class Settings(BaseModel):
     def makes_vercel_provider(self) -> bool:
         """Whether the stack creates the IAM OIDC provider of the Vercel team."""
         return self.trusts_vercel and self.vercel_oidc_provider_arn is None
+
+    @property
+    def vercel_place(self) -> tuple[str, str, str]:
+        """The Vercel team, its project and the project's environment; empty texts without the target."""
+        return self.vercel_team or "", self.vercel_project or "", self.vercel_environment
 
     @property
     def uses_store(self) -> bool:

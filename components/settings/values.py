@@ -239,13 +239,17 @@ def _slug(value: str) -> str:
     return value
 
 
-def _vercel_environment(value: str) -> str:
+def _other_vercel_environment(value: str) -> str:
     if value == "production":
-        raise ValueError("production may use the key anyway: name the other environments only")
+        raise ValueError("production uses the key of its own stack: name the other environments only")
+    return _vercel_environment(value)
+
+
+def _vercel_environment(value: str) -> str:
     if value == "development":
         raise ValueError("development may not use the key: its tokens are on the developers' machines")
     if not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", value):
-        raise ValueError(f"{value!r} is not an environment on Vercel: preview, or the slug of a custom environment")
+        raise ValueError(f"{value!r} is not an environment on Vercel: production, preview, or a custom one's slug")
     return value
 
 
@@ -356,6 +360,7 @@ ClusterProviderArn = Annotated[str, AfterValidator(_cluster_provider)]
 BucketName = Annotated[str, AfterValidator(_bucket)]
 VercelSlug = Annotated[str, AfterValidator(_slug)]
 VercelEnvironment = Annotated[str, AfterValidator(_vercel_environment)]
+OtherVercelEnvironment = Annotated[str, AfterValidator(_other_vercel_environment)]
 EcsName = Annotated[str, AfterValidator(_ecs_name)]
 EksCluster = Annotated[str, AfterValidator(_eks_cluster)]
 KubernetesName = Annotated[str, AfterValidator(_kubernetes_name)]

@@ -56,6 +56,14 @@ def create_app(
     app.register_blueprint(deployment_routes(account, deployments))
     _add_projects(app, account, deployments)
     _add_variables(app, account)
+
+    @app.put("/_sandbox/separates-secrets")
+    def separate_secrets() -> tuple[str, int]:
+        """From now on no other environment may have production's Secrets."""
+        for each in account.teams:
+            each.separates_secrets = True
+        return "", 204
+
     return app
 
 

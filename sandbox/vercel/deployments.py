@@ -69,11 +69,18 @@ class Deployments:
             return self.find(project, self._running[project]) if project in self._running else None
 
     def redeploy(
-        self, team: Team, source: Deployment, target: str | None, meta: Mapping[str, str], final_state: str
+        self,
+        team: Team,
+        source: Deployment,
+        target: str | None,
+        meta: Mapping[str, str],
+        final_state: str,
+        custom: str = "",
     ) -> Deployment:
         """A new deployment of an earlier one's code, with the current variables."""
         with self._lock:
-            deployment = replace(self._new(team, source.project, target, meta, now()), final_state=final_state)
+            created = self._new(team, source.project, target, meta, now(), custom)
+            deployment = replace(created, final_state=final_state)
             self._store(deployment)
             return deployment
 
@@ -101,7 +108,9 @@ class Deployments:
             self._promote(matching.id, project)
             (self._rolled_back.add if back else self._rolled_back.discard)(project)
 
-    def _new(self, team: Team, project: str, target: str | None, meta: Mapping[str, str], at: int) -> Deployment:
+    def _new(
+        self, team: Team, project: str, target: str | None, meta: Mapping[str, str], at: int, custom: str = ""
+    ) -> Deployment:
         # A deployment that is created after a change of a variable must be later than the change.
         changes = [entry.updated_at for entry in team.variables(project)]
         latest = max([*changes, *(entry.created_at for entry in self._by_project.get(project, ()))], default=0)
@@ -110,10 +119,11 @@ class Deployments:
             project=project,
             name=team.project(project)["name"],
             target=target,
+            custom=custom,
             created_at=max(at, latest + 1) if latest else at,
             state="QUEUED",
             meta=dict(meta),
-            environment=environment_for(team, project, target or "preview"),
+            environment=environment_for(team, project, custom or target or "preview"),
         )
 
     def _store(self, deployment: Deployment) -> Deployment:
@@ -127,10 +137,18 @@ class Deployments:
 
 
 def environment_for(team: Team, project: str, target: str) -> dict[str, str]:
-    """The environment of code that is deployed now, with the sensitive values, which the API never returns."""
+    """The environment of code that is deployed now, with the sensitive values, which the API never returns.
+
+    `target` is production, preview, or the slug of a custom environment.
+    """
+    custom = {each["id"] for each in team.environments(project) if each["slug"] == target}
     shared = [entry.variable for entry in team.shared(team.project_id(project)) if target in entry.variable.targets]
     # The project's variable overrides a shared one of the same name and environment.
-    own = [entry for entry in team.variables(project) if target in entry.targets and entry.git_branch is None]
+    own = [
+        entry
+        for entry in team.variables(project)
+        if entry.git_branch is None and (target in entry.targets or custom & set(entry.custom_environments))
+    ]
     return {entry.key: entry.value for entry in (*shared, *own)}
 
 
@@ -156,7 +174,7 @@ def deployment_routes(account: Account, deployments: Deployments) -> flask.Bluep
         )
         matching = [entry for id in ids for entry in deployments.all(id)]
         if target := query.get("target"):
-            matching = [entry for entry in matching if (entry.target or "preview") == target]
+            matching = [entry for entry in matching if (entry.custom or entry.target or "preview") == target]
         if state := query.get("state"):
             matching = [entry for entry in matching if entry.state in state.split(",")]
         if since := query.get("since"):
@@ -186,7 +204,10 @@ def deployment_routes(account: Account, deployments: Deployments) -> flask.Bluep
             fault.kind if fault else FaultKind.HALF, "READY"
         )
         target = body.get("target") if body.get("target") in (PRODUCTION, "staging") else None
-        deployment = deployments.redeploy(team, source, target, body.get("meta") or {}, final_state)
+        custom = body.get("customEnvironmentSlugOrId") or ""
+        if custom and custom not in {each["slug"] for each in team.environments(source.project)}:
+            raise ApiError(400, "bad_request", f"There is no custom environment {custom}.")
+        deployment = deployments.redeploy(team, source, target, body.get("meta") or {}, final_state, custom)
         return to_json(deployment, team.id)
 
     @routes.post("/v<int:version>/projects/<project>/<action>/<id>")
@@ -199,8 +220,8 @@ def deployment_routes(account: Account, deployments: Deployments) -> flask.Bluep
 
     @routes.get("/_sandbox/deployment/<project>")
     def deployed_now(project: str) -> dict[str, str]:
-        """The environment of production if it were deployed now."""
-        return environment_for(account.teams[0], project, PRODUCTION)
+        """The variables of production if it were deployed now; with `?environment=NAME` of another environment."""
+        return environment_for(account.teams[0], project, flask.request.args.get("environment", PRODUCTION))
 
     @routes.get("/_sandbox/running/<project>")
     def running(project: str) -> dict[str, Any]:
@@ -224,7 +245,9 @@ class Deployment:
     project: str
     name: str
     target: str | None
-    """None for a preview."""
+    """None for a preview, and in a custom environment."""
+    custom: str = ""
+    """The slug of the custom environment."""
     created_at: int
     state: str
     meta: Mapping[str, str]
@@ -273,6 +296,8 @@ def _common(deployment: Deployment) -> dict[str, Any]:
         "aliasError": None,
         "inspectorUrl": f"https://vercel.com/sandbox/{deployment.name}/{deployment.id.removeprefix('dpl_')}",
     }
+    if deployment.custom:
+        document["customEnvironment"] = {"slug": deployment.custom}
     if deployment.building_at is not None:
         document["buildingAt"] = deployment.building_at
     if deployment.ready_at is not None:

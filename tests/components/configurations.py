@@ -80,6 +80,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "vercel-existing-provider": {
         "vercelIssuerMode": "global",
         "vercelOidcProviderArn": f"{IAM}:oidc-provider/oidc.vercel.com",
+        "vercelEnvironment": "preview",
         "vercelEnvironments": ["staging"],
     },
     "ecs": ECS_ONLY,

@@ -130,6 +130,15 @@ def test_a_project_with_vercels_global_issuer_gets_a_provider_and_a_trust_for_th
     assert set(statement["Condition"]["StringEquals"]) == {"oidc.vercel.com:aud", "oidc.vercel.com:sub"}
 
 
+def test_a_stack_of_preview_does_not_let_productions_deployments_use_its_key(run_program: Run) -> None:
+    (statement,) = json.loads(run_program(vercelEnvironment="preview").one(ROLE).inputs["assumeRolePolicy"])[
+        "Statement"
+    ]
+    assert statement["Condition"]["StringEquals"]["oidc.vercel.com/acme:sub"] == (
+        "owner:acme:project:portal:environment:preview"
+    )
+
+
 @pytest.mark.parametrize(
     ("environment", "decision"),
     [

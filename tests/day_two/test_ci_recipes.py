@@ -170,6 +170,7 @@ def test_the_night_is_quiet_while_all_is_well(runner: Runner) -> None:
     assert runner.deployment.changes() == {}
 
 
+@pytest.mark.thorough
 def test_the_night_fails_where_something_is_wrong_and_keeps_what_was_found(runner: Runner) -> None:
     kms, key = runner.deployment.client("kms"), runner.deployment.outputs()["keyArn"]
     kms.disable_key(KeyId=key)

@@ -157,6 +157,7 @@ def hash_keys(deployment: Deployment) -> tuple[str, str, str]:
     return parameters[HASH_KEY], kept, deployment.deployed()["ENCRYPTED_PHI_HASH_KEY"]
 
 
+@pytest.mark.thorough
 def test_a_hash_key_of_its_own_outlives_a_rotation_and_its_deletion(life: Deployment) -> None:
     made = life.wizard("setup", "--hash-key", "yes", "--yes", "--json").document
     assert (made["hashKey"]["isNew"], made["dataKey"]["isNew"]) == (True, False)

@@ -20,5 +20,4 @@ def converges(deployment: Deployment, *, key: str | None = None, stored_key: str
     for kind in ("trails", "providers"):
         assert len(made[kind]) == 1, kind
     deployment.pulumi("preview", "--stack", "production", "--expect-no-changes")
-    exported = deployment.pulumi("stack", "export", "--stack", "production").document["deployment"]
-    assert not exported.get("pending_operations")
+    assert not deployment.state().get("pending_operations")

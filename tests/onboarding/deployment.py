@@ -431,10 +431,15 @@ class Deployment:
         """The URNs of a stack's resources, without the stack itself and its providers."""
         return [each["urn"] for each in self._resources(stack) if not each["type"].startswith("pulumi:")]
 
-    def outputs(self) -> dict[str, Any]:
-        """The outputs of the stack `production`, which holds no secret."""
-        [stack] = [each for each in self._resources("production") if each["type"] == "pulumi:pulumi:Stack"]
-        return dict(stack["outputs"])
+    def outputs(self, stack: str = "production") -> dict[str, Any]:
+        """The outputs of a stack, which hold no secret."""
+        [found] = [each for each in self._resources(stack) if each["type"] == "pulumi:pulumi:Stack"]
+        return dict(found["outputs"])
+
+    def state(self, stack: str = "production") -> dict[str, Any]:
+        """The state of a stack as its file has it, secrets encrypted."""
+        [file] = [file for file in self._states() if file.stem == stack]
+        return dict(json.loads(file.read_text())["checkpoint"]["latest"] or {})
 
     def _states(self) -> list[Path]:
         # An engine takes a fifth of a second of processor time to tell what stands in these files.
@@ -442,8 +447,7 @@ class Deployment:
         return list((backend / ".pulumi" / "stacks" / "eonpro-kms").glob("*.json"))
 
     def _resources(self, stack: str) -> list[dict[str, Any]]:
-        [file] = [file for file in self._states() if file.stem == stack]
-        return list((json.loads(file.read_text())["checkpoint"]["latest"] or {}).get("resources") or ())
+        return list(self.state(stack).get("resources") or ())
 
 
 def _judged(done: subprocess.CompletedProcess[str], expect: int | None) -> CompletedCommand:

@@ -172,6 +172,7 @@ def test_nobody_else_gets_the_key_and_nothing_overwrites_the_data_key(onboarded:
     assert onboarded.changes() == {}
 
 
+@pytest.mark.thorough
 def test_what_a_preview_cannot_know_is_said_and_refused_in_the_update(
     deployment: Deployment, onboarded: Deployment
 ) -> None:

@@ -43,9 +43,8 @@ def test_a_wizard_killed_alone_leaves_the_engine_at_work_and_the_next_run_conver
     converges(deployment)
 
 
-@pytest.mark.parametrize(
-    "moment", ["before the stored data key", pytest.param("before the push", marks=pytest.mark.thorough)]
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("moment", ["before the stored data key", "before the push"])
 def test_a_run_killed_on_the_data_keys_way_converges(deployment: Deployment, moment: str):
     if moment == "before the stored data key":
         # The data key was made and is in nobody's hands but the dead run's.

@@ -217,7 +217,7 @@ def production(deployment: Deployment) -> dict[str, Any]:
     """All that is production's: its state, its settings, its key with its policy, its data key."""
     kms, key = deployment.client("kms"), deployment.outputs()["keyArn"]
     return {
-        "state": deployment.pulumi("stack", "export", "--stack", "production").document,
+        "state": deployment.state(),
         "settings": (deployment.folder / "Pulumi.production.yaml").read_text(),
         "key": kms.describe_key(KeyId=key)["KeyMetadata"],
         "policy": kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"],
@@ -235,8 +235,7 @@ def test_a_second_environment_is_asked_only_what_has_to_be_its_own(built: Built)
 
 def test_a_second_environment_has_a_key_an_alias_a_trail_and_a_data_key_of_its_own(second: Second):
     deployment = second.deployment
-    outputs = deployment.pulumi("stack", "output", "--json", "--stack", "staging").document
-    theirs = deployment.outputs()
+    outputs, theirs = deployment.outputs("staging"), deployment.outputs()
     assert outputs["aliasName"] == f"{ALIAS}-staging" and theirs["aliasName"] == ALIAS
     assert outputs["parameterPrefix"] == "/eonpro/staging"
     shared = [name for name in theirs if outputs[name] == theirs[name]]

@@ -1,22 +1,22 @@
 """GitHub's API, for one question: which subject the tokens of a repository's workflows have.
 
-Touches one endpoint over the network; sends the token in the Authorization header only. Reads the proxy's variables.
+Touches one endpoint through `wizard/vercel/http.py`, the HTTP client of both APIs.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-from wizard.core.errors import CredentialsError, ResourceError, SetupError, TargetMissing, Unreachable, UsageError
+from wizard.core.errors import CredentialsError, ResourceError, SetupError, TargetMissing
 from wizard.core.models.access import TokenSubject
 from wizard.core.next_command import Command
-from wizard.core.safe_text import parse_json, quoted
 
 BASE_URL = "https://api.github.com"
 SECONDS = 10.0
+LOGIN = Command("gh auth status")
 _PREFIX = re.compile(r"repo:([\w.-]+(?:@\d+)?/[\w.-]+(?:@\d+)?)")
 
 
@@ -35,12 +35,26 @@ def subject_of(repository: str, *, token: str, base_url: str = BASE_URL) -> Toke
 
     https://docs.github.com/en/rest/actions/oidc#get-the-customization-template-for-an-oidc-subject-claim-for-a-repository
     """
-    template = _get(f"/repos/{repository}/actions/oidc/customization/sub", repository, token, base_url)
+    # Loaded here: most runs ask GitHub nothing.
+    from wizard.vercel.http import Api, Service
+
+    github = Service(name="GitHub", base_url=BASE_URL, variable="GITHUB_API_URL", login=LOGIN, redirects=True)
+    api = Api(token=token, base_url=base_url, timeout=SECONDS, sleep=time.sleep, now=time.monotonic, service=github)
+
+    def get(path: str) -> Mapping[str, Any]:
+        answer = api.attempt("GET", path, query={})
+        if not answer.ok:
+            raise _refusal(answer.status, repository)
+        if not isinstance(answer.body, dict):
+            raise api.not_the_service(answer.status)
+        return answer.body
+
+    template = get(f"/repos/{repository}/actions/oidc/customization/sub")
     has_own_template = template.get("use_default") is False and bool(template.get("include_claim_keys"))
     prefix = _PREFIX.fullmatch(str(template.get("sub_claim_prefix") or ""))
     if prefix:
         return TokenSubject(repository=prefix[1], is_default=not has_own_template)
-    details = _get(f"/repos/{repository}", repository, token, base_url)
+    details = get(f"/repos/{repository}")
     owner, _, name = str(details.get("full_name") or repository).partition("/")
     # An endpoint that does not know the immutable form sends the names.
     if template.get("use_immutable_subject") is True:
@@ -51,45 +65,9 @@ def subject_of(repository: str, *, token: str, base_url: str = BASE_URL) -> Toke
     return TokenSubject(repository=f"{owner}/{name}", is_default=not has_own_template)
 
 
-def _get(path: str, repository: str, token: str, base_url: str) -> Mapping[str, Any]:
-    parsed = urlsplit(base_url)
-    if parsed.scheme != "https" and parsed.hostname not in ("localhost", "127.0.0.1"):
-        raise UsageError(f"{base_url!r} would send the token unencrypted", Command("unset GITHUB_API_URL"))
-    # Loaded here: most runs ask GitHub nothing.
-    from http.client import HTTPException
-    from urllib.error import HTTPError
-    from urllib.request import HTTPRedirectHandler, Request, build_opener
-
-    class NoRedirect(HTTPRedirectHandler):
-        """A redirect must not take the token elsewhere."""
-
-        def redirect_request(self, *_: Any) -> None:
-            return None
-
-    headers = {
-        "Authorization": f"Bearer {token}",
-        "Accept": "application/vnd.github+json",
-        "User-Agent": "eonpro-kms",
-    }
-    try:
-        with build_opener(NoRedirect()).open(Request(base_url + path, headers=headers), timeout=SECONDS) as answer:
-            body = parse_json(answer.read())
-    except HTTPError as error:
-        raise _refusal(error.code, repository) from None
-    except (OSError, HTTPException) as error:
-        raise Unreachable(f"{base_url} cannot be reached ({quoted(str(error))})", _see(repository)) from error
-    except ValueError as error:
-        raise ResourceError(f"what answers at {base_url} is not GitHub's API", _see(repository)) from error
-    if not isinstance(body, dict):
-        raise ResourceError(f"what answers at {base_url} is not GitHub's API", _see(repository))
-    return body
-
-
 def _refusal(status: int, repository: str) -> SetupError:
     if status == 401:
-        return CredentialsError(
-            "GitHub does not accept the token (GH_TOKEN or GITHUB_TOKEN)", Command("gh auth status")
-        )
+        return CredentialsError("GitHub does not accept the token (GH_TOKEN or GITHUB_TOKEN)", LOGIN)
     if status in (301, 302, 307, 308):
         return TargetMissing(
             f"the repository {repository} was renamed or transferred: its subject is another one since then",

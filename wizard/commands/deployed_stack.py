@@ -106,7 +106,7 @@ def find(
 
 
 def _read_project(vercel: VercelClient, settings: Settings, reads_variables: bool) -> VercelProject | SetupError:
-    project = attempted(vercel.find_project, settings.vercel_team or "", settings.vercel_project or "")
+    project = attempted(vercel.find_project, *settings.vercel_place)
     if reads_variables and isinstance(project, VercelProject):
         ahead(partial(vercel.read_variables, project))
     return project

@@ -17,7 +17,6 @@ from components.settings import DATA_KEY_VARIABLE, HASH_KEY_VARIABLE, Outputs, S
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, SetupError, Unsupported
 from wizard.core.models.delivery import (
-    PRODUCTION,
     AccessKey,
     AppCredentials,
     AppVariables,
@@ -303,12 +302,12 @@ def deliver(
     *,
     on_delivered: Callable[[Delivered], None],
     replaceable: frozenset[str] = frozenset(),
-    scopes: tuple[Scope, ...] = (PRODUCTION,),
+    scopes: tuple[Scope, ...] = (),
 ) -> tuple[Delivered, ...]:
     """The variables, together, to every target of this run, in every Region; each checked after writing.
 
     `replaceable`: the fingerprints of stored versions, which may be replaced at a target. `scopes`: the environments,
-    for a target that has any.
+    for a target that has any; empty: the stack's own.
     """
     done: list[Delivered] = []
     variables = variables_of(context, wrapped)

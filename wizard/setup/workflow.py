@@ -278,7 +278,7 @@ def _access_keys(request: Request, clients: Clients) -> access_key.AccessKeys:
     return access_key.AccessKeys(
         aws=stack.aws,
         vercel=vercel,
-        project=vercel.find_project(settings.vercel_team or "", settings.vercel_project or ""),
+        project=vercel.find_project(*settings.vercel_place),
         user=settings.names.app_user,
         on_message=lambda line: clients.ui.line(access_key.of_stack(line, request.stack), mark=Mark.OK),
         consent=confirmation.consent(clients.ui, yes=request.yes),

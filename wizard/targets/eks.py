@@ -29,7 +29,6 @@ class Eks(StoreTarget):
     order = 3
     title = "Amazon EKS"
     note = "a pod's ExternalSecret"
-    runtime = "the pods on EKS"
     free_inputs = ("eks_cluster",)
     inputs = (
         Input(
@@ -102,6 +101,9 @@ class Eks(StoreTarget):
     def reader(self) -> str:
         """The ExternalSecret."""
         return "the pods' ExternalSecret"
+
+    def runtime(self, settings: Settings) -> str:
+        return "the pods on EKS"
 
     def summary(self, settings: Settings) -> tuple[str, str, str]:
         """The service account, and how it becomes an AWS principal."""

@@ -66,8 +66,6 @@ class DeployTarget(ABC):
     """`Amazon ECS`."""
     note: ClassVar[str] = ""
     """What holds the variables, for the question where the application runs."""
-    runtime: ClassVar[str]
-    """What runs there: `the service on ECS`."""
     inputs: ClassVar[tuple[Input, ...]] = ()
     """The inputs that it needs, in the order of the questions."""
     free_inputs: ClassVar[tuple[str, ...]] = ()
@@ -75,7 +73,7 @@ class DeployTarget(ABC):
     has_own_copy: ClassVar[bool] = False
     """Whether it stores the variables itself, and so can hold the only copy of a data key."""
     has_environments: ClassVar[bool] = False
-    """Whether it has environments other than production (`--to`, `--branch`)."""
+    """Whether it has environments beside the stack's own (`--to`, `--branch`)."""
     can_redeploy: ClassVar[bool] = False
     """Whether the wizard can restart what runs there."""
     container_credentials_first: ClassVar[bool] = False
@@ -105,7 +103,7 @@ class DeployTarget(ABC):
         """Write the variables, given by Region, and check each after writing.
 
         `replaceable` are the fingerprints of stored versions: the data keys that can be replaced here. `scopes` are
-        the environments; empty means production.
+        the environments; empty means the stack's own.
         """
 
     @abstractmethod
@@ -192,6 +190,10 @@ class DeployTarget(ABC):
         return {}
 
     # --- descriptions
+
+    @abstractmethod
+    def runtime(self, settings: Settings) -> str:
+        """What runs there: `the service on ECS`."""
 
     @abstractmethod
     def destination(self, settings: Settings) -> str:

@@ -1,6 +1,6 @@
-"""The application's access key on Vercel: the one that production has, and the delivery of another.
+"""The application's access key on Vercel: the one that the environment has, and the delivery of another.
 
-Writes `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of production; overwrites only variables that it wrote itself.
+Writes `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of the scope; overwrites only variables that it wrote itself.
 """
 
 from wizard.core.errors import DataKeyConflict, ResourceError, Unreachable, UsageError
@@ -15,7 +15,7 @@ from wizard.vercel.variable_state import (
     ListedVariable,
     access_key_of,
     description,
-    in_production,
+    entries_of,
     is_changed,
 )
 from wizard.vercel.variables import Change, Variables, WriteResult, write
@@ -31,12 +31,12 @@ def comment(key_id: str) -> str:
 
 
 def delivered_id(variables: Variables) -> str | None:
-    """The id of the access key that production has as a complete pair of ours; else None. Reads only."""
-    return _complete_pair(variables.list())
+    """The id of the access key that the scope has as a complete pair of ours; else None. Reads only."""
+    return _complete_pair(variables, variables.list())
 
 
 def deliver(variables: Variables, key: AccessKey) -> None:
-    """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to `production`, checked by a new listing.
+    """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to the scope, checked by a new listing.
 
     Raises DataKeyConflict, with nothing written, for variables that somebody else set; ResourceError when Vercel
     does not store both, one serves other environments too or another run delivered first; Unreachable when it is
@@ -48,26 +48,33 @@ def deliver(variables: Variables, key: AccessKey) -> None:
             raise UsageError(message, "run the same command again")
     listed = variables.list()
     _refuse(variables, listed)
-    before = _complete_pair(listed)
+    before = _complete_pair(variables, listed)
     if before == key.id:
         return
     while True:
-        result = write(variables, _changes(listed, key))
+        result = write(variables, _changes(variables, listed, key))
         listed = _list_again(variables, before, key)
-        if _complete_pair(listed) == key.id:
+        if _complete_pair(variables, listed) == key.id:
             return
         if result.definitive or not variables.deadline.wait(result.reason, at_least=result.retry_after):
             raise _incomplete(variables, listed, key, result)
         # Variables that somebody else set during the pause must not be overwritten either.
         listed = _list_again(variables, before, key)
-        if _complete_pair(listed) == key.id:
+        if _complete_pair(variables, listed) == key.id:
             return
 
 
-def _changes(listed: tuple[ListedVariable, ...], key: AccessKey) -> list[Change]:
-    existing = {variable.key: variable for variable in _entries(listed)}
+def _changes(variables: Variables, listed: tuple[ListedVariable, ...], key: AccessKey) -> list[Change]:
+    existing = {variable.key: variable for variable in _entries(variables, listed)}
     return [
-        Change.of(existing.get(name), key=name, value=value, type="sensitive", comment=comment(key.id))
+        Change.of(
+            existing.get(name),
+            key=name,
+            value=value,
+            type="sensitive",
+            comment=comment(key.id),
+            scope=variables.scope,
+        )
         for name, value in _values(key)
     ]
 
@@ -76,18 +83,18 @@ def _values(key: AccessKey) -> tuple[tuple[str, str], ...]:
     return ((ID_VARIABLE, key.id), (SECRET_VARIABLE, key.secret))
 
 
-def _entries(listed: tuple[ListedVariable, ...]) -> tuple[ListedVariable, ...]:
-    return tuple(variable for name in ACCESS_KEY_VARIABLES for variable in in_production(listed, name))
+def _entries(variables: Variables, listed: tuple[ListedVariable, ...]) -> tuple[ListedVariable, ...]:
+    return tuple(variable for name in ACCESS_KEY_VARIABLES for variable in entries_of(listed, name, variables.scope))
 
 
-def _complete_pair(listed: tuple[ListedVariable, ...]) -> str | None:
+def _complete_pair(variables: Variables, listed: tuple[ListedVariable, ...]) -> str | None:
     """The key that both variables are of; None for half a pair, two different keys, and a change since."""
-    pair = _entries(listed)
+    pair = _entries(variables, listed)
     if tuple(variable.key for variable in pair) != ACCESS_KEY_VARIABLES or any(
         variable.type not in _STORED for variable in pair
     ):
         return None
-    if any(is_changed(variable, listed) for variable in pair):
+    if any(is_changed(variable, listed, variables.scope) for variable in pair):
         return None
     first, second = (access_key_of(variable) for variable in pair)
     return first if first == second else None
@@ -101,7 +108,7 @@ def _list_again(variables: Variables, before: str | None, key: AccessKey) -> tup
         message = f"it is unknown whether Vercel stored the access key: {error.message}"
         raise Unreachable(message, _AGAIN) from error
     _refuse(variables, listed)
-    now = _complete_pair(listed)
+    now = _complete_pair(variables, listed)
     if now not in (None, before, key.id):
         raise ResourceError(
             f"{variables.owner}: another run pushed the access key {now} at the same time; it was not overwritten",
@@ -111,12 +118,12 @@ def _list_again(variables: Variables, before: str | None, key: AccessKey) -> tup
 
 
 def _refuse(variables: Variables, listed: tuple[ListedVariable, ...]) -> None:
-    entries = _entries(listed)
+    entries = _entries(variables, listed)
     foreign = [variable for variable in entries if not variable.comment.startswith(MARK)]
     if foreign:
         reported = "; ".join(f"{variable.key} ({description(variable)})" for variable in foreign)
         names = " && ".join(
-            f"vercel env rm {name} production"
+            f"vercel env rm {name} {variables.scope.typed}"
             for name in ACCESS_KEY_VARIABLES
             if name in {variable.key for variable in foreign}
         )
@@ -125,15 +132,15 @@ def _refuse(variables: Variables, listed: tuple[ListedVariable, ...]) -> None:
             " nothing was overwritten: the application may use them",
             f"find out what they are for; if nothing needs them: {names}, then run the same command again",
         )
-    shared = [variable for variable in entries if variable.elsewhere]
+    shared = [variable for variable in entries if variables.scope.beside(variable)]
     if shared:
-        raise ResourceError(shared_reason(variables, shared), shared_fix(shared))
+        raise ResourceError(shared_reason(variables, shared), shared_fix(variables, shared))
 
 
 def _incomplete(
     variables: Variables, listed: tuple[ListedVariable, ...], key: AccessKey, result: WriteResult
 ) -> ResourceError:
-    states = "; ".join(f"{name}: {_state(name, listed, key)}" for name in ACCESS_KEY_VARIABLES)
+    states = "; ".join(f"{name}: {_state(variables, name, listed, key)}" for name in ACCESS_KEY_VARIABLES)
     words = result.words.replace(key.secret, "…")
     said = f" (Vercel said: {quoted(words)})" if words else ""
     return ResourceError(
@@ -141,15 +148,15 @@ def _incomplete(
     )
 
 
-def _state(name: str, listed: tuple[ListedVariable, ...], key: AccessKey) -> str:
-    entries = in_production(listed, name)
+def _state(variables: Variables, name: str, listed: tuple[ListedVariable, ...], key: AccessKey) -> str:
+    entries = entries_of(listed, name, variables.scope)
     if not entries:
         return "it is missing"
     if len(entries) > 1:
         return f"it exists {len(entries)} times"
     if entries[0].type not in _STORED:
         return f"it is stored as Config ({entries[0].type}), not as Secret"
-    if is_changed(entries[0], listed):
+    if is_changed(entries[0], listed, variables.scope):
         return "it was changed since it was delivered"
     reported = access_key_of(entries[0])
     if reported == key.id:

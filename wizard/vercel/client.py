@@ -12,7 +12,7 @@ from copy import copy
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from wizard.core.errors import SetupError, TargetMissing
-from wizard.core.models.delivery import VercelProject
+from wizard.core.models.delivery import PRODUCTION, Scope, VercelProject
 from wizard.core.models.deployment import Deployment, Redeployed
 from wizard.core.next_command import shell
 from wizard.core.retry import Deadline
@@ -110,17 +110,17 @@ class Vercel:
 
     # --- deployments
 
-    def production_deployment(self, project: VercelProject) -> Deployment | None:
-        """What production runs; None where nothing was deployed there yet. Reads only.
+    def current_deployment(self, project: VercelProject) -> Deployment | None:
+        """What the project's scope runs, of preview the latest; None where nothing was deployed there. Reads only.
 
         Raises Unsupported for an endpoint without deployments.
         """
-        return Deployments(self._api, project).in_production()
+        return Deployments(self._api, project).running()
 
     def redeploy(
         self, project: VercelProject, former: Deployment, *, tell: Callable[[str], None], seconds: float = BUILD_SECONDS
     ) -> Redeployed:
-        """Deploy the former deployment's code to production again, with the present variables, and wait for it.
+        """Deploy the former deployment's code again, with the present variables of the project's scope; wait for it.
 
         Raises SetupError where no deployment could be created; one that fails is a result, and the former runs on.
         """
@@ -138,11 +138,11 @@ class Vercel:
         """
         return list_projects(self._api)
 
-    def find_project(self, team: str, project: str) -> VercelProject:
-        """The project; `team` is a slug or a `team_…` id, `project` a name or a `prj_…` id.
+    def find_project(self, team: str, project: str, environment: str = PRODUCTION.environment) -> VercelProject:
+        """The project, for that environment; `team` is a slug or a `team_…` id, `project` a name or a `prj_…` id.
 
         Raises CredentialsError for a bad token or a team without access, SetupError when there is no such
-        project, Unreachable when the endpoint does not answer.
+        project or environment, Unreachable when the endpoint does not answer.
         """
         deadline = self._api.deadline(READING_SECONDS)
         scope = scope_of(VercelProject.named(team, project))
@@ -158,7 +158,9 @@ class Vercel:
         details: Mapping[str, Any] = answer.body.get("project") or answer.body
         team_id = team if team.startswith("team_") else owner(details)
         slug = team if team and team != team_id else self._slug(team_id, details, deadline)
-        return read_project(details, fallback=project, team_id=team_id, team_slug=slug)
+        named = read_project(details, fallback=project, team_id=team_id, team_slug=slug)
+        named = named.at(Scope(environment=environment))
+        return named.at(Variables(self._api, named, deadline).scope)
 
     def _slug(self, team_id: str | None, project: Mapping[str, Any], deadline: Deadline) -> str | None:
         if team_id is None:

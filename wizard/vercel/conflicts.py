@@ -1,16 +1,17 @@
-"""Uses of the delivered names outside production, and another data key in production: listed, marked or renamed.
+"""Uses of the delivered names outside the stack's environment, and another data key in it: listed, marked or renamed.
 
 Touches the network through `wizard/vercel/variables.py` only; writes comments and names, never a value.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import date
 
 from components.settings import DATA_KEY_VARIABLE, POSSIBLE_VARIABLES, WRAPPED_KEYS, noun_of
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, UsageError
 from wizard.core.models.account import DiscoveredDataKey
-from wizard.core.models.delivery import FORMER_KEY_VARIABLE, PRODUCTION, Scope
+from wizard.core.models.delivery import FORMER_KEY_VARIABLE, Scope
 from wizard.core.next_command import Command, wizard
 from wizard.core.retry import together
 from wizard.core.safe_text import clean
@@ -24,10 +25,10 @@ _NOT_READABLE = frozenset({"sensitive", "secret"})
 
 
 def overlaps(variables: Variables) -> tuple[str, ...]:
-    """The uses of the delivered names outside production, one line each; never a value. Reads only.
+    """The uses of the delivered names outside the scope, one line each; never a value. Reads only.
 
-    In preview, development, a branch, a custom environment, or as the team's shared variables; above all, whether
-    one of them has production's data key.
+    In another environment, a branch, or as the team's shared variables; above all, whether one of them has the
+    scope's data key.
     """
     # Threads do not share a deadline.
     listed, shared = together(variables.list, lambda: _shared(variables.with_new_timeout(variables.deadline.left)))
@@ -40,7 +41,7 @@ def overlaps(variables: Variables) -> tuple[str, ...]:
     lines = [line for name in WRAPPED_KEYS for line in _data_key(variables, listed, places, name)]
     lines += _access_key(variables, listed, places)
     for name in (KEY_VARIABLE, state.SHAREABLE):
-        if outside := [variable for variable in listed if variable.key == name and variable.elsewhere]:
+        if outside := [variable for variable in listed if variable.key == name and variables.scope.beside(variable)]:
             lines.append(f"{name} is set for {places.of(outside)} too; that is not changed")
     lines += [
         _shared_line(variables, variable, listed, places)
@@ -54,23 +55,20 @@ class _Places:
     """The names of a variable's environments; those of custom environments are read only where they are needed."""
 
     def __init__(self, variables: Variables, concerned: Iterable[state.ListedVariable]) -> None:
-        self._names: Mapping[str, str] = {}
+        self._scope, self._names = variables.scope, dict[str, str]()
         if any(variable.custom_environments for variable in concerned):
-            try:
-                self._names = variables.custom_environments()
-            except SetupError:
-                # Then the ids are shown.
-                self._names = {}
+            with suppress(SetupError):  # Without their names the ids are shown.
+                self._names |= variables.custom_environments()
 
-    def of(self, entries: Iterable[state.ListedVariable], *, production: bool = False) -> str:
-        """The environments of all entries as one enumeration, production only where `production` is set."""
-        names = list(dict.fromkeys(place for entry in entries for place in self._of_one(entry, production)))
+    def of(self, entries: Iterable[state.ListedVariable], *, own: bool = False) -> str:
+        """The environments of all entries as one enumeration, the scope only where `own` is set."""
+        names = list(dict.fromkeys(place for entry in entries for place in self._of_one(entry, own)))
         return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else "".join(names)
 
-    def _of_one(self, entry: state.ListedVariable, production: bool) -> Iterable[str]:
-        if production and entry.in_production:
-            yield state.PRODUCTION_TARGET
-        for place in entry.elsewhere:
+    def _of_one(self, entry: state.ListedVariable, own: bool) -> Iterable[str]:
+        if own and self._scope.sees(entry):
+            yield self._scope.words
+        for place in self._scope.beside(entry):
             if place not in entry.custom_environments:
                 yield clean(place)
             else:
@@ -80,54 +78,55 @@ class _Places:
 
 
 def _data_key(variables: Variables, listed: tuple[state.ListedVariable, ...], places: _Places, name: str) -> list[str]:
-    outside = [variable for variable in listed if variable.key == name and variable.elsewhere]
+    scope = variables.scope
+    outside = [variable for variable in listed if variable.key == name and scope.beside(variable)]
     if not outside:
         return []
-    productions = state.in_production(listed, name)
-    known = {state.data_key_identity(variable, variables.decrypt) for variable in productions}
+    ours = state.entries_of(listed, name, scope)
+    known = {state.data_key_identity(variable, variables.decrypt) for variable in ours}
     same, different, unknown = [], [], []
     for entry in outside:
-        identity = None if entry in productions else state.data_key_identity(entry, variables.decrypt)
-        if entry in productions or (identity is not None and identity in known):
+        identity = None if entry in ours else state.data_key_identity(entry, variables.decrypt)
+        if entry in ours or (identity is not None and identity in known):
             same.append(entry)
-        elif identity is None or (productions and None in known):
+        elif identity is None or (ours and None in known):
             unknown.append(entry)
         else:
             different.append(entry)
     lines = []
     if same:
         lines.append(
-            f"{name} of {places.of(same)} is production's data key: whoever is allowed to use the KMS key"
-            " there can decrypt production's records; give each environment its own data key"
+            f"{name} of {places.of(same)} is {scope.words}'s data key: whoever is allowed to use the KMS key"
+            f" there can decrypt {scope.words}'s records; give each environment its own data key"
         )
     if different:
-        which = "another data key than production's" if productions else "a data key; production has none yet"
+        which = f"another data key than {scope.words}'s" if ours else f"a data key; {scope.words} has none yet"
         lines.append(f"{name} of {places.of(different)} is {which}; it is not changed")
     if unknown:
         lines.append(
             f"{name} is set for {places.of(unknown)} too; Vercel does not show"
-            + (" whether it is production's data key" if productions else " which data key it is")
+            + (f" whether it is {scope.words}'s data key" if ours else " which data key it is")
         )
     return lines
 
 
 def _access_key(variables: Variables, listed: tuple[state.ListedVariable, ...], places: _Places) -> list[str]:
-    outside = [variable for variable in listed if variable.key in state.ACCESS_KEY_VARIABLES and variable.elsewhere]
+    scope = variables.scope
+    outside = [variable for variable in listed if variable.key in state.ACCESS_KEY_VARIABLES and scope.beside(variable)]
     if not outside:
         return []
-    productions = {
+    ours = {
         _access_key_id(variables, variable)
         for name in state.ACCESS_KEY_VARIABLES
-        for variable in state.in_production(listed, name)
+        for variable in state.entries_of(listed, name, scope)
     } - {None}
-    same = [
-        variable for variable in outside if variable.in_production or _access_key_id(variables, variable) in productions
-    ]
+    same = [variable for variable in outside if scope.sees(variable) or _access_key_id(variables, variable) in ours]
     different = [variable for variable in outside if variable not in same]
     lines = []
     if same:
         names = " and ".join(dict.fromkeys(variable.key for variable in same))
-        lines.append(f"{names} of {places.of(same)} is production's access key: what runs there signs as production")
+        owner = scope.words
+        lines.append(f"{names} of {places.of(same)} is {owner}'s access key: what runs there signs as {owner}")
     if different:
         names = " and ".join(dict.fromkeys(variable.key for variable in different))
         lines.append(f"{names} is set for {places.of(different)} too; that is not changed")
@@ -152,13 +151,14 @@ def _shared(variables: Variables) -> tuple[state.ListedVariable, ...]:
 def _shared_line(
     variables: Variables, entry: state.ListedVariable, listed: tuple[state.ListedVariable, ...], places: _Places
 ) -> str:
-    line = f"the team shares a variable {entry.key} with the project, for {places.of([entry], production=True)}"
+    line = f"the team shares a variable {entry.key} with the project, for {places.of([entry], own=True)}"
     if entry.key in WRAPPED_KEYS:
         known = {
-            state.data_key_identity(variable, variables.decrypt) for variable in state.in_production(listed, entry.key)
+            state.data_key_identity(variable, variables.decrypt)
+            for variable in state.entries_of(listed, entry.key, variables.scope)
         } - {None}
         if state.data_key_identity(entry, variables.decrypt_shared) in known:
-            line += ", with production's data key: every project it is linked to has that key"
+            line += f", with {variables.scope.words}'s data key: every project it is linked to has that key"
     return f"{line}; the project's own takes precedence, where there is one for the same environment"
 
 
@@ -169,13 +169,13 @@ def inherited_data_key(
     read: state.Read,
     *,
     replaceable: frozenset[str] = frozenset(),
-    scope: Scope = PRODUCTION,
     name: str = DATA_KEY_VARIABLE,
 ) -> str | None:
     """Why the scope's inherited data key may be another than `wrapped` or a `replaceable` one, in words; else None.
 
     A data key of the scope itself would take precedence, and the records of its deployments could not be decrypted.
     """
+    scope = variables.scope
     if state.entries_of(listed, name, scope):
         return None
     ours = frozenset() if wrapped is None else replaceable | {wrapped.fingerprint}
@@ -183,44 +183,45 @@ def inherited_data_key(
         # https://vercel.com/docs/environment-variables#preview-environment-variables
         for entry in state.entries_of(listed, name, Scope(environment=scope.environment)):
             if state.data_key_identity(entry, read) not in ours:
-                return _inherited(variables, scope, f"the {name} of all of {scope.environment}", entry)
+                return _inherited(variables, f"the {name} of all of {scope.environment}", entry)
     for entry in state.entries_of(variables.shared(), name, scope):
         if state.data_key_identity(entry, variables.decrypt_shared) not in ours:
-            return _inherited(variables, scope, f"the {name} that the team shares", entry)
+            return _inherited(variables, f"the {name} that the team shares", entry)
     return None
 
 
-def _inherited(variables: Variables, scope: Scope, which: str, entry: state.ListedVariable) -> str:
+def _inherited(variables: Variables, which: str, entry: state.ListedVariable) -> str:
     return (
-        f"{variables.owner}: {scope.words} has {which} (id {entry.id}); a variable of its own would take precedence,"
-        " and the inherited one may be the only key to existing records"
+        f"{variables.owner}: {variables.scope.words} has {which} (id {entry.id}); a variable of its own would take"
+        " precedence, and the inherited one may be the only key to existing records"
     )
 
 
 def former_key(variables: Variables) -> str | None:
-    """Where production has an ENCRYPTION_KEY, the application's key before the wrapped one; None if it has none."""
-    for entry in state.in_production(variables.list(), FORMER_KEY_VARIABLE):
-        return f"production of {variables.owner} (id {entry.id})"
-    for entry in state.in_production(variables.shared(), FORMER_KEY_VARIABLE):
-        return f"production of {variables.owner}, shared by the team (id {entry.id})"
+    """Where the scope has an ENCRYPTION_KEY, the application's key before the wrapped one; None if it has none."""
+    scope = variables.scope
+    for entry in state.entries_of(variables.list(), FORMER_KEY_VARIABLE, scope):
+        return f"{scope.words} of {variables.owner} (id {entry.id})"
+    for entry in state.entries_of(variables.shared(), FORMER_KEY_VARIABLE, scope):
+        return f"{scope.words} of {variables.owner}, shared by the team (id {entry.id})"
     return None
 
 
 def find_data_key(variables: Variables, *, name: str = DATA_KEY_VARIABLE) -> DiscoveredDataKey:
-    """What production has under that name and beside it, without the variables of branches and custom environments.
+    """What the scope has under that name and beside it, without the variables of other environments and branches.
 
     Raises DataKeyConflict for two data keys, and for a value that cannot be one; the value is in no message.
     """
-    listed = variables.list()
-    entries = state.in_production(listed, name)
+    listed, scope = variables.list(), variables.scope
+    entries = state.entries_of(listed, name, scope)
     if len(entries) > 1:
         raise DataKeyConflict(
-            f"{variables.owner} has {name} for production {len(entries)} times "
+            f"{variables.owner} has {name} for {scope.words} {len(entries)} times "
             f"(ids {', '.join(entry.id for entry in entries)})",
-            "vercel env ls production   # find out which one the application uses; remove none that may be needed",
+            f"vercel env ls {scope.typed}   # find out which one the application uses; remove none that may be needed",
         )
     wrapped = _wrapped(variables, entries[0]) if entries else None
-    named = state.in_production(listed, KEY_VARIABLE)
+    named = state.entries_of(listed, KEY_VARIABLE, scope)
     key_arn = _value(variables, named[0]) if len(named) == 1 else None
     claim = FINGERPRINT.search(entries[0].comment) if entries and wrapped is None else None
     return DiscoveredDataKey(
@@ -234,18 +235,19 @@ def name_data_key(variables: Variables, wrapped: WrappedDataKey) -> None:
     A person entered the data key, and it was verified with the KMS key; deliveries recognize it by the comment.
     Raises DataKeyConflict where the comment names another data key.
     """
-    entries = state.in_production(variables.list(), DATA_KEY_VARIABLE)
+    scope = variables.scope
+    entries = state.entries_of(variables.list(), DATA_KEY_VARIABLE, scope)
     if len(entries) != 1:
         raise DataKeyConflict(
-            f"{variables.owner} has {DATA_KEY_VARIABLE} for production {len(entries)} times; it had it once before",
-            Command("vercel env ls production", advice="find out who changes it, then run the same command again"),
+            f"{variables.owner} has {DATA_KEY_VARIABLE} for {scope.words} {len(entries)} times; it had it once before",
+            Command(f"vercel env ls {scope.typed}", advice="find out who changes it, then run the same command again"),
         )
     claim = FINGERPRINT.search(entries[0].comment)
     if claim is not None and claim[0] == wrapped.fingerprint:
         return
     if claim is not None:
         raise DataKeyConflict(
-            f"{DATA_KEY_VARIABLE} in production of {variables.owner} is {claim[0]} by its comment, "
+            f"{DATA_KEY_VARIABLE} in {scope.words} of {variables.owner} is {claim[0]} by its comment, "
             f"not {wrapped.fingerprint}; nothing was overwritten",
             "find out which of the two the application's records are under",
         )
@@ -253,7 +255,7 @@ def name_data_key(variables: Variables, wrapped: WrappedDataKey) -> None:
 
 
 def _wrapped(variables: Variables, entry: state.ListedVariable) -> WrappedDataKey | None:
-    value = _value(variables, entry)
+    value, scope = _value(variables, entry), variables.scope
     if value is None:
         return None
     try:
@@ -261,8 +263,8 @@ def _wrapped(variables: Variables, entry: state.ListedVariable) -> WrappedDataKe
     except MalformedDataKey as error:
         # Not corrected here: the application may accept it, and a delivery would treat it as another data key.
         raise DataKeyConflict(
-            f"{entry.key} in production of {variables.owner} cannot be a wrapped data key: {error}",
-            f"set it again as it was printed when it was created: vercel env update {entry.key} production",
+            f"{entry.key} in {scope.words} of {variables.owner} cannot be a wrapped data key: {error}",
+            f"set it again as it was printed when it was created: vercel env update {entry.key} {scope.typed}",
         ) from None
 
 
@@ -274,39 +276,40 @@ def _value(variables: Variables, entry: state.ListedVariable) -> str | None:
 
 
 def rename_variable(variables: Variables, id: str, *, stored: tuple[WrappedDataKey, ...], today: date) -> str:
-    """Rename a wrapped key's variable, or remove production from a variable; the change in words. No value is changed.
+    """Rename a wrapped key's variable, or remove the scope from a variable; the change in words. No value is changed.
 
-    Raises UsageError where production has no such variable, DataKeyConflict for a `stored` key itself.
+    Raises UsageError where the scope has no such variable, DataKeyConflict for a `stored` key itself.
     """
-    listed = variables.list()
-    entry = next((variable for variable in listed if variable.in_production and variable.id == id), None)
-    if (
-        entry is not None
-        and entry.elsewhere
-        and entry.key in (KEY_VARIABLE, state.SHAREABLE, *state.ACCESS_KEY_VARIABLES)
-    ):
-        return _from_production(variables, entry)
+    listed, scope = variables.list(), variables.scope
+    entry = next((variable for variable in listed if scope.sees(variable) and variable.id == id), None)
+    is_shared = entry is not None and bool(scope.beside(entry))
+    if entry and is_shared and entry.key in (KEY_VARIABLE, state.SHAREABLE, *state.ACCESS_KEY_VARIABLES):
+        return _from_scope(variables, entry)
     if entry is None or entry.key not in WRAPPED_KEYS:
         raise UsageError(
-            f"{variables.owner} has no {DATA_KEY_VARIABLE} {id} in production; nothing was changed",
+            f"{variables.owner} has no {DATA_KEY_VARIABLE} {id} in {scope.words}; nothing was changed",
             wizard("doctor", advice="it names the conflicting variable"),
         )
     known = state.data_key_identity(entry, variables.decrypt)
     if known in [key.fingerprint for key in stored] and (
-        entry.type != "sensitive" or not state.is_changed(entry, listed)
+        entry.type != "sensitive" or not state.is_changed(entry, listed, scope)
     ):
         raise DataKeyConflict(
             f"{entry.key} {id} is the stored {noun_of(entry.key)} {known}; nothing was changed",
             wizard("push"),
         )
-    if entry.elsewhere:
-        return _from_production(variables, entry)
+    if is_shared:
+        return _from_scope(variables, entry)
     name = f"{entry.key}_ASIDE_{today:%Y%m%d}_{entry.id[-4:]}"
     variables.edit(entry, {"key": name}, doing="rename a variable")
     return f"{entry.key} {id} is now {name}, with its value"
 
 
-def _from_production(variables: Variables, entry: state.ListedVariable) -> str:
-    others = [target for target in entry.targets if target != state.PRODUCTION_TARGET]
-    variables.edit(entry, {"target": others}, doing="rename a variable")
-    return f"{entry.key} {entry.id} serves {clean(', '.join(entry.elsewhere))} as before, and no longer production"
+def _from_scope(variables: Variables, entry: state.ListedVariable) -> str:
+    scope = variables.scope
+    named, of_entry = (
+        ("customEnvironmentIds", entry.custom_environments) if scope.is_custom else ("target", entry.targets)
+    )
+    variables.edit(entry, {named: [place for place in of_entry if place != scope.place]}, doing="rename a variable")
+    others = clean(", ".join(scope.beside(entry)))
+    return f"{entry.key} {entry.id} serves {others} as before, and no longer {scope.words}"

@@ -18,7 +18,7 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
-from wizard.core.models.delivery import PRODUCTION, AppVariables, Delivered, DeliveryState, Scope
+from wizard.core.models.delivery import PRODUCTION, AppVariables, Delivered, DeliveryState
 from wizard.core.next_command import wizard
 from wizard.core.safe_text import clean, quoted
 from wizard.vercel.conflicts import inherited_data_key
@@ -42,10 +42,9 @@ _ONCE_MORE = "run the same command again; until then everything is as it was bef
 
 @dataclass(frozen=True, kw_only=True)
 class _Terms:
-    """What is delivered, to which scope, and which data keys it may replace."""
+    """What is delivered, and which data keys it may replace."""
 
     batch: AppVariables
-    scope: Scope
     replaceable: frozenset[str] = frozenset()
 
 
@@ -56,7 +55,6 @@ def refusal(
     region: str | None = None,
     key_arn: str | None = None,
     replaceable: frozenset[str] = frozenset(),
-    scope: Scope = PRODUCTION,
     name: str = DATA_KEY_VARIABLE,
 ) -> str | None:
     """Why a delivery would be refused, in words; None when it would not be. Reads only.
@@ -65,15 +63,13 @@ def refusal(
     key exists already, the other two variables are compared as well.
     """
     listed = variables.list()
-    read = variables.reader(listed, scope)
-    if inherited := inherited_data_key(
-        variables, listed, stored, read, replaceable=replaceable, scope=scope, name=name
-    ):
+    scope, read = variables.scope, variables.reader(listed)
+    if inherited := inherited_data_key(variables, listed, stored, read, replaceable=replaceable, name=name):
         return inherited
     if stored is not None and region and key_arn:
         batch = AppVariables(region=region, key_arn=key_arn, wrapped=stored)
         try:
-            terms = _Terms(batch=batch, scope=scope, replaceable=replaceable)
+            terms = _Terms(batch=batch, replaceable=replaceable)
             states = _examine(variables, terms, listed, None, read)
             _to_write(variables, states if _gaps(states) else ())
         except DataKeyConflict as error:
@@ -89,7 +85,7 @@ def refusal(
     blocking += [
         variable for variable in shared if variable.key == SHAREABLE and region and not same(variable, region, read)
     ]
-    return f"{shared_reason(variables, blocking, scope)}: {shared_fix(blocking, scope)}" if blocking else None
+    return f"{shared_reason(variables, blocking)}: {shared_fix(variables, blocking)}" if blocking else None
 
 
 def deliver(
@@ -97,7 +93,6 @@ def deliver(
     batch: AppVariables,
     *,
     replaceable: frozenset[str] = frozenset(),
-    scope: Scope = PRODUCTION,
 ) -> Delivered:
     """Deliver the batch to the scope, checked by a new listing; nothing is written when it is in place.
 
@@ -111,8 +106,8 @@ def deliver(
             message = f"{name} is empty or has white space around it, and is not delivered"
             raise UsageError(message, "run the same command again")
     before = variables.list()
-    read = variables.reader(before, scope)
-    terms = _Terms(batch=batch, scope=scope, replaceable=replaceable)
+    read = variables.reader(before)
+    terms = _Terms(batch=batch, replaceable=replaceable)
     states = _examine(variables, terms, before, None, read)
     if not _gaps(states):
         return _delivered(variables, terms, states, DeliveryState.UNCHANGED)
@@ -121,30 +116,30 @@ def deliver(
     written_ids: frozenset[str] = frozenset()
     while True:
         try:
-            result = _write(variables, writing, scope)
+            result = _write(variables, writing)
             written_ids |= set(result.ids)
             known = before if result.is_accepted else None
             states = _list_again(variables, terms, known)
             if not _gaps(states):
                 return _delivered(variables, terms, states, DeliveryState.WRITTEN)
             if result.definitive or not variables.deadline.wait(result.reason, at_least=result.retry_after):
-                raise _incomplete(variables, states, result, scope)
+                raise _incomplete(variables, states, result)
             # A data key that somebody else set during the pause must not be overwritten either.
             states = _list_again(variables, terms, known)
             if not _gaps(states):
                 return _delivered(variables, terms, states, DeliveryState.WRITTEN)
             writing = _to_write(variables, states, spared)
         except SetupError as error:
-            if not roll_back(variables, snapshot, [state.expected for state in writing], written_ids, scope):
+            if not roll_back(variables, snapshot, [state.expected for state in writing], written_ids):
                 raise
             hint = _ONCE_MORE if isinstance(error, (ResourceError, Unreachable)) else error.hint
             raise type(error)(f"{error.message}; what this run had written was rolled back", hint) from error
 
 
-def missing(variables: Variables, batch: AppVariables, *, scope: Scope = PRODUCTION) -> str | None:
+def missing(variables: Variables, batch: AppVariables) -> str | None:
     """What the scope lacks of the batch; see `wizard.vercel.client.Vercel.check`."""
-    listed = variables.list()
-    read = variables.reader(listed, scope)
+    listed, scope = variables.list(), variables.scope
+    read = variables.reader(listed)
     for name, wrapped in batch.wrapped_keys:
         if foreign := foreign_data_key(listed, wrapped, read, scope=scope, name=name):
             return foreign
@@ -157,7 +152,7 @@ def _list_again(
 ) -> tuple[VariableState, ...]:
     try:
         listed = variables.list()
-        return _examine(variables, terms, listed, before, variables.reader(listed, terms.scope))
+        return _examine(variables, terms, listed, before, variables.reader(listed))
     except Unreachable as error:
         message = f"it is unknown whether Vercel stored the variables: {error.message}"
         raise Unreachable(message, _AGAIN) from error
@@ -170,7 +165,7 @@ def _examine(
     before: tuple[ListedVariable, ...] | None,
     read: Read,
 ) -> tuple[VariableState, ...]:
-    batch, scope = terms.batch, terms.scope
+    batch, scope = terms.batch, variables.scope
     for name, wrapped in batch.wrapped_keys:
         foreign = foreign_data_key(listed, wrapped, read, before, replaceable=terms.replaceable, scope=scope, name=name)
         if foreign:
@@ -182,7 +177,7 @@ def _examine(
     return tuple(state_of(desired, listed, read, before, scope) for desired in expected(batch))
 
 
-def _write(variables: Variables, writing: tuple[VariableState, ...], scope: Scope) -> WriteResult:
+def _write(variables: Variables, writing: tuple[VariableState, ...]) -> WriteResult:
     changes = [
         Change.of(
             state.entry,
@@ -190,7 +185,7 @@ def _write(variables: Variables, writing: tuple[VariableState, ...], scope: Scop
             value=state.expected.value,
             type=state.expected.type,
             comment=state.comment,
-            scope=scope,
+            scope=variables.scope,
         )
         for state in writing
     ]
@@ -219,23 +214,23 @@ def _to_write(
     unchanged = [state for state in states if state.shared and state.expected.key == SHAREABLE and not state.gap]
     blocking = [state for state in states if state.shared and state not in unchanged]
     if blocking:
-        scope = blocking[0].scope
         entries = [state.entry for state in blocking if state.entry is not None]
-        raise ResourceError(shared_reason(variables, entries, scope), shared_fix(entries, scope))
+        raise ResourceError(shared_reason(variables, entries), shared_fix(variables, entries))
     return tuple(state for state in states if state not in unchanged and state.expected.key not in spared)
 
 
-def shared_reason(variables: Variables, entries: Sequence[ListedVariable], scope: Scope = PRODUCTION) -> str:
+def shared_reason(variables: Variables, entries: Sequence[ListedVariable]) -> str:
     """Why variables that also serve other environments are not written."""
     reported = "; ".join(
-        f"{variable.key} ({variable.id}) also serves {clean(', '.join(scope.beside(variable)))}" for variable in entries
+        f"{variable.key} ({variable.id}) also serves {clean(', '.join(variables.scope.beside(variable)))}"
+        for variable in entries
     )
     return f"{variables.owner}: {reported}; it was not changed: a change would remove it from there"
 
 
-def shared_fix(entries: Sequence[ListedVariable], scope: Scope = PRODUCTION) -> str:
+def shared_fix(variables: Variables, entries: Sequence[ListedVariable]) -> str:
     """How the scope gets variables of its own, while the shared ones go on serving the other environments."""
-    if scope != PRODUCTION:
+    if (scope := variables.scope) != PRODUCTION:
         return f"in Vercel's settings remove {scope.words} from each of them or delete it, then run the same command"
     return wizard("push", "--rename-existing", entries[0].id, advice="it goes on serving the other environments")
 
@@ -244,12 +239,10 @@ _SEPARATE_SECRETS = re.compile(r"production secrets?.*(different value|separat|o
 """In Vercel's words: a team's policy that no other environment has production's Secrets (Vercel's CLI 64)."""
 
 
-def _incomplete(
-    variables: Variables, states: tuple[VariableState, ...], result: WriteResult, scope: Scope
-) -> SetupError:
+def _incomplete(variables: Variables, states: tuple[VariableState, ...], result: WriteResult) -> SetupError:
     if _SEPARATE_SECRETS.search(result.words):
         return SharedSecretRefused(
-            f"{variables.owner}: the team on Vercel does not let {scope.words} have production's Secret",
+            f"{variables.owner}: the team on Vercel does not let {variables.scope.words} have production's Secret",
             "give that environment a stack, and so a data key, of its own",
         )
     missing = "; ".join(f"{state.expected.key}: {state.gap}" for state in _gaps(states))
@@ -272,7 +265,7 @@ def _delivered(
     checked = "values read back" if proofs == {"value"} else "listing and fingerprint"
     if "write" in proofs:
         checked = "listing"
-    place = f"{variables.owner}, {terms.scope.words}"
+    place = f"{variables.owner}, {variables.scope.words}"
     return Delivered(
         target="vercel",
         place=place,
@@ -315,7 +308,7 @@ def take_snapshot(listed: tuple[ListedVariable, ...], writing: Sequence[Variable
 
 
 def roll_back(
-    variables: Variables, snapshot: Snapshot, written: Sequence[ExpectedVariable], ids: frozenset[str], scope: Scope
+    variables: Variables, snapshot: Snapshot, written: Sequence[ExpectedVariable], ids: frozenset[str]
 ) -> bool:
     """Whether something was undone and the scope is again as it was, except for values that were right already.
 
@@ -326,13 +319,13 @@ def roll_back(
     undone = False
     try:
         for desired in sorted(written, key=lambda variable: _ORDER.index(variable.key)):
-            for variable in entries_of(fresh.list(), desired.key, scope):
+            for variable in entries_of(fresh.list(), desired.key, fresh.scope):
                 changed = _undo(fresh, snapshot, desired, ids, variable)
                 if changed is None:
                     # The data key stays with a KMS key that cannot be restored.
                     return False
                 undone |= changed
-        return undone and _as_it_was(fresh, snapshot, written, scope)
+        return undone and _as_it_was(fresh, snapshot, written)
     except SetupError:
         return False
 
@@ -360,9 +353,9 @@ def _undo(
     return True
 
 
-def _as_it_was(fresh: Variables, snapshot: Snapshot, written: Sequence[ExpectedVariable], scope: Scope) -> bool:
-    listed = fresh.list()
-    read = fresh.reader(listed, scope)
+def _as_it_was(fresh: Variables, snapshot: Snapshot, written: Sequence[ExpectedVariable]) -> bool:
+    listed, scope = fresh.list(), fresh.scope
+    read = fresh.reader(listed)
     for desired in written:
         entries = entries_of(listed, desired.key, scope)
         if {variable.id for variable in entries} != {

@@ -1,4 +1,4 @@
-"""What production runs on Vercel, and a redeployment of the same code, waited for and checked.
+"""What an environment on Vercel runs, and a redeployment of the same code, waited for and checked.
 
 Touches the network through `wizard/vercel/http.py` only. Where a deployment fails, the former one continues to run.
 Shapes: https://vercel.com/docs/rest-api/deployments.
@@ -11,20 +11,20 @@ from typing import Any
 
 from components.settings import POSSIBLE_VARIABLES
 from wizard.core.errors import SetupError, Unreachable, Unsupported
-from wizard.core.models.delivery import VercelProject
+from wizard.core.models.delivery import PRODUCTION, VercelProject
 from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
 from wizard.core.retry import Deadline, Reason
 from wizard.core.safe_text import clean, quoted
 from wizard.vercel.http import Api, Endpoint, Response, scope_of
 from wizard.vercel.projects import read_entries, text
-from wizard.vercel.variable_state import ACCESS_KEY_VARIABLES, in_production
+from wizard.vercel.variable_state import ACCESS_KEY_VARIABLES, entries_of
 from wizard.vercel.variables import Variables
 
 ENDED_BADLY = frozenset({"ERROR", "CANCELED", "BLOCKED", "DELETED"})
 READING_SECONDS = 20.0
 CREATION_SECONDS = 60.0
 ASSIGNING_SECONDS = 30.0
-"""How long a deployment that is ready may take to get production's domains."""
+"""How long a deployment that is ready may take to get production's domains; other environments wait for none."""
 
 _MARK = "eonproKms"
 """In a deployment's `meta`: identifies a deployment whose creation was never answered."""
@@ -32,12 +32,12 @@ _UNKNOWN = frozenset({404, 405, 501})
 
 
 def last_change(variables: Variables) -> datetime | None:
-    """When one of production's delivered variables was last changed; None where it is unknown or there is none."""
+    """When one of the scope's delivered variables was last changed; None where it is unknown or there is none."""
     listed = variables.list()
     times = [
         variable.updated_at
         for name in (*POSSIBLE_VARIABLES, *ACCESS_KEY_VARIABLES)
-        for variable in in_production(listed, name)
+        for variable in entries_of(listed, name, variables.scope)
         if variable.updated_at is not None
     ]
     return datetime.fromtimestamp(max(times) / 1000, UTC) if times else None
@@ -48,20 +48,23 @@ class Deployments:
 
     def __init__(self, api: Api, project: VercelProject) -> None:
         self._api, self._project = api, project
-        self._scope = scope_of(project)
+        self._scope, self._environment = scope_of(project), project.scope.environment
 
-    def in_production(self) -> Deployment | None:
-        """What production runs; None where nothing was deployed there yet.
+    def running(self) -> Deployment | None:
+        """What the project's environment runs, of preview the latest; None where nothing was deployed there yet.
 
         Raises Unsupported for an endpoint without deployments, SetupError for one that does not answer or refuses.
         """
         deadline = self._api.deadline(READING_SECONDS)
-        answer = self._get(Endpoint.PROJECT.path(project=self._project.id), deadline)
-        # After a rollback the latest deployment is not the one that runs: the project names it.
-        targets = answer.fields.get("targets")
-        if isinstance(targets, dict) and (deployment := _deployment(targets.get("production"))):
-            return deployment
-        ready = (entry for entry in self._latest(deadline, state="READY") if entry.get("readySubstate") != "STAGED")
+        if self._is_production:
+            answer = self._get(Endpoint.PROJECT.path(project=self._project.id), deadline)
+            # After a rollback the latest deployment is not the one that runs: the project names it.
+            targets = answer.fields.get("targets")
+            if isinstance(targets, dict) and (deployment := _deployment(targets.get(self._environment))):
+                return deployment
+        latest = self._latest(deadline, state="READY")
+        # Only production's are promoted: the others of an environment have it as long as they exist.
+        ready = (entry for entry in latest if not self._is_production or entry.get("readySubstate") != "STAGED")
         return next((deployment for entry in ready if (deployment := _deployment(entry))), None)
 
     def redeploy(self, former: Deployment, *, seconds: float, tell: Callable[[str], None]) -> Redeployed:
@@ -83,7 +86,7 @@ class Deployments:
                 reported = deployment.state
                 tell(f"{deployment.name}: {reported.lower()}")
             if deployment.state == "READY":
-                why = self._not_in_production(deployment)
+                why = self._not_in_production(deployment) if self._is_production else ""
                 return ended(RedeployState.FAILED if why else RedeployState.DONE, deployment, why)
             if deployment.state in ENDED_BADLY:
                 return ended(RedeployState.FAILED, deployment, self._why(deployment))
@@ -99,7 +102,7 @@ class Deployments:
         content = {
             "name": self._project.name,
             "deploymentId": former.id,
-            "target": "production",
+            **self._target(),
             "meta": {"action": "redeploy", _MARK: mark},
         }
         query = {**self._scope, "forceNew": "1"}
@@ -143,7 +146,7 @@ class Deployments:
         """Why production does not run a deployment that is ready; empty where it does."""
         deadline = self._api.deadline(ASSIGNING_SECONDS)
         while True:
-            running = self.in_production()
+            running = self.running()
             if running is not None and running.id == deployment.id:
                 return ""
             reported = self._get(Endpoint.DEPLOYMENT.path(id=deployment.id), self._api.deadline(READING_SECONDS)).fields
@@ -156,9 +159,24 @@ class Deployments:
 
     # --- requests
 
+    @property
+    def _is_production(self) -> bool:
+        return self._project.scope == PRODUCTION
+
+    def _target(self) -> Mapping[str, str]:
+        """The environment of a new deployment: without one it is preview's.
+
+        https://vercel.com/docs/rest-api/deployments/create-a-new-deployment
+        """
+        if self._project.scope.is_custom:
+            return {"customEnvironmentSlugOrId": self._environment}
+        return {"target": self._environment} if self._is_production else {}
+
     def _latest(self, deadline: Deadline, **more: str) -> tuple[Mapping[str, Any], ...]:
-        query = {"projectId": self._project.id, "target": "production", "limit": "20", **more}
-        return read_entries(self._get(Endpoint.DEPLOYMENTS.path(), deadline, query).body, "deployments")
+        query = {"projectId": self._project.id, "target": self._environment, "limit": "20", **more}
+        entries = read_entries(self._get(Endpoint.DEPLOYMENTS.path(), deadline, query).body, "deployments")
+        # An endpoint without the filter lists production's too.
+        return tuple(entry for entry in entries if self._is_production or entry.get("target") != PRODUCTION.environment)
 
     def _get(self, path: str, deadline: Deadline, query: Mapping[str, str] | None = None) -> Response:
         answer = self._api.persist("GET", path, query={**self._scope, **(query or {})}, deadline=deadline)

@@ -1,6 +1,7 @@
 """Vercel's API as requests and answers: the endpoints with their versions, the token, time-outs, repeats, errors.
 
-Touches one endpoint over the network; sends the token in the Authorization header only. Reads the proxy's variables.
+Touches one endpoint over the network, GitHub's by the same client; sends the token in the Authorization header only.
+Reads the proxy's variables.
 """
 
 import ipaddress
@@ -53,15 +54,32 @@ class Endpoint(StrEnum):
         return self.value.format(**{key: quote(name, safe="") for key, name in names.items()})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """An API that takes a token, as messages name it."""
+
+    name: str
+    base_url: str
+    variable: str
+    """Of the environment: another address."""
+    login: Command
+    """What gives a token."""
+    redirects: bool = False
+    """Whether a redirect is an answer: what was asked for has another name. It is never followed."""
+
+    @property
+    def itself(self) -> Command:
+        return Command(f"unset {self.variable}", advice=f"{self.name} itself is used then")
+
+
 BASE_URL = "https://api.vercel.com"
-ITSELF = Command("unset VERCEL_API_URL", advice="Vercel itself is used then")
+VERCEL = Service(name="Vercel", base_url=BASE_URL, variable="VERCEL_API_URL", login=VERCEL_LOGIN)
+ITSELF = VERCEL.itself
 FIRST_CONTACT_ATTEMPTS = 3
 """An endpoint that never answered is not waited for: a wrong address must be reported soon."""
 CONNECT_SECONDS = 5.0
 CONNECTIONS = 8
 """Kept open at once."""
-
-_LOGGER = logging.getLogger("eonpro.vercel")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +146,7 @@ class Api:
         sleep: Callable[[float], None],
         now: Callable[[], float],
         asks_once: bool = False,
+        service: Service = VERCEL,
     ) -> None:
         """`asks_once`: a run that changes nothing gets the same answer to the same GET, without another request."""
         self.base_url = base_url.rstrip("/")
@@ -137,8 +156,10 @@ class Api:
         self._clock = Clock(now=now, sleep=sleep)
         self._has_answered = False
         self._timeout = timeout
-        local = _check_endpoint(self.base_url)
-        checked = _check_token(token)
+        self._service = service
+        self._logger = logging.getLogger(f"eonpro.{service.name.lower()}")
+        local = _check_endpoint(self.base_url, service)
+        checked = _check_token(token, service)
         # In no attribute, so that no repr and no traceback with local values has it.
         self._authorization: Callable[[], str] = lambda: f"Bearer {checked}"
         self._pool = _pool(self.base_url, local=local)
@@ -193,17 +214,17 @@ class Api:
         except urllib3.exceptions.HTTPError as error:
             reason = quoted(str(error)) if str(error) else type(error).__name__
             raise self._unreachable(f"{self.base_url} cannot be reached ({method} {path}: {reason})") from error
-        _LOGGER.debug("%s %s: %d, %.0f ms", method, path, response.status, (time.monotonic() - started) * 1000)
+        self._logger.debug("%s %s: %d, %.0f ms", method, path, response.status, (time.monotonic() - started) * 1000)
         try:
             body = safe_text.parse_json(response.data) if response.data else None
         except ValueError as error:
             body = None
             if 200 <= response.status < 300:
                 # One page of a proxy's between Vercel's answers is asked past; whoever never was Vercel is told soon.
-                said = self._not_vercel(response.status)
+                said = self.not_the_service(response.status)
                 raise errors.UnreadableAnswer(said.message, said.hint) from error
-        if 300 <= response.status < 400:
-            raise self._not_vercel(response.status)
+        if 300 <= response.status < 400 and not self._service.redirects:
+            raise self.not_the_service(response.status)
         self._has_answered = True
         return Response(status=response.status, body=body, retry_after=_seconds(response.headers.get("Retry-After")))
 
@@ -280,13 +301,16 @@ class Api:
         )
 
     def _unreachable(self, message: str) -> errors.Unreachable:
-        is_ours = self.base_url == BASE_URL
-        return errors.Unreachable(message, "check the network, then run the same command again" if is_ours else ITSELF)
+        is_ours = self.base_url in (BASE_URL, self._service.base_url)
+        return errors.Unreachable(
+            message, "check the network, then run the same command again" if is_ours else self._service.itself
+        )
 
-    def _not_vercel(self, status: int) -> errors.SetupError:
+    def not_the_service(self, status: int) -> errors.SetupError:
+        """The error for an answer that the service does not give."""
         return errors.SetupError(
-            f"what answers at {self.base_url} is not Vercel's API (status {status}, and no JSON)",
-            ITSELF,
+            f"what answers at {self.base_url} is not {self._service.name}'s API (status {status}, and no JSON)",
+            self._service.itself,
         )
 
 
@@ -324,21 +348,21 @@ def _trust(environ: Mapping[str, str]) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=certifi.where())
 
 
-def _check_token(token: str) -> str:
+def _check_token(token: str, service: Service) -> str:
     # The error of an HTTP library about a forbidden character quotes the whole header.
     token = token.strip()
     if not token:
-        raise errors.CredentialsError("there is no Vercel token", VERCEL_LOGIN)
+        raise errors.CredentialsError(f"there is no {service.name} token", service.login)
     if not all("!" <= character <= "~" for character in token):
         raise errors.CredentialsError(
-            "the Vercel token contains impossible characters: more than the token was copied", VERCEL_LOGIN
+            f"the {service.name} token contains impossible characters: more than the token was copied", service.login
         )
     return token
 
 
-def _check_endpoint(url: str) -> bool:
+def _check_endpoint(url: str, service: Service) -> bool:
     """Whether the endpoint is on this machine. Raises UsageError for one to which no token may be sent."""
-    hint = "set VERCEL_API_URL to an https address, or unset it"
+    hint = f"set {service.variable} to an https address, or unset it"
     try:
         parsed = urlsplit(url)
         host, _ = parsed.hostname, parsed.port
@@ -347,7 +371,7 @@ def _check_endpoint(url: str) -> bool:
     if host is None or parsed.scheme not in ("http", "https"):
         raise errors.UsageError(f"{url!r} is not the address of an API", hint)
     if parsed.username is not None:
-        raise errors.UsageError("the address of Vercel's API must not contain a user name or password", hint)
+        raise errors.UsageError(f"the address of {service.name}'s API must not contain a user name or password", hint)
     try:
         local = ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -11,11 +11,9 @@ from datetime import UTC, datetime
 
 from components.settings import DATA_KEY_VARIABLE, WRAPPED_KEYS, noun_of
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey, damage, is_remnant
-from wizard.core.models.delivery import PRODUCTION as IN_PRODUCTION
 from wizard.core.models.delivery import AppVariables, Scope, VercelVariable, places
 from wizard.core.safe_text import clean, quoted
 
-PRODUCTION_TARGET = IN_PRODUCTION.environment
 MARK = "eonpro-kms:"
 """The beginning of every comment that this program writes."""
 SHAREABLE = "AWS_REGION"
@@ -48,16 +46,6 @@ class ListedVariable(VercelVariable):
     """Whether it is for all custom environments, future ones too; a team's shared variables may be."""
     raw: str | None = field(default=None, repr=False)
     """The listing's `value`, which may be ciphertext: only good for a comparison."""
-
-    @property
-    def in_production(self) -> bool:
-        """Whether deployments to production see it."""
-        return IN_PRODUCTION.sees(self)
-
-    @property
-    def elsewhere(self) -> tuple[str, ...]:
-        """The other environments that see it too."""
-        return IN_PRODUCTION.beside(self)
 
     @property
     def stamp(self) -> tuple[str, int | None]:
@@ -116,7 +104,7 @@ def data_key_comment(wrapped: WrappedDataKey, *, name: str = DATA_KEY_VARIABLE, 
     return f"{MARK} {noun_of(name)} {wrapped.fingerprint}{f', {_ENTERED}' if entered else ''}; do not edit"
 
 
-def is_changed(entry: ListedVariable, listed: tuple[ListedVariable, ...], scope: Scope = IN_PRODUCTION) -> bool:
+def is_changed(entry: ListedVariable, listed: tuple[ListedVariable, ...], scope: Scope) -> bool:
     """Whether somebody changed a delivered variable later; for one whose value Vercel does not show.
 
     A comment survives an edit of the value. But a delivery writes all its variables, one after the other: a variable
@@ -181,11 +169,6 @@ def entries_of(listed: tuple[ListedVariable, ...], name: str, scope: Scope) -> t
     )
 
 
-def in_production(listed: tuple[ListedVariable, ...], name: str) -> tuple[ListedVariable, ...]:
-    """The entries of that name that production sees."""
-    return entries_of(listed, name, IN_PRODUCTION)
-
-
 def foreign_data_key(
     listed: tuple[ListedVariable, ...],
     wrapped: WrappedDataKey | None,
@@ -193,7 +176,7 @@ def foreign_data_key(
     before: tuple[ListedVariable, ...] | None = None,
     *,
     replaceable: frozenset[str] = frozenset(),
-    scope: Scope = IN_PRODUCTION,
+    scope: Scope,
     name: str = DATA_KEY_VARIABLE,
 ) -> str | None:
     """The scope's data key that is not `wrapped`, in words; None when there is none. `name`: of another wrapped key.
@@ -232,7 +215,7 @@ def state_of(
     listed: tuple[ListedVariable, ...],
     read: Read,
     before: tuple[ListedVariable, ...] | None,
-    scope: Scope = IN_PRODUCTION,
+    scope: Scope,
 ) -> VariableState:
     """The state of one variable in the scope. `before` is the listing before an acknowledged write, else None.
 
@@ -281,7 +264,7 @@ def _proof(desired: ExpectedVariable, entry: ListedVariable, read: Read) -> str:
 
 def description(entry: ListedVariable) -> str:
     """The entry for a person: its id, environments, last change and comment."""
-    reported = [f"id {entry.id}", f"for {clean(', '.join(places(entry))) or PRODUCTION_TARGET}"]
+    reported = [f"id {entry.id}", f"for {clean(', '.join(places(entry))) or 'every environment'}"]
     if entry.updated_at is not None:
         reported.append(f"last changed{_at(entry)}")
     reported.append(f"comment {quoted(entry.comment)}" if entry.comment else "no comment")

@@ -3,16 +3,19 @@
 Touches the network through `wizard/vercel/http.py` only.
 """
 
+import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from components.settings import POSSIBLE_VARIABLES
 from wizard.core.data_key import FINGERPRINT
-from wizard.core.errors import PermissionDenied, SetupError, Unreachable
+from wizard.core.errors import PermissionDenied, SetupError, TargetMissing, Unreachable
 from wizard.core.models.access import VariableEntry
-from wizard.core.models.delivery import FORMER_KEY_VARIABLE, PRODUCTION, Scope, VercelProject, VercelVariable
+from wizard.core.models.delivery import FORMER_KEY_VARIABLE, Scope, VercelProject, VercelVariable
+from wizard.core.next_command import Command, shell
 from wizard.core.retry import Deadline, Reason, together
 from wizard.vercel import projects
 from wizard.vercel.http import ITSELF, Api, Endpoint, Response, scope_of
@@ -29,6 +32,27 @@ class Variables:
     def with_new_timeout(self, seconds: float) -> "Variables":
         """The same for another operation of so many seconds at most."""
         return Variables(self._api, self._project, self._api.deadline(seconds))
+
+    @cached_property
+    def scope(self) -> Scope:
+        """The environment that is meant, a custom one with its id. Raises TargetMissing where the project lacks it."""
+        scope = self._project.scope
+        if scope.is_custom and scope.custom_id is None:
+            answer = self._environments()
+            if not answer.ok:
+                raise self._api.refusal(answer, f"list the environments of {self.owner}")
+            names = projects.read_environments(answer.body)
+            ids = [id for id, name in names.items() if name == scope.environment]
+            if not ids:
+                raise TargetMissing(
+                    f"the {self.owner} has no environment {scope.environment}; it has "
+                    + ", ".join(("production", "preview", *sorted(names.values()))),
+                    self._creation(scope.environment),
+                )
+            scope = replace(scope, custom_id=ids[0])
+            # Threads do not share a deadline: what is read again by `with_new_timeout` knows it already.
+            self._project = self._project.at(scope)
+        return scope
 
     @property
     def owner(self) -> str:
@@ -105,10 +129,20 @@ class Variables:
         )
         return _value(answer.fields)
 
+    def _environments(self) -> Response:
+        path = Endpoint.CUSTOM_ENVIRONMENTS.path(project=self._project.id)
+        return self._api.persist("GET", path, query=self._scope, deadline=self.deadline)
+
+    def _creation(self, slug: str) -> Command:
+        """The command that creates a custom environment (https://vercel.com/docs/rest-api/environment)."""
+        path = Endpoint.CUSTOM_ENVIRONMENTS.path(project=self._project.id)
+        team = ("--scope", self._project.team_slug) if self._project.team_slug else ()
+        call = shell("vercel", "api", path, "--method", "POST", "--input", "-", *team)
+        return Command(f"echo {shlex.quote(json.dumps({'slug': slug}))} | {call}", advice="creates it")
+
     def custom_environments(self) -> Mapping[str, str]:
         """The name of each of the project's custom environments by its id; empty where they cannot be listed."""
-        path = Endpoint.CUSTOM_ENVIRONMENTS.path(project=self._project.id)
-        answer = self._api.persist("GET", path, query=self._scope, deadline=self.deadline)
+        answer = self._environments()
         return projects.read_environments(answer.body) if answer.ok else {}
 
     def edit(self, variable: VercelVariable, fields: Mapping[str, Any], *, doing: str) -> None:
@@ -143,7 +177,7 @@ class Variables:
         if not answer.ok and answer.status != 404:
             raise self._api.refusal(answer, f"remove a variable of {self.owner}")
 
-    def reader(self, listed: Sequence[ListedVariable] = (), scope: Scope = PRODUCTION) -> Read:
+    def reader(self, listed: Sequence[ListedVariable] = ()) -> Read:
         """A function that reads values, and asks for each only once; for all of the three in the scope together.
 
         Of a variable that has not changed since an earlier operation of this client the value is known.
@@ -152,7 +186,7 @@ class Variables:
         three = [
             entry
             for entry in listed
-            if entry.key in POSSIBLE_VARIABLES and entry.type != "sensitive" and scope.sees(entry)
+            if entry.key in POSSIBLE_VARIABLES and entry.type != "sensitive" and self.scope.sees(entry)
         ]
 
         def ask(entry: ListedVariable) -> str | None:
@@ -238,7 +272,7 @@ class Change:
         value: str,
         type: str,
         comment: str,
-        scope: Scope = PRODUCTION,
+        scope: Scope,
     ) -> "Change":
         """The change of a variable for this scope only. A sensitive variable stays sensitive."""
         kind = "sensitive" if existing is not None and existing.type == "sensitive" else type
@@ -313,16 +347,17 @@ def _to_entry(
 ) -> VariableEntry:
     claim = FINGERPRINT.search(entry.comment)
     # The data keys of other environments are not read.
-    is_ours = entry.in_production and entry.type != "sensitive" and entry.key in POSSIBLE_VARIABLES
+    is_seen = variables.scope.sees(entry)
+    is_ours = is_seen and entry.type != "sensitive" and entry.key in POSSIBLE_VARIABLES
     value = read(entry) if is_ours else None
     return VariableEntry(
         name=entry.key,
         place=f"{variables.owner} (id {entry.id})",
-        in_production=entry.in_production,
-        elsewhere=entry.elsewhere,
+        in_scope=is_seen,
+        elsewhere=variables.scope.beside(entry),
         type=entry.type,
         claimed=claim[0] if claim else None,
         value=value,
-        is_changed=value is None and entry.in_production and is_changed(entry, listed),
+        is_changed=value is None and is_seen and is_changed(entry, listed, variables.scope),
         id=entry.id,
     )

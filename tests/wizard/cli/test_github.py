@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 from wizard.cli import github
-from wizard.core.errors import CredentialsError, ResourceError, SetupError, TargetMissing, Unreachable, UsageError
+from wizard.core.errors import (
+    CredentialsError,
+    ResourceError,
+    SetupError,
+    TargetMissing,
+    Unreachable,
+    UnreadableAnswer,
+    UsageError,
+)
 
 TEMPLATE, DETAILS = "/repos/clinic/eonpro/actions/oidc/customization/sub", "/repos/clinic/eonpro"
 IDS = {"id": 456, "full_name": "Clinic/eonpro", "owner": {"login": "Clinic", "id": 123}}
@@ -83,8 +91,8 @@ def test_the_subject_is_the_one_that_the_repository_sends(
         (404, ResourceError, "does not show the repository clinic/eonpro"),
         (301, TargetMissing, "was renamed or transferred"),
         (500, ResourceError, "status 500"),
-        (b"<html>", ResourceError, "is not GitHub's API"),
-        ([], ResourceError, "is not GitHub's API"),
+        (b"<html>", UnreadableAnswer, "is not GitHub's API"),
+        ([], SetupError, "is not GitHub's API"),
     ],
 )
 def test_what_github_does_not_say_is_an_error_without_the_token(
@@ -108,6 +116,12 @@ def test_a_token_is_sent_over_tls_or_within_this_machine_only() -> None:
         github.subject_of("clinic/eonpro", token="t", base_url="http://github.example")
     with pytest.raises(Unreachable):
         github.subject_of("clinic/eonpro", token="t", base_url="http://127.0.0.1:1")
+
+
+def test_a_token_out_of_a_file_is_sent_without_its_line_end(made_up: MadeUpGitHub) -> None:
+    made_up.answers = {TEMPLATE: {"use_default": True, "sub_claim_prefix": "repo:clinic/eonpro"}}
+    github.subject_of("clinic/eonpro", token="ghp-secret\n", base_url=made_up.url)
+    assert made_up.tokens == ["Bearer ghp-secret"]
 
 
 def test_without_a_token_github_is_not_asked_and_a_token_is_kept_out_of_the_log() -> None:

@@ -687,11 +687,12 @@ class FakeHosting:
     def asking_once(self) -> FakeHosting:
         return self
 
-    def find_project(self, team: str, project: str) -> VercelProject:
+    def find_project(self, team: str, project: str, environment: str = PRODUCTION.environment) -> VercelProject:
         self._call("find_project")
         if team not in (self.team, self.team_id) or project not in (self.project.name, self.project.id):
             raise TargetMissing(f"there is no project {project} in the team {team}", "vercel project ls")
-        return self.project
+        ids = [id for id, slug in self.environments.items() if slug == environment]
+        return self.project.at(Scope(environment=environment, custom_id=ids[0] if ids else None))
 
     def list_projects(self) -> tuple[VercelProject, ...]:
         self._call("list_projects")
@@ -716,15 +717,14 @@ class FakeHosting:
         region: str | None = None,
         key_arn: str | None = None,
         replaceable: frozenset[str] = frozenset(),
-        scope: Scope = PRODUCTION,
         name: str = DATA_KEY_VARIABLE,
     ) -> str | None:
         self._call("conflict")
-        return self._foreign(stored, replaceable, scope, name)
+        return self._foreign(stored, replaceable, project.scope, name)
 
     def find_data_key(self, project: VercelProject, *, name: str = DATA_KEY_VARIABLE) -> DiscoveredDataKey:
         self._call("find_data_key")
-        value = self.variables.get(name)
+        value = self._of(project.scope).get(name)
         return DiscoveredDataKey(
             wrapped=None if value is None or self.sensitive else WrappedDataKey(value=value),
             exists=value is not None,
@@ -749,7 +749,7 @@ class FakeHosting:
 
     def read_variables(self, project: VercelProject) -> tuple[VariableEntry, ...]:
         self._call("see_variables")
-        return tuple(self._seen(name, value) for name, value in self.variables.items()) + self.outside
+        return tuple(self._seen(name, value) for name, value in self._of(project.scope).items()) + self.outside
 
     def _seen(self, name: str, value: str) -> VariableEntry:
         is_hidden = name in WRAPPED_KEYS and self.sensitive
@@ -770,8 +770,9 @@ class FakeHosting:
         self.variables[f"{id}_ASIDE_{today:%Y%m%d}"] = self.variables.pop(id)
         return f"{id} is set aside"
 
-    def check(self, project: VercelProject, batch: AppVariables, *, scope: Scope = PRODUCTION) -> str | None:
+    def check(self, project: VercelProject, batch: AppVariables) -> str | None:
         self._call("check")
+        scope = project.scope
         lacking = [name for name, value in batch.values if self._of(scope).get(name) != value]
         foreign = self._foreign_in(batch, frozenset(), scope)
         return foreign or (f"{', '.join(lacking)} is not there" if lacking else None)
@@ -780,8 +781,8 @@ class FakeHosting:
         self._call("custom_environments")
         return self.environments
 
-    def production_deployment(self, project: VercelProject) -> Deployment | None:
-        self._call("production_deployment")
+    def current_deployment(self, project: VercelProject) -> Deployment | None:
+        self._call("current_deployment")
         return self.deployment
 
     def last_change(self, project: VercelProject) -> datetime | None:
@@ -822,8 +823,8 @@ class FakeHosting:
         batch: AppVariables,
         *,
         replaceable: frozenset[str] = frozenset(),
-        scope: Scope = PRODUCTION,
     ) -> Delivered:
+        scope = project.scope
         self._call("deliver" if scope == PRODUCTION else f"deliver to {scope.words}")
         if conflict := self._foreign_in(batch, replaceable, scope):
             raise DataKeyConflict(conflict, "vercel env ls production")

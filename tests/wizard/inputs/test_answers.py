@@ -381,6 +381,7 @@ def good_values() -> dict[str, Any]:
         "secret_store": "secrets-manager",
         "vercel_access": "oidc",
         "vercel_issuer_mode": "global",
+        "vercel_environment": "qa",
         "vercel_environments": ("preview",),
         "eks_cluster": "clinic",
         "eks_identity": "irsa",

@@ -40,6 +40,7 @@ _NAMED: Mapping[str, tuple[str, str]] = {
     "permissions_boundary": (f"{IAM}:policy/boundary", f"{IAM}:policy/other"),
     "vercel_team": ("acme", "clinic-2"),
     "vercel_project": ("portal", "eonpro.web"),
+    "vercel_environment": ("preview", "qa"),
     "vercel_environments": ("preview", "staging, qa"),
     "vercel_issuer_mode": ("team", "global"),
     "vercel_oidc_provider": (

@@ -33,7 +33,6 @@ class Nomad(DeployTarget):
 
     name = NAME
     title = "HashiCorp Nomad"
-    runtime = "the job on Nomad"
     can_redeploy = True
 
     def __init__(self) -> None:
@@ -66,6 +65,9 @@ class Nomad(DeployTarget):
     def redeploy(self, context: TargetContext, running: Instances, **how: Any) -> Redeployed:
         self.restarts += 1
         return Redeployed(target=NAME, state=RedeployState.DONE, before=running.deployment, after=running.deployment)
+
+    def runtime(self, settings: Settings) -> str:
+        return "the job on Nomad"
 
     def destination(self, settings: Settings) -> str:
         return "the Nomad job portal"

@@ -297,7 +297,7 @@ def test_a_team_that_lets_no_other_environment_have_productions_secret_is_told_a
     edge, project = separating.edge(), separating.project()
     assert edge.deliver(project, BATCH).state == "written"
     with pytest.raises(SharedSecretRefused, match="does not let preview have production's Secret") as refused:
-        edge.deliver(project, BATCH, scope=Scope(environment="preview"))
+        edge.deliver(project.at(Scope(environment="preview")), BATCH)
     listed = separating.door.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]
 
     assert BATCH.wrapped.value not in refused.value.message

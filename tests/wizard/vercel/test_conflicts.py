@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
 
 from sandbox.vercel import create_app
 from tests.wizard.vercel.test_client import ARN, BATCH, OTHER, OURS, TOKEN, Place, serve
+from wizard.core.errors import DataKeyConflict, PermissionDenied, TargetMissing
+from wizard.core.models.delivery import AccessKey
 
 KEY_ID, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 OURS_BY_COMMENT = {"type": "sensitive", "comment": f"eonpro-kms: data key {OURS.fingerprint}; do not edit"}
@@ -252,3 +256,57 @@ def test_a_listed_variable_tells_its_branch_and_custom_environments(vercel: Plac
     vercel.put("AWS_REGION", "us-east-1", target=["production"], customEnvironmentIds=["env_staging"])
     (variable,) = vercel.edge()._variables(vercel.project(), 9).list()
     assert (variable.targets, variable.custom_environments) == (("production",), ("env_staging",))
+
+
+# --- an environment with a stack of its own
+
+
+@pytest.mark.parametrize("environment", ["preview", "staging"])
+def test_two_stacks_of_one_project_never_touch_each_others_data_key(vercel: Place, environment: str) -> None:
+    staging(vercel)
+    production, own = vercel.project(), vercel.edge().find_project("clinic", "eonpro", environment)
+    vercel.edge().deliver(production, BATCH)
+    listed = vercel.envs()
+    theirs = replace(BATCH, wrapped=OTHER)
+    assert vercel.edge().conflict(own, None, region="us-east-1") is None
+    assert not vercel.edge().find_data_key(own).exists
+    vercel.edge().deliver(own, theirs)
+    vercel.edge().deliver_access_key(own, AccessKey(id=KEY_ID, secret=SECRET))
+    assert vercel.edge().check(production, BATCH) is None and vercel.edge().check(own, theirs) is None
+    envs = vercel.door.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]
+    assert [each for each in envs if each["target"] == ["production"]] == list(listed.values())
+    assert (vercel.edge().access_key_id(own), vercel.edge().access_key_id(production)) == (KEY_ID, None)
+    (words, *_) = (line for line in vercel.edge().overlaps(own) if "ENCRYPTED_PHI_KEY" in line)
+    assert words.startswith("ENCRYPTED_PHI_KEY of production is another data key than ")
+    for project, wrapped in ((own, OURS), (production, OTHER)):
+        with pytest.raises(DataKeyConflict):
+            vercel.edge().deliver(project, replace(BATCH, wrapped=wrapped))
+    mine = [each for each in vercel.edge().read_variables(own) if each.in_scope and each.name == "ENCRYPTED_PHI_KEY"]
+    assert [each.claimed for each in mine] == [OTHER.fingerprint]
+    renamed = vercel.edge().rename_variable(own, mine[0].id, stored=(OURS,), today=date(2026, 1, 1))
+    assert "ENCRYPTED_PHI_KEY_ASIDE_20260101" in renamed and vercel.edge().check(production, BATCH) is None
+
+
+@pytest.mark.parametrize("environment", ["preview", "staging"])
+def test_a_variable_of_all_environments_is_left_to_the_others(vercel: Place, environment: str) -> None:
+    id = staging(vercel)
+    own = vercel.edge().find_project("clinic", "eonpro", environment)
+    entry = vercel.put(
+        "ENCRYPTED_PHI_KEY", OTHER.value, type="sensitive", target=["production", "preview"], customEnvironmentIds=[id]
+    )
+    said = vercel.edge().rename_variable(own, entry["id"], stored=(OURS,), today=date(2026, 1, 1))
+    assert said.endswith(f"as before, and no longer {own.scope.words}")
+    left = vercel.envs()["ENCRYPTED_PHI_KEY"]
+    assert (left["target"], left["customEnvironmentIds"]) == (
+        (["production"], [id]) if environment == "preview" else (["production", "preview"], [])
+    )
+
+
+def test_an_environment_that_the_project_lacks_is_named_with_those_that_it_has(vercel: Place) -> None:
+    staging(vercel)
+    with pytest.raises(TargetMissing, match="has no environment qa; it has production, preview, staging") as refused:
+        vercel.edge().find_project("clinic", "eonpro", "qa")
+    assert refused.value.hint.startswith("""echo '{"slug": "qa"}' | vercel api /v9/projects/""")
+    vercel.fault(path="/custom-environments", status=403)
+    with pytest.raises(PermissionDenied):
+        vercel.edge().find_project("clinic", "eonpro", "staging")

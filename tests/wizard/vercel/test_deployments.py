@@ -25,7 +25,7 @@ def running(vercel: Place) -> dict[str, Any]:
 
 
 def runs(vercel: Place, project: VercelProject) -> Deployment:
-    found = vercel.edge().production_deployment(project)
+    found = vercel.edge().current_deployment(project)
     assert found is not None
     return found
 
@@ -149,10 +149,10 @@ def test_after_a_rollback_it_is_ready_and_not_in_production_and_that_is_said(ver
 def test_a_project_without_a_deployment_and_an_endpoint_that_does_not_tell(vercel: Place) -> None:
     vercel.door.post("/v11/projects?slug=clinic", json={"name": "api"})
     fresh = vercel.edge().find_project("clinic", "api")
-    assert vercel.edge().production_deployment(fresh) is None
+    assert vercel.edge().current_deployment(fresh) is None
     vercel.fault(path="/v6/deployments", status=404)
     with pytest.raises(Unsupported):
-        vercel.edge().production_deployment(fresh)
+        vercel.edge().current_deployment(fresh)
 
 
 def test_no_value_is_in_what_is_told(vercel: Place) -> None:
@@ -162,3 +162,23 @@ def test_no_value_is_in_what_is_told(vercel: Place) -> None:
     done = redeploy(vercel, project, reported)
     said = f"{reported} {done!r}"
     assert OURS.value not in said and ARN not in said and TOKEN not in said
+
+
+@pytest.mark.parametrize("environment", ["preview", "staging"])
+def test_another_environments_stack_redeploys_its_own_and_never_production(vercel: Place, environment: str) -> None:
+    vercel.door.post("/v9/projects/eonpro/custom-environments?slug=clinic", json={"slug": "staging"})
+    project, former = vercel.edge().find_project("clinic", "eonpro", environment), running(vercel)
+    assert vercel.edge().current_deployment(project) is None
+    body: dict[str, Any] = {"name": "eonpro", "deploymentId": former["deployment"]}
+    body |= {"customEnvironmentSlugOrId": environment} if environment == "staging" else {}
+    vercel.door.post("/v13/deployments?slug=clinic&forceNew=1", json=body)
+    for entry in vercel.door.get("/v6/deployments?slug=clinic&projectId=eonpro").json()["deployments"]:
+        for _ in range(2):  # Each read is a step of the build.
+            vercel.door.get(f"/v13/deployments/{entry['uid']}?slug=clinic")
+    vercel.edge().deliver(project, BATCH)
+    changed = vercel.edge().last_change(project)
+    assert changed is not None and runs(vercel, project).made < changed
+    done = redeploy(vercel, project)
+    assert done.state is RedeployState.DONE and done.after == runs(vercel, project) and done.after.made > changed
+    assert vercel.door.get(f"/_sandbox/deployment/eonpro?environment={environment}").json() == dict(BATCH.values)
+    assert running(vercel) == former and vercel.edge().last_change(vercel.project()) is None

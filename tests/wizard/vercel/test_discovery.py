@@ -13,7 +13,7 @@ from sandbox.vercel import create_app
 from tests.wizard.vercel.test_client import ARN, OTHER, OURS, TOKEN, Place, serve
 from wizard.core.errors import DataKeyConflict, SetupError
 from wizard.core.models.account import DiscoveredDataKey
-from wizard.core.models.delivery import AppVariables
+from wizard.core.models.delivery import PRODUCTION, AppVariables
 from wizard.vercel.conflicts import find_data_key
 from wizard.vercel.variable_state import ListedVariable
 from wizard.vercel.variables import Variables
@@ -104,7 +104,7 @@ def test_two_data_keys_for_production_are_refused() -> None:
     """The API refuses a second variable of the same name and target; another endpoint may not."""
 
     class Twice:
-        owner = "Vercel project clinic/eonpro"
+        owner, scope = "Vercel project clinic/eonpro", PRODUCTION
 
         def list(self) -> tuple[ListedVariable, ...]:
             entry = ListedVariable(

@@ -100,7 +100,7 @@ def test_a_delivery_ends_whole_or_as_it_began(
     for fault in faults:
         vercel.fault(path="/env", **fault)
     try:
-        vercel.edge(deadline=20.0).deliver(project, BATCH, scope=scope)
+        vercel.edge(deadline=20.0).deliver(project.at(scope), BATCH)
         ended = True
     except SetupError:
         ended = False
@@ -109,9 +109,9 @@ def test_a_delivery_ends_whole_or_as_it_began(
     others = {name: value for name, value in was.items() if name[2] not in NAMES}
     assert others.items() <= now.items()
     if ended:
-        assert vercel.edge().check(project, BATCH, scope=scope) is None
+        assert vercel.edge().check(project.at(scope), BATCH) is None
         assert {name[2] for name in now} == NAMES | {name[2] for name in others}
-        assert vercel.writes(lambda: vercel.edge().deliver(project, BATCH, scope=scope)) == 0
+        assert vercel.writes(lambda: vercel.edge().deliver(project.at(scope), BATCH)) == 0
     else:
         # A data key whose type was put right keeps its value, and is told by its comment.
         changed = {name for name in now if now[name] != was.get(name)} | (was.keys() - now.keys())

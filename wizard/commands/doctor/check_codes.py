@@ -86,7 +86,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "data-key-foreign": "the application has another data key than the stored one",
     "variable-outdated": "the application has an earlier version of the data key",
     "former-key-beside": "the application has its ENCRYPTION_KEY from before beside the data key",
-    "variable-wrong-environment": "a variable exists for other environments, but not for production",
+    "variable-wrong-environment": "a variable exists for other environments, but not for the stack's own",
     "variable-missing": "a variable does not exist",
     "variable-empty": "a variable is empty",
     "variable-quoted": "a value has quotation marks or white space around it",

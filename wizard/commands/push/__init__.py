@@ -21,7 +21,7 @@ class PushOptions:
     """The options of `push`."""
 
     to: str | None = None
-    """Vercel environments, separated by commas; None: production."""
+    """Vercel environments, separated by commas; None: the stack's own."""
     branch: str | None = None
     rename_existing: str | None = None
     """The id of an ENCRYPTED_PHI_KEY on Vercel that is renamed."""
@@ -31,7 +31,7 @@ class PushOptions:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--to", metavar="NAMES", help="Vercel environments, with commas (production)")
+        parser.add_argument("--to", metavar="NAMES", help="Vercel environments, with commas (default: the stack's own)")
         parser.add_argument("--branch", metavar="NAME", help="with --to preview: one git branch only")
         parser.add_argument("--rename-existing", metavar="ID", help="that ENCRYPTED_PHI_KEY gets another name")
 

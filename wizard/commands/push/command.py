@@ -55,15 +55,15 @@ def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, 
 
 def _offer_own_stack(scopes: tuple[Scope, ...], context: TargetContext, request: Request, clients: Clients) -> None:
     """Ask before another environment gets production's data key. Raises Cancelled for a no."""
-    others = ", ".join(scope.words for scope in scopes if scope != PRODUCTION)
+    own, others = context.scope.words, [scope for scope in scopes if scope != context.scope]
     if not others or context.settings.environment != "production" or request.yes or not clients.ui.interactive:
         return
     if not clients.ui.confirm(
-        f"Deliver production's data key to {others} too?",
+        f"Deliver {own}'s data key to {', '.join(scope.words for scope in others)} too?",
         default=False,
-        why="Who can deploy there can then read production's records. A stack of its own has a data key of its own.",
+        why=f"Who can deploy there can then read {own}'s records. A stack of its own has a data key of its own.",
     ):
-        raise Cancelled("nothing was delivered", own_stack(context.stack))
+        raise Cancelled("nothing was delivered", own_stack(context, others[0]))
 
 
 def _confirm(id: str, request: Request, clients: Clients) -> None:
@@ -77,7 +77,7 @@ def _confirm(id: str, request: Request, clients: Clients) -> None:
 
 def _scopes(options: PushOptions, context: TargetContext) -> tuple[Scope, ...]:
     if options.to is None and options.branch is None:
-        return (PRODUCTION,)
+        return (context.scope,)
     target = next(
         (deployable for deployable in map(deploy_target, context.targets) if deployable.has_environments), None
     )
@@ -86,9 +86,16 @@ def _scopes(options: PushOptions, context: TargetContext) -> tuple[Scope, ...]:
             "--to and --branch name environments on Vercel, and this push does not deliver there",
             wizard("push"),
         )
-    names = [name for name in (options.to or PRODUCTION.environment).replace(" ", "").split(",") if name]
+    names = [name for name in (options.to or context.scope.environment).replace(" ", "").split(",") if name]
     custom = target.custom_environments(context) if set(names) - {_PRODUCTION, _PREVIEW} else {}
-    return chosen(names, options.branch, custom)
+    scopes = chosen(names, options.branch, custom)
+    if PRODUCTION in scopes and context.scope != PRODUCTION:
+        raise UsageError(
+            f"the stack {context.stack} is for {context.scope.words}: production's records need the data key of "
+            "production's own stack; nothing was delivered",
+            wizard("push", "--to", context.scope.environment),
+        )
+    return scopes
 
 
 _PRODUCTION, _PREVIEW, _DEVELOPMENT = "production", "preview", "development"
@@ -118,8 +125,8 @@ def chosen(names: Sequence[str], branch: str | None, custom: Mapping[str, str]) 
             existing = ", ".join((_PRODUCTION, _PREVIEW, *sorted(ids)))
             raise UsageError(
                 f"the project has no environment {name!r}; it has {existing}",
-                wizard("push", "--to", _PRODUCTION),
+                wizard("push"),
             )
     if not scopes:
-        raise UsageError("--to names no environment", wizard("push", "--to", _PRODUCTION))
+        raise UsageError("--to names no environment", wizard("push"))
     return tuple(scopes)

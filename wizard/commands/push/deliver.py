@@ -12,10 +12,10 @@ from wizard.commands.deployed_stack import DeployedStack
 from wizard.commands.push import redeploy
 from wizard.core import json_documents
 from wizard.core.errors import DataKeyConflict, PermissionDenied, UsageError
-from wizard.core.models.delivery import PRODUCTION, Delivered, Scope, StoredDataKey, Verification, VerificationState
+from wizard.core.models.delivery import Delivered, Scope, StoredDataKey, Verification, VerificationState
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
 from wizard.core.models.inputs import Mark
-from wizard.core.next_command import wizard
+from wizard.core.next_command import shell, wizard
 from wizard.core.ports.run import TargetContext
 from wizard.core.retry import Threads
 from wizard.data_key import delivery, guard
@@ -143,13 +143,13 @@ def push(
     """Deliver the stored data key, created if there never was one, to every target and scope; check and verify it.
 
     `stored` was read in the stack's own Region; it is read again before anything is delivered. `rename_existing` is the
-    id of another data key in production whose renaming was confirmed.
+    id of another data key in the environment whose renaming was confirmed.
     """
     ui, aws, settings, outputs = clients.ui, context.aws, context.settings, context.require_outputs()
     ui.section("Data key")
     ui.working("reading the stored data key")
     existing = stored or delivery.find_data_key(aws, settings, outputs)
-    all_scopes = tuple(dict.fromkeys((PRODUCTION, *scopes)))
+    all_scopes = tuple(dict.fromkeys((context.scope, *scopes)))
     if existing is None:
         guard.may_create_in(context, scopes=all_scopes).require()
     for of_key in settings.of_each_key[1:]:
@@ -157,11 +157,13 @@ def push(
             guard.may_create_in(replace(context, settings=of_key), scopes=all_scopes).require()
     renamed = _rename_existing(clients, context, rename_existing, existing) if rename_existing else None
     replaceable = _refuse_conflicts(context, scopes, existing)
-    # Other environments are deployed with every push to a branch; production needs a redeploy.
+    # What runs in other environments is redeployed by a push to a branch, or by their own stack.
     deployed = replace(
         context,
         targets=tuple(
-            target for target in context.targets if PRODUCTION in scopes or not deploy_target(target).has_environments
+            target
+            for target in context.targets
+            if context.scope in scopes or not deploy_target(target).has_environments
         ),
     )
     with Threads(max_workers=2) as pool:
@@ -179,14 +181,14 @@ def push(
         warnings = _warnings(context, scopes)
         for warning in warnings:
             ui.line(warning, mark=Mark.WARN)
-        key = _access_key(clients, context, yes) if PRODUCTION in scopes else None
+        key = _access_key(clients, context, yes) if context.scope in scopes else None
         running = pool.submit(redeploy.running, deployed)
-        in_production = tuple(delivery_ for delivery_ in delivered if delivery_.environment in ("", PRODUCTION.words))
+        own = tuple(delivery_ for delivery_ in delivered if delivery_.environment in ("", context.scope.words))
         proofs = (
             deliver_and_verify.prove(
-                clients, context, in_production, stored.wrapped, access_key=key, credentials=credentials.result
+                clients, context, own, stored.wrapped, access_key=key, credentials=credentials.result
             )
-            if in_production
+            if own
             else ()
         )
     return Pushed(
@@ -200,7 +202,7 @@ def push(
 
 
 def _rename_existing(clients: Clients, context: TargetContext, id: str, existing: StoredDataKey | None) -> str:
-    """Rename the variable with another data key in production; its value stays. Returns a line for the user."""
+    """Rename the variable with another data key in the environment; its value stays. Returns a line for the user."""
     target = next((candidate for candidate in map(deploy_target, context.targets) if candidate.has_own_copy), None)
     if existing is None or target is None:
         raise UsageError(
@@ -255,27 +257,33 @@ def _access_key(clients: Clients, context: TargetContext, yes: bool) -> Delivere
 
 
 def _warnings(context: TargetContext, scopes: tuple[Scope, ...]) -> tuple[str, ...]:
-    """The consequences of a delivery to other environments than production."""
-    others = [scope for scope in scopes if scope != PRODUCTION]
+    """The consequences of a delivery to other environments than the stack's own."""
+    others = [scope for scope in scopes if scope != context.scope]
     if not others or not any(deploy_target(target).has_environments for target in context.targets):
         return ()
-    places, settings = ", ".join(scope.words for scope in others), context.settings
+    places, settings, own = ", ".join(scope.words for scope in others), context.settings, context.scope.words
     warnings = []
     if settings.environment == "production":
         warnings.append(
-            f"{places} now has production's data key: who can deploy there can read production's records; give "
-            f"each environment a data key of its own: {own_stack(context.stack)}"
+            f"{places} now has {own}'s data key: who can deploy there can read {own}'s records; give each environment "
+            f"a data key of its own: {' && '.join(_instead(context, scope) for scope in others)}"
         )
     if settings.makes_user:
         warnings.append(
-            f"the access key of {settings.names.app_user} was not delivered to {places}: it is only for production"
+            f"the access key of {settings.names.app_user} was not delivered to {places}: it is only for {own}"
         )
     elif untrusted := [scope for scope in others if scope.environment not in settings.vercel_environments]:
         named = sorted({*settings.vercel_environments, *(scope.environment for scope in untrusted)})
         also = wizard("setup", "--stack", context.stack, "--vercel-environments", ",".join(named))
         warnings.append(
             f"the role {settings.names.app_role} trusts only the deployments of "
-            f"{', '.join(('production', *settings.vercel_environments))}: in "
+            f"{', '.join((own, *settings.vercel_environments))}: in "
             f"{', '.join(scope.words for scope in untrusted)} it cannot decrypt the data key. To trust them too: {also}"
         )
     return tuple(warnings)
+
+
+def _instead(context: TargetContext, scope: Scope) -> str:
+    """The commands that take the delivered keys away, beside which a setup makes no other, and set up a stack."""
+    removals = [shell("vercel", "env", "rm", name, *scope.typed.split(" ")) for name in context.settings.wrapped_keys]
+    return " && ".join((*removals, own_stack(context, scope)))

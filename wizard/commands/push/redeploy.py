@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 
+from components.settings import Settings
 from wizard.core.errors import SetupError
 from wizard.core.models.deployment import Instances, Redeployed, RedeployState
 from wizard.core.models.inputs import Mark
@@ -53,10 +54,10 @@ def offer(
     clients.ui.section("Running instances", "they keep the values with which they started")
     done = []
     for instances in running:
-        _show(clients.ui, instances)
+        _show(clients.ui, instances, context.settings)
         if not _can_redeploy(instances, redeploy):
             continue
-        if _is_confirmed(redeploy, clients.ui, instances):
+        if _is_confirmed(redeploy, clients.ui, instances, context.settings):
             result = _redeploy(context, instances, clients, pause)
         elif instances.stale:
             result = Redeployed(
@@ -64,14 +65,14 @@ def offer(
             )
         else:
             continue
-        _show_result(clients.ui, context.stack, result)
+        _show_result(clients.ui, context, result)
         done.append(result)
     return tuple(done)
 
 
-def _show(ui: UserInterface, instances: Instances) -> None:
+def _show(ui: UserInterface, instances: Instances, settings: Settings) -> None:
     target, deployment = deploy_target(instances.target), instances.deployment
-    place = target.runtime
+    place = target.runtime(settings)
     if deployment is None or instances.stale is None:
         mark = Mark.WARN if instances.stale is None and target.can_redeploy else Mark.INFO
         if instances.stale is False:
@@ -103,11 +104,11 @@ def _can_redeploy(instances: Instances, redeploy: bool | None) -> bool:
     return instances.deployment is not None and instances.stale is not False
 
 
-def _is_confirmed(redeploy: bool | None, ui: UserInterface, instances: Instances) -> bool:
+def _is_confirmed(redeploy: bool | None, ui: UserInterface, instances: Instances, settings: Settings) -> bool:
     if redeploy is not None:
         return redeploy
     return ui.interactive and ui.confirm(
-        f"Redeploy {deploy_target(instances.target).runtime} now?",
+        f"Redeploy {deploy_target(instances.target).runtime(settings)} now?",
         why="Variables are read when an instance starts; until then the old ones are in use.",
         explanation="The same code is deployed again. If that fails, the current deployment keeps running.",
     )
@@ -115,7 +116,7 @@ def _is_confirmed(redeploy: bool | None, ui: UserInterface, instances: Instances
 
 def _redeploy(context: TargetContext, instances: Instances, clients: Clients, pause: Pause) -> Redeployed:
     target = deploy_target(instances.target)
-    clients.ui.working(f"redeploying {target.runtime}")
+    clients.ui.working(f"redeploying {target.runtime(context.settings)}")
     try:
         on_message = partial(clients.ui.line, mark=Mark.INFO)
         return target.redeploy(context, instances, on_message=on_message, now=clients.now, pause=pause)
@@ -126,8 +127,8 @@ def _redeploy(context: TargetContext, instances: Instances, clients: Clients, pa
         )
 
 
-def _show_result(ui: UserInterface, stack: str, done: Redeployed) -> None:
-    place = deploy_target(done.target).runtime
+def _show_result(ui: UserInterface, context: TargetContext, done: Redeployed) -> None:
+    place = deploy_target(done.target).runtime(context.settings)
     name = done.after.name if done.after else ""
     match done.state:
         case RedeployState.DONE:
@@ -141,7 +142,7 @@ def _show_result(ui: UserInterface, stack: str, done: Redeployed) -> None:
             ui.verbatim(done.command)
         case RedeployState.SKIPPED:
             ui.line("nothing was redeployed. To redeploy later:", mark=Mark.INFO)
-            ui.verbatim(wizard("push", "--redeploy", "--stack", stack))
+            ui.verbatim(wizard("push", "--redeploy", "--stack", context.stack))
 
 
 def _time(at: datetime | None) -> str:

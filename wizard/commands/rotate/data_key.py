@@ -331,7 +331,7 @@ def _other_environments(data_keys: DataKeyStore, to: TargetContext) -> tuple[str
             f"which other Vercel environments have the variables is unknown ({environments.message}): vercel env ls",
         )
     return tuple(
-        f"{words}: it keeps its data key; to deliver this one: "
+        f"{words}: it keeps its data key; to deliver this one, unless it has a stack of its own: "
         f"python -m wizard push --to ENVIRONMENT --stack {data_keys.stack}"
         for words in environments
         if DATA_KEY_VARIABLE in words

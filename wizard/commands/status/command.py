@@ -142,12 +142,12 @@ def _project(vercel: VercelClient | None, settings: Settings) -> VercelProject |
     """The stack's project; its variables are asked for too, so that they are known when they are compared."""
     if vercel is None or not by_key["vercel_project"].needed({"target": tuple(settings.deploy_targets)}):
         return None
-    team_and_name = settings.vercel_team or "", settings.vercel_project or ""
-    named = VercelProject.named(*team_and_name)
+    named = VercelProject.named(*settings.vercel_place)
     project, _ = together(
-        partial(attempted, vercel.find_project, *team_and_name), partial(attempted, vercel.read_variables, named)
+        partial(attempted, vercel.find_project, *settings.vercel_place),
+        partial(attempted, vercel.read_variables, named),
     )
-    return project if isinstance(project, SetupError) else named
+    return project if isinstance(project, SetupError) else named.at(project.scope)
 
 
 def _listed(list_stacks: ListStacks, caller: _Caller) -> tuple[tuple[ListedStack, ...] | None, str]:

@@ -273,7 +273,8 @@ class VariableEntry:
     name: str
     place: str
     """As text: `Vercel project eonpro/eonpro (id …)`, `Parameter Store /eonpro/production/AWS_REGION`."""
-    in_production: bool = True
+    in_scope: bool = True
+    """Whether the deployments of the stack's own environment read it."""
     elsewhere: tuple[str, ...] = ()
     """The other environments that read it too."""
     type: str = ""

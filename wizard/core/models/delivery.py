@@ -4,7 +4,7 @@ Pure. One delivery is for one environment, with variables of its own, so none is
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -28,6 +28,11 @@ class Scope:
     """The git branch, of preview only."""
 
     @property
+    def is_custom(self) -> bool:
+        """Whether it is a custom environment, whose variables name it by its id."""
+        return self.environment not in (_PRODUCTION, _PREVIEW)
+
+    @property
     def place(self) -> str:
         return self.custom_id or (f"the branch {self.branch}" if self.branch else self.environment)
 
@@ -35,7 +40,7 @@ class Scope:
     def words(self) -> str:
         if self.branch:
             return f"the branch {self.branch} of preview"
-        return f"the custom environment {self.environment}" if self.custom_id else self.environment
+        return f"the custom environment {self.environment}" if self.is_custom else self.environment
 
     @property
     def typed(self) -> str:
@@ -158,7 +163,7 @@ class Delivered:
     plain: str = ""
     """The type of the data key's parameter, where it is not SecureString; the type of a parameter cannot be changed."""
     environment: str = ""
-    """On Vercel, the environment in words; empty elsewhere, and for the default: production."""
+    """On Vercel, the environment in words; empty elsewhere."""
 
 
 # --- the application's credentials and the proof ---------------------------------------------------------------
@@ -298,12 +303,19 @@ class VercelProject:
     """Whether its deployments get OIDC tokens; None: the endpoint does not say."""
     issuer_mode: VercelIssuerMode | None = None
     """Who issues them; None: the endpoint does not say."""
+    scope: Scope = PRODUCTION
+    """The environment whose variables and deployments are meant: by default that of the stack."""
 
     @classmethod
-    def named(cls, team: str, project: str) -> "VercelProject":
+    def named(cls, team: str, project: str, environment: str = _PRODUCTION) -> "VercelProject":
         """The project by name or id, of the team with that slug or id, before Vercel is asked about it."""
         is_id = team.startswith("team_")
-        return cls(id=project, name=project, team_id=team if is_id else None, team_slug=None if is_id else team or None)
+        team_id, slug = (team, None) if is_id else (None, team or None)
+        return cls(id=project, name=project, team_id=team_id, team_slug=slug, scope=Scope(environment=environment))
+
+    def at(self, scope: Scope) -> "VercelProject":
+        """The same project, in another of its environments."""
+        return replace(self, scope=scope)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """What runs: a production deployment on Vercel, or the deployment of an ECS service."""
+    """What runs: a deployment on Vercel, or the deployment of an ECS service."""
 
     target: str
     """`vercel` or `ecs`."""

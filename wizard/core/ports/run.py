@@ -129,14 +129,17 @@ class VercelClient(Protocol):
     def asking_once(self) -> VercelClient:
         """As `AwsClient.asking_once`."""
 
-    def find_project(self, team: str, project: str) -> VercelProject:
-        """Raises CredentialsError for a bad token or scope, SetupError when there is no such team or project."""
+    def find_project(self, team: str, project: str, environment: str = PRODUCTION.environment) -> VercelProject:
+        """The project, for one of its environments: its `scope`, which every other method means.
+
+        Raises CredentialsError for a bad token, SetupError when there is no such team, project or environment.
+        """
 
     def list_projects(self) -> tuple[VercelProject, ...]:
         """Every project that the token reaches, of every team, as a list of choices. At most a hundred of each team."""
 
     def overlaps(self, project: VercelProject, /) -> tuple[str, ...]:
-        """The uses of the three names outside production, in words: in preview, a branch, a custom environment."""
+        """The uses of the three names outside the scope, in words: in preview, a branch, a custom environment."""
 
     def conflict(
         self,
@@ -147,7 +150,6 @@ class VercelClient(Protocol):
         region: str | None = None,
         key_arn: str | None = None,
         replaceable: frozenset[str] = frozenset(),
-        scope: Scope = PRODUCTION,
         name: str = DATA_KEY_VARIABLE,
     ) -> str | None:
         """Why `deliver` would be refused, in words: above all, for another key with that name than the stored one.
@@ -157,10 +159,10 @@ class VercelClient(Protocol):
         """
 
     def find_data_key(self, project: VercelProject, /, *, name: str = DATA_KEY_VARIABLE) -> account.DiscoveredDataKey:
-        """What production has under that name and the two others, to import it. Reads only."""
+        """What the scope has under that name and the two others, to import it. Reads only."""
 
     def former_key(self, project: VercelProject, /) -> str | None:
-        """Where production has an ENCRYPTION_KEY, in words; None if it has none. Reads only."""
+        """Where the scope has an ENCRYPTION_KEY, in words; None if it has none. Reads only."""
 
     def name_data_key(self, project: VercelProject, /, wrapped: WrappedDataKey) -> None:
         """Write the data key's fingerprint into the comment of a variable that Vercel cannot show. Its value stays.
@@ -169,10 +171,10 @@ class VercelClient(Protocol):
         """
 
     def access_key_id(self, project: VercelProject, /) -> str | None:
-        """The id of the access key that was pushed to production, as its variables' comments say; else None."""
+        """The id of the access key that was pushed to the scope, as its variables' comments say; else None."""
 
     def deliver_access_key(self, project: VercelProject, /, key: AccessKey) -> None:
-        """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to production, sensitive; checked by listing.
+        """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to the scope, sensitive; checked by listing.
 
         Raises DataKeyConflict, before anything is written, for variables of these names that somebody else set.
         """
@@ -183,12 +185,12 @@ class VercelClient(Protocol):
     def rename_variable(
         self, project: VercelProject, /, id: str, *, stored: tuple[WrappedDataKey, ...], today: date
     ) -> str:
-        """Rename another wrapped key's variable in production; its value stays. Returns the change in words.
+        """Rename another wrapped key's variable in the scope; its value stays. Returns the change in words.
 
-        Raises UsageError where production has no such variable, DataKeyConflict for a `stored` key itself.
+        Raises UsageError where the scope has no such variable, DataKeyConflict for a `stored` key itself.
         """
 
-    def check(self, project: VercelProject, /, batch: AppVariables, *, scope: Scope = PRODUCTION) -> str | None:
+    def check(self, project: VercelProject, /, batch: AppVariables) -> str | None:
         """What the scope lacks of the batch, in words; None when all are in place. Reads only."""
 
     def deliver(
@@ -198,7 +200,6 @@ class VercelClient(Protocol):
         batch: AppVariables,
         *,
         replaceable: frozenset[str] = frozenset(),
-        scope: Scope = PRODUCTION,
     ) -> Delivered:
         """Deliver the batch to the scope; nothing is written when it is in place.
 
@@ -208,14 +209,14 @@ class VercelClient(Protocol):
     def custom_environments(self, project: VercelProject, /) -> Mapping[str, str]:
         """The slug of each of the project's custom environments by its id; empty where they cannot be listed."""
 
-    def production_deployment(self, project: VercelProject) -> Deployment | None:
-        """What production runs; None where nothing was deployed there yet. Raises Unsupported where it is unknown."""
+    def current_deployment(self, project: VercelProject) -> Deployment | None:
+        """What the scope runs, of preview the latest; None for nothing. Raises Unsupported where it is unknown."""
 
     def last_change(self, project: VercelProject, /) -> datetime | None:
-        """When one of the delivered variables of production was last changed; None where that is unknown."""
+        """When one of the delivered variables of the scope was last changed; None where that is unknown."""
 
     def redeploy(self, project: VercelProject, former: Deployment, *, tell: Callable[[str], None]) -> Redeployed:
-        """Deploy the former's code to production again and wait for it; if it fails, the former continues to run."""
+        """Deploy the former's code to the scope again and wait for it; if it fails, the former continues to run."""
 
 
 class Engine(Protocol):
@@ -352,6 +353,12 @@ class TargetContext:
     """None without a token, and if no target uses it."""
     project: VercelProject | SetupError | None = None
     """The Vercel project, or why it cannot be read."""
+
+    @property
+    def scope(self) -> Scope:
+        """The environment on Vercel that the stack is for."""
+        own = Scope(environment=self.settings.vercel_environment)
+        return self.project.scope if isinstance(self.project, VercelProject) else own
 
     def require_outputs(self) -> Outputs:
         """The stack's outputs. Raises StackNotFound if it is not deployed."""

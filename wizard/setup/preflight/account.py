@@ -287,7 +287,8 @@ def _notes(settings: Settings, saved: Settings | None) -> tuple[str, ...]:
         notes.append(
             f"this update deletes the user {settings.names.app_user} and its access keys: the application on "
             "Vercel has no access until it is redeployed with Vercel's own token; then remove the key's two variables: "
-            "vercel env rm AWS_ACCESS_KEY_ID production && vercel env rm AWS_SECRET_ACCESS_KEY production"
+            f"vercel env rm AWS_ACCESS_KEY_ID {settings.vercel_environment} && "
+            f"vercel env rm AWS_SECRET_ACCESS_KEY {settings.vercel_environment}"
         )
     if settings.makes_user:
         notes.append(

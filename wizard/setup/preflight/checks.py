@@ -415,7 +415,7 @@ def foreign_data_key(
 
 
 def vercel_advice(project: VercelProject, settings: Settings) -> str:
-    """The next step where production has an unknown data key, or an unknown hash key."""
+    """The next step where the environment has an unknown data key, or an unknown hash key."""
     if option := guard.key_option(settings):
         return wizard(
             "restore", *option, "--from-target", advice="stores the one of the application; then set up again"
@@ -424,7 +424,7 @@ def vercel_advice(project: VercelProject, settings: Settings) -> str:
         "vercel",
         "env",
         "ls",
-        "production",
+        project.scope.typed,
         advice=f"shows it (project {project.name}); a data key there may be the only key to records that exist: "
         "remove it only if there are none",
     )
@@ -433,6 +433,6 @@ def vercel_advice(project: VercelProject, settings: Settings) -> str:
 def conflict_on_vercel(
     vercel: VercelClient, project: VercelProject, imported: WrappedDataKey | None, settings: Settings
 ) -> DataKeyConflict | None:
-    """Why a first delivery to production would be refused; `imported` is the existing data key that is imported."""
+    """Why a first delivery to Vercel would be refused; `imported` is the existing data key that is imported."""
     conflict = vercel.conflict(project, imported, region=settings.region, name=settings.names.variable)
     return DataKeyConflict(conflict, vercel_advice(project, settings)) if conflict else None

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from components.settings import DATA_KEY_VARIABLE, SecretStore, Settings
 from wizard.core import errors
 from wizard.core.models.account import Existing, Identity
-from wizard.core.models.delivery import StackState, VercelProject
+from wizard.core.models.delivery import PRODUCTION, StackState, VercelProject
 from wizard.core.next_command import Command, plain_name, shell, wizard
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
 from wizard.core.retry import Threads
@@ -21,6 +21,7 @@ from wizard.core.state_backend import CLOUD_URL
 from wizard.data_key.delivery import region_of
 from wizard.inputs.registry import by_key
 from wizard.setup.preflight.resource_conflicts import crashed_creations
+from wizard.targets.port import deploy_target
 from wizard.targets.vercel import enable_tokens
 
 T = TypeVar("T")
@@ -136,7 +137,7 @@ class VercelResult:
     project: VercelProject | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    """The notes about a secret of production that is exposed to another environment."""
+    """The notes about a secret of the stack's environment that is exposed to another one."""
 
 
 def check_pulumi(
@@ -174,22 +175,23 @@ def check_pulumi(
 
 
 def check_vercel(values: Mapping[str, Any], vercel: VercelClient | None) -> VercelResult:
-    """The project, and the uses of its three variables outside production."""
+    """The project, and the uses of its three variables outside the stack's environment."""
     team, name = values.get("vercel_team"), values.get("vercel_project")
     if vercel is None or not by_key["vercel_project"].needed(values) or not (team and name):
         return VercelResult()
-    project, error = attempt(vercel.find_project, team, name)
+    environment = values.get("vercel_environment") or PRODUCTION.environment
+    project, error = attempt(vercel.find_project, team, name, environment)
     if project is None:
         why = f"{DATA_KEY_VARIABLE} could not be delivered to {team}/{name}"
         return VercelResult(problems=(problem(error, why),) if error else ())
     overlaps, error = attempt(vercel.overlaps, project)
     is_problem = error is not None and not isinstance(error, errors.Unsupported)
-    notes = tuple(overlaps or ())
+    notes, own = tuple(overlaps or ()), project.scope.words
     return VercelResult(
         problems=(problem(error, LISTED_FIRST),) if error and is_problem else (),
         project=project,
         notes=notes,
-        warnings=tuple(note for note in notes if "production's data key" in note or "production's access key" in note),
+        warnings=tuple(note for note in notes if f"{own}'s data key" in note or f"{own}'s access key" in note),
     )
 
 
@@ -219,7 +221,7 @@ def orphaned_creations(
 
 
 def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: StackState) -> list[errors.Problem]:
-    """Changes that a deployed stack does not allow: Region, environment, multi-Region key, a removed replica.
+    """Changes that a deployed stack does not allow: Region, environments, multi-Region key, a removed replica.
 
     The replicas are those of the state: the saved settings may hold some that were never created.
     """
@@ -243,6 +245,16 @@ def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: St
                 what=f"the stack {stack} has a hash key, and the set-up takes none away",
                 why="without it the application derives other search hashes, and finds nothing by those that exist",
                 next="keep it: --hash-key yes",
+                exit_code=2,
+            )
+        )
+    was, desired = saved.vercel_environment, settings.vercel_environment
+    if was != desired and any(deploy_target(name).has_environments for name in saved.deploy_targets):
+        problems.append(
+            errors.Problem(
+                what=f"the stack {stack} is for {was} on Vercel, not {desired}",
+                why="the deployments that use its data key would lose their access to it",
+                next=f"keep it: --vercel-environment {was}   or set up another stack: --stack NAME",
                 exit_code=2,
             )
         )

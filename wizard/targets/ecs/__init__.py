@@ -27,7 +27,6 @@ class Ecs(StoreTarget):
     order = 2
     title = "Amazon ECS"
     note = "a task's parameters"
-    runtime = "the service on ECS"
     can_redeploy = True
     free_inputs = ("ecs_cluster",)
     container_credentials_first = True
@@ -152,6 +151,9 @@ class Ecs(StoreTarget):
     def reader(self) -> str:
         """The `secrets` of a container definition."""
         return "the task definition's `secrets`"
+
+    def runtime(self, settings: Settings) -> str:
+        return "the service on ECS"
 
     def summary(self, settings: Settings) -> tuple[str, str, str]:
         """The prefix of the names, and the service."""

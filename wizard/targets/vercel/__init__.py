@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType
-from wizard.core.next_command import VERCEL_LOGIN, Command, shell, wizard
+from wizard.core.next_command import VERCEL_LOGIN, Command, plain_name, shell, wizard
 from wizard.targets.port import Consent, DeployTarget, NextStep, OnMessage, TargetDescription
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ class Vercel(DeployTarget):
     title = "Vercel"
     company = "Vercel"
     note = "a project's variables"
-    runtime = "production on Vercel"
     free_inputs = ("vercel_project",)
     has_own_copy = True
     has_environments = True
@@ -71,7 +70,7 @@ class Vercel(DeployTarget):
         Input(
             key="vercel_project",
             prompt="Which Vercel project?",
-            why="Its production environment, and only that, gets the three variables.",
+            why="One of its environments, and only that, gets the three variables.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
             link="https://vercel.com/docs/projects",
             help="name of the Vercel project",
@@ -95,13 +94,27 @@ class Vercel(DeployTarget):
             ),
         ),
         Input(
+            key="vercel_environment",
+            prompt="Which environment of the project is this stack for?",
+            why="With a stack, and so a data key, of its own, preview reads no record of production.",
+            safeguard="164.308(a)(4)(ii)(B), access authorization",
+            link="https://vercel.com/docs/deployments/environments",
+            help="environment that the stack is for: production (default), preview, or the slug of a custom one; it "
+            "cannot be changed",
+            metavar="NAME",
+            own=True,
+            asked=False,
+            optional=True,
+        ),
+        Input(
             key="vercel_environments",
             prompt="Which other environments of the project may use the key?",
             why="Their deployments can then read the records that this stack's data key opens.",
             safeguard="164.308(a)(4)(ii)(B), access authorization",
             link="https://vercel.com/docs/deployments/environments",
-            help="environments beside production that may use the key, with commas: preview, or slugs of custom ones",
+            help="other environments that may use the key, with commas: preview, or slugs of custom ones",
             metavar="NAME,...",
+            own=True,
             asked=False,
             optional=True,
             many=True,
@@ -155,15 +168,15 @@ class Vercel(DeployTarget):
 
         vercel, project = project_of(context)
         region = context.settings.region
-        for scope in scopes or _production():
+        for scope in scopes or (project.scope,):
             try:
-                result = vercel.deliver(project, variables[region], replaceable=replaceable, scope=scope)
+                result = vercel.deliver(project.at(scope), variables[region], replaceable=replaceable)
             except SharedSecretRefused as error:
-                raise SharedSecretRefused(error.message, own_stack(context.stack)) from error
+                raise SharedSecretRefused(error.message, own_stack(context, scope)) from error
             yield replace(result, region=region, environment=scope.words)
 
     def missing(self, context: TargetContext, variables: Mapping[str, AppVariables]) -> str | None:
-        """Which variables production lacks; None also without access to Vercel."""
+        """Which variables the environment lacks; None also without access to Vercel."""
         if context.vercel is None or context.project is None:
             return None
         vercel, project = project_of(context)
@@ -206,9 +219,9 @@ class Vercel(DeployTarget):
         name = context.settings.names.variable
         # The other variables go with the data key.
         region, key_arn = (context.settings.region, key_arn) if key_arn and name == DATA_KEY_VARIABLE else (None, None)
-        for scope in scopes or _production():
+        for scope in scopes or (project.scope,):
             conflict = vercel.conflict(
-                project, stored, region=region, key_arn=key_arn, scope=scope, replaceable=replaceable, name=name
+                project.at(scope), stored, region=region, key_arn=key_arn, replaceable=replaceable, name=name
             )
             if conflict:
                 return DataKeyConflict(
@@ -219,21 +232,21 @@ class Vercel(DeployTarget):
         return None
 
     def former_key(self, context: TargetContext) -> str | None:
-        """The variable of production, or the one that the team shares with it."""
+        """The variable of the environment, or the one that the team shares with it."""
         vercel, project = project_of(context)
         return vercel.former_key(project)
 
     def rename_existing(
         self, context: TargetContext, id: str, *, stored: tuple[WrappedDataKey, ...], today: date
     ) -> str:
-        """Rename a variable of production."""
+        """Rename a variable of the environment."""
         vercel, project = project_of(context)
         return vercel.rename_variable(project, id, stored=stored, today=today)
 
     def ensure_credentials(
         self, context: TargetContext, on_message: OnMessage, on_warning: OnMessage, consent: Consent
     ) -> DeliveredAccessKey | None:
-        """The access key of the IAM user, created and delivered if production has none; None for a role."""
+        """The access key of the IAM user, created and delivered if the environment has none; None for a role."""
         if not context.settings.makes_user:
             return None
         from wizard.targets.vercel import access_key
@@ -254,25 +267,24 @@ class Vercel(DeployTarget):
         return delivered
 
     def has_credentials(self, context: TargetContext) -> bool:
-        """Whether production has an access key."""
+        """Whether the environment has an access key."""
         vercel, project = project_of(context)
         return vercel.access_key_id(project) is not None
 
     # --- what runs
 
     def running(self, context: TargetContext) -> Instances:
-        """The production deployment, and whether it is older than the last change of its variables."""
+        """The environment's deployment, of preview the latest, and whether it is older than its variables."""
         from wizard.core.models.deployment import Instances
         from wizard.core.retry import together
 
         if context.vercel is None or context.project is None:
             return Instances(target=NAME, deployment=None, why=_NO_TOKEN)
         vercel, project = project_of(context)
-        deployment, changed = together(
-            lambda: vercel.production_deployment(project), lambda: vercel.last_change(project)
-        )
+        deployment, changed = together(lambda: vercel.current_deployment(project), lambda: vercel.last_change(project))
         if deployment is None:
-            return Instances(target=NAME, deployment=None, stale=False, why="nothing is deployed to production yet")
+            why = f"nothing is deployed to {project.scope.words} yet"
+            return Instances(target=NAME, deployment=None, stale=False, why=why)
         if changed is None:
             why = "Vercel does not say when the variables were last changed"
             return Instances(target=NAME, deployment=deployment, why=why)
@@ -287,18 +299,26 @@ class Vercel(DeployTarget):
         now: Callable[[], datetime],
         pause: Callable[[float], None],
     ) -> Redeployed:
-        """Deploy the same code to production again."""
+        """Deploy the same code to the environment again."""
         from wizard.core.errors import SetupError
 
         if context.vercel is None or context.project is None or running.deployment is None:
-            raise SetupError(f"the production deployment on Vercel is not known: {running.why}", "")
+            what = self.runtime(context.settings)
+            raise SetupError(f"the deployment of {what} is not known: {running.why}", "")
         vercel, project = project_of(context)
+        if project.scope.environment == "preview":
+            on_message("the latest deployment of preview is redeployed; other branches: with their next push")
         return vercel.redeploy(project, running.deployment, tell=on_message)
 
     # --- descriptions
 
+    def runtime(self, settings: Settings) -> str:
+        """The environment, in words."""
+        return f"{_scope_of(settings).words} on Vercel"
+
     def destination(self, settings: Settings) -> str:
-        return f"the Vercel project {settings.vercel_team}/{settings.vercel_project}, production only"
+        environment = _scope_of(settings).words
+        return f"the Vercel project {settings.vercel_team}/{settings.vercel_project}, {environment} only"
 
     def plan(self, settings: Settings) -> tuple[str, ...]:
         """The access key, if the application is an IAM user; else the other environments that the role trusts."""
@@ -310,7 +330,7 @@ class Vercel(DeployTarget):
     def summary(self, settings: Settings) -> tuple[str, str, str]:
         """The project, and whether it has an access key."""
         by = ", by an access key" if settings.makes_user else ""
-        where = f"team {settings.vercel_team}, project {settings.vercel_project}, production{by}"
+        where = f"team {settings.vercel_team}, project {settings.vercel_project}, {_scope_of(settings).words}{by}"
         return "Vercel", where, "vercel_project"
 
     def describe(self, settings: Settings) -> TargetDescription:
@@ -320,7 +340,7 @@ class Vercel(DeployTarget):
             identity="an IAM user's access key, a Secret on Vercel"
             if settings.vercel_access == "user"
             else "Vercel's OIDC token, with sts:AssumeRoleWithWebIdentity",
-            reads_from="the Secret and Config variables of the project's production",
+            reads_from=f"the Secret and Config variables of the project's {settings.vercel_environment}",
         )
 
     def next_steps(self, settings: Settings, outputs: Outputs, stack: str) -> Iterator[NextStep]:
@@ -346,15 +366,23 @@ def project_of(context: TargetContext) -> tuple[VercelClient, VercelProject]:
     return context.vercel, context.project
 
 
-def _production() -> tuple[Scope, ...]:
-    from wizard.core.models.delivery import PRODUCTION
+def _scope_of(settings: Settings) -> Scope:
+    from wizard.core.models.delivery import Scope
 
-    return (PRODUCTION,)
+    return Scope(environment=settings.vercel_environment)
 
 
-def own_stack(stack: str) -> Command:
-    """The command that gives another environment a stack with a data key of its own."""
-    return wizard("setup", "--stack", "staging", "--from", stack)
+def own_stack(context: TargetContext, scope: Scope) -> Command:
+    """The command that gives another environment of the project a stack, and so a data key, of its own."""
+    settings, former, slug = context.settings, plain_name(context.stack), scope.environment
+    name = slug if former == "production" and slug[0].isalpha() else f"{former}-{slug}"
+    # The name of the stack is that of the environment: up to 16 characters.
+    name, project, account = name[:16].rstrip("-"), settings.vercel_project or "", settings.account_id
+    # What a stack does not take over from another one, and a principal that is not the other's.
+    own = ["--account", account, "--vercel-project", project, "--vercel-environment", slug]
+    own += ["--trail-bucket", settings.trail_bucket or ""] if settings.existing_trail_arn else []
+    own += ["--app-principal", CREATE] if settings.app_principal_arn else []
+    return wizard("setup", "--stack", name, "--from", context.stack, "--target", NAME, *own)
 
 
 def enable_tokens(project: VercelProject, settings: Settings) -> Command:

@@ -172,8 +172,8 @@ class AccessKeys:
         is_former = old.made < current.made
         if not force and is_former and (deployment := self._deployed_before(current)):
             raise ResourceError(
-                f"the access key {old.id} is in use: production runs {deployment.name}, which was deployed before "
-                f"{current.id} was created and cannot have it",
+                f"the access key {old.id} is in use: {self.project.scope.words} runs {deployment.name}, which was "
+                f"deployed before {current.id} was created and cannot have it",
                 Command(REDEPLOY, advice=f"then, an hour later: {RETIRE}"),
             )
         if not force and (why := _possible_use(old, current, self.clock())):
@@ -190,9 +190,9 @@ class AccessKeys:
         return RetiredAccessKey(key_id=old.id, done=Retirement.DEACTIVATED)
 
     def _deployed_before(self, current: AccessKeyFact) -> Deployment | None:
-        """What production runs, where that is older than its access key; None also where Vercel has no deployments."""
+        """What the environment runs, where that is older than its access key; None also where that is unknown."""
         try:
-            deployment = self.vercel.production_deployment(self.project)
+            deployment = self.vercel.current_deployment(self.project)
         except Unsupported:
             # Then only IAM's last use says anything.
             return None
@@ -218,7 +218,7 @@ class AccessKeys:
             try:
                 is_delivered = self.vercel.access_key_id(self.project) == key.id
             except SetupError:
-                # Production may use the key by now: deleting it would be the worse error.
+                # The application may use the key by now: deleting it would be the worse error.
                 is_delivered = True
             if is_delivered:
                 self.on_message(

@@ -11,6 +11,7 @@ import pytest
 from components.settings import Settings
 from tests.wizard.commands.push.push_documents import AT
 from tests.wizard.fakes.clients import (
+    ACCOUNT,
     KEY,
     REPLICA_REGION,
     STORED_KEY,
@@ -247,13 +248,14 @@ def test_a_delivery_to_preview_alone_touches_nothing_of_productions_and_is_not_p
     assert document["scope"] == {"environments": ["preview"], "branch": "feature"}
     assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == wrapped("productions own").value
     assert (document["proofs"], document["redeploys"], document["staleInstances"]) == ([], [], [])
-    assert "hosting.production_deployment" not in world.log
+    assert "hosting.current_deployment" not in world.log
 
 
 def test_productions_data_key_elsewhere_is_warned_of(world: PushWorld) -> None:
     document = world.push(to="preview")
     first, second = document["warnings"]
-    assert "preview now has production's data key" in first and "--from production" in first
+    assert "preview now has production's data key" in first
+    assert "vercel env rm ENCRYPTED_PHI_KEY preview && python -m wizard setup --stack preview --from pro" in first
     assert "trusts only the deployments of production: in preview it cannot decrypt" in second
     assert second.endswith("python -m wizard setup --stack production --vercel-environments preview")
     assert first in world.warned and second in world.warned
@@ -278,10 +280,37 @@ def test_a_person_is_asked_before_preview_gets_productions_records_and_is_offere
     world.ui.interactive = True
     with pytest.raises(Cancelled) as refused:
         world.push(to="preview", request={"yes": False})
-    assert refused.value.hint == "python -m wizard setup --stack staging --from production"
+    assert refused.value.hint == (
+        "python -m wizard setup --stack preview --from production --target vercel --account 111122223333 "
+        "--vercel-project portal --vercel-environment preview"
+    )
     assert world.wrote == set()
     world.ui.confirms = [True]
     assert world.push(to="preview", request={"yes": False})["delivered"]
+
+
+def test_the_stack_of_its_own_takes_over_no_principal_and_names_the_existing_trails_bucket(world: PushWorld) -> None:
+    trail = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/everything"
+    principal = f"arn:aws:iam::{ACCOUNT}:role/portal"
+    world.stand(settings(existing_trail_arn=trail, trail_bucket="logs-of-clinic", app_principal_arn=principal))
+    world.vercel.environments = {"env_1": "2nd-customer-staging"}
+    (first, *_) = world.push(to="2nd-customer-staging")["warnings"]
+    assert "--stack production-2nd-c --from production" in first
+    assert "--vercel-environment 2nd-customer-staging --trail-bucket logs-of-clinic --app-principal create" in first
+
+
+def test_a_stack_of_preview_delivers_to_preview_and_never_to_production(world: PushWorld) -> None:
+    world.stand(settings(vercel_environment="preview"))
+    former = dict(world.vercel.variables)
+    document = world.push()
+    assert [(each["environment"], each["state"]) for each in document["delivered"]] == [("preview", "written")]
+    assert document["scope"] == {"environments": ["preview"], "branch": None} and document["warnings"] == []
+    assert [each["state"] for each in document["proofs"]] == ["proved"]
+    assert world.vercel.variables == former
+    world.log.clear()
+    with pytest.raises(UsageError, match="is for preview: production's records need"):
+        world.push(to="production")
+    assert world.wrote == set()
 
 
 def test_development_and_a_push_without_vercel_are_refused(world: PushWorld) -> None:

@@ -111,7 +111,7 @@ def test_a_project_that_nothing_was_deployed_to_has_nothing_to_start(world) -> N
 
 
 def test_what_cannot_be_known_is_told_as_unknown(world) -> None:
-    world.vercel.failures["production_deployment"] = Unsupported("it does not tell of deployments", "look")
+    world.vercel.failures["current_deployment"] = Unsupported("it does not tell of deployments", "look")
     document = world.push()
     assert (document["redeploys"], stale(document), world.code) == ([], [("vercel", False)], 0)
     assert "whether production on Vercel has the new values is not known" in world.warned

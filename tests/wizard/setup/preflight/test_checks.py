@@ -457,6 +457,13 @@ def test_a_multi_region_key_never_becomes_a_key_of_one_region(world) -> None:
     assert problem.next.startswith("keep it: --multi-region yes")
 
 
+def test_a_stack_of_production_does_not_move_to_preview_and_leave_productions_deployments_without_a_key(world) -> None:
+    world.engine.stack_state = built(world.aws, settings())
+    (problem,) = world.check(saved=settings(), vercel_environment="preview").problems
+    assert problem.what == "the stack production is for production on Vercel, not preview"
+    assert (problem.next.startswith("keep it: --vercel-environment production"), problem.exit_code) == (True, 2)
+
+
 def test_a_replica_that_stands_is_never_dropped(world) -> None:
     world.engine.stack_state = built(world.aws, multi_region())
     (problem,) = world.check(saved=multi_region(), multi_region=True).problems

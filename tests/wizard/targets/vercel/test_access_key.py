@@ -101,7 +101,7 @@ class Production:
     deployed: timedelta | None = timedelta()
     """How long ago what runs was deployed; None: nothing was."""
 
-    def production_deployment(self, project: VercelProject) -> Deployment | None:
+    def current_deployment(self, project: VercelProject) -> Deployment | None:
         if self.deployed is None:
             return None
         at = NOW - self.deployed

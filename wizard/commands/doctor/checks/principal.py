@@ -320,11 +320,11 @@ def _boundary(context: CheckContext, principal: IamPrincipal, boundary: IamPolic
 
 
 def check_access_key(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether the user still has the access key of production, and whether it is active."""
+    """Whether the user still has the access key of the environment, and whether it is active."""
     settings, vercel, project = context.settings, context.deployed.vercel, context.deployed.project
     if not settings.makes_user or vercel is None or not isinstance(project, VercelProject):
         return
-    user = settings.names.app_user
+    user, place = settings.names.app_user, f"{project.scope.words} on Vercel"
     keys = context.once("access keys", lambda: context.aws.iam.list_access_keys(user))
     pushed = context.once("access key on Vercel", lambda: vercel.access_key_id(project))
     for what, answer in ((f"the access keys of {user}", keys), ("the access key on Vercel", pushed)):
@@ -336,14 +336,14 @@ def check_access_key(context: CheckContext) -> Iterator[CheckResult]:
     if pushed is None:
         yield Finding(
             cause="access-key-missing",
-            what=f"production on Vercel has no access key of {user}",
+            what=f"{place} has no access key of {user}",
             why="the application has no credentials: it could not load them from any provider",
             command=fixes.push(context),
         )
     elif mine is None:
         yield Finding(
             cause="access-key-deleted",
-            what=f"production on Vercel has the access key {pushed}, but {user} has no such key",
+            what=f"{place} has the access key {pushed}, but {user} has no such key",
             why="AWS returns UnrecognizedClientException or InvalidClientTokenId: it was deleted, or is another user's",
             command=f"{fixes.wizard(context, 'access-key rotate')} && {fixes.push(context)}",
         )
@@ -351,13 +351,13 @@ def check_access_key(context: CheckContext) -> Iterator[CheckResult]:
         arguments = ("--user-name", user, "--access-key-id", mine.id, "--status", "Active")
         yield Finding(
             cause="access-key-inactive",
-            what=f"the access key {mine.id} of {user}, which production on Vercel has, is inactive",
+            what=f"the access key {mine.id} of {user}, which {place} has, is inactive",
             why="AWS returns UnrecognizedClientException or InvalidClientTokenId for each call with it",
             command=fixes.aws(context, "iam", "update-access-key", *arguments),
             advice=RESTART,
         )
     else:
-        yield Passed(what=f"the access key {mine.id}, which production on Vercel has, is an active key of {user}")
+        yield Passed(what=f"the access key {mine.id}, which {place} has, is an active key of {user}")
 
 
 ACCESS_CHECKS: tuple[Check, ...] = (check_principals, check_permission_limits, check_access_key)

@@ -32,7 +32,7 @@ def check_deployments(context: CheckContext) -> Iterator[CheckResult]:
     if context.outputs is None:
         return
     for instances in context.instances:
-        place = deploy_target(instances.target).runtime
+        place = deploy_target(instances.target).runtime(context.settings)
         if not instances.is_inspected:
             yield Skipped(what=f"{place}: {instances.why}")
         elif instances.deployment is None and (instances.is_absent or instances.stale is False):

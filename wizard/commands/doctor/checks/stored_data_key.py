@@ -173,7 +173,7 @@ def _vercel_variable(context: CheckContext) -> VariableEntry | None:
     variables = context.vercel_variables
     entries = () if variables is None or isinstance(variables, SetupError) else variables
     name = context.settings.names.variable
-    return next((entry for entry in entries if entry.name == name and entry.in_production), None)
+    return next((entry for entry in entries if entry.name == name and entry.in_scope), None)
 
 
 def _on_vercel(variable: VariableEntry | None) -> str | None:

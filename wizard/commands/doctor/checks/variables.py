@@ -49,13 +49,13 @@ def expected(context: CheckContext, name: str) -> Iterator[Expected]:
 
 
 def on_vercel(context: CheckContext, name: str) -> Iterator[Expected]:
-    """The variable in production of the project; every entry if it exists twice."""
+    """The variable of the project's environment; every entry if it exists twice."""
     variables = context.vercel_variables
     if variables is None or isinstance(variables, SetupError):
         return
     expected_value = _expected_value(context, name, context.key_arn)
     entries = [entry for entry in variables if entry.name == name]
-    ours = [entry for entry in entries if entry.in_production]
+    ours = [entry for entry in entries if entry.in_scope]
     for entry in ours:
         yield Expected(name=name, place=entry.place, expected_value=expected_value, value=entry.value, entry=entry)
     if not ours:
@@ -163,7 +163,7 @@ def check_store_access(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def check_data_key_on_vercel(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether production has the stored data key: by its value if Vercel returns it, else by its comment."""
+    """Whether the environment has the stored data key: by its value if Vercel returns it, else by its comment."""
     stored_data_key = context.stored_data_key
     ours = stored_data_key.wrapped if isinstance(stored_data_key, StoredDataKey) else None
     for variable in on_vercel(context, context.settings.names.variable):
@@ -184,10 +184,11 @@ def check_data_key_on_vercel(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _absent(context: CheckContext, variable: Expected) -> Finding:
-    cause, what = "variable-missing", f"{variable.name} is not set in production of {variable.place}"
+    own = context.deployed.context().scope.words
+    cause, what = "variable-missing", f"{variable.name} is not set in {own} of {variable.place}"
     if variable.outside:
         cause = "variable-wrong-environment"
-        what = f"{variable.name} in {variable.place} is set for {', '.join(variable.outside)}, but not for production"
+        what = f"{variable.name} in {variable.place} is set for {', '.join(variable.outside)}, but not for {own}"
     return _push(context, cause, what, _NO_HASH_KEY if variable.name == HASH_KEY_VARIABLE else EMPTY)
 
 
@@ -337,12 +338,12 @@ def former_key(context: CheckContext, place: str) -> CheckResult:
 
 
 def check_former_key(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether production on Vercel has an ENCRYPTION_KEY; the one of a task definition: `runtime`."""
+    """Whether the environment on Vercel has an ENCRYPTION_KEY; the one of a task definition: `runtime`."""
     variables = context.vercel_variables
     if isinstance(variables, tuple) and isinstance(context.stored_data_key, StoredDataKey):
         for entry in variables:
-            if entry.name == FORMER_KEY_VARIABLE and entry.in_production:
-                yield former_key(context, f"production of {entry.place}")
+            if entry.name == FORMER_KEY_VARIABLE and entry.in_scope:
+                yield former_key(context, f"{context.deployed.context().scope.words} of {entry.place}")
 
 
 # --- AWS_KMS_KEY_ID and AWS_REGION

@@ -439,7 +439,7 @@ def test_no_value_of_a_variable_is_ever_told(fixture: DoctorFixture) -> None:
 
 def test_a_data_key_that_only_previews_have(fixture: DoctorFixture) -> None:
     del fixture.vercel.variables[NAME]
-    fixture.vercel.outside = (VariableEntry(name=NAME, place="Vercel", in_production=False, elsewhere=("preview",)),)
+    fixture.vercel.outside = (VariableEntry(name=NAME, place="Vercel", in_scope=False, elsewhere=("preview",)),)
     assert fixture.first().cause == "variable-wrong-environment"
 
 
