@@ -25,7 +25,7 @@ from wizard.vercel.http import Api
 
 REQUESTS = {
     "status": (9, 4, 3),
-    "verify": (15, 4, 5),
+    "verify": (15, 4, 4),
     "doctor --quick": (50, 5, 7),
     "push --no-redeploy": (9, 7, 7),
     "review": (12, 1, 5),

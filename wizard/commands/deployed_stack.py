@@ -82,14 +82,15 @@ def find(
     settings = settings_of(request, clients)
     values: dict[str, Any] = {key: answer.value for key, answer in request.answers.items()}
     aws = clients.connect(values.get("profile"), settings.region)
-    if (account := aws.account_id()) != settings.account_id:
-        raise _other_account(account, request.stack, settings, values, clients, aws)
-    engine = clients.engine({**aws.environment(), **_state_environment(request.stack, settings, values, clients)})
     token = values.get("vercel_token")
     is_used = by_key["vercel_token"].needed({"target": settings.deploy_targets})
     vercel = clients.vercel(token) if token and is_used else None
     with Threads(max_workers=3) as pool:
+        # Vercel needs no answer of AWS.
         project = pool.submit(_read_project, vercel, settings, reads_variables) if vercel else None
+        if (account := aws.account_id()) != settings.account_id:
+            raise _other_account(account, request.stack, settings, values, clients, aws)
+        engine = clients.engine({**aws.environment(), **_state_environment(request.stack, settings, values, clients)})
         state = pool.submit(attempted, engine.state, request.stack)
         stored = pool.submit(attempted, find_stored_data_key, aws, settings) if reads_data_key else None
         return DeployedStack(
