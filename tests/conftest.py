@@ -46,8 +46,6 @@ def pytest_collection() -> Iterator[None]:
         return (yield)
     finally:
         gc.freeze()
-        # A test makes tens of thousands of objects and drops them: to look after each 700 finds nothing.
-        gc.set_threshold(20_000)
         gc.enable()
 
 
