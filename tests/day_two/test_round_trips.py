@@ -25,11 +25,11 @@ from wizard.vercel.http import Api
 
 REQUESTS = {
     "status": (9, 4, 3),
-    "verify": (15, 4, 4),
+    "verify": (15, 4, 5),
     "doctor --quick": (50, 5, 7),
     "push --no-redeploy": (9, 7, 7),
     "review": (12, 1, 5),
-    "report": (72, 5, 6),
+    "report": (72, 5, 9),
     "setup --yes": (128, 6, 9),
 }
 """Of AWS, of Vercel, and of the longest chain, in which each is sent after the one before it was answered; at most.
