@@ -26,7 +26,7 @@ from sandbox.lifecycle import server_environment
 from sandbox.state import SandboxPaths, State
 from tests.chaos.processes import kill_session
 from tests.onboarding.deployment import PARTS, PROJECT, clean_environment, plugins
-from tests.onboarding.loaded import Loaded
+from tests.onboarding.loaded import Loaded, answered
 
 PASSPHRASE = "canary-passphrase-6f1d2c"
 VERCEL_TOKEN = "canaryVercelToken9f27d1c4"
@@ -71,7 +71,7 @@ class Running:
         """Its end; one that takes too long is ended."""
         code = ENDLESS
         if select.select([self._told], [], [], seconds)[0]:
-            code = int.from_bytes(os.read(self._told, 4), signed=True)
+            code = answered(self._told)
         kill_session(self.pid)
         os.close(self._told)
         self._out.seek(0)

@@ -165,7 +165,7 @@ def test_a_redeploy_gives_production_the_values_and_a_build_that_fails_leaves_th
     deployment: Deployment,
 ) -> None:
     # Whatever the tests before have deployed: the deployment from before the set-up runs.
-    of_production = {"projectId": project(deployment), "target": "production"}
+    of_production = {"projectId": project(deployment), "target": "production", "limit": "100"}
     oldest = deployment.vercel("GET", "/v6/deployments", **of_production)["deployments"][-1]["uid"]
     deployment.vercel("POST", f"/v10/projects/eonpro/promote/{oldest}", {})
     first = deployment.runs()

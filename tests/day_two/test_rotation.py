@@ -199,6 +199,7 @@ def test_a_backup_and_a_rewrapping_know_the_hash_key(life: Deployment) -> None:
 def test_a_rewrapping_gets_the_data_key_under_the_new_material_and_no_record_changes(life: Deployment) -> None:
     (record,) = the_application.write(life, life.deployed(), "stays as it is")
     was = life.deployed()["ENCRYPTED_PHI_KEY"]
+    life.client("kms").rotate_key_on_demand(KeyId=life.keys()[0])
     document = life.wizard("rotate", "--reencrypt", "alias/eonpro-phi-key", *SURE).document
     assert life.deployed()["ENCRYPTED_PHI_KEY"] == ledger(life)[document["fingerprint"]] != was
     assert was in ledger(life).values()

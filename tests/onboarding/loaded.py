@@ -87,10 +87,13 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
     socket.send_fds(door, [json.dumps(wanted).encode()], [tell, 1, 2, 0, ended])
 os.close(tell)
 os.close(ended)
-pid = int.from_bytes(os.read(told, 4), "big")
+def answered():
+    answer = os.read(told, 4)
+    return int.from_bytes(answer, "big", signed=True) if answer else sys.exit("the loaded process has ended")
+pid = answered()
 for each in (signal.SIGINT, signal.SIGTERM):
     signal.signal(each, lambda number, _: os.kill(pid, number))
-code = int.from_bytes(os.read(told, 4), "big", signed=True)
+code = answered()
 if code < 0:
     if -code != signal.SIGKILL:
         signal.signal(-code, signal.SIG_DFL)
@@ -98,6 +101,13 @@ if code < 0:
 sys.exit(code)
 """
 """Signals are passed on, and who kills it kills the program: `alive` is closed by its end alone."""
+
+
+def answered(told: int) -> int:
+    """A number from the process that has a program loaded: the program's process, later its exit code."""
+    answer = os.read(told, 4)
+    assert answer, "the process that has the program loaded has ended"
+    return int.from_bytes(answer, signed=True)
 
 
 class Loaded:
@@ -143,7 +153,7 @@ class Loaded:
             door.connect(str(self.door))
             socket.send_fds(door, [json.dumps(wanted).encode()], [tell, *streams])
         os.close(tell)
-        return int.from_bytes(os.read(told, 4)), told
+        return answered(told), told
 
     def shim(self, name: str, *before: str) -> Path:
         """A file beside the door that begins the program when it is started; `before` stands before its arguments."""
@@ -164,7 +174,7 @@ class Loaded:
                 if not select.select([told], [], [], timeout)[0]:
                     os.kill(pid, signal.SIGKILL)
                     raise subprocess.TimeoutExpired([*arguments], timeout)
-                code = int.from_bytes(os.read(told, 4), signed=True)
+                code = answered(told)
             finally:
                 os.close(told)
             said = []
@@ -334,7 +344,9 @@ def main(program: str, door: socket.socket) -> None:
             for stream in streams:
                 os.close(stream)
             tells[pid] = tell
-            os.write(tell, pid.to_bytes(4))
+            # Who began it may have been killed meanwhile; the program ends with it.
+            with suppress(BrokenPipeError):
+                os.write(tell, pid.to_bytes(4))
 
 
 def derived_once(folder: Path) -> Callable[..., bytes]:

@@ -55,7 +55,10 @@ def test_the_aws_command_line_shows_what_was_built(onboarded: Deployment):
 
     path = ("ssm", "get-parameters-by-path", "--path", "/eonpro/production", "--with-decryption")
     parameters = onboarded.aws(*path)["Parameters"]
-    assert {(each["Name"], each["Type"], each["Version"]) for each in parameters} == {
+    # The place of the last backup is there where another file has made one.
+    assert {
+        (each["Name"], each["Type"], each["Version"]) for each in parameters if not each["Name"].endswith("/backup")
+    } == {
         (STORED_KEY, "SecureString", 1),
         # Which stack and backend the environment belongs to.
         ("/eonpro/production/claim", "String", 1),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.onboarding.deployment import PROJECT, written_script
+from tests.onboarding.loaded import answered
 from tests.terminal.person import TIMEOUT_SECONDS, PersonAtForked
 from tests.terminal.scenes import SCENES
 from tests.terminal.stage import CALLS
@@ -87,7 +88,7 @@ class Spectator(PersonAtForked):
             "environment": dict(environment),
         }
         told = self._stage.order(order, terminal)
-        return int.from_bytes(os.read(told, 4)), told
+        return answered(told), told
 
 
 def _prepared(scene: str, folder: Path) -> dict[str, str]:

@@ -26,7 +26,7 @@ import pyte.modes
 from pexpect import fdpexpect
 
 from tests.onboarding.deployment import Deployment
-from tests.onboarding.loaded import loaded
+from tests.onboarding.loaded import answered, loaded
 
 ENTER, SPACE, TAB, BACKSPACE, CTRL_C, CTRL_D = "\r", " ", "\t", "\x7f", "\x03", "\x04"
 UP, DOWN = "\x1b[A", "\x1b[B"
@@ -309,7 +309,7 @@ class PersonAtForked(Person):
             self._ended()
 
     def _ended(self) -> tuple[int, int | None]:
-        code = int.from_bytes(os.read(self._told, 4), signed=True)
+        code = answered(self._told)
         os.close(self._told)
         self._told = -1
         self._child.close()

@@ -27,8 +27,6 @@ from wizard.core.required_permissions.table import OPTIONAL, TABLE
 OFFICER = "arn:aws:iam::123456789012:user/security-officer"
 PLATFORM = "arn:aws:iam::123456789012:role/platform-admin"
 ROLE = "arn:aws:iam::123456789012:role/"
-SECOND_RUN = ((), ("push",))
-"""After the first run: a second one, and the delivery again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,12 +112,14 @@ def prepare(deployment: Deployment, scenario: Scenario) -> None:
 
 
 def run(deployment: Deployment, scenario: Scenario, env: Mapping[str, str] | None = None) -> None:
-    """Run the operator's commands: the first run, the following ones, and a change."""
-    arguments = (*onboarding(scenario.example), *scenario.options)
+    """Run the operator's commands: the first run, a second one, the delivery again, further ones, and a change."""
+    saved, arguments = onboarding(scenario.example), (*onboarding(scenario.example), *scenario.options)
     first = (*arguments, *(("--adopt",) if scenario.imports else ()))
     deployment.wizard(*first, env=env)
-    for command in (*SECOND_RUN, *scenario.then):
-        deployment.wizard(*command, *arguments, env=env)
+    deployment.wizard(*arguments, env=env)
+    for command in (("push",), *scenario.then):
+        # Of a deployed stack they take the settings that are saved.
+        deployment.wizard(*command, *saved, env=env)
     deployment.wizard("verify", "--stack", "production", "--non-interactive", env=env)
     deployment.wizard("preview", *arguments, "--rotation-period-days", "180", env=env)
     deployment.wizard(*arguments, "--rotation-period-days", "180", env=env)
@@ -128,7 +128,7 @@ def run(deployment: Deployment, scenario: Scenario, env: Mapping[str, str] | Non
         deployment.wizard("preview", *later, env=env)
         deployment.wizard(*later, env=env)
         for command in scenario.at_last:
-            deployment.wizard(*command, *later, env=env)
+            deployment.wizard(*command, *onboarding(scenario.later), env=env)
 
 
 def saved_settings(deployment: Deployment) -> Settings:
