@@ -40,7 +40,7 @@ from wizard.pulumi_engine.process import EngineProcess
 from wizard.pulumi_engine.workspace import EngineWorkspace
 
 if TYPE_CHECKING:
-    from pulumi.automation import EngineEvent
+    from pulumi.automation import EngineEvent, LocalWorkspace
 
     from wizard.pulumi_engine.automation import MinimalStack
 
@@ -56,6 +56,19 @@ class _BegunPreview:
     plan: engine_plan.StoredPlan
     steps: Future[tuple[Step, ...]]
     process: EngineProcess
+
+
+def _compare(stack: str, workspace: LocalWorkspace, watch: Watch) -> tuple[Drift, ...]:
+    from wizard.pulumi_engine.automation import ReadOnlyStack
+
+    comparison = Comparison()
+
+    def listen(event: EngineEvent) -> None:
+        watch(event)
+        comparison(event)
+
+    ReadOnlyStack(stack, workspace).preview(on_event=listen, refresh=True)
+    return comparison.drifts
 
 
 class PulumiEngine:
@@ -89,6 +102,7 @@ class PulumiEngine:
         self._created = False
         """Whether the stack was created for a plan that is not confirmed yet."""
         self._begun: _BegunPreview | None = None
+        self._comparison: Future[tuple[Drift, ...]] | None = None
         self._readings: dict[str, Future[Mapping[str, Any]]] = {}
         """The states that are being read now."""
         self._reading_lock = threading.Lock()
@@ -180,21 +194,35 @@ class PulumiEngine:
 
         Nothing is stored: neither the state nor the stack's lock changes.
         """
-
-        from wizard.pulumi_engine.automation import ReadOnlyStack
+        begun, self._comparison = self._comparison, None
+        # One that failed is made again, and its failure is explained.
+        if begun is not None and begun.exception() is None:
+            return begun.result()
 
         def read_drift() -> tuple[Drift, ...]:
-            comparison = Comparison()
             with self._project.watched(stack, None) as watch:
-
-                def listen(event: EngineEvent) -> None:
-                    watch(event)
-                    comparison(event)
-
-                ReadOnlyStack(stack, self._project.open()).preview(on_event=listen, refresh=True)
-            return comparison.drifts
+                return _compare(stack, self._project.open(), watch)
 
         return self._read(stack, read_drift)
+
+    @contextmanager
+    def comparing(self, stack: str) -> Iterator[None]:
+        """`compare` begins, beside what else is asked in the block, and is ended with it.
+
+        Not in Pulumi Cloud, where people see each preview of a stack.
+        """
+        place = backend.detect(self._project.environment, self._project.folder)
+        if place is None or place.kind is BackendKind.CLOUD:
+            yield
+            return
+        opened, process = self._project.apart()
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="comparison") as pool:
+            self._comparison = pool.submit(_compare, stack, opened, Watch(None))
+            try:
+                yield
+            finally:
+                process.end()
+                self._comparison = None
 
     # --- changes ------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -549,12 +550,13 @@ def test_a_wizard_that_never_ends_is_not_waited_for_for_ever(place, monkeypatch)
 
 @pytest.fixture
 def previews(monkeypatch) -> list[str]:
-    """The settings of each preview that the CLI is started for."""
+    """The copy of the settings of each preview that the CLI is started for; empty for the settings themselves."""
     run, started = EngineProcess.run, list[str]()
 
     def counted(process: EngineProcess, args: list[str], *rest: Any) -> Any:
         if args[0] == "preview":
-            started.append(Path(args[args.index("--config-file") + 1]).read_text())
+            copies = [Path(file).read_text() for option, file in pairwise(args) if option == "--config-file"]
+            started.append(copies[0] if copies else "")
         return run(process, args, *rest)
 
     monkeypatch.setattr(EngineProcess, "run", counted)
@@ -613,7 +615,30 @@ def test_pulumi_cloud_gets_no_preview_that_nobody_asked_for(place, previews) -> 
     engine = place.engine(PULUMI_BACKEND_URL="https://api.pulumi.com")
     engine.begin_preview(STACK)
     engine.discard(STACK)
+    with engine.comparing(STACK):
+        pass
     assert previews == []
+
+
+def test_a_comparison_beside_other_checks_is_made_once(place, previews) -> None:
+    place.built()
+    engine = place.engine()
+    with engine.comparing(STACK):
+        assert engine.compare(STACK) == ()
+    assert len(previews) == 1
+
+
+def test_a_comparison_that_nobody_asks_for_leaves_no_pulumi_running(place) -> None:
+    place.built()
+    place.program("import os, time\nopen('running', 'w').write(str(os.getpid()))\nwhile True:\n    time.sleep(0.05)\n")
+    engine, running = place.engine(), place.folder / "running"
+    with engine.comparing(STACK):
+        while not (running.exists() and running.read_text()):
+            time.sleep(0.05)
+    with pytest.raises(ProcessLookupError):
+        while True:
+            os.kill(int(running.read_text()), 0)
+            time.sleep(0.05)
 
 
 # --- an interrupt

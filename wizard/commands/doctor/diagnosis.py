@@ -4,6 +4,7 @@ Reads through the context. A check is a function of the context; `checks/` has t
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from wizard.commands.deployed_stack import DeployedStack
@@ -106,7 +107,7 @@ def diagnose(
     deployed: DeployedStack, clients: Clients, checks: Sequence[Check], *, last: Sequence[tuple[str, Check]] = ()
 ) -> Diagnosis:
     """The diagnosis by these checks; then by the last ones, each with its subject, if there is no finding yet: they
-    are slow, and would repeat the findings of the others.
+    would repeat the findings of the others. What they wait for begins with the others, and is ended with a finding.
     """
     context = CheckContext(deployed, clients)
 
@@ -117,13 +118,15 @@ def diagnose(
             # The check did not handle the error: its result is unknown.
             return (NotChecked.of(check.__name__.replace("_", " "), error),)
 
-    # Each waits for answers: none has to wait for a thread too.
-    with Threads(max_workers=max(1, len(checks))) as pool:
-        results = [result for answers in pool.map(run, checks) for result in answers]
-    if not any(isinstance(result, Finding) and result.cause not in check_codes.ADVISORY for result in results):
-        results += [result for _, check in last for result in run(check)]
-    else:
-        results += [NotChecked(what=what, why="it is checked only if nothing else is wrong") for what, _ in last]
+    is_compared = last and context.outputs is not None
+    with deployed.engine.comparing(deployed.stack) if is_compared else nullcontext():
+        # Each waits for answers: none has to wait for a thread too.
+        with Threads(max_workers=max(1, len(checks))) as pool:
+            results = [result for answers in pool.map(run, checks) for result in answers]
+        if not any(isinstance(result, Finding) and result.cause not in check_codes.ADVISORY for result in results):
+            results += [result for _, check in last for result in run(check)]
+        else:
+            results += [NotChecked(what=what, why="it is checked only if nothing else is wrong") for what, _ in last]
     return build_diagnosis(deployed.stack, results)
 
 
