@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from components.settings import PROJECT, ContractError, Outputs, Settings
 from wizard.core import retry
@@ -40,11 +40,24 @@ from wizard.pulumi_engine.process import EngineProcess
 from wizard.pulumi_engine.workspace import EngineWorkspace
 
 if TYPE_CHECKING:
-    from pulumi.automation import EngineEvent, LocalWorkspace
+    from pulumi.automation import EngineEvent
 
     from wizard.pulumi_engine.automation import MinimalStack
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Begun(Generic[T]):
+    """What a preview in a thread and a process of its own comes to."""
+
+    result: Future[T]
+    process: EngineProcess
+
+    def end(self) -> None:
+        """End it, whatever it came to."""
+        self.process.end()
+        self.result.exception()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,20 +67,17 @@ class _BegunPreview:
     stack: str
     settings: config.PreparedSettings
     plan: engine_plan.StoredPlan
-    steps: Future[tuple[Step, ...]]
-    process: EngineProcess
+    steps: _Begun[tuple[Step, ...]]
 
 
-def _compare(stack: str, workspace: LocalWorkspace, watch: Watch) -> tuple[Drift, ...]:
-    from wizard.pulumi_engine.automation import ReadOnlyStack
-
+def _compare(handle: MinimalStack, watch: Watch) -> tuple[Drift, ...]:
     comparison = Comparison()
 
     def listen(event: EngineEvent) -> None:
         watch(event)
         comparison(event)
 
-    ReadOnlyStack(stack, workspace).preview(on_event=listen, refresh=True)
+    handle.preview(on_event=listen, refresh=True)
     return comparison.drifts
 
 
@@ -199,30 +209,43 @@ class PulumiEngine:
         if begun is not None and begun.exception() is None:
             return begun.result()
 
+        from wizard.pulumi_engine.automation import ReadOnlyStack
+
         def read_drift() -> tuple[Drift, ...]:
             with self._project.watched(stack, None) as watch:
-                return _compare(stack, self._project.open(), watch)
+                return _compare(ReadOnlyStack(stack, self._project.open()), watch)
 
         return self._read(stack, read_drift)
 
     @contextmanager
     def comparing(self, stack: str) -> Iterator[None]:
-        """`compare` begins, beside what else is asked in the block, and is ended with it.
-
-        Not in Pulumi Cloud, where people see each preview of a stack.
-        """
-        place = backend.detect(self._project.environment, self._project.folder)
-        if place is None or place.kind is BackendKind.CLOUD:
+        """`compare` begins, beside what else is asked in the block, and is ended with it; not in Pulumi Cloud."""
+        if self._shows_previews:
             yield
             return
+        begun = self._begin(stack, _compare)
+        self._comparison = begun.result
+        try:
+            yield
+        finally:
+            self._comparison = None
+            begun.end()
+
+    @property
+    def _shows_previews(self) -> bool:
+        """Whether people see each preview of a stack: in Pulumi Cloud, which is the backend where none is named."""
+        place = backend.detect(self._project.environment, self._project.folder)
+        return place is None or place.kind is BackendKind.CLOUD
+
+    def _begin(self, stack: str, preview: Callable[[MinimalStack, Watch], T]) -> _Begun[T]:
+        """Begin a preview that nobody has asked for yet. It changes nothing and shows nothing."""
+        from wizard.pulumi_engine.automation import ReadOnlyStack
+
         opened, process = self._project.apart()
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="comparison") as pool:
-            self._comparison = pool.submit(_compare, stack, opened, Watch(None))
-            try:
-                yield
-            finally:
-                process.end()
-                self._comparison = None
+        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="preview")
+        result = pool.submit(preview, ReadOnlyStack(stack, opened), Watch(None))
+        pool.shutdown(wait=False)
+        return _Begun(result=result, process=process)
 
     # --- changes ------------------------------------------------------------------------------------------
 
@@ -314,41 +337,31 @@ class PulumiEngine:
     def begin_preview(self, stack: str) -> None:
         """Begin a preview with a refresh of the settings as they are; `preview` waits for it, `discard` ends it.
 
-        It changes nothing and shows nothing. Not in Pulumi Cloud, where people see each preview of a stack.
+        Not in Pulumi Cloud.
         """
-        from wizard.pulumi_engine.automation import ReadOnlyStack
-
-        place, file = (
-            backend.detect(self._project.environment, self._project.folder),
-            self._project.settings_file(stack),
-        )
-        if self._begun is not None or place is None or place.kind is BackendKind.CLOUD:
+        if self._begun is not None or self._shows_previews:
             return
         settings, plan = config.PreparedSettings(), engine_plan.StoredPlan()
-        settings.file(stack).write_bytes(file.read_bytes())
-        opened, process = self._project.apart()
-        handle, watch = ReadOnlyStack(stack, opened), Watch(None)
-        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="preview")
-        steps = pool.submit(self._plan_steps, handle, watch, plan, settings, refresh=True)
-        pool.shutdown(wait=False)
-        self._begun = _BegunPreview(stack=stack, settings=settings, plan=plan, steps=steps, process=process)
+        settings.file(stack).write_bytes(self._project.settings_file(stack).read_bytes())
+        steps = self._begin(stack, partial(self._plan_steps, plan=plan, settings=settings, refresh=True))
+        self._begun = _BegunPreview(stack=stack, settings=settings, plan=plan, steps=steps)
 
     def _take_begun(self, stack: str) -> tuple[Step, ...] | None:
         """The steps of the preview that was begun; None where there is none, of other settings, or one that failed."""
         begun, copy = self._begun, self._settings.existing(stack)
         if begun is None or begun.stack != stack or copy is None:
             return None
-        if begun.settings.file(stack).read_bytes() != Path(copy).read_bytes() or begun.steps.exception() is not None:
+        is_same = begun.settings.file(stack).read_bytes() == Path(copy).read_bytes()
+        if not is_same or begun.steps.result.exception() is not None:
             return None
         self._begun, self._plan = None, begun.plan
-        return begun.steps.result()
+        return begun.steps.result.result()
 
     def _end_begun(self) -> None:
         """End the preview that nobody asks for any more."""
         if (begun := self._begun) is not None:
             self._begun = None
-            begun.process.end()
-            begun.steps.exception()
+            begun.steps.end()
 
     def preview(self, stack: str, on_progress: OnProgress, *, refresh: bool = False) -> tuple[Step, ...]:
         """The steps of an update, one for each resource, unchanged ones too. `up` is bound to them.
@@ -362,7 +375,9 @@ class PulumiEngine:
 
         def plan_steps() -> tuple[Step, ...]:
             with self._project.watched(stack, on_progress) as watch:
-                return self._plan_steps(self._project.stack(stack), watch, self._plan, self._settings, refresh=refresh)
+                return self._plan_steps(
+                    self._project.stack(stack), watch, plan=self._plan, settings=self._settings, refresh=refresh
+                )
 
         return self._read(stack, plan_steps)
 
@@ -370,9 +385,9 @@ class PulumiEngine:
         self,
         handle: MinimalStack,
         watch: Watch,
+        *,
         plan: engine_plan.StoredPlan,
         settings: config.PreparedSettings,
-        *,
         refresh: bool,
     ) -> tuple[Step, ...]:
         with plan.written(handle.name) as file:

@@ -118,7 +118,7 @@ class EngineProcess:
         try:
             return self._run(args, cwd, additional_env, on_output, on_error)
         except (OSError, pulumi_errors.CommandError):
-            if is_checked or self.version is None or os.environ.get("PATH") == path:
+            if is_checked or self._is_unwanted or self.version is None or os.environ.get("PATH") == path:
                 raise
             return self._run(args, cwd, additional_env, on_output, on_error)
 

@@ -14,7 +14,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -596,18 +597,30 @@ def test_a_preview_that_failed_during_the_checks_is_made_again_and_its_failure_t
     assert len(previews) == 2
 
 
-def test_checks_that_fail_leave_no_pulumi_running(place) -> None:
+@contextmanager
+def ended(place: Place) -> Iterator[Callable[[], None]]:
+    """A program that does not end by itself; the block waits until it runs, and it has ended after the block."""
     place.built()
     place.program("import os, time\nopen('running', 'w').write(str(os.getpid()))\nwhile True:\n    time.sleep(0.05)\n")
-    engine, running = place.engine(), place.folder / "running"
-    engine.begin_preview(STACK)
-    while not (running.exists() and running.read_text()):
-        time.sleep(0.05)
-    engine.discard(STACK)
+    running = place.folder / "running"
+
+    def wait() -> None:
+        while not (running.exists() and running.read_text()):
+            time.sleep(0.05)
+
+    yield wait
     with pytest.raises(ProcessLookupError):
         while True:
             os.kill(int(running.read_text()), 0)
             time.sleep(0.05)
+
+
+def test_checks_that_fail_leave_no_pulumi_running(place) -> None:
+    with ended(place) as wait:
+        engine = place.engine()
+        engine.begin_preview(STACK)
+        wait()
+        engine.discard(STACK)
 
 
 def test_pulumi_cloud_gets_no_preview_that_nobody_asked_for(place, previews) -> None:
@@ -629,16 +642,8 @@ def test_a_comparison_beside_other_checks_is_made_once(place, previews) -> None:
 
 
 def test_a_comparison_that_nobody_asks_for_leaves_no_pulumi_running(place) -> None:
-    place.built()
-    place.program("import os, time\nopen('running', 'w').write(str(os.getpid()))\nwhile True:\n    time.sleep(0.05)\n")
-    engine, running = place.engine(), place.folder / "running"
-    with engine.comparing(STACK):
-        while not (running.exists() and running.read_text()):
-            time.sleep(0.05)
-    with pytest.raises(ProcessLookupError):
-        while True:
-            os.kill(int(running.read_text()), 0)
-            time.sleep(0.05)
+    with ended(place) as wait, place.engine().comparing(STACK):
+        wait()
 
 
 # --- an interrupt
