@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ _CREDENTIALS = (
 )
 
 DRY_RUN_VARIABLE = "PHI_PROVE_DRY_RUN"
+READING_VARIABLE = "ENCRYPTED_PHI_KEYS_FOR_READING"
 """Of `phi.__main__`: the child may be started before it is known which proof it is."""
 TIMEOUT_SECONDS = 60
 RETRY_SECONDS = retry.SCHEDULES[Reason.PROPAGATION].seconds
@@ -157,13 +158,17 @@ class ChildDecryptVerifier:
         *,
         retry_seconds: float = RETRY_SECONDS,
         full: bool = False,
+        reading: Sequence[WrappedDataKey] = (),
     ) -> ChildResult:
         """Ask KMS, as the application, whether it would decrypt the delivered key: a dry run on this very ciphertext.
 
-        `full`: the child unwraps the key, and encrypts and decrypts one invented record.
+        `full`: the child unwraps the key, and encrypts and decrypts one invented record. `reading`: other data keys,
+        which it compares with this one.
         `retry_seconds`: for how long a refusal may still change. A KMS that does not answer is always asked again.
         """
         variables = dict(batch.values) | ({} if full else {DRY_RUN_VARIABLE: "yes"})
+        if reading:
+            variables[READING_VARIABLE] = " ".join(key.value for key in reading)
         return self._answer(credentials, variables, retry_seconds=retry_seconds)
 
     def may_decrypt(self, credentials: AppCredentials, *, region: str, key_arn: str) -> ChildResult:

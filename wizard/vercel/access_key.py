@@ -6,7 +6,7 @@ Writes `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of the scope; overwrites 
 from wizard.core.errors import DataKeyConflict, ResourceError, Unreachable, UsageError
 from wizard.core.models.delivery import AccessKey
 from wizard.core.safe_text import quoted
-from wizard.vercel.delivery import shared_fix, shared_reason
+from wizard.vercel.delivery import AGAIN, shared_fix, shared_reason
 from wizard.vercel.variable_state import (
     ACCESS_KEY_VARIABLES,
     ID_VARIABLE,
@@ -22,7 +22,6 @@ from wizard.vercel.variables import Change, Variables, WriteResult, write
 
 _STORED = ("sensitive", "")
 """An endpoint may list no type."""
-_AGAIN = "run the same command again; until it has succeeded, do not deploy the application"
 
 
 def comment(key_id: str) -> str:
@@ -106,7 +105,7 @@ def _list_again(variables: Variables, before: str | None, key: AccessKey) -> tup
         listed = variables.list()
     except Unreachable as error:
         message = f"it is unknown whether Vercel stored the access key: {error.message}"
-        raise Unreachable(message, _AGAIN) from error
+        raise Unreachable(message, AGAIN) from error
     _refuse(variables, listed)
     now = _complete_pair(variables, listed)
     if now not in (None, before, key.id):
@@ -122,15 +121,11 @@ def _refuse(variables: Variables, listed: tuple[ListedVariable, ...]) -> None:
     foreign = [variable for variable in entries if not variable.comment.startswith(MARK)]
     if foreign:
         reported = "; ".join(f"{variable.key} ({description(variable)})" for variable in foreign)
-        names = " && ".join(
-            f"vercel env rm {name} {variables.scope.typed}"
-            for name in ACCESS_KEY_VARIABLES
-            if name in {variable.key for variable in foreign}
-        )
+        removal = variables.scope.removal(dict.fromkeys(variable.key for variable in foreign))
         raise DataKeyConflict(
             f"{variables.owner} has {reported} already, which this stack did not set;"
             " nothing was overwritten: the application may use them",
-            f"find out what they are for; if nothing needs them: {names}, then run the same command again",
+            f"find out what they are for; if nothing needs them: {removal}, then run the same command again",
         )
     shared = [variable for variable in entries if variables.scope.beside(variable)]
     if shared:
@@ -144,7 +139,7 @@ def _incomplete(
     words = result.words.replace(key.secret, "…")
     said = f" (Vercel said: {quoted(words)})" if words else ""
     return ResourceError(
-        f"the access key {key.id} was not completely delivered to {variables.owner}: {states}{said}", _AGAIN
+        f"the access key {key.id} was not completely delivered to {variables.owner}: {states}{said}", AGAIN
     )
 
 

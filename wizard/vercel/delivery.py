@@ -36,7 +36,7 @@ from wizard.vercel.variable_state import (
 )
 from wizard.vercel.variables import Change, Variables, WriteResult, write
 
-_AGAIN = "run the same command again; until it has succeeded, do not deploy the application"
+AGAIN = "run the same command again; until it has succeeded, do not deploy the application"
 _ONCE_MORE = "run the same command again; until then everything is as it was before"
 
 
@@ -155,7 +155,7 @@ def _list_again(
         return _examine(variables, terms, listed, before, variables.reader(listed))
     except Unreachable as error:
         message = f"it is unknown whether Vercel stored the variables: {error.message}"
-        raise Unreachable(message, _AGAIN) from error
+        raise Unreachable(message, AGAIN) from error
 
 
 def _examine(
@@ -172,7 +172,7 @@ def _examine(
             raise DataKeyConflict(
                 f"{variables.owner}: {foreign}",
                 "find out which records need it; only if none does:"
-                f" vercel env rm {name} {scope.typed}, then run the same command again",
+                f" {scope.removal([name])}, then run the same command again",
             )
     return tuple(state_of(desired, listed, read, before, scope) for desired in expected(batch))
 
@@ -252,7 +252,7 @@ def _incomplete(variables: Variables, states: tuple[VariableState, ...], result:
         words = words.replace(state.expected.value, "…")
     said = f" (Vercel said: {quoted(words)})" if words else ""
     rest = f"; in place: {in_place}" if in_place else ""
-    return ResourceError(f"the variables of {variables.owner} are not complete: {missing}{rest}{said}", _AGAIN)
+    return ResourceError(f"the variables of {variables.owner} are not complete: {missing}{rest}{said}", AGAIN)
 
 
 def _delivered(

@@ -962,7 +962,13 @@ class FakeProver:
         return self.permission
 
     def prove(
-        self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0, full: bool = False
+        self,
+        credentials: AppCredentials,
+        batch: AppVariables,
+        *,
+        retry_seconds: float = 20.0,
+        full: bool = False,
+        reading: Sequence[WrappedDataKey] = (),
     ) -> ChildResult:
         self.log.append("prover.prove")
         self.full.append(full)
@@ -990,7 +996,7 @@ class FakeProver:
             key_material=MATERIAL if how is Proof.ROUND_TRIP else "",
             same=tuple(
                 key.fingerprint
-                for key in batch.reading
+                for key in reading
                 if full and self.aws.holds.get(key.fingerprint, key) == self.aws.holds.get(fingerprint)
             ),
         )

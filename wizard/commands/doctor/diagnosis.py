@@ -130,6 +130,11 @@ def diagnose(
     return build_diagnosis(deployed.stack, results)
 
 
+def first_of(words: Sequence[str], most: int, *, separator: str = ", ") -> str:
+    """The first of them in one sentence, and how many more there are."""
+    return separator.join([*words[:most], *([f"and {len(words) - most} more"] if len(words) > most else [])])
+
+
 def build_diagnosis(stack: str, results: Iterable[CheckResult]) -> Diagnosis:
     """The diagnosis without duplicates: findings in the table's order, consequences separately."""
     results = tuple(dict.fromkeys(results))

@@ -15,7 +15,7 @@ from wizard.core.errors import DataKeyConflict, PermissionDenied, UsageError
 from wizard.core.models.delivery import Delivered, Scope, StoredDataKey, Verification, VerificationState
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
 from wizard.core.models.inputs import Mark
-from wizard.core.next_command import shell, wizard
+from wizard.core.next_command import wizard
 from wizard.core.ports.run import TargetContext
 from wizard.core.retry import Threads
 from wizard.data_key import delivery, guard
@@ -285,5 +285,4 @@ def _warnings(context: TargetContext, scopes: tuple[Scope, ...]) -> tuple[str, .
 
 def _instead(context: TargetContext, scope: Scope) -> str:
     """The commands that take the delivered keys away, beside which a setup makes no other, and set up a stack."""
-    removals = [shell("vercel", "env", "rm", name, *scope.typed.split(" ")) for name in context.settings.wrapped_keys]
-    return " && ".join((*removals, own_stack(context, scope)))
+    return f"{scope.removal(context.settings.wrapped_keys)} && {own_stack(context, scope)}"

@@ -56,6 +56,7 @@ def adopt(request: Request, clients: Clients) -> RotateResult:
     with data_keys.deployed.engine.alone(request.stack):
         # KMS wraps the same key differently each time: an earlier run, perhaps an interrupted one, may have kept it.
         same = same_version(clients, data_keys, wrapped)
+        is_in_use = same is not None and same.current
         now = clients.now()
         keep_stored_keys(data_keys, at=now)
         version = keep_everywhere(
@@ -68,7 +69,7 @@ def adopt(request: Request, clients: Clients) -> RotateResult:
         )
     ui.line(
         f"{version.fingerprint} is this key, and the data key in use"
-        if same and same.current
+        if is_in_use
         else f"{version.fingerprint} is {'this key, and ' if same else ''}kept in {version.parameter}",
         mark=Mark.OK,
     )
@@ -88,9 +89,7 @@ def adopt(request: Request, clients: Clients) -> RotateResult:
         changed=same is None,
         versions=data_keys.versions(),
         subject=version,
-        next=()
-        if same and same.current
-        else (decision.next if decision else _promote(data_keys, version.fingerprint),),
+        next=() if is_in_use else (decision.next if decision else _promote(data_keys, version.fingerprint),),
     )
 
 

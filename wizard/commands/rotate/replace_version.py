@@ -5,7 +5,7 @@ Acts through the ports.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -108,20 +108,19 @@ def same_version(clients: Clients, data_keys: DataKeyStore, wrapped: WrappedData
     if not ours:
         return None
     ours.sort(key=lambda version: not version.current)
-    reading = tuple(version.wrapped for version in ours)
-    variables = AppVariables(region=data_keys.settings.region, key_arn=key_arn, wrapped=wrapped, reading=reading)
-    answer = _as_application(clients, data_keys, variables)
+    answer = _as_application(clients, data_keys, wrapped, reading=[version.wrapped for version in ours])
     same = answer[1].same if answer else ()
     return next((version for version in ours if version.fingerprint in same), None)
 
 
 def _as_application(
-    clients: Clients, data_keys: DataKeyStore, variables: AppVariables
+    clients: Clients, data_keys: DataKeyStore, wrapped: WrappedDataKey, *, reading: Sequence[WrappedDataKey] = ()
 ) -> tuple[str, ChildResult] | None:
     """The principal of the first target whose credentials are at hand, and its answer after a round trip; else None.
 
     Raises Unreachable where KMS does not answer.
     """
+    variables = AppVariables(region=data_keys.settings.region, key_arn=data_keys.outputs.key_arn, wrapped=wrapped)
     for target in deploy_targets(data_keys.settings.deploy_targets):
         principal = data_keys.outputs.principal_of(target.name)
         credentials = data_keys.deployed.aws.application_credentials.app_credentials(
@@ -129,10 +128,10 @@ def _as_application(
         ).credentials
         if credentials is None:
             continue
-        verdict = clients.prover.prove(credentials, variables, full=True)
+        verdict = clients.prover.prove(credentials, variables, full=True, reading=reading)
         if not verdict.is_answer:
             raise Unreachable(
-                f"whether the application can decrypt {variables.wrapped.fingerprint} could not be verified: KMS did "
+                f"whether the application can decrypt {wrapped.fingerprint} could not be verified: KMS did "
                 f"not answer ({verdict.cause}: {verdict.message}); nothing was changed",
                 "wait a minute, then run the same command again",
             )
@@ -147,10 +146,8 @@ def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVer
     this store since KMS created it.
     """
     refuse_another_key(data_keys, version)
-    variables = AppVariables(
-        region=data_keys.settings.region, key_arn=data_keys.outputs.key_arn, wrapped=version.wrapped
-    )
-    answer = _as_application(clients, data_keys, variables)
+    key_arn = data_keys.outputs.key_arn
+    answer = _as_application(clients, data_keys, version.wrapped)
     if answer is not None:
         principal, verdict = answer
         if not verdict.proved or verdict.fingerprint != version.fingerprint:
@@ -158,15 +155,15 @@ def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVer
                 f"{verdict.cause}: {verdict.message}" if not verdict.proved else f"it decrypted {verdict.fingerprint}"
             )
             raise DataKeyConflict(
-                f"the application cannot decrypt {version.fingerprint} with the key {variables.key_arn} ({cause}); "
+                f"the application cannot decrypt {version.fingerprint} with the key {key_arn} ({cause}); "
                 "nothing was changed",
                 wizard("doctor", "--stack", data_keys.stack, advice="checks the key; or choose another version"),
             )
         return DecryptProof(how=ProofMethod.APPLICATION, words=f"decrypted by the key, as {principal}")
     try:
-        data_keys.own.key_rotation.reencrypt(version.wrapped, source=variables.key_arn, destination=variables.key_arn)
+        data_keys.own.key_rotation.reencrypt(version.wrapped, source=key_arn, destination=key_arn)
     except (PermissionDenied, Unsupported) as error:
-        if trusted and version.key_arn == variables.key_arn:
+        if trusted and version.key_arn == key_arn:
             return DecryptProof(
                 how=ProofMethod.KEPT_VERSION,
                 words="wrapped by the stack's key, as its tags say; this could not be proved from here",

@@ -3,15 +3,16 @@
 Pure. One delivery is for one environment, with variables of its own, so none is ever extended or restricted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from components.settings import WRAPPED_KEYS, Outputs, SecretStore, VercelIssuerMode
+from components.settings import WRAPPED_KEYS, Outputs, SecretStore, Settings, VercelIssuerMode
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.stack import StateResource, Step
+from wizard.core.next_command import shell
 
 _PRODUCTION, _PREVIEW = "production", "preview"
 
@@ -26,6 +27,11 @@ class Scope:
     """The custom environment's id."""
     branch: str | None = None
     """The git branch, of preview only."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Scope":
+        """The environment that a stack is for."""
+        return cls(environment=settings.vercel_environment)
 
     @property
     def is_custom(self) -> bool:
@@ -46,6 +52,10 @@ class Scope:
     def typed(self) -> str:
         """As an argument of the Vercel CLI: `vercel env rm NAME preview feature`."""
         return f"{self.environment} {self.branch}" if self.branch else self.environment
+
+    def removal(self, names: Iterable[str]) -> str:
+        """The commands that remove the variables there."""
+        return " && ".join(shell("vercel", "env", "rm", name, *self.typed.split(" ")) for name in names)
 
     @property
     def fields(self) -> Mapping[str, Any]:
@@ -103,8 +113,6 @@ class AppVariables:
     key_arn: str
     wrapped: WrappedDataKey
     hash_key: WrappedDataKey | None = None
-    reading: tuple[WrappedDataKey, ...] = ()
-    """Other data keys, to compare this one with; they are never delivered."""
 
     @property
     def wrapped_keys(self) -> tuple[tuple[str, WrappedDataKey], ...]:
@@ -122,7 +130,6 @@ class AppVariables:
             *((name, key.value) for name, key in self.wrapped_keys),
             ("AWS_KMS_KEY_ID", self.key_arn),
             ("AWS_REGION", self.region),
-            *((("ENCRYPTED_PHI_KEYS_FOR_READING", " ".join(key.value for key in self.reading)),) * bool(self.reading)),
         )
 
 

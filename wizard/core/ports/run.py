@@ -279,11 +279,18 @@ class DecryptVerifier(Protocol):
         """Start early: a verification will follow."""
 
     def prove(
-        self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = ..., full: bool = False
+        self,
+        credentials: AppCredentials,
+        batch: AppVariables,
+        *,
+        retry_seconds: float = ...,
+        full: bool = False,
+        reading: Sequence[WrappedDataKey] = (),
     ) -> ChildResult:
         """The application's answer; repeated for `retry_seconds`, while AWS may still be applying a change.
 
         `full`: decrypt the data key and make a round trip with a record. Otherwise a KMS dry run on the wrapped key.
+        `reading`: other data keys, to say which open to the same one; in a full answer.
         """
 
     def may_decrypt(self, credentials: AppCredentials, *, region: str, key_arn: str) -> ChildResult:
@@ -360,8 +367,7 @@ class TargetContext:
     @property
     def scope(self) -> Scope:
         """The environment on Vercel that the stack is for."""
-        own = Scope(environment=self.settings.vercel_environment)
-        return self.project.scope if isinstance(self.project, VercelProject) else own
+        return self.project.scope if isinstance(self.project, VercelProject) else Scope.of(self.settings)
 
     def require_outputs(self) -> Outputs:
         """The stack's outputs. Raises StackNotFound if it is not deployed."""

@@ -14,7 +14,7 @@ from wizard.core.errors import CredentialsError, Problem, SetupError, Unsupporte
 from wizard.core.json_documents import camel
 from wizard.core.models.account import Existing, Identity
 from wizard.core.models.audit import gaps, unread
-from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.delivery import Scope, StoredDataKey
 from wizard.core.models.inputs import CALLER, CREATE
 from wizard.core.next_command import Command, shell, wizard
 from wizard.core.ports.run import AwsClient
@@ -287,8 +287,7 @@ def _notes(settings: Settings, saved: Settings | None) -> tuple[str, ...]:
         notes.append(
             f"this update deletes the user {settings.names.app_user} and its access keys: the application on "
             "Vercel has no access until it is redeployed with Vercel's own token; then remove the key's two variables: "
-            f"vercel env rm AWS_ACCESS_KEY_ID {settings.vercel_environment} && "
-            f"vercel env rm AWS_SECRET_ACCESS_KEY {settings.vercel_environment}"
+            + Scope.of(settings).removal(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
         )
     if settings.makes_user:
         notes.append(

@@ -314,10 +314,10 @@ class Vercel(DeployTarget):
 
     def runtime(self, settings: Settings) -> str:
         """The environment, in words."""
-        return f"{_scope_of(settings).words} on Vercel"
+        return f"{_own(settings)} on Vercel"
 
     def destination(self, settings: Settings) -> str:
-        environment = _scope_of(settings).words
+        environment = _own(settings)
         return f"the Vercel project {settings.vercel_team}/{settings.vercel_project}, {environment} only"
 
     def plan(self, settings: Settings) -> tuple[str, ...]:
@@ -330,7 +330,7 @@ class Vercel(DeployTarget):
     def summary(self, settings: Settings) -> tuple[str, str, str]:
         """The project, and whether it has an access key."""
         by = ", by an access key" if settings.makes_user else ""
-        where = f"team {settings.vercel_team}, project {settings.vercel_project}, {_scope_of(settings).words}{by}"
+        where = f"team {settings.vercel_team}, project {settings.vercel_project}, {_own(settings)}{by}"
         return "Vercel", where, "vercel_project"
 
     def describe(self, settings: Settings) -> TargetDescription:
@@ -366,10 +366,11 @@ def project_of(context: TargetContext) -> tuple[VercelClient, VercelProject]:
     return context.vercel, context.project
 
 
-def _scope_of(settings: Settings) -> Scope:
+def _own(settings: Settings) -> str:
+    """The environment that the stack is for, in words."""
     from wizard.core.models.delivery import Scope
 
-    return Scope(environment=settings.vercel_environment)
+    return Scope.of(settings).words
 
 
 def own_stack(context: TargetContext, scope: Scope) -> Command:

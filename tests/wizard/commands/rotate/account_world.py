@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -23,6 +23,7 @@ from botocore.config import Config
 from components.settings import Outputs, SecretStore, Settings
 from phi import PhiCipher
 from phi.__main__ import prove
+from phi.environment import FOR_READING
 from tests.onboarding.deployment import _request
 from tests.wizard.fakes.clients import FakeCloud, FakeEngine, FakeTalk
 from wizard.aws import Aws, connect
@@ -87,11 +88,18 @@ class Prover:
         raise AssertionError("a rotation has a data key at hand")
 
     def prove(
-        self, credentials: AppCredentials, batch: AppVariables, *, retry_seconds: float = 20.0, full: bool = False
+        self,
+        credentials: AppCredentials,
+        batch: AppVariables,
+        *,
+        retry_seconds: float = 20.0,
+        full: bool = False,
+        reading: Sequence[WrappedDataKey] = (),
     ) -> ChildResult:
         told = prove(
             {
                 **dict(batch.values),
+                FOR_READING: " ".join(key.value for key in reading),
                 "AWS_ACCESS_KEY_ID": credentials.access_key_id,
                 "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
                 **({"AWS_SESSION_TOKEN": credentials.session_token} if credentials.session_token else {}),

@@ -13,7 +13,7 @@ from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.principal import KEY, RESTART
 from wizard.commands.doctor.checks.variables import Expected, delivery, expected, surrounding_fault
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
+from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped, first_of
 from wizard.core.errors import SetupError
 from wizard.core.models.access import administrators_of, documents_of, not_strict
 from wizard.core.models.account import Difference, DiscoveredSetup, KeyFact
@@ -332,8 +332,7 @@ def summary(differences: Sequence[Difference]) -> str:
         f"{difference.what.removeprefix('key policy, ')}: {difference.actual}, and not {difference.desired}"
         for difference in differences
     ]
-    more = [f"and {len(words) - _MAX_LISTED} more"] if len(words) > _MAX_LISTED else []
-    return "; ".join([*words[:_MAX_LISTED], *more])
+    return first_of(words, _MAX_LISTED, separator="; ")
 
 
 ACCESS_CHECKS: tuple[Check, ...] = (check_region, check_keys, check_delivered_key_id)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, next_step
+from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, first_of, next_step
 from wizard.core.errors import CredentialsError, DamagedState, NoBackend, SetupError, StackBusy
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey
@@ -172,9 +172,7 @@ def _lost(context: CheckContext) -> Iterator[str]:
 
 
 def _summary(drifts: Sequence[Drift]) -> str:
-    words = [drift.description for drift in drifts]
-    more = [f"and {len(words) - _MAX_LISTED} more"] if len(words) > _MAX_LISTED else []
-    return ", ".join([*words[:_MAX_LISTED], *more])
+    return first_of([drift.description for drift in drifts], _MAX_LISTED)
 
 
 OTHER_CHECKS: tuple[Check, ...] = (check_stack,)

@@ -13,7 +13,7 @@ from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChe
 from wizard.core.data_key import Damage, WrappedDataKey, damage, is_remnant
 from wizard.core.errors import CredentialsError, MissingAnswers, SetupError, TargetMissing
 from wizard.core.models.access import VariableEntry
-from wizard.core.models.delivery import FORMER_KEY_VARIABLE, StoredDataKey
+from wizard.core.models.delivery import FORMER_KEY_VARIABLE, Scope, StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
 from wizard.data_key.delivery import region_of
 from wizard.targets.port import deploy_targets
@@ -184,7 +184,7 @@ def check_data_key_on_vercel(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _absent(context: CheckContext, variable: Expected) -> Finding:
-    own = context.deployed.context().scope.words
+    own = Scope.of(context.settings).words
     cause, what = "variable-missing", f"{variable.name} is not set in {own} of {variable.place}"
     if variable.outside:
         cause = "variable-wrong-environment"
@@ -343,7 +343,7 @@ def check_former_key(context: CheckContext) -> Iterator[CheckResult]:
     if isinstance(variables, tuple) and isinstance(context.stored_data_key, StoredDataKey):
         for entry in variables:
             if entry.name == FORMER_KEY_VARIABLE and entry.in_scope:
-                yield former_key(context, f"{context.deployed.context().scope.words} of {entry.place}")
+                yield former_key(context, f"{Scope.of(context.settings).words} of {entry.place}")
 
 
 # --- AWS_KMS_KEY_ID and AWS_REGION
