@@ -25,9 +25,9 @@ from wizard.vercel.http import Api
 
 REQUESTS = {
     "status": (9, 4, 3),
-    "verify": (15, 4, 5),
-    "doctor --quick": (50, 5, 7),
-    "push --no-redeploy": (9, 7, 7),
+    "verify": (14, 4, 6),
+    "doctor --quick": (49, 5, 6),
+    "push --no-redeploy": (8, 7, 7),
     "review": (12, 1, 5),
     "report": (72, 5, 9),
     "setup --yes": (128, 6, 9),
@@ -36,7 +36,9 @@ REQUESTS = {
 
 More of them is a decision: look first whether the run has the answer already, and whether it has to wait for another.
 Without the pages of the event history, which grow with it. `doctor` and `report` have room for a few: their checks
-run together, and may name one key by its alias, its id and its ARN.
+run together, and may name one key by its alias, its id and its ARN. The chains are those of the worst order of the
+threads: `verify` has four as a rule, and six where the check that knows the application's policy by its ARN begins so
+late that the list of the role's policies asks for it first.
 """
 HISTORY = "cloudtrail:LookupEvents"
 

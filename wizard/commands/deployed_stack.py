@@ -35,6 +35,7 @@ class DeployedStack:
     aws: AwsClient
     """In the stack's own Region."""
     identity: Identity
+    """Without the account's alias: nothing waits for that."""
     engine: Engine
     state: StackState | SetupError
     vercel: VercelClient | None = None
@@ -97,7 +98,7 @@ def find(
             stack=request.stack,
             settings=settings,
             aws=aws,
-            identity=aws.identify(),
+            identity=aws.caller(),
             engine=engine,
             state=state.result(),
             vercel=vercel,
@@ -116,7 +117,7 @@ def _read_project(vercel: VercelClient, settings: Settings, reads_variables: boo
 def _other_account(
     account: str, stack: str, settings: Settings, values: Mapping[str, Any], clients: Clients, aws: AwsClient
 ) -> CredentialsError:
-    identity = aws.identify()
+    identity = aws.caller()
     last = attempted(lambda: clients.engine(_state_environment(stack, settings, values, clients)).state(stack))
     # The settings file is at fault where the last update was made in the caller's account.
     is_here = isinstance(last, StackState) and last.outputs and f":{account}:" in last.outputs.key_arn

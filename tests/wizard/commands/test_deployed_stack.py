@@ -87,10 +87,10 @@ def world() -> World:
 
 def test_everything_is_found_and_nothing_is_changed(world: World) -> None:
     found = world.find()
-    assert found.identity == IDENTITY
+    assert found.identity == replace(IDENTITY, account_alias=None)
     assert found.outputs == OUTPUTS == deployed_stack.outputs_of(found)
     assert found.project == world.vercel.project
-    assert world.aws.log == ["cloud.identify"] and world.engine.log == ["engine.state"]
+    assert world.aws.log == ["cloud.caller"] and world.engine.log == ["engine.state"]
 
 
 def test_it_is_asked_in_the_stacks_own_region_with_the_named_profile(world: World) -> None:

@@ -242,11 +242,11 @@ def _account(request: Request, clients: Clients) -> AccountFacts:
     clients.ui.working("reading KMS and CloudTrail")
     try:
         aws = clients.connect(profile.value if profile else None, settings.region)
-        identity = aws.identify()
+        account = aws.account_id()
     except SetupError as error:
         return not_asked(error.message)
-    if identity.account_id != settings.account_id:
-        return not_asked(f"the credentials are for the account {identity.account_id}, not {settings.account_id}")
+    if account != settings.account_id:
+        return not_asked(f"the credentials are for the account {account}, not {settings.account_id}")
     return read_account(aws, settings)
 
 

@@ -65,6 +65,7 @@ class Read:
     """Of each Region that has the key."""
     records: Mapping[str, tuple[FormerText, ...] | SetupError]
     """The earlier values of the records of backups and drills, and of the stored data key, by parameter."""
+    account_alias: str | None
     since: datetime
     """UTC; begin of the period of the evidence, which ends with `at`."""
     at: datetime

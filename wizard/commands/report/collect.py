@@ -88,7 +88,7 @@ def gather(stack: DeployedStack, clients: Clients, inputs: Inputs) -> facts.Repo
         stack=plain_name(stack.stack),
         environment=settings.environment,
         account=settings.account_id,
-        account_alias=stack.identity.account_alias,
+        account_alias=read.account_alias,
         region=settings.region,
         created_at=read.at,
         created_by=stack.identity.arn,
@@ -160,6 +160,7 @@ def _read(stack: DeployedStack, clients: Clients, outputs: Outputs, log_files: i
         sign_ins = pool.submit(attempted, _sign_ins, aws, live, now)
         backup = pool.submit(attempted, find_last_backup, aws, settings)
         drill = pool.submit(attempted, find_last_drill, aws, settings)
+        identity = pool.submit(aws.identify)
         account = pool.submit(read_account, aws, settings, key_arn=outputs.key_arn, trail_arn=outputs.trail_arn)
         return Read(
             readings=readings.result(),
@@ -177,6 +178,7 @@ def _read(stack: DeployedStack, clients: Clients, outputs: Outputs, log_files: i
             bucket=bucket.result(),
             logs=logs.result(),
             records={name: job.result() for name, job in records.items()},
+            account_alias=identity.result().account_alias,
             since=since,
             at=now,
         )

@@ -95,7 +95,7 @@ def test_it_asks_for_no_more_than_it_needs(world: PushWorld) -> None:
     """A pipeline with few rights: none of the set-up's checks, no list of principals, keys or trails."""
     world.push()
     called = {call.split()[0] for call in world.log if call.startswith("cloud.")}
-    assert called <= {"cloud.identify", "cloud.read_stored_data_key", "cloud.app_credentials"}
+    assert called <= {"cloud.caller", "cloud.read_stored_data_key", "cloud.app_credentials"}
 
 
 def test_it_makes_the_data_key_of_a_stack_that_never_had_one(world: PushWorld) -> None:
