@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from wizard.vercel.client import Vercel
 
 ASK_AHEAD = {
+    "setup": ("kms", "ssm", "iam"),
     "status": ("kms", "ssm", "cloudtrail"),
     "verify": ("kms", "ssm", "iam"),
     "doctor": ("kms", "ssm", "iam", "cloudtrail", "s3", "events", "sns"),
@@ -44,7 +45,7 @@ ASK_AHEAD = {
     "report": ("kms", "ssm", "iam", "cloudtrail", "s3", "events", "sns"),
 }
 """The commands whose first question is who the caller is: it is asked while the rest of the wizard is loaded, and the
-models of the services that they ask next."""
+models of the services that they ask next. In a set-up without `--yes` a person may still choose another account."""
 
 Secret = Callable[[str | None, str], None]
 """Takes a value that no log may hold, and the name that is written instead."""
@@ -130,7 +131,7 @@ def build_clients(
     prover = ChildDecryptVerifier(project, clock=clock)
     given = {key: answer.value for key, answer in resolved.items()}
     profile, region = given.get("profile"), given.get("region")
-    if region and options.command in ASK_AHEAD:
+    if region and options.command in ASK_AHEAD and (options.yes or options.command != "setup"):
         # What is wrong with the credentials is raised where the command connects.
         with suppress(SetupError):
             ahead[profile, region] = connect(profile, region)

@@ -324,6 +324,22 @@ def deliver(
     return tuple(done)
 
 
+def deliveries_of(context: TargetContext, stored: StoredDataKey) -> tuple[Delivered, ...]:
+    """What every target should have in every Region, as `deliver` returns it where nothing is left to write."""
+    return tuple(
+        Delivered(
+            target=target.name,
+            place=context.settings.names.stored_data_key,
+            state=DeliveryState.UNCHANGED,
+            fingerprint=stored.wrapped.fingerprint,
+            checked_by="the stored data key",
+            region=region,
+        )
+        for target in map(deploy_target, context.targets)
+        for region in target.regions(context.require_outputs())
+    )
+
+
 Searches = Mapping[tuple[str, str], CredentialsSearch]
 """The application's credentials by target and principal."""
 
@@ -354,11 +370,13 @@ def prove(
     access_key: AccessKey | None = None,
     full: bool = False,
     credentials: Callable[[], Searches] | None = None,
+    waits: bool = True,
 ) -> tuple[Verification, ...]:
     """One verification for each delivery: as the application, or else by its policies.
 
     As the application it is a dry run of KMS; a full round trip for what was written now, and for all if `full`.
     `access_key`: the application's, created in this run. `credentials`: of `find_credentials`, which was begun earlier.
+    `waits`: ask a refusal again for as long as AWS may still be applying a change.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     outputs, variables = context.require_outputs(), variables_of(context, wrapped)
@@ -386,7 +404,7 @@ def prove(
                 variables[region],
                 deploy_target(delivery.target),
                 _created(created) if created else searches[delivery.target, principal],
-                seconds=NEW_KEY_SECONDS if created else SCHEDULES[Reason.PROPAGATION].seconds,
+                seconds=(NEW_KEY_SECONDS if created else SCHEDULES[Reason.PROPAGATION].seconds) if waits else 0.0,
                 full=full or delivery.state is DeliveryState.WRITTEN,
             )
         )

@@ -6,6 +6,7 @@ terminal: the key never enters this process or a command line. `prove` gets the 
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import subprocess
@@ -212,11 +213,11 @@ class ChildDecryptVerifier:
 
     def _once(self, variables: Mapping[str, str]) -> ChildResult:
         child, self._child = self._child or self._start(), None
+        # It holds credentials: it must not outlive this process, nor the thread that nobody waits for any more.
+        atexit.register(child.kill)
         try:
             stdout, stderr = child.communicate(json.dumps(variables), timeout=TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
-            child.kill()
-            child.communicate()
             return ChildResult(
                 proved=False,
                 principal="",
@@ -224,11 +225,11 @@ class ChildDecryptVerifier:
                 cause="Unreachable",
                 message=f"no answer in {TIMEOUT_SECONDS} s",
             )
-        except KeyboardInterrupt:
-            # It holds credentials: it must not outlive this process.
-            child.kill()
-            child.wait()
-            raise
+        finally:
+            atexit.unregister(child.kill)
+            if child.poll() is None:
+                child.kill()
+                child.communicate()
         answer = _json_object(stdout)
         if answer is None:
             raise SetupError(

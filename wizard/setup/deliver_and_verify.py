@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import PermissionDenied, UsageError
+from wizard.core.errors import PermissionDenied, SetupError, UsageError
 from wizard.core.models import delivery as models
 from wizard.core.models.account import Identity
 from wizard.core.models.inputs import Mark
@@ -35,6 +35,24 @@ def context_of(ready: PreparedRun, outputs: Outputs) -> TargetContext:
     )
 
 
+@dataclass(frozen=True)
+class Proved:
+    """Verifications of deliveries that had nothing to write."""
+
+    delivered: tuple[models.Delivered, ...]
+    wrapped: WrappedDataKey
+    proofs: tuple[models.Verification, ...]
+
+    def answers(self, delivered: tuple[models.Delivered, ...], wrapped: WrappedDataKey) -> bool:
+        """Whether they are of this data key, at these places, where this run wrote nothing."""
+
+        def places(each: tuple[models.Delivered, ...]) -> list[tuple[str, str]]:
+            return [(delivery_.target, delivery_.region) for delivery_ in each]
+
+        is_unchanged = all(delivery_.state is models.DeliveryState.UNCHANGED for delivery_ in delivered)
+        return is_unchanged and wrapped == self.wrapped and places(delivered) == places(self.delivered)
+
+
 @dataclass(frozen=True, kw_only=True)
 class DeliveryResult:
     """The stored data key, its deliveries and their verifications."""
@@ -52,11 +70,11 @@ def deliver_and_verify(
     outputs: Outputs,
     *,
     yes: bool,
-    credentials: Callable[[], delivery.Searches] | None,
+    proved: Callable[[], Proved | None],
 ) -> DeliveryResult:
     """Store the data key, deliver it to every target, and verify each delivery.
 
-    `credentials`: as `delivery.prove` takes them.
+    `proved`: of `proved_already`, which was begun earlier; what it does not answer is verified now.
     """
     ui, settings = clients.ui, ready.settings
     ui.section("Data key")
@@ -73,8 +91,27 @@ def deliver_and_verify(
     context = context_of(ready, outputs)
     delivered = delivery.deliver(context, stored.wrapped, on_delivered=lambda result: show_delivered(ui, result))
     key = ensure_credentials(clients, context, yes=yes)
-    proofs = prove(clients, context, delivered, stored.wrapped, access_key=key, credentials=credentials)
+    proofs = prove(clients, context, delivered, stored.wrapped, access_key=key, proved=proved)
     return DeliveryResult(stored_data_key=stored, hash_key=hash_key, delivered=delivered, proofs=proofs, access_key=key)
+
+
+def proved_already(clients: Clients, context: TargetContext) -> Proved | None:
+    """Whether the application can decrypt the stored data key as it is; None where not everything is known to be well.
+
+    For a run that most likely changes nothing, beside its preview: it asks once, shows nothing and raises nothing.
+    """
+    try:
+        stored = delivery.find_stored_data_key(context.aws, context.settings)
+        if stored is None:
+            return None
+        delivered = delivery.deliveries_of(context, stored)
+        proofs = delivery.prove(
+            replace(context, vercel=None), delivered, stored.wrapped, prover=clients.prover, waits=False
+        )
+    except SetupError:
+        return None
+    known = (models.VerificationState.PROVED, models.VerificationState.SIMULATED)
+    return Proved(delivered, stored.wrapped, proofs) if all(proof.state in known for proof in proofs) else None
 
 
 def wrap_former_key(
@@ -210,22 +247,29 @@ def prove(
     check_again: bool = False,
     full: bool = False,
     credentials: Callable[[], delivery.Searches] | None = None,
+    proved: Callable[[], Proved | None] = lambda: None,
 ) -> tuple[models.Verification, ...]:
     """Whether the application can decrypt what was delivered.
 
     `check_again`: read the variables of the targets again, which a delivery of this run has just done. `full`: a round
-    trip with the data key, for what was not written now, too. `credentials`: as `delivery.prove` takes them.
+    trip with the data key, for what was not written now, too. `credentials`: as `delivery.prove` takes them. `proved`:
+    verifications of this run, if they are of these deliveries.
     """
     clients.ui.section("Proof")
     clients.ui.working("becoming the application, and opening the key")
-    proofs = delivery.prove(
-        context if check_again else replace(context, vercel=None),
-        delivered,
-        wrapped,
-        prover=clients.prover,
-        access_key=access_key.key if access_key else None,
-        full=full,
-        credentials=credentials,
+    known = None if access_key else proved()
+    proofs = (
+        known.proofs
+        if known and known.answers(delivered, wrapped)
+        else delivery.prove(
+            context if check_again else replace(context, vercel=None),
+            delivered,
+            wrapped,
+            prover=clients.prover,
+            access_key=access_key.key if access_key else None,
+            full=full,
+            credentials=credentials,
+        )
     )
     for proof in proofs:
         clients.ui.line(f"{proof.target}: {proof.state}, {proof.detail}", mark=report.PROOF_MARKS[proof.state])

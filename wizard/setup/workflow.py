@@ -18,7 +18,7 @@ from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import plain_name, wizard
 from wizard.core.ports.run import Engine, TargetContext, UserInterface
 from wizard.core.retry import Threads
-from wizard.data_key.delivery import find_credentials, find_last_backup, region_of
+from wizard.data_key.delivery import find_last_backup, region_of
 from wizard.inputs.registry import BACKUP_TO
 from wizard.setup import checklist, confirmation, deliver_and_verify, plan, report, steps
 from wizard.setup.preflight import account, services
@@ -104,19 +104,19 @@ def setup(request: Request, clients: Clients) -> report.Report:
             # Nobody is asked about the plan, and it will most likely change nothing that is read here.
             outputs = ready.findings.state.outputs
             if outputs is not None and request.yes and ready.settings == request.saved:
-                begun.extend(pool.submit(read).result for read in _readings(ready, outputs))
+                begun.extend(pool.submit(read).result for read in _readings(clients, ready, outputs))
 
         with confirmation.confirmed(request, clients, on_checked=begin) as confirmed_plan:
             ready, planned = confirmed_plan.ready, confirmed_plan.planned
             outputs = steps.update(request, clients, ready, planned)
         is_new, ui = bool(planned.changes), clients.ui
-        readings: Sequence[Callable[[], Any]] = _readings(ready, outputs)
+        readings: Sequence[Callable[[], Any]] = _readings(clients, ready, outputs)
         # What this run has changed is read when the proof has waited until AWS knows it everywhere.
         if not is_new:
             readings = begun or [pool.submit(read).result for read in readings]
-        read_last_backup, read_account, credentials = readings
+        read_last_backup, read_account, proved = readings
         delivery = deliver_and_verify.deliver_and_verify(
-            clients, ready, outputs, yes=request.yes, credentials=None if is_new else credentials
+            clients, ready, outputs, yes=request.yes, proved=(lambda: None) if is_new else proved
         )
     last_backup, backup_error = _backed_up(
         request, clients, ready, outputs, delivery.stored_data_key, last=read_last_backup()[0]
@@ -154,13 +154,13 @@ def setup(request: Request, clients: Clients) -> report.Report:
     return done
 
 
-def _readings(ready: steps.PreparedRun, outputs: Outputs) -> tuple[Callable[[], Any], ...]:
-    """What is read of a stack that this run does not change: the last backup, the account, the credentials."""
+def _readings(clients: Clients, ready: steps.PreparedRun, outputs: Outputs) -> tuple[Callable[[], Any], ...]:
+    """What is read of a stack that this run does not change: the last backup, the account, the proof."""
     context = deliver_and_verify.context_of(ready, outputs)
     return (
         partial(services.attempt, find_last_backup, ready.aws, ready.settings),
         partial(checklist.read_account, ready.aws, outputs),
-        partial(find_credentials, context, context.targets),
+        partial(deliver_and_verify.proved_already, clients, context),
     )
 
 

@@ -219,6 +219,7 @@ def test_a_child_that_crashes_is_told_without_its_whole_traceback(child) -> None
 
 def test_a_child_that_does_not_answer_is_ended(child, monkeypatch) -> None:
     monkeypatch.setattr(verification, "TIMEOUT_SECONDS", 1.5)
+    monkeypatch.setattr(verification, "NO_ANSWER_SECONDS", 1.0)
     child.says("import os, signal\nopen('pid', 'w').write(str(os.getpid()))\nsignal.pause()")
     verdict = child.prove()
     assert (verdict.proved, verdict.cause) == (False, "Unreachable")

@@ -60,11 +60,19 @@ from wizard.core.errors import (
     ResourceError,
     StackNotFound,
     StalePlan,
+    Unreachable,
     UsageError,
 )
 from wizard.core.models.access import PolicyFinding, PolicyFindingKind, PolicyJudgement
 from wizard.core.models.account import Existing
-from wizard.core.models.delivery import AccessKey, AccessKeyFact, DeliveryState, StackState, VerificationState
+from wizard.core.models.delivery import (
+    AccessKey,
+    AccessKeyFact,
+    ChildResult,
+    DeliveryState,
+    StackState,
+    VerificationState,
+)
 from wizard.core.models.inputs import Mark, Question
 from wizard.core.models.rotation import LastBackup, VersionOrigin
 from wizard.core.models.stack import Drift, DriftKind, StateResource
@@ -683,6 +691,62 @@ def test_the_evidence_of_what_a_run_repairs_is_read_after_the_repair(world) -> N
     after = world.calls[world.calls.index("engine.up") :]
     for reading in ("policy_document", "key_policy", "app_credentials", "find_trail"):
         assert f"cloud.{reading}" in after
+
+
+def test_the_proof_is_made_once_while_pulumi_works_where_nobody_has_to_confirm_the_plan(world) -> None:
+    world.stand()
+    proved, shown, early = threading.Event(), world.engine.preview, []
+    prove = world.prover.prove
+
+    def signalling(*given: Any, **named: Any) -> Any:
+        try:
+            return prove(*given, **named)
+        finally:
+            proved.set()
+
+    def preview(*given: Any, **named: Any) -> Any:
+        early.append(proved.wait(10.0))
+        return shown(*given, **named)
+
+    world.prover.prove, world.engine.preview = signalling, preview
+    done = world.setup()
+    assert early == [True] and world.calls.count("prover.prove") == 1
+    # A refusal is not waited for beside the preview: whatever is not well is asked again afterwards.
+    assert world.prover.retry_seconds == [0.0]
+    assert [proof.state for proof in done.proofs] == [VerificationState.PROVED]
+
+
+@pytest.mark.parametrize("other", ["written again", "another data key", "refused", "unreadable"])
+def test_a_proof_made_early_holds_only_for_what_was_found_again_unchanged(world, other) -> None:
+    world.stand()
+    ready = threading.Event()
+    prove, shown = world.prover.prove, world.engine.preview
+    verdicts = [ChildResult(proved=False, principal=APP, fingerprint="", cause="AccessDenied")]
+
+    def signalling(*given: Any, **named: Any) -> Any:
+        try:
+            if other == "unreadable" and not ready.is_set():
+                raise Unreachable("KMS did not answer", "again")
+            result = prove(*given, **named)
+            return verdicts.pop() if other == "refused" and verdicts else result
+        finally:
+            ready.set()
+
+    def preview(*given: Any, **named: Any) -> Any:
+        assert ready.wait(10.0)
+        if other == "another data key":
+            stored = world.aws.stored_keys[STORED_KEY]
+            world.aws.stored_keys[STORED_KEY] = replace(stored, wrapped=wrapped("other"))
+            world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("other").value
+            world.aws.wrapped_by[wrapped("other").fingerprint] = KEY
+        if other == "written again":
+            del world.vercel.variables["ENCRYPTED_PHI_KEY"]
+        return shown(*given, **named)
+
+    world.prover.prove, world.engine.preview = signalling, preview
+    done = world.setup()
+    assert [proof.state for proof in done.proofs] == [VerificationState.PROVED]
+    assert world.calls.count("prover.prove") == (1 if other == "unreadable" else 2)
 
 
 def test_nobody_waits_for_the_interpreter_of_the_proof_after_the_plan(world) -> None:

@@ -19,14 +19,14 @@ from wizard.commands.doctor.diagnosis import Check, Diagnosis, Finding, NotCheck
 from wizard.commands.push.deliver import targets_of
 from wizard.core import json_documents, next_command
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound
-from wizard.core.models.delivery import Delivered, DeliveryState, StoredDataKey, Verification, VerificationState
+from wizard.core.models.delivery import Verification, VerificationState
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import Command, wizard
-from wizard.core.ports.run import TargetContext, UserInterface
+from wizard.core.ports.run import UserInterface
 from wizard.core.retry import Threads
+from wizard.data_key import delivery
 from wizard.setup import deliver_and_verify
 from wizard.setup.steps import Clients, Request
-from wizard.targets.port import deploy_target
 
 
 def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
@@ -218,7 +218,7 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
             f"{deployed.settings.names.stored_data_key} has no data key yet",
             wizard("push", "--stack", deployed.stack),
         )
-    delivered = _delivered(context, stored_data_key)
+    delivered = delivery.deliveries_of(context, stored_data_key)
     with Threads(max_workers=1) as pool:
         # The application may be let in. Whether anybody else is, too, no proof says.
         widened = pool.submit(diagnose, deployed, clients, checks.RIGHTS_CHECKS)
@@ -241,19 +241,3 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
     if not diagnosis.findings:
         clients.ui.line(f"these checks found no cause: python -m wizard doctor --stack {deployed.stack}")
     return Verified(stack=deployed.stack, proofs=proofs, diagnosis=diagnosis)
-
-
-def _delivered(context: TargetContext, stored_data_key: StoredDataKey) -> tuple[Delivered, ...]:
-    """What every target should have in every Region; the verification checks whether it does."""
-    return tuple(
-        Delivered(
-            target=target.name,
-            place=context.settings.names.stored_data_key,
-            state=DeliveryState.UNCHANGED,
-            fingerprint=stored_data_key.wrapped.fingerprint,
-            checked_by="the stored data key",
-            region=region,
-        )
-        for target in map(deploy_target, context.targets)
-        for region in target.regions(context.require_outputs())
-    )
