@@ -221,7 +221,7 @@ def test_a_child_that_does_not_answer_is_ended(child, monkeypatch) -> None:
     monkeypatch.setattr(verification, "TIMEOUT_SECONDS", 1.5)
     monkeypatch.setattr(verification, "NO_ANSWER_SECONDS", 1.0)
     child.says("import os, signal\nopen('pid', 'w').write(str(os.getpid()))\nsignal.pause()")
-    verdict = child.prove()
+    verdict = child.prove(retry_seconds=0.0)
     assert (verdict.proved, verdict.cause) == (False, "Unreachable")
     with pytest.raises(ProcessLookupError):
         os.kill(int((child.folder / "pid").read_text()), 0)
