@@ -18,6 +18,8 @@ Waits by the clock that it gets, and reports a wait once. How a client uses it:
 An operation inside another one never waits longer than the outer one has left. Threads do not share a deadline.
 """
 
+import os
+import sys
 import time
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -224,6 +226,13 @@ class Threads(ThreadPoolExecutor):
         """After an error it waits too: what is under way in the threads must not outlive the command's next step."""
         is_interrupted = kind is not None and not issubclass(kind, Exception)
         self.shutdown(wait=not is_interrupted, cancel_futures=is_interrupted)
+
+
+def give_way() -> None:
+    """Let programs that were started before have the processor first. For the threads of what is done beside them."""
+    # On Linux this is of one thread and of those that it begins; elsewhere it would be of what follows, too.
+    if sys.platform == "linux":
+        os.nice(10)
 
 
 def ahead(*calls: Callable[[], Any]) -> None:

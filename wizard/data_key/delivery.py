@@ -128,12 +128,7 @@ def ensure_data_key(
     Raises DataKeyConflict when a stored data key is wrapped by another KMS key, or is another data key.
     """
     name, store = settings.names.stored_data_key, settings.secret_store
-    key_rotations = {arn: aws.with_region(region_of(arn)).key_rotation for arn in outputs.key_arns}
-    stored_data_key: StoredDataKey | None
-    stored_data_key, needs_entries = together(
-        lambda: aws.stored_data_keys.read_stored_data_key(name, store=store),
-        lambda: keeps_versions and not _are_kept(key_rotations, settings),
-    )
+    stored_data_key, needs_entries = read_data_key(aws, settings, outputs, keeps_versions=keeps_versions)
     if stored_data_key is None:
         needs_entries = True
         elsewhere = find_data_key(aws, settings, outputs)
@@ -163,8 +158,25 @@ def ensure_data_key(
                 "nothing was overwritten; find out which of the two encrypts the application's records",
             )
     if needs_entries:
-        keep_versions(key_rotations, settings, at=datetime.now(UTC))
+        keep_versions(_key_rotations(aws, outputs), settings, at=datetime.now(UTC))
     return stored_data_key
+
+
+def read_data_key(
+    aws: AwsClient, settings: Settings, outputs: Outputs, *, keeps_versions: bool = True
+) -> tuple[StoredDataKey | None, bool]:
+    """The stored data key, and whether a version lacks an entry in a Region, which `keeps_versions` asks about."""
+    # Both ask for the stored data key's value.
+    aws = aws.asking_once()
+    stored_data_key, needs_entries = together(
+        lambda: aws.stored_data_keys.read_stored_data_key(settings.names.stored_data_key, store=settings.secret_store),
+        lambda: keeps_versions and not _are_kept(_key_rotations(aws, outputs), settings),
+    )
+    return stored_data_key, needs_entries
+
+
+def _key_rotations(aws: AwsClient, outputs: Outputs) -> dict[str, KeyRotation]:
+    return {arn: aws.with_region(region_of(arn)).key_rotation for arn in outputs.key_arns}
 
 
 def keep_versions(key_rotations: Mapping[str, KeyRotation], settings: Settings, *, at: datetime) -> None:

@@ -70,6 +70,11 @@ class _BegunPreview:
     steps: _Begun[tuple[Step, ...]]
 
 
+READ_AT_ONCE = 16
+"""Resources that a refresh reads at the same time: each waits for one to ten answers of AWS. The engine's own number is
+four for each processor."""
+
+
 def _compare(handle: MinimalStack, watch: Watch) -> tuple[Drift, ...]:
     comparison = Comparison()
 
@@ -77,7 +82,7 @@ def _compare(handle: MinimalStack, watch: Watch) -> tuple[Drift, ...]:
         watch(event)
         comparison(event)
 
-    handle.preview(on_event=listen, refresh=True)
+    handle.preview(on_event=listen, refresh=True, parallel=READ_AT_ONCE)
     return comparison.drifts
 
 
@@ -245,6 +250,9 @@ class PulumiEngine:
         pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="preview")
         result = pool.submit(preview, ReadOnlyStack(stack, opened), Watch(None))
         pool.shutdown(wait=False)
+        # What this process does next would take the processor from what has to prepare the command.
+        result.add_done_callback(lambda _: process.started.set())
+        process.started.wait()
         return _Begun(result=result, process=process)
 
     # --- changes ------------------------------------------------------------------------------------------
@@ -397,6 +405,7 @@ class PulumiEngine:
                 plan=file,
                 config_file=settings.existing(handle.name),
                 refresh=refresh,
+                parallel=READ_AT_ONCE if refresh else None,
             )
         return tuple(watch.planned.values())
 

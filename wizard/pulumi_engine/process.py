@@ -74,12 +74,16 @@ class EngineProcess:
         self.code = 0
         """Exit code of the last command (https://www.pulumi.com/docs/iac/cli/exit-codes/)."""
         self.interrupted = False
+        self.started = threading.Event()
+        """Whether a command has begun."""
         self._process: subprocess.Popen[str] | None = None
         self._is_unwanted = False
 
     def apart(self) -> EngineProcess:
         """The same program for a command that may be ended by itself, while others run."""
-        return copy(self)
+        other = copy(self)
+        other.started = threading.Event()
+        return other
 
     def end(self) -> None:
         """End the command, which only reads, or the one that begins next."""
@@ -148,6 +152,7 @@ class EngineProcess:
             process_group=0,
         ) as process:
             self._process = process
+            self.started.set()
             if self._is_unwanted:
                 _end(process)
             assert process.stdout is not None and process.stderr is not None

@@ -101,8 +101,8 @@ def proved_already(clients: Clients, context: TargetContext) -> Proved | None:
     For a run that most likely changes nothing, beside its preview: it asks once, shows nothing and raises nothing.
     """
     try:
-        stored = delivery.find_stored_data_key(context.aws, context.settings)
-        if stored is None:
+        stored, needs_entries = delivery.read_data_key(context.aws, context.settings, context.require_outputs())
+        if stored is None or needs_entries:
             return None
         delivered = delivery.deliveries_of(context, stored)
         proofs = delivery.prove(

@@ -31,7 +31,7 @@ from wizard.core.ports.run import (
     UserInterface,
     VercelClient,
 )
-from wizard.core.retry import Threads
+from wizard.core.retry import Threads, give_way
 from wizard.core.state_backend import KEY_ALIAS, Circumstances, StateBackend, in_words, resolve
 from wizard.inputs import saved_progress
 from wizard.inputs.answers import Answer, Source
@@ -427,7 +427,7 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         clients.prover.warm_up()
     outputs = ready.findings.state.outputs
     is_built = outputs is not None and not ready.findings.state.pending
-    with Threads(max_workers=2) as pool:
+    with Threads(max_workers=2, initializer=give_way) as pool:
         # Most of it is what the checks have asked.
         account = pool.submit(read_account, ready.findings.asked or ready.aws, ready.settings)
         judged = pool.submit(

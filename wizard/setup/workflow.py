@@ -17,7 +17,7 @@ from wizard.core.models.inputs import LATER, Choice, Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import plain_name, wizard
 from wizard.core.ports.run import Engine, TargetContext, UserInterface
-from wizard.core.retry import Threads
+from wizard.core.retry import Threads, give_way
 from wizard.data_key.delivery import find_last_backup, region_of
 from wizard.inputs.registry import BACKUP_TO
 from wizard.setup import checklist, confirmation, deliver_and_verify, plan, report, steps
@@ -97,7 +97,7 @@ def ending(settings: Settings, key_id: str) -> str:
 def setup(request: Request, clients: Clients) -> report.Report:
     """The whole set-up; on a deployed stack only the changes."""
     started = clients.clock()
-    with Threads(max_workers=3) as pool:
+    with Threads(max_workers=3, initializer=give_way) as pool:
         begun: list[Callable[[], Any]] = []
 
         def begin(ready: steps.PreparedRun) -> None:

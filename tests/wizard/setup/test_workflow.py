@@ -77,6 +77,7 @@ from wizard.core.models.inputs import Mark, Question
 from wizard.core.models.rotation import LastBackup, VersionOrigin
 from wizard.core.models.stack import Drift, DriftKind, StateResource
 from wizard.core.next_command import VERCEL_LOGIN
+from wizard.core.retry import SCHEDULES, Reason
 from wizard.data_key.delivery import find_stored_data_key
 from wizard.inputs import answers_file
 from wizard.inputs.answers import Answer, Source, from_settings, resolve
@@ -693,8 +694,14 @@ def test_the_evidence_of_what_a_run_repairs_is_read_after_the_repair(world) -> N
         assert f"cloud.{reading}" in after
 
 
+def with_its_ledger(world: World) -> None:
+    """The ledger, as the set-up before this one left it."""
+    world.aws.key_rotation.keep(settings(), wrapped(), key_arn=KEY, origin=VersionOrigin.FIRST, at=AT)
+
+
 def test_the_proof_is_made_once_while_pulumi_works_where_nobody_has_to_confirm_the_plan(world) -> None:
     world.stand()
+    with_its_ledger(world)
     proved, shown, early = threading.Event(), world.engine.preview, []
     prove = world.prover.prove
 
@@ -719,6 +726,7 @@ def test_the_proof_is_made_once_while_pulumi_works_where_nobody_has_to_confirm_t
 @pytest.mark.parametrize("other", ["written again", "another data key", "refused", "unreadable"])
 def test_a_proof_made_early_holds_only_for_what_was_found_again_unchanged(world, other) -> None:
     world.stand()
+    with_its_ledger(world)
     ready = threading.Event()
     prove, shown = world.prover.prove, world.engine.preview
     verdicts = [ChildResult(proved=False, principal=APP, fingerprint="", cause="AccessDenied")]
@@ -747,6 +755,13 @@ def test_a_proof_made_early_holds_only_for_what_was_found_again_unchanged(world,
     done = world.setup()
     assert [proof.state for proof in done.proofs] == [VerificationState.PROVED]
     assert world.calls.count("prover.prove") == (1 if other == "unreadable" else 2)
+
+
+def test_no_proof_is_made_early_where_a_version_still_has_to_be_kept(world) -> None:
+    world.stand()
+    done = world.setup()
+    assert world.prover.retry_seconds == [SCHEDULES[Reason.PROPAGATION].seconds]
+    assert [proof.state for proof in done.proofs] == [VerificationState.PROVED]
 
 
 def test_nobody_waits_for_the_interpreter_of_the_proof_after_the_plan(world) -> None:

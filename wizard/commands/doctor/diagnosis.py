@@ -12,7 +12,7 @@ from wizard.commands.doctor import check_codes
 from wizard.commands.doctor.context import CheckContext
 from wizard.core import next_command
 from wizard.core.errors import CredentialsError, SetupError
-from wizard.core.retry import Threads
+from wizard.core.retry import Threads, give_way
 from wizard.setup.steps import Clients
 
 
@@ -121,7 +121,7 @@ def diagnose(
     is_compared = last and context.outputs is not None
     with deployed.engine.comparing(deployed.stack) if is_compared else nullcontext():
         # Each waits for answers: none has to wait for a thread too.
-        with Threads(max_workers=max(1, len(checks))) as pool:
+        with Threads(max_workers=max(1, len(checks)), initializer=give_way) as pool:
             results = [result for answers in pool.map(run, checks) for result in answers]
         if not any(isinstance(result, Finding) and result.cause not in check_codes.ADVISORY for result in results):
             results += [result for _, check in last for result in run(check)]

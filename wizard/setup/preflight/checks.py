@@ -16,7 +16,7 @@ from wizard.core.models.account import Difference, DiscoveredDataKey, Discovered
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, StackState, StoredDataKey, VercelProject
 from wizard.core.next_command import shell, wizard
 from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
-from wizard.core.retry import Threads
+from wizard.core.retry import Threads, give_way
 from wizard.data_key import guard
 from wizard.data_key.delivery import find_data_key
 from wizard.setup.importing import data_key, discovery
@@ -101,9 +101,11 @@ def check(
     """
     aws = aws.asking_once() if aws else None
     vercel = vercel.asking_once() if vercel else None
-    with Threads(max_workers=3) as pool:
-        is_unchanged = import_request is None and account.is_unchanged(values, saved, identity)
-        engine_job = pool.submit(services.check_pulumi, engine, stack, location_problems, is_unchanged=is_unchanged)
+    if import_request is None and not location_problems and account.is_unchanged(values, saved, identity):
+        # The plan will be that of the last update, as far as is known, and its preview takes longer than all checks.
+        services.attempt(engine.begin_preview, stack)
+    with Threads(max_workers=3, initializer=give_way) as pool:
+        engine_job = pool.submit(services.check_pulumi, engine, stack, location_problems)
         vercel_job = pool.submit(services.check_vercel, values, vercel)
 
         def making() -> bool:

@@ -140,13 +140,10 @@ class VercelResult:
     """The notes about a secret of the stack's environment that is exposed to another one."""
 
 
-def check_pulumi(
-    engine: Engine, stack: str, location_problems: tuple[errors.Problem, ...] = (), *, is_unchanged: bool = False
-) -> PulumiResult:
+def check_pulumi(engine: Engine, stack: str, location_problems: tuple[errors.Problem, ...] = ()) -> PulumiResult:
     """Check the engine, then its backend and the stack, in parallel.
 
-    `location_problems`: why the location of the state is not known; then the backend is not asked. `is_unchanged`: the
-    settings are those of the last update, as far as is known: the preview for the plan begins too.
+    `location_problems`: why the location of the state is not known; then the backend is not asked.
     """
     version, error = attempt(engine.check)
     if version is None or error is not None:
@@ -154,8 +151,6 @@ def check_pulumi(
         return PulumiResult(problems=(*missing, *location_problems))
     if location_problems:
         return PulumiResult(problems=location_problems, version=version)
-    if is_unchanged:
-        engine.begin_preview(stack)
     with Threads(max_workers=2) as pool:
         backend_job = pool.submit(attempt, engine.check_backend, stack)
         state_job = pool.submit(attempt, engine.state, stack)
