@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event
@@ -140,3 +142,15 @@ def test_whoever_interrupts_does_not_wait_for_a_call_that_hangs():
         assert not hanging.done()
     finally:
         answered.set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the priority is of the whole process")
+def test_threads_that_give_way_take_those_they_begin_along_and_leave_the_process_as_it_was() -> None:
+    before = os.nice(0)
+
+    def of_two() -> tuple[int, int]:
+        return os.nice(0), *retry.together(lambda: os.nice(0))
+
+    with Threads(max_workers=1, initializer=retry.give_way) as pool:
+        assert pool.submit(of_two).result() == (min(19, before + 10),) * 2
+    assert os.nice(0) == before
