@@ -759,6 +759,20 @@ def test_a_proof_made_early_holds_only_for_what_was_found_again_unchanged(world,
 
 def test_no_proof_is_made_early_where_a_version_still_has_to_be_kept(world) -> None:
     world.stand()
+    ring, asked, shown = world.aws.key_rotation, threading.Event(), world.engine.preview
+    fingerprints = ring.fingerprints
+
+    def signalling(of: Settings) -> Any:
+        try:
+            return fingerprints(of)
+        finally:
+            asked.set()
+
+    def preview(*given: Any, **named: Any) -> Any:
+        assert asked.wait(10.0)
+        return shown(*given, **named)
+
+    ring.fingerprints, world.engine.preview = signalling, preview
     done = world.setup()
     assert world.prover.retry_seconds == [SCHEDULES[Reason.PROPAGATION].seconds]
     assert [proof.state for proof in done.proofs] == [VerificationState.PROVED]
