@@ -33,7 +33,7 @@ LIBRARIES: Mapping[str, Callable[[], Mapping[str, str]]] = {
 """The versions that the ratios of a part may depend on."""
 
 BY_HAND = {"most"}
-"""Measured only when named: it needs some 20 GB of disk and half an hour."""
+"""Measured only when named: it needs some 20 GB of disk and eight minutes."""
 
 
 def main(arguments: Sequence[str]) -> int:
