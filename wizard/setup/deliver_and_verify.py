@@ -36,7 +36,7 @@ def context_of(ready: PreparedRun, outputs: Outputs) -> TargetContext:
 
 
 @dataclass(frozen=True)
-class Proved:
+class EarlyProof:
     """Verifications of deliveries that had nothing to write."""
 
     delivered: tuple[models.Delivered, ...]
@@ -70,11 +70,11 @@ def deliver_and_verify(
     outputs: Outputs,
     *,
     yes: bool,
-    proved: Callable[[], Proved | None],
+    early: Callable[[], EarlyProof | None],
 ) -> DeliveryResult:
     """Store the data key, deliver it to every target, and verify each delivery.
 
-    `proved`: of `proved_already`, which was begun earlier; what it does not answer is verified now.
+    `early`: of `prove_early`, which was begun before; what it does not answer is verified now.
     """
     ui, settings = clients.ui, ready.settings
     ui.section("Data key")
@@ -91,11 +91,11 @@ def deliver_and_verify(
     context = context_of(ready, outputs)
     delivered = delivery.deliver(context, stored.wrapped, on_delivered=lambda result: show_delivered(ui, result))
     key = ensure_credentials(clients, context, yes=yes)
-    proofs = prove(clients, context, delivered, stored.wrapped, access_key=key, proved=proved)
+    proofs = prove(clients, context, delivered, stored.wrapped, access_key=key, early=early)
     return DeliveryResult(stored_data_key=stored, hash_key=hash_key, delivered=delivered, proofs=proofs, access_key=key)
 
 
-def proved_already(clients: Clients, context: TargetContext) -> Proved | None:
+def prove_early(clients: Clients, context: TargetContext) -> EarlyProof | None:
     """Whether the application can decrypt the stored data key as it is; None where not everything is known to be well.
 
     For a run that most likely changes nothing, beside its preview: it asks once, shows nothing and raises nothing.
@@ -111,7 +111,7 @@ def proved_already(clients: Clients, context: TargetContext) -> Proved | None:
     except SetupError:
         return None
     known = (models.VerificationState.PROVED, models.VerificationState.SIMULATED)
-    return Proved(delivered, stored.wrapped, proofs) if all(proof.state in known for proof in proofs) else None
+    return EarlyProof(delivered, stored.wrapped, proofs) if all(proof.state in known for proof in proofs) else None
 
 
 def wrap_former_key(
@@ -247,17 +247,17 @@ def prove(
     check_again: bool = False,
     full: bool = False,
     credentials: Callable[[], delivery.Searches] | None = None,
-    proved: Callable[[], Proved | None] = lambda: None,
+    early: Callable[[], EarlyProof | None] = lambda: None,
 ) -> tuple[models.Verification, ...]:
     """Whether the application can decrypt what was delivered.
 
     `check_again`: read the variables of the targets again, which a delivery of this run has just done. `full`: a round
-    trip with the data key, for what was not written now, too. `credentials`: as `delivery.prove` takes them. `proved`:
-    verifications of this run, if they are of these deliveries.
+    trip with the data key, for what was not written now, too. `credentials`: as `delivery.prove` takes them. `early`:
+    of `prove_early`; it counts if it is of these deliveries.
     """
     clients.ui.section("Proof")
     clients.ui.working("becoming the application, and opening the key")
-    known = None if access_key else proved()
+    known = None if access_key else early()
     proofs = (
         known.proofs
         if known and known.answers(delivered, wrapped)

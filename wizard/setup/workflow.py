@@ -114,9 +114,9 @@ def setup(request: Request, clients: Clients) -> report.Report:
         # What this run has changed is read when the proof has waited until AWS knows it everywhere.
         if not is_new:
             readings = begun or [pool.submit(read).result for read in readings]
-        read_last_backup, read_account, proved = readings
+        read_last_backup, read_account, early = readings
         delivery = deliver_and_verify.deliver_and_verify(
-            clients, ready, outputs, yes=request.yes, proved=(lambda: None) if is_new else proved
+            clients, ready, outputs, yes=request.yes, early=(lambda: None) if is_new else early
         )
     last_backup, backup_error = _backed_up(
         request, clients, ready, outputs, delivery.stored_data_key, last=read_last_backup()[0]
@@ -160,7 +160,7 @@ def _readings(clients: Clients, ready: steps.PreparedRun, outputs: Outputs) -> t
     return (
         partial(services.attempt, find_last_backup, ready.aws, ready.settings),
         partial(checklist.read_account, ready.aws, outputs),
-        partial(deliver_and_verify.proved_already, clients, context),
+        partial(deliver_and_verify.prove_early, clients, context),
     )
 
 
