@@ -120,7 +120,12 @@ def test_the_command_to_install_names_the_packages():
 
 @pytest.mark.needs("bash")
 @pytest.mark.parametrize(
-    "workers", [pytest.param((), id="alone", marks=pytest.mark.thorough), pytest.param(("-n", "2"), id="two workers")]
+    "workers",
+    [
+        pytest.param((), id="alone", marks=pytest.mark.thorough),
+        pytest.param(("-n", "1"), id="a worker"),
+        pytest.param(("-n", "2"), id="two workers", marks=pytest.mark.thorough),
+    ],
 )
 def test_a_run_without_a_program_passes_and_names_what_it_left_out(tmp_path: Path, workers: tuple[str, ...]):
     bash = programs.PROGRAMS["bash"].find()
