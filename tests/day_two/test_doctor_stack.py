@@ -6,7 +6,6 @@ Touches the deployment that is set up once; every test leaves it as it was, by t
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -145,7 +144,7 @@ def test_a_state_that_was_lost_is_made_of_what_is_there(deployment: Deployment):
 def test_settings_without_a_stack_are_built_and_then_what_runs_is_started_anew(
     on_vercel: Deployment, deployment: Deployment
 ):
-    shutil.copy(on_vercel.folder / "Pulumi.production.yaml", deployment.folder)
+    on_vercel.copy_settings(deployment.folder)
     for cause in ("stack-not-built", "deployment-stale"):
         found = diagnosis(deployment, "--quick", expect=1)["findings"]
         assert [each["cause"] for each in found] == [cause], found

@@ -373,6 +373,16 @@ class Deployment:
         """The ARNs of all KMS keys in a Region."""
         return [key["KeyArn"] for key in self.client("kms", region=region).list_keys()["Keys"]]
 
+    def copy_settings(self, folder: Path) -> None:
+        """The settings of `production`, for an account that has nothing to import.
+
+        A shared deployment may have those with which all of it was imported again after its state was lost.
+        """
+        settings = self.folder / "Pulumi.production.yaml"
+        imported = ("eonpro-kms:adopted:", "eonpro-kms:vercelOidcProviderArn:")
+        lines = settings.read_text().splitlines(keepends=True)
+        (folder / settings.name).write_text("".join(line for line in lines if not line.strip().startswith(imported)))
+
     def keys(self) -> list[str]:
         """The ARNs of the keys that were made for PHI."""
         return self._keys_for(_FOR_PHI)

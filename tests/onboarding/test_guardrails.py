@@ -176,11 +176,7 @@ def test_nobody_else_gets_the_key_and_nothing_overwrites_the_data_key(onboarded:
 def test_what_a_preview_cannot_know_is_said_and_refused_in_the_update(
     deployment: Deployment, onboarded: Deployment
 ) -> None:
-    settings = onboarded.folder / "Pulumi.production.yaml"
-    # A test of a lost state leaves those with which all was imported again; this account has nothing to import.
-    imported = ("eonpro-kms:adopted:", "eonpro-kms:vercelOidcProviderArn:")
-    own = [line for line in settings.read_text().splitlines(keepends=True) if not line.strip().startswith(imported)]
-    (deployment.folder / settings.name).write_text("".join(own))
+    onboarded.copy_settings(deployment.folder)
     widen = 'WEAKER = {"aws:iam/policy:Policy": {"policy": widened}}\n'
     folder = changed(deployment.another_folder("widened"), before=LATER_HAND + widen)
     deployment.pulumi("stack", "init", "production", folder=folder)
