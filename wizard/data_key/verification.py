@@ -52,8 +52,9 @@ _CREDENTIALS = (
 )
 
 DRY_RUN_VARIABLE = "PHI_PROVE_DRY_RUN"
-READING_VARIABLE = "ENCRYPTED_PHI_KEYS_FOR_READING"
 """Of `phi.__main__`: the child may be started before it is known which proof it is."""
+READING_VARIABLE = "ENCRYPTED_PHI_KEYS_FOR_READING"
+"""Of `phi.environment`."""
 TIMEOUT_SECONDS = 60
 RETRY_SECONDS = retry.SCHEDULES[Reason.PROPAGATION].seconds
 SETTLING = ("AccessDenied", "NotFound", "BadCredentials")

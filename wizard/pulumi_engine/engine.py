@@ -46,6 +46,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+READ_AT_ONCE = 16
+"""Resources that a refresh reads at the same time: each waits for one to ten answers of AWS. The engine's own number is
+four for each processor."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Begun(Generic[T]):
@@ -68,11 +72,6 @@ class _BegunPreview:
     settings: config.PreparedSettings
     plan: engine_plan.StoredPlan
     steps: _Begun[tuple[Step, ...]]
-
-
-READ_AT_ONCE = 16
-"""Resources that a refresh reads at the same time: each waits for one to ten answers of AWS. The engine's own number is
-four for each processor."""
 
 
 def _compare(handle: MinimalStack, watch: Watch) -> tuple[Drift, ...]:

@@ -422,9 +422,6 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
     """
     ui, engine = clients.ui, ready.engine
     ui.working("Pulumi works out what an update would do")
-    if to_apply:
-        # The proof is the last step, and its interpreter starts meanwhile.
-        clients.prover.warm_up()
     outputs = ready.findings.state.outputs
     is_built = outputs is not None and not ready.findings.state.pending
     with Threads(max_workers=2, initializer=give_way) as pool:
