@@ -33,7 +33,7 @@ class Shared(StrEnum):
 STACK, ACCOUNT, TARGET, INPUTS, START, YES, CONFIRM, REDEPLOY = Shared
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Command:
     name: str
     group: str

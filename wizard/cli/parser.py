@@ -65,7 +65,7 @@ _NOT_KEPT = frozenset(
 """Flags that the next command does not repeat."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class CommandLine:
     """A command line that was read: the command, what commands share, and the command's own options."""
 

@@ -1,6 +1,7 @@
-"""What may be written down of a text: known secrets and everything that looks like one are taken out.
+"""The log of a run, without secrets: what it called and what came of it. A file for each run, lines for `--verbose`.
 
-Pure. Knows nothing of where a text comes from or goes to.
+Writes to `.wizard/logs` of the project's folder, or to the file of `--log`, and removes old logs; reads the environment
+and the files that it names, for the secrets in them.
 """
 
 import base64
@@ -187,7 +188,7 @@ class Loudness(IntEnum):
     """And the engine's own output, and where an error comes from: `--debug`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Log:
     path: Path | None
     """The file; None where none can be written."""

@@ -7,7 +7,7 @@ The exit codes are Pulumi's own table (https://www.pulumi.com/docs/iac/cli/exit-
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
     """One problem that was detected before anything was created."""
 

@@ -93,7 +93,7 @@ class Sealed(dict[str, Any]):
     """A document with a digest of its content: it is printed as it was written."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
     """The parts of this run that a printed command has to repeat."""
 
@@ -185,7 +185,7 @@ Result = tuple[int, Mapping[str, Any] | Sequence[Mapping[str, Any]]]
 """An exit code, and the document that `--json` prints."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RunOptions:
     """The options that commands share; each has its default where the command does not take it."""
 

@@ -35,7 +35,7 @@ class Consent(Protocol):
     def __call__(self, question: str, *, needed: bool) -> bool: ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class NextStep:
     """One thing that the user still has to do."""
 
@@ -44,7 +44,7 @@ class NextStep:
     """The command to type or the code to paste, printed without changes."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TargetDescription:
     """How the application runs at a target, in words."""
 
@@ -78,9 +78,9 @@ class DeployTarget(ABC):
     """Whether the wizard can restart what runs there."""
     container_credentials_first: ClassVar[bool] = False
     """Whether the application usually gets credentials from a container's endpoint, not by a web identity token."""
-    proof_note: ClassVar[str] = ""
     company: ClassVar[str] = "AWS"
     """Who runs the platform, and so needs a business associate agreement."""
+    proof_note: ClassVar[str] = ""
     """What a verification does not know about the delivered data key, where the target does not show it."""
     repeat_note: ClassVar[str] = ""
     """What the non-interactive command needs from its environment."""

@@ -25,7 +25,7 @@ TICK_KEYS = ("Space ticks, Enter continues", "Space ticks")
 TICK_SEARCH_KEYS = ("Space ticks, Enter continues, type to filter", "Space ticks, type to filter", "Space ticks")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PromptState:
     """What a prompt showed when `?` or `<` was typed: the pointer, the ticks, the filter, the answer."""
 
@@ -36,7 +36,7 @@ class PromptState:
     yes: bool | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PromptRequest:
     """A question as it is asked once."""
 

@@ -29,7 +29,7 @@ _ANOTHER = "\0another"
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Prompt:
     """One prompt, however often it is shown."""
 

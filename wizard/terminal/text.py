@@ -138,7 +138,7 @@ _ASCII = str.maketrans(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TerminalCapabilities:
     """What a stream can show, and what its reader has set."""
 

@@ -248,9 +248,9 @@ class FakeCloud:
     closed: tuple[SecretStore, ...] = ()
     """The stores that the caller may not read."""
     wrapped_by: dict[str, str] = field(default_factory=dict)
+    """Fingerprint → ARN of the key that wrapped it."""
     holds: dict[str, str] = field(default_factory=dict)
     """Which former ENCRYPTION_KEY is in a wrapped key, by its fingerprint."""
-    """Fingerprint → ARN of the key that wrapped it."""
     credentials: AppCredentials | None = None
     credentials_from: tuple[str, ...] = ("token", "container")
     """Where the application's credentials can be had."""

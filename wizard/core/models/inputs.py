@@ -1,6 +1,8 @@
 """Inputs and questions: how a value is written in each source, how it is parsed, and how it is asked for.
 
 Pure. The rules of the values are in `components.settings.settings`, which is loaded only when a value is checked.
+Loaded before the first question, as are other models: those that nobody compares have no comparison (`eq=False`), for a
+person would wait while Python makes it (docs/decisions/0026).
 """
 
 import re
@@ -44,7 +46,7 @@ class InputType(StrEnum):
     CONFIRM = "confirm"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Choice:
     """One of the answers offered."""
 
@@ -56,7 +58,7 @@ class Choice:
     """Why it cannot be chosen; None where it can."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Question:
     """An input as it is asked."""
 
@@ -87,7 +89,7 @@ class Question:
     """Whether a person can go back to a previous question."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Input:
     """One value that the set-up needs, with its sources: a flag, an environment variable, a key of a file."""
 

@@ -5,7 +5,6 @@ Acts through the clients of the context; imports a library only in the method th
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
@@ -391,6 +390,8 @@ def enable_tokens(project: VercelProject, settings: Settings) -> Command:
 
     https://vercel.com/docs/rest-api/projects/update-an-existing-project
     """
+    import json
+
     content = json.dumps({"oidcTokenConfig": {"enabled": True, "issuerMode": settings.vercel_issuer_mode}})
     call = shell("vercel", "api", f"/v9/projects/{project.id}", "--method", "PATCH", "--input", "-")
     team = f" --scope {shlex.quote(project.team_slug)}" if project.team_slug else ""
