@@ -21,8 +21,8 @@ from tests.onboarding.deployment import Deployment
 from wizard.vercel.variable_state import ONE_REQUEST
 
 SAMPLE = (
-    "value-edited-under-its-comment",
     "stored-key-deleted",
+    pytest.param("value-edited-under-its-comment", marks=pytest.mark.thorough),
     pytest.param("grant-of-a-stranger", marks=pytest.mark.thorough),
     pytest.param("logs-key-disabled", marks=pytest.mark.thorough),
     pytest.param("application-has-an-inline-policy", marks=pytest.mark.thorough),

@@ -37,6 +37,7 @@ def test_a_deployment_older_than_its_variables_is_made_anew(on_vercel: Deploymen
     fixed(on_vercel, "deployment-stale")
 
 
+@pytest.mark.thorough
 def test_a_failed_load_is_remembered_until_the_application_is_started_anew(on_vercel: Deployment):
     redeployed(on_vercel)
     iam, mine = on_vercel.client("iam"), credentials(on_vercel)

@@ -444,7 +444,6 @@ def test_what_was_left_as_found_is_no_change_and_no_breach_of_the_guardrails(lef
 
 
 @pytest.mark.thorough
-@pytest.mark.thorough
 def test_a_later_run_repairs_what_the_first_one_left(left_as_found: LeftAsFound):
     deployment = left_as_found.deployment
     states = deployment.wizard(*UNATTENDED, "--json", "--repair", "all").document["checklist"]

@@ -14,6 +14,7 @@ FIRST = {"s3:CreateBucket": 2, "iam:CreateOpenIDConnectProvider": 1, "kms:Create
 """What nothing stands before."""
 
 
+@pytest.mark.thorough
 def test_runs_killed_while_aws_makes_several_things_and_before_the_stored_data_key_converge(deployment: Deployment):
     killed(deployment, FIRST)
     before = deployment.keys()

@@ -163,6 +163,7 @@ def undecided(built: Built) -> Iterator[Person]:
     settings.write_text(before)
 
 
+@pytest.mark.thorough
 def test_settings_that_change_while_somebody_looks_at_the_plan_are_not_carried_out(built: Built, undecided: Person):
     deployment = built.deployment
     settings = deployment.folder / "Pulumi.production.yaml"

@@ -14,7 +14,10 @@ from tests.terminal.scenes import SCENES
 from tests.terminal.screens import STORED, expect, looks, marked, steady, told_of_changes, unmarked
 from tests.wizard.fakes.clients import TOKEN
 
-SIZES = ((80, 24), (120, 40))
+SIZES = (
+    pytest.param(80, 24, id="80x24"),
+    pytest.param(120, 40, id="120x40", marks=pytest.mark.thorough),
+)
 UNBROKEN = re.compile(r" *next: | {4,}\S")
 """What is to be copied is never wrapped: a command that was is another one."""
 PLAIN = {"bold"}
@@ -43,7 +46,7 @@ def played(watch: Watch, scene: str, columns: int, rows: int, *, colour: bool) -
     return told
 
 
-@pytest.mark.parametrize(("columns", "rows"), SIZES, ids=("80x24", "120x40"))
+@pytest.mark.parametrize(("columns", "rows"), SIZES)
 @pytest.mark.parametrize("scene", [name for name, scene in SCENES.items() if scene.moves or scene.last])
 def test_every_page_is_the_one_that_was_reviewed(watch: Watch, scene: str, columns: int, rows: int) -> None:
     coloured = played(watch, scene, columns, rows, colour=True)
