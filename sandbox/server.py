@@ -37,7 +37,7 @@ _share_service_descriptions()
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler  # noqa: E402
 
-from sandbox.aws.app import AwsApp, seed_account  # noqa: E402
+from sandbox.aws.app import AwsApp, read_descriptions, seed_account  # noqa: E402
 
 VERCEL_TEAM = "eonpro"
 VERCEL_PROJECT = "eonpro"
@@ -116,6 +116,7 @@ class Sandbox:
                 vercel_token=self.token,
             ),
         )
+        threading.Thread(target=read_descriptions, daemon=True).start()
         os.write(ready_descriptor, b".")
         os.close(ready_descriptor)
         # The end of the process closes both ports and all connections, so that `stop` is quick.

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs
 from wsgiref.types import StartResponse
 
-from moto.core import responses, utils
+from moto.core import loaders, responses, utils
 from moto.iam.models import AccessKey, iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
@@ -98,6 +98,19 @@ def _query(environ: dict[str, Any], name: str) -> str:
     return str(parse_qs(environ.get("QUERY_STRING", "")).get(name, [""])[0])
 
 
+SERVICES = (
+    *("kms", "iam", "sts", "s3", "ssm", "secretsmanager", "cloudtrail", "logs", "events", "cloudwatch", "sns", "ecs"),
+    *("ec2", "account", "service-quotas", "organizations", "accessanalyzer"),
+)
+"""Those that the product calls, by botocore's names."""
+
+
+def read_descriptions() -> None:
+    """Read what botocore knows of the services: else who calls one first waits for it, up to 80 ms."""
+    for service in SERVICES:
+        utils.get_service_model(service)
+
+
 class AwsApp:
     """A WSGI application that answers as AWS does, for every service that moto has."""
 
@@ -107,6 +120,8 @@ class AwsApp:
         # Moto lists its own folder and tries two hundred patterns for each call: a third of the time of an answer.
         vars(self._moto)["get_backend_for_host"] = cache(self._moto.get_backend_for_host)
         vars(responses)["method_names_from_class"] = cache(utils.method_names_from_class)
+        # It looks through all of botocore's folders for each service that is first asked for: 20 ms.
+        vars(utils)["create_loader"] = cache(loaders.create_loader)
         # Moto checks and then writes without a lock; AWS's conditional writes (SSM's Overwrite=False) are atomic.
         self._lock = threading.Lock()
         self._control = Control(nonce=nonce)

@@ -298,7 +298,7 @@ def main(program: str, door: socket.socket) -> None:
     # As awscli's, which tells botocore where its data are.
     set_by_libraries = {name: value for name, value in os.environ.items() if before.get(name) != value}
     if program == "sandbox.server":
-        _read_descriptions()
+        sys.modules["sandbox.aws.app"].read_descriptions()
     product = Product(PRODUCT[program]) if program in PRODUCT else None
     if product:
         make_clients()
@@ -520,14 +520,6 @@ def to_its_end(program: Callable[[], object]) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(code if isinstance(code, int) else int(code is not None))
-
-
-def _read_descriptions() -> None:
-    """The emulator keeps what it reads of a service when that is first called."""
-    from moto.core.utils import get_service_model
-
-    for service in "kms iam sts s3 ssm cloudtrail logs events cloudwatch sns secretsmanager ecs".split():
-        get_service_model(service)
 
 
 def remember_descriptions() -> None:
