@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -47,6 +48,22 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    """moto's own server on loopback, in this process: AWS without the rules that the sandbox adds, for single calls."""
+    from moto.server import ThreadedMotoServer
+
+    from sandbox.aws.app import remember_lookups
+
+    remember_lookups()
+    # A test that breaks a connection off is no news.
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
 
 
 @pytest.fixture(scope="session")

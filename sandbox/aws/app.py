@@ -105,6 +105,18 @@ SERVICES = (
 """Those that the product calls, by botocore's names."""
 
 
+_backend_for_host = DomainDispatcherApplication.get_backend_for_host
+
+
+def remember_lookups() -> None:
+    """Let moto, in this process, look up once what it looks up for each call or each service."""
+    # It lists its own folder and tries two hundred patterns for each call: a third of the time of an answer.
+    setattr(DomainDispatcherApplication, "get_backend_for_host", cache(_backend_for_host))  # noqa: B010
+    vars(responses)["method_names_from_class"] = cache(utils.method_names_from_class)
+    # It looks through all of botocore's folders for each service that is first asked for: 20 ms.
+    vars(utils)["create_loader"] = cache(loaders.create_loader)
+
+
 def read_descriptions() -> None:
     """Read what botocore knows of the services: else who calls one first waits for it, up to 80 ms."""
     for service in SERVICES:
@@ -116,12 +128,8 @@ class AwsApp:
 
     def __init__(self, *, nonce: str) -> None:
         moto_patches.patch_moto()
+        remember_lookups()
         self._moto = DomainDispatcherApplication(create_backend_app)
-        # Moto lists its own folder and tries two hundred patterns for each call: a third of the time of an answer.
-        vars(self._moto)["get_backend_for_host"] = cache(self._moto.get_backend_for_host)
-        vars(responses)["method_names_from_class"] = cache(utils.method_names_from_class)
-        # It looks through all of botocore's folders for each service that is first asked for: 20 ms.
-        vars(utils)["create_loader"] = cache(loaders.create_loader)
         # Moto checks and then writes without a lock; AWS's conditional writes (SSM's Overwrite=False) are atomic.
         self._lock = threading.Lock()
         self._control = Control(nonce=nonce)

@@ -19,7 +19,6 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from tests.onboarding.loaded import loaded_python
 
@@ -53,18 +52,15 @@ class Cloud:
 
 
 @pytest.fixture(scope="module")
-def cloud() -> Iterator[Cloud]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
+def cloud(moto_url: str) -> Iterator[Cloud]:
     kms = boto3.client(
-        "kms", region_name="us-east-1", endpoint_url=url, aws_access_key_id="x", aws_secret_access_key="x"
+        "kms", region_name="us-east-1", endpoint_url=moto_url, aws_access_key_id="x", aws_secret_access_key="x"
     )
     key, other = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
     blob = kms.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")["CiphertextBlob"]
     plaintext = kms.decrypt(CiphertextBlob=blob)["Plaintext"]
     yield Cloud(
-        url=url,
+        url=moto_url,
         key_arn=key,
         other_arn=other,
         blob=blob,
@@ -73,7 +69,6 @@ def cloud() -> Iterator[Cloud]:
         short_blob=kms.encrypt(KeyId=key, Plaintext=b"sixteen bytes....")["CiphertextBlob"],
         plaintext=plaintext,
     )
-    server.stop()
 
 
 @dataclass

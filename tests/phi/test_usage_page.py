@@ -17,7 +17,6 @@ from pathlib import Path
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 import phi.errors
 from phi import PhiCipher
@@ -68,20 +67,17 @@ def blocks(*kinds: str) -> list[tuple[str, int, str]]:
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[dict[str, str]]:
+def service(moto_url: str) -> Iterator[dict[str, str]]:
     """The environment of a service whose data key is about to be replaced."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
     credentials = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
-    kms = boto3.client("kms", region_name="us-east-1", endpoint_url=url, **credentials)
+    kms = boto3.client("kms", region_name="us-east-1", endpoint_url=moto_url, **credentials)
     key = kms.create_key()["KeyMetadata"]["Arn"]
     former, new = (
         kms.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")["CiphertextBlob"] for _ in range(2)
     )
     yield {
         **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DJANGO_"))},
-        "AWS_ENDPOINT_URL": url,
+        "AWS_ENDPOINT_URL": moto_url,
         "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
         "AWS_SECRET_ACCESS_KEY": "s3cret",
         "AWS_REGION": "us-east-1",
@@ -90,7 +86,6 @@ def service() -> Iterator[dict[str, str]]:
         "NEW_ENCRYPTED_PHI_KEY": base64.b64encode(new).decode(),
         "PYTHONPATH": os.pathsep.join([str(PAGE.parents[1]), "."]),
     }
-    server.stop()
 
 
 def test_every_python_example_runs_unchanged(service: dict[str, str], tmp_path: Path):

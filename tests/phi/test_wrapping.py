@@ -16,7 +16,6 @@ from typing import Any
 import boto3
 import pexpect
 import pytest
-from moto.server import ThreadedMotoServer
 
 from phi import wrapping
 from phi.errors import InvalidEncryptionKey
@@ -51,15 +50,11 @@ class Cloud:
 
 
 @pytest.fixture(scope="module")
-def cloud() -> Iterator[Cloud]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
+def cloud(moto_url: str) -> Iterator[Cloud]:
     kms = boto3.client(
-        "kms", region_name="us-east-1", endpoint_url=url, aws_access_key_id="x", aws_secret_access_key="x"
+        "kms", region_name="us-east-1", endpoint_url=moto_url, aws_access_key_id="x", aws_secret_access_key="x"
     )
-    yield Cloud(url=url, key_arn=kms.create_key()["KeyMetadata"]["Arn"], kms=kms)
-    server.stop()
+    yield Cloud(url=moto_url, key_arn=kms.create_key()["KeyMetadata"]["Arn"], kms=kms)
 
 
 def run(cloud: Cloud, text: str, **more: str | None) -> subprocess.CompletedProcess[str]:

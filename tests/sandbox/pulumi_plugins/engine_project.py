@@ -9,14 +9,12 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from sandbox import environment
 from sandbox.pulumi_plugins.install import install
@@ -108,17 +106,7 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def aws_endpoint() -> Iterator[str]:
-    """An emulator on a free loopback port, in this process."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def engine_setup(tmp_path_factory: pytest.TempPathFactory, aws_endpoint: str) -> EngineSetup:
+def engine_setup(tmp_path_factory: pytest.TempPathFactory, moto_url: str) -> EngineSetup:
     """The engine in a directory of its own, with the plug-ins installed."""
     directory = tmp_path_factory.mktemp("engine")
     engine = directory / "bin" / "pulumi"
@@ -135,7 +123,7 @@ def engine_setup(tmp_path_factory: pytest.TempPathFactory, aws_endpoint: str) ->
     variables = {
         **kept,
         **CREDENTIALS,
-        "AWS_ENDPOINT_URL": aws_endpoint,
+        "AWS_ENDPOINT_URL": moto_url,
         "AWS_REGION": REGION,
         "PATH": f"{engine.parent}{os.pathsep}{kept.get('PATH', '')}",
         "PULUMI_BACKEND_URL": f"file://{directory / 'state'}",

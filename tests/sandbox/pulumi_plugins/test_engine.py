@@ -18,12 +18,11 @@ from tests.sandbox.pulumi_plugins.engine_project import (
     ACCOUNT,
     EngineSetup,
     Project,
-    aws_endpoint,
     client,
     engine_setup,
 )
 
-__all__ = ["aws_endpoint", "engine_setup"]
+__all__ = ["engine_setup"]
 
 PROGRAM = """
 import json
@@ -98,11 +97,11 @@ def project(deployed: Project) -> Iterator[Project]:
     yield deployed
 
 
-def test_what_was_built_is_there_and_needs_no_change(project: Project, aws_endpoint: str) -> None:
+def test_what_was_built_is_there_and_needs_no_change(project: Project, moto_url: str) -> None:
     done = project.pulumi("preview", "--expect-no-changes")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    described = client(aws_endpoint, "kms").describe_key(KeyId="alias/engine")["KeyMetadata"]
+    described = client(moto_url, "kms").describe_key(KeyId="alias/engine")["KeyMetadata"]
     assert described["KeyId"] == project.outputs()["keyId"]
 
 
@@ -124,8 +123,8 @@ def test_an_input_that_cannot_change_replaces_the_key(project: Project) -> None:
     assert step["replaceReasons"] == ["multiRegion"]
 
 
-def test_a_refresh_shows_drift_and_nothing_else(project: Project, aws_endpoint: str) -> None:
-    kms = client(aws_endpoint, "kms")
+def test_a_refresh_shows_drift_and_nothing_else(project: Project, moto_url: str) -> None:
+    kms = client(moto_url, "kms")
     key = project.outputs()["keyId"]
 
     clean = project.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
@@ -139,8 +138,8 @@ def test_a_refresh_shows_drift_and_nothing_else(project: Project, aws_endpoint: 
     assert "~ 1 to update" in drifted.stdout
 
 
-def test_an_existing_key_is_adopted_without_replacing_it(project: Project, aws_endpoint: str) -> None:
-    existing_key = client(aws_endpoint, "kms").create_key(Description="found here")["KeyMetadata"]["KeyId"]
+def test_an_existing_key_is_adopted_without_replacing_it(project: Project, moto_url: str) -> None:
+    existing_key = client(moto_url, "kms").create_key(Description="found here")["KeyMetadata"]["KeyId"]
     project.configure({**CONFIG, "adopt": existing_key})
 
     steps = project.steps()
@@ -166,8 +165,8 @@ def test_the_wrong_account_is_refused(project: Project) -> None:
     assert f"AWS Account ID not allowed: {ACCOUNT}" in done.stdout + done.stderr
 
 
-def test_a_refusal_of_aws_is_one_readable_line(project: Project, aws_endpoint: str) -> None:
-    kms = client(aws_endpoint, "kms")
+def test_a_refusal_of_aws_is_one_readable_line(project: Project, moto_url: str) -> None:
+    kms = client(moto_url, "kms")
     key = project.outputs()["keyId"]
     kms.create_alias(AliasName="alias/taken", TargetKeyId=key)
     project.configure({**CONFIG, "alias": "alias/taken"})
@@ -191,8 +190,8 @@ def test_a_policy_pack_sees_the_inputs_and_fails_the_preview(project: Project, t
     assert "a key rotates once a year" in done.stdout
 
 
-def test_destruction_spares_what_is_protected_and_what_is_retained(project: Project, aws_endpoint: str) -> None:
-    kms = client(aws_endpoint, "kms")
+def test_destruction_spares_what_is_protected_and_what_is_retained(project: Project, moto_url: str) -> None:
+    kms = client(moto_url, "kms")
     key = project.outputs()["keyId"]
     project.configure({**CONFIG, "protect": True, "retain": True})
     project.pulumi("up", "--yes", "--skip-preview").check_returncode()

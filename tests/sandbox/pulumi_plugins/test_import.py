@@ -16,12 +16,11 @@ from tests.sandbox.pulumi_plugins.engine_project import (
     REGION,
     EngineSetup,
     Project,
-    aws_endpoint,
     client,
     engine_setup,
 )
 
-__all__ = ["aws_endpoint", "engine_setup"]
+__all__ = ["engine_setup"]
 
 BUCKET = "made-by-hand-logs"
 TRAIL = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/made-by-hand"
@@ -115,8 +114,8 @@ class Account:
 
 
 @pytest.fixture
-def account(aws_endpoint: str) -> Account:
-    kms, iam, s3, cloudtrail = (client(aws_endpoint, name) for name in ("kms", "iam", "s3", "cloudtrail"))
+def account(moto_url: str) -> Account:
+    kms, iam, s3, cloudtrail = (client(moto_url, name) for name in ("kms", "iam", "s3", "cloudtrail"))
     _clear(kms, iam, s3, cloudtrail)
     administration = {"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/admin"}, "Action": ["kms:Put*", "kms:Get*"]}
     key = kms.create_key(Description="by hand", Policy=document(**administration, Resource="*"))["KeyMetadata"]
@@ -153,7 +152,7 @@ def account(aws_endpoint: str) -> Account:
         "BucketPolicy": BUCKET,
         "Trail": TRAIL,
     }
-    return Account(endpoint=aws_endpoint, key=key["KeyId"], ids=ids)
+    return Account(endpoint=moto_url, key=key["KeyId"], ids=ids)
 
 
 def _clear(kms: Any, iam: Any, s3: Any, cloudtrail: Any) -> None:

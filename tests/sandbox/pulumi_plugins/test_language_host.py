@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.sandbox.pulumi_plugins.engine_project import EngineSetup, Project, aws_endpoint, engine_setup
+from tests.sandbox.pulumi_plugins.engine_project import EngineSetup, Project, engine_setup
 
-__all__ = ["aws_endpoint", "engine_setup"]
+__all__ = ["engine_setup"]
 
 PROGRAM = """
 import os

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 import time
 import urllib.request
@@ -18,7 +17,6 @@ from urllib.parse import parse_qs
 import boto3
 import pytest
 from botocore.config import Config
-from moto.server import ThreadedMotoServer
 
 from components.settings import Settings
 from wizard.aws.client import Aws, connect
@@ -26,16 +24,6 @@ from wizard.core.retry import Clock
 
 ACCOUNT = "123456789012"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIATESTCALLER", "AWS_SECRET_ACCESS_KEY": "the-secret-of-the-caller"}
-
-
-@pytest.fixture(scope="session")
-def moto_url() -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture

@@ -15,10 +15,8 @@ from google.protobuf import any_pb2
 from sandbox.pulumi_plugins.protocol import provider_pb2, status_pb2
 from sandbox.pulumi_plugins.provider.documents import equivalent_documents
 from sandbox.pulumi_plugins.provider.values import UNKNOWN, from_struct, to_struct
-from tests.sandbox.pulumi_plugins.engine_project import ACCOUNT, CREDENTIALS, REGION, aws_endpoint, client
+from tests.sandbox.pulumi_plugins.engine_project import ACCOUNT, CREDENTIALS, REGION, client
 from tests.sandbox.pulumi_plugins.provider_client import ProviderClient, ProviderFailure
-
-__all__ = ["aws_endpoint"]
 
 KEY = "aws:kms/key:Key"
 TRAIL = "aws:cloudtrail/trail:Trail"
@@ -26,13 +24,13 @@ LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 
 
 @pytest.fixture(scope="module")
-def endpoint_environment(aws_endpoint: str) -> Any:
+def endpoint_environment(moto_url: str) -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": aws_endpoint}.items():
+        for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": moto_url}.items():
             patch.setenv(name, value)
         for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"):
             patch.delenv(name, raising=False)
-        yield aws_endpoint
+        yield moto_url
 
 
 @pytest.fixture(scope="module")

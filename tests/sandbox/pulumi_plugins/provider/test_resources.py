@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sandbox.pulumi_plugins.provider.resources import RESOURCE_TYPES
-from tests.sandbox.pulumi_plugins.engine_project import ACCOUNT, CREDENTIALS, REGION, aws_endpoint, client
+from tests.sandbox.pulumi_plugins.engine_project import ACCOUNT, CREDENTIALS, REGION, client
 from tests.sandbox.pulumi_plugins.provider import alert_cases
 from tests.sandbox.pulumi_plugins.provider.resource_cases import (
     KEY_POLICY,
@@ -23,9 +23,6 @@ from tests.sandbox.pulumi_plugins.provider.resource_cases import (
     document,
 )
 from tests.sandbox.pulumi_plugins.provider_client import DiffResponse, ProviderClient, ProviderFailure
-
-__all__ = ["aws_endpoint"]
-
 
 CASES = (
     ResourceCase(
@@ -234,18 +231,18 @@ BY_TOKEN = {case.token: case for case in (*CASES, *alert_cases.CASES)}
 
 
 @pytest.fixture(scope="module")
-def provider(aws_endpoint: str) -> Any:
+def provider(moto_url: str) -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": aws_endpoint}.items():
+        for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": moto_url}.items():
             patch.setenv(name, value)
         patch.delenv("AWS_PROFILE", raising=False)
         yield ProviderClient(region=REGION)
 
 
 @pytest.fixture(scope="module")
-def existing_resources(aws_endpoint: str) -> dict[str, str]:
+def existing_resources(moto_url: str) -> dict[str, str]:
     """Resources that the test cases refer to, created without the provider."""
-    kms, iam, s3 = (client(aws_endpoint, service) for service in ("kms", "iam", "s3"))
+    kms, iam, s3 = (client(moto_url, service) for service in ("kms", "iam", "s3"))
     for bucket in ("surroundings", "surroundings-logs"):
         s3.create_bucket(Bucket=bucket)
     s3.create_bucket(Bucket="surroundings-locked", ObjectLockEnabledForBucket=True)
@@ -258,11 +255,11 @@ def existing_resources(aws_endpoint: str) -> dict[str, str]:
     iam.create_role(RoleName="surroundings", AssumeRolePolicyDocument=TRUST)
     iam.create_user(UserName="surroundings")
     topics = {
-        name: client(aws_endpoint, "sns").create_topic(Name=f"surroundings-{name}")["TopicArn"]
+        name: client(moto_url, "sns").create_topic(Name=f"surroundings-{name}")["TopicArn"]
         for name in ("topic", "other_topic")
     }
     pattern = '{"source": ["aws.kms"]}'
-    client(aws_endpoint, "events").put_rule(Name="surroundings", EventPattern=pattern)
+    client(moto_url, "events").put_rule(Name="surroundings", EventPattern=pattern)
     return {
         **topics,
         "rule": "surroundings",
@@ -342,9 +339,9 @@ def test_a_resource_is_created_updated_and_deleted_without_a_spurious_change(
     assert gone == (resource_id if token in lasting else "")
 
 
-def test_a_replica_is_in_its_own_region(provider: ProviderClient, aws_endpoint: str) -> None:
+def test_a_replica_is_in_its_own_region(provider: ProviderClient, moto_url: str) -> None:
     token = "aws:kms/replicaKey:ReplicaKey"
-    primary = client(aws_endpoint, "kms").create_key(MultiRegion=True)["KeyMetadata"]
+    primary = client(moto_url, "kms").create_key(MultiRegion=True)["KeyMetadata"]
     inputs = {"primaryKeyArn": primary["Arn"], "region": "us-west-2"}
 
     resource_id, state = provider.create(token, inputs)
@@ -356,8 +353,8 @@ def test_a_replica_is_in_its_own_region(provider: ProviderClient, aws_endpoint: 
     assert provider.read(token, resource_id, state, inputs)[0] == resource_id
 
 
-def test_an_alias_and_a_parameter_are_in_the_region_of_their_input(provider: ProviderClient, aws_endpoint: str) -> None:
-    primary = client(aws_endpoint, "kms").create_key(MultiRegion=True)["KeyMetadata"]
+def test_an_alias_and_a_parameter_are_in_the_region_of_their_input(provider: ProviderClient, moto_url: str) -> None:
+    primary = client(moto_url, "kms").create_key(MultiRegion=True)["KeyMetadata"]
     existing = {"region": "us-west-2"}
     replica, _ = provider.create("aws:kms/replicaKey:ReplicaKey", {"primaryKeyArn": primary["Arn"], **existing})
     alias = {"name": "alias/there", "targetKeyId": replica, **existing}
@@ -373,7 +370,7 @@ def test_an_alias_and_a_parameter_are_in_the_region_of_their_input(provider: Pro
         assert provider.read(token, resource_id, state, inputs)[1] == state
         assert provider.diff(token, resource_id, state, inputs).changes == DiffResponse.DIFF_NONE
         assert list(provider.diff(token, resource_id, state, {**inputs, "region": REGION}).replaces) == ["region"]
-    assert client(aws_endpoint, "ssm").get_parameters(Names=["/there"])["InvalidParameters"] == ["/there"]
+    assert client(moto_url, "ssm").get_parameters(Names=["/there"])["InvalidParameters"] == ["/there"]
 
 
 def test_a_disabled_key_is_made_and_stays_without_a_change(provider: ProviderClient) -> None:
@@ -385,10 +382,8 @@ def test_a_disabled_key_is_made_and_stays_without_a_change(provider: ProviderCli
     assert provider.diff("aws:kms/key:Key", resource_id, state, inputs).changes == DiffResponse.DIFF_NONE
 
 
-def test_a_parameter_that_exists_is_refused_rather_than_overwritten(
-    provider: ProviderClient, aws_endpoint: str
-) -> None:
-    ssm = client(aws_endpoint, "ssm")
+def test_a_parameter_that_exists_is_refused_rather_than_overwritten(provider: ProviderClient, moto_url: str) -> None:
+    ssm = client(moto_url, "ssm")
     ssm.put_parameter(Name="/mine", Type="String", Value="first")
 
     with pytest.raises(ProviderFailure, match="creating SSM Parameter .* api error ParameterAlreadyExists"):
@@ -397,9 +392,9 @@ def test_a_parameter_that_exists_is_refused_rather_than_overwritten(
     assert ssm.get_parameter(Name="/mine")["Parameter"]["Value"] == "first"
 
 
-def test_a_bucket_that_holds_objects_goes_only_when_forced(provider: ProviderClient, aws_endpoint: str) -> None:
+def test_a_bucket_that_holds_objects_goes_only_when_forced(provider: ProviderClient, moto_url: str) -> None:
     resource_id, state = provider.create("aws:s3/bucket:Bucket", {"bucket": "full"})
-    client(aws_endpoint, "s3").put_object(Bucket="full", Key="log", Body=b"x")
+    client(moto_url, "s3").put_object(Bucket="full", Key="log", Body=b"x")
 
     with pytest.raises(ProviderFailure, match="deleting S3 Bucket .full.: .* api error BucketNotEmpty"):
         provider.delete("aws:s3/bucket:Bucket", resource_id, state)
