@@ -131,7 +131,8 @@ def test_a_run_without_a_program_passes_and_names_what_it_left_out(tmp_path: Pat
     bash = programs.PROGRAMS["bash"].find()
     assert bash
     (tmp_path / "bash").symlink_to(bash)
-    tests = (COMPLETION, "-k", "good_shell", "-p", "no:cacheprovider")
+    # In a place of its own: pytest would first remove what former runs left in the common one.
+    tests = (COMPLETION, "-k", "good_shell", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'run'}")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *workers, *tests],
         cwd=PROJECT,
