@@ -29,9 +29,8 @@ PROMISED = {
 }
 SHORT_HERE = {
     "encrypt, times as fast as aws-encryption-sdk with its caching manager",
-    "PhiFields.encrypt with a key at hand / PhiCipher.encrypt",
     "moving and proving 100,000 rows, times as fast as a careful script with psycopg: server-side cursor, executemany",
-    "first prompt / a bare questionary prompt",
+    "onboarding / bare `pulumi up`, as guarded, and its pushes",
 }
 """On the machine of the committed results; docs/decisions/0026 says why. A row that becomes short is not overlooked."""
 
