@@ -65,7 +65,8 @@ def _memory(context: CheckContext, instances: Instances, runs: Deployment, place
     if outputs is None:
         return
     key, principal = outputs.key_arn, outputs.principal_of(instances.target)
-    since = max(runs.made, datetime.now(UTC) - _HISTORY)
+    # CloudTrail tells whole seconds: a use in the second of the start is one of what was started.
+    since = max(runs.made.replace(microsecond=0), datetime.now(UTC) - _HISTORY)
     calls = context.once(f"key uses {since}", lambda: context.aws.audit.key_calls(key, since=since))
     if isinstance(calls, SetupError):
         yield NotChecked.of(f"whether {place} failed to load its key", calls)

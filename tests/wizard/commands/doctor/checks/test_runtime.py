@@ -86,6 +86,14 @@ def test_the_role_of_a_session_is_known_without_its_path(stand: CheckedStack):
     assert causes(stand.told(check_deployments)) == ["failure-remembered"]
 
 
+def test_a_refusal_in_the_second_of_the_start_is_of_what_was_started(stand: CheckedStack):
+    """CloudTrail's times are whole seconds; Vercel's are not."""
+    second = (NOW - timedelta(hours=1)).replace(microsecond=0)
+    stand.vercel.deployment = replace(deployed(2), made=second + timedelta(milliseconds=700))
+    stand.aws.key_calls = (replace(use(1, "AccessDenied"), at=second),)
+    assert causes(stand.told(check_deployments)) == ["failure-remembered"]
+
+
 def test_a_history_that_may_not_be_read_is_unknown(stand: CheckedStack):
     stand.aws.failures["audit.key_calls"] = DENIED
     told = stand.told(check_deployments)
