@@ -18,6 +18,11 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
+SERVICES = (
+    *("kms", "iam", "sts", "s3", "ssm", "secretsmanager", "cloudtrail", "logs", "events", "cloudwatch", "sns", "ecs"),
+    *("ec2", "account", "service-quotas", "organizations", "accessanalyzer"),
+)
+"""Those of AWS that the product calls, by botocore's names."""
 APP_ROLE = "eonpro-app-role"
 # Fixed, so that a `Pulumi.<stack>.yaml` can still be read after a crash; it protects nothing.
 PASSPHRASE = "eonpro-sandbox"

@@ -25,7 +25,7 @@ from sandbox.aws.moto_patches.cloudtrail import deliver_logs
 from sandbox.aws.moto_patches.ecs.services import end_next_tasks, running_tasks, seed_service
 from sandbox.aws.moto_patches.sts import task_credentials
 from sandbox.faults import Faults
-from sandbox.state import ACCOUNT, REGION
+from sandbox.state import ACCOUNT, REGION, SERVICES
 
 _JSON = "application/json"
 
@@ -98,20 +98,12 @@ def _query(environ: dict[str, Any], name: str) -> str:
     return str(parse_qs(environ.get("QUERY_STRING", "")).get(name, [""])[0])
 
 
-SERVICES = (
-    *("kms", "iam", "sts", "s3", "ssm", "secretsmanager", "cloudtrail", "logs", "events", "cloudwatch", "sns", "ecs"),
-    *("ec2", "account", "service-quotas", "organizations", "accessanalyzer"),
-)
-"""Those that the product calls, by botocore's names."""
-
-
-_backend_for_host = DomainDispatcherApplication.get_backend_for_host
-
-
+@cache
 def remember_lookups() -> None:
     """Let moto, in this process, look up once what it looks up for each call or each service."""
+    backend_for_host = cache(DomainDispatcherApplication.get_backend_for_host)
     # It lists its own folder and tries two hundred patterns for each call: a third of the time of an answer.
-    setattr(DomainDispatcherApplication, "get_backend_for_host", cache(_backend_for_host))  # noqa: B010
+    setattr(DomainDispatcherApplication, "get_backend_for_host", backend_for_host)  # noqa: B010
     vars(responses)["method_names_from_class"] = cache(utils.method_names_from_class)
     # It looks through all of botocore's folders for each service that is first asked for: 20 ms.
     vars(utils)["create_loader"] = cache(loaders.create_loader)

@@ -540,9 +540,10 @@ def make_clients() -> None:
     """The descriptions of the services are read once, not by every process that is forked."""
     import botocore.session
 
+    from sandbox.state import SERVICES
+
     remember_descriptions()
-    services = "kms iam sts ssm s3 cloudtrail logs events cloudwatch sns secretsmanager ecs ec2 account service-quotas"
-    for service in services.split():
+    for service in SERVICES:
         session = botocore.session.Session()
         session.create_client(service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
         session.get_paginator_model(service)

@@ -52,14 +52,14 @@ class Cloud:
 
 
 @pytest.fixture(scope="module")
-def cloud(moto_url: str) -> Iterator[Cloud]:
+def cloud(moto_url: str) -> Cloud:
     kms = boto3.client(
         "kms", region_name="us-east-1", endpoint_url=moto_url, aws_access_key_id="x", aws_secret_access_key="x"
     )
     key, other = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
     blob = kms.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")["CiphertextBlob"]
     plaintext = kms.decrypt(CiphertextBlob=blob)["Plaintext"]
-    yield Cloud(
+    return Cloud(
         url=moto_url,
         key_arn=key,
         other_arn=other,

@@ -12,7 +12,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
@@ -67,7 +66,7 @@ def blocks(*kinds: str) -> list[tuple[str, int, str]]:
 
 
 @pytest.fixture(scope="module")
-def service(moto_url: str) -> Iterator[dict[str, str]]:
+def service(moto_url: str) -> dict[str, str]:
     """The environment of a service whose data key is about to be replaced."""
     credentials = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
     kms = boto3.client("kms", region_name="us-east-1", endpoint_url=moto_url, **credentials)
@@ -75,7 +74,7 @@ def service(moto_url: str) -> Iterator[dict[str, str]]:
     former, new = (
         kms.generate_data_key_without_plaintext(KeyId=key, KeySpec="AES_256")["CiphertextBlob"] for _ in range(2)
     )
-    yield {
+    return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DJANGO_"))},
         "AWS_ENDPOINT_URL": moto_url,
         "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",

@@ -8,7 +8,6 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,11 +49,11 @@ class Cloud:
 
 
 @pytest.fixture(scope="module")
-def cloud(moto_url: str) -> Iterator[Cloud]:
+def cloud(moto_url: str) -> Cloud:
     kms = boto3.client(
         "kms", region_name="us-east-1", endpoint_url=moto_url, aws_access_key_id="x", aws_secret_access_key="x"
     )
-    yield Cloud(url=moto_url, key_arn=kms.create_key()["KeyMetadata"]["Arn"], kms=kms)
+    return Cloud(url=moto_url, key_arn=kms.create_key()["KeyMetadata"]["Arn"], kms=kms)
 
 
 def run(cloud: Cloud, text: str, **more: str | None) -> subprocess.CompletedProcess[str]:
