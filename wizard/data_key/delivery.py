@@ -117,6 +117,7 @@ def ensure_data_key(
     adopted: WrappedDataKey | None = None,
     is_former: bool = False,
     keeps_versions: bool = True,
+    known: StoredDataKey | None = None,
 ) -> StoredDataKey:
     """The stored key that the settings name: the existing one, the `adopted` one, or a new one. Two runs end with one.
 
@@ -128,7 +129,7 @@ def ensure_data_key(
     Raises DataKeyConflict when a stored data key is wrapped by another KMS key, or is another data key.
     """
     name, store = settings.names.stored_data_key, settings.secret_store
-    stored_data_key, needs_entries = read_data_key(aws, settings, outputs, keeps_versions=keeps_versions)
+    stored_data_key, needs_entries = read_data_key(aws, settings, outputs, keeps_versions=keeps_versions, known=known)
     if stored_data_key is None:
         needs_entries = True
         elsewhere = find_data_key(aws, settings, outputs)
@@ -163,13 +164,20 @@ def ensure_data_key(
 
 
 def read_data_key(
-    aws: AwsClient, settings: Settings, outputs: Outputs, *, keeps_versions: bool = True
+    aws: AwsClient,
+    settings: Settings,
+    outputs: Outputs,
+    *,
+    keeps_versions: bool = True,
+    known: StoredDataKey | None = None,
 ) -> tuple[StoredDataKey | None, bool]:
     """The stored data key, and whether a version lacks an entry in a Region, which `keeps_versions` asks about."""
     # Both ask for the stored data key's value.
     aws = aws.asking_once()
     stored_data_key, needs_entries = together(
-        lambda: aws.stored_data_keys.read_stored_data_key(settings.names.stored_data_key, store=settings.secret_store),
+        lambda: aws.stored_data_keys.read_stored_data_key(
+            settings.names.stored_data_key, store=settings.secret_store, known=known
+        ),
         lambda: keeps_versions and not _are_kept(_key_rotations(aws, outputs), settings),
     )
     return stored_data_key, needs_entries

@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from wizard.core.child_environment import of_pulumi
 from wizard.core.errors import SetupError
 from wizard.core.next_command import shell
+from wizard.core.retry import ahead
 from wizard.pulumi_engine import config
 
 if TYPE_CHECKING:
@@ -224,8 +225,11 @@ def start_early() -> Callable[[], EngineProcess]:
     """
 
     def look() -> EngineProcess:
+        import pulumi.automation  # noqa: F401
+
         process = EngineProcess()
-        _ = process.version
+        # A preview that is begun ahead does not wait for it; the checks do.
+        ahead(lambda: process.version)
         return process
 
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pulumi")

@@ -70,28 +70,34 @@ def deliver_and_verify(
     outputs: Outputs,
     *,
     yes: bool,
-    early: Callable[[], EarlyProof | None],
+    early: Callable[[], EarlyProof | None] | None,
 ) -> DeliveryResult:
     """Store the data key, deliver it to every target, and verify each delivery.
 
-    `early`: of `prove_early`, which was begun before; what it does not answer is verified now.
+    `early`: of `prove_early`, which was begun before, of a stack that this run has not changed; what it does not answer
+    is verified now.
     """
     ui, settings = clients.ui, ready.settings
     ui.section("Data key")
     ui.working("reading the stored data key")
+    context = context_of(ready, outputs)
+    if early is not None and context.vercel is not None and isinstance(context.project, models.VercelProject):
+        # Most likely nothing has to be written: what Vercel has is read while the stored data key is.
+        context = replace(context, vercel=context.vercel.listing(context.project))
     adopted, is_former = ready.findings.imported_data_key, ready.former_key is models.FormerKey.WRAP
     if is_former:
         ui.line("a child process reads the ENCRYPTION_KEY, and KMS wraps it; it is never shown")
         adopted = wrap_former_key(clients, ready.aws, settings, ready.identity, outputs, ready.stack)
     if adopted is not None:
         _verify_imported_data_key(clients, ready, outputs, adopted)
-    stored = delivery.ensure_data_key(ready.aws, settings, outputs, adopted=adopted, is_former=is_former)
+    stored = delivery.ensure_data_key(
+        ready.aws, settings, outputs, adopted=adopted, is_former=is_former, known=ready.findings.stored_data_key
+    )
     show_stored_data_key(ui, stored, outputs)
     hash_key = ensure_hash_key(ui, ready.aws, settings, outputs)
-    context = context_of(ready, outputs)
     delivered = delivery.deliver(context, stored.wrapped, on_delivered=lambda result: show_delivered(ui, result))
     key = ensure_credentials(clients, context, yes=yes)
-    proofs = prove(clients, context, delivered, stored.wrapped, access_key=key, early=early)
+    proofs = prove(clients, context, delivered, stored.wrapped, access_key=key, early=early or (lambda: None))
     return DeliveryResult(stored_data_key=stored, hash_key=hash_key, delivered=delivered, proofs=proofs, access_key=key)
 
 

@@ -116,7 +116,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
             readings = begun or [pool.submit(read).result for read in readings]
         read_last_backup, read_account, early = readings
         delivery = deliver_and_verify.deliver_and_verify(
-            clients, ready, outputs, yes=request.yes, early=(lambda: None) if is_new else early
+            clients, ready, outputs, yes=request.yes, early=None if is_new else early
         )
     last_backup, backup_error = _backed_up(
         request, clients, ready, outputs, delivery.stored_data_key, last=read_last_backup()[0]

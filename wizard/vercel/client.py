@@ -15,7 +15,7 @@ from wizard.core.errors import SetupError, TargetMissing
 from wizard.core.models.delivery import PRODUCTION, Scope, VercelProject
 from wizard.core.models.deployment import Deployment, Redeployed
 from wizard.core.next_command import shell
-from wizard.core.retry import Deadline
+from wizard.core.retry import Deadline, ahead
 from wizard.vercel.access_key import deliver as deliver_access_key
 from wizard.vercel.access_key import delivered_id
 from wizard.vercel.conflicts import find_data_key, former_key, name_data_key, overlaps, rename_variable
@@ -87,6 +87,12 @@ class Vercel:
         """The same client and connections; a GET that is sent a second time is answered without another request."""
         other = copy(self)
         other._api = self._api.asking_once()
+        return other
+
+    def listing(self, project: VercelProject) -> Vercel:
+        """The same client, which has begun to list the project's variables, and asks for them again once it writes."""
+        other = self.asking_once()
+        ahead(other._variables(project, READING_SECONDS).list)
         return other
 
     def close(self) -> None:

@@ -168,7 +168,7 @@ class Api:
         return f"Api({self.base_url!r})"
 
     def asking_once(self) -> "Api":
-        """The same endpoint and connections, and the same answer to the same GET from now on."""
+        """The same endpoint and connections, and the same answer to the same GET from now on, until the first write."""
         other = copy(self)
         other._answers = Once()
         return other
@@ -194,6 +194,7 @@ class Api:
         url = self.base_url + path + (f"?{urlencode(dict(query))}" if query else "")
         if method != "GET":
             self.values.clear()
+            self._answers = None
         started = time.monotonic()
         try:
             response = self._pool.request(

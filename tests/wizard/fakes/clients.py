@@ -457,7 +457,11 @@ class FakeCloud:
         return self.secret_values if store is SecretStore.SECRETS_MANAGER else self.parameters
 
     def read_stored_data_key(
-        self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE
+        self,
+        name: str,
+        *,
+        store: SecretStore = SecretStore.PARAMETER_STORE,
+        known: StoredDataKey | None = None,
     ) -> StoredDataKey | None:
         self._call("read_stored_data_key", store if store is SecretStore.SECRETS_MANAGER else "")
         return self._stored_keys(store).get(name)
@@ -685,6 +689,9 @@ class FakeHosting:
             raise CredentialsError("Vercel refuses the token", VERCEL_LOGIN)
 
     def asking_once(self) -> FakeHosting:
+        return self
+
+    def listing(self, project: VercelProject) -> FakeHosting:
         return self
 
     def find_project(self, team: str, project: str, environment: str = PRODUCTION.environment) -> VercelProject:

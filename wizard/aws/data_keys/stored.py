@@ -25,10 +25,22 @@ class StoredDataKeys(SessionClient):
     """The stored data key of one Region: a `wizard.core.ports.aws.StoredDataKeys`."""
 
     def read_stored_data_key(
-        self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE
+        self,
+        name: str,
+        *,
+        store: SecretStore = SecretStore.PARAMETER_STORE,
+        known: StoredDataKey | None = None,
     ) -> StoredDataKey | None:
-        """The wrapped data key under that name. Raises DataKeyConflict when the name holds anything else."""
-        return read_stored_data_key(store_of(self._session, store), name)
+        """The wrapped data key under that name. Raises DataKeyConflict when the name holds anything else.
+
+        Where it is still `known`, by its value and version, its tags are not read again.
+        """
+        own_store = store_of(self._session, store)
+        if known is not None and known.store is store:
+            value = own_store.read([name]).get(name)
+            if value is not None and (value.value, value.version) == (known.wrapped.value, known.version):
+                return known
+        return read_stored_data_key(own_store, name)
 
     def variable_exists(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
         return name in store_of(self._session, store).read([name])

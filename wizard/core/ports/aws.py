@@ -40,8 +40,13 @@ class StoredDataKeys(Protocol):
     """The stored data key of one Region, in Parameter Store or Secrets Manager (`wizard/aws/data_keys`)."""
 
     def read_stored_data_key(
-        self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE
-    ) -> delivery.StoredDataKey | None: ...
+        self,
+        name: str,
+        *,
+        store: SecretStore = SecretStore.PARAMETER_STORE,
+        known: delivery.StoredDataKey | None = None,
+    ) -> delivery.StoredDataKey | None:
+        """The wrapped data key under that name; of one that is `known`, by value and version, no tags are read."""
 
     def variable_exists(self, name: str, *, store: SecretStore = SecretStore.PARAMETER_STORE) -> bool:
         """Whether there is a parameter or secret of that name."""

@@ -129,6 +129,9 @@ class VercelClient(Protocol):
     def asking_once(self) -> VercelClient:
         """As `AwsClient.asking_once`."""
 
+    def listing(self, project: VercelProject) -> VercelClient:
+        """The same client, which has begun to list the project's variables, and asks for them again once it writes."""
+
     def find_project(self, team: str, project: str, environment: str = PRODUCTION.environment) -> VercelProject:
         """The project, for one of its environments: its `scope`, which every other method means.
 

@@ -13,6 +13,7 @@ import pytest
 from components.settings import SecretStore
 from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
+from wizard.aws.auth.session import Session
 from wizard.aws.data_keys.stored import store_of
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
@@ -41,8 +42,8 @@ class Place:
     def stored_data_key(self, wrapped: WrappedDataKey = ONE) -> bool:
         return self.aws.stored_data_keys.store_data_key(STORED_KEY, wrapped, key_arn=KEY, tags=TAGS, store=self.store)
 
-    def read(self):
-        return self.aws.stored_data_keys.read_stored_data_key(STORED_KEY, store=self.store)
+    def read(self, **more: Any):
+        return self.aws.stored_data_keys.read_stored_data_key(STORED_KEY, store=self.store, **more)
 
     def deliver(self, what: AppVariables, target: str = "ecs"):
         return self.aws.stored_data_keys.deliver_parameters(PREFIX, what, tags=TAGS, target=target, store=self.store)
@@ -113,6 +114,25 @@ def test_a_variable_is_there_or_not_by_its_whole_name(place):
     assert place.aws.stored_data_keys.variable_exists(STORED_KEY, store=place.store)
     assert not place.aws.stored_data_keys.variable_exists(f"{PREFIX}/AWS_KMS_KEY_ID", store=place.store)
     assert not place.aws.stored_data_keys.variable_exists(STORED_KEY.removesuffix("KEY"), store=place.store)
+
+
+def test_of_a_stored_data_key_that_is_known_only_the_value_is_read_again(place, monkeypatch):
+    place.stored_data_key()
+    asked, call = [], Session.call
+
+    def counting(session: Session, service: str, operation: str, /, **parameters: Any) -> Any:
+        asked.append(operation)
+        return call(session, service, operation, **parameters)
+
+    monkeypatch.setattr(Session, "call", counting)
+    known = place.read()
+    in_full, asked[:] = len(asked), []
+    assert place.read(known=known) == known and len(asked) == in_full - 1 == 1
+    place.put_by_hand(STORED_KEY, TWO.value)
+    with pytest.raises(DataKeyConflict, match="somebody replaced its value"):
+        place.read(known=known)
+    with pytest.raises(DataKeyConflict, match="somebody replaced its value"):
+        place.read(known=replace(known, wrapped=TWO, version=0))
 
 
 def test_the_one_store_knows_nothing_of_the_other(place):
