@@ -125,7 +125,7 @@ def ensure_data_key(
     replica gets a copy too. It is kept among the versions of every Region at once, because a
     deletion of a parameter is final. `is_former`: `adopted` is the application's ENCRYPTION_KEY, wrapped just now.
     `keeps_versions`: also one that exists already, which `policy delivery` does not
-    allow.
+    allow. `known`: what an earlier step has read; its value is read again, its tags are not.
     Raises DataKeyConflict when a stored data key is wrapped by another KMS key, or is another data key.
     """
     name, store = settings.names.stored_data_key, settings.secret_store

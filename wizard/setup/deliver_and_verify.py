@@ -81,15 +81,15 @@ def deliver_and_verify(
     ui.section("Data key")
     ui.working("reading the stored data key")
     context = context_of(ready, outputs)
-    if early is not None and context.vercel is not None and isinstance(context.project, models.VercelProject):
-        # Most likely nothing has to be written: what Vercel has is read while the stored data key is.
-        context = replace(context, vercel=context.vercel.listing(context.project))
     adopted, is_former = ready.findings.imported_data_key, ready.former_key is models.FormerKey.WRAP
     if is_former:
         ui.line("a child process reads the ENCRYPTION_KEY, and KMS wraps it; it is never shown")
         adopted = wrap_former_key(clients, ready.aws, settings, ready.identity, outputs, ready.stack)
     if adopted is not None:
         _verify_imported_data_key(clients, ready, outputs, adopted)
+    elif early is not None and context.vercel is not None and isinstance(context.project, models.VercelProject):
+        # Most likely nothing has to be written: what Vercel has is read while the stored data key is.
+        context = replace(context, vercel=context.vercel.listing(context.project))
     stored = delivery.ensure_data_key(
         ready.aws, settings, outputs, adopted=adopted, is_former=is_former, known=ready.findings.stored_data_key
     )

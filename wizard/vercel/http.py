@@ -247,9 +247,10 @@ class Api:
         def ask() -> Response:
             return self._persist(method, path, query=query, deadline=deadline, content=content, seconds=seconds)
 
-        if self._answers is None or method != "GET":
+        answers = self._answers  # a write in another thread ends it
+        if answers is None or method != "GET":
             return ask()
-        return self._answers((path, *sorted(query.items())), ask)
+        return answers((path, *sorted(query.items())), ask)
 
     def _persist(
         self,

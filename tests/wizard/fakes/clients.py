@@ -692,6 +692,7 @@ class FakeHosting:
         return self
 
     def listing(self, project: VercelProject) -> FakeHosting:
+        self._call("listing")
         return self
 
     def find_project(self, team: str, project: str, environment: str = PRODUCTION.environment) -> VercelProject:

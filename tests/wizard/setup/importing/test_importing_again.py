@@ -99,6 +99,14 @@ def test_a_hidden_data_key_is_proved_named_and_only_then_stored(hidden: Journey)
     assert order == sorted(order)
 
 
+def test_a_delivery_does_not_go_by_what_vercel_had_before_a_hidden_data_key_was_named_there(hidden: Journey) -> None:
+    # As an import that was interrupted after its update.
+    hidden.engine.steps = tuple(replace(each, op="same") for each in hidden.engine.steps)
+    hidden.setup(adopt=True, repair=("all",), encrypted_phi_key=ONE.value)
+    calls = [call.split(" ")[0] for call in hidden.log]
+    assert "hosting.name_data_key" in calls and "hosting.listing" not in calls
+
+
 def test_a_data_key_that_cannot_be_opened_is_neither_stored_nor_named_nor_delivered(hidden: Journey) -> None:
     hidden.aws.wrapped_by[ONE.fingerprint] = OTHER_KEY
     with pytest.raises(DataKeyConflict, match="it was not stored"):
