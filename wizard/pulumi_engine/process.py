@@ -218,16 +218,17 @@ class EngineProcess:
 
 
 def start_early() -> Callable[[], EngineProcess]:
-    """Start to look for the program in the background; the returned function waits for it, and raises its errors.
+    """Start to look for the program in the background; the returned function waits for it and for the SDK.
 
-    The SDK and `pulumi version` take a third of a second. Called a second time, the function looks again: a program
+    It raises SetupError without a program; one of a wrong version is refused by whoever asks for its version. The SDK
+    and `pulumi version` take a third of a second. Called a second time, the function looks again: a program
     that was missing or too old may have been installed since.
     """
 
     def look() -> EngineProcess:
+        process = EngineProcess()
         import pulumi.automation  # noqa: F401
 
-        process = EngineProcess()
         # A preview that is begun ahead does not wait for it; the checks do.
         ahead(lambda: process.version)
         return process

@@ -94,10 +94,10 @@ def deliver_and_verify(
         ready.aws, settings, outputs, adopted=adopted, is_former=is_former, known=ready.findings.stored_data_key
     )
     show_stored_data_key(ui, stored, outputs)
-    hash_key = ensure_hash_key(ui, ready.aws, settings, outputs)
+    hash_key = ensure_hash_key(ui, ready.aws, settings, outputs, known=ready.findings.hash_key)
     delivered = delivery.deliver(context, stored.wrapped, on_delivered=lambda result: show_delivered(ui, result))
     key = ensure_credentials(clients, context, yes=yes)
-    proofs = prove(clients, context, delivered, stored.wrapped, access_key=key, early=early or (lambda: None))
+    proofs = prove(clients, context, delivered, stored.wrapped, access_key=key, early=early)
     return DeliveryResult(stored_data_key=stored, hash_key=hash_key, delivered=delivered, proofs=proofs, access_key=key)
 
 
@@ -179,13 +179,22 @@ def temporary_grant(
 
 
 def ensure_hash_key(
-    ui: UserInterface, aws: AwsClient, settings: Settings, outputs: Outputs, *, keeps_versions: bool = True
+    ui: UserInterface,
+    aws: AwsClient,
+    settings: Settings,
+    outputs: Outputs,
+    *,
+    keeps_versions: bool = True,
+    known: models.StoredDataKey | None = None,
 ) -> models.StoredDataKey | None:
-    """The stored hash key, made where there never was one; None where the settings ask for none. Prints where it is."""
+    """The stored hash key, made where there never was one; None where the settings ask for none. Prints where it is.
+
+    `keeps_versions`, `known`: as `ensure_data_key` takes them.
+    """
     if not settings.hash_key:
         return None
     of_key = settings.of_key(HASH_KEY_VARIABLE)
-    stored = delivery.ensure_data_key(aws, of_key, outputs, keeps_versions=keeps_versions)
+    stored = delivery.ensure_data_key(aws, of_key, outputs, keeps_versions=keeps_versions, known=known)
     show_stored_data_key(ui, stored, outputs)
     return stored
 
@@ -253,7 +262,7 @@ def prove(
     check_again: bool = False,
     full: bool = False,
     credentials: Callable[[], delivery.Searches] | None = None,
-    early: Callable[[], EarlyProof | None] = lambda: None,
+    early: Callable[[], EarlyProof | None] | None = None,
 ) -> tuple[models.Verification, ...]:
     """Whether the application can decrypt what was delivered.
 
@@ -263,7 +272,7 @@ def prove(
     """
     clients.ui.section("Proof")
     clients.ui.working("becoming the application, and opening the key")
-    known = None if access_key else early()
+    known = early() if early and not access_key else None
     proofs = (
         known.proofs
         if known and known.answers(delivered, wrapped)

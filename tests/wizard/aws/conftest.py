@@ -19,6 +19,7 @@ import pytest
 from botocore.config import Config
 
 from components.settings import Settings
+from wizard.aws.auth.session import Session
 from wizard.aws.client import Aws, connect
 from wizard.core.retry import Clock
 
@@ -64,6 +65,19 @@ def boto(moto_url: str, environ: dict[str, str]) -> Callable[..., Any]:
         )
 
     return client
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The operations that sessions call from here on."""
+    operations, call = list[str](), Session.call
+
+    def noting(session: Session, service: str, operation: str, /, **parameters: Any) -> Any:
+        operations.append(operation)
+        return call(session, service, operation, **parameters)
+
+    monkeypatch.setattr(Session, "call", noting)
+    return operations
 
 
 @pytest.fixture

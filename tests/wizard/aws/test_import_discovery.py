@@ -11,7 +11,6 @@ import pytest
 
 from components.settings import ResourceKind
 from wizard.aws import Aws, connect
-from wizard.aws.auth.session import Session
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import DiscoveredSetup
@@ -129,19 +128,9 @@ def test_its_documents_and_facts_come_with_it(by_hand, aws, settings):
     assert found.retention.expires_after_days is None
 
 
-def test_looking_changes_nothing_and_asks_for_no_use_of_the_key(by_hand, environ, settings, monkeypatch):
+def test_looking_changes_nothing_and_asks_for_no_use_of_the_key(by_hand, environ, settings, asked):
     by_hand.all()
-    edge, asked = connect(environ=environ), []
-
-    def noted(original: Callable[..., Any]) -> Callable[..., Any]:
-        def ask(session: Session, service: str, operation: str, **parameters: Any) -> Any:
-            asked.append(operation)
-            return original(session, service, operation, **parameters)
-
-        return ask
-
-    monkeypatch.setattr(Session, "call", noted(Session.call))
-    monkeypatch.setattr(Session, "find", noted(Session.find))
+    edge = connect(environ=environ)
     edge.import_discovery.discover_setup(settings)
     assert asked and all(operation.startswith(("Get", "List", "Describe", "Head")) for operation in asked)
 

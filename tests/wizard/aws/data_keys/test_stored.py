@@ -13,7 +13,6 @@ import pytest
 from components.settings import SecretStore
 from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
-from wizard.aws.auth.session import Session
 from wizard.aws.data_keys.stored import store_of
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
@@ -116,17 +115,12 @@ def test_a_variable_is_there_or_not_by_its_whole_name(place):
     assert not place.aws.stored_data_keys.variable_exists(STORED_KEY.removesuffix("KEY"), store=place.store)
 
 
-def test_of_a_stored_data_key_that_is_known_only_the_value_is_read_again(place, monkeypatch):
+def test_of_a_stored_data_key_that_is_known_only_the_value_is_read_again(place, asked):
     place.stored_data_key()
-    asked, call = [], Session.call
-
-    def counting(session: Session, service: str, operation: str, /, **parameters: Any) -> Any:
-        asked.append(operation)
-        return call(session, service, operation, **parameters)
-
-    monkeypatch.setattr(Session, "call", counting)
+    asked.clear()
     known = place.read()
-    in_full, asked[:] = len(asked), []
+    in_full = len(asked)
+    asked.clear()
     assert place.read(known=known) == known and len(asked) == in_full - 1 == 1
     place.put_by_hand(STORED_KEY, TWO.value)
     with pytest.raises(DataKeyConflict, match="somebody replaced its value"):
