@@ -223,7 +223,8 @@ class Engine:
                 (copy / file).write_text(content.replace(text, replacement), encoding="utf-8")
             (copy / "go.mod").write_text(f"module {name}\n", encoding="utf-8")
             with go_mod.open("a", encoding="utf-8") as lines:
-                lines.write(f"\nreplace {name} => {copy}\n")
+                # As a Go string: a bare word ends at a space. JSON's quotes and escapes are Go's too.
+                lines.write(f"\nreplace {name} => {json.dumps(str(copy), ensure_ascii=False)}\n")
         return go_mod
 
     def _go(self, go: Go, *arguments: str, log: str) -> str:

@@ -67,8 +67,9 @@ def cli(path: Path, says: str, *, language_host: bool = False) -> None:
 def sources(go_mod: Path) -> dict[str, str]:
     """The go.mod, and each file of the modules that it replaces by a folder, by `module/file`."""
     texts = {"go.mod": go_mod.read_text()}
-    for name, folder in re.findall(r"^replace (\S+) => (/\S+)$", texts["go.mod"], re.MULTILINE):
-        files = (path for path in Path(folder).rglob("*") if path.is_file())
+    for name, quoted in re.findall(r'^replace (\S+) => ("/.+")$', texts["go.mod"], re.MULTILINE):
+        folder = Path(json.loads(quoted))
+        files = (path for path in folder.rglob("*") if path.is_file())
         texts |= {f"{name}/{path.relative_to(folder)}": path.read_text() for path in files}
     return texts
 
@@ -79,7 +80,7 @@ def unreachable(job: Job) -> str:
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    made = World(root=tmp_path, site=unreachable)
+    made = World(root=tmp_path / 'it\'s a "clinic" – Zürich', site=unreachable)
     for name in (
         "uv.lock",
         "tools/bootstrap/go_modules/engine/go.mod",
