@@ -493,4 +493,8 @@ class PulumiEngine:
         self._project.run(*arguments, "--stack", stack)
 
     def _policy_packs(self) -> list[str] | None:
-        return [str(self._policy_pack)] if self._policy_pack else None
+        if self._policy_pack is None:
+            return None
+        # Pulumi reads the flag as a line of CSV: a comma or a quote in the folder's name has to be quoted.
+        path = str(self._policy_pack)
+        return ['"' + path.replace('"', '""') + '"' if set(path) & set(',"\n') else path]

@@ -30,7 +30,16 @@ from sandbox.pulumi_plugins.install import install
 from tests.onboarding.loaded import asked_once, loaded_python
 from tests.sandbox.pulumi_plugins.engine_project import engine_binary
 from tests.wizard.fakes.clients import ADMIN, EXPORTING, KEY_ID, OUTPUTS, SECOND, settings
-from wizard.core.errors import Cancelled, DamagedState, ResourceError, SetupError, StackBusy, StalePlan, UsageError
+from wizard.core.errors import (
+    Cancelled,
+    DamagedState,
+    PolicyRefusal,
+    ResourceError,
+    SetupError,
+    StackBusy,
+    StalePlan,
+    UsageError,
+)
 from wizard.core.models.inputs import StepState
 from wizard.core.models.stack import Progress
 from wizard.core.state_backend import ENTER_PASSPHRASE
@@ -63,6 +72,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     return SimpleNamespace(bin=pulumi.parent, home=directory / "home", built=directory / "built")
 
 
+REFUSING_PACK = """
+from pulumi_policy import EnforcementLevel, PolicyPack, StackValidationPolicy
+refuse = lambda arguments, report: report("refused by the pack")
+PolicyPack("refusing", [StackValidationPolicy("everything", "refuses", refuse)], EnforcementLevel.MANDATORY)
+"""
+
+
 class Place:
     """A project's folder with its own backend, and what the edge says and sleeps there."""
 
@@ -78,8 +94,14 @@ class Place:
     def program(self, text: str) -> None:
         (self.folder / "__main__.py").write_text(text)
 
-    def engine(self, **environment: str) -> PulumiEngine:
-        return PulumiEngine(self.folder, environment=environment, on_message=self.said.append, sleep=self.sleep)
+    def engine(self, *, policy_pack: Path | None = None, **environment: str) -> PulumiEngine:
+        return PulumiEngine(
+            self.folder,
+            environment=environment,
+            policy_pack=policy_pack,
+            on_message=self.said.append,
+            sleep=self.sleep,
+        )
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -156,6 +178,17 @@ def test_a_plan_that_is_not_confirmed_leaves_the_settings_byte_for_byte(place) -
     engine.discard(STACK)
     assert file.read_bytes() == before
     assert sorted(path.name for path in place.folder.glob("*Pulumi.*")) == [f"Pulumi.{STACK}.yaml", "Pulumi.yaml"]
+
+
+@pytest.mark.parametrize("name", ['it\'s a "clinic", in Zürich', "a,b", '"', "two  spaces "])
+def test_the_policy_pack_is_found_in_a_folder_whose_name_pulumi_would_take_apart(place: Place, name: str) -> None:
+    pack = place.folder / name
+    pack.mkdir()
+    (pack / "PulumiPolicy.yaml").write_text("runtime: python\ndescription: refuses everything\n")
+    (pack / "__main__.py").write_text(REFUSING_PACK)
+    place.built()
+    with pytest.raises(PolicyRefusal, match="refused by the pack"):
+        place.engine(policy_pack=pack).preview(STACK, quiet)
 
 
 def test_the_preview_runs_with_the_settings_that_are_planned(place) -> None:
