@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import yaml
 from components.settings import ContractError, Settings
 from tests.chaos.world import World, phi
 from tests.onboarding.deployment import Deployment
+from tools.bootstrap.packages import shebang
 from wizard.pulumi_engine.config import as_text
 
 BROWSER = "browser.json"
@@ -32,7 +34,7 @@ _PYTHON = """\
 #!/bin/sh
 case "$1 $2" in
 # For whom no variable names an endpoint, this is AWS itself.
-"-m phi") AWS_ENDPOINT_URL="${{AWS_ENDPOINT_URL:-{aws}}}" exec {phi} "$@" ;;
+"-P -m") shift; AWS_ENDPOINT_URL="${{AWS_ENDPOINT_URL:-{aws}}}" exec {phi} "$@" ;;
 "-m wizard") [ -d wizard ] && exec {phi} "$@"; echo "$0: No module named wizard" >&2; exit 1 ;;
 esac
 exec {real} "$@"
@@ -55,7 +57,7 @@ exit 1
 """
 
 _AWS = """\
-#!{python} -IS
+{shebang}
 # Made up: `aws login` of the second AWS CLI, where the person signs in in the browser, and the credentials of that
 # sign-in, which it exports; everything else is the real first one.
 import configparser, os, sys
@@ -109,12 +111,13 @@ def programs(root: Path, project: Path, environment: Mapping[str, str]) -> Path:
     folder = root / "programs"
     folder.mkdir(exist_ok=True)
     real = shutil.which("aws", path=environment["PATH"])
+    loaded = shlex.quote(str(phi()))
     for name, text in {
-        "python": _PYTHON.format(phi=phi(), real=sys.executable, aws=environment["AWS_ENDPOINT_URL"]),
+        "python": _PYTHON.format(phi=loaded, real=shlex.quote(sys.executable), aws=environment["AWS_ENDPOINT_URL"]),
         # The wizard looks whether it is the script of its own folder.
-        "eonpro-kms": f'#!/bin/sh\n# {str(project)!r}\nexec {phi()} -m wizard "$@"\n',
+        "eonpro-kms": f'#!/bin/sh\n# {str(project)!r}\nexec {loaded} -m wizard "$@"\n',
         "vercel": _VERCEL.format(token=environment["VERCEL_TOKEN"], url=environment["VERCEL_API_URL"]),
-        "aws": _AWS.format(python=sys.executable, real=real, browser=str(root / BROWSER)),
+        "aws": _AWS.format(shebang=shebang(Path(sys.executable), "-IS"), real=real, browser=str(root / BROWSER)),
     }.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)

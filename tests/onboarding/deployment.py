@@ -38,6 +38,7 @@ from sandbox.pulumi_plugins.install import install
 from sandbox.state import SandboxPaths, load_state, stop_process
 from tests.onboarding.loaded import loaded, loaded_aws, loaded_engine, loaded_python
 from tests.onboarding.shipped_schemas import fits
+from tools.bootstrap.packages import shebang
 from wizard.core.next_command import SCRIPT
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -517,7 +518,7 @@ def written_script(project: Path, folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
     script = folder / SCRIPT
     script.write_text(
-        f"#!{loaded_python()}\nimport sys\n\nsys.path[0] = {str(project)!r}\n"
+        f"{shebang(loaded_python())}\nimport sys\n\nsys.path[0] = {str(project)!r}\n"
         "from wizard.__main__ import main\n\nsys.exit(main())\n"
     )
     script.chmod(0o755)

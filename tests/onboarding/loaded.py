@@ -33,6 +33,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
+from tools.bootstrap.packages import shebang
+
 PROJECT = Path(__file__).resolve().parents[2]
 
 _OF_THE_WIZARD = (
@@ -75,7 +77,7 @@ _LONGEST_REQUEST = 1 << 20
 
 
 _SHIM = """\
-#!{python} -IS
+{shebang}
 import json, os, signal, socket, sys
 told, tell = os.pipe()
 ended, alive = os.pipe()
@@ -158,7 +160,7 @@ class Loaded:
     def shim(self, name: str, *before: str) -> Path:
         """A file beside the door that begins the program when it is started; `before` stands before its arguments."""
         file = self.door.with_name(name)
-        file.write_text(_SHIM.format(python=sys.executable, door=str(self.door), before=before))
+        file.write_text(_SHIM.format(shebang=shebang(Path(sys.executable), "-IS"), door=str(self.door), before=before))
         file.chmod(0o755)
         return file
 

@@ -32,19 +32,29 @@ TOOLS = ("bench", "mutation", "spark")
 # pulumi_aws has 250 service folders, loaded one by one: the used ones compile in one second, all of them in fifteen.
 _UNUSED_SERVICES = r"pulumi_aws/(?!(?:cloudtrail|cloudwatch|ecs|iam|kms|s3|secretsmanager|sns|ssm)/)\w+/"
 
-# A script with a plain `#!` line fails in a folder whose path is long or has a space.
 _LAUNCHER = """\
-#!/bin/sh
-'''exec' "$(dirname "$0")/python" "$0" "$@"
-'''
+{shebang}
 # PYTHON_ARGCOMPLETE_OK
 import sys
 
-sys.path[0] = {project!r}
+sys.path.insert(0, {project!r})
 from {module} import {function}
 
 sys.exit({function}())
 """
+
+
+def launcher(python: Path, project: Path, module: str, function: str) -> str:
+    """The script that calls a function of the project with this interpreter, from any folder and through any link."""
+    # -I: nothing is imported from the folder where the command is typed, nor from PYTHONPATH.
+    return _LAUNCHER.format(shebang=shebang(python, "-I"), project=str(project), module=module, function=function)
+
+
+def shebang(python: Path, *options: str) -> str:
+    """The first lines of a Python script. A plain `#!` line fails where the interpreter's path has a space."""
+    # A literal of the shell and of Python at once, which is the end of the line for Python: a string in several parts.
+    literal = "'" + str(python).translate({ord("'"): "'\"'\"'", ord("\\"): "'\"\\\\\"'"}) + "'"
+    return "#!/bin/sh\n" + " ".join(("'exec'", literal, *(f"'{option}'" for option in options), '"$0" "$@"'))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +85,7 @@ class PinnedEnvironment:
         for name, target in self._scripts().items():
             module, _, function = target.partition(":")
             script = self.folder / "bin" / name
-            write_whole(script, _LAUNCHER.format(project=str(self.places.project), module=module, function=function))
+            write_whole(script, launcher(self.python, self.places.project, module, function))
             script.chmod(0o755)
         self._compile(machine)
         write_whole(self._stamp_file, json.dumps({"packages": self._packages(), **self._interpreter()}))

@@ -100,11 +100,14 @@ def test_each_package_asked_for_has_its_reason_beside_it():
     assert [line for line in asked if "  # " not in line] == []
 
 
-def test_the_console_script_starts_the_wizard():
+@pytest.mark.parametrize(
+    ("script", "says"), [("eonpro-kms", "exit codes:"), ("eonpro-sandbox", "bin/eonpro-sandbox env")]
+)
+def test_the_console_scripts_start_the_wizard_and_the_sandbox(script: str, says: str):
     scripts = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert scripts.keys() == {"eonpro-kms"}
-    module, _, function = scripts["eonpro-kms"].partition(":")
+    assert scripts.keys() == {"eonpro-kms", "eonpro-sandbox"}
+    module, _, function = scripts[script].partition(":")
     command = [sys.executable, "-c", f"import sys; from {module} import {function}; sys.exit({function}())", "--help"]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "exit codes:" in done.stdout
+    assert says in done.stdout.replace("'", "")

@@ -83,7 +83,6 @@ def test_the_demo_sets_up_runs_the_wizard_unattended_and_ends_with_nothing_left_
 def test_an_example_whose_key_cannot_be_anothers_gets_a_cloud_of_its_own(target: str):
     told = make("--eval", "told: ; @echo $$EONPRO_SANDBOX_DIR", "told", f"TARGET={target}").stdout.strip()
     assert told == ("" if target in SHARED else str(PROJECT / ".sandboxes" / target))
-    assert ("EONPRO_SANDBOX_DIR=" in make("--dry-run", "demo", f"TARGET={target}").stdout) == (target not in SHARED)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +97,14 @@ def test_a_demo_that_finds_something_makes_it_first_unless_the_stack_is_there(ta
     places = [lines.index(part) for part in (f"pulumi stack select {target}", script, "-m wizard", argument)]
     assert places == sorted(places)
     assert (PROJECT / script).exists()
+
+
+@pytest.mark.parametrize("command", ["demo", "wizard"])
+def test_the_wizard_is_told_the_path_of_the_shell_and_how_to_use_the_sandbox_is_said_first_and_last(command: str):
+    lines = make("--dry-run", command).stdout
+    steps = ('EONPRO_CALLER_PATH="$PATH"', "-m sandbox start", 'eval "$exports"', "-m wizard", "-m sandbox status")
+    places = [lines.index(step) for step in steps]
+    assert places == sorted(places)
 
 
 @pytest.mark.parametrize("command", ["demo", "wizard"])

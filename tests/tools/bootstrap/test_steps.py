@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,8 @@ from tools.bootstrap import programs
 from tools.bootstrap.cli import run
 from tools.bootstrap.engine import LANGUAGE_HOST, Kind
 from tools.bootstrap.go import actionlint
-from tools.bootstrap.packages import TOOLS
+from tools.bootstrap.machine import base_python
+from tools.bootstrap.packages import TOOLS, launcher
 from tools.bootstrap.places import Places
 from tools.bootstrap.progress import Progress, Step, StepFailed
 from tools.bootstrap.running import CommandFailed, Job
@@ -84,11 +86,11 @@ def _program(path: Path) -> None:
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Bare:
-    places = Places(project=tmp_path / "checkout")
+    places = Places(project=tmp_path / 'it\'s a "clinic" – Zürich' / "checkout")
     for name in COPIED:
         (places.project / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT / name, places.project / name)
-    _program(tmp_path / "tools" / "go")
+    _program(places.project.parent / "tools" / "go")
     return Bare(places=places)
 
 
@@ -116,7 +118,29 @@ def test_the_console_script_is_written_with_the_environment(bare: Bare):
     script = bare.places.venv / "bin" / "eonpro-kms"
     assert os.access(script, os.X_OK)
     assert "from wizard.__main__ import main" in script.read_text()
-    assert f"sys.path[0] = {str(bare.places.project)!r}" in script.read_text()
+    assert f"sys.path.insert(0, {str(bare.places.project)!r})" in script.read_text()
+
+
+@pytest.mark.parametrize("name", ['it\'s a "clinic" – Zürich', r"C:\new $HOME `x`", "''", 150 * "long"[:1]])
+def test_a_console_script_starts_from_any_folder_and_imports_nothing_from_it(tmp_path: Path, name: str):
+    project, elsewhere = tmp_path / name, tmp_path / "elsewhere"
+    for folder in (project / "bin", elsewhere):
+        folder.mkdir(parents=True)
+    (project / "bin" / "python").symlink_to(base_python())
+    (project / "started.py").write_text("import json\ndef main():\n    print(json.dumps('started'))\n    return 3\n")
+    script = project / "bin" / "eonpro-kms"
+    script.write_text(launcher(project / "bin" / "python", project, "started", "main"))
+    script.chmod(0o755)
+    link = elsewhere / "linked"
+    link.symlink_to(script)
+    for trap in ("json.py", "started.py", "sitecustomize.py"):
+        (elsewhere / trap).write_text("raise SystemExit('imported from the folder of the shell')\n")
+    for called in (script, link):
+        # An empty part, as `PYTHONPATH=$PYTHONPATH:/more` leaves it, is the folder of the shell too.
+        for path in ("", ".", ":/usr/share", str(elsewhere)):
+            environment = {"PATH": os.defpath, "PYTHONPATH": path}
+            done = subprocess.run([called], cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=30)
+            assert (done.returncode, done.stdout, done.stderr) == (3, '"started"\n', "")
 
 
 @pytest.mark.parametrize(

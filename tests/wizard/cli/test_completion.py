@@ -20,6 +20,7 @@ import pexpect
 import pytest
 from argcomplete.finders import CompletionFinder
 
+from tools.bootstrap.packages import shebang
 from wizard.cli.commands import COMMANDS
 from wizard.cli.completion import script, tree
 from wizard.cli.offline import SHELLS
@@ -224,7 +225,7 @@ def typed(shell: str, tmp_path: Path) -> Iterator[Callable[[str], list[str]]]:
     programs.mkdir()
     program = programs / SCRIPT
     program.write_text(
-        f"#!{sys.executable}\nimport os, sys\nsys.path[0] = {str(ROOT)!r}\n"
+        f"{shebang(Path(sys.executable))}\nimport os, sys\nsys.path[0] = {str(ROOT)!r}\n"
         "if '_ARGCOMPLETE' not in os.environ:\n"
         "    sys.exit(print(''.join(f'[{word}]' for word in sys.argv[1:])))\n"
         "from wizard.__main__ import main\nmain()\n"

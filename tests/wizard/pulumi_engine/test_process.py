@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from pulumi.automation.errors import CommandError, StackNotFoundError
 
+from tools.bootstrap.packages import shebang
 from wizard.cli import request
 from wizard.core.errors import SetupError
 from wizard.core.next_command import shell
@@ -24,7 +25,7 @@ from wizard.pulumi_engine import config
 from wizard.pulumi_engine.backend import list_stacks
 from wizard.pulumi_engine.process import EngineProcess, start_early
 
-STAND_IN = """#!{python}
+STAND_IN = """{shebang}
 import json, os, signal, sys
 from pathlib import Path
 
@@ -89,7 +90,7 @@ class Place:
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     stand_in = tmp_path / "bin" / "pulumi"
     stand_in.parent.mkdir()
-    stand_in.write_text(STAND_IN.format(python=sys.executable))
+    stand_in.write_text(STAND_IN.format(shebang=shebang(Path(sys.executable))))
     stand_in.chmod(0o755)
     monkeypatch.setenv("PATH", f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}")
     return Place(tmp_path)
