@@ -21,7 +21,8 @@ unexport PIP_TARGET PIP_PREFIX PIP_USER PIP_REQUIRE_VIRTUALENV
 
 # A real account's variables must not reach the sandbox's runs, and no proxy stands before this machine itself.
 # An assignment from a failed command substitution fails, which `eval "$(...)"` would hide.
-IN_SANDBOX = unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_ROLE_ARN \
+# EONPRO_CALLER_PATH: what is printed is typed in the caller's shell, whose PATH is not the sandbox's.
+IN_SANDBOX = EONPRO_CALLER_PATH="$$PATH"; export EONPRO_CALLER_PATH; unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_ROLE_ARN \
 	AWS_WEB_IDENTITY_TOKEN_FILE AWS_CONTAINER_CREDENTIALS_FULL_URI AWS_CONTAINER_CREDENTIALS_RELATIVE_URI \
 	AWS_CA_BUNDLE AWS_USE_FIPS_ENDPOINT AWS_USE_DUALSTACK_ENDPOINT AWS_IGNORE_CONFIGURED_ENDPOINT_URLS \
 	PULUMI_ACCESS_TOKEN PULUMI_CONFIG_PASSPHRASE_FILE PULUMI_STACK PULUMI_CONFIG; \
@@ -79,11 +80,10 @@ demo: setup
 	&& $(V) -m wizard --stack $(STACK) --answers examples/$(TARGET).yaml --yes --non-interactive $(MORE) $(ARGS) \
 	&& pulumi preview --stack $(STACK) --expect-no-changes --non-interactive --policy-pack guardrails \
 	&& $(V) -m tools.application --stack $(STACK) \
-	&& echo && echo 'Nothing is left to change. To look around:' \
-	&& echo '  eval "$$($(if $(EONPRO_SANDBOX_DIR),EONPRO_SANDBOX_DIR=.sandboxes/$(TARGET) )$(V) -m sandbox env)"'
+	&& echo && echo 'Nothing is left to change. To look around:' && $(V) -m sandbox status
 
 wizard: setup
-	@$(IN_SANDBOX) $(V) -m wizard --stack $(STACK) $(ARGS)
+	@$(IN_SANDBOX) { $(V) -m wizard --stack $(STACK) $(ARGS); code=$$?; echo; $(V) -m sandbox status; exit $$code; }
 
 # On two cores, a file to each: most tests wait for an engine or a server. In the order of their names, for the files
 # with few tests are the long ones: begun last, one of them would run alone at the end.

@@ -1,11 +1,12 @@
 """The sandbox's command line: `python -m sandbox start | stop | status | env | prepare`.
 
-Prints and returns the exit code; `sandbox.lifecycle` does the work.
+Prints and returns the exit code; `sandbox.lifecycle` does the work. `main` is also the entry point
+of the script `eonpro-sandbox`, which runs in any folder.
 """
 
 import sys
 
-from sandbox import lifecycle
+from sandbox import environment, lifecycle
 from sandbox.lifecycle import SandboxError
 
 USAGE = """usage: python -m sandbox COMMAND
@@ -14,19 +15,21 @@ commands:
   start    start the sandbox (nothing happens when it already runs)
   stop     stop it and delete everything in it
   status   print whether it runs, and its addresses (exit 1 when it does not run)
-  env      print the variables that a shell needs to use it: eval "$(python -m sandbox env)"
+  env      print the variables that a shell needs to use it: {line}
   prepare  install the sandbox's Pulumi plug-ins for the chosen engine
 """
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run one command; exit codes: 0 done, 1 failed or not running, 2 usage."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    usage = USAGE.format(line=environment.eval_line())
     if arguments in (["-h"], ["--help"], ["help"]):
-        print(USAGE, end="")
+        print(usage, end="")
         return 0
     command = lifecycle.COMMANDS.get(arguments[0]) if len(arguments) == 1 else None
     if command is None:
-        print(USAGE, end="", file=sys.stderr)
+        print(usage, end="", file=sys.stderr)
         return 2
     try:
         return command()
@@ -36,4 +39,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.state import APP_ROLE, LOOPBACK, PASSPHRASE, PROJECT, REGION, SandboxPaths, State
+from sandbox.state import APP_ROLE, LOOPBACK, PASSPHRASE, PROJECT, REGION, SandboxPaths, State, sandbox_paths
 
 CACHE = PROJECT / ".cache"
+
+SCRIPT = "eonpro-sandbox"
+"""The console script that `make setup` writes into `.venv/bin`."""
 
 # Each of these would make an SDK use another endpoint or other credentials; an empty value does not help,
 # since botocore looks for a profile named "".
@@ -49,6 +52,21 @@ def interpreter() -> Path:
     """The Python with the project's dependencies: that of `.venv`, else the current one."""
     venv_python = PROJECT / ".venv" / "bin" / "python"
     return venv_python if venv_python.exists() else Path(sys.executable)
+
+
+def program(paths: SandboxPaths | None = None) -> str:
+    """How the command line of this sandbox is called from any folder, quoted for a shell."""
+    script = interpreter().with_name(SCRIPT)
+    called = shlex.quote(str(script))
+    if not script.exists():
+        called = f"PYTHONPATH={shlex.quote(str(PROJECT))} {shlex.quote(str(interpreter()))} -P -m sandbox"
+    root = (paths or sandbox_paths()).root
+    return called if root == PROJECT / ".sandbox" else f"EONPRO_SANDBOX_DIR={shlex.quote(str(root))} {called}"
+
+
+def eval_line(paths: SandboxPaths | None = None) -> str:
+    """The line that a person types to use the sandbox in a shell of their own."""
+    return f'eval "$({program(paths)} env)"'
 
 
 def search_path(environment: Mapping[str, str]) -> str:

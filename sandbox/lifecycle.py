@@ -6,6 +6,7 @@ stacks in the sandbox's account.
 
 import os
 import select
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from sandbox import environment
 from sandbox import state as processes
 
 START_SECONDS = 60.0
+_SET_UP = f"make -C {shlex.quote(str(processes.PROJECT))} setup"
 
 
 class SandboxError(Exception):
@@ -32,6 +34,7 @@ def start() -> int:
     paths = processes.sandbox_paths()
     with processes.lock(paths):
         state = processes.running_state(paths)
+        is_new = state is None
         if state is not None:
             log(f"the sandbox already runs (process {state.pid}): AWS {state.aws_url}, Vercel {state.vercel_url}")
         else:
@@ -41,8 +44,12 @@ def start() -> int:
             state = _launch(paths)
             took = time.monotonic() - started
             log(f"the sandbox runs after {took:.1f} s: AWS {state.aws_url}, Vercel {state.vercel_url}")
+        log(f"  to use it in your own shell, type there first:\n    {environment.eval_line(paths)}")
+        if not is_new:
+            log("  it has what earlier runs made in it; to begin anew, delete it and run the same command again:")
+            log(f"    {environment.program(paths)} stop")
         if environment.engine() is None:
-            log("no Pulumi engine was chosen yet, so `pulumi` is not part of it: make setup")
+            log(f"no Pulumi engine was chosen yet, so `pulumi` is not part of it: {_SET_UP}")
         else:
             _install_plugins(paths)
     return 0
@@ -77,13 +84,14 @@ def status() -> int:
     paths = processes.sandbox_paths()
     state = processes.running_state(paths)
     if state is None:
-        print("the sandbox does not run\n  python -m sandbox start")
+        print(f"the sandbox does not run\n  {environment.program(paths)} start")
         return 1
     print(f"the sandbox runs (process {state.pid}, since {state.started_at})")
     print(f"  AWS     {state.aws_url} (account {processes.ACCOUNT})")
     print(f"  Vercel  {state.vercel_url}")
     print(f"  log     {paths.log}")
-    print('  use it  eval "$(python -m sandbox env)"')
+    print(f"  to use it in your own shell, type there first:\n    {environment.eval_line(paths)}")
+    print(f"  to end it, and delete everything in it:\n    {environment.program(paths)} stop")
     return 0
 
 
@@ -92,7 +100,7 @@ def env() -> int:
     paths = processes.sandbox_paths()
     state = processes.running_state(paths)
     if state is None:
-        raise SandboxError("the sandbox does not run", "python -m sandbox start")
+        raise SandboxError("the sandbox does not run", f"{environment.program(paths)} start")
     print("\n".join(environment.shell_lines(paths, state)))
     return 0
 
@@ -199,13 +207,13 @@ def _install_plugins(paths: processes.SandboxPaths) -> None:
     """Install the plug-ins where the chosen engine looks for them, unless they are installed already."""
     chosen = environment.engine()
     if chosen is None:
-        raise SandboxError("no Pulumi engine was chosen yet", "make setup")
+        raise SandboxError("no Pulumi engine was chosen yet", _SET_UP)
     if not chosen.path.exists():
-        raise SandboxError(f"the chosen Pulumi engine no longer exists: {chosen.path}", "make setup")
+        raise SandboxError(f"the chosen Pulumi engine no longer exists: {chosen.path}", _SET_UP)
     from sandbox.pulumi_plugins.install import InstallError, install
 
     paths.pulumi_home.mkdir(parents=True, exist_ok=True)
     try:
         install(chosen.path, paths.pulumi_home, environment.interpreter())
     except InstallError as error:
-        raise SandboxError(str(error), "make setup") from error
+        raise SandboxError(str(error), _SET_UP) from error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -169,7 +171,33 @@ def test_stop_without_a_sandbox_creates_nothing(run: Run, directory: Path) -> No
 def test_env_without_a_sandbox_prints_nothing_to_evaluate_and_the_next_command(run: Run) -> None:
     said = run("env")
     assert (said.returncode, said.stdout) == (1, "")
-    assert "python -m sandbox start" in said.stderr
+    assert shlex.split(said.stderr.splitlines()[-1])[-1] == "start"
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "zsh"])
+def test_the_printed_line_brings_the_sandbox_into_a_shell_in_any_folder(
+    started: Run, shared: Path, tmp_path: Path, shell: str
+) -> None:
+    if shutil.which(shell) is None:
+        pytest.fail(f"there is no {shell} on this machine")
+    (tmp_path / "json.py").write_text("raise SystemExit('imported from the folder of the shell')\n")
+    for said in (started("start").stderr, started("status").stdout):
+        [line] = [line.strip() for line in said.splitlines() if "eval" in line]
+        done = subprocess.run(
+            [shell, "-c", f'{line}\necho "$PULUMI_HOME"; for each in eonpro-kms pulumi aws; do command -v $each; done'],
+            cwd=tmp_path, env={"PATH": os.defpath}, capture_output=True, text=True, check=True, timeout=30,
+        )  # fmt: skip
+        home, *programs = done.stdout.splitlines()
+        assert (home, done.stderr) == (str(shared / "pulumi-home"), "")
+        assert [Path(program).name for program in programs] == ["eonpro-kms", "pulumi", "aws"]
+
+
+def test_a_sandbox_that_runs_already_says_how_to_begin_anew(run: Run, directory: Path) -> None:
+    assert "begin anew" not in run("start").stderr
+    line = run("start").stderr.splitlines()[-1]
+    assert shlex.split(line)[0] == f"EONPRO_SANDBOX_DIR={directory}"
+    subprocess.run(["sh", "-c", line], cwd="/", env={"PATH": os.defpath}, check=True, capture_output=True, timeout=30)
+    assert run("status").returncode == 1
 
 
 def test_an_unknown_command_is_a_usage_error(run: Run) -> None:
@@ -181,7 +209,7 @@ def test_an_unknown_command_is_a_usage_error(run: Run) -> None:
 def test_prepare_without_an_engine_says_what_to_type(run: Run, tmp_path: Path) -> None:
     said = run("prepare", EONPRO_ENGINE=str(tmp_path / "no-engine"))
     assert said.returncode == 1
-    assert "make setup" in said.stderr
+    assert said.stderr.splitlines()[-1] == f"  make -C {shlex.quote(str(PROJECT))} setup"
 
 
 def test_a_fresh_start_is_a_fresh_cloud_that_keeps_the_plugins(run: Run, directory: Path) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from wizard import PROJECT_FOLDER
 from wizard.cli import first_prompt, parser
 from wizard.core.errors import UsageError
-from wizard.core.next_command import PROGRAM, SCRIPT, Run, RunOptions, wizard
+from wizard.core.next_command import CALLER_PATH, PROGRAM, SCRIPT, Run, RunOptions, wizard
 from wizard.inputs import answers, application_folder, saved_progress
 from wizard.inputs.answers_file import read_answers
 from wizard.inputs.registry import by_key
@@ -250,8 +250,19 @@ def run_of(argv: Sequence[str]) -> Run:
         program=program(),
         python=python(),
         pulumi=pulumi(),
+        aws=aws(),
         project=shlex.quote(str(PROJECT_FOLDER)),
     )
+
+
+def which(name: str) -> str | None:
+    """The path of a program that the reader of a printed command finds by its name alone, in any folder; else None.
+
+    `make demo` and `make wizard` give the wizard the sandbox's PATH, and pass on that of the shell they were typed in.
+    """
+    path = os.environ.get(CALLER_PATH, os.environ.get("PATH", os.defpath))
+    # A folder of PATH that is not absolute is another one wherever the command is pasted.
+    return shutil.which(name, path=os.pathsep.join(part for part in path.split(os.pathsep) if os.path.isabs(part)))
 
 
 def program() -> str:
@@ -259,7 +270,7 @@ def program() -> str:
 
     Without such a script it is a module of the project's folder, which `Run` adds.
     """
-    if (found := shutil.which(SCRIPT)) and _starts_this_project(Path(found)):
+    if (found := which(SCRIPT)) and _starts_this_project(Path(found)):
         return SCRIPT
     beside = Path(sys.executable).with_name(SCRIPT)
     return shlex.quote(str(beside)) if _starts_this_project(beside) else PROGRAM
@@ -275,13 +286,19 @@ def _starts_this_project(script: Path) -> bool:
 
 def python() -> str:
     """How this interpreter is called: `python` where that is it, else by its path."""
-    return "python" if shutil.which("python") == sys.executable else shlex.quote(sys.executable)
+    return "python" if which("python") == sys.executable else shlex.quote(sys.executable)
 
 
 def pulumi() -> str:
     """How the engine is called: `pulumi` where PATH has it, else by the path of the one of `make setup`."""
-    chosen = None if shutil.which("pulumi") else config.chosen_engine()
+    chosen = None if which("pulumi") else config.chosen_engine()
     return shlex.quote(str(chosen)) if chosen else "pulumi"
+
+
+def aws() -> str:
+    """How the AWS CLI is called: `aws` where PATH has it, else by the path of the one of `make setup`."""
+    installed = PROJECT_FOLDER / ".cache" / "awscli" / "bin" / "aws"
+    return shlex.quote(str(installed)) if which("aws") is None and os.access(installed, os.X_OK) else "aws"
 
 
 def near(path: str) -> str:

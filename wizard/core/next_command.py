@@ -18,6 +18,9 @@ PROGRAM = "python -m wizard"
 SCRIPT = "eonpro-kms"
 """The console script that `make setup` writes into `.venv/bin`."""
 
+CALLER_PATH = "EONPRO_CALLER_PATH"
+"""The variable in which `make` passes on the PATH of the shell it was typed in, where the wizard gets another."""
+
 DEFAULT_COMMAND = "setup"
 """The command that runs where the command line names none."""
 
@@ -33,6 +36,13 @@ _PULUMI = (
     rf"(?P<words>(?:(?!pulumi ){_WORDS})*)"
 )
 _MAKE = r"(?<![\w./-])make(?= setup\b)"
+AWS_SERVICES = (
+    *("account", "cloudtrail", "cloudwatch", "ecs", "eks", "events", "iam", "kms", "logs", "organizations", "s3"),
+    *("s3api", "secretsmanager", "service-quotas", "sns", "ssm", "sts"),
+)
+"""Commands that every AWS CLI has. `aws login` needs version 2, which `make setup` cannot install: it stays `aws`."""
+
+_AWS = rf"(?<![\w./-])aws(?= (?:{'|'.join(AWS_SERVICES)}) [a-z])"
 
 
 class Command(str):
@@ -107,12 +117,14 @@ class Run:
     """How the interpreter is called from any folder."""
     pulumi: str = "pulumi"
     """How the engine is called from any folder."""
+    aws: str = "aws"
+    """How the AWS CLI is called from any folder."""
     project: str | None = None
     """The project's folder, quoted for a shell; None for commands that are typed in it."""
 
     def complete(self, text: str) -> str:
         """The text; each wizard command in it gets the flags of this run that it takes and lacks."""
-        if not any(word in text for word in ("python -m ", "pulumi ", "make setup")):
+        if not any(word in text for word in ("python -m ", "pulumi ", "make setup", "aws ")):
             return text
         completed = re.sub(_PULUMI, self._of_project, re.sub(_COMMAND, self._with_flags, text))
         for pattern, called in self._programs():
@@ -167,7 +179,9 @@ class Run:
             return ()
         return (
             (_LOGIN, self.pulumi),
-            (_PYTHON, f"PYTHONPATH={self.project} {self.python} -m "),
+            # -P: otherwise a json.py of the folder where it is typed would be imported first.
+            (_PYTHON, f"PYTHONPATH={self.project} {self.python} -P -m "),
+            (_AWS, self.aws),
             (_MAKE, f"make -C {self.project}"),
         )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 import os
 import re
 import shlex
@@ -21,13 +22,15 @@ from pathlib import Path
 
 import pytest
 
+from tools.bootstrap.packages import shebang
 from wizard.cli import request
 from wizard.cli.commands import COMMANDS
 from wizard.cli.parser import flags_of, parse
 from wizard.cli.request import run_of
 from wizard.core import json_documents
 from wizard.core.errors import SetupError, UsageError
-from wizard.core.next_command import DEFAULT_COMMAND, PROGRAM, SCRIPT, wizard
+from wizard.core.next_command import DEFAULT_COMMAND, PROGRAM, SCRIPT, Run, wizard
+from wizard.pulumi_engine import config
 from wizard.terminal.screen import Screen
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -136,7 +139,7 @@ def test_a_printed_command_can_be_pasted_in_any_folder(has_script: bool, tmp_pat
     monkeypatch.setenv("PATH", f"{script.parent}:{os.defpath}")
     if has_script:
         called = f"import sys; sys.path[0] = {str(ROOT)!r}; from wizard.__main__ import main; main()"
-        script.write_text(f"#!{sys.executable}\n{called}\n")
+        script.write_text(f"{shebang(Path(sys.executable))}\n{called}\n")
         script.chmod(0o755)
     # A script of another checkout, which has other stacks, is none.
     monkeypatch.setattr(request, "PROJECT_FOLDER", ROOT)
@@ -147,6 +150,39 @@ def test_a_printed_command_can_be_pasted_in_any_folder(has_script: bool, tmp_pat
     done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
     assert '"$schema"' in done.stdout
+
+
+def test_a_program_that_the_readers_own_shell_would_not_find_is_printed_with_its_path(tmp_path, monkeypatch) -> None:
+    project, caller = tmp_path / "it's a project", tmp_path / "caller"
+    for path in (project / "bin" / SCRIPT, project / "bin" / "pulumi", project / ".cache" / "awscli" / "bin" / "aws"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n# {str(project)!r}\n")
+        path.chmod(0o755)
+    (project / "choice.json").write_text(json.dumps({"path": str(project / "bin" / "pulumi")}))
+    monkeypatch.setattr(request, "PROJECT_FOLDER", project)
+    monkeypatch.setattr(config, "CHOICE", project / "choice.json")
+    monkeypatch.setattr(sys, "executable", str(project / "bin" / "python"))
+    # What the Makefile does: the sandbox's PATH for the wizard, the caller's own beside it.
+    monkeypatch.setenv("PATH", os.pathsep.join([str(project / "bin"), str(project / ".cache/awscli/bin")]))
+    short = (SCRIPT, "python", "pulumi", "aws")
+    assert _called(run_of(())) == (SCRIPT, str(project / "bin" / "python"), "pulumi", "aws")
+    monkeypatch.setenv("EONPRO_CALLER_PATH", str(caller))
+    named = [*(project / "bin" / name for name in short[:3]), project / ".cache/awscli/bin/aws"]
+    assert _called(run_of(())) == tuple(map(str, named))
+    caller.mkdir()
+    for name, path in zip(short, named, strict=True):
+        if name != "python":
+            (caller / name).symlink_to(path)
+    assert _called(run_of(())) == (SCRIPT, str(named[1]), "pulumi", "aws")
+    # Found in the folder of today's shell is not found in any folder.
+    monkeypatch.chdir(caller)
+    for relative in (".", "", "../caller"):
+        monkeypatch.setenv("EONPRO_CALLER_PATH", relative)
+        assert _called(run_of(())) == tuple(map(str, named))
+
+
+def _called(run: Run) -> tuple[str, ...]:
+    return tuple(shlex.split(word)[0] for word in (run.program, run.python, run.pulumi, run.aws))
 
 
 def test_a_file_that_the_next_command_needs_again_is_found_from_any_folder(tmp_path, monkeypatch) -> None:

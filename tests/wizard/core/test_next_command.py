@@ -81,6 +81,7 @@ ANYWHERE = Run(
     program="/srv/kms/.venv/bin/eonpro-kms",
     python="/srv/kms/.venv/bin/python",
     pulumi="/srv/kms/bin/pulumi",
+    aws="'/srv/k m s/aws'",
     project="/srv/kms",
 )
 
@@ -90,8 +91,11 @@ ANYWHERE = Run(
     [
         (wizard("push"), "/srv/kms/.venv/bin/eonpro-kms push --stack dev"),
         ("python -m wizard policy --help", "/srv/kms/.venv/bin/eonpro-kms policy --help"),
-        ("python -m phi reencrypt", "PYTHONPATH=/srv/kms /srv/kms/.venv/bin/python -m phi reencrypt"),
+        ("python -m phi reencrypt", "PYTHONPATH=/srv/kms /srv/kms/.venv/bin/python -P -m phi reencrypt"),
         (shell("make", "setup"), "make -C /srv/kms setup"),
+        (shell("aws", "kms", "list-aliases"), "'/srv/k m s/aws' kms list-aliases"),
+        ("aws s3 ls s3://bucket/ --recursive", "'/srv/k m s/aws' s3 ls s3://bucket/ --recursive"),
+        ("the aws provider, and aws login", "the aws provider, and aws login"),
         ("pulumi login file://~", "/srv/kms/bin/pulumi login file://~"),
         (shell("pulumi", "stack", "ls"), "/srv/kms/bin/pulumi -C /srv/kms stack ls"),
         (shell("pulumi", "up", "--stack", "other"), "/srv/kms/bin/pulumi -C /srv/kms up --stack other"),
