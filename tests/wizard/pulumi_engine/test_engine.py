@@ -180,7 +180,7 @@ def test_a_plan_that_is_not_confirmed_leaves_the_settings_byte_for_byte(place) -
     assert sorted(path.name for path in place.folder.glob("*Pulumi.*")) == [f"Pulumi.{STACK}.yaml", "Pulumi.yaml"]
 
 
-@pytest.mark.parametrize("name", ['it\'s a "clinic", in Zürich', "a,b", '"', "two  spaces "])
+@pytest.mark.parametrize("name", ['it\'s a "clinic", in Zürich', "a,b"])
 def test_the_policy_pack_is_found_in_a_folder_whose_name_pulumi_would_take_apart(place: Place, name: str) -> None:
     pack = place.folder / name
     pack.mkdir()
