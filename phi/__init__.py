@@ -6,6 +6,11 @@ Touches nothing on import; AWS is called by `phi.kms` only, which loads botocore
     record = fields.encrypt("text")
 """
 
+from phi import interpreter
+
+# Before the first module that a Python which is too old cannot even read.
+interpreter.require()
+
 from phi.batches import PHI_FIELDS
 from phi.cipher import PhiCipher, require_sixteen_byte_ivs
 from phi.environment import Credentials, WrappedKey, WrappedKeys

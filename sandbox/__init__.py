@@ -2,3 +2,8 @@
 
 Touches the sandbox's own directory (`.sandbox/`), loopback ports and the project's `.cache/`.
 """
+
+import required_python
+
+# Before the first module that a Python which is too old cannot even read.
+required_python.require_version("sandbox")

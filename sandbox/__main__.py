@@ -5,7 +5,9 @@ of the script `eonpro-sandbox`, which runs in any folder.
 """
 
 import sys
+from pathlib import Path
 
+import required_python
 from sandbox import environment, lifecycle
 from sandbox.lifecycle import SandboxError
 
@@ -23,6 +25,9 @@ commands:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; exit codes: 0 done, 1 failed or not running, 2 usage."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if environment.interpreter() == Path(sys.executable):
+        # Any other Python only starts that of .venv.
+        required_python.require_package("sandbox", "moto")
     usage = USAGE.format(line=environment.eval_line())
     if arguments in (["-h"], ["--help"], ["help"]):
         print(usage, end="")

@@ -38,6 +38,8 @@ class Row:
 # The first row that fits a file is its row. Everybody may import the standard library, but pure rows not its EFFECTS.
 TABLE = (
     Row(files=("__main__.py",), outside=("pulumi",), ours=("components.*",), lines=60),
+    # The first import of a program: it has to be readable by a Python that is too old.
+    Row(files=("required_python.py",), lines=60),
     Row(files=("components/settings/*.py",), outside=("pydantic",), ours=("components.settings.*",), pure=True),
     Row(files=("components/policies/*.py",), ours=PURE_COMPONENTS, pure=True),
     Row(files=("components/*.py",), outside=("pulumi", "pulumi_aws"), ours=("components.*",)),
@@ -48,8 +50,10 @@ TABLE = (
         ours=("wizard.*", *PURE_COMPONENTS),
         pure=True,
     ),
-    Row(files=("wizard/cli/*.py", "wizard/__main__.py"), outside=("argcomplete",), ours=("wizard.*", *PURE_COMPONENTS)),
-    Row(files=("wizard/__init__.py",), pure=True),
+    Row(files=("wizard/__main__.py",), ours=("required_python", "wizard.cli.*")),
+    Row(files=("wizard/cli/*.py",), outside=("argcomplete",), ours=("wizard.*", *PURE_COMPONENTS)),
+    Row(files=("wizard/__init__.py",), ours=("required_python", "wizard.project"), pure=True),
+    Row(files=("wizard/project.py",), pure=True),
     Row(files=("wizard/core/*.py",), ours=CORE, pure=True),
     # The edges: one outside library each; none knows another.
     Row(files=("wizard/terminal/*.py",), outside=("questionary", "prompt_toolkit"), ours=("wizard.terminal.*", *CORE)),
@@ -95,7 +99,7 @@ TABLE = (
     Row(files=("phi/adapters/*.py",), ours=("phi.adapters.*", "phi.errors"), pure=True),
     Row(files=("phi/reencryption/*.py",), outside=("psycopg", "cryptography", "pybase64"), ours=("phi.*",)),
     Row(files=("phi/*.py",), outside=("cryptography", "pybase64"), ours=("phi.*",)),
-    Row(files=("sandbox/*.py",), outside=ANY, ours=("sandbox.*",)),
+    Row(files=("sandbox/*.py",), outside=ANY, ours=("required_python", "sandbox.*")),
     # The engine runs the pack's directory as a program, so that its own files are top-level modules there.
     Row(
         files=("guardrails/*.py",),

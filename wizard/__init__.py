@@ -3,16 +3,11 @@
 Touches nothing itself.
 """
 
-from functools import cache
-from pathlib import Path
+import required_python
 
-PROJECT_FOLDER = Path(__file__).resolve().parent.parent
-"""The folder of Pulumi.yaml, where the stacks' settings, reviews and reports are kept."""
+# Before the first module that a Python which is too old cannot even read.
+required_python.require_version("wizard")
 
+from wizard.project import PROJECT_FOLDER, version
 
-@cache
-def version() -> str:
-    """The version of the project, as pyproject.toml has it."""
-    import tomllib
-
-    return str(tomllib.loads((PROJECT_FOLDER / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+__all__ = ["PROJECT_FOLDER", "version"]

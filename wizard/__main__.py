@@ -9,7 +9,11 @@ import gc
 # Until the first question shows all that is loaded stays: there is nothing to collect. `cli.request` turns it on again.
 gc.disable()
 
-from wizard.cli.main import run as main  # noqa: E402
+import required_python
+
+required_python.require_package("wizard", "pydantic")
+
+from wizard.cli.main import run as main
 
 if __name__ == "__main__":
     main()

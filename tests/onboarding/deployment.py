@@ -42,7 +42,17 @@ from tools.bootstrap.packages import shebang
 from wizard.core.next_command import SCRIPT
 
 PROJECT = Path(__file__).resolve().parents[2]
-PARTS = ("Pulumi.yaml", "__main__.py", "components", "wizard", "phi", "guardrails", "examples", "schemas")
+PARTS = (
+    "Pulumi.yaml",
+    "__main__.py",
+    "required_python.py",
+    "components",
+    "wizard",
+    "phi",
+    "guardrails",
+    "examples",
+    "schemas",
+)
 ACCOUNT = "123456789012"
 CALLER = f"arn:aws:iam::{ACCOUNT}:user/clinic-admin"
 STORED_KEY = "/eonpro/production/ENCRYPTED_PHI_KEY"
