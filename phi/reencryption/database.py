@@ -14,15 +14,15 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from phi.reencryption import errors
-from phi.reencryption.models import REMOVED, UNCHANGED
 from phi.reencryption.statements import (
     Rows,
     Table,
     array,
     batch_arguments,
+    count_different,
     lock_any_row,
     select_batch,
-    select_by_keys,
+    select_sizes,
     update_batch,
 )
 
@@ -89,11 +89,11 @@ class Database:
     def query(self, statement: LiteralString | sql.SQL, *arguments: object) -> list[tuple[Any, ...]]:
         return self._run(lambda connection: connection.execute(statement, arguments).fetchall())
 
-    def stream(self, statement: sql.Composed) -> Iterator[tuple[Any, ...]]:
+    def stream(self, statement: sql.Composed, *, at_a_time: int = 200) -> Iterator[tuple[Any, ...]]:
         """The rows of a statement, a few at a time."""
         try:
             with self._open().transaction(), self._open().cursor(name="phi") as cursor:
-                cursor.itersize = 200
+                cursor.itersize = at_a_time
                 cursor.execute(statement)
                 yield from cursor
         except psycopg.Error as error:
@@ -119,7 +119,19 @@ class Database:
         query, arguments = select_batch(table, after=after, until=until, limit=limit)
         rows = self._run(lambda connection: connection.execute(query, arguments).fetchall())
         keys, versions, *values = zip(*rows, strict=True) if rows else ((),) * (2 + len(table.selection.names))
-        return Rows(keys=keys, versions=versions, values=values)
+        in_hex = {column.name for column in table.documents if column.is_bytes}
+        # One character a byte: a record is ASCII, whatever the other bytes are.
+        texts = [
+            [value and bytes.fromhex(value).decode("latin-1") for value in column] if name in in_hex else column
+            for name, column in zip(table.selection.names, values, strict=True)
+        ]
+        return Rows(keys=keys, versions=versions, values=texts)
+
+    def sizes(self, table: Table, *, after: str | None, limit: int) -> list[tuple[str, int]]:
+        """The keys of at most `limit` rows after one key, and about how many bytes the documents of each have."""
+        query, arguments = select_sizes(table, after=after, limit=limit)
+        rows = self._run(lambda connection: connection.execute(query, arguments).fetchall())
+        return [(str(key), int(size)) for key, size in rows]
 
     def write(self, table: Table, rows: Rows, records: Sequence[Sequence[str]]) -> int:
         """Write records over the rows' values in one transaction; "" leaves a value unchanged. Returns the count.
@@ -127,15 +139,19 @@ class Database:
         A row that was changed since it was read has another version, and is not updated. Before the commit the database
         compares what it holds with what was sent: raises WriteMismatch, and commits nothing, where they differ.
         """
-        arguments = batch_arguments(rows, records)
+        arguments, arrays = batch_arguments(table, rows, records)
 
         def update(connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[int, int]:
             with connection.transaction():
-                result = connection.execute(update_batch(table), arguments).fetchone()
+                result = connection.execute(update_batch(table, arrays), arguments).fetchone()
                 assert result is not None
                 updated, equal = int(result[0]), int(result[1])
                 if table.read_back and updated == equal > 0:
-                    equal -= _count_different(connection, table, rows, records, result[2])
+                    # After all triggers have run.
+                    connection.execute("set constraints all immediate")
+                    query = count_different(table, arrays)
+                    different = connection.execute(query, (*arguments, array(result[2]))).fetchone()
+                    equal -= int(different[0]) if different else 0
                 if updated != equal:
                     raise psycopg.Rollback
             return updated, equal
@@ -219,24 +235,3 @@ def _translate(error: psycopg.Error) -> errors.ReencryptionError:
         # Without a state it is an error of libpq: about hosts, sockets and authentication.
         return errors.ConnectionLost(f"PostgreSQL: {text if state else ' '.join(str(error).split())}")
     return errors.StatementFailed(f"PostgreSQL refused the statement: {text}")
-
-
-def _count_different(
-    connection: psycopg.Connection[tuple[Any, ...]],
-    table: Table,
-    rows: Rows,
-    records: Sequence[Sequence[str]],
-    written: Sequence[str],
-) -> int:
-    """How many of the written rows differ from what was sent, after all triggers have run."""
-    connection.execute("set constraints all immediate")
-    stored = {row[0]: row[1:] for row in connection.execute(select_by_keys(table), (array(written),))}
-    sent = dict(zip(rows.keys, zip(*records, strict=True), strict=True))
-    return sum(
-        key not in stored
-        or any(
-            ours != UNCHANGED and (None if ours == REMOVED else ours) != theirs
-            for ours, theirs in zip(sent[key], stored[key], strict=True)
-        )
-        for key in written
-    )

@@ -7,15 +7,16 @@ import re
 from typing import Any
 
 from phi.hashes import HASH_CHARACTERS
+from phi.reencryption.column_types import Contents, read_types
 from phi.reencryption.database import Database
 from phi.reencryption.errors import UsageError
 from phi.reencryption.models import ColumnSelection
-from phi.reencryption.statements import Table
+from phi.reencryption.statements import DocumentColumn, Table
 
 SHORTEST_RECORD = 24 + 1 + 24 + 1 + 4
 """Characters of the record of one byte."""
 
-_HASH_ENDINGS = ("hash", "_hash")
+HASH_ENDINGS = ("hash", "_hash")
 """Endings of a column's name, in lower case, after the name of the column whose texts it has the hashes of."""
 
 _RELATION_KINDS = {
@@ -46,15 +47,17 @@ select c.oid, n.nspname, c.relname, c.relkind::text, c.reltuples::bigint,
  where c.relname = %s and case when %s::text is null then pg_table_is_visible(c.oid) else n.nspname = %s end
 """
 
+# -1: any length. Without a length "character" would be that of one character.
 _COLUMNS = """
-select a.attname, format_type(a.atttypid, a.atttypmod), format_type(coalesce(b.oid, y.oid), null), a.attnotnull,
+select a.attname, format_type(a.atttypid, a.atttypmod), a.atttypid, a.attnotnull,
        case when coalesce(b.typname, y.typname) = 'varchar'
             then nullif(greatest(a.atttypmod, y.typtypmod), -1) - 4 end,
        a.attgenerated <> '', has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
        has_column_privilege(a.attrelid, a.attnum, 'UPDATE'),
        exists (select from pg_index x
                 where x.indrelid = a.attrelid and x.indisunique and x.indisvalid and x.indimmediate
-                  and x.indpred is null and x.indnkeyatts = 1 and x.indkey[0] = a.attnum)
+                  and x.indpred is null and x.indnkeyatts = 1 and x.indkey[0] = a.attnum),
+       format_type(a.atttypid, -1)
   from pg_attribute a join pg_type y on y.oid = a.atttypid left join pg_type b on b.oid = y.typbasetype
  where a.attrelid = %s::oid and a.attnum > 0 and not a.attisdropped
 """
@@ -129,6 +132,8 @@ def inspect(
             [f"{selection.table} is {_RELATION_KINDS.get(kind, 'no table')}, which has no rows of its own"]
         )
     columns = {row[0]: row for row in database.query(_COLUMNS, oid)}
+    types = read_types(database)
+    contents = {column: types.contents(row[2]) for column, row in columns.items()}
     problems = [
         *([f"this role has no USAGE on the schema {schema}"] if not schema_usable else []),
         *([f"row-level security hides rows of {name} from this role: it needs BYPASSRLS"] if rows_hidden else []),
@@ -145,7 +150,7 @@ def inspect(
         *([f"{name} has tables that inherit from it; re-encrypt each of them by its own name"] if has_children else []),
         *([f"{name} has a rule for UPDATE, which changes what is written"] if has_rules else []),
         *_key_problems(selection, columns),
-        *_column_problems(selection, columns, write=write),
+        *_column_problems(selection, columns, contents, write=write, first_time=first_time),
         *([] if hash_columns_named else _forgotten_hashes(selection, columns)),
     ]
     if first_time and not problems:
@@ -164,6 +169,16 @@ def inspect(
         triggers=triggers,
         indexes=tuple(row[0] for row in database.query(_INDEXES, oid, list(selection.columns))),
         rows=estimate if estimate >= 0 else None,
+        documents=tuple(
+            DocumentColumn(
+                name=column,
+                # A percent sign would begin a placeholder.
+                type_name=columns[column][9].replace("%", "%%"),
+                is_bytes=contents[column] is Contents.BYTES,
+            )
+            for column in selection.columns
+            if contents[column] is not Contents.TEXT
+        ),
     )
 
 
@@ -171,7 +186,7 @@ def _key_problems(selection: ColumnSelection, columns: dict[str, tuple[Any, ...]
     key = selection.key_column
     if key not in columns:
         return [f"there is no column {key}" + _similar_column(key, columns)]
-    _, _, _, not_null, _, _, readable, _, unique = columns[key]
+    _, _, _, not_null, _, _, readable, _, unique, _ = columns[key]
     return [
         *(
             [f"{key} may be NULL; --key-column must be NOT NULL, because it identifies the rows"]
@@ -192,7 +207,14 @@ def _key_problems(selection: ColumnSelection, columns: dict[str, tuple[Any, ...]
     ]
 
 
-def _column_problems(selection: ColumnSelection, columns: dict[str, tuple[Any, ...]], *, write: bool) -> list[str]:
+def _column_problems(
+    selection: ColumnSelection,
+    columns: dict[str, tuple[Any, ...]],
+    contents: dict[str, Contents],
+    *,
+    write: bool,
+    first_time: bool,
+) -> list[str]:
     problems = [
         f"{name} is in --columns{' or --hash-columns' if selection.hashes else ''} twice"
         for name in dict.fromkeys(selection.names)
@@ -208,8 +230,11 @@ def _column_problems(selection: ColumnSelection, columns: dict[str, tuple[Any, .
         if name not in columns:
             problems.append(f"there is no column {name}" + _similar_column(name, columns))
             continue
-        _, type_name, base, _, length, generated, readable, writable, _ = columns[name]
-        if base not in ("text", "character varying"):
+        _, type_name, _, _, length, generated, readable, writable, _, _ = columns[name]
+        is_text = contents[name] is Contents.TEXT
+        if contents[name] is Contents.HIDDEN:
+            problems.append(f"{name} is {type_name}; bytes inside another type are not read")
+        elif contents[name] is Contents.NEITHER or (not is_text and (first_time or what == "hash")):
             problems.append(f"{name} is {type_name}; a {what} needs text or varchar")
         if length is not None and length < shortest:
             problems.append(f"{name} is {type_name}, which is too short: the shortest {what} has {shortest} characters")
@@ -230,7 +255,7 @@ def _forgotten_hashes(selection: ColumnSelection, columns: dict[str, tuple[Any, 
         f"--hash-columns {source}:{name}, or use --no-hash-columns"
         for source in selection.columns
         for name in columns
-        if source not in carried and name.lower() in [source.lower() + ending for ending in _HASH_ENDINGS]
+        if source not in carried and name.lower() in [source.lower() + ending for ending in HASH_ENDINGS]
     ]
 
 

@@ -59,6 +59,10 @@ class ColumnCounts:
     """Values that look like a record or a hash and are under neither key."""
     no_record: int = 0
     """Values of another form."""
+    documents: int = 0
+    """Values with records inside: JSON, XML, arrays and others. Each of those records is counted above."""
+    without_records: int = 0
+    """Values of a type for documents or bytes in which no record is."""
     example_rows: tuple[str, ...] = ()
     """Key column values of the first rows of `foreign` and `no_record`."""
 
@@ -67,6 +71,11 @@ class ColumnCounts:
         """Values that stay as they are because no key decrypts them."""
         return self.foreign + self.no_record
 
+    @property
+    def records(self) -> int:
+        """Records of any key."""
+        return self.new + self.old + self.foreign
+
     def __add__(self, other: "ColumnCounts") -> "ColumnCounts":
         return ColumnCounts(
             empty=self.empty + other.empty,
@@ -74,6 +83,8 @@ class ColumnCounts:
             old=self.old + other.old,
             foreign=self.foreign + other.foreign,
             no_record=self.no_record + other.no_record,
+            documents=self.documents + other.documents,
+            without_records=self.without_records + other.without_records,
             example_rows=(self.example_rows + other.example_rows)[:MAX_LISTED_ROWS],
         )
 
@@ -84,6 +95,8 @@ class ColumnCounts:
             "inTheClear" if first_time else "underOldKey": self.old,
             "underNeitherKey": self.foreign,
             "notARecord": self.no_record,
+            "valuesWithRecordsInside": self.documents,
+            "valuesWithoutRecords": self.without_records,
             "exampleRows": list(self.example_rows),
         }
 

@@ -38,9 +38,10 @@ decrypted every record. Make a backup of the table first: without the data key n
 """
 
 SCAN_DESCRIPTION = f"""\
-Reads a sample of every table of a PostgreSQL database, and reports which text columns hold records and under which key,
-and which hold what looks like PHI in the clear: by the form of the texts, the name of the column, and the texts of the
-row's own records. The keys are {WRAPPED} and ENCRYPTED_PHI_KEYS_FOR_READING. It writes nothing, and prints no value.
+Reads a sample of every table of a PostgreSQL database, and reports which columns hold records and under which key, as
+they are or inside JSON, arrays, XML and bytes; and which hold what looks like PHI in the clear: by the form of the
+texts, the name of the column, and the texts of the row's own records. A column that it cannot look into is named, and
+the exit code is 1. The keys are {WRAPPED} and ENCRYPTED_PHI_KEYS_FOR_READING. It writes nothing, and prints no value.
 """
 
 
@@ -77,6 +78,14 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     parser.add_argument(
         "--no-phi", default="", metavar="TABLE.COLUMN,...", help="columns that hold no PHI, whatever they look like"
+    )
+    parser.add_argument(
+        "--accept-column",
+        action="append",
+        default=[],
+        metavar="TABLE.COLUMN,...",
+        help="columns that hold no records, although the scan cannot look into them: files, foreign data; TABLE.* for "
+        "all of a table; the result names them",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 

@@ -4,8 +4,11 @@ Touches the operating system's random source. Plaintext stays in local variables
 where the column has search hashes, for as long as the batch.
 """
 
+from __future__ import annotations
+
 from binascii import b2a_base64
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from os import urandom
 from struct import Struct
 from typing import NoReturn
@@ -17,6 +20,7 @@ from pybase64 import b64decode
 from phi.cipher import CIPHERTEXT, RAW_CIPHERTEXT, RAW_IV, RAW_TAG, TAG, PhiCipher, join_parts
 from phi.errors import DecryptionError
 from phi.record import BEFORE_ONE_PAD, BEFORE_TWO_PADS, IV_BYTES, V2, looks_like_a_record
+from phi.reencryption.embedded import embedded_records, is_damaged, may_hold_records, replaced
 from phi.reencryption.errors import ReencryptionError
 from phi.reencryption.models import MAX_LISTED_ROWS, UNCHANGED, ColumnCounts, ReencryptedColumn
 from phi.usage import usage_of
@@ -26,6 +30,15 @@ _ZEROS = (b"", b"\0", b"\0\0")
 _PAD_AS_ZERO = bytes.maketrans(b"=", b"A")
 _FAULTY = "A new record cannot be decrypted again: this machine's memory or CPU is faulty."
 _DECRYPTION_FAILURES = (ValueError, IndexError, InvalidTag, OverflowError)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Renewed:
+    """A value after its records under an old key were replaced."""
+
+    text: str = field(repr=False)
+    counts: ColumnCounts
+    """Of its records."""
 
 
 class RecordReencryptor:
@@ -48,15 +61,22 @@ class RecordReencryptor:
         self._mostly_new = False
 
     def reencrypt(
-        self, values: Sequence[str | None], keys: Sequence[str], *, write: bool = True, texts: bool = False
+        self,
+        values: Sequence[str | None],
+        keys: Sequence[str],
+        *,
+        write: bool = True,
+        texts: bool = False,
+        documents: bool = False,
     ) -> ReencryptedColumn:
         """A column of values; `keys` are the key column's values of the rows, to name those that no key decrypts.
 
         Every new record was decrypted again with the new key, and compared with the text of the old one. Without
-        `write` nothing is encrypted: every value is UNCHANGED. With `texts` the column has the texts too.
+        `write` nothing is encrypted: every value is UNCHANGED. With `texts` the column has the texts too. A column of
+        `documents` is of a type whose values need not be records.
         """
         column = self._fast_path(values, write=write, texts=texts) or self._record_by_record(
-            values, keys, write=write, texts=texts
+            values, keys, write=write, texts=texts, documents=documents
         )
         if column.counts.old != column.counts.new:
             self._mostly_new = column.counts.new > column.counts.old
@@ -80,10 +100,12 @@ class RecordReencryptor:
             iv, tag, ciphertext = RAW_IV, RAW_TAG, RAW_CIPHERTEXT
             encoded = [unseal(raw[iv], raw[ciphertext] + raw[tag], None) for raw in raws]
             # One UTF-8 check for all: the byte between two texts is never part of a longer character.
-            b"\n".join(encoded).decode()
+            together = b"\n".join(encoded).decode()
         except _DECRYPTION_FAILURES:
             return None
         if not all(encoded):  # the empty text has no record
+            return None
+        if may_hold_records(together):
             return None
         empty = len(values) - len(present)
         decoded: list[str | None] = []
@@ -104,10 +126,11 @@ class RecordReencryptor:
         return ReencryptedColumn(records=records, counts=counts, texts=decoded)
 
     def _record_by_record(
-        self, values: Sequence[str | None], keys: Sequence[str], *, write: bool, texts: bool
+        self, values: Sequence[str | None], keys: Sequence[str], *, write: bool, texts: bool, documents: bool
     ) -> ReencryptedColumn:
         records = [UNCHANGED] * len(values)
-        empty = new = foreign = no_record = 0
+        counts = ColumnCounts()
+        empty = new = 0
         example_rows: list[str] = []
         positions: list[int] = []
         encoded: list[bytes] = []
@@ -116,15 +139,25 @@ class RecordReencryptor:
             text: str | None = ""
             if not value:
                 empty += 1
-            elif (text := self._decrypt(self._new_cipher, value)) is not None:
+            elif (text := self._decrypt(self._new_cipher, value)) is not None and not self._may_hold_old(text):
                 new += 1
-            elif (text := self._old_text(value)) is not None:
+            elif text is None and (text := self._old_text(value)) is not None and not self._may_hold_old(text):
                 positions.append(at)
                 encoded.append(text.encode())
             else:
-                is_record = looks_like_a_record(value)
-                foreign, no_record = foreign + is_record, no_record + (not is_record)
-                if len(example_rows) < MAX_LISTED_ROWS:
+                inside = self._renewed(value, write=write)
+                found = inside.counts
+                if text is None and (is_damaged(value, found.records) or self._old_cipher is None):
+                    is_record = looks_like_a_record(value)
+                    found = ColumnCounts(foreign=is_record, no_record=not is_record)
+                elif not found.records:
+                    found = ColumnCounts(without_records=documents, no_record=not documents)
+                else:
+                    found += ColumnCounts(documents=text is None)
+                if found.old and write:
+                    records[at] = inside.text
+                counts += found
+                if found.undecryptable and len(example_rows) < MAX_LISTED_ROWS:
                     example_rows.append(keys[at])
             if texts:
                 decoded.append(text)
@@ -132,23 +165,52 @@ class RecordReencryptor:
             for at, record in zip(positions, self._encrypt(encoded), strict=True):
                 records[at] = record
             for at in positions:
-                if (values[at] or "").startswith(V2):  # the version stays
-                    records[at] = self._encrypt_v2(values[at])
-        return ReencryptedColumn(
-            records=records,
-            counts=ColumnCounts(
-                empty=empty,
-                new=new,
-                old=len(positions),
-                foreign=foreign,
-                no_record=no_record,
-                example_rows=tuple(example_rows),
-            ),
-            texts=decoded,
-        )
+                value = values[at] or ""
+                if value.startswith(V2):  # the version stays
+                    records[at] = self._encrypt_v2(self._old_text(value))
+        counts += ColumnCounts(empty=empty, new=new, old=len(positions), example_rows=tuple(example_rows))
+        return ReencryptedColumn(records=records, counts=counts, texts=decoded)
 
-    def _encrypt_v2(self, value: str | None) -> str:
-        text = self._old_text(value or "")
+    def _may_hold_old(self, text: str) -> bool:
+        """Whether a record's own text may hold records of the old key, which nobody would see in the database."""
+        return self._old_cipher is not None and may_hold_records(text)
+
+    def _renewed(self, value: str, *, write: bool) -> _Renewed:
+        """The value with every record under an old key replaced, also in the texts of records: all in one write.
+
+        Equal records in one value stay equal: one may refer to the other.
+        """
+        found = embedded_records(value, self._opened)
+        total = ColumnCounts(foreign=sum(each.opened is None for each in found))
+        old: dict[str, str] = {}
+        for each in found:
+            if each.opened is None:
+                continue
+            is_new, text = each.opened
+            if self._may_hold_old(text):
+                inside = self._renewed(text, write=write)
+                text, is_new = inside.text, is_new and not inside.counts.old
+                total += ColumnCounts(foreign=inside.counts.foreign)
+            total += ColumnCounts(new=1) if is_new else ColumnCounts(old=1)
+            if not is_new:
+                old[each.record] = text
+        if old and write:
+            texts = [text.encode() for text in old.values()]
+            new = dict(zip(old, self._encrypt(texts), strict=True))
+            new |= {record: self._encrypt_v2(text) for record, text in old.items() if record.startswith(V2)}
+            places = [(each.start, each.end, new[each.record]) for each in found if each.record in new]
+            value = replaced(value, places)
+        return _Renewed(text=value, counts=total)
+
+    def _opened(self, record: str) -> tuple[bool, str] | None:
+        """Whether the new key decrypts it, and its text; None where no key does."""
+        if (text := self._decrypt(self._new_cipher, record)) is not None:
+            return True, text
+        if self._old_cipher and (text := self._decrypt(self._old_cipher, record)) is not None:
+            return False, text
+        return None
+
+    def _encrypt_v2(self, text: str | None) -> str:
         record = self._new_cipher.encrypt_v2(text)
         if record is None or self._new_cipher.decrypt(record) != text:
             raise ReencryptionError(_FAULTY)
@@ -157,7 +219,8 @@ class RecordReencryptor:
     def _old_text(self, value: str) -> str | None:
         """The text to encrypt; None for a value that stays as it is."""
         if self._old_cipher is None:
-            return None if looks_like_a_record(value) else value
+            # What holds a record is not encrypted again, nor is what only looks like one.
+            return None if looks_like_a_record(value) or embedded_records(value, self._opened) else value
         return self._decrypt(self._old_cipher, value)
 
     def _decrypt(self, cipher: PhiCipher, value: str) -> str | None:

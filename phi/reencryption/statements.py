@@ -9,7 +9,18 @@ from functools import lru_cache
 
 from psycopg import sql
 
-from phi.reencryption.models import REMOVED, ColumnSelection
+from phi.reencryption.models import REMOVED, UNCHANGED, ColumnSelection
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentColumn:
+    """A column of another type than text or varchar, whose values can hold records inside."""
+
+    name: str
+    type_name: str
+    """PostgreSQL's name of the type without its length, to cast the text of a value."""
+    is_bytes: bool = False
+    """Whether it is bytea: its values are read and written as hex digits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +40,8 @@ class Table:
     """Names of the indexes on columns of records."""
     rows: int | None = None
     """The estimate of the statistics; None where there are none."""
+    documents: tuple[DocumentColumn, ...] = ()
+    """Those of the selected columns that hold no plain text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +56,16 @@ class Rows:
         return len(self.keys)
 
 
-def array(elements: Sequence[str]) -> str:
-    """An array as PostgreSQL writes it, with any characters in its elements."""
-    return "{" + ",".join('"' + element.replace("\\", "\\\\").replace('"', '\\"') + '"' for element in elements) + "}"
+def array(elements: Sequence[str], *, null: str | None = None) -> str:
+    """An array as PostgreSQL writes it, with any characters in its elements; the element `null` is NULL."""
+    return (
+        "{"
+        + ",".join(
+            "NULL" if element == null else '"' + element.replace("\\", "\\\\").replace('"', '\\"') + '"'
+            for element in elements
+        )
+        + "}"
+    )
 
 
 def _relation(table: Table) -> sql.Composable:
@@ -54,54 +74,133 @@ def _relation(table: Table) -> sql.Composable:
     return name if table.partitioned else sql.SQL("only {}").format(name)
 
 
+def _values(table: Table) -> sql.Composed:
+    """The selected columns as texts; bytes as hex digits."""
+    documents = {column.name: column for column in table.documents}
+    forms = {True: "encode({}, 'hex')", False: "{}::text"}
+    return sql.SQL(", ").join(
+        sql.SQL(forms[documents[name].is_bytes] if name in documents else "{}").format(sql.Identifier("t", name))
+        for name in table.selection.names
+    )
+
+
+def _bounds(table: Table, *, after: str | None, until: str | None = None) -> tuple[sql.Composable, tuple[str, ...]]:
+    """The condition for rows after one key and up to another, and its arguments."""
+    key, cast = sql.Identifier("t", table.selection.key_column), sql.SQL(table.key_type)
+    bounds = [
+        sql.SQL("{} {} %s::{}").format(key, sql.SQL(sign), cast)
+        for sign, value in ((">", after), ("<=", until))
+        if value is not None
+    ]
+    where = sql.SQL("where {}").format(sql.SQL(" and ").join(bounds)) if bounds else sql.SQL("")
+    return where, tuple(value for value in (after, until) if value is not None)
+
+
 def select_batch(
     table: Table, *, after: str | None, until: str | None, limit: int
 ) -> tuple[sql.Composed, tuple[object, ...]]:
     """Rows in the order of their keys, after one key and up to another; the statement and its arguments."""
-    key = sql.Identifier("t", table.selection.key_column)
-    bound = sql.SQL("{} {} %s::{}")
-    cast = sql.SQL(table.key_type)
-    bounds = [
-        bound.format(key, sql.SQL(sign), cast) for sign, value in ((">", after), ("<=", until)) if value is not None
-    ]
+    where, arguments = _bounds(table, after=after, until=until)
     query = sql.SQL("select {key}::text, t.xmin, {columns} from {table} t {where} order by {key} limit %s").format(
-        key=key,
-        columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in table.selection.names),
+        key=sql.Identifier("t", table.selection.key_column),
+        columns=_values(table),
         table=_relation(table),
-        where=sql.SQL("where {}").format(sql.SQL(" and ").join(bounds)) if bounds else sql.SQL(""),
+        where=where,
     )
-    return query, (*(value for value in (after, until) if value is not None), limit)
+    return query, (*arguments, limit)
 
 
-def batch_arguments(rows: Rows, records: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """The arguments of `update_batch`: keys, versions, and the records of each column."""
-    return array(rows.keys), "{" + ",".join(rows.versions) + "}", *(",".join(column) for column in records)
+def select_sizes(table: Table, *, after: str | None, limit: int) -> tuple[sql.Composed, tuple[object, ...]]:
+    """The keys of the next rows, and about how many bytes the documents of each have."""
+    where, arguments = _bounds(table, after=after)
+    query = sql.SQL("select {key}::text, {size} from {table} t {where} order by {key} limit %s").format(
+        key=sql.Identifier("t", table.selection.key_column),
+        # What is compressed on the disk is some four times as long in memory.
+        size=sql.SQL(" + ").join(
+            sql.SQL("coalesce(pg_column_size({}), 0) * 4").format(sql.Identifier("t", column.name))
+            for column in table.documents
+        ),
+        table=_relation(table),
+        where=where,
+    )
+    return query, (*arguments, limit)
 
 
-@lru_cache(maxsize=1)
-def update_batch(table: Table) -> sql.SQL:
-    """One statement: updates rows by key and version, and counts the rows that hold exactly what was sent.
+def batch_arguments(
+    table: Table, rows: Rows, records: Sequence[Sequence[str]]
+) -> tuple[tuple[str, ...], frozenset[int]]:
+    """The arguments of `update_batch`: keys, versions, and the records of each column; and which columns are arrays.
+
+    A column is an array where a value has a comma: where it is more than a record.
+    """
+    columns, arrays = [], set()
+    in_hex = {column.name for column in table.documents if column.is_bytes}
+    for number, column in enumerate(records):
+        joined = ",".join(column)
+        if table.selection.names[number] in in_hex:
+            joined = ",".join(value.encode("latin-1").hex() for value in column)
+        elif joined.count(",") >= len(column):
+            joined = array(column, null=UNCHANGED)
+            arrays.add(number)
+        columns.append(joined)
+    return (array(rows.keys), "{" + ",".join(rows.versions) + "}", *columns), frozenset(arrays)
+
+
+def _sent(table: Table, arrays: frozenset[int]) -> sql.Composed:
+    """The rows of a batch as they were sent: `key`, `version` and `c0`, `c1`, … as texts.
 
     Texts that are split at commas are parsed five times as fast as arrays, and records have no comma. `unnest` in the
-    list of a SELECT, unlike in FROM, stores no rows between. `version` is xmin, the number of the transaction that
-    wrote the row: a row that was written since has another number.
+    list of a SELECT, unlike in FROM, stores no rows between.
     """
+    return sql.SQL("select unnest(%s::{key_type}[]) as key, unnest(%s::xid[]) as version, {texts}").format(
+        key_type=sql.SQL(table.key_type),
+        texts=sql.SQL(", ").join(
+            sql.SQL(
+                "unnest(%s::text[]) as {}" if number in arrays else "unnest(string_to_array(%s, ',', '')) as {}"
+            ).format(sql.Identifier(f"c{number}"))
+            for number in range(len(table.selection.names))
+        ),
+    )
+
+
+def _changes(table: Table) -> tuple[sql.Composed, sql.Composed]:
+    """The new values of the columns, and whether the row `t` holds exactly what the row `v` says."""
     records = len(table.selection.columns)
+    documents = {column.name: column for column in table.documents}
     changes, equal = [], []
     for number, name in enumerate(table.selection.names):
         value, old = sql.Identifier("v", f"c{number}"), sql.Identifier("t", name)
         # By bytes: a collation may treat different texts as equal.
         change, same = "coalesce({value}, {old})", '{old} collate "C" = {value}'
+        typed: sql.Composable = value
         if number >= records:  # only a hash can be removed
             change = "case {value} when {removed} then null else " + change + " end"
             same = "case {value} when {removed} then {old} is null else " + same + " end"
-        names = {"value": value, "old": old, "removed": sql.Literal(REMOVED)}
+        elif name in documents:
+            # The type may order or write a value in its own way, as jsonb does: the texts of both are compared.
+            as_type = "decode({value}, 'hex')" if documents[name].is_bytes else "{value}::{type}"
+            typed = sql.SQL(as_type).format(value=value, type=sql.SQL(documents[name].type_name))
+            change, same = "coalesce({typed}, {old})", '{old}::text collate "C" = ({typed})::text'
+            if not documents[name].is_bytes:  # nothing of what was sent may get lost in the type
+                same += " and octet_length(({typed})::text) = octet_length({value})"
+        names = {"value": value, "old": old, "typed": typed, "removed": sql.Literal(REMOVED)}
         changes.append(sql.SQL("{} = " + change).format(sql.Identifier(name), **names))
         equal.append(sql.SQL("({value} is null or " + same + ")").format(**names))
+    return sql.SQL(", ").join(changes), sql.SQL(" and ").join(equal)
+
+
+@lru_cache(maxsize=8)
+def update_batch(table: Table, arrays: frozenset[int] = frozenset()) -> sql.SQL:
+    """One statement: updates rows by key and version, and counts the rows that hold exactly what was sent.
+
+    `version` is xmin, the number of the transaction that wrote the row: a row that was written since has another
+    number. `arrays` are the numbers of the columns that are sent as arrays.
+    """
+    changes, equal = _changes(table)
     statement = sql.SQL(
         "with written as ("
         "update {table} as t set {changes} "
-        "from (select unnest(%s::{key_type}[]) as key, unnest(%s::xid[]) as version, {texts}) as v "
+        "from ({sent}) as v "
         "where {key} = v.key and t.xmin = v.version "
         "returning {equal} as equal{returned}"
         ") select count(*), count(*) filter (where equal){keys} from written"
@@ -109,29 +208,29 @@ def update_batch(table: Table) -> sql.SQL:
         returned=sql.SQL(", v.key::text as key" if table.read_back else ""),
         keys=sql.SQL(", array_agg(key)" if table.read_back else ""),
         table=_relation(table),
-        changes=sql.SQL(", ").join(changes),
-        key_type=sql.SQL(table.key_type),
-        texts=sql.SQL(", ").join(
-            sql.SQL("unnest(string_to_array(%s, ',', '')) as {}").format(sql.Identifier(f"c{number}"))
-            for number in range(len(table.selection.names))
-        ),
+        changes=changes,
+        sent=_sent(table, arrays),
         key=sql.Identifier("t", table.selection.key_column),
-        equal=sql.SQL(" and ").join(equal),
+        equal=equal,
     )
     return sql.SQL(statement.as_string())
+
+
+def count_different(table: Table, arrays: frozenset[int]) -> sql.Composed:
+    """Counts the rows with some keys that do not hold what was sent, as this transaction sees them now."""
+    _, equal = _changes(table)
+    return sql.SQL(
+        "select count(*) from ({sent}) as v left join {table} as t on {key} = v.key "
+        "where v.key = any(%s::{key_type}[]) and ({equal}) is not true"
+    ).format(
+        sent=_sent(table, arrays),
+        table=_relation(table),
+        key=sql.Identifier("t", table.selection.key_column),
+        key_type=sql.SQL(table.key_type),
+        equal=equal,
+    )
 
 
 def lock_any_row(table: Table) -> sql.Composed:
     """Locks a row that nobody else locks: it changes nothing, and its transaction has something to commit."""
     return sql.SQL("select from {} limit 1 for no key update skip locked").format(_relation(table))
-
-
-def select_by_keys(table: Table) -> sql.Composed:
-    """Key and values of the rows with these keys, as this transaction sees them now."""
-    key = sql.Identifier("t", table.selection.key_column)
-    return sql.SQL("select {key}::text, {columns} from {table} t where {key} = any(%s::{key_type}[])").format(
-        key=key,
-        columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in table.selection.names),
-        table=_relation(table),
-        key_type=sql.SQL(table.key_type),
-    )

@@ -29,6 +29,9 @@ TRANSACTIONS = 4
 """Transactions of a batch, each with every fourth row. The first frees a part of each page; the new rows of the others
 fit there (HOT), so three of four touch no index, and the table grows by a third instead of its own size."""
 
+BATCH_BYTES = 16 * 2**20
+"""About how many bytes of documents a batch has, at most; one row can have more."""
+
 _SMALL = 100
 """Rows of a batch that is one transaction: they share few pages."""
 
@@ -62,8 +65,10 @@ class Worker:
 
         Raises a ReencryptionError; every row is then written or unchanged.
         """
-        rows = with_retries(lambda: self._read(after, None), self.pause)
-        until = rows.keys[-1] if len(rows) == self.size else None
+        end = with_retries(lambda: self._end_of_documents(after), self.pause) if self._table.documents else None
+        rows = with_retries(lambda: self._read(after, end), self.pause)
+        # Rows that came meanwhile may keep others from this batch: those belong to the next one.
+        until = rows.keys[-1] if len(rows) == self.size else end
         on_read(until)
         first: RowCounts | None = None
         written = rereads = remaining = 0
@@ -87,13 +92,26 @@ class Worker:
     def _read(self, after: str | None, until: str | None) -> Rows:
         return self._database.read(self._table, after=after, until=until, limit=self.size)
 
+    def _end_of_documents(self, after: str | None) -> str | None:
+        """The key up to which a batch goes, so that its documents fit into memory; None where all rows do."""
+        sizes = self._database.sizes(self._table, after=after, limit=self.size)
+        total = 0
+        for number, (key, size) in enumerate(sizes, 1):
+            total += size
+            if total >= BATCH_BYTES and number < len(sizes):
+                return key
+        return None
+
     def _reencrypt(self, rows: Rows) -> tuple[RowCounts, Rows, list[list[str]]]:
         """The counts of the rows, and of those with records under an old key the rows and records to write."""
         selection = self._table.selection
         stored = dict(zip(selection.names, rows.values, strict=True))
         sources = {column.source for column in selection.hashes}
+        documents = {column.name for column in self._table.documents}
         columns = {
-            name: self._reencryptor.reencrypt(values, rows.keys, write=self.write, texts=name in sources)
+            name: self._reencryptor.reencrypt(
+                values, rows.keys, write=self.write, texts=name in sources, documents=name in documents
+            )
             for name, values in zip(selection.columns, rows.values, strict=False)
         }
         for column in selection.hashes:

@@ -164,7 +164,7 @@ def written(of: Server, rows: int) -> float:
         while batch := database.read(table, after=after, until=None, limit=BATCH):
             *others, last = batch.values
             records = [[text or "" for text in column] for column in (*others[1:], last, others[0])]
-            ready += [batch_arguments(*part) for part in transactions(batch, records)]
+            ready += [batch_arguments(table, *part)[0] for part in transactions(batch, records)]
             after = batch.keys[-1]
         database.close()
         with closing(Database(of.dsn(name))) as database:

@@ -70,6 +70,8 @@ def test_a_dry_run_counts_and_writes_nothing(operator: Operator) -> None:
         "underOldKey": 39,
         "underNeitherKey": 2,
         "notARecord": 1,
+        "valuesWithRecordsInside": 0,
+        "valuesWithoutRecords": 0,
         "exampleRows": ["9", "46", "47"],
     }
     assert counts["columns"]["phone"]["empty"] == 6

@@ -1,0 +1,141 @@
+"""Records inside a text of another form: a string of a JSON document, an element of an array, a value in XML.
+
+Touches nothing. No form is parsed: a record is found by its own form, and proved by the key that decrypts it. Its
+characters need no escape in JSON, arrays and XML, so it is replaced where it stands, and every other byte stays.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from phi.record import looks_like_a_record
+
+_BASE64 = "[A-Za-z0-9+/]"
+_BEGIN = re.compile(rf"(?<!{_BASE64})(?:{_BASE64}{{22}}={{1,2}}:|v2:[0-9a-f]{{16}}:)[A-Za-z0-9+/=:]*")
+_WHOLE = re.compile(
+    rf"(?:(?:{_BASE64}{{22}}==:){{2}}(?:{_BASE64}{{4}})*(?:{_BASE64}{{2}}==|{_BASE64}{{3}}=|{_BASE64}{{4}})"
+    rf"|v2:[0-9a-f]{{16}}:{_BASE64}+={{0,2}})(?!{_BASE64}|=)"
+)
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_SIGNS = frozenset('"\\/')
+"""What a backslash stands before in JSON, arrays, hstore and composite values to mean itself."""
+_BLANK = " "
+"""In place of an escape that no record has: a control character, or one outside ASCII."""
+
+_LEVELS = 12
+"""Of JSON inside JSON strings. Each doubles the backslashes, so a value of 1 GB does not have more that matter."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EmbeddedRecord(Generic[T]):
+    """A record, or what begins like one, and its place in the text."""
+
+    start: int
+    end: int
+    """The first and the last character's index in the text, the last exclusive; with its escapes."""
+    opened: T | None
+    """What was made of it; None where no key decrypts it."""
+    record: str = ""
+    """Without the escapes of its place."""
+
+
+def may_hold_records(text: str) -> bool:
+    """Whether it is worth a search; False is certain. Some encoders write "=" and ":" as `\\u003d` and `\\u003a`."""
+    return "=:" in text or "v2:" in text or "u003" in text
+
+
+def embedded_records(text: str, open_record: Callable[[str], T | None]) -> list[EmbeddedRecord[T]]:
+    """All records inside a text, in the order of their places; without overlap.
+
+    `open_record` returns None for what no key decrypts. What only begins like a record is listed as well, because a
+    damaged record must not be taken for a text that was never encrypted.
+
+    >>> [(each.start, each.opened) for each in embedded_records('{"a": "no record"}', str)]
+    []
+    """
+    if not may_hold_records(text):
+        return []
+    opened: list[EmbeddedRecord[T]] = []
+    closed: list[EmbeddedRecord[T]] = []
+    for view, places in _views(text):
+        at = 0
+        while begin := _BEGIN.search(view, at):
+            start, end = begin.span()
+            whole, content = _WHOLE.match(view, start), None
+            if whole and (content := open_record(whole[0])) is not None:
+                end = whole.end()
+            raw = (start, end) if places is None else (places[start], places[end])
+            found = EmbeddedRecord(start=raw[0], end=raw[1], opened=content, record=view[start:end])
+            (closed if content is None else opened).append(found)
+            at = end
+    return _without_overlaps(opened, closed)
+
+
+def is_damaged(text: str, records: int) -> bool:
+    """Whether a text that no key decrypts is one damaged record, and not a list of records; it has so many inside.
+
+    A record with a line feed behind it is refused by every reader: it is reported, and never mended on the way.
+    """
+    return records < 2 and looks_like_a_record(text)
+
+
+def replaced(text: str, replacements: Iterable[tuple[int, int, str]]) -> str:
+    """The text with other characters between these places, which are in order and do not overlap.
+
+    >>> replaced("abcdef", [(1, 2, "-"), (4, 6, "+")])
+    'a-cd+'
+    """
+    parts, at = [], 0
+    for start, end, new in replacements:
+        parts += [text[at:start], new]
+        at = end
+    return "".join((*parts, text[at:]))
+
+
+def _views(text: str) -> Iterator[tuple[str, array[int] | None]]:
+    """The text as it is, and with the escapes of each level resolved; with each character's place in the text."""
+    yield text, None
+    places: array[int] | None = None
+    for _ in range(_LEVELS):
+        if "\\" not in text:
+            return
+        text, own = _unescaped(text)
+        places = own if places is None else array("q", [places[at] for at in own])
+        yield text, places
+
+
+def _unescaped(text: str) -> tuple[str, array[int]]:
+    """One level less of escapes, and the index in `text` of each character; one more for the end."""
+    parts: list[str] = []
+    places = array("q")
+    at = 0
+    for escape in _ESCAPE.finditer(text):
+        parts.append(text[at : escape.start()])
+        places.extend(range(at, escape.start() + 1))
+        code, sign = escape.groups()
+        parts.append((chr(int(code, 16)) if code < "0080" else _BLANK) if code else sign if sign in _SIGNS else _BLANK)
+        at = escape.end()
+    parts.append(text[at:])
+    places.extend(range(at, len(text) + 1))
+    return "".join(parts), places
+
+
+def _without_overlaps(opened: list[EmbeddedRecord[T]], closed: list[EmbeddedRecord[T]]) -> list[EmbeddedRecord[T]]:
+    """What a key decrypts at one level of escapes may look like a damaged record at another."""
+    kept: list[EmbeddedRecord[T]] = []
+    for found in (*sorted(opened, key=_place), *sorted(closed, key=_place)):
+        at = bisect_left(kept, found.start, key=lambda each: each.end - 1)
+        if at == len(kept) or kept[at].start >= found.end:
+            kept.insert(at, found)
+    return kept
+
+
+def _place(found: EmbeddedRecord[T]) -> int:
+    return found.start

@@ -1,0 +1,220 @@
+"""Reads the values of a table and counts them: records by their key, hashes, bytes, and texts that look like PHI.
+
+Touches PostgreSQL through a Database, read only. A value stays in memory for as long as its row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from psycopg import sql
+
+from phi.batches import PHI_FIELDS
+from phi.cipher import PhiCipher
+from phi.errors import DecryptionError
+from phi.hashes import IS_HASH
+from phi.record import looks_like_a_record
+from phi.reencryption.column_types import Contents
+from phi.reencryption.database import Database
+from phi.reencryption.embedded import embedded_records, is_damaged, replaced
+from phi.reencryption.errors import ReencryptionError
+from phi.reencryption.scan.models import ScannedColumn, ScannedTable, TableKind
+
+_PATTERNS = {
+    "e-mail addresses": re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"),
+    "telephone numbers": re.compile(
+        r"(?<![\w+])\+[0-9][0-9 .()-]{8,16}[0-9](?![0-9])|\([0-9]{3}\) ?[0-9]{3}[ .-][0-9]{4}(?![0-9])"
+        r"|(?<![0-9.-])[0-9]{3}[ .-][0-9]{3}[ .-][0-9]{4}(?![0-9])"
+    ),
+    "social security numbers": re.compile(r"(?<![0-9-])[0-9]{3}-[0-9]{2}-[0-9]{4}(?![0-9-])"),
+}
+_FIELDS = frozenset(name.lower() for name in PHI_FIELDS if name != "state") | frozenset(
+    "middlename fullname patientname dateofbirth birthdate birthday phonenumber mobile address street postalcode "
+    "zipcode ssn socialsecuritynumber mrn medicalrecordnumber diagnosis allergies medications searchindex".split()
+)
+"""Names of columns whose texts are PHI, in lower case and without underscores. `state` is too often a status."""
+
+_JSON_FIELD = re.compile(r'"(\w+)"\s*:\s*"((?:[^"\\]|\\.)+)"')
+_SHORTEST = 4
+"""Characters of a text that is looked for in the other columns of its row: shorter ones are there by chance."""
+_SHORTEST_INSIDE = 8
+"""The same for a text inside a document, where most are answers to a choice."""
+
+_HEAD_BYTES = 2**16
+"""How much is read of a value of bytes that holds no record."""
+_LARGE_OBJECT_BYTES = 2**26
+"""How much is read of a large object; a longer one is not looked into."""
+_DOCUMENTS_AT_A_TIME = 20
+
+# For bytes that hold nothing like a record PostgreSQL sends the beginning alone: see `may_hold_records`.
+_BYTES = (
+    "case when position('\\x3d3a'::bytea in {0}) > 0 or position('\\x76323a'::bytea in {0}) > 0 "
+    f"or position('\\x75303033'::bytea in {{0}}) > 0 then {{0}} else substring({{0}} from 1 for {_HEAD_BYTES}) end"
+)
+_FORMS = {Contents.BYTES: _BYTES, Contents.HIDDEN: "case when {0} is not null then ''::bytea end"}
+
+Value = str | bytes | None
+
+
+def scan_table(database: Database, table: ScannedTable, ciphers: Mapping[str, PhiCipher], *, rows: int) -> None:
+    """Read about so many rows of a table, from all over it, or all rows for 0, and count their values.
+
+    `ciphers` are by the fingerprint of their wrapped key. What cannot be read becomes the table's `problem`.
+    """
+    if table.problem or not table.readable:
+        return
+    opener = _Opener(ciphers)
+    try:
+        for row in (
+            _large_objects(database, rows) if table.kind is TableKind.LARGE_OBJECTS else _rows(database, table, rows)
+        ):
+            table.sampled += 1
+            _count(table.readable, row, opener)
+        if table.rows < 0:
+            table.rows = table.sampled
+    except ReencryptionError as error:
+        table.problem = str(error)
+
+
+def _rows(database: Database, table: ScannedTable, rows: int) -> Iterator[Sequence[Value]]:
+    name: sql.Composable = sql.Identifier(table.schema, table.table)
+    if table.kind is TableKind.TABLE:
+        name = sql.SQL("only {}").format(name)
+    columns = [
+        sql.SQL(_FORMS.get(column.contents, "{0}::text")).format(sql.Identifier(column.name))
+        for column in table.readable
+    ]
+    every = sql.SQL("select {} from {}").format(sql.SQL(", ").join(columns), name)
+    at_a_time = 200 if all(column.contents is Contents.TEXT for column in table.readable) else _DOCUMENTS_AT_A_TIME
+    first = sql.SQL("{} limit {}").format(every, sql.Literal(rows)) if rows else every
+    share = 100.0
+    if table.takes_samples and table.rows < 0:
+        [(table.rows,)] = database.stream(sql.SQL("select count(*) from {}").format(name))
+    if table.takes_samples and rows and table.rows:
+        share = min(100.0, 100.0 * rows / table.rows)
+    # Blocks of the whole table, and not its first rows: those are the oldest patients, stored before or after a change.
+    sample = sql.SQL("{} tablesample system ({}) limit {}").format(every, sql.Literal(share), sql.Literal(4 * rows))
+    # A small sample of blocks may have none.
+    for statement in (sample, first) if share < 100 else (first,):
+        before = table.sampled
+        yield from database.stream(statement, at_a_time=at_a_time)
+        if table.sampled > before:
+            return
+
+
+def _large_objects(database: Database, rows: int) -> Iterator[Sequence[Value]]:
+    query = "select lo_get(oid, 0, {}) from pg_largeobject_metadata order by oid{}"
+    limit = sql.SQL(" limit {}").format(sql.Literal(rows)) if rows else sql.SQL("")
+    for (data,) in database.stream(sql.SQL(query).format(sql.Literal(_LARGE_OBJECT_BYTES), limit), at_a_time=1):
+        # A record may stand behind what is read: an object of that length is never looked into.
+        yield (data[:_HEAD_BYTES] if len(data) == _LARGE_OBJECT_BYTES else data,)
+
+
+class _Opener:
+    """Tries the keys of a scan on a record."""
+
+    def __init__(self, ciphers: Mapping[str, PhiCipher]) -> None:
+        self._ciphers = ciphers
+
+    def __call__(self, record: str) -> tuple[str, str] | None:
+        """The fingerprint of the wrapped key that decrypts a record, and its text; None where no key does."""
+        for fingerprint, cipher in self._ciphers.items():
+            try:
+                if text := cipher.decrypt(record):
+                    return fingerprint, text
+            except DecryptionError:
+                # A record of version 2 that is bound to its place: its key id says whose it is.
+                if cipher.holds(record):
+                    return fingerprint, ""
+        return None
+
+
+def _count(columns: Sequence[ScannedColumn], row: Sequence[Value], opener: _Opener) -> None:
+    """One row. Its plain texts are also compared with the texts of its records: a copy in the clear undoes those."""
+    plain: list[tuple[ScannedColumn, str, str]] = []
+    texts: list[str] = []
+    for column, value in zip(columns, row, strict=True):
+        if column.contents is Contents.HIDDEN:
+            column.bytes_ += value is not None
+        elif not value:
+            continue
+        elif isinstance(value, bytes):
+            # One character a byte: a record is ASCII, whatever the other bytes are.
+            rest = _count_inside(column, value.decode("latin-1"), opener, texts)
+            column.bytes_ += rest is None
+            if text := _as_utf8(value if rest is None else rest.encode("latin-1")):
+                plain.append((column, "", text))
+        elif IS_HASH(value):
+            column.hashes += 1
+        elif (rest := _count_inside(column, value, opener, texts)) is None:
+            column.plain += 1
+            plain.append((column, column.name, value))
+        elif rest:
+            # Beside records inside a value the name of the column says nothing of the rest.
+            plain.append((column, "", rest))
+    wanted = [text for text in texts if len(text) >= _SHORTEST]
+    digits = [number for text in texts if len(number := _digits(text)) >= 7]
+    for column, name, value in plain:
+        column.phi.update(_reasons(name, value))
+        folded = value.casefold()
+        if any(text in folded for text in wanted) or (digits and any(each in _digits(value) for each in digits)):
+            column.phi["texts of the row's records"] += 1
+
+
+def _count_inside(column: ScannedColumn, value: str, opener: _Opener, texts: list[str]) -> str | None:
+    """Count the records of a value, or the one that it is; the value without them, or None where there are none."""
+    if looks_like_a_record(value) and (opened := opener(value)):
+        texts += _count_record(column, opened, opener, shortest=_SHORTEST)
+        return ""
+    found = embedded_records(value, opener)
+    if is_damaged(value, len(found)):
+        column.unreadable += 1
+        return ""
+    for each in found:
+        if each.opened is None:
+            column.unreadable += 1
+        else:
+            texts += _count_record(column, each.opened, opener, shortest=_SHORTEST_INSIDE)
+    column.documents += bool(found)
+    return replaced(value, [(each.start, each.end, "") for each in found]) if found else None
+
+
+def _count_record(column: ScannedColumn, opened: tuple[str, str], opener: _Opener, *, shortest: int) -> Iterator[str]:
+    """Count a record, and those inside its own text, which only its key shows; yields its text for comparisons."""
+    fingerprint, text = opened
+    column.keys[fingerprint] += 1
+    for each in embedded_records(text, opener):
+        if each.opened is None:
+            column.unreadable += 1
+        else:
+            yield from _count_record(column, each.opened, opener, shortest=_SHORTEST_INSIDE)
+    if len(text) >= shortest:
+        yield text.casefold()
+
+
+def _as_utf8(data: bytes) -> str | None:
+    """The text of bytes, whose last character may be cut; None for bytes of another kind."""
+    for cut in range(4):
+        try:
+            text = data[: len(data) - cut].decode("utf-8")
+        except UnicodeDecodeError:
+            continue
+        return text if "\0" not in text else None
+    return None
+
+
+def _reasons(column: str, value: str) -> list[str]:
+    reasons = [what for what, pattern in _PATTERNS.items() if pattern.search(value)]
+    fields = {name for name, text in _JSON_FIELD.findall(value) if not looks_like_a_record(text)}
+    if any(_is_field(name) for name in (column, *fields)):
+        reasons.append("a field of that name")
+    return reasons
+
+
+def _is_field(name: str) -> bool:
+    return name.lower().replace("_", "") in _FIELDS
+
+
+def _digits(text: str) -> str:
+    return "".join(character for character in text if character in "0123456789")

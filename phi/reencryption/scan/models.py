@@ -1,0 +1,151 @@
+"""The data of a scan: tables and their columns, with counts and never a value.
+
+Touches nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from phi.reencryption.column_types import Contents
+
+
+class TableKind(StrEnum):
+    """What a table is, by PostgreSQL's letter."""
+
+    TABLE = "r"
+    PARTITIONED = "p"
+    MATERIALIZED_VIEW = "m"
+    FOREIGN = "f"
+    VIEW = "v"
+    LARGE_OBJECTS = "L"
+
+    @property
+    def words(self) -> str:
+        """As PostgreSQL's documentation calls it."""
+        return "table" if self is TableKind.TABLE else self.name.lower().replace("_", " ") + _WORDS.get(self, "")
+
+
+_WORDS = {TableKind.PARTITIONED: " table", TableKind.FOREIGN: " table"}
+
+
+@dataclass(kw_only=True)
+class ScannedColumn:
+    """The values of a column, counted."""
+
+    name: str
+    type_name: str = "text"
+    contents: Contents = Contents.TEXT
+    problem: str | None = None
+    """Why it is not read."""
+    keys: Counter[str] = field(default_factory=Counter)
+    """Records, by the fingerprint of the wrapped key that decrypts them."""
+    unreadable: int = 0
+    """What looks like a record, and no key of this run decrypts."""
+    documents: int = 0
+    """Values with records inside: JSON, arrays, XML, bytes. Each of those records is counted above."""
+    bytes_: int = 0
+    """Values of bytes in which no record is seen: what else they hold is not known."""
+    hashes: int = 0
+    plain: int = 0
+    """Other texts."""
+    phi: Counter[str] = field(default_factory=Counter)
+    """Plain texts that look like PHI, by what they look like; one text can be counted more than once."""
+    is_accepted: bool = False
+    """Whether the person says that it holds no PHI."""
+    contents_accepted: bool = False
+    """Whether the person says that what cannot be read here is no record."""
+
+    @property
+    def not_looked_into(self) -> str | None:
+        """Why it is not known whether it holds records; None where it is known, or where the person has accepted it."""
+        if self.contents_accepted:
+            return None
+        if self.problem or not self.bytes_:
+            return self.problem
+        what = "bytes inside another type are not read" if self.contents is Contents.HIDDEN else "bytes without records"
+        return f"{self.bytes_:,} values, {what}"
+
+    @property
+    def state(self) -> str:
+        """`clear` (PHI in the clear, beside records or not), `unreadable`, `unread`, `records`, or `other`."""
+        if self.phi and not self.is_accepted:
+            return "clear"
+        if self.unreadable and not self.contents_accepted:
+            return "unreadable"
+        if self.not_looked_into:
+            return "unread"
+        return "records" if self.keys else "other"
+
+    def as_json(self) -> dict[str, object]:
+        """The column for the JSON document."""
+        return {
+            "column": self.name,
+            "type": self.type_name,
+            "contents": self.contents.value,
+            "state": self.state,
+            "notLookedInto": self.not_looked_into,
+            "underKeys": dict(self.keys),
+            "underNoKey": self.unreadable,
+            "valuesWithRecordsInside": self.documents,
+            "bytesWithoutRecords": self.bytes_,
+            "hashes": self.hashes,
+            "inTheClear": self.plain,
+            "looksLike": dict(self.phi),
+            "accepted": self.is_accepted,
+            "contentsAccepted": self.contents_accepted,
+        }
+
+
+@dataclass(kw_only=True)
+class ScannedTable:
+    """A table, and the rows of it that were read."""
+
+    schema: str
+    table: str
+    kind: TableKind = TableKind.TABLE
+    rows: int
+    """An estimate of the statistics, or counted where there are none."""
+    columns: tuple[ScannedColumn, ...]
+    key_column: str | None = None
+    """A column that identifies the rows, for a re-encryption; None where no single one does."""
+    takes_samples: bool = True
+    """Whether PostgreSQL can read blocks from all over it."""
+    sampled: int = 0
+    problem: str | None = None
+    """Why it could not be read."""
+
+    @property
+    def name(self) -> str:
+        """With its schema."""
+        return f"{self.schema}.{self.table}"
+
+    @property
+    def readable(self) -> tuple[ScannedColumn, ...]:
+        """The columns whose values are read."""
+        if self.kind is TableKind.VIEW:
+            return ()
+        return tuple(each for each in self.columns if each.contents is not Contents.NEITHER and each.problem is None)
+
+    @property
+    def not_looked_into(self) -> Iterator[tuple[str, str]]:
+        """The columns, with their table, of which it is not known whether they hold records, and why."""
+        for column in self.columns:
+            if self.kind is TableKind.VIEW or column.contents is Contents.NEITHER:
+                continue
+            if why := (self.problem if not column.contents_accepted else None) or column.not_looked_into:
+                yield f"{self.name}.{column.name}", why
+
+    def as_json(self) -> dict[str, object]:
+        """The table for the JSON document."""
+        return {
+            "table": self.name,
+            "kind": self.kind.words,
+            "rows": self.rows,
+            "rowsRead": self.sampled,
+            "problem": self.problem,
+            "columns": [column.as_json() for column in self.columns],
+        }

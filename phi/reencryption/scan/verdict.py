@@ -1,0 +1,119 @@
+"""The verdict of a scan: whether all PHI that was seen is under the current key, and what to do where it is not.
+
+Touches nothing.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from phi.reencryption.column_types import Contents
+from phi.reencryption.inspection import HASH_ENDINGS
+from phi.reencryption.scan.models import ScannedColumn, ScannedTable, TableKind
+
+_SHOWN = 12
+"""Columns in one line; the JSON document has all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a scan found."""
+
+    succeeded: bool
+    """Whether nothing is in the clear, every record is under the current key, and every column was looked into."""
+    lines: tuple[str, ...]
+    """To print."""
+    not_looked_into: tuple[tuple[str, str], ...]
+    """The columns, with their table, of which it is not known whether they hold records; and why."""
+
+
+def evaluate(tables: Sequence[ScannedTable], *, current: str, every_row: bool = False, dsn: str = "") -> Verdict:
+    """Whether all PHI that was seen is under the `current` key, and the lines to print."""
+    lines, clear, others, unreadable = [], [], Counter[str](), 0
+    for table in tables:
+        for column in table.columns:
+            if column.keys or column.unreadable or column.hashes or column.phi or column.bytes_:
+                lines.append(_line(table, column))
+            clear += [f"{table.name}.{column.name}"] if column.state == "clear" else []
+            others.update(column.keys)
+            unreadable += 0 if column.contents_accepted else column.unreadable
+        if table.problem:
+            lines.append(f"{table.name} was not read: {table.problem}")
+    read = sum(table.sampled for table in tables)
+    stored = sum(table.kind is not TableKind.VIEW for table in tables)
+    sampled = "" if every_row else "; a sample can miss a value, --rows 0 reads them all"
+    lines.append(f"{read:,} rows of {stored:,} tables read{sampled}.")
+    del others[current]
+    not_looked_into = tuple(entry for table in tables for entry in table.not_looked_into)
+    if clear:
+        lines.append(
+            f"In the clear: {', '.join(clear)}. Encrypt them (python -m phi encrypt), or remove the copy; for a column "
+            "that holds no PHI: --no-phi TABLE.COLUMN"
+        )
+    if others:
+        lines.append(
+            "Records under another key than the current one: python -m phi reencrypt, with their wrapped key in "
+            "ENCRYPTED_PHI_KEY and the current one in NEW_ENCRYPTED_PHI_KEY:"
+        )
+        lines += [remedy for table in tables if (remedy := _remedy(table, current, dsn))]
+    if unreadable:
+        lines.append(
+            "Records that no key of this run decrypts: name a former key in ENCRYPTED_PHI_KEYS_FOR_READING, and find "
+            "out which key they are under before it is lost."
+        )
+    if not_looked_into:
+        shown = [f"{name} ({why})" for name, why in not_looked_into[:_SHOWN]]
+        more = len(not_looked_into) - len(shown)
+        lines.append("Not looked into: " + "; ".join([*shown, *([f"and {more:,} more"] if more else [])]) + ".")
+        lines.append(
+            "Give this role SELECT on them, and BYPASSRLS where row-level security hides rows. Where you know that a "
+            "column holds no records: --accept-column TABLE.COLUMN"
+        )
+    failed = clear or others or unreadable or not_looked_into
+    return Verdict(succeeded=not failed, lines=tuple(lines), not_looked_into=not_looked_into)
+
+
+def _line(table: ScannedTable, column: ScannedColumn) -> str:
+    counts = [f"{count:,} records under {key}" for key, count in column.keys.items()]
+    counts += [f"{column.unreadable:,} under no key of this run"] if column.unreadable else []
+    counts += [f"inside {column.documents:,} values"] if column.documents else []
+    counts += [f"{column.bytes_:,} values of bytes without records"] if column.bytes_ else []
+    counts += [f"{column.hashes:,} hashes"] if column.hashes else []
+    counts += [f"{column.plain:,} in the clear"] if column.plain else []
+    why = f" (like PHI: {', '.join(column.phi)})" if column.phi else ""
+    accepted = ", accepted" if column.is_accepted or column.contents_accepted else ""
+    return f"{table.name}.{column.name}: {', '.join(counts)}{why}{accepted}"
+
+
+def _remedy(table: ScannedTable, current: str, dsn: str) -> str | None:
+    """How the records of a table under another key come under the current one; None where it has none."""
+    columns = [column.name for column in table.columns if column.keys.keys() - {current}]
+    if not columns:
+        return None
+    if table.kind is TableKind.MATERIALIZED_VIEW:
+        return f"  {table.name} is a copy: refresh materialized view {_quoted(table)}, after its tables"
+    if table.kind is TableKind.FOREIGN:
+        return f"  {table.name} is stored elsewhere: run reencrypt on that server"
+    if table.kind is TableKind.LARGE_OBJECTS:
+        return "  large objects are not rewritten: the application has to write them again"
+    hashes = [
+        f"{source}:{column.name}"
+        for source in columns
+        for column in table.columns
+        if column.contents is Contents.TEXT and column.name.lower() in [source.lower() + end for end in HASH_ENDINGS]
+    ]
+    words = [*("--dsn", dsn or "postgresql://HOST/DATABASE"), "--table", _quoted(table), "--columns", ",".join(columns)]
+    words += [
+        "--key-column",
+        table.key_column or "UNIQUE_COLUMN",
+        *(["--hash-columns", ",".join(hashes)] if hashes else []),
+    ]
+    return f"  python -m phi reencrypt {shlex.join(words)}"
+
+
+def _quoted(table: ScannedTable) -> str:
+    parts = (table.schema, table.table)
+    return ".".join('"' + part.replace('"', '""') + '"' if set(part) & {".", '"'} else part for part in parts)
