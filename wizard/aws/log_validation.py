@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from wizard.aws.auth.http import PARALLEL_OBJECTS, ObjectReader
+from wizard.aws.auth.limits import read_all
 from wizard.aws.auth.session import Session
 from wizard.aws.iam import account_of
 from wizard.core.errors import PermissionDenied, SetupError
@@ -107,7 +108,7 @@ class _Bucket:
         if answer is None:
             return None
         with self.session.translating("s3", "GetObject"):
-            return answer["Body"].read(), answer.get("Metadata") or {}
+            return read_all(answer["Body"]), answer.get("Metadata") or {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +157,9 @@ def _digest(bucket: _Bucket, key: str, signers: Mapping[str, bytes]) -> _Digest 
     if read is None:
         return f"{where} is missing"
     try:
-        content = zlib.decompress(read[0], zlib.MAX_WBITS | 16)
+        content = unzip(read[0])
+        if content is None:
+            return f"{where} cannot be read"
         fields = json.loads(content)
         signature = read[1]["signature"]
         if (fields["digestS3Bucket"], fields["digestS3Object"]) != (bucket.name, key):
@@ -184,7 +187,7 @@ def _digest(bucket: _Bucket, key: str, signers: Mapping[str, bytes]) -> _Digest 
         )
     except InvalidSignature:
         return f"{where} has a wrong signature"
-    except (zlib.error, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return f"{where} cannot be read"
 
 
@@ -231,11 +234,21 @@ def _compare(bucket: _Bucket, log: Mapping[str, str]) -> str | SetupError | None
         read = (bucket if place == bucket.name else replace(bucket, name=place)).read(key)
         if read is None:
             return f"{where} is missing"
-        unzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        content = unzip.decompress(read[0]) + unzip.flush()
     except PermissionDenied as error:
         return error
+    content = unzip(read[0])
+    return None if content is not None and sha256(content).hexdigest() == expected else f"{where} was changed"
+
+
+UNZIPPED_BYTES = 256 * 2**20
+"""The most that a log file or a digest unpacks to. CloudTrail's own files have some megabytes."""
+
+
+def unzip(content: bytes, most: int | None = None) -> bytes | None:
+    """What one gzip file holds; None for anything else, and for one that unpacks to more than `most` bytes."""
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        unpacked = unpack.decompress(content, UNZIPPED_BYTES if most is None else most)
     except zlib.error:
-        return f"{where} was changed"
-    is_whole = unzip.eof and not unzip.unused_data
-    return None if is_whole and sha256(content).hexdigest() == expected else f"{where} was changed"
+        return None
+    return unpacked if unpack.eof and not unpack.unused_data else None

@@ -11,6 +11,7 @@ from typing import Any
 
 from wizard.aws import cloudtrail
 from wizard.aws.auth.errors import code_of
+from wizard.aws.auth.limits import read_all
 from wizard.aws.auth.session import Session, SessionClient
 from wizard.aws.iam import account_of
 from wizard.core import retry
@@ -247,7 +248,7 @@ class S3BackupStorage:
         if answer is None:
             return None
         with home.translating("s3", "GetObject"):
-            body = answer["Body"].read()
+            body = read_all(answer["Body"])
         # S3 returns it only to callers that are allowed s3:GetObjectRetention.
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         until = answer.get("ObjectLockRetainUntilDate")

@@ -11,6 +11,7 @@ from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
 from wizard.aws.auth.http import UnreadableResponse, wrong_clock
+from wizard.aws.auth.limits import CHECK_PROXY, EndlessAnswer
 from wizard.aws.auth.profiles import SignIn
 from wizard.core.errors import (
     CredentialsError,
@@ -112,10 +113,11 @@ def translate(error: Exception, *, action: str, origin: ErrorSource) -> SetupErr
         # botocore may assume a role before any call.
         action = _CREDENTIAL_ACTIONS.get(str(error.operation_name), action)
         return _from_response(error, action, origin)
+    if isinstance(error, EndlessAnswer):
+        return Unreachable(f"{action}: {_endpoint_name(origin)} was not waited for any longer: {error}", CHECK_PROXY)
     if isinstance(error, (UnreadableResponse, boto.IncompleteReadError)):
         return UnreadableAnswer(
-            f"{action}: the answer of {_endpoint_name(origin)} cannot be read: {_unreadable(error)}",
-            Command("env | grep -i _proxy", advice="if no proxy is in the way, run the same command again"),
+            f"{action}: the answer of {_endpoint_name(origin)} cannot be read: {_unreadable(error)}", CHECK_PROXY
         )
     if isinstance(error, (boto.HTTPClientError, boto.ConnectionError)):
         return _unreachable(error, action, origin)

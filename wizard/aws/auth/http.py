@@ -28,6 +28,8 @@ from botocore.parsers import ResponseParserError
 from botocore.session import Session as Botocore
 from botocore.utils import parse_timestamp
 
+from wizard.aws.auth.limits import limit_client
+from wizard.core import call_limit
 from wizard.core.errors import CredentialsError, UsageError
 from wizard.core.next_command import Command
 
@@ -106,9 +108,11 @@ class BoundedSession(Botocore):  # type: ignore[misc]
         config = Config(**_timeouts(service_name, endpoint))
         if override := parameters.get("config"):
             config = config.merge(override)
-        return super().create_client(
+        client = super().create_client(
             service_name, *arguments, **{**parameters, "config": config, "endpoint_url": endpoint}
         )
+        limit_client(client, self._environ)
+        return client
 
 
 def _timeouts(service: str, endpoint: str | None) -> dict[str, Any]:
@@ -150,7 +154,8 @@ class ObjectReader:
         request = AWSRequest("GET", url, headers={"x-amz-expected-bucket-owner": self.owner})
         S3SigV4Auth(self.credentials, "s3", self.client.meta.region_name).add_auth(request)
         try:
-            response = self.client._endpoint.http_session.send(request.prepare())
+            with call_limit.limited():
+                response = self.client._endpoint.http_session.send(request.prepare())
         except BotoCoreError:
             return None
         if response.status_code != 200 or response.headers.get("content-length") != str(len(response.content)):

@@ -28,6 +28,7 @@ from wizard.aws.auth.http import (
     make_client,
     may_have_happened,
 )
+from wizard.aws.auth.limits import limit_pages
 from wizard.aws.auth.profiles import sso_region_of
 from wizard.aws.auth.sign_in import MARGIN, AskCode, Chain
 from wizard.core import errors, retry
@@ -276,8 +277,14 @@ class Session:
         def page(**of_page: Any) -> Any:
             return self.call(service, operation, **of_page)
 
+        limited = limit_pages(
+            page,
+            operation,
+            deadline=retry.new_deadline(retry.listing_seconds(self.environ), clock=self.clock),
+            name=f"{service}:{operation}: {self.endpoint(service) or f'AWS in {self.region}'}",
+        )
         with self.translating(service, operation):
-            yield from Paginator(page, config, model).paginate(**parameters)
+            yield from Paginator(limited, config, model).paginate(**parameters)
 
     def object_reader(self, bucket: str, owner: str) -> ObjectReader:
         """Of a bucket that belongs to this account."""

@@ -35,6 +35,7 @@ from botocore.utils import JSONFileCache, create_nested_client
 
 from wizard.aws.auth.credentials import FALLBACK_REGION, botocore_session
 from wizard.aws.auth.errors import ErrorSource, translate
+from wizard.aws.auth.limits import limit_fetcher
 from wizard.aws.auth.profiles import SignIn, sign_in_of
 from wizard.core.errors import CredentialsError, SetupError
 
@@ -96,7 +97,10 @@ class Chain:
             sso_token_cache=JSONFileCache(str(home / ".aws" / "sso" / "cache"), dumps_func=_token),
         )
         resolver = create_credential_resolver(self.botocore, cache=cache, region_name=self.region)
-        sources = [EnvProvider(self.environ), *map(resolver.get_provider, ("container-role", "iam-role"))]
+        container, instance = map(resolver.get_provider, ("container-role", "iam-role"))
+        limit_fetcher(container._fetcher._session, self.environ)
+        limit_fetcher(instance._role_fetcher._session, self.environ)
+        sources = [EnvProvider(self.environ), container, instance]
         assume_role = AssumeRoleProvider(
             load_config=lambda: self.botocore.full_config,
             client_creator=self._nested_client,

@@ -1,0 +1,217 @@
+"""A call ends, whatever trickles in: each has one time and one size, a listing has its pages. Over real sockets."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import resource
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.utils import ContainerMetadataFetcher
+
+from tests import endless
+from tests.wizard.aws.conftest import KEYS, files
+from wizard.aws.auth import limits
+from wizard.aws.client import Aws, connect
+from wizard.core import call_limit, retry
+from wizard.core.errors import OutcomeUnknown, SetupError, Unreachable, UnreadableAnswer, UsageError
+
+KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+
+
+@pytest.fixture
+def server() -> Iterator[endless.Endless]:
+    with endless.serving() as server:
+        yield server
+
+
+@pytest.fixture
+def aws(server: endless.Endless, tmp_path) -> Aws:
+    place = {"AWS_ENDPOINT_URL": server.url, "AWS_REGION": "us-east-1"}
+    return connect(environ={**files(tmp_path), **KEYS, **place, "EONPRO_CALL_SECONDS": "0.4"})
+
+
+def took(began: float) -> float:
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize(
+    ("way", "service"),
+    [(way, "kms") for way in endless.SLOW] + [(endless.SLOW[0], name) for name in ("sts", "ssm", "iam", "ecs", "s3")],
+)
+def test_an_answer_that_trickles_in_is_given_up_after_the_time_of_one_call(aws, server, way, service) -> None:
+    asked: dict[str, tuple[str, dict[str, Any]]] = {
+        "kms": ("DescribeKey", {"KeyId": KEY}),
+        "sts": ("GetCallerIdentity", {}),
+        "ssm": ("GetParameters", {"Names": ["/eonpro/production/ENCRYPTED_PHI_KEY"]}),
+        "iam": ("GetRole", {"RoleName": "eonpro-app-role"}),
+        "ecs": ("ListClusters", {}),
+        "s3": ("GetBucketVersioning", {"Bucket": "logs"}),
+    }
+    operation, parameters = asked[service]
+    server.way, began = way, time.monotonic()
+    with pytest.raises(Unreachable, match=f"{service}:{operation}: http.*not complete after 0.4 s"):
+        aws._session.call(service, operation, **parameters)
+    assert took(began) < 3
+    assert server.requests == 1
+
+
+def test_an_answer_without_an_end_is_given_up_at_its_largest_size(aws, server, monkeypatch) -> None:
+    monkeypatch.setattr(call_limit, "ANSWER_BYTES", 2**20)
+    server.way = "fast chunks without an end"
+    with pytest.raises(Unreachable, match="larger than 1 MB"):
+        aws._session.call("kms", "DescribeKey", KeyId=KEY)
+    assert server.requests == 1
+
+
+def test_redirects_without_an_end_are_not_followed(aws, server) -> None:
+    server.way, began = "redirects without an end", time.monotonic()
+    with pytest.raises(SetupError, match="kms:DescribeKey"):
+        aws._session.call("kms", "DescribeKey", KeyId=KEY)
+    assert took(began) < 2 and server.requests <= 3
+
+
+def test_a_bucket_that_redirects_without_an_end_is_given_up(aws, server) -> None:
+    server.way, began = "redirects without an end", time.monotonic()
+    with pytest.raises(Unreachable, match="s3:GetBucketVersioning.*redirects without an end"):
+        aws._session.call("s3", "GetBucketVersioning", Bucket="logs")
+    assert took(began) < 3 and server.requests <= 8
+
+
+def test_a_call_that_must_not_happen_twice_is_unknown_after_its_time_and_was_sent_once(aws, server) -> None:
+    server.way = "a body of one byte at a time"
+    with pytest.raises(OutcomeUnknown, match="kms:RotateKeyOnDemand"):
+        aws._session.call("kms", "RotateKeyOnDemand", KeyId=KEY)
+    assert server.requests == 1
+
+
+def test_the_metadata_service_of_a_container_is_not_waited_for_without_an_end(server, tmp_path) -> None:
+    server.way, began = "a body of one byte at a time", time.monotonic()
+    environ = {**files(tmp_path), "AWS_REGION": "us-east-1", "EONPRO_CALL_SECONDS": "0.3", "HOME": str(tmp_path)}
+    with pytest.MonkeyPatch.context() as patch:
+        # Between the tries botocore waits a second.
+        patch.setattr(ContainerMetadataFetcher, "RETRY_ATTEMPTS", 1)
+        for name in (*KEYS, "AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+            patch.delenv(name, raising=False)
+        patch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{server.url}/keys")
+        with pytest.raises(SetupError):
+            connect(environ=environ).account_id()
+    assert took(began) < 4 and server.requests
+
+
+# --- streams
+
+
+def test_the_content_of_an_object_that_trickles_in_is_given_up(aws, server, monkeypatch) -> None:
+    monkeypatch.setattr(retry, "CALL_SECONDS", 0.5)
+    server.way, began = "a body of one byte at a time", time.monotonic()
+    body = aws._session.call("s3", "GetObject", Bucket="logs", Key="digest")["Body"]
+    with pytest.raises(limits.EndlessAnswer, match="not complete after 0.5 s"):
+        limits.read_all(body)
+    assert took(began) < 3
+
+
+def test_a_log_file_that_unpacks_to_gigabytes_takes_no_memory_and_is_not_as_it_was_signed() -> None:
+    from wizard.aws.log_validation import unzip
+
+    packed = gzip.compress(b" " * 2**26)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert unzip(packed, most=2**20) is None
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024
+    assert unzip(gzip.compress(b"as signed")) == b"as signed"
+    assert unzip(gzip.compress(b"as signed") + b"more") is None
+    assert unzip(gzip.compress(b"as signed")[:-3]) is None
+
+
+# --- pages
+
+
+class Turn:
+    """Answers in turn, of which each names another page."""
+
+    def __init__(self, key: str, entry: object, token: str) -> None:
+        self._page = lambda number: {key: [entry], token: f"page {number}", "Truncated": True}
+        self._number = 0
+
+    def pop(self, _: int) -> str:
+        self._number += 1
+        return json.dumps(self._page(self._number))
+
+
+def pages(script, action: str, key: str, entry: object, token: str = "NextToken") -> None:
+    """Each answer names another page."""
+    script.in_turn[action] = Turn(key, entry, token)
+
+
+@pytest.fixture
+def scripted(script, tmp_path) -> Aws:
+    place = {"AWS_ENDPOINT_URL": script.url, "AWS_REGION": "us-east-1"}
+    return connect(environ={**files(tmp_path), **KEYS, **place, "EONPRO_CALL_SECONDS": "0.2"})
+
+
+def test_a_listing_of_parameters_with_a_new_token_on_each_page_is_given_up(scripted, script, settings) -> None:
+    script.answer("GetParameters", {"Parameters": [], "InvalidParameters": []})
+    entry = {"Name": "/eonpro/production/x", "Type": "SecureString", "Value": "y", "Version": 1}
+    pages(script, "GetParametersByPath", "Parameters", entry)
+    began = time.monotonic()
+    with pytest.raises(UnreadableAnswer, match=r"ssm:GetParametersByPath.*pages in 1 s and names another one"):
+        scripted.key_rotation.versions(settings)
+    assert took(began) < 6
+
+
+def test_a_listing_of_grants_with_a_new_token_on_each_page_is_given_up(scripted, script, monkeypatch) -> None:
+    monkeypatch.setattr(retry, "MAX_PAGES", 40)
+    grant = {"GrantId": "g-1", "GranteePrincipal": "arn:aws:iam::123456789012:role/other"}
+    pages(script, "ListGrants", "Grants", grant, "NextMarker")
+    with pytest.raises(UnreadableAnswer, match="kms:ListGrants.*has sent 40 pages"):
+        scripted.access.grants(KEY)
+    assert len(script.calls) == 40
+
+
+def test_what_aws_limits_to_a_few_entries_has_few_pages(scripted, script, monkeypatch) -> None:
+    monkeypatch.setattr(limits, "FEW_PAGES", 7)
+    pages(script, "ListResourceTags", "Tags", {"TagKey": "a", "TagValue": "b"}, "NextMarker")
+    with pytest.raises(UnreadableAnswer, match="kms:ListResourceTags.*has sent 7 pages"):
+        list(scripted._session.pages("kms", "ListResourceTags", "Tags", KeyId=KEY))
+
+
+def test_pages_that_name_each_other_in_turn_are_noticed_at_the_first_repetition(scripted, script) -> None:
+    script.answer_in_turn(
+        "ListGrants",
+        *(json.dumps({"Grants": [], "Truncated": True, "NextMarker": name}) for name in "ABABABABAB"),
+    )
+    with pytest.raises(UnreadableAnswer, match="sent already"):
+        scripted.access.grants(KEY)
+    assert len(script.calls) == 3
+
+
+# --- the setting
+
+
+@pytest.mark.parametrize("value", ["soon", "0", "-1", "nan", "inf", "1e9"])
+def test_a_time_that_is_none_is_refused_by_its_name(value) -> None:
+    with pytest.raises(UsageError, match="EONPRO_CALL_SECONDS"):
+        retry.call_seconds({"EONPRO_CALL_SECONDS": value})
+
+
+def test_a_call_of_one_thread_does_not_end_that_of_another(aws, server) -> None:
+    server.way = "a body of one byte at a time"
+    errors: list[str] = []
+
+    def ask() -> None:
+        try:
+            aws._session.call("kms", "DescribeKey", KeyId=KEY)
+        except Unreachable as error:
+            errors.append(str(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(errors) == 4 and took(began) < 3

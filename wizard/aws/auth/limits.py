@@ -1,0 +1,158 @@
+"""The connections of botocore's clients, limited: each call has one time and one size, a listing its pages.
+
+Changes the connections of a client that botocore made, because botocore itself has a time-out for each read only.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from botocore import exceptions
+from botocore.awsrequest import (
+    AWSHTTPConnection,
+    AWSHTTPConnectionPool,
+    AWSHTTPSConnection,
+    AWSHTTPSConnectionPool,
+)
+from botocore.httpsession import URLLib3Session
+
+from wizard.core import call_limit, retry
+from wizard.core.errors import UnreadableAnswer
+from wizard.core.next_command import Command
+from wizard.core.retry import Deadline
+
+CHECK_PROXY = Command("env | grep -i _proxy", advice="if no proxy is in the way, run the same command again")
+
+FEW_PAGES = 100
+"""More than AWS has of what its quotas limit to some dozens of entries."""
+_FEW = frozenset(
+    (
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+        *("ListMFADevices", "ListAccessKeys", "ListGroupsForUser", "ListPolicyVersions"),
+        *("ListAttachedRolePolicies", "ListAttachedUserPolicies", "ListAttachedGroupPolicies"),
+        *("ListRolePolicies", "ListUserPolicies", "ListGroupPolicies"),
+        # 50 tags of a key, 100 versions of a parameter, some dozens of Regions.
+        *("ListResourceTags", "GetParameterHistory", "ListRegions"),
+    )
+)
+
+
+class _Http(call_limit.LimitedConnection, AWSHTTPConnection):  # type: ignore[misc]
+    """botocore's connection over HTTP."""
+
+
+class _Https(call_limit.LimitedConnection, AWSHTTPSConnection):  # type: ignore[misc]
+    """botocore's connection over TLS."""
+
+
+class _HttpPool(AWSHTTPConnectionPool):  # type: ignore[misc]
+    ConnectionCls = _Http
+
+
+class _HttpsPool(AWSHTTPSConnectionPool):  # type: ignore[misc]
+    ConnectionCls = _Https
+
+
+METADATA_SECONDS = 5.0
+"""Of one try. The service is on the machine itself."""
+
+DEEPEST = 6
+"""Calls inside a call: the roles that a profile assumes one from the other, and the Region of a bucket."""
+
+
+class EndlessAnswer(exceptions.HTTPClientError):  # type: ignore[misc]
+    """A call was ended because of its limit. `what` the endpoint did, in words."""
+
+    fmt = "{what}"
+
+
+def limit_client(client: Any, environ: Mapping[str, str]) -> None:
+    """Give each call of this client one time and one size, with all its tries. Beyond it, EndlessAnswer is raised.
+
+    Raises UsageError for a value of EONPRO_CALL_SECONDS that is no time.
+    """
+    service = client.meta.service_model
+    # STS is asked first.
+    first = retry.FIRST_CALL_SECONDS if service.service_name == "sts" else None
+    seconds = retry.call_seconds(environ, first)
+    endpoint = client._endpoint
+    limit_connections(endpoint.http_session)
+    make_request = endpoint.make_request
+
+    def limited(operation: Any, request: Any) -> Any:
+        with _raising(seconds):
+            return make_request(operation, request)
+
+    endpoint.make_request = limited
+    client.meta.events.register_first(f"needs-retry.{service.service_id.hyphenize()}", _is_over)
+
+
+def limit_fetcher(http: URLLib3Session, environ: Mapping[str, str]) -> None:
+    """The same for the HTTP session that asks the metadata service of an instance or of a container."""
+    limit_connections(http)
+    send, seconds = http.send, retry.call_seconds(environ, METADATA_SECONDS)
+
+    def limited(request: Any) -> Any:
+        with call_limit.limited(seconds):
+            return send(request)
+
+    http.send = limited
+
+
+def limit_connections(http: URLLib3Session) -> None:
+    """From now on the connections of this HTTP session keep the limit of the call that they are used for."""
+    pools = {"http": _HttpPool, "https": _HttpsPool}
+    # A proxy's manager is made with the first request through it.
+    http._pool_classes_by_scheme = http._manager.pool_classes_by_scheme = pools
+
+
+def read_all(stream: Any) -> bytes:
+    """The content of an answer that is a stream. Raises EndlessAnswer."""
+    with _raising(retry.CALL_SECONDS):
+        content: bytes = stream.read()
+        return content
+
+
+@contextmanager
+def _raising(seconds: float) -> Iterator[None]:
+    with call_limit.limited(seconds) as limit:
+        if limit.depth > DEEPEST:
+            # botocore asks where a bucket is, is sent to another place again, and asks again.
+            raise EndlessAnswer(what="it redirects without an end")
+        try:
+            yield
+        except exceptions.BotoCoreError as error:
+            if not limit.exceeded:
+                raise
+            raise EndlessAnswer(what=limit.exceeded) from error
+
+
+def _is_over(**_: Any) -> bool | None:
+    limit = call_limit.current()
+    return False if limit is not None and limit.exceeded else None
+
+
+def limit_pages(ask: Callable[..., Any], operation: str, *, deadline: Deadline, name: str) -> Callable[..., Any]:
+    """`ask` for the pages of one listing, which raises UnreadableAnswer for a listing without an end.
+
+    That is a page that is asked for twice, more pages than AWS can have, and pages after the deadline. `name`: the call
+    and its endpoint, for a message.
+    """
+    asked = set[str]()
+    most = FEW_PAGES if operation in _FEW else retry.MAX_PAGES
+
+    def page(**parameters: Any) -> Any:
+        question = repr(sorted(parameters.items()))
+        why = ""
+        if question in asked:
+            why = "names a page as the next one that it has sent already"
+        elif len(asked) == most:
+            why = f"has sent {most} pages and names another one, more than AWS can have"
+        elif asked and deadline.left <= 0:
+            why = f"has sent {len(asked)} pages in {deadline.seconds:g} s and names another one"
+        if why:
+            raise UnreadableAnswer(f"{name} {why}", CHECK_PROXY)
+        asked.add(question)
+        return ask(**parameters)
+
+    return page
