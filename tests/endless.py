@@ -118,7 +118,7 @@ def _until_closed(server: Endless, send: Send, _: bytes) -> None:
 
 @_way("a zip bomb")
 def _bomb(_: Endless, send: Send, __: bytes) -> None:
-    content = _zipped(600)
+    content = zipped(600)
     send(HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
 
 
@@ -134,7 +134,8 @@ SLOW = tuple(name for name in WAYS if name not in FAST)
 _BOMBS: dict[int, bytes] = {}
 
 
-def _zipped(megabytes: int) -> bytes:
+def zipped(megabytes: int) -> bytes:
+    """A gzip file of so many megabytes of spaces."""
     if megabytes not in _BOMBS:
         packed = BytesIO()
         with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=9) as file:

@@ -55,11 +55,12 @@ class CallLimit:
             self.outer.received(octets)
         self._received += octets
         if self._received > self.octets:
-            self.exceeded = f"its answer is larger than {_size(self.octets)}"
+            self.exceeded = f"its answer is larger than {size(self.octets)}"
             raise OSError(self.exceeded)
 
 
-def _size(octets: int) -> str:
+def size(octets: int) -> str:
+    """A number of bytes, for a message."""
     return f"{octets / 2**20:g} MB" if octets >= 2**20 else f"{octets} bytes"
 
 

@@ -8,23 +8,22 @@ import ipaddress
 import json
 import logging
 import os
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
-from urllib.parse import quote, unquote, urlencode, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
 
-from wizard.core import errors, safe_text
+from wizard.core import call_limit, errors, retry, safe_text
 from wizard.core.models.delivery import VercelProject
 from wizard.core.next_command import VERCEL_LOGIN, WITHOUT_PROXY, Command
 from wizard.core.retry import Clock, Deadline, Once, Reason
 from wizard.core.safe_text import quoted
+from wizard.vercel.connections import TooLarge, make_pool, read_content
 
 
 class Endpoint(StrEnum):
@@ -78,8 +77,8 @@ ITSELF = VERCEL.itself
 FIRST_CONTACT_ATTEMPTS = 3
 """An endpoint that never answered is not waited for: a wrong address must be reported soon."""
 CONNECT_SECONDS = 5.0
-CONNECTIONS = 8
-"""Kept open at once."""
+ATTEMPT_TIMEOUTS = 2.0
+"""One request takes at most so many time-outs in all: a time-out begins anew with every byte."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +161,7 @@ class Api:
         checked = _check_token(token, service)
         # In no attribute, so that no repr and no traceback with local values has it.
         self._authorization: Callable[[], str] = lambda: f"Bearer {checked}"
-        self._pool = _pool(self.base_url, local=local)
+        self._pool = make_pool(self.base_url, local=local)
 
     def __repr__(self) -> str:
         return f"Api({self.base_url!r})"
@@ -197,27 +196,27 @@ class Api:
             self._answers = None
         started = time.monotonic()
         try:
-            response = self._pool.request(
-                method,
-                url,
-                body=None if content is None else json.dumps(content).encode(),
-                headers=headers,
-                timeout=urllib3.Timeout(connect=min(limit, CONNECT_SECONDS), read=limit),
-                # This client decides what is repeated, and a redirect must not send the token elsewhere.
-                retries=False,
-                redirect=False,
-            )
-        except urllib3.exceptions.TimeoutError as error:
-            raise self._unreachable(f"{self.base_url} did not answer {method} {path} in time") from error
-        except urllib3.exceptions.ProxyError as error:
-            proxy = f"the proxy on the way to {self.base_url} does not answer ({method} {path})"
-            raise errors.Unreachable(proxy, WITHOUT_PROXY) from error
+            with call_limit.limited(retry.call_seconds(os.environ, ATTEMPT_TIMEOUTS * limit)) as total:
+                response = self._pool.request(
+                    method,
+                    url,
+                    body=None if content is None else json.dumps(content).encode(),
+                    headers=headers,
+                    timeout=urllib3.Timeout(connect=min(limit, CONNECT_SECONDS), read=limit),
+                    # This client decides what is repeated, and a redirect must not send the token elsewhere.
+                    retries=False,
+                    redirect=False,
+                    preload_content=False,
+                )
+                received = read_content(response)
         except urllib3.exceptions.HTTPError as error:
-            reason = quoted(str(error)) if str(error) else type(error).__name__
-            raise self._unreachable(f"{self.base_url} cannot be reached ({method} {path}: {reason})") from error
+            if why := str(error) if isinstance(error, TooLarge) else total.exceeded:
+                endless = f"{self.base_url} was not waited for any longer ({method} {path}: {why})"
+                raise self._unreachable(endless) from error
+            raise self._failure(method, path, error) from error
         self._logger.debug("%s %s: %d, %.0f ms", method, path, response.status, (time.monotonic() - started) * 1000)
         try:
-            body = safe_text.parse_json(response.data) if response.data else None
+            body = safe_text.parse_json(received) if received else None
         except ValueError as error:
             body = None
             if 200 <= response.status < 300:
@@ -302,6 +301,15 @@ class Api:
             "fix what Vercel names, then run the same command again",
         )
 
+    def _failure(self, method: str, path: str, error: urllib3.exceptions.HTTPError) -> errors.Unreachable:
+        if isinstance(error, urllib3.exceptions.TimeoutError):
+            return self._unreachable(f"{self.base_url} did not answer {method} {path} in time")
+        if isinstance(error, urllib3.exceptions.ProxyError):
+            proxy = f"the proxy on the way to {self.base_url} does not answer ({method} {path})"
+            return errors.Unreachable(proxy, WITHOUT_PROXY)
+        reason = quoted(str(error)) if str(error) else type(error).__name__
+        return self._unreachable(f"{self.base_url} cannot be reached ({method} {path}: {reason})")
+
     def _unreachable(self, message: str) -> errors.Unreachable:
         is_ours = self.base_url in (BASE_URL, self._service.base_url)
         return errors.Unreachable(
@@ -321,33 +329,6 @@ def scope_of(project: VercelProject) -> dict[str, str]:
     if project.team_id:
         return {"teamId": project.team_id}
     return {"slug": project.team_slug} if project.team_slug else {}
-
-
-def _pool(base_url: str, *, local: bool) -> urllib3.PoolManager:
-    """The connection pool; through the proxy of the environment, except to this machine."""
-    options: dict[str, Any] = {"maxsize": CONNECTIONS}
-    parsed = urlsplit(base_url)
-    if parsed.scheme == "https":
-        options["ssl_context"] = _trust(os.environ)
-    proxies = {} if local or proxy_bypass(parsed.netloc) else getproxies()
-    proxy = proxies.get(parsed.scheme) or proxies.get("all")
-    if not proxy:
-        return urllib3.PoolManager(**options)
-    login = urlsplit(proxy)
-    if login.username is not None:
-        basic = f"{unquote(login.username)}:{unquote(login.password or '')}"
-        options["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=basic)
-    return urllib3.ProxyManager(proxy, **options)
-
-
-def _trust(environ: Mapping[str, str]) -> ssl.SSLContext:
-    """The certificate authorities that the environment names, else those of certifi."""
-    file, folder = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
-    if file or folder:
-        return ssl.create_default_context(cafile=file or None, capath=folder or None)
-    import certifi
-
-    return ssl.create_default_context(cafile=certifi.where())
 
 
 def _check_token(token: str, service: Service) -> str:

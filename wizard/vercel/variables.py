@@ -12,7 +12,7 @@ from typing import Any
 
 from components.settings import POSSIBLE_VARIABLES
 from wizard.core.data_key import FINGERPRINT
-from wizard.core.errors import PermissionDenied, SetupError, TargetMissing, Unreachable
+from wizard.core.errors import PermissionDenied, SetupError, TargetMissing, Unreachable, UnreadableAnswer
 from wizard.core.models.access import VariableEntry
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, Scope, VercelProject, VercelVariable
 from wizard.core.next_command import Command, shell
@@ -20,6 +20,12 @@ from wizard.core.retry import Deadline, Reason, together
 from wizard.vercel import projects
 from wizard.vercel.http import ITSELF, Api, Endpoint, Response, scope_of
 from wizard.vercel.variable_state import ListedVariable, Read, is_changed
+
+MAX_PAGES = 100
+"""Of a project's variables: an environment has at most 1,000 of them.
+
+https://vercel.com/docs/environment-variables#environment-variable-size
+"""
 
 
 class Variables:
@@ -64,6 +70,7 @@ class Variables:
         """All of them, page after page. Raises SetupError for a listing that cannot be understood."""
         listed: dict[str, ListedVariable] = {}
         query = dict(self._scope)
+        asked = set[str]()
         while True:
             body = self._page(query)
             try:
@@ -78,6 +85,13 @@ class Variables:
             # An endpoint without `until` returns the first page again: nothing is new, so it ends.
             if following is None or not fresh:
                 return tuple(listed.values())
+            if following in asked or len(asked) == MAX_PAGES or self.deadline.left <= 0:
+                raise UnreadableAnswer(
+                    f"the listing of the variables of {self.owner} has no last page: {len(asked) + 1} pages with "
+                    f"{len(listed)} variables were read, and another one is named",
+                    ITSELF,
+                )
+            asked.add(following)
             query["until"] = following
 
     def _page(self, query: Mapping[str, str]) -> Any:

@@ -134,12 +134,11 @@ class Turn:
     """Answers in turn, of which each names another page."""
 
     def __init__(self, key: str, entry: object, token: str) -> None:
-        self._page = lambda number: {key: [entry], token: f"page {number}", "Truncated": True}
-        self._number = 0
+        self._key, self._entry, self._token, self._number = key, entry, token, 0
 
     def pop(self, _: int) -> str:
         self._number += 1
-        return json.dumps(self._page(self._number))
+        return json.dumps({self._key: [self._entry], self._token: f"page {self._number}", "Truncated": True})
 
 
 def pages(script, action: str, key: str, entry: object, token: str = "NextToken") -> None:

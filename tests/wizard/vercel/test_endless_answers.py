@@ -1,0 +1,171 @@
+"""A request to Vercel or GitHub ends, whatever trickles in: it has one time and one size. Over real sockets."""
+
+from __future__ import annotations
+
+import json
+import resource
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from tests import endless
+from wizard.cli import github
+from wizard.core import call_limit
+from wizard.core.errors import SetupError, Unreachable, UnreadableAnswer
+from wizard.core.models.delivery import VercelProject
+from wizard.vercel.client import Vercel
+
+PROJECT = VercelProject(id="prj_1", name="eonpro", team_id="team_1", team_slug="clinic")
+
+
+@pytest.fixture
+def server() -> Iterator[endless.Endless]:
+    with endless.serving() as server:
+        yield server
+
+
+def client(url: str, **more: Any) -> Vercel:
+    return Vercel(token="token", base_url=url, timeout=0.2, sleep=lambda _: None, **more)
+
+
+@pytest.mark.parametrize("way", endless.SLOW)
+def test_an_answer_that_trickles_in_is_given_up_after_the_time_of_one_call(server, way) -> None:
+    server.way, began = way, time.monotonic()
+    with pytest.raises(Unreachable, match="not complete after 0.4 s"):
+        client(server.url).find_project("clinic", "eonpro")
+    assert time.monotonic() - began < 4
+
+
+def test_the_time_of_a_call_is_the_one_that_the_environment_names(server, monkeypatch) -> None:
+    monkeypatch.setenv("EONPRO_CALL_SECONDS", "0.15")
+    server.way = endless.SLOW[0]
+    with pytest.raises(Unreachable, match="not complete after 0.15 s"):
+        client(server.url).read_variables(PROJECT)
+
+
+def test_github_is_not_waited_for_without_an_end(server, monkeypatch) -> None:
+    monkeypatch.setenv("EONPRO_CALL_SECONDS", "0.3")
+    server.way, began = endless.SLOW[1], time.monotonic()
+    with pytest.raises(Unreachable, match="not complete after 0.3 s"):
+        github.subject_of("clinic/eonpro", token="ghp-secret", base_url=server.url)
+    assert time.monotonic() - began < 3 and server.requests == 1
+
+
+@pytest.mark.parametrize("way", ["fast chunks without an end", "a zip bomb"])
+def test_an_answer_that_is_too_large_is_given_up_in_little_memory(server, way, monkeypatch) -> None:
+    monkeypatch.setattr(call_limit, "ANSWER_BYTES", 4 * 2**20)
+    server.way = way
+    endless.zipped(600)  # What the server takes is not counted.
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(Unreachable, match="larger than 4 MB"):
+        Vercel(token="token", base_url=server.url, timeout=5, sleep=lambda _: None).read_variables(PROJECT)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60 * 1024
+
+
+def test_a_redirect_is_not_followed(server) -> None:
+    server.way = "redirects without an end"
+    with pytest.raises(SetupError, match="is not Vercel's API"):
+        client(server.url).read_variables(PROJECT)
+    assert server.requests == 1
+
+
+# --- answers that are JSON, and say nothing
+
+
+class Canned:
+    """Vercel, whose every answer is the one that the test writes. `{n}` in it counts."""
+
+    def __init__(self) -> None:
+        self.body = ""
+        self.url = ""
+        self.requests = 0
+
+
+@pytest.fixture
+def canned() -> Iterator[Canned]:
+    canned = Canned()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _serve(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            canned.requests += 1
+            body = canned.body.replace("{n}", str(canned.requests)).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = do_PATCH = do_DELETE = _serve
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    canned.url = f"http://127.0.0.1:{server.server_port}"
+    yield canned
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+QUESTIONS: dict[str, Callable[[Vercel], object]] = {
+    "the project": lambda edge: edge.find_project("clinic", "eonpro"),
+    "the projects": lambda edge: edge.list_projects(),
+    "the variables": lambda edge: edge.read_variables(PROJECT),
+    "the data key": lambda edge: edge.find_data_key(PROJECT),
+    "what would be replaced": lambda edge: edge.conflict(PROJECT, None),
+    "the last change": lambda edge: edge.last_change(PROJECT),
+    "the custom environments": lambda edge: edge.custom_environments(PROJECT),
+    "what runs": lambda edge: edge.current_deployment(PROJECT),
+}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "null",
+        "[]",
+        "7",
+        '"text"',
+        "true",
+        '{"envs": null}',
+        '{"envs": [null, 7, []]}',
+        '{"projects": [null], "teams": [7], "deployments": [[]], "environments": [null], "user": 7, "pagination": []}',
+    ],
+)
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_an_answer_that_says_nothing_is_an_error_with_a_message_or_nothing_never_a_bug(canned, question, body) -> None:
+    canned.body = body
+    try:
+        QUESTIONS[question](client(canned.url, deadline=0.5))
+    except SetupError as error:
+        assert error.message and error.hint
+    assert canned.requests < 30
+
+
+@pytest.mark.parametrize("body", ["null", "7", '"text"', "true", '{"envs": null}', "{}"])
+def test_an_answer_that_says_nothing_is_never_taken_for_a_project_without_a_data_key(canned, body) -> None:
+    canned.body = body
+    with pytest.raises(SetupError, match="cannot be understood"):
+        client(canned.url).find_data_key(PROJECT)
+
+
+def test_a_listing_of_variables_with_another_page_each_time_is_given_up(canned) -> None:
+    entry = {"id": "env_{n}", "key": "A", "type": "plain", "target": ["production"], "value": "b"}
+    canned.body = json.dumps({"envs": [entry], "pagination": {"next": "{n}"}})
+    with pytest.raises(UnreadableAnswer, match="has no last page: 101 pages with 101 variables"):
+        client(canned.url).read_variables(PROJECT)
+    assert canned.requests == 101
+
+
+def test_a_listing_whose_pages_name_each_other_ends(canned) -> None:
+    entry = {"id": "env_{n}", "key": "A", "type": "plain", "target": ["production"], "value": "b"}
+    canned.body = json.dumps({"envs": [entry], "pagination": {"next": 17}})
+    with pytest.raises(UnreadableAnswer, match="2 pages with 2 variables"):
+        client(canned.url).read_variables(PROJECT)
