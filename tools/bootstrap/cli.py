@@ -39,8 +39,8 @@ _REGISTRY = (
     "your mirror if you have one, and that the disk is not full; then run the same command again"
 )
 _ENGINE = (
-    "check that Go's module proxy answers (go env GOPROXY) and that 4 GB of disk are free, then run the same "
-    "command again. Or install the official CLI (https://www.pulumi.com/docs/install/) and run: make setup"
+    "read the lines above, then run the same command again. Or install the official CLI "
+    "(https://www.pulumi.com/docs/install/) and run: make setup"
 )
 _ACTIONLINT = "check that Go's module proxy answers (go env GOPROXY), then run the same command again"
 

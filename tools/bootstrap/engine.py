@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -26,6 +27,7 @@ LANGUAGE_HOST = "pulumi-language-python"
 BUILT_HERE = ".built-by-setup"
 DOWNLOAD_SITE = "https://get.pulumi.com/install.sh"
 _MODULE = "github.com/pulumi/pulumi/pkg/v3"
+_COMMAND = f"{_MODULE}/cmd/pulumi"
 _VERSION_SYMBOL = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
 _WORD_LISTS = ("github.com/ccojocar/zxcvbn-go", "github.com/nbutton23/zxcvbn-go")
 """A library that judges passwords, and its fork. Each reads its lists of words whenever `pulumi` starts."""
@@ -48,6 +50,23 @@ _RARELY_RUN = (
 _FLAGS = ("-gcflags=all=-dwarf=false", *(f"-gcflags={pattern}=-N -l -dwarf=false" for pattern in _RARELY_RUN))
 """Without tables for a debugger, which `-ldflags -w` would drop; and without optimization what rarely runs."""
 _CHANGES = str((_WORD_LISTS, _LOAD_WHEN_USED, _FLAGS))
+_CAUSES = (
+    (r"no space left on device|quota exceeded", "free 4 GB of disk, then run the same command again"),
+    (
+        r"signal: killed|cannot allocate memory|out of memory",
+        "free 2 GB of memory, then run the same command again: it goes on where it stopped",
+    ),
+    (
+        r"dial tcp|lookup .* on |i/o timeout|proxyconnect|TLS handshake|x509:|reading https?://|unrecognized import path"
+        r"|\b(?:403|404|410|50[0234]) [A-Z]",
+        "check that Go's module proxy answers (go env GOPROXY), then run the same command again",
+    ),
+    (
+        r"verifying module: checksum mismatch|SECURITY ERROR",
+        "the module proxy has another content than the pinned one: set GOPROXY=https://proxy.golang.org",
+    ),
+)
+"""(what Go prints, what to do) where the build fails for a reason outside the project."""
 _PROBE = "import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1], method='HEAD'), timeout=3).close()"
 _INSTALL = (
     "import sys; from pulumi.automation import PulumiCommand; from semver import VersionInfo; "
@@ -194,9 +213,12 @@ class Engine:
         flags = f"-s -w -X {_VERSION_SYMBOL}=v{version}"
         self._machine.say(f"{version} from source with {go.described}; the first build takes two to four minutes")
         modules = draft / "modules"
-        module_file = str(self._changed(go, modules))
-        argv = ("build", "-v", "-modfile", module_file, *_FLAGS, "-ldflags", flags, "-o", str(binary))
-        self._go(go, *argv, f"{_MODULE}/cmd/pulumi", log="engine")
+        of_module = ("-modfile", str(self._changed(go, modules)), *_FLAGS)
+        stale = ("list", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}")
+        packages = len(self._go(go, *stale, *of_module, _COMMAND, log="engine-packages").split())
+        self._machine.say(f"{packages} packages are to be compiled")
+        argv = ("build", "-v", *of_module, "-ldflags", flags, "-o", str(binary), _COMMAND)
+        self._go(go, *argv, log="engine", total=packages)
         self._check(binary, version)
         remove(modules)
         (draft / BUILT_HERE).touch()
@@ -227,11 +249,17 @@ class Engine:
                 lines.write(f"\nreplace {name} => {json.dumps(str(copy), ensure_ascii=False)}\n")
         return go_mod
 
-    def _go(self, go: Go, *arguments: str, log: str) -> str:
+    def _go(self, go: Go, *arguments: str, log: str, total: int = 0) -> str:
         argv, module = (str(go.program), *arguments), self._places.engine_module
         # The compiler's own garbage collection takes a quarter of its time at Go's default of 100.
         environment = {**go.environment, "GOGC": "400"}
-        return self._machine.run(Job(argv=argv, environment=environment, log=log, seconds=3600, cwd=module))
+        job = Job(argv=argv, environment=environment, log=log, seconds=3600, cwd=module, total=total)
+        try:
+            return self._machine.run(job)
+        except CommandFailed as error:
+            said = "\n".join(error.tail)
+            error.advice = next((advice for cause, advice in _CAUSES if re.search(cause, said)), "")
+            raise
 
     def _check(self, binary: Path, version: Version) -> None:
         environment: Mapping[str, str] = {**self._machine.environment, "PULUMI_SKIP_UPDATE_CHECK": "true"}

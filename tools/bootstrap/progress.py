@@ -70,7 +70,7 @@ class Progress:
         if isinstance(error, CommandFailed):
             self._write("".join(f"      | {line}\n" for line in error.tail))
             log = f" (all of its output: {error.log})" if error.log else ""
-            why, advice = f"{error.command} {error.reason}{log}", step.advice
+            why, advice = f"{error.command} {error.reason}{log}", error.advice or step.advice
         elif isinstance(error, StepFailed):
             why, advice = error.why, error.advice
         else:

@@ -25,10 +25,13 @@ _TAIL = 15
 
 
 class CommandFailed(Exception):
-    """A program failed, took too long, or could not be started."""
+    """A program failed, took too long, or could not be started. `advice` is what to do, where the output says it."""
 
-    def __init__(self, command: str, reason: str, tail: Sequence[str] = (), log: Path | None = None) -> None:
+    def __init__(
+        self, command: str, reason: str, tail: Sequence[str] = (), log: Path | None = None, *, advice: str = ""
+    ) -> None:
         super().__init__(f"{command}: {reason}")
+        self.advice = advice
         self.command = command
         self.reason = reason
         self.tail = tuple(tail)
@@ -45,6 +48,8 @@ class Job:
     seconds: float
     cwd: Path | None = None
     private: bool = False
+    total: int = 0
+    """How many lines of one word it prints in all, one for each thing done; 0: not known."""
 
 
 class Runner(Protocol):
@@ -90,7 +95,7 @@ class Processes:
         reader = threading.Thread(target=self._read, args=(process, log, lines), daemon=True)
         reader.start()
         try:
-            in_time = self._wait(process, job.seconds, lines, job.private)
+            in_time = self._wait(process, job, lines)
         finally:
             # Also after Ctrl-C: every process of this program ends here.
             _end(process)
@@ -116,17 +121,21 @@ class Processes:
                 file.write(line + "\n")
                 file.flush()
 
-    def _wait(self, process: subprocess.Popen[str], seconds: float, lines: list[str], private: bool) -> bool:
+    def _wait(self, process: subprocess.Popen[str], job: Job, lines: list[str]) -> bool:
         started = time.monotonic()
         while True:
-            remaining = seconds - (time.monotonic() - started)
+            remaining = job.seconds - (time.monotonic() - started)
             if remaining <= 0:
                 return False
             try:
                 process.wait(timeout=min(self._every, remaining))
                 return True
             except subprocess.TimeoutExpired:
-                self._alive(time.monotonic() - started, "" if private or not lines else lines[-1])
+                last = "" if job.private or not lines else lines[-1]
+                if job.total:
+                    done = sum(1 for line in lines if len(line.split()) == 1)
+                    last = f"{min(done, job.total)} of {job.total}  {last}"
+                self._alive(time.monotonic() - started, last)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

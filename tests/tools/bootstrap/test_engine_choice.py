@@ -30,6 +30,9 @@ class World:
     root: Path
     site: Callable[[Job], str]
     started: list[tuple[str, ...]] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    lists: str = ""
     sources: dict[str, str] = field(default_factory=dict)
     """Of the last build: the go.mod, and each file of a replaced module."""
 
@@ -39,10 +42,13 @@ class World:
 
     def run(self, job: Job) -> str:
         self.started.append(job.argv)
+        self.jobs.append(job)
         if DOWNLOAD_SITE in job.argv or "PulumiCommand" in " ".join(job.argv):
             return self.site(job)
         if "download" in job.argv:
             return download(self.root / "modules", job.argv[-1])
+        if "list" in job.argv:
+            return self.lists
         if "build" in job.argv:
             self.sources = sources(Path(job.argv[job.argv.index("-modfile") + 1]))
             cli(Path(job.argv[job.argv.index("-o") + 1]), "v3.259.0")
@@ -51,7 +57,7 @@ class World:
 
     def engine(self, wanted: Kind = Kind.AUTO) -> Engine:
         path = os.pathsep.join([str(self.root / "first"), str(self.root / "second"), "/usr/bin", "/bin"])
-        machine = Machine(places=self.places, environment={"PATH": path}, run=self.run, say=lambda text: None)
+        machine = Machine(places=self.places, environment={"PATH": path}, run=self.run, say=self.said.append)
         return Engine(machine, wanted)
 
 
@@ -178,6 +184,35 @@ def test_the_engine_that_is_built_reads_its_word_lists_only_when_it_judges_a_pas
     assert "func loadFrequencyList() {\n\tfrequency.Load()\n" in matching
     assert "func init()" not in "".join(text for name, text in world.sources.items() if name.startswith(module))
     assert [path.name for path in world.places.engine().parent.iterdir() if path.is_dir()] == []
+
+
+def test_the_build_says_how_many_packages_it_compiles(world: World):
+    world.lists = "runtime\nfmt\ngithub.com/pulumi/pulumi/pkg/v3/cmd/pulumi\n"
+    world.engine(Kind.BUILD).build(GO, "asked for")
+    assert "3 packages are to be compiled" in world.said
+    assert [job.total for job in world.jobs if "build" in job.argv] == [3]
+
+
+@pytest.mark.parametrize(
+    ("printed", "advice"),
+    [
+        ("write /cache/x: no space left on device", "free 4 GB of disk"),
+        ("/usr/local/go/pkg/tool/compile: signal: killed", "memory"),
+        ('Get "https://proxy.golang.org/x": dial tcp: lookup proxy.golang.org: no such host', "go env GOPROXY"),
+        ("reading https://mirror/x/@v/list: 403 Forbidden", "go env GOPROXY"),
+        ("verifying module: checksum mismatch", "another content than the pinned one"),
+        ("go.mod:286: usage: replace module/path [v1.2.3] => other/module v1.4", ""),
+        ("cmd/pulumi/main.go:403: undefined: x", ""),
+    ],
+)
+def test_a_build_that_fails_blames_the_network_only_where_go_does(world: World, printed: str, advice: str):
+    def fails(job: Job) -> str:
+        raise CommandFailed("go", "ended with exit code 1", (printed,))
+
+    machine = Machine(places=world.places, environment={}, run=fails, say=lambda text: None)
+    with pytest.raises(CommandFailed) as failed:
+        Engine(machine, Kind.BUILD).build(GO, "asked for")
+    assert advice in failed.value.advice and bool(advice) == bool(failed.value.advice)
 
 
 def test_a_library_that_changed_stops_the_build_instead_of_being_built_unchanged(world: World):

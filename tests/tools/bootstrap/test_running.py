@@ -21,13 +21,14 @@ def processes(tmp_path: Path, signs: list[tuple[float, str]]) -> Processes:
     return Processes(logs=tmp_path, alive=lambda seconds, last: signs.append((seconds, last)), every=0.2)
 
 
-def python(program: str, *, seconds: float = 30, private: bool = False) -> Job:
+def python(program: str, *, seconds: float = 30, private: bool = False, total: int = 0) -> Job:
     return Job(
         argv=(sys.executable, "-c", program),
         environment=dict(os.environ),
         log="job",
         seconds=seconds,
         private=private,
+        total=total,
     )
 
 
@@ -61,6 +62,12 @@ def test_a_slow_program_gives_signs_of_life_with_its_last_line(processes: Proces
     assert len(signs) >= 2
     assert signs[-1][1] == "compiling"
     assert signs == sorted(signs)
+
+
+def test_a_program_that_says_how_much_there_is_gives_n_of_m(processes: Processes, signs: list[tuple[float, str]]):
+    printed = "go: downloading x v1\\none\\ntwo"
+    processes(python(f"import time; print('{printed}', flush=True); time.sleep(0.7)", total=7))
+    assert signs[-1][1] == "2 of 7  two"
 
 
 def test_a_password_in_a_url_is_shown_nowhere(processes: Processes, tmp_path: Path):
