@@ -259,7 +259,15 @@ COMMANDS = {
         Command(name="rotate-data-key", words=("rotate", "--data-key", *CONFIRMED), check=another, new_keys=1),
         Command(
             name="promote",
-            words=("rotate", "--promote", "{pending}", "--no-hash-columns", "--no-redeploy", *CONFIRMED),
+            words=(
+                "rotate",
+                "--promote",
+                "{pending}",
+                "--no-hash-columns",
+                "--no-records",
+                "--no-redeploy",
+                *CONFIRMED,
+            ),
             world="pending",
             check=replaced,
             replaces=True,
@@ -311,7 +319,15 @@ COMMANDS = {
                 ),
                 Command(
                     name=f"{kind}-promote",
-                    words=("rotate", "--promote", "{pending}", "--no-hash-columns", "--no-redeploy", *CONFIRMED),
+                    words=(
+                        "rotate",
+                        "--promote",
+                        "{pending}",
+                        "--no-hash-columns",
+                        "--no-records",
+                        "--no-redeploy",
+                        *CONFIRMED,
+                    ),
                     world=f"{kind}-pending",
                     check=replaced_everywhere,
                     replaces=True,

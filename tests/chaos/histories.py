@@ -124,7 +124,10 @@ WORLDS: Mapping[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     ),
     "undelivered": ("vercel", (("by hand", "vercel/all"),)),
     "pending": ("vercel", (("rotate", "--data-key", *CONFIRMED),)),
-    "promoted": ("pending", (("rotate", "--promote", "{pending}", "--no-hash-columns", "--redeploy", *CONFIRMED),)),
+    "promoted": (
+        "pending",
+        (("rotate", "--promote", "{pending}", "--no-hash-columns", "--no-records", "--redeploy", *CONFIRMED),),
+    ),
     "user": ("", (("setup", "--answers", "examples/vercel-user.yaml", "--yes"), ("push", "--redeploy", "--yes"))),
     "ecs": ("", (("setup", "--answers", "examples/ecs.yaml", "--yes"), ("push", "--redeploy", "--yes"))),
     "replica": ("", (("setup", "--answers", "examples/multi-region.yaml", "--yes"),)),

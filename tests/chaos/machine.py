@@ -77,7 +77,7 @@ def _machine(stage: Stage, verdict: Verdict) -> type[RuleBasedStateMachine]:
             if not names:
                 return
             chosen = names[number % len(names)].removeprefix(VERSIONS)
-            said = ("--no-hash-columns",) if word.startswith("rotate") else ()
+            said = ("--no-hash-columns", "--no-records") if word.startswith("rotate") else ()
             words = (*word.split(), f"sha256:{chosen}", *said, "--no-redeploy", *CONFIRMED)
             self._run(Command(name="promote", words=words, check=stored, replaces=True), happens)
             # Whether it waits for its promotion still, its slot says.

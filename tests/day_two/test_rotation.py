@@ -75,7 +75,7 @@ def test_a_rotation_of_the_data_key_and_back_again_loses_no_record(life: Deploym
     new = made["fingerprint"]
     (old,) = (each["fingerprint"] for each in made["versions"] if each["current"])
 
-    promoted = life.wizard("rotate", "--promote", new, "--no-hash-columns", *SURE).document
+    promoted = life.wizard("rotate", "--promote", new, "--no-hash-columns", "--no-records", *SURE).document
     assert [(each["target"], each["state"]) for each in promoted["proofs"]] == [("ecs", "proved"), ("vercel", "proved")]
     new_value = ledger(life)[new]
     assert life.deployed()["ENCRYPTED_PHI_KEY"] == life.parameters()[STORED_KEY] == new_value
@@ -110,7 +110,7 @@ def test_a_former_key_is_adopted_from_a_pipe_and_promoted_and_is_seen_by_nobody(
     again = _piped(life, former.hex(), "adopt", "--encryption-key", *SURE)
     assert (again["changed"], again["fingerprint"]) == (False, document["fingerprint"])
 
-    life.wizard("rotate", "--promote", document["fingerprint"], "--no-hash-columns", *SURE)
+    life.wizard("rotate", "--promote", document["fingerprint"], "--no-hash-columns", "--no-records", *SURE)
     assert the_application.read(life, life.deployed(), record) == ["before KMS"]
     logs = "".join(log.read_text() for log in (life.folder / ".wizard" / "logs").glob("*.log"))
     assert former.hex() not in logs + "".join(life.printed)
@@ -169,7 +169,7 @@ def test_a_hash_key_of_its_own_outlives_a_rotation_and_its_deletion(life: Deploy
     assert len(opened) == 32 and base64.b64encode(opened).decode() not in "".join(life.printed)
 
     new = life.wizard("rotate", "--data-key", *SURE[:2], "--json").document["fingerprint"]
-    life.wizard("rotate", "--promote", new, "--no-hash-columns", *SURE)
+    life.wizard("rotate", "--promote", new, "--no-hash-columns", "--no-records", *SURE)
     assert life.deployed()["ENCRYPTED_PHI_KEY"] == ledger(life)[new] and set(hash_keys(life)) == {value}
 
     life.client("ssm").delete_parameter(Name=HASH_KEY)
@@ -258,7 +258,7 @@ def test_a_promotion_that_is_killed_in_the_middle_is_finished_by_the_same_comman
     held = life.parameters()[STORED_KEY]
     life.fault(service="ssm", operation="PutParameter", kind="hang", seconds=30)
     running = RunningCommand(
-        [sys.executable, "-m", "wizard", "rotate", "--promote", new, "--no-hash-columns", *SURE],
+        [sys.executable, "-m", "wizard", "rotate", "--promote", new, "--no-hash-columns", "--no-records", *SURE],
         folder=life.folder,
         environment=life.environment,
         log=life.root / "killed.log",
@@ -269,7 +269,7 @@ def test_a_promotion_that_is_killed_in_the_middle_is_finished_by_the_same_comman
     assert life.parameters()[STORED_KEY] in (held, ledger(life)[new])
     life.wizard("push", "--no-redeploy")
 
-    life.wizard("rotate", "--promote", new, "--no-hash-columns", *SURE)
+    life.wizard("rotate", "--promote", new, "--no-hash-columns", "--no-records", *SURE)
     assert life.deployed()["ENCRYPTED_PHI_KEY"] == life.parameters()[STORED_KEY] == ledger(life)[new]
     assert "eonpro:next-fingerprint" not in _tags(life)
 
@@ -309,7 +309,7 @@ def test_a_person_types_the_stacks_name_and_the_key_and_sees_only_the_one(life: 
 def test_every_region_gets_the_new_data_key_and_keeps_the_old_one(deployment: Deployment) -> None:
     old = deployment.parameters()[STORED_KEY]
     new = deployment.wizard("rotate", "--data-key", *SURE[:2], "--json").document["fingerprint"]
-    document = deployment.wizard("rotate", "--promote", new, "--no-hash-columns", *SURE).document
+    document = deployment.wizard("rotate", "--promote", new, "--no-hash-columns", "--no-records", *SURE).document
     (replica,) = deployment.outputs()["replicaKeyArns"]
     there = deployment.client("ssm", region=replica.split(":")[3])
     pages = there.get_parameters_by_path(Path="/eonpro", Recursive=True, WithDecryption=True)["Parameters"]

@@ -549,6 +549,7 @@ OF_ALL_TARGETS = (
         (["rotate", "--cmk", "--redeploy"], "--redeploy does nothing without --promote or --reencrypt"),
         (["rotate", "--cmk", "--confirm", "production"], "--confirm does nothing without --data-key"),
         (["rotate", "--data-key", "--reencrypted", "a.json"], "--reencrypted does nothing without --promote"),
+        (["rotate", "--data-key", "--no-records"], "--no-records does nothing without --promote"),
         (["restore", "--confirm", "production"], "--confirm does nothing without --version"),
         (["restore", "--no-redeploy", "--stack=--version"], "--no-redeploy does nothing without --version"),
         (["review", "--confirm", "production"], "--confirm does nothing without --sign"),

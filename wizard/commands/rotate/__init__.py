@@ -33,12 +33,18 @@ class RotateOptions:
     """What `phi reencrypt --json` printed for each table, before `--promote`."""
     no_hash_columns: bool = False
     """The person says that no table has search hashes under the former data key."""
+    scanned: Sequence[Path] = ()
+    """What `phi scan --json` printed for each database, before `--promote`."""
+    no_records: bool = False
+    """The person says that no database has records under the former data key."""
 
     NEEDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "--yes": ("--cmk", "--schedule", "--reencrypt"),
         "--confirm": ("--data-key", "--promote", "--reencrypt"),
         "--reencrypted": ("--promote",),
         "--no-hash-columns": ("--promote",),
+        "--scanned": ("--promote",),
+        "--no-records": ("--promote",),
         "--redeploy": ("--promote", "--reencrypt"),
         "--no-redeploy": ("--promote", "--reencrypt"),
     }
@@ -63,6 +69,19 @@ class RotateOptions:
             "--no-hash-columns",
             action="store_true",
             help="with --promote: no table has search hashes (emailHash, dobHash) under the former data key",
+        )
+        parser.add_argument(
+            "--scanned",
+            type=Path,
+            action="append",
+            metavar="FILE",
+            default=[],
+            help="with --promote: what `phi scan --rows 0 --json` printed; for each database",
+        )
+        parser.add_argument(
+            "--no-records",
+            action="store_true",
+            help="with --promote: no database has records under the former data key",
         )
 
     def run(self, request: Request, clients: Clients) -> Result:
@@ -95,6 +114,8 @@ class RotateOptions:
             self.promote or "",
             reencrypted=tuple(self.reencrypted),
             no_hash_columns=self.no_hash_columns,
+            scanned=tuple(self.scanned),
+            no_records=self.no_records,
         )
         return result.finish(clients.ui, done)
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wizard.commands.rotate.data_key import promote_command, put_in_place
+from wizard.commands.rotate.data_key import fetch_command, promote_command, put_in_place
 from wizard.commands.rotate.replace_version import same_version
 from wizard.commands.rotate.result import Action, RotateResult, show_versions
+from wizard.commands.rotate.scan_evidence import scan_command
 from wizard.commands.rotate.versions import (
     DataKeyStore,
     keep_everywhere,
@@ -17,10 +18,11 @@ from wizard.commands.rotate.versions import (
     may_create,
     read_stack,
     refuse_other_store,
+    stored,
 )
 from wizard.core.errors import Cancelled
 from wizard.core.models.inputs import Mark
-from wizard.core.models.rotation import VersionOrigin
+from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 from wizard.core.next_command import Command
 from wizard.data_key import guard
 from wizard.setup import confirmation
@@ -89,9 +91,17 @@ def adopt(request: Request, clients: Clients) -> RotateResult:
         changed=same is None,
         versions=data_keys.versions(),
         subject=version,
-        next=() if is_in_use else (decision.next if decision else _promote(data_keys, version.fingerprint),),
+        next=() if is_in_use else (decision.next,) if decision else _promote(data_keys, version),
     )
 
 
-def _promote(data_keys: DataKeyStore, fingerprint: str) -> str:
-    return promote_command(data_keys, fingerprint, advice="only if the records use that data key, or were re-encrypted")
+def _promote(data_keys: DataKeyStore, version: DataKeyVersion) -> tuple[str, ...]:
+    current = stored(data_keys)
+    assert current.wrapped is not None
+    return (
+        fetch_command(data_keys, old=current.wrapped.fingerprint, new=version),
+        scan_command(advice="with the application's AWS credentials: which records are under which of the two"),
+        promote_command(
+            data_keys, version.fingerprint, advice="only if the records use that data key, or were re-encrypted"
+        ),
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from wizard.commands.rotate.replace_version import (
     stored_keys,
 )
 from wizard.commands.rotate.result import Action, RotateResult, show_versions, warn_of_altered
+from wizard.commands.rotate.scan_evidence import SCAN_FILE, ScanEvidence, require_scanned, scan_command
 from wizard.commands.rotate.versions import (
     DataKeyStore,
     keep_everywhere,
@@ -88,19 +90,9 @@ def make_new(request: Request, clients: Clients) -> RotateResult:
 
 def next_steps(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> tuple[str, ...]:
     """The commands between the creation of a data key and its promotion."""
-    former = data_keys.own.key_rotation.version(data_keys.settings, old)
-    assert former is not None
     tables = record_tables(data_keys)
-    # With their own key the search hashes are compared with it, and none changes.
-    stored = [other.settings.names for other in data_keys.others]
-    hash_key = "".join(f" {names.variable}={_read_command(data_keys, names.stored_data_key)}" for names in stored)
     return (
-        Command(
-            f"export AWS_REGION={data_keys.own.region} AWS_KMS_KEY_ID={data_keys.own.key_arn} "
-            f"{DATA_KEY_VARIABLE}={_read_command(data_keys, former.parameter)} "
-            f"NEW_{DATA_KEY_VARIABLE}={_read_command(data_keys, new.parameter)}{hash_key}",
-            advice=f"the wrapped {old} and {new.fingerprint}; only the KMS key decrypts them",
-        ),
+        fetch_command(data_keys, old=old, new=new),
         *(Command(reencrypt_command(table), advice="with the application's AWS credentials") for table in tables),
         *(
             ()
@@ -114,7 +106,26 @@ def next_steps(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> tup
                 ),
             )
         ),
+        scan_command(
+            advice="with the application's AWS credentials, for each database: it reads every column of every table, "
+            "and names those that still have records of the old data key, or that it cannot look into"
+        ),
         promote_command(data_keys, new.fingerprint, advice="when no record needs the old data key; it is still kept"),
+    )
+
+
+def fetch_command(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> Command:
+    """The command that puts both wrapped data keys, and the hash key, into the environment of `phi`."""
+    former = data_keys.own.key_rotation.version(data_keys.settings, old)
+    assert former is not None
+    # With their own key the search hashes are compared with it, and none changes.
+    stored = [other.settings.names for other in data_keys.others]
+    hash_key = "".join(f" {names.variable}={_read_command(data_keys, names.stored_data_key)}" for names in stored)
+    return Command(
+        f"export AWS_REGION={data_keys.own.region} AWS_KMS_KEY_ID={data_keys.own.key_arn} "
+        f"{DATA_KEY_VARIABLE}={_read_command(data_keys, former.parameter)} "
+        f"NEW_{DATA_KEY_VARIABLE}={_read_command(data_keys, new.parameter)}{hash_key}",
+        advice=f"the wrapped {old} and {new.fingerprint}; only the KMS key decrypts them",
     )
 
 
@@ -142,7 +153,7 @@ def promote_command(data_keys: DataKeyStore, fingerprint: str, *, advice: str) -
     """The command that promotes a version after its tables were re-encrypted."""
     stack, tables = data_keys.stack, record_tables(data_keys)
     evidence = [word for table in tables for word in ("--reencrypted", _result_file(table))]
-    words = ("rotate", "--promote", fingerprint, *(evidence or ["--no-hash-columns"]))
+    words = ("rotate", "--promote", fingerprint, *(evidence or ["--no-hash-columns"]), "--scanned", SCAN_FILE)
     if not tables:
         advice += "; only if no table has search hashes, else --reencrypted FILE for each table in its place"
     return wizard(*words, "--stack", stack, "--confirm", stack, advice=advice)
@@ -228,6 +239,8 @@ def promote(
     *,
     reencrypted: Sequence[Path] = (),
     no_hash_columns: bool = False,
+    scanned: Sequence[Path] = (),
+    no_records: bool = False,
 ) -> RotateResult:
     """Make the version the current one after a typed confirmation; deliver and verify it."""
     data_keys = read_stack(request, clients)
@@ -236,19 +249,40 @@ def promote(
     assert current.wrapped is not None
     version = version_of(data_keys, fingerprint, command=command)
     former = data_keys.own.key_rotation.version(data_keys.settings, current.wrapped.fingerprint)
+    scans: tuple[ScanEvidence, ...] = ()
     # The same data key, wrapped again or current already, changes no record and no hash.
     if former is None or former.same_as != version.same_as:
         require_carried(data_keys, version, files=reencrypted, no_hash_columns=no_hash_columns)
+        scans = require_scanned(
+            data_keys,
+            version,
+            former=current.wrapped.fingerprint,
+            tables=record_tables(data_keys),
+            files=scanned,
+            no_records=no_records,
+            now=clients.now(),
+        )
     evidence = [word for file in reencrypted for word in ("--reencrypted", str(file))]
     evidence += ["--no-hash-columns"] if no_hash_columns else []
-    return put_in_place(
+    evidence += [word for file in scanned for word in ("--scanned", str(file))]
+    evidence += ["--no-records"] if no_records else []
+    result = put_in_place(
         request,
         clients,
         data_keys,
         version,
         action=Action.PROMOTE,
-        warnings=_warnings(data_keys, version, old=current.wrapped.fingerprint),
+        warnings=(*_accepted(scans), *_warnings(data_keys, version, old=current.wrapped.fingerprint)),
         command=shlex.join(("rotate", "--promote", version.fingerprint, *evidence, "--stack", data_keys.stack)),
+    )
+    return replace(result, scans=scans)
+
+
+def _accepted(scans: Sequence[ScanEvidence]) -> tuple[str, ...]:
+    return tuple(
+        f"{scan.file}: not looked into, as its --accept-column says: {', '.join(scan.accepted)}"
+        for scan in scans
+        if scan.accepted
     )
 
 

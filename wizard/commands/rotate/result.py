@@ -13,6 +13,7 @@ from typing import Any
 
 from wizard.commands.push.deliver import redeploy_fields
 from wizard.commands.rotate.replace_version import DecryptProof, RotationDelivery
+from wizard.commands.rotate.scan_evidence import ScanEvidence
 from wizard.core import json_documents, next_command
 from wizard.core.models.delivery import Delivered, VerificationState
 from wizard.core.models.deployment import Redeployed, RedeployState
@@ -51,6 +52,8 @@ class RotateResult:
     delivery: RotationDelivery | None = None
     """None if nothing had to be delivered."""
     redeploys: tuple[Redeployed, ...] = ()
+    scans: tuple[ScanEvidence, ...] = ()
+    """Of the databases, before a promotion."""
     next: tuple[str, ...] = ()
     """The next steps in order, each a command or a sentence."""
 
@@ -78,6 +81,7 @@ def document(result: RotateResult) -> json_documents.Document:
         "delivered": [delivered(entry) for entry in result.delivery.delivered] if result.delivery else [],
         "proofs": [json_documents.proof_fields(entry) for entry in result.delivery.proofs] if result.delivery else [],
         "redeploys": [redeploy_fields(entry) for entry in result.redeploys],
+        "scans": [entry.as_json() for entry in result.scans],
         "next": [next_command.document(entry) for entry in result.next],
     }
 
@@ -96,6 +100,7 @@ def listing(stack: str, kept_versions: Sequence[DataKeyVersion], *, next: str) -
         "delivered": [],
         "proofs": [],
         "redeploys": [],
+        "scans": [],
         "next": [next_command.document(next)],
     }
 

@@ -47,12 +47,14 @@ def test_beside_a_data_key_it_is_kept_and_not_current(world: World) -> None:
     assert world.current.fingerprint == OLD
     assert set(world.kept()) == {OLD, told["fingerprint"]}
     assert told["delivered"] == []
-    assert f"rotate --promote {told['fingerprint']}" in str(told["next"][0])
+    fetching, scanning, promoting = (each["command"] for each in told["next"])
+    assert f"data-keys/{told['fingerprint'].removeprefix('sha256:')}" in fetching and "phi scan" in scanning
+    assert f"rotate --promote {told['fingerprint']}" in promoting
 
 
 def test_it_is_promoted_like_any_other(world: World) -> None:
     told = world.run("adopt", "--encryption-key")
-    world.run("rotate", "--promote", told["fingerprint"], "--no-hash-columns")
+    world.run("rotate", "--promote", told["fingerprint"], "--no-hash-columns", "--no-records")
     assert world.current.fingerprint == told["fingerprint"]
 
 
@@ -99,7 +101,7 @@ def test_an_adoption_that_was_cut_off_is_not_kept_a_second_time(world: World, em
 
 def test_the_key_that_is_in_use_already_is_not_kept_beside_itself(world: World) -> None:
     adopted = world.run("adopt", "--encryption-key")["fingerprint"]
-    world.run("rotate", "--promote", adopted, "--no-hash-columns")
+    world.run("rotate", "--promote", adopted, "--no-hash-columns", "--no-records")
     told = world.run("adopt", "--encryption-key")
     assert (told["fingerprint"], told["changed"], told["next"], len(world.kept())) == (adopted, False, [], 2)
 

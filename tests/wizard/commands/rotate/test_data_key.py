@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from itertools import product
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def test_the_old_one_is_kept_before_the_new_one_is_made(world: World) -> None:
 
 def test_the_next_steps_fetch_both_re_encrypt_and_promote(world: World) -> None:
     told = world.run("rotate", "--data-key")
-    fetching, moving, promoting = (each["command"] for each in told["next"])
+    fetching, moving, scanning, promoting = (each["command"] for each in told["next"])
     old, new = (each.removeprefix("sha256:") for each in (OLD, told["fingerprint"]))
     for variable, entry in (("ENCRYPTED_PHI_KEY", old), ("NEW_ENCRYPTED_PHI_KEY", new)):
         assert (
@@ -91,7 +92,11 @@ def test_the_next_steps_fetch_both_re_encrypt_and_promote(world: World) -> None:
         ) in fetching
     assert f"AWS_REGION=us-east-1 AWS_KMS_KEY_ID={KEY} " in fetching
     assert moving.startswith("python -m phi reencrypt --dsn") and "--dry-run" in moving
-    assert f"rotate --promote sha256:{new}" in promoting
+    assert scanning == (
+        'ENCRYPTED_PHI_KEYS_FOR_READING="$ENCRYPTED_PHI_KEY" ENCRYPTED_PHI_KEY="$NEW_ENCRYPTED_PHI_KEY" '
+        "python -m phi scan --dsn postgresql://HOST/DATABASE --rows 0 --json > scanned.json"
+    )
+    assert f"rotate --promote sha256:{new}" in promoting and "--scanned scanned.json" in promoting
 
 
 def test_from_the_other_store_they_are_fetched_with_its_own_command() -> None:
@@ -127,7 +132,7 @@ def test_two_machines_at_once_end_with_one_new_data_key(world: World) -> None:
 
 
 def test_one_that_was_in_use_once_does_not_wait(world: World, new: str) -> None:
-    world.run("rotate", "--promote", new, "--no-hash-columns")
+    world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     world.run("restore", "--version", OLD)
     assert world.run("rotate", "--data-key")["fingerprint"] not in (OLD, new)
 
@@ -183,7 +188,7 @@ def test_with_replicas_every_region_keeps_both_under_its_own_key() -> None:
 
 
 def test_a_promoted_data_key_is_current_delivered_and_proved(world: World, new: str) -> None:
-    told = world.run("rotate", "--promote", new, "--no-hash-columns")
+    told = world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     assert world.current.fingerprint == new
     assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == world.current.value
     assert [each["state"] for each in told["proofs"]] == ["proved"]
@@ -192,30 +197,30 @@ def test_a_promoted_data_key_is_current_delivered_and_proved(world: World, new: 
 
 def test_what_has_the_variables_beside_production_is_named(world: World, new: str) -> None:
     world.vercel.overlapping = ("preview has ENCRYPTED_PHI_KEY", "preview has AWS_REGION")
-    (told,) = world.run("rotate", "--promote", new, "--no-hash-columns")["next"]
+    (told,) = world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")["next"]
     assert told["advice"].startswith("preview has ENCRYPTED_PHI_KEY") and "push --to" in told["advice"]
 
 
 def test_what_cannot_be_looked_at_afterwards_is_told_and_changes_no_success(world: World, new: str) -> None:
     world.vercel.failures["overlaps"] = Unreachable("Vercel does not answer", "try again")
-    code, told = world.ended("rotate", "--promote", new, "--no-hash-columns")
+    code, told = world.ended("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     assert (code, told["changed"]) == (0, True)
     assert "is unknown" in str(told["next"][0])
 
 
 def test_the_old_one_stays(world: World, new: str) -> None:
-    told = world.run("rotate", "--promote", new, "--no-hash-columns")
+    told = world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     (old,) = (each for each in told["versions"] if each["fingerprint"] == OLD)
     assert (old["current"], old["wasCurrent"], old["kept"]) == (False, True, True)
 
 
 def test_it_is_opened_before_the_stored_data_key_is_touched(world: World, new: str) -> None:
-    world.run("rotate", "--promote", new, "--no-hash-columns")
+    world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     assert world.log.index("prover.prove") < world.log.index(f"keyring.replace_current {new}")
 
 
 def test_what_is_said_names_what_can_no_longer_be_read_and_the_way_back(world: World, new: str) -> None:
-    world.run("rotate", "--promote", new, "--no-hash-columns")
+    world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     told = " ".join(world.ui.said)
     assert f"the application can no longer read records of {OLD}" in told
     assert f"restore --version {OLD}" in told
@@ -224,25 +229,25 @@ def test_what_is_said_names_what_can_no_longer_be_read_and_the_way_back(world: W
 @pytest.mark.parametrize("confirm", (None, "staging"))
 def test_nothing_is_promoted_without_the_stacks_name(world: World, new: str, confirm: str | None) -> None:
     with pytest.raises(Cancelled, match="nothing was changed"):
-        world.run("rotate", "--promote", new, "--no-hash-columns", confirm=confirm, yes=True)
+        world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records", confirm=confirm, yes=True)
     assert world.changes() == []
     assert world.current.fingerprint == OLD
 
 
 def test_the_fingerprint_is_good_without_its_prefix(world: World, new: str) -> None:
-    world.run("rotate", "--promote", new.removeprefix("sha256:"), "--no-hash-columns")
+    world.run("rotate", "--promote", new.removeprefix("sha256:"), "--no-hash-columns", "--no-records")
     assert world.current.fingerprint == new
 
 
 @pytest.mark.parametrize("given", ("latest", "sha256:123", "sha256:" + "g" * 16))
 def test_what_is_no_fingerprint_is_refused(world: World, given: str) -> None:
     with pytest.raises(UsageError, match="is not a fingerprint"):
-        world.run("rotate", "--promote", given, "--no-hash-columns")
+        world.run("rotate", "--promote", given, "--no-hash-columns", "--no-records")
 
 
 def test_a_version_that_nobody_kept_is_refused_and_those_there_are_named(world: World, new: str) -> None:
     with pytest.raises(UsageError, match=rf"(?s){OLD}.*{new}|{new}.*{OLD}"):
-        world.run("rotate", "--promote", "sha256:" + "0" * 16, "--no-hash-columns")
+        world.run("rotate", "--promote", "sha256:" + "0" * 16, "--no-hash-columns", "--no-records")
     assert world.changes() == []
 
 
@@ -252,21 +257,21 @@ def test_a_version_under_another_key_never_becomes_current(world: World) -> None
     entry = world.kept()[told["fingerprint"]]
     world.key_rotation.entries[entry.fingerprint] = type(entry)(**{**entry.__dict__, "key_arn": OTHER_KEY})
     with pytest.raises(DataKeyConflict, match="not by the stack's key"):
-        world.run("rotate", "--promote", entry.fingerprint, "--no-hash-columns")
+        world.run("rotate", "--promote", entry.fingerprint, "--no-hash-columns", "--no-records")
     assert world.current.fingerprint == OLD
 
 
 def test_what_the_application_cannot_open_never_becomes_current(world: World, new: str) -> None:
     world.prover.verdict = ChildResult(proved=False, principal="", fingerprint="", cause="AccessDenied", message="no")
     with pytest.raises(DataKeyConflict, match="the application cannot decrypt"):
-        world.run("rotate", "--promote", new, "--no-hash-columns")
+        world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     assert world.changes() == []
     assert world.current.fingerprint == OLD
 
 
 def test_without_the_applications_credentials_kms_opens_it_and_gives_nothing(world: World, new: str) -> None:
     world.aws.credentials = None
-    told = world.run("rotate", "--promote", new, "--no-hash-columns")
+    told = world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     assert told["opened"] == "reencrypted"
     assert f"keyring.reencrypt {KEY} {KEY}" in world.log
     assert len(world.kept()) == 2
@@ -275,7 +280,7 @@ def test_without_the_applications_credentials_kms_opens_it_and_gives_nothing(wor
 def test_where_neither_can_be_tried_the_ledgers_word_counts_and_is_said_to(world: World, new: str) -> None:
     world.aws.credentials = None
     world.key_rotation.failures["reencrypt"] = DENIED
-    told = world.run("rotate", "--promote", new, "--no-hash-columns")
+    told = world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     assert told["opened"] == "kept-version"
     assert any("this could not be proved from here" in line for line in world.ui.said)
 
@@ -283,31 +288,31 @@ def test_where_neither_can_be_tried_the_ledgers_word_counts_and_is_said_to(world
 def test_without_a_token_for_vercel_nothing_is_promoted(world: World, new: str) -> None:
     world.token = None
     with pytest.raises(MissingAnswers):
-        world.run("rotate", "--promote", new, "--no-hash-columns")
+        world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     assert world.changes() == []
 
 
 def test_where_vercel_does_not_answer_nothing_is_promoted(world: World, new: str) -> None:
     world.vercel.failures["find_project"] = Unreachable("Vercel does not answer", "try again")
     with pytest.raises(Unreachable):
-        world.run("rotate", "--promote", new, "--no-hash-columns")
+        world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     assert world.changes() == []
 
 
 def test_a_data_key_of_somebody_elses_on_vercel_keeps_it_from_being_promoted(world: World, new: str) -> None:
     world.vercel.variables["ENCRYPTED_PHI_KEY"] = wrapped("foreign").value
     with pytest.raises(DataKeyConflict, match="nothing was changed"):
-        world.run("rotate", "--promote", new, "--no-hash-columns")
+        world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     assert world.changes() == []
 
 
 def test_a_delivery_that_fails_is_finished_by_the_same_command(world: World, new: str) -> None:
     world.vercel.failures["deliver"] = Unreachable("Vercel does not answer", "try again")
     with pytest.raises(Unreachable):
-        world.run("rotate", "--promote", new, "--no-hash-columns")
+        world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     assert world.current.fingerprint == new
     world.vercel.failures.clear()
-    told = world.run("rotate", "--promote", new, "--no-hash-columns", confirm=None)
+    told = world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records", confirm=None)
     assert world.vercel.variables["ENCRYPTED_PHI_KEY"] == world.current.value
     assert told["changed"] is False
     assert not any("replace_current" in call for call in world.log)
@@ -324,12 +329,12 @@ def test_a_stored_data_key_that_changed_while_it_was_being_confirmed_is_left_alo
 
     world.ui.ask = meanwhile  # type: ignore[method-assign]
     with pytest.raises(DataKeyConflict, match="somebody else changed it meanwhile"):
-        world.run("rotate", "--promote", new, "--no-hash-columns", confirm=None)
+        world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records", confirm=None)
     assert world.current.fingerprint == OLD
 
 
 def test_two_runs_at_once_wait_for_each_other(world: World, new: str) -> None:
-    world.run("rotate", "--promote", new, "--no-hash-columns")
+    world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     held, freed = world.log.index("engine.alone"), world.log.index("engine.alone ends")
     assert held < world.log.index(f"keyring.replace_current {new}") < freed
 
@@ -337,7 +342,7 @@ def test_two_runs_at_once_wait_for_each_other(world: World, new: str) -> None:
 def test_replicas_come_first_and_the_stacks_own_region_last() -> None:
     world = World(multi_region())
     new = str(world.run("rotate", "--data-key")["fingerprint"])
-    world.run("rotate", "--promote", new, "--no-hash-columns")
+    world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     there = world.aws.with_region(REPLICA_REGION)
     assert there.stored_keys[world.settings.names.stored_data_key].wrapped == world.current
     assert there.stored_keys[world.settings.names.stored_data_key].key_arn == REPLICA
@@ -349,15 +354,15 @@ def test_a_power_cut_between_two_regions_is_taken_up_by_the_same_command() -> No
     new = str(world.run("rotate", "--data-key")["fingerprint"])
     world.key_rotation.crash_at = "replace_current"
     with pytest.raises(KeyboardInterrupt):
-        world.run("rotate", "--promote", new, "--no-hash-columns")
+        world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     assert world.current.fingerprint == OLD
-    told = world.run("rotate", "--promote", new, "--no-hash-columns")
+    told = world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     assert (world.current.fingerprint, told["changed"]) == (new, True)
 
 
 def test_the_same_data_key_in_another_wrapping_asks_for_no_re_encryption(world: World) -> None:
     world.run("rotate", "--reencrypt", KEY)
-    world.run("rotate", "--promote", OLD, "--no-hash-columns")
+    world.run("rotate", "--promote", OLD, "--no-hash-columns", "--no-records")
     told = " ".join(world.ui.said)
     assert "no record has to be re-encrypted" in told
     assert "can no longer read records" not in told
@@ -378,6 +383,32 @@ def result(folder: Path, table: str, new: str, **changed: object) -> str:
     return str(file)
 
 
+def scan(folder: Path, new: str, *, tables: dict[str, list[str]] | None = None, **changed: object) -> str:
+    """The file of a result of `phi scan --rows 0 --json`, all under the new data key, but for what is changed.
+
+    `column` changes each column.
+    """
+    of_column = changed.pop("column", {})
+    assert isinstance(of_column, dict)
+    document = {
+        **{"command": "scan", "at": NOW.isoformat(), "keys": [new, OLD], "complete": True, "everyRow": True},
+        **{"succeeded": True, "notLookedInto": [], "acceptedColumns": [], "otherDatabases": []},
+        "tables": [
+            {
+                **{"table": table, "kind": "table", "rows": 7, "rowsRead": 7, "problem": None},
+                "columns": [
+                    {"column": name, "underKeys": {new: 7}, "underNoKey": 0, "contentsAccepted": False, **of_column}
+                    for name in columns
+                ],
+            }
+            for table, columns in (tables or {"public.Patient": ["firstName"]}).items()
+        ],
+    }
+    file = folder / "scanned.json"
+    file.write_text(json.dumps({**document, **changed}))
+    return str(file)
+
+
 @pytest.fixture
 def hashed() -> World:
     """The settings name two tables with hash columns."""
@@ -395,7 +426,7 @@ def test_no_patient_becomes_unfindable_because_nobody_thought_of_the_hashes(worl
 def test_every_table_of_the_settings_has_to_be_carried_first(hashed: World, tmp_path: Path) -> None:
     told = hashed.run("rotate", "--data-key")
     new = str(told["fingerprint"])
-    _, first, second, promoting = (step["command"] for step in told["next"])
+    _, first, second, _, promoting = (step["command"] for step in told["next"])
     assert "--table Patient --columns firstName,email,dob --key-column id" in first
     assert "--hash-columns email:emailHash,dob:dobHash --json > reencrypted-Patient.json" in first
     assert "--table clinic.Lead" in second
@@ -406,13 +437,17 @@ def test_every_table_of_the_settings_has_to_be_carried_first(hashed: World, tmp_
         hashed.run("rotate", "--promote", new, "--reencrypted", patient)
     assert str(refused.value.hint) == second
     with pytest.raises(PolicyRefusal, match="no-hash-columns says there are none"):
-        hashed.run("rotate", "--promote", new, "--no-hash-columns")
+        hashed.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     assert hashed.current.fingerprint == OLD
 
-    both = ("--reencrypted", patient, "--reencrypted", result(tmp_path, "clinic.Lead", new))
+    both = ["--reencrypted", patient, "--reencrypted", result(tmp_path, "clinic.Lead", new)]
+    with pytest.raises(PolicyRefusal, match="--no-records says there are none"):
+        hashed.run("rotate", "--promote", new, *both, "--no-records")
+    tables = {"public.Patient": ["firstName", "email", "dob"], "clinic.Lead": ["email"]}
+    both += ["--scanned", scan(tmp_path, new, tables=tables)]
     with pytest.raises(Cancelled) as asked:
         hashed.run("rotate", "--promote", new, *both, confirm=None)
-    assert f"--reencrypted {patient}" in asked.value.hint
+    assert f"--reencrypted {patient}" in asked.value.hint and f"--scanned {both[-1]}" in asked.value.hint
     assert hashed.run("rotate", "--promote", new, *both)["changed"]
 
 
@@ -450,6 +485,87 @@ def test_the_same_data_key_wrapped_again_needs_no_evidence(hashed: World) -> Non
     hashed.run("rotate", "--promote", OLD)
 
 
+# --- the records of every column, which a scan has looked into
+
+
+def test_a_data_key_is_promoted_after_a_scan_that_found_no_record_of_the_old_one(
+    world: World, new: str, tmp_path: Path
+) -> None:
+    file = scan(tmp_path, new, acceptedColumns=["public.PatientDocument.data"])
+    done = world.run("rotate", "--promote", new, "--no-hash-columns", "--scanned", file)
+    assert done["changed"] and done["scans"] == [
+        {
+            **{"file": file, "at": NOW.isoformat(timespec="seconds"), "rowsRead": 7, "records": 7},
+            "acceptedColumns": ["public.PatientDocument.data"],
+        }
+    ]
+    assert any("as its --accept-column says: public.PatientDocument.data" in line for line in world.ui.said)
+
+
+def test_no_draft_becomes_unreadable_because_nobody_looked_into_its_column(world: World, new: str) -> None:
+    with pytest.raises(PolicyRefusal, match="no scan of the database was named") as refused:
+        world.run("rotate", "--promote", new, "--no-hash-columns")
+    assert "phi scan" in str(refused.value.hint) and world.changes() == [] and world.current.fingerprint == OLD
+
+
+THIRD = "sha256:0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"keys": [OLD]}, "not the one to promote"),
+        ({"keys": ["NEW"]}, "did not have the data key in use"),
+        ({"at": (NOW - timedelta(hours=25)).isoformat()}, "older than 24 hours"),
+        ({"everyRow": False}, "read a sample"),
+        ({"column": {"underKeys": {OLD: 1, "NEW": 6}}}, "under another data key: public.Patient.firstName"),
+        ({"column": {"underKeys": {THIRD: 1}, "contentsAccepted": True}}, "under another data key"),
+        ({"column": {"underNoKey": 1}}, "no key of the scan decrypts: public.Patient.firstName"),
+        ({"column": {"underKeys": {}}}, "is it the application's database"),
+        (
+            {"notLookedInto": [{"column": "public.Doc.data", "why": "3 values"}]},
+            r"not looked into: public.Doc.data \(3",
+        ),
+    ],
+)
+def test_a_scan_that_says_less_is_no_evidence(
+    world: World, new: str, tmp_path: Path, changed: dict[str, object], why: str
+) -> None:
+    named = json.loads(json.dumps(changed).replace("NEW", new))
+    with pytest.raises(PolicyRefusal, match=why):
+        world.run("rotate", "--promote", new, "--no-hash-columns", "--scanned", scan(tmp_path, new, **named))
+    assert world.changes() == [] and world.current.fingerprint == OLD
+
+
+def test_a_scan_of_another_database_is_no_evidence(tmp_path: Path) -> None:
+    world = World(settings(record_tables=TABLES[:1]))
+    new = str(world.run("rotate", "--data-key")["fingerprint"])
+    carried = ("--reencrypted", result(tmp_path, "Patient", new))
+    with pytest.raises(PolicyRefusal, match=r"no scan has Patient.email; no scan has Patient.dob"):
+        world.run("rotate", "--promote", new, *carried, "--scanned", scan(tmp_path, new))
+    assert world.current.fingerprint == OLD
+
+
+def test_what_no_key_decrypts_and_the_person_has_accepted_is_no_reason_against_it(
+    world: World, new: str, tmp_path: Path
+) -> None:
+    file = scan(tmp_path, new, column={"underNoKey": 2, "contentsAccepted": True})
+    assert world.run("rotate", "--promote", new, "--no-hash-columns", "--scanned", file)["changed"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"command": "scan", "at": "2026-11-24", "keys": ["a"], "tables": []}', None]
+)
+def test_a_file_that_is_no_result_of_a_scan_is_refused(
+    world: World, new: str, tmp_path: Path, text: str | None
+) -> None:
+    file = tmp_path / "scanned.json"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(UsageError, match="--scanned"):
+        world.run("rotate", "--promote", new, "--no-hash-columns", "--scanned", str(file))
+
+
 # --- options
 
 
@@ -459,7 +575,7 @@ def test_the_same_data_key_wrapped_again_needs_no_evidence(hashed: World) -> Non
         (("rotate", "--cmk"),),
         (("rotate", "--schedule", "180"),),
         (("rotate", "--data-key"),),
-        (("rotate", "--promote", "NEW", "--no-hash-columns"),),
+        (("rotate", "--promote", "NEW", "--no-hash-columns", "--no-records"),),
         (("rotate", "--reencrypt", KEY), ("rotate", "--reencrypt", OTHER_KEY)),
         (("restore",),),
         (("restore", "--version", "NEW"),),

@@ -96,7 +96,7 @@ def new_data_key(world: World) -> str:
 def promoted(world: World, *before: str) -> None:
     if before:
         world.run(*before)
-    world.run("rotate", "--promote", new_data_key(world), "--no-hash-columns")
+    world.run("rotate", "--promote", new_data_key(world), "--no-hash-columns", "--no-records")
 
 
 def of_backup(world: World, folder: Path) -> tuple[str, ...]:
@@ -116,7 +116,13 @@ COMMANDS: dict[str, Callable[[World, Path], tuple[str, ...]]] = {
     "rotate --reencrypt": lambda world, folder: ("rotate", "--reencrypt", world.outputs.key_arn),
     "rotate --reencrypt, another key": lambda world, folder: ("rotate", "--reencrypt", OTHER_KEY),
     "rotate --data-key": lambda world, folder: ("rotate", "--data-key"),
-    "rotate --promote": lambda world, folder: ("rotate", "--promote", new_data_key(world), "--no-hash-columns"),
+    "rotate --promote": lambda world, folder: (
+        "rotate",
+        "--promote",
+        new_data_key(world),
+        "--no-hash-columns",
+        "--no-records",
+    ),
     "restore --version": of_version,
     "restore --from-backup": of_backup,
     "backup": lambda world, folder: ("backup", "--to", f"s3://{VAULT_BUCKET}/one.backup.json"),

@@ -28,7 +28,7 @@ def world() -> World:
 def promoted(world: World) -> str:
     """The fingerprint of a data key that took the first one's place."""
     new = str(world.run("rotate", "--data-key")["fingerprint"])
-    world.run("rotate", "--promote", new, "--no-hash-columns")
+    world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     return new
 
 
@@ -88,7 +88,7 @@ def test_an_earlier_version_that_was_deleted_is_kept_again_and_the_data_key_in_u
     """Records may be encrypted under it still. A backup of before the rotation has it as the data key in use."""
     words = ("--from-backup", str(backup_of(world, tmp_path))) if source == "backup" else ()
     new = str(world.run("rotate", "--data-key")["fingerprint"])
-    world.run("rotate", "--promote", new, "--no-hash-columns")
+    world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     world.aws.access_diagnostics.former = (wrapped().value, "changeme")
     del world.key_rotation.entries[OLD]
     told = world.run("restore", *words, "--versions-only")
@@ -214,7 +214,7 @@ def test_every_version_of_the_backup_is_kept_again(world: World, promoted: str, 
 
 def test_a_backup_takes_the_place_of_a_newer_data_key_which_is_kept(world: World, backup: Path) -> None:
     new = str(world.run("rotate", "--data-key")["fingerprint"])
-    world.run("rotate", "--promote", new, "--no-hash-columns")
+    world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     world.run("restore", "--from-backup", str(backup))
     assert world.current == wrapped()
     assert new in world.kept()
@@ -258,7 +258,7 @@ def test_a_backup_that_is_not_there_is_told(world: World, tmp_path: Path) -> Non
 def test_every_region_gets_it_back() -> None:
     world = World(multi_region())
     new = str(world.run("rotate", "--data-key")["fingerprint"])
-    world.run("rotate", "--promote", new, "--no-hash-columns")
+    world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     world.run("restore", "--version", OLD)
     there = world.aws.with_region("eu-central-1").stored_keys[world.settings.names.stored_data_key]
     assert there.wrapped == world.current == wrapped()
