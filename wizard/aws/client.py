@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from wizard.aws.kms import KmsKeys
     from wizard.aws.permissions import Permissions, PolicyAnalyzer, ServiceQuotas
     from wizard.aws.s3 import S3BackupStorage, StateStorage
+    from wizard.aws.unrecorded import UnrecordedResources
     from wizard.aws.usage_metrics import CloudWatchUsage
     from wizard.core.models.account import ProfileFact
 
@@ -43,6 +44,7 @@ LOADERS: Mapping[str, Callable[[], Any]] = {
     "stored_data_keys": lambda: import_module("wizard.aws.data_keys.stored").StoredDataKeys,
     "key_rotation": lambda: import_module("wizard.aws.key_rotation").AwsKeyRotation,
     "existing_resources": lambda: import_module("wizard.aws.existing_resources").ExistingResources,
+    "unrecorded_resources": lambda: import_module("wizard.aws.unrecorded").UnrecordedResources,
     "import_discovery": lambda: import_module("wizard.aws.import_discovery").ImportDiscovery,
     "service_quotas": lambda: import_module("wizard.aws.permissions").ServiceQuotas,
     "state_storage": lambda: import_module("wizard.aws.s3").StateStorage,
@@ -68,6 +70,7 @@ class Aws:
     stored_data_keys: StoredDataKeys
     key_rotation: AwsKeyRotation
     existing_resources: ExistingResources
+    unrecorded_resources: UnrecordedResources
     import_discovery: ImportDiscovery
     service_quotas: ServiceQuotas
     state_storage: StateStorage

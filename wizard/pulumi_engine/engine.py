@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -27,6 +27,7 @@ from wizard.core.errors import (
     StackNotFound,
     StalePlan,
 )
+from wizard.core.models.account import UnrecordedResource
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import Drift, OnProgress, Step
 from wizard.core.next_command import Command, plain_name, shell
@@ -37,6 +38,7 @@ from wizard.pulumi_engine import plan as engine_plan
 from wizard.pulumi_engine.events import Comparison, Watch, interrupted
 from wizard.pulumi_engine.plan import stack_state, with_imports
 from wizard.pulumi_engine.process import EngineProcess
+from wizard.pulumi_engine.unrecorded import Creations, with_unrecorded
 from wizard.pulumi_engine.workspace import EngineWorkspace
 
 if TYPE_CHECKING:
@@ -320,8 +322,11 @@ class PulumiEngine:
             self._created = False
             self._change(stack, None, lambda watch: self._project.remove_empty(stack))
 
-    def recover(self, stack: str, created: Mapping[str, str]) -> None:
-        """Resolve the pending operations of a crashed run: `created` (URN → id) is imported, the rest dropped."""
+    def recover(self, stack: str, created: Mapping[str, str], unrecorded: Sequence[UnrecordedResource] = ()) -> None:
+        """Resolve the pending operations of a crashed run: `created` (URN → id) is imported, the rest dropped.
+
+        `unrecorded` is imported too, where a preview would create it.
+        """
 
         from pulumi.automation import Deployment
 
@@ -330,6 +335,10 @@ class PulumiEngine:
             # `refresh --import-pending-creates` drops these resources (engine 3.259), so the state is edited.
             exported = self._project.export(stack)
             edited = with_imports(exported.get("deployment") or {}, created)
+            if unrecorded:
+                creations = Creations()
+                handle.preview(on_event=creations, config_file=self._settings.existing(stack))
+                edited = with_unrecorded(edited, creations.resources, unrecorded)
             handle.import_stack(Deployment(version=exported.get("version"), deployment=edited))
             self._run(stack, "refresh", "--yes", "--skip-preview", "--clear-pending-creates")
 

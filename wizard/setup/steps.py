@@ -341,6 +341,11 @@ def check(
             f"an earlier run did not finish; {len(findings.state.pending)} operation(s) are resumed",
             mark=Mark.WARN,
         )
+    if findings.unrecorded:
+        names = ", ".join(resource.arn for resource in findings.unrecorded)
+        ui.line(
+            f"AWS made these for an earlier run, and its state lacks them; they are imported: {names}", mark=Mark.WARN
+        )
     has_data_key = findings.stored_data_key is not None or findings.imported_data_key is not None
     ready = PreparedRun(
         stack=request.stack,
@@ -423,7 +428,8 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
     ui, engine = clients.ui, ready.engine
     ui.working("Pulumi works out what an update would do")
     outputs = ready.findings.state.outputs
-    is_built = outputs is not None and not ready.findings.state.pending
+    findings = ready.findings
+    is_built = outputs is not None and not (findings.state.pending or findings.unrecorded)
     with Threads(max_workers=2, initializer=give_way) as pool:
         # Most of it is what the checks have asked.
         account = pool.submit(read_account, ready.findings.asked or ready.aws, ready.settings)
@@ -434,8 +440,8 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         if ui.interactive:
             # After a cancellation the next run asks only for the confirmation.
             _save_draft(request, clients, saved_progress.REVIEWED, ready.answers)
-        if ready.findings.state.pending:
-            engine.recover(request.stack, ready.findings.orphaned_creations)
+        if findings.state.pending or findings.unrecorded:
+            engine.recover(request.stack, findings.orphaned_creations, findings.unrecorded)
         # With the settings of the last update one preview tells whether settings, state and account agree.
         is_compared = is_built and ready.settings == request.saved
         steps = engine.preview(request.stack, _quiet, refresh=is_compared)
@@ -545,7 +551,7 @@ def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan
     # The session may have expired while the plan waited for its confirmation.
     ready.engine.renew(ready.aws.environment())
     outputs = ready.engine.up(request.stack, show_progress)
-    if ready.findings.state.pending:
+    if ready.findings.state.pending or ready.findings.unrecorded:
         # The state was once wrong about these resources: the account says whether the update repaired them.
         clients.ui.working("Pulumi compares the account with its state")
         if drifts := ready.engine.compare(request.stack):

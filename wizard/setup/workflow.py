@@ -12,6 +12,7 @@ from components import policies
 from components.settings import Outputs, SecretStore, Settings
 from wizard.core.cost.drivers import options
 from wizard.core.errors import Cancelled, PreflightFailed, SetupError, StackNotFound, UsageError
+from wizard.core.models.account import UnrecordedResource
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.inputs import LATER, Choice, Mark
 from wizard.core.models.rotation import LastBackup
@@ -303,10 +304,18 @@ def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
             wizard("destroy", "--stack", request.stack, "--confirm", request.stack),
         )
     with engine.alone(request.stack):
-        if state.pending:
+        unrecorded: tuple[UnrecordedResource, ...] = ()
+        if state.outputs is None:
+            # Of a first set-up that did not end, AWS may have made what the state lacks.
+            own_claim = services.claim_of(request.stack, engine.check_backend(request.stack))
+            unrecorded, failed = services.unrecorded_resources(settings, state, stack.aws, own_claim)
+            if failed:
+                raise PreflightFailed(tuple(failed))
+        if state.pending or unrecorded:
             ui.working("Pulumi takes over what an interrupted run created")
             existing = stack.aws.existing_resources.find_existing(settings)
-            engine.recover(request.stack, crashed_creations(settings, existing, state, stack.aws))
+            creations = crashed_creations(settings, existing, state.with_unrecorded(unrecorded), stack.aws)
+            engine.recover(request.stack, creations, unrecorded)
             state = engine.state(request.stack)
             retained = _retained(stack, state)
         ui.working("Pulumi removes the stack")

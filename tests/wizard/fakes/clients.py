@@ -50,6 +50,7 @@ from wizard.core.models.account import (
     RegionFact,
     Retention,
     TrailFact,
+    UnrecordedResource,
 )
 from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCall, KeyCalls, LogValidation, RuleFact
 from wizard.core.models.delivery import (
@@ -226,6 +227,7 @@ class FakeCloud:
     )
     principals: tuple[str, ...] = (ADMIN, SECOND, APP)
     existing: Existing = Existing()
+    unrecorded: tuple[UnrecordedResource, ...] = ()
     trails: tuple[TrailFact, ...] = ()
     keys: dict[str, KeyFact] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
@@ -337,6 +339,10 @@ class FakeCloud:
         return self
 
     @property
+    def unrecorded_resources(self) -> FakeCloud:
+        return self
+
+    @property
     def import_discovery(self) -> FakeCloud:
         return self
 
@@ -410,6 +416,10 @@ class FakeCloud:
     def find_existing(self, settings: Settings) -> Existing:
         self._call("find_existing")
         return self.existing
+
+    def find_unrecorded(self, settings: Settings, state: StackState) -> tuple[UnrecordedResource, ...]:
+        self._call("find_unrecorded")
+        return self.unrecorded
 
     def list_trails(self) -> tuple[TrailFact, ...]:
         self._call("list_trails")
@@ -862,6 +872,7 @@ class FakeEngine:
     written: Settings | None = None
     """What the stack's settings file holds."""
     recovered: Mapping[str, str] | None = None
+    imported: tuple[UnrecordedResource, ...] = ()
     outputs: Outputs = OUTPUTS
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -912,9 +923,10 @@ class FakeEngine:
         if self.written is not self.prepared:
             self.prepared = None
 
-    def recover(self, stack: str, created: Mapping[str, str]) -> None:
+    def recover(self, stack: str, created: Mapping[str, str], unrecorded: Sequence[UnrecordedResource] = ()) -> None:
         self._call("recover")
         self.recovered = created
+        self.imported = tuple(unrecorded)
 
     def renew(self, environment: Mapping[str, str]) -> None:
         self.environment = environment

@@ -166,6 +166,21 @@ class DiscoveredResource:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UnrecordedResource:
+    """A resource that the stack made, and that its state lacks: the run ended before AWS's answer was recorded."""
+
+    type: str
+    """Pulumi's token: `aws:kms/alias:Alias`."""
+    name: str
+    """What its inputs identify it by: name, bucket, URL without scheme; for a key its tag `Purpose`, or nothing."""
+    region: str
+    id: str
+    """The engine's import id."""
+    arn: str
+    """Its name for people, and for the checks: the ARN or the name."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DiscoveredDataKey:
     """The data key of a manual set-up, on Vercel or in Parameter Store."""
 

@@ -3,6 +3,8 @@
 Pure. One delivery is for one environment, with variables of its own, so none is ever extended or restricted.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,6 +13,7 @@ from typing import Any
 
 from components.settings import WRAPPED_KEYS, Outputs, SecretStore, Settings, VercelIssuerMode
 from wizard.core.data_key import WrappedDataKey
+from wizard.core.models.account import UnrecordedResource
 from wizard.core.models.stack import StateResource, Step
 from wizard.core.next_command import shell
 
@@ -29,7 +32,7 @@ class Scope:
     """The git branch, of preview only."""
 
     @classmethod
-    def of(cls, settings: Settings) -> "Scope":
+    def of(cls, settings: Settings) -> Scope:
         """The environment that a stack is for."""
         return cls(environment=settings.vercel_environment)
 
@@ -64,13 +67,13 @@ class Scope:
             return {"customEnvironmentIds": [self.custom_id]}
         return {"target": [self.environment], **({"gitBranch": self.branch} if self.branch else {})}
 
-    def sees(self, variable: "VercelVariable") -> bool:
+    def sees(self, variable: VercelVariable) -> bool:
         """Whether deployments there see the variable."""
         environments = places(variable)
         # An endpoint that lists no environment at all must not make a data key look absent.
         return self.place in environments or not environments
 
-    def beside(self, variable: "VercelVariable") -> tuple[str, ...]:
+    def beside(self, variable: VercelVariable) -> tuple[str, ...]:
         """The other environments of the variable."""
         return tuple(place for place in places(variable) if place != self.place)
 
@@ -78,7 +81,7 @@ class Scope:
 PRODUCTION = Scope(environment=_PRODUCTION)
 
 
-def places(variable: "VercelVariable") -> tuple[str, ...]:
+def places(variable: VercelVariable) -> tuple[str, ...]:
     """The places of a variable: environments, a branch as `the branch NAME`, ids of custom environments."""
     branch = (f"the branch {variable.git_branch}",) if variable.git_branch else ()
     # A branch means only its deployments in preview, not all of preview.
@@ -314,13 +317,13 @@ class VercelProject:
     """The environment whose variables and deployments are meant: by default that of the stack."""
 
     @classmethod
-    def named(cls, team: str, project: str, environment: str = _PRODUCTION) -> "VercelProject":
+    def named(cls, team: str, project: str, environment: str = _PRODUCTION) -> VercelProject:
         """The project by name or id, of the team with that slug or id, before Vercel is asked about it."""
         is_id = team.startswith("team_")
         team_id, slug = (team, None) if is_id else (None, team or None)
         return cls(id=project, name=project, team_id=team_id, team_slug=slug, scope=Scope(environment=environment))
 
-    def at(self, scope: Scope) -> "VercelProject":
+    def at(self, scope: Scope) -> VercelProject:
         """The same project, in another of its environments."""
         return replace(self, scope=scope)
 
@@ -372,3 +375,17 @@ class StackState:
     """`sha256:` and 16 hex of the state's resources (URNs, ids, inputs); empty for none. Changes with any update."""
     stale_lock: str = ""
     """Who holds a lock that nobody gives back, in words; empty for none. Known for a backend of local files."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether an update of it has begun: it is not new, and no removal of it has ended."""
+        return any(resource.type == "pulumi:providers:aws" for resource in self.resources)
+
+    def with_unrecorded(self, unrecorded: Iterable[UnrecordedResource]) -> StackState:
+        """The state as it will be when these are imported: they are the stack's own."""
+        own = tuple(unrecorded)
+        if not own:
+            return self
+        has_key = self.has_key or any((each.type, each.name) == ("aws:kms/key:Key", "") for each in own)
+        owned = (*self.owned, *(text for each in own for text in (each.id, each.arn)))
+        return replace(self, has_key=has_key, owned=tuple(dict.fromkeys(owned)))

@@ -152,6 +152,13 @@ class ExistingResources(Protocol):
     def find_existing(self, settings: Settings) -> account.Existing: ...
 
 
+class UnrecordedResources(Protocol):
+    """What the stack made and its state lacks (`wizard/aws/unrecorded.py`)."""
+
+    def find_unrecorded(self, settings: Settings, state: delivery.StackState) -> tuple[account.UnrecordedResource, ...]:
+        """The resources under the stack's names with the stack's marks that are not in this state."""
+
+
 class ImportDiscovery(Protocol):
     """What the stack can import (`wizard/aws/import_discovery.py`)."""
 

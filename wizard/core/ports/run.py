@@ -35,6 +35,7 @@ from wizard.core.next_command import RunOptions, wizard
 
 if TYPE_CHECKING:
     from wizard.core.models.access import TokenSubject, VariableEntry
+    from wizard.core.models.account import UnrecordedResource
     from wizard.core.models.inputs import Question
     from wizard.core.models.stack import Drift
     from wizard.core.ports import aws
@@ -103,6 +104,8 @@ class AwsClient(Protocol):
     def key_rotation(self) -> aws.KeyRotation: ...
     @property
     def existing_resources(self) -> aws.ExistingResources: ...
+    @property
+    def unrecorded_resources(self) -> aws.UnrecordedResources: ...
     @property
     def import_discovery(self) -> aws.ImportDiscovery: ...
     @property
@@ -256,8 +259,11 @@ class Engine(Protocol):
     def discard(self, stack: str) -> None:
         """Forget the prepared copy, remove the stack that was made for it, and end a preview that was begun."""
 
-    def recover(self, stack: str, created: Mapping[str, str]) -> None:
-        """Resolve what a crashed run left pending: `created` maps the URN of each completed creation to its id."""
+    def recover(self, stack: str, created: Mapping[str, str], unrecorded: Sequence[UnrecordedResource] = ()) -> None:
+        """Resolve what a crashed run left pending: `created` maps the URN of each completed creation to its id.
+
+        `unrecorded`: what the stack made and its state lacks; it is imported.
+        """
 
     def renew(self, environment: Mapping[str, str]) -> None:
         """Replace the credentials by newer ones of the same caller."""

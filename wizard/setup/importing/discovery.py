@@ -4,12 +4,12 @@ Reads AWS and Vercel through their ports.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from components.settings import DATA_KEY_VARIABLE, ImportGroup, ResourceKind, Settings
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import Problem
-from wizard.core.models.account import Difference, DiscoveredDataKey, DiscoveredSetup
+from wizard.core.models.account import Difference, DiscoveredDataKey, DiscoveredResource, DiscoveredSetup
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.core.safe_text import clean
@@ -66,7 +66,9 @@ def inspect(
         is_deleted = import_request is not None and error is None and not state.has_key
         without_imports = settings.model_copy(update={"adopted": (), "kept_as_found": ()})
         return ManualSetup(problems=unread, settings=without_imports if is_deleted else None)
-    differences = differences_of(discovered, settings)
+    everything, discovered = discovered, without_own(discovered, settings, state)
+    parts = import_groups(discovered)
+    differences = tuple(each for each in differences_of(discovered, settings) if each.part in parts)
     problems: list[Problem] = []
     data_key = None
     if vercel is not None and project is not None:
@@ -75,7 +77,7 @@ def inspect(
             problems.append(problem(error, "the data key in use must be known, or another one would be made"))
     if import_request is None:
         return ManualSetup(discovered=discovered, differences=differences, data_key=data_key)
-    problems += obstacles(discovered, settings, state)
+    problems += obstacles(everything, settings, state)
     entered, invalid = entered_data_key(import_request.data_key)
     problems += [invalid] if invalid else []
     used = in_use(data_key, discovered)
@@ -98,6 +100,23 @@ def inspect(
         data_key=data_key,
         wrapped=wrapped,
     )
+
+
+def without_own(discovered: DiscoveredSetup, settings: Settings, state: StackState) -> DiscoveredSetup:
+    """Without the stack's own resources, which no import takes for somebody else's.
+
+    What an earlier run imported stays: it has its id in the settings.
+    """
+    owned, adopted = set(state.owned), set(settings.adopted)
+
+    def is_own(resource: DiscoveredResource) -> bool:
+        if f"{resource.thing}={resource.id}" in adopted:
+            return False
+        # The provider's id of an attachment is not its import id: it is the stack's if the policy is.
+        id_ = resource.id.partition("/")[2] if resource.thing is ResourceKind.POLICY_ATTACHMENT else resource.id
+        return not owned.isdisjoint((id_, resource.arn))
+
+    return replace(discovered, things=tuple(thing for thing in discovered.things if not is_own(thing)))
 
 
 def entered_data_key(

@@ -12,7 +12,14 @@ from components.policies.stack import vercel_issuer_of
 from components.settings import DATA_KEY_VARIABLE, ImportGroup, Settings, Target, VercelIssuerMode
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, Problem, SetupError, Unsupported
-from wizard.core.models.account import Difference, DiscoveredDataKey, DiscoveredSetup, Existing, Identity
+from wizard.core.models.account import (
+    Difference,
+    DiscoveredDataKey,
+    DiscoveredSetup,
+    Existing,
+    Identity,
+    UnrecordedResource,
+)
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, StackState, StoredDataKey, VercelProject
 from wizard.core.next_command import shell, wizard
 from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
@@ -53,6 +60,8 @@ class Findings:
     engine_version: str = ""
     orphaned_creations: Mapping[str, str] = field(default_factory=dict)
     """Resources of a crashed run that its state does not have: URN → id, for `Engine.recover`."""
+    unrecorded: tuple[UnrecordedResource, ...] = ()
+    """What the stack made and its state lacks without a trace: for `Engine.recover` too."""
     discovered: DiscoveredSetup = DiscoveredSetup()
     """What was created manually under the stack's names; read only if one of the names is taken."""
     differences: tuple[Difference, ...] = ()
@@ -125,6 +134,7 @@ def check(
         notes = (*notes, *on_aws.rights.notes, *on_aws.quotas.notes)
     problems += [*pulumi.problems_beside(identity), *on_vercel.problems]
     settings, conflicts, hash_key = on_aws.settings, _Conflicts(), None
+    unrecorded: tuple[UnrecordedResource, ...] = ()
     former: dict[str, str | SetupError] = {}
     if settings is not None and on_vercel.project is not None:
         # The trust policy needs the slugs; the answer may be an id.
@@ -155,6 +165,11 @@ def check(
             import_request is None or (on_aws.existing is not None and on_aws.stored_data_key_known)
         )
         elsewhere = None
+        if is_same_place:
+            own = services.claim_of(stack, pulumi.backend)
+            unrecorded, failed = services.unrecorded_resources(settings, state, aws, own)
+            problems += failed
+            state = state.with_unrecorded(unrecorded)
         if on_aws.existing is not None and is_checkable and pulumi.state is None:
             problems += certain_conflicts(settings, on_aws.existing, is_importing=import_request is not None)
         elif on_aws.existing is not None and is_checkable:
@@ -176,7 +191,7 @@ def check(
                 on_aws.stored_data_key,
                 saved,
                 values,
-                pulumi.state,
+                pulumi.state and state,
                 conflicts.manual,
                 aws,
                 vercel,
@@ -190,7 +205,7 @@ def check(
                     [problem(error, "whether there is a hash key must be known before one is made")]
                     if error
                     else _data_key(
-                        of_key, hash_key, saved_key, values, pulumi.state, manual, aws, vercel, on_vercel, {}
+                        of_key, hash_key, saved_key, values, pulumi.state and state, manual, aws, vercel, on_vercel, {}
                     )
                 )
         if on_aws.existing is not None:
@@ -214,6 +229,7 @@ def check(
         project=on_vercel.project,
         engine_version=pulumi.version,
         orphaned_creations=conflicts.orphaned_creations,
+        unrecorded=unrecorded,
         asked=aws,
         discovered=conflicts.manual.discovered,
         differences=conflicts.manual.differences,

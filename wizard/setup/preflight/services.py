@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from components.settings import DATA_KEY_VARIABLE, SecretStore, Settings
 from wizard.core import errors
-from wizard.core.models.account import Existing, Identity
+from wizard.core.models.account import Existing, Identity, UnrecordedResource
 from wizard.core.models.delivery import PRODUCTION, StackState, VercelProject
 from wizard.core.next_command import Command, plain_name, shell, wizard
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
@@ -213,6 +213,23 @@ def orphaned_creations(
     if error is not None:
         return {}, [problem(error, "the resources of an interrupted run must be known before more are created")]
     return creations or {}, []
+
+
+def unrecorded_resources(
+    settings: Settings, state: StackState, aws: AwsClient, own_claim: str
+) -> tuple[tuple[UnrecordedResource, ...], list[errors.Problem]]:
+    """What the stack made and its state lacks, and why that cannot be read.
+
+    Empty for a stack that never began, and for an environment that is another stack's.
+    """
+    if not state.has_begun:
+        return (), []
+    unrecorded, error = attempt(aws.unrecorded_resources.find_unrecorded, settings, state)
+    if error is not None:
+        return (), [problem(error, "the resources of an interrupted run must be known before more are created")]
+    if not unrecorded or claimed_elsewhere(aws, settings, own_claim):
+        return (), []
+    return unrecorded, []
 
 
 def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: StackState) -> list[errors.Problem]:

@@ -1,0 +1,88 @@
+"""Runs whose AWS plug-in alone is killed, as the OOM killer does, while AWS carries out what it was asked for.
+
+Touches deployments of its own. The moment of each end is a call that arrived and is held up, never a time.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections import Counter
+
+import pytest
+
+from tests.onboarding.deployment import Deployment, RunningCommand, until
+
+ONCE = (
+    *("iam:CreateOpenIDConnectProvider", "iam:CreateRole", "kms:CreateKey", "kms:CreateAlias", "iam:CreatePolicy"),
+    *("s3:CreateBucket", "sns:CreateTopic", "cloudtrail:CreateTrail"),
+)
+"""The creations that AWS does not do twice, or that are two resources when they are done twice."""
+AGAIN = (
+    *("iam:AttachRolePolicy", "s3:PutBucketPolicy", "s3:PutBucketVersioning", "s3:PutPublicAccessBlock"),
+    *("s3:PutBucketLogging", "s3:PutBucketOwnershipControls", "s3:PutBucketLifecycleConfiguration"),
+    *("s3:PutBucketEncryption", "s3:PutObjectLockConfiguration", "s3:PutBucketTagging", "kms:EnableKeyRotation"),
+    *("sns:SetTopicAttributes", "events:PutRule", "events:PutTargets", "cloudwatch:PutMetricAlarm"),
+    "cloudtrail:StartLogging",
+)
+"""What is the same when it is done twice."""
+
+
+def plugin_of(running: RunningCommand) -> list[int]:
+    """The processes of the AWS plug-in that the engine of this run has started."""
+    listed = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True)
+    found = []
+    for line in listed.stdout.splitlines():
+        pid, _, arguments = line.strip().partition(" ")
+        try:
+            if "pulumi_plugins.provider" in arguments and os.getsid(int(pid)) == running.process.pid:
+                found.append(int(pid))
+        except ProcessLookupError:
+            continue
+    return found
+
+
+def plugin_killed(deployment: Deployment, target: str, call: str, *, log: str, times: int = 1) -> str:
+    """A run whose plug-in is killed when the call has arrived; AWS carries it out. What the run printed."""
+    service, _, operation = call.partition(":")
+    deployment.forget_calls()
+    deployment.fault(service=service, operation=operation, kind="hang", times=times)
+    running = deployment.start(target, log=log)
+    until(lambda: deployment.calls()[call] >= times, running, what=call)
+    [plugin] = plugin_of(running)
+    os.kill(plugin, signal.SIGKILL)
+    deployment.no_more_faults()
+    assert running.wait() == 4, running.output
+    return running.output
+
+
+def converges(deployment: Deployment, target: str) -> None:
+    """Type the same command again: one of everything, all of it the stack's, and nothing left to change."""
+    again = deployment.set_up(target, "--json").document
+    assert not [change for change in again["changes"] if change["op"] in ("delete", "replace", "import")]
+    made = deployment.inventory()
+    assert len(deployment.keys()) == 1 and len(deployment.log_keys()) == 1 and len(deployment.all_keys()) == 2
+    assert deployment.outputs()["keyArn"] == deployment.keys()[0]
+    for kind in ("buckets", "roles", "policies", "topics", "trails", "aliases", "rules", "alarms", "providers"):
+        assert [name for name, count in Counter(map(str, made[kind])).items() if count > 1] == [], kind
+    settings = (deployment.folder / "Pulumi.production.yaml").read_text()
+    assert "adopted" not in settings and "keptAsFound" not in settings and "vercelOidcProviderArn" not in settings
+    deployment.pulumi("preview", "--stack", "production", "--expect-no-changes", "--policy-pack", "guardrails")
+    assert not deployment.state().get("pending_operations")
+
+
+def test_the_same_command_goes_on_after_the_plugin_was_killed_while_aws_made_the_alias(deployment: Deployment):
+    printed = plugin_killed(deployment, "vercel", "kms:CreateAlias", log="run", times=2)
+    assert "is killed" not in printed
+    converges(deployment, "vercel")
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("target", ["vercel", "ecs"])
+@pytest.mark.parametrize("call", [*ONCE, *AGAIN])
+def test_the_same_command_goes_on_after_the_plugin_was_killed(deployment: Deployment, target: str, call: str):
+    if (target, call) == ("ecs", "iam:CreateOpenIDConnectProvider"):
+        call = "iam:PutRolePolicy"
+    plugin_killed(deployment, target, call, log="run")
+    converges(deployment, target)

@@ -1,0 +1,257 @@
+"""What a stack made and its state lacks: the resources under the stack's names that carry the stack's marks.
+
+Asks KMS, IAM, CloudTrail, S3, CloudWatch Logs and SNS, in parallel, only for what the state lacks; changes nothing.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from components.policies.stack import alert_rules_of, arn_of, log_group_arn_of, trail_arn_of, vercel_provider_arn_of
+from components.settings import SecretStore, Settings
+from components.settings.names import in_account_namespace
+from wizard.aws import cloudtrail, kms
+from wizard.aws.auth.session import Session, SessionClient, tags_of
+from wizard.aws.existing_resources import PURPOSE
+from wizard.core.errors import PermissionDenied, Unsupported
+from wizard.core.models.account import KeyFact, UnrecordedResource
+from wizard.core.models.delivery import StackState
+
+_NO_ENTITY = ("NoSuchEntity",)
+
+KEY, REPLICA, ALIAS = "aws:kms/key:Key", "aws:kms/replicaKey:ReplicaKey", "aws:kms/alias:Alias"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Candidate:
+    resource: UnrecordedResource
+    is_own: Callable[[], bool]
+    """Whether the account has it, with the stack's marks."""
+
+
+class UnrecordedResources(SessionClient):
+    """What a stack made and its state lacks: a `wizard.core.ports.aws.UnrecordedResources`."""
+
+    def find_unrecorded(self, settings: Settings, state: StackState) -> tuple[UnrecordedResource, ...]:
+        """The resources that the stack made, by their marks, and that are not in its state.
+
+        Only those that cannot be created a second time, and keys, of which there would be two. To create the others
+        again changes nothing: settings of a bucket, attachments, inline policies, rules. What the settings import, and
+        what the caller may not read, is left out. Nothing is asked for what the state has.
+        """
+        session = self._session
+        imported = {entry.partition("=")[2] for entry in settings.adopted}
+        keys = [key for key in _keys(session, settings, state) if key.id not in imported]
+        owned = {*state.owned, *(key.arn for key in keys)}
+        lacking = [
+            candidate
+            for candidate in (*_aliases(session, settings, owned), *_named(session, settings))
+            if candidate.resource.id not in imported and not _is_recorded(candidate.resource, settings, state)
+        ]
+        answers = session.together(*(partial(_tolerant, candidate.is_own) for candidate in lacking))
+        own = [candidate.resource for candidate, is_own in zip(lacking, answers, strict=True) if is_own]
+        return (*keys, *own)
+
+
+def _tolerant(is_own: Callable[[], bool]) -> bool:
+    try:
+        return is_own()
+    except (PermissionDenied, Unsupported):
+        # Without its marks it is nobody's: the conflict is reported.
+        return False
+
+
+def _is_recorded(resource: UnrecordedResource, settings: Settings, state: StackState) -> bool:
+    return any(
+        each.type == resource.type and each.id == resource.id and _region(each.name, settings) == resource.region
+        for each in state.resources
+    )
+
+
+def _region(logical_name: str, settings: Settings) -> str:
+    """The Region of a resource of the state: those of a replica have it at the end of their name."""
+    regions = (region for region in settings.replica_regions if logical_name.endswith(f"-{region}"))
+    return next(regions, settings.region)
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+def _keys(session: Session, settings: Settings, state: StackState) -> tuple[UnrecordedResource, ...]:
+    names = {each.name for each in state.resources if each.type in (KEY, REPLICA)}
+    wanted = []
+    if "phi-key" not in names:
+        wanted.append(("", settings.names.alias))
+    if settings.makes_trail and settings.trail_key and "audit-trail-key" not in names:
+        wanted.append((PURPOSE["Purpose"], settings.names.trail_key_alias))
+    own: list[UnrecordedResource] = []
+    if wanted:
+        try:
+            tagged = kms.KmsKeys(session).find_keys(settings.tags)
+        except (PermissionDenied, Unsupported):
+            tagged = ()
+        free = [key for key in tagged if key.arn not in state.owned and key.state == "Enabled" and not key.replica_of]
+        for purpose, alias in wanted:
+            own += _key(session, settings, [key for key in free if key.tags.get("Purpose", "") == purpose], alias)
+    return (*own, *_replicas(session, settings, names, (*state.owned, *(key.arn for key in own))))
+
+
+def _key(session: Session, settings: Settings, keys: list[KeyFact], alias: str) -> Iterator[UnrecordedResource]:
+    if len(keys) > 1:
+        # One that has the stack's alias is the stack's. Of several without it nobody knows which is: none is used.
+        target = kms.KmsKeys(session).alias_target(alias)
+        keys = [key for key in keys if target is not None and key.arn == target.arn]
+    for key in keys[:1]:
+        purpose, id_ = key.tags.get("Purpose", ""), key.arn.rpartition("/")[2]
+        yield UnrecordedResource(type=KEY, name=purpose, region=settings.region, id=id_, arn=key.arn)
+
+
+def _replicas(
+    session: Session, settings: Settings, names: set[str], owned: tuple[str, ...]
+) -> Iterator[UnrecordedResource]:
+    ids = sorted({each.rpartition("/")[2] for each in owned if ":key/mrk-" in each})
+    for region in settings.replica_regions:
+        if f"phi-key-{region}" in names:
+            continue
+        regional = kms.KmsKeys(session.with_region(region))
+        for id_ in ids:
+            key = regional.describe_key(id_)
+            if key is not None:
+                yield UnrecordedResource(type=REPLICA, name="", region=region, id=id_, arn=key.arn)
+                break
+
+
+def _aliases(session: Session, settings: Settings, owned: set[str]) -> Iterator[_Candidate]:
+    """An alias is the stack's if it points to a key of the stack."""
+    names = settings.names
+    aliases = [(names.alias, region) for region in settings.regions]
+    if settings.makes_trail and settings.trail_key:
+        aliases.append((names.trail_key_alias, settings.region))
+
+    def points_to_own(name: str, region: str) -> bool:
+        target = kms.KmsKeys(session.with_region(region)).alias_target(name)
+        return target is not None and target.arn in owned
+
+    for name, region in aliases:
+        resource = UnrecordedResource(type=ALIAS, name=name, region=region, id=name, arn=name)
+        yield _Candidate(resource=resource, is_own=partial(points_to_own, name, region))
+
+
+# --- what has a name and tags -----------------------------------------------------------------------------------------
+
+
+def _named(session: Session, settings: Settings) -> Iterator[_Candidate]:
+    names = settings.names
+
+    def candidate(
+        type_: str,
+        id_: str,
+        tags: Callable[[], Mapping[str, str] | None],
+        *,
+        name: str | None = None,
+        arn: str | None = None,
+    ) -> _Candidate:
+        def is_own() -> bool:
+            actual = tags()
+            return actual is not None and settings.tags.items() <= actual.items()
+
+        resource = UnrecordedResource(type=type_, name=name or id_, region=settings.region, id=id_, arn=arn or id_)
+        return _Candidate(resource=resource, is_own=is_own)
+
+    for kind, makes, name in _principals(settings):
+        if makes:
+            arn = f"arn:{settings.partition}:iam::{settings.account_id}:{kind.lower()}/{name}"
+            tags = partial(_principal_tags, session, kind, name)
+            yield candidate(f"aws:iam/{kind.lower()}:{kind}", name, tags, arn=arn)
+    for name in _policies(settings):
+        arn = f"arn:{settings.partition}:iam::{settings.account_id}:policy/{name}"
+        yield candidate("aws:iam/policy:Policy", arn, partial(_policy_tags, session, arn), name=name)
+    provider = vercel_provider_arn_of(settings) if settings.makes_vercel_provider else None
+    if provider is not None:
+        type_ = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
+        issuer = provider.partition(":oidc-provider/")[2]
+        yield candidate(type_, provider, partial(_provider_tags, session, provider), name=issuer)
+    if settings.alerts:
+        arn = arn_of(settings, "sns", names.alert_topic)
+        yield candidate("aws:sns/topic:Topic", arn, partial(_topic_tags, session, arn), name=names.alert_topic)
+    if settings.makes_trail:
+        arn = trail_arn_of(settings)
+        yield candidate("aws:cloudtrail/trail:Trail", arn, partial(_trail_tags, session, arn), name=names.trail)
+        for bucket in (names.trail_bucket, *([names.access_log_bucket] if settings.access_logging else [])):
+            yield candidate("aws:s3/bucket:Bucket", bucket, partial(_bucket_tags, session, settings, bucket))
+        if settings.cloudwatch_logs:
+            arn = log_group_arn_of(settings)
+            tags = partial(_log_group_tags, session, arn)
+            yield candidate("aws:cloudwatch/logGroup:LogGroup", names.log_group, tags, arn=arn)
+
+
+def _principals(settings: Settings) -> tuple[tuple[str, bool, str], ...]:
+    names = settings.names
+    is_forwarding = any(rule.region != settings.region for rule in alert_rules_of(settings))
+    return (
+        ("Role", settings.makes_role, names.app_role),
+        ("User", settings.makes_user, names.app_user),
+        ("Role", settings.makes_execution_role, names.execution_role),
+        ("Role", settings.makes_secrets_role, names.secrets_role),
+        ("Role", settings.makes_trail and settings.cloudwatch_logs, names.log_role),
+        ("Role", settings.alerts and is_forwarding, names.forwarding_role),
+    )
+
+
+def _policies(settings: Settings) -> tuple[str, ...]:
+    names = settings.names
+    is_secret = settings.secret_store is SecretStore.SECRETS_MANAGER
+    reading = names.secret_policy if is_secret else names.parameter_policy
+    return (names.app_policy, *([reading] if settings.uses_store else []))
+
+
+def _principal_tags(session: Session, kind: str, name: str) -> Mapping[str, str] | None:
+    answer = session.find("iam", f"Get{kind}", absent=_NO_ENTITY, **{f"{kind}Name": name})
+    # A path never changes, and the stack's roles and users have none.
+    if answer is None or answer[kind].get("Path", "/") != "/":
+        return None
+    return tags_of(answer[kind].get("Tags", ()))
+
+
+def _policy_tags(session: Session, arn: str) -> Mapping[str, str] | None:
+    answer = session.find("iam", "GetPolicy", absent=_NO_ENTITY, PolicyArn=arn)
+    return tags_of(answer["Policy"].get("Tags", ())) if answer else None
+
+
+def _provider_tags(session: Session, arn: str) -> Mapping[str, str] | None:
+    answer = session.find("iam", "GetOpenIDConnectProvider", absent=_NO_ENTITY, OpenIDConnectProviderArn=arn)
+    return tags_of(answer.get("Tags", ())) if answer else None
+
+
+def _topic_tags(session: Session, arn: str) -> Mapping[str, str] | None:
+    answer = session.find("sns", "ListTagsForResource", absent=("NotFound", "ResourceNotFound"), ResourceArn=arn)
+    return tags_of(answer.get("Tags", ())) if answer else None
+
+
+def _trail_tags(session: Session, arn: str) -> Mapping[str, str] | None:
+    if cloudtrail.find_trail(session, arn.rpartition("/")[2]) is None:
+        return None
+    absent = ("CloudTrailARNInvalidException", "ResourceNotFoundException", "TrailNotFoundException")
+    answer = session.find("cloudtrail", "ListTags", absent=absent, ResourceIdList=[arn])
+    tags = (answer or {}).get("ResourceTagList") or ()
+    return next((tags_of(each.get("TagsList", ())) for each in tags), None)
+
+
+def _log_group_tags(session: Session, arn: str) -> Mapping[str, str] | None:
+    answer = session.find("logs", "ListTagsForResource", absent=("ResourceNotFoundException",), resourceArn=arn)
+    return (answer or {}).get("tags")
+
+
+def _bucket_tags(session: Session, settings: Settings, bucket: str) -> Mapping[str, str] | None:
+    """The bucket's tags. A new bucket gets them by a second call: without any it is the stack's if nobody else could
+    have made it, or if it is empty."""
+    account = settings.account_id
+    if cloudtrail.bucket_owner(session, bucket, account) != "ours":
+        return None
+    place = {"Bucket": bucket, "ExpectedBucketOwner": account}
+    tagging = session.find("s3", "GetBucketTagging", absent=("NoSuchTagSet", "NoSuchTagSetError"), **place)
+    if tags := tags_of((tagging or {}).get("TagSet", ())):
+        return tags
+    if in_account_namespace(bucket, account_id=account, region=settings.region):
+        return settings.tags
+    return {} if session.call("s3", "ListObjectsV2", MaxKeys=1, **place).get("Contents") else settings.tags
