@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +22,14 @@ class Program:
     package: str
     names: tuple[str, ...]
     elsewhere: str = ""
+    trial: tuple[str, ...] = ()
+    """A command that succeeds where this user may use the program."""
 
     def find(self) -> Path | None:
         """Its path, of the newest version outside PATH; None when it is not installed."""
         on_path = next(filter(None, map(shutil.which, self.names)), None)
+        if on_path and self.trial and subprocess.run(self.trial, capture_output=True, check=False).returncode:
+            return None
         if on_path or not self.elsewhere:
             return Path(on_path) if on_path else None
         return max(Path("/").glob(self.elsewhere), key=_version, default=None)
@@ -34,12 +39,16 @@ def _version(path: Path) -> int:
     return max((int(part) for part in path.parts if part.isdigit()), default=0)
 
 
+_MOUNTS = ("unshare", *(() if os.geteuid() == 0 else ("--map-root-user",)), "--mount", "true")
+
 PROGRAMS = {
     "bash": Program(package="bash", names=("bash",)),
     "zsh": Program(package="zsh", names=("zsh",)),
     "fish": Program(package="fish", names=("fish",)),
     "node": Program(package="nodejs", names=("node",)),
     "npm": Program(package="npm", names=("npm",)),
+    # A container, or the machine's settings, may deny an ordinary user a mount namespace.
+    "unshare": Program(package="util-linux", names=("unshare",), trial=_MOUNTS),
     "curl": Program(package="curl", names=("curl",)),
     "chromium": Program(package="chromium", names=("chromium", "chromium-browser", "google-chrome")),
     "chromedriver": Program(package="chromium-driver", names=("chromedriver",)),

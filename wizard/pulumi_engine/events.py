@@ -14,7 +14,7 @@ from wizard.core.models.inputs import StepState
 from wizard.core.models.stack import Drift, DriftKind, OnProgress, Progress, Step
 from wizard.core.next_command import Command, shell, wizard
 from wizard.core.state_backend import ENTER_PASSPHRASE
-from wizard.pulumi_engine import plan
+from wizard.pulumi_engine import failures, plan
 from wizard.pulumi_engine.passphrase import LOST
 
 if TYPE_CHECKING:
@@ -162,10 +162,8 @@ def run_error(stack: str, watch: Watch, *, was_interrupted: bool, is_silent: boo
         return stale
     if watch.bound and is_silent and not watch.complaints:
         return plan.changed_outputs(stack)
-    if failures := plan.causes(watch.failures):
-        return errors.ResourceError(
-            "\n".join(failures), "fix the cause, then run the same command again: existing resources stay"
-        )
+    if lines := failures.causes(watch.failures):
+        return errors.ResourceError("\n".join(lines), failures.next_step(lines))
     return None
 
 
@@ -203,6 +201,8 @@ def _of_backend(message: str) -> errors.SetupError | None:
     """Errors of the state backend."""
     if "pulumi login" in message or "PULUMI_ACCESS_TOKEN" in message:
         return errors.NoBackend(f"Pulumi has no state backend to work with: {message}", _LOG_IN)
+    if "no space left on device" in message:
+        return errors.ResourceError(f"{failures.DISK_FULL}: {message}", failures.MAKE_ROOM)
     said = f"Pulumi's state backend does not answer: {message}"
     if "NoSuchBucket" in message:
         return errors.SetupError(

@@ -82,11 +82,6 @@ def changed_outputs(stack: str) -> StalePlan:
     return _refusal(stack, ["the stack's outputs would differ from the plan"])
 
 
-def causes(failures: Sequence[str]) -> list[str]:
-    """The failures without those that only follow: after any failure the rest of the plan is not applied."""
-    return [text for text in failures if not _UNDONE.search(text)]
-
-
 def _refusal(stack: str, deviations: Iterable[str]) -> StalePlan:
     return StalePlan(
         "stopped before a change that the plan did not show: " + "; ".join(deviations),
@@ -211,7 +206,16 @@ def digest(deployment: Mapping[str, Any]) -> str:
     if not resources and not pending:
         return ""
     entries = sorted(
-        json.dumps({key: value for key, value in entry.items() if key in _COUNTED}, sort_keys=True)
+        json.dumps({key: _normal(entry, key) for key in entry if key in _COUNTED}, sort_keys=True)
         for entry in (*resources, *({"pending": operation["type"], **operation["resource"]} for operation in pending))
     )
     return "sha256:" + hashlib.sha256("\n".join(entries).encode()).hexdigest()[:16]
+
+
+def _normal(entry: Mapping[str, Any], key: str) -> Any:
+    """The value, with a provider's URL as the program has it: a refresh records AWS's form, without the scheme."""
+    value = entry[key]
+    if key == "inputs" and entry.get("type") == "aws:iam/openIdConnectProvider:OpenIdConnectProvider":
+        url = (value or {}).get("url")
+        return {**value, "url": f"https://{url.removeprefix('https://')}"} if isinstance(url, str) else value
+    return value

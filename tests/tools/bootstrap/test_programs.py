@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_root_gets_what_is_missing_by_apt(folder: Path, monkeypatch: pytest.Monk
     debian.add("apt-get")
     debian.add("zsh")
     told = programs.install(debian.machine())
-    assert told == "installed by apt-get: bash, fish, node, npm, curl, chromium, chromedriver, postgresql"
+    assert told == "installed by apt-get: bash, fish, node, npm, unshare, curl, chromium, chromedriver, postgresql"
     assert not any("zsh" in argv for argv in debian.started)
     assert all(argv[0] == "env" for argv in debian.started)
     assert programs.install(debian.machine()) == "already there"
@@ -87,7 +88,7 @@ def test_without_the_right_to_install_nothing_is_tried(
         debian.add(name)
     told = programs.install(debian.machine())
     assert told == (
-        "bash, zsh, fish, node, npm, curl, chromium, chromedriver, postgresql missing, "
+        "bash, zsh, fish, node, npm, unshare, curl, chromium, chromedriver, postgresql missing, "
         "and there is no apt-get with root or a sudo that does not ask"
     )
     assert not any("apt-get" in argv for argv in debian.started)
@@ -101,6 +102,15 @@ def test_a_package_that_the_distribution_does_not_have_keeps_no_other_away(
     debian.add("apt-get")
     told = programs.install(debian.machine())
     assert told.endswith(", chromium, postgresql; apt-get could not install chromedriver")
+
+
+def test_a_program_that_this_user_may_not_use_is_missing(folder: Path):
+    works = folder / "works"
+    works.write_text("#!/bin/sh\nexit ${1:-0}\n")
+    works.chmod(0o755)
+    program = programs.Program(package="util-linux", names=("works",), trial=(str(works), "1"))
+    assert program.find() is None
+    assert replace(program, trial=(str(works),)).find() == works
 
 
 def test_debians_newest_database_server_is_found_outside_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

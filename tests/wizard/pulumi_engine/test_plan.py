@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from wizard.pulumi_engine.plan import StoredPlan, causes, deviation
+from wizard.pulumi_engine.failures import causes
+from wizard.pulumi_engine.plan import StoredPlan, deviation
 
 URN = "urn:pulumi:production::eonpro-kms::eonpro:kms:PhiKey$aws:kms/key:Key::phi-key"
 STACK = "production"
