@@ -12,6 +12,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.configuration import import_options
+from components.lockout import no_lockout
 from components.policies.stack import log_role_policies_of, logs_to_cloudwatch, trail_key_policy_of
 from components.settings import DELETION_WINDOW_DAYS, ImportGroup, ResourceKind, Settings
 from components.trail_buckets import TrailBuckets
@@ -139,7 +140,10 @@ class AuditTrail(pulumi.ComponentResource):
             rotation_period_in_days=ROTATION_DAYS,
             deletion_window_in_days=DELETION_WINDOW_DAYS,
             tags={**settings.tags, "Purpose": "AuditLogs"},
-            opts=pulumi.ResourceOptions.merge(self._retained, import_options(settings, ResourceKind.LOGS_KEY)),
+            opts=pulumi.ResourceOptions.merge(
+                pulumi.ResourceOptions.merge(self._retained, import_options(settings, ResourceKind.LOGS_KEY)),
+                no_lockout(f"{name}-key", settings),
+            ),
         )
         aws.kms.Alias(
             f"{name}-key",

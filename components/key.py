@@ -11,10 +11,9 @@ import pulumi
 import pulumi_aws as aws
 
 from components.configuration import import_options
-from components.policies.evaluation import KeyPolicyDecision
-from components.policies.evaluation.principals import role_of_session
-from components.policies.stack import decide_by_key_policy_of, key_policy_of
-from components.settings import DELETION_WINDOW_DAYS, KEY_DESCRIPTION, PROJECT, ImportGroup, ResourceKind, Settings
+from components.lockout import no_lockout
+from components.policies.stack import key_policy_of
+from components.settings import DELETION_WINDOW_DAYS, KEY_DESCRIPTION, ImportGroup, ResourceKind, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +60,9 @@ class PhiKey(pulumi.ComponentResource):
             # Left out where it is false, so that an existing key shows no difference.
             multi_region=True if settings.multi_region else None,
             tags=settings.tags,
-            opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions.merge(retained, imported), _no_lockout(settings)),
+            opts=pulumi.ResourceOptions.merge(
+                pulumi.ResourceOptions.merge(retained, imported), no_lockout(name, settings)
+            ),
         )
         alias = aws.kms.Alias(
             name,
@@ -103,7 +104,7 @@ class PhiKey(pulumi.ComponentResource):
             policy=policy,
             deletion_window_in_days=DELETION_WINDOW_DAYS,
             tags=settings.tags,
-            opts=retained,
+            opts=pulumi.ResourceOptions.merge(retained, no_lockout(name, settings)),
         )
         aws.kms.Alias(name, region=region, name=settings.names.alias, target_key_id=replica.key_id, opts=retained)
         arn: pulumi.Output[str] = replica.arn
@@ -112,39 +113,3 @@ class PhiKey(pulumi.ComponentResource):
 
 def _key_policy(settings: Settings, app_principal_arns: Sequence[str]) -> str:
     return json.dumps(key_policy_of(settings, app_principal_arns))
-
-
-def _no_lockout(settings: Settings) -> pulumi.ResourceOptions:
-    """Options that refuse, in a preview too, a key policy that its caller could never change again.
-
-    KMS refuses such a policy as well, but in the middle of an update, when the other resources exist already:
-    https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html#prevent-unmanageable-key
-    """
-
-    def check(args: pulumi.ResourceHookArgs) -> None:
-        if (args.old_inputs or {}).get("policy") == (args.new_inputs or {}).get("policy"):
-            return
-        caller = aws.get_caller_identity().arn
-        policy = key_policy_of(settings)
-        arns = _principals(caller, settings)
-        decisions = [decide_by_key_policy_of(settings, policy, arn, "kms:PutKeyPolicy") for arn in arns]
-        if {KeyPolicyDecision.NAMED, KeyPolicyDecision.THROUGH_IAM}.isdisjoint(decisions):
-            add = f"--path '{PROJECT}:administrators[{len(settings.administrators)}]' {arns[0]}"
-            raise pulumi.RunError(
-                f"The key policy would lock {caller} out of the key: only its administrators can change it later. "
-                f"Add yourself:\n  pulumi config set --stack {pulumi.get_stack()} {add}"
-            )
-
-    hook = pulumi.ResourceHook("phi-key-lockout", check, pulumi.ResourceHookOptions(on_dry_run=True))
-    return pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook]))
-
-
-def _principals(caller: str, settings: Settings) -> list[str]:
-    """The ARNs that the IAM user or role of a caller may have: a session's ARN lacks the path of its role."""
-    session = role_of_session(caller)
-    if session is None:
-        return [caller]
-    account, name = session
-    named = [arn for arn in settings.administrators if arn.startswith(account) and arn.endswith(f"/{name}")]
-    sso = "aws-reserved/sso.amazonaws.com"
-    return [*named, f"{account}/{name}", f"{account}/{sso}/{name}", f"{account}/{sso}/{settings.region}/{name}"]
