@@ -142,6 +142,21 @@ def without(statement: dict[str, Any], action: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
+    "example", ["vercel-user", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("vercel", "ecs"))]
+)
+def test_the_printed_policy_with_removal_is_enough_to_remove_the_stack(deployment: Deployment, example: str) -> None:
+    as_user = {"target": "vercel", "vercel_team": "eonpro", "vercel_access": "user"}
+    answers = as_user if example == "vercel-user" else ANSWERS[example]
+    document = for_values({"account": ACCOUNT, "region": "us-east-1", **answers}, {}, with_removal=True)
+    policies = {"EONPROOperator": document} if "Statement" in document else document
+    env = an_operator(deployment, policies)
+    deployment.wizard(*onboarding(example), env=env)
+    deployment.wizard("destroy", "--stack", "production", "--confirm", "production", "--non-interactive", env=env)
+    assert [user for user in deployment.inventory()["users"] if user.startswith("eonpro-")] == []
+    assert [role for role in deployment.inventory()["roles"] if role.startswith("eonpro-")] == []
+
+
+@pytest.mark.parametrize(
     "action",
     [
         "kms:CreateKey",
