@@ -271,3 +271,24 @@ def test_a_plan_is_not_refused_after_a_refresh_that_changed_nothing(built: Built
     answers = ("--stack", "production", "--answers", "examples/ecs.yaml")
     document = deployment.wizard(*answers, "--plan", str(plan), "--non-interactive", "--json").document
     assert document["ok"] is True and document["changes"] == []
+
+
+@pytest.mark.onboarded("vercel")
+def test_a_plan_is_applied_after_a_refresh_that_changed_nothing(deployment: Deployment) -> None:
+    """AWS gives the URL of an identity provider without its scheme, and a refresh records what AWS gives."""
+    plan = deployment.root / "plan.json"
+    rotation = ("--rotation-period-days", "180")
+    deployment.set_up("vercel", *rotation, "--dry-run", "--save-plan", str(plan))
+    deployment.pulumi("refresh", "--yes", "--skip-preview", "--stack", "production")
+    [provider] = [each for each in deployment.state()["resources"] if each["type"].endswith(":OpenIdConnectProvider")]
+    assert provider["inputs"]["url"] == "oidc.vercel.com/eonpro"
+    deployment.set_up("vercel", *rotation, "--plan", str(plan))
+    key = deployment.keys()[0]
+    assert deployment.client("kms").get_key_rotation_status(KeyId=key)["RotationPeriodInDays"] == 180
+    # What was changed since is still refused.
+    rotation = ("--rotation-period-days", "200")
+    deployment.set_up("vercel", *rotation, "--dry-run", "--save-plan", str(plan))
+    deployment.pulumi("config", "set", "--stack", "production", "rotationPeriodDays", "220")
+    deployment.pulumi("up", "--yes", "--skip-preview", "--stack", "production")
+    ended = deployment.set_up("vercel", *rotation, "--plan", str(plan), expect=1)
+    assert "the stack was changed since" in ended.output

@@ -111,6 +111,15 @@ def check_trusted_principals(call: Call, caller: Principal | None) -> None:
             raise AwsError("MalformedPolicyDocument", f'Invalid principal in policy: "{kind}":"{name}"')
 
 
+def list_service_specific_credentials(call: Call, caller: Principal | None) -> Response:
+    """AWS lists a user's credentials for CodeCommit and others; moto has no such call, and none of them.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListServiceSpecificCredentials.html
+    """
+    _user(call)
+    return xml_response(call, "<ServiceSpecificCredentials/><IsTruncated>false</IsTruncated>")
+
+
 def refuse_deleting_user_with_access_keys(call: Call, caller: Principal | None) -> None:
     """AWS answers DeleteConflict; moto deletes the user and keeps its access keys.
 

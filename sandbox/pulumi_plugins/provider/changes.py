@@ -123,7 +123,11 @@ def state_to_record(
         value = current.get(name)
         if name in resource_type.write_only:
             value = known.get(name, resource_type.defaults.get(name)) if value is None else value
-        elif known.get(name) is not None and resource_type.is_same(name, known[name], value):
+        elif (
+            known.get(name) is not None
+            and name not in resource_type.rewritten
+            and resource_type.is_same(name, known[name], value)
+        ):
             value = known[name]
         state[name] = value
     if "tagsAll" in schema.outputs:
@@ -141,11 +145,8 @@ def inputs_from_state(
         current, recorded_value = state.get(name), recorded.get(name)
         if name == "arn" and recorded_value is None:
             continue
-        if (
-            recorded_value is not None
-            and name not in resource_type.write_only
-            and not resource_type.is_same(name, recorded_value, current)
-        ):
+        is_same = name not in resource_type.rewritten and resource_type.is_same(name, recorded_value, current)
+        if recorded_value is not None and name not in resource_type.write_only and not is_same:
             result[name] = current
         elif recorded_value is not None:
             result[name] = recorded_value

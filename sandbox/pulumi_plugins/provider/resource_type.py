@@ -37,6 +37,10 @@ class ResourceType:
     """Inputs that AWS never returns: the state keeps the input."""
     unsupported: ClassVar[Names] = NONE
     """Inputs of the real provider that this one does not support."""
+    rewritten: ClassVar[Names] = NONE
+    """Inputs that a refresh records in AWS's words, although they mean the same."""
+    creation_seconds: ClassVar[float] = 0.0
+    """How long the real provider takes to create it, with what it waits for."""
     changed_by_update: ClassVar[Names] = NONE
     """Outputs that any update changes."""
     name_input: ClassVar[str] = ""

@@ -21,7 +21,9 @@ from sandbox.pulumi_plugins.protocol import (
     status_pb2,
 )
 from sandbox.pulumi_plugins.provider import changes, checks
+from sandbox.pulumi_plugins.provider.bridge import EngineLog, returned
 from sandbox.pulumi_plugins.provider.configuration import Configuration, configure
+from sandbox.pulumi_plugins.provider.durations import take_time
 from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.errors import (
     NotReadyError,
@@ -56,13 +58,15 @@ def _translate_errors(action: str) -> Callable[[Callable[..., Any]], Callable[..
             try:
                 return call(self, request, context)
             except NotReadyError as error:
-                context.set_trailing_metadata((("grpc-status-details-bin", _details(error)),))
-                context.abort(_FAILED, str(error))
+                reason = self.reported(str(error), request, action)
+                context.set_trailing_metadata((("grpc-status-details-bin", _details(error, reason)),))
+                context.abort(_FAILED, reason)
             except ProviderError as error:
                 context.abort(_FAILED, str(error))
             except aws_errors() as error:
                 display_name, name = _subject(request)
-                context.abort(_FAILED, error_message(error, action=action, display_name=display_name, name=name))
+                text = error_message(error, action=action, display_name=display_name, name=name)
+                context.abort(_FAILED, self.reported(text, request, action))
             except Exception:  # noqa: BLE001 - a bug: the engine hides what a plug-in writes to standard error
                 context.abort(grpc.StatusCode.INTERNAL, f"{action} failed, a bug:\n{traceback.format_exc()}")
 
@@ -71,17 +75,17 @@ def _translate_errors(action: str) -> Callable[[Callable[..., Any]], Callable[..
     return decorate
 
 
-def _details(error: NotReadyError) -> bytes:
+def _details(error: NotReadyError, reason: str) -> bytes:
     detail = any_pb2.Any()
     detail.Pack(
         provider_pb2.ErrorResourceInitFailed(
             id=error.resource_id,
             properties=to_struct(error.state),
             inputs=to_struct(error.inputs),
-            reasons=[str(error)],
+            reasons=[reason],
         )
     )
-    status: bytes = status_pb2.Status(code=_FAILED.value[0], message=str(error), details=[detail]).SerializeToString()
+    status: bytes = status_pb2.Status(code=_FAILED.value[0], message=reason, details=[detail]).SerializeToString()
     return status
 
 
@@ -98,9 +102,18 @@ def _token(urn: str) -> str:
 
 
 class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
-    def __init__(self) -> None:
-        """Unconfigured; the engine calls Configure before it asks for a resource."""
+    def __init__(self, log: EngineLog | None = None) -> None:
+        """Unconfigured; the engine calls Configure before it asks for a resource. `log` is that of the engine."""
         self._configuration: Configuration | None = None
+        self._log = log or EngineLog("")
+
+    def reported(self, reason: str, request: Any, action: str) -> str:
+        """The error of a change, logged, as it is returned; of any other call, the reason."""
+        urn = getattr(request, "urn", "")
+        if not urn or action not in ("creating", "updating", "deleting"):
+            return reason
+        self._log.error(reason, urn)
+        return returned(reason, action=action, urn=urn)
 
     def Handshake(self, request: Any, context: Any) -> Any:
         """No secrets, resource references or outputs on the wire: the engine marks secrets itself."""
@@ -202,6 +215,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.CreateResponse(properties=to_struct(planned))
         region = self._region(inputs)
         resource_id = resource_type.create(region, inputs)
+        take_time(resource_type)
         aws_failures: tuple[type[Exception], ...] = (ProviderError, *aws_errors())
         try:
             resource_type.complete(region, resource_id, inputs)

@@ -41,6 +41,7 @@ class Key(base.ResourceType):
     documents = frozenset({"policy"})
     write_only = frozenset({"bypassPolicyLockoutSafetyCheck", "deletionWindowInDays"})
     enabled_input = "isEnabled"
+    creation_seconds = 13.0
 
     def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
         """Windows and periods out of KMS's ranges."""

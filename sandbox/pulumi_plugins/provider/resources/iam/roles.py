@@ -115,6 +115,11 @@ class Role(base.ResourceType):
         for name in _inline(region, resource_id):
             if force or name in own_inline:
                 region.iam.delete_role_policy(RoleName=resource_id, PolicyName=name)
+        for page in region.iam.get_paginator("list_instance_profiles_for_role").paginate(RoleName=resource_id):
+            for profile in page["InstanceProfiles"]:
+                region.iam.remove_role_from_instance_profile(
+                    RoleName=resource_id, InstanceProfileName=profile["InstanceProfileName"]
+                )
         region.iam.delete_role(RoleName=resource_id)
 
     def is_same(self, name: str, old: Any, new: Any) -> bool:
@@ -159,6 +164,7 @@ class OpenIdConnectProvider(base.ResourceType):
     not_found = _NOT_FOUND
     force_new = frozenset({"url"})
     computed = frozenset({"thumbprintLists"})
+    rewritten = frozenset({"url"})
     sets = frozenset({"clientIdLists"})
 
     def create(self, region: Region, inputs: Properties) -> str:

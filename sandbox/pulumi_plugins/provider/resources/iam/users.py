@@ -5,6 +5,7 @@ Touches IAM at the endpoint of the Region that is passed to it.
 
 from sandbox.pulumi_plugins.provider import resource_type as base
 from sandbox.pulumi_plugins.provider.endpoint import Region
+from sandbox.pulumi_plugins.provider.errors import none_if_missing
 from sandbox.pulumi_plugins.provider.values import Properties
 
 _NOT_FOUND = ("NoSuchEntity",)
@@ -62,11 +63,34 @@ class User(base.ResourceType):
             base.change_tags(old, new, region.iam.untag_user, region.iam.tag_user, UserName=resource_id)
 
     def delete(self, region: Region, resource_id: str, state: Properties) -> None:
-        """Remove the user, with its access keys under forceDestroy."""
+        """Remove the user, with all that it signs in with under forceDestroy: each is asked for, in this order."""
+        user = {"UserName": resource_id}
+        for group in region.iam.list_groups_for_user(**user)["Groups"]:
+            region.iam.remove_user_from_group(GroupName=group["GroupName"], **user)
         if state.get("forceDestroy"):
-            for key in region.iam.list_access_keys(UserName=resource_id)["AccessKeyMetadata"]:
-                region.iam.delete_access_key(UserName=resource_id, AccessKeyId=key["AccessKeyId"])
-        region.iam.delete_user(UserName=resource_id)
+            self._delete_credentials(region, user)
+        region.iam.delete_user(**user)
+
+    @staticmethod
+    def _delete_credentials(region: Region, user: dict[str, str]) -> None:
+        iam = region.iam
+        for key in iam.list_access_keys(**user)["AccessKeyMetadata"]:
+            iam.delete_access_key(AccessKeyId=key["AccessKeyId"], **user)
+        for key in iam.list_ssh_public_keys(**user)["SSHPublicKeys"]:
+            iam.delete_ssh_public_key(SSHPublicKeyId=key["SSHPublicKeyId"], **user)
+        for device in iam.list_virtual_mfa_devices(AssignmentStatus="Assigned")["VirtualMFADevices"]:
+            if device.get("User", {}).get("UserName") == user["UserName"]:
+                iam.deactivate_mfa_device(SerialNumber=device["SerialNumber"], **user)
+                iam.delete_virtual_mfa_device(SerialNumber=device["SerialNumber"])
+        for device in iam.list_mfa_devices(**user)["MFADevices"]:
+            iam.deactivate_mfa_device(SerialNumber=device["SerialNumber"], **user)
+        none_if_missing(lambda: iam.delete_login_profile(**user), *_NOT_FOUND)
+        for certificate in iam.list_signing_certificates(**user)["Certificates"]:
+            iam.delete_signing_certificate(CertificateId=certificate["CertificateId"], **user)
+        for credential in iam.list_service_specific_credentials(**user)["ServiceSpecificCredentials"]:
+            iam.delete_service_specific_credential(
+                ServiceSpecificCredentialId=credential["ServiceSpecificCredentialId"], **user
+            )
 
 
 RESOURCE_TYPES = (User,)

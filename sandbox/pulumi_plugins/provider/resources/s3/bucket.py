@@ -11,7 +11,6 @@ from sandbox.pulumi_plugins.provider.endpoint import Region
 from sandbox.pulumi_plugins.provider.errors import none_if_missing
 from sandbox.pulumi_plugins.provider.resource_type import Names, ResourceType, tag_list, tag_map
 from sandbox.pulumi_plugins.provider.values import Properties
-from sandbox.state import ACCOUNT
 
 NO_BUCKET = ("404", "NoSuchBucket", "NotFound")
 _NAMESPACES = ("global", "account-regional")
@@ -80,7 +79,7 @@ class Bucket(ResourceType):
         )
         enabled = (lock or {}).get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") == "Enabled"
         return {
-            "bucketNamespace": _NAMESPACES[resource_id.endswith(f"-{ACCOUNT}-{region.name}-an")],
+            "bucketNamespace": _NAMESPACES[resource_id.endswith(f"-{region.account}-{region.name}-an")],
             "arn": f"arn:{region.partition}:s3:::{resource_id}",
             "bucket": resource_id,
             "bucketDomainName": f"{resource_id}.s3.amazonaws.com",

@@ -186,6 +186,7 @@ class BucketLifecycleConfiguration(BucketSetting):
 
     token = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
     display_name = "S3 Bucket Lifecycle Configuration"
+    creation_seconds = 30.0
     call = "bucket_lifecycle"
     not_found = (*NO_BUCKET, "NoSuchLifecycleConfiguration")
     computed = frozenset({"transitionDefaultMinimumObjectSize"})
