@@ -29,7 +29,7 @@ IN_SANDBOX = EONPRO_CALLER_PATH="$$PATH"; export EONPRO_CALLER_PATH; unset AWS_P
 	NO_PROXY="127.0.0.1,localhost,::1$${NO_PROXY:+,$$NO_PROXY}"; no_proxy="$$NO_PROXY"; export NO_PROXY no_proxy; \
 	$(V) -m sandbox start && exports="$$($(V) -m sandbox env)" && eval "$$exports" &&
 
-.PHONY: help setup test-setup demo wizard test unit check chaos blind bench mutation spark-tests measure recording lock clean
+.PHONY: help setup test-setup demo wizard test unit check chaos blind bench mutation spark-tests vercel-cli-tests measure recording lock clean
 
 help:
 	@echo 'make setup      set this checkout up: packages, Pulumi engine, AWS CLI (ENGINE=auto|path|download|build)'
@@ -43,6 +43,7 @@ help:
 	@echo 'make bench      measure this product beside the plain tools (ARGS="phi" for some rows)'
 	@echo 'make mutation   change the cipher and the key cache in small ways; each change must fail a test'
 	@echo 'make spark-tests  the tests of the re-encryption on Spark (Java 17 or newer)'
+	@echo 'make vercel-cli-tests  the stand-in for Vercel under Vercel'"'"'s own CLI (Node.js 18 or newer)'
 	@echo 'make measure    the size and shape of the code, and old words left in it (ARGS="--before REVISION")'
 	@echo 'make recording  record an onboarding for the README, and one repair (ARGS=night for that alone)'
 	@echo 'make lock       write uv.lock and requirements.txt from pyproject.toml (ARGS=--upgrade for newer versions)'
@@ -128,6 +129,19 @@ bench: setup tool-bench
 # The re-encryption past one machine, in Spark's own environment, on a local cluster.
 spark-tests: setup tool-spark
 	@.cache/tools/spark/bin/python -m pytest --confcutdir=tests/phi tests/phi/spark $(ARGS)
+
+# Vercel's own CLI against the stand-in; npm installs it (360 MB) as its lock file says, with hashes.
+VERCEL_CLI := .cache/tools/vercel-cli
+VERCEL_CLI_LOCK := tests/sandbox/vercel/cli/package-lock.json
+
+$(VERCEL_CLI)/node_modules/.package-lock.json: $(VERCEL_CLI_LOCK)
+	@mkdir -p $(VERCEL_CLI)
+	@cp $(VERCEL_CLI_LOCK) $(dir $(VERCEL_CLI_LOCK))package.json $(VERCEL_CLI)/
+	@cd $(VERCEL_CLI) && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+vercel-cli-tests: setup $(VERCEL_CLI)/node_modules/.package-lock.json
+	@$(V) -m pytest tests/sandbox/vercel/cli/commands.py $(ARGS)
 
 # How many changes of the cipher and of the key cache the tests find: docs/mutation.md.
 mutation: setup tool-mutation

@@ -87,7 +87,9 @@ class Sandbox:
     def __init__(self) -> None:
         from sandbox.vercel import create_app
 
-        self.nonce, self.token = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+        self.nonce = secrets.token_urlsafe(24)
+        # Letters and digits only: the Vercel CLI refuses a token with any other character.
+        self.token = secrets.token_hex(24)
         self.aws = AwsApp(nonce=self.nonce)
         self.operator = seed_account(service=ECS_SERVICE)
         self.vercel = create_app(token=self.token, team=VERCEL_TEAM, project=VERCEL_PROJECT)

@@ -61,6 +61,8 @@ def account_routes(account: Account) -> flask.Blueprint:
                 "name": "Sandbox",
                 "avatar": None,
                 "defaultTeamId": account.teams[0].id,
+                # An account without a personal scope, as every new one: without it the CLI names no team.
+                "version": "northstar",
             }
         }
 
@@ -82,6 +84,11 @@ def account_routes(account: Account) -> flask.Blueprint:
             }
         }
 
+    @routes.get("/v1/teams")
+    def all_teams() -> dict[str, Any]:
+        # The version that the CLI asks, without pages.
+        return {"teams": [_team_json(team, created_at - add) for add, team in enumerate(account.teams)]}
+
     @routes.get("/v2/teams")
     def teams() -> dict[str, Any]:
         # No two have the same time: pages end at a time.
@@ -90,6 +97,7 @@ def account_routes(account: Account) -> flask.Blueprint:
         return {"teams": page, "pagination": pagination}
 
     @routes.get("/v2/teams/<name>")
+    @routes.get("/teams/<name>")
     def team(name: str) -> dict[str, Any]:
         for add, team in enumerate(account.teams):
             if name in (team.id, team.slug):

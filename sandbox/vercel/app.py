@@ -16,7 +16,9 @@ from sandbox.faults import Faults
 from sandbox.vercel import faults
 from sandbox.vercel.account import Account, account_routes, json_body, paged
 from sandbox.vercel.deployments import Deployments, deployment_routes, production_target
+from sandbox.vercel.environment import pulled
 from sandbox.vercel.faults import Calls, Fault, FaultKind
+from sandbox.vercel.production import production_routes
 from sandbox.vercel.shared_variables import shared_variable_routes
 from sandbox.vercel.team import Team
 from sandbox.vercel.variable import ApiError, check_schema
@@ -54,6 +56,7 @@ def create_app(
     app.register_blueprint(shared_variable_routes(account))
     deployments = Deployments(account)
     app.register_blueprint(deployment_routes(account, deployments))
+    app.register_blueprint(production_routes(account, deployments))
     _add_projects(app, account, deployments)
     _add_variables(app, account)
 
@@ -107,8 +110,12 @@ def _add_request_checks(app: flask.Flask, ordered: Faults[Fault], calls: Calls, 
 
 def _add_projects(app: flask.Flask, account: Account, deployments: Deployments) -> None:
     def with_targets(project: dict[str, Any]) -> dict[str, Any]:
-        running = deployments.running(project["id"])
-        return {**project, "targets": {"production": production_target(running)} if running else {}}
+        running, configuration = deployments.running(project["id"]), deployments.rolling.configuration(project["id"])
+        return {
+            **project,
+            "targets": {"production": production_target(running)} if running else {},
+            "rollingRelease": None if configuration is None else configuration.to_json(),
+        }
 
     @app.get("/v<int:version>/projects")
     def projects(version: int) -> dict[str, Any]:
@@ -156,12 +163,28 @@ def _add_variables(app: flask.Flask, account: Account) -> None:
     def variables(version: int, project: str) -> dict[str, Any]:
         # The query parameter `decrypt` no longer has an effect (vercel/sdk#118): values are read one by one.
         team, id = account.find_project(flask.request.args, project)
-        return {"envs": [variable.to_json(decrypted=False) for variable in team.variables(id)]}
+        query = flask.request.args
+        place, branch = query.get("target") or query.get("customEnvironmentId"), query.get("gitBranch")
+        matching = [
+            variable
+            for variable in team.variables(id)
+            if (place is None or place in (*variable.targets, *variable.custom_environments))
+            and (branch is None or variable.git_branch in (None, branch))
+        ]
+        return {"envs": [variable.to_json(decrypted=False) for variable in matching]}
 
     @app.get(f"{env}/<id>")
     def variable(version: int, project: str, id: str) -> dict[str, Any]:
         team, project_id = account.find_project(flask.request.args, project)
         return team.variable(project_id, id).to_json(decrypted=True)
+
+    @app.get("/v3/env/pull/<project>/<environment>")
+    @app.get("/v3/env/pull/<project>/<environment>/<path:branch>")
+    def pull(project: str, environment: str, branch: str | None = None) -> dict[str, Any]:
+        # What `vercel env pull` writes: a sensitive value is empty, and the CLI writes [SENSITIVE] in its place.
+        team, id = account.find_project(flask.request.args, project)
+        values = pulled(team, id, environment, branch)
+        return {"env": values, "buildEnv": values}
 
     @app.post(env)
     def create(version: int, project: str) -> tuple[dict[str, Any], int]:

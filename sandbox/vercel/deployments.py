@@ -1,4 +1,4 @@
-"""Deployments: created from an earlier one, built step by step with each read, and the one in production.
+"""Deployments: created from an earlier one, built step by step with each read, and what production runs.
 
 Touches memory only. A deployment keeps the variables of the time when it was created. Shapes:
 https://vercel.com/docs/rest-api/deployments; rollbacks: https://vercel.com/docs/instant-rollback.
@@ -16,7 +16,9 @@ from typing import Any
 import flask
 
 from sandbox.vercel.account import Account, json_body, paged
+from sandbox.vercel.environment import environment_for
 from sandbox.vercel.faults import FaultKind
+from sandbox.vercel.rolling_release import COMPLETE, RollingRelease, RollingReleases
 from sandbox.vercel.team import Team
 from sandbox.vercel.variable import USER_ID, ApiError, now
 
@@ -35,6 +37,7 @@ class Deployments:
         self._by_project: dict[str, tuple[Deployment, ...]] = {}
         self._running: dict[str, str] = {}
         self._rolled_back: set[str] = set()
+        self.rolling = RollingReleases()
         for team in account.teams:
             for project in team.projects():
                 # The application was deployed before its variables were set.
@@ -96,17 +99,84 @@ class Deployments:
                 return self._store(replace(deployment, state="ERROR", error='Command "npm run build" exited with 1'))
             ready = self._store(replace(deployment, state="READY", ready_at=now()))
             if ready.target == PRODUCTION and ready.project not in self._rolled_back:
-                return self._promote(ready.id, ready.project)
+                return self._release(ready)
             return ready
 
-    def set_production(self, project: str, id: str, *, back: bool) -> None:
-        """Set production to another deployment: promote it, or roll back; new ones then do not become production."""
+    def set_production(self, project: str, id: str, *, back: bool) -> bool:
+        """Set production to another deployment: promote it, or roll back; new ones then do not become production.
+
+        A rolling release ends by it: promoting its canary completes it, a rollback aborts it. True where the promotion
+        of another deployment waits for its end.
+        """
         with self._lock:
-            matching = self.find(project, id)
+            matching, active = self.find(project, id), self.rolling.active(project)
             if matching.state != "READY" or matching.target != PRODUCTION:
                 raise ApiError(400, "bad_request", "Only a production deployment that is ready can serve production.")
+            if active is not None and back:
+                self.rolling.store(project, active.aborted())
+                if matching.id in (active.canary, active.current):
+                    return False
+            elif active is not None and matching.id != active.canary:
+                self.rolling.store(project, replace(active, queued=matching.id))
+                return True
+            elif active is not None:
+                self.follow(project, active.completed())
+                return False
             self._promote(matching.id, project)
             (self._rolled_back.add if back else self._rolled_back.discard)(project)
+            return False
+
+    def release(self, project: str) -> RollingRelease | None:
+        """The latest rolling release of a project, at the stage that it has reached by now; None without one."""
+        with self._lock:
+            latest = self.rolling.latest(project)
+            while latest is not None and self.rolling.active(project) is latest:
+                next_at = latest.next_stage_at()
+                if next_at is None or next_at > now():
+                    break
+                latest = self.follow(project, latest.at_stage(latest.active + 1, at=next_at))
+            return latest
+
+    def start_release(self, project: str, id: str) -> RollingRelease:
+        """Begin the rolling release of a deployment that is staged. Raises ApiError 400."""
+        with self._lock:
+            matching, current = self.find(project, id), self.running(project)
+            if matching.state != "READY" or matching.target != PRODUCTION or current is None:
+                raise ApiError(400, "bad_request", "Only a production deployment that is ready can be released.")
+            if (active := self.rolling.active(project)) is not None:
+                raise ApiError(400, "bad_request", f"A rolling release of {active.canary} is active already.")
+            self._store(replace(matching, had_traffic=True))
+            return self.rolling.begin(project, current=current.id, canary=matching.id)
+
+    def follow(self, project: str, release: RollingRelease) -> RollingRelease:
+        """Store a release; where it is complete, production runs its canary, and what is queued begins."""
+        with self._lock:
+            self.rolling.store(project, release)
+            if release.state == COMPLETE:
+                self._promote(release.canary, project)
+                self._rolled_back.discard(project)
+                if release.queued is not None:
+                    self._release(self.find(project, release.queued))
+            return release
+
+    def substate(self, deployment: Deployment) -> str:
+        """Whether it has production's traffic, or ever had (`readySubstate`)."""
+        with self._lock:
+            active = self.rolling.active(deployment.project)
+            if active is not None and active.canary == deployment.id:
+                return "ROLLING"
+            return "PROMOTED" if deployment.had_traffic else "STAGED"
+
+    def _release(self, ready: Deployment) -> Deployment:
+        """Production gets a deployment that is ready: at once, or in stages where the project has them."""
+        active = self.rolling.active(ready.project)
+        if active is not None:
+            self.rolling.store(ready.project, replace(active, queued=ready.id))
+            return ready
+        if self.rolling.configuration(ready.project) is None or ready.project not in self._running:
+            return self._promote(ready.id, ready.project)
+        self.start_release(ready.project, ready.id)
+        return self.find(ready.project, ready.id)
 
     def _new(
         self, team: Team, project: str, target: str | None, meta: Mapping[str, str], at: int, custom: str = ""
@@ -133,32 +203,19 @@ class Deployments:
 
     def _promote(self, id: str, project: str) -> Deployment:
         self._running[project] = id
-        return self._store(replace(self.find(project, id), aliased=True))
-
-
-def environment_for(team: Team, project: str, target: str) -> dict[str, str]:
-    """The environment of code that is deployed now, with the sensitive values, which the API never returns.
-
-    `target` is production, preview, or the slug of a custom environment.
-    """
-    custom = {each["id"] for each in team.environments(project) if each["slug"] == target}
-    shared = [entry.variable for entry in team.shared(team.project_id(project)) if target in entry.variable.targets]
-    # The project's variable overrides a shared one of the same name and environment.
-    own = [
-        entry
-        for entry in team.variables(project)
-        if entry.git_branch is None and (target in entry.targets or custom & set(entry.custom_environments))
-    ]
-    return {entry.key: entry.value for entry in (*shared, *own)}
+        return self._store(replace(self.find(project, id), aliased=True, had_traffic=True))
 
 
 def deployment_routes(account: Account, deployments: Deployments) -> flask.Blueprint:
-    """The routes of deployments, and `/_sandbox/deployment` and `/_sandbox/running`."""
+    """The routes of deployments."""
     routes = flask.Blueprint("deployments", __name__)
 
     def find_project(deployment: Deployment) -> Team:
         team, _ = account.find_project(flask.request.args, deployment.project)
         return team
+
+    def document(deployment: Deployment, team: Team) -> dict[str, Any]:
+        return to_json(deployment, team, deployments.substate(deployment))
 
     @routes.get("/v<int:version>/deployments")
     def listed(version: int) -> dict[str, Any]:
@@ -179,14 +236,15 @@ def deployment_routes(account: Account, deployments: Deployments) -> flask.Bluep
             matching = [entry for entry in matching if entry.state in state.split(",")]
         if since := query.get("since"):
             matching = [entry for entry in matching if entry.created_at >= int(since)]
-        page, pagination = paged([list_entry(entry) for entry in matching], "created", query, after="until")
+        entries = [list_entry(entry, deployments.substate(entry)) for entry in matching]
+        page, pagination = paged(entries, "created", query, after="until")
         return {"deployments": page, "pagination": pagination}
 
     @routes.get("/v<int:version>/deployments/<id>")
     def deployment_by_id(version: int, id: str) -> dict[str, Any]:
         matching = deployments.find(None, id)
         team = find_project(matching)
-        return to_json(deployments.advance(matching), team.id)
+        return document(deployments.advance(matching), team)
 
     @routes.post("/v<int:version>/deployments")
     def create(version: int) -> dict[str, Any]:
@@ -198,7 +256,7 @@ def deployment_routes(account: Account, deployments: Deployments) -> flask.Bluep
         source = deployments.find(None, body["deploymentId"])
         team = find_project(source)
         if flask.request.args.get("forceNew") != "1":
-            return to_json(source, team.id)
+            return document(source, team)
         fault = flask.g.get("fault")
         final_state = {FaultKind.BUILD: "ERROR", FaultKind.STUCK: "BUILDING"}.get(
             fault.kind if fault else FaultKind.HALF, "READY"
@@ -208,28 +266,7 @@ def deployment_routes(account: Account, deployments: Deployments) -> flask.Bluep
         if custom and custom not in {each["slug"] for each in team.environments(source.project)}:
             raise ApiError(400, "bad_request", f"There is no custom environment {custom}.")
         deployment = deployments.redeploy(team, source, target, body.get("meta") or {}, final_state, custom)
-        return to_json(deployment, team.id)
-
-    @routes.post("/v<int:version>/projects/<project>/<action>/<id>")
-    def set_production(version: int, project: str, action: str, id: str) -> tuple[dict[str, Any], int]:
-        if action not in ("promote", "rollback"):
-            raise ApiError(404, "not_found", "Not Found")
-        _, project = account.find_project(flask.request.args, project)
-        deployments.set_production(project, id, back=action == "rollback")
-        return {}, 201
-
-    @routes.get("/_sandbox/deployment/<project>")
-    def deployed_now(project: str) -> dict[str, str]:
-        """The variables of production if it were deployed now; with `?environment=NAME` of another environment."""
-        return environment_for(account.teams[0], project, flask.request.args.get("environment", PRODUCTION))
-
-    @routes.get("/_sandbox/running/<project>")
-    def running(project: str) -> dict[str, Any]:
-        """The deployment in production, and its environment from the time when it was created."""
-        matching = deployments.running(account.teams[0].project_id(project))
-        if matching is None:
-            return {"deployment": None, "environment": {}}
-        return {"deployment": matching.id, "createdAt": matching.created_at, "environment": dict(matching.environment)}
+        return document(deployment, team)
 
     return routes
 
@@ -257,6 +294,8 @@ class Deployment:
     final_state: str = "READY"
     """READY; ERROR for a build that fails; BUILDING for one that never ends."""
     aliased: bool = False
+    had_traffic: bool = False
+    """Whether it ever received production's traffic, all of it or a part."""
     environment: Mapping[str, str] = field(repr=False)
 
     @property
@@ -282,7 +321,7 @@ def production_target(deployment: Deployment) -> dict[str, Any]:
     }
 
 
-def _common(deployment: Deployment) -> dict[str, Any]:
+def _common(deployment: Deployment, substate: str) -> dict[str, Any]:
     document: dict[str, Any] = {
         "name": deployment.name,
         "url": deployment.url,
@@ -303,15 +342,14 @@ def _common(deployment: Deployment) -> dict[str, Any]:
     if deployment.ready_at is not None:
         document["ready"] = deployment.ready_at
     if deployment.state == "READY":
-        # Whether it ever received production traffic.
-        document["readySubstate"] = "PROMOTED" if deployment.aliased else "STAGED"
+        document["readySubstate"] = substate
     return document
 
 
-def list_entry(deployment: Deployment) -> dict[str, Any]:
+def list_entry(deployment: Deployment, substate: str) -> dict[str, Any]:
     creator = {"uid": USER_ID, "username": "sandbox"}
     return {
-        **_common(deployment),
+        **_common(deployment, substate),
         "uid": deployment.id,
         "created": deployment.created_at,
         "state": deployment.state,
@@ -321,13 +359,14 @@ def list_entry(deployment: Deployment) -> dict[str, Any]:
     }
 
 
-def to_json(deployment: Deployment, owner: str) -> dict[str, Any]:
-    """In the form of a single deployment; `owner` is the team's id."""
+def to_json(deployment: Deployment, team: Team, substate: str) -> dict[str, Any]:
+    """In the form of a single deployment, with its team, without which the CLI takes it for another team's."""
     document = {
-        **_common(deployment),
+        **_common(deployment, substate),
         "id": deployment.id,
         "status": deployment.state,
-        "ownerId": owner,
+        "ownerId": team.id,
+        "team": {"id": team.id, "slug": team.slug, "name": team.slug},
         "version": 2,
         "public": False,
         "regions": ["iad1"],

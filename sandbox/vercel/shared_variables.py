@@ -59,6 +59,7 @@ def shared_variable_routes(account: Account) -> flask.Blueprint:
         return {"created": created, "failed": failed}, 201
 
     @routes.get("/v9/projects/<project>/custom-environments")
+    @routes.get("/projects/<project>/custom-environments")
     def environments(project: str) -> dict[str, Any]:
         team, id = account.find_project(flask.request.args, project)
         return {"accountLimit": {"total": 12}, "environments": team.environments(id)}
