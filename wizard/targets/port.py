@@ -174,12 +174,18 @@ class DeployTarget(ABC):
         on_message: OnMessage,
         now: Callable[[], datetime],
         pause: Callable[[float], None],
+        until_complete: bool = False,
     ) -> Redeployed:
         """Restart what runs, so that it reads its variables again, and wait for it. Raises SetupError if none started.
 
-        `now` is UTC, `pause` waits seconds, `on_message` gets the progress.
+        `now` is UTC, `pause` waits seconds, `on_message` gets the progress. `until_complete`: each stage of a rolling
+        release is waited for too.
         """
         raise NotImplementedError
+
+    def under_way(self, context: TargetContext) -> str:
+        """A rolling release that is not complete, in words; empty if there is none. Raises SetupError."""
+        return ""
 
     def redeploy_statements(self, settings: Settings) -> list[dict[str, Any]]:
         """The IAM policy statements that allow the redeploy and nothing else; empty if it needs no permission."""

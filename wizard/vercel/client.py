@@ -9,11 +9,12 @@ import difflib
 import time
 from collections.abc import Callable, Mapping
 from copy import copy
+from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from wizard.core.errors import SetupError, TargetMissing
 from wizard.core.models.delivery import PRODUCTION, Scope, VercelProject
-from wizard.core.models.deployment import Deployment, Redeployed
+from wizard.core.models.deployment import Deployment, Redeployed, RollingRelease
 from wizard.core.next_command import shell
 from wizard.core.retry import Deadline, ahead
 from wizard.vercel.access_key import deliver as deliver_access_key
@@ -123,14 +124,29 @@ class Vercel:
         """
         return Deployments(self._api, project).running()
 
+    def rolling_release(self, project: VercelProject) -> RollingRelease | None:
+        """The latest rolling release of the project's production, whatever became of it; None without one."""
+        return Deployments(self._api, project).rolling_release() if project.has_rolling_releases else None
+
     def redeploy(
-        self, project: VercelProject, former: Deployment, *, tell: Callable[[str], None], seconds: float = BUILD_SECONDS
+        self,
+        project: VercelProject,
+        former: Deployment,
+        *,
+        tell: Callable[[str], None],
+        changed: datetime | None = None,
+        until_complete: bool = False,
+        seconds: float = BUILD_SECONDS,
     ) -> Redeployed:
         """Deploy the former deployment's code again, with the present variables of the project's scope; wait for it.
 
-        Raises SetupError where no deployment could be created; one that fails is a result, and the former runs on.
+        As `Deployments.redeploy` says. Raises SetupError where no deployment could be created; one that fails is a
+        result, and the former runs on.
         """
-        return Deployments(self._api, project).redeploy(former, seconds=seconds, tell=tell)
+        self._api.ask_again()
+        return Deployments(self._api, project).redeploy(
+            former, seconds=seconds, tell=tell, changed=changed, until_complete=until_complete
+        )
 
     def _variables(self, project: VercelProject, seconds: float) -> Variables:
         return Variables(self._api, project, self._api.deadline(seconds))

@@ -6,17 +6,19 @@ Shapes: https://vercel.com/docs/rest-api/deployments.
 
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from components.settings import POSSIBLE_VARIABLES
 from wizard.core.errors import SetupError, Unreachable, Unsupported
 from wizard.core.models.delivery import PRODUCTION, VercelProject
-from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
+from wizard.core.models.deployment import Deployment, Redeployed, RedeployState, ReleaseState, RollingRelease
 from wizard.core.retry import Deadline, Reason
 from wizard.core.safe_text import clean, quoted
 from wizard.vercel.http import Api, Endpoint, Response, scope_of
 from wizard.vercel.projects import read_entries, text
+from wizard.vercel.rolling_release import command, deployment_of, parse
 from wizard.vercel.variable_state import ACCESS_KEY_VARIABLES, entries_of
 from wizard.vercel.variables import Variables
 
@@ -25,6 +27,10 @@ READING_SECONDS = 20.0
 CREATION_SECONDS = 60.0
 ASSIGNING_SECONDS = 30.0
 """How long a deployment that is ready may take to get production's domains; other environments wait for none."""
+APPROVAL_SECONDS = 900.0
+"""How long each stage of a rolling release is waited for that a person has to approve."""
+STAGE_SPARE_SECONDS = 60.0
+"""How much longer than its own time a stage that goes on by itself is waited for."""
 
 _MARK = "eonproKms"
 """In a deployment's `meta`: identifies a deployment whose creation was never answered."""
@@ -41,6 +47,22 @@ def last_change(variables: Variables) -> datetime | None:
         if variable.updated_at is not None
     ]
     return datetime.fromtimestamp(max(times) / 1000, UTC) if times else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _End:
+    """What became of a deployment that is ready."""
+
+    state: RedeployState
+    why: str = ""
+    command: str = ""
+    is_shared: bool = False
+
+
+def _stage_seconds(release: RollingRelease) -> float:
+    """How long the stage that is active is waited for."""
+    stage = release.active
+    return APPROVAL_SECONDS if stage is None or stage.seconds is None else stage.seconds + STAGE_SPARE_SECONDS
 
 
 class Deployments:
@@ -60,25 +82,54 @@ class Deployments:
             answer = self._get(Endpoint.PROJECT.path(project=self._project.id), deadline)
             # After a rollback the latest deployment is not the one that runs: the project names it.
             targets = answer.fields.get("targets")
-            if isinstance(targets, dict) and (deployment := _deployment(targets.get(self._environment))):
-                return deployment
-        latest = self._latest(deadline, state="READY")
+            if isinstance(targets, dict) and (deployment := deployment_of(targets.get(self._environment))):
+                release = self.rolling_release() if deployment.substate == "ROLLING" else None
+                # A part of the traffic is not production: most of it goes to the former one.
+                return release.current if release is not None and release.current is not None else deployment
+        latest = filter(None, map(deployment_of, self._latest(deadline, state="READY")))
         # Only production's are promoted: the others of an environment have it as long as they exist.
-        ready = (entry for entry in latest if not self._is_production or entry.get("readySubstate") != "STAGED")
-        return next((deployment for entry in ready if (deployment := _deployment(entry))), None)
+        served = (entry for entry in latest if not self._is_production or entry.substate not in ("STAGED", "ROLLING"))
+        return next(served, None)
 
-    def redeploy(self, former: Deployment, *, seconds: float, tell: Callable[[str], None]) -> Redeployed:
+    def rolling_release(self) -> RollingRelease | None:
+        """The latest rolling release of production, whatever became of it; None without one. Raises as `running`."""
+        if not self._is_production:
+            return None
+        path = Endpoint.ROLLING_RELEASE.path(project=self._project.id)
+        answer = self._api.persist("GET", path, query=self._scope, deadline=self._api.deadline(READING_SECONDS))
+        # An endpoint, or a plan of Vercel's, without rolling releases.
+        return parse(answer.body, self._project) if answer.ok else None
+
+    def redeploy(
+        self,
+        former: Deployment,
+        *,
+        seconds: float,
+        tell: Callable[[str], None],
+        changed: datetime | None = None,
+        until_complete: bool = False,
+    ) -> Redeployed:
         """Deploy the former deployment's code again with the present variables; wait for at most so many seconds.
 
-        A deployment that fails is a result with the reason: the former runs on. Raises SetupError where none could be
-        created.
+        A deployment that fails is a result with the reason: the former runs on. So is one whose rolling release takes
+        longer: it is waiting, unless it goes on by itself in that time. `until_complete`: each of its stages is waited
+        for, one that a person approves for `APPROVAL_SECONDS`. A release under way of a deployment that was created
+        after the variables were `changed` is followed, and no other is created. Raises SetupError where none could be.
         """
         deadline = self._api.deadline(seconds)
 
-        def ended(state: RedeployState, after: Deployment | None, why: str = "") -> Redeployed:
+        def ended(state: RedeployState, after: Deployment | None, why: str = "", **more: Any) -> Redeployed:
             took = round(deadline.passed, 1)
-            return Redeployed(target="vercel", state=state, before=former, after=after, why=why, seconds=took)
+            return Redeployed(target="vercel", state=state, before=former, after=after, why=why, seconds=took, **more)
 
+        def followed(deployment: Deployment) -> Redeployed:
+            end = self._follow(deployment, deadline, tell, until_complete=until_complete)
+            return ended(end.state, deployment, end.why, command=end.command, is_shared=end.is_shared)
+
+        active = self._active_release()
+        if active is not None and changed is not None and active.canary.made >= changed:
+            tell(f"{active.canary.name} has the values already; no other deployment is created")
+            return followed(active.canary)
         deployment = self._create(former)
         reported = ""
         while True:
@@ -86,8 +137,7 @@ class Deployments:
                 reported = deployment.state
                 tell(f"{deployment.name}: {reported.lower()}")
             if deployment.state == "READY":
-                why = self._not_in_production(deployment) if self._is_production else ""
-                return ended(RedeployState.FAILED if why else RedeployState.DONE, deployment, why)
+                return followed(deployment) if self._is_production else ended(RedeployState.DONE, deployment)
             if deployment.state in ENDED_BADLY:
                 return ended(RedeployState.FAILED, deployment, self._why(deployment))
             if not deadline.wait(Reason.ROLLOUT):
@@ -115,7 +165,7 @@ class Deployments:
                 failure: SetupError = error
                 wait = None
             else:
-                if answer.ok and (deployment := _deployment(answer.body)) is not None:
+                if answer.ok and (deployment := deployment_of(answer.body)) is not None:
                     return deployment
                 failure, wait = self._api.refusal(answer, doing), answer.retry_after
                 if not answer.is_temporary:
@@ -123,39 +173,99 @@ class Deployments:
             # It may have been created anyway, and a second one would only cost a build.
             for entry in self._latest(deadline):
                 meta = entry.get("meta")
-                if isinstance(meta, dict) and meta.get(_MARK) == mark and (existing := _deployment(entry)) is not None:
+                if (
+                    isinstance(meta, dict)
+                    and meta.get(_MARK) == mark
+                    and (existing := deployment_of(entry)) is not None
+                ):
                     return existing
             if not deadline.wait(Reason.THROTTLED if wait else Reason.NETWORK, at_least=wait):
                 raise failure
 
     def _refresh(self, deployment: Deployment) -> Deployment:
         try:
-            answer = self._get(Endpoint.DEPLOYMENT.path(id=deployment.id), self._api.deadline(READING_SECONDS))
+            return deployment_of(self._fields(deployment)) or deployment
         except Unreachable:
             # The build continues, and is checked again.
             return deployment
-        return _deployment(answer.body) or deployment
+
+    def _fields(self, deployment: Deployment) -> Mapping[str, Any]:
+        return self._get(Endpoint.DEPLOYMENT.path(id=deployment.id), self._api.deadline(READING_SECONDS)).fields
 
     def _why(self, deployment: Deployment) -> str:
-        reported = self._get(Endpoint.DEPLOYMENT.path(id=deployment.id), self._api.deadline(READING_SECONDS)).fields
+        reported = self._fields(deployment)
         said = text(reported.get("errorMessage"))
         words = quoted(said) if said else f"it ended as {clean(deployment.state)}"
         return f"{words}; its log: {clean(text(reported.get('inspectorUrl')) or '') or f'https://{deployment.name}'}"
 
-    def _not_in_production(self, deployment: Deployment) -> str:
-        """Why production does not run a deployment that is ready; empty where it does."""
-        deadline = self._api.deadline(ASSIGNING_SECONDS)
+    # --- production's traffic
+
+    def _active_release(self) -> RollingRelease | None:
+        if not self._project.has_rolling_releases:
+            return None
+        release = self.rolling_release()
+        return release if release is not None and release.is_active else None
+
+    def _follow(
+        self, deployment: Deployment, whole: Deadline, tell: Callable[[str], None], *, until_complete: bool
+    ) -> "_End":
+        """What became of production's traffic, for a deployment that is ready.
+
+        Production runs it, it gets a part of the traffic, it was aborted, or it waits to be promoted.
+        """
+        assigning, stage, reported = self._api.deadline(ASSIGNING_SECONDS), self._api.deadline(0), ""
         while True:
+            deployment = self._refresh(deployment)
+            release = self.rolling_release() if self._may_roll(deployment) else None
+            own = release if release is not None and release.canary.id == deployment.id else None
+            if own is not None and own.is_active:
+                words = own.words
+                if words != reported:
+                    reported, stage = words, self._api.deadline(_stage_seconds(own))
+                    tell(f"{deployment.name}: {words}")
+                    if until_complete and own.active is not None and own.active.needs_approval:
+                        tell(f"to let it go on: {own.command}")
+                left = own.seconds_left
+                patient = until_complete or (left is not None and left + STAGE_SPARE_SECONDS <= whole.left)
+                if patient and stage.wait(Reason.ROLLOUT):
+                    continue
+                return _End(
+                    state=RedeployState.WAITING,
+                    why=words,
+                    command=own.command,
+                    is_shared=True,
+                )
+            if own is not None and own.state is ReleaseState.ABORTED:
+                again = command(self._project, "start", f"--dpl={deployment.id}")
+                return _End(state=RedeployState.FAILED, why=f"{own.words}; to begin it again: {again}")
             running = self.running()
             if running is not None and running.id == deployment.id:
-                return ""
-            reported = self._get(Endpoint.DEPLOYMENT.path(id=deployment.id), self._api.deadline(READING_SECONDS)).fields
-            waits = reported.get("readySubstate") in ("STAGED", "ROLLING") or reported.get("aliasError")
-            if waits or not deadline.wait(Reason.ROLLOUT):
-                return (
-                    "it is ready, but production still runs the former one, as after a rollback or where domains are "
-                    f"assigned manually: vercel promote {deployment.name}"
-                )
+                return _End(state=RedeployState.DONE)
+            if release is not None and release.is_active:
+                why = f"it waits for the end of the rolling release of {release.canary.name}: {release.words}"
+                return _End(state=RedeployState.WAITING, why=why, command=release.command)
+            if self._is_left_alone(deployment) or not assigning.wait(Reason.ROLLOUT):
+                return self._not_served(deployment, is_rolling=deployment.substate == "ROLLING")
+
+    def _may_roll(self, deployment: Deployment) -> bool:
+        return self._project.has_rolling_releases or deployment.substate == "ROLLING"
+
+    def _is_left_alone(self, deployment: Deployment) -> bool:
+        """Whether production will not run it by itself: it is staged, where no release in stages can begin yet."""
+        is_staged = deployment.substate == "STAGED" and not self._project.has_rolling_releases
+        return is_staged or bool(self._fields(deployment).get("aliasError"))
+
+    def _not_served(self, deployment: Deployment, *, is_rolling: bool) -> "_End":
+        if is_rolling:
+            # Vercel says so and shows no release: a promotion would end it.
+            why = "it gets a part of the traffic, and Vercel does not show its rolling release"
+            shows = command(self._project, "fetch")
+            return _End(state=RedeployState.WAITING, why=why, command=shows, is_shared=True)
+        return _End(
+            state=RedeployState.FAILED,
+            why="it is ready, but production still runs the former one, as after a rollback or where domains are "
+            f"assigned manually: vercel promote {deployment.name}",
+        )
 
     # --- requests
 
@@ -188,20 +298,3 @@ class Deployments:
         if not answer.ok:
             raise self._api.refusal(answer, f"see the deployments of {self._project.name}")
         return answer
-
-
-def _deployment(body: Any) -> Deployment | None:
-    """A deployment in any of the API's shapes; None for anything else."""
-    if not isinstance(body, dict):
-        return None
-    id = text(body.get("id")) or text(body.get("uid"))
-    at = body.get("createdAt", body.get("created"))
-    if id is None or not isinstance(at, (int, float)):
-        return None
-    return Deployment(
-        target="vercel",
-        id=id,
-        name=clean(text(body.get("url")) or id),
-        made=datetime.fromtimestamp(at / 1000, UTC),
-        state=text(body.get("readyState")) or text(body.get("state")) or text(body.get("status")) or "QUEUED",
-    )

@@ -47,6 +47,7 @@ class Endpoint(StrEnum):
     DEPLOYMENTS = "/v6/deployments"
     DEPLOYMENT = "/v13/deployments/{id}"
     REDEPLOY = "/v13/deployments"
+    ROLLING_RELEASE = "/v1/projects/{project}/rolling-release"
 
     def path(self, **names: str) -> str:
         """The path, with the names that it takes."""
@@ -171,6 +172,10 @@ class Api:
         other = copy(self)
         other._answers = Once()
         return other
+
+    def ask_again(self) -> None:
+        """Send a request for every question from now on, as after a write: for what changes by itself."""
+        self._answers = None
 
     def close(self) -> None:
         self._pool.clear()

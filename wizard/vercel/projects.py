@@ -78,6 +78,7 @@ def read_project(
         framework=text(details.get("framework")),
         gives_tokens=enabled if isinstance(enabled, bool) else None,
         issuer_mode=VercelIssuerMode(mode) if mode in tuple(VercelIssuerMode) else None,
+        has_rolling_releases=isinstance(details.get("rollingRelease"), dict),
     )
 
 

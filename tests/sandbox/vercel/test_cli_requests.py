@@ -18,7 +18,7 @@ from tests.sandbox.vercel.test_app import ENV, TOKEN, client, variable
 from tests.sandbox.vercel.test_deployments import listed, looked_at, running
 
 RECORDED: list[dict[str, Any]] = json.loads((Path(__file__).parent / "cli" / "requests.json").read_text())
-READ = {
+READ: dict[str, dict[str, list[str]]] = {
     "/v2/user": {"user": ["id", "username", "email", "version", "defaultTeamId"]},
     "/v1/teams": {"teams": []},
     "/teams/": {"": ["id", "slug", "name"]},

@@ -71,7 +71,7 @@ from wizard.core.models.delivery import (
     VercelProject,
     VercelVariable,
 )
-from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
+from wizard.core.models.deployment import Deployment, Redeployed, RedeployState, RollingRelease
 from wizard.core.models.inputs import Back, Mark, Question, StepState
 from wizard.core.models.stack import Drift, OnProgress, Progress, Step
 from wizard.core.next_command import VERCEL_LOGIN
@@ -688,6 +688,11 @@ class FakeHosting:
     """What production runs."""
     changed_at: datetime | None = None
     """When a variable of production was last changed."""
+    release: RollingRelease | None = None
+    """The latest rolling release of production."""
+    release_after: Redeployed | None = None
+    """What a redeploy comes to, in place of a deployment that is done."""
+    waited_for_release: bool = False
     build_fails: str = ""
     """Why; empty: it does not."""
 
@@ -807,9 +812,24 @@ class FakeHosting:
         self._call("last_change")
         return self.changed_at
 
-    def redeploy(self, project: VercelProject, former: Deployment, *, tell: Callable[[str], None]) -> Redeployed:
+    def rolling_release(self, project: VercelProject) -> RollingRelease | None:
+        self._call("rolling_release")
+        return self.release
+
+    def redeploy(
+        self,
+        project: VercelProject,
+        former: Deployment,
+        *,
+        tell: Callable[[str], None],
+        changed: datetime | None = None,
+        until_complete: bool = False,
+    ) -> Redeployed:
         self._call("redeploy")
+        self.waited_for_release = until_complete
         tell("building")
+        if self.release_after is not None:
+            return self.release_after
         if self.build_fails:
             failed = replace(former, id="dpl_2", state="ERROR")
             return Redeployed(

@@ -108,6 +108,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "proof-failed": "the application could not decrypt its data key",
     # Running instances.
     "deployment-stale": "the running instances started before the last change of their variables",
+    "deployment-rolling": "a rolling release moves the traffic to what has the new values, and is not complete",
     "failure-remembered": "the running instances cached a failed load of the key",
     # The audit trail.
     "trail-missing": "the trail does not exist",
@@ -210,7 +211,7 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
     ("stored-key-missing", "parameter-missing variable-missing"),
     ("stack-locked", "stack-pending-operations"),
     # The command that restores the stored data key delivers it too, and is refused while its target is missing.
-    ("target-missing", f"stored-key-missing variable-missing deployment-stale {_REMEMBERED}"),
+    ("target-missing", f"stored-key-missing variable-missing deployment-stale deployment-rolling {_REMEMBERED}"),
     ("data-key-not-created", "variable-missing parameter-missing"),
     # A stored value that is no data key of the stack has no version that could be lost.
     ("stored-key-of-another-kms-key data-key-wrong-length unwrap-failed", f"{_COMPARISONS} data-key-version-lost"),
@@ -220,7 +221,7 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         " key-id-alias key-id-other-region key-id-other-account key-id-other-key region-wrong variable-unreadable"
         " parameter-missing parameter-wrong task-definition-behind",
         # The command that delivers the right value restarts what runs.
-        f"{_REMEMBERED} deployment-stale",
+        f"{_REMEMBERED} deployment-stale deployment-rolling",
     ),
     ("variable-wrong-environment", "variable-missing"),
     (

@@ -10,7 +10,7 @@ from functools import partial
 
 from components.settings import Settings
 from wizard.core.errors import SetupError
-from wizard.core.models.deployment import Instances, Redeployed, RedeployState
+from wizard.core.models.deployment import Instances, Redeployed, RedeployState, RollingRelease
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import TargetContext, UserInterface
@@ -46,8 +46,11 @@ def offer(
     redeploy: bool | None,
     running: tuple[Instances, ...],
     pause: Pause = time.sleep,
+    until_complete: bool = False,
 ) -> tuple[Redeployed, ...]:
     """Ask, and redeploy what runs with outdated values; `redeploy` answers the question beforehand.
+
+    `until_complete`: a rolling release is waited for until all traffic has moved.
 
     Never raises a SetupError: the delivery is complete, and a failed redeploy is part of the result.
     """
@@ -58,7 +61,9 @@ def offer(
         if not _can_redeploy(instances, redeploy):
             continue
         if _is_confirmed(redeploy, clients.ui, instances, context.settings):
-            result = _redeploy(context, instances, clients, pause)
+            result = _redeploy(context, instances, clients, pause, until_complete=until_complete)
+        elif instances.release is not None and _is_waiting(instances):
+            result = _waiting(instances, instances.release)
         elif instances.stale:
             result = Redeployed(
                 target=instances.target, state=RedeployState.SKIPPED, before=instances.deployment, after=None
@@ -92,6 +97,25 @@ def _show(ui: UserInterface, instances: Instances, settings: Settings) -> None:
     else:
         started = _time(deployment.made)
         ui.line(f"{place} has the values: {deployment.name} ({deployment.id}) started at {started}", mark=Mark.OK)
+    _show_release(ui, instances)
+
+
+def _show_release(ui: UserInterface, instances: Instances) -> None:
+    """The rolling release that is under way, with its command; one that was aborted, where it would have helped."""
+    release = instances.release
+    if release is None or _is_waiting(instances):
+        return
+    if release.is_active:
+        values = "has the values" if instances.is_rolling else "has outdated values too"
+        ui.line(f"{release.canary.name} {values}: {release.words}", mark=Mark.WARN)
+        ui.verbatim(release.command)
+    elif instances.is_aborted:
+        ui.line(f"{release.canary.name} had the values: {release.words}", mark=Mark.WARN)
+
+
+def _is_waiting(instances: Instances) -> bool:
+    """Whether what runs has outdated values, and its successor gets a part of the traffic already."""
+    return instances.is_rolling and instances.stale is not False
 
 
 def _can_redeploy(instances: Instances, redeploy: bool | None) -> bool:
@@ -107,6 +131,8 @@ def _can_redeploy(instances: Instances, redeploy: bool | None) -> bool:
 def _is_confirmed(redeploy: bool | None, ui: UserInterface, instances: Instances, settings: Settings) -> bool:
     if redeploy is not None:
         return redeploy
+    if _is_waiting(instances):
+        return False
     return ui.interactive and ui.confirm(
         f"Redeploy {deploy_target(instances.target).runtime(settings)} now?",
         why="Variables are read when an instance starts; until then the old ones are in use.",
@@ -114,12 +140,33 @@ def _is_confirmed(redeploy: bool | None, ui: UserInterface, instances: Instances
     )
 
 
-def _redeploy(context: TargetContext, instances: Instances, clients: Clients, pause: Pause) -> Redeployed:
+def _waiting(instances: Instances, release: RollingRelease) -> Redeployed:
+    return Redeployed(
+        target=instances.target,
+        state=RedeployState.WAITING,
+        before=instances.deployment,
+        after=release.canary,
+        why=release.words,
+        command=release.command,
+        is_shared=True,
+    )
+
+
+def _redeploy(
+    context: TargetContext, instances: Instances, clients: Clients, pause: Pause, *, until_complete: bool
+) -> Redeployed:
     target = deploy_target(instances.target)
     clients.ui.working(f"redeploying {target.runtime(context.settings)}")
     try:
         on_message = partial(clients.ui.line, mark=Mark.INFO)
-        return target.redeploy(context, instances, on_message=on_message, now=clients.now, pause=pause)
+        return target.redeploy(
+            context,
+            instances,
+            on_message=on_message,
+            now=clients.now,
+            pause=pause,
+            until_complete=until_complete,
+        )
     except SetupError as error:
         why = f"{error.message} ({error.hint})" if error.hint else error.message
         return Redeployed(

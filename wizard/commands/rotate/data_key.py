@@ -34,11 +34,11 @@ from wizard.commands.rotate.versions import (
     version_of,
 )
 from wizard.core import safe_text
-from wizard.core.errors import Cancelled, PolicyRefusal, SetupError, UsageError
+from wizard.core.errors import Cancelled, PolicyRefusal, ResourceError, SetupError, UsageError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
-from wizard.core.next_command import Command, wizard
+from wizard.core.next_command import Command, shell, wizard
 from wizard.core.ports.run import TargetContext
 from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
@@ -323,10 +323,11 @@ def put_in_place(
     former, opened = stored_keys(data_keys), None
     changed = not is_current_everywhere(data_keys, version)
     if changed:
+        _refuse_under_rolling_release(to)
         ui.working("checking that the key decrypts it")
         opened = prove_opening(clients, data_keys, version, trusted=trusted)
         ui.line(f"{version.fingerprint} is {opened.words}", mark=Mark.OK)
-        for warning in warnings:
+        for warning in (*warnings, *_rolling_release_warning(to)):
             ui.line(warning, mark=Mark.WARN)
         confirm_by_name(request, clients, command, why=f"{version.fingerprint} replaces the stored data key.")
         with data_keys.deployed.engine.alone(request.stack):
@@ -341,7 +342,12 @@ def put_in_place(
             f"{version.fingerprint} is the stored data key already; this run delivers and verifies it", mark=Mark.OK
         )
     delivery = replace_version.deliver_to_targets(clients, data_keys, to, version.wrapped, replaceable)
-    redeploys = offer(to, clients, redeploy=request.redeploy, running=running(to))
+    redeploys = offer(to, clients, redeploy=request.redeploy, running=running(to), until_complete=True)
+    again = Command(
+        f"python -m wizard {command} --confirm {data_keys.stack} --redeploy",
+        advice="a part of the traffic still has the former data key: it is complete when the rolling release is. "
+        "The same command goes on with it",
+    )
     return RotateResult(
         action=action,
         stack=data_keys.stack,
@@ -351,7 +357,32 @@ def put_in_place(
         opened=opened,
         delivery=delivery,
         redeploys=redeploys,
-        next=_other_environments(data_keys, to),
+        next=(*((again,) if any(done.is_shared for done in redeploys) else ()), *_other_environments(data_keys, to)),
+    )
+
+
+def _refuse_under_rolling_release(to: TargetContext) -> None:
+    """Raises ResourceError while production's traffic moves from one deployment to another.
+
+    Both would then run with the former data key, or one with each, and what is promoted now would wait behind them.
+    """
+    for instances in running(to):
+        release = instances.release
+        if release is not None and release.is_active:
+            raise ResourceError(
+                f"a rolling release is not complete: {release.canary.name}: {release.words}; nothing was changed",
+                Command(release.command, advice="when it is complete, run the same command again"),
+            )
+
+
+def _rolling_release_warning(to: TargetContext) -> tuple[str, ...]:
+    if not isinstance(to.project, VercelProject) or not to.project.has_rolling_releases:
+        return ()
+    team = ("--scope", to.project.team_slug) if to.project.team_slug else ()
+    off = shell("vercel", "rolling-release", "configure", "--disable", "--project", to.project.name, *team)
+    return (
+        "the project has rolling releases: while one is under way two deployments run, each with another data key, and "
+        f"neither reads what the other writes. To move all traffic at once, before you confirm: {off}",
     )
 
 

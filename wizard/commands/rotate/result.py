@@ -59,10 +59,11 @@ class RotateResult:
 
     @property
     def ok(self) -> bool:
-        """Whether no verification and no redeploy failed."""
+        """Whether no verification and no redeploy failed, and no traffic has the former data key for a while yet."""
         failed = {RedeployState.FAILED, RedeployState.ROLLED_BACK}.intersection(entry.state for entry in self.redeploys)
         proofs = self.delivery.proofs if self.delivery else ()
-        return not failed and all(proof.state is not VerificationState.FAILED for proof in proofs)
+        is_shared = self.action in (Action.PROMOTE, Action.RESTORE) and any(done.is_shared for done in self.redeploys)
+        return not failed and not is_shared and all(proof.state is not VerificationState.FAILED for proof in proofs)
 
 
 def document(result: RotateResult) -> json_documents.Document:

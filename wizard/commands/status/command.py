@@ -147,7 +147,9 @@ def _project(vercel: VercelClient | None, settings: Settings) -> VercelProject |
         partial(attempted, vercel.find_project, *settings.vercel_place),
         partial(attempted, vercel.read_variables, named),
     )
-    return project if isinstance(project, SetupError) else named.at(project.scope)
+    if isinstance(project, SetupError):
+        return project
+    return replace(named, scope=project.scope, has_rolling_releases=project.has_rolling_releases)
 
 
 def _listed(list_stacks: ListStacks, caller: _Caller) -> tuple[tuple[ListedStack, ...] | None, str]:
@@ -310,14 +312,14 @@ def _target(
         key_arns = [key.arn.replace(f":{settings.region}:", f":{region}:") for region in settings.regions]
         variables = variables_of(context, stored_data_key.wrapped, key_arns)
         missing = deploy_target(target).missing(context, variables) or ""
+        under_way = deploy_target(target).under_way(context)
     except DataKeyConflict as error:
-        missing = error.message
+        missing, under_way = error.message, ""
     except SetupError as error:
         return _unknown(target, error)
     status = HealthStatus.WRONG if missing else HealthStatus.GOOD
-    return StatusCheck(
-        what=target, status=status, detail=missing or f"has the {_COUNTS[len(settings.variables)]} variables"
-    )
+    has = f"has the {_COUNTS[len(settings.variables)]} variables"
+    return StatusCheck(what=target, status=status, detail="; ".join(filter(None, (missing or has, under_way))))
 
 
 _COUNTS = {3: "three", 4: "four"}

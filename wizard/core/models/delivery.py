@@ -313,6 +313,8 @@ class VercelProject:
     """Whether its deployments get OIDC tokens; None: the endpoint does not say."""
     issuer_mode: VercelIssuerMode | None = None
     """Who issues them; None: the endpoint does not say."""
+    has_rolling_releases: bool = False
+    """Whether a new deployment gets production's traffic in stages."""
     scope: Scope = PRODUCTION
     """The environment whose variables and deployments are meant: by default that of the stack."""
 

@@ -26,6 +26,88 @@ class Deployment:
     """READY, ERROR, …; COMPLETED, IN_PROGRESS, FAILED."""
     revision: str | None = None
     """The task definition's ARN."""
+    substate: str = ""
+    """Of a READY deployment on Vercel: STAGED, ROLLING or PROMOTED; empty: unknown."""
+
+
+class ReleaseState(StrEnum):
+    """How far a rolling release of Vercel is."""
+
+    ACTIVE = "ACTIVE"
+    """A part of production's traffic goes to the new deployment."""
+    COMPLETE = "COMPLETE"
+    ABORTED = "ABORTED"
+    """All traffic goes to the former deployment again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseStage:
+    """One stage of a rolling release."""
+
+    index: int
+    """From 0."""
+    percentage: float
+    """Of production's traffic, which the new deployment gets."""
+    needs_approval: bool
+    """Whether a person lets the next stage begin."""
+    seconds: float | None
+    """After which the next stage begins by itself; None: it does not, or this is the last one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollingRelease:
+    """Production's traffic moves to a new deployment in stages.
+
+    https://vercel.com/docs/rolling-releases
+    """
+
+    state: ReleaseState
+    canary: Deployment
+    """The new deployment."""
+    current: Deployment | None = None
+    """The one that had all traffic before; None: unknown."""
+    stages: tuple[ReleaseStage, ...] = ()
+    active: ReleaseStage | None = None
+    """None after an abort."""
+    queued: str | None = None
+    """The id of a deployment whose own release begins when this one is complete."""
+    updated: datetime | None = None
+    """UTC: when the stage or the state last changed."""
+    command: str = ""
+    """What lets an active one go on, or shows it where it goes on by itself."""
+
+    @property
+    def is_active(self) -> bool:
+        return self.state is ReleaseState.ACTIVE
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until it is complete, at most, where it goes on by itself; None where a person has to let it."""
+        if self.active is None:
+            return 0.0
+        left = [stage for stage in self.stages if self.active.index <= stage.index and stage.percentage < 100]
+        if any(stage.needs_approval or stage.seconds is None for stage in left):
+            return None
+        return sum(stage.seconds or 0.0 for stage in left)
+
+    @property
+    def words(self) -> str:
+        """How far it is, in words."""
+        if self.state is ReleaseState.ABORTED:
+            at = f" at {self.updated:%Y-%m-%d %H:%M} UTC" if self.updated else ""
+            return f"its rolling release was aborted{at}: all traffic goes to the former deployment"
+        if self.state is ReleaseState.COMPLETE or self.active is None:
+            return "its rolling release is complete"
+        stage = self.active
+        number = f"stage {stage.index + 1} of {len(self.stages)}" if self.stages else f"stage {stage.index + 1}"
+        then = (
+            "it waits for an approval"
+            if stage.needs_approval
+            else f"the next stage begins by itself, {stage.seconds / 60:.0f} min after the last"
+            if stage.seconds is not None
+            else "it goes on by itself"
+        )
+        return f"its rolling release is at {number}, {stage.percentage:.0f} % of the traffic; {then}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +127,23 @@ class Instances:
     """Whether the platform says that nothing runs there yet."""
     is_inspected: bool = True
     """False where the settings name nothing to read, which is no problem."""
+    release: RollingRelease | None = None
+    """The latest rolling release there; None without one."""
+
+    @property
+    def is_rolling(self) -> bool:
+        """Whether a rolling release is moving the traffic to a deployment that has the values."""
+        return self.release is not None and self.release.is_active and self._has_values(self.release)
+
+    @property
+    def is_aborted(self) -> bool:
+        """Whether what would have had the values was aborted, and what runs has outdated ones."""
+        release = self.release
+        is_over = release is not None and release.state is ReleaseState.ABORTED
+        return bool(self.stale and is_over and release is not None and self._has_values(release))
+
+    def _has_values(self, release: RollingRelease) -> bool:
+        return self.changed is None or release.canary.made >= self.changed
 
 
 class RedeployState(StrEnum):
@@ -74,6 +173,8 @@ class Redeployed:
     command: str = ""
     """What lets a waiting one go on, or shows it; else empty."""
     seconds: float = 0.0
+    is_shared: bool = False
+    """Of a waiting one: whether the former still gets a part of the traffic."""
 
 
 class RolloutState(StrEnum):

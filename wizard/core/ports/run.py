@@ -28,7 +28,7 @@ from wizard.core.models.delivery import (
     StackState,
     VercelProject,
 )
-from wizard.core.models.deployment import Deployment, Redeployed
+from wizard.core.models.deployment import Deployment, Redeployed, RollingRelease
 from wizard.core.models.inputs import Mark
 from wizard.core.models.stack import OnProgress, Progress, Step
 from wizard.core.next_command import RunOptions, wizard
@@ -221,8 +221,23 @@ class VercelClient(Protocol):
     def last_change(self, project: VercelProject, /) -> datetime | None:
         """When one of the delivered variables of the scope was last changed; None where that is unknown."""
 
-    def redeploy(self, project: VercelProject, former: Deployment, *, tell: Callable[[str], None]) -> Redeployed:
-        """Deploy the former's code to the scope again and wait for it; if it fails, the former continues to run."""
+    def rolling_release(self, project: VercelProject) -> RollingRelease | None:
+        """The latest rolling release of the project's production; None without one, and in other environments."""
+
+    def redeploy(
+        self,
+        project: VercelProject,
+        former: Deployment,
+        *,
+        tell: Callable[[str], None],
+        changed: datetime | None = None,
+        until_complete: bool = False,
+    ) -> Redeployed:
+        """Deploy the former's code to the scope again and wait for it; if it fails, the former continues to run.
+
+        A rolling release under way of a deployment that is later than `changed` is followed instead. `until_complete`:
+        its stages are waited for.
+        """
 
 
 class Engine(Protocol):

@@ -119,8 +119,9 @@ class Ecs(StoreTarget):
         on_message: OnMessage,
         now: Callable[[], datetime],
         pause: Callable[[float], None],
+        until_complete: bool = False,
     ) -> Redeployed:
-        """Restart the service's tasks with the three variables, and wait until they run."""
+        """Restart the service's tasks with the three variables, and wait until they run, whatever is asked for."""
         from wizard.targets.ecs import redeploy
 
         return redeploy.redeploy(context.aws.ecs_services, context, on_message=on_message, now=now, pause=pause)

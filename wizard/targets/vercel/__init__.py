@@ -280,14 +280,32 @@ class Vercel(DeployTarget):
         if context.vercel is None or context.project is None:
             return Instances(target=NAME, deployment=None, why=_NO_TOKEN)
         vercel, project = project_of(context)
-        deployment, changed = together(lambda: vercel.current_deployment(project), lambda: vercel.last_change(project))
+        deployment, changed, release = together(
+            lambda: vercel.current_deployment(project),
+            lambda: vercel.last_change(project),
+            lambda: vercel.rolling_release(project),
+        )
         if deployment is None:
             why = f"nothing is deployed to {project.scope.words} yet"
             return Instances(target=NAME, deployment=None, stale=False, why=why)
         if changed is None:
             why = "Vercel does not say when the variables were last changed"
-            return Instances(target=NAME, deployment=deployment, why=why)
-        return Instances(target=NAME, deployment=deployment, changed=changed, stale=deployment.made < changed)
+            return Instances(target=NAME, deployment=deployment, why=why, release=release)
+        return Instances(
+            target=NAME,
+            deployment=deployment,
+            changed=changed,
+            stale=deployment.made < changed,
+            release=release,
+        )
+
+    def under_way(self, context: TargetContext) -> str:
+        """The rolling release of production."""
+        if context.vercel is None or context.project is None:
+            return ""
+        vercel, project = project_of(context)
+        release = vercel.rolling_release(project) if project.has_rolling_releases else None
+        return f"{release.canary.name}: {release.words}" if release is not None and release.is_active else ""
 
     def redeploy(
         self,
@@ -297,6 +315,7 @@ class Vercel(DeployTarget):
         on_message: OnMessage,
         now: Callable[[], datetime],
         pause: Callable[[float], None],
+        until_complete: bool = False,
     ) -> Redeployed:
         """Deploy the same code to the environment again."""
         from wizard.core.errors import SetupError
@@ -307,7 +326,9 @@ class Vercel(DeployTarget):
         vercel, project = project_of(context)
         if project.scope.environment == "preview":
             on_message("the latest deployment of preview is redeployed; other branches: with their next push")
-        return vercel.redeploy(project, running.deployment, tell=on_message)
+        return vercel.redeploy(
+            project, running.deployment, tell=on_message, changed=running.changed, until_complete=until_complete
+        )
 
     # --- descriptions
 

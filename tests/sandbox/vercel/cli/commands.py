@@ -91,7 +91,7 @@ class Cli:
         names |= {entry["uid"]: "DEPLOYMENT" for entry in self.deployments()}
         for variable in self.api.get("/v10/projects/eonpro/env?slug=clinic").json()["envs"]:
             names[variable["id"]] = "VARIABLE"
-        names |= {gone: "VARIABLE" for gone in self.removed}
+        names |= dict.fromkeys(self.removed, "VARIABLE")
         for id, name in names.items():
             text = text.replace(id, name)
         return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.wizard.commands.push.push_documents import AT, RUNS
 from tests.wizard.commands.push.test_push import PushWorld
 from tests.wizard.fakes.clients import settings
 from wizard.core.errors import PermissionDenied, Unsupported
+from wizard.core.models.deployment import ReleaseStage, ReleaseState, RollingRelease
 from wizard.core.models.inputs import Mark
 
 LATER = AT + timedelta(hours=1)
@@ -162,3 +164,58 @@ def test_pods_are_the_clusters_own_affair(world) -> None:
     world.given.clear()
     document = world.push(redeploy=False)
     assert stale(document)[-1] == ("eks", False)
+
+
+# --- rolling releases
+
+
+STAGES = (
+    ReleaseStage(index=0, percentage=10, needs_approval=True, seconds=None),
+    ReleaseStage(index=1, percentage=100, needs_approval=False, seconds=None),
+)
+APPROVE = "vercel rolling-release approve --currentStageIndex=0 --dpl=dpl_2 --project eonpro --scope clinic"
+
+
+def release(state: ReleaseState, *, hours_after_change: float = 1) -> RollingRelease:
+    """One of a deployment that was created that many hours after the last change of the variables."""
+    canary = replace(RUNS, id="dpl_2", name="eonpro-2.vercel.app", made=LATER + timedelta(hours=hours_after_change))
+    active = STAGES[0] if state is ReleaseState.ACTIVE else None
+    return RollingRelease(state=state, canary=canary, current=RUNS, stages=STAGES, active=active, command=APPROVE)
+
+
+def test_a_release_under_way_of_the_new_values_is_waiting_and_no_other_redeploy_is_offered(world) -> None:
+    world.ui.interactive, world.vercel.release = True, release(ReleaseState.ACTIVE)
+    document = world.push()
+    (waiting,) = document["redeploys"]
+    assert (waiting["state"], waiting["after"]["id"], waiting["command"]) == ("waiting", "dpl_2", APPROVE)
+    assert "stage 1 of 2, 10 % of the traffic" in waiting["why"]
+    assert (document["ok"], world.code, stale(document)) == (True, 0, [("vercel", True)])
+    assert "hosting.redeploy" not in world.log and not [call for call in world.log if call.startswith("talk.confirm")]
+    assert world.ui.said.count(APPROVE) == 1 and "promote" not in str(document)
+
+
+def test_a_redeploy_follows_it_and_does_not_wait_for_its_end(world) -> None:
+    world.vercel.release = release(ReleaseState.ACTIVE)
+    world.push(redeploy=True)
+    assert "hosting.redeploy" in world.log and world.vercel.waited_for_release is False
+
+
+def test_a_release_of_outdated_values_is_said_beside_the_question(world) -> None:
+    world.ui.interactive, world.ui.confirms = True, [False]
+    world.vercel.release = release(ReleaseState.ACTIVE, hours_after_change=-2)
+    assert states(world.push()) == ["skipped"]
+    assert "eonpro-2.vercel.app has outdated values too" in world.warned
+    assert "talk.confirm Redeploy production on Vercel now?" in world.log
+
+
+def test_an_aborted_release_is_said_as_such(world) -> None:
+    world.vercel.release = release(ReleaseState.ABORTED)
+    assert states(world.push()) == ["skipped"]
+    assert "eonpro-2.vercel.app had the values: its rolling release was aborted" in world.warned
+
+
+def test_an_earlier_release_that_was_aborted_or_is_complete_says_nothing(world) -> None:
+    for before in (release(ReleaseState.COMPLETE), release(ReleaseState.ABORTED, hours_after_change=-2)):
+        world.vercel.release = before
+        world.push()
+        assert "rolling release" not in world.warned

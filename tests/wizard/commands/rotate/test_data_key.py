@@ -33,12 +33,21 @@ from wizard.core.errors import (
     MissingAnswers,
     PermissionDenied,
     PolicyRefusal,
+    ResourceError,
     SetupError,
     StackNotFound,
     Unreachable,
     UsageError,
 )
 from wizard.core.models.delivery import ChildResult
+from wizard.core.models.deployment import (
+    Deployment,
+    Redeployed,
+    RedeployState,
+    ReleaseStage,
+    ReleaseState,
+    RollingRelease,
+)
 from wizard.core.models.rotation import VersionOrigin
 from wizard.core.next_command import Command
 from wizard.setup.steps import Request
@@ -606,3 +615,59 @@ def test_nobody_confirms_what_is_then_asked_again(world: World, ways, monkeypatc
     options = {"--yes": "yes", "--confirm": "confirmed", "--redeploy": "redeploy", "--reencrypted": "reencrypted"}
     taken = {options[flag] for flag in flags_of(ways[0][0], ways[0][1:]) if flag in options}
     assert taken - read == set()
+
+
+# --- rolling releases
+
+
+CANARY = Deployment(target="vercel", id="dpl_2", name="eonpro-2.vercel.app", made=NOW, state="READY")
+STAGE = ReleaseStage(index=0, percentage=10, needs_approval=True, seconds=None)
+UNDER_WAY = RollingRelease(
+    state=ReleaseState.ACTIVE, canary=CANARY, active=STAGE, command="vercel rolling-release approve --dpl=dpl_2"
+)
+
+
+def staged(world: World) -> Deployment:
+    """A project with rolling releases, and what production runs."""
+    world.vercel.deployment = replace(CANARY, id="dpl_1", name="eonpro-1.vercel.app", made=NOW - timedelta(days=1))
+    world.vercel.changed_at = NOW - timedelta(hours=1)
+    return world.vercel.deployment
+
+
+def test_nothing_is_promoted_while_a_rolling_release_is_under_way(world: World, new: str) -> None:
+    staged(world)
+    world.vercel.release = UNDER_WAY
+    with pytest.raises(ResourceError, match=r"a rolling release is not complete: eonpro-2\.vercel\.app") as refused:
+        world.run("rotate", "--promote", new, "--no-hash-columns")
+    assert refused.value.hint == "vercel rolling-release approve --dpl=dpl_2" and world.current == wrapped()
+    world.vercel.release = replace(UNDER_WAY, state=ReleaseState.ABORTED, active=None)
+    assert world.run("rotate", "--promote", new, "--no-hash-columns")["changed"]
+
+
+def test_a_promotion_waits_for_the_rolling_release_and_is_not_ok_before_its_end(world: World, new: str) -> None:
+    former = staged(world)
+    world.vercel.release_after = Redeployed(
+        target="vercel",
+        state=RedeployState.WAITING,
+        before=former,
+        after=CANARY,
+        why=UNDER_WAY.words,
+        command=UNDER_WAY.command,
+        is_shared=True,
+    )
+    code, told = world.ended("rotate", "--promote", new, "--no-hash-columns", "--redeploy")
+    assert world.vercel.waited_for_release is True
+    assert (code, told["ok"], told["changed"], told["redeploys"][0]["state"]) == (1, False, True, "waiting")
+    assert told["redeploys"][0]["command"] == UNDER_WAY.command
+    again = told["next"][0]["command"]
+    assert again.startswith(f"python -m wizard rotate --promote {new}") and again.endswith("--redeploy")
+    world.vercel.release, world.vercel.release_after = UNDER_WAY, None
+    assert world.run("rotate", "--promote", new, "--no-hash-columns", "--redeploy")["ok"]
+
+
+def test_a_waiting_redeploy_without_two_data_keys_at_once_is_ok(world: World, new: str) -> None:
+    former = staged(world)
+    world.vercel.release_after = Redeployed(
+        target="vercel", state=RedeployState.WAITING, before=former, after=CANARY, why="it bakes"
+    )
+    assert world.run("rotate", "--promote", new, "--no-hash-columns", "--redeploy")["ok"]

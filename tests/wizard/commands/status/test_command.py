@@ -11,6 +11,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ from wizard.core.errors import (
 )
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import AppVariables
+from wizard.core.models.deployment import Deployment, ReleaseStage, ReleaseState, RollingRelease
 from wizard.core.models.inputs import Mark
 from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus
 from wizard.pulumi_engine.backend import list_stacks
@@ -156,6 +158,17 @@ def test_it_asks_nobody_changes_nothing_and_lists_the_stacks_once(world: World) 
     assert set(world.vercel.log) <= {"hosting.find_project", "hosting.see_variables", "hosting.check"}
     assert world.asked == [world.aws.environment()]
     assert world.ui.asked == []
+
+
+def test_a_rolling_release_under_way_is_said_and_is_no_fault(world: World) -> None:
+    made = datetime(2026, 11, 24, tzinfo=UTC)
+    canary = Deployment(target="vercel", id="dpl_2", name="eonpro-2.vercel.app", made=made, state="READY")
+    stage = ReleaseStage(index=0, percentage=10, needs_approval=True, seconds=None)
+    world.vercel.release = RollingRelease(state=ReleaseState.ACTIVE, canary=canary, active=stage)
+    world.vercel.project = replace(world.vercel.project, has_rolling_releases=True)
+    details = {check.what: check.detail for check in world.one().checks}
+    assert details["vercel"].startswith("has the three variables; eonpro-2.vercel.app: its rolling release is at stage")
+    assert set(standings(world.one()).values()) == {HealthStatus.GOOD}
 
 
 def without_a_key(world: World) -> None:

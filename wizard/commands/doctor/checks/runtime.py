@@ -45,15 +45,27 @@ def check_deployments(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _values(context: CheckContext, instances: Instances, runs: Deployment, place: str) -> Iterator[CheckResult]:
+    release = instances.release
     if instances.stale is None:
         yield NotChecked(what=f"whether {place}, {runs.name}, has the delivered values", why=instances.why)
     elif not instances.stale:
         yield Passed(what=f"{place}, {runs.name}, started after the last change of its values")
+    elif release is not None and instances.is_rolling:
+        yield Finding(
+            cause="deployment-rolling",
+            what=f"{place}, {runs.name}, has outdated values; {release.canary.name} has the new ones: {release.words}",
+            why="a part of the traffic has the old values until the rolling release is complete; it is healthy",
+            command=release.command,
+        )
     else:
         times = f"started at {_time(runs.made)}, but its values were changed at {_time(instances.changed)}"
+        how = f"does not have the values: {instances.why}" if instances.why else times
+        if release is not None and (instances.is_aborted or release.is_active):
+            has = "had" if instances.is_aborted else "does not have"
+            how += f"; {release.canary.name} {has} the new values: {release.words}"
         yield Finding(
             cause="deployment-stale",
-            what=f"{place}, {runs.name}, {f'does not have the values: {why}' if (why := instances.why) else times}",
+            what=f"{place}, {runs.name}, {how}",
             why="variables are read when a deployment or a task starts: what runs has the old values, or none",
             command=_redeploy(context),
         )

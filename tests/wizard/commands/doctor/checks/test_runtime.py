@@ -16,7 +16,7 @@ from wizard.commands.doctor.diagnosis import Finding, NotChecked, Skipped
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.audit import KeyCall
 from wizard.core.models.delivery import StackState
-from wizard.core.models.deployment import Deployment
+from wizard.core.models.deployment import Deployment, ReleaseStage, ReleaseState, RollingRelease
 
 NOW = datetime.now(UTC)
 DENIED = PermissionDenied("you may not", "ask for it")
@@ -148,3 +148,51 @@ def test_what_keeps_the_key_shut_explains_the_failure_that_is_remembered():
     for cause in ("key-disabled", "policy-detached", "variable-truncated", "boundary-denies"):
         assert "failure-remembered" in table.implied_by([cause])
     assert "failure-remembered" not in table.implied_by(["deployment-stale"])
+
+
+# --- rolling releases
+
+
+def rolling(state: ReleaseState, *, hours_ago: float) -> RollingRelease:
+    """Of a deployment that was created that many hours ago."""
+    stages = tuple(
+        ReleaseStage(index=index, percentage=percentage, needs_approval=percentage < 100, seconds=None)
+        for index, percentage in enumerate((10, 50, 100))
+    )
+    canary = replace(deployed(hours_ago), id="dpl_2", name="portal-2.vercel.app")
+    active = stages[0] if state is ReleaseState.ACTIVE else None
+    return RollingRelease(state=state, canary=canary, stages=stages, active=active, command="vercel rolling-release …")
+
+
+def test_a_healthy_rolling_release_of_the_new_values_has_its_stage_and_its_command(stand: CheckedStack):
+    stand.vercel.changed_at = NOW - timedelta(hours=1)
+    stand.vercel.release = rolling(ReleaseState.ACTIVE, hours_ago=0.5)
+    found = finding(stand.told(check_deployments), "deployment-rolling")
+    assert "portal-2.vercel.app has the new ones: its rolling release is at stage 1 of 3, 10 %" in found.what
+    assert found.command == "vercel rolling-release …"
+    assert "deployment-stale" not in causes(stand.told(check_deployments))
+
+
+@pytest.mark.parametrize(
+    ("state", "hours_ago", "words"),
+    [
+        (ReleaseState.ABORTED, 0.5, "portal-2.vercel.app had the new values: its rolling release was aborted"),
+        (ReleaseState.ACTIVE, 1.5, "portal-2.vercel.app does not have the new values: its rolling release is at stage"),
+    ],
+)
+def test_one_that_was_aborted_or_is_older_leaves_a_stale_deployment(
+    stand: CheckedStack, state: ReleaseState, hours_ago: float, words: str
+):
+    stand.vercel.changed_at = NOW - timedelta(hours=1)
+    stand.vercel.release = rolling(state, hours_ago=hours_ago)
+    found = finding(stand.told(check_deployments), "deployment-stale")
+    assert words in found.what and found.command == "python -m wizard push --stack production --redeploy --yes"
+
+
+def test_a_rolling_release_between_two_that_have_the_values_is_no_fault(stand: CheckedStack):
+    stand.vercel.release = rolling(ReleaseState.ACTIVE, hours_ago=0.5)
+    assert all_passed(stand.told(check_deployments))
+
+
+def test_the_release_is_a_consequence_where_its_variables_are_wrong():
+    assert {"deployment-rolling", "deployment-stale"} <= set(table.implied_by(["variable-truncated"]))
