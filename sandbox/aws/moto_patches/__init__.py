@@ -95,6 +95,8 @@ REQUEST_PATCHES: tuple[Patch[RequestPatch], ...] = (
     _request(keys.enforce_key_policy, "kms"),
     _request(keys.enforce_key_state, "kms"),
     _request(keys.check_deletion_window, "kms", "ScheduleKeyDeletion"),
+    _request(keys.refuse_second_replica, "kms", "ReplicateKey"),
+    _request(keys.update_primary_region, "kms", "UpdatePrimaryRegion"),
     _request(grants.check_grant, "kms", "CreateGrant"),
     _request(grants.list_grants, "kms", "ListGrants"),
     _request(event_history.get_key_last_usage, "kms", "GetKeyLastUsage"),

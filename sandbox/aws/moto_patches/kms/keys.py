@@ -336,3 +336,46 @@ def correct_multi_region_key_type(call: Call, response: Response) -> Response:
     configuration = payload["KeyMetadata"]["MultiRegionConfiguration"]
     configuration["MultiRegionKeyType"] = "PRIMARY" if configuration["PrimaryKey"]["Arn"] == key.arn else "REPLICA"
     return replace(response, body=json_response(payload).body)
+
+
+def refuse_second_replica(call: Call, caller: Principal | None) -> None:
+    """AWS answers AlreadyExistsException for a second replica in one Region; moto replaces the first.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_ReplicateKey.html
+    """
+    key: Any = named_key(call)
+    region = call.parameters.get("ReplicaRegion")
+    if key is not None and key.multi_region and region in _multi_region_arns(key):
+        raise AwsError("AlreadyExistsException", f"{key.id} already exists in {region}.")
+
+
+def update_primary_region(call: Call, caller: Principal | None) -> Response | None:
+    """AWS makes the replica in PrimaryRegion the primary, and the primary a replica. Moto lacks the call.
+
+    Only a primary can be moved, and only to a Region that has a replica of it. The two are done at once here; AWS
+    leaves both in the state Updating for a moment.
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_UpdatePrimaryRegion.html
+    """
+    key: Any = named_key(call)
+    region = str(call.parameters.get("PrimaryRegion") or "")
+    if key is None:
+        raise AwsError("NotFoundException", f"Key '{call.parameters.get('KeyId')}' does not exist")
+    if not key.multi_region or key.multi_region_configuration["PrimaryKey"]["Arn"] != key.arn:
+        raise AwsError("UnsupportedOperationException", f"{key.arn} is not a multi-Region primary key.")
+    replica = kms_backends[ACCOUNT][region].keys.get(key.id) if region in _multi_region_arns(key) else None
+    if replica is None or replica is key:
+        raise AwsError("NotFoundException", f"{key.id} has no replica in {region}.")
+    # Moto's primary and replicas share this one object.
+    configuration = key.multi_region_configuration
+    configuration["ReplicaKeys"] = [
+        {"Arn": key.arn, "Region": call.region} if each["Region"] == region else each
+        for each in configuration["ReplicaKeys"]
+    ]
+    configuration["PrimaryKey"] = {"Arn": replica.arn, "Region": region}
+    return json_response({})
+
+
+def _multi_region_arns(key: Any) -> dict[str, str]:
+    """The ARN of the primary and of each replica, by its Region."""
+    configuration = key.multi_region_configuration
+    return {each["Region"]: each["Arn"] for each in (configuration["PrimaryKey"], *configuration["ReplicaKeys"])}

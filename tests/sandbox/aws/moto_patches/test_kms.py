@@ -310,6 +310,58 @@ def test_a_primary_stays_the_primary_after_its_replica_was_described(cloud: Any,
     assert kinds == ["REPLICA", "PRIMARY"]
 
 
+def multi_region_of(client: Any, key: str) -> tuple[str, str, list[str]]:
+    """The type of a multi-Region key, its primary's Region, and the Regions of its replicas."""
+    found = client.describe_key(KeyId=key)["KeyMetadata"]["MultiRegionConfiguration"]
+    regions = sorted(each["Region"] for each in found["ReplicaKeys"])
+    return found["MultiRegionKeyType"], found["PrimaryKey"]["Region"], regions
+
+
+def test_the_primary_and_each_replica_list_all_replicas(cloud: Any, kms: Any) -> None:
+    primary = kms.create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
+    for region in ("eu-west-1", "eu-central-1"):
+        kms.replicate_key(KeyId=primary, ReplicaRegion=region)
+    regions = ["eu-central-1", "eu-west-1"]
+    assert multi_region_of(kms, primary) == ("PRIMARY", "us-east-1", regions)
+    assert multi_region_of(cloud.client("kms", "eu-west-1"), primary) == ("REPLICA", "us-east-1", regions)
+
+
+def test_a_second_replica_in_one_region_is_refused(kms: Any) -> None:
+    primary = kms.create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
+    kms.replicate_key(KeyId=primary, ReplicaRegion="eu-west-1")
+    assert refusal(kms.replicate_key, KeyId=primary, ReplicaRegion="eu-west-1")[0] == "AlreadyExistsException"
+
+
+def test_a_replica_becomes_the_primary_and_the_primary_a_replica(cloud: Any, kms: Any) -> None:
+    primary = kms.create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
+    for region in ("eu-west-1", "eu-central-1"):
+        kms.replicate_key(KeyId=primary, ReplicaRegion=region)
+    kms.update_primary_region(KeyId=primary, PrimaryRegion="eu-west-1")
+    west = cloud.client("kms", "eu-west-1")
+    assert multi_region_of(kms, primary) == ("REPLICA", "eu-west-1", ["eu-central-1", "us-east-1"])
+    assert multi_region_of(west, primary) == ("PRIMARY", "eu-west-1", ["eu-central-1", "us-east-1"])
+    west.update_primary_region(KeyId=primary, PrimaryRegion="us-east-1")
+    assert multi_region_of(kms, primary) == ("PRIMARY", "us-east-1", ["eu-central-1", "eu-west-1"])
+
+
+def test_only_a_primary_is_moved_and_only_to_one_of_its_replicas(cloud: Any, kms: Any, key: str) -> None:
+    primary = kms.create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
+    kms.replicate_key(KeyId=primary, ReplicaRegion="eu-west-1")
+    west = cloud.client("kms", "eu-west-1")
+    for client, key_id, region in ((kms, key, "eu-west-1"), (west, primary, "us-east-1")):
+        refused = refusal(client.update_primary_region, KeyId=key_id, PrimaryRegion=region)
+        assert refused[0] == "UnsupportedOperationException"
+    assert refusal(kms.update_primary_region, KeyId=primary, PrimaryRegion="eu-central-1")[0] == "NotFoundException"
+
+
+def test_a_replica_is_listed_until_it_is_deleted(cloud: Any, kms: Any) -> None:
+    primary = kms.create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
+    kms.replicate_key(KeyId=primary, ReplicaRegion="eu-west-1")
+    cloud.client("kms", "eu-west-1").schedule_key_deletion(KeyId=primary, PendingWindowInDays=7)
+    assert multi_region_of(kms, primary)[2] == ["eu-west-1"]
+    assert kms.describe_key(KeyId=primary)["KeyMetadata"]["KeyState"] == "Enabled"
+
+
 # What a key is for
 
 
