@@ -141,6 +141,7 @@ def _fact(metadata: Mapping[str, Any], rotation: Mapping[str, Any], tags: Mappin
         rotation_period_days=rotation.get("RotationPeriodInDays"),
         origin=str(metadata.get("Origin") or "AWS_KMS"),
         replica_of=_primary(metadata),
+        replicas=_replicas(metadata),
     )
 
 
@@ -150,6 +151,11 @@ def _primary(metadata: Mapping[str, Any]) -> str | None:
     if configuration.get("MultiRegionKeyType") != "REPLICA":
         return None
     return str(configuration.get("PrimaryKey", {}).get("Arn") or "in another Region")
+
+
+def _replicas(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    configuration = metadata.get("MultiRegionConfiguration") or {}
+    return tuple(sorted(str(each["Arn"]) for each in configuration.get("ReplicaKeys") or () if each.get("Arn")))
 
 
 def _tolerated(session: Session, operation: str, key: str) -> Mapping[str, Any] | None:

@@ -37,6 +37,8 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "key-disabled": "the key is disabled",
     "alias-missing": "the alias does not exist",
     "alias-moved": "the alias points to another key",
+    "primary-moved": "the primary of the key is in another Region than the stack",
+    "replica-foreign": "the key has a replica in a Region that the settings do not name",
     "key-policy-not-strict": "others than the administrators can change the strict key policy",
     "deletion-unguarded": "the key's policy allows the deletion of the key",
     # The application's permissions, from the organization to the attached policies.
@@ -66,7 +68,8 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "wrong-principal": "the service runs as another role",
     "key-policy-changed": "the key's policy differs from the settings",
     "policy-widened": "a policy of the stack allows more than the settings say",
-    "grant-foreign": "a grant lets somebody else decrypt",
+    "grant-foreign": "a grant gives somebody else a right on the key",
+    "grant-widened": "a grant gives the application more than the settings say",
     # The data key and the three variables.
     "vercel-token-missing": "there is no token for Vercel",
     "vercel-token-refused": "Vercel refuses the token",

@@ -22,8 +22,9 @@ from wizard.core.models.rotation import DataKeyVersion, LastBackup
 from wizard.core.next_command import Command
 from wizard.core.ports.aws import AccessDiagnostics
 from wizard.core.ports.run import AwsClient
-from wizard.core.retry import Once
+from wizard.core.retry import Once, together
 from wizard.data_key.delivery import find_data_key, find_last_backup, find_stored_data_key, region_of
+from wizard.setup.key_access import KeyReading, arns_of, read_keys
 from wizard.setup.steps import Clients
 
 T = TypeVar("T")
@@ -120,6 +121,32 @@ class CheckContext:
     def replica(self, arn: str) -> KeyFact | SetupError | None:
         """The key of that ARN, in its own Region."""
         return self.once(f"key {arn}", lambda: self.aws.with_region(region_of(arn)).kms.describe_key(arn))
+
+    @property
+    def key_readings(self) -> tuple[KeyReading, ...]:
+        """The key and its replicas, each with its policy and grants, those that the settings do not name last."""
+        readings = self.once("keys", lambda: read_keys(self.key_arns, self.key_reading))
+        return () if isinstance(readings, SetupError) else readings
+
+    @property
+    def key_arns(self) -> tuple[str, ...]:
+        """The ARNs of the key and of the stack's replicas, by the outputs or else by the alias; empty if unknown."""
+        if self.outputs is not None:
+            return self.outputs.key_arns
+        return arns_of(self.key_arn, self.settings) if self.key_arn else ()
+
+    def key_reading(self, arn: str) -> KeyReading:
+        """What is read of one key, each part once."""
+        if arn == self.key_arn:
+            key, policy, grants = together(lambda: self.key, lambda: self.key_policy, lambda: self.grants)
+        else:
+            regional = self.aws.with_region(region_of(arn))
+            key, policy, grants = together(
+                lambda: self.replica(arn),
+                lambda: self.once(f"policy {arn}", lambda: regional.kms.key_policy(arn)),
+                lambda: self.once(f"grants {arn}", lambda: regional.access.grants(arn)),
+            )
+        return KeyReading(arn=arn, key=key, policy=policy, grants=grants)
 
     def _no_key(self) -> SetupError:
         return Unsupported("the key is not known", Command(f"aws kms list-aliases --region {self.settings.region}"))

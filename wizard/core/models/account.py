@@ -79,6 +79,14 @@ class KeyFact:
     """Where its key material comes from: AWS_KMS, EXTERNAL (imported), AWS_CLOUDHSM or EXTERNAL_KEY_STORE."""
     replica_of: str | None = None
     """The primary's ARN, where it is a replica."""
+    replicas: tuple[str, ...] = ()
+    """The ARNs of all replicas of a multi-Region key; a replica lists itself too."""
+
+    @property
+    def related(self) -> tuple[str, ...]:
+        """The ARNs of the primary and of all replicas of this multi-Region key, except its own."""
+        primary = () if self.replica_of is None or not self.replica_of.startswith("arn:") else (self.replica_of,)
+        return tuple(arn for arn in dict.fromkeys((*primary, *self.replicas)) if arn != self.arn)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,6 +247,8 @@ class Difference:
     """The resource and its property, for a person."""
     actual: str
     desired: str
+    widens: bool = False
+    """Of a key policy: whether it allows somebody more than the settings, or does not deny what they deny."""
 
 
 class ProfileKind(StrEnum):

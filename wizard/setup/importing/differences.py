@@ -16,7 +16,19 @@ from components.policies.stack import (
 )
 from components.settings import KEY_DESCRIPTION, ImportGroup, ResourceKind, Settings
 from wizard.core.models.account import Difference, DiscoveredSetup, KeyFact
-from wizard.setup.importing.policies import Right, condition_of, principals, rights, same, short, statements
+from wizard.setup.importing.policies import (
+    DELETED,
+    Right,
+    Widening,
+    can_mean,
+    condition_of,
+    principals,
+    rights,
+    same,
+    short,
+    statements,
+    widening,
+)
 from wizard.setup.importing.trail import DifferenceRow, bucket_differences, trail_differences
 
 _MOST_ACTIONS = 5
@@ -29,10 +41,9 @@ _SPELLED = {"aws:sourceaccount": "aws:SourceAccount", "aws:sourcearn": "aws:Sour
 
 def differences_of(discovered: DiscoveredSetup, settings: Settings) -> tuple[Difference, ...]:
     """Every difference, in the order of the parts; none for missing resources, which the stack creates."""
-    return tuple(
+    others = tuple(
         Difference(part=part, what=what, actual=actual, desired=desired)
         for part, differences in (
-            (ImportGroup.KEY, _key(discovered, settings)),
             (ImportGroup.APPLICATION_ROLE, _role(discovered, settings)),
             (ImportGroup.APPLICATION_POLICY, _policy(discovered, settings)),
             (ImportGroup.TRAIL, trail_differences(discovered, settings)),
@@ -40,14 +51,20 @@ def differences_of(discovered: DiscoveredSetup, settings: Settings) -> tuple[Dif
         )
         for what, actual, desired in differences
     )
+    return (*_key(discovered, settings), *others)
 
 
-def _key(discovered: DiscoveredSetup, settings: Settings) -> Iterator[DifferenceRow]:
+def _key(discovered: DiscoveredSetup, settings: Settings) -> Iterator[Difference]:
     key = discovered.key
     if key is None:
         return
     if discovered.key_policy is not None:
-        yield from _key_policy(discovered.key_policy, settings)
+        yield from key_policy_differences(discovered.key_policy, settings, key_arn=key.arn)
+    for what, actual, desired in _properties(key, settings):
+        yield Difference(part=ImportGroup.KEY, what=what, actual=actual, desired=desired)
+
+
+def _properties(key: KeyFact, settings: Settings) -> Iterator[DifferenceRow]:
     if not key.rotation_enabled:
         yield ("key, rotation", "off" if key.rotation_enabled is False else "not known", "on")
     elif key.rotation_period_days not in (None, settings.rotation_period_days):
@@ -65,19 +82,28 @@ def _tags(key: KeyFact, settings: Settings) -> Iterator[DifferenceRow]:
             yield (f"key, tag {name}", key.tags.get(name, "none"), desired.get(name, "none"))
 
 
-def _key_policy(actual: Mapping[str, Any], settings: Settings) -> Iterator[DifferenceRow]:
+def key_policy_differences(actual: Mapping[str, Any], settings: Settings, *, key_arn: str) -> tuple[Difference, ...]:
+    """Every difference of the policy of the key, or of a replica, from the settings; each says whether it widens.
+
+    The one comparison of a key policy: import and doctor show all of it, verify, push, status and the checklist
+    what widens.
+    """
     desired = key_policy_of(settings)
     if same(actual, desired):
-        return
-    differences = [
+        return ()
+    wider = widening(actual, desired, resource=key_arn, account=settings.account_id)
+    differences = (
         *_delegation(actual, desired, settings),
-        *_named(actual, desired, settings),
-        *_denials(actual, desired, settings),
-    ]
+        *_named(actual, desired, settings, wider, key_arn),
+        *_denials(actual, desired, settings, wider),
+    )
     # A difference that none of these covers is reported too, because an update would remove it.
-    yield from differences or [
-        ("key policy", "other words for the same rights, or more conditions", "as the stack writes it")
-    ]
+    words = ("key policy", "other words for the same rights, or more conditions", "as the stack writes it")
+    return differences or (_of_policy(*words, widens=False),)
+
+
+def _of_policy(what: str, actual: str, desired: str, *, widens: bool) -> Difference:
+    return Difference(part=ImportGroup.KEY, what=what, actual=actual, desired=desired, widens=widens)
 
 
 def _delegates(document: Mapping[str, Any], settings: Settings) -> bool:
@@ -85,65 +111,83 @@ def _delegates(document: Mapping[str, Any], settings: Settings) -> bool:
     return decide_by_key_policy_of(settings, document, root, "kms:PutKeyPolicy") is KeyPolicyDecision.NAMED
 
 
-def _delegation(actual: Mapping[str, Any], desired: Mapping[str, Any], settings: Settings) -> Iterator[DifferenceRow]:
+def _delegation(actual: Mapping[str, Any], desired: Mapping[str, Any], settings: Settings) -> Iterator[Difference]:
     words = {True: "IAM policies have effect on the key", False: "no delegation to IAM"}
     is_delegated, should_be = _delegates(actual, settings), _delegates(desired, settings)
     if is_delegated != should_be:
-        yield ("key policy, IAM", words[is_delegated], words[should_be])
+        yield _of_policy("key policy, IAM", words[is_delegated], words[should_be], widens=is_delegated)
 
 
-def _named(actual: Mapping[str, Any], desired: Mapping[str, Any], settings: Settings) -> Iterator[DifferenceRow]:
+def _named(
+    actual: Mapping[str, Any], desired: Mapping[str, Any], settings: Settings, wider: Widening, key_arn: str
+) -> Iterator[Difference]:
     """What each principal is allowed, and what the settings allow it."""
-    actual_rights, desired_rights = _allowed(actual), _allowed(desired)
+    actual_rights, desired_rights = _allowed(actual, key_arn), _allowed(desired, key_arn)
     if _delegates(actual, settings) != _delegates(desired, settings):
         # Reported as the delegation; only rights under a condition are not part of it.
         for side in (actual_rights, desired_rights):
             side[settings.account_id] = {pair for pair in side.get(settings.account_id, ()) if pair[1]}
     special = (*settings.deletion_administrators, *settings.incident_responders)
     order = [*settings.administrators, *special, *settings.app_principal_arns]
+    more = {(right.principal, right.action, _condition_words(right)) for right in wider.allowed}
     for principal in sorted(
         {*actual_rights, *desired_rights}, key=lambda arn: (order.index(arn) if arn in order else 99, arn)
     ):
-        who = _who(principal, settings)
+        who = f"key policy, {_who(principal, settings)}"
         has, gets = actual_rights.get(principal, set()), desired_rights.get(principal, set())
         if has - gets:
-            yield (f"key policy, {who}", f"may {_actions(has - gets)}", "may not" if gets else "not named")
+            widens = any((principal, *pair) in more for pair in has - gets)
+            yield _of_policy(who, f"may {_actions(has - gets)}", "may not" if gets else "not named", widens=widens)
         if gets - has:
-            yield (f"key policy, {who}", "may not" if has else "not named", f"may {_actions(gets - has)}")
+            yield _of_policy(who, "may not" if has else "not named", f"may {_actions(gets - has)}", widens=False)
 
 
-def _allowed(document: Mapping[str, Any]) -> dict[str, set[tuple[str, str]]]:
-    """Principal → (action, condition as text) of every Allow on `*`, which is the key itself."""
+def _allowed(document: Mapping[str, Any], key_arn: str) -> dict[str, set[tuple[str, str]]]:
+    """Principal → (action, condition as text) of every Allow on the key, which is `*` in its own policy."""
     allowed: dict[str, set[tuple[str, str]]] = {}
     for right in rights(document):
-        if right.effect == "Allow" and right.resource == "*":
+        if right.effect == "Allow" and can_mean(right.resource, key_arn):
             allowed.setdefault(right.principal, set()).add((right.action, _condition_words(right)))
     return allowed
 
 
-def _denials(actual: Mapping[str, Any], desired: Mapping[str, Any], settings: Settings) -> Iterator[DifferenceRow]:
+def _denials(
+    actual: Mapping[str, Any], desired: Mapping[str, Any], settings: Settings, wider: Widening
+) -> Iterator[Difference]:
     actual_rights = {right for right in rights(actual) if right.effect == "Deny"}
     desired_rights = {right for right in rights(desired) if right.effect == "Deny"}
     missing, extra = desired_rights - actual_rights, actual_rights - desired_rights
-    if any(right.action == "kms:ScheduleKeyDeletion" and "kms:" not in _condition_words(right) for right in missing):
-        named = ", ".join(short(arn) for arn in settings.deletion_administrators)
-        yield ("key policy, deletion", _who_deletes(actual, settings), f"{named or 'nobody'} may schedule it")
-    if any(right.action == "kms:DisableKey" and right.principal == "*" for right in missing):
-        named = ", ".join(short(arn) for arn in settings.incident_responders)
-        rule = f"{named or 'nobody'} may disable or delete it within {settings.usage_guard_days} days of a use"
-        yield ("key policy, a key in use", "may be disabled by whoever is allowed", rule)
-    if any(right.action == "kms:Decrypt" and right.principal == "*" for right in missing):
-        yield (
-            "key policy, use",
-            "open to everybody allowed by IAM or the policy",
-            "denied to all but the application",
-        )
+
+    def widens(denials: Iterable[Right]) -> bool:
+        return not wider.undenied.isdisjoint(denials)
+
+    deletion = {right for right in missing if right.action == "kms:ScheduleKeyDeletion" and right.principal == "*"}
+    in_use = {right for right in missing if right.action == "kms:DisableKey" and right.principal == "*"}
+    use = {right for right in missing if right.action in policies.USE_ACTIONS and right.principal == "*"}
+    if any("kms:" not in _condition_words(right) for right in deletion):
+        who = ", ".join(short(arn) for arn in settings.deletion_administrators) or "nobody"
+        rule = f"{who} may schedule it"
+        yield _of_policy("key policy, deletion", _who_deletes(actual, settings), rule, widens=widens(deletion))
+    elif deletion:
+        rule = f"only after {settings.usage_guard_days} days without a use, and with the longest waiting period"
+        yield _of_policy("key policy, deletion", "may be scheduled earlier", rule, widens=widens(deletion))
+    if in_use:
+        who = ", ".join(short(arn) for arn in settings.incident_responders) or "nobody"
+        rule = f"{who} may disable or delete it within {settings.usage_guard_days} days of a use"
+        current = "may be disabled by whoever is allowed"
+        yield _of_policy("key policy, a key in use", current, rule, widens=widens(in_use))
+    if use:
+        current, rule = "open to everybody allowed by IAM or the policy", "denied to all but the application"
+        yield _of_policy("key policy, use", current, rule, widens=widens(use))
     for principal in sorted({right.principal for right in missing} - {"*"}):
-        denials = {(right.action, _condition_words(right)) for right in missing if right.principal == principal}
-        yield (f"key policy, {_who(principal, settings)}", "not denied", f"denied {_actions(denials)}")
+        of_principal = {right for right in missing if right.principal == principal}
+        words = _actions({(right.action, _condition_words(right)) for right in of_principal})
+        who = f"key policy, {_who(principal, settings)}"
+        yield _of_policy(who, "not denied", f"denied {words}", widens=widens(of_principal))
     if extra:
         denied = ", ".join(sorted({_who(right.principal, settings) for right in extra}))
-        yield (f"key policy, {denied}", f"denied {_actions({(right.action, '') for right in extra})}", "no such denial")
+        words = _actions({(right.action, "") for right in extra})
+        yield _of_policy(f"key policy, {denied}", f"denied {words}", "no such denial", widens=False)
 
 
 def _who_deletes(actual: Mapping[str, Any], settings: Settings) -> str:
@@ -166,8 +210,7 @@ def _who(principal: str, settings: Settings) -> str:
         return "the account's IAM" if principal == settings.account_id else f"the account {principal}"
     kind = "administrator " if principal in settings.administrators else ""
     kind = "application " if principal in settings.app_principal_arns else kind
-    if principal.startswith(("AIDA", "AROA")):
-        # KMS shows the unique id of a deleted user or role.
+    if principal.startswith(DELETED):
         return f"{principal}, which is deleted"
     return kind + short(principal)
 

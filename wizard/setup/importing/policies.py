@@ -66,6 +66,72 @@ def same(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> b
     return rights(first) == rights(second)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Widening:
+    """What a policy allows beyond another one; both empty where it allows no more."""
+
+    allowed: frozenset[Right] = frozenset()
+    """The rights that only this policy gives."""
+    undenied: frozenset[Right] = frozenset()
+    """The denials of the other one that this policy lacks."""
+
+
+def widening(
+    actual: Mapping[str, Any] | None, desired: Mapping[str, Any] | None, *, resource: str, account: str
+) -> Widening:
+    """What a policy on the resource of this ARN allows beyond the desired policy of the account.
+
+    A statement with more conditions than a desired one allows no more. The id of a deleted principal allows nobody.
+    """
+    has, wanted = rights(actual), rights(desired)
+    given = {right for right in wanted if right.effect == "Allow"}
+    delegated = any(right.principal == account and not right.condition for right in given)
+    return Widening(
+        allowed=frozenset(
+            right
+            for right in has
+            if right.effect == "Allow"
+            and can_mean(right.resource, resource)
+            and not right.principal.startswith(DELETED)
+            and not (delegated and right.principal == account)
+            and not any(_covers(other, right) for other in given)
+        ),
+        undenied=frozenset(
+            right
+            for right in wanted
+            if right.effect == "Deny" and not any(_covers(other, right) for other in has if other.effect == "Deny")
+        ),
+    )
+
+
+DELETED = ("AIDA", "AROA")
+"""The beginnings of the ids that IAM shows for a deleted user and a deleted role; no later one has the same id."""
+
+
+def can_mean(pattern: str, resource: str) -> bool:
+    """Whether the resource of a statement can be this one."""
+    return pattern.startswith("not ") or "${" in pattern or fnmatchcase(resource, pattern)
+
+
+def _covers(right: Right, other: Right) -> bool:
+    """Whether a right holds wherever another one holds, by the same words or by fewer conditions."""
+    is_same = (right.principal, right.action) == (other.principal, other.action)
+    return is_same and right.resource in ("*", other.resource) and _is_narrower(other.condition, right.condition)
+
+
+def _is_narrower(condition: Condition, than: Condition) -> bool:
+    """Whether a condition has every test of another one, each with the same values or with stricter ones."""
+    values = {(operator, key): set(each) for operator, key, each in condition}
+
+    def is_met(operator: str, key: str, allowed: tuple[str, ...]) -> bool:
+        mine = values.get((operator, key))
+        if mine is None:
+            return False
+        return mine >= set(allowed) if "Not" in operator else mine <= set(allowed)
+
+    return all(is_met(*test) for test in than)
+
+
 def condition_of(statement: Mapping[str, Any]) -> Condition:
     """A statement's condition in its normal form."""
     return tuple(

@@ -417,8 +417,13 @@ def test_a_statement_that_the_stack_would_take_away_is_told(statement, differenc
 def test_no_difference_of_a_key_policy_goes_untold() -> None:
     """A statement on another resource than the key grants nothing, but an update takes it away."""
     policy = copy.deepcopy(key_policy_of(VERCEL))
-    policy["Statement"].append(allow(Principal={"AWS": SECOND}, Action="kms:Decrypt", Resource=KEY))
+    policy["Statement"].append(allow(Principal={"AWS": SECOND}, Action="kms:Decrypt", Resource=OTHER_KEY))
     assert [what for what, _, _ in told(replace(AS_WANTED, key_policy=policy), ImportGroup.KEY)] == ["key policy"]
+    # Under its own ARN it is the key.
+    policy["Statement"][-1]["Resource"] = KEY
+    assert told(replace(AS_WANTED, key_policy=policy), ImportGroup.KEY) == [
+        ("key policy, user/second", "may Decrypt", "not named")
+    ]
 
 
 def test_a_delegation_that_strict_settings_do_not_want_is_told() -> None:

@@ -5,7 +5,17 @@ Pure.
 
 from collections.abc import Iterator
 
-from wizard.commands.doctor.checks import key, policies, principal, runtime, stack, stored_data_key, trail, variables
+from wizard.commands.doctor.checks import (
+    key,
+    key_policy,
+    policies,
+    principal,
+    runtime,
+    stack,
+    stored_data_key,
+    trail,
+    variables,
+)
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult
 
@@ -36,7 +46,7 @@ ACCESS_CHECKS: tuple[Check, ...] = (
 )
 """Whether the application can decrypt its data key: run after a failed verification."""
 
-RIGHTS_CHECKS: tuple[Check, ...] = (principal.check_surplus, *policies.RIGHTS_CHECKS)
+RIGHTS_CHECKS: tuple[Check, ...] = (principal.check_surplus, *policies.RIGHTS_CHECKS, *key_policy.RIGHTS_CHECKS)
 """Whether anybody has more than the settings give: run after a verification that succeeded."""
 
 SLOW_CHECKS: tuple[tuple[str, Check], ...] = stack.SLOW_CHECKS
@@ -47,6 +57,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     *stack.OTHER_CHECKS,
     *stored_data_key.OTHER_CHECKS,
     *key.OTHER_CHECKS,
+    *key_policy.OTHER_CHECKS,
     *policies.OTHER_CHECKS,
     *trail.OTHER_CHECKS,
     *runtime.OTHER_CHECKS,

@@ -1,25 +1,21 @@
-"""The checks of the KMS key: state, alias, rotation, policy, AWS_KMS_KEY_ID, and the copies of the data key.
+"""The checks of the KMS key: state, alias, rotation, AWS_KMS_KEY_ID, and the copies of the data key.
 
 Reads through the context.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
-from components.settings import ImportGroup
 from wizard.commands.doctor import fixes
-from wizard.commands.doctor.checks.principal import KEY, RESTART
+from wizard.commands.doctor.checks.principal import RESTART
 from wizard.commands.doctor.checks.variables import Expected, delivery, expected, surrounding_fault
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped, first_of
+from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
 from wizard.core.errors import SetupError
-from wizard.core.models.access import administrators_of, documents_of, not_strict
-from wizard.core.models.account import Difference, DiscoveredSetup, KeyFact
+from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StoredDataKey
 from wizard.data_key.delivery import region_of
-from wizard.setup.importing.differences import differences_of
 
 _ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):([0-9]{12}):(key|alias)/.+")
 
@@ -243,103 +239,5 @@ def check_replica_data_keys(context: CheckContext) -> Iterator[CheckResult]:
             yield Passed(what=f"the stored data key in {region} is the same")
 
 
-# --- its policy
-
-_MAX_LISTED = 3
-"""The most differences in one sentence."""
-
-
-def check_key_policies(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether the policy of the key and of each replica is the one of the settings, and strict where they say so."""
-    keys = [(context.key, context.key_policy, "the key's policy", KEY)]
-    for arn in context.outputs.replica_key_arns if context.outputs else ():
-        region = region_of(arn)
-        policy = context.once(f"policy {arn}", partial(context.aws.with_region(region).kms.key_policy, arn))
-        resource = f"aws:kms/replicaKey:ReplicaKey::phi-key-{region}"
-        keys.append((context.replica(arn), policy, f"the policy of the replica in {region}", resource))
-    for key, policy, whose, resource in keys:
-        if not isinstance(key, KeyFact):
-            continue  # Reported by check_keys.
-        if isinstance(policy, SetupError):
-            yield NotChecked.of(whose, policy)
-            continue
-        yield from _strictness(context, key, policy, whose, resource)
-        if ImportGroup.KEY not in context.settings.kept_as_found:  # Otherwise kept on purpose.
-            yield from _compare_policy(context, key, policy, whose, resource)
-
-
-def _strictness(
-    context: CheckContext, key: KeyFact, policy: Mapping[str, Any], whose: str, resource: str
-) -> Iterator[CheckResult]:
-    if not context.settings.strict_key_policy:
-        return
-    loose = not_strict(documents_of(key.arn, policy=policy, grants=(), iam=context.iam, key=key), context.settings)
-    if loose:
-        yield Finding(
-            cause="key-policy-not-strict",
-            what=f"{whose} {loose}",
-            why="whoever changes it can give the use of the key to anybody",
-            command=fixes.pulumi_up(context, resource),
-        )
-    elif loose is None:
-        yield NotChecked(what=f"who can change {whose}", why="the account's IAM could not be read", is_denied=True)
-
-
-def check_administrators(context: CheckContext) -> Iterator[CheckResult]:
-    """Which key administrators can decrypt: through IAM, by a grant, or not at all."""
-    key = context.key
-    if not isinstance(key, KeyFact) or isinstance(context.key_policy, SetupError):
-        return  # Reported by check_keys or check_key_policies.
-    documents = documents_of(key.arn, policy=context.key_policy, grants=context.grants, iam=context.iam, key=key)
-    administrators = administrators_of(documents, context.settings)
-    # The settings allow both, so this is not a finding; `review` compares each permission with the settings.
-    yield (
-        Skipped(what=administrators.description) if administrators.unknown else Passed(what=administrators.description)
-    )
-
-
-def _compare_policy(
-    context: CheckContext, key: KeyFact, policy: Mapping[str, Any], whose: str, resource: str
-) -> Iterator[CheckResult]:
-    differences = [
-        difference
-        for difference in differences_of(DiscoveredSetup(key=key, key_policy=policy), context.settings)
-        if difference.what.startswith("key policy")
-    ]
-    guards = ("key policy, deletion", "key policy, a key in use")
-    unguarded = [difference for difference in differences if difference.what in guards]
-    changed = [difference for difference in differences if difference not in unguarded]
-    if unguarded:
-        yield Finding(
-            cause="deletion-unguarded",
-            what=f"{whose} allows its deletion, or disabling it by mistake: {summary(unguarded)}",
-            why="without the key every record is lost; the settings say who can schedule its deletion",
-            command=fixes.pulumi_up(context, resource),
-        )
-    if changed:
-        yield Finding(
-            cause="key-policy-changed",
-            what=f"{whose} differs from the settings: {summary(changed)}",
-            why="somebody changed outside the stack who can use and administer the key",
-            command=fixes.pulumi_up(context, resource),
-        )
-    if not differences:
-        yield Passed(what=f"{whose} is as in the settings")
-
-
-def summary(differences: Sequence[Difference]) -> str:
-    words = [
-        f"{difference.what.removeprefix('key policy, ')}: {difference.actual}, and not {difference.desired}"
-        for difference in differences
-    ]
-    return first_of(words, _MAX_LISTED, separator="; ")
-
-
 ACCESS_CHECKS: tuple[Check, ...] = (check_region, check_keys, check_delivered_key_id)
-OTHER_CHECKS: tuple[Check, ...] = (
-    check_alias,
-    check_rotation,
-    check_replica_data_keys,
-    check_key_policies,
-    check_administrators,
-)
+OTHER_CHECKS: tuple[Check, ...] = (check_alias, check_rotation, check_replica_data_keys)

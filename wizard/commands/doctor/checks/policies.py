@@ -15,7 +15,7 @@ from components.policies.evaluation.account import IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
 from components.settings import DATA_KEY_VARIABLE, ImportGroup, ResourceKind, SecretStore, VercelIssuerMode
 from wizard.commands.doctor import fixes
-from wizard.commands.doctor.checks.key import summary
+from wizard.commands.doctor.checks.key_policy import summary
 from wizard.commands.doctor.checks.principal import KEY, POLICY, REFUSED, RESTART, ROLE, surplus_of
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
@@ -85,26 +85,6 @@ def _granted(context: CheckContext, arn: str, policy: Mapping[str, Any], expecte
         command=fixes.pulumi_up(context, KEY),
         advice=RESTART,
     )
-
-
-def check_grants(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether a grant lets anybody decrypt who is not the application."""
-    key, grants = together(lambda: context.key, lambda: context.grants)
-    if not isinstance(key, KeyFact):
-        return  # Reported by check_keys.
-    if isinstance(grants, SetupError):
-        yield NotChecked.of("the grants of the key", grants)
-        return
-    foreign = [grant for grant in grants if "Decrypt" in grant.operations and grant.grantee not in context.principals]
-    for grant in foreign:
-        yield Finding(
-            cause="grant-foreign",
-            what=f"a grant allows {grant.grantee} {', '.join(grant.operations)} with the key",
-            why="whoever has it and the wrapped data key can read every record; no policy shows it",
-            command=fixes.aws(context, "kms", "revoke-grant", "--key-id", key.arn, "--grant-id", grant.id),
-        )
-    if not foreign:
-        yield Passed(what="no grant lets anybody but the application decrypt")
 
 
 def check_application_policy(context: CheckContext) -> Iterator[CheckResult]:
@@ -390,9 +370,8 @@ ACCESS_CHECKS: tuple[Check, ...] = (
     check_oidc_provider,
     check_vercel_tokens,
 )
-RIGHTS_CHECKS: tuple[Check, ...] = (check_role_trust, check_application_policy, check_grants)
+RIGHTS_CHECKS: tuple[Check, ...] = (check_role_trust, check_application_policy)
 OTHER_CHECKS: tuple[Check, ...] = (
     check_application_policy,
-    check_grants,
     check_ci_trust,
 )

@@ -35,8 +35,9 @@ from tests.wizard.fakes.clients import (
 from tests.wizard.fakes.diagnostics import FakeSymptoms
 from wizard.commands.backup.document import file_name_of
 from wizard.commands.doctor import fixes
-from wizard.commands.doctor.checks.key import check_alias, check_key_policies, check_replica_data_keys, check_rotation
-from wizard.commands.doctor.checks.policies import check_application_policy, check_grants
+from wizard.commands.doctor.checks.key import check_alias, check_replica_data_keys, check_rotation
+from wizard.commands.doctor.checks.key_policy import check_grants, check_key_policies
+from wizard.commands.doctor.checks.policies import check_application_policy
 from wizard.commands.doctor.checks.stack import COMPARISON, check_drift, check_stack
 from wizard.commands.doctor.checks.stored_data_key import check_backup, check_stored_data_key, check_versions
 from wizard.commands.doctor.checks.variables import check_vercel_access

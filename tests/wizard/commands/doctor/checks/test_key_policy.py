@@ -1,0 +1,337 @@
+"""Who is let in beyond the settings, by the key itself: each stranger alone is found by doctor and fails verify.
+
+Over fakes.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from components.policies.evaluation.account import GrantFact
+from components.policies.stack import key_policy_of
+from components.settings import Settings
+from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes, finding, not_checked
+from tests.wizard.fakes.clients import (
+    ACCOUNT,
+    ADMIN,
+    APP,
+    KEY,
+    MULTI_KEY,
+    REPLICA,
+    REPLICA_REGION,
+    SECOND,
+    key_fact,
+    multi_region,
+    settings,
+)
+from wizard.commands.doctor.checks import RIGHTS_CHECKS
+from wizard.commands.doctor.checks.key_policy import (
+    check_grants,
+    check_key_policies,
+    check_key_surplus,
+    check_regions_of_key,
+)
+from wizard.commands.doctor.diagnosis import Finding, NotChecked
+from wizard.core.errors import PermissionDenied
+
+DENIED = PermissionDenied("you may not", "have it allowed")
+FOREIGN = "arn:aws:iam::999988887777:root"
+FOREIGN_ROLE = "arn:aws:iam::999988887777:role/backup"
+OTHER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/reporting"
+ELSEWHERE = "eu-north-1"
+STRAY = MULTI_KEY.replace("us-east-1", ELSEWHERE)
+
+
+def allow(principal: Any, action: Any = "kms:Decrypt", **more: Any) -> dict[str, Any]:
+    return {"Sid": "x", "Effect": "Allow", "Principal": principal, "Action": action, "Resource": "*", **more}
+
+
+STRANGERS: dict[str, tuple[dict[str, Any], str]] = {
+    "another account": (allow({"AWS": FOREIGN}), "999988887777"),
+    "another account by its id": (allow({"AWS": "999988887777"}), "999988887777"),
+    "a role of another account": (allow({"AWS": FOREIGN_ROLE}), "role/backup"),
+    "another role of the account": (allow({"AWS": OTHER_ROLE}), "role/reporting"),
+    "everybody under a weak condition": (
+        allow("*", Condition={"StringLike": {"aws:PrincipalArn": "*"}}),
+        "everybody",
+    ),
+    "everybody through a service": (
+        allow({"AWS": "*"}, Condition={"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}),
+        "everybody",
+    ),
+    "everybody but one": (
+        {
+            "Effect": "Allow",
+            "NotPrincipal": {"AWS": ADMIN},
+            "Action": "kms:Decrypt",
+            "Resource": "*",
+        },
+        "not ",
+    ),
+    "a service": (allow({"Service": "lambda.amazonaws.com"}), "lambda.amazonaws.com"),
+    "a session": (allow({"AWS": f"arn:aws:sts::{ACCOUNT}:assumed-role/reporting/ada"}), "reporting"),
+    "whoever gives grants": (allow({"AWS": OTHER_ROLE}, "kms:CreateGrant"), "CreateGrant"),
+    "whoever changes the policy": (allow({"AWS": FOREIGN}, "kms:PutKeyPolicy"), "PutKeyPolicy"),
+    "whoever re-encrypts": (allow({"AWS": FOREIGN}, "kms:ReEncryptFrom"), "ReEncryptFrom"),
+    "whoever deletes": (allow({"AWS": OTHER_ROLE}, "kms:ScheduleKeyDeletion"), "ScheduleKeyDeletion"),
+    "all but a few actions": (
+        {"Effect": "Allow", "Principal": {"AWS": OTHER_ROLE}, "NotAction": "kms:Sign", "Resource": "*"},
+        "role/reporting",
+    ),
+    "in other letters": (allow({"AWS": FOREIGN}, "KMS:decrypt"), "Decrypt"),
+    "by the key's own ARN": (allow({"AWS": FOREIGN}, Resource=KEY), "999988887777"),
+    "on everything but something": (
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": FOREIGN},
+            "Action": "kms:Decrypt",
+            "NotResource": "arn:aws:kms:*:*:key/none",
+        },
+        "999988887777",
+    ),
+    "an administrator who decrypts": (allow({"AWS": ADMIN}), "Decrypt"),
+    "the application that administers": (allow({"AWS": APP}, "kms:PutKeyPolicy"), "PutKeyPolicy"),
+    "a federation": (allow({"Federated": "cognito-identity.amazonaws.com"}), "cognito"),
+}
+
+
+@pytest.fixture
+def stand() -> CheckedStack:
+    return CheckedStack()
+
+
+def with_statement(stand: CheckedStack, *statements: dict[str, Any], key: str = KEY) -> None:
+    policy = key_policy_of(stand.settings)
+    stand.aws.key_policies[key] = {**policy, "Statement": [*policy["Statement"], *statements]}
+
+
+def rights(stand: CheckedStack) -> list[str]:
+    """The causes for which verify fails."""
+    context = stand.context()
+    return causes([result for check in RIGHTS_CHECKS for result in check(context)])
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_a_statement_beyond_the_settings_is_a_finding_of_doctor_and_of_verify(stand: CheckedStack, stranger: str):
+    statement, named = STRANGERS[stranger]
+    with_statement(stand, statement)
+    for check in (check_key_policies, check_key_surplus):
+        found = finding(stand.told(check), "key-policy-changed")
+        assert named in found.what
+        assert shlex.split(found.command)[-1].endswith("$aws:kms/key:Key::phi-key")
+    assert rights(stand) == ["key-policy-changed"]
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_the_policy_of_each_replica_is_judged_like_the_primarys(stranger: str):
+    stand = CheckedStack(settings=multi_region())
+    statement, named = STRANGERS[stranger]
+    with_statement(
+        stand, {**statement, **({"Resource": REPLICA} if statement.get("Resource") == KEY else {})}, key=REPLICA
+    )
+    found = finding(stand.told(check_key_surplus)[1:], "key-policy-changed")
+    assert REPLICA_REGION in found.what and named in found.what
+
+
+HARMLESS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
+    "as the stack writes it": lambda settings: [],
+    "a denial more": lambda settings: [{**allow({"AWS": FOREIGN}), "Effect": "Deny"}],
+    "a statement twice": lambda settings: key_policy_of(settings)["Statement"][:2],
+    "a right that the settings give, under one more condition": lambda settings: [
+        allow({"AWS": APP}, Condition={"Bool": {"aws:SecureTransport": "true"}})
+    ],
+    "some of the rights of the account's root": lambda settings: [
+        allow({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, ["kms:Describe*", "kms:GetKeyPolicy"])
+    ],
+    "the id of a deleted role": lambda settings: [allow({"AWS": "AROAABCDEFGHIJKLMNOPQ"})],
+    "another key": lambda settings: [allow({"AWS": FOREIGN}, Resource="arn:aws:kms:us-east-1:999988887777:key/x")],
+}
+
+
+@pytest.mark.parametrize("statements", HARMLESS)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"strict_key_policy": True, "administrators": (ADMIN, SECOND)},
+        {"exclusive_use": True},
+        {"deletion_administrators": (SECOND,)},
+        {"incident_responders": (SECOND,)},
+        {"administrator_patterns": (f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/*",)},
+        {"usage_guard_days": 0},
+    ],
+    ids=str,
+)
+def test_what_gives_nobody_more_does_not_fail_verify(changes: dict[str, Any], statements: str):
+    stand = CheckedStack(settings=settings(**changes))
+    added = HARMLESS[statements](stand.settings)
+    if changes.get("strict_key_policy") and "root" in str(added):
+        return
+    with_statement(stand, *added)
+    assert causes(stand.told(check_key_surplus)) == []
+
+
+@pytest.mark.parametrize("sid", ["Deny deletion of the key", "Deny a short waiting period of a deletion",
+                                 "Deny deletion of a key in use", "Deny disabling of a key in use",
+                                 "Deny use of the key to all but EONPRO"])  # fmt: skip
+def test_a_denial_that_is_gone_fails_verify(sid: str):
+    stand = CheckedStack(settings=settings(exclusive_use=True, deletion_administrators=(SECOND,)))
+    policy = key_policy_of(stand.settings)
+    kept = [each for each in policy["Statement"] if each["Sid"] != sid]
+    assert len(kept) == len(policy["Statement"]) - 1
+    stand.aws.key_policies[KEY] = {**policy, "Statement": kept}
+    guard = sid != "Deny use of the key to all but EONPRO"
+    finding(stand.told(check_key_surplus), "deletion-unguarded" if guard else "key-policy-changed")
+    assert causes(stand.told(check_key_policies)) == causes(stand.told(check_key_surplus))
+
+
+def test_a_denial_with_one_more_exception_fails_verify():
+    stand = CheckedStack(settings=settings(exclusive_use=True))
+    policy = key_policy_of(stand.settings)
+    denial = policy["Statement"][-1]
+    denial["Condition"]["ArnNotEquals"]["aws:PrincipalArn"].append(OTHER_ROLE)
+    stand.aws.key_policies[KEY] = policy
+    assert causes(stand.told(check_key_surplus)) == ["key-policy-changed"]
+
+
+def test_what_a_policy_lacks_is_for_doctor_and_not_for_verify(stand: CheckedStack):
+    policy = key_policy_of(stand.settings)
+    kept = [each for each in policy["Statement"] if "administration" not in each["Sid"]]
+    stand.aws.key_policies[KEY] = {**policy, "Statement": kept}
+    assert causes(stand.told(check_key_policies)) == ["key-policy-changed"]
+    assert all_passed(stand.told(check_key_surplus))
+
+
+@pytest.mark.parametrize("method", ["key_policy", "describe_key"])
+def test_what_cannot_be_read_is_unknown_and_never_passed(stand: CheckedStack, method: str):
+    stand.aws.failures[method] = DENIED
+    assert [each.is_denied for each in not_checked(stand.told(check_key_surplus))] == [True]
+
+
+def test_grants_that_cannot_be_read_are_unknown(stand: CheckedStack):
+    stand.aws.who_has_access.failures["grants"] = DENIED
+    assert [each.is_denied for each in not_checked(stand.told(check_grants))] == [True]
+
+
+# --- grants
+
+
+def grant(grantee: str, *operations: str, **more: Any) -> GrantFact:
+    return GrantFact(id="g1", grantee=grantee, operations=operations, made=None, retiring=None, **more)
+
+
+GRANTS = {
+    "to a stranger": grant(FOREIGN, "Decrypt"),
+    "to a stranger, in one encryption context": replace(
+        grant(FOREIGN_ROLE, "Decrypt"), constraints=("EncryptionContextEquals a=b",)
+    ),
+    "to a stranger, without decryption": grant(FOREIGN, "ReEncryptFrom"),
+    "to a stranger who passes it on": grant(OTHER_ROLE, "CreateGrant", "DescribeKey"),
+    "to a service": grant("rds.us-east-1.amazonaws.com", "Decrypt"),
+    "to an administrator": grant(ADMIN, "Decrypt"),
+    "to the application, retired by a stranger": replace(grant(APP, "Decrypt"), retiring=FOREIGN),
+    "metadata to a stranger": grant(FOREIGN, "DescribeKey"),
+}
+
+
+@pytest.mark.parametrize("name", GRANTS)
+def test_a_grant_beyond_the_settings_is_found_with_the_command_that_revokes_it(stand: CheckedStack, name: str):
+    stand.aws.who_has_access.granted = {KEY: (GRANTS[name],)}
+    found = finding(stand.told(check_grants), "grant-foreign")
+    assert GRANTS[name].grantee in found.what and all(each in found.what for each in GRANTS[name].operations)
+    assert all(each in found.what for each in GRANTS[name].constraints)
+    assert found.command == f"aws kms revoke-grant --key-id {KEY} --grant-id g1 --region us-east-1"
+    assert rights(stand) == ["grant-foreign"]
+
+
+def test_a_grant_that_gives_the_application_more_has_a_cause_of_its_own(stand: CheckedStack):
+    stand.aws.who_has_access.granted = {KEY: (grant(APP, "Decrypt", "CreateGrant"),)}
+    assert "CreateGrant" in finding(stand.told(check_grants), "grant-widened").what
+
+
+@pytest.mark.parametrize("harmless", [grant(APP, "Decrypt", "DescribeKey"), grant(ADMIN, "DescribeKey")])
+def test_a_grant_of_what_the_settings_give_is_well(stand: CheckedStack, harmless: GrantFact):
+    stand.aws.who_has_access.granted = {KEY: (replace(harmless, retiring=ADMIN),)}
+    assert all_passed(stand.told(check_grants))
+
+
+def test_the_grants_of_each_replica_are_read():
+    stand = CheckedStack(settings=multi_region())
+    stand.aws.who_has_access.granted = {REPLICA: (grant(FOREIGN, "Decrypt"),)}
+    found = finding(stand.told(check_grants), "grant-foreign")
+    assert REPLICA_REGION in found.what
+    assert found.command == f"aws kms revoke-grant --key-id {REPLICA} --grant-id g1 --region {REPLICA_REGION}"
+
+
+# --- the Regions of the key
+
+
+def replicated(**changes: Any) -> CheckedStack:
+    """A multi-Region key with a replica in a Region that the settings do not name."""
+    stand = CheckedStack(settings=multi_region())
+    listed = (REPLICA, STRAY)
+    stand.aws.keys[MULTI_KEY] = replace(stand.aws.keys[MULTI_KEY], replicas=listed)
+    stand.aws.keys[REPLICA] = replace(stand.aws.keys[REPLICA], replicas=listed, replica_of=MULTI_KEY)
+    stand.aws.keys[STRAY] = key_fact(STRAY, replicas=listed, replica_of=MULTI_KEY, **changes)
+    stand.aws.key_policies[STRAY] = {
+        "Statement": [allow({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "kms:*"), allow({"AWS": FOREIGN})]
+    }
+    return stand
+
+
+def test_a_replica_elsewhere_is_found_with_what_its_own_policy_and_grants_give():
+    stand = replicated()
+    stand.aws.who_has_access.granted = {STRAY: (grant(FOREIGN_ROLE, "Decrypt"),)}
+    found = finding(stand.told(check_regions_of_key), "replica-foreign")
+    assert STRAY in found.what and "999988887777 may Decrypt" in found.what and FOREIGN_ROLE in found.what
+    command = f"aws kms schedule-key-deletion --key-id {STRAY} --pending-window-in-days 7 --region {ELSEWHERE}"
+    assert found.command == command
+    assert f"--replica-regions {REPLICA_REGION},{ELSEWHERE}" in found.advice
+    assert rights(stand) == ["replica-foreign"]
+
+
+def test_a_replica_whose_policy_denies_its_deletion_is_deleted_by_one_command():
+    stand = replicated()
+    stand.aws.key_policies[STRAY] = key_policy_of(stand.settings)
+    found = finding(stand.told(check_regions_of_key), "replica-foreign")
+    put, schedule = found.command.split(" && ")
+    assert put.startswith(f"aws kms put-key-policy --key-id {STRAY}") and "ScheduleKeyDeletion" not in put
+    assert schedule.startswith("aws kms schedule-key-deletion")
+
+
+def test_a_replica_that_is_going_to_be_deleted_is_well():
+    stand = replicated(state="PendingDeletion")
+    assert all_passed(stand.told(check_regions_of_key))
+
+
+def test_a_replica_whose_policy_cannot_be_read_is_found_and_its_policy_unknown():
+    stand = replicated()
+    stand.aws.who_has_access.failures["grants"] = DENIED
+    told = stand.told(check_regions_of_key)
+    assert causes(told) == ["replica-foreign"]
+    assert [each.what for each in told if isinstance(each, NotChecked)] == [f"the grants of the replica in {ELSEWHERE}"]
+
+
+def test_a_primary_that_was_moved_is_moved_back():
+    stand = CheckedStack(settings=multi_region())
+    listed = (MULTI_KEY,)
+    stand.aws.keys[MULTI_KEY] = replace(stand.aws.keys[MULTI_KEY], replicas=listed, replica_of=REPLICA)
+    stand.aws.keys[REPLICA] = replace(stand.aws.keys[REPLICA], replicas=listed)
+    found = finding(stand.told(check_regions_of_key)[:1], "primary-moved")
+    assert found.command == (
+        f"aws kms update-primary-region --key-id {REPLICA} --primary-region us-east-1 --region {REPLICA_REGION}"
+    )
+    assert rights(stand) == ["primary-moved"]
+
+
+def test_a_primary_in_a_region_that_the_settings_do_not_name_is_found_and_read_too():
+    stand = replicated()
+    stand.aws.keys[MULTI_KEY] = replace(stand.aws.keys[MULTI_KEY], replicas=(MULTI_KEY, REPLICA), replica_of=STRAY)
+    told = [each for each in stand.told(check_regions_of_key) if isinstance(each, Finding)]
+    assert [each.cause for each in told] == ["primary-moved", "replica-foreign"]
+    assert STRAY in told[0].command and "999988887777" in told[1].what

@@ -1,0 +1,245 @@
+"""The checks of what the key itself gives: its policy, its grants, and the Regions that have it.
+
+Reads through the context. `wizard.setup.key_access` judges; here a finding gets its command.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from components import policies
+from components.settings import ImportGroup
+from wizard.commands.doctor import fixes
+from wizard.commands.doctor.checks.principal import KEY
+from wizard.commands.doctor.context import CheckContext
+from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
+from wizard.core.errors import SetupError
+from wizard.core.models.access import administrators_of, documents_of, not_strict
+from wizard.core.models.account import Difference, KeyFact
+from wizard.data_key.delivery import region_of
+from wizard.setup import key_access
+from wizard.setup.importing.differences import key_policy_differences
+from wizard.setup.importing.policies import statements
+from wizard.setup.key_access import KeyReading, Surplus
+
+
+def check_key_policies(context: CheckContext) -> Iterator[CheckResult]:
+    """Whether the policy of the key and of each replica is the one of the settings, and strict where they say so."""
+    for reading in _named(context):
+        key, policy, whose = reading.key, reading.policy, key_access.whose(reading, context.settings)
+        if not isinstance(key, KeyFact):
+            continue  # Reported by check_keys.
+        if isinstance(policy, SetupError):
+            yield NotChecked.of(whose, policy)
+            continue
+        resource = _resource(context, reading)
+        yield from _strictness(context, key, policy, whose, resource)
+        if ImportGroup.KEY not in context.settings.kept_as_found:  # Otherwise kept on purpose.
+            yield from _compare_policy(context, reading, policy, whose, resource)
+
+
+def check_key_surplus(context: CheckContext) -> Iterator[CheckResult]:
+    """Whether a key policy gives anybody more than the settings, and whether it is strict where they say so.
+
+    For `verify` and `push`: what a policy lacks, and a denial too many, are for `doctor`.
+    """
+    for reading in _named(context):
+        if not isinstance(reading.key, KeyFact):
+            yield _unread_key(reading)
+            continue
+        if isinstance(reading.policy, SetupError):
+            yield NotChecked.of(key_access.whose(reading, context.settings), reading.policy)
+            continue
+        surplus = tuple(key_access.statements_beyond(reading, context.settings))
+        for each in surplus:
+            yield _widened(context, each)
+        strict = tuple(_strictness(context, reading.key, reading.policy, *_of_policy(context, reading)))
+        yield from strict
+        if not surplus and not strict:
+            yield Passed(what=f"{key_access.whose(reading, context.settings)} gives nobody more than the settings")
+
+
+def _unread_key(reading: KeyReading) -> NotChecked:
+    if isinstance(reading.key, SetupError):
+        return NotChecked.of(f"the key {reading.arn}", reading.key)
+    return NotChecked(what=f"the key {reading.arn}", why="it does not exist")
+
+
+def _widened(context: CheckContext, surplus: Surplus) -> Finding:
+    only_guards = all(difference.what in _GUARDS for difference in surplus.differences)
+    return Finding(
+        cause="deletion-unguarded" if only_guards else "key-policy-changed",
+        what=surplus.what,
+        why=_UNGUARDED if only_guards else _CHANGED,
+        command=fixes.pulumi_up(context, _resource(context, surplus.key)),
+    )
+
+
+def _named(context: CheckContext) -> Iterator[KeyReading]:
+    return (reading for reading in context.key_readings if reading.arn in context.key_arns)
+
+
+def _of_policy(context: CheckContext, reading: KeyReading) -> tuple[str, str]:
+    return key_access.whose(reading, context.settings), _resource(context, reading)
+
+
+def _resource(context: CheckContext, reading: KeyReading) -> str:
+    """The end of the URN of the key, or of the replica in its Region."""
+    is_home = reading.arn == context.key_arn
+    return KEY if is_home else f"aws:kms/replicaKey:ReplicaKey::phi-key-{reading.region}"
+
+
+def check_grants(context: CheckContext) -> Iterator[CheckResult]:
+    """Whether a grant on the key or a replica gives anybody more than the settings."""
+    beyond: list[Surplus] = []
+    is_read = False
+    for reading in _named(context):
+        if not isinstance(reading.key, KeyFact):
+            continue  # Reported by check_keys.
+        if isinstance(reading.grants, SetupError):
+            of = "" if reading.arn == context.key_arn else f" in {reading.region}"
+            yield NotChecked.of(f"the grants of the key{of}", reading.grants)
+            continue
+        is_read = True
+        beyond += key_access.grants_beyond(reading, context.settings)
+    for surplus in beyond:
+        assert surplus.grant is not None
+        revoke = ("kms", "revoke-grant", "--key-id", surplus.key.arn, "--grant-id", surplus.grant.id)
+        reads = "Decrypt" in surplus.grant.operations
+        yield Finding(
+            cause="grant-foreign" if surplus.is_foreign else "grant-widened",
+            what=surplus.what,
+            why="whoever has it and the wrapped data key can read every record; no policy shows it"
+            if reads
+            else "the settings give no grant; no policy shows what a grant allows",
+            command=fixes.aws(context, *revoke, region=surplus.key.region),
+        )
+    if is_read and not beyond:
+        yield Passed(what="no grant gives anybody more than the settings")
+
+
+def check_regions_of_key(context: CheckContext) -> Iterator[CheckResult]:
+    """Whether the key is only in the Regions of the settings, and its primary in the stack's own."""
+    readings, settings = context.key_readings, context.settings
+    for surplus in key_access.primary_beyond(readings, settings):
+        primary = surplus.key.key.replica_of if isinstance(surplus.key.key, KeyFact) else None
+        region = region_of(primary) if primary and primary.startswith("arn:") else settings.region
+        move = ("kms", "update-primary-region", "--key-id", primary or surplus.key.arn)
+        yield Finding(
+            cause="primary-moved",
+            what=surplus.what,
+            why="only the primary can be rotated and replicated: whoever administers it there decides about every "
+            "Region of the key",
+            command=fixes.aws(context, *move, "--primary-region", settings.region, region=region),
+        )
+    others = [reading for reading in readings if reading.arn not in context.key_arns]
+    for reading in others:
+        yield from _replica_elsewhere(context, reading)
+    if readings and not others:
+        yield Passed(what="the key has no replica in a Region that the settings do not name")
+
+
+def _replica_elsewhere(context: CheckContext, reading: KeyReading) -> Iterator[CheckResult]:
+    settings, region = context.settings, reading.region
+    for what, answer in (("the policy", reading.policy), ("the grants", reading.grants)):
+        if isinstance(answer, SetupError):
+            yield NotChecked.of(f"{what} of the replica in {region}", answer)
+    surplus = tuple(key_access.replica_beyond(reading, settings))
+    for each in surplus:
+        names = ",".join((*settings.replica_regions, region))
+        yield Finding(
+            cause="replica-foreign",
+            what=each.what,
+            why="a replica has a policy and grants of its own: whoever may use it there, and has the wrapped data key, "
+            "can read every record",
+            command=_deletion(context, reading),
+            advice="it can be cancelled until the waiting period ends. To keep the replica, name its Region in the "
+            f"settings instead: {fixes.wizard(context, 'setup', '--replica-regions', names)}",
+        )
+    if not surplus and isinstance(reading.key, KeyFact):
+        yield Passed(what=f"the replica in {region}, which the settings do not name, is going to be deleted")
+
+
+def _deletion(context: CheckContext, reading: KeyReading) -> str:
+    """The command that deletes a replica; the primary and the other replicas keep the key material."""
+    waits = ("--pending-window-in-days", "7")
+    schedule = fixes.aws(
+        context, "kms", "schedule-key-deletion", "--key-id", reading.arn, *waits, region=reading.region
+    )
+    policy = {} if isinstance(reading.policy, SetupError) else reading.policy
+    kept = [each for each in statements(policy) if each.get("Sid") not in policies.DELETION_DENIALS]
+    if len(kept) == len(statements(policy)):
+        return schedule
+    document = {**policy, "Statement": kept}
+    put = ("kms", "put-key-policy", "--key-id", reading.arn, "--policy-name", "default", "--policy", document)
+    return f"{fixes.aws(context, *put, region=reading.region)} && {schedule}"
+
+
+_MAX_LISTED = 3
+"""The most differences in one sentence."""
+
+_GUARDS = ("key policy, deletion", "key policy, a key in use")
+_UNGUARDED = "without the key every record is lost; the settings say who can schedule its deletion"
+_CHANGED = "somebody changed outside the stack who can use and administer the key"
+
+
+def _strictness(
+    context: CheckContext, key: KeyFact, policy: Mapping[str, Any], whose: str, resource: str
+) -> Iterator[CheckResult]:
+    if not context.settings.strict_key_policy:
+        return
+    loose = not_strict(documents_of(key.arn, policy=policy, grants=(), iam=context.iam, key=key), context.settings)
+    if loose:
+        yield Finding(
+            cause="key-policy-not-strict",
+            what=f"{whose} {loose}",
+            why="whoever changes it can give the use of the key to anybody",
+            command=fixes.pulumi_up(context, resource),
+        )
+    elif loose is None:
+        yield NotChecked(what=f"who can change {whose}", why="the account's IAM could not be read", is_denied=True)
+
+
+def check_administrators(context: CheckContext) -> Iterator[CheckResult]:
+    """Which key administrators can decrypt: through IAM, by a grant, or not at all."""
+    key = context.key
+    if not isinstance(key, KeyFact) or isinstance(context.key_policy, SetupError):
+        return  # Reported by check_keys or check_key_policies.
+    documents = documents_of(key.arn, policy=context.key_policy, grants=context.grants, iam=context.iam, key=key)
+    administrators = administrators_of(documents, context.settings)
+    # The settings allow both, so this is not a finding; `review` compares each permission with the settings.
+    yield (
+        Skipped(what=administrators.description) if administrators.unknown else Passed(what=administrators.description)
+    )
+
+
+def _compare_policy(
+    context: CheckContext, reading: KeyReading, policy: Mapping[str, Any], whose: str, resource: str
+) -> Iterator[CheckResult]:
+    differences = key_policy_differences(policy, context.settings, key_arn=reading.arn)
+    unguarded = [difference for difference in differences if difference.what in _GUARDS]
+    changed = [difference for difference in differences if difference not in unguarded]
+    if unguarded:
+        yield Finding(
+            cause="deletion-unguarded",
+            what=f"{whose} allows its deletion, or disabling it by mistake: {summary(unguarded)}",
+            why=_UNGUARDED,
+            command=fixes.pulumi_up(context, resource),
+        )
+    if changed:
+        yield Finding(
+            cause="key-policy-changed",
+            what=f"{whose} differs from the settings: {summary(changed)}",
+            why=_CHANGED,
+            command=fixes.pulumi_up(context, resource),
+        )
+    if not differences:
+        yield Passed(what=f"{whose} is as in the settings")
+
+
+def summary(differences: Sequence[Difference]) -> str:
+    return key_access.in_words(differences, _MAX_LISTED)
+
+
+OTHER_CHECKS: tuple[Check, ...] = (check_key_policies, check_grants, check_regions_of_key, check_administrators)
+RIGHTS_CHECKS: tuple[Check, ...] = (check_key_surplus, check_grants, check_regions_of_key)
+"""Whether the key policies, the grants and the key's Regions give anybody more than the settings."""

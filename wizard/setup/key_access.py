@@ -1,0 +1,255 @@
+"""What a key's policy and its grants give beyond the settings, and where a replica is that the settings do not name.
+
+One judgement for the evidence of setup, for push, verify, status and doctor. `read_key` and `read_keys` read through
+the AWS port; the rest is pure.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import Any, TypeVar
+
+from components import policies
+from components.policies.evaluation import GrantFact
+from components.policies.evaluation.conditions import matches
+from components.settings import ImportGroup, Settings
+from wizard.core.errors import SetupError
+from wizard.core.models.account import Difference, KeyFact
+from wizard.core.ports.run import AwsClient
+from wizard.core.retry import together
+from wizard.data_key.delivery import region_of
+from wizard.setup.importing.differences import key_policy_differences
+
+T = TypeVar("T")
+
+PENDING = "PendingDeletion"
+"""The state of a key that nobody can use and that is going to be deleted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyReading:
+    """What was read of one key, each part or why it could not be read."""
+
+    arn: str
+    key: KeyFact | SetupError | None
+    """None: there is no such key."""
+    policy: Mapping[str, Any] | SetupError
+    grants: tuple[GrantFact, ...] | SetupError
+
+    @property
+    def region(self) -> str:
+        return region_of(self.arn)
+
+
+class SurplusKind(StrEnum):
+    """What gives more than the settings."""
+
+    STATEMENT = "statement"
+    """Of the key policy: it allows more, or it lacks a denial."""
+    GRANT = "grant"
+    REPLICA = "replica"
+    """The key exists in a Region that the settings do not name."""
+    PRIMARY = "primary"
+    """Another Region than that of the settings has the primary key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surplus:
+    """One thing that gives more than the settings."""
+
+    kind: SurplusKind
+    key: KeyReading
+    what: str
+    """In words, as a sentence."""
+    differences: tuple[Difference, ...] = ()
+    """Of a STATEMENT: how the policy differs."""
+    grant: GrantFact | None = None
+    is_foreign: bool = True
+    """Of a GRANT: whether it is for somebody else than the application."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unread:
+    """One thing that could not be read, so that nothing is known about it."""
+
+    what: str
+    error: SetupError
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyAccess:
+    """The judgement about a key and its replicas."""
+
+    surplus: tuple[Surplus, ...] = ()
+    unread: tuple[Unread, ...] = ()
+
+
+# --- reading
+
+
+def read_key(aws: AwsClient, arn: str) -> KeyReading:
+    """Read one key in its own Region. Raises no SetupError: each part has its own."""
+    regional = aws.with_region(region_of(arn))
+    key, policy, grants = together(
+        partial(_attempt, regional.kms.describe_key, arn),
+        partial(_attempt, regional.kms.key_policy, arn),
+        partial(_attempt, regional.access.grants, arn),
+    )
+    return KeyReading(arn=arn, key=key, policy=policy, grants=grants)
+
+
+def read_keys(arns: Sequence[str], read: Callable[[str], KeyReading]) -> tuple[KeyReading, ...]:
+    """The keys of these ARNs, then the replicas and the primary that they name and that are none of them."""
+    named = together(*(partial(read, arn) for arn in arns))
+    return (*named, *together(*(partial(read, arn) for arn in elsewhere(named))))
+
+
+def elsewhere(readings: Sequence[KeyReading]) -> tuple[str, ...]:
+    """The ARNs of the primary and the replicas that DescribeKey names beside the keys that were read."""
+    known = {reading.arn for reading in readings}
+    related = (arn for each in readings if isinstance(each.key, KeyFact) for arn in each.key.related)
+    return tuple(arn for arn in dict.fromkeys(related) if arn not in known)
+
+
+def arns_of(key_arn: str, settings: Settings) -> tuple[str, ...]:
+    """The key of this ARN and the replicas that the settings name, where the stack's outputs are not at hand."""
+    home = region_of(key_arn)
+    others = tuple(key_arn.replace(f":{home}:", f":{region}:", 1) for region in settings.replica_regions)
+    return (key_arn, *(arn for arn in others if arn != key_arn))
+
+
+def _attempt(call: Callable[..., T], *arguments: Any) -> T | SetupError:
+    try:
+        return call(*arguments)
+    except SetupError as error:
+        return error
+
+
+# --- the judgement
+
+
+def judge(readings: Sequence[KeyReading], named: Sequence[str], settings: Settings) -> KeyAccess:
+    """What is beyond the settings in the readings of the keys that the settings name, and of all others.
+
+    `named`: the ARNs of the stack's key, which is the first, and of its replicas.
+    """
+    surplus: list[Surplus] = []
+    unread: list[Unread] = []
+    for reading in readings:
+        is_named = reading.arn in named
+        unread += _unread(reading)
+        if is_named:
+            surplus += [*statements_beyond(reading, settings), *grants_beyond(reading, settings)]
+        else:
+            surplus += replica_beyond(reading, settings)
+    surplus += primary_beyond(readings, settings)
+    return KeyAccess(surplus=tuple(surplus), unread=tuple(unread))
+
+
+def statements_beyond(reading: KeyReading, settings: Settings) -> Iterator[Surplus]:
+    """What the policy of a key allows, or does not deny, beyond the settings; nothing of one that was left as found."""
+    differences = widening_differences(reading, settings)
+    if differences and ImportGroup.KEY not in settings.kept_as_found:
+        what = f"{whose(reading, settings)} gives more than the settings: {in_words(differences)}"
+        yield Surplus(kind=SurplusKind.STATEMENT, key=reading, what=what, differences=differences)
+
+
+def widening_differences(reading: KeyReading, settings: Settings) -> tuple[Difference, ...]:
+    """The differences of a key's policy that give more; none of a policy or a key that could not be read."""
+    if isinstance(reading.policy, SetupError) or not isinstance(reading.key, KeyFact):
+        return ()
+    differences = key_policy_differences(reading.policy, settings, key_arn=reading.arn)
+    return tuple(difference for difference in differences if difference.widens)
+
+
+def whose(reading: KeyReading, settings: Settings) -> str:
+    """The policy of a key as the subject of a sentence."""
+    is_home = reading.region == settings.region
+    return "the key's policy" if is_home else f"the policy of the replica in {reading.region}"
+
+
+def in_words(differences: Sequence[Difference], most: int = 3) -> str:
+    """The first differences of a key policy in one line, and how many more there are."""
+    words = [
+        f"{difference.what.removeprefix('key policy, ')}: {difference.actual} (settings: {difference.desired})"
+        for difference in differences[:most]
+    ]
+    more = len(differences) - len(words)
+    return "; ".join([*words, *([f"and {more} more"] if more > 0 else [])])
+
+
+def grants_beyond(reading: KeyReading, settings: Settings) -> Iterator[Surplus]:
+    """The grants that give somebody more than the settings, by their operations or by who can retire them."""
+    for grant in () if isinstance(reading.grants, SetupError) else reading.grants:
+        operations = operations_beyond(grant, settings)
+        retiring = grant.retiring if grant.retiring and not _is_known(grant.retiring, settings) else None
+        if operations or retiring:
+            where = "" if reading.region == settings.region else f" of the replica in {reading.region}"
+            constraints = f" if {' and '.join(grant.constraints)}" if grant.constraints else ""
+            words = f"allows {grant.grantee} {', '.join(operations or grant.operations)} with the key{constraints}"
+            words += f", and {retiring} can retire it" if retiring else ""
+            yield Surplus(
+                kind=SurplusKind.GRANT,
+                key=reading,
+                what=f"a grant{where} {words}",
+                grant=grant,
+                is_foreign=bool(retiring) or grant.grantee not in settings.app_principal_arns,
+            )
+
+
+def operations_beyond(grant: GrantFact, settings: Settings) -> tuple[str, ...]:
+    """The operations of a grant that the settings do not allow its grantee."""
+    allowed: set[str] = set()
+    if grant.grantee in settings.app_principal_arns:
+        allowed |= {*policies.APPLICATION_ACTIONS}
+    if _is_administrator(grant.grantee, settings):
+        allowed |= {*policies.ADMINISTRATOR_ACTIONS}
+    return tuple(operation for operation in grant.operations if f"kms:{operation}" not in allowed)
+
+
+def _is_known(arn: str, settings: Settings) -> bool:
+    return arn in settings.app_principal_arns or _is_administrator(arn, settings)
+
+
+def _is_administrator(arn: str, settings: Settings) -> bool:
+    return arn in settings.administrators or any(
+        matches(pattern, arn) is True for pattern in settings.administrator_patterns
+    )
+
+
+def replica_beyond(reading: KeyReading, settings: Settings) -> Iterator[Surplus]:
+    """The key in a Region that the settings do not name, with what its own policy and grants give there."""
+    if reading.key is None or (isinstance(reading.key, KeyFact) and reading.key.state == PENDING):
+        return
+    given = [
+        f"there {difference.what.removeprefix('key policy, ')} {difference.actual}"
+        for difference in widening_differences(reading, settings)
+        # Without the denials: the replica is to be deleted.
+        if difference.actual.startswith("may ") and difference.what != "key policy, deletion"
+    ]
+    given += [grant.what for grant in grants_beyond(reading, settings)]
+    more = f"; {'; '.join(given[:3])}" if given else ""
+    more += f"; and {len(given) - 3} more" if len(given) > 3 else ""
+    what = f"the key has a replica in {reading.region}, which the settings do not name: {reading.arn}{more}"
+    yield Surplus(kind=SurplusKind.REPLICA, key=reading, what=what)
+
+
+def primary_beyond(readings: Sequence[KeyReading], settings: Settings) -> Iterator[Surplus]:
+    """The primary key in another Region than the stack's own."""
+    for reading in readings:
+        primary = reading.key.replica_of if isinstance(reading.key, KeyFact) else None
+        if primary is not None and reading.region == settings.region:
+            where = region_of(primary) if primary.startswith("arn:") else "another Region"
+            what = f"the primary of the key is in {where}, not in {settings.region}: {primary}"
+            yield Surplus(kind=SurplusKind.PRIMARY, key=reading, what=what)
+
+
+def _unread(reading: KeyReading) -> Iterator[Unread]:
+    for what, answer in (
+        ("the key", reading.key),
+        ("the policy of", reading.policy),
+        ("the grants of", reading.grants),
+    ):
+        if isinstance(answer, SetupError):
+            yield Unread(what=f"{what} {reading.arn}", error=answer)
