@@ -24,11 +24,25 @@ VERSION = "1"
 Document = dict[str, Any]
 
 
-def verify(stack: str, proofs: Sequence[Verification], findings: Sequence[Mapping[str, str | None]] = ()) -> Document:
-    """Of the verifications and the findings; `ok` is whether each has a result, none failed and nothing was found."""
+def verify(
+    stack: str,
+    proofs: Sequence[Verification],
+    findings: Sequence[Mapping[str, str | None]] = (),
+    not_checked: Sequence[Mapping[str, str]] = (),
+) -> Document:
+    """Of the verifications, the findings, and what could not be checked.
+
+    `ok` is whether each verification has a result, none failed, nothing was found, and everything could be checked.
+    """
     entries = [proof_fields(proof) for proof in proofs]
-    ok = all(p.state not in ("failed", "unproven") for p in proofs) and not findings
-    return {**head("verify", ok=ok), "stack": stack, "proofs": entries, "findings": [dict(entry) for entry in findings]}
+    ok = all(p.state not in ("failed", "unproven") for p in proofs) and not findings and not not_checked
+    return {
+        **head("verify", ok=ok),
+        "stack": stack,
+        "proofs": entries,
+        "findings": [dict(entry) for entry in findings],
+        "notChecked": [dict(entry) for entry in not_checked],
+    }
 
 
 def proof_fields(proof: Verification) -> Document:

@@ -6,10 +6,11 @@ Reads the account through the AWS port. An item that could not be read is `unkno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any, TypeVar
 
 from components import policies
-from components.policies.evaluation import AccountIam, GrantFact, KeyPolicyDecision
+from components.policies.evaluation import AccountIam, KeyPolicyDecision
 from components.policies.requirements import BY_ID, Topic
 from components.policies.stack import decide_by_key_policy_of
 from components.settings import ImportGroup, Outputs, Settings
@@ -22,6 +23,7 @@ from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient
 from wizard.core.retry import Threads
 from wizard.setup import application_access
+from wizard.setup.key_access import KeyReading, judge, read_key, read_keys
 
 T = TypeVar("T")
 
@@ -55,32 +57,30 @@ class Readings:
 
     key: KeyFact | SetupError | None
     """Under the alias."""
-    key_policy: Mapping[str, Any] | SetupError | None
+    keys: tuple[KeyReading, ...]
+    """The stack's key, its replicas, and those that the settings do not name."""
     app_policy: Mapping[str, Any] | SetupError | None
     trail: TrailFact | SetupError | None
     retention: Retention | SetupError | None
-    grants: tuple[GrantFact, ...] | SetupError | None
     iam: AccountIam | SetupError | None
-    """Grants and IAM only decide which administrators can decrypt."""
+    """It decides which administrators can decrypt, and whether a strict key policy is in force."""
 
 
 def read_account(aws: AwsClient, outputs: Outputs) -> Readings:
     """The facts of the account, read in parallel."""
-    with Threads(max_workers=7) as pool:
+    with Threads(max_workers=6) as pool:
         key = pool.submit(_read, aws.kms.describe_key, outputs.alias_name)
-        key_policy = pool.submit(_read, aws.kms.key_policy, outputs.key_arn)
+        keys = pool.submit(read_keys, outputs.key_arns, partial(read_key, aws))
         app_policy = pool.submit(_read, aws.iam.policy_document, outputs.app_policy_arn)
         trail = pool.submit(_read, aws.cloudtrail.find_trail, outputs.trail_arn)
         retention = pool.submit(_read, aws.cloudtrail.bucket_retention, outputs.trail_bucket)
-        grants = pool.submit(_read, aws.access.grants, outputs.key_arn)
         iam = pool.submit(_read, aws.access.iam)
     return Readings(
         key=key.result(),
-        key_policy=key_policy.result(),
+        keys=keys.result(),
         app_policy=app_policy.result(),
         trail=trail.result(),
         retention=retention.result(),
-        grants=grants.result(),
         iam=iam.result(),
     )
 
@@ -97,7 +97,7 @@ def evaluate(
     entries = (
         _of(readings.key, Topic.KEY, lambda fact: _alias(fact, outputs)),
         _of(
-            readings.key_policy,
+            readings.keys[0].policy,
             Topic.KEY_POLICY,
             lambda policy: _key_policy(policy, readings, settings, outputs),
         ),
@@ -170,34 +170,11 @@ def _alias(key: KeyFact, outputs: Outputs) -> tuple[ItemState, str]:
     return _state(good), f"{outputs.alias_name} → {which}, {key.state}, {key.spec}"
 
 
-_MAY = (KeyPolicyDecision.NAMED, KeyPolicyDecision.UNKNOWN)
-"""What depends on conditions is not ruled out."""
-
-
 def _key_policy(
     policy: Mapping[str, Any], readings: Readings, settings: Settings, outputs: Outputs
 ) -> tuple[ItemState, str]:
-    named = {arn for statement in _allowing(policy) for arn in _principals(statement)}
-    root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
     applications = outputs.app_principal_arns
-    special = {*settings.deletion_administrators, *settings.incident_responders}
-    unknown = named - {root, *applications, *settings.administrators, *special}
-    using = [
-        arn for arn in settings.administrators if decide_by_key_policy_of(settings, policy, arn, "kms:Decrypt") in _MAY
-    ]
-    management = (*policies.ADMINISTRATOR_ACTIONS, *policies.DELETION_ACTIONS, *policies.USE_ACTIONS)
-    beyond = [
-        action
-        for action in dict.fromkeys(management)
-        if action not in policies.APPLICATION_ACTIONS
-        and any(decide_by_key_policy_of(settings, policy, arn, action) in _MAY for arn in applications)
-    ]
-    deleting = [
-        arn
-        for arn in settings.administrators
-        if arn not in settings.deletion_administrators
-        and any(decide_by_key_policy_of(settings, policy, arn, action) in _MAY for action in policies.DELETION_ACTIONS)
-    ]
+    access = judge(readings.keys, outputs.key_arns, settings)
     needed = [(arn, "kms:PutKeyPolicy") for arn in settings.administrators]
     needed += [(arn, action) for arn in applications for action in policies.APPLICATION_ACTIONS]
     missing = [
@@ -205,16 +182,19 @@ def _key_policy(
         for arn, action in needed
         if decide_by_key_policy_of(settings, policy, arn, action) is not KeyPolicyDecision.NAMED
     ]
-    violations = [f"also names {', '.join(sorted(unknown))}"] if unknown else []
-    violations += [f"allows {', '.join(using)} to decrypt"] if using else []
-    violations += [f"allows {', '.join(deleting)} to delete the key"] if deleting else []
-    violations += [f"allows the application {', '.join(beyond)}"] if beyond else []
-    violations += [f"does not itself allow {', '.join(missing)}"] if missing else []
-    documents = documents_of(outputs.key_arn, policy=policy, grants=readings.grants, iam=readings.iam, key=readings.key)
+    violations = [surplus.what for surplus in (*access.kept, *access.surplus)]
+    violations += [f"the key's policy does not itself allow {', '.join(missing)}"] if missing else []
+    [documents] = [
+        documents_of(reading.arn, policy=policy, grants=reading.grants, iam=readings.iam, key=reading.key)
+        for reading in readings.keys[:1]
+    ]
     loose = not_strict(documents, settings)
-    violations += [loose] if loose else []
+    violations += [f"the key policy {loose}"] if loose else []
     if violations:
-        return ItemState.OPEN, "the key policy " + " and ".join(violations)
+        return ItemState.OPEN, "; ".join(violations)
+    if access.unread:
+        unread = access.unread[0]
+        return ItemState.UNKNOWN, f"{unread.what} could not be read: {unread.error.message}"
     if loose is None:
         return ItemState.UNKNOWN, "whether others can change the strict key policy: the account's IAM could not be read"
     number = len(settings.administrators) + len(settings.administrator_patterns)
@@ -233,16 +213,6 @@ def _allowing(policy: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     statements = policy.get("Statement") or ()
     as_list = [statements] if isinstance(statements, Mapping) else statements
     return [statement for statement in as_list if statement.get("Effect") == "Allow"]
-
-
-def _principals(statement: Mapping[str, Any]) -> tuple[str, ...]:
-    """Every named principal, services and federations too; NotPrincipal names everybody."""
-    if "NotPrincipal" in statement:
-        return ("everybody except a few (NotPrincipal)",)
-    principal = statement.get("Principal")
-    if isinstance(principal, Mapping):
-        return tuple(name for names in principal.values() for name in _as_tuple(names))
-    return _as_tuple(principal)
 
 
 def _app_policy(

@@ -82,17 +82,19 @@ class KeyAccess:
     """The judgement about a key and its replicas."""
 
     surplus: tuple[Surplus, ...] = ()
+    kept: tuple[Surplus, ...] = ()
+    """Statements that an import left as they were found, on request: they are said, and nothing is wrong."""
     unread: tuple[Unread, ...] = ()
 
 
 # --- reading
 
 
-def read_key(aws: AwsClient, arn: str) -> KeyReading:
-    """Read one key in its own Region. Raises no SetupError: each part has its own."""
-    regional = aws.with_region(region_of(arn))
+def read_key(aws: AwsClient, arn: str, *, known: KeyFact | None = None) -> KeyReading:
+    """Read one key in its own Region; `known` is not described again. Raises no SetupError: each part has its own."""
+    regional = aws if region_of(arn) == aws.region else aws.with_region(region_of(arn))
     key, policy, grants = together(
-        partial(_attempt, regional.kms.describe_key, arn),
+        lambda: known if known and known.arn == arn else _attempt(regional.kms.describe_key, arn),
         partial(_attempt, regional.kms.key_policy, arn),
         partial(_attempt, regional.access.grants, arn),
     )
@@ -134,30 +136,36 @@ def judge(readings: Sequence[KeyReading], named: Sequence[str], settings: Settin
 
     `named`: the ARNs of the stack's key, which is the first, and of its replicas.
     """
-    surplus: list[Surplus] = []
+    statements: list[Surplus] = []
+    others: list[Surplus] = []
     unread: list[Unread] = []
     for reading in readings:
-        is_named = reading.arn in named
         unread += _unread(reading)
-        if is_named:
-            surplus += [*statements_beyond(reading, settings), *grants_beyond(reading, settings)]
+        if reading.arn in named:
+            statements += statements_beyond(reading, settings)
+            others += grants_beyond(reading, settings)
         else:
-            surplus += replica_beyond(reading, settings)
-    surplus += primary_beyond(readings, settings)
-    return KeyAccess(surplus=tuple(surplus), unread=tuple(unread))
+            others += replica_beyond(reading, settings)
+    others += primary_beyond(readings, settings)
+    kept = tuple(statements) if is_kept(settings) else ()
+    return KeyAccess(surplus=(*(() if kept else statements), *others), kept=kept, unread=tuple(unread))
+
+
+def is_kept(settings: Settings) -> bool:
+    """Whether an import left the key's policy as it was found, on request."""
+    return ImportGroup.KEY in settings.kept_as_found
 
 
 def statements_beyond(reading: KeyReading, settings: Settings) -> Iterator[Surplus]:
-    """What the policy of a key allows, or does not deny, beyond the settings; nothing of one that was left as found."""
-    differences = widening_differences(reading, settings)
-    if differences and ImportGroup.KEY not in settings.kept_as_found:
+    """What the policy of a key allows, or does not deny, beyond the settings, whether it was left as found or not."""
+    if differences := widening_differences(reading, settings):
         what = f"{whose(reading, settings)} gives more than the settings: {in_words(differences)}"
         yield Surplus(kind=SurplusKind.STATEMENT, key=reading, what=what, differences=differences)
 
 
 def widening_differences(reading: KeyReading, settings: Settings) -> tuple[Difference, ...]:
-    """The differences of a key's policy that give more; none of a policy or a key that could not be read."""
-    if isinstance(reading.policy, SetupError) or not isinstance(reading.key, KeyFact):
+    """The differences of a key's policy that give more; none of a policy that could not be read."""
+    if isinstance(reading.policy, SetupError):
         return ()
     differences = key_policy_differences(reading.policy, settings, key_arn=reading.arn)
     return tuple(difference for difference in differences if difference.widens)

@@ -12,7 +12,7 @@ from components.policies.evaluation import AccountIam, IamPolicy, IamPrincipal, 
 from tests.wizard.commands.report.test_collect import NOW, World
 from tests.wizard.fakes.clients import ADMIN, OUTPUTS, SECOND, settings
 from wizard.commands import deployed_stack
-from wizard.commands.doctor.checks import key
+from wizard.commands.doctor.checks import key_policy
 from wizard.commands.doctor.diagnosis import diagnose
 from wizard.commands.review import collect
 from wizard.core.errors import PermissionDenied
@@ -55,7 +55,7 @@ def test_all_four_commands_say_the_same_of_an_administrator_with_administrator_a
     stack = deployed_stack.find(Request(stack="production", answers={}, saved=world.settings), world.clients())
 
     evidence = world.checklist()[1].evidence
-    diagnosis = diagnose(stack, world.clients(), [key.check_administrators])
+    diagnosis = diagnose(stack, world.clients(), [key_policy.check_administrators])
     review = collect.review(world.aws, world.settings, OUTPUTS, stack="production", now=NOW, window_days=1)
     report = world.report()
 

@@ -10,6 +10,7 @@ import pytest
 
 from components import policies
 from components.policies.evaluation import AccountIam, IamPolicy, IamPrincipal
+from components.policies.stack import key_policy_of
 from components.settings import Outputs
 from tests.wizard.fakes.clients import (
     ACCOUNT,
@@ -95,7 +96,8 @@ def test_reading_the_evidence_writes_nothing(aws) -> None:
 @pytest.mark.parametrize(
     ("method", "places"),
     [
-        ("describe_key", {ALIAS, ROTATION}),
+        # Nor is it known then in which Regions the key is.
+        ("describe_key", {ALIAS, POLICY, ROTATION}),
         ("key_policy", {POLICY}),
         ("policy_document", {IAM}),
         ("find_trail", {TRAIL}),
@@ -210,19 +212,22 @@ def no_principal(**others: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("added", "said"),
     [
-        (statement("*"), "also names *"),
-        (statement({"AWS": "*"}), "also names *"),
-        (statement("*", Condition={"StringEquals": {"kms:CallerAccount": ACCOUNT}}), "also names *"),
-        (statement({"AWS": [ADMIN, STRANGER]}), f"also names {STRANGER}"),
-        (statement({"AWS": STRANGER}, "kms:DescribeKey"), f"also names {STRANGER}"),
-        (statement({"AWS": "999988887777"}), "also names 999988887777"),
-        (statement({"Service": "lambda.amazonaws.com"}), "also names lambda.amazonaws.com"),
-        (no_principal(NotPrincipal={"AWS": STRANGER}), "NotPrincipal"),
-        (statement({"AWS": ADMIN}), f"allows {ADMIN} to decrypt"),
-        (statement({"AWS": ADMIN}, "kms:*"), f"allows {ADMIN} to decrypt"),
-        (statement({"AWS": APP}, "kms:*"), "allows the application"),
-        (statement({"AWS": APP}, ["kms:PutKeyPolicy"]), "allows the application kms:PutKeyPolicy"),
-        (statement({"AWS": APP}, "kms:CreateGrant"), "allows the application kms:CreateGrant"),
+        (statement("*"), "everybody: may Decrypt (settings: not named)"),
+        (statement({"AWS": "*"}), "everybody: may Decrypt (settings: not named)"),
+        (
+            statement("*", Condition={"StringEquals": {"kms:CallerAccount": ACCOUNT}}),
+            f"everybody: may Decrypt (if kms:calleraccount StringEquals {ACCOUNT})",
+        ),
+        (statement({"AWS": [ADMIN, STRANGER]}), f"{STRANGER}: may Decrypt"),
+        (statement({"AWS": STRANGER}, "kms:DescribeKey"), f"{STRANGER}: may DescribeKey"),
+        (statement({"AWS": "999988887777"}), "the account 999988887777: may Decrypt"),
+        (statement({"Service": "lambda.amazonaws.com"}), "Service: lambda.amazonaws.com: may Decrypt"),
+        (no_principal(NotPrincipal={"AWS": STRANGER}), f"not {STRANGER}: may Decrypt"),
+        (statement({"AWS": ADMIN}), "administrator role/admin: may Decrypt (settings: may not)"),
+        (statement({"AWS": ADMIN}, "kms:*"), "administrator role/admin: may CreateGrant, Decrypt"),
+        (statement({"AWS": APP}, "kms:*"), "application role/eonpro-app-role: may CreateGrant"),
+        (statement({"AWS": APP}, ["kms:PutKeyPolicy"]), "application role/eonpro-app-role: may PutKeyPolicy"),
+        (statement({"AWS": APP}, "kms:CreateGrant"), "application role/eonpro-app-role: may CreateGrant"),
         (
             {"Effect": "Deny", "Principal": {"AWS": APP}, "Action": "kms:Decrypt", "Resource": "*"},
             f"does not itself allow kms:Decrypt to {APP}",
@@ -288,8 +293,8 @@ def test_a_user_whom_the_strict_policy_lets_change_it_is_told(aws) -> None:
 @pytest.mark.parametrize(
     ("built_with", "said"),
     [
-        ({"deletion_administrators": (ADMIN,)}, f"allows {ADMIN} to delete the key"),
-        ({"deletion_administrators": (SECOND,)}, f"also names {SECOND}"),
+        ({"deletion_administrators": (ADMIN,)}, "administrator role/admin: may ScheduleKeyDeletion"),
+        ({"deletion_administrators": (SECOND,)}, "user/second: may ScheduleKeyDeletion"),
         ({"administrators": (SECOND,)}, f"does not itself allow kms:PutKeyPolicy to {ADMIN}"),
     ],
 )
@@ -305,8 +310,9 @@ def test_the_user_on_vercel_is_an_application_like_the_role(aws) -> None:
     both = replace(OUTPUTS, app_user_arn=APP_USER)
     entries = read(aws=aws, settings=chosen, outputs=both, stored_data_key=HELD, proofs=())
     assert entries[POLICY].state is ItemState.DONE
-    without = read(aws=aws, settings=chosen, outputs=OUTPUTS, stored_data_key=HELD, proofs=())
-    assert f"also names {APP_USER}" in without[POLICY].evidence
+    without = settings(deploy_targets=("vercel", "ecs"))
+    others = read(aws=aws, settings=without, outputs=OUTPUTS, stored_data_key=HELD, proofs=())
+    assert "user/eonpro-app-user: may " in others[POLICY].evidence
 
 
 def test_a_principal_that_is_only_denied_is_not_reported(aws) -> None:
@@ -326,10 +332,8 @@ def test_a_key_policy_without_a_required_principal_is_open(aws, lost) -> None:
 
 
 def test_an_administrator_who_is_not_in_the_settings_is_reported(aws) -> None:
-    aws.key_policies[KEY] = policies.key_policy(
-        account_id=ACCOUNT, administrators=(ADMIN, SECOND), app_principal_arns=(APP,)
-    )
-    assert items(aws)[POLICY].evidence == f"the key policy also names {SECOND}"
+    aws.key_policies[KEY] = key_policy_of(settings(administrators=(ADMIN, SECOND)))
+    assert "user/second: may " in items(aws)[POLICY].evidence
     assert items(aws, administrators=(ADMIN, SECOND))[POLICY].state is ItemState.DONE
 
 
@@ -339,7 +343,7 @@ def test_a_right_that_a_condition_may_take_away_is_not_taken_for_none(aws) -> No
     sometimes = {**right, "Effect": "Deny", "Condition": {"StringEquals": {"aws:SourceVpce": "vpce-1"}}}
     aws.key_policies[KEY] = policies.policy([*there, right, sometimes])
     item = items(aws)[POLICY]
-    assert (item.state, f"allows {ADMIN} to decrypt" in item.evidence) == (ItemState.OPEN, True)
+    assert (item.state, "administrator role/admin: may Decrypt" in item.evidence) == (ItemState.OPEN, True)
 
 
 def test_a_policy_with_a_single_statement_without_a_list_is_read(aws) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from components.policies.evaluation import IamPrincipal
+from components.policies.evaluation import GrantFact, IamPrincipal
 from components.policies.stack import application_trust_of, key_policy_of, vercel_provider_arn_of
 from components.settings import ImportGroup, Settings
 from tests.wizard.fakes.clients import (
@@ -1464,6 +1464,39 @@ def test_verify_does_not_end_well_while_another_account_can_become_the_applicati
     assert (code, document["ok"]) == (1, False)
     assert [finding["cause"] for finding in document["findings"]] == ["trust-widened"]
     assert "999988887777" in document["findings"][0]["what"]
+
+
+def test_verify_does_not_end_well_beside_another_account_in_the_key_policy(world) -> None:
+    world.stand()
+    policy = world.aws.key_policies[KEY]
+    stranger = {"Effect": "Allow", "Principal": {"AWS": "999988887777"}, "Action": "kms:Decrypt", "Resource": "*"}
+    world.aws.key_policies[KEY] = {**policy, "Statement": [*policy["Statement"], stranger]}
+    code, document = doctor.run_verify(VerifyOptions(), world.request(), world.clients)
+    assert (code, document["ok"], [each["state"] for each in document["proofs"]]) == (1, False, ["proved"])
+    assert [finding["cause"] for finding in document["findings"]] == ["key-policy-changed"]
+    assert "the account 999988887777: may Decrypt" in document["findings"][0]["what"]
+
+
+@pytest.mark.parametrize("method", ["key_policy", "grants", "describe_key"])
+def test_verify_does_not_end_well_where_who_has_access_cannot_be_read(world, method) -> None:
+    world.stand()
+    failing = world.aws.who_has_access.failures if method == "grants" else world.aws.failures
+    failing[method] = PermissionDenied(f"you may not {method}", "ask for it")
+    code, document = doctor.run_verify(VerifyOptions(), world.request(), world.clients)
+    assert (code, document["ok"], document["findings"]) == (1, False, [])
+    assert any(f"you may not {method}" in each["why"] for each in document["notChecked"])
+    assert any("python -m wizard policy auditor" in line for line in world.ui.said)
+
+
+def test_setup_does_not_end_well_beside_a_grant_to_another_account(world) -> None:
+    world.stand()
+    grant = GrantFact(
+        id="g1", grantee="arn:aws:iam::999988887777:root", operations=("Decrypt",), made=None, retiring=None
+    )
+    world.aws.who_has_access.granted = {KEY: (grant,)}
+    done = world.setup()
+    assert not done.ok
+    assert ["999988887777" in item.evidence for item in done.unmet] == [True]
 
 
 def test_a_stack_that_is_not_built_cannot_be_verified(world) -> None:

@@ -15,7 +15,7 @@ from wizard import version
 from wizard.commands import deployed_stack
 from wizard.commands.doctor import DoctorOptions, VerifyOptions, checks
 from wizard.commands.doctor.checks.trail import SECTIONS
-from wizard.commands.doctor.diagnosis import Check, Diagnosis, Finding, NotChecked, diagnose, next_step
+from wizard.commands.doctor.diagnosis import Check, Diagnosis, Finding, NotChecked, diagnose, next_step, plain
 from wizard.commands.push.deliver import targets_of
 from wizard.core import json_documents, next_command
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound
@@ -65,13 +65,7 @@ def show(ui: UserInterface, diagnosis: Diagnosis) -> None:
     show_findings(ui, diagnosis.findings)
     for finding in diagnosis.consequences:
         ui.line(f"{finding.what}: this follows from the causes above", mark=Mark.INFO)
-    if diagnosis.not_checked:
-        ui.section("Not checked", "so nothing is known about it")
-    for not_checked in diagnosis.not_checked:
-        ui.line(f"{not_checked.what}: {not_checked.why}", mark=Mark.WARN)
-    for step in _next(diagnosis):
-        ui.line(f"{step.advice}:")
-        ui.verbatim(step)
+    show_not_checked(ui, diagnosis)
     if diagnosis.passed:
         ui.section("Passed")
     for what in diagnosis.passed:
@@ -81,6 +75,17 @@ def show(ui: UserInterface, diagnosis: Diagnosis) -> None:
     if diagnosis.healthy:
         everything = "everything else" if diagnosis.skipped else "everything"
         ui.line(f"healthy: {everything} was checked, and nothing is wrong", mark=Mark.OK)
+
+
+def show_not_checked(ui: UserInterface, diagnosis: Diagnosis) -> None:
+    """What nothing is known about, and the command that lets the caller read it."""
+    if diagnosis.not_checked:
+        ui.section("Not checked", "so nothing is known about it")
+    for not_checked in diagnosis.not_checked:
+        ui.line(f"{not_checked.what}: {not_checked.why}", mark=Mark.WARN)
+    for step in _next(diagnosis):
+        ui.line(f"{step.advice}:")
+        ui.verbatim(step)
 
 
 def _next(diagnosis: Diagnosis) -> tuple[Command, ...]:
@@ -113,16 +118,6 @@ def document(diagnosis: Diagnosis) -> json_documents.Document:
         "next": [next_command.document(step) for step in _next(diagnosis)],
         "skipped": list(diagnosis.skipped),
         "passed": list(diagnosis.passed),
-    }
-
-
-def plain(finding: Finding) -> dict[str, str | None]:
-    return {
-        "cause": finding.cause,
-        "what": finding.what,
-        "why": finding.why,
-        "command": finding.command or None,
-        "advice": finding.advice or None,
     }
 
 
@@ -193,13 +188,16 @@ class Verified:
     proofs: tuple[Verification, ...]
     diagnosis: Diagnosis | None = None
     """None if it was not made."""
+    unknown: tuple[NotChecked, ...] = ()
+    """What could not be read of who has more than the settings give."""
 
 
 def run_verify(options: VerifyOptions, request: Request, clients: Clients) -> tuple[int, json_documents.Document]:
     """`verify`: show the verifications. Raises SetupError."""
     verified = verify(request, clients, full=options.full)
     findings = [plain(finding) for finding in verified.diagnosis.findings] if verified.diagnosis else []
-    document = json_documents.verify(verified.stack, verified.proofs, findings)
+    unknown = [{"what": entry.what, "why": entry.why} for entry in verified.unknown]
+    document = json_documents.verify(verified.stack, verified.proofs, findings, unknown)
     return int(not document["ok"]), document
 
 
@@ -233,7 +231,8 @@ def verify(request: Request, clients: Clients, *, full: bool = False) -> Verifie
         if diagnosis.findings:
             clients.ui.section("What was widened")
             show_findings(clients.ui, diagnosis.findings)
-        return Verified(stack=deployed.stack, proofs=proofs, diagnosis=diagnosis)
+        show_not_checked(clients.ui, diagnosis)
+        return Verified(stack=deployed.stack, proofs=proofs, diagnosis=diagnosis, unknown=diagnosis.not_checked)
     clients.ui.working("finding the cause")
     diagnosis = diagnose(deployed, clients, checks.ACCESS_CHECKS)
     clients.ui.section("What is wrong", "the root causes first")

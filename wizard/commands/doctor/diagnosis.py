@@ -37,6 +37,17 @@ def next_step(hint: str) -> dict[str, str]:
     return {name: text or "" for name, text in next_command.document(hint).items()}
 
 
+def plain(finding: Finding) -> dict[str, str | None]:
+    """The JSON fields of a finding."""
+    return {
+        "cause": finding.cause,
+        "what": finding.what,
+        "why": finding.why,
+        "command": finding.command or None,
+        "advice": finding.advice or None,
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class NotChecked:
     """One thing that could not be checked; it never counts as passed."""

@@ -8,12 +8,16 @@ from typing import Any
 
 from components.settings import DATA_KEY_VARIABLE
 from wizard.commands import deployed_stack
+from wizard.commands.doctor.checks.key_policy import KEY_CHECKS
+from wizard.commands.doctor.diagnosis import Diagnosis, diagnose
 from wizard.commands.push import PushOptions, deliver, redeploy
 from wizard.commands.push.deliver import document
 from wizard.core.errors import Cancelled, UsageError
 from wizard.core.models.delivery import PRODUCTION, Scope
+from wizard.core.models.inputs import Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import TargetContext
+from wizard.core.retry import Threads
 from wizard.setup import confirmation
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_target
@@ -31,14 +35,19 @@ def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, 
     _offer_own_stack(scopes, context, request, clients)
     if options.rename_existing:
         _confirm(options.rename_existing, request, clients)
-    pushed = deliver.push(
-        clients,
-        context,
-        scopes,
-        stored=deployed_stack.stored_data_key_of(stack),
-        rename_existing=options.rename_existing,
-        yes=request.yes,
-    )
+    with Threads(max_workers=1) as pool:
+        # The application gets its key. Whether anybody else has one, too, no delivery says.
+        beyond = pool.submit(diagnose, stack, clients, KEY_CHECKS)
+        pushed = deliver.push(
+            clients,
+            context,
+            scopes,
+            stored=deployed_stack.stored_data_key_of(stack),
+            rename_existing=options.rename_existing,
+            yes=request.yes,
+        )
+    access = beyond.result()
+    _show_access(clients, access, context.stack)
     redeploys = (
         redeploy.offer(context, clients, redeploy=request.redeploy, running=pushed.running) if pushed.running else ()
     )
@@ -49,8 +58,24 @@ def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, 
         scopes=scopes,
         redeploys=redeploys,
         stale=redeploy.still_stale(pushed.running, redeploys),
+        access=access,
     )
     return int(not result["ok"]), result
+
+
+def _show_access(clients: Clients, access: Diagnosis, stack: str) -> None:
+    """Say who has more on the key than the settings give, and what could not be read of it; the delivery is made."""
+    if access.healthy:
+        return
+    clients.ui.section("Access to the key", "beyond the settings; the delivery does not depend on it")
+    for finding in access.findings:
+        clients.ui.line(finding.what, mark=Mark.WARN)
+        clients.ui.verbatim(finding.command)
+    for unknown in access.not_checked:
+        clients.ui.line(f"{unknown.what}: unknown, {unknown.why}", mark=Mark.WARN)
+    if access.not_checked:
+        clients.ui.line("to see everything that is known about it:")
+        clients.ui.verbatim(wizard("doctor", "--stack", stack))
 
 
 def _offer_own_stack(scopes: tuple[Scope, ...], context: TargetContext, request: Request, clients: Clients) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from components.settings import Target
 from wizard.commands.deployed_stack import DeployedStack
+from wizard.commands.doctor.diagnosis import Diagnosis, plain
 from wizard.commands.push import redeploy
 from wizard.core import json_documents
 from wizard.core.errors import DataKeyConflict, PermissionDenied, UsageError
@@ -36,8 +37,12 @@ def document(
     scopes: tuple[Scope, ...],
     redeploys: tuple[Redeployed, ...],
     stale: tuple[Instances, ...],
+    access: Diagnosis,
 ) -> json_documents.Document:
-    """The JSON document of a push; `ok` is false if a verification or a redeploy failed."""
+    """The JSON document of a push; `ok` is false if a verification or a redeploy failed.
+
+    `access`: what gives anybody more on the key than the settings. It is said, and does not decide `ok`.
+    """
     ok = all(entry.state is not VerificationState.FAILED for entry in pushed.proofs)
     ok = ok and all(entry.state not in _FAILED for entry in redeploys)
     has_environments = any(deploy_target(target).has_environments for target in targets)
@@ -55,6 +60,8 @@ def document(
         "warnings": list(pushed.warnings),
         "redeploys": [redeploy_fields(entry) for entry in redeploys],
         "staleInstances": [_instances(entry) for entry in stale],
+        "findings": [plain(finding) for finding in access.findings],
+        "notChecked": [{"what": entry.what, "why": entry.why} for entry in access.not_checked],
     }
 
 

@@ -329,7 +329,8 @@ def _policies(read: Read, settings: Settings) -> Iterator[facts.PolicyDocument]:
     role = f"arn:{settings.partition}:iam::{settings.account_id}:role/{names.app_role}"
     principal = readings.iam.find(role) if isinstance(readings.iam, AccountIam) else None
     documents: tuple[tuple[str, object], ...] = (
-        ("key policy", readings.key_policy),
+        ("key policy", readings.keys[0].policy),
+        *((f"key policy of the replica in {reading.region}", reading.policy) for reading in readings.keys[1:]),
         (f"IAM policy {names.app_policy}", readings.app_policy),
         (f"trust policy of {names.app_role}", principal.trust if principal else None),
         (f"bucket policy of {names.trail_bucket}", getattr(read.bucket, "policy", None)),
@@ -386,7 +387,6 @@ def _unread(read: Read, access: facts.AccessFacts, settings: Settings, cost: fac
     readings = read.readings
     parts = {
         f"the key under {settings.names.alias}": read.readings.key,
-        "the key's policy": read.readings.key_policy,
         "the application's IAM policy": read.readings.app_policy,
         "the audit trail": read.readings.trail,
         f"the bucket {settings.names.trail_bucket}": read.readings.retention,
@@ -398,13 +398,17 @@ def _unread(read: Read, access: facts.AccessFacts, settings: Settings, cost: fac
         "the policy of the audit trail's bucket": read.bucket,
         "the digests of the audit logs": read.logs,
         **{f"the history of {parameter}": values for parameter, values in read.records.items()},
-        "the grants on the key": readings.grants,
         "the account's IAM": readings.iam,
         "the access to the key": read.live,
         "the checks of doctor": read.diagnosis,
         "the usage": read.usage,
         **{f"the key {arn}": key for arn, key in read.keys.items()},
+        "the key's policy": readings.keys[0].policy,
+        "the grants on the key": readings.keys[0].grants,
     }
+    for replica in readings.keys[1:]:
+        parts[f"the policy of the replica in {replica.region}"] = replica.policy
+        parts[f"the grants on the replica in {replica.region}"] = replica.grants
     for what, reading in parts.items():
         if isinstance(reading, SetupError):
             yield Unread(what=what, why=reading.message)

@@ -26,6 +26,7 @@ from wizard.core.retry import Threads, together
 from wizard.core.state_backend import url_of
 from wizard.data_key.delivery import find_last_backup, find_stored_data_key, variables_of
 from wizard.inputs.registry import by_key
+from wizard.setup import key_access
 from wizard.setup.steps import Clients, ListStacks, Request
 from wizard.targets.port import deploy_target
 
@@ -209,6 +210,7 @@ def _run_checks(
         futures = pool.submit(_key, aws, settings), pool.submit(_stored_data_key, aws, settings)
         trail = pool.submit(_trail, aws, settings)
         (key, key_checks), (stored_data_key, stored_key_check) = futures[0].result(), futures[1].result()
+        access = pool.submit(_access, aws, settings, key)
         if stored_data_key and key and stored_data_key.key_arn not in (None, key.arn):
             detail = (
                 f"{stored_data_key.parameter} is wrapped by {stored_data_key.key_arn}, "
@@ -223,6 +225,7 @@ def _run_checks(
         )
     return stored_data_key.wrapped.fingerprint if stored_data_key else None, (
         *key_checks,
+        *access.result(),
         trail.result(),
         stored_key_check,
         *delivered,
@@ -251,6 +254,28 @@ def _key(aws: AwsClient, settings: Settings) -> tuple[KeyFact | None, tuple[Stat
         StatusCheck(what="key", status=state, detail=f"{key.state}, {key.arn}"),
         StatusCheck(what="rotation", status=rotation[0], detail=rotation[1]),
     )
+
+
+def _access(aws: AwsClient, settings: Settings, key: KeyFact | None) -> tuple[StatusCheck, ...]:
+    """Whether the key policies, the grants and the key's Regions give anybody more than the settings."""
+    if key is None:
+        return ()
+    named = key_access.arns_of(key.arn, settings)
+
+    def read(arn: str) -> key_access.KeyReading:
+        return key_access.read_key(aws, arn, known=key)
+
+    access = key_access.judge(key_access.read_keys(named, read), named, settings)
+    found = [surplus.what for surplus in access.surplus]
+    unknown = [f"{unread.what} could not be read" for unread in access.unread]
+    status = HealthStatus.WRONG if found else HealthStatus.UNKNOWN if unknown else HealthStatus.GOOD
+    kept = [f"{surplus.what}, left as it was found" for surplus in access.kept]
+    detail = "; ".join((*found, *unknown, *kept)) or "nobody has more on the key than the settings give"
+    return (StatusCheck(what=ACCESS, status=status, detail=detail),)
+
+
+ACCESS = "access"
+"""The check of who has more on the key than the settings give; `setup` does not repair all of it."""
 
 
 def _trail(aws: AwsClient, settings: Settings) -> StatusCheck:
@@ -445,8 +470,9 @@ def _in_full(ui: UserInterface, row: StackStatus) -> None:
     elif row.why:
         ui.line(row.why, mark=Mark.WARN)
     if row.status in (HealthStatus.WRONG, HealthStatus.NOT_BUILT):
+        is_access = any(check.what == ACCESS for check in row.of(HealthStatus.WRONG))
         ui.line("next:")
-        ui.verbatim(wizard("setup", "--stack", row.stack))
+        ui.verbatim(wizard("doctor" if is_access else "setup", "--stack", row.stack))
 
 
 def document(rows: Sequence[StackStatus]) -> dict[str, Any]:

@@ -212,7 +212,9 @@ def _who(principal: str, settings: Settings) -> str:
     kind = "application " if principal in settings.app_principal_arns else kind
     if principal.startswith(DELETED):
         return f"{principal}, which is deleted"
-    return kind + short(principal)
+    # Of another account the whole ARN: its name alone would look like one of ours.
+    is_ours = f"::{settings.account_id}:" in principal or not principal.startswith("arn:")
+    return kind + (short(principal) if is_ours else principal)
 
 
 def _actions(pairs: Iterable[tuple[str, str]]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from components.policies.evaluation import GrantFact
 from components.settings import Settings
 from tests.wizard.commands.push.push_documents import AT
 from tests.wizard.fakes.clients import (
@@ -91,11 +92,37 @@ def test_it_delivers_and_proves_and_the_engine_changes_nothing(world: PushWorld)
     assert document["scope"] == {"environments": ["production"], "branch": None}
 
 
+def test_it_says_who_has_more_on_the_key_than_the_settings_give_and_delivers_all_the_same(world: PushWorld) -> None:
+    policy: Any = world.aws.key_policies[KEY]
+    stranger = {"Effect": "Allow", "Principal": {"AWS": "999988887777"}, "Action": "kms:Decrypt", "Resource": "*"}
+    world.aws.key_policies[KEY] = {**policy, "Statement": [*policy["Statement"], stranger]}
+    grant = GrantFact(
+        id="g1", grantee="arn:aws:iam::999988887777:root", operations=("Decrypt",), made=None, retiring=None
+    )
+    world.aws.who_has_access.granted = {KEY: (grant,)}
+    document = world.push()
+    assert [each["cause"] for each in document["findings"]] == ["key-policy-changed", "grant-foreign"]
+    assert (world.code, document["ok"]) == (0, True)
+    assert "999988887777: may Decrypt" in world.warned and "a grant allows" in world.warned
+
+
+def test_who_has_access_is_told_to_be_unknown_where_it_cannot_be_read(world: PushWorld) -> None:
+    world.aws.who_has_access.failures["grants"] = PermissionDenied("you may not list grants", "ask for it")
+    document = world.push()
+    assert (document["findings"], document["ok"]) == ([], True)
+    assert [each["what"] for each in document["notChecked"]] == ["the grants of the key"]
+    assert "the grants of the key: unknown, you may not list grants" in world.warned
+
+
 def test_it_asks_for_no_more_than_it_needs(world: PushWorld) -> None:
-    """A pipeline with few rights: none of the set-up's checks, no list of principals, keys or trails."""
+    """A pipeline with few rights: none of the set-up's checks, no list of principals, keys or trails.
+
+    Of the key it reads its state, its policy and its grants.
+    """
     world.push()
     called = {call.split()[0] for call in world.log if call.startswith("cloud.")}
-    assert called <= {"cloud.caller", "cloud.read_stored_data_key", "cloud.app_credentials"}
+    needed = ("caller", "read_stored_data_key", "app_credentials", "describe_key", "key_policy")
+    assert called <= {f"cloud.{name}" for name in needed}
 
 
 def test_it_makes_the_data_key_of_a_stack_that_never_had_one(world: PushWorld) -> None:

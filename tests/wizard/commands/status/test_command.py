@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from components.policies.evaluation import GrantFact
 from components.settings import Settings
 from tests.sandbox.pulumi_plugins.engine_project import engine_binary
 from tests.wizard.fakes.clients import (
@@ -142,7 +143,7 @@ def standings(row: StackStatus) -> dict[str, HealthStatus]:
 def test_a_stack_in_order_is_good_in_every_look(world: World) -> None:
     row = world.one()
     assert set(standings(row).values()) == {HealthStatus.GOOD}
-    assert list(standings(row)) == ["key", "rotation", "trail", "stored data key", "ecs", "vercel"]
+    assert list(standings(row)) == ["key", "rotation", "access", "trail", "stored data key", "ecs", "vercel"]
     assert (row.status, row.why, row.fingerprint) == (HealthStatus.GOOD, "", wrapped().fingerprint)
     assert (row.account, row.region, row.targets) == (ACCOUNT, "us-east-1", ("ecs", "vercel"))
     assert (row.last_update, row.resources, row.in_backend) == (UPDATED, 31, True)
@@ -152,7 +153,7 @@ def test_it_asks_nobody_changes_nothing_and_lists_the_stacks_once(world: World) 
     world.read(all_stacks=True)
     reads = {
         "identify", "describe_key", "find_trail", "read_stored_data_key", "check_parameters", "with_region",
-        "symptoms.held",
+        "symptoms.held", "key_policy",
     }  # fmt: skip
     assert {call.split()[0].removeprefix("cloud.") for call in world.aws.log} <= reads
     assert set(world.vercel.log) <= {"hosting.find_project", "hosting.see_variables", "hosting.check"}
@@ -211,9 +212,50 @@ def without_a_variable_on_vercel(world: World) -> None:
     del world.vercel.variables["AWS_REGION"]
 
 
+def with_a_stranger_in_the_key_policy(world: World) -> None:
+    policy: Any = world.aws.key_policies[KEY]
+    stranger = {"Effect": "Allow", "Principal": {"AWS": "999988887777"}, "Action": "kms:Decrypt", "Resource": "*"}
+    world.aws.key_policies[KEY] = {**policy, "Statement": [*policy["Statement"], stranger]}
+
+
+def with_a_grant_to_a_stranger(world: World) -> None:
+    grant = GrantFact(
+        id="g1", grantee="arn:aws:iam::999988887777:root", operations=("Decrypt",), made=None, retiring=None
+    )
+    world.aws.who_has_access.granted = {KEY: (grant,)}
+
+
+@pytest.mark.parametrize("fault", [with_a_stranger_in_the_key_policy, with_a_grant_to_a_stranger])
+def test_who_has_more_on_the_key_is_named_with_the_command_that_shows_what_to_do(
+    world: World, fault: Callable[[World], None]
+) -> None:
+    fault(world)
+    row = world.one()
+    [check] = row.of(HealthStatus.WRONG)
+    assert check.what == "access" and "999988887777" in check.detail
+    assert any("python -m wizard doctor --stack production" in line for line in screen((row,)))
+
+
+@pytest.mark.parametrize("method", ["key_policy", "grants"])
+def test_who_has_access_is_unknown_where_it_cannot_be_read(world: World, method: str) -> None:
+    failing = world.aws.failures if method == "key_policy" else world.aws.who_has_access.failures
+    failing[method] = DENIED
+    assert standings(world.one())["access"] is HealthStatus.UNKNOWN
+
+
+def test_a_key_policy_that_was_left_as_it_was_found_is_told_and_not_wrong(world: World) -> None:
+    world.settings = {"production": settings(deploy_targets=("ecs", "vercel"), kept_as_found=("key",))}
+    with_a_stranger_in_the_key_policy(world)
+    [check] = [each for each in world.one().checks if each.what == "access"]
+    assert check.status is HealthStatus.GOOD and "999988887777: may Decrypt" in check.detail
+    assert "left as it was found" in check.detail
+
+
 @pytest.mark.parametrize(
     ("fault", "wrong"),
     [
+        (with_a_stranger_in_the_key_policy, {"access"}),
+        (with_a_grant_to_a_stranger, {"access"}),
         (without_a_key, {"key", "rotation"}),
         (with_a_key_to_be_deleted, {"key"}),
         (without_rotation, {"rotation"}),
@@ -413,7 +455,7 @@ def test_the_screen_of_several_stacks_tells_each_ones_standing(world: World) -> 
         "· abroad      999988887777  us-east-1  vercel      2026-11-24  31",
         "    other account: your credentials belong to the account 111122223333",
         "✗ production  111122223333  us-east-1  ecs,vercel  2026-11-24  31",
-        f"    {wrapped().fingerprint}  ✓ key trail ecs  ✗ rotation  ? vercel",
+        f"    {wrapped().fingerprint}  ✓ key access trail ecs  ✗ rotation  ? vercel",
         "· staging     111122223333  us-east-1  vercel      never       0",
         "    not deployed yet",
         "details:",

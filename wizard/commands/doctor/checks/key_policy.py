@@ -33,12 +33,14 @@ def check_key_policies(context: CheckContext) -> Iterator[CheckResult]:
             continue
         resource = _resource(context, reading)
         yield from _strictness(context, key, policy, whose, resource)
-        if ImportGroup.KEY not in context.settings.kept_as_found:  # Otherwise kept on purpose.
+        if key_access.is_kept(context.settings):
+            yield from _kept(context, reading)
+        else:
             yield from _compare_policy(context, reading, policy, whose, resource)
 
 
 def check_key_surplus(context: CheckContext) -> Iterator[CheckResult]:
-    """Whether a key policy gives anybody more than the settings, and whether it is strict where they say so.
+    """Whether a key policy gives anybody more than the settings.
 
     For `verify` and `push`: what a policy lacks, and a denial too many, are for `doctor`.
     """
@@ -50,12 +52,28 @@ def check_key_surplus(context: CheckContext) -> Iterator[CheckResult]:
             yield NotChecked.of(key_access.whose(reading, context.settings), reading.policy)
             continue
         surplus = tuple(key_access.statements_beyond(reading, context.settings))
+        if key_access.is_kept(context.settings):
+            yield from _kept(context, reading)
+            continue
         for each in surplus:
             yield _widened(context, each)
-        strict = tuple(_strictness(context, reading.key, reading.policy, *_of_policy(context, reading)))
-        yield from strict
-        if not surplus and not strict:
+        if not surplus:
             yield Passed(what=f"{key_access.whose(reading, context.settings)} gives nobody more than the settings")
+
+
+def _kept(context: CheckContext, reading: KeyReading) -> Iterator[Skipped]:
+    """What a policy that was left as it was found gives beyond the settings: a person has decided about it."""
+    for surplus in key_access.statements_beyond(reading, context.settings):
+        repair = fixes.wizard(context, "setup", "--repair", ImportGroup.KEY, "--yes")
+        yield Skipped(what=f"{surplus.what}; it was left as it was found: {repair}")
+
+
+def check_strictness(context: CheckContext) -> Iterator[CheckResult]:
+    """Whether a strict key policy can be changed by its administrators only, which needs the account's IAM."""
+    for reading in _named(context):
+        if isinstance(reading.key, KeyFact) and not isinstance(reading.policy, SetupError):
+            whose, resource = key_access.whose(reading, context.settings), _resource(context, reading)
+            yield from _strictness(context, reading.key, reading.policy, whose, resource)
 
 
 def _unread_key(reading: KeyReading) -> NotChecked:
@@ -76,10 +94,6 @@ def _widened(context: CheckContext, surplus: Surplus) -> Finding:
 
 def _named(context: CheckContext) -> Iterator[KeyReading]:
     return (reading for reading in context.key_readings if reading.arn in context.key_arns)
-
-
-def _of_policy(context: CheckContext, reading: KeyReading) -> tuple[str, str]:
-    return key_access.whose(reading, context.settings), _resource(context, reading)
 
 
 def _resource(context: CheckContext, reading: KeyReading) -> str:
@@ -241,5 +255,6 @@ def summary(differences: Sequence[Difference]) -> str:
 
 
 OTHER_CHECKS: tuple[Check, ...] = (check_key_policies, check_grants, check_regions_of_key, check_administrators)
-RIGHTS_CHECKS: tuple[Check, ...] = (check_key_surplus, check_grants, check_regions_of_key)
-"""Whether the key policies, the grants and the key's Regions give anybody more than the settings."""
+KEY_CHECKS: tuple[Check, ...] = (check_key_surplus, check_grants, check_regions_of_key)
+"""Whether the key policies, the grants and the key's Regions give anybody more than the settings: what KMS tells."""
+RIGHTS_CHECKS: tuple[Check, ...] = (*KEY_CHECKS, check_strictness)

@@ -36,13 +36,13 @@ from tests.wizard.fakes.diagnostics import FakeSymptoms
 from wizard.commands.backup.document import file_name_of
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.key import check_alias, check_replica_data_keys, check_rotation
-from wizard.commands.doctor.checks.key_policy import check_grants, check_key_policies
+from wizard.commands.doctor.checks.key_policy import check_grants, check_key_policies, check_key_surplus
 from wizard.commands.doctor.checks.policies import check_application_policy
 from wizard.commands.doctor.checks.stack import COMPARISON, check_drift, check_stack
 from wizard.commands.doctor.checks.stored_data_key import check_backup, check_stored_data_key, check_versions
 from wizard.commands.doctor.checks.variables import check_vercel_access
 from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import CheckResult, Finding, NotChecked, Passed, Skipped, diagnose
+from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped, diagnose
 from wizard.core.errors import (
     DamagedState,
     NoBackend,
@@ -257,10 +257,15 @@ def test_the_policy_of_a_replica_is_its_own():
     assert any(REPLICA_REGION in each.what for each in told if isinstance(each, Finding))
 
 
-def test_a_key_policy_that_was_left_as_it_was_found_is_not_judged():
+@pytest.mark.parametrize("check", [check_key_policies, check_key_surplus])
+def test_a_key_policy_that_was_left_as_it_was_found_is_told_and_no_fault(check: Check):
     stand = CheckedStack(settings=settings(kept_as_found=("key",)))
     stand.aws.key_policies[KEY] = policies.policy([])
-    assert stand.told(check_key_policies) == ()
+    [told] = stand.told(check)
+    assert isinstance(told, Skipped) and "deletion: not denied" in told.what
+    assert told.what.endswith(
+        "it was left as it was found: python -m wizard setup --stack production --repair key --yes"
+    )
 
 
 STRICT = {"administrators": (ADMIN, SECOND), "strict_key_policy": True}
