@@ -24,10 +24,10 @@ from wizard.data_key.verification import ChildDecryptVerifier
 from wizard.vercel.http import Api
 
 REQUESTS = {
-    "status": (9, 4, 3),
-    "verify": (14, 4, 6),
+    "status": (11, 4, 4),
+    "verify": (17, 4, 6),
     "doctor --quick": (49, 5, 6),
-    "push --no-redeploy": (8, 7, 7),
+    "push --no-redeploy": (12, 7, 7),
     "review": (12, 1, 5),
     "report": (72, 5, 9),
     "setup --yes": (127, 6, 7),

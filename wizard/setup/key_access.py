@@ -4,15 +4,24 @@ One judgement for the evidence of setup, for push, verify, status and doctor. `r
 the AWS port; the rest is pure.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from typing import Any, TypeVar
 
 from components import policies
-from components.policies.evaluation import GrantFact
+from components.policies.evaluation import (
+    AccountIam,
+    GrantFact,
+    IamPrincipal,
+    KeyAccessDocuments,
+    KeyPermission,
+    evaluate_access,
+)
 from components.policies.evaluation.conditions import matches
+from components.policies.evaluation.principals import PrincipalKind
+from components.policies.evaluation.trust import AssumePath, DirectPaths, assume_paths, direct_paths
 from components.settings import ImportGroup, Settings
 from wizard.core.errors import SetupError
 from wizard.core.models.account import Difference, KeyFact
@@ -104,14 +113,14 @@ def read_key(aws: AwsClient, arn: str, *, known: KeyFact | None = None) -> KeyRe
 def read_keys(arns: Sequence[str], read: Callable[[str], KeyReading]) -> tuple[KeyReading, ...]:
     """The keys of these ARNs, then the replicas and the primary that they name and that are none of them."""
     named = together(*(partial(read, arn) for arn in arns))
-    return (*named, *together(*(partial(read, arn) for arn in elsewhere(named))))
+    others = elsewhere(arns, (reading.key for reading in named))
+    return (*named, *together(*(partial(read, arn) for arn in others)))
 
 
-def elsewhere(readings: Sequence[KeyReading]) -> tuple[str, ...]:
-    """The ARNs of the primary and the replicas that DescribeKey names beside the keys that were read."""
-    known = {reading.arn for reading in readings}
-    related = (arn for each in readings if isinstance(each.key, KeyFact) for arn in each.key.related)
-    return tuple(arn for arn in dict.fromkeys(related) if arn not in known)
+def elsewhere(arns: Sequence[str], keys: Iterable[KeyFact | SetupError | None]) -> tuple[str, ...]:
+    """The ARNs of the primary and the replicas that DescribeKey names for these keys, and that are none of `arns`."""
+    related = (arn for key in keys if isinstance(key, KeyFact) for arn in key.related)
+    return tuple(arn for arn in dict.fromkeys(related) if arn not in arns)
 
 
 def arns_of(key_arn: str, settings: Settings) -> tuple[str, ...]:
@@ -261,3 +270,51 @@ def _unread(reading: KeyReading) -> Iterator[Unread]:
     ):
         if isinstance(answer, SetupError):
             yield Unread(what=f"{what} {reading.arn}", error=answer)
+
+
+# --- roles of the account that another account can become
+
+
+_USES = ("kms:Decrypt", "kms:ReEncryptFrom", "kms:CreateGrant")
+"""The actions with which a role, or somebody to whom it passes them on, can open the data key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenRole:
+    """A role that can open the data key, and that somebody outside the account can become."""
+
+    arn: str
+    source: str
+    """What lets it use the key: `IAM policy <arn or name>`."""
+    paths: tuple[AssumePath, ...]
+    """Who can become it, from another account or from anywhere."""
+
+
+def open_roles(documents: KeyAccessDocuments, settings: Settings) -> Iterator[OpenRole]:
+    """The roles that can use the key, that another account can become, and that the settings do not name.
+
+    Each way through other roles of the account is followed. Without the account's IAM there is none.
+    """
+    iam = documents.iam
+    if iam is None or not any(foreign(direct_paths(role, iam, account=documents.account)) for role in _roles(iam)):
+        return
+    direct: DirectPaths = {}
+    special = {*settings.app_principal_arns, *settings.deletion_administrators, *settings.incident_responders}
+    for role in _roles(iam):
+        if role.arn in special or _is_administrator(role.arn, settings):
+            continue
+        sources = (evaluate_access(documents, documents.caller(role.arn), action) for action in _USES)
+        source = next((each.sources[0].source for each in sources if each.permission is KeyPermission.YES), None)
+        if source is not None:
+            paths = foreign(assume_paths(role, iam, account=documents.account, direct=direct)[0])
+            if paths:
+                yield OpenRole(arn=role.arn, source=source, paths=paths)
+
+
+def _roles(iam: AccountIam) -> Iterator[IamPrincipal]:
+    return (role for role in iam.principals if role.is_role and not role.is_service_linked)
+
+
+def foreign(paths: Iterable[AssumePath]) -> tuple[AssumePath, ...]:
+    """Those of another account, or of anybody."""
+    return tuple(path for path in paths if path.kind in (PrincipalKind.OTHER_ACCOUNT, PrincipalKind.EVERYBODY))

@@ -70,6 +70,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "policy-widened": "a policy of the stack allows more than the settings say",
     "grant-foreign": "a grant gives somebody else a right on the key",
     "grant-widened": "a grant gives the application more than the settings say",
+    "role-trusts-other-account": "a role outside the settings can use the key, and another account can assume it",
     # The data key and the three variables.
     "vercel-token-missing": "there is no token for Vercel",
     "vercel-token-refused": "Vercel refuses the token",

@@ -24,8 +24,8 @@ from wizard.core import json_documents
 from wizard.core.errors import MissingAnswers, SetupError, UsageError
 from wizard.core.next_command import Command, Result, shell, wizard
 from wizard.core.ports.run import GitHub, Offline
-from wizard.core.required_permissions.resources import LOGS_KEY, Setup, resources_of, variables_of
-from wizard.core.required_permissions.table import load, measured_actions
+from wizard.core.required_permissions.resources import LOGS_KEY, REPLICAS_ELSEWHERE, Setup, resources_of, variables_of
+from wizard.core.required_permissions.table import load, measured_actions, read_elsewhere
 from wizard.inputs.answers_file import read_answers
 from wizard.inputs.registry import by_key
 from wizard.targets.port import deploy_targets
@@ -69,7 +69,8 @@ def _services(setup: Setup) -> dict[str, tuple[str, ...]]:
 
 
 def _read(setup: Setup, thing: str) -> set[str]:
-    extra = {action for name, action in (*refresh_reads(), *REPAIR_READS) if name == thing}
+    elsewhere = (*read_elsewhere(), (REPLICAS_ELSEWHERE, "kms:GetKeyLastUsage"))
+    extra = {action for name, action in (*refresh_reads(), *REPAIR_READS, *elsewhere) if name == thing}
     return measured_actions(setup, "auditor", thing) | extra
 
 
@@ -89,7 +90,7 @@ def remarks(setup: Setup) -> tuple[str, ...]:
     if settings.strict_key_policy:
         lines.append(
             "the key's policy delegates nothing to IAM (strictKeyPolicy): only its administrators can read the key. "
-            "For everybody else, doctor, review and report show what depends on the key as unknown"
+            "For everybody else, status, verify, doctor, review and report show what depends on the key as unknown"
         )
     if settings.kept_as_found:
         tags = " and ".join(f"{name}={value}" for name, value in settings.tags.items())
@@ -116,7 +117,8 @@ def delivery_policies(setup: Setup) -> Mapping[str, Policy]:
 
 def _statements(setup: Setup) -> Iterator[Statement]:
     def actions_on(setup: Setup, resource: str) -> set[str]:
-        return measured_actions(setup, "delivery", resource)
+        extra = {action for name, action in read_elsewhere() if name == resource}
+        return measured_actions(setup, "delivery", resource) | extra
 
     yield from statements_of(setup, known=variables_of(setup.settings), actions_on=actions_on)
     for target in deploy_targets(setup.settings.deploy_targets):

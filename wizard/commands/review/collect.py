@@ -23,6 +23,7 @@ from wizard.core.models import access as models
 from wizard.core.models.account import KeyFact
 from wizard.core.ports.run import AwsClient
 from wizard.core.retry import MAX_PARALLEL, Threads, together
+from wizard.setup import key_access
 
 T = TypeVar("T")
 
@@ -49,17 +50,25 @@ def review(
     """
     keys = outputs.key_arns
     expectation = expectation_of(settings, outputs)
-    has_replicas = len(keys) > 1
     with Threads(max_workers=MAX_PARALLEL, thread_name_prefix="review") as pool:
         iam_job = pool.submit(_attempt, aws.access.iam)
         reading_jobs = [pool.submit(_read, _in_region_of(arn, aws), arn) for arn in keys]
         # CloudTrail answers two pages a second: everything else is done meanwhile.
         since = now - timedelta(days=window_days)
         history_jobs = [pool.submit(_attempt, _in_region_of(arn, aws).access.events, arn, since=since) for arn in keys]
-        iam, readings = iam_job.result(), [job.result() for job in reading_jobs]
+        readings = [job.result() for job in reading_jobs]
+        # A replica that nobody named has a policy and grants of its own.
+        others = key_access.elsewhere(keys, (reading.key for reading in readings))
+        reading_jobs = [pool.submit(_read, _in_region_of(arn, aws), arn) for arn in others]
+        history_jobs += [
+            pool.submit(_attempt, _in_region_of(arn, aws).access.events, arn, since=since) for arn in others
+        ]
+        readings += [job.result() for job in reading_jobs]
+        iam, has_replicas = iam_job.result(), len(readings) > 1
         direct = merge(
             rights
             for reading in readings
+            if not _is_ending(reading, keys)
             for rights in rights_on(
                 models.documents_of(
                     reading.arn,
@@ -104,9 +113,18 @@ def review(
         else tuple(grant for of_key in grants if not isinstance(of_key, SetupError) for grant in of_key),
         last_use=_or_none(readings[0].last_use),
         replicas=tuple(models.ReplicaUse(arn=replica.arn, use=_or_none(replica.last_use)) for replica in readings[1:]),
+        elsewhere=tuple(
+            reading.arn for reading in readings if reading.arn not in keys and not _is_ending(reading, keys)
+        ),
         history=history_of(histories),
         unread=(*unread, *unread_keys),
     )
+
+
+def _is_ending(reading: KeyReading, named: Sequence[str]) -> bool:
+    """Whether it is a replica that the settings do not name and that is going to be deleted: nobody can use it."""
+    key = reading.key
+    return reading.arn not in named and isinstance(key, KeyFact) and key.state == key_access.PENDING
 
 
 def _or_none(use: models.KeyUse | SetupError) -> models.KeyUse | None:
@@ -234,13 +252,15 @@ def _principal(
     events, refused, verifications, last_use = counted(rights.arn, histories)
     is_expected = expectation.names(rights.arn)
     surplus = rights.certain - expectation.rights_of(rights.arn)
+    listed = tuple(paths)
     return models.PrincipalAccess(
         arn=rights.arn,
         use=rights.permissions["use"],
         administer=rights.permissions["administer"],
         delete=rights.permissions["delete"],
         ways=rights.ways,
-        assumed_by=tuple(path.description for path in paths),
+        assumed_by=tuple(path.description for path in listed),
+        open_to=tuple(path.description for path in key_access.foreign(listed)),
         last_use=last_use,
         events=events,
         verifications=verifications,

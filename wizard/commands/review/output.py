@@ -71,7 +71,8 @@ def _title(principal: PrincipalAccess) -> str:
     if not principal.is_known:
         return f"{arn}: some of its rights are unknown"
     if not principal.is_expected:
-        return f"{arn}: not named in the settings" if principal.rights else f"{arn}: has no right on the key"
+        also = ", and another account can assume it" if principal.open_to else ""
+        return f"{arn}: not named in the settings{also}" if principal.rights else f"{arn}: has no right on the key"
     if principal.beyond:
         return f"{arn}: has more rights than the settings give it: {', '.join(principal.beyond)}"
     return arn
@@ -184,6 +185,11 @@ def _show_result(ui: UserInterface, result: "ReviewResult", signs: bool) -> None
         ui.line(fault, mark=Mark.FAIL)
     for unread in result.review.unread:
         ui.line(f"not read: {unread.what}: {unread.why}", mark=Mark.WARN)
+    for arn in result.not_accepted_keys:
+        ui.line(
+            f"the key is in {arn.split(':')[3]}, which the settings do not name: {arn}",
+            mark=Mark.WARN if signs else Mark.FAIL,
+        )
     for principal in result.not_accepted:
         rights = ", ".join(sorted(principal.surplus))
         ui.line(
@@ -192,13 +198,13 @@ def _show_result(ui: UserInterface, result: "ReviewResult", signs: bool) -> None
         )
     if result.ok:
         ui.line("nobody has a right that was not given or accepted", mark=Mark.OK)
-    if result.not_accepted and signs:
+    if (result.not_accepted or result.not_accepted_keys) and signs:
         ui.line("your signature accepts these rights")
     # A signature accepts a right, and makes no unknown one known.
     for step in result.next[-1:] * bool(result.review.undecided) if signs else result.next:
         ui.line(f"{step.advice}:")
         ui.verbatim(step)
-    if result.not_accepted and not signs:
+    if (result.not_accepted or result.not_accepted_keys) and not signs:
         ui.line("or accept the rights by signing this review:")
         ui.verbatim(f"python -m wizard review --stack {result.review.stack} --sign NAME")
 
@@ -231,6 +237,12 @@ class ReviewResult:
         )
 
     @property
+    def not_accepted_keys(self) -> tuple[str, ...]:
+        """The replicas, or the moved primary, that neither the settings nor the last signed review names."""
+        accepted = self.accepted.elsewhere if self.accepted else ()
+        return () if self.sign_off else tuple(arn for arn in self.review.elsewhere if arn not in accepted)
+
+    @property
     def next(self) -> tuple[Command, ...]:
         """The commands that take away what is not accepted, and the one that shows what is unknown."""
         arns = {principal.arn for principal in self.not_accepted}
@@ -250,7 +262,9 @@ class ReviewResult:
             )
             for grant in foreign
         ]
-        if arns - {grant.grantee for grant in foreign}:
+        if self.not_accepted_keys:
+            steps.append(wizard("doctor", advice="to see each replica, with the command that deletes it"))
+        elif arns - {grant.grantee for grant in foreign}:
             advice = "to see which policy gives the right, with the command that removes it"
             steps.append(wizard("doctor", advice=advice))
         if self.review.undecided:
@@ -260,8 +274,8 @@ class ReviewResult:
 
     @property
     def ok(self) -> bool:
-        """Whether no right is unaccepted or unknown, and no stored file was changed."""
-        return not (self.not_accepted or self.review.undecided or self.faults)
+        """Whether no right and no replica is unaccepted or unknown, and no stored file was changed."""
+        return not (self.not_accepted or self.not_accepted_keys or self.review.undecided or self.faults)
 
 
 def document(result: ReviewResult) -> json_documents.Document:
@@ -273,6 +287,7 @@ def document(result: ReviewResult) -> json_documents.Document:
         "digest": result.digest,
         "unexpected": [principal.arn for principal in result.review.unexpected],
         "notAccepted": [principal.arn for principal in result.not_accepted],
+        "notAcceptedKeys": list(result.not_accepted_keys),
         "undecided": [principal.arn for principal in result.review.undecided],
         "differences": json_documents.plain(result.differences) if result.differences else None,
         "signOff": json_documents.plain(result.sign_off) if result.sign_off else None,

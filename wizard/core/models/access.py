@@ -109,6 +109,8 @@ class PrincipalAccess:
     """Sources of the rights: `key policy: <Sid>`, `grant <id>`, `IAM policy <arn or name>`, …"""
     assumed_by: tuple[str, ...] = ()
     """Who can assume it, where it is a role; chains of roles are followed."""
+    open_to: tuple[str, ...] = ()
+    """Of these the principals of another account, and everybody, each with its conditions as text."""
     last_use: datetime | None = None
     """UTC; of the key, by CloudTrail."""
     events: int | None = None
@@ -214,6 +216,8 @@ class AccessReview:
     """Of the key itself. None: it could not be read."""
     replicas: tuple[ReplicaUse, ...] = ()
     """Each with its own last use."""
+    elsewhere: tuple[str, ...] = ()
+    """The ARNs of the replicas, and of a moved primary, in Regions that the settings do not name."""
     history: History | None = None
     """None: it could not be read."""
     unread: tuple[Unread, ...] = ()

@@ -86,8 +86,17 @@ def _keys(setup: Setup) -> dict[str, list[str]]:
             *(arn for arn in _regional(settings, "kms", names.alias, everywhere=True) if arn != imported_alias),
             *(_regional(settings, "kms", names.trail_key_alias) if settings.makes_trail and settings.trail_key else []),
         ],
+        REPLICAS_ELSEWHERE: _replicas_elsewhere(settings),
         "role of the replicas": [_iam(settings, f"role/{linked}")] if settings.multi_region else [],
     }
+
+
+REPLICAS_ELSEWHERE = "replicas elsewhere"
+"""The replicas of the key in Regions that the settings do not name, which have none of its tags: they are only read."""
+
+
+def _replicas_elsewhere(settings: Settings) -> list[str]:
+    return [f"arn:{settings.partition}:kms:*:{settings.account_id}:key/mrk-*"] if settings.multi_region else []
 
 
 def _administrators(setup: Setup) -> dict[str, list[str]]:
@@ -154,13 +163,20 @@ def _stores(setup: Setup) -> dict[str, list[str]]:
 
 
 def variables_of(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """The variables that a delivery reads and writes. A stored key is written only to other Regions."""
+    """The variables that a delivery reads and writes, and the keys, which it only reads.
+
+    A stored key is written only to other Regions.
+    """
     written = [
         *_variables(settings, _others(settings), settings.regions),
         *_variables(settings, settings.wrapped_keys, settings.replica_regions),
     ]
+    elsewhere = _replicas_elsewhere(settings)
     return {
         "account": ("*",),
+        # Whether anybody has more on the key than the settings give.
+        "keys": tuple(_regional(settings, "kms", "key/*", everywhere=True)),
+        **({REPLICAS_ELSEWHERE: tuple(elsewhere)} if elsewhere else {}),
         "variables": tuple(_variables(settings, settings.variables, settings.regions)),
         **({"delivered variables": tuple(written)} if settings.uses_store else {}),
     }

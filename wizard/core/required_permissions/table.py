@@ -14,7 +14,7 @@ from typing import Any
 
 from components.policies.stack import trail_arn_of
 from components.settings import ResourceKind, Settings
-from wizard.core.required_permissions.resources import FEATURES, LOGS_KEY, Setup, resources_of
+from wizard.core.required_permissions.resources import FEATURES, LOGS_KEY, REPLICAS_ELSEWHERE, Setup, resources_of
 
 TABLE = Path(__file__).with_name("measured.json")
 
@@ -39,9 +39,22 @@ s3:PutBucketVersioning, s3:PutEncryptionConfiguration, s3:PutBucketTagging and t
 
 
 UNCHECKED = frozenset(
-    {"access-analyzer:CheckNoNewAccess", "access-analyzer:CheckNoPublicAccess", "access-analyzer:ValidatePolicy"}
+    {
+        "access-analyzer:CheckNoNewAccess",
+        "access-analyzer:CheckNoPublicAccess",
+        "access-analyzer:ValidatePolicy",
+        "kms:ListGrants",
+    }
 )
 """Actions of the operator's policy that the set-up can do without: the preflight does not ask for them."""
+
+
+def read_elsewhere() -> frozenset[tuple[str, str]]:
+    """The (resource, action) pairs of the replicas in Regions that the settings do not name; no healthy stack has any.
+
+    Nothing is refused where they are lacking: then who has access there is unknown.
+    """
+    return frozenset((REPLICAS_ELSEWHERE, action) for action in load("unmeasured")[REPLICAS_ELSEWHERE])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +185,8 @@ def required(settings: Settings, caller_arn: str) -> tuple[RequiredPermission, .
 
 def _required(setup: Setup) -> Iterator[RequiredPermission]:
     for resource, arns in resources_of(setup).items():
+        if resource == REPLICAS_ELSEWHERE:
+            continue
         by_context: dict[str, list[str]] = {}
         for action in sorted(operator_actions(setup, resource) - UNCHECKED):
             by_context.setdefault(json.dumps(_context(setup, resource, action)), []).append(action)

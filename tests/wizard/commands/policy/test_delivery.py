@@ -47,7 +47,9 @@ def test_the_stored_data_key_is_read_and_never_written(setup):
 @pytest.mark.parametrize("setup", SETUPS)
 def test_nothing_of_it_uses_or_changes_a_key_or_a_right(setup):
     actions = {action for action, _ in asked(**SETUPS[setup])}
-    assert not [action for action in actions if action.startswith(("kms:", "s3:", "cloudtrail:"))]
+    assert not [action for action in actions if action.startswith(("s3:", "cloudtrail:"))]
+    reads = {"kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants"}
+    assert {action for action in actions if action.startswith("kms:")} == reads
     assert {action for action in actions if action.startswith("iam:")} <= {"iam:ListAccountAliases", "iam:PassRole"}
 
 
@@ -58,6 +60,15 @@ def test_the_other_two_variables_are_written_beside_the_stored_data_key():
 def test_a_replicas_region_gets_its_copy_of_all_three():
     elsewhere = PARAMETER.replace("us-east-1", "us-west-2")
     assert f"{elsewhere}ENCRYPTED_PHI_KEY" in writes(asked(**SETUPS["replicas"]))
+
+
+@pytest.mark.parametrize(("setup", "is_asked"), [("replicas", True), ("ecs", False)])
+def test_a_replica_in_any_region_can_be_read_where_the_key_can_have_one(setup: str, is_asked: bool):
+    elsewhere = f"arn:aws:kms:*:{ACCOUNT}:key/mrk-*"
+    rights = {action for action, resource in asked(**SETUPS[setup]) if resource == elsewhere}
+    assert rights == (
+        {"kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants"} if is_asked else set()
+    )
 
 
 def test_on_vercel_alone_nothing_of_aws_is_written():

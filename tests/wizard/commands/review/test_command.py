@@ -122,6 +122,39 @@ def test_one_whom_nobody_named_fails_the_review(world):
     assert (Mark.FAIL, f"{STRANGER}: not named in the settings") in world.ui.marked
 
 
+def test_a_role_that_another_account_can_assume_is_named_so(world):
+    foreign = "arn:aws:iam::999988887777:root"
+    trust = document({"Effect": "Allow", "Principal": {"AWS": foreign}, "Action": "sts:AssumeRole"})
+    vendor = principal(f"arn:aws:iam::{ACCOUNT}:role/vendor", allow("kms:Decrypt"), trust=trust)
+    world.aws.who_has_access.account = AccountIam(principals=(vendor, application()))
+    code, told = world.review()
+    [listed] = [each for each in told["review"]["principals"] if each["arn"] == vendor.arn]
+    assert (code, listed["openTo"]) == (1, [foreign])
+    assert (Mark.FAIL, f"{vendor.arn}: not named in the settings, and another account can assume it") in world.ui.marked
+
+
+def test_a_replica_that_the_settings_do_not_name_is_read_and_fails_the_review_until_it_is_signed(world):
+    stray = KEY.replace("us-east-1", "eu-north-1")
+    world.aws.keys[KEY] = replace(world.aws.keys[KEY], replicas=(stray,))
+    world.aws.keys[stray] = replace(world.aws.keys[KEY], arn=stray, replica_of=KEY)
+    world.aws.key_policies[stray] = document(named(STRANGER))
+    code, told = world.review()
+    assert (code, told["review"]["elsewhere"], told["notAcceptedKeys"]) == (1, [stray], [stray])
+    assert STRANGER in told["notAccepted"]
+    assert any("eu-north-1, which the settings do not name" in line for line in world.ui.said)
+    assert "python -m wizard doctor" in [each["command"] for each in told["next"]]
+    world.review(sign="Ada", confirmed="production")
+    assert world.review()[0] == 0
+
+
+def test_a_replica_that_is_going_to_be_deleted_does_not_fail_the_review(world):
+    stray = KEY.replace("us-east-1", "eu-north-1")
+    world.aws.keys[KEY] = replace(world.aws.keys[KEY], replicas=(stray,))
+    world.aws.keys[stray] = replace(world.aws.keys[KEY], arn=stray, replica_of=KEY, state="PendingDeletion")
+    world.aws.key_policies[stray] = document(named(STRANGER))
+    assert world.review()[0] == 0
+
+
 def test_what_is_unknown_fails_the_review(world):
     world.aws.who_has_access.failures["iam"] = PermissionDenied("you may not", "")
     code, told = world.review()

@@ -254,7 +254,45 @@ def summary(differences: Sequence[Difference]) -> str:
     return key_access.in_words(differences, _MAX_LISTED)
 
 
-OTHER_CHECKS: tuple[Check, ...] = (check_key_policies, check_grants, check_regions_of_key, check_administrators)
+_NO_USE = "NoUseOfTheEonproKey"
+"""The name of the inline policy that takes the use of the key from a role."""
+
+
+def check_open_roles(context: CheckContext) -> Iterator[CheckResult]:
+    """Whether another role of the account can open the data key, and somebody outside the account can become it."""
+    key, policy, iam = context.key, context.key_policy, context.iam
+    if not isinstance(key, KeyFact) or isinstance(policy, SetupError):
+        return  # Reported by check_keys or check_key_policies.
+    if isinstance(iam, SetupError):
+        yield NotChecked.of("the roles of the account that can decrypt with the key", iam)
+        return
+    documents = documents_of(key.arn, policy=policy, grants=context.grants, iam=iam, key=key)
+    roles = tuple(key_access.open_roles(documents, context.settings))
+    for role in roles:
+        denial = {"Effect": "Deny", "Action": list(policies.USE_ACTIONS), "Resource": list(context.key_arns)}
+        document = {"Version": "2012-10-17", "Statement": [denial]}
+        put = ("put-role-policy", "--role-name", role.arn.rpartition("/")[2], "--policy-name", _NO_USE)
+        others = "; ".join(path.description for path in role.paths[:_MAX_LISTED])
+        more = f" and {len(role.paths) - _MAX_LISTED} more" if len(role.paths) > _MAX_LISTED else ""
+        yield Finding(
+            cause="role-trusts-other-account",
+            what=f"the role {role.arn} can use the key ({role.source}), and can be assumed by {others}{more}",
+            why="whoever assumes it and has the wrapped data key can read every record; the settings do not name it",
+            command=fixes.aws(context, "iam", *put, "--policy-document", document),
+            advice="it denies the role the use of this key only. To allow the use of the key to the application "
+            f"alone: {fixes.wizard(context, 'setup', '--exclusive-use', 'yes')}",
+        )
+    if not roles:
+        yield Passed(what="no other role that another account can assume can use the key")
+
+
+OTHER_CHECKS: tuple[Check, ...] = (
+    check_key_policies,
+    check_grants,
+    check_regions_of_key,
+    check_administrators,
+    check_open_roles,
+)
 KEY_CHECKS: tuple[Check, ...] = (check_key_surplus, check_grants, check_regions_of_key)
 """Whether the key policies, the grants and the key's Regions give anybody more than the settings: what KMS tells."""
 RIGHTS_CHECKS: tuple[Check, ...] = (*KEY_CHECKS, check_strictness)

@@ -5,6 +5,7 @@ Over fakes.
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from components.policies.evaluation.account import GrantFact
+from components.policies.evaluation.account import AccountIam, GrantFact, IamPolicy, IamPrincipal
 from components.policies.stack import key_policy_of
 from components.settings import Settings
 from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes, finding, not_checked
@@ -34,6 +35,7 @@ from wizard.commands.doctor.checks.key_policy import (
     check_grants,
     check_key_policies,
     check_key_surplus,
+    check_open_roles,
     check_regions_of_key,
 )
 from wizard.commands.doctor.diagnosis import Finding, NotChecked
@@ -335,3 +337,98 @@ def test_a_primary_in_a_region_that_the_settings_do_not_name_is_found_and_read_t
     told = [each for each in stand.told(check_regions_of_key) if isinstance(each, Finding)]
     assert [each.cause for each in told] == ["primary-moved", "replica-foreign"]
     assert STRAY in told[0].command and "999988887777" in told[1].what
+
+
+# --- roles of the account that another account can become
+
+USE = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"}
+VENDOR = f"arn:aws:iam::{ACCOUNT}:role/vendor"
+
+
+def document(*statements: dict[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def trusting(principal: Any, **more: Any) -> dict[str, Any]:
+    return document({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", **more})
+
+
+def role(arn: str, trust: dict[str, Any], *statements: dict[str, Any], **more: Any) -> IamPrincipal:
+    policies = (IamPolicy(name=f"own of {arn}", document=document(*statements)),)
+    return IamPrincipal(arn=arn, policies=policies, trust=trust, **more)
+
+
+def with_roles(stand: CheckedStack, *roles: IamPrincipal) -> CheckedStack:
+    stand.aws.who_has_access.account = AccountIam(principals=roles)
+    return stand
+
+
+@pytest.mark.parametrize(
+    ("principal", "more"),
+    [
+        ({"AWS": FOREIGN}, {}),
+        ({"AWS": FOREIGN_ROLE}, {"Condition": {"StringEquals": {"sts:ExternalId": "42"}}}),
+        ("*", {"Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-exampleorgid"}}}),
+        ({"AWS": "999988887777"}, {}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("action", ["kms:Decrypt", "kms:*", "*", "kms:CreateGrant", "kms:ReEncrypt*"])
+def test_a_role_that_can_decrypt_and_that_another_account_can_become_is_found(
+    stand: CheckedStack, principal: Any, more: dict[str, Any], action: str
+):
+    with_roles(stand, role(VENDOR, trusting(principal, **more), {**USE, "Action": action}))
+    found = finding(stand.told(check_open_roles), "role-trusts-other-account")
+    assert VENDOR in found.what and ("999988887777" in found.what or "*" in found.what)
+    assert all(value in found.what for test in more.get("Condition", {}).values() for value in test.values())
+    words = shlex.split(found.command)
+    assert words[:5] == ["aws", "iam", "put-role-policy", "--role-name", "vendor"]
+    denied = json.loads(words[words.index("--policy-document") + 1])["Statement"]
+    # With that denial it is well.
+    with_roles(stand, role(VENDOR, trusting(principal, **more), {**USE, "Action": action}, *denied))
+    assert all_passed(stand.told(check_open_roles))
+
+
+def test_a_chain_of_roles_is_followed(stand: CheckedStack):
+    first = f"arn:aws:iam::{ACCOUNT}:role/gateway"
+    with_roles(stand, role(first, trusting({"AWS": FOREIGN})), role(VENDOR, trusting({"AWS": first}), USE))
+    found = finding(stand.told(check_open_roles), "role-trusts-other-account")
+    assert VENDOR in found.what and f"{FOREIGN} through gateway" in found.what
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        (role(VENDOR, trusting({"AWS": FOREIGN}), {**USE, "Action": "kms:DescribeKey"}),),
+        (role(VENDOR, trusting({"AWS": FOREIGN}), {**USE, "Resource": "arn:aws:kms:us-east-1:111122223333:key/x"}),),
+        (role(VENDOR, trusting({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}), USE),),
+        (role(VENDOR, trusting({"Service": "lambda.amazonaws.com"}), USE),),
+        # An administrator of the settings: somebody has decided about it.
+        (role(ADMIN, trusting({"AWS": FOREIGN}), USE),),
+        (
+            role(
+                VENDOR,
+                trusting({"AWS": FOREIGN}),
+                USE,
+                boundary=IamPolicy(name="b", document=document({**USE, "Action": "s3:*"})),
+            ),
+        ),
+    ],
+)
+def test_a_role_that_cannot_decrypt_or_that_nobody_else_can_become_is_well(
+    stand: CheckedStack, account: tuple[IamPrincipal, ...]
+):
+    assert all_passed(with_roles(stand, *account).told(check_open_roles))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"exclusive_use": True}, {"strict_key_policy": True, "administrators": (ADMIN, SECOND)}], ids=str
+)
+def test_a_key_policy_that_leaves_nothing_to_iam_needs_no_such_finding(changes: dict[str, Any]):
+    stand = CheckedStack(settings=settings(**changes))
+    assert all_passed(with_roles(stand, role(VENDOR, trusting({"AWS": FOREIGN}), USE)).told(check_open_roles))
+
+
+def test_roles_that_cannot_be_read_are_unknown(stand: CheckedStack):
+    stand.aws.who_has_access.failures["iam"] = DENIED
+    assert [each.is_denied for each in not_checked(stand.told(check_open_roles))] == [True]
