@@ -234,9 +234,12 @@ def test_the_preflight_checks_exactly_the_actions_that_policy_operator_grants(
         for document in documents
         for statement in document["Statement"]
         for action in listed(statement["Action"])
+        # A replica that nobody named is read, where there is one.
+        if ":key/mrk-*" not in str(statement["Resource"])
     }
-    # The set-up can do without IAM Access Analyzer.
-    assert checked == granted - UNCHECKED and granted >= UNCHECKED
+    # The set-up can do without IAM Access Analyzer. An administrator may list grants by the key policy.
+    administers = Setup(settings=settings, operator=caller).administers
+    assert checked == granted - UNCHECKED and granted >= UNCHECKED - ({"kms:ListGrants"} if administers else set())
 
 
 def test_what_the_policys_conditions_ask_for_is_passed_to_the_simulator(script, scripted, settings_of):
