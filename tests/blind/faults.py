@@ -263,6 +263,27 @@ def _grant(night: Night) -> None:
     )
 
 
+def stranger(principal: Any, action: str = "kms:Decrypt", **more: Any) -> Does:
+    """A statement of the key's policy that the settings do not give."""
+    statement = {"Sid": "More", "Effect": "Allow", "Principal": principal, "Action": action, "Resource": "*", **more}
+    statement = {name: value for name, value in statement.items() if value is not None}
+    return key_policy(lambda found: [*found, statement])
+
+
+def granted(*operations: str, **more: Any) -> Does:
+    """A grant on the key."""
+    given: dict[str, Any] = {"GranteePrincipal": STRANGER, "Operations": list(operations), **more}
+    return aws("kms", "create_grant", KeyId="KEY", **given)
+
+
+def _vendor(night: Night) -> None:
+    iam = night.cloud.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"AWS": STRANGER}, "Action": "sts:AssumeRole"}
+    iam.create_role(RoleName="vendor", AssumeRolePolicyDocument=policy(trust))
+    every_key = policy({"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"})
+    iam.put_role_policy(RoleName="vendor", PolicyName="keys", PolicyDocument=every_key)
+
+
 def _another(night: Night) -> str:
     other = night.cloud.client("kms").generate_data_key_without_plaintext(KeyId=key(night), KeySpec="AES_256")
     return base64.b64encode(other["CiphertextBlob"]).decode()
@@ -582,6 +603,25 @@ IN_THE_ACCOUNT = (
             Operations=["Decrypt", "GenerateDataKey"],
         ),
     ),  # fmt: skip
+    Fault(name="key-policy-of-another-account", do=stranger({"AWS": STRANGER})),
+    Fault(name="key-policy-of-all-but-one", do=stranger(None, NotPrincipal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"})),
+    Fault(name="key-policy-of-a-service", do=stranger({"Service": "lambda.amazonaws.com"})),
+    Fault(
+        name="key-policy-under-a-weak-condition",
+        do=stranger("*", Condition={"StringEquals": {"kms:CallerAccount": ACCOUNT}}),
+    ),
+    Fault(name="key-policy-gives-grants", do=stranger({"AWS": STRANGER}, "kms:CreateGrant")),
+    Fault(name="key-policy-gives-itself", do=stranger({"AWS": STRANGER}, "kms:PutKeyPolicy")),
+    Fault(name="key-policy-re-encrypts", do=stranger({"AWS": STRANGER}, "kms:ReEncryptFrom")),
+    Fault(name="grant-without-decryption", do=granted("ReEncryptFrom")),
+    Fault(
+        name="grant-in-one-context", do=granted("Decrypt", Constraints={"EncryptionContextEquals": {"patient": "1"}})
+    ),
+    Fault(
+        name="grant-that-a-stranger-retires",
+        do=granted("Decrypt", GranteePrincipal=f"arn:aws:iam::{ACCOUNT}:role/{ROLE}", RetiringPrincipal=STRANGER),
+    ),
+    Fault(name="role-of-a-vendor", do=_vendor, stays=("role vendor",)),
     Fault(name="logs-key-disabled", do=aws("kms", "disable_key", KeyId="LOGS")),
     Fault(
         name="logs-key-to-be-deleted",
@@ -797,6 +837,8 @@ TYPED = (
     Fault(name="access-key-of-oidc", do=lambda night: None, begin=("access-key", "rotate")),
     Fault(name="push-without-project", do=_no_project, begin=("push", "--no-redeploy"), stays=("vercel",)),
     Fault(name="verify-disabled", do=DISABLED, begin=("verify",)),
+    Fault(name="verify-beside-a-grant", do=granted("ReEncryptFrom"), begin=("verify",)),
+    Fault(name="verify-beside-another-account", do=stranger({"AWS": STRANGER}), begin=("verify",)),
     Fault(name="push-stored-key-edited", do=_stored_as(lambda night: "changeme"), begin=("push", "--no-redeploy")),
     Fault(name="setup-next-steps", do=lambda night: None, begin=("setup", *ANSWERS)),
     Fault(name="setup-without-answers", do=lambda night: None, begin=("setup",), world="empty"),

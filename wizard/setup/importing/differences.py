@@ -164,18 +164,20 @@ def _denials(
     deletion = {right for right in missing if right.action == "kms:ScheduleKeyDeletion" and right.principal == "*"}
     in_use = {right for right in missing if right.action == "kms:DisableKey" and right.principal == "*"}
     use = {right for right in missing if right.action in policies.USE_ACTIONS and right.principal == "*"}
-    if any("kms:" not in _condition_words(right) for right in deletion):
+    by_anybody = {right for right in deletion if "kms:" not in _condition_words(right)}
+    if by_anybody:
         who = ", ".join(short(arn) for arn in settings.deletion_administrators) or "nobody"
         rule = f"{who} may schedule it"
-        yield _of_policy("key policy, deletion", _who_deletes(actual, settings), rule, widens=widens(deletion))
+        yield _of_policy("key policy, deletion", _who_deletes(actual, settings), rule, widens=widens(by_anybody))
     elif deletion:
         rule = f"only after {settings.usage_guard_days} days without a use, and with the longest waiting period"
-        yield _of_policy("key policy, deletion", "may be scheduled earlier", rule, widens=widens(deletion))
+        yield _of_policy("key policy, deletion", "may be scheduled earlier", rule, widens=False)
     if in_use:
         who = ", ".join(short(arn) for arn in settings.incident_responders) or "nobody"
         rule = f"{who} may disable or delete it within {settings.usage_guard_days} days of a use"
         current = "may be disabled by whoever is allowed"
-        yield _of_policy("key policy, a key in use", current, rule, widens=widens(in_use))
+        # It lets nobody do what the settings forbid for good; a stack of an earlier release has no such denial yet.
+        yield _of_policy("key policy, a key in use", current, rule, widens=False)
     if use:
         current, rule = "open to everybody allowed by IAM or the policy", "denied to all but the application"
         yield _of_policy("key policy, use", current, rule, widens=widens(use))
