@@ -30,9 +30,11 @@ class CheckpointScope:
     def as_json(self) -> dict[str, object]:
         """The scope, as it is written to the file."""
         hashes = {column.name: column.source for column in self.selection.hashes}
+        fields = {column.name: sorted(column.fields) for column in self.selection.json_columns}
         return {
             # Without hash columns as it was before there were any: a checkpoint of an earlier version stays valid.
             **({"hashColumns": hashes, "hashKey": self.hash_key} if hashes else {}),
+            **({"jsonFields": fields} if fields else {}),
             "table": self.selection.table,
             "columns": sorted(self.selection.columns),
             "keyColumn": self.selection.key_column,

@@ -22,7 +22,7 @@ from phi.reencryption.database import Database, reject_passwords
 from phi.reencryption.errors import UsageError
 from phi.reencryption.hashing import HashCarrier
 from phi.reencryption.inspection import inspect
-from phi.reencryption.models import MAX_LISTED_ROWS, ColumnSelection, HashColumn, RunResult
+from phi.reencryption.models import MAX_LISTED_ROWS, ColumnSelection, HashColumn, JsonColumn, RunResult
 from phi.reencryption.progress import Progress, duration, printable, report_failure
 
 _COUNTED = ("new", "old", "empty", "foreign", "no_record")
@@ -80,6 +80,7 @@ def _reencrypt(
         columns=_names(options.columns),
         key_column=options.key_column,
         hashes=tuple(_hash_column(text) for text in _names(options.hash_columns)),
+        json_columns=tuple(_json_column(text) for texts in options.json_fields for text in _names(texts)),
     )
     first_time = options.command == "encrypt"
     old = () if first_time else tuple(options.old or (WRAPPED,))
@@ -140,6 +141,15 @@ def _hash_column(text: str) -> HashColumn:
     return HashColumn(source=parts[0], name=parts[1], field=field)
 
 
+def _json_column(text: str) -> JsonColumn:
+    """One COLUMN:FIELD+FIELD; raises UsageError."""
+    column, _, fields = text.partition(":")
+    names = tuple(name for name in fields.split("+") if name)
+    if not column or not names:
+        raise UsageError([f"--json-fields {text}: expected COLUMN:FIELD+FIELD, or COLUMN:* for every text"])
+    return JsonColumn(name=column, fields=names)
+
+
 def keys_from(environment: Mapping[str, str], *, old: Sequence[str], new: str, hashes: bool = False) -> DataKeys:
     """The keys in these variables, unwrapped by KMS; with `hashes` the hash key too, where the variable is set.
 
@@ -182,6 +192,10 @@ def evaluate(result: RunResult, *, allowed: int) -> tuple[bool, list[str]]:
     for name, counts in last.columns.items():
         words = _HASHES if name in hashes else _TEXTS if result.first_time else _RECORDS
         lines.append(f"{name}: " + words.format(**{field: getattr(counts, field) for field in _COUNTED}))
+        if result.first_time and counts.no_record and name not in hashes:
+            lines[-1] += f", {counts.no_record:,} that no record can replace (numbers, records inside a text, no JSON)"
+        if counts.documents or counts.without_records:
+            lines[-1] += f"; {counts.documents:,} values with records inside, {counts.without_records:,} without"
         if counts.undecryptable:
             unlisted = counts.undecryptable - len(counts.example_rows)
             more = f" and {unlisted:,} more" if unlisted > 0 else ""

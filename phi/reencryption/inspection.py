@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from phi.hashes import HASH_CHARACTERS
-from phi.reencryption.column_types import Contents, read_types
+from phi.reencryption.column_types import ColumnTypes, Contents, read_types
 from phi.reencryption.database import Database
 from phi.reencryption.errors import UsageError
 from phi.reencryption.models import ColumnSelection
@@ -151,6 +151,7 @@ def inspect(
         *([f"{name} has a rule for UPDATE, which changes what is written"] if has_rules else []),
         *_key_problems(selection, columns),
         *_column_problems(selection, columns, contents, write=write, first_time=first_time),
+        *_json_problems(selection, columns, types, first_time=first_time),
         *([] if hash_columns_named else _forgotten_hashes(selection, columns)),
     ]
     if first_time and not problems:
@@ -225,6 +226,7 @@ def _column_problems(
         for column in selection.hashes
         if column.source not in selection.columns
     ]
+    json_columns = {column.name for column in selection.json_columns}
     for name in dict.fromkeys(selection.names):
         what, shortest = ("record", SHORTEST_RECORD) if name in selection.columns else ("hash", HASH_CHARACTERS)
         if name not in columns:
@@ -234,7 +236,9 @@ def _column_problems(
         is_text = contents[name] is Contents.TEXT
         if contents[name] is Contents.HIDDEN:
             problems.append(f"{name} is {type_name}; bytes inside another type are not read")
-        elif contents[name] is Contents.NEITHER or (not is_text and (first_time or what == "hash")):
+        elif contents[name] is Contents.NEITHER or (
+            not is_text and (what == "hash" or (first_time and name not in json_columns))
+        ):
             problems.append(f"{name} is {type_name}; a {what} needs text or varchar")
         if length is not None and length < shortest:
             problems.append(f"{name} is {type_name}, which is too short: the shortest {what} has {shortest} characters")
@@ -245,6 +249,26 @@ def _column_problems(
         if write and not writable:
             problems.append(f"this role has no UPDATE on {name}")
     return problems
+
+
+def _json_problems(
+    selection: ColumnSelection, columns: dict[str, tuple[Any, ...]], types: ColumnTypes, *, first_time: bool
+) -> list[str]:
+    named = {column.name for column in selection.json_columns}
+    bases = {name: types.base(columns[name][2]) for name in (*selection.columns, *named) if name in columns}
+    return [
+        *(
+            f"{name} is {columns[name][1]}: name the fields to encrypt, in --json-fields {name}:FIELD+FIELD"
+            for name, base in bases.items()
+            if first_time and base in ("json", "jsonb") and name not in named
+        ),
+        *(
+            f"{name} is {columns[name][1]}; --json-fields needs json, jsonb, text or varchar"
+            for name, base in bases.items()
+            if name in named and base not in ("json", "jsonb", "text", "varchar")
+        ),
+        *(f"{name} is in --json-fields, and not in --columns" for name in sorted(named - {*selection.columns})),
+    ]
 
 
 def _forgotten_hashes(selection: ColumnSelection, columns: dict[str, tuple[Any, ...]]) -> list[str]:
@@ -263,7 +287,8 @@ def _too_long(
     database: Database, schema: str, name: str, selection: ColumnSelection, columns: dict[str, tuple[Any, ...]]
 ) -> list[str]:
     """Columns whose longest text has a record that does not fit: better known now than in the middle of the table."""
-    limits = {column: columns[column][4] for column in selection.columns if columns[column][4] is not None}
+    whole = [column for column in selection.columns if column not in {each.name for each in selection.json_columns}]
+    limits = {column: columns[column][4] for column in whole if columns[column][4] is not None}
     problems = []
     for (column, limit), bytes_ in zip(limits.items(), database.longest(schema, name, tuple(limits)), strict=True):
         if (needed := SHORTEST_RECORD - 4 + 4 * -(-bytes_ // 3)) > limit:

@@ -28,6 +28,15 @@ class HashColumn:
 
 
 @dataclass(frozen=True, kw_only=True)
+class JsonColumn:
+    """A column of JSON, of which a first encryption makes the texts of some fields records."""
+
+    name: str
+    fields: tuple[str, ...]
+    """Their names at any depth; "*" for every text."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ColumnSelection:
     """The columns to re-encrypt, of one table, and the column that identifies its rows; names as the database has
     them, without quotes."""
@@ -38,6 +47,8 @@ class ColumnSelection:
     key_column: str
     hashes: tuple[HashColumn, ...] = ()
     """The hash columns that are carried in the same statement as the records."""
+    json_columns: tuple[JsonColumn, ...] = ()
+    """Those of the columns that are not encrypted as a whole."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -59,12 +59,21 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--to", dest="new", default=NEW, metavar="NAME", help="variable of the wrapped new key (default %(default)s)"
     )
+    parser.set_defaults(json_fields=())
     _add_common(parser)
     parser = commands.add_parser(
         "encrypt", help="encrypt plain columns of a PostgreSQL table in place", description=ENCRYPT_DESCRIPTION
     )
     parser.set_defaults(old=(), new=WRAPPED)
     _add_common(parser)
+    parser.add_argument(
+        "--json-fields",
+        action="append",
+        default=[],
+        metavar="COLUMN:FIELD+FIELD,...",
+        help="of a column of JSON or JSON text, the fields whose texts become records, at any depth; COLUMN:* for "
+        "every text. The rest of the document stays as it is",
+    )
     parser = commands.add_parser(
         "scan", help="report which columns of a PostgreSQL database hold records or PHI", description=SCAN_DESCRIPTION
     )

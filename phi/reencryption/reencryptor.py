@@ -7,7 +7,7 @@ where the column has search hashes, for as long as the batch.
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from os import urandom
 from struct import Struct
@@ -22,6 +22,7 @@ from phi.errors import DecryptionError
 from phi.record import BEFORE_ONE_PAD, BEFORE_TWO_PADS, IV_BYTES, V2, looks_like_a_record
 from phi.reencryption.embedded import embedded_records, is_damaged, may_hold_records, replaced
 from phi.reencryption.errors import ReencryptionError
+from phi.reencryption.json_fields import texts_of_fields
 from phi.reencryption.models import MAX_LISTED_ROWS, UNCHANGED, ColumnCounts, ReencryptedColumn
 from phi.usage import usage_of
 
@@ -171,6 +172,43 @@ class RecordReencryptor:
         counts += ColumnCounts(empty=empty, new=new, old=len(positions), example_rows=tuple(example_rows))
         return ReencryptedColumn(records=records, counts=counts, texts=decoded)
 
+    def encrypt_fields(
+        self, values: Sequence[str | None], keys: Sequence[str], fields: Set[str], *, write: bool
+    ) -> ReencryptedColumn:
+        """A column of JSON whose texts in these fields become records; each of them is counted, and not the document.
+
+        What is a record already stays. A number, and a text with records inside, is counted and left.
+        """
+        records = [UNCHANGED] * len(values)
+        counts = ColumnCounts()
+        example_rows: list[str] = []
+        for at, value in enumerate(values):
+            if not value:
+                counts += ColumnCounts(empty=1)
+                continue
+            found = texts_of_fields(value, fields)
+            of_value = ColumnCounts(no_record=found.numbers if found else 1)
+            plain = []
+            for each in found.texts if found else ():
+                if self._decrypt(self._new_cipher, each.text) is not None:
+                    of_value += ColumnCounts(new=1)
+                elif looks_like_a_record(each.text):
+                    of_value += ColumnCounts(foreign=1)
+                elif embedded_records(each.text, self._opened) or not _is_utf8(each.text):
+                    of_value += ColumnCounts(no_record=1)
+                else:
+                    of_value += ColumnCounts(old=1)
+                    plain.append(each)
+            if plain and write:
+                new = self._encrypt([each.text.encode() for each in plain])
+                places = [(each.start, each.end, record) for each, record in zip(plain, new, strict=True)]
+                records[at] = replaced(value, places)
+            counts += of_value + ColumnCounts(documents=bool(of_value.records), without_records=not of_value.records)
+            if of_value.undecryptable and len(example_rows) < MAX_LISTED_ROWS:
+                example_rows.append(keys[at])
+        counts += ColumnCounts(example_rows=tuple(example_rows))
+        return ReencryptedColumn(records=records, counts=counts, texts=[None] * len(values))
+
     def _may_hold_old(self, text: str) -> bool:
         """Whether a record's own text may hold records of the old key, which nobody would see in the database."""
         return self._old_cipher is not None and may_hold_records(text)
@@ -268,6 +306,11 @@ class RecordReencryptor:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A RecordReencryptor cannot be copied or pickled: it holds data keys.")
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether it has no half of a surrogate pair, which JSON can write and UTF-8 cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _has_canonical_end(record: str) -> bool:

@@ -108,8 +108,11 @@ class Worker:
         stored = dict(zip(selection.names, rows.values, strict=True))
         sources = {column.source for column in selection.hashes}
         documents = {column.name for column in self._table.documents}
+        fields = {column.name: frozenset(column.fields) for column in selection.json_columns}
         columns = {
-            name: self._reencryptor.reencrypt(
+            name: self._reencryptor.encrypt_fields(values, rows.keys, fields[name], write=self.write)
+            if name in fields
+            else self._reencryptor.reencrypt(
                 values, rows.keys, write=self.write, texts=name in sources, documents=name in documents
             )
             for name, values in zip(selection.columns, rows.values, strict=False)

@@ -13,6 +13,7 @@ import pytest
 from phi import PhiCipher
 from phi.errors import DecryptionError
 from phi.reencryption.embedded import embedded_records, replaced
+from phi.reencryption.json_fields import texts_of_fields
 from tests.phi.reencryption.command_process import CommandResult, Operator, wait_for, wrapped
 from tests.phi.reencryption.patients import NEW, OLD
 
@@ -175,3 +176,120 @@ def without_records(value: str, key: bytes, texts: dict[str, str]) -> str:
 
     found = embedded_records(value, name_of)
     return replaced(value, [(each.start, each.end, f"〈{each.opened}〉") for each in found])
+
+
+def encrypt(operator: Operator, columns: str, *more: str) -> CommandResult:
+    """Encrypt these columns of the table `t` with the current key."""
+    where = (
+        "--dsn",
+        operator.patients.dsn,
+        "--table",
+        "t",
+        "--columns",
+        columns,
+        "--key-column",
+        "id",
+        "--no-hash-columns",
+    )
+    return wait_for(operator.start_bare(*where, *more, command="encrypt"))
+
+
+LABEL = {
+    "to": {"name": "Jöhn 患者", "lines": ["1 Main Street", "", {"more": 'b\\c "d"'}], "zip": "02134", "verified": True},
+    "name": "parcel",
+    "weight": 1.25,
+}
+
+
+@needs_postgresql
+@pytest.mark.parametrize("type_name", ["json", "jsonb", "text", "draft"])
+def test_the_texts_of_named_fields_become_records_once_and_the_rest_of_the_document_stays(
+    operator: Operator, type_name: str
+) -> None:
+    patients = operator.patients
+    patients.run("create domain draft as jsonb")
+    patients.run(f"create table t (id int primary key, label {type_name})")
+    before = json.dumps(LABEL, ensure_ascii=False).replace(": 1.25", " :  1.250 ")
+    for number in range(1, 4):
+        patients.run(f"insert into t values (%s, %s::{type_name})", number, before)
+    shown = stored_labels(operator)
+    done = encrypt(operator, "label", "--json-fields", "label:to", "--json")
+    assert done.code == 0, done.stderr
+    assert done.document["passes"][0]["columns"]["label"]["inTheClear"] == 3 * 4
+    after = stored_labels(operator)
+    assert [opened(json.loads(label), OLD) for label in after] == [LABEL] * 3
+    assert [json.loads(label)["name"] for label in after] == ["parcel"] * 3
+    texts = {"name": "Jöhn 患者", "line": "1 Main Street", "more": 'b\\c "d"', "zip": "02134"}
+    as_stored = {name: json.dumps(text, ensure_ascii=False)[1:-1] for name, text in texts.items()}
+    for label, original in zip(after, shown, strict=True):
+        masked = without_records(label, OLD, texts)
+        for name, text in as_stored.items():
+            masked = masked.replace(f"〈{name}〉", text)
+        assert masked == original
+    again = patients.run("select id, xmin from t")
+    assert (
+        encrypt(operator, "label", "--json-fields", "label:to").code == 0
+        and patients.run("select id, xmin from t") == again
+    )
+
+
+def stored_labels(operator: Operator) -> list[str]:
+    return [label for (label,) in operator.patients.run("select label::text from t order by id")]
+
+
+@needs_postgresql
+def test_what_no_record_can_replace_is_listed_and_left(operator: Operator) -> None:
+    patients = operator.patients
+    patients.run("create table t (id int primary key, label text)")
+    inside = json.dumps({"dob": json.dumps({"deep": record("1980")})})
+    values = ['{"dob": 19800101}', "no JSON", inside, '{"dob": "\\ud800"}', '{"dob": ""}', None, '{"dob": "1980"}']
+    for number, value in enumerate(values, 1):
+        patients.run("insert into t values (%s, %s)", number, value)
+    done = encrypt(operator, "label", "--json-fields", "label:dob")
+    assert done.code == 1 and "id: 1, 2, 3, 4" in done.stdout and "4 that no record can replace" in done.stdout
+    after = [label for (label,) in patients.run("select label from t order by id")]
+    assert after[:6] == values[:6] and opened(json.loads(after[6]), OLD) == {"dob": "1980"}
+
+
+@needs_postgresql
+def test_json_is_never_encrypted_as_a_whole_because_its_type_takes_no_record(operator: Operator) -> None:
+    patients = operator.patients
+    patients.run("create table t (id int primary key, a jsonb, b int, c text)")
+    done = encrypt(operator, "a", "--json-fields", "b:*,c", "--json")
+    assert done.code == 2 and "expected COLUMN:FIELD+FIELD" in done.document["message"]
+    done = encrypt(operator, "a", "--json-fields", "b:*", "--json")
+    assert done.code == 2 and done.document["problems"] == [
+        "a is jsonb; a record needs text or varchar",
+        "a is jsonb: name the fields to encrypt, in --json-fields a:FIELD+FIELD",
+        "b is integer; --json-fields needs json, jsonb, text or varchar",
+        "b is in --json-fields, and not in --columns",
+    ]
+
+
+@needs_postgresql
+def test_a_text_with_records_inside_is_not_encrypted_again_as_a_whole(operator: Operator) -> None:
+    patients = operator.patients
+    patients.run("create table t (id int primary key, details text)")
+    partly = json.dumps({"a": record("Jane"), "b": "in the clear"})
+    patients.run("insert into t values (1, %s), (2, 'Jane')", partly)
+    done = encrypt(operator, "details")
+    assert done.code == 1 and "id: 1" in done.stdout
+    [(first,), (second,)] = patients.run("select details from t order by id")
+    assert first == partly and opened(second, OLD) == "Jane"
+    assert encrypt(operator, "details", "--json-fields", "details:*").code == 1, "the second is a record, and no JSON"
+
+
+def test_the_texts_of_a_document_are_found_by_the_names_of_their_fields() -> None:
+    document = '{"a":"1","b":{"a":["2",{"c":"3"}],"d":"4"},"e":[{"a":"5"},"6"],"f":"","g":null,"a":7,"h":true}'
+
+    def texts(*fields: str) -> list[str]:
+        found = texts_of_fields(document, set(fields))
+        assert found is not None
+        return [each.text for each in found.texts]
+
+    assert texts("a") == ["1", "2", "3", "5"] and texts("d", "e") == ["4", "5", "6"]
+    assert texts("*") == ["1", "2", "3", "4", "5", "6"] and texts() == texts("z") == []
+    assert texts_of_fields('"top"', {"*"}).texts[0].text == "top"  # type: ignore[union-attr]
+    assert texts_of_fields('{"a" : ["x", "y"], "b" : "z"}', {"b"}).texts[0].text == "z"  # type: ignore[union-attr]
+    for broken in ("", "{", '{"a": }', "[" * 100_000, "x"):
+        assert texts_of_fields(broken, {"*"}) is None

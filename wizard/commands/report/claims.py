@@ -41,7 +41,7 @@ from wizard.targets.vercel.access_key import OLDEST
 REVIEW_VALID_DAYS = 92
 """Access is reviewed quarterly, and so is what is encrypted."""
 
-_UNDONE = {"clear", "unreadable"}
+_UNDONE = {"clear", "unreadable", "unread"}
 """States of a scanned column."""
 
 
@@ -235,7 +235,8 @@ def _scanned(entry: ChecklistEntry, scan: Mapping[str, Any], read: Read) -> Chec
     problems = [
         *([f"in the clear: {', '.join(by_state['clear'])}"] if "clear" in by_state else []),
         *([f"under an unknown key: {', '.join(by_state['unreadable'])}"] if "unreadable" in by_state else []),
-        *(["not every table was read"] if not scan["complete"] else []),
+        *([f"not looked into: {', '.join(by_state['unread'])}"] if "unread" in by_state else []),
+        *(["not every table was read"] if not scan["complete"] and "unread" not in by_state else []),
         *(["no column of records was found"] if "records" not in by_state else []),
         *([f"it is about the data key {scan['keys'][0]}, not {in_use}"] if in_use != scan["keys"][0] else []),
         *([f"it is older than {REVIEW_VALID_DAYS} days"] if read.at - at > timedelta(days=REVIEW_VALID_DAYS) else []),

@@ -409,6 +409,7 @@ def scan(*states: str, **changed: Any) -> dict[str, Any]:
         (scan("records", "other"), "done", "1 columns of records, none in the clear"),
         (scan("records", "clear"), "open", "in the clear: public.Patient.column1"),
         (scan("records", "unreadable"), "open", "under an unknown key: public.Patient.column1"),
+        (scan("records", "unread", complete=False), "open", "not looked into: public.Patient.column1"),
         (scan("other"), "open", "no column of records was found"),
         (scan("records", complete=False), "open", "not every table was read"),
         (scan("records", succeeded=False), "open", "records are under a former key"),

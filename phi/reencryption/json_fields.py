@@ -1,0 +1,76 @@
+"""The texts in a JSON document that a first encryption makes records of: those of some fields, at any depth.
+
+Touches nothing. The document is not written again: a record takes the place of a string's content, and needs no escape.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Set
+from dataclasses import dataclass
+
+EVERY_FIELD = "*"
+"""In place of a field's name: every text of the document."""
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+_NO_VALUES = frozenset(("true", "false", "null"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JsonText:
+    """A text in a JSON document."""
+
+    start: int
+    end: int
+    """Its place in the document, between the quotes."""
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FieldTexts:
+    """What is in the fields of a document."""
+
+    texts: tuple[JsonText, ...]
+    numbers: int
+    """Numbers in these fields: no record can take their place, because it is a text."""
+
+
+def texts_of_fields(document: str, fields: Set[str]) -> FieldTexts | None:
+    """The texts of the fields with these names, and of everything inside them; None for what is no JSON.
+
+    An empty text is left out, because it has no record. Names of fields are never among the texts.
+
+    >>> [each.text for each in texts_of_fields('{"a": ["x", {"b": "y"}], "c": "z"}', {"a"}).texts]
+    ['x', 'y']
+    """
+    try:
+        json.loads(document)
+    except (ValueError, RecursionError):
+        return None
+    found: list[JsonText] = []
+    numbers = 0
+    # Of each open object or array: whether it is an object, and whether all in it is of a named field.
+    above: list[tuple[bool, bool]] = []
+    is_object, inside, is_name, named = False, EVERY_FIELD in fields, False, EVERY_FIELD in fields
+    for token in _TOKEN.finditer(document):
+        word = token[0]
+        if word in "{[":
+            above.append((is_object, inside))
+            is_object, inside = word == "{", named
+            is_name = is_object
+        elif word in "}]":
+            is_object, inside = above.pop()
+        elif word == ",":
+            is_name, named = is_object, inside
+        elif word == ":":
+            is_name = False
+        elif is_name:
+            named = inside or json.loads(word) in fields
+        elif not named:
+            continue
+        elif not word.startswith('"'):
+            numbers += word not in _NO_VALUES
+        elif text := json.loads(word):
+            found.append(JsonText(start=token.start() + 1, end=token.end() - 1, text=text))
+    return FieldTexts(texts=tuple(found), numbers=numbers)
