@@ -332,6 +332,9 @@ def check(
     if findings.backend:
         content = "with the key in it" if findings.state.has_key else "nothing built yet"
         ui.line(f"state in {findings.backend}: stack {request.stack}, {content}", mark=Mark.OK)
+    if findings.state.has_key:
+        ui.line(f"{request.stack} is deployed: what follows is an update of it. To set up another stack beside it:")
+        ui.verbatim(wizard("--stack", "NAME", "--from", plain_name(request.stack)))
     if findings.project:
         ui.line(f"Vercel project {findings.settings.vercel_team}/{findings.project.name}", mark=Mark.OK)
     if findings.stored_data_key:
