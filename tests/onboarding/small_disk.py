@@ -47,8 +47,8 @@ class SmallDisk:
 
     def give_back(self) -> None:
         """Put what is on it into the folder under it, as a person does who moves to a larger disk."""
-        shutil.rmtree(self.folder)
-        shutil.copytree(self.outside, self.folder)
+        # The folder itself stays: without it the disk would no longer be mounted.
+        shutil.copytree(self.outside, self.folder, dirs_exist_ok=True)
 
 
 @contextmanager

@@ -79,6 +79,29 @@ def test_the_same_command_goes_on_after_the_plugin_was_killed_while_aws_made_the
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("first", "second"), [("kms:CreateKey", "iam:CreatePolicy"), ("sns:CreateTopic", "s3:PutBucketLogging")]
+)
+def test_the_same_command_goes_on_after_the_plugin_was_killed_twice(
+    deployment: Deployment, first: str, second: str
+) -> None:
+    plugin_killed(deployment, "ecs", first, log="first")
+    plugin_killed(deployment, "ecs", second, log="second")
+    converges(deployment, "ecs")
+
+
+@pytest.mark.thorough
+def test_adopt_takes_nothing_of_the_stack_for_something_that_was_found(deployment: Deployment) -> None:
+    """Earlier, key, role and policy were "kept as found", and later updates changed nothing and ended with 0."""
+    plugin_killed(deployment, "vercel", "kms:CreateAlias", log="run", times=2)
+    deployment.set_up("vercel", "--adopt")
+    converges(deployment, "vercel")
+    deployment.set_up("vercel", "--rotation-period-days", "180")
+    status = deployment.client("kms").get_key_rotation_status(KeyId=deployment.keys()[0])
+    assert status["RotationPeriodInDays"] == 180
+
+
+@pytest.mark.thorough
 @pytest.mark.parametrize("target", ["vercel", "ecs"])
 @pytest.mark.parametrize("call", [*ONCE, *AGAIN])
 def test_the_same_command_goes_on_after_the_plugin_was_killed(deployment: Deployment, target: str, call: str):

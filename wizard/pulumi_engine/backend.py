@@ -156,7 +156,8 @@ def damage(backend: str, folder: Path, stack: str) -> DamagedState | None:
                 if complete
                 else shell("mv", file, Path(f"{file}.damaged"))
             )
-            advice = "puts the newest complete copy back" if complete else "no copy is complete: doctor goes on"
+            afterwards = "no copy is complete: run the same command again, or doctor for a stack that was set up"
+            advice = "puts the newest complete copy back" if complete else afterwards
             return DamagedState(f"the state {file} is damaged: it is not JSON", Command(command, advice=advice))
     return None
 

@@ -6,6 +6,7 @@ Part of the client of Pulumi: touches nothing but its arguments.
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -55,14 +56,22 @@ def with_unrecorded(
     for each in unrecorded:
         own.setdefault((each.type, each.name), []).append(each)
     resources = list(deployment.get("resources") or ())
-    recorded = {resource["urn"] for resource in resources}
+    recorded = {resource["urn"]: str(resource.get("id") or "") for resource in resources}
+
+    def add(resource: dict[str, Any]) -> None:
+        resources.append(resource)
+        recorded[resource["urn"]] = str(resource.get("id") or "")
+
     for creation in creations:
         if creation["urn"] in recorded:
             continue
+        if creation["type"].startswith("pulumi:providers:"):
+            # Of a stack whose state is empty: the engine gives its providers random ids, too.
+            add({**creation, "id": str(uuid.uuid4()), "outputs": creation["inputs"]})
+            continue
         if not creation["custom"]:
             # A parent comes before its children.
-            resources.append(dict(creation))
-            recorded.add(creation["urn"])
+            add(dict(creation))
             continue
         inputs = creation["inputs"]
         match = [
@@ -73,8 +82,9 @@ def with_unrecorded(
         if match and creation.get("parent") in (None, *recorded):
             # The refresh needs the Region only.
             outputs = {"region": inputs["region"]} if "region" in inputs else {}
-            resources.append({**creation, "id": match[0].id, "outputs": outputs})
-            recorded.add(creation["urn"])
+            provider = str(creation["provider"]).rpartition("::")[0]
+            reference = f"{provider}::{recorded.get(provider, '')}"
+            add({**creation, "id": match[0].id, "outputs": outputs, "provider": reference})
     return {**deployment, "resources": resources}
 
 

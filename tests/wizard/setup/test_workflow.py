@@ -64,7 +64,7 @@ from wizard.core.errors import (
     UsageError,
 )
 from wizard.core.models.access import PolicyFinding, PolicyFindingKind, PolicyJudgement
-from wizard.core.models.account import Existing
+from wizard.core.models.account import Existing, UnrecordedResource
 from wizard.core.models.delivery import (
     AccessKey,
     AccessKeyFact,
@@ -602,6 +602,28 @@ def test_what_a_crashed_run_left_is_taken_up_before_the_plan(world) -> None:
     places = [world.calls.index(f"engine.{name}") for name in ("prepare", "recover", "preview", "up")]
     assert places == sorted(places)
     assert world.engine.recovered == {step().urn: KEY_ID}
+
+
+def test_what_aws_made_and_the_state_lacks_is_imported_before_the_plan_and_looked_at_after_it(world) -> None:
+    world.stand()
+    alias = unrecorded_alias(world)
+    world.engine.steps = (step("create", "aws:iam/policy:Policy", "app-access"),)
+    world.setup()
+    places = [world.calls.index(f"engine.{name}") for name in ("prepare", "recover", "preview", "up", "compare")]
+    assert places == sorted(places)
+    assert world.engine.imported == (alias,)
+    assert f"its state lacks them; they are imported: {alias.arn}" in " ".join(world.ui.said)
+
+
+def unrecorded_alias(world: Any) -> UnrecordedResource:
+    """The alias, which AWS made for a run whose plug-in was killed."""
+    name = "alias/eonpro-phi-key"
+    alias = UnrecordedResource(type="aws:kms/alias:Alias", name=name, region="us-east-1", id=name, arn=name)
+    provider = StateResource(urn="urn::pulumi:providers:aws::default", type="pulumi:providers:aws", id="1")
+    state = world.engine.stack_state
+    world.engine.stack_state = replace(state, resources=(*state.resources, provider))
+    world.aws.unrecorded = (alias,)
+    return alias
 
 
 def test_an_update_after_a_failure_does_not_end_well_while_the_account_lacks_the_rotation(world) -> None:
@@ -1357,6 +1379,15 @@ def test_what_an_interrupted_first_set_up_created_can_be_removed(world) -> None:
     assert world.engine.recovered == {role.urn: "eonpro-app-role"}, "AWS had made it, and nobody heard of it"
     assert [what for what, _ in left] == [f"Key {KEY_ID}"]
     assert any(f"--key-id {KEY_ID}" in line for line in world.ui.said)
+
+
+def test_what_its_state_lacks_is_removed_with_a_first_set_up_that_did_not_end(world) -> None:
+    world.saved = settings()
+    world.engine.stack_state = StackState(exists=True, has_key=True, owned=(KEY_ID, KEY))
+    alias = unrecorded_alias(world)
+    workflow.destroy(world.request(confirmed="production"), world.clients)
+    assert world.engine.imported == (alias,)
+    assert world.calls.index("engine.recover") < world.calls.index("engine.destroy")
 
 
 @pytest.mark.parametrize("interactive", [True, False])

@@ -167,7 +167,8 @@ def check(
         elsewhere = None
         if is_same_place:
             own = services.claim_of(stack, pulumi.backend)
-            unrecorded, failed = services.unrecorded_resources(settings, state, aws, own)
+            has_data_key = on_aws.stored_data_key is not None or not on_aws.stored_data_key_known
+            unrecorded, failed = services.unrecorded_resources(settings, state, aws, own, has_data_key=has_data_key)
             problems += failed
             state = state.with_unrecorded(unrecorded)
         if on_aws.existing is not None and is_checkable and pulumi.state is None:

@@ -100,6 +100,13 @@ def foreign_claim(settings: Settings, owner: str, own: str) -> errors.Problem | 
     )
 
 
+def _is_claimed(aws: AwsClient, settings: Settings, own: str) -> bool:
+    """Whether the environment has this stack's claim: its first update began, whatever became of its state."""
+    name = settings.names.claim
+    claims, _ = attempt(aws.access_diagnostics.read_values, [name], SecretStore.PARAMETER_STORE)
+    return bool(claims) and claims is not None and claims.get(name) == own
+
+
 def claimed_elsewhere(aws: AwsClient, settings: Settings, own: str) -> errors.Problem | None:
     """The same, by the claim in the account; None without a claim, or where it cannot be read."""
     name = settings.names.claim
@@ -216,13 +223,15 @@ def orphaned_creations(
 
 
 def unrecorded_resources(
-    settings: Settings, state: StackState, aws: AwsClient, own_claim: str
+    settings: Settings, state: StackState, aws: AwsClient, own_claim: str, *, has_data_key: bool
 ) -> tuple[tuple[UnrecordedResource, ...], list[errors.Problem]]:
     """What the stack made and its state lacks, and why that cannot be read.
 
-    Empty for a stack that never began, and for an environment that is another stack's.
+    Empty for a stack that never began, and for an environment that is another stack's. `has_data_key`: whether the
+    environment has a stored data key, or may have one. Without a state it had been set up by then, and was removed or
+    lost its state: what is there is imported by a person's decision.
     """
-    if not state.has_begun:
+    if not state.has_begun and (has_data_key or not _is_claimed(aws, settings, own_claim)):
         return (), []
     unrecorded, error = attempt(aws.unrecorded_resources.find_unrecorded, settings, state)
     if error is not None:

@@ -248,6 +248,28 @@ def test_what_is_the_stacks_already_is_passed_over() -> None:
     assert whats(odd, state=owned) == []
 
 
+def test_what_is_the_stacks_own_is_no_resource_to_import() -> None:
+    """Imported, it would be "kept as found", and no update would change it any more."""
+    own = StackState(exists=True, has_key=True, owned=(KEY, KEY_ID, ALIAS, APP, APP_POLICY))
+    left = {resource.thing for resource in discovery.without_own(GUIDE, VERCEL, own).things}
+    assert left and not left & {
+        ResourceKind.KEY,
+        ResourceKind.ALIAS,
+        ResourceKind.APPLICATION_ROLE,
+        ResourceKind.APPLICATION_POLICY,
+        ResourceKind.POLICY_ATTACHMENT,
+    }
+    assert discovery.without_own(GUIDE, VERCEL, EMPTY) == GUIDE
+
+
+def test_what_an_earlier_run_imported_stays_imported() -> None:
+    imported = discovery.settings_with(VERCEL, GUIDE, tuple(ImportGroup))
+    owned = tuple(text for thing in GUIDE.things for text in (thing.id, thing.arn))
+    state = StackState(exists=True, has_key=True, owned=owned)
+    kept = {f"{thing.thing}={thing.id}" for thing in discovery.without_own(GUIDE, imported, state).things}
+    assert kept == set(imported.adopted)
+
+
 def test_a_role_with_a_path_can_be_used_as_it_is() -> None:
     arn = APP.replace("role/", "role/clinic/")
     (problem,) = obstacles(replace(GUIDE, role_arn=arn), VERCEL, EMPTY)

@@ -46,9 +46,10 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
-from wizard.core.models.account import DiscoveredResource, Existing, QuotaFact
+from wizard.core.models.account import DiscoveredResource, Existing, QuotaFact, UnrecordedResource
 from wizard.core.models.delivery import Simulation, StackState, StoredDataKey, VercelProject
 from wizard.core.models.rotation import VersionOrigin
+from wizard.core.models.stack import StateResource
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.preflight import checks
 
@@ -653,6 +654,47 @@ def test_a_crash_that_cannot_be_looked_into_is_a_problem_among_the_others(world)
     world.vercel.token = "wrong"
     whats = world.whats(saved=settings())
     assert "tag:GetResources is denied" in whats and "Vercel refuses the token" in whats
+
+
+def interrupted(world: World) -> UnrecordedResource:
+    """A stack that has begun, and the alias that AWS made for it without its state knowing."""
+    alias = UnrecordedResource(
+        type="aws:kms/alias:Alias",
+        name="alias/eonpro-phi-key",
+        region="us-east-1",
+        id="alias/eonpro-phi-key",
+        arn="alias/eonpro-phi-key",
+    )
+    provider = StateResource(urn="urn::pulumi:providers:aws::default", type="pulumi:providers:aws", id="1")
+    world.engine.stack_state = StackState(exists=True, has_key=True, owned=(KEY, KEY_ID), resources=(provider,))
+    world.aws.existing = Existing(alias_target=key_fact())
+    world.aws.unrecorded = (alias,)
+    return alias
+
+
+def test_what_aws_made_and_the_state_lacks_is_no_problem(world) -> None:
+    alias = interrupted(world)
+    findings = world.check(saved=settings())
+    assert findings.problems == () and findings.unrecorded == (alias,)
+
+
+def test_it_is_a_conflict_where_it_is_not_the_stacks_own(world) -> None:
+    interrupted(world)
+    world.aws.unrecorded = ()
+    assert "alias/eonpro-phi-key already points to the key" in world.whats(saved=settings())[0]
+
+
+def test_a_stack_that_never_began_has_nothing_of_its_own_in_the_account(world) -> None:
+    interrupted(world)
+    world.engine.stack_state = replace(world.engine.stack_state, resources=(), has_key=False, owned=())
+    assert "alias/eonpro-phi-key already points to the key" in world.whats(saved=settings())[0]
+    assert not [call for call in world.log if "find_unrecorded" in call]
+
+
+def test_what_cannot_be_read_is_said_before_more_is_created(world) -> None:
+    interrupted(world)
+    world.aws.failures["find_unrecorded"] = Unreachable("kms does not answer", "check the network")
+    assert "kms does not answer" in world.whats(saved=settings())
 
 
 def test_an_oidc_provider_that_is_there_goes_into_the_settings(world) -> None:
