@@ -3,7 +3,7 @@
     --seed N            another choice of histories (default 1)
     --long              all histories, for an hour
     --minutes N         what has not begun by then is left out (default 8.9; 60 with --long)
-    --only KIND,...     crashes, faults, races, machine, hostile
+    --only KIND,...     crashes, plugins, durations (--long), faults, races, machine, hostile
     --history KIND:NAME one history alone, with what its runs printed; with --baseline by the product without its laws
     --write             write the tables to docs/reliability.md
 
@@ -41,6 +41,8 @@ FOUND_OUT = ("races:rotate-data-key+rotate-data-key/two-folders/0", "faults:push
 HEADINGS = ("histories", "converged", "duplicated", "overwritten", "leaked", 'wrong "ok"')
 TITLES = {
     "crashes": "crashes, and crashes of the repair",
+    "plugins": "the AWS plug-in alone killed, twice too",
+    "durations": "the same, with AWS's real durations",
     "faults": "faults of AWS, Vercel and the disk",
     "races": "two commands at once",
     "machine": "random sequences of commands",
@@ -48,6 +50,8 @@ TITLES = {
 }
 KINDS: Mapping[str, Callable[[Stage, str], Verdict]] = {
     "crashes": histories.crash,
+    "plugins": histories.plugin,
+    "durations": histories.at_full_length,
     "faults": histories.fault,
     "races": histories.race,
     "machine": machine.sequences,
@@ -65,6 +69,10 @@ def chosen(stage: Stage, kinds: Sequence[str], seed: int, *, size: float, long: 
         engine = ENGINE if long or size >= 1 else []
         names["crashes"] = histories.crashes(stage, QUICK, None if long else chance, round(120 * size))
         names["crashes"] += histories.crashes(stage, engine, None if long else chance, round(6 * size))
+    if "plugins" in kinds and (long or size >= 1):
+        names["plugins"] = histories.plugins(stage, chance, 60 if long else 8)
+    if "durations" in kinds and long:
+        names["durations"] = histories.plugins(stage, chance, 6)
     if "faults" in kinds:
         count = 5000 if long else round(1000 * size)
         names["faults"] = [f"/{seed * 100_000 + number}" for number in range(count)]
@@ -211,7 +219,7 @@ def main() -> int:
         kinds = options.only.split(",")
         with empty_world(root) as empty:
             stage = Stage(root=root, empty=empty)
-            if {"crashes", "races"} & {*kinds}:
+            if {"crashes", "plugins", "races"} & {*kinds}:
                 prepare(stage, CHANGING if options.long or options.size >= 1 else QUICK)
             names = chosen(stage, kinds, options.seed, size=options.size, long=options.long)
             found = run(stage, names, seed=options.seed, until=until)

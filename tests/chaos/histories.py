@@ -18,7 +18,7 @@ from typing import Any
 from tests.chaos.commands import ANSWERS, COMMANDS, CONFIRMED, Command
 from tests.chaos.judge import Judge, Verdict
 from tests.chaos.server import TIME_OUT_SECONDS
-from tests.chaos.world import World
+from tests.chaos.world import SECONDS, World
 
 PHASES = ("before", "during", "after")
 FAST = {"jumps": True, "timeOut": TIME_OUT_SECONDS}
@@ -197,6 +197,56 @@ def crashes(stage: Stage, names: list[str], chance: random.Random | None, count:
     if chance is None:
         return found + pairs
     return chance.sample(found, min(count, len(found))) + chance.sample(pairs, min(count // 4, len(pairs)))
+
+
+# --- plug-ins: NAME is COMMAND/EFFECT/PHASE, as a crash of the plug-in alone, and more of them for the runs after it
+
+DURATIONS = 0.02
+"""The part of the real durations that a creation takes: a key a quarter of a second, a lifecycle more than half."""
+
+
+def plugin(stage: Stage, name: str, *, durations: float = DURATIONS) -> Verdict:
+    """The AWS plug-in alone is killed at a change, while creations take their time; the same command is typed again."""
+    command_name, *points = name.split("/")
+    command = COMMANDS[command_name]
+    env = {"PULUMI_SANDBOX_DURATIONS": str(durations)}
+    # At full length a set-up takes a minute.
+    seconds = SECONDS + 120 * durations
+    with stage.fork(command.world) as (world, template):
+        judge = Judge(f"plugins:{name}", world, stage.whole() if command.world == "empty" else template)
+        judge_template_of_empty(judge, template)
+        arguments = command.arguments(template)
+        for number, (point, phase) in enumerate(zip(points[::2], points[1::2], strict=True)):
+            judge.about_to_run(command, again=number > 0)
+            orders = {"kill": [int(point.removeprefix("http")), phase], "victim": "plugin"}
+            ended = world.run(
+                *arguments, orders={**orders, "watched": sorted(world.secrets)}, client=stage.client(), env=env,
+                typed=command.typed, seconds=seconds,
+            )  # fmt: skip
+            judge.ended(command, ended)
+        judge.about_to_run(command, again=True)
+        ended = world.run(
+            *arguments, client=stage.client(later=command.later), env=env, typed=command.typed, seconds=seconds
+        )
+        judge.ended(command, ended)
+        judge.converged(command, ended)
+        return judge.sentence()
+
+
+def at_full_length(stage: Stage, name: str) -> Verdict:
+    """The same with the real durations."""
+    return plugin(stage, name, durations=1.0)
+
+
+def plugins(stage: Stage, chance: random.Random, count: int) -> list[str]:
+    """The names of such histories: one end of the plug-in each, and for every third another in the run after it."""
+    effects = [number for side, number, what in stage.side_effects(COMMANDS["setup"]) if side == "http"]
+    points = [f"http{number}/{phase}" for number in effects for phase in ("before", "during")]
+    chosen = chance.sample(points, min(count, len(points)))
+    return [
+        f"setup/{point}" + (f"/{chance.choice(points)}" if number % 3 == 0 else "")
+        for number, point in enumerate(chosen)
+    ]
 
 
 # --- faults: NAME is a number, by which command, probability and faults are drawn

@@ -30,6 +30,23 @@ def kill_session(sid: int) -> None:
                     os.kill(pid, what)
 
 
+def kill_plugin(sid: int) -> bool:
+    """SIGKILL to the session's AWS plug-in alone, as by a kernel without memory; whether there was one."""
+    plugins = [pid for pid in session(sid) if _runs_the_provider(pid)]
+    for pid in plugins:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return bool(plugins)
+
+
+def _runs_the_provider(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as arguments:
+            return b"pulumi_plugins.provider" in arguments.read()
+    except OSError:
+        return False
+
+
 def _is_over(pid: int) -> bool:
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:

@@ -43,7 +43,7 @@ from sandbox.oidc import deployment_token
 from sandbox.server import ECS_SERVICE, VERCEL_PROJECT, VERCEL_TEAM, _listen
 from sandbox.state import ACCOUNT, write_private
 from sandbox.vercel import create_app
-from tests.chaos.processes import kill_session, session
+from tests.chaos.processes import kill_plugin, kill_session, session
 
 READS = ("Get", "List", "Describe", "Head", "Simulate", "Lookup", "BatchGet", "Decrypt", "AssumeRole", "DryRun",
          "Validate", "CheckNo")  # fmt: skip
@@ -69,6 +69,8 @@ class Orders:
     """The command that runs, as the record names it."""
     kill: tuple[int, str] | None = None
     """The number of the changing call, from 0, at which the client's session ends, and before, during or after."""
+    victim: str = "session"
+    """What ends then: the whole `session`, or the AWS `plugin` alone, where one runs."""
     hold: tuple[str, int] | None = None
     """The operation whose calls wait until so many have arrived (races)."""
     probability: float = 0.0
@@ -90,6 +92,14 @@ class Record:
     changes: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     argv: list[str] = field(default_factory=list)
+
+
+def _ended(orders: Orders) -> bool:
+    """End the victim; whether there was one."""
+    if orders.victim == "plugin":
+        return kill_plugin(orders.sid)
+    kill_session(orders.sid)
+    return True
 
 
 class World:
@@ -192,19 +202,17 @@ class World:
         if changes and orders.watched:
             self._watch(orders)
         at = orders.kill[1] if orders.kill and changes and number == orders.kill[0] else ""
-        if at == "before":
-            kill_session(orders.sid)
+        if at == "before" and _ended(orders):
             self._drop(environ)
         self._hold(name)
         if fault in _WITHOUT_EFFECT:
             return self._failed(fault, name, environ, start, call)
         body, status, headers = self._carry_out(name, changes, app, environ, fault)
-        if at == "during":
-            kill_session(orders.sid)
+        if at == "during" and _ended(orders):
             self._drop(environ)
         if at == "after":
             # The answer is on its way by then; the client may or may not have read it.
-            threading.Timer(0.01, kill_session, (orders.sid,)).start()
+            threading.Timer(0.01, _ended, (orders,)).start()
         if fault == "reset-after":
             self._drop(environ)
         if fault == "cut":

@@ -23,6 +23,7 @@ PRODUCT = (
     "crashes:push/http0/during",
     "crashes:rotate-data-key/http1/during/http0/before",
     "crashes:backup/file0/before",
+    "plugins:setup/http20/during/http30/during",
     "faults:push/16",
     "races:rotate-data-key+rotate-data-key/two-folders/0",
     "hostile:names/1",
