@@ -89,7 +89,7 @@ class AccessKeys:
         # After the list: a key that another run delivers meanwhile must not look unused.
         named = self.vercel.access_key_id(self.project)
         if delivered := _active_key(keys, named, now):
-            self._show_others(keys, named)
+            self._end_others(keys, delivered.key_id, now)
             return delivered
         if off := next((key for key in keys if key.id == named), None):
             self.on_message(f"the access key {off.id} on Vercel is inactive; it is replaced")
@@ -108,7 +108,7 @@ class AccessKeys:
                 f"another run created the second access key of the user {self.user} ({error.message})",
                 "wait until that run has ended, then run the same command again",
             ) from error
-        self._show_others(remaining, key.id)
+        self._end_others(remaining, key.id, now)
         return DeliveredAccessKey(key_id=key.id, is_new=True, age_days=0, key=key)
 
     def rotate(self) -> RotatedAccessKey:
@@ -248,7 +248,7 @@ class AccessKeys:
         Raises ResourceError if there is no room for another key then.
         """
         full, orphans = len(keys) >= LIMIT, _orphans(candidates, named, now)
-        if orphans and self.consent(_question(orphans[0]), needed=full):
+        if orphans and self.consent(_orphan_question(orphans[0], "Delete"), needed=full):
             return self._delete_orphan(keys, orphans[0])
         if not full:
             return keys
@@ -292,11 +292,34 @@ class AccessKeys:
         self._delete_orphan((orphan,), orphan)
         return self.aws.iam.make_access_key(self.user)
 
-    def _show_others(self, keys: Iterable[AccessKeyFact], named: str | None) -> None:
+    def _end_others(self, keys: Iterable[AccessKeyFact], current: str, now: datetime) -> None:
+        """Deactivate, with consent, each active key that nobody can have; show the others that are not on Vercel."""
         for key in keys:
-            if key.id != named:
+            if key.id == current:
+                continue
+            if not key.active or key.last_used is not None or self._may_be_deployed(key):
                 state = "is active" if key.active else "is inactive"
                 self.on_message(f"the access key {key.id} {state} and is not on Vercel: {RETIRE}")
+            elif now - key.made < DELIVERY_TIME:
+                self.on_message(
+                    f"the access key {key.id} is active, was never used and is not on Vercel: an interrupted run "
+                    "created it, or another run delivers it now. To deactivate it, run the same command again after "
+                    f"{key.made + DELIVERY_TIME:%H:%M:%S} UTC"
+                )
+            elif self.consent(_orphan_question(key, "Deactivate"), needed=True):
+                self.aws.iam.retire_access_key(self.user, key.id)
+                self.on_message(
+                    f"the access key {key.id} was never used and is not on Vercel; it is deactivated. "
+                    f"To delete it: {RETIRE}"
+                )
+
+    def _may_be_deployed(self, key: AccessKeyFact) -> bool:
+        """Whether what runs may have the key: it was deployed after the key was created, or that is unknown."""
+        try:
+            deployment = self.vercel.current_deployment(self.project)
+        except Unsupported:
+            return True
+        return deployment is not None and deployment.made >= key.made
 
 
 def age_warning(facts: Sequence[AccessKeyFact], now: datetime) -> str | None:
@@ -331,10 +354,10 @@ def _orphans(keys: Iterable[AccessKeyFact], named: str | None, now: datetime) ->
     return sorted(unused, key=lambda key: key.made)
 
 
-def _question(orphan: AccessKeyFact) -> str:
+def _orphan_question(orphan: AccessKeyFact, verb: str) -> str:
     return (
         f"The access key {orphan.id}, created {orphan.made:%Y-%m-%d %H:%M} UTC, was never used and is not on Vercel: a "
-        "run that was interrupted created it. Delete it?"
+        f"run that was interrupted created it. {verb} it?"
     )
 
 

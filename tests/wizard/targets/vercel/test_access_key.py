@@ -365,6 +365,41 @@ def test_the_key_of_a_run_that_was_killed_does_not_stay_active_for_ever(world: W
     assert any(orphan in question for question in world.asked)
 
 
+@pytest.mark.parametrize("halves", [0, 1])
+def test_the_key_of_a_killed_run_is_ended_by_the_same_command(world: World, halves: int) -> None:
+    """Killed when IAM had created the key, and Vercel did not have it: the second run makes another."""
+    world.vercel.deployed = timedelta(days=3)
+    world.vercel.fault, world.vercel.fault_after = Crash(), halves
+    with pytest.raises(Crash):
+        world.ensure()
+    (orphan,) = world.keys.ids()
+    done = world.ensure()
+    assert done.key_id != orphan and any(orphan in line and "run the same command again" in line for line in world.told)
+    world.keys.facts = [replace(each, made=each.made - timedelta(minutes=6)) for each in world.keys.facts]
+    assert world.ensure().key_id == done.key_id
+    assert world.keys.ids() == [done.key_id], "no key is active that nobody has"
+    assert world.delivered_and_alive()
+
+
+def test_the_former_key_of_a_rotation_is_not_ended_while_what_runs_may_have_it(world: World) -> None:
+    former = world.ensure().key_id
+    world.keys.facts = [replace(each, made=NOW - timedelta(hours=3)) for each in world.keys.facts]
+    world.vercel.deployed = timedelta(hours=2)
+    current = world.rotate().key_id
+    world.keys.facts = [
+        replace(each, made=NOW - timedelta(hours=1)) if each.id == current else each for each in world.keys.facts
+    ]
+    assert world.ensure().key_id == current
+    assert former in world.keys.ids(), "the deployment of two hours ago has it, and IAM may not show its use yet"
+
+
+def test_a_key_that_nobody_has_is_left_without_consent(world: World) -> None:
+    world.vercel.deployed, world.consents = None, False
+    world.keys.add("AKIAORPHAN")
+    world.ensure()
+    assert "AKIAORPHAN" in world.keys.ids()
+
+
 def test_a_key_that_was_made_by_hand_and_never_used_is_left_without_consent(world: World) -> None:
     world.keys.add("AKIABYHAND")
     assert world.ensure().is_new
