@@ -781,6 +781,18 @@ HERE = (
         whole=True,
     ),
     Fault(
+        # As a plug-in that is killed while AWS carries out CreateAlias leaves it.
+        name="state-without-the-alias",
+        do=resources(lambda found: [e for e in found if not e["urn"].endswith("Alias::phi-key")]),
+        whole=True,
+    ),
+    Fault(
+        # As a copy from before the first creation, which was put back.
+        name="state-of-the-first-minute",
+        do=resources(lambda found: [e for e in found if not e["type"].startswith("aws:")]),
+        whole=True,
+    ),
+    Fault(
         name="state-without-the-role",
         do=resources(
             lambda found: [
