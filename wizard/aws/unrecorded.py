@@ -37,7 +37,8 @@ class UnrecordedResources(SessionClient):
 
         Only those that cannot be created a second time, and keys, of which there would be two. To create the others
         again changes nothing: settings of a bucket, attachments, inline policies, rules. What the settings import, and
-        what the caller may not read, is left out. Nothing is asked for what the state has.
+        what the caller may not read, is left out. Nothing is asked for what the state has. Raises PermissionDenied
+        where the keys cannot be listed: a second one could be made.
         """
         session = self._session
         imported = {entry.partition("=")[2] for entry in settings.adopted}
@@ -88,7 +89,7 @@ def _keys(session: Session, settings: Settings, state: StackState) -> tuple[Unre
     if wanted:
         try:
             tagged = kms.KmsKeys(session).find_keys(settings.tags)
-        except (PermissionDenied, Unsupported):
+        except Unsupported:
             tagged = ()
         free = [key for key in tagged if key.arn not in state.owned and key.state == "Enabled" and not key.replica_of]
         for purpose, alias in wanted:

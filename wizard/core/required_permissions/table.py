@@ -44,9 +44,13 @@ UNCHECKED = frozenset(
         "access-analyzer:CheckNoPublicAccess",
         "access-analyzer:ValidatePolicy",
         "kms:ListGrants",
+        "kms:ListKeys",
     }
 )
-"""Actions of the operator's policy that the set-up can do without: the preflight does not ask for them."""
+"""Actions of the operator's policy that the set-up can do without: the preflight does not ask for them.
+
+The keys are listed only after a run that was interrupted.
+"""
 
 
 def read_elsewhere() -> frozenset[tuple[str, str]]:
