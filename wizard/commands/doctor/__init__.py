@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class DoctorOptions:
     quick: bool = False
+    quiet: bool = False
+    """Without what passed."""
     format: str | None = None
     """`ocsf`: the document is an array of events."""
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--quick", action="store_true", help="without Pulumi's own comparison (seconds)")
+        parser.add_argument("--quiet", action="store_true", help="without what passed")
         parser.add_argument(
             "--format", choices=("ocsf",), action=_Form, help="the document as OCSF events, for a SIEM; implies --json"
         )

@@ -35,7 +35,7 @@ def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int
     if not options.quick:
         clients.start_engine()
     diagnosis = _diagnosis(request, clients, last=() if options.quick else checks.SLOW_CHECKS)
-    show(clients.ui, diagnosis)
+    show(clients.ui, diagnosis, quiet=options.quiet)
     return diagnosis.exit_code, document(diagnosis)
 
 
@@ -59,19 +59,23 @@ def _diagnosis(request: Request, clients: Clients, *, last: Sequence[tuple[str, 
     return replace(diagnosis, skipped=(*diagnosis.skipped, *skipped))
 
 
-def show(ui: UserInterface, diagnosis: Diagnosis) -> None:
+def show(ui: UserInterface, diagnosis: Diagnosis, *, quiet: bool = False) -> None:
+    """What passed, what was not checked, and last, where it stays on the screen, what is wrong.
+
+    `quiet` leaves out what passed.
+    """
+    if diagnosis.passed and not quiet:
+        ui.section("Passed")
+        for what in diagnosis.passed:
+            ui.line(what, mark=Mark.OK)
+    for what in diagnosis.skipped:
+        ui.line(f"not checked: {what}", mark=Mark.INFO)
+    show_not_checked(ui, diagnosis)
     if diagnosis.findings:
         ui.section("What is wrong", "the root causes first")
     show_findings(ui, diagnosis.findings)
     for finding in diagnosis.consequences:
         ui.line(f"{finding.what}: this follows from the causes above", mark=Mark.INFO)
-    show_not_checked(ui, diagnosis)
-    if diagnosis.passed:
-        ui.section("Passed")
-    for what in diagnosis.passed:
-        ui.line(what, mark=Mark.OK)
-    for what in diagnosis.skipped:
-        ui.line(f"not checked: {what}", mark=Mark.INFO)
     if diagnosis.healthy:
         everything = "everything else" if diagnosis.skipped else "everything"
         ui.line(f"healthy: {everything} was checked, and nothing is wrong", mark=Mark.OK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 
@@ -12,10 +13,11 @@ from tests.wizard.commands.doctor.doctor_documents import DENIED, DIAGNOSES, DIS
 from tests.wizard.commands.doctor.stacks import CheckedStack
 from tests.wizard.fakes.clients import settings
 from wizard.commands.doctor import check_codes
-from wizard.commands.doctor.command import document
+from wizard.commands.doctor.command import document, show
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import CheckResult, Finding, NotChecked, Passed, build_diagnosis, diagnose
 from wizard.core.errors import PermissionDenied, ResourceError
+from wizard.terminal.terminal import Terminal
 
 
 def finding(cause: str) -> Finding:
@@ -147,3 +149,31 @@ def test_an_advisory_does_not_keep_the_slow_checks_from_running() -> None:
 
     diagnosis = diagnose(context.deployed, context.clients, (advise,), last=(("the comparison", slow),))
     assert (diagnosis.healthy, diagnosis.passed) == (True, ("the account is as in the state",))
+
+
+def printed(name: str, *, quiet: bool = False) -> str:
+    """What the doctor prints of a diagnosis."""
+    out = io.StringIO()
+    show(Terminal(interactive=False, out=out, width=100), DIAGNOSES[name], quiet=quiet)
+    return out.getvalue()
+
+
+def test_the_doctor_ends_with_what_is_wrong() -> None:
+    text = printed("a cause and what follows")
+    assert text.index("Passed") < text.index("the trail logs") < text.index("What is wrong")
+    assert text.rstrip().endswith("this follows from the causes above")
+
+
+def test_a_quiet_doctor_leaves_out_what_passed_and_nothing_else() -> None:
+    whole, quiet = printed("a cause and what follows"), printed("a cause and what follows", quiet=True)
+    assert "Passed" not in quiet and "the trail logs" not in quiet
+    assert quiet[quiet.index("What is wrong") :] == whole[whole.index("What is wrong") :]
+    healthy = printed("healthy", quiet=True)
+    assert "the key is there" not in healthy and "healthy: everything else was checked" in healthy
+
+
+@pytest.mark.parametrize("name", DIAGNOSES)
+def test_what_could_not_be_checked_is_printed_before_what_is_wrong(name: str) -> None:
+    text = printed(name)
+    if "Not checked" in text and "What is wrong" in text:
+        assert text.index("Passed") < text.index("Not checked") < text.index("What is wrong")
