@@ -5,6 +5,7 @@ Pure. Holds no secret.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from components.policies.requirements import Topic
@@ -13,10 +14,10 @@ from wizard.core import json_documents
 from wizard.core.errors import SetupError
 from wizard.core.models import delivery as models
 from wizard.core.models.account import Identity
-from wizard.core.models.inputs import Mark
+from wizard.core.models.inputs import Mark, is_region
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import Step
-from wizard.core.next_command import plain_name, wizard
+from wizard.core.next_command import Command, plain_name, wizard
 from wizard.data_key.delivery import region_of
 from wizard.setup.checklist import ChecklistEntry, ItemState
 from wizard.targets.port import NextStep, deploy_targets
@@ -37,6 +38,24 @@ PROOF_MARKS = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class RefusedBackup:
+    """A backup at the end of the set-up that was not made."""
+
+    place: str
+    """As it was answered: a file, s3://BUCKET/KEY, or a Region."""
+    error: SetupError
+    is_required: bool
+    """Whether the run was started with it. One that a person chose at the end is optional."""
+
+    def command(self, stack: str) -> Command:
+        """Makes the backup alone."""
+        if is_region(self.place):
+            return wizard("backup", "--stack", stack, "--to-region", self.place)
+        place = self.place if self.place.startswith("s3://") else Path(self.place).expanduser()
+        return wizard("backup", "--stack", stack, "--to", place)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """The facts of a finished run."""
 
@@ -54,8 +73,8 @@ class Report:
     """The AWS profile of the run, if one was named."""
     last_backup: LastBackup | None = None
     """The last backup of the data key; None without one, or where that is not known."""
-    backup_error: SetupError | None = None
-    """Why the backup that was asked for was not made."""
+    refused_backup: RefusedBackup | None = None
+    """The backup that was to be made and was not."""
     access_key: DeliveredAccessKey | None = None
     """The access key of the application on Vercel, where it is an IAM user."""
     hash_key: models.StoredDataKey | None = None
@@ -79,9 +98,14 @@ class Report:
         )
 
     @property
+    def is_done(self) -> bool:
+        """Whether the set-up is done: no verification failed, and no item is unmet."""
+        return not self.failed and not self.unmet
+
+    @property
     def ok(self) -> bool:
-        """Whether no verification failed, no item is unmet, and a backup that was asked for was made."""
-        return not self.failed and not self.unmet and self.backup_error is None
+        """Whether the set-up is done, with the backup that the run was started with."""
+        return self.is_done and not (self.refused_backup and self.refused_backup.is_required)
 
 
 def what_exists(report: Report) -> tuple[tuple[str, ...], ...]:
@@ -163,7 +187,12 @@ def _former_key_step(report: Report) -> Iterator[NextStep]:
 
 
 def _backup_step(report: Report) -> Iterator[NextStep]:
-    if not has_backup(report.last_backup, report.stored_data_key):
+    if refused := report.refused_backup:
+        yield NextStep(
+            what=f"Make the backup that was refused ({refused.error.message}). The set-up before it is done.",
+            verbatim=refused.command(report.stack),
+        )
+    elif not has_backup(report.last_backup, report.stored_data_key):
         name = plain_name(report.stack)
         yield NextStep(
             what="Back up the wrapped data key: a mistake can delete every copy in this account. Or to S3 with Object "

@@ -119,7 +119,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
         delivery = deliver_and_verify.deliver_and_verify(
             clients, ready, outputs, yes=request.yes, early=None if is_new else early
         )
-    last_backup, backup_error = _backed_up(
+    last_backup, refused_backup = _backed_up(
         request, clients, ready, outputs, delivery.stored_data_key, last=read_last_backup()[0]
     )
     ui.section("Evidence", "the compliance checklist, read from the account just now")
@@ -144,13 +144,13 @@ def setup(request: Request, clients: Clients) -> report.Report:
         access_key=delivery.access_key,
         checklist=items,
         last_backup=last_backup,
-        backup_error=backup_error,
+        refused_backup=refused_backup,
         former_key=ready.former_key,
         seconds=clients.clock() - started,
         profile=ready.profile,
     )
     show_report(ui, done)
-    if clients.drafts is not None and done.ok:
+    if clients.drafts is not None and done.is_done:
         clients.drafts.remove(request.stack)
     return done
 
@@ -173,8 +173,8 @@ def _backed_up(
     stored: StoredDataKey,
     *,
     last: LastBackup | None,
-) -> tuple[LastBackup | None, SetupError | None]:
-    """The last backup, after one to the place that was answered; and why that one failed. A first run asks for it."""
+) -> tuple[LastBackup | None, report.RefusedBackup | None]:
+    """The last backup, after one to the place that was answered; and that one if it failed. A first run asks for it."""
     if clients.back_up is None:
         return last, None
     answer = ready.answers.get(BACKUP_TO.key)
@@ -188,17 +188,19 @@ def _backed_up(
         )
         clients.ui.section("Backup", "optional")
         question = BACKUP_TO.question(offered, default=LATER)
-        place = clients.ui.ask(replace(question, typed_as="place: s3://BUCKET/KEY with Object Lock, REGION or FILE"))
+        typed_as = "place: s3://BUCKET/KEY with Object Lock, REGION or FILE"
+        place = clients.ui.ask(replace(question, typed_as=typed_as, escape=LATER))
     if place in (None, LATER):
         return last, None
     clients.ui.working("backing up the data key")
     try:
         return clients.back_up(place, ready, outputs), None
     except SetupError as error:
-        clients.ui.line(f"the data key was not backed up: {error.message}", mark=Mark.FAIL)
-        if error.hint:
-            clients.ui.verbatim(error.hint)
-        return last, error
+        refused = report.RefusedBackup(place=place, error=error, is_required=answer is not None)
+        clients.ui.error(SetupError(f"the data key was not backed up: {error.message}", error.hint))
+        clients.ui.line("the set-up is done; this makes the backup alone:")
+        clients.ui.verbatim(refused.command(request.stack))
+        return last, refused
 
 
 def preview(request: Request, clients: Clients) -> plan.Plan:

@@ -7,6 +7,7 @@ import threading
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -900,7 +901,37 @@ def test_a_backup_that_was_asked_for_and_not_made_does_not_end_well(world) -> No
     code, document = SetupOptions().run(world.request(backup_to="eu-west-1"), clients)
     assert places == ["eu-west-1"]
     assert (code, document["ok"], document["lastBackup"]) == (1, False, None)
-    assert "the data key was not backed up: no s3:PutObject" in world.ui.said
+    (told,) = world.ui.told
+    assert told.message == "the data key was not backed up: no s3:PutObject"
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("s3://clinic/key.json", "--to s3://clinic/key.json"),
+        ("eu-west-1", "--to-region eu-west-1"),
+        ("my keys.json", f"--to '{Path.cwd()}/my keys.json'"),
+        ("~/key.json", f"--to {Path.home()}/key.json"),
+    ],
+)
+def test_a_backup_that_is_refused_at_the_end_is_repeated_by_a_command_and_the_set_up_is_done(
+    world, place: str, words: str
+) -> None:
+    world.ui.interactive = True
+    world.ui.answers = {"decision": ["apply"], "backup_to": [place]}
+    clients, _ = backed_up(world, fails=True)
+    done = workflow.setup(world.request(yes=False), clients)
+    repeat = f"python -m wizard backup --stack production {words}"
+    assert done.ok and report.document(done)["ok"]
+    assert world.drafts.saved and world.drafts.kept == {}, "the next run would go on with a set-up that is done"
+    assert world.ui.said.count(repeat) == 2, "where it is refused, and among the next steps"
+    assert [step.verbatim for step in next_steps(done) if "backup" in step.what] == [repeat]
+
+
+def test_a_set_up_whose_backup_was_refused_leaves_nothing_to_go_on_with(world) -> None:
+    clients, _ = backed_up(world, fails=True)
+    done = workflow.setup(world.request(backup_to="eu-west-1"), clients)
+    assert (done.ok, done.is_done, world.drafts.kept) == (False, True, {})
 
 
 def test_a_strict_key_policy_that_kms_does_not_hold_does_not_end_well(world) -> None:
