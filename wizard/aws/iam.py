@@ -130,10 +130,13 @@ def _role_arn(session: Session, name: str) -> str | None:
 
 def list_regions(session: Session) -> tuple[RegionFact, ...]:
     """The Regions of the partition, by name, including those that the account has switched off."""
+    places = session.region_places()
+    regions: tuple[RegionFact, ...] | None = None
     for ask in (_account_regions, _ec2_regions):
         if regions := or_none(partial(_in_known_region, session, ask)):
-            return regions
-    return tuple(RegionFact(name=name, enabled=True) for name in sorted(session.service_regions("kms")))
+            break
+    regions = regions or _sorted((name, True) for name in session.service_regions("kms"))
+    return tuple(replace(fact, place=places.get(fact.name, "")) for fact in regions)
 
 
 def _account_regions(session: Session) -> tuple[RegionFact, ...]:

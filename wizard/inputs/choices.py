@@ -19,6 +19,9 @@ from wizard.targets.port import all_targets
 SEVERAL = Choice(value="several", title="Several Regions", note="a multi-Region key; cannot be changed later")
 """Among the Regions, where it is open whether the key is a multi-Region key."""
 
+PRIMARY = "Which Region is the primary?"
+"""Follows `SEVERAL`: of a multi-Region key one Region has the primary key, the others have replicas of it."""
+
 RECOMMENDED = {"app_principal": CREATE, "vercel_access": "oidc", "ecs_execution_role": CREATE}
 """Used without a question; shown on the summary, where they can be changed."""
 
@@ -214,7 +217,11 @@ def may_exist(aws: AwsClient, arn: str) -> bool:
 def _regions(aws: AwsClient) -> tuple[Choice, ...]:
     # Enabled Regions first: half of the list may be disabled.
     return tuple(
-        Choice(value=fact.name, title=fact.name, disabled=None if fact.enabled else "off in this account")
+        Choice(
+            value=fact.name,
+            title=f"{fact.name} · {fact.place}" if fact.place else fact.name,
+            disabled=None if fact.enabled else "off in this account",
+        )
         for fact in sorted(listed(aws.list_regions), key=lambda fact: not fact.enabled)
     )
 

@@ -58,6 +58,8 @@ class Interviewer:
     vercel: Callable[[str], VercelClient]
     linked: Linked | None
     sign_in: Callable[[str], None] | None = None
+    sign_in_problem: Callable[[str], SetupError | None] = lambda profile: None
+    """Why no AWS CLI that is installed can sign the profile in; None where one can."""
     sign_in_to_vercel: Callable[[], Answer] | None = None
     detected: tuple[str, ...] = ()
     """Lines to show with the account."""
@@ -166,8 +168,10 @@ class Interviewer:
 
     def _ask_missing(self) -> None:
         """Ask until nothing is missing; Back reopens the question before."""
-        while (entry := self._next()) is not None:
+        while True:
             try:
+                if (entry := self._next()) is None:
+                    return
                 self._ask_and_save(entry)
             except Back:
                 last = self._asked.pop()
@@ -243,8 +247,11 @@ class Interviewer:
             self._aws = self.connect(self._values.get("profile"), self._values.get("region"))
         return self._aws
 
-    def _identify(self) -> None:
-        """Identify the caller, detect what follows from the account, and show it."""
+    def _identify(self, *, offers_profiles: bool = True) -> None:
+        """Identify the caller, detect what follows from the account, and show it.
+
+        `offers_profiles`: after a sign-in that was declined another profile can be chosen. Raises Back from there.
+        """
         self._aws = None
         aws = self._connected()
         while True:
@@ -253,8 +260,9 @@ class Interviewer:
                 identity = aws.identify()
                 break
             except SignInNeeded as error:
-                if not self._offer_sign_in(error):
-                    raise
+                refusal = self._offer_sign_in(error)
+                if refusal is not None and not (offers_profiles and self._ask_profile_again(aws, refusal)):
+                    raise refusal from error
                 self._aws = None
                 aws = self._connected()
         self._identity = identity
@@ -277,13 +285,31 @@ class Interviewer:
             if is_detected or (answer.source is Source.ASKED and key in ("account", "administrators")):
                 del self._answers[key]
 
-    def _offer_sign_in(self, error: SignInNeeded) -> bool:
+    def _offer_sign_in(self, error: SignInNeeded) -> CredentialsError | None:
+        """Sign in, if the person wants to; otherwise the error that this leaves."""
         if self.sign_in is None:
-            return False
+            return error
+        if (problem := self.sign_in_problem(error.profile)) is not None:
+            return CredentialsError(f"{error.message}; {problem.message}", problem.hint)
         self.ui.line(error.message, mark=Mark.WARN)
         if not self.ui.confirm(f"Sign in now ({error.hint})?", default=True):
-            return False
+            return error
         self.sign_in(error.profile)
+        return None
+
+    def _ask_profile_again(self, aws: AwsClient, error: CredentialsError) -> bool:
+        """Ask for the profile, unless the command line named it or there is no other one. Raises Back."""
+        given = self._answers.get("profile")
+        if len(aws.profiles()) < 2 or given is not None and given.source is Source.FLAG:
+            return False
+        if not isinstance(error, SignInNeeded):
+            self.ui.error(error)
+        self._reopen("profile")
+        if "profile" in self._asked:
+            self._asked.remove("profile")
+        # The next run does not begin with a profile that is not signed in.
+        self.save_progress(self._answers, tuple(self._asked))
+        self._ask_and_save(by_key["profile"])
         return True
 
     def _show(self, identity: Identity, aws: AwsClient) -> None:
@@ -398,7 +424,7 @@ class Interviewer:
             self._answers["profile"] = choices.asked(chosen)
             self._forget_account()
             try:
-                self._identify()
+                self._identify(offers_profiles=False)
             except SetupError as error:
                 self.ui.error(error)
                 self._answers.pop("profile")
@@ -425,16 +451,20 @@ class Interviewer:
                 question = self._question(entry, (*first, choices.SEVERAL, *offered[1:]), default)
                 chosen = str(self.ui.ask(replace(question, parse=str)))
             try:
-                is_one = chosen not in (None, choices.SEVERAL.value)
-                value = str(chosen) if is_one else self._answered(entry, self._question(entry, offered, default))
+                value = chosen
+                if value in (None, choices.SEVERAL.value):
+                    question = self._question(entry, offered, default)
+                    if value is not None:
+                        question = replace(question, prompt=choices.PRIMARY, back=True)
+                    value = self._answered(entry, question)
             except Back:
                 if not is_open:
                     raise
                 continue
             if is_open:
                 self._set_along(entry, "multi_region", chosen == choices.SEVERAL.value)
-            self._aws = self._connected().with_region(value)
-            return value
+            self._aws = self._connected().with_region(str(value))
+            return str(value)
 
     def _administrators(self, entry: Input) -> tuple[str, ...]:
         assert self._identity is not None
@@ -512,10 +542,12 @@ class Interviewer:
             if self.linked and not (team and project):
                 team, project = self.linked.team_id, self.linked.project_id
             linked = self.linked is not None and team == self.linked.team_id
+            self.ui.working("asking Vercel")
             try:
                 if team and project:
-                    self.ui.working("asking Vercel")
                     self.vercel(token).find_project(team, project)
+                else:
+                    self.vercel(token).check_token()
             except CredentialsError as error:
                 if linked and isinstance(error, PermissionDenied):
                     # A valid token of another team: the folder's link is only a default, and does not apply.

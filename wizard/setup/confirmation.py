@@ -35,10 +35,10 @@ class Decision(StrEnum):
     CANCEL = "cancel"
 
 
-_APPLY = Choice(value=Decision.APPLY, title="Apply")
-_CHECK_AGAIN = Choice(value=Decision.CHECK_AGAIN, title="Check again")
-_EDIT = Choice(value=Decision.EDIT, title="Edit an answer")
-_CANCEL = Choice(value=Decision.CANCEL, title="Cancel")
+_APPLY = Choice(value=Decision.APPLY, title="Apply", words=("y", "yes"))
+_CHECK_AGAIN = Choice(value=Decision.CHECK_AGAIN, title="Check again", words=("c", "check"))
+_EDIT = Choice(value=Decision.EDIT, title="Edit an answer", words=("e", "edit"))
+_CANCEL = Choice(value=Decision.CANCEL, title="Cancel", words=("n", "no", "q", "quit"))
 
 
 @contextmanager
@@ -114,6 +114,7 @@ def _ask_about_problems(request: Request, ui: UserInterface, failed: PreflightFa
         why="",
         choices=(_EDIT, _CHECK_AGAIN, _CANCEL),
         default=Decision.EDIT,
+        escape=Decision.CANCEL,
         explanation="Fix the problems in another window and check again; or edit the answer that causes them.",
     )
     return Decision(ui.ask(question))
@@ -155,8 +156,7 @@ def _decide(request: Request, ui: UserInterface, ready: PreparedRun, planned: pl
 
 def _ask_about_plan(request: Request, ui: UserInterface, ready: PreparedRun, planned: plan.Plan) -> Decision:
     def details() -> None:
-        steps.show_each(ui, planned)
-        steps.show_page(ui, request, ready, planned)
+        steps.show_details(ui, request, ready, planned)
 
     question = Question(
         key="decision",
@@ -168,6 +168,7 @@ def _ask_about_plan(request: Request, ui: UserInterface, ready: PreparedRun, pla
         explanation="Exactly this plan is applied: an update that would do anything else is refused.\n\n"
         "You can still edit any answer; then everything is checked and planned again.",
         details=details,
+        escape=Decision.CANCEL,
     )
     return Decision(ui.ask(question))
 
@@ -181,6 +182,7 @@ def typed(request: Request, ui: UserInterface, *, why: str = "This cannot be und
         kind=InputType.TEXT,
         prompt=f"Type the stack's name, {request.stack}, to confirm it",
         why=why,
+        escape="",
     )
     return bool(ui.ask(question) == request.stack)
 

@@ -154,6 +154,8 @@ class Clients:
     Vercel, by its OIDC token."""
     sign_in: Callable[[str], None] | None = None
     """Signs a profile in with the AWS CLI, interactively."""
+    sign_in_problem: Callable[[str], SetupError | None] = lambda profile: None
+    """Why no AWS CLI that is installed can sign the profile in; None where one can."""
     sign_in_to_vercel: Callable[[], Answer] | None = None
     """Signs a person in with the Vercel CLI, interactively, for a token; None without that CLI. Raises SetupError."""
     drafts: Drafts | None = None
@@ -235,6 +237,7 @@ def interviewer(request: Request, clients: Clients, *, unasked: tuple[str, ...] 
         vercel=clients.vercel,
         linked=clients.linked,
         sign_in=clients.sign_in,
+        sign_in_problem=clients.sign_in_problem,
         sign_in_to_vercel=clients.sign_in_to_vercel,
         detected=clients.detected,
         has_state_location=clients.has_state_location,
@@ -475,9 +478,7 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
     if to_apply and ui.interactive and not request.yes:
         show_page(ui, request, ready, planned)
     else:
-        ui.section("Review")
-        ui.table(_summary(request, ready))
-        show_each(ui, planned)
+        show_details(ui, request, ready, planned)
     return planned
 
 
@@ -493,8 +494,10 @@ def show_page(ui: UserInterface, request: Request, ready: PreparedRun, planned: 
     ui.table(plan.brief(planned))
 
 
-def show_each(ui: UserInterface, planned: plan.Plan) -> None:
-    """Every resource, every other step and every price of the plan."""
+def show_details(ui: UserInterface, request: Request, ready: PreparedRun, planned: plan.Plan) -> None:
+    """Every answer, and every resource, every other step and every price of the plan."""
+    ui.section("Review")
+    ui.table(_summary(request, ready))
     ui.section("Plan")
     for line in plan.lines(planned):
         ui.line(line)

@@ -153,6 +153,17 @@ class Vercel:
 
     # --- the project
 
+    def check_token(self) -> None:
+        """Raises CredentialsError where Vercel refuses the token itself, Unreachable where it does not answer.
+
+        One request. What the token reaches, and any other answer, is the matter of the other methods.
+        """
+        answer = self._api.persist(
+            "GET", Endpoint.TEAMS.path(), query={"limit": "1"}, deadline=self._api.deadline(READING_SECONDS)
+        )
+        if answer.bad_token:
+            raise self._api.refusal(answer, "list the teams")
+
     def list_projects(self) -> tuple[VercelProject, ...]:
         """Every project that the token reaches, by team and name, for a list to choose from, within eight seconds.
 

@@ -208,8 +208,8 @@ def test_regions_are_listed_by_name_with_those_switched_off(script, scripted):
 
 def test_regions_are_asked_of_ec2_where_the_account_service_is_not_to_be_had(aws):
     regions = aws.list_regions()
-    assert RegionFact(name="us-east-1", enabled=True) in regions
-    assert RegionFact(name="ap-east-1", enabled=False) in regions
+    assert RegionFact(name="us-east-1", enabled=True, place="US East, N. Virginia") in regions
+    assert RegionFact(name="ap-east-1", enabled=False, place="Asia Pacific, Hong Kong") in regions
     assert list(regions) == sorted(regions, key=lambda fact: fact.name)
 
 
@@ -219,7 +219,7 @@ def test_a_caller_who_may_list_no_regions_gets_those_that_the_sdk_knows(script, 
     )
     script.refuse("DescribeRegions", "UnauthorizedOperation", status=403)
     regions = scripted.list_regions()
-    assert RegionFact(name="us-east-1", enabled=True) in regions
+    assert RegionFact(name="us-east-1", enabled=True, place="US East, N. Virginia") in regions
     assert not any(fact.name.startswith(("us-gov-", "cn-")) for fact in regions)
 
 

@@ -221,9 +221,9 @@ class FakeCloud:
     """The policies that it was asked about: of the plan, and before."""
     state_buckets: list[str] = field(default_factory=list)
     regions: tuple[RegionFact, ...] = (
-        RegionFact(name="af-south-1", enabled=False),
-        RegionFact(name="eu-central-1", enabled=True),
-        RegionFact(name="us-east-1", enabled=True),
+        RegionFact(name="af-south-1", enabled=False, place="Africa, Cape Town"),
+        RegionFact(name="eu-central-1", enabled=True, place="Europe, Frankfurt"),
+        RegionFact(name="us-east-1", enabled=True, place="US East, N. Virginia"),
     )
     principals: tuple[str, ...] = (ADMIN, SECOND, APP)
     existing: Existing = Existing()
@@ -709,6 +709,9 @@ class FakeHosting:
     def listing(self, project: VercelProject) -> FakeHosting:
         self._call("listing")
         return self
+
+    def check_token(self) -> None:
+        self._call("check_token")
 
     def find_project(self, team: str, project: str, environment: str = PRODUCTION.environment) -> VercelProject:
         self._call("find_project")

@@ -68,6 +68,7 @@ class Room:
         self.signed_in: list[str] = []
         self.kept: list[tuple[str, ...]] = []
         self.vercel_login: Any = None
+        self.sign_in_problem: SetupError | None = None
 
     def sign_in(self, profile: str) -> None:
         self.signed_in.append(profile)
@@ -98,6 +99,7 @@ class Room:
             vercel=self.host,
             linked=linked,
             sign_in=self.sign_in,
+            sign_in_problem=lambda profile: self.sign_in_problem,
             sign_in_to_vercel=self.vercel_login,
             detected=self.found,
             is_first=is_first,
@@ -500,6 +502,49 @@ def test_without_a_sign_in_the_run_ends_with_the_command(room) -> None:
     assert room.signed_in == []
 
 
+def signed_out(room: Room, *profiles: str) -> None:
+    """Profiles of which these are not signed in."""
+    room.aws.has_environment_credentials = False
+    room.aws.profile_names = ("clinic", "private")
+
+    def connect(profile: str | None, region: str | None) -> Any:
+        error = SignInNeeded("the sign-in has expired", f"aws sso login --profile {profile}", str(profile))
+        room.aws.failures = {"identify": error} if profile in profiles else {}
+        room.connected.append((profile, region))
+        return room.aws
+
+    room.connect = connect  # type: ignore[method-assign]
+
+
+def test_a_sign_in_that_is_declined_leads_back_to_the_profiles(room) -> None:
+    signed_out(room, "clinic")
+    room.ui.answers, room.ui.confirms = {"profile": ["clinic", "private"]}, [False]
+    interview = room.run(GIVEN)
+    assert room.ui.keys == ["profile", "profile"]
+    assert interview.values["profile"] == "private"
+    assert ("profile",) in room.kept and () in room.kept, "a run that is left there goes on with the profile"
+    assert room.signed_in == []
+
+
+def test_no_sign_in_is_offered_that_the_cli_does_not_have(room) -> None:
+    signed_out(room, "clinic")
+    room.sign_in_problem = SetupError("the AWS CLI on PATH is older than 2.32.0", "install it")
+    room.ui.answers = {"profile": ["clinic", "private"]}
+    assert room.run(GIVEN).values["profile"] == "private"
+    (told,) = room.ui.told
+    assert told.message == "the sign-in has expired; the AWS CLI on PATH is older than 2.32.0"
+    assert told.hint == "install it"
+    assert not [line for line in room.ui.log if "Sign in now" in line]
+
+
+def test_a_profile_of_the_command_line_is_not_asked_for_again(room) -> None:
+    signed_out(room, "clinic")
+    room.ui.confirms = [False]
+    with pytest.raises(SignInNeeded):
+        room.run({**GIVEN, "profile": "clinic"})
+    assert room.ui.keys == []
+
+
 @pytest.mark.parametrize("interactive", [True, False])
 def test_what_is_not_asked_has_its_default_whoever_is_there(room, interactive) -> None:
     room.ui.interactive = interactive
@@ -560,6 +605,15 @@ def test_a_token_that_is_refused_is_asked_again(room) -> None:
     interview = room.run(without("vercel_token"))
     assert room.ui.keys == ["vercel_token", "vercel_token"]
     assert [error.message for error in room.ui.told] == ["Vercel refuses the token"]
+    assert interview.values["vercel_token"] == TOKEN
+
+
+def test_a_token_is_refused_at_its_question_by_one_request(room) -> None:
+    room.ui.answers = {"vercel_token": ["wrong", TOKEN], "vercel_project": ["acme/portal"]}
+    room.vercel.projects = PROJECTS
+    interview = room.run(without("vercel_token", "vercel_team", "vercel_project"))
+    assert room.ui.keys == ["vercel_token", "vercel_token", "vercel_project"]
+    assert room.vercel.log[:2] == ["hosting.check_token", "hosting.check_token"]
     assert interview.values["vercel_token"] == TOKEN
 
 

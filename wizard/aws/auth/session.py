@@ -218,6 +218,16 @@ class Session:
         """The Regions that botocore's own data names for a service, in the Region's partition."""
         return tuple(self._botocore.get_available_regions(service, partition_name=self.partition))
 
+    def region_places(self) -> Mapping[str, str]:
+        """Where the Regions of botocore's own data are, by name: `Europe, Frankfurt`."""
+        partitions = self._botocore.get_component("data_loader").load_data("partitions")["partitions"]
+        return {
+            name: str(region["description"]).replace(" (", ", ").removesuffix(")")
+            for partition in partitions
+            for name, region in partition["regions"].items()
+            if "description" in region
+        }
+
     def call(self, service: str, operation: str, /, **parameters: Any) -> Any:
         """One call, `call("kms", "CreateKey", …)`. Raises errors of `wizard.core.errors` only.
 

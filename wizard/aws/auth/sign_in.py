@@ -6,6 +6,7 @@ does, calls STS and IAM Identity Center through botocore, and runs the AWS CLI.
 
 import json
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -76,7 +77,7 @@ class Chain:
 
         https://docs.aws.amazon.com/cli/latest/reference/configure/export-credentials.html
         """
-        name, program = self.profile or "default", _program(self.environ)
+        name, program = self.profile or "default", _program(self.environ, _SSO_LOGIN)
         if program is None:
             raise LoginTokenLoadError(error_msg="version 2 of the AWS CLI is not on PATH")
         command = shlex.join([program, "configure", "export-credentials", "--profile", name, "--format", "process"])
@@ -170,10 +171,34 @@ def _token(value: Any) -> str:
 
 
 _INSTALL = "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
-_OLD = "aws-cli/1."
-"""Version 1 of the AWS CLI cannot sign in; a Python environment may have it first on PATH."""
+_SSO_LOGIN, _LOGIN = (2, 0, 0), (2, 32, 0)
+"""The first versions of the AWS CLI that have `aws sso login` and `aws login`
+(https://docs.aws.amazon.com/signin/latest/userguide/command-line-sign-in.html).
+A Python environment may have version 1 first on PATH."""
 
 _VERSION_TIMEOUT = 20
+
+
+def problem(profile: str, environ: Mapping[str, str]) -> SetupError | None:
+    """Why no AWS CLI on PATH can sign the profile in; None where one can."""
+    try:
+        needed = _sign_in_of(profile, environ)
+    except SetupError as error:
+        return error
+    least = _least(needed)
+    if _program(environ, least) is not None:
+        return None
+    version = ".".join(map(str, least)) if least > _SSO_LOGIN else "2"
+    install = f"install it ({_INSTALL}), or sign in elsewhere and export the keys"
+    if least > _SSO_LOGIN and _program(environ, _SSO_LOGIN) is not None:
+        return SetupError(f"the AWS CLI on PATH is older than {version}, and has no `aws {needed.command}`", install)
+    return SetupError(
+        f"version {version} of the AWS CLI is not on PATH; it is needed to sign in ({needed.line})", install
+    )
+
+
+def _least(needed: SignIn) -> tuple[int, ...]:
+    return _SSO_LOGIN if needed.command == "sso login" else _LOGIN
 
 
 def sign_in(profile: str, environ: Mapping[str, str]) -> None:
@@ -181,13 +206,11 @@ def sign_in(profile: str, environ: Mapping[str, str]) -> None:
 
     Raises SetupError when no AWS CLI can sign in, or when it fails; Ctrl-C is KeyboardInterrupt.
     """
+    if (refusal := problem(profile, environ)) is not None:
+        raise refusal
     needed = _sign_in_of(profile, environ)
-    program = _program(environ)
-    if program is None:
-        raise SetupError(
-            f"version 2 of the AWS CLI is not on PATH; it is needed to sign in ({needed.line})",
-            f"install it ({_INSTALL}), or sign in elsewhere and export the keys",
-        )
+    program = _program(environ, _least(needed))
+    assert program is not None
     try:
         done = subprocess.run(
             [program, *needed.command.split(), "--profile", needed.profile], env=dict(environ), check=False
@@ -209,8 +232,8 @@ def _sign_in_of(profile: str, environ: Mapping[str, str]) -> SignIn:
     return configured or SignIn(profile=profile, command="login")
 
 
-def _program(environ: Mapping[str, str]) -> str | None:
-    return next((program for program in _programs(environ) if not _is_old(program, environ)), None)
+def _program(environ: Mapping[str, str], least: tuple[int, ...]) -> str | None:
+    return next((program for program in _programs(environ) if _version(program, environ) >= least), None)
 
 
 def _programs(environ: Mapping[str, str]) -> Iterator[str]:
@@ -221,7 +244,8 @@ def _programs(environ: Mapping[str, str]) -> Iterator[str]:
                 yield str(program)
 
 
-def _is_old(program: str, environ: Mapping[str, str]) -> bool:
+def _version(program: str, environ: Mapping[str, str]) -> tuple[int, ...]:
+    """The program's version; (0,) for one that does not run, and the newest for one that does not say it."""
     try:
         answer = subprocess.run(
             [program, "--version"],
@@ -233,5 +257,8 @@ def _is_old(program: str, environ: Mapping[str, str]) -> bool:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return True
-    return answer.returncode != 0 or (answer.stdout or answer.stderr).startswith(_OLD)
+        return (0,)
+    if answer.returncode != 0:
+        return (0,)
+    version = re.match(r"aws-cli/(\d+)\.(\d+)\.(\d+)", answer.stdout or answer.stderr)
+    return tuple(map(int, version.groups())) if version else _LOGIN

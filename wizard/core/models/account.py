@@ -42,6 +42,8 @@ class Identity:
 class RegionFact:
     name: str
     enabled: bool
+    place: str = ""
+    """Where it is, in AWS's words: `Europe, Frankfurt`; empty where the SDK does not know the Region."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,6 +56,8 @@ class Choice:
     note: str = ""
     disabled: str | None = None
     """Why it cannot be chosen; None where it can."""
+    words: tuple[str, ...] = ()
+    """What can be typed for it, the shortest first. In a list with such words no letters filter it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -87,6 +89,8 @@ class Question:
     """Shows more, for the key `d`; then the question is asked again."""
     back: bool = False
     """Whether a person can go back to a previous question."""
+    escape: str | None = None
+    """The value that Esc stands for; None: Esc goes back where that is possible, and otherwise ends the run."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -135,6 +135,9 @@ class VercelClient(Protocol):
     def listing(self, project: VercelProject) -> VercelClient:
         """The same client, which has begun to list the project's variables, and asks for them again once it writes."""
 
+    def check_token(self) -> None:
+        """Raises CredentialsError where Vercel refuses the token itself, by one request."""
+
     def find_project(self, team: str, project: str, environment: str = PRODUCTION.environment) -> VercelProject:
         """The project, for one of its environments: its `scope`, which every other method means.
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.wizard.aws.conftest import files
 from wizard.aws.auth.session import Session
-from wizard.aws.auth.sign_in import sign_in
+from wizard.aws.auth.sign_in import problem, sign_in
 from wizard.core.errors import CredentialsError, SetupError, SignInNeeded
 
 CONFIG = """\
@@ -34,7 +34,7 @@ sso_region = us-east-1
 """
 
 
-def a_cli(folder: Path, *, version: str = "aws-cli/2.31.0 Python/3.13", then: str = "exit 0") -> Path:
+def a_cli(folder: Path, *, version: str = "aws-cli/2.32.0 Python/3.13", then: str = "exit 0") -> Path:
     """A program `aws` in a folder of its own, which writes down what it is called with."""
     folder.mkdir()
     program = folder / "aws"
@@ -107,6 +107,23 @@ def test_without_a_cli_that_can_the_way_out_is_told(environ, tmp_path, installed
     with pytest.raises(SetupError, match="version 2 of the AWS CLI is not on PATH") as refusal:
         sign_in("clinic", {**environ, "PATH": str(only)})
     assert "getting-started-install" in refusal.value.hint
+
+
+def test_aws_login_is_offered_only_by_a_cli_that_has_it(environ, tmp_path):
+    """`aws login` is new in 2.32.0; `aws sso login` is in every version 2."""
+    older = {**environ, "PATH": str(a_cli(tmp_path / "older", version="aws-cli/2.31.39 Python/3.13"))}
+    assert problem("clinic", older) is None
+    refusal = problem("console", older)
+    assert refusal is not None
+    assert refusal.message == "the AWS CLI on PATH is older than 2.32.0, and has no `aws login`"
+    assert "getting-started-install" in refusal.hint
+    with pytest.raises(SetupError, match="older than 2.32.0"):
+        sign_in("console", older)
+    assert not (tmp_path / "older" / "called").exists()
+    both = {**environ, "PATH": f"{older['PATH']}{os.pathsep}{environ['PATH']}"}
+    assert problem("console", both) is None
+    sign_in("console", both)
+    assert (tmp_path / "cli" / "called").exists() and not (tmp_path / "older" / "called").exists()
 
 
 def test_a_sign_in_that_was_not_made_is_an_error_with_the_command_to_try(environ, tmp_path):
