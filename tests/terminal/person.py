@@ -16,6 +16,7 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,8 @@ def asked(transcript: str, columns: int) -> list[str]:
 def take_what_was_detected(person: Person, region: str = "us-east-1") -> None:
     """Enter at the three questions of a first run that the sandbox answers."""
     person.answer("Which AWS account?", "» 123456789012 (eonpro-sandbox)")
-    person.answer("Which Region?", f"» {region} (AWS_REGION)")
+    person.see("Which Region?", f"» {region} · ")
+    person.answer("Which Region?", "(AWS_REGION)")
     person.answer("Who administers the key?", "» ● user clinic-admin (you)")
 
 
@@ -78,6 +80,8 @@ class Paper(pyte.HistoryScreen):
         self.overlong: list[str] = []
         """The rows that the terminal itself had to break."""
         self._rows: dict[int, str] = {}
+        self._first: tuple[Any, Any] | None = None
+        """The first screen, while the second is shown."""
 
     @property
     def display(self) -> list[str]:
@@ -119,6 +123,35 @@ class Paper(pyte.HistoryScreen):
             for x, cell in enumerate(cells):
                 self.buffer[number][x] = cell
         self.cursor.x, self.cursor.y = self.cursor.x % columns, at - away
+
+    @property
+    def is_second(self) -> bool:
+        """Whether the second screen is shown."""
+        return self._first is not None
+
+    def index(self) -> None:
+        """Go down a row. What the second screen scrolls away is gone."""
+        if self._first is None:
+            super().index()
+        else:
+            pyte.Screen.index(self)
+
+    def set_mode(self, *modes: int, **kwargs: Any) -> None:
+        """Set modes (ECMA-48, SM); 1049 is xterm's second screen, which pyte does not know."""
+        if 1049 in modes and kwargs.get("private") and self._first is None:
+            self._first = (deepcopy(dict(self.buffer)), deepcopy(self.cursor))
+            self.erase_in_display(2)
+        super().set_mode(*modes, **kwargs)
+
+    def reset_mode(self, *modes: int, **kwargs: Any) -> None:
+        """Reset modes; the first screen comes back as it was."""
+        super().reset_mode(*modes, **kwargs)
+        if 1049 in modes and kwargs.get("private") and self._first is not None:
+            rows, self.cursor = self._first
+            self.buffer.clear()
+            self.buffer.update(rows)
+            self.dirty.update(range(self.lines))
+            self._first = None
 
     def select_graphic_rendition(self, *attrs: int, **kwargs: Any) -> None:
         """Take a look over (ECMA-48, SGR). The wizard never blinks: what is dim is kept in its place."""
@@ -204,9 +237,17 @@ class Person:
 
     def see_live(self, question: str) -> str:
         """The screen, once this question is the one that waits: the last there is, with what can be pressed."""
-        while not any(question in line and "(" in line.partition(question)[2] for line in self._last_question()):
+        while not any(
+            question in line and ("(" in line.partition(question)[2] or self._has_list)
+            for line in self._last_question()
+        ):
             self._receive(TIMEOUT_SECONDS)
         return self.shown
+
+    @property
+    def _has_list(self) -> bool:
+        """Whether a list is the last thing on the screen: below it are the keys."""
+        return self.shown.rstrip().rpartition("\n")[2].startswith("  (")
 
     def _last_question(self) -> list[str]:
         return asked(self.shown, self.screen.columns)[-1:]

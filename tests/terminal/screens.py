@@ -48,7 +48,8 @@ _VOLATILE = (
 def marked(person: Person, *, whole: bool) -> str:
     """The screen with a mark wherever its look changes: `{green}✓{/} done`. `whole`: and what has scrolled away."""
     screen = person.screen
-    rows = [*screen.history.top] if whole else []
+    # What has scrolled away is of the first screen.
+    rows = [*screen.history.top] if whole and not screen.is_second else []
     rows += [screen.buffer[number] for number in range(screen.lines)]
     return "\n".join(_row([row[number] for number in range(screen.columns)]) for row in rows).rstrip("\n") + "\n"
 

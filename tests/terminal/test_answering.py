@@ -60,10 +60,10 @@ def test_the_region_is_found_by_a_few_letters_and_one_that_is_off_is_refused(unt
     person.answer("Which AWS account?", "» 123456789012")
     assert "ap-southeast-2" in person.see("Which Region?", "» ap-")
     person.type("me-south")
-    narrowed = person.see("/ me-south", "» me-south-1 (off in this account)")
+    narrowed = person.see("/ me-south", "» me-south-1 · Middle East, Bahrain (off in this account)")
     assert "us-east-1\n" not in narrowed and "eu-west-1" not in narrowed
     person.type(ENTER)
-    person.see("! me-south-1 cannot be chosen: off in this account", "» ")
+    person.see("! me-south-1 · Middle East, Bahrain cannot be chosen: off in this account", "» ")
     person.type("eu-west")
     narrowed = person.see("/ eu-west", "» eu-west-1", "eu-west-2")
     assert "ap-southeast" not in narrowed

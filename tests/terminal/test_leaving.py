@@ -62,7 +62,7 @@ def test_ctrl_c_at_a_later_question_keeps_the_answers_and_nothing_else(untouched
     person.type(SPACE + ENTER)
     person.answer("Which AWS account?", "» 123456789012")
     person.answer("Which Region?", "» us-east-1", keys=DOWN)
-    person.answer("? Which Region? Several Regions", "» us-east-1")
+    person.answer("Which Region is the primary?", "» us-east-1")
     person.see("Which other Regions get a replica?", "» ")
     interrupted(person, untouched)
     assert not (untouched.folder / "Pulumi.begun.yaml").exists()

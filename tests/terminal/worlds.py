@@ -130,10 +130,20 @@ class World:
 
 PORTAL = VercelProject(id="prj_1", name="portal", team_id="team_1", team_slug="acme", framework="nextjs")
 SITE = VercelProject(id="prj_2", name="site", team_id="team_1", team_slug="acme")
-ON = ("ap-northeast-1", "ap-south-1", "ap-southeast-2", "ca-central-1", "eu-central-1", "eu-west-1", "us-east-1")
-REGIONS = (
-    *(RegionFact(name=name, enabled=True) for name in (*ON, "us-east-2", "us-west-2")),
-    *(RegionFact(name=name, enabled=False) for name in ("af-south-1", "eu-south-1", "me-south-1")),
+ON = {
+    "ap-northeast-1": "Asia Pacific, Tokyo",
+    "ap-south-1": "Asia Pacific, Mumbai",
+    "ap-southeast-2": "Asia Pacific, Sydney",
+    "ca-central-1": "Canada, Central",
+    "eu-central-1": "Europe, Frankfurt",
+    "eu-west-1": "Europe, Ireland",
+    "us-east-1": "US East, N. Virginia",
+    "us-east-2": "US East, Ohio",
+    "us-west-2": "US West, Oregon",
+}
+OFF = {"af-south-1": "Africa, Cape Town", "eu-south-1": "Europe, Milan", "me-south-1": "Middle East, Bahrain"}
+REGIONS = tuple(
+    RegionFact(name=name, enabled=places is ON, place=place) for places in (ON, OFF) for name, place in places.items()
 )
 
 

@@ -153,7 +153,17 @@ def build_clients(
     def sign_in(profile: str) -> None:
         from wizard.aws.auth import sign_in
 
-        sign_in.sign_in(profile, os.environ)
+        with terminal.keyboard.lent():
+            sign_in.sign_in(profile, os.environ)
+
+    def sign_in_problem(profile: str) -> SetupError | None:
+        from wizard.aws.auth import sign_in
+
+        return sign_in.problem(profile, os.environ)
+
+    def sign_in_to_vercel() -> Answer:
+        with terminal.keyboard.lent():
+            return vercel_cli.sign_in()
 
     places = StatePlaces(project, os.environ)
     backend = places.detect()
@@ -170,7 +180,8 @@ def build_clients(
         detected=tuple(_found(application, folder, resolved, backend)),
         missing_parts=lambda by_oidc: missing_parts(folder, by_oidc=by_oidc),
         sign_in=sign_in,
-        sign_in_to_vercel=vercel_cli.sign_in if vercel_cli.can_sign_in() else None,
+        sign_in_problem=sign_in_problem,
+        sign_in_to_vercel=sign_in_to_vercel if vercel_cli.can_sign_in() else None,
         drafts=drafts,
         state=places,
         has_state_location=backend is not None or options.command not in ("setup", "preview"),

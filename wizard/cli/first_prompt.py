@@ -122,8 +122,8 @@ def _resume(stack: str, draft: saved_progress.Draft, now: datetime) -> Question:
         prompt="Go on with it?",
         why=f"A run for the stack {stack} was left {_ago(draft.at, now)}, after {answers}.",
         choices=(
-            Choice(value="go on", title="Go on where it was left"),
-            Choice(value="start again", title="Start again"),
+            Choice(value="go on", title="Go on where it was left", words=("y", "yes", "go on")),
+            Choice(value="start again", title="Start again", words=("s", "start again")),
         ),
         default="go on",
         explanation="The answers were kept in a file that only you can read, and no secret among them.\n\n"

@@ -47,13 +47,15 @@ def main(argv: list[str] | None = None) -> int:
         return _refused(words, error)
     options, run_ = line.run, request.run_of(words)
     try:
+        from wizard.terminal.keyboard import Keyboard
         from wizard.terminal.terminal import Terminal
         from wizard.terminal.text import ignore_broken_pipe
 
         asks = not (options.non_interactive or options.json) and _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
         out = sys.stderr if options.json else sys.stdout
-        terminal = Terminal(interactive=asks, out=out if asks else ignore_broken_pipe(out), run=run_)
-        with logging_of(line, terminal, words) as log:
+        keyboard = Keyboard(sys.stdin if asks else None)
+        terminal = Terminal(interactive=asks, out=out if asks else ignore_broken_pipe(out), run=run_, keyboard=keyboard)
+        with keyboard.held(), logging_of(line, terminal, words) as log:
             code, document = _run(line, terminal, log, run_)
             if log:
                 log.ended(code)

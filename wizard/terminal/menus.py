@@ -1,25 +1,28 @@
-"""Questions asked with questionary: a list with a pointer or ticks, a line of text, a secret, yes or no.
+"""Questions on a terminal that can draw: a list with a pointer or ticks, a line of text, a secret, yes or no.
 
-Touches the terminal only through questionary's applications.
+Touches the terminal only through applications of prompt_toolkit, those of lines made by questionary.
 """
 
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TextIO
 
 import questionary
+from prompt_toolkit.application import Application
 from prompt_toolkit.buffer import Buffer
-from prompt_toolkit.filters import Always, Condition
-from prompt_toolkit.key_binding import KeyBindings, KeyBindingsBase, KeyPressEvent, merge_key_bindings
-from prompt_toolkit.layout import Dimension, Window
+from prompt_toolkit.filters import Condition
+from prompt_toolkit.input.typeahead import clear_typeahead
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
 from prompt_toolkit.output import create_output
-from prompt_toolkit.renderer import Renderer
-from questionary.prompts.common import InquirerControl
+from prompt_toolkit.renderer import CPR_Support, Renderer
 
 from wizard.core.models.inputs import Choice
-from wizard.terminal import prompts
-from wizard.terminal.text import cells, divided, shortened
+from wizard.terminal import lists, prompts
+from wizard.terminal.keyboard import Keyboard
+from wizard.terminal.lists import ChoiceList, TickList
+from wizard.terminal.text import cells, divided
 
 STYLE = questionary.Style.from_dict(
     {
@@ -29,17 +32,18 @@ STYLE = questionary.Style.from_dict(
         "pointer": "bold",
         "highlighted": "bold",
         "selected": "noreverse",
-        "disabled": "italic",
-        "search_success": "noinherit",
-        "search_none": "noinherit ansired",
         "validation-toolbar": "noinherit ansiyellow",
     }
 )
 """Colours by the names of the ANSI palette, which each person chooses."""
 
-_ROWS = 10
-"""The most rows of a list: what led to the question has to stay on a screen of 24 lines."""
 _HIDDEN = "********"
+
+_ESCAPE_SECONDS = 0.2
+"""How long the rest of an arrow's sequence is waited for, before Esc counts as pressed."""
+
+_CLEAN = b"\x1b[?25h\x1b[?2004l\r\n"
+"""What shows the cursor and ends bracketed paste, where a signal ends the process in a prompt."""
 
 
 class _Message:
@@ -52,15 +56,23 @@ class _Message:
         return " ".join(filter(None, (self._text, self._hint if self._has_effect() else "")))
 
 
-class QuestionaryPrompts:
-    """Prompts of questionary. An answered one is replaced by a line with the question and its answer."""
+class DrawnPrompts:
+    """Drawn prompts. An answered one is replaced by a line with the question and its answer."""
 
     edits_default = True
 
-    def __init__(self, out: TextIO, *, width: int, on_answer: Callable[[str, str], None]) -> None:
-        """`on_answer` takes the question and the answer, which is empty after Ctrl-C."""
+    def __init__(
+        self,
+        out: TextIO,
+        *,
+        width: int,
+        on_answer: Callable[[str, str], None],
+        write: Callable[[str], None],
+        keyboard: Keyboard,
+    ) -> None:
+        """`on_answer` takes the question and the answer, which is empty after Ctrl-C; `write` takes a message."""
         self._width = width
-        self._on_answer = on_answer
+        self._on_answer, self._write, self._keyboard = on_answer, write, keyboard
         self._options: dict[str, Any] = {"style": STYLE}
         if out is not sys.stdout and out.isatty():
             self._options["output"] = create_output(stdout=out)
@@ -77,23 +89,11 @@ class QuestionaryPrompts:
         self._on_answer(request.text, _HIDDEN if typed else "")
         return typed
 
-    def select(
-        self, request: prompts.PromptRequest, choices: Sequence[Choice], *, default: str | None, search: bool
-    ) -> str:
-        text, hint = self._words(request, prompts.SEARCH_KEYS if search else prompts.SELECT_KEYS)
-        pointed = request.state.pointed or (default if default in prompts.selectable(choices, search=search) else None)
-        question = questionary.select(
-            text,
-            choices=[self._choice(choice, search=search) for choice in choices],
-            default=pointed,
-            instruction=hint,
-            use_search_filter=search,
-            use_jk_keys=False,
-            **self._options,
-        )
-        # questionary marks the default as selected, wherever the pointer is.
-        _control(question)[0].selected_options.clear()
-        value = str(self._run_list(question, request))
+    def select(self, request: prompts.PromptRequest, choices: Sequence[Choice], *, default: str | None) -> str:
+        shown = ChoiceList(choices, request.state, default=default, width=self._width)
+        words = "/".join(choice.words[0] for choice in choices if choice.words)
+        keys = (f"{words} or arrows, Enter", *prompts.SELECT_KEYS[1:]) if words else prompts.SELECT_KEYS
+        value = str(self._run_list(shown, request, keys))
         self._on_answer(request.text, _titles(choices)[value])
         return value
 
@@ -105,80 +105,56 @@ class QuestionaryPrompts:
         checked: Collection[str],
         check: prompts.CheckTicks,
     ) -> list[str]:
-        search = len(choices) > prompts.LONG_LIST
-        text, hint = self._words(request, prompts.TICK_SEARCH_KEYS if search else prompts.TICK_KEYS)
-        ticked = checked if request.state.ticked is None else request.state.ticked
-        offered = prompts.selectable(choices, search=search)
-        question = questionary.checkbox(
-            text,
-            choices=[
-                self._choice(choice, search=search, checked=choice.value in ticked and choice.value in offered)
-                for choice in choices
-            ],
-            initial_choice=request.state.pointed,
-            validate=self._validation(check),
-            instruction=hint,
-            use_search_filter=search,
-            use_jk_keys=False,
-            **self._options,
-        )
-        values = [str(value) for value in self._run_list(question, request)]
+        enabled = [choice.value for choice in choices if not choice.disabled]
+        ticked = [value for value in enabled if value in checked] if request.state.ticked is None else ()
+        shown = TickList(choices, request.state, ticked=request.state.ticked or ticked, check=check, width=self._width)
+        values = [str(value) for value in self._run_list(shown, request, prompts.TICK_KEYS)]
         titles = _titles(choices)
         self._on_answer(request.text, ", ".join(titles[value] for value in values) or "none")
         return values
 
     def confirm(self, request: prompts.PromptRequest, *, default: bool) -> bool:
         """Yes or no, after Enter: a stray key confirms nothing."""
-        answer = default if request.state.yes is None else request.state.yes
-        text, hint = self._words(request, prompts.CONFIRM_KEYS[answer])
-        question = questionary.confirm(text, default=answer, instruction=f"{hint} ", auto_enter=False, **self._options)
-        typed: dict[str, bool] = {}
-        own, bindings = _bindings(question), KeyBindings()
-        for key in "yYnN":
-            # The letter is remembered here because questionary keeps it to itself.
-            original = own.get_bindings_for_keys((key,))[-1]
+        while True:
+            typed = self._line(questionary.text, request, "", keys=prompts.CONFIRM_KEYS[default], is_word=True).strip()
+            answer = prompts.YES_OR_NO.get(typed.lower(), None if typed else default)
+            if answer is not None:
+                self._on_answer(request.text, "Yes" if answer else "No")
+                return answer
+            self._on_answer(request.text, typed)
+            self._write(f"! type y or n, not {typed}")
+            request = replace(request, state=prompts.PromptState())
 
-            @bindings.add(key)
-            def _(event: KeyPressEvent, original: Any = original, yes: bool = key in "yY") -> None:
-                typed["yes"] = yes
-                original.call(event)
+    def page(self, content: Callable[[], str]) -> None:
+        from wizard.terminal import pager
 
-        confirmed = bool(
-            self._run(question, request, lambda: prompts.PromptState(yes=typed.get("yes", answer)), bindings=bindings)
-        )
-        self._on_answer(request.text, "Yes" if confirmed else "No")
-        return confirmed
+        self._ask(pager.application(content, **self._options), farewell=pager.FAREWELL)
 
-    def _line(self, ask: Callable[..., questionary.Question], request: prompts.PromptRequest, default: str) -> str:
-        text, hint = self._words(request, prompts.NO_KEYS, default)
+    def _line(
+        self,
+        ask: Callable[..., questionary.Question],
+        request: prompts.PromptRequest,
+        default: str,
+        *,
+        keys: Sequence[str] = prompts.NO_KEYS,
+        is_word: bool = False,
+    ) -> str:
+        """A typed line. `is_word`: no answer has one of the signs in it, so that they are always commands."""
+        initial = default if request.state.text is None else request.state.text
+        text, hint = self._words(request, keys, initial)
         buffer: Buffer | None = None
 
         def is_unchanged() -> bool:
-            # An answer may contain these signs: only before the first change they are commands.
-            return buffer is None or bool(buffer.text == default)
+            # An answer may contain these signs: only an empty line and one without a change take them as commands.
+            return is_word or buffer is None or buffer.text in ("", default, initial)
 
-        question = ask(_Message(text, hint, is_unchanged), default=default, **self._options)
+        question = ask(_Message(text, hint, is_unchanged), default=initial, **self._options)
         buffer = question.application.current_buffer
-        return str(self._run(question, request, prompts.PromptState, is_unchanged=is_unchanged))
 
-    def _choice(self, choice: Choice, *, search: bool, checked: bool = False) -> questionary.Choice:
-        # In a filtered list a disabled choice can be pointed at: it may be the only match. The caller refuses it.
-        disabled = bool(choice.disabled) and not search
-        note = choice.disabled or choice.note
-        title = f"{choice.title} ({note})" if note else choice.title
-        return questionary.Choice(
-            title=shortened(title, self._width - len(" » ● "), end="…"),
-            value=choice.value,
-            checked=checked,
-            disabled=disabled,  # type: ignore[arg-type]  # questionary takes True where the title holds the reason
-        )
+        def state() -> prompts.PromptState:
+            return prompts.PromptState(text=buffer.text if buffer else None)
 
-    def _validation(self, check: prompts.CheckTicks) -> Callable[[list[str]], bool | str]:
-        def validate(values: list[str]) -> bool | str:
-            fault = check(values)
-            return shortened(f"! {fault}", self._width - 1, end="…") if fault else True
-
-        return validate
+        return str(self._run(question.application, request, state, is_unchanged=is_unchanged))
 
     def _words(self, request: prompts.PromptRequest, keys: Sequence[str], default: str = "") -> tuple[str, str]:
         """The question, broken between words, and the keys that answer it, after its last line."""
@@ -187,47 +163,21 @@ class QuestionaryPrompts:
         hint = prompts.instruction(request, keys, self._width - indent - cells(lines[-1]) - cells(f"  {default}") - 1)
         return "\n  ".join(lines).removeprefix("? "), hint
 
-    def _run_list(self, question: questionary.Question, request: prompts.PromptRequest) -> Any:
-        control, window = _control(question)
-        window.height = Dimension(max=_ROWS)
-        for part in question.application.layout.find_all_windows():
-            # Otherwise the filter and a refusal are at the bottom of the terminal, far below the list.
-            part.dont_extend_height = Always()
-        control.search_filter = request.state.filter
-        values = [choice.value for choice in control.filtered_choices]
-        if request.state.pointed in values:
-            control.pointed_at = values.index(request.state.pointed)
-
-        def state() -> prompts.PromptState:
-            return prompts.PromptState(
-                pointed=control.get_pointed_at().value,
-                ticked=tuple(control.selected_options),
-                filter=control.search_filter,
-            )
-
-        def has_no_match() -> bool:
-            return bool(control.search_filter and control.filtered_choices and not control.found_in_search)
-
-        bindings = KeyBindings()
-        bindings.add("<sigint>", eager=True)(lambda event: event.app.exit(exception=KeyboardInterrupt))
-        bindings.add("c-d", eager=True)(lambda event: event.app.exit(exception=EOFError))
-        for key in ("enter", "space"):
-            # Without a match questionary shows every choice, and the key would take the first.
-            bindings.add(key, eager=True, filter=Condition(has_no_match))(lambda event: event.app.output.bell())
-        return self._run(question, request, state, bindings=bindings)
+    def _run_list(self, shown: ChoiceList, request: prompts.PromptRequest, keys: Sequence[str]) -> Any:
+        text, _ = self._words(request, prompts.NO_KEYS)
+        hint = prompts.instruction(request, keys, self._width - 3, escape=True)
+        return self._run(lists.application(shown, text, hint, **self._options), request, shown.state)
 
     def _run(
         self,
-        question: questionary.Question,
+        application: Application[Any],
         request: prompts.PromptRequest,
         state: Callable[[], prompts.PromptState],
         *,
-        bindings: KeyBindings | None = None,
         is_unchanged: Callable[[], bool] = lambda: True,
     ) -> Any:
         """The answer. The prompt is erased, so that the next line takes its place. Raises HelpOrBack."""
-        bindings = bindings or KeyBindings()
-        bindings.add("c-z", eager=True)(lambda event: event.app.suspend_to_background())
+        bindings = KeyBindings()
         keys = [(prompts.WHY, request.has_explanation), (prompts.BACK, request.back)]
         for key, has_effect in [*keys, (prompts.DETAILS, True)] if request.has_details else keys:
 
@@ -237,22 +187,66 @@ class QuestionaryPrompts:
                     event.app.output.bell()
                 event.app.exit(exception=prompts.HelpOrBack(key, state()))
 
-        application = question.application
+        @bindings.add("escape", eager=True, filter=Condition(is_unchanged))
+        def _(event: KeyPressEvent) -> None:
+            event.app.exit(exception=prompts.HelpOrBack(prompts.ESCAPE, state()))
+
         # Of the eager bindings the last one wins: these come before the letters of a filter.
-        application.key_bindings = merge_key_bindings([_bindings(question), bindings])
+        application.key_bindings = merge_key_bindings([application.key_bindings or KeyBindings(), bindings])
         application.erase_when_done = True
-        # A terminal that does not say where its cursor is, or says it late, is no reason for a warning in the question.
-        application.renderer.cpr_not_supported_callback = None
         application.after_render += lambda _: request.on_render()
         # The terminal has folded the lines that are too long for its new width: they are all erased.
-        application.renderer.erase = partial(  # type: ignore[method-assign]
-            _erase, application.renderer, application.renderer.erase
-        )
+        renderer = application.renderer
+        renderer.erase = partial(_erase, renderer, renderer.erase)  # type: ignore[method-assign]
         try:
-            return question.unsafe_ask()
+            return self._ask(application)
         except (KeyboardInterrupt, EOFError) as error:
             self._on_answer(request.text, "")
             raise KeyboardInterrupt from error
+
+    def _ask(self, application: Application[Any], *, farewell: bytes = _CLEAN) -> Any:
+        """Run a prompt. What was typed before it is on the screen has no effect, except that Ctrl-C interrupts.
+
+        Raises KeyboardInterrupt, and EOFError for Ctrl-D.
+        """
+        application.ttimeoutlen = _ESCAPE_SECONDS
+        # The terminal is not asked where its cursor is: the answer would come among the keys that are discarded.
+        application.renderer.cpr_support = CPR_Support.NOT_SUPPORTED
+        output, is_new = application.output, self._keyboard.is_terminal
+        draw = output.flush
+
+        def discard_and_draw() -> None:
+            # As late as possible: the next call writes the prompt.
+            output.flush = draw  # type: ignore[method-assign]
+            if self._keyboard.discard() and not application.is_done:
+                application.exit(exception=KeyboardInterrupt)
+            draw()
+
+        def before_drawing(_: object) -> None:
+            nonlocal is_new
+            if is_new:
+                is_new, output.flush = False, discard_and_draw  # type: ignore[method-assign]
+
+        def suspend(event: KeyPressEvent) -> None:
+            nonlocal is_new
+            is_new = self._keyboard.is_terminal
+            event.app.suspend_to_background()
+
+        bindings = KeyBindings()
+        bindings.add("c-z", eager=True)(suspend)
+        for key, error in (("<sigint>", KeyboardInterrupt), ("c-c", KeyboardInterrupt), ("c-d", EOFError)):
+            is_left = Condition(lambda key=key: key != "c-d" or not application.current_buffer.text)  # type: ignore[misc]
+            bindings.add(key, eager=True, filter=is_left)(lambda event, error=error: event.app.exit(exception=error))
+        application.key_bindings = merge_key_bindings([application.key_bindings or KeyBindings(), bindings])
+        application.before_render += before_drawing
+        if is_new:
+            clear_typeahead(application.input)
+            application.input.flush_keys()
+        with self._keyboard.asking(farewell):
+            try:
+                return application.run()
+            finally:
+                output.flush = draw  # type: ignore[method-assign]
 
 
 def _erase(renderer: Renderer, erase: Callable[..., None], leave_alternate_screen: bool = True) -> None:
@@ -266,18 +260,6 @@ def _erase(renderer: Renderer, erase: Callable[..., None], leave_alternate_scree
         folded = sum(last // columns for last in above) + renderer._cursor_pos.x // columns
         renderer.output.cursor_up(folded)
     erase(leave_alternate_screen=leave_alternate_screen)
-
-
-def _control(question: questionary.Question) -> tuple[InquirerControl, Window]:
-    return next(
-        (window.content, window)
-        for window in question.application.layout.find_all_windows()
-        if isinstance(window.content, InquirerControl)
-    )
-
-
-def _bindings(question: questionary.Question) -> KeyBindingsBase:
-    return question.application.key_bindings or KeyBindings()
 
 
 def _titles(choices: Sequence[Choice]) -> Mapping[str, str]:

@@ -3,37 +3,41 @@
 Writes to one stream, and reads standard input. The end of input raises KeyboardInterrupt.
 """
 
+import shutil
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TextIO
 
 from wizard.core.models.inputs import Choice
+from wizard.terminal.keyboard import Keyboard
 from wizard.terminal.text import cells, divided
 
-LONG_LIST = 10
-"""A list with more choices is filtered by typing."""
-
-WHY, BACK, DETAILS = "?", "<", "d"
-"""Typed instead of an answer: the explanation, the previous question, and what is not shown yet."""
+WHY, BACK, DETAILS, ESCAPE = "?", "<", "d", "escape"
+"""Typed instead of an answer: the explanation, the previous question, what is not shown yet, and Esc."""
 
 NO_KEYS = ("",)
 CONFIRM_KEYS = {True: ("Y/n",), False: ("y/N",)}
-SELECT_KEYS = ("arrows, Enter", "arrows")
-SEARCH_KEYS = ("type to filter, arrows, Enter", "type to filter", "type")
-TICK_KEYS = ("Space ticks, Enter continues", "Space ticks")
-TICK_SEARCH_KEYS = ("Space ticks, Enter continues, type to filter", "Space ticks, type to filter", "Space ticks")
+SELECT_KEYS = ("arrows or letters, Enter", "arrows, Enter", "arrows")
+TICK_KEYS = (
+    "Space ticks, Enter continues, letters filter",
+    "Space ticks, Enter continues",
+    "Space ticks",
+)
+
+YES_OR_NO = {"y": True, "yes": True, "n": False, "no": False}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PromptState:
-    """What a prompt showed when `?` or `<` was typed: the pointer, the ticks, the filter, the answer."""
+    """What a prompt showed when `?` or `<` was typed: the pointer, the ticks, the filter, the text."""
 
     pointed: str | None = None
     """The value of the choice at the pointer."""
     ticked: tuple[str, ...] | None = None
     filter: str | None = None
-    yes: bool | None = None
+    text: str | None = None
+    """What stood in the line."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,6 +51,8 @@ class PromptRequest:
     """Whether `<` has an effect."""
     has_details: bool = False
     """Whether `d` has an effect."""
+    escape: str | None = None
+    """The value that Esc stands for; None: Esc goes back where that is possible, and otherwise ends the run."""
     state: PromptState = PromptState()
     on_render: Callable[[], None] = lambda: None
     """Called whenever the prompt was drawn."""
@@ -73,24 +79,36 @@ class Prompts(Protocol):
 
     def text(self, request: PromptRequest, *, default: str) -> str: ...
     def secret(self, request: PromptRequest) -> str: ...
-    def select(
-        self, request: PromptRequest, choices: Sequence[Choice], *, default: str | None, search: bool
-    ) -> str: ...
+    def select(self, request: PromptRequest, choices: Sequence[Choice], *, default: str | None) -> str: ...
     def checkbox(
         self, request: PromptRequest, choices: Sequence[Choice], *, checked: Collection[str], check: CheckTicks
     ) -> list[str]: ...
     def confirm(self, request: PromptRequest, *, default: bool) -> bool: ...
+    def page(self, content: Callable[[], str]) -> None:
+        """Show a text on a page of its own until the person returns; `content` is called for each width."""
 
 
-def instruction(request: PromptRequest, keys: Sequence[str], room: int) -> str:
+def refusal(choice: Choice) -> str:
+    """Why a disabled choice is not the answer."""
+    return f"{choice.title} cannot be chosen: {choice.disabled}"
+
+
+def word_fault(typed: str, choices: Sequence[Choice]) -> str:
+    """Why a word is not the answer, with those that are."""
+    offered = ", ".join(f"{choice.words[0]}: {choice.title}" for choice in choices if choice.words)
+    return f'"{typed.strip()}" is not one of the choices. Type {offered}'
+
+
+def instruction(request: PromptRequest, keys: Sequence[str], room: int, *, escape: bool = False) -> str:
     """The keys that have an effect, in parentheses: as much as fits in `room` columns, at least the shortest text.
 
-    `keys`: the texts for the keys that answer, the longest first.
+    `keys`: the texts for the keys that answer, the longest first. `escape`: with that of Esc.
     """
     keys_of = (
-        ("d each resource", request.has_details),
+        ("d details", request.has_details),
         ("? why", request.has_explanation),
-        ("< back", request.back),
+        ("< or Esc back" if escape else "< back", request.back),
+        ("Esc cancels", escape and not request.back),
     )
     others = [text for text, is_shown in keys_of if is_shown]
     short = " ".join(text.split()[0] for text in others)
@@ -102,9 +120,8 @@ def instruction(request: PromptRequest, keys: Sequence[str], room: int) -> str:
     return f"({keys[-1]})" if keys[-1] else ""
 
 
-def selectable(choices: Sequence[Choice], *, search: bool) -> list[str]:
-    """The values that can be chosen. In a filtered list these are all: the caller refuses a disabled one."""
-    return [choice.value for choice in choices if search or not choice.disabled]
+def _enabled(choices: Sequence[Choice]) -> list[str]:
+    return [choice.value for choice in choices if not choice.disabled]
 
 
 _NUMBER_KEYS = ("number",)
@@ -117,8 +134,8 @@ class PlainPrompts:
 
     edits_default = False
 
-    def __init__(self, out: TextIO, *, width: int, write: Callable[[str], None]) -> None:
-        self.out, self.width, self.write = out, width, write
+    def __init__(self, out: TextIO, *, width: int, write: Callable[[str], None], keyboard: Keyboard) -> None:
+        self.out, self.width, self.write, self.keyboard = out, width, write, keyboard
 
     def text(self, request: PromptRequest, *, default: str) -> str:
         """A line; an empty one is the default."""
@@ -126,21 +143,17 @@ class PlainPrompts:
 
     def secret(self, request: PromptRequest) -> str:
         """A line that is not shown while it is typed."""
-        import getpass
-
         hint = self._instruction(request, NO_KEYS, "")
-        self._show(f"{request.text}{f' {hint}' if hint else ''}: ")
-        request.on_render()
-        try:
-            typed = getpass.getpass("", stream=self.out)
-        except EOFError as error:
-            raise KeyboardInterrupt from error
+        typed = self._read(request, f"{request.text}{f' {hint}' if hint else ''}: ", echo=False)
+        if self.keyboard.is_terminal:
+            # Nothing has shown the Enter either.
+            self.out.write("\n")
         return self._answer(request, typed)
 
-    def select(self, request: PromptRequest, choices: Sequence[Choice], *, default: str | None, search: bool) -> str:
-        """The value of one choice, by its number or by its value."""
+    def select(self, request: PromptRequest, choices: Sequence[Choice], *, default: str | None) -> str:
+        """The value of one choice, by its number, its value, or one of its words."""
         self._list(choices, ())
-        offered = default if default in selectable(choices, search=False) else None
+        offered = default if default in _enabled(choices) else None
         typed = self._checked(
             request,
             _NUMBER_KEYS,
@@ -154,7 +167,7 @@ class PlainPrompts:
     ) -> list[str]:
         """The values of several choices, by their numbers."""
         self._list(choices, checked)
-        ticked = [value for value in selectable(choices, search=False) if value in checked]
+        ticked = [value for value in _enabled(choices) if value in checked]
         numbers = [str(number) for number, choice in enumerate(choices, 1) if choice.value in ticked]
         typed = self._checked(
             request,
@@ -165,14 +178,25 @@ class PlainPrompts:
         return self._chosen(typed, choices)
 
     def confirm(self, request: PromptRequest, *, default: bool) -> bool:
-        known = {"y": True, "yes": True, "n": False, "no": False}
         typed = self._checked(
             request,
             _CONFIRM_KEYS,
             default="y" if default else "n",
-            check=lambda text: None if text.lower() in known else "type y or n",
+            check=lambda text: None if text.lower() in YES_OR_NO else "type y or n",
         )
-        return known[typed.lower()]
+        return YES_OR_NO[typed.lower()]
+
+    def page(self, content: Callable[[], str]) -> None:
+        lines = content().rstrip("\n").split("\n")
+        rows = max(shutil.get_terminal_size().lines - 2, 1)
+        for start in range(0, len(lines), rows):
+            for line in lines[start : start + rows]:
+                self.out.write(f"{line}\n")
+            end = start + rows
+            if end < len(lines):
+                prompt = f"lines {start + 1} to {end} of {len(lines)} (Enter: more, q: return)"
+                if self._read(PromptRequest(text=prompt), prompt, echo=True).strip():
+                    return
 
     def _checked(
         self, request: PromptRequest, keys: Sequence[str], *, default: str, check: Callable[[str], str | None]
@@ -190,26 +214,33 @@ class PlainPrompts:
     def _fault(self, text: str, choices: Sequence[Choice], *, only_one: bool = False) -> str | None:
         chosen = self._chosen(text, choices)
         if None in chosen:
+            if any(choice.words for choice in choices):
+                return word_fault(text, choices)
             return f"type a number from 1 to {len(choices)} of a choice that is not disabled"
         return "choose one" if only_one and len(chosen) != 1 else None
 
     def _chosen(self, text: str, choices: Sequence[Choice]) -> list[Any]:
-        names = {choice.value: choice for choice in choices}
+        names = {name: choice for choice in choices for name in (choice.value, *choice.words)}
         names |= {str(number): choice for number, choice in enumerate(choices, 1)}
         parts = [part.strip() for part in text.split(",") if part.strip() not in ("", "0")]
-        entries = [names.get(part) for part in parts]
+        entries = [names.get(part) or names.get(part.lower()) for part in parts]
         values = [None if choice is None or choice.disabled else choice.value for choice in entries]
         return list(dict.fromkeys(values))
 
     def _line(self, request: PromptRequest, default: str, keys: Sequence[str]) -> str:
         preset = f"[{default}] " if default else ""
         hint = self._instruction(request, keys, preset)
-        self._show(f"{request.text} {f'{hint} ' if hint else ''}{preset}")
-        request.on_render()
-        line = sys.stdin.readline()
+        line = self._read(request, f"{request.text} {f'{hint} ' if hint else ''}{preset}", echo=True)
+        return self._answer(request, line.strip()) or default
+
+    def _read(self, request: PromptRequest, prompt: str, *, echo: bool) -> str:
+        with self.keyboard.line(echo=echo):
+            self._show(prompt)
+            request.on_render()
+            line = sys.stdin.readline()
         if not line:
             raise KeyboardInterrupt
-        return self._answer(request, line.strip()) or default
+        return line.rstrip("\n")
 
     def _answer(self, request: PromptRequest, typed: str) -> str:
         if typed == DETAILS and request.has_details:

@@ -3,30 +3,31 @@
 Writes to one stream, and reads standard input and the variables that `text.capabilities_of` reads.
 """
 
+import io
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TextIO, TypeVar
+from typing import Any, TextIO
 
 from wizard.core.models.inputs import Back, Choice, InputType, Mark, Question
 from wizard.core.next_command import Run
+from wizard.terminal.keyboard import Keyboard
 from wizard.terminal.prompts import (
     DETAILS,
-    LONG_LIST,
+    ESCAPE,
     WHY,
     HelpOrBack,
     PlainPrompts,
     PromptRequest,
     Prompts,
     PromptState,
+    refusal,
 )
 from wizard.terminal.screen import Screen
 from wizard.terminal.status_line import Clock, Timer, every
 
 _ANOTHER = "\0another"
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,6 +39,10 @@ class _Prompt:
     no_way_back: str
     """The message for `<` where it has no effect."""
     details: Callable[[], None] | None = None
+    escape: Any = None
+    """The answer that Esc stands for, where it does not go back; None: it ends the run."""
+    escape_text: str = ""
+    """The same, as it is shown."""
 
 
 class Terminal(Screen):
@@ -53,16 +58,19 @@ class Terminal(Screen):
         run: Run | None = None,
         clock: Clock = time.monotonic,
         timer: Timer = every,
+        keyboard: Keyboard | None = None,
     ) -> None:
+        """`keyboard`: of the run, which holds it."""
         super().__init__(out=out, width=width, colour=colour, run=run, clock=clock, timer=timer)
         self.interactive = interactive
+        self.keyboard = keyboard or Keyboard()
 
     def ask(self, question: Question, *, on_first_render: Callable[[], None] | None = None) -> Any:
         """The answer's value. `?` explains the question and asks it again, with what was typed so far.
 
         `on_first_render` is called once, when the prompt shows for the first time.
-        Raises Back for `<` where there is a previous question, KeyboardInterrupt for Ctrl-C, RuntimeError (a bug)
-        where the run is not interactive.
+        Raises Back for `<` and Esc where there is a previous question, KeyboardInterrupt for Ctrl-C, RuntimeError (a
+        bug) where the run is not interactive.
         """
         prompts = self._begin_question(question.why)
         prompt = self._prompt(
@@ -71,19 +79,29 @@ class Terminal(Screen):
             back=question.back,
             no_way_back="this is the first question",
             on_first_render=on_first_render,
-            details=question.details,
         )
-        if question.kind is InputType.CONFIRM:
-            return self._repeat(prompt, partial(prompts.confirm, default=question.default != "no"))
+        titles = {choice.value: choice.title for choice in question.choices}
+        is_confirmation = question.kind is InputType.CONFIRM
+        text = "No" if is_confirmation else self._clean(titles.get(question.escape or "", ""))
+        prompt = replace(
+            prompt,
+            request=replace(prompt.request, has_details=question.details is not None),
+            details=question.details,
+            escape=False if is_confirmation else question.escape,
+            escape_text=text,
+        )
+        if is_confirmation:
+            return self._repeat(prompts, prompt, partial(prompts.confirm, default=question.default != "no"))
         return question.parse(self._ask_by_kind(prompts, question, prompt))
 
     def confirm(
         self, prompt: str, *, default: bool = True, why: str = "", explanation: str = "", back: bool = False
     ) -> bool:
-        """Yes or no. `?` and `<` as in `ask`."""
+        """Yes or no. `?` and `<` as in `ask`; Esc is No where it does not go back."""
         prompts = self._begin_question(why)
         entry = self._prompt(prompt, explanation or why, back=back, no_way_back="there is no previous question here")
-        return self._repeat(entry, partial(prompts.confirm, default=default))
+        entry = replace(entry, escape=False, escape_text="No")
+        return bool(self._repeat(prompts, entry, partial(prompts.confirm, default=default)))
 
     def _begin_question(self, why: str) -> Prompts:
         if not self.interactive:
@@ -94,11 +112,13 @@ class Terminal(Screen):
                 self._paragraph(why, style="dim")
         width = self._capabilities.width
         if not self._capabilities.menus:
-            return PlainPrompts(self._out, width=width, write=self.line)
+            return PlainPrompts(self._out, width=width, write=self.line, keyboard=self.keyboard)
         # Imported only for a person: its libraries take a tenth of a second.
-        from wizard.terminal.menus import QuestionaryPrompts
+        from wizard.terminal.menus import DrawnPrompts
 
-        return QuestionaryPrompts(self._out, width=width, on_answer=self._show_answer)
+        return DrawnPrompts(
+            self._out, width=width, on_answer=self._show_answer, write=self.line, keyboard=self.keyboard
+        )
 
     def _prompt(
         self,
@@ -108,7 +128,6 @@ class Terminal(Screen):
         back: bool,
         no_way_back: str = "",
         on_first_render: Callable[[], None] | None = None,
-        details: Callable[[], None] | None = None,
     ) -> _Prompt:
         waiting = [on_first_render] if on_first_render else []
 
@@ -120,12 +139,11 @@ class Terminal(Screen):
             text=self._clean(text),
             has_explanation=bool(explanation),
             back=back,
-            has_details=details is not None,
             on_render=on_render,
         )
-        return _Prompt(request=request, explanation=explanation, no_way_back=no_way_back, details=details)
+        return _Prompt(request=request, explanation=explanation, no_way_back=no_way_back)
 
-    def _repeat(self, prompt: _Prompt, ask: Callable[[PromptRequest], _T]) -> _T:
+    def _repeat(self, prompts: Prompts, prompt: _Prompt, ask: Callable[[PromptRequest], Any]) -> Any:
         state = PromptState()
         while True:
             try:
@@ -135,11 +153,25 @@ class Terminal(Screen):
                 if request.key == WHY:
                     self._explain(prompt.explanation)
                 elif request.key == DETAILS and prompt.details is not None:
-                    prompt.details()
+                    prompts.page(partial(self._text_of, prompt.details))
                 elif prompt.request.back:
                     raise Back from None
+                elif request.key == ESCAPE:
+                    self._show_answer(prompt.request.text, prompt.escape_text)
+                    if prompt.escape is None:
+                        raise KeyboardInterrupt from None
+                    return prompt.escape
                 else:
                     self.line(prompt.no_way_back, mark=Mark.INFO)
+
+    def _text_of(self, details: Callable[[], None]) -> str:
+        """What `details` prints, for the width that the terminal has now."""
+        out, self._out = self._out, io.StringIO()
+        try:
+            details()
+            return self._out.getvalue()
+        finally:
+            self._out = out
 
     def _explain(self, explanation: str) -> None:
         if not explanation:
@@ -165,12 +197,13 @@ class Terminal(Screen):
                 checked=choice.checked,
                 note=self._clean(choice.note),
                 disabled=self._clean(choice.disabled) if choice.disabled else None,
+                words=choice.words,
             )
             for choice in question.choices
         ]
         default = question.default if isinstance(question.default, str) else None
         if question.kind is InputType.SECRET:
-            while fault := question.check(typed := self._repeat(prompt, prompts.secret)):
+            while fault := question.check(typed := self._repeat(prompts, prompt, prompts.secret)):
                 self.line(fault, mark=Mark.WARN)
             return typed
         if question.kind is InputType.TEXT or all(choice.disabled for choice in choices):
@@ -182,10 +215,10 @@ class Terminal(Screen):
 
     def _ask_text(self, prompts: Prompts, prompt: _Prompt, default: str, check: Callable[[str], str | None]) -> str:
         # On a line of its own: the one line that a prompt has for it would cut a long message.
-        while fault := check(typed := self._repeat(prompt, partial(prompts.text, default=default))):
+        while fault := check(typed := self._repeat(prompts, prompt, partial(prompts.text, default=default))):
             self.line(fault, mark=Mark.WARN)
             default = typed if prompts.edits_default else default
-        return typed
+        return str(typed)
 
     def _second_prompt(self, prompt: _Prompt, text: str) -> _Prompt:
         # Of the same question: `<` returns to its first prompt.
@@ -197,14 +230,8 @@ class Terminal(Screen):
         if question.free_text:
             choices.append(Choice(value=_ANOTHER, title=f"Another (type its {question.typed_as})"))
         default = default or next((choice.value for choice in choices if choice.checked), None)
-        search = question.kind is InputType.SEARCH or len(choices) > LONG_LIST
-        disabled = {choice.value: choice for choice in choices if choice.disabled}
         while True:
-            value = self._repeat(prompt, partial(prompts.select, choices=choices, default=default, search=search))
-            if value in disabled:
-                self.line(_refusal(disabled[value]), mark=Mark.WARN)
-                default = value
-                continue
+            value: str = self._repeat(prompts, prompt, partial(prompts.select, choices=choices, default=default))
             if value != _ANOTHER:
                 return value
             try:
@@ -224,11 +251,13 @@ class Terminal(Screen):
 
         def check(values: Collection[str]) -> str | None:
             if refused := next((disabled[value] for value in values if value in disabled), None):
-                return _refusal(refused)
-            return None if values or question.optional else "Choose at least one."
+                return refusal(refused)
+            return None if values or question.optional else "Choose at least one: Space ticks it."
 
         while True:
-            values = self._repeat(prompt, partial(prompts.checkbox, choices=choices, checked=checked, check=check))
+            values = self._repeat(
+                prompts, prompt, partial(prompts.checkbox, choices=choices, checked=checked, check=check)
+            )
             checked = set(values)
             if _ANOTHER in values:
                 try:
@@ -237,7 +266,3 @@ class Terminal(Screen):
                     continue
                 values = [*(value for value in values if value != _ANOTHER), typed]
             return tuple(values)
-
-
-def _refusal(choice: Choice) -> str:
-    return f"{choice.title} cannot be chosen: {choice.disabled}"

@@ -155,7 +155,7 @@ def test_ctrl_c_leaves_the_menu_and_the_program(start) -> None:
 
 def test_what_was_explained_stands_above_the_question_that_is_put_again(start) -> None:
     session = start()
-    session.see("(type to filter, arrows, Enter; ? why)")
+    session.see("(arrows or letters, Enter; ? why, Esc cancels)")
     session.child.send("west")
     session.see("/ west")
     session.child.send("?")
@@ -185,7 +185,8 @@ def test_a_long_question_is_broken_between_words_and_a_long_choice_is_shortened(
     session.see("» The 4. of very")
     question, rest, *choices = session.shown
     assert question == "? Which of all the many things that could be meant here is really the one that"
-    assert rest == "  is meant by it? (arrows, Enter)"
+    assert rest == "  is meant by it?"
+    assert choices.pop() == "  (arrows or letters, Enter; Esc cancels)"
     assert len(choices) == 9 and all(choice.endswith("…") and len(choice) <= 80 for choice in choices)
     session.child.send(ENTER)
     assert session.end() == 0

@@ -11,6 +11,8 @@ import pytest
 from tests.wizard.terminal.terminals import CTRL_C, CTRL_D, DOWN, ENTER, SPACE, UP, Typed, menus, plain_lines
 from wizard.core.models.inputs import Choice, Question
 from wizard.inputs.registry import by_key
+from wizard.terminal.lists import ChoiceList
+from wizard.terminal.prompts import PromptState
 from wizard.terminal.terminal import Terminal
 
 ADMIN = "arn:aws:iam::111122223333:user/admin"
@@ -75,7 +77,9 @@ def test_a_region_that_is_off_cannot_be_chosen_and_says_why(typing: Typed) -> No
     shut = Choice(value="af-south-1", title="af-south-1", disabled="off in this account")
     terminal = typing("af-" + ENTER + "us-e" + ENTER)
     assert asked(terminal, by_key["region"].question((shut, *REGIONS))) == "us-east-1"
-    assert "! af-south-1 cannot be chosen: off in this account" in terminal[1].getvalue()
+    shown = ChoiceList((shut, *REGIONS), PromptState(filter="af-"), default=None, width=80)
+    assert shown.answer() is None
+    assert ("class:validation-toolbar", "  ! af-south-1 cannot be chosen: off in this account") in shown.below()
 
 
 def test_the_pointer_stays_after_a_refusal(typing: Typed) -> None:
