@@ -1,5 +1,6 @@
 # What every drill does: note what must stay, break something, do what the doctor prints, look at the end.
-# A drill is read and run in the sandbox: make demo && eval "$(.venv/bin/python -m sandbox env)" && bash examples/drills/state-lost.sh
+# A drill is read and run in the sandbox, on Linux and on macOS:
+#   make demo && eval "$(.venv/bin/eonpro-sandbox env)" && bash examples/drills/state-lost.sh
 set -euo pipefail
 STACK=production
 KEY=/eonpro/production/ENCRYPTED_PHI_KEY
@@ -15,14 +16,15 @@ ANSWER=$(mktemp)
 trap 'rm -f "$ANSWER"' EXIT
 
 # The SHA-256 of the stored data key, the names of its versions, the ids of all KMS keys.
-stored() { aws ssm get-parameter --name "$KEY" --with-decryption --query Parameter.Value --output text | sha256sum; }
+stored() { aws ssm get-parameter --name "$KEY" --with-decryption --query Parameter.Value --output text | sha256; }
+sha256() { python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'; }
 versions() { aws ssm get-parameters-by-path --path "$VERSIONS" --query 'sort(Parameters[].Name)' --output text; }
 kms_keys() { aws kms list-keys --query 'sort(Keys[].KeyId)' --output text; }
 
 # Deletes the stored data key, its versions and what is beside them; what says who owns the environment stays.
 delete_parameters() {
     aws ssm get-parameters-by-path --path "${KEY%/*}" --recursive --query 'Parameters[].Name' --output text |
-        tr '\t' '\n' | grep -v '/claim$\|/backup$' | xargs aws ssm delete-parameters --names >/dev/null
+        tr '\t' '\n' | grep -Ev '/(claim|backup)$' | xargs aws ssm delete-parameters --names >/dev/null
 }
 
 # A field of what the doctor said first: the finding, or the next step of an error.

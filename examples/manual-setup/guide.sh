@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The setup guide as a script: the same steps with the AWS CLI and curl, without the wizard.
 #
-#   eval "$(python -m sandbox env)"    # to try it in the sandbox; without this line it uses your own account
+#   eval "$(.venv/bin/eonpro-sandbox env)"    # to try it in the sandbox; without this line it uses your own account
 #   bash examples/manual-setup/guide.sh
 #
 # It needs bash, aws, curl and python3, AWS credentials of an administrator, and for Vercel VERCEL_TOKEN.

@@ -2,7 +2,7 @@
 # A trail as an organization's security team creates it before EONPRO is set up: every Region, log file validation, started,
 # with a bucket that is private, versioned, encrypted and denies plain HTTP.
 #
-#   eval "$(python -m sandbox env)"    # to try it in the sandbox; without this line it uses your own account
+#   eval "$(.venv/bin/eonpro-sandbox env)"    # to try it in the sandbox; without this line it uses your own account
 #   bash examples/manual-setup/trail.sh >> answers.yaml
 #
 # It needs bash, aws and AWS credentials of an administrator. Standard output is two lines of an answers file: the

@@ -6,6 +6,7 @@ Reads `uv.lock` and README.md.
 from __future__ import annotations
 
 import platform
+import re
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -133,3 +134,34 @@ def test_a_system_without_glibc_and_go_is_told_to_install_go(monkeypatch: pytest
     with pytest.raises(StepFailed) as refused:
         find_go(machine, Installer(machine))
     assert "glibc" in refused.value.why and "apk add go" in refused.value.advice
+
+
+NOT_ON_MACOS = (
+    *(r"sha\d+sum", r"md5sum", r"readlink -f", r"realpath", r"sed -i(?! '')", r"date (?:-d|--date)", r"grep -\w*P"),
+    *(
+        r"grep [^|\n]*\\\|[^\n]*",
+        r"stat -c",
+        r"xargs -r",
+        r"base64 -(?:w|d)",
+        r"find [^|\n]*-printf",
+        r"cp --",
+        r"ln -\w*T",
+    ),
+    *(r"timeout \d", r"nproc", r"tac", r"head -n -", r"sort -V", r"seq -w", r"ps -o \w+= --", r"mktemp --"),
+    # Its bash is 3.2.
+    *(r"mapfile", r"readarray", r"declare -A", r"local -n", r"\$\{\w+(?:,,|\^\^|@Q)\}", r"&>>", r"\|&", r"coproc"),
+)
+"""What GNU's programs and a newer bash have, and those of macOS do not."""
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        *sorted((PROJECT / "examples").rglob("*.sh")),
+        *(PROJECT / name for name in ("Makefile", "README.md", ".ci/run", "docs/reliability.md", "docs/pulumi.md")),
+    ],
+    ids=lambda file: str(file.relative_to(PROJECT)),
+)
+def test_a_script_uses_only_what_macos_has(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert not re.findall(rf"(?:^|[\s(|;&`])((?:{'|'.join(NOT_ON_MACOS)})(?![\w-]))", text, re.MULTILINE)
