@@ -152,6 +152,9 @@ def test_the_printed_policy_with_removal_is_enough_to_remove_the_stack(deploymen
     env = an_operator(deployment, policies)
     deployment.wizard(*onboarding(example), env=env)
     deployment.wizard("destroy", "--stack", "production", "--confirm", "production", "--non-interactive", env=env)
+    # The real provider asks for all that a user may sign in with before it deletes the user.
+    asked = {"iam:ListGroupsForUser", "iam:ListVirtualMFADevices", "iam:ListServiceSpecificCredentials"}
+    assert (asked <= deployment.calls().keys()) is (example == "vercel-user")
     assert [user for user in deployment.inventory()["users"] if user.startswith("eonpro-")] == []
     assert [role for role in deployment.inventory()["roles"] if role.startswith("eonpro-")] == []
 

@@ -293,3 +293,18 @@ def test_a_deny_of_plain_http_denies_no_request_to_an_aws_endpoint(cloud: Any, b
     with pytest.raises(ClientError, match="403"):
         s3.get_object(Bucket=bucket, Key="state")
     s3.delete_bucket_policy(Bucket=bucket)
+
+
+# --- CloudWatch Logs
+
+
+def test_a_log_group_takes_its_tags_with_it(cloud: Any) -> None:
+    logs, name = cloud.client("logs"), f"/aws/cloudtrail/{uuid.uuid4().hex}"
+    arn = f"arn:aws:logs:us-east-1:123456789012:log-group:{name}"
+    logs.create_log_group(logGroupName=name, tags={"Application": "EONPRO"})
+    assert logs.list_tags_for_resource(resourceArn=arn)["tags"] == {"Application": "EONPRO"}
+    logs.delete_log_group(logGroupName=name)
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        logs.list_tags_for_resource(resourceArn=arn)
+    logs.create_log_group(logGroupName=name)
+    assert logs.list_tags_for_resource(resourceArn=arn)["tags"] == {}

@@ -437,3 +437,11 @@ def test_a_user_is_deleted_after_its_access_keys(iam: Any) -> None:
     with pytest.raises(ClientError) as gone:
         iam.get_user(UserName=name)
     assert gone.value.response["Error"]["Code"] == "NoSuchEntity"
+
+
+def test_a_user_has_no_credentials_of_single_services_and_nobody_is_no_user(iam: Any) -> None:
+    name = f"user-{uuid.uuid4().hex}"
+    iam.create_user(UserName=name)
+    assert iam.list_service_specific_credentials(UserName=name)["ServiceSpecificCredentials"] == []
+    with pytest.raises(ClientError, match="NoSuchEntity"):
+        iam.list_service_specific_credentials(UserName=f"{name}-gone")

@@ -13,10 +13,12 @@ from botocore.exceptions import ClientError
 from google.protobuf import any_pb2
 
 from sandbox.pulumi_plugins.protocol import provider_pb2, status_pb2
+from sandbox.pulumi_plugins.provider.bridge import EngineLog
 from sandbox.pulumi_plugins.provider.documents import equivalent_documents
 from sandbox.pulumi_plugins.provider.values import UNKNOWN, from_struct, to_struct
 from tests.sandbox.pulumi_plugins.engine_project import ACCOUNT, CREDENTIALS, REGION, client
 from tests.sandbox.pulumi_plugins.provider_client import ProviderClient, ProviderFailure
+from wizard.pulumi_engine.failures import causes
 
 KEY = "aws:kms/key:Key"
 TRAIL = "aws:cloudtrail/trail:Trail"
@@ -374,3 +376,22 @@ def test_an_update_that_fails_half_way_is_recorded_as_planned_while_the_account_
 def test_policy_documents_are_compared_by_meaning(one: str, other: str, same: bool) -> None:
     assert equivalent_documents(one, other) is same
     assert equivalent_documents(other, one) is same
+
+
+def test_an_error_of_a_change_is_reported_as_the_bridge_reports_it(provider: ProviderClient) -> None:
+    """Logged once, and returned with the URN around it: the engine prints both."""
+    logged: list[tuple[str, str]] = []
+
+    class Log(EngineLog):
+        def error(self, reason: str, urn: str) -> None:
+            logged.append((reason, urn))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(provider.provider, "_log", Log(""))
+        with pytest.raises(ProviderFailure) as failed:
+            provider.create("aws:kms/alias:Alias", {"name": "alias/it", "targetKeyId": "no-such-key"})
+    [(reason, urn)] = logged
+    assert reason.startswith("creating KMS Alias (it): operation error CreateAlias")
+    assert str(failed.value) == f"creating {urn}: 1 error occurred:\n\t* {reason}\n\n"
+    printed = f"sdk-v2/provider2.go:572: sdk.helper_schema: {reason}: provider=aws@7.51.1"
+    assert causes([printed, str(failed.value)]) == causes([reason]), "the wizard prints it once"

@@ -51,7 +51,7 @@ from wizard.core.models.delivery import Simulation, StackState, StoredDataKey, V
 from wizard.core.models.rotation import VersionOrigin
 from wizard.core.models.stack import StateResource
 from wizard.setup.importing.discovery import ImportRequest
-from wizard.setup.preflight import checks
+from wizard.setup.preflight import checks, services
 
 WRITES = ("write_stored_data_key", "make_data_key", "deliver", "deliver_parameters", "prepare", "recover", "up")
 
@@ -689,6 +689,37 @@ def test_a_stack_that_never_began_has_nothing_of_its_own_in_the_account(world) -
     world.engine.stack_state = replace(world.engine.stack_state, resources=(), has_key=False, owned=())
     assert "alias/eonpro-phi-key already points to the key" in world.whats(saved=settings())[0]
     assert not [call for call in world.log if "find_unrecorded" in call]
+
+
+def test_nothing_of_an_environment_that_another_stack_has_claimed_is_its_own(world) -> None:
+    interrupted(world)
+    world.aws.claims = {settings().names.claim: "stack production, state in s3://another-bucket"}
+    findings = world.check(saved=settings())
+    assert findings.unrecorded == () and findings.problems
+
+
+def torn(world: World) -> UnrecordedResource:
+    """A first set-up whose state was lost with a full disk: the claim of the environment says whose it is."""
+    alias = interrupted(world)
+    world.engine.stack_state = StackState(exists=False, has_key=False)
+    world.aws.stored_keys.clear()
+    own = services.claim_of("production", world.engine.check_backend("production"))
+    world.aws.claims = {settings().names.claim: own}
+    key = UnrecordedResource(type="aws:kms/key:Key", name="", region="us-east-1", id=KEY_ID, arn=KEY)
+    world.aws.unrecorded = (key, alias)
+    return alias
+
+
+def test_a_first_set_up_that_lost_its_state_goes_on_by_its_claim(world) -> None:
+    torn(world)
+    findings = world.check(saved=settings())
+    assert findings.problems == () and len(findings.unrecorded) == 2
+
+
+def test_a_stack_that_has_a_data_key_and_lost_its_state_is_imported_by_a_person_only(world) -> None:
+    torn(world)
+    world.stored_data_key(KEY)
+    assert world.check(saved=settings()).unrecorded == ()
 
 
 def test_what_cannot_be_read_is_said_before_more_is_created(world) -> None:
