@@ -91,6 +91,41 @@ def test_the_same_command_goes_on_after_the_plugin_was_killed_twice(
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("target", "call"),
+    [
+        ("multi-region", "kms:ReplicateKey"),
+        ("vercel-user", "iam:CreateUser"),
+        ("eks", "iam:CreatePolicy"),
+        ("ecs-secrets-manager", "iam:CreatePolicy"),
+    ],
+)
+def test_the_same_command_goes_on_with_the_other_targets_too(deployment: Deployment, target: str, call: str) -> None:
+    plugin_killed(deployment, target, call, log="run")
+    converges(deployment, target)
+    if target == "multi-region":
+        assert len(deployment.all_keys("us-west-2")) == 1
+
+
+@pytest.mark.thorough
+@pytest.mark.onboarded("vercel")
+def test_a_stack_that_was_set_up_goes_on_with_what_was_made_for_another_target(deployment: Deployment) -> None:
+    before = deployment.stored_key_versions()
+    plugin_killed(deployment, "ecs", "iam:CreateRole", log="run")
+    converges(deployment, "ecs")
+    assert deployment.stored_key_versions() == before
+
+
+@pytest.mark.thorough
+def test_a_removal_takes_what_the_state_lacks_with_it(deployment: Deployment) -> None:
+    plugin_killed(deployment, "ecs", "iam:CreateRole", log="run", times=2)
+    deployment.wizard("destroy", "--stack", "production", "--confirm", "production", "--non-interactive")
+    made = deployment.inventory()
+    assert [role for role in made["roles"] if role.startswith("eonpro-")] == []
+    assert made["topics"] == made["policies"] == []
+
+
+@pytest.mark.thorough
 def test_adopt_takes_nothing_of_the_stack_for_something_that_was_found(deployment: Deployment) -> None:
     """Earlier, key, role and policy were "kept as found", and later updates changed nothing and ended with 0."""
     plugin_killed(deployment, "vercel", "kms:CreateAlias", log="run", times=2)

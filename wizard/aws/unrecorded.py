@@ -7,8 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from components.policies.stack import alert_rules_of, arn_of, log_group_arn_of, trail_arn_of, vercel_provider_arn_of
-from components.settings import SecretStore, Settings
+from components.policies.stack import (
+    alert_rules_of,
+    arn_of,
+    log_group_arn_of,
+    logs_to_cloudwatch,
+    trail_arn_of,
+    vercel_provider_arn_of,
+)
+from components.settings import ImportGroup, SecretStore, Settings
 from components.settings.names import in_account_namespace
 from wizard.aws import cloudtrail, kms
 from wizard.aws.auth.session import Session, SessionClient, tags_of
@@ -178,9 +185,10 @@ def _named(session: Session, settings: Settings) -> Iterator[_Candidate]:
     if settings.makes_trail:
         arn = trail_arn_of(settings)
         yield candidate("aws:cloudtrail/trail:Trail", arn, partial(_trail_tags, session, arn), name=names.trail)
-        for bucket in (names.trail_bucket, *([names.access_log_bucket] if settings.access_logging else [])):
+        has_access_logs = settings.access_logging and ImportGroup.BUCKET not in settings.kept_as_found
+        for bucket in (names.trail_bucket, *([names.access_log_bucket] if has_access_logs else [])):
             yield candidate("aws:s3/bucket:Bucket", bucket, partial(_bucket_tags, session, settings, bucket))
-        if settings.cloudwatch_logs:
+        if logs_to_cloudwatch(settings):
             arn = log_group_arn_of(settings)
             tags = partial(_log_group_tags, session, arn)
             yield candidate("aws:cloudwatch/logGroup:LogGroup", names.log_group, tags, arn=arn)
@@ -194,7 +202,7 @@ def _principals(settings: Settings) -> tuple[tuple[str, bool, str], ...]:
         ("User", settings.makes_user, names.app_user),
         ("Role", settings.makes_execution_role, names.execution_role),
         ("Role", settings.makes_secrets_role, names.secrets_role),
-        ("Role", settings.makes_trail and settings.cloudwatch_logs, names.log_role),
+        ("Role", settings.makes_trail and logs_to_cloudwatch(settings), names.log_role),
         ("Role", settings.alerts and is_forwarding, names.forwarding_role),
     )
 

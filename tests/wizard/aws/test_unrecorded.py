@@ -161,6 +161,13 @@ def test_what_the_settings_import_is_left_to_the_import(made, aws, settings_of) 
     assert not found & {("Key", phi), ("Alias", "alias/eonpro-phi-key"), ("Role", "eonpro-app-role")}
 
 
+def test_what_the_program_does_not_make_is_not_looked_for(made, aws, settings_of) -> None:
+    """Else each run would say that it imports what it does not."""
+    settings = settings_of(kept_as_found=["bucket", "trail"], adopted=[f"bucket={settings_of().names.trail_bucket}"])
+    found = ids(aws.unrecorded_resources.find_unrecorded(settings, BEGUN))
+    assert ("Bucket", settings.names.access_log_bucket) not in found
+
+
 def test_a_replica_and_its_alias_are_found_in_their_region(boto, aws, settings_of) -> None:
     settings = settings_of(multi_region=True, replica_regions=["us-west-2"])
     key = boto("kms").create_key(MultiRegion=True, Tags=tags_of(settings, "TagKey", "TagValue"))["KeyMetadata"]
