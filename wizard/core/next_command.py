@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wizard.core.safe_text import clean
+
 PROGRAM = "python -m wizard"
 """The program as texts of this source name it; `Run.program` takes its place where one is printed."""
 
@@ -88,8 +90,28 @@ def wizard(*words: str | Path, advice: str = "") -> Command:
 def shell(*words: str | Path, advice: str = "") -> Command:
     """A command of another program, each word quoted where a shell needs it; a path is written whole."""
     return Command(
-        shlex.join(str(word.absolute() if isinstance(word, Path) else word) for word in words), advice=advice
+        " ".join(quote(str(word.absolute() if isinstance(word, Path) else word)) for word in words), advice=advice
     )
+
+
+def quote(word: str) -> str:
+    """One word of a shell on one line, whatever characters it has.
+
+    A word with line feeds, escapes or characters that hide others is written as bash, zsh and ksh read it: `$'a\\nb'`.
+    """
+    if clean(word) == word:
+        return shlex.quote(word)
+    # No program can be given a NUL: what a shell would make of it is the name of something else.
+    return "$'" + "".join(map(_escaped, word.replace("\0", "\ufffd"))) + "'"
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if character in "\\'" or code < 0x20 or code == 0x7F:
+        return f"\\x{code:02x}"
+    if clean(character) == character:
+        return character
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def document(step: str) -> dict[str, Any]:
@@ -159,7 +181,7 @@ class Run:
             for flag, typed in (self.flags or {}).items()
             if (takes is None or flag in takes) and present.isdisjoint((flag, *_REPLACED_BY.get(flag, ())))
         ]
-        added = "".join(f" {shlex.quote(word)}" for typed in missing for word in typed)
+        added = "".join(f" {quote(word)}" for typed in missing for word in typed)
         return called + added + end
 
     def _of_project(self, match: re.Match[str]) -> str:
@@ -171,7 +193,7 @@ class Run:
         if verb is None or "--stack" in match["words"]:
             return called + end
         stack = (self.flags or {}).get("--stack", ("--stack", RunOptions.stack))
-        return f"{called}{verb} {shlex.join(stack)}{match['words']}"
+        return f"{called}{verb} {' '.join(map(quote, stack))}{match['words']}"
 
     def _programs(self) -> tuple[tuple[str, str], ...]:
         """What a text calls by its bare name, and how any folder finds it."""

@@ -7,6 +7,8 @@ https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -246,7 +248,7 @@ class _KeyPolicyMatches:
 def _match_key_policy(policy: Document | None, caller: Caller, request: Request, account: str) -> _KeyPolicyMatches:
     matches = _KeyPolicyMatches()
     for statement in statements_of(policy):
-        source = f"key policy: {statement.get('Sid') or 'a statement without Sid'}"
+        source = f"key policy: {_sid(statement)}"
         match = match_statement(statement, request, source=source)
         covers = match_principal(statement, caller, account) if match is not None else None
         if covers is None or match is None:
@@ -306,3 +308,17 @@ def _could_be_allowed(
     if caller.kind is not PrincipalKind.PRINCIPAL or not is_delegated:
         return False
     return documents.iam is None or bool(identity.unread)
+
+
+_PLAIN_SID = re.compile("[A-Za-z0-9 _.,:/=+@-]{1,128}")
+
+
+def _sid(statement: Mapping[str, object]) -> str:
+    """A statement's Sid on one line: one that is no plain name in quotation marks, with escapes, cut at 128 characters.
+
+    Whoever may write the policy chooses it, and a line feed in it would look like a line of a report.
+    """
+    sid = str(statement.get("Sid") or "")
+    if not sid:
+        return "a statement without Sid"
+    return sid if _PLAIN_SID.fullmatch(sid) else json.dumps(sid[:128])

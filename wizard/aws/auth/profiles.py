@@ -3,13 +3,12 @@
 Pure: takes the files as botocore parsed them.
 """
 
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from wizard.core.models.account import ProfileFact, ProfileKind
-from wizard.core.next_command import Command
+from wizard.core.next_command import Command, quote
 
 Config = Mapping[str, Any]
 """Both files as botocore parses them (`Session.full_config`); ~/.aws/credentials takes precedence."""
@@ -26,7 +25,7 @@ class SignIn:
     @property
     def line(self) -> str:
         """What a person types."""
-        return f"aws {self.command} --profile {shlex.quote(self.profile)}"
+        return f"aws {self.command} --profile {quote(self.profile)}"
 
 
 def profile_facts(config: Config) -> tuple[ProfileFact, ...]:
@@ -63,7 +62,7 @@ def renewal_of(config: Config, name: str, *, instead_of_keys: bool = False) -> C
     https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-sign-in.html
     """
     last = [*_chain(config, name)][-1]
-    by_name = "" if last["name"] == "default" else f" --profile {shlex.quote(last['name'])}"
+    by_name = "" if last["name"] == "default" else f" --profile {quote(last['name'])}"
     kind, then, command = _kind(last), "then run the same command again", ""
     if needed := sign_in_of(config, name):
         command = needed.line

@@ -4,12 +4,12 @@ Pure: reads the context.
 """
 
 import json
-import shlex
 from collections.abc import Sequence
 
 from components.settings import PROJECT, ImportGroup
 from wizard.commands.doctor.context import CheckContext
 from wizard.core.models.delivery import StackState
+from wizard.core.next_command import quote
 from wizard.data_key.guard import key_option
 
 _PARTS = {
@@ -71,7 +71,7 @@ def pulumi_up_urns(context: CheckContext, urns: Sequence[str]) -> str:
     words = ["pulumi", "up", "--refresh", "--yes", "--skip-preview", "--stack", context.stack]
     command = typed(*words, *(word for urn in targets for word in ("--target", urn)))
     if _profile(context):
-        command = f"AWS_PROFILE={shlex.quote(_profile(context))} {command}"
+        command = f"AWS_PROFILE={quote(_profile(context))} {command}"
     if context.settings.adopted and context.outputs is not None:
         # The import is complete. With its id in the settings, a resource that was deleted later is imported again.
         command = f"{typed('pulumi', 'config', 'rm', '--stack', context.stack, f'{PROJECT}:adopted')} && {command}"
@@ -84,4 +84,4 @@ def _profile(context: CheckContext) -> str:
 
 def typed(*words: object) -> str:
     """The words, each quoted for a shell; one that is not a string becomes JSON."""
-    return shlex.join(word if isinstance(word, str) else json.dumps(word) for word in words)
+    return " ".join(quote(word if isinstance(word, str) else json.dumps(word)) for word in words)

@@ -5,14 +5,13 @@ Acts through the clients of the context; imports a library only in the method th
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.core.models.inputs import CREATE, Choice, Input, InputType
-from wizard.core.next_command import VERCEL_LOGIN, Command, plain_name, shell, wizard
+from wizard.core.next_command import VERCEL_LOGIN, Command, plain_name, quote, shell, wizard
 from wizard.targets.port import Consent, DeployTarget, NextStep, OnMessage, TargetDescription
 
 if TYPE_CHECKING:
@@ -415,8 +414,8 @@ def enable_tokens(project: VercelProject, settings: Settings) -> Command:
 
     content = json.dumps({"oidcTokenConfig": {"enabled": True, "issuerMode": settings.vercel_issuer_mode}})
     call = shell("vercel", "api", f"/v9/projects/{project.id}", "--method", "PATCH", "--input", "-")
-    team = f" --scope {shlex.quote(project.team_slug)}" if project.team_slug else ""
-    return Command(f"echo {shlex.quote(content)} | {call}{team}")
+    team = f" --scope {quote(project.team_slug)}" if project.team_slug else ""
+    return Command(f"echo {quote(content)} | {call}{team}")
 
 
 def client_code(outputs: Outputs) -> str:
