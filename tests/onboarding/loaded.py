@@ -367,18 +367,19 @@ def derived_once(folder: Path) -> Callable[..., bytes]:
 
 
 def asked_once(folder: Path) -> Callable[..., None]:
-    """`PulumiCommand.__init__`, with each engine's version in a file of the folder: to ask takes 0.07 s."""
-    from pulumi.automation import PulumiCommand
+    """`Cli.__init__`, with each engine's version in a file of the folder: to ask takes 0.07 s."""
     from semver import VersionInfo
 
-    ask = PulumiCommand.__init__
+    from wizard.pulumi_engine.automation import Cli
 
-    def from_file(self: Any, *arguments: Any, **named: Any) -> None:
+    ask = Cli.__init__
+
+    def from_file(self: Any) -> None:
         engine = Path(shutil.which("pulumi") or "")
         status = engine.stat()
         file = folder / f"version-{status.st_ino}-{status.st_mtime_ns}"
-        if engine.name != "pulumi" or arguments or named or not file.exists():
-            ask(self, *arguments, **named)
+        if engine.name != "pulumi" or not file.exists():
+            ask(self)
             partial = file.with_suffix(f".{os.getpid()}")
             partial.write_text(str(self.version))
             partial.replace(file)
@@ -457,8 +458,10 @@ def _become(program: str, wanted: dict[str, Any], streams: Sequence[int]) -> Non
     if program == "python":
         _interpret(wanted["arguments"], executable=wanted["python"])
     setattr(subprocess.Popen, "__init__", with_phi_loaded(wanted["python"]))  # noqa: B010 - it would not be typed
-    setattr(sys.modules["pulumi.automation"].PulumiCommand, "__init__", asked_once(Path(wanted["python"]).parent))  # noqa: B010
+    # Of that folder's wizard, not of this one's.
     sys.path[0] = wanted["folder"]
+    cli = importlib.import_module("wizard.pulumi_engine.automation").Cli
+    setattr(cli, "__init__", asked_once(Path(wanted["python"]).parent))  # noqa: B010 - it would not be typed
     sys.argv = [program, *wanted["arguments"]]
     to_its_end(lambda: runpy.run_module(program, run_name="__main__", alter_sys=True))
 

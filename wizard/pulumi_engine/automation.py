@@ -4,10 +4,44 @@ Part of the client of Pulumi: starts the `pulumi` program. No other file imports
 `tests/wizard/pulumi_engine/test_automation.py` fails where a new version lacks what is used here.
 """
 
+import os
+import subprocess
 from datetime import UTC, datetime
 
-from pulumi.automation import OutputMap, Stack, UpdateSummary, Workspace
+from pulumi.automation import OutputMap, PulumiCommand, Stack, UpdateSummary, Workspace
+from pulumi.automation._cmd import _parse_and_validate_pulumi_version
+from pulumi.automation._env import _SKIP_VERSION_CHECK_VAR
+from pulumi.automation._minimum_version import _MINIMUM_VERSION
 from pulumi.automation._stack import StackInitMode
+
+from wizard.core.child_environment import of_pulumi
+
+VERSION_SECONDS = 30.0
+"""For `pulumi version`, which asks nobody."""
+
+
+class Cli(PulumiCommand):
+    """The `pulumi` program on the PATH with its version, asked with the environment of every other Pulumi command.
+
+    The Automation API's own class passes on the whole environment, with the secrets of the application and of Vercel.
+    """
+
+    def __init__(self) -> None:
+        """Raises OSError, CalledProcessError, TimeoutExpired, or InvalidVersionError for an unsupported version."""
+        self.command = "pulumi"
+        said = subprocess.run(
+            [self.command, "version"],
+            env={**of_pulumi(os.environ), "PULUMI_SKIP_UPDATE_CHECK": "true"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=VERSION_SECONDS,
+            check=True,
+        ).stdout
+        self.version = _parse_and_validate_pulumi_version(
+            min_version=_MINIMUM_VERSION,
+            current_version=said.decode("utf-8", "replace").strip().removeprefix("v"),
+            opt_out=os.environ.get(_SKIP_VERSION_CHECK_VAR) is not None,
+        )
 
 
 class MinimalStack(Stack):

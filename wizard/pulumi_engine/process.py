@@ -21,7 +21,7 @@ from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from wizard.core.child_environment import of_pulumi
-from wizard.core.errors import SetupError
+from wizard.core.errors import SetupError, Unreachable
 from wizard.core.next_command import shell
 from wizard.core.retry import ahead
 from wizard.pulumi_engine import config
@@ -45,6 +45,14 @@ __all__ = ["EngineProcess", "pulumi_errors", "start_early"]
 
 _LOGGER = logging.getLogger("eonpro.engine")
 _OUTPUT = logging.getLogger("eonpro.engine.output")
+_READING = frozenset(("whoami", "config", "stack export", "stack ls", "stack history", "stack output"))
+"""The commands that are given up after READING_SECONDS, by their first words.
+
+The others have no limit: an update takes as long as its resources do (a trail's bucket, a replica, a quota of calls),
+and to end it half-way would do harm. A person ends it with Ctrl-C; a backend that is away ends it by itself.
+"""
+READING_SECONDS = 300.0
+"""For a command that reads a state, or the settings; one of a large state in a slow backend takes a minute."""
 _LOGGED_COMMANDS = frozenset(("up", "preview", "destroy", "refresh", "import", "cancel"))
 """The commands whose output is for people; the output of the others, states and settings, is not logged."""
 
@@ -95,11 +103,11 @@ class EngineProcess:
     @cached_property
     def version(self) -> Any:
         """The program's version, as the SDK has it; None where it is not checked. Raises SetupError for a wrong one."""
-        from pulumi.automation import PulumiCommand
+        from wizard.pulumi_engine.automation import Cli
 
         try:
-            return PulumiCommand().version
-        except (OSError, subprocess.CalledProcessError, pulumi_errors.InvalidVersionError) as error:
+            return Cli().version
+        except (OSError, subprocess.SubprocessError, pulumi_errors.InvalidVersionError) as error:
             if config.prefer_chosen_engine(os.environ):
                 return self.version
             fault = (
@@ -165,6 +173,16 @@ class EngineProcess:
             ]
             for reader in readers:
                 reader.start()
+            given_up = threading.Event()
+
+            def give_up() -> None:
+                given_up.set()
+                _end(process, kills=True)
+
+            limit = threading.Timer(READING_SECONDS, give_up)
+            limit.daemon = True
+            if not _READING.isdisjoint((args[0], " ".join(args[:2]))):
+                limit.start()
             try:
                 for reader in readers:
                     reader.join()
@@ -176,6 +194,14 @@ class EngineProcess:
                 for reader in readers:
                     reader.join()
                 raise
+            finally:
+                limit.cancel()
+        if given_up.is_set():
+            self._process = None
+            raise Unreachable(
+                f"Pulumi's backend did not answer `{line}` within {READING_SECONDS:g} s",
+                shell("pulumi", "whoami", "-v", advice="it shows which backend Pulumi uses"),
+            )
         _LOGGER.debug("%s ended with exit code %d after %.1f s", line, code, time.monotonic() - began)
         self._process = None
         if code != 0:
@@ -245,15 +271,19 @@ def _failure(stdout: str, stderr: str, code: int) -> pulumi_errors.CommandError:
     return pulumi_errors.create_command_error(CommandResult(stdout=stdout, stderr=stderr, code=code))
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """End a command, by itself within GRACE_SECONDS."""
+def _end(process: subprocess.Popen[str], *, kills: bool = False) -> None:
+    """End a command, by itself within GRACE_SECONDS. `kills`: with its child processes, where it does not."""
     process.send_signal(signal.SIGINT)
     try:
         process.wait(GRACE_SECONDS)
     except subprocess.TimeoutExpired:
         # A second signal ends it at once, with its child processes.
         process.send_signal(signal.SIGINT)
-        process.wait()
+        try:
+            process.wait(GRACE_SECONDS if kills else None)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def _read(stream: IO[str], lines: list[str], callback: OnOutput | None, logged: bool) -> None:
