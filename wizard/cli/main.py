@@ -10,14 +10,14 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from wizard import PROJECT_FOLDER
-from wizard.cli import parser, request
+from wizard.cli import parser, request, shortage
 from wizard.cli.parser import INTERRUPTED
 from wizard.core.errors import Cancelled, PreflightFailed, SetupError, UsageError
-from wizard.core.next_command import PROGRAM, Result, Run, RunOptions
+from wizard.core.next_command import PROGRAM, Command, Result, Run, RunOptions
 
 if TYPE_CHECKING:
     from wizard.cli.parser import CommandLine
@@ -32,6 +32,23 @@ _NO_FAULT = (UsageError, Cancelled)
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code (`parser.EXIT_CODES`)."""
+    try:
+        return _main(argv)
+    except (OSError, MemoryError, RuntimeError) as error:
+        if (lack := shortage.error_of(error)) is None:
+            raise
+        # Nothing is imported for it: no file can be opened, perhaps.
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"\n✗ {lack.message}\n  next: {_with_advice(lack.hint)}\n")
+        return lack.exit_code
+
+
+def _with_advice(step: str) -> str:
+    advice = step.advice if isinstance(step, Command) else ""
+    return f"{step}   # {advice}" if advice else step
+
+
+def _main(argv: list[str] | None) -> int:
     _open_streams()
     if "_ARGCOMPLETE" in os.environ:
         from wizard.cli import completion
@@ -40,7 +57,9 @@ def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     try:
         if (text := parser.answered(words)) is not None:
-            print(text, end="")
+            from wizard.terminal.text import print_text
+
+            print_text(text.removesuffix("\n"))
             return 0
         line = parser.parse(words)
     except UsageError as error:
@@ -87,6 +106,16 @@ def _run(line: CommandLine, terminal: Terminal, log: Log | None, run: Run) -> Re
         return error.exit_code, json_documents.failure(error, command=options.command, log=path)
     except BaseException as bug:
         terminal.settle()
+        if (lack := shortage.error_of(bug)) is not None:
+            if log:
+                log.failed(bug)
+            _print(lack, path, run)
+            if not options.json:
+                # To load what makes the document may take what is lacking.
+                return lack.exit_code, {}
+            from wizard.core import json_documents
+
+            return lack.exit_code, json_documents.failure(lack, command=options.command, log=path)
         if log:
             log.failed(bug)
             sys.excepthook = log.excepthook(sys.stderr)
@@ -179,8 +208,9 @@ def _refused(words: Sequence[str], error: UsageError) -> int:
 
 def _stderr(run: Run) -> Screen:
     from wizard.terminal.screen import Screen
+    from wizard.terminal.text import ignore_broken_pipe
 
-    return Screen(out=sys.stderr, run=run)
+    return Screen(out=ignore_broken_pipe(sys.stderr), run=run)
 
 
 def _open_streams() -> None:
@@ -210,7 +240,9 @@ def _print(error: SetupError, log: str | None, run: Run) -> None:
 def _print_document(document: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
     import json
 
-    print(json.dumps(document, indent=2))
+    from wizard.terminal.text import print_text
+
+    print_text(json.dumps(document, indent=2))
 
 
 def _leave(code: int) -> NoReturn:
@@ -219,14 +251,24 @@ def _leave(code: int) -> NoReturn:
     Nor does a call that nobody waits for any more hold the end up.
     """
     atexit._run_exitfuncs()
-    try:
-        for stream in (sys.stdout, sys.stderr):
+    text = sys.modules.get("wizard.terminal.text")
+    lost: list[OSError] = text.lost if text is not None else []
+    for stream in (sys.stdout, sys.stderr):
+        try:
             if stream is not None:
                 stream.flush()
-    except (OSError, ValueError):
-        if code != INTERRUPTED:
-            # Python reports output that is lost, and ends with 120.
-            sys.exit(code)
+        except BrokenPipeError:
+            continue  # Its reader has gone, and misses nothing.
+        except OSError as error:
+            lost.append(error)
+        except ValueError:
+            continue  # It is closed.
+    if lost and code != INTERRUPTED:
+        with suppress(OSError, ValueError):
+            why = lost[0].strerror or type(lost[0]).__name__
+            os.write(2, f"✗ the output is not complete: standard output cannot be written: {why}\n".encode())
+        # What the command did is done.
+        code = code or 1
     os._exit(code)
 
 

@@ -200,6 +200,10 @@ def _can_encode(text: str, encoding: str) -> bool:
     return True
 
 
+lost: list[OSError] = []
+"""Why a part of the output of this run could not be written; nothing where its reader left early."""
+
+
 class _PipeSafeStream:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -210,19 +214,19 @@ class _PipeSafeStream:
     def write(self, text: str) -> int:
         try:
             return self._stream.write(text)
-        except BrokenPipeError:
-            _discard(self._stream)
+        except OSError as error:
+            lose(self._stream, error)
             return len(text)
 
     def flush(self) -> None:
         try:
             self._stream.flush()
-        except BrokenPipeError:
-            _discard(self._stream)
+        except OSError as error:
+            lose(self._stream, error)
 
 
 def ignore_broken_pipe(stream: TextIO) -> TextIO:
-    """The stream, without an error when its reader has left: an update that is running has to finish."""
+    """The stream, without an error when its reader has left or its disk is full: an update that runs has to finish."""
     return cast(TextIO, _PipeSafeStream(stream))
 
 
@@ -230,14 +234,18 @@ def print_text(text: str) -> None:
     """Print a document on standard output; a reader that stopped early (`| head`) is no error."""
     try:
         print(text, flush=True)
-    except BrokenPipeError:
-        _discard(sys.stdout)
+    except OSError as error:
+        lose(sys.stdout, error)
 
 
-def _discard(stream: TextIO) -> None:
-    """Send the rest to the null device: Python flushes it when it ends
+def lose(stream: TextIO, error: OSError) -> None:
+    """Go on without this stream. What went wrong is in `lost`, where it was not that its reader left.
+
+    Sends the rest to the null device: Python flushes it when it ends
     (https://docs.python.org/3/library/signal.html#note-on-sigpipe).
     """
+    if not isinstance(error, BrokenPipeError):
+        lost.append(error)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)
