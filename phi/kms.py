@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from phi import errors
+from phi import call_limit, errors
+from phi.aws_errors import ERRORS_BY_CODE as ERRORS_BY_CODE
+from phi.aws_errors import error_for as error_for
 from phi.cipher import DATA_KEY_BYTES
 from phi.environment import Credentials, WrappedKey
 
@@ -27,59 +29,10 @@ CONNECT_SECONDS = 2
 READ_SECONDS = 3
 ATTEMPTS = 2
 """At most 2 x (2 + 3) seconds and one back-off; with botocore's defaults a request may wait for minutes."""
-
-_UNAVAILABLE = (errors.Unreachable, "KMS is not available now")
-_THROTTLED = (errors.Throttled, "AWS throttles these requests")
-_UNKNOWN_CREDENTIALS = (errors.BadCredentials, "AWS does not know these credentials")
-_EXPIRED = (errors.BadCredentials, "The credentials have expired")
-_WRONG_SIGNATURE = (errors.BadCredentials, "The secret access key is wrong, or this machine's clock is wrong")
-
-# Error codes of https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html#API_Decrypt_Errors and
-# .../CommonErrors.html. AWS's own messages are not used: signature errors quote headers with the session token.
-ERRORS_BY_CODE: Mapping[str, tuple[type[errors.UnwrapError], str]] = {
-    "AccessDeniedException": (
-        errors.AccessDenied,
-        "The principal is not allowed to decrypt with this key, or another key wrapped the data key",
-    ),
-    "AccessDenied": (errors.AccessDenied, "The principal is denied"),
-    "NotFoundException": (errors.NotFound, "The key does not exist in this account and Region"),
-    "DisabledException": (errors.Disabled, "The key is disabled"),
-    "KMSInvalidStateException": (errors.Disabled, "The key is disabled, pending deletion or not usable now"),
-    "InvalidCiphertextException": (
-        errors.InvalidCiphertext,
-        "The wrapped key is corrupted, truncated, or bound to an encryption context",
-    ),
-    "IncorrectKeyException": (errors.WrongKey, "The wrapped key was wrapped by another KMS key"),
-    "InvalidKeyUsageException": (errors.WrongKey, "The KMS key is not an encryption key"),
-    "ValidationException": (errors.MalformedVariable, "KMS cannot read the request"),
-    "InvalidArnException": (errors.MalformedVariable, "KMS cannot read the key's ARN"),
-    "UnrecognizedClientException": _UNKNOWN_CREDENTIALS,
-    "InvalidClientTokenId": _UNKNOWN_CREDENTIALS,
-    "AuthFailure": (errors.BadCredentials, "AWS does not accept these credentials"),
-    "ExpiredTokenException": _EXPIRED,
-    "ExpiredToken": _EXPIRED,
-    "SignatureDoesNotMatch": _WRONG_SIGNATURE,
-    "InvalidSignatureException": _WRONG_SIGNATURE,
-    "IncompleteSignature": (errors.BadCredentials, "AWS cannot read the signature"),
-    "RequestExpired": (errors.BadCredentials, "The request arrived too late, or this machine's clock is wrong"),
-    "OptInRequired": (errors.AccessDenied, "The account has no access to KMS in this Region"),
-    "NotAuthorized": (errors.AccessDenied, "The principal is denied"),
-    "MissingAuthenticationTokenException": (errors.BadCredentials, "The request carried no credentials"),
-    "ThrottlingException": _THROTTLED,
-    "Throttling": _THROTTLED,
-    "RequestThrottled": _THROTTLED,
-    "TooManyRequestsException": _THROTTLED,
-    "LimitExceededException": _THROTTLED,
-    "InternalFailure": _UNAVAILABLE,
-    "ServiceUnavailable": _UNAVAILABLE,
-    "ServiceUnavailableException": _UNAVAILABLE,
-    "RequestAbortedException": _UNAVAILABLE,
-    "RequestTimeout": _UNAVAILABLE,
-    "RequestTimeoutException": _UNAVAILABLE,
-    "DependencyTimeoutException": _UNAVAILABLE,
-    "KeyUnavailableException": _UNAVAILABLE,
-    "KMSInternalException": _UNAVAILABLE,
-}
+METADATA_SECONDS = 5.0
+"""Of one request to the metadata service of a container or an instance, which is on the machine itself."""
+TOTAL_SECONDS = 12
+"""Of one request with its attempts, whatever trickles in: a timeout begins anew with every byte of a response."""
 
 _KEY_MATERIAL_ID = re.compile("[0-9a-f]{64}")
 """https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html#KMS-Decrypt-response-KeyMaterialId"""
@@ -89,11 +42,12 @@ _Response = TypeVar("_Response")
 
 @dataclass(frozen=True, kw_only=True)
 class KmsTimeouts:
-    """Timeouts of a request in seconds, and attempts; one unwrap takes at most their product and a short back-off."""
+    """Timeouts of a request in seconds, and attempts; one unwrap with its attempts takes at most `total_seconds`."""
 
     connect_seconds: float = CONNECT_SECONDS
     read_seconds: float = READ_SECONDS
     attempts: int = ATTEMPTS
+    total_seconds: float = TOTAL_SECONDS
 
 
 class KmsKeySource:
@@ -206,17 +160,6 @@ def caller_arn(region: str, credentials: Credentials) -> str:
     return arn
 
 
-def error_for(code: str, status: int) -> tuple[type[errors.UnwrapError], str]:
-    """The error and its message for a code of AWS; by the HTTP status for an unknown code, such as a proxy's."""
-    if code in ERRORS_BY_CODE:
-        return ERRORS_BY_CODE[code]
-    if status >= 500:
-        return _UNAVAILABLE
-    if status == 429:
-        return _THROTTLED
-    return errors.RequestRejected, "AWS rejected the request"
-
-
 def load_botocore() -> None:
     """Load botocore now, so that the first client is created sooner."""
     import botocore.config
@@ -260,13 +203,86 @@ def _create_client(
             "aws_session_token": credentials.session_token,
         }
     try:
-        session = botocore.session.Session(session_vars=session_vars)
+        session = _limited_session_class()(session_vars=session_vars)
+        session.total_seconds = timeouts.total_seconds
         session.register_component("data_loader", _data_loader())
+        if credentials is None:
+            _limit_metadata_services(session)
         return session.create_client(service, region_name=region, config=config, **arguments)
     except BotoCoreError as error:
         raise _local_error(error, f"{service} in {region}") from error
     except ValueError as error:  # botocore raises it for an invalid endpoint URL
         raise errors.MalformedVariable("AWS_ENDPOINT_URL is not a URL.") from error
+
+
+def _limit(client: Any, seconds: float) -> None:
+    """Give each request of the client one time, with all its attempts, and one size."""
+    from botocore.exceptions import BotoCoreError, HTTPClientError
+
+    class EndlessResponse(HTTPClientError):  # type: ignore[misc]
+        fmt = "{what}"
+
+    endpoint = client._endpoint
+    http, make_request = endpoint.http_session, endpoint.make_request
+    http._pool_classes_by_scheme = http._manager.pool_classes_by_scheme = _limited_pools()
+
+    def limited(*arguments: Any) -> Any:
+        with call_limit.limited(seconds) as limit:
+            try:
+                return make_request(*arguments)
+            except BotoCoreError as error:
+                if not limit.exceeded:
+                    raise
+                raise EndlessResponse(what=limit.exceeded) from error
+
+    endpoint.make_request = limited
+    service = client.meta.service_model.service_id.hyphenize()
+    client.meta.events.register_first(f"needs-retry.{service}", call_limit.is_over)
+
+
+@cache
+def _limited_session_class() -> Any:
+    """botocore's session, whose own clients (to assume a role, for a web identity) are limited, too."""
+    import botocore.session
+
+    class LimitedSession(botocore.session.Session):  # type: ignore[misc]
+        total_seconds: float = TOTAL_SECONDS
+
+        def create_client(self, *arguments: Any, **parameters: Any) -> Any:
+            client = super().create_client(*arguments, **parameters)
+            _limit(client, self.total_seconds)
+            return client
+
+    return LimitedSession
+
+
+def _limit_metadata_services(session: Any) -> None:
+    """Give each request to the metadata service of a container or an instance one time."""
+    chain = session.get_component("credential_provider")
+    fetchers = chain.get_provider("container-role")._fetcher, chain.get_provider("iam-role")._role_fetcher
+    for http in (fetcher._session for fetcher in fetchers):
+        http._pool_classes_by_scheme = http._manager.pool_classes_by_scheme = _limited_pools()
+        http.send = call_limit.within(METADATA_SECONDS, http.send)
+
+
+@cache
+def _limited_pools() -> dict[str, Any]:
+    """botocore's connection pools, whose connections keep the limit of the request."""
+    from botocore import awsrequest
+
+    class Http(call_limit.LimitedConnection, awsrequest.AWSHTTPConnection):  # type: ignore[misc]
+        pass
+
+    class Https(call_limit.LimitedConnection, awsrequest.AWSHTTPSConnection):  # type: ignore[misc]
+        pass
+
+    class HttpPool(awsrequest.AWSHTTPConnectionPool):  # type: ignore[misc]
+        ConnectionCls = Http
+
+    class HttpsPool(awsrequest.AWSHTTPSConnectionPool):  # type: ignore[misc]
+        ConnectionCls = Https
+
+    return {"http": HttpPool, "https": HttpsPool}
 
 
 @cache
