@@ -12,8 +12,10 @@ from urllib.parse import unquote
 from components.policies.evaluation.account import AccountIam, GrantFact, IamPolicy, IamPrincipal
 from components.policies.evaluation.principals import role_of_session
 from wizard.aws import iam
+from wizard.aws.auth.limits import CHECK_PROXY
 from wizard.aws.auth.session import Session, SessionClient, utc
 from wizard.core import safe_text
+from wizard.core.errors import UnreadableAnswer
 from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse, SignIn
 from wizard.core.models.delivery import VERIFICATION_NAME
 
@@ -157,10 +159,16 @@ def history_pages(
         if number:
             session.clock.sleep(PACE_SECONDS)
         answer = session.call("cloudtrail", "LookupEvents", **query)
-        yield list(answer["Events"]), bool(answer.get("NextToken"))
-        if not answer.get("NextToken"):
+        token = answer.get("NextToken")
+        # A page that was read before would count its events twice.
+        if token is not None and token == query.get("NextToken"):
+            raise UnreadableAnswer(
+                "cloudtrail:LookupEvents names the page as the next one that it has just sent", CHECK_PROXY
+            )
+        yield list(answer["Events"]), bool(token)
+        if not token:
             return
-        query["NextToken"] = answer["NextToken"]
+        query["NextToken"] = token
 
 
 # --- grants -------------------------------------------------------------------------------------------------------

@@ -4,18 +4,21 @@ Reads the EONPRO_APP_… variables, the files they name and the container endpoi
 """
 
 import json
-import urllib.error
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.exceptions import BotoCoreError
+from botocore.httpsession import URLLib3Session
 
 from wizard.aws.auth.errors import BOTOCORE_ERRORS
 from wizard.aws.auth.http import is_loopback
+from wizard.aws.auth.limits import limit_fetcher
 from wizard.aws.auth.session import Session, SessionClient
+from wizard.core import files
 from wizard.core.errors import SetupError
 from wizard.core.models.account import Principal
 from wizard.core.models.delivery import VERIFICATION_NAME, AppCredentials, CredentialsSearch
@@ -94,7 +97,7 @@ def _from_web_identity(session: Session, principal: Principal) -> Credentials | 
     if not file or principal.kind != "role":
         return None
     try:
-        token = Path(file).read_text().strip()
+        token = files.read_text(Path(file), streams=True).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise _Unavailable(f"the file {file} cannot be read ({type(error).__name__})") from error
     client = session.make_client("sts", unsigned=True)
@@ -112,7 +115,7 @@ def _from_container(session: Session, principal: Principal) -> Credentials | Non
     url = session.environ.get("EONPRO_APP_CONTAINER_CREDENTIALS_URI")
     if not url:
         return None
-    document = _fetch(url)
+    document = _fetch(url, session.environ)
     try:
         return Credentials(
             str(document["AccessKeyId"]), str(document["SecretAccessKey"]), document.get("Token") or None
@@ -170,12 +173,7 @@ def _owner(arn: str) -> tuple[str, str, str]:
     return account, kind, name.rsplit("/", 1)[-1]
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-def _fetch(url: str) -> dict[str, Any]:
+def _fetch(url: str, environ: Mapping[str, str]) -> dict[str, Any]:
     """The JSON object at a URL of this machine or of the ECS agent. No other host is asked for credentials."""
     parts = urlsplit(url)
     if (
@@ -184,13 +182,15 @@ def _fetch(url: str) -> dict[str, Any]:
         or parts.username is not None
     ):
         raise _Unavailable("refused: EONPRO_APP_CONTAINER_CREDENTIALS_URI must be http, on loopback or 169.254.170.2")
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
+    http = URLLib3Session(timeout=CONTAINER_TIMEOUT, proxies={})
+    limit_fetcher(http, environ)
     try:
-        with opener.open(url, timeout=CONTAINER_TIMEOUT) as response:
-            document = json.loads(response.read(LARGEST_DOCUMENT))
-    except (OSError, ValueError) as error:
-        reason = f"HTTP {error.code}" if isinstance(error, urllib.error.HTTPError) else type(error).__name__
-        raise _Unavailable(f"it gave no credentials ({reason})") from error
+        response = http.send(AWSRequest("GET", url).prepare())
+        document = json.loads(response.content[:LARGEST_DOCUMENT])
+    except (BotoCoreError, ValueError) as error:
+        raise _Unavailable(f"it gave no credentials ({type(error).__name__})") from error
+    if response.status_code != 200:
+        raise _Unavailable(f"it gave no credentials (HTTP {response.status_code})")
     if not isinstance(document, dict):
         raise _Unavailable("its answer is not a JSON object")
     return document

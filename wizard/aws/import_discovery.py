@@ -9,10 +9,11 @@ from typing import Any
 
 from components.settings import ResourceKind, Settings
 from wizard.aws import cloudtrail, existing_resources, iam, kms
+from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, SessionClient
 from wizard.aws.data_keys.stores import ParameterStore
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
-from wizard.core.errors import PermissionDenied, Unsupported
+from wizard.core.errors import PermissionDenied, SetupError, Unsupported
 from wizard.core.models.account import DiscoveredDataKey, DiscoveredResource, DiscoveredSetup
 
 GUIDE_DATA_KEY = "/eonpro/ENCRYPTED_PHI_KEY"
@@ -182,16 +183,13 @@ def _attachment(session: Session, settings: Settings, policy_arn: str) -> tuple[
 
 
 def _is_attached(session: Session, operation: str, holder: Mapping[str, str], policy_arn: str) -> bool:
-    marker: dict[str, str] = {}
-    while True:
-        answer = session.find("iam", operation, absent=_NO_ENTITY, **holder, **marker)
-        if answer is None:
+    attached = session.pages("iam", operation, "AttachedPolicies", **holder)
+    try:
+        return any(policy["PolicyArn"] == policy_arn for policy in attached)
+    except SetupError as error:
+        if code_of(error.__cause__) in _NO_ENTITY:
             return False
-        if any(policy["PolicyArn"] == policy_arn for policy in answer["AttachedPolicies"]):
-            return True
-        if not answer.get("IsTruncated"):
-            return False
-        marker = {"Marker": answer["Marker"]}
+        raise
 
 
 # --- the trail and its bucket -------------------------------------------------------------------------------------

@@ -12,9 +12,9 @@ import pytest
 from components.policies.evaluation.account import IamPolicy
 from tests.wizard.aws.conftest import with_pause
 from wizard.aws import Aws
-from wizard.aws.access import MAX_PAGES, AwsAccessReader, principal_of
+from wizard.aws.access import MAX_PAGES, AwsAccessReader, history_pages, principal_of
 from wizard.aws.auth import http
-from wizard.core.errors import PermissionDenied, Unsupported
+from wizard.core.errors import PermissionDenied, UnreadableAnswer, Unsupported
 from wizard.core.models.access import KeyEvents, KeyUse, SignIn
 from wizard.core.retry import Clock
 
@@ -270,7 +270,8 @@ def test_pages_are_read_on_with_a_pause_between(script, scripted):
 
 
 def test_a_history_without_end_is_cut_off_and_says_so(script, scripted):
-    script.answer("LookupEvents", json.dumps({"Events": [event("Decrypt", USER)], "NextToken": "t"}))
+    pages = (json.dumps({"Events": [event("Decrypt", USER)], "NextToken": f"t{number}"}) for number in range(200))
+    script.answer_in_turn("LookupEvents", *pages)
     session = replace(scripted.access._session, clock=Clock(sleep=lambda seconds: None))
     history, _ = AwsAccessReader(session).events(KEY, since=NOW)
     assert (history.is_cut_off, history.events, len(script.requests)) == (True, MAX_PAGES, MAX_PAGES)
@@ -363,3 +364,10 @@ def test_a_user_of_whom_a_part_cannot_be_read_is_not_told_without_mfa(boto, scri
     script.refuse(operation, "AccessDenied", "no", status=403)
     with pytest.raises(PermissionDenied):
         scripted.access.sign_in(ADA, now=NOW)
+
+
+def test_a_history_that_names_the_page_that_it_has_just_sent_is_refused_and_not_counted_twice(script, scripted):
+    script.answer("LookupEvents", json.dumps({"Events": [], "NextToken": "t"}))
+    with pytest.raises(UnreadableAnswer, match="has just sent"):
+        list(history_pages(with_pause(scripted, lambda _: None)._session, KEY))
+    assert script.calls == ["LookupEvents"] * 2
