@@ -13,7 +13,7 @@ from typing import cast
 
 import pytest
 
-from tests.blind.faults import FAULTS, GROUPS, SINGLE, STOPPED, UNDER_ITS_COMMENT
+from tests.blind.faults import FAULTS, GROUPS, STOPPED, UNDER_ITS_COMMENT
 from tests.blind.night import Ended, Night
 from tests.blind.outcomes import Fault, Look, Outcome, judged, look, printed_by, results
 from tests.day_two.doctor_fixture import redeployed, taken_aside
@@ -22,19 +22,21 @@ from wizard.vercel.variable_state import ONE_REQUEST
 
 SAMPLE = (
     "stored-key-deleted",
-    pytest.param("value-edited-under-its-comment", marks=pytest.mark.thorough),
-    pytest.param("grant-of-a-stranger", marks=pytest.mark.thorough),
-    pytest.param("logs-key-disabled", marks=pytest.mark.thorough),
-    pytest.param("application-has-an-inline-policy", marks=pytest.mark.thorough),
-    pytest.param("key-id-empty", marks=pytest.mark.thorough),
+    "logs-key-disabled",
+    "key-id-empty",
+    "credentials-half",
+    "promote-unknown",
+    "key-disabled+value-edited-under-its-comment",
 )
+"""One of each group."""
+MORE = ("value-edited-under-its-comment", "grant-of-a-stranger", "application-has-an-inline-policy")
 FAULT = Fault(name="trail-stopped", do=STOPPED)
 RIGHT = {"trail": "logs", "parameter /eonpro/production/ENCRYPTED_PHI_KEY": "ours"}
 KEY = "parameter /eonpro/production/ENCRYPTED_PHI_KEY"
 NOTHING = Ended(command="true", code=0, out="", err="")
 
 
-@pytest.mark.parametrize("name", SAMPLE)
+@pytest.mark.parametrize("name", [*SAMPLE, *(pytest.param(name, marks=pytest.mark.thorough) for name in MORE)])
 def test_nobody_is_left_alone_with_a_command_that_does_not_heal(onboarded: Deployment, name: str) -> None:
     redeployed(onboarded)
 
@@ -42,8 +44,9 @@ def test_nobody_is_left_alone_with_a_command_that_does_not_heal(onboarded: Deplo
     def here(fault: Fault) -> Iterator[Night]:
         yield Night(onboarded)
 
-    found = [*results(SINGLE[name], here)]
+    found = [*results(next(fault for fault in FAULTS if fault.name == name), here)]
     taken_aside(onboarded)
+    print(name, *(f"{result.outcome}: {result.printed.command or result.printed.advice}" for result in found), sep="\n")
     assert [result.outcome for result in found if result.is_first] == [Outcome.HEALED], [each.why for each in found]
     assert not [result for result in found if result.failed], [each.why for each in found]
 
@@ -105,6 +108,10 @@ def test_what_the_doctor_says_is_well_only_if_the_account_is(after: Look, outcom
 def test_a_data_key_that_replaces_a_lost_one_is_worse_than_none() -> None:
     before = Look(ended=said(("stored-key-missing",)).ended, facts={"trail": "logs"})
     assert judged(FAULT, RIGHT, before, said((), key="another"), NOTHING)[0] is Outcome.WORSE
+
+
+def test_the_sample_has_one_fault_of_each_group() -> None:
+    assert [sum(name in names for name in SAMPLE) for names in GROUPS.values()] == [1] * len(GROUPS)
 
 
 def test_the_table_has_sixty_faults_and_twelve_pairs() -> None:

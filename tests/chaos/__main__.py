@@ -3,7 +3,7 @@
     --seed N            another choice of histories (default 1)
     --long              all histories, for an hour
     --minutes N         what has not begun by then is left out (default 8.9; 60 with --long)
-    --only KIND,...     crashes, plugins, durations (--long), faults, races, machine, hostile
+    --only KIND,...     crashes, plugins, durations (--long), faults, races, slow, machine, hostile
     --history KIND:NAME one history alone, with what its runs printed; with --baseline by the product without its laws
     --write             write the tables to docs/reliability.md
 
@@ -45,6 +45,7 @@ TITLES = {
     "durations": "the same, with AWS's real durations",
     "faults": "faults of AWS, Vercel and the disk",
     "races": "two commands at once",
+    "slow": "answers that trickle in, and listings without an end",
     "machine": "random sequences of commands",
     "hostile": "hostile input",
 }
@@ -54,6 +55,7 @@ KINDS: Mapping[str, Callable[[Stage, str], Verdict]] = {
     "durations": histories.at_full_length,
     "faults": histories.fault,
     "races": histories.race,
+    "slow": histories.slow,
     "machine": machine.sequences,
     "hostile": hostile.hostile,
 }
@@ -81,6 +83,8 @@ def chosen(stage: Stage, kinds: Sequence[str], seed: int, *, size: float, long: 
         names["races"] = histories.races(quick, None if long else chance, round(50 * size))
         if long or size >= 1:
             names["races"] += histories.races(["setup"], None if long else chance, 3)
+    if "slow" in kinds:
+        names["slow"] = histories.slows([*QUICK, "verify", "doctor", "status"], seed, 600 if long else round(60 * size))
     if "machine" in kinds:
         names["machine"] = [str(seed * 1000 + number) for number in range(200 if long else round(8 * size) or 1)]
     if "hostile" in kinds:

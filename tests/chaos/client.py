@@ -143,9 +143,10 @@ def _later(time_since: timedelta) -> None:
 
 def _recorded_engine(folder: Path) -> None:
     """Answers of the engine about itself and a state that has not changed: as it gave them when they were recorded."""
-    from pulumi.automation import CommandResult, PulumiCommand
+    from pulumi.automation import CommandResult
 
     from wizard.pulumi_engine import passphrase
+    from wizard.pulumi_engine.automation import Cli
     from wizard.pulumi_engine.process import EngineProcess
 
     # A quarter of a second for each run, and no history has a wrong one.
@@ -169,7 +170,7 @@ def _recorded_engine(folder: Path) -> None:
                 pass
         return real(self, args, cwd, additional_env, *more, **named)
 
-    setattr(PulumiCommand, "__init__", begin)  # noqa: B010 - an assignment would not be typed
+    setattr(Cli, "__init__", begin)  # noqa: B010 - an assignment would not be typed
     setattr(EngineProcess, "run", run)  # noqa: B010
 
 

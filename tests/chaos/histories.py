@@ -249,7 +249,8 @@ def plugins(stage: Stage, chance: random.Random, count: int) -> list[str]:
     ]
 
 
-# --- faults: NAME is a number, by which command, probability and faults are drawn
+# --- faults: NAME is COMMAND/NUMBER, by which probability and faults are drawn; COMMAND may be empty, then it is, too.
+# COMMAND/NUMBER/KIND has faults of that kind alone.
 
 _FOR_FAULTS = {
     "push": 8, "push-again": 5, "push-redeploy": 4, "verify": 3, "doctor": 2, "status": 1, "backup": 5, "rotate-cmk": 4,
@@ -260,15 +261,22 @@ _FOR_FAULTS = {
 }  # fmt: skip
 
 
+DISKS = {"disk-full": "full", "disk-read-only": "read-only"}
+
+
 def fault(stage: Stage, name: str) -> Verdict:
     """A command whose calls fail in every way; then the same command, when nothing fails any more."""
     chance = random.Random(f"faults/{name}")
-    chosen, _, number = name.rpartition("/")
+    chosen, number, kind = (*name.split("/"), "")[:3]
     drawn = chance.choices(list(_FOR_FAULTS), list(_FOR_FAULTS.values()))[0]
     command = COMMANDS[chosen or drawn]
     disk = chance.choices(("", "full", "read-only"), (18, 1, 1))[0]
     probability = chance.choice((0.05, 0.1, 0.2, 0.3))
     orders = {"probability": probability, "seed": chance.randrange(1 << 30), "watched": []}
+    if kind in DISKS:
+        disk, orders["probability"] = DISKS[kind], 0.0
+    elif kind:
+        disk, orders["kinds"], orders["probability"] = "", [kind], 0.5
     client: dict[str, Any] = {**FAST, **({"disk": disk, "diskFrom": chance.randrange(3)} if disk else {})}
     debug = ("--debug",) if chance.random() < 0.2 else ()
     with stage.fork(command.world, seed=int(number)) as (world, template):
@@ -284,6 +292,40 @@ def fault(stage: Stage, name: str) -> Verdict:
             judge.ended(command, again)
             judge.converged(command, again)
         return judge.sentence()
+
+
+# --- slow answers: NAME is WAY/COMMAND/NUMBER
+
+WAYS = ("slow-body", "slow-headers", "interim", "pages")
+CALL_SECONDS = 0.4
+"""The product's own limit of a call in these histories (EONPRO_CALL_SECONDS)."""
+
+
+def slow(stage: Stage, name: str) -> Verdict:
+    """A command whose calls trickle in, or list without an end; then the same command, when nothing does any more."""
+    way, chosen, number = name.split("/")
+    command, chance = COMMANDS[chosen], random.Random(f"slow/{name}")
+    orders = {"probability": chance.choice((0.1, 0.4, 1.0)), "seed": chance.randrange(1 << 30), "kinds": [way]}
+    env = {"EONPRO_CALL_SECONDS": str(CALL_SECONDS)}
+    with stage.fork(command.world, seed=int(number)) as (world, template):
+        judge = Judge(f"slow:{name}", world, template)
+        arguments = command.arguments(template)
+        judge.about_to_run(command)
+        ended = world.run(*arguments, orders=orders, env=env, client=stage.client(**FAST), typed=command.typed)
+        judge.ended(command, ended)
+        if ended.code not in command.done:
+            judge.about_to_run(command, again=True)
+            again = world.run(*arguments, client=stage.client(**FAST, later=command.later), typed=command.typed)
+            judge.ended(command, again)
+            judge.converged(command, again)
+        return judge.sentence()
+
+
+def slows(names: list[str], seed: int, count: int) -> list[str]:
+    """The names of histories with slow answers: each way in its turn, each command in its turn."""
+    chance = random.Random(f"slow/{seed}")
+    commands = chance.sample(names, len(names))
+    return [f"{WAYS[number % 4]}/{commands[number % len(commands)]}/{seed * 1000 + number}" for number in range(count)]
 
 
 # --- races: NAME is COMMAND+COMMAND/PLACE/NUMBER

@@ -60,6 +60,11 @@ VERCEL_FAULTS = {
     "stale": 10, "half": 10, "expired": 2, "time-out": 3,
 }  # fmt: skip
 
+SLOW_FAULTS = {"slow-body": 3, "slow-headers": 2, "interim": 2, "pages": 3}
+"""What never ends, where an order names it: bytes that trickle in, interim answers, and another page each time."""
+PACE = 0.05
+"""Seconds between two of those bytes: less than any time-out of a socket."""
+
 
 @dataclass(kw_only=True)
 class Orders:
@@ -215,6 +220,10 @@ class World:
             threading.Timer(0.01, _ended, (orders,)).start()
         if fault == "reset-after":
             self._drop(environ)
+        if fault == "slow-body":
+            self._trickle(environ, self._head(len(body) + 100_000, status, headers), b" ")
+        if fault == "pages" and status == 200 and not changes:
+            body = _with_another_page(body, self.seen[name])
         if fault == "cut":
             self._send_half(body, status, headers, environ)
         if fault == "hostile":
@@ -264,6 +273,8 @@ class World:
         kinds = VERCEL_FAULTS if call is None else AWS_FAULTS
         if orders.kinds == ("hostile",):
             return "hostile"
+        if orders.kinds:
+            kinds = {**kinds, **SLOW_FAULTS}
         kinds = {kind: weight for kind, weight in kinds.items() if not orders.kinds or kind in orders.kinds}
         fault = chance.choices(list(kinds), list(kinds.values()))[0] if kinds else ""
         if fault == "expired":
@@ -278,6 +289,10 @@ class World:
             if fault == "time-out":
                 time.sleep(TIME_OUT_SECONDS * 1.5)
             self._drop(environ)
+        if fault == "slow-headers":
+            self._trickle(environ, b"HTTP/1.1 200 OK\r\nX-Slow: ", b"a")
+        if fault == "interim":
+            self._trickle(environ, b"", b"HTTP/1.1 100 Continue\r\n\r\n")
         if fault == "html":
             start("200 OK", [("Content-Type", "text/html; charset=utf-8")])
             return [HTML]
@@ -326,11 +341,23 @@ class World:
 
     def _send_half(self, body: bytes, status: int, headers: list[tuple[str, str]], environ: dict[str, Any]) -> None:
         """The answer as a proxy that ends in the middle of it sends it."""
-        lines = [f"HTTP/1.1 {status} OK", f"Content-Length: {len(body)}"]
-        lines += [f"{key}: {value}" for key, value in headers if key.lower() != "content-length"]
         connection: socket.socket = environ["werkzeug.socket"]
-        connection.sendall("\r\n".join([*lines, "", ""]).encode() + body[: len(body) // 2])
+        connection.sendall(self._head(len(body), status, headers) + body[: len(body) // 2])
         self._drop(environ)
+
+    @staticmethod
+    def _head(length: int, status: int, headers: list[tuple[str, str]]) -> bytes:
+        lines = [f"HTTP/1.1 {status} OK", f"Content-Length: {length}"]
+        lines += [f"{key}: {value}" for key, value in headers if key.lower() != "content-length"]
+        return "\r\n".join([*lines, "", ""]).encode()
+
+    def _trickle(self, environ: dict[str, Any], head: bytes, piece: bytes) -> None:
+        """Send a piece of an answer again and again, until the client has gone; it fails then, as a lost call does."""
+        connection: socket.socket = environ["werkzeug.socket"]
+        connection.sendall(head)
+        while True:
+            connection.sendall(piece)
+            time.sleep(PACE)
 
     def _watch(self, orders: Orders) -> None:
         for pid in session(orders.sid):
@@ -504,13 +531,32 @@ def _with_escapes(body: bytes, chance: random.Random) -> bytes:
     )
 
 
+def _with_another_page(body: bytes, number: int) -> bytes:
+    """An answer that names another page, with a token that no answer had before; one without pages as it is."""
+    token = f"page-{number}"
+    if b"<IsTruncated>false</IsTruncated>" in body:
+        return body.replace(
+            b"<IsTruncated>false</IsTruncated>", f"<IsTruncated>true</IsTruncated><Marker>{token}</Marker>".encode()
+        )
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return body
+    if not isinstance(answer, dict) or not any(isinstance(value, list) for value in answer.values()):
+        return body
+    more = {"NextToken": token, "NextMarker": token, "Truncated": True, "pagination": {"next": number}}
+    return json.dumps({**answer, **more}).encode()
+
+
 def _holds(place: str) -> bool:
     return place.endswith(f"/{STORED}") or "/data-keys/" in place
 
 
 TIME_OUT_SECONDS = 1.0
 """How long the client of a history with faults waits for an answer."""
-_WITHOUT_EFFECT = frozenset("throttled unavailable reset-before html skew expired time-out".split())
+_WITHOUT_EFFECT = frozenset(
+    "throttled unavailable reset-before html skew expired time-out slow-headers interim".split()
+)
 
 
 # --- the process
