@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import os
-import shlex
 import shutil
 import sys
 import threading
@@ -20,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from wizard import PROJECT_FOLDER
 from wizard.cli import first_prompt, parser
+from wizard.core import files
 from wizard.core.errors import UsageError
-from wizard.core.next_command import CALLER_PATH, PROGRAM, SCRIPT, Run, RunOptions, wizard
+from wizard.core.next_command import CALLER_PATH, PROGRAM, SCRIPT, Run, RunOptions, quote, wizard
 from wizard.inputs import answers, application_folder, saved_progress
 from wizard.inputs.answers_file import read_answers
 from wizard.inputs.registry import by_key
@@ -127,7 +127,7 @@ def _load() -> None:
 
 
 def _secret_in(path: str) -> str:
-    return Path(path).expanduser().read_text(encoding="utf-8")
+    return files.read_text(Path(path).expanduser(), streams=True)
 
 
 def _resolved(
@@ -212,7 +212,7 @@ def _saved_plan(options: RunOptions) -> SavedPlan | None:
     from wizard.setup import saved_plan
 
     try:
-        return saved_plan.read(options.plan.read_text(encoding="utf-8"), str(options.plan))
+        return saved_plan.read(files.read_text(options.plan, streams=True), str(options.plan))
     except (OSError, UnicodeDecodeError) as error:
         again = wizard("preview", "--save-plan", options.plan)
         raise UsageError(f"the plan {options.plan} cannot be read: {error}", again) from error
@@ -251,7 +251,7 @@ def run_of(argv: Sequence[str]) -> Run:
         python=python(),
         pulumi=pulumi(),
         aws=aws(),
-        project=shlex.quote(str(PROJECT_FOLDER)),
+        project=quote(str(PROJECT_FOLDER)),
     )
 
 
@@ -273,7 +273,7 @@ def program() -> str:
     if (found := which(SCRIPT)) and _starts_this_project(Path(found)):
         return SCRIPT
     beside = Path(sys.executable).with_name(SCRIPT)
-    return shlex.quote(str(beside)) if _starts_this_project(beside) else PROGRAM
+    return quote(str(beside)) if _starts_this_project(beside) else PROGRAM
 
 
 def _starts_this_project(script: Path) -> bool:
@@ -286,19 +286,19 @@ def _starts_this_project(script: Path) -> bool:
 
 def python() -> str:
     """How this interpreter is called: `python` where that is it, else by its path."""
-    return "python" if which("python") == sys.executable else shlex.quote(sys.executable)
+    return "python" if which("python") == sys.executable else quote(sys.executable)
 
 
 def pulumi() -> str:
     """How the engine is called: `pulumi` where PATH has it, else by the path of the one of `make setup`."""
     chosen = None if which("pulumi") else config.chosen_engine()
-    return shlex.quote(str(chosen)) if chosen else "pulumi"
+    return quote(str(chosen)) if chosen else "pulumi"
 
 
 def aws() -> str:
     """How the AWS CLI is called: `aws` where PATH has it, else by the path of the one of `make setup`."""
     installed = PROJECT_FOLDER / ".cache" / "awscli" / "bin" / "aws"
-    return shlex.quote(str(installed)) if which("aws") is None and os.access(installed, os.X_OK) else "aws"
+    return quote(str(installed)) if which("aws") is None and os.access(installed, os.X_OK) else "aws"
 
 
 def near(path: str) -> str:

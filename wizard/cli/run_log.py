@@ -5,7 +5,6 @@ and the files that it names, for the secrets in them.
 """
 
 import base64
-import errno
 import logging
 import os
 import re
@@ -21,7 +20,7 @@ from types import TracebackType
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
 
-from wizard.core import safe_text
+from wizard.core import files, safe_text
 from wizard.core.next_command import plain_name
 
 SHORTEST = 6
@@ -350,6 +349,9 @@ def _opened(stack: str, folder: Path, file: Path | None) -> tuple[TextIO | None,
 
 
 def _named(file: Path) -> tuple[int, Path]:
+    if not str(file).startswith("/dev/"):
+        # A pipe that nobody reads stops the run; /dev/stderr is what this process was given.
+        files.check_target(file)
     # Added to: what somebody's file holds is not the wizard's to throw away.
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -362,17 +364,15 @@ def _named(file: Path) -> tuple[int, Path]:
 def _fresh(stack: str, folder: Path) -> tuple[int, Path]:
     logs = folder / ".wizard" / "logs"
     for part in (logs.parent, logs):
-        part.mkdir(mode=0o700, exist_ok=True)
-        if part.is_symlink():
-            # Another folder's mode would be changed, and its logs deleted.
-            raise NotADirectoryError(errno.ENOTDIR, "it is a symbolic link", str(part))
-    logs.chmod(0o700)
+        # Of a link another folder's mode would be changed, and its logs deleted.
+        files.make_folder(part, own=True)
     name = re.sub(r"[^A-Za-z0-9_.-]", "-", plain_name(stack)).lstrip(".") or "stack"
     began = f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     for number in range(1, 1000):
         path = logs / (f"{began}.log" if number == 1 else f"{began}-{number}.log")
         with suppress(FileExistsError):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            os.fchmod(descriptor, 0o600)
             _remove_old(logs)
             return descriptor, path
     raise FileExistsError(f"{began}.log and its like")

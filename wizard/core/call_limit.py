@@ -35,15 +35,15 @@ class CallLimit:
     _received: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        # The system's clock: a socket waits by it, also where a test has another one.
-        self._ends = time.monotonic() + self.seconds
+        # The clock that a socket waits by, also where a test moves that of the schedules (`time.monotonic`).
+        self._ends = time.perf_counter() + self.seconds
         self.depth = self.outer.depth + 1 if self.outer else 0
 
     def timeout(self, wanted: float | None) -> float:
         """Seconds that a socket may wait now, at most `wanted`. Raises TimeoutError when the time is over."""
         if self.outer is not None:
             wanted = self.outer.timeout(wanted)
-        left = self._ends - time.monotonic()
+        left = self._ends - time.perf_counter()
         if self.exceeded or left <= 0:
             self.exceeded = self.exceeded or f"its answer was not complete after {self.seconds:g} s"
             raise TimeoutError(self.exceeded)

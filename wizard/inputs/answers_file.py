@@ -36,7 +36,7 @@ def read_answers(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        return read_file(path.read_text(), str(path))
+        return read_file(files.read_text(path, streams=True), str(path))
     except (OSError, UnicodeDecodeError) as error:
         message = f"the answers file {path} cannot be read: {error}"
         raise UsageError(message, "name another: --answers FILE; examples/ has some") from error
@@ -81,7 +81,7 @@ def write(path: Path, answers: Mapping[str, Any]) -> None:
     }
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
     try:
-        if not files.create(path, text.encode(), private=False):
+        if not files.create(path, text.encode()):
             raise FileExistsError(f"{path} exists, and is not overwritten")
     except OSError as error:
         another = wizard("preview", "--save-answers", f"{path}.new")

@@ -98,14 +98,14 @@ class DraftFiles:
 
     def load(self, stack: str) -> Draft | None:
         try:
-            return read(self._file(stack).read_text(encoding="utf-8"))
+            return read(files.read_text(self._file(stack), links=False))
         except (OSError, UnicodeDecodeError):
             return None
 
     def save(self, stack: str, draft: Draft) -> None:
         """Replace the stack's draft atomically."""
         with contextlib.suppress(OSError):
-            self._folder.mkdir(mode=0o700, exist_ok=True)
+            files.make_folder(self._folder, own=True)
             files.replace(self._file(stack), text(draft).encode())
 
     def remove(self, stack: str) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wizard.core import safe_text
+from wizard.core import files, safe_text
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import Linked
 from wizard.inputs.answers import Answer, Source
@@ -139,7 +139,7 @@ def _home(environment: Mapping[str, str]) -> Path:
 
 def _object(file: Path) -> dict[str, Any] | None:
     try:
-        content = safe_text.parse_json(file.read_text(encoding="utf-8-sig"))
+        content = safe_text.parse_json(files.read_text(file))
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None

@@ -71,7 +71,7 @@ def read(path: Path) -> dict[str, str]:
         advice=f"{_REFRESHED}; or correct the file by hand",
     )
     try:
-        text = path.read_text(encoding="utf-8")
+        text = files.read_text(path, links=False)
         content = safe_text.parse(yaml.safe_load, text) or {}
     except FileNotFoundError:
         return {}
@@ -162,9 +162,9 @@ class PreparedSettings:
 
 def write(path: Path, content: bytes) -> None:
     """Replace the settings file as a whole: a crash leaves the old one or the new one. Raises UsageError."""
-    if path.exists() and path.read_bytes() == content:
-        return
     try:
+        if path.exists() and files.read(path, links=False) == content:
+            return
         files.replace(path, content, private=False)
     except OSError as error:
         raise UsageError(f"{path.name} cannot be written: {error}", shell("ls", "-l", path.parent)) from error

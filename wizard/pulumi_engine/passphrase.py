@@ -62,7 +62,7 @@ def create(environ: Mapping[str, str], stack: str) -> Path:
     file = path_of(environ, stack)
     new = secrets.token_urlsafe(32)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        files.make_folder(file.parent)
         # Of two runs at once one passphrase stays.
         files.create(file, f"{new}\n".encode("ascii"))
     except OSError as error:
@@ -137,4 +137,4 @@ def check(environ: Mapping[str, str], folder: Path, *, stack: str, salt: str) ->
 
 def _read(file: Path) -> str:
     # As the engine reads it: without the white space around it.
-    return file.read_text(encoding="utf-8").strip()
+    return files.read_text(file).strip()

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from wizard.core import retry
+from wizard.core import files, retry
 from wizard.core.errors import CorruptStateFile, SetupError, StackBusy, StackHeld, StackNotFound
 from wizard.core.models.stack import OnProgress
 from wizard.core.next_command import plain_name, shell, wizard
@@ -240,8 +240,11 @@ LOCK_SECONDS = SCHEDULES[Reason.BUSY].seconds
 @contextmanager
 def hold_lock(file: Path, stack: str, *, on_message: Callable[[str], None], clock: Clock) -> Iterator[None]:
     """Hold the lock file; wait for another run that holds it. Raises StackBusy after LOCK_SECONDS."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w") as handle:
+    files.make_folder(file.parent)
+    files.check_target(file)
+    # A link is not followed, a pipe is not waited for, and the file of another run is not emptied.
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    with os.fdopen(os.open(file, flags, 0o600), "r+b", buffering=0) as handle:
         for number in retry.attempts(Reason.BUSY, clock=clock, seconds=LOCK_SECONDS):
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -82,14 +82,14 @@ def write(file: Path, plan_document: Mapping[str, Any]) -> None:
     try:
         if file.is_symlink() or (file.exists() and not _is_plan(file)):
             raise UsageError(f"{file} is not a saved plan, and is not overwritten", another)
-        files.replace(file, f"{json.dumps(plan_document, indent=2)}\n".encode(), private=False)
+        files.replace(file, f"{json.dumps(plan_document, indent=2)}\n".encode())
     except OSError as error:
         raise UsageError(f"the plan cannot be written: {error}", another) from error
 
 
 def _is_plan(file: Path) -> bool:
     try:
-        content = safe_text.parse_json(file.read_bytes())
+        content = safe_text.parse_json(files.read(file, links=False))
     except ValueError:
         return False
     return isinstance(content, dict) and content.get("kind") == KIND

@@ -75,9 +75,9 @@ def test_whoever_is_killed_while_writing_leaves_no_file_of_that_name(tmp_path: P
     assert files.create(tmp_path / "b.json", b"all of it")
 
 
-def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+def test_a_link_is_neither_replaced_nor_followed(tmp_path: Path) -> None:
     (tmp_path / "other").write_text("of somebody else")
     (tmp_path / "draft.json").symlink_to(tmp_path / "other")
-    files.replace(tmp_path / "draft.json", b"ours")
-    assert (tmp_path / "other").read_text() == "of somebody else"
-    assert (tmp_path / "draft.json").read_bytes() == b"ours" and not (tmp_path / "draft.json").is_symlink()
+    with pytest.raises(files.NotAFile, match="draft.json: it is a symbolic link, not a file"):
+        files.replace(tmp_path / "draft.json", b"ours")
+    assert (tmp_path / "other").read_text() == "of somebody else" and (tmp_path / "draft.json").is_symlink()

@@ -92,6 +92,7 @@ def _to_file(path: Path, backup: Backup) -> BackupCopy:
         raise ResourceError(f"{path} cannot be written: {error.strerror}", "name another file: --to FILE") from error
     if not is_new:
         _refuse_another(parse(_content(path), str(path)), backup, str(path))
+        files.tighten(path)
         return _file(path, State.EXISTING, backup)
     try:
         _compare(parse(_content(path), str(path)), backup, str(path))
@@ -108,8 +109,7 @@ def _file(path: Path, state: State, backup: Backup) -> BackupCopy:
 
 def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            return file.read(LONGEST + 1)
+        return files.read(path, streams=True)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", shell("ls", "-l", path.parent)) from error
 

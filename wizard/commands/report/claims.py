@@ -24,6 +24,7 @@ from components.settings import Outputs, SecretStore, Settings
 from wizard.commands.backup.document import file_name_of
 from wizard.commands.doctor.diagnosis import Diagnosis
 from wizard.commands.report import facts
+from wizard.core import files
 from wizard.core.cost.account import AccountFacts
 from wizard.core.errors import SetupError, UsageError
 from wizard.core.models.access import AccessReview, FormerText, SignIn
@@ -208,7 +209,7 @@ def _tested(review: AccessReview | None, outputs: Outputs) -> ChecklistEntry:
 def read_scan(file: Path) -> Mapping[str, Any]:
     """The document of `python -m phi scan --json`. Raises UsageError for another file."""
     try:
-        scan = parse_json(file.read_text("utf-8"))
+        scan = parse_json(files.read_text(file, streams=True))
         datetime.fromisoformat(scan["at"])
         is_scan = scan["command"] == "scan" and all(table["columns"] for table in scan["tables"]) and scan["keys"]
     except (OSError, ValueError, KeyError, TypeError):

@@ -28,7 +28,7 @@ from wizard.commands.report.drawing import architecture_facts
 from wizard.commands.review import storage
 from wizard.commands.review.collect import review as read_review
 from wizard.commands.review.storage import Latest
-from wizard.core import safe_text
+from wizard.core import files, safe_text
 from wizard.core.cost.account import CostByUse, cost_by_use, read_account
 from wizard.core.cost.drivers import Assumptions, CostItem, estimate
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
@@ -362,7 +362,7 @@ def _history(read: Read, saved: Latest, reports: Path) -> Iterator[facts.Event]:
 def _report_event(file: Path) -> facts.Event | None:
     """An earlier report; None for a file that is none, or that an earlier release wrote without a digest."""
     try:
-        report = safe_text.parse_json(file.read_text(encoding="utf-8"))
+        report = safe_text.parse_json(files.read_text(file))
         at = datetime.fromisoformat(report["createdAt"])
         return facts.Event(at=at, what="report", detail=str(report["digest"]))
     except (OSError, ValueError, KeyError, TypeError):

@@ -88,7 +88,7 @@ def _earlier(folder: Path, since: str) -> json_documents.Document:
     reports: list[json_documents.Document] = []
     for file in folder.glob(f"*/{DATA}"):
         try:
-            report = safe_text.parse_json(file.read_text(encoding="utf-8"))
+            report = safe_text.parse_json(files.read_text(file))
             if datetime.fromisoformat(report["createdAt"]) <= last and not document.faults(report):
                 reports.append(report)
         except (OSError, ValueError, KeyError, TypeError):
@@ -103,10 +103,10 @@ def _earlier(folder: Path, since: str) -> json_documents.Document:
 def _agreements(file: Path, confirmed: dict[str, Agreement]) -> dict[str, Agreement]:
     """The agreements that were confirmed, now and for earlier reports; written where one is new."""
     try:
-        stored = safe_text.parse_json(file.read_text(encoding="utf-8")) if file.exists() else {}
+        stored = safe_text.parse_json(files.read_text(file)) if file.exists() else {}
         known = {partner: Agreement(partner=partner, **fields) for partner, fields in stored.items()}
         if confirmed:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            files.make_folder(file.parent, own=True)
             entries = {
                 each.partner: {"signed_on": each.signed_on, "file": each.file}
                 for each in {**known, **confirmed}.values()
@@ -127,7 +127,7 @@ def verify(file: Path, clients: Clients) -> tuple[int, json_documents.Document]:
     """
     again = wizard("report", "verify", "FILE")
     try:
-        report = safe_text.parse_json(file.read_text(encoding="utf-8"))
+        report = safe_text.parse_json(files.read_text(file))
         faults = [*document.faults(report)]
         forms = {PAGE: page, TEXT: markdown}
         present = [name for name in forms if (file.parent / name).exists()]
@@ -184,9 +184,9 @@ def _refuse_existing(folder: Path) -> None:
 def _write(folder: Path, texts: dict[str, str]) -> None:
     _refuse_existing(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_folder(folder)
         for name, text in texts.items():
-            if not files.create(folder / name, text.encode(), private=False):
+            if not files.create(folder / name, text.encode()):
                 _refuse_existing(folder)
     except OSError as error:
         raise SetupError(

@@ -119,7 +119,7 @@ def _signed(file: Path) -> Path:
 
 def _read(file: Path) -> StoredReview:
     try:
-        content = safe_text.parse_json(file.read_text(encoding="utf-8"))
+        content = safe_text.parse_json(files.read_text(file))
         body = {name: content[name] for name in ("version", "previous", "review")}
         stored = StoredReview(
             file=file,
@@ -140,7 +140,7 @@ def _with_sign_off(stored: StoredReview) -> StoredReview:
     if not file.exists():
         return stored
     try:
-        sign_off = _reader(SignOff)(safe_text.parse_json(file.read_text(encoding="utf-8")))
+        sign_off = _reader(SignOff)(safe_text.parse_json(files.read_text(file)))
     except (OSError, ValueError, KeyError, TypeError) as error:
         return replace(stored, fault=f"{file} cannot be read as a sign-off: {error!r}")
     if sign_off.review_digest != stored.digest:
@@ -200,8 +200,8 @@ def sign(stored: StoredReview, *, signer: str, signer_arn: str, at: datetime) ->
 def _create(file: Path, value: Mapping[str, Any]) -> bool:
     """Write a new file; False if one of that name exists."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        return files.create(file, f"{json.dumps(value, indent=2, sort_keys=True)}\n".encode(), private=False)
+        files.make_folder(file.parent, own=True)
+        return files.create(file, f"{json.dumps(value, indent=2, sort_keys=True)}\n".encode())
     except OSError as error:
         raise SetupError(
             f"the review cannot be written to {file}: {error}", "python -m wizard review --out FOLDER"

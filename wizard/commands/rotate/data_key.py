@@ -5,7 +5,6 @@ Acts through the ports. KMS creates the data key wrapped; every version is kept.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +32,7 @@ from wizard.commands.rotate.versions import (
     stored,
     version_of,
 )
-from wizard.core import safe_text
+from wizard.core import files, safe_text
 from wizard.core.errors import Cancelled, PolicyRefusal, ResourceError, SetupError, UsageError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
@@ -206,7 +205,7 @@ _RESULT_HINT = "python -m phi reencrypt … --json > FILE writes it; without --d
 
 def _result(file: Path) -> dict[str, Any]:
     try:
-        document = safe_text.parse_json(file.read_text("utf-8"))
+        document = safe_text.parse_json(files.read_text(file, streams=True))
     except (OSError, ValueError) as error:
         raise UsageError(f"--reencrypted {file} cannot be read: {error}", _RESULT_HINT) from error
     if not isinstance(document, dict) or not {"table", "to", "complete", "hashColumns"} <= document.keys():
@@ -273,7 +272,7 @@ def promote(
         version,
         action=Action.PROMOTE,
         warnings=(*_accepted(scans), *_warnings(data_keys, version, old=current.wrapped.fingerprint)),
-        command=shlex.join(("rotate", "--promote", version.fingerprint, *evidence, "--stack", data_keys.stack)),
+        command=shell("rotate", "--promote", version.fingerprint, *evidence, "--stack", data_keys.stack),
     )
     return replace(result, scans=scans)
 
