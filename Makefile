@@ -49,7 +49,7 @@ help:
 	@echo 'make lock       write uv.lock and requirements.txt from pyproject.toml (ARGS=--upgrade for newer versions)'
 	@echo 'make clean      stop the sandbox and remove all that the set-up, the sandbox and the tools made'
 	@echo
-	@echo 'A real account: make setup, then .venv/bin/python -m wizard'
+	@echo 'A real account: make setup, then .venv/bin/eonpro-kms'
 
 setup:
 	@$(PYTHON) -m tools.bootstrap --engine $(ENGINE)

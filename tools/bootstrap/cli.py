@@ -30,7 +30,7 @@ from tools.bootstrap.packages import (
     tool_environment,
 )
 from tools.bootstrap.places import HERE, Places
-from tools.bootstrap.progress import Progress, Step
+from tools.bootstrap.progress import Progress, Step, StepFailed
 from tools.bootstrap.running import Processes, Runner, exclusive
 
 INSTALLED = "already there"
@@ -62,7 +62,7 @@ class SetUp:
     def steps(self) -> tuple[Step, ...]:
         """All steps, in order; a step whose result is already there takes no time."""
         python = "install Python 3.11 or newer"
-        plugins = "read the lines above; `.venv/bin/python -m sandbox prepare` repeats only this step"
+        plugins = "read the lines above; `.venv/bin/eonpro-sandbox prepare` repeats only this step"
         return (
             Step(title="Python", do=self._python, advice=python),
             Step(title="uv, the installer", do=self._installer, advice=_REGISTRY),
@@ -75,6 +75,14 @@ class SetUp:
         )
 
     def _python(self) -> str:
+        # Each of them ends a path in PATH, in a script or in a file of the set-up, and none can be quoted there.
+        project = str(self._machine.places.project)
+        if set(project) & set(":\n\r") or any("\udc80" <= character <= "\udcff" for character in project):
+            raise StepFailed(
+                f"the name of the folder {project!r} has a colon, a line feed or a byte that is no text, which a PATH "
+                "cannot hold",
+                "give the folder another name, then run the same command again",
+            )
         return f"{platform.python_version()}, {base_python()}"
 
     def _installer(self) -> str:

@@ -238,6 +238,14 @@ def test_an_engine_that_was_deleted_is_built_again_and_gets_its_language_host_ag
     assert bare.places.engine().with_name(LANGUAGE_HOST).is_file()
 
 
+@pytest.mark.parametrize("name", ["a:b", "a\nb", "a\udcfcb"])
+def test_a_folder_that_no_path_can_hold_is_refused_before_anything_is_installed(bare: Bare, name: str):
+    refused = Bare(places=Places(project=bare.places.project.parent / name))
+    assert not refused.set_up()
+    assert refused.started == []
+    assert "give the folder another name" in refused.shown.getvalue()
+
+
 def test_an_interrupted_installation_is_done_again(bare: Bare):
     bare.breaks = " sync "
     assert not bare.set_up()
