@@ -15,6 +15,7 @@ from sandbox.state import APP_ROLE, LOOPBACK, PASSPHRASE, PROJECT, REGION, Sandb
 
 CACHE = PROJECT / ".cache"
 
+_IN_URL = {ord(character): f"%{ord(character):02X}" for character in "%?#"}
 SCRIPT = "eonpro-sandbox"
 """The console script that `make setup` writes into `.venv/bin`."""
 
@@ -100,7 +101,8 @@ def variables(paths: SandboxPaths, state: State, environment: Mapping[str, str] 
         "EONPRO_APP_WEB_IDENTITY_TOKEN_FILE": str(paths.web_identity_token),
         "EONPRO_APP_CONTAINER_CREDENTIALS_URI": task,
         "PULUMI_HOME": str(paths.pulumi_home),
-        "PULUMI_BACKEND_URL": f"file://{paths.backend}",
+        # Pulumi reads it as a URL, in which these three characters of a folder's name would end the path.
+        "PULUMI_BACKEND_URL": f"file://{str(paths.backend).translate(_IN_URL)}",
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         # The plug-ins are installed; a search for newer ones would wait for a site that may not answer.

@@ -22,8 +22,9 @@ from typing import Any
 import boto3
 import pytest
 
-from sandbox.lifecycle import remove_stack_configs
-from sandbox.state import STOP_SECONDS, SandboxPaths, is_alive
+from sandbox.environment import engine, variables
+from sandbox.lifecycle import create_directories, remove_stack_configs
+from sandbox.state import STOP_SECONDS, SandboxPaths, State, is_alive
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONTRACT = {
@@ -172,6 +173,30 @@ def test_env_without_a_sandbox_prints_nothing_to_evaluate_and_the_next_command(r
     said = run("env")
     assert (said.returncode, said.stdout) == (1, "")
     assert shlex.split(said.stderr.splitlines()[-1])[-1] == "start"
+
+
+def test_the_backends_url_leads_to_a_folder_whose_name_would_end_a_path_in_a_url(tmp_path: Path) -> None:
+    root = tmp_path / "C# 100% done?"
+    created = SandboxPaths(root=root)
+    create_directories(created)
+    server = State(
+        pid=1,
+        nonce="",
+        started_at="",
+        aws_port=1,
+        vercel_port=2,
+        access_key_id="",
+        secret_access_key="",
+        vercel_token="",
+    )
+    named = variables(created, server, {"PATH": os.defpath})
+    chosen = engine()
+    assert chosen is not None
+    listed = subprocess.run(
+        [chosen.path, "stack", "ls", "--json"],
+        cwd=PROJECT, env=named, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (listed.returncode, json.loads(listed.stdout or "null")) == (0, []), listed.stderr
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash", "zsh"])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from wizard.core import safe_text
 from wizard.core.child_environment import of_pulumi
@@ -266,7 +266,7 @@ def _stacks(backend: str, folder: Path) -> Path | None:
     """The folder of a local backend's state; None for any other backend."""
     if not backend.startswith("file://"):
         return None
-    return folder / Path(backend.removeprefix("file://").partition("?")[0]).expanduser() / ".pulumi"
+    return folder / Path(unquote(backend.removeprefix("file://").partition("?")[0])).expanduser() / ".pulumi"
 
 
 class StatePlaces:

@@ -116,6 +116,14 @@ def test_a_backend_is_told_in_words(url, words) -> None:
     assert backend.describe(url, "clinic") == words
 
 
+def test_the_locks_of_a_folder_that_a_url_has_to_encode_are_found(tmp_path) -> None:
+    place = tmp_path / "C# 100%" / ".pulumi" / "locks" / "organization" / "eonpro-kms" / "dev"
+    place.mkdir(parents=True)
+    (place / "run.json").write_text(json.dumps({"username": "ada", "hostname": "here", "pid": 1, "timestamp": "now"}))
+    [lock] = backend.locks(f"file://{tmp_path}/C%23 100%25", tmp_path, "dev")
+    assert lock.username == "ada"
+
+
 def test_only_a_service_without_a_token_asks_for_a_login() -> None:
     assert backend.asks_for_login(CLOUD, {})
     assert not backend.asks_for_login(CLOUD, {"PULUMI_ACCESS_TOKEN": "pul-1"})
