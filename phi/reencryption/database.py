@@ -173,7 +173,7 @@ class Database:
         def commit(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
             with connection.transaction():
                 connection.execute("set local synchronous_commit = on")
-                connection.execute(lock_any_row(table))
+                connection.execute(lock_any_row(table), ())
 
         self._run(commit)
 

@@ -164,7 +164,7 @@ def inspect(
         selection=selection,
         schema=schema,
         name=name,
-        key_type=columns[selection.key_column][1],
+        key_type=columns[selection.key_column][1].replace("%", "%%"),
         partitioned=kind == "p",
         read_back=bool(triggers),
         triggers=triggers,

@@ -68,8 +68,13 @@ def array(elements: Sequence[str], *, null: str | None = None) -> str:
     )
 
 
+def _identifier(*names: str) -> sql.Identifier:
+    """A name in a statement with arguments, where a percent sign would begin a placeholder."""
+    return sql.Identifier(*(name.replace("%", "%%") for name in names))
+
+
 def _relation(table: Table) -> sql.Composable:
-    name = sql.Identifier(table.schema, table.name)
+    name = _identifier(table.schema, table.name)
     # A partitioned table has no rows of its own; for any other, only its own rows are selected.
     return name if table.partitioned else sql.SQL("only {}").format(name)
 
@@ -79,14 +84,14 @@ def _values(table: Table) -> sql.Composed:
     documents = {column.name: column for column in table.documents}
     forms = {True: "encode({}, 'hex')", False: "{}::text"}
     return sql.SQL(", ").join(
-        sql.SQL(forms[documents[name].is_bytes] if name in documents else "{}").format(sql.Identifier("t", name))
+        sql.SQL(forms[documents[name].is_bytes] if name in documents else "{}").format(_identifier("t", name))
         for name in table.selection.names
     )
 
 
 def _bounds(table: Table, *, after: str | None, until: str | None = None) -> tuple[sql.Composable, tuple[str, ...]]:
     """The condition for rows after one key and up to another, and its arguments."""
-    key, cast = sql.Identifier("t", table.selection.key_column), sql.SQL(table.key_type)
+    key, cast = _identifier("t", table.selection.key_column), sql.SQL(table.key_type)
     bounds = [
         sql.SQL("{} {} %s::{}").format(key, sql.SQL(sign), cast)
         for sign, value in ((">", after), ("<=", until))
@@ -102,7 +107,7 @@ def select_batch(
     """Rows in the order of their keys, after one key and up to another; the statement and its arguments."""
     where, arguments = _bounds(table, after=after, until=until)
     query = sql.SQL("select {key}::text, t.xmin, {columns} from {table} t {where} order by {key} limit %s").format(
-        key=sql.Identifier("t", table.selection.key_column),
+        key=_identifier("t", table.selection.key_column),
         columns=_values(table),
         table=_relation(table),
         where=where,
@@ -114,10 +119,10 @@ def select_sizes(table: Table, *, after: str | None, limit: int) -> tuple[sql.Co
     """The keys of the next rows, and about how many bytes the documents of each have."""
     where, arguments = _bounds(table, after=after)
     query = sql.SQL("select {key}::text, {size} from {table} t {where} order by {key} limit %s").format(
-        key=sql.Identifier("t", table.selection.key_column),
+        key=_identifier("t", table.selection.key_column),
         # What is compressed on the disk is some four times as long in memory.
         size=sql.SQL(" + ").join(
-            sql.SQL("coalesce(pg_column_size({}), 0) * 4").format(sql.Identifier("t", column.name))
+            sql.SQL("coalesce(pg_column_size({}), 0) * 4").format(_identifier("t", column.name))
             for column in table.documents
         ),
         table=_relation(table),
@@ -157,7 +162,7 @@ def _sent(table: Table, arrays: frozenset[int]) -> sql.Composed:
         texts=sql.SQL(", ").join(
             sql.SQL(
                 "unnest(%s::text[]) as {}" if number in arrays else "unnest(string_to_array(%s, ',', '')) as {}"
-            ).format(sql.Identifier(f"c{number}"))
+            ).format(_identifier(f"c{number}"))
             for number in range(len(table.selection.names))
         ),
     )
@@ -169,7 +174,7 @@ def _changes(table: Table) -> tuple[sql.Composed, sql.Composed]:
     documents = {column.name: column for column in table.documents}
     changes, equal = [], []
     for number, name in enumerate(table.selection.names):
-        value, old = sql.Identifier("v", f"c{number}"), sql.Identifier("t", name)
+        value, old = _identifier("v", f"c{number}"), _identifier("t", name)
         # By bytes: a collation may treat different texts as equal.
         change, same = "coalesce({value}, {old})", '{old} collate "C" = {value}'
         typed: sql.Composable = value
@@ -184,7 +189,7 @@ def _changes(table: Table) -> tuple[sql.Composed, sql.Composed]:
             if not documents[name].is_bytes:  # nothing of what was sent may get lost in the type
                 same += " and octet_length(({typed})::text) = octet_length({value})"
         names = {"value": value, "old": old, "typed": typed, "removed": sql.Literal(REMOVED)}
-        changes.append(sql.SQL("{} = " + change).format(sql.Identifier(name), **names))
+        changes.append(sql.SQL("{} = " + change).format(_identifier(name), **names))
         equal.append(sql.SQL("({value} is null or " + same + ")").format(**names))
     return sql.SQL(", ").join(changes), sql.SQL(" and ").join(equal)
 
@@ -210,7 +215,7 @@ def update_batch(table: Table, arrays: frozenset[int] = frozenset()) -> sql.SQL:
         table=_relation(table),
         changes=changes,
         sent=_sent(table, arrays),
-        key=sql.Identifier("t", table.selection.key_column),
+        key=_identifier("t", table.selection.key_column),
         equal=equal,
     )
     return sql.SQL(statement.as_string())
@@ -225,12 +230,13 @@ def count_different(table: Table, arrays: frozenset[int]) -> sql.Composed:
     ).format(
         sent=_sent(table, arrays),
         table=_relation(table),
-        key=sql.Identifier("t", table.selection.key_column),
+        key=_identifier("t", table.selection.key_column),
         key_type=sql.SQL(table.key_type),
         equal=equal,
     )
 
 
 def lock_any_row(table: Table) -> sql.Composed:
-    """Locks a row that nobody else locks: it changes nothing, and its transaction has something to commit."""
+    """Locks a row that nobody else locks: it changes nothing, and its transaction has something to commit. Executed
+    with arguments, if only with none."""
     return sql.SQL("select from {} limit 1 for no key update skip locked").format(_relation(table))

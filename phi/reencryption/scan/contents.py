@@ -22,7 +22,7 @@ from phi.reencryption.errors import ReencryptionError
 from phi.reencryption.scan.models import ScannedColumn, ScannedTable, TableKind
 
 _PATTERNS = {
-    "e-mail addresses": re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"),
+    "e-mail addresses": re.compile(r"(?<=[A-Za-z0-9._%+-])@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"),
     "telephone numbers": re.compile(
         r"(?<![\w+])\+[0-9][0-9 .()-]{8,16}[0-9](?![0-9])|\([0-9]{3}\) ?[0-9]{3}[ .-][0-9]{4}(?![0-9])"
         r"|(?<![0-9.-])[0-9]{3}[ .-][0-9]{3}[ .-][0-9]{4}(?![0-9])"
@@ -35,11 +35,15 @@ _FIELDS = frozenset(name.lower() for name in PHI_FIELDS if name != "state") | fr
 )
 """Names of columns whose texts are PHI, in lower case and without underscores. `state` is too often a status."""
 
-_JSON_FIELD = re.compile(r'"(\w+)"\s*:\s*"((?:[^"\\]|\\.)+)"')
+_JSON_FIELD = re.compile(r'"(\w++)"\s*:\s*"((?:[^"\\]++|\\.)++)"')
 _SHORTEST = 4
 """Characters of a text that is looked for in the other columns of its row: shorter ones are there by chance."""
 _SHORTEST_INSIDE = 8
 """The same for a text inside a document, where most are answers to a choice."""
+
+_MOST_TEXTS = 100
+"""How many texts of a row's records are looked for in its other columns: a document can have thousands."""
+_NO_DIGITS = re.compile("[^0-9]+")
 
 _HEAD_BYTES = 2**16
 """How much is read of a value of bytes that holds no record."""
@@ -153,12 +157,12 @@ def _count(columns: Sequence[ScannedColumn], row: Sequence[Value], opener: _Open
         elif rest:
             # Beside records inside a value the name of the column says nothing of the rest.
             plain.append((column, "", rest))
-    wanted = [text for text in texts if len(text) >= _SHORTEST]
-    digits = [number for text in texts if len(number := _digits(text)) >= 7]
+    wanted = [text for text in texts if len(text) >= _SHORTEST][:_MOST_TEXTS]
+    digits = [number for text in wanted if len(number := _digits(text)) >= 7]
     for column, name, value in plain:
         column.phi.update(_reasons(name, value))
-        folded = value.casefold()
-        if any(text in folded for text in wanted) or (digits and any(each in _digits(value) for each in digits)):
+        folded, numbers = value.casefold(), _digits(value) if digits else ""
+        if any(text in folded for text in wanted) or any(number in numbers for number in digits):
             column.phi["texts of the row's records"] += 1
 
 
@@ -217,4 +221,4 @@ def _is_field(name: str) -> bool:
 
 
 def _digits(text: str) -> str:
-    return "".join(character for character in text if character in "0123456789")
+    return _NO_DIGITS.sub("", text)

@@ -114,7 +114,7 @@ FORMS = {
     "a domain over a domain over JSON": ("answers", '{"a": "%(a)s"}'),
     "a composite": ("address", '("%(a)s",12,"x ""y""")'),
     "a range of texts": ("textrange", "[%(a)s,%(a)s]"),
-    "a text search vector": ("tsvector", "'%(a)s':1 'word':2"),
+    "a text search vector": ("tsvector", "'%(a)s':1,3"),
     "bytes": ("bytea", '\\x00ff{"a":"%(a)s","b":"%(b)s"} é'),
     "bytes of one record": ("bytea", "%(a)s"),
 }

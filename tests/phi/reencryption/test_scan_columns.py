@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -237,3 +239,29 @@ def test_a_record_inside_the_text_of_a_record_is_found_and_moved(operator: Opera
     assert done.code == 0, done.stdout
     after = columns_of(scan(operator, **both))["public.forms.form"]["underKeys"]
     assert list(after.values()) == [4]
+
+
+def test_a_long_value_takes_no_longer_than_its_length(operator: Operator) -> None:
+    """A pattern that began at every letter would look at the rest of a million letters a million times."""
+    patients = operator.patients
+    patients.run("create table notes (id int primary key, note text, form jsonb)")
+    patients.run("insert into notes values (1, repeat('x', 1000000), jsonb_build_object('a', repeat('x\\\"', 100000)))")
+    patients.run("insert into notes values (2, repeat('x', 1000000) || '@example.org', null)")
+    done = scan(operator)
+    assert columns_of(done)["public.notes.note"]["looksLike"] == {"e-mail addresses": 1}
+
+
+def test_the_printed_command_names_a_table_whatever_its_name_is(operator: Operator) -> None:
+    patients = operator.patients
+    patients.run('create schema "My.Sch%ema"; create domain "My.Sch%ema"."ty%pe" as jsonb')
+    patients.run('create table "My.Sch%ema"."ta.b%le" ("i%d" text primary key, "10""0%" "My.Sch%ema"."ty%pe")')
+    for key in ("a,b", "NULL", "", 'q"\\'):
+        statement = 'insert into "My.Sch%%ema"."ta.b%%le" values (%s, %s)'
+        patients.run(statement, key, json.dumps({"a": record("Jane")}))
+    both = {"ENCRYPTED_PHI_KEY": wrapped(b"wrapped new"), "ENCRYPTED_PHI_KEYS_FOR_READING": wrapped(b"wrapped old")}
+    [printed] = [line for line in scan(operator, **both).stderr.splitlines() if "phi reencrypt --dsn" in line]
+    words = shlex.split(printed)
+    assert words[:4] == ["python", "-m", "phi", "reencrypt"]
+    done = wait_for(operator.start_bare(*words[4:], "--batch", "2"))
+    assert done.code == 0, done.stderr
+    assert scan(operator, **both).code == 0
