@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.onboarding.deployment import ACCOUNT, ALIAS, PROJECT, Deployment
-from tests.onboarding.loaded import loaded_python
 
 
 def commands(section: str, after: str) -> Iterator[str]:
@@ -29,7 +28,8 @@ def commands(section: str, after: str) -> Iterator[str]:
 def typed(command: str) -> list[str]:
     """As a person would type it in the sandbox: its account, this interpreter, and yes to the one confirmation."""
     words = shlex.split(command.replace("111122223333", ACCOUNT))
-    words[0] = str(loaded_python()) if words[0] in ("python", ".venv/bin/python") else words[0]
+    # The deployment's own script is on the PATH.
+    words[0] = words[0].removeprefix(".venv/bin/")
     return [*words, "--yes"] if words[:2] in (["pulumi", "up"], ["pulumi", "destroy"], ["pulumi", "state"]) else words
 
 
@@ -40,7 +40,8 @@ def kinds(deployment: Deployment, stack: str) -> list[str]:
 
 def test_a_stack_by_hand_is_the_wizards_and_its_push_completes_it(deployment: Deployment, on_ecs: Deployment):
     *by_hand, push = commands("A stack without the wizard", "deliver the data key:")
-    assert "wizard push" in push and not [command for command in by_hand if "wizard" in command]
+    assert push.startswith(".venv/bin/eonpro-kms push")
+    assert {typed(command)[0] for command in by_hand} == {"pulumi"}
     for command in by_hand:
         deployment.run(typed(command))
     assert deployment.parameters() == {}
@@ -54,7 +55,7 @@ def test_a_stack_by_hand_is_the_wizards_and_its_push_completes_it(deployment: De
     assert set(parameters) == {*variables, version}
     assert parameters[version] == parameters[f"{prefix}/ENCRYPTED_PHI_KEY"]
     assert parameters[f"{prefix}/AWS_KMS_KEY_ID"] == deployment.keys()[0]
-    deployment.run(typed(".venv/bin/python -m wizard verify --stack staging"))
+    deployment.run(typed(".venv/bin/eonpro-kms verify --stack staging"))
     deployment.pulumi("preview", "--stack", "staging", "--expect-no-changes")
 
 
