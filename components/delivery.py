@@ -104,4 +104,5 @@ class Delivery(pulumi.ComponentResource):
 
 def _task_secrets(settings: Settings) -> list[dict[str, str]]:
     # The whole ARN, not only the name: a task in another Region then fails, instead of reading another parameter.
-    return [{"name": name, "valueFrom": arn} for name, arn in variable_arns_of(settings, settings.region).items()]
+    arns = variable_arns_of(settings, settings.region)
+    return [{"name": name, "valueFrom": arns[variable]} for name, variable in settings.delivered_variables.items()]

@@ -15,7 +15,7 @@ from itertools import chain
 
 from phi import wrapping
 from phi.cipher import DATA_KEY_BYTES, PhiCipher, require_sixteen_byte_ivs
-from phi.environment import WRAPPED, Credentials, WrappedKey, WrappedKeys
+from phi.environment import WRAPPED, Credentials, WrappedKey, WrappedKeys, with_usual_names
 from phi.errors import DecryptionError, PhiError, UnwrapError
 from phi.kms import KmsKeySource, caller_arn, may_decrypt, prepare_clients
 from phi.reencryption import options as reencryption
@@ -164,6 +164,11 @@ def main(arguments: list[str] | None = None) -> int:
     wrap_parser.add_argument("--prompt", action="store_true", help="ask for the key at the terminal, without echo")
     reencryption.add_to(commands)
     options = parser.parse_args(arguments)
+    try:
+        environment = with_usual_names(os.environ)
+    except PhiError as error:
+        print(f"phi {options.command}: {error}", file=sys.stderr)
+        return 1
     if options.command in ("reencrypt", "encrypt", "scan"):
         # Imported here: the other commands need no database.
         try:
@@ -176,10 +181,10 @@ def main(arguments: list[str] | None = None) -> int:
             )
             return 1
         if options.command == "scan":
-            return scan.run(options, os.environ)
-        return command.run(options, os.environ)
+            return scan.run(options, environment)
+        return command.run(options, environment)
     if options.command == "wrap":
-        result = wrapping.wrap(os.environ, wrapping.from_terminal if options.prompt else wrapping.from_stdin)
+        result = wrapping.wrap(environment, wrapping.from_terminal if options.prompt else wrapping.from_stdin)
         print(json.dumps(result))
         return 0 if result["wrapped"] else 1
     variables = _from_stdin() if options.stdin else os.environ

@@ -5,7 +5,8 @@ Touches the mapping passed to it and nothing else; reports all problems at once.
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from phi.errors import MalformedVariable, MissingVariable
@@ -17,6 +18,8 @@ WRAPPED = "ENCRYPTED_PHI_KEY"
 HASH_KEY = "ENCRYPTED_PHI_HASH_KEY"
 FOR_READING = "ENCRYPTED_PHI_KEYS_FOR_READING"
 FALLBACK_REGIONS = "AWS_KMS_FALLBACK_REGIONS"
+NAMES = "PHI_VARIABLE_NAMES"
+"""`AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID,…`: other names for the first four, as the set-up's `variableNames` has them."""
 ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID"
 SECRET_ACCESS_KEY = "AWS_SECRET_ACCESS_KEY"
 
@@ -63,7 +66,15 @@ class WrappedKey:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "WrappedKey":
-        """Read the three variables; raises MissingVariable or MalformedVariable naming all that are wrong."""
+        """Read the three variables; raises MissingVariable or MalformedVariable naming all that are wrong.
+
+        They may have other names: `PHI_VARIABLE_NAMES`.
+        """
+        with _reading_by_name(environment) as environment:
+            return cls._read(environment)
+
+    @classmethod
+    def _read(cls, environment: Mapping[str, str]) -> "WrappedKey":
         _require(environment, REGION, KEY_ID, WRAPPED)
         region, key_arn, wrapped = environment[REGION], environment[KEY_ID], environment[WRAPPED]
         blob = strict_base64(wrapped)
@@ -96,12 +107,18 @@ class WrappedKeys:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "WrappedKeys":
-        """Read the three variables and, where they are set, the three optional ones.
+        """Read the three variables and, where they are set, the optional ones.
 
         `AWS_KMS_FALLBACK_REGIONS`: Regions separated by commas, tried in this order where the key's own Region does not
         answer. `ENCRYPTED_PHI_KEYS_FOR_READING`: wrapped keys separated by white space. `ENCRYPTED_PHI_HASH_KEY`: the
-        wrapped key of the search hashes. Raises MissingVariable or MalformedVariable naming all that are wrong.
+        wrapped key of the search hashes. `PHI_VARIABLE_NAMES`: other names of the three and of the hash key. Raises
+        MissingVariable or MalformedVariable naming all that are wrong.
         """
+        with _reading_by_name(environment) as environment:
+            return cls._read(environment)
+
+    @classmethod
+    def _read(cls, environment: Mapping[str, str]) -> "WrappedKeys":
         problems = []
         current = None
         try:
@@ -146,6 +163,45 @@ class Credentials:
             secret_access_key=environment[SECRET_ACCESS_KEY],
             session_token=environment.get("AWS_SESSION_TOKEN") or None,
         )
+
+
+def with_usual_names(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment with the variables under their usual names, where `PHI_VARIABLE_NAMES` gives them others.
+
+    Then a variable of the usual name is somebody else's, and is not read. Raises MalformedVariable.
+    """
+    names = _names(environment.get(NAMES, ""))
+    if not names:
+        return environment
+    others = {name: value for name, value in environment.items() if name not in (*names, NAMES)}
+    return others | {usual: environment[name] for usual, name in names.items() if name in environment}
+
+
+def _names(value: str) -> dict[str, str]:
+    """The name of each variable that has another than the usual one, by the usual one."""
+    pairs = [pair.strip() for pair in value.split(",") if pair.strip()]
+    if not all(
+        re.fullmatch(rf"(?:{REGION}|{KEY_ID}|{WRAPPED}|{HASH_KEY})=[A-Za-z_][A-Za-z0-9_]*", pair) for pair in pairs
+    ):
+        raise MalformedVariable(f"{NAMES} is not a list such as {KEY_ID}=EONPRO_KMS_KEY_ID, separated by commas.")
+    names = dict(pair.split("=") for pair in pairs)
+    read = {usual: usual for usual in (REGION, KEY_ID, WRAPPED, HASH_KEY)} | names
+    if len(names) < len(pairs) or len(set(read.values())) < len(read):
+        raise MalformedVariable(f"{NAMES} names a variable twice, or two variables alike.")
+    return {usual: name for usual, name in names.items() if usual != name}
+
+
+@contextmanager
+def _reading_by_name(environment: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    """The environment with the usual names; the errors have the names that the variables have."""
+    names = _names(environment.get(NAMES, ""))
+    try:
+        yield with_usual_names(environment)
+    except (MissingVariable, MalformedVariable) as error:
+        if not names:
+            raise
+        text = re.sub(r"\w+", lambda word: names.get(word[0], word[0]), str(error))
+        raise type(error)(text) from None
 
 
 def _require(environment: Mapping[str, str], *names: str) -> None:

@@ -181,11 +181,12 @@ def in_container(variables: Mapping[str, str], environ: Mapping[str, str]) -> Pl
 
 def delivered(target: str, settings: Settings, stack: str, environ: Mapping[str, str]) -> Platform:
     """What the platform gives to the application at that target of the stack, in the sandbox."""
+    names = {} if settings.delivered_names.are_guides else {"PHI_VARIABLE_NAMES": ",".join(settings.variable_names)}
     if target != "vercel":
-        return in_container(_stored(settings), environ)
+        return in_container({**_stored(settings), **names}, environ)
     place = f"{environ['VERCEL_API_URL']}/_sandbox/deployment/{settings.vercel_project}"
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(place, timeout=10) as answer:
-        variables = json.loads(answer.read())
+        variables = {**json.loads(answer.read()), **names}
     shown = ["pulumi", "stack", "output", "appPrincipalArn", "--stack", stack]
     role = subprocess.run(shown, cwd=PROJECT, env=dict(environ), capture_output=True, text=True, check=True).stdout
     return on_vercel(variables, role.strip(), environ)
@@ -197,7 +198,8 @@ def _stored(settings: Settings) -> dict[str, str]:
 
     from components.settings import SecretStore
 
-    names = {f"{settings.names.parameter_prefix}/{name}": name for name in settings.variables}
+    prefix = settings.names.parameter_prefix
+    names = {f"{prefix}/{variable}": name for name, variable in settings.delivered_variables.items()}
     if settings.secret_store is SecretStore.SECRETS_MANAGER:
         client = boto3.client("secretsmanager", region_name=settings.region)
         return {name: client.get_secret_value(SecretId=place)["SecretString"] for place, name in names.items()}

@@ -33,3 +33,6 @@ from components.settings.values import Target as Target
 from components.settings.values import VercelAccess as VercelAccess
 from components.settings.values import VercelIssuerMode as VercelIssuerMode
 from components.settings.values import in_words as in_words
+from components.settings.variables import KEY_ID_VARIABLE as KEY_ID_VARIABLE
+from components.settings.variables import REGION_VARIABLE as REGION_VARIABLE
+from components.settings.variables import VariableNames as VariableNames

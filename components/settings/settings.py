@@ -14,11 +14,12 @@ from pydantic.alias_generators import to_camel
 
 from components.settings import values as fields
 from components.settings.names import DATA_KEY_VARIABLE, HASH_KEY_VARIABLE, WRAPPED_KEYS, Names
+from components.settings.variables import KEY_ID_VARIABLE, REGION_VARIABLE, VariableNames, faults_between
 
 PROJECT = "eonpro-kms"
 """Name of the Pulumi project, hence the namespace of its configuration keys."""
 
-APPLICATION_VARIABLES = ("AWS_REGION", "AWS_KMS_KEY_ID", DATA_KEY_VARIABLE)
+APPLICATION_VARIABLES = (REGION_VARIABLE, KEY_ID_VARIABLE, DATA_KEY_VARIABLE)
 """What every application reads. They are delivered together: without the third it would create a new data key."""
 
 POSSIBLE_VARIABLES = (*APPLICATION_VARIABLES, HASH_KEY_VARIABLE)
@@ -116,6 +117,9 @@ class Settings(BaseModel):
     eks_service_account: fields.KubernetesName = "eonpro"
     """Kubernetes service account of the application."""
 
+    variable_names: tuple[fields.VariableNameText, ...] = ()
+    """Other names for the application's variables, each as NAME=OTHER, such as AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID, where
+    something else in the application reads the usual one; the others keep the guide's."""
     hash_key: bool = False
     """Whether the search hashes have a wrapped key of their own, ENCRYPTED_PHI_HASH_KEY: then a rotation of the data
     key changes none of them."""
@@ -167,6 +171,7 @@ class Settings(BaseModel):
         "deploy_targets",
         "vercel_environments",
         "alert_emails",
+        "variable_names",
         "record_tables",
         "adopted",
         "kept_as_found",
@@ -239,6 +244,7 @@ class Settings(BaseModel):
             faults.append(
                 "vercelAccess user creates an IAM user for the application, but appPrincipalArn names another principal"
             )
+        faults += faults_between(self.variable_names)
         if self.ecs_service and not self.ecs_cluster:
             faults.append("ecsService needs ecsCluster")
         if fields.Target.EKS in self.deploy_targets and not self.eks_cluster:
@@ -310,8 +316,18 @@ class Settings(BaseModel):
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """What the application reads, delivered together."""
+        """What the application reads, delivered together; by the guide's names, which their parameters have too."""
         return (*APPLICATION_VARIABLES, *self.wrapped_keys[1:])
+
+    @property
+    def delivered_names(self) -> VariableNames:
+        """The names of the variables where the application runs."""
+        return VariableNames.of(self.variable_names)
+
+    @property
+    def delivered_variables(self) -> dict[str, str]:
+        """What the application reads, by the name that it reads: the guide's name of each, in the same order."""
+        return {self.delivered_names[variable]: variable for variable in self.variables}
 
     @property
     def makes_trail(self) -> bool:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, ValidationInfo
 
+from components.settings.variables import fault_of_pair
+
 _ARN = re.compile(
     r"arn:(?P<partition>aws|aws-us-gov|aws-cn):(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(?P<account>[0-9]{12}):(?P<rest>.+)"
 )
@@ -339,6 +341,12 @@ def _record_table(value: str) -> str:
     return value
 
 
+def _variable_name(value: str) -> str:
+    if fault := fault_of_pair(value):
+        raise ValueError(fault)
+    return value
+
+
 def _email(value: str) -> str:
     if not re.fullmatch(r"[^@\s,;<>\"]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", value):
         raise ValueError(f"{value!r} is not an e-mail address")
@@ -366,4 +374,5 @@ EksCluster = Annotated[str, AfterValidator(_eks_cluster)]
 KubernetesName = Annotated[str, AfterValidator(_kubernetes_name)]
 Email = Annotated[str, AfterValidator(_email)]
 RecordTableText = Annotated[str, AfterValidator(_record_table)]
+VariableNameText = Annotated[str, AfterValidator(_variable_name)]
 Adopted = Annotated[str, AfterValidator(_adopted)]

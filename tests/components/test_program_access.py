@@ -12,6 +12,7 @@ from sandbox.aws.iam.policy import Decision, Request, evaluate, statements
 from tests.components.configurations import (
     ACCOUNT,
     BOUNDARY,
+    CONFIGURATIONS,
     EXISTING_ROLE,
     EXISTING_USER,
 )
@@ -200,6 +201,19 @@ def test_ecs_reads_exactly_the_three_secrets_where_they_are_in_secrets_manager(r
         {"name": name, "valueFrom": arn} for name, arn in zip(VARIABLES, arns, strict=True)
     ]
     assert "EONPROParameterAccess" not in [one.inputs.get("name") for one in recording.resources]
+
+
+def test_other_names_of_the_variables_change_what_a_task_reads_them_as_and_nothing_in_the_account(
+    run_program: Run, recorded: Recorded
+) -> None:
+    usual = recorded("ecs")
+    changes = {**CONFIGURATIONS["ecs"], "variableNames": json.dumps(["AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID"])}
+    renamed = run_program(**changes)
+    assert [(one.urn, one.inputs) for one in renamed.resources] == [(one.urn, one.inputs) for one in usual.resources]
+    secrets = {entry["name"]: entry["valueFrom"] for entry in renamed.stack_outputs["taskSecrets"]}
+    before = {entry["name"]: entry["valueFrom"] for entry in usual.stack_outputs["taskSecrets"]}
+    assert secrets.pop("EONPRO_KMS_KEY_ID") == before.pop("AWS_KMS_KEY_ID")
+    assert secrets == before
 
 
 @pytest.mark.parametrize("name", ["eks-pod-identity", "eks-irsa"])

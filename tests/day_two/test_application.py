@@ -92,6 +92,24 @@ def test_on_ecs_the_task_role_loads_the_key_before_the_first_request(on_ecs: Dep
     assert application.phi(on_task, "decrypt", *records) == [*TEXTS]
 
 
+def test_under_other_names_it_leaves_the_variables_of_its_s3_client_alone(on_ecs: Deployment, on_task: Platform):
+    names = {"AWS_REGION": "EONPRO_AWS_REGION", "AWS_KMS_KEY_ID": "EONPRO_KMS_KEY_ID"}
+    renamed = changed(
+        on_task,
+        **{name: on_task.variables[usual] for usual, name in names.items()},
+        PHI_VARIABLE_NAMES=",".join("=".join(pair) for pair in names.items()),
+        AWS_REGION="us-east-2",
+        AWS_KMS_KEY_ID="alias/uploads",
+    )
+    with application.running(renamed) as running:
+        records = running.ask("encrypt", *TEXTS)
+        assert running.ask("decrypt", *application.phi(renamed, "encrypt", *TEXTS)) == [*TEXTS]
+    assert application.phi(on_task, "decrypt", *records) == [*TEXTS]
+    lost = changed(renamed, EONPRO_KMS_KEY_ID="")
+    with pytest.raises(NotStarted, match="EONPRO_KMS_KEY_ID is missing or empty"), application.running(lost):
+        pass
+
+
 def test_without_its_data_key_it_does_not_start_and_makes_none_of_its_own(on_ecs: Deployment, on_task: Platform):
     on_ecs.forget_calls()
     lost = changed(on_task, ENCRYPTED_PHI_KEY="", ENCRYPTION_KEY="ab" * 32)

@@ -191,3 +191,43 @@ def test_everything_malformed_is_named_at_once() -> None:
 def test_missing_variables_are_reported_first() -> None:
     with pytest.raises(MissingVariable, match="AWS_REGION is empty"):
         WrappedKeys.from_environment(GOOD | {"AWS_REGION": "", "AWS_KMS_FALLBACK_REGIONS": "nowhere"})
+
+
+RENAMED = "AWS_REGION=EONPRO_AWS_REGION,AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID"
+
+
+def test_the_variables_are_read_by_the_names_that_the_set_up_gives_them_and_by_no_others() -> None:
+    usual = WrappedKeys.from_environment(GOOD)
+    renamed = {
+        "PHI_VARIABLE_NAMES": RENAMED,
+        "EONPRO_AWS_REGION": GOOD["AWS_REGION"],
+        "EONPRO_KMS_KEY_ID": GOOD["AWS_KMS_KEY_ID"],
+        "ENCRYPTED_PHI_KEY": GOOD["ENCRYPTED_PHI_KEY"],
+        # Of the application's S3 client.
+        "AWS_REGION": "us-east-2",
+        "AWS_KMS_KEY_ID": "alias/uploads",
+    }
+    assert WrappedKeys.from_environment(renamed) == usual
+    assert WrappedKey.from_environment(renamed) == usual.current[0]
+    without = {name: value for name, value in renamed.items() if name != "EONPRO_KMS_KEY_ID"}
+    with pytest.raises(MissingVariable, match=r"^EONPRO_KMS_KEY_ID is not set\.$"):
+        WrappedKeys.from_environment(without)
+    with pytest.raises(MalformedVariable, match="^EONPRO_KMS_KEY_ID is not the ARN"):
+        WrappedKeys.from_environment({**renamed, "EONPRO_KMS_KEY_ID": "alias/uploads"})
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "AWS_REGION",
+        "AWS_REGION=",
+        "AWS_PROFILE=A",
+        "AWS_REGION=A B",
+        "AWS_REGION=A,AWS_REGION=B",
+        "AWS_REGION=A,AWS_KMS_KEY_ID=A",
+        "AWS_REGION=AWS_KMS_KEY_ID",
+    ],
+)
+def test_other_names_that_cannot_be_are_refused(names: str) -> None:
+    with pytest.raises(MalformedVariable, match="PHI_VARIABLE_NAMES"):
+        WrappedKeys.from_environment({**GOOD, "PHI_VARIABLE_NAMES": names})

@@ -4,6 +4,8 @@
 // no other source of one: without its key the application refuses to write and to read.
 // Two optional ones: ENCRYPTED_PHI_KEYS_FOR_READING, wrapped keys separated by white space, whose records are still read
 // during a rotation; ENCRYPTED_PHI_HASH_KEY, the wrapped key of the hashes, which a rotation then leaves as they are.
+// Where something else reads one of these names, such as an S3 client, the stack's settings give it another
+// (variableNames), and PHI_VARIABLE_NAMES says which: AWS_REGION=EONPRO_AWS_REGION,AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID.
 
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from "node:crypto";
 import { DecryptCommand, KMSClient } from "@aws-sdk/client-kms";
@@ -98,7 +100,7 @@ async function load(): Promise<void> {
   const keyId = variable("AWS_KMS_KEY_ID");
   const wrapped = variable("ENCRYPTED_PHI_KEY");
   const forReading = (process.env.ENCRYPTED_PHI_KEYS_FOR_READING ?? "").split(/\s+/).filter(Boolean);
-  const hashKey = process.env.ENCRYPTED_PHI_HASH_KEY;
+  const hashKey = process.env[nameOf("ENCRYPTED_PHI_HASH_KEY")];
   const kms = new KMSClient({
     region,
     // Elsewhere the SDK finds them: the task role of ECS, the pod's identity on EKS, or an IAM user's access key.
@@ -125,7 +127,14 @@ async function unwrap(kms: KMSClient, keyId: string, wrapped: string): Promise<B
   return Buffer.from(answer.Plaintext);
 }
 
-function variable(name: string): string {
+/** The name that a variable has here. Then the usual one is somebody else's, and is not read. */
+function nameOf(usual: string): string {
+  const pairs = (process.env.PHI_VARIABLE_NAMES ?? "").split(",").map((pair) => pair.trim().split("="));
+  return pairs.find(([variable]) => variable === usual)?.[1] || usual;
+}
+
+function variable(usual: string): string {
+  const name = nameOf(usual);
   const value = process.env[name];
   if (!value) throw new Error(`the variable ${name} is missing or empty`);
   return value;

@@ -87,6 +87,7 @@ EACH: dict[str, dict[str, Any]] = {
     "backup_max_age_days": {"backup_max_age_days": 31},
     "alert_emails": {"alert_emails": ("security@clinic.example", "ops@clinic.example")},
     "hash_key": {"hash_key": True},
+    "variable_names": {"variable_names": ("AWS_REGION=EONPRO_AWS_REGION", "AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID")},
     "record_tables": {"record_tables": ("Patient.id=firstName+email:emailHash", "clinic.Lead.id=email")},
     "adopted": {"adopted": ("key=1234abcd-12ab-34cd-56ef-1234567890ab", "alias=alias/eonpro-phi-key")},
     "kept_as_found": {"kept_as_found": ("key", "bucket")},
@@ -373,6 +374,22 @@ GOV = {
         ("alert_emails", ("security",)),
         ("alert_emails", ("security@clinic",)),
         ("alert_emails", ("Security <security@clinic.example>",)),
+        ("variable_names", ("EONPRO_KMS_KEY_ID",)),
+        ("variable_names", ("AWS_ACCESS_KEY_ID=EONPRO_ACCESS_KEY",)),
+        ("variable_names", ("AWS_REGION=",)),
+        ("variable_names", ("AWS_REGION=2ND_REGION",)),
+        ("variable_names", ("AWS_REGION=EONPRO-REGION",)),
+        ("variable_names", ("AWS_REGION=RÉGION",)),
+        ("variable_names", (f"AWS_REGION={'A' * 257}",)),
+        ("variable_names", ("AWS_REGION=ENCRYPTED_PHI_KEY",)),
+        ("variable_names", ("AWS_REGION=AWS_DEFAULT_REGION",)),
+        ("variable_names", ("AWS_KMS_KEY_ID=AWS_ACCESS_KEY_ID",)),
+        ("variable_names", ("AWS_KMS_KEY_ID=VERCEL_KEY",)),
+        ("variable_names", ("AWS_KMS_KEY_ID=NODE_ENV",)),
+        ("variable_names", ("AWS_KMS_KEY_ID=NEXT_PUBLIC_KEY",)),
+        ("variable_names", ("ENCRYPTED_PHI_KEY=ENCRYPTION_KEY",)),
+        ("variable_names", ("ENCRYPTED_PHI_KEY=ENCRYPTED_PHI_KEYS_FOR_READING",)),
+        ("variable_names", ("AWS_REGION=A;rm -rf /",)),
         ("record_tables", ("Patient",)),
         ("record_tables", ("Patient=email",)),
         ("record_tables", ("Patient.id=",)),
@@ -570,3 +587,32 @@ def test_govcloud_settings_are_settings() -> None:
 def test_targets_are_kept_in_one_order() -> None:
     settings = read(deploy_targets=("vercel", "ecs"), vercel_team="acme", vercel_project="portal")
     assert settings.deploy_targets == (Target.ECS, Target.VERCEL)
+
+
+def test_the_variables_have_the_guides_names_or_those_of_the_settings_in_the_same_order() -> None:
+    assert tuple(read().delivered_variables) == ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY")
+    renamed = read(variable_names=("AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID", "ENCRYPTED_PHI_HASH_KEY=EONPRO_HASH_KEY"))
+    assert renamed.delivered_variables == {
+        "AWS_REGION": "AWS_REGION",
+        "EONPRO_KMS_KEY_ID": "AWS_KMS_KEY_ID",
+        "ENCRYPTED_PHI_KEY": "ENCRYPTED_PHI_KEY",
+    }
+    # The parameters keep the guide's names, and with them every policy.
+    assert renamed.variables == read().variables
+
+
+def test_all_faults_of_the_variables_names_are_told_at_once() -> None:
+    names = ("AWS_REGION=EONPRO_KEY", "AWS_KMS_KEY_ID=EONPRO_KEY", "AWS_KMS_KEY_ID=OTHER", "AWS_REGION=AWS_REGION")
+    with pytest.raises(ContractError) as caught:
+        read(variable_names=names)
+    assert {fault for field, fault in caught.value.faults if field == "variableNames"} == {
+        "AWS_KMS_KEY_ID has two names, EONPRO_KEY and OTHER",
+        "AWS_REGION has two names, AWS_REGION and EONPRO_KEY",
+    }
+    with pytest.raises(ContractError) as caught:
+        read(variable_names=("AWS_REGION=VERCEL_REGION", "AWS_KMS_KEY_ID=NODE_ENV"))
+    assert len(caught.value.faults) == 2
+    with pytest.raises(ContractError, match="EONPRO_KEY is the name of AWS_REGION and AWS_KMS_KEY_ID"):
+        read(variable_names=("AWS_REGION=EONPRO_KEY", "AWS_KMS_KEY_ID=EONPRO_KEY"))
+    with pytest.raises(ContractError, match="the guide's name of another variable"):
+        read(variable_names=("AWS_REGION=AWS_KMS_KEY_ID", "AWS_KMS_KEY_ID=AWS_REGION"))
