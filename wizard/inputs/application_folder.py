@@ -75,6 +75,21 @@ def detect(folder: Path) -> ApplicationFolder:
     return ApplicationFolder(framework=_framework(files), linked=linked, targets=tuple(_targets(files, linked)))
 
 
+def is_application(folder: Path) -> bool:
+    """Whether it is the folder of an application: a known framework, or the files that a deployment is made from."""
+    files = _Files(folder)
+    if 'name = "eonpro-kms"' in files.content("pyproject.toml"):
+        return False
+    named = ("package.json", "Dockerfile", "pyproject.toml", "requirements.txt", "manage.py", "next.config.js")
+    return any(map(files.has, named))
+
+
+def requires(folder: Path, package: str) -> bool:
+    """Whether a Python application names the package among its requirements."""
+    files = _Files(folder)
+    return any(package in files.content(name) for name in ("requirements.txt", "pyproject.toml"))
+
+
 class _Files:
     """A folder, listed once, because most of the files do not exist in most folders."""
 
@@ -209,36 +224,48 @@ MOST_FILES = 8_000
 _NO_CODE = frozenset(
     {"node_modules", "dist", "build", "coverage", "out", "tests", "test", "__tests__", "e2e", "scripts"}
 )
-_VARIABLE = "ENCRYPTED_PHI_KEY"
+NAMES_VARIABLE = "PHI_VARIABLE_NAMES"
+"""Has other names for the variables, for code that takes them from there."""
 _OWN_KEY = r"\bGenerateDataKeyCommand\s*\("
 _FORMER_KEY = r"process\.env\.ENCRYPTION_KEY\b"
-_DEFAULT = r"process\.env\.(AWS_REGION|AWS_KMS_KEY_ID|ENCRYPTED_PHI_KEY)\s*(?:\|\||\?\?)"
 _CLIENT = r"\bnew\s+KMSClient\s*\("
 _BY_OIDC = ("awsCredentialsProvider", "fromWebToken", "AssumeRoleWithWebIdentity")
 
 
-def missing_parts(folder: Path, *, by_oidc: bool) -> tuple[str, ...]:
+def missing_parts(
+    folder: Path,
+    *,
+    by_oidc: bool,
+    variables: tuple[str, str, str] = ("AWS_REGION", "AWS_KMS_KEY_ID", "ENCRYPTED_PHI_KEY"),
+) -> tuple[str, ...]:
     """What the code of a Next.js application lacks to use its data key, each as `FILE:LINE: what`; docs/application.md.
 
-    Judged by the text of its files. `by_oidc`: the application takes its role by Vercel's OIDC token.
+    Judged by the text of its files. `by_oidc`: the application takes its role by Vercel's OIDC token. `variables`: the
+    names of the Region, of the KMS key and of the data key.
     """
     framework = _framework(_Files(folder))
     if framework is None or not framework.startswith("Next.js"):
         return ()
-    code = dict(_code(folder))
-    loaders = {name: text for name, text in code.items() if _VARIABLE in text}
+    data_key = variables[-1]
+    code = dict(_code(folder, data_key))
+    loaders = {
+        name: text
+        for name, text in code.items()
+        if re.search(rf"(?<!\w){data_key}(?!\w)", text) or NAMES_VARIABLE in text
+    }
     if not loaders:
-        return (f"{folder.name}: no file reads {_VARIABLE}",)
+        return (f"{folder.name}: no file reads {data_key}",)
+    default = rf"process\.env\.(?:{'|'.join(variables)})\s*(?:\|\||\?\?)"
     ciphers = {name: text for name, text in code.items() if "createDecipheriv" in text and _imports(text, loaders)}
     parts = loaders | ciphers
     found = [*_at_the_start(code, parts)]
     for name, text in parts.items():
         found += _first(name, text, _OWN_KEY, "can make a data key of its own, which decrypts no earlier record")
         found += _first(name, text, _FORMER_KEY, "uses ENCRYPTION_KEY: records may be written under either key")
-        found += _first(name, text, _DEFAULT, "goes on without a variable that it needs")
+        found += _first(name, text, default, "goes on without a variable that it needs")
         if by_oidc and not any(word in text for word in _BY_OIDC):
             found += _first(name, text, _CLIENT, "takes no role by Vercel's OIDC token")
-    if not any(f"{_VARIABLE}S_FOR_READING" in text for text in parts.values()):
+    if not any("ENCRYPTED_PHI_KEYS_FOR_READING" in text for text in parts.values()):
         for name, text in parts.items():
             found += _first(
                 name, text, r"createDecipheriv\(", "reads with one key only: not the other one in a rotation"
@@ -273,7 +300,7 @@ def _first(name: str, text: str, pattern: str, what: str) -> Iterator[str]:
             return
 
 
-def _code(folder: Path) -> Iterator[tuple[str, str]]:
+def _code(folder: Path, data_key: str) -> Iterator[tuple[str, str]]:
     """(name relative to the folder, text) of the files that may concern the key; at most `MOST_FILES` are opened."""
     opened = 0
     for place, folders, names in os.walk(folder):
@@ -286,5 +313,6 @@ def _code(folder: Path) -> Iterator[tuple[str, str]]:
             if opened > MOST_FILES:
                 return
             text = files.content(name)
-            if name.startswith("instrumentation.") or _VARIABLE in text or "createDecipheriv" in text:
+            named = (data_key, NAMES_VARIABLE, "createDecipheriv")
+            if name.startswith("instrumentation.") or any(word in text for word in named):
                 yield (name if below == "." else f"{below}/{name}"), text

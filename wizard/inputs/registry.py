@@ -81,6 +81,33 @@ APPLICATION_INPUTS: tuple[inputs.Input, ...] = (
         default="parameter-store",
     ),
     inputs.Input(
+        key="variable_names",
+        prompt="Which other names do the application's variables have?",
+        why="Where something else in the application reads the usual name, such as its S3 client, each needs its own.",
+        safeguard="164.312(a)(2)(iv), encryption and decryption",
+        help="other names for the application's variables, with commas, such as "
+        "AWS_REGION=EONPRO_AWS_REGION,AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID (default: the guide's names)",
+        metavar="NAME=OTHER,...",
+        asked=False,
+        optional=True,
+        many=True,
+    ),
+    inputs.Input(
+        key="replace_variable",
+        saved=False,
+        prompt="Which variables of somebody else can be replaced?",
+        why="A variable that this stack did not write may serve something else: it is replaced only by name.",
+        safeguard="164.312(c)(1), integrity",
+        help="a variable of the application with a value of somebody else that is replaced, by its name; several with "
+        "commas",
+        metavar="NAME,...",
+        own=True,
+        asked=False,
+        optional=True,
+        many=True,
+        accepts=inputs.accept_variable_name,
+    ),
+    inputs.Input(
         key="record_tables",
         prompt="Which tables hold PHI records?",
         why="A rotation of the data key has to re-encrypt each of them, with its search hashes, before it ends.",

@@ -396,6 +396,8 @@ def good_values() -> dict[str, Any]:
         "alerts": True,
         "backup_max_age_days": 31,
         "alert_emails": ("ada@clinic.example",),
+        "replace_variable": ("AWS_REGION",),
+        "variable_names": ("AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID",),
         "record_tables": ("Patient.id=email:emailHash",),
     }
 
@@ -403,7 +405,7 @@ def good_values() -> dict[str, Any]:
 def test_every_value_comes_back_from_the_settings_it_went_into(good_values: dict[str, Any], identity: Identity) -> None:
     settings = to_settings(good_values, identity=identity)
     # Whose credentials are used is nobody's business but this machine's, and what was repaired was repaired once.
-    for unsaved in ("profile", "former_key", "repair", "backend", "secrets_provider", "backup_to"):
+    for unsaved in ("profile", "former_key", "replace_variable", "repair", "backend", "secrets_provider", "backup_to"):
         good_values.pop(unsaved)
     # How it gets in is no question for an application with a principal of its own.
     good_values.pop("vercel_access")

@@ -62,6 +62,8 @@ _NAMED: Mapping[str, tuple[str, str]] = {
     "trail_retention_days": ("2192", "3650"),
     "trail_archive_days": ("0", "90"),
     "backup_max_age_days": ("31", "365"),
+    "variable_names": ("AWS_REGION=EONPRO_AWS_REGION, AWS_KMS_KEY_ID=EONPRO_KEY", "ENCRYPTED_PHI_KEY=EONPRO_PHI_KEY"),
+    "replace_variable": ("AWS_REGION, AWS_KMS_KEY_ID", "AWS_REGION"),
     "record_tables": ("Patient.id=email:emailHash, clinic.Lead.id=email", "Patient.id=dob"),
     "alert_emails": ("security@clinic.example, ops@clinic.example", "ada@clinic.example"),
     "vercel_token": ("first-token-nobody-may-see", "second-token-nobody-may-see"),

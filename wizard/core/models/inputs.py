@@ -394,6 +394,12 @@ def accept_secrets_provider(text: str) -> None:
             raise ValueError("has no Region: add ?region=REGION")
 
 
+def accept_variable_name(text: str) -> None:
+    """The rule of the name of a variable. Raises ValueError in words."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text, re.ASCII):
+        raise ValueError(f"{text!r} is not the name of a variable")
+
+
 def accept_passphrase(text: str) -> None:
     """The rule of a passphrase: it is not blank. Raises ValueError in words."""
     if not text.strip():
