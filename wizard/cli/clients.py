@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from wizard.core.models.delivery import StackState
     from wizard.core.models.rotation import LastBackup
     from wizard.core.state_backend import BackendFact
+    from wizard.inputs.application_readers import ApplicationCode
     from wizard.pulumi_engine.engine import PulumiEngine
     from wizard.setup.plan import Plan
     from wizard.setup.steps import Clients, PreparedRun
@@ -178,7 +179,8 @@ def build_clients(
         linked=vercel_cli.linked_by_environment()
         or (vercel_cli.linked(application.linked) if application.linked else None),
         detected=tuple(_found(application, folder, resolved, backend)),
-        missing_parts=lambda by_oidc: missing_parts(folder, by_oidc=by_oidc),
+        missing_parts=partial(_missing_parts, folder),
+        read_code=partial(_read_code, folder),
         sign_in=sign_in,
         sign_in_problem=sign_in_problem,
         sign_in_to_vercel=sign_in_to_vercel if vercel_cli.can_sign_in() else None,
@@ -192,6 +194,17 @@ def build_clients(
         save_plan=_plan_keeper(options.save_plan, terminal) if options.save_plan else None,
         save_answers=_answers_keeper(options.save_answers, terminal) if options.save_answers else None,
     )
+
+
+def _missing_parts(folder: Path, settings: Settings) -> tuple[str, ...]:
+    names = settings.delivered_names
+    return missing_parts(folder, by_oidc=settings.trusts_vercel, variables=(names.region, names.key_id, names.data_key))
+
+
+def _read_code(folder: Path, settings: Settings) -> ApplicationCode | None:
+    from wizard.inputs.application_readers import read_code
+
+    return read_code(folder, settings)
 
 
 def _found(

@@ -28,9 +28,11 @@ class Shared(StrEnum):
     YES = "yes"
     CONFIRM = "confirm"
     REDEPLOY = "redeploy"
+    REPLACE = "replace"
+    """--replace-variable: a variable of somebody else that a delivery may replace."""
 
 
-STACK, ACCOUNT, TARGET, INPUTS, START, YES, CONFIRM, REDEPLOY = Shared
+STACK, ACCOUNT, TARGET, INPUTS, START, YES, CONFIRM, REDEPLOY, REPLACE = Shared
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,7 +100,7 @@ TABLE: tuple[Command, ...] = (
         group=DELIVER,
         help="deliver the stored data key again, and offer the redeploy",
         load_options=lambda: import_module("wizard.commands.push").PushOptions,
-        shared=(STACK, ACCOUNT, TARGET, YES, CONFIRM, REDEPLOY),
+        shared=(STACK, ACCOUNT, TARGET, YES, CONFIRM, REDEPLOY, REPLACE),
         reads="AWS, Vercel, Pulumi state, the stack's settings",
         writes="the variables at each target; the stored data key, where there is none; what runs, with --redeploy",
     ),
@@ -155,7 +157,7 @@ TABLE: tuple[Command, ...] = (
         group=CHANGE,
         help="new key material, schedule, KMS key or data key",
         load_options=lambda: import_module("wizard.commands.rotate").RotateOptions,
-        shared=(STACK, ACCOUNT, YES, CONFIRM, REDEPLOY),
+        shared=(STACK, ACCOUNT, YES, CONFIRM, REDEPLOY, REPLACE),
         reads="AWS, Vercel, Pulumi state, the stack's settings",
         locks=True,
         writes="the KMS key, the stored data key and its versions, the variables at each target, the settings",
@@ -165,7 +167,7 @@ TABLE: tuple[Command, ...] = (
         group=CHANGE,
         help="put an earlier data key, or a backup, back in its place",
         load_options=lambda: import_module("wizard.commands.rotate").RestoreOptions,
-        shared=(STACK, ACCOUNT, CONFIRM, REDEPLOY),
+        shared=(STACK, ACCOUNT, CONFIRM, REDEPLOY, REPLACE),
         reads="AWS, Vercel, Pulumi state, the stack's settings, a backup",
         locks=True,
         writes="the stored data key and its versions, the variables at each target",

@@ -43,6 +43,7 @@ SHARED_INPUTS: Mapping[Shared, frozenset[str]] = MappingProxyType(
     {
         Shared.ACCOUNT: frozenset(("profile", "vercel_token", "backend", "passphrase")),
         Shared.TARGET: frozenset(("target",)),
+        Shared.REPLACE: frozenset(("replace_variable",)),
     }
 )
 """The inputs that a command for a deployed stack takes: the others are in the stack's settings."""
@@ -52,6 +53,7 @@ _SHORT = {
     "profile": "the AWS profile",
     "vercel_token": "a file that holds the Vercel token",
     "backend": "where Pulumi keeps the state",
+    "replace_variable": "a variable of somebody else that is replaced",
 }
 """The shared inputs that a command's help lists; `help inputs` has all."""
 
@@ -60,7 +62,7 @@ _SWITCHES = frozenset("--yes --json --non-interactive --verbose --debug --adopt 
 
 _NOT_KEPT = frozenset(
     "--help --json --non-interactive --verbose --debug --log --confirm --redeploy --no-redeploy "
-    "--plan --save-plan --save-answers".split()
+    "--plan --save-plan --save-answers --replace-variable".split()
 )
 """Flags that the next command does not repeat."""
 

@@ -109,7 +109,10 @@ def find(
 
 def _read_project(vercel: VercelClient, settings: Settings, reads_variables: bool) -> VercelProject | SetupError:
     project = attempted(vercel.find_project, *settings.vercel_place)
-    if reads_variables and isinstance(project, VercelProject):
+    if not isinstance(project, VercelProject):
+        return project
+    project = project.with_names(settings.delivered_names)
+    if reads_variables:
         ahead(partial(vercel.read_variables, project))
     return project
 

@@ -34,6 +34,7 @@ from wizard.core.next_command import wizard
 from wizard.core.ports.aws import KeyRotation
 from wizard.core.ports.run import AwsClient, DecryptVerifier, TargetContext
 from wizard.core.retry import SCHEDULES, Reason, together
+from wizard.core.variable_ownership import OwnValues
 from wizard.data_key import guard
 from wizard.targets.port import DeployTarget, deploy_target
 
@@ -286,7 +287,15 @@ def variables_of(
     keys = keys_beside(context, wrapped)
     data_key, hash_key = keys[DATA_KEY_VARIABLE], keys.get(HASH_KEY_VARIABLE)
     return {
-        region_of(arn): AppVariables(region=region_of(arn), key_arn=arn, wrapped=data_key, hash_key=hash_key)
+        region_of(arn): AppVariables(
+            region=region_of(arn),
+            key_arn=arn,
+            wrapped=data_key,
+            hash_key=hash_key,
+            names=context.settings.delivered_names,
+            own=OwnValues.of(context.settings, context.outputs, region=region_of(arn)),
+            replaces=context.replaces,
+        )
         for arn in key_arns or context.require_outputs().key_arns
     }
 

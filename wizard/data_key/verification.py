@@ -54,6 +54,7 @@ _CREDENTIALS = (
 DRY_RUN_VARIABLE = "PHI_PROVE_DRY_RUN"
 """Of `phi.__main__`: the child may be started before it is known which proof it is."""
 READING_VARIABLE = "ENCRYPTED_PHI_KEYS_FOR_READING"
+NAMES_VARIABLE = "PHI_VARIABLE_NAMES"
 """Of `phi.environment`."""
 TIMEOUT_SECONDS = 60
 RETRY_SECONDS = retry.SCHEDULES[Reason.PROPAGATION].seconds
@@ -169,6 +170,10 @@ class ChildDecryptVerifier:
         `retry_seconds`: for how long a refusal may still change. A KMS that does not answer is always asked again.
         """
         variables = dict(batch.values) | ({} if full else {DRY_RUN_VARIABLE: "yes"})
+        if not batch.names.are_guides:
+            # The child reads them as the application does, by the names that were delivered.
+            pairs = [f"{variable}={batch.names[variable]}" for variable, _ in batch.stored_values]
+            variables[NAMES_VARIABLE] = ",".join(pairs)
         if reading:
             variables[READING_VARIABLE] = " ".join(key.value for key in reading)
         return self._answer(credentials, variables, retry_seconds=retry_seconds)

@@ -89,10 +89,18 @@ def confirmed(
 
 def _show_missing_parts(clients: Clients, ready: PreparedRun) -> None:
     """What the application's code lacks: without it, records are still written under another key, or not at all."""
-    if missing := clients.missing_parts(ready.settings.trusts_vercel):
+    if missing := clients.missing_parts(ready.settings):
         clients.ui.line("the application's code needs more to use its data key (docs/application.md):", mark=Mark.WARN)
         for part in missing:
             clients.ui.line(f"  {part}", mark=Mark.WARN)
+    if ready.code is None:
+        return
+    if others := ready.code.others(ready.settings):
+        clients.ui.line("other code reads the same variables (remedies: docs/application.md):", mark=Mark.WARN)
+        for other in others:
+            clients.ui.line(f"  {other.line}", mark=Mark.WARN)
+    for why in ready.code.found.unread:
+        clients.ui.line(f"the application's code was not read completely: {why}", mark=Mark.INFO)
 
 
 @contextmanager
@@ -135,6 +143,7 @@ def _decide(request: Request, ui: UserInterface, ready: PreparedRun, planned: pl
 
         if changes := saved_plan.changes(request.plan, planned, ready.findings.state, version=planned.engine):
             raise _stale_plan(request, changes)
+    _agree_to_unread_hash_key(request, ui, ready)
     irreversible = plan.irreversible(planned)
     for text in irreversible:
         ui.line(text, mark=Mark.WARN)
@@ -152,6 +161,24 @@ def _decide(request: Request, ui: UserInterface, ready: PreparedRun, planned: pl
             f"{again} --confirm {request.stack}",
         )
     return Decision.APPLY
+
+
+def _agree_to_unread_hash_key(request: Request, ui: UserInterface, ready: PreparedRun) -> None:
+    """Ask before a hash key is made that the application does not read. Raises Cancelled for a no, or unattended."""
+    if not ready.makes_unread_hash_key or request.confirmed == request.stack:
+        return
+    if ui.interactive and request.confirmed is None:
+        why = "The application goes on with the hashes that it has; phi searches by others, and finds nothing."
+        if ui.confirm("Make a hash key that the application does not read?", default=False, why=why):
+            return
+    assert ready.code is not None
+    raise Cancelled(
+        f"nothing was changed: nothing in {ready.code.folder} reads {ready.settings.delivered_names.hash_key}",
+        wizard(
+            *("setup", "--stack", request.stack, "--hash-key", "yes", "--confirm", request.stack),
+            advice="only if the application's code will read it (docs/application.md); else --hash-key no",
+        ),
+    )
 
 
 def _ask_about_plan(request: Request, ui: UserInterface, ready: PreparedRun, planned: plan.Plan) -> Decision:

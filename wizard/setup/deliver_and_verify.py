@@ -32,6 +32,7 @@ def context_of(ready: PreparedRun, outputs: Outputs) -> TargetContext:
         outputs=outputs,
         vercel=ready.vercel,
         project=ready.findings.project,
+        replaces=ready.replaces,
     )
 
 

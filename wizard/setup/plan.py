@@ -67,6 +67,8 @@ class Plan:
     """The application's existing data key, which is stored instead of a new one."""
     hash_key: StoredDataKey | None = None
     """The stored hash key; None if there is none."""
+    is_hash_key_unread: bool = False
+    """Whether a hash key is made that nothing in the application's code reads."""
     former_key: FormerKey | None = None
     """What becomes of the application's ENCRYPTION_KEY; None if it has none, or already has a data key."""
     engine: str = ""
@@ -119,7 +121,8 @@ def irreversible(plan: Plan) -> tuple[str, ...]:
 def lines(plan: Plan) -> tuple[str, ...]:
     """The plan as lines of text, in the order of the run."""
     settings = plan.settings
-    text = [f"In the account {settings.account_id}, {settings.region}, by Pulumi (stack {plan.stack}):"]
+    text = [f"! {unread_hash_key(plan)}", ""] if plan.is_hash_key_unread else []
+    text += [f"In the account {settings.account_id}, {settings.region}, by Pulumi (stack {plan.stack}):"]
     width = max((len(_type(step)) for step in plan.changes), default=0)
     for part, steps in _by_part(plan.changes):
         text.append(f"  {part}")
@@ -153,7 +156,9 @@ def lines(plan: Plan) -> tuple[str, ...]:
             )
     for region in settings.replica_regions:
         text.append(f"  + the same wrapped data key with the replica in {region}")
-    variables = ", ".join(settings.variables)
+    variables = ", ".join(
+        name if name == variable else f"{variable} as {name}" for name, variable in settings.delivered_variables.items()
+    )
     for destination, targets in groupby(deploy_targets(plan.targets), lambda target: target.destination(settings)):
         members = tuple(targets)
         readers = [reader for target in members if (reader := target.reader())]
@@ -168,6 +173,14 @@ def lines(plan: Plan) -> tuple[str, ...]:
     text.append(f"  after two rotations of every key: ${growth(settings, plan.assumptions)[-1].monthly:.2f} a month")
     text += ["", f"How long it takes: about {duration(plan)}"]
     return tuple(text)
+
+
+def unread_hash_key(plan: Plan) -> str:
+    """Why a hash key that the application does not read does harm."""
+    return (
+        f"nothing in the application's code reads {plan.settings.delivered_names.hash_key}: the application goes on "
+        "with the hashes that it has, and phi searches by others"
+    )
 
 
 HASHES_CHANGE = (
@@ -211,7 +224,8 @@ def brief(plan: Plan) -> tuple[tuple[str, str], ...]:
         data_key += f": {HASHES_CHANGE}" if plan.stored_data_key else ""
     cost, rotated = estimate(plan.settings, plan.assumptions), growth(plan.settings, plan.assumptions)[-1]
     price = f"${cost.monthly:.2f} a month, ${rotated.monthly:.2f} after two rotations; takes about {duration(plan)}"
-    rows = (("resources", resources), ("data key", data_key), ("cost", price))
+    first = (("hash key", unread_hash_key(plan)),) if plan.is_hash_key_unread else ()
+    rows = (*first, ("resources", resources), ("data key", data_key), ("cost", price))
     return tuple((f"{what:<{len('administrators')}}", value) for what, value in rows)
 
 

@@ -19,6 +19,7 @@ from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import Step
 from wizard.core.next_command import Command, plain_name, wizard
 from wizard.data_key.delivery import region_of
+from wizard.inputs.application_readers import ApplicationCode, before_removal
 from wizard.setup.checklist import ChecklistEntry, ItemState
 from wizard.targets.port import NextStep, deploy_targets
 from wizard.targets.vercel.access_key import DeliveredAccessKey
@@ -81,6 +82,8 @@ class Report:
     """The stored hash key; None where the settings ask for none."""
     former_key: models.FormerKey | None = None
     """What became of the application's ENCRYPTION_KEY in this run; None if it had none."""
+    code: ApplicationCode | None = None
+    """The application's code, as far as it reads the variables; None where its folder is not known."""
 
     @property
     def failed(self) -> tuple[models.Verification, ...]:
@@ -174,9 +177,11 @@ def _hash_key_step(report: Report) -> Iterator[NextStep]:
 def _former_key_step(report: Report) -> Iterator[NextStep]:
     """What is left to do about the application's ENCRYPTION_KEY."""
     if report.former_key is models.FormerKey.WRAP:
+        first, search = before_removal(report.code)
+        yield NextStep(what=f"ENCRYPTION_KEY is the same key in the clear. {first}", verbatim=search)
         yield NextStep(
-            what="ENCRYPTION_KEY is the same key in the clear. Remove it from the application's variables when the "
-            "application loads ENCRYPTED_PHI_KEY at its start (docs/application.md)."
+            what="Remove ENCRYPTION_KEY from the application's variables when no other code needs it, and the "
+            f"application loads {report.settings.delivered_names.data_key} at its start (docs/application.md)."
         )
     elif report.former_key is models.FormerKey.NEW:
         yield NextStep(

@@ -35,10 +35,11 @@ from wizard.core.retry import Threads, give_way
 from wizard.core.state_backend import KEY_ALIAS, Circumstances, StateBackend, in_words, resolve
 from wizard.inputs import saved_progress
 from wizard.inputs.answers import Answer, Source
+from wizard.inputs.application_readers import ApplicationCode, ReadCode
 from wizard.inputs.interview import Interview, Interviewer
 from wizard.inputs.registry import STEPS, by_key, heading
 from wizard.inputs.saved_progress import Drafts
-from wizard.setup import plan
+from wizard.setup import foreign_variables, plan
 from wizard.setup.importing import discovery
 from wizard.setup.importing.data_key import NONE_YET
 from wizard.setup.importing.discovery import ImportRequest
@@ -149,9 +150,10 @@ class Clients:
     linked: Linked | None = None
     detected: tuple[str, ...] = ()
     """Lines to show with the account: the application, the login to Vercel, the state's backend."""
-    missing_parts: Callable[[bool], tuple[str, ...]] = lambda by_oidc: ()
-    """What the code of the application's folder lacks to use its data key, each with file and line; `by_oidc`: on
-    Vercel, by its OIDC token."""
+    missing_parts: Callable[[Settings], tuple[str, ...]] = lambda settings: ()
+    """What the code of the application's folder lacks to use its data key, each with file and line."""
+    read_code: ReadCode = lambda settings: None
+    """Reads the application's code; None where its folder is not known."""
     sign_in: Callable[[str], None] | None = None
     """Signs a profile in with the AWS CLI, interactively."""
     sign_in_problem: Callable[[str], SetupError | None] = lambda profile: None
@@ -217,6 +219,17 @@ class PreparedRun:
     former_key: FormerKey | None = None
     """What becomes of the application's ENCRYPTION_KEY; None where it has none, or has a data key already."""
     answers: Mapping[str, Answer] = field(default_factory=dict, repr=False)
+    replaces: frozenset[str] = frozenset()
+    """The names of the variables of somebody else that the delivery may replace."""
+    code: ApplicationCode | None = None
+    """The application's code, as far as it reads the variables; None where its folder is not known."""
+
+    @property
+    def makes_unread_hash_key(self) -> bool:
+        """Whether it makes a hash key that nothing in the application's code reads."""
+        if not self.settings.hash_key or self.findings.hash_key is not None or self.code is None:
+            return False
+        return not self.code.reads(self.settings.delivered_names.hash_key)
 
 
 def _save_draft(
@@ -309,6 +322,8 @@ def check(
             ui.line(f"{FORMER_KEY_VARIABLE}: {place}", mark=Mark.INFO)
         values = {**values, "former_key": ui.ask(by_key["former_key"].question(default=FormerKey.WRAP))}
         findings = run_checks(import_request or requested)
+    agreed = foreign_variables.named(values)
+    foreign = [variable for variable in findings.foreign if variable.name not in agreed]
     for note in findings.notes:
         ui.line(note, mark=Mark.WARN if note in findings.warnings else Mark.INFO)
     problems = findings.problems
@@ -321,8 +336,12 @@ def check(
     ):
         # Answers would replace the settings that the stack has by others.
         problems += (_lost_settings(request.stack),)
+    if foreign and not ui.interactive:
+        problems += (foreign_variables.problem(foreign, agreed),)
     if problems:
         raise PreflightFailed(problems)
+    if foreign:
+        agreed = foreign_variables.ask(ui, foreign, agreed, "setup")
     assert findings.settings is not None and isinstance(interview.identity, Identity) and interview.aws is not None
     identity = (full_identity and full_identity.result()[0]) or interview.identity
     if not ui.interactive:
@@ -365,6 +384,8 @@ def check(
         profile=values.get("profile"),
         former_key=FormerKey(values["former_key"]) if values.get("former_key") and not has_data_key else None,
         answers=interview.answers,
+        replaces=agreed,
+        code=clients.read_code(findings.settings),
     )
     return ready, import_request
 
@@ -470,6 +491,7 @@ def make_plan(request: Request, clients: Clients, ready: PreparedRun, *, to_appl
         targets=ready.targets,
         imported_data_key=ready.findings.imported_data_key,
         hash_key=ready.findings.hash_key,
+        is_hash_key_unread=ready.makes_unread_hash_key,
         former_key=ready.former_key,
         engine=ready.findings.engine_version,
         assumptions=account.result().applied(Assumptions()),

@@ -146,6 +146,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
         last_backup=last_backup,
         refused_backup=refused_backup,
         former_key=ready.former_key,
+        code=ready.code,
         seconds=clients.clock() - started,
         profile=ready.profile,
     )
@@ -281,7 +282,7 @@ def _access_keys(request: Request, clients: Clients) -> access_key.AccessKeys:
     return access_key.AccessKeys(
         aws=stack.aws,
         vercel=vercel,
-        project=vercel.find_project(*settings.vercel_place),
+        project=vercel.find_project(*settings.vercel_place).with_names(settings.delivered_names),
         user=settings.names.app_user,
         on_message=lambda line: clients.ui.line(access_key.of_stack(line, request.stack), mark=Mark.OK),
         consent=confirmation.consent(clients.ui, yes=request.yes),

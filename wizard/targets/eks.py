@@ -169,8 +169,8 @@ def external_secret(settings: Settings) -> str:
             # Retained without the ExternalSecret: a pod that starts without the data key would create another one.
             "target": {"name": SECRET_NAME, "creationPolicy": "Owner", "deletionPolicy": "Retain"},
             "data": [
-                {"secretKey": variable, "remoteRef": {"key": f"{settings.names.parameter_prefix}/{variable}"}}
-                for variable in settings.variables
+                {"secretKey": name, "remoteRef": {"key": f"{settings.names.parameter_prefix}/{variable}"}}
+                for name, variable in settings.delivered_variables.items()
             ],
         },
     }

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wizard.core.models.deployment import Instances, Redeployed
     from wizard.core.models.inputs import Input
     from wizard.core.ports.run import AwsClient, TargetContext
+    from wizard.core.variable_ownership import ForeignVariable, OwnValues
     from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 OnMessage = Callable[[str], None]
@@ -136,6 +137,15 @@ class DeployTarget(ABC):
         Of the wrapped keys it is the one that the context's settings name. Without `key_arn` only that is compared.
         """
         return None
+
+    def foreign_variables(
+        self, context: TargetContext, own: OwnValues, *, scopes: tuple[Scope, ...] = (), redeploys: bool = False
+    ) -> tuple[ForeignVariable, ...]:
+        """The variables beside the data key that `deliver` would replace although their values are not the stack's.
+
+        `redeploys`: those too that `redeploy` would replace. Reads only. Raises SetupError.
+        """
+        return ()
 
     def former_key(self, context: TargetContext) -> str | None:
         """Where the application has an ENCRYPTION_KEY, in words; None if it has none. Raises SetupError."""
@@ -251,6 +261,20 @@ class StoreTarget(DeployTarget):
             )
             where = f" in {region}" if len(variables) > 1 else ""
             yield replace(result, region=region, place=f"{result.place}{where}")
+
+    def foreign_variables(
+        self, context: TargetContext, own: OwnValues, *, scopes: tuple[Scope, ...] = (), redeploys: bool = False
+    ) -> tuple[ForeignVariable, ...]:
+        """Those of the store in each Region."""
+        from dataclasses import replace
+
+        settings = context.settings
+        found: list[ForeignVariable] = []
+        for region in settings.regions:
+            keys = context.aws.with_region(region).stored_data_keys
+            prefix, store = settings.names.parameter_prefix, settings.secret_store
+            found += keys.foreign_parameters(prefix, replace(own, region=region), store=store)
+        return tuple(found)
 
     def missing(self, context: TargetContext, variables: Mapping[str, AppVariables]) -> str | None:
         """The Regions whose store has other values."""

@@ -20,7 +20,7 @@ from wizard.core.retry import Deadline, ahead
 from wizard.vercel.access_key import deliver as deliver_access_key
 from wizard.vercel.access_key import delivered_id
 from wizard.vercel.conflicts import find_data_key, former_key, name_data_key, overlaps, rename_variable
-from wizard.vercel.delivery import deliver, missing, refusal
+from wizard.vercel.delivery import deliver, foreign_variables, missing, refusal
 from wizard.vercel.deployments import Deployments, last_change
 from wizard.vercel.http import BASE_URL, Api, Endpoint, scope_of
 from wizard.vercel.projects import label, list_projects, no_access, owner, read_entries, read_project
@@ -107,6 +107,7 @@ class Vercel:
     former_key = _reading(former_key)
     read_variables = _reading(list_entries)
     check = _reading(missing)
+    foreign_variables = _reading(foreign_variables)
     custom_environments = _reading(Variables.custom_environments)
     last_change = _reading(last_change)
     name_data_key = _writing(name_data_key)

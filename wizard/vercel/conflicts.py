@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import date
 
-from components.settings import DATA_KEY_VARIABLE, POSSIBLE_VARIABLES, WRAPPED_KEYS, noun_of
+from components.settings import DATA_KEY_VARIABLE, KEY_ID_VARIABLE, noun_of
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, UsageError
 from wizard.core.models.account import DiscoveredDataKey
@@ -17,8 +17,6 @@ from wizard.core.retry import together
 from wizard.core.safe_text import clean
 from wizard.vercel import variable_state as state
 from wizard.vercel.variables import Variables
-
-KEY_VARIABLE = "AWS_KMS_KEY_ID"
 
 _NOT_READABLE = frozenset({"sensitive", "secret"})
 """Types whose values Vercel never shows."""
@@ -35,18 +33,18 @@ def overlaps(variables: Variables) -> tuple[str, ...]:
     concerned = [
         variable
         for variable in (*listed, *shared)
-        if variable.key in (*POSSIBLE_VARIABLES, *state.ACCESS_KEY_VARIABLES)
+        if variable.key in (*variables.names.every, *state.ACCESS_KEY_VARIABLES)
     ]
     places = _Places(variables, concerned)
-    lines = [line for name in WRAPPED_KEYS for line in _data_key(variables, listed, places, name)]
+    lines = [line for name in variables.names.wrapped_keys for line in _data_key(variables, listed, places, name)]
     lines += _access_key(variables, listed, places)
-    for name in (KEY_VARIABLE, state.SHAREABLE):
+    for name in (variables.names.key_id, variables.names.region):
         if outside := [variable for variable in listed if variable.key == name and variables.scope.beside(variable)]:
             lines.append(f"{name} is set for {places.of(outside)} too; that is not changed")
     lines += [
         _shared_line(variables, variable, listed, places)
         for variable in shared
-        if variable.key in (*POSSIBLE_VARIABLES, *state.ACCESS_KEY_VARIABLES)
+        if variable.key in (*variables.names.every, *state.ACCESS_KEY_VARIABLES)
     ]
     return tuple(lines)
 
@@ -152,7 +150,7 @@ def _shared_line(
     variables: Variables, entry: state.ListedVariable, listed: tuple[state.ListedVariable, ...], places: _Places
 ) -> str:
     line = f"the team shares a variable {entry.key} with the project, for {places.of([entry], own=True)}"
-    if entry.key in WRAPPED_KEYS:
+    if entry.key in variables.names.wrapped_keys:
         known = {
             state.data_key_identity(variable, variables.decrypt)
             for variable in state.entries_of(listed, entry.key, variables.scope)
@@ -207,21 +205,39 @@ def former_key(variables: Variables) -> str | None:
     return None
 
 
-def find_data_key(variables: Variables, *, name: str = DATA_KEY_VARIABLE) -> DiscoveredDataKey:
-    """What the scope has under that name and beside it, without the variables of other environments and branches.
+def names_of(variables: Variables, variable: str) -> tuple[str, ...]:
+    """The names under which the scope may have that variable, its own first.
 
-    Raises DataKeyConflict for two data keys, and for a value that cannot be one; the value is in no message.
+    The guide's name too: an application that was set up manually, or before the settings gave another name, has it.
+    """
+    return tuple(dict.fromkeys((variables.names[variable], variable)))
+
+
+def _entries_of(
+    variables: Variables, listed: tuple[state.ListedVariable, ...], variable: str
+) -> tuple[state.ListedVariable, ...]:
+    """The scope's entries of the first of those names that it has."""
+    by_name = (state.entries_of(listed, name, variables.scope) for name in names_of(variables, variable))
+    return next(filter(None, by_name), ())
+
+
+def find_data_key(variables: Variables, *, name: str = DATA_KEY_VARIABLE) -> DiscoveredDataKey:
+    """What the scope has as that variable and beside it, without the variables of other environments and branches.
+
+    `name` is the guide's name. Raises DataKeyConflict for two data keys, and for a value that cannot be one; the value
+    is in no message.
     """
     listed, scope = variables.list(), variables.scope
-    entries = state.entries_of(listed, name, scope)
+    entries = _entries_of(variables, listed, name)
     if len(entries) > 1:
+        name = entries[0].key
         raise DataKeyConflict(
             f"{variables.owner} has {name} for {scope.words} {len(entries)} times "
             f"(ids {', '.join(entry.id for entry in entries)})",
             f"vercel env ls {scope.typed}   # find out which one the application uses; remove none that may be needed",
         )
     wrapped = _wrapped(variables, entries[0]) if entries else None
-    named = state.entries_of(listed, KEY_VARIABLE, scope)
+    named = _entries_of(variables, listed, KEY_ID_VARIABLE)
     key_arn = _value(variables, named[0]) if len(named) == 1 else None
     claim = FINGERPRINT.search(entries[0].comment) if entries and wrapped is None else None
     return DiscoveredDataKey(
@@ -235,11 +251,11 @@ def name_data_key(variables: Variables, wrapped: WrappedDataKey) -> None:
     A person entered the data key, and it was verified with the KMS key; deliveries recognize it by the comment.
     Raises DataKeyConflict where the comment names another data key.
     """
-    scope = variables.scope
-    entries = state.entries_of(variables.list(), DATA_KEY_VARIABLE, scope)
+    scope, name = variables.scope, variables.names.data_key
+    entries = state.entries_of(variables.list(), name, scope)
     if len(entries) != 1:
         raise DataKeyConflict(
-            f"{variables.owner} has {DATA_KEY_VARIABLE} for {scope.words} {len(entries)} times; it had it once before",
+            f"{variables.owner} has {name} for {scope.words} {len(entries)} times; it had it once before",
             Command(f"vercel env ls {scope.typed}", advice="find out who changes it, then run the same command again"),
         )
     claim = FINGERPRINT.search(entries[0].comment)
@@ -247,7 +263,7 @@ def name_data_key(variables: Variables, wrapped: WrappedDataKey) -> None:
         return
     if claim is not None:
         raise DataKeyConflict(
-            f"{DATA_KEY_VARIABLE} in {scope.words} of {variables.owner} is {claim[0]} by its comment, "
+            f"{name} in {scope.words} of {variables.owner} is {claim[0]} by its comment, "
             f"not {wrapped.fingerprint}; nothing was overwritten",
             "find out which of the two the application's records are under",
         )
@@ -283,19 +299,20 @@ def rename_variable(variables: Variables, id: str, *, stored: tuple[WrappedDataK
     listed, scope = variables.list(), variables.scope
     entry = next((variable for variable in listed if scope.sees(variable) and variable.id == id), None)
     is_shared = entry is not None and bool(scope.beside(entry))
-    if entry and is_shared and entry.key in (KEY_VARIABLE, state.SHAREABLE, *state.ACCESS_KEY_VARIABLES):
+    companions = (variables.names.key_id, variables.names.region, *state.ACCESS_KEY_VARIABLES)
+    if entry and is_shared and entry.key in companions:
         return _from_scope(variables, entry)
-    if entry is None or entry.key not in WRAPPED_KEYS:
+    if entry is None or entry.key not in variables.names.wrapped_keys:
         raise UsageError(
-            f"{variables.owner} has no {DATA_KEY_VARIABLE} {id} in {scope.words}; nothing was changed",
+            f"{variables.owner} has no {variables.names.data_key} {id} in {scope.words}; nothing was changed",
             wizard("doctor", advice="it names the conflicting variable"),
         )
     known = state.data_key_identity(entry, variables.decrypt)
     if known in [key.fingerprint for key in stored] and (
-        entry.type != "sensitive" or not state.is_changed(entry, listed, scope)
+        entry.type != "sensitive" or not state.is_changed(entry, listed, scope, variables.names)
     ):
         raise DataKeyConflict(
-            f"{entry.key} {id} is the stored {noun_of(entry.key)} {known}; nothing was changed",
+            f"{entry.key} {id} is the stored {noun_of(variables.names.guides[entry.key])} {known}; nothing was changed",
             wizard("push"),
         )
     if is_shared:

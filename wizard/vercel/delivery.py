@@ -1,14 +1,15 @@
 """The delivery to Vercel: a check of the existing variables, one write of all of them, a new listing; and the rollback.
 
 Writes `AWS_REGION`, `AWS_KMS_KEY_ID`, `ENCRYPTED_PHI_KEY` and, with a hash key, `ENCRYPTED_PHI_HASH_KEY` of one
-environment, never over another key. It ends with all of them or as it began; docs/decisions names the exceptions.
+environment, under the names that the settings give them, never over another key. It ends with all of them or as it
+began; docs/decisions names the exceptions.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from components.settings import DATA_KEY_VARIABLE, WRAPPED_KEYS
+from components.settings import DATA_KEY_VARIABLE
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import (
     DataKeyConflict,
@@ -21,9 +22,9 @@ from wizard.core.errors import (
 from wizard.core.models.delivery import PRODUCTION, AppVariables, Delivered, DeliveryState
 from wizard.core.next_command import wizard
 from wizard.core.safe_text import clean, quoted
-from wizard.vercel.conflicts import inherited_data_key
+from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs, shown
+from wizard.vercel.conflicts import inherited_data_key, names_of
 from wizard.vercel.variable_state import (
-    SHAREABLE,
     ExpectedVariable,
     ListedVariable,
     Read,
@@ -31,6 +32,7 @@ from wizard.vercel.variable_state import (
     entries_of,
     expected,
     foreign_data_key,
+    is_foreign,
     same,
     state_of,
 )
@@ -59,15 +61,21 @@ def refusal(
 ) -> str | None:
     """Why a delivery would be refused, in words; None when it would not be. Reads only.
 
-    `stored` is the stored key with that name, None when it does not exist yet. With `region`, and `key_arn` where the
-    key exists already, the other two variables are compared as well.
+    `stored` is the stored key of that guide's name, None when it does not exist yet. With `region`, and `key_arn` where
+    the key exists already, the other two variables are compared as well.
     """
     listed = variables.list()
     scope, read = variables.scope, variables.reader(listed)
-    if inherited := inherited_data_key(variables, listed, stored, read, replaceable=replaceable, name=name):
-        return inherited
+    # Where none is stored, one under the guide's name may be the application's too.
+    delivered_names = names_of(variables, name) if stored is None else (variables.names[name],)
+    for delivered_name in delivered_names:
+        inherited = inherited_data_key(variables, listed, stored, read, replaceable=replaceable, name=delivered_name)
+        if inherited:
+            return inherited
     if stored is not None and region and key_arn:
-        batch = AppVariables(region=region, key_arn=key_arn, wrapped=stored)
+        batch = AppVariables(region=region, key_arn=key_arn, wrapped=stored, names=variables.names)
+        # Whether other variables may be replaced is a question of its own: `foreign_variables`.
+        batch = replace(batch, replaces=frozenset(variables.names.every))
         try:
             terms = _Terms(batch=batch, replaceable=replaceable)
             states = _examine(variables, terms, listed, None, read)
@@ -77,13 +85,17 @@ def refusal(
         except ResourceError as error:
             return f"{error.message}: {error.hint}"
         return None
-    if foreign := foreign_data_key(listed, stored, read, replaceable=replaceable, scope=scope, name=name):
-        return f"{variables.owner}: {foreign}"
+    for delivered_name in delivered_names:
+        foreign = foreign_data_key(listed, stored, read, replaceable=replaceable, scope=scope, name=delivered_name)
+        if foreign:
+            return f"{variables.owner}: {foreign}"
     shared = [variable for variable in listed if scope.sees(variable) and scope.beside(variable)]
     # A key that is still to be created differs from any shared one; with an existing key nothing may be left to write.
-    blocking = [variable for variable in shared if variable.key == "AWS_KMS_KEY_ID" and stored is None]
+    blocking = [variable for variable in shared if variable.key == variables.names.key_id and stored is None]
     blocking += [
-        variable for variable in shared if variable.key == SHAREABLE and region and not same(variable, region, read)
+        variable
+        for variable in shared
+        if variable.key == variables.names.region and region and not same(variable, region, read)
     ]
     return f"{shared_reason(variables, blocking)}: {shared_fix(variables, blocking)}" if blocking else None
 
@@ -111,7 +123,7 @@ def deliver(
     states = _examine(variables, terms, before, None, read)
     if not _gaps(states):
         return _delivered(variables, terms, states, DeliveryState.UNCHANGED)
-    writing = _to_write(variables, states, spared := _spared(states))
+    writing = _to_write(variables, states, spared := _spared(variables, states))
     snapshot = take_snapshot(before, writing, read)
     written_ids: frozenset[str] = frozenset()
     while True:
@@ -140,10 +152,10 @@ def missing(variables: Variables, batch: AppVariables) -> str | None:
     """What the scope lacks of the batch; see `wizard.vercel.client.Vercel.check`."""
     listed, scope = variables.list(), variables.scope
     read = variables.reader(listed)
-    for name, wrapped in batch.wrapped_keys:
+    for name, wrapped in batch.delivered_keys:
         if foreign := foreign_data_key(listed, wrapped, read, scope=scope, name=name):
             return foreign
-    gaps = _gaps(tuple(state_of(desired, listed, read, None, scope) for desired in expected(batch)))
+    gaps = _gaps(tuple(state_of(desired, listed, read, None, scope, variables.names) for desired in expected(batch)))
     return "; ".join(f"{state.expected.key} {state.gap}" for state in gaps) or None
 
 
@@ -166,7 +178,7 @@ def _examine(
     read: Read,
 ) -> tuple[VariableState, ...]:
     batch, scope = terms.batch, variables.scope
-    for name, wrapped in batch.wrapped_keys:
+    for name, wrapped in batch.delivered_keys:
         foreign = foreign_data_key(listed, wrapped, read, before, replaceable=terms.replaceable, scope=scope, name=name)
         if foreign:
             raise DataKeyConflict(
@@ -174,7 +186,41 @@ def _examine(
                 "find out which records need it; only if none does:"
                 f" {scope.removal([name])}, then run the same command again",
             )
-    return tuple(state_of(desired, listed, read, before, scope) for desired in expected(batch))
+    states = tuple(state_of(desired, listed, read, before, scope, variables.names) for desired in expected(batch))
+    incomplete = {state.expected.key for state in _gaps(states) if not state.shared}
+    if unagreed := incomplete - batch.replaces:
+        found = _foreign(variables, listed, read, batch.own_values)
+        if not_ours := [variable for variable in found if variable.name in unagreed]:
+            raise VariablesNotOurs(not_ours, "push", agreed=batch.replaces)
+    return states
+
+
+def foreign_variables(variables: Variables, own: OwnValues) -> tuple[ForeignVariable, ...]:
+    """The scope's variables beside the data key whose values are somebody else's. Reads only."""
+    listed = variables.list()
+    return _foreign(variables, listed, variables.reader(listed), own)
+
+
+def _foreign(
+    variables: Variables, listed: tuple[ListedVariable, ...], read: Read, own: OwnValues
+) -> tuple[ForeignVariable, ...]:
+    scope, names = variables.scope, variables.names
+    # One that serves other environments too is not written: `shared_fix` has the way to a variable of its own.
+    entries = [
+        entry
+        for name in (names.region, names.key_id)
+        for entry in entries_of(listed, name, scope)
+        if not scope.beside(entry)
+    ]
+    return tuple(
+        ForeignVariable(
+            name=entry.key,
+            place=f"{scope.words} of {variables.owner}",
+            value=shown(entry.value or read(entry)),
+        )
+        for entry in entries
+        if is_foreign(entry, listed, read, own, scope, names)
+    )
 
 
 def _write(variables: Variables, writing: tuple[VariableState, ...]) -> WriteResult:
@@ -196,12 +242,12 @@ def _gaps(states: tuple[VariableState, ...]) -> tuple[VariableState, ...]:
     return tuple(state for state in states if state.gap)
 
 
-def _spared(states: tuple[VariableState, ...]) -> tuple[str, ...]:
+def _spared(variables: Variables, states: tuple[VariableState, ...]) -> tuple[str, ...]:
     """The keys whose value this program did not write: a person named them, and no value could be restored."""
     return tuple(
         state.expected.key
         for state in states
-        if state.expected.key in WRAPPED_KEYS and not state.gap and state.proof == "fingerprint"
+        if state.expected.key in variables.names.wrapped_keys and not state.gap and state.proof == "fingerprint"
         if state.entry is not None and state.entry.comment != state.expected.comment
     )
 
@@ -210,8 +256,11 @@ def _to_write(
     variables: Variables, states: tuple[VariableState, ...], spared: tuple[str, ...] = ()
 ) -> tuple[VariableState, ...]:
     """The variables to write: all without the `spared`. Raises ResourceError for one with other environments."""
-    # A correct Region that serves other environments too is not written: the write would remove it from them.
-    unchanged = [state for state in states if state.shared and state.expected.key == SHAREABLE and not state.gap]
+    # The Region does not depend on the key, and is often set for all environments. One that is right is not written:
+    # the write would remove it from the others.
+    unchanged = [
+        state for state in states if state.shared and state.expected.key == variables.names.region and not state.gap
+    ]
     blocking = [state for state in states if state.shared and state not in unchanged]
     if blocking:
         entries = [state.entry for state in blocking if state.entry is not None]
@@ -280,9 +329,6 @@ def _delivered(
 ROLLBACK_SECONDS = 30.0
 """How long it may take, in addition to the delivery's own time."""
 
-_ORDER = ("AWS_KMS_KEY_ID", "AWS_REGION", *WRAPPED_KEYS)
-"""The KMS key first: the application would create a new data key if it found the KMS key alone."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
@@ -318,7 +364,9 @@ def roll_back(
     fresh = variables.with_new_timeout(ROLLBACK_SECONDS)
     undone = False
     try:
-        for desired in sorted(written, key=lambda variable: _ORDER.index(variable.key)):
+        # The KMS key first: the application would create a new data key if it found the KMS key alone.
+        order = (fresh.names.key_id, fresh.names.region, *fresh.names.wrapped_keys)
+        for desired in sorted(written, key=lambda variable: order.index(variable.key)):
             for variable in entries_of(fresh.list(), desired.key, fresh.scope):
                 changed = _undo(fresh, snapshot, desired, ids, variable)
                 if changed is None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from components.settings import POSSIBLE_VARIABLES
 from wizard.core.errors import SetupError, Unreachable, Unsupported
 from wizard.core.models.delivery import PRODUCTION, VercelProject
 from wizard.core.models.deployment import Deployment, Redeployed, RedeployState, ReleaseState, RollingRelease
@@ -42,7 +41,7 @@ def last_change(variables: Variables) -> datetime | None:
     listed = variables.list()
     times = [
         variable.updated_at
-        for name in (*POSSIBLE_VARIABLES, *ACCESS_KEY_VARIABLES)
+        for name in (*variables.names.every, *ACCESS_KEY_VARIABLES)
         for variable in entries_of(listed, name, variables.scope)
         if variable.updated_at is not None
     ]

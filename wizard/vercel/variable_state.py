@@ -3,25 +3,25 @@
 Pure; reads values through a function that the caller passes.
 """
 
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from components.settings import DATA_KEY_VARIABLE, WRAPPED_KEYS, noun_of
+from components.settings import DATA_KEY_VARIABLE, VariableNames, noun_of
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey, damage, is_remnant
 from wizard.core.models.delivery import AppVariables, Scope, VercelVariable, places
 from wizard.core.safe_text import clean, quoted
+from wizard.core.variable_ownership import OwnValues, is_own, value_fingerprint
 
 MARK = "eonpro-kms:"
 """The beginning of every comment that this program writes."""
-SHAREABLE = "AWS_REGION"
-"""The one variable that does not depend on the key: often set for all environments, and accepted if right."""
-
 _VALUE = re.compile(rf"value ({FINGERPRINT.pattern})")
 _ENTERED = "entered by a person"
 """In the comment of a data key whose value this program did not write."""
+
+GUIDES = VariableNames()
+"""The guide's names of the variables."""
 
 ID_VARIABLE = "AWS_ACCESS_KEY_ID"
 SECRET_VARIABLE = "AWS_SECRET_ACCESS_KEY"
@@ -30,8 +30,6 @@ ACCESS_KEY_VARIABLES = (ID_VARIABLE, SECRET_VARIABLE)
 _ACCESS_KEY_COMMENT = re.compile(rf"^{re.escape(MARK)} access key (\w{{16,128}});")
 
 
-_WRITTEN_TOGETHER = ((*WRAPPED_KEYS, "AWS_KMS_KEY_ID", SHAREABLE), ACCESS_KEY_VARIABLES)
-"""The variables of one delivery, in the order in which they are written."""
 ONE_REQUEST, ONE_DELIVERY = 1_000, 60_000
 """Milliseconds between the first and the last write of one request, and of one delivery with its repeats."""
 
@@ -91,20 +89,17 @@ class VariableState:
         return self.expected.comment if not theirs or theirs.startswith(MARK) else theirs
 
 
-def value_fingerprint(value: str) -> str:
-    """The fingerprint of a value that is not a data key."""
-    return "sha256:" + hashlib.sha256(value.encode()).hexdigest()[:16]
-
-
-def data_key_comment(wrapped: WrappedDataKey, *, name: str = DATA_KEY_VARIABLE, entered: bool = False) -> str:
-    """The comment that identifies a wrapped key whose value Vercel does not show.
+def data_key_comment(wrapped: WrappedDataKey, *, variable: str = DATA_KEY_VARIABLE, entered: bool = False) -> str:
+    """The comment that identifies a wrapped key whose value Vercel does not show; `variable` is the guide's name of it.
 
     `entered`: a person said which key it is; this program did not write the value.
     """
-    return f"{MARK} {noun_of(name)} {wrapped.fingerprint}{f', {_ENTERED}' if entered else ''}; do not edit"
+    return f"{MARK} {noun_of(variable)} {wrapped.fingerprint}{f', {_ENTERED}' if entered else ''}; do not edit"
 
 
-def is_changed(entry: ListedVariable, listed: tuple[ListedVariable, ...], scope: Scope) -> bool:
+def is_changed(
+    entry: ListedVariable, listed: tuple[ListedVariable, ...], scope: Scope, names: VariableNames = GUIDES
+) -> bool:
     """Whether somebody changed a delivered variable later; for one whose value Vercel does not show.
 
     A comment survives an edit of the value. But a delivery writes all its variables, one after the other: a variable
@@ -112,9 +107,11 @@ def is_changed(entry: ListedVariable, listed: tuple[ListedVariable, ...], scope:
     """
     if entry.updated_at is None or not entry.comment.startswith(MARK) or _ENTERED in entry.comment:
         return False
-    names = next(names for names in _WRITTEN_TOGETHER if entry.key in names)
-    for position, name in enumerate(names):
-        is_next = position > names.index(entry.key)
+    # In the order in which one delivery writes them.
+    deliveries = ((*names.wrapped_keys, names.key_id, names.region), ACCESS_KEY_VARIABLES)
+    written = next(together for together in deliveries if entry.key in together)
+    for position, name in enumerate(written):
+        is_next = position > written.index(entry.key)
         for other in entries_of(listed, name, scope) if name != entry.key else ():
             # One that serves other environments too is accepted as it is, and not written.
             if other.updated_at is None or scope.beside(other):
@@ -147,11 +144,11 @@ def data_key_identity(entry: ListedVariable, read: Read) -> str | None:
 
 def expected(batch: AppVariables) -> tuple[ExpectedVariable, ...]:
     """The variables, the data key first."""
-    key, wrapped_keys = batch.wrapped.fingerprint, dict(batch.wrapped_keys)
+    key, wrapped_keys = batch.wrapped.fingerprint, dict(batch.delivered_keys)
     variables = []
     for name, value in batch.values:
         if name in wrapped_keys:
-            comment = data_key_comment(wrapped_keys[name], name=name)
+            comment = data_key_comment(wrapped_keys[name], variable=batch.names.guides[name])
             variables.append(ExpectedVariable(key=name, type="sensitive", comment=comment, value=value))
         else:
             comment = f"{MARK} goes with data key {key}; value {value_fingerprint(value)}; do not edit"
@@ -210,12 +207,40 @@ def _is_damaged(value: str | None, wrapped: WrappedDataKey, *, claimed: bool) ->
     return claimed or is_remnant(value, of=wrapped)
 
 
+def recorded_value(entry: ListedVariable) -> str | None:
+    """The fingerprint of the value that this program wrote, by the comment; None where that does not say it."""
+    reported = _VALUE.search(entry.comment) if entry.comment.startswith(MARK) else None
+    return reported[1] if reported else None
+
+
+def is_foreign(
+    entry: ListedVariable,
+    listed: tuple[ListedVariable, ...],
+    read: Read,
+    own: OwnValues,
+    scope: Scope,
+    names: VariableNames,
+) -> bool:
+    """Whether a variable beside the data key has a value of somebody else."""
+    value = entry.value or read(entry)
+    is_marked = entry.comment.startswith(MARK)
+    return not is_own(
+        names.guides[entry.key],
+        value,
+        own,
+        is_marked=is_marked,
+        recorded=recorded_value(entry),
+        is_changed=value is None and is_changed(entry, listed, scope, names),
+    )
+
+
 def state_of(
     desired: ExpectedVariable,
     listed: tuple[ListedVariable, ...],
     read: Read,
     before: tuple[ListedVariable, ...] | None,
     scope: Scope,
+    names: VariableNames = GUIDES,
 ) -> VariableState:
     """The state of one variable in the scope. `before` is the listing before an acknowledged write, else None.
 
@@ -234,7 +259,7 @@ def state_of(
     if not proof and _newly_written(entry, listed, before) and same(entry, desired.value, read) is None:
         proof = "write"
     unknown = None if proof else "its value is not known to be this stack's"
-    if proof == "fingerprint" and is_changed(entry, listed, scope):
+    if proof == "fingerprint" and is_changed(entry, listed, scope, names):
         unknown = f"was changed since it was delivered{_at(entry)}, and Vercel does not show its value"
     return VariableState(expected=desired, entry=entry, gap=unknown, proof=proof, scope=scope)
 

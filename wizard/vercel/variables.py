@@ -9,16 +9,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
-from components.settings import POSSIBLE_VARIABLES
+from components.settings import VariableNames
 from wizard.core.data_key import FINGERPRINT
 from wizard.core.errors import PermissionDenied, SetupError, TargetMissing, Unreachable, UnreadableAnswer
 from wizard.core.models.access import VariableEntry
-from wizard.core.models.delivery import FORMER_KEY_VARIABLE, Scope, VercelProject, VercelVariable
+from wizard.core.models.delivery import FORMER_KEY_VARIABLES, Scope, VercelProject, VercelVariable
 from wizard.core.next_command import Command, quote, shell
 from wizard.core.retry import Deadline, Reason, together
 from wizard.vercel import projects
 from wizard.vercel.http import ITSELF, Api, Endpoint, Response, scope_of
-from wizard.vercel.variable_state import ListedVariable, Read, is_changed
+from wizard.vercel.variable_state import MARK, ListedVariable, Read, is_changed, recorded_value
 
 MAX_PAGES = 100
 """Of a project's variables: an environment has at most 1,000 of them.
@@ -58,6 +58,11 @@ class Variables:
             # Threads do not share a deadline: what is read again by `with_new_timeout` knows it already.
             self._project = self._project.at(scope)
         return scope
+
+    @property
+    def names(self) -> VariableNames:
+        """The names of the stack's variables in the project."""
+        return self._project.variable_names
 
     @property
     def owner(self) -> str:
@@ -199,7 +204,7 @@ class Variables:
         three = [
             entry
             for entry in listed
-            if entry.key in POSSIBLE_VARIABLES and entry.type != "sensitive" and self.scope.sees(entry)
+            if entry.key in self.names.every and entry.type != "sensitive" and self.scope.sees(entry)
         ]
 
         def ask(entry: ListedVariable) -> str | None:
@@ -348,9 +353,9 @@ def _refused(variables: Variables, answer: Response) -> WriteResult:
 
 
 def list_entries(variables: Variables) -> tuple[VariableEntry, ...]:
-    """Every entry of the three names and of ENCRYPTION_KEY, in all environments; the value of that one is not read."""
+    """Every entry of the variables and of a former key, in all environments; the value of that one is not read."""
     listed = variables.list()
-    names = (*POSSIBLE_VARIABLES, FORMER_KEY_VARIABLE)
+    names = (*variables.names.every, *FORMER_KEY_VARIABLES)
     read = variables.reader(listed)
     return tuple(_to_entry(variables, entry, listed, read) for entry in listed if entry.key in names)
 
@@ -361,7 +366,7 @@ def _to_entry(
     claim = FINGERPRINT.search(entry.comment)
     # The data keys of other environments are not read.
     is_seen = variables.scope.sees(entry)
-    is_ours = is_seen and entry.type != "sensitive" and entry.key in POSSIBLE_VARIABLES
+    is_ours = is_seen and entry.type != "sensitive" and entry.key in variables.names.every
     value = read(entry) if is_ours else None
     return VariableEntry(
         name=entry.key,
@@ -371,6 +376,8 @@ def _to_entry(
         type=entry.type,
         claimed=claim[0] if claim else None,
         value=value,
-        is_changed=value is None and is_seen and is_changed(entry, listed, variables.scope),
+        is_changed=value is None and is_seen and is_changed(entry, listed, variables.scope, variables.names),
+        is_marked=entry.comment.startswith(MARK),
+        recorded=recorded_value(entry),
         id=entry.id,
     )

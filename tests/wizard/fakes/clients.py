@@ -75,6 +75,7 @@ from wizard.core.models.deployment import Deployment, Redeployed, RedeployState,
 from wizard.core.models.inputs import Back, Mark, Question, StepState
 from wizard.core.models.stack import Drift, OnProgress, Progress, Step
 from wizard.core.next_command import VERCEL_LOGIN
+from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs
 from wizard.inputs.saved_progress import Draft
 
 ACCOUNT = "111122223333"
@@ -241,6 +242,8 @@ class FakeCloud:
     """In Parameter Store, by name; of this Region, as are the next three."""
     secrets: dict[str, StoredDataKey] = field(default_factory=dict)
     """In Secrets Manager."""
+    foreign: tuple[ForeignVariable, ...] = ()
+    """The parameters of somebody else."""
     parameters: dict[str, str] = field(default_factory=dict)
     secret_values: dict[str, str] = field(default_factory=dict)
     elsewhere: dict[str, FakeCloud] = field(default_factory=dict)
@@ -527,7 +530,7 @@ class FakeCloud:
         for name, key in batch.wrapped_keys:
             if self._stored_keys(store)[f"{prefix}/{name}"].wrapped != key:
                 raise DataKeyConflict(f"the stored {name} is another key", "nothing was written")
-        wanted = {f"{prefix}/{name}": value for name, value in batch.values if name not in WRAPPED_KEYS}
+        wanted = {f"{prefix}/{name}": value for name, value in batch.stored_values if name not in WRAPPED_KEYS}
         values = self._values(store)
         state = DeliveryState.UNCHANGED if wanted.items() <= values.items() else DeliveryState.WRITTEN
         values |= wanted
@@ -540,12 +543,18 @@ class FakeCloud:
             checked_by="values read back",
         )
 
+    def foreign_parameters(
+        self, prefix: str, own: OwnValues, *, store: SecretStore = SecretStore.PARAMETER_STORE
+    ) -> tuple[ForeignVariable, ...]:
+        self._call("foreign_parameters")
+        return self.foreign
+
     def check_parameters(
         self, prefix: str, batch: AppVariables, *, store: SecretStore = SecretStore.PARAMETER_STORE
     ) -> bool:
         self._call("check_parameters")
         stored = self._stored_keys(store)
-        rest = {f"{prefix}/{name}": value for name, value in batch.values if name not in WRAPPED_KEYS}
+        rest = {f"{prefix}/{name}": value for name, value in batch.stored_values if name not in WRAPPED_KEYS}
         return rest.items() <= self._values(store).items() and all(
             (there := stored.get(f"{prefix}/{name}")) and there.wrapped == key for name, key in batch.wrapped_keys
         )
@@ -695,6 +704,8 @@ class FakeHosting:
     waited_for_release: bool = False
     build_fails: str = ""
     """Why; empty: it does not."""
+    foreign: tuple[ForeignVariable, ...] = ()
+    """The variables of somebody else."""
 
     def _call(self, name: str) -> None:
         self.log.append(f"hosting.{name}")
@@ -858,6 +869,10 @@ class FakeHosting:
             return None
         return f"the project {self.project.name} has another {name} already"
 
+    def foreign_variables(self, project: VercelProject, own: OwnValues) -> tuple[ForeignVariable, ...]:
+        self._call("foreign_variables")
+        return self.foreign
+
     def deliver(
         self,
         project: VercelProject,
@@ -869,6 +884,8 @@ class FakeHosting:
         self._call("deliver" if scope == PRODUCTION else f"deliver to {scope.words}")
         if conflict := self._foreign_in(batch, replaceable, scope):
             raise DataKeyConflict(conflict, "vercel env ls production")
+        if not_ours := [variable for variable in self.foreign if variable.name not in batch.replaces]:
+            raise VariablesNotOurs(not_ours, "push")
         same = dict(batch.values).items() <= self._of(scope).items()
         self._of(scope).update(dict(batch.values))
         return Delivered(

@@ -235,8 +235,8 @@ def test_everything_that_can_be_wrong_is_looked_at_before_the_stack_is_touched(w
 def test_what_the_application_lacks_to_use_the_key_is_said_before_the_plan(world, access, by_oidc) -> None:
     asked: list[bool] = []
 
-    def missing(by_oidc: bool) -> tuple[str, ...]:
-        asked.append(by_oidc)
+    def missing(settings: Settings) -> tuple[str, ...]:
+        asked.append(settings.trusts_vercel)
         return ("src/instrumentation.ts:8: register() does not load the data key",)
 
     request = world.request(vercel_access=access)

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from components.settings import VariableNames
 from sandbox.vercel import create_app
 from tests.wizard.vercel.test_client import ARN, OTHER, OURS, TOKEN, Place, serve
 from wizard.core.errors import DataKeyConflict, SetupError
@@ -104,7 +105,7 @@ def test_two_data_keys_for_production_are_refused() -> None:
     """The API refuses a second variable of the same name and target; another endpoint may not."""
 
     class Twice:
-        owner, scope = "Vercel project clinic/eonpro", PRODUCTION
+        owner, scope, names = "Vercel project clinic/eonpro", PRODUCTION, VariableNames()
 
         def list(self) -> tuple[ListedVariable, ...]:
             entry = ListedVariable(
@@ -151,7 +152,10 @@ def test_a_named_data_key_is_delivered_without_its_value_being_written(vercel: P
     # Whatever the person said, the value that is there is the one that stays.
     vercel.edge().name_data_key(vercel.project(), OTHER)
     before = listed(vercel)
-    vercel.edge().deliver(vercel.project(), AppVariables(region="us-east-1", key_arn=ARN, wrapped=OTHER))
+    # What a person set as a Secret may be somebody else's: to replace it was agreed to.
+    agreed = frozenset(("AWS_REGION", "AWS_KMS_KEY_ID"))
+    batch = AppVariables(region="us-east-1", key_arn=ARN, wrapped=OTHER, replaces=agreed)
+    vercel.edge().deliver(vercel.project(), batch)
     assert listed(vercel) == before
     assert deployed(vercel) == OURS.value
     assert listed(vercel, "AWS_KMS_KEY_ID").comment

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from sandbox.vercel import create_app
-from tests.wizard.vercel.test_client import BATCH, NAMES, OTHER, OURS, TOKEN, Place, serve
+from tests.wizard.vercel.test_client import AGREED as BATCH
+from tests.wizard.vercel.test_client import NAMES, OTHER, OURS, TOKEN, Place, serve
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, Unreachable
 from wizard.vercel.variable_state import data_key_comment

@@ -5,7 +5,7 @@ Calls SSM and Secrets Manager. The stored data key is only created here; only `v
 
 from collections.abc import Mapping
 
-from components.settings import WRAPPED_KEYS, SecretStore
+from components.settings import KEY_ID_VARIABLE, REGION_VARIABLE, WRAPPED_KEYS, SecretStore
 from wizard.aws.auth.session import Session, SessionClient
 from wizard.aws.data_keys import stores
 from wizard.core import retry
@@ -15,6 +15,7 @@ from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState, 
 from wizard.core.next_command import Command, wizard
 from wizard.core.retry import Reason
 from wizard.core.safe_text import quoted
+from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs, is_own, shown
 
 
 def store_of(session: Session, kind: SecretStore) -> stores.Store:
@@ -102,6 +103,13 @@ class StoredDataKeys(SessionClient):
             clock=self._session.clock,
         )
 
+    def foreign_parameters(
+        self, prefix: str, own: OwnValues, *, store: SecretStore = SecretStore.PARAMETER_STORE
+    ) -> tuple[ForeignVariable, ...]:
+        """Those whose value is not the stack's and whose tags do not say that this program made them."""
+        target_store = store_of(self._session, store)
+        return foreign(target_store, prefix, own, target_store.read([f"{prefix}/{name}" for name in _COMPANIONS]))
+
     def check_parameters(
         self, prefix: str, batch: AppVariables, *, store: SecretStore = SecretStore.PARAMETER_STORE
     ) -> bool:
@@ -186,9 +194,17 @@ def deliver(
     batch's key; ResourceError when what is read back differs.
     """
     stored_keys = [_check_stored(store, prefix, batch, name, wrapped) for name, wrapped in batch.wrapped_keys]
-    others = {f"{prefix}/{name}": value for name, value in batch.values if name not in WRAPPED_KEYS}
+    others = {f"{prefix}/{name}": value for name, value in batch.stored_values if name not in WRAPPED_KEYS}
     existing = store.read(list(others))
     written = set() if written is None else written
+    differing = {
+        name: existing[name]
+        for name, value in others.items()
+        if name in existing and existing[name].value != value
+        if name not in written and name.rpartition("/")[2] not in batch.replaces
+    }
+    if not_ours := foreign(store, prefix, batch.own_values, differing):
+        raise VariablesNotOurs(not_ours, "push", agreed=batch.replaces)
     for name, value in others.items():
         if name not in existing or existing[name].value != value:
             written.add(name)
@@ -205,6 +221,28 @@ def deliver(
         fingerprint=batch.wrapped.fingerprint,
         checked_by="values read back",
         plain=next((stored.type for stored in stored_keys if stored.type not in ("", stores.SECURE)), ""),
+    )
+
+
+_COMPANIONS = (KEY_ID_VARIABLE, REGION_VARIABLE)
+
+
+def foreign(
+    store: stores.Store, prefix: str, own: OwnValues, existing: Mapping[str, stores.StoredValue]
+) -> tuple[ForeignVariable, ...]:
+    """Of these parameters under the prefix, those with a value of somebody else."""
+
+    def is_foreign(name: str, value: str) -> bool:
+        variable = name.rpartition("/")[2]
+        if is_own(variable, value, own, is_marked=False):
+            return False
+        # The tags are asked for only where the value does not say whose it is.
+        return not is_own(variable, value, own, is_marked=stores.CREATED_BY_TAG in store.tags(name))
+
+    return tuple(
+        ForeignVariable(name=name.rpartition("/")[2], place=f"{store.title} {prefix}", value=shown(stored.value))
+        for name, stored in existing.items()
+        if is_foreign(name, stored.value)
     )
 
 
@@ -250,6 +288,6 @@ def _reads_back(store: stores.Store, prefix: str, batch: AppVariables) -> bool:
 
 def check(store: stores.Store, prefix: str, batch: AppVariables) -> bool:
     """Whether the values under the prefix are the batch's, read with decryption."""
-    stored = store.read([f"{prefix}/{name}" for name, _ in batch.values])
+    stored = store.read([f"{prefix}/{name}" for name, _ in batch.stored_values])
     values = {name: held.value for name, held in stored.items()}
-    return values == {f"{prefix}/{name}": value for name, value in batch.values}
+    return values == {f"{prefix}/{name}": value for name, value in batch.stored_values}

@@ -163,7 +163,8 @@ def to_restore(backup: Backup) -> tuple[str, ...]:
         f"If Pulumi's state is lost too: `python -m wizard setup --stack {backup.stack} --adopt`, with wrappedKey in "
         "EONPRO_ENCRYPTED_PHI_KEY, imports the remaining resources of the account, and this data key.",
         f"Manually: the application needs ENCRYPTED_PHI_KEY = wrappedKey, AWS_KMS_KEY_ID = keyArn and AWS_REGION = "
-        f"{backup.region}, all three together, and the permission to call kms:Decrypt with the key.",
+        f"{backup.region}, all three together, and the permission to call kms:Decrypt with the key. Where the stack's "
+        "settings have other names for them (variableNames), the application reads those.",
         "To decrypt it without the application: kms:Decrypt with KeyId = keyArn and CiphertextBlob = wrappedKey, "
         "decoded from base64, without an encryption context, returns the 32 bytes of an AES-256 key. A record is "
         "base64(iv):base64(tag):base64(ciphertext), AES-256-GCM, with no associated data.",

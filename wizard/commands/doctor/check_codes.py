@@ -103,6 +103,8 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "key-id-other-account": "AWS_KMS_KEY_ID is a key of another account",
     "key-id-other-key": "AWS_KMS_KEY_ID is another key",
     "region-wrong": "AWS_REGION is not the key's Region",
+    "variable-shared": "other code of the application reads a variable, and fails with the stack's value",
+    "region-shared": "other code of the application reads the variable of the Region",
     "variable-unreadable": "a variable cannot be read, and its comment does not name the data key",
     "variable-type": "a variable is not stored as a Secret",
     "parameter-missing": "a parameter next to the stored data key does not exist",
@@ -260,7 +262,7 @@ TABLE: tuple[CheckCode, ...] = tuple(
     for name, description in _DESCRIPTIONS.items()
 )
 
-ADVISORY = frozenset({"alerts-without-address"})
+ADVISORY = frozenset({"alerts-without-address", "region-shared"})
 """Codes of a decision that an auditor asks about: nothing is broken, so they do not make a stack unhealthy."""
 
 BY_NAME: Mapping[str, CheckCode] = MappingProxyType({cause.name: cause for cause in TABLE})

@@ -24,6 +24,7 @@ from wizard.core.ports.aws import AccessDiagnostics
 from wizard.core.ports.run import AwsClient
 from wizard.core.retry import Once, together
 from wizard.data_key.delivery import find_data_key, find_last_backup, find_stored_data_key, region_of
+from wizard.inputs.application_readers import ApplicationCode
 from wizard.setup.key_access import KeyReading, arns_of, read_keys
 from wizard.setup.steps import Clients
 
@@ -216,6 +217,12 @@ class CheckContext:
         access_diagnostics = self.aws.with_region(region).access_diagnostics
         values = self.once(f"stored {region}", lambda: access_diagnostics.read_values(names, store))
         return values if isinstance(values, SetupError) else {name.rpartition("/")[2]: values[name] for name in values}
+
+    @property
+    def code(self) -> ApplicationCode | None:
+        """The application's code, as far as it reads the variables; None where its folder is not known."""
+        code = self.once("code", lambda: self.clients.read_code(self.settings))
+        return None if isinstance(code, SetupError) else code
 
     @property
     def instances(self) -> tuple[Instances, ...]:

@@ -18,7 +18,7 @@ from wizard.core.models.inputs import Mark
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import TargetContext
 from wizard.core.retry import Threads
-from wizard.setup import confirmation
+from wizard.setup import confirmation, foreign_variables
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_target
 from wizard.targets.vercel import own_stack
@@ -35,6 +35,10 @@ def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, 
     _offer_own_stack(scopes, context, request, clients)
     if options.rename_existing:
         _confirm(options.rename_existing, request, clients)
+    values = {key: answer.value for key, answer in request.answers.items()}
+    context = foreign_variables.agreed_context(
+        clients.ui, context, values, "push", scopes=scopes, redeploys=request.redeploy is not False
+    )
     with Threads(max_workers=1) as pool:
         # The application gets its key. Whether anybody else has one, too, no delivery says.
         beyond = pool.submit(diagnose, stack, clients, KEY_CHECKS)

@@ -292,4 +292,5 @@ def _warnings(context: TargetContext, scopes: tuple[Scope, ...]) -> tuple[str, .
 
 def _instead(context: TargetContext, scope: Scope) -> str:
     """The commands that take the delivered keys away, beside which a setup makes no other, and set up a stack."""
-    return f"{scope.removal(context.settings.wrapped_keys)} && {own_stack(context, scope)}"
+    names = context.settings.delivered_names
+    return f"{scope.removal(names[key] for key in context.settings.wrapped_keys)} && {own_stack(context, scope)}"

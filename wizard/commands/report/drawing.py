@@ -92,7 +92,7 @@ def architecture_facts(
     """The deployed stack. `keys`: by ARN, each read in its Region."""
     return Architecture(
         cipher=CIPHER,
-        variables=settings.variables,
+        variables=tuple(settings.delivered_variables),
         applications=tuple(_applications(settings, outputs)),
         alias=outputs.alias_name,
         keys=tuple(

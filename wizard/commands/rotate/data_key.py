@@ -39,7 +39,7 @@ from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 from wizard.core.next_command import Command, shell, wizard
 from wizard.core.ports.run import TargetContext
-from wizard.setup import confirmation
+from wizard.setup import confirmation, foreign_variables
 from wizard.setup.steps import Clients, Request
 
 
@@ -120,8 +120,10 @@ def fetch_command(data_keys: DataKeyStore, *, old: str, new: DataKeyVersion) -> 
     # With their own key the search hashes are compared with it, and none changes.
     stored = [other.settings.names for other in data_keys.others]
     hash_key = "".join(f" {names.variable}={_read_command(data_keys, names.stored_data_key)}" for names in stored)
+    # These are the usual names, whatever the application's own environment calls them.
+    usual = "" if data_keys.settings.delivered_names.are_guides else "PHI_VARIABLE_NAMES= "
     return Command(
-        f"export AWS_REGION={data_keys.own.region} AWS_KMS_KEY_ID={data_keys.own.key_arn} "
+        f"export {usual}AWS_REGION={data_keys.own.region} AWS_KMS_KEY_ID={data_keys.own.key_arn} "
         f"{DATA_KEY_VARIABLE}={_read_command(data_keys, former.parameter)} "
         f"NEW_{DATA_KEY_VARIABLE}={_read_command(data_keys, new.parameter)}{hash_key}",
         advice=f"the wrapped {old} and {new.fingerprint}; only the KMS key decrypts them",
@@ -316,6 +318,8 @@ def put_in_place(
     versions = data_keys.versions()
     replaceable = replace_version.replaceable(data_keys, (*versions, version))
     to = replace_version.deliverable(data_keys, version, replaceable)
+    values = {key: answer.value for key, answer in request.answers.items()}
+    to = foreign_variables.agreed_context(ui, to, values, command, redeploys=request.redeploy is not False)
     ui.section("Data keys")
     show_versions(ui, versions, data_keys.outputs.key_arns)
     warn_of_altered(ui, data_keys.own.key_rotation.altered(data_keys.settings))
@@ -398,7 +402,7 @@ def _other_environments(data_keys: DataKeyStore, to: TargetContext) -> tuple[str
         f"{words}: it keeps its data key; to deliver this one, unless it has a stack of its own: "
         f"python -m wizard push --to ENVIRONMENT --stack {data_keys.stack}"
         for words in environments
-        if DATA_KEY_VARIABLE in words
+        if data_keys.settings.delivered_names.data_key in words
     )
 
 

@@ -143,7 +143,7 @@ def _project(vercel: VercelClient | None, settings: Settings) -> VercelProject |
     """The stack's project; its variables are asked for too, so that they are known when they are compared."""
     if vercel is None or not by_key["vercel_project"].needed({"target": tuple(settings.deploy_targets)}):
         return None
-    named = VercelProject.named(*settings.vercel_place)
+    named = VercelProject.named(*settings.vercel_place).with_names(settings.delivered_names)
     project, _ = together(
         partial(attempted, vercel.find_project, *settings.vercel_place),
         partial(attempted, vercel.read_variables, named),

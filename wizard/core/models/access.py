@@ -289,6 +289,10 @@ class VariableEntry:
     """None where it cannot be read; empty where it is empty."""
     is_changed: bool = False
     """Whether somebody changed it since it was delivered; only of a value that cannot be read."""
+    is_marked: bool = False
+    """Whether its comment says that this program wrote it."""
+    recorded: str | None = None
+    """The fingerprint of the value that this program wrote, by the comment; None where that does not say it."""
     id: str = ""
     """Vercel's, of the entry."""
 

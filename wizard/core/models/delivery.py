@@ -11,11 +11,21 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from components.settings import WRAPPED_KEYS, Outputs, SecretStore, Settings, VercelIssuerMode
+from components.settings import (
+    KEY_ID_VARIABLE,
+    REGION_VARIABLE,
+    WRAPPED_KEYS,
+    Outputs,
+    SecretStore,
+    Settings,
+    VariableNames,
+    VercelIssuerMode,
+)
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.models.account import UnrecordedResource
 from wizard.core.models.stack import StateResource, Step
 from wizard.core.next_command import shell
+from wizard.core.variable_ownership import OwnValues
 
 _PRODUCTION, _PREVIEW = "production", "preview"
 
@@ -116,10 +126,21 @@ class AppVariables:
     key_arn: str
     wrapped: WrappedDataKey
     hash_key: WrappedDataKey | None = None
+    names: VariableNames = VariableNames()
+    """The names of the variables where the application runs."""
+    own: OwnValues | None = field(default=None, compare=False)
+    """The stack's values, by which its own are told from somebody else's; None: these alone."""
+    replaces: frozenset[str] = field(default=frozenset(), compare=False)
+    """The names whose value may be replaced although it is somebody else's: a person agreed to it."""
+
+    @property
+    def own_values(self) -> OwnValues:
+        """The stack's values, in this Region."""
+        return self.own or OwnValues(region=self.region, key_arns=(self.key_arn,))
 
     @property
     def wrapped_keys(self) -> tuple[tuple[str, WrappedDataKey], ...]:
-        """(name, wrapped key) of each, the data key first."""
+        """(the guide's name, wrapped key) of each, the data key first."""
         return tuple(
             (name, key)
             for name, key in zip(WRAPPED_KEYS, (self.wrapped, self.hash_key), strict=True)
@@ -127,17 +148,30 @@ class AppVariables:
         )
 
     @property
-    def values(self) -> tuple[tuple[str, str], ...]:
-        """(name, value) of each, the data key first, so that no reader sees a key without it."""
+    def stored_values(self) -> tuple[tuple[str, str], ...]:
+        """(the guide's name, which its parameter has, value) of each; the data key first, as `values`."""
         return (
             *((name, key.value) for name, key in self.wrapped_keys),
-            ("AWS_KMS_KEY_ID", self.key_arn),
-            ("AWS_REGION", self.region),
+            (KEY_ID_VARIABLE, self.key_arn),
+            (REGION_VARIABLE, self.region),
         )
+
+    @property
+    def values(self) -> tuple[tuple[str, str], ...]:
+        """(name, value) of each, the data key first, so that no reader sees a key without it."""
+        return tuple((self.names[variable], value) for variable, value in self.stored_values)
+
+    @property
+    def delivered_keys(self) -> tuple[tuple[str, WrappedDataKey], ...]:
+        """(name, wrapped key) of each, the data key first."""
+        return tuple((self.names[variable], key) for variable, key in self.wrapped_keys)
 
 
 FORMER_KEY_VARIABLE = "ENCRYPTION_KEY"
 """The variable with the application's key before it had a wrapped one: 64 hex digits, in the clear."""
+
+FORMER_KEY_VARIABLES = (FORMER_KEY_VARIABLE, "PHI_ENCRYPTION_KEY")
+"""The names under which an application reads such a key."""
 
 
 class FormerKey(StrEnum):
@@ -317,6 +351,8 @@ class VercelProject:
     """Whether a new deployment gets production's traffic in stages."""
     scope: Scope = PRODUCTION
     """The environment whose variables and deployments are meant: by default that of the stack."""
+    variable_names: VariableNames = VariableNames()
+    """The names that the stack's variables have there."""
 
     @classmethod
     def named(cls, team: str, project: str, environment: str = _PRODUCTION) -> VercelProject:
@@ -328,6 +364,10 @@ class VercelProject:
     def at(self, scope: Scope) -> VercelProject:
         """The same project, in another of its environments."""
         return replace(self, scope=scope)
+
+    def with_names(self, names: VariableNames) -> "VercelProject":
+        """The same project, with variables of these names."""
+        return replace(self, variable_names=names)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from wizard.core.models.account import PermissionsFact, QuotaFact
 from wizard.core.models.audit import AlertsFact, BucketDocuments, KeyCalls, LogValidation, Usage
 from wizard.core.models.deployment import Rollout, Service, ServiceDeployment, TaskDefinition
 from wizard.core.models.rotation import BucketLock, DataKeyVersion, KeyRotations, StoredKey, StoredObject, VersionOrigin
+from wizard.core.variable_ownership import ForeignVariable, OwnValues
 
 
 class KmsKeys(Protocol):
@@ -78,6 +79,14 @@ class StoredDataKeys(Protocol):
         store: SecretStore = SecretStore.PARAMETER_STORE,
     ) -> delivery.Delivered:
         """The other two variables next to the stored data key; read back and compared."""
+
+    def foreign_parameters(
+        self, prefix: str, own: OwnValues, *, store: SecretStore = SecretStore.PARAMETER_STORE
+    ) -> tuple[ForeignVariable, ...]:
+        """The parameters beside the data key that `deliver_parameters` would replace although they are not the stack's.
+
+        Reads only.
+        """
 
     def check_parameters(
         self, prefix: str, batch: delivery.AppVariables, *, store: SecretStore = SecretStore.PARAMETER_STORE

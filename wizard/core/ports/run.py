@@ -32,6 +32,7 @@ from wizard.core.models.deployment import Deployment, Redeployed, RollingRelease
 from wizard.core.models.inputs import Mark
 from wizard.core.models.stack import OnProgress, Progress, Step
 from wizard.core.next_command import RunOptions, wizard
+from wizard.core.variable_ownership import ForeignVariable, OwnValues
 
 if TYPE_CHECKING:
     from wizard.core.models.access import TokenSubject, VariableEntry
@@ -198,6 +199,9 @@ class VercelClient(Protocol):
 
         Raises UsageError where the scope has no such variable, DataKeyConflict for a `stored` key itself.
         """
+
+    def foreign_variables(self, project: VercelProject, /, own: OwnValues) -> tuple[ForeignVariable, ...]:
+        """The variables beside the data key that `deliver` would replace although their values are not the stack's."""
 
     def check(self, project: VercelProject, /, batch: AppVariables) -> str | None:
         """What the scope lacks of the batch, in words; None when all are in place. Reads only."""
@@ -390,6 +394,8 @@ class TargetContext:
     """None without a token, and if no target uses it."""
     project: VercelProject | SetupError | None = None
     """The Vercel project, or why it cannot be read."""
+    replaces: frozenset[str] = frozenset()
+    """The names of the variables of somebody else that this run may replace."""
 
     @property
     def scope(self) -> Scope:

@@ -24,8 +24,10 @@ from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, StackSta
 from wizard.core.next_command import shell, wizard
 from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
 from wizard.core.retry import Threads, give_way
+from wizard.core.variable_ownership import ForeignVariable, OwnValues
 from wizard.data_key import guard
 from wizard.data_key.delivery import find_data_key
+from wizard.setup import foreign_variables
 from wizard.setup.importing import data_key, discovery
 from wizard.setup.preflight import account, services
 from wizard.setup.preflight.resource_conflicts import certain_conflicts, resource_conflicts, with_existing_provider
@@ -37,7 +39,7 @@ from wizard.setup.preflight.services import (
     orphaned_creations,
     problem,
 )
-from wizard.targets.port import DeployTarget, deploy_targets
+from wizard.targets.port import DeployTarget, deploy_target, deploy_targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +75,8 @@ class Findings:
     """The client of these checks: it asks nothing a second time."""
     former_keys: tuple[str, ...] = ()
     """Where the application has an ENCRYPTION_KEY, in words; read only if it has no data key yet."""
+    foreign: tuple[ForeignVariable, ...] = ()
+    """The variables that the delivery would replace although their values are somebody else's."""
 
     @property
     def shared_groups(self) -> tuple[ImportGroup, ...]:
@@ -136,6 +140,7 @@ def check(
     settings, conflicts, hash_key = on_aws.settings, _Conflicts(), None
     unrecorded: tuple[UnrecordedResource, ...] = ()
     former: dict[str, str | SetupError] = {}
+    foreign: tuple[ForeignVariable, ...] = ()
     if settings is not None and on_vercel.project is not None:
         # The trust policy needs the slugs; the answer may be an id.
         slugs = {
@@ -209,6 +214,7 @@ def check(
                         of_key, hash_key, saved_key, values, pulumi.state and state, manual, aws, vercel, on_vercel, {}
                     )
                 )
+            foreign = _foreign_variables(stack, settings, values, state, conflicts, aws, vercel, on_vercel)
         if on_aws.existing is not None:
             settings = with_existing_provider(settings, on_aws.existing, state, conflicts.orphaned_creations)
     unread = [
@@ -237,6 +243,7 @@ def check(
         data_key=conflicts.manual.data_key,
         imported_data_key=conflicts.manual.wrapped if on_aws.stored_data_key is None else None,
         former_keys=tuple(place for place in former.values() if isinstance(place, str)),
+        foreign=foreign,
     )
 
 
@@ -327,6 +334,29 @@ def _former_keys(
             place, error = attempt(target.former_key, context)
             former[target.title] = error or place
     return {name: fact for name, fact in former.items() if fact}
+
+
+def _foreign_variables(
+    stack: str,
+    settings: Settings,
+    values: Mapping[str, Any],
+    state: StackState,
+    conflicts: "_Conflicts",
+    aws: AwsClient,
+    vercel: VercelClient | None,
+    on_vercel: services.VercelResult,
+) -> tuple[ForeignVariable, ...]:
+    """Those at the targets of this run; none where they cannot be read: the delivery looks again before it writes."""
+    targets = tuple(Target(name) for name in values.get("target") or ())
+    project = None if on_vercel.problems else on_vercel.project
+    if project is None:
+        targets = tuple(name for name in targets if not deploy_target(name).has_own_copy)
+    context = TargetContext(stack=stack, settings=settings, aws=aws, targets=targets, vercel=vercel, project=project)
+    own = OwnValues.of(settings, state.outputs)
+    if imported := conflicts.manual.discovered.key:
+        own = replace(own, key_arns=(*own.key_arns, imported.arn), alias=settings.names.alias)
+    found, _ = attempt(foreign_variables.find, context, own)
+    return found or ()
 
 
 def _data_key(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from components.settings import DATA_KEY_VARIABLE, SecretStore, Settings
+from components.settings import DATA_KEY_VARIABLE, SecretStore, Settings, VariableNames
 from wizard.core import errors
 from wizard.core.models.account import Existing, Identity, UnrecordedResource
 from wizard.core.models.delivery import PRODUCTION, StackState, VercelProject
@@ -186,6 +186,7 @@ def check_vercel(values: Mapping[str, Any], vercel: VercelClient | None) -> Verc
     if project is None:
         why = f"{DATA_KEY_VARIABLE} could not be delivered to {team}/{name}"
         return VercelResult(problems=(problem(error, why),) if error else ())
+    project = project.with_names(VariableNames.of(values.get("variable_names") or ()))
     overlaps, error = attempt(vercel.overlaps, project)
     is_problem = error is not None and not isinstance(error, errors.Unsupported)
     notes, own = tuple(overlaps or ()), project.scope.words

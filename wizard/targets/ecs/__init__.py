@@ -14,8 +14,10 @@ from wizard.targets.port import NextStep, OnMessage, StoreTarget, TargetDescript
 
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
+    from wizard.core.models.delivery import Scope
     from wizard.core.models.deployment import Instances, Redeployed
     from wizard.core.ports.run import AwsClient, TargetContext
+    from wizard.core.variable_ownership import ForeignVariable, OwnValues
 
 NAME = "ecs"
 
@@ -76,6 +78,29 @@ class Ecs(StoreTarget):
     def places(self, key: str, aws: AwsClient) -> tuple[str, ...]:
         """The services of the Region, each as CLUSTER/SERVICE."""
         return aws.ecs_services.names() if key == "ecs_cluster" else ()
+
+    def foreign_variables(
+        self, context: TargetContext, own: OwnValues, *, scopes: tuple[Scope, ...] = (), redeploys: bool = False
+    ) -> tuple[ForeignVariable, ...]:
+        """Those of the store, and those of the service's task definition, which a redeploy replaces."""
+        from wizard.core.errors import SetupError
+        from wizard.targets.ecs import service
+
+        stored = super().foreign_variables(context, own)
+        services, settings = context.aws.ecs_services, context.settings
+        if not (redeploys and context.outputs and context.outputs.task_secrets and settings.ecs_cluster):
+            return stored
+        try:
+            located = service.locate(services, settings)
+            definition = services.task_definition(located.task_definition)
+            if definition is None:
+                return stored
+            expected = service.ExpectedDefinition.of(settings, context.outputs)
+            container = service.container_of(definition, expected, located)
+        except SetupError:
+            # What keeps the redeploy from finding it is the redeploy's own to report.
+            return stored
+        return (*stored, *service.foreign_in(definition, container, located, settings, own))
 
     def former_key(self, context: TargetContext) -> str | None:
         """The container of the named service's task definition that has one."""

@@ -17,6 +17,7 @@ from wizard.core.models.deployment import Redeployed, RedeployState, Rollout, Ro
 from wizard.core.next_command import Command, shell, wizard
 from wizard.core.ports.aws import EcsServices
 from wizard.core.ports.run import TargetContext
+from wizard.core.variable_ownership import OwnValues, VariablesNotOurs
 from wizard.targets.ecs import NAME
 from wizard.targets.ecs.rollouts import EndedRollout, Now, Pause, RolloutEnd, RolloutWatch, in_words
 from wizard.targets.ecs.service import (
@@ -26,6 +27,7 @@ from wizard.targets.ecs.service import (
     container_of,
     deployment_of,
     express_commands,
+    foreign_in,
     locate,
     progress_of,
     region_of,
@@ -165,6 +167,7 @@ def redeploy(
         _require_ecs_controller(service)
         current = _current_definition(ecs_services, service)
         former = _former(service)
+        _require_own_variables(context, current, expected, service)
         definition = _revision(ecs_services, current, expected, service, on_message)
         rollout = _start_rollout(ecs_services, service, definition, changed_at(ecs_services, settings), on_message)
         watch = RolloutWatch(ecs_services=ecs_services, on_message=on_message, now=now, pause=pause)
@@ -195,6 +198,16 @@ def _require_ecs_controller(service: Service) -> None:
             "nothing was changed",
             f"deploy it with {service.controller}: its tasks read the variables when they start",
         )
+
+
+def _require_own_variables(
+    context: TargetContext, current: TaskDefinition, expected: ExpectedDefinition, service: Service
+) -> None:
+    """Raises VariablesNotOurs where a revision would replace variables of somebody else that nobody agreed to."""
+    container, own = container_of(current, expected, service), OwnValues.of(context.settings, context.outputs)
+    found = foreign_in(current, container, service, context.settings, own)
+    if foreign := [variable for variable in found if variable.name not in context.replaces]:
+        raise VariablesNotOurs(foreign, "push --redeploy", agreed=context.replaces)
 
 
 def _require_no_other(ecs_services: EcsServices, service: Service) -> None:

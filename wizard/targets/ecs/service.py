@@ -6,6 +6,7 @@ Reads through the port `EcsServices`, and changes nothing.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +26,8 @@ from wizard.core.models.deployment import (
 )
 from wizard.core.next_command import Command
 from wizard.core.ports.aws import EcsServices
+from wizard.core.safe_text import quoted
+from wizard.core.variable_ownership import ForeignVariable, OwnValues, is_own, shown
 from wizard.targets.ecs import NAME
 
 CLOCKS = timedelta(seconds=5)
@@ -115,7 +118,8 @@ def changed_at(ecs_services: EcsServices, settings: Settings) -> datetime | None
 def reads_all_variables(definition: TaskDefinition, settings: Settings) -> bool:
     """Whether one of its containers reads all variables from the stack's store."""
     return any(
-        set(settings.variables) <= _stored_variables(container, settings) for container in _containers(definition)
+        set(settings.delivered_variables) <= _stored_variables(container, settings)
+        for container in _containers(definition)
     )
 
 
@@ -137,12 +141,13 @@ def _containers(definition: TaskDefinition) -> tuple[Mapping[str, Any], ...]:
 
 
 def _stored_variables(container: Mapping[str, Any], settings: Settings) -> set[str]:
-    """The variables that a container reads from the stack's store, with any form of `valueFrom`."""
-    prefix = settings.names.parameter_prefix
+    """The names of the variables that a container reads from the stack's store, with any form of `valueFrom`."""
+    prefix, variables = settings.names.parameter_prefix, settings.delivered_variables
     return {
-        str(secret["name"])
+        name
         for secret in container.get("secrets") or ()
-        if f"{prefix}/{secret['name']}" in str(secret["valueFrom"])
+        if (name := str(secret["name"])) in variables
+        and re.search(rf"{re.escape(f'{prefix}/{variables[name]}')}(?![\w/])", str(secret["valueFrom"]))
     }
 
 
@@ -206,7 +211,9 @@ def container_of(definition: TaskDefinition, expected: ExpectedDefinition, servi
     It is the one with any of the variables, else the only one, else the only essential one.
     """
     containers = _containers(definition)
-    having = [container for container in containers if names_of(container) & set(APPLICATION_VARIABLES)]
+    having = [container for container in containers if names_of(container) & dict(expected.secrets).keys()]
+    # Before the settings gave them other names, it had them under the guide's.
+    having = having or [container for container in containers if names_of(container) & set(APPLICATION_VARIABLES)]
     # `essential` is true by default.
     essential = [container for container in containers if container.get("essential", True)]
     for choice in (having, [*containers], essential):
@@ -219,6 +226,36 @@ def container_of(definition: TaskDefinition, expected: ExpectedDefinition, servi
         f"({what}); nothing was registered",
         _manual_commands(definition, expected, service),
     )
+
+
+GUIDES_PREFIX = "/eonpro/"
+"""Of the parameters that the guide has a person create: they are the application's, of a manual set-up."""
+
+
+def foreign_in(
+    definition: TaskDefinition, container: str, service: Service, settings: Settings, own: OwnValues
+) -> tuple[ForeignVariable, ...]:
+    """The container's variables that `with_variables` would replace although they are somebody else's.
+
+    A wrapped key in the clear environment too: only the definition says what it is.
+    """
+    entry = next(each for each in _containers(definition) if each["name"] == container)
+    variables, prefix = settings.delivered_variables, settings.names.parameter_prefix
+    place = f"the container {container} of {service.cluster}/{service.name}"
+    found = []
+    for each in entry.get("environment") or ():
+        name, value = str(each["name"]), str(each.get("value") or "")
+        if name in variables and not is_own(variables[name], value, own, is_marked=False):
+            found.append(ForeignVariable(name=name, place=place, value=shown(value)))
+    for each in entry.get("secrets") or ():
+        name, source = str(each["name"]), str(each["valueFrom"])
+        variable = variables.get(name)
+        if variable is None:
+            continue
+        ours = (f"{prefix}/{variable}", f"{GUIDES_PREFIX}{variable}")
+        if not re.search(rf"(?:^|parameter|secret:)(?:{'|'.join(map(re.escape, ours))})(?![\w/])", source):
+            found.append(ForeignVariable(name=name, place=place, value=quoted(source)))
+    return tuple(found)
 
 
 def names_of(container: Mapping[str, Any]) -> set[str]:

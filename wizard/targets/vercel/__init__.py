@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wizard.core.models.delivery import AppVariables, Delivered, Scope, VercelProject
     from wizard.core.models.deployment import Instances, Redeployed
     from wizard.core.ports.run import TargetContext, VercelClient
+    from wizard.core.variable_ownership import ForeignVariable, OwnValues
     from wizard.targets.vercel.access_key import DeliveredAccessKey
 
 NAME = "vercel"
@@ -229,6 +230,17 @@ class Vercel(DeployTarget):
                 )
         return None
 
+    def foreign_variables(
+        self, context: TargetContext, own: OwnValues, *, scopes: tuple[Scope, ...] = (), redeploys: bool = False
+    ) -> tuple[ForeignVariable, ...]:
+        """Those of each environment."""
+        vercel, project = project_of(context)
+        return tuple(
+            variable
+            for scope in scopes or (project.scope,)
+            for variable in vercel.foreign_variables(project.at(scope), own)
+        )
+
     def former_key(self, context: TargetContext) -> str | None:
         """The variable of the environment, or the one that the team shares with it."""
         vercel, project = project_of(context)
@@ -367,7 +379,7 @@ class Vercel(DeployTarget):
         if settings.makes_role and outputs.app_user_arn is None:
             yield NextStep(
                 what="Let the application take its role by Vercel's OIDC token, where it makes its KMS client:",
-                verbatim=client_code(outputs),
+                verbatim=client_code(settings, outputs),
             )
         yield NextStep(
             what="Redeploy: a variable takes effect only in a new deployment.",
@@ -418,7 +430,7 @@ def enable_tokens(project: VercelProject, settings: Settings) -> Command:
     return Command(f"echo {quote(content)} | {call}{team}")
 
 
-def client_code(outputs: Outputs) -> str:
+def client_code(settings: Settings, outputs: Outputs) -> str:
     """The TypeScript that gives the application the role's credentials on Vercel."""
     return (
         "import { awsCredentialsProvider }\n"
@@ -427,7 +439,7 @@ def client_code(outputs: Outputs) -> str:
         "// not in middleware and not while a module loads. A token lives two\n"
         "// hours and is not refreshed: the next request brings a new one.\n"
         "const kms = new KMSClient({\n"
-        "  region: process.env.AWS_REGION,\n"
+        f"  region: process.env.{settings.delivered_names.region},\n"
         "  credentials: awsCredentialsProvider({\n"
         f'    roleArn: "{outputs.app_principal_arn}",\n'
         "  }),\n"

@@ -39,7 +39,9 @@ def test_the_stored_data_key_is_a_standard_secure_string_that_says_what_it_is(aw
 def test_the_two_beside_it_are_no_secrets_and_keep_the_type_that_they_have(aws, boto):
     aws.stored_data_keys.store_data_key(STORED_KEY, ONE, key_arn=KEY, tags={})
     boto("ssm").put_parameter(Name=f"{PREFIX}/AWS_REGION", Value="eu-west-1", Type="SecureString")
-    aws.stored_data_keys.deliver_parameters(PREFIX, AppVariables(region="us-east-1", key_arn=KEY, wrapped=ONE), tags={})
+    agreed = frozenset(("AWS_REGION",))
+    batch = AppVariables(region="us-east-1", key_arn=KEY, wrapped=ONE, replaces=agreed)
+    aws.stored_data_keys.deliver_parameters(PREFIX, batch, tags={})
     described = boto("ssm").describe_parameters()["Parameters"]
     assert {found["Name"].rsplit("/", 1)[-1]: found["Type"] for found in described} == {
         "ENCRYPTED_PHI_KEY": "SecureString",

@@ -17,6 +17,7 @@ from wizard.aws.data_keys.stored import store_of
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
 from wizard.core.models.delivery import AppVariables, DeliveryState
+from wizard.core.variable_ownership import VariablesNotOurs
 
 PREFIX = "/eonpro/production"
 STORED_KEY = f"{PREFIX}/ENCRYPTED_PHI_KEY"
@@ -27,7 +28,8 @@ ONE, TWO = (WrappedDataKey(value=base64.b64encode(bytes([octet]) * 184).decode()
 
 
 def batch(wrapped: WrappedDataKey = ONE, key_arn: str = KEY) -> AppVariables:
-    return AppVariables(region="us-east-1", key_arn=key_arn, wrapped=wrapped)
+    agreed = frozenset(("AWS_REGION", "AWS_KMS_KEY_ID"))
+    return AppVariables(region="us-east-1", key_arn=key_arn, wrapped=wrapped, replaces=agreed)
 
 
 @dataclass(frozen=True)
@@ -286,3 +288,28 @@ def test_an_environment_that_two_claim_belongs_to_the_first(aws, boto):
     for owner in ("one", "two", "one"):
         assert data_keys.claim(name, owner, tags=TAGS) == "one"
     assert boto("ssm").get_parameter(Name=name)["Parameter"]["Type"] == "String"
+
+
+def test_a_parameter_that_somebody_else_made_is_not_replaced_before_somebody_says_so(place):
+    place.stored_data_key()
+    place.put_by_hand(f"{PREFIX}/AWS_REGION", "eu-west-1")
+    unasked = replace(batch(), replaces=frozenset())
+    with pytest.raises(VariablesNotOurs, match="AWS_REGION of .* is eu-west-1") as refused:
+        place.deliver(unasked)
+    assert "--replace-variable AWS_REGION" in refused.value.hint
+    assert not place.check(unasked)
+    own = unasked.own_values
+    [found] = place.aws.stored_data_keys.foreign_parameters(PREFIX, own, store=place.store)
+    assert (found.name, found.value) == ("AWS_REGION", "eu-west-1")
+    place.deliver(batch())
+    assert place.check(unasked)
+
+
+def test_a_value_that_changed_in_a_parameter_of_our_own_is_put_right_without_a_question(place):
+    place.stored_data_key()
+    unasked = replace(batch(), replaces=frozenset())
+    place.deliver(unasked)
+    place.put_by_hand(f"{PREFIX}/AWS_KMS_KEY_ID", "alias/another")
+    assert place.aws.stored_data_keys.foreign_parameters(PREFIX, unasked.own_values, store=place.store) == ()
+    place.deliver(unasked)
+    assert place.check(unasked)

@@ -48,6 +48,7 @@ from wizard.core.models.deployment import (
     ServiceDeployment,
 )
 from wizard.core.ports.run import TargetContext
+from wizard.core.variable_ownership import VariablesNotOurs
 from wizard.targets.ecs import redeploy, service
 from wizard.targets.ecs.redeploy import redeploy_policy
 from wizard.targets.ecs.service import inspect
@@ -86,6 +87,8 @@ class World:
     )
     outputs: Outputs = field(default_factory=lambda: replace(OUTPUTS, task_secrets=SECRETS))
     told: list[str] = field(default_factory=list)
+    replaces: frozenset[str] = frozenset(("AWS_REGION", "AWS_KMS_KEY_ID"))
+    """The variables of somebody else that a person agreed to replace."""
 
     def redeploy(self) -> Redeployed:
         context = TargetContext(
@@ -94,6 +97,7 @@ class World:
             aws=FakeCloud(),
             targets=self.settings.deploy_targets,
             outputs=self.outputs,
+            replaces=self.replaces,
         )
         return redeploy.redeploy(
             self.ecs_services,
@@ -825,3 +829,44 @@ def test_a_look_at_a_starting_service_tells_how_many_run(world: World) -> None:
         "0 of 2 tasks run, 1 did not start",
         "2 of 2 tasks run, 1 did not start",
     ]
+
+
+# Variables of somebody else
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"environment": [{"name": "AWS_REGION", "value": "eu-west-1"}]}, "AWS_REGION of .* is eu-west-1"),
+        ({"environment": [{"name": "AWS_KMS_KEY_ID", "value": "alias/uploads"}]}, "AWS_KMS_KEY_ID of .*alias/uploads"),
+        ({"secrets": [{"name": "AWS_KMS_KEY_ID", "valueFrom": "/uploads/key"}]}, "AWS_KMS_KEY_ID of .*/uploads/key"),
+        ({"environment": [{"name": "ENCRYPTED_PHI_KEY", "value": "c2VjcmV0"}]}, "ENCRYPTED_PHI_KEY of [^;]*web;"),
+    ],
+)
+def test_a_variable_of_somebody_else_is_not_replaced_before_somebody_says_so(
+    world: World, variables: dict[str, Any], words: str
+) -> None:
+    world.replaces = frozenset()
+    world.ecs_services.have({**BODY, "containerDefinitions": [{"name": "web", **variables}]})
+    with pytest.raises(VariablesNotOurs, match=words) as refused:
+        world.redeploy()
+    assert world.done == []
+    assert f"--replace-variable {refused.value.variables[0].name}" in refused.value.hint
+    world.replaces = frozenset({refused.value.variables[0].name})
+    assert world.redeploy().state is RedeployState.DONE
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"environment": [{"name": "AWS_REGION", "value": REGION}, {"name": "AWS_KMS_KEY_ID", "value": OUTPUTS.key_id}]},
+        {"environment": [{"name": "AWS_KMS_KEY_ID", "value": "alias/eonpro-phi-key"}]},
+        {"environment": [{"name": "AWS_KMS_KEY_ID", "value": ""}]},
+        {"secrets": [{"name": "AWS_KMS_KEY_ID", "valueFrom": "/eonpro/production/AWS_KMS_KEY_ID"}]},
+        {"secrets": [{"name": "AWS_KMS_KEY_ID", "valueFrom": "/eonpro/AWS_KMS_KEY_ID"}]},
+    ],
+)
+def test_a_value_of_the_stacks_own_is_replaced_without_a_question(world: World, variables: dict[str, Any]) -> None:
+    world.replaces = frozenset()
+    world.ecs_services.have({**BODY, "containerDefinitions": [{"name": "web", **variables}]})
+    assert world.redeploy().state is RedeployState.DONE

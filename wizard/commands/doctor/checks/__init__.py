@@ -6,6 +6,7 @@ Pure.
 from collections.abc import Iterator
 
 from wizard.commands.doctor.checks import (
+    code,
     key,
     key_policy,
     policies,
@@ -61,4 +62,5 @@ ALL_CHECKS: tuple[Check, ...] = (
     *policies.OTHER_CHECKS,
     *trail.OTHER_CHECKS,
     *runtime.OTHER_CHECKS,
+    *code.OTHER_CHECKS,
 )

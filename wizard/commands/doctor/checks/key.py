@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
+from components.settings import KEY_ID_VARIABLE
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.checks.principal import RESTART
 from wizard.commands.doctor.checks.variables import Expected, delivery, expected, surrounding_fault
@@ -101,7 +102,7 @@ def usable_again(context: CheckContext, key: KeyFact) -> str:
 
 def check_delivered_key_id(context: CheckContext) -> Iterator[CheckResult]:
     """Whether AWS_KMS_KEY_ID is the key's ARN wherever it was delivered."""
-    for variable in expected(context, "AWS_KMS_KEY_ID"):
+    for variable in expected(context, KEY_ID_VARIABLE):
         if variable.value is None or variable.expected_value is None:
             continue
         yield _key_id(context, variable, variable.value, variable.expected_value)
@@ -109,13 +110,13 @@ def check_delivered_key_id(context: CheckContext) -> Iterator[CheckResult]:
 
 def _key_id(context: CheckContext, variable: Expected, value: str, expected_arn: str) -> CheckResult:
     if value == expected_arn:
-        return Passed(what=f"AWS_KMS_KEY_ID in {variable.place} is the key's ARN")
+        return Passed(what=f"{variable.name} in {variable.place} is the key's ARN")
     if (damaged := surrounding_fault(context, variable, value)) is not None:
         return damaged
     cause, why = _how_it_differs(value, expected_arn)
     return Finding(
         cause=cause,
-        what=f"AWS_KMS_KEY_ID in {variable.place} is {_shown(value)}, not {expected_arn}",
+        what=f"{variable.name} in {variable.place} is {_shown(value)}, not {expected_arn}",
         why=why,
         command=delivery(context, variable),
         advice=RESTART,

@@ -3,7 +3,7 @@
 Reads through the context.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from wizard.commands.doctor import fixes
@@ -13,11 +13,13 @@ from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChe
 from wizard.core.errors import SetupError
 from wizard.core.models.audit import KeyCall
 from wizard.core.models.deployment import Deployment, Instances, Service
+from wizard.core.variable_ownership import OwnValues
 from wizard.targets.ecs.service import (
     ExpectedDefinition,
     changes,
     container_of,
     express_commands,
+    foreign_in,
     former_key_in,
     with_variables,
 )
@@ -108,12 +110,16 @@ def _remembered(context: CheckContext, runs: Deployment, place: str, failed: lis
     )
 
 
-def _redeploy(context: CheckContext) -> str:
-    return fixes.wizard(context, "push", "--redeploy", "--yes")
+def _redeploy(context: CheckContext, *words: str) -> str:
+    return fixes.wizard(context, "push", "--redeploy", "--yes", *words)
 
 
-def _completion(context: CheckContext, service: Service, expected: ExpectedDefinition) -> str:
-    return express_commands(expected, service) if service.is_express else _redeploy(context)
+def _completion(
+    context: CheckContext, service: Service, expected: ExpectedDefinition, foreign: Sequence[str] = ()
+) -> str:
+    """`foreign`: the variables with a value of somebody else, which the finding names."""
+    words = [word for name in foreign for word in ("--replace-variable", name)]
+    return express_commands(expected, service) if service.is_express else _redeploy(context, *words)
 
 
 def _name(arn: str) -> str:
@@ -161,12 +167,14 @@ def check_task_definition(context: CheckContext) -> Iterator[CheckResult]:
         return
     rest = {**definition.body, "taskRoleArn": expected.task_role}
     missing = changes(rest, with_variables(rest, container, expected), container)
+    own = OwnValues.of(settings, outputs)
+    foreign = tuple(dict.fromkeys(each.name for each in foreign_in(definition, container, service, settings, own)))
     if missing:
         yield Finding(
             cause="task-definition-behind",
             what=f"the task definition of {cluster}/{name} lacks: {'; '.join(missing)}",
             why="its tasks do not get the variables from the stack's store, and say “Encryption key not initialized”",
-            command=_completion(context, service, expected),
+            command=_completion(context, service, expected, foreign),
         )
     elif task_role == expected.task_role:
         yield Passed(what=f"the service {cluster}/{name} runs as the application, with the stack's variables")

@@ -6,7 +6,7 @@ Reads through the context.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from components.settings import HASH_KEY_VARIABLE, SecretStore
+from components.settings import HASH_KEY_VARIABLE, KEY_ID_VARIABLE, REGION_VARIABLE, SecretStore
 from wizard.commands.doctor import fixes
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, next_step
@@ -15,7 +15,9 @@ from wizard.core.errors import CredentialsError, MissingAnswers, SetupError, Tar
 from wizard.core.models.access import VariableEntry
 from wizard.core.models.delivery import FORMER_KEY_VARIABLE, Scope, StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
+from wizard.core.variable_ownership import OwnValues, is_own
 from wizard.data_key.delivery import region_of
+from wizard.inputs.application_readers import before_removal
 from wizard.targets.port import deploy_targets
 
 THEN = "redeploy: a variable takes effect at the next start, and a failed load of the key is cached"
@@ -28,6 +30,9 @@ class Expected:
     """One variable of one target, with its actual and its expected value."""
 
     name: str
+    """As the application reads it; a parameter's is the guide's."""
+    variable: str
+    """The guide's name of it."""
     place: str
     expected_value: str | None = field(repr=False)
     """None if the expected value is not known."""
@@ -43,7 +48,7 @@ class Expected:
 
 
 def expected(context: CheckContext, name: str) -> Iterator[Expected]:
-    """The variable of that name at each target that can be accessed."""
+    """The variable that the guide calls so, at each target that can be accessed."""
     yield from on_vercel(context, name)
     yield from in_the_store(context, name)
 
@@ -54,14 +59,23 @@ def on_vercel(context: CheckContext, name: str) -> Iterator[Expected]:
     if variables is None or isinstance(variables, SetupError):
         return
     expected_value = _expected_value(context, name, context.key_arn)
-    entries = [entry for entry in variables if entry.name == name]
+    delivered_name = context.settings.delivered_names[name]
+    entries = [entry for entry in variables if entry.name == delivered_name]
     ours = [entry for entry in entries if entry.in_scope]
     for entry in ours:
-        yield Expected(name=name, place=entry.place, expected_value=expected_value, value=entry.value, entry=entry)
+        yield Expected(
+            name=delivered_name,
+            variable=name,
+            place=entry.place,
+            expected_value=expected_value,
+            value=entry.value,
+            entry=entry,
+        )
     if not ours:
         settings = context.settings
         yield Expected(
-            name=name,
+            name=delivered_name,
+            variable=name,
             place=f"Vercel project {settings.vercel_team}/{settings.vercel_project}",
             expected_value=expected_value,
             value=None,
@@ -82,6 +96,7 @@ def in_the_store(context: CheckContext, name: str) -> Iterator[Expected]:
             continue
         yield Expected(
             name=name,
+            variable=name,
             in_store=True,
             place=f"{store} {context.settings.names.parameter_prefix}/{name} in {region_of(arn)}",
             expected_value=_expected_value(context, name, arn),
@@ -93,12 +108,12 @@ def in_the_store(context: CheckContext, name: str) -> Iterator[Expected]:
 def _expected_value(context: CheckContext, name: str, key_arn: str | None) -> str | None:
     if key_arn is None:
         return None
-    return {"AWS_KMS_KEY_ID": key_arn, "AWS_REGION": region_of(key_arn)}.get(name)
+    return {KEY_ID_VARIABLE: key_arn, REGION_VARIABLE: region_of(key_arn)}.get(name)
 
 
-def _push(context: CheckContext, cause: str, what: str, why: str) -> Finding:
-    """The finding that a delivery and a new start of the application solve."""
-    return Finding(cause=cause, what=what, why=why, command=fixes.push(context), advice=THEN)
+def _push(context: CheckContext, cause: str, what: str, why: str, *words: str) -> Finding:
+    """The finding that a delivery, with these words, and a new start of the application solve."""
+    return Finding(cause=cause, what=what, why=why, command=fixes.push(context, *words), advice=THEN)
 
 
 def surrounding_fault(context: CheckContext, variable: Expected, value: str) -> Finding | None:
@@ -189,7 +204,7 @@ def _absent(context: CheckContext, variable: Expected) -> Finding:
     if variable.outside:
         cause = "variable-wrong-environment"
         what = f"{variable.name} in {variable.place} is set for {', '.join(variable.outside)}, but not for {own}"
-    return _push(context, cause, what, _NO_HASH_KEY if variable.name == HASH_KEY_VARIABLE else EMPTY)
+    return _push(context, cause, what, _NO_HASH_KEY if variable.variable == HASH_KEY_VARIABLE else EMPTY)
 
 
 _DAMAGE = {
@@ -230,7 +245,29 @@ def _damaged(
 def delivery(context: CheckContext, variable: Expected) -> str:
     """The push of the three; a variable that other environments read too is left to them, with its value."""
     entry = variable.entry
-    return _rename_existing(context, entry) if entry is not None and entry.elsewhere else fixes.push(context)
+    if entry is not None and entry.elsewhere:
+        return _rename_existing(context, entry)
+    return fixes.push(context, *_replacement(context, variable))
+
+
+def _replacement(context: CheckContext, variable: Expected) -> tuple[str, ...]:
+    """The words that let a delivery replace the variable, where its value is not the stack's own.
+
+    Whoever types them has read in the finding what is there. Of a parameter its tags decide, which are not read here.
+    """
+    entry, own = variable.entry, OwnValues.of(context.settings, context.outputs)
+    if entry is not None:
+        is_own_value = is_own(
+            variable.variable,
+            variable.value,
+            own,
+            is_marked=entry.is_marked,
+            recorded=entry.recorded,
+            is_changed=entry.is_changed,
+        )
+    else:
+        is_own_value = not variable.exists or own.has(variable.variable, variable.value or "")
+    return () if is_own_value else ("--replace-variable", variable.name)
 
 
 def _rename_existing(context: CheckContext, entry: VariableEntry) -> str:
@@ -315,9 +352,10 @@ def former_key(context: CheckContext, place: str) -> CheckResult:
     if isinstance(stored, StoredDataKey) and any(version.wrapped == stored.wrapped for version in adopted):
         return Passed(what=f"{what}; the data key was wrapped from such a key")
     why = "it writes a record with the one that it has when it writes: there may be records of both"
+    first, search = before_removal(context.code)
     removal = (
         f"when every record is under the data key, and the application loads it at its start, remove "
-        f"{FORMER_KEY_VARIABLE} from {place}"
+        f"{FORMER_KEY_VARIABLE} from {place}. {first}{f' {search}' if search else ''}"
     )
     if adopted:
         kept = ", ".join(version.fingerprint for version in adopted)
@@ -351,13 +389,13 @@ def check_former_key(context: CheckContext) -> Iterator[CheckResult]:
 
 def check_companion_variables(context: CheckContext) -> Iterator[CheckResult]:
     """Whether every target has AWS_KMS_KEY_ID and AWS_REGION, too."""
-    for name in ("AWS_KMS_KEY_ID", "AWS_REGION"):
+    for name in (KEY_ID_VARIABLE, REGION_VARIABLE):
         for variable in expected(context, name):
             if not variable.exists:
                 yield _no_parameter(context, variable) if variable.in_store else _absent(context, variable)
             elif variable.value is None:
                 yield _unreadable(context, variable)
-            elif name == "AWS_REGION" and variable.expected_value is not None:
+            elif name == REGION_VARIABLE and variable.expected_value is not None:
                 yield _region(context, variable, variable.value, variable.expected_value)
 
 
@@ -387,10 +425,10 @@ def _no_parameter(context: CheckContext, variable: Expected) -> Finding:
 
 def _region(context: CheckContext, variable: Expected, value: str, expected_region: str) -> CheckResult:
     if value == expected_region:
-        return Passed(what=f"AWS_REGION in {variable.place} is {expected_region}")
+        return Passed(what=f"{variable.name} in {variable.place} is {expected_region}")
     return surrounding_fault(context, variable, value) or Finding(
         cause="region-wrong",
-        what=f"AWS_REGION in {variable.place} is not {expected_region}, the key's Region",
+        what=f"{variable.name} in {variable.place} is not {expected_region}, the key's Region",
         why="KMS in another Region does not have the key: NotFoundException or AccessDeniedException",
         command=delivery(context, variable),
         advice=THEN,

@@ -1,0 +1,62 @@
+"""The check of the application's code: what else reads the variables that the stack delivers.
+
+Reads through the context: the folder that the command was started in, or EONPRO_APP_FOLDER.
+"""
+
+from collections.abc import Iterator
+
+from components.settings import DATA_KEY_VARIABLE, KEY_ID_VARIABLE, REGION_VARIABLE, VariableNames
+from wizard.commands.doctor import fixes
+from wizard.commands.doctor.context import CheckContext
+from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, Passed, Skipped, first_of
+
+_MOST_NAMED = 6
+_SUGGESTED = {
+    REGION_VARIABLE: "EONPRO_AWS_REGION",
+    KEY_ID_VARIABLE: "EONPRO_KMS_KEY_ID",
+    DATA_KEY_VARIABLE: "EONPRO_PHI_KEY",
+}
+"""Names that nothing else has."""
+
+
+def check_other_readers(context: CheckContext) -> Iterator[CheckResult]:
+    """Whether other code reads the variables; nothing is said without the application's folder."""
+    code = context.code
+    if code is None:
+        return
+    for why in code.found.unread:
+        yield Skipped(what=f"the rest of the application's code: {why}")
+    others = code.others(context.settings)
+    for cause, is_harmed in (("variable-shared", True), ("region-shared", False)):
+        readers = [other for other in others if other.is_harmed is is_harmed]
+        if not readers:
+            continue
+        shared = tuple(dict.fromkeys(other.reader.variable for other in readers))
+        yield Finding(
+            cause=cause,
+            what=f"other code of the application reads {' and '.join(shared)}",
+            why=first_of([other.line for other in readers], _MOST_NAMED, separator="; "),
+            command=_other_names(context, shared) if is_harmed else "",
+            advice=(
+                "have the code of the data key read the new names, deploy it, and give the other code its value back "
+                "(docs/application.md)"
+            )
+            if is_harmed
+            else "if its Region differs, give it a variable of its own, or the stack's another name "
+            "(docs/application.md)",
+        )
+    if not others:
+        yield Passed(what="no other code of the application reads the variables")
+
+
+def _other_names(context: CheckContext, shared: tuple[str, ...]) -> str:
+    """The set-up that gives the stack's variables other names than these. What was delivered before stays there."""
+    names, guides = context.settings.delivered_names, VariableNames()
+    given = {variable: names[variable] for variable in names.guides.values() if names[variable] != guides[variable]}
+    # The Region goes with the key: what reads the one for S3 mostly reads the other.
+    given |= {names.guides[name]: _SUGGESTED[names.guides[name]] for name in (*shared, names.region)}
+    pairs = ",".join(f"{variable}={name}" for variable, name in given.items())
+    return fixes.wizard(context, "setup", "--variable-names", pairs, "--yes")
+
+
+OTHER_CHECKS: tuple[Check, ...] = (check_other_readers,)
