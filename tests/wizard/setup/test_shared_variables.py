@@ -1,0 +1,176 @@
+"""The set-up where something else in the application reads the variables: told before the plan, asked, refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.wizard.commands.push.test_push import PushWorld
+from tests.wizard.setup.test_workflow import World
+from wizard.core.errors import Cancelled, PreflightFailed
+from wizard.core.variable_ownership import ForeignVariable, VariablesNotOurs
+from wizard.inputs.application_readers import read_code
+from wizard.setup import plan, report, workflow
+from wizard.setup.steps import Clients
+
+REGION = ForeignVariable(name="AWS_REGION", place="production of Vercel project acme/portal", value="us-east-2")
+KEY = ForeignVariable(name="AWS_KMS_KEY_ID", place="production of Vercel project acme/portal", value="alias/uploads")
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+class CodeWorld(World):
+    """A run beside an application's folder."""
+
+    folder: Path
+
+    @property
+    def clients(self) -> Clients:
+        return replace(super().clients, read_code=lambda settings: read_code(self.folder, settings))
+
+    def have(self, files: dict[str, str]) -> None:
+        for name, text in {"package.json": "{}", **files}.items():
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / name).write_text(text)
+
+
+@pytest.fixture
+def beside(tmp_path: Path) -> CodeWorld:
+    made = CodeWorld()
+    made.folder = tmp_path
+    made.have({})
+    return made
+
+
+# --- values of somebody else
+
+
+def test_unattended_all_of_them_are_one_problem_with_the_command_and_nothing_is_created(world: World) -> None:
+    world.vercel.foreign = (REGION, KEY)
+    with pytest.raises(PreflightFailed) as refused:
+        world.setup()
+    [problem] = refused.value.problems
+    assert "AWS_REGION of production of Vercel project acme/portal is us-east-2; AWS_KMS_KEY_ID of" in problem.what
+    assert str(problem.next).endswith("setup --replace-variable AWS_REGION --replace-variable AWS_KMS_KEY_ID")
+    assert (world.written, refused.value.exit_code) == (set(), 2)
+
+
+def test_yes_is_no_answer_and_one_name_is_not_the_other(world: World) -> None:
+    world.vercel.foreign = (REGION, KEY)
+    with pytest.raises(PreflightFailed) as refused:
+        world.setup(yes=True, replace_variable=("AWS_REGION",))
+    [problem] = refused.value.problems
+    assert "AWS_REGION of" not in problem.what and "AWS_KMS_KEY_ID of" in problem.what
+    # The command repeats what was agreed to already.
+    assert "--replace-variable AWS_REGION --replace-variable AWS_KMS_KEY_ID" in str(problem.next)
+    assert world.setup(replace_variable=("AWS_REGION", "AWS_KMS_KEY_ID")).ok
+
+
+def test_a_person_is_asked_for_each_before_the_plan_and_a_no_changes_nothing(world: World) -> None:
+    world.vercel.foreign, world.ui.interactive = (REGION, KEY), True
+    world.ui.confirms = [True, False]
+    with pytest.raises(Cancelled, match="AWS_KMS_KEY_ID keeps its value"):
+        world.setup()
+    asked = [call for call in world.log if call.startswith("talk.confirm")]
+    assert asked == ["talk.confirm Replace AWS_REGION?", "talk.confirm Replace AWS_KMS_KEY_ID?"]
+    assert world.written == set() and "engine.preview" not in world.calls
+
+
+def test_a_stack_of_before_is_asked_nothing_about_its_own_variables(world: World) -> None:
+    world.stand()
+    assert world.setup().ok
+    assert not [call for call in world.log if call.startswith("talk.confirm")]
+
+
+def test_push_asks_before_it_delivers_and_unattended_names_all() -> None:
+    world = PushWorld()
+    world.stand()
+    world.vercel.foreign = (REGION, KEY)
+    with pytest.raises(VariablesNotOurs) as refused:
+        world.push()
+    assert world.wrote == set() and refused.value.variables == (REGION, KEY)
+    with pytest.raises(VariablesNotOurs) as refused:
+        world.push(request={"replace_variable": ("AWS_REGION",)})
+    assert "--replace-variable AWS_REGION --replace-variable AWS_KMS_KEY_ID" in str(refused.value.hint)
+    world.push(request={"replace_variable": ("AWS_REGION", "AWS_KMS_KEY_ID")})
+    assert world.code == 0
+
+
+# --- other readers
+
+
+def test_other_readers_are_named_before_the_plan(beside: CodeWorld) -> None:
+    beside.have({"src/s3Config.ts": "export const kmsKeyId = process.env.AWS_KMS_KEY_ID;"})
+    shown: list[int] = []
+
+    def preview(*_: Any, **__: Any) -> Any:
+        shown.append(len([text for text in beside.ui.said if "src/s3Config.ts:1: reads AWS_KMS_KEY_ID" in text]))
+        return beside.engine.steps
+
+    beside.engine.preview = preview  # type: ignore[method-assign]
+    workflow.preview(beside.request(), beside.clients)
+    assert shown and all(shown) and beside.written == set()
+
+
+def test_under_other_names_the_delivery_has_them_and_nothing_is_said(beside: CodeWorld) -> None:
+    beside.have({"src/s3Config.ts": "export const kmsKeyId = process.env.AWS_KMS_KEY_ID;"})
+    assert beside.setup(variable_names=("AWS_KMS_KEY_ID=EONPRO_KMS_KEY_ID",)).ok
+    assert beside.vercel.variables.keys() == {"AWS_REGION", "EONPRO_KMS_KEY_ID", "ENCRYPTED_PHI_KEY"}
+    assert not [text for text in beside.ui.said if "s3Config" in text]
+    assert any("AWS_KMS_KEY_ID as EONPRO_KMS_KEY_ID" in text for text in beside.ui.said)
+
+
+# --- a hash key that nothing reads
+
+
+def test_unattended_a_hash_key_that_nothing_reads_is_refused_unless_it_is_said(beside: CodeWorld) -> None:
+    with pytest.raises(Cancelled, match="reads ENCRYPTED_PHI_HASH_KEY") as refused:
+        beside.setup(hash_key=True)
+    assert "--hash-key yes --confirm production" in str(refused.value.hint)
+    assert beside.written == set()
+    with pytest.raises(Cancelled):
+        beside.setup(hash_key=True, confirmed="staging")
+    assert beside.setup(hash_key=True, confirmed="production").ok
+
+
+def test_a_person_is_asked_and_the_plan_begins_with_it(beside: CodeWorld) -> None:
+    beside.ui.interactive, beside.ui.confirms = True, [False]
+    with pytest.raises(Cancelled):
+        beside.setup(hash_key=True)
+    assert "talk.confirm Make a hash key that the application does not read?" in beside.log
+    planned = workflow.preview(beside.request(hash_key=True), beside.clients)
+    assert "nothing in the application's code reads ENCRYPTED_PHI_HASH_KEY" in plan.lines(planned)[0]
+    assert "reads ENCRYPTED_PHI_HASH_KEY" in plan.brief(planned)[0][1]
+
+
+@pytest.mark.parametrize(
+    "files", [{"a.ts": "use(process.env.ENCRYPTED_PHI_HASH_KEY)"}, {"requirements.txt": "eonpro-phi"}]
+)
+def test_where_the_application_reads_it_nothing_is_asked(beside: CodeWorld, files: dict[str, str]) -> None:
+    beside.have(files)
+    assert beside.setup(hash_key=True).ok
+
+
+# --- the key from before
+
+
+def steps(world: World, **changes: Any) -> str:
+    world.vercel.variables["ENCRYPTION_KEY"] = "ab" * 32
+    return "\n".join(step.what + step.verbatim for step in report.next_steps(world.setup(former_key="wrap", **changes)))
+
+
+def test_the_removal_of_the_former_key_comes_after_its_other_readers(beside: CodeWorld) -> None:
+    beside.have({"src/two-factor.ts": "const k = process.env.ENCRYPTION_KEY;\nif (!k) throw new Error('no');"})
+    said = steps(beside)
+    assert said.index("src/two-factor.ts:1: reads ENCRYPTION_KEY, for two-factor secrets") < said.index("Remove ENCR")
+
+
+def test_without_the_folder_the_search_comes_before_the_removal(world: World) -> None:
+    said = steps(world)
+    assert said.index("grep -rnwE 'ENCRYPTION_KEY|PHI_ENCRYPTION_KEY'") < said.index("Remove ENCRYPTION_KEY")
