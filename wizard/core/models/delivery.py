@@ -365,7 +365,7 @@ class VercelProject:
         """The same project, in another of its environments."""
         return replace(self, scope=scope)
 
-    def with_names(self, names: VariableNames) -> "VercelProject":
+    def with_names(self, names: VariableNames) -> VercelProject:
         """The same project, with variables of these names."""
         return replace(self, variable_names=names)
 
