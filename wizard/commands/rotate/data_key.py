@@ -369,13 +369,14 @@ def _refuse_under_rolling_release(to: TargetContext) -> None:
 
     Both would then run with the former data key, or one with each, and what is promoted now would wait behind them.
     """
-    for instances in running(to):
-        release = instances.release
-        if release is not None and release.is_active:
-            raise ResourceError(
-                f"a rolling release is not complete: {release.canary.name}: {release.words}; nothing was changed",
-                Command(release.command, advice="when it is complete, run the same command again"),
-            )
+    if to.vercel is None or not isinstance(to.project, VercelProject) or not to.project.has_rolling_releases:
+        return
+    release = to.vercel.rolling_release(to.project)
+    if release is not None and release.is_active:
+        raise ResourceError(
+            f"a rolling release is not complete: {release.canary.name}: {release.words}; nothing was changed",
+            Command(release.command, advice="when it is complete, run the same command again"),
+        )
 
 
 def _rolling_release_warning(to: TargetContext) -> tuple[str, ...]:

@@ -48,6 +48,7 @@ from wizard.core.models.deployment import (
     ReleaseState,
     RollingRelease,
 )
+from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import VersionOrigin
 from wizard.core.next_command import Command
 from wizard.setup.steps import Request
@@ -629,6 +630,7 @@ UNDER_WAY = RollingRelease(
 
 def staged(world: World) -> Deployment:
     """A project with rolling releases, and what production runs."""
+    world.vercel.project = replace(world.vercel.project, has_rolling_releases=True)
     world.vercel.deployment = replace(CANARY, id="dpl_1", name="eonpro-1.vercel.app", made=NOW - timedelta(days=1))
     world.vercel.changed_at = NOW - timedelta(hours=1)
     return world.vercel.deployment
@@ -638,10 +640,10 @@ def test_nothing_is_promoted_while_a_rolling_release_is_under_way(world: World, 
     staged(world)
     world.vercel.release = UNDER_WAY
     with pytest.raises(ResourceError, match=r"a rolling release is not complete: eonpro-2\.vercel\.app") as refused:
-        world.run("rotate", "--promote", new, "--no-hash-columns")
+        world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")
     assert refused.value.hint == "vercel rolling-release approve --dpl=dpl_2" and world.current == wrapped()
     world.vercel.release = replace(UNDER_WAY, state=ReleaseState.ABORTED, active=None)
-    assert world.run("rotate", "--promote", new, "--no-hash-columns")["changed"]
+    assert world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records")["changed"]
 
 
 def test_a_promotion_waits_for_the_rolling_release_and_is_not_ok_before_its_end(world: World, new: str) -> None:
@@ -655,14 +657,15 @@ def test_a_promotion_waits_for_the_rolling_release_and_is_not_ok_before_its_end(
         command=UNDER_WAY.command,
         is_shared=True,
     )
-    code, told = world.ended("rotate", "--promote", new, "--no-hash-columns", "--redeploy")
+    code, told = world.ended("rotate", "--promote", new, "--no-hash-columns", "--no-records", "--redeploy")
     assert world.vercel.waited_for_release is True
+    assert any("neither reads what the other writes" in text for mark, text in world.ui.marked if mark is Mark.WARN)
     assert (code, told["ok"], told["changed"], told["redeploys"][0]["state"]) == (1, False, True, "waiting")
     assert told["redeploys"][0]["command"] == UNDER_WAY.command
     again = told["next"][0]["command"]
     assert again.startswith(f"python -m wizard rotate --promote {new}") and again.endswith("--redeploy")
     world.vercel.release, world.vercel.release_after = UNDER_WAY, None
-    assert world.run("rotate", "--promote", new, "--no-hash-columns", "--redeploy")["ok"]
+    assert world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records", "--redeploy")["ok"]
 
 
 def test_a_waiting_redeploy_without_two_data_keys_at_once_is_ok(world: World, new: str) -> None:
@@ -670,4 +673,4 @@ def test_a_waiting_redeploy_without_two_data_keys_at_once_is_ok(world: World, ne
     world.vercel.release_after = Redeployed(
         target="vercel", state=RedeployState.WAITING, before=former, after=CANARY, why="it bakes"
     )
-    assert world.run("rotate", "--promote", new, "--no-hash-columns", "--redeploy")["ok"]
+    assert world.run("rotate", "--promote", new, "--no-hash-columns", "--no-records", "--redeploy")["ok"]
