@@ -8,12 +8,15 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage
 from django.core.exceptions import FieldError, ImproperlyConfigured
 from django.db import models
 from django.db.models.lookups import Lookup
+from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
+from phi.adapters.django.checks import check_field
+from phi.adapters.django.queries import EXPRESSION, READABLE, EncryptedCol, require_texts
 from phi.adapters.injected import FieldCipher, resolve
 
 SETTING = "EONPRO_PHI_FIELDS"
@@ -24,11 +27,14 @@ class EncryptedTextField(models.TextField):  # type: ignore[misc]  # Django come
     """A PHI field in a column of type text, encrypted with the cipher in `settings.EONPRO_PHI_FIELDS`.
 
     None and "" are stored as NULL, and read as None: set `null=True` where a field may stay empty. The only lookups are
-    `isnull` and an exact None; others raise FieldError. Saving raises InvalidText or an UnwrapError, reading
-    DecryptionError. A migration holds only the path of this class: no key, and nothing that leads to one.
+    `isnull` and an exact None. Other lookups, an ordering, a grouping, a function or an aggregate of the field, and an
+    expression in its place raise FieldError. Saving raises InvalidText or an UnwrapError, reading DecryptionError. A
+    migration holds only the path of this class: no key, and nothing that leads to one.
     """
 
     description = "Text that is encrypted in the database"
+    encrypted_text = True
+    """The mark by which the checks know the field."""
 
     def __init__(self, *args: Any, fields: str | Callable[[], FieldCipher] = SETTING, **kwargs: Any) -> None:
         """Take Django's own options; for a column with another key, the name of another setting, or a callable."""
@@ -46,10 +52,21 @@ class EncryptedTextField(models.TextField):  # type: ignore[misc]  # Django come
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
         """Django's own checks; and no index or uniqueness, which records cannot have."""
-        options = [name for name in ("primary_key", "unique", "db_index") if getattr(self, name)]
-        message = "Equal texts are different records: {} has no effect on an encrypted field."
-        errors = (Error(message.format(name), obj=self, id="phi.E001") for name in options)
-        return [*super().check(**kwargs), *errors]
+        return [*super().check(**kwargs), *check_field(self)]
+
+    def get_col(self, alias: str | None, output_field: Any = None) -> EncryptedCol:
+        """The column, which inspects the query that it is in."""
+        return EncryptedCol(alias, self, output_field)
+
+    @cached_property  # type: ignore[untyped-decorator]
+    def cached_col(self) -> EncryptedCol:
+        """The same, for Django's own use."""
+        return EncryptedCol(self.model._meta.db_table, self)
+
+    def get_db_prep_save(self, value: Any, connection: Any) -> Any:
+        """The record to store. Raises FieldError for an expression, of whose result nothing would be known."""
+        require_texts(self, value)
+        return super().get_db_prep_save(value, connection)
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
         """The record to store; an expression is passed on unchanged."""
@@ -57,7 +74,9 @@ class EncryptedTextField(models.TextField):  # type: ignore[misc]  # Django come
         return value if hasattr(value, "as_sql") else self._cipher().encrypt(value)
 
     def from_db_value(self, value: str | None, expression: object, connection: object) -> str | None:
-        """The text of a stored record."""
+        """The text of a stored record. Raises FieldError for what the database computed of records."""
+        if not isinstance(expression, READABLE):
+            raise FieldError(EXPRESSION.format(name=self.name or "the field"))
         return self._cipher().decrypt(value)
 
     def get_lookup(self, lookup_name: str) -> Any:

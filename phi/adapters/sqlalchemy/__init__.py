@@ -1,6 +1,7 @@
 """A column type for SQLAlchemy: texts in Python, records in the database.
 
-Touches what the injected cipher touches: encryption where a value is bound, decryption where a row is read.
+Touches what the injected cipher touches: encryption where a value is bound, decryption where a row is read. Inspects
+the statements of this process's engines (`statements.py`).
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator
 
 from phi.adapters.injected import CipherProvider, resolve
+from phi.adapters.sqlalchemy import statements
 from phi.errors import PhiError
 
 _NULL_OPERATORS = (operators.eq, operators.ne, operators.is_, operators.is_not)
@@ -45,6 +47,9 @@ class NullComparator(TypeDecorator.Comparator[str]):
 class EncryptedText(TypeDecorator[str]):
     """`Column(EncryptedText(PhiFields.from_environment))`: a PHI field in a column of type TEXT.
 
+    A comparison but with None, an ordering, a grouping, a function of the column and an expression in its place raise
+    InvalidRequestError; an index or uniqueness raises ArgumentError where the table is declared.
+
     None and "" are stored as NULL, and read as None. Raises what the cipher raises: InvalidText or an UnwrapError for a
     write, DecryptionError for a read. SQLAlchemy does not wrap them: its own errors show the statement's parameters in
     plain text. For the same reason create the engine with `hide_parameters=True`: an error about another column would
@@ -53,6 +58,8 @@ class EncryptedText(TypeDecorator[str]):
 
     impl = Text
     cache_ok = True
+    encrypted_text = True
+    """The mark by which statements know the column."""
     comparator_factory = NullComparator
 
     def __init__(self, fields: CipherProvider) -> None:
@@ -87,3 +94,6 @@ def _with_dont_wrap(kind: type[PhiError]) -> type[PhiError]:
     """The same class with SQLAlchemy's mark for errors that it must not wrap; pickled as the original class."""
     attributes = {"__module__": kind.__module__, "__doc__": kind.__doc__, "_kind": classmethod(lambda _: kind)}
     return type(kind.__name__, (kind, DontWrapMixin), attributes)
+
+
+statements.listen()

@@ -1,0 +1,197 @@
+"""What a statement of SQLAlchemy may do with an encrypted column: read it, ask whether it is NULL, and write texts.
+
+Inspects each statement before it is executed, by listeners on Engine, and each index and constraint as it is attached
+to its table. The parts of statements have no public names in SQLAlchemy: held for version 2.1.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Index,
+    UniqueConstraint,
+    event,
+)
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import ArgumentError, InvalidRequestError
+from sqlalchemy.sql import operators, visitors
+from sqlalchemy.sql.dml import Insert, UpdateBase
+from sqlalchemy.sql.elements import BinaryExpression, BindParameter, Null, Over
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.selectable import CompoundSelect, Select
+
+ORDERING = (
+    "An encrypted column cannot be ordered by: the database has records, whose order says nothing about their texts. "
+    "Sort in Python: sorted(rows, key=lambda row: row.{name} or ''); or order by a column that is not encrypted."
+)
+GROUPING = (
+    "An encrypted column cannot be grouped by or made distinct: equal texts are different records, so every row is a "
+    "group of its own. Group in Python: collections.Counter(row.{name} for row in rows); or by the primary key."
+)
+EXPRESSION = (
+    "{name} is encrypted: a function, an aggregate or a comparison in the database works on its record and not on its "
+    "text. Read the rows and compute in Python; a statement may only ask is_(None), count and read it."
+)
+WRITING = (
+    "{name} is encrypted: an expression would write what the database makes of a record, or a plain text, in its "
+    "place: the text would be lost. Write texts: read the rows, assign in Python and flush; or values({name}='…')."
+)
+INDEXING = (
+    "{name} is encrypted: equal texts are different records, so uniqueness or an index has no effect. Remove it. To "
+    "find equal texts, store a keyed hash (HMAC) of each in a column of its own, and index that."
+)
+
+
+def listen() -> None:
+    """Inspect every statement of this process's engines, and every table that is declared from now on."""
+    if not event.contains(Engine, "before_execute", _before_execute):
+        event.listen(Engine, "before_execute", _before_execute)
+        for kind in (Column, Index, UniqueConstraint):
+            event.listen(kind, "after_parent_attach", _after_attach)
+
+
+def is_encrypted(element: Any) -> bool:
+    """Whether an element is a column of records, or what a query makes of one."""
+    return getattr(getattr(element, "type", None), "encrypted_text", False) is True
+
+
+def check(statement: Any) -> None:
+    """Raises InvalidRequestError for a statement that would mislead or destroy records."""
+    for element in visitors.iterate(statement):
+        if isinstance(element, UpdateBase):
+            _check_written(element)
+        elif isinstance(element, (Select, CompoundSelect)):
+            _check_selected(element)
+        elif isinstance(element, (FunctionElement, BinaryExpression)) and not _is_harmless(element):
+            _refuse((column for part in _parts(element) for column in _columns(part)), EXPRESSION)
+        elif isinstance(element, Over):
+            _refuse(_columns(element.partition_by), GROUPING)
+            _refuse(_columns(element.order_by), ORDERING)
+
+
+_good: dict[Any, None] = {}
+"""The cache keys of statements without fault. SQLAlchemy makes the key for its own cache anyway."""
+_MAX_GOOD = 1000
+
+
+def _before_execute(connection: Any, statement: Any, *_: Any) -> None:
+    if not hasattr(statement, "get_children"):
+        return
+    made = statement._generate_cache_key() if hasattr(statement, "_generate_cache_key") else None
+    key = None if made is None else made.key
+    if key is not None and key in _good:
+        return
+    check(statement)
+    if key is not None:
+        if len(_good) >= _MAX_GOOD:
+            _good.clear()
+        _good[key] = None
+
+
+def _after_attach(part: Any, table: Any) -> None:
+    is_key = isinstance(part, Column) and part.primary_key
+    columns: Iterable[Any] = (part,) if is_key else getattr(part, "columns", ())
+    for column in columns:
+        if isinstance(column, Column) and is_encrypted(column):
+            raise ArgumentError(INDEXING.format(name=column.name))
+    for expression in getattr(part, "expressions", ()):
+        if (found := next(_columns(expression), None)) is not None:
+            raise ArgumentError(INDEXING.format(name=_name(found)))
+
+
+def _check_written(statement: Any) -> None:
+    """An insert, an update or an upsert: only values that are bound as this column's are encrypted."""
+    rows = [dict(statement._values or {})] if getattr(statement, "_values", None) else []
+    rows += [row for rows_ in getattr(statement, "_multi_values", ()) or () for row in rows_ if isinstance(row, dict)]
+    after = getattr(statement, "_post_values_clause", None)
+    if (upserted := getattr(after, "update_values_to_set", None)) is not None:
+        rows.append(dict(upserted))
+    for row in rows:
+        for key, value in row.items():
+            column = key if isinstance(key, ColumnElement) else statement.table.columns.get(getattr(key, "key", key))
+            if column is not None and is_encrypted(column) and _is_expression(value, column):
+                raise InvalidRequestError(WRITING.format(name=_name(column)))
+    if isinstance(statement, Insert) and statement.select is not None:
+        for key in statement._select_names or ():
+            column = statement.table.columns.get(key)
+            if column is not None and is_encrypted(column):
+                raise InvalidRequestError(WRITING.format(name=_name(column)))
+
+
+def _is_expression(value: Any, column: Any) -> bool:
+    value = value.__clause_element__() if hasattr(value, "__clause_element__") else value
+    if isinstance(value, Null) or not hasattr(value, "get_children"):
+        return False
+    if isinstance(value, BindParameter):
+        # One without a type gets the column's; another type's value is written as it is.
+        return not (
+            value.type._isnull or (is_encrypted(value) and getattr(value.type, "fields", None) == column.type.fields)
+        )
+    # `excluded.name` of an upsert is the record that was just made for the same column.
+    is_excluded = getattr(getattr(value, "table", None), "name", None) == "excluded"
+    return not (is_excluded and is_encrypted(value) and _name(value) == _name(column))
+
+
+def _check_selected(statement: Any) -> None:
+    for clause in statement._order_by_clauses:
+        text = getattr(clause, "element", None)
+        # What is selected is listed only where it is needed: that takes longer than all the rest.
+        named = {column.key: column for column in statement.selected_columns} if isinstance(text, str) else {}
+        _refuse([named[text]] if text in named else _columns(clause), ORDERING)
+    if isinstance(statement, CompoundSelect):
+        if "ALL" not in statement.keyword.value:
+            _refuse_without_key(list(statement.selected_columns))
+        return
+    _refuse_without_key([column for clause in statement._group_by_clauses for column in _columns(clause)])
+    if statement._distinct_on:
+        _refuse((column for clause in statement._distinct_on for column in _columns(clause)), GROUPING)
+    elif statement._distinct:
+        _refuse_without_key(list(statement.selected_columns))
+
+
+def _refuse_without_key(columns: list[Any]) -> None:
+    """With a primary key among them every row differs anyway."""
+    if not any(getattr(column, "primary_key", False) for column in columns):
+        _refuse(columns, GROUPING)
+
+
+def _parts(element: Any) -> tuple[Any, ...]:
+    """What a function gets, or what is compared; a subquery by what it selects."""
+    if isinstance(element, FunctionElement):
+        return tuple(element.clauses)
+    # The type of a subquery in parentheses is that of its column.
+    return (element.left, element.right)
+
+
+def _columns(clause: Any) -> Iterator[Any]:
+    """The encrypted columns and the primary keys in a clause, whatever is made of them, but a count and IS NULL."""
+    if clause is None or isinstance(clause, (BindParameter, Select, CompoundSelect)) or _is_harmless(clause):
+        return
+    if is_encrypted(clause) or getattr(clause, "primary_key", False) is True:
+        yield clause
+        return
+    for child in clause.get_children():
+        yield from _columns(child)
+
+
+def _is_harmless(element: Any) -> bool:
+    """Whether an element asks only how many records there are, or whether there is one."""
+    if isinstance(element, BinaryExpression):
+        return element.operator in (operators.is_, operators.is_not) and isinstance(element.right, Null)
+    return (
+        isinstance(element, FunctionElement)
+        and getattr(element, "name", "").lower() == "count"
+        and not any(getattr(part, "operator", None) is operators.distinct_op for part in element.clauses)
+    )
+
+
+def _refuse(elements: Iterable[Any], text: str) -> None:
+    for element in elements:
+        if is_encrypted(element):
+            raise InvalidRequestError(text.format(name=_name(element)))
+
+
+def _name(element: Any) -> str:
+    return str(getattr(element, "name", None) or getattr(element, "key", None) or "the column")
