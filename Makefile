@@ -29,7 +29,7 @@ IN_SANDBOX = EONPRO_CALLER_PATH="$$PATH"; export EONPRO_CALLER_PATH; unset AWS_P
 	NO_PROXY="127.0.0.1,localhost,::1$${NO_PROXY:+,$$NO_PROXY}"; no_proxy="$$NO_PROXY"; export NO_PROXY no_proxy; \
 	$(V) -m sandbox start && exports="$$($(V) -m sandbox env)" && eval "$$exports" &&
 
-.PHONY: help setup test-setup demo wizard test unit check chaos blind bench mutation spark-tests vercel-cli-tests measure recording lock clean
+.PHONY: help setup test-setup demo wizard test unit check chaos blind bench mutation spark-tests django6-tests vercel-cli-tests measure recording lock clean
 
 help:
 	@echo 'make setup      set this checkout up: packages, Pulumi engine, AWS CLI (ENGINE=auto|path|download|build)'
@@ -43,6 +43,7 @@ help:
 	@echo 'make bench      measure this product beside the plain tools (ARGS="phi" for some rows)'
 	@echo 'make mutation   change the cipher and the key cache in small ways; each change must fail a test'
 	@echo 'make spark-tests  the tests of the re-encryption on Spark (Java 17 or newer)'
+	@echo 'make django6-tests  the model field of phi under Django 6.1 (PYTHON=python3.13: it needs 3.12 or newer)'
 	@echo 'make vercel-cli-tests  the stand-in for Vercel under Vercel'"'"'s own CLI (Node.js 18 or newer)'
 	@echo 'make measure    the size and shape of the code, and old words left in it (ARGS="--before REVISION")'
 	@echo 'make recording  record an onboarding for the README, and one repair (ARGS=night for that alone)'
@@ -129,6 +130,19 @@ bench: setup tool-bench
 # The re-encryption past one machine, in Spark's own environment, on a local cluster.
 spark-tests: setup tool-spark
 	@.cache/tools/spark/bin/python -m pytest --confcutdir=tests/phi tests/phi/spark $(ARGS)
+
+# The model field under the other version of Django, in its own environment, by a Python that it runs on.
+DJANGO6 := .cache/tools/django6
+DJANGO6_PINS := tests/phi/adapters/requirements-django6.txt
+
+$(DJANGO6)/installed: $(DJANGO6_PINS)
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 12) else "Django 6.1 needs Python 3.12: make django6-tests PYTHON=python3.13")'
+	@$(PYTHON) -m venv --clear $(DJANGO6)
+	@$(DJANGO6)/bin/python -m pip install --quiet --require-hashes -r $(DJANGO6_PINS)
+	@touch $@
+
+django6-tests: $(DJANGO6)/installed
+	@$(DJANGO6)/bin/python -m pytest --confcutdir=tests/phi tests/phi/adapters/test_django.py tests/phi/adapters/test_django_queries.py $(ARGS)
 
 # Vercel's own CLI against the stand-in; npm installs it (360 MB) as its lock file says, with hashes.
 VERCEL_CLI := .cache/tools/vercel-cli

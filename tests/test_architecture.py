@@ -90,12 +90,12 @@ TABLE = (
     Row(files=("phi/kms.py",), outside=("boto3", "botocore"), ours=("phi.*",)),
     # An adapter knows the errors and what it was given, never a key or a cipher.
     *(
-        Row(files=(f"phi/adapters/{name}.py",), outside=libraries, ours=("phi.adapters.*", "phi.errors"))
-        for name, libraries in (
-            ("sqlalchemy", ("sqlalchemy",)),
-            ("django", ("django",)),
+        Row(files=(files,), outside=libraries, ours=("phi.adapters.*", "phi.errors"))
+        for files, libraries in (
+            ("phi/adapters/sqlalchemy/*.py", ("sqlalchemy",)),
+            ("phi/adapters/django/*.py", ("django",)),
             # A column of Spark's is a series of pandas'.
-            ("spark", ("pyspark", "pandas")),
+            ("phi/adapters/spark.py", ("pyspark", "pandas")),
         )
     ),
     Row(files=("phi/adapters/*.py",), ours=("phi.adapters.*", "phi.errors"), pure=True),

@@ -120,7 +120,7 @@ def requirements(package: Distribution) -> list[Distribution]:
 def test_the_wheel_holds_phi_and_nothing_else(built: tuple[Path, Path]):
     names = zipfile.ZipFile(built[1]).namelist()
     assert sorted(name for name in names if ".dist-info/" not in name) == SHIPPED
-    assert "phi/py.typed" in SHIPPED and "phi/adapters/sqlalchemy.py" in SHIPPED
+    assert "phi/py.typed" in SHIPPED and "phi/adapters/sqlalchemy/__init__.py" in SHIPPED
 
 
 def test_the_source_distribution_builds_the_same_wheel(built: tuple[Path, Path], tmp_path: Path):
