@@ -92,12 +92,20 @@ def _link_caches(checkout: Path) -> None:
     (checkout / ".cache" / "engine").mkdir(parents=True)
     if choice["kind"] == "build":
         built = Path(choice["path"]).parent
-        shutil.copytree(built, checkout / ".cache" / "engine" / built.name, copy_function=os.link)
+        shutil.copytree(built, checkout / ".cache" / "engine" / built.name, copy_function=_link)
     else:
         shutil.copy(cache / "engine" / "choice.json", checkout / ".cache" / "engine")
     for installer in cache.glob("uv-[0-9a-f]*"):
         if installer.name != "uv-downloads":
-            shutil.copytree(installer, checkout / ".cache" / installer.name, copy_function=os.link)
+            shutil.copytree(installer, checkout / ".cache" / installer.name, copy_function=_link)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        # Another file system, or another owner.
+        shutil.copy2(source, target)
 
 
 @pytest.fixture(scope="module")
