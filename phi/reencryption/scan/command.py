@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from phi.cipher import PhiCipher
 from phi.environment import WrappedKey, WrappedKeys
@@ -43,7 +45,9 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     except KeyboardInterrupt:
         print("phi scan: interrupted; it only reads", file=sys.stderr)
         return 130
-    verdict = evaluate(tables, current=next(iter(ciphers)), every_row=not options.rows, dsn=options.dsn)
+    verdict = evaluate(
+        tables, current=next(iter(ciphers)), every_row=not options.rows, dsn=options.dsn, program=_program()
+    )
     lines = list(verdict.lines)
     if others:
         lines.append(f"Other databases of this server were not read: {', '.join(others)}.")
@@ -75,3 +79,10 @@ def _ciphers(environment: Mapping[str, str]) -> dict[str, PhiCipher]:
 
 def _names(lists: Iterable[str]) -> frozenset[str]:
     return frozenset(name.strip() for names in lists for name in names.split(",") if name.strip())
+
+
+def _program() -> str:
+    """This program, as a shell starts it in any folder: where it is not installed, its own is named."""
+    folder = Path(__file__).resolve().parents[3]
+    python = f"{shlex.quote(sys.executable)} -P -m phi"
+    return python if folder.name == "site-packages" else f"PYTHONPATH={shlex.quote(str(folder))} {python}"

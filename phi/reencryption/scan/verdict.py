@@ -30,8 +30,18 @@ class Verdict:
     """The columns, with their table, of which it is not known whether they hold records; and why."""
 
 
-def evaluate(tables: Sequence[ScannedTable], *, current: str, every_row: bool = False, dsn: str = "") -> Verdict:
-    """Whether all PHI that was seen is under the `current` key, and the lines to print."""
+def evaluate(
+    tables: Sequence[ScannedTable],
+    *,
+    current: str,
+    every_row: bool = False,
+    dsn: str = "",
+    program: str = "python -m phi",
+) -> Verdict:
+    """Whether all PHI that was seen is under the `current` key, and the lines to print.
+
+    `program` is how a shell starts `phi` in any folder, for the commands among them.
+    """
     lines, clear, others, unreadable = [], [], Counter[str](), 0
     for table in tables:
         for column in table.columns:
@@ -58,7 +68,7 @@ def evaluate(tables: Sequence[ScannedTable], *, current: str, every_row: bool = 
             "Records under another key than the current one: python -m phi reencrypt, with their wrapped key in "
             "ENCRYPTED_PHI_KEY and the current one in NEW_ENCRYPTED_PHI_KEY:"
         )
-        lines += [remedy for table in tables if (remedy := _remedy(table, current, dsn))]
+        lines += [remedy for table in tables if (remedy := _remedy(table, current, dsn, program))]
     if unreadable:
         lines.append(
             "Records that no key of this run decrypts: name a former key in ENCRYPTED_PHI_KEYS_FOR_READING, and find "
@@ -88,7 +98,7 @@ def _line(table: ScannedTable, column: ScannedColumn) -> str:
     return f"{table.name}.{column.name}: {', '.join(counts)}{why}{accepted}"
 
 
-def _remedy(table: ScannedTable, current: str, dsn: str) -> str | None:
+def _remedy(table: ScannedTable, current: str, dsn: str, program: str) -> str | None:
     """How the records of a table under another key come under the current one; None where it has none."""
     columns = [column.name for column in table.columns if column.keys.keys() - {current}]
     if not columns:
@@ -111,7 +121,7 @@ def _remedy(table: ScannedTable, current: str, dsn: str) -> str | None:
         table.key_column or "UNIQUE_COLUMN",
         *(["--hash-columns", ",".join(hashes)] if hashes else []),
     ]
-    return f"  python -m phi reencrypt {shlex.join(words)}"
+    return f"  {program} reencrypt {shlex.join(words)}"
 
 
 def _quoted(table: ScannedTable) -> str:
