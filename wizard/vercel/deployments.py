@@ -215,7 +215,16 @@ class Deployments:
         assigning, stage, reported = self._api.deadline(ASSIGNING_SECONDS), self._api.deadline(0), ""
         while True:
             deployment = self._refresh(deployment)
-            release = self.rolling_release() if self._may_roll(deployment) else None
+            try:
+                release = self.rolling_release() if self._may_roll(deployment) else None
+            except Unreachable as error:
+                # It is healthy, as far as is known: a failure would be wrong, and a promotion would end it.
+                if assigning.wait(Reason.ROLLOUT):
+                    continue
+                why = f"it is ready; how far its rolling release is is unknown: {error.message}"
+                return _End(
+                    state=RedeployState.WAITING, why=why, command=command(self._project, "fetch"), is_shared=True
+                )
             own = release if release is not None and release.canary.id == deployment.id else None
             if own is not None and own.is_active:
                 words = own.words

@@ -13,6 +13,7 @@ import pytest
 from sandbox.vercel import create_app
 from tests.wizard.vercel.test_client import BATCH, TOKEN, Place, serve
 from tests.wizard.vercel.test_deployments import made, redeploy, running, runs
+from wizard.core.errors import Unreachable
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.deployment import Redeployed, RedeployState
 from wizard.vercel.client import Vercel
@@ -247,3 +248,28 @@ def test_names_of_somebody_else_are_quoted_in_the_command() -> None:
     release = parse({"rollingRelease": {"state": "ACTIVE", "canaryDeployment": canary, "activeStage": active}}, PROJECT)
     assert release is not None
     assert shlex.split(release.command)[4] == "--dpl=dpl_1; rm -rf x" and "\n" not in release.canary.name
+
+
+def test_an_endpoint_that_stops_answering_leaves_it_waiting_and_not_failed(vercel: World) -> None:
+    configure(vercel)
+    # The first question is answered: whether another release is under way.
+    vercel.fault(path="/rolling-release", kind="drop", times=999, skip=1)
+    done = followed(vercel)
+    assert (done.state, done.is_shared, done.after is not None) == (RedeployState.WAITING, True, True)
+    assert "is unknown" in done.why and done.command == "vercel rolling-release fetch --project eonpro --scope clinic"
+    assert made(vercel) == 1
+
+
+def test_an_endpoint_that_answers_again_is_asked_again(vercel: World) -> None:
+    configure(vercel)
+    vercel.fault(path="/rolling-release", kind="drop", times=4, skip=1)
+    done = followed(vercel)
+    assert done.state is RedeployState.WAITING and "stage 1 of 3" in done.why
+
+
+def test_without_knowing_whether_a_release_is_under_way_nothing_is_deployed(vercel: World) -> None:
+    configure(vercel)
+    vercel.fault(path="/rolling-release", kind="drop", times=999)
+    with pytest.raises(Unreachable):
+        followed(vercel)
+    assert made(vercel) == 0
