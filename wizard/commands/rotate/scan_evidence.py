@@ -22,6 +22,9 @@ SCAN_FILE = "scanned.json"
 VALID = timedelta(hours=24)
 """How old a result may be: what was written since then nobody has looked at."""
 
+_CLOCKS = timedelta(hours=1)
+"""How much the clocks of two machines may differ."""
+
 _SHOWN = 5
 _FIELDS = frozenset({"at", "keys", "everyRow", "notLookedInto", "acceptedColumns", "tables"})
 
@@ -75,6 +78,11 @@ def require_scanned(
     `former` is the fingerprint of the data key in use; `tables` are those of the settings. With `no_records` the person
     says that nothing is stored under it.
     """
+    if no_records and files:
+        raise UsageError(
+            "--scanned and --no-records contradict each other",
+            scan_command(advice="where a database has records; else --no-records alone"),
+        )
     if no_records:
         if tables:
             raise PolicyRefusal(
@@ -122,8 +130,12 @@ def _read(file: Path) -> Mapping[str, Any]:
     try:
         is_scan = document["command"] == "scan" and document.keys() >= _FIELDS and bool(document["keys"])
         datetime.fromisoformat(document["at"]).astimezone()
-        for column in (column for table in document["tables"] for column in table["columns"]):
-            is_scan &= isinstance(column["underKeys"], dict) and isinstance(column["underNoKey"], int)
+        is_scan &= all({"column", "why"} <= entry.keys() for entry in document["notLookedInto"])
+        for table in document["tables"]:
+            is_scan &= isinstance(table["rowsRead"], int) and isinstance(table["table"], str)
+            for column in table["columns"]:
+                counts = (*column["underKeys"].values(), column["underNoKey"])
+                is_scan &= isinstance(column["column"], str) and all(isinstance(count, int) for count in counts)
     except (KeyError, TypeError, ValueError, AttributeError):
         is_scan = False
     if not is_scan:
@@ -145,8 +157,11 @@ def _problems(scan: Mapping[str, Any], ours: Set[str], theirs: Set[str], *, now:
         return
     if not theirs & set(scan["keys"]):
         yield "it did not have the data key in use (ENCRYPTED_PHI_KEYS_FOR_READING), so it knows no record of it"
-    if now - datetime.fromisoformat(scan["at"]).astimezone() > VALID:
+    age = now - datetime.fromisoformat(scan["at"]).astimezone()
+    if age > VALID:
         yield f"it is older than {VALID.total_seconds() / 3600:.0f} hours"
+    if age < -_CLOCKS:
+        yield "it is from the future: the clock of one of the two machines is wrong"
     if not scan["everyRow"]:
         yield "it read a sample; --rows 0 reads every row"
     if under_others := [name for name, column in _columns(scan) if column["underKeys"].keys() - ours]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -527,6 +528,7 @@ THIRD = "sha256:0123456789abcdef"
         ({"keys": [OLD]}, "not the one to promote"),
         ({"keys": ["NEW"]}, "did not have the data key in use"),
         ({"at": (NOW - timedelta(hours=25)).isoformat()}, "older than 24 hours"),
+        ({"at": (NOW + timedelta(hours=2)).isoformat()}, "from the future"),
         ({"everyRow": False}, "read a sample"),
         ({"column": {"underKeys": {OLD: 1, "NEW": 6}}}, "under another data key: public.Patient.firstName"),
         ({"column": {"underKeys": {THIRD: 1}, "contentsAccepted": True}}, "under another data key"),
@@ -574,6 +576,28 @@ def test_a_file_that_is_no_result_of_a_scan_is_refused(
         file.write_text(text)
     with pytest.raises(UsageError, match="--scanned"):
         world.run("rotate", "--promote", new, "--no-hash-columns", "--scanned", str(file))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"notLookedInto": [{}]},
+        {"notLookedInto": ["public.Doc.data"]},
+        {"column": {"underNoKey": None}},
+        {"column": {"underKeys": []}},
+        {"column": {"underKeys": {"NEW": "7"}}},
+        {"column": {"column": None}},
+        {"at": "yesterday"},
+    ],
+)
+def test_a_result_that_somebody_has_edited_is_refused_in_one_sentence(
+    world: World, new: str, tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    file = scan(tmp_path, new, **changed)
+    with pytest.raises(UsageError, match="is not what this version's"):
+        world.run("rotate", "--promote", new, "--no-hash-columns", "--scanned", file)
+    with pytest.raises(UsageError, match="contradict each other"):
+        world.run("rotate", "--promote", new, "--no-hash-columns", "--scanned", file, "--no-records")
 
 
 # --- options
