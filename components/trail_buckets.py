@@ -34,7 +34,7 @@ class TrailBuckets:
     name: str
     settings: Settings
     key_arn: pulumi.Output[str] | None
-    """Of the key that the records are encrypted under; None: S3's own."""
+    """ARN of the KMS key that encrypts the logs. None: S3-managed key."""
     retained: pulumi.ResourceOptions
     """The options of every resource: its parent, and that it is retained when the stack is removed."""
 

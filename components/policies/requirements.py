@@ -278,7 +278,7 @@ REQUIREMENTS = (
         topic=Topic.TRAIL,
         text="Audit records are retained for at least six years (2,192 days).",
         sections=("164.316(b)(2)(i)",),
-        label="retained for six years",
+        label="retained for at least six years",
         gap="its logs expire after {days} days, earlier than six years",
         reason="an auditor asks for the records of six years",
     ),

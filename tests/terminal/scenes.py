@@ -270,7 +270,7 @@ SCENES: Mapping[str, Scene] = {
         environment=TO_VERCEL,
         arguments=("--target", "vercel", *KNOWN, "--trail", "create"),
         moves=(
-            at("Take it into the stack?", page="adoption-offer", whole="Checks", keys=ENTER),
+            at("Import it into the stack?", page="adoption-offer", whole="Checks", keys=ENTER),
             at(asks("repair"), page="adoption-repairs", keys=ENTER),
             at(asks("encrypted_phi_key"), page="adoption-data-key", keys="none" + ENTER),
             at(*CARRY_OUT, keys=CTRL_C),

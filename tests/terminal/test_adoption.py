@@ -23,7 +23,7 @@ def test_a_person_sees_what_differs_at_80_columns_and_chooses_what_is_repaired(
     deployment.run(["bash", "examples/manual-setup/guide.sh"], env={"GUIDE_PAUSE_SECONDS": "0"})
     before = {**deployment.inventory(), "stacks": []}
     person = sit(deployment, "--answers", "examples/vercel.yaml")
-    person.see("Take it into the stack?")
+    person.see("Import it into the stack?")
     shown = person.transcript
     for what, found, wanted in (
         ("key policy, IAM", "no delegation to IAM", "IAM policies have effect"),

@@ -335,7 +335,7 @@ def _unknown(command: Command, words: Sequence[str]) -> str:
 def _unknown_flag(command: Command, flag: str) -> str:
     others = [each.name for each in TABLE if flag in _actions(each)]
     if others:
-        return f"{command.name} has no {flag}: it belongs to {' and '.join(others)}"
+        return f"{command.name} has no {flag}; these commands take it: {', '.join(others)}"
     return f"there is no flag {flag}{_like(flag, _actions(command))}"
 
 

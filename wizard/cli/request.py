@@ -1,4 +1,4 @@
-"""From the command line to a request and its edges: answers taken at every door, the first question put on the way.
+"""Builds the Request of a run: reads answers from options, environment, files and earlier settings.
 
 Touches the environment, the answers file, the stack's configuration file and its draft, the folder of the application.
 The edges' libraries are loaded while the first question is being answered.

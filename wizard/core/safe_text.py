@@ -70,3 +70,8 @@ def json_object(text: str | bytes) -> dict[str, Any] | None:
 
 def _is_shown(character: str, spaces: frozenset[str] | str) -> bool:
     return character in spaces or unicodedata.category(character) not in _UNSAFE
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun in the singular or the plural: `1 finding`, `2 findings`; in thousands with commas."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

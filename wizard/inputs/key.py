@@ -7,7 +7,7 @@ from wizard.core.models.inputs import CALLER, Choice, Input, InputType
 
 
 def _wrapped_key(variable: str, *, why: str, safeguard: str, help: str) -> Input:
-    """The wrapped key that the application has in that variable, typed where Vercel does not show it."""
+    """The wrapped key in the application's variable, typed where Vercel does not show it."""
     return Input(
         key=variable.lower(),
         saved=False,

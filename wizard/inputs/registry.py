@@ -26,7 +26,7 @@ TARGET = inputs.Input(
     why="The wizard writes the key's settings to the place where the application reads them.",
     safeguard="164.312(a)(2)(iv), encryption and decryption",
     link="https://docs.aws.amazon.com/kms/latest/developerguide/data-keys.html",
-    help=f"where the application runs: {', '.join(target.name for target in all_targets())}, or several, with commas",
+    help=f"where the application runs ({', '.join(target.name for target in all_targets())}), or several, with commas",
     metavar="NAME,...",
     many=True,
     choices=tuple(inputs.Choice(value=target.name, title=target.title, note=target.note) for target in all_targets()),

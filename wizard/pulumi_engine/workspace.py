@@ -257,7 +257,7 @@ def hold_lock(file: Path, stack: str, *, on_message: Callable[[str], None], cloc
                     )
         else:
             raise StackBusy(
-                f"another run has held the stack {stack} for {LOCK_SECONDS:.0f} s",
+                f"another run is using the stack {stack} (waited {LOCK_SECONDS:.0f} s)",
                 "end it (ps ax | grep 'm wizard'), then run the same command again",
             )
         yield

@@ -317,7 +317,7 @@ def check(
         import_request = _offer_import(ui, values, findings)
         findings = run_checks(import_request) if import_request else findings
     if findings.former_keys and not values.get("former_key") and ui.interactive:
-        ui.section("The key that the application has", "its records so far are encrypted with it")
+        ui.section("The application's current key", "its records so far are encrypted with it")
         for place in findings.former_keys:
             ui.line(f"{FORMER_KEY_VARIABLE}: {place}", mark=Mark.INFO)
         values = {**values, "former_key": ui.ask(by_key["former_key"].question(default=FormerKey.WRAP))}
@@ -407,7 +407,7 @@ def _offer_import(ui: UserInterface, values: Mapping[str, Any], findings: checks
     if findings.differences:
         ui.table(discovery.table(findings.differences), headings=discovery.HEADINGS)
     why = "Nothing is made twice and nothing is replaced: what is there becomes the stack's."
-    if not ui.confirm("Take it into the stack?", default=True, why=why):
+    if not ui.confirm("Import it into the stack?", default=True, why=why):
         return None
     answers = dict(values)
     parts = discovery.import_groups(findings.discovered)

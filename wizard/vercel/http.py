@@ -225,7 +225,8 @@ class Api:
         except ValueError as error:
             body = None
             if 200 <= response.status < 300:
-                # One page of a proxy's between Vercel's answers is asked past; whoever never was Vercel is told soon.
+                # Retry once if a proxy's error page comes between Vercel's answers.
+                # If Vercel never answered, fail at once.
                 said = self.not_the_service(response.status)
                 raise errors.UnreadableAnswer(said.message, said.hint) from error
         if 300 <= response.status < 400 and not self._service.redirects:

@@ -66,17 +66,18 @@ class _Finder(CompletionFinder):
         """It would take over a descriptor of the test runner."""
 
 
-def completed(folder: Path, *words: str, environ: dict[str, str] | None = None) -> dict[str, str]:
-    """What argcomplete offers for the last word, each with its description."""
+def completed(folder: Path, *words: str, environ: dict[str, str] | None = None, shell: str = "fish") -> dict[str, str]:
+    """What argcomplete offers for the last word, each with its description as that shell gets it."""
     line, out = shlex.join((SCRIPT, *words)), io.StringIO()
     if words[-1] == "":
         line = line.removesuffix("''")
     variables = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_IFS": "\n", "_ARGCOMPLETE_DFS": "\t"}
-    variables |= {"_ARGCOMPLETE_SHELL": "fish", "COMP_LINE": line, "COMP_POINT": str(len(line))}
+    variables |= {"_ARGCOMPLETE_SHELL": shell, "COMP_LINE": line, "COMP_POINT": str(len(line))}
     parser = tree(environ or {"HOME": str(folder)}, folder)
     with patch.dict(os.environ, variables), pytest.raises(SystemExit):
-        _Finder()(parser, exit_method=sys.exit, output_stream=out, print_suppressed=True)
-    pairs = (each.partition("\t") for each in out.getvalue().split("\n") if each)
+        _Finder()(parser, exit_method=sys.exit, output_stream=out)
+    between = ":" if shell == "zsh" else "\t"
+    pairs = (each.partition(between) for each in out.getvalue().split("\n") if each)
     return {value.rstrip(): note for value, _, note in pairs}
 
 
@@ -105,6 +106,22 @@ def test_after_a_command_come_its_actions(folder: Path, command: str, actions: s
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_gets_the_flags_that_it_takes_and_no_other(folder: Path, command: str) -> None:
     assert completed(folder, command, "--").keys() == {flag for flag in flags_of(command) if flag.startswith("--")}
+
+
+@pytest.mark.parametrize("shell", [shell for shell in SHELLS if shell != "bash"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_flag_comes_with_what_it_is_for(folder: Path, command: str, shell: str) -> None:
+    offered = completed(folder, command, "--", shell=shell)
+    assert [flag for flag, note in offered.items() if len(note) < 4 or "SUPPRESS" in note] == []
+
+
+def test_bash_which_shows_no_descriptions_gets_the_flags_alone(folder: Path) -> None:
+    assert "--trail-lock" in completed(folder, "setup", "--trail-l", shell="bash")
+    assert "SUPPRESS" not in str(completed(folder, "setup", "--", shell="bash"))
+
+
+def test_a_flag_for_a_secret_says_that_it_names_a_file(folder: Path) -> None:
+    assert completed(folder, "setup", "--vercel-tok")["--vercel-token-file"].startswith("file that holds the ")
 
 
 def test_without_a_command_the_flags_are_those_of_setup(folder: Path) -> None:

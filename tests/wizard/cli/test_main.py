@@ -526,20 +526,20 @@ OF_ALL_TARGETS = (
         (["setup", "rotate"], "setup does not take 1 more word"),
         (["destroy", "production"], "destroy does not take 1 more word"),
         (["setup", "one", "two", "three"], "setup does not take 3 more words"),
-        (["verify", "--dry-run"], "verify has no --dry-run: it belongs to setup"),
-        (["setup", "--all"], "setup has no --all: it belongs to status"),
+        (["verify", "--dry-run"], "verify has no --dry-run; these commands take it: setup"),
+        (["setup", "--all"], "setup has no --all; these commands take it: status"),
         # It would be done for all targets, and in the stack's own Region, all the same.
         *(([*words.split(), "--target", "ecs"], f"{words.split()[0]} has no --target") for words in OF_ALL_TARGETS),
         *(
             ([*words.split(), "--region", "eu-west-1"], f"{words.split()[0]} has no --region")
             for words in (*OF_ALL_TARGETS, "push", "verify")
         ),
-        (["doctor", "--yes"], "doctor has no --yes: it belongs to setup and"),
+        (["doctor", "--yes"], "doctor has no --yes; these commands take it: setup, "),
         (["preview", "--confirm", "production"], "preview has no --confirm"),
         (["destroy", "--multi-region", "yes"], "destroy has no --multi-region"),
         (["destroy", "--yes"], "destroy has no --yes"),
-        (["restore", "--yes"], "restore has no --yes: it belongs to setup and"),
-        (["adopt", "--encryption-key", "--yes"], "adopt has no --yes: it belongs to setup and"),
+        (["restore", "--yes"], "restore has no --yes; these commands take it: setup, "),
+        (["adopt", "--encryption-key", "--yes"], "adopt has no --yes; these commands take it: setup, "),
         (["access-key", "rotate", "--rotation-period-days", "90"], "access-key has no --rotation-period-days"),
         (["backup", "--confirm", "production"], "backup has no --confirm"),
         (["--plan", "a.json", "--dry-run"], "--plan does nothing with --dry-run"),

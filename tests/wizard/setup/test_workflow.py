@@ -1156,7 +1156,7 @@ def test_a_person_is_shown_what_was_found_and_how_it_differs_and_offered_the_ado
     done = hand.setup()
     assert f"key: {KEY}" in hand.ui.said and "alias: alias/eonpro-phi-key" in hand.ui.said
     assert any(row[0] == "key, rotation" and row[1:] == ("off", "on") for row in hand.ui.rows)
-    assert "talk.confirm Take it into the stack?" in hand.log
+    assert "talk.confirm Import it into the stack?" in hand.log
     assert done.stored_data_key.wrapped == wrapped("by hand")
     assert "key" not in done.settings.kept_as_found
 

@@ -236,7 +236,7 @@ def watch_answers(session: Botocore) -> None:
 
 
 def _timestamp(value: Any) -> datetime:
-    """As botocore's, which takes half of the time of a long listing for these."""
+    """A faster timestamp parser; botocore's takes half the time of a long listing."""
     if isinstance(value, str) and value[10:11] == "T":
         with suppress(ValueError):
             return datetime.fromisoformat(value)

@@ -261,7 +261,7 @@ class Session:
                 raise
             raise errors.OutcomeUnknown(
                 f"{service}:{operation} was sent once, and its answer was lost ({error.message})",
-                "look whether it was done before you run the same command again",
+                "check whether the change was made, then run the command again",
             ) from error.__cause__
 
     def find(self, service: str, operation: str, /, *, absent: Collection[str], **parameters: Any) -> Any | None:

@@ -33,7 +33,7 @@ class PushOptions:
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--to", metavar="NAMES", help="Vercel environments, with commas (default: the stack's own)")
         parser.add_argument("--branch", metavar="NAME", help="with --to preview: one git branch only")
-        parser.add_argument("--rename-existing", metavar="ID", help="that ENCRYPTED_PHI_KEY gets another name")
+        parser.add_argument("--rename-existing", metavar="ID", help="rename the ENCRYPTED_PHI_KEY of that id first")
 
     def run(self, request: Request, clients: Clients) -> Result:
         from wizard.commands.push import command

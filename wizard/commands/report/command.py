@@ -1,6 +1,6 @@
 """`report`: one set of facts, written as a page, as Markdown and as JSON; `report verify` checks one.
 
-Reads AWS and changes nothing there; writes three new files to a folder, and never overwrites one.
+Reads AWS and changes nothing there; writes three or four new files to a folder, and never overwrites one.
 """
 
 import json
@@ -27,6 +27,7 @@ from wizard.core.errors import ResourceError, SetupError, UsageError
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import Command, Sealed, plain_name, wizard
 from wizard.core.ports.run import UserInterface
+from wizard.core.safe_text import counted
 from wizard.setup.steps import Clients, Request
 
 DEFAULT_FOLDER = PROJECT_FOLDER / "reports"
@@ -67,11 +68,15 @@ def run(options: ReportOptions, request: Request, clients: Clients) -> tuple[int
     facts = gather(stack, clients, inputs)
     folder = options.out or _folder(facts.stack, facts.created_at)
     copy = f"{options.to.rstrip('/')}/{facts.stack}/{folder.name}" if options.to else None
-    names = {"folder": str(folder), "copy": copy, "page": PAGE, "text": TEXT, "data": DATA}
+    names = {
+        **{"folder": str(folder), "copy": copy, "page": PAGE, "text": TEXT, "data": DATA},
+        "assessmentResults": OSCAL if options.format else None,
+        "agreements": str(_here(DEFAULT_FOLDER / plain_name(request.stack) / AGREEMENTS)) if confirmed else None,
+    }
     report = document.document(facts, files=names, before=before)
     texts = {DATA: document.text(report), PAGE: page(report), TEXT: markdown(report)}
     if options.format:
-        texts[OSCAL] = json.dumps(document.oscal(report), indent=2) + "\n"
+        texts[OSCAL] = oscal(report)
     _write(folder, texts)
     if copy:
         _copy(copy, texts, stack)
@@ -121,22 +126,25 @@ def _agreements(file: Path, confirmed: dict[str, Agreement]) -> dict[str, Agreem
 
 
 def verify(file: Path, clients: Clients) -> tuple[int, json_documents.Document]:
-    """Check a report against its digest, its own facts and the two forms beside it. Asks no service.
+    """Check a report against its digest, its own facts and every form beside it. Asks no service.
 
     Exit code 1 if something differs. Raises UsageError for a file that is no report.
     """
     again = wizard("report", "verify", "FILE")
     try:
-        report = safe_text.parse_json(files.read_text(file))
+        content = files.read_text(file)
+        report = safe_text.parse_json(content)
         faults = [*document.faults(report)]
-        forms = {PAGE: page, TEXT: markdown}
+        if not faults and content != document.text(report):
+            faults.append("its text is not as it was written, though its content is")
+        forms = {PAGE: page, TEXT: markdown, OSCAL: oscal}
         present = [name for name in forms if (file.parent / name).exists()]
         faults += [
             f"{name} beside it is not the form of these facts"
             for name in present
             if (file.parent / name).read_text(encoding="utf-8") != forms[name](report)
         ]
-        content = verified_document(file, report, forms=present, faults=faults)
+        result = verified_document(file, report, forms=present, faults=faults)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, UndefinedError) as error:
         raise UsageError(f"{file} cannot be read as a report of this version: {error!r}", again) from error
     for fault in faults:
@@ -144,7 +152,12 @@ def verify(file: Path, clients: Clients) -> tuple[int, json_documents.Document]:
     if not faults:
         clients.ui.line(f"{file}: {report['digest']}, unchanged since {report['createdAt']}", mark=Mark.OK)
         clients.ui.line("compare the digest with the one that was signed or sent: the file alone proves no author")
-    return int(bool(faults)), content
+    return int(bool(faults)), result
+
+
+def oscal(report: json_documents.Document) -> str:
+    """The text of the OSCAL file of a report."""
+    return json.dumps(document.oscal(report), indent=2) + "\n"
 
 
 def verified_document(
@@ -168,8 +181,12 @@ def _folder(stack: str, at: datetime) -> Path:
     while folder.exists():
         number += 1
         folder = first.with_name(f"{first.name}-{number}")
-    # Relative to the current folder: the report must not contain paths of this machine.
-    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    return _here(folder)
+
+
+def _here(path: Path) -> Path:
+    """The path relative to the current folder where it is below it: the report must have no paths of this machine."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _refuse_existing(folder: Path) -> None:
@@ -195,7 +212,7 @@ def _write(folder: Path, texts: dict[str, str]) -> None:
 
 
 def _copy(place: str, texts: dict[str, str], stack: DeployedStack) -> None:
-    """The three files as locked objects: nobody can change or delete them before the end of the audit trail's."""
+    """The files as locked objects: nobody can change or delete them before the end of the audit trail's."""
     storage, days = stack.aws.backup_storage, stack.settings.trail_retention_days
     bucket, _, prefix = place.removeprefix(S3).partition("/")
     lock = required_lock(bucket, storage, days)
@@ -219,11 +236,16 @@ def _show(ui: UserInterface, report: json_documents.Document) -> None:
         ui.line(f"{item['title']}: {item['evidence']}", mark=_MARKS[item["state"]])
     summary, files = report["summary"], report["files"]
     if summary["findings"]:
-        ui.line(f"{summary['findings']} findings: {wizard('doctor', '--stack', report['stack'])}", mark=Mark.WARN)
+        found = counted(summary["findings"], "finding")
+        ui.line(f"{found}: {wizard('doctor', '--stack', report['stack'])}", mark=Mark.WARN)
     if summary["unread"]:
-        ui.line(f"{summary['unread']} things could not be read; the report lists them", mark=Mark.WARN)
+        verb = "It is listed" if summary["unread"] == 1 else "They are listed"
+        ui.line(f"not read: {counted(summary['unread'], 'thing')}. {verb} in the report.", mark=Mark.WARN)
     ui.line(f"digest: {report['digest']}")
     if files["copy"]:
         ui.line(f"{files['copy']}/: locked, read back and compared", mark=Mark.OK)
-    for name in ("page", "text", "data"):
-        ui.line(f"{files['folder']}/{files[name]}", mark=Mark.OK)
+    for name in ("page", "text", "data", "assessmentResults"):
+        if files[name]:
+            ui.line(f"{files['folder']}/{files[name]}", mark=Mark.OK)
+    if files["agreements"]:
+        ui.line(f"{files['agreements']}: the confirmed agreements, for later reports", mark=Mark.OK)

@@ -106,7 +106,7 @@ class TrailFact:
     kms_events: bool | None = None
     """Whether the management events of KMS are recorded, reads and writes (GetEventSelectors); None: unknown."""
     key_arn: str | None = None
-    """The key that encrypts the logs; None: S3's own."""
+    """ARN of the KMS key that encrypts the logs. None: S3-managed key."""
     prefix: str = ""
     """The prefix of the logs in the bucket."""
     delivery_error: str | None = None

@@ -175,7 +175,7 @@ class Input:
     def explanation(self) -> str:
         """The text for `?`: why it is asked in two sentences, a link, and what else can give the value."""
         serves = f"{self.why} It serves the HIPAA Security Rule, {self.safeguard}."
-        elsewhere = f"It takes: {self.takes}. It can also be given as " + ", or ".join(self.sources) + "."
+        elsewhere = f"Its value: {self.takes}. It can also be given as " + ", or ".join(self.sources) + "."
         return "\n\n".join(filter(None, (serves, self.link, elsewhere)))
 
     def parse(self, raw: str | Sequence[str] | int | None, *, deployed: bool = False) -> Any:

@@ -77,7 +77,7 @@ class AwsClient(Protocol):
         """What a child process needs in its environment to be the same caller in the same Region. Secret."""
 
     def account_id(self) -> str:
-        """The caller's account, by the first request of a run; `identify` needs others, which nothing may wait for."""
+        """The caller's account ID. One request; `identify` makes more, so do not use it where speed matters."""
 
     def identify(self) -> account.Identity: ...
     def caller(self) -> account.Identity:

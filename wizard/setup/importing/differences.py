@@ -174,8 +174,8 @@ def _denials(
         yield _of_policy("key policy, deletion", "may be scheduled earlier", rule, widens=False)
     if in_use:
         who = ", ".join(short(arn) for arn in settings.incident_responders) or "nobody"
-        rule = f"{who} may disable or delete it within {settings.usage_guard_days} days of a use"
-        current = "may be disabled by whoever is allowed"
+        rule = f"{who} may disable it before {settings.usage_guard_days} days without use have passed"
+        current = "those whom IAM allows may disable it"
         # It lets nobody do what the settings forbid for good; a stack of an earlier release has no such denial yet.
         yield _of_policy("key policy, a key in use", current, rule, widens=False)
     if use:
@@ -202,7 +202,7 @@ def _who_deletes(actual: Mapping[str, Any], settings: Settings) -> str:
         return "administrators may schedule it"
     root = f"arn:{settings.partition}:iam::{settings.account_id}:root"
     through = decide_by_key_policy_of(settings, actual, root, "kms:ScheduleKeyDeletion") is KeyPolicyDecision.NAMED
-    return "whoever IAM allows may schedule it" if through else "not denied"
+    return "those whom IAM allows may schedule it" if through else "not denied"
 
 
 def _who(principal: str, settings: Settings) -> str:

@@ -30,7 +30,7 @@ REDEPLOY = wizard("push", "--redeploy")
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveredAccessKey:
-    """The access key that the application has on Vercel."""
+    """The application's access key on Vercel."""
 
     key_id: str
     is_new: bool

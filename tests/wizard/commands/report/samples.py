@@ -70,6 +70,8 @@ FILES = {
     "page": "report.html",
     "text": "report.md",
     "data": "report.json",
+    "assessmentResults": None,
+    "agreements": None,
 }
 
 

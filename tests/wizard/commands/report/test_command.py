@@ -90,6 +90,8 @@ def test_the_document_says_where_the_files_are_and_nothing_of_this_machine(run, 
         "page": "report.html",
         "text": "report.md",
         "data": "report.json",
+        "assessmentResults": None,
+        "agreements": None,
     }
     assert str(tmp_path) not in json.dumps(report)
 
@@ -149,11 +151,16 @@ def test_a_report_is_verified_with_the_forms_beside_it_and_asks_no_service(run, 
     assert run.aws.log == []
 
 
-@pytest.mark.parametrize("form", ["report.json", "report.html", "report.md"])
+FORMS = ["report.json", "report.html", "report.md", "assessment-results.json"]
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_one_changed_byte_of_any_form_is_caught(run, tmp_path, form) -> None:
-    run("--out", "here")
+    run("--out", "here", "--format", "oscal")
     file = tmp_path / "here" / form
-    file.write_bytes(file.read_bytes().replace(b"eonpro-audit-trail", b"eonpro-audit-trial", 1))
+    before = file.read_bytes()
+    file.write_bytes(before.replace(b"production", b"productoin", 1))
+    assert file.read_bytes() != before
     code, told = run("verify", "here/report.json")
     assert code == 1 and told["faults"]
 
@@ -239,6 +246,25 @@ def test_without_an_earlier_report_nothing_is_compared(run, since) -> None:
     run()
     with pytest.raises(UsageError, match=since):
         run("--out", "later", "--since", since)
+
+
+def test_every_file_that_is_written_is_listed_and_verified(run, tmp_path) -> None:
+    _, report = run("--out", "here", "--format", "oscal", "--agreement", "AWS=2026-01-15:aws-baa.pdf")
+    lines = [line for _, line in run.ui.marked]
+    names = [report["files"][name] for name in ("page", "text", "data", "assessmentResults")]
+    assert sorted(names) == sorted(path.name for path in (tmp_path / "here").iterdir())
+    assert all(f"here/{name}" in lines for name in names)
+    agreements = report["files"]["agreements"]
+    assert (tmp_path / agreements).exists() and any(line.startswith(f"{agreements}:") for line in lines)
+    assert run("verify", "here/report.json")[1]["forms"] == ["report.html", "report.md", "assessment-results.json"]
+
+
+def test_a_report_of_which_only_the_spaces_were_changed_is_caught(run, tmp_path) -> None:
+    run("--out", "here")
+    file = tmp_path / "here" / "report.json"
+    file.write_text(json.dumps(json.loads(file.read_text())))
+    code, told = run("verify", "here/report.json")
+    assert (code, told["faults"]) == (1, ["its text is not as it was written, though its content is"])
 
 
 def test_oscal_is_a_file_beside_the_three_and_of_the_same_facts(run) -> None:

@@ -399,8 +399,8 @@ def test_the_guides_key_policy_is_told_statement_by_statement() -> None:
         ("key policy, deletion", "administrators may schedule it", "nobody may schedule it"),
         (
             "key policy, a key in use",
-            "may be disabled by whoever is allowed",
-            "nobody may disable or delete it within 90 days of a use",
+            "those whom IAM allows may disable it",
+            "nobody may disable it before 90 days without use have passed",
         ),
     ]
 
