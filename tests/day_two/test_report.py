@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.browsing.browser import Browser, opened_browser
+from tests.browsing.paper import filled, page_count
 from tests.browsing.reading import Page, resolved, ways_to_tell
 from tests.day_two.doctor_fixture import ABOUT_WHAT_RUNS, deliver_logs
 from tests.onboarding.deployment import Deployment
@@ -175,3 +176,25 @@ def test_the_aws_cli_validates_the_same_digests_and_log_files(created: CreatedRe
     )
     assert f"{logs['digests']}/{logs['digests']} digest files valid" in ended.out
     assert f"{logs['logs']}/{logs['logs']} log files valid" in ended.out
+
+
+@pytest.mark.needs("chromium", "chromedriver")
+def test_the_page_prints_on_twelve_pages_at_most_none_half_empty_and_no_arn_broken(
+    created: CreatedReport, browser: Browser
+) -> None:
+    browser.open(created.folder / "report.html")
+    printed = browser.printed("report-of-a-deployment/paper").read_bytes()
+    pages = filled(printed)
+    assert 1 < page_count(printed) <= 12
+    assert [round(part, 2) for part in pages[:-1] if part < 0.75] == []
+    browser.command("Emulation.setEmulatedMedia", media="print")
+    width = round((210 - 2 * 13) / 25.4 * 96)
+    size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    browser.command("Emulation.setDeviceMetricsOverride", **size)
+    arns = browser.ask(
+        "return [...document.querySelectorAll('.arn')].map(each => "
+        "[each.textContent, each.getClientRects().length, each.getBoundingClientRect().right <= innerWidth + 1])"
+    )
+    browser.command("Emulation.setEmulatedMedia", media="")
+    assert len(arns) > 20
+    assert [each for each in arns if each[1:] != [1, True]] == []

@@ -69,7 +69,7 @@ def test_five_questions_lead_from_nothing_to_vercel(
     assert "✓ Vercel project eonpro/eonpro" in plan
     assert "administrators  user clinic-admin (you)" in plan
     assert "team eonpro, project eonpro, production" in plan and "the only project" in plan
-    assert "can use it      the application, and those whom IAM allows" in plan
+    assert "can use it      the application, and whoever IAM allows" in plan
     assert re.search(r"\nresources       \d+ to create: key 2, ", plan)
     assert "Review  step 6 of 6" in person.shown and "Nothing has been changed so far." in person.shown
     under_way = "Pulumi works out what an update would do"

@@ -333,7 +333,7 @@ def _key(settings: Settings, identity: Identity) -> list[tuple[str, str, str | N
         *(f"roles {pattern.rpartition('/')[2]}" for pattern in settings.administrator_patterns),
     ]
     strict, exclusive = settings.strict_key_policy, settings.exclusive_use
-    others = ", no IAM policy counts" if strict else "" if exclusive else ", and those whom IAM allows"
+    others = ", no IAM policy counts" if strict else "" if exclusive else ", and whoever IAM allows"
     use = ("the application only" if exclusive else "the application") + others
     key = f"{settings.names.alias}, rotated every {settings.rotation_period_days} days"
     table: list[tuple[str, str, str | None]] = [("key", key, "rotation_period_days")]
@@ -347,7 +347,7 @@ def _key(settings: Settings, identity: Identity) -> list[tuple[str, str, str | N
     table.append(("can delete it", deleters or "nobody", "deletion_administrators"))
     if days := settings.usage_guard_days:
         responders = ", ".join(_short(arn, identity) for arn in settings.incident_responders)
-        who = f"{responders or 'nobody'}; everybody else only after {days} days without use"
+        who = f"{responders or 'nobody'}, for {days} days after a use"
         table.append(("can disable it", who, "incident_responders"))
     return table
 

@@ -57,7 +57,7 @@ def _page_environment() -> Environment:
         "day": lambda fact: _cited(fact, Form.DAY),
         "moment": lambda fact: _cited(fact, Form.MOMENT),
         "lines": lambda fact: _cited(fact, Form.LINES),
-        "code": lambda fact: CITATION.format("code", fact.pointer, fact.text()),
+        "code": lambda fact: CITATION.format("code", fact.pointer, _whole_arns(fact.text())),
     }
     environment.globals |= {
         "architecture_drawing": drawing.architecture,
@@ -74,7 +74,20 @@ def _cited(value: Any, form: Form = Form.PLAIN) -> Any:
     if form in (Form.DAY, Form.MOMENT) and value.is_known:
         time = Markup('<time datetime="{}" data-fact="{}">{}</time>')
         return time.format(value.value, value.pointer, value.text(form))
-    return CITATION.format("span", value.pointer, value.text(form))
+    text = value.text(form)
+    return CITATION.format("span", value.pointer, text if form is Form.LINES else _whole_arns(text))
+
+
+_ARN = re.compile(r"(arn:aws[a-z-]*:[^\s,;()'\"<>]+[^\s,;:.()'\"<>])")
+
+
+def _whole_arns(text: str) -> Markup:
+    """The text, each ARN in it marked: on paper none is broken between two lines."""
+    parts = _ARN.split(text)
+    return Markup("").join(
+        Markup('<span class="arn">{}</span>').format(part) if position % 2 else part
+        for position, part in enumerate(parts)
+    )
 
 
 @cache

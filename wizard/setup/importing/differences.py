@@ -174,7 +174,7 @@ def _denials(
         yield _of_policy("key policy, deletion", "may be scheduled earlier", rule, widens=False)
     if in_use:
         who = ", ".join(short(arn) for arn in settings.incident_responders) or "nobody"
-        rule = f"{who} may disable it before {settings.usage_guard_days} days without use have passed"
+        rule = f"{who} may disable it for {settings.usage_guard_days} days after a use"
         current = "those whom IAM allows may disable it"
         # It lets nobody do what the settings forbid for good; a stack of an earlier release has no such denial yet.
         yield _of_policy("key policy, a key in use", current, rule, widens=False)

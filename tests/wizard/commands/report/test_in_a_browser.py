@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.browsing.browser import Browser
+from tests.browsing.paper import filled, page_count
 from tests.wizard.commands.report.samples import FILES, STATES
 from wizard.commands.report.document import document
 from wizard.commands.report.render import page
@@ -147,7 +148,7 @@ def test_it_prints_on_a4_without_anything_over_the_edge(name: str, browser: Brow
     assert [[round(float(each)) for each in size.split()] for size in sizes] == [[0, 0, 595, 842]]
     # On paper of that width, nothing is wider than it.
     browser.command("Emulation.setEmulatedMedia", media="print")
-    width = round((210 - 2 * 14) / 25.4 * 96)
+    width = round((210 - 2 * 13) / 25.4 * 96)
     size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
     browser.command("Emulation.setDeviceMetricsOverride", **size)
     wide = browser.ask(
@@ -156,6 +157,26 @@ def test_it_prints_on_a4_without_anything_over_the_edge(name: str, browser: Brow
     )
     browser.command("Emulation.setEmulatedMedia", media="")
     assert wide == []
+
+
+@pytest.mark.parametrize(
+    "name", also_thorough([(FULL,), ("three platforms",)], [("multi-Region",), (YEARS,), ("ECS",)])
+)
+def test_on_paper_no_page_is_half_empty_and_no_arn_is_broken(name: str, browser: Browser, tmp_path: Path) -> None:
+    browser.open(written(tmp_path, name))
+    printed = browser.printed(f"report/{name.replace(' ', '-')}").read_bytes()
+    pages = filled(printed)
+    assert 1 < page_count(printed) <= 12
+    assert [round(part, 2) for part in pages[:-1] if part < 0.6] == []
+    browser.command("Emulation.setEmulatedMedia", media="print")
+    size = {"width": round((210 - 2 * 13) / 25.4 * 96), "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    browser.command("Emulation.setDeviceMetricsOverride", **size)
+    broken = browser.ask(
+        "return [...document.querySelectorAll('.arn')].filter(each => each.getClientRects().length != 1"
+        " || each.getBoundingClientRect().right > innerWidth + 1).map(each => each.textContent)"
+    )
+    browser.command("Emulation.setEmulatedMedia", media="")
+    assert broken == []
 
 
 def _plain(pdf: bytes) -> bytes:

@@ -400,7 +400,7 @@ def test_the_guides_key_policy_is_told_statement_by_statement() -> None:
         (
             "key policy, a key in use",
             "those whom IAM allows may disable it",
-            "nobody may disable it before 90 days without use have passed",
+            "nobody may disable it for 90 days after a use",
         ),
     ]
 

@@ -230,7 +230,7 @@ def test_a_key_policy_without_the_denial_of_deletion_is_a_fault_of_its_own(stand
     kept = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
     stand.aws.key_policies[KEY] = {**policy, "Statement": kept}
     found = finding(stand.told(check_key_policies), "deletion-unguarded")
-    assert "nobody may schedule it" in found.what and "90 days without use" in found.what
+    assert "nobody may schedule it" in found.what and "for 90 days after a use" in found.what
     assert shlex.split(found.command)[-1].endswith("$aws:kms/key:Key::phi-key")
 
 
