@@ -55,16 +55,11 @@ def tree(environ: Mapping[str, str], folder: Path) -> argparse.ArgumentParser:
             for flag in action.option_strings:
                 # Most inputs are not in a command's help, but all of them can be completed.
                 if flag in _INPUTS and action.help == argparse.SUPPRESS:
-                    action.help = _line_of(_INPUTS[flag])
+                    action.help = _INPUTS[flag].flag_takes
                 if (candidates := _completer(flag, environ, folder)) is not None:
                     # argcomplete reads this attribute; argparse does not know it.
                     setattr(action, "completer", candidates)  # noqa: B010
     return root
-
-
-def _line_of(each: Input) -> str:
-    """What an input takes, for the line of its flag; a secret's flag names a file."""
-    return f"{'file that holds the ' if each.secret else ''}{each.takes}"
 
 
 # --- the values of a flag --------------------------------------------------------------------------------------------

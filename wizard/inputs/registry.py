@@ -235,7 +235,7 @@ def add_flags(
     for entry in INPUTS:
         if keys is not None and entry.key not in keys:
             continue
-        text = f"{'file that holds the ' if entry.secret else ''}{entry.takes} [{entry.variable}]".replace("%", "%%")
+        text = f"{entry.flag_takes} [{entry.variable}]".replace("%", "%%")
         if helps is not None:
             text = helps.get(entry.key, SUPPRESS)
         action = "append" if entry.many else "store"

@@ -32,6 +32,7 @@ from wizard.core.ports.run import (
     VercelClient,
 )
 from wizard.core.retry import Threads, give_way
+from wizard.core.safe_text import counted
 from wizard.core.state_backend import KEY_ALIAS, Circumstances, StateBackend, in_words, resolve
 from wizard.inputs import saved_progress
 from wizard.inputs.answers import Answer, Source
@@ -363,7 +364,7 @@ def check(
         ui.line(f"ENCRYPTED_PHI_KEY exists ({findings.stored_data_key.wrapped.fingerprint}) and is kept", mark=Mark.OK)
     if findings.state.pending:
         ui.line(
-            f"an earlier run did not finish; {len(findings.state.pending)} operation(s) are resumed",
+            f"an earlier run did not finish; {counted(len(findings.state.pending), 'operation')} of it will be resumed",
             mark=Mark.WARN,
         )
     if findings.unrecorded:

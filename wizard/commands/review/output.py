@@ -14,7 +14,7 @@ from wizard.core.models.access import AccessKeyAge, AccessReview, PrincipalAcces
 from wizard.core.models.inputs import Mark
 from wizard.core.next_command import Command, shell, wizard
 from wizard.core.ports.run import UserInterface
-from wizard.core.safe_text import clean
+from wizard.core.safe_text import clean, counted
 
 OLD_KEY_DAYS = 90
 """Days after which an access key should be replaced (CIS AWS Foundations Benchmark, 1.14)."""
@@ -95,7 +95,7 @@ def _details(principal: PrincipalAccess) -> Iterator[str]:
     if principal.assumed_by:
         yield f"can be assumed by: {'; '.join(principal.assumed_by)}"
     if principal.refused:
-        yield f"refused {principal.refused} times"
+        yield f"refused {counted(principal.refused, 'time')}"
     if not principal.are_access_keys_known:
         yield "its access keys could not be listed"
     yield from map(_access_key, principal.access_keys)
@@ -121,7 +121,7 @@ def _show_grants(ui: UserInterface, review: AccessReview) -> None:
 
 
 def _show_use(ui: UserInterface, review: AccessReview) -> None:
-    ui.section("Use", f"the last {review.window_days} days, from CloudTrail's event history")
+    ui.section("Use", f"the last {counted(review.window_days, 'day')}, from CloudTrail's event history")
     for arn, use in (
         (review.key_arn, review.last_use),
         *((replica.arn, replica.use) for replica in review.replicas),

@@ -172,6 +172,11 @@ class Input:
         return (f"{self.flag} {named}", self.variable, f"`{self.file_key}` in an answers file")
 
     @property
+    def flag_takes(self) -> str:
+        """What its flag takes: a secret's names a file."""
+        return f"file that holds the {self.takes.removeprefix('the ')}" if self.secret else self.takes
+
+    @property
     def explanation(self) -> str:
         """The text for `?`: why it is asked in two sentences, a link, and what else can give the value."""
         serves = f"{self.why} It serves the HIPAA Security Rule, {self.safeguard}."

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from components.settings import ContractError, Settings
+from components.settings import ContractError, Settings, Target
 from wizard.core.cost import prices
 from wizard.core.errors import CredentialsError, Problem, SetupError, Unsupported
 from wizard.core.json_documents import camel
@@ -203,7 +203,11 @@ def inspect(
         retained_targets = tuple(saved.deploy_targets) if saved else ()
         settings = to_settings(values, identity=identity, retained_targets=retained_targets)
     except ContractError as error:
-        problems += [_bad_value(field, fault) for field, fault in error.faults]
+        found = error.faults
+        if problems:
+            # An ARN of the caller's account is no fault beside a wrong account, which is reported.
+            found = min(found, _faults({**values, "account": identity.account_id}, identity, retained_targets), key=len)
+        problems += [_bad_value(field, fault) for field, fault in found]
         faults = str(error)
     if settings is None or problems:
         return _limited(problems, values, settings, faults, identity, aws)
@@ -301,6 +305,17 @@ def _notes(settings: Settings, saved: Settings | None) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _faults(
+    values: Mapping[str, Any], identity: Identity, retained_targets: tuple[Target, ...]
+) -> tuple[tuple[str, str], ...]:
+    """What is wrong with these values, by field; empty for nothing."""
+    try:
+        to_settings(values, identity=identity, retained_targets=retained_targets)
+    except ContractError as error:
+        return tuple(error.faults)
+    return ()
+
+
 def caller_problems(
     values: Mapping[str, Any], saved: Settings | None, identity: Identity | SetupError, stack: str
 ) -> list[Problem]:
@@ -308,7 +323,18 @@ def caller_problems(
     if isinstance(identity, SetupError):
         return [problem(identity, "without an identity nothing in the account can be checked or created")]
     # A deployed stack stays in its account, whatever `caller` means today.
-    expected = saved.account_id if saved else values.get("account")
+    named = values.get("account")
+    expected = saved.account_id if saved else named
+    if saved and named not in (None, CALLER, saved.account_id) and saved.account_id == identity.account_id:
+        return [
+            Problem(
+                what=f"--account {named} is another account than that of the credentials ({identity.source}) and "
+                f"of the stack {stack}, {identity.account_id}",
+                why="a stack stays in the account in which it was deployed",
+                next=f"leave out --account, or use another stack for {named}: --stack NAME, with its credentials",
+                exit_code=3,
+            )
+        ]
     if expected in (None, CALLER, identity.account_id):
         return []
     return [

@@ -89,13 +89,19 @@ def foreign_claim(settings: Settings, owner: str, own: str) -> errors.Problem | 
     gone = shell("aws", "ssm", "delete-parameter", "--name", settings.names.claim, "--region", settings.region)
     advice = f"only if that state is gone for good: {gone}; then: {wizard('doctor', '--stack', stack)}"
     login = f"{shell('pulumi', 'login', url)} && {shell('export', f'PULUMI_BACKEND_URL={url}')}"
+    next_step: str = (
+        Command(login, advice=advice) if "://" in url else f"run the wizard on the machine that has the state; {advice}"
+    )
+    if place and own.endswith(f", state in {place}"):
+        # The backend in use has both stacks: no other login shows the first one.
+        second = own.removeprefix("stack ").partition(", state in ")[0]
+        alone = wizard("setup", "--stack", second, "--environment", "NAME")
+        next_step = wizard("setup", "--stack", stack, advice=f"or, for an environment of its own: {alone}")
     return errors.Problem(
         what=f"the environment {settings.environment} of the account {settings.account_id} belongs to another stack: "
         f"{quoted(owner)}. This is {own}",
         why="two states of one environment would create, change and delete the same resources",
-        next=Command(login, advice=advice)
-        if "://" in url
-        else f"run the wizard on the machine that has the state; {advice}",
+        next=next_step,
         exit_code=errors.ResourceError.exit_code,
     )
 

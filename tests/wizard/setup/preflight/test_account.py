@@ -102,6 +102,15 @@ def test_credentials_of_another_account_are_refused_by_name(aws) -> None:
     assert not [call for call in aws.log if "find_existing" in call]
 
 
+def test_a_wrong_account_is_blamed_and_not_the_arns_of_the_right_one(aws) -> None:
+    saved = settings(administrators=(ADMIN, SECOND), incident_responders=(SECOND,))
+    given = {"account": OTHER_ACCOUNT, "administrators": (ADMIN, SECOND), "incident_responders": (SECOND,)}
+    problems = inspect(stack="production", values={**VALUES, **given}, saved=saved, identity=IDENTITY, aws=aws).problems
+    assert len(problems) == 1, [problem.what for problem in problems]
+    assert problems[0].what.startswith(f"--account {OTHER_ACCOUNT} is another account than that of the credentials")
+    assert (problems[0].exit_code, problems[0].next.startswith("leave out --account")) == (3, True)
+
+
 def test_a_stack_that_was_set_up_stays_in_its_account_whatever_caller_means_today(aws) -> None:
     saved = settings(account_id=OTHER_ACCOUNT, administrators=(ADMIN.replace(ACCOUNT, OTHER_ACCOUNT),))
     account = seen(aws, saved=saved, account="caller")
