@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from prompt_toolkit.application import Application
-from prompt_toolkit.formatted_text import ANSI, to_formatted_text
+from prompt_toolkit.formatted_text import ANSI, StyleAndTextTuples, to_formatted_text
 from prompt_toolkit.formatted_text.utils import split_lines
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.layout import Dimension, FormattedTextControl, HSplit, Layout, Window
 
-from wizard.terminal.text import shortened
+from wizard.terminal.text import cells, shortened
 
 FAREWELL = b"\x1b[?1049l\x1b[?25h\x1b[?2004l\r\n"
 """What gives the former screen back, where a signal ends the process."""
@@ -39,7 +39,9 @@ class _Page:
         """Take the size of the screen, its last row for the keys."""
         if columns != self._columns:
             self._columns = columns
-            self._lines = list(split_lines(to_formatted_text(ANSI(self._content().strip("\n")))))
+            lines = split_lines(to_formatted_text(ANSI(self._content().strip("\n"))))
+            # An ARN can be longer than the screen is wide: it goes on in the next line, as it would below the question.
+            self._lines = [piece for line in lines for piece in _folded(line, columns)]
         self._rows = max(rows - 1, 1)
         self.to(self._top)
 
@@ -58,6 +60,21 @@ class _Page:
         where = f"lines {self._top + 1} to {end} of {len(self._lines)}"
         texts = [f"{where}  ({keys})" for keys in _KEYS]
         return next((text for text in texts if len(text) < self._columns), shortened(where, self._columns, end=""))
+
+
+def _folded(line: StyleAndTextTuples, columns: int) -> list[StyleAndTextTuples]:
+    """The line in pieces that are no wider than the screen."""
+    pieces: list[StyleAndTextTuples] = [[]]
+    used = 0
+    for style, text, *_ in line:
+        for character in text:
+            width = cells(character)
+            if used + width > columns:
+                pieces.append([])
+                used = 0
+            pieces[-1].append((style, character))
+            used += width
+    return pieces
 
 
 def application(content: Callable[[], str], **options: Any) -> Application[Any]:

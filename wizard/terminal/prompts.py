@@ -96,7 +96,7 @@ def refusal(choice: Choice) -> str:
 def word_fault(typed: str, choices: Sequence[Choice]) -> str:
     """Why a word is not the answer, with those that are."""
     offered = ", ".join(f"{choice.words[0]}: {choice.title}" for choice in choices if choice.words)
-    return f'"{typed.strip()}" is not one of the choices. Type {offered}'
+    return f'"{typed.strip()}" is not a choice. Type {offered}'
 
 
 def instruction(request: PromptRequest, keys: Sequence[str], room: int, *, escape: bool = False) -> str:

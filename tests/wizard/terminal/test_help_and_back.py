@@ -193,6 +193,78 @@ def test_the_signs_are_text_once_the_default_was_touched(typing: Typed) -> None:
     assert terminal.ask(question(InputType.TEXT, default="pear", back=True)) == "pea?"
 
 
+CTRL_U, ESC = "\x15", "\x1b"
+
+
+def test_an_emptied_line_takes_the_signs_as_commands(typing: Typed) -> None:
+    terminal, out = typing(CTRL_U + "?" + "apple" + ENTER)
+    assert terminal.ask(question(InputType.TEXT, default="pear", back=True)) == "apple", "the line stays empty"
+    assert "HIPAA" in out.getvalue()
+    terminal, _ = typing(CTRL_U + "<")
+    with pytest.raises(Back):
+        terminal.ask(question(InputType.TEXT, default="pear", back=True))
+
+
+@pytest.mark.parametrize("kind", [InputType.TEXT, InputType.SECRET])
+@pytest.mark.parametrize("before", ["", CTRL_U])
+def test_a_refused_answer_takes_the_signs_as_commands(typing: Typed, kind: InputType, before: str) -> None:
+    def check(text: str) -> str | None:
+        return None if text == "good" else "It is not good"
+
+    terminal, out = typing("bad" + ENTER + before + "?" + CTRL_U + "good" + ENTER)
+    assert terminal.ask(question(kind, check=check, back=True)) == "good"
+    assert out.getvalue().index("It is not good") < out.getvalue().index("HIPAA")
+    terminal, _ = typing("bad" + ENTER + before + "<")
+    with pytest.raises(Back):
+        terminal.ask(question(kind, check=check, back=True))
+
+
+def test_the_signs_work_in_a_list_after_a_refusal_and_an_emptied_filter(typing: Typed) -> None:
+    shut = Choice(value="shut", title="Shut", disabled="off")
+    asked = question(InputType.SELECT, choices=(*FRUIT, shut), back=True)
+    for before in ("shut" + ENTER, "pe" + CTRL_U, "zzz" + ENTER):
+        terminal, out = typing(before + "?" + CTRL_U + "plum" + ENTER)
+        assert terminal.ask(asked) == "plum"
+        assert "HIPAA" in out.getvalue()
+        terminal, _ = typing(before + "<")
+        with pytest.raises(Back):
+            terminal.ask(asked)
+
+
+@pytest.mark.parametrize("word", ["maybe", "yn", "q", "no way"])
+def test_a_word_that_is_neither_yes_nor_no_is_refused(typing: Typed, word: str) -> None:
+    terminal, out = typing(word + ENTER + "no" + ENTER)
+    assert terminal.confirm("Go on?", default=True) is False
+    assert f"! type y or n, not {word}\n" in out.getvalue()
+
+
+@each_kind
+def test_esc_goes_back_where_that_is_possible_and_otherwise_ends_or_declines(typing: Typed, kind: str) -> None:
+    asked = EVERY_KIND[kind][0]
+    terminal, _ = typing(ESC)
+    with pytest.raises(Back):
+        terminal.ask(replace(asked, back=True))
+    terminal, out = typing(ESC)
+    if kind == "confirm":
+        assert terminal.ask(asked) is False
+        assert out.getvalue().endswith("? Which one? No\n")
+        return
+    with pytest.raises(KeyboardInterrupt):
+        terminal.ask(asked)
+
+
+def test_esc_is_the_answer_that_the_question_has_for_it(typing: Typed) -> None:
+    terminal, out = typing(ESC)
+    assert terminal.ask(question(InputType.SELECT, choices=FRUIT, escape="plum")) == "plum"
+    assert out.getvalue().endswith("? Which one? Plum\n")
+
+
+def test_esc_in_a_line_that_was_changed_loses_nothing(typing: Typed) -> None:
+    """Esc before a letter is Alt: Alt-b goes a word back in a line."""
+    terminal, _ = typing("plum pear" + ESC + "b" + "x" + ENTER)
+    assert terminal.ask(question(InputType.TEXT, back=True)) == "plum xpear"
+
+
 def test_the_signs_are_part_of_a_secret_once_it_began(typing: Typed) -> None:
     terminal, out = typing("s?<" + ENTER)
     assert terminal.ask(question(InputType.SECRET, back=True)) == "s?<"
