@@ -11,6 +11,7 @@ import pytest
 from components.settings import VercelIssuerMode
 from sandbox.vercel import create_app
 from tests.wizard.vercel.test_client import TOKEN, Place, serve
+from wizard.core.errors import CredentialsError
 from wizard.vercel import projects
 
 
@@ -134,3 +135,19 @@ def test_the_teams_are_asked_side_by_side(vercel: Place) -> None:
     started = time.monotonic()
     assert len(vercel.edge().list_projects()) == 4
     assert time.monotonic() - started < 1.4
+
+
+@pytest.mark.parametrize("place", ["vercel", "scoped"])
+def test_a_token_is_checked_by_one_request_whatever_it_reaches(place: str, request: pytest.FixtureRequest) -> None:
+    vercel: Place = request.getfixturevalue(place)
+    vercel.door.delete("/_sandbox/calls")
+    vercel.edge().check_token()
+    assert vercel.door.get("/_sandbox/calls").json()["calls"] == {"GET /v2/teams": 1}
+    with pytest.raises(CredentialsError, match="does not accept the token"):
+        vercel.edge("another").check_token()
+    assert sum(vercel.door.get("/_sandbox/calls").json()["calls"].values()) <= 2
+
+
+def test_an_endpoint_without_teams_says_nothing_about_a_token(vercel: Place) -> None:
+    vercel.fault(method="GET", path="/v2/teams", status=404)
+    vercel.edge().check_token()
