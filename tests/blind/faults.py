@@ -713,6 +713,9 @@ AT_THE_TARGET = (
     Fault(name="region-empty", do=edited("AWS_REGION", value="")),
     Fault(name="key-id-empty", do=edited("AWS_KMS_KEY_ID", value="")),
     Fault(name="key-id-with-a-space", do=lambda night: edited("AWS_KMS_KEY_ID", value=f" {key(night)}")(night)),
+    # Whoever keeps the uploads working sets them back; what is printed names each, and replaces no other.
+    Fault(name="key-id-of-the-uploads", do=edited("AWS_KMS_KEY_ID", value="alias/uploads")),
+    Fault(name="region-of-the-uploads", do=edited("AWS_REGION", value="us-east-2")),
     Fault(name="region-shared-with-preview", do=edited("AWS_REGION", target=["production", "preview"]), stays=PREVIEWS),
     Fault(
         name="data-key-shared-with-preview",
