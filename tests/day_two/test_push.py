@@ -108,11 +108,22 @@ def test_half_of_it_for_good_ends_as_it_began(deployment: Deployment, nth: int, 
     forget(deployment)
     put(deployment, "AWS_REGION", "eu-west-1", comment="by hand")
     deployment.vercel_fault(**POST, kind="half", nth=nth, times=99, code="BAD_REQUEST")
-    refused = deployment.wizard("push", "--json", "--no-redeploy", expect=4).document
+    agreed = ("--replace-variable", "AWS_REGION")
+    refused = deployment.wizard("push", *agreed, "--json", "--no-redeploy", expect=4).document
     assert f"{name}: it is missing" in refused["message"] and "rolled back" in refused["message"]
     assert deployment.deployed() == {"AWS_REGION": "eu-west-1"}
     assert [each["comment"] for each in listed(deployment)] == ["by hand"]
     assert len(deployment.stored_key_versions()) == 1
+
+
+def test_a_region_of_somebody_else_is_not_replaced_unattended_before_it_is_named(deployment: Deployment) -> None:
+    forget(deployment)
+    put(deployment, "AWS_REGION", "eu-west-1", comment="of the uploads")
+    refused = deployment.wizard("push", "--yes", "--json", "--no-redeploy", expect=2).document
+    assert "AWS_REGION of production of Vercel project eonpro/eonpro is eu-west-1" in refused["message"]
+    assert deployment.deployed() == {"AWS_REGION": "eu-west-1"}
+    deployment.wizard("push", "--replace-variable", "AWS_REGION", "--json", "--no-redeploy")
+    assert delivered(deployment) == wanted(deployment)
 
 
 def test_a_data_key_stored_as_encrypted_becomes_sensitive_and_keeps_its_value(deployment: Deployment) -> None:

@@ -81,7 +81,7 @@ def test_a_rollout_that_may_not_read_is_taken_back_and_goes_well_once_it_may(ser
     assert failed["before"]["revision"] == failed["after"]["revision"] == service.first
     assert back["taskDefinition"] == service.first
     assert [one["rolloutState"] for one in back["deployments"]] == ["COMPLETED"]
-    assert held == [{"NODE_ENV": "production", "AWS_REGION": "eu-west-1"}] * 2
+    assert held == [{"NODE_ENV": "production", "AWS_REGION": "us-east-1"}] * 2
     assert healed["redeploys"][0]["state"] == "done" and holds_the_key(service)
     assert service.revisions() == 2, "the revision of the first try is taken up"
 
@@ -101,7 +101,7 @@ def test_a_container_that_dies_is_taken_back_by_the_circuit_breaker_and_told(ser
     assert "the container web exited with 1" in failed["why"]
     assert sent == {"ecs:RegisterTaskDefinition": 1, "ecs:UpdateService": 1}, "it is ECS itself that goes back"
     assert service.look()["taskDefinition"] == service.first
-    assert service.held() == [{"NODE_ENV": "production", "AWS_REGION": "eu-west-1"}] * 2
+    assert service.held() == [{"NODE_ENV": "production", "AWS_REGION": "us-east-1"}] * 2
 
 
 def test_a_healthy_deployment_that_waits_for_somebodys_consent_is_not_rolled_back(service: OnEcs) -> None:

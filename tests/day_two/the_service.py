@@ -85,7 +85,7 @@ def service_of(deployment: Deployment) -> Iterator[OnEcs]:
         "name": "web",
         "image": "clinic/web:7",
         "memory": 256,
-        "environment": [{"name": "NODE_ENV", "value": "production"}, {"name": "AWS_REGION", "value": "eu-west-1"}],
+        "environment": [{"name": "NODE_ENV", "value": "production"}, {"name": "AWS_REGION", "value": "us-east-1"}],
     }
     made = ecs.register_task_definition(
         family=NAME, containerDefinitions=[container], tags=[{"key": "team", "value": "web"}]

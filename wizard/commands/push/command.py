@@ -36,8 +36,14 @@ def run(options: PushOptions, request: Request, clients: Clients) -> tuple[int, 
     if options.rename_existing:
         _confirm(options.rename_existing, request, clients)
     values = {key: answer.value for key, answer in request.answers.items()}
+    repeated = "push --redeploy" if request.redeploy else "push"
     context = foreign_variables.agreed_context(
-        clients.ui, context, values, "push", scopes=scopes, redeploys=request.redeploy is not False
+        clients.ui,
+        context,
+        values,
+        repeated,
+        scopes=scopes,
+        redeploys=redeploy.may_follow(request.redeploy, clients.ui),
     )
     with Threads(max_workers=1) as pool:
         # The application gets its key. Whether anybody else has one, too, no delivery says.

@@ -21,6 +21,11 @@ Pause = Callable[[float], None]
 """Waits for that number of seconds."""
 
 
+def may_follow(redeploy: bool | None, ui: UserInterface) -> bool:
+    """Whether `offer` may redeploy something: it was asked for, or a person will be asked."""
+    return ui.interactive if redeploy is None else redeploy
+
+
 def running(context: TargetContext) -> tuple[Instances, ...]:
     """What runs at each target. Reads only; never raises a SetupError."""
     return tuple(_running_at(context, target) for target in context.targets)

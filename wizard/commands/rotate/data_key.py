@@ -12,7 +12,7 @@ from typing import Any
 
 from components.settings import DATA_KEY_VARIABLE, RecordTable, SecretStore
 from wizard.commands.deployed_stack import attempted
-from wizard.commands.push.redeploy import offer, running
+from wizard.commands.push.redeploy import may_follow, offer, running
 from wizard.commands.rotate import replace_version
 from wizard.commands.rotate.replace_version import (
     is_current_everywhere,
@@ -319,7 +319,7 @@ def put_in_place(
     replaceable = replace_version.replaceable(data_keys, (*versions, version))
     to = replace_version.deliverable(data_keys, version, replaceable)
     values = {key: answer.value for key, answer in request.answers.items()}
-    to = foreign_variables.agreed_context(ui, to, values, command, redeploys=request.redeploy is not False)
+    to = foreign_variables.agreed_context(ui, to, values, command, redeploys=may_follow(request.redeploy, ui))
     ui.section("Data keys")
     show_versions(ui, versions, data_keys.outputs.key_arns)
     warn_of_altered(ui, data_keys.own.key_rotation.altered(data_keys.settings))
