@@ -208,8 +208,10 @@ def brief(plan: Plan) -> tuple[tuple[str, str], ...]:
             f"{SIGNS.get(word(step), '?')} {_type(step)} {step.name}{_changed(step)}" for step in changes
         )
     elif changes:
-        # The word after the article: key, application, access, audit, alerts, delivery.
-        words = ((part.split()[1].removesuffix("'s"), len(steps)) for part, steps in _by_part(changes))
+        # The word after the article, the longest by the one after it: the row and its question fit on 80 by 24.
+        words = (
+            (part.split()[1].replace("application's", "identity"), len(steps)) for part, steps in _by_part(changes)
+        )
         resources += f": {', '.join(f'{word} {count}' for word, count in words)}"
     if plan.stored_data_key is not None:
         data_key = f"{plan.stored_data_key.wrapped.fingerprint} is kept, and delivered again"
