@@ -7,24 +7,32 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from components import policies
 from components.policies.stack import (
     alert_rules_of,
     arn_of,
+    key_policy_of,
     log_group_arn_of,
     logs_to_cloudwatch,
     trail_arn_of,
+    trail_key_policy_of,
     vercel_provider_arn_of,
 )
+from components.policies.trail import trail_encryption_statements
 from components.settings import ImportGroup, SecretStore, Settings
 from components.settings.names import in_account_namespace
 from wizard.aws import cloudtrail, kms
 from wizard.aws.auth.session import Session, SessionClient, tags_of
 from wizard.aws.existing_resources import PURPOSE
-from wizard.core.errors import PermissionDenied, Unsupported
+from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import KeyFact, UnrecordedResource
 from wizard.core.models.delivery import StackState
 
 _NO_ENTITY = ("NoSuchEntity",)
+
+_OF_ONE_KEY = (policies.application_use_statement(app_principal_arns=()), *trail_encryption_statements(trail_arn=""))
+_KEY_MARKS = frozenset({policies.DENY_DELETION, *(str(statement["Sid"]) for statement in _OF_ONE_KEY)})
+"""Statements that the policy of a stack's key has from its creation on, whatever the settings are."""
 
 KEY, REPLICA, ALIAS = "aws:kms/key:Key", "aws:kms/replicaKey:ReplicaKey", "aws:kms/alias:Alias"
 
@@ -99,9 +107,32 @@ def _keys(session: Session, settings: Settings, state: StackState) -> tuple[Unre
         except Unsupported:
             tagged = ()
         free = [key for key in tagged if key.arn not in state.owned and key.state == "Enabled" and not key.replica_of]
+        free = [key for key in free if _has_own_policy(session, settings, key)]
         for purpose, alias in wanted:
             own += _key(session, settings, [key for key in free if key.tags.get("Purpose", "") == purpose], alias)
     return (*own, *_replicas(session, settings, names, (*state.owned, *(key.arn for key in own))))
+
+
+def _has_own_policy(session: Session, settings: Settings, key: KeyFact) -> bool:
+    """Whether the key has what every key of a stack is created with: this stack's policy, and KMS's own key material.
+
+    Anybody can make a key with the same tags, an account that was set up by the guide has one: its policy would be
+    overwritten by the stack's.
+    """
+    is_trail_key = key.tags.get("Purpose") == PURPOSE["Purpose"]
+    expected = trail_key_policy_of(settings) if is_trail_key else key_policy_of(settings)
+    try:
+        actual = kms.KmsKeys(session).key_policy(key.arn)
+    except (PermissionDenied, ResourceError):
+        return False
+    # Not all of it: the settings may have changed since, and names of roles were ids before the roles existed.
+    return key.origin == "AWS_KMS" and _marks(expected) <= _marks(actual)
+
+
+def _marks(document: Mapping[str, object]) -> set[str]:
+    statements = document.get("Statement")
+    listed = statements if isinstance(statements, list) else []
+    return {str(entry.get("Sid")) for entry in listed if isinstance(entry, Mapping)} & _KEY_MARKS
 
 
 def _key(session: Session, settings: Settings, keys: list[KeyFact], alias: str) -> Iterator[UnrecordedResource]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from components.policies.stack import key_policy_of, trail_key_policy_of
 from components.settings import Settings
 from wizard.core.models.account import UnrecordedResource
 from wizard.core.models.delivery import StackState
@@ -37,8 +38,11 @@ def made(boto: Any, settings: Settings) -> dict[str, str]:
     iam, s3, kms = boto("iam"), boto("s3"), boto("kms")
     tags = tags_of(settings)
     kms_tags = tags_of(settings, "TagKey", "TagValue")
-    phi = kms.create_key(Tags=kms_tags)["KeyMetadata"]
-    logs = kms.create_key(Tags=[*kms_tags, {"TagKey": "Purpose", "TagValue": "AuditLogs"}])["KeyMetadata"]
+    phi = kms.create_key(Tags=kms_tags, Policy=json.dumps(key_policy_of(settings)))["KeyMetadata"]
+    logs = kms.create_key(
+        Tags=[*kms_tags, {"TagKey": "Purpose", "TagValue": "AuditLogs"}],
+        Policy=json.dumps(trail_key_policy_of(settings)),
+    )["KeyMetadata"]
     kms.create_alias(AliasName="alias/eonpro-phi-key", TargetKeyId=phi["KeyId"])
     kms.create_alias(AliasName="alias/eonpro-audit-key", TargetKeyId=logs["KeyId"])
     for role in ("eonpro-app-role", "eonpro-execution-role"):
@@ -131,7 +135,8 @@ def test_names_without_the_marks_or_of_another_environment_are_somebody_elses(bo
 
 def test_of_two_keys_the_one_with_the_alias_is_the_stacks_and_without_an_alias_none_is(boto, aws, settings) -> None:
     kms, tags = boto("kms"), tags_of(settings, "TagKey", "TagValue")
-    first, second = (kms.create_key(Tags=tags)["KeyMetadata"]["KeyId"] for _ in range(2))
+    made = {"Tags": tags, "Policy": json.dumps(key_policy_of(settings))}
+    first, second = (kms.create_key(**made)["KeyMetadata"]["KeyId"] for _ in range(2))
     assert aws.unrecorded_resources.find_unrecorded(settings, BEGUN) == ()
     kms.create_alias(AliasName="alias/eonpro-phi-key", TargetKeyId=second)
     found = aws.unrecorded_resources.find_unrecorded(settings, BEGUN)
@@ -140,8 +145,24 @@ def test_of_two_keys_the_one_with_the_alias_is_the_stacks_and_without_an_alias_n
 
 def test_a_disabled_key_is_none_that_an_interrupted_run_left(boto, aws, settings) -> None:
     kms = boto("kms")
-    key = kms.create_key(Tags=tags_of(settings, "TagKey", "TagValue"))["KeyMetadata"]["KeyId"]
+    key = kms.create_key(Tags=tags_of(settings, "TagKey", "TagValue"), Policy=json.dumps(key_policy_of(settings)))[
+        "KeyMetadata"
+    ]["KeyId"]
+    assert ids(aws.unrecorded_resources.find_unrecorded(settings, BEGUN)) == {("Key", key)}
     kms.disable_key(KeyId=key)
+    assert aws.unrecorded_resources.find_unrecorded(settings, BEGUN) == ()
+
+
+def test_a_key_with_the_tags_and_another_policy_is_somebody_elses(boto, aws, settings) -> None:
+    """The guide's key has the same tags: the stack's policy must not be written over its own."""
+    boto("kms").create_key(Tags=tags_of(settings, "TagKey", "TagValue"))
+    assert aws.unrecorded_resources.find_unrecorded(settings, BEGUN) == ()
+
+
+def test_a_key_with_key_material_from_elsewhere_is_somebody_elses(boto, aws, settings) -> None:
+    boto("kms").create_key(
+        Tags=tags_of(settings, "TagKey", "TagValue"), Policy=json.dumps(key_policy_of(settings)), Origin="EXTERNAL"
+    )
     assert aws.unrecorded_resources.find_unrecorded(settings, BEGUN) == ()
 
 
