@@ -311,7 +311,7 @@ def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
         if state.outputs is None:
             # Of a first set-up that did not end, AWS may have made what the state lacks.
             own_claim = services.claim_of(request.stack, engine.check_backend(request.stack))
-            unrecorded, failed = services.unrecorded_resources(settings, state, stack.aws, own_claim, has_data_key=True)
+            unrecorded, failed = services.unrecorded_resources(settings, state, stack.aws, own_claim, importing=True)
             if failed:
                 raise PreflightFailed(tuple(failed))
         if state.pending or unrecorded:

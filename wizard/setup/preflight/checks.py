@@ -172,8 +172,9 @@ def check(
         elsewhere = None
         if is_same_place:
             own = services.claim_of(stack, pulumi.backend)
-            has_data_key = on_aws.stored_data_key is not None or not on_aws.stored_data_key_known
-            unrecorded, failed = services.unrecorded_resources(settings, state, aws, own, has_data_key=has_data_key)
+            unrecorded, failed = services.unrecorded_resources(
+                settings, state, aws, own, importing=import_request is not None
+            )
             problems += failed
             state = state.with_unrecorded(unrecorded)
         if on_aws.existing is not None and is_checkable and pulumi.state is None:

@@ -18,6 +18,7 @@ from wizard.core.ports.run import AwsClient, Engine, VercelClient
 from wizard.core.retry import Threads
 from wizard.core.safe_text import quoted
 from wizard.core.state_backend import CLOUD_URL
+from wizard.data_key import guard
 from wizard.data_key.delivery import region_of
 from wizard.inputs.registry import by_key
 from wizard.setup.preflight.resource_conflicts import crashed_creations
@@ -106,11 +107,11 @@ def foreign_claim(settings: Settings, owner: str, own: str) -> errors.Problem | 
     )
 
 
-def _is_claimed(aws: AwsClient, settings: Settings, own: str) -> bool:
-    """Whether the environment has this stack's claim: its first update began, whatever became of its state."""
+def _did_not_end(aws: AwsClient, settings: Settings, own: str) -> bool:
+    """Whether this stack's first update began, by its claim, and no data key was ever stored, as far as AWS knows."""
     name = settings.names.claim
     claims, _ = attempt(aws.access_diagnostics.read_values, [name], SecretStore.PARAMETER_STORE)
-    return bool(claims) and claims is not None and claims.get(name) == own
+    return (claims or {}).get(name) == own and guard.may_create(aws, settings).is_allowed
 
 
 def claimed_elsewhere(aws: AwsClient, settings: Settings, own: str) -> errors.Problem | None:
@@ -230,15 +231,15 @@ def orphaned_creations(
 
 
 def unrecorded_resources(
-    settings: Settings, state: StackState, aws: AwsClient, own_claim: str, *, has_data_key: bool
+    settings: Settings, state: StackState, aws: AwsClient, own_claim: str, *, importing: bool
 ) -> tuple[tuple[UnrecordedResource, ...], list[errors.Problem]]:
     """What the stack made and its state lacks, and why that cannot be read.
 
-    Empty for a stack that never began, and for an environment that is another stack's. `has_data_key`: whether the
-    environment has a stored data key, or may have one. Without a state it had been set up by then, and was removed or
-    lost its state: what is there is imported by a person's decision.
+    Empty for a stack that never began, and for an environment that is another stack's. An empty state is that of a
+    first set-up that did not end if the claim is its own and the account has no trace of a data key. With one the
+    stack was set up, and was removed or lost its state: what is there is imported by a person's decision (`importing`).
     """
-    if not state.has_begun and (has_data_key or not _is_claimed(aws, settings, own_claim)):
+    if not state.has_begun and (importing or not _did_not_end(aws, settings, own_claim)):
         return (), []
     unrecorded, error = attempt(aws.unrecorded_resources.find_unrecorded, settings, state)
     if error is not None:

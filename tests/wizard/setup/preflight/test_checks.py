@@ -722,6 +722,18 @@ def test_a_stack_that_has_a_data_key_and_lost_its_state_is_imported_by_a_person_
     assert world.check(saved=settings()).unrecorded == ()
 
 
+def test_a_stack_that_lost_its_state_and_its_data_key_is_no_first_set_up(world) -> None:
+    """The record of a backup is a trace of the data key: its person has it, and an import takes it."""
+    torn(world)
+    world.aws.parameters[settings().names.last_backup] = "{}"
+    assert world.check(saved=settings()).unrecorded == ()
+
+
+def test_who_asks_for_an_import_of_a_lost_stack_gets_one(world) -> None:
+    torn(world)
+    assert world.check(saved=settings(), adoption=ALL).unrecorded == ()
+
+
 def test_what_cannot_be_read_is_said_before_more_is_created(world) -> None:
     interrupted(world)
     world.aws.failures["find_unrecorded"] = Unreachable("kms does not answer", "check the network")
