@@ -213,6 +213,7 @@ def test_the_configurations_leave_no_setting_of_the_account_s_untried() -> None:
         "ecsService",
         "eksNamespace",
         "eksServiceAccount",
+        "variableNames",
     }
     fields = {field.alias for field in Settings.model_fields.values()} - {"region"}
     assert fields - tried - elsewhere - {"vercelTeam", "vercelProject"} == set()

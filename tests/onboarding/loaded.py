@@ -366,24 +366,21 @@ def derived_once(folder: Path) -> Callable[..., bytes]:
     return from_file
 
 
-def asked_once(folder: Path) -> Callable[..., None]:
-    """`Cli.__init__`, with each engine's version in a file of the folder: to ask takes 0.07 s."""
-    from semver import VersionInfo
+def asked_once(folder: Path) -> Callable[..., Any]:
+    """`subprocess.run`, with the answer of each engine's `pulumi version` in a file: to ask takes 0.07 s."""
+    run = subprocess.run
 
-    from wizard.pulumi_engine.automation import Cli
-
-    ask = Cli.__init__
-
-    def from_file(self: Any) -> None:
+    def from_file(command: Any, *arguments: Any, **named: Any) -> Any:
         engine = Path(shutil.which("pulumi") or "")
+        if command != ["pulumi", "version"] or engine.name != "pulumi":
+            return run(command, *arguments, **named)
         status = engine.stat()
         file = folder / f"version-{status.st_ino}-{status.st_mtime_ns}"
-        if engine.name != "pulumi" or not file.exists():
-            ask(self)
+        if not file.exists():
             partial = file.with_suffix(f".{os.getpid()}")
-            partial.write_text(str(self.version))
+            partial.write_bytes(run(command, *arguments, **named).stdout)
             partial.replace(file)
-        self.command, self.version = "pulumi", VersionInfo.parse(file.read_text())
+        return subprocess.CompletedProcess(command, 0, file.read_bytes(), b"")
 
     return from_file
 
@@ -458,10 +455,8 @@ def _become(program: str, wanted: dict[str, Any], streams: Sequence[int]) -> Non
     if program == "python":
         _interpret(wanted["arguments"], executable=wanted["python"])
     setattr(subprocess.Popen, "__init__", with_phi_loaded(wanted["python"]))  # noqa: B010 - it would not be typed
-    # Of that folder's wizard, not of this one's.
+    setattr(subprocess, "run", asked_once(Path(wanted["python"]).parent))  # noqa: B010 - it would not be typed
     sys.path[0] = wanted["folder"]
-    cli = importlib.import_module("wizard.pulumi_engine.automation").Cli
-    setattr(cli, "__init__", asked_once(Path(wanted["python"]).parent))  # noqa: B010 - it would not be typed
     sys.argv = [program, *wanted["arguments"]]
     to_its_end(lambda: runpy.run_module(program, run_name="__main__", alter_sys=True))
 

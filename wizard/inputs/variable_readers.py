@@ -253,7 +253,7 @@ def _uses(file: str, text: str, kind: str, variable: str) -> Iterator[tuple[int,
     if reads:
         yield from ((position, How.READS) for position in reads)
     elif _SCHEMA.search(text):
-        yield from _at(rf"""(?<![\w.$])(["']?){name}\1\s*\??\s*[:=]""", text, How.DECLARES)
+        yield from _at(rf"""(?<![\w.$])(["']?){name}\1\s*(?:\?\s*)?[:=]""", text, How.DECLARES)
 
 
 def _at(pattern: str, text: str, how: How) -> Iterator[tuple[int, How]]:
@@ -264,7 +264,7 @@ def _at(pattern: str, text: str, how: How) -> Iterator[tuple[int, How]]:
 
 def _reads(text: str, name: str) -> Iterator[int]:
     # process.env.NAME, import.meta.env.NAME, env.NAME of t3-env, a name for process.env; with ?. and !
-    for match in re.finditer(rf"[\w)\]]\s*[?!]?\s*\.\s*{name}(?![\w$])", text):
+    for match in re.finditer(rf"[\w)\]]\s*(?:[?!]\s*)?\.\s*{name}(?![\w$])", text):
         if not re.search(r"\bexports\s*\.?\s*$", text[: match.start() + 1][-20:]):
             yield match.end() - 1
     # process.env['NAME'], env.get("NAME"), getenv('NAME'), required('NAME'), ['NAME', …].forEach((name) => env[name])

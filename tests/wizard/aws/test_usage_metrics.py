@@ -77,8 +77,8 @@ def test_calls_that_use_the_key_are_counted_and_calls_that_describe_it_are_not(a
 
 
 def test_the_history_is_read_to_its_end(account, scripted):
-    page = {"Events": [event("Decrypt")] * 50, "NextToken": "more"}
-    account.answer_in_turn("LookupEvents", *[json.dumps(page)] * 3, json.dumps({"Events": [event("Decrypt")]}))
+    pages = [{"Events": [event("Decrypt")] * 50, "NextToken": f"page {number}"} for number in (2, 3, 4)]
+    account.answer_in_turn("LookupEvents", *map(json.dumps, pages), json.dumps({"Events": [event("Decrypt")]}))
     PAUSED.clear()
     usage = usage_of(scripted)
     assert (usage.key_requests, usage.is_key_requests_cut_off) == (151, False)
@@ -87,7 +87,9 @@ def test_the_history_is_read_to_its_end(account, scripted):
 
 
 def test_a_history_that_is_too_long_is_cut_off_and_says_since_when_it_is_complete(account, scripted):
-    pages = [{"Events": [event("Decrypt", minutes=10 * number)], "NextToken": "more"} for number in (1, 2, 3)]
+    pages = [
+        {"Events": [event("Decrypt", minutes=10 * number)], "NextToken": f"page {number + 1}"} for number in (1, 2, 3)
+    ]
     account.answer_in_turn("LookupEvents", *map(json.dumps, pages))
     usage = usage_of(scripted, pages=3)
     assert (usage.key_requests, usage.is_key_requests_cut_off) == (3, True)

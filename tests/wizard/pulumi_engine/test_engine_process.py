@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wizard.core.errors import SetupError, Unreachable
-from wizard.pulumi_engine import automation, process
+from wizard.pulumi_engine import automation, config, process
 from wizard.pulumi_engine.automation import Cli
 from wizard.pulumi_engine.process import EngineProcess
 
@@ -47,6 +47,8 @@ def test_pulumi_version_gets_the_environment_of_every_other_pulumi_command(pulum
 
 def test_a_pulumi_that_says_nothing_is_not_waited_for(pulumi, monkeypatch) -> None:
     pulumi("exec sleep 60")
+    # Else the engine of `make setup` is asked in its place.
+    monkeypatch.setattr(config, "chosen_engine", lambda: None)
     monkeypatch.setattr(automation, "VERSION_SECONDS", 0.2)
     began = time.monotonic()
     with pytest.raises(SetupError, match="does not run"):

@@ -222,4 +222,4 @@ def test_a_strict_key_policy_is_said_to_be_closed_to_it(capsys):
 
 def test_what_it_lacks_is_asked_for_by_its_own_command(capsys):
     assert bell.main(["policy", "auditor"]) == 2
-    assert "python -m wizard policy auditor --target" in capsys.readouterr().err
+    assert "-m wizard policy auditor --target" in capsys.readouterr().err

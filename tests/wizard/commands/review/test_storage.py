@@ -57,9 +57,9 @@ def test_a_review_after_many_others_of_its_day_is_written_at_the_first_attempt(p
     tried: list[str] = []
     create = files.create
 
-    def counted(file: Path, content: bytes, *, private: bool) -> bool:
+    def counted(file: Path, content: bytes) -> bool:
         tried.append(file.name)
-        return create(file, content, private=private)
+        return create(file, content)
 
     monkeypatch.setattr(files, "create", counted)
     storage.write(place, found, written[-1])
