@@ -18,7 +18,6 @@ import wizard.cli.request  # noqa: F401
 from tests.onboarding.deployment import CompletedCommand, Deployment
 from tests.onboarding.loaded import asked_once, loaded_python, with_phi_loaded
 from tests.onboarding.shipped_schemas import fits
-from wizard.pulumi_engine.automation import Cli
 
 
 def run(
@@ -32,7 +31,7 @@ def run(
     here = os.getcwd()
     with (
         patch.object(subprocess.Popen, "__init__", with_phi_loaded(str(loaded_python()))),
-        patch.object(Cli, "__init__", asked_once(deployment.root)),
+        patch.object(subprocess, "run", asked_once(deployment.root)),
         patch.dict(os.environ, deployment.with_changes(env), clear=True),
         patch("wizard.cli.main.PROJECT_FOLDER", deployment.folder),
         patch("wizard.cli.request.PROJECT_FOLDER", deployment.folder),

@@ -27,7 +27,7 @@ REQUESTS = {
     "status": (11, 4, 4),
     "verify": (17, 4, 6),
     "doctor --quick": (49, 5, 6),
-    "push --no-redeploy": (12, 7, 7),
+    "push --no-redeploy": (12, 8, 8),
     "review": (12, 1, 5),
     "report": (72, 5, 9),
     "setup --yes": (127, 6, 7),

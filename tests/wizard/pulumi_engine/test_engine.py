@@ -44,7 +44,6 @@ from wizard.core.models.stack import Progress
 from wizard.core.state_backend import ENTER_PASSPHRASE
 from wizard.pulumi_engine import backend as engine_backend
 from wizard.pulumi_engine import workspace
-from wizard.pulumi_engine.automation import Cli
 from wizard.pulumi_engine.engine import PulumiEngine
 from wizard.pulumi_engine.events import Watch
 from wizard.pulumi_engine.plan import digest, pending_step, pending_steps, with_imports
@@ -147,7 +146,7 @@ def place(tmp_path: Path, installed: SimpleNamespace, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{tmp_path / 'state'}")
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "a passphrase")
     monkeypatch.setenv("PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION", "true")
-    monkeypatch.setattr(Cli, "__init__", asked_once(installed.home))
+    monkeypatch.setattr(subprocess, "run", asked_once(installed.home))
     return Place(tmp_path, installed.built)
 
 
