@@ -54,7 +54,9 @@ class ReportOptions:
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("action", nargs="?", metavar="verify", help="check a report against its digest and facts")
-        parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="with verify: a report.json")
+        parser.add_argument(
+            "file", nargs="?", type=Path, metavar="FILE", help="with verify: a report.json, or its folder"
+        )
         parser.add_argument("--prepared-by", metavar="NAME", help="who prepared the report")
         parser.add_argument("--reviewed-by", metavar="NAME", help="who reviews it")
         parser.add_argument(

@@ -128,9 +128,10 @@ def _agreements(file: Path, confirmed: dict[str, Agreement]) -> dict[str, Agreem
 def verify(file: Path, clients: Clients) -> tuple[int, json_documents.Document]:
     """Check a report against its digest, its own facts and every form beside it. Asks no service.
 
-    Exit code 1 if something differs. Raises UsageError for a file that is no report.
+    Of a folder, its `report.json`. Exit code 1 if something differs. Raises UsageError for a file that is no report.
     """
-    again = wizard("report", "verify", "FILE")
+    again = wizard("report", "verify", "FILE", advice="with the report.json of a report")
+    file = file / DATA if file.is_dir() else file
     try:
         content = files.read_text(file)
         report = safe_text.parse_json(content)
@@ -145,8 +146,11 @@ def verify(file: Path, clients: Clients) -> tuple[int, json_documents.Document]:
             if (file.parent / name).read_text(encoding="utf-8") != forms[name](report)
         ]
         result = verified_document(file, report, forms=present, faults=faults)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, UndefinedError) as error:
-        raise UsageError(f"{file} cannot be read as a report of this version: {error!r}", again) from error
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror or error}", again) from error
+    except (ValueError, KeyError, TypeError, AttributeError, UndefinedError) as error:
+        what = type(error).__name__
+        raise UsageError(f"{file} cannot be read as a report of this version ({what}: {error})", again) from error
     for fault in faults:
         clients.ui.line(f"{file}: {fault}", mark=Mark.FAIL)
     if not faults:

@@ -151,6 +151,18 @@ def test_a_report_is_verified_with_the_forms_beside_it_and_asks_no_service(run, 
     assert run.aws.log == []
 
 
+def test_a_report_is_verified_by_its_folder(run, tmp_path) -> None:
+    run("--out", "here")
+    code, told = run("verify", "here")
+    assert (code, told["ok"]) == (0, True)
+
+
+def test_a_folder_without_a_report_is_refused_in_words(run, tmp_path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="report.json cannot be read: No such file or directory"):
+        run("verify", "empty")
+
+
 FORMS = ["report.json", "report.html", "report.md", "assessment-results.json"]
 
 
