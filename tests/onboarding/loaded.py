@@ -332,6 +332,9 @@ def main(program: str, door: socket.socket) -> None:
             asking, _ = door.accept()
             with asking:
                 message, given, _, _ = socket.recv_fds(asking, _LONGEST_REQUEST, 8)
+            if not given:
+                # Who connected was killed before it asked.
+                continue
             tell, *streams = given
             pid = os.fork()
             if pid == 0:

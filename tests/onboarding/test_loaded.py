@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,14 @@ def test_one_that_is_killed_is_told_as_killed(tmp_path: Path) -> None:
     (tmp_path / "wizard.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     done = loaded("wizard").run([], folder=tmp_path, environment={}, timeout=TIMEOUT_SECONDS)
     assert done.returncode == -9
+
+
+def test_one_that_is_killed_before_it_has_asked_ends_no_other(tmp_path: Path) -> None:
+    (tmp_path / "wizard.py").write_text("raise SystemExit(7)")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asking:
+        asking.connect(str(loaded("wizard").door))
+    done = loaded("wizard").run([], folder=tmp_path, environment={}, timeout=TIMEOUT_SECONDS)
+    assert done.returncode == 7
 
 
 def test_the_aws_command_line_that_begins_loaded_says_the_same(bare: Deployment) -> None:
