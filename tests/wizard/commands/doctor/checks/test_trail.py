@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from components.policies.stack import alert_rules_of
+from components.policies.stack import alert_rules_of, trail_key_policy_of
 from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import ACCOUNT, BUCKET, REGION, TRAIL, key_fact, settings, trail_fact
 from wizard.commands.doctor.checks.trail import check_alerts, check_bucket, check_trail
@@ -194,7 +194,33 @@ def test_logs_without_their_key_are_a_fault_only_where_the_settings_say_that_the
 ])  # fmt: skip
 def test_the_audit_log_is_not_lost_with_its_key(stand: CheckedStack, state: str, command: str):
     stand.aws.keys[LOGS_KEY] = replace(stand.aws.keys[LOGS_KEY], state=state)
+    stand.aws.key_policies[LOGS_KEY] = trail_key_policy_of(stand.settings)
     assert finding(stand.told(check_trail), "logs-key-unusable").command == command
+
+
+def test_a_key_of_the_logs_whose_guard_was_taken_out_is_saved_and_guarded_by_one_command(stand: CheckedStack):
+    stand.aws.keys[LOGS_KEY] = replace(stand.aws.keys[LOGS_KEY], state="PendingDeletion")
+    guarded = trail_key_policy_of(stand.settings)
+    allowed = [statement for statement in guarded["Statement"] if statement["Effect"] == "Allow"]
+    stand.aws.key_policies[LOGS_KEY] = {**guarded, "Statement": allowed}
+    cancel, enable, update = finding(stand.told(check_trail), "logs-key-unusable").command.split(" && ")
+    assert "cancel-key-deletion" in cancel and "enable-key" in enable
+    assert "pulumi up --refresh" in update and update.rstrip("'").endswith("kms/key:Key::audit-trail-key")
+
+
+def test_a_policy_of_the_logs_key_that_cannot_be_read_leaves_the_rescue_of_the_key(stand: CheckedStack):
+    stand.aws.keys[LOGS_KEY] = replace(stand.aws.keys[LOGS_KEY], state="PendingDeletion")
+    stand.aws.failures["key_policy"] = DENIED
+    command = finding(stand.told(check_trail), "logs-key-unusable").command
+    assert "cancel-key-deletion" in command and "pulumi" not in command
+
+
+def test_an_organizations_logs_key_is_saved_without_an_update_of_the_stack(existing: CheckedStack):
+    with_trail(existing, key_arn=LOGS_KEY)
+    existing.aws.keys[LOGS_KEY] = key_fact(LOGS_KEY, state="PendingDeletion")
+    existing.aws.key_policies[LOGS_KEY] = {"Statement": []}
+    command = finding(existing.told(check_trail), "logs-key-unusable").command
+    assert "cancel-key-deletion" in command and "pulumi" not in command
 
 
 def test_a_key_of_the_logs_that_cannot_be_read_is_not_checked(stand: CheckedStack):
