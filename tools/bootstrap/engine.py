@@ -215,7 +215,9 @@ class Engine:
         modules = draft / "modules"
         of_module = ("-modfile", str(self._changed(go, modules)), *_FLAGS)
         stale = ("list", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}")
-        packages = len(self._go(go, *stale, *of_module, _COMMAND, log="engine-packages").split())
+        listed = self._go(go, *stale, *of_module, _COMMAND, log="engine-packages").splitlines()
+        # Go says among them what it downloads.
+        packages = sum(not line.startswith("go: ") for line in listed if line)
         self._machine.say(f"{packages} packages are to be compiled")
         argv = ("build", "-v", *of_module, "-ldflags", flags, "-o", str(binary), _COMMAND)
         self._go(go, *argv, log="engine", total=packages)
