@@ -37,7 +37,9 @@ def filled(deployment: Deployment, disk: SmallDisk, call: str, *, leave: int) ->
     return " ".join(running.output.split())
 
 
-@pytest.mark.parametrize("leave", [0, 5000], ids=["to the last byte", "but for a page"])
+@pytest.mark.parametrize(
+    "leave", [0, pytest.param(5000, marks=pytest.mark.thorough)], ids=["to the last byte", "but for a page"]
+)
 @pytest.mark.parametrize(
     "call", [pytest.param(call, marks=[pytest.mark.thorough] * (call != "kms:CreateAlias")) for call in MOMENTS]
 )
