@@ -624,6 +624,13 @@ IN_THE_ACCOUNT = (
     Fault(name="role-of-a-vendor", do=_vendor, stays=("role vendor",)),
     Fault(name="logs-key-disabled", do=aws("kms", "disable_key", KeyId="LOGS")),
     Fault(
+        name="key-to-be-deleted",
+        do=both(
+            key_policy(lambda found: [each for each in found if each["Effect"] == "Allow"]),
+            aws("kms", "schedule_key_deletion", KeyId="KEY", PendingWindowInDays=7),
+        ),
+    ),
+    Fault(
         name="logs-key-to-be-deleted",
         do=both(
             key_policy(lambda found: [each for each in found if each["Effect"] == "Allow"], logs=True),

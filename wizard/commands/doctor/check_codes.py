@@ -185,7 +185,8 @@ _CONSEQUENCES: tuple[tuple[str, str], ...] = (
         " stack-behind",
     ),
     ("key-pending-deletion key-missing key-unavailable key-disabled", _LOST_KEY),
-    ("key-pending-deletion", "key-disabled"),
+    # The command that saves the key guards it again.
+    ("key-pending-deletion", "key-disabled deletion-unguarded"),
     ("key-missing", "alias-missing alias-moved"),
     (
         "service-control-policy principal-missing vercel-oidc-off vercel-issuer-changed provider-missing"

@@ -4,11 +4,13 @@ Reads through the context.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
+from components.policies.stack import key_policy_of
 from components.settings import KEY_ID_VARIABLE
 from wizard.commands.doctor import fixes
+from wizard.commands.doctor.checks.key_policy import key_resource
 from wizard.commands.doctor.checks.principal import RESTART
 from wizard.commands.doctor.checks.variables import Expected, delivery, expected, surrounding_fault
 from wizard.commands.doctor.context import CheckContext
@@ -17,6 +19,8 @@ from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StoredDataKey
 from wizard.data_key.delivery import region_of
+from wizard.setup import key_access
+from wizard.setup.importing.policies import widening
 
 _ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):([0-9]{12}):(key|alias)/.+")
 
@@ -69,7 +73,7 @@ def _state(context: CheckContext, key: KeyFact) -> CheckResult:
             cause="key-pending-deletion",
             what=f"the key {key.arn} is scheduled for deletion",
             why="KMS returns KMSInvalidStateException for every use; when it is deleted, every record is lost",
-            command=usable_again(context, key),
+            command=_saved(context, key),
             advice=f"find out who scheduled it, then {RESTART}",
         )
     if key.state == "Disabled":
@@ -88,6 +92,15 @@ def _state(context: CheckContext, key: KeyFact) -> CheckResult:
     )
 
 
+def _saved(context: CheckContext, key: KeyFact) -> str:
+    """The command that saves a key from its deletion, and guards it again unless its policy was left as found."""
+    reading = next((each for each in context.key_readings if each.arn == key.arn), None)
+    if reading is None or key_access.is_kept(context.settings):
+        return usable_again(context, key)
+    wanted, resource = key_policy_of(context.settings), key_resource(context, reading)
+    return usable_and_guarded(context, key, reading.policy, wanted=wanted, resource=resource)
+
+
 def usable_again(context: CheckContext, key: KeyFact) -> str:
     """The command that enables a disabled key, or saves one from its deletion; that shows it in any other state."""
     calls = {"PendingDeletion": ("cancel-key-deletion", "enable-key"), "Disabled": ("enable-key",)}
@@ -95,6 +108,27 @@ def usable_again(context: CheckContext, key: KeyFact) -> str:
         fixes.aws(context, "kms", call, "--key-id", key.arn, region=region_of(key.arn))
         for call in calls.get(key.state, ("describe-key",))
     )
+
+
+def usable_and_guarded(
+    context: CheckContext,
+    key: KeyFact,
+    policy: Mapping[str, object] | SetupError,
+    *,
+    wanted: Mapping[str, object],
+    resource: str,
+) -> str:
+    """The command that makes a key of the stack usable again.
+
+    Where its policy no longer denies the deletion, the update of the `resource` (the end of its URN) is added: whoever
+    took the guard out could schedule the deletion again at once. The update cannot come first: to the AWS provider a
+    key that is going to be deleted is gone.
+    """
+    command = usable_again(context, key)
+    if key.state != key_access.PENDING or isinstance(policy, SetupError):
+        return command
+    beyond = widening(policy, wanted, resource=key.arn, account=key.arn.split(":")[4])
+    return f"{command} && {fixes.pulumi_up(context, resource)}" if beyond.undenied else command
 
 
 # --- AWS_KMS_KEY_ID

@@ -31,7 +31,7 @@ def check_key_policies(context: CheckContext) -> Iterator[CheckResult]:
         if isinstance(policy, SetupError):
             yield NotChecked.of(whose, policy)
             continue
-        resource = _resource(context, reading)
+        resource = key_resource(context, reading)
         yield from _strictness(context, key, policy, whose, resource)
         if key_access.is_kept(context.settings):
             yield from _kept(context, reading)
@@ -72,7 +72,7 @@ def check_strictness(context: CheckContext) -> Iterator[CheckResult]:
     """Whether a strict key policy can be changed by its administrators only, which needs the account's IAM."""
     for reading in _named(context):
         if isinstance(reading.key, KeyFact) and not isinstance(reading.policy, SetupError):
-            whose, resource = key_access.whose(reading, context.settings), _resource(context, reading)
+            whose, resource = key_access.whose(reading, context.settings), key_resource(context, reading)
             yield from _strictness(context, reading.key, reading.policy, whose, resource)
 
 
@@ -88,7 +88,7 @@ def _widened(context: CheckContext, surplus: Surplus) -> Finding:
         cause="deletion-unguarded" if only_guards else "key-policy-changed",
         what=surplus.what,
         why=_UNGUARDED if only_guards else _CHANGED,
-        command=fixes.pulumi_up(context, _resource(context, surplus.key)),
+        command=fixes.pulumi_up(context, key_resource(context, surplus.key)),
     )
 
 
@@ -96,7 +96,7 @@ def _named(context: CheckContext) -> Iterator[KeyReading]:
     return (reading for reading in context.key_readings if reading.arn in context.key_arns)
 
 
-def _resource(context: CheckContext, reading: KeyReading) -> str:
+def key_resource(context: CheckContext, reading: KeyReading) -> str:
     """The end of the URN of the key, or of the replica in its Region."""
     is_home = reading.arn == context.key_arn
     return KEY if is_home else f"aws:kms/replicaKey:ReplicaKey::phi-key-{reading.region}"

@@ -12,14 +12,13 @@ from components.policies.requirements import BY_ID
 from components.policies.stack import trail_arn_of, trail_key_policy_of
 from components.settings import ImportGroup, ObjectLock, Settings
 from wizard.commands.doctor import fixes
-from wizard.commands.doctor.checks.key import usable_again
+from wizard.commands.doctor.checks.key import usable_again, usable_and_guarded
 from wizard.commands.doctor.context import CheckContext
 from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact, Retention, TrailFact
 from wizard.core.models.audit import Gap, RuleFact, bucket_gaps, trail_gaps, trail_unread
 from wizard.core.models.delivery import StackState
-from wizard.setup.importing.policies import widening
 
 TRAIL = "aws:cloudtrail/trail:Trail::audit-trail"
 BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy::audit-trail"
@@ -182,19 +181,11 @@ def _logs_key(context: CheckContext, trail: TrailFact, arn: str) -> Iterator[Che
 
 
 def _logs_key_again(context: CheckContext, key: KeyFact) -> str:
-    """The command that makes the key of the logs usable, and guards it again.
-
-    Somebody has taken the guard out of its policy first, and could schedule the deletion again at once. The update
-    cannot come before the rescue: KMS takes no policy for a key that is going to be deleted.
-    """
-    command = usable_again(context, key)
-    if key.state != "PendingDeletion" or not owns_trail(context.settings) or not context.settings.trail_key:
-        return command
+    """The command that makes the key of the logs usable; one of the stack is guarded again, too."""
+    if not owns_trail(context.settings) or not context.settings.trail_key:
+        return usable_again(context, key)
     policy = context.once(f"policy {key.arn}", lambda: context.aws.kms.key_policy(key.arn))
-    wanted, account = trail_key_policy_of(context.settings), key.arn.split(":")[4]
-    if isinstance(policy, SetupError) or not widening(policy, wanted, resource=key.arn, account=account).undenied:
-        return command
-    return f"{command} && {fixes.pulumi_up(context, TRAIL_KEY)}"
+    return usable_and_guarded(context, key, policy, wanted=trail_key_policy_of(context.settings), resource=TRAIL_KEY)
 
 
 def _undelivered(context: CheckContext, trail: TrailFact) -> Finding:

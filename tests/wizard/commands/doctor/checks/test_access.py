@@ -13,13 +13,17 @@ import pytest
 
 from components.policies import ci
 from components.policies.evaluation.account import AccountIam, IamPolicy, IamPrincipal
+from components.policies.stack import key_policy_of
 from components.settings import ResourceKind, VercelIssuerMode
 from tests.wizard.commands.doctor.account import APP, KEY, DoctorFixture, wrapped
 from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, finding
 from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_KEY, key_fact, settings
 from wizard.commands.doctor import DoctorOptions, command
 from wizard.commands.doctor.checks import principal
+from wizard.commands.doctor.checks.key import check_keys
+from wizard.commands.doctor.checks.key_policy import check_key_policies
 from wizard.commands.doctor.checks.policies import check_ci_trust, check_readers, check_vercel_tokens
+from wizard.commands.doctor.diagnosis import build_diagnosis
 from wizard.core.errors import PermissionDenied, Unreachable
 from wizard.core.models.access import Ruling, TokenSubject, VariableEntry
 from wizard.core.models.delivery import AccessKey, ChildResult, StoredDataKey
@@ -82,6 +86,28 @@ def test_a_key_in_another_state_than_enabled(fixture: DoctorFixture, state: str,
     fixture.aws.keys[KEY] = key_fact(state=state)
     found = fixture.first()
     assert (found.cause, found.command) == (cause, command)
+
+
+def test_a_key_whose_guard_was_taken_out_is_saved_and_guarded_by_one_command() -> None:
+    stand = CheckedStack()
+    stand.aws.keys[KEY] = key_fact(state="PendingDeletion")
+    guarded = key_policy_of(stand.settings)
+    allowed = [statement for statement in guarded["Statement"] if statement["Effect"] == "Allow"]
+    stand.aws.key_policies[KEY] = {**guarded, "Statement": allowed}
+    told = build_diagnosis("production", [*stand.told(check_keys), *stand.told(check_key_policies)])
+    assert [each.cause for each in told.findings] == ["key-pending-deletion"]
+    assert [each.cause for each in told.consequences] == ["deletion-unguarded"]
+    cancel, enable, update = told.findings[0].command.split(" && ")
+    assert "cancel-key-deletion" in cancel and "enable-key" in enable
+    assert "pulumi up --refresh" in update and update.rstrip("'").endswith("kms/key:Key::phi-key")
+
+
+def test_a_key_whose_policy_was_left_as_found_is_saved_alone(fixture: DoctorFixture) -> None:
+    fixture.settings = settings(kept_as_found=("key",))
+    fixture.aws.keys[KEY] = key_fact(state="PendingDeletion")
+    fixture.aws.key_policies[KEY] = {"Version": "2012-10-17", "Statement": []}
+    command = fixture.first().command
+    assert "cancel-key-deletion" in command and "--repair" not in command and "pulumi up" not in command
 
 
 def test_a_key_that_is_gone(fixture: DoctorFixture) -> None:
