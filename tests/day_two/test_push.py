@@ -30,7 +30,8 @@ def deployment(on_vercel: Deployment) -> Iterator[Deployment]:
         if each["target"] != ["production"] or each["key"] not in NAMES:
             on_vercel.vercel("DELETE", f"{ENV}/{each['id']}")
     if delivered(on_vercel) != wanted(on_vercel):
-        on_vercel.wizard("push", "--no-redeploy")
+        # A test may have left a value of somebody else.
+        on_vercel.wizard("push", "--no-redeploy", *(word for name in NAMES for word in ("--replace-variable", name)))
 
 
 def listed(deployment: Deployment) -> list[dict[str, Any]]:
