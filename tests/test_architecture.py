@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ANY = ("*",)
 PURE_COMPONENTS = ("components.settings.*", "components.policies.*")
 CORE = ("wizard.core.*", *PURE_COMPONENTS)
-STEPS = (*CORE, "wizard.inputs.*", "wizard.data_key.*", "wizard.targets.*")
+BELOW_ACCOUNT = (*CORE, "wizard.inputs.*", "wizard.data_key.*", "wizard.targets.*")
+STEPS = (*BELOW_ACCOUNT, "wizard.account.*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,8 @@ TABLE = (
     Row(files=("wizard/inputs/*.py",), outside=("yaml",), ours=("wizard.inputs.*", "wizard.targets.*", *CORE)),
     # The application's side (phi) is reached as a child process, never imported.
     Row(files=("wizard/data_key/*.py",), ours=("wizard.data_key.*", "wizard.targets.*", *CORE)),
+    # How a deployed stack is, and whether that is good. The edges are reached through their ports.
+    Row(files=("wizard/account/*.py",), ours=("wizard.account.*", *BELOW_ACCOUNT), pure=True),
     Row(files=("wizard/setup/*.py",), outside=("yaml",), ours=("wizard.setup.*", *STEPS), pure=True),
     Row(
         files=("wizard/commands/*.py",),

@@ -17,6 +17,9 @@ https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-depl
 GITHUB_AUDIENCE = "sts.amazonaws.com"
 """The audience of the tokens of aws-actions/configure-aws-credentials."""
 
+READ_ROLE, APPLY_ROLE = "eonpro-ci-read", "eonpro-ci-apply"
+"""The role that CI previews and checks with, and the role that it applies with."""
+
 
 def github_oidc_provider_arn(*, account_id: str, partition: str = "aws") -> str:
     """The ARN that the account's OIDC provider for GitHub has, or will have: one for each URL and account."""

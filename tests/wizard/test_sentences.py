@@ -15,9 +15,9 @@ import pytest
 from components.policies.requirements import REQUIREMENTS
 from tests.wizard.commands.report.samples import FILES, STATES
 from tests.wizard.core.test_json_documents import DOCUMENTS
+from wizard.account.codes import TABLE
 from wizard.cli.commands import COMMANDS
 from wizard.cli.parser import help_of
-from wizard.commands.doctor.check_codes import TABLE
 from wizard.commands.report.document import document
 from wizard.commands.report.render import markdown
 from wizard.inputs.registry import INPUTS

@@ -4,70 +4,22 @@ Reads through the ports, asks nobody and changes nothing. It goes on if the stat
 is wrong there is what these commands report.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from components.settings import Outputs, Settings, Target
-from wizard.core.errors import CredentialsError, DataKeyConflict, SetupError, StackNotFound
-from wizard.core.models.account import Identity
+from components.settings import Outputs, Settings
+from wizard.account.deployed_stack import DeployedStack
+from wizard.core.errors import CredentialsError, DataKeyConflict, SetupError, StackNotFound, attempted, known
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
 from wizard.core.models.rotation import DataKeyVersion
 from wizard.core.next_command import wizard
-from wizard.core.ports.run import AwsClient, Engine, TargetContext, VercelClient
+from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.core.retry import Threads, ahead
 from wizard.core.state_backend import Circumstances, resolve
 from wizard.data_key.delivery import find_stored_data_key
 from wizard.inputs.registry import by_key
 from wizard.setup.steps import Clients, Request, settings_of, settings_refresh
-from wizard.targets.port import deploy_target
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeployedStack:
-    """A stack with its settings, whose account the caller is in; the state and the project may be errors."""
-
-    stack: str
-    settings: Settings
-    aws: AwsClient
-    """In the stack's own Region."""
-    identity: Identity
-    """Without the account's alias: nothing waits for that."""
-    engine: Engine
-    state: StackState | SetupError
-    vercel: VercelClient | None = None
-    """None without a token, or if Vercel is not a target."""
-    project: VercelProject | SetupError | None = None
-    stored_data_key: StoredDataKey | SetupError | None = None
-    """None where there is none, and where it was not asked for."""
-
-    @property
-    def outputs(self) -> Outputs | None:
-        """The stack's outputs; None if it is not deployed or its state cannot be read."""
-        return None if isinstance(self.state, SetupError) else self.state.outputs
-
-    def context(self, targets: tuple[Target, ...] | None = None) -> TargetContext:
-        """The context of these targets, or of all of the stack's."""
-        return TargetContext(
-            stack=self.stack,
-            settings=self.settings,
-            aws=self.aws,
-            targets=self.settings.deploy_targets if targets is None else targets,
-            outputs=self.outputs,
-            vercel=self.vercel,
-            project=self.project,
-        )
-
-    def reachable(self, targets: tuple[Target, ...] | None = None) -> TargetContext:
-        """The same context. Raises the SetupError of the first target that cannot be accessed."""
-        context = self.context(targets)
-        for target in context.targets:
-            if problem := deploy_target(target).access_problem(context):
-                raise problem
-        return context
 
 
 def find(
@@ -165,18 +117,3 @@ def stored_data_key_of(deployed: DeployedStack) -> StoredDataKey | None:
             back = ("--version", version.fingerprint, "--stack", deployed.stack, "--confirm", deployed.stack)
             raise DataKeyConflict(found.message, wizard("restore", *back, "--no-redeploy")) from found
     return known(found)
-
-
-def attempted(call: Callable[..., T], *arguments: Any, **options: Any) -> T | SetupError:
-    """The value of the call, or the SetupError that it raised."""
-    try:
-        return call(*arguments, **options)
-    except SetupError as error:
-        return error
-
-
-def known(value: T | SetupError) -> T:
-    """The value. Raises the SetupError that it is instead."""
-    if isinstance(value, SetupError):
-        raise value
-    return value

@@ -109,3 +109,13 @@ def is_remnant(value: str, *, of: WrappedDataKey) -> bool:
     """Whether the value can be overwritten without a loss: it is empty, or a part of that data key."""
     bare = value.strip(_AROUND)
     return not bare or bare == of.value or is_beginning(value, of=of)
+
+
+def input_variable(variable: str) -> str:
+    """The environment variable for a wrapped key of the application, if Vercel does not show it."""
+    return f"EONPRO_{variable}"
+
+
+def read_from_application(variable: str) -> str:
+    """The command that asks for the value that the running application has, so that it is in no command line."""
+    return f"printf '{variable}: ' >&2 && read -rs {input_variable(variable)} && export {input_variable(variable)}"

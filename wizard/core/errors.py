@@ -4,7 +4,9 @@ Pure. A client translates its library's exception into one of these, `from` the 
 The exit codes are Pulumi's own table (https://www.pulumi.com/docs/iac/cli/exit-codes/).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -153,3 +155,21 @@ class PreflightFailed(SetupError):
             f"{count} found; nothing was created or changed",
             "fix what is listed, then run the same command again",
         )
+
+
+T = TypeVar("T")
+
+
+def attempted(call: Callable[..., T], *arguments: Any, **options: Any) -> T | SetupError:
+    """The value of the call, or the SetupError that it raised."""
+    try:
+        return call(*arguments, **options)
+    except SetupError as error:
+        return error
+
+
+def known(value: T | SetupError) -> T:
+    """The value. Raises the SetupError that it is instead."""
+    if isinstance(value, SetupError):
+        raise value
+    return value

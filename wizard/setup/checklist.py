@@ -14,6 +14,8 @@ from components.policies.evaluation import AccountIam, KeyPolicyDecision
 from components.policies.requirements import BY_ID, Topic
 from components.policies.stack import decide_by_key_policy_of
 from components.settings import ImportGroup, Outputs, Settings
+from wizard.account import application_access
+from wizard.account.key_access import KeyReading, judge, read_key, read_keys
 from wizard.core.errors import SetupError
 from wizard.core.models.access import administrators_of, documents_of, not_strict
 from wizard.core.models.account import KeyFact, Retention, TrailFact
@@ -22,8 +24,6 @@ from wizard.core.models.delivery import StoredDataKey, Verification, Verificatio
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient
 from wizard.core.retry import Threads
-from wizard.setup import application_access
-from wizard.setup.key_access import KeyReading, judge, read_key, read_keys
 
 T = TypeVar("T")
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from components.settings import ImportGroup, Outputs, Settings, Target
+from wizard.account import claim
 from wizard.core.cost.account import read_account
 from wizard.core.cost.drivers import Assumptions
 from wizard.core.errors import DamagedState, PreflightFailed, Problem, ResourceError, SetupError, StackNotFound
@@ -551,9 +552,9 @@ def _claim_environment(ready: PreparedRun) -> None:
     settings, findings = ready.settings, ready.findings
     if findings.state.has_key:
         return
-    own = services.claim_of(ready.stack, findings.backend)
+    own = claim.claim_of(ready.stack, findings.backend)
     owner = ready.aws.stored_data_keys.claim(settings.names.claim, own, tags=settings.tags)
-    if problem := services.foreign_claim(settings, owner, own):
+    if problem := claim.foreign_claim(settings, owner, own):
         raise ResourceError(f"nothing was created: {problem.what}", problem.next)
 
 

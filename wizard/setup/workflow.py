@@ -10,6 +10,8 @@ from typing import Any
 
 from components import policies
 from components.settings import Outputs, SecretStore, Settings
+from wizard.account import claim
+from wizard.account.resource_conflicts import crashed_creations
 from wizard.core.cost.drivers import options
 from wizard.core.errors import Cancelled, PreflightFailed, SetupError, StackNotFound, UsageError
 from wizard.core.models.account import UnrecordedResource
@@ -23,7 +25,6 @@ from wizard.data_key.delivery import find_last_backup, region_of
 from wizard.inputs.registry import BACKUP_TO
 from wizard.setup import checklist, confirmation, deliver_and_verify, plan, report, steps
 from wizard.setup.preflight import account, services
-from wizard.setup.preflight.resource_conflicts import crashed_creations
 from wizard.setup.report import has_backup
 from wizard.setup.steps import Clients, Request
 from wizard.targets.port import deploy_target
@@ -310,7 +311,7 @@ def destroy(request: Request, clients: Clients) -> tuple[tuple[str, str], ...]:
         unrecorded: tuple[UnrecordedResource, ...] = ()
         if state.outputs is None:
             # Of a first set-up that did not end, AWS may have made what the state lacks.
-            own_claim = services.claim_of(request.stack, engine.check_backend(request.stack))
+            own_claim = claim.claim_of(request.stack, engine.check_backend(request.stack))
             unrecorded, failed = services.unrecorded_resources(settings, state, stack.aws, own_claim, importing=True)
             if failed:
                 raise PreflightFailed(tuple(failed))

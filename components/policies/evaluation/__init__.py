@@ -5,7 +5,7 @@ Pure; standard library only. `conditions` and `statements` evaluate one statemen
 
 Its callers: setup's preflight (`wizard.setup.preflight.principals`: would the caller be locked out), setup's evidence
 and the report's checklist (`wizard.setup.checklist`), `verify` and `push` (`wizard.data_key.delivery`), import
-(`wizard.setup.importing.differences`), `doctor` (`wizard.commands.doctor.checks`), `review` (`wizard.commands.review`),
+(`wizard.account.comparison.differences`), `doctor` (`wizard.account.judgements`), `review` (`wizard.commands.review`),
 the report (through the review), and the guardrails (`guardrails.rules.application`), whose documents may have values
 that are not known before the update.
 

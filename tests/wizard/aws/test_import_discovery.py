@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from components.settings import ResourceKind
+from wizard.account.comparison.differences import differences_of
+from wizard.account.comparison.trail import bucket_of, sharers
 from wizard.aws import Aws, connect
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import DiscoveredSetup
 from wizard.core.models.delivery import StackState
-from wizard.setup.importing.differences import differences_of
 from wizard.setup.importing.obstacles import obstacles, repair_conflicts
-from wizard.setup.importing.trail import bucket_of, sharers
 
 ACCOUNT = "123456789012"
 IAM = f"arn:aws:iam::{ACCOUNT}"

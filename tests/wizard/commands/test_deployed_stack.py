@@ -27,9 +27,18 @@ from tests.wizard.fakes.clients import (
     settings,
 )
 from tests.wizard.fakes.rotation import FakeKeyRing
+from wizard.account.deployed_stack import DeployedStack
 from wizard.commands import deployed_stack
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import CredentialsError, DamagedState, DataKeyConflict, SetupError, StackNotFound, Unreachable
+from wizard.core.errors import (
+    CredentialsError,
+    DamagedState,
+    DataKeyConflict,
+    SetupError,
+    StackNotFound,
+    Unreachable,
+    attempted,
+)
 from wizard.core.models.delivery import StackState
 from wizard.core.models.rotation import StoredKey, VersionOrigin
 from wizard.core.next_command import Command
@@ -54,7 +63,7 @@ class World:
         self.environments: list[Mapping[str, str]] = []
         self.state: StatePlaces | None = None
 
-    def find(self) -> deployed_stack.DeployedStack:
+    def find(self) -> DeployedStack:
         return deployed_stack.find(*self.run())
 
     def run(self) -> tuple[Request, Clients]:
@@ -199,9 +208,9 @@ def test_only_the_wizards_own_errors_become_values() -> None:
     def refused() -> None:
         raise SetupError("refused", "ask")
 
-    assert isinstance(deployed_stack.attempted(refused), SetupError)
+    assert isinstance(attempted(refused), SetupError)
     with pytest.raises(KeyError):
-        deployed_stack.attempted(bug)
+        attempted(bug)
 
 
 @pytest.mark.parametrize("given", [None, "a passphrase"])

@@ -11,9 +11,9 @@ import pytest
 from components.policies.evaluation import AccountIam, IamPolicy, IamPrincipal, KeyPermission
 from tests.wizard.commands.report.test_collect import NOW, World
 from tests.wizard.fakes.clients import ADMIN, OUTPUTS, SECOND, settings
+from wizard.account.diagnosis import diagnose
+from wizard.account.judgements import key_policy
 from wizard.commands import deployed_stack
-from wizard.commands.doctor.checks import key_policy
-from wizard.commands.doctor.diagnosis import diagnose
 from wizard.commands.review import collect
 from wizard.core.errors import PermissionDenied
 from wizard.setup.steps import Request

@@ -14,14 +14,14 @@ import pytest
 
 from components.policies.stack import variable_arns_of
 from components.settings import DATA_KEY_VARIABLE, HASH_KEY_VARIABLE, Settings
+from tests.wizard.account.stacks import CheckedStack, causes, finding
 from tests.wizard.commands.backup.test_backup_command import World as BackupWorld
-from tests.wizard.commands.doctor.stacks import CheckedStack, causes, finding
 from tests.wizard.commands.push.test_push import PushWorld
 from tests.wizard.commands.rotate.stack_world import World as RotationWorld
 from tests.wizard.fakes.clients import KEY, MULTI_OUTPUTS, OTHER_KEY, REPLICA_REGION, STORED_KEY, key_fact, settings
 from tests.wizard.fakes.clients import wrapped as wrapped_key
 from tests.wizard.setup.test_workflow import World
-from wizard.commands.doctor.checks import check_hash_key
+from wizard.account.judgements import check_hash_key
 from wizard.core.errors import DataKeyConflict, PreflightFailed, UsageError
 from wizard.core.models.delivery import StoredDataKey
 from wizard.data_key.delivery import find_last_backup

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
+from wizard.account.deployed_stack import DeployedStack
 from wizard.commands import deployed_stack
 from wizard.commands.backup import BackupOptions, destination
-from wizard.commands.backup.destination import S3, BackupCopy, DestinationKind, State
-from wizard.commands.backup.document import Backup, backup_of, file_name_of
-from wizard.commands.deployed_stack import DeployedStack
+from wizard.commands.backup.destination import BackupCopy, DestinationKind, State
+from wizard.commands.backup.document import Backup, backup_of
 from wizard.core import json_documents
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, SetupError, UsageError
 from wizard.core.models.delivery import AppCredentials, AppVariables, StoredDataKey
 from wizard.core.models.inputs import Mark, is_region
-from wizard.core.models.rotation import DataKeyVersion, LastBackup, RestoreDrill, VersionOrigin
+from wizard.core.models.rotation import S3, DataKeyVersion, LastBackup, RestoreDrill, VersionOrigin, file_name_of
 from wizard.core.next_command import wizard
 from wizard.core.ports.run import AwsClient, UserInterface
 from wizard.data_key import delivery

@@ -15,11 +15,9 @@ from wizard.commands.backup.document import FORMAT, VERSION, Backup, digest, doc
 from wizard.core import files, safe_text
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import ResourceError, SetupError, UsageError
-from wizard.core.models.rotation import BucketLock, DataKeyVersion, StoredObject, VersionOrigin
+from wizard.core.models.rotation import S3, BucketLock, DataKeyVersion, StoredObject, VersionOrigin
 from wizard.core.next_command import Command, shell
 from wizard.core.ports.aws import BackupStorage
-
-S3 = "s3://"
 
 
 class DestinationKind(StrEnum):

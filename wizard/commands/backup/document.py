@@ -13,7 +13,7 @@ from typing import Any
 from components.settings import SecretStore, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict
-from wizard.core.models.rotation import DataKeyVersion
+from wizard.core.models.rotation import DataKeyVersion, file_name_of
 from wizard.core.next_command import plain_name
 
 FORMAT = "eonpro-kms-backup"
@@ -61,11 +61,6 @@ class Backup:
     def file_name(self) -> str:
         """The file name in a folder or a bucket, with the fingerprint in it."""
         return file_name_of(self.environment, self.fingerprint)
-
-
-def file_name_of(environment: str, fingerprint: str) -> str:
-    """The name that `backup` gives to a backup of that data key in a folder or a bucket."""
-    return f"eonpro-{environment}-{fingerprint.removeprefix('sha256:')}.backup.json"
 
 
 def backup_of(

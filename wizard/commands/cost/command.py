@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from components.settings import ContractError, Settings
+from wizard.account.deployed_stack import DeployedStack
 from wizard.commands import deployed_stack
 from wizard.commands.cost import CostOptions
-from wizard.commands.deployed_stack import DeployedStack
 from wizard.commands.report import ReportOptions
 from wizard.core import json_documents
 from wizard.core.cost.account import AccountFacts, CostByUse, cost_by_use, not_asked, read_account

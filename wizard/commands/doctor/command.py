@@ -12,10 +12,11 @@ from uuid import NAMESPACE_URL, uuid5
 from components.policies.requirements import LAW
 from components.settings import Settings
 from wizard import version
+from wizard.account import judgements as checks
+from wizard.account.diagnosis import Check, Diagnosis, Finding, NotChecked, diagnose, next_step, plain
+from wizard.account.judgements.trail import SECTIONS
 from wizard.commands import deployed_stack
-from wizard.commands.doctor import DoctorOptions, VerifyOptions, checks
-from wizard.commands.doctor.checks.trail import SECTIONS
-from wizard.commands.doctor.diagnosis import Check, Diagnosis, Finding, NotChecked, diagnose, next_step, plain
+from wizard.commands.doctor import DoctorOptions, VerifyOptions
 from wizard.commands.push.deliver import targets_of
 from wizard.core import json_documents, next_command
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound

@@ -16,13 +16,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from components.policies import ci, organization
-from components.policies.ci import GITHUB_AUDIENCE, GITHUB_ISSUER
+from components.policies.ci import APPLY_ROLE, GITHUB_AUDIENCE, GITHUB_ISSUER, READ_ROLE
 from components.policies.documents import Policy
+from wizard.account.fixes import use_default_subject
 from wizard.commands.policy import PolicyOptions, operator
 from wizard.commands.policy.operator import in_parts, statements_of
 from wizard.core import json_documents
 from wizard.core.errors import MissingAnswers, SetupError, UsageError
-from wizard.core.next_command import Command, Result, shell, wizard
+from wizard.core.next_command import Result, wizard
 from wizard.core.ports.run import GitHub, Offline
 from wizard.core.required_permissions.resources import LOGS_KEY, REPLICAS_ELSEWHERE, Setup, resources_of, variables_of
 from wizard.core.required_permissions.table import load, measured_actions, read_elsewhere
@@ -124,8 +125,6 @@ def _statements(setup: Setup) -> Iterator[Statement]:
     for target in deploy_targets(setup.settings.deploy_targets):
         yield from target.redeploy_statements(setup.settings)
 
-
-READ_ROLE, APPLY_ROLE = "eonpro-ci-read", "eonpro-ci-apply"
 
 SUBJECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -278,12 +277,6 @@ def _for_ci(options: PolicyOptions, offline: Offline) -> Mapping[str, object]:
     for line in (remark, *_next_steps(str(account))):
         print(line, file=sys.stderr)
     return documents
-
-
-def use_default_subject(repository: str) -> Command:
-    """The command that gives the tokens of a repository OWNER/NAME GitHub's default subject."""
-    path = f"repos/{repository}/actions/oidc/customization/sub"
-    return shell("gh", "api", "--method", "PUT", path, "-F", "use_default=true")
 
 
 def _as_sent(repository: str | None, github: GitHub | None) -> tuple[str | None, str]:

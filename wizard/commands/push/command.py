@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.settings import DATA_KEY_VARIABLE
+from wizard.account.diagnosis import Diagnosis, diagnose
+from wizard.account.judgements.key_policy import KEY_CHECKS
 from wizard.commands import deployed_stack
-from wizard.commands.doctor.checks.key_policy import KEY_CHECKS
-from wizard.commands.doctor.diagnosis import Diagnosis, diagnose
 from wizard.commands.push import PushOptions, deliver, redeploy
 from wizard.commands.push.deliver import document
 from wizard.core.errors import Cancelled, UsageError

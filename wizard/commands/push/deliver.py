@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from components.settings import Target
-from wizard.commands.deployed_stack import DeployedStack
-from wizard.commands.doctor.diagnosis import Diagnosis, plain
-from wizard.commands.push import redeploy
+from wizard.account import facts
+from wizard.account.deployed_stack import DeployedStack
+from wizard.account.diagnosis import Diagnosis, plain
 from wizard.core import json_documents
 from wizard.core.errors import DataKeyConflict, PermissionDenied, UsageError
 from wizard.core.models.delivery import Delivered, Scope, StoredDataKey, Verification, VerificationState
@@ -189,7 +189,7 @@ def push(
         for warning in warnings:
             ui.line(warning, mark=Mark.WARN)
         key = _access_key(clients, context, yes) if context.scope in scopes else None
-        running = pool.submit(redeploy.running, deployed)
+        running = pool.submit(facts.running, deployed)
         own = tuple(delivery_ for delivery_ in delivered if delivery_.environment in ("", context.scope.words))
         proofs = (
             deliver_and_verify.prove(

@@ -26,18 +26,6 @@ def may_follow(redeploy: bool | None, ui: UserInterface) -> bool:
     return ui.interactive if redeploy is None else redeploy
 
 
-def running(context: TargetContext) -> tuple[Instances, ...]:
-    """What runs at each target. Reads only; never raises a SetupError."""
-    return tuple(_running_at(context, target) for target in context.targets)
-
-
-def _running_at(context: TargetContext, target: str) -> Instances:
-    try:
-        return deploy_target(target).running(context)
-    except SetupError as error:
-        return Instances(target=target, deployment=None, why=error.message)
-
-
 def still_stale(instances: Iterable[Instances], redeploys: Iterable[Redeployed]) -> tuple[Instances, ...]:
     """The instances that have outdated values after the redeploys, or may have."""
     renewed = {entry.target for entry in redeploys if entry.state is RedeployState.DONE}

@@ -21,8 +21,7 @@ from components.policies.requirements import (
     sections_of,
 )
 from components.settings import Outputs, SecretStore, Settings
-from wizard.commands.backup.document import file_name_of
-from wizard.commands.doctor.diagnosis import Diagnosis
+from wizard.account.diagnosis import Diagnosis
 from wizard.commands.report import facts
 from wizard.core import files
 from wizard.core.cost.account import AccountFacts
@@ -31,7 +30,7 @@ from wizard.core.models.access import AccessReview, FormerText, SignIn
 from wizard.core.models.account import KeyFact
 from wizard.core.models.audit import BucketDocuments, LogValidation, Usage
 from wizard.core.models.delivery import StoredDataKey
-from wizard.core.models.rotation import DataKeyVersion, KeyRotations, LastBackup, RestoreDrill
+from wizard.core.models.rotation import DataKeyVersion, KeyRotations, LastBackup, RestoreDrill, file_name_of
 from wizard.core.next_command import Run, shell, wizard
 from wizard.core.safe_text import parse_json
 from wizard.setup import checklist

@@ -16,12 +16,12 @@ from typing import Any
 
 from components.policies.evaluation import AccountIam
 from components.settings import Outputs, SecretStore, Settings
+from wizard.account import judgements as doctor_checks
+from wizard.account.deployed_stack import DeployedStack
+from wizard.account.diagnosis import Diagnosis, NotChecked, diagnose
+from wizard.account.judgements.stack import COMPARISON
 from wizard.commands import deployed_stack
 from wizard.commands.cost.command import reasons
-from wizard.commands.deployed_stack import DeployedStack, attempted
-from wizard.commands.doctor import checks as doctor_checks
-from wizard.commands.doctor.checks.stack import COMPARISON
-from wizard.commands.doctor.diagnosis import Diagnosis, NotChecked, diagnose
 from wizard.commands.report import facts
 from wizard.commands.report.claims import REVIEW_VALID_DAYS, Read, agreements_of, checklist_of, safeguards_of
 from wizard.commands.report.drawing import architecture_facts
@@ -32,7 +32,7 @@ from wizard.core import files, safe_text
 from wizard.core.cost.account import CostByUse, cost_by_use, read_account
 from wizard.core.cost.drivers import Assumptions, CostItem, estimate
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
-from wizard.core.errors import ResourceError, SetupError
+from wizard.core.errors import ResourceError, SetupError, attempted
 from wizard.core.models import audit
 from wizard.core.models.access import AccessReview, FormerText, PrincipalAccess, SignIn, Unread
 from wizard.core.models.account import Retention, TrailFact

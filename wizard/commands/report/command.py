@@ -12,10 +12,10 @@ from pathlib import Path
 from jinja2 import UndefinedError
 
 from wizard import PROJECT_FOLDER
+from wizard.account.deployed_stack import DeployedStack
 from wizard.commands import deployed_stack
-from wizard.commands.backup.destination import S3, required_lock
+from wizard.commands.backup.destination import required_lock
 from wizard.commands.cost.command import assumptions_of
-from wizard.commands.deployed_stack import DeployedStack
 from wizard.commands.report import ReportOptions, document
 from wizard.commands.report.claims import agreement_of, read_scan
 from wizard.commands.report.collect import LOG_FILES, Inputs, gather
@@ -25,6 +25,7 @@ from wizard.commands.review.command import DEFAULT_FOLDER as REVIEWS
 from wizard.core import files, json_documents, safe_text
 from wizard.core.errors import ResourceError, SetupError, UsageError
 from wizard.core.models.inputs import Mark
+from wizard.core.models.rotation import S3
 from wizard.core.next_command import Command, Sealed, plain_name, wizard
 from wizard.core.ports.run import UserInterface
 from wizard.core.safe_text import counted

@@ -17,7 +17,7 @@ from uuid import UUID, uuid5
 
 from components.policies.evaluation.account import GrantFact
 from components.policies.requirements import LAW
-from wizard.commands.doctor.diagnosis import Finding, NotChecked
+from wizard.account.diagnosis import Finding, NotChecked
 from wizard.commands.report.facts import ReportFacts
 from wizard.commands.review.storage import digest_of
 from wizard.core import json_documents

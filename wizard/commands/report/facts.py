@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from components.settings import SHORTEST_RETENTION_DAYS, Outputs, Settings
-from wizard.commands.doctor.diagnosis import Finding, NotChecked
+from wizard.account.diagnosis import Finding, NotChecked
 from wizard.core.errors import SetupError
 from wizard.core.models.access import AccessReview, SignIn, SignOff, Unread
 from wizard.core.models.account import Retention

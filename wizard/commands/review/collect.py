@@ -16,6 +16,7 @@ from components.policies.evaluation.principals import PrincipalKind
 from components.policies.evaluation.statements import statements_of
 from components.policies.key import DENY_DISABLING_IN_USE
 from components.settings import Outputs, Settings
+from wizard.account import key_access
 from wizard.commands.review.baseline import Expectation, expectation_of
 from wizard.commands.review.rights import Rights, merge, rights_on
 from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unreachable, Unsupported
@@ -23,7 +24,6 @@ from wizard.core.models import access as models
 from wizard.core.models.account import KeyFact
 from wizard.core.ports.run import AwsClient
 from wizard.core.retry import MAX_PARALLEL, Threads, together
-from wizard.setup import key_access
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from components.settings import DATA_KEY_VARIABLE, RecordTable, SecretStore
-from wizard.commands.deployed_stack import attempted
-from wizard.commands.push.redeploy import may_follow, offer, running
+from wizard.account.facts import running
+from wizard.commands.push.redeploy import may_follow, offer
 from wizard.commands.rotate import replace_version
 from wizard.commands.rotate.replace_version import (
     is_current_everywhere,
@@ -33,7 +33,7 @@ from wizard.commands.rotate.versions import (
     version_of,
 )
 from wizard.core import files, safe_text
-from wizard.core.errors import Cancelled, PolicyRefusal, ResourceError, SetupError, UsageError
+from wizard.core.errors import Cancelled, PolicyRefusal, ResourceError, SetupError, UsageError, attempted
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin

@@ -9,10 +9,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from components.settings import ContractError, Settings
-from wizard.commands.deployed_stack import attempted
 from wizard.commands.rotate.result import Action, RotateResult, cost_of_another, show_rotations
 from wizard.commands.rotate.versions import DataKeyStore, read_stack
-from wizard.core.errors import Cancelled, ResourceError, SetupError, UsageError
+from wizard.core.errors import Cancelled, ResourceError, SetupError, UsageError, attempted
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import KeyRotations
 from wizard.core.models.stack import Progress, Step

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from wizard.commands.deployed_stack import attempted
 from wizard.commands.rotate.data_key import confirm_by_name, put_in_place
 from wizard.commands.rotate.replace_version import is_current_everywhere, make_current, prove_opening, stored_keys
 from wizard.commands.rotate.result import Action, RotateResult, show_versions
@@ -19,7 +18,7 @@ from wizard.commands.rotate.versions import (
     read_stack,
     stored,
 )
-from wizard.core.errors import Cancelled, PermissionDenied, ResourceError, SetupError, UsageError
+from wizard.core.errors import Cancelled, PermissionDenied, ResourceError, SetupError, UsageError, attempted
 from wizard.core.models.account import KeyFact
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin

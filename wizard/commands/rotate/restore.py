@@ -20,14 +20,14 @@ from wizard.commands.rotate.versions import (
     refuse_other_store,
     version_of,
 )
-from wizard.core.data_key import WrappedDataKey, damage
+from wizard.core.data_key import WrappedDataKey, damage, input_variable, read_from_application
 from wizard.core.errors import DataKeyConflict, UsageError
 from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
-from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
+from wizard.core.models.rotation import S3, DataKeyVersion, VersionOrigin
 from wizard.core.next_command import Command, shell, wizard
 from wizard.data_key import guard
-from wizard.setup.importing.data_key import imported_data_key, input_variable, read_from_application
+from wizard.setup.importing.data_key import imported_data_key
 from wizard.setup.importing.discovery import entered_data_key
 from wizard.setup.steps import Clients, Request
 
@@ -88,7 +88,7 @@ def restore_backup(request: Request, clients: Clients, where: str, *, hash_key: 
     ui.line(f"{where}: {backup.fingerprint}, of {backup.created_at:%Y-%m-%d}; versions: {len(backup.versions)}")
     known = {version.fingerprint for version in data_keys.versions()}
     is_known = backup.fingerprint in known
-    place = where if where.startswith(destination.S3) else Path(where)
+    place = where if where.startswith(S3) else Path(where)
     origin = backup.current.origin if is_known else VersionOrigin.RESTORED
     return _put_back(
         request,

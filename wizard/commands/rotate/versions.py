@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
+from wizard.account.deployed_stack import DeployedStack
 from wizard.commands import deployed_stack
-from wizard.commands.deployed_stack import DeployedStack
 from wizard.core.data_key import FINGERPRINT, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError, StackNotFound, UsageError
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin

@@ -11,10 +11,10 @@ from typing import Any
 
 from components.policies.stack import trail_arn_of
 from components.settings import Settings, Target
-from wizard.commands.deployed_stack import attempted
+from wizard.account import key_access
 from wizard.commands.status import StatusOptions
 from wizard.core import json_documents
-from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, StackNotFound
+from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, StackNotFound, attempted
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StoredDataKey, VercelProject
 from wizard.core.models.inputs import S3, Mark
@@ -26,7 +26,6 @@ from wizard.core.retry import Threads, together
 from wizard.core.state_backend import url_of
 from wizard.data_key.delivery import find_last_backup, find_stored_data_key, variables_of
 from wizard.inputs.registry import by_key
-from wizard.setup import key_access
 from wizard.setup.steps import Clients, ListStacks, Request
 from wizard.targets.port import deploy_target
 

@@ -9,6 +9,9 @@ from enum import StrEnum
 
 from wizard.core.data_key import WrappedDataKey
 
+S3 = "s3://"
+"""The scheme of a place in S3: `s3://BUCKET/KEY`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rotation:
@@ -221,3 +224,8 @@ class StoredObject:
     """None where it is not locked, or the caller is not allowed to know."""
     locked_until: datetime | None = None
     """UTC."""
+
+
+def file_name_of(environment: str, fingerprint: str) -> str:
+    """The name that `backup` gives to a backup of that data key in a folder or a bucket."""
+    return f"eonpro-{environment}-{fingerprint.removeprefix('sha256:')}.backup.json"

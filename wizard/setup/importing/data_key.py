@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 
 from components.settings import DATA_KEY_VARIABLE, Outputs, ResourceKind, Settings, Target
-from wizard.core.data_key import WrappedDataKey
+from wizard.core.data_key import WrappedDataKey, input_variable
 from wizard.core.errors import DataKeyConflict, Problem, Unreachable
 from wizard.core.models.account import DiscoveredDataKey, DiscoveredSetup
 from wizard.core.models.delivery import AppVariables, StoredDataKey
@@ -15,19 +15,7 @@ from wizard.core.ports.run import AwsClient, DecryptVerifier
 from wizard.setup.importing.obstacles import OTHER_ENVIRONMENT
 from wizard.targets.port import deploy_target
 
-
-def input_variable(variable: str) -> str:
-    """The environment variable for a wrapped key of the application, if Vercel does not show it."""
-    return f"EONPRO_{variable}"
-
-
 DATA_KEY_INPUT_VARIABLE = input_variable(DATA_KEY_VARIABLE)
-
-
-def read_from_application(variable: str) -> str:
-    """The command that asks for the value that the running application has, so that it is in no command line."""
-    return f"printf '{variable}: ' >&2 && read -rs {input_variable(variable)} && export {input_variable(variable)}"
-
 
 NONE_YET = "none"
 """Entered instead of a data key: the application never had one under this key."""

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from components.settings import DATA_KEY_VARIABLE, ImportGroup, ResourceKind, Settings
+from wizard.account.comparison.differences import differences_of
+from wizard.account.comparison.trail import bucket_of, sharers
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import Problem
 from wizard.core.models.account import Difference, DiscoveredDataKey, DiscoveredResource, DiscoveredSetup
@@ -15,9 +17,7 @@ from wizard.core.ports.run import AwsClient, VercelClient
 from wizard.core.safe_text import clean
 from wizard.inputs.registry import by_key
 from wizard.setup.importing.data_key import NONE_YET, data_key_obstacle, imported_data_key, in_use, unknown_data_key
-from wizard.setup.importing.differences import differences_of
 from wizard.setup.importing.obstacles import obstacles, repair_conflicts
-from wizard.setup.importing.trail import bucket_of, sharers
 from wizard.setup.preflight.services import attempt, problem
 
 

@@ -6,11 +6,11 @@ Pure.
 from collections.abc import Iterator, Sequence
 
 from components.settings import ContractError, ImportGroup, Settings
+from wizard.account.comparison.trail import bucket_of
 from wizard.core.errors import Problem
 from wizard.core.models.account import DiscoveredSetup, KeyFact
 from wizard.core.models.delivery import StackState
 from wizard.core.safe_text import quoted
-from wizard.setup.importing.trail import bucket_of
 
 OTHER_ENVIRONMENT = "set up another environment: --environment NAME --stack NAME"
 

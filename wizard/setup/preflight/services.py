@@ -3,27 +3,24 @@
 Reads Pulumi, Vercel and AWS through their ports.
 """
 
-import platform
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from components.settings import DATA_KEY_VARIABLE, SecretStore, Settings, VariableNames
+from wizard.account import claim
+from wizard.account.resource_conflicts import crashed_creations
 from wizard.core import errors
 from wizard.core.models.account import Existing, Identity, UnrecordedResource
 from wizard.core.models.delivery import PRODUCTION, StackState, VercelProject
-from wizard.core.next_command import Command, plain_name, shell, wizard
 from wizard.core.ports.run import AwsClient, Engine, VercelClient
 from wizard.core.retry import Threads
-from wizard.core.safe_text import quoted
-from wizard.core.state_backend import CLOUD_URL
 from wizard.data_key import guard
 from wizard.data_key.delivery import region_of
 from wizard.inputs.registry import by_key
-from wizard.setup.preflight.resource_conflicts import crashed_creations
 from wizard.targets.port import deploy_target
-from wizard.targets.vercel import enable_tokens
+from wizard.targets.vercel import tokens_off
 
 T = TypeVar("T")
 
@@ -70,55 +67,11 @@ def drop_covered(problems: Iterable[errors.Problem], denied: Iterable[str]) -> l
     return [entry for entry in problems if not refused(entry) or not refused(entry) <= known]
 
 
-def claim_of(stack: str, backend: str) -> str:
-    """The text of an environment's claim: its stack, and where the state is. `backend`: of `Engine.check_backend`."""
-    place = backend.partition(" as ")[0]
-    # The path of a local backend names a folder of this machine only.
-    place = f"{platform.node()}:{place}" if place.startswith(("/", "~")) else place
-    return f"stack {plain_name(stack)}, state in {place}"
-
-
-def foreign_claim(settings: Settings, owner: str, own: str) -> errors.Problem | None:
-    """The problem where the environment's claim is another stack's or another backend's; None where it is `own`."""
-    if owner == own:
-        return None
-    stack, _, place = owner.removeprefix("stack ").partition(", state in ")
-    machine, is_local, path = place.partition(":/")
-    url = CLOUD_URL if place == "Pulumi Cloud" else place
-    if is_local and "://" not in place:
-        url = f"file:///{path.removesuffix('/.pulumi')}" if machine == platform.node() else ""
-    gone = shell("aws", "ssm", "delete-parameter", "--name", settings.names.claim, "--region", settings.region)
-    advice = f"only if that state is gone for good: {gone}; then: {wizard('doctor', '--stack', stack)}"
-    login = f"{shell('pulumi', 'login', url)} && {shell('export', f'PULUMI_BACKEND_URL={url}')}"
-    next_step: str = (
-        Command(login, advice=advice) if "://" in url else f"run the wizard on the machine that has the state; {advice}"
-    )
-    if place and own.endswith(f", state in {place}"):
-        # The backend in use has both stacks: no other login shows the first one.
-        second = own.removeprefix("stack ").partition(", state in ")[0]
-        alone = wizard("setup", "--stack", second, "--environment", "NAME")
-        next_step = wizard("setup", "--stack", stack, advice=f"or, for an environment of its own: {alone}")
-    return errors.Problem(
-        what=f"the environment {settings.environment} of the account {settings.account_id} belongs to another stack: "
-        f"{quoted(owner)}. This is {own}",
-        why="two states of one environment would create, change and delete the same resources",
-        next=next_step,
-        exit_code=errors.ResourceError.exit_code,
-    )
-
-
 def _did_not_end(aws: AwsClient, settings: Settings, own: str) -> bool:
     """Whether this stack's first update began, by its claim, and no data key was ever stored, as far as AWS knows."""
     name = settings.names.claim
     claims, _ = attempt(aws.access_diagnostics.read_values, [name], SecretStore.PARAMETER_STORE)
     return (claims or {}).get(name) == own and guard.may_create(aws, settings).is_allowed
-
-
-def claimed_elsewhere(aws: AwsClient, settings: Settings, own: str) -> errors.Problem | None:
-    """The same, by the claim in the account; None without a claim, or where it cannot be read."""
-    name = settings.names.claim
-    claims, _ = attempt(aws.access_diagnostics.read_values, [name], SecretStore.PARAMETER_STORE)
-    return foreign_claim(settings, claims[name], own) if claims and name in claims else None
 
 
 LISTED_FIRST = "what the project already has must be known before anything is pushed"
@@ -210,15 +163,6 @@ def token_problems(settings: Settings, project: VercelProject) -> tuple[errors.P
     return (tokens_off(settings, project),) if settings.trusts_vercel and project.gives_tokens is False else ()
 
 
-def tokens_off(settings: Settings, project: VercelProject) -> errors.Problem:
-    """A project on Vercel that gives its deployments no token."""
-    return errors.Problem(
-        what=f"the Vercel project {project.name} gives its deployments no OIDC token",
-        why="the application assumes its role with that token: without it it has no AWS credentials",
-        next=enable_tokens(project, settings),
-    )
-
-
 def orphaned_creations(
     settings: Settings, existing: Existing, state: StackState, aws: AwsClient
 ) -> tuple[dict[str, str], list[errors.Problem]]:
@@ -244,7 +188,7 @@ def unrecorded_resources(
     unrecorded, error = attempt(aws.unrecorded_resources.find_unrecorded, settings, state)
     if error is not None:
         return (), [problem(error, "the resources of an interrupted run must be known before more are created")]
-    if not unrecorded or claimed_elsewhere(aws, settings, own_claim):
+    if not unrecorded or claim.claimed_elsewhere(aws, settings, own_claim):
         return (), []
     return unrecorded, []
 

@@ -17,7 +17,7 @@ from wizard.targets.port import Consent, DeployTarget, NextStep, OnMessage, Targ
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
     from wizard.core.data_key import WrappedDataKey
-    from wizard.core.errors import DataKeyConflict, SetupError
+    from wizard.core.errors import DataKeyConflict, Problem, SetupError
     from wizard.core.models.delivery import AppVariables, Delivered, Scope, VercelProject
     from wizard.core.models.deployment import Instances, Redeployed
     from wizard.core.ports.run import TargetContext, VercelClient
@@ -448,3 +448,14 @@ def client_code(settings: Settings, outputs: Outputs) -> str:
 
 
 TARGET = Vercel()
+
+
+def tokens_off(settings: Settings, project: VercelProject) -> Problem:
+    """A project on Vercel that gives its deployments no token."""
+    from wizard.core.errors import Problem
+
+    return Problem(
+        what=f"the Vercel project {project.name} gives its deployments no OIDC token",
+        why="the application assumes its role with that token: without it it has no AWS credentials",
+        next=enable_tokens(project, settings),
+    )

@@ -13,9 +13,9 @@ import wizard.cli.main as bell
 from components.policies.requirements import BY_ID
 from tests.wizard.commands.doctor.doctor_documents import DIAGNOSES, DISABLED, DOCTOR
 from tests.wizard.fakes.clients import settings
+from wizard.account.diagnosis import Finding, build_diagnosis
 from wizard.commands.doctor import command
 from wizard.commands.doctor.command import document, ocsf
-from wizard.commands.doctor.diagnosis import Finding, build_diagnosis
 from wizard.core.json_documents import Document
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -9,8 +9,8 @@ import pytest
 
 import wizard.cli.main as bell
 from components.policies import ci
+from components.policies.ci import APPLY_ROLE, READ_ROLE
 from wizard.commands.policy import command
-from wizard.commands.policy.command import APPLY_ROLE, READ_ROLE
 from wizard.core.errors import MissingAnswers, Unreachable, UsageError
 from wizard.core.models.access import TokenSubject
 

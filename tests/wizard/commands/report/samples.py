@@ -24,7 +24,7 @@ from tests.wizard.fakes.clients import (
     TRAIL,
     wrapped,
 )
-from wizard.commands.doctor.diagnosis import Finding, NotChecked
+from wizard.account.diagnosis import Finding, NotChecked
 from wizard.commands.report.facts import (
     AccessFacts,
     Agreement,

@@ -39,8 +39,8 @@ from tests.wizard.fakes.clients import (
     trail_fact,
     wrapped,
 )
+from wizard.account.judgements.stack import COMPARISON
 from wizard.commands import deployed_stack
-from wizard.commands.doctor.checks.stack import COMPARISON
 from wizard.commands.report.claims import REVIEW_VALID_DAYS, agreement_of, read_scan
 from wizard.commands.report.collect import Inputs, gather
 from wizard.commands.report.document import document, faults

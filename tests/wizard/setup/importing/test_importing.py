@@ -32,6 +32,10 @@ from tests.wizard.fakes.clients import (
     trail_fact,
     wrapped,
 )
+from wizard.account.comparison import differences
+from wizard.account.comparison.differences import differences_of
+from wizard.account.comparison.policies import same
+from wizard.account.comparison.trail import sharers
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict
 from wizard.core.models.account import (
@@ -49,12 +53,9 @@ from wizard.core.models.delivery import (
     StackState,
     StoredDataKey,
 )
-from wizard.setup.importing import data_key, differences, discovery
+from wizard.setup.importing import data_key, discovery
 from wizard.setup.importing.data_key import data_key_obstacle, imported_data_key, in_use, unknown_data_key
-from wizard.setup.importing.differences import differences_of
 from wizard.setup.importing.obstacles import obstacles, repair_conflicts
-from wizard.setup.importing.policies import same
-from wizard.setup.importing.trail import sharers
 from wizard.terminal.screen import Screen
 
 BUCKET = "eonpro-cloudtrail-logs"

@@ -37,6 +37,7 @@ from tests.wizard.fakes.clients import (
     wrapped,
 )
 from tests.wizard.setup.preflight.test_account import ABSENT, VALUES
+from wizard.account import claim
 from wizard.core.errors import (
     CredentialsError,
     PermissionDenied,
@@ -51,7 +52,7 @@ from wizard.core.models.delivery import Simulation, StackState, StoredDataKey, V
 from wizard.core.models.rotation import VersionOrigin
 from wizard.core.models.stack import StateResource
 from wizard.setup.importing.discovery import ImportRequest
-from wizard.setup.preflight import checks, services
+from wizard.setup.preflight import checks
 
 WRITES = ("write_stored_data_key", "make_data_key", "deliver", "deliver_parameters", "prepare", "recover", "up")
 
@@ -703,7 +704,7 @@ def torn(world: World) -> UnrecordedResource:
     alias = interrupted(world)
     world.engine.stack_state = StackState(exists=False, has_key=False)
     world.aws.stored_keys.clear()
-    own = services.claim_of("production", world.engine.check_backend("production"))
+    own = claim.claim_of("production", world.engine.check_backend("production"))
     world.aws.claims = {settings().names.claim: own}
     key = UnrecordedResource(type="aws:kms/key:Key", name="", region="us-east-1", id=KEY_ID, arn=KEY)
     world.aws.unrecorded = (key, alias)

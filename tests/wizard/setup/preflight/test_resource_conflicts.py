@@ -28,9 +28,9 @@ from tests.wizard.fakes.clients import (
     step,
     trail_fact,
 )
+from wizard.account.resource_conflicts import crashed_creations, resource_conflicts, with_existing_provider
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState
-from wizard.setup.preflight.resource_conflicts import crashed_creations, resource_conflicts, with_existing_provider
 
 EMPTY = StackState(exists=False, has_key=False)
 VERCEL = settings()

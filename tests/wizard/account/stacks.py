@@ -20,9 +20,9 @@ from tests.wizard.fakes.clients import (
     built,
     settings,
 )
-from wizard.commands.deployed_stack import DeployedStack
-from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import CheckResult, Finding, NotChecked, Passed
+from wizard.account.deployed_stack import DeployedStack
+from wizard.account.diagnosis import CheckResult, Finding, NotChecked, Passed
+from wizard.account.facts import StackFacts
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import StateResource
@@ -57,7 +57,7 @@ class CheckedStack:
         self.engine = FakeEngine(aws=self.aws)
         self.state = self.state or built(self.aws, self.settings, resources=resources)
 
-    def context(self) -> CheckContext:
+    def context(self) -> StackFacts:
         """What the checks ask."""
         clients = Clients(
             ui=FakeTalk(),
@@ -78,9 +78,9 @@ class CheckedStack:
             vercel=self.vercel,
             project=self.vercel.project,
         )
-        return CheckContext(found, clients)
+        return StackFacts(found, clients)
 
-    def told(self, check: Callable[[CheckContext], Iterable[CheckResult]]) -> tuple[CheckResult, ...]:
+    def told(self, check: Callable[[StackFacts], Iterable[CheckResult]]) -> tuple[CheckResult, ...]:
         """All that the check tells."""
         return tuple(check(self.context()))
 

@@ -1,19 +1,18 @@
 """The diagnosis of a stack: the checks run concurrently, causes come before consequences, unknown is not passed.
 
-Reads through the context. A check is a function of the context; `checks/` has them.
+Reads through the facts. A check is a function of the facts; `checks/` has them.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from wizard.commands.deployed_stack import DeployedStack
-from wizard.commands.doctor import check_codes
-from wizard.commands.doctor.context import CheckContext
+from wizard.account import codes as check_codes
+from wizard.account.deployed_stack import DeployedStack
+from wizard.account.facts import FactSources, StackFacts
 from wizard.core import next_command
 from wizard.core.errors import CredentialsError, SetupError
 from wizard.core.retry import Threads, give_way
-from wizard.setup.steps import Clients
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +76,7 @@ class Skipped:
 CheckResult = Finding | NotChecked | Passed | Skipped
 """The result of a check."""
 
-Check = Callable[[CheckContext], Iterable[CheckResult]]
+Check = Callable[[StackFacts], Iterable[CheckResult]]
 
 
 CREDENTIALS = frozenset({"operator-credentials", "vercel-token-missing", "vercel-token-refused"})
@@ -115,21 +114,21 @@ class Diagnosis:
 
 
 def diagnose(
-    deployed: DeployedStack, clients: Clients, checks: Sequence[Check], *, last: Sequence[tuple[str, Check]] = ()
+    deployed: DeployedStack, sources: FactSources, checks: Sequence[Check], *, last: Sequence[tuple[str, Check]] = ()
 ) -> Diagnosis:
     """The diagnosis by these checks; then by the last ones, each with its subject, if there is no finding yet: they
     would repeat the findings of the others. What they wait for begins with the others, and is ended with a finding.
     """
-    context = CheckContext(deployed, clients)
+    facts = StackFacts(deployed, sources)
 
     def run(check: Check) -> tuple[CheckResult, ...]:
         try:
-            return tuple(check(context))
+            return tuple(check(facts))
         except SetupError as error:
             # The check did not handle the error: its result is unknown.
             return (NotChecked.of(check.__name__.replace("_", " "), error),)
 
-    is_compared = last and context.outputs is not None
+    is_compared = last and facts.outputs is not None
     with deployed.engine.comparing(deployed.stack) if is_compared else nullcontext():
         # Each waits for answers: none has to wait for a thread too.
         with Threads(max_workers=max(1, len(checks)), initializer=give_way) as pool:

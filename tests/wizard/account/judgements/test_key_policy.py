@@ -16,7 +16,7 @@ import pytest
 from components.policies.evaluation.account import AccountIam, GrantFact, IamPolicy, IamPrincipal
 from components.policies.stack import key_policy_of
 from components.settings import Settings
-from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes, finding, not_checked
+from tests.wizard.account.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     ADMIN,
@@ -30,15 +30,15 @@ from tests.wizard.fakes.clients import (
     multi_region,
     settings,
 )
-from wizard.commands.doctor.checks import RIGHTS_CHECKS
-from wizard.commands.doctor.checks.key_policy import (
+from wizard.account.diagnosis import Finding, NotChecked
+from wizard.account.judgements import RIGHTS_CHECKS
+from wizard.account.judgements.key_policy import (
     check_grants,
     check_key_policies,
     check_key_surplus,
     check_open_roles,
     check_regions_of_key,
 )
-from wizard.commands.doctor.diagnosis import Finding, NotChecked
 from wizard.core.errors import PermissionDenied
 
 DENIED = PermissionDenied("you may not", "have it allowed")

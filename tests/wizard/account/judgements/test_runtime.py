@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes, finding, not_checked
+from tests.wizard.account.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import ADMIN, APP, settings
 from tests.wizard.fakes.ecs import BEGAN
-from wizard.commands.doctor import check_codes as table
-from wizard.commands.doctor.checks.runtime import check_deployments, check_task_definition
-from wizard.commands.doctor.diagnosis import Finding, NotChecked, Skipped
+from wizard.account import codes as table
+from wizard.account.diagnosis import Finding, NotChecked, Skipped
+from wizard.account.judgements.runtime import check_deployments, check_task_definition
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.audit import KeyCall
 from wizard.core.models.delivery import StackState

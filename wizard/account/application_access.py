@@ -10,7 +10,7 @@ from typing import Any
 from components.policies import stack as of_stack
 from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.settings import ImportGroup, Outputs, Settings
-from wizard.setup.importing.policies import Right, rights, statements
+from wizard.account.comparison.policies import Right, rights, statements
 
 
 @dataclass(frozen=True, kw_only=True)

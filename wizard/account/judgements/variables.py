@@ -1,15 +1,15 @@
 """The checks of the three variables at each target: their access, their values, and ENCRYPTED_PHI_KEY on Vercel.
 
-Reads through the context.
+Reads through the facts.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from components.settings import HASH_KEY_VARIABLE, KEY_ID_VARIABLE, REGION_VARIABLE, SecretStore
-from wizard.commands.doctor import fixes
-from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, next_step
+from wizard.account import fixes
+from wizard.account.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, next_step
+from wizard.account.facts import StackFacts
 from wizard.core.data_key import Damage, WrappedDataKey, damage, is_remnant
 from wizard.core.errors import CredentialsError, MissingAnswers, SetupError, TargetMissing
 from wizard.core.models.access import VariableEntry
@@ -47,19 +47,19 @@ class Expected:
     """The other environments with a variable of that name."""
 
 
-def expected(context: CheckContext, name: str) -> Iterator[Expected]:
+def expected(facts: StackFacts, name: str) -> Iterator[Expected]:
     """The variable that the guide calls so, at each target that can be accessed."""
-    yield from on_vercel(context, name)
-    yield from in_the_store(context, name)
+    yield from on_vercel(facts, name)
+    yield from in_the_store(facts, name)
 
 
-def on_vercel(context: CheckContext, name: str) -> Iterator[Expected]:
+def on_vercel(facts: StackFacts, name: str) -> Iterator[Expected]:
     """The variable of the project's environment; every entry if it exists twice."""
-    variables = context.vercel_variables
+    variables = facts.vercel_variables
     if variables is None or isinstance(variables, SetupError):
         return
-    expected_value = _expected_value(context, name, context.key_arn)
-    delivered_name = context.settings.delivered_names[name]
+    expected_value = _expected_value(facts, name, facts.key_arn)
+    delivered_name = facts.settings.delivered_names[name]
     entries = [entry for entry in variables if entry.name == delivered_name]
     ours = [entry for entry in entries if entry.in_scope]
     for entry in ours:
@@ -72,7 +72,7 @@ def on_vercel(context: CheckContext, name: str) -> Iterator[Expected]:
             entry=entry,
         )
     if not ours:
-        settings = context.settings
+        settings = facts.settings
         yield Expected(
             name=delivered_name,
             variable=name,
@@ -84,39 +84,39 @@ def on_vercel(context: CheckContext, name: str) -> Iterator[Expected]:
         )
 
 
-def in_the_store(context: CheckContext, name: str) -> Iterator[Expected]:
+def in_the_store(facts: StackFacts, name: str) -> Iterator[Expected]:
     """The parameter or secret in each Region of the key, if ECS or EKS reads it."""
-    if not context.settings.uses_store:
+    if not facts.settings.uses_store:
         return
-    arns = context.outputs.key_arns if context.outputs else tuple(filter(None, (context.key_arn,)))
-    store = "Secrets Manager" if context.settings.secret_store is SecretStore.SECRETS_MANAGER else "Parameter Store"
+    arns = facts.outputs.key_arns if facts.outputs else tuple(filter(None, (facts.key_arn,)))
+    store = "Secrets Manager" if facts.settings.secret_store is SecretStore.SECRETS_MANAGER else "Parameter Store"
     for arn in arns:
-        values = context.stored_values(region_of(arn))
+        values = facts.stored_values(region_of(arn))
         if isinstance(values, SetupError):
             continue
         yield Expected(
             name=name,
             variable=name,
             in_store=True,
-            place=f"{store} {context.settings.names.parameter_prefix}/{name} in {region_of(arn)}",
-            expected_value=_expected_value(context, name, arn),
+            place=f"{store} {facts.settings.names.parameter_prefix}/{name} in {region_of(arn)}",
+            expected_value=_expected_value(facts, name, arn),
             value=values.get(name),
             exists=name in values,
         )
 
 
-def _expected_value(context: CheckContext, name: str, key_arn: str | None) -> str | None:
+def _expected_value(facts: StackFacts, name: str, key_arn: str | None) -> str | None:
     if key_arn is None:
         return None
     return {KEY_ID_VARIABLE: key_arn, REGION_VARIABLE: region_of(key_arn)}.get(name)
 
 
-def _push(context: CheckContext, cause: str, what: str, why: str, *words: str) -> Finding:
+def _push(facts: StackFacts, cause: str, what: str, why: str, *words: str) -> Finding:
     """The finding that a delivery, with these words, and a new start of the application solve."""
-    return Finding(cause=cause, what=what, why=why, command=fixes.push(context, *words), advice=THEN)
+    return Finding(cause=cause, what=what, why=why, command=fixes.push(facts, *words), advice=THEN)
 
 
-def surrounding_fault(context: CheckContext, variable: Expected, value: str) -> Finding | None:
+def surrounding_fault(facts: StackFacts, variable: Expected, value: str) -> Finding | None:
     """The finding for a value that is empty, or correct except for quotation marks or white space around it."""
     bare = value.strip(AROUND)
     if not bare:
@@ -126,7 +126,7 @@ def surrounding_fault(context: CheckContext, variable: Expected, value: str) -> 
         why = "the application reads them as a part of the value"
     else:
         return None
-    return _push(context, cause, f"{variable.name} in {variable.place} {what}", why)
+    return _push(facts, cause, f"{variable.name} in {variable.place} {what}", why)
 
 
 EMPTY = (
@@ -138,9 +138,9 @@ _NO_HASH_KEY = (
 )
 
 
-def check_vercel_access(context: CheckContext) -> Iterator[CheckResult]:
+def check_vercel_access(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether Vercel can be accessed."""
-    target_context = context.deployed.context()
+    target_context = facts.deployed.context()
     for target in deploy_targets(target_context.targets):
         name = f"{target.title} {target.describe(target_context.settings).place}"
         problem = target.access_problem(target_context)
@@ -150,7 +150,7 @@ def check_vercel_access(context: CheckContext) -> Iterator[CheckResult]:
                 cause="target-missing",
                 what=problem.message,
                 why="the application does not run there any more, and its variables are lost with it",
-                command=f"{step['command']} && {fixes.wizard(context, 'push', '--yes', '--redeploy')}",
+                command=f"{step['command']} && {fixes.wizard(facts, 'push', '--yes', '--redeploy')}",
                 advice=step["advice"],
             )
         elif problem is not None:
@@ -161,50 +161,50 @@ def check_vercel_access(context: CheckContext) -> Iterator[CheckResult]:
                 why="it is not known which variables the application has",
                 **next_step(problem.hint),
             )
-        elif target.has_own_copy and isinstance(entries := context.vercel_variables, SetupError):
+        elif target.has_own_copy and isinstance(entries := facts.vercel_variables, SetupError):
             yield NotChecked.of(f"the variables of {name}", entries)
 
 
-def check_store_access(context: CheckContext) -> Iterator[CheckResult]:
+def check_store_access(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the store of the parameters can be read."""
-    if not context.settings.uses_store:
+    if not facts.settings.uses_store:
         return
-    for region in context.settings.regions:
-        if isinstance(values := context.stored_values(region), SetupError):
-            yield NotChecked.of(f"the values under {context.settings.names.parameter_prefix} in {region}", values)
+    for region in facts.settings.regions:
+        if isinstance(values := facts.stored_values(region), SetupError):
+            yield NotChecked.of(f"the values under {facts.settings.names.parameter_prefix} in {region}", values)
 
 
 # --- ENCRYPTED_PHI_KEY on Vercel
 
 
-def check_data_key_on_vercel(context: CheckContext) -> Iterator[CheckResult]:
+def check_data_key_on_vercel(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the environment has the stored data key: by its value if Vercel returns it, else by its comment."""
-    stored_data_key = context.stored_data_key
+    stored_data_key = facts.stored_data_key
     ours = stored_data_key.wrapped if isinstance(stored_data_key, StoredDataKey) else None
-    for variable in on_vercel(context, context.settings.names.variable):
+    for variable in on_vercel(facts, facts.settings.names.variable):
         if not variable.exists or variable.entry is None:
-            yield _absent(context, variable)
+            yield _absent(facts, variable)
         elif variable.value is None:
-            yield _by_comment(context, variable, variable.entry, ours)
+            yield _by_comment(facts, variable, variable.entry, ours)
         elif (fault := damage(variable.value, of=ours)) is not None:
-            yield _damaged(context, variable, variable.entry, fault, ours)
+            yield _damaged(facts, variable, variable.entry, fault, ours)
         elif ours is None:
             yield NotChecked(
                 what=f"{variable.name} in {variable.place}", why="there is no stored data key to compare it with"
             )
         elif variable.value == ours.value:
-            yield _type(context, variable, variable.entry)
+            yield _type(facts, variable, variable.entry)
         else:
-            yield _another(context, variable, variable.entry, WrappedDataKey(value=variable.value).fingerprint, ours)
+            yield _another(facts, variable, variable.entry, WrappedDataKey(value=variable.value).fingerprint, ours)
 
 
-def _absent(context: CheckContext, variable: Expected) -> Finding:
-    own = Scope.of(context.settings).words
+def _absent(facts: StackFacts, variable: Expected) -> Finding:
+    own = Scope.of(facts.settings).words
     cause, what = "variable-missing", f"{variable.name} is not set in {own} of {variable.place}"
     if variable.outside:
         cause = "variable-wrong-environment"
         what = f"{variable.name} in {variable.place} is set for {', '.join(variable.outside)}, but not for {own}"
-    return _push(context, cause, what, _NO_HASH_KEY if variable.variable == HASH_KEY_VARIABLE else EMPTY)
+    return _push(facts, cause, what, _NO_HASH_KEY if variable.variable == HASH_KEY_VARIABLE else EMPTY)
 
 
 _DAMAGE = {
@@ -228,7 +228,7 @@ _DAMAGE = {
 
 
 def _damaged(
-    context: CheckContext, variable: Expected, entry: VariableEntry, fault: Damage, ours: WrappedDataKey | None
+    facts: StackFacts, variable: Expected, entry: VariableEntry, fault: Damage, ours: WrappedDataKey | None
 ) -> Finding:
     cause, what, why = _DAMAGE[fault]
     # A value that may be another data key is renamed, never overwritten.
@@ -237,25 +237,25 @@ def _damaged(
         cause=cause,
         what=f"{variable.name} in {variable.place} {what}",
         why=why,
-        command=fixes.push(context) if is_ours else _rename_existing(context, entry),
+        command=fixes.push(facts) if is_ours else _rename_existing(facts, entry),
         advice=THEN,
     )
 
 
-def delivery(context: CheckContext, variable: Expected) -> str:
+def delivery(facts: StackFacts, variable: Expected) -> str:
     """The push of the three; a variable that other environments read too is left to them, with its value."""
     entry = variable.entry
     if entry is not None and entry.elsewhere:
-        return _rename_existing(context, entry)
-    return fixes.push(context, *_replacement(context, variable))
+        return _rename_existing(facts, entry)
+    return fixes.push(facts, *_replacement(facts, variable))
 
 
-def _replacement(context: CheckContext, variable: Expected) -> tuple[str, ...]:
+def _replacement(facts: StackFacts, variable: Expected) -> tuple[str, ...]:
     """The words that let a delivery replace the variable, where its value is not the stack's own.
 
     Whoever types them has read in the finding what is there. Of a parameter its tags decide, which are not read here.
     """
-    entry, own = variable.entry, OwnValues.of(context.settings, context.outputs)
+    entry, own = variable.entry, OwnValues.of(facts.settings, facts.outputs)
     if entry is not None:
         is_own_value = is_own(
             variable.variable,
@@ -270,13 +270,13 @@ def _replacement(context: CheckContext, variable: Expected) -> tuple[str, ...]:
     return () if is_own_value else ("--replace-variable", variable.name)
 
 
-def _rename_existing(context: CheckContext, entry: VariableEntry) -> str:
+def _rename_existing(facts: StackFacts, entry: VariableEntry) -> str:
     """The command that renames the variable with its value, and delivers ours."""
-    return fixes.push(context, "--rename-existing", entry.id, "--confirm", context.stack)
+    return fixes.push(facts, "--rename-existing", entry.id, "--confirm", facts.stack)
 
 
 def _by_comment(
-    context: CheckContext, variable: Expected, entry: VariableEntry, ours: WrappedDataKey | None
+    facts: StackFacts, variable: Expected, entry: VariableEntry, ours: WrappedDataKey | None
 ) -> CheckResult:
     if ours is None:
         return NotChecked(
@@ -285,7 +285,7 @@ def _by_comment(
     if entry.is_changed:
         return _changed(
             variable,
-            command=_rename_existing(context, entry),
+            command=_rename_existing(facts, entry),
             advice="the command renames the variable with its value, which may be another data key, and delivers the "
             f"stored one; {THEN}",
         )
@@ -293,7 +293,7 @@ def _by_comment(
         return Passed(
             what=f"{variable.name} in {variable.place} is {ours.fingerprint}, by its comment (Vercel returns no value)"
         )
-    return _another(context, variable, entry, entry.claimed, ours)
+    return _another(facts, variable, entry, entry.claimed, ours)
 
 
 def _changed(variable: Expected, *, command: str, advice: str) -> Finding:
@@ -306,24 +306,24 @@ def _changed(variable: Expected, *, command: str, advice: str) -> Finding:
     )
 
 
-def _type(context: CheckContext, variable: Expected, entry: VariableEntry) -> CheckResult:
+def _type(facts: StackFacts, variable: Expected, entry: VariableEntry) -> CheckResult:
     if entry.type in ("sensitive", ""):
         return Passed(what=f"{variable.name} in {variable.place} is the stored data key")
     return Finding(
         cause="variable-type",
         what=f"{variable.name} in {variable.place} is stored as Config ({entry.type}), not as Secret",
         why="everybody who can see the project's settings can read it; it is the stored data key",
-        command=fixes.push(context),
+        command=fixes.push(facts),
     )
 
 
 def _another(
-    context: CheckContext, variable: Expected, entry: VariableEntry, fingerprint: str | None, ours: WrappedDataKey
+    facts: StackFacts, variable: Expected, entry: VariableEntry, fingerprint: str | None, ours: WrappedDataKey
 ) -> Finding:
-    versions = context.version_fingerprints
+    versions = facts.version_fingerprints
     if fingerprint is not None and not isinstance(versions, SetupError) and fingerprint in versions:
         what = f"{variable.name} in {variable.place} is {fingerprint}, an earlier version of the data key"
-        return _push(context, "variable-outdated", what, f"the stored data key is {ours.fingerprint} now")
+        return _push(facts, "variable-outdated", what, f"the stored data key is {ours.fingerprint} now")
     which = (
         f"the data key {fingerprint}"
         if fingerprint
@@ -334,7 +334,7 @@ def _another(
         what=f"{variable.name} in {variable.place} is {which}, not the stored {ours.fingerprint}",
         why="neither data key decrypts the records of the other; it may be the only key to records: the command "
         "renames it with its value, and does not overwrite it",
-        command=_rename_existing(context, entry),
+        command=_rename_existing(facts, entry),
         advice=f"find out which records need it before you remove it; {THEN}",
     )
 
@@ -342,17 +342,17 @@ def _another(
 # --- ENCRYPTION_KEY, the key from before
 
 
-def former_key(context: CheckContext, place: str) -> CheckResult:
+def former_key(facts: StackFacts, place: str) -> CheckResult:
     """The result for an ENCRYPTION_KEY at a place, beside the data key: which of the two an application writes with."""
     what = f"the application has an {FORMER_KEY_VARIABLE} beside its data key: {place}"
-    stored, versions = context.stored_data_key, context.versions
+    stored, versions = facts.stored_data_key, facts.versions
     if isinstance(versions, SetupError):
         return NotChecked.of(f"which data key {FORMER_KEY_VARIABLE} is ({place})", versions)
     adopted = [version for version in versions if version.origin is VersionOrigin.ADOPTED]
     if isinstance(stored, StoredDataKey) and any(version.wrapped == stored.wrapped for version in adopted):
         return Passed(what=f"{what}; the data key was wrapped from such a key")
     why = "it writes a record with the one that it has when it writes: there may be records of both"
-    first, search = before_removal(context.code)
+    first, search = before_removal(facts.code)
     removal = (
         f"when every record is under the data key, and the application loads it at its start, remove "
         f"{FORMER_KEY_VARIABLE} from {place}. {first}{f' {search}' if search else ''}"
@@ -370,41 +370,41 @@ def former_key(context: CheckContext, place: str) -> CheckResult:
         cause="former-key-beside",
         what=f"{what}, and it is not kept anywhere",
         why=why,
-        command=fixes.wizard(context, "adopt", "--encryption-key", "--confirm", context.stack),
+        command=fixes.wizard(facts, "adopt", "--encryption-key", "--confirm", facts.stack),
         advice=f"asks for it, and keeps it as a version of the data key; then re-encrypt its records; {removal}",
     )
 
 
-def check_former_key(context: CheckContext) -> Iterator[CheckResult]:
+def check_former_key(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the environment on Vercel has an ENCRYPTION_KEY; the one of a task definition: `runtime`."""
-    variables = context.vercel_variables
-    if isinstance(variables, tuple) and isinstance(context.stored_data_key, StoredDataKey):
+    variables = facts.vercel_variables
+    if isinstance(variables, tuple) and isinstance(facts.stored_data_key, StoredDataKey):
         for entry in variables:
             if entry.name == FORMER_KEY_VARIABLE and entry.in_scope:
-                yield former_key(context, f"{Scope.of(context.settings).words} of {entry.place}")
+                yield former_key(facts, f"{Scope.of(facts.settings).words} of {entry.place}")
 
 
 # --- AWS_KMS_KEY_ID and AWS_REGION
 
 
-def check_companion_variables(context: CheckContext) -> Iterator[CheckResult]:
+def check_companion_variables(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether every target has AWS_KMS_KEY_ID and AWS_REGION, too."""
     for name in (KEY_ID_VARIABLE, REGION_VARIABLE):
-        for variable in expected(context, name):
+        for variable in expected(facts, name):
             if not variable.exists:
-                yield _no_parameter(context, variable) if variable.in_store else _absent(context, variable)
+                yield _no_parameter(facts, variable) if variable.in_store else _absent(facts, variable)
             elif variable.value is None:
-                yield _unreadable(context, variable)
+                yield _unreadable(facts, variable)
             elif name == REGION_VARIABLE and variable.expected_value is not None:
-                yield _region(context, variable, variable.value, variable.expected_value)
+                yield _region(facts, variable, variable.value, variable.expected_value)
 
 
-def _unreadable(context: CheckContext, variable: Expected) -> CheckResult:
+def _unreadable(facts: StackFacts, variable: Expected) -> CheckResult:
     """The result for a sensitive variable: only its comment can be read."""
-    stored_data_key = context.stored_data_key
+    stored_data_key = facts.stored_data_key
     claimed = variable.entry.claimed if variable.entry else None
     if variable.entry is not None and variable.entry.is_changed:
-        return _changed(variable, command=delivery(context, variable), advice=THEN)
+        return _changed(variable, command=delivery(facts, variable), advice=THEN)
     if isinstance(stored_data_key, StoredDataKey) and claimed == stored_data_key.wrapped.fingerprint:
         return Passed(
             what=f"{variable.name} in {variable.place} goes with {claimed}, by its comment (Vercel returns no value)"
@@ -413,40 +413,40 @@ def _unreadable(context: CheckContext, variable: Expected) -> CheckResult:
         cause="variable-unreadable",
         what=f"{variable.name} in {variable.place} is a Secret, and its comment does not name the stored data key",
         why="Vercel does not return the value; with a wrong key or Region the application cannot decrypt its data key",
-        command=delivery(context, variable),
+        command=delivery(facts, variable),
         advice=THEN,
     )
 
 
-def _no_parameter(context: CheckContext, variable: Expected) -> Finding:
+def _no_parameter(facts: StackFacts, variable: Expected) -> Finding:
     why = "no new task or pod starts without it: ECS reports ResourceInitializationError"
-    return _push(context, "parameter-missing", f"{variable.place} does not exist", why)
+    return _push(facts, "parameter-missing", f"{variable.place} does not exist", why)
 
 
-def _region(context: CheckContext, variable: Expected, value: str, expected_region: str) -> CheckResult:
+def _region(facts: StackFacts, variable: Expected, value: str, expected_region: str) -> CheckResult:
     if value == expected_region:
         return Passed(what=f"{variable.name} in {variable.place} is {expected_region}")
-    return surrounding_fault(context, variable, value) or Finding(
+    return surrounding_fault(facts, variable, value) or Finding(
         cause="region-wrong",
         what=f"{variable.name} in {variable.place} is not {expected_region}, the key's Region",
         why="KMS in another Region does not have the key: NotFoundException or AccessDeniedException",
-        command=delivery(context, variable),
+        command=delivery(facts, variable),
         advice=THEN,
     )
 
 
-def check_parameters(context: CheckContext) -> Iterator[CheckResult]:
+def check_parameters(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether each Region's store has the stored data key."""
-    stored_data_key = context.stored_data_key
+    stored_data_key = facts.stored_data_key
     if not isinstance(stored_data_key, StoredDataKey):
         return
-    for variable in in_the_store(context, context.settings.names.variable):
+    for variable in in_the_store(facts, facts.settings.names.variable):
         if not variable.exists:
-            yield _no_parameter(context, variable)
+            yield _no_parameter(facts, variable)
         elif variable.value != stored_data_key.wrapped.value:
             what = f"{variable.place} is another data key than the stored {stored_data_key.wrapped.fingerprint}"
             why = "with two data keys in use, each Region can decrypt only its own records"
-            yield _push(context, "parameter-wrong", what, why)
+            yield _push(facts, "parameter-wrong", what, why)
 
 
 ACCESS_CHECKS: tuple[Check, ...] = (

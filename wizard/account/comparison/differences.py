@@ -15,8 +15,7 @@ from components.policies.stack import (
     vercel_provider_arn_of,
 )
 from components.settings import KEY_DESCRIPTION, ImportGroup, ResourceKind, Settings
-from wizard.core.models.account import Difference, DiscoveredSetup, KeyFact
-from wizard.setup.importing.policies import (
+from wizard.account.comparison.policies import (
     DELETED,
     Right,
     Widening,
@@ -29,7 +28,8 @@ from wizard.setup.importing.policies import (
     statements,
     widening,
 )
-from wizard.setup.importing.trail import DifferenceRow, bucket_differences, trail_differences
+from wizard.account.comparison.trail import DifferenceRow, bucket_differences, trail_differences
+from wizard.core.models.account import Difference, DiscoveredSetup, KeyFact
 
 _MOST_ACTIONS = 5
 _MOST_DANGEROUS = frozenset((*policies.DELETION_ACTIONS, *policies.USE_ACTIONS, "kms:PutKeyPolicy"))

@@ -1,14 +1,14 @@
 """The check of the application's code: what else reads the variables that the stack delivers.
 
-Reads through the context: the folder that the command was started in, or EONPRO_APP_FOLDER.
+Reads through the facts: the folder that the command was started in, or EONPRO_APP_FOLDER.
 """
 
 from collections.abc import Iterator
 
 from components.settings import DATA_KEY_VARIABLE, KEY_ID_VARIABLE, REGION_VARIABLE, VariableNames
-from wizard.commands.doctor import fixes
-from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, Passed, Skipped, first_of
+from wizard.account import fixes
+from wizard.account.diagnosis import Check, CheckResult, Finding, Passed, Skipped, first_of
+from wizard.account.facts import StackFacts
 
 _MOST_NAMED = 6
 _SUGGESTED = {
@@ -19,14 +19,14 @@ _SUGGESTED = {
 """Names that nothing else has."""
 
 
-def check_other_readers(context: CheckContext) -> Iterator[CheckResult]:
+def check_other_readers(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether other code reads the variables; nothing is said without the application's folder."""
-    code = context.code
+    code = facts.code
     if code is None:
         return
     for why in code.found.unread:
         yield Skipped(what=f"the rest of the application's code: {why}")
-    others = code.others(context.settings)
+    others = code.others(facts.settings)
     for cause, is_harmed in (("variable-shared", True), ("region-shared", False)):
         readers = [other for other in others if other.is_harmed is is_harmed]
         if not readers:
@@ -36,7 +36,7 @@ def check_other_readers(context: CheckContext) -> Iterator[CheckResult]:
             cause=cause,
             what=f"other code of the application reads {' and '.join(shared)}",
             why=first_of([other.line for other in readers], _MOST_NAMED, separator="; "),
-            command=_other_names(context, shared) if is_harmed else "",
+            command=_other_names(facts, shared) if is_harmed else "",
             advice=(
                 "have the code of the data key read the new names, deploy it, and give the other code its value back "
                 "(docs/application.md)"
@@ -49,14 +49,14 @@ def check_other_readers(context: CheckContext) -> Iterator[CheckResult]:
         yield Passed(what="no other code of the application reads the variables")
 
 
-def _other_names(context: CheckContext, shared: tuple[str, ...]) -> str:
+def _other_names(facts: StackFacts, shared: tuple[str, ...]) -> str:
     """The set-up that gives the stack's variables other names than these. What was delivered before stays there."""
-    names, guides = context.settings.delivered_names, VariableNames()
+    names, guides = facts.settings.delivered_names, VariableNames()
     given = {variable: names[variable] for variable in names.guides.values() if names[variable] != guides[variable]}
     # The Region goes with the key: what reads the one for S3 mostly reads the other.
     given |= {names.guides[name]: _SUGGESTED[names.guides[name]] for name in (*shared, names.region)}
     pairs = ",".join(f"{variable}={name}" for variable, name in given.items())
-    return fixes.wizard(context, "setup", "--variable-names", pairs, "--yes")
+    return fixes.wizard(facts, "setup", "--variable-names", pairs, "--yes")
 
 
 OTHER_CHECKS: tuple[Check, ...] = (check_other_readers,)

@@ -1,6 +1,6 @@
 """The checks of what gives access: policies of the application, grants, trust, and who reads the variables.
 
-Reads through the context.
+Reads through the facts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,20 +14,19 @@ from components.policies.evaluation import KeyPolicyDecision
 from components.policies.evaluation.account import IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
 from components.settings import DATA_KEY_VARIABLE, ImportGroup, ResourceKind, SecretStore, VercelIssuerMode
-from wizard.commands.doctor import fixes
-from wizard.commands.doctor.checks.key_policy import summary
-from wizard.commands.doctor.checks.principal import KEY, POLICY, REFUSED, RESTART, ROLE, surplus_of
-from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
-from wizard.commands.policy.command import APPLY_ROLE, READ_ROLE, use_default_subject
+from wizard.account import fixes
+from wizard.account.application_access import application_trust, compare_trust, own_readers
+from wizard.account.comparison.differences import differences_of
+from wizard.account.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
+from wizard.account.facts import StackFacts
+from wizard.account.judgements.key_policy import summary
+from wizard.account.judgements.principal import KEY, POLICY, REFUSED, RESTART, ROLE, surplus_of
 from wizard.core.errors import SetupError
 from wizard.core.models.access import TokenSubject
 from wizard.core.models.account import DiscoveredResource, DiscoveredSetup, KeyFact
 from wizard.core.models.delivery import VercelProject
 from wizard.core.retry import together
-from wizard.setup.application_access import application_trust, compare_trust, own_readers
-from wizard.setup.importing.differences import differences_of
-from wizard.setup.preflight.services import tokens_off
+from wizard.targets.vercel import tokens_off
 
 _WEIGHT = {
     KeyPolicyDecision.DENIED: 0,
@@ -38,38 +37,37 @@ _WEIGHT = {
 }
 
 
-def check_application_grants(context: CheckContext) -> Iterator[CheckResult]:
+def check_application_grants(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the key's policy allows the application what the settings say."""
-    if not isinstance(context.key, KeyFact):
+    if not isinstance(facts.key, KeyFact):
         return
-    policy = context.key_policy
+    policy = facts.key_policy
     if isinstance(policy, SetupError):
         return  # Reported by check_key_policies.
-    expected: Mapping[str, Any] = of_stack.key_policy_of(context.settings, context.principals)
-    for arn in context.principals:
-        yield _granted(context, arn, policy, expected)
+    expected: Mapping[str, Any] = of_stack.key_policy_of(facts.settings, facts.principals)
+    for arn in facts.principals:
+        yield _granted(facts, arn, policy, expected)
 
 
-def _granted(context: CheckContext, arn: str, policy: Mapping[str, Any], expected: Mapping[str, Any]) -> CheckResult:
+def _granted(facts: StackFacts, arn: str, policy: Mapping[str, Any], expected: Mapping[str, Any]) -> CheckResult:
     actions = policies.APPLICATION_ACTIONS
-    decisions = {action: of_stack.decide_by_key_policy_of(context.settings, policy, arn, action) for action in actions}
+    decisions = {action: of_stack.decide_by_key_policy_of(facts.settings, policy, arn, action) for action in actions}
     denied = [action for action, grant in decisions.items() if grant is KeyPolicyDecision.DENIED]
     if denied:
         return Finding(
             cause="key-policy-denies",
             what=f"the key's policy denies {arn} {', '.join(denied)}",
             why=f"{REFUSED}, “with an explicit deny in a resource-based policy”, whatever IAM allows",
-            command=fixes.pulumi_up(context, KEY),
+            command=fixes.pulumi_up(facts, KEY),
             advice=RESTART,
         )
     less = [
         action
         for action in actions
-        if _WEIGHT[decisions[action]]
-        < _WEIGHT[of_stack.decide_by_key_policy_of(context.settings, expected, arn, action)]
+        if _WEIGHT[decisions[action]] < _WEIGHT[of_stack.decide_by_key_policy_of(facts.settings, expected, arn, action)]
     ]
     # An imported key policy that was kept on purpose: it is enough if the policy delegates to IAM.
-    is_kept = ImportGroup.KEY in context.settings.kept_as_found
+    is_kept = ImportGroup.KEY in facts.settings.kept_as_found
     if not less or (is_kept and all(grant is KeyPolicyDecision.THROUGH_IAM for grant in decisions.values())):
         return Passed(what=f"the key's policy allows {arn} to use the key")
     worst = min((decisions[action] for action in less), key=_WEIGHT.__getitem__)
@@ -82,19 +80,19 @@ def _granted(context: CheckContext, arn: str, policy: Mapping[str, Any], expecte
             KeyPolicyDecision.UNKNOWN: "now it depends on conditions that are not known here; where they do not hold, "
             "KMS returns AccessDeniedException",
         }.get(worst, f"{REFUSED}, “because no resource-based policy allows” it, whatever IAM allows"),
-        command=fixes.pulumi_up(context, KEY),
+        command=fixes.pulumi_up(facts, KEY),
         advice=RESTART,
     )
 
 
-def check_application_policy(context: CheckContext) -> Iterator[CheckResult]:
+def check_application_policy(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the application's policy allows more than the use of the key."""
-    if context.outputs is None or ImportGroup.APPLICATION_POLICY in context.settings.kept_as_found:
+    if facts.outputs is None or ImportGroup.APPLICATION_POLICY in facts.settings.kept_as_found:
         return
-    arn = context.outputs.app_policy_arn
+    arn = facts.outputs.app_policy_arn
     key, policy = together(
-        lambda: context.key,
-        lambda: context.once("application policy", lambda: context.aws.iam.policy_document(arn)),
+        lambda: facts.key,
+        lambda: facts.once("application policy", lambda: facts.aws.iam.policy_document(arn)),
     )
     if not isinstance(key, KeyFact):
         return
@@ -106,7 +104,7 @@ def check_application_policy(context: CheckContext) -> Iterator[CheckResult]:
     discovered = DiscoveredSetup(things=(attached,), key=key, policy_arn=arn, policy=policy)
     wider = [
         difference
-        for difference in differences_of(discovered, context.settings)
+        for difference in differences_of(discovered, facts.settings)
         if difference.part is ImportGroup.APPLICATION_POLICY
         and difference.desired == "no such statement"
         and "allows" in difference.actual
@@ -116,7 +114,7 @@ def check_application_policy(context: CheckContext) -> Iterator[CheckResult]:
             cause="policy-widened",
             what=f"the application's policy {arn} allows more than the use of the key: {summary(wider)}",
             why="an attacker in the application has these permissions, too",
-            command=fixes.pulumi_up(context, POLICY),
+            command=fixes.pulumi_up(facts, POLICY),
         )
     else:
         yield Passed(what="the application's policy allows the use of the key and nothing else")
@@ -127,17 +125,17 @@ def check_application_policy(context: CheckContext) -> Iterator[CheckResult]:
 PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider::app-principal-vercel"
 
 
-def check_role_trust(context: CheckContext) -> Iterator[CheckResult]:
+def check_role_trust(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the stack's role trusts every platform of the settings, and nobody else."""
-    settings = context.settings
+    settings = facts.settings
     if not settings.makes_role or ImportGroup.APPLICATION_ROLE in settings.kept_as_found:
         return
     arn = f"arn:{settings.partition}:iam::{settings.account_id}:role/{settings.names.app_role}"
-    role = context.principal(arn)
+    role = facts.principal(arn)
     if not isinstance(role, IamPrincipal):
         return  # Reported by check_principals.
     yield from _trust(
-        context,
+        facts,
         role,
         application_trust(settings),
         resource=ROLE,
@@ -147,7 +145,7 @@ def check_role_trust(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _trust(
-    context: CheckContext, role: IamPrincipal, wanted: Mapping[str, Any], *, resource: str, lacking: str, surplus: str
+    facts: StackFacts, role: IamPrincipal, wanted: Mapping[str, Any], *, resource: str, lacking: str, surplus: str
 ) -> Iterator[CheckResult]:
     """Compare a role's trust both ways; `lacking` and `surplus` say why either matters."""
     arn, compared = role.arn, compare_trust(role.trust, wanted)
@@ -159,7 +157,7 @@ def _trust(
             what=f"the role {arn} no longer trusts its platform ({principals})"
             + (f", and {widened}" if widened else ""),
             why="STS returns AccessDenied: Not authorized to perform sts:AssumeRole(WithWebIdentity); " + lacking,
-            command=fixes.pulumi_up(context, resource),
+            command=fixes.pulumi_up(facts, resource),
             advice=RESTART,
         )
     elif widened:
@@ -167,26 +165,28 @@ def _trust(
             cause="trust-widened",
             what=f"beyond the settings, the role {arn} {widened}",
             why=surplus,
-            command=fixes.pulumi_up(context, resource),
+            command=fixes.pulumi_up(facts, resource),
         )
     else:
         yield Passed(what=f"{arn} trusts its platform and nobody else")
 
 
-def check_ci_trust(context: CheckContext) -> Iterator[CheckResult]:
+def check_ci_trust(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the roles of CI trust the subject that GitHub sends: names, or since 2026-07-15 names with ids."""
-    if isinstance(context.iam, SetupError):
+    if isinstance(facts.iam, SetupError):
         return  # Reported by check_administrators.
-    arn = f"arn:{context.settings.partition}:iam::{context.settings.account_id}"
-    roles = [role for name in (READ_ROLE, APPLY_ROLE) if (role := context.iam.find(f"{arn}:role/{name}")) is not None]
-    github = context.clients.github
+    arn = f"arn:{facts.settings.partition}:iam::{facts.settings.account_id}"
+    roles = [
+        role for name in (ci.READ_ROLE, ci.APPLY_ROLE) if (role := facts.iam.find(f"{arn}:role/{name}")) is not None
+    ]
+    github = facts.sources.github
     for role in roles:
         trusted = ci.github_subjects(role.trust or {})
         for name in dict.fromkeys(map(ci.without_ids, trusted)):
             if github is None:
                 yield Skipped(what=f"whether GitHub sends the subject that {role.name} trusts: there is no GH_TOKEN")
                 continue
-            sent = context.once(f"GitHub {name}", partial(github, name))
+            sent = facts.once(f"GitHub {name}", partial(github, name))
             if isinstance(sent, SetupError):
                 yield NotChecked.of(f"whether GitHub sends the subject that {role.name} trusts", sent)
             elif sent.is_default and sent.repository in trusted:
@@ -194,11 +194,11 @@ def check_ci_trust(context: CheckContext) -> Iterator[CheckResult]:
                 also = f", and also repo:{others[0]}, which it does not send" if others else ""
                 yield Passed(what=f"{role.name} trusts repo:{sent.repository}, as GitHub sends it{also}")
             else:
-                yield _outdated_trust(context, role, name, trusted, sent)
+                yield _outdated_trust(facts, role, name, trusted, sent)
 
 
 def _outdated_trust(
-    context: CheckContext, role: IamPrincipal, name: str, trusted: Mapping[str, Sequence[str]], sent: TokenSubject
+    facts: StackFacts, role: IamPrincipal, name: str, trusted: Mapping[str, Sequence[str]], sent: TokenSubject
 ) -> Finding:
     why = (
         "STS returns AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity; CI cannot preview or apply"
@@ -209,19 +209,19 @@ def _outdated_trust(
             cause="ci-trust-outdated",
             what=f"the repository {name} sends a subject of a template of its own, which {role.name} does not trust",
             why=why,
-            command=use_default_subject(name),
+            command=fixes.use_default_subject(name),
         )
     if any("*" in subject or "?" in subject for subject in trusted[former]):
-        command = fixes.wizard(context, "policy ci", "--repository", sent.repository)
+        command = fixes.wizard(facts, "policy ci", "--repository", sent.repository)
     else:
-        settings = context.settings
+        settings = facts.settings
         trust = ci.github_trust_policy(
             oidc_provider_arn=ci.github_oidc_provider_arn(account_id=settings.account_id, partition=settings.partition),
             repository=sent.repository,
             subjects=trusted[former],
         )
         update = ("iam", "update-assume-role-policy", "--role-name", role.name, "--policy-document", trust)
-        command = fixes.aws(context, *update)
+        command = fixes.aws(facts, *update)
     return Finding(
         cause="ci-trust-outdated",
         what=f"the role {role.name} trusts repo:{former}, but GitHub sends repo:{sent.repository}",
@@ -230,12 +230,12 @@ def _outdated_trust(
     )
 
 
-def check_oidc_provider(context: CheckContext) -> Iterator[CheckResult]:
+def check_oidc_provider(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the account has the OIDC provider of Vercel, with the audience of its tokens."""
-    settings, arn = context.settings, of_stack.vercel_provider_arn_of(context.settings)
+    settings, arn = facts.settings, of_stack.vercel_provider_arn_of(facts.settings)
     if not settings.trusts_vercel or arn is None or settings.vercel_team is None:
         return
-    audiences = context.once("provider", lambda: context.access_diagnostics.audiences(arn))
+    audiences = facts.once("provider", lambda: facts.access_diagnostics.audiences(arn))
     audience = policies.vercel_audience(team=settings.vercel_team)
     if isinstance(audiences, SetupError):
         yield NotChecked.of(f"the OIDC provider {arn}", audiences)
@@ -244,7 +244,7 @@ def check_oidc_provider(context: CheckContext) -> Iterator[CheckResult]:
             cause="provider-missing",
             what=f"the OIDC provider {arn} does not exist",
             why="STS returns InvalidIdentityToken: No OpenIDConnect provider found in your account",
-            command=fixes.pulumi_up(context, PROVIDER),
+            command=fixes.pulumi_up(facts, PROVIDER),
             advice=RESTART,
         )
     elif audience not in audiences:
@@ -254,16 +254,16 @@ def check_oidc_provider(context: CheckContext) -> Iterator[CheckResult]:
             what=f"the OIDC provider {arn} does not accept tokens for {audience}",
             why="STS returns InvalidIdentityToken: Incorrect token audience",
             # As JSON: an older AWS CLI downloads an argument that is a URL.
-            command=fixes.aws(context, "iam", "add-client-id-to-open-id-connect-provider", "--cli-input-json", request),
+            command=fixes.aws(facts, "iam", "add-client-id-to-open-id-connect-provider", "--cli-input-json", request),
             advice=RESTART,
         )
     else:
         yield Passed(what=f"the OIDC provider {arn} has the audience {audience}")
 
 
-def check_vercel_tokens(context: CheckContext) -> Iterator[CheckResult]:
+def check_vercel_tokens(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the project on Vercel gives its deployments a token, from the issuer that the role trusts."""
-    settings, project = context.settings, context.deployed.project
+    settings, project = facts.settings, facts.deployed.project
     trusted = of_stack.vercel_issuer_of(settings)
     if not settings.trusts_vercel or trusted is None or not isinstance(project, VercelProject):
         return  # check_vercel reports a project that cannot be read.
@@ -277,40 +277,40 @@ def check_vercel_tokens(context: CheckContext) -> Iterator[CheckResult]:
             cause="vercel-issuer-changed",
             what=f"the tokens of the Vercel project {project.name} come from {issuer}, but the role trusts {trusted}",
             why="STS returns InvalidIdentityToken: No OpenIDConnect provider found in your account, or AccessDenied",
-            command=fixes.wizard(context, "setup", "--yes"),
+            command=fixes.wizard(facts, "setup", "--yes"),
             advice=RESTART,
         )
     elif project.gives_tokens:
         yield Passed(what=f"the Vercel project {project.name} gives its deployments tokens of {trusted}")
 
 
-def check_readers(context: CheckContext) -> Iterator[CheckResult]:
+def check_readers(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether each role that reads the variables is allowed to, and whether the stack's own have and trust no more."""
-    own = {each.arn: each for each in own_readers(context.settings)}
-    for reader in of_stack.readers_of(context.settings):
+    own = {each.arn: each for each in own_readers(facts.settings)}
+    for reader in of_stack.readers_of(facts.settings):
         if reader.role is None:
             continue  # The application itself: check_principals.
-        role = context.principal(reader.arn)
+        role = facts.principal(reader.arn)
         if isinstance(role, SetupError):
             yield NotChecked.of(f"the {reader.title} {reader.arn}", role)
             continue
-        endings = _endings(context, reader)
-        yield from _reading(context, reader, role, endings)
+        endings = _endings(facts, reader)
+        yield from _reading(facts, reader, role, endings)
         if role is not None and reader.arn in own:
             yield from _trust(
-                context,
+                facts,
                 role,
                 own[reader.arn].trust or {},
                 resource=endings[0],
                 lacking=reader.without,
                 surplus="whoever assumes this role can read the variables, the wrapped data key among them",
             )
-            yield from surplus_of(context, role, own[reader.arn], *endings)
+            yield from surplus_of(facts, role, own[reader.arn], *endings)
 
 
-def _endings(context: CheckContext, reader: of_stack.Reader) -> tuple[str, ...]:
+def _endings(facts: StackFacts, reader: of_stack.Reader) -> tuple[str, ...]:
     """The ends of the URNs of the role, its inline policy, the policy that reads the variables and its attachment."""
-    is_secret = context.settings.secret_store is SecretStore.SECRETS_MANAGER
+    is_secret = facts.settings.secret_store is SecretStore.SECRETS_MANAGER
     logical = "delivery-secrets" if is_secret else "delivery-parameters"
     # The stack has no resource of an existing role.
     role = f"delivery-{reader.role.logical_name if isinstance(reader.role, of_stack.NewRole) else ''}"
@@ -323,15 +323,15 @@ def _endings(context: CheckContext, reader: of_stack.Reader) -> tuple[str, ...]:
 
 
 def _reading(
-    context: CheckContext, reader: of_stack.Reader, role: IamPrincipal | None, endings: tuple[str, ...]
+    facts: StackFacts, reader: of_stack.Reader, role: IamPrincipal | None, endings: tuple[str, ...]
 ) -> Iterator[CheckResult]:
-    settings, arn = context.settings, reader.arn
+    settings, arn = facts.settings, reader.arn
     if role is None:
         yield Finding(
             cause="execution-role-denied",
             what=f"the {reader.title} {arn} does not exist",
             why=reader.without,
-            command=fixes.pulumi_up(context, *endings),
+            command=fixes.pulumi_up(facts, *endings),
         )
         return
     policy = f"arn:{settings.partition}:iam::{settings.account_id}:policy/{of_stack.reading_policy_of(settings)[0]}"
@@ -351,15 +351,15 @@ def _reading(
         yield NotChecked(what=f"the policies of {arn}", why=f"{', '.join(evaluation.unread)} could not be read")
     else:
         is_detached = policy not in {attached_policy.name for attached_policy in role.policies}
-        versions = context.once(f"versions of {policy}", lambda: context.access_diagnostics.policy_versions(policy))
+        versions = facts.once(f"versions of {policy}", lambda: facts.access_diagnostics.policy_versions(policy))
         attach = ("iam", "attach-role-policy", "--role-name", role.name, "--policy-arn", policy)
         yield Finding(
             cause="execution-role-denied",
             what=f"the {reader.title} {arn} is not allowed to read {settings.names.stored_data_key}",
             why=reader.without,
-            command=fixes.aws(context, *attach)
+            command=fixes.aws(facts, *attach)
             if is_detached and not evaluation.denies and versions is not None
-            else fixes.pulumi_up(context, *endings),
+            else fixes.pulumi_up(facts, *endings),
         )
 
 

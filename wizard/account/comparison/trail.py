@@ -8,8 +8,8 @@ from typing import Any
 
 from components import policies
 from components.settings import ObjectLock, ResourceKind, Settings
+from wizard.account.comparison.policies import Right, condition_of, listed, principals, rights, short, statements
 from wizard.core.models.account import DiscoveredSetup, Retention
-from wizard.setup.importing.policies import Right, condition_of, listed, principals, rights, short, statements
 
 DifferenceRow = tuple[str, str, str]
 """What, the actual value, the desired value."""

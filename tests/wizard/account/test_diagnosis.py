@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.wizard.commands.doctor.account import DoctorFixture
+from tests.wizard.account.doctor_fixture import DoctorFixture
+from tests.wizard.account.stacks import CheckedStack
 from tests.wizard.commands.doctor.doctor_documents import DENIED, DIAGNOSES, DISABLED, DOCTOR, PROOF
-from tests.wizard.commands.doctor.stacks import CheckedStack
 from tests.wizard.fakes.clients import settings
-from wizard.commands.doctor import check_codes
+from wizard.account import codes as check_codes
+from wizard.account.diagnosis import CheckResult, Finding, NotChecked, Passed, build_diagnosis, diagnose
+from wizard.account.facts import StackFacts
 from wizard.commands.doctor.command import document, show
-from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import CheckResult, Finding, NotChecked, Passed, build_diagnosis, diagnose
 from wizard.core.errors import PermissionDenied, ResourceError
 from wizard.terminal.terminal import Terminal
 
@@ -98,11 +98,11 @@ def test_what_aws_does_not_let_the_caller_read_comes_with_the_command_for_the_po
 
 
 def test_a_check_that_is_refused_is_unknown_and_the_others_go_on() -> None:
-    def what_may_not_be_seen(context: CheckContext) -> Iterator[CheckResult]:
+    def what_may_not_be_seen(context: StackFacts) -> Iterator[CheckResult]:
         yield Passed(what="so far")
         raise PermissionDenied("you may not look", "ask")
 
-    def the_rest(context: CheckContext) -> Iterator[CheckResult]:
+    def the_rest(context: StackFacts) -> Iterator[CheckResult]:
         yield Passed(what="the rest")
 
     told = DoctorFixture(settings()).diagnosis((what_may_not_be_seen, the_rest))
@@ -118,7 +118,7 @@ def test_each_thing_is_read_once_and_its_error_kept() -> None:
         asked.append("once")
         raise ResourceError("it failed", "again")
 
-    def check(context: CheckContext) -> Iterator[CheckResult]:
+    def check(context: StackFacts) -> Iterator[CheckResult]:
         told = context.once("thing", read)
         assert isinstance(told, ResourceError)
         yield Passed(what="looked")
@@ -141,13 +141,13 @@ def test_what_is_wrong_on_vercel_does_not_hide_a_stored_data_key_that_does_not_o
 def test_an_advisory_does_not_keep_the_slow_checks_from_running() -> None:
     context = CheckedStack().context()
 
-    def advise(context: CheckContext) -> tuple[Finding, ...]:
+    def advise(context: StackFacts) -> tuple[Finding, ...]:
         return (Finding(cause="alerts-without-address", what="nobody", why="", command=""),)
 
-    def slow(context: CheckContext) -> tuple[Passed, ...]:
+    def slow(context: StackFacts) -> tuple[Passed, ...]:
         return (Passed(what="the account is as in the state"),)
 
-    diagnosis = diagnose(context.deployed, context.clients, (advise,), last=(("the comparison", slow),))
+    diagnosis = diagnose(context.deployed, context.sources, (advise,), last=(("the comparison", slow),))
     assert (diagnosis.healthy, diagnosis.passed) == (True, ("the account is as in the state",))
 
 

@@ -1,19 +1,20 @@
-"""What the checks read, each value once and when a check first needs it; errors are values.
+"""The facts of one deployed stack, each read once and when a judgement first needs it; errors are values.
 
-Reads through the ports.
+Reads through the ports, and changes nothing.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from datetime import datetime
+from typing import Protocol, TypeVar
 
 from components import policies
 from components.policies.evaluation import AccountIam, GrantFact
 from components.policies.evaluation.account import IamPrincipal
 from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
-from wizard.commands.deployed_stack import DeployedStack, attempted
-from wizard.commands.push.redeploy import running
-from wizard.core.errors import SetupError, Unsupported
+from wizard.account.deployed_stack import DeployedStack
+from wizard.account.key_access import KeyReading, arns_of, read_keys
+from wizard.core.errors import SetupError, Unsupported, attempted
 from wizard.core.models.access import StatementEvaluation, VariableEntry
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
@@ -21,29 +22,44 @@ from wizard.core.models.deployment import Instances
 from wizard.core.models.rotation import DataKeyVersion, LastBackup
 from wizard.core.next_command import Command
 from wizard.core.ports.aws import AccessDiagnostics
-from wizard.core.ports.run import AwsClient
+from wizard.core.ports.run import AwsClient, DecryptVerifier, GitHub, TargetContext
 from wizard.core.retry import Once, together
 from wizard.data_key.delivery import find_data_key, find_last_backup, find_stored_data_key, region_of
-from wizard.inputs.application_readers import ApplicationCode
-from wizard.setup.key_access import KeyReading, arns_of, read_keys
-from wizard.setup.steps import Clients
+from wizard.inputs.application_readers import ApplicationCode, ReadCode
+from wizard.targets.port import deploy_target
 
 T = TypeVar("T")
 
 
-class CheckContext:
-    """The context of one stack. Safe for concurrent checks: each value is read at most once."""
+class FactSources(Protocol):
+    """The sources of facts that are neither AWS nor Vercel; a run's clients have them."""
 
-    def __init__(self, deployed: DeployedStack, clients: Clients) -> None:
+    @property
+    def prover(self) -> DecryptVerifier: ...
+
+    @property
+    def github(self) -> GitHub | None: ...
+
+    @property
+    def read_code(self) -> ReadCode: ...
+
+    @property
+    def now(self) -> Callable[[], datetime]: ...
+
+
+class StackFacts:
+    """The facts of one stack. Safe for concurrent judgements: each value is read at most once."""
+
+    def __init__(self, deployed: DeployedStack, sources: FactSources) -> None:
         self.deployed = deployed
-        self.clients = clients
+        self.sources = sources
         self._once = Once()
-        self.of_hash_key: CheckContext | None = None
+        self.of_hash_key: StackFacts | None = None
         """The same for the hash key, in place of the data key; None where the settings have none."""
         settings = deployed.settings
         if settings.hash_key and settings.names.variable != HASH_KEY_VARIABLE:
             of_key = settings.of_key(HASH_KEY_VARIABLE)
-            self.of_hash_key = CheckContext(replace(deployed, settings=of_key), clients)
+            self.of_hash_key = StackFacts(replace(deployed, settings=of_key), sources)
 
     def once(self, name: str, read: Callable[[], T]) -> T | SetupError:
         """What `read` returns, or the SetupError that it raised; read once for each name."""
@@ -221,7 +237,7 @@ class CheckContext:
     @property
     def code(self) -> ApplicationCode | None:
         """The application's code, as far as it reads the variables; None where its folder is not known."""
-        code = self.once("code", lambda: self.clients.read_code(self.settings))
+        code = self.once("code", lambda: self.sources.read_code(self.settings))
         return None if isinstance(code, SetupError) else code
 
     @property
@@ -229,3 +245,15 @@ class CheckContext:
         """What runs at each target, and whether it has outdated values."""
         instances = self.once("instances", lambda: running(self.deployed.context()))
         return () if isinstance(instances, SetupError) else instances
+
+
+def running(context: TargetContext) -> tuple[Instances, ...]:
+    """What runs at each target. Reads only; never raises a SetupError."""
+    return tuple(_running_at(context, target) for target in context.targets)
+
+
+def _running_at(context: TargetContext, target: str) -> Instances:
+    try:
+        return deploy_target(target).running(context)
+    except SetupError as error:
+        return Instances(target=target, deployment=None, why=error.message)

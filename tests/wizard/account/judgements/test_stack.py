@@ -13,7 +13,7 @@ import pytest
 from components import policies
 from components.policies.evaluation.account import GrantFact
 from components.policies.stack import key_policy_of
-from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes, finding, not_checked
+from tests.wizard.account.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     ADMIN,
@@ -33,16 +33,16 @@ from tests.wizard.fakes.clients import (
     wrapped,
 )
 from tests.wizard.fakes.diagnostics import FakeSymptoms
-from wizard.commands.backup.document import file_name_of
-from wizard.commands.doctor import fixes
-from wizard.commands.doctor.checks.key import check_alias, check_replica_data_keys, check_rotation
-from wizard.commands.doctor.checks.key_policy import check_grants, check_key_policies, check_key_surplus
-from wizard.commands.doctor.checks.policies import check_application_policy
-from wizard.commands.doctor.checks.stack import COMPARISON, check_drift, check_stack
-from wizard.commands.doctor.checks.stored_data_key import check_backup, check_stored_data_key, check_versions
-from wizard.commands.doctor.checks.variables import check_vercel_access
-from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped, diagnose
+from wizard.account import fixes
+from wizard.account.claim import claim_of
+from wizard.account.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped, diagnose
+from wizard.account.facts import StackFacts
+from wizard.account.judgements.key import check_alias, check_replica_data_keys, check_rotation
+from wizard.account.judgements.key_policy import check_grants, check_key_policies, check_key_surplus
+from wizard.account.judgements.policies import check_application_policy
+from wizard.account.judgements.stack import COMPARISON, check_drift, check_stack
+from wizard.account.judgements.stored_data_key import check_backup, check_stored_data_key, check_versions
+from wizard.account.judgements.variables import check_vercel_access
 from wizard.core.errors import (
     DamagedState,
     NoBackend,
@@ -55,10 +55,9 @@ from wizard.core.errors import (
 from wizard.core.models.access import FormerText
 from wizard.core.models.account import Existing
 from wizard.core.models.delivery import StackState
-from wizard.core.models.rotation import DataKeyVersion, LastBackup, VersionOrigin
+from wizard.core.models.rotation import DataKeyVersion, LastBackup, VersionOrigin, file_name_of
 from wizard.core.models.stack import Drift, DriftKind, StateResource
 from wizard.core.next_command import Command, shell
-from wizard.setup.preflight.services import claim_of
 
 ROLE = "urn:pulumi:production::eonpro-kms::eonpro:kms:AppPrincipal$aws:iam/role:Role::app-principal"
 DENIED = PermissionDenied("you may not", "ask for it")
@@ -148,7 +147,7 @@ def test_an_emptied_stack_is_never_updated_to_repair_what_it_lacks(stand: Checke
 
 def test_a_project_that_is_gone_is_a_cause_with_the_command_that_creates_it(stand: CheckedStack):
     gone = TargetMissing("there is no project eonpro in the Vercel team eonpro", shell("vercel", "project", "add"))
-    context = CheckContext(replace(stand.context().deployed, project=gone), stand.context().clients)
+    context = StackFacts(replace(stand.context().deployed, project=gone), stand.context().sources)
     deliver = "python -m wizard push --stack production --yes --redeploy"
     assert finding(check_vercel_access(context), "target-missing").command == f"vercel project add && {deliver}"
 
@@ -544,28 +543,28 @@ def test_many_resources_are_not_named_one_by_one(stand: CheckedStack):
 # --- what is looked at last
 
 
-def ill(context: CheckContext) -> tuple[CheckResult, ...]:
+def ill(context: StackFacts) -> tuple[CheckResult, ...]:
     return (Finding(cause="trail-stopped", what="it is stopped", why="so", command="start it"),)
 
 
-def sound(context: CheckContext) -> tuple[CheckResult, ...]:
+def sound(context: StackFacts) -> tuple[CheckResult, ...]:
     return (Passed(what="sound"),)
 
 
-def advised(context: CheckContext) -> tuple[CheckResult, ...]:
+def advised(context: StackFacts) -> tuple[CheckResult, ...]:
     return (Finding(cause="alerts-without-address", what="nobody gets them", why="so", command="", advice="name one"),)
 
 
 def test_a_stack_whose_alerts_nobody_gets_is_compared_all_the_same(stand: CheckedStack):
     context = stand.context()
-    assert diagnose(context.deployed, context.clients, (advised,), last=((COMPARISON, check_drift),)).healthy
+    assert diagnose(context.deployed, context.sources, (advised,), last=((COMPARISON, check_drift),)).healthy
 
 
 def test_pulumis_comparison_is_made_where_nothing_else_is_wrong(stand: CheckedStack):
     context = stand.context()
     last = ((COMPARISON, check_drift),)
-    well = diagnose(context.deployed, context.clients, (sound,), last=last)
+    well = diagnose(context.deployed, context.sources, (sound,), last=last)
     assert well.healthy and stand.engine.log == ["engine.compare"]
-    sick = diagnose(context.deployed, context.clients, (ill,), last=last)
+    sick = diagnose(context.deployed, context.sources, (ill,), last=last)
     assert sick.not_checked == (NotChecked(what=COMPARISON, why="it is checked only if nothing else is wrong"),)
     assert stand.engine.log == ["engine.compare"]

@@ -1,25 +1,25 @@
 """The checks of the stack: its backend, its state, an interrupted update, and drift.
 
-Reads through the context.
+Reads through the facts.
 """
 
 from collections.abc import Iterator, Sequence
 
-from wizard.commands.doctor import fixes
-from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, first_of, next_step
+from wizard.account import fixes
+from wizard.account.claim import claim_of, claimed_elsewhere
+from wizard.account.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, first_of, next_step
+from wizard.account.facts import StackFacts
+from wizard.account.resource_conflicts import resource_conflicts, with_existing_provider
 from wizard.core.errors import CredentialsError, DamagedState, NoBackend, SetupError, StackBusy
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.stack import Drift, DriftKind
-from wizard.setup.preflight.resource_conflicts import resource_conflicts, with_existing_provider
-from wizard.setup.preflight.services import claim_of, claimed_elsewhere
 
 
-def check_stack(context: CheckContext) -> Iterator[CheckResult]:
+def check_stack(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the state can be read, has the key, and has no pending operations."""
-    state = context.state
-    name = context.stack
+    state = facts.state
+    name = facts.stack
     if isinstance(state, (CredentialsError, StackBusy)):
         yield NotChecked.of(f"the state of the stack {name}", state)
         return
@@ -33,7 +33,7 @@ def check_stack(context: CheckContext) -> Iterator[CheckResult]:
         return
     if isinstance(state, SetupError):
         # Where this machine does not say where the state is, the environment's claim in the account does.
-        owner = claimed_elsewhere(context.aws, context.settings, "") if isinstance(state, NoBackend) else None
+        owner = claimed_elsewhere(facts.aws, facts.settings, "") if isinstance(state, NoBackend) else None
         yield Finding(
             cause="backend-unreachable",
             what=f"Pulumi's state of the stack {name} cannot be read: {state.message}",
@@ -41,7 +41,7 @@ def check_stack(context: CheckContext) -> Iterator[CheckResult]:
             **next_step(owner.next if owner else state.hint),
         )
         return
-    opened = context.backend
+    opened = facts.backend
     if isinstance(opened, SetupError):
         yield Finding(
             cause="backend-unreachable",
@@ -56,11 +56,11 @@ def check_stack(context: CheckContext) -> Iterator[CheckResult]:
             why="its process has ended, or it is older than any update takes; nothing can be changed while it is there",
             command=f"pulumi cancel --yes --stack {name}",
         )
-    if (second := _second_key(context, state)) is not None:
+    if (second := _second_key(facts, state)) is not None:
         yield second
         return
     if not state.has_key:
-        yield _no_key(context)
+        yield _no_key(facts)
         return
     if state.pending:
         what = ", ".join(f"{step.op} {step.name}" for step in state.pending)
@@ -68,15 +68,15 @@ def check_stack(context: CheckContext) -> Iterator[CheckResult]:
             cause="stack-pending-operations",
             what=f"an update of {name} that did not finish left behind: {what}",
             why="the state does not say what of these the account has; setup reads them from the account first",
-            command=fixes.wizard(context, "setup", "--yes"),
+            command=fixes.wizard(facts, "setup", "--yes"),
         )
         return
     yield Passed(what=f"the state of the stack {name} exists, and no update was interrupted")
 
 
-def _second_key(context: CheckContext, state: StackState) -> Finding | None:
+def _second_key(facts: StackFacts, state: StackState) -> Finding | None:
     """Resources that an update of an emptied stack created, while the first ones were retained in the account."""
-    alias, stored, name = context.alias_target, context.stored_data_key, context.stack
+    alias, stored, name = facts.alias_target, facts.stored_data_key, facts.stack
     if not (isinstance(alias, KeyFact) and isinstance(stored, StoredDataKey) and stored.key_arn == alias.arn):
         return None
     if not state.resources or state.pending or {alias.arn, alias.arn.rpartition("/")[2]} & {*state.owned}:
@@ -87,30 +87,30 @@ def _second_key(context: CheckContext, state: StackState) -> Finding | None:
         cause="stack-second-key",
         what=f"{stored.parameter} is wrapped by {alias.arn}, and the state of {name} has other resources than that key",
         why="an update of an emptied stack created them: the first key, its alias and the trail were retained",
-        command=f"{empty} && {fixes.wizard(context, 'setup', '--adopt', '--repair', 'all', '--yes')}",
+        command=f"{empty} && {fixes.wizard(facts, 'setup', '--adopt', '--repair', 'all', '--yes')}",
         advice=f"the first ones are the stack's again; no record needs the keys {keys}: aws kms schedule-key-deletion",
     )
 
 
-def _no_key(context: CheckContext) -> Finding:
-    alias = context.alias_target
+def _no_key(facts: StackFacts) -> Finding:
+    alias = facts.alias_target
     if isinstance(alias, KeyFact):
-        backend = context.backend
-        own = claim_of(context.stack, backend) if backend and not isinstance(backend, SetupError) else None
-        if own and (elsewhere := claimed_elsewhere(context.aws, context.settings, own)):
+        backend = facts.backend
+        own = claim_of(facts.stack, backend) if backend and not isinstance(backend, SetupError) else None
+        if own and (elsewhere := claimed_elsewhere(facts.aws, facts.settings, own)):
             return Finding(cause="stack-elsewhere", what=elsewhere.what, why=elsewhere.why, **next_step(elsewhere.next))
         return Finding(
             cause="stack-state-lost",
-            what=f"{context.settings.names.alias} points to {alias.arn}, but the state of {context.stack} has no key",
+            what=f"{facts.settings.names.alias} points to {alias.arn}, but the state of {facts.stack} has no key",
             why="the state was lost, or is kept in another backend than this one",
-            command=fixes.wizard(context, "setup", "--adopt", "--repair", "all", "--yes"),
+            command=fixes.wizard(facts, "setup", "--adopt", "--repair", "all", "--yes"),
             advice="if the state is in another backend: pulumi login to that one instead",
         )
     return Finding(
         cause="stack-not-built",
-        what=f"the stack {context.stack} has settings, but is not deployed",
+        what=f"the stack {facts.stack} has settings, but is not deployed",
         why="the state of Pulumi has no key",
-        command=fixes.wizard(context, "setup", "--yes"),
+        command=fixes.wizard(facts, "setup", "--yes"),
     )
 
 
@@ -120,11 +120,11 @@ _MAX_LISTED = 6
 """The most resources in one sentence."""
 
 
-def check_drift(context: CheckContext) -> Iterator[CheckResult]:
+def check_drift(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether settings, state and account agree."""
-    if context.outputs is None:
+    if facts.outputs is None:
         return  # Reported by check_stack.
-    compared = context.once("comparison", lambda: context.deployed.engine.compare(context.stack))
+    compared = facts.once("comparison", lambda: facts.deployed.engine.compare(facts.stack))
     if isinstance(compared, SetupError):
         yield NotChecked.of(COMPARISON, compared)
         return
@@ -136,15 +136,15 @@ def check_drift(context: CheckContext) -> Iterator[CheckResult]:
             cause="stack-drifted",
             what=f"changed outside the stack: {_summary(drifted)}",
             why="the account differs from Pulumi's state; `pulumi preview --refresh --diff` shows each value",
-            command=fixes.pulumi_up_urns(context, [drift.urn for drift in drifted]),
+            command=fixes.pulumi_up_urns(facts, [drift.urn for drift in drifted]),
         )
-    lost = [*_lost(context)] if unknown else []
+    lost = [*_lost(facts)] if unknown else []
     if lost:
         yield Finding(
             cause="stack-state-lost",
-            what=f"these resources of the account are missing in the state of {context.stack}: {', '.join(lost)}",
+            what=f"these resources of the account are missing in the state of {facts.stack}: {', '.join(lost)}",
             why="an update would try to create them again, and fail",
-            command=fixes.wizard(context, "setup", "--adopt", "--repair", "all", "--yes"),
+            command=fixes.wizard(facts, "setup", "--adopt", "--repair", "all", "--yes"),
         )
     behind = [*unapplied, *(() if lost else unknown)]
     if behind:
@@ -152,22 +152,22 @@ def check_drift(context: CheckContext) -> Iterator[CheckResult]:
             cause="stack-behind",
             what=f"the settings were changed but not applied: {_summary(behind)}",
             why="the account is as it was before the change; `pulumi preview --diff` shows each value",
-            command=fixes.pulumi_up_urns(context, ()),
+            command=fixes.pulumi_up_urns(facts, ()),
         )
     if not compared:
         yield Passed(what="settings, state and account agree in every resource")
 
 
-def _lost(context: CheckContext) -> Iterator[str]:
+def _lost(facts: StackFacts) -> Iterator[str]:
     """The resources with the stack's names that are not in its state; none if the account cannot be read."""
-    existing = context.once("existing", lambda: context.aws.existing_resources.find_existing(context.settings))
-    if isinstance(existing, SetupError) or isinstance(context.state, SetupError):
+    existing = facts.once("existing", lambda: facts.aws.existing_resources.find_existing(facts.settings))
+    if isinstance(existing, SetupError) or isinstance(facts.state, SetupError):
         return
-    for problem in resource_conflicts(context.settings, existing, context.state, {}):
+    for problem in resource_conflicts(facts.settings, existing, facts.state, {}):
         yield problem.what.partition(" exists already")[0].removeprefix("the ")
     # An account can have one provider for a URL: setup uses the existing one, and an update alone would fail.
     provider = existing.oidc_provider_arn
-    if with_existing_provider(context.settings, existing, context.state, {}) != context.settings and provider:
+    if with_existing_provider(facts.settings, existing, facts.state, {}) != facts.settings and provider:
         yield f"OIDC provider {provider}"
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from components.policies.stack import alert_rules_of, trail_key_policy_of
-from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, causes, finding, not_checked
+from tests.wizard.account.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import ACCOUNT, BUCKET, REGION, TRAIL, key_fact, settings, trail_fact
-from wizard.commands.doctor.checks.trail import check_alerts, check_bucket, check_trail
-from wizard.commands.doctor.diagnosis import NotChecked, build_diagnosis
+from wizard.account.diagnosis import NotChecked, build_diagnosis
+from wizard.account.judgements.trail import check_alerts, check_bucket, check_trail
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import Retention
 from wizard.core.models.audit import AlertsFact, BucketDocuments, RuleFact

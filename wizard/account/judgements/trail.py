@@ -1,6 +1,6 @@
 """The checks of the audit trail, its bucket and the alerts.
 
-Reads through the context. For a trail that the stack does not own, the fix is an AWS CLI command, not `pulumi up`.
+Reads through the facts. For a trail that the stack does not own, the fix is an AWS CLI command, not `pulumi up`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,10 +11,10 @@ from components.policies import secure_transport_statements
 from components.policies.requirements import BY_ID
 from components.policies.stack import trail_arn_of, trail_key_policy_of
 from components.settings import ImportGroup, ObjectLock, Settings
-from wizard.commands.doctor import fixes
-from wizard.commands.doctor.checks.key import usable_again, usable_and_guarded
-from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
+from wizard.account import fixes
+from wizard.account.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
+from wizard.account.facts import StackFacts
+from wizard.account.judgements.key import usable_again, usable_and_guarded
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact, Retention, TrailFact
 from wizard.core.models.audit import Gap, RuleFact, bucket_gaps, trail_gaps, trail_unread
@@ -46,16 +46,16 @@ def owns_bucket(settings: Settings) -> bool:
     return settings.existing_trail_arn is None and ImportGroup.BUCKET not in settings.kept_as_found
 
 
-def check_trail(context: CheckContext) -> Iterator[CheckResult]:
+def check_trail(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the trail exists, logs, records every Region and KMS, and delivers."""
-    settings = context.settings
+    settings = facts.settings
     arn = trail_arn_of(settings)
-    trail = context.once("trail", lambda: context.aws.cloudtrail.find_trail(arn))
+    trail = facts.once("trail", lambda: facts.aws.cloudtrail.find_trail(arn))
     if isinstance(trail, SetupError):
         yield NotChecked.of(f"the audit trail {arn}", trail)
         return
     if trail is None:
-        yield _missing(context, arn)
+        yield _missing(facts, arn)
         return
     gaps = [*trail_gaps(trail)]
     for gap in gaps:
@@ -63,9 +63,9 @@ def check_trail(context: CheckContext) -> Iterator[CheckResult]:
             cause=_TRAIL_CODES[gap.requirement.id],
             what=f"the audit trail {trail.name}: {gap.text}",
             why=gap.requirement.reason,
-            command=_command(context, trail, gap),
+            command=_command(facts, trail, gap),
         )
-    yield from _place(context, trail)
+    yield from _place(facts, trail)
     for what in trail_unread(trail):
         yield NotChecked(
             what=f"of the audit trail {trail.name}, {what}", why="CloudTrail does not return it", is_denied=True
@@ -74,44 +74,44 @@ def check_trail(context: CheckContext) -> Iterator[CheckResult]:
         yield Passed(what=f"the audit trail {trail.name} logs in every Region, with the events of KMS")
 
 
-def _missing(context: CheckContext, arn: str) -> Finding:
+def _missing(facts: StackFacts, arn: str) -> Finding:
     command = (
-        fixes.wizard(context, "setup", "--trail", "create", "--yes")
-        if context.settings.existing_trail_arn
-        else fixes.pulumi_up(context, TRAIL)
+        fixes.wizard(facts, "setup", "--trail", "create", "--yes")
+        if facts.settings.existing_trail_arn
+        else fixes.pulumi_up(facts, TRAIL)
     )
     return Finding(cause="trail-missing", what=f"the trail {arn} does not exist", why=_NO_RECORD, command=command)
 
 
-def _command(context: CheckContext, trail: TrailFact, gap: Gap) -> str:
+def _command(facts: StackFacts, trail: TrailFact, gap: Gap) -> str:
     home = trail.arn.split(":")[3]
     if gap.requirement.id == "trail-logging":
-        return fixes.aws(context, "cloudtrail", "start-logging", "--name", trail.arn, region=home)
+        return fixes.aws(facts, "cloudtrail", "start-logging", "--name", trail.arn, region=home)
     if gap.requirement.id == "trail-kms-events":
-        return _selecting(context, trail, home)
+        return _selecting(facts, trail, home)
     flags = {
         # CloudTrail accepts a multi-Region trail only with the global services.
         "trail-all-regions": ("--is-multi-region-trail", "--include-global-service-events"),
         "trail-global-events": ("--include-global-service-events",),
         "trail-validation": ("--enable-log-file-validation",),
     }[gap.requirement.id]
-    return fixes.aws(context, "cloudtrail", "update-trail", "--name", trail.arn, *flags, region=home)
+    return fixes.aws(facts, "cloudtrail", "update-trail", "--name", trail.arn, *flags, region=home)
 
 
-def _selecting(context: CheckContext, trail: TrailFact, home: str) -> str:
+def _selecting(facts: StackFacts, trail: TrailFact, home: str) -> str:
     """The command that adds all management events to the trail's selectors."""
-    current = context.once("selectors", lambda: context.aws.audit.selectors(trail.arn))
+    current = facts.once("selectors", lambda: facts.aws.audit.selectors(trail.arn))
     put = ("cloudtrail", "put-event-selectors", "--trail-name", trail.arn)
     # The stack's own trail has only this selector; another trail keeps its additional ones.
     selectors: Mapping[str, Any] = {}
-    if not isinstance(current, SetupError) and not owns_trail(context.settings):
+    if not isinstance(current, SetupError) and not owns_trail(facts.settings):
         selectors = current
     if advanced := selectors.get("AdvancedEventSelectors"):
         selectors_with_management = [
             _EVERY_MANAGEMENT_EVENT,
             *(selector for selector in advanced if not _is_of_management(selector)),
         ]
-        return fixes.aws(context, *put, "--advanced-event-selectors", selectors_with_management, region=home)
+        return fixes.aws(facts, *put, "--advanced-event-selectors", selectors_with_management, region=home)
     first, *rest = selectors.get("EventSelectors") or [{}]
     excluded = [selector for selector in first.get("ExcludeManagementEventSources") or () if selector != _KMS]
     first = {
@@ -120,7 +120,7 @@ def _selecting(context: CheckContext, trail: TrailFact, home: str) -> str:
         "IncludeManagementEvents": True,
         "ExcludeManagementEventSources": excluded,
     }
-    return fixes.aws(context, *put, "--event-selectors", [first, *rest], region=home)
+    return fixes.aws(facts, *put, "--event-selectors", [first, *rest], region=home)
 
 
 _EVERY_MANAGEMENT_EVENT = {
@@ -136,9 +136,9 @@ def _is_of_management(selector: Mapping[str, Any]) -> bool:
     )
 
 
-def _place(context: CheckContext, trail: TrailFact) -> Iterator[CheckResult]:
+def _place(facts: StackFacts, trail: TrailFact) -> Iterator[CheckResult]:
     """Whether it delivers to the right bucket, without errors, and encrypted."""
-    settings = context.settings
+    settings = facts.settings
     bucket, home = settings.names.trail_bucket, trail.arn.split(":")[3]
     update = ("cloudtrail", "update-trail", "--name", trail.arn)
     if trail.bucket != bucket:
@@ -146,54 +146,54 @@ def _place(context: CheckContext, trail: TrailFact) -> Iterator[CheckResult]:
             cause="trail-other-bucket",
             what=f"the audit trail {trail.name} writes to the bucket {trail.bucket}, not to {bucket}",
             why="the confirmed retention is that of the other bucket",
-            command=fixes.aws(context, *update, "--s3-bucket-name", bucket, region=home),
+            command=fixes.aws(facts, *update, "--s3-bucket-name", bucket, region=home),
         )
     if trail.key_arn is not None:
-        yield from _logs_key(context, trail, trail.key_arn)
+        yield from _logs_key(facts, trail, trail.key_arn)
     if trail.delivery_error and trail.bucket == bucket:
-        yield _undelivered(context, trail)
+        yield _undelivered(facts, trail)
     if owns_trail(settings) and settings.trail_key and trail.key_arn is None:
         alias = settings.names.trail_key_alias
-        key = context.once("logs' key", lambda: context.aws.kms.describe_key(alias))
+        key = facts.once("logs' key", lambda: facts.aws.kms.describe_key(alias))
         yield Finding(
             cause="trail-encryption-off",
             what=f"the audit trail {trail.name} does not encrypt its logs with {alias}",
             why=BY_ID["trail-encryption"].reason,
             command=fixes.aws(
-                context, *update, "--kms-key-id", key.arn if isinstance(key, KeyFact) else alias, region=home
+                facts, *update, "--kms-key-id", key.arn if isinstance(key, KeyFact) else alias, region=home
             ),
         )
 
 
-def _logs_key(context: CheckContext, trail: TrailFact, arn: str) -> Iterator[CheckResult]:
+def _logs_key(facts: StackFacts, trail: TrailFact, arn: str) -> Iterator[CheckResult]:
     """Whether the key of the logs can be used. That of an organization's trail may be another account's."""
-    key = context.replica(arn)
+    key = facts.replica(arn)
     if isinstance(key, SetupError):
         what = f"the key of the logs {arn}"
-        yield NotChecked.of(what, key) if owns_trail(context.settings) else Skipped(what=f"{what}: {key.message}")
+        yield NotChecked.of(what, key) if owns_trail(facts.settings) else Skipped(what=f"{what}: {key.message}")
     elif key is None or key.state != "Enabled":
         yield Finding(
             cause="logs-key-unusable",
             what=f"the key of the logs {arn} {f'cannot be used: {key.state}' if key else 'does not exist'}",
             why=f"CloudTrail cannot encrypt what {trail.name} records, and nobody can read the logs that are there",
-            command=_logs_key_again(context, key) if key else fixes.pulumi_up(context, TRAIL_KEY, TRAIL),
+            command=_logs_key_again(facts, key) if key else fixes.pulumi_up(facts, TRAIL_KEY, TRAIL),
         )
 
 
-def _logs_key_again(context: CheckContext, key: KeyFact) -> str:
+def _logs_key_again(facts: StackFacts, key: KeyFact) -> str:
     """The command that makes the key of the logs usable; one of the stack is guarded again, too."""
-    if not owns_trail(context.settings) or not context.settings.trail_key:
-        return usable_again(context, key)
-    policy = context.once(f"policy {key.arn}", lambda: context.aws.kms.key_policy(key.arn))
-    return usable_and_guarded(context, key, policy, wanted=trail_key_policy_of(context.settings), resource=TRAIL_KEY)
+    if not owns_trail(facts.settings) or not facts.settings.trail_key:
+        return usable_again(facts, key)
+    policy = facts.once(f"policy {key.arn}", lambda: facts.aws.kms.key_policy(key.arn))
+    return usable_and_guarded(facts, key, policy, wanted=trail_key_policy_of(facts.settings), resource=TRAIL_KEY)
 
 
-def _undelivered(context: CheckContext, trail: TrailFact) -> Finding:
-    if owns_bucket(context.settings):
-        command = fixes.pulumi_up(context, BUCKET_POLICY, TRAIL_KEY)
+def _undelivered(facts: StackFacts, trail: TrailFact) -> Finding:
+    if owns_bucket(facts.settings):
+        command = fixes.pulumi_up(facts, BUCKET_POLICY, TRAIL_KEY)
     else:
-        document = _with_delivery(context, trail)
-        command = fixes.aws(context, "s3api", "put-bucket-policy", "--bucket", trail.bucket, "--policy", document)
+        document = _with_delivery(facts, trail)
+        command = fixes.aws(facts, "s3api", "put-bucket-policy", "--bucket", trail.bucket, "--policy", document)
     return Finding(
         cause="trail-delivery-failing",
         what=f"the audit trail {trail.name} cannot write to {trail.bucket}: {trail.delivery_error}",
@@ -203,16 +203,16 @@ def _undelivered(context: CheckContext, trail: TrailFact) -> Finding:
     )
 
 
-def _with_delivery(context: CheckContext, trail: TrailFact) -> Mapping[str, Any]:
+def _with_delivery(facts: StackFacts, trail: TrailFact) -> Mapping[str, Any]:
     """The bucket's policy with the statements that allow this trail to deliver."""
     bucket = trail.bucket
-    documents = context.once("bucket documents", lambda: context.aws.audit.bucket_documents(bucket))
+    documents = facts.once("bucket documents", lambda: facts.aws.audit.bucket_documents(bucket))
     policy = None if isinstance(documents, SetupError) else documents.policy
     required = policies.trail_bucket_policy(
         bucket=bucket,
         account_id=trail.arn.split(":")[4],
         trail_arn=trail.arn,
-        partition=context.settings.partition,
+        partition=facts.settings.partition,
     )
     return with_statements(policy, [statement for statement in required["Statement"] if statement["Effect"] == "Allow"])
 
@@ -229,12 +229,12 @@ def with_statements(policy: Mapping[str, Any] | None, added: list[Any]) -> Mappi
     return {"Version": "2012-10-17", **(policy or {}), "Statement": [*retained, *added]}
 
 
-def check_alerts(context: CheckContext) -> Iterator[CheckResult]:
+def check_alerts(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the topic exists, and whether each rule is enabled and has a target."""
-    settings = context.settings
+    settings = facts.settings
     if not settings.alerts:
         return
-    alerts = context.once("alerts", lambda: context.aws.audit.alerts(settings))
+    alerts = facts.once("alerts", lambda: facts.aws.audit.alerts(settings))
     if isinstance(alerts, SetupError):
         yield NotChecked.of("the alerts", alerts)
         return
@@ -243,7 +243,7 @@ def check_alerts(context: CheckContext) -> Iterator[CheckResult]:
             cause="alerts-topic-missing",
             what=f"the topic of the alerts, {settings.names.alert_topic}, does not exist",
             why=BY_ID["alerts"].reason,
-            command=fixes.pulumi_up_urns(context, _alert_urns(context)),
+            command=fixes.pulumi_up_urns(facts, _alert_urns(facts)),
             advice="each e-mail subscriber has to confirm the subscription again",
         )
     silent = [(fact.rule, why) for fact in alerts.rules if (why := _why_silent(fact))]
@@ -253,29 +253,29 @@ def check_alerts(context: CheckContext) -> Iterator[CheckResult]:
             cause="alerts-rule-off",
             what=f"the rule {rule.name} of the alerts{where} {why}",
             why=BY_ID["alerts"].reason,
-            command=fixes.pulumi_up(context, f"Rule::{rule.logical_name}", f"Target::{rule.logical_name}"),
+            command=fixes.pulumi_up(facts, f"Rule::{rule.logical_name}", f"Target::{rule.logical_name}"),
         )
     if alerts.topic and alerts.receivers == 0:
-        yield _unreceived(context)
+        yield _unreceived(facts)
     elif alerts.topic and alerts.receivers is None:
         yield NotChecked(what="whether anybody receives the alerts", why="SNS does not return the topic's subscribers")
     elif alerts.topic and not silent:
         yield Passed(what=f"the alerts are published to {settings.names.alert_topic}")
 
 
-def _unreceived(context: CheckContext) -> Finding:
+def _unreceived(facts: StackFacts) -> Finding:
     """Without an address in the settings it was decided so: an auditor asks about it, but nothing is broken."""
-    settings = context.settings
+    settings = facts.settings
     topic = f"arn:{settings.partition}:sns:{settings.region}:{settings.account_id}:{settings.names.alert_topic}"
     subscribe = ("sns", "subscribe", "--topic-arn", topic, "--protocol", "email", "--notification-endpoint")
     return Finding(
         cause="alerts-unreceived" if settings.alert_emails else "alerts-without-address",
         what=f"nobody receives the alerts: the topic {settings.names.alert_topic} has no confirmed subscriber",
         why=BY_ID["alerts"].reason,
-        command=" && ".join(fixes.aws(context, *subscribe, email) for email in settings.alert_emails),
+        command=" && ".join(fixes.aws(facts, *subscribe, email) for email in settings.alert_emails),
         advice="AWS sends a message to each address: its owner has to open the link in it"
         if settings.alert_emails
-        else f"name who gets them: {fixes.wizard(context, 'setup', '--alert-emails', 'ADDRESS')}",
+        else f"name who gets them: {fixes.wizard(facts, 'setup', '--alert-emails', 'ADDRESS')}",
     )
 
 
@@ -288,8 +288,8 @@ def _why_silent(fact: RuleFact) -> str:
     return "notifies nobody: it has no target" if fact.targets == 0 and fact.rule.notifies else ""
 
 
-def _alert_urns(context: CheckContext) -> list[str]:
-    state = context.state
+def _alert_urns(facts: StackFacts) -> list[str]:
+    state = facts.state
     resources = state.resources if isinstance(state, StackState) else ()
     return [resource.urn for resource in resources if "eonpro:kms:Alerts$" in resource.urn]
 
@@ -313,10 +313,10 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 """The sections of the Security Rule, by the code of a requirement that is not met."""
 
 
-def check_bucket(context: CheckContext) -> Iterator[CheckResult]:
+def check_bucket(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the bucket exists and meets the requirements."""
-    bucket = context.settings.names.trail_bucket
-    retention = context.once("retention", lambda: context.aws.cloudtrail.bucket_retention(bucket))
+    bucket = facts.settings.names.trail_bucket
+    retention = facts.once("retention", lambda: facts.aws.cloudtrail.bucket_retention(bucket))
     if isinstance(retention, SetupError):
         yield NotChecked.of(f"the trail's bucket {bucket}", retention)
         return
@@ -325,9 +325,9 @@ def check_bucket(context: CheckContext) -> Iterator[CheckResult]:
             cause="bucket-missing",
             what=f"the bucket {bucket} does not exist in this account",
             why="the trail cannot deliver, and its records are lost",
-            command=fixes.pulumi_up(context)
-            if context.settings.existing_trail_arn is None
-            else fixes.wizard(context, "setup", "--trail", "create", "--yes"),
+            command=fixes.pulumi_up(facts)
+            if facts.settings.existing_trail_arn is None
+            else fixes.wizard(facts, "setup", "--trail", "create", "--yes"),
         )
         return
     lacking = [*bucket_gaps(retention)]
@@ -336,9 +336,9 @@ def check_bucket(context: CheckContext) -> Iterator[CheckResult]:
             cause=_BUCKET_CODES[gap.requirement.id],
             what=f"the trail's bucket {bucket}: {gap.text}",
             why=gap.requirement.reason,
-            command=_bucket_command(context, bucket, gap),
+            command=_bucket_command(facts, bucket, gap),
         )
-    unlocked = [*_lock(context, bucket, retention)]
+    unlocked = [*_lock(facts, bucket, retention)]
     yield from unlocked
     if retention.tls_only is None:
         yield NotChecked(what=f"the policy of the bucket {bucket}", why="S3 does not return it", is_denied=True)
@@ -347,40 +347,40 @@ def check_bucket(context: CheckContext) -> Iterator[CheckResult]:
         yield Passed(what=f"the trail's bucket {bucket} keeps its records {f'{days} days' if days else 'forever'}")
 
 
-def _bucket_command(context: CheckContext, bucket: str, gap: Gap) -> str:
+def _bucket_command(facts: StackFacts, bucket: str, gap: Gap) -> str:
     on = ("--bucket", bucket)
     match gap.requirement.id:
         case "bucket-private":
             shut = "BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true"
             return fixes.aws(
-                context, "s3api", "put-public-access-block", *on, "--public-access-block-configuration", shut
+                facts, "s3api", "put-public-access-block", *on, "--public-access-block-configuration", shut
             )
         case "bucket-versioned":
             on_again = ("--versioning-configuration", "Status=Enabled")
-            return fixes.aws(context, "s3api", "put-bucket-versioning", *on, *on_again)
+            return fixes.aws(facts, "s3api", "put-bucket-versioning", *on, *on_again)
         case "bucket-encrypted":
             by_s3 = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
             return fixes.aws(
-                context, "s3api", "put-bucket-encryption", *on, "--server-side-encryption-configuration", by_s3
+                facts, "s3api", "put-bucket-encryption", *on, "--server-side-encryption-configuration", by_s3
             )
-        case "bucket-tls" if owns_bucket(context.settings):
-            return fixes.pulumi_up(context, BUCKET_POLICY)
-        case "bucket-retention" if owns_bucket(context.settings):
-            return fixes.pulumi_up(context, LIFECYCLE)
+        case "bucket-tls" if owns_bucket(facts.settings):
+            return fixes.pulumi_up(facts, BUCKET_POLICY)
+        case "bucket-retention" if owns_bucket(facts.settings):
+            return fixes.pulumi_up(facts, LIFECYCLE)
         case "bucket-tls":
-            tls = secure_transport_statements(bucket=bucket, partition=context.settings.partition)
-            document = with_statements(_documents(context, bucket)[0], [*tls])
-            return fixes.aws(context, "s3api", "put-bucket-policy", *on, "--policy", document)
+            tls = secure_transport_statements(bucket=bucket, partition=facts.settings.partition)
+            document = with_statements(_documents(facts, bucket)[0], [*tls])
+            return fixes.aws(facts, "s3api", "put-bucket-policy", *on, "--policy", document)
         case _:
-            days = context.settings.trail_retention_days
-            rules = {"Rules": [_lengthened(rule, days) for rule in _documents(context, bucket)[1]]}
+            days = facts.settings.trail_retention_days
+            rules = {"Rules": [_lengthened(rule, days) for rule in _documents(facts, bucket)[1]]}
             return fixes.aws(
-                context, "s3api", "put-bucket-lifecycle-configuration", *on, "--lifecycle-configuration", rules
+                facts, "s3api", "put-bucket-lifecycle-configuration", *on, "--lifecycle-configuration", rules
             )
 
 
-def _documents(context: CheckContext, bucket: str) -> tuple[Mapping[str, Any] | None, tuple[Mapping[str, Any], ...]]:
-    documents = context.once("bucket documents", lambda: context.aws.audit.bucket_documents(bucket))
+def _documents(facts: StackFacts, bucket: str) -> tuple[Mapping[str, Any] | None, tuple[Mapping[str, Any], ...]]:
+    documents = facts.once("bucket documents", lambda: facts.aws.audit.bucket_documents(bucket))
     return (None, ()) if isinstance(documents, SetupError) else (documents.policy, documents.lifecycle)
 
 
@@ -391,9 +391,9 @@ def _lengthened(rule: Mapping[str, Any], days: int) -> Mapping[str, Any]:
     return {**rule, "Expiration": {"Days": days}} if is_short else rule
 
 
-def _lock(context: CheckContext, bucket: str, retention: Retention) -> Iterator[CheckResult]:
+def _lock(facts: StackFacts, bucket: str, retention: Retention) -> Iterator[CheckResult]:
     """Whether new records are locked as the settings say; not for a bucket that the stack does not own."""
-    settings = context.settings
+    settings = facts.settings
     if not owns_bucket(settings) or settings.trail_lock is ObjectLock.NONE:
         return
     mode, days = settings.trail_lock.upper(), settings.trail_retention_days
@@ -417,7 +417,7 @@ def _lock(context: CheckContext, bucket: str, retention: Retention) -> Iterator[
         what=f"the trail's bucket {bucket}: {what}",
         why=BY_ID["bucket-lock"].reason,
         command=fixes.aws(
-            context,
+            facts,
             *("s3api", "put-object-lock-configuration", "--bucket", bucket),
             *("--object-lock-configuration", configuration),
         ),

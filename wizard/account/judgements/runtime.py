@@ -1,15 +1,15 @@
 """The checks of the running instances: outdated values, a cached failure of the key, and the ECS task definition.
 
-Reads through the context.
+Reads through the facts.
 """
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from wizard.commands.doctor import fixes
-from wizard.commands.doctor.checks.variables import former_key
-from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
+from wizard.account import fixes
+from wizard.account.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
+from wizard.account.facts import StackFacts
+from wizard.account.judgements.variables import former_key
 from wizard.core.errors import SetupError
 from wizard.core.models.audit import KeyCall
 from wizard.core.models.deployment import Deployment, Instances, Service
@@ -29,12 +29,12 @@ _HISTORY = timedelta(days=90)
 """How far back CloudTrail's event history goes."""
 
 
-def check_deployments(context: CheckContext) -> Iterator[CheckResult]:
+def check_deployments(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the running instances have the delivered values, and no cached failure."""
-    if context.outputs is None:
+    if facts.outputs is None:
         return
-    for instances in context.instances:
-        place = deploy_target(instances.target).runtime(context.settings)
+    for instances in facts.instances:
+        place = deploy_target(instances.target).runtime(facts.settings)
         if not instances.is_inspected:
             yield Skipped(what=f"{place}: {instances.why}")
         elif instances.deployment is None and (instances.is_absent or instances.stale is False):
@@ -42,11 +42,11 @@ def check_deployments(context: CheckContext) -> Iterator[CheckResult]:
         elif instances.deployment is None:
             yield NotChecked(what=f"whether {place} has the delivered values", why=instances.why)
         else:
-            yield from _values(context, instances, instances.deployment, place)
-            yield from _memory(context, instances, instances.deployment, place)
+            yield from _values(facts, instances, instances.deployment, place)
+            yield from _memory(facts, instances, instances.deployment, place)
 
 
-def _values(context: CheckContext, instances: Instances, runs: Deployment, place: str) -> Iterator[CheckResult]:
+def _values(facts: StackFacts, instances: Instances, runs: Deployment, place: str) -> Iterator[CheckResult]:
     release = instances.release
     if instances.stale is None:
         yield NotChecked(what=f"whether {place}, {runs.name}, has the delivered values", why=instances.why)
@@ -69,19 +69,19 @@ def _values(context: CheckContext, instances: Instances, runs: Deployment, place
             cause="deployment-stale",
             what=f"{place}, {runs.name}, {how}",
             why="variables are read when a deployment or a task starts: what runs has the old values, or none",
-            command=_redeploy(context),
+            command=_redeploy(facts),
         )
 
 
-def _memory(context: CheckContext, instances: Instances, runs: Deployment, place: str) -> Iterator[CheckResult]:
+def _memory(facts: StackFacts, instances: Instances, runs: Deployment, place: str) -> Iterator[CheckResult]:
     """Whether its last use of the key failed: it caches that even if the cause is fixed."""
-    outputs = context.outputs
+    outputs = facts.outputs
     if outputs is None:
         return
     key, principal = outputs.key_arn, outputs.principal_of(instances.target)
     # CloudTrail tells whole seconds: a use in the second of the start is one of what was started.
     since = max(runs.made.replace(microsecond=0), datetime.now(UTC) - _HISTORY)
-    calls = context.once(f"key uses {since}", lambda: context.aws.audit.key_calls(key, since=since))
+    calls = facts.once(f"key uses {since}", lambda: facts.aws.audit.key_calls(key, since=since))
     if isinstance(calls, SetupError):
         yield NotChecked.of(f"whether {place} failed to load its key", calls)
         return
@@ -89,7 +89,7 @@ def _memory(context: CheckContext, instances: Instances, runs: Deployment, place
     uses = [use for use in calls.calls if _name(use.principal) == _name(principal) and use.at >= since]
     failed = [use for use in uses if use.error is not None]
     if failed and uses[0].error is not None:
-        yield _remembered(context, runs, place, failed)
+        yield _remembered(facts, runs, place, failed)
     elif not calls.complete and not uses:
         yield NotChecked(
             what=f"whether {place} failed to load its key",
@@ -99,27 +99,25 @@ def _memory(context: CheckContext, instances: Instances, runs: Deployment, place
         yield Passed(what=f"the last use of the key by {place} did not fail, as far as CloudTrail has recorded it")
 
 
-def _remembered(context: CheckContext, runs: Deployment, place: str, failed: list[KeyCall]) -> Finding:
+def _remembered(facts: StackFacts, runs: Deployment, place: str, failed: list[KeyCall]) -> Finding:
     times = "once" if len(failed) == 1 else f"{len(failed)} times"
     return Finding(
         cause="failure-remembered",
         what=f"{place}, {runs.name}, failed to use the key {times}, last at {_time(failed[0].at)} "
         f"({failed[0].error}), and has not used it since",
         why="the application caches a failed load of its key until it restarts, even after the cause is fixed",
-        command=_redeploy(context),
+        command=_redeploy(facts),
     )
 
 
-def _redeploy(context: CheckContext, *words: str) -> str:
-    return fixes.wizard(context, "push", "--redeploy", "--yes", *words)
+def _redeploy(facts: StackFacts, *words: str) -> str:
+    return fixes.wizard(facts, "push", "--redeploy", "--yes", *words)
 
 
-def _completion(
-    context: CheckContext, service: Service, expected: ExpectedDefinition, foreign: Sequence[str] = ()
-) -> str:
+def _completion(facts: StackFacts, service: Service, expected: ExpectedDefinition, foreign: Sequence[str] = ()) -> str:
     """`foreign`: the variables with a value of somebody else, which the finding names."""
     words = [word for name in foreign for word in ("--replace-variable", name)]
-    return express_commands(expected, service) if service.is_express else _redeploy(context, *words)
+    return express_commands(expected, service) if service.is_express else _redeploy(facts, *words)
 
 
 def _name(arn: str) -> str:
@@ -130,17 +128,17 @@ def _time(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "an unknown time"
 
 
-def check_task_definition(context: CheckContext) -> Iterator[CheckResult]:
+def check_task_definition(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the service's task definition has the stack's roles and secrets."""
-    settings, outputs = context.settings, context.outputs
+    settings, outputs = facts.settings, facts.outputs
     cluster, name = settings.ecs_cluster, settings.ecs_service
     if outputs is None or not outputs.task_secrets or not cluster or not name:
         return  # The settings name no service; check_deployments reports what runs.
-    service = context.once("service", lambda: context.aws.ecs_services.service(cluster, name))
+    service = facts.once("service", lambda: facts.aws.ecs_services.service(cluster, name))
     if service is None or isinstance(service, SetupError):
         return
     arn = service.task_definition
-    definition = context.once("task definition", lambda: context.aws.ecs_services.task_definition(arn))
+    definition = facts.once("task definition", lambda: facts.aws.ecs_services.task_definition(arn))
     if isinstance(definition, SetupError):
         yield NotChecked.of(f"the task definition {arn}", definition)
         return
@@ -148,7 +146,7 @@ def check_task_definition(context: CheckContext) -> Iterator[CheckResult]:
         yield NotChecked(what=f"the task definition {arn}", why="ECS has no such task definition")
         return
     if place := former_key_in(definition, f"{cluster}/{name}"):
-        yield former_key(context, place)
+        yield former_key(facts, place)
     expected = ExpectedDefinition.of(settings, outputs)
     task_role = definition.body.get("taskRoleArn")
     if task_role != expected.task_role:
@@ -158,7 +156,7 @@ def check_task_definition(context: CheckContext) -> Iterator[CheckResult]:
             why="the key allows only the application's own role: KMS returns AccessDeniedException"
             if task_role
             else "its tasks have no credentials for KMS",
-            command=_completion(context, service, expected),
+            command=_completion(facts, service, expected),
         )
     try:
         container = container_of(definition, expected, service)
@@ -174,7 +172,7 @@ def check_task_definition(context: CheckContext) -> Iterator[CheckResult]:
             cause="task-definition-behind",
             what=f"the task definition of {cluster}/{name} lacks: {'; '.join(missing)}",
             why="its tasks do not get the variables from the stack's store, and say “Encryption key not initialized”",
-            command=_completion(context, service, expected, foreign),
+            command=_completion(facts, service, expected, foreign),
         )
     elif task_role == expected.task_role:
         yield Passed(what=f"the service {cluster}/{name} runs as the application, with the stack's variables")

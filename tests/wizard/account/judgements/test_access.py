@@ -15,15 +15,15 @@ from components.policies import ci
 from components.policies.evaluation.account import AccountIam, IamPolicy, IamPrincipal
 from components.policies.stack import key_policy_of
 from components.settings import ResourceKind, VercelIssuerMode
-from tests.wizard.commands.doctor.account import APP, KEY, DoctorFixture, wrapped
-from tests.wizard.commands.doctor.stacks import CheckedStack, all_passed, finding
+from tests.wizard.account.doctor_fixture import APP, KEY, DoctorFixture, wrapped
+from tests.wizard.account.stacks import CheckedStack, all_passed, finding
 from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_KEY, key_fact, settings
+from wizard.account.diagnosis import build_diagnosis
+from wizard.account.judgements import principal
+from wizard.account.judgements.key import check_keys
+from wizard.account.judgements.key_policy import check_key_policies
+from wizard.account.judgements.policies import check_ci_trust, check_readers, check_vercel_tokens
 from wizard.commands.doctor import DoctorOptions, command
-from wizard.commands.doctor.checks import principal
-from wizard.commands.doctor.checks.key import check_keys
-from wizard.commands.doctor.checks.key_policy import check_key_policies
-from wizard.commands.doctor.checks.policies import check_ci_trust, check_readers, check_vercel_tokens
-from wizard.commands.doctor.diagnosis import build_diagnosis
 from wizard.core.errors import PermissionDenied, Unreachable
 from wizard.core.models.access import Ruling, TokenSubject, VariableEntry
 from wizard.core.models.delivery import AccessKey, ChildResult, StoredDataKey

@@ -1,6 +1,6 @@
 """The checks of the KMS key: state, alias, rotation, AWS_KMS_KEY_ID, and the copies of the data key.
 
-Reads through the context.
+Reads through the facts.
 """
 
 import re
@@ -9,25 +9,24 @@ from functools import partial
 
 from components.policies.stack import key_policy_of
 from components.settings import KEY_ID_VARIABLE
-from wizard.commands.doctor import fixes
-from wizard.commands.doctor.checks.key_policy import key_resource
-from wizard.commands.doctor.checks.principal import RESTART
-from wizard.commands.doctor.checks.variables import Expected, delivery, expected, surrounding_fault
-from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
+from wizard.account import fixes, key_access
+from wizard.account.comparison.policies import widening
+from wizard.account.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
+from wizard.account.facts import StackFacts
+from wizard.account.judgements.key_policy import key_resource
+from wizard.account.judgements.principal import RESTART
+from wizard.account.judgements.variables import Expected, delivery, expected, surrounding_fault
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StoredDataKey
 from wizard.data_key.delivery import region_of
-from wizard.setup import key_access
-from wizard.setup.importing.policies import widening
 
 _ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):([0-9]{12}):(key|alias)/.+")
 
 
-def check_region(context: CheckContext) -> Iterator[CheckResult]:
+def check_region(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the settings name the Region in which the stack was deployed."""
-    outputs, settings = context.outputs, context.settings
+    outputs, settings = facts.outputs, facts.settings
     if outputs is None or region_of(outputs.key_arn) == settings.region:
         return
     built_in = region_of(outputs.key_arn)
@@ -35,37 +34,37 @@ def check_region(context: CheckContext) -> Iterator[CheckResult]:
         cause="region-of-settings",
         what=f"the settings name {settings.region}, but the stack was deployed in {built_in}",
         why=f"KMS in {settings.region} has no key of {built_in}: it returns NotFoundException or AccessDeniedException",
-        command=f"pulumi config set aws:region {built_in} --stack {context.stack}",
+        command=f"pulumi config set aws:region {built_in} --stack {facts.stack}",
     )
 
 
-def check_keys(context: CheckContext) -> Iterator[CheckResult]:
+def check_keys(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the stack's key exists and is enabled, in each of its Regions."""
-    arns = context.outputs.key_arns if context.outputs else tuple(filter(None, (context.key_arn,)))
+    arns = facts.outputs.key_arns if facts.outputs else tuple(filter(None, (facts.key_arn,)))
     for arn in arns:
-        key = context.key if arn == context.key_arn else context.replica(arn)
+        key = facts.key if arn == facts.key_arn else facts.replica(arn)
         if isinstance(key, SetupError):
             yield NotChecked.of(f"the key {arn}", key)
         elif key is None:
-            yield _missing(context, arn)
+            yield _missing(facts, arn)
         else:
-            yield _state(context, key)
-    if not arns and isinstance(target := context.alias_target, SetupError):
+            yield _state(facts, key)
+    if not arns and isinstance(target := facts.alias_target, SetupError):
         yield NotChecked.of("the key", target)
 
 
-def _missing(context: CheckContext, arn: str) -> Finding:
+def _missing(facts: StackFacts, arn: str) -> Finding:
     words = ("cloudtrail", "lookup-events", "--lookup-attributes", f"AttributeKey=ResourceName,AttributeValue={arn}")
     return Finding(
         cause="key-missing",
         what=f"the key {arn} does not exist",
         why="it was deleted, or the credentials are for another account; without it no record can be decrypted",
-        command=fixes.aws(context, *words, region=region_of(arn)),
+        command=fixes.aws(facts, *words, region=region_of(arn)),
         advice="shows who deleted the key, and when; only a replica, or a backup of another key, decrypts the data key",
     )
 
 
-def _state(context: CheckContext, key: KeyFact) -> CheckResult:
+def _state(facts: StackFacts, key: KeyFact) -> CheckResult:
     if key.state == "Enabled":
         return Passed(what=f"the key {key.arn} exists and is enabled")
     if key.state == "PendingDeletion":
@@ -73,7 +72,7 @@ def _state(context: CheckContext, key: KeyFact) -> CheckResult:
             cause="key-pending-deletion",
             what=f"the key {key.arn} is scheduled for deletion",
             why="KMS returns KMSInvalidStateException for every use; when it is deleted, every record is lost",
-            command=_saved(context, key),
+            command=_saved(facts, key),
             advice=f"find out who scheduled it, then {RESTART}",
         )
     if key.state == "Disabled":
@@ -81,37 +80,37 @@ def _state(context: CheckContext, key: KeyFact) -> CheckResult:
             cause="key-disabled",
             what=f"the key {key.arn} is disabled",
             why="KMS returns DisabledException for every use, so the application cannot decrypt its data key",
-            command=usable_again(context, key),
+            command=usable_again(facts, key),
             advice=RESTART,
         )
     return Finding(
         cause="key-unavailable",
         what=f"the key {key.arn} cannot be used: {key.state}",
         why="KMS returns KMSInvalidStateException for every use in this state",
-        command=usable_again(context, key),
+        command=usable_again(facts, key),
     )
 
 
-def _saved(context: CheckContext, key: KeyFact) -> str:
+def _saved(facts: StackFacts, key: KeyFact) -> str:
     """The command that saves a key from its deletion, and guards it again unless its policy was left as found."""
-    reading = next((each for each in context.key_readings if each.arn == key.arn), None)
-    if reading is None or key_access.is_kept(context.settings):
-        return usable_again(context, key)
-    wanted, resource = key_policy_of(context.settings), key_resource(context, reading)
-    return usable_and_guarded(context, key, reading.policy, wanted=wanted, resource=resource)
+    reading = next((each for each in facts.key_readings if each.arn == key.arn), None)
+    if reading is None or key_access.is_kept(facts.settings):
+        return usable_again(facts, key)
+    wanted, resource = key_policy_of(facts.settings), key_resource(facts, reading)
+    return usable_and_guarded(facts, key, reading.policy, wanted=wanted, resource=resource)
 
 
-def usable_again(context: CheckContext, key: KeyFact) -> str:
+def usable_again(facts: StackFacts, key: KeyFact) -> str:
     """The command that enables a disabled key, or saves one from its deletion; that shows it in any other state."""
     calls = {"PendingDeletion": ("cancel-key-deletion", "enable-key"), "Disabled": ("enable-key",)}
     return " && ".join(
-        fixes.aws(context, "kms", call, "--key-id", key.arn, region=region_of(key.arn))
+        fixes.aws(facts, "kms", call, "--key-id", key.arn, region=region_of(key.arn))
         for call in calls.get(key.state, ("describe-key",))
     )
 
 
 def usable_and_guarded(
-    context: CheckContext,
+    facts: StackFacts,
     key: KeyFact,
     policy: Mapping[str, object] | SetupError,
     *,
@@ -124,35 +123,35 @@ def usable_and_guarded(
     took the guard out could schedule the deletion again at once. The update cannot come first: to the AWS provider a
     key that is going to be deleted is gone.
     """
-    command = usable_again(context, key)
+    command = usable_again(facts, key)
     if key.state != key_access.PENDING or isinstance(policy, SetupError):
         return command
     beyond = widening(policy, wanted, resource=key.arn, account=key.arn.split(":")[4])
-    return f"{command} && {fixes.pulumi_up(context, resource)}" if beyond.undenied else command
+    return f"{command} && {fixes.pulumi_up(facts, resource)}" if beyond.undenied else command
 
 
 # --- AWS_KMS_KEY_ID
 
 
-def check_delivered_key_id(context: CheckContext) -> Iterator[CheckResult]:
+def check_delivered_key_id(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether AWS_KMS_KEY_ID is the key's ARN wherever it was delivered."""
-    for variable in expected(context, KEY_ID_VARIABLE):
+    for variable in expected(facts, KEY_ID_VARIABLE):
         if variable.value is None or variable.expected_value is None:
             continue
-        yield _key_id(context, variable, variable.value, variable.expected_value)
+        yield _key_id(facts, variable, variable.value, variable.expected_value)
 
 
-def _key_id(context: CheckContext, variable: Expected, value: str, expected_arn: str) -> CheckResult:
+def _key_id(facts: StackFacts, variable: Expected, value: str, expected_arn: str) -> CheckResult:
     if value == expected_arn:
         return Passed(what=f"{variable.name} in {variable.place} is the key's ARN")
-    if (damaged := surrounding_fault(context, variable, value)) is not None:
+    if (damaged := surrounding_fault(facts, variable, value)) is not None:
         return damaged
     cause, why = _how_it_differs(value, expected_arn)
     return Finding(
         cause=cause,
         what=f"{variable.name} in {variable.place} is {_shown(value)}, not {expected_arn}",
         why=why,
-        command=delivery(context, variable),
+        command=delivery(facts, variable),
         advice=RESTART,
     )
 
@@ -184,9 +183,9 @@ def _shown(value: str) -> str:
     return value if _ARN.fullmatch(value) or re.fullmatch(r"(alias/[\w/-]+|(mrk-)?[0-9a-f-]{32,36})", value) else "…"
 
 
-def check_alias(context: CheckContext) -> Iterator[CheckResult]:
+def check_alias(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the alias points to the stack's key."""
-    outputs, target = context.outputs, context.alias_target
+    outputs, target = facts.outputs, facts.alias_target
     if outputs is None:
         return
     alias, key = outputs.alias_name, outputs.key_arn
@@ -199,26 +198,26 @@ def check_alias(context: CheckContext) -> Iterator[CheckResult]:
             cause="alias-missing",
             what=f"the alias {alias} does not exist",
             why=f"a call with the alias fails; the stack's key is {key}",
-            command=fixes.aws(context, "kms", "create-alias", *to_the_key),
+            command=fixes.aws(facts, "kms", "create-alias", *to_the_key),
         )
     elif target.arn != key:
         yield Finding(
             cause="alias-moved",
             what=f"{alias} points to {target.arn}, not to the stack's key {key}",
             why="a call with the alias uses a key that does not decrypt the data key",
-            command=fixes.aws(context, "kms", "update-alias", *to_the_key),
+            command=fixes.aws(facts, "kms", "update-alias", *to_the_key),
         )
     else:
         yield Passed(what=f"{alias} points to the stack's key")
 
 
-def check_rotation(context: CheckContext) -> Iterator[CheckResult]:
+def check_rotation(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether KMS rotates the key, and how often."""
-    key, period = context.key, context.settings.rotation_period_days
+    key, period = facts.key, facts.settings.rotation_period_days
     if not isinstance(key, KeyFact):
         return  # Reported by check_keys.
     arn = key.arn
-    rotate = fixes.aws(context, "kms", "enable-key-rotation", "--key-id", arn, "--rotation-period-in-days", str(period))
+    rotate = fixes.aws(facts, "kms", "enable-key-rotation", "--key-id", arn, "--rotation-period-in-days", str(period))
     if key.rotation_enabled is None:
         if key.state == "Enabled":
             yield NotChecked(what="the rotation of the key", why="KMS does not return it", is_denied=True)
@@ -243,17 +242,17 @@ def check_rotation(context: CheckContext) -> Iterator[CheckResult]:
         yield Passed(what=f"the key rotates every {period} days")
 
 
-def check_replica_data_keys(context: CheckContext) -> Iterator[CheckResult]:
+def check_replica_data_keys(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether each replica's Region stores the same data key."""
-    stored_data_key, outputs, settings = context.stored_data_key, context.outputs, context.settings
+    stored_data_key, outputs, settings = facts.stored_data_key, facts.outputs, facts.settings
     if outputs is None or not isinstance(stored_data_key, StoredDataKey):
         return  # Reported by check_stored_data_key.
     name, ours = settings.names.stored_data_key, stored_data_key.wrapped.fingerprint
     for region in map(region_of, outputs.replica_key_arns):
         read = partial(
-            context.aws.with_region(region).stored_data_keys.read_stored_data_key, name, store=settings.secret_store
+            facts.aws.with_region(region).stored_data_keys.read_stored_data_key, name, store=settings.secret_store
         )
-        copy = context.once(f"stored data key in {region}", read)
+        copy = facts.once(f"stored data key in {region}", read)
         if isinstance(copy, SetupError):
             yield NotChecked.of(f"the stored data key {name} in {region}", copy)
         elif copy is None:
@@ -261,14 +260,14 @@ def check_replica_data_keys(context: CheckContext) -> Iterator[CheckResult]:
                 cause="stored-key-replica-missing",
                 what=f"{region} has no copy of the stored data key {name}",
                 why=f"the application in {region} has no data key, and one copy is missing",
-                command=fixes.push(context),
+                command=fixes.push(facts),
             )
         elif copy.wrapped != stored_data_key.wrapped:
             yield Finding(
                 cause="stored-key-replica-differs",
                 what=f"the stored data key {name} in {region} is {copy.wrapped.fingerprint}, not {ours}",
                 why="records that one Region encrypts cannot be decrypted in the other",
-                command=fixes.wizard(context, "restore", "--version", ours, "--confirm", context.stack),
+                command=fixes.wizard(facts, "restore", "--version", ours, "--confirm", facts.stack),
             )
         else:
             yield Passed(what=f"the stored data key in {region} is the same")

@@ -1,6 +1,6 @@
 """The checks of what the key itself gives: its policy, its grants, and the Regions that have it.
 
-Reads through the context. `wizard.setup.key_access` judges; here a finding gets its command.
+Reads through the facts. `wizard.account.key_access` judges; here a finding gets its command.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,72 +8,71 @@ from typing import Any
 
 from components import policies
 from components.settings import ImportGroup
-from wizard.commands.doctor import fixes
-from wizard.commands.doctor.checks.principal import KEY
-from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
+from wizard.account import fixes, key_access
+from wizard.account.comparison.differences import key_policy_differences
+from wizard.account.comparison.policies import statements
+from wizard.account.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
+from wizard.account.facts import StackFacts
+from wizard.account.judgements.principal import KEY
+from wizard.account.key_access import KeyReading, Surplus
 from wizard.core.errors import SetupError
 from wizard.core.models.access import administrators_of, documents_of, not_strict
 from wizard.core.models.account import Difference, KeyFact
 from wizard.data_key.delivery import region_of
-from wizard.setup import key_access
-from wizard.setup.importing.differences import key_policy_differences
-from wizard.setup.importing.policies import statements
-from wizard.setup.key_access import KeyReading, Surplus
 
 
-def check_key_policies(context: CheckContext) -> Iterator[CheckResult]:
+def check_key_policies(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the policy of the key and of each replica is the one of the settings, and strict where they say so."""
-    for reading in _named(context):
-        key, policy, whose = reading.key, reading.policy, key_access.whose(reading, context.settings)
+    for reading in _named(facts):
+        key, policy, whose = reading.key, reading.policy, key_access.whose(reading, facts.settings)
         if not isinstance(key, KeyFact):
             continue  # Reported by check_keys.
         if isinstance(policy, SetupError):
             yield NotChecked.of(whose, policy)
             continue
-        resource = key_resource(context, reading)
-        yield from _strictness(context, key, policy, whose, resource)
-        if key_access.is_kept(context.settings):
-            yield from _kept(context, reading)
+        resource = key_resource(facts, reading)
+        yield from _strictness(facts, key, policy, whose, resource)
+        if key_access.is_kept(facts.settings):
+            yield from _kept(facts, reading)
         else:
-            yield from _compare_policy(context, reading, policy, whose, resource)
+            yield from _compare_policy(facts, reading, policy, whose, resource)
 
 
-def check_key_surplus(context: CheckContext) -> Iterator[CheckResult]:
+def check_key_surplus(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether a key policy gives anybody more than the settings.
 
     For `verify` and `push`: what a policy lacks, and a denial too many, are for `doctor`.
     """
-    for reading in _named(context):
+    for reading in _named(facts):
         if not isinstance(reading.key, KeyFact):
             yield _unread_key(reading)
             continue
         if isinstance(reading.policy, SetupError):
-            yield NotChecked.of(key_access.whose(reading, context.settings), reading.policy)
+            yield NotChecked.of(key_access.whose(reading, facts.settings), reading.policy)
             continue
-        surplus = tuple(key_access.statements_beyond(reading, context.settings))
-        if key_access.is_kept(context.settings):
-            yield from _kept(context, reading)
+        surplus = tuple(key_access.statements_beyond(reading, facts.settings))
+        if key_access.is_kept(facts.settings):
+            yield from _kept(facts, reading)
             continue
         for each in surplus:
-            yield _widened(context, each)
+            yield _widened(facts, each)
         if not surplus:
-            yield Passed(what=f"{key_access.whose(reading, context.settings)} gives nobody more than the settings")
+            yield Passed(what=f"{key_access.whose(reading, facts.settings)} gives nobody more than the settings")
 
 
-def _kept(context: CheckContext, reading: KeyReading) -> Iterator[Skipped]:
+def _kept(facts: StackFacts, reading: KeyReading) -> Iterator[Skipped]:
     """What a policy that was left as it was found gives beyond the settings: a person has decided about it."""
-    for surplus in key_access.statements_beyond(reading, context.settings):
-        repair = fixes.wizard(context, "setup", "--repair", ImportGroup.KEY, "--yes")
+    for surplus in key_access.statements_beyond(reading, facts.settings):
+        repair = fixes.wizard(facts, "setup", "--repair", ImportGroup.KEY, "--yes")
         yield Skipped(what=f"{surplus.what}; it was left as it was found: {repair}")
 
 
-def check_strictness(context: CheckContext) -> Iterator[CheckResult]:
+def check_strictness(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether a strict key policy can be changed by its administrators only, which needs the account's IAM."""
-    for reading in _named(context):
+    for reading in _named(facts):
         if isinstance(reading.key, KeyFact) and not isinstance(reading.policy, SetupError):
-            whose, resource = key_access.whose(reading, context.settings), key_resource(context, reading)
-            yield from _strictness(context, reading.key, reading.policy, whose, resource)
+            whose, resource = key_access.whose(reading, facts.settings), key_resource(facts, reading)
+            yield from _strictness(facts, reading.key, reading.policy, whose, resource)
 
 
 def _unread_key(reading: KeyReading) -> NotChecked:
@@ -82,39 +81,39 @@ def _unread_key(reading: KeyReading) -> NotChecked:
     return NotChecked(what=f"the key {reading.arn}", why="it does not exist")
 
 
-def _widened(context: CheckContext, surplus: Surplus) -> Finding:
+def _widened(facts: StackFacts, surplus: Surplus) -> Finding:
     only_guards = all(difference.what in _GUARDS for difference in surplus.differences)
     return Finding(
         cause="deletion-unguarded" if only_guards else "key-policy-changed",
         what=surplus.what,
         why=_UNGUARDED if only_guards else _CHANGED,
-        command=fixes.pulumi_up(context, key_resource(context, surplus.key)),
+        command=fixes.pulumi_up(facts, key_resource(facts, surplus.key)),
     )
 
 
-def _named(context: CheckContext) -> Iterator[KeyReading]:
-    return (reading for reading in context.key_readings if reading.arn in context.key_arns)
+def _named(facts: StackFacts) -> Iterator[KeyReading]:
+    return (reading for reading in facts.key_readings if reading.arn in facts.key_arns)
 
 
-def key_resource(context: CheckContext, reading: KeyReading) -> str:
+def key_resource(facts: StackFacts, reading: KeyReading) -> str:
     """The end of the URN of the key, or of the replica in its Region."""
-    is_home = reading.arn == context.key_arn
+    is_home = reading.arn == facts.key_arn
     return KEY if is_home else f"aws:kms/replicaKey:ReplicaKey::phi-key-{reading.region}"
 
 
-def check_grants(context: CheckContext) -> Iterator[CheckResult]:
+def check_grants(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether a grant on the key or a replica gives anybody more than the settings."""
     beyond: list[Surplus] = []
     is_read = False
-    for reading in _named(context):
+    for reading in _named(facts):
         if not isinstance(reading.key, KeyFact):
             continue  # Reported by check_keys.
         if isinstance(reading.grants, SetupError):
-            of = "" if reading.arn == context.key_arn else f" in {reading.region}"
+            of = "" if reading.arn == facts.key_arn else f" in {reading.region}"
             yield NotChecked.of(f"the grants of the key{of}", reading.grants)
             continue
         is_read = True
-        beyond += key_access.grants_beyond(reading, context.settings)
+        beyond += key_access.grants_beyond(reading, facts.settings)
     for surplus in beyond:
         assert surplus.grant is not None
         revoke = ("kms", "revoke-grant", "--key-id", surplus.key.arn, "--grant-id", surplus.grant.id)
@@ -125,15 +124,15 @@ def check_grants(context: CheckContext) -> Iterator[CheckResult]:
             why="whoever has it and the wrapped data key can read every record; no policy shows it"
             if reads
             else "the settings give no grant; no policy shows what a grant allows",
-            command=fixes.aws(context, *revoke, region=surplus.key.region),
+            command=fixes.aws(facts, *revoke, region=surplus.key.region),
         )
     if is_read and not beyond:
         yield Passed(what="no grant gives anybody more than the settings")
 
 
-def check_regions_of_key(context: CheckContext) -> Iterator[CheckResult]:
+def check_regions_of_key(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the key is only in the Regions of the settings, and its primary in the stack's own."""
-    readings, settings = context.key_readings, context.settings
+    readings, settings = facts.key_readings, facts.settings
     for surplus in key_access.primary_beyond(readings, settings):
         primary = surplus.key.key.replica_of if isinstance(surplus.key.key, KeyFact) else None
         region = region_of(primary) if primary and primary.startswith("arn:") else settings.region
@@ -143,17 +142,17 @@ def check_regions_of_key(context: CheckContext) -> Iterator[CheckResult]:
             what=surplus.what,
             why="only the primary can be rotated and replicated: whoever administers it there decides about every "
             "Region of the key",
-            command=fixes.aws(context, *move, "--primary-region", settings.region, region=region),
+            command=fixes.aws(facts, *move, "--primary-region", settings.region, region=region),
         )
-    others = [reading for reading in readings if reading.arn not in context.key_arns]
+    others = [reading for reading in readings if reading.arn not in facts.key_arns]
     for reading in others:
-        yield from _replica_elsewhere(context, reading)
+        yield from _replica_elsewhere(facts, reading)
     if readings and not others:
         yield Passed(what="the key has no replica in a Region that the settings do not name")
 
 
-def _replica_elsewhere(context: CheckContext, reading: KeyReading) -> Iterator[CheckResult]:
-    settings, region = context.settings, reading.region
+def _replica_elsewhere(facts: StackFacts, reading: KeyReading) -> Iterator[CheckResult]:
+    settings, region = facts.settings, reading.region
     for what, answer in (("the policy", reading.policy), ("the grants", reading.grants)):
         if isinstance(answer, SetupError):
             yield NotChecked.of(f"{what} of the replica in {region}", answer)
@@ -165,27 +164,25 @@ def _replica_elsewhere(context: CheckContext, reading: KeyReading) -> Iterator[C
             what=each.what,
             why="a replica has a policy and grants of its own: whoever may use it there, and has the wrapped data key, "
             "can read every record",
-            command=_deletion(context, reading),
+            command=_deletion(facts, reading),
             advice="it can be cancelled until the waiting period ends. To keep the replica, name its Region in the "
-            f"settings instead: {fixes.wizard(context, 'setup', '--replica-regions', names)}",
+            f"settings instead: {fixes.wizard(facts, 'setup', '--replica-regions', names)}",
         )
     if not surplus and isinstance(reading.key, KeyFact):
         yield Passed(what=f"the replica in {region}, which the settings do not name, is going to be deleted")
 
 
-def _deletion(context: CheckContext, reading: KeyReading) -> str:
+def _deletion(facts: StackFacts, reading: KeyReading) -> str:
     """The command that deletes a replica; the primary and the other replicas keep the key material."""
     waits = ("--pending-window-in-days", "7")
-    schedule = fixes.aws(
-        context, "kms", "schedule-key-deletion", "--key-id", reading.arn, *waits, region=reading.region
-    )
+    schedule = fixes.aws(facts, "kms", "schedule-key-deletion", "--key-id", reading.arn, *waits, region=reading.region)
     policy = {} if isinstance(reading.policy, SetupError) else reading.policy
     kept = [each for each in statements(policy) if each.get("Sid") not in policies.DELETION_DENIALS]
     if len(kept) == len(statements(policy)):
         return schedule
     document = {**policy, "Statement": kept}
     put = ("kms", "put-key-policy", "--key-id", reading.arn, "--policy-name", "default", "--policy", document)
-    return f"{fixes.aws(context, *put, region=reading.region)} && {schedule}"
+    return f"{fixes.aws(facts, *put, region=reading.region)} && {schedule}"
 
 
 _MAX_LISTED = 3
@@ -197,29 +194,29 @@ _CHANGED = "somebody changed outside the stack who can use and administer the ke
 
 
 def _strictness(
-    context: CheckContext, key: KeyFact, policy: Mapping[str, Any], whose: str, resource: str
+    facts: StackFacts, key: KeyFact, policy: Mapping[str, Any], whose: str, resource: str
 ) -> Iterator[CheckResult]:
-    if not context.settings.strict_key_policy:
+    if not facts.settings.strict_key_policy:
         return
-    loose = not_strict(documents_of(key.arn, policy=policy, grants=(), iam=context.iam, key=key), context.settings)
+    loose = not_strict(documents_of(key.arn, policy=policy, grants=(), iam=facts.iam, key=key), facts.settings)
     if loose:
         yield Finding(
             cause="key-policy-not-strict",
             what=f"{whose} {loose}",
             why="whoever changes it can give the use of the key to anybody",
-            command=fixes.pulumi_up(context, resource),
+            command=fixes.pulumi_up(facts, resource),
         )
     elif loose is None:
         yield NotChecked(what=f"who can change {whose}", why="the account's IAM could not be read", is_denied=True)
 
 
-def check_administrators(context: CheckContext) -> Iterator[CheckResult]:
+def check_administrators(facts: StackFacts) -> Iterator[CheckResult]:
     """Which key administrators can decrypt: through IAM, by a grant, or not at all."""
-    key = context.key
-    if not isinstance(key, KeyFact) or isinstance(context.key_policy, SetupError):
+    key = facts.key
+    if not isinstance(key, KeyFact) or isinstance(facts.key_policy, SetupError):
         return  # Reported by check_keys or check_key_policies.
-    documents = documents_of(key.arn, policy=context.key_policy, grants=context.grants, iam=context.iam, key=key)
-    administrators = administrators_of(documents, context.settings)
+    documents = documents_of(key.arn, policy=facts.key_policy, grants=facts.grants, iam=facts.iam, key=key)
+    administrators = administrators_of(documents, facts.settings)
     # The settings allow both, so this is not a finding; `review` compares each permission with the settings.
     yield (
         Skipped(what=administrators.description) if administrators.unknown else Passed(what=administrators.description)
@@ -227,9 +224,9 @@ def check_administrators(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def _compare_policy(
-    context: CheckContext, reading: KeyReading, policy: Mapping[str, Any], whose: str, resource: str
+    facts: StackFacts, reading: KeyReading, policy: Mapping[str, Any], whose: str, resource: str
 ) -> Iterator[CheckResult]:
-    differences = key_policy_differences(policy, context.settings, key_arn=reading.arn)
+    differences = key_policy_differences(policy, facts.settings, key_arn=reading.arn)
     unguarded = [difference for difference in differences if difference.what in _GUARDS]
     changed = [difference for difference in differences if difference not in unguarded]
     if unguarded:
@@ -237,14 +234,14 @@ def _compare_policy(
             cause="deletion-unguarded",
             what=f"{whose} allows its deletion, or disabling it by mistake: {summary(unguarded)}",
             why=_UNGUARDED,
-            command=fixes.pulumi_up(context, resource),
+            command=fixes.pulumi_up(facts, resource),
         )
     if changed:
         yield Finding(
             cause="key-policy-changed",
             what=f"{whose} differs from the settings: {summary(changed)}",
             why=_CHANGED,
-            command=fixes.pulumi_up(context, resource),
+            command=fixes.pulumi_up(facts, resource),
         )
     if not differences:
         yield Passed(what=f"{whose} is as in the settings")
@@ -258,18 +255,18 @@ _NO_USE = "NoUseOfTheEonproKey"
 """The name of the inline policy that takes the use of the key from a role."""
 
 
-def check_open_roles(context: CheckContext) -> Iterator[CheckResult]:
+def check_open_roles(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether another role of the account can open the data key, and somebody outside the account can become it."""
-    key, policy, iam = context.key, context.key_policy, context.iam
+    key, policy, iam = facts.key, facts.key_policy, facts.iam
     if not isinstance(key, KeyFact) or isinstance(policy, SetupError):
         return  # Reported by check_keys or check_key_policies.
     if isinstance(iam, SetupError):
         yield NotChecked.of("the roles of the account that can decrypt with the key", iam)
         return
-    documents = documents_of(key.arn, policy=policy, grants=context.grants, iam=iam, key=key)
-    roles = tuple(key_access.open_roles(documents, context.settings))
+    documents = documents_of(key.arn, policy=policy, grants=facts.grants, iam=iam, key=key)
+    roles = tuple(key_access.open_roles(documents, facts.settings))
     for role in roles:
-        denial = {"Effect": "Deny", "Action": list(policies.USE_ACTIONS), "Resource": list(context.key_arns)}
+        denial = {"Effect": "Deny", "Action": list(policies.USE_ACTIONS), "Resource": list(facts.key_arns)}
         document = {"Version": "2012-10-17", "Statement": [denial]}
         put = ("put-role-policy", "--role-name", role.arn.rpartition("/")[2], "--policy-name", _NO_USE)
         others = "; ".join(path.description for path in role.paths[:_MAX_LISTED])
@@ -278,9 +275,9 @@ def check_open_roles(context: CheckContext) -> Iterator[CheckResult]:
             cause="role-trusts-other-account",
             what=f"the role {role.arn} can use the key ({role.source}), and can be assumed by {others}{more}",
             why="whoever assumes it and has the wrapped data key can read every record; the settings do not name it",
-            command=fixes.aws(context, "iam", *put, "--policy-document", document),
+            command=fixes.aws(facts, "iam", *put, "--policy-document", document),
             advice="it denies the role the use of this key only. To allow the use of the key to the application "
-            f"alone: {fixes.wizard(context, 'setup', '--exclusive-use', 'yes')}",
+            f"alone: {fixes.wizard(facts, 'setup', '--exclusive-use', 'yes')}",
         )
     if not roles:
         yield Passed(what="no other role that another account can assume can use the key")

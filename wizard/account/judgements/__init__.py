@@ -5,7 +5,9 @@ Pure.
 
 from collections.abc import Iterator
 
-from wizard.commands.doctor.checks import (
+from wizard.account.diagnosis import Check, CheckResult
+from wizard.account.facts import StackFacts
+from wizard.account.judgements import (
     code,
     key,
     key_policy,
@@ -17,13 +19,11 @@ from wizard.commands.doctor.checks import (
     trail,
     variables,
 )
-from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, CheckResult
 
 
-def check_hash_key(context: CheckContext) -> Iterator[CheckResult]:
+def check_hash_key(facts: StackFacts) -> Iterator[CheckResult]:
     """The checks of the data key, for the hash key beside it."""
-    if context.of_hash_key is not None:
+    if facts.of_hash_key is not None:
         for check in (
             stored_data_key.check_stored_data_key,
             variables.check_data_key_on_vercel,
@@ -32,7 +32,7 @@ def check_hash_key(context: CheckContext) -> Iterator[CheckResult]:
             stored_data_key.check_backup,
             key.check_replica_data_keys,
         ):
-            yield from check(context.of_hash_key)
+            yield from check(facts.of_hash_key)
 
 
 ACCESS_CHECKS: tuple[Check, ...] = (

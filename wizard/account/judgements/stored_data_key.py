@@ -1,6 +1,6 @@
 """The checks of the stored data key: it exists, fits its tags and the stack's KMS key, and the application decrypts it.
 
-Reads through the context. No value is shown; the fixing commands restore a kept version.
+Reads through the facts. No value is shown; the fixing commands restore a kept version.
 """
 
 import platform
@@ -8,149 +8,142 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from components.settings import HASH_KEY_VARIABLE, SecretStore
-from wizard.commands.backup.destination import S3
-from wizard.commands.backup.document import file_name_of
-from wizard.commands.doctor import fixes
-from wizard.commands.doctor.checks.principal import RESTART, organization_denies
-from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
-from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
+from wizard.account import fixes
+from wizard.account.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
+from wizard.account.facts import StackFacts
+from wizard.account.judgements.principal import RESTART, organization_denies
+from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey, input_variable, read_from_application
 from wizard.core.errors import DataKeyConflict, SetupError
 from wizard.core.models.access import FormerText, VariableEntry
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import AppVariables, ChildResult, StoredDataKey
-from wizard.core.models.rotation import LastBackup
+from wizard.core.models.rotation import S3, LastBackup, file_name_of
 from wizard.core.safe_text import quoted
-from wizard.setup.importing.data_key import input_variable, read_from_application
 from wizard.targets.port import DeployTarget, deploy_targets
 
 
-def _lost(context: CheckContext) -> str:
-    if context.settings.names.variable == HASH_KEY_VARIABLE:
+def _lost(facts: StackFacts) -> str:
+    if facts.settings.names.variable == HASH_KEY_VARIABLE:
         return "without it the hash key cannot be delivered again, and under a new one no search hash matches"
     return "without it the data key cannot be delivered again, and a new one would decrypt no record"
 
 
-def check_stored_data_key(context: CheckContext) -> Iterator[CheckResult]:
+def check_stored_data_key(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the stored data key is the one that its tags name, wrapped by the stack's key."""
-    stored_data_key, name = context.stored_data_key, context.settings.names.stored_data_key
+    stored_data_key, name = facts.stored_data_key, facts.settings.names.stored_data_key
     if isinstance(stored_data_key, DataKeyConflict):
-        yield _conflict(context, stored_data_key)
+        yield _conflict(facts, stored_data_key)
     elif isinstance(stored_data_key, SetupError):
         yield NotChecked.of(f"the stored data key {name}", stored_data_key)
     elif stored_data_key is None:
-        yield from _missing(context)
-    elif (
-        stored_data_key.key_arn is not None
-        and context.key_arn is not None
-        and stored_data_key.key_arn != context.key_arn
-    ):
-        yield _other_key(context, stored_data_key, stored_data_key.key_arn, context.key_arn)
+        yield from _missing(facts)
+    elif stored_data_key.key_arn is not None and facts.key_arn is not None and stored_data_key.key_arn != facts.key_arn:
+        yield _other_key(facts, stored_data_key, stored_data_key.key_arn, facts.key_arn)
     else:
-        yield Passed(what=f"{name} is the {context.settings.names.noun} {stored_data_key.wrapped.fingerprint}")
+        yield Passed(what=f"{name} is the {facts.settings.names.noun} {stored_data_key.wrapped.fingerprint}")
 
 
-def _missing(context: CheckContext) -> Iterator[CheckResult]:
-    name = context.settings.names.stored_data_key
-    if context.outputs is None:
+def _missing(facts: StackFacts) -> Iterator[CheckResult]:
+    name = facts.settings.names.stored_data_key
+    if facts.outputs is None:
         return  # Not deployed, or reported by check_stack.
-    recovery = _recovery(context)
+    recovery = _recovery(facts)
     if recovery is None:
         yield Finding(
             cause="data-key-not-created",
-            what=f"{name} has no {context.settings.names.noun} yet",
+            what=f"{name} has no {facts.settings.names.noun} yet",
             why="the settings ask for a hash key, and none was created; until then the hashes depend on the data key"
-            if context.settings.names.variable == HASH_KEY_VARIABLE
+            if facts.settings.names.variable == HASH_KEY_VARIABLE
             else "the stack is deployed, but no data key was created; the application would create its own",
-            command=fixes.push(context),
+            command=fixes.push(facts),
         )
         return
     yield Finding(
         cause="stored-key-missing",
-        what=f"the stored {context.settings.names.noun} {name} was deleted",
-        why=_lost(context),
+        what=f"the stored {facts.settings.names.noun} {name} was deleted",
+        why=_lost(facts),
         command=recovery[0],
         advice=recovery[1],
     )
 
 
-def _recovery(context: CheckContext) -> tuple[str, str] | None:
+def _recovery(facts: StackFacts) -> tuple[str, str] | None:
     """The command and the advice for the first copy of the data key that exists; None where there never was one.
 
     In this order: its versions, a replica's Region, the history of the versions, the target, the last backup.
     """
-    copy, variable = context.data_key_copy, _vercel_variable(context)
+    copy, variable = facts.data_key_copy, _vercel_variable(facts)
     in_use = _on_vercel(variable)
     if isinstance(copy, StoredDataKey):
         in_use = copy.wrapped.fingerprint
-    versions = context.versions
+    versions = facts.versions
     candidates = [
         version.fingerprint
         for version in (() if isinstance(versions, SetupError) else versions)
         if version.fingerprint == in_use or (in_use is None and version.was_current)
     ]
     if len(candidates) == 1:
-        return _restore(context, candidates[0]), ""
+        return _restore(facts, candidates[0]), ""
     if candidates:
-        return fixes.wizard(context, "restore"), f"restore the one that the application has: {', '.join(candidates)}"
+        return fixes.wizard(facts, "restore"), f"restore the one that the application has: {', '.join(candidates)}"
     if isinstance(copy, StoredDataKey):
-        return fixes.push(context), f"copies {in_use} back, which the Region of a replica has"
-    altered = context.once("altered", lambda: context.aws.key_rotation.altered(context.settings))
+        return fixes.push(facts), f"copies {in_use} back, which the Region of a replica has"
+    altered = facts.once("altered", lambda: facts.aws.key_rotation.altered(facts.settings))
     for entry in () if isinstance(altered, SetupError) else altered:
-        fingerprint, former = _version_of(entry), _former(context, entry)
+        fingerprint, former = _version_of(entry), _former(facts, entry)
         if fingerprint in former and in_use in (None, fingerprint):
-            return _from_history(context, entry, former, fingerprint), "puts the version back; then ask doctor again"
-    from_target = fixes.wizard(context, "restore", "--from-target", "--confirm", context.stack)
+            return _from_history(facts, entry, former, fingerprint), "puts the version back; then ask doctor again"
+    from_target = fixes.wizard(facts, "restore", "--from-target", "--confirm", facts.stack)
     if variable is not None and _fingerprint(variable.value):
         return from_target, ""
-    backup, advice = _from_backup(context, in_use)
+    backup, advice = _from_backup(facts, in_use)
     if backup:
         return backup, advice
     is_known = in_use or advice or isinstance(versions, SetupError)
-    if not is_known and not _was_delivered(context):
+    if not is_known and not _was_delivered(facts):
         return None
-    variable_name = context.settings.names.variable
+    variable_name = facts.settings.names.variable
     return f"{read_from_application(variable_name)} && {from_target}", advice or (
         "no version and no backup is known: the running application has the only copy; take the value of "
         f"{variable_name} from its environment, and do not redeploy it before"
     )
 
 
-def check_versions(context: CheckContext) -> Iterator[CheckResult]:
+def check_versions(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the data key is kept among its versions, and each version has the value that its name says."""
-    stored, settings = context.stored_data_key, context.settings
+    stored, settings = facts.stored_data_key, facts.settings
     if not isinstance(stored, StoredDataKey):
         return  # Reported by check_stored_data_key.
-    fingerprint, last = stored.wrapped.fingerprint, context.last_backup
+    fingerprint, last = stored.wrapped.fingerprint, facts.last_backup
     # What was stored before, by the store's own history, and what was there at the last backup: not everybody may read
     # the history.
-    known = {fingerprint, *(_former(context) if stored.version > 1 else ())}
+    known = {fingerprint, *(_former(facts) if stored.version > 1 else ())}
     known |= {*last.versions} if isinstance(last, LastBackup) else set()
-    lost = context.once("lost", lambda: context.aws.key_rotation.altered(settings, known=known))
+    lost = facts.once("lost", lambda: facts.aws.key_rotation.altered(settings, known=known))
     if isinstance(lost, SetupError):
         yield NotChecked.of(f"the versions of {settings.names.stored_data_key}", lost)
         return
     for entry in lost:
-        yield _lost_version(context, entry, fingerprint)
+        yield _lost_version(facts, entry, fingerprint)
     if not lost:
         yield Passed(what=f"{fingerprint} is kept among the versions of the data key, and nobody replaced a version")
 
 
-def _lost_version(context: CheckContext, entry: str, in_use: str) -> Finding:
-    fingerprint, former, last = _version_of(entry), _former(context, entry), context.last_backup
+def _lost_version(facts: StackFacts, entry: str, in_use: str) -> Finding:
+    fingerprint, former, last = _version_of(entry), _former(facts, entry), facts.last_backup
     # The name of a new data key, which is not in use yet, is a number.
     known = [fingerprint] if FINGERPRINT.fullmatch(fingerprint) else [*former][-1:]
     command, advice = "", ""
     if known and known[0] in former:
-        command = _from_history(context, entry, former, known[0])
+        command = _from_history(facts, entry, former, known[0])
     elif fingerprint == in_use:
-        words = ("--version", fingerprint, "--confirm", context.stack, "--no-redeploy")
-        command, advice = fixes.wizard(context, "restore", *words), "the stored data key is a copy of it"
-    elif fingerprint in _former(context):
-        command, advice = fixes.wizard(context, "restore", "--versions-only"), "the store's history has its value"
+        words = ("--version", fingerprint, "--confirm", facts.stack, "--no-redeploy")
+        command, advice = fixes.wizard(facts, "restore", *words), "the stored data key is a copy of it"
+    elif fingerprint in _former(facts):
+        command, advice = fixes.wizard(facts, "restore", "--versions-only"), "the store's history has its value"
     elif isinstance(last, LastBackup) and fingerprint in (last.fingerprint, *last.versions):
         # Nothing that the backup has replaces the data key in use.
-        command, advice = _from_place(context, last, "--versions-only")
+        command, advice = _from_place(facts, last, "--versions-only")
     return Finding(
         cause="data-key-version-lost",
         what=f"{entry}, a version of the data key, does not exist, or somebody replaced its value",
@@ -169,10 +162,10 @@ def _versions(fingerprints: frozenset[str] | SetupError) -> tuple[str, ...]:
     return () if isinstance(fingerprints, SetupError) else tuple(sorted(fingerprints))
 
 
-def _vercel_variable(context: CheckContext) -> VariableEntry | None:
-    variables = context.vercel_variables
+def _vercel_variable(facts: StackFacts) -> VariableEntry | None:
+    variables = facts.vercel_variables
     entries = () if variables is None or isinstance(variables, SetupError) else variables
-    name = context.settings.names.variable
+    name = facts.settings.names.variable
     return next((entry for entry in entries if entry.name == name and entry.in_scope), None)
 
 
@@ -181,73 +174,73 @@ def _on_vercel(variable: VariableEntry | None) -> str | None:
     return (_fingerprint(variable.value) or variable.claimed) if variable else None
 
 
-def _was_delivered(context: CheckContext) -> bool:
+def _was_delivered(facts: StackFacts) -> bool:
     """Whether a target has the key, or for the data key any variable: they travel together."""
-    variables, stored = context.vercel_variables, context.stored_values(context.settings.region)
+    variables, stored = facts.vercel_variables, facts.stored_values(facts.settings.region)
     if isinstance(stored, SetupError):
         return True
     names = {*stored, *(entry.name for entry in variables or ())} if isinstance(variables, tuple) else {*stored}
-    return HASH_KEY_VARIABLE in names if context.settings.names.variable == HASH_KEY_VARIABLE else bool(names)
+    return HASH_KEY_VARIABLE in names if facts.settings.names.variable == HASH_KEY_VARIABLE else bool(names)
 
 
-def _conflict(context: CheckContext, conflict: DataKeyConflict) -> CheckResult:
+def _conflict(facts: StackFacts, conflict: DataKeyConflict) -> CheckResult:
     """The finding about a value that is not a wrapped key, or is another data key than the tag names."""
-    name = context.settings.names.stored_data_key
-    stored = context.once("stored key", lambda: context.aws.key_rotation.stored_key(context.settings))
+    name = facts.settings.names.stored_data_key
+    stored = facts.once("stored key", lambda: facts.aws.key_rotation.stored_key(facts.settings))
     if isinstance(stored, SetupError):
         return NotChecked.of(f"the stored data key {name}", conflict)
-    former = _former(context)
+    former = _former(facts)
     tagged = quoted(stored.tagged) if stored.tagged else "no data key"
     if stored.wrapped is None:
         version = stored.tagged or next(reversed(former), None)
         return Finding(
             cause="stored-key-malformed",
             what=f"the value of {name} is not a wrapped data key: somebody overwrote it",
-            why=f"{_lost(context)}; running instances keep their key until they restart",
-            command=(command := _back(context, version, former)),
-            advice=RESTART if command else _backup_advice(context),
+            why=f"{_lost(facts)}; running instances keep their key until they restart",
+            command=(command := _back(facts, version, former)),
+            advice=RESTART if command else _backup_advice(facts),
         )
     if tuple(former) == (stored.wrapped.fingerprint,):
         return Finding(
             cause="stored-key-tag-changed",
             what=f"the tag of {name} names {tagged}, but its only value so far is {stored.wrapped.fingerprint}",
             why="the value was never replaced, so the tag was; every delivery is refused until they agree",
-            command=_tag(context, stored.wrapped),
+            command=_tag(facts, stored.wrapped),
         )
     return Finding(
         cause="stored-key-replaced",
         what=f"{name} is the data key {stored.wrapped.fingerprint}, but its tag names {tagged}",
         why="somebody overwrote it with another data key; the right one does not decrypt the records of that one",
-        command=(command := _back(context, stored.tagged, former)),
-        advice=RESTART if command else _backup_advice(context),
+        command=(command := _back(facts, stored.tagged, former)),
+        advice=RESTART if command else _backup_advice(facts),
     )
 
 
-def restore_previous(context: CheckContext, now: WrappedDataKey) -> str:
+def restore_previous(facts: StackFacts, now: WrappedDataKey) -> str:
     """The command that restores the data key before this one, or a backup if there was no other."""
-    former = _former(context)
+    former = _former(facts)
     before = [name for name in former if name != now.fingerprint] or [
-        name for name in _versions(context.version_fingerprints) if name != now.fingerprint
+        name for name in _versions(facts.version_fingerprints) if name != now.fingerprint
     ]
-    back = _back(context, before[-1] if before else None, former)
+    back = _back(facts, before[-1] if before else None, former)
     if not back or " restore " in back:
         return back
     # The store's own history has only the value: the tags have to be written again.
-    return f"{back} && {_tag(context, WrappedDataKey(value=former[before[-1]].text))}"
+    return f"{back} && {_tag(facts, WrappedDataKey(value=former[before[-1]].text))}"
 
 
-def _tag(context: CheckContext, wrapped: WrappedDataKey) -> str:
-    name, pair = context.settings.names.stored_data_key, f"Key=eonpro:fingerprint,Value={wrapped.fingerprint}"
-    if context.settings.secret_store is SecretStore.SECRETS_MANAGER:
-        return fixes.aws(context, "secretsmanager", "tag-resource", "--secret-id", name, "--tags", pair)
+def _tag(facts: StackFacts, wrapped: WrappedDataKey) -> str:
+    name, pair = facts.settings.names.stored_data_key, f"Key=eonpro:fingerprint,Value={wrapped.fingerprint}"
+    if facts.settings.secret_store is SecretStore.SECRETS_MANAGER:
+        return fixes.aws(facts, "secretsmanager", "tag-resource", "--secret-id", name, "--tags", pair)
     of = ("--resource-type", "Parameter", "--resource-id", name)
-    return fixes.aws(context, "ssm", "add-tags-to-resource", *of, "--tags", pair)
+    return fixes.aws(facts, "ssm", "add-tags-to-resource", *of, "--tags", pair)
 
 
-def _former(context: CheckContext, name: str | None = None) -> dict[str, FormerText]:
+def _former(facts: StackFacts, name: str | None = None) -> dict[str, FormerText]:
     """The former values in the store's history, of the stored data key or that name, by fingerprint, newest last."""
-    name, store = name or context.settings.names.stored_data_key, context.settings.secret_store
-    history = context.once(f"history {name}", lambda: context.access_diagnostics.history(name, store))
+    name, store = name or facts.settings.names.stored_data_key, facts.settings.secret_store
+    history = facts.once(f"history {name}", lambda: facts.access_diagnostics.history(name, store))
     former: dict[str, FormerText] = {}
     for former_text in () if isinstance(history, SetupError) else history:
         if (fingerprint := _fingerprint(former_text.text)) is not None:
@@ -264,81 +257,81 @@ def _fingerprint(value: str | None) -> str | None:
         return None
 
 
-def _from_backup(context: CheckContext, fingerprint: str | None) -> tuple[str, str]:
+def _from_backup(facts: StackFacts, fingerprint: str | None) -> tuple[str, str]:
     """The command that restores the last backup of that data key, and an advice; both empty without a backup."""
-    last, settings = context.last_backup, context.settings
+    last, settings = facts.last_backup, facts.settings
     if fingerprint is not None and (file := Path(file_name_of(settings.environment, fingerprint)).resolve()).is_file():
-        return fixes.wizard(context, "restore", "--from-backup", str(file), "--confirm", context.stack), ""
+        return fixes.wizard(facts, "restore", "--from-backup", str(file), "--confirm", facts.stack), ""
     if not isinstance(last, LastBackup) or fingerprint not in (None, last.fingerprint):
         return "", ""
     where, _, name = last.place.partition(":")
     if not name.startswith(settings.names.parameter_prefix):
-        return _from_place(context, last, "--confirm", context.stack)
+        return _from_place(facts, last, "--confirm", facts.stack)
     secret = ("secretsmanager", "get-secret-value", "--secret-id", name, "--query", "SecretString")
     parameter = ("ssm", "get-parameter", "--name", name, "--with-decryption", "--query", "Parameter.Value")
     words = secret if settings.secret_store is SecretStore.SECRETS_MANAGER else parameter
-    read = fixes.aws(context, *words, "--output", "text", region=where)
-    from_target = fixes.wizard(context, "restore", "--from-target", "--confirm", context.stack)
+    read = fixes.aws(facts, *words, "--output", "text", region=where)
+    from_target = fixes.wizard(facts, "restore", "--from-target", "--confirm", facts.stack)
     return f'{input_variable(settings.names.variable)}="$({read})" {from_target}', f"the backup of {last.at:%Y-%m-%d}"
 
 
-def _from_place(context: CheckContext, last: LastBackup, *words: str) -> tuple[str, str]:
+def _from_place(facts: StackFacts, last: LastBackup, *words: str) -> tuple[str, str]:
     """The command that restores the backup, and an advice; no command where its file is on another machine."""
     made, (where, _, name) = f"the backup of {last.at:%Y-%m-%d}", last.place.partition(":")
     if last.place.startswith(S3) or (where == platform.node() and Path(name).is_file()):
         place = last.place if last.place.startswith(S3) else name
-        return fixes.wizard(context, "restore", "--from-backup", place, *words), made
+        return fixes.wizard(facts, "restore", "--from-backup", place, *words), made
     return "", f"{made} is the file {quoted(name)} of the machine {quoted(where)}: copy it here, and restore it"
 
 
-def _backup_advice(context: CheckContext) -> str:
-    return _from_backup(context, None)[1] or (
+def _backup_advice(facts: StackFacts) -> str:
+    return _from_backup(facts, None)[1] or (
         "no version of the data key is known here; restore it from a backup: "
-        + fixes.wizard(context, "restore", "--from-backup", "FILE", "--confirm", context.stack)
+        + fixes.wizard(facts, "restore", "--from-backup", "FILE", "--confirm", facts.stack)
     )
 
 
-def _back(context: CheckContext, fingerprint: str | None, former: dict[str, FormerText]) -> str:
+def _back(facts: StackFacts, fingerprint: str | None, former: dict[str, FormerText]) -> str:
     """The command that restores that data key: from a kept version, the store's history, or a backup."""
     if fingerprint is None:
-        return _from_backup(context, _on_vercel(_vercel_variable(context)))[0]
-    stored_version = context.once("kept", lambda: context.aws.key_rotation.version(context.settings, fingerprint))
+        return _from_backup(facts, _on_vercel(_vercel_variable(facts)))[0]
+    stored_version = facts.once("kept", lambda: facts.aws.key_rotation.version(facts.settings, fingerprint))
     if stored_version is not None:
-        return _restore(context, fingerprint)
+        return _restore(facts, fingerprint)
     if fingerprint not in former:
-        return _from_backup(context, fingerprint)[0]
-    return _from_history(context, context.settings.names.stored_data_key, former, fingerprint)
+        return _from_backup(facts, fingerprint)[0]
+    return _from_history(facts, facts.settings.names.stored_data_key, former, fingerprint)
 
 
-def _from_history(context: CheckContext, name: str, former: dict[str, FormerText], fingerprint: str) -> str:
+def _from_history(facts: StackFacts, name: str, former: dict[str, FormerText], fingerprint: str) -> str:
     """The command that makes a former value of the parameter or secret its value again."""
     version = former[fingerprint].version
-    if context.settings.secret_store is SecretStore.SECRETS_MANAGER:
+    if facts.settings.secret_store is SecretStore.SECRETS_MANAGER:
         moved = ("--version-stage", "AWSCURRENT", "--move-to-version-id", version)
         current = [value.version for value in former.values() if value.version != version]
         away = ("--remove-from-version-id", current[-1]) if current else ()
-        return fixes.aws(context, "secretsmanager", "update-secret-version-stage", "--secret-id", name, *moved, *away)
+        return fixes.aws(facts, "secretsmanager", "update-secret-version-stage", "--secret-id", name, *moved, *away)
     # Through a temporary file: the wrapped key must not be in a command line.
     query = f"Parameters[?Version==`{version}`].{{Name: Name, Value: Value, Type: Type}} | [0]"
     read = fixes.aws(
-        context,
+        facts,
         *("ssm", "get-parameter-history", "--name", name, "--with-decryption", "--query", query, "--output", "json"),
     )
-    write = fixes.aws(context, "ssm", "put-parameter", "--overwrite")
+    write = fixes.aws(facts, "ssm", "put-parameter", "--overwrite")
     return f'version=$(mktemp) && {read} > "$version" && {write} --cli-input-json "file://$version" && rm "$version"'
 
 
-def _restore(context: CheckContext, fingerprint: str) -> str:
-    words = ("--version", fingerprint, "--confirm", context.stack, fixes.redeploy_flag(context))
-    return fixes.wizard(context, "restore", *words)
+def _restore(facts: StackFacts, fingerprint: str) -> str:
+    words = ("--version", fingerprint, "--confirm", facts.stack, fixes.redeploy_flag(facts))
+    return fixes.wizard(facts, "restore", *words)
 
 
-def _other_key(context: CheckContext, stored_data_key: StoredDataKey, key_arn: str, expected: str) -> Finding:
+def _other_key(facts: StackFacts, stored_data_key: StoredDataKey, key_arn: str, expected: str) -> Finding:
     return Finding(
         cause="stored-key-of-another-kms-key",
         what=f"the data key in {stored_data_key.parameter} is wrapped by {key_arn}, but the stack's key is {expected}",
         why="the stack's key cannot decrypt it: KMS returns IncorrectKeyException",
-        command=fixes.wizard(context, "rotate", "--reencrypt", expected, "--confirm", context.stack),
+        command=fixes.wizard(facts, "rotate", "--reencrypt", expected, "--confirm", facts.stack),
         advice=RESTART,
     )
 
@@ -346,13 +339,13 @@ def _other_key(context: CheckContext, stored_data_key: StoredDataKey, key_arn: s
 # --- the verification
 
 
-def check_decryption(context: CheckContext) -> Iterator[CheckResult]:
+def check_decryption(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the application decrypts its data key, with its own credentials if they are available."""
-    stored_data_key, key, settings = context.stored_data_key, context.key, context.settings
+    stored_data_key, key, settings = facts.stored_data_key, facts.key, facts.settings
     if not isinstance(key, KeyFact):
         return
     stored = stored_data_key if isinstance(stored_data_key, StoredDataKey) else None
-    beside = context.of_hash_key.stored_data_key if context.of_hash_key else None
+    beside = facts.of_hash_key.stored_data_key if facts.of_hash_key else None
     hash_key = beside.wrapped if isinstance(beside, StoredDataKey) else None
     variables = (
         AppVariables(region=settings.region, key_arn=key.arn, wrapped=stored.wrapped, hash_key=hash_key)
@@ -361,10 +354,10 @@ def check_decryption(context: CheckContext) -> Iterator[CheckResult]:
     )
     principals: dict[str, DeployTarget] = {}
     for target in deploy_targets(settings.deploy_targets):
-        arn = context.outputs.principal_of(target.name) if context.outputs else settings.app_principal_arns[0]
+        arn = facts.outputs.principal_of(target.name) if facts.outputs else settings.app_principal_arns[0]
         principals.setdefault(arn, target)
     for arn, target in principals.items():
-        if (result := _verdict(context, arn, target, variables, key.arn)) is None:
+        if (result := _verdict(facts, arn, target, variables, key.arn)) is None:
             continue  # The checks of its policies report the rest.
         if isinstance(result, SetupError):
             yield NotChecked.of("the verification as the application", result)
@@ -379,39 +372,39 @@ def check_decryption(context: CheckContext) -> Iterator[CheckResult]:
         elif result.cause == "Unsupported":
             yield NotChecked(what=f"whether {arn} may decrypt, without the stored data key", why=result.message)
         else:
-            yield _failed(context, arn, result, stored)
+            yield _failed(facts, arn, result, stored)
 
 
 def _verdict(
-    context: CheckContext, arn: str, target: DeployTarget, variables: AppVariables | None, key_arn: str
+    facts: StackFacts, arn: str, target: DeployTarget, variables: AppVariables | None, key_arn: str
 ) -> ChildResult | SetupError | None:
     container_first = target.container_credentials_first
-    search = context.once(
+    search = facts.once(
         f"credentials {arn}",
-        lambda: context.aws.application_credentials.app_credentials(arn, container_first=container_first),
+        lambda: facts.aws.application_credentials.app_credentials(arn, container_first=container_first),
     )
     if isinstance(search, SetupError) or search.credentials is None:
         return None
     credentials = search.credentials
     if variables is None:
-        region = context.settings.region
-        return context.once(
+        region = facts.settings.region
+        return facts.once(
             f"permission {arn}",
-            lambda: context.clients.prover.may_decrypt(credentials, region=region, key_arn=key_arn),
+            lambda: facts.sources.prover.may_decrypt(credentials, region=region, key_arn=key_arn),
         )
-    full = _is_unknown(context, variables.wrapped)
+    full = _is_unknown(facts, variables.wrapped)
     # No retries: nothing was created just now that has to become consistent.
-    return context.once(
-        f"proof {arn}", lambda: context.clients.prover.prove(credentials, variables, retry_seconds=0, full=full)
+    return facts.once(
+        f"proof {arn}", lambda: facts.sources.prover.prove(credentials, variables, retry_seconds=0, full=full)
     )
 
 
-def _is_unknown(context: CheckContext, wrapped: WrappedDataKey) -> bool:
+def _is_unknown(facts: StackFacts, wrapped: WrappedDataKey) -> bool:
     """Whether somebody else replaced the stored data key: only its plaintext shows whether it is a data key at all."""
-    stored = context.stored_data_key
+    stored = facts.stored_data_key
     if isinstance(stored, StoredDataKey) and stored.version == 1:
         return False
-    versions = context.versions
+    versions = facts.versions
     return isinstance(versions, SetupError) or not any(
         version.kept and version.fingerprint == wrapped.fingerprint for version in versions
     )
@@ -425,15 +418,15 @@ _BY_VERDICT = {
 }
 
 
-def _failed(context: CheckContext, arn: str, result: ChildResult, stored: StoredDataKey | None) -> Finding:
+def _failed(facts: StackFacts, arn: str, result: ChildResult, stored: StoredDataKey | None) -> Finding:
     if "resource control policy" in result.message:
         # IAM's simulator does not evaluate these policies: only the real call shows it.
-        return organization_denies(context, "resource", "kms:Decrypt on the key")
+        return organization_denies(facts, "resource", "kms:Decrypt on the key")
     cause = _BY_VERDICT.get(result.cause, "proof-failed")
     denied = ("cloudtrail", "lookup-events", "--lookup-attributes", "AttributeKey=EventName,AttributeValue=Decrypt")
-    command = fixes.aws(context, *denied, "--max-results", "10")
+    command = fixes.aws(facts, *denied, "--max-results", "10")
     if stored and cause in ("data-key-wrong-length", "unwrap-failed"):
-        command = restore_previous(context, stored.wrapped)
+        command = restore_previous(facts, stored.wrapped)
     what = f"the data key {stored.wrapped.fingerprint}" if stored else "with the key"
     return Finding(
         cause=cause,
@@ -444,13 +437,13 @@ def _failed(context: CheckContext, arn: str, result: ChildResult, stored: Stored
     )
 
 
-def check_backup(context: CheckContext) -> Iterator[CheckResult]:
+def check_backup(facts: StackFacts) -> Iterator[CheckResult]:
     """How old the last backup of the data key is, and whether it has the data key in use."""
-    last, stored = context.last_backup, context.stored_data_key
+    last, stored = facts.last_backup, facts.stored_data_key
     if not isinstance(stored, StoredDataKey):
         return  # Reported by check_stored_data_key.
-    noun, name = context.settings.names.noun, file_name_of(context.settings.environment, stored.wrapped.fingerprint)
-    command = fixes.wizard(context, "backup", "--to", name)
+    noun, name = facts.settings.names.noun, file_name_of(facts.settings.environment, stored.wrapped.fingerprint)
+    command = fixes.wizard(facts, "backup", "--to", name)
     if isinstance(last, SetupError):
         yield Skipped(what=f"the last backup of the {noun}: {last.message}")
     elif last is None:
@@ -458,7 +451,7 @@ def check_backup(context: CheckContext) -> Iterator[CheckResult]:
     elif last.fingerprint != stored.wrapped.fingerprint:
         yield Skipped(what=f"a backup of {stored.wrapped.fingerprint}: the last one has {last.fingerprint}; {command}")
     else:
-        yield Passed(what=f"the {noun} was backed up {last.age(context.clients.now())}: {quoted(last.place)}")
+        yield Passed(what=f"the {noun} was backed up {last.age(facts.sources.now())}: {quoted(last.place)}")
 
 
 ACCESS_CHECKS: tuple[Check, ...] = (check_decryption, check_stored_data_key)

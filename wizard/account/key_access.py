@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from components import policies
 from components.policies.evaluation import (
@@ -23,14 +23,12 @@ from components.policies.evaluation.conditions import matches
 from components.policies.evaluation.principals import PrincipalKind
 from components.policies.evaluation.trust import AssumePath, DirectPaths, assume_paths, direct_paths
 from components.settings import ImportGroup, Settings
-from wizard.core.errors import SetupError
+from wizard.account.comparison.differences import key_policy_differences
+from wizard.core.errors import SetupError, attempted
 from wizard.core.models.account import Difference, KeyFact
 from wizard.core.ports.run import AwsClient
 from wizard.core.retry import together
 from wizard.data_key.delivery import region_of
-from wizard.setup.importing.differences import key_policy_differences
-
-T = TypeVar("T")
 
 PENDING = "PendingDeletion"
 """The state of a key that nobody can use and that is going to be deleted."""
@@ -103,9 +101,9 @@ def read_key(aws: AwsClient, arn: str, *, known: KeyFact | None = None) -> KeyRe
     """Read one key in its own Region; `known` is not described again. Raises no SetupError: each part has its own."""
     regional = aws if region_of(arn) == aws.region else aws.with_region(region_of(arn))
     key, policy, grants = together(
-        lambda: known if known and known.arn == arn else _attempt(regional.kms.describe_key, arn),
-        partial(_attempt, regional.kms.key_policy, arn),
-        partial(_attempt, regional.access.grants, arn),
+        lambda: known if known and known.arn == arn else attempted(regional.kms.describe_key, arn),
+        partial(attempted, regional.kms.key_policy, arn),
+        partial(attempted, regional.access.grants, arn),
     )
     return KeyReading(arn=arn, key=key, policy=policy, grants=grants)
 
@@ -128,13 +126,6 @@ def arns_of(key_arn: str, settings: Settings) -> tuple[str, ...]:
     home = region_of(key_arn)
     others = tuple(key_arn.replace(f":{home}:", f":{region}:", 1) for region in settings.replica_regions)
     return (key_arn, *(arn for arn in others if arn != key_arn))
-
-
-def _attempt(call: Callable[..., T], *arguments: Any) -> T | SetupError:
-    try:
-        return call(*arguments)
-    except SetupError as error:
-        return error
 
 
 # --- the judgement

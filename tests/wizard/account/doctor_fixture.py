@@ -14,9 +14,9 @@ from components.settings import Settings
 from tests.wizard.commands.test_deployed_stack import World
 from tests.wizard.fakes.clients import APP, KEY, OUTPUTS, FakeProver, FakeTalk, wrapped
 from tests.wizard.fakes.diagnostics import FakeSymptoms
+from wizard.account import judgements as checks
+from wizard.account.diagnosis import Check, Diagnosis, Finding, diagnose
 from wizard.cli import parser
-from wizard.commands.doctor import checks
-from wizard.commands.doctor.diagnosis import Check, Diagnosis, Finding, diagnose
 from wizard.core.ports.run import GitHub
 from wizard.setup.steps import Clients
 

@@ -1,6 +1,6 @@
 """The checks of the application's principals: their policies, permission limits and access key.
 
-Reads through the context. A key policy that names the application allows it without IAM, but a denial or a limit of
+Reads through the facts. A key policy that names the application allows it without IAM, but a denial or a limit of
 the role still applies.
 https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
 """
@@ -13,14 +13,14 @@ from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.policies.evaluation.statements import Request, evaluate_policies
 from components.policies.stack import decide_by_key_policy_of
 from components.settings import ImportGroup
-from wizard.commands.doctor import fixes
-from wizard.commands.doctor.context import CheckContext
-from wizard.commands.doctor.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
+from wizard.account import fixes
+from wizard.account.application_access import OwnPrincipal, is_foreign, own_principals, surplus_policies
+from wizard.account.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
+from wizard.account.facts import StackFacts
 from wizard.core.errors import SetupError
 from wizard.core.models.access import Ruling, StatementEvaluation
 from wizard.core.models.delivery import VercelProject
 from wizard.core.next_command import wizard
-from wizard.setup.application_access import OwnPrincipal, is_foreign, own_principals, surplus_policies
 
 ROLE = "aws:iam/role:Role::app-principal"
 USER = "aws:iam/user:User::app-principal"
@@ -36,29 +36,29 @@ RESTART = f"restart the application, which caches a failed load of its key: {wiz
 REFUSED = "KMS returns AccessDeniedException"
 
 
-def check_principals(context: CheckContext) -> Iterator[CheckResult]:
+def check_principals(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether each user and role of the application exists, and whether its policies allow the key."""
-    for arn in context.principals:
-        principal = context.principal(arn)
+    for arn in facts.principals:
+        principal = facts.principal(arn)
         if isinstance(principal, SetupError):
             yield NotChecked.of(f"the application's principal {arn}", principal)
         elif principal is None:
-            yield _missing(context, arn)
+            yield _missing(facts, arn)
         else:
-            yield from _policies_of(context, principal)
+            yield from _policies_of(facts, principal)
 
 
-def _missing(context: CheckContext, arn: str) -> Finding:
-    is_theirs = arn == context.settings.app_principal_arn
+def _missing(facts: StackFacts, arn: str) -> Finding:
+    is_theirs = arn == facts.settings.app_principal_arn
     # The key's policy contains the id of the deleted principal, so the policy has to be written again, too.
     endings = (ROLE, USER, *ATTACHMENTS, KEY)
     return Finding(
         cause="principal-missing",
         what=f"the application's principal {arn} does not exist",
         why="the application has no credentials, and the key's policy allows no other principal",
-        command=fixes.aws(context, "iam", "list-roles", "--query", "Roles[].Arn")
+        command=fixes.aws(facts, "iam", "list-roles", "--query", "Roles[].Arn")
         if is_theirs
-        else fixes.pulumi_up(context, *endings, is_missing=True),
+        else fixes.pulumi_up(facts, *endings, is_missing=True),
         advice="choose another: pulumi config set appPrincipalArn ARN, then pulumi up" if is_theirs else RESTART,
     )
 
@@ -66,14 +66,14 @@ def _missing(context: CheckContext, arn: str) -> Finding:
 # --- its policies
 
 
-def _policies_of(context: CheckContext, principal: IamPrincipal) -> Iterator[CheckResult]:
-    key = context.key_arn
-    if key is None or ImportGroup.APPLICATION_POLICY in context.settings.kept_as_found:
+def _policies_of(facts: StackFacts, principal: IamPrincipal) -> Iterator[CheckResult]:
+    key = facts.key_arn
+    if key is None or ImportGroup.APPLICATION_POLICY in facts.settings.kept_as_found:
         return
-    yield from _surplus(context, principal)
+    yield from _surplus(facts, principal)
     denying = [policy for policy in principal.policies if _says("denies", policy, principal, key)]
     for policy in denying:
-        yield _denying(context, principal, policy)
+        yield _denying(facts, principal, policy)
     lacking = [action for action in policies.APPLICATION_ACTIONS if not _allowed(principal, action, key)]
     if not lacking:
         if not denying:
@@ -83,26 +83,24 @@ def _policies_of(context: CheckContext, principal: IamPrincipal) -> Iterator[Che
     if unread:
         yield NotChecked(what=f"the policies of {principal.arn}", why=f"{', '.join(unread)} could not be read")
         return
-    yield _lacking(context, principal, lacking)
+    yield _lacking(facts, principal, lacking)
 
 
-def check_surplus(context: CheckContext) -> Iterator[CheckResult]:
+def check_surplus(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether a policy gives the stack's own role or user more than the use of the key."""
-    for arn in context.principals:
-        principal = context.principal(arn)
+    for arn in facts.principals:
+        principal = facts.principal(arn)
         if isinstance(principal, IamPrincipal):
-            yield from _surplus(context, principal)
+            yield from _surplus(facts, principal)
 
 
-def _surplus(context: CheckContext, principal: IamPrincipal) -> Iterator[CheckResult]:
-    for own in own_principals(context.settings, context.outputs) if context.outputs else ():
+def _surplus(facts: StackFacts, principal: IamPrincipal) -> Iterator[CheckResult]:
+    for own in own_principals(facts.settings, facts.outputs) if facts.outputs else ():
         if own.arn == principal.arn:
-            yield from surplus_of(context, principal, own)
+            yield from surplus_of(facts, principal, own)
 
 
-def surplus_of(
-    context: CheckContext, principal: IamPrincipal, own: OwnPrincipal, *endings: str
-) -> Iterator[CheckResult]:
+def surplus_of(facts: StackFacts, principal: IamPrincipal, own: OwnPrincipal, *endings: str) -> Iterator[CheckResult]:
     """The policies that give a principal of the stack more than the settings; `endings` of what updates its own."""
     for policy in surplus_policies(principal, own):
         if policy.document is None:
@@ -115,7 +113,7 @@ def surplus_of(
             if foreign
             else f"the policy {policy.name} allows {principal.arn} more than the settings give it",
             why="an attacker who is this principal has these permissions, too",
-            command=_removal(context, principal, policy) if foreign else fixes.pulumi_up(context, *endings),
+            command=_removal(facts, principal, policy) if foreign else fixes.pulumi_up(facts, *endings),
         )
 
 
@@ -138,9 +136,9 @@ def _allowed(principal: IamPrincipal, action: str, key: str) -> bool:
     )
 
 
-def _denying(context: CheckContext, principal: IamPrincipal, policy: IamPolicy) -> Finding:
-    own = context.outputs.app_policy_arn if context.outputs else None
-    command = fixes.pulumi_up(context, POLICY) if policy.name == own else _removal(context, principal, policy)
+def _denying(facts: StackFacts, principal: IamPrincipal, policy: IamPolicy) -> Finding:
+    own = facts.outputs.app_policy_arn if facts.outputs else None
+    command = fixes.pulumi_up(facts, POLICY) if policy.name == own else _removal(facts, principal, policy)
     return Finding(
         cause="explicit-deny",
         what=f"the policy {policy.name} denies {principal.arn} the use of the key",
@@ -150,28 +148,28 @@ def _denying(context: CheckContext, principal: IamPrincipal, policy: IamPolicy) 
     )
 
 
-def _removal(context: CheckContext, principal: IamPrincipal, policy: IamPolicy) -> str:
+def _removal(facts: StackFacts, principal: IamPrincipal, policy: IamPolicy) -> str:
     """The command that takes a policy from a role or a user."""
     name, of = principal.name, "role" if principal.is_role else "user"
     inline, _, holder = policy.name.partition(" of ")
     if policy.name.startswith("arn:"):
-        return fixes.aws(context, "iam", f"detach-{of}-policy", f"--{of}-name", name, "--policy-arn", policy.name)
+        return fixes.aws(facts, "iam", f"detach-{of}-policy", f"--{of}-name", name, "--policy-arn", policy.name)
     if holder.startswith("group/"):
         group = holder.partition("/")[2]
-        return fixes.aws(context, "iam", "remove-user-from-group", "--user-name", name, "--group-name", group)
-    return fixes.aws(context, "iam", f"delete-{of}-policy", f"--{of}-name", name, "--policy-name", inline)
+        return fixes.aws(facts, "iam", "remove-user-from-group", "--user-name", name, "--group-name", group)
+    return fixes.aws(facts, "iam", f"delete-{of}-policy", f"--{of}-name", name, "--policy-name", inline)
 
 
-def _lacking(context: CheckContext, principal: IamPrincipal, actions: list[str]) -> Finding:
+def _lacking(facts: StackFacts, principal: IamPrincipal, actions: list[str]) -> Finding:
     """The finding about the application's policy: it does not exist, is not attached, or was edited."""
-    names = context.settings.names
+    names = facts.settings.names
     arn = (
-        context.outputs.app_policy_arn
-        if context.outputs
-        else f"arn:{context.settings.partition}:iam::{context.settings.account_id}:policy/{names.app_policy}"
+        facts.outputs.app_policy_arn
+        if facts.outputs
+        else f"arn:{facts.settings.partition}:iam::{facts.settings.account_id}:policy/{names.app_policy}"
     )
-    versions = context.once(f"versions of {arn}", lambda: context.access_diagnostics.policy_versions(arn))
-    by_key = _key_policy_decision(context, principal.arn)
+    versions = facts.once(f"versions of {arn}", lambda: facts.access_diagnostics.policy_versions(arn))
+    by_key = _key_policy_decision(facts, principal.arn)
     why = (
         "now only the key's own policy allows it, by its ARN"
         if by_key is KeyPolicyDecision.NAMED
@@ -183,7 +181,7 @@ def _lacking(context: CheckContext, principal: IamPrincipal, actions: list[str])
             cause="policy-missing",
             what=f"the application's policy {arn} does not exist",
             why=why,
-            command=fixes.pulumi_up(context, POLICY, *ATTACHMENTS, is_missing=True),
+            command=fixes.pulumi_up(facts, POLICY, *ATTACHMENTS, is_missing=True),
             advice=RESTART,
         )
     if arn not in {policy.name for policy in principal.policies}:
@@ -192,58 +190,56 @@ def _lacking(context: CheckContext, principal: IamPrincipal, actions: list[str])
             cause="policy-detached",
             what=f"the application's policy {arn} is not attached to {principal.arn}",
             why=why,
-            command=fixes.aws(
-                context, "iam", f"attach-{of}-policy", f"--{of}-name", principal.name, "--policy-arn", arn
-            ),
+            command=fixes.aws(facts, "iam", f"attach-{of}-policy", f"--{of}-name", principal.name, "--policy-arn", arn),
             advice=RESTART,
         )
     return Finding(
         cause="policy-edited",
-        what=f"the application's policy {arn} does not allow {', '.join(actions)} on {context.key_arn}",
+        what=f"the application's policy {arn} does not allow {', '.join(actions)} on {facts.key_arn}",
         why=why,
-        command=_former_version(context, arn, principal, versions) or fixes.pulumi_up(context, POLICY),
+        command=_former_version(facts, arn, principal, versions) or fixes.pulumi_up(facts, POLICY),
         advice=RESTART,
     )
 
 
 def _former_version(
-    context: CheckContext, arn: str, principal: IamPrincipal, versions: Mapping[str, Mapping[str, object]] | SetupError
+    facts: StackFacts, arn: str, principal: IamPrincipal, versions: Mapping[str, Mapping[str, object]] | SetupError
 ) -> str | None:
     """The command that makes the stack's policy version the default again; None if there is no such version."""
-    if isinstance(versions, SetupError) or context.outputs is None:
+    if isinstance(versions, SetupError) or facts.outputs is None:
         return None
-    expected = policies.application_policy(key_arns=context.outputs.key_arns)
+    expected = policies.application_policy(key_arns=facts.outputs.key_arns)
     name = next((name for name, document in versions.items() if document == expected), None)
     if name is None:
         return None
-    return fixes.aws(context, "iam", "set-default-policy-version", "--policy-arn", arn, "--version-id", name)
+    return fixes.aws(facts, "iam", "set-default-policy-version", "--policy-arn", arn, "--version-id", name)
 
 
-def _key_policy_decision(context: CheckContext, arn: str) -> KeyPolicyDecision:
-    policy = context.key_policy
+def _key_policy_decision(facts: StackFacts, arn: str) -> KeyPolicyDecision:
+    policy = facts.key_policy
     if isinstance(policy, SetupError):
         return KeyPolicyDecision.NONE
-    return decide_by_key_policy_of(context.settings, policy, arn, "kms:Decrypt")
+    return decide_by_key_policy_of(facts.settings, policy, arn, "kms:Decrypt")
 
 
-def check_permission_limits(context: CheckContext) -> Iterator[CheckResult]:
+def check_permission_limits(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether boundary and organization allow the key: by IAM's simulator, or the boundary by its document."""
-    for arn in context.principals:
-        principal = context.principal(arn)
+    for arn in facts.principals:
+        principal = facts.principal(arn)
         if isinstance(principal, IamPrincipal):
-            yield from _limits_of(context, principal)
+            yield from _limits_of(facts, principal)
 
 
-def _limits_of(context: CheckContext, principal: IamPrincipal) -> Iterator[CheckResult]:
-    simulation = context.simulate(principal.arn)
+def _limits_of(facts: StackFacts, principal: IamPrincipal) -> Iterator[CheckResult]:
+    simulation = facts.simulate(principal.arn)
     if isinstance(simulation, SetupError):
-        if context.key_arn is not None:
+        if facts.key_arn is not None:
             yield NotChecked.of(f"IAM's policy simulation of {principal.arn}", simulation)
         simulation = ()
     if denied := [evaluation.action for evaluation in simulation if evaluation.by_organization is False]:
-        yield organization_denies(context, "service", ", ".join(denied))
-    if principal.boundary is not None and not _passes(context, principal, principal.boundary, simulation):
-        yield _boundary(context, principal, principal.boundary)
+        yield organization_denies(facts, "service", ", ".join(denied))
+    if principal.boundary is not None and not _passes(facts, principal, principal.boundary, simulation):
+        yield _boundary(facts, principal, principal.boundary)
     refused = [
         evaluation for evaluation in simulation if evaluation.ruling is not Ruling.ALLOWED and not evaluation.depends_on
     ]
@@ -255,18 +251,18 @@ def _limits_of(context: CheckContext, principal: IamPrincipal) -> Iterator[Check
             cause="identity-denied",
             what=f"the policies of {principal.arn} do not allow {', '.join(entry.action for entry in refused)}",
             why=f"IAM's policy simulator says {', '.join(sorted({evaluation.ruling for evaluation in refused}))}",
-            command=fixes.pulumi_up(context, POLICY, *ATTACHMENTS),
+            command=fixes.pulumi_up(facts, POLICY, *ATTACHMENTS),
             advice=RESTART,
         )
 
 
 def _passes(
-    context: CheckContext, principal: IamPrincipal, boundary: IamPolicy, simulation: tuple[StatementEvaluation, ...]
+    facts: StackFacts, principal: IamPrincipal, boundary: IamPolicy, simulation: tuple[StatementEvaluation, ...]
 ) -> bool:
     rulings = [evaluation.by_boundary for evaluation in simulation if evaluation.by_boundary is not None]
     if rulings:
         return all(rulings)
-    key = context.key_arn
+    key = facts.key_arn
     if boundary.document is None or key is None:
         return True
     says = [
@@ -275,9 +271,9 @@ def _passes(
     return all(evaluation.is_allowed for evaluation in says)
 
 
-def organization_denies(context: CheckContext, kind: str, actions: str) -> Finding:
+def organization_denies(facts: StackFacts, kind: str, actions: str) -> Finding:
     """A policy of the organization, of the kind `service` or `resource`, that denies the actions."""
-    account = context.settings.account_id
+    account = facts.settings.account_id
     return Finding(
         cause=f"{kind}-control-policy",
         what=f"a {kind} control policy of the organization does not allow the account {account} {actions}",
@@ -290,11 +286,11 @@ def organization_denies(context: CheckContext, kind: str, actions: str) -> Findi
     )
 
 
-def _boundary(context: CheckContext, principal: IamPrincipal, boundary: IamPolicy) -> Finding:
+def _boundary(facts: StackFacts, principal: IamPrincipal, boundary: IamPolicy) -> Finding:
     of = "role" if principal.is_role else "user"
-    expected = context.settings.permissions_boundary_arn
+    expected = facts.settings.permissions_boundary_arn
     if expected == boundary.name:
-        command = fixes.aws(context, "iam", "list-policy-versions", "--policy-arn", boundary.name)
+        command = fixes.aws(facts, "iam", "list-policy-versions", "--policy-arn", boundary.name)
         advice = "it is the boundary of the settings: its owner has to allow the use of the key"
     elif expected:
         put = (
@@ -305,9 +301,9 @@ def _boundary(context: CheckContext, principal: IamPrincipal, boundary: IamPolic
             "--permissions-boundary",
             expected,
         )
-        command, advice = fixes.aws(context, *put), RESTART
+        command, advice = fixes.aws(facts, *put), RESTART
     else:
-        command = fixes.aws(context, "iam", f"delete-{of}-permissions-boundary", f"--{of}-name", principal.name)
+        command = fixes.aws(facts, "iam", f"delete-{of}-permissions-boundary", f"--{of}-name", principal.name)
         advice = RESTART
     return Finding(
         cause="boundary-denies",
@@ -319,14 +315,14 @@ def _boundary(context: CheckContext, principal: IamPrincipal, boundary: IamPolic
     )
 
 
-def check_access_key(context: CheckContext) -> Iterator[CheckResult]:
+def check_access_key(facts: StackFacts) -> Iterator[CheckResult]:
     """Whether the user still has the access key of the environment, and whether it is active."""
-    settings, vercel, project = context.settings, context.deployed.vercel, context.deployed.project
+    settings, vercel, project = facts.settings, facts.deployed.vercel, facts.deployed.project
     if not settings.makes_user or vercel is None or not isinstance(project, VercelProject):
         return
     user, place = settings.names.app_user, f"{project.scope.words} on Vercel"
-    keys = context.once("access keys", lambda: context.aws.iam.list_access_keys(user))
-    pushed = context.once("access key on Vercel", lambda: vercel.access_key_id(project))
+    keys = facts.once("access keys", lambda: facts.aws.iam.list_access_keys(user))
+    pushed = facts.once("access key on Vercel", lambda: vercel.access_key_id(project))
     for what, answer in ((f"the access keys of {user}", keys), ("the access key on Vercel", pushed)):
         if isinstance(answer, SetupError):
             yield NotChecked.of(what, answer)
@@ -338,14 +334,14 @@ def check_access_key(context: CheckContext) -> Iterator[CheckResult]:
             cause="access-key-missing",
             what=f"{place} has no access key of {user}",
             why="the application has no credentials: it could not load them from any provider",
-            command=fixes.push(context),
+            command=fixes.push(facts),
         )
     elif mine is None:
         yield Finding(
             cause="access-key-deleted",
             what=f"{place} has the access key {pushed}, but {user} has no such key",
             why="AWS returns UnrecognizedClientException or InvalidClientTokenId: it was deleted, or is another user's",
-            command=f"{fixes.wizard(context, 'access-key rotate')} && {fixes.push(context)}",
+            command=f"{fixes.wizard(facts, 'access-key rotate')} && {fixes.push(facts)}",
         )
     elif not mine.active:
         arguments = ("--user-name", user, "--access-key-id", mine.id, "--status", "Active")
@@ -353,7 +349,7 @@ def check_access_key(context: CheckContext) -> Iterator[CheckResult]:
             cause="access-key-inactive",
             what=f"the access key {mine.id} of {user}, which {place} has, is inactive",
             why="AWS returns UnrecognizedClientException or InvalidClientTokenId for each call with it",
-            command=fixes.aws(context, "iam", "update-access-key", *arguments),
+            command=fixes.aws(facts, "iam", "update-access-key", *arguments),
             advice=RESTART,
         )
     else:
