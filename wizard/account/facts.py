@@ -14,6 +14,7 @@ from components.policies.evaluation.account import IamPrincipal
 from components.settings import HASH_KEY_VARIABLE, Outputs, Settings
 from wizard.account.deployed_stack import DeployedStack
 from wizard.account.key_access import KeyReading, arns_of, read_keys
+from wizard.account.notices import facts_read, rests_on
 from wizard.core.errors import SetupError, Unsupported, attempted
 from wizard.core.models.access import StatementEvaluation, VariableEntry
 from wizard.core.models.account import KeyFact
@@ -62,8 +63,18 @@ class StackFacts:
             self.of_hash_key = StackFacts(replace(deployed, settings=of_key), sources)
 
     def once(self, name: str, read: Callable[[], T]) -> T | SetupError:
-        """What `read` returns, or the SetupError that it raised; read once for each name."""
-        return self._once(name, lambda: attempted(read))
+        """What `read` returns, or the SetupError that it raised; read once for each name.
+
+        The judgement that asks rests on it, and on the facts that it was made of.
+        """
+
+        def read_fact() -> tuple[T | SetupError, frozenset[str]]:
+            with facts_read() as parts:
+                return attempted(read), frozenset(parts)
+
+        answer, parts = self._once(name, read_fact)
+        rests_on(name, *parts)
+        return answer
 
     # --- the stack
 
@@ -83,11 +94,13 @@ class StackFacts:
 
     @property
     def state(self) -> StackState | SetupError:
+        rests_on("state of the stack")
         return self.deployed.state
 
     @property
     def outputs(self) -> Outputs | None:
         """The stack's outputs; None if it is not deployed or its backend could not be read."""
+        rests_on("state of the stack")
         return self.deployed.outputs
 
     @property

@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from enum import StrEnum
 from threading import Lock
@@ -254,7 +254,14 @@ MAX_PARALLEL = 8
 
 
 class Threads(ThreadPoolExecutor):
-    """Threads beside this one, for a block. Whoever interrupts the block does not wait for a call that hangs."""
+    """Threads beside this one, for a block. Whoever interrupts the block does not wait for a call that hangs.
+
+    A call has a copy of the context variables of the thread that submits it.
+    """
+
+    def submit(self, function: Callable[..., T], /, *arguments: Any, **options: Any) -> Future[T]:
+        """As of the standard library."""
+        return super().submit(copy_context().run, function, *arguments, **options)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """After an error it waits too: what is under way in the threads must not outlive the command's next step."""

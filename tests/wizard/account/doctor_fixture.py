@@ -15,7 +15,8 @@ from tests.wizard.commands.test_deployed_stack import World
 from tests.wizard.fakes.clients import APP, KEY, OUTPUTS, FakeProver, FakeTalk, wrapped
 from tests.wizard.fakes.diagnostics import FakeSymptoms
 from wizard.account import judgements as checks
-from wizard.account.diagnosis import Check, Diagnosis, Finding, diagnose
+from wizard.account.diagnosis import Diagnosis, diagnose
+from wizard.account.notices import Judgement, Notice
 from wizard.cli import parser
 from wizard.core.ports.run import GitHub
 from wizard.setup.steps import Clients
@@ -43,7 +44,7 @@ class DoctorFixture(World):
         """The application's role otherwise than it was."""
         self.access_diagnostics.change(APP, **changes)
 
-    def diagnosis(self, of: Sequence[Check] = checks.ACCESS_CHECKS) -> Diagnosis:
+    def diagnosis(self, of: Sequence[Judgement] = checks.ACCESS_CHECKS) -> Diagnosis:
         """What these checks tell."""
         clients = Clients(
             ui=FakeTalk(),
@@ -62,7 +63,7 @@ class DoctorFixture(World):
                 parser.parse(words[2:])
         return told
 
-    def first(self, of: Sequence[Check] = checks.ACCESS_CHECKS) -> Finding:
+    def first(self, of: Sequence[Judgement] = checks.ACCESS_CHECKS) -> Notice:
         """What is to be mended first."""
         return self.diagnosis(of).findings[0]
 

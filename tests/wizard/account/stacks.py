@@ -21,8 +21,8 @@ from tests.wizard.fakes.clients import (
     settings,
 )
 from wizard.account.deployed_stack import DeployedStack
-from wizard.account.diagnosis import CheckResult, Finding, NotChecked, Passed
 from wizard.account.facts import StackFacts
+from wizard.account.notices import Notice, State
 from wizard.core.errors import SetupError
 from wizard.core.models.delivery import StackState
 from wizard.core.models.stack import StateResource
@@ -80,31 +80,31 @@ class CheckedStack:
         )
         return StackFacts(found, clients)
 
-    def told(self, check: Callable[[StackFacts], Iterable[CheckResult]]) -> tuple[CheckResult, ...]:
+    def told(self, check: Callable[[StackFacts], Iterable[Notice]]) -> tuple[Notice, ...]:
         """All that the check tells."""
         return tuple(check(self.context()))
 
 
-def finding(told: Iterable[CheckResult], cause: str) -> Finding:
+def finding(told: Iterable[Notice], cause: str) -> Notice:
     """The one finding, of that cause."""
-    found = [each for each in told if isinstance(each, Finding)]
-    assert [each.cause for each in found] == [cause], found
+    found = [each for each in told if each.state is State.WRONG]
+    assert [each.code for each in found] == [cause], found
     return found[0]
 
 
-def causes(told: Iterable[CheckResult]) -> list[str]:
+def causes(told: Iterable[Notice]) -> list[str]:
     """The causes that were found."""
-    return [each.cause for each in told if isinstance(each, Finding)]
+    return [each.code for each in told if each.code]
 
 
-def all_passed(told: Iterable[CheckResult]) -> bool:
+def all_passed(told: Iterable[Notice]) -> bool:
     """Whether all of it is well, and something was looked at."""
     told = tuple(told)
-    return bool(told) and all(isinstance(each, Passed) for each in told)
+    return bool(told) and all(each.state is State.GOOD for each in told)
 
 
-def not_checked(told: Iterable[CheckResult]) -> list[NotChecked]:
+def not_checked(told: Iterable[Notice]) -> list[Notice]:
     """What could not be looked at; nothing else may be told."""
     told = tuple(told)
-    assert all(isinstance(each, NotChecked) for each in told), told
-    return [each for each in told if isinstance(each, NotChecked)]
+    assert all(each.state is State.UNKNOWN for each in told), told
+    return [each for each in told if each.state is State.UNKNOWN]

@@ -13,15 +13,16 @@ from tests.wizard.account.stacks import CheckedStack
 from tests.wizard.commands.doctor.doctor_documents import DENIED, DIAGNOSES, DISABLED, DOCTOR, PROOF
 from tests.wizard.fakes.clients import settings
 from wizard.account import codes as check_codes
-from wizard.account.diagnosis import CheckResult, Finding, NotChecked, Passed, build_diagnosis, diagnose
+from wizard.account.diagnosis import build_diagnosis, diagnose
 from wizard.account.facts import StackFacts
+from wizard.account.notices import Notice
 from wizard.commands.doctor.command import document, show
 from wizard.core.errors import PermissionDenied, ResourceError
 from wizard.terminal.terminal import Terminal
 
 
-def finding(cause: str) -> Finding:
-    return Finding(cause=cause, what=f"what {cause}", why="why", command="true")
+def finding(cause: str) -> Notice:
+    return Notice.wrong(cause, what=f"what {cause}", why="why", command="true")
 
 
 def test_the_names_of_the_causes_are_one_each_and_explain_only_each_other() -> None:
@@ -43,7 +44,7 @@ def test_causes_are_told_in_the_tables_order_whoever_was_first() -> None:
     told = build_diagnosis(
         "production", [finding("variable-missing"), finding("key-policy-denies"), finding("key-disabled")]
     )
-    assert [each.cause for each in told.findings] == ["key-disabled", "key-policy-denies", "variable-missing"]
+    assert [each.code for each in told.findings] == ["key-disabled", "key-policy-denies", "variable-missing"]
 
 
 def test_what_follows_from_a_cause_is_told_apart() -> None:
@@ -53,7 +54,7 @@ def test_what_follows_from_a_cause_is_told_apart() -> None:
 
 def test_a_restart_alone_is_not_printed_where_a_variable_has_to_be_put_right_first() -> None:
     told = build_diagnosis("production", [finding("deployment-stale"), finding("variable-changed")])
-    assert [each.cause for each in told.findings] == ["variable-changed"]
+    assert [each.code for each in told.findings] == ["variable-changed"]
 
 
 @pytest.mark.parametrize(
@@ -66,11 +67,11 @@ def test_a_restart_alone_is_not_printed_where_a_variable_has_to_be_put_right_fir
 )
 def test_no_command_is_printed_first_that_another_fault_refuses(causes: tuple[str, ...], printed: list[str]) -> None:
     told = build_diagnosis("production", [finding(cause) for cause in causes])
-    assert [each.cause for each in told.findings] == printed
+    assert [each.code for each in told.findings] == printed
 
 
 def test_what_two_checks_tell_is_told_once() -> None:
-    told = build_diagnosis("production", [DISABLED, DISABLED, DENIED, DENIED, Passed(what="it"), Passed(what="it")])
+    told = build_diagnosis("production", [DISABLED, DISABLED, DENIED, DENIED, Notice.good("it"), Notice.good("it")])
     assert (len(told.findings), len(told.not_checked), told.passed) == (1, 1, ("it",))
 
 
@@ -90,20 +91,20 @@ def test_a_cause_is_worse_than_what_could_not_be_looked_at() -> None:
 
 def test_what_aws_does_not_let_the_caller_read_comes_with_the_command_for_the_policy() -> None:
     assert [each["command"] for each in DOCTOR["denied"]["next"]] == ["python -m wizard policy auditor"]
-    of_vercel = NotChecked(what="the variables", why="Vercel does not allow this token to list them", is_denied=True)
+    of_vercel = Notice.unknown("the variables", why="Vercel does not allow this token to list them", is_denied=True)
     assert document(build_diagnosis("production", [of_vercel]))["next"] == []
-    unreadable = NotChecked(what="whether the trail logs", why="CloudTrail does not return it", is_denied=True)
+    unreadable = Notice.unknown("whether the trail logs", why="CloudTrail does not return it", is_denied=True)
     assert document(build_diagnosis("production", [unreadable]))["next"] == DOCTOR["denied"]["next"]
     assert DOCTOR["unreachable"]["next"] == DOCTOR["healthy"]["next"] == []
 
 
 def test_a_check_that_is_refused_is_unknown_and_the_others_go_on() -> None:
-    def what_may_not_be_seen(context: StackFacts) -> Iterator[CheckResult]:
-        yield Passed(what="so far")
+    def what_may_not_be_seen(context: StackFacts) -> Iterator[Notice]:
+        yield Notice.good("so far")
         raise PermissionDenied("you may not look", "ask")
 
-    def the_rest(context: StackFacts) -> Iterator[CheckResult]:
-        yield Passed(what="the rest")
+    def the_rest(context: StackFacts) -> Iterator[Notice]:
+        yield Notice.good("the rest")
 
     told = DoctorFixture(settings()).diagnosis((what_may_not_be_seen, the_rest))
     assert [each.what for each in told.not_checked] == ["what may not be seen"]
@@ -118,10 +119,10 @@ def test_each_thing_is_read_once_and_its_error_kept() -> None:
         asked.append("once")
         raise ResourceError("it failed", "again")
 
-    def check(context: StackFacts) -> Iterator[CheckResult]:
+    def check(context: StackFacts) -> Iterator[Notice]:
         told = context.once("thing", read)
         assert isinstance(told, ResourceError)
-        yield Passed(what="looked")
+        yield Notice.good("looked")
 
     fixture.diagnosis((check,) * 6)
     assert asked == ["once"]
@@ -129,23 +130,23 @@ def test_each_thing_is_read_once_and_its_error_kept() -> None:
 
 def test_a_stored_data_key_that_is_wrong_puts_no_blame_on_who_differs_from_it() -> None:
     told = build_diagnosis("production", [finding("data-key-foreign"), finding("data-key-wrong-length")])
-    assert [each.cause for each in told.findings] == ["data-key-wrong-length"]
-    assert [each.cause for each in told.consequences] == ["data-key-foreign"]
+    assert [each.code for each in told.findings] == ["data-key-wrong-length"]
+    assert [each.code for each in told.consequences] == ["data-key-foreign"]
 
 
 def test_what_is_wrong_on_vercel_does_not_hide_a_stored_data_key_that_does_not_open() -> None:
     told = build_diagnosis("production", [finding("variable-missing"), finding("unwrap-failed")])
-    assert [each.cause for each in told.findings] == ["unwrap-failed", "variable-missing"]
+    assert [each.code for each in told.findings] == ["unwrap-failed", "variable-missing"]
 
 
 def test_an_advisory_does_not_keep_the_slow_checks_from_running() -> None:
     context = CheckedStack().context()
 
-    def advise(context: StackFacts) -> tuple[Finding, ...]:
-        return (Finding(cause="alerts-without-address", what="nobody", why="", command=""),)
+    def advise(context: StackFacts) -> tuple[Notice, ...]:
+        return (Notice.wrong("alerts-without-address", what="nobody", why="", command=""),)
 
-    def slow(context: StackFacts) -> tuple[Passed, ...]:
-        return (Passed(what="the account is as in the state"),)
+    def slow(context: StackFacts) -> tuple[Notice, ...]:
+        return (Notice.good("the account is as in the state"),)
 
     diagnosis = diagnose(context.deployed, context.sources, (advise,), last=(("the comparison", slow),))
     assert (diagnosis.healthy, diagnosis.passed) == (True, ("the account is as in the state",))

@@ -296,7 +296,7 @@ def test_a_whole_hash_key_passes_and_without_the_setting_nothing_is_checked() ->
 
 def test_a_hash_key_that_was_not_made_yet_is_made_by_a_push() -> None:
     stack = CheckedStack(settings=with_hash_key())
-    told = [each for each in stack.told(check_hash_key) if getattr(each, "cause", "") != "variable-missing"]
+    told = [each for each in stack.told(check_hash_key) if each.code != "variable-missing"]
     assert "push" in finding(told, "data-key-not-created").command
 
 

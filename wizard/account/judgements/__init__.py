@@ -5,7 +5,6 @@ Pure.
 
 from collections.abc import Iterator
 
-from wizard.account.diagnosis import Check, CheckResult
 from wizard.account.facts import StackFacts
 from wizard.account.judgements import (
     code,
@@ -19,9 +18,11 @@ from wizard.account.judgements import (
     trail,
     variables,
 )
+from wizard.account.notices import Judgement, Notice, judgement
 
 
-def check_hash_key(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement()
+def check_hash_key(facts: StackFacts) -> Iterator[Notice]:
     """The checks of the data key, for the hash key beside it."""
     if facts.of_hash_key is not None:
         for check in (
@@ -35,7 +36,7 @@ def check_hash_key(facts: StackFacts) -> Iterator[CheckResult]:
             yield from check(facts.of_hash_key)
 
 
-ACCESS_CHECKS: tuple[Check, ...] = (
+ACCESS_CHECKS: tuple[Judgement, ...] = (
     # The check that takes longest comes first.
     *stored_data_key.ACCESS_CHECKS,
     *key.ACCESS_CHECKS,
@@ -47,13 +48,13 @@ ACCESS_CHECKS: tuple[Check, ...] = (
 )
 """Whether the application can decrypt its data key: run after a failed verification."""
 
-RIGHTS_CHECKS: tuple[Check, ...] = (principal.check_surplus, *policies.RIGHTS_CHECKS, *key_policy.RIGHTS_CHECKS)
+RIGHTS_CHECKS: tuple[Judgement, ...] = (principal.check_surplus, *policies.RIGHTS_CHECKS, *key_policy.RIGHTS_CHECKS)
 """Whether anybody has more than the settings give: run after a verification that succeeded."""
 
-SLOW_CHECKS: tuple[tuple[str, Check], ...] = stack.SLOW_CHECKS
+SLOW_CHECKS: tuple[tuple[str, Judgement], ...] = stack.SLOW_CHECKS
 """The checks that run only when the others report nothing: what each compares, and the check."""
 
-ALL_CHECKS: tuple[Check, ...] = (
+ALL_CHECKS: tuple[Judgement, ...] = (
     *ACCESS_CHECKS,
     *stack.OTHER_CHECKS,
     *stored_data_key.OTHER_CHECKS,

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from components.settings import DATA_KEY_VARIABLE, KEY_ID_VARIABLE, REGION_VARIABLE, VariableNames
 from wizard.account import fixes
-from wizard.account.diagnosis import Check, CheckResult, Finding, Passed, Skipped, first_of
+from wizard.account.diagnosis import first_of
 from wizard.account.facts import StackFacts
+from wizard.account.notices import Judgement, Notice, judgement
 
 _MOST_NAMED = 6
 _SUGGESTED = {
@@ -19,21 +20,22 @@ _SUGGESTED = {
 """Names that nothing else has."""
 
 
-def check_other_readers(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement()
+def check_other_readers(facts: StackFacts) -> Iterator[Notice]:
     """Whether other code reads the variables; nothing is said without the application's folder."""
     code = facts.code
     if code is None:
         return
     for why in code.found.unread:
-        yield Skipped(what=f"the rest of the application's code: {why}")
+        yield Notice.person(f"the rest of the application's code: {why}")
     others = code.others(facts.settings)
     for cause, is_harmed in (("variable-shared", True), ("region-shared", False)):
         readers = [other for other in others if other.is_harmed is is_harmed]
         if not readers:
             continue
         shared = tuple(dict.fromkeys(other.reader.variable for other in readers))
-        yield Finding(
-            cause=cause,
+        yield Notice.wrong(
+            cause,
             what=f"other code of the application reads {' and '.join(shared)}",
             why=first_of([other.line for other in readers], _MOST_NAMED, separator="; "),
             command=_other_names(facts, shared) if is_harmed else "",
@@ -46,7 +48,7 @@ def check_other_readers(facts: StackFacts) -> Iterator[CheckResult]:
             "(docs/application.md)",
         )
     if not others:
-        yield Passed(what="no other code of the application reads the variables")
+        yield Notice.good("no other code of the application reads the variables")
 
 
 def _other_names(facts: StackFacts, shared: tuple[str, ...]) -> str:
@@ -59,4 +61,4 @@ def _other_names(facts: StackFacts, shared: tuple[str, ...]) -> str:
     return fixes.wizard(facts, "setup", "--variable-names", pairs, "--yes")
 
 
-OTHER_CHECKS: tuple[Check, ...] = (check_other_readers,)
+OTHER_CHECKS: tuple[Judgement, ...] = (check_other_readers,)

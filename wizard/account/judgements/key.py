@@ -11,11 +11,11 @@ from components.policies.stack import key_policy_of
 from components.settings import KEY_ID_VARIABLE
 from wizard.account import fixes, key_access
 from wizard.account.comparison.policies import widening
-from wizard.account.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.key_policy import key_resource
 from wizard.account.judgements.principal import RESTART
 from wizard.account.judgements.variables import Expected, delivery, expected, surrounding_fault
+from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StoredDataKey
@@ -24,39 +24,41 @@ from wizard.data_key.delivery import region_of
 _ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):([0-9]{12}):(key|alias)/.+")
 
 
-def check_region(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement()
+def check_region(facts: StackFacts) -> Iterator[Notice]:
     """Whether the settings name the Region in which the stack was deployed."""
     outputs, settings = facts.outputs, facts.settings
     if outputs is None or region_of(outputs.key_arn) == settings.region:
         return
     built_in = region_of(outputs.key_arn)
-    yield Finding(
-        cause="region-of-settings",
+    yield Notice.wrong(
+        "region-of-settings",
         what=f"the settings name {settings.region}, but the stack was deployed in {built_in}",
         why=f"KMS in {settings.region} has no key of {built_in}: it returns NotFoundException or AccessDeniedException",
         command=f"pulumi config set aws:region {built_in} --stack {facts.stack}",
     )
 
 
-def check_keys(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("key-enabled")
+def check_keys(facts: StackFacts) -> Iterator[Notice]:
     """Whether the stack's key exists and is enabled, in each of its Regions."""
     arns = facts.outputs.key_arns if facts.outputs else tuple(filter(None, (facts.key_arn,)))
     for arn in arns:
         key = facts.key if arn == facts.key_arn else facts.replica(arn)
         if isinstance(key, SetupError):
-            yield NotChecked.of(f"the key {arn}", key)
+            yield Notice.unread(f"the key {arn}", key)
         elif key is None:
             yield _missing(facts, arn)
         else:
             yield _state(facts, key)
     if not arns and isinstance(target := facts.alias_target, SetupError):
-        yield NotChecked.of("the key", target)
+        yield Notice.unread("the key", target)
 
 
-def _missing(facts: StackFacts, arn: str) -> Finding:
+def _missing(facts: StackFacts, arn: str) -> Notice:
     words = ("cloudtrail", "lookup-events", "--lookup-attributes", f"AttributeKey=ResourceName,AttributeValue={arn}")
-    return Finding(
-        cause="key-missing",
+    return Notice.wrong(
+        "key-missing",
         what=f"the key {arn} does not exist",
         why="it was deleted, or the credentials are for another account; without it no record can be decrypted",
         command=fixes.aws(facts, *words, region=region_of(arn)),
@@ -64,27 +66,27 @@ def _missing(facts: StackFacts, arn: str) -> Finding:
     )
 
 
-def _state(facts: StackFacts, key: KeyFact) -> CheckResult:
+def _state(facts: StackFacts, key: KeyFact) -> Notice:
     if key.state == "Enabled":
-        return Passed(what=f"the key {key.arn} exists and is enabled")
+        return Notice.good(f"the key {key.arn} exists and is enabled")
     if key.state == "PendingDeletion":
-        return Finding(
-            cause="key-pending-deletion",
+        return Notice.wrong(
+            "key-pending-deletion",
             what=f"the key {key.arn} is scheduled for deletion",
             why="KMS returns KMSInvalidStateException for every use; when it is deleted, every record is lost",
             command=_saved(facts, key),
             advice=f"find out who scheduled it, then {RESTART}",
         )
     if key.state == "Disabled":
-        return Finding(
-            cause="key-disabled",
+        return Notice.wrong(
+            "key-disabled",
             what=f"the key {key.arn} is disabled",
             why="KMS returns DisabledException for every use, so the application cannot decrypt its data key",
             command=usable_again(facts, key),
             advice=RESTART,
         )
-    return Finding(
-        cause="key-unavailable",
+    return Notice.wrong(
+        "key-unavailable",
         what=f"the key {key.arn} cannot be used: {key.state}",
         why="KMS returns KMSInvalidStateException for every use in this state",
         command=usable_again(facts, key),
@@ -133,7 +135,8 @@ def usable_and_guarded(
 # --- AWS_KMS_KEY_ID
 
 
-def check_delivered_key_id(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("application-tested")
+def check_delivered_key_id(facts: StackFacts) -> Iterator[Notice]:
     """Whether AWS_KMS_KEY_ID is the key's ARN wherever it was delivered."""
     for variable in expected(facts, KEY_ID_VARIABLE):
         if variable.value is None or variable.expected_value is None:
@@ -141,14 +144,14 @@ def check_delivered_key_id(facts: StackFacts) -> Iterator[CheckResult]:
         yield _key_id(facts, variable, variable.value, variable.expected_value)
 
 
-def _key_id(facts: StackFacts, variable: Expected, value: str, expected_arn: str) -> CheckResult:
+def _key_id(facts: StackFacts, variable: Expected, value: str, expected_arn: str) -> Notice:
     if value == expected_arn:
-        return Passed(what=f"{variable.name} in {variable.place} is the key's ARN")
+        return Notice.good(f"{variable.name} in {variable.place} is the key's ARN")
     if (damaged := surrounding_fault(facts, variable, value)) is not None:
         return damaged
     cause, why = _how_it_differs(value, expected_arn)
-    return Finding(
-        cause=cause,
+    return Notice.wrong(
+        cause,
         what=f"{variable.name} in {variable.place} is {_shown(value)}, not {expected_arn}",
         why=why,
         command=delivery(facts, variable),
@@ -183,35 +186,37 @@ def _shown(value: str) -> str:
     return value if _ARN.fullmatch(value) or re.fullmatch(r"(alias/[\w/-]+|(mrk-)?[0-9a-f-]{32,36})", value) else "…"
 
 
-def check_alias(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("key-enabled")
+def check_alias(facts: StackFacts) -> Iterator[Notice]:
     """Whether the alias points to the stack's key."""
     outputs, target = facts.outputs, facts.alias_target
     if outputs is None:
         return
     alias, key = outputs.alias_name, outputs.key_arn
     if isinstance(target, SetupError):
-        yield NotChecked.of(f"the alias {alias}", target)
+        yield Notice.unread(f"the alias {alias}", target)
         return
     to_the_key = ("--alias-name", alias, "--target-key-id", outputs.key_id)
     if target is None:
-        yield Finding(
-            cause="alias-missing",
+        yield Notice.wrong(
+            "alias-missing",
             what=f"the alias {alias} does not exist",
             why=f"a call with the alias fails; the stack's key is {key}",
             command=fixes.aws(facts, "kms", "create-alias", *to_the_key),
         )
     elif target.arn != key:
-        yield Finding(
-            cause="alias-moved",
+        yield Notice.wrong(
+            "alias-moved",
             what=f"{alias} points to {target.arn}, not to the stack's key {key}",
             why="a call with the alias uses a key that does not decrypt the data key",
             command=fixes.aws(facts, "kms", "update-alias", *to_the_key),
         )
     else:
-        yield Passed(what=f"{alias} points to the stack's key")
+        yield Notice.good(f"{alias} points to the stack's key")
 
 
-def check_rotation(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("key-rotation")
+def check_rotation(facts: StackFacts) -> Iterator[Notice]:
     """Whether KMS rotates the key, and how often."""
     key, period = facts.key, facts.settings.rotation_period_days
     if not isinstance(key, KeyFact):
@@ -220,29 +225,30 @@ def check_rotation(facts: StackFacts) -> Iterator[CheckResult]:
     rotate = fixes.aws(facts, "kms", "enable-key-rotation", "--key-id", arn, "--rotation-period-in-days", str(period))
     if key.rotation_enabled is None:
         if key.state == "Enabled":
-            yield NotChecked(what="the rotation of the key", why="KMS does not return it", is_denied=True)
+            yield Notice.unknown("the rotation of the key", why="KMS does not return it", is_denied=True)
     elif not key.rotation_enabled:
-        yield Finding(
-            cause="rotation-off",
+        yield Notice.wrong(
+            "rotation-off",
             what=f"the key {arn} does not rotate",
             why=f"the settings say every {period} days; auditors and Prowler check it",
             command=rotate,
         )
     elif key.rotation_period_days is None:
-        yield NotChecked(what="how often the key rotates", why="KMS does not return it")
+        yield Notice.unknown("how often the key rotates", why="KMS does not return it")
     elif key.rotation_period_days != period:
-        yield Finding(
-            cause="rotation-period",
+        yield Notice.wrong(
+            "rotation-period",
             what=f"the key {arn} rotates every {key.rotation_period_days} days",
             why=f"the settings say every {period} days",
             command=rotate,
             advice="if the settings were changed but not applied, the next `pulumi up` updates Pulumi's state",
         )
     else:
-        yield Passed(what=f"the key rotates every {period} days")
+        yield Notice.good(f"the key rotates every {period} days")
 
 
-def check_replica_data_keys(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("data-key-stored")
+def check_replica_data_keys(facts: StackFacts) -> Iterator[Notice]:
     """Whether each replica's Region stores the same data key."""
     stored_data_key, outputs, settings = facts.stored_data_key, facts.outputs, facts.settings
     if outputs is None or not isinstance(stored_data_key, StoredDataKey):
@@ -254,24 +260,24 @@ def check_replica_data_keys(facts: StackFacts) -> Iterator[CheckResult]:
         )
         copy = facts.once(f"stored data key in {region}", read)
         if isinstance(copy, SetupError):
-            yield NotChecked.of(f"the stored data key {name} in {region}", copy)
+            yield Notice.unread(f"the stored data key {name} in {region}", copy)
         elif copy is None:
-            yield Finding(
-                cause="stored-key-replica-missing",
+            yield Notice.wrong(
+                "stored-key-replica-missing",
                 what=f"{region} has no copy of the stored data key {name}",
                 why=f"the application in {region} has no data key, and one copy is missing",
                 command=fixes.push(facts),
             )
         elif copy.wrapped != stored_data_key.wrapped:
-            yield Finding(
-                cause="stored-key-replica-differs",
+            yield Notice.wrong(
+                "stored-key-replica-differs",
                 what=f"the stored data key {name} in {region} is {copy.wrapped.fingerprint}, not {ours}",
                 why="records that one Region encrypts cannot be decrypted in the other",
                 command=fixes.wizard(facts, "restore", "--version", ours, "--confirm", facts.stack),
             )
         else:
-            yield Passed(what=f"the stored data key in {region} is the same")
+            yield Notice.good(f"the stored data key in {region} is the same")
 
 
-ACCESS_CHECKS: tuple[Check, ...] = (check_region, check_keys, check_delivered_key_id)
-OTHER_CHECKS: tuple[Check, ...] = (check_alias, check_rotation, check_replica_data_keys)
+ACCESS_CHECKS: tuple[Judgement, ...] = (check_region, check_keys, check_delivered_key_id)
+OTHER_CHECKS: tuple[Judgement, ...] = (check_alias, check_rotation, check_replica_data_keys)

@@ -11,24 +11,25 @@ from components.settings import ImportGroup
 from wizard.account import fixes, key_access
 from wizard.account.comparison.differences import key_policy_differences
 from wizard.account.comparison.policies import statements
-from wizard.account.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.principal import KEY
 from wizard.account.key_access import KeyReading, Surplus
+from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
 from wizard.core.models.access import administrators_of, documents_of, not_strict
 from wizard.core.models.account import Difference, KeyFact
 from wizard.data_key.delivery import region_of
 
 
-def check_key_policies(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("key-policy")
+def check_key_policies(facts: StackFacts) -> Iterator[Notice]:
     """Whether the policy of the key and of each replica is the one of the settings, and strict where they say so."""
     for reading in _named(facts):
         key, policy, whose = reading.key, reading.policy, key_access.whose(reading, facts.settings)
         if not isinstance(key, KeyFact):
             continue  # Reported by check_keys.
         if isinstance(policy, SetupError):
-            yield NotChecked.of(whose, policy)
+            yield Notice.unread(whose, policy)
             continue
         resource = key_resource(facts, reading)
         yield from _strictness(facts, key, policy, whose, resource)
@@ -38,7 +39,8 @@ def check_key_policies(facts: StackFacts) -> Iterator[CheckResult]:
             yield from _compare_policy(facts, reading, policy, whose, resource)
 
 
-def check_key_surplus(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("key-policy")
+def check_key_surplus(facts: StackFacts) -> Iterator[Notice]:
     """Whether a key policy gives anybody more than the settings.
 
     For `verify` and `push`: what a policy lacks, and a denial too many, are for `doctor`.
@@ -48,7 +50,7 @@ def check_key_surplus(facts: StackFacts) -> Iterator[CheckResult]:
             yield _unread_key(reading)
             continue
         if isinstance(reading.policy, SetupError):
-            yield NotChecked.of(key_access.whose(reading, facts.settings), reading.policy)
+            yield Notice.unread(key_access.whose(reading, facts.settings), reading.policy)
             continue
         surplus = tuple(key_access.statements_beyond(reading, facts.settings))
         if key_access.is_kept(facts.settings):
@@ -57,17 +59,18 @@ def check_key_surplus(facts: StackFacts) -> Iterator[CheckResult]:
         for each in surplus:
             yield _widened(facts, each)
         if not surplus:
-            yield Passed(what=f"{key_access.whose(reading, facts.settings)} gives nobody more than the settings")
+            yield Notice.good(f"{key_access.whose(reading, facts.settings)} gives nobody more than the settings")
 
 
-def _kept(facts: StackFacts, reading: KeyReading) -> Iterator[Skipped]:
+def _kept(facts: StackFacts, reading: KeyReading) -> Iterator[Notice]:
     """What a policy that was left as it was found gives beyond the settings: a person has decided about it."""
     for surplus in key_access.statements_beyond(reading, facts.settings):
         repair = fixes.wizard(facts, "setup", "--repair", ImportGroup.KEY, "--yes")
-        yield Skipped(what=f"{surplus.what}; it was left as it was found: {repair}")
+        yield Notice.person(f"{surplus.what}; it was left as it was found: {repair}")
 
 
-def check_strictness(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("key-policy")
+def check_strictness(facts: StackFacts) -> Iterator[Notice]:
     """Whether a strict key policy can be changed by its administrators only, which needs the account's IAM."""
     for reading in _named(facts):
         if isinstance(reading.key, KeyFact) and not isinstance(reading.policy, SetupError):
@@ -75,16 +78,16 @@ def check_strictness(facts: StackFacts) -> Iterator[CheckResult]:
             yield from _strictness(facts, reading.key, reading.policy, whose, resource)
 
 
-def _unread_key(reading: KeyReading) -> NotChecked:
+def _unread_key(reading: KeyReading) -> Notice:
     if isinstance(reading.key, SetupError):
-        return NotChecked.of(f"the key {reading.arn}", reading.key)
-    return NotChecked(what=f"the key {reading.arn}", why="it does not exist")
+        return Notice.unread(f"the key {reading.arn}", reading.key)
+    return Notice.unknown(f"the key {reading.arn}", why="it does not exist")
 
 
-def _widened(facts: StackFacts, surplus: Surplus) -> Finding:
+def _widened(facts: StackFacts, surplus: Surplus) -> Notice:
     only_guards = all(difference.what in _GUARDS for difference in surplus.differences)
-    return Finding(
-        cause="deletion-unguarded" if only_guards else "key-policy-changed",
+    return Notice.wrong(
+        "deletion-unguarded" if only_guards else "key-policy-changed",
         what=surplus.what,
         why=_UNGUARDED if only_guards else _CHANGED,
         command=fixes.pulumi_up(facts, key_resource(facts, surplus.key)),
@@ -101,7 +104,8 @@ def key_resource(facts: StackFacts, reading: KeyReading) -> str:
     return KEY if is_home else f"aws:kms/replicaKey:ReplicaKey::phi-key-{reading.region}"
 
 
-def check_grants(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("key-policy")
+def check_grants(facts: StackFacts) -> Iterator[Notice]:
     """Whether a grant on the key or a replica gives anybody more than the settings."""
     beyond: list[Surplus] = []
     is_read = False
@@ -110,7 +114,7 @@ def check_grants(facts: StackFacts) -> Iterator[CheckResult]:
             continue  # Reported by check_keys.
         if isinstance(reading.grants, SetupError):
             of = "" if reading.arn == facts.key_arn else f" in {reading.region}"
-            yield NotChecked.of(f"the grants of the key{of}", reading.grants)
+            yield Notice.unread(f"the grants of the key{of}", reading.grants)
             continue
         is_read = True
         beyond += key_access.grants_beyond(reading, facts.settings)
@@ -118,8 +122,8 @@ def check_grants(facts: StackFacts) -> Iterator[CheckResult]:
         assert surplus.grant is not None
         revoke = ("kms", "revoke-grant", "--key-id", surplus.key.arn, "--grant-id", surplus.grant.id)
         reads = "Decrypt" in surplus.grant.operations
-        yield Finding(
-            cause="grant-foreign" if surplus.is_foreign else "grant-widened",
+        yield Notice.wrong(
+            "grant-foreign" if surplus.is_foreign else "grant-widened",
             what=surplus.what,
             why="whoever has it and the wrapped data key can read every record; no policy shows it"
             if reads
@@ -127,18 +131,19 @@ def check_grants(facts: StackFacts) -> Iterator[CheckResult]:
             command=fixes.aws(facts, *revoke, region=surplus.key.region),
         )
     if is_read and not beyond:
-        yield Passed(what="no grant gives anybody more than the settings")
+        yield Notice.good("no grant gives anybody more than the settings")
 
 
-def check_regions_of_key(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("key-policy")
+def check_regions_of_key(facts: StackFacts) -> Iterator[Notice]:
     """Whether the key is only in the Regions of the settings, and its primary in the stack's own."""
     readings, settings = facts.key_readings, facts.settings
     for surplus in key_access.primary_beyond(readings, settings):
         primary = surplus.key.key.replica_of if isinstance(surplus.key.key, KeyFact) else None
         region = region_of(primary) if primary and primary.startswith("arn:") else settings.region
         move = ("kms", "update-primary-region", "--key-id", primary or surplus.key.arn)
-        yield Finding(
-            cause="primary-moved",
+        yield Notice.wrong(
+            "primary-moved",
             what=surplus.what,
             why="only the primary can be rotated and replicated: whoever administers it there decides about every "
             "Region of the key",
@@ -148,19 +153,19 @@ def check_regions_of_key(facts: StackFacts) -> Iterator[CheckResult]:
     for reading in others:
         yield from _replica_elsewhere(facts, reading)
     if readings and not others:
-        yield Passed(what="the key has no replica in a Region that the settings do not name")
+        yield Notice.good("the key has no replica in a Region that the settings do not name")
 
 
-def _replica_elsewhere(facts: StackFacts, reading: KeyReading) -> Iterator[CheckResult]:
+def _replica_elsewhere(facts: StackFacts, reading: KeyReading) -> Iterator[Notice]:
     settings, region = facts.settings, reading.region
     for what, answer in (("the policy", reading.policy), ("the grants", reading.grants)):
         if isinstance(answer, SetupError):
-            yield NotChecked.of(f"{what} of the replica in {region}", answer)
+            yield Notice.unread(f"{what} of the replica in {region}", answer)
     surplus = tuple(key_access.replica_beyond(reading, settings))
     for each in surplus:
         names = ",".join((*settings.replica_regions, region))
-        yield Finding(
-            cause="replica-foreign",
+        yield Notice.wrong(
+            "replica-foreign",
             what=each.what,
             why="a replica has a policy and grants of its own: whoever may use it there, and has the wrapped data key, "
             "can read every record",
@@ -169,7 +174,7 @@ def _replica_elsewhere(facts: StackFacts, reading: KeyReading) -> Iterator[Check
             f"settings instead: {fixes.wizard(facts, 'setup', '--replica-regions', names)}",
         )
     if not surplus and isinstance(reading.key, KeyFact):
-        yield Passed(what=f"the replica in {region}, which the settings do not name, is going to be deleted")
+        yield Notice.good(f"the replica in {region}, which the settings do not name, is going to be deleted")
 
 
 def _deletion(facts: StackFacts, reading: KeyReading) -> str:
@@ -195,22 +200,23 @@ _CHANGED = "somebody changed outside the stack who can use and administer the ke
 
 def _strictness(
     facts: StackFacts, key: KeyFact, policy: Mapping[str, Any], whose: str, resource: str
-) -> Iterator[CheckResult]:
+) -> Iterator[Notice]:
     if not facts.settings.strict_key_policy:
         return
     loose = not_strict(documents_of(key.arn, policy=policy, grants=(), iam=facts.iam, key=key), facts.settings)
     if loose:
-        yield Finding(
-            cause="key-policy-not-strict",
+        yield Notice.wrong(
+            "key-policy-not-strict",
             what=f"{whose} {loose}",
             why="whoever changes it can give the use of the key to anybody",
             command=fixes.pulumi_up(facts, resource),
         )
     elif loose is None:
-        yield NotChecked(what=f"who can change {whose}", why="the account's IAM could not be read", is_denied=True)
+        yield Notice.unknown(f"who can change {whose}", why="the account's IAM could not be read", is_denied=True)
 
 
-def check_administrators(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement()
+def check_administrators(facts: StackFacts) -> Iterator[Notice]:
     """Which key administrators can decrypt: through IAM, by a grant, or not at all."""
     key = facts.key
     if not isinstance(key, KeyFact) or isinstance(facts.key_policy, SetupError):
@@ -219,32 +225,32 @@ def check_administrators(facts: StackFacts) -> Iterator[CheckResult]:
     administrators = administrators_of(documents, facts.settings)
     # The settings allow both, so this is not a finding; `review` compares each permission with the settings.
     yield (
-        Skipped(what=administrators.description) if administrators.unknown else Passed(what=administrators.description)
+        Notice.person(administrators.description) if administrators.unknown else Notice.good(administrators.description)
     )
 
 
 def _compare_policy(
     facts: StackFacts, reading: KeyReading, policy: Mapping[str, Any], whose: str, resource: str
-) -> Iterator[CheckResult]:
+) -> Iterator[Notice]:
     differences = key_policy_differences(policy, facts.settings, key_arn=reading.arn)
     unguarded = [difference for difference in differences if difference.what in _GUARDS]
     changed = [difference for difference in differences if difference not in unguarded]
     if unguarded:
-        yield Finding(
-            cause="deletion-unguarded",
+        yield Notice.wrong(
+            "deletion-unguarded",
             what=f"{whose} allows its deletion, or disabling it by mistake: {summary(unguarded)}",
             why=_UNGUARDED,
             command=fixes.pulumi_up(facts, resource),
         )
     if changed:
-        yield Finding(
-            cause="key-policy-changed",
+        yield Notice.wrong(
+            "key-policy-changed",
             what=f"{whose} differs from the settings: {summary(changed)}",
             why=_CHANGED,
             command=fixes.pulumi_up(facts, resource),
         )
     if not differences:
-        yield Passed(what=f"{whose} is as in the settings")
+        yield Notice.good(f"{whose} is as in the settings")
 
 
 def summary(differences: Sequence[Difference]) -> str:
@@ -255,13 +261,14 @@ _NO_USE = "NoUseOfTheEonproKey"
 """The name of the inline policy that takes the use of the key from a role."""
 
 
-def check_open_roles(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement()
+def check_open_roles(facts: StackFacts) -> Iterator[Notice]:
     """Whether another role of the account can open the data key, and somebody outside the account can become it."""
     key, policy, iam = facts.key, facts.key_policy, facts.iam
     if not isinstance(key, KeyFact) or isinstance(policy, SetupError):
         return  # Reported by check_keys or check_key_policies.
     if isinstance(iam, SetupError):
-        yield NotChecked.of("the roles of the account that can decrypt with the key", iam)
+        yield Notice.unread("the roles of the account that can decrypt with the key", iam)
         return
     documents = documents_of(key.arn, policy=policy, grants=facts.grants, iam=iam, key=key)
     roles = tuple(key_access.open_roles(documents, facts.settings))
@@ -271,8 +278,8 @@ def check_open_roles(facts: StackFacts) -> Iterator[CheckResult]:
         put = ("put-role-policy", "--role-name", role.arn.rpartition("/")[2], "--policy-name", _NO_USE)
         others = "; ".join(path.description for path in role.paths[:_MAX_LISTED])
         more = f" and {len(role.paths) - _MAX_LISTED} more" if len(role.paths) > _MAX_LISTED else ""
-        yield Finding(
-            cause="role-trusts-other-account",
+        yield Notice.wrong(
+            "role-trusts-other-account",
             what=f"the role {role.arn} can use the key ({role.source}), and can be assumed by {others}{more}",
             why="whoever assumes it and has the wrapped data key can read every record; the settings do not name it",
             command=fixes.aws(facts, "iam", *put, "--policy-document", document),
@@ -280,16 +287,16 @@ def check_open_roles(facts: StackFacts) -> Iterator[CheckResult]:
             f"alone: {fixes.wizard(facts, 'setup', '--exclusive-use', 'yes')}",
         )
     if not roles:
-        yield Passed(what="no other role that another account can assume can use the key")
+        yield Notice.good("no other role that another account can assume can use the key")
 
 
-OTHER_CHECKS: tuple[Check, ...] = (
+OTHER_CHECKS: tuple[Judgement, ...] = (
     check_key_policies,
     check_grants,
     check_regions_of_key,
     check_administrators,
     check_open_roles,
 )
-KEY_CHECKS: tuple[Check, ...] = (check_key_surplus, check_grants, check_regions_of_key)
+KEY_CHECKS: tuple[Judgement, ...] = (check_key_surplus, check_grants, check_regions_of_key)
 """Whether the key policies, the grants and the key's Regions give anybody more than the settings: what KMS tells."""
-RIGHTS_CHECKS: tuple[Check, ...] = (*KEY_CHECKS, check_strictness)
+RIGHTS_CHECKS: tuple[Judgement, ...] = (*KEY_CHECKS, check_strictness)

@@ -17,10 +17,10 @@ from components.settings import DATA_KEY_VARIABLE, ImportGroup, ResourceKind, Se
 from wizard.account import fixes
 from wizard.account.application_access import application_trust, compare_trust, own_readers
 from wizard.account.comparison.differences import differences_of
-from wizard.account.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.key_policy import summary
 from wizard.account.judgements.principal import KEY, POLICY, REFUSED, RESTART, ROLE, surplus_of
+from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
 from wizard.core.models.access import TokenSubject
 from wizard.core.models.account import DiscoveredResource, DiscoveredSetup, KeyFact
@@ -37,7 +37,8 @@ _WEIGHT = {
 }
 
 
-def check_application_grants(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("key-policy")
+def check_application_grants(facts: StackFacts) -> Iterator[Notice]:
     """Whether the key's policy allows the application what the settings say."""
     if not isinstance(facts.key, KeyFact):
         return
@@ -49,13 +50,13 @@ def check_application_grants(facts: StackFacts) -> Iterator[CheckResult]:
         yield _granted(facts, arn, policy, expected)
 
 
-def _granted(facts: StackFacts, arn: str, policy: Mapping[str, Any], expected: Mapping[str, Any]) -> CheckResult:
+def _granted(facts: StackFacts, arn: str, policy: Mapping[str, Any], expected: Mapping[str, Any]) -> Notice:
     actions = policies.APPLICATION_ACTIONS
     decisions = {action: of_stack.decide_by_key_policy_of(facts.settings, policy, arn, action) for action in actions}
     denied = [action for action, grant in decisions.items() if grant is KeyPolicyDecision.DENIED]
     if denied:
-        return Finding(
-            cause="key-policy-denies",
+        return Notice.wrong(
+            "key-policy-denies",
             what=f"the key's policy denies {arn} {', '.join(denied)}",
             why=f"{REFUSED}, “with an explicit deny in a resource-based policy”, whatever IAM allows",
             command=fixes.pulumi_up(facts, KEY),
@@ -69,10 +70,10 @@ def _granted(facts: StackFacts, arn: str, policy: Mapping[str, Any], expected: M
     # An imported key policy that was kept on purpose: it is enough if the policy delegates to IAM.
     is_kept = ImportGroup.KEY in facts.settings.kept_as_found
     if not less or (is_kept and all(grant is KeyPolicyDecision.THROUGH_IAM for grant in decisions.values())):
-        return Passed(what=f"the key's policy allows {arn} to use the key")
+        return Notice.good(f"the key's policy allows {arn} to use the key")
     worst = min((decisions[action] for action in less), key=_WEIGHT.__getitem__)
-    return Finding(
-        cause="key-policy-without-application",
+    return Notice.wrong(
+        "key-policy-without-application",
         what=f"the key's policy no longer allows {arn} {', '.join(less)}",
         why={
             KeyPolicyDecision.THROUGH_IAM: "now only IAM policies allow it; after one change there KMS returns "
@@ -85,7 +86,8 @@ def _granted(facts: StackFacts, arn: str, policy: Mapping[str, Any], expected: M
     )
 
 
-def check_application_policy(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("application-policy")
+def check_application_policy(facts: StackFacts) -> Iterator[Notice]:
     """Whether the application's policy allows more than the use of the key."""
     if facts.outputs is None or ImportGroup.APPLICATION_POLICY in facts.settings.kept_as_found:
         return
@@ -98,7 +100,7 @@ def check_application_policy(facts: StackFacts) -> Iterator[CheckResult]:
         return
     if isinstance(policy, SetupError):
         # check_principals reports a missing policy.
-        yield NotChecked.of(f"the application's policy {arn}", policy)
+        yield Notice.unread(f"the application's policy {arn}", policy)
         return
     attached = DiscoveredResource(thing=ResourceKind.POLICY_ATTACHMENT, id=arn, arn=arn)
     discovered = DiscoveredSetup(things=(attached,), key=key, policy_arn=arn, policy=policy)
@@ -110,14 +112,14 @@ def check_application_policy(facts: StackFacts) -> Iterator[CheckResult]:
         and "allows" in difference.actual
     ]
     if wider:
-        yield Finding(
-            cause="policy-widened",
+        yield Notice.wrong(
+            "policy-widened",
             what=f"the application's policy {arn} allows more than the use of the key: {summary(wider)}",
             why="an attacker in the application has these permissions, too",
             command=fixes.pulumi_up(facts, POLICY),
         )
     else:
-        yield Passed(what="the application's policy allows the use of the key and nothing else")
+        yield Notice.good("the application's policy allows the use of the key and nothing else")
 
 
 # --- trust, and who reads the variables
@@ -125,7 +127,8 @@ def check_application_policy(facts: StackFacts) -> Iterator[CheckResult]:
 PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider::app-principal-vercel"
 
 
-def check_role_trust(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("application-policy")
+def check_role_trust(facts: StackFacts) -> Iterator[Notice]:
     """Whether the stack's role trusts every platform of the settings, and nobody else."""
     settings = facts.settings
     if not settings.makes_role or ImportGroup.APPLICATION_ROLE in settings.kept_as_found:
@@ -146,14 +149,14 @@ def check_role_trust(facts: StackFacts) -> Iterator[CheckResult]:
 
 def _trust(
     facts: StackFacts, role: IamPrincipal, wanted: Mapping[str, Any], *, resource: str, lacking: str, surplus: str
-) -> Iterator[CheckResult]:
+) -> Iterator[Notice]:
     """Compare a role's trust both ways; `lacking` and `surplus` say why either matters."""
     arn, compared = role.arn, compare_trust(role.trust, wanted)
     widened = f"trusts {'; '.join(compared.surplus)}" if compared.surplus else ""
     if compared.lacking:
         principals = ", ".join(compared.lacking)
-        yield Finding(
-            cause="trust-changed",
+        yield Notice.wrong(
+            "trust-changed",
             what=f"the role {arn} no longer trusts its platform ({principals})"
             + (f", and {widened}" if widened else ""),
             why="STS returns AccessDenied: Not authorized to perform sts:AssumeRole(WithWebIdentity); " + lacking,
@@ -161,17 +164,18 @@ def _trust(
             advice=RESTART,
         )
     elif widened:
-        yield Finding(
-            cause="trust-widened",
+        yield Notice.wrong(
+            "trust-widened",
             what=f"beyond the settings, the role {arn} {widened}",
             why=surplus,
             command=fixes.pulumi_up(facts, resource),
         )
     else:
-        yield Passed(what=f"{arn} trusts its platform and nobody else")
+        yield Notice.good(f"{arn} trusts its platform and nobody else")
 
 
-def check_ci_trust(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement()
+def check_ci_trust(facts: StackFacts) -> Iterator[Notice]:
     """Whether the roles of CI trust the subject that GitHub sends: names, or since 2026-07-15 names with ids."""
     if isinstance(facts.iam, SetupError):
         return  # Reported by check_administrators.
@@ -184,29 +188,29 @@ def check_ci_trust(facts: StackFacts) -> Iterator[CheckResult]:
         trusted = ci.github_subjects(role.trust or {})
         for name in dict.fromkeys(map(ci.without_ids, trusted)):
             if github is None:
-                yield Skipped(what=f"whether GitHub sends the subject that {role.name} trusts: there is no GH_TOKEN")
+                yield Notice.person(f"whether GitHub sends the subject that {role.name} trusts: there is no GH_TOKEN")
                 continue
             sent = facts.once(f"GitHub {name}", partial(github, name))
             if isinstance(sent, SetupError):
-                yield NotChecked.of(f"whether GitHub sends the subject that {role.name} trusts", sent)
+                yield Notice.unread(f"whether GitHub sends the subject that {role.name} trusts", sent)
             elif sent.is_default and sent.repository in trusted:
                 others = [other for other in trusted if ci.without_ids(other) == name and other != sent.repository]
                 also = f", and also repo:{others[0]}, which it does not send" if others else ""
-                yield Passed(what=f"{role.name} trusts repo:{sent.repository}, as GitHub sends it{also}")
+                yield Notice.good(f"{role.name} trusts repo:{sent.repository}, as GitHub sends it{also}")
             else:
                 yield _outdated_trust(facts, role, name, trusted, sent)
 
 
 def _outdated_trust(
     facts: StackFacts, role: IamPrincipal, name: str, trusted: Mapping[str, Sequence[str]], sent: TokenSubject
-) -> Finding:
+) -> Notice:
     why = (
         "STS returns AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity; CI cannot preview or apply"
     )
     former = next(repository for repository in trusted if ci.without_ids(repository) == name)
     if not sent.is_default:
-        return Finding(
-            cause="ci-trust-outdated",
+        return Notice.wrong(
+            "ci-trust-outdated",
             what=f"the repository {name} sends a subject of a template of its own, which {role.name} does not trust",
             why=why,
             command=fixes.use_default_subject(name),
@@ -222,15 +226,16 @@ def _outdated_trust(
         )
         update = ("iam", "update-assume-role-policy", "--role-name", role.name, "--policy-document", trust)
         command = fixes.aws(facts, *update)
-    return Finding(
-        cause="ci-trust-outdated",
+    return Notice.wrong(
+        "ci-trust-outdated",
         what=f"the role {role.name} trusts repo:{former}, but GitHub sends repo:{sent.repository}",
         why=why,
         command=command,
     )
 
 
-def check_oidc_provider(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("application-tested")
+def check_oidc_provider(facts: StackFacts) -> Iterator[Notice]:
     """Whether the account has the OIDC provider of Vercel, with the audience of its tokens."""
     settings, arn = facts.settings, of_stack.vercel_provider_arn_of(facts.settings)
     if not settings.trusts_vercel or arn is None or settings.vercel_team is None:
@@ -238,10 +243,10 @@ def check_oidc_provider(facts: StackFacts) -> Iterator[CheckResult]:
     audiences = facts.once("provider", lambda: facts.access_diagnostics.audiences(arn))
     audience = policies.vercel_audience(team=settings.vercel_team)
     if isinstance(audiences, SetupError):
-        yield NotChecked.of(f"the OIDC provider {arn}", audiences)
+        yield Notice.unread(f"the OIDC provider {arn}", audiences)
     elif audiences is None:
-        yield Finding(
-            cause="provider-missing",
+        yield Notice.wrong(
+            "provider-missing",
             what=f"the OIDC provider {arn} does not exist",
             why="STS returns InvalidIdentityToken: No OpenIDConnect provider found in your account",
             command=fixes.pulumi_up(facts, PROVIDER),
@@ -249,8 +254,8 @@ def check_oidc_provider(facts: StackFacts) -> Iterator[CheckResult]:
         )
     elif audience not in audiences:
         request = {"OpenIDConnectProviderArn": arn, "ClientID": audience}
-        yield Finding(
-            cause="provider-audience",
+        yield Notice.wrong(
+            "provider-audience",
             what=f"the OIDC provider {arn} does not accept tokens for {audience}",
             why="STS returns InvalidIdentityToken: Incorrect token audience",
             # As JSON: an older AWS CLI downloads an argument that is a URL.
@@ -258,10 +263,11 @@ def check_oidc_provider(facts: StackFacts) -> Iterator[CheckResult]:
             advice=RESTART,
         )
     else:
-        yield Passed(what=f"the OIDC provider {arn} has the audience {audience}")
+        yield Notice.good(f"the OIDC provider {arn} has the audience {audience}")
 
 
-def check_vercel_tokens(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("application-tested")
+def check_vercel_tokens(facts: StackFacts) -> Iterator[Notice]:
     """Whether the project on Vercel gives its deployments a token, from the issuer that the role trusts."""
     settings, project = facts.settings, facts.deployed.project
     trusted = of_stack.vercel_issuer_of(settings)
@@ -271,20 +277,21 @@ def check_vercel_tokens(facts: StackFacts) -> Iterator[CheckResult]:
     issuer = policies.vercel_issuer(team=settings.vercel_team or "", is_global=mode is VercelIssuerMode.GLOBAL)
     if project.gives_tokens is False:
         off = tokens_off(settings, project)
-        yield Finding(cause="vercel-oidc-off", what=off.what, why=off.why, command=off.next, advice=RESTART)
+        yield Notice.wrong("vercel-oidc-off", what=off.what, why=off.why, command=off.next, advice=RESTART)
     elif mode is not None and issuer != trusted:
-        yield Finding(
-            cause="vercel-issuer-changed",
+        yield Notice.wrong(
+            "vercel-issuer-changed",
             what=f"the tokens of the Vercel project {project.name} come from {issuer}, but the role trusts {trusted}",
             why="STS returns InvalidIdentityToken: No OpenIDConnect provider found in your account, or AccessDenied",
             command=fixes.wizard(facts, "setup", "--yes"),
             advice=RESTART,
         )
     elif project.gives_tokens:
-        yield Passed(what=f"the Vercel project {project.name} gives its deployments tokens of {trusted}")
+        yield Notice.good(f"the Vercel project {project.name} gives its deployments tokens of {trusted}")
 
 
-def check_readers(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("application-policy")
+def check_readers(facts: StackFacts) -> Iterator[Notice]:
     """Whether each role that reads the variables is allowed to, and whether the stack's own have and trust no more."""
     own = {each.arn: each for each in own_readers(facts.settings)}
     for reader in of_stack.readers_of(facts.settings):
@@ -292,7 +299,7 @@ def check_readers(facts: StackFacts) -> Iterator[CheckResult]:
             continue  # The application itself: check_principals.
         role = facts.principal(reader.arn)
         if isinstance(role, SetupError):
-            yield NotChecked.of(f"the {reader.title} {reader.arn}", role)
+            yield Notice.unread(f"the {reader.title} {reader.arn}", role)
             continue
         endings = _endings(facts, reader)
         yield from _reading(facts, reader, role, endings)
@@ -324,11 +331,11 @@ def _endings(facts: StackFacts, reader: of_stack.Reader) -> tuple[str, ...]:
 
 def _reading(
     facts: StackFacts, reader: of_stack.Reader, role: IamPrincipal | None, endings: tuple[str, ...]
-) -> Iterator[CheckResult]:
+) -> Iterator[Notice]:
     settings, arn = facts.settings, reader.arn
     if role is None:
-        yield Finding(
-            cause="execution-role-denied",
+        yield Notice.wrong(
+            "execution-role-denied",
             what=f"the {reader.title} {arn} does not exist",
             why=reader.without,
             command=fixes.pulumi_up(facts, *endings),
@@ -346,15 +353,15 @@ def _reading(
         role.policies, Request(action=action, resource=resource, context={"aws:principalarn": (arn,)})
     )
     if evaluation.is_allowed:
-        yield Passed(what=f"the {reader.title} {arn} is allowed to read the variables")
+        yield Notice.good(f"the {reader.title} {arn} is allowed to read the variables")
     elif evaluation.unread:
-        yield NotChecked(what=f"the policies of {arn}", why=f"{', '.join(evaluation.unread)} could not be read")
+        yield Notice.unknown(f"the policies of {arn}", why=f"{', '.join(evaluation.unread)} could not be read")
     else:
         is_detached = policy not in {attached_policy.name for attached_policy in role.policies}
         versions = facts.once(f"versions of {policy}", lambda: facts.access_diagnostics.policy_versions(policy))
         attach = ("iam", "attach-role-policy", "--role-name", role.name, "--policy-arn", policy)
-        yield Finding(
-            cause="execution-role-denied",
+        yield Notice.wrong(
+            "execution-role-denied",
             what=f"the {reader.title} {arn} is not allowed to read {settings.names.stored_data_key}",
             why=reader.without,
             command=fixes.aws(facts, *attach)
@@ -363,15 +370,15 @@ def _reading(
         )
 
 
-ACCESS_CHECKS: tuple[Check, ...] = (
+ACCESS_CHECKS: tuple[Judgement, ...] = (
     check_application_grants,
     check_readers,
     check_role_trust,
     check_oidc_provider,
     check_vercel_tokens,
 )
-RIGHTS_CHECKS: tuple[Check, ...] = (check_role_trust, check_application_policy)
-OTHER_CHECKS: tuple[Check, ...] = (
+RIGHTS_CHECKS: tuple[Judgement, ...] = (check_role_trust, check_application_policy)
+OTHER_CHECKS: tuple[Judgement, ...] = (
     check_application_policy,
     check_ci_trust,
 )

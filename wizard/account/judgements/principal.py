@@ -15,8 +15,8 @@ from components.policies.stack import decide_by_key_policy_of
 from components.settings import ImportGroup
 from wizard.account import fixes
 from wizard.account.application_access import OwnPrincipal, is_foreign, own_principals, surplus_policies
-from wizard.account.diagnosis import Check, CheckResult, Finding, NotChecked, Passed
 from wizard.account.facts import StackFacts
+from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
 from wizard.core.models.access import Ruling, StatementEvaluation
 from wizard.core.models.delivery import VercelProject
@@ -36,24 +36,25 @@ RESTART = f"restart the application, which caches a failed load of its key: {wiz
 REFUSED = "KMS returns AccessDeniedException"
 
 
-def check_principals(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("application-policy")
+def check_principals(facts: StackFacts) -> Iterator[Notice]:
     """Whether each user and role of the application exists, and whether its policies allow the key."""
     for arn in facts.principals:
         principal = facts.principal(arn)
         if isinstance(principal, SetupError):
-            yield NotChecked.of(f"the application's principal {arn}", principal)
+            yield Notice.unread(f"the application's principal {arn}", principal)
         elif principal is None:
             yield _missing(facts, arn)
         else:
             yield from _policies_of(facts, principal)
 
 
-def _missing(facts: StackFacts, arn: str) -> Finding:
+def _missing(facts: StackFacts, arn: str) -> Notice:
     is_theirs = arn == facts.settings.app_principal_arn
     # The key's policy contains the id of the deleted principal, so the policy has to be written again, too.
     endings = (ROLE, USER, *ATTACHMENTS, KEY)
-    return Finding(
-        cause="principal-missing",
+    return Notice.wrong(
+        "principal-missing",
         what=f"the application's principal {arn} does not exist",
         why="the application has no credentials, and the key's policy allows no other principal",
         command=fixes.aws(facts, "iam", "list-roles", "--query", "Roles[].Arn")
@@ -66,7 +67,7 @@ def _missing(facts: StackFacts, arn: str) -> Finding:
 # --- its policies
 
 
-def _policies_of(facts: StackFacts, principal: IamPrincipal) -> Iterator[CheckResult]:
+def _policies_of(facts: StackFacts, principal: IamPrincipal) -> Iterator[Notice]:
     key = facts.key_arn
     if key is None or ImportGroup.APPLICATION_POLICY in facts.settings.kept_as_found:
         return
@@ -77,16 +78,17 @@ def _policies_of(facts: StackFacts, principal: IamPrincipal) -> Iterator[CheckRe
     lacking = [action for action in policies.APPLICATION_ACTIONS if not _allowed(principal, action, key)]
     if not lacking:
         if not denying:
-            yield Passed(what=f"the policies of {principal.arn} allow the use of the key")
+            yield Notice.good(f"the policies of {principal.arn} allow the use of the key")
         return
     unread = [policy.name for policy in principal.policies if policy.document is None]
     if unread:
-        yield NotChecked(what=f"the policies of {principal.arn}", why=f"{', '.join(unread)} could not be read")
+        yield Notice.unknown(f"the policies of {principal.arn}", why=f"{', '.join(unread)} could not be read")
         return
     yield _lacking(facts, principal, lacking)
 
 
-def check_surplus(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("application-policy")
+def check_surplus(facts: StackFacts) -> Iterator[Notice]:
     """Whether a policy gives the stack's own role or user more than the use of the key."""
     for arn in facts.principals:
         principal = facts.principal(arn)
@@ -94,21 +96,21 @@ def check_surplus(facts: StackFacts) -> Iterator[CheckResult]:
             yield from _surplus(facts, principal)
 
 
-def _surplus(facts: StackFacts, principal: IamPrincipal) -> Iterator[CheckResult]:
+def _surplus(facts: StackFacts, principal: IamPrincipal) -> Iterator[Notice]:
     for own in own_principals(facts.settings, facts.outputs) if facts.outputs else ():
         if own.arn == principal.arn:
             yield from surplus_of(facts, principal, own)
 
 
-def surplus_of(facts: StackFacts, principal: IamPrincipal, own: OwnPrincipal, *endings: str) -> Iterator[CheckResult]:
+def surplus_of(facts: StackFacts, principal: IamPrincipal, own: OwnPrincipal, *endings: str) -> Iterator[Notice]:
     """The policies that give a principal of the stack more than the settings; `endings` of what updates its own."""
     for policy in surplus_policies(principal, own):
         if policy.document is None:
-            yield NotChecked(what=f"the policies of {principal.arn}", why=f"{policy.name} could not be read")
+            yield Notice.unknown(f"the policies of {principal.arn}", why=f"{policy.name} could not be read")
             continue
         foreign = is_foreign(policy, own)
-        yield Finding(
-            cause="policy-foreign" if foreign else "policy-widened",
+        yield Notice.wrong(
+            "policy-foreign" if foreign else "policy-widened",
             what=f"{principal.arn} also has the policy {policy.name}, which the settings do not give it"
             if foreign
             else f"the policy {policy.name} allows {principal.arn} more than the settings give it",
@@ -136,11 +138,11 @@ def _allowed(principal: IamPrincipal, action: str, key: str) -> bool:
     )
 
 
-def _denying(facts: StackFacts, principal: IamPrincipal, policy: IamPolicy) -> Finding:
+def _denying(facts: StackFacts, principal: IamPrincipal, policy: IamPolicy) -> Notice:
     own = facts.outputs.app_policy_arn if facts.outputs else None
     command = fixes.pulumi_up(facts, POLICY) if policy.name == own else _removal(facts, principal, policy)
-    return Finding(
-        cause="explicit-deny",
+    return Notice.wrong(
+        "explicit-deny",
         what=f"the policy {policy.name} denies {principal.arn} the use of the key",
         why=f"{REFUSED}, “with an explicit deny in an identity-based policy”: a denial overrides every permission",
         command=command,
@@ -160,7 +162,7 @@ def _removal(facts: StackFacts, principal: IamPrincipal, policy: IamPolicy) -> s
     return fixes.aws(facts, "iam", f"delete-{of}-policy", f"--{of}-name", name, "--policy-name", inline)
 
 
-def _lacking(facts: StackFacts, principal: IamPrincipal, actions: list[str]) -> Finding:
+def _lacking(facts: StackFacts, principal: IamPrincipal, actions: list[str]) -> Notice:
     """The finding about the application's policy: it does not exist, is not attached, or was edited."""
     names = facts.settings.names
     arn = (
@@ -177,8 +179,8 @@ def _lacking(facts: StackFacts, principal: IamPrincipal, actions: list[str]) -> 
     )
     is_role = principal.is_role
     if versions is None:
-        return Finding(
-            cause="policy-missing",
+        return Notice.wrong(
+            "policy-missing",
             what=f"the application's policy {arn} does not exist",
             why=why,
             command=fixes.pulumi_up(facts, POLICY, *ATTACHMENTS, is_missing=True),
@@ -186,15 +188,15 @@ def _lacking(facts: StackFacts, principal: IamPrincipal, actions: list[str]) -> 
         )
     if arn not in {policy.name for policy in principal.policies}:
         of = "role" if is_role else "user"
-        return Finding(
-            cause="policy-detached",
+        return Notice.wrong(
+            "policy-detached",
             what=f"the application's policy {arn} is not attached to {principal.arn}",
             why=why,
             command=fixes.aws(facts, "iam", f"attach-{of}-policy", f"--{of}-name", principal.name, "--policy-arn", arn),
             advice=RESTART,
         )
-    return Finding(
-        cause="policy-edited",
+    return Notice.wrong(
+        "policy-edited",
         what=f"the application's policy {arn} does not allow {', '.join(actions)} on {facts.key_arn}",
         why=why,
         command=_former_version(facts, arn, principal, versions) or fixes.pulumi_up(facts, POLICY),
@@ -222,7 +224,8 @@ def _key_policy_decision(facts: StackFacts, arn: str) -> KeyPolicyDecision:
     return decide_by_key_policy_of(facts.settings, policy, arn, "kms:Decrypt")
 
 
-def check_permission_limits(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("application-tested")
+def check_permission_limits(facts: StackFacts) -> Iterator[Notice]:
     """Whether boundary and organization allow the key: by IAM's simulator, or the boundary by its document."""
     for arn in facts.principals:
         principal = facts.principal(arn)
@@ -230,11 +233,11 @@ def check_permission_limits(facts: StackFacts) -> Iterator[CheckResult]:
             yield from _limits_of(facts, principal)
 
 
-def _limits_of(facts: StackFacts, principal: IamPrincipal) -> Iterator[CheckResult]:
+def _limits_of(facts: StackFacts, principal: IamPrincipal) -> Iterator[Notice]:
     simulation = facts.simulate(principal.arn)
     if isinstance(simulation, SetupError):
         if facts.key_arn is not None:
-            yield NotChecked.of(f"IAM's policy simulation of {principal.arn}", simulation)
+            yield Notice.unread(f"IAM's policy simulation of {principal.arn}", simulation)
         simulation = ()
     if denied := [evaluation.action for evaluation in simulation if evaluation.by_organization is False]:
         yield organization_denies(facts, "service", ", ".join(denied))
@@ -244,11 +247,11 @@ def _limits_of(facts: StackFacts, principal: IamPrincipal) -> Iterator[CheckResu
         evaluation for evaluation in simulation if evaluation.ruling is not Ruling.ALLOWED and not evaluation.depends_on
     ]
     if simulation and not refused:
-        yield Passed(what=f"IAM's simulator allows {principal.arn} to use the key")
+        yield Notice.good(f"IAM's simulator allows {principal.arn} to use the key")
     elif refused:
         # check_codes.TABLE hides it if one of the causes above was found.
-        yield Finding(
-            cause="identity-denied",
+        yield Notice.wrong(
+            "identity-denied",
             what=f"the policies of {principal.arn} do not allow {', '.join(entry.action for entry in refused)}",
             why=f"IAM's policy simulator says {', '.join(sorted({evaluation.ruling for evaluation in refused}))}",
             command=fixes.pulumi_up(facts, POLICY, *ATTACHMENTS),
@@ -271,11 +274,11 @@ def _passes(
     return all(evaluation.is_allowed for evaluation in says)
 
 
-def organization_denies(facts: StackFacts, kind: str, actions: str) -> Finding:
+def organization_denies(facts: StackFacts, kind: str, actions: str) -> Notice:
     """A policy of the organization, of the kind `service` or `resource`, that denies the actions."""
     account = facts.settings.account_id
-    return Finding(
-        cause=f"{kind}-control-policy",
+    return Notice.wrong(
+        f"{kind}-control-policy",
         what=f"a {kind} control policy of the organization does not allow the account {account} {actions}",
         why=f"{REFUSED} to everybody, whatever IAM and the key allow; only the organization's administrators can "
         "read and change it",
@@ -286,7 +289,7 @@ def organization_denies(facts: StackFacts, kind: str, actions: str) -> Finding:
     )
 
 
-def _boundary(facts: StackFacts, principal: IamPrincipal, boundary: IamPolicy) -> Finding:
+def _boundary(facts: StackFacts, principal: IamPrincipal, boundary: IamPolicy) -> Notice:
     of = "role" if principal.is_role else "user"
     expected = facts.settings.permissions_boundary_arn
     if expected == boundary.name:
@@ -305,8 +308,8 @@ def _boundary(facts: StackFacts, principal: IamPrincipal, boundary: IamPolicy) -
     else:
         command = fixes.aws(facts, "iam", f"delete-{of}-permissions-boundary", f"--{of}-name", principal.name)
         advice = RESTART
-    return Finding(
-        cause="boundary-denies",
+    return Notice.wrong(
+        "boundary-denies",
         what=f"the permissions boundary {boundary.name} of {principal.arn} does not allow the use of the key",
         why=f"{REFUSED}, “because no permissions boundary allows” it"
         + ("" if expected else "; the settings have no boundary"),
@@ -315,7 +318,8 @@ def _boundary(facts: StackFacts, principal: IamPrincipal, boundary: IamPolicy) -
     )
 
 
-def check_access_key(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("application-tested")
+def check_access_key(facts: StackFacts) -> Iterator[Notice]:
     """Whether the user still has the access key of the environment, and whether it is active."""
     settings, vercel, project = facts.settings, facts.deployed.vercel, facts.deployed.project
     if not settings.makes_user or vercel is None or not isinstance(project, VercelProject):
@@ -325,35 +329,35 @@ def check_access_key(facts: StackFacts) -> Iterator[CheckResult]:
     pushed = facts.once("access key on Vercel", lambda: vercel.access_key_id(project))
     for what, answer in ((f"the access keys of {user}", keys), ("the access key on Vercel", pushed)):
         if isinstance(answer, SetupError):
-            yield NotChecked.of(what, answer)
+            yield Notice.unread(what, answer)
     if isinstance(keys, SetupError) or isinstance(pushed, SetupError):
         return
     mine = next((key for key in keys if key.id == pushed), None)
     if pushed is None:
-        yield Finding(
-            cause="access-key-missing",
+        yield Notice.wrong(
+            "access-key-missing",
             what=f"{place} has no access key of {user}",
             why="the application has no credentials: it could not load them from any provider",
             command=fixes.push(facts),
         )
     elif mine is None:
-        yield Finding(
-            cause="access-key-deleted",
+        yield Notice.wrong(
+            "access-key-deleted",
             what=f"{place} has the access key {pushed}, but {user} has no such key",
             why="AWS returns UnrecognizedClientException or InvalidClientTokenId: it was deleted, or is another user's",
             command=f"{fixes.wizard(facts, 'access-key rotate')} && {fixes.push(facts)}",
         )
     elif not mine.active:
         arguments = ("--user-name", user, "--access-key-id", mine.id, "--status", "Active")
-        yield Finding(
-            cause="access-key-inactive",
+        yield Notice.wrong(
+            "access-key-inactive",
             what=f"the access key {mine.id} of {user}, which {place} has, is inactive",
             why="AWS returns UnrecognizedClientException or InvalidClientTokenId for each call with it",
             command=fixes.aws(facts, "iam", "update-access-key", *arguments),
             advice=RESTART,
         )
     else:
-        yield Passed(what=f"the access key {mine.id}, which {place} has, is an active key of {user}")
+        yield Notice.good(f"the access key {mine.id}, which {place} has, is an active key of {user}")
 
 
-ACCESS_CHECKS: tuple[Check, ...] = (check_principals, check_permission_limits, check_access_key)
+ACCESS_CHECKS: tuple[Judgement, ...] = (check_principals, check_permission_limits, check_access_key)

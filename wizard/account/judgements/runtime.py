@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from wizard.account import fixes
-from wizard.account.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.variables import former_key
+from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
 from wizard.core.models.audit import KeyCall
 from wizard.core.models.deployment import Deployment, Instances, Service
@@ -29,32 +29,33 @@ _HISTORY = timedelta(days=90)
 """How far back CloudTrail's event history goes."""
 
 
-def check_deployments(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("application-tested")
+def check_deployments(facts: StackFacts) -> Iterator[Notice]:
     """Whether the running instances have the delivered values, and no cached failure."""
     if facts.outputs is None:
         return
     for instances in facts.instances:
         place = deploy_target(instances.target).runtime(facts.settings)
         if not instances.is_inspected:
-            yield Skipped(what=f"{place}: {instances.why}")
+            yield Notice.person(f"{place}: {instances.why}")
         elif instances.deployment is None and (instances.is_absent or instances.stale is False):
-            yield Passed(what=f"{place}: {instances.why}")
+            yield Notice.good(f"{place}: {instances.why}")
         elif instances.deployment is None:
-            yield NotChecked(what=f"whether {place} has the delivered values", why=instances.why)
+            yield Notice.unknown(f"whether {place} has the delivered values", why=instances.why)
         else:
             yield from _values(facts, instances, instances.deployment, place)
             yield from _memory(facts, instances, instances.deployment, place)
 
 
-def _values(facts: StackFacts, instances: Instances, runs: Deployment, place: str) -> Iterator[CheckResult]:
+def _values(facts: StackFacts, instances: Instances, runs: Deployment, place: str) -> Iterator[Notice]:
     release = instances.release
     if instances.stale is None:
-        yield NotChecked(what=f"whether {place}, {runs.name}, has the delivered values", why=instances.why)
+        yield Notice.unknown(f"whether {place}, {runs.name}, has the delivered values", why=instances.why)
     elif not instances.stale:
-        yield Passed(what=f"{place}, {runs.name}, started after the last change of its values")
+        yield Notice.good(f"{place}, {runs.name}, started after the last change of its values")
     elif release is not None and instances.is_rolling:
-        yield Finding(
-            cause="deployment-rolling",
+        yield Notice.wrong(
+            "deployment-rolling",
             what=f"{place}, {runs.name}, has outdated values; {release.canary.name} has the new ones: {release.words}",
             why="a part of the traffic has the old values until the rolling release is complete; it is healthy",
             command=release.command,
@@ -65,15 +66,15 @@ def _values(facts: StackFacts, instances: Instances, runs: Deployment, place: st
         if release is not None and (instances.is_aborted or release.is_active):
             has = "had" if instances.is_aborted else "does not have"
             how += f"; {release.canary.name} {has} the new values: {release.words}"
-        yield Finding(
-            cause="deployment-stale",
+        yield Notice.wrong(
+            "deployment-stale",
             what=f"{place}, {runs.name}, {how}",
             why="variables are read when a deployment or a task starts: what runs has the old values, or none",
             command=_redeploy(facts),
         )
 
 
-def _memory(facts: StackFacts, instances: Instances, runs: Deployment, place: str) -> Iterator[CheckResult]:
+def _memory(facts: StackFacts, instances: Instances, runs: Deployment, place: str) -> Iterator[Notice]:
     """Whether its last use of the key failed: it caches that even if the cause is fixed."""
     outputs = facts.outputs
     if outputs is None:
@@ -83,7 +84,7 @@ def _memory(facts: StackFacts, instances: Instances, runs: Deployment, place: st
     since = max(runs.made.replace(microsecond=0), datetime.now(UTC) - _HISTORY)
     calls = facts.once(f"key uses {since}", lambda: facts.aws.audit.key_calls(key, since=since))
     if isinstance(calls, SetupError):
-        yield NotChecked.of(f"whether {place} failed to load its key", calls)
+        yield Notice.unread(f"whether {place} failed to load its key", calls)
         return
     # The ARN of a session's role does not contain the role's path.
     uses = [use for use in calls.calls if _name(use.principal) == _name(principal) and use.at >= since]
@@ -91,18 +92,18 @@ def _memory(facts: StackFacts, instances: Instances, runs: Deployment, place: st
     if failed and uses[0].error is not None:
         yield _remembered(facts, runs, place, failed)
     elif not calls.complete and not uses:
-        yield NotChecked(
-            what=f"whether {place} failed to load its key",
+        yield Notice.unknown(
+            f"whether {place} failed to load its key",
             why="CloudTrail has more events than doctor reads, and the newest have none of the application",
         )
     else:
-        yield Passed(what=f"the last use of the key by {place} did not fail, as far as CloudTrail has recorded it")
+        yield Notice.good(f"the last use of the key by {place} did not fail, as far as CloudTrail has recorded it")
 
 
-def _remembered(facts: StackFacts, runs: Deployment, place: str, failed: list[KeyCall]) -> Finding:
+def _remembered(facts: StackFacts, runs: Deployment, place: str, failed: list[KeyCall]) -> Notice:
     times = "once" if len(failed) == 1 else f"{len(failed)} times"
-    return Finding(
-        cause="failure-remembered",
+    return Notice.wrong(
+        "failure-remembered",
         what=f"{place}, {runs.name}, failed to use the key {times}, last at {_time(failed[0].at)} "
         f"({failed[0].error}), and has not used it since",
         why="the application caches a failed load of its key until it restarts, even after the cause is fixed",
@@ -128,7 +129,8 @@ def _time(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "an unknown time"
 
 
-def check_task_definition(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("application-tested")
+def check_task_definition(facts: StackFacts) -> Iterator[Notice]:
     """Whether the service's task definition has the stack's roles and secrets."""
     settings, outputs = facts.settings, facts.outputs
     cluster, name = settings.ecs_cluster, settings.ecs_service
@@ -140,18 +142,18 @@ def check_task_definition(facts: StackFacts) -> Iterator[CheckResult]:
     arn = service.task_definition
     definition = facts.once("task definition", lambda: facts.aws.ecs_services.task_definition(arn))
     if isinstance(definition, SetupError):
-        yield NotChecked.of(f"the task definition {arn}", definition)
+        yield Notice.unread(f"the task definition {arn}", definition)
         return
     if definition is None:
-        yield NotChecked(what=f"the task definition {arn}", why="ECS has no such task definition")
+        yield Notice.unknown(f"the task definition {arn}", why="ECS has no such task definition")
         return
     if place := former_key_in(definition, f"{cluster}/{name}"):
         yield former_key(facts, place)
     expected = ExpectedDefinition.of(settings, outputs)
     task_role = definition.body.get("taskRoleArn")
     if task_role != expected.task_role:
-        yield Finding(
-            cause="wrong-principal",
+        yield Notice.wrong(
+            "wrong-principal",
             what=f"the service {cluster}/{name} runs as {task_role or 'no role at all'}, not as {expected.task_role}",
             why="the key allows only the application's own role: KMS returns AccessDeniedException"
             if task_role
@@ -161,22 +163,22 @@ def check_task_definition(facts: StackFacts) -> Iterator[CheckResult]:
     try:
         container = container_of(definition, expected, service)
     except SetupError as error:
-        yield NotChecked.of(f"which container of {arn} is the application's", error)
+        yield Notice.unread(f"which container of {arn} is the application's", error)
         return
     rest = {**definition.body, "taskRoleArn": expected.task_role}
     missing = changes(rest, with_variables(rest, container, expected), container)
     own = OwnValues.of(settings, outputs)
     foreign = tuple(dict.fromkeys(each.name for each in foreign_in(definition, container, service, settings, own)))
     if missing:
-        yield Finding(
-            cause="task-definition-behind",
+        yield Notice.wrong(
+            "task-definition-behind",
             what=f"the task definition of {cluster}/{name} lacks: {'; '.join(missing)}",
             why="its tasks do not get the variables from the stack's store, and say “Encryption key not initialized”",
             command=_completion(facts, service, expected, foreign),
         )
     elif task_role == expected.task_role:
-        yield Passed(what=f"the service {cluster}/{name} runs as the application, with the stack's variables")
+        yield Notice.good(f"the service {cluster}/{name} runs as the application, with the stack's variables")
 
 
-ACCESS_CHECKS: tuple[Check, ...] = (check_task_definition,)
-OTHER_CHECKS: tuple[Check, ...] = (check_deployments,)
+ACCESS_CHECKS: tuple[Judgement, ...] = (check_task_definition,)
+OTHER_CHECKS: tuple[Judgement, ...] = (check_deployments,)

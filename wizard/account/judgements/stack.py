@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from wizard.account import fixes
 from wizard.account.claim import claim_of, claimed_elsewhere
-from wizard.account.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, first_of, next_step
+from wizard.account.diagnosis import first_of
 from wizard.account.facts import StackFacts
+from wizard.account.notices import Judgement, Notice, judgement
 from wizard.account.resource_conflicts import resource_conflicts, with_existing_provider
 from wizard.core.errors import CredentialsError, DamagedState, NoBackend, SetupError, StackBusy
 from wizard.core.models.account import KeyFact
@@ -16,42 +17,43 @@ from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.stack import Drift, DriftKind
 
 
-def check_stack(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement()
+def check_stack(facts: StackFacts) -> Iterator[Notice]:
     """Whether the state can be read, has the key, and has no pending operations."""
     state = facts.state
     name = facts.stack
     if isinstance(state, (CredentialsError, StackBusy)):
-        yield NotChecked.of(f"the state of the stack {name}", state)
+        yield Notice.unread(f"the state of the stack {name}", state)
         return
     if isinstance(state, DamagedState):
-        yield Finding(
-            cause="stack-state-damaged",
+        yield Notice.wrong(
+            "stack-state-damaged",
             what=state.message,
             why="the state lists the stack's resources; without it nothing can be changed or repaired",
-            **next_step(state.hint),
+            hint=state.hint,
         )
         return
     if isinstance(state, SetupError):
         # Where this machine does not say where the state is, the environment's claim in the account does.
         owner = claimed_elsewhere(facts.aws, facts.settings, "") if isinstance(state, NoBackend) else None
-        yield Finding(
-            cause="backend-unreachable",
+        yield Notice.wrong(
+            "backend-unreachable",
             what=f"Pulumi's state of the stack {name} cannot be read: {state.message}",
             why="the state lists the stack's resources; without it nothing can be changed or repaired",
-            **next_step(owner.next if owner else state.hint),
+            hint=owner.next if owner else state.hint,
         )
         return
     opened = facts.backend
     if isinstance(opened, SetupError):
-        yield Finding(
-            cause="backend-unreachable",
+        yield Notice.wrong(
+            "backend-unreachable",
             what=opened.message,
             why="without its passphrase and its backend the stack cannot be changed or repaired",
-            **next_step(opened.hint),
+            hint=opened.hint,
         )
     if state.stale_lock:
-        yield Finding(
-            cause="stack-locked",
+        yield Notice.wrong(
+            "stack-locked",
             what=f"a lock holds the stack {name}: {state.stale_lock}",
             why="its process has ended, or it is older than any update takes; nothing can be changed while it is there",
             command=f"pulumi cancel --yes --stack {name}",
@@ -64,17 +66,17 @@ def check_stack(facts: StackFacts) -> Iterator[CheckResult]:
         return
     if state.pending:
         what = ", ".join(f"{step.op} {step.name}" for step in state.pending)
-        yield Finding(
-            cause="stack-pending-operations",
+        yield Notice.wrong(
+            "stack-pending-operations",
             what=f"an update of {name} that did not finish left behind: {what}",
             why="the state does not say what of these the account has; setup reads them from the account first",
             command=fixes.wizard(facts, "setup", "--yes"),
         )
         return
-    yield Passed(what=f"the state of the stack {name} exists, and no update was interrupted")
+    yield Notice.good(f"the state of the stack {name} exists, and no update was interrupted")
 
 
-def _second_key(facts: StackFacts, state: StackState) -> Finding | None:
+def _second_key(facts: StackFacts, state: StackState) -> Notice | None:
     """Resources that an update of an emptied stack created, while the first ones were retained in the account."""
     alias, stored, name = facts.alias_target, facts.stored_data_key, facts.stack
     if not (isinstance(alias, KeyFact) and isinstance(stored, StoredDataKey) and stored.key_arn == alias.arn):
@@ -83,8 +85,8 @@ def _second_key(facts: StackFacts, state: StackState) -> Finding | None:
         return None
     keys = ", ".join(entry.id for entry in state.resources if entry.type == "aws:kms/key:Key")
     empty = fixes.typed("pulumi", "stack", "rm", "--force", "--yes", "--preserve-config", "--stack", name)
-    return Finding(
-        cause="stack-second-key",
+    return Notice.wrong(
+        "stack-second-key",
         what=f"{stored.parameter} is wrapped by {alias.arn}, and the state of {name} has other resources than that key",
         why="an update of an emptied stack created them: the first key, its alias and the trail were retained",
         command=f"{empty} && {fixes.wizard(facts, 'setup', '--adopt', '--repair', 'all', '--yes')}",
@@ -92,22 +94,22 @@ def _second_key(facts: StackFacts, state: StackState) -> Finding | None:
     )
 
 
-def _no_key(facts: StackFacts) -> Finding:
+def _no_key(facts: StackFacts) -> Notice:
     alias = facts.alias_target
     if isinstance(alias, KeyFact):
         backend = facts.backend
         own = claim_of(facts.stack, backend) if backend and not isinstance(backend, SetupError) else None
         if own and (elsewhere := claimed_elsewhere(facts.aws, facts.settings, own)):
-            return Finding(cause="stack-elsewhere", what=elsewhere.what, why=elsewhere.why, **next_step(elsewhere.next))
-        return Finding(
-            cause="stack-state-lost",
+            return Notice.wrong("stack-elsewhere", what=elsewhere.what, why=elsewhere.why, hint=elsewhere.next)
+        return Notice.wrong(
+            "stack-state-lost",
             what=f"{facts.settings.names.alias} points to {alias.arn}, but the state of {facts.stack} has no key",
             why="the state was lost, or is kept in another backend than this one",
             command=fixes.wizard(facts, "setup", "--adopt", "--repair", "all", "--yes"),
             advice="if the state is in another backend: pulumi login to that one instead",
         )
-    return Finding(
-        cause="stack-not-built",
+    return Notice.wrong(
+        "stack-not-built",
         what=f"the stack {facts.stack} has settings, but is not deployed",
         why="the state of Pulumi has no key",
         command=fixes.wizard(facts, "setup", "--yes"),
@@ -120,42 +122,43 @@ _MAX_LISTED = 6
 """The most resources in one sentence."""
 
 
-def check_drift(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement()
+def check_drift(facts: StackFacts) -> Iterator[Notice]:
     """Whether settings, state and account agree."""
     if facts.outputs is None:
         return  # Reported by check_stack.
     compared = facts.once("comparison", lambda: facts.deployed.engine.compare(facts.stack))
     if isinstance(compared, SetupError):
-        yield NotChecked.of(COMPARISON, compared)
+        yield Notice.unread(COMPARISON, compared)
         return
     drifted = [drift for drift in compared if drift.kind in (DriftKind.GONE, DriftKind.CHANGED)]
     unapplied = [drift for drift in compared if drift.kind is DriftKind.UNAPPLIED]
     unknown = [drift for drift in compared if drift.kind is DriftKind.UNKNOWN]
     if drifted:
-        yield Finding(
-            cause="stack-drifted",
+        yield Notice.wrong(
+            "stack-drifted",
             what=f"changed outside the stack: {_summary(drifted)}",
             why="the account differs from Pulumi's state; `pulumi preview --refresh --diff` shows each value",
             command=fixes.pulumi_up_urns(facts, [drift.urn for drift in drifted]),
         )
     lost = [*_lost(facts)] if unknown else []
     if lost:
-        yield Finding(
-            cause="stack-state-lost",
+        yield Notice.wrong(
+            "stack-state-lost",
             what=f"these resources of the account are missing in the state of {facts.stack}: {', '.join(lost)}",
             why="an update would try to create them again, and fail",
             command=fixes.wizard(facts, "setup", "--adopt", "--repair", "all", "--yes"),
         )
     behind = [*unapplied, *(() if lost else unknown)]
     if behind:
-        yield Finding(
-            cause="stack-behind",
+        yield Notice.wrong(
+            "stack-behind",
             what=f"the settings were changed but not applied: {_summary(behind)}",
             why="the account is as it was before the change; `pulumi preview --diff` shows each value",
             command=fixes.pulumi_up_urns(facts, ()),
         )
     if not compared:
-        yield Passed(what="settings, state and account agree in every resource")
+        yield Notice.good("settings, state and account agree in every resource")
 
 
 def _lost(facts: StackFacts) -> Iterator[str]:
@@ -175,6 +178,6 @@ def _summary(drifts: Sequence[Drift]) -> str:
     return first_of([drift.description for drift in drifts], _MAX_LISTED)
 
 
-OTHER_CHECKS: tuple[Check, ...] = (check_stack,)
-SLOW_CHECKS: tuple[tuple[str, Check], ...] = ((COMPARISON, check_drift),)
+OTHER_CHECKS: tuple[Judgement, ...] = (check_stack,)
+SLOW_CHECKS: tuple[tuple[str, Judgement], ...] = ((COMPARISON, check_drift),)
 """The checks that take long, each with what it compares."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from components.settings import HASH_KEY_VARIABLE, SecretStore
 from wizard.account import fixes
-from wizard.account.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.principal import RESTART, organization_denies
+from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey, input_variable, read_from_application
 from wizard.core.errors import DataKeyConflict, SetupError
 from wizard.core.models.access import FormerText, VariableEntry
@@ -28,29 +28,30 @@ def _lost(facts: StackFacts) -> str:
     return "without it the data key cannot be delivered again, and a new one would decrypt no record"
 
 
-def check_stored_data_key(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("data-key-stored")
+def check_stored_data_key(facts: StackFacts) -> Iterator[Notice]:
     """Whether the stored data key is the one that its tags name, wrapped by the stack's key."""
     stored_data_key, name = facts.stored_data_key, facts.settings.names.stored_data_key
     if isinstance(stored_data_key, DataKeyConflict):
         yield _conflict(facts, stored_data_key)
     elif isinstance(stored_data_key, SetupError):
-        yield NotChecked.of(f"the stored data key {name}", stored_data_key)
+        yield Notice.unread(f"the stored data key {name}", stored_data_key)
     elif stored_data_key is None:
         yield from _missing(facts)
     elif stored_data_key.key_arn is not None and facts.key_arn is not None and stored_data_key.key_arn != facts.key_arn:
         yield _other_key(facts, stored_data_key, stored_data_key.key_arn, facts.key_arn)
     else:
-        yield Passed(what=f"{name} is the {facts.settings.names.noun} {stored_data_key.wrapped.fingerprint}")
+        yield Notice.good(f"{name} is the {facts.settings.names.noun} {stored_data_key.wrapped.fingerprint}")
 
 
-def _missing(facts: StackFacts) -> Iterator[CheckResult]:
+def _missing(facts: StackFacts) -> Iterator[Notice]:
     name = facts.settings.names.stored_data_key
     if facts.outputs is None:
         return  # Not deployed, or reported by check_stack.
     recovery = _recovery(facts)
     if recovery is None:
-        yield Finding(
-            cause="data-key-not-created",
+        yield Notice.wrong(
+            "data-key-not-created",
             what=f"{name} has no {facts.settings.names.noun} yet",
             why="the settings ask for a hash key, and none was created; until then the hashes depend on the data key"
             if facts.settings.names.variable == HASH_KEY_VARIABLE
@@ -58,8 +59,8 @@ def _missing(facts: StackFacts) -> Iterator[CheckResult]:
             command=fixes.push(facts),
         )
         return
-    yield Finding(
-        cause="stored-key-missing",
+    yield Notice.wrong(
+        "stored-key-missing",
         what=f"the stored {facts.settings.names.noun} {name} was deleted",
         why=_lost(facts),
         command=recovery[0],
@@ -109,7 +110,8 @@ def _recovery(facts: StackFacts) -> tuple[str, str] | None:
     )
 
 
-def check_versions(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("data-key-stored")
+def check_versions(facts: StackFacts) -> Iterator[Notice]:
     """Whether the data key is kept among its versions, and each version has the value that its name says."""
     stored, settings = facts.stored_data_key, facts.settings
     if not isinstance(stored, StoredDataKey):
@@ -121,15 +123,15 @@ def check_versions(facts: StackFacts) -> Iterator[CheckResult]:
     known |= {*last.versions} if isinstance(last, LastBackup) else set()
     lost = facts.once("lost", lambda: facts.aws.key_rotation.altered(settings, known=known))
     if isinstance(lost, SetupError):
-        yield NotChecked.of(f"the versions of {settings.names.stored_data_key}", lost)
+        yield Notice.unread(f"the versions of {settings.names.stored_data_key}", lost)
         return
     for entry in lost:
         yield _lost_version(facts, entry, fingerprint)
     if not lost:
-        yield Passed(what=f"{fingerprint} is kept among the versions of the data key, and nobody replaced a version")
+        yield Notice.good(f"{fingerprint} is kept among the versions of the data key, and nobody replaced a version")
 
 
-def _lost_version(facts: StackFacts, entry: str, in_use: str) -> Finding:
+def _lost_version(facts: StackFacts, entry: str, in_use: str) -> Notice:
     fingerprint, former, last = _version_of(entry), _former(facts, entry), facts.last_backup
     # The name of a new data key, which is not in use yet, is a number.
     known = [fingerprint] if FINGERPRINT.fullmatch(fingerprint) else [*former][-1:]
@@ -144,8 +146,8 @@ def _lost_version(facts: StackFacts, entry: str, in_use: str) -> Finding:
     elif isinstance(last, LastBackup) and fingerprint in (last.fingerprint, *last.versions):
         # Nothing that the backup has replaces the data key in use.
         command, advice = _from_place(facts, last, "--versions-only")
-    return Finding(
-        cause="data-key-version-lost",
+    return Notice.wrong(
+        "data-key-version-lost",
         what=f"{entry}, a version of the data key, does not exist, or somebody replaced its value",
         why="a record that is encrypted under a lost version can never be decrypted again",
         command=command,
@@ -183,32 +185,32 @@ def _was_delivered(facts: StackFacts) -> bool:
     return HASH_KEY_VARIABLE in names if facts.settings.names.variable == HASH_KEY_VARIABLE else bool(names)
 
 
-def _conflict(facts: StackFacts, conflict: DataKeyConflict) -> CheckResult:
+def _conflict(facts: StackFacts, conflict: DataKeyConflict) -> Notice:
     """The finding about a value that is not a wrapped key, or is another data key than the tag names."""
     name = facts.settings.names.stored_data_key
     stored = facts.once("stored key", lambda: facts.aws.key_rotation.stored_key(facts.settings))
     if isinstance(stored, SetupError):
-        return NotChecked.of(f"the stored data key {name}", conflict)
+        return Notice.unread(f"the stored data key {name}", conflict)
     former = _former(facts)
     tagged = quoted(stored.tagged) if stored.tagged else "no data key"
     if stored.wrapped is None:
         version = stored.tagged or next(reversed(former), None)
-        return Finding(
-            cause="stored-key-malformed",
+        return Notice.wrong(
+            "stored-key-malformed",
             what=f"the value of {name} is not a wrapped data key: somebody overwrote it",
             why=f"{_lost(facts)}; running instances keep their key until they restart",
             command=(command := _back(facts, version, former)),
             advice=RESTART if command else _backup_advice(facts),
         )
     if tuple(former) == (stored.wrapped.fingerprint,):
-        return Finding(
-            cause="stored-key-tag-changed",
+        return Notice.wrong(
+            "stored-key-tag-changed",
             what=f"the tag of {name} names {tagged}, but its only value so far is {stored.wrapped.fingerprint}",
             why="the value was never replaced, so the tag was; every delivery is refused until they agree",
             command=_tag(facts, stored.wrapped),
         )
-    return Finding(
-        cause="stored-key-replaced",
+    return Notice.wrong(
+        "stored-key-replaced",
         what=f"{name} is the data key {stored.wrapped.fingerprint}, but its tag names {tagged}",
         why="somebody overwrote it with another data key; the right one does not decrypt the records of that one",
         command=(command := _back(facts, stored.tagged, former)),
@@ -326,9 +328,9 @@ def _restore(facts: StackFacts, fingerprint: str) -> str:
     return fixes.wizard(facts, "restore", *words)
 
 
-def _other_key(facts: StackFacts, stored_data_key: StoredDataKey, key_arn: str, expected: str) -> Finding:
-    return Finding(
-        cause="stored-key-of-another-kms-key",
+def _other_key(facts: StackFacts, stored_data_key: StoredDataKey, key_arn: str, expected: str) -> Notice:
+    return Notice.wrong(
+        "stored-key-of-another-kms-key",
         what=f"the data key in {stored_data_key.parameter} is wrapped by {key_arn}, but the stack's key is {expected}",
         why="the stack's key cannot decrypt it: KMS returns IncorrectKeyException",
         command=fixes.wizard(facts, "rotate", "--reencrypt", expected, "--confirm", facts.stack),
@@ -339,7 +341,8 @@ def _other_key(facts: StackFacts, stored_data_key: StoredDataKey, key_arn: str, 
 # --- the verification
 
 
-def check_decryption(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("application-tested")
+def check_decryption(facts: StackFacts) -> Iterator[Notice]:
     """Whether the application decrypts its data key, with its own credentials if they are available."""
     stored_data_key, key, settings = facts.stored_data_key, facts.key, facts.settings
     if not isinstance(key, KeyFact):
@@ -360,17 +363,17 @@ def check_decryption(facts: StackFacts) -> Iterator[CheckResult]:
         if (result := _verdict(facts, arn, target, variables, key.arn)) is None:
             continue  # The checks of its policies report the rest.
         if isinstance(result, SetupError):
-            yield NotChecked.of("the verification as the application", result)
+            yield Notice.unread("the verification as the application", result)
         elif not result.is_answer:
-            yield NotChecked(
-                what="the verification as the application", why=f"KMS did not answer ({result.cause}: {result.message})"
+            yield Notice.unknown(
+                "the verification as the application", why=f"KMS did not answer ({result.cause}: {result.message})"
             )
         elif result.proved and variables is None:
-            yield Passed(what=f"{result.principal} may decrypt with the key; no data key was at hand to verify it with")
+            yield Notice.good(f"{result.principal} may decrypt with the key; no data key was at hand to verify it with")
         elif result.proved:
-            yield Passed(what=f"{result.principal} can decrypt the data key {result.fingerprint}")
+            yield Notice.good(f"{result.principal} can decrypt the data key {result.fingerprint}")
         elif result.cause == "Unsupported":
-            yield NotChecked(what=f"whether {arn} may decrypt, without the stored data key", why=result.message)
+            yield Notice.unknown(f"whether {arn} may decrypt, without the stored data key", why=result.message)
         else:
             yield _failed(facts, arn, result, stored)
 
@@ -418,7 +421,7 @@ _BY_VERDICT = {
 }
 
 
-def _failed(facts: StackFacts, arn: str, result: ChildResult, stored: StoredDataKey | None) -> Finding:
+def _failed(facts: StackFacts, arn: str, result: ChildResult, stored: StoredDataKey | None) -> Notice:
     if "resource control policy" in result.message:
         # IAM's simulator does not evaluate these policies: only the real call shows it.
         return organization_denies(facts, "resource", "kms:Decrypt on the key")
@@ -428,8 +431,8 @@ def _failed(facts: StackFacts, arn: str, result: ChildResult, stored: StoredData
     if stored and cause in ("data-key-wrong-length", "unwrap-failed"):
         command = restore_previous(facts, stored.wrapped)
     what = f"the data key {stored.wrapped.fingerprint}" if stored else "with the key"
-    return Finding(
-        cause=cause,
+    return Notice.wrong(
+        cause,
         what=f"{result.principal or arn} cannot decrypt {what}: {result.cause}",
         why=result.message,
         command=command,
@@ -437,7 +440,8 @@ def _failed(facts: StackFacts, arn: str, result: ChildResult, stored: StoredData
     )
 
 
-def check_backup(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("data-key-backup")
+def check_backup(facts: StackFacts) -> Iterator[Notice]:
     """How old the last backup of the data key is, and whether it has the data key in use."""
     last, stored = facts.last_backup, facts.stored_data_key
     if not isinstance(stored, StoredDataKey):
@@ -445,14 +449,14 @@ def check_backup(facts: StackFacts) -> Iterator[CheckResult]:
     noun, name = facts.settings.names.noun, file_name_of(facts.settings.environment, stored.wrapped.fingerprint)
     command = fixes.wizard(facts, "backup", "--to", name)
     if isinstance(last, SetupError):
-        yield Skipped(what=f"the last backup of the {noun}: {last.message}")
+        yield Notice.person(f"the last backup of the {noun}: {last.message}")
     elif last is None:
-        yield Skipped(what=f"a backup of the {noun}: the account records none; make one: {command}")
+        yield Notice.person(f"a backup of the {noun}: the account records none; make one: {command}")
     elif last.fingerprint != stored.wrapped.fingerprint:
-        yield Skipped(what=f"a backup of {stored.wrapped.fingerprint}: the last one has {last.fingerprint}; {command}")
+        yield Notice.person(f"a backup of {stored.wrapped.fingerprint}: the last one has {last.fingerprint}; {command}")
     else:
-        yield Passed(what=f"the {noun} was backed up {last.age(facts.sources.now())}: {quoted(last.place)}")
+        yield Notice.good(f"the {noun} was backed up {last.age(facts.sources.now())}: {quoted(last.place)}")
 
 
-ACCESS_CHECKS: tuple[Check, ...] = (check_decryption, check_stored_data_key)
-OTHER_CHECKS: tuple[Check, ...] = (check_versions, check_backup)
+ACCESS_CHECKS: tuple[Judgement, ...] = (check_decryption, check_stored_data_key)
+OTHER_CHECKS: tuple[Judgement, ...] = (check_versions, check_backup)

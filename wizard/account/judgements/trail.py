@@ -12,9 +12,9 @@ from components.policies.requirements import BY_ID
 from components.policies.stack import trail_arn_of, trail_key_policy_of
 from components.settings import ImportGroup, ObjectLock, Settings
 from wizard.account import fixes
-from wizard.account.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.key import usable_again, usable_and_guarded
+from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact, Retention, TrailFact
 from wizard.core.models.audit import Gap, RuleFact, bucket_gaps, trail_gaps, trail_unread
@@ -46,41 +46,42 @@ def owns_bucket(settings: Settings) -> bool:
     return settings.existing_trail_arn is None and ImportGroup.BUCKET not in settings.kept_as_found
 
 
-def check_trail(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement()
+def check_trail(facts: StackFacts) -> Iterator[Notice]:
     """Whether the trail exists, logs, records every Region and KMS, and delivers."""
     settings = facts.settings
     arn = trail_arn_of(settings)
     trail = facts.once("trail", lambda: facts.aws.cloudtrail.find_trail(arn))
     if isinstance(trail, SetupError):
-        yield NotChecked.of(f"the audit trail {arn}", trail)
+        yield Notice.unread(f"the audit trail {arn}", trail)
         return
     if trail is None:
         yield _missing(facts, arn)
         return
     gaps = [*trail_gaps(trail)]
     for gap in gaps:
-        yield Finding(
-            cause=_TRAIL_CODES[gap.requirement.id],
+        yield Notice.wrong(
+            _TRAIL_CODES[gap.requirement.id],
             what=f"the audit trail {trail.name}: {gap.text}",
             why=gap.requirement.reason,
             command=_command(facts, trail, gap),
         )
     yield from _place(facts, trail)
     for what in trail_unread(trail):
-        yield NotChecked(
-            what=f"of the audit trail {trail.name}, {what}", why="CloudTrail does not return it", is_denied=True
+        yield Notice.unknown(
+            f"of the audit trail {trail.name}, {what}", why="CloudTrail does not return it", is_denied=True
         )
     if not gaps and trail.logging and trail.kms_events:
-        yield Passed(what=f"the audit trail {trail.name} logs in every Region, with the events of KMS")
+        yield Notice.good(f"the audit trail {trail.name} logs in every Region, with the events of KMS")
 
 
-def _missing(facts: StackFacts, arn: str) -> Finding:
+def _missing(facts: StackFacts, arn: str) -> Notice:
     command = (
         fixes.wizard(facts, "setup", "--trail", "create", "--yes")
         if facts.settings.existing_trail_arn
         else fixes.pulumi_up(facts, TRAIL)
     )
-    return Finding(cause="trail-missing", what=f"the trail {arn} does not exist", why=_NO_RECORD, command=command)
+    return Notice.wrong("trail-missing", what=f"the trail {arn} does not exist", why=_NO_RECORD, command=command)
 
 
 def _command(facts: StackFacts, trail: TrailFact, gap: Gap) -> str:
@@ -136,14 +137,14 @@ def _is_of_management(selector: Mapping[str, Any]) -> bool:
     )
 
 
-def _place(facts: StackFacts, trail: TrailFact) -> Iterator[CheckResult]:
+def _place(facts: StackFacts, trail: TrailFact) -> Iterator[Notice]:
     """Whether it delivers to the right bucket, without errors, and encrypted."""
     settings = facts.settings
     bucket, home = settings.names.trail_bucket, trail.arn.split(":")[3]
     update = ("cloudtrail", "update-trail", "--name", trail.arn)
     if trail.bucket != bucket:
-        yield Finding(
-            cause="trail-other-bucket",
+        yield Notice.wrong(
+            "trail-other-bucket",
             what=f"the audit trail {trail.name} writes to the bucket {trail.bucket}, not to {bucket}",
             why="the confirmed retention is that of the other bucket",
             command=fixes.aws(facts, *update, "--s3-bucket-name", bucket, region=home),
@@ -155,8 +156,8 @@ def _place(facts: StackFacts, trail: TrailFact) -> Iterator[CheckResult]:
     if owns_trail(settings) and settings.trail_key and trail.key_arn is None:
         alias = settings.names.trail_key_alias
         key = facts.once("logs' key", lambda: facts.aws.kms.describe_key(alias))
-        yield Finding(
-            cause="trail-encryption-off",
+        yield Notice.wrong(
+            "trail-encryption-off",
             what=f"the audit trail {trail.name} does not encrypt its logs with {alias}",
             why=BY_ID["trail-encryption"].reason,
             command=fixes.aws(
@@ -165,15 +166,15 @@ def _place(facts: StackFacts, trail: TrailFact) -> Iterator[CheckResult]:
         )
 
 
-def _logs_key(facts: StackFacts, trail: TrailFact, arn: str) -> Iterator[CheckResult]:
+def _logs_key(facts: StackFacts, trail: TrailFact, arn: str) -> Iterator[Notice]:
     """Whether the key of the logs can be used. That of an organization's trail may be another account's."""
     key = facts.replica(arn)
     if isinstance(key, SetupError):
         what = f"the key of the logs {arn}"
-        yield NotChecked.of(what, key) if owns_trail(facts.settings) else Skipped(what=f"{what}: {key.message}")
+        yield Notice.unread(what, key) if owns_trail(facts.settings) else Notice.person(f"{what}: {key.message}")
     elif key is None or key.state != "Enabled":
-        yield Finding(
-            cause="logs-key-unusable",
+        yield Notice.wrong(
+            "logs-key-unusable",
             what=f"the key of the logs {arn} {f'cannot be used: {key.state}' if key else 'does not exist'}",
             why=f"CloudTrail cannot encrypt what {trail.name} records, and nobody can read the logs that are there",
             command=_logs_key_again(facts, key) if key else fixes.pulumi_up(facts, TRAIL_KEY, TRAIL),
@@ -188,14 +189,14 @@ def _logs_key_again(facts: StackFacts, key: KeyFact) -> str:
     return usable_and_guarded(facts, key, policy, wanted=trail_key_policy_of(facts.settings), resource=TRAIL_KEY)
 
 
-def _undelivered(facts: StackFacts, trail: TrailFact) -> Finding:
+def _undelivered(facts: StackFacts, trail: TrailFact) -> Notice:
     if owns_bucket(facts.settings):
         command = fixes.pulumi_up(facts, BUCKET_POLICY, TRAIL_KEY)
     else:
         document = _with_delivery(facts, trail)
         command = fixes.aws(facts, "s3api", "put-bucket-policy", "--bucket", trail.bucket, "--policy", document)
-    return Finding(
-        cause="trail-delivery-failing",
+    return Notice.wrong(
+        "trail-delivery-failing",
         what=f"the audit trail {trail.name} cannot write to {trail.bucket}: {trail.delivery_error}",
         why=f"GetTrailStatus returns the last delivery's error; {_NO_RECORD}",
         command=command,
@@ -229,18 +230,19 @@ def with_statements(policy: Mapping[str, Any] | None, added: list[Any]) -> Mappi
     return {"Version": "2012-10-17", **(policy or {}), "Statement": [*retained, *added]}
 
 
-def check_alerts(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("alerts")
+def check_alerts(facts: StackFacts) -> Iterator[Notice]:
     """Whether the topic exists, and whether each rule is enabled and has a target."""
     settings = facts.settings
     if not settings.alerts:
         return
     alerts = facts.once("alerts", lambda: facts.aws.audit.alerts(settings))
     if isinstance(alerts, SetupError):
-        yield NotChecked.of("the alerts", alerts)
+        yield Notice.unread("the alerts", alerts)
         return
     if not alerts.topic:
-        yield Finding(
-            cause="alerts-topic-missing",
+        yield Notice.wrong(
+            "alerts-topic-missing",
             what=f"the topic of the alerts, {settings.names.alert_topic}, does not exist",
             why=BY_ID["alerts"].reason,
             command=fixes.pulumi_up_urns(facts, _alert_urns(facts)),
@@ -249,8 +251,8 @@ def check_alerts(facts: StackFacts) -> Iterator[CheckResult]:
     silent = [(fact.rule, why) for fact in alerts.rules if (why := _why_silent(fact))]
     for rule, why in silent:
         where = "" if rule.region == settings.region else f" in {rule.region}"
-        yield Finding(
-            cause="alerts-rule-off",
+        yield Notice.wrong(
+            "alerts-rule-off",
             what=f"the rule {rule.name} of the alerts{where} {why}",
             why=BY_ID["alerts"].reason,
             command=fixes.pulumi_up(facts, f"Rule::{rule.logical_name}", f"Target::{rule.logical_name}"),
@@ -258,18 +260,18 @@ def check_alerts(facts: StackFacts) -> Iterator[CheckResult]:
     if alerts.topic and alerts.receivers == 0:
         yield _unreceived(facts)
     elif alerts.topic and alerts.receivers is None:
-        yield NotChecked(what="whether anybody receives the alerts", why="SNS does not return the topic's subscribers")
+        yield Notice.unknown("whether anybody receives the alerts", why="SNS does not return the topic's subscribers")
     elif alerts.topic and not silent:
-        yield Passed(what=f"the alerts are published to {settings.names.alert_topic}")
+        yield Notice.good(f"the alerts are published to {settings.names.alert_topic}")
 
 
-def _unreceived(facts: StackFacts) -> Finding:
+def _unreceived(facts: StackFacts) -> Notice:
     """Without an address in the settings it was decided so: an auditor asks about it, but nothing is broken."""
     settings = facts.settings
     topic = f"arn:{settings.partition}:sns:{settings.region}:{settings.account_id}:{settings.names.alert_topic}"
     subscribe = ("sns", "subscribe", "--topic-arn", topic, "--protocol", "email", "--notification-endpoint")
-    return Finding(
-        cause="alerts-unreceived" if settings.alert_emails else "alerts-without-address",
+    return Notice.wrong(
+        "alerts-unreceived" if settings.alert_emails else "alerts-without-address",
         what=f"nobody receives the alerts: the topic {settings.names.alert_topic} has no confirmed subscriber",
         why=BY_ID["alerts"].reason,
         command=" && ".join(fixes.aws(facts, *subscribe, email) for email in settings.alert_emails),
@@ -313,16 +315,17 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 """The sections of the Security Rule, by the code of a requirement that is not met."""
 
 
-def check_bucket(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement()
+def check_bucket(facts: StackFacts) -> Iterator[Notice]:
     """Whether the bucket exists and meets the requirements."""
     bucket = facts.settings.names.trail_bucket
     retention = facts.once("retention", lambda: facts.aws.cloudtrail.bucket_retention(bucket))
     if isinstance(retention, SetupError):
-        yield NotChecked.of(f"the trail's bucket {bucket}", retention)
+        yield Notice.unread(f"the trail's bucket {bucket}", retention)
         return
     if retention is None:
-        yield Finding(
-            cause="bucket-missing",
+        yield Notice.wrong(
+            "bucket-missing",
             what=f"the bucket {bucket} does not exist in this account",
             why="the trail cannot deliver, and its records are lost",
             command=fixes.pulumi_up(facts)
@@ -332,8 +335,8 @@ def check_bucket(facts: StackFacts) -> Iterator[CheckResult]:
         return
     lacking = [*bucket_gaps(retention)]
     for gap in lacking:
-        yield Finding(
-            cause=_BUCKET_CODES[gap.requirement.id],
+        yield Notice.wrong(
+            _BUCKET_CODES[gap.requirement.id],
             what=f"the trail's bucket {bucket}: {gap.text}",
             why=gap.requirement.reason,
             command=_bucket_command(facts, bucket, gap),
@@ -341,10 +344,10 @@ def check_bucket(facts: StackFacts) -> Iterator[CheckResult]:
     unlocked = [*_lock(facts, bucket, retention)]
     yield from unlocked
     if retention.tls_only is None:
-        yield NotChecked(what=f"the policy of the bucket {bucket}", why="S3 does not return it", is_denied=True)
+        yield Notice.unknown(f"the policy of the bucket {bucket}", why="S3 does not return it", is_denied=True)
     elif not lacking and not unlocked:
         days = retention.expires_after_days
-        yield Passed(what=f"the trail's bucket {bucket} keeps its records {f'{days} days' if days else 'forever'}")
+        yield Notice.good(f"the trail's bucket {bucket} keeps its records {f'{days} days' if days else 'forever'}")
 
 
 def _bucket_command(facts: StackFacts, bucket: str, gap: Gap) -> str:
@@ -391,14 +394,14 @@ def _lengthened(rule: Mapping[str, Any], days: int) -> Mapping[str, Any]:
     return {**rule, "Expiration": {"Days": days}} if is_short else rule
 
 
-def _lock(facts: StackFacts, bucket: str, retention: Retention) -> Iterator[CheckResult]:
+def _lock(facts: StackFacts, bucket: str, retention: Retention) -> Iterator[Notice]:
     """Whether new records are locked as the settings say; not for a bucket that the stack does not own."""
     settings = facts.settings
     if not owns_bucket(settings) or settings.trail_lock is ObjectLock.NONE:
         return
     mode, days = settings.trail_lock.upper(), settings.trail_retention_days
     if not retention.lock_known:
-        yield NotChecked(what=f"the Object Lock of the bucket {bucket}", why="S3 does not return it", is_denied=True)
+        yield Notice.unknown(f"the Object Lock of the bucket {bucket}", why="S3 does not return it", is_denied=True)
         return
     if retention.lock is None:
         cause, what = "bucket-lock-missing", "it does not lock new records"
@@ -412,8 +415,8 @@ def _lock(facts: StackFacts, bucket: str, retention: Retention) -> Iterator[Chec
         "ObjectLockEnabled": "Enabled",
         "Rule": {"DefaultRetention": {"Mode": mode, "Days": days}},
     }
-    yield Finding(
-        cause=cause,
+    yield Notice.wrong(
+        cause,
         what=f"the trail's bucket {bucket}: {what}",
         why=BY_ID["bucket-lock"].reason,
         command=fixes.aws(
@@ -425,4 +428,4 @@ def _lock(facts: StackFacts, bucket: str, retention: Retention) -> Iterator[Chec
     )
 
 
-OTHER_CHECKS: tuple[Check, ...] = (check_trail, check_bucket, check_alerts)
+OTHER_CHECKS: tuple[Judgement, ...] = (check_trail, check_bucket, check_alerts)

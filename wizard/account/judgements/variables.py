@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from components.settings import HASH_KEY_VARIABLE, KEY_ID_VARIABLE, REGION_VARIABLE, SecretStore
 from wizard.account import fixes
-from wizard.account.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, next_step
 from wizard.account.facts import StackFacts
+from wizard.account.notices import Judgement, Notice, judgement
+from wizard.core import next_command
 from wizard.core.data_key import Damage, WrappedDataKey, damage, is_remnant
 from wizard.core.errors import CredentialsError, MissingAnswers, SetupError, TargetMissing
 from wizard.core.models.access import VariableEntry
@@ -111,12 +112,12 @@ def _expected_value(facts: StackFacts, name: str, key_arn: str | None) -> str | 
     return {KEY_ID_VARIABLE: key_arn, REGION_VARIABLE: region_of(key_arn)}.get(name)
 
 
-def _push(facts: StackFacts, cause: str, what: str, why: str, *words: str) -> Finding:
+def _push(facts: StackFacts, cause: str, what: str, why: str, *words: str) -> Notice:
     """The finding that a delivery, with these words, and a new start of the application solve."""
-    return Finding(cause=cause, what=what, why=why, command=fixes.push(facts, *words), advice=THEN)
+    return Notice.wrong(cause, what=what, why=why, command=fixes.push(facts, *words), advice=THEN)
 
 
-def surrounding_fault(facts: StackFacts, variable: Expected, value: str) -> Finding | None:
+def surrounding_fault(facts: StackFacts, variable: Expected, value: str) -> Notice | None:
     """The finding for a value that is empty, or correct except for quotation marks or white space around it."""
     bare = value.strip(AROUND)
     if not bare:
@@ -138,46 +139,49 @@ _NO_HASH_KEY = (
 )
 
 
-def check_vercel_access(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("application-tested")
+def check_vercel_access(facts: StackFacts) -> Iterator[Notice]:
     """Whether Vercel can be accessed."""
     target_context = facts.deployed.context()
     for target in deploy_targets(target_context.targets):
         name = f"{target.title} {target.describe(target_context.settings).place}"
         problem = target.access_problem(target_context)
         if isinstance(problem, TargetMissing):
-            step = next_step(problem.hint)
-            yield Finding(
-                cause="target-missing",
+            step = next_command.document(problem.hint)
+            yield Notice.wrong(
+                "target-missing",
                 what=problem.message,
                 why="the application does not run there any more, and its variables are lost with it",
                 command=f"{step['command']} && {fixes.wizard(facts, 'push', '--yes', '--redeploy')}",
-                advice=step["advice"],
+                advice=step["advice"] or "",
             )
         elif problem is not None:
             cause = "vercel-token-refused" if isinstance(problem, CredentialsError) else "vercel-unreachable"
-            yield Finding(
-                cause="vercel-token-missing" if isinstance(problem, MissingAnswers) else cause,
+            yield Notice.wrong(
+                "vercel-token-missing" if isinstance(problem, MissingAnswers) else cause,
                 what=f"{name} cannot be read: {problem.message}",
                 why="it is not known which variables the application has",
-                **next_step(problem.hint),
+                hint=problem.hint,
             )
         elif target.has_own_copy and isinstance(entries := facts.vercel_variables, SetupError):
-            yield NotChecked.of(f"the variables of {name}", entries)
+            yield Notice.unread(f"the variables of {name}", entries)
 
 
-def check_store_access(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("application-tested")
+def check_store_access(facts: StackFacts) -> Iterator[Notice]:
     """Whether the store of the parameters can be read."""
     if not facts.settings.uses_store:
         return
     for region in facts.settings.regions:
         if isinstance(values := facts.stored_values(region), SetupError):
-            yield NotChecked.of(f"the values under {facts.settings.names.parameter_prefix} in {region}", values)
+            yield Notice.unread(f"the values under {facts.settings.names.parameter_prefix} in {region}", values)
 
 
 # --- ENCRYPTED_PHI_KEY on Vercel
 
 
-def check_data_key_on_vercel(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("application-tested")
+def check_data_key_on_vercel(facts: StackFacts) -> Iterator[Notice]:
     """Whether the environment has the stored data key: by its value if Vercel returns it, else by its comment."""
     stored_data_key = facts.stored_data_key
     ours = stored_data_key.wrapped if isinstance(stored_data_key, StoredDataKey) else None
@@ -189,8 +193,8 @@ def check_data_key_on_vercel(facts: StackFacts) -> Iterator[CheckResult]:
         elif (fault := damage(variable.value, of=ours)) is not None:
             yield _damaged(facts, variable, variable.entry, fault, ours)
         elif ours is None:
-            yield NotChecked(
-                what=f"{variable.name} in {variable.place}", why="there is no stored data key to compare it with"
+            yield Notice.unknown(
+                f"{variable.name} in {variable.place}", why="there is no stored data key to compare it with"
             )
         elif variable.value == ours.value:
             yield _type(facts, variable, variable.entry)
@@ -198,7 +202,7 @@ def check_data_key_on_vercel(facts: StackFacts) -> Iterator[CheckResult]:
             yield _another(facts, variable, variable.entry, WrappedDataKey(value=variable.value).fingerprint, ours)
 
 
-def _absent(facts: StackFacts, variable: Expected) -> Finding:
+def _absent(facts: StackFacts, variable: Expected) -> Notice:
     own = Scope.of(facts.settings).words
     cause, what = "variable-missing", f"{variable.name} is not set in {own} of {variable.place}"
     if variable.outside:
@@ -229,12 +233,12 @@ _DAMAGE = {
 
 def _damaged(
     facts: StackFacts, variable: Expected, entry: VariableEntry, fault: Damage, ours: WrappedDataKey | None
-) -> Finding:
+) -> Notice:
     cause, what, why = _DAMAGE[fault]
     # A value that may be another data key is renamed, never overwritten.
     is_ours = ours is None or entry.claimed == ours.fingerprint or is_remnant(variable.value or "", of=ours)
-    return Finding(
-        cause=cause,
+    return Notice.wrong(
+        cause,
         what=f"{variable.name} in {variable.place} {what}",
         why=why,
         command=fixes.push(facts) if is_ours else _rename_existing(facts, entry),
@@ -275,12 +279,10 @@ def _rename_existing(facts: StackFacts, entry: VariableEntry) -> str:
     return fixes.push(facts, "--rename-existing", entry.id, "--confirm", facts.stack)
 
 
-def _by_comment(
-    facts: StackFacts, variable: Expected, entry: VariableEntry, ours: WrappedDataKey | None
-) -> CheckResult:
+def _by_comment(facts: StackFacts, variable: Expected, entry: VariableEntry, ours: WrappedDataKey | None) -> Notice:
     if ours is None:
-        return NotChecked(
-            what=f"{variable.name} in {variable.place}", why="there is no stored data key to compare it with"
+        return Notice.unknown(
+            f"{variable.name} in {variable.place}", why="there is no stored data key to compare it with"
         )
     if entry.is_changed:
         return _changed(
@@ -290,15 +292,15 @@ def _by_comment(
             f"stored one; {THEN}",
         )
     if entry.claimed == ours.fingerprint:
-        return Passed(
-            what=f"{variable.name} in {variable.place} is {ours.fingerprint}, by its comment (Vercel returns no value)"
+        return Notice.good(
+            f"{variable.name} in {variable.place} is {ours.fingerprint}, by its comment (Vercel returns no value)"
         )
     return _another(facts, variable, entry, entry.claimed, ours)
 
 
-def _changed(variable: Expected, *, command: str, advice: str) -> Finding:
-    return Finding(
-        cause="variable-changed",
+def _changed(variable: Expected, *, command: str, advice: str) -> Notice:
+    return Notice.wrong(
+        "variable-changed",
         what=f"{variable.name} in {variable.place} was changed since it was delivered",
         why="Vercel does not show the new value, and the comment is about the old one",
         command=command,
@@ -306,11 +308,11 @@ def _changed(variable: Expected, *, command: str, advice: str) -> Finding:
     )
 
 
-def _type(facts: StackFacts, variable: Expected, entry: VariableEntry) -> CheckResult:
+def _type(facts: StackFacts, variable: Expected, entry: VariableEntry) -> Notice:
     if entry.type in ("sensitive", ""):
-        return Passed(what=f"{variable.name} in {variable.place} is the stored data key")
-    return Finding(
-        cause="variable-type",
+        return Notice.good(f"{variable.name} in {variable.place} is the stored data key")
+    return Notice.wrong(
+        "variable-type",
         what=f"{variable.name} in {variable.place} is stored as Config ({entry.type}), not as Secret",
         why="everybody who can see the project's settings can read it; it is the stored data key",
         command=fixes.push(facts),
@@ -319,7 +321,7 @@ def _type(facts: StackFacts, variable: Expected, entry: VariableEntry) -> CheckR
 
 def _another(
     facts: StackFacts, variable: Expected, entry: VariableEntry, fingerprint: str | None, ours: WrappedDataKey
-) -> Finding:
+) -> Notice:
     versions = facts.version_fingerprints
     if fingerprint is not None and not isinstance(versions, SetupError) and fingerprint in versions:
         what = f"{variable.name} in {variable.place} is {fingerprint}, an earlier version of the data key"
@@ -329,8 +331,8 @@ def _another(
         if fingerprint
         else "an unknown data key (Vercel returns neither value nor comment)"
     )
-    return Finding(
-        cause="data-key-foreign",
+    return Notice.wrong(
+        "data-key-foreign",
         what=f"{variable.name} in {variable.place} is {which}, not the stored {ours.fingerprint}",
         why="neither data key decrypts the records of the other; it may be the only key to records: the command "
         "renames it with its value, and does not overwrite it",
@@ -342,15 +344,15 @@ def _another(
 # --- ENCRYPTION_KEY, the key from before
 
 
-def former_key(facts: StackFacts, place: str) -> CheckResult:
+def former_key(facts: StackFacts, place: str) -> Notice:
     """The result for an ENCRYPTION_KEY at a place, beside the data key: which of the two an application writes with."""
     what = f"the application has an {FORMER_KEY_VARIABLE} beside its data key: {place}"
     stored, versions = facts.stored_data_key, facts.versions
     if isinstance(versions, SetupError):
-        return NotChecked.of(f"which data key {FORMER_KEY_VARIABLE} is ({place})", versions)
+        return Notice.unread(f"which data key {FORMER_KEY_VARIABLE} is ({place})", versions)
     adopted = [version for version in versions if version.origin is VersionOrigin.ADOPTED]
     if isinstance(stored, StoredDataKey) and any(version.wrapped == stored.wrapped for version in adopted):
-        return Passed(what=f"{what}; the data key was wrapped from such a key")
+        return Notice.good(f"{what}; the data key was wrapped from such a key")
     why = "it writes a record with the one that it has when it writes: there may be records of both"
     first, search = before_removal(facts.code)
     removal = (
@@ -359,15 +361,15 @@ def former_key(facts: StackFacts, place: str) -> CheckResult:
     )
     if adopted:
         kept = ", ".join(version.fingerprint for version in adopted)
-        return Finding(
-            cause="former-key-beside",
+        return Notice.wrong(
+            "former-key-beside",
             what=what,
             why=why,
             command="",
             advice=f"re-encrypt its records from the version that was adopted ({kept}), with phi reencrypt; {removal}",
         )
-    return Finding(
-        cause="former-key-beside",
+    return Notice.wrong(
+        "former-key-beside",
         what=f"{what}, and it is not kept anywhere",
         why=why,
         command=fixes.wizard(facts, "adopt", "--encryption-key", "--confirm", facts.stack),
@@ -375,7 +377,8 @@ def former_key(facts: StackFacts, place: str) -> CheckResult:
     )
 
 
-def check_former_key(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement()
+def check_former_key(facts: StackFacts) -> Iterator[Notice]:
     """Whether the environment on Vercel has an ENCRYPTION_KEY; the one of a task definition: `runtime`."""
     variables = facts.vercel_variables
     if isinstance(variables, tuple) and isinstance(facts.stored_data_key, StoredDataKey):
@@ -387,7 +390,8 @@ def check_former_key(facts: StackFacts) -> Iterator[CheckResult]:
 # --- AWS_KMS_KEY_ID and AWS_REGION
 
 
-def check_companion_variables(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("application-tested")
+def check_companion_variables(facts: StackFacts) -> Iterator[Notice]:
     """Whether every target has AWS_KMS_KEY_ID and AWS_REGION, too."""
     for name in (KEY_ID_VARIABLE, REGION_VARIABLE):
         for variable in expected(facts, name):
@@ -399,18 +403,18 @@ def check_companion_variables(facts: StackFacts) -> Iterator[CheckResult]:
                 yield _region(facts, variable, variable.value, variable.expected_value)
 
 
-def _unreadable(facts: StackFacts, variable: Expected) -> CheckResult:
+def _unreadable(facts: StackFacts, variable: Expected) -> Notice:
     """The result for a sensitive variable: only its comment can be read."""
     stored_data_key = facts.stored_data_key
     claimed = variable.entry.claimed if variable.entry else None
     if variable.entry is not None and variable.entry.is_changed:
         return _changed(variable, command=delivery(facts, variable), advice=THEN)
     if isinstance(stored_data_key, StoredDataKey) and claimed == stored_data_key.wrapped.fingerprint:
-        return Passed(
-            what=f"{variable.name} in {variable.place} goes with {claimed}, by its comment (Vercel returns no value)"
+        return Notice.good(
+            f"{variable.name} in {variable.place} goes with {claimed}, by its comment (Vercel returns no value)"
         )
-    return Finding(
-        cause="variable-unreadable",
+    return Notice.wrong(
+        "variable-unreadable",
         what=f"{variable.name} in {variable.place} is a Secret, and its comment does not name the stored data key",
         why="Vercel does not return the value; with a wrong key or Region the application cannot decrypt its data key",
         command=delivery(facts, variable),
@@ -418,16 +422,16 @@ def _unreadable(facts: StackFacts, variable: Expected) -> CheckResult:
     )
 
 
-def _no_parameter(facts: StackFacts, variable: Expected) -> Finding:
+def _no_parameter(facts: StackFacts, variable: Expected) -> Notice:
     why = "no new task or pod starts without it: ECS reports ResourceInitializationError"
     return _push(facts, "parameter-missing", f"{variable.place} does not exist", why)
 
 
-def _region(facts: StackFacts, variable: Expected, value: str, expected_region: str) -> CheckResult:
+def _region(facts: StackFacts, variable: Expected, value: str, expected_region: str) -> Notice:
     if value == expected_region:
-        return Passed(what=f"{variable.name} in {variable.place} is {expected_region}")
-    return surrounding_fault(facts, variable, value) or Finding(
-        cause="region-wrong",
+        return Notice.good(f"{variable.name} in {variable.place} is {expected_region}")
+    return surrounding_fault(facts, variable, value) or Notice.wrong(
+        "region-wrong",
         what=f"{variable.name} in {variable.place} is not {expected_region}, the key's Region",
         why="KMS in another Region does not have the key: NotFoundException or AccessDeniedException",
         command=delivery(facts, variable),
@@ -435,7 +439,8 @@ def _region(facts: StackFacts, variable: Expected, value: str, expected_region: 
     )
 
 
-def check_parameters(facts: StackFacts) -> Iterator[CheckResult]:
+@judgement("application-tested")
+def check_parameters(facts: StackFacts) -> Iterator[Notice]:
     """Whether each Region's store has the stored data key."""
     stored_data_key = facts.stored_data_key
     if not isinstance(stored_data_key, StoredDataKey):
@@ -449,7 +454,7 @@ def check_parameters(facts: StackFacts) -> Iterator[CheckResult]:
             yield _push(facts, "parameter-wrong", what, why)
 
 
-ACCESS_CHECKS: tuple[Check, ...] = (
+ACCESS_CHECKS: tuple[Judgement, ...] = (
     check_vercel_access,
     check_store_access,
     check_data_key_on_vercel,

@@ -13,8 +13,9 @@ from components.policies.requirements import LAW
 from components.settings import Settings
 from wizard import version
 from wizard.account import judgements as checks
-from wizard.account.diagnosis import Check, Diagnosis, Finding, NotChecked, diagnose, next_step, plain
+from wizard.account.diagnosis import Diagnosis, build_diagnosis, diagnose, plain
 from wizard.account.judgements.trail import SECTIONS
+from wizard.account.notices import Judgement, Notice
 from wizard.commands import deployed_stack
 from wizard.commands.doctor import DoctorOptions, VerifyOptions
 from wizard.commands.push.deliver import targets_of
@@ -40,24 +41,24 @@ def run(options: DoctorOptions, request: Request, clients: Clients) -> tuple[int
     return diagnosis.exit_code, document(diagnosis)
 
 
-def _diagnosis(request: Request, clients: Clients, *, last: Sequence[tuple[str, Check]]) -> Diagnosis:
+def _diagnosis(request: Request, clients: Clients, *, last: Sequence[tuple[str, Judgement]]) -> Diagnosis:
     try:
         deployed = deployed_stack.find(request, clients, reads_variables=True)
     except StackNotFound:
         raise
     except SetupError as error:
         is_refused = isinstance(error, CredentialsError)
-        finding = Finding(
-            cause="operator-credentials" if is_refused else "account-unreachable",
+        finding = Notice.wrong(
+            "operator-credentials" if is_refused else "account-unreachable",
             what=error.message,
             why=f"without {'credentials' if is_refused else 'AWS'} nothing of the stack can be checked",
-            **next_step(error.hint),
+            hint=error.hint,
         )
-        everything = NotChecked(what="the stack", why="the account could not be read")
-        return Diagnosis(stack=request.stack, findings=(finding,), not_checked=(everything,))
+        everything = Notice.unknown("the stack", why="the account could not be read")
+        return build_diagnosis(request.stack, (finding, everything))
     diagnosis = diagnose(deployed, clients, checks.ALL_CHECKS, last=last)
     skipped = tuple(what for what, check in checks.SLOW_CHECKS if (what, check) not in last)
-    return replace(diagnosis, skipped=(*diagnosis.skipped, *skipped))
+    return replace(diagnosis, notices=(*diagnosis.notices, *map(Notice.person, skipped)))
 
 
 def show(ui: UserInterface, diagnosis: Diagnosis, *, quiet: bool = False) -> None:
@@ -101,10 +102,10 @@ def _next(diagnosis: Diagnosis) -> tuple[Command, ...]:
     return (wizard("policy", "auditor", advice=advice),) if is_denied else ()
 
 
-def show_findings(ui: UserInterface, findings: Sequence[Finding]) -> None:
+def show_findings(ui: UserInterface, findings: Sequence[Notice]) -> None:
     for finding in findings:
         ui.line(finding.what, mark=Mark.FAIL)
-        ui.line(f"  {finding.why} ({finding.cause})")
+        ui.line(f"  {finding.why} ({finding.code})")
         if finding.command:
             ui.verbatim(finding.command)
         if finding.advice:
@@ -193,7 +194,7 @@ class Verified:
     proofs: tuple[Verification, ...]
     diagnosis: Diagnosis | None = None
     """None if it was not made."""
-    unknown: tuple[NotChecked, ...] = ()
+    unknown: tuple[Notice, ...] = ()
     """What could not be read of who has more than the settings give."""
 
 

@@ -18,8 +18,9 @@ from components.policies.evaluation import AccountIam
 from components.settings import Outputs, SecretStore, Settings
 from wizard.account import judgements as doctor_checks
 from wizard.account.deployed_stack import DeployedStack
-from wizard.account.diagnosis import Diagnosis, NotChecked, diagnose
+from wizard.account.diagnosis import Diagnosis, diagnose
 from wizard.account.judgements.stack import COMPARISON
+from wizard.account.notices import Notice
 from wizard.commands import deployed_stack
 from wizard.commands.cost.command import reasons
 from wizard.commands.report import facts
@@ -315,11 +316,17 @@ def _doctor(diagnosis: Diagnosis | SetupError, stack: str) -> facts.DoctorFacts:
     if isinstance(diagnosis, SetupError):
         return facts.DoctorFacts(findings=None, why=diagnosis.message)
     # A check with a preview of the engine is too slow for a report.
-    later = NotChecked(what=COMPARISON, why=f"not part of a report: {wizard('doctor', '--stack', stack)}")
+    later = Unread(what=COMPARISON, why=f"not part of a report: {wizard('doctor', '--stack', stack)}")
     return facts.DoctorFacts(
-        findings=(*diagnosis.findings, *diagnosis.advisories),
-        not_checked=(*diagnosis.not_checked, later),
+        findings=tuple(map(_finding, (*diagnosis.findings, *diagnosis.advisories))),
+        not_checked=(*(Unread(what=each.what, why=each.why) for each in diagnosis.not_checked), later),
         passed=diagnosis.passed,
+    )
+
+
+def _finding(notice: Notice) -> facts.Finding:
+    return facts.Finding(
+        cause=notice.code, what=notice.what, why=notice.why, command=notice.command, advice=notice.advice
     )
 
 

@@ -17,7 +17,6 @@ from uuid import UUID, uuid5
 
 from components.policies.evaluation.account import GrantFact
 from components.policies.requirements import LAW
-from wizard.account.diagnosis import Finding, NotChecked
 from wizard.commands.report.facts import ReportFacts
 from wizard.commands.review.storage import digest_of
 from wizard.core import json_documents
@@ -56,8 +55,6 @@ INCLUDED: Mapping[type, tuple[str, ...]] = MappingProxyType(
         KeyRotations: ("enabled", "period_days", "next_at", "rotations"),
         Rotation: ("at", "on_demand"),
         DataKeyVersion: ("wrapped", "key_arn", "origin", "kept_at", "same_as", "current"),
-        Finding: ("cause", "what", "why", "command", "advice"),
-        NotChecked: ("what", "why"),
     }
 )
 """The fields that the report includes of facts that other commands use, too; of its own facts it has all."""

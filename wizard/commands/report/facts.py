@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from components.settings import SHORTEST_RETENTION_DAYS, Outputs, Settings
-from wizard.account.diagnosis import Finding, NotChecked
 from wizard.core.errors import SetupError
 from wizard.core.models.access import AccessReview, SignIn, SignOff, Unread
 from wizard.core.models.account import Retention
@@ -275,10 +274,21 @@ class CostFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What is wrong, and the command that fixes it."""
+
+    cause: str
+    what: str
+    why: str
+    command: str
+    advice: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class DoctorFacts:
     findings: tuple[Finding, ...] | None
     """None: it could not run, and `why` says why."""
-    not_checked: tuple[NotChecked, ...] = ()
+    not_checked: tuple[Unread, ...] = ()
     passed: tuple[str, ...] = ()
     why: str = ""
 

@@ -85,7 +85,7 @@ def test_a_stack_on_ecs_that_is_well_is_well(on_ecs: DoctorFixture) -> None:
 def test_a_key_in_another_state_than_enabled(fixture: DoctorFixture, state: str, cause: str, command: str) -> None:
     fixture.aws.keys[KEY] = key_fact(state=state)
     found = fixture.first()
-    assert (found.cause, found.command) == (cause, command)
+    assert (found.code, found.command) == (cause, command)
 
 
 def test_a_key_whose_guard_was_taken_out_is_saved_and_guarded_by_one_command() -> None:
@@ -95,8 +95,8 @@ def test_a_key_whose_guard_was_taken_out_is_saved_and_guarded_by_one_command() -
     allowed = [statement for statement in guarded["Statement"] if statement["Effect"] == "Allow"]
     stand.aws.key_policies[KEY] = {**guarded, "Statement": allowed}
     told = build_diagnosis("production", [*stand.told(check_keys), *stand.told(check_key_policies)])
-    assert [each.cause for each in told.findings] == ["key-pending-deletion"]
-    assert [each.cause for each in told.consequences] == ["deletion-unguarded"]
+    assert [each.code for each in told.findings] == ["key-pending-deletion"]
+    assert [each.code for each in told.consequences] == ["deletion-unguarded"]
     cancel, enable, update = told.findings[0].command.split(" && ")
     assert "cancel-key-deletion" in cancel and "enable-key" in enable
     assert "pulumi up --refresh" in update and update.rstrip("'").endswith("kms/key:Key::phi-key")
@@ -113,14 +113,14 @@ def test_a_key_whose_policy_was_left_as_found_is_saved_alone(fixture: DoctorFixt
 def test_a_key_that_is_gone(fixture: DoctorFixture) -> None:
     del fixture.aws.keys[KEY]
     found = fixture.first()
-    assert found.cause == "key-missing" and "lookup-events" in found.command
+    assert found.code == "key-missing" and "lookup-events" in found.command
 
 
 def test_settings_of_another_region_explain_what_is_not_found_there(fixture: DoctorFixture) -> None:
     fixture.settings = settings(region="eu-west-1")
     fixture.aws.region = "eu-west-1"
     told = fixture.diagnosis()
-    assert told.findings[0].cause == "region-of-settings"
+    assert told.findings[0].code == "region-of-settings"
     assert told.findings[0].command == "pulumi config set aws:region us-east-1 --stack production"
 
 
@@ -215,7 +215,7 @@ STRANGERS: dict[str, Callable[[Any], Any]] = {
 def test_a_trust_that_lets_in_a_stranger_is_not_well(fixture: DoctorFixture, stranger: str) -> None:
     fixture.change(trust=STRANGERS[stranger](fixture.access_diagnostics.principals[APP].trust))
     told = fixture.diagnosis()
-    assert [each.cause for each in told.findings] == ["trust-widened"]
+    assert [each.code for each in told.findings] == ["trust-widened"]
     assert told.findings[0].command.startswith("pulumi up --refresh")
     assert not [what for what in told.passed if "trusts the application" in what]
 
@@ -234,7 +234,7 @@ def test_a_second_policy_of_the_application_is_told(fixture: DoctorFixture, name
     own = fixture.access_diagnostics.principals[APP].policies
     fixture.change(policies=(*own, IamPolicy(name=name, document=statement("Allow", "ssm:*"))))
     told = fixture.diagnosis()
-    assert [each.cause for each in told.findings] == ["policy-foreign"]
+    assert [each.code for each in told.findings] == ["policy-foreign"]
     assert told.findings[0].command.startswith(command)
 
 
@@ -243,7 +243,7 @@ def test_what_keeps_the_application_out_is_named(fixture: DoctorFixture, fault: 
     cause, seed, command = FAULTS[fault]
     seed(fixture)
     told = fixture.diagnosis()
-    assert [each.cause for each in told.findings] == [cause]
+    assert [each.code for each in told.findings] == [cause]
     assert told.findings[0].command.startswith(command)
 
 
@@ -253,7 +253,7 @@ def test_a_boundary_of_the_settings_is_put_back(fixture: DoctorFixture) -> None:
     fixture.access_diagnostics.by_boundary, fixture.access_diagnostics.ruling = False, Ruling.IMPLICIT_DENY
     fixture.change(boundary=IamPolicy(name=f"arn:aws:iam::{ACCOUNT}:policy/Other", document=None))
     told = fixture.diagnosis()
-    assert [each.cause for each in told.findings] == ["boundary-denies"]
+    assert [each.code for each in told.findings] == ["boundary-denies"]
     assert f"put-role-permissions-boundary --role-name eonpro-app-role --permissions-boundary {edge}" in (
         told.findings[0].command
     )
@@ -262,14 +262,14 @@ def test_a_boundary_of_the_settings_is_put_back(fixture: DoctorFixture) -> None:
 def test_an_organization_explains_the_denial(fixture: DoctorFixture) -> None:
     fixture.access_diagnostics.by_organization, fixture.access_diagnostics.ruling = False, Ruling.EXPLICIT_DENY
     told = fixture.diagnosis()
-    assert [each.cause for each in told.findings] == ["service-control-policy"]
-    assert {each.cause for each in told.consequences} == {"identity-denied"}
+    assert [each.code for each in told.findings] == ["service-control-policy"]
+    assert {each.code for each in told.consequences} == {"identity-denied"}
     assert "management account" in told.findings[0].advice
 
 
 def test_what_the_simulator_refuses_and_nothing_explains_is_told(fixture: DoctorFixture) -> None:
     fixture.access_diagnostics.ruling = Ruling.IMPLICIT_DENY
-    assert [each.cause for each in fixture.diagnosis().findings] == ["identity-denied"]
+    assert [each.code for each in fixture.diagnosis().findings] == ["identity-denied"]
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_a_key_policy_that_keeps_the_application_out(fixture: DoctorFixture, eff
     rest = [each for each in policy["Statement"] if "EONPRO" not in each["Sid"]]
     denials = [{**each, "Effect": "Deny"} for each in own] if effect == "Deny" else []
     fixture.aws.key_policies[KEY] = {**policy, "Statement": [*rest, *denials]}
-    assert [each.cause for each in fixture.diagnosis().findings] == [cause]
+    assert [each.code for each in fixture.diagnosis().findings] == [cause]
 
 
 def test_a_denial_under_a_condition_that_nobody_knows_here_is_not_called_a_denial(fixture: DoctorFixture) -> None:
@@ -290,7 +290,7 @@ def test_a_denial_under_a_condition_that_nobody_knows_here_is_not_called_a_denia
     deny = {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*", "Condition": unless}
     fixture.aws.key_policies[KEY] = {**policy, "Statement": [*policy["Statement"], deny]}
     finding = fixture.first()
-    assert finding.cause == "key-policy-without-application" and "conditions that are not known here" in finding.why
+    assert finding.code == "key-policy-without-application" and "conditions that are not known here" in finding.why
 
 
 @pytest.mark.parametrize(("part", "fault"), [("application-policy", "simulator"), ("key", "key policy")])
@@ -314,7 +314,7 @@ def test_a_role_that_was_imported_and_then_deleted_is_created_and_not_imported_f
     fixture.settings = settings(adopted=(f"{ResourceKind.APPLICATION_ROLE}=eonpro-app-role",), kept_as_found=kept)
     del fixture.access_diagnostics.principals[APP]
     finding = fixture.first()
-    assert finding.cause == "principal-missing"
+    assert finding.code == "principal-missing"
     forget = "pulumi config rm --stack production eonpro-kms:adopted && pulumi up --refresh --yes"
     assert finding.command.startswith(forget)
 
@@ -323,7 +323,7 @@ def test_an_execution_role_that_may_not_read(on_ecs: DoctorFixture) -> None:
     role = f"arn:aws:iam::{ACCOUNT}:role/eonpro-execution-role"
     on_ecs.access_diagnostics.change(role, policies=())
     found = on_ecs.first()
-    assert found.cause == "execution-role-denied" and "attach-role-policy" in found.command
+    assert found.code == "execution-role-denied" and "attach-role-policy" in found.command
 
 
 EKS = {"deploy_targets": ("eks",), "eks_cluster": "clinic", "vercel_team": None, "vercel_project": None}
@@ -416,9 +416,7 @@ def test_a_variable_on_vercel_that_is_wrong(fixture: DoctorFixture, name: str, v
     else:
         fixture.vercel.variables[name] = value
     # The fake tells every value, as Vercel does of one that is not sensitive: that is the last to be told.
-    causes = [
-        each.cause for each in fixture.diagnosis().findings if each.cause != "variable-type" or cause == each.cause
-    ]
+    causes = [each.code for each in fixture.diagnosis().findings if each.code != "variable-type" or cause == each.code]
     assert causes == [cause]
     assert fixture.first().command.startswith("python -m wizard push --stack production")
 
@@ -438,13 +436,13 @@ def test_a_key_from_before_beside_the_data_key_is_a_mix_until_it_is_kept_and_re_
 ) -> None:
     fixture.vercel.variables["ENCRYPTION_KEY"] = "ab" * 32
     found = fixture.first()
-    assert found.cause == "former-key-beside" and "production of Vercel project" in found.what
+    assert found.code == "former-key-beside" and "production of Vercel project" in found.what
     assert found.command.startswith("python -m wizard adopt --stack production ")
     fixture.aws.key_rotation.keep(
         settings(), wrapped("former"), key_arn=KEY, origin=VersionOrigin.ADOPTED, at=datetime.now(UTC)
     )
     kept = fixture.first()
-    assert (kept.cause, kept.command) == ("former-key-beside", "")
+    assert (kept.code, kept.command) == ("former-key-beside", "")
     assert wrapped("former").fingerprint in kept.advice and "ab" * 32 not in repr(fixture.diagnosis())
 
 
@@ -466,13 +464,13 @@ def test_no_value_of_a_variable_is_ever_told(fixture: DoctorFixture) -> None:
 def test_a_data_key_that_only_previews_have(fixture: DoctorFixture) -> None:
     del fixture.vercel.variables[NAME]
     fixture.vercel.outside = (VariableEntry(name=NAME, place="Vercel", in_scope=False, elsewhere=("preview",)),)
-    assert fixture.first().cause == "variable-wrong-environment"
+    assert fixture.first().code == "variable-wrong-environment"
 
 
 def test_a_data_key_by_another_comment_is_set_aside_and_not_overwritten(fixture: DoctorFixture) -> None:
     fixture.vercel.named = wrapped("two").fingerprint
     found = fixture.first()
-    assert found.cause == "data-key-foreign"
+    assert found.code == "data-key-foreign"
     assert f"--rename-existing {NAME} --confirm production" in found.command
 
 
@@ -484,7 +482,7 @@ def test_an_earlier_version_is_out_of_step_and_pushed_anew(fixture: DoctorFixtur
         fixture.aws.key_rotation.versions(settings())[0], wrapped=before, current=False
     )
     found = fixture.first()
-    assert found.cause == "variable-outdated" and "--rename-existing" not in found.command
+    assert found.code == "variable-outdated" and "--rename-existing" not in found.command
 
 
 @pytest.mark.parametrize(("claimed", "causes"), [(wrapped().fingerprint, []), (None, ["variable-unreadable"])])
@@ -494,7 +492,7 @@ def test_a_companion_that_somebody_made_sensitive_is_known_by_its_comment(
     del fixture.vercel.variables["AWS_KMS_KEY_ID"]
     hidden = VariableEntry(name="AWS_KMS_KEY_ID", place="Vercel", type="sensitive", claimed=claimed, id="env_1")
     fixture.vercel.outside = (hidden,)
-    assert [each.cause for each in fixture.diagnosis().findings] == causes
+    assert [each.code for each in fixture.diagnosis().findings] == causes
 
 
 @pytest.mark.parametrize("name", [NAME, "AWS_KMS_KEY_ID"])
@@ -507,7 +505,7 @@ def test_a_sensitive_variable_that_was_changed_since_its_delivery_is_not_called_
     )
     fixture.vercel.outside = (changed,)
     (finding,) = fixture.diagnosis().findings
-    assert finding.cause == "variable-changed"
+    assert finding.code == "variable-changed"
     # The new value may be another data key, and Vercel shows it to nobody: it is renamed, not overwritten.
     assert ("--rename-existing env_1 --confirm production" in finding.command) == (name == NAME)
 
@@ -515,7 +513,7 @@ def test_a_sensitive_variable_that_was_changed_since_its_delivery_is_not_called_
 @pytest.mark.parametrize("name", ["AWS_KMS_KEY_ID", "AWS_REGION"])
 def test_a_parameter_beside_the_stored_data_key_that_is_gone(on_ecs: DoctorFixture, name: str) -> None:
     del on_ecs.aws.parameters[f"/eonpro/production/{name}"]
-    assert [each.cause for each in on_ecs.diagnosis().findings] == ["parameter-missing"]
+    assert [each.code for each in on_ecs.diagnosis().findings] == ["parameter-missing"]
 
 
 # --- the stored data key, and the proof
@@ -525,13 +523,13 @@ def test_a_stored_data_key_of_another_kms_key(fixture: DoctorFixture) -> None:
     name = "/eonpro/production/ENCRYPTED_PHI_KEY"
     fixture.aws.stored_keys[name] = StoredDataKey(parameter=name, wrapped=wrapped(), key_arn=OTHER_KEY, version=1)
     found = fixture.first()
-    assert (found.cause, OTHER_KEY in found.what) == ("stored-key-of-another-kms-key", True)
+    assert (found.code, OTHER_KEY in found.what) == ("stored-key-of-another-kms-key", True)
 
 
 def test_a_stored_data_key_that_is_gone_is_restored_and_never_made_anew(fixture: DoctorFixture) -> None:
     fixture.aws.stored_keys.clear()
     found = fixture.first()
-    assert found.cause == "stored-key-missing" and "restore" in found.command and "push" not in found.command
+    assert found.code == "stored-key-missing" and "restore" in found.command and "push" not in found.command
 
 
 @pytest.mark.parametrize(
@@ -549,7 +547,7 @@ def test_a_proof_that_fails_and_nothing_explains(fixture: DoctorFixture, verdict
     fixture.prover.verdict = ChildResult(
         proved=False, principal=APP, fingerprint="", cause=verdict, message="it says so"
     )
-    assert [each.cause for each in fixture.diagnosis().findings] == [cause]
+    assert [each.code for each in fixture.diagnosis().findings] == [cause]
 
 
 @pytest.mark.parametrize(
@@ -575,7 +573,7 @@ def test_a_restored_data_key_that_the_application_could_not_open_is_known_before
         proved=not cause, principal=APP, fingerprint="", cause=cause, message=message
     )
     told = fixture.diagnosis()
-    assert sorted(each.cause for each in told.findings) == causes
+    assert sorted(each.code for each in told.findings) == causes
     assert [each.why for each in told.not_checked if "may decrypt" in each.what] == [message] * not_checked
     assert any("no data key was at hand" in each for each in told.passed) is (not cause)
 
@@ -587,7 +585,7 @@ def test_a_resource_control_policy_is_named_though_no_simulation_shows_it(fixtur
         proved=False, principal=APP, fingerprint="", cause="AccessDenied", message=said
     )
     [told] = fixture.diagnosis().findings
-    assert told.cause == "resource-control-policy" and "RESOURCE_CONTROL_POLICY" in told.command
+    assert told.code == "resource-control-policy" and "RESOURCE_CONTROL_POLICY" in told.command
     assert "management account" in told.advice
 
 
@@ -598,8 +596,8 @@ def test_a_proof_that_fails_follows_from_what_explains_it(fixture: DoctorFixture
     )
     fixture.aws.keys[KEY] = key_fact(state="Disabled")
     told = fixture.diagnosis()
-    assert [each.cause for each in told.findings] == ["key-disabled"]
-    assert [each.cause for each in told.consequences] == ["proof-failed"]
+    assert [each.code for each in told.findings] == ["key-disabled"]
+    assert [each.code for each in told.consequences] == ["proof-failed"]
 
 
 # --- what cannot be asked
@@ -608,14 +606,14 @@ def test_a_proof_that_fails_follows_from_what_explains_it(fixture: DoctorFixture
 def test_without_a_token_the_way_to_one_is_told(fixture: DoctorFixture) -> None:
     del fixture.answers["vercel_token"]
     told = fixture.diagnosis()
-    assert [each.cause for each in told.findings] == ["vercel-token-missing"] and told.exit_code == 3
+    assert [each.code for each in told.findings] == ["vercel-token-missing"] and told.exit_code == 3
     assert "VERCEL_TOKEN" in told.findings[0].advice
 
 
 def test_vercel_that_does_not_answer_is_a_finding_with_its_way_out(fixture: DoctorFixture) -> None:
     fixture.vercel.failures["find_project"] = Unreachable("it does not answer", "env | grep -i proxy")
     found = fixture.first()
-    assert (found.cause, found.advice) == ("vercel-unreachable", "env | grep -i proxy")
+    assert (found.code, found.advice) == ("vercel-unreachable", "env | grep -i proxy")
 
 
 def test_an_endpoint_that_does_not_answer_is_a_finding_with_its_command(fixture: DoctorFixture) -> None:
@@ -634,14 +632,14 @@ def test_an_endpoint_that_does_not_answer_is_a_finding_with_its_command(fixture:
 def test_a_refused_token_is_the_first_to_be_told(fixture: DoctorFixture) -> None:
     fixture.vercel.token = "expired"
     told = fixture.diagnosis()
-    assert [each.cause for each in told.findings] == ["vercel-token-refused"]
+    assert [each.code for each in told.findings] == ["vercel-token-refused"]
     assert told.exit_code == 3
 
 
 def test_a_backend_that_does_not_answer_leaves_the_account_to_be_looked_at(fixture: DoctorFixture) -> None:
     fixture.engine.failures["state"] = Unreachable("the backend does not answer", "pulumi login")
     fixture.aws.keys[KEY] = key_fact(state="Disabled")
-    assert fixture.first().cause == "key-disabled"
+    assert fixture.first().code == "key-disabled"
 
 
 def test_a_data_key_of_another_length_makes_way_for_the_one_before(fixture: DoctorFixture) -> None:
@@ -651,7 +649,7 @@ def test_a_data_key_of_another_length_makes_way_for_the_one_before(fixture: Doct
     )
     fixture.access_diagnostics.former = (wrapped("before").value,)
     found = fixture.first()
-    assert found.cause == "data-key-wrong-length"
+    assert found.code == "data-key-wrong-length"
     assert "Version==`1`" in found.command and wrapped("before").fingerprint in found.command
     assert wrapped("before").value not in found.command
 
@@ -684,7 +682,7 @@ def test_an_access_key_that_works_is_well(as_user: DoctorFixture) -> None:
 def test_an_access_key_that_is_switched_off_is_switched_on(as_user: DoctorFixture) -> None:
     as_user.aws.iam.retire_access_key("eonpro-app-user", "AKIAMADENUMBER000001")
     found = as_user.first((principal.check_access_key,))
-    assert found.cause == "access-key-inactive"
+    assert found.code == "access-key-inactive"
     assert "--access-key-id AKIAMADENUMBER000001 --status Active" in found.command
 
 
@@ -692,14 +690,14 @@ def test_an_access_key_that_was_deleted_is_replaced(as_user: DoctorFixture) -> N
     as_user.aws.access_keys.clear()
     found = as_user.first((principal.check_access_key,))
     replaced, _, delivered = found.command.partition(" && ")
-    assert (found.cause, replaced) == ("access-key-deleted", "python -m wizard access-key rotate --stack production")
+    assert (found.code, replaced) == ("access-key-deleted", "python -m wizard access-key rotate --stack production")
     assert delivered.startswith("python -m wizard push"), "what runs has the key that was deleted"
 
 
 def test_an_access_key_that_was_never_pushed_is_pushed(as_user: DoctorFixture) -> None:
     as_user.vercel.access_key = None
     found = as_user.first((principal.check_access_key,))
-    assert found.cause == "access-key-missing" and found.command.startswith("python -m wizard push")
+    assert found.code == "access-key-missing" and found.command.startswith("python -m wizard push")
 
 
 # --- Vercel's tokens
@@ -712,14 +710,14 @@ def on_vercel(fixture: DoctorFixture, **project: Any) -> None:
 def test_a_project_that_gives_no_tokens_is_named_with_the_command_that_turns_them_on(fixture: DoctorFixture) -> None:
     on_vercel(fixture, gives_tokens=False, issuer_mode=VercelIssuerMode.TEAM)
     found = fixture.first([check_vercel_tokens])
-    assert found.cause == "vercel-oidc-off"
+    assert found.code == "vercel-oidc-off"
     assert "vercel api /v9/projects/prj_1 --method PATCH --input - --scope acme" in found.command
 
 
 def test_tokens_of_another_issuer_than_the_trusted_one_are_named(fixture: DoctorFixture) -> None:
     on_vercel(fixture, gives_tokens=True, issuer_mode=VercelIssuerMode.GLOBAL)
     found = fixture.first([check_vercel_tokens])
-    assert found.cause == "vercel-issuer-changed"
+    assert found.code == "vercel-issuer-changed"
     assert "come from oidc.vercel.com, but the role trusts oidc.vercel.com/acme" in found.what
     assert found.command == "python -m wizard setup --stack production --yes"
 
@@ -758,7 +756,7 @@ def test_ci_that_nobody_lets_in_any_more_after_a_rename_is_named_with_the_new_tr
     fixture.github = lambda name: TokenSubject(repository="clinic@123/eonpro@456")
     found = fixture.first([check_ci_trust])
 
-    assert found.cause == "ci-trust-outdated"
+    assert found.code == "ci-trust-outdated"
     assert f"trusts repo:{former}, but GitHub sends repo:clinic@123/eonpro@456" in found.what
     words = shlex.split(found.command)
     assert words[:5] == ["aws", "iam", "update-assume-role-policy", "--role-name", "eonpro-ci-read"]

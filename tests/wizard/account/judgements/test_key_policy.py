@@ -30,7 +30,6 @@ from tests.wizard.fakes.clients import (
     multi_region,
     settings,
 )
-from wizard.account.diagnosis import Finding, NotChecked
 from wizard.account.judgements import RIGHTS_CHECKS
 from wizard.account.judgements.key_policy import (
     check_grants,
@@ -39,6 +38,7 @@ from wizard.account.judgements.key_policy import (
     check_open_roles,
     check_regions_of_key,
 )
+from wizard.account.notices import State
 from wizard.core.errors import PermissionDenied
 
 DENIED = PermissionDenied("you may not", "have it allowed")
@@ -325,7 +325,7 @@ def test_a_replica_whose_policy_cannot_be_read_is_found_and_its_policy_unknown()
     stand.aws.who_has_access.failures["grants"] = DENIED
     told = stand.told(check_regions_of_key)
     assert causes(told) == ["replica-foreign"]
-    assert [each.what for each in told if isinstance(each, NotChecked)] == [f"the grants of the replica in {ELSEWHERE}"]
+    assert [each.what for each in told if each.state is State.UNKNOWN] == [f"the grants of the replica in {ELSEWHERE}"]
 
 
 def test_a_primary_that_was_moved_is_moved_back():
@@ -343,8 +343,8 @@ def test_a_primary_that_was_moved_is_moved_back():
 def test_a_primary_in_a_region_that_the_settings_do_not_name_is_found_and_read_too():
     stand = replicated()
     stand.aws.keys[MULTI_KEY] = replace(stand.aws.keys[MULTI_KEY], replicas=(MULTI_KEY, REPLICA), replica_of=STRAY)
-    told = [each for each in stand.told(check_regions_of_key) if isinstance(each, Finding)]
-    assert [each.cause for each in told] == ["primary-moved", "replica-foreign"]
+    told = [each for each in stand.told(check_regions_of_key) if each.state is State.WRONG]
+    assert [each.code for each in told] == ["primary-moved", "replica-foreign"]
     assert STRAY in told[0].command and "999988887777" in told[1].what
 
 

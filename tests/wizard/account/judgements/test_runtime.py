@@ -11,8 +11,8 @@ from tests.wizard.account.stacks import CheckedStack, all_passed, causes, findin
 from tests.wizard.fakes.clients import ADMIN, APP, settings
 from tests.wizard.fakes.ecs import BEGAN
 from wizard.account import codes as table
-from wizard.account.diagnosis import Finding, NotChecked, Skipped
 from wizard.account.judgements.runtime import check_deployments, check_task_definition
+from wizard.account.notices import State
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.audit import KeyCall
 from wizard.core.models.delivery import StackState
@@ -53,7 +53,7 @@ def test_a_deployment_older_than_its_variables_is_started_anew(stand: CheckedSta
 def test_variables_whose_time_is_not_told_are_unknown(stand: CheckedStack):
     stand.vercel.changed_at = None
     told = stand.told(check_deployments)
-    assert causes(told) == [] and any(isinstance(each, NotChecked) for each in told)
+    assert causes(told) == [] and any(each.state is State.UNKNOWN for each in told)
 
 
 def test_nothing_deployed_yet_holds_no_old_values(stand: CheckedStack):
@@ -97,21 +97,21 @@ def test_a_refusal_in_the_second_of_the_start_is_of_what_was_started(stand: Chec
 def test_a_history_that_may_not_be_read_is_unknown(stand: CheckedStack):
     stand.aws.failures["audit.key_calls"] = DENIED
     told = stand.told(check_deployments)
-    assert [each.is_denied for each in told if isinstance(each, NotChecked)] == [True]
+    assert [each.is_denied for each in told if each.state is State.UNKNOWN] == [True]
 
 
 def test_pods_are_not_asked_and_that_is_no_lack_of_health():
     stand = CheckedStack(
         settings=settings(deploy_targets=("eks",), eks_cluster="clinic", vercel_team=None, vercel_project=None)
     )
-    assert [type(each) for each in stand.told(check_deployments)] == [Skipped]
+    assert [each.state for each in stand.told(check_deployments)] == [State.PERSON]
 
 
 def test_a_service_that_is_not_there_yet_holds_no_old_values_and_one_that_nobody_named_is_not_asked():
     named = settings(deploy_targets=("ecs",), ecs_cluster="clinic", ecs_service="portal")
     assert all_passed(CheckedStack(settings=named).told(check_deployments))
     told = CheckedStack(settings=settings(deploy_targets=("ecs",))).told(check_deployments)
-    assert [type(each) for each in told] == [Skipped]
+    assert [each.state for each in told] == [State.PERSON]
     unnamed = CheckedStack(settings=settings(deploy_targets=("ecs",), ecs_cluster="clinic"))
     assert all_passed(unnamed.told(check_deployments))
     unnamed.aws.ecs_services.have({"family": "clinic", "containerDefinitions": []})
@@ -128,7 +128,7 @@ def test_records_of_two_keys_are_named_where_the_tasks_have_a_key_from_before(gi
     secrets = (("AWS_REGION", "arn:aws:ssm:us-east-1:111122223333:parameter/eonpro/production/AWS_REGION"),)
     stand.state = replace(stand.state, outputs=replace(stand.state.outputs, task_secrets=secrets))
     told = stand.told(check_task_definition)
-    found = next(each for each in told if isinstance(each, Finding) and each.cause == "former-key-beside")
+    found = next(each for each in told if each.state is State.WRONG and each.code == "former-key-beside")
     assert "the container web of the ECS service clinic/web" in found.what and "ab" * 32 not in repr(found)
 
 

@@ -35,7 +35,7 @@ from tests.wizard.fakes.clients import (
 from tests.wizard.fakes.diagnostics import FakeSymptoms
 from wizard.account import fixes
 from wizard.account.claim import claim_of
-from wizard.account.diagnosis import Check, CheckResult, Finding, NotChecked, Passed, Skipped, diagnose
+from wizard.account.diagnosis import diagnose
 from wizard.account.facts import StackFacts
 from wizard.account.judgements.key import check_alias, check_replica_data_keys, check_rotation
 from wizard.account.judgements.key_policy import check_grants, check_key_policies, check_key_surplus
@@ -43,6 +43,7 @@ from wizard.account.judgements.policies import check_application_policy
 from wizard.account.judgements.stack import COMPARISON, check_drift, check_stack
 from wizard.account.judgements.stored_data_key import check_backup, check_stored_data_key, check_versions
 from wizard.account.judgements.variables import check_vercel_access
+from wizard.account.notices import Judgement, Notice, State
 from wizard.core.errors import (
     DamagedState,
     NoBackend,
@@ -194,7 +195,7 @@ def test_commands_are_for_the_profile_that_was_named(stand: CheckedStack):
     stand.aws.aliases.clear()
     assert finding(stand.told(check_alias), "alias-missing").command.endswith("--profile 'the clinic'")
     stand.aws.key_policies[KEY] = policies.policy([])
-    command = next(each for each in stand.told(check_key_policies) if isinstance(each, Finding)).command
+    command = next(each for each in stand.told(check_key_policies) if each.state is State.WRONG).command
     assert command.startswith("AWS_PROFILE='the clinic' pulumi up ")
 
 
@@ -253,15 +254,15 @@ def test_the_policy_of_a_replica_is_its_own():
     stand.aws.key_policies[REPLICA] = {**policy, "Statement": kept}
     told = stand.told(check_key_policies)
     assert causes(told) == ["deletion-unguarded"]
-    assert any(REPLICA_REGION in each.what for each in told if isinstance(each, Finding))
+    assert any(REPLICA_REGION in each.what for each in told if each.state is State.WRONG)
 
 
 @pytest.mark.parametrize("check", [check_key_policies, check_key_surplus])
-def test_a_key_policy_that_was_left_as_it_was_found_is_told_and_no_fault(check: Check):
+def test_a_key_policy_that_was_left_as_it_was_found_is_told_and_no_fault(check: Judgement):
     stand = CheckedStack(settings=settings(kept_as_found=("key",)))
     stand.aws.key_policies[KEY] = policies.policy([])
     [told] = stand.told(check)
-    assert isinstance(told, Skipped) and "deletion: not denied" in told.what
+    assert told.state is State.PERSON and "deletion: not denied" in told.what
     assert told.what.endswith(
         "it was left as it was found: python -m wizard setup --stack production --repair key --yes"
     )
@@ -278,8 +279,8 @@ def test_a_strict_key_policy_that_any_user_with_kms_can_change_is_told(kept: tup
     stand = CheckedStack(settings=settings(**STRICT, kept_as_found=kept))
     assert causes(stand.told(check_key_policies)) == []
     stand.aws.key_policies[KEY] = key_policy_of(settings(administrators=(ADMIN, SECOND)))
-    found = next(each for each in stand.told(check_key_policies) if isinstance(each, Finding))
-    assert found.cause == "key-policy-not-strict" and f"arn:aws:iam::{ACCOUNT}:root" in found.what
+    found = next(each for each in stand.told(check_key_policies) if each.state is State.WRONG)
+    assert found.code == "key-policy-not-strict" and f"arn:aws:iam::{ACCOUNT}:root" in found.what
     assert " ".join(shlex.split(found.command)).endswith(command)
 
 
@@ -287,8 +288,8 @@ def test_a_replica_whose_policy_is_not_strict_is_told():
     stand = CheckedStack(settings=multi_region(**STRICT))
     assert causes(stand.told(check_key_policies)) == []
     stand.aws.key_policies[REPLICA] = key_policy_of(multi_region(administrators=(ADMIN, SECOND)))
-    told = [each for each in stand.told(check_key_policies) if isinstance(each, Finding)]
-    assert told[0].cause == "key-policy-not-strict" and REPLICA_REGION in told[0].what
+    told = [each for each in stand.told(check_key_policies) if each.state is State.WRONG]
+    assert told[0].code == "key-policy-not-strict" and REPLICA_REGION in told[0].what
 
 
 def test_a_key_policy_that_may_not_be_read_is_unknown(stand: CheckedStack):
@@ -340,7 +341,7 @@ def test_a_data_key_that_only_a_replicas_region_has_is_copied_back():
 # --- a stored data key that is gone: the first copy that exists
 
 
-def recovery(stand: CheckedStack) -> Finding:
+def recovery(stand: CheckedStack) -> Notice:
     stand.aws.stored_keys.clear()
     return finding(stand.told(check_stored_data_key), "stored-key-missing")
 
@@ -460,13 +461,13 @@ def back_up(stand: CheckedStack, place: str = "s3://clinic/a.json", current: str
 
 def test_how_old_the_last_backup_is_or_that_there_is_none_is_told_and_is_no_fault(stand: CheckedStack):
     (none,) = stand.told(check_backup)
-    assert isinstance(none, Skipped) and "python -m wizard backup --stack production --to eonpro-" in none.what
+    assert none.state is State.PERSON and "python -m wizard backup --stack production --to eonpro-" in none.what
     back_up(stand)
     (told,) = stand.told(check_backup)
-    assert isinstance(told, Passed) and " days ago: “s3://clinic/a.json”" in told.what
+    assert told.state is State.GOOD and " days ago: “s3://clinic/a.json”" in told.what
     stand.aws.stored_keys[STORED_KEY] = replace(stand.aws.stored_keys[STORED_KEY], wrapped=wrapped("promoted"))
     (older,) = stand.told(check_backup)
-    assert isinstance(older, Skipped) and wrapped().fingerprint in older.what
+    assert older.state is State.PERSON and wrapped().fingerprint in older.what
 
 
 def test_the_backup_that_the_account_records_is_named_with_its_place(stand: CheckedStack):
@@ -543,16 +544,16 @@ def test_many_resources_are_not_named_one_by_one(stand: CheckedStack):
 # --- what is looked at last
 
 
-def ill(context: StackFacts) -> tuple[CheckResult, ...]:
-    return (Finding(cause="trail-stopped", what="it is stopped", why="so", command="start it"),)
+def ill(context: StackFacts) -> tuple[Notice, ...]:
+    return (Notice.wrong("trail-stopped", what="it is stopped", why="so", command="start it"),)
 
 
-def sound(context: StackFacts) -> tuple[CheckResult, ...]:
-    return (Passed(what="sound"),)
+def sound(context: StackFacts) -> tuple[Notice, ...]:
+    return (Notice.good("sound"),)
 
 
-def advised(context: StackFacts) -> tuple[CheckResult, ...]:
-    return (Finding(cause="alerts-without-address", what="nobody gets them", why="so", command="", advice="name one"),)
+def advised(context: StackFacts) -> tuple[Notice, ...]:
+    return (Notice.wrong("alerts-without-address", what="nobody gets them", why="so", command="", advice="name one"),)
 
 
 def test_a_stack_whose_alerts_nobody_gets_is_compared_all_the_same(stand: CheckedStack):
@@ -566,5 +567,5 @@ def test_pulumis_comparison_is_made_where_nothing_else_is_wrong(stand: CheckedSt
     well = diagnose(context.deployed, context.sources, (sound,), last=last)
     assert well.healthy and stand.engine.log == ["engine.compare"]
     sick = diagnose(context.deployed, context.sources, (ill,), last=last)
-    assert sick.not_checked == (NotChecked(what=COMPARISON, why="it is checked only if nothing else is wrong"),)
+    assert sick.not_checked == (Notice.unknown(COMPARISON, why="it is checked only if nothing else is wrong"),)
     assert stand.engine.log == ["engine.compare"]

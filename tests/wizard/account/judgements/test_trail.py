@@ -12,8 +12,9 @@ import pytest
 from components.policies.stack import alert_rules_of, trail_key_policy_of
 from tests.wizard.account.stacks import CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import ACCOUNT, BUCKET, REGION, TRAIL, key_fact, settings, trail_fact
-from wizard.account.diagnosis import NotChecked, build_diagnosis
+from wizard.account.diagnosis import build_diagnosis
 from wizard.account.judgements.trail import check_alerts, check_bucket, check_trail
+from wizard.account.notices import State
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import Retention
 from wizard.core.models.audit import AlertsFact, BucketDocuments, RuleFact
@@ -225,7 +226,7 @@ def test_an_organizations_logs_key_is_saved_without_an_update_of_the_stack(exist
 
 def test_a_key_of_the_logs_that_cannot_be_read_is_not_checked(stand: CheckedStack):
     stand.aws.failures["describe_key"] = DENIED
-    assert [each.is_denied for each in stand.told(check_trail) if isinstance(each, NotChecked)] == [True]
+    assert [each.is_denied for each in stand.told(check_trail) if each.state is State.UNKNOWN] == [True]
 
 
 def test_what_cloudtrail_does_not_tell_is_never_well(stand: CheckedStack):
@@ -350,7 +351,7 @@ def test_alerts_without_any_address_are_a_decision_that_breaks_nothing_and_that_
     told = stand.told(check_alerts)
     assert causes(told) == ["alerts-without-address"]
     diagnosis = build_diagnosis("production", told)
-    assert (diagnosis.healthy, [each.cause for each in diagnosis.advisories]) == (True, ["alerts-without-address"])
+    assert (diagnosis.healthy, [each.code for each in diagnosis.advisories]) == (True, ["alerts-without-address"])
     assert any("nobody receives the alerts" in line for line in diagnosis.skipped)
 
 

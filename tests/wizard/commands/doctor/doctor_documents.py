@@ -6,26 +6,27 @@ from dataclasses import replace
 from typing import Any
 
 from tests.wizard.setup.test_report import proof
-from wizard.account.diagnosis import Diagnosis, Finding, NotChecked, Passed, Skipped, build_diagnosis, plain
+from wizard.account.diagnosis import Diagnosis, build_diagnosis, plain
+from wizard.account.notices import Notice
 from wizard.commands.doctor.command import document
 from wizard.core import json_documents
 from wizard.core.models.delivery import VerificationState
 
-DISABLED = Finding(
-    cause="key-disabled",
+DISABLED = Notice.wrong(
+    "key-disabled",
     what="the key is disabled",
     why="KMS returns DisabledException",
     command="aws kms enable-key --key-id 1234",
     advice="start the application anew",
 )
-PROOF = Finding(cause="proof-failed", what="it does not open", why="it says so", command="aws cloudtrail lookup-events")
-DENIED = NotChecked(what="the trail", why="the caller is not allowed cloudtrail:DescribeTrails", is_denied=True)
+PROOF = Notice.wrong("proof-failed", what="it does not open", why="it says so", command="aws cloudtrail lookup-events")
+DENIED = Notice.unknown("the trail", why="the caller is not allowed cloudtrail:DescribeTrails", is_denied=True)
 
 DIAGNOSES: dict[str, Diagnosis] = {
-    "healthy": build_diagnosis("production", [Passed(what="the key is there"), Skipped(what="the pods")]),
-    "a cause and what follows": build_diagnosis("production", [PROOF, DISABLED, Passed(what="the trail logs")]),
+    "healthy": build_diagnosis("production", [Notice.good("the key is there"), Notice.person("the pods")]),
+    "a cause and what follows": build_diagnosis("production", [PROOF, DISABLED, Notice.good("the trail logs")]),
     "denied": build_diagnosis("production", [DENIED]),
-    "unreachable": build_diagnosis("production", [NotChecked(what="the state", why="it does not answer")]),
+    "unreachable": build_diagnosis("production", [Notice.unknown("the state", why="it does not answer")]),
 }
 DOCTOR: dict[str, dict[str, Any]] = {name: document(told) for name, told in DIAGNOSES.items()}
 VERIFY: dict[str, dict[str, Any]] = {

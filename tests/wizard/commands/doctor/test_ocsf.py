@@ -13,7 +13,8 @@ import wizard.cli.main as bell
 from components.policies.requirements import BY_ID
 from tests.wizard.commands.doctor.doctor_documents import DIAGNOSES, DISABLED, DOCTOR
 from tests.wizard.fakes.clients import settings
-from wizard.account.diagnosis import Finding, build_diagnosis
+from wizard.account.diagnosis import build_diagnosis
+from wizard.account.notices import Notice
 from wizard.commands.doctor import command
 from wizard.commands.doctor.command import document, ocsf
 from wizard.core.json_documents import Document
@@ -120,12 +121,12 @@ def test_a_fault_is_one_finding_however_many_nights_it_lasts() -> None:
 def test_who_reads_the_siem_has_the_command_that_fixes_it() -> None:
     first, *_ = events(DOCTOR["a cause and what follows"])
     assert first["remediation"]["desc"].splitlines() == [DISABLED.command, DISABLED.advice]
-    assert (first["compliance"]["control"], first["message"]) == (DISABLED.cause, DISABLED.what)
+    assert (first["compliance"]["control"], first["message"]) == (DISABLED.code, DISABLED.what)
     assert first["time"] == 1769860800000
 
 
 def test_a_fault_of_the_trail_names_the_sections_of_the_law() -> None:
-    stopped = Finding(cause="trail-stopped", what="it does not log", why="no record", command="")
+    stopped = Notice.wrong("trail-stopped", what="it does not log", why="no record", command="")
     (event,) = events(document(build_diagnosis("production", [stopped])))
     assert tuple(event["compliance"]["requirements"]) == BY_ID["trail-logging"].sections
     assert "remediation" not in event
@@ -141,7 +142,7 @@ def told(monkeypatch, tmp_path):
 
     def run(options, request, clients):
         clients.ui.line("for a person")
-        fixed = Finding(cause="key-disabled", what="it is", why="so", command="python -m wizard push")
+        fixed = Notice.wrong("key-disabled", what="it is", why="so", command="python -m wizard push")
         return 1, document(build_diagnosis(request.stack, [fixed]))
 
     monkeypatch.setattr(command, "run", run)

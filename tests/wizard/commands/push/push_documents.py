@@ -9,7 +9,8 @@ from typing import Any
 from components.settings import Target
 from tests.wizard.fakes.clients import KEY, STORED_KEY, wrapped
 from tests.wizard.setup.test_report import delivered, proof
-from wizard.account.diagnosis import Diagnosis, Finding, NotChecked
+from wizard.account.diagnosis import Diagnosis
+from wizard.account.notices import Notice
 from wizard.commands.push.deliver import Pushed, document
 from wizard.core.models.delivery import PRODUCTION, Scope, StoredDataKey, VerificationState
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
@@ -31,7 +32,7 @@ BESIDE = Pushed(
 STALE = Instances(target=Target.VERCEL, deployment=RUNS, changed=AT, stale=True)
 UNKNOWN = Instances(target=Target.EKS, deployment=None, why="pods read the values when they start")
 
-STRANGER = Finding(cause="grant-foreign", what="a grant allows ada Decrypt", why="she reads records", command="aws kms")
+STRANGER = Notice.wrong("grant-foreign", what="a grant allows ada Decrypt", why="she reads records", command="aws kms")
 
 
 def _told(pushed: Pushed = PUSHED, **more: Any) -> dict[str, Any]:
@@ -52,8 +53,6 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "a branch": _told(BESIDE, scopes=(Scope(environment="preview", branch="feature"),)),
     "stale": _told(stale=(STALE, UNKNOWN)),
     "a failed proof": _told(replace(PUSHED, proofs=(proof("vercel", VerificationState.FAILED),))),
-    "a stranger": _told(
-        access=Diagnosis(stack="production", findings=(STRANGER,), not_checked=(NotChecked(what="grants", why="no"),))
-    ),
+    "a stranger": _told(access=Diagnosis(stack="production", notices=(STRANGER, Notice.unknown("grants", why="no")))),
     **{f"redeploy {state}": _told(redeploys=(redeployed(state),)) for state in RedeployState},
 }

@@ -24,7 +24,6 @@ from tests.wizard.fakes.clients import (
     TRAIL,
     wrapped,
 )
-from wizard.account.diagnosis import Finding, NotChecked
 from wizard.commands.report.facts import (
     AccessFacts,
     Agreement,
@@ -37,6 +36,7 @@ from wizard.commands.report.facts import (
     DoctorFacts,
     Driver,
     Event,
+    Finding,
     Phase,
     PolicyDocument,
     RegionKey,
@@ -355,7 +355,7 @@ DOCTOR = DoctorFacts(
             advice="nothing else",
         ),
     ),
-    not_checked=(NotChecked(what="the deployment on Vercel", why="no token was given"),),
+    not_checked=(Unread(what="the deployment on Vercel", why="no token was given"),),
     passed=("the key is enabled", "the trail records all Regions"),
 )
 
@@ -591,7 +591,7 @@ STATES: dict[str, ReportFacts] = {
             ),
             sign_off=replace(SIGN_OFF, signer=STRANGE),
         ),
-        doctor=DoctorFacts(findings=(Finding(cause="x", what=STRANGE, why=STRANGE, command=STRANGE),)),
+        doctor=DoctorFacts(findings=(Finding(cause="x", what=STRANGE, why=STRANGE, command=STRANGE, advice=""),)),
         unread=(Unread(what=STRANGE, why=f"{STRANGE}\n{STRANGE}"),),
     ),
 }

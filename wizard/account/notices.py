@@ -1,0 +1,173 @@
+"""A notice: one thing that is known of a deployed stack, whether it is good, and the command that makes it so.
+
+Pure. A judgement makes notices of facts; each view of a stack is a choice of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import wraps
+from typing import TYPE_CHECKING
+
+from components.policies.requirements import BY_ID
+from wizard.account import codes
+from wizard.core import next_command
+from wizard.core.errors import CredentialsError, SetupError
+
+if TYPE_CHECKING:
+    from wizard.account.facts import StackFacts
+
+
+class State(StrEnum):
+    """Whether what is known is as it has to be."""
+
+    GOOD = "good"
+    WRONG = "wrong"
+    PERSON = "needs a person"
+    """Nothing is broken: a person decides about it, or has decided."""
+    UNKNOWN = "unknown"
+    """It could not be read. It never counts as good."""
+
+
+WORST_FIRST = (State.WRONG, State.UNKNOWN, State.PERSON, State.GOOD)
+
+
+def worst(states: Iterable[State]) -> State:
+    """The worst of these; UNKNOWN for none, because nobody looked."""
+    return min(states, key=WORST_FIRST.index, default=State.UNKNOWN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """One thing about a deployed stack. A view shows it, and never changes its state."""
+
+    state: State
+    what: str
+    """In one sentence, with the name of the resource."""
+    why: str = ""
+    """The consequence for the application or the audit and how it is known; of an UNKNOWN one: why it is unknown."""
+    command: str = ""
+    """The command that puts it right, ready to run; empty if there is none."""
+    advice: str = ""
+    """What else to do, in words."""
+    code: str = ""
+    """Of what is not good: a name that programs rely on, one of `codes.TABLE`; empty for a notice without one."""
+    is_denied: bool = False
+    """Of an UNKNOWN one: whether the reason is the caller's own credentials or permissions."""
+    topic: str = ""
+    """The subject, as its module of `judgements/` is called."""
+    requirements: tuple[str, ...] = ()
+    """Ids of the requirements that it bears on (`components.policies.requirements`)."""
+    facts: tuple[str, ...] = ()
+    """The names of the facts it rests on, sorted."""
+
+    @classmethod
+    def good(cls, what: str, *, requirements: tuple[str, ...] = ()) -> Notice:
+        """It was read, and is as the settings say."""
+        return cls(state=State.GOOD, what=what, requirements=requirements)
+
+    @classmethod
+    def wrong(
+        cls,
+        code: str,
+        what: str,
+        *,
+        why: str,
+        command: str = "",
+        advice: str = "",
+        hint: str = "",
+        requirements: tuple[str, ...] = (),
+    ) -> Notice:
+        """It was read, and is not as the settings say. Of an advisory code: a person decides about it.
+
+        `hint`: of an error, in place of `command` and `advice`.
+        """
+        if hint:
+            step = next_command.document(hint)
+            command, advice = step["command"] or "", step["advice"] or ""
+        state = State.PERSON if code in codes.ADVISORY else State.WRONG
+        return cls(
+            state=state, code=code, what=what, why=why, command=command, advice=advice, requirements=requirements
+        )
+
+    @classmethod
+    def unknown(cls, what: str, why: str, *, is_denied: bool = False, requirements: tuple[str, ...] = ()) -> Notice:
+        """It could not be checked."""
+        return cls(state=State.UNKNOWN, what=what, why=why, is_denied=is_denied, requirements=requirements)
+
+    @classmethod
+    def unread(cls, what: str, error: SetupError, *, requirements: tuple[str, ...] = ()) -> Notice:
+        """It could not be read, because of this error."""
+        denied = isinstance(error, CredentialsError)
+        return cls.unknown(what, error.message, is_denied=denied, requirements=requirements)
+
+    @classmethod
+    def person(cls, what: str, *, requirements: tuple[str, ...] = ()) -> Notice:
+        """It cannot be checked from here, was not requested, or is a person's decision; not a fault."""
+        return cls(state=State.PERSON, what=what, requirements=requirements)
+
+
+Judgement = Callable[["StackFacts"], Iterable[Notice]]
+"""From the facts to notices; made complete by `judgement`."""
+
+
+_facts_read: ContextVar[set[str] | None] = ContextVar("facts_read", default=None)
+
+
+_REQUIREMENTS: dict[Judgement, tuple[str, ...]] = {}
+
+
+def rests_on(*facts: str) -> None:
+    """Record that the judgement that is being made rests on these facts. For the reader of the facts."""
+    names = _facts_read.get()
+    if names is not None:
+        names.update(facts)
+
+
+@contextmanager
+def facts_read() -> Iterator[set[str]]:
+    """The names of the facts that are read in the block, in this thread and in those it begins."""
+    names: set[str] = set()
+    token = _facts_read.set(names)
+    try:
+        yield names
+    finally:
+        _facts_read.reset(token)
+
+
+def judgement(*requirements: str) -> Callable[[Judgement], Judgement]:
+    """Make a judgement of a function: its notices get its topic, these requirements and the facts that were read.
+
+    A notice that names requirements itself keeps them. Raises KeyError for an unknown id.
+    """
+    for id_ in requirements:
+        BY_ID[id_]
+
+    def decorate(function: Judgement) -> Judgement:
+        topic = function.__module__.rpartition(".")[2]
+
+        @wraps(function)
+        def judged(facts: StackFacts) -> Iterator[Notice]:
+            with facts_read() as names:
+                notices = list(function(facts))
+            for notice in notices:
+                yield replace(
+                    notice,
+                    topic=notice.topic or topic,
+                    requirements=notice.requirements or requirements,
+                    facts=notice.facts or tuple(sorted(names)),
+                )
+
+        _REQUIREMENTS[judged] = requirements
+        return judged
+
+    return decorate
+
+
+def requirements_of(function: Judgement) -> tuple[str, ...]:
+    """The requirements that a judgement bears on; none of a function that is not decorated."""
+    return _REQUIREMENTS.get(function, ())
